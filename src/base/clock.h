@@ -1,0 +1,32 @@
+#ifndef TIDINGS_BASE_CLOCK_H
+#define TIDINGS_BASE_CLOCK_H
+
+#include <stdint.h>
+
+/*
+ * Time as a parameter, so that tests can play it. The functions may be called from any thread.
+ * wall_ms: milliseconds since 1970 UTC; may jump. mono_ms: never goes back; for time-outs.
+ */
+struct clock {
+    void *context;
+    int64_t (*wall_ms)(void *context);
+    int64_t (*mono_ms)(void *context);
+};
+
+/* The machine's clock. Static, never freed. */
+const struct clock *clock_system(void);
+
+static inline int64_t clock_wall_ms(const struct clock *clock)
+{
+    return clock->wall_ms(clock->context);
+}
+
+static inline int64_t clock_mono_ms(const struct clock *clock)
+{
+    return clock->mono_ms(clock->context);
+}
+
+/* Monotonic nanoseconds of this machine, for measuring only. */
+int64_t clock_now_ns(void);
+
+#endif

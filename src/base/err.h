@@ -1,0 +1,89 @@
+#ifndef TIDINGS_BASE_ERR_H
+#define TIDINGS_BASE_ERR_H
+
+/*
+ * The errors that functions return.
+ *
+ * They say what went wrong inside; src/api/error_code.c is the one table that turns them into
+ * Kafka's error codes. Input that may be wrong returns one of these; what must be true (a bug if
+ * it is not) is asserted.
+ */
+enum err {
+    ERR_NONE = 0,
+
+    /* bytes and limits */
+    ERR_CORRUPT,      /* bytes are not what they claim to be (CRC, length, magic) */
+    ERR_TRUNCATED,    /* the bytes end before the value does */
+    ERR_TOO_LARGE,    /* over a configured limit */
+    ERR_UNSUPPORTED,  /* a version, format or codec that is not served */
+    ERR_INVALID,      /* an argument, name or request that can never succeed */
+    ERR_CONFIG,       /* an unknown setting or a value out of its bounds */
+    ERR_OUT_OF_RANGE, /* an offset before the log's start or after its end */
+
+    /* files and the machine */
+    ERR_IO,       /* the system call failed; the reason text names it */
+    ERR_NO_SPACE, /* the disk is full */
+    ERR_LOCKED,   /* another process holds the data directory */
+    ERR_LIMIT,    /* a limit on connections, memory or descriptors is reached */
+
+    /* things and their life */
+    ERR_NOT_FOUND,
+    ERR_EXISTS,
+    ERR_CLOSED, /* the object is shutting down */
+    ERR_TIMEOUT,
+    ERR_AGAIN, /* not now; the same call may succeed later */
+
+    /* records */
+    ERR_INVALID_RECORD,        /* a record inside a batch breaks a rule of its topic */
+    ERR_INVALID_TIMESTAMP,     /* a timestamp outside the topic's bounds */
+    ERR_UNSUPPORTED_MAGIC,     /* message format before v2 */
+    ERR_UNSUPPORTED_CODEC,     /* unknown compression type */
+    ERR_DUPLICATE_SEQUENCE,    /* already appended; the offsets of the first time are returned */
+    ERR_OUT_OF_ORDER_SEQUENCE, /* a sequence number is missing before this one */
+    ERR_UNKNOWN_PRODUCER,      /* nothing is known of the producer id */
+    ERR_PRODUCER_FENCED,       /* the producer epoch is older than the one on record */
+
+    /* consumer groups */
+    ERR_UNKNOWN_MEMBER,
+    ERR_ILLEGAL_GENERATION,
+    ERR_REBALANCE_IN_PROGRESS,
+    ERR_INCONSISTENT_PROTOCOL,
+    ERR_MEMBER_ID_REQUIRED,
+    ERR_FENCED_INSTANCE,
+    ERR_INVALID_SESSION_TIMEOUT,
+    ERR_GROUP_MAX_SIZE,
+    ERR_GROUP_NOT_EMPTY,
+    ERR_GROUP_NOT_FOUND,
+    ERR_SUBSCRIBED, /* the group still reads this topic */
+    ERR_LOADING,    /* the coordinator is still reading its log */
+
+    ERR_COUNT
+};
+
+/* A result that must be looked at. */
+#define CHECKED __attribute__((warn_unused_result))
+
+/* A short lower-case word for logs and tests: "corrupt", "no-space". Never NULL. */
+const char *err_name(enum err err);
+
+/*
+ * Why something failed, in words for a person: what happened, to what, what to do.
+ * Functions that take a `struct reason *` accept NULL.
+ */
+struct reason {
+    char text[256];
+};
+
+/* Formats into reason->text, cut at its size. Does nothing when reason is NULL. */
+void reason_set(struct reason *reason, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Like reason_set, and returns err: `return reason_fail(reason, ERR_INVALID, "...")`. */
+enum err reason_fail(struct reason *reason, enum err err, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* The failure of a system call: adds strerror(errno); ENOSPC and EDQUOT give ERR_NO_SPACE. */
+enum err reason_errno(struct reason *reason, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,341 @@
+#include "base/file.h"
+
+#include "base/mem.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int system_open(void *context, const char *path, int flags, int mode)
+{
+    (void)context;
+    return open(path, flags | O_CLOEXEC, mode);
+}
+
+static int system_close(void *context, int fd)
+{
+    (void)context;
+    return close(fd);
+}
+
+static ssize_t system_pread(void *context, int fd, void *to, size_t size, int64_t position)
+{
+    (void)context;
+    return pread(fd, to, size, position);
+}
+
+static ssize_t system_pwritev(void *context, int fd, const struct iovec *iov, int count,
+                              int64_t position)
+{
+    (void)context;
+    return pwritev(fd, iov, count, position);
+}
+
+static int system_fdatasync(void *context, int fd)
+{
+    (void)context;
+    return fdatasync(fd);
+}
+
+static int system_syncfs(void *context, int fd)
+{
+    (void)context;
+    return syncfs(fd);
+}
+
+static int system_ftruncate(void *context, int fd, int64_t size)
+{
+    (void)context;
+    return ftruncate(fd, size);
+}
+
+static int system_rename(void *context, const char *from, const char *to)
+{
+    (void)context;
+    return rename(from, to);
+}
+
+static int system_unlink(void *context, const char *path)
+{
+    (void)context;
+    return unlink(path);
+}
+
+static int system_mkdir(void *context, const char *path)
+{
+    (void)context;
+    return mkdir(path, 0755);
+}
+
+static int system_rmdir(void *context, const char *path)
+{
+    (void)context;
+    return rmdir(path);
+}
+
+static int system_fsync_dir(void *context, const char *path)
+{
+    (void)context;
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) {
+        return -1;
+    }
+    int result = fsync(fd);
+    int saved = errno;
+    close(fd);
+    errno = saved;
+    return result;
+}
+
+static const struct file_ops system_ops = {
+    .open = system_open,
+    .close = system_close,
+    .pread = system_pread,
+    .pwritev = system_pwritev,
+    .fdatasync = system_fdatasync,
+    .syncfs = system_syncfs,
+    .ftruncate = system_ftruncate,
+    .rename = system_rename,
+    .unlink = system_unlink,
+    .mkdir = system_mkdir,
+    .rmdir = system_rmdir,
+    .fsync_dir = system_fsync_dir,
+};
+
+const struct file_ops *file_ops_system(void)
+{
+    return &system_ops;
+}
+
+enum err file_open(const struct file_ops *ops, const char *path, int flags, int *fd,
+                   struct reason *reason)
+{
+    *fd = ops->open(ops->context, path, flags, 0644);
+    if (*fd >= 0) {
+        return ERR_NONE;
+    }
+    if (errno == ENOENT) {
+        return reason_fail(reason, ERR_NOT_FOUND, "%s: no such file", path);
+    }
+    return reason_errno(reason, "cannot open %s", path);
+}
+
+void file_close(const struct file_ops *ops, int fd)
+{
+    if (fd >= 0) {
+        ops->close(ops->context, fd);
+    }
+}
+
+enum err file_read_at(const struct file_ops *ops, int fd, void *to, size_t size, int64_t position,
+                      size_t *got, struct reason *reason)
+{
+    size_t done = 0;
+    while (done < size) {
+        ssize_t part =
+            ops->pread(ops->context, fd, (char *)to + done, size - done, position + (int64_t)done);
+        if (part == 0) {
+            break;
+        }
+        if (part < 0) {
+            if (errno == EINTR) {
+                continue;
+            }
+            return reason_errno(reason, "read of %zu bytes at %lld failed", size,
+                                (long long)position);
+        }
+        done += (size_t)part;
+    }
+    *got = done;
+    return ERR_NONE;
+}
+
+enum err file_write_at(const struct file_ops *ops, int fd, struct iovec *iov, int count,
+                       int64_t position, struct reason *reason)
+{
+    while (count > 0) {
+        if (iov->iov_len == 0) {
+            iov++;
+            count--;
+            continue;
+        }
+        ssize_t wrote = ops->pwritev(ops->context, fd, iov, count, position);
+        if (wrote < 0) {
+            if (errno == EINTR) {
+                continue;
+            }
+            return reason_errno(reason, "write at %lld failed", (long long)position);
+        }
+        position += wrote;
+        for (size_t left = (size_t)wrote; left > 0;) {
+            size_t part = left < iov->iov_len ? left : iov->iov_len;
+            iov->iov_base = (char *)iov->iov_base + part;
+            iov->iov_len -= part;
+            left -= part;
+            if (iov->iov_len == 0) {
+                iov++;
+                count--;
+            }
+        }
+    }
+    return ERR_NONE;
+}
+
+enum err file_sync(const struct file_ops *ops, int fd, struct reason *reason)
+{
+    if (ops->fdatasync(ops->context, fd) == 0) {
+        return ERR_NONE;
+    }
+    return reason_errno(reason, "fdatasync failed");
+}
+
+enum err file_truncate(const struct file_ops *ops, int fd, int64_t size, struct reason *reason)
+{
+    if (ops->ftruncate(ops->context, fd, size) == 0) {
+        return ERR_NONE;
+    }
+    return reason_errno(reason, "cannot cut the file to %lld bytes", (long long)size);
+}
+
+enum err file_size(int fd, int64_t *size, struct reason *reason)
+{
+    struct stat status;
+    if (fstat(fd, &status) != 0) {
+        return reason_errno(reason, "fstat failed");
+    }
+    *size = status.st_size;
+    return ERR_NONE;
+}
+
+enum err file_rename(const struct file_ops *ops, const char *from, const char *to,
+                     struct reason *reason)
+{
+    if (ops->rename(ops->context, from, to) == 0) {
+        return ERR_NONE;
+    }
+    return reason_errno(reason, "cannot rename %s to %s", from, to);
+}
+
+enum err file_unlink(const struct file_ops *ops, const char *path, struct reason *reason)
+{
+    if (ops->unlink(ops->context, path) == 0 || errno == ENOENT) {
+        return ERR_NONE;
+    }
+    return reason_errno(reason, "cannot delete %s", path);
+}
+
+static enum err sync_parent(const struct file_ops *ops, const char *path, struct reason *reason)
+{
+    char *copy = mem_strdup(path);
+    enum err err = file_sync_dir(ops, dirname(copy), reason);
+    free(copy);
+    return err;
+}
+
+enum err file_make_dir(const struct file_ops *ops, const char *path, struct reason *reason)
+{
+    if (ops->mkdir(ops->context, path) != 0) {
+        if (errno == EEXIST) {
+            return ERR_NONE;
+        }
+        return reason_errno(reason, "cannot create directory %s", path);
+    }
+    return sync_parent(ops, path, reason);
+}
+
+enum err file_sync_dir(const struct file_ops *ops, const char *path, struct reason *reason)
+{
+    if (ops->fsync_dir(ops->context, path) == 0) {
+        return ERR_NONE;
+    }
+    return reason_errno(reason, "cannot sync directory %s", path);
+}
+
+static enum err write_whole(const struct file_ops *ops, const char *path, const void *data,
+                            size_t size, struct reason *reason)
+{
+    int fd;
+    enum err err = file_open(ops, path, O_CREAT | O_TRUNC | O_WRONLY, &fd, reason);
+    if (err != ERR_NONE) {
+        return err;
+    }
+    struct iovec iov = {.iov_base = (void *)(uintptr_t)data, .iov_len = size};
+    err = file_write_at(ops, fd, &iov, 1, 0, reason);
+    if (err == ERR_NONE) {
+        err = file_sync(ops, fd, reason);
+    }
+    file_close(ops, fd);
+    return err;
+}
+
+enum err file_replace(const struct file_ops *ops, const char *path, const void *data, size_t size,
+                      struct reason *reason)
+{
+    char *temporary = mem_sprintf("%s.tmp", path);
+    enum err err = write_whole(ops, temporary, data, size, reason);
+    if (err == ERR_NONE) {
+        err = file_rename(ops, temporary, path, reason);
+    }
+    if (err == ERR_NONE) {
+        err = sync_parent(ops, path, reason);
+    }
+    free(temporary);
+    return err;
+}
+
+enum err file_load(const struct file_ops *ops, const char *path, size_t max_bytes, char **data,
+                   size_t *size, struct reason *reason)
+{
+    int fd;
+    enum err err = file_open(ops, path, O_RDONLY, &fd, reason);
+    if (err != ERR_NONE) {
+        return err;
+    }
+    int64_t length;
+    err = file_size(fd, &length, reason);
+    if (err == ERR_NONE && (uint64_t)length > max_bytes) {
+        err = reason_fail(reason, ERR_TOO_LARGE, "%s is larger than %zu bytes", path, max_bytes);
+    }
+    if (err == ERR_NONE) {
+        *data = mem_alloc((size_t)length + 1);
+        err = file_read_at(ops, fd, *data, (size_t)length, 0, size, reason);
+        if (err == ERR_NONE) {
+            (*data)[*size] = '\0';
+        } else {
+            free(*data);
+            *data = NULL;
+        }
+    }
+    file_close(ops, fd);
+    return err;
+}
+
+bool file_exists(const char *path)
+{
+    struct stat status;
+    return stat(path, &status) == 0;
+}
+
+enum err file_list_dir(const char *path, enum err (*each)(void *context, const char *name),
+                       void *context, struct reason *reason)
+{
+    DIR *dir = opendir(path);
+    if (dir == NULL) {
+        return reason_errno(reason, "cannot read directory %s", path);
+    }
+    enum err err = ERR_NONE;
+    const struct dirent *entry;
+    while (err == ERR_NONE && (entry = readdir(dir)) != NULL) {
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) {
+            err = each(context, entry->d_name);
+        }
+    }
+    closedir(dir);
+    return err;
+}

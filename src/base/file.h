@@ -1,0 +1,107 @@
+#ifndef TIDINGS_BASE_FILE_H
+#define TIDINGS_BASE_FILE_H
+
+#include "base/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+/*
+ * File operations as a parameter, so that the fault tests can shorten writes, fail a sync, tear the
+ * tail or fill the disk. Descriptors are real ones, so that sendfile works on them.
+ *
+ * The members behave as the system calls of their names and return -1 with errno set on failure;
+ * the file_* functions below wrap them into whole operations with a reason. Any thread.
+ */
+struct file_ops {
+    void *context;
+    int (*open)(void *context, const char *path, int flags, int mode); /* O_CLOEXEC is added */
+    int (*close)(void *context, int fd);
+    ssize_t (*pread)(void *context, int fd, void *to, size_t size, int64_t position);
+    ssize_t (*pwritev)(void *context, int fd, const struct iovec *iov, int count, int64_t position);
+    int (*fdatasync)(void *context, int fd);
+    int (*syncfs)(void *context, int fd);
+    int (*ftruncate)(void *context, int fd, int64_t size);
+    int (*rename)(void *context, const char *from, const char *to);
+    int (*unlink)(void *context, const char *path);
+    int (*mkdir)(void *context, const char *path);
+    int (*rmdir)(void *context, const char *path);
+    int (*fsync_dir)(void *context, const char *path); /* makes names in the directory durable */
+};
+
+/* The machine's files. Static, never freed. */
+const struct file_ops *file_ops_system(void);
+
+CHECKED enum err file_open(const struct file_ops *ops, const char *path, int flags, int *fd,
+                           struct reason *reason);
+void file_close(const struct file_ops *ops, int fd);
+
+/* Reads up to size bytes at position; *got < size only at the end of the file. */
+CHECKED enum err file_read_at(const struct file_ops *ops, int fd, void *to, size_t size,
+                              int64_t position, size_t *got, struct reason *reason);
+
+/*
+ * Writes all the bytes of iov at position, going on after short writes. On failure an unknown part
+ * of them was written; the caller cuts the file back. At most IOV_MAX pieces; iov is changed.
+ */
+CHECKED enum err file_write_at(const struct file_ops *ops, int fd, struct iovec *iov, int count,
+                               int64_t position, struct reason *reason);
+
+CHECKED enum err file_sync(const struct file_ops *ops, int fd, struct reason *reason);
+CHECKED enum err file_truncate(const struct file_ops *ops, int fd, int64_t size,
+                               struct reason *reason);
+CHECKED enum err file_size(int fd, int64_t *size, struct reason *reason);
+CHECKED enum err file_rename(const struct file_ops *ops, const char *from, const char *to,
+                             struct reason *reason);
+
+/* A name that is not there is no error. */
+CHECKED enum err file_unlink(const struct file_ops *ops, const char *path, struct reason *reason);
+
+/* An existing directory is no error. The parent's entry is made durable. */
+CHECKED enum err file_make_dir(const struct file_ops *ops, const char *path, struct reason *reason);
+CHECKED enum err file_sync_dir(const struct file_ops *ops, const char *path, struct reason *reason);
+
+/*
+ * Replaces the content of `path` so that after a crash the old or the new content is there, whole:
+ * writes path.tmp, syncs it, renames it over path, syncs the directory.
+ */
+CHECKED enum err file_replace(const struct file_ops *ops, const char *path, const void *data,
+                              size_t size, struct reason *reason);
+
+/* The whole file into fresh memory (free it), NUL-terminated; ERR_TOO_LARGE over max_bytes. */
+CHECKED enum err file_load(const struct file_ops *ops, const char *path, size_t max_bytes,
+                           char **data, size_t *size, struct reason *reason);
+
+bool file_exists(const char *path);
+
+/*
+ * Calls each(context, name) for every entry but "." and "..", in no order, until it returns
+ * something else than ERR_NONE, which is then returned.
+ */
+CHECKED enum err file_list_dir(const char *path, enum err (*each)(void *context, const char *name),
+                               void *context, struct reason *reason);
+
+/*
+ * A part of a file that is to be sent: sendfile(fd, position, size). Whoever holds the span calls
+ * release(owner) once when the bytes are sent or given up; until then fd stays open and the bytes
+ * stay as they are.
+ */
+struct file_span {
+    int fd;
+    int64_t position;
+    size_t size;
+    void *owner;
+    void (*release)(void *owner);
+};
+
+/* Releases a span. */
+static inline void file_span_release(struct file_span *span)
+{
+    if (span->release != NULL) {
+        span->release(span->owner);
+    }
+}
+
+#endif

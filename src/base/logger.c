@@ -1,0 +1,70 @@
+#include "base/logger.h"
+
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static const char *const level_names[] = {"debug", "info", "warn", "error"};
+static atomic_int minimum_level = LOG_LEVEL_INFO;
+
+void logger_set_level(enum log_level level)
+{
+    atomic_store(&minimum_level, (int)level);
+}
+
+bool logger_level_parse(const char *text, enum log_level *level)
+{
+    for (int i = LOG_LEVEL_DEBUG; i <= LOG_LEVEL_ERROR; i++) {
+        if (strcmp(text, level_names[i]) == 0) {
+            *level = (enum log_level)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static size_t write_head(char *line, size_t size, enum log_level level, const char *room,
+                         const char *message)
+{
+    struct timespec now;
+    struct tm utc;
+    clock_gettime(CLOCK_REALTIME, &now);
+    gmtime_r(&now.tv_sec, &utc);
+    char stamp[32];
+    strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%S", &utc);
+    int used = snprintf(line, size, "time=%s.%03ldZ level=%s room=%s msg=\"%s\"", stamp,
+                        now.tv_nsec / 1000000, level_names[level], room, message);
+    return used < 0 ? 0 : (size_t)used < size ? (size_t)used : size - 1;
+}
+
+void logger_line(enum log_level level, const char *room, const char *message, const char *format,
+                 ...)
+{
+    if ((int)level < atomic_load_explicit(&minimum_level, memory_order_relaxed)) {
+        return;
+    }
+    char line[1024];
+    size_t room_left = sizeof line - 1; /* one byte kept for the newline */
+    size_t used = write_head(line, room_left, level, room, message);
+    if (format[0] != '\0' && used + 1 < room_left) {
+        line[used++] = ' ';
+        va_list args;
+        va_start(args, format);
+        int more = vsnprintf(line + used, room_left - used, format, args);
+        va_end(args);
+        used += more < 0                          ? 0
+                : (size_t)more < room_left - used ? (size_t)more
+                                                  : room_left - used - 1;
+    }
+    for (size_t i = 0; i < used; i++) {
+        if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f) {
+            line[i] = '?';
+        }
+    }
+    line[used++] = '\n';
+    ssize_t ignored = write(STDERR_FILENO, line, used);
+    (void)ignored;
+}

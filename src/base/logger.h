@@ -1,0 +1,33 @@
+#ifndef TIDINGS_BASE_LOGGER_H
+#define TIDINGS_BASE_LOGGER_H
+
+#include <stdbool.h>
+
+/*
+ * Log lines for operators: one line an event on standard error, in logfmt
+ * (time=… level=… room=… msg="…" key=value …), written with one write(2). Any thread.
+ *
+ * The level is the one process-wide setting here; it is set once at start.
+ */
+enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARN, LOG_LEVEL_ERROR };
+
+/* Lines below this level are dropped. Call before threads start. Default: info. */
+void logger_set_level(enum log_level level);
+
+/* "debug", "info", "warn", "error" to a level; false for anything else. */
+bool logger_level_parse(const char *text, enum log_level *level);
+
+/*
+ * room: the module ("net", "log"). message: what happened, in plain words. format: further
+ * key=value pairs (quote values that may hold spaces yourself, as \"%s\"); may be "".
+ * Control characters in the result are replaced, so bytes from a peer cannot forge lines.
+ */
+void logger_line(enum log_level level, const char *room, const char *message, const char *format,
+                 ...) __attribute__((format(printf, 4, 5)));
+
+#define LOG_DEBUG(room, message, ...) logger_line(LOG_LEVEL_DEBUG, room, message, __VA_ARGS__)
+#define LOG_INFO(room, message, ...)  logger_line(LOG_LEVEL_INFO, room, message, __VA_ARGS__)
+#define LOG_WARN(room, message, ...)  logger_line(LOG_LEVEL_WARN, room, message, __VA_ARGS__)
+#define LOG_ERROR(room, message, ...) logger_line(LOG_LEVEL_ERROR, room, message, __VA_ARGS__)
+
+#endif

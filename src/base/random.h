@@ -1,0 +1,23 @@
+#ifndef TIDINGS_BASE_RANDOM_H
+#define TIDINGS_BASE_RANDOM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Seeded pseudo-random numbers (SplitMix64): the same seed gives the same row. Not for secrets. */
+struct random {
+    uint64_t state;
+};
+
+uint64_t random_next(struct random *random);
+
+/* Evenly in [0, bound); bound > 0. */
+uint64_t random_below(struct random *random, uint64_t bound);
+
+/* Fills from the kernel's generator; for ids and secrets. Any thread. */
+void random_secure(void *to, size_t size);
+
+/* A random (version 4) UUID, RFC 4122, never one of Kafka's two reserved ones. */
+void random_uuid(uint8_t uuid[16]);
+
+#endif

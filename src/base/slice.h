@@ -1,0 +1,49 @@
+#ifndef TIDINGS_BASE_SLICE_H
+#define TIDINGS_BASE_SLICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+/*
+ * A slice borrows bytes: it never frees them, and is valid as long as their owner is.
+ * data == NULL is the protocol's null; an empty value has data != NULL and size 0.
+ */
+struct slice {
+    const uint8_t *data;
+    size_t size;
+};
+
+static inline struct slice slice_of(const void *data, size_t size)
+{
+    return (struct slice){.data = data, .size = size};
+}
+
+/* The bytes of a C string without its NUL; NULL gives the null slice. */
+static inline struct slice slice_str(const char *text)
+{
+    return (struct slice){.data = (const uint8_t *)text, .size = text ? strlen(text) : 0};
+}
+
+static inline bool slice_is_null(struct slice slice)
+{
+    return slice.data == NULL;
+}
+
+/* Same bytes. Null and empty are equal. */
+static inline bool slice_equal(struct slice a, struct slice b)
+{
+    return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
+}
+
+static inline bool slice_equal_str(struct slice a, const char *text)
+{
+    return slice_equal(a, slice_str(text));
+}
+
+/* For printf's "%.*s": (int)size, data. */
+#define SLICE_ARGS(slice)                                                                          \
+    (int)(slice).size, (const char *)((slice).data ? (slice).data : (const uint8_t *)"")
+
+#endif
