@@ -53,7 +53,8 @@ const char *err_name(enum err err)
     return names[err];
 }
 
-static void reason_format(struct reason *reason, const char *format, va_list args)
+__attribute__((format(printf, 2, 0))) static void reason_format(struct reason *reason,
+                                                                const char *format, va_list args)
 {
     if (reason != NULL) {
         vsnprintf(reason->text, sizeof reason->text, format, args);

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
+__extension__ typedef unsigned __int128 uint128;
+
 uint64_t random_next(struct random *random)
 {
     uint64_t z = random->state += 0x9e3779b97f4a7c15u;
@@ -15,7 +17,7 @@ uint64_t random_next(struct random *random)
 
 uint64_t random_below(struct random *random, uint64_t bound)
 {
-    return (uint64_t)(((unsigned __int128)random_next(random) * bound) >> 64);
+    return (uint64_t)(((uint128)random_next(random) * bound) >> 64);
 }
 
 void random_secure(void *to, size_t size)
