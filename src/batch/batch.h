@@ -1,0 +1,185 @@
+#ifndef TIDINGS_BATCH_BATCH_H
+#define TIDINGS_BATCH_BATCH_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/slice.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * The record batch, message format v2 (documentation "Record Batch"; KIP-98). Byte layout:
+ *   0 base offset i64 | 8 batch length i32 (bytes after this field) | 12 partition leader epoch i32
+ *   16 magic i8 | 17 crc u32 (CRC-32C of byte 21 to the end) | 21 attributes i16
+ *   23 last offset delta i32 | 27 base timestamp i64 | 35 max timestamp i64 | 43 producer id i64
+ *   51 producer epoch i16 | 53 base sequence i32 | 57 records count i32 | 61 records
+ * Base offset and leader epoch are outside the CRC, so a broker patches them in place.
+ */
+enum {
+    BATCH_HEADER_BYTES = 61,
+    BATCH_LENGTH_OVERHEAD = 12, /* what batch length does not count */
+    BATCH_MAGIC_V2 = 2,
+};
+
+enum batch_compression {
+    BATCH_COMPRESSION_NONE = 0,
+    BATCH_COMPRESSION_GZIP = 1,
+    BATCH_COMPRESSION_SNAPPY = 2,
+    BATCH_COMPRESSION_LZ4 = 3,
+    BATCH_COMPRESSION_ZSTD = 4
+};
+
+enum {
+    BATCH_ATTRIBUTE_COMPRESSION_MASK = 0x07,
+    BATCH_ATTRIBUTE_LOG_APPEND_TIME = 0x08,
+    BATCH_ATTRIBUTE_TRANSACTIONAL = 0x10,
+    BATCH_ATTRIBUTE_CONTROL = 0x20,
+};
+
+/* A parsed header; `bytes` borrows the whole batch (header included). */
+struct batch {
+    struct slice bytes;
+    int64_t base_offset;
+    int32_t leader_epoch;
+    uint32_t crc;
+    int16_t attributes;
+    int32_t last_offset_delta;
+    int64_t base_timestamp;
+    int64_t max_timestamp;
+    int64_t producer_id; /* -1: none */
+    int16_t producer_epoch;
+    int32_t base_sequence; /* -1: none */
+    int32_t record_count;
+};
+
+static inline int64_t batch_last_offset(const struct batch *batch)
+{
+    return batch->base_offset + batch->last_offset_delta;
+}
+
+static inline enum batch_compression batch_compression(const struct batch *batch)
+{
+    return (enum batch_compression)(batch->attributes & BATCH_ATTRIBUTE_COMPRESSION_MASK);
+}
+
+static inline bool batch_is_transactional(const struct batch *batch)
+{
+    return (batch->attributes & BATCH_ATTRIBUTE_TRANSACTIONAL) != 0;
+}
+
+static inline bool batch_is_control(const struct batch *batch)
+{
+    return (batch->attributes & BATCH_ATTRIBUTE_CONTROL) != 0;
+}
+
+/*
+ * Parses the batch at the front of bytes: sizes and magic only, no CRC. On success batch->bytes
+ * covers exactly this batch. ERR_TRUNCATED when bytes end before the batch does (including fewer
+ * than BATCH_HEADER_BYTES), ERR_UNSUPPORTED_MAGIC for message format 0 or 1, ERR_CORRUPT when the
+ * length or magic cannot be. Pure; any thread.
+ */
+CHECKED enum err batch_parse(struct slice bytes, struct batch *batch, struct reason *reason);
+
+/* ERR_CORRUPT unless the CRC fits the bytes. */
+CHECKED enum err batch_check_crc(const struct batch *batch, struct reason *reason);
+
+/* What a topic allows of the batches that producers send it. */
+struct batch_rules {
+    size_t max_bytes;                /* max.message.bytes: of one whole batch */
+    bool keys_required;              /* compacted topic: a null key is ERR_INVALID_RECORD */
+    int64_t timestamp_before_max_ms; /* message.timestamp.before.max.ms; INT64_MAX: any */
+    int64_t timestamp_after_max_ms;
+};
+
+/* Which record broke a rule: for the response's RecordErrors. */
+struct batch_record_error {
+    int32_t batch_index; /* index of the record in the batch, -1: the batch as a whole */
+};
+
+/*
+ * All that must hold before a producer's batch may be appended: one or more records; counts and
+ * deltas agree; CRC; known codec; a control batch is refused; base sequence present exactly when a
+ * producer id is; size and timestamps within rules. Records of an uncompressed batch are walked, so
+ * that lengths and counts inside agree; compressed ones are decompressed only when rules need their
+ * content (keys_required). now_ms: the wall clock. record_error may be NULL.
+ */
+CHECKED enum err batch_validate(const struct batch *batch, const struct batch_rules *rules,
+                                int64_t now_ms, struct batch_record_error *record_error,
+                                struct reason *reason);
+
+/*
+ * Writes the header that the fields of *batch describe: how a batch gets its offset and leader
+ * epoch without touching the producer's bytes. The records behind it are batch->bytes from
+ * BATCH_HEADER_BYTES on.
+ */
+void batch_header_store(const struct batch *batch, uint8_t to[BATCH_HEADER_BYTES]);
+
+/* message.timestamp.type=LogAppendTime: sets the attribute and max timestamp, renews the CRC. */
+void batch_set_append_time(struct batch *batch, int64_t now_ms);
+
+/* One record. Slices borrow the batch (or the iterator's decompressed buffer). */
+struct record {
+    int64_t offset;
+    int64_t timestamp;    /* absolute */
+    struct slice key;     /* null slice: no key */
+    struct slice value;   /* null slice: tombstone */
+    struct slice headers; /* encoded headers; see record_header_next */
+    int32_t header_count;
+};
+
+/*
+ * Walks the records of a batch. Decompresses into its own memory, at most max_bytes of it
+ * (ERR_TOO_LARGE past it). Usage: init, next until *done, deinit (always).
+ */
+struct record_iterator {
+    struct batch batch;
+    struct slice records; /* uncompressed records */
+    struct buf decompressed;
+    size_t position;
+    int32_t index; /* of the next record */
+};
+
+CHECKED enum err record_iterator_init(struct record_iterator *iterator, const struct batch *batch,
+                                      size_t max_bytes, struct reason *reason);
+/* ERR_NONE with *done false and the next record, or *done true at the end; ERR_CORRUPT. */
+CHECKED enum err record_iterator_next(struct record_iterator *iterator, struct record *record,
+                                      bool *done, struct reason *reason);
+void record_iterator_deinit(struct record_iterator *iterator);
+
+struct record_header {
+    struct slice key;
+    struct slice value; /* may be null */
+};
+
+/* Reads the header at *position of record->headers and moves on; false when bytes are bad. */
+CHECKED bool record_header_next(struct slice headers, size_t *position,
+                                struct record_header *header);
+
+/*
+ * Builds one batch. Usage: init, add records, finish, deinit. Records get offsets base + 0, 1, 2...
+ * and the batch is complete with CRC; the appender patches the base offset.
+ */
+struct batch_builder {
+    struct buf records;
+    enum batch_compression compression;
+    int64_t base_timestamp;
+    int64_t max_timestamp;
+    int64_t producer_id;
+    int16_t producer_epoch;
+    int32_t base_sequence;
+    int16_t extra_attributes; /* transactional, control */
+    int32_t record_count;
+};
+
+/* producer id, epoch and base sequence start as -1, compression as none. Set fields after it. */
+void batch_builder_init(struct batch_builder *builder);
+void batch_builder_add(struct batch_builder *builder, int64_t timestamp, struct slice key,
+                       struct slice value, const struct record_header *headers,
+                       int32_t header_count);
+/* Appends the finished batch to *out. ERR_UNSUPPORTED_CODEC; at least one record was added. */
+CHECKED enum err batch_builder_finish(struct batch_builder *builder, struct buf *out,
+                                      struct reason *reason);
+void batch_builder_deinit(struct batch_builder *builder);
+
+#endif

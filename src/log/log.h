@@ -1,0 +1,191 @@
+#ifndef TIDINGS_LOG_LOG_H
+#define TIDINGS_LOG_LOG_H
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/file.h"
+#include "batch/batch.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * The log of one partition: record batches in segment files, in Kafka's layout.
+ *
+ *   <dir>/<base offset, 20 digits>.log        record batches, back to back
+ *   <dir>/<base offset>.index                 sparse: relative offset i32, position i32
+ *   <dir>/<base offset>.timeindex             sparse: timestamp i64, relative offset i32
+ *   <dir>/<offset>.snapshot                   producer state as of that offset (Kafka's format)
+ *
+ * Indexes and snapshots are disposable: they are rebuilt from the .log files when missing, too
+ * short or not plausible. Offsets: start <= flushed <= end. Readers are bounded by what the caller
+ * passes (high watermark, last stable offset); the log itself promises only that what is below
+ * `flushed` survives a crash.
+ *
+ * Locks: append_lock (one appender; held for the write to the page cache and the producer state),
+ * segments_lock (the list of segments and the in-memory index tails; held for look-ups and rolls).
+ * Order: append_lock, then segments_lock. No caller's lock is needed. Offsets are read as atomics.
+ */
+struct log;
+struct flusher;
+
+struct log_config {
+    int64_t segment_bytes;          /* segment.bytes */
+    int64_t segment_ms;             /* segment.ms: roll an active segment older than this */
+    int64_t segment_index_bytes;    /* segment.index.bytes: roll when an index would pass it */
+    int64_t index_interval_bytes;   /* index.interval.bytes */
+    int64_t retention_ms;           /* retention.ms; -1: for ever */
+    int64_t retention_bytes;        /* retention.bytes; -1: no limit */
+    int64_t file_delete_delay_ms;   /* file.delete.delay.ms */
+    int64_t producer_expiration_ms; /* producer.id.expiration.ms */
+};
+
+/* Kafka's defaults. */
+void log_config_init(struct log_config *config);
+
+/* What the logs of one server share. Outlives them. */
+struct log_env {
+    const struct file_ops *files;
+    const struct clock *clock;
+    struct flusher *flusher; /* NULL: nobody flushes but log_flush (tests, tools) */
+};
+
+/*
+ * What is known of a log from the last checkpoint. `clean`: it was written by a clean stop after
+ * the last append, so that sizes that agree spare the scan.
+ */
+struct log_state {
+    int64_t start_offset;
+    int64_t end_offset;  /* everything below was flushed when this was written */
+    int64_t active_base; /* base offset of the last segment */
+    int64_t active_size; /* its size in bytes at end_offset */
+    bool clean;
+};
+
+/* What opening found and did. */
+struct log_recovery {
+    int64_t scanned_bytes;   /* read and CRC-checked */
+    int64_t truncated_bytes; /* torn tail cut off the last segment */
+    int64_t truncated_at;    /* the end offset after the cut; -1 when nothing was cut */
+    int32_t
+        damaged_batches; /* in the middle, left in place; each was logged with file and position */
+    int32_t rebuilt_indexes;
+};
+
+/*
+ * Opens or creates the log in `dir` (created with its parent's entry durable). known: the last
+ * checkpoint, or NULL. Without a clean state the log is scanned from known->end_offset's position
+ * (from the start of the last segment when known is NULL): every CRC there is verified, the torn
+ * tail is cut and logged. A bad batch that has good batches behind it is reported and kept, and
+ * never hides what follows. start_offset is the larger of known's and the first segment's base.
+ * ERR_IO, ERR_NO_SPACE, ERR_CORRUPT (a damage that cannot be stepped over). Any one thread.
+ */
+CHECKED enum err log_open(const char *dir, const struct log_config *config,
+                          const struct log_env *env, const struct log_state *known,
+                          struct log **out, struct log_recovery *recovery, struct reason *reason);
+
+/* Flushes what is open, writes indexes and a producer snapshot, fills *state (clean). */
+CHECKED enum err log_close(struct log *log, struct log_state *state, struct reason *reason);
+
+/*
+ * References: log_open gives one. The flusher and spans that were handed out hold their own, so a
+ * log may be unreferenced while either still uses it. The last one closes the files.
+ */
+void log_ref(struct log *log);
+void log_unref(struct log *log);
+
+/* After the last log_close or instead of it: marks the log deleted; appends give ERR_CLOSED, its
+ * directory is renamed to "<dir>.<random>-delete" at once and removed. Blocking; worker thread. */
+CHECKED enum err log_delete(struct log *log, struct reason *reason);
+
+/* Finishes removals that a crash cut short: deletes every "*-delete" directory below `parent`. */
+void log_delete_leftovers(const struct file_ops *files, const char *parent);
+
+struct log_append {
+    /* in: whole batches that passed batch_validate; their bytes are only borrowed */
+    struct batch *batches;
+    int32_t batch_count;
+    int32_t leader_epoch;
+    bool append_time;    /* message.timestamp.type=LogAppendTime */
+    bool check_producer; /* verify sequence numbers (client produce); false: coordinator, replay */
+    /* out */
+    int64_t base_offset;    /* of the first batch; of the first time for a duplicate */
+    int64_t end_offset;     /* the log's end after this append: wait for it to be flushed */
+    int64_t append_time_ms; /* -1 unless LogAppendTime */
+    int64_t log_start_offset;
+};
+
+/*
+ * Assigns offsets, writes the batches with one gathered write and marks the log for the flusher.
+ * On any error nothing is appended. ERR_DUPLICATE_SEQUENCE: was appended before; base_offset and
+ * end_offset tell where (the caller answers success once end_offset is flushed).
+ * ERR_OUT_OF_ORDER_SEQUENCE, ERR_PRODUCER_FENCED, ERR_UNKNOWN_PRODUCER (KIP-98, KIP-360);
+ * ERR_NO_SPACE and ERR_IO: the file was cut back, the next append may succeed; ERR_CLOSED: the log
+ * failed (a sync or a cut failed) or is deleted. Any thread; waits for append_lock.
+ */
+CHECKED enum err log_append(struct log *log, struct log_append *append, struct reason *reason);
+
+/*
+ * Finds whole batches from the one that holds `offset` up to, not including, any batch with an
+ * offset >= max_offset, no more than max_bytes of them, all of one segment. When `at_least_one`,
+ * the first batch is given even if it is larger than max_bytes. span->size 0: nothing to give
+ * (offset == max_offset, or the first batch does not fit). Otherwise the span holds a reference to
+ * its segment until released. The bytes are not read. ERR_OUT_OF_RANGE when offset < start or >
+ * end. ERR_CORRUPT when the index leads to bytes that are no batch. Any thread.
+ */
+CHECKED enum err log_read(struct log *log, int64_t offset, int64_t max_offset, size_t max_bytes,
+                          bool at_least_one, struct file_span *span, struct reason *reason);
+
+/* The first record with timestamp >= the given one and offset < max_offset: *offset -1 if none.
+ * Reads and may decompress: worker thread. (KIP-79) */
+CHECKED enum err log_find_time(struct log *log, int64_t timestamp, int64_t max_offset,
+                               int64_t *offset, int64_t *found_timestamp, struct reason *reason);
+
+/* The first record with the largest timestamp below max_offset; *offset -1 when empty. (KIP-734) */
+CHECKED enum err log_find_max_time(struct log *log, int64_t max_offset, int64_t *offset,
+                                   int64_t *timestamp, struct reason *reason);
+
+/* Any thread, no lock. */
+int64_t log_start_offset(const struct log *log);
+int64_t log_end_offset(const struct log *log);
+int64_t log_flushed_offset(const struct log *log);
+bool log_failed(const struct log *log); /* a sync failed: takes no more writes until reopened */
+int64_t log_size_bytes(const struct log *log);
+const char *log_dir(const struct log *log);
+
+/*
+ * DeleteRecords, or retention decided above: offsets below new_start are gone for readers at once;
+ * segments that lie wholly below are deleted. The caller has made new_start durable before. Never
+ * moves back. ERR_OUT_OF_RANGE when new_start > end. Worker thread.
+ */
+CHECKED enum err log_set_start_offset(struct log *log, int64_t new_start, struct reason *reason);
+
+/* Where retention.ms and retention.bytes want the start to be, of data below max_offset; the
+ * current start when nothing is due. Whole segments only; the active one is rolled first when it
+ * is due as a whole. Worker thread. */
+int64_t log_retention_start(struct log *log, int64_t max_offset);
+
+/* Rolls the active segment when segment.ms is due; expires producer ids. Worker thread. */
+CHECKED enum err log_maintain(struct log *log, struct reason *reason);
+
+/* Settings take effect from the next append or check. Any thread. */
+void log_set_config(struct log *log, const struct log_config *config);
+
+/* Syncs everything appended so far and advances `flushed`. Blocking. Used by the flusher and by
+ * tests. On failure the log is failed. */
+CHECKED enum err log_flush(struct log *log, struct reason *reason);
+
+/* A state for the checkpoint as of the last flush (clean false); writes a producer snapshot first
+ * when producers changed, so that recovery starts here. Worker thread. */
+CHECKED enum err log_checkpoint(struct log *log, struct log_state *state, struct reason *reason);
+
+/* Calls each for every producer id on record, under append_lock: short and without locks. */
+struct producer_entry; /* producer_state.h */
+void log_each_producer(struct log *log, void (*each)(void *context, const struct producer_entry *),
+                       void *context);
+
+/* The caller's pointer (the partition), for flusher callbacks. Set before the first append. */
+void log_set_user(struct log *log, void *user);
+void *log_user(const struct log *log);
+
+#endif

@@ -1,0 +1,184 @@
+#ifndef TIDINGS_NET_NET_H
+#define TIDINGS_NET_NET_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/file.h"
+#include "base/heap.h"
+#include "base/slice.h"
+#include "base/task.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * Reactors, listeners and connections: size-prefixed frames in, ordered replies out.
+ *
+ * Each reactor is a thread with an epoll loop, its own connections, timers and a mailbox. A
+ * connection stays with the reactor that accepted it. net knows nothing of Kafka but the four-byte
+ * size in front of every request and response (protocol guide, "Common Request and Response
+ * Structure").
+ *
+ * Every frame delivered is owed exactly one net_reply with its token, by any thread, at any time.
+ * Replies leave in the order of their frames whatever the order of the net_reply calls. A token is
+ * a plain value: when its connection is gone, net_reply frees what it was given and does nothing.
+ */
+struct net;
+struct reactor;
+struct conn;
+
+/* Names one frame of one connection. Copy freely. */
+struct reply_token {
+    uint32_t reactor_index;
+    uint32_t conn_slot;
+    uint64_t conn_id; /* never used again for another connection */
+    uint64_t sequence;
+};
+
+/* A part of a file that goes out between the reply's bytes: in front of bytes.data[offset]. */
+struct reply_span {
+    size_t offset; /* 0..bytes.size; ascending within a reply */
+    struct file_span span;
+};
+
+/* What is sent as one reply; net adds the size in front. */
+struct reply {
+    struct buf bytes;
+    struct reply_span *spans; /* heap; NULL when span_count is 0 */
+    size_t span_count;
+    bool nothing;     /* send nothing: the frame expects no answer (acks=0) */
+    bool close_after; /* close the connection once this reply is sent */
+};
+
+/* Frees a reply that was not handed to net_reply: bytes, spans (released) and array. */
+void reply_deinit(struct reply *reply);
+
+/* Why a connection ended, for on_close and the log line. */
+enum conn_end {
+    CONN_END_PEER,      /* closed or reset by the peer */
+    CONN_END_BAD_FRAME, /* a size that is negative or over the limit */
+    CONN_END_HANDLER,   /* on_frame said so */
+    CONN_END_IDLE,      /* nothing sent or asked for idle_timeout_ms */
+    CONN_END_SLOW,      /* a frame or a reply did not move for stall_timeout_ms */
+    CONN_END_LIMIT,     /* over max_connections or the request memory */
+    CONN_END_STOP       /* the server stops */
+};
+
+struct net_handler {
+    void *context;
+
+    /* Before the first frame, on the conn's reactor. */
+    void (*on_open)(void *context, struct conn *conn);
+
+    /*
+     * One whole frame without its size, on the conn's reactor. frame is borrowed until return.
+     * Anything but ERR_NONE closes the connection with one log line that holds reason; the frame
+     * is then owed no reply.
+     */
+    enum err (*on_frame)(void *context, struct conn *conn, struct reply_token token,
+                         struct slice frame, struct reason *reason);
+
+    /* After the last frame; the tokens of the connection are dead from here on. */
+    void (*on_close)(void *context, struct conn *conn, enum conn_end end);
+
+    /* At the end of every loop turn that did anything, before the reactor sleeps. May be NULL. */
+    void (*on_turn_end)(void *context, struct reactor *reactor);
+};
+
+struct net_config {
+    unsigned reactor_count;        /* 1..64 */
+    size_t max_frame_bytes;        /* socket.request.max.bytes */
+    size_t max_connections;        /* over it a new connection is closed at once */
+    size_t max_connections_per_ip; /* max.connections.per.ip */
+    size_t request_memory_bytes;   /* sum of the read buffers of half-read frames over 64 KiB; over
+                                      it connections wait before they read on
+                                      (queued.max.request.bytes) */
+    size_t max_parked_replies; /* frames of one connection without a reply; reading pauses there */
+    size_t max_unsent_bytes;   /* completed but unsent reply bytes (file spans not counted) of one
+                                  connection; over it reading pauses there */
+    int64_t idle_timeout_ms;   /* connections.max.idle.ms; 0: never */
+    int64_t stall_timeout_ms;  /* no progress inside a frame or a reply */
+};
+
+/* Sane values for everything; reactor_count = number of processors. */
+void net_config_init(struct net_config *config);
+
+/* Creates the reactors' state; no thread runs yet. handler and config are copied. */
+CHECKED enum err net_new(const struct net_config *config, const struct net_handler *handler,
+                         struct net **out, struct reason *reason);
+
+/*
+ * Binds and listens on host:port (IPv4, IPv6 in brackets, a name, or "" / "*" for any address;
+ * port 0 picks one). Writes the port bound into *bound_port. The reason names the address and, for
+ * a port in use, says so. Before net_start, main thread. listener_index is what conn_listener
+ * returns for its connections (0 for the first call, 1 for the second...).
+ */
+CHECKED enum err net_listen(struct net *net, const char *host, uint16_t port, uint16_t *bound_port,
+                            struct reason *reason);
+
+/* Starts the reactor threads and accepting. */
+CHECKED enum err net_start(struct net *net, struct reason *reason);
+
+/* Stops accepting and reading new frames; replies still owed go on. Any thread, returns at once. */
+void net_drain(struct net *net);
+
+/* True when no connection has a frame without a sent reply. Any thread. */
+bool net_drained(struct net *net);
+
+/* Closes every connection, joins the threads. Main thread, once. */
+void net_stop(struct net *net);
+void net_free(struct net *net);
+
+unsigned net_reactor_count(const struct net *net);
+struct reactor *net_reactor(struct net *net, unsigned index);
+size_t net_connection_count(struct net *net); /* any thread */
+
+/* Gives the answer to a frame; takes over everything in *reply and zeroes it. Any thread. */
+void net_reply(struct net *net, struct reply_token token, struct reply *reply);
+
+/*
+ * Delivers no further frame of this connection until the frame `token` has its reply: for requests
+ * whose effect the next one must see though they finish on another thread. Only in on_frame.
+ */
+void conn_hold(struct conn *conn, struct reply_token token);
+
+/* On the connection's reactor only. */
+struct reactor *conn_reactor(struct conn *conn);
+uint64_t conn_id(const struct conn *conn);
+const char *conn_peer(const struct conn *conn); /* "127.0.0.1:54321", "[::1]:54321" */
+unsigned conn_listener(const struct conn *conn);
+/* The address and port the peer connected to (advertised.listeners' default). */
+void conn_local_address(const struct conn *conn, char *host, size_t host_size, uint16_t *port);
+void conn_set_user(struct conn *conn, void *user);
+void *conn_user(const struct conn *conn);
+
+unsigned reactor_index(const struct reactor *reactor);
+
+/* Runs task->run on the reactor's thread, in posting order per poster. Any thread. */
+void reactor_post(struct reactor *reactor, struct task *task);
+
+/* The reactor's monotonic clock as of this loop turn. Its thread only. */
+int64_t reactor_now_ms(const struct reactor *reactor);
+
+/* A timer embedded in its owner; fires once, on the reactor's thread. */
+struct reactor_timer {
+    struct heap_node node;
+    void (*fire)(struct reactor_timer *timer);
+};
+
+/* Arms or moves the timer to the monotonic time at_ms. Its reactor's thread only. */
+void reactor_timer_set(struct reactor *reactor, struct reactor_timer *timer, int64_t at_ms);
+void reactor_timer_cancel(struct reactor *reactor, struct reactor_timer *timer);
+
+/* Numbers for metrics and tests; any thread. */
+struct net_stats {
+    uint64_t accepted;
+    uint64_t closed[CONN_END_STOP + 1];
+    uint64_t frames;
+    uint64_t bytes_in;
+    uint64_t bytes_out;
+};
+void net_stats(struct net *net, struct net_stats *out);
+
+#endif
