@@ -1,0 +1,58 @@
+# The short face of Meson and Ninja. `make` builds build/tidings; `make help` lists the rest.
+BUILD ?= build
+PREFIX ?= /usr/local
+sources = $(shell git ls-files '*.c' '*.h')
+
+.PHONY: all help demo test bench format check-format layers deps clean install
+
+all: $(BUILD)/build.ninja
+	@ninja -C $(BUILD)
+	@ln -sfn src/cli/tidings $(BUILD)/tidings
+
+$(BUILD)/build.ninja:
+	@command -v meson >/dev/null || { echo "meson is missing: make deps"; exit 1; }
+	meson setup $(BUILD)
+
+help:
+	@echo "make               build $(BUILD)/tidings"
+	@echo "make demo          run the online retail store on the bus; ORDERS=FILE for your own orders"
+	@echo "make test          run every test; ONLY='NAME ...' for some, ONLY=list names them"
+	@echo "make bench         measure this machine's limit and Tidings beside it"
+	@echo "make format        lay out the sources; make check-format only looks"
+	@echo "make layers        check that no file includes a higher floor"
+	@echo "make deps          install what the build needs from Debian's packages"
+	@echo "make install       install under PREFIX=$(PREFIX)"
+	@echo "make clean         remove the build folders"
+
+deps:
+	@tools/install-deps build
+
+demo:
+	@tools/install-deps build
+	@$(MAKE) --no-print-directory all
+	@TIDINGS_BIN=$(abspath $(BUILD)/tidings) ORDERS='$(ORDERS)' examples/store/demo
+
+test:
+	@tools/install-deps test
+	@/usr/bin/python3 tests/run $(ONLY)
+
+bench:
+	@tools/install-deps build
+	@$(MAKE) --no-print-directory all
+	@TIDINGS_BIN=$(abspath $(BUILD)/tidings) bench/run $(ARGS)
+
+format:
+	@clang-format -i $(sources)
+
+check-format:
+	@clang-format --dry-run -Werror $(sources)
+
+layers:
+	@tests/layers
+
+install: all
+	meson configure $(BUILD) --prefix '$(abspath $(PREFIX))'
+	meson install -C $(BUILD)
+
+clean:
+	rm -rf build build-test
