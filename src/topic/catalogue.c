@@ -1,0 +1,403 @@
+#include "topic/catalogue.h"
+
+#include "base/logger.h"
+#include "base/mem.h"
+#include "base/random.h"
+#include "topic/catalogue_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { PRODUCER_ID_BLOCK = 1000 };
+
+struct topic *catalogue_find(struct catalogue *catalogue, struct slice name)
+{
+    struct topic *topic = NULL;
+    pthread_rwlock_rdlock(&catalogue->table_lock);
+    HASH_FIND(by_name, catalogue->by_name, name.data, name.size, topic);
+    if (topic != NULL) {
+        topic_ref(topic);
+    }
+    pthread_rwlock_unlock(&catalogue->table_lock);
+    return topic;
+}
+
+struct topic *catalogue_find_id(struct catalogue *catalogue, const struct topic_id *id)
+{
+    struct topic *topic = NULL;
+    pthread_rwlock_rdlock(&catalogue->table_lock);
+    HASH_FIND(by_id, catalogue->by_id, id, sizeof *id, topic);
+    if (topic != NULL) {
+        topic_ref(topic);
+    }
+    pthread_rwlock_unlock(&catalogue->table_lock);
+    return topic;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    const struct topic *const *left = a;
+    const struct topic *const *right = b;
+    return strcmp((*left)->name, (*right)->name);
+}
+
+struct topic **catalogue_list(struct catalogue *catalogue, size_t *count)
+{
+    pthread_rwlock_rdlock(&catalogue->table_lock);
+    struct topic **topics = mem_new_array(struct topic *, HASH_CNT(by_name, catalogue->by_name));
+    size_t filled = 0;
+    struct topic *topic;
+    struct topic *next;
+    HASH_ITER (by_name, catalogue->by_name, topic, next) {
+        topic_ref(topic);
+        topics[filled++] = topic;
+    }
+    pthread_rwlock_unlock(&catalogue->table_lock);
+    if (filled > 1) {
+        qsort(topics, filled, sizeof(struct topic *), compare_names);
+    }
+    *count = filled;
+    return topics;
+}
+
+void catalogue_list_free(struct topic **topics, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        topic_unref(topics[i]);
+    }
+    free(topics);
+}
+
+void catalogue_publish(struct catalogue *catalogue, struct topic *topic)
+{
+    HASH_ADD_KEYPTR(by_name, catalogue->by_name, topic->name, strlen(topic->name), topic);
+    HASH_ADD(by_id, catalogue->by_id, id, sizeof topic->id, topic);
+}
+
+char *catalogue_log_dir(const struct catalogue *catalogue, const struct topic *topic,
+                        int32_t partition)
+{
+    return mem_sprintf("%s/%s-%d", catalogue->topics_dir, topic->name, (int)partition);
+}
+
+enum err catalogue_open_partition(struct catalogue *catalogue, struct topic *topic, int32_t index,
+                                  const struct log_config *config, const struct log_state *known,
+                                  struct partition **out, struct log_recovery *recovery,
+                                  struct reason *reason)
+{
+    struct partition *partition = mem_new(struct partition);
+    partition->topic = topic;
+    partition->index = index;
+    partition->advanced = catalogue->advanced;
+    partition->advanced_context = catalogue->advanced_context;
+    char *dir = catalogue_log_dir(catalogue, topic, index);
+    enum err err = log_open(dir, config, &catalogue->env, known, &partition->log, recovery, reason);
+    free(dir);
+    if (err != ERR_NONE) {
+        free(partition);
+        return err;
+    }
+    log_set_user(partition->log, partition);
+    atomic_store(&partition->high_watermark, log_flushed_offset(partition->log));
+    *out = partition;
+    return ERR_NONE;
+}
+
+/* Opens fresh logs [first, total) and publishes them in the topic. Nothing is left on an error. */
+static enum err add_logs(struct catalogue *catalogue, struct topic *topic, int32_t first,
+                         int32_t total, const struct log_config *config, struct reason *reason)
+{
+    int32_t count = total - first;
+    struct partition **added = mem_new_array(struct partition *, (size_t)count);
+    enum err err = ERR_NONE;
+    int32_t opened = 0;
+    while (err == ERR_NONE && opened < count) {
+        struct log_recovery recovery;
+        err = catalogue_open_partition(catalogue, topic, first + opened, config, NULL,
+                                       &added[opened], &recovery, reason);
+        opened += err == ERR_NONE;
+    }
+    if (err == ERR_NONE) {
+        topic_add_partitions(topic, added, count);
+    }
+    for (int32_t i = 0; err != ERR_NONE && i < opened; i++) {
+        struct reason ignored;
+        (void)!log_delete(added[i]->log, &ignored);
+        log_unref(added[i]->log);
+        free(added[i]);
+    }
+    free(added);
+    return err;
+}
+
+static enum err check_count(int32_t count, struct reason *reason)
+{
+    if (count < 1 || count > TOPIC_MAX_PARTITIONS) {
+        return reason_fail(reason, ERR_INVALID, "a topic has from 1 to %d partitions, not %d",
+                           TOPIC_MAX_PARTITIONS, (int)count);
+    }
+    return ERR_NONE;
+}
+
+/* Kafka refuses names that differ in '.' and '_' only, as metrics would mix them up. */
+static enum err check_collision(struct catalogue *catalogue, const char *name,
+                                struct reason *reason)
+{
+    enum err err = ERR_NONE;
+    pthread_rwlock_rdlock(&catalogue->table_lock);
+    struct topic *topic;
+    struct topic *next;
+    HASH_ITER (by_name, catalogue->by_name, topic, next) {
+        size_t i = 0;
+        while (name[i] != '\0' &&
+               (name[i] == topic->name[i] ||
+                (strchr("._", name[i]) && topic->name[i] && strchr("._", topic->name[i])))) {
+            i++;
+        }
+        if (name[i] == '\0' && topic->name[i] == '\0' && strcmp(name, topic->name) != 0) {
+            err = reason_fail(reason, ERR_INVALID,
+                              "topic '%s' collides with existing topic '%s': names that differ in "
+                              "'.' and '_' only are not told apart in metrics",
+                              name, topic->name);
+            break;
+        }
+    }
+    pthread_rwlock_unlock(&catalogue->table_lock);
+    return err;
+}
+
+/* Under change_lock, everything checked: row first, then logs, then visible. */
+static enum err create_checked(struct catalogue *catalogue, struct topic *topic,
+                               const struct topic_creation *creation, struct topic_config *config,
+                               struct reason *reason)
+{
+    char *first_dir = catalogue_log_dir(catalogue, topic, 0);
+    bool foreign = file_exists(first_dir);
+    free(first_dir);
+    if (foreign) {
+        return reason_fail(reason, ERR_EXISTS,
+                           "directory topics/%s-0 exists but the catalogue does not know the "
+                           "topic: move it away or choose another name",
+                           topic->name);
+    }
+    enum err err = catalogue_db_insert(catalogue->db, topic, creation->partition_count,
+                                       &creation->overrides, reason);
+    if (err != ERR_NONE) {
+        return err;
+    }
+    err = add_logs(catalogue, topic, 0, creation->partition_count, &config->log, reason);
+    if (err != ERR_NONE) {
+        struct reason ignored;
+        (void)!catalogue_db_remove(catalogue->db, &topic->id, &ignored);
+        return err;
+    }
+    topic_set_config(topic, config);
+    overrides_copy(&topic->overrides, &creation->overrides);
+    pthread_rwlock_wrlock(&catalogue->table_lock);
+    topic_ref(topic);
+    catalogue_publish(catalogue, topic);
+    pthread_rwlock_unlock(&catalogue->table_lock);
+    LOG_INFO("topic", "topic created", "topic=%s partitions=%d", topic->name,
+             (int)creation->partition_count);
+    return ERR_NONE;
+}
+
+enum err catalogue_create(struct catalogue *catalogue, const struct topic_creation *creation,
+                          struct topic **out, struct reason *reason)
+{
+    if (out != NULL) {
+        *out = NULL;
+    }
+    enum err err = topic_check_name(creation->name, reason);
+    if (err == ERR_NONE) {
+        err = check_count(creation->partition_count, reason);
+    }
+    if (err != ERR_NONE) {
+        return err;
+    }
+    struct topic_config config;
+    err = topic_config_build(&config, &catalogue->topic_defaults, &creation->overrides, reason);
+    if (err != ERR_NONE) {
+        topic_config_deinit(&config);
+        return err;
+    }
+    struct topic_id id;
+    random_uuid(id.bytes);
+    struct topic *topic = topic_new(creation->name, &id, creation->internal);
+    pthread_mutex_lock(&catalogue->change_lock);
+    struct topic *existing = catalogue_find(catalogue, creation->name);
+    if (existing != NULL) {
+        topic_unref(existing);
+        err = reason_fail(reason, ERR_EXISTS, "topic '%s' already exists", topic->name);
+    } else {
+        err = check_collision(catalogue, topic->name, reason);
+    }
+    if (err == ERR_NONE && !creation->validate_only) {
+        err = create_checked(catalogue, topic, creation, &config, reason);
+    }
+    pthread_mutex_unlock(&catalogue->change_lock);
+    topic_config_deinit(&config);
+    if (err == ERR_NONE && out != NULL && !creation->validate_only) {
+        *out = topic;
+    } else {
+        topic_unref(topic);
+    }
+    return err;
+}
+
+/* Takes the topic out of the hashes; false when it was not in. */
+static bool unpublish(struct catalogue *catalogue, struct topic *topic)
+{
+    struct topic *found = NULL;
+    pthread_rwlock_wrlock(&catalogue->table_lock);
+    HASH_FIND(by_id, catalogue->by_id, &topic->id, sizeof topic->id, found);
+    if (found != NULL) {
+        HASH_DELETE(by_name, catalogue->by_name, topic);
+        HASH_DELETE(by_id, catalogue->by_id, topic);
+    }
+    pthread_rwlock_unlock(&catalogue->table_lock);
+    return found != NULL;
+}
+
+enum err catalogue_delete(struct catalogue *catalogue, struct topic *topic, struct reason *reason)
+{
+    pthread_mutex_lock(&catalogue->change_lock);
+    struct topic *found = catalogue_find_id(catalogue, &topic->id);
+    enum err err = ERR_NONE;
+    if (found == NULL) {
+        err = reason_fail(reason, ERR_NOT_FOUND, "topic '%s' is not there any more", topic->name);
+    } else {
+        topic_unref(found);
+        err = catalogue_db_mark_deleting(catalogue->db, &topic->id, reason);
+    }
+    if (err == ERR_NONE && unpublish(catalogue, topic)) {
+        /* From here on the deletion happened: what fails is finished at the next start. */
+        bool removed = true;
+        for (int32_t i = 0; i < topic_partition_count(topic); i++) {
+            struct partition *partition = topic_partition(topic, i);
+            struct reason why;
+            if (log_delete(partition->log, &why) != ERR_NONE) {
+                LOG_WARN("topic", "files of a deleted topic remain until the next start",
+                         "topic=%s partition=%d reason=\"%s\"", topic->name, (int)i, why.text);
+                removed = false;
+            }
+            partition_on_flushed(partition); /* wakes fetches that wait here */
+        }
+        struct reason why;
+        if (removed && catalogue_db_remove(catalogue->db, &topic->id, &why) != ERR_NONE) {
+            LOG_WARN("topic", "deletion is finished at the next start", "topic=%s reason=\"%s\"",
+                     topic->name, why.text);
+        }
+        LOG_INFO("topic", "topic deleted", "topic=%s", topic->name);
+        topic_unref(topic);
+    }
+    pthread_mutex_unlock(&catalogue->change_lock);
+    return err;
+}
+
+enum err catalogue_add_partitions(struct catalogue *catalogue, struct topic *topic, int32_t total,
+                                  bool validate_only, struct reason *reason)
+{
+    enum err err = check_count(total, reason);
+    if (err != ERR_NONE) {
+        return err;
+    }
+    pthread_mutex_lock(&catalogue->change_lock);
+    int32_t now = topic_partition_count(topic);
+    if (total <= now) {
+        err = reason_fail(reason, ERR_INVALID,
+                          "topic '%s' has %d partitions already, %d would not be an increase",
+                          topic->name, (int)now, (int)total);
+    } else if (!validate_only) {
+        err = catalogue_db_set_partitions(catalogue->db, &topic->id, total, reason);
+        if (err == ERR_NONE) {
+            err = add_logs(catalogue, topic, now, total, &topic_config(topic)->log, reason);
+        }
+    }
+    pthread_mutex_unlock(&catalogue->change_lock);
+    return err;
+}
+
+enum err catalogue_set_overrides(struct catalogue *catalogue, struct topic *topic,
+                                 const struct overrides *overrides, bool validate_only,
+                                 struct reason *reason)
+{
+    struct topic_config config;
+    enum err err = topic_config_build(&config, &catalogue->topic_defaults, overrides, reason);
+    if (err == ERR_NONE && !validate_only) {
+        pthread_mutex_lock(&catalogue->change_lock);
+        err = catalogue_db_set_overrides(catalogue->db, &topic->id, overrides, reason);
+        if (err == ERR_NONE) {
+            topic_set_config(topic, &config);
+            pthread_rwlock_wrlock(&catalogue->table_lock);
+            overrides_deinit(&topic->overrides);
+            overrides_copy(&topic->overrides, overrides);
+            pthread_rwlock_unlock(&catalogue->table_lock);
+        }
+        pthread_mutex_unlock(&catalogue->change_lock);
+    }
+    topic_config_deinit(&config);
+    return err;
+}
+
+void catalogue_overrides(struct catalogue *catalogue, struct topic *topic, struct overrides *out)
+{
+    pthread_rwlock_rdlock(&catalogue->table_lock);
+    overrides_copy(out, &topic->overrides);
+    pthread_rwlock_unlock(&catalogue->table_lock);
+}
+
+const struct overrides *catalogue_topic_defaults(const struct catalogue *catalogue)
+{
+    return &catalogue->topic_defaults;
+}
+
+enum err catalogue_delete_records(struct catalogue *catalogue, struct partition *partition,
+                                  int64_t before_offset, int64_t *low, struct reason *reason)
+{
+    int64_t high_watermark = partition_high_watermark(partition);
+    int64_t start = before_offset == -1 ? high_watermark : before_offset;
+    if (start < 0 || start > high_watermark) {
+        return reason_fail(reason, ERR_OUT_OF_RANGE,
+                           "cannot delete up to offset %lld: the partition ends at %lld",
+                           (long long)before_offset, (long long)high_watermark);
+    }
+    enum err err = ERR_NONE;
+    if (start > log_start_offset(partition->log)) {
+        pthread_mutex_lock(&catalogue->change_lock);
+        err = catalogue_db_set_log_start(catalogue->db, &partition->topic->id, partition->index,
+                                         start, reason);
+        pthread_mutex_unlock(&catalogue->change_lock);
+        if (err == ERR_NONE) {
+            err = log_set_start_offset(partition->log, start, reason);
+        }
+    }
+    *low = log_start_offset(partition->log);
+    return err;
+}
+
+enum err catalogue_next_producer_id(struct catalogue *catalogue, int64_t *producer_id,
+                                    struct reason *reason)
+{
+    enum err err = ERR_NONE;
+    pthread_mutex_lock(&catalogue->change_lock);
+    if (catalogue->next_producer_id == catalogue->producer_id_limit) {
+        char text[32];
+        snprintf(text, sizeof text, "%lld",
+                 (long long)(catalogue->producer_id_limit + PRODUCER_ID_BLOCK));
+        err = catalogue_db_put(catalogue->db, "next_producer_id", text, reason);
+        if (err == ERR_NONE) {
+            catalogue->producer_id_limit += PRODUCER_ID_BLOCK;
+        }
+    }
+    if (err == ERR_NONE) {
+        *producer_id = catalogue->next_producer_id++;
+    }
+    pthread_mutex_unlock(&catalogue->change_lock);
+    return err;
+}
+
+const char *catalogue_cluster_id(const struct catalogue *catalogue)
+{
+    return catalogue->cluster_id;
+}

@@ -1,0 +1,111 @@
+#ifndef TIDINGS_TOPIC_CATALOGUE_H
+#define TIDINGS_TOPIC_CATALOGUE_H
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/settings.h"
+#include "log/flush.h"
+#include "log/log.h"
+#include "topic/topic.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * All topics of a data directory: which there are (SQLite, DATA/tidings.db), their settings, their
+ * logs (DATA/topics/<topic>-<partition>/), and the checkpoint that makes the next start quick.
+ *
+ * Reading functions may be called from any thread and do not wait for the disk. Changing functions
+ * write to SQLite with full sync and belong on a worker thread; they are serialised by change_lock.
+ * Locks: change_lock (SQLite and one change at a time), then table_lock (the hashes; short).
+ */
+struct catalogue;
+
+struct catalogue_config {
+    const char *data_dir;
+    const struct overrides *topic_defaults; /* the server's settings under topic names; copied */
+    struct log_env log_env;
+    unsigned open_threads; /* logs opened at once at start */
+    partition_advanced *advanced;
+    void *advanced_context;
+};
+
+struct catalogue_recovery {
+    int32_t topics;
+    int32_t partitions;
+    int64_t scanned_bytes;
+    int64_t truncated_bytes;
+    int32_t damaged_batches;
+    bool was_clean;
+};
+
+/*
+ * Opens or creates everything below data_dir, which exists and is locked by the caller. Finishes
+ * deletions that a crash cut short. ERR_UNSUPPORTED for a newer format. Main thread, at start.
+ */
+CHECKED enum err catalogue_open(const struct catalogue_config *config, struct catalogue **out,
+                                struct catalogue_recovery *recovery, struct reason *reason);
+
+/* Closes all logs and writes a clean checkpoint. No other thread uses the catalogue any more. */
+CHECKED enum err catalogue_close(struct catalogue *catalogue, struct reason *reason);
+
+/* Look-ups give a reference (topic_unref) or NULL. */
+struct topic *catalogue_find(struct catalogue *catalogue, struct slice name);
+struct topic *catalogue_find_id(struct catalogue *catalogue, const struct topic_id *id);
+
+/* References to all topics, sorted by name, in a fresh array (free it, unref each). */
+struct topic **catalogue_list(struct catalogue *catalogue, size_t *count);
+void catalogue_list_free(struct topic **topics, size_t count);
+
+struct topic_creation {
+    struct slice name;
+    int32_t partition_count;
+    struct overrides overrides;
+    bool internal;
+    bool validate_only;
+};
+
+/*
+ * Creates the topic durably: when it returns ERR_NONE, the topic outlives a crash. *out (may be
+ * NULL) gets a reference (NULL for validate_only). ERR_EXISTS, ERR_INVALID (name, count: reason
+ * says which), ERR_CONFIG, ERR_IO.
+ */
+CHECKED enum err catalogue_create(struct catalogue *catalogue,
+                                  const struct topic_creation *creation, struct topic **out,
+                                  struct reason *reason);
+
+/* Deletes durably: events and settings are gone, also after a crash. ERR_NOT_FOUND. */
+CHECKED enum err catalogue_delete(struct catalogue *catalogue, struct topic *topic,
+                                  struct reason *reason);
+
+/* Grows to `total` partitions. ERR_INVALID when that is not more than there are. */
+CHECKED enum err catalogue_add_partitions(struct catalogue *catalogue, struct topic *topic,
+                                          int32_t total, bool validate_only, struct reason *reason);
+
+/* Replaces the topic's own settings. ERR_CONFIG; nothing changes then. */
+CHECKED enum err catalogue_set_overrides(struct catalogue *catalogue, struct topic *topic,
+                                         const struct overrides *overrides, bool validate_only,
+                                         struct reason *reason);
+
+/* A copy of the topic's own settings (overrides_deinit it). Any thread. */
+void catalogue_overrides(struct catalogue *catalogue, struct topic *topic, struct overrides *out);
+const struct overrides *catalogue_topic_defaults(const struct catalogue *catalogue);
+
+/* DeleteRecords: makes the new start durable, then cuts. -1 means the high watermark. *low is the
+ * new log start. ERR_OUT_OF_RANGE. */
+CHECKED enum err catalogue_delete_records(struct catalogue *catalogue, struct partition *partition,
+                                          int64_t before_offset, int64_t *low,
+                                          struct reason *reason);
+
+/* A producer id that was never given out before (KIP-98). Reserves blocks durably. */
+CHECKED enum err catalogue_next_producer_id(struct catalogue *catalogue, int64_t *producer_id,
+                                            struct reason *reason);
+
+/* Rolls by time, applies retention, writes a checkpoint. For a periodic worker task. */
+void catalogue_maintain(struct catalogue *catalogue);
+
+/* The cluster id of the data directory: 22 characters of base64url. */
+const char *catalogue_cluster_id(const struct catalogue *catalogue);
+
+/* The flusher that the logs use may be made after the catalogue's environment is known. */
+#endif

@@ -1,0 +1,44 @@
+#ifndef TIDINGS_TOPIC_CATALOGUE_INTERNAL_H
+#define TIDINGS_TOPIC_CATALOGUE_INTERNAL_H
+
+#include "topic/catalogue.h"
+#include "topic/catalogue_db.h"
+#include "topic/checkpoint.h"
+
+#include <pthread.h>
+
+/* Shared by the catalogue's own files only. */
+struct catalogue {
+    char *data_dir;
+    char *topics_dir;
+    char *checkpoint_path;
+    char cluster_id[23];
+    struct overrides topic_defaults;
+    struct log_env env;
+    partition_advanced *advanced;
+    void *advanced_context;
+
+    pthread_mutex_t change_lock; /* guards db, producer ids; held for one change */
+    struct catalogue_db *db;
+    int64_t next_producer_id;
+    int64_t producer_id_limit; /* ids below it are reserved on disk */
+
+    pthread_rwlock_t table_lock; /* guards the hashes and each topic's overrides */
+    struct topic *by_name;
+    struct topic *by_id;
+};
+
+/* DATA/topics/<topic>-<partition>; free it. */
+char *catalogue_log_dir(const struct catalogue *catalogue, const struct topic *topic,
+                        int32_t partition);
+
+/* Opens the log of one partition. known may be NULL. */
+enum err catalogue_open_partition(struct catalogue *catalogue, struct topic *topic, int32_t index,
+                                  const struct log_config *config, const struct log_state *known,
+                                  struct partition **out, struct log_recovery *recovery,
+                                  struct reason *reason);
+
+/* Puts the topic in both hashes (takes over the reference). Under table_lock for writing. */
+void catalogue_publish(struct catalogue *catalogue, struct topic *topic);
+
+#endif

@@ -1,0 +1,413 @@
+#include "base/logger.h"
+#include "base/mem.h"
+#include "base/random.h"
+#include "topic/catalogue.h"
+#include "topic/catalogue_internal.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Start and stop of the catalogue, and the periodic upkeep. */
+
+struct loading {
+    struct catalogue *catalogue;
+    struct topic **topics; /* live ones; the catalogue's references */
+    int32_t *partition_counts;
+    size_t count;
+    struct topic **doomed; /* deletions to finish */
+    int32_t *doomed_counts;
+    size_t doomed_count;
+};
+
+static enum err load_topic(void *context, const struct catalogue_db_topic *row,
+                           struct reason *reason)
+{
+    struct loading *loading = context;
+    enum err err = topic_check_name(row->name, reason);
+    if (err != ERR_NONE || row->partition_count < 1 ||
+        row->partition_count > TOPIC_MAX_PARTITIONS) {
+        return reason_fail(reason, ERR_CORRUPT, "catalogue tidings.db: topic '%.*s' is damaged",
+                           SLICE_ARGS(row->name));
+    }
+    struct topic ***list = row->deleting ? &loading->doomed : &loading->topics;
+    int32_t **counts = row->deleting ? &loading->doomed_counts : &loading->partition_counts;
+    size_t *count = row->deleting ? &loading->doomed_count : &loading->count;
+    *list = mem_realloc(*list, (*count + 1) * sizeof **list);
+    *counts = mem_realloc(*counts, (*count + 1) * sizeof **counts);
+    (*list)[*count] = topic_new(row->name, &row->id, row->internal);
+    (*counts)[*count] = row->partition_count;
+    (*count)++;
+    return ERR_NONE;
+}
+
+/* Deletions that a crash cut short: the directories that still have their names go first. */
+static enum err finish_deletions(struct loading *loading, struct reason *reason)
+{
+    struct catalogue *catalogue = loading->catalogue;
+    enum err err = ERR_NONE;
+    for (size_t i = 0; i < loading->doomed_count; i++) {
+        struct topic *topic = loading->doomed[i];
+        for (int32_t p = 0; err == ERR_NONE && p < loading->doomed_counts[i]; p++) {
+            char *dir = catalogue_log_dir(catalogue, topic, p);
+            char *gone = mem_sprintf("%s.unfinished-delete", dir);
+            if (file_exists(dir)) {
+                err = file_rename(catalogue->env.files, dir, gone, reason);
+            }
+            free(gone);
+            free(dir);
+        }
+        if (err == ERR_NONE) {
+            err = file_sync_dir(catalogue->env.files, catalogue->topics_dir, reason);
+        }
+        if (err == ERR_NONE) {
+            err = catalogue_db_remove(catalogue->db, &topic->id, reason);
+        }
+        topic_unref(topic);
+    }
+    log_delete_leftovers(catalogue->env.files, catalogue->topics_dir);
+    return err;
+}
+
+/* One log to open at start. */
+struct open_job {
+    struct topic *topic;
+    int32_t index;
+    const struct log_config *config;
+    struct log_state known;
+    bool has_known;
+    struct partition *partition;
+    struct log_recovery recovery;
+    enum err err;
+    struct reason reason;
+};
+
+struct open_jobs {
+    struct catalogue *catalogue;
+    struct open_job *jobs;
+    size_t count;
+    _Atomic size_t next;
+};
+
+static void *open_some(void *argument)
+{
+    struct open_jobs *all = argument;
+    size_t i;
+    while ((i = atomic_fetch_add(&all->next, 1)) < all->count) {
+        struct open_job *job = &all->jobs[i];
+        job->err = catalogue_open_partition(all->catalogue, job->topic, job->index, job->config,
+                                            job->has_known ? &job->known : NULL, &job->partition,
+                                            &job->recovery, &job->reason);
+    }
+    return NULL;
+}
+
+static void open_all(struct open_jobs *all, unsigned thread_count)
+{
+    enum { MOST = 16 };
+    pthread_t threads[MOST];
+    unsigned started = 0;
+    while (started + 1 < thread_count && started < MOST && started + 1 < all->count &&
+           pthread_create(&threads[started], NULL, open_some, all) == 0) {
+        started++;
+    }
+    open_some(all);
+    for (unsigned i = 0; i < started; i++) {
+        pthread_join(threads[i], NULL);
+    }
+}
+
+static enum err prepare_topic(struct loading *loading, size_t i, struct reason *reason)
+{
+    struct catalogue *catalogue = loading->catalogue;
+    struct topic *topic = loading->topics[i];
+    enum err err =
+        catalogue_db_load_overrides(catalogue->db, &topic->id, &topic->overrides, reason);
+    if (err != ERR_NONE) {
+        return err;
+    }
+    struct topic_config config;
+    err = topic_config_build(&config, &catalogue->topic_defaults, &topic->overrides, reason);
+    if (err == ERR_NONE) {
+        topic_set_config(topic, &config);
+    } else {
+        struct reason why = *reason;
+        reason_set(reason, "topic '%s': %s", topic->name, why.text);
+    }
+    topic_config_deinit(&config);
+    return err;
+}
+
+static enum err plan_jobs(struct loading *loading, const struct checkpoint *checkpoint,
+                          struct open_jobs *all, struct reason *reason)
+{
+    for (size_t i = 0; i < loading->count; i++) {
+        struct topic *topic = loading->topics[i];
+        enum err err = prepare_topic(loading, i, reason);
+        int32_t count = loading->partition_counts[i];
+        all->jobs = mem_realloc(all->jobs, (all->count + (size_t)count) * sizeof *all->jobs);
+        for (int32_t p = 0; err == ERR_NONE && p < count; p++) {
+            struct open_job job = {.topic = topic, .index = p, .config = &topic_config(topic)->log};
+            const struct log_state *known = checkpoint_find(checkpoint, &topic->id, p);
+            if (known != NULL) {
+                job.known = *known;
+                job.has_known = true;
+            }
+            all->jobs[all->count++] = job;
+        }
+        if (err != ERR_NONE) {
+            return err;
+        }
+    }
+    return ERR_NONE;
+}
+
+static enum err apply_log_start(struct catalogue *catalogue, struct partition *partition,
+                                struct reason *reason)
+{
+    int64_t start;
+    enum err err = catalogue_db_log_start(catalogue->db, &partition->topic->id, partition->index,
+                                          &start, reason);
+    if (err == ERR_NONE && start > log_start_offset(partition->log)) {
+        /* A crash may have taken unflushed events behind it, never the start itself. */
+        int64_t end = log_end_offset(partition->log);
+        err = log_set_start_offset(partition->log, start < end ? start : end, reason);
+    }
+    return err;
+}
+
+static enum err collect_jobs(struct loading *loading, struct open_jobs *all,
+                             struct catalogue_recovery *recovery, struct reason *reason)
+{
+    struct catalogue *catalogue = loading->catalogue;
+    size_t at = 0;
+    for (size_t i = 0; i < loading->count; i++) {
+        int32_t count = loading->partition_counts[i];
+        struct partition **partitions = mem_new_array(struct partition *, (size_t)count);
+        enum err err = ERR_NONE;
+        for (int32_t p = 0; p < count && err == ERR_NONE; p++, at++) {
+            struct open_job *job = &all->jobs[at];
+            err = job->err;
+            if (err != ERR_NONE) {
+                *reason = job->reason;
+                break;
+            }
+            partitions[p] = job->partition;
+            recovery->scanned_bytes += job->recovery.scanned_bytes;
+            recovery->truncated_bytes += job->recovery.truncated_bytes;
+            recovery->damaged_batches += job->recovery.damaged_batches;
+            err = apply_log_start(catalogue, job->partition, reason);
+        }
+        if (err != ERR_NONE) {
+            free(partitions);
+            return err; /* the process ends: what was opened is not closed one by one */
+        }
+        topic_add_partitions(loading->topics[i], partitions, count);
+        free(partitions);
+        catalogue_publish(catalogue, loading->topics[i]);
+        recovery->partitions += count;
+        recovery->topics++;
+    }
+    return ERR_NONE;
+}
+
+static enum err load_identity(struct catalogue *catalogue, struct reason *reason)
+{
+    static const char alphabet[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    char *text;
+    enum err err = catalogue_db_get(catalogue->db, "cluster_id", &text, reason);
+    if (err != ERR_NONE) {
+        return err;
+    }
+    if (text == NULL) {
+        uint8_t random[22];
+        random_secure(random, sizeof random);
+        for (size_t i = 0; i < sizeof random; i++) {
+            catalogue->cluster_id[i] = alphabet[random[i] % 64];
+        }
+        err = catalogue_db_put(catalogue->db, "cluster_id", catalogue->cluster_id, reason);
+    } else {
+        snprintf(catalogue->cluster_id, sizeof catalogue->cluster_id, "%s", text);
+    }
+    free(text);
+    if (err == ERR_NONE) {
+        err = catalogue_db_get(catalogue->db, "next_producer_id", &text, reason);
+    }
+    if (err == ERR_NONE && text != NULL) {
+        catalogue->next_producer_id = atoll(text);
+        catalogue->producer_id_limit = catalogue->next_producer_id;
+        free(text);
+    }
+    return err;
+}
+
+static enum err load_topics(struct catalogue *catalogue, unsigned open_threads,
+                            struct catalogue_recovery *recovery, struct reason *reason)
+{
+    struct checkpoint checkpoint;
+    struct loading loading = {.catalogue = catalogue};
+    struct open_jobs all = {.catalogue = catalogue};
+    checkpoint_load(&checkpoint, catalogue->env.files, catalogue->checkpoint_path);
+    recovery->was_clean = checkpoint.clean;
+    enum err err = catalogue_db_each_topic(catalogue->db, load_topic, &loading, reason);
+    if (err == ERR_NONE) {
+        err = finish_deletions(&loading, reason);
+    }
+    if (err == ERR_NONE) {
+        err = plan_jobs(&loading, &checkpoint, &all, reason);
+    }
+    if (err == ERR_NONE) {
+        open_all(&all, open_threads);
+        err = collect_jobs(&loading, &all, recovery, reason);
+    }
+    if (err == ERR_NONE && checkpoint.clean) {
+        /* Before the first append: what it says of sizes will not hold any more. */
+        checkpoint.clean = false;
+        err =
+            checkpoint_save(&checkpoint, catalogue->env.files, catalogue->checkpoint_path, reason);
+    }
+    free(all.jobs);
+    free(loading.topics);
+    free(loading.partition_counts);
+    free(loading.doomed);
+    free(loading.doomed_counts);
+    checkpoint_deinit(&checkpoint);
+    return err;
+}
+
+static void catalogue_free(struct catalogue *catalogue)
+{
+    if (catalogue->db != NULL) {
+        catalogue_db_close(catalogue->db);
+    }
+    pthread_mutex_destroy(&catalogue->change_lock);
+    pthread_rwlock_destroy(&catalogue->table_lock);
+    overrides_deinit(&catalogue->topic_defaults);
+    free(catalogue->data_dir);
+    free(catalogue->topics_dir);
+    free(catalogue->checkpoint_path);
+    free(catalogue);
+}
+
+enum err catalogue_open(const struct catalogue_config *config, struct catalogue **out,
+                        struct catalogue_recovery *recovery, struct reason *reason)
+{
+    *recovery = (struct catalogue_recovery){0};
+    struct catalogue *catalogue = mem_new(struct catalogue);
+    catalogue->data_dir = mem_strdup(config->data_dir);
+    catalogue->topics_dir = mem_sprintf("%s/topics", config->data_dir);
+    catalogue->checkpoint_path = mem_sprintf("%s/checkpoint", config->data_dir);
+    catalogue->env = config->log_env;
+    catalogue->advanced = config->advanced;
+    catalogue->advanced_context = config->advanced_context;
+    overrides_copy(&catalogue->topic_defaults, config->topic_defaults);
+    pthread_mutex_init(&catalogue->change_lock, NULL);
+    pthread_rwlock_init(&catalogue->table_lock, NULL);
+
+    char *db_path = mem_sprintf("%s/tidings.db", config->data_dir);
+    enum err err = catalogue_db_open(db_path, &catalogue->db, reason);
+    free(db_path);
+    if (err == ERR_NONE) {
+        err = file_make_dir(catalogue->env.files, catalogue->topics_dir, reason);
+    }
+    if (err == ERR_NONE) {
+        err = load_identity(catalogue, reason);
+    }
+    if (err == ERR_NONE) {
+        err = load_topics(catalogue, config->open_threads, recovery, reason);
+    }
+    if (err != ERR_NONE) {
+        catalogue_free(catalogue);
+        return err;
+    }
+    *out = catalogue;
+    return ERR_NONE;
+}
+
+enum err catalogue_close(struct catalogue *catalogue, struct reason *reason)
+{
+    struct checkpoint checkpoint = {.clean = true};
+    enum err err = ERR_NONE;
+    struct topic *topic;
+    struct topic *next;
+    HASH_ITER (by_name, catalogue->by_name, topic, next) {
+        for (int32_t i = 0; i < topic_partition_count(topic); i++) {
+            struct log_state state = {0};
+            struct reason why;
+            enum err closed = log_close(topic_partition(topic, i)->log, &state, &why);
+            if (closed == ERR_NONE) {
+                checkpoint_add(&checkpoint, &topic->id, i, &state);
+            } else if (err == ERR_NONE) {
+                /* Without its state this log is scanned at the next start; the others are not. */
+                err = reason_fail(reason, closed, "topic '%s' partition %d: %s", topic->name,
+                                  (int)i, why.text);
+            }
+        }
+        HASH_DELETE(by_name, catalogue->by_name, topic);
+        HASH_DELETE(by_id, catalogue->by_id, topic);
+        topic_unref(topic);
+    }
+    struct reason why;
+    enum err saved =
+        checkpoint_save(&checkpoint, catalogue->env.files, catalogue->checkpoint_path, &why);
+    if (saved != ERR_NONE && err == ERR_NONE) {
+        err = saved;
+        *reason = why;
+    }
+    checkpoint_deinit(&checkpoint);
+    catalogue_free(catalogue);
+    return err;
+}
+
+static void maintain_partition(struct catalogue *catalogue, struct partition *partition,
+                               struct checkpoint *checkpoint)
+{
+    struct log *log = partition->log;
+    struct reason reason;
+    if (log_failed(log)) {
+        return;
+    }
+    enum err err = log_maintain(log, &reason);
+    if (err == ERR_NONE && !partition->topic->internal) {
+        int64_t start = log_retention_start(log, partition_high_watermark(partition));
+        if (start > log_start_offset(log)) {
+            LOG_INFO("topic", "retention deletes old events",
+                     "topic=%s partition=%d from=%lld to=%lld", partition->topic->name,
+                     (int)partition->index, (long long)log_start_offset(log), (long long)start);
+            err = log_set_start_offset(log, start, &reason);
+        }
+    }
+    struct log_state state;
+    if (err == ERR_NONE) {
+        err = log_checkpoint(log, &state, &reason);
+    }
+    if (err == ERR_NONE) {
+        checkpoint_add(checkpoint, &partition->topic->id, partition->index, &state);
+    } else if (err != ERR_CLOSED) {
+        LOG_WARN("topic", "upkeep of a partition failed; it is tried again",
+                 "topic=%s partition=%d reason=\"%s\"", partition->topic->name,
+                 (int)partition->index, reason.text);
+    }
+    (void)catalogue;
+}
+
+void catalogue_maintain(struct catalogue *catalogue)
+{
+    struct checkpoint checkpoint = {.clean = false};
+    size_t count;
+    struct topic **topics = catalogue_list(catalogue, &count);
+    for (size_t i = 0; i < count; i++) {
+        for (int32_t p = 0; p < topic_partition_count(topics[i]); p++) {
+            maintain_partition(catalogue, topic_partition(topics[i], p), &checkpoint);
+        }
+    }
+    catalogue_list_free(topics, count);
+    struct reason reason;
+    if (checkpoint_save(&checkpoint, catalogue->env.files, catalogue->checkpoint_path, &reason) !=
+        ERR_NONE) {
+        LOG_WARN("topic", "checkpoint not written; the next start scans more", "reason=\"%s\"",
+                 reason.text);
+    }
+    checkpoint_deinit(&checkpoint);
+}

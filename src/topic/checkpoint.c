@@ -1,0 +1,135 @@
+#include "topic/checkpoint.h"
+
+#include "base/buf.h"
+#include "base/crc32c.h"
+#include "base/logger.h"
+#include "base/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/*
+ * Layout, big-endian: magic "TDCP", version u16 = 1, clean u8, reserved u8, count u32, then count
+ * entries of: topic id 16, partition u32, start, end, active base, active size (u64 each); then the
+ * CRC-32C of everything before it.
+ */
+enum { HEAD_BYTES = 12, ENTRY_BYTES = 16 + 4 + 4 * 8, VERSION = 1, MAX_BYTES = 256 << 20 };
+
+void checkpoint_deinit(struct checkpoint *checkpoint)
+{
+    free(checkpoint->entries);
+    *checkpoint = (struct checkpoint){0};
+}
+
+void checkpoint_add(struct checkpoint *checkpoint, const struct topic_id *topic_id,
+                    int32_t partition, const struct log_state *state)
+{
+    if (checkpoint->count == checkpoint->capacity) {
+        checkpoint->capacity = checkpoint->capacity ? checkpoint->capacity * 2 : 64;
+        checkpoint->entries =
+            mem_realloc(checkpoint->entries, checkpoint->capacity * sizeof *checkpoint->entries);
+    }
+    checkpoint->entries[checkpoint->count++] = (struct checkpoint_entry){
+        .topic_id = *topic_id,
+        .partition = partition,
+        .state = *state,
+    };
+}
+
+static int compare(const void *a, const void *b)
+{
+    const struct checkpoint_entry *left = a;
+    const struct checkpoint_entry *right = b;
+    int order = memcmp(&left->topic_id, &right->topic_id, sizeof left->topic_id);
+    return order != 0 ? order
+                      : (left->partition > right->partition) - (left->partition < right->partition);
+}
+
+enum err checkpoint_save(struct checkpoint *checkpoint, const struct file_ops *files,
+                         const char *path, struct reason *reason)
+{
+    struct buf buf = {0};
+    if (checkpoint->count != 0) {
+        qsort(checkpoint->entries, checkpoint->count, sizeof *checkpoint->entries, compare);
+    }
+    buf_append_str(&buf, "TDCP");
+    buf_append_be16(&buf, VERSION);
+    buf_append_u8(&buf, checkpoint->clean);
+    buf_append_u8(&buf, 0);
+    buf_append_be32(&buf, (uint32_t)checkpoint->count);
+    for (size_t i = 0; i < checkpoint->count; i++) {
+        const struct checkpoint_entry *entry = &checkpoint->entries[i];
+        buf_append(&buf, entry->topic_id.bytes, sizeof entry->topic_id.bytes);
+        buf_append_be32(&buf, (uint32_t)entry->partition);
+        buf_append_be64(&buf, (uint64_t)entry->state.start_offset);
+        buf_append_be64(&buf, (uint64_t)entry->state.end_offset);
+        buf_append_be64(&buf, (uint64_t)entry->state.active_base);
+        buf_append_be64(&buf, (uint64_t)entry->state.active_size);
+    }
+    buf_append_be32(&buf, crc32c(0, buf.data, buf.size));
+    enum err err = file_replace(files, path, buf.data, buf.size, reason);
+    buf_deinit(&buf);
+    return err;
+}
+
+static bool decode(struct checkpoint *checkpoint, const uint8_t *bytes, size_t size)
+{
+    if (size < HEAD_BYTES + 4 || memcmp(bytes, "TDCP", 4) != 0 || load_be16(bytes + 4) != VERSION) {
+        return false;
+    }
+    uint32_t count = load_be32(bytes + 8);
+    if ((size - HEAD_BYTES - 4) / ENTRY_BYTES != count ||
+        (size - HEAD_BYTES - 4) % ENTRY_BYTES != 0 ||
+        crc32c(0, bytes, size - 4) != load_be32(bytes + size - 4)) {
+        return false;
+    }
+    checkpoint->clean = bytes[6] != 0;
+    for (uint32_t i = 0; i < count; i++) {
+        const uint8_t *at = bytes + HEAD_BYTES + (size_t)i * ENTRY_BYTES;
+        struct topic_id id;
+        memcpy(id.bytes, at, sizeof id.bytes);
+        struct log_state state = {
+            .start_offset = (int64_t)load_be64(at + 20),
+            .end_offset = (int64_t)load_be64(at + 28),
+            .active_base = (int64_t)load_be64(at + 36),
+            .active_size = (int64_t)load_be64(at + 44),
+            .clean = checkpoint->clean,
+        };
+        checkpoint_add(checkpoint, &id, (int32_t)load_be32(at + 16), &state);
+    }
+    return true;
+}
+
+void checkpoint_load(struct checkpoint *checkpoint, const struct file_ops *files, const char *path)
+{
+    *checkpoint = (struct checkpoint){0};
+    char *data;
+    size_t size;
+    struct reason reason;
+    enum err err = file_load(files, path, MAX_BYTES, &data, &size, &reason);
+    if (err == ERR_NOT_FOUND) {
+        return;
+    }
+    if (err != ERR_NONE) {
+        LOG_WARN("topic", "checkpoint cannot be read; logs are scanned instead", "reason=\"%s\"",
+                 reason.text);
+        return;
+    }
+    if (!decode(checkpoint, (const uint8_t *)data, size)) {
+        LOG_WARN("topic", "checkpoint is damaged; logs are scanned instead", "file=\"%s\"", path);
+        checkpoint_deinit(checkpoint);
+    }
+    free(data);
+}
+
+const struct log_state *checkpoint_find(const struct checkpoint *checkpoint,
+                                        const struct topic_id *topic_id, int32_t partition)
+{
+    if (checkpoint->count == 0) {
+        return NULL;
+    }
+    struct checkpoint_entry wanted = {.topic_id = *topic_id, .partition = partition};
+    const struct checkpoint_entry *found =
+        bsearch(&wanted, checkpoint->entries, checkpoint->count, sizeof wanted, compare);
+    return found != NULL ? &found->state : NULL;
+}

@@ -1,0 +1,65 @@
+#ifndef TIDINGS_TOPIC_PARTITION_H
+#define TIDINGS_TOPIC_PARTITION_H
+
+#include "base/err.h"
+#include "log/log.h"
+#include "topic/topic_config.h"
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+/*
+ * A partition: a log, and what readers may see of it. Consumers read below the high watermark,
+ * which is what is on disk (promise 2), or what is written when the topic sets flush.messages
+ * above 1.
+ */
+struct topic;
+struct partition;
+
+/*
+ * Called when readers may see more. reactors: bit i set when reactor i asked to know by
+ * partition_watch. On the flusher's or the appender's thread; the callee must not block.
+ */
+typedef void partition_advanced(void *context, struct partition *partition, uint64_t reactors);
+
+struct partition {
+    struct topic *topic; /* holds a reference while anyone holds the partition */
+    int32_t index;
+    struct log *log;
+    _Atomic int64_t high_watermark;
+    _Atomic uint64_t watching_reactors;
+    partition_advanced *advanced;
+    void *advanced_context;
+};
+
+/* Any thread. */
+int64_t partition_high_watermark(const struct partition *partition);
+int64_t partition_log_start(const struct partition *partition);
+/* The offset below which no transaction is open; the high watermark while there are none. */
+int64_t partition_last_stable_offset(const struct partition *partition);
+
+/* The settings in force; valid as long as the partition is held. Any thread. */
+const struct topic_config *partition_config(const struct partition *partition);
+
+/*
+ * log_append with the topic's settings. append->end_offset is what the caller waits for with
+ * flush_wait before it acknowledges; partition_acknowledged tells whether that is already so.
+ */
+CHECKED enum err partition_append(struct partition *partition, struct log_append *append,
+                                  struct reason *reason);
+
+/* True when an append up to end_offset needs no wait: visible already. Any thread. */
+bool partition_acknowledged(const struct partition *partition, int64_t end_offset);
+
+/* The next advance of the high watermark will name this reactor (once). Check the watermark after
+ * the call, as it may have moved just before. */
+void partition_watch(struct partition *partition, unsigned reactor_index);
+
+/* For the flusher's handler: the flushed offset of the log moved, or the log failed. */
+void partition_on_flushed(struct partition *partition);
+
+/* Hold and let go. A held partition keeps its topic, its log and its settings. Any thread. */
+void partition_ref(struct partition *partition);
+void partition_unref(struct partition *partition);
+
+#endif
