@@ -20,6 +20,8 @@ enum {
     BATCH_HEADER_BYTES = 61,
     BATCH_LENGTH_OVERHEAD = 12, /* what batch length does not count */
     BATCH_MAGIC_V2 = 2,
+    /* What batch_validate decompresses of one batch at most when it must look inside. */
+    BATCH_DECOMPRESSED_MAX_BYTES = 64 << 20,
 };
 
 enum batch_compression {
@@ -77,11 +79,12 @@ static inline bool batch_is_control(const struct batch *batch)
  * Parses the batch at the front of bytes: sizes and magic only, no CRC. On success batch->bytes
  * covers exactly this batch. ERR_TRUNCATED when bytes end before the batch does (including fewer
  * than BATCH_HEADER_BYTES), ERR_UNSUPPORTED_MAGIC for message format 0 or 1, ERR_CORRUPT when the
- * length or magic cannot be. Pure; any thread.
+ * length or magic cannot be; *batch is then untouched. Pure, as all of this header; any thread.
  */
 CHECKED enum err batch_parse(struct slice bytes, struct batch *batch, struct reason *reason);
 
-/* ERR_CORRUPT unless the CRC fits the bytes. */
+/* ERR_CORRUPT unless the CRC of the fields fits the bytes as they are: check before changing them.
+ */
 CHECKED enum err batch_check_crc(const struct batch *batch, struct reason *reason);
 
 /* What a topic allows of the batches that producers send it. */
@@ -98,11 +101,20 @@ struct batch_record_error {
 };
 
 /*
- * All that must hold before a producer's batch may be appended: one or more records; counts and
- * deltas agree; CRC; known codec; a control batch is refused; base sequence present exactly when a
- * producer id is; size and timestamps within rules. Records of an uncompressed batch are walked, so
- * that lengths and counts inside agree; compressed ones are decompressed only when rules need their
- * content (keys_required). now_ms: the wall clock. record_error may be NULL.
+ * All that must hold before a parsed batch of a producer may be appended. Checked in this order:
+ *   size within rules                                              ERR_TOO_LARGE
+ *   CRC                                                            ERR_CORRUPT
+ *   known codec                                                    ERR_UNSUPPORTED_CODEC
+ *   one record or more, last offset delta = count - 1, no control batch, a producer id comes with
+ *   epoch and base sequence, transactional with a producer id      ERR_INVALID_RECORD
+ *   timestamp type is CreateTime, max timestamp within rules       ERR_INVALID_TIMESTAMP
+ *   each record: lengths fit, offset deltas are 0, 1, 2..., a key where rules want one
+ *                                                                  ERR_INVALID_RECORD
+ *                its timestamp within rules                        ERR_INVALID_TIMESTAMP
+ * Records of compressed batches are looked at only when keys_required; then bytes that are not of
+ * the codec give ERR_CORRUPT and more than BATCH_DECOMPRESSED_MAX_BYTES ERR_TOO_LARGE. Unknown
+ * attribute bits are ignored, and timestamp -1 (none) is always allowed, as Kafka's broker does.
+ * now_ms: the wall clock. record_error may be NULL.
  */
 CHECKED enum err batch_validate(const struct batch *batch, const struct batch_rules *rules,
                                 int64_t now_ms, struct batch_record_error *record_error,
@@ -115,8 +127,14 @@ CHECKED enum err batch_validate(const struct batch *batch, const struct batch_ru
  */
 void batch_header_store(const struct batch *batch, uint8_t to[BATCH_HEADER_BYTES]);
 
-/* message.timestamp.type=LogAppendTime: sets the attribute and max timestamp, renews the CRC. */
+/*
+ * message.timestamp.type=LogAppendTime: sets the attribute and max timestamp, renews the CRC.
+ * Fields only: batch->bytes stay the producer's, batch_header_store writes what must replace them.
+ */
 void batch_set_append_time(struct batch *batch, int64_t now_ms);
+
+/* The CRC over the header that the fields describe and the records of batch->bytes. */
+void batch_renew_crc(struct batch *batch);
 
 /* One record. Slices borrow the batch (or the iterator's decompressed buffer). */
 struct record {
@@ -130,7 +148,9 @@ struct record {
 
 /*
  * Walks the records of a batch. Decompresses into its own memory, at most max_bytes of it
- * (ERR_TOO_LARGE past it). Usage: init, next until *done, deinit (always).
+ * (ERR_TOO_LARGE past it). Usage: init, next until *done, deinit (always). Hostile bytes give
+ * ERR_CORRUPT and never a slice outside the records; the CRC is not looked at. Offsets are what the
+ * records say, with gaps after compaction.
  */
 struct record_iterator {
     struct batch batch;
@@ -152,7 +172,10 @@ struct record_header {
     struct slice value; /* may be null */
 };
 
-/* Reads the header at *position of record->headers and moves on; false when bytes are bad. */
+/*
+ * Reads the header at *position (0 at first) of record->headers and moves on; false at the end.
+ * The iterator has checked that header_count well-formed ones are there.
+ */
 CHECKED bool record_header_next(struct slice headers, size_t *position,
                                 struct record_header *header);
 
@@ -174,10 +197,14 @@ struct batch_builder {
 
 /* producer id, epoch and base sequence start as -1, compression as none. Set fields after it. */
 void batch_builder_init(struct batch_builder *builder);
+/* Copies. At most 2 GiB of records; header keys are not null. headers may be NULL when none. */
 void batch_builder_add(struct batch_builder *builder, int64_t timestamp, struct slice key,
                        struct slice value, const struct record_header *headers,
                        int32_t header_count);
-/* Appends the finished batch to *out. ERR_UNSUPPORTED_CODEC; at least one record was added. */
+/*
+ * Appends the finished batch (base offset 0, leader epoch -1) to *out. At least one record was
+ * added. ERR_UNSUPPORTED_CODEC and out as it was. The builder is then only good for deinit.
+ */
 CHECKED enum err batch_builder_finish(struct batch_builder *builder, struct buf *out,
                                       struct reason *reason);
 void batch_builder_deinit(struct batch_builder *builder);

@@ -1,0 +1,199 @@
+#include "batch/batch.h"
+#include "batch/compression.h"
+#include "batch/record.h"
+
+/* What a record's timestamp may be, both ends included. */
+struct timestamp_range {
+    int64_t from_ms;
+    int64_t to_ms;
+};
+
+static struct timestamp_range timestamp_range_of(const struct batch_rules *rules, int64_t now_ms)
+{
+    struct timestamp_range range;
+    if (__builtin_sub_overflow(now_ms, rules->timestamp_before_max_ms, &range.from_ms)) {
+        range.from_ms = INT64_MIN;
+    }
+    if (__builtin_add_overflow(now_ms, rules->timestamp_after_max_ms, &range.to_ms)) {
+        range.to_ms = INT64_MAX;
+    }
+    return range;
+}
+
+/* -1 says that there is no timestamp; it is always allowed. */
+static inline bool timestamp_in_range(const struct timestamp_range *range, int64_t timestamp)
+{
+    return (timestamp >= range->from_ms && timestamp <= range->to_ms) || timestamp == -1;
+}
+
+static enum err fail_timestamp(const struct timestamp_range *range, int64_t timestamp,
+                               const char *what, int32_t index, struct reason *reason)
+{
+    return reason_fail(reason, ERR_INVALID_TIMESTAMP,
+                       "%s %d: timestamp %lld is outside %lld..%lld (message.timestamp.before/"
+                       "after.max.ms around the broker's clock)",
+                       what, index, (long long)timestamp, (long long)range->from_ms,
+                       (long long)range->to_ms);
+}
+
+static enum err check_counts(const struct batch *batch, struct reason *reason)
+{
+    if (batch->record_count < 1) {
+        return reason_fail(reason, ERR_INVALID_RECORD, "record batch: record count is %d",
+                           batch->record_count);
+    }
+    if (batch->last_offset_delta != batch->record_count - 1) {
+        return reason_fail(reason, ERR_INVALID_RECORD,
+                           "record batch: last offset delta %d does not fit %d records",
+                           batch->last_offset_delta, batch->record_count);
+    }
+    return ERR_NONE;
+}
+
+/*
+ * A base sequence without a producer id is let pass: sarama and kafkajs send 0 there when they are
+ * not idempotent.
+ */
+static enum err check_producer(const struct batch *batch, struct reason *reason)
+{
+    if (batch->producer_id < 0) {
+        return batch_is_transactional(batch)
+                   ? reason_fail(reason, ERR_INVALID_RECORD,
+                                 "record batch: transactional, but without a producer id")
+                   : ERR_NONE;
+    }
+    if (batch->base_sequence < 0) {
+        return reason_fail(reason, ERR_INVALID_RECORD,
+                           "record batch: producer id %lld with base sequence %d",
+                           (long long)batch->producer_id, batch->base_sequence);
+    }
+    if (batch->producer_epoch < 0) {
+        return reason_fail(reason, ERR_INVALID_RECORD,
+                           "record batch: producer id %lld with producer epoch %d",
+                           (long long)batch->producer_id, batch->producer_epoch);
+    }
+    return ERR_NONE;
+}
+
+static enum err check_header(const struct batch *batch, const struct timestamp_range *range,
+                             struct reason *reason)
+{
+    if ((batch->attributes & BATCH_ATTRIBUTE_COMPRESSION_MASK) > BATCH_COMPRESSION_ZSTD) {
+        return reason_fail(reason, ERR_UNSUPPORTED_CODEC,
+                           "record batch: compression type %d is unknown (0 none, 1 gzip, "
+                           "2 snappy, 3 lz4, 4 zstd)",
+                           batch->attributes & BATCH_ATTRIBUTE_COMPRESSION_MASK);
+    }
+    enum err err = check_counts(batch, reason);
+    if (err != ERR_NONE) {
+        return err;
+    }
+    if (batch_is_control(batch)) {
+        return reason_fail(reason, ERR_INVALID_RECORD,
+                           "record batch: clients may not write control records");
+    }
+    err = check_producer(batch, reason);
+    if (err != ERR_NONE) {
+        return err;
+    }
+    if (batch->attributes & BATCH_ATTRIBUTE_LOG_APPEND_TIME) {
+        return reason_fail(reason, ERR_INVALID_TIMESTAMP,
+                           "record batch: timestamp type LogAppendTime is the broker's to set");
+    }
+    if (!timestamp_in_range(range, batch->max_timestamp)) {
+        return fail_timestamp(range, batch->max_timestamp, "record batch, max of",
+                              batch->record_count, reason);
+    }
+    return ERR_NONE;
+}
+
+/*
+ * Walks the uncompressed records of a batch whose counts agree. *index: the record at fault, -1
+ * when it is the batch.
+ */
+static enum err check_records(const struct batch *batch, struct slice records, bool keys_required,
+                              const struct timestamp_range *range, int32_t *index,
+                              struct reason *reason)
+{
+    const uint8_t *at = records.data;
+    const uint8_t *end = at + records.size;
+    for (int32_t i = 0; i < batch->record_count; i++) {
+        struct record_fields fields;
+        *index = i;
+        const char *problem = record_decode(&at, end, &fields);
+        if (problem != NULL) {
+            return reason_fail(reason, ERR_INVALID_RECORD, "record %d of %d: %s", i,
+                               batch->record_count, problem);
+        }
+        if (fields.offset_delta != i) {
+            return reason_fail(reason, ERR_INVALID_RECORD,
+                               "record %d of %d: its offset delta is %d", i, batch->record_count,
+                               fields.offset_delta);
+        }
+        if (keys_required && fields.key_size < 0) {
+            return reason_fail(reason, ERR_INVALID_RECORD,
+                               "record %d of %d: no key, which a compacted topic needs", i,
+                               batch->record_count);
+        }
+        int64_t timestamp =
+            (int64_t)((uint64_t)batch->base_timestamp + (uint64_t)fields.timestamp_delta);
+        if (!timestamp_in_range(range, timestamp)) {
+            return fail_timestamp(range, timestamp, "record", i, reason);
+        }
+    }
+    *index = -1;
+    if (at != end) {
+        return reason_fail(reason, ERR_INVALID_RECORD,
+                           "record batch: %zu bytes follow the last of %d records",
+                           (size_t)(end - at), batch->record_count);
+    }
+    return ERR_NONE;
+}
+
+static enum err check_content(const struct batch *batch, const struct batch_rules *rules,
+                              const struct timestamp_range *range, int32_t *index,
+                              struct reason *reason)
+{
+    struct slice records =
+        slice_of(batch->bytes.data + BATCH_HEADER_BYTES, batch->bytes.size - BATCH_HEADER_BYTES);
+    if (batch_compression(batch) == BATCH_COMPRESSION_NONE) {
+        return check_records(batch, records, rules->keys_required, range, index, reason);
+    }
+    if (!rules->keys_required) {
+        return ERR_NONE;
+    }
+    struct buf plain = {0};
+    enum err err = compression_decompress(batch_compression(batch), records,
+                                          BATCH_DECOMPRESSED_MAX_BYTES, &plain, reason);
+    if (err == ERR_NONE) {
+        err = check_records(batch, buf_slice(&plain), true, range, index, reason);
+    }
+    buf_deinit(&plain);
+    return err;
+}
+
+enum err batch_validate(const struct batch *batch, const struct batch_rules *rules, int64_t now_ms,
+                        struct batch_record_error *record_error, struct reason *reason)
+{
+    int32_t index = -1;
+    struct timestamp_range range = timestamp_range_of(rules, now_ms);
+    enum err err = ERR_NONE;
+    if (batch->bytes.size > rules->max_bytes) {
+        err = reason_fail(reason, ERR_TOO_LARGE,
+                          "record batch of %zu bytes is larger than max.message.bytes=%zu",
+                          batch->bytes.size, rules->max_bytes);
+    }
+    if (err == ERR_NONE) {
+        err = batch_check_crc(batch, reason);
+    }
+    if (err == ERR_NONE) {
+        err = check_header(batch, &range, reason);
+    }
+    if (err == ERR_NONE) {
+        err = check_content(batch, rules, &range, &index, reason);
+    }
+    if (record_error != NULL) {
+        record_error->batch_index = index;
+    }
+    return err;
+}
