@@ -1,0 +1,155 @@
+#ifndef TIDINGS_API_API_H
+#define TIDINGS_API_API_H
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/settings.h"
+#include "base/task.h"
+#include "net/net.h"
+#include "net/workers.h"
+#include "topic/catalogue.h"
+#include "wire/header.h"
+#include "wire/kafka_error.h"
+#include "wire/writer.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * The Kafka APIs: one handler each, in one table with the versions it serves.
+ *
+ * A frame becomes an api_request. Its handler decodes the body, acts, and sends exactly one reply,
+ * now or later and from any thread; sending ends the request's life. Handlers run on the
+ * connection's reactor and must not wait for the disk there; one that has to calls api_defer, or
+ * its row says API_ON_WORKER. A deferred request holds back the connection's next frames until it
+ * is answered, so that a client sees its own effects.
+ */
+struct group_coordinator;
+struct fetch_service;
+
+/* What handlers act on. Filled by src/broker before the first frame, then unchanged. */
+struct api_server {
+    struct net *net;
+    struct workers *workers;
+    struct flusher *flusher;
+    struct catalogue *catalogue;
+    struct group_coordinator *groups;
+    struct fetch_service *fetches;
+    const struct clock *clock;
+    const struct settings_table *settings; /* of the server, for DescribeConfigs */
+    const struct overrides *overrides;     /* as given at start */
+    const char *data_dir;
+
+    int32_t node_id;
+    bool auto_create_topics;
+    int32_t default_partitions;
+    int64_t request_arena_bytes; /* limit for what one request may decode into */
+    int64_t fetch_max_bytes;     /* fetch.max.bytes */
+    /* advertised.listeners: by listener index; NULL host: the address that the client reached */
+    struct api_address {
+        const char *host;
+        uint16_t port;
+    } * advertised;
+    size_t advertised_count;
+    _Atomic uint64_t requests; /* for metrics */
+};
+
+struct api_request {
+    struct api_server *server;
+    struct conn *conn; /* NULL once on a worker or parked: on_frame only */
+    struct reply_token token;
+    struct wire_request_header header; /* client_id borrows the frame */
+    struct wire_reader body;
+    struct arena arena; /* freed with the request */
+    bool on_worker;
+    char host[128]; /* where this client should connect: set when the row says API_WITH_ADDRESS */
+    uint16_t port;
+    char peer[64]; /* of API_ON_WORKER and deferred ones, for log lines */
+
+    struct task task;    /* for workers and reactors */
+    uint8_t *frame_copy; /* of a deferred request */
+    const struct api_entry *entry;
+};
+
+/*
+ * Decodes the body and sees to the reply. An error means that the body is malformed: the connection
+ * is closed with one log line, and the request is the caller's again.
+ */
+typedef enum err api_handler(struct api_request *request, struct reason *reason);
+
+enum api_flags {
+    API_ON_WORKER = 1,    /* always run on a worker thread: it writes to the catalogue */
+    API_WITH_ADDRESS = 2, /* needs request->host and port */
+};
+
+struct api_entry {
+    int16_t key;
+    int16_t lowest_version;
+    int16_t highest_version;
+    unsigned flags;
+    api_handler *handle;
+};
+
+/* What is served: ApiVersions answers from it, dispatch follows it, docs/protocol.md is checked
+ * against it. By rising key. */
+extern const struct api_entry api_table[];
+extern const int api_table_count;
+
+/* NULL when the key is not served. */
+const struct api_entry *api_find(int16_t key);
+
+/* For net_handler.on_frame: takes a frame in. context is the api_server. */
+enum err api_on_frame(void *context, struct conn *conn, struct reply_token token,
+                      struct slice frame, struct reason *reason);
+
+/*
+ * Runs the handler again on a worker thread, with the body from its start and request->on_worker
+ * set. Use as `return api_defer(request)` before anything was done.
+ */
+enum err api_defer(struct api_request *request);
+
+/*
+ * A reply in the making: begin writes the response header, then the caller encodes the body into
+ * `writer`, then send hands it to net and frees the request.
+ */
+struct api_reply {
+    struct buf bytes;
+    struct wire_writer writer;
+};
+void api_reply_begin(const struct api_request *request, struct api_reply *reply);
+void api_reply_send(struct api_request *request, struct api_reply *reply);
+
+/* For a reply to a request that was parked without its api_request: groups keep only this. */
+void api_reply_begin_for(struct api_reply *reply, int16_t api_key, int16_t api_version,
+                         int32_t correlation_id);
+void api_reply_send_for(struct net *net, struct reply_token token, struct api_reply *reply);
+
+/* Ends the request with no bytes on the wire (acks=0), or by closing the connection. */
+void api_reply_nothing(struct api_request *request);
+void api_reply_close(struct api_request *request, const struct reason *reason);
+
+/* Frees a request whose reply went out by api_reply_send_for. */
+void api_request_free(struct api_request *request);
+
+/* Memory of the request; ends the request's decoding when over the limit is not possible here, as
+ * responses are not limited: never NULL. */
+void *api_alloc(struct api_request *request, size_t count, size_t size);
+/* The slice's bytes copied into the request, for what outlives the frame. Null stays null. */
+struct slice api_keep(struct api_request *request, struct slice slice);
+/* Formatted text as a slice in the request. */
+struct slice api_text(struct api_request *request, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static inline int16_t api_version(const struct api_request *request)
+{
+    return request->header.api_version;
+}
+
+/* The one table from internal errors to Kafka's (src/api/error_code.c). */
+int16_t api_error_code(enum err err);
+
+/* The topic of this name and the partition in it: a reference to the partition, or NULL. */
+struct partition *api_find_partition(struct api_server *server, struct slice topic, int32_t index);
+
+#endif

@@ -1,0 +1,231 @@
+#include "api/api.h"
+
+#include "base/logger.h"
+#include "base/mem.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+const struct api_entry *api_find(int16_t key)
+{
+    for (int i = 0; i < api_table_count; i++) {
+        if (api_table[i].key == key) {
+            return &api_table[i];
+        }
+    }
+    return NULL;
+}
+
+void api_request_free(struct api_request *request)
+{
+    arena_deinit(&request->arena);
+    free(request->frame_copy);
+    free(request);
+}
+
+void *api_alloc(struct api_request *request, size_t count, size_t size)
+{
+    request->arena.limit_bytes = 0; /* the limit is for decoding what a peer sent */
+    return arena_alloc_array(&request->arena, count ? count : 1, size);
+}
+
+struct slice api_keep(struct api_request *request, struct slice slice)
+{
+    if (slice_is_null(slice)) {
+        return slice;
+    }
+    uint8_t *copy = api_alloc(request, slice.size, 1);
+    memcpy(copy, slice.data, slice.size);
+    return slice_of(copy, slice.size);
+}
+
+struct slice api_text(struct api_request *request, const char *format, ...)
+{
+    char text[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    return api_keep(request, slice_str(text));
+}
+
+static void set_address(struct api_request *request, struct conn *conn)
+{
+    const struct api_server *server = request->server;
+    unsigned listener = conn_listener(conn);
+    if (listener < server->advertised_count && server->advertised[listener].host != NULL) {
+        snprintf(request->host, sizeof request->host, "%s", server->advertised[listener].host);
+        request->port = server->advertised[listener].port;
+    } else {
+        conn_local_address(conn, request->host, sizeof request->host, &request->port);
+    }
+}
+
+/* Reads the header. An ApiVersions of any version is taken, as its handler answers it (KIP-511). */
+static enum err read_header(struct api_request *request, struct slice frame, struct reason *reason)
+{
+    wire_reader_init(&request->body, frame, &request->arena);
+    enum err err = wire_request_header_decode(&request->body, &request->header);
+    const struct wire_request_header *header = &request->header;
+    if (err != ERR_NONE && err != ERR_UNSUPPORTED) {
+        return reason_fail(reason, err,
+                           "the request header is malformed: these bytes are no Kafka request");
+    }
+    request->entry = api_find(header->api_key);
+    if (request->entry == NULL) {
+        return reason_fail(reason, ERR_UNSUPPORTED, "API key %d is not served", header->api_key);
+    }
+    if (header->api_key == API_KEY_API_VERSIONS) {
+        return ERR_NONE;
+    }
+    if (header->api_version < request->entry->lowest_version ||
+        header->api_version > request->entry->highest_version) {
+        const struct wire_api_info *info = wire_api_find(header->api_key);
+        return reason_fail(reason, ERR_UNSUPPORTED, "%s version %d is not served (%d to %d are)",
+                           info->name, header->api_version, request->entry->lowest_version,
+                           request->entry->highest_version);
+    }
+    return ERR_NONE;
+}
+
+enum err api_on_frame(void *context, struct conn *conn, struct reply_token token,
+                      struct slice frame, struct reason *reason)
+{
+    struct api_server *server = context;
+    struct api_request *request = mem_new(struct api_request);
+    request->server = server;
+    request->conn = conn;
+    request->token = token;
+    request->arena.limit_bytes = (size_t)server->request_arena_bytes;
+    atomic_fetch_add_explicit(&server->requests, 1, memory_order_relaxed);
+    enum err err = read_header(request, frame, reason);
+    if (err == ERR_NONE) {
+        if (request->entry->flags & API_WITH_ADDRESS) {
+            set_address(request, conn);
+        }
+        err = request->entry->flags & API_ON_WORKER ? api_defer(request)
+                                                    : request->entry->handle(request, reason);
+    }
+    if (err != ERR_NONE) {
+        if (reason->text[0] == '\0' && request->entry != NULL) {
+            reason_set(reason, "malformed %s request, version %d (%s)",
+                       wire_api_find(request->header.api_key)->name, request->header.api_version,
+                       err_name(err));
+        }
+        api_request_free(request);
+    }
+    return err;
+}
+
+static void run_deferred(struct task *task)
+{
+    struct api_request *request = container_of(task, struct api_request, task);
+    struct reason reason = {.text = ""};
+    enum err err = request->entry->handle(request, &reason);
+    if (err != ERR_NONE) {
+        if (reason.text[0] == '\0') {
+            reason_set(&reason, "malformed %s request (%s)",
+                       wire_api_find(request->header.api_key)->name, err_name(err));
+        }
+        api_reply_close(request, &reason);
+    }
+}
+
+enum err api_defer(struct api_request *request)
+{
+    conn_hold(request->conn, request->token);
+    snprintf(request->peer, sizeof request->peer, "%s", conn_peer(request->conn));
+    request->conn = NULL;
+    request->on_worker = true;
+    struct slice frame = request->body.bytes;
+    request->frame_copy = mem_dup(frame.data, frame.size);
+    arena_reset(&request->arena);
+    request->arena.limit_bytes = (size_t)request->server->request_arena_bytes;
+    wire_reader_init(&request->body, slice_of(request->frame_copy, frame.size), &request->arena);
+    enum err err = wire_request_header_decode(&request->body, &request->header);
+    (void)err; /* it was decoded before, from the same bytes */
+    request->task.run = run_deferred;
+    workers_post(request->server->workers, &request->task);
+    return ERR_NONE;
+}
+
+void api_reply_begin_for(struct api_reply *reply, int16_t api_key, int16_t api_version,
+                         int32_t correlation_id)
+{
+    *reply = (struct api_reply){0};
+    buf_reserve(&reply->bytes, 256);
+    wire_writer_init(&reply->writer, &reply->bytes);
+    wire_response_header_encode(&reply->writer, api_key, api_version, correlation_id);
+}
+
+void api_reply_begin(const struct api_request *request, struct api_reply *reply)
+{
+    api_reply_begin_for(reply, request->header.api_key, request->header.api_version,
+                        request->header.correlation_id);
+    reply->writer.buf = &reply->bytes;
+}
+
+void api_reply_send_for(struct net *net, struct reply_token token, struct api_reply *reply)
+{
+    struct reply out = {0};
+    if (reply->writer.err != ERR_NONE) {
+        /* A response that the protocol cannot carry: a bug or a huge cluster; never half a reply.
+         */
+        LOG_ERROR("api", "a response could not be encoded; its connection is closed", "error=%s",
+                  err_name(reply->writer.err));
+        wire_writer_deinit(&reply->writer);
+        buf_deinit(&reply->bytes);
+        out.nothing = true;
+        out.close_after = true;
+        net_reply(net, token, &out);
+        return;
+    }
+    int32_t count;
+    struct wire_splice *splices = wire_writer_take_splices(&reply->writer, &count);
+    if (count > 0) {
+        out.spans = mem_new_array(struct reply_span, (size_t)count);
+        out.span_count = (size_t)count;
+        for (int32_t i = 0; i < count; i++) {
+            out.spans[i] = (struct reply_span){splices[i].offset, splices[i].span};
+        }
+    }
+    free(splices);
+    wire_writer_deinit(&reply->writer);
+    out.bytes = buf_take(&reply->bytes);
+    net_reply(net, token, &out);
+}
+
+void api_reply_send(struct api_request *request, struct api_reply *reply)
+{
+    api_reply_send_for(request->server->net, request->token, reply);
+    api_request_free(request);
+}
+
+void api_reply_nothing(struct api_request *request)
+{
+    struct reply reply = {.nothing = true};
+    net_reply(request->server->net, request->token, &reply);
+    api_request_free(request);
+}
+
+void api_reply_close(struct api_request *request, const struct reason *reason)
+{
+    LOG_WARN("api", "connection closed", "peer=%s reason=\"%s\"", request->peer, reason->text);
+    struct reply reply = {.nothing = true, .close_after = true};
+    net_reply(request->server->net, request->token, &reply);
+    api_request_free(request);
+}
+
+struct partition *api_find_partition(struct api_server *server, struct slice name, int32_t index)
+{
+    struct topic *topic = catalogue_find(server->catalogue, name);
+    if (topic == NULL) {
+        return NULL;
+    }
+    struct partition *partition = topic_partition(topic, index);
+    if (partition == NULL) {
+        topic_unref(topic);
+    }
+    return partition; /* the topic's reference is the partition's */
+}
