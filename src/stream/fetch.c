@@ -1,0 +1,261 @@
+#include "stream/fetch.h"
+
+#include "base/logger.h"
+#include "base/mem.h"
+#include "topic/topic.h"
+
+#include <stdlib.h>
+#include <utlist.h>
+
+/* The fetches of one reactor that wait for one partition. */
+struct waiting_room {
+    struct partition *key;
+    struct fetch_item *items;
+    UT_hash_handle hh;
+};
+
+struct reactor_fetches {
+    struct waiting_room *rooms;
+    struct fetch *parked;
+};
+
+struct fetch_service {
+    struct net *net;
+    unsigned reactor_count;
+    struct reactor_fetches *reactors;
+};
+
+enum err fetch_service_new(struct net *net, struct fetch_service **out, struct reason *reason)
+{
+    (void)reason;
+    struct fetch_service *service = mem_new(struct fetch_service);
+    service->net = net;
+    service->reactor_count = net_reactor_count(net);
+    service->reactors = mem_new_array(struct reactor_fetches, service->reactor_count);
+    *out = service;
+    return ERR_NONE;
+}
+
+void fetch_service_free(struct fetch_service *service)
+{
+    for (unsigned i = 0; i < service->reactor_count; i++) {
+        struct reactor_fetches *mine = &service->reactors[i];
+        while (mine->parked != NULL) {
+            struct fetch *fetch = mine->parked;
+            fetch_cancel(fetch);
+            fetch->done(fetch);
+        }
+    }
+    free(service->reactors);
+    free(service);
+}
+
+static void read_item(struct fetch_item *item, bool read_committed, size_t budget, bool first)
+{
+    struct partition *partition = item->partition;
+    struct reason reason;
+    item->high_watermark = partition_high_watermark(partition);
+    item->last_stable_offset = partition_last_stable_offset(partition);
+    item->log_start_offset = partition_log_start(partition);
+    int64_t limit = read_committed ? item->last_stable_offset : item->high_watermark;
+    size_t most = item->max_bytes > 0 ? (size_t)item->max_bytes : 0;
+    item->err = ERR_NONE;
+    item->span = (struct file_span){0};
+    if (item->offset < item->log_start_offset || item->offset > limit) {
+        /* Between the high watermark and the end there may be events not yet on disk: wait. */
+        if (item->offset < item->log_start_offset ||
+            item->offset > log_end_offset(partition->log)) {
+            item->err = ERR_OUT_OF_RANGE;
+        }
+        return;
+    }
+    if (item->offset == limit || (budget == 0 && !first)) {
+        return;
+    }
+    item->err = log_read(partition->log, item->offset, limit, most < budget ? most : budget, first,
+                         &item->span, &reason);
+    if (item->err == ERR_CORRUPT || item->err == ERR_IO) {
+        LOG_ERROR("stream", "stored events cannot be read", "topic=%s partition=%d reason=\"%s\"",
+                  partition->topic->name, (int)partition->index, reason.text);
+    }
+}
+
+/* Reads every item within the budgets. True when the fetch is to be answered now. */
+static bool read_all(struct fetch *fetch)
+{
+    int64_t left = fetch->max_bytes;
+    int64_t found = 0;
+    bool failed = false;
+    for (size_t i = 0; i < fetch->item_count; i++) {
+        struct fetch_item *item = &fetch->items[i];
+        if (item->partition == NULL) {
+            failed = true;
+            continue;
+        }
+        read_item(item, fetch->read_committed, left > 0 ? (size_t)left : 0, found == 0);
+        failed = failed || item->err != ERR_NONE;
+        found += (int64_t)item->span.size;
+        left -= (int64_t)item->span.size;
+    }
+    return failed || found >= fetch->min_bytes;
+}
+
+void fetch_release(struct fetch *fetch)
+{
+    for (size_t i = 0; i < fetch->item_count; i++) {
+        file_span_release(&fetch->items[i].span);
+        fetch->items[i].span = (struct file_span){0};
+    }
+}
+
+static struct reactor_fetches *reactor_part(struct fetch *fetch)
+{
+    return &fetch->service->reactors[reactor_index(fetch->reactor)];
+}
+
+static void enter_rooms(struct fetch *fetch)
+{
+    struct reactor_fetches *mine = reactor_part(fetch);
+    for (size_t i = 0; i < fetch->item_count; i++) {
+        struct fetch_item *item = &fetch->items[i];
+        if (item->partition == NULL) {
+            continue;
+        }
+        struct waiting_room *room;
+        HASH_FIND_PTR(mine->rooms, &item->partition, room);
+        if (room == NULL) {
+            room = mem_new(struct waiting_room);
+            room->key = item->partition;
+            HASH_ADD_PTR(mine->rooms, key, room);
+        }
+        item->fetch = fetch;
+        DL_APPEND2(room->items, item, prev_waiting, next_waiting);
+    }
+    DL_APPEND2(mine->parked, fetch, prev_parked, next_parked);
+    fetch->parked = true;
+}
+
+static void leave_rooms(struct fetch *fetch)
+{
+    struct reactor_fetches *mine = reactor_part(fetch);
+    for (size_t i = 0; i < fetch->item_count; i++) {
+        struct fetch_item *item = &fetch->items[i];
+        if (item->partition == NULL) {
+            continue;
+        }
+        struct waiting_room *room;
+        HASH_FIND_PTR(mine->rooms, &item->partition, room);
+        DL_DELETE2(room->items, item, prev_waiting, next_waiting);
+        if (room->items == NULL) {
+            HASH_DEL(mine->rooms, room);
+            free(room);
+        }
+    }
+    DL_DELETE2(mine->parked, fetch, prev_parked, next_parked);
+    fetch->parked = false;
+}
+
+void fetch_cancel(struct fetch *fetch)
+{
+    if (fetch->parked) {
+        leave_rooms(fetch);
+        reactor_timer_cancel(fetch->reactor, &fetch->timer);
+    }
+}
+
+static void on_time(struct reactor_timer *timer)
+{
+    struct fetch *fetch = container_of(timer, struct fetch, timer);
+    leave_rooms(fetch);
+    read_all(fetch);
+    fetch->done(fetch);
+}
+
+void fetch_start(struct fetch_service *service, struct reactor *reactor, struct fetch *fetch)
+{
+    fetch->service = service;
+    fetch->reactor = reactor;
+    if (read_all(fetch) || fetch->max_wait_ms <= 0) {
+        fetch->done(fetch);
+        return;
+    }
+    fetch_release(fetch);
+    for (size_t i = 0; i < fetch->item_count; i++) {
+        partition_watch(fetch->items[i].partition, reactor_index(reactor));
+    }
+    /* Again, as the watermark may have moved before the watch was set. */
+    if (read_all(fetch)) {
+        fetch->done(fetch);
+        return;
+    }
+    fetch_release(fetch);
+    enter_rooms(fetch);
+    fetch->timer.fire = on_time;
+    reactor_timer_set(reactor, &fetch->timer, reactor_now_ms(reactor) + fetch->max_wait_ms);
+}
+
+/* A partition moved: told to one reactor. */
+struct advance_message {
+    struct task task;
+    struct fetch_service *service;
+    struct partition *partition; /* held */
+    unsigned reactor_index;
+};
+
+static void try_waiting(struct fetch_service *service, unsigned index, struct partition *partition)
+{
+    struct reactor_fetches *mine = &service->reactors[index];
+    struct waiting_room *room;
+    HASH_FIND_PTR(mine->rooms, &partition, room);
+    if (room == NULL) {
+        return;
+    }
+    partition_watch(partition, index); /* for those that go on waiting */
+    /* done may start new fetches on this partition: only those that wait now are looked at. */
+    size_t count = 0;
+    struct fetch_item *item;
+    DL_COUNT2(room->items, item, count, next_waiting);
+    struct fetch **fetches = mem_new_array(struct fetch *, count);
+    count = 0;
+    DL_FOREACH2(room->items, item, next_waiting)
+    {
+        if (count == 0 || fetches[count - 1] != item->fetch) {
+            fetches[count++] = item->fetch;
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct fetch *fetch = fetches[i];
+        if (read_all(fetch)) {
+            fetch_cancel(fetch);
+            fetch->done(fetch);
+        } else {
+            fetch_release(fetch);
+        }
+    }
+    free(fetches);
+}
+
+static void on_advance_message(struct task *task)
+{
+    struct advance_message *message = container_of(task, struct advance_message, task);
+    try_waiting(message->service, message->reactor_index, message->partition);
+    partition_unref(message->partition);
+    free(message);
+}
+
+void fetch_on_advanced(void *context, struct partition *partition, uint64_t reactors)
+{
+    struct fetch_service *service = context;
+    for (unsigned i = 0; i < service->reactor_count; i++) {
+        if ((reactors >> i & 1) == 0) {
+            continue;
+        }
+        struct advance_message *message = mem_new(struct advance_message);
+        message->task.run = on_advance_message;
+        message->service = service;
+        message->partition = partition;
+        message->reactor_index = i;
+        partition_ref(partition);
+        reactor_post(net_reactor(service->net, i), &message->task);
+    }
+}

@@ -1,0 +1,82 @@
+#ifndef TIDINGS_STREAM_FETCH_H
+#define TIDINGS_STREAM_FETCH_H
+
+#include "base/err.h"
+#include "base/file.h"
+#include "base/heap.h"
+#include "net/net.h"
+#include "topic/partition.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uthash.h>
+
+/*
+ * Fetch: find what there is for a row of partitions, within byte budgets, and wait for more when
+ * there is not enough (long polling by min bytes and max wait, KIP-74 for the budgets).
+ *
+ * A waiting fetch belongs to the reactor of its connection; only that thread touches it. It ends
+ * exactly once: by data, by time, by an error in a partition, or by fetch_cancel.
+ */
+struct fetch_service;
+struct fetch;
+
+struct fetch_item {
+    /* in */
+    struct partition *partition; /* held by the fetch; NULL: err says why */
+    int64_t offset;
+    int32_t max_bytes;
+    /* out */
+    enum err err;
+    int64_t high_watermark;
+    int64_t last_stable_offset;
+    int64_t log_start_offset;
+    struct file_span span; /* size 0: nothing */
+    /* the service's */
+    struct fetch *fetch;
+    struct fetch_item *next_waiting; /* on the same partition and reactor */
+    struct fetch_item *prev_waiting;
+};
+
+struct fetch {
+    /* in */
+    struct fetch_item *items;
+    size_t item_count;
+    int64_t max_bytes;
+    int64_t min_bytes;
+    int64_t max_wait_ms;
+    bool read_committed;
+    /* On the reactor: the items' results are there. The fetch is the caller's again. */
+    void (*done)(struct fetch *fetch);
+    /* the service's */
+    struct fetch_service *service;
+    struct reactor *reactor;
+    struct reactor_timer timer;
+    bool parked;
+    struct fetch *next_parked;
+    struct fetch *prev_parked;
+};
+
+/* One service for all reactors. */
+CHECKED enum err fetch_service_new(struct net *net, struct fetch_service **out,
+                                   struct reason *reason);
+/* After the reactors have stopped. Fetches that still wait are the caller's to free before. */
+void fetch_service_free(struct fetch_service *service);
+
+/* The callback for partitions; context is the service. */
+void fetch_on_advanced(void *context, struct partition *partition, uint64_t reactors);
+
+/*
+ * Fills the results at once when there is enough, an error, or max_wait_ms is 0, and calls done
+ * before it returns; otherwise waits and calls done later. On the reactor's thread.
+ */
+void fetch_start(struct fetch_service *service, struct reactor *reactor, struct fetch *fetch);
+
+/* Takes a waiting fetch out; done is not called. Its reactor's thread. */
+void fetch_cancel(struct fetch *fetch);
+
+/* Gives back spans that were not handed on. */
+void fetch_release(struct fetch *fetch);
+
+#endif

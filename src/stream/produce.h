@@ -1,0 +1,57 @@
+#ifndef TIDINGS_STREAM_PRODUCE_H
+#define TIDINGS_STREAM_PRODUCE_H
+
+#include "base/err.h"
+#include "base/slice.h"
+#include "base/task.h"
+#include "log/flush.h"
+#include "net/net.h"
+#include "topic/partition.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What a producer sends to one partition, and what became of it. */
+struct produce_item {
+    /* in */
+    struct partition *partition; /* held until the answer is sent; NULL: err says why */
+    struct slice records;        /* borrowed during produce_append only */
+    /* out */
+    enum err err;
+    struct reason reason; /* why, when err is set */
+    int32_t record_index; /* the record that broke a rule, or -1 */
+    int64_t base_offset;
+    int64_t end_offset; /* acknowledged once this is visible */
+    int64_t append_time_ms;
+    int64_t log_start_offset;
+};
+
+/*
+ * Validates and appends one record batch. A batch that was appended before (idempotent retry) gives
+ * ERR_NONE and its first offsets. On any error nothing is appended and reason says what is wrong
+ * with what. Reactor thread; does not wait for the disk's sync.
+ */
+void produce_append(struct produce_item *item, int64_t now_ms);
+
+/* Sets err to a storage error when the log failed before the append was on disk. For after the
+ * wait. */
+void produce_settle(struct produce_item *item);
+
+/*
+ * Waits until a row of appends is on disk, then runs done on the reactor. Embed it in what owns the
+ * items; the partitions stay held.
+ */
+struct produce_wait {
+    struct flush_waiter waiter;
+    struct task task;
+    struct reactor *reactor;
+    void (*done)(struct produce_wait *wait);
+};
+
+/* targets: room for count; filled from the items that were appended. False: nothing to wait for
+ * (done is not called). */
+bool produce_wait_begin(struct produce_wait *wait, struct flusher *flusher, struct reactor *reactor,
+                        const struct produce_item *items, size_t count,
+                        struct flush_target *targets);
+
+#endif
