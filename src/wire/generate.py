@@ -123,7 +123,7 @@ def emit_init(code, struct):
         code.add(*[f'        .{name}{suffix} = {value},' for name, (suffix, value) in with_default])
         code.add('    };')
     else:
-        code.add(f'    memset(out, 0, sizeof *out);')
+        code.add('    memset(out, 0, sizeof *out);')
     code.add(*[f'    {f.struct.name}_init(&out->{f.name});' for f in nested])
     code.add('}', '')
 
@@ -356,7 +356,7 @@ def header_text(unit):
     for message in unit.messages:
         for struct in message.structs:
             emit_struct(code, struct)
-        code.add('/* Sets every field to its default. */')
+        code.add('/* Sets every field to its default. Begin with it before encoding, in nested structs too. */')
         for struct in message.structs:
             emit_init(code, struct)
         name = message.name
