@@ -43,6 +43,9 @@ static const char *const names[ERR_COUNT] = {
     [ERR_GROUP_NOT_FOUND] = "group-not-found",
     [ERR_SUBSCRIBED] = "subscribed",
     [ERR_LOADING] = "loading",
+    [ERR_INVALID_GROUP] = "invalid-group",
+    [ERR_COORDINATOR_UNAVAILABLE] = "coordinator-unavailable",
+    [ERR_METADATA_TOO_LARGE] = "metadata-too-large",
 };
 
 const char *err_name(enum err err)

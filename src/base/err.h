@@ -54,8 +54,11 @@ enum err {
     ERR_GROUP_MAX_SIZE,
     ERR_GROUP_NOT_EMPTY,
     ERR_GROUP_NOT_FOUND,
-    ERR_SUBSCRIBED, /* the group still reads this topic */
-    ERR_LOADING,    /* the coordinator is still reading its log */
+    ERR_SUBSCRIBED,              /* the group still reads this topic */
+    ERR_LOADING,                 /* the coordinator is still reading its log */
+    ERR_INVALID_GROUP,           /* an empty or missing group id */
+    ERR_COORDINATOR_UNAVAILABLE, /* the group's records could not be stored */
+    ERR_METADATA_TOO_LARGE,      /* of a committed offset: over offset.metadata.max.bytes */
 
     ERR_COUNT
 };
