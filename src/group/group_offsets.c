@@ -1,0 +1,321 @@
+#include "group/group_state.h"
+
+#include "base/bytes.h"
+#include "base/mem.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+/* OffsetCommit, OffsetFetch, OffsetDelete, expiry, and the end of a group. */
+
+/* ---- the table ---- */
+
+static struct slice make_key(struct slice topic, int32_t partition)
+{
+    uint8_t *key = mem_alloc(4 + topic.size);
+    store_be32(key, (uint32_t)partition);
+    if (topic.size > 0) {
+        memcpy(key + 4, topic.data, topic.size);
+    }
+    return slice_of(key, 4 + topic.size);
+}
+
+struct group_offset_entry *group_find_offset(const struct group *group, struct slice topic,
+                                             int32_t partition)
+{
+    struct group_offset_entry *entry = NULL;
+    struct slice key = make_key(topic, partition);
+    HASH_FIND(hh, group->offsets, key.data, key.size, entry);
+    kept_free(&key);
+    return entry;
+}
+
+struct group_offset_entry *group_take_offset(struct group *group, struct slice topic,
+                                             int32_t partition)
+{
+    struct group_offset_entry *entry = group_find_offset(group, topic, partition);
+    if (entry == NULL) {
+        entry = mem_new(struct group_offset_entry);
+        entry->key = make_key(topic, partition);
+        entry->topic = slice_of(entry->key.data + 4, topic.size);
+        entry->partition = partition;
+        HASH_ADD_KEYPTR(hh, group->offsets, entry->key.data, entry->key.size, entry);
+    }
+    return entry;
+}
+
+static void free_if_unused(struct group *group, struct group_offset_entry *entry)
+{
+    if (!entry->present && entry->pending == 0) {
+        HASH_DEL(group->offsets, entry);
+        kept_free(&entry->key);
+        kept_free(&entry->metadata);
+        free(entry);
+    }
+}
+
+void group_remove_offset(struct group *group, struct group_offset_entry *entry)
+{
+    entry->present = false;
+    entry->sequence = ++group->sequence; /* commits under way are older: they stay out */
+    free_if_unused(group, entry);
+}
+
+void group_free_offsets(struct group *group)
+{
+    struct group_offset_entry *entry, *next;
+    HASH_ITER (hh, group->offsets, entry, next) {
+        entry->pending = 0;
+        group_remove_offset(group, entry);
+    }
+}
+
+void group_put_offset(const struct group_commit_item *item, uint64_t sequence,
+                      int64_t commit_wall_ms)
+{
+    struct group_offset_entry *entry = item->entry;
+    if (sequence < entry->sequence) { /* equal: named twice in one commit, the last holds */
+        return;
+    }
+    entry->present = true;
+    entry->sequence = sequence;
+    entry->offset = item->offset;
+    entry->leader_epoch = item->leader_epoch;
+    kept_set(&entry->metadata, item->metadata);
+    entry->commit_wall_ms = commit_wall_ms;
+    entry->expire_wall_ms = item->expire_wall_ms;
+}
+
+/* ---- commit ---- */
+
+static struct group_reply *partitions_reply(enum group_reply_kind kind,
+                                            const struct group_waiter *waiter, size_t count)
+{
+    struct group_reply *reply = group_reply_new(kind, waiter, ERR_NONE);
+    reply->partitions.items =
+        arena_alloc_array(&reply->arena, count, sizeof(struct group_partition_result));
+    return reply;
+}
+
+static struct group_partition_result *add_result(struct group_reply *reply, struct slice topic,
+                                                 int32_t partition, enum err err)
+{
+    struct group_partition_result *items = reply->partitions.items;
+    size_t count = reply->partitions.count++;
+    /* A run of partitions of one topic shares the name. */
+    items[count].topic = count > 0 && slice_equal(items[count - 1].topic, topic)
+                             ? items[count - 1].topic
+                             : group_arena_slice(&reply->arena, topic);
+    items[count].partition = partition;
+    items[count].err = err;
+    return &items[count];
+}
+
+static enum err check_commit(struct group *group, const struct group_commit_request *request,
+                             struct group_time now)
+{
+    if (request->generation < 0 && group->state == GROUP_EMPTY) {
+        return ERR_NONE; /* a consumer that assigns by hand, or an administrator */
+    }
+    struct group_member *member;
+    enum err err = group_check_member(group, request->member_id, request->instance_id, &member);
+    if (err != ERR_NONE) {
+        return err;
+    }
+    if (request->generation != group->generation) {
+        return ERR_ILLEGAL_GENERATION;
+    }
+    if (group->state == GROUP_COMPLETING_REBALANCE) {
+        return ERR_REBALANCE_IN_PROGRESS;
+    }
+    group_touch_member(group, member, now);
+    return ERR_NONE;
+}
+
+static void stage_offset(struct group *group, struct group_store *store,
+                         const struct group_commit_request *request,
+                         const struct group_offset_commit *commit, size_t result,
+                         struct group_time now)
+{
+    struct slice metadata = slice_is_null(commit->metadata) ? slice_str("") : commit->metadata;
+    struct group_commit_item *item = &store->offsets[store->offset_count++];
+    *item = (struct group_commit_item){
+        .entry = group_take_offset(group, commit->topic, commit->partition),
+        .result = result,
+        .offset = commit->offset,
+        .leader_epoch = commit->leader_epoch,
+        .metadata = group_arena_slice(&store->arena, metadata),
+        .expire_wall_ms = request->retention_ms < 0 ? -1 : now.wall_ms + request->retention_ms,
+    };
+    item->entry->pending++;
+    group_store_offset(group, store, item, now);
+}
+
+void group_commit(struct group *group, const struct group_commit_request *request,
+                  struct group_time now, struct group_effects *effects)
+{
+    enum err err = check_commit(group, request, now);
+    struct group_reply *reply =
+        partitions_reply(GROUP_REPLY_OFFSET_COMMIT, &request->waiter, request->count);
+    reply->err = err;
+    struct group_store *store = group_store_new(group, GROUP_STORE_OFFSETS);
+    store->offsets = mem_new_array(struct group_commit_item, request->count);
+    store->sequence = ++group->sequence;
+    store->commit_wall_ms = now.wall_ms;
+    for (size_t i = 0; i < request->count; i++) {
+        const struct group_offset_commit *commit = &request->offsets[i];
+        enum err own = commit->err != ERR_NONE ? commit->err : err;
+        if (own == ERR_NONE &&
+            commit->metadata.size > (size_t)group->config->offset_metadata_max_bytes) {
+            own = ERR_METADATA_TOO_LARGE;
+        }
+        add_result(reply, commit->topic, commit->partition, own);
+        if (own == ERR_NONE) {
+            stage_offset(group, store, request, commit, i, now);
+        }
+    }
+    if (store->offset_count == 0) {
+        group_store_free(store);
+        group_effects_reply(effects, reply);
+        return;
+    }
+    store->reply = reply;
+    group_effects_store(effects, store);
+}
+
+void group_offsets_stored(struct group *group, struct group_store *store, enum err err,
+                          struct group_time now, struct group_effects *effects)
+{
+    struct group_reply *reply = store->reply;
+    store->reply = NULL;
+    for (size_t i = 0; i < store->offset_count; i++) {
+        const struct group_commit_item *item = &store->offsets[i];
+        item->entry->pending--;
+        if (err == ERR_NONE) {
+            group_put_offset(item, store->sequence, store->commit_wall_ms);
+        } else {
+            reply->partitions.items[item->result].err = ERR_COORDINATOR_UNAVAILABLE;
+        }
+        free_if_unused(group, item->entry);
+    }
+    if (store->kind == GROUP_STORE_OFFSET_DELETE && err != ERR_NONE) {
+        reply->err = ERR_COORDINATOR_UNAVAILABLE;
+    }
+    group_effects_reply(effects, reply);
+}
+
+/* ---- removal ---- */
+
+/* Stores a tombstone and takes the offset out. */
+static void bury(struct group *group, struct group_store *store, struct group_offset_entry *entry)
+{
+    group_store_offset_tombstone(group, store, entry);
+    group_remove_offset(group, entry);
+}
+
+static void emit_or_free(struct group_store *store, struct group_effects *effects)
+{
+    if (store->record_count > 0) {
+        group_effects_store(effects, store);
+    } else {
+        group_store_free(store);
+    }
+}
+
+void group_offset_delete(struct group *group, const struct group_offset_delete_request *request,
+                         struct group_time now, struct group_effects *effects)
+{
+    struct group_reply *reply =
+        partitions_reply(GROUP_REPLY_OFFSET_DELETE, &request->waiter, request->count);
+    struct group_store *store = group_store_new(group, GROUP_STORE_OFFSET_DELETE);
+    bool empty = group->state == GROUP_EMPTY;
+    if (!empty && !slice_equal_str(group->protocol_type, "consumer")) {
+        reply->err = ERR_GROUP_NOT_EMPTY;
+    }
+    for (size_t i = 0; i < request->count && reply->err == ERR_NONE; i++) {
+        const struct group_partition *target = &request->partitions[i];
+        bool used = !empty && group_is_subscribed(group, target->topic);
+        add_result(reply, target->topic, target->partition, used ? ERR_SUBSCRIBED : ERR_NONE);
+        struct group_offset_entry *entry =
+            used ? NULL : group_find_offset(group, target->topic, target->partition);
+        if (entry != NULL) {
+            bury(group, store, entry);
+        }
+    }
+    if (store->record_count == 0) {
+        group_store_free(store);
+        group_effects_reply(effects, reply);
+        return;
+    }
+    store->reply = reply;
+    group_effects_store(effects, store);
+}
+
+void group_topic_deleted(struct group *group, struct slice topic, struct group_time now,
+                         struct group_effects *effects)
+{
+    struct group_store *store = group_store_new(group, GROUP_STORE_TOMBSTONES);
+    struct group_offset_entry *entry, *next;
+    HASH_ITER (hh, group->offsets, entry, next) {
+        if (slice_equal(entry->topic, topic)) {
+            bury(group, store, entry);
+        }
+    }
+    emit_or_free(store, effects);
+}
+
+/* KIP-211. */
+static bool is_expired(const struct group *group, const struct group_offset_entry *entry,
+                       struct group_time now)
+{
+    if (!entry->present || entry->pending > 0) {
+        return false;
+    }
+    bool empty = group->state == GROUP_EMPTY;
+    bool simple = empty && slice_is_null(group->protocol_type);
+    int64_t since = entry->commit_wall_ms;
+    if (empty && !simple && group->state_since_wall_ms >= 0) {
+        since = group->state_since_wall_ms;
+    }
+    bool due = entry->expire_wall_ms >= 0
+                   ? now.wall_ms >= entry->expire_wall_ms
+                   : now.wall_ms - since >= group->config->offsets_retention_ms;
+    return due &&
+           (empty || (group->state == GROUP_STABLE && !group_is_subscribed(group, entry->topic)));
+}
+
+void group_expire_offsets(struct group *group, struct group_time now, struct group_effects *effects)
+{
+    struct group_store *store = group_store_new(group, GROUP_STORE_TOMBSTONES);
+    struct group_offset_entry *entry, *next;
+    HASH_ITER (hh, group->offsets, entry, next) {
+        if (is_expired(group, entry, now)) {
+            bury(group, store, entry);
+        }
+    }
+    if (group->state == GROUP_EMPTY && group->offsets == NULL && group->pending == NULL) {
+        if (group->generation > 0) { /* a simple consumer's group never stored its metadata */
+            group_store_metadata_tombstone(group, store);
+        }
+        group_set_state(group, GROUP_DEAD, now);
+    }
+    emit_or_free(store, effects);
+}
+
+enum err group_delete(struct group *group, struct group_time now, struct group_effects *effects)
+{
+    if (group->state != GROUP_EMPTY) {
+        return group->state == GROUP_DEAD ? ERR_GROUP_NOT_FOUND : ERR_GROUP_NOT_EMPTY;
+    }
+    struct group_store *store = group_store_new(group, GROUP_STORE_DELETE);
+    struct group_offset_entry *entry, *next;
+    HASH_ITER (hh, group->offsets, entry, next) {
+        bury(group, store, entry);
+    }
+    if (group->generation > 0) {
+        group_store_metadata_tombstone(group, store);
+    }
+    group_set_state(group, GROUP_DEAD, now);
+    emit_or_free(store, effects);
+    return ERR_NONE;
+}
