@@ -27,6 +27,7 @@
  */
 struct group_coordinator;
 struct fetch_service;
+struct fetch;
 
 /* What handlers act on. Filled by src/broker before the first frame, then unchanged. */
 struct api_server {
@@ -103,6 +104,10 @@ const struct api_entry *api_find(int16_t key);
 enum err api_on_frame(void *context, struct conn *conn, struct reply_token token,
                       struct slice frame, struct reason *reason);
 
+/* For net_handler.on_open and on_close: what the API room keeps of a connection. */
+void api_on_open(void *context, struct conn *conn);
+void api_on_close(void *context, struct conn *conn, enum conn_end end);
+
 /*
  * Runs the handler again on a worker thread, with the body from its start and request->on_worker
  * set. Use as `return api_defer(request)` before anything was done.
@@ -119,6 +124,15 @@ struct api_reply {
 };
 void api_reply_begin(const struct api_request *request, struct api_reply *reply);
 void api_reply_send(struct api_request *request, struct api_reply *reply);
+
+/* Encodes a whole response with its generated encoder and sends it. */
+#define API_REPLY(request, encode, response)                                                       \
+    do {                                                                                           \
+        struct api_reply api_reply_;                                                               \
+        api_reply_begin((request), &api_reply_);                                                   \
+        encode(&api_reply_.writer, api_version(request), (response));                              \
+        api_reply_send((request), &api_reply_);                                                    \
+    } while (0)
 
 /* For a reply to a request that was parked without its api_request: groups keep only this. */
 void api_reply_begin_for(struct api_reply *reply, int16_t api_key, int16_t api_version,
@@ -148,6 +162,17 @@ static inline int16_t api_version(const struct api_request *request)
 
 /* The one table from internal errors to Kafka's (src/api/error_code.c). */
 int16_t api_error_code(enum err err);
+
+/* The text of a reason as a nullable slice in the request: null when empty. */
+struct slice api_reason(struct api_request *request, const struct reason *reason);
+
+/* Operations as bits of AclOperation codes: everything is allowed while there are no ACLs
+ * (KIP-430). */
+enum {
+    API_TOPIC_OPERATIONS = 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 10 | 1 << 11,
+    API_GROUP_OPERATIONS = 1 << 3 | 1 << 6 | 1 << 8,
+    API_CLUSTER_OPERATIONS = 1 << 5 | 1 << 7 | 1 << 8 | 1 << 9 | 1 << 10 | 1 << 11 | 1 << 12,
+};
 
 /* The topic of this name and the partition in it: a reference to the partition, or NULL. */
 struct partition *api_find_partition(struct api_server *server, struct slice topic, int32_t index);

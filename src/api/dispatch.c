@@ -50,6 +50,11 @@ struct slice api_text(struct api_request *request, const char *format, ...)
     return api_keep(request, slice_str(text));
 }
 
+struct slice api_reason(struct api_request *request, const struct reason *reason)
+{
+    return reason->text[0] != '\0' ? api_keep(request, slice_str(reason->text)) : (struct slice){0};
+}
+
 static void set_address(struct api_request *request, struct conn *conn)
 {
     const struct api_server *server = request->server;
@@ -163,7 +168,6 @@ void api_reply_begin(const struct api_request *request, struct api_reply *reply)
 {
     api_reply_begin_for(reply, request->header.api_key, request->header.api_version,
                         request->header.correlation_id);
-    reply->writer.buf = &reply->bytes;
 }
 
 void api_reply_send_for(struct net *net, struct reply_token token, struct api_reply *reply)

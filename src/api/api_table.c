@@ -1,0 +1,40 @@
+#include "api/handlers.h"
+#include "wire/api_key.h"
+
+/*
+ * Version ranges are chosen for the clients that exist (docs/protocol.md). Produce begins at 0
+ * because librdkafka stops compressing when it does not; versions below 3 are refused by message
+ * format, not by version.
+ */
+const struct api_entry api_table[] = {
+    {API_KEY_PRODUCE, 0, 11, 0, handle_produce},
+    {API_KEY_FETCH, 4, 16, 0, handle_fetch},
+    {API_KEY_LIST_OFFSETS, 1, 8, 0, handle_list_offsets},
+    {API_KEY_METADATA, 0, 12, API_WITH_ADDRESS, handle_metadata},
+    {API_KEY_OFFSET_COMMIT, 2, 8, 0, handle_offset_commit},
+    {API_KEY_OFFSET_FETCH, 1, 8, 0, handle_offset_fetch},
+    {API_KEY_FIND_COORDINATOR, 0, 4, API_WITH_ADDRESS, handle_find_coordinator},
+    {API_KEY_JOIN_GROUP, 0, 9, 0, handle_join_group},
+    {API_KEY_HEARTBEAT, 0, 4, 0, handle_heartbeat},
+    {API_KEY_LEAVE_GROUP, 0, 5, 0, handle_leave_group},
+    {API_KEY_SYNC_GROUP, 0, 5, 0, handle_sync_group},
+    {API_KEY_DESCRIBE_GROUPS, 0, 5, 0, handle_describe_groups},
+    {API_KEY_LIST_GROUPS, 0, 5, 0, handle_list_groups},
+    {API_KEY_API_VERSIONS, 0, 4, 0, handle_api_versions},
+    {API_KEY_CREATE_TOPICS, 0, 7, API_ON_WORKER, handle_create_topics},
+    {API_KEY_DELETE_TOPICS, 0, 6, API_ON_WORKER, handle_delete_topics},
+    {API_KEY_DELETE_RECORDS, 0, 2, API_ON_WORKER, handle_delete_records},
+    {API_KEY_INIT_PRODUCER_ID, 0, 5, API_ON_WORKER, handle_init_producer_id},
+    {API_KEY_OFFSET_FOR_LEADER_EPOCH, 2, 4, 0, handle_offset_for_leader_epoch},
+    {API_KEY_DESCRIBE_CONFIGS, 0, 4, 0, handle_describe_configs},
+    {API_KEY_ALTER_CONFIGS, 0, 2, API_ON_WORKER, handle_alter_configs},
+    {API_KEY_DESCRIBE_LOG_DIRS, 0, 4, API_ON_WORKER, handle_describe_log_dirs},
+    {API_KEY_CREATE_PARTITIONS, 0, 3, API_ON_WORKER, handle_create_partitions},
+    {API_KEY_DELETE_GROUPS, 0, 2, 0, handle_delete_groups},
+    {API_KEY_INCREMENTAL_ALTER_CONFIGS, 0, 1, API_ON_WORKER, handle_incremental_alter_configs},
+    {API_KEY_OFFSET_DELETE, 0, 0, 0, handle_offset_delete},
+    {API_KEY_DESCRIBE_CLUSTER, 0, 1, API_WITH_ADDRESS, handle_describe_cluster},
+    {API_KEY_DESCRIBE_TOPIC_PARTITIONS, 0, 0, 0, handle_describe_topic_partitions},
+};
+
+const int api_table_count = sizeof api_table / sizeof api_table[0];

@@ -1,0 +1,210 @@
+#include "stream/fetch.h"
+
+#include "api/handlers.h"
+#include "base/mem.h"
+#include "wire/generated/fetch.h"
+
+#include <string.h>
+#include <utlist.h>
+
+/*
+ * Fetch sessions (KIP-227) are declined as the protocol allows: every answer has session id 0, so
+ * clients send the whole list each time.
+ */
+
+/* A fetch from request to answer. Lives in the request's arena. */
+struct fetch_call {
+    struct api_request *request;
+    struct fetch fetch;
+    struct fetch_response response;
+    struct fetch_call *prev; /* among the connection's waiting fetches */
+    struct fetch_call *next;
+    struct api_connection *connection;
+};
+
+/* What the API room keeps of a connection: its waiting fetches, to end with it. */
+struct api_connection {
+    struct fetch_call *fetches;
+};
+
+static void release_partitions(struct fetch_call *call)
+{
+    for (size_t i = 0; i < call->fetch.item_count; i++) {
+        if (call->fetch.items[i].partition != NULL) {
+            partition_unref(call->fetch.items[i].partition);
+        }
+    }
+}
+
+void api_on_open(void *context, struct conn *conn)
+{
+    (void)context;
+    (void)conn; /* most connections never wait in a fetch: made on first use */
+}
+
+void api_on_close(void *context, struct conn *conn, enum conn_end end)
+{
+    (void)context;
+    (void)end;
+    struct api_connection *connection = conn_user(conn);
+    if (connection == NULL) {
+        return;
+    }
+    struct fetch_call *call;
+    struct fetch_call *next;
+    DL_FOREACH_SAFE (connection->fetches, call, next) {
+        fetch_cancel(&call->fetch);
+        release_partitions(call);
+        api_request_free(call->request);
+    }
+    free(connection);
+    conn_set_user(conn, NULL);
+}
+
+static void fill_partition(const struct fetch_item *item, struct fetch_response_partition *out,
+                           bool read_committed)
+{
+    out->records.bytes = WIRE_EMPTY;
+    out->aborted_transactions_count = read_committed ? 0 : -1;
+    if (item->partition == NULL) {
+        out->high_watermark = -1;
+        return; /* its code is set */
+    }
+    out->error_code = api_error_code(item->err);
+    out->high_watermark = item->err == ERR_NONE ? item->high_watermark : -1;
+    out->last_stable_offset = item->err == ERR_NONE ? item->last_stable_offset : -1;
+    out->log_start_offset = item->log_start_offset;
+}
+
+static void on_done(struct fetch *fetch)
+{
+    struct fetch_call *call = container_of(fetch, struct fetch_call, fetch);
+    if (call->connection != NULL) {
+        DL_DELETE(call->connection->fetches, call);
+    }
+    size_t next = 0;
+    for (int32_t t = 0; t < call->response.responses_count; t++) {
+        struct fetch_response_topic *topic = &call->response.responses[t];
+        for (int32_t i = 0; i < topic->partitions_count; i++) {
+            struct fetch_item *item = &fetch->items[next++];
+            fill_partition(item, &topic->partitions[i], fetch->read_committed);
+            if (item->partition != NULL && item->span.size > 0) {
+                topic->partitions[i].records.spans = &item->span;
+                topic->partitions[i].records.span_count = 1;
+            }
+        }
+    }
+    struct api_reply reply;
+    api_reply_begin(call->request, &reply);
+    fetch_response_encode(&reply.writer, api_version(call->request), &call->response);
+    release_partitions(call); /* the spans hold what they need */
+    api_reply_send(call->request, &reply);
+}
+
+static struct topic *find_topic(struct api_request *request, const struct fetch_request_topic *in,
+                                int16_t *code)
+{
+    if (api_version(request) >= 13) {
+        struct topic_id id;
+        memcpy(id.bytes, in->topic_id.bytes, sizeof id.bytes);
+        *code = KAFKA_ERROR_UNKNOWN_TOPIC_ID;
+        return catalogue_find_id(request->server->catalogue, &id);
+    }
+    *code = KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION;
+    return catalogue_find(request->server->catalogue, in->topic);
+}
+
+static void plan_partition(struct topic *topic, int16_t topic_code,
+                           const struct fetch_request_partition *in, struct fetch_item *item,
+                           struct fetch_response_partition *out)
+{
+    fetch_response_partition_init(out);
+    out->partition_index = in->partition;
+    item->offset = in->fetch_offset;
+    item->max_bytes = in->partition_max_bytes;
+    item->partition = topic != NULL ? topic_partition(topic, in->partition) : NULL;
+    if (item->partition == NULL) {
+        out->error_code = topic == NULL ? topic_code : KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION;
+    } else if (in->current_leader_epoch > 0) {
+        /* The only epoch there is is 0 (KIP-320). */
+        out->error_code = KAFKA_ERROR_UNKNOWN_LEADER_EPOCH;
+        item->partition = NULL;
+    } else {
+        partition_ref(item->partition);
+    }
+}
+
+static void plan_topic(struct fetch_call *call, const struct fetch_request_topic *in,
+                       struct fetch_response_topic *out)
+{
+    struct api_request *request = call->request;
+    int16_t code;
+    struct topic *topic = find_topic(request, in, &code);
+    fetch_response_topic_init(out);
+    out->topic = api_keep(request, in->topic);
+    out->topic_id = in->topic_id;
+    out->partitions = api_alloc(request, (size_t)in->partitions_count, sizeof *out->partitions);
+    out->partitions_count = in->partitions_count;
+    for (int32_t i = 0; i < in->partitions_count; i++) {
+        plan_partition(topic, code, &in->partitions[i],
+                       &call->fetch.items[call->fetch.item_count++], &out->partitions[i]);
+    }
+    if (topic != NULL) {
+        topic_unref(topic);
+    }
+}
+
+static void plan(struct fetch_call *call, const struct fetch_request *body)
+{
+    struct api_request *request = call->request;
+    size_t items = 0;
+    for (int32_t i = 0; i < body->topics_count; i++) {
+        items += (size_t)body->topics[i].partitions_count;
+    }
+    fetch_response_init(&call->response);
+    call->response.responses =
+        api_alloc(request, (size_t)body->topics_count, sizeof *call->response.responses);
+    call->response.responses_count = body->topics_count;
+    call->fetch.items = api_alloc(request, items, sizeof *call->fetch.items);
+    for (int32_t i = 0; i < body->topics_count; i++) {
+        plan_topic(call, &body->topics[i], &call->response.responses[i]);
+    }
+    int64_t most = request->server->fetch_max_bytes;
+    call->fetch.max_bytes = body->max_bytes < most ? body->max_bytes : most;
+    call->fetch.min_bytes = body->min_bytes;
+    call->fetch.max_wait_ms = body->max_wait_ms;
+    call->fetch.read_committed = body->isolation_level == 1;
+    call->fetch.done = on_done;
+}
+
+enum err handle_fetch(struct api_request *request, struct reason *reason)
+{
+    (void)reason;
+    struct fetch_request body;
+    enum err err = fetch_request_decode(&request->body, api_version(request), &body);
+    if (err != ERR_NONE) {
+        return err;
+    }
+    if (body.session_id != 0) {
+        struct fetch_response response;
+        fetch_response_init(&response);
+        response.error_code = KAFKA_ERROR_FETCH_SESSION_ID_NOT_FOUND;
+        API_REPLY(request, fetch_response_encode, &response);
+        return ERR_NONE;
+    }
+    struct fetch_call *call = api_alloc(request, 1, sizeof *call);
+    call->request = request;
+    plan(call, &body);
+    struct conn *conn = request->conn;
+    struct reactor *reactor = conn_reactor(conn);
+    struct api_connection *connection = conn_user(conn);
+    if (connection == NULL) {
+        connection = mem_new(struct api_connection);
+        conn_set_user(conn, connection);
+    }
+    call->connection = connection;
+    DL_APPEND(connection->fetches, call);
+    request->conn = NULL;
+    fetch_start(request->server->fetches, reactor, &call->fetch);
+    return ERR_NONE;
+}

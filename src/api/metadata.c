@@ -1,0 +1,184 @@
+#include "wire/generated/metadata.h"
+
+#include "api/handlers.h"
+
+#include <string.h>
+
+struct answer {
+    struct api_request *request;
+    struct metadata_response_topic *topics;
+    int32_t count;
+    int32_t *node; /* the one replica of every partition */
+};
+
+static void describe_partitions(struct answer *answer, const struct topic *topic,
+                                struct metadata_response_topic *out)
+{
+    int32_t count = topic_partition_count(topic);
+    out->partitions = api_alloc(answer->request, (size_t)count, sizeof *out->partitions);
+    out->partitions_count = count;
+    for (int32_t i = 0; i < count; i++) {
+        struct metadata_response_partition *partition = &out->partitions[i];
+        metadata_response_partition_init(partition);
+        partition->partition_index = i;
+        partition->leader_id = *answer->node;
+        partition->leader_epoch = 0;
+        partition->replica_nodes = answer->node;
+        partition->replica_nodes_count = 1;
+        partition->isr_nodes = answer->node;
+        partition->isr_nodes_count = 1;
+    }
+}
+
+static void add_topic(struct answer *answer, const struct topic *topic, bool operations)
+{
+    struct metadata_response_topic *out = &answer->topics[answer->count++];
+    metadata_response_topic_init(out);
+    out->name = api_keep(answer->request, slice_str(topic->name));
+    memcpy(out->topic_id.bytes, topic->id.bytes, sizeof out->topic_id.bytes);
+    out->is_internal = topic->internal;
+    if (operations) {
+        out->topic_authorized_operations = API_TOPIC_OPERATIONS;
+    }
+    describe_partitions(answer, topic, out);
+}
+
+static void add_missing(struct answer *answer, const struct metadata_request_topic *wanted,
+                        int16_t code)
+{
+    struct metadata_response_topic *out = &answer->topics[answer->count++];
+    metadata_response_topic_init(out);
+    out->error_code = code;
+    out->name = wanted->name;
+    out->topic_id = wanted->topic_id;
+    if (slice_is_null(out->name) && api_version(answer->request) < 12) {
+        out->name = WIRE_EMPTY;
+    }
+}
+
+static struct topic *create_missing(struct api_request *request, struct slice name, int16_t *code)
+{
+    struct topic_creation creation = {
+        .name = name,
+        .partition_count = request->server->default_partitions,
+    };
+    struct topic *topic;
+    struct reason reason;
+    enum err err = catalogue_create(request->server->catalogue, &creation, &topic, &reason);
+    if (err == ERR_EXISTS) {
+        topic = catalogue_find(request->server->catalogue, name);
+    } else if (err == ERR_INVALID) {
+        *code = KAFKA_ERROR_INVALID_TOPIC_EXCEPTION;
+    } else if (err != ERR_NONE) {
+        *code = api_error_code(err);
+    }
+    return topic;
+}
+
+/* The topic asked for: a reference, or NULL with the code for the answer. */
+static struct topic *find_wanted(struct api_request *request,
+                                 const struct metadata_request_topic *wanted, bool create,
+                                 int16_t *code)
+{
+    struct catalogue *catalogue = request->server->catalogue;
+    if (slice_is_null(wanted->name)) {
+        *code = KAFKA_ERROR_UNKNOWN_TOPIC_ID;
+        struct topic_id id;
+        memcpy(id.bytes, wanted->topic_id.bytes, sizeof id.bytes);
+        return catalogue_find_id(catalogue, &id);
+    }
+    struct reason reason;
+    if (topic_check_name(wanted->name, &reason) != ERR_NONE) {
+        *code = KAFKA_ERROR_INVALID_TOPIC_EXCEPTION;
+        return NULL;
+    }
+    *code = KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION;
+    struct topic *topic = catalogue_find(catalogue, wanted->name);
+    if (topic == NULL && create) {
+        topic = create_missing(request, wanted->name, code);
+    }
+    return topic;
+}
+
+static void answer_all(struct answer *answer, bool operations)
+{
+    size_t count;
+    struct topic **topics = catalogue_list(answer->request->server->catalogue, &count);
+    answer->topics = api_alloc(answer->request, count, sizeof *answer->topics);
+    for (size_t i = 0; i < count; i++) {
+        add_topic(answer, topics[i], operations);
+    }
+    catalogue_list_free(topics, count);
+}
+
+static void answer_wanted(struct answer *answer, const struct metadata_request *body, bool create)
+{
+    answer->topics = api_alloc(answer->request, (size_t)body->topics_count, sizeof *answer->topics);
+    for (int32_t i = 0; i < body->topics_count; i++) {
+        int16_t code;
+        struct topic *topic = find_wanted(answer->request, &body->topics[i], create, &code);
+        if (topic == NULL) {
+            add_missing(answer, &body->topics[i], code);
+        } else {
+            add_topic(answer, topic, body->include_topic_authorized_operations);
+            topic_unref(topic);
+        }
+    }
+}
+
+/* Whether answering needs a topic to be created first, which a reactor must not wait for. */
+static bool must_create(struct api_request *request, const struct metadata_request *body)
+{
+    for (int32_t i = 0; i < body->topics_count; i++) {
+        int16_t code;
+        struct topic *topic = find_wanted(request, &body->topics[i], false, &code);
+        if (topic == NULL && code == KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION) {
+            return true;
+        }
+        if (topic != NULL) {
+            topic_unref(topic);
+        }
+    }
+    return false;
+}
+
+enum err handle_metadata(struct api_request *request, struct reason *reason)
+{
+    (void)reason;
+    const struct api_server *server = request->server;
+    struct metadata_request body;
+    enum err err = metadata_request_decode(&request->body, api_version(request), &body);
+    if (err != ERR_NONE) {
+        return err;
+    }
+    bool all = body.topics_count < 0 || (api_version(request) == 0 && body.topics_count == 0);
+    bool create = server->auto_create_topics && body.allow_auto_topic_creation;
+    if (!all && create && !request->on_worker && must_create(request, &body)) {
+        return api_defer(request);
+    }
+    struct answer answer = {.request = request, .node = api_alloc(request, 1, sizeof(int32_t))};
+    *answer.node = server->node_id;
+    if (all) {
+        answer_all(&answer, body.include_topic_authorized_operations);
+    } else {
+        answer_wanted(&answer, &body, create);
+    }
+    struct metadata_response_broker broker = {
+        .node_id = server->node_id,
+        .host = slice_str(request->host),
+        .port = request->port,
+    };
+    struct metadata_response response;
+    metadata_response_init(&response);
+    response.brokers = &broker;
+    response.brokers_count = 1;
+    response.cluster_id = slice_str(catalogue_cluster_id(server->catalogue));
+    response.controller_id = server->node_id;
+    response.topics = answer.topics;
+    response.topics_count = answer.count;
+    if (body.include_cluster_authorized_operations) {
+        response.cluster_authorized_operations = API_CLUSTER_OPERATIONS;
+    }
+    API_REPLY(request, metadata_response_encode, &response);
+    return ERR_NONE;
+}

@@ -1,0 +1,156 @@
+#include "stream/produce.h"
+
+#include "api/handlers.h"
+#include "base/mem.h"
+#include "wire/generated/produce.h"
+
+/* A produce request from its appends to its answer. Lives in the request's arena. */
+struct produce_call {
+    struct api_request *request;
+    int16_t acks;
+    struct produce_item *items; /* in the order of the response's partitions */
+    size_t item_count;
+    struct produce_response response;
+    struct produce_wait wait;
+};
+
+static void find_partition(struct produce_item *item, struct topic *topic, int32_t index,
+                           int16_t acks, int16_t *code)
+{
+    item->partition = topic != NULL ? topic_partition(topic, index) : NULL;
+    if (acks < -1 || acks > 1) {
+        *code = KAFKA_ERROR_INVALID_REQUIRED_ACKS;
+        item->partition = NULL;
+    } else if (item->partition == NULL) {
+        *code = KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION;
+    } else if (topic->internal) {
+        *code = KAFKA_ERROR_INVALID_TOPIC_EXCEPTION;
+        item->partition = NULL;
+    } else {
+        partition_ref(item->partition);
+    }
+}
+
+static void append_topic(struct produce_call *call, const struct produce_request_topic *in,
+                         struct produce_response_topic *out, int64_t now_ms)
+{
+    struct api_request *request = call->request;
+    struct topic *topic = catalogue_find(request->server->catalogue, in->name);
+    produce_response_topic_init(out);
+    out->name = api_keep(request, in->name);
+    out->partition_responses =
+        api_alloc(request, (size_t)in->partition_data_count, sizeof *out->partition_responses);
+    out->partition_responses_count = in->partition_data_count;
+    for (int32_t i = 0; i < in->partition_data_count; i++) {
+        struct produce_response_partition *answer = &out->partition_responses[i];
+        struct produce_item *item = &call->items[call->item_count++];
+        produce_response_partition_init(answer);
+        answer->index = in->partition_data[i].index;
+        item->records = in->partition_data[i].records.bytes;
+        find_partition(item, topic, answer->index, call->acks, &answer->error_code);
+        if (item->partition != NULL) {
+            produce_append(item, now_ms);
+        }
+    }
+    if (topic != NULL) {
+        topic_unref(topic);
+    }
+}
+
+static void fill_answer(struct produce_call *call, struct produce_item *item,
+                        struct produce_response_partition *answer)
+{
+    if (item->partition == NULL) {
+        answer->base_offset = -1;
+        return; /* its code is set */
+    }
+    if (call->acks != 1) {
+        produce_settle(item);
+    }
+    answer->error_code = api_error_code(item->err);
+    answer->base_offset = item->err == ERR_NONE ? item->base_offset : -1;
+    if (item->err == ERR_NONE) {
+        answer->log_append_time_ms = item->append_time_ms;
+        answer->log_start_offset = item->log_start_offset;
+        return;
+    }
+    answer->error_message = api_reason(call->request, &item->reason);
+    if (item->err == ERR_INVALID_RECORD && item->record_index >= 0) {
+        answer->record_errors = api_alloc(call->request, 1, sizeof *answer->record_errors);
+        answer->record_errors_count = 1;
+        answer->record_errors[0].batch_index = item->record_index;
+        answer->record_errors[0].batch_index_error_message = answer->error_message;
+    }
+}
+
+static void send_answer(struct produce_call *call)
+{
+    struct api_request *request = call->request;
+    size_t next = 0;
+    for (int32_t t = 0; t < call->response.responses_count; t++) {
+        struct produce_response_topic *topic = &call->response.responses[t];
+        for (int32_t i = 0; i < topic->partition_responses_count; i++) {
+            fill_answer(call, &call->items[next++], &topic->partition_responses[i]);
+        }
+    }
+    for (size_t i = 0; i < call->item_count; i++) {
+        if (call->items[i].partition != NULL) {
+            partition_unref(call->items[i].partition);
+        }
+    }
+    if (call->acks == 0) {
+        api_reply_nothing(request);
+        return;
+    }
+    API_REPLY(request, produce_response_encode, &call->response);
+}
+
+static void on_flushed(struct produce_wait *wait)
+{
+    send_answer(container_of(wait, struct produce_call, wait));
+}
+
+/* acks=all waits for the disk; acks=1 has its answer now (promise 1). */
+static void answer_or_wait(struct produce_call *call)
+{
+    struct api_request *request = call->request;
+    if (call->acks == -1) {
+        struct flush_target *targets = api_alloc(request, call->item_count, sizeof *targets);
+        struct reactor *reactor = net_reactor(request->server->net, request->token.reactor_index);
+        call->wait.done = on_flushed;
+        request->conn = NULL;
+        if (produce_wait_begin(&call->wait, request->server->flusher, reactor, call->items,
+                               call->item_count, targets)) {
+            return;
+        }
+    }
+    send_answer(call);
+}
+
+enum err handle_produce(struct api_request *request, struct reason *reason)
+{
+    (void)reason;
+    struct produce_request body;
+    enum err err = produce_request_decode(&request->body, api_version(request), &body);
+    if (err != ERR_NONE) {
+        return err;
+    }
+    struct produce_call *call = api_alloc(request, 1, sizeof *call);
+    call->request = request;
+    call->acks = body.acks;
+    produce_response_init(&call->response);
+    call->response.responses =
+        api_alloc(request, (size_t)body.topic_data_count, sizeof *call->response.responses);
+    call->response.responses_count = body.topic_data_count;
+    size_t items = 0;
+    for (int32_t i = 0; i < body.topic_data_count; i++) {
+        items += (size_t)body.topic_data[i].partition_data_count;
+    }
+    call->items = api_alloc(request, items, sizeof *call->items);
+    int64_t now_ms = clock_wall_ms(request->server->clock);
+    for (int32_t i = 0; i < body.topic_data_count; i++) {
+        append_topic(call, &body.topic_data[i], &call->response.responses[i], now_ms);
+    }
+    answer_or_wait(call);
+    return ERR_NONE;
+}
