@@ -236,6 +236,7 @@ static void record_rules(void **state)
         {"12000000000002026b01", 1, -2, ""},                 /* its value null */
         {"100000000000020000", 1, -2, ""},                   /* both empty */
         {"100000000000020100", 1, 0, "headers"},             /* key null */
+        {"0e00000000000201", 1, 0, "headers"},               /* key null, and no more */
         {"14000000000002026b0476", 1, 0, "headers"},         /* value past the end */
         {"16000000000002026b027600", 1, 0, "headers"},       /* a byte too many */
         {"14000000000004026b0276", 1, 0, "headers"},         /* two said, one there */
