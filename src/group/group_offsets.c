@@ -111,6 +111,20 @@ static struct group_partition_result *add_result(struct group_reply *reply, stru
     return &items[count];
 }
 
+void group_reply_commit_error(struct group_effects *effects,
+                              const struct group_commit_request *request, enum err err)
+{
+    struct group_reply *reply =
+        partitions_reply(GROUP_REPLY_OFFSET_COMMIT, &request->waiter, request->count);
+    reply->err = err;
+    for (size_t i = 0; i < request->count; i++) {
+        const struct group_offset_commit *commit = &request->offsets[i];
+        add_result(reply, commit->topic, commit->partition,
+                   commit->err != ERR_NONE ? commit->err : err);
+    }
+    group_effects_reply(effects, reply);
+}
+
 static enum err check_commit(struct group *group, const struct group_commit_request *request,
                              struct group_time now)
 {
@@ -155,16 +169,19 @@ void group_commit(struct group *group, const struct group_commit_request *reques
                   struct group_time now, struct group_effects *effects)
 {
     enum err err = check_commit(group, request, now);
+    if (err != ERR_NONE) {
+        group_reply_commit_error(effects, request, err);
+        return;
+    }
     struct group_reply *reply =
         partitions_reply(GROUP_REPLY_OFFSET_COMMIT, &request->waiter, request->count);
-    reply->err = err;
     struct group_store *store = group_store_new(group, GROUP_STORE_OFFSETS);
     store->offsets = mem_new_array(struct group_commit_item, request->count);
     store->sequence = ++group->sequence;
     store->commit_wall_ms = now.wall_ms;
     for (size_t i = 0; i < request->count; i++) {
         const struct group_offset_commit *commit = &request->offsets[i];
-        enum err own = commit->err != ERR_NONE ? commit->err : err;
+        enum err own = commit->err;
         if (own == ERR_NONE &&
             commit->metadata.size > (size_t)group->config->offset_metadata_max_bytes) {
             own = ERR_METADATA_TOO_LARGE;

@@ -169,6 +169,16 @@ void group_assignment_stored(struct group *group, const struct group_store *stor
     hand_out(group, ERR_NONE, now, effects);
 }
 
+void group_loaded(struct group *group, struct group_time now, struct group_effects *effects)
+{
+    for (struct group_member *m = group->members; m != NULL; m = m->hh.next) {
+        group_touch_member(group, m, now);
+    }
+    if (HASH_COUNT(group->members) > (size_t)group->config->max_size) {
+        group_prepare_rebalance(group, now, effects);
+    }
+}
+
 /* ---- time ---- */
 
 /* A parked request shows that the member lives; a new one may be gone without a trace. */

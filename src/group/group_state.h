@@ -187,6 +187,10 @@ void group_reply_sync(const struct group *group, struct group_effects *effects,
                       const struct group_waiter *waiter, const struct group_member *member,
                       enum err err);
 
+/* An OffsetCommit answer with one error for every partition. */
+void group_reply_commit_error(struct group_effects *effects,
+                              const struct group_commit_request *request, enum err err);
+
 /* Answer and forget a parked JoinGroup or SyncGroup; nothing when none is parked. */
 void group_end_join(struct group *group, struct group_member *member, enum err err,
                     struct group_effects *effects);
@@ -208,6 +212,9 @@ void group_maybe_complete_join(struct group *group, struct group_time now,
 void group_drop_member(struct group *group, struct group_member *member, struct group_time now,
                        struct group_effects *effects);
 void group_settle_sync(struct group *group, struct group_member *member);
+/* After a replay: members have their session time-out from now; a group over group.max.size is
+   called to rebalance. */
+void group_loaded(struct group *group, struct group_time now, struct group_effects *effects);
 void group_assignment_stored(struct group *group, const struct group_store *store, enum err err,
                              struct group_time now, struct group_effects *effects);
 

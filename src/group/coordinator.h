@@ -1,0 +1,146 @@
+#ifndef TIDINGS_GROUP_COORDINATOR_H
+#define TIDINGS_GROUP_COORDINATOR_H
+
+#include "base/clock.h"
+#include "group/group.h"
+
+/*
+ * All groups of the server: finds the group, takes its lock, lets the state machine decide, appends
+ * the records and answers once they are on disk.
+ *
+ * Any thread may call anything here but new, replay, load_done and free (one thread, before and
+ * after all others). Locks: `table_lock` (which groups there are), each group's own lock (its
+ * state; appends of its records, so that the log has them in the order of the states) and
+ * `timer_lock` (the deadlines). No two at once, but for the table's on a group that is just made.
+ */
+struct group_coordinator;
+
+/* One append under way. */
+struct group_append {
+    void (*done)(struct group_append *append, enum err err);
+    void *ticket; /* the log's own */
+};
+
+/* Where records go: a partition of __consumer_offsets (group/store.h), or a test. */
+struct group_log {
+    void *context;
+    /*
+     * Appends the records in order, without waiting for the disk; called under the group's lock.
+     * On ERR_NONE, `wait` is called with the same append afterwards; else nothing was appended.
+     */
+    enum err (*append)(void *context, int32_t partition, const struct group_record *records,
+                       size_t count, int64_t wall_ms, struct group_append *append);
+    /*
+     * Calls append->done exactly once, when the records are on disk or the log has failed. Called
+     * without locks; done may be called from inside.
+     */
+    void (*wait)(void *context, struct group_append *append);
+};
+
+/* Whom the coordinator tells; called without locks, any thread. */
+struct group_outlet {
+    void *context;
+    void (*send)(void *context, struct group_reply *reply); /* takes the reply over */
+    /* tick wants to be called by deadline_ms (mono), earlier than said before. May be NULL. */
+    void (*wake)(void *context, int64_t deadline_ms);
+};
+
+struct group_coordinator_config {
+    struct group_config group;
+    int32_t partition_count; /* of __consumer_offsets: must never change */
+};
+
+/* Kafka's defaults: 50 partitions. */
+void group_coordinator_config_init(struct group_coordinator_config *config);
+
+/* Everything is copied. The coordinator answers ERR_LOADING until load_done. */
+struct group_coordinator *group_coordinator_new(const struct group_coordinator_config *config,
+                                                const struct clock *clock,
+                                                const struct group_log *log,
+                                                const struct group_outlet *outlet);
+
+int32_t group_coordinator_partition(const struct group_coordinator *coordinator,
+                                    struct slice group_id);
+
+/*
+ * One record of __consumer_offsets, in the partition's order. value null: a tombstone. Records of
+ * kinds that are not known are skipped. ERR_CORRUPT, ERR_UNSUPPORTED: skipped as well, and for the
+ * caller to log.
+ */
+CHECKED enum err group_coordinator_replay(struct group_coordinator *coordinator, struct slice key,
+                                          struct slice value);
+
+/* All was replayed: members get their session time-out from now on; requests are served. */
+void group_coordinator_load_done(struct group_coordinator *coordinator);
+
+/* Answers everything parked with ERR_COORDINATOR_UNAVAILABLE, and everything that still comes. */
+void group_coordinator_stop(struct group_coordinator *coordinator);
+
+/* After stop, when no append is under way. */
+void group_coordinator_free(struct group_coordinator *coordinator);
+
+/*
+ * Does all that is due at `now_ms` (the clock's mono) and returns when it wants to be called next;
+ * INT64_MAX never comes, since offsets are looked through for expired ones from time to time.
+ */
+int64_t group_coordinator_tick(struct group_coordinator *coordinator, int64_t now_ms);
+
+/* ---- requests: see group/group.h; each waiter gets exactly one reply ---- */
+
+void group_coordinator_join(struct group_coordinator *coordinator, struct slice group_id,
+                            const struct group_join_request *request);
+void group_coordinator_sync(struct group_coordinator *coordinator, struct slice group_id,
+                            const struct group_sync_request *request);
+CHECKED enum err group_coordinator_heartbeat(struct group_coordinator *coordinator,
+                                             struct slice group_id, struct slice member_id,
+                                             struct slice instance_id, int32_t generation);
+
+struct group_leaving {
+    struct slice member_id;
+    struct slice instance_id;
+    enum err err; /* out */
+};
+
+/* Returns an error of the whole request; else each member has its own. */
+CHECKED enum err group_coordinator_leave(struct group_coordinator *coordinator,
+                                         struct slice group_id, struct group_leaving *members,
+                                         size_t count);
+void group_coordinator_commit(struct group_coordinator *coordinator, struct slice group_id,
+                              const struct group_commit_request *request);
+void group_coordinator_offset_delete(struct group_coordinator *coordinator, struct slice group_id,
+                                     const struct group_offset_delete_request *request);
+
+/* Looks each up (topic and partition are set); -1 for what is not committed or no group. */
+CHECKED enum err group_coordinator_fetch(struct group_coordinator *coordinator,
+                                         struct slice group_id, struct arena *arena,
+                                         struct group_offset *offsets, size_t count);
+
+/* Every committed offset, by topic and partition; an unknown group has none. */
+CHECKED enum err group_coordinator_fetch_all(struct group_coordinator *coordinator,
+                                             struct slice group_id, struct arena *arena,
+                                             struct group_offset **offsets, size_t *count);
+
+/* An unknown group is dead and empty, as in Kafka before DescribeGroups 6; *found tells. */
+CHECKED enum err group_coordinator_describe(struct group_coordinator *coordinator,
+                                            struct slice group_id, struct arena *arena,
+                                            struct group_description *out, bool *found);
+
+struct group_listing {
+    struct slice group_id;
+    struct slice protocol_type; /* "" for simple consumers */
+    enum group_state state;
+};
+
+/* All groups, in no order. */
+CHECKED enum err group_coordinator_list(struct group_coordinator *coordinator, struct arena *arena,
+                                        struct group_listing **groups, size_t *count);
+
+/* One GROUP_REPLY_DELETE_GROUPS with an error for each group: GROUP_NOT_FOUND, GROUP_NOT_EMPTY. */
+void group_coordinator_delete(struct group_coordinator *coordinator,
+                              const struct group_waiter *waiter, const struct slice *group_ids,
+                              size_t count);
+
+/* Forgets all offsets of the topic. */
+void group_coordinator_topic_deleted(struct group_coordinator *coordinator, struct slice topic);
+
+#endif

@@ -1,0 +1,283 @@
+#include "group/coordinator_internal.h"
+
+#include "base/mem.h"
+
+#include <stdlib.h>
+
+/* The requests: find the group or say what its absence means, then let the state machine act. */
+
+void group_coordinator_join(struct group_coordinator *coordinator, struct slice group_id,
+                            const struct group_join_request *request)
+{
+    struct group_effects effects = {0};
+    struct group_entry *entry = NULL;
+    enum err err = coordinator_check(coordinator, group_id, false);
+    if (err == ERR_NONE) {
+        const struct group_config *config = &coordinator->config.group;
+        if (request->session_timeout_ms < config->min_session_timeout_ms ||
+            request->session_timeout_ms > config->max_session_timeout_ms) {
+            err = ERR_INVALID_SESSION_TIMEOUT; /* before a group is made for it */
+        }
+    }
+    if (err == ERR_NONE) {
+        entry = coordinator_enter(coordinator, group_id, request->member_id.size == 0);
+        err = entry == NULL ? ERR_UNKNOWN_MEMBER : ERR_NONE;
+    }
+    if (err != ERR_NONE) {
+        group_reply_join_error(&effects, &request->waiter, request->member_id, err);
+        coordinator_send(coordinator, &effects);
+        return;
+    }
+    group_join(entry->group, request, coordinator_now(coordinator), &effects);
+    coordinator_leave(entry, &effects);
+}
+
+void group_coordinator_sync(struct group_coordinator *coordinator, struct slice group_id,
+                            const struct group_sync_request *request)
+{
+    struct group_effects effects = {0};
+    struct group_entry *entry = NULL;
+    enum err err = coordinator_check(coordinator, group_id, false);
+    if (err == ERR_LOADING) {
+        err = ERR_REBALANCE_IN_PROGRESS; /* older clients know no other way to start over */
+    }
+    if (err == ERR_NONE) {
+        entry = coordinator_enter(coordinator, group_id, false);
+        err = entry == NULL ? ERR_UNKNOWN_MEMBER : ERR_NONE;
+    }
+    if (err != ERR_NONE) {
+        group_reply_sync(NULL, &effects, &request->waiter, NULL, err);
+        coordinator_send(coordinator, &effects);
+        return;
+    }
+    group_sync(entry->group, request, coordinator_now(coordinator), &effects);
+    coordinator_leave(entry, &effects);
+}
+
+enum err group_coordinator_heartbeat(struct group_coordinator *coordinator, struct slice group_id,
+                                     struct slice member_id, struct slice instance_id,
+                                     int32_t generation)
+{
+    enum err err = coordinator_check(coordinator, group_id, false);
+    if (err != ERR_NONE) {
+        return err == ERR_LOADING ? ERR_NONE : err; /* nobody is thrown out while we load */
+    }
+    struct group_entry *entry = coordinator_enter(coordinator, group_id, false);
+    if (entry == NULL) {
+        return ERR_UNKNOWN_MEMBER;
+    }
+    struct group_effects effects = {0};
+    err = group_heartbeat(entry->group, member_id, instance_id, generation,
+                          coordinator_now(coordinator));
+    coordinator_leave(entry, &effects);
+    return err;
+}
+
+enum err group_coordinator_leave(struct group_coordinator *coordinator, struct slice group_id,
+                                 struct group_leaving *members, size_t count)
+{
+    enum err err = coordinator_check(coordinator, group_id, false);
+    if (err != ERR_NONE) {
+        return err;
+    }
+    struct group_entry *entry = coordinator_enter(coordinator, group_id, false);
+    if (entry == NULL) {
+        for (size_t i = 0; i < count; i++) {
+            members[i].err = ERR_UNKNOWN_MEMBER;
+        }
+        return ERR_NONE;
+    }
+    struct group_effects effects = {0};
+    struct group_time now = coordinator_now(coordinator);
+    for (size_t i = 0; i < count; i++) {
+        members[i].err =
+            group_leave(entry->group, members[i].member_id, members[i].instance_id, now, &effects);
+    }
+    coordinator_leave(entry, &effects);
+    return ERR_NONE;
+}
+
+void group_coordinator_commit(struct group_coordinator *coordinator, struct slice group_id,
+                              const struct group_commit_request *request)
+{
+    struct group_effects effects = {0};
+    struct group_entry *entry = NULL;
+    enum err err = coordinator_check(coordinator, group_id, true);
+    if (err == ERR_NONE) {
+        entry = coordinator_enter(coordinator, group_id, request->generation < 0);
+        err = entry == NULL ? ERR_ILLEGAL_GENERATION : ERR_NONE;
+    }
+    if (err != ERR_NONE) {
+        group_reply_commit_error(&effects, request, err);
+        coordinator_send(coordinator, &effects);
+        return;
+    }
+    group_commit(entry->group, request, coordinator_now(coordinator), &effects);
+    coordinator_leave(entry, &effects);
+}
+
+void group_coordinator_offset_delete(struct group_coordinator *coordinator, struct slice group_id,
+                                     const struct group_offset_delete_request *request)
+{
+    struct group_effects effects = {0};
+    struct group_entry *entry = NULL;
+    enum err err = coordinator_check(coordinator, group_id, false);
+    if (err == ERR_NONE) {
+        entry = coordinator_enter(coordinator, group_id, false);
+        err = entry == NULL ? ERR_GROUP_NOT_FOUND : ERR_NONE;
+    }
+    if (err != ERR_NONE) {
+        group_effects_reply(&effects,
+                            group_reply_new(GROUP_REPLY_OFFSET_DELETE, &request->waiter, err));
+        coordinator_send(coordinator, &effects);
+        return;
+    }
+    group_offset_delete(entry->group, request, coordinator_now(coordinator), &effects);
+    coordinator_leave(entry, &effects);
+}
+
+enum err group_coordinator_fetch(struct group_coordinator *coordinator, struct slice group_id,
+                                 struct arena *arena, struct group_offset *offsets, size_t count)
+{
+    enum err err = coordinator_check(coordinator, group_id, true);
+    if (err != ERR_NONE) {
+        return err;
+    }
+    struct group_entry *entry = coordinator_enter(coordinator, group_id, false);
+    for (size_t i = 0; i < count; i++) {
+        if (entry != NULL) {
+            group_offset_fetch(entry->group, arena, &offsets[i]);
+        } else {
+            offsets[i].offset = -1;
+            offsets[i].leader_epoch = -1;
+            offsets[i].metadata = slice_str("");
+        }
+    }
+    if (entry != NULL) {
+        struct group_effects effects = {0};
+        coordinator_leave(entry, &effects);
+    }
+    return ERR_NONE;
+}
+
+enum err group_coordinator_fetch_all(struct group_coordinator *coordinator, struct slice group_id,
+                                     struct arena *arena, struct group_offset **offsets,
+                                     size_t *count)
+{
+    *offsets = NULL;
+    *count = 0;
+    enum err err = coordinator_check(coordinator, group_id, true);
+    if (err != ERR_NONE) {
+        return err;
+    }
+    struct group_entry *entry = coordinator_enter(coordinator, group_id, false);
+    if (entry != NULL) {
+        struct group_effects effects = {0};
+        *count = group_offset_fetch_all(entry->group, arena, offsets);
+        coordinator_leave(entry, &effects);
+    }
+    return ERR_NONE;
+}
+
+enum err group_coordinator_describe(struct group_coordinator *coordinator, struct slice group_id,
+                                    struct arena *arena, struct group_description *out, bool *found)
+{
+    *found = false;
+    *out = (struct group_description){
+        .state = GROUP_DEAD, .protocol_type = slice_str(""), .protocol = slice_str("")};
+    enum err err = coordinator_check(coordinator, group_id, true);
+    if (err != ERR_NONE) {
+        return err;
+    }
+    struct group_entry *entry = coordinator_enter(coordinator, group_id, false);
+    if (entry != NULL) {
+        struct group_effects effects = {0};
+        *found = true;
+        group_describe(entry->group, arena, out);
+        coordinator_leave(entry, &effects);
+    }
+    return ERR_NONE;
+}
+
+struct listing {
+    struct arena *arena;
+    struct group_listing *groups;
+    size_t count;
+    size_t capacity;
+};
+
+static void visit_list(struct group *group, void *context, struct group_time now,
+                       struct group_effects *effects)
+{
+    struct listing *listing = context;
+    if (listing->count == listing->capacity) {
+        listing->capacity = listing->capacity == 0 ? 16 : 2 * listing->capacity;
+        listing->groups = mem_realloc(listing->groups, listing->capacity * sizeof *listing->groups);
+    }
+    struct slice type = group_protocol_type(group);
+    listing->groups[listing->count++] = (struct group_listing){
+        .group_id = group_arena_slice(listing->arena, group_id(group)),
+        .protocol_type =
+            slice_is_null(type) ? slice_str("") : group_arena_slice(listing->arena, type),
+        .state = group_state(group),
+    };
+}
+
+enum err group_coordinator_list(struct group_coordinator *coordinator, struct arena *arena,
+                                struct group_listing **groups, size_t *count)
+{
+    *groups = NULL;
+    *count = 0;
+    enum err err = coordinator_check(coordinator, slice_str(""), true);
+    if (err != ERR_NONE) {
+        return err;
+    }
+    struct listing listing = {.arena = arena};
+    coordinator_each(coordinator, visit_list, &listing);
+    if (listing.count > 0) {
+        *groups = arena_dup(arena, listing.groups, listing.count * sizeof *listing.groups);
+        *count = *groups != NULL ? listing.count : 0;
+    }
+    free(listing.groups);
+    return ERR_NONE;
+}
+
+void group_coordinator_delete(struct group_coordinator *coordinator,
+                              const struct group_waiter *waiter, const struct slice *group_ids,
+                              size_t count)
+{
+    struct group_delete_batch *batch = mem_new(struct group_delete_batch);
+    batch->left = 1; /* ours, until every group is on its way */
+    batch->reply = group_reply_new(GROUP_REPLY_DELETE_GROUPS, waiter, ERR_NONE);
+    struct group_delete_result *items =
+        arena_alloc_array(&batch->reply->arena, count, sizeof *items);
+    batch->reply->groups.items = items;
+    batch->reply->groups.count = count;
+    for (size_t i = 0; i < count; i++) {
+        items[i].group_id = group_arena_slice(&batch->reply->arena, group_ids[i]);
+        items[i].err = coordinator_check(coordinator, group_ids[i], true);
+        if (items[i].err != ERR_NONE) {
+            continue;
+        }
+        struct group_entry *entry = coordinator_enter(coordinator, group_ids[i], false);
+        if (entry == NULL) {
+            items[i].err = ERR_GROUP_NOT_FOUND;
+            continue;
+        }
+        struct group_effects effects = {0};
+        items[i].err = group_delete(entry->group, coordinator_now(coordinator), &effects);
+        coordinator_leave_deleting(entry, &effects, batch, i);
+    }
+    coordinator_batch_release(coordinator, batch);
+}
+
+static void visit_topic_deleted(struct group *group, void *context, struct group_time now,
+                                struct group_effects *effects)
+{
+    group_topic_deleted(group, *(const struct slice *)context, now, effects);
+}
+
+void group_coordinator_topic_deleted(struct group_coordinator *coordinator, struct slice topic)
+{
+    coordinator_each(coordinator, visit_topic_deleted, &topic);
+}
