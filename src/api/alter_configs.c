@@ -1,0 +1,48 @@
+#include "wire/generated/alter_configs.h"
+
+#include "api/config_resource.h"
+#include "api/handlers.h"
+
+/* AlterConfigs replaces all of a topic's own settings by those in the request (KIP-133). */
+static void alter_one(struct api_request *request, const struct alter_configs_request_resource *in,
+                      bool validate_only, struct alter_configs_response_resource *out)
+{
+    alter_configs_response_resource_init(out);
+    out->resource_type = in->resource_type;
+    out->resource_name = in->resource_name;
+    struct reason reason = {.text = ""};
+    struct overrides overrides = {0};
+    for (int32_t i = 0; i < in->configs_count; i++) {
+        if (slice_is_null(in->configs[i].value)) {
+            reason_set(&reason, "setting '%.*s' has no value", SLICE_ARGS(in->configs[i].name));
+            out->error_code = KAFKA_ERROR_INVALID_REQUEST;
+        }
+        overrides_set(&overrides, in->configs[i].name, in->configs[i].value);
+    }
+    if (out->error_code == KAFKA_ERROR_NONE) {
+        config_replace(request, in->resource_type, in->resource_name, &overrides, validate_only,
+                       &out->error_code, &reason);
+    }
+    out->error_message = api_reason(request, &reason);
+    overrides_deinit(&overrides);
+}
+
+enum err handle_alter_configs(struct api_request *request, struct reason *reason)
+{
+    (void)reason;
+    struct alter_configs_request body;
+    enum err err = alter_configs_request_decode(&request->body, api_version(request), &body);
+    if (err != ERR_NONE) {
+        return err;
+    }
+    struct alter_configs_response response;
+    alter_configs_response_init(&response);
+    response.responses =
+        api_alloc(request, (size_t)body.resources_count, sizeof *response.responses);
+    response.responses_count = body.resources_count;
+    for (int32_t i = 0; i < body.resources_count; i++) {
+        alter_one(request, &body.resources[i], body.validate_only, &response.responses[i]);
+    }
+    API_REPLY(request, alter_configs_response_encode, &response);
+    return ERR_NONE;
+}

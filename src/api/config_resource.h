@@ -1,0 +1,26 @@
+#ifndef TIDINGS_API_CONFIG_RESOURCE_H
+#define TIDINGS_API_CONFIG_RESOURCE_H
+
+#include "api/api.h"
+
+/* Codes of ConfigResource.Type (KIP-133) and of config sources (KIP-226). */
+enum {
+    CONFIG_RESOURCE_TOPIC = 2,
+    CONFIG_RESOURCE_BROKER = 4,
+    CONFIG_SOURCE_TOPIC = 1,
+    CONFIG_SOURCE_STATIC_BROKER = 4,
+    CONFIG_SOURCE_DEFAULT = 5,
+};
+
+/* Whether `name` names this server: its node id. */
+bool config_is_this_server(const struct api_server *server, struct slice name);
+
+/*
+ * Replaces a topic's own settings after checking them. Sets *code and the reason; for anything but
+ * a topic, refuses with a reason that says how to change it.
+ */
+void config_replace(struct api_request *request, int8_t resource_type, struct slice resource_name,
+                    const struct overrides *overrides, bool validate_only, int16_t *code,
+                    struct reason *reason);
+
+#endif

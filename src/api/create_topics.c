@@ -1,0 +1,162 @@
+#include "wire/generated/create_topics.h"
+
+#include "api/handlers.h"
+#include "api/topic_admin.h"
+
+#include <string.h>
+
+/* Reads a manual assignment into a partition count. */
+static enum err count_assignments(struct api_request *request,
+                                  const struct create_topics_request_topic *in, int32_t *count,
+                                  struct reason *reason)
+{
+    if (in->num_partitions != -1 || in->replication_factor != -1) {
+        return reason_fail(reason, ERR_INVALID,
+                           "partition count and replication factor must be -1 when partitions are "
+                           "assigned one by one");
+    }
+    bool *seen = api_alloc(request, (size_t)in->assignments_count, sizeof *seen);
+    for (int32_t i = 0; i < in->assignments_count; i++) {
+        const struct create_topics_request_assignment *assignment = &in->assignments[i];
+        int32_t index = assignment->partition_index;
+        if (index < 0 || index >= in->assignments_count || seen[index]) {
+            return reason_fail(reason, ERR_INVALID,
+                               "assigned partitions must be 0 to %d, each once",
+                               (int)in->assignments_count - 1);
+        }
+        seen[index] = true;
+        enum err err = admin_check_replicas(request->server, assignment->broker_ids,
+                                            assignment->broker_ids_count, index, reason);
+        if (err != ERR_NONE) {
+            return err;
+        }
+    }
+    *count = in->assignments_count;
+    return ERR_NONE;
+}
+
+static void fail(struct api_request *request, struct create_topics_response_topic *out,
+                 int16_t code, const struct reason *reason)
+{
+    out->error_code = code;
+    out->error_message = api_reason(request, reason);
+}
+
+/* Count, factor and settings of the request in the catalogue's terms; false: *out says why not. */
+static bool read_wanted(struct api_request *request, const struct create_topics_request_topic *in,
+                        struct topic_creation *creation, struct create_topics_response_topic *out)
+{
+    struct reason reason = {.text = ""};
+    creation->partition_count =
+        in->num_partitions == -1 ? request->server->default_partitions : in->num_partitions;
+    if (topic_check_name(in->name, &reason) != ERR_NONE) {
+        fail(request, out, KAFKA_ERROR_INVALID_TOPIC_EXCEPTION, &reason);
+        return false;
+    }
+    if (in->assignments_count > 0) {
+        if (count_assignments(request, in, &creation->partition_count, &reason) != ERR_NONE) {
+            fail(request, out, KAFKA_ERROR_INVALID_REPLICA_ASSIGNMENT, &reason);
+            return false;
+        }
+    } else if (in->replication_factor != -1 && in->replication_factor != 1) {
+        reason_set(&reason, "replication factor %d: there is one server, so it can only be 1",
+                   in->replication_factor);
+        fail(request, out, KAFKA_ERROR_INVALID_REPLICATION_FACTOR, &reason);
+        return false;
+    }
+    for (int32_t i = 0; i < in->configs_count; i++) {
+        if (slice_is_null(in->configs[i].value)) {
+            reason_set(&reason, "setting '%.*s' has no value", SLICE_ARGS(in->configs[i].name));
+            fail(request, out, KAFKA_ERROR_INVALID_CONFIG, &reason);
+            return false;
+        }
+        overrides_set(&creation->overrides, in->configs[i].name, in->configs[i].value);
+    }
+    return true;
+}
+
+static void describe_settings(struct api_request *request, const struct overrides *own,
+                              struct create_topics_response_topic *out)
+{
+    const struct settings_table *table = topic_settings();
+    const struct overrides *server = catalogue_topic_defaults(request->server->catalogue);
+    out->configs = api_alloc(request, table->count, sizeof *out->configs);
+    out->configs_count = (int32_t)table->count;
+    for (size_t i = 0; i < table->count; i++) {
+        enum topic_config_source source;
+        const char *value = topic_config_value(&table->rows[i], server, own, &source);
+        create_topics_response_config_init(&out->configs[i]);
+        out->configs[i].name = slice_str(table->rows[i].name);
+        out->configs[i].value = api_keep(request, slice_str(value));
+        out->configs[i].config_source = source == TOPIC_CONFIG_OWN      ? 1
+                                        : source == TOPIC_CONFIG_SERVER ? 4
+                                                                        : 5;
+    }
+}
+
+static void create_one(struct api_request *request, const struct create_topics_request_topic *in,
+                       bool validate_only, struct create_topics_response_topic *out)
+{
+    struct topic_creation creation = {.name = in->name, .validate_only = validate_only};
+    if (read_wanted(request, in, &creation, out)) {
+        struct topic *topic = NULL;
+        struct reason reason = {.text = ""};
+        enum err err = catalogue_create(request->server->catalogue, &creation, &topic, &reason);
+        if (err != ERR_NONE) {
+            bool partitions =
+                creation.partition_count < 1 || creation.partition_count > TOPIC_MAX_PARTITIONS;
+            fail(request, out,
+                 err != ERR_INVALID ? api_error_code(err)
+                 : partitions       ? KAFKA_ERROR_INVALID_PARTITIONS
+                                    : KAFKA_ERROR_INVALID_TOPIC_EXCEPTION,
+                 &reason);
+        } else {
+            out->num_partitions = creation.partition_count;
+            out->replication_factor = 1;
+            describe_settings(request, &creation.overrides, out);
+        }
+        if (topic != NULL) {
+            memcpy(out->topic_id.bytes, topic->id.bytes, sizeof out->topic_id.bytes);
+            topic_unref(topic);
+        }
+    }
+    overrides_deinit(&creation.overrides);
+}
+
+static bool named_twice(const struct create_topics_request *body, int32_t at)
+{
+    for (int32_t i = 0; i < body->topics_count; i++) {
+        if (i != at && slice_equal(body->topics[i].name, body->topics[at].name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+enum err handle_create_topics(struct api_request *request, struct reason *reason)
+{
+    (void)reason;
+    struct create_topics_request body;
+    enum err err = create_topics_request_decode(&request->body, api_version(request), &body);
+    if (err != ERR_NONE) {
+        return err;
+    }
+    struct create_topics_response response;
+    create_topics_response_init(&response);
+    response.topics = api_alloc(request, (size_t)body.topics_count, sizeof *response.topics);
+    response.topics_count = body.topics_count;
+    for (int32_t i = 0; i < body.topics_count; i++) {
+        struct create_topics_response_topic *out = &response.topics[i];
+        create_topics_response_topic_init(out);
+        out->name = body.topics[i].name;
+        if (named_twice(&body, i)) {
+            struct reason why;
+            reason_set(&why, "the request names this topic more than once");
+            fail(request, out, KAFKA_ERROR_INVALID_REQUEST, &why);
+        } else {
+            create_one(request, &body.topics[i], body.validate_only, out);
+        }
+    }
+    API_REPLY(request, create_topics_response_encode, &response);
+    return ERR_NONE;
+}

@@ -1,0 +1,54 @@
+#include "wire/generated/delete_records.h"
+
+#include "api/handlers.h"
+
+static void cut_one(struct api_request *request, struct slice topic,
+                    const struct delete_records_request_partition *in,
+                    struct delete_records_response_partition *out)
+{
+    delete_records_response_partition_init(out);
+    out->partition_index = in->partition_index;
+    out->low_watermark = -1;
+    struct partition *partition = api_find_partition(request->server, topic, in->partition_index);
+    if (partition == NULL) {
+        out->error_code = KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION;
+        return;
+    }
+    if (partition->topic->internal) {
+        out->error_code = KAFKA_ERROR_INVALID_TOPIC_EXCEPTION;
+    } else {
+        struct reason reason;
+        int64_t low;
+        enum err err = catalogue_delete_records(request->server->catalogue, partition, in->offset,
+                                                &low, &reason);
+        out->error_code = api_error_code(err);
+        out->low_watermark = err == ERR_NONE ? low : -1;
+    }
+    partition_unref(partition);
+}
+
+enum err handle_delete_records(struct api_request *request, struct reason *reason)
+{
+    (void)reason;
+    struct delete_records_request body;
+    enum err err = delete_records_request_decode(&request->body, api_version(request), &body);
+    if (err != ERR_NONE) {
+        return err;
+    }
+    struct delete_records_response response;
+    delete_records_response_init(&response);
+    response.topics = api_alloc(request, (size_t)body.topics_count, sizeof *response.topics);
+    response.topics_count = body.topics_count;
+    for (int32_t t = 0; t < body.topics_count; t++) {
+        const struct delete_records_request_topic *in = &body.topics[t];
+        struct delete_records_response_topic *out = &response.topics[t];
+        out->name = in->name;
+        out->partitions = api_alloc(request, (size_t)in->partitions_count, sizeof *out->partitions);
+        out->partitions_count = in->partitions_count;
+        for (int32_t i = 0; i < in->partitions_count; i++) {
+            cut_one(request, in->name, &in->partitions[i], &out->partitions[i]);
+        }
+    }
+    API_REPLY(request, delete_records_response_encode, &response);
+    return ERR_NONE;
+}

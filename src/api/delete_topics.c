@@ -1,0 +1,71 @@
+#include "wire/generated/delete_topics.h"
+
+#include "api/handlers.h"
+#include "group/coordinator.h"
+
+#include <string.h>
+
+static void delete_one(struct api_request *request, const struct delete_topics_request_topic *in,
+                       struct delete_topics_response_topic *out)
+{
+    struct api_server *server = request->server;
+    struct topic *topic;
+    delete_topics_response_topic_init(out);
+    out->name = in->name;
+    out->topic_id = in->topic_id;
+    if (slice_is_null(in->name)) {
+        struct topic_id id;
+        memcpy(id.bytes, in->topic_id.bytes, sizeof id.bytes);
+        topic = catalogue_find_id(server->catalogue, &id);
+        out->error_code = topic == NULL ? KAFKA_ERROR_UNKNOWN_TOPIC_ID : KAFKA_ERROR_NONE;
+    } else {
+        topic = catalogue_find(server->catalogue, in->name);
+        out->error_code = topic == NULL ? KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION : KAFKA_ERROR_NONE;
+    }
+    if (topic == NULL) {
+        return;
+    }
+    out->name = api_keep(request, slice_str(topic->name));
+    memcpy(out->topic_id.bytes, topic->id.bytes, sizeof out->topic_id.bytes);
+    if (topic->internal) {
+        out->error_code = KAFKA_ERROR_INVALID_TOPIC_EXCEPTION;
+        out->error_message = api_text(request, "'%s' is the server's own topic", topic->name);
+    } else {
+        struct reason reason = {.text = ""};
+        enum err err = catalogue_delete(server->catalogue, topic, &reason);
+        out->error_code = api_error_code(err);
+        out->error_message = api_reason(request, &reason);
+        if (err == ERR_NONE) {
+            group_coordinator_topic_deleted(server->groups, slice_str(topic->name));
+        }
+    }
+    topic_unref(topic);
+}
+
+enum err handle_delete_topics(struct api_request *request, struct reason *reason)
+{
+    (void)reason;
+    struct delete_topics_request body;
+    enum err err = delete_topics_request_decode(&request->body, api_version(request), &body);
+    if (err != ERR_NONE) {
+        return err;
+    }
+    bool by_name = api_version(request) < 6;
+    int32_t count = by_name ? body.topic_names_count : body.topics_count;
+    struct delete_topics_response response;
+    delete_topics_response_init(&response);
+    response.responses = api_alloc(request, (size_t)count, sizeof *response.responses);
+    response.responses_count = count;
+    for (int32_t i = 0; i < count; i++) {
+        struct delete_topics_request_topic named;
+        if (by_name) {
+            delete_topics_request_topic_init(&named);
+            named.name = body.topic_names[i];
+        } else {
+            named = body.topics[i];
+        }
+        delete_one(request, &named, &response.responses[i]);
+    }
+    API_REPLY(request, delete_topics_response_encode, &response);
+    return ERR_NONE;
+}

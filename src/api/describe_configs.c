@@ -1,0 +1,176 @@
+#include "wire/generated/describe_configs.h"
+
+#include "api/config_resource.h"
+#include "api/handlers.h"
+
+struct listing {
+    struct api_request *request;
+    const struct describe_configs_request *body;
+    const struct describe_configs_request_resource *resource;
+    struct describe_configs_response_result *result;
+};
+
+static bool is_wanted(const struct describe_configs_request_resource *resource, const char *name)
+{
+    if (resource->configuration_keys_count < 0) {
+        return true;
+    }
+    for (int32_t i = 0; i < resource->configuration_keys_count; i++) {
+        if (slice_equal_str(resource->configuration_keys[i], name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void add_synonym(struct listing *listing, struct describe_configs_response_config *out,
+                        const char *name, const char *value, int8_t source)
+{
+    struct describe_configs_response_synonym *synonym = &out->synonyms[out->synonyms_count++];
+    synonym->name = slice_str(name);
+    synonym->value = api_keep(listing->request, slice_str(value));
+    synonym->source = source;
+}
+
+static struct describe_configs_response_config *add_row(struct listing *listing,
+                                                        const struct setting *row,
+                                                        const char *value, int8_t source)
+{
+    struct describe_configs_response_config *out =
+        &listing->result->configs[listing->result->configs_count++];
+    describe_configs_response_config_init(out);
+    out->name = slice_str(row->name);
+    out->value = api_keep(listing->request, slice_str(value));
+    out->is_default = source == CONFIG_SOURCE_DEFAULT;
+    out->config_source = source;
+    out->config_type = (int8_t)row->type;
+    if (listing->body->include_documentation) {
+        out->documentation = slice_str(row->help);
+    }
+    if (listing->body->include_synonyms) {
+        out->synonyms = api_alloc(listing->request, 3, sizeof *out->synonyms);
+    }
+    return out;
+}
+
+static void list_topic_settings(struct listing *listing, const struct overrides *own)
+{
+    static const int8_t sources[] = {
+        [TOPIC_CONFIG_OWN] = CONFIG_SOURCE_TOPIC,
+        [TOPIC_CONFIG_SERVER] = CONFIG_SOURCE_STATIC_BROKER,
+        [TOPIC_CONFIG_DEFAULT] = CONFIG_SOURCE_DEFAULT,
+    };
+    const struct settings_table *table = topic_settings();
+    const struct overrides *server = catalogue_topic_defaults(listing->request->server->catalogue);
+    listing->result->configs =
+        api_alloc(listing->request, table->count, sizeof *listing->result->configs);
+    for (size_t i = 0; i < table->count; i++) {
+        const struct setting *row = &table->rows[i];
+        if (!is_wanted(listing->resource, row->name)) {
+            continue;
+        }
+        enum topic_config_source source;
+        const char *value = topic_config_value(row, server, own, &source);
+        struct describe_configs_response_config *out =
+            add_row(listing, row, value, sources[source]);
+        if (out->synonyms == NULL) {
+            continue;
+        }
+        if (source == TOPIC_CONFIG_OWN) {
+            add_synonym(listing, out, row->name, value, CONFIG_SOURCE_TOPIC);
+        }
+        const char *broker_name = row->broker_name != NULL ? row->broker_name : row->name;
+        const char *of_server = overrides_get(server, row->name);
+        if (of_server != NULL) {
+            add_synonym(listing, out, broker_name, of_server, CONFIG_SOURCE_STATIC_BROKER);
+        }
+        add_synonym(listing, out, broker_name, row->default_value, CONFIG_SOURCE_DEFAULT);
+    }
+}
+
+static void list_server_settings(struct listing *listing)
+{
+    const struct api_server *server = listing->request->server;
+    const struct settings_table *table = server->settings;
+    listing->result->configs =
+        api_alloc(listing->request, table->count, sizeof *listing->result->configs);
+    for (size_t i = 0; i < table->count; i++) {
+        const struct setting *row = &table->rows[i];
+        if (!is_wanted(listing->resource, row->name)) {
+            continue;
+        }
+        const char *given = overrides_get(server->overrides, row->name);
+        struct describe_configs_response_config *out =
+            add_row(listing, row, given != NULL ? given : row->default_value,
+                    given != NULL ? CONFIG_SOURCE_STATIC_BROKER : CONFIG_SOURCE_DEFAULT);
+        out->read_only = true;
+        if (out->synonyms != NULL && given != NULL) {
+            add_synonym(listing, out, row->name, given, CONFIG_SOURCE_STATIC_BROKER);
+        }
+        if (out->synonyms != NULL) {
+            add_synonym(listing, out, row->name, row->default_value, CONFIG_SOURCE_DEFAULT);
+        }
+    }
+}
+
+static void describe_topic(struct listing *listing)
+{
+    struct api_request *request = listing->request;
+    struct slice name = listing->resource->resource_name;
+    struct topic *topic = catalogue_find(request->server->catalogue, name);
+    if (topic == NULL) {
+        listing->result->error_code = KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION;
+        listing->result->error_message =
+            api_text(request, "topic '%.*s' does not exist", SLICE_ARGS(name));
+        return;
+    }
+    struct overrides own;
+    catalogue_overrides(request->server->catalogue, topic, &own);
+    list_topic_settings(listing, &own);
+    overrides_deinit(&own);
+    topic_unref(topic);
+}
+
+static void describe_resource(struct listing *listing)
+{
+    const struct describe_configs_request_resource *resource = listing->resource;
+    struct describe_configs_response_result *result = listing->result;
+    describe_configs_response_result_init(result);
+    result->resource_type = resource->resource_type;
+    result->resource_name = resource->resource_name;
+    if (resource->resource_type == CONFIG_RESOURCE_TOPIC) {
+        describe_topic(listing);
+    } else if (resource->resource_type != CONFIG_RESOURCE_BROKER) {
+        result->error_code = KAFKA_ERROR_INVALID_REQUEST;
+        result->error_message = api_text(listing->request, "resource type %d has no settings here",
+                                         resource->resource_type);
+    } else if (resource->resource_name.size == 0 ||
+               config_is_this_server(listing->request->server, resource->resource_name)) {
+        list_server_settings(listing);
+    } else {
+        result->error_code = KAFKA_ERROR_INVALID_REQUEST;
+        result->error_message =
+            api_text(listing->request, "there is no server '%.*s', only %d",
+                     SLICE_ARGS(resource->resource_name), (int)listing->request->server->node_id);
+    }
+}
+
+enum err handle_describe_configs(struct api_request *request, struct reason *reason)
+{
+    (void)reason;
+    struct describe_configs_request body;
+    enum err err = describe_configs_request_decode(&request->body, api_version(request), &body);
+    if (err != ERR_NONE) {
+        return err;
+    }
+    struct describe_configs_response response;
+    describe_configs_response_init(&response);
+    response.results = api_alloc(request, (size_t)body.resources_count, sizeof *response.results);
+    response.results_count = body.resources_count;
+    for (int32_t i = 0; i < body.resources_count; i++) {
+        struct listing listing = {request, &body, &body.resources[i], &response.results[i]};
+        describe_resource(&listing);
+    }
+    API_REPLY(request, describe_configs_response_encode, &response);
+    return ERR_NONE;
+}

@@ -1,0 +1,72 @@
+#include "wire/generated/find_coordinator.h"
+
+#include "api/handlers.h"
+
+enum { KEY_GROUP = 0, KEY_TRANSACTION = 1 };
+
+/* This server coordinates all groups. */
+static int16_t check_key(int8_t type, struct slice key, struct slice *message)
+{
+    *message = (struct slice){0};
+    if (type == KEY_TRANSACTION) {
+        *message = slice_str("transactions are not served yet: use an idempotent producer without "
+                             "a transactional id");
+        return KAFKA_ERROR_INVALID_REQUEST;
+    }
+    if (type != KEY_GROUP) {
+        *message = slice_str("unknown coordinator type");
+        return KAFKA_ERROR_INVALID_REQUEST;
+    }
+    if (key.size == 0) {
+        *message = slice_str("a group id must not be empty");
+        return KAFKA_ERROR_INVALID_GROUP_ID;
+    }
+    return KAFKA_ERROR_NONE;
+}
+
+static void fill_single(struct api_request *request, const struct find_coordinator_request *body,
+                        struct find_coordinator_response *response)
+{
+    response->error_code = check_key(body->key_type, body->key, &response->error_message);
+    bool found = response->error_code == KAFKA_ERROR_NONE;
+    response->node_id = found ? request->server->node_id : -1;
+    response->host = found ? slice_str(request->host) : WIRE_EMPTY;
+    response->port = found ? request->port : -1;
+}
+
+static void fill_many(struct api_request *request, const struct find_coordinator_request *body,
+                      struct find_coordinator_response *response)
+{
+    int32_t count = body->coordinator_keys_count;
+    response->coordinators = api_alloc(request, (size_t)count, sizeof *response->coordinators);
+    response->coordinators_count = count;
+    for (int32_t i = 0; i < count; i++) {
+        struct find_coordinator_response_coordinator *out = &response->coordinators[i];
+        find_coordinator_response_coordinator_init(out);
+        out->key = body->coordinator_keys[i];
+        out->error_code = check_key(body->key_type, out->key, &out->error_message);
+        bool found = out->error_code == KAFKA_ERROR_NONE;
+        out->node_id = found ? request->server->node_id : -1;
+        out->host = found ? slice_str(request->host) : WIRE_EMPTY;
+        out->port = found ? request->port : -1;
+    }
+}
+
+enum err handle_find_coordinator(struct api_request *request, struct reason *reason)
+{
+    (void)reason;
+    struct find_coordinator_request body;
+    enum err err = find_coordinator_request_decode(&request->body, api_version(request), &body);
+    if (err != ERR_NONE) {
+        return err;
+    }
+    struct find_coordinator_response response;
+    find_coordinator_response_init(&response);
+    if (api_version(request) >= 4) {
+        fill_many(request, &body, &response);
+    } else {
+        fill_single(request, &body, &response);
+    }
+    API_REPLY(request, find_coordinator_response_encode, &response);
+    return ERR_NONE;
+}

@@ -1,0 +1,138 @@
+#include "wire/generated/incremental_alter_configs.h"
+
+#include "api/config_resource.h"
+#include "api/handlers.h"
+
+#include <string.h>
+
+/* Operations of KIP-339. */
+enum { OPERATION_SET = 0, OPERATION_DELETE = 1, OPERATION_APPEND = 2, OPERATION_SUBTRACT = 3 };
+
+static bool list_has(const char *list, struct slice item)
+{
+    for (const char *at = list; *at != '\0';) {
+        size_t size = strcspn(at, ",");
+        if (slice_equal(slice_of(at, size), item)) {
+            return true;
+        }
+        at += size + (at[size] == ',');
+    }
+    return false;
+}
+
+/* The items of list without those of `without`, then the new ones of `with`. */
+static void merge_lists(struct buf *out, const char *list, const char *without, const char *with)
+{
+    const char *sources[] = {list, with};
+    for (size_t i = 0; i < 2; i++) {
+        for (const char *at = sources[i]; *at != '\0';) {
+            size_t size = strcspn(at, ",");
+            struct slice item = slice_of(at, size);
+            if (size > 0 && !list_has(without, item) && (i == 0 || !list_has(list, item))) {
+                buf_append_str(out, out->size > 0 ? "," : "");
+                buf_append_slice(out, item);
+            }
+            at += size + (at[size] == ',');
+        }
+    }
+}
+
+static enum err change_list(struct api_request *request, struct overrides *overrides,
+                            const struct incremental_alter_configs_request_config *change,
+                            struct reason *reason)
+{
+    const struct setting *row = settings_find(topic_settings(), change->name);
+    if (row == NULL || row->type != SETTING_LIST) {
+        return reason_fail(reason, ERR_CONFIG, "setting '%.*s' is no list: set it as a whole",
+                           SLICE_ARGS(change->name));
+    }
+    enum topic_config_source source;
+    const char *now = topic_config_value(row, catalogue_topic_defaults(request->server->catalogue),
+                                         overrides, &source);
+    char *items = arena_cstr(&request->arena, change->value);
+    struct buf merged = {0};
+    bool append = change->config_operation == OPERATION_APPEND;
+    merge_lists(&merged, now, append ? "" : items, append ? items : "");
+    overrides_set(overrides, change->name, buf_slice(&merged));
+    buf_deinit(&merged);
+    return ERR_NONE;
+}
+
+static enum err change_one(struct api_request *request, struct overrides *overrides,
+                           const struct incremental_alter_configs_request_config *change,
+                           struct reason *reason)
+{
+    struct slice name = change->name;
+    if (change->config_operation == OPERATION_DELETE) {
+        if (settings_find(topic_settings(), name) == NULL) {
+            return reason_fail(reason, ERR_CONFIG, "unknown topic setting '%.*s'",
+                               SLICE_ARGS(name));
+        }
+        overrides_remove(overrides, name);
+        return ERR_NONE;
+    }
+    if (slice_is_null(change->value)) {
+        return reason_fail(reason, ERR_CONFIG, "setting '%.*s' has no value", SLICE_ARGS(name));
+    }
+    if (change->config_operation == OPERATION_SET) {
+        overrides_set(overrides, name, change->value);
+        return ERR_NONE;
+    }
+    if (change->config_operation == OPERATION_APPEND ||
+        change->config_operation == OPERATION_SUBTRACT) {
+        return change_list(request, overrides, change, reason);
+    }
+    return reason_fail(reason, ERR_CONFIG, "unknown operation %d on setting '%.*s'",
+                       change->config_operation, SLICE_ARGS(name));
+}
+
+static void alter_one(struct api_request *request,
+                      const struct incremental_alter_configs_request_resource *in,
+                      bool validate_only, struct incremental_alter_configs_response_resource *out)
+{
+    incremental_alter_configs_response_resource_init(out);
+    out->resource_type = in->resource_type;
+    out->resource_name = in->resource_name;
+    struct overrides overrides = {0};
+    struct reason reason = {.text = ""};
+    enum err err = ERR_NONE;
+    if (in->resource_type == CONFIG_RESOURCE_TOPIC) {
+        struct topic *topic = catalogue_find(request->server->catalogue, in->resource_name);
+        if (topic != NULL) {
+            catalogue_overrides(request->server->catalogue, topic, &overrides);
+            topic_unref(topic);
+        }
+        for (int32_t i = 0; err == ERR_NONE && topic != NULL && i < in->configs_count; i++) {
+            err = change_one(request, &overrides, &in->configs[i], &reason);
+        }
+    }
+    if (err != ERR_NONE) {
+        out->error_code = api_error_code(err);
+    } else {
+        config_replace(request, in->resource_type, in->resource_name, &overrides, validate_only,
+                       &out->error_code, &reason);
+    }
+    out->error_message = api_reason(request, &reason);
+    overrides_deinit(&overrides);
+}
+
+enum err handle_incremental_alter_configs(struct api_request *request, struct reason *reason)
+{
+    (void)reason;
+    struct incremental_alter_configs_request body;
+    enum err err =
+        incremental_alter_configs_request_decode(&request->body, api_version(request), &body);
+    if (err != ERR_NONE) {
+        return err;
+    }
+    struct incremental_alter_configs_response response;
+    incremental_alter_configs_response_init(&response);
+    response.responses =
+        api_alloc(request, (size_t)body.resources_count, sizeof *response.responses);
+    response.responses_count = body.resources_count;
+    for (int32_t i = 0; i < body.resources_count; i++) {
+        alter_one(request, &body.resources[i], body.validate_only, &response.responses[i]);
+    }
+    API_REPLY(request, incremental_alter_configs_response_encode, &response);
+    return ERR_NONE;
+}

@@ -1,0 +1,110 @@
+#include "wire/generated/list_offsets.h"
+
+#include "api/handlers.h"
+#include "topic/partition.h"
+
+/* The timestamps with a meaning of their own (KIP-79, KIP-734, KIP-405). */
+enum {
+    TIME_LATEST = -1,
+    TIME_EARLIEST = -2,
+    TIME_MAX = -3,
+    TIME_EARLIEST_LOCAL = -4, /* nothing is tiered: all is local */
+};
+
+static void look_up(struct partition *partition, int8_t isolation_level, int64_t timestamp,
+                    struct list_offsets_response_partition *out)
+{
+    int64_t limit = isolation_level == 1 ? partition_last_stable_offset(partition)
+                                         : partition_high_watermark(partition);
+    struct reason reason;
+    enum err err = ERR_NONE;
+    out->leader_epoch = 0;
+    switch (timestamp) {
+    case TIME_LATEST:
+        out->offset = limit;
+        break;
+    case TIME_EARLIEST:
+    case TIME_EARLIEST_LOCAL:
+        out->offset = partition_log_start(partition);
+        break;
+    case TIME_MAX:
+        err = log_find_max_time(partition->log, limit, &out->offset, &out->timestamp, &reason);
+        break;
+    default:
+        if (timestamp < 0) {
+            out->error_code = KAFKA_ERROR_UNSUPPORTED_VERSION;
+            return;
+        }
+        err =
+            log_find_time(partition->log, timestamp, limit, &out->offset, &out->timestamp, &reason);
+    }
+    if (err == ERR_NONE && out->offset == -1) {
+        out->timestamp = -1;
+        out->leader_epoch = -1;
+    }
+    out->error_code = api_error_code(err);
+}
+
+static void answer_topic(struct api_request *request, const struct list_offsets_request *body,
+                         const struct list_offsets_request_topic *in,
+                         struct list_offsets_response_topic *out)
+{
+    list_offsets_response_topic_init(out);
+    out->name = in->name;
+    out->partitions = api_alloc(request, (size_t)in->partitions_count, sizeof *out->partitions);
+    out->partitions_count = in->partitions_count;
+    for (int32_t i = 0; i < in->partitions_count; i++) {
+        const struct list_offsets_request_partition *wanted = &in->partitions[i];
+        struct list_offsets_response_partition *answer = &out->partitions[i];
+        list_offsets_response_partition_init(answer);
+        answer->partition_index = wanted->partition_index;
+        struct partition *partition =
+            api_find_partition(request->server, in->name, wanted->partition_index);
+        if (partition == NULL) {
+            answer->error_code = KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION;
+            continue;
+        }
+        if (wanted->current_leader_epoch > 0) {
+            answer->error_code = KAFKA_ERROR_UNKNOWN_LEADER_EPOCH;
+        } else {
+            look_up(partition, body->isolation_level, wanted->timestamp, answer);
+        }
+        partition_unref(partition);
+    }
+}
+
+/* Only looking for a time reads the log. */
+static bool reads_log(const struct list_offsets_request *body)
+{
+    for (int32_t t = 0; t < body->topics_count; t++) {
+        for (int32_t i = 0; i < body->topics[t].partitions_count; i++) {
+            int64_t timestamp = body->topics[t].partitions[i].timestamp;
+            if (timestamp >= 0 || timestamp == TIME_MAX) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+enum err handle_list_offsets(struct api_request *request, struct reason *reason)
+{
+    (void)reason;
+    struct list_offsets_request body;
+    enum err err = list_offsets_request_decode(&request->body, api_version(request), &body);
+    if (err != ERR_NONE) {
+        return err;
+    }
+    if (!request->on_worker && reads_log(&body)) {
+        return api_defer(request);
+    }
+    struct list_offsets_response response;
+    list_offsets_response_init(&response);
+    response.topics = api_alloc(request, (size_t)body.topics_count, sizeof *response.topics);
+    response.topics_count = body.topics_count;
+    for (int32_t i = 0; i < body.topics_count; i++) {
+        answer_topic(request, &body, &body.topics[i], &response.topics[i]);
+    }
+    API_REPLY(request, list_offsets_response_encode, &response);
+    return ERR_NONE;
+}

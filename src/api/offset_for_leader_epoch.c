@@ -1,0 +1,51 @@
+#include "wire/generated/offset_for_leader_epoch.h"
+
+#include "api/handlers.h"
+
+/* One server leads all partitions from the beginning, so epoch 0 is the only one (KIP-320). */
+static void answer_partition(struct api_server *server, struct slice topic,
+                             const struct offset_for_leader_epoch_request_partition *in,
+                             struct offset_for_leader_epoch_response_partition *out)
+{
+    offset_for_leader_epoch_response_partition_init(out);
+    out->partition = in->partition;
+    struct partition *partition = api_find_partition(server, topic, in->partition);
+    if (partition == NULL) {
+        out->error_code = KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION;
+        return;
+    }
+    if (in->current_leader_epoch > 0) {
+        out->error_code = KAFKA_ERROR_UNKNOWN_LEADER_EPOCH;
+    } else if (in->leader_epoch == 0) {
+        out->leader_epoch = 0;
+        out->end_offset = partition_high_watermark(partition);
+    }
+    partition_unref(partition);
+}
+
+enum err handle_offset_for_leader_epoch(struct api_request *request, struct reason *reason)
+{
+    (void)reason;
+    struct offset_for_leader_epoch_request body;
+    enum err err =
+        offset_for_leader_epoch_request_decode(&request->body, api_version(request), &body);
+    if (err != ERR_NONE) {
+        return err;
+    }
+    struct offset_for_leader_epoch_response response;
+    offset_for_leader_epoch_response_init(&response);
+    response.topics = api_alloc(request, (size_t)body.topics_count, sizeof *response.topics);
+    response.topics_count = body.topics_count;
+    for (int32_t t = 0; t < body.topics_count; t++) {
+        const struct offset_for_leader_epoch_request_topic *in = &body.topics[t];
+        struct offset_for_leader_epoch_response_topic *out = &response.topics[t];
+        out->topic = in->topic;
+        out->partitions = api_alloc(request, (size_t)in->partitions_count, sizeof *out->partitions);
+        out->partitions_count = in->partitions_count;
+        for (int32_t i = 0; i < in->partitions_count; i++) {
+            answer_partition(request->server, in->topic, &in->partitions[i], &out->partitions[i]);
+        }
+    }
+    API_REPLY(request, offset_for_leader_epoch_response_encode, &response);
+    return ERR_NONE;
+}
