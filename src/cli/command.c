@@ -1,0 +1,111 @@
+#include "cli/cli.h"
+
+#include "cli/suggest.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { COMMANDS_MAX = 64 };
+
+__attribute__((format(printf, 1, 0))) static void tell(const char *format, va_list args)
+{
+    fflush(stdout);
+    fputs("tidings: ", stderr);
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+}
+
+int cli_fail(enum cli_exit code, const char *hint, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    tell(format, args);
+    va_end(args);
+    if (hint != NULL) {
+        fprintf(stderr, "hint: %s\n", hint);
+    }
+    return (int)code;
+}
+
+void cli_warn(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    tell(format, args);
+    va_end(args);
+}
+
+static const struct cli_command *command_find(const struct cli_command *table, const char *name)
+{
+    for (; table->name != NULL; table++) {
+        if (strcmp(table->name, name) == 0) {
+            return table;
+        }
+    }
+    return NULL;
+}
+
+static void print_commands(const struct cli_command *table, const char *prefix, const char *about,
+                           const char *epilogue)
+{
+    printf("Usage: %s COMMAND [ARGUMENTS] [OPTIONS]\n\n%s\n\nCommands:\n", prefix, about);
+    for (; table->name != NULL; table++) {
+        printf("  %-10s %s\n", table->name, table->summary);
+    }
+    printf("\n%s", epilogue);
+}
+
+static int fail_unknown(const struct cli_command *table, const char *prefix, const char *name)
+{
+    const char *names[COMMANDS_MAX];
+    size_t count = 0;
+    for (; table->name != NULL && count < COMMANDS_MAX; table++) {
+        names[count++] = table->name;
+    }
+    const char *near = suggest_nearest(name, names, count);
+    char hint[256];
+    if (near != NULL) {
+        snprintf(hint, sizeof hint, "did you mean '%s %s'? All commands: %s help", prefix, near,
+                 prefix);
+    } else {
+        snprintf(hint, sizeof hint, "see all commands with: %s help", prefix);
+    }
+    return cli_fail(EXIT_USAGE, hint, "'%s' is no command of '%s'", name, prefix);
+}
+
+static int dispatch_help(const struct cli_command *table, const char *prefix, const char *about,
+                         const char *epilogue, int argc, char **argv)
+{
+    if (argc < 3) {
+        print_commands(table, prefix, about, epilogue);
+        return EXIT_OK;
+    }
+    const struct cli_command *command = command_find(table, argv[2]);
+    if (command == NULL) {
+        return fail_unknown(table, prefix, argv[2]);
+    }
+    /* `help topic create` becomes `topic create --help`. */
+    char help[] = "--help";
+    char *rest[] = {argv[2], argc > 3 ? argv[3] : help, argc > 3 ? help : NULL, NULL};
+    return command->run(argc > 3 ? 3 : 2, rest);
+}
+
+int cli_dispatch(const struct cli_command *table, const char *prefix, const char *about,
+                 const char *epilogue, int argc, char **argv)
+{
+    if (argc < 2) {
+        char hint[128];
+        snprintf(hint, sizeof hint, "see all commands with: %s help", prefix);
+        return cli_fail(EXIT_USAGE, hint, "'%s' needs a command", prefix);
+    }
+    if (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0 ||
+        strcmp(argv[1], "-h") == 0) {
+        return dispatch_help(table, prefix, about, epilogue, argc, argv);
+    }
+    const struct cli_command *command = command_find(table, argv[1]);
+    if (command == NULL) {
+        return fail_unknown(table, prefix, argv[1]);
+    }
+    return command->run(argc - 1, argv + 1);
+}

@@ -1,0 +1,167 @@
+#include "cli/delivery.h"
+
+#include "base/mem.h"
+#include "cli/cli.h"
+#include "cli/output.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void delivery_init(struct delivery *delivery, const char *topic, int64_t now_ms)
+{
+    *delivery = (struct delivery){.topic = topic, .start_ms = now_ms, .end_ms = now_ms};
+}
+
+void delivery_deinit(struct delivery *delivery)
+{
+    for (size_t i = 0; i < DELIVERY_FAILURES_KEPT; i++) {
+        free(delivery->failures[i].why);
+    }
+    free(delivery->partitions);
+    *delivery = (struct delivery){0};
+}
+
+static struct delivery_partition *partition_of(struct delivery *delivery, int32_t partition)
+{
+    if (partition >= delivery->partition_count) {
+        int32_t count = partition + 1;
+        delivery->partitions =
+            mem_realloc(delivery->partitions, (size_t)count * sizeof *delivery->partitions);
+        memset(delivery->partitions + delivery->partition_count, 0,
+               (size_t)(count - delivery->partition_count) * sizeof *delivery->partitions);
+        delivery->partition_count = count;
+    }
+    return &delivery->partitions[partition];
+}
+
+void delivery_acknowledge(struct delivery *delivery, int32_t partition, int64_t offset,
+                          size_t bytes)
+{
+    delivery->acknowledged++;
+    delivery->bytes += bytes;
+    if (partition < 0) {
+        return;
+    }
+    struct delivery_partition *at = partition_of(delivery, partition);
+    if (at->count++ == 0) {
+        at->first_offset = offset;
+    }
+    at->last_offset = offset;
+}
+
+/* Refusals that concern the one event; all others would strike the next event as well. */
+static bool is_about_one_event(rd_kafka_resp_err_t err)
+{
+    return err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE || err == RD_KAFKA_RESP_ERR_INVALID_RECORD ||
+           err == RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP || err == RD_KAFKA_RESP_ERR_INVALID_MSG ||
+           err == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION || err == RD_KAFKA_RESP_ERR__INVALID_ARG;
+}
+
+void delivery_fail(struct delivery *delivery, uint64_t event, rd_kafka_resp_err_t err,
+                   const char *why)
+{
+    if (delivery->failed < DELIVERY_FAILURES_KEPT) {
+        delivery->failures[delivery->failed] =
+            (struct delivery_failure){.event = event, .err = err, .why = mem_strdup(why)};
+    }
+    delivery->failed++;
+    if (!is_about_one_event(err)) {
+        delivery->is_hopeless = true;
+    }
+}
+
+int delivery_exit_code(const struct delivery *delivery)
+{
+    return delivery->failed > 0 || delivery->acknowledged < delivery->sent ? EXIT_FAILED : EXIT_OK;
+}
+
+static double seconds(const struct delivery *delivery, int64_t now_ms)
+{
+    int64_t ms = now_ms - delivery->start_ms;
+    return ms > 0 ? (double)ms / 1000.0 : 0.001;
+}
+
+static json_t *partitions_to_json(const struct delivery *delivery)
+{
+    json_t *list = json_array();
+    for (int32_t i = 0; i < delivery->partition_count; i++) {
+        const struct delivery_partition *at = &delivery->partitions[i];
+        if (at->count > 0) {
+            json_array_append_new(list, json_pack("{s:i,s:I,s:I,s:I}", "partition", (int)i, "count",
+                                                  (json_int_t)at->count, "first_offset",
+                                                  (json_int_t)at->first_offset, "last_offset",
+                                                  (json_int_t)at->last_offset));
+        }
+    }
+    return list;
+}
+
+json_t *delivery_to_json(const struct delivery *delivery)
+{
+    json_t *failures = json_array();
+    for (size_t i = 0; i < delivery->failed && i < DELIVERY_FAILURES_KEPT; i++) {
+        const struct delivery_failure *failure = &delivery->failures[i];
+        json_array_append_new(
+            failures, json_pack("{s:I,s:s,s:s}", "event", (json_int_t)failure->event, "error",
+                                rd_kafka_err2name(failure->err), "message", failure->why));
+    }
+    return json_pack("{s:s,s:I,s:I,s:I,s:f,s:o,s:o}", "topic", delivery->topic, "acknowledged",
+                     (json_int_t)delivery->acknowledged, "failed", (json_int_t)delivery->failed,
+                     "bytes", (json_int_t)delivery->bytes, "seconds",
+                     seconds(delivery, delivery->end_ms), "partitions",
+                     partitions_to_json(delivery), "failures", failures);
+}
+
+static void print_acknowledged(const struct delivery *delivery, FILE *out)
+{
+    if (delivery->acknowledged == 1 && delivery->failed == 0) {
+        for (int32_t i = 0; i < delivery->partition_count; i++) {
+            if (delivery->partitions[i].count == 1) {
+                fprintf(out, "published 1 event to %s, partition %d, offset %lld\n",
+                        delivery->topic, (int)i, (long long)delivery->partitions[i].last_offset);
+                return;
+            }
+        }
+    }
+    char size[32];
+    double taken = seconds(delivery, delivery->end_ms);
+    fprintf(out, "published %llu event%s to %s (%s, %.1f s, %.0f events/s)\n",
+            (unsigned long long)delivery->acknowledged, delivery->acknowledged == 1 ? "" : "s",
+            delivery->topic, output_size((double)delivery->bytes, size), taken,
+            (double)delivery->acknowledged / taken);
+}
+
+void delivery_print(const struct delivery *delivery, FILE *out, FILE *errors)
+{
+    print_acknowledged(delivery, out);
+    fflush(out);
+    if (delivery->failed == 0) {
+        return;
+    }
+    fprintf(errors, "tidings: %llu event%s NOT acknowledged\n",
+            (unsigned long long)delivery->failed, delivery->failed == 1 ? " was" : "s were");
+    for (size_t i = 0; i < delivery->failed && i < DELIVERY_FAILURES_KEPT; i++) {
+        fprintf(errors, "  event %llu: %s\n", (unsigned long long)delivery->failures[i].event,
+                delivery->failures[i].why);
+    }
+    if (delivery->failed > DELIVERY_FAILURES_KEPT) {
+        fprintf(errors, "  and %llu more\n",
+                (unsigned long long)(delivery->failed - DELIVERY_FAILURES_KEPT));
+    }
+}
+
+void delivery_progress(const struct delivery *delivery, uint64_t read_bytes, uint64_t total_bytes,
+                       int64_t now_ms, char *text, size_t size)
+{
+    char bytes[32];
+    char percent[16] = "";
+    if (total_bytes > 0) {
+        double part = (double)read_bytes / (double)total_bytes;
+        snprintf(percent, sizeof percent, "%3.0f %%  ", part > 1 ? 100.0 : part * 100);
+    }
+    snprintf(text, size, "%s%llu events acknowledged, %s, %.0f events/s%s", percent,
+             (unsigned long long)delivery->acknowledged,
+             output_size((double)delivery->bytes, bytes),
+             (double)delivery->acknowledged / seconds(delivery, now_ms),
+             delivery->failed > 0 ? ", some FAILED" : "");
+}

@@ -1,0 +1,120 @@
+#include "cli/group.h"
+
+#include "base/mem.h"
+#include "cli/cli.h"
+#include "cli/output.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+struct delete_options {
+    struct client_options client;
+    struct text_list groups;
+    bool if_exists;
+};
+
+static const struct help_page page = {
+    .name = "tidings group delete",
+    .usage = "GROUP... [OPTIONS]",
+    .about =
+        "Forgets groups and the offsets they committed; the events stay. A group with members\n"
+        "is not deleted: stop them first.",
+    .examples = "  tidings group delete shipping\n",
+};
+
+static const struct option_spec specs[] = {
+    {'g', "group", "GROUP", OPTION_TEXTS, offsetof(struct delete_options, groups), 0, 0,
+     "a group, like an argument (repeat it)"},
+    {0, "if-exists", NULL, OPTION_FLAG, offsetof(struct delete_options, if_exists), 0, 0,
+     "a group that does not exist is no error"},
+};
+
+static int conclude(struct client *client, const struct delete_options *options,
+                    const rd_kafka_group_result_t *result, json_t *list)
+{
+    const char *group = rd_kafka_group_result_name(result);
+    const rd_kafka_error_t *error = rd_kafka_group_result_error(result);
+    rd_kafka_resp_err_t err =
+        error != NULL ? rd_kafka_error_code(error) : RD_KAFKA_RESP_ERR_NO_ERROR;
+    bool is_absent = err == RD_KAFKA_RESP_ERR_GROUP_ID_NOT_FOUND && options->if_exists;
+    if (err == RD_KAFKA_RESP_ERR_GROUP_ID_NOT_FOUND && !is_absent) {
+        return group_fail_unknown(group);
+    }
+    if (err != RD_KAFKA_RESP_ERR_NO_ERROR && !is_absent) {
+        return client_fail(client, err, rd_kafka_error_string(error), "delete group '%s'", group);
+    }
+    json_array_append_new(list, json_pack("{s:s,s:b}", "group", group, "deleted", !is_absent));
+    if (!options->client.is_json) {
+        printf(is_absent ? "group %s did not exist\n" : "deleted group %s\n", group);
+    }
+    return EXIT_OK;
+}
+
+static int delete_groups(struct client *client, const struct delete_options *options,
+                         rd_kafka_DeleteGroup_t **groups)
+{
+    size_t count = options->groups.count;
+    rd_kafka_AdminOptions_t *admin = client_admin_options(client, RD_KAFKA_ADMIN_OP_DELETEGROUPS);
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(client->rk);
+    rd_kafka_event_t *event;
+    rd_kafka_DeleteGroups(client->rk, groups, count, admin, queue);
+    int code = client_admin_wait(client, queue, &event, "delete group '%s'%s",
+                                 options->groups.items[0], count > 1 ? " and others" : "");
+    if (code == EXIT_OK) {
+        json_t *list = json_array();
+        size_t result_count;
+        const rd_kafka_group_result_t **results = rd_kafka_DeleteGroups_result_groups(
+            rd_kafka_event_DeleteGroups_result(event), &result_count);
+        for (size_t i = 0; i < result_count; i++) {
+            int one = conclude(client, options, results[i], list);
+            code = code == EXIT_OK ? one : code;
+        }
+        if (options->client.is_json) {
+            output_json(json_incref(list));
+        }
+        json_decref(list);
+        rd_kafka_event_destroy(event);
+    }
+    rd_kafka_queue_destroy(queue);
+    rd_kafka_AdminOptions_destroy(admin);
+    return code;
+}
+
+static int run(const struct delete_options *options)
+{
+    struct client *client;
+    int code = client_open_admin(&options->client, &client);
+    if (code != EXIT_OK) {
+        return code;
+    }
+    size_t count = options->groups.count;
+    rd_kafka_DeleteGroup_t **groups = mem_new_array(rd_kafka_DeleteGroup_t *, count);
+    for (size_t i = 0; i < count; i++) {
+        groups[i] = rd_kafka_DeleteGroup_new(options->groups.items[i]);
+    }
+    code = output_finish(delete_groups(client, options, groups));
+    rd_kafka_DeleteGroup_destroy_array(groups, count);
+    free(groups);
+    client_close(client);
+    return code;
+}
+
+int group_delete(int argc, char **argv)
+{
+    struct delete_options options = {.client = client_options_default()};
+    struct option_set sets[] = {{"Options", specs, sizeof specs / sizeof specs[0], &options},
+                                client_option_set(&options.client)};
+    struct text_list arguments = {0};
+    int code;
+    if (options_parse(&page, sets, 2, argc, argv, &arguments, &code)) {
+        for (size_t i = 0; i < arguments.count; i++) {
+            text_list_add(&options.groups, arguments.items[i]);
+        }
+        code = options.groups.count == 0
+                   ? options_fail(&page, "delete which group? Usage: tidings group delete GROUP")
+                   : run(&options);
+    }
+    text_list_deinit(&arguments);
+    options_deinit(sets, 2);
+    return code;
+}

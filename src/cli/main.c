@@ -1,0 +1,47 @@
+#include "cli/cli.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct cli_command commands[] = {
+    {"topic", "create, list, describe, alter and delete topics", cli_topic},
+    {"publish", "publish events from arguments, standard input or a file", cli_publish},
+    {"subscribe", "read events, from any place in a topic, alone or in a group", cli_subscribe},
+    {"group", "list, describe, reset and delete consumer groups", cli_group},
+    {"version", "print the version", cli_version},
+    {NULL, NULL, NULL},
+};
+
+static const char about[] = "Tidings is an event bus: services publish events and go on, other "
+                            "services consume\nthem when they can. It speaks the Kafka protocol.";
+
+static const char epilogue[] =
+    "Each command explains itself: tidings COMMAND --help\n"
+    "\n"
+    "Examples:\n"
+    "  tidings topic create orders --partitions 3\n"
+    "  tidings publish orders --key 42 'an order'\n"
+    "  tidings subscribe orders                    from the start, then follow; Ctrl-C ends\n"
+    "  tidings group describe shipping             who reads, how far, how much is left\n"
+    "\n"
+    "The bus is at --bootstrap-server HOST:PORT, else at $TIDINGS_BOOTSTRAP_SERVER, else at\n"
+    "127.0.0.1:9092.\n"
+    "\n"
+    "Exit codes:\n"
+    "  0  done\n"
+    "  1  failed: the bus refused, or an event was not acknowledged\n"
+    "  2  the command line is wrong; nothing was done\n"
+    "  3  the bus cannot be reached\n"
+    "  4  not found: no such topic, partition or group\n"
+    "  5  conflict: it exists already, or the group has members\n"
+    "  6  no answer within --timeout\n";
+
+int main(int argc, char **argv)
+{
+    if (argc > 1 && (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0)) {
+        char name[] = "version";
+        char *arguments[] = {name, NULL};
+        return cli_version(1, arguments);
+    }
+    return cli_dispatch(commands, "tidings", about, epilogue, argc, argv);
+}

@@ -1,0 +1,137 @@
+#include "cli/output.h"
+
+#include "base/mem.h"
+#include "cli/cli.h"
+#include "cli/utf8.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void table_init(struct table *table, const char *const *titles, size_t column_count)
+{
+    *table = (struct table){.titles = titles, .column_count = column_count};
+}
+
+void table_deinit(struct table *table)
+{
+    for (size_t i = 0; i < table->cell_count; i++) {
+        free(table->cells[i]);
+    }
+    free(table->cells);
+    *table = (struct table){0};
+}
+
+void table_cell(struct table *table, const char *format, ...)
+{
+    char text[1024];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    table->cells = mem_realloc(table->cells, (table->cell_count + 1) * sizeof *table->cells);
+    table->cells[table->cell_count++] = mem_strdup(text);
+}
+
+static bool is_right(const struct table *table, size_t column)
+{
+    return table->titles[column][0] == '>';
+}
+
+static const char *title(const struct table *table, size_t column)
+{
+    return table->titles[column] + is_right(table, column);
+}
+
+static int width(const struct table *table, size_t column)
+{
+    size_t most = strlen(title(table, column));
+    for (size_t i = column; i < table->cell_count; i += table->column_count) {
+        size_t size = utf8_length(table->cells[i]);
+        most = size > most ? size : most;
+    }
+    return (int)most;
+}
+
+static void print_cell(const struct table *table, size_t column, int column_width, const char *text)
+{
+    int blanks = column_width - (int)utf8_length(text);
+    bool is_last = column + 1 == table->column_count;
+    if (is_right(table, column)) {
+        printf("%*s%s", blanks, "", text);
+    } else {
+        printf("%s%*s", text, is_last ? 0 : blanks, "");
+    }
+    fputs(is_last ? "\n" : "  ", stdout);
+}
+
+void table_print(const struct table *table, int indent)
+{
+    int *widths = mem_new_array(int, table->column_count);
+    printf("%*s", indent, "");
+    for (size_t column = 0; column < table->column_count; column++) {
+        widths[column] = width(table, column);
+        print_cell(table, column, widths[column], title(table, column));
+    }
+    for (size_t i = 0; i < table->cell_count; i++) {
+        size_t column = i % table->column_count;
+        if (column == 0) {
+            printf("%*s", indent, "");
+        }
+        print_cell(table, column, widths[column], table->cells[i]);
+    }
+    free(widths);
+}
+
+void output_json(json_t *value)
+{
+    json_dumpf(value, stdout, JSON_INDENT(2));
+    putchar('\n');
+    json_decref(value);
+}
+
+void output_escape(struct buf *to, struct slice bytes)
+{
+    for (size_t i = 0; i < bytes.size;) {
+        uint8_t byte = bytes.data[i];
+        size_t size = utf8_sequence(slice_of(bytes.data + i, bytes.size - i));
+        bool is_c1 = size == 2 && byte == 0xc2 && bytes.data[i + 1] < 0xa0;
+        if (size > 0 && byte >= 0x20 && byte != 0x7f && !is_c1) {
+            buf_append(to, bytes.data + i, size);
+            i += size;
+            continue;
+        }
+        if (byte == '\n' || byte == '\t' || byte == '\r') {
+            buf_append_str(to, byte == '\n' ? "\\n" : byte == '\t' ? "\\t" : "\\r");
+        } else {
+            buf_printf(to, "\\x%02x", byte);
+        }
+        i++;
+    }
+}
+
+const char *output_size(double bytes, char text[32])
+{
+    static const char *const units[] = {"bytes", "kB", "MB", "GB", "TB"};
+    size_t unit = 0;
+    while (bytes >= 1000 && unit < 4) {
+        bytes /= 1000;
+        unit++;
+    }
+    snprintf(text, 32, unit == 0 ? "%.0f %s" : "%.1f %s", bytes, units[unit]);
+    return text;
+}
+
+int output_finish(int code)
+{
+    errno = 0;
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        if (errno == EPIPE || errno == 0) {
+            return code;
+        }
+        return cli_fail(EXIT_FAILED, NULL, "cannot write the output: %s", strerror(errno));
+    }
+    return code;
+}

@@ -1,0 +1,47 @@
+#ifndef TIDINGS_CLI_OUTPUT_H
+#define TIDINGS_CLI_OUTPUT_H
+
+#include "base/buf.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/* What goes to standard output: tables for people, JSON for programs. */
+
+/*
+ * A table whose columns are as wide as their widest cell. Cells are added row by row; a row is full
+ * after column_count cells.
+ */
+struct table {
+    const char *const *titles; /* a leading '>' right-aligns the column */
+    size_t column_count;
+    char **cells;
+    size_t cell_count;
+};
+
+/* Zero-initialised rows under these titles, which must outlive the table. */
+void table_init(struct table *table, const char *const *titles, size_t column_count);
+void table_deinit(struct table *table);
+void table_cell(struct table *table, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Prints titles and rows on standard output, each line after `indent` blanks. */
+void table_print(const struct table *table, int indent);
+
+/* Prints the value as indented JSON with a line break, and frees it. */
+void output_json(json_t *value);
+
+/* Appends bytes so that they are safe on a terminal and stay on one line: UTF-8 as it is, control
+ * characters and bytes that are no UTF-8 as \n, \t, \r or \x1b. */
+void output_escape(struct buf *to, struct slice bytes);
+
+/* "1.5 MB", "12 bytes" into text; returns text. */
+const char *output_size(double bytes, char text[32]);
+
+/*
+ * Call at the end: flushes standard output and returns `code`, or EXIT_FAILED (told) when what was
+ * printed could not be written. A reader that closed the pipe is no failure.
+ */
+int output_finish(int code);
+
+#endif

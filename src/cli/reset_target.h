@@ -1,0 +1,17 @@
+#ifndef TIDINGS_CLI_RESET_TARGET_H
+#define TIDINGS_CLI_RESET_TARGET_H
+
+#include "base/err.h"
+
+#include <stdint.h>
+
+/*
+ * "orders" (all partitions, *partition -1) or "orders:2". The name goes into topic, a room of at
+ * least 250 bytes. ERR_INVALID with a reason.
+ */
+enum { RESET_TOPIC_SIZE = 250 };
+
+CHECKED enum err reset_target_parse(const char *text, char topic[RESET_TOPIC_SIZE],
+                                    int32_t *partition, struct reason *reason);
+
+#endif

@@ -1,0 +1,54 @@
+#include "cli/utf8.h"
+
+static bool is_continuation(uint8_t byte)
+{
+    return (byte & 0xc0) == 0x80;
+}
+
+size_t utf8_sequence(struct slice bytes)
+{
+    if (bytes.size == 0) {
+        return 0;
+    }
+    uint8_t first = bytes.data[0];
+    if (first < 0x80) {
+        return 1;
+    }
+    size_t size = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
+    if (first < 0xc2 || first > 0xf4 || bytes.size < size) {
+        return 0;
+    }
+    for (size_t i = 1; i < size; i++) {
+        if (!is_continuation(bytes.data[i])) {
+            return 0;
+        }
+    }
+    /* Overlong forms, surrogates, and beyond U+10FFFF show in the second byte. */
+    uint8_t second = bytes.data[1];
+    if ((first == 0xe0 && second < 0xa0) || (first == 0xed && second > 0x9f) ||
+        (first == 0xf0 && second < 0x90) || (first == 0xf4 && second > 0x8f)) {
+        return 0;
+    }
+    return size;
+}
+
+bool utf8_is_valid(struct slice bytes)
+{
+    for (size_t i = 0; i < bytes.size;) {
+        size_t size = utf8_sequence(slice_of(bytes.data + i, bytes.size - i));
+        if (size == 0) {
+            return false;
+        }
+        i += size;
+    }
+    return true;
+}
+
+size_t utf8_length(const char *text)
+{
+    size_t length = 0;
+    for (; *text != '\0'; text++) {
+        length += !is_continuation((uint8_t)*text);
+    }
+    return length;
+}
