@@ -23,6 +23,12 @@
  * Every frame delivered is owed exactly one net_reply with its token, by any thread, at any time.
  * Replies leave in the order of their frames whatever the order of the net_reply calls. A token is
  * a plain value: when its connection is gone, net_reply frees what it was given and does nothing.
+ *
+ * Loop turn: events, then connections that had more to do, posted tasks, timers, on_turn_end; then
+ * every reply that was completed in the turn goes out, those of one connection in one system call.
+ * One connection reads and writes about 1 MiB a turn, so that none starves the others.
+ *
+ * Signals are blocked in the threads started here; SIGPIPE is never raised.
  */
 struct net;
 struct reactor;
@@ -57,11 +63,11 @@ void reply_deinit(struct reply *reply);
 /* Why a connection ended, for on_close and the log line. */
 enum conn_end {
     CONN_END_PEER,      /* closed or reset by the peer */
-    CONN_END_BAD_FRAME, /* a size that is negative or over the limit */
-    CONN_END_HANDLER,   /* on_frame said so */
+    CONN_END_BAD_FRAME, /* a size that is negative, zero or over the limit */
+    CONN_END_HANDLER,   /* on_frame or close_after said so, or a reply could not be made whole */
     CONN_END_IDLE,      /* nothing sent or asked for idle_timeout_ms */
     CONN_END_SLOW,      /* a frame or a reply did not move for stall_timeout_ms */
-    CONN_END_LIMIT,     /* over max_connections or the request memory */
+    CONN_END_LIMIT,     /* over a limit on connections; only counted: refused before on_open */
     CONN_END_STOP       /* the server stops */
 };
 
@@ -72,14 +78,18 @@ struct net_handler {
     void (*on_open)(void *context, struct conn *conn);
 
     /*
-     * One whole frame without its size, on the conn's reactor. frame is borrowed until return.
+     * One whole frame without its size (1..max_frame_bytes), on the conn's reactor. frame is
+     * borrowed until return. net_reply may be called from within; it never calls back.
      * Anything but ERR_NONE closes the connection with one log line that holds reason; the frame
      * is then owed no reply.
      */
     enum err (*on_frame)(void *context, struct conn *conn, struct reply_token token,
                          struct slice frame, struct reason *reason);
 
-    /* After the last frame; the tokens of the connection are dead from here on. */
+    /*
+     * After the last frame, on the conn's reactor (or in net_stop's caller once that is joined);
+     * the tokens of the connection are dead from here on. Called once for every on_open.
+     */
     void (*on_close)(void *context, struct conn *conn, enum conn_end end);
 
     /* At the end of every loop turn that did anything, before the reactor sleeps. May be NULL. */
@@ -90,34 +100,42 @@ struct net_config {
     unsigned reactor_count;        /* 1..64 */
     size_t max_frame_bytes;        /* socket.request.max.bytes */
     size_t max_connections;        /* over it a new connection is closed at once */
-    size_t max_connections_per_ip; /* max.connections.per.ip */
+    size_t max_connections_per_ip; /* max.connections.per.ip; SIZE_MAX: no limit */
     size_t request_memory_bytes;   /* sum of the read buffers of half-read frames over 64 KiB; over
-                                      it connections wait before they read on
-                                      (queued.max.request.bytes) */
+                                      it connections wait in line before they read on; a frame
+                                      that is alone is always read (queued.max.request.bytes) */
     size_t max_parked_replies; /* frames of one connection without a reply; reading pauses there */
     size_t max_unsent_bytes;   /* completed but unsent reply bytes (file spans not counted) of one
                                   connection; over it reading pauses there */
     int64_t idle_timeout_ms;   /* connections.max.idle.ms; 0: never */
-    int64_t stall_timeout_ms;  /* no progress inside a frame or a reply */
+    int64_t stall_timeout_ms;  /* no progress (4 KiB or its end) inside a frame or a reply whose
+                                  peer's socket is full; >= 1 */
 };
 
 /* Sane values for everything; reactor_count = number of processors. */
 void net_config_init(struct net_config *config);
 
-/* Creates the reactors' state; no thread runs yet. handler and config are copied. */
+/*
+ * Creates the reactors' state; no thread runs yet. handler and config are copied. ERR_CONFIG for a
+ * value out of its bounds. Tasks may be posted from here on; they run after net_start.
+ */
 CHECKED enum err net_new(const struct net_config *config, const struct net_handler *handler,
                          struct net **out, struct reason *reason);
 
 /*
  * Binds and listens on host:port (IPv4, IPv6 in brackets, a name, or "" / "*" for any address;
- * port 0 picks one). Writes the port bound into *bound_port. The reason names the address and, for
- * a port in use, says so. Before net_start, main thread. listener_index is what conn_listener
- * returns for its connections (0 for the first call, 1 for the second...).
+ * port 0 picks one). A name is bound on every address it has. Writes the port bound into
+ * *bound_port. The reason names the address and, for a port in use (ERR_EXISTS), says so. Before
+ * net_start, main thread. listener_index is what conn_listener returns for its connections (0 for
+ * the first call, 1 for the second...).
  */
 CHECKED enum err net_listen(struct net *net, const char *host, uint16_t port, uint16_t *bound_port,
                             struct reason *reason);
 
-/* Starts the reactor threads and accepting. */
+/*
+ * Starts the reactor threads and accepting. A new connection goes to the reactor that has the
+ * fewest. After a failure net_free is all that is left to call.
+ */
 CHECKED enum err net_start(struct net *net, struct reason *reason);
 
 /* Stops accepting and reading new frames; replies still owed go on. Any thread, returns at once. */
@@ -126,8 +144,13 @@ void net_drain(struct net *net);
 /* True when no connection has a frame without a sent reply. Any thread. */
 bool net_drained(struct net *net);
 
-/* Closes every connection, joins the threads. Main thread, once. */
+/*
+ * Closes every connection (CONN_END_STOP), joins the threads, then runs what is still posted in the
+ * calling thread. Main thread; a second call does nothing.
+ */
 void net_stop(struct net *net);
+
+/* Stops if needed and frees. Nobody may post or reply from here on. NULL does nothing. */
 void net_free(struct net *net);
 
 unsigned net_reactor_count(const struct net *net);
@@ -171,7 +194,7 @@ struct reactor_timer {
 void reactor_timer_set(struct reactor *reactor, struct reactor_timer *timer, int64_t at_ms);
 void reactor_timer_cancel(struct reactor *reactor, struct reactor_timer *timer);
 
-/* Numbers for metrics and tests; any thread. */
+/* Numbers for metrics and tests; any thread. closed[CONN_END_LIMIT] counts those refused. */
 struct net_stats {
     uint64_t accepted;
     uint64_t closed[CONN_END_STOP + 1];

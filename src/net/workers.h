@@ -12,12 +12,13 @@
  */
 struct workers;
 
+/* Starts thread_count (>= 1) threads with signals blocked. */
 CHECKED enum err workers_new(unsigned thread_count, struct workers **out, struct reason *reason);
 
-/* Any thread. Tasks posted after workers_stop began are still run before it returns. */
+/* Any thread. Tasks that queued tasks post while workers_free runs are still run. */
 void workers_post(struct workers *workers, struct task *task);
 
-/* Runs what is queued, joins the threads, frees the pool. Not from a worker. */
+/* Runs what is queued, joins the threads, frees the pool. Not from a worker. NULL does nothing. */
 void workers_free(struct workers *workers);
 
 #endif

@@ -1,0 +1,319 @@
+#include "base/logger.h"
+#include "base/mem.h"
+#include "net/state.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+#include <utlist.h>
+
+/* The life of a connection: adopted by its reactor, settled at the end of a turn, closed. */
+
+static void on_ready(struct poll_source *source, uint32_t events)
+{
+    struct conn *conn = (struct conn *)source;
+    if (conn->dead) {
+        return; /* closed earlier in this turn */
+    }
+    if (events & EPOLLOUT) {
+        conn->want_write = false;
+        conn_touch(conn);
+    }
+    if (conn->lingering) {
+        conn_drop_input(conn);
+    } else if (conn_may_read(conn)) {
+        if (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) {
+            conn_read(conn);
+        }
+    } else if (events & (EPOLLHUP | EPOLLERR)) {
+        conn_close(conn, CONN_END_PEER);
+    }
+}
+
+struct conn *conn_new(struct reactor *reactor, int fd, unsigned listener_index,
+                      const struct sockaddr_storage *peer, const struct peer_key *key)
+{
+    struct conn *conn = mem_new(struct conn);
+    conn->source.ready = on_ready;
+    conn->reactor = reactor;
+    conn->adopt.run = conn_adopt;
+    conn->fd = fd;
+    conn->listener_index = listener_index;
+    conn->timer.fire = conn_on_timer;
+    conn->mark_sequence = UINT64_MAX;
+    conn->peer_key = *key;
+    peer_text(peer, conn->peer);
+    return conn;
+}
+
+/* What the acceptor counted for this connection. */
+static void give_back_counts(struct conn *conn)
+{
+    peer_table_give(&conn->reactor->net->peers, &conn->peer_key);
+    atomic_fetch_sub(&conn->reactor->connection_count, 1);
+}
+
+static void take_slot(struct reactor *reactor, struct conn *conn)
+{
+    uint32_t slot = reactor->slot_hint;
+    while (slot < reactor->slot_count && reactor->slots[slot] != NULL) {
+        slot++;
+    }
+    if (slot == reactor->slot_count) {
+        uint32_t count = reactor->slot_count ? reactor->slot_count * 2 : 64;
+        reactor->slots = mem_realloc(reactor->slots, count * sizeof(struct conn *));
+        for (uint32_t i = reactor->slot_count; i < count; i++) {
+            reactor->slots[i] = NULL;
+        }
+        reactor->slot_count = count;
+    }
+    reactor->slots[slot] = conn;
+    reactor->slot_hint = slot + 1;
+    conn->slot = slot;
+    conn->id = ++reactor->next_conn * 64 + reactor->index; /* 64: the most reactors there are */
+}
+
+void conn_adopt(struct task *task)
+{
+    struct conn *conn = container_of(task, struct conn, adopt);
+    struct reactor *reactor = conn->reactor;
+    conn->interest = EPOLLIN;
+    bool refuse = reactor->stopping || atomic_load(&reactor->draining);
+    if (refuse || !reactor_watch(reactor, conn->fd, &conn->source, conn->interest)) {
+        if (!refuse) {
+            reactor_log_peer(reactor, "connection refused", conn->peer, "epoll cannot watch it");
+        }
+        counter_add(&reactor->counters.closed[refuse ? CONN_END_STOP : CONN_END_LIMIT], 1);
+        give_back_counts(conn);
+        close(conn->fd);
+        free(conn);
+        return;
+    }
+    take_slot(reactor, conn);
+    counter_add(&reactor->counters.accepted, 1);
+    conn->reading = true;
+    conn->active_ms = reactor->now_ms;
+    if (reactor->net->config.idle_timeout_ms > 0) {
+        conn_arm(conn, reactor->now_ms + reactor->net->config.idle_timeout_ms);
+    }
+    reactor->net->handler.on_open(reactor->net->handler.context, conn);
+}
+
+struct conn *conn_find(struct reactor *reactor, uint32_t slot, uint64_t id)
+{
+    struct conn *conn = slot < reactor->slot_count ? reactor->slots[slot] : NULL;
+    return conn != NULL && conn->id == id ? conn : NULL;
+}
+
+void conn_touch(struct conn *conn)
+{
+    if (!conn->touched) {
+        conn->touched = true;
+        DL_APPEND2(conn->reactor->touched, conn, touched_prev, touched_next);
+    }
+}
+
+void conn_later(struct conn *conn)
+{
+    if (!conn->ready) {
+        conn->ready = true;
+        DL_APPEND2(conn->reactor->ready, conn, ready_prev, ready_next);
+    }
+}
+
+bool conn_may_read(const struct conn *conn)
+{
+    const struct net_config *config = &conn->reactor->net->config;
+    return !conn->dead && !conn->closing && !conn->lingering && !conn->held &&
+           conn->memory_wait == NULL && conn->parked < config->max_parked_replies &&
+           conn->unsent_bytes <= config->max_unsent_bytes &&
+           !atomic_load_explicit(&conn->reactor->draining, memory_order_relaxed);
+}
+
+void conn_settle(struct conn *conn)
+{
+    if (!conn->lingering) {
+        conn_flush(conn);
+    }
+    if (conn->dead) {
+        return;
+    }
+    bool may_read = conn_may_read(conn);
+    if (may_read && !conn->reading) {
+        conn->mark_sequence = UINT64_MAX; /* the pause was ours: the stall clock begins anew */
+        conn_mark_reading(conn);
+    }
+    conn->reading = may_read;
+    if (may_read && conn->carry.size > 0) {
+        conn_later(conn);
+    }
+    uint32_t interest =
+        (may_read || conn->lingering ? EPOLLIN : 0) | (conn->want_write ? EPOLLOUT : 0);
+    if (interest != conn->interest) {
+        struct epoll_event event = {.events = interest, .data.ptr = &conn->source};
+        epoll_ctl(conn->reactor->epoll_fd, EPOLL_CTL_MOD, conn->fd, &event);
+        conn->interest = interest;
+    }
+}
+
+void owed_add(struct reactor *reactor, int64_t change)
+{
+    uint64_t now = atomic_load_explicit(&reactor->owed_frames, memory_order_relaxed);
+    atomic_store_explicit(&reactor->owed_frames, now + (uint64_t)change, memory_order_release);
+}
+
+static void leave_lists(struct conn *conn)
+{
+    struct reactor *reactor = conn->reactor;
+    if (conn->touched) {
+        DL_DELETE2(reactor->touched, conn, touched_prev, touched_next);
+    }
+    if (conn->ready) {
+        DL_DELETE2(reactor->ready, conn, ready_prev, ready_next);
+    }
+    heap_remove(&reactor->timers, &conn->timer.node);
+    reactor->slots[conn->slot] = NULL;
+    if (conn->slot < reactor->slot_hint) {
+        reactor->slot_hint = conn->slot;
+    }
+}
+
+static void give_back_frame_memory(struct conn *conn)
+{
+    struct net *net = conn->reactor->net;
+    if (conn->memory_wait != NULL && frame_memory_cancel(&net->memory, &conn->memory_wait->wait)) {
+        free(conn->memory_wait);
+    } /* else its task is in the mailbox, and gives back what was granted */
+    conn->memory_wait = NULL;
+    if (conn->frame.buffer.data != NULL) {
+        if (conn->frame.size >= LARGE_FRAME_BYTES) {
+            frame_pool_give(&conn->reactor->pool, conn->frame.buffer);
+            frame_memory_give(&net->memory, conn->frame.size);
+        } else {
+            free(conn->frame.buffer.data);
+        }
+        conn->frame.buffer = (struct frame_buffer){0};
+    }
+}
+
+void conn_close(struct conn *conn, enum conn_end end)
+{
+    struct reactor *reactor = conn->reactor;
+    if (conn->dead) {
+        return;
+    }
+    conn->dead = true;
+    reactor->worked = true;
+    leave_lists(conn);
+    close(conn->fd); /* epoll forgets it */
+    give_back_frame_memory(conn);
+    buf_deinit(&conn->carry);
+    owed_add(reactor, -(int64_t)conn->replies.count);
+    reply_queue_deinit(&conn->replies);
+    counter_add(&reactor->counters.closed[end], 1);
+    reactor->net->handler.on_close(reactor->net->handler.context, conn, end);
+    give_back_counts(conn);
+    /* Freed at the end of the turn: events of this turn may still point at it. */
+    conn->ready_next = reactor->dead;
+    reactor->dead = conn;
+}
+
+void conn_close_why(struct conn *conn, enum conn_end end, const char *format, ...)
+{
+    struct reason reason;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(reason.text, sizeof reason.text, format, args);
+    va_end(args);
+    reactor_log_peer(conn->reactor, "connection closed", conn->peer, reason.text);
+    conn_close(conn, end);
+}
+
+void conn_free_dead(struct reactor *reactor)
+{
+    while (reactor->dead != NULL) {
+        struct conn *conn = reactor->dead;
+        reactor->dead = conn->ready_next;
+        free(conn);
+    }
+}
+
+void conn_complete(struct reactor *reactor, struct reply_token token, struct reply *reply)
+{
+    struct conn *conn = conn_find(reactor, token.conn_slot, token.conn_id);
+    if (conn == NULL || conn->lingering) {
+        reply_deinit(reply);
+        return;
+    }
+    struct reply_slot *slot = reply_queue_at(&conn->replies, token.sequence);
+    assert(slot != NULL && !slot->done); /* one reply a frame */
+    uint64_t size = reply_size_bytes(reply);
+    if (size > INT32_MAX) {
+        LOG_ERROR("net", "reply too large to send", "peer=%s bytes=%" PRIu64, conn->peer, size);
+        reply_deinit(reply);
+        *reply = (struct reply){.nothing = true, .close_after = true};
+    }
+    slot->reply = *reply;
+    *reply = (struct reply){0};
+    slot->done = true;
+    store_be32(slot->size_prefix, (uint32_t)size);
+    conn->parked--;
+    /* The slot counts too, so that many empty replies behind a parked one are bounded. */
+    conn->unsent_bytes += slot->reply.bytes.size + sizeof *slot;
+    conn->closing = conn->closing || slot->reply.close_after;
+    if (conn->held && conn->held_sequence == token.sequence) {
+        conn->held = false;
+    }
+    conn_touch(conn);
+}
+
+void conn_hold(struct conn *conn, struct reply_token token)
+{
+    struct reply_slot *slot = reply_queue_at(&conn->replies, token.sequence);
+    if (slot != NULL && !slot->done) {
+        conn->held = true;
+        conn->held_sequence = token.sequence;
+    }
+}
+
+struct reactor *conn_reactor(struct conn *conn)
+{
+    return conn->reactor;
+}
+
+uint64_t conn_id(const struct conn *conn)
+{
+    return conn->id;
+}
+
+const char *conn_peer(const struct conn *conn)
+{
+    return conn->peer;
+}
+
+unsigned conn_listener(const struct conn *conn)
+{
+    return conn->listener_index;
+}
+
+void conn_local_address(const struct conn *conn, char *host, size_t host_size, uint16_t *port)
+{
+    struct sockaddr_storage address = {.ss_family = AF_INET};
+    socklen_t size = sizeof address;
+    getsockname(conn->fd, (struct sockaddr *)&address, &size); /* else 0.0.0.0:0 */
+    peer_split(&address, host, host_size, port);
+}
+
+void conn_set_user(struct conn *conn, void *user)
+{
+    conn->user = user;
+}
+
+void *conn_user(const struct conn *conn)
+{
+    return conn->user;
+}

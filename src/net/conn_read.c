@@ -1,0 +1,341 @@
+#include "base/mem.h"
+#include "net/state.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+enum { POOL_LOOK_MS = 2000 };
+
+/*
+ * Frames out of bytes. A connection holds no read buffer: bytes come into the reactor's scratch and
+ * whole frames are delivered from there. Only a frame that is not whole gets a buffer, of its own
+ * size; a large one is then received straight into it.
+ */
+
+/* What a wrong size in front of a frame tells about the peer. */
+static const char *mistake(const uint8_t prefix[4])
+{
+    static const char *const http[] = {"GET ", "POST", "PUT ", "HEAD", "DELE", "OPTI", "PATC"};
+    for (unsigned i = 0; i < sizeof http / sizeof http[0]; i++) {
+        if (memcmp(prefix, http[i], 4) == 0) {
+            return ": this looks like HTTP, but the port speaks the Kafka protocol";
+        }
+    }
+    if (prefix[0] == 0x16 && prefix[1] == 0x03) {
+        return ": this looks like TLS, but the listener is plain text";
+    }
+    return "";
+}
+
+/* Takes the size from the prefix; false when it is wrong and the connection is closed. */
+static bool begin_frame(struct conn *conn)
+{
+    size_t max_bytes = conn->reactor->net->config.max_frame_bytes;
+    int32_t size = (int32_t)load_be32(conn->frame.prefix);
+    if (size <= 0 || (size_t)size > max_bytes) {
+        conn_close_why(conn, CONN_END_BAD_FRAME,
+                       "request size %" PRId32 " is %s%s (bytes %02x %02x %02x %02x)", size,
+                       size < 0    ? "negative"
+                       : size == 0 ? "zero"
+                                   : "over the limit (socket.request.max.bytes)",
+                       mistake(conn->frame.prefix), conn->frame.prefix[0], conn->frame.prefix[1],
+                       conn->frame.prefix[2], conn->frame.prefix[3]);
+        return false;
+    }
+    conn->frame.size = (size_t)size;
+    conn->frame.have = 0;
+    conn->expects_large = size >= LARGE_FRAME_BYTES;
+    return true;
+}
+
+static void deliver(struct conn *conn, const uint8_t *data, size_t size)
+{
+    struct reactor *reactor = conn->reactor;
+    struct reply_token token = {
+        .reactor_index = reactor->index,
+        .conn_slot = conn->slot,
+        .conn_id = conn->id,
+        .sequence = reply_queue_push(&conn->replies),
+    };
+    owed_add(reactor, 1);
+    counter_add(&reactor->counters.frames, 1);
+    conn->parked++;
+    conn->active_ms = reactor->now_ms;
+    struct reason reason = {.text = ""};
+    const struct net_handler *handler = &reactor->net->handler;
+    enum err err = handler->on_frame(handler->context, conn, token, slice_of(data, size), &reason);
+    if (err == ERR_NONE) {
+        return;
+    }
+    conn_flush(conn); /* what was answered before goes out, as far as the socket takes it */
+    if (!conn->dead) {
+        conn_close_why(conn, CONN_END_HANDLER, "%s",
+                       reason.text[0] != '\0' ? reason.text : err_name(err));
+    }
+}
+
+static void allocate_large(struct conn *conn)
+{
+    struct reactor *reactor = conn->reactor;
+    conn->frame.buffer = frame_pool_take(&reactor->pool, conn->frame.size);
+    reactor->pool_used = true;
+    if (!heap_has(&reactor->pool_timer.node)) {
+        reactor_timer_set(reactor, &reactor->pool_timer, reactor->now_ms + POOL_LOOK_MS);
+    }
+}
+
+static void on_memory(struct task *task)
+{
+    struct conn_memory_wait *wait = container_of(task, struct conn_memory_wait, task);
+    struct conn *conn = conn_find(wait->reactor, wait->slot, wait->id);
+    if (conn != NULL && conn->memory_wait == wait) {
+        conn->memory_wait = NULL;
+        allocate_large(conn);
+        conn_touch(conn);
+    } else {
+        frame_memory_give(&wait->reactor->net->memory, wait->wait.size);
+    }
+    free(wait);
+}
+
+static void on_granted(struct memory_wait *granted)
+{
+    struct conn_memory_wait *wait = container_of(granted, struct conn_memory_wait, wait);
+    reactor_post(wait->reactor, &wait->task);
+}
+
+/* Gets the buffer of a frame whose size is known; false: the connection waits for memory. */
+static bool allocate_frame(struct conn *conn)
+{
+    struct frame_memory *memory = &conn->reactor->net->memory;
+    if (conn->frame.size < LARGE_FRAME_BYTES) {
+        conn->frame.buffer.data = mem_alloc(conn->frame.size);
+        conn->frame.buffer.capacity = conn->frame.size;
+        return true;
+    }
+    if (frame_memory_take(memory, conn->frame.size)) {
+        allocate_large(conn);
+        return true;
+    }
+    struct conn_memory_wait *wait = mem_new(struct conn_memory_wait);
+    wait->wait.size = conn->frame.size;
+    wait->wait.granted = on_granted;
+    wait->task.run = on_memory;
+    wait->reactor = conn->reactor;
+    wait->slot = conn->slot;
+    wait->id = conn->id;
+    conn->memory_wait = wait;
+    frame_memory_wait(memory, &wait->wait);
+    return false;
+}
+
+/* Delivers the frame from its own buffer when it is whole. */
+static void finish_frame(struct conn *conn)
+{
+    struct reactor *reactor = conn->reactor;
+    struct frame_state frame = conn->frame;
+    if (frame.have < frame.size) {
+        return;
+    }
+    conn->frame = (struct frame_state){0};
+    deliver(conn, frame.buffer.data, frame.size);
+    if (frame.size >= LARGE_FRAME_BYTES) {
+        frame_pool_give(&reactor->pool, frame.buffer);
+        frame_memory_give(&reactor->net->memory, frame.size);
+    } else {
+        free(frame.buffer.data);
+    }
+}
+
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Takes in the size in front of a frame; returns how many bytes of data it took. */
+static size_t take_prefix(struct conn *conn, const uint8_t *data, size_t size)
+{
+    size_t part = least(size, sizeof conn->frame.prefix - conn->frame.prefix_have);
+    memcpy(conn->frame.prefix + conn->frame.prefix_have, data, part);
+    conn->frame.prefix_have += (unsigned)part;
+    if (conn->frame.prefix_have == sizeof conn->frame.prefix) {
+        begin_frame(conn);
+    }
+    return part;
+}
+
+/* Takes in bytes and delivers frames until delivery pauses; returns how many it took. */
+static size_t take_bytes(struct conn *conn, const uint8_t *data, size_t size)
+{
+    size_t used = 0;
+    while (used < size && conn_may_read(conn)) {
+        struct frame_state *frame = &conn->frame;
+        if (frame->prefix_have < sizeof frame->prefix) {
+            used += take_prefix(conn, data + used, size - used);
+        } else if (frame->buffer.data != NULL) {
+            size_t part = least(size - used, frame->size - frame->have);
+            memcpy(frame->buffer.data + frame->have, data + used, part);
+            frame->have += part;
+            used += part;
+            finish_frame(conn);
+        } else if (size - used >= frame->size) {
+            const uint8_t *whole = data + used;
+            size_t frame_size = frame->size;
+            used += frame_size;
+            conn->frame = (struct frame_state){0};
+            deliver(conn, whole, frame_size);
+        } else if (!allocate_frame(conn)) {
+            break;
+        }
+    }
+    return used;
+}
+
+/* Goes on with what was received before delivery paused. */
+static void take_carry(struct conn *conn)
+{
+    /* Owned here while in use, as the connection may close in between. */
+    struct buf carry = buf_take(&conn->carry);
+    size_t taken = conn->carry_taken;
+    taken += take_bytes(conn, carry.data + taken, carry.size - taken);
+    if (conn->dead || taken == carry.size) {
+        buf_deinit(&carry);
+        return;
+    }
+    conn->carry = carry;
+    conn->carry_taken = taken;
+}
+
+static ssize_t receive(struct conn *conn, struct iovec *iov, int count)
+{
+    ssize_t got;
+    do {
+        got = readv(conn->fd, iov, count);
+    } while (got < 0 && errno == EINTR);
+    if (got > 0) {
+        counter_add(&conn->reactor->counters.bytes_in, (uint64_t)got);
+    } else if (got == 0 || errno != EAGAIN) {
+        conn_close(conn, CONN_END_PEER);
+        return -1;
+    }
+    return got;
+}
+
+/*
+ * Straight into the frame's buffer, and in the same call the size of the next frame, so that a row
+ * of large frames is never copied.
+ */
+static ssize_t receive_into_frame(struct conn *conn, size_t *asked)
+{
+    struct frame_state *frame = &conn->frame;
+    uint8_t next_prefix[sizeof frame->prefix];
+    struct iovec iov[2] = {{frame->buffer.data + frame->have, frame->size - frame->have},
+                           {next_prefix, sizeof next_prefix}};
+    *asked = iov[0].iov_len;
+    ssize_t got = receive(conn, iov, 2);
+    if (got <= 0) {
+        return got;
+    }
+    size_t part = least((size_t)got, iov[0].iov_len);
+    frame->have += part;
+    finish_frame(conn);
+    size_t extra = (size_t)got - part;
+    if (extra > 0 && !conn->dead) {
+        size_t taken = take_bytes(conn, next_prefix, extra);
+        if (taken < extra && !conn->dead) {
+            buf_append(&conn->carry, next_prefix + taken, extra - taken);
+            conn->carry_taken = 0;
+        }
+    }
+    return got;
+}
+
+/* The size of the next frame alone: a large one is expected. */
+static ssize_t receive_prefix(struct conn *conn, size_t *asked)
+{
+    uint8_t prefix[sizeof conn->frame.prefix];
+    struct iovec iov = {prefix, sizeof prefix - conn->frame.prefix_have};
+    *asked = iov.iov_len;
+    ssize_t got = receive(conn, &iov, 1);
+    if (got > 0) {
+        take_prefix(conn, prefix, (size_t)got);
+    }
+    return got;
+}
+
+static ssize_t receive_into_scratch(struct conn *conn, size_t *asked)
+{
+    uint8_t *scratch = conn->reactor->read_scratch;
+    struct iovec iov = {scratch, SCRATCH_BYTES};
+    *asked = SCRATCH_BYTES;
+    ssize_t got = receive(conn, &iov, 1);
+    if (got > 0) {
+        size_t taken = take_bytes(conn, scratch, (size_t)got);
+        if (taken < (size_t)got && !conn->dead) {
+            buf_append(&conn->carry, scratch + taken, (size_t)got - taken);
+            conn->carry_taken = 0;
+        }
+    }
+    return got;
+}
+
+/* One receive, in the way that fits where the connection stands. False: no more for now. */
+static bool receive_some(struct conn *conn, size_t *budget)
+{
+    struct frame_state *frame = &conn->frame;
+    bool size_known = frame->prefix_have == sizeof frame->prefix;
+    if (size_known && frame->buffer.data == NULL && frame->size >= LARGE_FRAME_BYTES &&
+        !allocate_frame(conn)) {
+        return false;
+    }
+    size_t asked;
+    ssize_t got;
+    if (frame->buffer.data != NULL && frame->size >= LARGE_FRAME_BYTES) {
+        got = receive_into_frame(conn, &asked);
+    } else if (conn->expects_large && !size_known) {
+        got = receive_prefix(conn, &asked);
+    } else {
+        got = receive_into_scratch(conn, &asked);
+    }
+    if (got > 0) {
+        *budget -= least(*budget, (size_t)got);
+    }
+    return got > 0 && (size_t)got >= asked; /* less: the socket is empty, epoll will tell */
+}
+
+void conn_read(struct conn *conn)
+{
+    size_t budget = TURN_BYTES;
+    while (conn_may_read(conn)) {
+        if (conn->carry.size > 0) {
+            take_carry(conn);
+        } else if (budget == 0 || !receive_some(conn, &budget)) {
+            break;
+        }
+    }
+    if (conn->dead) {
+        return;
+    }
+    conn_mark_reading(conn);
+    if (!conn_may_read(conn)) {
+        conn_touch(conn); /* epoll must stop telling of input */
+    }
+}
+
+void conn_drop_input(struct conn *conn)
+{
+    ssize_t got;
+    size_t budget = TURN_BYTES;
+    do {
+        got = recv(conn->fd, conn->reactor->read_scratch, SCRATCH_BYTES, 0);
+        budget -= got > 0 ? least(budget, (size_t)got) : 0;
+    } while (got > 0 && budget > 0);
+    if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
+        conn_close(conn, CONN_END_HANDLER);
+    }
+}

@@ -1,0 +1,281 @@
+#include "base/mem.h"
+#include "net/state.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/*
+ * Replies onto the wire: all that is ready goes out in one gathered sendmsg; file spans by
+ * sendfile, small ones through a scratch buffer in the same sendmsg.
+ */
+
+enum {
+    PIECES = 64,               /* of one sendmsg */
+    SMALL_SPAN_BYTES = 8 << 10 /* below: a copy costs less than a system call of its own */
+};
+
+struct gather {
+    struct iovec *iov; /* room for PIECES */
+    unsigned count;
+    size_t bytes;
+    size_t scratch_used;
+    const struct file_span *span; /* where gathering stopped at a large span */
+    size_t span_sent;
+    bool more;   /* further bytes follow these */
+    bool failed; /* a file is shorter than its span */
+};
+
+static bool full(const struct gather *gather)
+{
+    return gather->count == PIECES || gather->bytes >= TURN_BYTES;
+}
+
+static void add(struct gather *gather, const uint8_t *data, size_t size)
+{
+    if (size > 0) {
+        gather->iov[gather->count++] = (struct iovec){(void *)(uintptr_t)data, size};
+        gather->bytes += size;
+    }
+}
+
+/* Adds a span by reading it; false when gathering must stop in front of it. */
+static bool add_span(struct conn *conn, struct gather *gather, const struct file_span *span,
+                     size_t sent)
+{
+    size_t size = span->size - sent;
+    if (size >= SMALL_SPAN_BYTES) {
+        gather->span = span;
+        gather->span_sent = sent;
+        return false;
+    }
+    if (size > SCRATCH_BYTES - gather->scratch_used) {
+        gather->more = true;
+        return false;
+    }
+    uint8_t *to = conn->reactor->write_scratch + gather->scratch_used;
+    ssize_t got;
+    do {
+        got = size > 0 ? pread(span->fd, to, size, span->position + (int64_t)sent) : 0;
+    } while (got < 0 && errno == EINTR);
+    if (got < 0 || (size_t)got != size) {
+        gather->failed = true;
+        return false;
+    }
+    gather->scratch_used += size;
+    add(gather, to, size);
+    return true;
+}
+
+/* The bytes of a reply up to the next span. */
+static size_t bytes_until(const struct reply *reply, size_t span_index)
+{
+    return span_index < reply->span_count ? reply->spans[span_index].offset : reply->bytes.size;
+}
+
+/* Adds what is left of one reply; false when gathering must stop inside it. */
+static bool gather_reply(struct conn *conn, struct gather *gather, const struct reply_slot *slot,
+                         struct send_cursor at)
+{
+    const struct reply *reply = &slot->reply;
+    add(gather, slot->size_prefix + at.prefix_sent, sizeof slot->size_prefix - at.prefix_sent);
+    for (;;) {
+        if (full(gather)) {
+            gather->more = true;
+            return false;
+        }
+        size_t until = bytes_until(reply, at.span_index);
+        if (at.bytes_sent < until) {
+            add(gather, reply->bytes.data + at.bytes_sent, until - at.bytes_sent);
+            at.bytes_sent = until;
+        } else if (at.span_index < reply->span_count) {
+            if (!add_span(conn, gather, &reply->spans[at.span_index].span, at.span_sent)) {
+                return false;
+            }
+            at.span_index++;
+            at.span_sent = 0;
+        } else {
+            return true;
+        }
+    }
+}
+
+static void gather_replies(struct conn *conn, struct gather *gather)
+{
+    struct send_cursor at = conn->cursor;
+    for (uint64_t i = 0; i < conn->replies.count; i++) {
+        struct reply_slot *slot = reply_queue_at(&conn->replies, conn->replies.first + i);
+        if (!slot->done) {
+            return;
+        }
+        if (!slot->reply.nothing) {
+            if (full(gather)) {
+                gather->more = true;
+                return;
+            }
+            if (!gather_reply(conn, gather, slot, at)) {
+                return;
+            }
+        }
+        if (slot->reply.close_after) {
+            return;
+        }
+        at = (struct send_cursor){0};
+    }
+}
+
+/* Moves the cursor over up to *sent bytes of the oldest reply; true when the reply is through. */
+static bool advance_reply(struct conn *conn, const struct reply_slot *slot, size_t *sent)
+{
+    struct send_cursor *at = &conn->cursor;
+    const struct reply *reply = &slot->reply;
+    for (;;) {
+        size_t left;
+        size_t until = bytes_until(reply, at->span_index);
+        if (at->prefix_sent < sizeof slot->size_prefix) {
+            left = sizeof slot->size_prefix - at->prefix_sent;
+        } else if (at->bytes_sent < until) {
+            left = until - at->bytes_sent;
+        } else if (at->span_index < reply->span_count) {
+            left = reply->spans[at->span_index].span.size - at->span_sent;
+        } else {
+            return true;
+        }
+        size_t part = *sent < left ? *sent : left;
+        *sent -= part;
+        if (at->prefix_sent < sizeof slot->size_prefix) {
+            at->prefix_sent += (unsigned)part;
+        } else if (at->bytes_sent < until) {
+            at->bytes_sent += part;
+        } else {
+            at->span_sent += part;
+            if (part == left) {
+                at->span_index++;
+                at->span_sent = 0;
+            }
+        }
+        if (part < left) {
+            return false;
+        }
+    }
+}
+
+/* Takes note of sent bytes and drops the replies that are through. True: close after the last. */
+static bool advance(struct conn *conn, size_t sent)
+{
+    conn->sent_bytes += sent;
+    counter_add(&conn->reactor->counters.bytes_out, sent);
+    while (conn->replies.count > 0) {
+        struct reply_slot *slot = reply_queue_at(&conn->replies, conn->replies.first);
+        if (!slot->done || (!slot->reply.nothing && !advance_reply(conn, slot, &sent))) {
+            break;
+        }
+        bool close_after = slot->reply.close_after;
+        conn->unsent_bytes -= slot->reply.bytes.size + sizeof *slot;
+        conn->cursor = (struct send_cursor){0};
+        conn->active_ms = conn->reactor->now_ms;
+        reply_queue_pop(&conn->replies);
+        owed_add(conn->reactor, -1);
+        if (close_after) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static ssize_t send_gathered(struct conn *conn, struct gather *gather)
+{
+    struct msghdr message = {.msg_iov = gather->iov, .msg_iovlen = gather->count};
+    int flags = MSG_NOSIGNAL | MSG_DONTWAIT;
+    flags |= gather->span != NULL || gather->more ? MSG_MORE : 0;
+    ssize_t sent;
+    do {
+        sent = sendmsg(conn->fd, &message, flags);
+    } while (sent < 0 && errno == EINTR);
+    return sent;
+}
+
+static ssize_t send_span(struct conn *conn, const struct gather *gather)
+{
+    size_t size = gather->span->size - gather->span_sent;
+    off_t position = gather->span->position + (off_t)gather->span_sent;
+    ssize_t sent;
+    do {
+        sent =
+            sendfile(conn->fd, gather->span->fd, &position, size < TURN_BYTES ? size : TURN_BYTES);
+    } while (sent < 0 && errno == EINTR);
+    return sent;
+}
+
+/* Sends once; false when nothing more can go out now. */
+static bool send_some(struct conn *conn, size_t *budget, bool *close_after)
+{
+    struct iovec iov[PIECES];
+    struct gather gather = {.iov = iov};
+    gather_replies(conn, &gather);
+    bool by_file = gather.count == 0 && gather.span != NULL;
+    if (gather.count == 0 && !by_file && !gather.failed) {
+        return false;
+    }
+    ssize_t sent = 0;
+    if (by_file) {
+        sent = send_span(conn, &gather);
+    } else if (gather.count > 0) {
+        sent = send_gathered(conn, &gather);
+    }
+    if (sent < 0 && errno == EAGAIN) {
+        conn->want_write = true;
+        conn_mark_writing(conn);
+        return false;
+    }
+    if (sent < 0 && (errno == EPIPE || errno == ECONNRESET || errno == ETIMEDOUT)) {
+        conn_close(conn, CONN_END_PEER);
+        return false;
+    }
+    if (sent < 0) {
+        conn_close_why(conn, CONN_END_PEER, "cannot send a reply: %s", strerrordesc_np(errno));
+        return false;
+    }
+    if (sent == 0) {
+        conn_close_why(conn, CONN_END_HANDLER, "a file ends before the part to be sent");
+        return false;
+    }
+    *budget -= (size_t)sent < *budget ? (size_t)sent : *budget;
+    *close_after = advance(conn, (size_t)sent);
+    return !*close_after;
+}
+
+/* The last reply is out: ends our side and lets the peer read it before the socket goes. */
+static void linger(struct conn *conn)
+{
+    conn->lingering = true;
+    owed_add(conn->reactor, -(int64_t)conn->replies.count);
+    reply_queue_deinit(&conn->replies);
+    conn->parked = 0;
+    conn->unsent_bytes = 0;
+    conn->want_write = false;
+    buf_deinit(&conn->carry);
+    shutdown(conn->fd, SHUT_WR);
+    conn->linger_until_ms = conn->reactor->now_ms + LINGER_MS;
+    conn_arm(conn, conn->linger_until_ms);
+}
+
+void conn_flush(struct conn *conn)
+{
+    size_t budget = TURN_BYTES;
+    bool close_after = advance(conn, 0); /* replies that send nothing */
+    while (!close_after && !conn->want_write && conn->replies.count > 0) {
+        if (budget == 0) {
+            conn_later(conn);
+            return;
+        }
+        if (!send_some(conn, &budget, &close_after)) {
+            break;
+        }
+    }
+    if (close_after && !conn->dead) {
+        linger(conn);
+    }
+}

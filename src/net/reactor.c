@@ -1,0 +1,287 @@
+#include "base/clock.h"
+#include "base/logger.h"
+#include "base/mem.h"
+#include "net/state.h"
+#include "net/thread.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+#include <utlist.h>
+
+enum { EVENTS_PER_TURN = 256, POOL_KEEP_MS = 2000 };
+
+static void on_wake(struct poll_source *source, uint32_t events)
+{
+    (void)events;
+    struct reactor *reactor = container_of(source, struct reactor, wake_source);
+    uint64_t count;
+    ssize_t ignored = read(reactor->wake_fd, &count, sizeof count);
+    (void)ignored;
+}
+
+static void on_log_timer(struct reactor_timer *timer)
+{
+    struct reactor *reactor = container_of(timer, struct reactor, log_timer);
+    if (reactor->log_limit.dropped > 0) {
+        LOG_WARN("net", "log lines about connections left out", "count=%" PRIu64,
+                 reactor->log_limit.dropped);
+        reactor->log_limit.dropped = 0;
+    }
+}
+
+/* Frees what a burst of large frames left behind once none came for a while. */
+static void on_pool_timer(struct reactor_timer *timer)
+{
+    struct reactor *reactor = container_of(timer, struct reactor, pool_timer);
+    if (reactor->pool_used) {
+        reactor->pool_used = false;
+        reactor_timer_set(reactor, timer, reactor->now_ms + POOL_KEEP_MS);
+    } else {
+        frame_pool_clear(&reactor->pool);
+    }
+}
+
+enum err reactor_init(struct reactor *reactor, struct net *net, unsigned index,
+                      struct reason *reason)
+{
+    reactor->net = net;
+    reactor->index = index;
+    reactor->wake_source.ready = on_wake;
+    reactor->log_timer.fire = on_log_timer;
+    reactor->pool_timer.fire = on_pool_timer;
+    reactor->now_ms = clock_mono_ms(clock_system());
+    reactor->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (reactor->epoll_fd < 0) {
+        return reason_errno(reason, "cannot create an epoll descriptor");
+    }
+    reactor->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (reactor->wake_fd < 0 ||
+        !reactor_watch(reactor, reactor->wake_fd, &reactor->wake_source, EPOLLIN)) {
+        return reason_errno(reason, "cannot create an event descriptor");
+    }
+    reactor->read_scratch = mem_alloc(SCRATCH_BYTES);
+    reactor->write_scratch = mem_alloc(SCRATCH_BYTES);
+    return ERR_NONE;
+}
+
+void reactor_deinit(struct reactor *reactor)
+{
+    if (reactor->epoll_fd >= 0) {
+        close(reactor->epoll_fd);
+    }
+    if (reactor->wake_fd >= 0) {
+        close(reactor->wake_fd);
+    }
+    heap_deinit(&reactor->timers);
+    frame_pool_clear(&reactor->pool);
+    free(reactor->slots);
+    free(reactor->read_scratch);
+    free(reactor->write_scratch);
+}
+
+bool reactor_watch(struct reactor *reactor, int fd, struct poll_source *source, uint32_t events)
+{
+    struct epoll_event event = {.events = events, .data.ptr = source};
+    return epoll_ctl(reactor->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+bool reactor_is_own(struct reactor *reactor)
+{
+    return pthread_equal(atomic_load_explicit(&reactor->owner, memory_order_relaxed),
+                         pthread_self());
+}
+
+/*
+ * The poster puts, then looks at asleep; the reactor sets asleep, then looks at the mailbox: both
+ * are sequentially consistent, so one of them sees the other and no task is slept over. A busy
+ * reactor costs the poster no system call, and many posts to a sleeping one cost one.
+ */
+void reactor_post(struct reactor *reactor, struct task *task)
+{
+    mailbox_put(&reactor->mailbox, task);
+    if (atomic_load(&reactor->asleep) && atomic_exchange(&reactor->asleep, false)) {
+        uint64_t one = 1;
+        ssize_t ignored = write(reactor->wake_fd, &one, sizeof one);
+        (void)ignored;
+    }
+}
+
+void reactor_run_mailbox(struct reactor *reactor)
+{
+    struct task *task = mailbox_take(&reactor->mailbox);
+    while (task != NULL) {
+        struct task *next = task->next;
+        reactor->worked = true;
+        task->run(task);
+        task = next;
+    }
+}
+
+void reactor_timer_set(struct reactor *reactor, struct reactor_timer *timer, int64_t at_ms)
+{
+    heap_set(&reactor->timers, &timer->node, at_ms);
+}
+
+void reactor_timer_cancel(struct reactor *reactor, struct reactor_timer *timer)
+{
+    heap_remove(&reactor->timers, &timer->node);
+}
+
+static void run_timers(struct reactor *reactor)
+{
+    /* A timer that sets itself to now again waits for the next turn. */
+    for (size_t left = reactor->timers.count; left > 0; left--) {
+        struct heap_node *node = heap_least(&reactor->timers);
+        if (node == NULL || node->key > reactor->now_ms) {
+            break;
+        }
+        heap_remove(&reactor->timers, node);
+        struct reactor_timer *timer = container_of(node, struct reactor_timer, node);
+        reactor->worked = true;
+        timer->fire(timer);
+    }
+}
+
+static int wait_ms(struct reactor *reactor)
+{
+    if (reactor->ready != NULL || reactor->worked) {
+        return 0;
+    }
+    struct heap_node *node = heap_least(&reactor->timers);
+    if (node == NULL) {
+        return -1;
+    }
+    int64_t left = node->key - clock_mono_ms(clock_system());
+    return left <= 0 ? 0 : left > 3600000 ? 3600000 : (int)left;
+}
+
+static int wait_for_events(struct reactor *reactor, struct epoll_event *events)
+{
+    int timeout_ms = wait_ms(reactor);
+    if (timeout_ms != 0) {
+        atomic_store(&reactor->asleep, true);
+        if (!mailbox_is_empty(&reactor->mailbox)) {
+            timeout_ms = 0;
+        }
+    }
+    int count = epoll_wait(reactor->epoll_fd, events, EVENTS_PER_TURN, timeout_ms);
+    atomic_store_explicit(&reactor->asleep, false, memory_order_relaxed);
+    reactor->now_ms = clock_mono_ms(clock_system());
+    return count;
+}
+
+/* Connections that had more to do than one turn allows, or may read again. */
+static void run_ready(struct reactor *reactor)
+{
+    struct conn *ready = reactor->ready;
+    size_t left = 0;
+    for (struct conn *conn = ready; conn != NULL; conn = conn->ready_next) {
+        left++;
+    }
+    for (; left > 0 && reactor->ready != NULL; left--) {
+        struct conn *conn = reactor->ready;
+        DL_DELETE2(reactor->ready, conn, ready_prev, ready_next);
+        conn->ready = false;
+        reactor->worked = true;
+        conn_read(conn);
+        if (!conn->dead) {
+            conn_touch(conn);
+        }
+    }
+}
+
+static void settle_touched(struct reactor *reactor)
+{
+    while (reactor->touched != NULL) {
+        struct conn *conn = reactor->touched;
+        DL_DELETE2(reactor->touched, conn, touched_prev, touched_next);
+        conn->touched = false;
+        conn_settle(conn);
+    }
+}
+
+static void turn(struct reactor *reactor)
+{
+    struct epoll_event events[EVENTS_PER_TURN];
+    int count = wait_for_events(reactor, events);
+    for (int i = 0; i < count; i++) {
+        struct poll_source *source = events[i].data.ptr;
+        reactor->worked = true;
+        source->ready(source, events[i].events);
+    }
+    run_ready(reactor);
+    reactor_run_mailbox(reactor);
+    run_timers(reactor);
+    if (reactor->worked) {
+        reactor->worked = false; /* what on_turn_end and settling do counts for the next turn */
+        if (reactor->net->handler.on_turn_end != NULL) {
+            reactor->net->handler.on_turn_end(reactor->net->handler.context, reactor);
+        }
+    }
+    settle_touched(reactor);
+    conn_free_dead(reactor);
+}
+
+static void close_all(struct reactor *reactor)
+{
+    for (uint32_t i = 0; i < reactor->slot_count; i++) {
+        if (reactor->slots[i] != NULL) {
+            conn_close(reactor->slots[i], CONN_END_STOP);
+        }
+    }
+    conn_free_dead(reactor);
+    heap_remove(&reactor->timers, &reactor->log_timer.node);
+    on_log_timer(&reactor->log_timer);
+}
+
+static void *run(void *context)
+{
+    struct reactor *reactor = context;
+    atomic_store(&reactor->owner, pthread_self());
+    while (!reactor->stopping) {
+        turn(reactor);
+    }
+    close_all(reactor);
+    return NULL;
+}
+
+enum err reactor_start(struct reactor *reactor, struct reason *reason)
+{
+    enum err err = thread_start(&reactor->thread, "reactor", reactor->index, run, reactor, reason);
+    reactor->has_thread = err == ERR_NONE;
+    return err;
+}
+
+void reactor_log_peer(struct reactor *reactor, const char *message, const char *peer,
+                      const char *reason)
+{
+    if (!log_limit_pass(&reactor->log_limit, reactor->now_ms)) {
+        if (!heap_has(&reactor->log_timer.node)) {
+            reactor_timer_set(reactor, &reactor->log_timer,
+                              reactor->log_limit.window_ms + LOG_LIMIT_WINDOW_MS);
+        }
+        return;
+    }
+    char text[sizeof(struct reason)];
+    size_t size = 0;
+    for (; reason[size] != '\0' && size + 1 < sizeof text; size++) {
+        text[size] = reason[size] == '"' ? '\'' : reason[size];
+    }
+    text[size] = '\0';
+    LOG_WARN("net", message, "peer=%s reason=\"%s\"", peer, text);
+}
+
+unsigned reactor_index(const struct reactor *reactor)
+{
+    return reactor->index;
+}
+
+int64_t reactor_now_ms(const struct reactor *reactor)
+{
+    return reactor->now_ms;
+}

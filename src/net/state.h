@@ -1,0 +1,236 @@
+#ifndef TIDINGS_NET_STATE_H
+#define TIDINGS_NET_STATE_H
+
+#include "net/frame_memory.h"
+#include "net/frame_pool.h"
+#include "net/log_limit.h"
+#include "net/mailbox.h"
+#include "net/net.h"
+#include "net/peer_table.h"
+#include "net/reply_queue.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+/*
+ * The structs behind net.h, private to this folder. A reactor's fields and those of its connections
+ * belong to its thread, but for the atomics and the mailbox.
+ */
+
+enum {
+    SCRATCH_BYTES = 64 << 10,       /* read at once when no frame is half read */
+    LARGE_FRAME_BYTES = 64 << 10,   /* from here on a frame is received straight into its buffer */
+    TURN_BYTES = 1 << 20,           /* per connection, direction and loop turn */
+    STALL_PROGRESS_BYTES = 4 << 10, /* less than this in stall_timeout_ms is no progress */
+    LINGER_MS = 1000                /* for the peer to take the last reply of close_after */
+};
+
+/* What epoll points at. */
+struct poll_source {
+    void (*ready)(struct poll_source *source, uint32_t events);
+};
+
+/* Where the oldest reply stands: how much of each of its parts is sent. */
+struct send_cursor {
+    unsigned prefix_sent; /* of the four size bytes */
+    size_t bytes_sent;
+    size_t span_index; /* the span that is next or being sent */
+    size_t span_sent;
+};
+
+/* The frame being read. */
+struct frame_state {
+    uint8_t prefix[4];
+    unsigned prefix_have;
+    size_t size; /* known once prefix_have is 4 */
+    size_t have; /* bytes in buffer */
+    struct frame_buffer buffer;
+};
+
+/* A connection waiting for frame memory; outlives it when the grant is already on its way. */
+struct conn_memory_wait {
+    struct memory_wait wait;
+    struct task task;
+    struct reactor *reactor;
+    uint32_t slot;
+    uint64_t id;
+};
+
+struct conn {
+    struct poll_source source; /* first: epoll's pointer */
+    struct reactor *reactor;
+    struct task adopt;
+    uint64_t id;
+    uint32_t slot;
+    int fd;
+    unsigned listener_index;
+    uint32_t interest; /* what epoll watches for */
+    void *user;
+
+    /* Reading. */
+    struct frame_state frame;
+    struct buf carry;   /* received but not taken in, when delivery paused */
+    size_t carry_taken; /* of carry */
+    struct conn_memory_wait *memory_wait;
+    uint64_t held_sequence;
+    bool held;          /* until held_sequence is done */
+    bool expects_large; /* the last frame was large: read the next size alone */
+    bool reading;       /* as of the last settling */
+
+    /* Writing. */
+    struct reply_queue replies;
+    struct send_cursor cursor;
+    size_t parked;       /* frames without a reply */
+    size_t unsent_bytes; /* of done replies, spans not counted */
+    uint64_t sent_bytes;
+    bool want_write; /* the socket was full */
+
+    /* Life. */
+    bool closing;   /* a close_after reply is in the queue: no further frame */
+    bool lingering; /* it was sent; waiting for the peer to close */
+    bool dead;
+    struct reactor_timer timer; /* at or before the earliest deadline */
+    int64_t active_ms;          /* last frame, or last reply sent */
+    int64_t linger_until_ms;
+    int64_t read_mark_ms; /* last progress inside the frame mark_sequence */
+    size_t read_mark_have;
+    uint64_t mark_sequence;
+    int64_t write_mark_ms; /* last time the peer was seen to take bytes */
+    uint64_t write_mark_taken;
+
+    /* Lists of the reactor. */
+    struct conn *touched_prev, *touched_next;
+    struct conn *ready_prev, *ready_next; /* also links the dead */
+    bool touched, ready;
+
+    struct peer_key peer_key;
+    char peer[PEER_TEXT_BYTES];
+};
+
+/* Written by one thread, read by any. */
+struct reactor_counters {
+    atomic_uint_fast64_t accepted;
+    atomic_uint_fast64_t closed[CONN_END_STOP + 1];
+    atomic_uint_fast64_t frames;
+    atomic_uint_fast64_t bytes_in;
+    atomic_uint_fast64_t bytes_out;
+};
+
+static inline void counter_add(atomic_uint_fast64_t *counter, uint64_t more)
+{
+    uint64_t now = atomic_load_explicit(counter, memory_order_relaxed);
+    atomic_store_explicit(counter, now + more, memory_order_relaxed);
+}
+
+struct reactor {
+    struct net *net;
+    unsigned index;
+    int epoll_fd;
+    int wake_fd;
+    struct poll_source wake_source;
+    pthread_t thread;
+    bool has_thread;
+    _Atomic(pthread_t) owner; /* whose calls are direct; 0 before the start */
+
+    struct mailbox mailbox;
+    atomic_bool asleep; /* a poster must write to wake_fd */
+
+    bool stopping;
+    bool worked; /* something happened since the last on_turn_end */
+    int64_t now_ms;
+    struct heap timers;
+
+    struct conn **slots; /* NULL where free */
+    uint32_t slot_count;
+    uint32_t slot_hint; /* no slot below is free */
+    uint64_t next_conn;
+    struct conn *touched; /* to settle at the end of this turn */
+    struct conn *ready;   /* to go on with in the next turn */
+    struct conn *dead;    /* to free at the end of this turn */
+
+    uint8_t *read_scratch;
+    uint8_t *write_scratch; /* small spans on their way out */
+    struct frame_pool pool;
+    bool pool_used; /* since pool_timer was set */
+    struct reactor_timer pool_timer;
+    struct log_limit log_limit;
+    struct reactor_timer log_timer;
+    struct task drain_task;
+    struct task stop_task;
+
+    struct reactor_counters counters;
+    atomic_size_t connection_count;   /* its own and those on their way to it */
+    atomic_uint_fast64_t owed_frames; /* delivered, reply not yet sent */
+    atomic_bool draining;
+};
+
+/* A bound socket; several may belong to one net_listen. Reactor 0's thread once started. */
+struct listener {
+    struct poll_source source; /* first */
+    struct listener *next;
+    struct net *net;
+    int fd;
+    unsigned index;
+    struct reactor_timer pause; /* accept failed for want of descriptors */
+};
+
+struct net {
+    struct net_config config;
+    struct net_handler handler;
+    struct frame_memory memory;
+    struct peer_table peers;
+    struct listener *listeners;
+    unsigned listen_count;
+    unsigned last_choice; /* of the acceptor */
+    bool started, stopped;
+    atomic_bool draining;
+    struct reactor *reactors;
+};
+
+/* reactor.c */
+CHECKED enum err reactor_init(struct reactor *reactor, struct net *net, unsigned index,
+                              struct reason *reason);
+void reactor_deinit(struct reactor *reactor);
+CHECKED enum err reactor_start(struct reactor *reactor, struct reason *reason);
+bool reactor_is_own(struct reactor *reactor);
+void reactor_run_mailbox(struct reactor *reactor);
+bool reactor_watch(struct reactor *reactor, int fd, struct poll_source *source, uint32_t events);
+
+/* One log line about a peer, unless there are too many. Reason is put in quotes. */
+void reactor_log_peer(struct reactor *reactor, const char *message, const char *peer,
+                      const char *reason);
+
+/* conn.c */
+struct conn *conn_new(struct reactor *reactor, int fd, unsigned listener_index,
+                      const struct sockaddr_storage *peer, const struct peer_key *key);
+void conn_adopt(struct task *task);
+void conn_close(struct conn *conn, enum conn_end end);
+void conn_close_why(struct conn *conn, enum conn_end end, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+void conn_free_dead(struct reactor *reactor);
+struct conn *conn_find(struct reactor *reactor, uint32_t slot, uint64_t id);
+void conn_touch(struct conn *conn);
+void conn_later(struct conn *conn);
+void conn_settle(struct conn *conn);
+bool conn_may_read(const struct conn *conn);
+void conn_complete(struct reactor *reactor, struct reply_token token, struct reply *reply);
+void owed_add(struct reactor *reactor, int64_t change);
+
+/* conn_timeout.c */
+void conn_arm(struct conn *conn, int64_t at_ms);
+void conn_on_timer(struct reactor_timer *timer);
+void conn_mark_reading(struct conn *conn);
+void conn_mark_writing(struct conn *conn);
+
+/* conn_read.c */
+void conn_read(struct conn *conn);
+void conn_drop_input(struct conn *conn);
+
+/* conn_write.c */
+void conn_flush(struct conn *conn);
+
+/* listener.c */
+void listeners_start(struct net *net);
+void listeners_close(struct net *net);
+
+#endif

@@ -1,0 +1,385 @@
+#include "fixture.h"
+
+#include "base/mem.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* Frames in, replies out, in order. */
+
+static int setup(void **state)
+{
+    struct server *server = mem_new(struct server);
+    server_init(server);
+    *state = server;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    server_free(*state);
+    free(*state);
+    return 0;
+}
+
+static void test_echo(void **state)
+{
+    struct server *server = *state;
+    server_start(server);
+    int fd = client_connect(server);
+    for (int i = 0; i < 100; i++) {
+        client_send_text(fd, "echo this");
+        client_expect(fd, "echo this");
+    }
+    close(fd);
+    wait_until(atomic_load(&server->closed) == 1);
+    assert_int_equal(atomic_load(&server->last_end), CONN_END_PEER);
+    struct net_stats stats;
+    net_stats(server->net, &stats);
+    assert_int_equal(stats.frames, 100);
+    assert_int_equal(stats.bytes_in, 1300);
+    assert_int_equal(stats.bytes_out, 1300);
+    assert_int_equal(stats.accepted, 1);
+    assert_int_equal(stats.closed[CONN_END_PEER], 1);
+    assert_true(atomic_load(&server->turns) > 0);
+}
+
+static void test_split_at_every_byte(void **state)
+{
+    struct server *server = *state;
+    server_start(server);
+    int fd = client_connect(server);
+    struct buf bytes = {0};
+    append_frame(&bytes, "e-first", 7);
+    append_frame(&bytes, "e", 1);
+    append_frame(&bytes, "e-third-one", 11);
+    for (size_t cut = 1; cut < bytes.size; cut++) {
+        client_send(fd, bytes.data, cut);
+        client_send(fd, bytes.data + cut, bytes.size - cut);
+        client_expect(fd, "e-first");
+        client_expect(fd, "e");
+        client_expect(fd, "e-third-one");
+    }
+    for (size_t i = 0; i < bytes.size; i++) {
+        client_send(fd, bytes.data + i, 1);
+    }
+    client_expect(fd, "e-first");
+    client_expect(fd, "e");
+    client_expect(fd, "e-third-one");
+    buf_deinit(&bytes);
+    close(fd);
+}
+
+/* So many that they cross the scratch buffer's end in many places. */
+static void test_many_frames_in_one_write(void **state)
+{
+    enum { FRAMES = 5000 };
+    struct server *server = *state;
+    server_start(server);
+    int fd = client_connect(server);
+    struct buf bytes = {0};
+    char text[64];
+    for (int i = 0; i < FRAMES; i++) {
+        int size = snprintf(text, sizeof text, "e%0*d", 1 + i % 40, i);
+        append_frame(&bytes, text, (size_t)size);
+    }
+    client_send(fd, bytes.data, bytes.size);
+    for (int i = 0; i < FRAMES; i++) {
+        snprintf(text, sizeof text, "e%0*d", 1 + i % 40, i);
+        client_expect(fd, text);
+    }
+    buf_deinit(&bytes);
+    close(fd);
+}
+
+struct stream {
+    int fd;
+    struct buf *bytes;
+};
+
+static void *send_stream(void *context)
+{
+    struct stream *stream = context;
+    client_send(stream->fd, stream->bytes->data, stream->bytes->size);
+    return NULL;
+}
+
+static size_t odd_size(unsigned index)
+{
+    static const size_t sizes[] = {1,     5,      65531,   65532, 65533, 65535,  65536,  65537,
+                                   70000, 131072, 1048576, 2,     99999, 300000, 2000001};
+    return sizes[index % (sizeof sizes / sizeof sizes[0])];
+}
+
+/* Every way of receiving: in place, copied, straight into a large buffer, and from one to another.
+ */
+static void test_sizes_mixed(void **state)
+{
+    enum { FRAMES = 90 };
+    struct server *server = *state;
+    server->config.max_unsent_bytes = 8 << 20;
+    server_start(server);
+    int fd = client_connect(server);
+    struct buf bytes = {0};
+    for (unsigned i = 0; i < FRAMES; i++) {
+        size_t size = odd_size(i * 7 + i / 15);
+        buf_append_be32(&bytes, (uint32_t)size);
+        uint8_t *to = buf_extend(&bytes, size);
+        for (size_t at = 0; at < size; at++) {
+            to[at] = (uint8_t)(at * 31 + i);
+        }
+        to[0] = 'e';
+    }
+    struct stream stream = {fd, &bytes};
+    pthread_t thread;
+    pthread_create(&thread, NULL, send_stream, &stream);
+    struct buf frame = {0};
+    size_t at = 0;
+    for (unsigned i = 0; i < FRAMES; i++) {
+        size_t size = odd_size(i * 7 + i / 15);
+        assert_true(client_read_frame(fd, &frame));
+        assert_int_equal(frame.size, size);
+        assert_memory_equal(frame.data, bytes.data + at + 4, size);
+        at += 4 + size;
+    }
+    pthread_join(thread, NULL);
+    buf_deinit(&frame);
+    buf_deinit(&bytes);
+    close(fd);
+}
+
+static void test_out_of_order_replies_leave_in_order(void **state)
+{
+    enum { FRAMES = 200 };
+    struct server *server = *state;
+    server_start(server);
+    int fd = client_connect(server);
+    for (int i = 0; i < FRAMES; i++) {
+        client_send_text(fd, "p");
+    }
+    client_send_text(fd, "n");
+    client_send_text(fd, "echo last");
+    char text[16];
+    for (unsigned i = 0; i < FRAMES; i++) {
+        unsigned index = (i * 77 + 3) % FRAMES; /* 77 and 200 share no factor: each once */
+        snprintf(text, sizeof text, "reply %u", index);
+        server_complete(server, server_parked(server, index), text);
+    }
+    for (unsigned i = 0; i < FRAMES; i++) {
+        snprintf(text, sizeof text, "reply %u", i);
+        client_expect(fd, text);
+    }
+    client_expect(fd, "echo last");
+    close(fd);
+}
+
+static void test_reply_after_close_is_freed(void **state)
+{
+    struct server *server = *state;
+    server_start(server);
+    int fd = client_connect(server);
+    client_send_text(fd, "p");
+    struct reply_token token = server_parked(server, 0);
+    close(fd);
+    wait_until(atomic_load(&server->closed) == 1);
+    fd = client_connect(server); /* perhaps in the same slot */
+    client_send_text(fd, "echo");
+    client_expect(fd, "echo");
+    server_complete(server, token, "too late");
+    client_send_text(fd, "echo again");
+    client_expect(fd, "echo again");
+    close(fd);
+}
+
+static void test_hold(void **state)
+{
+    struct server *server = *state;
+    server_start(server);
+    int fd = client_connect(server);
+    struct buf bytes = {0};
+    append_frame(&bytes, "h", 1);
+    append_frame(&bytes, "e behind", 8);
+    append_frame(&bytes, "h", 1);
+    append_frame(&bytes, "e last", 6);
+    client_send(fd, bytes.data, bytes.size);
+    struct reply_token first = server_parked(server, 0);
+    int other = client_connect(server); /* another connection goes on */
+    client_send_text(other, "echo");
+    client_expect(other, "echo");
+    assert_int_equal(atomic_load(&server->frames), 2); /* the held one, and the other's echo */
+    server_complete(server, first, "one");
+    client_expect(fd, "one");
+    client_expect(fd, "e behind");
+    struct reply_token second = server_parked(server, 1);
+    assert_int_equal(atomic_load(&server->frames), 4);
+    server_complete(server, second, "two");
+    client_expect(fd, "two");
+    client_expect(fd, "e last");
+    buf_deinit(&bytes);
+    close(fd);
+    close(other);
+}
+
+static void test_parked_limit_pauses_reading(void **state)
+{
+    struct server *server = *state;
+    server->config.max_parked_replies = 3;
+    server_start(server);
+    int fd = client_connect(server);
+    for (int i = 0; i < 10; i++) {
+        client_send_text(fd, "p");
+    }
+    server_parked(server, 2);
+    int other = client_connect(server);
+    client_send_text(other, "echo");
+    client_expect(other, "echo");
+    assert_int_equal(atomic_load(&server->frames), 4);
+    for (unsigned i = 0; i < 10; i++) {
+        server_complete(server, server_parked(server, i), "done");
+        client_expect(fd, "done");
+    }
+    close(fd);
+    close(other);
+}
+
+static void test_close_after(void **state)
+{
+    struct server *server = *state;
+    server_start(server);
+    int fd = client_connect(server);
+    struct buf bytes = {0};
+    append_frame(&bytes, "e first", 7);
+    append_frame(&bytes, "c last", 6);
+    append_frame(&bytes, "e never", 7);
+    client_send(fd, bytes.data, bytes.size);
+    client_expect(fd, "e first");
+    client_expect(fd, "c last");
+    assert_true(client_is_closed(fd));
+    close(fd);
+    wait_until(atomic_load(&server->closed) == 1);
+    assert_int_equal(atomic_load(&server->frames), 2);
+    assert_int_equal(atomic_load(&server->last_end), CONN_END_HANDLER);
+    buf_deinit(&bytes);
+}
+
+static void write_file(struct server *server, size_t size)
+{
+    FILE *file = tmpfile();
+    assert_non_null(file);
+    server->file_fd = dup(fileno(file));
+    fclose(file);
+    struct buf content = {0};
+    uint8_t *to = buf_extend(&content, size);
+    for (size_t at = 0; at < size; at++) {
+        to[at] = (uint8_t)(at * 7 + at / 251);
+    }
+    assert_int_equal(pwrite(server->file_fd, content.data, size, 0), size);
+    buf_deinit(&content);
+}
+
+static void test_file_spans(void **state)
+{
+    static const uint32_t parts[][2] = {{0, 10},     {5000, 8191},    {100, 8192}, {0, 0},
+                                        {77, 20000}, {1000, 3000000}, {3, 1},      {9, 8000}};
+    enum { PARTS = sizeof parts / sizeof parts[0] };
+    struct server *server = *state;
+    write_file(server, 4 << 20);
+    server_start(server);
+    int fd = client_connect(server);
+    struct buf request = {0}, expected = {0}, got = {0};
+    for (unsigned count = 0; count <= PARTS; count++) {
+        buf_clear(&request);
+        buf_clear(&expected);
+        buf_append_str(&request, "f");
+        buf_append_str(&expected, "<");
+        for (unsigned i = 0; i < count; i++) {
+            buf_append_be32(&request, parts[i][0]);
+            buf_append_be32(&request, parts[i][1]);
+            assert_int_equal(pread(server->file_fd, buf_extend(&expected, parts[i][1]), parts[i][1],
+                                   parts[i][0]),
+                             parts[i][1]);
+        }
+        buf_append_str(&expected, ">");
+        client_send_frame(fd, request.data, request.size);
+        client_send_frame(fd, request.data, request.size);
+        for (int twice = 0; twice < 2; twice++) {
+            assert_true(client_read_frame(fd, &got));
+            assert_int_equal(got.size, expected.size);
+            assert_memory_equal(got.data, expected.data, got.size);
+        }
+    }
+    buf_deinit(&request);
+    buf_deinit(&expected);
+    buf_deinit(&got);
+    close(fd);
+    wait_until(atomic_load(&server->spans_out) == 0);
+}
+
+static void test_truncated_file_closes(void **state)
+{
+    struct server *server = *state;
+    write_file(server, 100000);
+    server_start(server);
+    static const uint32_t sizes[] = {100, 50000};
+    for (int i = 0; i < 2; i++) {
+        int fd = client_connect(server);
+        struct buf request = {0}, got = {0};
+        buf_append_str(&request, "f");
+        buf_append_be32(&request, 99999);
+        buf_append_be32(&request, sizes[i]);
+        client_send_frame(fd, request.data, request.size);
+        assert_false(client_read_frame(fd, &got));
+        wait_until(atomic_load(&server->closed) == (unsigned)i + 1);
+        assert_int_equal(atomic_load(&server->last_end), CONN_END_HANDLER);
+        buf_deinit(&request);
+        buf_deinit(&got);
+        close(fd);
+    }
+}
+
+static void test_handler_error_closes(void **state)
+{
+    struct server *server = *state;
+    server_start(server);
+    int fd = client_connect(server);
+    struct buf bytes = {0};
+    append_frame(&bytes, "e first", 7);
+    append_frame(&bytes, "x", 1);
+    append_frame(&bytes, "e never", 7);
+    log_catch();
+    client_send(fd, bytes.data, bytes.size);
+    client_expect(fd, "e first");
+    assert_true(client_is_closed(fd));
+    wait_until(atomic_load(&server->closed) == 1);
+    assert_int_equal(atomic_load(&server->last_end), CONN_END_HANDLER);
+    assert_int_equal(atomic_load(&server->frames), 2);
+    char *text = log_text();
+    assert_non_null(strstr(text, "reason=\"the 'frame' is no good\""));
+    assert_non_null(strstr(text, "peer=127.0.0.1:"));
+    free(text);
+    buf_deinit(&bytes);
+    close(fd);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define NET_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+        NET_TEST(test_echo),
+        NET_TEST(test_split_at_every_byte),
+        NET_TEST(test_many_frames_in_one_write),
+        NET_TEST(test_sizes_mixed),
+        NET_TEST(test_out_of_order_replies_leave_in_order),
+        NET_TEST(test_reply_after_close_is_freed),
+        NET_TEST(test_hold),
+        NET_TEST(test_parked_limit_pauses_reading),
+        NET_TEST(test_close_after),
+        NET_TEST(test_file_spans),
+        NET_TEST(test_truncated_file_closes),
+        NET_TEST(test_handler_error_closes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
