@@ -1,0 +1,254 @@
+#!/usr/bin/python3
+"""Runs scenario.json through every client that can be had here, against one server.
+
+    tests/clients/run.py [--clients kcat,kafkajs] [--bootstrap HOST:PORT] [STEP ...]
+
+Starts $TIDINGS_BIN (build/tidings) on a directory of its own, unless --bootstrap names a server.
+Prints one line a client and step, and last the counts. A step that a client does not report has
+failed; so has a server that does not stop cleanly.
+"""
+import argparse
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+REPOSITORY = os.path.dirname(os.path.dirname(HERE))
+CACHE = os.path.join(HERE, ".cache")
+SCENARIO = os.path.join(HERE, "scenario.json")
+PYTHON = "/usr/bin/python3"
+RUN_S = 240
+PREPARE_S = 600
+
+
+class Missing(Exception):
+    """The client cannot be had on this machine; the text says why."""
+
+
+def sh(what, *command, cwd=HERE, env=None):
+    """Runs a preparing command; its failure means that the client is not to be had here."""
+    try:
+        done = subprocess.run(command, cwd=cwd, env=env, timeout=PREPARE_S, check=False,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise Missing(f"{what}: {error}") from error
+    if done.returncode != 0:
+        text = done.stdout.strip().splitlines()[-3:]
+        raise Missing(f"{what} failed: {' '.join(text)}")
+    return done.stdout
+
+
+def need(*commands):
+    for command in commands:
+        if not shutil.which(command):
+            raise Missing(f"{command} is not installed")
+
+
+def newest(folder, pattern):
+    times = [os.stat(os.path.join(folder, name)).st_mtime for name in os.listdir(folder)
+             if re.search(pattern, name)]
+    return max(times)
+
+
+def stamped(name, made_from, make):
+    """Calls make() unless it succeeded before, later than any change to the files made_from."""
+    os.makedirs(CACHE, exist_ok=True)
+    stamp = os.path.join(CACHE, name + ".done")
+    changed = max(os.stat(path).st_mtime for path in made_from)
+    if not os.path.exists(stamp) or os.stat(stamp).st_mtime < changed:
+        make()
+        with open(stamp, "w", encoding="utf-8"):
+            pass
+
+
+def python_module(runner, module):
+    sh(f"Debian's python3 module {module}", PYTHON, "-c", f"import {module}")
+    return [PYTHON, os.path.join(HERE, "python", runner)]
+
+
+def kcat():
+    need("kcat")
+    return python_module("run_kcat.py", "confluent_kafka")
+
+
+def confluent():
+    return python_module("run_confluent_kafka.py", "confluent_kafka")
+
+
+def kafka_python():
+    return python_module("run_kafka_python.py", "kafka")
+
+
+def librdkafka():
+    source = os.path.join(HERE, "librdkafka")
+    build = os.path.join(CACHE, "librdkafka")
+    need("meson", "ninja")
+    if not os.path.exists(os.path.join(build, "build.ninja")):
+        sh("meson setup", "meson", "setup", "--werror", build, source)
+    sh("building the C runner", "ninja", "-C", build)
+    return [os.path.join(build, "run_librdkafka")]
+
+
+def node(runner):
+    need("node", "npm")
+    folder = os.path.join(HERE, "node")
+    version = tuple(int(part) for part in sh("node", "node", "--version").strip("v\n").split("."))
+    if "platformatic" in runner and version < (20, 19, 4):
+        raise Missing(f"@platformatic/kafka needs Node 20.19.4, here is {version}")
+    packages = [os.path.join(folder, name) for name in ("package.json", "package-lock.json")]
+    with NODE_LOCK:
+        if not os.path.isdir(os.path.join(folder, "node_modules")):
+            os.utime(packages[0])
+        stamped("npm", packages,
+                lambda: sh("npm ci", "npm", "ci", "--no-audit", "--no-fund", cwd=folder))
+    return ["node", os.path.join(folder, runner)]
+
+
+NODE_LOCK = threading.Lock()
+
+CLIENTS = {
+    "kcat": kcat,
+    "confluent-kafka": confluent,
+    "kafka-python": kafka_python,
+    "librdkafka": librdkafka,
+    "kafkajs": lambda: node("run_kafkajs.mjs"),
+    "platformatic-kafka": lambda: node("run_platformatic.mjs"),
+}
+
+
+class Server:
+    """The server under test: our own on a directory of its own, or one that runs already."""
+
+    def __init__(self, bootstrap, logs):
+        self.bootstrap, self.process, self.data = bootstrap, None, None
+        if bootstrap:
+            return
+        binary = os.environ.get("TIDINGS_BIN", os.path.join(REPOSITORY, "build", "tidings"))
+        self.data = tempfile.mkdtemp(prefix="tidings-clients-")
+        self.log_path = os.path.join(logs, "server.log")
+        with open(self.log_path, "w", encoding="utf-8") as log:
+            self.process = subprocess.Popen(
+                [binary, "serve", "--data", self.data, "--listen", "127.0.0.1:0"],
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True)
+        line = self.process.stdout.readline()
+        found = re.search(r"listen=(\S+)", line)
+        if not found:
+            self.process.kill()
+            raise SystemExit(f"the server did not come up: {line!r}, see {self.log_path}")
+        self.bootstrap = found.group(1)
+
+    def stop(self):
+        """Stops our own server; returns why that went wrong, or None."""
+        if not self.process:
+            return None
+        died = self.process.poll()
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            code = self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return "still running 30 s after SIGTERM"
+        shutil.rmtree(self.data, ignore_errors=True)
+        with open(self.log_path, encoding="utf-8", errors="replace") as log:
+            text = log.read()
+        sanitizer = re.search(r"(ERROR|WARNING): \w+Sanitizer.*|runtime error: .*", text)
+        if sanitizer:
+            return f"{sanitizer.group(0)}, see {self.log_path}"
+        if died is not None:
+            return f"it had ended by itself with {died}, see {self.log_path}"
+        return None if code == 0 else f"it ended with {code}, see {self.log_path}"
+
+
+class Counts:
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.passed = self.failed = self.skipped = 0
+
+    def add(self, lines):
+        with self.lock:
+            for line in lines:
+                print(line)
+                self.passed += line.startswith("ok ")
+                self.failed += line.startswith("not ok ")
+                self.skipped += line.startswith("skip ")
+            sys.stdout.flush()
+
+
+def run_client(name, server, logs, steps):
+    """The lines of one client: those it printed, and one for each step it did not report."""
+    try:
+        command = CLIENTS[name]()
+    except Missing as why:
+        return [f"skip {name} {step}: {why}" for step in steps[:1]] + \
+            [f"skip {name} {step}: as above" for step in steps[1:]]
+    arguments = [SCENARIO, server.bootstrap, f"{name}-{os.getpid()}", *steps]
+    env = dict(os.environ, CLIENT_NAME=name, TIDINGS_DATA=server.data or "")
+    errors = os.path.join(logs, name + ".err")
+    ending = "it ended early"
+    with open(errors, "w", encoding="utf-8") as log, subprocess.Popen(
+            command + arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
+            env=env, text=True, start_new_session=True) as process:
+        try:
+            text = process.communicate(timeout=RUN_S)[0]
+            if process.returncode != 0:
+                ending = f"it ended with {process.returncode}"
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            text = process.communicate()[0]
+            ending = f"ended after {RUN_S} s"
+    form = re.compile(r"^(ok|not ok|skip) " + re.escape(name) + r" (\S+?)(:|$)")
+    lines = [line for line in text.splitlines() if form.match(line)]
+    told = [form.match(line).group(2) for line in lines]
+    lines += [f"not ok {name} {step}: not reported, {ending}; see {errors}"
+              for step in steps if told.count(step) != 1]
+    if any(line.startswith("not ok") for line in lines):
+        lines.append(f"# what {name} wrote beside: {errors}")
+    return lines
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--bootstrap", help="HOST:PORT of a server that runs already")
+    parser.add_argument("--clients", help="comma-separated: " + ", ".join(CLIENTS))
+    parser.add_argument("--jobs", type=int, default=2, help="clients at the same time")
+    parser.add_argument("steps", nargs="*", help="only these steps, by name")
+    options = parser.parse_args()
+    names = options.clients.split(",") if options.clients else list(CLIENTS)
+    unknown = set(names) - set(CLIENTS)
+    if unknown:
+        parser.error(f"no such client: {', '.join(sorted(unknown))}")
+    with open(SCENARIO, encoding="utf-8") as file:
+        steps = [step["step"] for step in json.load(file)["steps"]]
+    if options.steps:
+        steps = [step for step in steps if step in options.steps]
+
+    logs = os.path.join(CACHE, "logs")
+    os.makedirs(logs, exist_ok=True)
+    counts = Counts()
+    server = Server(options.bootstrap, logs)
+
+    def one(name):
+        began = time.monotonic()
+        lines = run_client(name, server, logs, steps)
+        counts.add(lines + [f"# {name}: {time.monotonic() - began:.0f} s"])
+
+    with ThreadPoolExecutor(options.jobs) as threads:
+        list(threads.map(one, names))
+    if server.process:
+        why = server.stop()
+        counts.add([f"not ok server clean-stop: {why}" if why else "ok server clean-stop"])
+    print(f"clients: {counts.passed} passed, {counts.failed} failed, {counts.skipped} skipped")
+    return 1 if counts.failed or not counts.passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
