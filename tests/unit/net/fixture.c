@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -277,10 +278,14 @@ bool client_is_closed(int fd)
     return read_fully(fd, &byte, 1) == 0;
 }
 
+/* The real standard error while the log is caught: a descriptor no test uses. */
+enum { SAVED_STDERR = 700 };
+
 void log_catch(void)
 {
     int fd = memfd_create("log", MFD_CLOEXEC);
     assert_true(fd >= 0);
+    assert_true(dup2(STDERR_FILENO, SAVED_STDERR) >= 0);
     assert_true(dup2(fd, STDERR_FILENO) >= 0);
     assert_int_equal(fcntl(STDERR_FILENO, F_SETFL, O_APPEND), 0);
     close(fd);
@@ -288,8 +293,25 @@ void log_catch(void)
 
 char *log_text(void)
 {
-    off_t size = lseek(STDERR_FILENO, 0, SEEK_END);
-    char *text = mem_zalloc((size_t)size + 1);
-    assert_int_equal(pread(STDERR_FILENO, text, (size_t)size, 0), size);
+    struct stat info;
+    assert_int_equal(fstat(STDERR_FILENO, &info), 0);
+    char *text = mem_zalloc((size_t)info.st_size + 1);
+    assert_int_equal(pread(STDERR_FILENO, text, (size_t)info.st_size, 0), info.st_size);
     return text;
+}
+
+void log_release(void)
+{
+    dup2(SAVED_STDERR, STDERR_FILENO);
+    close(SAVED_STDERR);
+}
+
+unsigned count_text(const char *text, const char *part)
+{
+    unsigned count = 0;
+    while ((text = strstr(text, part)) != NULL) {
+        count++;
+        text += strlen(part);
+    }
+    return count;
 }

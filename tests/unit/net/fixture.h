@@ -75,8 +75,15 @@ bool client_is_closed(int fd);
 /* Appends a size-prefixed frame. */
 void append_frame(struct buf *to, const void *data, size_t size);
 
-/* Catches standard error from now on; log_text gives what was written so far (free it). */
+/*
+ * Catches standard error from log_catch to log_release; log_text gives what was written so far
+ * (free it).
+ */
 void log_catch(void);
 char *log_text(void);
+void log_release(void);
+
+/* How often the part is in the text. */
+unsigned count_text(const char *text, const char *part);
 
 #endif

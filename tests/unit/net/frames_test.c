@@ -357,6 +357,7 @@ static void test_handler_error_closes(void **state)
     assert_int_equal(atomic_load(&server->last_end), CONN_END_HANDLER);
     assert_int_equal(atomic_load(&server->frames), 2);
     char *text = log_text();
+    log_release();
     assert_non_null(strstr(text, "reason=\"the 'frame' is no good\""));
     assert_non_null(strstr(text, "peer=127.0.0.1:"));
     free(text);
