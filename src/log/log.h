@@ -67,24 +67,27 @@ struct log_recovery {
     int64_t scanned_bytes;   /* read and CRC-checked */
     int64_t truncated_bytes; /* torn tail cut off the last segment */
     int64_t truncated_at;    /* the end offset after the cut; -1 when nothing was cut */
-    int32_t
-        damaged_batches; /* in the middle, left in place; each was logged with file and position */
+    int32_t damaged_batches; /* in the middle, left in place; each was logged with its place */
     int32_t rebuilt_indexes;
 };
 
 /*
  * Opens or creates the log in `dir` (created with its parent's entry durable). known: the last
- * checkpoint, or NULL. Without a clean state the log is scanned from known->end_offset's position
- * (from the start of the last segment when known is NULL): every CRC there is verified, the torn
- * tail is cut and logged. A bad batch that has good batches behind it is reported and kept, and
- * never hides what follows. start_offset is the larger of known's and the first segment's base.
- * ERR_IO, ERR_NO_SPACE, ERR_CORRUPT (a damage that cannot be stepped over). Any one thread.
+ * checkpoint, or NULL. With a clean state whose sizes agree no data is read. Else the log is
+ * scanned from known->end_offset's position (all of it when known is NULL): every CRC there is
+ * verified, the torn tail is cut and logged; segments behind a cut are set aside as
+ * "<name>.log.cut". A bad batch that has good batches behind it is reported and kept, and never
+ * hides what follows; nothing below known->end_offset is cut. start_offset is the larger of known's
+ * and the first segment's base. recovery may be NULL. ERR_IO, ERR_NO_SPACE. Any one thread.
  */
 CHECKED enum err log_open(const char *dir, const struct log_config *config,
                           const struct log_env *env, const struct log_state *known,
                           struct log **out, struct log_recovery *recovery, struct reason *reason);
 
-/* Flushes what is open, writes indexes and a producer snapshot, fills *state (clean). */
+/*
+ * Takes no more appends, flushes, writes indexes and a producer snapshot, fills *state (clean). On
+ * an error *state is what is known to be on disk, and not clean. Reads go on. Does not unref.
+ */
 CHECKED enum err log_close(struct log *log, struct log_state *state, struct reason *reason);
 
 /*
@@ -129,9 +132,10 @@ CHECKED enum err log_append(struct log *log, struct log_append *append, struct r
  * Finds whole batches from the one that holds `offset` up to, not including, any batch with an
  * offset >= max_offset, no more than max_bytes of them, all of one segment. When `at_least_one`,
  * the first batch is given even if it is larger than max_bytes. span->size 0: nothing to give
- * (offset == max_offset, or the first batch does not fit). Otherwise the span holds a reference to
- * its segment until released. The bytes are not read. ERR_OUT_OF_RANGE when offset < start or >
- * end. ERR_CORRUPT when the index leads to bytes that are no batch. Any thread.
+ * (offset >= max_offset, or the first batch does not fit). Otherwise the span holds a reference to
+ * its segment until released. An offset in a gap gives the next batch behind it. The bytes are not
+ * read. ERR_OUT_OF_RANGE when offset < start or > end. ERR_CORRUPT when the offset lies in damaged
+ * bytes: a read from behind them succeeds. ERR_CLOSED after log_delete. Any thread.
  */
 CHECKED enum err log_read(struct log *log, int64_t offset, int64_t max_offset, size_t max_bytes,
                           bool at_least_one, struct file_span *span, struct reason *reason);

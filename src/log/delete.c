@@ -1,0 +1,107 @@
+#include "log/log.h"
+
+#include "base/logger.h"
+#include "base/mem.h"
+#include "base/random.h"
+#include "log/log_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const char suffix[] = "-delete";
+
+struct removal {
+    const struct file_ops *files;
+    const char *dir;
+    struct reason *reason;
+};
+
+static enum err remove_name(void *context, const char *name)
+{
+    const struct removal *removal = context;
+    char *path = mem_sprintf("%s/%s", removal->dir, name);
+    enum err err = file_unlink(removal->files, path, removal->reason);
+    free(path);
+    return err;
+}
+
+static enum err remove_dir(const struct file_ops *files, const char *dir, struct reason *reason)
+{
+    struct removal removal = {.files = files, .dir = dir, .reason = reason};
+    enum err err = file_list_dir(dir, remove_name, &removal, reason);
+    if (err == ERR_NONE && files->rmdir(files->context, dir) != 0) {
+        err = reason_errno(reason, "cannot delete directory %s", dir);
+    }
+    return err;
+}
+
+static char *parent_of(const char *dir)
+{
+    const char *slash = strrchr(dir, '/');
+    return slash == NULL ? mem_strdup(".") : mem_strndup(dir, (size_t)(slash - dir));
+}
+
+/* No new segment or index appears after this. */
+static bool mark_deleted(struct log *log)
+{
+    pthread_mutex_lock(&log->upkeep_lock);
+    pthread_mutex_lock(&log->append_lock);
+    bool first = !atomic_exchange(&log->deleted, true);
+    pthread_mutex_unlock(&log->append_lock);
+    pthread_mutex_unlock(&log->upkeep_lock);
+    return first;
+}
+
+enum err log_delete(struct log *log, struct reason *reason)
+{
+    if (!mark_deleted(log)) {
+        return ERR_NONE;
+    }
+    if (log->env.flusher != NULL) {
+        flusher_mark(log->env.flusher, log); /* so that waiters are told */
+    }
+    uint64_t number;
+    random_secure(&number, sizeof number);
+    char *away = mem_sprintf("%s.%016llx%s", log->dir, (unsigned long long)number, suffix);
+    char *parent = parent_of(log->dir);
+    enum err err = file_rename(log->env.files, log->dir, away, reason);
+    if (err == ERR_NONE) {
+        err = file_sync_dir(log->env.files, parent, reason);
+    }
+    if (err == ERR_NONE) {
+        err = remove_dir(log->env.files, away, reason);
+    }
+    free(away);
+    free(parent);
+    return err;
+}
+
+struct leftovers {
+    const struct file_ops *files;
+    const char *parent;
+};
+
+static enum err remove_leftover(void *context, const char *name)
+{
+    const struct leftovers *leftovers = context;
+    size_t length = strlen(name);
+    if (length <= sizeof suffix - 1 || strcmp(name + length - (sizeof suffix - 1), suffix) != 0) {
+        return ERR_NONE;
+    }
+    struct reason why;
+    char *path = mem_sprintf("%s/%s", leftovers->parent, name);
+    if (remove_dir(leftovers->files, path, &why) != ERR_NONE) {
+        LOG_WARN("log", "a deleted log could not be removed", "reason=\"%s\"", why.text);
+    }
+    free(path);
+    return ERR_NONE;
+}
+
+void log_delete_leftovers(const struct file_ops *files, const char *parent)
+{
+    struct leftovers leftovers = {.files = files, .parent = parent};
+    struct reason why;
+    if (file_list_dir(parent, remove_leftover, &leftovers, &why) != ERR_NONE) {
+        LOG_WARN("log", "leftovers of deleted logs were not looked for", "reason=\"%s\"", why.text);
+    }
+}

@@ -1,0 +1,297 @@
+#include "log/flush.h"
+
+#include "base/logger.h"
+#include "base/mem.h"
+#include "log/log_internal.h"
+
+#include <stdlib.h>
+#include <sys/statvfs.h>
+
+enum {
+    /* From this many files on, one syncfs is cheaper than a fdatasync each: see bench/flush. */
+    FLUSH_SYNCFS_FILES = 16,
+    /* Appends are refused when less is free: room for the server's own files, and a clear answer
+     * before the disk is really full. A 16th of a small file system. */
+    FLUSH_FLOOR_BYTES = 32 * 1024 * 1024,
+    FLUSH_FLOOR_PART = 16,
+};
+
+struct flusher {
+    const struct file_ops *files;
+    int data_dir_fd;
+    struct flush_handler handler;
+    pthread_t thread;
+
+    _Atomic(struct log *) dirty;             /* a stack, pushed by any thread */
+    _Atomic(struct flush_waiter *) arrivals; /* likewise */
+    atomic_bool low_space;
+
+    pthread_mutex_t lock; /* guards: */
+    pthread_cond_t wake;
+    bool stop;
+
+    atomic_bool may_sleep; /* else it looks at the stacks before it waits */
+    _Atomic uint64_t rounds;
+    _Atomic uint64_t files_synced;
+    _Atomic uint64_t whole_syncs;
+    _Atomic uint64_t failures;
+
+    /* the thread's own */
+    struct flush_waiter *pending;
+    struct log_sync *syncs;
+    size_t sync_count;
+    size_t sync_capacity;
+};
+
+static void check_space(struct flusher *flusher)
+{
+    struct statvfs status;
+    if (fstatvfs(flusher->data_dir_fd, &status) != 0) {
+        return;
+    }
+    uint64_t total = (uint64_t)status.f_blocks * status.f_frsize;
+    uint64_t left = (uint64_t)status.f_bavail * status.f_frsize;
+    uint64_t floor = total / FLUSH_FLOOR_PART;
+    floor = floor < FLUSH_FLOOR_BYTES ? floor : FLUSH_FLOOR_BYTES;
+    bool low = left < floor;
+    if (atomic_exchange(&flusher->low_space, low) == low) {
+        return;
+    }
+    if (low) {
+        LOG_ERROR("log", "the disk is nearly full: writes are refused until space is free",
+                  "free_bytes=%llu needed_bytes=%llu", (unsigned long long)left,
+                  (unsigned long long)floor);
+    } else {
+        LOG_INFO("log", "there is space on the disk again: writes go on", "free_bytes=%llu",
+                 (unsigned long long)left);
+    }
+}
+
+bool flusher_low_space(struct flusher *flusher)
+{
+    if (!atomic_load_explicit(&flusher->low_space, memory_order_relaxed)) {
+        return false;
+    }
+    check_space(flusher); /* no round comes along while nothing may be appended */
+    return atomic_load(&flusher->low_space);
+}
+
+static bool has_work(struct flusher *flusher)
+{
+    return atomic_load(&flusher->dirty) != NULL || atomic_load(&flusher->arrivals) != NULL;
+}
+
+static void wake_thread(struct flusher *flusher)
+{
+    if (!atomic_load(&flusher->may_sleep)) {
+        return; /* it looks at the stacks again before it sleeps */
+    }
+    pthread_mutex_lock(&flusher->lock);
+    pthread_cond_signal(&flusher->wake);
+    pthread_mutex_unlock(&flusher->lock);
+}
+
+/* False when it is time to end. */
+static bool wait_for_work(struct flusher *flusher)
+{
+    bool go_on = true;
+    pthread_mutex_lock(&flusher->lock);
+    atomic_store(&flusher->may_sleep, true); /* before the stacks are looked at: see wake_thread */
+    while (!has_work(flusher) && go_on) {
+        if (flusher->stop && flusher->pending == NULL) {
+            go_on = false;
+        } else {
+            pthread_cond_wait(&flusher->wake, &flusher->lock);
+        }
+    }
+    atomic_store(&flusher->may_sleep, false);
+    pthread_mutex_unlock(&flusher->lock);
+    return go_on;
+}
+
+void flusher_mark(struct flusher *flusher, struct log *log)
+{
+    if (atomic_exchange(&log->dirty, true)) {
+        return;
+    }
+    log_ref(log);
+    log->dirty_next = atomic_load(&flusher->dirty);
+    while (!atomic_compare_exchange_weak(&flusher->dirty, &log->dirty_next, log)) {
+    }
+    wake_thread(flusher);
+}
+
+static bool is_satisfied(const struct flush_waiter *waiter)
+{
+    for (size_t i = 0; i < waiter->target_count; i++) {
+        const struct log *log = waiter->targets[i].log;
+        if (atomic_load(&log->flushed_offset) < waiter->targets[i].end_offset &&
+            !atomic_load(&log->failed) && !atomic_load(&log->deleted)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void flush_wait(struct flusher *flusher, struct flush_waiter *waiter)
+{
+    if (is_satisfied(waiter)) {
+        waiter->done(waiter);
+        return;
+    }
+    waiter->next = atomic_load(&flusher->arrivals);
+    while (!atomic_compare_exchange_weak(&flusher->arrivals, &waiter->next, waiter)) {
+    }
+    wake_thread(flusher);
+}
+
+static void take_round(struct flusher *flusher)
+{
+    struct log *log = atomic_exchange(&flusher->dirty, NULL);
+    flusher->sync_count = 0;
+    while (log != NULL) {
+        struct log *next = log->dirty_next;
+        if (flusher->sync_count == flusher->sync_capacity) {
+            flusher->sync_capacity = flusher->sync_capacity == 0 ? 64 : 2 * flusher->sync_capacity;
+            flusher->syncs =
+                mem_realloc(flusher->syncs, flusher->sync_capacity * sizeof *flusher->syncs);
+        }
+        /* From here on an append puts it on the list again; do not read dirty_next below. */
+        atomic_store(&log->dirty, false);
+        log_sync_begin(log, &flusher->syncs[flusher->sync_count++]);
+        log = next;
+    }
+}
+
+static void sync_each(struct flusher *flusher)
+{
+    for (size_t i = 0; i < flusher->sync_count; i++) {
+        struct log_sync *sync = &flusher->syncs[i];
+        struct reason why;
+        log_sync_files(sync, &why);
+        if (sync->err != ERR_NONE) {
+            atomic_fetch_add(&flusher->failures, 1);
+            LOG_ERROR("log",
+                      "a sync failed; the log takes no more writes: check the disk and restart",
+                      "dir=\"%s\" reason=\"%s\"", sync->log->dir, why.text);
+        }
+    }
+}
+
+/* fdatasync for a few files, one syncfs for many. When syncfs fails it does not say whose bytes are
+ * lost; each file's own fdatasync does. */
+static void sync_round(struct flusher *flusher)
+{
+    size_t files = 0;
+    for (size_t i = 0; i < flusher->sync_count; i++) {
+        files += flusher->syncs[i].segment_count;
+    }
+    atomic_fetch_add(&flusher->files_synced, files);
+    if (files >= FLUSH_SYNCFS_FILES) {
+        atomic_fetch_add(&flusher->whole_syncs, 1);
+        if (flusher->files->syncfs(flusher->files->context, flusher->data_dir_fd) == 0) {
+            return;
+        }
+    }
+    sync_each(flusher);
+}
+
+static void finish_round(struct flusher *flusher)
+{
+    for (size_t i = 0; i < flusher->sync_count; i++) {
+        struct log_sync *sync = &flusher->syncs[i];
+        if (log_sync_finish(sync) && flusher->handler.on_flushed != NULL) {
+            flusher->handler.on_flushed(flusher->handler.context, sync->log);
+        }
+    }
+    if (flusher->handler.on_round != NULL && flusher->sync_count > 0) {
+        flusher->handler.on_round(flusher->handler.context);
+    }
+}
+
+static void complete_waiters(struct flusher *flusher)
+{
+    struct flush_waiter *arrived = atomic_exchange(&flusher->arrivals, NULL);
+    while (arrived != NULL) {
+        struct flush_waiter *next = arrived->next;
+        arrived->next = flusher->pending;
+        flusher->pending = arrived;
+        arrived = next;
+    }
+    struct flush_waiter **at = &flusher->pending;
+    while (*at != NULL) {
+        struct flush_waiter *waiter = *at;
+        if (is_satisfied(waiter)) {
+            *at = waiter->next;
+            waiter->done(waiter); /* it may be gone after this */
+        } else {
+            at = &waiter->next;
+        }
+    }
+}
+
+static void *flusher_run(void *context)
+{
+    struct flusher *flusher = context;
+    while (wait_for_work(flusher)) {
+        take_round(flusher);
+        if (flusher->sync_count > 0) {
+            atomic_fetch_add(&flusher->rounds, 1);
+            sync_round(flusher);
+            finish_round(flusher);
+        }
+        complete_waiters(flusher);
+        check_space(flusher);
+        /* After the waiters: nobody waits for index files. */
+        for (size_t i = 0; i < flusher->sync_count; i++) {
+            log_finish_rolled(flusher->syncs[i].log);
+            log_unref(flusher->syncs[i].log);
+        }
+    }
+    return NULL;
+}
+
+enum err flusher_new(const struct file_ops *files, int data_dir_fd,
+                     const struct flush_handler *handler, struct flusher **out,
+                     struct reason *reason)
+{
+    struct flusher *flusher = mem_new(struct flusher);
+    flusher->files = files;
+    flusher->data_dir_fd = data_dir_fd;
+    flusher->handler = *handler;
+    pthread_mutex_init(&flusher->lock, NULL);
+    pthread_cond_init(&flusher->wake, NULL);
+    check_space(flusher);
+    int error = pthread_create(&flusher->thread, NULL, flusher_run, flusher);
+    if (error != 0) {
+        pthread_mutex_destroy(&flusher->lock);
+        pthread_cond_destroy(&flusher->wake);
+        free(flusher);
+        return reason_fail(reason, ERR_LIMIT, "cannot start the flush thread (error %d)", error);
+    }
+    *out = flusher;
+    return ERR_NONE;
+}
+
+void flusher_stats(struct flusher *flusher, struct flush_stats *out)
+{
+    *out = (struct flush_stats){
+        .rounds = atomic_load(&flusher->rounds),
+        .files_synced = atomic_load(&flusher->files_synced),
+        .whole_syncs = atomic_load(&flusher->whole_syncs),
+        .failures = atomic_load(&flusher->failures),
+    };
+}
+
+void flusher_free(struct flusher *flusher)
+{
+    pthread_mutex_lock(&flusher->lock);
+    flusher->stop = true;
+    pthread_cond_signal(&flusher->wake);
+    pthread_mutex_unlock(&flusher->lock);
+    pthread_join(flusher->thread, NULL);
+    pthread_mutex_destroy(&flusher->lock);
+    pthread_cond_destroy(&flusher->wake);
+    free(flusher->syncs);
+    free(flusher);
+}

@@ -1,0 +1,209 @@
+#include "log/log.h"
+
+#include "base/logger.h"
+#include "base/mem.h"
+#include "log/log_internal.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+void log_config_init(struct log_config *config)
+{
+    *config = (struct log_config){
+        .segment_bytes = INT64_C(1) << 30,
+        .segment_ms = INT64_C(7) * 24 * 3600 * 1000,
+        .segment_index_bytes = INT64_C(10) << 20,
+        .index_interval_bytes = 4096,
+        .retention_ms = INT64_C(7) * 24 * 3600 * 1000,
+        .retention_bytes = -1,
+        .file_delete_delay_ms = 60 * 1000,
+        .producer_expiration_ms = INT64_C(24) * 3600 * 1000,
+    };
+}
+
+static struct log *log_new(const char *dir, const struct log_config *config,
+                           const struct log_env *env)
+{
+    struct log *log = mem_new(struct log);
+    atomic_init(&log->refs, 1);
+    log->dir = mem_strdup(dir);
+    log->env = *env;
+    log->config = *config;
+    log->snapshots[0] = -1;
+    log->snapshots[1] = -1;
+    pthread_mutex_init(&log->append_lock, NULL);
+    pthread_mutex_init(&log->segments_lock, NULL);
+    pthread_mutex_init(&log->upkeep_lock, NULL);
+    pthread_cond_init(&log->sync_idle, NULL);
+    for (int i = 0; i < LOG_RECENT_BATCHES; i++) {
+        log->recent[i].segment_base = -1;
+    }
+    for (int i = 0; i < LOG_READ_HINTS; i++) {
+        log->hints[i].segment_base = -1;
+    }
+    return log;
+}
+
+static void log_free(struct log *log)
+{
+    for (size_t i = 0; i < log->segment_count; i++) {
+        segment_unref(log->segments[i]);
+    }
+    free(log->segments);
+    producer_state_deinit(&log->producers);
+    pthread_mutex_destroy(&log->append_lock);
+    pthread_mutex_destroy(&log->segments_lock);
+    pthread_mutex_destroy(&log->upkeep_lock);
+    pthread_cond_destroy(&log->sync_idle);
+    free(log->dir);
+    free(log);
+}
+
+enum err log_open(const char *dir, const struct log_config *config, const struct log_env *env,
+                  const struct log_state *known, struct log **out, struct log_recovery *recovery,
+                  struct reason *reason)
+{
+    struct log_recovery ignored;
+    struct log *log = log_new(dir, config, env);
+    enum err err = file_make_dir(env->files, dir, reason);
+    if (err == ERR_NONE) {
+        err = log_recover(log, known, recovery != NULL ? recovery : &ignored, reason);
+    }
+    if (err != ERR_NONE) {
+        log_free(log);
+        return err;
+    }
+    *out = log;
+    return ERR_NONE;
+}
+
+void log_ref(struct log *log)
+{
+    atomic_fetch_add_explicit(&log->refs, 1, memory_order_relaxed);
+}
+
+void log_unref(struct log *log)
+{
+    if (atomic_fetch_sub_explicit(&log->refs, 1, memory_order_acq_rel) == 1) {
+        log_free(log);
+    }
+}
+
+size_t log_segment_number(const struct log *log, int64_t offset)
+{
+    size_t low = 0; /* segments below low begin at or before offset */
+    size_t high = log->segment_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (log->segments[middle]->base_offset <= offset) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low == 0 ? 0 : low - 1;
+}
+
+void log_add_segment(struct log *log, struct segment *segment)
+{
+    if (log->segment_count == log->segment_capacity) {
+        log->segment_capacity = log->segment_capacity == 0 ? 4 : log->segment_capacity * 2;
+        log->segments =
+            mem_realloc(log->segments, log->segment_capacity * sizeof(struct segment *));
+    }
+    log->segments[log->segment_count++] = segment;
+}
+
+enum err log_roll(struct log *log, struct reason *reason)
+{
+    struct segment *old = log_active(log);
+    if (old->size_bytes == 0) {
+        return ERR_NONE;
+    }
+    enum err err = log_load_times(log, old, reason); /* its last time row needs them */
+    if (err != ERR_NONE) {
+        return err;
+    }
+    struct segment *fresh;
+    err =
+        segment_open(log->env.files, log->dir, atomic_load(&log->end_offset), true, &fresh, reason);
+    if (err != ERR_NONE) {
+        return err;
+    }
+    pthread_mutex_lock(&log->segments_lock);
+    segment_close_times(old);
+    if (log->producers.changes > 0) {
+        producer_snapshot_encode(&log->producers, &old->snapshot);
+    }
+    log_add_segment(log, fresh);
+    log->dir_dirty = true;
+    pthread_mutex_unlock(&log->segments_lock);
+    return ERR_NONE;
+}
+
+int64_t log_start_offset(const struct log *log)
+{
+    return atomic_load(&log->start_offset);
+}
+
+int64_t log_end_offset(const struct log *log)
+{
+    return atomic_load(&log->end_offset);
+}
+
+int64_t log_flushed_offset(const struct log *log)
+{
+    return atomic_load(&log->flushed_offset);
+}
+
+bool log_failed(const struct log *log)
+{
+    return atomic_load(&log->failed);
+}
+
+int64_t log_size_bytes(const struct log *log)
+{
+    return atomic_load(&log->size_bytes);
+}
+
+const char *log_dir(const struct log *log)
+{
+    return log->dir;
+}
+
+void log_set_config(struct log *log, const struct log_config *config)
+{
+    pthread_mutex_lock(&log->append_lock);
+    log->config = *config;
+    pthread_mutex_unlock(&log->append_lock);
+}
+
+struct log_config log_config_copy(struct log *log)
+{
+    pthread_mutex_lock(&log->append_lock);
+    struct log_config config = log->config;
+    pthread_mutex_unlock(&log->append_lock);
+    return config;
+}
+
+void log_set_user(struct log *log, void *user)
+{
+    log->user = user;
+}
+
+void *log_user(const struct log *log)
+{
+    return log->user;
+}
+
+void log_each_producer(struct log *log, void (*each)(void *context, const struct producer_entry *),
+                       void *context)
+{
+    pthread_mutex_lock(&log->append_lock);
+    for (const struct producer_entry *entry = log->producers.entries; entry != NULL;
+         entry = entry->hh.next) {
+        each(context, entry);
+    }
+    pthread_mutex_unlock(&log->append_lock);
+}

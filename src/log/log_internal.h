@@ -1,0 +1,184 @@
+#ifndef TIDINGS_LOG_LOG_INTERNAL_H
+#define TIDINGS_LOG_LOG_INTERNAL_H
+
+#include "log/flush.h"
+#include "log/log.h"
+#include "log/producer_state.h"
+#include "log/segment.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+/* Private to the room: what the files of src/log share. */
+
+enum {
+    LOG_RECENT_BATCHES = 16, /* positions kept for readers at the tail */
+    LOG_READ_HINTS = 16,     /* ends of spans given out: where sequential readers go on */
+};
+
+struct batch_position {
+    int64_t segment_base; /* -1: unused */
+    int64_t offset;       /* a batch with this base offset, or the first behind a gap, ... */
+    int64_t position;     /* ... begins here */
+};
+
+struct log {
+    atomic_int refs;
+    char *dir;
+    struct log_env env;
+    void *user;
+
+    _Atomic int64_t start_offset;
+    _Atomic int64_t end_offset;
+    _Atomic int64_t flushed_offset;
+    _Atomic int64_t size_bytes;
+    atomic_bool failed;
+    atomic_bool deleted;
+
+    atomic_bool dirty;      /* on the flusher's list */
+    struct log *dirty_next; /* the flusher's */
+
+    pthread_mutex_t append_lock; /* guards: */
+    struct log_config config;
+    struct producer_state producers;
+    bool closed;
+
+    pthread_mutex_t segments_lock; /* guards: */
+    struct segment **segments;     /* by base offset; the last one is active; never empty */
+    size_t segment_count;
+    size_t segment_capacity;
+    bool dir_dirty;           /* file names in the directory are not durable yet */
+    int64_t flushed_base;     /* the segment that ends at flushed_offset ... */
+    int64_t flushed_position; /* ... and its size there */
+    bool syncing;             /* a flush is between begin and finish; one at a time */
+    pthread_cond_t sync_idle;
+    struct batch_position recent[LOG_RECENT_BATCHES]; /* a ring of the newest batches */
+    unsigned recent_next;
+    struct batch_position hints[LOG_READ_HINTS];
+    unsigned hint_next;
+
+    /* One writer of index and snapshot files at a time. Taken before the other two. */
+    pthread_mutex_t upkeep_lock;
+    int64_t snapshots[2];      /* offsets of the two newest snapshot files, newest first; -1 */
+    uint64_t snapshot_changes; /* producers.changes when the last checkpoint took one */
+};
+
+/* The settings as of now. Takes append_lock. */
+struct log_config log_config_copy(struct log *log);
+
+static inline struct segment *log_active(const struct log *log)
+{
+    return log->segments[log->segment_count - 1];
+}
+
+/* The end offset of segment number i. segments_lock. */
+static inline int64_t log_segment_end(const struct log *log, size_t i)
+{
+    return i + 1 < log->segment_count ? log->segments[i + 1]->base_offset
+                                      : atomic_load(&log->end_offset);
+}
+
+/* The number of the segment that holds offset: the last with base <= offset. segments_lock. */
+size_t log_segment_number(const struct log *log, int64_t offset);
+
+/* Takes over the caller's reference. segments_lock. */
+void log_add_segment(struct log *log, struct segment *segment);
+
+/* Closes the active segment and begins a new one at the end offset; no effect on an empty one.
+ * append_lock. Does not sync: the flusher does (data, index tails, the directory's entry). */
+CHECKED enum err log_roll(struct log *log, struct reason *reason);
+
+/* Fills first_timestamp, max_timestamp of an opened segment from its files when they are not
+ * known. append_lock or a worker; takes segments_lock. */
+CHECKED enum err log_load_times(struct log *log, struct segment *segment, struct reason *reason);
+
+/* One flush in two halves, so that the flusher can sync many logs at once between them. */
+struct log_sync {
+    struct log *log;
+    int64_t end_offset;
+    struct segment **segments; /* referenced */
+    int64_t *sizes;            /* of each, covered by this sync */
+    size_t segment_count;
+    bool dir;
+    enum err err;
+};
+
+/* Notes what is to be synced; waits while another flush of this log is under way. */
+void log_sync_begin(struct log *log, struct log_sync *sync);
+/* fdatasync of each file, and the directory. Sets sync->err. */
+void log_sync_files(struct log_sync *sync, struct reason *reason);
+/* Publishes what was synced or fails the log; true when the flushed offset moved or the log
+ * failed. */
+bool log_sync_finish(struct log_sync *sync);
+
+/* Writes index tails and snapshots of segments that were closed since; failures are logged, since
+ * these files are disposable. Blocking. */
+void log_finish_rolled(struct log *log);
+
+/* Writes what is in the index tails of the segment. upkeep_lock. */
+CHECKED enum err log_write_indexes(struct log *log, struct segment *segment, struct reason *reason);
+
+/* Writes <offset>.snapshot and deletes all but the two newest; no effect when two newer ones are
+ * there. upkeep_lock. */
+CHECKED enum err log_write_snapshot(struct log *log, int64_t offset, struct slice bytes,
+                                    struct reason *reason);
+
+/*
+ * The last index row of the segment whose field is <= target, checked against the file: a batch
+ * that fits begins at row->position. *found false: begin at the start of the segment.
+ */
+CHECKED enum err log_index_floor(struct log *log, struct segment *segment, enum index_field field,
+                                 int64_t target, struct index_row *row, bool *found,
+                                 struct reason *reason);
+
+/*
+ * Steps over bad bytes at position: finds where good batches begin again, puts the damage on the
+ * segment's list and in the log. least_offset: the first that may be lost.
+ */
+CHECKED enum err log_note_damage(struct log *log, struct segment *segment, int64_t position,
+                                 int64_t limit, int64_t least_offset, int64_t segment_end,
+                                 struct damage *damage, struct reason *reason);
+
+/* Makes the index rows and times of a closed segment anew from its batch headers, and writes them.
+ * upkeep_lock, or opening. */
+CHECKED enum err log_rebuild_indexes(struct log *log, struct segment *segment,
+                                     struct reason *reason);
+
+/* Opening: finds the segments, recovers, loads producers. recovery.c */
+CHECKED enum err log_recover(struct log *log, const struct log_state *known,
+                             struct log_recovery *recovery, struct reason *reason);
+
+/* The files of a log's directory. directory.c */
+struct log_files {
+    int64_t *segments; /* base offsets, rising */
+    size_t segment_count;
+    int64_t *snapshots; /* offsets, rising */
+    size_t snapshot_count;
+};
+
+/* Lists them, deletes what a crash left half made, warns once of what does not belong there. */
+CHECKED enum err log_files_list(struct log *log, struct log_files *found, struct reason *reason);
+void log_files_deinit(struct log_files *found);
+
+/* Number of rows an index file has; -1 when it is missing, cut inside a row, or does not end inside
+ * its segment. deep: look at the last row too. */
+int64_t log_index_file_rows(struct log *log, const struct segment *segment, enum index_kind kind,
+                            int64_t segment_end, bool deep);
+
+/* Loads the newest good snapshot at or below offset into log->producers and deletes those above
+ * end_offset; *loaded is its offset, or -1. producer_recovery.c */
+CHECKED enum err log_load_producers(struct log *log, const struct log_files *found, int64_t offset,
+                                    int64_t *loaded, struct reason *reason);
+
+/* Replays the producers of the batches in [from, to) by their headers. */
+CHECKED enum err log_replay_producers(struct log *log, int64_t from, int64_t to,
+                                      struct reason *reason);
+
+/* Keeps the two newest snapshots that are not above end_offset, deletes the others. */
+void log_trim_snapshots(struct log *log, const struct log_files *found, int64_t end_offset);
+
+/* Whether the flusher's file system is nearly full: appends are refused before offsets are given
+ * out. */
+bool flusher_low_space(struct flusher *flusher);
+
+#endif

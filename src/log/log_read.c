@@ -1,0 +1,304 @@
+#include "log/log.h"
+
+#include "log/log_internal.h"
+#include "log/scan.h"
+
+#include <assert.h>
+
+/* What a read found under the lock; the rest of the work needs none. */
+struct read_plan {
+    struct segment *segment; /* referenced */
+    int64_t size;            /* of the segment */
+    int64_t segment_end;     /* offset */
+    int64_t offset;          /* wanted */
+    int64_t max_offset;
+    int64_t start; /* position of the batch that holds offset; -1: to be searched */
+    int64_t end;   /* position of the first batch that reaches max_offset; -1: to be searched */
+    bool damaged;  /* the segment has damages */
+};
+
+/* Position of the batch that holds the offset, by the newest batches. segments_lock. */
+static int64_t recent_holding(const struct log *log, int64_t base, int64_t offset)
+{
+    const struct batch_position *best = NULL;
+    for (int i = 0; i < LOG_RECENT_BATCHES; i++) {
+        const struct batch_position *at = &log->recent[i];
+        if (at->segment_base == base && at->offset <= offset &&
+            (best == NULL || at->offset > best->offset)) {
+            best = at;
+        }
+    }
+    return best == NULL ? -1 : best->position; /* the ring has no gaps: it is in this one */
+}
+
+static int64_t exact_position(const struct batch_position *positions, int count, int64_t base,
+                              int64_t offset)
+{
+    for (int i = 0; i < count; i++) {
+        if (positions[i].segment_base == base && positions[i].offset == offset) {
+            return positions[i].position;
+        }
+    }
+    return -1;
+}
+
+static int64_t boundary(const struct log *log, int64_t base, int64_t offset)
+{
+    int64_t position = exact_position(log->recent, LOG_RECENT_BATCHES, base, offset);
+    return position >= 0 ? position : exact_position(log->hints, LOG_READ_HINTS, base, offset);
+}
+
+/* segments_lock. */
+static void fill_plan(struct log *log, struct read_plan *plan)
+{
+    size_t number = log_segment_number(log, plan->offset);
+    plan->segment = log->segments[number];
+    plan->segment_end = log_segment_end(log, number);
+    plan->size = plan->segment->size_bytes;
+    plan->damaged = plan->segment->damage_count > 0;
+    int64_t base = plan->segment->base_offset;
+    plan->start = recent_holding(log, base, plan->offset);
+    if (plan->start < 0) {
+        plan->start = exact_position(log->hints, LOG_READ_HINTS, base, plan->offset);
+    }
+    plan->end =
+        plan->max_offset >= plan->segment_end ? plan->size : boundary(log, base, plan->max_offset);
+    segment_ref(plan->segment);
+}
+
+/* Remembers where the reader of this span goes on. */
+static void keep_hint(struct log *log, const struct read_plan *plan, int64_t offset,
+                      int64_t position)
+{
+    pthread_mutex_lock(&log->segments_lock);
+    int64_t base = plan->segment->base_offset;
+    if (boundary(log, base, offset) < 0) {
+        log->hints[log->hint_next++ % LOG_READ_HINTS] =
+            (struct batch_position){.segment_base = base, .offset = offset, .position = position};
+    }
+    pthread_mutex_unlock(&log->segments_lock);
+}
+
+/* The damage that begins in [from, to); false when there is none. */
+static bool damage_between(struct log *log, const struct segment *segment, int64_t from, int64_t to,
+                           struct damage *damage)
+{
+    bool found = false;
+    pthread_mutex_lock(&log->segments_lock);
+    for (size_t i = 0; i < segment->damage_count && !found; i++) {
+        found = segment->damages[i].position >= from && segment->damages[i].position < to;
+        if (found) {
+            *damage = segment->damages[i];
+        }
+    }
+    pthread_mutex_unlock(&log->segments_lock);
+    return found;
+}
+
+/*
+ * Walks from a batch boundary to the batch that holds plan->offset or the next behind a gap.
+ * plan->start is its position, or plan->size when the segment has none.
+ */
+static enum err walk_to_start(struct log *log, struct read_plan *plan, int64_t position,
+                              int64_t expected, struct reason *reason)
+{
+    struct scan scan;
+    struct batch header;
+    struct damage damage;
+    scan_init(&scan, plan->segment->files, plan->segment->fd, plan->size);
+    while (position < plan->size) {
+        bool bad =
+            plan->damaged && damage_between(log, plan->segment, position, position + 1, &damage);
+        if (!bad) {
+            enum err err = scan_header(&scan, position, &header, reason);
+            if (err == ERR_IO) {
+                return err;
+            }
+            if (err != ERR_NONE) {
+                err = log_note_damage(log, plan->segment, position, plan->size, expected,
+                                      plan->segment_end, &damage, reason);
+                if (err != ERR_NONE) {
+                    return err;
+                }
+                bad = true;
+            }
+        }
+        if (bad) {
+            if (plan->offset < damage.next_offset) {
+                return reason_fail(reason, ERR_CORRUPT,
+                                   "offsets %lld to %lld are damaged (position %lld)",
+                                   (long long)damage.first_offset,
+                                   (long long)damage.next_offset - 1, (long long)position);
+            }
+            position = damage.end;
+            expected = damage.next_offset;
+            continue;
+        }
+        if (batch_last_offset(&header) >= plan->offset) {
+            break;
+        }
+        expected = batch_last_offset(&header) + 1;
+        position += (int64_t)header.bytes.size;
+    }
+    plan->start = position;
+    return ERR_NONE;
+}
+
+static enum err find_start(struct log *log, struct read_plan *plan, struct reason *reason)
+{
+    struct index_row row;
+    bool found;
+    enum err err = log_index_floor(log, plan->segment, INDEX_BY_KEY,
+                                   plan->offset - plan->segment->base_offset, &row, &found, reason);
+    if (err != ERR_NONE) {
+        return err;
+    }
+    int64_t base = plan->segment->base_offset;
+    return walk_to_start(log, plan, found ? row.value : 0, found ? base + row.key : base, reason);
+}
+
+/*
+ * A boundary at or behind start, as near as the index gets to the end of the span: no batch before
+ * it reaches max_offset or passes byte_limit.
+ */
+static enum err near_end(struct log *log, const struct read_plan *plan, int64_t byte_limit,
+                         int64_t *position, struct reason *reason)
+{
+    *position = plan->start;
+    struct index_row row;
+    bool found;
+    enum err err =
+        log_index_floor(log, plan->segment, INDEX_BY_VALUE, byte_limit, &row, &found, reason);
+    if (err != ERR_NONE || !found || row.value <= plan->start) {
+        return err;
+    }
+    int64_t near = row.value;
+    if (plan->end < 0 || near > plan->end) {
+        int64_t last = plan->max_offset - 1 - plan->segment->base_offset;
+        err = log_index_floor(log, plan->segment, INDEX_BY_KEY, last, &row, &found, reason);
+        if (err != ERR_NONE || !found) {
+            return err;
+        }
+        near = row.value < near ? row.value : near;
+    }
+    *position = near > plan->start ? near : plan->start;
+    return ERR_NONE;
+}
+
+/* Walks on from a boundary to the end of the span. */
+static enum err walk_to_end(struct read_plan *plan, int64_t position, int64_t byte_limit,
+                            bool at_least_one, int64_t *next_offset, struct reason *reason)
+{
+    struct scan scan;
+    struct batch header;
+    scan_init(&scan, plan->segment->files, plan->segment->fd, plan->size);
+    *next_offset = -1;
+    while (position < plan->size) {
+        enum err err = scan_header(&scan, position, &header, reason);
+        if (err == ERR_IO || (err != ERR_NONE && position == plan->start)) {
+            return err == ERR_TRUNCATED ? ERR_CORRUPT : err;
+        }
+        if (err != ERR_NONE || batch_last_offset(&header) >= plan->max_offset) {
+            break; /* a damage is the next read's to report */
+        }
+        int64_t end = position + (int64_t)header.bytes.size;
+        if (end > byte_limit && !(at_least_one && position == plan->start)) {
+            break;
+        }
+        position = end;
+        *next_offset = batch_last_offset(&header) + 1;
+    }
+    plan->end = position;
+    return ERR_NONE;
+}
+
+static enum err find_end(struct log *log, struct read_plan *plan, size_t max_bytes,
+                         bool at_least_one, struct reason *reason)
+{
+    int64_t room = plan->size - plan->start;
+    int64_t byte_limit = max_bytes < (size_t)room ? plan->start + (int64_t)max_bytes : plan->size;
+    if (plan->end >= 0 && plan->end <= byte_limit) {
+        return ERR_NONE;
+    }
+    int64_t position;
+    int64_t next_offset;
+    enum err err = near_end(log, plan, byte_limit, &position, reason);
+    if (err == ERR_NONE) {
+        err = walk_to_end(plan, position, byte_limit, at_least_one, &next_offset, reason);
+    }
+    if (err == ERR_NONE && next_offset >= 0) {
+        keep_hint(log, plan, next_offset, plan->end);
+    }
+    return err;
+}
+
+/* Fills plan->start and plan->end. */
+static enum err find_span(struct log *log, struct read_plan *plan, size_t max_bytes,
+                          bool at_least_one, struct reason *reason)
+{
+    enum err err = ERR_NONE;
+    struct damage damage;
+    if (plan->damaged) {
+        plan->start = -1; /* walk, so that damages are seen */
+    }
+    if (plan->start < 0) {
+        err = find_start(log, plan, reason);
+    }
+    if (err != ERR_NONE || plan->start >= plan->size) {
+        return err;
+    }
+    err = find_end(log, plan, max_bytes, at_least_one, reason);
+    if (err == ERR_NONE && plan->damaged &&
+        damage_between(log, plan->segment, plan->start, plan->end, &damage)) {
+        plan->end = damage.position;
+    }
+    return err;
+}
+
+static enum err make_plan(struct log *log, struct read_plan *plan, struct reason *reason)
+{
+    enum err err = ERR_NONE;
+    pthread_mutex_lock(&log->segments_lock);
+    int64_t start = atomic_load(&log->start_offset);
+    int64_t end = atomic_load(&log->end_offset);
+    if (atomic_load(&log->deleted)) {
+        err = reason_fail(reason, ERR_CLOSED, "%s is deleted", log->dir);
+    } else if (plan->offset < start || plan->offset > end) {
+        err = reason_fail(reason, ERR_OUT_OF_RANGE, "offset %lld is outside %lld to %lld",
+                          (long long)plan->offset, (long long)start, (long long)end);
+    } else {
+        plan->max_offset = plan->max_offset < end ? plan->max_offset : end;
+        if (plan->offset < plan->max_offset) {
+            fill_plan(log, plan);
+        }
+    }
+    pthread_mutex_unlock(&log->segments_lock);
+    return err;
+}
+
+enum err log_read(struct log *log, int64_t offset, int64_t max_offset, size_t max_bytes,
+                  bool at_least_one, struct file_span *span, struct reason *reason)
+{
+    *span = (struct file_span){.fd = -1};
+    for (;;) {
+        struct read_plan plan = {.offset = offset, .max_offset = max_offset};
+        enum err err = make_plan(log, &plan, reason);
+        if (err != ERR_NONE || plan.segment == NULL) {
+            return err;
+        }
+        err = find_span(log, &plan, max_bytes, at_least_one, reason);
+        if (err == ERR_NONE && plan.start < plan.end) {
+            *span = (struct file_span){.fd = plan.segment->fd,
+                                       .position = plan.start,
+                                       .size = (size_t)(plan.end - plan.start),
+                                       .owner = plan.segment,
+                                       .release = segment_release};
+            return ERR_NONE;
+        }
+        segment_unref(plan.segment);
+        if (err != ERR_NONE || plan.start < plan.size || plan.segment_end <= offset) {
+            return err;
+        }
+        offset = plan.segment_end; /* a gap to the end of this segment: go on in the next */
+    }
+}

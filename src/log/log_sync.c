@@ -1,0 +1,107 @@
+#include "log/log.h"
+
+#include "base/logger.h"
+#include "base/mem.h"
+#include "log/log_internal.h"
+
+#include <stdlib.h>
+
+/* The first of the segments that hold bytes which are not on disk. They are the last ones of the
+ * list. segments_lock. */
+static size_t first_unsynced(const struct log *log)
+{
+    size_t i = log->segment_count - 1;
+    while (i > 0 && log->segments[i - 1]->synced_bytes < log->segments[i - 1]->size_bytes) {
+        i--;
+    }
+    return i;
+}
+
+void log_sync_begin(struct log *log, struct log_sync *sync)
+{
+    *sync = (struct log_sync){.log = log};
+    pthread_mutex_lock(&log->segments_lock);
+    while (log->syncing) {
+        pthread_cond_wait(&log->sync_idle, &log->segments_lock);
+    }
+    log->syncing = true;
+    size_t first = first_unsynced(log);
+    size_t count = log->segment_count - first;
+    sync->end_offset = atomic_load(&log->end_offset);
+    sync->dir = log->dir_dirty;
+    log->dir_dirty = false;
+    sync->segments = mem_alloc(count * (sizeof(struct segment *) + sizeof(int64_t)));
+    sync->sizes = (int64_t *)(void *)(sync->segments + count);
+    sync->segment_count = count;
+    for (size_t i = 0; i < count; i++) {
+        sync->segments[i] = log->segments[first + i];
+        sync->sizes[i] = sync->segments[i]->size_bytes;
+        segment_ref(sync->segments[i]);
+    }
+    pthread_mutex_unlock(&log->segments_lock);
+}
+
+void log_sync_files(struct log_sync *sync, struct reason *reason)
+{
+    const struct file_ops *files = sync->log->env.files;
+    for (size_t i = 0; i < sync->segment_count && sync->err == ERR_NONE; i++) {
+        /* synced_bytes changes only between begin and finish, which is here. */
+        if (sync->segments[i]->synced_bytes < sync->sizes[i]) {
+            sync->err = file_sync(files, sync->segments[i]->fd, reason);
+        }
+    }
+    if (sync->err == ERR_NONE && sync->dir && !atomic_load(&sync->log->deleted)) {
+        sync->err = file_sync_dir(files, sync->log->dir, reason);
+    }
+}
+
+static void publish_synced(struct log *log, const struct log_sync *sync)
+{
+    for (size_t i = 0; i < sync->segment_count; i++) {
+        sync->segments[i]->synced_bytes = sync->sizes[i];
+    }
+    log->flushed_base = sync->segments[sync->segment_count - 1]->base_offset;
+    log->flushed_position = sync->sizes[sync->segment_count - 1];
+    atomic_store(&log->flushed_offset, sync->end_offset);
+}
+
+bool log_sync_finish(struct log_sync *sync)
+{
+    struct log *log = sync->log;
+    pthread_mutex_lock(&log->segments_lock);
+    bool changed = false;
+    if (atomic_load(&log->failed)) {
+        /* After one failed sync the kernel may report the next as good though bytes are lost. */
+    } else if (sync->err == ERR_NONE) {
+        changed = atomic_load(&log->flushed_offset) != sync->end_offset;
+        publish_synced(log, sync);
+    } else {
+        atomic_store(&log->failed, true);
+        changed = true;
+    }
+    log->syncing = false;
+    pthread_cond_broadcast(&log->sync_idle);
+    pthread_mutex_unlock(&log->segments_lock);
+    for (size_t i = 0; i < sync->segment_count; i++) {
+        segment_unref(sync->segments[i]);
+    }
+    free(sync->segments);
+    return changed;
+}
+
+enum err log_flush(struct log *log, struct reason *reason)
+{
+    struct log_sync sync;
+    struct reason why;
+    log_sync_begin(log, &sync);
+    log_sync_files(&sync, &why);
+    if (sync.err != ERR_NONE) {
+        LOG_ERROR("log", "a sync failed; the log takes no more writes until the next start",
+                  "dir=\"%s\" reason=\"%s\"", log->dir, why.text);
+    }
+    (void)log_sync_finish(&sync);
+    if (atomic_load(&log->failed)) {
+        return reason_fail(reason, ERR_IO, "%s: a sync failed", log->dir);
+    }
+    return ERR_NONE;
+}

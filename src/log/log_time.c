@@ -1,0 +1,242 @@
+#include "log/log.h"
+
+#include "log/log_internal.h"
+#include "log/scan.h"
+
+#include <stdlib.h>
+
+enum { TIME_MAX_BATCH_BYTES = 256 * 1024 * 1024 }; /* of one batch, decompressed */
+
+/* What is looked for in the records. */
+struct time_search {
+    int64_t timestamp;  /* at least this */
+    int64_t least;      /* offsets from here ... */
+    int64_t max_offset; /* ... to below this */
+    int64_t offset;     /* out; -1 */
+    int64_t found_timestamp;
+};
+
+/* Segment number i with its size and largest timestamp, referenced; NULL past the last. */
+static struct segment *take_segment(struct log *log, size_t i, int64_t *size, int64_t *end,
+                                    int64_t *base_after)
+{
+    struct segment *segment = NULL;
+    pthread_mutex_lock(&log->segments_lock);
+    if (i < log->segment_count) {
+        segment = log->segments[i];
+        *size = segment->size_bytes;
+        *end = log_segment_end(log, i);
+        *base_after = *end;
+        segment_ref(segment);
+    }
+    pthread_mutex_unlock(&log->segments_lock);
+    return segment;
+}
+
+static enum err search_batch(struct scan *scan, int64_t position, const struct batch *header,
+                             struct time_search *search, struct reason *reason)
+{
+    struct buf bytes = {0};
+    struct batch batch;
+    struct record_iterator iterator;
+    enum err err = scan_load(scan, position, header, &bytes, &batch, reason);
+    if (err != ERR_NONE) {
+        buf_deinit(&bytes);
+        return err;
+    }
+    err = record_iterator_init(&iterator, &batch, TIME_MAX_BATCH_BYTES, reason);
+    bool done = false;
+    while (err == ERR_NONE && !done && search->offset < 0) {
+        struct record record;
+        err = record_iterator_next(&iterator, &record, &done, reason);
+        if (err == ERR_NONE && !done && record.timestamp >= search->timestamp &&
+            record.offset >= search->least && record.offset < search->max_offset) {
+            search->offset = record.offset;
+            search->found_timestamp = record.timestamp;
+        }
+    }
+    record_iterator_deinit(&iterator);
+    buf_deinit(&bytes);
+    return err;
+}
+
+static enum err search_from(struct log *log, struct segment *segment, int64_t size, int64_t end,
+                            int64_t position, struct time_search *search, struct reason *reason)
+{
+    struct scan scan;
+    struct batch header;
+    struct damage damage;
+    int64_t expected = segment->base_offset;
+    scan_init(&scan, segment->files, segment->fd, size);
+    while (position < size && search->offset < 0) {
+        enum err err = scan_header(&scan, position, &header, reason);
+        if (err == ERR_CORRUPT || err == ERR_TRUNCATED) {
+            err = log_note_damage(log, segment, position, size, expected, end, &damage, reason);
+            if (err != ERR_NONE) {
+                return err;
+            }
+            position = damage.end;
+            expected = damage.next_offset;
+            continue;
+        }
+        if (err != ERR_NONE) {
+            return err;
+        }
+        if (header.base_offset >= search->max_offset) {
+            break;
+        }
+        if (header.max_timestamp >= search->timestamp &&
+            batch_last_offset(&header) >= search->least) {
+            err = search_batch(&scan, position, &header, search, reason);
+            if (err != ERR_NONE && err != ERR_CORRUPT) {
+                return err;
+            }
+        }
+        expected = batch_last_offset(&header) + 1;
+        position += (int64_t)header.bytes.size;
+    }
+    return ERR_NONE;
+}
+
+/* Where the batches begin whose times may reach the timestamp. */
+static enum err time_floor(struct log *log, struct segment *segment, int64_t timestamp,
+                           int64_t *position, struct reason *reason)
+{
+    *position = 0;
+    struct index_row row = {0};
+    bool found;
+    pthread_mutex_lock(&log->segments_lock);
+    int64_t rows = segment->index_bad ? 0 : segment->times.file_rows;
+    found = index_tail_floor(&segment->times, INDEX_BY_KEY, timestamp - 1, &row);
+    pthread_mutex_unlock(&log->segments_lock);
+    if (!found && rows > 0) {
+        char *path = segment_path(log->dir, segment->base_offset, ".timeindex");
+        if (index_file_floor(segment->files, path, INDEX_TIMES, rows, INDEX_BY_KEY, timestamp - 1,
+                             &row, &found, NULL) != ERR_NONE) {
+            found = false;
+        }
+        free(path);
+    }
+    if (!found) {
+        return ERR_NONE;
+    }
+    /* Up to the batch that ends at row.value all times are below the one that is looked for. */
+    struct index_row at;
+    enum err err = log_index_floor(log, segment, INDEX_BY_KEY, row.value, &at, &found, reason);
+    if (err == ERR_NONE && found) {
+        *position = at.value;
+    }
+    return err;
+}
+
+static enum err search_segment(struct log *log, struct segment *segment, int64_t size, int64_t end,
+                               struct time_search *search, struct reason *reason)
+{
+    int64_t position;
+    enum err err = log_load_times(log, segment, reason);
+    if (err != ERR_NONE) {
+        return err;
+    }
+    pthread_mutex_lock(&log->segments_lock);
+    int64_t largest = segment->max_timestamp;
+    pthread_mutex_unlock(&log->segments_lock);
+    if (largest < search->timestamp) {
+        return ERR_NONE;
+    }
+    err = time_floor(log, segment, search->timestamp, &position, reason);
+    if (err == ERR_NONE) {
+        err = search_from(log, segment, size, end, position, search, reason);
+    }
+    return err;
+}
+
+enum err log_find_time(struct log *log, int64_t timestamp, int64_t max_offset, int64_t *offset,
+                       int64_t *found_timestamp, struct reason *reason)
+{
+    struct time_search search = {.timestamp = timestamp,
+                                 .least = atomic_load(&log->start_offset),
+                                 .max_offset = max_offset,
+                                 .offset = -1,
+                                 .found_timestamp = -1};
+    enum err err = ERR_NONE;
+    int64_t from = search.least;
+    while (err == ERR_NONE && search.offset < 0 && from < max_offset) {
+        int64_t size;
+        int64_t end;
+        pthread_mutex_lock(&log->segments_lock);
+        size_t number = log_segment_number(log, from);
+        pthread_mutex_unlock(&log->segments_lock);
+        int64_t next;
+        struct segment *segment = take_segment(log, number, &size, &end, &next);
+        if (segment == NULL) {
+            break;
+        }
+        err = search_segment(log, segment, size, end, &search, reason);
+        segment_unref(segment);
+        if (next <= from) {
+            break; /* the active segment was the last */
+        }
+        from = next;
+    }
+    *offset = search.offset;
+    *found_timestamp = search.found_timestamp;
+    return err;
+}
+
+/* The largest timestamp of the batches that count: [start, max_offset). */
+static enum err max_of_segment(struct log *log, struct segment *segment, int64_t size, int64_t end,
+                               int64_t max_offset, int64_t *largest, struct reason *reason)
+{
+    int64_t start = atomic_load(&log->start_offset);
+    if (end <= max_offset && segment->base_offset >= start) {
+        enum err err = log_load_times(log, segment, reason);
+        pthread_mutex_lock(&log->segments_lock);
+        *largest = segment->max_timestamp;
+        pthread_mutex_unlock(&log->segments_lock);
+        return err;
+    }
+    struct scan scan;
+    struct batch header;
+    scan_init(&scan, segment->files, segment->fd, size);
+    for (int64_t position = 0; position < size; position += (int64_t)header.bytes.size) {
+        enum err err = scan_header(&scan, position, &header, reason);
+        if (err == ERR_IO) {
+            return err;
+        }
+        if (err != ERR_NONE || header.base_offset >= max_offset) {
+            break;
+        }
+        if (batch_last_offset(&header) >= start && header.max_timestamp > *largest) {
+            *largest = header.max_timestamp;
+        }
+    }
+    return ERR_NONE;
+}
+
+enum err log_find_max_time(struct log *log, int64_t max_offset, int64_t *offset, int64_t *timestamp,
+                           struct reason *reason)
+{
+    *offset = -1;
+    *timestamp = -1;
+    int64_t largest = -1;
+    enum err err = ERR_NONE;
+    for (size_t i = 0; err == ERR_NONE; i++) {
+        int64_t size;
+        int64_t end;
+        int64_t next;
+        int64_t of_segment = INT64_MIN;
+        struct segment *segment = take_segment(log, i, &size, &end, &next);
+        if (segment == NULL) {
+            break;
+        }
+        if (segment->base_offset < max_offset && end > atomic_load(&log->start_offset)) {
+            err = max_of_segment(log, segment, size, end, max_offset, &of_segment, reason);
+        }
+        segment_unref(segment);
+        largest = of_segment > largest ? of_segment : largest;
+    }
+    if (err != ERR_NONE || largest < 0) {
+        return err;
+    }
+    return log_find_time(log, largest, max_offset, offset, timestamp, reason);
+}

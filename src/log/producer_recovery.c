@@ -1,0 +1,125 @@
+#include "log/log_internal.h"
+
+#include "base/logger.h"
+#include "log/scan.h"
+
+#include <stdlib.h>
+
+enum { SNAPSHOT_MAX_BYTES = 1 << 30 };
+
+static enum err load_one(struct log *log, int64_t offset, struct reason *reason)
+{
+    char *data;
+    size_t size;
+    char *path = segment_path(log->dir, offset, ".snapshot");
+    enum err err = file_load(log->env.files, path, SNAPSHOT_MAX_BYTES, &data, &size, reason);
+    free(path);
+    if (err == ERR_NONE) {
+        err = producer_snapshot_decode(&log->producers, slice_of(data, size),
+                                       clock_wall_ms(log->env.clock), reason);
+        free(data);
+    }
+    return err;
+}
+
+enum err log_load_producers(struct log *log, const struct log_files *found, int64_t offset,
+                            int64_t *loaded, struct reason *reason)
+{
+    *loaded = -1;
+    for (size_t i = found->snapshot_count; i > 0 && *loaded < 0; i--) {
+        int64_t at = found->snapshots[i - 1];
+        struct reason why;
+        enum err err = at > offset ? ERR_NOT_FOUND : load_one(log, at, &why);
+        if (err == ERR_NONE) {
+            *loaded = at;
+        } else if (err == ERR_IO) {
+            return reason_fail(reason, err, "%s", why.text);
+        } else if (at <= offset) {
+            LOG_WARN("log", "a producer snapshot is not usable and is rebuilt",
+                     "dir=\"%s\" offset=%lld reason=\"%s\"", log->dir, (long long)at, why.text);
+        }
+    }
+    return ERR_NONE;
+}
+
+void log_trim_snapshots(struct log *log, const struct log_files *found, int64_t end_offset)
+{
+    int kept = 0;
+    for (size_t i = found->snapshot_count; i > 0; i--) {
+        int64_t at = found->snapshots[i - 1];
+        if (at <= end_offset && kept < 2) {
+            log->snapshots[kept++] = at;
+            continue;
+        }
+        char *path = segment_path(log->dir, at, ".snapshot");
+        if (file_unlink(log->env.files, path, NULL) != ERR_NONE) {
+            LOG_WARN("log", "an old producer snapshot could not be deleted", "file=\"%s\"", path);
+        }
+        free(path);
+    }
+}
+
+/* A control batch's content counts, of others the header is enough. */
+static enum err apply_header(struct log *log, struct scan *scan, int64_t position,
+                             const struct batch *header, struct reason *reason)
+{
+    int64_t now_ms = clock_wall_ms(log->env.clock);
+    if (!batch_is_control(header)) {
+        producer_apply(&log->producers, header, now_ms);
+        return ERR_NONE;
+    }
+    struct buf bytes = {0};
+    struct batch batch;
+    enum err err = scan_load(scan, position, header, &bytes, &batch, reason);
+    if (err == ERR_NONE) {
+        producer_apply(&log->producers, &batch, now_ms);
+    }
+    buf_deinit(&bytes);
+    return err == ERR_IO ? err : ERR_NONE;
+}
+
+static enum err replay_segment(struct log *log, struct segment *segment, int64_t end, int64_t from,
+                               int64_t to, struct reason *reason)
+{
+    struct scan scan;
+    struct batch header;
+    struct index_row row;
+    bool found;
+    enum err err = log_index_floor(log, segment, INDEX_BY_KEY, from - segment->base_offset, &row,
+                                   &found, reason);
+    int64_t position = found ? row.value : 0;
+    int64_t expected = segment->base_offset;
+    scan_init(&scan, segment->files, segment->fd, segment->size_bytes);
+    while (err == ERR_NONE && position < segment->size_bytes) {
+        err = scan_header(&scan, position, &header, reason);
+        if (err == ERR_CORRUPT || err == ERR_TRUNCATED) {
+            struct damage damage;
+            err = log_note_damage(log, segment, position, segment->size_bytes, expected, end,
+                                  &damage, reason);
+            position = damage.end;
+            expected = damage.next_offset;
+            continue;
+        }
+        if (err != ERR_NONE || header.base_offset >= to) {
+            break;
+        }
+        if (header.base_offset >= from) {
+            err = apply_header(log, &scan, position, &header, reason);
+        }
+        expected = batch_last_offset(&header) + 1;
+        position += (int64_t)header.bytes.size;
+    }
+    return err;
+}
+
+enum err log_replay_producers(struct log *log, int64_t from, int64_t to, struct reason *reason)
+{
+    enum err err = ERR_NONE;
+    for (size_t i = 0; i < log->segment_count && err == ERR_NONE; i++) {
+        int64_t end = i + 1 < log->segment_count ? log->segments[i + 1]->base_offset : to;
+        if (end > from && log->segments[i]->base_offset < to) {
+            err = replay_segment(log, log->segments[i], end, from, to, reason);
+        }
+    }
+    return err;
+}

@@ -1,0 +1,87 @@
+#ifndef TIDINGS_LOG_PRODUCER_STATE_H
+#define TIDINGS_LOG_PRODUCER_STATE_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "batch/batch.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uthash.h>
+
+/*
+ * What the log knows of each idempotent or transactional producer (KIP-98): its epoch and its last
+ * batches, so that a batch that is sent again is recognised and a missing one is noticed.
+ * Guarded by the log's append_lock.
+ */
+enum { PRODUCER_BATCHES_KEPT = 5 }; /* the most that a client has in flight */
+
+struct producer_batch {
+    int32_t last_sequence;
+    int32_t offset_delta; /* last offset - first offset */
+    int64_t last_offset;
+    int64_t timestamp;
+};
+
+struct producer_entry {
+    int64_t producer_id;
+    int16_t epoch;             /* -1: none seen */
+    int32_t coordinator_epoch; /* of the last transaction marker; -1 */
+    int64_t last_timestamp;    /* largest timestamp of the last batch */
+    int64_t txn_first_offset;  /* where its open transaction begins; -1: none is open */
+    int64_t used_ms;           /* when this server last saw it (wall clock): for expiry */
+    int32_t batch_count;
+    struct producer_batch batches[PRODUCER_BATCHES_KEPT]; /* oldest first */
+    UT_hash_handle hh;
+};
+
+struct producer_state {
+    struct producer_entry *entries; /* by producer_id */
+    uint64_t changes;               /* counts updates, so that a checkpoint sees whether any came */
+};
+
+void producer_state_deinit(struct producer_state *state);
+
+struct producer_entry *producer_find(const struct producer_state *state, int64_t producer_id);
+
+/*
+ * Whether a client's batch may be appended. ERR_NONE; ERR_DUPLICATE_SEQUENCE with *first_offset and
+ * *last_offset of the first time; ERR_PRODUCER_FENCED (older epoch); ERR_OUT_OF_ORDER_SEQUENCE.
+ * A producer that is not on record may begin with any sequence: retention or expiry may have
+ * forgotten it (KIP-360). A new epoch of a known one begins at 0.
+ */
+CHECKED enum err producer_check(const struct producer_state *state, const struct batch *batch,
+                                int64_t *first_offset, int64_t *last_offset, struct reason *reason);
+
+/* The sequence `count` after `sequence`: wraps from INT32_MAX to 0. */
+int32_t producer_sequence_add(int32_t sequence, int32_t count);
+
+/* Records an appended data batch (final offsets). A batch without producer id is no change. */
+void producer_update(struct producer_state *state, const struct batch *batch, int64_t now_ms);
+
+/* Records a COMMIT or ABORT marker: ends the transaction and takes over the marker's epoch. */
+void producer_update_marker(struct producer_state *state, const struct batch *batch,
+                            int32_t coordinator_epoch, int64_t now_ms);
+
+/*
+ * producer_update or, for a control batch whose first record is an end-of-transaction marker,
+ * producer_update_marker. The bytes of a control batch must be there.
+ */
+void producer_apply(struct producer_state *state, const struct batch *batch, int64_t now_ms);
+
+/* Forgets producers without an open transaction that were not seen for expiration_ms. */
+void producer_expire(struct producer_state *state, int64_t now_ms, int64_t expiration_ms);
+
+/*
+ * Kafka's snapshot file, version 1 (ProducerSnapshot.json): version i16, CRC-32C of the rest u32,
+ * entries. Kafka keeps only the last batch of a producer; the older ones follow in a section of our
+ * own that Kafka does not read (docs/formats.md), so that a resend of any of the last five is
+ * recognised after a restart too.
+ */
+void producer_snapshot_encode(const struct producer_state *state, struct buf *out);
+
+/* Replaces the content of *state. ERR_CORRUPT, ERR_UNSUPPORTED: *state is empty then. */
+CHECKED enum err producer_snapshot_decode(struct producer_state *state, struct slice bytes,
+                                          int64_t now_ms, struct reason *reason);
+
+#endif

@@ -1,0 +1,475 @@
+#include "log/log_internal.h"
+
+#include "base/logger.h"
+#include "base/mem.h"
+#include "log/scan.h"
+
+#include <stdlib.h>
+
+/*
+ * Opening a log. What the last checkpoint says is on disk is trusted when sizes agree; everything
+ * behind it is read, every CRC checked.
+ *
+ * Where good bytes end, two cases are told apart. A file that ends early (inside a batch, or before
+ * the offset where the next segment begins) was never synced as a whole, and nothing behind it was
+ * ever published as flushed, since a flush covers the older segments first: this is a torn tail and
+ * is cut. Bad bytes with good batches behind them in the same file may be damage to synced data:
+ * they are reported and kept, and so is everything behind. Below the checkpoint nothing is cut.
+ */
+struct recovery {
+    struct log *log;
+    struct log_recovery *report;
+    int64_t floor;    /* offsets below were on disk for sure */
+    int64_t from;     /* offset where the scan begins */
+    int64_t position; /* of `from`, in the segment that holds it */
+    int64_t next;     /* the end of what is good so far */
+};
+
+static enum err open_segments(struct log *log, const struct log_files *found, struct reason *reason)
+{
+    for (size_t i = 0; i < found->segment_count; i++) {
+        struct segment *segment;
+        enum err err =
+            segment_open(log->env.files, log->dir, found->segments[i], false, &segment, reason);
+        if (err != ERR_NONE) {
+            return err;
+        }
+        segment->finished = true;
+        log_add_segment(log, segment);
+    }
+    return ERR_NONE;
+}
+
+static enum err add_fresh_segment(struct log *log, int64_t base_offset, struct reason *reason)
+{
+    struct segment *segment;
+    enum err err = segment_open(log->env.files, log->dir, base_offset, true, &segment, reason);
+    if (err == ERR_NONE) {
+        log_add_segment(log, segment);
+        log->dir_dirty = true;
+    }
+    return err;
+}
+
+/* Takes over the index files of a segment that is not scanned. */
+static enum err adopt_indexes(struct recovery *recovery, size_t i, int64_t end, bool deep,
+                              struct reason *reason)
+{
+    struct log *log = recovery->log;
+    struct segment *segment = log->segments[i];
+    int64_t rows = log_index_file_rows(log, segment, INDEX_OFFSETS, end, deep);
+    int64_t times = log_index_file_rows(log, segment, INDEX_TIMES, end, deep);
+    if ((rows < 0 || times < 0) && segment->size_bytes > log->config.index_interval_bytes) {
+        recovery->report->rebuilt_indexes++;
+        return log_rebuild_indexes(log, segment, reason);
+    }
+    segment->offsets.file_rows = rows < 0 ? 0 : rows;
+    segment->times.file_rows = times < 0 ? 0 : times;
+    return ERR_NONE;
+}
+
+static enum err take_good(struct recovery *recovery, struct segment *segment, struct scan *scan,
+                          int64_t position, const struct batch *header, struct reason *reason)
+{
+    struct log *log = recovery->log;
+    int64_t now_ms = clock_wall_ms(log->env.clock);
+    enum err err = ERR_NONE;
+    if (batch_is_control(header)) {
+        struct buf bytes = {0};
+        struct batch batch;
+        err = scan_load(scan, position, header, &bytes, &batch, reason);
+        if (err == ERR_NONE) {
+            producer_apply(&log->producers, &batch, now_ms);
+        }
+        buf_deinit(&bytes);
+    } else {
+        producer_apply(&log->producers, header, now_ms);
+    }
+    segment_take_batch(segment, header, position, log->config.index_interval_bytes);
+    recovery->report->scanned_bytes += (int64_t)header->bytes.size;
+    recovery->next = batch_last_offset(header) + 1;
+    return err;
+}
+
+/* Scans on from position to where good batches end; *position is there then. */
+static enum err scan_segment(struct recovery *recovery, struct segment *segment, int64_t size,
+                             int64_t end_offset, int64_t *position, struct reason *reason)
+{
+    struct scan scan;
+    struct batch header;
+    enum err err = ERR_NONE;
+    scan_init(&scan, segment->files, segment->fd, size);
+    while (*position < size) {
+        err = scan_header(&scan, *position, &header, reason);
+        if (err == ERR_NONE &&
+            (header.base_offset < recovery->next || batch_last_offset(&header) >= end_offset ||
+             batch_last_offset(&header) - segment->base_offset > INT32_MAX)) {
+            err = ERR_CORRUPT;
+        }
+        if (err == ERR_NONE) {
+            err = scan_check_crc(&scan, *position, &header, reason);
+        }
+        if (err == ERR_NONE) {
+            err = take_good(recovery, segment, &scan, *position, &header, reason);
+            *position += (int64_t)header.bytes.size;
+        }
+        if (err != ERR_NONE && err != ERR_CORRUPT && err != ERR_TRUNCATED) {
+            break;
+        }
+        if (err != ERR_NONE) {
+            int64_t found;
+            err = scan_resync(&scan, *position, recovery->next,
+                              end_offset == INT64_MAX ? segment->base_offset + INT32_MAX
+                                                      : end_offset - 1,
+                              &found, &header, reason);
+            if (err != ERR_NONE || found < 0) {
+                break;
+            }
+            struct damage damage;
+            err = log_note_damage(recovery->log, segment, *position, size, recovery->next,
+                                  end_offset == INT64_MAX ? header.base_offset + 1 : end_offset,
+                                  &damage, reason);
+            recovery->report->damaged_batches++;
+            *position = found;
+        }
+    }
+    scan_deinit(&scan);
+    return err;
+}
+
+/* Bytes to the end of the file are bad, and stay. */
+static void keep_bad_tail(struct recovery *recovery, struct segment *segment, int64_t position,
+                          int64_t size, int64_t next_offset)
+{
+    struct damage damage = {.position = position,
+                            .end = size,
+                            .first_offset = recovery->next,
+                            .next_offset = next_offset};
+    recovery->report->damaged_batches++;
+    if (position < size) {
+        segment_add_damage(segment, &damage);
+        segment->size_bytes = size;
+    }
+    LOG_ERROR("log", "events that were on disk are damaged or gone; the rest stays readable",
+              "file=\"%s/%020lld.log\" position=%lld bytes=%lld offsets=%lld-%lld",
+              recovery->log->dir, (long long)segment->base_offset, (long long)position,
+              (long long)(size - position), (long long)damage.first_offset,
+              (long long)next_offset - 1);
+    recovery->next = next_offset;
+}
+
+/* Puts segments from number i on aside, as <name>.log.cut: they are behind a cut. */
+static enum err set_aside(struct recovery *recovery, size_t i, struct reason *reason)
+{
+    struct log *log = recovery->log;
+    while (log->segment_count > i) {
+        struct segment *segment = log->segments[log->segment_count - 1];
+        char *from = segment_path(log->dir, segment->base_offset, ".log");
+        char *to = segment_path(log->dir, segment->base_offset, ".log.cut");
+        enum err err = segment->size_bytes > 0 ? file_rename(log->env.files, from, to, reason)
+                                               : file_unlink(log->env.files, from, reason);
+        free(from);
+        free(to);
+        if (err == ERR_NONE) {
+            err = segment_unlink(log->env.files, log->dir, segment->base_offset, reason);
+        }
+        if (err != ERR_NONE) {
+            return err;
+        }
+        recovery->report->truncated_bytes += segment->size_bytes;
+        log->segment_count--;
+        segment_unref(segment);
+    }
+    return file_sync_dir(log->env.files, log->dir, reason);
+}
+
+static enum err cut(struct recovery *recovery, size_t i, int64_t position, int64_t size,
+                    struct reason *reason)
+{
+    struct log *log = recovery->log;
+    enum err err = set_aside(recovery, i + 1, reason);
+    if (err == ERR_NONE && position < size) {
+        err = file_truncate(log->env.files, log->segments[i]->fd, position, reason);
+        recovery->report->truncated_bytes += size - position;
+    }
+    recovery->report->truncated_at = recovery->next;
+    LOG_WARN("log", "cut off a tail that a crash left unfinished",
+             "file=\"%s/%020lld.log\" position=%lld bytes=%lld end_offset=%lld", log->dir,
+             (long long)log->segments[i]->base_offset, (long long)position,
+             (long long)recovery->report->truncated_bytes, (long long)recovery->next);
+    return err;
+}
+
+/* Whether the bad bytes are one whole batch that reaches exactly to the next segment: all of it was
+ * written, so it is damage and no torn tail. */
+static bool is_whole_but_bad(const struct segment *segment, int64_t position, int64_t size,
+                             int64_t next_base)
+{
+    struct scan scan;
+    struct batch header;
+    scan_init(&scan, segment->files, segment->fd, size);
+    return scan_header(&scan, position, &header, NULL) == ERR_NONE &&
+           position + (int64_t)header.bytes.size == size &&
+           batch_last_offset(&header) + 1 == next_base;
+}
+
+/* Decides what the end of a scanned segment means. */
+static enum err settle_end(struct recovery *recovery, size_t i, int64_t position, int64_t size,
+                           struct reason *reason)
+{
+    struct log *log = recovery->log;
+    struct segment *segment = log->segments[i];
+    segment->size_bytes = position;
+    if (i + 1 < log->segment_count) {
+        int64_t next_base = log->segments[i + 1]->base_offset;
+        if (position == size && recovery->next == next_base) {
+            return ERR_NONE;
+        }
+        if (recovery->next < recovery->floor || next_base <= recovery->floor ||
+            (position < size && is_whole_but_bad(segment, position, size, next_base))) {
+            keep_bad_tail(recovery, segment, position, size, next_base);
+            return ERR_NONE;
+        }
+        return cut(recovery, i, position, size, reason);
+    }
+    if (recovery->next < recovery->floor) {
+        keep_bad_tail(recovery, segment, position, size, recovery->floor);
+        return add_fresh_segment(log, recovery->floor, reason); /* offsets are never used twice */
+    }
+    return position < size ? cut(recovery, i, position, size, reason) : ERR_NONE;
+}
+
+/* How many rows of the index file lie before the offset (and count); -1 when the file is no good.
+ */
+static int64_t rows_before(struct log *log, const struct segment *segment, enum index_kind kind,
+                           int64_t offset)
+{
+    int64_t rows = log_index_file_rows(log, segment, kind, INT64_MAX, false);
+    if (rows <= 0) {
+        return rows;
+    }
+    struct index_row row;
+    bool found;
+    char *path = segment_path(log->dir, segment->base_offset, index_suffix(kind));
+    enum err err = index_file_floor(log->env.files, path, kind, rows,
+                                    kind == INDEX_OFFSETS ? INDEX_BY_KEY : INDEX_BY_VALUE,
+                                    offset - segment->base_offset - 1, &row, &found, NULL);
+    free(path);
+    return err != ERR_NONE ? -1 : found ? row.number + 1 : 0;
+}
+
+/* Index rows of what lies before the scan stay; the scan adds the others. */
+static enum err keep_rows_before(struct recovery *recovery, struct segment *segment,
+                                 struct reason *reason)
+{
+    struct log *log = recovery->log;
+    int64_t rows = rows_before(log, segment, INDEX_OFFSETS, recovery->from);
+    int64_t times = rows_before(log, segment, INDEX_TIMES, recovery->from);
+    if ((rows < 0 || times < 0) && segment->size_bytes > log->config.index_interval_bytes) {
+        recovery->report->rebuilt_indexes++;
+        return log_rebuild_indexes(log, segment, reason);
+    }
+    segment->offsets.file_rows = rows < 0 ? 0 : rows;
+    segment->times.file_rows = times < 0 ? 0 : times;
+    return log_load_times(log, segment, reason);
+}
+
+static enum err scan_number(struct recovery *recovery, size_t i, int64_t position,
+                            struct reason *reason)
+{
+    struct log *log = recovery->log;
+    struct segment *segment = log->segments[i];
+    int64_t size = segment->size_bytes;
+    int64_t end = i + 1 < log->segment_count ? log->segments[i + 1]->base_offset : INT64_MAX;
+    segment->size_bytes = position;
+    enum err err = ERR_NONE;
+    if (position > 0) {
+        err = keep_rows_before(recovery, segment, reason);
+    } else {
+        index_reset(&segment->offsets);
+        index_reset(&segment->times);
+        segment->times_known = true;
+    }
+    if (err == ERR_NONE) {
+        err = scan_segment(recovery, segment, size, end, &position, reason);
+    }
+    if (err == ERR_NONE) {
+        err = settle_end(recovery, i, position, size, reason);
+    }
+    if (err == ERR_NONE) {
+        err = file_sync(segment->files, segment->fd, reason);
+        segment->synced_bytes = segment->size_bytes;
+    }
+    segment->finished = false;
+    return err;
+}
+
+/* Whether the scan may begin where the checkpoint ends: the file goes on there, or ends. */
+static bool position_fits(const struct segment *segment, const struct log_state *known)
+{
+    struct scan scan;
+    struct batch header;
+    if (segment->size_bytes == known->active_size) {
+        return true;
+    }
+    scan_init(&scan, segment->files, segment->fd, segment->size_bytes);
+    return segment->size_bytes > known->active_size &&
+           scan_header(&scan, known->active_size, &header, NULL) == ERR_NONE &&
+           header.base_offset >= known->end_offset;
+}
+
+/* Where the scan begins; the number of its segment. */
+static size_t choose_start(struct recovery *recovery, const struct log_state *known)
+{
+    const struct log *log = recovery->log;
+    recovery->position = 0;
+    if (known == NULL) {
+        recovery->from = log->segments[0]->base_offset;
+        return 0;
+    }
+    size_t number = log_segment_number(log, known->active_base);
+    const struct segment *segment = log->segments[number];
+    recovery->from = segment->base_offset;
+    if (segment->base_offset == known->active_base && position_fits(segment, known)) {
+        recovery->from = known->end_offset;
+        recovery->position = known->active_size;
+    }
+    return number;
+}
+
+/* Producers as of `from`. exact: the newest snapshot at or before it is their state there. */
+static enum err recover_producers(struct recovery *recovery, const struct log_files *found,
+                                  bool exact, struct reason *reason)
+{
+    struct log *log = recovery->log;
+    int64_t loaded;
+    int64_t newest = -1;
+    for (size_t i = 0; i < found->snapshot_count; i++) {
+        if (found->snapshots[i] <= recovery->from) {
+            newest = found->snapshots[i];
+        }
+    }
+    enum err err = log_load_producers(log, found, recovery->from, &loaded, reason);
+    if (err == ERR_NONE && (loaded != newest || (!exact && loaded >= 0))) {
+        int64_t first = log->segments[0]->base_offset;
+        err = log_replay_producers(log, loaded > first ? loaded : first, recovery->from, reason);
+    }
+    if (loaded >= 0 || log->producers.changes > 0) {
+        log->producers.changes++;
+    }
+    /* A checkpoint need not write again what was read unchanged. */
+    log->snapshot_changes = loaded == newest ? log->producers.changes : 0;
+    return err;
+}
+
+static enum err scan_from(struct recovery *recovery, const struct log_state *known,
+                          const struct log_files *found, struct reason *reason)
+{
+    struct log *log = recovery->log;
+    size_t number = choose_start(recovery, known);
+    recovery->next = recovery->from;
+    enum err err = ERR_NONE;
+    for (size_t i = 0; i < number && err == ERR_NONE; i++) {
+        err = adopt_indexes(recovery, i, log->segments[i + 1]->base_offset, true, reason);
+    }
+    if (err == ERR_NONE) {
+        bool exact = known != NULL && recovery->from == known->end_offset;
+        err = recover_producers(recovery, found, exact, reason);
+    }
+    int64_t position = recovery->position;
+    for (size_t i = number; i < log->segment_count && err == ERR_NONE; i++) {
+        err = scan_number(recovery, i, position, reason);
+        position = 0;
+    }
+    /* Names that a crash of the process left unsynced. */
+    return err == ERR_NONE ? file_sync_dir(log->env.files, log->dir, reason) : err;
+}
+
+static enum err trust_clean(struct recovery *recovery, const struct log_state *known,
+                            const struct log_files *found, struct reason *reason)
+{
+    struct log *log = recovery->log;
+    enum err err = ERR_NONE;
+    for (size_t i = 0; i < log->segment_count && err == ERR_NONE; i++) {
+        int64_t end =
+            i + 1 < log->segment_count ? log->segments[i + 1]->base_offset : known->end_offset;
+        err = adopt_indexes(recovery, i, end, false, reason);
+    }
+    recovery->from = known->end_offset;
+    recovery->next = known->end_offset;
+    return err == ERR_NONE ? recover_producers(recovery, found, true, reason) : err;
+}
+
+static bool is_clean(const struct log *log, const struct log_state *known)
+{
+    if (known == NULL || !known->clean) {
+        return false;
+    }
+    const struct segment *last = log_active(log);
+    if (last->base_offset == known->active_base && last->size_bytes == known->active_size) {
+        return true;
+    }
+    LOG_WARN("log", "the files changed since the last clean stop; scanning them",
+             "dir=\"%s\" expected_bytes=%lld found_bytes=%lld", log->dir,
+             (long long)known->active_size, (long long)last->size_bytes);
+    return false;
+}
+
+static void settle_offsets(struct recovery *recovery, const struct log_state *known)
+{
+    struct log *log = recovery->log;
+    int64_t start = log->segments[0]->base_offset;
+    if (known != NULL && known->start_offset > start) {
+        start = known->start_offset;
+    }
+    int64_t size = 0;
+    for (size_t i = 0; i < log->segment_count; i++) {
+        size += log->segments[i]->size_bytes;
+    }
+    atomic_init(&log->start_offset, start);
+    atomic_init(&log->end_offset, recovery->next);
+    atomic_init(&log->flushed_offset, recovery->next);
+    atomic_init(&log->size_bytes, size);
+    log->flushed_base = log_active(log)->base_offset;
+    log->flushed_position = log_active(log)->size_bytes;
+}
+
+/* A directory without segments: a new log, or one whose files are gone. */
+static enum err begin_empty(struct recovery *recovery, const struct log_state *known,
+                            struct reason *reason)
+{
+    recovery->next = known == NULL ? 0 : known->end_offset;
+    if (known != NULL && known->end_offset > known->start_offset) {
+        LOG_ERROR("log", "the segment files are gone", "dir=\"%s\" offsets=%lld-%lld",
+                  recovery->log->dir, (long long)known->start_offset,
+                  (long long)known->end_offset - 1);
+        recovery->report->damaged_batches++;
+    }
+    return add_fresh_segment(recovery->log, recovery->next, reason);
+}
+
+enum err log_recover(struct log *log, const struct log_state *known, struct log_recovery *report,
+                     struct reason *reason)
+{
+    *report = (struct log_recovery){.truncated_at = -1};
+    struct recovery recovery = {.log = log, .report = report};
+    struct log_files found;
+    enum err err = log_files_list(log, &found, reason);
+    if (err != ERR_NONE) {
+        return err;
+    }
+    err = open_segments(log, &found, reason);
+    if (err == ERR_NONE && log->segment_count == 0) {
+        err = begin_empty(&recovery, known, reason);
+    } else if (err == ERR_NONE) {
+        recovery.floor = known != NULL ? known->end_offset : log->segments[0]->base_offset;
+        err = is_clean(log, known) ? trust_clean(&recovery, known, &found, reason)
+                                   : scan_from(&recovery, known, &found, reason);
+    }
+    if (err == ERR_NONE) {
+        settle_offsets(&recovery, known);
+        log_trim_snapshots(log, &found, recovery.next);
+    }
+    log_files_deinit(&found);
+    return err;
+}

@@ -1,0 +1,78 @@
+#ifndef TIDINGS_LOG_SEGMENT_H
+#define TIDINGS_LOG_SEGMENT_H
+
+#include "base/buf.h"
+#include "base/file.h"
+#include "batch/batch.h"
+#include "log/index.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* A stretch of a segment whose bytes are no good batches: readers get ERR_CORRUPT for it. */
+struct damage {
+    int64_t position;
+    int64_t end;          /* where good batches begin again, or the end of the file */
+    int64_t first_offset; /* the first offset that may be lost */
+    int64_t next_offset;  /* of the next good batch */
+};
+
+/*
+ * One segment file. Reference counted: the log's list holds one reference, each span another; the
+ * last closes the descriptor, so that a deleted file can still be read by who has a span.
+ * The fields below `refs` that change are guarded by the log's segments_lock.
+ */
+struct segment {
+    atomic_int refs;
+    const struct file_ops *files;
+    int fd;
+    int64_t base_offset;
+
+    int64_t size_bytes;           /* written and whole */
+    int64_t synced_bytes;         /* on disk for sure */
+    int64_t unindexed_bytes;      /* written since the last index row */
+    bool times_known;             /* the next three are; else segment_load_times */
+    int64_t first_timestamp;      /* of the first batch (its maximum); INT64_MIN: no batch */
+    int64_t max_timestamp;        /* INT64_MIN: no batch */
+    int64_t max_timestamp_offset; /* last offset of the batch that holds it */
+    struct index offsets;
+    struct index times;
+    struct damage *damages;
+    size_t damage_count;
+    int64_t first_written_ms; /* wall clock of the first append; of a found file: its last change */
+    bool index_bad;           /* a row of an index file led nowhere: rebuild it */
+    bool finished;            /* closed, and index tails and snapshot are written */
+    struct buf snapshot;      /* closed: producer state as of its end, until it is written */
+};
+
+enum { SEGMENT_NAME_DIGITS = 20 };
+
+/* "<dir>/<base offset, 20 digits><suffix>" (free it). */
+char *segment_path(const char *dir, int64_t base_offset, const char *suffix);
+
+/* Opens (create: makes, must not exist) the file. One reference is the caller's. */
+CHECKED enum err segment_open(const struct file_ops *files, const char *dir, int64_t base_offset,
+                              bool create, struct segment **out, struct reason *reason);
+
+void segment_ref(struct segment *segment);
+void segment_unref(struct segment *segment);
+void segment_release(void *segment); /* file_span's release */
+
+/*
+ * Takes over a batch that was written at position: timestamps, index rows when due, size. The
+ * batch has its final offsets. Guarded by the log's segments_lock.
+ */
+void segment_take_batch(struct segment *segment, const struct batch *batch, int64_t position,
+                        int64_t index_interval_bytes);
+
+/* Adds the last row of the time index, so that the largest timestamp is on record. */
+void segment_close_times(struct segment *segment);
+
+void segment_add_damage(struct segment *segment, const struct damage *damage);
+
+/* Unlinks the three files. What is open stays readable. */
+CHECKED enum err segment_unlink(const struct file_ops *files, const char *dir, int64_t base_offset,
+                                struct reason *reason);
+
+#endif

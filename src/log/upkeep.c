@@ -1,0 +1,296 @@
+#include "log/log.h"
+
+#include "base/logger.h"
+#include "base/mem.h"
+#include "log/log_internal.h"
+#include "log/scan.h"
+
+#include <stdlib.h>
+
+/* Files beside the data: index tails, producer snapshots, checkpoints. */
+
+static enum err write_index(struct log *log, struct segment *segment, struct index *index,
+                            bool even_empty, struct reason *reason)
+{
+    pthread_mutex_lock(&log->segments_lock);
+    int64_t file_rows = index->file_rows;
+    size_t size = index->tail.size;
+    uint8_t *rows = mem_dup(index->tail.data, size);
+    pthread_mutex_unlock(&log->segments_lock);
+    enum err err = ERR_NONE;
+    if (size > 0 || even_empty) {
+        char *path = segment_path(log->dir, segment->base_offset, index_suffix(index->kind));
+        err =
+            index_write(log->env.files, path, index->kind, file_rows, slice_of(rows, size), reason);
+        free(path);
+    }
+    free(rows);
+    if (err == ERR_NONE && size > 0) {
+        pthread_mutex_lock(&log->segments_lock);
+        index_written(index, size);
+        pthread_mutex_unlock(&log->segments_lock);
+    }
+    return err;
+}
+
+static enum err write_indexes(struct log *log, struct segment *segment, bool even_empty,
+                              struct reason *reason)
+{
+    enum err err = write_index(log, segment, &segment->offsets, even_empty, reason);
+    if (err == ERR_NONE) {
+        err = write_index(log, segment, &segment->times, even_empty, reason);
+    }
+    return err;
+}
+
+enum err log_write_indexes(struct log *log, struct segment *segment, struct reason *reason)
+{
+    return write_indexes(log, segment, false, reason);
+}
+
+static void unlink_snapshot(struct log *log, int64_t offset)
+{
+    if (offset < 0) {
+        return;
+    }
+    struct reason why;
+    char *path = segment_path(log->dir, offset, ".snapshot");
+    if (file_unlink(log->env.files, path, &why) != ERR_NONE) {
+        LOG_WARN("log", "an old producer snapshot could not be deleted", "reason=\"%s\"", why.text);
+    }
+    free(path);
+}
+
+enum err log_write_snapshot(struct log *log, int64_t offset, struct slice bytes,
+                            struct reason *reason)
+{
+    if (offset < log->snapshots[1]) {
+        return ERR_NONE;
+    }
+    char *path = segment_path(log->dir, offset, ".snapshot");
+    enum err err = file_replace(log->env.files, path, bytes.data, bytes.size, reason);
+    free(path);
+    if (err != ERR_NONE || offset == log->snapshots[0] || offset == log->snapshots[1]) {
+        return err;
+    }
+    unlink_snapshot(log, log->snapshots[1]);
+    if (offset > log->snapshots[0]) {
+        log->snapshots[1] = log->snapshots[0];
+        log->snapshots[0] = offset;
+    } else {
+        log->snapshots[1] = offset;
+    }
+    return ERR_NONE;
+}
+
+/* A closed segment's files. upkeep_lock. */
+static enum err finish_segment(struct log *log, struct segment *segment, int64_t end_offset,
+                               struct reason *reason)
+{
+    enum err err = write_indexes(log, segment, true, reason);
+    if (err == ERR_NONE && segment->snapshot.size > 0) {
+        err = log_write_snapshot(log, end_offset, buf_slice(&segment->snapshot), reason);
+    }
+    if (err != ERR_NONE) {
+        return err;
+    }
+    pthread_mutex_lock(&log->segments_lock);
+    buf_deinit(&segment->snapshot);
+    segment->snapshot = (struct buf){0};
+    segment->finished = true;
+    pthread_mutex_unlock(&log->segments_lock);
+    return ERR_NONE;
+}
+
+/* The oldest closed segment that is not finished, referenced, and where it ends; NULL. */
+static struct segment *next_unfinished(struct log *log, int64_t *end_offset)
+{
+    struct segment *segment = NULL;
+    pthread_mutex_lock(&log->segments_lock);
+    for (size_t i = log->segment_count - 1; i > 0 && !log->segments[i - 1]->finished; i--) {
+        segment = log->segments[i - 1];
+        *end_offset = log_segment_end(log, i - 1);
+    }
+    if (segment != NULL) {
+        segment_ref(segment);
+    }
+    pthread_mutex_unlock(&log->segments_lock);
+    return segment;
+}
+
+/* upkeep_lock. */
+static enum err finish_all(struct log *log, struct reason *reason)
+{
+    struct segment *segment;
+    int64_t end_offset;
+    enum err err = ERR_NONE;
+    while (err == ERR_NONE && (segment = next_unfinished(log, &end_offset)) != NULL) {
+        err = finish_segment(log, segment, end_offset, reason);
+        segment_unref(segment);
+    }
+    return err;
+}
+
+void log_finish_rolled(struct log *log)
+{
+    if (atomic_load(&log->deleted) || pthread_mutex_trylock(&log->upkeep_lock) != 0) {
+        return; /* whoever holds it does the same work */
+    }
+    struct reason why;
+    if (finish_all(log, &why) != ERR_NONE && !atomic_load(&log->deleted)) {
+        LOG_WARN("log", "an index could not be written; it will be tried again",
+                 "dir=\"%s\" reason=\"%s\"", log->dir, why.text);
+    }
+    pthread_mutex_unlock(&log->upkeep_lock);
+}
+
+/* What a checkpoint covers, taken in one moment. */
+struct checkpoint {
+    struct log_state state;
+    struct segment *active;
+    struct buf snapshot;
+    uint64_t changes;
+    bool snapshot_due;
+};
+
+static void take_checkpoint(struct log *log, struct checkpoint *checkpoint)
+{
+    pthread_mutex_lock(&log->append_lock);
+    checkpoint->changes = log->producers.changes;
+    checkpoint->snapshot_due = checkpoint->changes != log->snapshot_changes;
+    if (checkpoint->snapshot_due) {
+        producer_snapshot_encode(&log->producers, &checkpoint->snapshot);
+    }
+    pthread_mutex_lock(&log->segments_lock);
+    struct segment *active = log_active(log);
+    if (active->times_known) {
+        segment_close_times(active);
+    }
+    segment_ref(active);
+    checkpoint->active = active;
+    checkpoint->state = (struct log_state){
+        .start_offset = atomic_load(&log->start_offset),
+        .end_offset = atomic_load(&log->end_offset),
+        .active_base = active->base_offset,
+        .active_size = active->size_bytes,
+    };
+    pthread_mutex_unlock(&log->segments_lock);
+    pthread_mutex_unlock(&log->append_lock);
+}
+
+static enum err write_checkpoint(struct log *log, struct checkpoint *checkpoint,
+                                 struct reason *reason)
+{
+    enum err err = log_flush(log, reason);
+    if (err == ERR_NONE) {
+        err = finish_all(log, reason);
+    }
+    if (err == ERR_NONE) {
+        err = log_write_indexes(log, checkpoint->active, reason);
+    }
+    if (err == ERR_NONE && checkpoint->snapshot_due) {
+        err = log_write_snapshot(log, checkpoint->state.end_offset,
+                                 buf_slice(&checkpoint->snapshot), reason);
+        if (err == ERR_NONE) {
+            log->snapshot_changes = checkpoint->changes;
+        }
+    }
+    return err;
+}
+
+enum err log_checkpoint(struct log *log, struct log_state *state, struct reason *reason)
+{
+    struct checkpoint checkpoint = {.changes = 0};
+    pthread_mutex_lock(&log->upkeep_lock);
+    take_checkpoint(log, &checkpoint);
+    enum err err = write_checkpoint(log, &checkpoint, reason);
+    pthread_mutex_unlock(&log->upkeep_lock);
+    segment_unref(checkpoint.active);
+    buf_deinit(&checkpoint.snapshot);
+    if (err == ERR_NONE) {
+        *state = checkpoint.state;
+    }
+    return err;
+}
+
+/* What is known to be on disk, for a log that cannot be closed well. */
+static void flushed_state(struct log *log, struct log_state *state)
+{
+    pthread_mutex_lock(&log->segments_lock);
+    *state = (struct log_state){
+        .start_offset = atomic_load(&log->start_offset),
+        .end_offset = atomic_load(&log->flushed_offset),
+        .active_base = log->flushed_base,
+        .active_size = log->flushed_position,
+    };
+    pthread_mutex_unlock(&log->segments_lock);
+}
+
+enum err log_close(struct log *log, struct log_state *state, struct reason *reason)
+{
+    pthread_mutex_lock(&log->append_lock);
+    log->closed = true;
+    pthread_mutex_unlock(&log->append_lock);
+    enum err err = log_checkpoint(log, state, reason);
+    if (err == ERR_NONE) {
+        state->clean = true;
+    } else {
+        flushed_state(log, state);
+    }
+    return err;
+}
+
+static enum err walk_headers(struct segment *from, struct segment *rows, int64_t interval,
+                             struct reason *reason)
+{
+    struct scan scan;
+    struct batch header;
+    scan_init(&scan, from->files, from->fd, from->size_bytes);
+    int64_t position = 0;
+    while (position < from->size_bytes) {
+        enum err err = scan_header(&scan, position, &header, reason);
+        if (err == ERR_IO) {
+            return err;
+        }
+        if (err != ERR_NONE) {
+            break; /* damage: what lies behind is found by walking from the last row */
+        }
+        segment_take_batch(rows, &header, position, interval);
+        position += (int64_t)header.bytes.size;
+    }
+    segment_close_times(rows);
+    return ERR_NONE;
+}
+
+static void take_rows(struct index *to, struct index *from)
+{
+    index_deinit(to);
+    *to = *from;
+    index_init(from, from->kind);
+}
+
+enum err log_rebuild_indexes(struct log *log, struct segment *segment, struct reason *reason)
+{
+    struct segment rows = {.base_offset = segment->base_offset,
+                           .first_timestamp = INT64_MIN,
+                           .max_timestamp = INT64_MIN};
+    index_init(&rows.offsets, INDEX_OFFSETS);
+    index_init(&rows.times, INDEX_TIMES);
+    int64_t interval = log_config_copy(log).index_interval_bytes;
+    enum err err = walk_headers(segment, &rows, interval, reason);
+    if (err == ERR_NONE) {
+        pthread_mutex_lock(&log->segments_lock);
+        take_rows(&segment->offsets, &rows.offsets);
+        take_rows(&segment->times, &rows.times);
+        segment->first_timestamp = rows.first_timestamp;
+        segment->max_timestamp = rows.max_timestamp;
+        segment->max_timestamp_offset = rows.max_timestamp_offset;
+        segment->times_known = true;
+        segment->index_bad = false;
+        pthread_mutex_unlock(&log->segments_lock);
+        err = write_indexes(log, segment, true, reason);
+    }
+    index_deinit(&rows.offsets);
+    index_deinit(&rows.times);
+    return err;
+}

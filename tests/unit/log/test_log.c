@@ -1,0 +1,200 @@
+#include "log_fixture.h"
+
+#include "base/bytes.h"
+#include "log/flush.h"
+
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Open, append, read, roll, close: what holds without faults. */
+
+static void test_empty(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture_open(fixture, NULL);
+    struct file_span span;
+    assert_int_equal(log_end_offset(fixture->log), 0);
+    assert_int_equal(log_read(fixture->log, 0, 10, 100, true, &span, NULL), ERR_NONE);
+    assert_int_equal(span.size, 0);
+    assert_int_equal(log_read(fixture->log, 1, 10, 100, true, &span, NULL), ERR_OUT_OF_RANGE);
+    fixture_close(fixture);
+    fixture_open(fixture, &fixture->state);
+    assert_int_equal(log_end_offset(fixture->log), 0);
+}
+
+static void test_append_and_read(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture_open(fixture, NULL);
+    struct batch_spec spec = {.records = 3, .timestamp = 1000};
+    struct log_append append;
+    assert_int_equal(append_spec(fixture, &spec, &append), ERR_NONE);
+    assert_int_equal(append.base_offset, 0);
+    assert_int_equal(append.end_offset, 3);
+    assert_int_equal(append_spec(fixture, &spec, &append), ERR_NONE);
+    assert_int_equal(append.base_offset, 3);
+    assert_int_equal(log_end_offset(fixture->log), 6);
+    assert_int_equal(log_flushed_offset(fixture->log), 0);
+    assert_int_equal(log_flush(fixture->log, NULL), ERR_NONE);
+    assert_int_equal(log_flushed_offset(fixture->log), 6);
+    assert_int_equal(read_all(fixture, 0, 6, 1 << 20), 6);
+    assert_int_equal(read_all(fixture, 0, 6, 1), 6);
+    assert_int_equal(read_all(fixture, 4, 6, 1), 3); /* the whole batch that holds 4 */
+}
+
+/* Kafka's layout: the bytes of the header stand where its documentation says. */
+static void test_layout(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture_open(fixture, NULL);
+    append_many(fixture, 2, 10);
+    fixture_close(fixture);
+    int fd = open(file_of(fixture, 0, ".log"), O_RDONLY | O_CLOEXEC);
+    uint8_t head[61];
+    int64_t half = size_of(file_of(fixture, 0, ".log")) / 2;
+    assert_int_equal(pread(fd, head, sizeof head, half), sizeof head);
+    close(fd);
+    assert_int_equal(load_be64(head), 1);             /* base offset */
+    assert_int_equal(load_be32(head + 8), half - 12); /* batch length */
+    assert_int_equal(load_be32(head + 12), 0);        /* leader epoch */
+    assert_int_equal(head[16], 2);                    /* magic */
+    assert_int_equal(load_be32(head + 23), 0);        /* last offset delta */
+    assert_int_equal(load_be64(head + 43), UINT64_MAX);
+    assert_int_equal(load_be32(head + 57), 1);
+}
+
+static void test_limits(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture_open(fixture, NULL);
+    append_many(fixture, 100, 1000);
+    struct file_span span;
+    int64_t batch_bytes = log_size_bytes(fixture->log) / 100;
+    /* Exactly two and a half batches: two are given. */
+    size_t limit = (size_t)(batch_bytes * 5 / 2);
+    assert_int_equal(log_read(fixture->log, 10, 100, limit, false, &span, NULL), ERR_NONE);
+    assert_int_equal(span.position, 10 * batch_bytes);
+    assert_int_equal(span.size, 2 * batch_bytes);
+    file_span_release(&span);
+    assert_int_equal(log_read(fixture->log, 10, 11, limit, false, &span, NULL), ERR_NONE);
+    assert_int_equal(span.size, batch_bytes);
+    file_span_release(&span);
+    assert_int_equal(log_read(fixture->log, 10, 100, 10, false, &span, NULL), ERR_NONE);
+    assert_int_equal(span.size, 0);
+    assert_int_equal(log_read(fixture->log, 10, 100, 10, true, &span, NULL), ERR_NONE);
+    assert_int_equal(span.size, batch_bytes);
+    file_span_release(&span);
+    assert_int_equal(log_read(fixture->log, 10, 10, 10, true, &span, NULL), ERR_NONE);
+    assert_int_equal(span.size, 0);
+}
+
+static void test_roll(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->config.segment_bytes = 10000;
+    fixture_open(fixture, NULL);
+    append_many(fixture, 200, 1000);
+    assert_int_equal(log_flush(fixture->log, NULL), ERR_NONE);
+    assert_int_equal(read_all(fixture, 0, 200, 5000), 200);
+    fixture_close(fixture);
+    assert_true(size_of(file_of(fixture, 0, ".log")) <= 10000);
+    assert_true(size_of(file_of(fixture, 0, ".index")) > 0);
+    assert_true(size_of(file_of(fixture, 0, ".timeindex")) > 0);
+    fixture_open(fixture, &fixture->state);
+    assert_int_equal(fixture->recovery.scanned_bytes, 0);
+    assert_int_equal(log_end_offset(fixture->log), 200);
+    assert_int_equal(read_all(fixture, 0, 200, 3000), 200);
+    for (int64_t from = 0; from < 200; from += 7) {
+        assert_int_equal(read_all(fixture, from, 200, 100000), 200 - from);
+    }
+    append_many(fixture, 10, 1000);
+    assert_int_equal(read_all(fixture, 195, 210, 100000), 15);
+}
+
+static void test_reopen_unclean(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->config.segment_bytes = 10000;
+    fixture_open(fixture, NULL);
+    append_many(fixture, 50, 1000);
+    struct log_state known;
+    assert_int_equal(log_checkpoint(fixture->log, &known, NULL), ERR_NONE);
+    append_many(fixture, 50, 1000);
+    fixture_kill(fixture);
+    fixture_open(fixture, &known);
+    assert_int_equal(log_end_offset(fixture->log), 100);
+    assert_int_equal(fixture->recovery.truncated_at, -1);
+    assert_true(fixture->recovery.scanned_bytes < 60 * 1100);
+    assert_int_equal(read_all(fixture, 0, 100, 3000), 100);
+    fixture_kill(fixture);
+    fixture_open(fixture, NULL);
+    assert_int_equal(log_end_offset(fixture->log), 100);
+    assert_int_equal(read_all(fixture, 0, 100, 3000), 100);
+}
+
+static void test_torn_tail(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture_open(fixture, NULL);
+    append_many(fixture, 10, 1000);
+    fixture_kill(fixture);
+    const char *path = file_of(fixture, 0, ".log");
+    cut_file(path, size_of(path) - 1);
+    fixture_open(fixture, NULL);
+    assert_int_equal(log_end_offset(fixture->log), 9);
+    assert_int_equal(fixture->recovery.truncated_at, 9);
+    assert_true(fixture->recovery.truncated_bytes > 1000);
+    append_many(fixture, 1, 100);
+    assert_int_equal(read_all(fixture, 0, 10, 3000), 10);
+}
+
+struct done_waiter {
+    struct flush_waiter waiter;
+    atomic_int done;
+};
+
+static void on_done(struct flush_waiter *waiter)
+{
+    atomic_store(&((struct done_waiter *)(void *)waiter)->done, 1);
+}
+
+static void test_flusher(void **state)
+{
+    struct fixture *fixture = *state;
+    int fd = open(fixture->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct flush_handler handler = {.context = NULL};
+    assert_int_equal(flusher_new(file_ops_system(), fd, &handler, &fixture->env.flusher, NULL),
+                     ERR_NONE);
+    fixture->config.segment_bytes = 10000;
+    fixture_open(fixture, NULL);
+    append_many(fixture, 100, 1000);
+    struct flush_target target = {.log = fixture->log, .end_offset = 100};
+    struct done_waiter waiter = {
+        .waiter = {.targets = &target, .target_count = 1, .done = on_done}};
+    flush_wait(fixture->env.flusher, &waiter.waiter);
+    struct flusher *flusher = fixture->env.flusher;
+    flusher_free(flusher); /* completes every waiter */
+    assert_int_equal(atomic_load(&waiter.done), 1);
+    assert_int_equal(log_flushed_offset(fixture->log), 100);
+    assert_true(size_of(file_of(fixture, 0, ".index")) > 0); /* rolled segments were finished */
+    close(fd);
+    fixture_kill(fixture);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_empty, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_append_and_read, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_layout, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_limits, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_roll, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_reopen_unclean, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_torn_tail, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_flusher, fixture_setup, fixture_teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
