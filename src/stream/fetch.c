@@ -38,14 +38,6 @@ enum err fetch_service_new(struct net *net, struct fetch_service **out, struct r
 
 void fetch_service_free(struct fetch_service *service)
 {
-    for (unsigned i = 0; i < service->reactor_count; i++) {
-        struct reactor_fetches *mine = &service->reactors[i];
-        while (mine->parked != NULL) {
-            struct fetch *fetch = mine->parked;
-            fetch_cancel(fetch);
-            fetch->done(fetch);
-        }
-    }
     free(service->reactors);
     free(service);
 }
@@ -247,7 +239,8 @@ void fetch_on_advanced(void *context, struct partition *partition, uint64_t reac
 {
     struct fetch_service *service = context;
     for (unsigned i = 0; i < service->reactor_count; i++) {
-        if ((reactors >> i & 1) == 0) {
+        /* A partition that is going has nobody waiting: whoever waits holds it. */
+        if ((reactors >> i & 1) == 0 || !topic_try_ref(partition->topic)) {
             continue;
         }
         struct advance_message *message = mem_new(struct advance_message);
@@ -255,7 +248,34 @@ void fetch_on_advanced(void *context, struct partition *partition, uint64_t reac
         message->service = service;
         message->partition = partition;
         message->reactor_index = i;
-        partition_ref(partition);
+        reactor_post(net_reactor(service->net, i), &message->task);
+    }
+}
+
+/* Answers what waits on one reactor. */
+struct drain_message {
+    struct task task;
+    struct reactor_fetches *fetches;
+};
+
+static void on_drain_message(struct task *task)
+{
+    struct drain_message *message = container_of(task, struct drain_message, task);
+    while (message->fetches->parked != NULL) {
+        struct fetch *fetch = message->fetches->parked;
+        fetch_cancel(fetch);
+        read_all(fetch);
+        fetch->done(fetch);
+    }
+    free(message);
+}
+
+void fetch_service_drain(struct fetch_service *service)
+{
+    for (unsigned i = 0; i < service->reactor_count; i++) {
+        struct drain_message *message = mem_new(struct drain_message);
+        message->task.run = on_drain_message;
+        message->fetches = &service->reactors[i];
         reactor_post(net_reactor(service->net, i), &message->task);
     }
 }

@@ -61,8 +61,12 @@ struct fetch {
 /* One service for all reactors. */
 CHECKED enum err fetch_service_new(struct net *net, struct fetch_service **out,
                                    struct reason *reason);
-/* After the reactors have stopped. Fetches that still wait are the caller's to free before. */
+/* After the reactors have stopped and their connections, with all that waits, are gone. */
 void fetch_service_free(struct fetch_service *service);
+
+/* Answers every waiting fetch with what there is, for a stop. Any thread; happens on the reactors.
+ */
+void fetch_service_drain(struct fetch_service *service);
 
 /* The callback for partitions; context is the service. */
 void fetch_on_advanced(void *context, struct partition *partition, uint64_t reactors);

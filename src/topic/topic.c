@@ -20,10 +20,19 @@ void topic_ref(struct topic *topic)
     atomic_fetch_add_explicit(&topic->refs, 1, memory_order_relaxed);
 }
 
+bool topic_try_ref(struct topic *topic)
+{
+    int32_t refs = atomic_load(&topic->refs);
+    while (refs > 0 && !atomic_compare_exchange_weak(&topic->refs, &refs, refs + 1)) {
+    }
+    return refs > 0;
+}
+
 static void topic_free(struct topic *topic)
 {
     struct partition **partitions = atomic_load(&topic->partitions);
     for (int32_t i = 0; i < topic->partition_count; i++) {
+        log_set_user(partitions[i]->log, NULL); /* waits for a flush that is telling it */
         log_unref(partitions[i]->log);
         free(partitions[i]);
     }

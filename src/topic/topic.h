@@ -51,6 +51,8 @@ struct topic {
 
 /* Any thread. */
 void topic_ref(struct topic *topic);
+/* False, and no reference, when the topic is already going. */
+bool topic_try_ref(struct topic *topic);
 void topic_unref(struct topic *topic); /* the last one closes logs and frees */
 int32_t topic_partition_count(const struct topic *topic);
 const struct topic_config *topic_config(const struct topic *topic);

@@ -1,0 +1,13 @@
+#ifndef TIDINGS_API_GROUP_REPLY_H
+#define TIDINGS_API_GROUP_REPLY_H
+
+#include "group/group.h"
+#include "net/net.h"
+
+/*
+ * Encodes what the coordinator decided, in the version of the request that waits for it, sends it
+ * and frees the reply. For group_outlet.send. Any thread.
+ */
+void api_group_reply_send(struct net *net, struct group_reply *reply);
+
+#endif

@@ -1,0 +1,349 @@
+#include "broker/server.h"
+
+#include "api/api.h"
+#include "api/group_reply.h"
+#include "base/logger.h"
+#include "base/mem.h"
+#include "broker/data_dir.h"
+#include "broker/offsets_log.h"
+#include "broker/server_config.h"
+#include "broker/timekeeper.h"
+#include "group/coordinator.h"
+#include "log/flush.h"
+#include "net/net.h"
+#include "net/workers.h"
+#include "stream/fetch.h"
+#include "topic/catalogue.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+struct server {
+    struct settings_table *settings;
+    struct server_config config;
+    struct server_address *listeners;
+    size_t listener_count;
+    struct server_address *advertised;
+    size_t advertised_count;
+    char *addresses;
+    int dir_fd;
+    int lock_fd;
+    struct net *net;
+    struct workers *workers;
+    struct flusher *flusher;
+    struct fetch_service *fetches;
+    struct catalogue *catalogue;
+    struct offsets_log offsets;
+    struct group_coordinator *groups;
+    struct timekeeper *timekeeper;
+    struct api_server api;
+};
+
+/* Thousands of partitions and connections need as many descriptors as the system allows. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        if (setrlimit(RLIMIT_NOFILE, &limit) != 0) {
+            LOG_WARN("broker", "descriptor limit cannot be raised", "limit=%llu",
+                     (unsigned long long)limit.rlim_cur);
+        }
+    }
+}
+
+static enum err read_config(struct server *server, const struct overrides *settings,
+                            struct reason *reason)
+{
+    server->settings = server_settings_new();
+    enum err err = server_config_build(&server->config, server->settings, settings, reason);
+    if (err == ERR_NONE) {
+        err = server_addresses_parse("listeners", server->config.listeners, &server->listeners,
+                                     &server->listener_count, reason);
+    }
+    if (err == ERR_NONE) {
+        err = server_addresses_parse("advertised.listeners", server->config.advertised_listeners,
+                                     &server->advertised, &server->advertised_count, reason);
+    }
+    if (err == ERR_NONE && server->listener_count == 0) {
+        err = reason_fail(reason, ERR_CONFIG, "listeners: at least one HOST:PORT is needed");
+    }
+    if (err == ERR_NONE && server->advertised_count > server->listener_count) {
+        err =
+            reason_fail(reason, ERR_CONFIG, "advertised.listeners: %zu addresses for %zu listeners",
+                        server->advertised_count, server->listener_count);
+    }
+    if (err == ERR_NONE) {
+        enum log_level level = LOG_LEVEL_INFO;
+        (void)!logger_level_parse(server->config.log_level, &level);
+        logger_set_level(level);
+    }
+    return err;
+}
+
+static enum err start_net(struct server *server, struct reason *reason)
+{
+    const struct server_config *config = &server->config;
+    struct net_config net_config;
+    net_config_init(&net_config);
+    if (config->network_threads > 0) {
+        net_config.reactor_count = (unsigned)config->network_threads;
+    }
+    net_config.max_frame_bytes = (size_t)config->request_max_bytes;
+    net_config.max_connections = (size_t)config->max_connections;
+    net_config.max_connections_per_ip = (size_t)config->max_connections_per_ip;
+    net_config.request_memory_bytes = (size_t)config->request_memory_bytes;
+    net_config.idle_timeout_ms = config->connections_max_idle_ms;
+    net_config.stall_timeout_ms = config->stall_timeout_ms;
+    struct net_handler handler = {
+        .context = &server->api,
+        .on_open = api_on_open,
+        .on_frame = api_on_frame,
+        .on_close = api_on_close,
+    };
+    return net_new(&net_config, &handler, &server->net, reason);
+}
+
+/* Binds all listeners and notes their addresses. */
+static enum err listen_all(struct server *server, struct reason *reason)
+{
+    struct buf text = {0};
+    enum err err = ERR_NONE;
+    for (size_t i = 0; err == ERR_NONE && i < server->listener_count; i++) {
+        const struct server_address *address = &server->listeners[i];
+        uint16_t port;
+        err = net_listen(server->net, address->host, address->port, &port, reason);
+        buf_printf(&text, "%s%s:%u", i > 0 ? "," : "",
+                   address->host[0] != '\0' ? address->host : "0.0.0.0", port);
+    }
+    server->addresses = mem_strdup(buf_cstr(&text));
+    buf_deinit(&text);
+    return err;
+}
+
+static void on_flushed(void *context, struct log *log)
+{
+    (void)context;
+    struct partition *partition = log_user(log);
+    if (partition != NULL) {
+        partition_on_flushed(partition);
+    }
+}
+
+static enum err start_flusher(struct server *server, struct reason *reason)
+{
+    struct flush_handler handler = {.context = server, .on_flushed = on_flushed};
+    return flusher_new(file_ops_system(), server->dir_fd, &handler, &server->flusher, reason);
+}
+
+static enum err open_catalogue(struct server *server, struct reason *reason)
+{
+    struct catalogue_config config = {
+        .data_dir = server->config.data_dir,
+        .topic_defaults = &server->config.topic_defaults,
+        .log_env = {.files = file_ops_system(),
+                    .clock = clock_system(),
+                    .flusher = server->flusher},
+        .open_threads = 4,
+        .advanced = fetch_on_advanced,
+        .advanced_context = server->fetches,
+    };
+    struct catalogue_recovery recovery;
+    enum err err = catalogue_open(&config, &server->catalogue, &recovery, reason);
+    if (err == ERR_NONE) {
+        LOG_INFO("broker", "data directory opened",
+                 "data=\"%s\" topics=%d partitions=%d clean=%s scanned_bytes=%lld "
+                 "truncated_bytes=%lld damaged_batches=%d",
+                 server->config.data_dir, (int)recovery.topics, (int)recovery.partitions,
+                 recovery.was_clean ? "yes" : "no", (long long)recovery.scanned_bytes,
+                 (long long)recovery.truncated_bytes, (int)recovery.damaged_batches);
+    }
+    return err;
+}
+
+static void send_group_reply(void *context, struct group_reply *reply)
+{
+    struct server *server = context;
+    api_group_reply_send(server->net, reply);
+}
+
+static void wake_groups(void *context, int64_t deadline_ms)
+{
+    struct server *server = context;
+    timekeeper_wake(server->timekeeper, deadline_ms);
+}
+
+static enum err start_groups(struct server *server, struct reason *reason)
+{
+    const struct server_config *config = &server->config;
+    enum err err = offsets_log_open(&server->offsets, server->catalogue, server->flusher,
+                                    (int32_t)config->offsets_partitions, reason);
+    if (err != ERR_NONE) {
+        return err;
+    }
+    struct group_coordinator_config groups;
+    group_coordinator_config_init(&groups);
+    groups.partition_count = offsets_log_partition_count(&server->offsets);
+    groups.group.initial_rebalance_delay_ms = (int32_t)config->group_initial_rebalance_delay_ms;
+    groups.group.min_session_timeout_ms = (int32_t)config->group_min_session_timeout_ms;
+    groups.group.max_session_timeout_ms = (int32_t)config->group_max_session_timeout_ms;
+    groups.group.max_size = (int32_t)config->group_max_size;
+    groups.group.offset_metadata_max_bytes = (int32_t)config->offset_metadata_max_bytes;
+    groups.group.offsets_retention_ms = config->offsets_retention_minutes * 60000;
+    groups.group.offsets_retention_check_interval_ms = config->offsets_retention_check_interval_ms;
+    struct group_log log = offsets_log_interface(&server->offsets);
+    struct group_outlet outlet = {.context = server, .send = send_group_reply, .wake = wake_groups};
+    server->groups = group_coordinator_new(&groups, clock_system(), &log, &outlet);
+    err = offsets_log_replay(&server->offsets, file_ops_system(), server->groups, reason);
+    if (err == ERR_NONE) {
+        group_coordinator_load_done(server->groups);
+    }
+    return err;
+}
+
+static void fill_api(struct server *server)
+{
+    const struct server_config *config = &server->config;
+    struct api_server *api = &server->api;
+    api->net = server->net;
+    api->workers = server->workers;
+    api->flusher = server->flusher;
+    api->catalogue = server->catalogue;
+    api->groups = server->groups;
+    api->fetches = server->fetches;
+    api->clock = clock_system();
+    api->settings = server->settings;
+    api->overrides = &config->given;
+    api->data_dir = config->data_dir;
+    api->node_id = (int32_t)config->node_id;
+    api->auto_create_topics = config->auto_create_topics;
+    api->default_partitions = (int32_t)config->default_partitions;
+    api->request_arena_bytes = 4 * config->request_max_bytes;
+    api->fetch_max_bytes = config->fetch_max_bytes;
+    api->advertised = mem_new_array(struct api_address, server->listener_count);
+    api->advertised_count = server->listener_count;
+    for (size_t i = 0; i < server->advertised_count; i++) {
+        api->advertised[i].host = server->advertised[i].host;
+        api->advertised[i].port = server->advertised[i].port;
+    }
+}
+
+/* In the order in which each needs the one before it. */
+static enum err start_all(struct server *server, const struct overrides *settings,
+                          struct reason *reason)
+{
+    enum err err = read_config(server, settings, reason);
+    if (err == ERR_NONE) {
+        raise_descriptor_limit();
+        err = data_dir_open(file_ops_system(), server->config.data_dir, &server->dir_fd,
+                            &server->lock_fd, reason);
+    }
+    if (err == ERR_NONE) {
+        err = start_net(server, reason);
+    }
+    if (err == ERR_NONE) {
+        err = listen_all(server, reason);
+    }
+    if (err == ERR_NONE) {
+        err = workers_new((unsigned)server->config.background_threads, &server->workers, reason);
+    }
+    if (err == ERR_NONE) {
+        err = fetch_service_new(server->net, &server->fetches, reason);
+    }
+    if (err == ERR_NONE) {
+        err = start_flusher(server, reason);
+    }
+    if (err == ERR_NONE) {
+        err = open_catalogue(server, reason);
+    }
+    if (err == ERR_NONE) {
+        server->timekeeper =
+            timekeeper_new(net_reactor(server->net, 0), server->workers, server->catalogue,
+                           server->config.retention_check_interval_ms);
+        err = start_groups(server, reason);
+    }
+    if (err == ERR_NONE) {
+        fill_api(server);
+        timekeeper_start(server->timekeeper, server->groups);
+        err = net_start(server->net, reason);
+    }
+    return err;
+}
+
+enum err server_start(const struct overrides *settings, struct server **out, struct reason *reason)
+{
+    struct server *server = mem_new(struct server);
+    enum err err = start_all(server, settings, reason);
+    if (err != ERR_NONE) {
+        return err; /* the process ends with this message: nothing was accepted or changed */
+    }
+    *out = server;
+    return ERR_NONE;
+}
+
+const char *server_addresses(const struct server *server)
+{
+    return server->addresses;
+}
+
+const char *server_data_dir(const struct server *server)
+{
+    return server->config.data_dir;
+}
+
+static void drain(struct server *server)
+{
+    const struct clock *clock = clock_system();
+    int64_t until_ms = clock_mono_ms(clock) + server->config.shutdown_timeout_ms;
+    net_drain(server->net);
+    group_coordinator_stop(server->groups);
+    fetch_service_drain(server->fetches);
+    while (!net_drained(server->net) && clock_mono_ms(clock) < until_ms) {
+        nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
+    }
+}
+
+static void server_free(struct server *server)
+{
+    fetch_service_free(server->fetches);
+    net_free(server->net);
+    timekeeper_free(server->timekeeper);
+    server_addresses_free(server->listeners, server->listener_count);
+    server_addresses_free(server->advertised, server->advertised_count);
+    free(server->api.advertised);
+    free(server->addresses);
+    server_config_deinit(&server->config, server->settings);
+    server_settings_free(server->settings);
+    close(server->dir_fd);
+    close(server->lock_fd);
+    free(server);
+}
+
+enum err server_stop(struct server *server, struct reason *reason)
+{
+    drain(server);
+    net_stop(server->net);
+    workers_free(server->workers);
+    flusher_free(server->flusher);
+    group_coordinator_free(server->groups);
+    offsets_log_close(&server->offsets);
+    enum err err = catalogue_close(server->catalogue, reason);
+    server_free(server);
+    return err;
+}
+
+void server_print_settings(void)
+{
+    struct settings_table *table = server_settings_new();
+    for (size_t i = 0; i < table->count; i++) {
+        const struct setting *row = &table->rows[i];
+        printf("%s=%s\n    %s\n", row->name, row->default_value, row->help);
+        if (row->only != NULL) {
+            printf("    Only this value is taken: %s.\n", row->only);
+        }
+    }
+    server_settings_free(table);
+}

@@ -1,0 +1,37 @@
+#ifndef TIDINGS_BROKER_SERVER_H
+#define TIDINGS_BROKER_SERVER_H
+
+#include "base/err.h"
+#include "base/settings.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * The whole broker in one process: opens the data directory, recovers it, listens, serves.
+ * All functions from one thread, which must not be a reactor.
+ */
+struct server;
+
+/*
+ * Starts with these settings (names and values as in a configuration file; unset ones have their
+ * defaults). When it returns ERR_NONE, clients can connect. The reason says what to do about an
+ * error: a bad setting, an address in use, a data directory that is locked or of a newer format.
+ */
+CHECKED enum err server_start(const struct overrides *settings, struct server **out,
+                              struct reason *reason);
+
+/* The addresses bound, "127.0.0.1:9092,[::1]:9092", in the order of `listeners`. */
+const char *server_addresses(const struct server *server);
+const char *server_data_dir(const struct server *server);
+
+/*
+ * Stops: takes no new requests, lets answers under way go out (shutdown.timeout.ms at most), closes
+ * the logs cleanly. The server is freed. An error means that the next start has to scan.
+ */
+CHECKED enum err server_stop(struct server *server, struct reason *reason);
+
+/* Prints every setting with default and meaning on standard output. */
+void server_print_settings(void);
+
+#endif

@@ -1,0 +1,188 @@
+#include "broker/server_config.h"
+
+#include "base/mem.h"
+#include "topic/topic_config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define FIELD(member) offsetof(struct server_config, member)
+
+static const struct setting own_rows[] = {
+    {"advertised.listeners", SETTING_STRING, FIELD(advertised_listeners), "",
+     .help = "HOST:PORT that clients are told to connect to, one for each listener; empty: the "
+             "address each client reached the server at."},
+    {"auto.create.topics.enable", SETTING_BOOLEAN, FIELD(auto_create_topics), "true",
+     .help = "Create a topic when a producer first asks for it."},
+    {"background.threads", SETTING_INT, FIELD(background_threads), "2", 1, 64,
+     .help = "Threads for catalogue changes, time look-ups and upkeep."},
+    {"connections.max.idle.ms", SETTING_LONG, FIELD(connections_max_idle_ms), "600000", 0,
+     INT64_MAX, .help = "Close connections that ask for nothing this long; 0: never."},
+    {"connections.stall.timeout.ms", SETTING_LONG, FIELD(stall_timeout_ms), "30000", 100, INT64_MAX,
+     .help = "Close connections whose request or answer does not move this long."},
+    {"fetch.max.bytes", SETTING_INT, FIELD(fetch_max_bytes), "57671680", 1024, INT32_MAX,
+     .help = "Most bytes in one fetch answer."},
+    {"group.initial.rebalance.delay.ms", SETTING_INT, FIELD(group_initial_rebalance_delay_ms), "0",
+     0, INT32_MAX, .help = "How long a new group waits for more members before it starts."},
+    {"group.max.session.timeout.ms", SETTING_INT, FIELD(group_max_session_timeout_ms), "1800000", 1,
+     INT32_MAX, .help = "Longest session time-out a member may ask for."},
+    {"group.max.size", SETTING_INT, FIELD(group_max_size), "2147483647", 1, INT32_MAX,
+     .help = "Most members in one group."},
+    {"group.min.session.timeout.ms", SETTING_INT, FIELD(group_min_session_timeout_ms), "6000", 1,
+     INT32_MAX, .help = "Shortest session time-out a member may ask for."},
+    {"listeners", SETTING_STRING, FIELD(listeners), "127.0.0.1:9092",
+     .help = "HOST:PORT to listen on, several with commas; an empty host means every address."},
+    {"log.dirs", SETTING_STRING, FIELD(data_dir), "tidings-data",
+     .help = "The data directory (one)."},
+    {"log.level", SETTING_STRING, FIELD(log_level), "info", .choices = "debug|info|warn|error",
+     .help = "Which log lines are written to standard error."},
+    {"log.retention.check.interval.ms", SETTING_LONG, FIELD(retention_check_interval_ms), "60000",
+     100, INT64_MAX, .help = "How often retention is applied and a checkpoint written."},
+    {"max.connections", SETTING_INT, FIELD(max_connections), "100000", 1, INT32_MAX,
+     .help = "Most connections at a time."},
+    {"max.connections.per.ip", SETTING_INT, FIELD(max_connections_per_ip), "2147483647", 1,
+     INT32_MAX, .help = "Most connections from one address."},
+    {"node.id", SETTING_INT, FIELD(node_id), "1", 0, INT32_MAX,
+     .help = "The id of this server in answers to clients."},
+    {"num.network.threads", SETTING_INT, FIELD(network_threads), "0", 0, 64,
+     .help = "Reactor threads; 0: one for each processor."},
+    {"num.partitions", SETTING_INT, FIELD(default_partitions), "1", 1, 100000,
+     .help = "Partitions of a topic that is created without a count."},
+    {"offset.metadata.max.bytes", SETTING_INT, FIELD(offset_metadata_max_bytes), "4096", 0,
+     INT32_MAX, .help = "Longest note that a consumer may store with an offset."},
+    {"offsets.retention.check.interval.ms", SETTING_LONG,
+     FIELD(offsets_retention_check_interval_ms), "600000", 1, INT64_MAX,
+     .help = "How often offsets of empty groups are looked through."},
+    {"offsets.retention.minutes", SETTING_INT, FIELD(offsets_retention_minutes), "10080", 1,
+     INT32_MAX, .help = "How long the offsets of a group without members are kept."},
+    {"offsets.topic.num.partitions", SETTING_INT, FIELD(offsets_partitions), "8", 1, 1000,
+     .help = "Partitions of __consumer_offsets; taken at the first start of a data directory."},
+    {"producer.id.expiration.ms", SETTING_LONG, FIELD(producer_expiration_ms), "86400000", 1,
+     INT64_MAX, .help = "How long an idempotent producer that went quiet is remembered."},
+    {"queued.max.request.bytes", SETTING_LONG, FIELD(request_memory_bytes), "268435456", 1048576,
+     INT64_MAX, .help = "Memory for requests that are being received."},
+    {"shutdown.timeout.ms", SETTING_LONG, FIELD(shutdown_timeout_ms), "10000", 0, INT64_MAX,
+     .help = "How long a stop waits for answers that are under way."},
+    {"socket.request.max.bytes", SETTING_INT, FIELD(request_max_bytes), "104857600", 1024,
+     INT32_MAX, .help = "Largest request taken."},
+};
+
+enum { OWN_COUNT = sizeof own_rows / sizeof own_rows[0] };
+
+static int compare_rows(const void *a, const void *b)
+{
+    const struct setting *left = a;
+    const struct setting *right = b;
+    return strcmp(left->name, right->name);
+}
+
+struct settings_table *server_settings_new(void)
+{
+    const struct settings_table *topic = topic_settings();
+    struct setting *rows = mem_new_array(struct setting, OWN_COUNT + topic->count);
+    size_t count = OWN_COUNT;
+    memcpy(rows, own_rows, sizeof own_rows);
+    for (size_t i = 0; i < topic->count; i++) {
+        if (topic->rows[i].broker_name != NULL) {
+            rows[count] = topic->rows[i];
+            rows[count].name = topic->rows[i].broker_name;
+            rows[count].broker_name = topic->rows[i].name; /* here: the topic's name for it */
+            rows[count].offset = SETTING_NO_FIELD;
+            count++;
+        }
+    }
+    qsort(rows, count, sizeof *rows, compare_rows);
+    struct settings_table *table = mem_new(struct settings_table);
+    *table = (struct settings_table){.what = "server", .rows = rows, .count = count};
+    return table;
+}
+
+void server_settings_free(struct settings_table *table)
+{
+    free((void *)(uintptr_t)table->rows);
+    free(table);
+}
+
+enum err server_config_build(struct server_config *config, const struct settings_table *table,
+                             const struct overrides *given, struct reason *reason)
+{
+    *config = (struct server_config){0};
+    settings_init(table, config);
+    overrides_copy(&config->given, given);
+    for (size_t i = 0; i < given->count; i++) {
+        struct slice name = slice_str(given->items[i].name);
+        struct slice value = slice_str(given->items[i].value);
+        enum err err = settings_set(table, config, name, value, reason);
+        if (err != ERR_NONE) {
+            return err;
+        }
+        const struct setting *row = settings_find(table, name);
+        if (row->broker_name != NULL) {
+            overrides_set(&config->topic_defaults, slice_str(row->broker_name), value);
+        }
+    }
+    return ERR_NONE;
+}
+
+void server_config_deinit(struct server_config *config, const struct settings_table *table)
+{
+    settings_deinit(table, config);
+    overrides_deinit(&config->given);
+    overrides_deinit(&config->topic_defaults);
+}
+
+static enum err parse_one(const char *setting, struct slice text, struct server_address *out,
+                          struct reason *reason)
+{
+    char *copy = mem_strndup((const char *)text.data, text.size);
+    char *scheme_end = strstr(copy, "://");
+    char *host = scheme_end != NULL ? scheme_end + 3 : copy;
+    char *colon = strrchr(host, ':');
+    char *end = NULL;
+    long port = colon != NULL && colon[1] != '\0' ? strtol(colon + 1, &end, 10) : -1;
+    bool plain = scheme_end == NULL || strncmp(copy, "PLAINTEXT://", 12) == 0;
+    enum err err = ERR_NONE;
+    if (!plain) {
+        err = reason_fail(reason, ERR_CONFIG,
+                          "%s: '%s': only PLAINTEXT listeners are served so far", setting, copy);
+    } else if (port < 0 || port > 65535 || *end != '\0') {
+        err = reason_fail(reason, ERR_CONFIG,
+                          "%s: '%s' is no HOST:PORT (examples: 127.0.0.1:9092, :9092, [::1]:0)",
+                          setting, copy);
+    } else {
+        out->host = mem_strndup(host, (size_t)(colon - host));
+        out->port = (uint16_t)port;
+    }
+    free(copy);
+    return err;
+}
+
+enum err server_addresses_parse(const char *setting, const char *text, struct server_address **out,
+                                size_t *count, struct reason *reason)
+{
+    enum err err = ERR_NONE;
+    *out = NULL;
+    *count = 0;
+    for (const char *at = text; err == ERR_NONE && *at != '\0';) {
+        size_t size = strcspn(at, ",");
+        *out = mem_realloc(*out, (*count + 1) * sizeof **out);
+        (*out)[*count] = (struct server_address){0};
+        err = parse_one(setting, slice_of(at, size), &(*out)[*count], reason);
+        (*count)++;
+        at += size + (at[size] == ',');
+    }
+    if (err != ERR_NONE) {
+        server_addresses_free(*out, *count);
+        *out = NULL;
+        *count = 0;
+    }
+    return err;
+}
+
+void server_addresses_free(struct server_address *addresses, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        free(addresses[i].host);
+    }
+    free(addresses);
+}
