@@ -13,12 +13,55 @@ enum {
     HEARTBEAT_MAX_MS = 3000 /* ... but at least this often */
 };
 
+/*
+ * While a JoinGroup or SyncGroup is on its way librdkafka holds back what is sent behind it, and a
+ * commit so delayed arrives with the generation of before: the bus refuses it, and librdkafka
+ * gives up all its partitions. So periodic commits wait until the group stands again.
+ */
+enum { API_JOIN_GROUP = 11, API_SYNC_GROUP = 14 };
+
+static rd_kafka_resp_err_t on_request_sent(rd_kafka_t *client, int socket, const char *broker,
+                                           int32_t broker_id, int16_t api, int16_t version,
+                                           int32_t correlation, size_t size, void *opaque)
+{
+    struct tidings *service = opaque;
+    if (api == API_JOIN_GROUP) {
+        atomic_store(&service->joining, true);
+    }
+    return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+static rd_kafka_resp_err_t on_response_received(rd_kafka_t *client, int socket, const char *broker,
+                                                int32_t broker_id, int16_t api, int16_t version,
+                                                int32_t correlation, size_t size, int64_t rtt,
+                                                rd_kafka_resp_err_t code, void *opaque)
+{
+    struct tidings *service = opaque;
+    if (api == API_SYNC_GROUP) {
+        atomic_store(&service->joining, false);
+    }
+    return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+static rd_kafka_resp_err_t on_client_new(rd_kafka_t *client, const rd_kafka_conf_t *conf,
+                                         void *opaque, char *text, size_t text_size)
+{
+    rd_kafka_resp_err_t code =
+        rd_kafka_interceptor_add_on_request_sent(client, "tidings", on_request_sent, opaque);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        code = rd_kafka_interceptor_add_on_response_received(client, "tidings",
+                                                             on_response_received, opaque);
+    }
+    return code;
+}
+
 enum tidings_status consumer_config(struct tidings *service, rd_kafka_conf_t **conf,
                                     struct tidings_error *error)
 {
     *conf = rd_kafka_conf_new();
     rd_kafka_conf_set_rebalance_cb(*conf, on_rebalance);
     rd_kafka_conf_set_offset_commit_cb(*conf, on_commit);
+    rd_kafka_conf_interceptor_add_on_new(*conf, "tidings", on_client_new, service);
     int heartbeat_ms = service->session_timeout_ms / HEARTBEATS;
     const struct config_pair pairs[] = {
         {"group.id", service->name},
@@ -230,7 +273,7 @@ static void partition_rewind(struct tidings *service, struct partition *partitio
 static void commit_when_due(struct tidings *service)
 {
     int64_t now_ms = clock_mono_ms(clock_system());
-    if (now_ms < service->next_commit_ms) {
+    if (now_ms < service->next_commit_ms || atomic_load(&service->joining)) {
         return;
     }
     service->next_commit_ms = now_ms + service->commit_interval_ms;

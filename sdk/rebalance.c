@@ -46,9 +46,12 @@ void on_commit(rd_kafka_t *consumer, rd_kafka_resp_err_t code,
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR || code == RD_KAFKA_RESP_ERR__NO_OFFSET) {
         return;
     }
-    service_log(service, TIDINGS_LOG_WARN,
-                "progress could not be written down (%s); events since then may come again",
-                rd_kafka_err2str(code));
+    /* while the group rebalances a refusal is no more than "later" */
+    if (code != RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS) {
+        service_log(service, TIDINGS_LOG_WARN,
+                    "progress could not be written down (%s); events since then may come again",
+                    rd_kafka_err2str(code));
+    }
     for (int i = 0; offsets != NULL && i < offsets->cnt; i++) {
         struct partition *partition =
             partition_find(service, offsets->elems[i].topic, offsets->elems[i].partition);

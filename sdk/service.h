@@ -92,7 +92,8 @@ struct tidings {
 
     rd_kafka_t *consumer;
     struct partition *partitions;
-    int blocked_count; /* partitions with waiting messages */
+    atomic_bool joining; /* between JoinGroup and SyncGroup: commits would be refused */
+    int blocked_count;   /* partitions with waiting messages */
     int64_t next_commit_ms;
 };
 
