@@ -53,12 +53,6 @@ def need(*commands):
             raise Missing(f"{command} is not installed")
 
 
-def newest(folder, pattern):
-    times = [os.stat(os.path.join(folder, name)).st_mtime for name in os.listdir(folder)
-             if re.search(pattern, name)]
-    return max(times)
-
-
 def stamped(name, made_from, make):
     """Calls make() unless it succeeded before, later than any change to the files made_from."""
     os.makedirs(CACHE, exist_ok=True)
@@ -89,13 +83,13 @@ def kafka_python():
 
 
 def librdkafka():
-    source = os.path.join(HERE, "librdkafka")
-    build = os.path.join(CACHE, "librdkafka")
+    """Built with Tidings itself: in the build directory that TIDINGS_BUILD names."""
+    build = os.environ.get("TIDINGS_BUILD", os.path.join(REPOSITORY, "build"))
     need("meson", "ninja")
     if not os.path.exists(os.path.join(build, "build.ninja")):
-        sh("meson setup", "meson", "setup", "--werror", build, source)
-    sh("building the C runner", "ninja", "-C", build)
-    return [os.path.join(build, "run_librdkafka")]
+        sh("meson setup", "meson", "setup", build, cwd=REPOSITORY)
+    sh("building the C runner", "ninja", "-C", build, "tests/clients/run_librdkafka")
+    return [os.path.join(build, "tests", "clients", "run_librdkafka")]
 
 
 def node(runner):
