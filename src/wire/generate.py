@@ -356,7 +356,8 @@ def header_text(unit):
     for message in unit.messages:
         for struct in message.structs:
             emit_struct(code, struct)
-        code.add('/* Sets every field to its default. Begin with it before encoding, in nested structs too. */')
+        code.add('/* Sets every field to its default. Begin with it before encoding, also in nested',
+                 ' * structs: a zeroed struct may differ from its default and so write tags. */')
         for struct in message.structs:
             emit_init(code, struct)
         name = message.name

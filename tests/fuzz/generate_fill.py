@@ -20,7 +20,7 @@ def fill_lines(item, schema):
             yield f'        {name}[i] = {fill_value(item, "false", schema)};'
         yield '    }'
     elif item.struct and item.null:
-        yield f'    {name} = fill_array(filler, fill_count(filler, true) < 0 ? 0 : 1, sizeof *{name});'
+        yield f'    {name} = fill_array(filler, fill_bool(filler), sizeof *{name});'
         yield f'    if ({name} != NULL) {{'
         yield f'        {item.struct.name}_fill(filler, {name});'
         yield '    }'
