@@ -356,12 +356,12 @@ def header_text(unit):
     for message in unit.messages:
         for struct in message.structs:
             emit_struct(code, struct)
-        code.add('/* Sets every field to its default. Begin with it before encoding, also in nested',
-                 ' * structs: a zeroed struct may differ from its default and so write tags. */')
+        code.add('/* Sets every field to its default. Begin with it before encoding, in nested',
+                 ' * structs too: a zeroed struct may differ from its default and so write tags. */')
         for struct in message.structs:
             emit_init(code, struct)
         name = message.name
-        code.add('/* On an error the content of *out is of no use. ERR_UNSUPPORTED: the version. */',
+        code.add('/* On an error *out is of no use. ERR_UNSUPPORTED: not a version of the schema. */',
                  f'CHECKED enum err {name}_decode(struct wire_reader *reader, int16_t version,',
                  f'    struct {name} *out);', '',
                  '/* Errors stick in the writer. */',
