@@ -166,6 +166,9 @@ static enum err set_text(const struct setting *row, void *target, const char *va
 static enum err set_value(const struct setting *row, void *target, const char *value,
                           struct reason *reason)
 {
+    if (row->offset == SETTING_NO_FIELD) {
+        target = NULL;
+    }
     switch (row->type) {
     case SETTING_BOOLEAN:
         return set_boolean(row, target, value, reason);
@@ -201,11 +204,17 @@ enum err settings_set(const struct settings_table *table, void *target, struct s
     return err;
 }
 
+static bool owns_text(const struct setting *row)
+{
+    return (row->type == SETTING_STRING || row->type == SETTING_LIST) &&
+           row->offset != SETTING_NO_FIELD;
+}
+
 void settings_init(const struct settings_table *table, void *target)
 {
     for (size_t i = 0; i < table->count; i++) {
         const struct setting *row = &table->rows[i];
-        if (row->type == SETTING_STRING || row->type == SETTING_LIST) {
+        if (owns_text(row)) {
             *(char **)field_of(row, target) = NULL;
         }
         struct reason reason;
@@ -220,7 +229,7 @@ void settings_deinit(const struct settings_table *table, void *target)
 {
     for (size_t i = 0; i < table->count; i++) {
         const struct setting *row = &table->rows[i];
-        if (row->type == SETTING_STRING || row->type == SETTING_LIST) {
+        if (owns_text(row)) {
             char **field = field_of(row, target);
             free(*field);
             *field = NULL;

@@ -25,7 +25,7 @@ enum setting_type {
 struct setting {
     const char *name; /* Kafka's name where Kafka has one */
     enum setting_type type;
-    size_t offset; /* of the field in the target struct */
+    size_t offset; /* of the field in the target struct, or SETTING_NO_FIELD */
     const char *default_value;
     int64_t least; /* numbers: bounds, both inclusive; both 0: the type's own */
     int64_t most;
@@ -35,6 +35,9 @@ struct setting {
         *broker_name; /* for a topic's setting: the server's setting that gives the default */
     const char *help; /* one sentence */
 };
+
+/* For a setting that is only checked and described. */
+#define SETTING_NO_FIELD SIZE_MAX
 
 struct settings_table {
     const char *what; /* "topic" or "server": for messages */
