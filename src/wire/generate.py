@@ -357,11 +357,11 @@ def header_text(unit):
         for struct in message.structs:
             emit_struct(code, struct)
         code.add('/* Sets every field to its default. Begin with it before encoding, in nested',
-                 ' * structs too: a zeroed struct may differ from its default and so write tags. */')
+                 ' * structs too: a zeroed struct may write tagged fields. */')
         for struct in message.structs:
             emit_init(code, struct)
         name = message.name
-        code.add('/* On an error *out is of no use. ERR_UNSUPPORTED: not a version of the schema. */',
+        code.add('/* On an error *out is of no use. ERR_UNSUPPORTED: no such version here. */',
                  f'CHECKED enum err {name}_decode(struct wire_reader *reader, int16_t version,',
                  f'    struct {name} *out);', '',
                  '/* Errors stick in the writer. */',
