@@ -4,10 +4,15 @@
 #include "group/group.h"
 #include "net/net.h"
 
+struct api_request;
+
 /*
  * Encodes what the coordinator decided, in the version of the request that waits for it, sends it
  * and frees the reply. For group_outlet.send. Any thread.
  */
 void api_group_reply_send(struct net *net, struct group_reply *reply);
+
+/* Whom the coordinator answers. The request itself may be freed once the coordinator has it. */
+struct group_waiter api_group_waiter(const struct api_request *request);
 
 #endif

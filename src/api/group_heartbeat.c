@@ -1,0 +1,21 @@
+#include "wire/generated/heartbeat.h"
+
+#include "api/handlers.h"
+#include "group/coordinator.h"
+
+enum err handle_heartbeat(struct api_request *request, struct reason *reason)
+{
+    (void)reason;
+    struct heartbeat_request body;
+    enum err err = heartbeat_request_decode(&request->body, api_version(request), &body);
+    if (err != ERR_NONE) {
+        return err;
+    }
+    struct heartbeat_response response;
+    heartbeat_response_init(&response);
+    response.error_code = api_error_code(
+        group_coordinator_heartbeat(request->server->groups, body.group_id, body.member_id,
+                                    body.group_instance_id, body.generation_id));
+    API_REPLY(request, heartbeat_response_encode, &response);
+    return ERR_NONE;
+}

@@ -1,0 +1,58 @@
+#include "wire/generated/join_group.h"
+
+#include "api/group_reply.h"
+#include "api/handlers.h"
+#include "group/coordinator.h"
+
+#include <stdio.h>
+
+/* The peer's address as Kafka shows it: "/127.0.0.1". */
+static struct slice client_host(struct api_request *request)
+{
+    const char *peer = conn_peer(request->conn);
+    const char *colon = strrchr(peer, ':');
+    size_t size = colon != NULL ? (size_t)(colon - peer) : strlen(peer);
+    if (size >= 2 && peer[0] == '[' && peer[size - 1] == ']') {
+        peer++;
+        size -= 2;
+    }
+    return api_text(request, "/%.*s", (int)size, peer);
+}
+
+enum err handle_join_group(struct api_request *request, struct reason *reason)
+{
+    (void)reason;
+    struct join_group_request body;
+    int16_t version = api_version(request);
+    enum err err = join_group_request_decode(&request->body, version, &body);
+    if (err != ERR_NONE) {
+        return err;
+    }
+    struct group_protocol_offer *offers =
+        api_alloc(request, (size_t)body.protocols_count, sizeof *offers);
+    for (int32_t i = 0; i < body.protocols_count; i++) {
+        offers[i] = (struct group_protocol_offer){
+            .name = body.protocols[i].name,
+            .metadata = body.protocols[i].metadata,
+        };
+    }
+    struct slice client_id = request->header.client_id;
+    struct group_join_request join = {
+        .waiter = api_group_waiter(request),
+        .member_id = body.member_id,
+        .instance_id = body.group_instance_id,
+        .client_id = slice_is_null(client_id) ? WIRE_EMPTY : client_id,
+        .client_host = client_host(request),
+        .protocol_type = body.protocol_type,
+        .reason = body.reason,
+        .protocols = offers,
+        .protocol_count = (size_t)body.protocols_count,
+        .session_timeout_ms = body.session_timeout_ms,
+        .rebalance_timeout_ms = version >= 1 ? body.rebalance_timeout_ms : body.session_timeout_ms,
+        .member_id_required = version >= 4 && slice_is_null(body.group_instance_id),
+        .can_skip_assignment = version >= 9,
+    };
+    group_coordinator_join(request->server->groups, body.group_id, &join);
+    api_request_free(request);
+    return ERR_NONE;
+}

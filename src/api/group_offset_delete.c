@@ -1,0 +1,38 @@
+#include "wire/generated/offset_delete.h"
+
+#include "api/group_reply.h"
+#include "api/handlers.h"
+#include "group/coordinator.h"
+
+enum err handle_offset_delete(struct api_request *request, struct reason *reason)
+{
+    (void)reason;
+    struct offset_delete_request body;
+    enum err err = offset_delete_request_decode(&request->body, api_version(request), &body);
+    if (err != ERR_NONE) {
+        return err;
+    }
+    size_t count = 0;
+    for (int32_t t = 0; t < body.topics_count; t++) {
+        count += (size_t)body.topics[t].partitions_count;
+    }
+    struct group_partition *partitions = api_alloc(request, count, sizeof *partitions);
+    size_t filled = 0;
+    for (int32_t t = 0; t < body.topics_count; t++) {
+        for (int32_t i = 0; i < body.topics[t].partitions_count; i++) {
+            partitions[filled++] = (struct group_partition){
+                .topic = body.topics[t].name,
+                .partition = body.topics[t].partitions[i].partition_index,
+            };
+        }
+    }
+    struct group_offset_delete_request deletion = {
+        .waiter = api_group_waiter(request),
+        .partitions = partitions,
+        .count = count,
+    };
+    conn_hold(request->conn, request->token);
+    group_coordinator_offset_delete(request->server->groups, body.group_id, &deletion);
+    api_request_free(request);
+    return ERR_NONE;
+}

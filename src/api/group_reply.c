@@ -1,0 +1,150 @@
+#include "api/group_reply.h"
+
+#include "api/api.h"
+#include "wire/api_key.h"
+#include "wire/generated/delete_groups.h"
+#include "wire/generated/join_group.h"
+#include "wire/generated/offset_commit.h"
+#include "wire/generated/offset_delete.h"
+#include "wire/generated/sync_group.h"
+
+struct group_waiter api_group_waiter(const struct api_request *request)
+{
+    return (struct group_waiter){
+        .token = request->token,
+        .correlation_id = request->header.correlation_id,
+        .api_version = request->header.api_version,
+    };
+}
+
+static void *reply_alloc(struct group_reply *reply, size_t count, size_t size)
+{
+    return arena_alloc_array(&reply->arena, count > 0 ? count : 1, size);
+}
+
+static void encode_join(struct group_reply *reply, struct wire_writer *writer)
+{
+    struct join_group_response response;
+    join_group_response_init(&response);
+    response.error_code = api_error_code(reply->err);
+    response.generation_id = reply->join.generation;
+    response.protocol_type = reply->join.protocol_type;
+    response.protocol_name = reply->join.protocol;
+    response.leader = reply->join.leader;
+    response.skip_assignment = reply->join.skip_assignment;
+    response.member_id = reply->join.member_id;
+    response.members_count = (int32_t)reply->join.member_count;
+    response.members = reply_alloc(reply, reply->join.member_count, sizeof *response.members);
+    for (size_t i = 0; i < reply->join.member_count; i++) {
+        const struct group_join_member *member = &reply->join.members[i];
+        response.members[i] = (struct join_group_response_member){
+            .member_id = member->member_id,
+            .group_instance_id = member->instance_id,
+            .metadata = member->metadata,
+        };
+    }
+    join_group_response_encode(writer, reply->waiter.api_version, &response);
+}
+
+static void encode_sync(struct group_reply *reply, struct wire_writer *writer)
+{
+    struct sync_group_response response;
+    sync_group_response_init(&response);
+    response.error_code = api_error_code(reply->err);
+    response.protocol_type = reply->sync.protocol_type;
+    response.protocol_name = reply->sync.protocol;
+    response.assignment = reply->sync.assignment;
+    sync_group_response_encode(writer, reply->waiter.api_version, &response);
+}
+
+/* The end of the run of results that share the topic of items[begin]. */
+static size_t run_end(const struct group_partition_result *items, size_t count, size_t begin)
+{
+    size_t end = begin + 1;
+    while (end < count && slice_equal(items[end].topic, items[begin].topic)) {
+        end++;
+    }
+    return end;
+}
+
+static void encode_commit(struct group_reply *reply, struct wire_writer *writer)
+{
+    const struct group_partition_result *items = reply->partitions.items;
+    size_t count = reply->partitions.count;
+    struct offset_commit_response response;
+    offset_commit_response_init(&response);
+    response.topics = reply_alloc(reply, count, sizeof *response.topics);
+    for (size_t begin = 0, end; begin < count; begin = end) {
+        struct offset_commit_response_topic *topic = &response.topics[response.topics_count++];
+        end = run_end(items, count, begin);
+        topic->name = items[begin].topic;
+        topic->partitions = reply_alloc(reply, end - begin, sizeof *topic->partitions);
+        for (size_t i = begin; i < end; i++) {
+            topic->partitions[topic->partitions_count++] =
+                (struct offset_commit_response_partition){
+                    .partition_index = items[i].partition,
+                    .error_code = api_error_code(items[i].err),
+                };
+        }
+    }
+    offset_commit_response_encode(writer, reply->waiter.api_version, &response);
+}
+
+static void encode_offset_delete(struct group_reply *reply, struct wire_writer *writer)
+{
+    const struct group_partition_result *items = reply->partitions.items;
+    size_t count = reply->err == ERR_NONE ? reply->partitions.count : 0;
+    struct offset_delete_response response;
+    offset_delete_response_init(&response);
+    response.error_code = api_error_code(reply->err);
+    response.topics = reply_alloc(reply, count, sizeof *response.topics);
+    for (size_t begin = 0, end; begin < count; begin = end) {
+        struct offset_delete_response_topic *topic = &response.topics[response.topics_count++];
+        end = run_end(items, count, begin);
+        topic->name = items[begin].topic;
+        topic->partitions = reply_alloc(reply, end - begin, sizeof *topic->partitions);
+        for (size_t i = begin; i < end; i++) {
+            topic->partitions[topic->partitions_count++] =
+                (struct offset_delete_response_partition){
+                    .partition_index = items[i].partition,
+                    .error_code = api_error_code(items[i].err),
+                };
+        }
+    }
+    offset_delete_response_encode(writer, reply->waiter.api_version, &response);
+}
+
+static void encode_delete_groups(struct group_reply *reply, struct wire_writer *writer)
+{
+    struct delete_groups_response response;
+    delete_groups_response_init(&response);
+    response.results_count = (int32_t)reply->groups.count;
+    response.results = reply_alloc(reply, reply->groups.count, sizeof *response.results);
+    for (size_t i = 0; i < reply->groups.count; i++) {
+        response.results[i] = (struct delete_groups_response_result){
+            .group_id = reply->groups.items[i].group_id,
+            .error_code = api_error_code(reply->groups.items[i].err),
+        };
+    }
+    delete_groups_response_encode(writer, reply->waiter.api_version, &response);
+}
+
+void api_group_reply_send(struct net *net, struct group_reply *reply)
+{
+    static const struct {
+        int16_t api_key;
+        void (*encode)(struct group_reply *reply, struct wire_writer *writer);
+    } kinds[] = {
+        [GROUP_REPLY_JOIN] = {API_KEY_JOIN_GROUP, encode_join},
+        [GROUP_REPLY_SYNC] = {API_KEY_SYNC_GROUP, encode_sync},
+        [GROUP_REPLY_OFFSET_COMMIT] = {API_KEY_OFFSET_COMMIT, encode_commit},
+        [GROUP_REPLY_OFFSET_DELETE] = {API_KEY_OFFSET_DELETE, encode_offset_delete},
+        [GROUP_REPLY_DELETE_GROUPS] = {API_KEY_DELETE_GROUPS, encode_delete_groups},
+    };
+    struct api_reply out;
+    api_reply_begin_for(&out, kinds[reply->kind].api_key, reply->waiter.api_version,
+                        reply->waiter.correlation_id);
+    kinds[reply->kind].encode(reply, &out.writer);
+    api_reply_send_for(net, reply->waiter.token, &out);
+    group_reply_free(reply);
+}

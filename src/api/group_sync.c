@@ -1,0 +1,36 @@
+#include "wire/generated/sync_group.h"
+
+#include "api/group_reply.h"
+#include "api/handlers.h"
+#include "group/coordinator.h"
+
+enum err handle_sync_group(struct api_request *request, struct reason *reason)
+{
+    (void)reason;
+    struct sync_group_request body;
+    enum err err = sync_group_request_decode(&request->body, api_version(request), &body);
+    if (err != ERR_NONE) {
+        return err;
+    }
+    struct group_assignment *assignments =
+        api_alloc(request, (size_t)body.assignments_count, sizeof *assignments);
+    for (int32_t i = 0; i < body.assignments_count; i++) {
+        assignments[i] = (struct group_assignment){
+            .member_id = body.assignments[i].member_id,
+            .assignment = body.assignments[i].assignment,
+        };
+    }
+    struct group_sync_request sync = {
+        .waiter = api_group_waiter(request),
+        .member_id = body.member_id,
+        .instance_id = body.group_instance_id,
+        .protocol_type = body.protocol_type,
+        .protocol = body.protocol_name,
+        .generation = body.generation_id,
+        .assignments = assignments,
+        .assignment_count = (size_t)body.assignments_count,
+    };
+    group_coordinator_sync(request->server->groups, body.group_id, &sync);
+    api_request_free(request);
+    return ERR_NONE;
+}
