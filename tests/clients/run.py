@@ -107,7 +107,38 @@ def node(runner):
     return ["node", os.path.join(folder, runner)]
 
 
+def java_classes():
+    need("java", "javac", "mvn")
+    source, target = os.path.join(HERE, "java"), os.path.join(CACHE, "java")
+    files = sorted(os.path.join(source, name) for name in os.listdir(source))
+    libraries, classes = os.path.join(target, "libs"), os.path.join(target, "classes")
+
+    def copy():
+        shutil.rmtree(target, ignore_errors=True)
+        sh("Maven", "mvn", "-q", "-B", "-f", source, "dependency:copy-dependencies",
+           "-DoutputDirectory=" + libraries)
+
+    def build():
+        sh("javac", "javac", "-cp", libraries + "/*", "-d", classes,
+           *[name for name in files if name.endswith(".java")])
+
+    with JAVA_LOCK:
+        stamped("maven", [os.path.join(source, "pom.xml")], copy)
+        stamped("javac", files, build)
+    return f"{classes}:{libraries}/*"
+
+
+def java():
+    return ["java", "-Xmx256m", "-cp", java_classes(), "Scenario"]
+
+
+def kafka_tools():
+    os.environ["KAFKA_CLASS_PATH"] = java_classes()
+    return python_module("run_kafka_tools.py", "confluent_kafka")
+
+
 NODE_LOCK = threading.Lock()
+JAVA_LOCK = threading.Lock()
 
 CLIENTS = {
     "kcat": kcat,
@@ -116,6 +147,8 @@ CLIENTS = {
     "librdkafka": librdkafka,
     "kafkajs": lambda: node("run_kafkajs.mjs"),
     "platformatic-kafka": lambda: node("run_platformatic.mjs"),
+    "java": java,
+    "kafka-tools": kafka_tools,
 }
 
 
