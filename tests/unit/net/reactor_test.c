@@ -227,7 +227,7 @@ static void test_workers_run_everything(void **state)
 static void test_mailbox_order(void **state)
 {
     (void)state;
-    struct mailbox mailbox = {0};
+    struct mailbox mailbox = {NULL};
     struct task tasks[3] = {{0}};
     assert_true(mailbox_is_empty(&mailbox));
     assert_null(mailbox_take(&mailbox));
