@@ -11,10 +11,10 @@
 int cli_group(int argc, char **argv)
 {
     static const struct cli_command verbs[] = {
-        {"list", "name the consumer groups and their states", group_list},
-        {"describe", "show members, offsets and lag of groups", group_describe},
-        {"reset", "move the offsets of a group that is not running", group_reset},
-        {"delete", "forget groups and their offsets", group_delete},
+        {"list", "name the consumer groups and their states", group_command_list},
+        {"describe", "show members, offsets and lag of groups", group_command_describe},
+        {"reset", "move the offsets of a group that is not running", group_command_reset},
+        {"delete", "forget groups and their offsets", group_command_delete},
         {NULL, NULL, NULL},
     };
     return cli_dispatch(verbs, "tidings group",
@@ -182,7 +182,7 @@ static int run_list(const struct client_options *options)
     return output_finish(code);
 }
 
-int group_list(int argc, char **argv)
+int group_command_list(int argc, char **argv)
 {
     static const struct help_page page = {
         .name = "tidings group list",

@@ -4,10 +4,10 @@
 #include "cli/client.h"
 
 /* The verbs of `tidings group`; each parses its options and returns an enum cli_exit. */
-int group_list(int argc, char **argv);
-int group_describe(int argc, char **argv);
-int group_reset(int argc, char **argv);
-int group_delete(int argc, char **argv);
+int group_command_list(int argc, char **argv);
+int group_command_describe(int argc, char **argv);
+int group_command_reset(int argc, char **argv);
+int group_command_delete(int argc, char **argv);
 
 /*
  * What the bus knows of a group. On EXIT_OK the caller destroys *event, which owns *description.

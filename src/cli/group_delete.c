@@ -99,7 +99,7 @@ static int run(const struct delete_options *options)
     return code;
 }
 
-int group_delete(int argc, char **argv)
+int group_command_delete(int argc, char **argv)
 {
     struct delete_options options = {.client = client_options_default()};
     struct option_set sets[] = {{"Options", specs, sizeof specs / sizeof specs[0], &options},

@@ -285,7 +285,7 @@ static int run(const struct describe_options *options)
     return output_finish(code);
 }
 
-int group_describe(int argc, char **argv)
+int group_command_describe(int argc, char **argv)
 {
     struct describe_options options = {.client = client_options_default()};
     struct option_set sets[] = {{"Options", specs, 1, &options},

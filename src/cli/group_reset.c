@@ -291,7 +291,7 @@ static int check(struct reset_options *options, const struct text_list *argument
     return EXIT_OK;
 }
 
-int group_reset(int argc, char **argv)
+int group_command_reset(int argc, char **argv)
 {
     struct reset_options options = {.client = client_options_default()};
     struct option_set sets[] = {{"Options", specs, sizeof specs / sizeof specs[0], &options},

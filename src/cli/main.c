@@ -4,6 +4,7 @@
 #include <string.h>
 
 static const struct cli_command commands[] = {
+    {"serve", "run the bus", cli_serve},
     {"topic", "create, list, describe, alter and delete topics", cli_topic},
     {"publish", "publish events from arguments, standard input or a file", cli_publish},
     {"subscribe", "read events, from any place in a topic, alone or in a group", cli_subscribe},
@@ -19,6 +20,7 @@ static const char epilogue[] =
     "Each command explains itself: tidings COMMAND --help\n"
     "\n"
     "Examples:\n"
+    "  tidings serve                               the bus itself, on 127.0.0.1:9092\n"
     "  tidings topic create orders --partitions 3\n"
     "  tidings publish orders --key 42 'an order'\n"
     "  tidings subscribe orders                    from the start, then follow; Ctrl-C ends\n"

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-void settings_deinit(struct settings *settings)
+void setting_list_deinit(struct settings *settings)
 {
     for (size_t i = 0; i < settings->count; i++) {
         free(settings->items[i].name);
@@ -26,13 +26,13 @@ static struct setting *find(const struct settings *settings, const char *name)
     return NULL;
 }
 
-const char *settings_get(const struct settings *settings, const char *name)
+const char *setting_list_get(const struct settings *settings, const char *name)
 {
     const struct setting *found = find(settings, name);
     return found != NULL ? found->value : NULL;
 }
 
-void settings_set(struct settings *settings, const char *name, const char *value)
+void setting_list_set(struct settings *settings, const char *name, const char *value)
 {
     struct setting *found = find(settings, name);
     if (found != NULL) {
@@ -55,9 +55,9 @@ static void drop(struct settings *settings, const char *name)
     }
 }
 
-enum err settings_merge(struct settings *settings, const struct settings *known,
-                        const struct text_list *sets, const struct text_list *drops,
-                        struct reason *reason)
+enum err setting_list_merge(struct settings *settings, const struct settings *known,
+                            const struct text_list *sets, const struct text_list *drops,
+                            struct reason *reason)
 {
     for (size_t i = 0; i < drops->count; i++) {
         if (find(known, drops->items[i]) == NULL) {
@@ -72,7 +72,7 @@ enum err settings_merge(struct settings *settings, const struct settings *known,
         bool is_pair = options_split_pair(sets->items[i], &name, &value);
         assert(is_pair);
         (void)is_pair;
-        settings_set(settings, name, value);
+        setting_list_set(settings, name, value);
         free(name);
     }
     return ERR_NONE;

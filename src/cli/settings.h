@@ -15,21 +15,21 @@ struct settings {
     size_t count;
 };
 
-void settings_deinit(struct settings *settings);
+void setting_list_deinit(struct settings *settings);
 
 /* Adds the setting or replaces its value. */
-void settings_set(struct settings *settings, const char *name, const char *value);
+void setting_list_set(struct settings *settings, const char *name, const char *value);
 
 /* The value, or NULL. */
-const char *settings_get(const struct settings *settings, const char *name);
+const char *setting_list_get(const struct settings *settings, const char *name);
 
 /*
  * Changes what a topic has: applies every NAME=VALUE of `sets` and drops every name of `drops`.
  * A name in `drops` that is not in `known` is ERR_CONFIG; names in `sets` are for the bus to judge.
  * Every entry of sets must hold a '='.
  */
-CHECKED enum err settings_merge(struct settings *settings, const struct settings *known,
-                                const struct text_list *sets, const struct text_list *drops,
-                                struct reason *reason);
+CHECKED enum err setting_list_merge(struct settings *settings, const struct settings *known,
+                                    const struct text_list *sets, const struct text_list *drops,
+                                    struct reason *reason);
 
 #endif

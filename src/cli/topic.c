@@ -40,8 +40,8 @@ bool topic_setting_is_own(const rd_kafka_ConfigEntry_t *entry)
     return rd_kafka_ConfigEntry_source(entry) == RD_KAFKA_CONFIG_SOURCE_DYNAMIC_TOPIC_CONFIG;
 }
 
-int topic_settings(struct client *client, const char *topic, rd_kafka_event_t **event,
-                   const rd_kafka_ConfigEntry_t ***entries, size_t *count)
+int topic_command_settings(struct client *client, const char *topic, rd_kafka_event_t **event,
+                           const rd_kafka_ConfigEntry_t ***entries, size_t *count)
 {
     rd_kafka_AdminOptions_t *options =
         client_admin_options(client, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);

@@ -16,8 +16,8 @@ int topic_delete(int argc, char **argv);
  * The settings of a topic as DescribeConfigs tells them. On EXIT_OK the caller destroys *event,
  * which owns *entries.
  */
-int topic_settings(struct client *client, const char *topic, rd_kafka_event_t **event,
-                   const rd_kafka_ConfigEntry_t ***entries, size_t *count);
+int topic_command_settings(struct client *client, const char *topic, rd_kafka_event_t **event,
+                           const rd_kafka_ConfigEntry_t ***entries, size_t *count);
 
 /* True for a setting that was made for this very topic. */
 bool topic_setting_is_own(const rd_kafka_ConfigEntry_t *entry);

@@ -121,7 +121,7 @@ static int change_settings(struct client *client, const struct alter_options *op
     rd_kafka_event_t *event;
     const rd_kafka_ConfigEntry_t **entries;
     size_t count;
-    int code = topic_settings(client, options->topic, &event, &entries, &count);
+    int code = topic_command_settings(client, options->topic, &event, &entries, &count);
     if (code != EXIT_OK) {
         return code;
     }
@@ -130,13 +130,13 @@ static int change_settings(struct client *client, const struct alter_options *op
     for (size_t i = 0; i < count; i++) {
         const char *name = rd_kafka_ConfigEntry_name(entries[i]);
         const char *value = rd_kafka_ConfigEntry_value(entries[i]);
-        settings_set(&known, name, "");
+        setting_list_set(&known, name, "");
         if (topic_setting_is_own(entries[i]) && value != NULL) {
-            settings_set(&merged, name, value);
+            setting_list_set(&merged, name, value);
         }
     }
     struct reason reason;
-    if (settings_merge(&merged, &known, &options->configs, &options->deletes, &reason) !=
+    if (setting_list_merge(&merged, &known, &options->configs, &options->deletes, &reason) !=
         ERR_NONE) {
         code = cli_fail(EXIT_FAILED,
                         "see all settings of a topic with: tidings topic describe NAME --all",
@@ -144,8 +144,8 @@ static int change_settings(struct client *client, const struct alter_options *op
     } else {
         code = send_settings(client, options->topic, &merged);
     }
-    settings_deinit(&merged);
-    settings_deinit(&known);
+    setting_list_deinit(&merged);
+    setting_list_deinit(&known);
     rd_kafka_event_destroy(event);
     return code;
 }

@@ -131,7 +131,8 @@ static int describe(struct client *client, const struct describe_options *option
         mem_new_array(struct offset_bounds, (size_t)description.topic->partition_cnt + 1);
     code = find_bounds(client, description.topic, description.bounds);
     if (code == EXIT_OK) {
-        code = topic_settings(client, name, &event, &description.entries, &description.entry_count);
+        code = topic_command_settings(client, name, &event, &description.entries,
+                                      &description.entry_count);
     }
     if (code == EXIT_OK) {
         if (options->client.is_json) {
