@@ -1,0 +1,67 @@
+/* store-order-intake: takes orders by HTTP or from a CSV file and publishes them. */
+#include "intake.h"
+#include "store.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum tidings_status intake_publish(struct tidings *service, const struct order *order,
+                                   const char *json, tidings_delivered_fn *delivered, void *context,
+                                   struct tidings_error *error)
+{
+    /* An id made from the order's: an order handed in twice is one event that comes twice. */
+    bool cancelled = order_is_cancellation(order);
+    char id[ORDER_ID_MAX + 32];
+    snprintf(id, sizeof id, "%s.%s", order->id, cancelled ? "cancelled" : "placed");
+    struct tidings_message message = {
+        .topic = "orders",
+        .type = cancelled ? "OrderCancelled" : "OrderPlaced",
+        .key = order->id,
+        .subject = order->id,
+        .id = id,
+        .data = json,
+        .data_size = strlen(json),
+    };
+    return delivered != NULL ? tidings_publish(service, &message, delivered, context, error)
+                             : tidings_publish_wait(service, &message, error);
+}
+
+int main(int argc, char **argv)
+{
+    struct store_common common = {0};
+    const char *listen_address = NULL, *csv = NULL, *skip = "0", *take = NULL;
+    const struct store_option options[] = {
+        {"bootstrap-server", "HOST:PORT", "the bus [127.0.0.1:9092]", &common.bootstrap_servers},
+        {"listen", "ADDRESS:PORT", "take orders at POST /orders there; port 0 picks one",
+         &listen_address},
+        {"csv", "FILE", "publish the orders of this file and end; - is standard input", &csv},
+        {"skip", "N", "leave out the first N orders of the file [0]", &skip},
+        {"take", "N", "then take N orders [all]", &take},
+        {0},
+    };
+    store_options(
+        argc, argv,
+        "Takes orders and publishes OrderPlaced and OrderCancelled to the topic orders,\n"
+        "keyed by order. With --listen it answers 202 when the bus has kept the order, 400\n"
+        "when the order is wrong, 503 when the bus does not answer. With --csv it reads\n"
+        "the columns InvoiceNo, StockCode, Description, Quantity, InvoiceDate, UnitPrice,\n"
+        "CustomerID and Country; lines of one InvoiceNo are one order, and one that starts\n"
+        "with C is a cancellation.",
+        options);
+    if ((listen_address == NULL) == (csv == NULL)) {
+        store_usage_error("give either --listen or --csv");
+    }
+    struct intake_range range = {
+        .skip = store_number("skip", skip, 0, 1000000000),
+        .take = take != NULL ? store_number("take", take, 0, 1000000000) : -1,
+    };
+    struct tidings *service = store_service_new("order-intake", &common);
+    if (service == NULL) {
+        return EXIT_FAILURE;
+    }
+    int status =
+        csv != NULL ? intake_csv(service, csv, range) : intake_http(service, listen_address);
+    tidings_free(service);
+    return status;
+}
