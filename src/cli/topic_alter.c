@@ -1,11 +1,12 @@
 #include "cli/topic.h"
 
+#include "base/settings.h"
 #include "cli/cli.h"
 #include "cli/output.h"
-#include "cli/settings.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct alter_options {
     struct client_options client;
@@ -87,7 +88,7 @@ static int add_partitions(struct client *client, const struct alter_options *opt
 }
 
 /* AlterConfigs replaces all settings, so `merged` holds those to keep as well. */
-static int send_settings(struct client *client, const char *topic, const struct settings *merged)
+static int send_settings(struct client *client, const char *topic, const struct overrides *merged)
 {
     rd_kafka_ConfigResource_t *resource =
         rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic);
@@ -116,36 +117,52 @@ static int send_settings(struct client *client, const char *topic, const struct 
     return code;
 }
 
+/* Applies --delete-config and --config to the settings that the topic has of its own. */
+static int merge(const struct alter_options *options, const struct overrides *known,
+                 struct overrides *merged)
+{
+    for (size_t i = 0; i < options->deletes.count; i++) {
+        const char *name = options->deletes.items[i];
+        if (overrides_get(known, name) == NULL) {
+            return cli_fail(
+                EXIT_FAILED, "see all settings with: tidings topic describe TOPIC --all",
+                "cannot change topic '%s': a topic has no setting '%s'", options->topic, name);
+        }
+        overrides_remove(merged, slice_str(name));
+    }
+    for (size_t i = 0; i < options->configs.count; i++) {
+        const char *pair = options->configs.items[i];
+        size_t name_size = strcspn(pair, "=");
+        overrides_set(merged, slice_of(pair, name_size), slice_str(pair + name_size + 1));
+    }
+    return EXIT_OK;
+}
+
 static int change_settings(struct client *client, const struct alter_options *options)
 {
     rd_kafka_event_t *event;
     const rd_kafka_ConfigEntry_t **entries;
     size_t count;
-    int code = topic_command_settings(client, options->topic, &event, &entries, &count);
+    int code = topic_settings(client, options->topic, &event, &entries, &count);
     if (code != EXIT_OK) {
         return code;
     }
-    struct settings merged = {0};
-    struct settings known = {0};
+    struct overrides merged = {0};
+    struct overrides known = {0};
     for (size_t i = 0; i < count; i++) {
         const char *name = rd_kafka_ConfigEntry_name(entries[i]);
         const char *value = rd_kafka_ConfigEntry_value(entries[i]);
-        setting_list_set(&known, name, "");
+        overrides_set(&known, slice_str(name), slice_str(""));
         if (topic_setting_is_own(entries[i]) && value != NULL) {
-            setting_list_set(&merged, name, value);
+            overrides_set(&merged, slice_str(name), slice_str(value));
         }
     }
-    struct reason reason;
-    if (setting_list_merge(&merged, &known, &options->configs, &options->deletes, &reason) !=
-        ERR_NONE) {
-        code = cli_fail(EXIT_FAILED,
-                        "see all settings of a topic with: tidings topic describe NAME --all",
-                        "cannot change topic '%s': %s", options->topic, reason.text);
-    } else {
+    code = merge(options, &known, &merged);
+    if (code == EXIT_OK) {
         code = send_settings(client, options->topic, &merged);
     }
-    setting_list_deinit(&merged);
-    setting_list_deinit(&known);
+    overrides_deinit(&merged);
+    overrides_deinit(&known);
     rd_kafka_event_destroy(event);
     return code;
 }
