@@ -215,8 +215,7 @@ def run_client(name, server, logs, steps):
     try:
         command = CLIENTS[name]()
     except Missing as why:
-        return [f"skip {name} {step}: {why}" for step in steps[:1]] + \
-            [f"skip {name} {step}: as above" for step in steps[1:]]
+        return [f"skip {name} all-steps: {why}"]
     arguments = [SCENARIO, server.bootstrap, f"{name}-{os.getpid()}", *steps]
     env = dict(os.environ, CLIENT_NAME=name, TIDINGS_DATA=server.data or "")
     errors = os.path.join(logs, name + ".err")
