@@ -74,7 +74,8 @@ static void take_connection(struct listener *listener, int fd,
     }
 }
 
-/* Out of descriptors or memory: looks away for a moment, as epoll would tell again at once. */
+/* Out of descriptors or memory, mostly: looks away for a moment, as epoll would tell again at once.
+ */
 static void pause_accepting(struct listener *listener)
 {
     struct reactor *reactor = &listener->net->reactors[0];
@@ -91,6 +92,14 @@ static void resume_accepting(struct reactor_timer *timer)
     }
 }
 
+/* Errors of the connection that was to be taken: the next one may be fine. accept(2), "Errors". */
+static bool is_of_one_connection(int error)
+{
+    return error == ECONNABORTED || error == EINTR || error == EPROTO || error == ENETDOWN ||
+           error == ENOPROTOOPT || error == EHOSTDOWN || error == ENONET || error == EHOSTUNREACH ||
+           error == EOPNOTSUPP || error == ENETUNREACH || error == EPERM;
+}
+
 static void on_ready(struct poll_source *source, uint32_t events)
 {
     (void)events;
@@ -102,12 +111,12 @@ static void on_ready(struct poll_source *source, uint32_t events)
             accept4(listener->fd, (struct sockaddr *)&address, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
             take_connection(listener, fd, &address);
-        } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-            pause_accepting(listener);
-            return;
         } else if (errno == EAGAIN) {
             return;
-        } /* else the connection broke before it was taken: go on with the next */
+        } else if (!is_of_one_connection(errno)) {
+            pause_accepting(listener);
+            return;
+        }
     }
 }
 

@@ -159,9 +159,11 @@ void net_stop(struct net *net)
     }
     net->stopped = true;
     for (unsigned i = 0; i < net->config.reactor_count; i++) {
+        net->reactors[i].stop_task.run = stop;
+        reactor_post(&net->reactors[i], &net->reactors[i].stop_task);
+    }
+    for (unsigned i = 0; i < net->config.reactor_count; i++) {
         struct reactor *reactor = &net->reactors[i];
-        reactor->stop_task.run = stop;
-        reactor_post(reactor, &reactor->stop_task);
         if (reactor->has_thread) {
             pthread_join(reactor->thread, NULL);
         }

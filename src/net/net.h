@@ -96,6 +96,13 @@ struct net_handler {
     void (*on_turn_end)(void *context, struct reactor *reactor);
 };
 
+/*
+ * Memory for requests is bounded by request_memory_bytes, plus one frame of any size when it is
+ * alone, plus 128 KiB a connection at the very worst (a half-read frame under 64 KiB, and as much
+ * received while delivery pauses); replies by max_unsent_bytes a connection plus one reply. A
+ * connection at rest takes less than 1 KiB. Each reactor keeps up to 16 MiB of freed frame buffers
+ * while large frames come, none a few seconds after.
+ */
 struct net_config {
     unsigned reactor_count;        /* 1..64 */
     size_t max_frame_bytes;        /* socket.request.max.bytes */

@@ -105,6 +105,11 @@ static void on_open(void *context, struct conn *conn)
 {
     struct server *server = context;
     conn_set_user(conn, server);
+    pthread_mutex_lock(&server->lock);
+    snprintf(server->peer, sizeof server->peer, "%s", conn_peer(conn));
+    conn_local_address(conn, server->local_host, sizeof server->local_host, &server->local_port);
+    pthread_mutex_unlock(&server->lock);
+    assert_int_equal(conn_listener(conn), 0);
     atomic_fetch_add(&server->opened_on[reactor_index(conn_reactor(conn))], 1);
     atomic_fetch_add(&server->opened, 1);
 }
@@ -129,6 +134,7 @@ void server_init(struct server *server)
     memset(server, 0, sizeof *server);
     net_config_init(&server->config);
     server->config.reactor_count = 2;
+    server->host = "127.0.0.1";
     server->file_fd = -1;
     atomic_store(&server->last_end, -1);
     pthread_mutex_init(&server->lock, NULL);
@@ -143,7 +149,7 @@ void server_start(struct server *server)
                                   .on_turn_end = on_turn_end};
     struct reason reason = {.text = ""};
     if (net_new(&server->config, &handler, &server->net, &reason) != ERR_NONE ||
-        net_listen(server->net, "127.0.0.1", 0, &server->port, &reason) != ERR_NONE ||
+        net_listen(server->net, server->host, 0, &server->port, &reason) != ERR_NONE ||
         net_start(server->net, &reason) != ERR_NONE) {
         fail_msg("%s", reason.text);
     }

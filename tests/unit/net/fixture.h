@@ -26,6 +26,7 @@ enum { MAX_PARKED = 4096 };
 
 struct server {
     struct net_config config; /* set before server_start */
+    const char *host;         /* the same; loopback */
     struct net *net;
     uint16_t port;
     int file_fd;
@@ -33,8 +34,10 @@ struct server {
     struct reply_token parked[MAX_PARKED];
     unsigned parked_count;
     atomic_uint opened, closed, frames, turns, spans_out;
-    atomic_uint opened_on[64]; /* by reactor */
-    atomic_int last_end;       /* enum conn_end of the last closed, or -1 */
+    atomic_uint opened_on[64];     /* by reactor */
+    char peer[64], local_host[64]; /* of the last opened; to be read after its first reply */
+    uint16_t local_port;
+    atomic_int last_end; /* enum conn_end of the last closed, or -1 */
 };
 
 /* Config for tests: two reactors, defaults else. */

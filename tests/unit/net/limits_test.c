@@ -468,6 +468,27 @@ static void test_bad_config_and_port_in_use(void **state)
     net_free(net);
 }
 
+/* An IPv4 client of an any-address socket is shown as IPv4. */
+static void test_addresses(void **state)
+{
+    struct server *server = *state;
+    server->host = "*";
+    server_start(server);
+    int fd = client_connect(server);
+    expect_echo(fd);
+    struct sockaddr_in own = {0};
+    socklen_t size = sizeof own;
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&own, &size), 0);
+    char expected[64];
+    snprintf(expected, sizeof expected, "127.0.0.1:%u", ntohs(own.sin_port));
+    pthread_mutex_lock(&server->lock);
+    assert_string_equal(server->peer, expected);
+    assert_string_equal(server->local_host, "127.0.0.1");
+    assert_int_equal(server->local_port, server->port);
+    pthread_mutex_unlock(&server->lock);
+    close(fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -486,6 +507,7 @@ int main(void)
         NET_TEST(test_request_memory_is_shared_in_turn),
         NET_TEST(test_drain),
         NET_TEST(test_stop_with_parked_and_half_read),
+        NET_TEST(test_addresses),
         NET_TEST(test_bad_config_and_port_in_use),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
