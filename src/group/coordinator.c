@@ -48,7 +48,8 @@ enum err coordinator_check(const struct group_coordinator *coordinator, struct s
     if (slice_is_null(group_id) || (group_id.size == 0 && !may_be_empty)) {
         return ERR_INVALID_GROUP;
     }
-    switch (coordinator->phase) {
+    enum coordinator_phase phase = coordinator->phase;
+    switch (phase) {
     case COORDINATOR_LOADING:
         return ERR_LOADING;
     case COORDINATOR_STOPPED:

@@ -1,0 +1,619 @@
+#include "base/mem.h"
+#include "base/random.h"
+#include "group/coordinator.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+/* The coordinator over a disk and a clock that the test moves; then over many threads. */
+
+enum { MAX_RECORDS = 200000, MAX_WAITERS = 100000 };
+
+struct stored {
+    int32_t partition;
+    struct buf key, value;
+    bool tombstone;
+};
+
+struct bench {
+    struct group_coordinator_config config;
+    struct group_coordinator *coordinator;
+    struct clock clocks[2]; /* the second of a restart */
+    atomic_bool running;
+    _Atomic int64_t now_ms;
+    _Atomic int64_t woken_ms; /* the least since last reset */
+    pthread_mutex_t lock;     /* guards what is below */
+    struct stored *log;
+    size_t log_size;
+    struct group_append **waiting;
+    size_t waiting_count;
+    enum err append_err;
+    enum err flush_err;
+    bool slow_disk;
+    struct group_reply *replies[MAX_WAITERS];
+    uint64_t next;
+};
+
+static int64_t fake_mono(void *context)
+{
+    return ((struct bench *)context)->now_ms;
+}
+
+static int64_t fake_wall(void *context)
+{
+    return 1700000000000 + ((struct bench *)context)->now_ms;
+}
+
+static enum err fake_append(void *context, int32_t partition, const struct group_record *records,
+                            size_t count, int64_t wall_ms, struct group_append *append)
+{
+    struct bench *bench = context;
+    pthread_mutex_lock(&bench->lock);
+    enum err err = bench->append_err;
+    for (size_t i = 0; i < count && err == ERR_NONE; i++) {
+        assert_true(bench->log_size < MAX_RECORDS);
+        struct stored *stored = &bench->log[bench->log_size++];
+        stored->partition = partition;
+        buf_append_slice(&stored->key, records[i].key);
+        stored->tombstone = slice_is_null(records[i].value);
+        if (!stored->tombstone) {
+            buf_append_slice(&stored->value, records[i].value);
+        }
+    }
+    pthread_mutex_unlock(&bench->lock);
+    append->ticket = NULL;
+    return err;
+}
+
+static void fake_wait(void *context, struct group_append *append)
+{
+    struct bench *bench = context;
+    pthread_mutex_lock(&bench->lock);
+    bool slow = bench->slow_disk;
+    enum err err = bench->flush_err;
+    if (slow) {
+        assert_true(bench->waiting_count < MAX_WAITERS);
+        bench->waiting[bench->waiting_count++] = append;
+    }
+    pthread_mutex_unlock(&bench->lock);
+    if (!slow) {
+        append->done(append, err);
+    }
+}
+
+static void fake_send(void *context, struct group_reply *reply)
+{
+    struct bench *bench = context;
+    pthread_mutex_lock(&bench->lock);
+    uint64_t n = reply->waiter.token.sequence;
+    assert_true(n > 0 && n <= bench->next);
+    assert_null(bench->replies[n]);
+    bench->replies[n] = reply;
+    pthread_mutex_unlock(&bench->lock);
+}
+
+static void fake_wake(void *context, int64_t deadline_ms)
+{
+    struct bench *bench = context;
+    int64_t seen = bench->woken_ms;
+    while (deadline_ms < seen &&
+           !atomic_compare_exchange_weak(&bench->woken_ms, &seen, deadline_ms)) {
+    }
+}
+
+/* Lets one append that waits reach the disk; false when none does. */
+static bool flush_one(struct bench *bench)
+{
+    struct group_append *append = NULL;
+    pthread_mutex_lock(&bench->lock);
+    if (bench->waiting_count > 0) {
+        append = bench->waiting[--bench->waiting_count];
+    }
+    enum err err = bench->flush_err;
+    pthread_mutex_unlock(&bench->lock);
+    if (append != NULL) {
+        append->done(append, err);
+    }
+    return append != NULL;
+}
+
+static void flush_all(struct bench *bench)
+{
+    while (flush_one(bench)) {
+    }
+}
+
+static struct group_coordinator *new_coordinator(struct bench *bench, struct clock *clock)
+{
+    *clock = (struct clock){.context = bench, .wall_ms = fake_wall, .mono_ms = fake_mono};
+    struct group_log log = {.context = bench, .append = fake_append, .wait = fake_wait};
+    struct group_outlet outlet = {.context = bench, .send = fake_send, .wake = fake_wake};
+    return group_coordinator_new(&bench->config, clock, &log, &outlet);
+}
+
+static struct bench *bench_new(void)
+{
+    struct bench *bench = mem_new(struct bench);
+    group_coordinator_config_init(&bench->config);
+    bench->now_ms = 1000;
+    bench->woken_ms = INT64_MAX;
+    pthread_mutex_init(&bench->lock, NULL);
+    bench->log = mem_new_array(struct stored, MAX_RECORDS);
+    bench->waiting = mem_new_array(struct group_append *, MAX_WAITERS);
+    bench->coordinator = new_coordinator(bench, &bench->clocks[0]);
+    return bench;
+}
+
+static struct bench *serving(void)
+{
+    struct bench *bench = bench_new();
+    group_coordinator_load_done(bench->coordinator);
+    return bench;
+}
+
+static void bench_free(struct bench *bench)
+{
+    group_coordinator_stop(bench->coordinator);
+    flush_all(bench);
+    group_coordinator_free(bench->coordinator);
+    for (uint64_t n = 1; n <= bench->next; n++) {
+        assert_non_null(bench->replies[n]); /* everyone was answered */
+        group_reply_free(bench->replies[n]);
+    }
+    for (size_t i = 0; i < bench->log_size; i++) {
+        buf_deinit(&bench->log[i].key);
+        buf_deinit(&bench->log[i].value);
+    }
+    pthread_mutex_destroy(&bench->lock);
+    free(bench->log);
+    free(bench->waiting);
+    free(bench);
+}
+
+static struct group_waiter waiter(struct bench *bench, uint64_t *n)
+{
+    pthread_mutex_lock(&bench->lock);
+    assert_true(bench->next + 1 < MAX_WAITERS);
+    *n = ++bench->next;
+    pthread_mutex_unlock(&bench->lock);
+    return (struct group_waiter){.token.sequence = *n};
+}
+
+static const struct group_reply *reply_to(struct bench *bench, uint64_t n)
+{
+    pthread_mutex_lock(&bench->lock);
+    const struct group_reply *reply = bench->replies[n];
+    pthread_mutex_unlock(&bench->lock);
+    return reply;
+}
+
+static uint64_t join(struct bench *bench, const char *group, const char *member_id)
+{
+    uint64_t n;
+    struct group_protocol_offer offer = {slice_str("range"), slice_str("m")};
+    struct group_join_request request = {
+        .waiter = waiter(bench, &n),
+        .member_id = slice_str(member_id),
+        .client_id = slice_str("c"),
+        .client_host = slice_str("/h"),
+        .protocol_type = slice_str("consumer"),
+        .protocols = &offer,
+        .protocol_count = 1,
+        .session_timeout_ms = 10000,
+        .rebalance_timeout_ms = 20000,
+    };
+    group_coordinator_join(bench->coordinator, slice_str(group), &request);
+    return n;
+}
+
+static uint64_t sync_group(struct bench *bench, const char *group, const char *member_id,
+                           int32_t generation)
+{
+    uint64_t n;
+    struct group_assignment item = {slice_str(member_id), slice_str("p")};
+    struct group_sync_request request = {
+        .waiter = waiter(bench, &n),
+        .member_id = slice_str(member_id),
+        .generation = generation,
+        .assignments = &item,
+        .assignment_count = 1,
+    };
+    group_coordinator_sync(bench->coordinator, slice_str(group), &request);
+    return n;
+}
+
+static uint64_t commit(struct bench *bench, const char *group, const char *member_id,
+                       int32_t generation, const char *topic, int64_t offset)
+{
+    uint64_t n;
+    struct group_offset_commit item = {
+        .topic = slice_str(topic), .offset = offset, .leader_epoch = -1};
+    struct group_commit_request request = {
+        .waiter = waiter(bench, &n),
+        .member_id = slice_str(member_id),
+        .generation = generation,
+        .retention_ms = -1,
+        .offsets = &item,
+        .count = 1,
+    };
+    group_coordinator_commit(bench->coordinator, slice_str(group), &request);
+    return n;
+}
+
+static enum err beat(struct bench *bench, const char *group, const char *member_id,
+                     int32_t generation)
+{
+    return group_coordinator_heartbeat(bench->coordinator, slice_str(group), slice_str(member_id),
+                                       slice_str(NULL), generation);
+}
+
+static int64_t fetch(struct bench *bench, const char *group, const char *topic)
+{
+    struct arena arena = {0};
+    struct group_offset offset = {.topic = slice_str(topic)};
+    assert_int_equal(
+        group_coordinator_fetch(bench->coordinator, slice_str(group), &arena, &offset, 1),
+        ERR_NONE);
+    arena_deinit(&arena);
+    return offset.offset;
+}
+
+static enum group_state state_of(struct bench *bench, const char *group, bool *found)
+{
+    struct arena arena = {0};
+    struct group_description description;
+    assert_int_equal(group_coordinator_describe(bench->coordinator, slice_str(group), &arena,
+                                                &description, found),
+                     ERR_NONE);
+    arena_deinit(&arena);
+    return description.state;
+}
+
+static void make_stable(struct bench *bench, const char *group, char id[320])
+{
+    uint64_t n = join(bench, group, "");
+    const struct group_reply *joined = reply_to(bench, n);
+    assert_non_null(joined);
+    snprintf(id, 320, "%.*s", SLICE_ARGS(joined->join.member_id));
+    sync_group(bench, group, id, joined->join.generation);
+}
+
+static void nothing_is_served_while_loading(void **state)
+{
+    struct bench *bench = bench_new();
+    assert_int_equal(reply_to(bench, join(bench, "g", ""))->err, ERR_LOADING);
+    assert_int_equal(reply_to(bench, sync_group(bench, "g", "m", 1))->err,
+                     ERR_REBALANCE_IN_PROGRESS);
+    assert_int_equal(beat(bench, "g", "m", 1), ERR_NONE);
+    assert_int_equal(reply_to(bench, commit(bench, "g", "", -1, "t", 1))->partitions.items[0].err,
+                     ERR_LOADING);
+    bench_free(bench);
+}
+
+static void absent_groups_and_bad_names_have_their_answers(void **state)
+{
+    struct bench *bench = serving();
+    bool found;
+    assert_int_equal(reply_to(bench, join(bench, "", ""))->err, ERR_INVALID_GROUP);
+    assert_int_equal(reply_to(bench, join(bench, NULL, ""))->err, ERR_INVALID_GROUP);
+    assert_int_equal(reply_to(bench, join(bench, "g", "who"))->err, ERR_UNKNOWN_MEMBER);
+    assert_int_equal(reply_to(bench, sync_group(bench, "g", "who", 1))->err, ERR_UNKNOWN_MEMBER);
+    assert_int_equal(beat(bench, "g", "who", 1), ERR_UNKNOWN_MEMBER);
+    assert_int_equal(reply_to(bench, commit(bench, "g", "", 3, "t", 1))->err,
+                     ERR_ILLEGAL_GENERATION);
+    assert_int_equal(fetch(bench, "g", "t"), -1);
+    assert_int_equal(state_of(bench, "g", &found), GROUP_DEAD);
+    assert_false(found);
+    struct group_leaving leaving = {.member_id = slice_str("who")};
+    assert_int_equal(group_coordinator_leave(bench->coordinator, slice_str("g"), &leaving, 1),
+                     ERR_NONE);
+    assert_int_equal(leaving.err, ERR_UNKNOWN_MEMBER);
+    bench_free(bench);
+}
+
+static void answers_wait_for_the_disk(void **state)
+{
+    struct bench *bench = serving();
+    bool found;
+    uint64_t n = join(bench, "g", "");
+    char id[320];
+    snprintf(id, sizeof id, "%.*s", SLICE_ARGS(reply_to(bench, n)->join.member_id));
+    bench->slow_disk = true;
+    uint64_t s = sync_group(bench, "g", id, 1);
+    assert_null(reply_to(bench, s));
+    assert_int_equal(state_of(bench, "g", &found), GROUP_COMPLETING_REBALANCE);
+    flush_all(bench);
+    assert_int_equal(reply_to(bench, s)->err, ERR_NONE);
+    assert_int_equal(state_of(bench, "g", &found), GROUP_STABLE);
+    uint64_t c = commit(bench, "g", id, 1, "t", 7);
+    assert_null(reply_to(bench, c));
+    assert_int_equal(fetch(bench, "g", "t"), -1);
+    flush_all(bench);
+    assert_int_equal(reply_to(bench, c)->partitions.items[0].err, ERR_NONE);
+    assert_int_equal(fetch(bench, "g", "t"), 7);
+    bench_free(bench);
+}
+
+static void a_disk_that_fails_is_told_to_clients(void **state)
+{
+    struct bench *bench = serving();
+    bench->append_err = ERR_NO_SPACE;
+    assert_int_equal(reply_to(bench, commit(bench, "g", "", -1, "t", 1))->partitions.items[0].err,
+                     ERR_COORDINATOR_UNAVAILABLE);
+    bench->append_err = ERR_NONE;
+    bench->flush_err = ERR_IO;
+    assert_int_equal(reply_to(bench, commit(bench, "g", "", -1, "t", 2))->partitions.items[0].err,
+                     ERR_COORDINATOR_UNAVAILABLE);
+    bench->flush_err = ERR_NONE;
+    assert_int_equal(fetch(bench, "g", "t"), -1);
+    assert_int_equal(reply_to(bench, commit(bench, "g", "", -1, "t", 3))->partitions.items[0].err,
+                     ERR_NONE);
+    bench_free(bench);
+}
+
+static void silent_members_go_at_their_time(void **state)
+{
+    struct bench *bench = serving();
+    char id[320];
+    bool found;
+    make_stable(bench, "g", id);
+    assert_true(bench->woken_ms <= 11000);
+    bench->now_ms = 6000;
+    assert_int_equal(beat(bench, "g", id, 1), ERR_NONE);
+    bench->now_ms = 11000;
+    int64_t next = group_coordinator_tick(bench->coordinator, 11000);
+    assert_int_equal(state_of(bench, "g", &found), GROUP_STABLE);
+    assert_int_equal(next, 16000);
+    bench->now_ms = 16000;
+    group_coordinator_tick(bench->coordinator, 16000);
+    assert_int_equal(state_of(bench, "g", &found), GROUP_EMPTY);
+    bench_free(bench);
+}
+
+static void empty_groups_vanish_with_their_offsets(void **state)
+{
+    struct bench *bench = serving();
+    bool found;
+    commit(bench, "g", "", -1, "t", 7);
+    int64_t interval = bench->config.group.offsets_retention_check_interval_ms;
+    bench->now_ms += interval;
+    group_coordinator_tick(bench->coordinator, bench->now_ms);
+    assert_int_equal(state_of(bench, "g", &found), GROUP_EMPTY);
+    bench->now_ms += bench->config.group.offsets_retention_ms;
+    int64_t next = group_coordinator_tick(bench->coordinator, bench->now_ms);
+    assert_int_equal(next, bench->now_ms + interval);
+    state_of(bench, "g", &found);
+    assert_false(found);
+    assert_true(bench->log[bench->log_size - 1].tombstone);
+    bench_free(bench);
+}
+
+static void groups_are_deleted_in_one_answer(void **state)
+{
+    struct bench *bench = serving();
+    char id[320];
+    uint64_t n;
+    bool found;
+    make_stable(bench, "busy", id);
+    commit(bench, "a", "", -1, "t", 1);
+    commit(bench, "b", "", -1, "t", 1);
+    bench->slow_disk = true;
+    struct slice ids[] = {slice_str("a"), slice_str("none"), slice_str("busy"), slice_str("b")};
+    struct group_waiter who = waiter(bench, &n);
+    group_coordinator_delete(bench->coordinator, &who, ids, 4);
+    assert_null(reply_to(bench, n));
+    flush_one(bench);
+    assert_null(reply_to(bench, n));
+    flush_one(bench);
+    const struct group_reply *reply = reply_to(bench, n);
+    assert_int_equal(reply->groups.count, 4);
+    assert_int_equal(reply->groups.items[0].err, ERR_NONE);
+    assert_int_equal(reply->groups.items[1].err, ERR_GROUP_NOT_FOUND);
+    assert_int_equal(reply->groups.items[2].err, ERR_GROUP_NOT_EMPTY);
+    assert_int_equal(reply->groups.items[3].err, ERR_NONE);
+    state_of(bench, "a", &found);
+    assert_false(found);
+    /* The name is free again. */
+    bench->slow_disk = false;
+    commit(bench, "a", "", -1, "t", 5);
+    assert_int_equal(fetch(bench, "a", "t"), 5);
+    bench_free(bench);
+}
+
+static void deleted_topics_are_forgotten_by_all(void **state)
+{
+    struct bench *bench = serving();
+    commit(bench, "a", "", -1, "t", 1);
+    commit(bench, "b", "", -1, "t", 2);
+    commit(bench, "b", "", -1, "u", 3);
+    group_coordinator_topic_deleted(bench->coordinator, slice_str("t"));
+    assert_int_equal(fetch(bench, "a", "t"), -1);
+    assert_int_equal(fetch(bench, "b", "t"), -1);
+    assert_int_equal(fetch(bench, "b", "u"), 3);
+    bench_free(bench);
+}
+
+static void a_restart_finds_groups_and_offsets_again(void **state)
+{
+    struct bench *bench = serving();
+    char id[320];
+    make_stable(bench, "g", id);
+    commit(bench, "g", id, 1, "t", 7);
+    commit(bench, "simple", "", -1, "t", 8);
+    commit(bench, "gone", "", -1, "t", 9);
+    group_coordinator_topic_deleted(bench->coordinator, slice_str("none"));
+    uint64_t n;
+    struct group_waiter who = waiter(bench, &n);
+    group_coordinator_delete(bench->coordinator, &who, &(struct slice){(const void *)"gone", 4}, 1);
+
+    struct group_coordinator *old = bench->coordinator;
+    bench->coordinator = new_coordinator(bench, &bench->clocks[1]);
+    bench->now_ms = 500000;
+    for (size_t i = 0; i < bench->log_size; i++) {
+        struct slice value =
+            bench->log[i].tombstone ? (struct slice){0} : buf_slice(&bench->log[i].value);
+        assert_int_equal(
+            group_coordinator_replay(bench->coordinator, buf_slice(&bench->log[i].key), value),
+            ERR_NONE);
+    }
+    group_coordinator_load_done(bench->coordinator);
+    struct arena arena = {0};
+    struct group_listing *groups;
+    size_t count;
+    assert_int_equal(group_coordinator_list(bench->coordinator, &arena, &groups, &count), ERR_NONE);
+    assert_int_equal(count, 2);
+    arena_deinit(&arena);
+    assert_int_equal(fetch(bench, "g", "t"), 7);
+    assert_int_equal(fetch(bench, "simple", "t"), 8);
+    assert_int_equal(beat(bench, "g", id, 1), ERR_NONE);
+    uint64_t s = sync_group(bench, "g", id, 1);
+    assert_true(slice_equal_str(reply_to(bench, s)->sync.assignment, "p"));
+    group_coordinator_tick(bench->coordinator, 509999);
+    assert_int_equal(beat(bench, "g", id, 1), ERR_NONE);
+    group_coordinator_stop(old);
+    group_coordinator_free(old);
+    bench_free(bench);
+}
+
+static void stopping_answers_the_parked(void **state)
+{
+    struct bench *bench = serving();
+    char id[320];
+    make_stable(bench, "g", id);
+    uint64_t parked = join(bench, "g", "");
+    assert_null(reply_to(bench, parked));
+    group_coordinator_stop(bench->coordinator);
+    assert_int_equal(reply_to(bench, parked)->err, ERR_COORDINATOR_UNAVAILABLE);
+    assert_int_equal(reply_to(bench, join(bench, "g", ""))->err, ERR_COORDINATOR_UNAVAILABLE);
+    bench_free(bench);
+}
+
+/* ---- many threads ---- */
+
+enum { CLIENTS = 4, ROUNDS = 3000 };
+
+struct client {
+    struct bench *bench;
+    uint64_t seed;
+};
+
+static void *run_client(void *argument)
+{
+    struct client *client = argument;
+    struct bench *bench = client->bench;
+    struct random random = {client->seed};
+    static const char *const names[] = {"a", "b", "c"};
+    char ids[3][320] = {"", "", ""};
+    int32_t generations[3] = {0};
+    uint64_t joining[3] = {0};
+    for (int i = 0; i < ROUNDS; i++) {
+        size_t g = random_below(&random, 3);
+        const struct group_reply *joined = joining[g] ? reply_to(bench, joining[g]) : NULL;
+        if (joined != NULL) {
+            joining[g] = 0;
+            snprintf(ids[g], sizeof ids[g], "%.*s",
+                     SLICE_ARGS(joined->err == ERR_NONE ? joined->join.member_id : slice_str("")));
+            generations[g] = joined->join.generation;
+        }
+        struct group_leaving leaving = {.member_id = slice_str(ids[g])};
+        uint64_t n;
+        struct group_waiter who;
+        switch (random_below(&random, 16)) {
+        case 0:
+        case 1:
+        case 2:
+        case 3:
+            joining[g] = join(bench, names[g], ids[g]);
+            break;
+        case 4:
+        case 5:
+        case 6:
+        case 7:
+            sync_group(bench, names[g], ids[g], generations[g]);
+            break;
+        case 8:
+            assert_int_equal(
+                group_coordinator_leave(bench->coordinator, slice_str(names[g]), &leaving, 1),
+                ERR_NONE);
+            break;
+        case 9:
+            who = waiter(bench, &n);
+            group_coordinator_delete(bench->coordinator, &who,
+                                     &(struct slice){(const void *)names[g], 1}, 1);
+            break;
+        case 10:
+        case 11:
+            commit(bench, names[g], ids[g], generations[g], "t", i);
+            break;
+        case 12:
+            commit(bench, names[g], "", -1, "u", i);
+            break;
+        case 13:
+            fetch(bench, names[g], "t");
+            break;
+        case 14:
+            group_coordinator_topic_deleted(bench->coordinator, slice_str("u"));
+            break;
+        default:
+            if (beat(bench, names[g], ids[g], generations[g]) == ERR_UNKNOWN_MEMBER) {
+                ids[g][0] = '\0';
+            }
+        }
+    }
+    return NULL;
+}
+
+static void *run_disk_and_time(void *argument)
+{
+    struct bench *bench = argument;
+    while (bench->running) {
+        flush_one(bench);
+        bench->now_ms += 5;
+        group_coordinator_tick(bench->coordinator, bench->now_ms);
+    }
+    return NULL;
+}
+
+static void many_threads_get_all_their_answers(void **state)
+{
+    struct bench *bench = serving();
+    bench->slow_disk = true;
+    bench->running = true;
+    pthread_t threads[CLIENTS], disk;
+    struct client clients[CLIENTS];
+    pthread_create(&disk, NULL, run_disk_and_time, bench);
+    for (int i = 0; i < CLIENTS; i++) {
+        clients[i] = (struct client){.bench = bench, .seed = (uint64_t)i + 1};
+        pthread_create(&threads[i], NULL, run_client, &clients[i]);
+    }
+    for (int i = 0; i < CLIENTS; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    bench->running = false;
+    pthread_join(disk, NULL);
+    bench_free(bench); /* checks that every request has its one reply */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nothing_is_served_while_loading),
+        cmocka_unit_test(absent_groups_and_bad_names_have_their_answers),
+        cmocka_unit_test(answers_wait_for_the_disk),
+        cmocka_unit_test(a_disk_that_fails_is_told_to_clients),
+        cmocka_unit_test(silent_members_go_at_their_time),
+        cmocka_unit_test(empty_groups_vanish_with_their_offsets),
+        cmocka_unit_test(groups_are_deleted_in_one_answer),
+        cmocka_unit_test(deleted_topics_are_forgotten_by_all),
+        cmocka_unit_test(a_restart_finds_groups_and_offsets_again),
+        cmocka_unit_test(stopping_answers_the_parked),
+        cmocka_unit_test(many_threads_get_all_their_answers),
+    };
+    return cmocka_run_group_tests_name("group coordinator", tests, NULL, NULL);
+}
