@@ -25,14 +25,14 @@ int cli_group(int argc, char **argv)
                         argc, argv);
 }
 
-int group_fail_unknown(const char *group)
+int cli_group_fail_unknown(const char *group)
 {
     return cli_fail(EXIT_NOT_FOUND, "see the groups with: tidings group list",
                     "group '%s' does not exist", group);
 }
 
-int group_look_up(struct client *client, const char *group, rd_kafka_event_t **event,
-                  const rd_kafka_ConsumerGroupDescription_t **description)
+int cli_group_look_up(struct client *client, const char *group, rd_kafka_event_t **event,
+                      const rd_kafka_ConsumerGroupDescription_t **description)
 {
     rd_kafka_AdminOptions_t *options =
         client_admin_options(client, RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS);
@@ -78,8 +78,8 @@ static int copy_committed(struct client *client, const char *group,
     return EXIT_OK;
 }
 
-int group_committed(struct client *client, const char *group,
-                    rd_kafka_topic_partition_list_t **offsets)
+int cli_group_committed(struct client *client, const char *group,
+                        rd_kafka_topic_partition_list_t **offsets)
 {
     rd_kafka_AdminOptions_t *options =
         client_admin_options(client, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS);

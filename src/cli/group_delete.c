@@ -38,7 +38,7 @@ static int conclude(struct client *client, const struct delete_options *options,
         error != NULL ? rd_kafka_error_code(error) : RD_KAFKA_RESP_ERR_NO_ERROR;
     bool is_absent = err == RD_KAFKA_RESP_ERR_GROUP_ID_NOT_FOUND && options->if_exists;
     if (err == RD_KAFKA_RESP_ERR_GROUP_ID_NOT_FOUND && !is_absent) {
-        return group_fail_unknown(group);
+        return cli_group_fail_unknown(group);
     }
     if (err != RD_KAFKA_RESP_ERR_NO_ERROR && !is_absent) {
         return client_fail(client, err, rd_kafka_error_string(error), "delete group '%s'", group);

@@ -235,14 +235,14 @@ static json_t *to_json(const struct description *description)
 
 static int show(struct client *client, struct description *description, json_t *list)
 {
-    int code = group_committed(client, description->group, &description->partitions);
+    int code = cli_group_committed(client, description->group, &description->partitions);
     if (code != EXIT_OK) {
         return code;
     }
     bool is_dead = rd_kafka_ConsumerGroupDescription_state(description->about) ==
                    RD_KAFKA_CONSUMER_GROUP_STATE_DEAD;
     if (is_dead && description->partitions->cnt == 0) {
-        code = group_fail_unknown(description->group);
+        code = cli_group_fail_unknown(description->group);
     } else {
         add_assigned(description);
         description->bounds =
@@ -270,7 +270,7 @@ static int run(const struct describe_options *options)
     for (size_t i = 0; i < options->groups.count; i++) {
         struct description description = {.group = options->groups.items[i]};
         rd_kafka_event_t *event;
-        int one = group_look_up(client, description.group, &event, &description.about);
+        int one = cli_group_look_up(client, description.group, &event, &description.about);
         if (one == EXIT_OK) {
             one = show(client, &description, list);
             rd_kafka_event_destroy(event);

@@ -50,7 +50,7 @@ static int check_idle(struct client *client, const char *group, bool *exists)
 {
     rd_kafka_event_t *event;
     const rd_kafka_ConsumerGroupDescription_t *about;
-    int code = group_look_up(client, group, &event, &about);
+    int code = cli_group_look_up(client, group, &event, &about);
     if (code != EXIT_OK) {
         return code;
     }
@@ -249,10 +249,10 @@ static int run(const struct reset_options *options)
         code = check_idle(client, options->group, &exists);
     }
     if (code == EXIT_OK) {
-        code = group_committed(client, options->group, &committed);
+        code = cli_group_committed(client, options->group, &committed);
     }
     if (code == EXIT_OK && !exists && committed->cnt == 0 && options->topics.count == 0) {
-        code = group_fail_unknown(options->group);
+        code = cli_group_fail_unknown(options->group);
     }
     if (code == EXIT_OK) {
         code = plan_and_do(client, options, committed);

@@ -9,11 +9,11 @@
 int cli_topic(int argc, char **argv)
 {
     static const struct cli_command verbs[] = {
-        {"create", "make topics", topic_create},
-        {"list", "name the topics", topic_list},
-        {"describe", "show partitions, offsets and settings of topics", topic_describe},
-        {"alter", "change settings of a topic or add partitions", topic_alter},
-        {"delete", "delete topics with all their events", topic_delete},
+        {"create", "make topics", cli_topic_create},
+        {"list", "name the topics", cli_topic_list},
+        {"describe", "show partitions, offsets and settings of topics", cli_topic_describe},
+        {"alter", "change settings of a topic or add partitions", cli_topic_alter},
+        {"delete", "delete topics with all their events", cli_topic_delete},
         {NULL, NULL, NULL},
     };
     return cli_dispatch(
@@ -24,8 +24,8 @@ int cli_topic(int argc, char **argv)
         argc, argv);
 }
 
-const char *topic_single_name(const struct help_page *page, const char *option,
-                              const struct text_list *arguments, int *exit_code)
+const char *cli_topic_single_name(const struct help_page *page, const char *option,
+                                  const struct text_list *arguments, int *exit_code)
 {
     size_t count = arguments->count + (option != NULL);
     if (count != 1) {
@@ -35,13 +35,13 @@ const char *topic_single_name(const struct help_page *page, const char *option,
     return option != NULL ? option : arguments->items[0];
 }
 
-bool topic_setting_is_own(const rd_kafka_ConfigEntry_t *entry)
+bool cli_topic_setting_is_own(const rd_kafka_ConfigEntry_t *entry)
 {
     return rd_kafka_ConfigEntry_source(entry) == RD_KAFKA_CONFIG_SOURCE_DYNAMIC_TOPIC_CONFIG;
 }
 
-int topic_command_settings(struct client *client, const char *topic, rd_kafka_event_t **event,
-                           const rd_kafka_ConfigEntry_t ***entries, size_t *count)
+int cli_topic_settings(struct client *client, const char *topic, rd_kafka_event_t **event,
+                       const rd_kafka_ConfigEntry_t ***entries, size_t *count)
 {
     rd_kafka_AdminOptions_t *options =
         client_admin_options(client, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
@@ -137,7 +137,7 @@ static int run_list(const struct list_options *options)
     return code;
 }
 
-int topic_list(int argc, char **argv)
+int cli_topic_list(int argc, char **argv)
 {
     static const struct help_page page = {
         .name = "tidings topic list",

@@ -6,27 +6,27 @@
 #include <jansson.h>
 
 /* The verbs of `tidings topic`; each parses its options and returns an enum cli_exit. */
-int topic_create(int argc, char **argv);
-int topic_list(int argc, char **argv);
-int topic_describe(int argc, char **argv);
-int topic_alter(int argc, char **argv);
-int topic_delete(int argc, char **argv);
+int cli_topic_create(int argc, char **argv);
+int cli_topic_list(int argc, char **argv);
+int cli_topic_describe(int argc, char **argv);
+int cli_topic_alter(int argc, char **argv);
+int cli_topic_delete(int argc, char **argv);
 
 /*
  * The settings of a topic as DescribeConfigs tells them. On EXIT_OK the caller destroys *event,
  * which owns *entries.
  */
-int topic_command_settings(struct client *client, const char *topic, rd_kafka_event_t **event,
-                           const rd_kafka_ConfigEntry_t ***entries, size_t *count);
+int cli_topic_settings(struct client *client, const char *topic, rd_kafka_event_t **event,
+                       const rd_kafka_ConfigEntry_t ***entries, size_t *count);
 
 /* True for a setting that was made for this very topic. */
-bool topic_setting_is_own(const rd_kafka_ConfigEntry_t *entry);
+bool cli_topic_setting_is_own(const rd_kafka_ConfigEntry_t *entry);
 
 /*
  * The one topic that a command is about: --topic or the only argument. NULL, with *exit_code
  * EXIT_USAGE (told), when there is none or more than one.
  */
-const char *topic_single_name(const struct help_page *page, const char *option,
-                              const struct text_list *arguments, int *exit_code);
+const char *cli_topic_single_name(const struct help_page *page, const char *option,
+                                  const struct text_list *arguments, int *exit_code);
 
 #endif

@@ -143,7 +143,7 @@ static int change_settings(struct client *client, const struct alter_options *op
     rd_kafka_event_t *event;
     const rd_kafka_ConfigEntry_t **entries;
     size_t count;
-    int code = topic_settings(client, options->topic, &event, &entries, &count);
+    int code = cli_topic_settings(client, options->topic, &event, &entries, &count);
     if (code != EXIT_OK) {
         return code;
     }
@@ -153,7 +153,7 @@ static int change_settings(struct client *client, const struct alter_options *op
         const char *name = rd_kafka_ConfigEntry_name(entries[i]);
         const char *value = rd_kafka_ConfigEntry_value(entries[i]);
         overrides_set(&known, slice_str(name), slice_str(""));
-        if (topic_setting_is_own(entries[i]) && value != NULL) {
+        if (cli_topic_setting_is_own(entries[i]) && value != NULL) {
             overrides_set(&merged, slice_str(name), slice_str(value));
         }
     }
@@ -206,7 +206,7 @@ static int check(const struct alter_options *options)
     return EXIT_OK;
 }
 
-int topic_alter(int argc, char **argv)
+int cli_topic_alter(int argc, char **argv)
 {
     struct alter_options options = {.client = client_options_default()};
     struct option_set sets[] = {{"Options", specs, sizeof specs / sizeof specs[0], &options},
@@ -214,7 +214,7 @@ int topic_alter(int argc, char **argv)
     struct text_list arguments = {0};
     int code;
     if (options_parse(&page, sets, 2, argc, argv, &arguments, &code)) {
-        options.topic = topic_single_name(&page, options.topic, &arguments, &code);
+        options.topic = cli_topic_single_name(&page, options.topic, &arguments, &code);
         if (options.topic != NULL) {
             code = check(&options);
         }

@@ -129,7 +129,7 @@ static int run(const struct create_options *options)
     return code;
 }
 
-int topic_create(int argc, char **argv)
+int cli_topic_create(int argc, char **argv)
 {
     struct create_options options = {.client = client_options_default(), .partitions = -1};
     struct option_set sets[] = {{"Options", specs, sizeof specs / sizeof specs[0], &options},

@@ -97,7 +97,7 @@ static int run(const struct delete_options *options)
     return code;
 }
 
-int topic_delete(int argc, char **argv)
+int cli_topic_delete(int argc, char **argv)
 {
     struct delete_options options = {.client = client_options_default()};
     struct option_set sets[] = {{"Options", specs, sizeof specs / sizeof specs[0], &options},

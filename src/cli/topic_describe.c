@@ -44,7 +44,7 @@ struct description {
 
 static bool shows(const struct description *description, const rd_kafka_ConfigEntry_t *entry)
 {
-    return description->has_all || topic_setting_is_own(entry);
+    return description->has_all || cli_topic_setting_is_own(entry);
 }
 
 static json_t *to_json(const struct description *description)
@@ -131,8 +131,8 @@ static int describe(struct client *client, const struct describe_options *option
         mem_new_array(struct offset_bounds, (size_t)description.topic->partition_cnt + 1);
     code = find_bounds(client, description.topic, description.bounds);
     if (code == EXIT_OK) {
-        code = topic_command_settings(client, name, &event, &description.entries,
-                                      &description.entry_count);
+        code = cli_topic_settings(client, name, &event, &description.entries,
+                                  &description.entry_count);
     }
     if (code == EXIT_OK) {
         if (options->client.is_json) {
@@ -167,7 +167,7 @@ static int run(const struct describe_options *options)
     return output_finish(code);
 }
 
-int topic_describe(int argc, char **argv)
+int cli_topic_describe(int argc, char **argv)
 {
     struct describe_options options = {.client = client_options_default()};
     struct option_set sets[] = {{"Options", specs, sizeof specs / sizeof specs[0], &options},
