@@ -91,6 +91,9 @@ static bool print_rows(struct ledger *ledger, const char *title, const char *sql
     while (sqlite3_step(query) == SQLITE_ROW) {
         printf("  %-36.36s", (const char *)sqlite3_column_text(query, 0));
         for (int i = 1; i < sqlite3_column_count(query); i++) {
+            if (sqlite3_column_type(query, i) == SQLITE_NULL) {
+                continue;
+            }
             printf(sqlite3_column_type(query, i) == SQLITE_FLOAT ? " %14.2f" : " %14.0f",
                    sqlite3_column_double(query, i));
         }
