@@ -258,8 +258,7 @@ static void on_stored(struct group_append *append, enum err err)
     pthread_mutex_lock(&entry->lock);
     group_stored(entry->group, pending->store, err, coordinator_now(entry->coordinator), &effects);
     if (pending->batch != NULL && err != ERR_NONE) {
-        pending->batch->reply->groups.items[pending->batch_index].err =
-            ERR_COORDINATOR_UNAVAILABLE;
+        pending->batch->reply->groups.items[pending->batch_index].err = ERR_COORDINATOR_UNAVAILABLE;
     }
     struct group_delete_batch *batch = pending->batch;
     struct group_coordinator *coordinator = entry->coordinator;

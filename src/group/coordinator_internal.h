@@ -20,9 +20,9 @@ struct group_entry {
     struct group *group;
     struct slice id; /* the group's; never changes */
     int32_t partition;
-    struct heap_node timer; /* guarded by timer_lock */
+    struct heap_node timer;   /* guarded by timer_lock */
     _Atomic int64_t armed_ms; /* its key; INT64_MAX: in no heap. Written under timer_lock */
-    UT_hash_handle hh;      /* guarded by table_lock */
+    UT_hash_handle hh;        /* guarded by table_lock */
 };
 
 struct group_coordinator {

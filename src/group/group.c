@@ -1,7 +1,7 @@
 #include "group/group_state.h"
 
-#include "base/bytes.h"
 #include "base/mem.h"
+#include "wire/generated/consumer_protocol_subscription.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -395,32 +395,22 @@ struct slice group_select_protocol(const struct group *group)
     return best;
 }
 
-/*
- * Whether a ConsumerProtocolSubscription (version int16, topics array of string, more) names the
- * topic; true when it cannot be read.
- */
+/* Whether the subscription in a member's metadata names the topic; true when it cannot be read. */
 static bool subscription_names(struct slice metadata, struct slice topic)
 {
-    size_t position = 6;
-    if (metadata.size < position) {
-        return true;
+    struct arena arena = {0}; /* bounded: an array's count is checked against the bytes there are */
+    struct wire_reader reader;
+    wire_reader_init(&reader, metadata, &arena);
+    struct consumer_protocol_subscription subscription;
+    int16_t version;
+    enum err err =
+        consumer_protocol_subscription_decode_versioned(&reader, &version, &subscription);
+    bool names = err != ERR_NONE;
+    for (int32_t i = 0; !names && i < subscription.topics_count; i++) {
+        names = slice_equal(subscription.topics[i], topic);
     }
-    uint32_t count = load_be32(metadata.data + 2);
-    for (uint32_t i = 0; i < count; i++) {
-        if (metadata.size - position < 2) {
-            return true;
-        }
-        size_t size = load_be16(metadata.data + position);
-        position += 2;
-        if (size > metadata.size - position) {
-            return true;
-        }
-        if (slice_equal(slice_of(metadata.data + position, size), topic)) {
-            return true;
-        }
-        position += size;
-    }
-    return false;
+    arena_deinit(&arena);
+    return names;
 }
 
 bool group_is_subscribed(const struct group *group, struct slice topic)
