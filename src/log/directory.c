@@ -74,6 +74,10 @@ static enum err take_name(void *context, const char *name)
             push(&listing->found->snapshots, &listing->found->snapshot_count, offset);
             return ERR_NONE;
         }
+        if (strcmp(suffix, ".damage") == 0) {
+            push(&listing->found->damages, &listing->found->damage_count, offset);
+            return ERR_NONE;
+        }
         if (strcmp(suffix, ".index") == 0 || strcmp(suffix, ".timeindex") == 0 ||
             strcmp(suffix, ".txnindex") == 0) {
             return ERR_NONE;
@@ -118,6 +122,7 @@ void log_files_deinit(struct log_files *found)
 {
     free(found->segments);
     free(found->snapshots);
+    free(found->damages);
     *found = (struct log_files){.segment_count = 0};
 }
 

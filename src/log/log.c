@@ -30,8 +30,6 @@ static struct log *log_new(const char *dir, const struct log_config *config,
     log->dir = mem_strdup(dir);
     log->env = *env;
     log->config = *config;
-    log->snapshots[0] = -1;
-    log->snapshots[1] = -1;
     pthread_mutex_init(&log->append_lock, NULL);
     pthread_mutex_init(&log->segments_lock, NULL);
     pthread_mutex_init(&log->upkeep_lock, NULL);
@@ -51,6 +49,7 @@ static void log_free(struct log *log)
         segment_unref(log->segments[i]);
     }
     free(log->segments);
+    free(log->snapshots);
     producer_state_deinit(&log->producers);
     pthread_mutex_destroy(&log->append_lock);
     pthread_mutex_destroy(&log->segments_lock);

@@ -86,7 +86,7 @@ CHECKED enum err log_open(const char *dir, const struct log_config *config,
 
 /*
  * Takes no more appends, flushes, writes indexes and a producer snapshot, fills *state (clean). On
- * an error *state is what is known to be on disk, and not clean. Reads go on. Does not unref.
+ * an error *state is the last good checkpoint, and not clean. Reads go on. Does not unref.
  */
 CHECKED enum err log_close(struct log *log, struct log_state *state, struct reason *reason);
 

@@ -47,10 +47,8 @@ struct log {
     struct segment **segments;     /* by base offset; the last one is active; never empty */
     size_t segment_count;
     size_t segment_capacity;
-    bool dir_dirty;           /* file names in the directory are not durable yet */
-    int64_t flushed_base;     /* the segment that ends at flushed_offset ... */
-    int64_t flushed_position; /* ... and its size there */
-    bool syncing;             /* a flush is between begin and finish; one at a time */
+    bool dir_dirty; /* file names in the directory are not durable yet */
+    bool syncing;   /* a flush is between begin and finish; one at a time */
     pthread_cond_t sync_idle;
     struct batch_position recent[LOG_RECENT_BATCHES]; /* a ring of the newest batches */
     unsigned recent_next;
@@ -59,8 +57,10 @@ struct log {
 
     /* One writer of index and snapshot files at a time. Taken before the other two. */
     pthread_mutex_t upkeep_lock;
-    int64_t snapshots[2];      /* offsets of the two newest snapshot files, newest first; -1 */
-    uint64_t snapshot_changes; /* producers.changes when the last checkpoint took one */
+    int64_t *snapshots; /* offsets of the snapshot files, rising */
+    size_t snapshot_count;
+    struct log_state checkpoint; /* the last one that was taken, or that opening started from */
+    uint64_t snapshot_changes;   /* producers.changes when the last checkpoint took one */
 };
 
 /* The settings as of now. Takes append_lock. */
@@ -118,8 +118,7 @@ void log_finish_rolled(struct log *log);
 /* Writes what is in the index tails of the segment. upkeep_lock. */
 CHECKED enum err log_write_indexes(struct log *log, struct segment *segment, struct reason *reason);
 
-/* Writes <offset>.snapshot and deletes all but the two newest; no effect when two newer ones are
- * there. upkeep_lock. */
+/* Writes <offset>.snapshot. upkeep_lock. */
 CHECKED enum err log_write_snapshot(struct log *log, int64_t offset, struct slice bytes,
                                     struct reason *reason);
 
@@ -139,6 +138,15 @@ CHECKED enum err log_note_damage(struct log *log, struct segment *segment, int64
                                  int64_t limit, int64_t least_offset, int64_t segment_end,
                                  struct damage *damage, struct reason *reason);
 
+/* Puts a damage on the segment's list, into its .damage file and into the log. */
+void log_add_damage(struct log *log, struct segment *segment, const struct damage *damage);
+
+/* Forgets damages behind position, which is going to be cut. Opening. */
+void log_cut_damages(struct log *log, struct segment *segment, int64_t position);
+
+/* Reads what <base>.damage lists. ERR_IO; a bad file counts as none. Opening. */
+CHECKED enum err log_load_damages(struct log *log, struct segment *segment, struct reason *reason);
+
 /* Makes the index rows and times of a closed segment anew from its batch headers, and writes them.
  * upkeep_lock, or opening. */
 CHECKED enum err log_rebuild_indexes(struct log *log, struct segment *segment,
@@ -154,6 +162,8 @@ struct log_files {
     size_t segment_count;
     int64_t *snapshots; /* offsets, rising */
     size_t snapshot_count;
+    int64_t *damages; /* base offsets of segments with a .damage file */
+    size_t damage_count;
 };
 
 /* Lists them, deletes what a crash left half made, warns once of what does not belong there. */
@@ -174,8 +184,8 @@ CHECKED enum err log_load_producers(struct log *log, const struct log_files *fou
 CHECKED enum err log_replay_producers(struct log *log, int64_t from, int64_t to,
                                       struct reason *reason);
 
-/* Keeps the two newest snapshots that are not above end_offset, deletes the others. */
-void log_trim_snapshots(struct log *log, const struct log_files *found, int64_t end_offset);
+/* Takes over the snapshots up to end_offset, deletes the others: they speak of what was cut. */
+void log_adopt_snapshots(struct log *log, const struct log_files *found, int64_t end_offset);
 
 /* Whether the flusher's file system is nearly full: appends are refused before offsets are given
  * out. */

@@ -110,7 +110,8 @@ static enum err walk_to_start(struct log *log, struct read_plan *plan, int64_t p
         bool bad =
             plan->damaged && damage_between(log, plan->segment, position, position + 1, &damage);
         if (!bad) {
-            enum err err = scan_header(&scan, position, &header, reason);
+            enum err err =
+                scan_header_within(&scan, position, expected, plan->segment_end, &header, reason);
             if (err == ERR_IO) {
                 return err;
             }
@@ -154,7 +155,7 @@ static enum err find_start(struct log *log, struct read_plan *plan, struct reaso
         return err;
     }
     int64_t base = plan->segment->base_offset;
-    return walk_to_start(log, plan, found ? row.value : 0, found ? base + row.key : base, reason);
+    return walk_to_start(log, plan, found ? row.value : 0, base, reason);
 }
 
 /*
@@ -194,7 +195,8 @@ static enum err walk_to_end(struct read_plan *plan, int64_t position, int64_t by
     scan_init(&scan, plan->segment->files, plan->segment->fd, plan->size);
     *next_offset = -1;
     while (position < plan->size) {
-        enum err err = scan_header(&scan, position, &header, reason);
+        enum err err = scan_header_within(&scan, position, plan->segment->base_offset,
+                                          plan->segment_end, &header, reason);
         if (err == ERR_IO || (err != ERR_NONE && position == plan->start)) {
             return err == ERR_TRUNCATED ? ERR_CORRUPT : err;
         }

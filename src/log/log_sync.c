@@ -60,8 +60,6 @@ static void publish_synced(struct log *log, const struct log_sync *sync)
     for (size_t i = 0; i < sync->segment_count; i++) {
         sync->segments[i]->synced_bytes = sync->sizes[i];
     }
-    log->flushed_base = sync->segments[sync->segment_count - 1]->base_offset;
-    log->flushed_position = sync->sizes[sync->segment_count - 1];
     atomic_store(&log->flushed_offset, sync->end_offset);
 }
 

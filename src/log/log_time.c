@@ -69,7 +69,7 @@ static enum err search_from(struct log *log, struct segment *segment, int64_t si
     int64_t expected = segment->base_offset;
     scan_init(&scan, segment->files, segment->fd, size);
     while (position < size && search->offset < 0) {
-        enum err err = scan_header(&scan, position, &header, reason);
+        enum err err = scan_header_within(&scan, position, expected, end, &header, reason);
         if (err == ERR_CORRUPT || err == ERR_TRUNCATED) {
             err = log_note_damage(log, segment, position, size, expected, end, &damage, reason);
             if (err != ERR_NONE) {

@@ -1,6 +1,7 @@
 #include "log/log_internal.h"
 
 #include "base/logger.h"
+#include "base/mem.h"
 #include "log/scan.h"
 
 #include <stdlib.h>
@@ -42,13 +43,13 @@ enum err log_load_producers(struct log *log, const struct log_files *found, int6
     return ERR_NONE;
 }
 
-void log_trim_snapshots(struct log *log, const struct log_files *found, int64_t end_offset)
+void log_adopt_snapshots(struct log *log, const struct log_files *found, int64_t end_offset)
 {
-    int kept = 0;
-    for (size_t i = found->snapshot_count; i > 0; i--) {
-        int64_t at = found->snapshots[i - 1];
-        if (at <= end_offset && kept < 2) {
-            log->snapshots[kept++] = at;
+    log->snapshots = mem_new_array(int64_t, found->snapshot_count);
+    for (size_t i = 0; i < found->snapshot_count; i++) {
+        int64_t at = found->snapshots[i];
+        if (at <= end_offset) {
+            log->snapshots[log->snapshot_count++] = at;
             continue;
         }
         char *path = segment_path(log->dir, at, ".snapshot");

@@ -36,6 +36,14 @@ static enum err open_segments(struct log *log, const struct log_files *found, st
         }
         segment->finished = true;
         log_add_segment(log, segment);
+        for (size_t k = 0; k < found->damage_count && err == ERR_NONE; k++) {
+            if (found->damages[k] == segment->base_offset) {
+                err = log_load_damages(log, segment, reason);
+            }
+        }
+        if (err != ERR_NONE) {
+            return err;
+        }
     }
     return ERR_NONE;
 }
@@ -147,14 +155,14 @@ static void keep_bad_tail(struct recovery *recovery, struct segment *segment, in
                             .next_offset = next_offset};
     recovery->report->damaged_batches++;
     if (position < size) {
-        segment_add_damage(segment, &damage);
         segment->size_bytes = size;
+        log_add_damage(recovery->log, segment, &damage);
+    } else {
+        LOG_ERROR("log", "events that were on disk are gone",
+                  "file=\"%s/%020lld.log\" position=%lld offsets=%lld-%lld", recovery->log->dir,
+                  (long long)segment->base_offset, (long long)position,
+                  (long long)damage.first_offset, (long long)next_offset - 1);
     }
-    LOG_ERROR("log", "events that were on disk are damaged or gone; the rest stays readable",
-              "file=\"%s/%020lld.log\" position=%lld bytes=%lld offsets=%lld-%lld",
-              recovery->log->dir, (long long)segment->base_offset, (long long)position,
-              (long long)(size - position), (long long)damage.first_offset,
-              (long long)next_offset - 1);
     recovery->next = next_offset;
 }
 
@@ -189,6 +197,7 @@ static enum err cut(struct recovery *recovery, size_t i, int64_t position, int64
     struct log *log = recovery->log;
     enum err err = set_aside(recovery, i + 1, reason);
     if (err == ERR_NONE && position < size) {
+        log_cut_damages(log, log->segments[i], position);
         err = file_truncate(log->env.files, log->segments[i]->fd, position, reason);
         recovery->report->truncated_bytes += size - position;
     }
@@ -304,18 +313,38 @@ static enum err scan_number(struct recovery *recovery, size_t i, int64_t positio
     return err;
 }
 
-/* Whether the scan may begin where the checkpoint ends: the file goes on there, or ends. */
+/* Whether batches reach from the start of the segment exactly to the checkpoint's position. */
+static bool headers_reach(const struct segment *segment, const struct log_state *known)
+{
+    struct scan scan;
+    struct batch header;
+    int64_t position = 0;
+    int64_t next = segment->base_offset;
+    scan_init(&scan, segment->files, segment->fd, known->active_size);
+    while (position < known->active_size) {
+        if (scan_header(&scan, position, &header, NULL) != ERR_NONE) {
+            return false;
+        }
+        position += (int64_t)header.bytes.size;
+        next = batch_last_offset(&header) + 1;
+    }
+    return position == known->active_size && next <= known->end_offset;
+}
+
+/* Whether the scan may begin where the checkpoint ends: the file ends there too, or goes on there,
+ * or a torn batch follows what fits. */
 static bool position_fits(const struct segment *segment, const struct log_state *known)
 {
     struct scan scan;
     struct batch header;
-    if (segment->size_bytes == known->active_size) {
-        return true;
+    if (segment->size_bytes <= known->active_size) {
+        return segment->size_bytes == known->active_size;
     }
     scan_init(&scan, segment->files, segment->fd, segment->size_bytes);
-    return segment->size_bytes > known->active_size &&
-           scan_header(&scan, known->active_size, &header, NULL) == ERR_NONE &&
-           header.base_offset >= known->end_offset;
+    if (scan_header(&scan, known->active_size, &header, NULL) == ERR_NONE) {
+        return header.base_offset >= known->end_offset;
+    }
+    return headers_reach(segment, known);
 }
 
 /* Where the scan begins; the number of its segment. */
@@ -350,15 +379,18 @@ static enum err recover_producers(struct recovery *recovery, const struct log_fi
         }
     }
     enum err err = log_load_producers(log, found, recovery->from, &loaded, reason);
-    if (err == ERR_NONE && (loaded != newest || (!exact && loaded >= 0))) {
+    if (loaded >= 0) {
+        log->producers.changes++;
+    }
+    if (loaded == newest) { /* a checkpoint need not write again what was read unchanged */
+        log->snapshot_changes = log->producers.changes;
+    }
+    /* Snapshots only of later: the one that belongs here was given up for them. */
+    bool lost = newest < 0 && found->snapshot_count > 0;
+    if (err == ERR_NONE && (loaded != newest || lost || (!exact && loaded >= 0))) {
         int64_t first = log->segments[0]->base_offset;
         err = log_replay_producers(log, loaded > first ? loaded : first, recovery->from, reason);
     }
-    if (loaded >= 0 || log->producers.changes > 0) {
-        log->producers.changes++;
-    }
-    /* A checkpoint need not write again what was read unchanged. */
-    log->snapshot_changes = loaded == newest ? log->producers.changes : 0;
     return err;
 }
 
@@ -430,8 +462,13 @@ static void settle_offsets(struct recovery *recovery, const struct log_state *kn
     atomic_init(&log->end_offset, recovery->next);
     atomic_init(&log->flushed_offset, recovery->next);
     atomic_init(&log->size_bytes, size);
-    log->flushed_base = log_active(log)->base_offset;
-    log->flushed_position = log_active(log)->size_bytes;
+    if (known != NULL) {
+        log->checkpoint = *known;
+        log->checkpoint.clean = false;
+    } else {
+        int64_t base = log->segments[0]->base_offset;
+        log->checkpoint = (struct log_state){.end_offset = base, .active_base = base};
+    }
 }
 
 /* A directory without segments: a new log, or one whose files are gone. */
@@ -468,7 +505,7 @@ enum err log_recover(struct log *log, const struct log_state *known, struct log_
     }
     if (err == ERR_NONE) {
         settle_offsets(&recovery, known);
-        log_trim_snapshots(log, &found, recovery.next);
+        log_adopt_snapshots(log, &found, recovery.next);
     }
     log_files_deinit(&found);
     return err;

@@ -115,6 +115,18 @@ enum err scan_header(struct scan *scan, int64_t position, struct batch *header,
     return ERR_NONE;
 }
 
+enum err scan_header_within(struct scan *scan, int64_t position, int64_t least_offset,
+                            int64_t end_offset, struct batch *header, struct reason *reason)
+{
+    enum err err = scan_header(scan, position, header, reason);
+    if (err == ERR_NONE &&
+        (header->base_offset < least_offset || batch_last_offset(header) >= end_offset)) {
+        err = reason_fail(reason, ERR_CORRUPT, "offset %lld at position %lld is out of order",
+                          (long long)header->base_offset, (long long)position);
+    }
+    return err;
+}
+
 enum err scan_check_crc(struct scan *scan, int64_t position, const struct batch *header,
                         struct reason *reason)
 {

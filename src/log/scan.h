@@ -35,6 +35,12 @@ void scan_deinit(struct scan *scan);
 CHECKED enum err scan_header(struct scan *scan, int64_t position, struct batch *header,
                              struct reason *reason);
 
+/* scan_header, and ERR_CORRUPT when the offsets cannot be: before least_offset, or not below
+ * end_offset. */
+CHECKED enum err scan_header_within(struct scan *scan, int64_t position, int64_t least_offset,
+                                    int64_t end_offset, struct batch *header,
+                                    struct reason *reason);
+
 /* Reads the batch of a header that scan_header gave and checks its CRC. ERR_CORRUPT, ERR_IO. */
 CHECKED enum err scan_check_crc(struct scan *scan, int64_t position, const struct batch *header,
                                 struct reason *reason);

@@ -130,7 +130,7 @@ enum err segment_unlink(const struct file_ops *files, const char *dir, int64_t b
 {
     /* The data last: a crash in between leaves a segment without indexes, which is whole, and not
      * indexes without a segment. */
-    static const char *const suffixes[] = {".index", ".timeindex", ".txnindex", ".log"};
+    static const char *const suffixes[] = {".index", ".timeindex", ".txnindex", ".damage", ".log"};
     enum err err = ERR_NONE;
     for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0] && err == ERR_NONE; i++) {
         char *path = segment_path(dir, base_offset, suffixes[i]);

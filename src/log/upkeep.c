@@ -6,6 +6,7 @@
 #include "log/scan.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* Files beside the data: index tails, producer snapshots, checkpoints. */
 
@@ -48,39 +49,56 @@ enum err log_write_indexes(struct log *log, struct segment *segment, struct reas
     return write_indexes(log, segment, false, reason);
 }
 
-static void unlink_snapshot(struct log *log, int64_t offset)
+static void note_snapshot(struct log *log, int64_t offset)
 {
-    if (offset < 0) {
-        return;
+    size_t at = log->snapshot_count;
+    while (at > 0 && log->snapshots[at - 1] >= offset) {
+        if (log->snapshots[--at] == offset) {
+            return; /* it was replaced */
+        }
     }
-    struct reason why;
-    char *path = segment_path(log->dir, offset, ".snapshot");
-    if (file_unlink(log->env.files, path, &why) != ERR_NONE) {
-        LOG_WARN("log", "an old producer snapshot could not be deleted", "reason=\"%s\"", why.text);
-    }
-    free(path);
+    size_t count = log->snapshot_count + 1;
+    log->snapshots = mem_realloc(log->snapshots, count * sizeof *log->snapshots);
+    memmove(log->snapshots + at + 1, log->snapshots + at,
+            (log->snapshot_count - at) * sizeof *log->snapshots);
+    log->snapshots[at] = offset;
+    log->snapshot_count = count;
 }
 
 enum err log_write_snapshot(struct log *log, int64_t offset, struct slice bytes,
                             struct reason *reason)
 {
-    if (offset < log->snapshots[1]) {
-        return ERR_NONE;
-    }
     char *path = segment_path(log->dir, offset, ".snapshot");
     enum err err = file_replace(log->env.files, path, bytes.data, bytes.size, reason);
     free(path);
-    if (err != ERR_NONE || offset == log->snapshots[0] || offset == log->snapshots[1]) {
-        return err;
+    if (err == ERR_NONE) {
+        note_snapshot(log, offset);
     }
-    unlink_snapshot(log, log->snapshots[1]);
-    if (offset > log->snapshots[0]) {
-        log->snapshots[1] = log->snapshots[0];
-        log->snapshots[0] = offset;
-    } else {
-        log->snapshots[1] = offset;
+    return err;
+}
+
+/*
+ * Deletes the snapshots that no recovery asks for: those before the newest one at or below the
+ * given checkpoint. That is the one before the last: whoever keeps the states may not have stored
+ * the last one yet. upkeep_lock.
+ */
+static void drop_old_snapshots(struct log *log, int64_t checkpoint_offset)
+{
+    size_t old = 0;
+    while (old + 1 < log->snapshot_count && log->snapshots[old + 1] <= checkpoint_offset) {
+        struct reason why;
+        char *path = segment_path(log->dir, log->snapshots[old], ".snapshot");
+        if (file_unlink(log->env.files, path, &why) != ERR_NONE) {
+            LOG_WARN("log", "an old producer snapshot could not be deleted", "reason=\"%s\"",
+                     why.text);
+        }
+        free(path);
+        old++;
     }
-    return ERR_NONE;
+    if (old > 0) {
+        log->snapshot_count -= old;
+        memmove(log->snapshots, log->snapshots + old, log->snapshot_count * sizeof *log->snapshots);
+    }
 }
 
 /* A closed segment's files. upkeep_lock. */
@@ -204,6 +222,10 @@ enum err log_checkpoint(struct log *log, struct log_state *state, struct reason 
     pthread_mutex_lock(&log->upkeep_lock);
     take_checkpoint(log, &checkpoint);
     enum err err = write_checkpoint(log, &checkpoint, reason);
+    if (err == ERR_NONE) {
+        drop_old_snapshots(log, log->checkpoint.end_offset);
+        log->checkpoint = checkpoint.state;
+    }
     pthread_mutex_unlock(&log->upkeep_lock);
     segment_unref(checkpoint.active);
     buf_deinit(&checkpoint.snapshot);
@@ -211,19 +233,6 @@ enum err log_checkpoint(struct log *log, struct log_state *state, struct reason 
         *state = checkpoint.state;
     }
     return err;
-}
-
-/* What is known to be on disk, for a log that cannot be closed well. */
-static void flushed_state(struct log *log, struct log_state *state)
-{
-    pthread_mutex_lock(&log->segments_lock);
-    *state = (struct log_state){
-        .start_offset = atomic_load(&log->start_offset),
-        .end_offset = atomic_load(&log->flushed_offset),
-        .active_base = log->flushed_base,
-        .active_size = log->flushed_position,
-    };
-    pthread_mutex_unlock(&log->segments_lock);
 }
 
 enum err log_close(struct log *log, struct log_state *state, struct reason *reason)
@@ -235,7 +244,10 @@ enum err log_close(struct log *log, struct log_state *state, struct reason *reas
     if (err == ERR_NONE) {
         state->clean = true;
     } else {
-        flushed_state(log, state);
+        pthread_mutex_lock(&log->upkeep_lock);
+        *state = log->checkpoint;
+        state->start_offset = atomic_load(&log->start_offset);
+        pthread_mutex_unlock(&log->upkeep_lock);
     }
     return err;
 }

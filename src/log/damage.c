@@ -1,0 +1,148 @@
+#include "log/log_internal.h"
+
+#include "base/logger.h"
+#include "log/scan.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/*
+ * Damaged stretches of segments. They are kept in "<base offset>.damage" beside the segment (a
+ * version line, then one line a stretch: position, end, first offset, next offset), so that a later
+ * start, which scans only what is new, still steps over them.
+ */
+enum { DAMAGE_FILE_MAX_BYTES = 1 << 20 };
+
+static const char first_line[] = "tidings-damage 1\n";
+
+static bool known_damage(struct log *log, const struct segment *segment, int64_t position,
+                         struct damage *damage)
+{
+    bool found = false;
+    pthread_mutex_lock(&log->segments_lock);
+    for (size_t i = 0; i < segment->damage_count && !found; i++) {
+        found = segment->damages[i].position == position;
+        if (found) {
+            *damage = segment->damages[i];
+        }
+    }
+    pthread_mutex_unlock(&log->segments_lock);
+    return found;
+}
+
+static void save_damages(struct log *log, struct segment *segment)
+{
+    struct buf text = {0};
+    struct reason why;
+    buf_append_str(&text, first_line);
+    pthread_mutex_lock(&log->segments_lock);
+    for (size_t i = 0; i < segment->damage_count; i++) {
+        const struct damage *damage = &segment->damages[i];
+        buf_printf(&text, "%lld %lld %lld %lld\n", (long long)damage->position,
+                   (long long)damage->end, (long long)damage->first_offset,
+                   (long long)damage->next_offset);
+    }
+    pthread_mutex_unlock(&log->segments_lock);
+    char *path = segment_path(log->dir, segment->base_offset, ".damage");
+    if (file_replace(log->env.files, path, text.data, text.size, &why) != ERR_NONE) {
+        LOG_WARN("log", "a damage could not be noted beside its segment", "reason=\"%s\"",
+                 why.text);
+    }
+    free(path);
+    buf_deinit(&text);
+}
+
+void log_add_damage(struct log *log, struct segment *segment, const struct damage *damage)
+{
+    pthread_mutex_lock(&log->segments_lock);
+    segment_add_damage(segment, damage);
+    pthread_mutex_unlock(&log->segments_lock);
+    LOG_ERROR("log", "damaged bytes in the middle of a log; what follows stays readable",
+              "file=\"%s/%020lld.log\" position=%lld bytes=%lld offsets=%lld-%lld", log->dir,
+              (long long)segment->base_offset, (long long)damage->position,
+              (long long)(damage->end - damage->position), (long long)damage->first_offset,
+              (long long)(damage->next_offset - 1));
+    save_damages(log, segment);
+}
+
+enum err log_note_damage(struct log *log, struct segment *segment, int64_t position, int64_t limit,
+                         int64_t least_offset, int64_t segment_end, struct damage *damage,
+                         struct reason *reason)
+{
+    if (known_damage(log, segment, position, damage)) {
+        return ERR_NONE;
+    }
+    struct scan scan;
+    struct batch header;
+    int64_t found;
+    scan_init(&scan, segment->files, segment->fd, limit);
+    enum err err =
+        scan_resync(&scan, position, least_offset, segment_end - 1, &found, &header, reason);
+    scan_deinit(&scan);
+    if (err != ERR_NONE) {
+        return err;
+    }
+    *damage = (struct damage){
+        .position = position,
+        .end = found < 0 ? limit : found,
+        .first_offset = least_offset,
+        .next_offset = found < 0 ? segment_end : header.base_offset,
+    };
+    log_add_damage(log, segment, damage);
+    return ERR_NONE;
+}
+
+/* The stretches that a text lists and that lie in the segment; false when one does not: it was cut
+ * off since, and other bytes may stand there one day. */
+static bool parse_damages(struct segment *segment, const char *text)
+{
+    bool all = true;
+    struct damage damage;
+    int used;
+    while (sscanf(text, "%" SCNd64 " %" SCNd64 " %" SCNd64 " %" SCNd64 "%n", &damage.position,
+                  &damage.end, &damage.first_offset, &damage.next_offset, &used) == 4) {
+        if (damage.position >= 0 && damage.position < damage.end &&
+            damage.end <= segment->size_bytes && damage.first_offset >= segment->base_offset &&
+            damage.next_offset > damage.first_offset) {
+            segment_add_damage(segment, &damage);
+        } else {
+            all = false;
+        }
+        text += used;
+    }
+    return all;
+}
+
+void log_cut_damages(struct log *log, struct segment *segment, int64_t position)
+{
+    size_t before = segment->damage_count;
+    while (segment->damage_count > 0 &&
+           segment->damages[segment->damage_count - 1].end > position) {
+        segment->damage_count--;
+    }
+    if (segment->damage_count < before) {
+        save_damages(log, segment);
+    }
+}
+
+enum err log_load_damages(struct log *log, struct segment *segment, struct reason *reason)
+{
+    char *text;
+    size_t size;
+    char *path = segment_path(log->dir, segment->base_offset, ".damage");
+    enum err err = file_load(log->env.files, path, DAMAGE_FILE_MAX_BYTES, &text, &size, reason);
+    free(path);
+    if (err != ERR_NONE) {
+        return err == ERR_IO ? err : ERR_NONE;
+    }
+    size_t head = sizeof first_line - 1;
+    if (size > head && memcmp(text, first_line, head) == 0) {
+        if (!parse_damages(segment, text + head)) {
+            save_damages(log, segment);
+        }
+    }
+    free(text);
+    return ERR_NONE;
+}
