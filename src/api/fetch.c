@@ -53,9 +53,12 @@ void api_on_close(void *context, struct conn *conn, enum conn_end end)
     struct fetch_call *call;
     struct fetch_call *next;
     DL_FOREACH_SAFE (connection->fetches, call, next) {
-        fetch_cancel(&call->fetch);
-        release_partitions(call);
-        api_request_free(call->request);
+        DL_DELETE(connection->fetches, call);
+        call->connection = NULL;
+        if (fetch_cancel(&call->fetch)) {
+            release_partitions(call);
+            api_request_free(call->request);
+        } /* else on_done answers a dead token, which frees it */
     }
     free(connection);
     conn_set_user(conn, NULL);

@@ -251,9 +251,7 @@ static enum err start_all(struct server *server, const struct overrides *setting
         err = workers_new((unsigned)server->config.background_threads, &server->workers, reason);
     }
     if (err == ERR_NONE) {
-        err = fetch_service_new(server->net, &server->fetches, reason);
-    }
-    if (err == ERR_NONE) {
+        server->fetches = fetch_service_new(server->net, server->workers);
         err = start_flusher(server, reason);
     }
     if (err == ERR_NONE) {

@@ -2,6 +2,7 @@
 
 #include "base/logger.h"
 #include "base/mem.h"
+#include "stream/read_ahead.h"
 #include "topic/topic.h"
 
 #include <stdlib.h>
@@ -21,19 +22,19 @@ struct reactor_fetches {
 
 struct fetch_service {
     struct net *net;
+    struct workers *workers;
     unsigned reactor_count;
     struct reactor_fetches *reactors;
 };
 
-enum err fetch_service_new(struct net *net, struct fetch_service **out, struct reason *reason)
+struct fetch_service *fetch_service_new(struct net *net, struct workers *workers)
 {
-    (void)reason;
     struct fetch_service *service = mem_new(struct fetch_service);
     service->net = net;
+    service->workers = workers;
     service->reactor_count = net_reactor_count(net);
     service->reactors = mem_new_array(struct reactor_fetches, service->reactor_count);
-    *out = service;
-    return ERR_NONE;
+    return service;
 }
 
 void fetch_service_free(struct fetch_service *service)
@@ -147,7 +148,7 @@ static void leave_rooms(struct fetch *fetch)
     fetch->parked = false;
 }
 
-void fetch_cancel(struct fetch *fetch)
+static void unpark(struct fetch *fetch)
 {
     if (fetch->parked) {
         leave_rooms(fetch);
@@ -155,12 +156,52 @@ void fetch_cancel(struct fetch *fetch)
     }
 }
 
+bool fetch_cancel(struct fetch *fetch)
+{
+    unpark(fetch);
+    return !fetch->reading;
+}
+
+static void on_read(struct task *task)
+{
+    struct fetch *fetch = container_of(task, struct fetch, task);
+    fetch->reading = false;
+    fetch->done(fetch);
+}
+
+static void read_cold(struct task *task)
+{
+    struct fetch *fetch = container_of(task, struct fetch, task);
+    for (size_t i = 0; i < fetch->item_count; i++) {
+        if (fetch->items[i].span.size > 0) {
+            read_ahead(&fetch->items[i].span);
+        }
+    }
+    fetch->task.run = on_read;
+    reactor_post(fetch->reactor, &fetch->task);
+}
+
+/* The results are there: hands them over, after a worker has read what is not in memory. */
+static void finish(struct fetch *fetch)
+{
+    for (size_t i = 0; i < fetch->item_count; i++) {
+        const struct file_span *span = &fetch->items[i].span;
+        if (span->size > 0 && !read_ahead_is_warm(span)) {
+            fetch->reading = true;
+            fetch->task.run = read_cold;
+            workers_post(fetch->service->workers, &fetch->task);
+            return;
+        }
+    }
+    fetch->done(fetch);
+}
+
 static void on_time(struct reactor_timer *timer)
 {
     struct fetch *fetch = container_of(timer, struct fetch, timer);
     leave_rooms(fetch);
     read_all(fetch);
-    fetch->done(fetch);
+    finish(fetch);
 }
 
 void fetch_start(struct fetch_service *service, struct reactor *reactor, struct fetch *fetch)
@@ -168,7 +209,7 @@ void fetch_start(struct fetch_service *service, struct reactor *reactor, struct 
     fetch->service = service;
     fetch->reactor = reactor;
     if (read_all(fetch) || fetch->max_wait_ms <= 0) {
-        fetch->done(fetch);
+        finish(fetch);
         return;
     }
     fetch_release(fetch);
@@ -177,7 +218,7 @@ void fetch_start(struct fetch_service *service, struct reactor *reactor, struct 
     }
     /* Again, as the watermark may have moved before the watch was set. */
     if (read_all(fetch)) {
-        fetch->done(fetch);
+        finish(fetch);
         return;
     }
     fetch_release(fetch);
@@ -218,8 +259,8 @@ static void try_waiting(struct fetch_service *service, unsigned index, struct pa
     for (size_t i = 0; i < count; i++) {
         struct fetch *fetch = fetches[i];
         if (read_all(fetch)) {
-            fetch_cancel(fetch);
-            fetch->done(fetch);
+            unpark(fetch);
+            finish(fetch);
         } else {
             fetch_release(fetch);
         }
@@ -263,9 +304,9 @@ static void on_drain_message(struct task *task)
     struct drain_message *message = container_of(task, struct drain_message, task);
     while (message->fetches->parked != NULL) {
         struct fetch *fetch = message->fetches->parked;
-        fetch_cancel(fetch);
+        unpark(fetch);
         read_all(fetch);
-        fetch->done(fetch);
+        finish(fetch);
     }
     free(message);
 }

@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/heap.h"
 #include "net/net.h"
+#include "net/workers.h"
 #include "topic/partition.h"
 
 #include <stdbool.h>
@@ -53,14 +54,15 @@ struct fetch {
     struct fetch_service *service;
     struct reactor *reactor;
     struct reactor_timer timer;
+    struct task task; /* to a worker and back */
     bool parked;
+    bool reading; /* a worker reads its cold spans */
     struct fetch *next_parked;
     struct fetch *prev_parked;
 };
 
 /* One service for all reactors. */
-CHECKED enum err fetch_service_new(struct net *net, struct fetch_service **out,
-                                   struct reason *reason);
+struct fetch_service *fetch_service_new(struct net *net, struct workers *workers);
 /* After the reactors have stopped and their connections, with all that waits, are gone. */
 void fetch_service_free(struct fetch_service *service);
 
@@ -73,12 +75,16 @@ void fetch_on_advanced(void *context, struct partition *partition, uint64_t reac
 
 /*
  * Fills the results at once when there is enough, an error, or max_wait_ms is 0, and calls done
- * before it returns; otherwise waits and calls done later. On the reactor's thread.
+ * before it returns; otherwise waits and calls done later. Events that are not in memory are read
+ * by a worker first. On the reactor's thread.
  */
 void fetch_start(struct fetch_service *service, struct reactor *reactor, struct fetch *fetch);
 
-/* Takes a waiting fetch out; done is not called. Its reactor's thread. */
-void fetch_cancel(struct fetch *fetch);
+/*
+ * Takes a fetch out whose done was not called yet. True: done will not be called. False: a worker
+ * reads for it, and done will be called when that is over. Its reactor's thread.
+ */
+CHECKED bool fetch_cancel(struct fetch *fetch);
 
 /* Gives back spans that were not handed on. */
 void fetch_release(struct fetch *fetch);
