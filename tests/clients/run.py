@@ -184,7 +184,6 @@ class Server:
         except subprocess.TimeoutExpired:
             self.process.kill()
             return "still running 30 s after SIGTERM"
-        shutil.rmtree(self.data, ignore_errors=True)
         with open(self.log_path, encoding="utf-8", errors="replace") as log:
             text = log.read()
         sanitizer = re.search(r"(ERROR|WARNING): \w+Sanitizer.*|runtime error: .*", text)
@@ -193,6 +192,26 @@ class Server:
         if died is not None:
             return f"it had ended by itself with {died}, see {self.log_path}"
         return None if code == 0 else f"it ended with {code}, see {self.log_path}"
+
+
+def dump_after_stop(data):
+    """Kafka's dump tool over every file of a few partitions; returns why that failed, or None."""
+    topics = os.path.join(data, "topics")
+    folders = [name for name in sorted(os.listdir(topics))
+               if name.startswith("kafka-tools") and name.endswith("-0")]
+    files = [os.path.join(topics, folder, name) for folder in folders
+             for name in sorted(os.listdir(os.path.join(topics, folder)))
+             if name.endswith((".log", ".index", ".timeindex"))]
+    done = subprocess.run(
+        ["java", "-Xmx256m", "-cp", os.environ["KAFKA_CLASS_PATH"], "kafka.tools.DumpLogSegments",
+         "--deep-iteration", "--files", ",".join(files)], stdin=subprocess.DEVNULL, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=RUN_S, check=False)
+    told = [line for line in done.stdout.splitlines()
+            if re.search("Exception|mismatch|Found|not found|isvalid: false|non-monotonic", line)]
+    if done.returncode != 0 or told:
+        dumped = re.findall(r"^Dumping (\S+)", done.stdout, re.M)
+        return f"{dumped[-1:]}: {told[:3]}"
+    return None if files else "no files"
 
 
 class Counts:
@@ -272,6 +291,10 @@ def main():
     if server.process:
         why = server.stop()
         counts.add([f"not ok server clean-stop: {why}" if why else "ok server clean-stop"])
+        if "KAFKA_CLASS_PATH" in os.environ:
+            why = dump_after_stop(server.data)
+            counts.add([f"not ok server dump-files: {why}" if why else "ok server dump-files"])
+        shutil.rmtree(server.data, ignore_errors=True)
     print(f"clients: {counts.passed} passed, {counts.failed} failed, {counts.skipped} skipped")
     return 1 if counts.failed or not counts.passed else 0
 
