@@ -193,7 +193,8 @@ static const struct group_reply *reply_to(struct bench *bench, uint64_t n)
     return reply;
 }
 
-static uint64_t join(struct bench *bench, const char *group, const char *member_id)
+static uint64_t join_with(struct bench *bench, const char *group, const char *member_id,
+                          int32_t session_ms, bool id_required)
 {
     uint64_t n;
     struct group_protocol_offer offer = {slice_str("range"), slice_str("m")};
@@ -205,11 +206,17 @@ static uint64_t join(struct bench *bench, const char *group, const char *member_
         .protocol_type = slice_str("consumer"),
         .protocols = &offer,
         .protocol_count = 1,
-        .session_timeout_ms = 10000,
+        .session_timeout_ms = session_ms,
         .rebalance_timeout_ms = 20000,
+        .member_id_required = id_required,
     };
     group_coordinator_join(bench->coordinator, slice_str(group), &request);
     return n;
+}
+
+static uint64_t join(struct bench *bench, const char *group, const char *member_id)
+{
+    return join_with(bench, group, member_id, 10000, false);
 }
 
 static uint64_t sync_group(struct bench *bench, const char *group, const char *member_id,
@@ -373,6 +380,37 @@ static void silent_members_go_at_their_time(void **state)
     bench->now_ms = 16000;
     group_coordinator_tick(bench->coordinator, 16000);
     assert_int_equal(state_of(bench, "g", &found), GROUP_EMPTY);
+    bench_free(bench);
+}
+
+static void an_earlier_deadline_is_not_missed(void **state)
+{
+    struct bench *bench = serving();
+    char id[320];
+    make_stable(bench, "g", id); /* due at 11000 */
+    bench->woken_ms = INT64_MAX;
+    join_with(bench, "g", "", 6000, true); /* given an id that is not used */
+    assert_int_equal(bench->woken_ms, 7000);
+    uint64_t again = join(bench, "g", id); /* waits for the owner of that id */
+    assert_null(reply_to(bench, again));
+    bench->now_ms = 7000;
+    group_coordinator_tick(bench->coordinator, 7000);
+    assert_int_equal(reply_to(bench, again)->join.generation, 2);
+    bench_free(bench);
+}
+
+static void a_group_that_nobody_joined_is_forgotten(void **state)
+{
+    struct bench *bench = serving();
+    bool found;
+    join_with(bench, "g", "", 6000, true);
+    state_of(bench, "g", &found);
+    assert_true(found);
+    bench->now_ms = 7000;
+    group_coordinator_tick(bench->coordinator, 7000);
+    state_of(bench, "g", &found);
+    assert_false(found);
+    assert_int_equal(bench->log_size, 0);
     bench_free(bench);
 }
 
@@ -608,6 +646,8 @@ int main(void)
         cmocka_unit_test(answers_wait_for_the_disk),
         cmocka_unit_test(a_disk_that_fails_is_told_to_clients),
         cmocka_unit_test(silent_members_go_at_their_time),
+        cmocka_unit_test(an_earlier_deadline_is_not_missed),
+        cmocka_unit_test(a_group_that_nobody_joined_is_forgotten),
         cmocka_unit_test(empty_groups_vanish_with_their_offsets),
         cmocka_unit_test(groups_are_deleted_in_one_answer),
         cmocka_unit_test(deleted_topics_are_forgotten_by_all),

@@ -330,6 +330,23 @@ static void a_rebalance_overtakes_a_slow_store(void **state)
     world_free(world);
 }
 
+static void an_assignment_stored_late_does_not_count_for_a_newer_generation(void **state)
+{
+    struct world *world = world_new();
+    uint64_t n = join(world, JOIN());
+    const char *id = id_of(world, n);
+    world->slow_disk = true;
+    lead(world, id);
+    join(world, JOIN());
+    uint64_t again = join(world, JOIN(.member_id = id));
+    assert_int_equal(reply(world, again)->join.generation, 2);
+    uint64_t waits = follow(world, id_of(world, again - 1));
+    flush(world); /* of generation 1 */
+    assert_int_equal(group_state(world->group), GROUP_COMPLETING_REBALANCE);
+    assert_null(reply(world, waits));
+    world_free(world);
+}
+
 /* ---- static members (KIP-345) ---- */
 
 static void a_static_member_comes_back_without_a_rebalance(void **state)
@@ -449,6 +466,7 @@ int main(void)
         cmocka_unit_test(a_new_member_that_vanishes_does_not_hold_the_group),
         cmocka_unit_test(a_failed_store_is_told_and_the_group_starts_over),
         cmocka_unit_test(a_rebalance_overtakes_a_slow_store),
+        cmocka_unit_test(an_assignment_stored_late_does_not_count_for_a_newer_generation),
         cmocka_unit_test(a_static_member_comes_back_without_a_rebalance),
         cmocka_unit_test(an_old_client_is_not_told_that_it_leads),
         cmocka_unit_test(a_static_restart_during_a_rebalance_fences_the_parked),
