@@ -102,6 +102,16 @@ static int64_t total_lag(const struct description *description)
     return total;
 }
 
+/* Partitions whose lag is unknown because nothing was committed. */
+static int uncommitted(const struct description *description)
+{
+    int count = 0;
+    for (int i = 0; i < description->partitions->cnt; i++) {
+        count += lag(description, i) < 0;
+    }
+    return count;
+}
+
 static const char *text_or_dash(const char *text)
 {
     return text != NULL && text[0] != '\0' ? text : "-";
@@ -171,9 +181,13 @@ static const char *state_name(const struct description *description)
 static void print_description(const struct description *description)
 {
     size_t members = rd_kafka_ConsumerGroupDescription_member_count(description->about);
-    printf("group %s, %s, %zu member%s, total lag %lld\n", description->group,
+    printf("group %s, %s, %zu member%s, total lag %lld", description->group,
            state_name(description), members, members == 1 ? "" : "s",
            (long long)total_lag(description));
+    if (uncommitted(description) > 0) {
+        printf(" (unknown for %d partitions without a committed offset)", uncommitted(description));
+    }
+    putchar('\n');
     print_partitions(description);
     print_members(description);
 }
@@ -227,10 +241,11 @@ static json_t *members_to_json(const struct description *description)
 static json_t *to_json(const struct description *description)
 {
     return json_pack(
-        "{s:s,s:s,s:s?,s:o,s:o,s:I}", "group", description->group, "state", state_name(description),
-        "assignor", rd_kafka_ConsumerGroupDescription_partition_assignor(description->about),
-        "members", members_to_json(description), "partitions", partitions_to_json(description),
-        "total_lag", (json_int_t)total_lag(description));
+        "{s:s,s:s,s:s?,s:o,s:o,s:I,s:i}", "group", description->group, "state",
+        state_name(description), "assignor",
+        rd_kafka_ConsumerGroupDescription_partition_assignor(description->about), "members",
+        members_to_json(description), "partitions", partitions_to_json(description), "total_lag",
+        (json_int_t)total_lag(description), "uncommitted_partitions", uncommitted(description));
 }
 
 static int show(struct client *client, struct description *description, json_t *list)

@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <netdb.h>
 #include <poll.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -37,8 +39,9 @@ static enum err address_parse(const char *text, size_t size, struct address *add
         host++;
         *bracket = '\0';
     }
-    if (host[0] == '\0' || (port != NULL && (port[0] == '\0' || strlen(port) > 5 ||
-                                             port[strspn(port, "0123456789")] != '\0'))) {
+    if (host[0] == '\0' ||
+        (port != NULL && (port[0] == '\0' || strlen(port) > 5 ||
+                          port[strspn(port, "0123456789")] != '\0' || atoi(port) > UINT16_MAX))) {
         return reason_fail(reason, ERR_INVALID, "'%.*s' is not HOST:PORT", (int)size, text);
     }
     snprintf(address->host, sizeof address->host, "%s", host);

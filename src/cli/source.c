@@ -142,6 +142,7 @@ static rd_kafka_conf_t *make_conf(const struct source_options *options)
     client_conf_set(conf, "auto.offset.reset", "earliest");
     if (options->group != NULL) {
         client_conf_set(conf, "enable.auto.offset.store", "false");
+        client_conf_set(conf, "auto.commit.interval.ms", "1000");
         client_conf_set(conf, "group.id", options->group);
         rd_kafka_conf_set_rebalance_cb(conf, source_on_rebalance);
     }
