@@ -2,30 +2,7 @@
 #include "intake.h"
 #include "store.h"
 
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-
-enum tidings_status intake_publish(struct tidings *service, const struct order *order,
-                                   const char *json, tidings_delivered_fn *delivered, void *context,
-                                   struct tidings_error *error)
-{
-    /* An id made from the order's: an order handed in twice is one event that comes twice. */
-    bool cancelled = order_is_cancellation(order);
-    char id[ORDER_ID_MAX + 32];
-    snprintf(id, sizeof id, "%s.%s", order->id, cancelled ? "cancelled" : "placed");
-    struct tidings_message message = {
-        .topic = "orders",
-        .type = cancelled ? "OrderCancelled" : "OrderPlaced",
-        .key = order->id,
-        .subject = order->id,
-        .id = id,
-        .data = json,
-        .data_size = strlen(json),
-    };
-    return delivered != NULL ? tidings_publish(service, &message, delivered, context, error)
-                             : tidings_publish_wait(service, &message, error);
-}
 
 int main(int argc, char **argv)
 {

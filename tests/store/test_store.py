@@ -1,0 +1,343 @@
+#!/usr/bin/python3
+"""The retail store end to end: the real bus, the real services, the demo and its proof.
+
+    TIDINGS_BIN=build/tidings TIDINGS_BUILD=build tests/store/test_store.py [-v]
+
+ORDERS_10K names the 10,000-line file of UCI's "Online Retail"; without it the file is looked for
+beside the repository, and its test is skipped when it is not there.
+"""
+import http.client
+import json
+import os
+import re
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+STORE = os.path.join(ROOT, "examples", "store")
+sys.dont_write_bytecode = True
+sys.path.insert(0, STORE)
+import check  # noqa: E402
+
+BUILD = os.path.abspath(os.environ.get("TIDINGS_BUILD", os.path.join(ROOT, "build")))
+TIDINGS = os.path.abspath(os.environ.get("TIDINGS_BIN", os.path.join(BUILD, "tidings")))
+PROGRAMS = ("order-intake", "email", "mailbox", "inventory", "shipping", "analytics")
+WAIT_S = 120
+HEADER = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
+ORDER = json.dumps({"orderId": "T1", "country": "Norway", "lines": [
+    {"stockCode": "A", "description": "a thing", "quantity": 2, "unitPrice": 1.5}]})
+
+
+def program(name):
+    return os.path.join(BUILD, "examples", "store", "store-" + name)
+
+
+def run(*command, **options):
+    return subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True, timeout=WAIT_S, check=False,
+                          **options)
+
+
+def orders_10k():
+    path = os.environ.get("ORDERS_10K")
+    return path or os.path.join(ROOT, "..", "shared", "data", "online-retail-10k.csv")
+
+
+def run_demo(orders=None, keep=False):
+    env = dict(os.environ, TIDINGS_BIN=TIDINGS, TIDINGS_BUILD=BUILD, ORDERS=orders or "",
+               DEMO_KEEP="1" if keep else "", DEMO_TIMEOUT=str(WAIT_S))
+    return subprocess.run([os.path.join(STORE, "demo")], env=env, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          timeout=600, check=False)
+
+
+class Started:
+    """A program that says when it is ready; stopped at the end of the with block."""
+
+    def __init__(self, pattern, *command):
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                        stderr=subprocess.DEVNULL, text=True)
+        line = self.process.stdout.readline()
+        found = re.search(pattern, line)
+        if not found:
+            self.process.kill()
+            raise AssertionError("%s is not ready: %r" % (command[0], line))
+        self.address = found.group(1)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *unused):
+        self.process.terminate()
+        try:
+            self.process.wait(WAIT_S)
+        finally:
+            self.process.kill()
+            self.process.stdout.close()
+
+
+class WithDirectory(unittest.TestCase):
+    def setUp(self):
+        self.home = tempfile.mkdtemp(prefix="tidings-store-test-")
+        self.addCleanup(shutil.rmtree, self.home, ignore_errors=True)
+
+    def path(self, name):
+        return os.path.join(self.home, name)
+
+    def write(self, name, text):
+        with open(self.path(name), "w", encoding="latin-1", newline="") as file:
+            file.write(text)
+        return self.path(name)
+
+    def read(self, name):
+        with open(self.path(name), encoding="utf-8") as file:
+            return file.read()
+
+    def bus(self):
+        return Started(r"listen=([^\s,]+)", TIDINGS, "serve", "--data", self.path("bus"),
+                       "--listen", "127.0.0.1:0")
+
+    def events(self, bus, topic):
+        """The events on the topic, read with the tidings command."""
+        done = run(TIDINGS, "subscribe", topic, "--until-end", "--json",
+                   "--bootstrap-server", bus.address)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+class Demo(unittest.TestCase):
+    """The demo on whole files, and the proof that its proof can fail."""
+
+    def test_own_orders_and_the_proof(self):
+        done = run_demo(keep=True)
+        home = re.search(r"Everything is kept in (\S+)", done.stdout)
+        self.assertTrue(home, done.stdout)
+        home = home.group(1)
+        self.addCleanup(shutil.rmtree, home, ignore_errors=True)
+        self.assertEqual(done.returncode, 0, done.stdout)
+        self.assertIn("OK: every order reached every service exactly once", done.stdout)
+        orders = check.read_orders(os.path.join(STORE, "orders.csv"))
+        for name in check.SERVICES:
+            self.assertEqual(check.problems(name, home, orders), [])
+            self.assertGreater(check.counts(name, home)[2], 0)
+        self.tamper(home, orders)
+
+    def tamper(self, home, orders):
+        """Each kind of damage must be found."""
+        damages = (
+            ("email", "DELETE FROM processed_events WHERE order_id = '810003'"),
+            ("inventory", "UPDATE stock SET level = level - 1 WHERE stock_code = 'MG2040'"),
+            ("inventory", "DELETE FROM stock WHERE stock_code = 'MG2041'"),
+            ("shipping", "DELETE FROM deliveries WHERE order_id = '810004'"),
+            ("shipping", "UPDATE deliveries SET pieces = pieces + 1 WHERE order_id = '810005'"),
+            ("analytics", "UPDATE order_lines SET unit_price = 1 WHERE order_id = '810006'"),
+            ("analytics", "DELETE FROM shipments WHERE order_id = '810007'"),
+            ("analytics", "UPDATE shipments SET causation_id = 'x' WHERE order_id = '810008'"),
+        )
+        for name, sql in damages:
+            with self.subTest(sql=sql):
+                self.assertEqual(check.problems(name, home, orders), [])
+                copy = os.path.join(home, "damaged")
+                shutil.copytree(home, copy, ignore=shutil.ignore_patterns("bus"))
+                connection = sqlite3.connect(os.path.join(copy, name + ".db"))
+                self.assertGreater(connection.execute(sql).rowcount, 0)
+                connection.commit()
+                connection.close()
+                self.assertNotEqual(check.problems(name, copy, orders), [])
+                shutil.rmtree(copy)
+        mails = os.path.join(home, "mailbox", "new")
+        os.unlink(os.path.join(mails, sorted(os.listdir(mails))[0]))
+        self.assertTrue(any("email: mails" in text
+                            for text in check.problems("email", home, orders)))
+
+    @unittest.skipUnless(os.path.exists(orders_10k()),
+                         "no online-retail-10k.csv beside the repository, and ORDERS_10K is not set")
+    def test_real_orders(self):
+        done = run_demo(os.path.abspath(orders_10k()))
+        self.assertEqual(done.returncode, 0, done.stdout)
+        self.assertIn("512 orders (10000 lines)", done.stdout)
+
+    def test_missing_file(self):
+        done = run_demo("/no/such/orders.csv")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("/no/such/orders.csv", done.stdout)
+
+
+class Intake(WithDirectory):
+    def post(self, address, body, method="POST", path="/orders"):
+        connection = http.client.HTTPConnection(address, timeout=WAIT_S)
+        connection.request(method, path, body=body)
+        response = connection.getresponse()
+        text = response.read().decode()
+        connection.close()
+        return response.status, json.loads(text)
+
+    def serve(self, address):
+        return Started(r"http=(\S+)", program("order-intake"), "--listen", "127.0.0.1:0",
+                       "--bootstrap-server", address)
+
+    def test_answers(self):
+        with self.bus() as bus, self.serve(bus.address) as intake:
+            self.assertEqual(self.post(intake.address, ORDER), (202, {"orderId": "T1"}))
+            status, answer = self.post(intake.address, ORDER.replace('"orderId": "T1", ', ""))
+            self.assertEqual(status, 202)
+            generated = answer["orderId"]
+            self.assertRegex(generated, "^W[0-9a-f]{16}$")
+            for body, why in (("", "not JSON"), ("{", "not JSON"), ("[]", "JSON object"),
+                              (ORDER.replace("2", '"two"', 1), "line 1: quantity"),
+                              (ORDER.replace("Norway", "Nor\\nway"), "country")):
+                status, answer = self.post(intake.address, body)
+                self.assertEqual((status, why in answer["error"]), (400, True), answer)
+            self.assertEqual(self.post(intake.address, "x" * (1 << 20) + "x")[0], 413)
+            self.assertEqual(self.post(intake.address, ORDER, method="GET")[0], 405)
+            self.assertEqual(self.post(intake.address, ORDER, path="/order")[0], 404)
+            keys = {event["key"] for event in self.events(bus, "orders")}
+            self.assertEqual(keys, {"T1", generated})
+            intake.process.terminate()
+            self.assertEqual(intake.process.wait(WAIT_S), 0)
+
+    def test_no_bus(self):
+        with self.serve("127.0.0.1:1") as intake:
+            status, answer = self.post(intake.address, ORDER)
+            self.assertEqual(status, 503)
+            self.assertIn("T1", answer["error"])
+
+    def test_csv(self):
+        path = self.write("orders.csv", HEADER +
+                          '1,A,"A, b",2,12-01-2010 08:26,2.55,17850,United Kingdom\r\n'
+                          "1,B,caf\xe9,3,12/1/2010 8:26,1,17850,United Kingdom\n"
+                          "C2,A,back,-1,12-01-2010 09:00,2.55,,France\n"
+                          "1,A,again,1,12-01-2010 09:30,2.55,17850,United Kingdom\n")
+        with self.bus() as bus:
+            done = run(program("order-intake"), "--csv", path, "--bootstrap-server", bus.address)
+            self.assertEqual((done.returncode, done.stdout),
+                             (0, "orders published=3 refused=0 lost=0\n"), done.stderr)
+            events = {e["key"]: e for e in self.events(bus, "orders")}
+        self.assertEqual(sorted(events), ["1", "1-2", "C2"])
+        self.assertIn("OrderCancelled", json.dumps(events["C2"]))
+        self.assertIn("caf\\u00e9", json.dumps(events["1"]))
+
+    def test_bad_csv(self):
+        rows = {
+            "x,A,d,two,12-01-2010 08:26,1,,UK": 'Quantity "two"',
+            "x,A,d,2,yesterday,1,,UK": 'InvoiceDate "yesterday"',
+            "x,A,d,2,12-01-2010 08:26,1.5.5,,UK": 'UnitPrice "1.5.5"',
+            "x,A,d,2,12-01-2010 08:26,1,,": 'Country ""',
+            "x,,d,2,12-01-2010 08:26,1,,UK": 'StockCode ""',
+        }
+        good = "1,A,d,2,12-01-2010 08:26,1,,UK\n"
+        with self.bus() as bus:
+            for row, why in rows.items():
+                with self.subTest(row=row):
+                    path = self.write("bad.csv", HEADER + good + row + "\n")
+                    done = run(program("order-intake"), "--csv", path, "--bootstrap-server",
+                               bus.address)
+                    self.assertEqual((done.returncode, done.stdout),
+                                     (1, "orders published=1 refused=1 lost=0\n"), done.stderr)
+                    self.assertIn("line 3: " + why, done.stderr)
+            done = run(program("order-intake"), "--csv", self.write("no.csv", "a,b\n1,2\n"),
+                       "--bootstrap-server", bus.address)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("no column InvoiceNo", done.stderr)
+            done = run(program("order-intake"), "--csv", "/no/such/file", "--bootstrap-server",
+                       bus.address)
+            self.assertEqual(done.returncode, 1)
+
+
+class Mailbox(WithDirectory):
+    def test_one_of_each_message_id(self):
+        mail = self.write("mail", "Message-ID: <a/../b@x>\nSubject: s\n\n.dot\nbye\n")
+        with Started(r"smtp=(\S+)", program("mailbox"), "--dir", self.path("box"), "--port",
+                     "0") as box:
+            host, port = box.address.split(":")
+            import smtplib  # only this test speaks SMTP
+            for _ in range(3):
+                with smtplib.SMTP(host, int(port), timeout=WAIT_S) as smtp:
+                    with open(mail, encoding="ascii") as text:
+                        smtp.sendmail("a@x", ["b@x"], text.read())
+            with smtplib.SMTP(host, int(port), timeout=WAIT_S) as smtp:
+                self.assertEqual(smtp.docmd("DATA")[0], 503)
+                self.assertEqual(smtp.docmd("RCPT TO:<a@x>")[0], 503)
+                self.assertEqual(smtp.docmd("NONSENSE")[0], 500)
+        self.assertEqual(os.listdir(self.path("box/new")), ["a_.._b@x.eml"])
+        self.assertEqual(len(os.listdir(self.path("box/duplicates"))), 2)
+        self.assertEqual(os.listdir(self.path("box/tmp")), [])
+        with open(self.path("box/new/a_.._b@x.eml"), encoding="ascii") as kept:
+            self.assertTrue(kept.read().endswith("\n\n.dot\nbye\n"))
+
+
+class Services(WithDirectory):
+    def test_email_waits_for_the_mail_server(self):
+        """Mail that cannot be sent is tried again, and goes out once when the server is back."""
+        with self.bus() as bus:
+            with Started(r"smtp=(\S+)", program("mailbox"), "--dir", self.path("box"), "--port",
+                         "0") as box:
+                port = box.address.split(":")[1]
+            log = open(self.path("log"), "w", encoding="utf-8")
+            self.addCleanup(log.close)
+            run(TIDINGS, "topic", "create", "orders", "--bootstrap-server", bus.address)
+            csv = self.write("o.csv", HEADER + "9,A,d,2,12-01-2010 08:26,1,,UK\n")
+            run(program("order-intake"), "--csv", csv, "--bootstrap-server", bus.address)
+            email = subprocess.Popen([program("email"), "--bootstrap-server", bus.address, "--db",
+                                      self.path("email.db"), "--smtp",
+                                      "smtp://127.0.0.1:" + port], stderr=log)
+            self.addCleanup(email.kill)
+            self.wait(lambda: "trying it again" in self.read("log"))
+            with Started(r"smtp=(\S+)", program("mailbox"), "--dir", self.path("box"), "--port",
+                         port):
+                self.wait(lambda: check.count_done(self.path("email.db")) == 1)
+                email.send_signal(signal.SIGTERM)
+                self.assertEqual(email.wait(WAIT_S), 0)
+        self.assertEqual(os.listdir(self.path("box/new")), ["9.placed@store.example.com.eml"])
+        self.assertEqual(os.listdir(self.path("box/duplicates")), [])
+
+    def test_poison_is_passed_over(self):
+        """An event that is no order stops nobody."""
+        with self.bus() as bus:
+            run(TIDINGS, "topic", "create", "orders", "--partitions", "1", "--bootstrap-server",
+                bus.address)
+            done = run(TIDINGS, "publish", "orders", "no order", "--ce-type", "OrderPlaced",
+                       "--bootstrap-server", bus.address)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            csv = self.write("o.csv", HEADER + "9,A,d,2,12-01-2010 08:26,1,,UK\n")
+            run(program("order-intake"), "--csv", csv, "--bootstrap-server", bus.address)
+            inventory = subprocess.Popen([program("inventory"), "--bootstrap-server", bus.address,
+                                          "--db", self.path("i.db")], stderr=subprocess.PIPE,
+                                         text=True)
+            self.addCleanup(inventory.kill)
+            self.wait(lambda: check.count_done(self.path("i.db")) == 2)
+            inventory.terminate()
+            self.assertIn("passed over: not JSON", inventory.communicate(timeout=WAIT_S)[1])
+            self.assertEqual(inventory.returncode, 0)
+        self.assertEqual(check.query(self.path("i.db"), "SELECT * FROM stock"), [("A", 998)])
+
+    def wait(self, condition):
+        deadline = time.monotonic() + WAIT_S
+        while not condition():
+            self.assertLess(time.monotonic(), deadline, "waited too long")
+            time.sleep(0.02)
+
+    def test_help_and_usage(self):
+        for name in PROGRAMS:
+            with self.subTest(program=name):
+                done = run(program(name), "--help")
+                self.assertEqual(done.returncode, 0)
+                self.assertIn("Usage: store-" + name, done.stdout)
+                done = run(program(name), "--no-such-option")
+                self.assertEqual(done.returncode, 2)
+                self.assertIn("--no-such-option", done.stderr)
+        self.assertEqual(run(program("order-intake")).returncode, 2)
+        self.assertEqual(run(program("mailbox"), "--port", "99999").returncode, 2)
+        done = run(program("inventory"), "--db", "/no/such/dir/x.db")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("/no/such/dir/x.db", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()

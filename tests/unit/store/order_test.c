@@ -1,0 +1,116 @@
+/* The store's orders: JSON, prices, dates. */
+#include "intake.h"
+#include "order.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void test_prices(void **state)
+{
+    const struct {
+        const char *text;
+        int64_t price;
+    } good[] = {
+        {"2.55", 25500}, {"0", 0},      {"-11062.06", -110620600}, {"0.001", 10},
+        {".5", 5000},    {"7.", 70000}, {"1.25000", 12500},        {"999999999", 9999999990000}};
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        int64_t price = 1;
+        assert_true(price_parse(good[i].text, &price));
+        assert_int_equal(price, good[i].price);
+    }
+    const char *bad[] = {"", "-", ".", "1,5", "1.2.3", "2.00001", "1e3", " 1", "12345678901", "1x"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        int64_t price;
+        assert_false(price_parse(bad[i], &price));
+    }
+}
+
+static void test_dates(void **state)
+{
+    char iso[20];
+    assert_true(intake_date("12-01-2010 08:26", iso));
+    assert_string_equal(iso, "2010-12-01T08:26:00");
+    assert_true(intake_date("12/1/2010 8:26", iso));
+    assert_string_equal(iso, "2010-12-01T08:26:00");
+    assert_true(intake_date("2010-12-01 08:26:59", iso));
+    assert_string_equal(iso, "2010-12-01T08:26:59");
+    const char *bad[] = {"",           "yesterday",        "13-01-2010 08:26", "12-32-2010 08:26",
+                         "12-01-2010", "12-01-2010 24:00", "12-01-2010 08:26x"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        assert_false(intake_date(bad[i], iso));
+    }
+}
+
+static void test_json_round_trip(void **state)
+{
+    struct order order = {.id = strdup("C7"), .country = strdup("EIRE")}, read;
+    order_add_line(&order, "A1", "CAF\xC3\x89, \"x\"", -3, 8550);
+    order_add_line(&order, "B2", "", 7, 10);
+    char *json = order_to_json(&order);
+    struct order_problem problem;
+    assert_true(order_from_event(json, strlen(json), &read, &problem));
+    assert_string_equal(read.id, "C7");
+    assert_null(read.customer_id);
+    assert_true(order_is_cancellation(&read));
+    assert_int_equal(read.line_count, 2);
+    assert_string_equal(read.lines[0].description, "CAF\xC3\x89, \"x\"");
+    assert_int_equal(order_pieces(&read), 4);
+    assert_int_equal(order_amount(&read), -3 * 8550 + 70);
+    free(json);
+    order_deinit(&order);
+    order_deinit(&read);
+}
+
+static void expect_refused(const char *json, const char *why)
+{
+    struct order order;
+    struct order_problem problem;
+    assert_false(order_from_event(json, strlen(json), &order, &problem));
+    if (strstr(problem.text, why) == NULL) {
+        fail_msg("expected \"%s\", got \"%s\"", why, problem.text);
+    }
+    assert_null(order.id);
+}
+
+static void test_bad_json(void **state)
+{
+    expect_refused("{\"orderId\"", "not JSON");
+    expect_refused("[]", "an order is a JSON object");
+    expect_refused("{\"orderId\": 5, \"country\": \"X\"}", "orderId must be a text");
+    expect_refused("{\"orderId\": \"a\\nb\", \"country\": \"X\"}", "orderId must be a text");
+    expect_refused("{\"orderId\": \"\", \"country\": \"X\"}", "orderId must be a text");
+    expect_refused("{\"orderId\": \"5\"}", "country is missing");
+    expect_refused("{\"orderId\": \"5\", \"country\": \"X\"}", "lines must be a list");
+    expect_refused("{\"orderId\": \"5\", \"country\": \"X\", \"lines\": []}",
+                   "lines must be a list");
+#define LINES(line) "{\"orderId\": \"5\", \"country\": \"X\", \"lines\": [" line "]}"
+    expect_refused(LINES("{}"), "line 1: stockCode");
+    expect_refused(LINES("{\"stockCode\": \"a\", \"quantity\": 0, \"unitPrice\": 1}"),
+                   "line 1: quantity");
+    expect_refused(LINES("{\"stockCode\": \"a\", \"quantity\": 1.5, \"unitPrice\": 1}"),
+                   "line 1: quantity");
+    expect_refused(LINES("{\"stockCode\": \"a\", \"quantity\": 1, \"unitPrice\": \"2\"}"),
+                   "line 1: unitPrice");
+    expect_refused("{\"country\": \"X\", \"lines\": [{\"stockCode\": \"a\", \"quantity\": 1,"
+                   " \"unitPrice\": 2}]}",
+                   "orderId is missing");
+    struct order order;
+    struct order_problem problem;
+    assert_false(order_from_event(NULL, 0, &order, &problem));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_prices),
+        cmocka_unit_test(test_dates),
+        cmocka_unit_test(test_json_round_trip),
+        cmocka_unit_test(test_bad_json),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
