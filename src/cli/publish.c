@@ -103,6 +103,12 @@ static void publish_event(struct publishing *publishing, struct event *event)
         delivery_fail(delivery, delivery->sent, RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION, why);
         return;
     }
+    if (event->timestamp_ms == 0) {
+        /* librdkafka takes 0 for "now"; better to refuse than to alter. */
+        delivery_fail(delivery, delivery->sent, RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP,
+                      "timestamp 0 (1970-01-01T00:00:00Z) cannot be sent");
+        return;
+    }
     rd_kafka_headers_t *headers = make_headers(event);
     rd_kafka_vu_t parts[] = {
         {.vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = delivery->topic},
@@ -113,7 +119,7 @@ static void publish_event(struct publishing *publishing, struct event *event)
         {.vtype = RD_KAFKA_VTYPE_KEY,
          .u.mem = {(void *)(uintptr_t)event->key.data, event->key.size}},
         {.vtype = RD_KAFKA_VTYPE_TIMESTAMP,
-         .u.i64 = event->timestamp_ms >= 0 ? event->timestamp_ms : 0},
+         .u.i64 = event->timestamp_ms > 0 ? event->timestamp_ms : 0},
         {.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = (void *)(uintptr_t)delivery->sent},
         {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers},
     };

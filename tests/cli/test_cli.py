@@ -2,6 +2,7 @@
 """The tidings command end to end: every subcommand against a real bus.
 
 TIDINGS_BIN        the binary (default: build/tidings)
+TIDINGS_LOG        set: show the log of the bus
 TIDINGS_BOOTSTRAP  HOST:PORT of a bus to use; unset: the binary's own `serve` is started
 """
 
@@ -36,7 +37,8 @@ class Bus:
         cls.data = tempfile.TemporaryDirectory(prefix="tidings-cli-")
         cls.process = subprocess.Popen(
             [BIN, "serve", "--data", cls.data.name, "--listen", "127.0.0.1:0"],
-            stdout=subprocess.PIPE, text=True)
+            stdout=subprocess.PIPE, stderr=None if os.environ.get("TIDINGS_LOG") else subprocess.DEVNULL,
+            text=True)
         line = cls.process.stdout.readline()
         found = re.search(r"listen=(\S+)", line)
         if not found:
@@ -353,6 +355,7 @@ class Publish(Case):
         self.fails(1, r"cannot open '/nonexistent'.*\nhint: ", "publish", name, "--file",
                    "/nonexistent")
         self.fails(4, "no partition 7, only 0 to 1", "publish", name, "x", "-p", "7")
+        self.fails(1, "timestamp 0", "publish", name, "x", "--timestamp", "@0")
 
     def test_interrupted_input_reports(self):
         name = self.topic()
@@ -400,9 +403,9 @@ class Subscribe(Case):
     def test_lines_for_people(self):
         name = self.topic()
         self.run_tidings("publish", name, "a\nb\x1b[31m", "-k", "k", "-H", "h=v", "--timestamp",
-                         "@0", "--ce-type", "t")
+                         "@1", "--ce-type", "t")
         lines = self.out("subscribe", name, "-e", "--headers").splitlines()
-        self.assertEqual(lines[0], "1970-01-01T00:00:00.000Z  %s[0]@0  key=k  type=t  a\\nb\\x1b"
+        self.assertEqual(lines[0], "1970-01-01T00:00:00.001Z  %s[0]@0  key=k  type=t  a\\nb\\x1b"
                                    "[31m" % name)
         self.assertIn("    h: v", lines)
 
