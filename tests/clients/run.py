@@ -137,6 +137,33 @@ def kafka_tools():
     return python_module("run_kafka_tools.py", "confluent_kafka")
 
 
+def go(name):
+    need("go")
+    version = re.search(r"go(\d+)\.(\d+)", sh("go", "go", "version"))
+    if (int(version.group(1)), int(version.group(2))) < (1, 22):
+        raise Missing(f"Go 1.22 is needed, here is {version.group(0)}")
+    program = os.path.join(CACHE, "go", name)
+    sh("go build", "go", "build", "-o", program, "./" + name, cwd=os.path.join(HERE, "go"))
+    return [program]
+
+
+def aiokafka():
+    """From the package index, in a virtual environment of its own."""
+    folder = os.path.join(CACHE, "aiokafka")
+    wanted = os.path.join(HERE, "python", "requirements.txt")
+
+    def install():
+        shutil.rmtree(folder, ignore_errors=True)
+        sh("python3 -m venv", PYTHON, "-m", "venv", folder)
+        sh("pip install", os.path.join(folder, "bin", "pip"), "install", "-q",
+           "--disable-pip-version-check", "-r", wanted)
+
+    with PIP_LOCK:
+        stamped("pip", [wanted], install)
+    return [os.path.join(folder, "bin", "python")]
+
+
+PIP_LOCK = threading.Lock()
 NODE_LOCK = threading.Lock()
 JAVA_LOCK = threading.Lock()
 
@@ -149,6 +176,10 @@ CLIENTS = {
     "platformatic-kafka": lambda: node("run_platformatic.mjs"),
     "java": java,
     "kafka-tools": kafka_tools,
+    "franz-go": lambda: go("franz"),
+    "sarama": lambda: go("sarama"),
+    "aiokafka": lambda: aiokafka() + [os.path.join(HERE, "python", "run_aiokafka.py")],
+    "kafka-python-new": lambda: aiokafka() + [os.path.join(HERE, "python", "run_kafka_python.py")],
 }
 
 

@@ -55,6 +55,7 @@ class Client:
 
     name = "?"
     codecs = ("none", "gzip", "snappy", "lz4", "zstd")
+    one_thread = False  # polls never block, and must all come from one thread
 
     def __init__(self, bootstrap, prefix):
         self.bootstrap = bootstrap
@@ -172,6 +173,10 @@ class Client:
 
         def both(*members):
             """One poll each; joining blocks in some clients, and must not keep the other waiting."""
+            if self.one_thread:
+                for member in members:
+                    seen.update((one.partition, one.offset) for one in member.poll())
+                return
             for member in members:
                 polls[member] = polls.get(member) or threads.submit(member.poll)
             wait([polls[member] for member in members], timeout=0.2)
@@ -279,3 +284,5 @@ def main(client_class):
         except Exception as error:  # pylint: disable=broad-except
             traceback.print_exc()
             report("not ok", client.name, step["step"], f"{type(error).__name__}: {error}")
+    if "close" in dir(client):
+        client.close()
