@@ -138,10 +138,12 @@ class Aiokafka(Client):
         return found.offset if found else None
 
     def read(self, topic, partition, start, count):
-        one = TopicPartition(topic, partition)
-        self.reader.assign([one])
-        self.reader.seek(one, start)
-        records = []
+        one, records = TopicPartition(topic, partition), []
+
+        async def seek():  # in the loop, as everything of aiokafka
+            self.reader.assign([one])
+            self.reader.seek(one, start)
+        wait(seek())
         while len(records) < count:
             more = flat(wait(self.reader.getmany(one, timeout_ms=WAIT_S * 1000,
                                                  max_records=count - len(records))))
