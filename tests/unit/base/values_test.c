@@ -231,6 +231,9 @@ static void test_heap_against_a_scan(void **state)
             }
         }
         assert_int_equal(heap.count, count);
+        for (size_t i = 1; i < heap.count; i++) {
+            assert_true(heap.nodes[(i - 1) / 2]->key <= heap.nodes[i]->key);
+        }
         if (count == 0) {
             assert_null(heap_least(&heap));
         } else {

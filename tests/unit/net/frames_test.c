@@ -179,18 +179,21 @@ static void test_out_of_order_replies_leave_in_order(void **state)
 static void test_reply_after_close_is_freed(void **state)
 {
     struct server *server = *state;
+    server->config.reactor_count = 1; /* so that the next connection takes the same slot */
     server_start(server);
     int fd = client_connect(server);
     client_send_text(fd, "p");
-    struct reply_token token = server_parked(server, 0);
+    struct reply_token dead = server_parked(server, 0);
     close(fd);
     wait_until(atomic_load(&server->closed) == 1);
-    fd = client_connect(server); /* perhaps in the same slot */
-    client_send_text(fd, "echo");
-    client_expect(fd, "echo");
-    server_complete(server, token, "too late");
-    client_send_text(fd, "echo again");
-    client_expect(fd, "echo again");
+    fd = client_connect(server);
+    client_send_text(fd, "p");
+    struct reply_token token = server_parked(server, 1);
+    assert_int_equal(token.conn_slot, dead.conn_slot);
+    assert_int_equal(token.sequence, dead.sequence);
+    server_complete(server, dead, "for another");
+    server_complete(server, token, "for me");
+    client_expect(fd, "for me");
     close(fd);
 }
 

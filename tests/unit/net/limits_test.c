@@ -238,6 +238,31 @@ static void test_thousand_connections_spread_evenly(void **state)
     wait_until(net_connection_count(server->net) == 0);
 }
 
+static void test_new_connections_go_where_few_are(void **state)
+{
+    struct server *server = *state;
+    server_start(server);
+    int fds[6];
+    for (int i = 0; i < 4; i++) {
+        fds[i] = client_connect(server);
+        expect_echo(fds[i]);
+    }
+    assert_int_equal(atomic_load(&server->opened_on[0]), 2);
+    assert_int_equal(atomic_load(&server->opened_on[1]), 2);
+    close(fds[1]); /* both on reactor 1, as the first goes to reactor 0 */
+    close(fds[3]);
+    wait_until(net_connection_count(server->net) == 2);
+    for (int i = 4; i < 6; i++) {
+        fds[i] = client_connect(server);
+        expect_echo(fds[i]);
+    }
+    assert_int_equal(atomic_load(&server->opened_on[1]), 4);
+    close(fds[0]);
+    close(fds[2]);
+    close(fds[4]);
+    close(fds[5]);
+}
+
 static void expect_turned_away(struct server *server, const char *why)
 {
     log_catch();
@@ -501,6 +526,7 @@ int main(void)
         NET_TEST(test_slowloris_is_closed),
         NET_TEST(test_idle_is_closed_but_not_parked),
         NET_TEST(test_thousand_connections_spread_evenly),
+        NET_TEST(test_new_connections_go_where_few_are),
         NET_TEST(test_connection_limit),
         NET_TEST(test_limit_per_ip),
         NET_TEST(test_out_of_descriptors_pauses_accepting),
