@@ -9,7 +9,7 @@
 
 enum {
     /* From this many files on, one syncfs is cheaper than a fdatasync each: see bench/flush. */
-    FLUSH_SYNCFS_FILES = 16,
+    FLUSH_SYNCFS_FILES = 4,
     /* Appends are refused when less is free: room for the server's own files, and a clear answer
      * before the disk is really full. A 16th of a small file system. */
     FLUSH_FLOOR_BYTES = 32 * 1024 * 1024,

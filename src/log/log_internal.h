@@ -130,6 +130,10 @@ CHECKED enum err log_index_floor(struct log *log, struct segment *segment, enum 
                                  int64_t target, struct index_row *row, bool *found,
                                  struct reason *reason);
 
+/* Whether a row of the time index tells the truth about the batch that it names. */
+CHECKED enum err log_check_time_row(struct log *log, struct segment *segment,
+                                    const struct index_row *row, bool *fits, struct reason *reason);
+
 /*
  * Steps over bad bytes at position: finds where good batches begin again, puts the damage on the
  * segment's list and in the log. least_offset: the first that may be lost.

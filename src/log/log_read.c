@@ -95,6 +95,27 @@ static bool damage_between(struct log *log, const struct segment *segment, int64
     return found;
 }
 
+/* The header at position, or the damage that begins there. */
+static enum err header_or_damage(struct log *log, const struct read_plan *plan, struct scan *scan,
+                                 int64_t position, int64_t expected, struct batch *header,
+                                 struct damage *damage, bool *bad, struct reason *reason)
+{
+    *bad = plan->damaged && damage_between(log, plan->segment, position, position + 1, damage);
+    if (*bad) {
+        return ERR_NONE;
+    }
+    enum err err = scan_header_within(scan, position, expected, plan->segment_end, header, reason);
+    if (err == ERR_IO) {
+        return err;
+    }
+    if (err == ERR_NONE && !scan_is_suspect(scan, position, header, expected)) {
+        return ERR_NONE;
+    }
+    *bad = true;
+    return log_note_damage(log, plan->segment, position, plan->size, expected, plan->segment_end,
+                           damage, reason);
+}
+
 /*
  * Walks from a batch boundary to the batch that holds plan->offset or the next behind a gap.
  * plan->start is its position, or plan->size when the segment has none.
@@ -105,44 +126,26 @@ static enum err walk_to_start(struct log *log, struct read_plan *plan, int64_t p
     struct scan scan;
     struct batch header;
     struct damage damage;
+    enum err err = ERR_NONE;
     scan_init(&scan, plan->segment->files, plan->segment->fd, plan->size);
     while (position < plan->size) {
-        bool bad =
-            plan->damaged && damage_between(log, plan->segment, position, position + 1, &damage);
-        if (!bad) {
-            enum err err =
-                scan_header_within(&scan, position, expected, plan->segment_end, &header, reason);
-            if (err == ERR_IO) {
-                return err;
-            }
-            if (err != ERR_NONE) {
-                err = log_note_damage(log, plan->segment, position, plan->size, expected,
-                                      plan->segment_end, &damage, reason);
-                if (err != ERR_NONE) {
-                    return err;
-                }
-                bad = true;
-            }
-        }
-        if (bad) {
-            if (plan->offset < damage.next_offset) {
-                return reason_fail(reason, ERR_CORRUPT,
-                                   "offsets %lld to %lld are damaged (position %lld)",
-                                   (long long)damage.first_offset,
-                                   (long long)damage.next_offset - 1, (long long)position);
-            }
-            position = damage.end;
-            expected = damage.next_offset;
-            continue;
-        }
-        if (batch_last_offset(&header) >= plan->offset) {
+        bool bad;
+        err =
+            header_or_damage(log, plan, &scan, position, expected, &header, &damage, &bad, reason);
+        if (err != ERR_NONE || (!bad && batch_last_offset(&header) >= plan->offset)) {
             break;
         }
-        expected = batch_last_offset(&header) + 1;
-        position += (int64_t)header.bytes.size;
+        if (bad && plan->offset < damage.next_offset) {
+            err = reason_fail(reason, ERR_CORRUPT, "offsets %lld to %lld are damaged",
+                              (long long)damage.first_offset, (long long)damage.next_offset - 1);
+            break;
+        }
+        expected = bad ? damage.next_offset : batch_last_offset(&header) + 1;
+        position = bad ? damage.end : position + (int64_t)header.bytes.size;
     }
+    scan_deinit(&scan);
     plan->start = position;
-    return ERR_NONE;
+    return err;
 }
 
 static enum err find_start(struct log *log, struct read_plan *plan, struct reason *reason)

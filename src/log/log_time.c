@@ -116,6 +116,10 @@ static enum err time_floor(struct log *log, struct segment *segment, int64_t tim
             found = false;
         }
         free(path);
+        enum err err = found ? log_check_time_row(log, segment, &row, &found, reason) : ERR_NONE;
+        if (err != ERR_NONE) {
+            return err;
+        }
     }
     if (!found) {
         return ERR_NONE;

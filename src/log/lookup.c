@@ -76,6 +76,40 @@ enum err log_index_floor(struct log *log, struct segment *segment, enum index_fi
     return ERR_NONE;
 }
 
+enum err log_check_time_row(struct log *log, struct segment *segment, const struct index_row *row,
+                            bool *fits, struct reason *reason)
+{
+    struct index_row at;
+    struct scan scan;
+    struct batch header;
+    bool found;
+    *fits = false;
+    if (row->key < 0 || row->value < 0) {
+        return ERR_NONE;
+    }
+    enum err err = log_index_floor(log, segment, INDEX_BY_KEY, row->value, &at, &found, reason);
+    if (err != ERR_NONE) {
+        return err;
+    }
+    pthread_mutex_lock(&log->segments_lock);
+    int64_t size = segment->size_bytes;
+    pthread_mutex_unlock(&log->segments_lock);
+    scan_init(&scan, segment->files, segment->fd, size);
+    for (int64_t position = found ? at.value : 0; position < size;
+         position += (int64_t)header.bytes.size) {
+        err = scan_header(&scan, position, &header, reason);
+        if (err != ERR_NONE) {
+            return err == ERR_IO ? err : ERR_NONE;
+        }
+        if (batch_last_offset(&header) >= segment->base_offset + row->value) {
+            *fits = batch_last_offset(&header) == segment->base_offset + row->value &&
+                    header.max_timestamp == row->key;
+            break;
+        }
+    }
+    return ERR_NONE;
+}
+
 /* Walks all headers: for segments whose records bear no times, or whose index is gone. */
 static enum err walk_times(struct segment *segment, int64_t size, struct segment *times,
                            struct reason *reason)
@@ -107,9 +141,13 @@ static enum err times_from_index(struct log *log, struct segment *segment, int64
     struct batch first;
     enum err err =
         file_floor(log, segment, &segment->times, rows, INDEX_BY_KEY, INT64_MAX, &row, found);
-    if (err != ERR_NONE || !*found || row.key < 0 || row.value < 0) {
+    if (err != ERR_NONE || !*found) {
         *found = false;
         return ERR_NONE;
+    }
+    err = log_check_time_row(log, segment, &row, found, reason);
+    if (err != ERR_NONE || !*found) {
+        return err;
     }
     scan_init(&scan, segment->files, segment->fd, size);
     err = scan_header(&scan, 0, &first, reason);
@@ -132,6 +170,9 @@ static void take_times(struct segment *segment, const struct segment *times)
     segment->first_timestamp = times->first_timestamp;
     segment->max_timestamp = times->max_timestamp;
     segment->max_timestamp_offset = times->max_timestamp_offset;
+    if (segment->index_bad) {
+        segment->times.file_rows = 0; /* rows to come begin the file anew */
+    }
     if (!segment->times.last_known) {
         segment->times.last = times->times.last;
         segment->times.last_known = times->times.last_known;
@@ -157,6 +198,9 @@ enum err log_load_times(struct log *log, struct segment *segment, struct reason 
     enum err err = ERR_NONE;
     if (rows > 0) {
         err = times_from_index(log, segment, rows, size, &times, &found, reason);
+    }
+    if (err == ERR_NONE && !found && rows > 0) {
+        mark_bad(log, segment);
     }
     if (err == ERR_NONE && !found) {
         err = walk_times(segment, size, &times, reason);

@@ -111,7 +111,8 @@ static enum err scan_segment(struct recovery *recovery, struct segment *segment,
         err = scan_header(&scan, *position, &header, reason);
         if (err == ERR_NONE &&
             (header.base_offset < recovery->next || batch_last_offset(&header) >= end_offset ||
-             batch_last_offset(&header) - segment->base_offset > INT32_MAX)) {
+             batch_last_offset(&header) - segment->base_offset > INT32_MAX ||
+             scan_is_suspect(&scan, *position, &header, recovery->next))) {
             err = ERR_CORRUPT;
         }
         if (err == ERR_NONE) {

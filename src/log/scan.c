@@ -160,6 +160,18 @@ enum err scan_check_crc(struct scan *scan, int64_t position, const struct batch 
     return err;
 }
 
+bool scan_is_suspect(struct scan *scan, int64_t position, const struct batch *header,
+                     int64_t expected)
+{
+    struct batch after;
+    if (scan_header(scan, position + (int64_t)header->bytes.size, &after, NULL) != ERR_NONE ||
+        after.base_offset > batch_last_offset(header)) {
+        return false;
+    }
+    return header->base_offset != expected ||
+           scan_check_crc(scan, position, header, NULL) != ERR_NONE;
+}
+
 /* Whether a batch that fits begins at position. */
 static enum err try_resync(struct scan *scan, int64_t position, int64_t least_offset,
                            int64_t most_offset, bool *fits, struct batch *header,

@@ -41,6 +41,13 @@ CHECKED enum err scan_header_within(struct scan *scan, int64_t position, int64_t
                                     int64_t end_offset, struct batch *header,
                                     struct reason *reason);
 
+/*
+ * Whether the offsets of a header contradict the batch behind it, and the blame is on this one: its
+ * CRC does not fit, or its base offset, which no CRC covers, is not the expected one.
+ */
+CHECKED bool scan_is_suspect(struct scan *scan, int64_t position, const struct batch *header,
+                             int64_t expected);
+
 /* Reads the batch of a header that scan_header gave and checks its CRC. ERR_CORRUPT, ERR_IO. */
 CHECKED enum err scan_check_crc(struct scan *scan, int64_t position, const struct batch *header,
                                 struct reason *reason);

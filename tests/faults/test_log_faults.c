@@ -296,7 +296,9 @@ static int64_t check_span(struct play *play, const struct file_span *span, int64
         struct batch batch;
         enum err err = batch_parse(rest, &batch, &play->reason);
         const struct model_batch *at = model_find(play->model, offset);
-        if (err != ERR_NONE && at != NULL && at->flipped) {
+        if (at != NULL && at->flipped &&
+            (err != ERR_NONE || batch_check_crc(&batch, NULL) != ERR_NONE ||
+             batch.base_offset != at->base_offset)) {
             offset = at->last_offset + 1; /* the client sees it */
             break;
         }
@@ -322,6 +324,12 @@ static int64_t check_span(struct play *play, const struct file_span *span, int64
     return offset;
 }
 
+/* A flipped bit in the offsets of a header that was not scanned again hides the next batch too. */
+static bool beside_flipped(const struct model *model, const struct model_batch *batch)
+{
+    return batch > model->batches && (batch - 1)->flipped;
+}
+
 /* Reads [from, to); skips what the model calls damaged. */
 static void check_range(struct play *play, int64_t from, int64_t to, size_t max_bytes)
 {
@@ -330,8 +338,8 @@ static void check_range(struct play *play, int64_t from, int64_t to, size_t max_
         enum err err = log_read(play->log, from, to, max_bytes, true, &span, &play->reason);
         struct model_batch *at = model_find(play->model, from);
         if (err == ERR_CORRUPT) {
-            CHECK(play, at != NULL && at->damaged, "offset %lld is unreadable: %s", (long long)from,
-                  play->reason.text);
+            CHECK(play, at != NULL && (at->damaged || beside_flipped(play->model, at)),
+                  "offset %lld is unreadable: %s", (long long)from, play->reason.text);
             from = at->last_offset + 1;
             continue;
         }

@@ -1,0 +1,203 @@
+#include "log_fixture.h"
+
+#include "base/bytes.h"
+#include "base/crc32c.h"
+#include "log/producer_state.h"
+
+#include <stdlib.h>
+
+/* Idempotent producers: sequence rules, duplicates, epochs, snapshots. */
+
+static enum err send(struct fixture *fixture, int32_t sequence, int32_t records,
+                     struct log_append *append)
+{
+    struct batch_spec spec = {
+        .records = records, .timestamp = 1000, .producer_id = 7, .epoch = 2, .sequence = sequence};
+    return append_spec(fixture, &spec, append);
+}
+
+static enum err send_epoch(struct fixture *fixture, int16_t epoch, int32_t sequence)
+{
+    struct log_append append;
+    struct batch_spec spec = {
+        .timestamp = 1000, .producer_id = 7, .epoch = epoch, .sequence = sequence};
+    return append_spec(fixture, &spec, &append);
+}
+
+static void test_duplicates(void **state)
+{
+    struct fixture *fixture = *state;
+    struct log_append append;
+    fixture_open(fixture, NULL);
+    for (int32_t i = 0; i < 6; i++) {
+        assert_int_equal(send(fixture, i * 3, 3, &append), ERR_NONE);
+    }
+    for (int32_t i = 1; i < 6; i++) { /* the last five are known */
+        assert_int_equal(send(fixture, i * 3, 3, &append), ERR_DUPLICATE_SEQUENCE);
+        assert_int_equal(append.base_offset, i * 3);
+        assert_int_equal(append.end_offset, i * 3 + 3);
+    }
+    assert_int_equal(send(fixture, 0, 3, &append), ERR_OUT_OF_ORDER_SEQUENCE);
+    assert_int_equal(send(fixture, 3, 2, &append), ERR_OUT_OF_ORDER_SEQUENCE);
+    assert_int_equal(send(fixture, 19, 1, &append), ERR_OUT_OF_ORDER_SEQUENCE);
+    assert_int_equal(log_end_offset(fixture->log), 18);
+}
+
+static void test_epochs(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture_open(fixture, NULL);
+    assert_int_equal(send_epoch(fixture, 2, 40), ERR_NONE); /* unknown: any sequence */
+    assert_int_equal(send_epoch(fixture, 1, 41), ERR_PRODUCER_FENCED);
+    assert_int_equal(send_epoch(fixture, 3, 41), ERR_OUT_OF_ORDER_SEQUENCE);
+    assert_int_equal(send_epoch(fixture, 3, 0), ERR_NONE);
+    assert_int_equal(send_epoch(fixture, 3, 1), ERR_NONE);
+    assert_int_equal(send_epoch(fixture, 2, 41), ERR_PRODUCER_FENCED);
+}
+
+static void test_wrap(void **state)
+{
+    struct fixture *fixture = *state;
+    struct log_append append;
+    fixture_open(fixture, NULL);
+    assert_int_equal(send(fixture, INT32_MAX - 1, 3, &append), ERR_NONE); /* MAX-1, MAX, 0 */
+    assert_int_equal(send(fixture, INT32_MAX - 1, 3, &append), ERR_DUPLICATE_SEQUENCE);
+    assert_int_equal(append.base_offset, 0);
+    assert_int_equal(send(fixture, 1, 1, &append), ERR_NONE);
+    assert_int_equal(producer_sequence_add(INT32_MAX, 1), 0);
+}
+
+static void test_restart(void **state)
+{
+    struct fixture *fixture = *state;
+    struct log_append append;
+    fixture_open(fixture, NULL);
+    for (int32_t i = 0; i < 5; i++) {
+        assert_int_equal(send(fixture, i, 1, &append), ERR_NONE);
+    }
+    fixture_close(fixture);
+    fixture_open(fixture, &fixture->state); /* from the snapshot: all five are known */
+    assert_int_equal(fixture->recovery.scanned_bytes, 0);
+    for (int32_t i = 0; i < 5; i++) {
+        assert_int_equal(send(fixture, i, 1, &append), ERR_DUPLICATE_SEQUENCE);
+        assert_int_equal(append.base_offset, i);
+    }
+    fixture_kill(fixture);
+    fixture_open(fixture, NULL); /* from the batches */
+    assert_int_equal(send(fixture, 4, 1, &append), ERR_DUPLICATE_SEQUENCE);
+    assert_int_equal(send(fixture, 5, 1, &append), ERR_NONE);
+    fixture_kill(fixture);
+    fixture->state.clean = false;
+    flip_byte(file_of(fixture, 5, ".snapshot"), 20); /* a bad snapshot is not believed */
+    fixture_open(fixture, &fixture->state);
+    assert_int_equal(send(fixture, 5, 1, &append), ERR_DUPLICATE_SEQUENCE);
+    assert_int_equal(send(fixture, 2, 1, &append), ERR_DUPLICATE_SEQUENCE);
+    assert_int_equal(send(fixture, 6, 1, &append), ERR_NONE);
+}
+
+static void test_expiry(void **state)
+{
+    struct fixture *fixture = *state;
+    struct log_append append;
+    fixture_open(fixture, NULL);
+    assert_int_equal(send(fixture, 0, 1, &append), ERR_NONE);
+    fixture->now_ms += fixture->config.producer_expiration_ms - 1;
+    assert_int_equal(log_maintain(fixture->log, NULL), ERR_NONE);
+    assert_int_equal(send(fixture, 9, 1, &append), ERR_OUT_OF_ORDER_SEQUENCE);
+    fixture->now_ms += 1;
+    assert_int_equal(log_maintain(fixture->log, NULL), ERR_NONE);
+    assert_int_equal(send(fixture, 9, 1, &append), ERR_NONE);
+}
+
+/* The file as Kafka's ProducerSnapshot.json lays it out. */
+static void test_snapshot_layout(void **state)
+{
+    (void)state;
+    struct producer_state producers = {.changes = 0};
+    struct batch batch = {.producer_id = 77,
+                          .producer_epoch = 3,
+                          .base_sequence = 10,
+                          .last_offset_delta = 4,
+                          .base_offset = 1000,
+                          .max_timestamp = 5555};
+    producer_update(&producers, &batch, 1);
+    batch.attributes = BATCH_ATTRIBUTE_TRANSACTIONAL;
+    batch.base_sequence = 15;
+    batch.base_offset = 1005;
+    producer_update(&producers, &batch, 1);
+    struct buf file = {0};
+    producer_snapshot_encode(&producers, &file);
+    const uint8_t *at = file.data;
+    assert_int_equal(load_be16(at), 1);
+    assert_int_equal(load_be32(at + 2), crc32c(0, at + 6, file.size - 6));
+    assert_int_equal(load_be32(at + 6), 1);
+    assert_int_equal(load_be64(at + 10), 77);
+    assert_int_equal(load_be16(at + 18), 3);
+    assert_int_equal(load_be32(at + 20), 19);   /* last sequence */
+    assert_int_equal(load_be64(at + 24), 1009); /* last offset */
+    assert_int_equal(load_be32(at + 32), 4);    /* offset delta */
+    assert_int_equal(load_be64(at + 36), 5555);
+    assert_int_equal(load_be32(at + 44), UINT32_MAX); /* coordinator epoch */
+    assert_int_equal(load_be64(at + 48), 1005);       /* the open transaction's first offset */
+    struct producer_state again = {.changes = 0};
+    assert_int_equal(producer_snapshot_decode(&again, buf_slice(&file), 1, NULL), ERR_NONE);
+    const struct producer_entry *entry = producer_find(&again, 77);
+    assert_non_null(entry);
+    assert_int_equal(entry->batch_count, 2);
+    assert_int_equal(entry->batches[0].last_offset, 1004);
+    assert_int_equal(entry->txn_first_offset, 1005);
+    for (size_t cut = 0; cut < file.size; cut++) {
+        assert_int_not_equal(producer_snapshot_decode(&again, slice_of(file.data, cut), 1, NULL),
+                             ERR_NONE);
+    }
+    producer_state_deinit(&again);
+    producer_state_deinit(&producers);
+    buf_deinit(&file);
+}
+
+/* A COMMIT marker of a newer epoch ends the transaction and fences the older one. */
+static void test_marker(void **state)
+{
+    (void)state;
+    struct producer_state producers = {.changes = 0};
+    struct batch batch = {.producer_id = 5,
+                          .producer_epoch = 1,
+                          .attributes = BATCH_ATTRIBUTE_TRANSACTIONAL,
+                          .base_offset = 10};
+    producer_update(&producers, &batch, 1);
+    assert_int_equal(producer_find(&producers, 5)->txn_first_offset, 10);
+    static const uint8_t key[] = {0, 0, 0, 1};
+    static const uint8_t value[] = {0, 0, 0, 0, 0, 9};
+    struct batch_builder builder;
+    struct buf bytes = {0};
+    batch_builder_init(&builder);
+    builder.producer_id = 5;
+    builder.producer_epoch = 2;
+    builder.extra_attributes = BATCH_ATTRIBUTE_TRANSACTIONAL | BATCH_ATTRIBUTE_CONTROL;
+    batch_builder_add(&builder, 1, slice_of(key, 4), slice_of(value, 6), NULL, 0);
+    assert_int_equal(batch_builder_finish(&builder, &bytes, NULL), ERR_NONE);
+    batch_builder_deinit(&builder);
+    assert_int_equal(batch_parse(buf_slice(&bytes), &batch, NULL), ERR_NONE);
+    producer_apply(&producers, &batch, 2);
+    const struct producer_entry *entry = producer_find(&producers, 5);
+    assert_int_equal(entry->txn_first_offset, -1);
+    assert_int_equal(entry->epoch, 2);
+    assert_int_equal(entry->coordinator_epoch, 9);
+    assert_int_equal(entry->batch_count, 0);
+    buf_deinit(&bytes);
+    producer_state_deinit(&producers);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_duplicates, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_epochs, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_wrap, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_restart, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_expiry, fixture_setup, fixture_teardown),
+        cmocka_unit_test(test_snapshot_layout),
+        cmocka_unit_test(test_marker),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

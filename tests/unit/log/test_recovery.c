@@ -1,0 +1,265 @@
+#include "log_fixture.h"
+
+#include "base/bytes.h"
+#include "base/mem.h"
+
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Opening after damage of every kind; the seeded faults test plays the crashes. */
+
+static atomic_int data_reads;
+
+static ssize_t counting_pread(void *context, int fd, void *to, size_t size, int64_t position)
+{
+    (void)context;
+    atomic_fetch_add(&data_reads, 1);
+    return pread(fd, to, size, position);
+}
+
+static void test_clean_start_reads_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    struct file_ops counting = *file_ops_system();
+    counting.pread = counting_pread;
+    fixture->env.files = &counting;
+    fixture->config.segment_bytes = 20000;
+    fixture_open(fixture, NULL);
+    append_many(fixture, 100, 1000);
+    fixture_close(fixture);
+    atomic_store(&data_reads, 0);
+    fixture_open(fixture, &fixture->state);
+    assert_int_equal(atomic_load(&data_reads), 0);
+    assert_int_equal(log_end_offset(fixture->log), 100);
+    fixture_kill(fixture);
+    /* The count is real: another size is noticed and scanned. */
+    cut_file(file_of(fixture, fixture->state.active_base, ".log"), fixture->state.active_size - 1);
+    fixture_open(fixture, &fixture->state);
+    assert_true(atomic_load(&data_reads) > 0);
+    fixture_kill(fixture);
+    fixture->env.files = file_ops_system();
+}
+
+static void check_readable(struct fixture *fixture, int64_t count)
+{
+    for (int64_t from = 0; from < count; from += 13) {
+        assert_int_equal(read_all(fixture, from, count, 7000), count - from);
+    }
+}
+
+/* Closes with index files, spoils them by `spoil`, and all is still found. */
+static void spoiled_index(struct fixture *fixture, bool clean, void (*spoil)(const char *path))
+{
+    fixture->config.segment_bytes = 60000;
+    fixture_open(fixture, NULL);
+    append_many(fixture, 200, 1000);
+    fixture_close(fixture);
+    char path[200];
+    snprintf(path, sizeof path, "%s", file_of(fixture, 0, ".index"));
+    spoil(path);
+    snprintf(path, sizeof path, "%s", file_of(fixture, 0, ".timeindex"));
+    spoil(path);
+    fixture->state.clean = clean;
+    fixture_open(fixture, &fixture->state);
+    check_readable(fixture, 200);
+    int64_t offset;
+    int64_t timestamp;
+    assert_int_equal(log_find_time(fixture->log, 1700000000000, 200, &offset, &timestamp, NULL),
+                     ERR_NONE);
+    assert_int_equal(offset, 0);
+    assert_int_equal(log_maintain(fixture->log, NULL), ERR_NONE); /* rebuilds */
+    check_readable(fixture, 200);
+}
+
+static void spoil_delete(const char *path)
+{
+    assert_int_equal(unlink(path), 0);
+}
+
+static void spoil_cut(const char *path)
+{
+    cut_file(path, size_of(path) - 3);
+}
+
+static void spoil_zero(const char *path)
+{
+    int64_t size = size_of(path);
+    cut_file(path, 0);
+    cut_file(path, size);
+}
+
+static void spoil_rubbish(const char *path)
+{
+    int64_t size = size_of(path);
+    uint8_t *bytes = mem_alloc((size_t)size);
+    memset(bytes, 0x5a, (size_t)size);
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    assert_int_equal(pwrite(fd, bytes, (size_t)size, 0), size);
+    close(fd);
+    free(bytes);
+}
+
+static void test_index_missing(void **state)
+{
+    spoiled_index(*state, true, spoil_delete);
+}
+
+static void test_index_cut(void **state)
+{
+    spoiled_index(*state, true, spoil_cut);
+}
+
+static void test_index_zero(void **state)
+{
+    spoiled_index(*state, true, spoil_zero);
+}
+
+static void test_index_rubbish(void **state)
+{
+    spoiled_index(*state, false, spoil_rubbish);
+}
+
+static void test_index_rubbish_clean(void **state)
+{
+    spoiled_index(*state, true, spoil_rubbish);
+}
+
+static int64_t damage_offset_10(struct fixture *fixture, int64_t into)
+{
+    fixture_open(fixture, NULL);
+    append_many(fixture, 20, 1000);
+    int64_t batch_bytes = log_size_bytes(fixture->log) / 20;
+    fixture_kill(fixture);
+    flip_byte(file_of(fixture, 0, ".log"), 10 * batch_bytes + into);
+    return batch_bytes;
+}
+
+static void check_damage_at_10(struct fixture *fixture)
+{
+    struct file_span span;
+    assert_int_equal(read_all(fixture, 0, 10, 100000), 10);
+    assert_int_equal(log_read(fixture->log, 10, 20, 100000, true, &span, NULL), ERR_CORRUPT);
+    assert_int_equal(read_all(fixture, 11, 20, 100000), 9);
+    assert_int_equal(log_read(fixture->log, 5, 20, 100000, true, &span, NULL), ERR_NONE);
+    assert_int_equal(span.size, 5 * (log_size_bytes(fixture->log) / 20)); /* up to the damage */
+    file_span_release(&span);
+}
+
+static void damaged_middle(struct fixture *fixture, int64_t into)
+{
+    damage_offset_10(fixture, into);
+    fixture_open(fixture, NULL);
+    assert_int_equal(fixture->recovery.damaged_batches, 1);
+    assert_int_equal(fixture->recovery.truncated_at, -1);
+    assert_int_equal(log_end_offset(fixture->log), 20);
+    check_damage_at_10(fixture);
+    fixture_close(fixture);
+    fixture_open(fixture, &fixture->state); /* it is remembered without a scan */
+    assert_int_equal(fixture->recovery.scanned_bytes, 0);
+    check_damage_at_10(fixture);
+}
+
+static void test_damaged_value(void **state)
+{
+    damaged_middle(*state, 500);
+}
+
+static void test_damaged_length(void **state)
+{
+    damaged_middle(*state, 9);
+}
+
+static void test_damaged_magic(void **state)
+{
+    damaged_middle(*state, 16);
+}
+
+static void test_damaged_base_offset(void **state)
+{
+    damaged_middle(*state, 7);
+}
+
+/* Damage that comes later is found by whoever reads. */
+static void test_damage_while_running(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->config.segment_bytes = 30000;
+    fixture_open(fixture, NULL);
+    append_many(fixture, 100, 1000);
+    int64_t batch_bytes = log_size_bytes(fixture->log) / 100;
+    flip_byte(file_of(fixture, 0, ".log"), 10 * batch_bytes + 16);
+    struct file_span span;
+    assert_int_equal(log_read(fixture->log, 10, 100, 1000, true, &span, NULL), ERR_CORRUPT);
+    assert_int_equal(read_all(fixture, 11, 100, 100000), 89);
+}
+
+static void test_vanished_tail(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture_open(fixture, NULL);
+    append_many(fixture, 20, 1000);
+    int64_t batch_bytes = log_size_bytes(fixture->log) / 20;
+    struct log_state known;
+    assert_int_equal(log_checkpoint(fixture->log, &known, NULL), ERR_NONE);
+    fixture_kill(fixture);
+    cut_file(file_of(fixture, 0, ".log"), 15 * batch_bytes);
+    fixture_open(fixture, &known); /* offsets that were given out are not given out again */
+    assert_int_equal(log_end_offset(fixture->log), 20);
+    assert_int_equal(fixture->recovery.damaged_batches, 1);
+    append_many(fixture, 1, 10);
+    assert_int_equal(read_all(fixture, 0, 15, 100000), 15);
+    assert_int_equal(read_all(fixture, 20, 21, 100000), 1);
+    struct file_span span;
+    assert_int_equal(log_read(fixture->log, 16, 21, 100, true, &span, NULL), ERR_NONE);
+    uint8_t head[8];
+    assert_int_equal(pread(span.fd, head, 8, span.position), 8);
+    assert_int_equal(load_be64(head), 20); /* the next one behind the gap */
+    file_span_release(&span);
+}
+
+static void test_foreign_files(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture_open(fixture, NULL);
+    append_many(fixture, 3, 10);
+    fixture_kill(fixture);
+    char path[200];
+    static const char *const names[] = {"notes.txt", "00000000000000000000.log.bak", "123.log",
+                                        "0000000000000000000a.log", "x.tmp"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        snprintf(path, sizeof path, "%s/%s", fixture->log_dir, names[i]);
+        close(open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0644));
+    }
+    fixture_open(fixture, NULL);
+    assert_int_equal(log_end_offset(fixture->log), 3);
+    assert_false(file_exists(path)); /* x.tmp is a leftover of ours */
+    snprintf(path, sizeof path, "%s/notes.txt", fixture->log_dir);
+    assert_true(file_exists(path));
+}
+
+#define LOG_TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        LOG_TEST(test_clean_start_reads_nothing),
+        LOG_TEST(test_index_missing),
+        LOG_TEST(test_index_cut),
+        LOG_TEST(test_index_zero),
+        LOG_TEST(test_index_rubbish),
+        LOG_TEST(test_index_rubbish_clean),
+        LOG_TEST(test_damaged_value),
+        LOG_TEST(test_damaged_length),
+        LOG_TEST(test_damaged_magic),
+        LOG_TEST(test_damaged_base_offset),
+        LOG_TEST(test_damage_while_running),
+        LOG_TEST(test_vanished_tail),
+        LOG_TEST(test_foreign_files),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
