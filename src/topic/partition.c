@@ -50,11 +50,6 @@ enum err partition_append(struct partition *partition, struct log_append *append
     return err;
 }
 
-bool partition_acknowledged(const struct partition *partition, int64_t end_offset)
-{
-    return partition_high_watermark(partition) >= end_offset;
-}
-
 void partition_watch(struct partition *partition, unsigned reactor_index)
 {
     atomic_fetch_or(&partition->watching_reactors, UINT64_C(1) << reactor_index);
@@ -63,6 +58,16 @@ void partition_watch(struct partition *partition, unsigned reactor_index)
 void partition_on_flushed(struct partition *partition)
 {
     advance_to(partition, log_flushed_offset(partition->log));
+}
+
+bool partition_acknowledged(struct partition *partition, int64_t end_offset)
+{
+    if (partition_high_watermark(partition) < end_offset &&
+        log_flushed_offset(partition->log) >= end_offset) {
+        /* On disk, but the flusher has not told of it yet: whoever is answered may read it. */
+        partition_on_flushed(partition);
+    }
+    return partition_high_watermark(partition) >= end_offset;
 }
 
 void partition_ref(struct partition *partition)

@@ -48,8 +48,9 @@ const struct topic_config *partition_config(const struct partition *partition);
 CHECKED enum err partition_append(struct partition *partition, struct log_append *append,
                                   struct reason *reason);
 
-/* True when an append up to end_offset needs no wait: visible already. Any thread. */
-bool partition_acknowledged(const struct partition *partition, int64_t end_offset);
+/* True when an append up to end_offset needs no wait: it is visible, made so here when it is on
+ * disk already. Any thread. */
+bool partition_acknowledged(struct partition *partition, int64_t end_offset);
 
 /* The next advance of the high watermark will name this reactor (once). Check the watermark after
  * the call, as it may have moved just before. */
