@@ -238,7 +238,9 @@ enum tidings_status tidings_publish_wait(struct tidings *service,
     pthread_mutex_unlock(&wait.lock);
     pthread_cond_destroy(&wait.done);
     pthread_mutex_destroy(&wait.lock);
-    return error_set(error, wait.result.status, "%s", wait.result.text);
+    return wait.result.status == TIDINGS_OK
+               ? TIDINGS_OK
+               : error_set(error, wait.result.status, "%s", wait.result.text);
 }
 
 enum tidings_status tidings_flush(struct tidings *service, int timeout_ms,

@@ -12,6 +12,9 @@
 #include <librdkafka/rdkafka.h>
 #include <pthread.h>
 #include <stdatomic.h>
+
+/* The default one falls through switch labels, which clang warns of. */
+#define HASH_FUNCTION(key, size, hash) HASH_FNV(key, size, hash)
 #include <uthash.h>
 
 struct handler {

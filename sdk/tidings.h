@@ -60,7 +60,7 @@ enum tidings_status {
     TIDINGS_FATAL        /* cannot go on: end the process and start it again */
 };
 
-/* Why a call failed, in words for a person. Every function takes NULL for it. */
+/* Why a call failed, in words for a person; left alone when it did not. NULL is always fine. */
 struct tidings_error {
     enum tidings_status status;
     char text[256];

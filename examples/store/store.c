@@ -11,6 +11,8 @@
 static struct tidings *_Atomic running_service;
 static volatile sig_atomic_t stop_asked;
 
+static void complain(const char *format, va_list arguments) __attribute__((format(printf, 1, 0)));
+
 static void complain(const char *format, va_list arguments)
 {
     fprintf(stderr, "%s: ", program_invocation_short_name);

@@ -47,11 +47,15 @@ void bus_mock_topic(struct bus_mock *bus, const char *topic, int partitions)
 void bus_mock_put(struct bus_mock *bus, const char *topic, int32_t partition, const char *value)
 {
     rd_kafka_t *producer = client_new(RD_KAFKA_PRODUCER, bus, NULL);
-    rd_kafka_resp_err_t code =
-        rd_kafka_producev(producer, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(partition),
-                          RD_KAFKA_V_VALUE((char *)(uintptr_t)value, strlen(value)),
-                          RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END);
-    if (code != 0 || rd_kafka_flush(producer, 30000) != 0) {
+    rd_kafka_vu_t fields[] = {
+        {.vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = topic},
+        {.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = partition},
+        {.vtype = RD_KAFKA_VTYPE_VALUE,
+         .u.mem = {.ptr = (void *)(uintptr_t)value, .size = strlen(value)}},
+        {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
+    };
+    if (rd_kafka_produceva(producer, fields, sizeof fields / sizeof fields[0]) != NULL ||
+        rd_kafka_flush(producer, 30000) != 0) {
         abort();
     }
     rd_kafka_destroy(producer);

@@ -41,6 +41,26 @@ static void seen_wait(struct seen *seen, int count)
     pthread_mutex_unlock(&seen->lock);
 }
 
+static int index_of(const struct seen *seen, const char *text)
+{
+    for (int i = 0; i < seen->count; i++) {
+        if (strcmp(seen->texts[i], text) == 0) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+/* Until the text is there. */
+static void seen_wait_for(struct seen *seen, const char *text)
+{
+    pthread_mutex_lock(&seen->lock);
+    while (index_of(seen, text) < 0) {
+        pthread_cond_wait(&seen->changed, &seen->lock);
+    }
+    pthread_mutex_unlock(&seen->lock);
+}
+
 static struct seen *seen_new(void)
 {
     struct seen *seen = calloc(1, sizeof *seen);
@@ -175,16 +195,6 @@ static enum tidings_verdict fail_sometimes(struct tidings *service,
     return fails ? TIDINGS_RETRY : TIDINGS_DONE;
 }
 
-static int index_of(const struct seen *seen, const char *text)
-{
-    for (int i = 0; i < seen->count; i++) {
-        if (strcmp(seen->texts[i], text) == 0) {
-            return i;
-        }
-    }
-    return -1;
-}
-
 static void test_retry_keeps_order(void **state)
 {
     struct bus_mock *bus = *state;
@@ -237,9 +247,7 @@ static void test_blocked_partition_harms_no_other(void **state)
     seen_wait(flaky.seen, 3);
     bus_mock_put(bus, "blocked", 0, "a2");
     bus_mock_put(bus, "blocked", 1, "b0");
-    while (index_of(flaky.seen, "b0") < 0) {
-        seen_wait(flaky.seen, flaky.seen->count + 1);
-    }
+    seen_wait_for(flaky.seen, "b0");
     runner_stop(&runner);
     assert_int_equal(index_of(flaky.seen, "a2"), -1);
     assert_int_equal(index_of(flaky.seen, "a1"), -1);
