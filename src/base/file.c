@@ -172,6 +172,9 @@ enum err file_write_at(const struct file_ops *ops, int fd, struct iovec *iov, in
             }
             return reason_errno(reason, "write at %lld failed", (long long)position);
         }
+        if (wrote == 0) {
+            return reason_fail(reason, ERR_IO, "write at %lld took no bytes", (long long)position);
+        }
         position += wrote;
         for (size_t left = (size_t)wrote; left > 0;) {
             size_t part = left < iov->iov_len ? left : iov->iov_len;

@@ -6,6 +6,9 @@ static bool read_limited(struct slice bytes, size_t *position, size_t max_bytes,
     size_t at = *position;
     for (size_t i = 0; i < max_bytes && at < bytes.size; i++) {
         uint8_t byte = bytes.data[at++];
+        if (i == VARLONG_MAX_BYTES - 1 && byte > 1) {
+            return false; /* bits past the sixty-fourth */
+        }
         result |= (uint64_t)(byte & 0x7f) << (7 * i);
         if ((byte & 0x80) == 0) {
             *position = at;
