@@ -210,17 +210,29 @@ static enum err cut(struct recovery *recovery, size_t i, int64_t position, int64
     return err;
 }
 
-/* Whether the bad bytes are one whole batch that reaches exactly to the next segment: all of it was
- * written, so it is damage and no torn tail. */
+static bool begins_good(const struct segment *segment)
+{
+    struct scan scan;
+    struct batch header;
+    scan_init(&scan, segment->files, segment->fd, segment->size_bytes);
+    bool good = scan_header(&scan, 0, &header, NULL) == ERR_NONE &&
+                header.base_offset == segment->base_offset &&
+                scan_check_crc(&scan, 0, &header, NULL) == ERR_NONE;
+    scan_deinit(&scan);
+    return good;
+}
+
+/* Whether the bad bytes are one whole batch that reaches exactly to the next segment, which begins
+ * well: it is damage with good batches behind it and no torn tail. */
 static bool is_whole_but_bad(const struct segment *segment, int64_t position, int64_t size,
-                             int64_t next_base)
+                             const struct segment *next)
 {
     struct scan scan;
     struct batch header;
     scan_init(&scan, segment->files, segment->fd, size);
     return scan_header(&scan, position, &header, NULL) == ERR_NONE &&
            position + (int64_t)header.bytes.size == size &&
-           batch_last_offset(&header) + 1 == next_base;
+           batch_last_offset(&header) + 1 == next->base_offset && begins_good(next);
 }
 
 /* Decides what the end of a scanned segment means. */
@@ -236,7 +248,7 @@ static enum err settle_end(struct recovery *recovery, size_t i, int64_t position
             return ERR_NONE;
         }
         if (recovery->next < recovery->floor || next_base <= recovery->floor ||
-            (position < size && is_whole_but_bad(segment, position, size, next_base))) {
+            (position < size && is_whole_but_bad(segment, position, size, log->segments[i + 1]))) {
             keep_bad_tail(recovery, segment, position, size, next_base);
             return ERR_NONE;
         }

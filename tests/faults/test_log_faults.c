@@ -49,6 +49,7 @@ struct model {
     int64_t start;
     int64_t end;
     int64_t flushed; /* nothing below may be lost */
+    int64_t torn;    /* from here on a crash may have left rubbish */
     int32_t next_sequence[PRODUCERS];
     int16_t epoch[PRODUCERS];
     bool doubtful[PRODUCERS]; /* damage may have hidden some of its batches */
@@ -324,6 +325,14 @@ static int64_t check_span(struct play *play, const struct file_span *span, int64
     return offset;
 }
 
+static void doubt(struct model *model, struct model_batch *batch)
+{
+    batch->damaged = true;
+    if (batch->producer_id >= 0) {
+        model->doubtful[batch->producer_id - 100] = true;
+    }
+}
+
 /* A flipped bit in the offsets of a header that was not scanned again hides the next batch too. */
 static bool beside_flipped(const struct model *model, const struct model_batch *batch)
 {
@@ -338,6 +347,9 @@ static void check_range(struct play *play, int64_t from, int64_t to, size_t max_
         enum err err = log_read(play->log, from, to, max_bytes, true, &span, &play->reason);
         struct model_batch *at = model_find(play->model, from);
         if (err == ERR_CORRUPT) {
+            if (at != NULL && at->last_offset >= play->model->torn) {
+                doubt(play->model, at);
+            }
             CHECK(play, at != NULL && (at->damaged || beside_flipped(play->model, at)),
                   "offset %lld is unreadable: %s", (long long)from, play->reason.text);
             from = at->last_offset + 1;
@@ -356,11 +368,12 @@ static void check_range(struct play *play, int64_t from, int64_t to, size_t max_
         ssize_t got = pread(span.fd, head, 8, span.position);
         CHECK(play, got == 8, "short");
         int64_t base = (int64_t)load_be64(head);
-        while (at != NULL && at->damaged && base > at->last_offset && from < base) {
+        bool flipped = at != NULL && at->flipped;
+        while (!flipped && at != NULL && at->damaged && base > at->last_offset && from < base) {
             from = at->last_offset + 1; /* stepped over */
             at = model_find(play->model, from);
         }
-        CHECK(play, base <= from, "offsets %lld to %lld are missing", (long long)from,
+        CHECK(play, base <= from || flipped, "offsets %lld to %lld are missing", (long long)from,
               (long long)base);
         from = check_span(play, &span, from);
         file_span_release(&span);
@@ -555,6 +568,7 @@ static void open_log(struct play *play)
     play->model->flushed = log_flushed_offset(play->log);
     check_range(play, play->model->start, play->model->end, 1 + below(play, 20000));
     check_producers(play);
+    play->model->torn = INT64_MAX;
     play->known = (struct log_state){.start_offset = play->model->start,
                                      .end_offset = play->has_known ? play->known.end_offset : 0,
                                      .active_base = play->known.active_base,
@@ -592,11 +606,7 @@ static void doubt_unflushed(struct play *play)
     struct model *model = play->model;
     for (int i = 0; i < model->count; i++) {
         if (model->batches[i].last_offset >= model->flushed) {
-            model->batches[i].damaged = true;
-            int producer = (int)model->batches[i].producer_id - 100;
-            if (producer >= 0) {
-                model->doubtful[producer] = true;
-            }
+            doubt(model, &model->batches[i]);
         }
     }
 }
@@ -610,6 +620,7 @@ static void crash(struct play *play, bool clean)
     if (how == FAULT_CRASH_HOLES) {
         doubt_unflushed(play);
     }
+    play->model->torn = how == FAULT_CRASH_TEAR ? play->model->flushed : INT64_MAX;
     log_unref(play->log);
     play->log = NULL;
     char dir[96];
@@ -688,6 +699,7 @@ static void flip(struct play *play)
         }
     }
     play->flipped = true;
+    LOG_DEBUG("faults", "flip", "file=%s position=%lld", name, (long long)position);
     flip_bit(path, position, (int)below(play, 8));
 }
 
