@@ -27,6 +27,7 @@ struct server_child {
     const char *program;
     char *dir;                   /* of the test; data in dir/data, log lines in dir/log */
     const char *const *settings; /* for --set, NULL ends */
+    const char *preload;         /* sync_witness.so, or NULL */
     pid_t pid;
     int out_fd; /* its standard output */
     uint16_t port;

@@ -32,6 +32,12 @@ static void run_child(const struct server_child *server, int out_fd, int log_fd)
     }
     arguments[count] = NULL;
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* a failed test leaves no server behind */
+    if (server->preload != NULL) {
+        char *witness = mem_sprintf("%s/witness", server->dir);
+        setenv("LD_PRELOAD", server->preload, 1);
+        setenv("WITNESS_FILE", witness, 1);
+        setenv("WITNESS_DIR", data, 1);
+    }
     dup2(out_fd, STDOUT_FILENO);
     dup2(log_fd, STDERR_FILENO);
     execv(server->program, (char *const *)(uintptr_t)arguments);

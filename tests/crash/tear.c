@@ -1,80 +1,47 @@
 #include "base/file.h"
 #include "base/mem.h"
-#include "batch/batch.h"
-#include "topic/checkpoint.h"
+#include "witness.h"
 #include "world.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-/* The segments of a log by base offset. */
-struct segments {
-    int64_t bases[4096];
-    int count;
+/* What was synced, from the file that the preloaded witness writes. */
+struct witness {
+    struct witness_record *records;
+    size_t count;
 };
 
-static enum err note_segment(void *context, const char *name)
-{
-    struct segments *segments = context;
-    size_t size = strlen(name);
-    if (size == 24 && strcmp(name + 20, ".log") == 0 && segments->count < 4096) {
-        segments->bases[segments->count++] = atoll(name);
-    }
-    return ERR_NONE;
-}
-
-static int compare_bases(const void *a, const void *b)
-{
-    int64_t left = *(const int64_t *)a;
-    int64_t right = *(const int64_t *)b;
-    return (left > right) - (left < right);
-}
-
-/* What the checkpoint says is on disk: such bytes a power failure does not take. */
-static int64_t checkpoint_end(struct world *world, int32_t partition)
-{
-    struct checkpoint checkpoint;
-    int64_t end = 0;
-    char *path = mem_sprintf("%s/data/checkpoint", world->server.dir);
-    checkpoint_load(&checkpoint, file_ops_system(), path);
-    for (size_t i = 0; i < checkpoint.count; i++) {
-        /* Of whichever topic: too careful for some, never too bold. */
-        if (checkpoint.entries[i].partition == partition &&
-            checkpoint.entries[i].state.end_offset > end) {
-            end = checkpoint.entries[i].state.end_offset;
-        }
-    }
-    checkpoint_deinit(&checkpoint);
-    free(path);
-    return end;
-}
-
-/* Where the first batch at or above `floor` begins; *size is the end of the file. */
-static int64_t find_position(const char *path, int64_t floor, int64_t *size)
+static struct witness load_witness(const struct world *world)
 {
     char *data;
-    size_t bytes;
+    size_t size;
     struct reason reason;
-    if (file_load(file_ops_system(), path, 1 << 30, &data, &bytes, &reason) != ERR_NONE) {
+    char *path = mem_sprintf("%s/witness", world->server.dir);
+    if (file_load(file_ops_system(), path, 1 << 30, &data, &size, &reason) != ERR_NONE) {
         crash_fail("%s", reason.text);
     }
-    size_t at = 0;
-    struct batch batch;
-    while (batch_parse(slice_of(data + at, bytes - at), &batch, &reason) == ERR_NONE &&
-           batch.base_offset < floor) {
-        at += batch.bytes.size;
-    }
-    *size = (int64_t)bytes;
-    free(data);
-    return (int64_t)at;
+    free(path);
+    return (struct witness){(struct witness_record *)(void *)data,
+                            size / sizeof(struct witness_record)};
 }
 
-static void write_garbage(struct world *world, int fd, int64_t at, int64_t size, bool zeros)
+static int64_t synced_bytes(const struct witness *witness, uint64_t inode)
+{
+    for (size_t i = witness->count; i > 0; i--) {
+        if (witness->records[i - 1].inode == inode) {
+            return witness->records[i - 1].size;
+        }
+    }
+    return 0;
+}
+
+static void overwrite(struct world *world, int fd, int64_t at, int64_t size, bool zeros)
 {
     uint8_t *bytes = mem_alloc((size_t)size + 1);
     for (int64_t i = 0; i < size; i++) {
@@ -86,74 +53,94 @@ static void write_garbage(struct world *world, int fd, int64_t at, int64_t size,
     free(bytes);
 }
 
-/* One of: cut short, the rest overwritten, bytes behind the end. True: the end is torn now. */
-static bool tear_file(struct world *world, const char *path, int64_t floor, bool last)
+/*
+ * Takes bytes that were not synced: cut off, or never written though the file's size was. True when
+ * the file ends in bytes that were never written for sure.
+ */
+static bool tear_file(struct world *world, const char *path, int64_t synced, bool keep_size)
 {
-    int64_t size;
-    int64_t from = find_position(path, floor, &size);
-    int64_t at = from + (int64_t)random_below(&world->random, (uint64_t)(size - from) + 1);
+    struct stat status;
     int fd = open(path, O_RDWR | O_CLOEXEC);
-    bool torn = at < size;
-    switch (fd < 0 ? 9 : last ? random_below(&world->random, 5) : 0) {
-    case 0:
+    if (fd < 0 || fstat(fd, &status) != 0) {
+        crash_fail("cannot open %s: %s", path, strerror(errno));
+    }
+    int64_t size = status.st_size;
+    synced = synced < size ? synced : size; /* an index may have been made anew */
+    int64_t at = synced + (int64_t)random_below(&world->random, (uint64_t)(size - synced) + 1);
+    uint64_t how = random_below(&world->random, 4);
+    at = how == 3 ? synced : at; /* everything */
+    if (at == size) {
+        close(fd);
+        return false;
+    }
+    world->torn_bytes += size - at;
+    if (how >= 2 || !keep_size) {
         if (ftruncate(fd, at) != 0) {
             crash_fail("cannot tear: %s", strerror(errno));
         }
-        torn = false; /* perhaps between two batches */
-        break;
-    case 1:
-        write_garbage(world, fd, at, size - at, false);
-        break;
-    case 2:
-        write_garbage(world, fd, at, size - at, true);
-        break;
-    case 3:
-        write_garbage(world, fd, size, (int64_t)random_below(&world->random, 5000) + 1, false);
-        torn = true;
-        break;
-    case 4:
-        torn = false;
-        break;
-    default:
-        crash_fail("cannot open %s: %s", path, strerror(errno));
+    } else {
+        overwrite(world, fd, at, size - at, how == 0);
     }
     close(fd);
-    return torn;
+    return how < 2 && keep_size;
 }
 
-static bool tear_partition(struct world *world, int32_t partition)
+struct tearing {
+    struct world *world;
+    struct witness witness;
+    char *dir;
+    int64_t last_base; /* of the newest segment */
+    int torn;
+};
+
+static enum err find_last(void *context, const char *name)
 {
-    int64_t floor = world->acked_end[partition];
-    int64_t seen = world->readers[partition].next_offset;
-    int64_t kept = checkpoint_end(world, partition);
-    floor = seen > floor ? seen : floor;
-    floor = kept > floor ? kept : floor;
-    char *dir = mem_sprintf("%s/data/topics/%s-%d", world->server.dir, LOAD_TOPIC, (int)partition);
-    struct segments *segments = mem_new(struct segments);
-    if (file_list_dir(dir, note_segment, segments, NULL) != ERR_NONE || segments->count == 0) {
-        crash_fail("no segments in %s", dir);
+    struct tearing *tearing = context;
+    size_t size = strlen(name);
+    if (size == 24 && strcmp(name + 20, ".log") == 0 && atoll(name) > tearing->last_base) {
+        tearing->last_base = atoll(name);
     }
-    qsort(segments->bases, (size_t)segments->count, sizeof(int64_t), compare_bases);
-    /* The segment that holds the first byte nobody was promised, or the last one. */
-    int last = segments->count - 1;
-    int first = last;
-    while (first > 0 && segments->bases[first] > floor) {
-        first--;
+    return ERR_NONE;
+}
+
+static enum err tear_entry(void *context, const char *name)
+{
+    struct tearing *tearing = context;
+    size_t size = strlen(name);
+    bool is_log = size == 24 && strcmp(name + 20, ".log") == 0;
+    bool is_index = size > 5 && strcmp(name + size - 5, "index") == 0;
+    struct stat status;
+    char *path = mem_sprintf("%s/%s", tearing->dir, name);
+    if ((is_log || is_index) && stat(path, &status) == 0) {
+        int64_t synced = synced_bytes(&tearing->witness, status.st_ino);
+        bool keep_size = is_index || atoll(name) == tearing->last_base;
+        tearing->torn += tear_file(tearing->world, path, synced, keep_size) && is_log;
     }
-    int which = first + (int)random_below(&world->random, (uint64_t)(last - first) + 1);
-    char *path = mem_sprintf("%s/%020" PRId64 ".log", dir, segments->bases[which]);
-    bool torn = tear_file(world, path, floor, which == last);
     free(path);
-    free(segments);
-    free(dir);
-    return torn;
+    return ERR_NONE;
+}
+
+static enum err tear_log(void *context, const char *name)
+{
+    struct tearing *tearing = context;
+    tearing->dir = mem_sprintf("%s/data/topics/%s", tearing->world->server.dir, name);
+    tearing->last_base = -1;
+    enum err err = file_list_dir(tearing->dir, find_last, tearing, NULL);
+    if (err == ERR_NONE) {
+        err = file_list_dir(tearing->dir, tear_entry, tearing, NULL);
+    }
+    free(tearing->dir);
+    return err;
 }
 
 int tear_tails(struct world *world)
 {
-    int torn = 0;
-    for (int32_t i = 0; i < PARTITIONS; i++) {
-        torn += tear_partition(world, i);
+    struct tearing tearing = {.world = world, .witness = load_witness(world)};
+    char *dir = mem_sprintf("%s/data/topics", world->server.dir);
+    if (file_list_dir(dir, tear_log, &tearing, NULL) != ERR_NONE) {
+        crash_fail("cannot list %s", dir);
     }
-    return torn;
+    free(dir);
+    free(tearing.witness.records);
+    return tearing.torn;
 }

@@ -11,9 +11,9 @@
 #include <unistd.h>
 
 /*
- * test_crash SERVER SCENARIO: one scenario against the real server. CRASH_SEED replays the moments
- * of the kills, as far as a machine repeats itself; CRASH_ROUNDS changes how many there are. The
- * data is in $TMPDIR and kept when the test fails.
+ * test_crash SERVER SCENARIO WITNESS: one scenario against the real server. CRASH_SEED replays the
+ * moments of the kills, as far as a machine repeats itself; CRASH_ROUNDS changes how many there
+ * are. The data is in $TMPDIR and kept when the test fails.
  */
 struct scenario {
     const char *name;
@@ -28,15 +28,15 @@ struct scenario {
 };
 
 static const struct scenario scenarios[] = {
-    {.name = "load", .rounds = 20, .producers = 4, .shortest_ms = 20, .longest_ms = 600},
+    {.name = "load", .rounds = 30, .producers = 4, .shortest_ms = 20, .longest_ms = 600},
     {.name = "startup",
-     .rounds = 8,
+     .rounds = 10,
      .producers = 2,
      .startup_kills = 2,
      .shortest_ms = 50,
      .longest_ms = 300},
     {.name = "tails",
-     .rounds = 16,
+     .rounds = 40,
      .producers = 2,
      .loses_tail = true,
      .shortest_ms = 20,
@@ -187,11 +187,12 @@ static void finish(struct world *world, const struct scenario *scenario, struct 
     }
     server_stop(&world->server);
     printf("%s: %u kills; %" PRId64 " events, each once and in order; %" PRId64 " commits; %" PRId64
-           " topics created, %" PRId64 " deleted\n",
+           " topics created, %" PRId64 " deleted; %" PRId64 " unsynced bytes torn\n",
            scenario->name, world->server.kills, events,
            world->commits_acked[0] + world->commits_acked[1] + world->commits_acked[2], created,
-           deleted);
-    if ((scenario->producers > 0 && (events == 0 || world->commits_acked[0] == 0)) ||
+           deleted, world->torn_bytes);
+    if ((scenario->loses_tail && world->torn_bytes == 0) ||
+        (scenario->producers > 0 && (events == 0 || world->commits_acked[0] == 0)) ||
         (churn != NULL && (created == 0 || deleted == 0))) {
         crash_fail("there was no load to speak of");
     }
@@ -246,8 +247,8 @@ static const struct scenario *find_scenario(const char *name)
 
 int main(int argc, char **argv)
 {
-    if (argc != 3) {
-        fprintf(stderr, "usage: %s SERVER SCENARIO\n", argv[0]);
+    if (argc != 4) {
+        fprintf(stderr, "usage: %s SERVER SCENARIO SYNC_WITNESS\n", argv[0]);
         return 2;
     }
     const struct scenario *scenario = find_scenario(argv[2]);
@@ -260,6 +261,7 @@ int main(int argc, char **argv)
     struct world *world = mem_new(struct world);
     world->server.program = argv[1];
     world->server.settings = settings;
+    world->server.preload = scenario->loses_tail ? argv[3] : NULL;
     world->server.dir = mem_sprintf("%s/tidings-crash-XXXXXX", tmp != NULL ? tmp : "/tmp");
     if (mkdtemp(world->server.dir) == NULL) {
         crash_fail("cannot make %s: %s", world->server.dir, strerror(errno));

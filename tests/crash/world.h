@@ -41,7 +41,8 @@ struct reader {
 struct world {
     struct server_child server;
     struct random random;
-    bool loses_tail; /* between kills, bytes that nobody was promised are torn */
+    bool loses_tail;    /* between kills, bytes that were not synced are torn */
+    int64_t torn_bytes; /* so far */
     int producers;
 
     pthread_mutex_t ledger_lock;
@@ -84,8 +85,8 @@ void readers_catch_up(struct world *world, struct client *client, struct reader 
 void readers_check_complete(struct world *world, const struct reader *readers);
 
 /*
- * What a power failure may do: tears bytes behind what was acknowledged or seen. The number of logs
- * that now end in the middle of a batch.
+ * What a power failure may do: takes bytes that were not synced. The number of logs that now end in
+ * bytes which are no batch for sure.
  */
 int tear_tails(struct world *world);
 
