@@ -99,7 +99,25 @@ static void test_published_events_are_read_back(void **state)
     assert_string_equal(out, "");
 }
 
-static void test_a_group_goes_on_where_it_left_off(void **state)
+/* What the group has committed for a partition of orders, or below zero. */
+static int64_t committed(const char *group, int32_t partition)
+{
+    struct client_options options = client_options_default();
+    struct client *client;
+    rd_kafka_conf_t *conf = client_conf_new(&options);
+    client_conf_set(conf, "group.id", group);
+    assert_int_equal(client_open(&options, RD_KAFKA_CONSUMER, conf, NULL, &client), EXIT_OK);
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, "orders", partition);
+    assert_int_equal(rd_kafka_committed(client->rk, list, 10000), RD_KAFKA_RESP_ERR_NO_ERROR);
+    int64_t offset = list->elems[0].offset;
+    rd_kafka_topic_partition_list_destroy(list);
+    client_close(client);
+    return offset;
+}
+
+/* The mock cluster does not let a group form twice; tests/cli has a group go on. */
+static void test_a_group_commits_what_it_printed(void **state)
 {
     (void)state;
     char out[4096];
@@ -107,9 +125,7 @@ static void test_a_group_goes_on_where_it_left_off(void **state)
     assert_int_equal(run(cli_subscribe, "subscribe orders -g g -v --max 2", out, sizeof out),
                      EXIT_OK);
     assert_string_equal(out, "a\nb\n");
-    assert_int_equal(run(cli_subscribe, "subscribe orders -g g -v --until-end", out, sizeof out),
-                     EXIT_OK);
-    assert_string_equal(out, "c\n");
+    assert_int_equal(committed("g", 0), 2);
 }
 
 static void test_a_refused_event_is_named(void **state)
@@ -163,7 +179,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_published_events_are_read_back, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_a_group_goes_on_where_it_left_off, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_group_commits_what_it_printed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_refused_event_is_named, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_missing_things_are_told, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_offsets_are_resolved, set_up, tear_down),
