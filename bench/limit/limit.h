@@ -3,6 +3,7 @@
 
 #include "base/err.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,6 +25,7 @@ struct limit_options {
     uint64_t bytes;        /* of one run */
     int64_t run_max_ms;    /* a run ends after this even if bytes are left */
     int repetitions;       /* every figure is the median of so many */
+    bool warms_up;         /* a first run of the loads is not counted */
 };
 
 enum { LIMIT_REPETITIONS_MAX = 100 };
@@ -45,12 +47,13 @@ struct limit_files {
 /*
  * Ingest: receives from a loopback connection, takes the CRC-32C of every message and writes the
  * messages to a file in the directory, a new one every GiB. Complete messages are written together,
- * as they arrive, at most 1 MiB at once. The files are already unlinked, so that nothing stays
- * behind whatever happens.
+ * as they arrive, at most 1 MiB at once. With flush_bytes not 0 the file is flushed (fdatasync)
+ * each time so many were written: what acks=all asks for. The files are already unlinked, so that
+ * nothing stays behind whatever happens.
  */
 CHECKED enum err limit_ingest(const struct limit_options *options, size_t message_bytes,
-                              struct limit_files *files, struct limit_load *load,
-                              struct reason *reason);
+                              size_t flush_bytes, struct limit_files *files,
+                              struct limit_load *load, struct reason *reason);
 
 /* Egress: sendfile of those files, message_bytes a call, from the page cache over loopback. */
 CHECKED enum err limit_egress(const struct limit_options *options, size_t message_bytes,

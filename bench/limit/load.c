@@ -186,9 +186,11 @@ static enum err files_write(const char *directory, struct limit_files *files, co
 }
 
 static enum err ingest_loop(const struct limit_options *options, int fd, size_t message_bytes,
-                            struct limit_files *files, uint8_t *buffer, struct reason *reason)
+                            size_t flush_bytes, struct limit_files *files, uint8_t *buffer,
+                            struct reason *reason)
 {
     size_t have = 0;
+    uint64_t flushed_bytes = 0;
     uint32_t seen = 0;
     for (;;) {
         ssize_t got = recv(fd, buffer + have, CHUNK_BYTES - have, 0);
@@ -210,6 +212,12 @@ static enum err ingest_loop(const struct limit_options *options, int fd, size_t 
         if (err != ERR_NONE) {
             return err;
         }
+        if (flush_bytes > 0 && files->bytes - flushed_bytes >= flush_bytes) {
+            if (fdatasync(files->fds[files->count - 1]) != 0) {
+                return reason_errno(reason, "cannot flush a file in %s", options->directory);
+            }
+            flushed_bytes = files->bytes;
+        }
         have -= whole;
         memmove(buffer, buffer + whole, have);
     }
@@ -220,7 +228,7 @@ static enum err ingest_loop(const struct limit_options *options, int fd, size_t 
     return ERR_NONE;
 }
 
-enum err limit_ingest(const struct limit_options *options, size_t message_bytes,
+enum err limit_ingest(const struct limit_options *options, size_t message_bytes, size_t flush_bytes,
                       struct limit_files *files, struct limit_load *load, struct reason *reason)
 {
     struct peer peer;
@@ -232,7 +240,7 @@ enum err limit_ingest(const struct limit_options *options, size_t message_bytes,
     uint8_t *buffer = mem_zalloc(CHUNK_BYTES);
     double cpu = cpu_seconds();
     int64_t start_ns = clock_now_ns();
-    err = ingest_loop(options, peer.fd, message_bytes, files, buffer, reason);
+    err = ingest_loop(options, peer.fd, message_bytes, flush_bytes, files, buffer, reason);
     load->seconds = (double)(clock_now_ns() - start_ns) / 1e9;
     load->cpu_seconds = cpu_seconds() - cpu;
     load->bytes = (double)files->bytes;
