@@ -319,7 +319,9 @@ static uint8_t *crashed_content(struct fault_files *files, const struct fault_fi
         *size = kept + random_below(random, *size - kept + 1);
     }
     bytes = mem_realloc(bytes, *size + 1);
-    memcpy(bytes, file->durable, kept);
+    if (kept > 0) {
+        memcpy(bytes, file->durable, kept);
+    }
     if (how == FAULT_CRASH_TEAR && *size > kept && random_below(random, 3) == 0) {
         size_t rubbish = 1 + random_below(random, *size - kept < 600 ? *size - kept : 600);
         for (size_t i = *size - rubbish; i < *size; i++) {

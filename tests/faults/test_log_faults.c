@@ -548,6 +548,34 @@ static int64_t least_end(const struct play *play)
     return least;
 }
 
+static void new_files(struct play *play);
+static void use_files(struct play *play);
+static void remove_life(const struct play *play, int life);
+
+/* Opening fails half-way, or the machine dies right after it. */
+static void stumble(struct play *play)
+{
+    char dir[96];
+    char new_dir[96];
+    struct log *log;
+    snprintf(dir, sizeof dir, "%s/%d", play->root, play->life);
+    play->env.files = &play->files->ops;
+    set_faults(play, true);
+    enum err err = log_open(dir, &play->config, &play->env, play->has_known ? &play->known : NULL,
+                            &log, NULL, &play->reason);
+    set_faults(play, false);
+    if (err == ERR_NONE) {
+        log_unref(log);
+    }
+    new_files(play);
+    snprintf(new_dir, sizeof new_dir, "%s/%d", play->root, play->life);
+    fault_files_crash(play->files, (enum fault_crash)below(play, FAULT_CRASH_HOLES), new_dir);
+    fault_files_deinit(play->files);
+    use_files(play);
+    remove_life(play, play->life - 1);
+    play->known.clean = play->known.clean && err != ERR_NONE;
+}
+
 static void open_log(struct play *play)
 {
     char dir[96];
@@ -730,6 +758,8 @@ static void play_seed(struct play *play)
         play->flipped = false;
         if (below(play, 4) == 0) {
             flip(play);
+        } else if (below(play, 4) == 0) {
+            stumble(play);
         }
         open_log(play);
     }

@@ -3,8 +3,10 @@
 #include "base/bytes.h"
 #include "log/flush.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -184,6 +186,88 @@ static void test_flusher(void **state)
     fixture_kill(fixture);
 }
 
+/* A disk whose syncs fail for one file. */
+struct bad_disk {
+    struct file_ops ops;
+    atomic_int bad_fd;
+};
+
+static int bad_fdatasync(void *context, int fd)
+{
+    struct bad_disk *disk = context;
+    if (fd == atomic_load(&disk->bad_fd)) {
+        errno = EIO;
+        return -1;
+    }
+    return fdatasync(fd);
+}
+
+static int bad_syncfs(void *context, int fd)
+{
+    struct bad_disk *disk = context;
+    if (atomic_load(&disk->bad_fd) >= 0) {
+        errno = EIO;
+        return -1;
+    }
+    return syncfs(fd);
+}
+
+/* A failed sync fails the logs that it hit, and no other, whichever way the flusher takes. */
+static void test_failed_sync(void **state)
+{
+    enum { LOGS = 8, BAD = 3 };
+    struct fixture *fixture = *state;
+    struct bad_disk disk = {.ops = *file_ops_system(), .bad_fd = -1};
+    disk.ops.context = &disk;
+    disk.ops.fdatasync = bad_fdatasync;
+    disk.ops.syncfs = bad_syncfs;
+    int fd = open(fixture->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct flush_handler handler = {.context = NULL};
+    struct log_env env = {.files = &disk.ops, .clock = &fixture->clock};
+    assert_int_equal(flusher_new(&disk.ops, fd, &handler, &env.flusher, NULL), ERR_NONE);
+    struct log *logs[LOGS];
+    struct flush_target targets[LOGS];
+    struct buf bytes = {0};
+    struct batch batch;
+    struct batch_spec spec = {.timestamp = 1};
+    build_batch(&spec, &bytes, &batch);
+    for (int i = 0; i < LOGS; i++) {
+        char dir[100];
+        snprintf(dir, sizeof dir, "%s/logs-%d", fixture->dir, i);
+        assert_int_equal(log_open(dir, &fixture->config, &env, NULL, &logs[i], NULL, NULL),
+                         ERR_NONE);
+        struct log_append append = {.batches = &batch, .batch_count = 1};
+        if (i == BAD) { /* the descriptor is known from a span of its first batch */
+            struct file_span span;
+            assert_int_equal(log_append(logs[i], &append, NULL), ERR_NONE);
+            assert_int_equal(log_read(logs[i], 0, 1, 1000, true, &span, NULL), ERR_NONE);
+            atomic_store(&disk.bad_fd, span.fd);
+            file_span_release(&span);
+        }
+        assert_int_equal(log_append(logs[i], &append, NULL), ERR_NONE);
+        targets[i] = (struct flush_target){.log = logs[i], .end_offset = append.end_offset};
+    }
+    struct done_waiter waiter = {
+        .waiter = {.targets = targets, .target_count = LOGS, .done = on_done}};
+    flush_wait(env.flusher, &waiter.waiter);
+    flusher_free(env.flusher);
+    assert_int_equal(atomic_load(&waiter.done), 1); /* told, one way or the other */
+    for (int i = 0; i < LOGS; i++) {
+        struct file_span span;
+        struct log_append append = {.batches = &batch, .batch_count = 1};
+        assert_int_equal(log_failed(logs[i]), i == BAD);
+        assert_int_equal(log_flushed_offset(logs[i]) == log_end_offset(logs[i]), i != BAD);
+        assert_int_equal(log_read(logs[i], 0, 1, 1000, true, &span, NULL), ERR_NONE);
+        file_span_release(&span);
+        if (i == BAD) {
+            assert_int_equal(log_append(logs[i], &append, NULL), ERR_CLOSED);
+        }
+        log_unref(logs[i]);
+    }
+    buf_deinit(&bytes);
+    close(fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -194,6 +278,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_roll, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_reopen_unclean, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_torn_tail, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_failed_sync, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_flusher, fixture_setup, fixture_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

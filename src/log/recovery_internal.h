@@ -1,0 +1,26 @@
+#ifndef TIDINGS_LOG_RECOVERY_INTERNAL_H
+#define TIDINGS_LOG_RECOVERY_INTERNAL_H
+
+#include "log/log_internal.h"
+
+/* Private to recovery.c and recovery_scan.c: one opening. One thread. */
+struct recovery {
+    struct log *log;
+    struct log_recovery *report;
+    int64_t floor;    /* offsets below were on disk for sure */
+    int64_t from;     /* offset where the scan begins */
+    int64_t position; /* of `from`, in the segment that holds it */
+    int64_t next;     /* the end of what is good so far */
+};
+
+/* Adds a new active segment at base_offset. */
+CHECKED enum err recovery_add_segment(struct log *log, int64_t base_offset, struct reason *reason);
+
+/*
+ * Scans segment number i from position on: takes over its good batches, notes damages, and decides
+ * what its end means. May cut it and set the segments behind it aside, or add a new one.
+ */
+CHECKED enum err recovery_scan_segment(struct recovery *recovery, size_t i, int64_t position,
+                                       struct reason *reason);
+
+#endif
