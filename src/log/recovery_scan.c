@@ -37,50 +37,89 @@ static enum err take_good(struct recovery *recovery, struct segment *segment, st
     return err;
 }
 
+/* One segment's scan. */
+struct segment_scan {
+    struct scan scan;
+    struct segment *segment;
+    int64_t size;
+    int64_t end_offset; /* where the next segment begins; INT64_MAX: this is the active one */
+    int64_t position;   /* good up to here */
+    bool after_damage;
+};
+
+/* ERR_NONE when a good batch begins at the position. */
+static enum err check_batch(struct recovery *recovery, struct segment_scan *at,
+                            struct batch *header, struct reason *reason)
+{
+    enum err err = scan_header(&at->scan, at->position, header, reason);
+    if (err != ERR_NONE) {
+        return err;
+    }
+    int64_t last = batch_last_offset(header);
+    bool gap = header->base_offset != recovery->next;
+    /* Compaction leaves gaps, and never touches the active segment. */
+    bool no_gap_allowed = at->end_offset == INT64_MAX && !at->after_damage;
+    if (header->base_offset < recovery->next || last >= at->end_offset ||
+        last - at->segment->base_offset > INT32_MAX || (gap && no_gap_allowed) ||
+        scan_is_suspect(&at->scan, at->position, header, recovery->next)) {
+        return reason_fail(reason, ERR_CORRUPT, "the offsets at position %lld do not fit",
+                           (long long)at->position);
+    }
+    return scan_check_crc(&at->scan, at->position, header, reason);
+}
+
+/* Goes to the next good batch behind bad bytes; *found false when there is none. */
+static enum err step_over(struct recovery *recovery, struct segment_scan *at, bool *found,
+                          struct reason *reason)
+{
+    bool active = at->end_offset == INT64_MAX;
+    int64_t most = active ? at->segment->base_offset + INT32_MAX : at->end_offset - 1;
+    struct batch header;
+    struct damage damage;
+    int64_t next;
+    enum err err =
+        scan_resync(&at->scan, at->position, recovery->next, most, &next, &header, reason);
+    *found = err == ERR_NONE && next >= 0;
+    if (!*found) {
+        return err;
+    }
+    recovery->report->damaged_batches++;
+    err = log_note_damage(recovery->log, at->segment, at->position, at->size, recovery->next,
+                          active ? header.base_offset + 1 : at->end_offset, &damage, reason);
+    at->position = next;
+    at->after_damage = true;
+    return err;
+}
+
+/* Scans on to where good batches end; at->position is there then. */
+static enum err scan_on(struct recovery *recovery, struct segment_scan *at, struct reason *reason)
+{
+    enum err err = ERR_NONE;
+    bool found = true;
+    while (err == ERR_NONE && found && at->position < at->size) {
+        struct batch header;
+        err = check_batch(recovery, at, &header, reason);
+        if (err == ERR_NONE) {
+            err = take_good(recovery, at->segment, &at->scan, at->position, &header, reason);
+            at->position += (int64_t)header.bytes.size;
+            at->after_damage = false;
+        } else if (err == ERR_CORRUPT || err == ERR_TRUNCATED) {
+            err = step_over(recovery, at, &found, reason);
+        }
+    }
+    return err;
+}
+
 /* Scans on from position to where good batches end; *position is there then. */
 static enum err scan_segment(struct recovery *recovery, struct segment *segment, int64_t size,
                              int64_t end_offset, int64_t *position, struct reason *reason)
 {
-    struct scan scan;
-    struct batch header;
-    enum err err = ERR_NONE;
-    scan_init(&scan, segment->files, segment->fd, size);
-    while (*position < size) {
-        err = scan_header(&scan, *position, &header, reason);
-        if (err == ERR_NONE &&
-            (header.base_offset < recovery->next || batch_last_offset(&header) >= end_offset ||
-             batch_last_offset(&header) - segment->base_offset > INT32_MAX ||
-             scan_is_suspect(&scan, *position, &header, recovery->next))) {
-            err = ERR_CORRUPT;
-        }
-        if (err == ERR_NONE) {
-            err = scan_check_crc(&scan, *position, &header, reason);
-        }
-        if (err == ERR_NONE) {
-            err = take_good(recovery, segment, &scan, *position, &header, reason);
-            *position += (int64_t)header.bytes.size;
-        }
-        if (err != ERR_NONE && err != ERR_CORRUPT && err != ERR_TRUNCATED) {
-            break;
-        }
-        if (err != ERR_NONE) {
-            int64_t found;
-            err = scan_resync(&scan, *position, recovery->next,
-                              end_offset == INT64_MAX ? segment->base_offset + INT32_MAX
-                                                      : end_offset - 1,
-                              &found, &header, reason);
-            if (err != ERR_NONE || found < 0) {
-                break;
-            }
-            struct damage damage;
-            err = log_note_damage(recovery->log, segment, *position, size, recovery->next,
-                                  end_offset == INT64_MAX ? header.base_offset + 1 : end_offset,
-                                  &damage, reason);
-            recovery->report->damaged_batches++;
-            *position = found;
-        }
-    }
-    scan_deinit(&scan);
+    struct segment_scan at = {
+        .segment = segment, .size = size, .end_offset = end_offset, .position = *position};
+    scan_init(&at.scan, segment->files, segment->fd, size);
+    enum err err = scan_on(recovery, &at, reason);
+    scan_deinit(&at.scan);
+    *position = at.position;
     return err;
 }
 
