@@ -1,5 +1,6 @@
 #include "log/log_internal.h"
 
+#include "base/crc32c.h"
 #include "base/logger.h"
 #include "log/scan.h"
 
@@ -10,12 +11,14 @@
 
 /*
  * Damaged stretches of segments. They are kept in "<base offset>.damage" beside the segment (a
- * version line, then one line a stretch: position, end, first offset, next offset), so that a later
+ * line with version and CRC-32C of the rest, then one line a stretch: position, end, first offset,
+ * next offset), so that a later
  * start, which scans only what is new, still steps over them.
  */
-enum { DAMAGE_FILE_MAX_BYTES = 1 << 20 };
+enum { DAMAGE_FILE_MAX_BYTES = 1 << 20, HEAD_BYTES = 26 };
 
-static const char first_line[] = "tidings-damage 1\n";
+/* With 8 hexadecimal digits and the newline: HEAD_BYTES. */
+static const char head_format[] = "tidings-damage 1 %08x\n";
 
 static bool known_damage(struct log *log, const struct segment *segment, int64_t position,
                          struct damage *damage)
@@ -36,7 +39,6 @@ static void save_damages(struct log *log, struct segment *segment)
 {
     struct buf text = {0};
     struct reason why;
-    buf_append_str(&text, first_line);
     pthread_mutex_lock(&log->segments_lock);
     for (size_t i = 0; i < segment->damage_count; i++) {
         const struct damage *damage = &segment->damages[i];
@@ -45,12 +47,16 @@ static void save_damages(struct log *log, struct segment *segment)
                    (long long)damage->next_offset);
     }
     pthread_mutex_unlock(&log->segments_lock);
+    struct buf file = {0};
+    buf_printf(&file, head_format, crc32c(0, text.data, text.size));
+    buf_append_slice(&file, buf_slice(&text));
     char *path = segment_path(log->dir, segment->base_offset, ".damage");
-    if (file_replace(log->env.files, path, text.data, text.size, &why) != ERR_NONE) {
+    if (file_replace(log->env.files, path, file.data, file.size, &why) != ERR_NONE) {
         LOG_WARN("log", "a damage could not be noted beside its segment", "reason=\"%s\"",
                  why.text);
     }
     free(path);
+    buf_deinit(&file);
     buf_deinit(&text);
 }
 
@@ -137,11 +143,18 @@ enum err log_load_damages(struct log *log, struct segment *segment, struct reaso
     if (err != ERR_NONE) {
         return err == ERR_IO ? err : ERR_NONE;
     }
-    size_t head = sizeof first_line - 1;
-    if (size > head && memcmp(text, first_line, head) == 0) {
-        if (!parse_damages(segment, text + head)) {
-            save_damages(log, segment);
-        }
+    char head[HEAD_BYTES + 1];
+    bool good = size >= HEAD_BYTES;
+    if (good) {
+        uint32_t crc = crc32c(0, text + HEAD_BYTES, size - HEAD_BYTES);
+        snprintf(head, sizeof head, head_format, crc);
+        good = memcmp(text, head, HEAD_BYTES) == 0;
+    }
+    if (!good) {
+        LOG_WARN("log", "a note of damaged bytes is damaged itself and is not believed",
+                 "dir=\"%s\" segment=%lld", log->dir, (long long)segment->base_offset);
+    } else if (!parse_damages(segment, text + HEAD_BYTES)) {
+        save_damages(log, segment);
     }
     free(text);
     return ERR_NONE;

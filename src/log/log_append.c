@@ -106,8 +106,13 @@ static enum err roll_if_due(struct log *log, const struct append_total *total, i
                             struct reason *reason)
 {
     pthread_mutex_lock(&log->segments_lock);
-    bool due = roll_due(log, total, now_ms);
+    bool times_known = log_active(log)->times_known;
+    bool due = times_known && roll_due(log, total, now_ms);
     pthread_mutex_unlock(&log->segments_lock);
+    if (!times_known) { /* the first append after a start */
+        enum err err = log_load_times(log, log_active(log), reason);
+        return err != ERR_NONE ? err : roll_if_due(log, total, now_ms, reason);
+    }
     return due ? log_roll(log, reason) : ERR_NONE;
 }
 
@@ -215,10 +220,7 @@ static enum err append_locked(struct log *log, struct log_append *append, struct
                            (long long)total.bytes);
     }
     int64_t now_ms = clock_wall_ms(log->env.clock);
-    err = log_load_times(log, log_active(log), reason);
-    if (err == ERR_NONE) {
-        err = roll_if_due(log, &total, now_ms, reason);
-    }
+    err = roll_if_due(log, &total, now_ms, reason);
     if (err == ERR_NONE) {
         assign(log, append, now_ms);
         err = write_batches(log, append, reason);
