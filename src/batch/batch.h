@@ -136,6 +136,12 @@ void batch_set_append_time(struct batch *batch, int64_t now_ms);
 /* The CRC over the header that the fields describe and the records of batch->bytes. */
 void batch_renew_crc(struct batch *batch);
 
+/*
+ * Computes the max timestamp from the records when the header lacks it (-1), and renews the CRC.
+ * The batch was validated. ERR_CORRUPT, ERR_INVALID_RECORD, ERR_TOO_LARGE when the records are bad.
+ */
+CHECKED enum err batch_mend_max_timestamp(struct batch *batch, struct reason *reason);
+
 /* One record. Slices borrow the batch (or the iterator's decompressed buffer). */
 struct record {
     int64_t offset;

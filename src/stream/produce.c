@@ -59,6 +59,9 @@ void produce_append(struct produce_item *item, int64_t now_ms)
         item->record_index = record_error.batch_index;
     }
     if (item->err == ERR_NONE) {
+        item->err = batch_mend_max_timestamp(&batch, &item->reason);
+    }
+    if (item->err == ERR_NONE) {
         item->err = append_checked(item, &batch);
     }
     if (item->err == ERR_IO || item->err == ERR_NO_SPACE) {

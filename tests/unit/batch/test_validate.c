@@ -255,6 +255,23 @@ static void record_rules(void **state)
     }
 }
 
+static void a_missing_max_timestamp_is_computed(void **state)
+{
+    (void)state;
+    for (int codec = BATCH_COMPRESSION_NONE; codec <= BATCH_COMPRESSION_ZSTD; codec++) {
+        struct subject s;
+        subject_init(&s, (enum batch_compression)codec);
+        int64_t right = s.batch.max_timestamp;
+        uint32_t crc = s.batch.crc;
+        assert_true(right > 0);
+        s.batch.max_timestamp = -1;
+        assert_int_equal(batch_mend_max_timestamp(&s.batch, NULL), ERR_NONE);
+        assert_int_equal(s.batch.max_timestamp, right);
+        assert_int_equal(s.batch.crc, crc);
+        buf_deinit(&s.bytes);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -265,6 +282,7 @@ int main(void)
         cmocka_unit_test(timestamp_rules),
         cmocka_unit_test(keys_are_required_by_compacted_topics),
         cmocka_unit_test(record_rules),
+        cmocka_unit_test(a_missing_max_timestamp_is_computed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
