@@ -127,10 +127,7 @@ static enum err listen_all(struct server *server, struct reason *reason)
 static void on_flushed(void *context, struct log *log)
 {
     (void)context;
-    struct partition *partition = log_user(log);
-    if (partition != NULL) {
-        partition_on_flushed(partition);
-    }
+    log_call_user(log, partition_on_flushed);
 }
 
 static enum err start_flusher(struct server *server, struct reason *reason)

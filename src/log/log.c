@@ -33,6 +33,7 @@ static struct log *log_new(const char *dir, const struct log_config *config,
     pthread_mutex_init(&log->append_lock, NULL);
     pthread_mutex_init(&log->segments_lock, NULL);
     pthread_mutex_init(&log->upkeep_lock, NULL);
+    pthread_mutex_init(&log->user_lock, NULL);
     pthread_cond_init(&log->sync_idle, NULL);
     for (int i = 0; i < LOG_RECENT_BATCHES; i++) {
         log->recent[i].segment_base = -1;
@@ -54,6 +55,7 @@ static void log_free(struct log *log)
     pthread_mutex_destroy(&log->append_lock);
     pthread_mutex_destroy(&log->segments_lock);
     pthread_mutex_destroy(&log->upkeep_lock);
+    pthread_mutex_destroy(&log->user_lock);
     pthread_cond_destroy(&log->sync_idle);
     free(log->dir);
     free(log);
@@ -188,12 +190,18 @@ struct log_config log_config_copy(struct log *log)
 
 void log_set_user(struct log *log, void *user)
 {
+    pthread_mutex_lock(&log->user_lock);
     log->user = user;
+    pthread_mutex_unlock(&log->user_lock);
 }
 
-void *log_user(const struct log *log)
+void log_call_user(struct log *log, void (*call)(void *user))
 {
-    return log->user;
+    pthread_mutex_lock(&log->user_lock);
+    if (log->user != NULL) {
+        call(log->user);
+    }
+    pthread_mutex_unlock(&log->user_lock);
 }
 
 void log_each_producer(struct log *log, void (*each)(void *context, const struct producer_entry *),

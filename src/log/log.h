@@ -188,8 +188,13 @@ struct producer_entry; /* producer_state.h */
 void log_each_producer(struct log *log, void (*each)(void *context, const struct producer_entry *),
                        void *context);
 
-/* The caller's pointer (the partition), for flusher callbacks. Set before the first append. */
+/*
+ * The caller's pointer (the partition), for the flusher's handler. NULL takes it away: when
+ * log_set_user returns, no log_call_user with the old one is running or will begin.
+ */
 void log_set_user(struct log *log, void *user);
-void *log_user(const struct log *log);
+
+/* call(user) unless user is NULL; log_set_user waits for it. Short, and not log_set_user. */
+void log_call_user(struct log *log, void (*call)(void *user));
 
 #endif

@@ -26,6 +26,7 @@ struct log {
     atomic_int refs;
     char *dir;
     struct log_env env;
+    pthread_mutex_t user_lock; /* guards user, while it is called too; no other is taken inside */
     void *user;
 
     _Atomic int64_t start_offset;

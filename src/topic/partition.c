@@ -55,8 +55,9 @@ void partition_watch(struct partition *partition, unsigned reactor_index)
     atomic_fetch_or(&partition->watching_reactors, UINT64_C(1) << reactor_index);
 }
 
-void partition_on_flushed(struct partition *partition)
+void partition_on_flushed(void *user)
 {
+    struct partition *partition = user;
     advance_to(partition, log_flushed_offset(partition->log));
 }
 

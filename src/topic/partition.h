@@ -56,8 +56,9 @@ bool partition_acknowledged(struct partition *partition, int64_t end_offset);
  * the call, as it may have moved just before. */
 void partition_watch(struct partition *partition, unsigned reactor_index);
 
-/* For the flusher's handler: the flushed offset of the log moved, or the log failed. */
-void partition_on_flushed(struct partition *partition);
+/* For log_call_user in the flusher's handler: the flushed offset of the log moved, or the log
+ * failed. user: the partition. */
+void partition_on_flushed(void *user);
 
 /* Hold and let go. A held partition keeps its topic, its log and its settings. Any thread. */
 void partition_ref(struct partition *partition);
