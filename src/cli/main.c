@@ -9,6 +9,7 @@ static const struct cli_command commands[] = {
     {"publish", "publish events from arguments, standard input or a file", cli_publish},
     {"subscribe", "read events, from any place in a topic, alone or in a group", cli_subscribe},
     {"group", "list, describe, reset and delete consumer groups", cli_group},
+    {"bench", "measure how fast a bus takes and gives events", cli_bench},
     {"version", "print the version", cli_version},
     {NULL, NULL, NULL},
 };
