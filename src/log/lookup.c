@@ -116,9 +116,11 @@ static enum err walk_times(struct segment *segment, int64_t size, struct segment
 {
     struct scan scan;
     struct batch header;
+    int64_t next = segment->base_offset;
     scan_init(&scan, segment->files, segment->fd, size);
     for (int64_t position = 0; position < size; position += (int64_t)header.bytes.size) {
-        enum err err = scan_header(&scan, position, &header, reason);
+        enum err err = scan_header_within(&scan, position, next, segment->base_offset + INT32_MAX,
+                                          &header, reason);
         if (err == ERR_IO) {
             return err;
         }
@@ -126,6 +128,7 @@ static enum err walk_times(struct segment *segment, int64_t size, struct segment
             break;
         }
         segment_take_batch(times, &header, position, INT64_MAX);
+        next = batch_last_offset(&header) + 1;
     }
     return ERR_NONE;
 }

@@ -259,8 +259,10 @@ static enum err walk_headers(struct segment *from, struct segment *rows, int64_t
     struct batch header;
     scan_init(&scan, from->files, from->fd, from->size_bytes);
     int64_t position = 0;
+    int64_t next = from->base_offset;
     while (position < from->size_bytes) {
-        enum err err = scan_header(&scan, position, &header, reason);
+        enum err err = scan_header_within(&scan, position, next, from->base_offset + INT32_MAX,
+                                          &header, reason);
         if (err == ERR_IO) {
             return err;
         }
@@ -268,6 +270,7 @@ static enum err walk_headers(struct segment *from, struct segment *rows, int64_t
             break; /* damage: what lies behind is found by walking from the last row */
         }
         segment_take_batch(rows, &header, position, interval);
+        next = batch_last_offset(&header) + 1;
         position += (int64_t)header.bytes.size;
     }
     segment_close_times(rows);

@@ -8,6 +8,7 @@
 
 #include <assert.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -796,17 +797,28 @@ static void run_seed(uint64_t seed)
     free(play.files);
 }
 
+/* An assertion inside the log aborts: the seed must still be told. */
+static volatile sig_atomic_t running_seed;
+
+static void on_abort(int number)
+{
+    (void)number;
+    fprintf(stderr, "FAULT_SEED=%lld\n", (long long)running_seed);
+}
+
 int main(void)
 {
     const char *one = getenv("FAULT_SEED");
     const char *many = getenv("FAULT_SEEDS");
     logger_set_level(getenv("FAULT_VERBOSE") != NULL ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR + 1);
+    signal(SIGABRT, on_abort);
     if (one != NULL) {
         run_seed(strtoull(one, NULL, 10));
         return 0;
     }
     uint64_t count = many != NULL ? strtoull(many, NULL, 10) : 300;
     for (uint64_t seed = 1; seed <= count; seed++) {
+        running_seed = (sig_atomic_t)seed;
         run_seed(seed);
     }
     printf("%llu seeds held\n", (unsigned long long)count);
