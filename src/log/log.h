@@ -36,7 +36,7 @@ struct log_config {
     int64_t index_interval_bytes;   /* index.interval.bytes */
     int64_t retention_ms;           /* retention.ms; -1: for ever */
     int64_t retention_bytes;        /* retention.bytes; -1: no limit */
-    int64_t file_delete_delay_ms;   /* file.delete.delay.ms */
+    int64_t file_delete_delay_ms;   /* file.delete.delay.ms: no effect, see retention.c */
     int64_t producer_expiration_ms; /* producer.id.expiration.ms */
 };
 
