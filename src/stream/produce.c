@@ -100,7 +100,8 @@ bool produce_wait_begin(struct produce_wait *wait, struct flusher *flusher, stru
     size_t waiting = 0;
     for (size_t i = 0; i < count; i++) {
         const struct produce_item *item = &items[i];
-        if (item->err == ERR_NONE && !partition_acknowledged(item->partition, item->end_offset)) {
+        if (item->partition != NULL && item->err == ERR_NONE &&
+            !partition_acknowledged(item->partition, item->end_offset)) {
             targets[waiting++] = (struct flush_target){item->partition->log, item->end_offset};
         }
     }

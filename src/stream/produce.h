@@ -14,7 +14,7 @@
 /* What a producer sends to one partition, and what became of it. */
 struct produce_item {
     /* in */
-    struct partition *partition; /* held until the answer is sent; NULL: err says why */
+    struct partition *partition; /* held until the answer is sent; NULL: not found, nothing to do */
     struct slice records;        /* borrowed during produce_append only */
     /* out */
     enum err err;
