@@ -2,8 +2,6 @@
 #include "base/clock.h"
 #include "service.h"
 
-#include <inttypes.h>
-
 /* Partitions come and go, and progress is written down before they do. */
 
 enum { REVOKE_WAIT_MS = 5000 }; /* for acknowledgements, when partitions are taken away */
@@ -27,13 +25,28 @@ static void commit_add(struct tidings *service, struct partition *partition,
     }
 }
 
+static void commit_refused(struct tidings *service, rd_kafka_resp_err_t code,
+                           const rd_kafka_topic_partition_list_t *offsets)
+{
+    service_log(service, TIDINGS_LOG_WARN,
+                "progress could not be written down (%s); events since then may come again",
+                rd_kafka_err2str(code));
+    for (int i = 0; offsets != NULL && i < offsets->cnt; i++) {
+        struct partition *partition =
+            partition_find(service, offsets->elems[i].topic, offsets->elems[i].partition);
+        if (partition != NULL) {
+            partition->committed_offset = -1; /* send it with the next commit */
+        }
+    }
+}
+
 static void commit_send(struct tidings *service, rd_kafka_topic_partition_list_t *offsets,
                         bool wait)
 {
     if (offsets->cnt > 0) {
         rd_kafka_resp_err_t code = rd_kafka_commit(service->consumer, offsets, !wait);
         if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
-            on_commit(service->consumer, code, offsets, service);
+            commit_refused(service, code, offsets);
         }
     }
     rd_kafka_topic_partition_list_destroy(offsets);
@@ -42,22 +55,8 @@ static void commit_send(struct tidings *service, rd_kafka_topic_partition_list_t
 void on_commit(rd_kafka_t *consumer, rd_kafka_resp_err_t code,
                rd_kafka_topic_partition_list_t *offsets, void *opaque)
 {
-    struct tidings *service = opaque;
-    if (code == RD_KAFKA_RESP_ERR_NO_ERROR || code == RD_KAFKA_RESP_ERR__NO_OFFSET) {
-        return;
-    }
-    /* while the group rebalances a refusal is no more than "later" */
-    if (code != RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS) {
-        service_log(service, TIDINGS_LOG_WARN,
-                    "progress could not be written down (%s); events since then may come again",
-                    rd_kafka_err2str(code));
-    }
-    for (int i = 0; offsets != NULL && i < offsets->cnt; i++) {
-        struct partition *partition =
-            partition_find(service, offsets->elems[i].topic, offsets->elems[i].partition);
-        if (partition != NULL) {
-            partition->committed_offset = -1; /* send it with the next commit */
-        }
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR && code != RD_KAFKA_RESP_ERR__NO_OFFSET) {
+        commit_refused(opaque, code, offsets);
     }
 }
 
@@ -128,6 +127,7 @@ void on_rebalance(rd_kafka_t *consumer, rd_kafka_resp_err_t code,
         failure = rd_kafka_incremental_assign(consumer, changed);
     } else {
         partitions_give(service, changed, rd_kafka_assignment_lost(consumer));
+        atomic_store(&service->joining, true); /* giving partitions back ends in a new join */
         failure = rd_kafka_incremental_unassign(consumer, changed);
     }
     if (failure != NULL) {
