@@ -268,10 +268,14 @@ static int batch_at(struct play *play, const char *path, int64_t position)
     int64_t at = 0;
     int found = -1;
     while (found < 0 && pread(fd, head, sizeof head, at) == (ssize_t)sizeof head) {
+        struct model_batch *batch = model_find(model, (int64_t)load_be64(head));
         int64_t size = (int64_t)load_be32(head + 8) + BATCH_LENGTH_OVERHEAD;
+        if (batch == NULL || (int64_t)batch->size != size) {
+            at++; /* in a hole */
+            continue;
+        }
         if (position < at + size) {
-            struct model_batch *batch = model_find(model, (int64_t)load_be64(head));
-            found = batch == NULL ? -1 : (int)(batch - model->batches);
+            found = position < at ? -1 : (int)(batch - model->batches);
             break;
         }
         at += size;
