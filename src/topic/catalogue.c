@@ -312,6 +312,12 @@ enum err catalogue_add_partitions(struct catalogue *catalogue, struct topic *top
         err = catalogue_db_set_partitions(catalogue->db, &topic->id, total, reason);
         if (err == ERR_NONE) {
             err = add_logs(catalogue, topic, now, total, &topic_config(topic)->log, reason);
+            struct reason why;
+            if (err != ERR_NONE &&
+                catalogue_db_set_partitions(catalogue->db, &topic->id, now, &why) != ERR_NONE) {
+                LOG_WARN("topic", "a topic has more partitions from the next start on",
+                         "topic=%s partitions=%d reason=\"%s\"", topic->name, (int)total, why.text);
+            }
         }
     }
     pthread_mutex_unlock(&catalogue->change_lock);
