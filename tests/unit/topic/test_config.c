@@ -1,0 +1,106 @@
+#include "topic_fixture.h"
+
+#include <string.h>
+
+static void set(struct overrides *overrides, const char *name, const char *value)
+{
+    overrides_set(overrides, slice_str(name), slice_str(value));
+}
+
+static void test_defaults_are_kafkas(void **state)
+{
+    (void)state;
+    struct topic_config config;
+    struct reason reason;
+    assert_int_equal(topic_config_build(&config, NULL, NULL, &reason), ERR_NONE);
+    assert_int_equal(config.log.segment_bytes, 1 << 30);
+    assert_int_equal(config.log.retention_ms, 604800000);
+    assert_int_equal(config.log.retention_bytes, -1);
+    assert_int_equal(config.max_message_bytes, 1048588);
+    assert_int_equal(config.flush_messages, 1); /* Kafka: never. Here: safe first */
+    assert_false(topic_config_append_time(&config));
+    topic_config_deinit(&config);
+}
+
+static void test_own_before_server_before_default(void **state)
+{
+    (void)state;
+    struct overrides server = {0};
+    struct overrides own = {0};
+    struct topic_config config;
+    struct reason reason;
+    set(&server, "retention.ms", "5000");
+    set(&server, "segment.bytes", "10000");
+    set(&own, "retention.ms", "6000");
+    assert_int_equal(topic_config_build(&config, &server, &own, &reason), ERR_NONE);
+    assert_int_equal(config.log.retention_ms, 6000);
+    assert_int_equal(config.log.segment_bytes, 10000);
+    topic_config_deinit(&config);
+
+    const struct settings_table *table = topic_settings();
+    enum topic_config_source source;
+    const struct setting *row = settings_find(table, slice_str("retention.ms"));
+    assert_string_equal(topic_config_value(row, &server, &own, &source), "6000");
+    assert_int_equal(source, TOPIC_CONFIG_OWN);
+    row = settings_find(table, slice_str("segment.bytes"));
+    assert_string_equal(topic_config_value(row, &server, &own, &source), "10000");
+    assert_int_equal(source, TOPIC_CONFIG_SERVER);
+    row = settings_find(table, slice_str("segment.ms"));
+    assert_string_equal(topic_config_value(row, &server, &own, &source), "604800000");
+    assert_int_equal(source, TOPIC_CONFIG_DEFAULT);
+    overrides_deinit(&server);
+    overrides_deinit(&own);
+}
+
+static void test_bad_values_are_named(void **state)
+{
+    (void)state;
+    static const char *const bad[][2] = {
+        {"retention.ms", "-2"},       {"retention.ms", "1x"},
+        {"retention.ms", ""},         {"segment.bytes", "13"},
+        {"segment.bytes", "1e9"},     {"cleanup.policy", "compact"},
+        {"cleanup.policy", "shred"},  {"compression.type", "zstd"},
+        {"min.insync.replicas", "2"}, {"message.timestamp.type", "MyTime"},
+        {"no.such.setting", "1"},     {"preallocate", "true"},
+        {"Retention.ms", "1"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct overrides own = {0};
+        struct topic_config config;
+        struct reason reason = {.text = ""};
+        set(&own, bad[i][0], bad[i][1]);
+        assert_int_equal(topic_config_build(&config, NULL, &own, &reason), ERR_CONFIG);
+        assert_non_null(strstr(reason.text, bad[i][0]));
+        topic_config_deinit(&config);
+        overrides_deinit(&own);
+    }
+}
+
+/* The default of each setting is a value that it accepts. */
+static void test_every_default_is_accepted(void **state)
+{
+    (void)state;
+    const struct settings_table *table = topic_settings();
+    for (size_t i = 0; i < table->count; i++) {
+        struct overrides own = {0};
+        struct topic_config config;
+        struct reason reason = {.text = ""};
+        set(&own, table->rows[i].name, table->rows[i].default_value);
+        if (topic_config_build(&config, NULL, &own, &reason) != ERR_NONE) {
+            fail_msg("%s", reason.text);
+        }
+        topic_config_deinit(&config);
+        overrides_deinit(&own);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_defaults_are_kafkas),
+        cmocka_unit_test(test_own_before_server_before_default),
+        cmocka_unit_test(test_bad_values_are_named),
+        cmocka_unit_test(test_every_default_is_accepted),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

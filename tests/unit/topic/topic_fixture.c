@@ -1,0 +1,133 @@
+#include "topic_fixture.h"
+
+#include "base/buf.h"
+#include "base/mem.h"
+#include "batch/batch.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static void on_advanced(void *context, struct partition *partition, uint64_t reactors)
+{
+    struct fixture *fixture = context;
+    (void)partition;
+    fixture->advanced++;
+    fixture->advanced_reactors |= reactors;
+}
+
+int fixture_setup(void **state)
+{
+    struct fixture *fixture = mem_new(struct fixture);
+    snprintf(fixture->dir, sizeof fixture->dir, "/tmp/tidings-topic-XXXXXX");
+    assert_non_null(mkdtemp(fixture->dir));
+    fixture_open(fixture);
+    *state = fixture;
+    return 0;
+}
+
+int fixture_teardown(void **state)
+{
+    struct fixture *fixture = *state;
+    if (fixture->catalogue != NULL) {
+        fixture_close(fixture);
+    }
+    char *command = mem_sprintf("rm -rf %s", fixture->dir);
+    assert_int_equal(system(command), 0);
+    free(command);
+    overrides_deinit(&fixture->server_defaults);
+    free(fixture);
+    return 0;
+}
+
+void fixture_open(struct fixture *fixture)
+{
+    struct catalogue_config config = {
+        .data_dir = fixture->dir,
+        .topic_defaults = &fixture->server_defaults,
+        .log_env = {.files = file_ops_system(), .clock = clock_system()},
+        .open_threads = 3,
+        .advanced = on_advanced,
+        .advanced_context = fixture,
+    };
+    enum err err =
+        catalogue_open(&config, &fixture->catalogue, &fixture->recovery, &fixture->reason);
+    if (err != ERR_NONE) {
+        fail_msg("%s", fixture->reason.text);
+    }
+}
+
+void fixture_close(struct fixture *fixture)
+{
+    assert_int_equal(catalogue_close(fixture->catalogue, &fixture->reason), ERR_NONE);
+    fixture->catalogue = NULL;
+}
+
+void fixture_abandon(struct fixture *fixture)
+{
+    /* Close as usual, then put the checkpoint back that was there: a kill would have left it. */
+    char *path = fixture_path(fixture, "checkpoint");
+    char *kept = fixture_path(fixture, "checkpoint.kept");
+    bool had = file_exists(path);
+    if (had) {
+        assert_int_equal(link(path, kept), 0);
+    }
+    fixture_close(fixture);
+    if (had) {
+        assert_int_equal(rename(kept, path), 0);
+    } else {
+        assert_int_equal(unlink(path), 0);
+    }
+    free(path);
+    free(kept);
+}
+
+char *fixture_path(const struct fixture *fixture, const char *name)
+{
+    return mem_sprintf("%s/%s", fixture->dir, name);
+}
+
+struct topic *create_topic(struct fixture *fixture, const char *name, int32_t partitions,
+                           const char *setting, const char *value)
+{
+    struct topic_creation creation = {.name = slice_str(name), .partition_count = partitions};
+    struct topic *topic;
+    if (setting != NULL) {
+        overrides_set(&creation.overrides, slice_str(setting), slice_str(value));
+    }
+    enum err err = catalogue_create(fixture->catalogue, &creation, &topic, &fixture->reason);
+    overrides_deinit(&creation.overrides);
+    if (err != ERR_NONE) {
+        fail_msg("%s", fixture->reason.text);
+    }
+    return topic;
+}
+
+enum err try_create(struct fixture *fixture, const char *name, int32_t partitions)
+{
+    struct topic_creation creation = {.name = slice_str(name), .partition_count = partitions};
+    fixture->reason.text[0] = '\0';
+    return catalogue_create(fixture->catalogue, &creation, NULL, &fixture->reason);
+}
+
+void append_events(struct partition *partition, int count, bool flush)
+{
+    struct reason reason;
+    for (int i = 0; i < count; i++) {
+        struct batch_builder builder;
+        struct buf bytes = {0};
+        struct batch batch;
+        batch_builder_init(&builder);
+        batch_builder_add(&builder, 1700000000000, slice_str("key"), slice_str("value"), NULL, 0);
+        assert_int_equal(batch_builder_finish(&builder, &bytes, &reason), ERR_NONE);
+        batch_builder_deinit(&builder);
+        assert_int_equal(batch_parse(buf_slice(&bytes), &batch, &reason), ERR_NONE);
+        struct log_append append = {.batches = &batch, .batch_count = 1};
+        assert_int_equal(partition_append(partition, &append, &reason), ERR_NONE);
+        buf_deinit(&bytes);
+    }
+    if (flush) {
+        assert_int_equal(log_flush(partition->log, &reason), ERR_NONE);
+        partition_on_flushed(partition);
+    }
+}
