@@ -44,9 +44,13 @@ static enum err write_indexes(struct log *log, struct segment *segment, bool eve
     return err;
 }
 
+/* Kafka's dump tool opens the offset index beside a time index, so an empty one is written too. */
 enum err log_write_indexes(struct log *log, struct segment *segment, struct reason *reason)
 {
-    return write_indexes(log, segment, false, reason);
+    pthread_mutex_lock(&log->segments_lock);
+    bool even_empty = segment->offsets.file_rows == 0 && segment->times.tail.size > 0;
+    pthread_mutex_unlock(&log->segments_lock);
+    return write_indexes(log, segment, even_empty, reason);
 }
 
 static void note_snapshot(struct log *log, int64_t offset)
