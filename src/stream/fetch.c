@@ -52,8 +52,11 @@ static void read_item(struct fetch_item *item, bool read_committed, size_t budge
     item->log_start_offset = partition_log_start(partition);
     int64_t limit = read_committed ? item->last_stable_offset : item->high_watermark;
     size_t most = item->max_bytes > 0 ? (size_t)item->max_bytes : 0;
-    item->err = ERR_NONE;
+    item->err = partition_gone(partition) ? ERR_NOT_FOUND : ERR_NONE;
     item->span = (struct file_span){0};
+    if (item->err != ERR_NONE) {
+        return;
+    }
     if (item->offset < item->log_start_offset || item->offset > limit) {
         /* Between the high watermark and the end there may be events not yet on disk: wait. */
         if (item->offset < item->log_start_offset ||

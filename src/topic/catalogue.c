@@ -281,7 +281,7 @@ enum err catalogue_delete(struct catalogue *catalogue, struct topic *topic, stru
                          "topic=%s partition=%d reason=\"%s\"", topic->name, (int)i, why.text);
                 removed = false;
             }
-            partition_on_flushed(partition); /* wakes fetches that wait here */
+            partition_set_gone(partition); /* ends the fetches that wait here */
         }
         struct reason why;
         if (removed && catalogue_db_remove(catalogue->db, &topic->id, &why) != ERR_NONE) {

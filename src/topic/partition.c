@@ -22,6 +22,14 @@ const struct topic_config *partition_config(const struct partition *partition)
     return topic_config(partition->topic);
 }
 
+static void tell_watchers(struct partition *partition)
+{
+    uint64_t reactors = atomic_exchange(&partition->watching_reactors, 0);
+    if (reactors != 0 && partition->advanced != NULL) {
+        partition->advanced(partition->advanced_context, partition, reactors);
+    }
+}
+
 /* Raises the watermark, never lowers it; tells who watches. Any thread. */
 static void advance_to(struct partition *partition, int64_t offset)
 {
@@ -29,12 +37,8 @@ static void advance_to(struct partition *partition, int64_t offset)
     while (seen < offset &&
            !atomic_compare_exchange_weak(&partition->high_watermark, &seen, offset)) {
     }
-    if (seen >= offset && !log_failed(partition->log)) {
-        return;
-    }
-    uint64_t reactors = atomic_exchange(&partition->watching_reactors, 0);
-    if (reactors != 0 && partition->advanced != NULL) {
-        partition->advanced(partition->advanced_context, partition, reactors);
+    if (seen < offset || log_failed(partition->log)) {
+        tell_watchers(partition);
     }
 }
 
@@ -69,6 +73,17 @@ bool partition_acknowledged(struct partition *partition, int64_t end_offset)
         partition_on_flushed(partition);
     }
     return partition_high_watermark(partition) >= end_offset;
+}
+
+void partition_set_gone(struct partition *partition)
+{
+    atomic_store(&partition->gone, true);
+    tell_watchers(partition);
+}
+
+bool partition_gone(const struct partition *partition)
+{
+    return atomic_load(&partition->gone);
 }
 
 void partition_ref(struct partition *partition)

@@ -6,6 +6,7 @@
 #include "topic/topic_config.h"
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 /*
@@ -17,8 +18,8 @@ struct topic;
 struct partition;
 
 /*
- * Called when readers may see more. reactors: bit i set when reactor i asked to know by
- * partition_watch. On the flusher's or the appender's thread; the callee must not block.
+ * Called when readers may see more, or nothing any more. reactors: bit i set when reactor i asked
+ * to know by partition_watch. On the flusher's or the appender's thread; the callee must not block.
  */
 typedef void partition_advanced(void *context, struct partition *partition, uint64_t reactors);
 
@@ -28,6 +29,7 @@ struct partition {
     struct log *log;
     _Atomic int64_t high_watermark;
     _Atomic uint64_t watching_reactors;
+    _Atomic bool gone; /* its topic is deleted */
     partition_advanced *advanced;
     void *advanced_context;
 };
@@ -59,6 +61,10 @@ void partition_watch(struct partition *partition, unsigned reactor_index);
 /* For log_call_user in the flusher's handler: the flushed offset of the log moved, or the log
  * failed. user: the partition. */
 void partition_on_flushed(void *user);
+
+/* Its topic was deleted: tells who watches. */
+void partition_set_gone(struct partition *partition);
+bool partition_gone(const struct partition *partition);
 
 /* Hold and let go. A held partition keeps its topic, its log and its settings. Any thread. */
 void partition_ref(struct partition *partition);
