@@ -1,0 +1,190 @@
+#include "stream_fixture.h"
+
+#include "base/mem.h"
+#include "topic/topic.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static struct produce_item produce(struct fixture *fixture, int32_t partition, struct slice records)
+{
+    struct produce_item item = {.partition = topic_partition(fixture->topic, partition),
+                                .records = records};
+    produce_append(&item, clock_wall_ms(clock_system()));
+    return item;
+}
+
+/* Waits for a row of items as a request does. */
+struct waiting {
+    struct produce_wait wait; /* first */
+    struct flush_target targets[4];
+    atomic_int done;
+};
+
+static void on_done(struct produce_wait *wait)
+{
+    struct waiting *waiting = (struct waiting *)wait;
+    atomic_fetch_add(&waiting->done, 1);
+}
+
+static bool begin(struct fixture *fixture, struct waiting *waiting,
+                  const struct produce_item *items, size_t count)
+{
+    *waiting = (struct waiting){.wait.done = on_done};
+    return produce_wait_begin(&waiting->wait, fixture->flusher, fixture_reactor(fixture), items,
+                              count, waiting->targets);
+}
+
+static void test_wait_until_on_disk(void **state)
+{
+    struct fixture *fixture = *state;
+    struct buf bytes = make_batch(-1, 0, 10);
+    struct produce_item items[3];
+    struct waiting waiting;
+    pthread_mutex_lock(&fixture->sync_lock);
+    items[0] = produce(fixture, 0, buf_slice(&bytes));
+    items[1] = (struct produce_item){.partition = NULL}; /* not found: not waited for */
+    items[2] = produce(fixture, 2, buf_slice(&bytes));
+    assert_int_equal(items[0].err, ERR_NONE);
+    assert_int_equal(items[0].base_offset, 0);
+    assert_int_equal(items[0].end_offset, 1);
+    assert_int_equal(items[0].append_time_ms, -1);
+    assert_true(begin(fixture, &waiting, items, 3));
+    assert_int_equal(atomic_load(&waiting.done), 0);
+    pthread_mutex_unlock(&fixture->sync_lock);
+    wait_until(atomic_load(&waiting.done) == 1);
+    produce_settle(&items[0]);
+    produce_settle(&items[2]);
+    assert_int_equal(items[0].err, ERR_NONE);
+    assert_int_equal(items[2].err, ERR_NONE);
+    assert_int_equal(partition_high_watermark(items[0].partition), 1);
+    buf_deinit(&bytes);
+}
+
+static void test_nothing_to_wait_for(void **state)
+{
+    struct fixture *fixture = *state;
+    struct waiting waiting;
+    struct produce_item items[2] = {{.partition = NULL}};
+    items[1] = produce(fixture, 0, slice_str("no batch"));
+    assert_int_not_equal(items[1].err, ERR_NONE);
+    assert_false(begin(fixture, &waiting, items, 2));
+    assert_false(begin(fixture, &waiting, items, 0));
+}
+
+/* A failed sync: who waits is told, and nobody is told otherwise afterwards (promise 1). */
+static void test_failed_sync(void **state)
+{
+    struct fixture *fixture = *state;
+    struct buf bytes = make_batch(-1, 0, 10);
+    struct waiting waiting;
+    publish_event(fixture, 0, 10);
+    atomic_store(&fixture->syncs_fail, true);
+    struct produce_item item = produce(fixture, 0, buf_slice(&bytes));
+    assert_int_equal(item.err, ERR_NONE);
+    assert_true(begin(fixture, &waiting, &item, 1));
+    wait_until(atomic_load(&waiting.done) == 1);
+    produce_settle(&item);
+    assert_int_equal(item.err, ERR_IO);
+    assert_non_null(strstr(item.reason.text, "not acknowledged"));
+    assert_int_equal(partition_high_watermark(item.partition), 1);
+    /* The disk answers again, but this log is not trusted before the next start. */
+    atomic_store(&fixture->syncs_fail, false);
+    item = produce(fixture, 0, buf_slice(&bytes));
+    assert_int_not_equal(item.err, ERR_NONE);
+    assert_int_equal(partition_high_watermark(item.partition), 1);
+    /* Others go on. */
+    publish_event(fixture, 1, 10);
+    buf_deinit(&bytes);
+}
+
+static void refuse(struct fixture *fixture, struct slice records, enum err err, const char *why)
+{
+    struct partition *partition = topic_partition(fixture->topic, 0);
+    int64_t end = log_end_offset(partition->log);
+    struct produce_item item = produce(fixture, 0, records);
+    assert_int_equal(item.err, err);
+    if (strstr(item.reason.text, why) == NULL) {
+        fail_msg("'%s' does not say '%s'", item.reason.text, why);
+    }
+    assert_int_equal(log_end_offset(partition->log), end);
+}
+
+static void test_bad_batches(void **state)
+{
+    struct fixture *fixture = *state;
+    struct buf bytes = make_batch(-1, 0, 10);
+    refuse(fixture, (struct slice){0}, ERR_INVALID_RECORD, "no record batch");
+    refuse(fixture, slice_of("", 0), ERR_INVALID_RECORD, "no record batch");
+    refuse(fixture, slice_of(bytes.data, bytes.size - 1), ERR_CORRUPT, "");
+    refuse(fixture, slice_of(bytes.data, 11), ERR_CORRUPT, "");
+    bytes.data[bytes.size - 2] ^= 1;
+    refuse(fixture, buf_slice(&bytes), ERR_CORRUPT, "CRC");
+    bytes.data[bytes.size - 2] ^= 1;
+    size_t size = bytes.size;
+    uint8_t *copy = mem_dup(bytes.data, size);
+    buf_append(&bytes, copy, size);
+    free(copy);
+    refuse(fixture, buf_slice(&bytes), ERR_INVALID_RECORD, "one record batch");
+    buf_deinit(&bytes);
+    bytes = make_batch(-1, 0, 1100000);
+    refuse(fixture, buf_slice(&bytes), ERR_TOO_LARGE, "max.message.bytes");
+    buf_deinit(&bytes);
+}
+
+static void test_idempotent_producer(void **state)
+{
+    struct fixture *fixture = *state;
+    struct buf first = make_batch(7, 0, 10);
+    struct buf second = make_batch(7, 1, 10);
+    struct buf later = make_batch(7, 5, 10);
+    append_event(fixture, 0, 10);
+    struct produce_item item = produce(fixture, 0, buf_slice(&first));
+    assert_int_equal(item.err, ERR_NONE);
+    assert_int_equal(item.base_offset, 1);
+    item = produce(fixture, 0, buf_slice(&second));
+    assert_int_equal(item.base_offset, 2);
+    /* Again: the offsets of the first time, and nothing appended. */
+    item = produce(fixture, 0, buf_slice(&first));
+    assert_int_equal(item.err, ERR_NONE);
+    assert_int_equal(item.base_offset, 1);
+    assert_int_equal(item.end_offset, 2);
+    assert_int_equal(log_end_offset(item.partition->log), 3);
+    item = produce(fixture, 0, buf_slice(&later));
+    assert_int_equal(item.err, ERR_OUT_OF_ORDER_SEQUENCE);
+    assert_int_equal(log_end_offset(item.partition->log), 3);
+    buf_deinit(&first);
+    buf_deinit(&second);
+    buf_deinit(&later);
+}
+
+/* A duplicate waits for the first one's sync: it is acknowledged no sooner. */
+static void test_duplicate_waits_too(void **state)
+{
+    struct fixture *fixture = *state;
+    struct buf bytes = make_batch(7, 0, 10);
+    struct waiting waiting;
+    pthread_mutex_lock(&fixture->sync_lock);
+    produce(fixture, 0, buf_slice(&bytes));
+    struct produce_item again = produce(fixture, 0, buf_slice(&bytes));
+    assert_int_equal(again.err, ERR_NONE);
+    assert_true(begin(fixture, &waiting, &again, 1));
+    assert_int_equal(atomic_load(&waiting.done), 0);
+    pthread_mutex_unlock(&fixture->sync_lock);
+    wait_until(atomic_load(&waiting.done) == 1);
+    produce_settle(&again);
+    assert_int_equal(again.err, ERR_NONE);
+    buf_deinit(&bytes);
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, fixture_setup, fixture_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_wait_until_on_disk),  TEST(test_nothing_to_wait_for),
+        TEST(test_failed_sync),         TEST(test_bad_batches),
+        TEST(test_idempotent_producer), TEST(test_duplicate_waits_too),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
