@@ -1,0 +1,372 @@
+/* cmocka.h wants these before it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "../../crash/crash.h"
+#include "api/api.h"
+#include "api/group_reply.h"
+#include "base/mem.h"
+#include "group/coordinator.h"
+#include "log/flush.h"
+#include "stream/fetch.h"
+#include "wire/generated/api_versions.h"
+#include "wire/generated/delete_topics.h"
+#include "wire/generated/fetch.h"
+#include "wire/generated/metadata.h"
+#include "wire/generated/produce.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* The API room on a real connection: net, workers, flusher, catalogue, and groups that are kept
+ * nowhere. */
+struct fixture {
+    char dir[64];
+    int dir_fd;
+    uint16_t port;
+    struct api_server api;
+    struct overrides none;
+    struct client client;
+    struct reason reason;
+};
+
+static void on_flushed(void *context, struct log *log)
+{
+    (void)context;
+    log_call_user(log, partition_on_flushed);
+}
+
+static enum err keep_nothing(void *context, int32_t partition, const struct group_record *records,
+                             size_t count, int64_t wall_ms, struct group_append *append)
+{
+    (void)context, (void)partition, (void)records, (void)count, (void)wall_ms, (void)append;
+    return ERR_NONE;
+}
+
+static void done_at_once(void *context, struct group_append *append)
+{
+    (void)context;
+    append->done(append, ERR_NONE);
+}
+
+static void send_group_reply(void *context, struct group_reply *reply)
+{
+    struct fixture *fixture = context;
+    api_group_reply_send(fixture->api.net, reply);
+}
+
+static void make_groups(struct fixture *fixture)
+{
+    struct group_coordinator_config config;
+    struct group_log log = {.append = keep_nothing, .wait = done_at_once};
+    struct group_outlet outlet = {.context = fixture, .send = send_group_reply};
+    group_coordinator_config_init(&config);
+    fixture->api.groups = group_coordinator_new(&config, clock_system(), &log, &outlet);
+    group_coordinator_load_done(fixture->api.groups);
+}
+
+static int setup(void **state)
+{
+    struct fixture *fixture = mem_new(struct fixture);
+    struct api_server *api = &fixture->api;
+    struct reason *reason = &fixture->reason;
+    snprintf(fixture->dir, sizeof fixture->dir, "/tmp/tidings-api-XXXXXX");
+    assert_non_null(mkdtemp(fixture->dir));
+    fixture->dir_fd = open(fixture->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct net_config config;
+    net_config_init(&config);
+    config.reactor_count = 2;
+    struct net_handler handler = {
+        .context = api, .on_open = api_on_open, .on_frame = api_on_frame, .on_close = api_on_close};
+    assert_int_equal(net_new(&config, &handler, &api->net, reason), ERR_NONE);
+    assert_int_equal(net_listen(api->net, "127.0.0.1", 0, &fixture->port, reason), ERR_NONE);
+    assert_int_equal(workers_new(2, &api->workers, reason), ERR_NONE);
+    api->fetches = fetch_service_new(api->net, api->workers);
+    struct flush_handler flushed = {.on_flushed = on_flushed};
+    assert_int_equal(
+        flusher_new(file_ops_system(), fixture->dir_fd, &flushed, &api->flusher, reason), ERR_NONE);
+    struct catalogue_config topics = {
+        .data_dir = fixture->dir,
+        .topic_defaults = &fixture->none,
+        .log_env = {.files = file_ops_system(), .clock = clock_system(), .flusher = api->flusher},
+        .open_threads = 1,
+        .advanced = fetch_on_advanced,
+        .advanced_context = api->fetches,
+    };
+    struct catalogue_recovery recovery;
+    assert_int_equal(catalogue_open(&topics, &api->catalogue, &recovery, reason), ERR_NONE);
+    make_groups(fixture);
+    api->clock = clock_system();
+    api->node_id = 1;
+    api->default_partitions = 1;
+    api->request_arena_bytes = 1 << 20;
+    api->fetch_max_bytes = 1 << 20;
+    assert_int_equal(net_start(api->net, reason), ERR_NONE);
+    fixture->client.fd = -1;
+    assert_true(client_connect(&fixture->client, fixture->port));
+    *state = fixture;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *fixture = *state;
+    struct api_server *api = &fixture->api;
+    client_deinit(&fixture->client);
+    net_stop(api->net);
+    group_coordinator_stop(api->groups);
+    workers_free(api->workers);
+    flusher_free(api->flusher);
+    group_coordinator_free(api->groups);
+    assert_int_equal(catalogue_close(api->catalogue, &fixture->reason), ERR_NONE);
+    fetch_service_free(api->fetches);
+    net_free(api->net);
+    close(fixture->dir_fd);
+    char *command = mem_sprintf("rm -rf %s", fixture->dir);
+    assert_int_equal(system(command), 0);
+    free(command);
+    free(fixture);
+    return 0;
+}
+
+static void test_table(void **state)
+{
+    (void)state;
+    for (int i = 0; i < api_table_count; i++) {
+        const struct api_entry *entry = &api_table[i];
+        const struct wire_api_info *info = wire_api_find(entry->key);
+        assert_true(i == 0 || api_table[i - 1].key < entry->key);
+        assert_non_null(info);
+        assert_non_null(entry->handle);
+        assert_true(entry->lowest_version <= entry->highest_version);
+        assert_true(entry->lowest_version >= info->lowest_version);
+        assert_true(entry->highest_version <= info->highest_version);
+        assert_ptr_equal(api_find(entry->key), entry);
+    }
+    assert_null(api_find(-1));
+    assert_null(api_find(999));
+}
+
+static void test_error_codes(void **state)
+{
+    (void)state;
+    assert_int_equal(api_error_code(ERR_NONE), 0);
+    for (int err = 1; err < ERR_COUNT; err++) {
+        if (api_error_code((enum err)err) == 0) {
+            fail_msg("%s would be told as success", err_name((enum err)err));
+        }
+    }
+    assert_int_equal(api_error_code(ERR_COUNT), KAFKA_ERROR_UNKNOWN_SERVER_ERROR);
+    assert_int_equal(api_error_code((enum err) - 1), KAFKA_ERROR_UNKNOWN_SERVER_ERROR);
+    assert_int_equal(api_error_code(ERR_IO), KAFKA_ERROR_KAFKA_STORAGE_ERROR);
+    assert_int_equal(api_error_code(ERR_NO_SPACE), KAFKA_ERROR_KAFKA_STORAGE_ERROR);
+    assert_int_equal(api_error_code(ERR_CORRUPT), KAFKA_ERROR_CORRUPT_MESSAGE);
+}
+
+static void send_bytes(struct client *client, const void *bytes, size_t size)
+{
+    uint8_t head[4];
+    store_be32(head, (uint32_t)size);
+    assert_int_equal(send(client->fd, head, 4, MSG_NOSIGNAL), 4);
+    assert_int_equal(send(client->fd, bytes, size, MSG_NOSIGNAL), (ssize_t)size);
+}
+
+static bool ask_versions(struct client *client)
+{
+    struct api_versions_request request;
+    struct api_versions_response response;
+    api_versions_request_init(&request);
+    return client_call(client, API_KEY_API_VERSIONS, 0, &request, &response) &&
+           response.api_keys_count == api_table_count;
+}
+
+static void check_closes(struct fixture *fixture, const void *bytes, size_t size)
+{
+    struct client bad = {.fd = -1};
+    char byte;
+    assert_true(client_connect(&bad, fixture->port));
+    send_bytes(&bad, bytes, size);
+    assert_true(recv(bad.fd, &byte, 1, 0) <= 0);
+    client_deinit(&bad);
+    assert_true(ask_versions(&fixture->client)); /* nobody else noticed */
+}
+
+static void test_bad_frames_close(void **state)
+{
+    static const uint8_t unknown_key[] = {0x03, 0xe7, 0, 0, 0, 0, 0, 1, 0xff, 0xff};
+    static const uint8_t old_fetch[] = {0, 1, 0, 3, 0, 0, 0, 1, 0xff, 0xff};
+    static const uint8_t new_produce[] = {0, 0, 0x7f, 0xff, 0, 0, 0, 1, 0xff, 0xff};
+    static const uint8_t short_header[] = {0, 3, 0, 1, 0, 0};
+    static const uint8_t client_id_too_long[] = {0, 3, 0, 1, 0, 0, 0, 1, 0, 9, 'x'};
+    static const uint8_t no_body[] = {0, 3, 0, 1, 0, 0, 0, 1, 0xff, 0xff};
+    static const uint8_t no_body_on_worker[] = {0, 19, 0, 1, 0, 0, 0, 1, 0xff, 0xff};
+    struct fixture *fixture = *state;
+    check_closes(fixture, unknown_key, sizeof unknown_key);
+    check_closes(fixture, old_fetch, sizeof old_fetch);
+    check_closes(fixture, new_produce, sizeof new_produce);
+    check_closes(fixture, short_header, sizeof short_header);
+    check_closes(fixture, client_id_too_long, sizeof client_id_too_long);
+    check_closes(fixture, no_body, sizeof no_body);
+    check_closes(fixture, no_body_on_worker, sizeof no_body_on_worker);
+}
+
+/* KIP-511: whatever the version, the answer is version 0, and the connection stays. */
+static void test_unknown_api_versions_version(void **state)
+{
+    struct fixture *fixture = *state;
+    static const uint8_t frame[] = {0, 18, 0, 99, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff};
+    struct api_versions_response response;
+    send_bytes(&fixture->client, frame, sizeof frame);
+    fixture->client.next_correlation++;
+    assert_true(client_receive(&fixture->client, API_KEY_API_VERSIONS, 0, &response));
+    assert_int_equal(response.error_code, KAFKA_ERROR_UNSUPPORTED_VERSION);
+    assert_int_equal(response.api_keys_count, api_table_count);
+    assert_true(ask_versions(&fixture->client));
+}
+
+static void fill_metadata(struct metadata_request *request)
+{
+    metadata_request_init(request);
+    request->topics_count = -1;
+}
+
+/* A request behind a deferred one sees its effect, though it is sent without waiting. */
+static void test_deferred_requests_hold_the_next(void **state)
+{
+    struct fixture *fixture = *state;
+    struct client *client = &fixture->client;
+    struct client setup_client = {.fd = -1};
+    assert_true(client_connect(&setup_client, fixture->port));
+    for (int i = 0; i < 20; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "topic-%d", i);
+        struct topic_plan plan = {.name = name, .partitions = 1};
+        assert_int_equal(client_create_topic(&setup_client, &plan), 0);
+    }
+    client_deinit(&setup_client);
+    for (int i = 0; i < 20; i++) {
+        char name[16];
+        struct metadata_request metadata;
+        struct metadata_response seen;
+        snprintf(name, sizeof name, "topic-%d", i);
+        /* The deletion's frame, then at once the question. */
+        fill_metadata(&metadata);
+        struct slice wanted = slice_str(name);
+        struct delete_topics_request deletion;
+        struct delete_topics_response deleted;
+        delete_topics_request_init(&deletion);
+        deletion.topic_names = &wanted;
+        deletion.topic_names_count = 1;
+        assert_true(client_send(client, API_KEY_DELETE_TOPICS, 5, &deletion));
+        assert_true(client_send(client, API_KEY_METADATA, 9, &metadata));
+        assert_true(client_receive(client, API_KEY_DELETE_TOPICS, 5, &deleted));
+        assert_int_equal(deleted.responses[0].error_code, 0);
+        assert_true(client_receive(client, API_KEY_METADATA, 9, &seen));
+        assert_int_equal(seen.topics_count, 19 - i);
+    }
+}
+
+static void test_answers_come_in_order(void **state)
+{
+    struct fixture *fixture = *state;
+    struct client *client = &fixture->client;
+    struct topic_plan plan = {.name = "orders", .partitions = 1};
+    assert_int_equal(client_create_topic(client, &plan), 0);
+    struct fetch_request_partition partition;
+    fetch_request_partition_init(&partition);
+    partition.partition_max_bytes = 1000;
+    struct fetch_request_topic topic;
+    fetch_request_topic_init(&topic);
+    topic.topic = slice_str("orders");
+    topic.partitions = &partition;
+    topic.partitions_count = 1;
+    struct fetch_request fetch;
+    fetch_request_init(&fetch);
+    fetch.max_wait_ms = 50;
+    fetch.min_bytes = 1;
+    fetch.topics = &topic;
+    fetch.topics_count = 1;
+    struct api_versions_request versions;
+    api_versions_request_init(&versions);
+    /* The first waits, the second could be answered at once: client_receive checks the order. */
+    assert_true(client_send(client, API_KEY_FETCH, 12, &fetch));
+    assert_true(client_send(client, API_KEY_API_VERSIONS, 0, &versions));
+    struct fetch_response fetched;
+    struct api_versions_response answered;
+    assert_true(client_receive(client, API_KEY_FETCH, 12, &fetched));
+    assert_int_equal(fetched.responses[0].partitions[0].error_code, 0);
+    assert_true(client_receive(client, API_KEY_API_VERSIONS, 0, &answered));
+}
+
+/* acks=0: no answer at all; acks=all to what is not there: its code, and the server lives. */
+static void test_produce_answers(void **state)
+{
+    struct fixture *fixture = *state;
+    struct client *client = &fixture->client;
+    struct topic_plan plan = {.name = "orders", .partitions = 1};
+    struct batch_plan batch_plan = {.producer_id = -1, .count = 3, .value_bytes = 20};
+    struct buf batch = {0};
+    batch_build(&batch_plan, &batch);
+    assert_int_equal(client_create_topic(client, &plan), 0);
+    struct produce_request_partition data[2] = {{.index = 0, .records.bytes = buf_slice(&batch)},
+                                                {.index = 7, .records.bytes = buf_slice(&batch)}};
+    struct produce_request_topic topics[2] = {{slice_str("orders"), data, 2},
+                                              {slice_str("nowhere"), data, 1}};
+    struct produce_request request = {
+        .acks = 0, .timeout_ms = 1000, .topic_data = topics, .topic_data_count = 2};
+    assert_true(client_send(client, API_KEY_PRODUCE, 9, &request));
+    client->next_answer++;
+    assert_true(ask_versions(client));
+    request.acks = -1;
+    struct produce_response response;
+    assert_true(client_call(client, API_KEY_PRODUCE, 9, &request, &response));
+    assert_int_equal(response.responses[0].partition_responses[0].error_code, 0);
+    assert_int_equal(response.responses[0].partition_responses[0].base_offset, 3);
+    assert_int_equal(response.responses[0].partition_responses[1].error_code,
+                     KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION);
+    assert_int_equal(response.responses[1].partition_responses[0].error_code,
+                     KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION);
+    request.acks = 5;
+    assert_true(client_call(client, API_KEY_PRODUCE, 9, &request, &response));
+    assert_int_equal(response.responses[0].partition_responses[0].error_code,
+                     KAFKA_ERROR_INVALID_REQUIRED_ACKS);
+    buf_deinit(&batch);
+}
+
+/* What one request may decode into is bounded, whatever its counts say. */
+static void test_decoding_is_bounded(void **state)
+{
+    struct fixture *fixture = *state;
+    enum { TOPICS = 300000 };
+    struct buf frame = {0};
+    static const uint8_t header[] = {0, 3, 0, 1, 0, 0, 0, 1, 0xff, 0xff};
+    buf_append(&frame, header, sizeof header);
+    buf_append_be32(&frame, TOPICS);
+    memset(buf_extend(&frame, (size_t)TOPICS * 2), 0, (size_t)TOPICS * 2);
+    check_closes(fixture, frame.data, frame.size);
+    buf_deinit(&frame);
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_table),
+        cmocka_unit_test(test_error_codes),
+        TEST(test_bad_frames_close),
+        TEST(test_unknown_api_versions_version),
+        TEST(test_deferred_requests_hold_the_next),
+        TEST(test_answers_come_in_order),
+        TEST(test_produce_answers),
+        TEST(test_decoding_is_bounded),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,166 @@
+/* cmocka.h wants these before it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "broker/server_config.h"
+#include "topic/topic_config.h"
+
+#include <string.h>
+
+static enum err build_one(const char *name, const char *value, struct server_config *config,
+                          struct reason *reason)
+{
+    struct settings_table *table = server_settings_new();
+    struct overrides given = {0};
+    reason->text[0] = '\0';
+    if (name != NULL) {
+        overrides_set(&given, slice_str(name), slice_str(value));
+    }
+    enum err err = server_config_build(config, table, &given, reason);
+    if (err != ERR_NONE) {
+        server_config_deinit(config, table);
+    }
+    overrides_deinit(&given);
+    server_settings_free(table);
+    return err;
+}
+
+static void drop(struct server_config *config)
+{
+    struct settings_table *table = server_settings_new();
+    server_config_deinit(config, table);
+    server_settings_free(table);
+}
+
+static void test_defaults(void **state)
+{
+    (void)state;
+    struct server_config config;
+    struct reason reason;
+    assert_int_equal(build_one(NULL, NULL, &config, &reason), ERR_NONE);
+    assert_string_equal(config.listeners, "127.0.0.1:9092");
+    assert_string_equal(config.data_dir, "tidings-data");
+    assert_true(config.auto_create_topics);
+    assert_int_equal(config.default_partitions, 1);
+    assert_int_equal(config.request_max_bytes, 100 << 20);
+    assert_int_equal(config.topic_defaults.count, 0);
+    drop(&config);
+}
+
+static void test_topic_settings_pass_on(void **state)
+{
+    (void)state;
+    struct server_config config;
+    struct reason reason;
+    assert_int_equal(build_one("log.segment.bytes", "1048576", &config, &reason), ERR_NONE);
+    assert_string_equal(overrides_get(&config.topic_defaults, "segment.bytes"), "1048576");
+    assert_null(overrides_get(&config.topic_defaults, "log.segment.bytes"));
+    assert_string_equal(overrides_get(&config.given, "log.segment.bytes"), "1048576");
+    drop(&config);
+    /* The topic's own name is not the server's. */
+    assert_int_equal(build_one("segment.bytes", "1048576", &config, &reason), ERR_CONFIG);
+}
+
+static void test_bad_values(void **state)
+{
+    (void)state;
+    static const char *const bad[][2] = {
+        {"no.such.setting", "1"},
+        {"num.partitions", "0"},
+        {"num.partitions", "100001"},
+        {"num.partitions", "x"},
+        {"num.partitions", ""},
+        {"log.level", "loud"},
+        {"auto.create.topics.enable", "maybe"},
+        {"node.id", "-1"},
+        {"log.cleanup.policy", "compact"},
+        {"socket.request.max.bytes", "1023"},
+        {"socket.request.max.bytes", "2147483648"},
+        {"queued.max.request.bytes", "99999999999999999999999"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct server_config config;
+        struct reason reason;
+        assert_int_equal(build_one(bad[i][0], bad[i][1], &config, &reason), ERR_CONFIG);
+        assert_non_null(strstr(reason.text, bad[i][0]));
+    }
+}
+
+static void test_every_row(void **state)
+{
+    (void)state;
+    struct settings_table *table = server_settings_new();
+    for (size_t i = 0; i < table->count; i++) {
+        const struct setting *row = &table->rows[i];
+        struct server_config config;
+        struct reason reason;
+        assert_true(i == 0 || strcmp(table->rows[i - 1].name, row->name) < 0);
+        assert_non_null(row->help);
+        assert_true(row->help[strlen(row->help) - 1] == '.');
+        if (build_one(row->name, row->default_value, &config, &reason) != ERR_NONE) {
+            fail_msg("%s", reason.text);
+        }
+        drop(&config);
+    }
+    server_settings_free(table);
+}
+
+static void check_address(const char *text, size_t count, const char *host, unsigned port)
+{
+    struct server_address *addresses;
+    size_t got;
+    struct reason reason;
+    if (server_addresses_parse("listeners", text, &addresses, &got, &reason) != ERR_NONE) {
+        fail_msg("%s", reason.text);
+    }
+    assert_int_equal(got, count);
+    if (count > 0) {
+        assert_string_equal(addresses[count - 1].host, host);
+        assert_int_equal(addresses[count - 1].port, port);
+    }
+    server_addresses_free(addresses, got);
+}
+
+static void test_addresses(void **state)
+{
+    (void)state;
+    check_address("127.0.0.1:9092", 1, "127.0.0.1", 9092);
+    check_address(":0", 1, "", 0);
+    check_address("localhost:65535", 1, "localhost", 65535);
+    check_address("[::1]:9092", 1, "[::1]", 9092);
+    check_address("PLAINTEXT://host.example:1", 1, "host.example", 1);
+    check_address("a:1,b:2,[::]:3", 3, "[::]", 3);
+    check_address("", 0, NULL, 0);
+}
+
+static void test_bad_addresses(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {"nowhere",  "a:",    "a:x",       "a:65536",
+                                      "a:-1",     "a:1x",  "SSL://a:1", "SASL_SSL://a:1",
+                                      "a:1,,b:2", "a:1, b"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct server_address *addresses;
+        size_t count;
+        struct reason reason = {.text = ""};
+        assert_int_equal(server_addresses_parse("listeners", bad[i], &addresses, &count, &reason),
+                         ERR_CONFIG);
+        assert_non_null(strstr(reason.text, "listeners"));
+        assert_null(addresses);
+        assert_int_equal(count, 0);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_defaults),   cmocka_unit_test(test_topic_settings_pass_on),
+        cmocka_unit_test(test_bad_values), cmocka_unit_test(test_every_row),
+        cmocka_unit_test(test_addresses),  cmocka_unit_test(test_bad_addresses),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
