@@ -41,6 +41,45 @@ static char *parent_of(const char *dir)
     return slash == NULL ? mem_strdup(".") : mem_strndup(dir, (size_t)(slash - dir));
 }
 
+/*
+ * Where a deleted directory goes: "<dir>.<random>-delete", with the name cut so that the longest
+ * topic name still fits a file name.
+ */
+static char *away_name(const char *dir, const char *parent)
+{
+    enum { NAME_KEPT = 200 };
+    uint64_t number;
+    random_secure(&number, sizeof number);
+    const char *slash = strrchr(dir, '/');
+    return mem_sprintf("%s/%.*s.%016llx%s", parent, (int)NAME_KEPT, slash == NULL ? dir : slash + 1,
+                       (unsigned long long)number, suffix);
+}
+
+/* Renames durably; *away is the new path, to be freed whatever is returned. */
+static enum err set_aside(const struct file_ops *files, const char *dir, char **away,
+                          struct reason *reason)
+{
+    char *parent = parent_of(dir);
+    *away = away_name(dir, parent);
+    enum err err = file_rename(files, dir, *away, reason);
+    if (err == ERR_NONE) {
+        err = file_sync_dir(files, parent, reason);
+    }
+    free(parent);
+    return err;
+}
+
+enum err log_discard_dir(const struct file_ops *files, const char *dir, struct reason *reason)
+{
+    if (!file_exists(dir)) {
+        return ERR_NONE;
+    }
+    char *away;
+    enum err err = set_aside(files, dir, &away, reason);
+    free(away);
+    return err;
+}
+
 /* No new segment or index appears after this. */
 static bool mark_deleted(struct log *log)
 {
@@ -60,19 +99,12 @@ enum err log_delete(struct log *log, struct reason *reason)
     if (log->env.flusher != NULL) {
         flusher_mark(log->env.flusher, log); /* so that waiters are told */
     }
-    uint64_t number;
-    random_secure(&number, sizeof number);
-    char *away = mem_sprintf("%s.%016llx%s", log->dir, (unsigned long long)number, suffix);
-    char *parent = parent_of(log->dir);
-    enum err err = file_rename(log->env.files, log->dir, away, reason);
-    if (err == ERR_NONE) {
-        err = file_sync_dir(log->env.files, parent, reason);
-    }
+    char *away;
+    enum err err = set_aside(log->env.files, log->dir, &away, reason);
     if (err == ERR_NONE) {
         err = remove_dir(log->env.files, away, reason);
     }
     free(away);
-    free(parent);
     return err;
 }
 

@@ -98,8 +98,14 @@ void log_ref(struct log *log);
 void log_unref(struct log *log);
 
 /* After the last log_close or instead of it: marks the log deleted; appends give ERR_CLOSED, its
- * directory is renamed to "<dir>.<random>-delete" at once and removed. Blocking; worker thread. */
+ * directory is renamed to "<dir>.<random>-delete" at once (a long name is cut) and removed.
+ * Blocking; worker thread. */
 CHECKED enum err log_delete(struct log *log, struct reason *reason);
+
+/* The same rename, durably, for the directory of a log that is not open. Its files stay until
+ * log_delete_leftovers. ERR_NONE when there is no such directory. */
+CHECKED enum err log_discard_dir(const struct file_ops *files, const char *dir,
+                                 struct reason *reason);
 
 /* Finishes removals that a crash cut short: deletes every "*-delete" directory below `parent`. */
 void log_delete_leftovers(const struct file_ops *files, const char *parent);

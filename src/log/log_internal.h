@@ -116,6 +116,10 @@ bool log_sync_finish(struct log_sync *sync);
  * these files are disposable. Blocking. */
 void log_finish_rolled(struct log *log);
 
+/* ERR_CLOSED once the log is deleted: its paths may be those of a new log by now. Stays true while
+ * append_lock or upkeep_lock is held. */
+CHECKED enum err log_check_not_deleted(struct log *log, struct reason *reason);
+
 /* Writes what is in the index tails of the segment. upkeep_lock. */
 CHECKED enum err log_write_indexes(struct log *log, struct segment *segment, struct reason *reason);
 

@@ -45,6 +45,9 @@ static enum err delete_old(struct log *log, int64_t start, struct reason *reason
     /* From the oldest: a crash in between leaves no hole. */
     for (size_t i = 0; i < count; i++) {
         if (err == ERR_NONE) {
+            err = log_check_not_deleted(log, reason);
+        }
+        if (err == ERR_NONE) {
             err = segment_unlink(log->env.files, log->dir, old[i]->base_offset, reason);
         }
         segment_unref(old[i]);
@@ -120,7 +123,8 @@ static void roll_for_retention(struct log *log)
 {
     struct reason why;
     pthread_mutex_lock(&log->append_lock);
-    enum err err = log->closed || atomic_load(&log->failed) ? ERR_NONE : log_roll(log, &why);
+    bool ended = log->closed || atomic_load(&log->failed) || atomic_load(&log->deleted);
+    enum err err = ended ? ERR_NONE : log_roll(log, &why);
     pthread_mutex_unlock(&log->append_lock);
     if (err != ERR_NONE) {
         LOG_WARN("log", "a segment could not be rolled", "dir=\"%s\" reason=\"%s\"", log->dir,
@@ -189,8 +193,8 @@ enum err log_maintain(struct log *log, struct reason *reason)
     producer_expire(&log->producers, clock_wall_ms(log->env.clock), config.producer_expiration_ms);
     pthread_mutex_unlock(&log->append_lock);
     struct segment *bad;
-    enum err err = ERR_NONE;
     pthread_mutex_lock(&log->upkeep_lock);
+    enum err err = log_check_not_deleted(log, reason);
     while (err == ERR_NONE && (bad = next_bad_index(log)) != NULL) {
         err = log_rebuild_indexes(log, bad, reason);
         segment_unref(bad);

@@ -140,6 +140,14 @@ static struct segment *next_unfinished(struct log *log, int64_t *end_offset)
     return segment;
 }
 
+enum err log_check_not_deleted(struct log *log, struct reason *reason)
+{
+    if (atomic_load(&log->deleted)) {
+        return reason_fail(reason, ERR_CLOSED, "%s is deleted", log->dir);
+    }
+    return ERR_NONE;
+}
+
 /* upkeep_lock. */
 static enum err finish_all(struct log *log, struct reason *reason)
 {
@@ -159,7 +167,7 @@ void log_finish_rolled(struct log *log)
         return; /* whoever holds it does the same work */
     }
     struct reason why;
-    if (finish_all(log, &why) != ERR_NONE && !atomic_load(&log->deleted)) {
+    if (!atomic_load(&log->deleted) && finish_all(log, &why) != ERR_NONE) {
         LOG_WARN("log", "an index could not be written; it will be tried again",
                  "dir=\"%s\" reason=\"%s\"", log->dir, why.text);
     }
@@ -203,7 +211,10 @@ static void take_checkpoint(struct log *log, struct checkpoint *checkpoint)
 static enum err write_checkpoint(struct log *log, struct checkpoint *checkpoint,
                                  struct reason *reason)
 {
-    enum err err = log_flush(log, reason);
+    enum err err = log_check_not_deleted(log, reason);
+    if (err == ERR_NONE) {
+        err = log_flush(log, reason);
+    }
     if (err == ERR_NONE) {
         err = finish_all(log, reason);
     }
