@@ -120,14 +120,41 @@ static enum err add_logs(struct catalogue *catalogue, struct topic *topic, int32
     if (err == ERR_NONE) {
         topic_add_partitions(topic, added, count);
     }
+    struct reason ignored;
+    if (err != ERR_NONE) {
+        char *dir = catalogue_log_dir(catalogue, topic, first + opened);
+        (void)!log_discard_dir(catalogue->env.files, dir, &ignored);
+        free(dir);
+    }
     for (int32_t i = 0; err != ERR_NONE && i < opened; i++) {
-        struct reason ignored;
         (void)!log_delete(added[i]->log, &ignored);
         log_unref(added[i]->log);
         free(added[i]);
     }
     free(added);
     return err;
+}
+
+enum err catalogue_build_config(const struct catalogue *catalogue, const struct overrides *own,
+                                struct topic_config *config, struct reason *reason)
+{
+    enum err err = topic_config_build(config, &catalogue->topic_defaults, own, reason);
+    if (catalogue->producer_expiration_ms > 0) {
+        config->log.producer_expiration_ms = catalogue->producer_expiration_ms;
+    }
+    return err;
+}
+
+/* Under change_lock: whoever holds a topic may find it deleted, and its name given to another. */
+static enum err check_known(struct catalogue *catalogue, const struct topic *topic,
+                            struct reason *reason)
+{
+    struct topic *found = catalogue_find_id(catalogue, &topic->id);
+    if (found == NULL) {
+        return reason_fail(reason, ERR_NOT_FOUND, "topic '%s' is not there any more", topic->name);
+    }
+    topic_unref(found);
+    return ERR_NONE;
 }
 
 static enum err check_count(int32_t count, struct reason *reason)
@@ -166,22 +193,35 @@ static enum err check_collision(struct catalogue *catalogue, const char *name,
     return err;
 }
 
+/* A directory that no topic owns must not become part of one. */
+static enum err check_foreign(const struct catalogue *catalogue, const struct topic *topic,
+                              int32_t first, int32_t total, struct reason *reason)
+{
+    enum err err = ERR_NONE;
+    for (int32_t i = first; err == ERR_NONE && i < total; i++) {
+        char *dir = catalogue_log_dir(catalogue, topic, i);
+        if (file_exists(dir)) {
+            err = reason_fail(reason, ERR_EXISTS,
+                              "directory topics/%s-%d exists but the catalogue does not know it: "
+                              "move it away or choose another name",
+                              topic->name, (int)i);
+        }
+        free(dir);
+    }
+    return err;
+}
+
 /* Under change_lock, everything checked: row first, then logs, then visible. */
 static enum err create_checked(struct catalogue *catalogue, struct topic *topic,
                                const struct topic_creation *creation, struct topic_config *config,
                                struct reason *reason)
 {
-    char *first_dir = catalogue_log_dir(catalogue, topic, 0);
-    bool foreign = file_exists(first_dir);
-    free(first_dir);
-    if (foreign) {
-        return reason_fail(reason, ERR_EXISTS,
-                           "directory topics/%s-0 exists but the catalogue does not know the "
-                           "topic: move it away or choose another name",
-                           topic->name);
+    enum err err = check_foreign(catalogue, topic, 0, creation->partition_count, reason);
+    if (err != ERR_NONE) {
+        return err;
     }
-    enum err err = catalogue_db_insert(catalogue->db, topic, creation->partition_count,
-                                       &creation->overrides, reason);
+    err = catalogue_db_insert(catalogue->db, topic, creation->partition_count, &creation->overrides,
+                              reason);
     if (err != ERR_NONE) {
         return err;
     }
@@ -209,6 +249,10 @@ enum err catalogue_create(struct catalogue *catalogue, const struct topic_creati
         *out = NULL;
     }
     enum err err = topic_check_name(creation->name, reason);
+    if (err == ERR_NONE && !creation->internal &&
+        slice_equal_str(creation->name, "__transaction_state")) {
+        err = reason_fail(reason, ERR_INVALID, "the name __transaction_state is the server's own");
+    }
     if (err == ERR_NONE) {
         err = check_count(creation->partition_count, reason);
     }
@@ -216,7 +260,7 @@ enum err catalogue_create(struct catalogue *catalogue, const struct topic_creati
         return err;
     }
     struct topic_config config;
-    err = topic_config_build(&config, &catalogue->topic_defaults, &creation->overrides, reason);
+    err = catalogue_build_config(catalogue, &creation->overrides, &config, reason);
     if (err != ERR_NONE) {
         topic_config_deinit(&config);
         return err;
@@ -304,11 +348,15 @@ enum err catalogue_add_partitions(struct catalogue *catalogue, struct topic *top
     }
     pthread_mutex_lock(&catalogue->change_lock);
     int32_t now = topic_partition_count(topic);
-    if (total <= now) {
+    err = check_known(catalogue, topic, reason);
+    if (err == ERR_NONE && total <= now) {
         err = reason_fail(reason, ERR_INVALID,
                           "topic '%s' has %d partitions already, %d would not be an increase",
                           topic->name, (int)now, (int)total);
-    } else if (!validate_only) {
+    } else if (err == ERR_NONE) {
+        err = check_foreign(catalogue, topic, now, total, reason);
+    }
+    if (err == ERR_NONE && !validate_only) {
         err = catalogue_db_set_partitions(catalogue->db, &topic->id, total, reason);
         if (err == ERR_NONE) {
             err = add_logs(catalogue, topic, now, total, &topic_config(topic)->log, reason);
@@ -324,14 +372,14 @@ enum err catalogue_add_partitions(struct catalogue *catalogue, struct topic *top
     return err;
 }
 
-enum err catalogue_set_overrides(struct catalogue *catalogue, struct topic *topic,
-                                 const struct overrides *overrides, bool validate_only,
-                                 struct reason *reason)
+/* Under change_lock. */
+static enum err apply_overrides(struct catalogue *catalogue, struct topic *topic,
+                                const struct overrides *overrides, bool validate_only,
+                                struct reason *reason)
 {
     struct topic_config config;
-    enum err err = topic_config_build(&config, &catalogue->topic_defaults, overrides, reason);
+    enum err err = catalogue_build_config(catalogue, overrides, &config, reason);
     if (err == ERR_NONE && !validate_only) {
-        pthread_mutex_lock(&catalogue->change_lock);
         err = catalogue_db_set_overrides(catalogue->db, &topic->id, overrides, reason);
         if (err == ERR_NONE) {
             topic_set_config(topic, &config);
@@ -340,10 +388,44 @@ enum err catalogue_set_overrides(struct catalogue *catalogue, struct topic *topi
             overrides_copy(&topic->overrides, overrides);
             pthread_rwlock_unlock(&catalogue->table_lock);
         }
-        pthread_mutex_unlock(&catalogue->change_lock);
     }
     topic_config_deinit(&config);
     return err;
+}
+
+enum err catalogue_edit_overrides(struct catalogue *catalogue, struct topic *topic,
+                                  catalogue_edit *edit, void *context, bool validate_only,
+                                  struct reason *reason)
+{
+    pthread_mutex_lock(&catalogue->change_lock);
+    enum err err = check_known(catalogue, topic, reason);
+    if (err == ERR_NONE) {
+        struct overrides overrides;
+        catalogue_overrides(catalogue, topic, &overrides);
+        err = edit(context, &overrides, reason);
+        if (err == ERR_NONE) {
+            err = apply_overrides(catalogue, topic, &overrides, validate_only, reason);
+        }
+        overrides_deinit(&overrides);
+    }
+    pthread_mutex_unlock(&catalogue->change_lock);
+    return err;
+}
+
+static enum err replace_all(void *context, struct overrides *overrides, struct reason *reason)
+{
+    (void)reason;
+    overrides_deinit(overrides);
+    overrides_copy(overrides, context);
+    return ERR_NONE;
+}
+
+enum err catalogue_set_overrides(struct catalogue *catalogue, struct topic *topic,
+                                 const struct overrides *overrides, bool validate_only,
+                                 struct reason *reason)
+{
+    return catalogue_edit_overrides(catalogue, topic, replace_all, (void *)(uintptr_t)overrides,
+                                    validate_only, reason);
 }
 
 void catalogue_overrides(struct catalogue *catalogue, struct topic *topic, struct overrides *out)
@@ -368,16 +450,17 @@ enum err catalogue_delete_records(struct catalogue *catalogue, struct partition 
                            "cannot delete up to offset %lld: the partition ends at %lld",
                            (long long)before_offset, (long long)high_watermark);
     }
-    enum err err = ERR_NONE;
-    if (start > log_start_offset(partition->log)) {
-        pthread_mutex_lock(&catalogue->change_lock);
+    pthread_mutex_lock(&catalogue->change_lock);
+    enum err err = check_known(catalogue, partition->topic, reason);
+    /* The start on disk never moves back: another cut may have gone further. */
+    if (err == ERR_NONE && start > log_start_offset(partition->log)) {
         err = catalogue_db_set_log_start(catalogue->db, &partition->topic->id, partition->index,
                                          start, reason);
-        pthread_mutex_unlock(&catalogue->change_lock);
         if (err == ERR_NONE) {
             err = log_set_start_offset(partition->log, start, reason);
         }
     }
+    pthread_mutex_unlock(&catalogue->change_lock);
     *low = log_start_offset(partition->log);
     return err;
 }

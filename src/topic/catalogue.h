@@ -25,7 +25,8 @@ struct catalogue_config {
     const char *data_dir;
     const struct overrides *topic_defaults; /* the server's settings under topic names; copied */
     struct log_env log_env;
-    unsigned open_threads; /* logs opened at once at start */
+    int64_t producer_expiration_ms; /* producer.id.expiration.ms; 0: the default */
+    unsigned open_threads;          /* logs opened at once at start */
     partition_advanced *advanced;
     void *advanced_context;
 };
@@ -78,11 +79,23 @@ CHECKED enum err catalogue_create(struct catalogue *catalogue,
 CHECKED enum err catalogue_delete(struct catalogue *catalogue, struct topic *topic,
                                   struct reason *reason);
 
-/* Grows to `total` partitions. ERR_INVALID when that is not more than there are. */
+/* Grows to `total` partitions. ERR_INVALID when that is not more than there are; ERR_NOT_FOUND;
+ * ERR_EXISTS when a directory is in the way. */
 CHECKED enum err catalogue_add_partitions(struct catalogue *catalogue, struct topic *topic,
                                           int32_t total, bool validate_only, struct reason *reason);
 
-/* Replaces the topic's own settings. ERR_CONFIG; nothing changes then. */
+/* Changes a copy of the topic's own settings; an error is the caller's. */
+typedef enum err catalogue_edit(void *context, struct overrides *overrides, struct reason *reason);
+
+/*
+ * Edits the topic's own settings: no other change comes in between. ERR_NOT_FOUND, ERR_CONFIG and
+ * what edit returns; nothing changes then.
+ */
+CHECKED enum err catalogue_edit_overrides(struct catalogue *catalogue, struct topic *topic,
+                                          catalogue_edit *edit, void *context, bool validate_only,
+                                          struct reason *reason);
+
+/* Replaces the topic's own settings. ERR_NOT_FOUND, ERR_CONFIG; nothing changes then. */
 CHECKED enum err catalogue_set_overrides(struct catalogue *catalogue, struct topic *topic,
                                          const struct overrides *overrides, bool validate_only,
                                          struct reason *reason);
@@ -107,5 +120,4 @@ void catalogue_maintain(struct catalogue *catalogue);
 /* The cluster id of the data directory: 22 characters of base64url. */
 const char *catalogue_cluster_id(const struct catalogue *catalogue);
 
-/* The flusher that the logs use may be made after the catalogue's environment is known. */
 #endif

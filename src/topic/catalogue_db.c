@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+enum { BUSY_TIMEOUT_MS = 5000 /* someone looks into the file with the sqlite3 shell */ };
+
 struct catalogue_db {
     sqlite3 *sqlite;
 };
@@ -104,6 +106,7 @@ enum err catalogue_db_open(const char *path, struct catalogue_db **out, struct r
         err = db_fail(db, "open it", reason);
     }
     if (err == ERR_NONE) {
+        sqlite3_busy_timeout(db->sqlite, BUSY_TIMEOUT_MS);
         err = run(db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-512;",
                   reason);
     }

@@ -15,6 +15,7 @@ struct catalogue {
     char cluster_id[23];
     struct overrides topic_defaults;
     struct log_env env;
+    int64_t producer_expiration_ms;
     partition_advanced *advanced;
     void *advanced_context;
 
@@ -31,6 +32,10 @@ struct catalogue {
 /* DATA/topics/<topic>-<partition>; free it. */
 char *catalogue_log_dir(const struct catalogue *catalogue, const struct topic *topic,
                         int32_t partition);
+
+/* The settings in force for a topic with these of its own. topic_config_deinit also on an error. */
+enum err catalogue_build_config(const struct catalogue *catalogue, const struct overrides *own,
+                                struct topic_config *config, struct reason *reason);
 
 /* Opens the log of one partition. known may be NULL. */
 enum err catalogue_open_partition(struct catalogue *catalogue, struct topic *topic, int32_t index,

@@ -50,15 +50,8 @@ static enum err finish_deletions(struct loading *loading, struct reason *reason)
         struct topic *topic = loading->doomed[i];
         for (int32_t p = 0; err == ERR_NONE && p < loading->doomed_counts[i]; p++) {
             char *dir = catalogue_log_dir(catalogue, topic, p);
-            char *gone = mem_sprintf("%s.unfinished-delete", dir);
-            if (file_exists(dir)) {
-                err = file_rename(catalogue->env.files, dir, gone, reason);
-            }
-            free(gone);
+            err = log_discard_dir(catalogue->env.files, dir, reason);
             free(dir);
-        }
-        if (err == ERR_NONE) {
-            err = file_sync_dir(catalogue->env.files, catalogue->topics_dir, reason);
         }
         if (err == ERR_NONE) {
             err = catalogue_db_remove(catalogue->db, &topic->id, reason);
@@ -127,7 +120,7 @@ static enum err prepare_topic(struct loading *loading, size_t i, struct reason *
         return err;
     }
     struct topic_config config;
-    err = topic_config_build(&config, &catalogue->topic_defaults, &topic->overrides, reason);
+    err = catalogue_build_config(catalogue, &topic->overrides, &config, reason);
     if (err == ERR_NONE) {
         topic_set_config(topic, &config);
     } else {
@@ -169,9 +162,16 @@ static enum err apply_log_start(struct catalogue *catalogue, struct partition *p
     enum err err = catalogue_db_log_start(catalogue->db, &partition->topic->id, partition->index,
                                           &start, reason);
     if (err == ERR_NONE && start > log_start_offset(partition->log)) {
-        /* A crash may have taken unflushed events behind it, never the start itself. */
         int64_t end = log_end_offset(partition->log);
-        err = log_set_start_offset(partition->log, start < end ? start : end, reason);
+        if (start > end) {
+            /* A crash took unflushed events; what is appended now is not to be cut next time. */
+            start = end;
+            err = catalogue_db_set_log_start(catalogue->db, &partition->topic->id, partition->index,
+                                             start, reason);
+        }
+        if (err == ERR_NONE) {
+            err = log_set_start_offset(partition->log, start, reason);
+        }
     }
     return err;
 }
@@ -299,6 +299,7 @@ enum err catalogue_open(const struct catalogue_config *config, struct catalogue 
     catalogue->topics_dir = mem_sprintf("%s/topics", config->data_dir);
     catalogue->checkpoint_path = mem_sprintf("%s/checkpoint", config->data_dir);
     catalogue->env = config->log_env;
+    catalogue->producer_expiration_ms = config->producer_expiration_ms;
     catalogue->advanced = config->advanced;
     catalogue->advanced_context = config->advanced_context;
     overrides_copy(&catalogue->topic_defaults, config->topic_defaults);

@@ -1,0 +1,221 @@
+#include "topic_fixture.h"
+
+#include "base/mem.h"
+
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* Topics that go while something is still at work on them, and names at their limits. */
+
+static void change_db(struct fixture *fixture, const char *sql)
+{
+    char *path = fixture_path(fixture, "tidings.db");
+    sqlite3 *db;
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    free(path);
+}
+
+static enum err count_names(void *context, const char *name)
+{
+    (void)name;
+    ++*(int *)context;
+    return ERR_NONE;
+}
+
+static int names_in(struct fixture *fixture, const char *dir)
+{
+    int count = 0;
+    char *path = fixture_path(fixture, dir);
+    assert_int_equal(file_list_dir(path, count_names, &count, &fixture->reason), ERR_NONE);
+    free(path);
+    return count;
+}
+
+static void longest_name(char *name)
+{
+    memset(name, 'n', TOPIC_NAME_MAX);
+    name[TOPIC_NAME_MAX] = '\0';
+}
+
+static void test_longest_name_is_deleted(void **state)
+{
+    struct fixture *fixture = *state;
+    char name[TOPIC_NAME_MAX + 1];
+    longest_name(name);
+    struct topic *topic = create_topic(fixture, name, 2, NULL, NULL);
+    assert_int_equal(catalogue_delete(fixture->catalogue, topic, &fixture->reason), ERR_NONE);
+    topic_unref(topic);
+    assert_int_equal(names_in(fixture, "topics"), 0);
+    assert_int_equal(try_create(fixture, name, 1), ERR_NONE);
+}
+
+static void test_unfinished_deletion_of_longest_name(void **state)
+{
+    struct fixture *fixture = *state;
+    char name[TOPIC_NAME_MAX + 1];
+    longest_name(name);
+    topic_unref(create_topic(fixture, name, 2, NULL, NULL));
+    fixture_close(fixture);
+    change_db(fixture, "UPDATE topic SET deleting = 1");
+    fixture_open(fixture);
+    assert_int_equal(fixture->recovery.topics, 0);
+    assert_int_equal(names_in(fixture, "topics"), 0);
+}
+
+/* A topic that was deleted and its name given to another: changes by the old one are refused. */
+static void test_changes_of_a_deleted_topic(void **state)
+{
+    struct fixture *fixture = *state;
+    struct catalogue *catalogue = fixture->catalogue;
+    struct reason *reason = &fixture->reason;
+    struct topic *old = create_topic(fixture, "orders", 1, NULL, NULL);
+    append_events(topic_partition(old, 0), 3, true);
+    assert_int_equal(catalogue_delete(catalogue, old, reason), ERR_NONE);
+    topic_unref(create_topic(fixture, "orders", 3, NULL, NULL));
+
+    struct overrides settings = {0};
+    overrides_set(&settings, slice_str("retention.ms"), slice_str("5"));
+    int64_t low;
+    assert_int_equal(catalogue_add_partitions(catalogue, old, 3, false, reason), ERR_NOT_FOUND);
+    assert_int_equal(catalogue_set_overrides(catalogue, old, &settings, false, reason),
+                     ERR_NOT_FOUND);
+    assert_int_equal(catalogue_delete_records(catalogue, topic_partition(old, 0), 2, &low, reason),
+                     ERR_NOT_FOUND);
+    assert_int_equal(topic_partition_count(old), 1);
+    assert_int_equal(names_in(fixture, "topics"), 3);
+    overrides_deinit(&settings);
+    topic_unref(old);
+}
+
+/* Upkeep that was under way on a deleted log leaves the files of the next one alone. */
+static void test_upkeep_of_a_deleted_log(void **state)
+{
+    struct fixture *fixture = *state;
+    struct reason *reason = &fixture->reason;
+    struct topic *old = create_topic(fixture, "orders", 1, "segment.bytes", "100");
+    struct log *log = topic_partition(old, 0)->log;
+    append_events(topic_partition(old, 0), 5, true);
+    assert_int_equal(catalogue_delete(fixture->catalogue, old, reason), ERR_NONE);
+
+    struct topic *fresh = create_topic(fixture, "orders", 1, "segment.bytes", "100");
+    append_events(topic_partition(fresh, 0), 5, true);
+    int files = names_in(fixture, "topics/orders-0");
+    struct log_state log_state;
+    assert_int_equal(log_set_start_offset(log, 5, reason), ERR_CLOSED);
+    assert_int_equal(log_checkpoint(log, &log_state, reason), ERR_CLOSED);
+    assert_int_equal(log_maintain(log, reason), ERR_CLOSED);
+    log_retention_start(log, 5);
+    assert_int_equal(names_in(fixture, "topics/orders-0"), files);
+    topic_unref(old);
+    topic_unref(fresh);
+
+    fixture_abandon(fixture);
+    fixture_open(fixture);
+    fresh = catalogue_find(fixture->catalogue, slice_str("orders"));
+    assert_int_equal(log_start_offset(topic_partition(fresh, 0)->log), 0);
+    assert_int_equal(log_end_offset(topic_partition(fresh, 0)->log), 5);
+    topic_unref(fresh);
+}
+
+static void test_foreign_directory(void **state)
+{
+    struct fixture *fixture = *state;
+    char *dir = fixture_path(fixture, "topics/orders-2");
+    assert_int_equal(mkdir(dir, 0700), 0);
+    assert_int_equal(try_create(fixture, "orders", 3), ERR_EXISTS);
+    assert_non_null(strstr(fixture->reason.text, "orders-2"));
+    struct topic *topic = create_topic(fixture, "orders", 2, NULL, NULL);
+    assert_int_equal(
+        catalogue_add_partitions(fixture->catalogue, topic, 3, false, &fixture->reason),
+        ERR_EXISTS);
+    assert_true(file_exists(dir));
+    topic_unref(topic);
+    free(dir);
+}
+
+static void test_reserved_name(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_int_equal(try_create(fixture, "__transaction_state", 1), ERR_INVALID);
+}
+
+/* A crash took events that were not on disk, and the start that DeleteRecords had set with them:
+ * what is written in their place stays. */
+static void test_start_behind_the_end(void **state)
+{
+    struct fixture *fixture = *state;
+    struct topic *topic = create_topic(fixture, "orders", 1, NULL, NULL);
+    append_events(topic_partition(topic, 0), 5, true);
+    topic_unref(topic);
+    fixture_close(fixture);
+    change_db(fixture, "INSERT INTO log_start SELECT id, 0, 100 FROM topic");
+
+    fixture_open(fixture);
+    topic = catalogue_find(fixture->catalogue, slice_str("orders"));
+    assert_int_equal(log_start_offset(topic_partition(topic, 0)->log), 5);
+    append_events(topic_partition(topic, 0), 3, true);
+    topic_unref(topic);
+    fixture_abandon(fixture);
+
+    fixture_open(fixture);
+    topic = catalogue_find(fixture->catalogue, slice_str("orders"));
+    assert_int_equal(log_start_offset(topic_partition(topic, 0)->log), 5);
+    assert_int_equal(log_end_offset(topic_partition(topic, 0)->log), 8);
+    topic_unref(topic);
+}
+
+static enum err set_one(void *context, struct overrides *overrides, struct reason *reason)
+{
+    const char *const *pair = context;
+    if (pair == NULL) {
+        return reason_fail(reason, ERR_CONFIG, "no");
+    }
+    overrides_set(overrides, slice_str(pair[0]), slice_str(pair[1]));
+    return ERR_NONE;
+}
+
+static void test_edits_add_up(void **state)
+{
+    struct fixture *fixture = *state;
+    struct catalogue *catalogue = fixture->catalogue;
+    struct reason *reason = &fixture->reason;
+    struct topic *topic = create_topic(fixture, "orders", 1, "retention.ms", "7");
+    const char *good[] = {"segment.ms", "9"};
+    const char *bad[] = {"retention.ms", "soon"};
+    assert_int_equal(catalogue_edit_overrides(catalogue, topic, set_one, good, false, reason),
+                     ERR_NONE);
+    assert_int_equal(catalogue_edit_overrides(catalogue, topic, set_one, bad, false, reason),
+                     ERR_CONFIG);
+    assert_int_equal(catalogue_edit_overrides(catalogue, topic, set_one, NULL, false, reason),
+                     ERR_CONFIG);
+    struct overrides own;
+    catalogue_overrides(catalogue, topic, &own);
+    assert_string_equal(overrides_get(&own, "retention.ms"), "7");
+    assert_string_equal(overrides_get(&own, "segment.ms"), "9");
+    overrides_deinit(&own);
+    topic_unref(topic);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_longest_name_is_deleted, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_unfinished_deletion_of_longest_name, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_changes_of_a_deleted_topic, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_upkeep_of_a_deleted_log, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_foreign_directory, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_reserved_name, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_start_behind_the_end, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_edits_add_up, fixture_setup, fixture_teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
