@@ -234,6 +234,15 @@ static void remove_dir(const char *dir)
     free(command);
 }
 
+static void world_free(struct world *world)
+{
+    for (int i = 0; i < PARTITIONS * MOST_PRODUCERS; i++) {
+        free(world->streams[i / MOST_PRODUCERS][i % MOST_PRODUCERS].batches);
+    }
+    free(world->server.dir);
+    free(world);
+}
+
 static const struct scenario *find_scenario(const char *name)
 {
     for (size_t i = 0; i < sizeof scenarios / sizeof scenarios[0]; i++) {
@@ -269,6 +278,7 @@ int main(int argc, char **argv)
     world->random.state = seed;
     world->producers = scenario->producers;
     world->loses_tail = scenario->loses_tail;
+    world->stops_cleanly = scenario->stops_cleanly;
     pthread_mutex_init(&world->ledger_lock, NULL);
     pthread_mutex_init(&world->gate_lock, NULL);
     pthread_cond_init(&world->gate_moved, NULL);
@@ -279,5 +289,6 @@ int main(int argc, char **argv)
     run_scenario(world, scenario, rounds_text != NULL ? atoi(rounds_text) : scenario->rounds);
     printf("%s: took %.1f s\n", scenario->name, (double)(now_ms() - began_ms) / 1000);
     remove_dir(world->server.dir);
+    world_free(world);
     return 0;
 }

@@ -43,6 +43,7 @@ struct world {
     struct random random;
     bool loses_tail;    /* between kills, bytes that were not synced are torn */
     int64_t torn_bytes; /* so far */
+    bool stops_cleanly;
     int producers;
 
     pthread_mutex_t ledger_lock;
