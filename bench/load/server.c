@@ -6,6 +6,7 @@
 #include "wire/generated/api_versions.h"
 #include "wire/generated/create_topics.h"
 #include "wire/generated/delete_topics.h"
+#include "wire/generated/list_offsets.h"
 #include "wire/generated/metadata.h"
 #include "wire/header.h"
 #include "wire/kafka_error.h"
@@ -143,6 +144,40 @@ static enum err topic_is_ready(const struct load_server *server, struct load_con
     return err;
 }
 
+/* *ready: each partition answers ListOffsets. A leader may be named before it is at work. */
+static enum err partitions_answer(const struct load_server *server, struct load_conn *conn,
+                                  const char *topic, int partitions, bool *ready,
+                                  struct reason *reason)
+{
+    enum { LATEST = -1 };
+    struct arena arena = {0};
+    struct list_offsets_request request;
+    struct list_offsets_response response;
+    struct list_offsets_request_topic wanted;
+    list_offsets_request_init(&request);
+    list_offsets_request_topic_init(&wanted);
+    wanted.name = slice_str(topic);
+    wanted.partitions = arena_alloc_array(&arena, (size_t)partitions, sizeof *wanted.partitions);
+    wanted.partitions_count = partitions;
+    for (int i = 0; i < partitions; i++) {
+        list_offsets_request_partition_init(&wanted.partitions[i]);
+        wanted.partitions[i].partition_index = i;
+        wanted.partitions[i].timestamp = LATEST;
+    }
+    request.replica_id = -1;
+    request.topics = &wanted;
+    request.topics_count = 1;
+    enum err err =
+        load_call(conn, "list_offsets", API_KEY_LIST_OFFSETS, server->highest[API_KEY_LIST_OFFSETS],
+                  &request, &response, &arena, reason);
+    *ready = err == ERR_NONE && response.topics_count == 1;
+    for (int32_t i = 0; *ready && i < response.topics[0].partitions_count; i++) {
+        *ready = response.topics[0].partitions[i].error_code == 0;
+    }
+    arena_deinit(&arena);
+    return err;
+}
+
 static enum err wait_until_ready(const struct load_server *server, struct load_conn *conn,
                                  const char *topic, int partitions, struct reason *reason)
 {
@@ -150,6 +185,9 @@ static enum err wait_until_ready(const struct load_server *server, struct load_c
     for (;;) {
         bool ready;
         enum err err = topic_is_ready(server, conn, topic, partitions, &ready, reason);
+        if (err == ERR_NONE && ready) {
+            err = partitions_answer(server, conn, topic, partitions, &ready, reason);
+        }
         if (err != ERR_NONE || ready) {
             return err;
         }
