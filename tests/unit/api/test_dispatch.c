@@ -320,11 +320,14 @@ static void test_produce_answers(void **state)
     struct produce_request_topic topics[2] = {{slice_str("orders"), data, 2},
                                               {slice_str("nowhere"), data, 1}};
     struct produce_request request = {
-        .acks = 0, .timeout_ms = 1000, .topic_data = topics, .topic_data_count = 2};
+        .acks = 0, .timeout_ms = 1000, .topic_data = topics, .topic_data_count = 1};
+    topics[0].partition_data_count = 1;
     assert_true(client_send(client, API_KEY_PRODUCE, 9, &request));
     client->next_answer++;
     assert_true(ask_versions(client));
     request.acks = -1;
+    request.topic_data_count = 2;
+    topics[0].partition_data_count = 2;
     struct produce_response response;
     assert_true(client_call(client, API_KEY_PRODUCE, 9, &request, &response));
     assert_int_equal(response.responses[0].partition_responses[0].error_code, 0);
