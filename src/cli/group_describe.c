@@ -305,17 +305,12 @@ int group_command_describe(int argc, char **argv)
     struct describe_options options = {.client = client_options_default()};
     struct option_set sets[] = {{"Options", specs, 1, &options},
                                 client_option_set(&options.client)};
-    struct text_list arguments = {0};
     int code;
-    if (options_parse(&page, sets, 2, argc, argv, &arguments, &code)) {
-        for (size_t i = 0; i < arguments.count; i++) {
-            text_list_add(&options.groups, arguments.items[i]);
-        }
+    if (options_parse(&page, sets, 2, argc, argv, &options.groups, &code)) {
         code = options.groups.count == 0
                    ? options_fail(&page, "describe which group? All of them: tidings group list")
                    : run(&options);
     }
-    text_list_deinit(&arguments);
     options_deinit(sets, 2);
     return code;
 }

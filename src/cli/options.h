@@ -58,7 +58,8 @@ enum { OPTIONS_MAX = 64 };
 
 /*
  * Parses argv[1..] into the settings of the sets (which hold their defaults beforehand); what is
- * no option goes to `arguments` (free with text_list_deinit). -h and --help belong to every page.
+ * no option goes to `arguments` (free with text_list_deinit), which may be a list of the settings
+ * that an OPTION_TEXTS row fills as well. -h and --help belong to every page.
  * True: go on. False: end with *exit_code (help was printed, or the error was told).
  * All sets together hold at most OPTIONS_MAX rows.
  */

@@ -248,20 +248,15 @@ int cli_subscribe(int argc, char **argv)
     struct subscribe_options options = {.client = client_options_default(), .partition = -1};
     struct source_options source = {0};
     struct option_set sets[SET_COUNT];
-    struct text_list arguments = {0};
     int code;
     make_sets(&options, sets);
-    if (options_parse(&page, sets, SET_COUNT, argc, argv, &arguments, &code)) {
-        for (size_t i = 0; i < arguments.count; i++) {
-            text_list_add(&options.topics, arguments.items[i]);
-        }
+    if (options_parse(&page, sets, SET_COUNT, argc, argv, &options.topics, &code)) {
         drop_repeated(&options.topics);
         code = check(&options, &source);
         if (code == EXIT_OK) {
             code = run(&options, &source);
         }
     }
-    text_list_deinit(&arguments);
     options_deinit(sets, SET_COUNT);
     return code;
 }

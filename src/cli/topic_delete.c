@@ -102,17 +102,12 @@ int cli_topic_delete(int argc, char **argv)
     struct delete_options options = {.client = client_options_default()};
     struct option_set sets[] = {{"Options", specs, sizeof specs / sizeof specs[0], &options},
                                 client_option_set(&options.client)};
-    struct text_list arguments = {0};
     int code;
-    if (options_parse(&page, sets, 2, argc, argv, &arguments, &code)) {
-        for (size_t i = 0; i < arguments.count; i++) {
-            text_list_add(&options.topics, arguments.items[i]);
-        }
+    if (options_parse(&page, sets, 2, argc, argv, &options.topics, &code)) {
         code = options.topics.count == 0
                    ? options_fail(&page, "delete which topic? Usage: tidings topic delete TOPIC")
                    : run(&options);
     }
-    text_list_deinit(&arguments);
     options_deinit(sets, 2);
     return code;
 }
