@@ -82,22 +82,24 @@ static bool gather_reply(struct conn *conn, struct gather *gather, const struct 
     const struct reply *reply = &slot->reply;
     add(gather, slot->size_prefix + at.prefix_sent, sizeof slot->size_prefix - at.prefix_sent);
     for (;;) {
+        size_t until = bytes_until(reply, at.span_index);
+        bool through = at.bytes_sent == until && at.span_index == reply->span_count;
+        if (through) {
+            return true; /* before full: else nothing would follow a MSG_MORE, and TCP would wait */
+        }
         if (full(gather)) {
             gather->more = true;
             return false;
         }
-        size_t until = bytes_until(reply, at.span_index);
         if (at.bytes_sent < until) {
             add(gather, reply->bytes.data + at.bytes_sent, until - at.bytes_sent);
             at.bytes_sent = until;
-        } else if (at.span_index < reply->span_count) {
+        } else {
             if (!add_span(conn, gather, &reply->spans[at.span_index].span, at.span_sent)) {
                 return false;
             }
             at.span_index++;
             at.span_sent = 0;
-        } else {
-            return true;
         }
     }
 }
