@@ -174,7 +174,8 @@ static void plan(struct fetch_call *call, const struct fetch_request *body)
     }
     int64_t most = request->server->fetch_max_bytes;
     call->fetch.max_bytes = body->max_bytes < most ? body->max_bytes : most;
-    call->fetch.min_bytes = body->min_bytes;
+    call->fetch.min_bytes =
+        body->min_bytes < call->fetch.max_bytes ? body->min_bytes : call->fetch.max_bytes;
     call->fetch.max_wait_ms = body->max_wait_ms;
     call->fetch.read_committed = body->isolation_level == 1;
     call->fetch.done = on_done;

@@ -64,7 +64,7 @@ static void fill_answer(struct produce_call *call, struct produce_item *item,
         answer->base_offset = -1;
         return; /* its code is set */
     }
-    if (call->acks != 1) {
+    if (call->acks == -1) {
         produce_settle(item);
     }
     answer->error_code = api_error_code(item->err);
@@ -83,6 +83,28 @@ static void fill_answer(struct produce_call *call, struct produce_item *item,
     }
 }
 
+/* With acks=0 nothing tells of an error but the end of the connection, as Kafka does it: the
+ * producer looks up its topics again. */
+static void send_nothing(struct produce_call *call)
+{
+    for (int32_t t = 0; t < call->response.responses_count; t++) {
+        const struct produce_response_topic *topic = &call->response.responses[t];
+        for (int32_t i = 0; i < topic->partition_responses_count; i++) {
+            const struct produce_response_partition *answer = &topic->partition_responses[i];
+            if (answer->error_code != KAFKA_ERROR_NONE) {
+                struct reason reason;
+                bool clean = topic_check_name(topic->name, NULL) == ERR_NONE;
+                reason_set(&reason, "acks=0 and topic '%.*s' partition %d failed with error %d",
+                           SLICE_ARGS(clean ? topic->name : slice_str("?")), (int)answer->index,
+                           answer->error_code);
+                api_reply_close(call->request, &reason);
+                return;
+            }
+        }
+    }
+    api_reply_nothing(call->request);
+}
+
 static void send_answer(struct produce_call *call)
 {
     struct api_request *request = call->request;
@@ -99,7 +121,7 @@ static void send_answer(struct produce_call *call)
         }
     }
     if (call->acks == 0) {
-        api_reply_nothing(request);
+        send_nothing(call);
         return;
     }
     API_REPLY(request, produce_response_encode, &call->response);

@@ -58,6 +58,12 @@ void produce_append(struct produce_item *item, int64_t now_ms)
         item->err = batch_validate(&batch, &rules, now_ms, &record_error, &item->reason);
         item->record_index = record_error.batch_index;
     }
+    if (item->err == ERR_NONE && batch_is_transactional(&batch)) {
+        /* Readers would see it as committed, whatever becomes of its transaction. */
+        item->err = reason_fail(&item->reason, ERR_UNSUPPORTED,
+                                "transactions are not served yet: use an idempotent producer "
+                                "without a transactional id");
+    }
     if (item->err == ERR_NONE) {
         item->err = batch_mend_max_timestamp(&batch, &item->reason);
     }
