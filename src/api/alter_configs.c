@@ -4,27 +4,35 @@
 #include "api/handlers.h"
 
 /* AlterConfigs replaces all of a topic's own settings by those in the request (KIP-133). */
-static void alter_one(struct api_request *request, const struct alter_configs_request_resource *in,
+static enum err replace(void *context, struct overrides *overrides, struct reason *reason)
+{
+    const struct alter_configs_request_resource *in = context;
+    overrides_deinit(overrides);
+    *overrides = (struct overrides){0};
+    for (int32_t i = 0; i < in->configs_count; i++) {
+        enum err err = config_check_name(in->configs[i].name, reason);
+        if (err != ERR_NONE) {
+            return err;
+        }
+        if (slice_is_null(in->configs[i].value)) {
+            return reason_fail(reason, ERR_INVALID, "setting '%.*s' has no value",
+                               SLICE_ARGS(in->configs[i].name));
+        }
+        overrides_set(overrides, in->configs[i].name, in->configs[i].value);
+    }
+    return ERR_NONE;
+}
+
+static void alter_one(struct api_request *request, struct alter_configs_request_resource *in,
                       bool validate_only, struct alter_configs_response_resource *out)
 {
     alter_configs_response_resource_init(out);
     out->resource_type = in->resource_type;
     out->resource_name = in->resource_name;
     struct reason reason = {.text = ""};
-    struct overrides overrides = {0};
-    for (int32_t i = 0; i < in->configs_count; i++) {
-        if (slice_is_null(in->configs[i].value)) {
-            reason_set(&reason, "setting '%.*s' has no value", SLICE_ARGS(in->configs[i].name));
-            out->error_code = KAFKA_ERROR_INVALID_REQUEST;
-        }
-        overrides_set(&overrides, in->configs[i].name, in->configs[i].value);
-    }
-    if (out->error_code == KAFKA_ERROR_NONE) {
-        config_replace(request, in->resource_type, in->resource_name, &overrides, validate_only,
-                       &out->error_code, &reason);
-    }
+    config_change(request, in->resource_type, in->resource_name, replace, in, validate_only,
+                  &out->error_code, &reason);
     out->error_message = api_reason(request, &reason);
-    overrides_deinit(&overrides);
 }
 
 enum err handle_alter_configs(struct api_request *request, struct reason *reason)

@@ -29,6 +29,9 @@ struct group_coordinator;
 struct fetch_service;
 struct fetch;
 
+/* The most memory that a request may take for its answer (encoding takes as much again). */
+enum { API_ANSWER_BYTES = 128 << 20 };
+
 /* What handlers act on. Filled by src/broker before the first frame, then unchanged. */
 struct api_server {
     struct net *net;
@@ -146,9 +149,17 @@ void api_reply_close(struct api_request *request, const struct reason *reason);
 /* Frees a request whose reply went out by api_reply_send_for. */
 void api_request_free(struct api_request *request);
 
-/* Memory of the request; ends the request's decoding when over the limit is not possible here, as
- * responses are not limited: never NULL. */
+/* Memory of the request for its answer: never NULL. How much an answer may take is looked at by
+ * api_check_size, where few bytes of a request can ask for much. */
 void *api_alloc(struct api_request *request, size_t count, size_t size);
+/* ERR_TOO_LARGE once the request holds more memory than any answer needs: the handler returns it,
+ * which closes the connection with the reason. */
+CHECKED enum err api_check_size(const struct api_request *request, struct reason *reason);
+
+/* first[i]: the least index whose name equals names[i]. In the request's memory. */
+const int32_t *api_first_of_equal(struct api_request *request, const struct slice *names,
+                                  int32_t count);
+
 /* The slice's bytes copied into the request, for what outlives the frame. Null stays null. */
 struct slice api_keep(struct api_request *request, struct slice slice);
 /* Formatted text as a slice in the request. */

@@ -9,9 +9,17 @@ bool config_is_this_server(const struct api_server *server, struct slice name)
     return slice_equal_str(name, id);
 }
 
-void config_replace(struct api_request *request, int8_t resource_type, struct slice resource_name,
-                    const struct overrides *overrides, bool validate_only, int16_t *code,
-                    struct reason *reason)
+enum err config_check_name(struct slice name, struct reason *reason)
+{
+    if (settings_find(topic_settings(), name) == NULL) {
+        return reason_fail(reason, ERR_CONFIG, "unknown topic setting '%.*s'", SLICE_ARGS(name));
+    }
+    return ERR_NONE;
+}
+
+void config_change(struct api_request *request, int8_t resource_type, struct slice resource_name,
+                   catalogue_edit *edit, void *context, bool validate_only, int16_t *code,
+                   struct reason *reason)
 {
     *code = KAFKA_ERROR_INVALID_REQUEST;
     if (resource_type == CONFIG_RESOURCE_BROKER) {
@@ -29,7 +37,7 @@ void config_replace(struct api_request *request, int8_t resource_type, struct sl
         reason_set(reason, "topic '%.*s' does not exist", SLICE_ARGS(resource_name));
         return;
     }
-    *code = api_error_code(catalogue_set_overrides(request->server->catalogue, topic, overrides,
-                                                   validate_only, reason));
+    *code = api_error_code(catalogue_edit_overrides(request->server->catalogue, topic, edit,
+                                                    context, validate_only, reason));
     topic_unref(topic);
 }

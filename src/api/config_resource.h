@@ -15,12 +15,16 @@ enum {
 /* Whether `name` names this server: its node id. */
 bool config_is_this_server(const struct api_server *server, struct slice name);
 
+/* ERR_CONFIG when topics have no setting of this name. */
+CHECKED enum err config_check_name(struct slice name, struct reason *reason);
+
 /*
- * Replaces a topic's own settings after checking them. Sets *code and the reason; for anything but
- * a topic, refuses with a reason that says how to change it.
+ * Changes a topic's own settings by `edit`, which sees them as no other change can alter them
+ * meanwhile. Sets *code and the reason; for anything but a topic, refuses with a reason that says
+ * how to change it.
  */
-void config_replace(struct api_request *request, int8_t resource_type, struct slice resource_name,
-                    const struct overrides *overrides, bool validate_only, int16_t *code,
-                    struct reason *reason);
+void config_change(struct api_request *request, int8_t resource_type, struct slice resource_name,
+                   catalogue_edit *edit, void *context, bool validate_only, int16_t *code,
+                   struct reason *reason);
 
 #endif

@@ -1,5 +1,6 @@
 #include "wire/generated/create_topics.h"
 
+#include "api/config_resource.h"
 #include "api/handlers.h"
 #include "api/topic_admin.h"
 
@@ -70,6 +71,10 @@ static bool read_wanted(struct api_request *request, const struct create_topics_
             fail(request, out, KAFKA_ERROR_INVALID_CONFIG, &reason);
             return false;
         }
+        if (config_check_name(in->configs[i].name, &reason) != ERR_NONE) {
+            fail(request, out, KAFKA_ERROR_INVALID_CONFIG, &reason);
+            return false;
+        }
         overrides_set(&creation->overrides, in->configs[i].name, in->configs[i].value);
     }
     return true;
@@ -113,7 +118,10 @@ static void create_one(struct api_request *request, const struct create_topics_r
         } else {
             out->num_partitions = creation.partition_count;
             out->replication_factor = 1;
-            describe_settings(request, &creation.overrides, out);
+            struct reason ignored;
+            if (api_check_size(request, &ignored) == ERR_NONE) { /* else they are left out: null */
+                describe_settings(request, &creation.overrides, out);
+            }
         }
         if (topic != NULL) {
             memcpy(out->topic_id.bytes, topic->id.bytes, sizeof out->topic_id.bytes);
@@ -123,14 +131,22 @@ static void create_one(struct api_request *request, const struct create_topics_r
     overrides_deinit(&creation.overrides);
 }
 
-static bool named_twice(const struct create_topics_request *body, int32_t at)
+/* repeated[i]: the name is in the request more than once. */
+static bool *find_repeated(struct api_request *request, const struct create_topics_request *body)
 {
+    struct slice *names = api_alloc(request, (size_t)body->topics_count, sizeof *names);
+    bool *repeated = api_alloc(request, (size_t)body->topics_count, sizeof *repeated);
     for (int32_t i = 0; i < body->topics_count; i++) {
-        if (i != at && slice_equal(body->topics[i].name, body->topics[at].name)) {
-            return true;
+        names[i] = body->topics[i].name;
+    }
+    const int32_t *first = api_first_of_equal(request, names, body->topics_count);
+    for (int32_t i = 0; i < body->topics_count; i++) {
+        if (first[i] != i) {
+            repeated[i] = true;
+            repeated[first[i]] = true;
         }
     }
-    return false;
+    return repeated;
 }
 
 enum err handle_create_topics(struct api_request *request, struct reason *reason)
@@ -145,11 +161,12 @@ enum err handle_create_topics(struct api_request *request, struct reason *reason
     create_topics_response_init(&response);
     response.topics = api_alloc(request, (size_t)body.topics_count, sizeof *response.topics);
     response.topics_count = body.topics_count;
+    const bool *repeated = find_repeated(request, &body);
     for (int32_t i = 0; i < body.topics_count; i++) {
         struct create_topics_response_topic *out = &response.topics[i];
         create_topics_response_topic_init(out);
         out->name = body.topics[i].name;
-        if (named_twice(&body, i)) {
+        if (repeated[i]) {
             struct reason why;
             reason_set(&why, "the request names this topic more than once");
             fail(request, out, KAFKA_ERROR_INVALID_REQUEST, &why);

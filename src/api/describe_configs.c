@@ -157,7 +157,6 @@ static void describe_resource(struct listing *listing)
 
 enum err handle_describe_configs(struct api_request *request, struct reason *reason)
 {
-    (void)reason;
     struct describe_configs_request body;
     enum err err = describe_configs_request_decode(&request->body, api_version(request), &body);
     if (err != ERR_NONE) {
@@ -170,6 +169,10 @@ enum err handle_describe_configs(struct api_request *request, struct reason *rea
     for (int32_t i = 0; i < body.resources_count; i++) {
         struct listing listing = {request, &body, &body.resources[i], &response.results[i]};
         describe_resource(&listing);
+        err = api_check_size(request, reason);
+        if (err != ERR_NONE) {
+            return err;
+        }
     }
     API_REPLY(request, describe_configs_response_encode, &response);
     return ERR_NONE;

@@ -114,12 +114,15 @@ static struct slice *wanted_names(struct api_request *request,
 
 enum err handle_describe_topic_partitions(struct api_request *request, struct reason *reason)
 {
-    (void)reason;
     struct describe_topic_partitions_request body;
     enum err err =
         describe_topic_partitions_request_decode(&request->body, api_version(request), &body);
     if (err != ERR_NONE) {
         return err;
+    }
+    if (body.cursor != NULL && body.cursor->partition_index < 0) {
+        return reason_fail(reason, ERR_INVALID, "the cursor's partition %d is negative",
+                           (int)body.cursor->partition_index);
     }
     int32_t limit = body.response_partition_limit;
     struct page page = {

@@ -30,6 +30,51 @@ void *api_alloc(struct api_request *request, size_t count, size_t size)
     return arena_alloc_array(&request->arena, count ? count : 1, size);
 }
 
+enum err api_check_size(const struct api_request *request, struct reason *reason)
+{
+    if (request->arena.used_bytes > API_ANSWER_BYTES) {
+        return reason_fail(
+            reason, ERR_TOO_LARGE,
+            "the answer to this %s request would take more than %d MiB: ask for less "
+            "at once",
+            wire_api_find(request->header.api_key)->name, API_ANSWER_BYTES >> 20);
+    }
+    return ERR_NONE;
+}
+
+struct named {
+    struct slice name;
+    int32_t index;
+};
+
+static int compare_named(const void *a, const void *b)
+{
+    const struct named *left = a;
+    const struct named *right = b;
+    if (left->name.size != right->name.size) {
+        return left->name.size < right->name.size ? -1 : 1;
+    }
+    int order =
+        left->name.size > 0 ? memcmp(left->name.data, right->name.data, left->name.size) : 0;
+    return order != 0 ? order : (left->index > right->index) - (left->index < right->index);
+}
+
+const int32_t *api_first_of_equal(struct api_request *request, const struct slice *names,
+                                  int32_t count)
+{
+    struct named *sorted = api_alloc(request, (size_t)count, sizeof *sorted);
+    int32_t *first = api_alloc(request, (size_t)count, sizeof *first);
+    for (int32_t i = 0; i < count; i++) {
+        sorted[i] = (struct named){names[i], i};
+    }
+    qsort(sorted, (size_t)count, sizeof *sorted, compare_named);
+    for (int32_t i = 0, run = 0; i < count; i++) {
+        run = i > 0 && slice_equal(sorted[i].name, sorted[run].name) ? run : i;
+        first[sorted[i].index] = sorted[run].index;
+    }
+    return first;
+}
+
 struct slice api_keep(struct api_request *request, struct slice slice)
 {
     if (slice_is_null(slice)) {
@@ -215,7 +260,8 @@ void api_reply_nothing(struct api_request *request)
 
 void api_reply_close(struct api_request *request, const struct reason *reason)
 {
-    LOG_WARN("api", "connection closed", "peer=%s reason=\"%s\"", request->peer, reason->text);
+    const char *peer = request->conn != NULL ? conn_peer(request->conn) : request->peer;
+    LOG_WARN("api", "connection closed", "peer=%s reason=\"%s\"", peer, reason->text);
     struct reply reply = {.nothing = true, .close_after = true};
     net_reply(request->server->net, request->token, &reply);
     api_request_free(request);

@@ -41,7 +41,6 @@ static void describe_one(struct api_request *request, struct slice group_id, boo
 
 enum err handle_describe_groups(struct api_request *request, struct reason *reason)
 {
-    (void)reason;
     struct describe_groups_request body;
     enum err err = describe_groups_request_decode(&request->body, api_version(request), &body);
     if (err != ERR_NONE) {
@@ -54,6 +53,10 @@ enum err handle_describe_groups(struct api_request *request, struct reason *reas
     for (int32_t i = 0; i < body.groups_count; i++) {
         describe_one(request, body.groups[i], body.include_authorized_operations,
                      &response.groups[i]);
+        err = api_check_size(request, reason);
+        if (err != ERR_NONE) {
+            return err;
+        }
     }
     API_REPLY(request, describe_groups_response_encode, &response);
     return ERR_NONE;

@@ -130,7 +130,6 @@ static void fetch_single(struct api_request *request, const struct offset_fetch_
 
 enum err handle_offset_fetch(struct api_request *request, struct reason *reason)
 {
-    (void)reason;
     struct offset_fetch_request body;
     enum err err = offset_fetch_request_decode(&request->body, api_version(request), &body);
     if (err != ERR_NONE) {
@@ -144,6 +143,10 @@ enum err handle_offset_fetch(struct api_request *request, struct reason *reason)
         response.groups_count = body.groups_count;
         for (int32_t i = 0; i < body.groups_count; i++) {
             fetch_group(request, &body.groups[i], &response.groups[i]);
+            err = api_check_size(request, reason);
+            if (err != ERR_NONE) {
+                return err;
+            }
         }
     } else {
         fetch_single(request, &body, &response);

@@ -63,11 +63,11 @@ static enum err change_one(struct api_request *request, struct overrides *overri
                            struct reason *reason)
 {
     struct slice name = change->name;
+    enum err err = config_check_name(name, reason);
+    if (err != ERR_NONE) {
+        return err;
+    }
     if (change->config_operation == OPERATION_DELETE) {
-        if (settings_find(topic_settings(), name) == NULL) {
-            return reason_fail(reason, ERR_CONFIG, "unknown topic setting '%.*s'",
-                               SLICE_ARGS(name));
-        }
         overrides_remove(overrides, name);
         return ERR_NONE;
     }
@@ -86,6 +86,21 @@ static enum err change_one(struct api_request *request, struct overrides *overri
                        change->config_operation, SLICE_ARGS(name));
 }
 
+struct changes {
+    struct api_request *request;
+    const struct incremental_alter_configs_request_resource *in;
+};
+
+static enum err change_all(void *context, struct overrides *overrides, struct reason *reason)
+{
+    const struct changes *changes = context;
+    enum err err = ERR_NONE;
+    for (int32_t i = 0; err == ERR_NONE && i < changes->in->configs_count; i++) {
+        err = change_one(changes->request, overrides, &changes->in->configs[i], reason);
+    }
+    return err;
+}
+
 static void alter_one(struct api_request *request,
                       const struct incremental_alter_configs_request_resource *in,
                       bool validate_only, struct incremental_alter_configs_response_resource *out)
@@ -93,27 +108,11 @@ static void alter_one(struct api_request *request,
     incremental_alter_configs_response_resource_init(out);
     out->resource_type = in->resource_type;
     out->resource_name = in->resource_name;
-    struct overrides overrides = {0};
     struct reason reason = {.text = ""};
-    enum err err = ERR_NONE;
-    if (in->resource_type == CONFIG_RESOURCE_TOPIC) {
-        struct topic *topic = catalogue_find(request->server->catalogue, in->resource_name);
-        if (topic != NULL) {
-            catalogue_overrides(request->server->catalogue, topic, &overrides);
-            topic_unref(topic);
-        }
-        for (int32_t i = 0; err == ERR_NONE && topic != NULL && i < in->configs_count; i++) {
-            err = change_one(request, &overrides, &in->configs[i], &reason);
-        }
-    }
-    if (err != ERR_NONE) {
-        out->error_code = api_error_code(err);
-    } else {
-        config_replace(request, in->resource_type, in->resource_name, &overrides, validate_only,
-                       &out->error_code, &reason);
-    }
+    struct changes changes = {request, in};
+    config_change(request, in->resource_type, in->resource_name, change_all, &changes,
+                  validate_only, &out->error_code, &reason);
     out->error_message = api_reason(request, &reason);
-    overrides_deinit(&overrides);
 }
 
 enum err handle_incremental_alter_configs(struct api_request *request, struct reason *reason)

@@ -1,6 +1,7 @@
 #include "wire/generated/metadata.h"
 
 #include "api/handlers.h"
+#include "base/logger.h"
 
 #include <string.h>
 
@@ -72,6 +73,10 @@ static struct topic *create_missing(struct api_request *request, struct slice na
     } else if (err != ERR_NONE) {
         *code = api_error_code(err);
     }
+    if (topic == NULL && err != ERR_INVALID) {
+        LOG_WARN("api", "a topic could not be created", "topic=%.*s reason=\"%s\"",
+                 SLICE_ARGS(name), reason.text);
+    }
     return topic;
 }
 
@@ -111,10 +116,27 @@ static void answer_all(struct answer *answer, bool operations)
     catalogue_list_free(topics, count);
 }
 
+/* A topic that is named again and again is answered once: its partitions may be many. */
+static const int32_t *first_named(struct api_request *request, const struct metadata_request *body)
+{
+    struct slice *names = api_alloc(request, (size_t)body->topics_count, sizeof *names);
+    for (int32_t i = 0; i < body->topics_count; i++) {
+        const struct metadata_request_topic *topic = &body->topics[i];
+        names[i] = slice_is_null(topic->name)
+                       ? slice_of(topic->topic_id.bytes, sizeof topic->topic_id.bytes)
+                       : topic->name;
+    }
+    return api_first_of_equal(request, names, body->topics_count);
+}
+
 static void answer_wanted(struct answer *answer, const struct metadata_request *body, bool create)
 {
+    const int32_t *first = first_named(answer->request, body);
     answer->topics = api_alloc(answer->request, (size_t)body->topics_count, sizeof *answer->topics);
     for (int32_t i = 0; i < body->topics_count; i++) {
+        if (first[i] != i) {
+            continue;
+        }
         int16_t code;
         struct topic *topic = find_wanted(answer->request, &body->topics[i], create, &code);
         if (topic == NULL) {
