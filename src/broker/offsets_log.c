@@ -125,6 +125,13 @@ static void replay_batch(struct group_coordinator *coordinator, const struct bat
 {
     struct record_iterator iterator;
     struct reason reason = {.text = ""};
+    /* The start scans only what is new: what lies before is checked here. */
+    if (batch_check_crc(batch, &reason) != ERR_NONE) {
+        LOG_ERROR("broker", "a stored group batch is damaged and skipped",
+                  "topic=%s partition=%d offset=%lld reason=\"%s\"", topic_name, (int)partition,
+                  (long long)batch->base_offset, reason.text);
+        return;
+    }
     enum err err = record_iterator_init(&iterator, batch, REPLAY_DECOMPRESSED_BYTES, &reason);
     bool done = batch_is_control(batch);
     while (err == ERR_NONE && !done) {
@@ -157,6 +164,7 @@ static enum err replay_span(struct group_coordinator *coordinator, const struct 
     while (left.size > 0) {
         struct batch batch;
         if (batch_parse(left, &batch, reason) != ERR_NONE) {
+            err = ERR_CORRUPT;
             break;
         }
         replay_batch(coordinator, &batch, partition);
@@ -187,7 +195,7 @@ static enum err replay_partition(struct group_coordinator *coordinator,
             LOG_ERROR("broker", "damaged group records are skipped",
                       "topic=%s partition=%d offset=%lld reason=\"%s\"", topic_name,
                       (int)partition->index, (long long)offset, reason->text);
-            next = offset + 1;
+            next = next > offset ? next : offset + 1;
         } else if (err != ERR_NONE) {
             return err;
         }

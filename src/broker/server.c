@@ -21,6 +21,10 @@
 #include <time.h>
 #include <unistd.h>
 
+/* What one request may decode into, record bytes not counted: room for some 100,000 partitions. Few
+ * bytes of a hostile request make many items, and each item takes more for its answer. */
+enum { REQUEST_DECODED_BYTES = 16 << 20 };
+
 struct server {
     struct settings_table *settings;
     struct server_config config;
@@ -75,6 +79,10 @@ static enum err read_config(struct server *server, const struct overrides *setti
         err =
             reason_fail(reason, ERR_CONFIG, "advertised.listeners: %zu addresses for %zu listeners",
                         server->advertised_count, server->listener_count);
+    }
+    if (err == ERR_NONE) {
+        err = server_config_check(&server->config, server->advertised, server->advertised_count,
+                                  reason);
     }
     if (err == ERR_NONE) {
         enum log_level level = LOG_LEVEL_INFO;
@@ -144,6 +152,7 @@ static enum err open_catalogue(struct server *server, struct reason *reason)
         .log_env = {.files = file_ops_system(),
                     .clock = clock_system(),
                     .flusher = server->flusher},
+        .producer_expiration_ms = server->config.producer_expiration_ms,
         .open_threads = 4,
         .advanced = fetch_on_advanced,
         .advanced_context = server->fetches,
@@ -218,7 +227,7 @@ static void fill_api(struct server *server)
     api->node_id = (int32_t)config->node_id;
     api->auto_create_topics = config->auto_create_topics;
     api->default_partitions = (int32_t)config->default_partitions;
-    api->request_arena_bytes = 4 * config->request_max_bytes;
+    api->request_arena_bytes = REQUEST_DECODED_BYTES;
     api->fetch_max_bytes = config->fetch_max_bytes;
     api->advertised = mem_new_array(struct api_address, server->listener_count);
     api->advertised_count = server->listener_count;
@@ -303,8 +312,8 @@ static void drain(struct server *server)
 
 static void server_free(struct server *server)
 {
+    net_free(server->net); /* runs what was posted after its stop */
     fetch_service_free(server->fetches);
-    net_free(server->net);
     timekeeper_free(server->timekeeper);
     server_addresses_free(server->listeners, server->listener_count);
     server_addresses_free(server->advertised, server->advertised_count);

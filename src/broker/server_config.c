@@ -8,6 +8,9 @@
 
 #define FIELD(member) offsetof(struct server_config, member)
 
+/* Added to the clock without overflow: a hundred years. */
+#define LONGEST_MS (INT64_C(100) * 365 * 24 * 3600 * 1000)
+
 static const struct setting own_rows[] = {
     {"advertised.listeners", SETTING_STRING, FIELD(advertised_listeners), "",
      .help = "HOST:PORT that clients are told to connect to, one for each listener; empty: the "
@@ -17,9 +20,9 @@ static const struct setting own_rows[] = {
     {"background.threads", SETTING_INT, FIELD(background_threads), "2", 1, 64,
      .help = "Threads for catalogue changes, time look-ups and upkeep."},
     {"connections.max.idle.ms", SETTING_LONG, FIELD(connections_max_idle_ms), "600000", 0,
-     INT64_MAX, .help = "Close connections that ask for nothing this long; 0: never."},
-    {"connections.stall.timeout.ms", SETTING_LONG, FIELD(stall_timeout_ms), "30000", 100, INT64_MAX,
-     .help = "Close connections whose request or answer does not move this long."},
+     LONGEST_MS, .help = "Close connections that ask for nothing this long; 0: never."},
+    {"connections.stall.timeout.ms", SETTING_LONG, FIELD(stall_timeout_ms), "30000", 100,
+     LONGEST_MS, .help = "Close connections whose request or answer does not move this long."},
     {"fetch.max.bytes", SETTING_INT, FIELD(fetch_max_bytes), "57671680", 1024, INT32_MAX,
      .help = "Most bytes in one fetch answer."},
     {"group.initial.rebalance.delay.ms", SETTING_INT, FIELD(group_initial_rebalance_delay_ms), "0",
@@ -37,7 +40,7 @@ static const struct setting own_rows[] = {
     {"log.level", SETTING_STRING, FIELD(log_level), "info", .choices = "debug|info|warn|error",
      .help = "Which log lines are written to standard error."},
     {"log.retention.check.interval.ms", SETTING_LONG, FIELD(retention_check_interval_ms), "60000",
-     100, INT64_MAX, .help = "How often retention is applied and a checkpoint written."},
+     100, LONGEST_MS, .help = "How often retention is applied and a checkpoint written."},
     {"max.connections", SETTING_INT, FIELD(max_connections), "100000", 1, INT32_MAX,
      .help = "Most connections at a time."},
     {"max.connections.per.ip", SETTING_INT, FIELD(max_connections_per_ip), "2147483647", 1,
@@ -51,17 +54,17 @@ static const struct setting own_rows[] = {
     {"offset.metadata.max.bytes", SETTING_INT, FIELD(offset_metadata_max_bytes), "4096", 0,
      INT32_MAX, .help = "Longest note that a consumer may store with an offset."},
     {"offsets.retention.check.interval.ms", SETTING_LONG,
-     FIELD(offsets_retention_check_interval_ms), "600000", 1, INT64_MAX,
+     FIELD(offsets_retention_check_interval_ms), "600000", 1, LONGEST_MS,
      .help = "How often offsets of empty groups are looked through."},
     {"offsets.retention.minutes", SETTING_INT, FIELD(offsets_retention_minutes), "10080", 1,
      INT32_MAX, .help = "How long the offsets of a group without members are kept."},
     {"offsets.topic.num.partitions", SETTING_INT, FIELD(offsets_partitions), "8", 1, 1000,
      .help = "Partitions of __consumer_offsets; taken at the first start of a data directory."},
     {"producer.id.expiration.ms", SETTING_LONG, FIELD(producer_expiration_ms), "86400000", 1,
-     INT64_MAX, .help = "How long an idempotent producer that went quiet is remembered."},
+     LONGEST_MS, .help = "How long an idempotent producer that went quiet is remembered."},
     {"queued.max.request.bytes", SETTING_LONG, FIELD(request_memory_bytes), "268435456", 1048576,
      INT64_MAX, .help = "Memory for requests that are being received."},
-    {"shutdown.timeout.ms", SETTING_LONG, FIELD(shutdown_timeout_ms), "10000", 0, INT64_MAX,
+    {"shutdown.timeout.ms", SETTING_LONG, FIELD(shutdown_timeout_ms), "10000", 0, LONGEST_MS,
      .help = "How long a stop waits for answers that are under way."},
     {"socket.request.max.bytes", SETTING_INT, FIELD(request_max_bytes), "104857600", 1024,
      INT32_MAX, .help = "Largest request taken."},
@@ -185,4 +188,32 @@ void server_addresses_free(struct server_address *addresses, size_t count)
         free(addresses[i].host);
     }
     free(addresses);
+}
+
+enum err server_config_check(const struct server_config *config,
+                             const struct server_address *advertised, size_t count,
+                             struct reason *reason)
+{
+    enum { HOST_MAX = 127 };
+    if (config->data_dir[0] == '\0' || strchr(config->data_dir, ',') != NULL) {
+        return reason_fail(reason, ERR_CONFIG, "log.dirs: '%s' is not one directory",
+                           config->data_dir);
+    }
+    if (config->group_min_session_timeout_ms > config->group_max_session_timeout_ms) {
+        return reason_fail(reason, ERR_CONFIG,
+                           "group.min.session.timeout.ms=%lld is above "
+                           "group.max.session.timeout.ms=%lld",
+                           (long long)config->group_min_session_timeout_ms,
+                           (long long)config->group_max_session_timeout_ms);
+    }
+    for (size_t i = 0; i < count; i++) {
+        size_t size = strlen(advertised[i].host);
+        if (size == 0 || size > HOST_MAX || advertised[i].port == 0) {
+            return reason_fail(reason, ERR_CONFIG,
+                               "advertised.listeners: '%s:%u' is nothing that a client can connect "
+                               "to: a host of at most %d characters and a port are needed",
+                               advertised[i].host, advertised[i].port, HOST_MAX);
+        }
+    }
+    return ERR_NONE;
 }

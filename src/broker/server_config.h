@@ -66,4 +66,10 @@ CHECKED enum err server_addresses_parse(const char *setting, const char *text,
                                         struct reason *reason);
 void server_addresses_free(struct server_address *addresses, size_t count);
 
+/* What no single setting can tell: that they fit each other, and that clients can use the
+ * advertised addresses. ERR_CONFIG. */
+CHECKED enum err server_config_check(const struct server_config *config,
+                                     const struct server_address *advertised, size_t count,
+                                     struct reason *reason);
+
 #endif
