@@ -86,6 +86,21 @@ int client_admin_wait(struct client *client, rd_kafka_queue_t *queue, rd_kafka_e
                       const char *format, ...) __attribute__((format(printf, 4, 5)));
 
 /*
+ * One admin request and its answer: client_admin_begin; hand `options` and `queue` to the
+ * rd_kafka_ call that posts it; client_admin_finish, which waits as client_admin_wait does and ends
+ * the request in any case.
+ */
+struct admin_request {
+    rd_kafka_AdminOptions_t *options;
+    rd_kafka_queue_t *queue;
+};
+
+struct admin_request client_admin_begin(struct client *client, rd_kafka_admin_op_t op);
+int client_admin_finish(struct client *client, struct admin_request *request,
+                        rd_kafka_event_t **event, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/*
  * Metadata of one topic, or of all with topic NULL. A topic that is unknown is EXIT_NOT_FOUND, told
  * with what to do; `may_be_created` gives a bus that creates topics on use a moment to do so.
  * On EXIT_OK the caller calls rd_kafka_metadata_destroy.

@@ -105,15 +105,14 @@ rd_kafka_AdminOptions_t *client_admin_options(struct client *client, rd_kafka_ad
     return options;
 }
 
-int client_admin_wait(struct client *client, rd_kafka_queue_t *queue, rd_kafka_event_t **event,
-                      const char *format, ...)
+__attribute__((format(printf, 4, 0))) static int wait_for_event(struct client *client,
+                                                                rd_kafka_queue_t *queue,
+                                                                rd_kafka_event_t **event,
+                                                                const char *format, va_list args)
 {
     enum { GRACE_MS = 1000 }; /* librdkafka's own time-out comes first */
     char what[512];
-    va_list args;
-    va_start(args, format);
     vsnprintf(what, sizeof what, format, args);
-    va_end(args);
     *event = rd_kafka_queue_poll(queue, client_timeout_ms(client) + GRACE_MS);
     if (*event == NULL) {
         return client_fail(client, RD_KAFKA_RESP_ERR__TIMED_OUT, NULL, "%s", what);
@@ -126,6 +125,37 @@ int client_admin_wait(struct client *client, rd_kafka_queue_t *queue, rd_kafka_e
         return code;
     }
     return EXIT_OK;
+}
+
+int client_admin_wait(struct client *client, rd_kafka_queue_t *queue, rd_kafka_event_t **event,
+                      const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    int code = wait_for_event(client, queue, event, format, args);
+    va_end(args);
+    return code;
+}
+
+struct admin_request client_admin_begin(struct client *client, rd_kafka_admin_op_t op)
+{
+    return (struct admin_request){
+        .options = client_admin_options(client, op),
+        .queue = rd_kafka_queue_new(client->rk),
+    };
+}
+
+int client_admin_finish(struct client *client, struct admin_request *request,
+                        rd_kafka_event_t **event, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    int code = wait_for_event(client, request->queue, event, format, args);
+    va_end(args);
+    rd_kafka_queue_destroy(request->queue);
+    rd_kafka_AdminOptions_destroy(request->options);
+    *request = (struct admin_request){0};
+    return code;
 }
 
 static rd_kafka_resp_err_t topic_error(const struct rd_kafka_metadata *metadata)

@@ -34,11 +34,10 @@ int cli_group_fail_unknown(const char *group)
 int cli_group_look_up(struct client *client, const char *group, rd_kafka_event_t **event,
                       const rd_kafka_ConsumerGroupDescription_t **description)
 {
-    rd_kafka_AdminOptions_t *options =
-        client_admin_options(client, RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS);
-    rd_kafka_queue_t *queue = rd_kafka_queue_new(client->rk);
-    rd_kafka_DescribeConsumerGroups(client->rk, &group, 1, options, queue);
-    int code = client_admin_wait(client, queue, event, "describe group '%s'", group);
+    struct admin_request request =
+        client_admin_begin(client, RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS);
+    rd_kafka_DescribeConsumerGroups(client->rk, &group, 1, request.options, request.queue);
+    int code = client_admin_finish(client, &request, event, "describe group '%s'", group);
     if (code == EXIT_OK) {
         size_t count;
         const rd_kafka_ConsumerGroupDescription_t **found =
@@ -52,8 +51,6 @@ int cli_group_look_up(struct client *client, const char *group, rd_kafka_event_t
             rd_kafka_event_destroy(*event);
         }
     }
-    rd_kafka_queue_destroy(queue);
-    rd_kafka_AdminOptions_destroy(options);
     return code;
 }
 
@@ -81,13 +78,13 @@ static int copy_committed(struct client *client, const char *group,
 int cli_group_committed(struct client *client, const char *group,
                         rd_kafka_topic_partition_list_t **offsets)
 {
-    rd_kafka_AdminOptions_t *options =
-        client_admin_options(client, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS);
+    struct admin_request request =
+        client_admin_begin(client, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS);
     rd_kafka_ListConsumerGroupOffsets_t *asked = rd_kafka_ListConsumerGroupOffsets_new(group, NULL);
-    rd_kafka_queue_t *queue = rd_kafka_queue_new(client->rk);
     rd_kafka_event_t *event;
-    rd_kafka_ListConsumerGroupOffsets(client->rk, &asked, 1, options, queue);
-    int code = client_admin_wait(client, queue, &event, "read the offsets of group '%s'", group);
+    rd_kafka_ListConsumerGroupOffsets(client->rk, &asked, 1, request.options, request.queue);
+    int code =
+        client_admin_finish(client, &request, &event, "read the offsets of group '%s'", group);
     *offsets = rd_kafka_topic_partition_list_new(16);
     if (code == EXIT_OK) {
         size_t count;
@@ -100,9 +97,7 @@ int cli_group_committed(struct client *client, const char *group,
         rd_kafka_topic_partition_list_destroy(*offsets);
         *offsets = NULL;
     }
-    rd_kafka_queue_destroy(queue);
     rd_kafka_ListConsumerGroupOffsets_destroy(asked);
-    rd_kafka_AdminOptions_destroy(options);
     return code;
 }
 
@@ -166,18 +161,14 @@ static int run_list(const struct client_options *options)
     if (code != EXIT_OK) {
         return code;
     }
-    rd_kafka_AdminOptions_t *admin =
-        client_admin_options(client, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPS);
-    rd_kafka_queue_t *queue = rd_kafka_queue_new(client->rk);
+    struct admin_request request = client_admin_begin(client, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPS);
     rd_kafka_event_t *event;
-    rd_kafka_ListConsumerGroups(client->rk, admin, queue);
-    code = client_admin_wait(client, queue, &event, "list the groups");
+    rd_kafka_ListConsumerGroups(client->rk, request.options, request.queue);
+    code = client_admin_finish(client, &request, &event, "list the groups");
     if (code == EXIT_OK) {
         code = show_listing(client, rd_kafka_event_ListConsumerGroups_result(event));
         rd_kafka_event_destroy(event);
     }
-    rd_kafka_queue_destroy(queue);
-    rd_kafka_AdminOptions_destroy(admin);
     client_close(client);
     return output_finish(code);
 }

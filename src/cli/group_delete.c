@@ -30,7 +30,7 @@ static const struct option_spec specs[] = {
 };
 
 static int conclude(struct client *client, const struct delete_options *options,
-                    const rd_kafka_group_result_t *result, json_t *list)
+                    const rd_kafka_group_result_t *result, struct report *report)
 {
     const char *group = rd_kafka_group_result_name(result);
     const rd_kafka_error_t *error = rd_kafka_group_result_error(result);
@@ -43,8 +43,9 @@ static int conclude(struct client *client, const struct delete_options *options,
     if (err != RD_KAFKA_RESP_ERR_NO_ERROR && !is_absent) {
         return client_fail(client, err, rd_kafka_error_string(error), "delete group '%s'", group);
     }
-    json_array_append_new(list, json_pack("{s:s,s:b}", "group", group, "deleted", !is_absent));
-    if (!options->client.is_json) {
+    json_array_append_new(report->items,
+                          json_pack("{s:s,s:b}", "group", group, "deleted", !is_absent));
+    if (!report->is_json) {
         printf(is_absent ? "group %s did not exist\n" : "deleted group %s\n", group);
     }
     return EXIT_OK;
@@ -54,30 +55,23 @@ static int delete_groups(struct client *client, const struct delete_options *opt
                          rd_kafka_DeleteGroup_t **groups)
 {
     size_t count = options->groups.count;
-    rd_kafka_AdminOptions_t *admin = client_admin_options(client, RD_KAFKA_ADMIN_OP_DELETEGROUPS);
-    rd_kafka_queue_t *queue = rd_kafka_queue_new(client->rk);
+    struct admin_request request = client_admin_begin(client, RD_KAFKA_ADMIN_OP_DELETEGROUPS);
     rd_kafka_event_t *event;
-    rd_kafka_DeleteGroups(client->rk, groups, count, admin, queue);
-    int code = client_admin_wait(client, queue, &event, "delete group '%s'%s",
-                                 options->groups.items[0], count > 1 ? " and others" : "");
-    if (code == EXIT_OK) {
-        json_t *list = json_array();
-        size_t result_count;
-        const rd_kafka_group_result_t **results = rd_kafka_DeleteGroups_result_groups(
-            rd_kafka_event_DeleteGroups_result(event), &result_count);
-        for (size_t i = 0; i < result_count; i++) {
-            int one = conclude(client, options, results[i], list);
-            code = code == EXIT_OK ? one : code;
-        }
-        if (options->client.is_json) {
-            output_json(json_incref(list));
-        }
-        json_decref(list);
-        rd_kafka_event_destroy(event);
+    rd_kafka_DeleteGroups(client->rk, groups, count, request.options, request.queue);
+    int code = client_admin_finish(client, &request, &event, "delete group '%s'%s",
+                                   options->groups.items[0], count > 1 ? " and others" : "");
+    if (code != EXIT_OK) {
+        return code;
     }
-    rd_kafka_queue_destroy(queue);
-    rd_kafka_AdminOptions_destroy(admin);
-    return code;
+    struct report report = report_new(options->client.is_json);
+    size_t result_count;
+    const rd_kafka_group_result_t **results = rd_kafka_DeleteGroups_result_groups(
+        rd_kafka_event_DeleteGroups_result(event), &result_count);
+    for (size_t i = 0; i < result_count; i++) {
+        report_note(&report, conclude(client, options, results[i], &report));
+    }
+    rd_kafka_event_destroy(event);
+    return report_finish(&report);
 }
 
 static int run(const struct delete_options *options)

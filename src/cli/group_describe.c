@@ -248,7 +248,7 @@ static json_t *to_json(const struct description *description)
         (json_int_t)total_lag(description), "uncommitted_partitions", uncommitted(description));
 }
 
-static int show(struct client *client, struct description *description, json_t *list)
+static int show(struct client *client, struct description *description, struct report *report)
 {
     int code = cli_group_committed(client, description->group, &description->partitions);
     if (code != EXIT_OK) {
@@ -264,8 +264,8 @@ static int show(struct client *client, struct description *description, json_t *
             mem_new_array(struct offset_bounds, (size_t)description->partitions->cnt + 1);
         code = offsets_bounds(client, description->partitions, description->bounds);
     }
-    if (code == EXIT_OK && client->options->is_json) {
-        json_array_append_new(list, to_json(description));
+    if (code == EXIT_OK && report->is_json) {
+        json_array_append_new(report->items, to_json(description));
     } else if (code == EXIT_OK) {
         print_description(description);
     }
@@ -281,23 +281,19 @@ static int run(const struct describe_options *options)
     if (code != EXIT_OK) {
         return code;
     }
-    json_t *list = json_array();
+    struct report report = report_new(options->client.is_json);
     for (size_t i = 0; i < options->groups.count; i++) {
         struct description description = {.group = options->groups.items[i]};
         rd_kafka_event_t *event;
-        int one = cli_group_look_up(client, description.group, &event, &description.about);
-        if (one == EXIT_OK) {
-            one = show(client, &description, list);
+        code = cli_group_look_up(client, description.group, &event, &description.about);
+        if (code == EXIT_OK) {
+            code = show(client, &description, &report);
             rd_kafka_event_destroy(event);
         }
-        code = code == EXIT_OK ? one : code;
+        report_note(&report, code);
     }
-    if (options->client.is_json) {
-        output_json(json_incref(list));
-    }
-    json_decref(list);
     client_close(client);
-    return output_finish(code);
+    return output_finish(report_finish(&report));
 }
 
 int group_command_describe(int argc, char **argv)

@@ -195,21 +195,18 @@ static int check_altered(struct client *client, const char *group, rd_kafka_even
 static int execute(struct client *client, const char *group,
                    const rd_kafka_topic_partition_list_t *list)
 {
-    rd_kafka_AdminOptions_t *admin =
-        client_admin_options(client, RD_KAFKA_ADMIN_OP_ALTERCONSUMERGROUPOFFSETS);
+    struct admin_request request =
+        client_admin_begin(client, RD_KAFKA_ADMIN_OP_ALTERCONSUMERGROUPOFFSETS);
     rd_kafka_AlterConsumerGroupOffsets_t *wanted =
         rd_kafka_AlterConsumerGroupOffsets_new(group, list);
-    rd_kafka_queue_t *queue = rd_kafka_queue_new(client->rk);
     rd_kafka_event_t *event;
-    rd_kafka_AlterConsumerGroupOffsets(client->rk, &wanted, 1, admin, queue);
-    int code = client_admin_wait(client, queue, &event, "move group '%s'", group);
+    rd_kafka_AlterConsumerGroupOffsets(client->rk, &wanted, 1, request.options, request.queue);
+    int code = client_admin_finish(client, &request, &event, "move group '%s'", group);
     if (code == EXIT_OK) {
         code = check_altered(client, group, event);
         rd_kafka_event_destroy(event);
     }
-    rd_kafka_queue_destroy(queue);
     rd_kafka_AlterConsumerGroupOffsets_destroy(wanted);
-    rd_kafka_AdminOptions_destroy(admin);
     return code;
 }
 

@@ -92,6 +92,27 @@ void output_json(json_t *value)
     json_decref(value);
 }
 
+struct report report_new(bool is_json)
+{
+    return (struct report){.is_json = is_json, .items = json_array(), .code = EXIT_OK};
+}
+
+void report_note(struct report *report, int code)
+{
+    report->code = report->code == EXIT_OK ? code : report->code;
+}
+
+int report_finish(struct report *report)
+{
+    if (report->is_json) {
+        output_json(report->items);
+    } else {
+        json_decref(report->items);
+    }
+    report->items = NULL;
+    return report->code;
+}
+
 void output_escape(struct buf *to, struct slice bytes)
 {
     for (size_t i = 0; i < bytes.size;) {

@@ -31,6 +31,24 @@ void table_print(const struct table *table, int indent);
 /* Prints the value as indented JSON with a line break, and frees it. */
 void output_json(json_t *value);
 
+/*
+ * What a command that deals with several things has to tell: a text of each as it comes, or one
+ * JSON list of them at the end. Its exit code is that of the first failure.
+ */
+struct report {
+    bool is_json;
+    json_t *items; /* the JSON list */
+    int code;
+};
+
+struct report report_new(bool is_json);
+
+/* One more thing was dealt with, with this exit code. */
+void report_note(struct report *report, int code);
+
+/* Prints the JSON list if that is wanted, frees it, and returns the exit code. */
+int report_finish(struct report *report);
+
 /* Appends bytes so that they are safe on a terminal and stay on one line: UTF-8 as it is, control
  * characters and bytes that are no UTF-8 as \n, \t, \r or \x1b. */
 void output_escape(struct buf *to, struct slice bytes);

@@ -43,12 +43,11 @@ bool cli_topic_setting_is_own(const rd_kafka_ConfigEntry_t *entry)
 int cli_topic_settings(struct client *client, const char *topic, rd_kafka_event_t **event,
                        const rd_kafka_ConfigEntry_t ***entries, size_t *count)
 {
-    rd_kafka_AdminOptions_t *options =
-        client_admin_options(client, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
+    struct admin_request request = client_admin_begin(client, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
     rd_kafka_ConfigResource_t *asked = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic);
-    rd_kafka_queue_t *queue = rd_kafka_queue_new(client->rk);
-    rd_kafka_DescribeConfigs(client->rk, &asked, 1, options, queue);
-    int code = client_admin_wait(client, queue, event, "read the settings of topic '%s'", topic);
+    rd_kafka_DescribeConfigs(client->rk, &asked, 1, request.options, request.queue);
+    int code =
+        client_admin_finish(client, &request, event, "read the settings of topic '%s'", topic);
     if (code == EXIT_OK) {
         size_t resource_count;
         const rd_kafka_ConfigResource_t **resources = rd_kafka_DescribeConfigs_result_resources(
@@ -62,9 +61,7 @@ int cli_topic_settings(struct client *client, const char *topic, rd_kafka_event_
             *entries = rd_kafka_ConfigResource_configs(resources[0], count);
         }
     }
-    rd_kafka_queue_destroy(queue);
     rd_kafka_ConfigResource_destroy(asked);
-    rd_kafka_AdminOptions_destroy(options);
     return code;
 }
 

@@ -63,13 +63,11 @@ static int add_partitions(struct client *client, const struct alter_options *opt
     if (wanted == NULL) {
         return cli_fail(EXIT_USAGE, NULL, "cannot add partitions: %s", text);
     }
-    rd_kafka_AdminOptions_t *admin =
-        client_admin_options(client, RD_KAFKA_ADMIN_OP_CREATEPARTITIONS);
-    rd_kafka_queue_t *queue = rd_kafka_queue_new(client->rk);
+    struct admin_request request = client_admin_begin(client, RD_KAFKA_ADMIN_OP_CREATEPARTITIONS);
     rd_kafka_event_t *event;
-    rd_kafka_CreatePartitions(client->rk, &wanted, 1, admin, queue);
-    int code =
-        client_admin_wait(client, queue, &event, "add partitions to topic '%s'", options->topic);
+    rd_kafka_CreatePartitions(client->rk, &wanted, 1, request.options, request.queue);
+    int code = client_admin_finish(client, &request, &event, "add partitions to topic '%s'",
+                                   options->topic);
     if (code == EXIT_OK) {
         size_t count;
         const rd_kafka_topic_result_t **results = rd_kafka_CreatePartitions_result_topics(
@@ -81,8 +79,6 @@ static int add_partitions(struct client *client, const struct alter_options *opt
         }
         rd_kafka_event_destroy(event);
     }
-    rd_kafka_queue_destroy(queue);
-    rd_kafka_AdminOptions_destroy(admin);
     rd_kafka_NewPartitions_destroy(wanted);
     return code;
 }
@@ -95,11 +91,10 @@ static int send_settings(struct client *client, const char *topic, const struct 
     for (size_t i = 0; i < merged->count; i++) {
         rd_kafka_ConfigResource_set_config(resource, merged->items[i].name, merged->items[i].value);
     }
-    rd_kafka_AdminOptions_t *admin = client_admin_options(client, RD_KAFKA_ADMIN_OP_ALTERCONFIGS);
-    rd_kafka_queue_t *queue = rd_kafka_queue_new(client->rk);
+    struct admin_request request = client_admin_begin(client, RD_KAFKA_ADMIN_OP_ALTERCONFIGS);
     rd_kafka_event_t *event;
-    rd_kafka_AlterConfigs(client->rk, &resource, 1, admin, queue);
-    int code = client_admin_wait(client, queue, &event, "change topic '%s'", topic);
+    rd_kafka_AlterConfigs(client->rk, &resource, 1, request.options, request.queue);
+    int code = client_admin_finish(client, &request, &event, "change topic '%s'", topic);
     if (code == EXIT_OK) {
         size_t count;
         const rd_kafka_ConfigResource_t **resources = rd_kafka_AlterConfigs_result_resources(
@@ -111,8 +106,6 @@ static int send_settings(struct client *client, const char *topic, const struct 
         }
         rd_kafka_event_destroy(event);
     }
-    rd_kafka_queue_destroy(queue);
-    rd_kafka_AdminOptions_destroy(admin);
     rd_kafka_ConfigResource_destroy(resource);
     return code;
 }

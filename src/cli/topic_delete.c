@@ -29,7 +29,7 @@ static const struct option_spec specs[] = {
 };
 
 static int conclude(struct client *client, const struct delete_options *options,
-                    const rd_kafka_topic_result_t *result, json_t *list)
+                    const rd_kafka_topic_result_t *result, struct report *report)
 {
     const char *name = rd_kafka_topic_result_name(result);
     rd_kafka_resp_err_t err = rd_kafka_topic_result_error(result);
@@ -42,8 +42,9 @@ static int conclude(struct client *client, const struct delete_options *options,
         return client_fail(client, err, rd_kafka_topic_result_error_string(result),
                            "delete topic '%s'", name);
     }
-    json_array_append_new(list, json_pack("{s:s,s:b}", "name", name, "deleted", !is_absent));
-    if (!options->client.is_json) {
+    json_array_append_new(report->items,
+                          json_pack("{s:s,s:b}", "name", name, "deleted", !is_absent));
+    if (!report->is_json) {
         printf(is_absent ? "topic %s did not exist\n" : "deleted topic %s\n", name);
     }
     return EXIT_OK;
@@ -52,30 +53,23 @@ static int conclude(struct client *client, const struct delete_options *options,
 static int delete_topics(struct client *client, const struct delete_options *options,
                          rd_kafka_DeleteTopic_t **topics, size_t count)
 {
-    rd_kafka_AdminOptions_t *admin = client_admin_options(client, RD_KAFKA_ADMIN_OP_DELETETOPICS);
-    rd_kafka_queue_t *queue = rd_kafka_queue_new(client->rk);
+    struct admin_request request = client_admin_begin(client, RD_KAFKA_ADMIN_OP_DELETETOPICS);
     rd_kafka_event_t *event;
-    rd_kafka_DeleteTopics(client->rk, topics, count, admin, queue);
-    int code = client_admin_wait(client, queue, &event, "delete topic '%s'%s",
-                                 options->topics.items[0], count > 1 ? " and others" : "");
-    if (code == EXIT_OK) {
-        json_t *list = json_array();
-        size_t result_count;
-        const rd_kafka_topic_result_t **results = rd_kafka_DeleteTopics_result_topics(
-            rd_kafka_event_DeleteTopics_result(event), &result_count);
-        for (size_t i = 0; i < result_count; i++) {
-            int one = conclude(client, options, results[i], list);
-            code = code == EXIT_OK ? one : code;
-        }
-        if (options->client.is_json) {
-            output_json(json_incref(list));
-        }
-        json_decref(list);
-        rd_kafka_event_destroy(event);
+    rd_kafka_DeleteTopics(client->rk, topics, count, request.options, request.queue);
+    int code = client_admin_finish(client, &request, &event, "delete topic '%s'%s",
+                                   options->topics.items[0], count > 1 ? " and others" : "");
+    if (code != EXIT_OK) {
+        return code;
     }
-    rd_kafka_queue_destroy(queue);
-    rd_kafka_AdminOptions_destroy(admin);
-    return code;
+    struct report report = report_new(options->client.is_json);
+    size_t result_count;
+    const rd_kafka_topic_result_t **results = rd_kafka_DeleteTopics_result_topics(
+        rd_kafka_event_DeleteTopics_result(event), &result_count);
+    for (size_t i = 0; i < result_count; i++) {
+        report_note(&report, conclude(client, options, results[i], &report));
+    }
+    rd_kafka_event_destroy(event);
+    return report_finish(&report);
 }
 
 static int run(const struct delete_options *options)

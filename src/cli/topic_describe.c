@@ -118,7 +118,7 @@ static int find_bounds(struct client *client, const struct rd_kafka_metadata_top
 }
 
 static int describe(struct client *client, const struct describe_options *options, const char *name,
-                    json_t *list)
+                    struct report *report)
 {
     const struct rd_kafka_metadata *metadata;
     rd_kafka_event_t *event;
@@ -135,8 +135,8 @@ static int describe(struct client *client, const struct describe_options *option
                                   &description.entry_count);
     }
     if (code == EXIT_OK) {
-        if (options->client.is_json) {
-            json_array_append_new(list, to_json(&description));
+        if (report->is_json) {
+            json_array_append_new(report->items, to_json(&description));
         } else {
             print_description(&description);
         }
@@ -154,17 +154,12 @@ static int run(const struct describe_options *options)
     if (code != EXIT_OK) {
         return code;
     }
-    json_t *list = json_array();
+    struct report report = report_new(options->client.is_json);
     for (size_t i = 0; i < options->topics.count; i++) {
-        int one = describe(client, options, options->topics.items[i], list);
-        code = code == EXIT_OK ? one : code;
+        report_note(&report, describe(client, options, options->topics.items[i], &report));
     }
-    if (options->client.is_json) {
-        output_json(json_incref(list));
-    }
-    json_decref(list);
     client_close(client);
-    return output_finish(code);
+    return output_finish(report_finish(&report));
 }
 
 int cli_topic_describe(int argc, char **argv)
