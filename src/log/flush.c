@@ -1,5 +1,6 @@
 #include "log/flush.h"
 
+#include "base/clock.h"
 #include "base/logger.h"
 #include "base/mem.h"
 #include "log/log_internal.h"
@@ -14,6 +15,9 @@ enum {
      * before the disk is really full. A 16th of a small file system. */
     FLUSH_FLOOR_BYTES = 32 * 1024 * 1024,
     FLUSH_FLOOR_PART = 16,
+    /* Between two looks at the free space while there is enough: what a disk takes meanwhile is
+     * less than the floor. */
+    FLUSH_SPACE_CHECK_NS = 20 * 1000 * 1000,
 };
 
 struct flusher {
@@ -25,6 +29,7 @@ struct flusher {
     _Atomic(struct log *) dirty;             /* a stack, pushed by any thread */
     _Atomic(struct flush_waiter *) arrivals; /* likewise */
     atomic_bool low_space;
+    _Atomic int64_t space_checked_ns; /* when check_space last looked */
 
     pthread_mutex_t lock; /* guards: */
     pthread_cond_t wake;
@@ -45,6 +50,7 @@ struct flusher {
 
 static void check_space(struct flusher *flusher)
 {
+    atomic_store(&flusher->space_checked_ns, clock_now_ns());
     struct statvfs status;
     if (fstatvfs(flusher->data_dir_fd, &status) != 0) {
         return;
@@ -86,9 +92,11 @@ static void wake_thread(struct flusher *flusher)
     if (!atomic_load(&flusher->may_sleep)) {
         return; /* it looks at the stacks again before it sleeps */
     }
+    /* The lock once, so that a thread between its look and its wait is not missed; the signal
+     * behind it, so that the woken thread does not find the lock taken. */
     pthread_mutex_lock(&flusher->lock);
-    pthread_cond_signal(&flusher->wake);
     pthread_mutex_unlock(&flusher->lock);
+    pthread_cond_signal(&flusher->wake);
 }
 
 /* False when it is time to end. */
@@ -241,7 +249,9 @@ static void *flusher_run(void *context)
             finish_round(flusher);
         }
         complete_waiters(flusher);
-        check_space(flusher);
+        if (clock_now_ns() - atomic_load(&flusher->space_checked_ns) >= FLUSH_SPACE_CHECK_NS) {
+            check_space(flusher);
+        }
         /* After the waiters: nobody waits for index files. */
         for (size_t i = 0; i < flusher->sync_count; i++) {
             log_finish_rolled(flusher->syncs[i].log);
