@@ -92,6 +92,7 @@ struct file_span {
     int fd;
     int64_t position;
     size_t size;
+    bool warm; /* just written, so in the page cache; false: not known */
     void *owner;
     void (*release)(void *owner);
 };

@@ -15,6 +15,7 @@ struct read_plan {
     int64_t start; /* position of the batch that holds offset; -1: to be searched */
     int64_t end;   /* position of the first batch that reaches max_offset; -1: to be searched */
     bool damaged;  /* the segment has damages */
+    bool recent;   /* start is among the newest batches */
 };
 
 /* Position of the batch that holds the offset, by the newest batches. segments_lock. */
@@ -58,6 +59,7 @@ static void fill_plan(struct log *log, struct read_plan *plan)
     plan->damaged = plan->segment->damage_count > 0;
     int64_t base = plan->segment->base_offset;
     plan->start = recent_holding(log, base, plan->offset);
+    plan->recent = plan->start >= 0;
     if (plan->start < 0) {
         plan->start = exact_position(log->hints, LOG_READ_HINTS, base, plan->offset);
     }
@@ -296,6 +298,7 @@ enum err log_read(struct log *log, int64_t offset, int64_t max_offset, size_t ma
             *span = (struct file_span){.fd = plan.segment->fd,
                                        .position = plan.start,
                                        .size = (size_t)(plan.end - plan.start),
+                                       .warm = plan.recent,
                                        .owner = plan.segment,
                                        .release = segment_release};
             return ERR_NONE;

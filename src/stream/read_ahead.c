@@ -16,8 +16,8 @@ static bool is_warm_at(int fd, int64_t position)
 
 bool read_ahead_is_warm(const struct file_span *span)
 {
-    return is_warm_at(span->fd, span->position) &&
-           is_warm_at(span->fd, span->position + (int64_t)span->size - 1);
+    return span->warm || (is_warm_at(span->fd, span->position) &&
+                          is_warm_at(span->fd, span->position + (int64_t)span->size - 1));
 }
 
 void read_ahead(const struct file_span *span)
