@@ -8,7 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { CHUNK_BYTES = 4096, ALIGNMENT = alignof(max_align_t) };
+/* The first chunk is of a size that malloc keeps at hand for each thread. */
+enum { FIRST_CHUNK_BYTES = 960, CHUNK_BYTES = 4096, ALIGNMENT = alignof(max_align_t) };
 
 struct arena_chunk {
     struct arena_chunk *next;
@@ -54,7 +55,8 @@ static struct arena_chunk *chunk_for(struct arena *arena, size_t size)
     if (chunk != NULL && size <= chunk->size - chunk->used) {
         return chunk;
     }
-    size_t room = size > CHUNK_BYTES ? size : CHUNK_BYTES;
+    size_t usual = chunk == NULL ? FIRST_CHUNK_BYTES : CHUNK_BYTES;
+    size_t room = size > usual ? size : usual;
     chunk = mem_alloc(sizeof *chunk + room);
     chunk->size = room;
     chunk->used = 0;
