@@ -5,6 +5,8 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+enum { FIRST_UPKEEP_MS = 1000 };
+
 struct timekeeper {
     struct reactor *reactor;
     struct workers *workers;
@@ -79,8 +81,12 @@ static void on_start(struct task *task)
     struct timekeeper *timekeeper = container_of(task, struct timekeeper, start_task);
     int64_t now_ms = reactor_now_ms(timekeeper->reactor);
     reactor_timer_set(timekeeper->reactor, &timekeeper->group_timer, now_ms);
-    reactor_timer_set(timekeeper->reactor, &timekeeper->upkeep_timer,
-                      now_ms + timekeeper->upkeep_interval_ms);
+    /* The first time soon: a checkpoint after a crash, so that another crash does not scan it all.
+     */
+    int64_t first_ms = timekeeper->upkeep_interval_ms < FIRST_UPKEEP_MS
+                           ? timekeeper->upkeep_interval_ms
+                           : FIRST_UPKEEP_MS;
+    reactor_timer_set(timekeeper->reactor, &timekeeper->upkeep_timer, now_ms + first_ms);
 }
 
 struct timekeeper *timekeeper_new(struct reactor *reactor, struct workers *workers,
