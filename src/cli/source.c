@@ -2,7 +2,6 @@
 
 #include "base/mem.h"
 #include "cli/cli.h"
-#include "cli/offsets.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -31,7 +30,7 @@ static const char *keep_name(struct source *source, const char *topic)
 }
 
 void source_track(struct source *source, const rd_kafka_topic_partition_list_t *list,
-                  const int64_t *ends)
+                  const struct offset_bounds *bounds)
 {
     size_t count = source->partition_count + (size_t)list->cnt;
     source->partitions = mem_realloc(source->partitions, (count + 1) * sizeof *source->partitions);
@@ -40,8 +39,8 @@ void source_track(struct source *source, const rd_kafka_topic_partition_list_t *
         source->partitions[source->partition_count++] = (struct source_partition){
             .topic = keep_name(source, at->topic),
             .partition = at->partition,
-            .end = ends[i],
-            .is_done = source->options->until_end && at->offset >= ends[i],
+            .end = bounds[i].end,
+            .is_done = source->options->until_end && at->offset >= bounds[i].end,
         };
     }
 }
@@ -83,28 +82,27 @@ static int list_partitions(struct source *source, const char *topic,
 static int start_partition(struct source *source, const rd_kafka_topic_partition_t *at)
 {
     rd_kafka_topic_t *topic = rd_kafka_topic_new(source->client->rk, at->topic, NULL);
+    int code = EXIT_OK;
     if (topic == NULL ||
         rd_kafka_consume_start_queue(topic, at->partition, at->offset, source->queue) != 0) {
-        return client_fail(source->client, rd_kafka_last_error(), NULL, "read %s partition %d",
+        code = client_fail(source->client, rd_kafka_last_error(), NULL, "read %s partition %d",
                            at->topic, (int)at->partition);
     }
-    rd_kafka_topic_destroy(topic); /* the started partition keeps its own hold */
-    return EXIT_OK;
+    if (topic != NULL) {
+        rd_kafka_topic_destroy(topic); /* the started partition keeps its own hold */
+    }
+    return code;
 }
 
 static int start_direct(struct source *source, rd_kafka_topic_partition_list_t *list)
 {
     struct offset_bounds *bounds = mem_new_array(struct offset_bounds, (size_t)list->cnt + 1);
-    int64_t *ends = mem_new_array(int64_t, (size_t)list->cnt + 1);
     int code = offsets_bounds(source->client, list, bounds);
     if (code == EXIT_OK) {
         code = offsets_resolve(source->client, list, &source->options->from, bounds);
     }
-    for (int i = 0; i < list->cnt; i++) {
-        ends[i] = bounds[i].end;
-    }
     if (code == EXIT_OK) {
-        source_track(source, list, ends);
+        source_track(source, list, bounds);
         source->queue = rd_kafka_queue_new(source->client->rk);
     }
     for (int i = 0; code == EXIT_OK && i < list->cnt; i++) {
@@ -112,7 +110,6 @@ static int start_direct(struct source *source, rd_kafka_topic_partition_list_t *
             code = start_partition(source, &list->elems[i]);
         }
     }
-    free(ends);
     free(bounds);
     return code;
 }

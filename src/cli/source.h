@@ -2,6 +2,7 @@
 #define TIDINGS_CLI_SOURCE_H
 
 #include "cli/client.h"
+#include "cli/offsets.h"
 #include "cli/position.h"
 
 /*
@@ -57,7 +58,7 @@ int source_close(struct source *source);
 
 /* For source_group.c: starts to keep track of a list of partitions with these bounds. */
 void source_track(struct source *source, const rd_kafka_topic_partition_list_t *list,
-                  const int64_t *ends);
+                  const struct offset_bounds *bounds);
 void source_forget(struct source *source, const rd_kafka_topic_partition_list_t *list);
 
 /* The rebalance callback of group reading (source_group.c). */

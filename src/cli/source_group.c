@@ -2,7 +2,6 @@
 
 #include "base/mem.h"
 #include "cli/cli.h"
-#include "cli/offsets.h"
 
 #include <stdlib.h>
 
@@ -42,19 +41,14 @@ static int place(struct source *source, rd_kafka_topic_partition_list_t *list,
 static void assign(struct source *source, rd_kafka_topic_partition_list_t *list)
 {
     struct offset_bounds *bounds = mem_new_array(struct offset_bounds, (size_t)list->cnt + 1);
-    int64_t *ends = mem_new_array(int64_t, (size_t)list->cnt + 1);
     source->failure = place(source, list, bounds);
     if (source->failure == EXIT_OK) {
-        for (int i = 0; i < list->cnt; i++) {
-            ends[i] = bounds[i].end;
-        }
-        source_track(source, list, ends);
+        source_track(source, list, bounds);
         source->is_assigned = true;
         rd_kafka_assign(source->client->rk, list);
     } else {
         rd_kafka_assign(source->client->rk, NULL);
     }
-    free(ends);
     free(bounds);
 }
 
