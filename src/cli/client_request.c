@@ -20,7 +20,7 @@ static const struct {
     {RD_KAFKA_RESP_ERR_GROUP_ID_NOT_FOUND, EXIT_NOT_FOUND,
      "see the groups with: tidings group list"},
     {RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS, EXIT_CONFLICT,
-     "look at it with 'tidings topic describe NAME', or add --if-not-exists"},
+     "look at it with 'tidings topic describe TOPIC', or add --if-not-exists"},
     {RD_KAFKA_RESP_ERR_NON_EMPTY_GROUP, EXIT_CONFLICT,
      "stop its members first; see them with: tidings group describe GROUP"},
     {RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID, EXIT_CONFLICT,
@@ -32,7 +32,7 @@ static const struct {
     {RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT, EXIT_TIMED_OUT, "allow more time with --timeout"},
     {RD_KAFKA_RESP_ERR__MSG_TIMED_OUT, EXIT_TIMED_OUT, "allow more time with --timeout"},
     {RD_KAFKA_RESP_ERR_INVALID_CONFIG, EXIT_FAILED,
-     "see all settings of a topic with: tidings topic describe NAME --all"},
+     "see all settings of a topic with: tidings topic describe TOPIC --all"},
     {RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION, EXIT_FAILED,
      "a topic name has up to 249 letters, digits, dots, dashes and underscores"},
     {RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR, EXIT_FAILED,
@@ -204,7 +204,7 @@ int client_metadata(struct client *client, const char *topic, bool may_be_create
             if (client_exit_code(err) == EXIT_NOT_FOUND) {
                 return cli_fail(EXIT_NOT_FOUND,
                                 "see the topics with 'tidings topic list', or make it with "
-                                "'tidings topic create NAME'",
+                                "'tidings topic create TOPIC'",
                                 "topic '%s' does not exist", topic);
             }
             return client_fail(client, err, NULL, "use topic '%s'", topic);

@@ -123,11 +123,17 @@ static void print_acknowledged(const struct delivery *delivery, FILE *out)
             }
         }
     }
+    if (delivery->acknowledged == 0) {
+        fprintf(out, "published 0 events to %s\n", delivery->topic);
+        return;
+    }
     char size[32];
+    char time[32];
     double taken = seconds(delivery, delivery->end_ms);
-    fprintf(out, "published %llu event%s to %s (%s, %.1f s, %.0f events/s)\n",
+    snprintf(time, sizeof time, taken < 1 ? "%.0f ms" : "%.1f s", taken < 1 ? taken * 1000 : taken);
+    fprintf(out, "published %llu event%s to %s (%s, %s, %.0f events/s)\n",
             (unsigned long long)delivery->acknowledged, delivery->acknowledged == 1 ? "" : "s",
-            delivery->topic, output_size((double)delivery->bytes, size), taken,
+            delivery->topic, output_size((double)delivery->bytes, size), time,
             (double)delivery->acknowledged / taken);
 }
 

@@ -184,11 +184,15 @@ static void print_description(const struct description *description)
     printf("group %s, %s, %zu member%s, total lag %lld", description->group,
            state_name(description), members, members == 1 ? "" : "s",
            (long long)total_lag(description));
-    if (uncommitted(description) > 0) {
-        printf(" (unknown for %d partitions without a committed offset)", uncommitted(description));
+    int unknown = uncommitted(description);
+    if (unknown > 0) {
+        printf(" (unknown for %d partition%s without a committed offset)", unknown,
+               unknown == 1 ? "" : "s");
     }
     putchar('\n');
-    print_partitions(description);
+    if (description->partitions->cnt > 0) {
+        print_partitions(description);
+    }
     print_members(description);
 }
 

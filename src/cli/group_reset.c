@@ -38,7 +38,7 @@ static const struct option_spec specs[] = {
      "the group, instead of the argument"},
     {0, "to", "PLACE", OPTION_TEXT, offsetof(struct reset_options, to), 0, 0,
      "start, end, an OFFSET (42), the last N (-10), or a time:\n"
-     "-1h, 2026-02-01T12:00:00Z"},
+     "-1h, 2026-02-01T12:00:00Z; kept between start and end"},
     {'t', "topic", "TOPIC[:N]", OPTION_TEXTS, offsetof(struct reset_options, topics), 0, 0,
      "only this topic, or its partition N (repeat it)"},
     {0, "execute", NULL, OPTION_FLAG, offsetof(struct reset_options, is_execute), 0, 0,
@@ -266,7 +266,9 @@ static int check(struct reset_options *options, const struct text_list *argument
     struct reason reason;
     size_t count = arguments->count + (options->group != NULL);
     if (count != 1) {
-        return options_fail(&page, count == 0 ? "reset which group?" : "one group at a time");
+        return options_fail(
+            &page, count == 0 ? "reset which group? Usage: tidings group reset GROUP --to PLACE"
+                              : "one group at a time");
     }
     if (options->group == NULL) {
         options->group = arguments->items[0];

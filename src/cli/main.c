@@ -36,7 +36,7 @@ static const char epilogue[] =
     "  2  the command line is wrong; nothing was done\n"
     "  3  the bus cannot be reached\n"
     "  4  not found: no such topic, partition or group\n"
-    "  5  conflict: it exists already, or the group has members\n"
+    "  5  conflict: it exists already, or is in use (a group, a data directory)\n"
     "  6  no answer within --timeout\n";
 
 int main(int argc, char **argv)

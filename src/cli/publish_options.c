@@ -15,13 +15,13 @@ static const struct help_page page = {
              "The events are the arguments, or else the lines of --file FILE or standard input.\n"
              "Events of one key go to one partition, the one that Java clients choose (murmur2).\n"
              "If any event was not acknowledged, it says which and why and ends with 1.",
-    .examples = "  tidings publish orders 'hello'                      one event\n"
+    .examples = "  tidings publish orders 'hello'                        one event\n"
                 "  tidings publish orders --key 42 --header source=shop 'hello'\n"
                 "  tidings publish orders --ce-type order.placed --ce-source /shop '{\"id\":42}'\n"
-                "  tidings publish orders --file orders.txt            one event a line\n"
-                "  tail -f app.log | tidings publish logs              as the lines come\n"
+                "  tidings publish orders --file orders.txt              one event a line\n"
+                "  tail -f app.log | tidings publish logs                as the lines come\n"
                 "  printf '42:hello\\n' | tidings publish orders --key-separator :\n"
-                "  tidings publish images --input whole --file cat.png one event, byte for byte\n"
+                "  tidings publish images --input whole --file cat.png   one event, byte for byte\n"
                 "  tidings subscribe a --until-end --json | tidings publish b --input json\n",
 };
 

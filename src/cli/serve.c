@@ -29,12 +29,12 @@ static const struct option_spec specs[] = {
     {'d', "data", "DIR", OPTION_TEXT, offsetof(struct serve_settings, data_dir), 0, 0,
      "keep everything in DIR (default: tidings-data)"},
     {'l', "listen", "HOST:PORT", OPTION_TEXTS, offsetof(struct serve_settings, listen), 0, 0,
-     "listen here; may be repeated; port 0 picks a free one\n(default: 127.0.0.1:9092; :9092 means "
+     "listen here; port 0 picks a free one (repeat it)\n(default: 127.0.0.1:9092; :9092 means "
      "every address)"},
     {'c', "config", "FILE", OPTION_TEXT, offsetof(struct serve_settings, config_file), 0, 0,
      "read name=value settings from FILE"},
     {'s', "set", "NAME=VALUE", OPTION_TEXTS, offsetof(struct serve_settings, set), 0, 0,
-     "change one setting; stronger than --config; may be repeated"},
+     "change one setting; stronger than --config (repeat it)"},
     {0, "ready-fd", "N", OPTION_INTEGER, offsetof(struct serve_settings, ready_fd), 0, 1 << 20,
      "also write the ready line to descriptor N, then close it"},
     {0, "settings", NULL, OPTION_FLAG, offsetof(struct serve_settings, print_settings), 0, 0,
@@ -46,7 +46,7 @@ static const struct help_page page = {
     .usage = "[OPTIONS]",
     .about =
         "Runs the bus: an event log that speaks the Kafka protocol. It needs no other server.\n"
-        "When clients can connect, one line is printed: ready listen=HOST:PORT data=DIR\n"
+        "When clients can connect, one line is printed: ready listen=HOST:PORT data=DIR pid=N\n"
         "SIGTERM or Ctrl-C stops it cleanly; after a kill -9 nothing acknowledged is lost.",
     .examples = "  tidings serve\n"
                 "  tidings serve --data /var/lib/tidings --listen :9092\n"
@@ -68,8 +68,10 @@ static int collect(const struct serve_settings *settings, struct overrides *out)
         }
         if (err != ERR_NONE) {
             return cli_fail(EXIT_USAGE,
-                            "lines are name=value; tidings serve --settings lists the names", "%s",
-                            reason.text);
+                            err == ERR_NOT_FOUND
+                                ? "check the path given with --config"
+                                : "lines are name=value; tidings serve --settings lists the names",
+                            "%s", reason.text);
         }
     }
     if (settings->data_dir != NULL) {
@@ -174,15 +176,12 @@ int cli_serve(int argc, char **argv)
     struct text_list arguments = {0};
     struct overrides overrides = {0};
     int code;
-    if (!options_parse(&page, &set, 1, argc, argv, &arguments, &code)) {
-        return code;
-    }
-    if (arguments.count > 0) {
-        code = options_fail(&page, "unexpected argument '%s'", arguments.items[0]);
-    } else if (settings.print_settings) {
+    bool goes_on = options_parse(&page, &set, 1, argc, argv, &arguments, &code);
+    if (goes_on && arguments.count > 0) {
+        code = options_fail(&page, "serve takes no argument '%s'", arguments.items[0]);
+    } else if (goes_on && settings.print_settings) {
         server_print_settings();
-        code = EXIT_OK;
-    } else {
+    } else if (goes_on) {
         code = collect(&settings, &overrides);
         if (code == EXIT_OK) {
             code = serve(&overrides, settings.ready_fd);

@@ -24,17 +24,6 @@ int cli_topic(int argc, char **argv)
         argc, argv);
 }
 
-const char *cli_topic_single_name(const struct help_page *page, const char *option,
-                                  const struct text_list *arguments, int *exit_code)
-{
-    size_t count = arguments->count + (option != NULL);
-    if (count != 1) {
-        *exit_code = options_fail(page, count == 0 ? "which topic?" : "one topic at a time");
-        return NULL;
-    }
-    return option != NULL ? option : arguments->items[0];
-}
-
 bool cli_topic_setting_is_own(const rd_kafka_ConfigEntry_t *entry)
 {
     return rd_kafka_ConfigEntry_source(entry) == RD_KAFKA_CONFIG_SOURCE_DYNAMIC_TOPIC_CONFIG;

@@ -22,11 +22,4 @@ int cli_topic_settings(struct client *client, const char *topic, rd_kafka_event_
 /* True for a setting that was made for this very topic. */
 bool cli_topic_setting_is_own(const rd_kafka_ConfigEntry_t *entry);
 
-/*
- * The one topic that a command is about: --topic or the only argument. NULL, with *exit_code
- * EXIT_USAGE (told), when there is none or more than one.
- */
-const char *cli_topic_single_name(const struct help_page *page, const char *option,
-                                  const struct text_list *arguments, int *exit_code);
-
 #endif

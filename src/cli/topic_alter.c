@@ -50,7 +50,8 @@ static int check_partitions(struct client *client, const struct alter_options *o
     rd_kafka_metadata_destroy(metadata);
     if (options->partitions != 0 && options->partitions <= count) {
         return cli_fail(EXIT_FAILED, "partitions can only be added: name a larger number",
-                        "topic '%s' has %d partitions already", options->topic, count);
+                        "topic '%s' has %d partition%s already", options->topic, count,
+                        count == 1 ? "" : "s");
     }
     return EXIT_OK;
 }
@@ -182,8 +183,17 @@ static int run(const struct alter_options *options)
     return output_finish(code);
 }
 
-static int check(const struct alter_options *options)
+static int check(struct alter_options *options, const struct text_list *arguments)
 {
+    size_t count = arguments->count + (options->topic != NULL);
+    if (count != 1) {
+        return options_fail(&page, count == 0
+                                       ? "alter which topic? Usage: tidings topic alter TOPIC"
+                                       : "one topic at a time");
+    }
+    if (options->topic == NULL) {
+        options->topic = arguments->items[0];
+    }
     if (options->partitions == 0 && options->configs.count + options->deletes.count == 0) {
         return options_fail(&page, "change what? Give --config, --delete-config or --partitions");
     }
@@ -207,10 +217,7 @@ int cli_topic_alter(int argc, char **argv)
     struct text_list arguments = {0};
     int code;
     if (options_parse(&page, sets, 2, argc, argv, &arguments, &code)) {
-        options.topic = cli_topic_single_name(&page, options.topic, &arguments, &code);
-        if (options.topic != NULL) {
-            code = check(&options);
-        }
+        code = check(&options, &arguments);
         if (code == EXIT_OK) {
             code = run(&options);
         }
