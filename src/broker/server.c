@@ -59,6 +59,16 @@ static void raise_descriptor_limit(void)
     }
 }
 
+/* Three quarters of the descriptors: the rest is for connections and for more segments. */
+static int32_t partition_room(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur / 4 * 3 > INT32_MAX) {
+        return 0;
+    }
+    return (int32_t)(limit.rlim_cur / 4 * 3);
+}
+
 static enum err read_config(struct server *server, const struct overrides *settings,
                             struct reason *reason)
 {
@@ -153,6 +163,7 @@ static enum err open_catalogue(struct server *server, struct reason *reason)
                     .clock = clock_system(),
                     .flusher = server->flusher},
         .producer_expiration_ms = server->config.producer_expiration_ms,
+        .max_partitions = partition_room(),
         .open_threads = 4,
         .advanced = fetch_on_advanced,
         .advanced_context = server->fetches,

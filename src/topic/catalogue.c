@@ -193,6 +193,26 @@ static enum err check_collision(struct catalogue *catalogue, const char *name,
     return err;
 }
 
+/* Each partition keeps a file open: without a limit one request takes the descriptors of all. */
+static enum err check_room(struct catalogue *catalogue, int32_t added, struct reason *reason)
+{
+    int64_t total = added;
+    pthread_rwlock_rdlock(&catalogue->table_lock);
+    struct topic *topic;
+    struct topic *next;
+    HASH_ITER (by_name, catalogue->by_name, topic, next) {
+        total += topic_partition_count(topic);
+    }
+    pthread_rwlock_unlock(&catalogue->table_lock);
+    if (catalogue->max_partitions > 0 && total > catalogue->max_partitions) {
+        return reason_fail(reason, ERR_LIMIT,
+                           "%lld partitions are more than the %d that this server has room for: "
+                           "raise its limit of open files (ulimit -n)",
+                           (long long)total, (int)catalogue->max_partitions);
+    }
+    return ERR_NONE;
+}
+
 /* A directory that no topic owns must not become part of one. */
 static enum err check_foreign(const struct catalogue *catalogue, const struct topic *topic,
                               int32_t first, int32_t total, struct reason *reason)
@@ -276,6 +296,9 @@ enum err catalogue_create(struct catalogue *catalogue, const struct topic_creati
     } else {
         err = check_collision(catalogue, topic->name, reason);
     }
+    if (err == ERR_NONE) {
+        err = check_room(catalogue, creation->partition_count, reason);
+    }
     if (err == ERR_NONE && !creation->validate_only) {
         err = create_checked(catalogue, topic, creation, &config, reason);
     }
@@ -354,6 +377,9 @@ enum err catalogue_add_partitions(struct catalogue *catalogue, struct topic *top
                           "topic '%s' has %d partitions already, %d would not be an increase",
                           topic->name, (int)now, (int)total);
     } else if (err == ERR_NONE) {
+        err = check_room(catalogue, total - now, reason);
+    }
+    if (err == ERR_NONE) {
         err = check_foreign(catalogue, topic, now, total, reason);
     }
     if (err == ERR_NONE && !validate_only) {

@@ -26,6 +26,7 @@ struct catalogue_config {
     const struct overrides *topic_defaults; /* the server's settings under topic names; copied */
     struct log_env log_env;
     int64_t producer_expiration_ms; /* producer.id.expiration.ms; 0: the default */
+    int32_t max_partitions;         /* of all topics, checked when some are added; 0: no limit */
     unsigned open_threads;          /* logs opened at once at start */
     partition_advanced *advanced;
     void *advanced_context;
@@ -69,7 +70,7 @@ struct topic_creation {
 /*
  * Creates the topic durably: when it returns ERR_NONE, the topic outlives a crash. *out (may be
  * NULL) gets a reference (NULL for validate_only). ERR_EXISTS, ERR_INVALID (name, count: reason
- * says which), ERR_CONFIG, ERR_IO.
+ * says which), ERR_CONFIG, ERR_LIMIT (max_partitions), ERR_IO.
  */
 CHECKED enum err catalogue_create(struct catalogue *catalogue,
                                   const struct topic_creation *creation, struct topic **out,
@@ -80,7 +81,7 @@ CHECKED enum err catalogue_delete(struct catalogue *catalogue, struct topic *top
                                   struct reason *reason);
 
 /* Grows to `total` partitions. ERR_INVALID when that is not more than there are; ERR_NOT_FOUND;
- * ERR_EXISTS when a directory is in the way. */
+ * ERR_LIMIT; ERR_EXISTS when a directory is in the way. */
 CHECKED enum err catalogue_add_partitions(struct catalogue *catalogue, struct topic *topic,
                                           int32_t total, bool validate_only, struct reason *reason);
 

@@ -16,6 +16,7 @@ struct catalogue {
     struct overrides topic_defaults;
     struct log_env env;
     int64_t producer_expiration_ms;
+    int32_t max_partitions;
     partition_advanced *advanced;
     void *advanced_context;
 

@@ -299,6 +299,7 @@ enum err catalogue_open(const struct catalogue_config *config, struct catalogue 
     catalogue->topics_dir = mem_sprintf("%s/topics", config->data_dir);
     catalogue->checkpoint_path = mem_sprintf("%s/checkpoint", config->data_dir);
     catalogue->env = config->log_env;
+    catalogue->max_partitions = config->max_partitions;
     catalogue->producer_expiration_ms = config->producer_expiration_ms;
     catalogue->advanced = config->advanced;
     catalogue->advanced_context = config->advanced_context;

@@ -138,6 +138,31 @@ static void test_foreign_directory(void **state)
     free(dir);
 }
 
+static void test_room_for_partitions(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture_close(fixture);
+    struct catalogue_config config = {
+        .data_dir = fixture->dir,
+        .topic_defaults = &fixture->server_defaults,
+        .log_env = {.files = file_ops_system(), .clock = clock_system()},
+        .open_threads = 1,
+        .max_partitions = 5,
+    };
+    assert_int_equal(
+        catalogue_open(&config, &fixture->catalogue, &fixture->recovery, &fixture->reason),
+        ERR_NONE);
+    struct topic *topic = create_topic(fixture, "orders", 3, NULL, NULL);
+    assert_int_equal(try_create(fixture, "payments", 3), ERR_LIMIT);
+    assert_int_equal(
+        catalogue_add_partitions(fixture->catalogue, topic, 6, false, &fixture->reason), ERR_LIMIT);
+    assert_int_equal(
+        catalogue_add_partitions(fixture->catalogue, topic, 4, false, &fixture->reason), ERR_NONE);
+    assert_int_equal(try_create(fixture, "payments", 1), ERR_NONE);
+    assert_int_equal(names_in(fixture, "topics"), 5);
+    topic_unref(topic);
+}
+
 static void test_reserved_name(void **state)
 {
     struct fixture *fixture = *state;
@@ -213,6 +238,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_upkeep_of_a_deleted_log, fixture_setup,
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(test_foreign_directory, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_room_for_partitions, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_reserved_name, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_start_behind_the_end, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_edits_add_up, fixture_setup, fixture_teardown),
