@@ -21,6 +21,12 @@ static enum err parse_one(struct slice records, struct batch *batch, struct reas
     return err;
 }
 
+static enum err fail_gone(struct produce_item *item)
+{
+    return reason_fail(&item->reason, ERR_NOT_FOUND, "topic '%s' was deleted",
+                       item->partition->topic->name);
+}
+
 static enum err append_checked(struct produce_item *item, struct batch *batch)
 {
     struct log_append append = {
@@ -32,6 +38,9 @@ static enum err append_checked(struct produce_item *item, struct batch *batch)
     enum err err = partition_append(item->partition, &append, &item->reason);
     if (err == ERR_DUPLICATE_SEQUENCE) {
         err = ERR_NONE;
+    }
+    if (err == ERR_CLOSED && partition_gone(item->partition)) {
+        err = fail_gone(item);
     }
     item->base_offset = append.base_offset;
     item->end_offset = append.end_offset;
@@ -81,8 +90,10 @@ void produce_settle(struct produce_item *item)
 {
     if (item->err == ERR_NONE && !partition_acknowledged(item->partition, item->end_offset)) {
         item->err =
-            reason_fail(&item->reason, ERR_IO,
-                        "the disk failed before the event was safe; it is not acknowledged");
+            partition_gone(item->partition)
+                ? fail_gone(item)
+                : reason_fail(&item->reason, ERR_IO,
+                              "the disk failed before the event was safe; it is not acknowledged");
     }
 }
 
