@@ -129,15 +129,17 @@ static void on_turn_end(void *context, struct reactor *reactor)
     atomic_fetch_add(&server->turns, 1);
 }
 
-void server_init(struct server *server)
+int server_set_up(void **state)
 {
-    memset(server, 0, sizeof *server);
+    struct server *server = mem_new(struct server);
     net_config_init(&server->config);
     server->config.reactor_count = 2;
     server->host = "127.0.0.1";
     server->file_fd = -1;
     atomic_store(&server->last_end, -1);
     pthread_mutex_init(&server->lock, NULL);
+    *state = server;
+    return 0;
 }
 
 void server_start(struct server *server)
@@ -155,8 +157,9 @@ void server_start(struct server *server)
     }
 }
 
-void server_free(struct server *server)
+int server_tear_down(void **state)
 {
+    struct server *server = *state;
     net_free(server->net);
     assert_int_equal(atomic_load(&server->opened), atomic_load(&server->closed));
     assert_int_equal(atomic_load(&server->spans_out), 0);
@@ -164,6 +167,8 @@ void server_free(struct server *server)
         close(server->file_fd);
     }
     pthread_mutex_destroy(&server->lock);
+    free(server);
+    return 0;
 }
 
 struct reply_token server_parked(struct server *server, unsigned index)
@@ -242,6 +247,16 @@ void client_send_text(int fd, const char *frame)
     client_send_frame(fd, frame, strlen(frame));
 }
 
+void client_send_row(int fd, const char *const *frames)
+{
+    struct buf bytes = {0};
+    for (; *frames != NULL; frames++) {
+        append_frame(&bytes, *frames, strlen(*frames));
+    }
+    client_send(fd, bytes.data, bytes.size);
+    buf_deinit(&bytes);
+}
+
 /* How many bytes came before the end of the stream. */
 static size_t read_fully(int fd, void *to, size_t size)
 {
@@ -278,6 +293,12 @@ void client_expect(int fd, const char *text)
     buf_deinit(&frame);
 }
 
+void client_expect_echo(int fd)
+{
+    client_send_text(fd, "echo");
+    client_expect(fd, "echo");
+}
+
 bool client_is_closed(int fd)
 {
     char byte;
@@ -306,10 +327,12 @@ char *log_text(void)
     return text;
 }
 
-void log_release(void)
+char *log_release(void)
 {
+    char *text = log_text();
     dup2(SAVED_STDERR, STDERR_FILENO);
     close(SAVED_STDERR);
+    return text;
 }
 
 unsigned count_text(const char *text, const char *part)

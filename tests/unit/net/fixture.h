@@ -17,10 +17,15 @@
 
 /*
  * A server on loopback whose handler does what the first byte of a frame says, and blocking
- * clients. e  echo          n  no answer        c  echo, then close      x  refuse the frame p park
- * the token until server_complete; h: hold the connection as well b  answer with as many bytes as
- * the big-endian uint32 after it says f  answer from server.file_fd: uint32 position, uint32 size,
- * between "<" and ">"
+ * clients. The bytes are:
+ * - n: no answer
+ * - c: echo, then close
+ * - x: refuse the frame
+ * - p: park the token until server_complete
+ * - h: park it and hold the connection as well
+ * - b: answer with as many bytes as the big-endian uint32 after it says
+ * - f: answer from server.file_fd, between "<" and ">": rows of uint32 position, uint32 size
+ * - any other: echo
  */
 enum { MAX_PARKED = 4096 };
 
@@ -40,10 +45,11 @@ struct server {
     atomic_int last_end; /* enum conn_end of the last closed, or -1 */
 };
 
-/* Config for tests: two reactors, defaults else. */
-void server_init(struct server *server);
+/* A test whose state is a server yet to be started. Its config: two reactors, defaults else. */
+#define SERVER_TEST(name) cmocka_unit_test_setup_teardown(name, server_set_up, server_tear_down)
+int server_set_up(void **state);
+int server_tear_down(void **state);
 void server_start(struct server *server);
-void server_free(struct server *server);
 
 /* The token of the index-th parked frame, once it is there. */
 struct reply_token server_parked(struct server *server, unsigned index);
@@ -68,9 +74,14 @@ void client_send(int fd, const void *data, size_t size);
 void client_send_frame(int fd, const void *data, size_t size);
 void client_send_text(int fd, const char *frame);
 
+/* Sends several frames at once. */
+#define client_send_texts(fd, ...) client_send_row(fd, (const char *const[]){__VA_ARGS__, NULL})
+void client_send_row(int fd, const char *const *frames);
+
 /* Reads one frame; false at the end of the stream. Waits at most 20 seconds. */
 bool client_read_frame(int fd, struct buf *frame);
 void client_expect(int fd, const char *frame);
+void client_expect_echo(int fd);
 
 /* True when the server closes the connection without a further byte. */
 bool client_is_closed(int fd);
@@ -79,12 +90,12 @@ bool client_is_closed(int fd);
 void append_frame(struct buf *to, const void *data, size_t size);
 
 /*
- * Catches standard error from log_catch to log_release; log_text gives what was written so far
- * (free it).
+ * Catches standard error from log_catch to log_release. log_text and log_release give what was
+ * written so far (free it).
  */
 void log_catch(void);
 char *log_text(void);
-void log_release(void);
+char *log_release(void);
 
 /* How often the part is in the text. */
 unsigned count_text(const char *text, const char *part);

@@ -1,7 +1,5 @@
 #include "fixture.h"
 
-#include "base/mem.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,21 +7,6 @@
 #include <unistd.h>
 
 /* Frames in, replies out, in order. */
-
-static int setup(void **state)
-{
-    struct server *server = mem_new(struct server);
-    server_init(server);
-    *state = server;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    server_free(*state);
-    free(*state);
-    return 0;
-}
 
 static void test_echo(void **state)
 {
@@ -202,16 +185,10 @@ static void test_hold(void **state)
     struct server *server = *state;
     server_start(server);
     int fd = client_connect(server);
-    struct buf bytes = {0};
-    append_frame(&bytes, "h", 1);
-    append_frame(&bytes, "e behind", 8);
-    append_frame(&bytes, "h", 1);
-    append_frame(&bytes, "e last", 6);
-    client_send(fd, bytes.data, bytes.size);
+    client_send_texts(fd, "h", "e behind", "h", "e last");
     struct reply_token first = server_parked(server, 0);
     int other = client_connect(server); /* another connection goes on */
-    client_send_text(other, "echo");
-    client_expect(other, "echo");
+    client_expect_echo(other);
     assert_int_equal(atomic_load(&server->frames), 2); /* the held one, and the other's echo */
     server_complete(server, first, "one");
     client_expect(fd, "one");
@@ -221,7 +198,6 @@ static void test_hold(void **state)
     server_complete(server, second, "two");
     client_expect(fd, "two");
     client_expect(fd, "e last");
-    buf_deinit(&bytes);
     close(fd);
     close(other);
 }
@@ -237,8 +213,7 @@ static void test_parked_limit_pauses_reading(void **state)
     }
     server_parked(server, 2);
     int other = client_connect(server);
-    client_send_text(other, "echo");
-    client_expect(other, "echo");
+    client_expect_echo(other);
     assert_int_equal(atomic_load(&server->frames), 4);
     for (unsigned i = 0; i < 10; i++) {
         server_complete(server, server_parked(server, i), "done");
@@ -253,11 +228,7 @@ static void test_close_after(void **state)
     struct server *server = *state;
     server_start(server);
     int fd = client_connect(server);
-    struct buf bytes = {0};
-    append_frame(&bytes, "e first", 7);
-    append_frame(&bytes, "c last", 6);
-    append_frame(&bytes, "e never", 7);
-    client_send(fd, bytes.data, bytes.size);
+    client_send_texts(fd, "e first", "c last", "e never");
     client_expect(fd, "e first");
     client_expect(fd, "c last");
     assert_true(client_is_closed(fd));
@@ -265,7 +236,6 @@ static void test_close_after(void **state)
     wait_until(atomic_load(&server->closed) == 1);
     assert_int_equal(atomic_load(&server->frames), 2);
     assert_int_equal(atomic_load(&server->last_end), CONN_END_HANDLER);
-    buf_deinit(&bytes);
 }
 
 static void write_file(struct server *server, size_t size)
@@ -348,42 +318,35 @@ static void test_handler_error_closes(void **state)
     struct server *server = *state;
     server_start(server);
     int fd = client_connect(server);
-    struct buf bytes = {0};
-    append_frame(&bytes, "e first", 7);
-    append_frame(&bytes, "x", 1);
-    append_frame(&bytes, "e never", 7);
     log_catch();
-    client_send(fd, bytes.data, bytes.size);
+    client_send_texts(fd, "e first", "x", "e never");
     client_expect(fd, "e first");
     assert_true(client_is_closed(fd));
     wait_until(atomic_load(&server->closed) == 1);
     assert_int_equal(atomic_load(&server->last_end), CONN_END_HANDLER);
     assert_int_equal(atomic_load(&server->frames), 2);
-    char *text = log_text();
-    log_release();
+    char *text = log_release();
     assert_non_null(strstr(text, "reason=\"the 'frame' is no good\""));
     assert_non_null(strstr(text, "peer=127.0.0.1:"));
     free(text);
-    buf_deinit(&bytes);
     close(fd);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-#define NET_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-        NET_TEST(test_echo),
-        NET_TEST(test_split_at_every_byte),
-        NET_TEST(test_many_frames_in_one_write),
-        NET_TEST(test_sizes_mixed),
-        NET_TEST(test_out_of_order_replies_leave_in_order),
-        NET_TEST(test_reply_after_close_is_freed),
-        NET_TEST(test_hold),
-        NET_TEST(test_parked_limit_pauses_reading),
-        NET_TEST(test_close_after),
-        NET_TEST(test_file_spans),
-        NET_TEST(test_truncated_file_closes),
-        NET_TEST(test_handler_error_closes),
+        SERVER_TEST(test_echo),
+        SERVER_TEST(test_split_at_every_byte),
+        SERVER_TEST(test_many_frames_in_one_write),
+        SERVER_TEST(test_sizes_mixed),
+        SERVER_TEST(test_out_of_order_replies_leave_in_order),
+        SERVER_TEST(test_reply_after_close_is_freed),
+        SERVER_TEST(test_hold),
+        SERVER_TEST(test_parked_limit_pauses_reading),
+        SERVER_TEST(test_close_after),
+        SERVER_TEST(test_file_spans),
+        SERVER_TEST(test_truncated_file_closes),
+        SERVER_TEST(test_handler_error_closes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,27 +13,6 @@
 
 /* Bad frames, slow peers, limits, the clean stop. */
 
-static int setup(void **state)
-{
-    struct server *server = mem_new(struct server);
-    server_init(server);
-    *state = server;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    server_free(*state);
-    free(*state);
-    return 0;
-}
-
-static void expect_echo(int fd)
-{
-    client_send_text(fd, "echo");
-    client_expect(fd, "echo");
-}
-
 /* Sends the bytes on a new connection and expects it closed, with one log line of this reason. */
 static void expect_refused(struct server *server, const char *bytes, size_t size, const char *why)
 {
@@ -44,8 +23,7 @@ static void expect_refused(struct server *server, const char *bytes, size_t size
     assert_true(client_is_closed(fd));
     close(fd);
     wait_until(atomic_load(&server->closed) == closed + 1);
-    char *text = log_text();
-    log_release();
+    char *text = log_release();
     if (count_text(text, why) != 1 || count_text(text, "\n") != 1) {
         fail_msg("log is: %s", text);
     }
@@ -59,7 +37,7 @@ static void test_bad_frames_close_only_their_connection(void **state)
     server->config.max_frame_bytes = 1000;
     server_start(server);
     int good = client_connect(server);
-    expect_echo(good);
+    client_expect_echo(good);
     expect_refused(server, "\xff\xff\xff\xff", 4, "is negative");
     expect_refused(server, "\0\0\0\0", 4, "is zero");
     expect_refused(server, "\0\0\x03\xe9", 4, "request size 1001 is over the limit");
@@ -67,7 +45,7 @@ static void test_bad_frames_close_only_their_connection(void **state)
     expect_refused(server, "GET / HTTP/1.1\r\n\r\n", 4, "looks like HTTP");
     expect_refused(server, "POST", 4, "looks like HTTP");
     expect_refused(server, "\x16\x03\x01\x02", 4, "looks like TLS");
-    expect_echo(good);
+    client_expect_echo(good);
     struct buf most = {0};
     memset(buf_extend(&most, 1000), 'e', 1000);
     client_send_frame(good, most.data, most.size);
@@ -93,8 +71,7 @@ static void test_log_of_bad_frames_is_limited(void **state)
         close(fd);
     }
     net_stop(server->net);
-    char *text = log_text();
-    log_release();
+    char *text = log_release();
     unsigned lines = count_text(text, "is negative");
     unsigned left_out = 0;
     for (const char *at = text; (at = strstr(at, "left out\" count=")) != NULL; at++) {
@@ -121,7 +98,7 @@ static void test_slow_reader_is_bounded_and_closed(void **state)
     assert_int_equal(atomic_load(&server->last_end), CONN_END_SLOW);
     /* The sockets hold a few MiB, net one more; far from 1000 replies. */
     assert_in_range(atomic_load(&server->frames), 5, 200);
-    expect_echo(good);
+    client_expect_echo(good);
     buf_deinit(&requests);
     close(good);
     close(slow);
@@ -144,7 +121,7 @@ static void test_reply_larger_than_the_socket(void **state)
         assert_int_equal(frame.data[0], 'b');
         assert_int_equal(frame.data[frame.size - 1], 'b');
     }
-    expect_echo(fd);
+    client_expect_echo(fd);
     buf_deinit(&frame);
     close(fd);
 }
@@ -159,7 +136,7 @@ static void test_half_a_frame_is_closed(void **state)
     append_frame(&bytes, "e0123456789012345678901234567890123456789012345678901234567890", 60);
     for (unsigned i = 0; i < 3; i++) {
         int fd = client_connect(server);
-        expect_echo(fd); /* a whole frame is no reason to close */
+        client_expect_echo(fd); /* a whole frame is no reason to close */
         client_send(fd, bytes.data, parts[i]);
         assert_true(client_is_closed(fd));
         close(fd);
@@ -195,7 +172,7 @@ static void test_idle_is_closed_but_not_parked(void **state)
     struct reply_token token = server_parked(server, 0);
     int idle = client_connect(server);
     int used = client_connect(server);
-    expect_echo(used);
+    client_expect_echo(used);
     assert_true(client_is_closed(idle));
     assert_true(client_is_closed(used));
     wait_until(atomic_load(&server->closed) == 2);
@@ -245,7 +222,7 @@ static void test_new_connections_go_where_few_are(void **state)
     int fds[6];
     for (int i = 0; i < 4; i++) {
         fds[i] = client_connect(server);
-        expect_echo(fds[i]);
+        client_expect_echo(fds[i]);
     }
     assert_int_equal(atomic_load(&server->opened_on[0]), 2);
     assert_int_equal(atomic_load(&server->opened_on[1]), 2);
@@ -254,7 +231,7 @@ static void test_new_connections_go_where_few_are(void **state)
     wait_until(net_connection_count(server->net) == 2);
     for (int i = 4; i < 6; i++) {
         fds[i] = client_connect(server);
-        expect_echo(fds[i]);
+        client_expect_echo(fds[i]);
     }
     assert_int_equal(atomic_load(&server->opened_on[1]), 4);
     close(fds[0]);
@@ -269,8 +246,7 @@ static void expect_turned_away(struct server *server, const char *why)
     int fd = client_connect(server);
     assert_true(client_is_closed(fd));
     close(fd);
-    char *text = log_text();
-    log_release();
+    char *text = log_release();
     assert_non_null(strstr(text, why));
     free(text);
 }
@@ -279,8 +255,8 @@ static void limited(struct server *server, const char *why)
 {
     server_start(server);
     int a = client_connect(server), b = client_connect(server);
-    expect_echo(a);
-    expect_echo(b);
+    client_expect_echo(a);
+    client_expect_echo(b);
     expect_turned_away(server, why);
     struct net_stats stats;
     net_stats(server->net, &stats);
@@ -288,8 +264,8 @@ static void limited(struct server *server, const char *why)
     close(a);
     wait_until(net_connection_count(server->net) == 1);
     a = client_connect(server);
-    expect_echo(a);
-    expect_echo(b);
+    client_expect_echo(a);
+    client_expect_echo(b);
     close(a);
     close(b);
 }
@@ -313,13 +289,13 @@ static void test_out_of_descriptors_pauses_accepting(void **state)
     struct server *server = *state;
     server_start(server);
     int good = client_connect(server);
-    expect_echo(good);
+    client_expect_echo(good);
     log_catch();
     struct rlimit before, none;
     getrlimit(RLIMIT_NOFILE, &before);
     none = before;
     int waiting = client_connect(server); /* may be taken, but the next socket can not */
-    expect_echo(waiting);
+    client_expect_echo(waiting);
     int next = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     int blocker = dup(next); /* the lowest free number is above it now */
     none.rlim_cur = (rlim_t)blocker + 1;
@@ -337,11 +313,10 @@ static void test_out_of_descriptors_pauses_accepting(void **state)
         }
         wait_a_bit(tries, "the log line");
     }
-    expect_echo(good); /* the others go on */
+    client_expect_echo(good); /* the others go on */
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
     client_expect(next, "echo");
-    char *text = log_text();
-    log_release();
+    char *text = log_release();
     assert_in_range(count_text(text, "\n"), 1, 50); /* paused, not spinning */
     free(text);
     close(blocker);
@@ -387,7 +362,7 @@ static void test_request_memory_is_shared_in_turn(void **state)
         client_send(clients[i].fd, frame.data, clients[i].sent);
     }
     int small = client_connect(server); /* small frames do not wait */
-    expect_echo(small);
+    client_expect_echo(small);
     close(clients[2].fd); /* two give up, wherever they stand in line */
     close(clients[4].fd);
     for (unsigned i = 0; i < LARGE_CLIENTS; i++) {
@@ -500,7 +475,7 @@ static void test_addresses(void **state)
     server->host = "*";
     server_start(server);
     int fd = client_connect(server);
-    expect_echo(fd);
+    client_expect_echo(fd);
     struct sockaddr_in own = {0};
     socklen_t size = sizeof own;
     assert_int_equal(getsockname(fd, (struct sockaddr *)&own, &size), 0);
@@ -517,24 +492,23 @@ static void test_addresses(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-#define NET_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-        NET_TEST(test_bad_frames_close_only_their_connection),
-        NET_TEST(test_log_of_bad_frames_is_limited),
-        NET_TEST(test_slow_reader_is_bounded_and_closed),
-        NET_TEST(test_reply_larger_than_the_socket),
-        NET_TEST(test_half_a_frame_is_closed),
-        NET_TEST(test_slowloris_is_closed),
-        NET_TEST(test_idle_is_closed_but_not_parked),
-        NET_TEST(test_thousand_connections_spread_evenly),
-        NET_TEST(test_new_connections_go_where_few_are),
-        NET_TEST(test_connection_limit),
-        NET_TEST(test_limit_per_ip),
-        NET_TEST(test_out_of_descriptors_pauses_accepting),
-        NET_TEST(test_request_memory_is_shared_in_turn),
-        NET_TEST(test_drain),
-        NET_TEST(test_stop_with_parked_and_half_read),
-        NET_TEST(test_addresses),
-        NET_TEST(test_bad_config_and_port_in_use),
+        SERVER_TEST(test_bad_frames_close_only_their_connection),
+        SERVER_TEST(test_log_of_bad_frames_is_limited),
+        SERVER_TEST(test_slow_reader_is_bounded_and_closed),
+        SERVER_TEST(test_reply_larger_than_the_socket),
+        SERVER_TEST(test_half_a_frame_is_closed),
+        SERVER_TEST(test_slowloris_is_closed),
+        SERVER_TEST(test_idle_is_closed_but_not_parked),
+        SERVER_TEST(test_thousand_connections_spread_evenly),
+        SERVER_TEST(test_new_connections_go_where_few_are),
+        SERVER_TEST(test_connection_limit),
+        SERVER_TEST(test_limit_per_ip),
+        SERVER_TEST(test_out_of_descriptors_pauses_accepting),
+        SERVER_TEST(test_request_memory_is_shared_in_turn),
+        SERVER_TEST(test_drain),
+        SERVER_TEST(test_stop_with_parked_and_half_read),
+        SERVER_TEST(test_addresses),
+        SERVER_TEST(test_bad_config_and_port_in_use),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

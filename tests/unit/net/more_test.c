@@ -22,11 +22,9 @@ ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags)
 /* Any number of replies that become ready together ends without MSG_MORE. */
 static void the_last_send_promises_nothing_more(void **state)
 {
-    (void)state;
-    struct server server;
-    server_init(&server);
-    server_start(&server);
-    int fd = client_connect(&server);
+    struct server *server = *state;
+    server_start(server);
+    int fd = client_connect(server);
     unsigned parked = 0;
     for (unsigned count = 1; count <= 70; count++) {
         for (unsigned i = 0; i < count; i++) {
@@ -34,7 +32,7 @@ static void the_last_send_promises_nothing_more(void **state)
         }
         /* The oldest last: its completion releases all of them at once. */
         for (unsigned i = count; i-- > 0;) {
-            server_complete(&server, server_parked(&server, parked + i), "done");
+            server_complete(server, server_parked(server, parked + i), "done");
         }
         for (unsigned i = 0; i < count; i++) {
             client_expect(fd, "done");
@@ -43,13 +41,12 @@ static void the_last_send_promises_nothing_more(void **state)
         parked += count;
     }
     close(fd);
-    server_free(&server);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_last_send_promises_nothing_more),
+        SERVER_TEST(the_last_send_promises_nothing_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,21 +13,6 @@
 
 /* Timers, posted tasks, workers, and the small parts beneath. */
 
-static int setup(void **state)
-{
-    struct server *server = mem_new(struct server);
-    server_init(server);
-    *state = server;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    server_free(*state);
-    free(*state);
-    return 0;
-}
-
 enum { TIMERS = 50 };
 
 struct timer_row;
@@ -334,11 +319,10 @@ static void test_reply_queue_grows_and_rests(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-#define NET_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-        NET_TEST(test_timers_fire_in_order),
-        NET_TEST(test_posts_of_many_threads),
-        NET_TEST(test_posts_around_start_and_stop_run_once),
-        NET_TEST(test_no_wake_is_lost),
+        SERVER_TEST(test_timers_fire_in_order),
+        SERVER_TEST(test_posts_of_many_threads),
+        SERVER_TEST(test_posts_around_start_and_stop_run_once),
+        SERVER_TEST(test_no_wake_is_lost),
         cmocka_unit_test(test_workers_run_everything),
         cmocka_unit_test(test_mailbox_order),
         cmocka_unit_test(test_frame_memory_serves_in_line),
