@@ -6,65 +6,86 @@
 
 /* The requests: find the group or say what its absence means, then let the state machine act. */
 
+/*
+ * Finds the group, or makes it with `create`, and locks it. Else *entry is NULL and the error says
+ * why: `absent` when there is no such group, or what coordinator_check has against it.
+ */
+static enum err enter(struct group_coordinator *coordinator, struct slice group_id,
+                      bool may_be_empty, bool create, enum err absent, struct group_entry **entry)
+{
+    *entry = NULL;
+    enum err err = coordinator_check(coordinator, group_id, may_be_empty);
+    if (err != ERR_NONE) {
+        return err;
+    }
+    *entry = coordinator_enter(coordinator, group_id, create);
+    return *entry != NULL ? ERR_NONE : absent;
+}
+
+/* Carries the effects out; leaves the group if one was entered. */
+static void carry_out(struct group_coordinator *coordinator, struct group_entry *entry,
+                      struct group_effects *effects)
+{
+    if (entry != NULL) {
+        coordinator_leave(entry, effects);
+    } else {
+        coordinator_send(coordinator, effects);
+    }
+}
+
+static bool allows_session(const struct group_config *config,
+                           const struct group_join_request *request)
+{
+    return request->session_timeout_ms >= config->min_session_timeout_ms &&
+           request->session_timeout_ms <= config->max_session_timeout_ms;
+}
+
 void group_coordinator_join(struct group_coordinator *coordinator, struct slice group_id,
                             const struct group_join_request *request)
 {
     struct group_effects effects = {0};
     struct group_entry *entry = NULL;
     enum err err = coordinator_check(coordinator, group_id, false);
-    if (err == ERR_NONE) {
-        const struct group_config *config = &coordinator->config.group;
-        if (request->session_timeout_ms < config->min_session_timeout_ms ||
-            request->session_timeout_ms > config->max_session_timeout_ms) {
-            err = ERR_INVALID_SESSION_TIMEOUT; /* before a group is made for it */
-        }
+    if (err == ERR_NONE && !allows_session(&coordinator->config.group, request)) {
+        err = ERR_INVALID_SESSION_TIMEOUT; /* before a group is made for it */
     }
     if (err == ERR_NONE) {
         entry = coordinator_enter(coordinator, group_id, request->member_id.size == 0);
         err = entry == NULL ? ERR_UNKNOWN_MEMBER : ERR_NONE;
     }
-    if (err != ERR_NONE) {
+    if (err == ERR_NONE) {
+        group_join(entry->group, request, coordinator_now(coordinator), &effects);
+    } else {
         group_reply_join_error(&effects, &request->waiter, request->member_id, err);
-        coordinator_send(coordinator, &effects);
-        return;
     }
-    group_join(entry->group, request, coordinator_now(coordinator), &effects);
-    coordinator_leave(entry, &effects);
+    carry_out(coordinator, entry, &effects);
 }
 
 void group_coordinator_sync(struct group_coordinator *coordinator, struct slice group_id,
                             const struct group_sync_request *request)
 {
     struct group_effects effects = {0};
-    struct group_entry *entry = NULL;
-    enum err err = coordinator_check(coordinator, group_id, false);
+    struct group_entry *entry;
+    enum err err = enter(coordinator, group_id, false, false, ERR_UNKNOWN_MEMBER, &entry);
     if (err == ERR_LOADING) {
         err = ERR_REBALANCE_IN_PROGRESS; /* older clients know no other way to start over */
     }
     if (err == ERR_NONE) {
-        entry = coordinator_enter(coordinator, group_id, false);
-        err = entry == NULL ? ERR_UNKNOWN_MEMBER : ERR_NONE;
-    }
-    if (err != ERR_NONE) {
+        group_sync(entry->group, request, coordinator_now(coordinator), &effects);
+    } else {
         group_reply_sync(NULL, &effects, &request->waiter, NULL, err);
-        coordinator_send(coordinator, &effects);
-        return;
     }
-    group_sync(entry->group, request, coordinator_now(coordinator), &effects);
-    coordinator_leave(entry, &effects);
+    carry_out(coordinator, entry, &effects);
 }
 
 enum err group_coordinator_heartbeat(struct group_coordinator *coordinator, struct slice group_id,
                                      struct slice member_id, struct slice instance_id,
                                      int32_t generation)
 {
-    enum err err = coordinator_check(coordinator, group_id, false);
+    struct group_entry *entry;
+    enum err err = enter(coordinator, group_id, false, false, ERR_UNKNOWN_MEMBER, &entry);
     if (err != ERR_NONE) {
         return err == ERR_LOADING ? ERR_NONE : err; /* nobody is thrown out while we load */
-    }
-    struct group_entry *entry = coordinator_enter(coordinator, group_id, false);
-    if (entry == NULL) {
-        return ERR_UNKNOWN_MEMBER;
     }
     struct group_effects effects = {0};
     err = group_heartbeat(entry->group, member_id, instance_id, generation,
@@ -101,39 +122,30 @@ void group_coordinator_commit(struct group_coordinator *coordinator, struct slic
                               const struct group_commit_request *request)
 {
     struct group_effects effects = {0};
-    struct group_entry *entry = NULL;
-    enum err err = coordinator_check(coordinator, group_id, true);
+    struct group_entry *entry;
+    bool create = request->generation < 0; /* by no member: offsets kept by hand */
+    enum err err = enter(coordinator, group_id, true, create, ERR_ILLEGAL_GENERATION, &entry);
     if (err == ERR_NONE) {
-        entry = coordinator_enter(coordinator, group_id, request->generation < 0);
-        err = entry == NULL ? ERR_ILLEGAL_GENERATION : ERR_NONE;
-    }
-    if (err != ERR_NONE) {
+        group_commit(entry->group, request, coordinator_now(coordinator), &effects);
+    } else {
         group_reply_commit_error(&effects, request, err);
-        coordinator_send(coordinator, &effects);
-        return;
     }
-    group_commit(entry->group, request, coordinator_now(coordinator), &effects);
-    coordinator_leave(entry, &effects);
+    carry_out(coordinator, entry, &effects);
 }
 
 void group_coordinator_offset_delete(struct group_coordinator *coordinator, struct slice group_id,
                                      const struct group_offset_delete_request *request)
 {
     struct group_effects effects = {0};
-    struct group_entry *entry = NULL;
-    enum err err = coordinator_check(coordinator, group_id, false);
+    struct group_entry *entry;
+    enum err err = enter(coordinator, group_id, false, false, ERR_GROUP_NOT_FOUND, &entry);
     if (err == ERR_NONE) {
-        entry = coordinator_enter(coordinator, group_id, false);
-        err = entry == NULL ? ERR_GROUP_NOT_FOUND : ERR_NONE;
-    }
-    if (err != ERR_NONE) {
+        group_offset_delete(entry->group, request, coordinator_now(coordinator), &effects);
+    } else {
         group_effects_reply(&effects,
                             group_reply_new(GROUP_REPLY_OFFSET_DELETE, &request->waiter, err));
-        coordinator_send(coordinator, &effects);
-        return;
     }
-    group_offset_delete(entry->group, request, coordinator_now(coordinator), &effects);
-    coordinator_leave(entry, &effects);
+    carry_out(coordinator, entry, &effects);
 }
 
 enum err group_coordinator_fetch(struct group_coordinator *coordinator, struct slice group_id,
@@ -255,13 +267,9 @@ void group_coordinator_delete(struct group_coordinator *coordinator,
     batch->reply->groups.count = count;
     for (size_t i = 0; i < count; i++) {
         items[i].group_id = group_arena_slice(&batch->reply->arena, group_ids[i]);
-        items[i].err = coordinator_check(coordinator, group_ids[i], true);
+        struct group_entry *entry;
+        items[i].err = enter(coordinator, group_ids[i], true, false, ERR_GROUP_NOT_FOUND, &entry);
         if (items[i].err != ERR_NONE) {
-            continue;
-        }
-        struct group_entry *entry = coordinator_enter(coordinator, group_ids[i], false);
-        if (entry == NULL) {
-            items[i].err = ERR_GROUP_NOT_FOUND;
             continue;
         }
         struct group_effects effects = {0};
