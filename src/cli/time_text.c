@@ -198,7 +198,8 @@ enum err time_parse(const char *text, int64_t now_ms, int64_t *time_ms, struct r
         return ERR_NONE;
     }
     if (iso_parse(text, time_ms)) {
-        return ERR_NONE;
+        return *time_ms >= 0 ? ERR_NONE
+                             : reason_fail(reason, ERR_INVALID, "'%.80s' is before 1970", text);
     }
     return reason_fail(reason, ERR_INVALID,
                        "'%.80s' is no time: write 2026-02-01T12:00:00Z, 2026-02-01 (local), -1h, "

@@ -15,7 +15,7 @@ CHECKED enum err duration_parse(const char *text, int64_t *duration_ms, struct r
 /*
  * "now"; a duration ago as "-1h"; ISO 8601 as "2026-02-01", "2026-02-01T12:00", with seconds and
  * fraction, a blank for the T, and "Z" or "+02:00" (without: local time); milliseconds since 1970
- * as "@1700000000000". ERR_INVALID with a reason that shows the forms.
+ * as "@1700000000000". Never below zero. ERR_INVALID with a reason that shows the forms.
  */
 CHECKED enum err time_parse(const char *text, int64_t now_ms, int64_t *time_ms,
                             struct reason *reason);

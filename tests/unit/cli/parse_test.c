@@ -68,6 +68,7 @@ static void test_times(void **state)
                                       "2026-02-01T12:00:00Zx",
                                       "2026-02-01T12:00+99:00",
                                       "@",
+                                      "1969-12-31T23:59:59Z",
                                       "yesterday"};
     int64_t ms;
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
