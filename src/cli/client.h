@@ -64,8 +64,12 @@ static inline int client_timeout_ms(const struct client *client)
     return (int)client->options->timeout_ms;
 }
 
-/* The exit code that fits a Kafka error. */
+/* The exit code that fits a Kafka error, and what to do next (NULL when that is not known). */
 int client_exit_code(rd_kafka_resp_err_t err);
+const char *client_hint(rd_kafka_resp_err_t err);
+
+/* True when client.last_error may tell more about this error. */
+bool client_is_connection_error(rd_kafka_resp_err_t err);
 
 /*
  * Tells that `what` could not be done because of err, with the bus's own words (`detail`) when

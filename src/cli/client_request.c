@@ -56,7 +56,7 @@ int client_exit_code(rd_kafka_resp_err_t err)
     return EXIT_FAILED;
 }
 
-static const char *hint_of(rd_kafka_resp_err_t err)
+const char *client_hint(rd_kafka_resp_err_t err)
 {
     for (int i = 0; i < MEANING_COUNT; i++) {
         if (meanings[i].err == err) {
@@ -66,7 +66,7 @@ static const char *hint_of(rd_kafka_resp_err_t err)
     return NULL;
 }
 
-static bool is_about_connection(rd_kafka_resp_err_t err)
+bool client_is_connection_error(rd_kafka_resp_err_t err)
 {
     return err == RD_KAFKA_RESP_ERR__TRANSPORT || err == RD_KAFKA_RESP_ERR__TIMED_OUT ||
            err == RD_KAFKA_RESP_ERR__MSG_TIMED_OUT || err == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN;
@@ -84,11 +84,12 @@ int client_fail(struct client *client, rd_kafka_resp_err_t err, const char *deta
         rd_kafka_poll(client->rk, 0); /* hear what librdkafka knows by now */
     }
     const char *why = detail != NULL && detail[0] != '\0' ? detail : rd_kafka_err2str(err);
-    if (is_about_connection(err) && client->last_error[0] != '\0') {
-        return cli_fail((enum cli_exit)client_exit_code(err), hint_of(err), "cannot %s: %s (%s)",
-                        what, why, client->last_error);
+    if (client_is_connection_error(err) && client->last_error[0] != '\0') {
+        return cli_fail((enum cli_exit)client_exit_code(err), client_hint(err),
+                        "cannot %s: %s (%s)", what, why, client->last_error);
     }
-    return cli_fail((enum cli_exit)client_exit_code(err), hint_of(err), "cannot %s: %s", what, why);
+    return cli_fail((enum cli_exit)client_exit_code(err), client_hint(err), "cannot %s: %s", what,
+                    why);
 }
 
 rd_kafka_AdminOptions_t *client_admin_options(struct client *client, rd_kafka_admin_op_t op)

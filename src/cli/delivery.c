@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "cli/cli.h"
+#include "cli/client.h"
 #include "cli/output.h"
 
 #include <stdlib.h>
@@ -153,6 +154,10 @@ void delivery_print(const struct delivery *delivery, FILE *out, FILE *errors)
     if (delivery->failed > DELIVERY_FAILURES_KEPT) {
         fprintf(errors, "  and %llu more\n",
                 (unsigned long long)(delivery->failed - DELIVERY_FAILURES_KEPT));
+    }
+    const char *hint = client_hint(delivery->failures[0].err);
+    if (hint != NULL) {
+        fprintf(errors, "hint: %s\n", hint);
     }
 }
 

@@ -44,10 +44,12 @@ static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void 
                              message->len + message->key_len);
         return;
     }
-    char why[512];
-    snprintf(why, sizeof why, "%s%s%s%s", rd_kafka_err2str(message->err),
-             client->last_error[0] != '\0' ? " (" : "", client->last_error,
-             client->last_error[0] != '\0' ? ")" : "");
+    const char *why = rd_kafka_err2str(message->err);
+    char text[512];
+    if (client_is_connection_error(message->err) && client->last_error[0] != '\0') {
+        snprintf(text, sizeof text, "%s (%s)", why, client->last_error);
+        why = text;
+    }
     delivery_fail(&publishing->delivery, event, message->err, why);
 }
 
@@ -89,6 +91,26 @@ static rd_kafka_headers_t *make_headers(const struct event *event)
     return headers;
 }
 
+/* What librdkafka would take for something else, noted as a failure. */
+static bool is_refused(struct publishing *publishing, const struct event *event)
+{
+    struct delivery *delivery = &publishing->delivery;
+    if (event->partition >= publishing->partition_count) {
+        char why[128];
+        snprintf(why, sizeof why, "topic %s has no partition %d, only 0 to %d", delivery->topic,
+                 (int)event->partition, (int)publishing->partition_count - 1);
+        delivery_fail(delivery, delivery->sent, RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION, why);
+        return true;
+    }
+    if (event->timestamp_ms == 0) {
+        /* librdkafka takes 0 for "now"; better to refuse than to alter. */
+        delivery_fail(delivery, delivery->sent, RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP,
+                      "timestamp 0 (1970-01-01T00:00:00Z) cannot be sent");
+        return true;
+    }
+    return false;
+}
+
 /* Hands one event over, waiting for room in the queue. A refusal is noted as its failure. */
 static void publish_event(struct publishing *publishing, struct event *event)
 {
@@ -96,17 +118,7 @@ static void publish_event(struct publishing *publishing, struct event *event)
     struct delivery *delivery = &publishing->delivery;
     publish_options_complete(publishing->options, event, now_ms(), &publishing->arena);
     delivery->sent++;
-    if (event->partition >= publishing->partition_count) {
-        char why[128];
-        snprintf(why, sizeof why, "topic %s has no partition %d, only 0 to %d", delivery->topic,
-                 (int)event->partition, (int)publishing->partition_count - 1);
-        delivery_fail(delivery, delivery->sent, RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION, why);
-        return;
-    }
-    if (event->timestamp_ms == 0) {
-        /* librdkafka takes 0 for "now"; better to refuse than to alter. */
-        delivery_fail(delivery, delivery->sent, RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP,
-                      "timestamp 0 (1970-01-01T00:00:00Z) cannot be sent");
+    if (is_refused(publishing, event)) {
         return;
     }
     rd_kafka_headers_t *headers = make_headers(event);

@@ -32,18 +32,6 @@ size_t utf8_sequence(struct slice bytes)
     return size;
 }
 
-bool utf8_is_valid(struct slice bytes)
-{
-    for (size_t i = 0; i < bytes.size;) {
-        size_t size = utf8_sequence(slice_of(bytes.data + i, bytes.size - i));
-        if (size == 0) {
-            return false;
-        }
-        i += size;
-    }
-    return true;
-}
-
 size_t utf8_length(const char *text)
 {
     size_t length = 0;

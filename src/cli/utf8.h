@@ -9,9 +9,6 @@
 /* Size of the well-formed UTF-8 sequence (RFC 3629) the bytes begin with, 0 when there is none. */
 size_t utf8_sequence(struct slice bytes);
 
-/* True when all bytes are well-formed UTF-8; NUL counts as a character. */
-bool utf8_is_valid(struct slice bytes);
-
 /* Code points in a text, for lining up columns; stray bytes count as one each. */
 size_t utf8_length(const char *text);
 

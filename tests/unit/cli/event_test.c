@@ -264,14 +264,26 @@ static void test_lines_are_safe_on_a_terminal(void **state)
     buf_deinit(&line);
 }
 
+static bool is_utf8(struct slice bytes)
+{
+    for (size_t i = 0; i < bytes.size;) {
+        size_t size = utf8_sequence(slice_of(bytes.data + i, bytes.size - i));
+        if (size == 0) {
+            return false;
+        }
+        i += size;
+    }
+    return true;
+}
+
 static void test_utf8(void **state)
 {
     (void)state;
-    assert_true(utf8_is_valid(slice_of("a\0\xe2\x82\xac\xf0\x9f\x98\x80", 9)));
+    assert_true(is_utf8(slice_of("a\0\xe2\x82\xac\xf0\x9f\x98\x80", 9)));
     static const char *const bad[] = {
         "\x80", "\xc0\xaf", "\xe0\x80\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82", "\xf8"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        assert_false(utf8_is_valid(slice_str(bad[i])));
+        assert_false(is_utf8(slice_str(bad[i])));
     }
     assert_int_equal(utf8_length("a\xc3\xa4"), 2);
 }

@@ -177,6 +177,7 @@ static void test_failures_are_named(void **state)
     assert_non_null(strstr(errors, "22 events were NOT acknowledged"));
     assert_non_null(strstr(errors, "  event 1: too large\n"));
     assert_non_null(strstr(errors, "and 2 more"));
+    assert_non_null(strstr(errors, "hint: raise the topic's limit"));
     delivery_fail(&delivery, 99, RD_KAFKA_RESP_ERR__MSG_TIMED_OUT, "timed out");
     assert_true(delivery.is_hopeless);
     delivery_deinit(&delivery);
