@@ -189,7 +189,8 @@ enum err handle_fetch(struct api_request *request, struct reason *reason)
     if (err != ERR_NONE) {
         return err;
     }
-    if (body.session_id != 0) {
+    if (body.session_epoch > 0) {
+        /* Continues a session, and none was ever given. 0 asks for a new one, -1 for none. */
         struct fetch_response response;
         fetch_response_init(&response);
         response.error_code = KAFKA_ERROR_FETCH_SESSION_ID_NOT_FOUND;
