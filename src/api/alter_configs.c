@@ -4,9 +4,24 @@
 #include "api/handlers.h"
 
 /* AlterConfigs replaces all of a topic's own settings by those in the request (KIP-133). */
+struct replacement {
+    struct api_request *request;
+    const struct alter_configs_request_resource *in;
+};
+
 static enum err replace(void *context, struct overrides *overrides, struct reason *reason)
 {
-    const struct alter_configs_request_resource *in = context;
+    const struct replacement *replacement = context;
+    const struct alter_configs_request_resource *in = replacement->in;
+    struct slice *names = api_alloc(replacement->request, (size_t)in->configs_count, sizeof *names);
+    for (int32_t i = 0; i < in->configs_count; i++) {
+        names[i] = in->configs[i].name;
+    }
+    enum err repeated =
+        config_check_repeated(replacement->request, names, in->configs_count, reason);
+    if (repeated != ERR_NONE) {
+        return repeated;
+    }
     overrides_deinit(overrides);
     *overrides = (struct overrides){0};
     for (int32_t i = 0; i < in->configs_count; i++) {
@@ -23,15 +38,16 @@ static enum err replace(void *context, struct overrides *overrides, struct reaso
     return ERR_NONE;
 }
 
-static void alter_one(struct api_request *request, struct alter_configs_request_resource *in,
+static void alter_one(struct api_request *request, const struct alter_configs_request_resource *in,
                       bool validate_only, struct alter_configs_response_resource *out)
 {
     alter_configs_response_resource_init(out);
     out->resource_type = in->resource_type;
     out->resource_name = in->resource_name;
     struct reason reason = {.text = ""};
-    config_change(request, in->resource_type, in->resource_name, replace, in, validate_only,
-                  &out->error_code, &reason);
+    struct replacement replacement = {request, in};
+    config_change(request, in->resource_type, in->resource_name, replace, &replacement,
+                  validate_only, &out->error_code, &reason);
     out->error_message = api_reason(request, &reason);
 }
 

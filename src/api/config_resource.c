@@ -17,6 +17,35 @@ enum err config_check_name(struct slice name, struct reason *reason)
     return ERR_NONE;
 }
 
+struct topic *config_find_topic(struct api_server *server, struct slice name, int16_t *code,
+                                struct reason *reason)
+{
+    struct topic *topic = catalogue_find(server->catalogue, name);
+    if (topic != NULL) {
+        return topic;
+    }
+    if (topic_check_name(name, reason) != ERR_NONE) {
+        *code = KAFKA_ERROR_INVALID_TOPIC_EXCEPTION;
+    } else {
+        *code = KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION;
+        reason_set(reason, "topic '%.*s' does not exist", SLICE_ARGS(name));
+    }
+    return NULL;
+}
+
+enum err config_check_repeated(struct api_request *request, const struct slice *names,
+                               int32_t count, struct reason *reason)
+{
+    const int32_t *first = api_first_of_equal(request, names, count);
+    for (int32_t i = 0; i < count; i++) {
+        if (first[i] != i) {
+            return reason_fail(reason, ERR_INVALID, "setting '%.*s' is given twice",
+                               SLICE_ARGS(names[i]));
+        }
+    }
+    return ERR_NONE;
+}
+
 void config_change(struct api_request *request, int8_t resource_type, struct slice resource_name,
                    catalogue_edit *edit, void *context, bool validate_only, int16_t *code,
                    struct reason *reason)
@@ -31,10 +60,8 @@ void config_change(struct api_request *request, int8_t resource_type, struct sli
         reason_set(reason, "resource type %d has no settings here", resource_type);
         return;
     }
-    struct topic *topic = catalogue_find(request->server->catalogue, resource_name);
+    struct topic *topic = config_find_topic(request->server, resource_name, code, reason);
     if (topic == NULL) {
-        *code = KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION;
-        reason_set(reason, "topic '%.*s' does not exist", SLICE_ARGS(resource_name));
         return;
     }
     *code = api_error_code(catalogue_edit_overrides(request->server->catalogue, topic, edit,

@@ -18,6 +18,14 @@ bool config_is_this_server(const struct api_server *server, struct slice name);
 /* ERR_CONFIG when topics have no setting of this name. */
 CHECKED enum err config_check_name(struct slice name, struct reason *reason);
 
+/* The topic: a reference, or NULL with the code and the reason. */
+struct topic *config_find_topic(struct api_server *server, struct slice name, int16_t *code,
+                                struct reason *reason);
+
+/* ERR_INVALID when a setting is named more than once. */
+CHECKED enum err config_check_repeated(struct api_request *request, const struct slice *names,
+                                       int32_t count, struct reason *reason);
+
 /*
  * Changes a topic's own settings by `edit`, which sees them as no other change can alter them
  * meanwhile. Sets *code and the reason; for anything but a topic, refuses with a reason that says

@@ -12,7 +12,7 @@ struct listing {
 
 static bool is_wanted(const struct describe_configs_request_resource *resource, const char *name)
 {
-    if (resource->configuration_keys_count < 0) {
+    if (resource->configuration_keys_count <= 0) {
         return true;
     }
     for (int32_t i = 0; i < resource->configuration_keys_count; i++) {
@@ -117,11 +117,11 @@ static void describe_topic(struct listing *listing)
 {
     struct api_request *request = listing->request;
     struct slice name = listing->resource->resource_name;
-    struct topic *topic = catalogue_find(request->server->catalogue, name);
+    struct reason reason = {.text = ""};
+    struct topic *topic =
+        config_find_topic(request->server, name, &listing->result->error_code, &reason);
     if (topic == NULL) {
-        listing->result->error_code = KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION;
-        listing->result->error_message =
-            api_text(request, "topic '%.*s' does not exist", SLICE_ARGS(name));
+        listing->result->error_message = api_reason(request, &reason);
         return;
     }
     struct overrides own;

@@ -72,7 +72,7 @@ static enum err change_one(struct api_request *request, struct overrides *overri
         return ERR_NONE;
     }
     if (slice_is_null(change->value)) {
-        return reason_fail(reason, ERR_CONFIG, "setting '%.*s' has no value", SLICE_ARGS(name));
+        return reason_fail(reason, ERR_INVALID, "setting '%.*s' has no value", SLICE_ARGS(name));
     }
     if (change->config_operation == OPERATION_SET) {
         overrides_set(overrides, name, change->value);
@@ -94,8 +94,13 @@ struct changes {
 static enum err change_all(void *context, struct overrides *overrides, struct reason *reason)
 {
     const struct changes *changes = context;
-    enum err err = ERR_NONE;
-    for (int32_t i = 0; err == ERR_NONE && i < changes->in->configs_count; i++) {
+    int32_t count = changes->in->configs_count;
+    struct slice *names = api_alloc(changes->request, (size_t)count, sizeof *names);
+    for (int32_t i = 0; i < count; i++) {
+        names[i] = changes->in->configs[i].name;
+    }
+    enum err err = config_check_repeated(changes->request, names, count, reason);
+    for (int32_t i = 0; err == ERR_NONE && i < count; i++) {
         err = change_one(changes->request, overrides, &changes->in->configs[i], reason);
     }
     return err;
