@@ -61,7 +61,19 @@ enum err handle_create_partitions(struct api_request *request, struct reason *re
     create_partitions_response_init(&response);
     response.results = api_alloc(request, (size_t)body.topics_count, sizeof *response.results);
     response.results_count = body.topics_count;
+    struct slice *names = api_alloc(request, (size_t)body.topics_count, sizeof *names);
     for (int32_t i = 0; i < body.topics_count; i++) {
+        names[i] = body.topics[i].name;
+    }
+    const bool *repeated = admin_find_repeated(request, names, body.topics_count);
+    for (int32_t i = 0; i < body.topics_count; i++) {
+        if (repeated[i]) {
+            create_partitions_response_result_init(&response.results[i]);
+            response.results[i].name = names[i];
+            response.results[i].error_code = KAFKA_ERROR_INVALID_REQUEST;
+            response.results[i].error_message = slice_str("the topic is in the request twice");
+            continue;
+        }
         grow_one(request, &body.topics[i], body.validate_only, &response.results[i]);
     }
     API_REPLY(request, create_partitions_response_encode, &response);

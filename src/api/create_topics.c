@@ -11,11 +11,6 @@ static enum err count_assignments(struct api_request *request,
                                   const struct create_topics_request_topic *in, int32_t *count,
                                   struct reason *reason)
 {
-    if (in->num_partitions != -1 || in->replication_factor != -1) {
-        return reason_fail(reason, ERR_INVALID,
-                           "partition count and replication factor must be -1 when partitions are "
-                           "assigned one by one");
-    }
     bool *seen = api_alloc(request, (size_t)in->assignments_count, sizeof *seen);
     for (int32_t i = 0; i < in->assignments_count; i++) {
         const struct create_topics_request_assignment *assignment = &in->assignments[i];
@@ -54,7 +49,14 @@ static bool read_wanted(struct api_request *request, const struct create_topics_
         fail(request, out, KAFKA_ERROR_INVALID_TOPIC_EXCEPTION, &reason);
         return false;
     }
-    if (in->assignments_count > 0) {
+    bool assigned = in->assignments_count > 0;
+    if (assigned && (in->num_partitions != -1 || in->replication_factor != -1)) {
+        reason_set(&reason, "partition count and replication factor must be -1 when partitions are "
+                            "assigned one by one");
+        fail(request, out, KAFKA_ERROR_INVALID_REQUEST, &reason);
+        return false;
+    }
+    if (assigned) {
         if (count_assignments(request, in, &creation->partition_count, &reason) != ERR_NONE) {
             fail(request, out, KAFKA_ERROR_INVALID_REPLICA_ASSIGNMENT, &reason);
             return false;
@@ -116,6 +118,7 @@ static void create_one(struct api_request *request, const struct create_topics_r
                                     : KAFKA_ERROR_INVALID_TOPIC_EXCEPTION,
                  &reason);
         } else {
+            out->error_message = (struct slice){0};
             out->num_partitions = creation.partition_count;
             out->replication_factor = 1;
             struct reason ignored;
@@ -131,24 +134,6 @@ static void create_one(struct api_request *request, const struct create_topics_r
     overrides_deinit(&creation.overrides);
 }
 
-/* repeated[i]: the name is in the request more than once. */
-static bool *find_repeated(struct api_request *request, const struct create_topics_request *body)
-{
-    struct slice *names = api_alloc(request, (size_t)body->topics_count, sizeof *names);
-    bool *repeated = api_alloc(request, (size_t)body->topics_count, sizeof *repeated);
-    for (int32_t i = 0; i < body->topics_count; i++) {
-        names[i] = body->topics[i].name;
-    }
-    const int32_t *first = api_first_of_equal(request, names, body->topics_count);
-    for (int32_t i = 0; i < body->topics_count; i++) {
-        if (first[i] != i) {
-            repeated[i] = true;
-            repeated[first[i]] = true;
-        }
-    }
-    return repeated;
-}
-
 enum err handle_create_topics(struct api_request *request, struct reason *reason)
 {
     (void)reason;
@@ -161,7 +146,11 @@ enum err handle_create_topics(struct api_request *request, struct reason *reason
     create_topics_response_init(&response);
     response.topics = api_alloc(request, (size_t)body.topics_count, sizeof *response.topics);
     response.topics_count = body.topics_count;
-    const bool *repeated = find_repeated(request, &body);
+    struct slice *names = api_alloc(request, (size_t)body.topics_count, sizeof *names);
+    for (int32_t i = 0; i < body.topics_count; i++) {
+        names[i] = body.topics[i].name;
+    }
+    const bool *repeated = admin_find_repeated(request, names, body.topics_count);
     for (int32_t i = 0; i < body.topics_count; i++) {
         struct create_topics_response_topic *out = &response.topics[i];
         create_topics_response_topic_init(out);

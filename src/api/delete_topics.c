@@ -13,7 +13,14 @@ static void delete_one(struct api_request *request, const struct delete_topics_r
     delete_topics_response_topic_init(out);
     out->name = in->name;
     out->topic_id = in->topic_id;
-    if (slice_is_null(in->name)) {
+    static const struct wire_uuid no_id;
+    bool has_id = memcmp(&in->topic_id, &no_id, sizeof no_id) != 0;
+    if (has_id != slice_is_null(in->name)) {
+        out->error_code = KAFKA_ERROR_INVALID_REQUEST;
+        out->error_message = slice_str("a topic is named either by its name or by its id");
+        return;
+    }
+    if (has_id) {
         struct topic_id id;
         memcpy(id.bytes, in->topic_id.bytes, sizeof id.bytes);
         topic = catalogue_find_id(server->catalogue, &id);
@@ -23,6 +30,7 @@ static void delete_one(struct api_request *request, const struct delete_topics_r
         out->error_code = topic == NULL ? KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION : KAFKA_ERROR_NONE;
     }
     if (topic == NULL) {
+        out->error_message = slice_str("there is no such topic");
         return;
     }
     out->name = api_keep(request, slice_str(topic->name));

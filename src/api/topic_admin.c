@@ -15,3 +15,17 @@ enum err admin_check_replicas(const struct api_server *server, const int32_t *br
     }
     return ERR_NONE;
 }
+
+const bool *admin_find_repeated(struct api_request *request, const struct slice *names,
+                                int32_t count)
+{
+    bool *repeated = api_alloc(request, (size_t)count, sizeof *repeated);
+    const int32_t *first = api_first_of_equal(request, names, count);
+    for (int32_t i = 0; i < count; i++) {
+        if (first[i] != i) {
+            repeated[i] = true;
+            repeated[first[i]] = true;
+        }
+    }
+    return repeated;
+}

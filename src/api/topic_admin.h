@@ -16,4 +16,8 @@ CHECKED enum err admin_check_replicas(const struct api_server *server, const int
                                       int32_t broker_ids_count, int32_t partition,
                                       struct reason *reason);
 
+/* repeated[i]: names[i] is there more than once. In the request's memory. */
+const bool *admin_find_repeated(struct api_request *request, const struct slice *names,
+                                int32_t count);
+
 #endif
