@@ -13,7 +13,6 @@ enum err handle_describe_cluster(struct api_request *request, struct reason *rea
     }
     struct describe_cluster_response response;
     describe_cluster_response_init(&response);
-    response.endpoint_type = body.endpoint_type;
     response.cluster_id = slice_str(catalogue_cluster_id(server->catalogue));
     struct describe_cluster_response_broker broker = {
         .broker_id = server->node_id,
@@ -22,7 +21,8 @@ enum err handle_describe_cluster(struct api_request *request, struct reason *rea
     };
     if (body.endpoint_type != 1) {
         /* Controllers are not for clients to reach (KIP-919). */
-        response.error_code = KAFKA_ERROR_UNSUPPORTED_ENDPOINT_TYPE;
+        response.error_code = body.endpoint_type == 2 ? KAFKA_ERROR_MISMATCHED_ENDPOINT_TYPE
+                                                      : KAFKA_ERROR_UNSUPPORTED_ENDPOINT_TYPE;
         response.error_message = slice_str("only broker endpoints are served");
     } else {
         response.controller_id = server->node_id;

@@ -112,23 +112,52 @@ static struct slice *wanted_names(struct api_request *request,
     return names;
 }
 
+/* A cursor points into the topics asked for. */
+static bool is_cursor_good(const struct describe_topic_partitions_request *body)
+{
+    bool named = body->topics_count == 0;
+    for (int32_t i = 0; i < body->topics_count && !named; i++) {
+        named = slice_equal(body->topics[i].name, body->cursor->topic_name);
+    }
+    return named && body->cursor->partition_index >= 0;
+}
+
+static void refuse_all(struct api_request *request,
+                       const struct describe_topic_partitions_request *body)
+{
+    struct describe_topic_partitions_response response;
+    describe_topic_partitions_response_init(&response);
+    size_t count = (size_t)body->topics_count;
+    response.topics = api_alloc(request, count, sizeof *response.topics);
+    response.topics_count = body->topics_count;
+    for (size_t i = 0; i < count; i++) {
+        describe_topic_partitions_response_topic_init(&response.topics[i]);
+        response.topics[i].name = body->topics[i].name;
+        response.topics[i].error_code = KAFKA_ERROR_INVALID_REQUEST;
+    }
+    API_REPLY(request, describe_topic_partitions_response_encode, &response);
+}
+
 enum err handle_describe_topic_partitions(struct api_request *request, struct reason *reason)
 {
+    (void)reason;
     struct describe_topic_partitions_request body;
     enum err err =
         describe_topic_partitions_request_decode(&request->body, api_version(request), &body);
     if (err != ERR_NONE) {
         return err;
     }
-    if (body.cursor != NULL && body.cursor->partition_index < 0) {
-        return reason_fail(reason, ERR_INVALID, "the cursor's partition %d is negative",
-                           (int)body.cursor->partition_index);
+    if (body.cursor != NULL && !is_cursor_good(&body)) {
+        refuse_all(request, &body);
+        return ERR_NONE;
     }
     int32_t limit = body.response_partition_limit;
     struct page page = {
         .request = request,
         .node = api_alloc(request, 1, sizeof(int32_t)),
-        .room = limit > 0 && limit < PAGE_LIMIT ? limit : PAGE_LIMIT,
+        .room = limit < 1            ? 1
+                : limit < PAGE_LIMIT ? limit
+                                     : PAGE_LIMIT,
     };
     *page.node = request->server->node_id;
     describe_topic_partitions_response_init(&page.response);
@@ -136,6 +165,9 @@ enum err handle_describe_topic_partitions(struct api_request *request, struct re
     struct slice *names = wanted_names(request, &body, &count);
     page.response.topics = api_alloc(request, count, sizeof *page.response.topics);
     for (size_t i = 0; i < count; i++) {
+        if (i > 0 && slice_equal(names[i], names[i - 1])) {
+            continue;
+        }
         int order = body.cursor != NULL ? compare_slices(&names[i], &body.cursor->topic_name) : 1;
         if (order >= 0) {
             add_topic(&page, names[i], order == 0 ? body.cursor->partition_index : 0);

@@ -86,7 +86,8 @@ static struct topic *find_wanted(struct api_request *request,
                                  int16_t *code)
 {
     struct catalogue *catalogue = request->server->catalogue;
-    if (slice_is_null(wanted->name)) {
+    static const struct wire_uuid no_id;
+    if (slice_is_null(wanted->name) || memcmp(&wanted->topic_id, &no_id, sizeof no_id) != 0) {
         *code = KAFKA_ERROR_UNKNOWN_TOPIC_ID;
         struct topic_id id;
         memcpy(id.bytes, wanted->topic_id.bytes, sizeof id.bytes);
