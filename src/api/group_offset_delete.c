@@ -19,11 +19,18 @@ enum err handle_offset_delete(struct api_request *request, struct reason *reason
     struct group_partition *partitions = api_alloc(request, count, sizeof *partitions);
     size_t filled = 0;
     for (int32_t t = 0; t < body.topics_count; t++) {
+        struct topic *topic = catalogue_find(request->server->catalogue, body.topics[t].name);
         for (int32_t i = 0; i < body.topics[t].partitions_count; i++) {
+            int32_t index = body.topics[t].partitions[i].partition_index;
+            bool exists = topic != NULL && topic_partition(topic, index) != NULL;
             partitions[filled++] = (struct group_partition){
                 .topic = body.topics[t].name,
-                .partition = body.topics[t].partitions[i].partition_index,
+                .partition = index,
+                .err = exists ? ERR_NONE : ERR_NOT_FOUND,
             };
+        }
+        if (topic != NULL) {
+            topic_unref(topic);
         }
     }
     struct group_offset_delete_request deletion = {

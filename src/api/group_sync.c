@@ -12,6 +12,14 @@ enum err handle_sync_group(struct api_request *request, struct reason *reason)
     if (err != ERR_NONE) {
         return err;
     }
+    if (api_version(request) >= 5 &&
+        (slice_is_null(body.protocol_type) || slice_is_null(body.protocol_name))) {
+        struct sync_group_response response;
+        sync_group_response_init(&response);
+        response.error_code = KAFKA_ERROR_INCONSISTENT_GROUP_PROTOCOL;
+        API_REPLY(request, sync_group_response_encode, &response);
+        return ERR_NONE;
+    }
     struct group_assignment *assignments =
         api_alloc(request, (size_t)body.assignments_count, sizeof *assignments);
     for (int32_t i = 0; i < body.assignments_count; i++) {

@@ -308,6 +308,7 @@ void group_commit(struct group *group, const struct group_commit_request *reques
 struct group_partition {
     struct slice topic;
     int32_t partition;
+    enum err err; /* not ERR_NONE: only echoed */
 };
 
 struct group_offset_delete_request {

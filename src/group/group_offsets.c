@@ -252,9 +252,10 @@ void group_offset_delete(struct group *group, const struct group_offset_delete_r
     for (size_t i = 0; i < request->count && reply->err == ERR_NONE; i++) {
         const struct group_partition *target = &request->partitions[i];
         bool used = !empty && group_is_subscribed(group, target->topic);
-        add_result(reply, target->topic, target->partition, used ? ERR_SUBSCRIBED : ERR_NONE);
+        enum err err = target->err != ERR_NONE ? target->err : used ? ERR_SUBSCRIBED : ERR_NONE;
+        add_result(reply, target->topic, target->partition, err);
         struct group_offset_entry *entry =
-            used ? NULL : group_find_offset(group, target->topic, target->partition);
+            err != ERR_NONE ? NULL : group_find_offset(group, target->topic, target->partition);
         if (entry != NULL) {
             bury(group, store, entry);
         }
