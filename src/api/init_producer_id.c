@@ -15,9 +15,11 @@ enum err handle_init_producer_id(struct api_request *request, struct reason *rea
     }
     struct init_producer_id_response response;
     init_producer_id_response_init(&response);
-    if (!slice_is_null(body.transactional_id)) {
+    bool half = (body.producer_id < 0) != (body.producer_epoch < 0);
+    if (!slice_is_null(body.transactional_id) || half) {
         /* FindCoordinator says so first; transactional producers do not get here. */
         response.error_code = KAFKA_ERROR_INVALID_REQUEST;
+        response.producer_epoch = -1;
     } else {
         err = catalogue_next_producer_id(request->server->catalogue, &response.producer_id, reason);
         response.error_code = api_error_code(err);

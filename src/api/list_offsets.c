@@ -18,7 +18,6 @@ static void look_up(struct partition *partition, int8_t isolation_level, int64_t
                                          : partition_high_watermark(partition);
     struct reason reason;
     enum err err = ERR_NONE;
-    out->leader_epoch = 0;
     switch (timestamp) {
     case TIME_LATEST:
         out->offset = limit;
@@ -40,7 +39,8 @@ static void look_up(struct partition *partition, int8_t isolation_level, int64_t
     }
     if (err == ERR_NONE && out->offset == -1) {
         out->timestamp = -1;
-        out->leader_epoch = -1;
+    } else if (err == ERR_NONE) {
+        out->leader_epoch = 0;
     }
     out->error_code = api_error_code(err);
 }
