@@ -75,7 +75,9 @@ static void fill_answer(struct produce_call *call, struct produce_item *item,
         return;
     }
     answer->error_message = api_reason(call->request, &item->reason);
-    if (item->err == ERR_INVALID_RECORD && item->record_index >= 0) {
+    answer->log_start_offset = partition_log_start(item->partition);
+    bool by_record = item->err == ERR_INVALID_RECORD || item->err == ERR_INVALID_TIMESTAMP;
+    if (by_record && item->record_index >= 0) {
         answer->record_errors = api_alloc(call->request, 1, sizeof *answer->record_errors);
         answer->record_errors_count = 1;
         answer->record_errors[0].batch_index = item->record_index;

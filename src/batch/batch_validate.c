@@ -75,8 +75,7 @@ static enum err check_producer(const struct batch *batch, struct reason *reason)
     return ERR_NONE;
 }
 
-static enum err check_header(const struct batch *batch, const struct timestamp_range *range,
-                             struct reason *reason)
+static enum err check_header(const struct batch *batch, struct reason *reason)
 {
     if ((batch->attributes & BATCH_ATTRIBUTE_COMPRESSION_MASK) > BATCH_COMPRESSION_ZSTD) {
         return reason_fail(reason, ERR_UNSUPPORTED_CODEC,
@@ -100,6 +99,12 @@ static enum err check_header(const struct batch *batch, const struct timestamp_r
         return reason_fail(reason, ERR_INVALID_TIMESTAMP,
                            "record batch: timestamp type LogAppendTime is the broker's to set");
     }
+    return ERR_NONE;
+}
+
+static enum err check_max_timestamp(const struct batch *batch, const struct timestamp_range *range,
+                                    struct reason *reason)
+{
     if (!timestamp_in_range(range, batch->max_timestamp)) {
         return fail_timestamp(range, batch->max_timestamp, "record batch, max of",
                               batch->record_count, reason);
@@ -187,10 +192,13 @@ enum err batch_validate(const struct batch *batch, const struct batch_rules *rul
         err = batch_check_crc(batch, reason);
     }
     if (err == ERR_NONE) {
-        err = check_header(batch, &range, reason);
+        err = check_header(batch, reason);
     }
     if (err == ERR_NONE) {
         err = check_content(batch, rules, &range, &index, reason);
+    }
+    if (err == ERR_NONE) { /* after the records, which can say which of them it is */
+        err = check_max_timestamp(batch, &range, reason);
     }
     if (record_error != NULL) {
         record_error->batch_index = index;

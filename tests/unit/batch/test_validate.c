@@ -162,9 +162,13 @@ static void timestamp_rules(void **state)
     assert_fails(&s, &rules, ERR_INVALID_TIMESTAMP, 2, "1699999999000");
     rules.timestamp_before_max_ms = 1000;
     rules.timestamp_after_max_ms = 4;
-    assert_fails(&s, &rules, ERR_INVALID_TIMESTAMP, -1, "1700000000005");
+    assert_fails(&s, &rules, ERR_INVALID_TIMESTAMP, 1, "1700000000005");
     s.batch.max_timestamp = 1700000000004; /* a header that lies does not help */
     assert_fails(&s, &rules, ERR_INVALID_TIMESTAMP, 1, "1700000000005");
+    rules.timestamp_after_max_ms = 5;
+    s.batch.max_timestamp = 1700000000006; /* nor one that names a time no record has */
+    assert_fails(&s, &rules, ERR_INVALID_TIMESTAMP, -1, "1700000000006");
+    rules.timestamp_after_max_ms = 4;
 
     s.batch.base_timestamp = -1;
     s.batch.max_timestamp = -1;
