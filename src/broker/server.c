@@ -17,6 +17,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
@@ -221,6 +222,17 @@ static enum err start_groups(struct server *server, struct reason *reason)
     return err;
 }
 
+/* Clients want an IPv6 address bare: cuts "[::1]" down to "::1" in place. */
+static const char *without_brackets(char *host)
+{
+    size_t size = strlen(host);
+    if (size < 2 || host[0] != '[' || host[size - 1] != ']') {
+        return host;
+    }
+    host[size - 1] = '\0';
+    return host + 1;
+}
+
 static void fill_api(struct server *server)
 {
     const struct server_config *config = &server->config;
@@ -243,7 +255,7 @@ static void fill_api(struct server *server)
     api->advertised = mem_new_array(struct api_address, server->listener_count);
     api->advertised_count = server->listener_count;
     for (size_t i = 0; i < server->advertised_count; i++) {
-        api->advertised[i].host = server->advertised[i].host;
+        api->advertised[i].host = without_brackets(server->advertised[i].host);
         api->advertised[i].port = server->advertised[i].port;
     }
 }

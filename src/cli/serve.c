@@ -144,6 +144,7 @@ static int serve(const struct overrides *overrides, int64_t ready_fd)
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP); /* a closed terminal: stop as cleanly */
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     signal(SIGPIPE, SIG_IGN);
 
