@@ -1,0 +1,125 @@
+#!/usr/bin/python3
+"""Checks each API's answers, to ordinary and to edge input, against answers.txt.
+
+    run.py                        starts $TIDINGS_BIN and compares; exit code 1: an answer differs
+    run.py --write                takes its answers as the right ones
+    run.py --against HOST:PORT    shows where another server answers differently (+) from Tidings
+                                  (-); it must be fresh
+    run.py ... GROUP ...          only some groups of cases, printed
+
+See README.md.
+"""
+import argparse
+import difflib
+import os
+import sys
+import tempfile
+
+import codec
+import session
+import cases_data
+import cases_groups
+import cases_topics
+
+sys.path.insert(0, os.path.join(codec.HERE, "..", "badinput"))
+import server as tidings  # pylint: disable=wrong-import-position,import-error,wrong-import-order
+
+ANSWERS = os.path.join(codec.HERE, "answers.txt")
+CASES = cases_topics.CASES + cases_data.CASES + cases_groups.CASES
+
+
+def ranges(address):
+    """What both the server and the schema know, by API: (lowest, highest)."""
+    connection = session.Connection(address)
+    connection.send(18, 0, False, b"")
+    answer = codec.Codec(session.APIS["api_versions"][2], 0).decode(connection.receive(False))
+    served = {api["api_key"]: (api["min_version"], api["max_version"]) for api in answer["api_keys"]}
+    out = {}
+    for name, (key, request, _) in session.APIS.items():
+        if key in served:
+            low, high = served[key]
+            out[name] = max(low, request.low), min(high, request.high)
+    return out
+
+
+def play(address, names, served):
+    """The text of the server's answers."""
+    k = session.Session(address, served)
+    for case in CASES:
+        if not names or case.__name__ in names:
+            try:
+                case(k)
+            except (AssertionError, OSError, KeyError, TypeError) as error:
+                k.write("the case broke off", [f"{type(error).__name__}: {error}"[:200]])
+    return k.out
+
+
+def played_by_tidings(names):
+    with tempfile.TemporaryDirectory() as data:
+        server = tidings.Server(data)
+        try:
+            address = ("127.0.0.1", server.port)
+            served = ranges(address)
+            text = play(address, names, served)
+        except BaseException:
+            print(server.log()[-3000:], file=sys.stderr)
+            server.kill()
+            raise
+        code = server.stop()
+        assert code == 0, f"the server stopped with {code}\n{server.log()[-3000:]}"
+        return text, served
+
+
+def by_title(text):
+    out, title = {}, None
+    for line in text:
+        if line.startswith("-- "):
+            title = line
+        if line and title and not line.startswith("##"):
+            out.setdefault(title, []).append(line)
+    return out
+
+
+def difference(expected, got):
+    """Lines that say which answers differ, and how."""
+    expected, got = by_title(expected), by_title(got)
+    out = []
+    for title in [*expected, *(title for title in got if title not in expected)]:
+        lines = difflib.ndiff(expected.get(title, []), got.get(title, []))
+        changed = [line for line in lines if line[0] in "+-"]
+        if changed:
+            out += [title] + [line for line in changed if line[2:] != title] + [""]
+    return out
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--write", action="store_true")
+    parser.add_argument("--against")
+    parser.add_argument("groups", nargs="*")
+    options = parser.parse_args()
+    unknown = set(options.groups) - {case.__name__ for case in CASES}
+    if unknown:
+        parser.error(f"no group {unknown}; there are: {' '.join(c.__name__ for c in CASES)}")
+    text, served = played_by_tidings(options.groups)
+    if options.against:
+        host, port = options.against.rsplit(":", 1)
+        other = play((host, int(port)), options.groups, served)
+        print("\n".join(difference(text, other)))
+        return 0
+    if options.write:
+        with open(ANSWERS, "w", encoding="utf-8") as file:
+            file.write("\n".join(text) + "\n")
+        return 0
+    if options.groups:
+        print("\n".join(text))
+        return 0
+    with open(ANSWERS, encoding="utf-8") as file:
+        expected = file.read().splitlines()
+    wrong = difference(expected, text)
+    print("\n".join(wrong) or f"{sum(line.startswith('-- ') for line in text)} answers as expected")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
