@@ -60,8 +60,8 @@ static void on_error(rd_kafka_t *rk, int err, const char *text, void *opaque)
     struct client *client = opaque;
     if (err == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
         if (client->warns_of_outages && !client->is_down) {
-            cli_warn("the bus went away (%s); trying again until it is back",
-                     client->last_error[0] ? client->last_error : text);
+            cli_warn("the bus at %s went away; trying again until it is back",
+                     client_bootstrap(client->options));
         }
         client->is_down = true;
         return;

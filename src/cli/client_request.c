@@ -34,7 +34,8 @@ static const struct {
     {RD_KAFKA_RESP_ERR_INVALID_CONFIG, EXIT_FAILED,
      "see all settings of a topic with: tidings topic describe TOPIC --all"},
     {RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION, EXIT_FAILED,
-     "a topic name has up to 249 letters, digits, dots, dashes and underscores"},
+     "a topic name has up to 249 letters, digits, dots, dashes and underscores; "
+     "__consumer_offsets is the bus's own"},
     {RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR, EXIT_FAILED,
      "the bus cannot write to its disk: look at its log and the free space"},
     {RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, EXIT_FAILED,
