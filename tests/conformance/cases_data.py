@@ -189,7 +189,8 @@ def init_producer_id(k):
                         ("with an epoch only", {"producer_epoch": 3}),
                         ("with an id only", {"producer_id": 424242}),
                         ("timeout 0", {"transaction_timeout_ms": 0}),
-                        ("empty transactional id", {"transactional_id": ""})):
+                        ("empty transactional id", {"transactional_id": ""}),
+                        ("transactional id", {"transactional_id": "t"})):
         k.show(title, "init_producer_id", 4, **{
             "transactional_id": None, "transaction_timeout_ms": 60000, **more})
 

@@ -10,7 +10,7 @@ def coordinators(k):
     for version in (0, 1, 3):
         k.show("empty key", "find_coordinator", version, key="", key_type=0)
     k.show("empty key", "find_coordinator", 4, coordinator_keys=[""], key_type=0)
-    for kind in (2, 9, -1):
+    for kind in (1, 2, 9, -1):
         k.show(f"type {kind}", "find_coordinator", 1, key="coord", key_type=kind)
         k.show(f"type {kind}", "find_coordinator", 4, coordinator_keys=["coord"], key_type=kind)
 
@@ -75,6 +75,7 @@ def join(k):
 def two_members(k):
     """A second member joins, the first is told, both sync, one leaves."""
     member, generation = joined(k, "pair", 3, protocols=(("a", b"1"), ("b", b"1")))
+    k.masks.numbered(k.masks.members, "M", member)
     other = k.connect()
     second = joining("pair", protocols=(("b", b"2"), ("c", b"2")))
     k.send("join_group", 3, second, other)

@@ -158,7 +158,8 @@ def lines(masks, values, indent=""):
             below += [f"{indent}{name}:"] + lines(masks, value, indent + "  ")
         elif isinstance(value, list) and value and isinstance(value[0], dict):
             below.append(f"{indent}{name}:")
-            for one in sorted(value, key=order):
+            for one in sorted(value, key=lambda one: (order(one), masks.members.get(
+                    one.get("member_id"), ""))):
                 below += lines(masks, one, indent + "  ")
         else:
             plain.append(f"{name}={masks.value(name, value)}")
