@@ -76,8 +76,9 @@ struct log_recovery {
  * checkpoint, or NULL. With a clean state whose sizes agree no data is read. Else the log is
  * scanned from known->end_offset's position (all of it when known is NULL): every CRC there is
  * verified, the torn tail is cut and logged; segments behind a cut are set aside as
- * "<name>.log.cut". A bad batch that has good batches behind it is reported and kept, and never
- * hides what follows; nothing below known->end_offset is cut. start_offset is the larger of known's
+ * "<name>.log.cut". A hole (scan_is_hole) counts as a torn tail; good batches behind it are set
+ * aside as "<base>.<position>.<crc>.cut". Any other bad batch that has good batches behind it is
+ * reported and kept, and never hides what follows; nothing below known->end_offset is cut. start_offset is the larger of known's
  * and the first segment's base. recovery may be NULL. ERR_IO, ERR_NO_SPACE. Any one thread.
  */
 CHECKED enum err log_open(const char *dir, const struct log_config *config,

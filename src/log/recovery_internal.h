@@ -3,7 +3,7 @@
 
 #include "log/log_internal.h"
 
-/* Private to recovery.c and recovery_scan.c: one opening. One thread. */
+/* Private to recovery.c, recovery_scan.c, recovery_cut.c: one opening. One thread. */
 struct recovery {
     struct log *log;
     struct log_recovery *report;
@@ -22,5 +22,22 @@ CHECKED enum err recovery_add_segment(struct log *log, int64_t base_offset, stru
  */
 CHECKED enum err recovery_scan_segment(struct recovery *recovery, size_t i, int64_t position,
                                        struct reason *reason);
+
+/* A tail that is to be cut off. */
+struct cut {
+    size_t segment;   /* its number */
+    int64_t position; /* the file is good up to here */
+    int64_t size;     /* of the file */
+    bool hole;        /* the tail begins with a hole */
+};
+
+/*
+ * Cuts the segment at the position and sets the segments behind it aside, as "<name>.log.cut". When
+ * whole batches lie in what is cut, or behind it, the bytes are kept beside the segment before, as
+ * "<base>.<position>.<their CRC-32C>.cut". Says so in the log. A crash in between leaves the same
+ * cut to be done again. ERR_IO, ERR_NO_SPACE.
+ */
+CHECKED enum err recovery_cut(struct recovery *recovery, const struct cut *cut,
+                              struct reason *reason);
 
 #endif

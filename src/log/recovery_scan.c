@@ -11,8 +11,10 @@
  * Where good bytes end, two cases are told apart. A file that ends early (inside a batch, or before
  * the offset where the next segment begins) was never synced as a whole, and nothing behind it was
  * ever published as flushed, since a flush covers the older segments first: this is a torn tail and
- * is cut. Bad bytes with good batches behind them in the same file may be damage to synced data:
- * they are reported and kept, and so is everything behind. Below the checkpoint nothing is cut.
+ * is cut. So is a tail that begins with a hole (scan_is_hole): had a sync covered what lies behind
+ * it, it would have covered the hole. Other bad bytes with good batches behind them in the same
+ * file may be damage to synced data: they are reported and kept, and so is everything behind.
+ * Below the checkpoint nothing is cut; without one all counts as behind it.
  */
 static enum err take_good(struct recovery *recovery, struct segment *segment, struct scan *scan,
                           int64_t position, const struct batch *header, struct reason *reason)
@@ -45,6 +47,7 @@ struct segment_scan {
     int64_t end_offset; /* where the next segment begins; INT64_MAX: this is the active one */
     int64_t position;   /* good up to here */
     bool after_damage;
+    bool hole; /* the bad bytes at position were never written */
 };
 
 /* ERR_NONE when a good batch begins at the position. */
@@ -68,7 +71,13 @@ static enum err check_batch(struct recovery *recovery, struct segment_scan *at,
     return scan_check_crc(&at->scan, at->position, header, reason);
 }
 
-/* Goes to the next good batch behind bad bytes; *found false when there is none. */
+/* Whether the place is behind the checkpoint, so that it need not have been synced. */
+static bool may_cut(const struct recovery *recovery, int64_t segment_end)
+{
+    return recovery->next >= recovery->floor && segment_end > recovery->floor;
+}
+
+/* Goes to the next good batch behind bad bytes; *found false when there is none, or a hole. */
 static enum err step_over(struct recovery *recovery, struct segment_scan *at, bool *found,
                           struct reason *reason)
 {
@@ -80,6 +89,10 @@ static enum err step_over(struct recovery *recovery, struct segment_scan *at, bo
     enum err err =
         scan_resync(&at->scan, at->position, recovery->next, most, &next, &header, reason);
     *found = err == ERR_NONE && next >= 0;
+    if (*found && may_cut(recovery, at->end_offset)) {
+        err = scan_is_hole(&at->scan, at->position, recovery->next, next, &at->hole, reason);
+        *found = err == ERR_NONE && !at->hole;
+    }
     if (!*found) {
         return err;
     }
@@ -110,19 +123,6 @@ static enum err scan_on(struct recovery *recovery, struct segment_scan *at, stru
     return err;
 }
 
-/* Scans on from position to where good batches end; *position is there then. */
-static enum err scan_segment(struct recovery *recovery, struct segment *segment, int64_t size,
-                             int64_t end_offset, int64_t *position, struct reason *reason)
-{
-    struct segment_scan at = {
-        .segment = segment, .size = size, .end_offset = end_offset, .position = *position};
-    scan_init(&at.scan, segment->files, segment->fd, size);
-    enum err err = scan_on(recovery, &at, reason);
-    scan_deinit(&at.scan);
-    *position = at.position;
-    return err;
-}
-
 /* Bytes to the end of the file are bad, and stay. */
 static void keep_bad_tail(struct recovery *recovery, struct segment *segment, int64_t position,
                           int64_t size, int64_t next_offset)
@@ -144,49 +144,6 @@ static void keep_bad_tail(struct recovery *recovery, struct segment *segment, in
     recovery->next = next_offset;
 }
 
-/* Puts segments from number i on aside, as <name>.log.cut: they are behind a cut. */
-static enum err set_aside(struct recovery *recovery, size_t i, struct reason *reason)
-{
-    struct log *log = recovery->log;
-    while (log->segment_count > i) {
-        struct segment *segment = log->segments[log->segment_count - 1];
-        char *from = segment_path(log->dir, segment->base_offset, ".log");
-        char *to = segment_path(log->dir, segment->base_offset, ".log.cut");
-        enum err err = segment->size_bytes > 0 ? file_rename(log->env.files, from, to, reason)
-                                               : file_unlink(log->env.files, from, reason);
-        free(from);
-        free(to);
-        if (err == ERR_NONE) {
-            err = segment_unlink(log->env.files, log->dir, segment->base_offset, reason);
-        }
-        if (err != ERR_NONE) {
-            return err;
-        }
-        recovery->report->truncated_bytes += segment->size_bytes;
-        log->segment_count--;
-        segment_unref(segment);
-    }
-    return file_sync_dir(log->env.files, log->dir, reason);
-}
-
-static enum err cut(struct recovery *recovery, size_t i, int64_t position, int64_t size,
-                    struct reason *reason)
-{
-    struct log *log = recovery->log;
-    enum err err = set_aside(recovery, i + 1, reason);
-    if (err == ERR_NONE && position < size) {
-        log_cut_damages(log, log->segments[i], position);
-        err = file_truncate(log->env.files, log->segments[i]->fd, position, reason);
-        recovery->report->truncated_bytes += size - position;
-    }
-    recovery->report->truncated_at = recovery->next;
-    LOG_WARN("log", "cut off a tail that a crash left unfinished",
-             "file=\"%s/%020lld.log\" position=%lld bytes=%lld end_offset=%lld", log->dir,
-             (long long)log->segments[i]->base_offset, (long long)position,
-             (long long)recovery->report->truncated_bytes, (long long)recovery->next);
-    return err;
-}
-
 static bool begins_good(const struct segment *segment)
 {
     struct scan scan;
@@ -200,43 +157,68 @@ static bool begins_good(const struct segment *segment)
 }
 
 /* Whether the bad bytes are one whole batch that reaches exactly to the next segment, which begins
- * well: it is damage with good batches behind it and no torn tail. */
-static bool is_whole_but_bad(const struct segment *segment, int64_t position, int64_t size,
-                             const struct segment *next)
+ * well: it is damage with good batches behind it and no torn tail, unless there is a hole in it. */
+static enum err is_whole_but_bad(struct segment_scan *at, int64_t expected,
+                                 const struct segment *next, bool *damage, struct reason *reason)
 {
-    struct scan scan;
     struct batch header;
-    scan_init(&scan, segment->files, segment->fd, size);
-    return scan_header(&scan, position, &header, NULL) == ERR_NONE &&
-           position + (int64_t)header.bytes.size == size &&
-           batch_last_offset(&header) + 1 == next->base_offset && begins_good(next);
+    bool hole = false;
+    *damage = at->position < at->size &&
+              scan_header(&at->scan, at->position, &header, NULL) == ERR_NONE &&
+              at->position + (int64_t)header.bytes.size == at->size &&
+              batch_last_offset(&header) + 1 == next->base_offset && begins_good(next);
+    if (!*damage) {
+        return ERR_NONE;
+    }
+    enum err err = scan_is_hole(&at->scan, at->position, expected, at->size, &hole, reason);
+    at->hole = hole;
+    *damage = !hole;
+    return err;
+}
+
+static enum err cut_tail(struct recovery *recovery, size_t i, const struct segment_scan *at,
+                         struct reason *reason)
+{
+    struct cut cut = {.segment = i, .position = at->position, .size = at->size, .hole = at->hole};
+    return recovery_cut(recovery, &cut, reason);
+}
+
+/* Decides what the end of a scanned segment means that has another one behind it. */
+static enum err settle_closed(struct recovery *recovery, size_t i, struct segment_scan *at,
+                              struct reason *reason)
+{
+    struct log *log = recovery->log;
+    const struct segment *next = log->segments[i + 1];
+    if (at->position == at->size && recovery->next == next->base_offset) {
+        return ERR_NONE;
+    }
+    bool keep = !may_cut(recovery, next->base_offset);
+    enum err err = ERR_NONE;
+    if (!keep && !at->hole) {
+        err = is_whole_but_bad(at, recovery->next, next, &keep, reason);
+    }
+    if (keep && err == ERR_NONE) {
+        keep_bad_tail(recovery, log->segments[i], at->position, at->size, next->base_offset);
+    }
+    return keep || err != ERR_NONE ? err : cut_tail(recovery, i, at, reason);
 }
 
 /* Decides what the end of a scanned segment means. */
-static enum err settle_end(struct recovery *recovery, size_t i, int64_t position, int64_t size,
+static enum err settle_end(struct recovery *recovery, size_t i, struct segment_scan *at,
                            struct reason *reason)
 {
     struct log *log = recovery->log;
     struct segment *segment = log->segments[i];
-    segment->size_bytes = position;
+    segment->size_bytes = at->position;
     if (i + 1 < log->segment_count) {
-        int64_t next_base = log->segments[i + 1]->base_offset;
-        if (position == size && recovery->next == next_base) {
-            return ERR_NONE;
-        }
-        if (recovery->next < recovery->floor || next_base <= recovery->floor ||
-            (position < size && is_whole_but_bad(segment, position, size, log->segments[i + 1]))) {
-            keep_bad_tail(recovery, segment, position, size, next_base);
-            return ERR_NONE;
-        }
-        return cut(recovery, i, position, size, reason);
+        return settle_closed(recovery, i, at, reason);
     }
     if (recovery->next < recovery->floor) {
-        keep_bad_tail(recovery, segment, position, size, recovery->floor);
+        keep_bad_tail(recovery, segment, at->position, at->size, recovery->floor);
         return recovery_add_segment(log, recovery->floor,
                                     reason); /* offsets are never used twice */
     }
-    return position < size ? cut(recovery, i, position, size, reason) : ERR_NONE;
+    return at->position < at->size ? cut_tail(recovery, i, at, reason) : ERR_NONE;
 }
 
 /* How many rows of the index file lie before the offset (and count); -1 when the file is no good.
@@ -279,8 +261,11 @@ enum err recovery_scan_segment(struct recovery *recovery, size_t i, int64_t posi
 {
     struct log *log = recovery->log;
     struct segment *segment = log->segments[i];
-    int64_t size = segment->size_bytes;
-    int64_t end = i + 1 < log->segment_count ? log->segments[i + 1]->base_offset : INT64_MAX;
+    struct segment_scan at = {
+        .segment = segment,
+        .size = segment->size_bytes,
+        .end_offset = i + 1 < log->segment_count ? log->segments[i + 1]->base_offset : INT64_MAX,
+        .position = position};
     segment->size_bytes = position;
     enum err err = ERR_NONE;
     if (position > 0) {
@@ -290,12 +275,14 @@ enum err recovery_scan_segment(struct recovery *recovery, size_t i, int64_t posi
         index_reset(&segment->times);
         segment->times_known = true;
     }
+    scan_init(&at.scan, segment->files, segment->fd, at.size);
     if (err == ERR_NONE) {
-        err = scan_segment(recovery, segment, size, end, &position, reason);
+        err = scan_on(recovery, &at, reason);
     }
     if (err == ERR_NONE) {
-        err = settle_end(recovery, i, position, size, reason);
+        err = settle_end(recovery, i, &at, reason);
     }
+    scan_deinit(&at.scan);
     if (err == ERR_NONE) {
         err = file_sync(segment->files, segment->fd, reason);
         segment->synced_bytes = segment->size_bytes;

@@ -11,7 +11,10 @@
  * Walks the batches of a segment file by their headers. A reader holds one window of the file, so
  * that small batches cost one read for many. One thread.
  */
-enum { SCAN_WINDOW_BYTES = 4096 };
+enum {
+    SCAN_WINDOW_BYTES = 4096,
+    SCAN_BLOCK_BYTES = 4096, /* what a file system writes as a whole, or not at all */
+};
 
 struct scan {
     const struct file_ops *files;
@@ -23,7 +26,7 @@ struct scan {
     uint8_t *piece; /* for CRCs and searches, made on first use */
 };
 
-/* scan_deinit is needed only after scan_check_crc or scan_resync. */
+/* scan_deinit is needed only after scan_check_crc, scan_resync, scan_is_hole, scan_count_good. */
 void scan_init(struct scan *scan, const struct file_ops *files, int fd, int64_t limit);
 void scan_deinit(struct scan *scan);
 
@@ -59,6 +62,26 @@ CHECKED enum err scan_check_crc(struct scan *scan, int64_t position, const struc
 CHECKED enum err scan_resync(struct scan *scan, int64_t position, int64_t least_offset,
                              int64_t most_offset, int64_t *found, struct batch *header,
                              struct reason *reason);
+
+/*
+ * Whether the bad bytes at position are a hole: a place that was never written, though later ones
+ * were. expected: the offset that belongs there; bad_end: where good batches begin again, or the
+ * limit. A file system writes whole blocks, so a hole begins where writing stopped in a block that
+ * was written before (there a batch begins), or at a block's start, and ends with a block. It is a
+ * hole when
+ * - from position to the end of its block (or bad_end) all is zero, and an untouched header could
+ *   not be: the length or a byte of the expected offset that is not zero lies in these bytes; or
+ * - a batch with the expected offset begins at position, and a block that begins inside it is zero
+ *   as a whole. Of a header that the block's start cuts, what lies before must fit.
+ * Else it is not, even if other zeros are in it. Zero blocks that belong to a batch which is
+ * damaged otherwise look like a hole. ERR_IO.
+ */
+CHECKED enum err scan_is_hole(struct scan *scan, int64_t position, int64_t expected,
+                              int64_t bad_end, bool *hole, struct reason *reason);
+
+/* How many good batches lie in [position, limit), whatever lies between them. Stops at an
+ * unreadable place. */
+int64_t scan_count_good(struct scan *scan, int64_t position, int64_t least_offset);
 
 /* The whole batch into *to (cleared first), with *batch borrowing it. */
 CHECKED enum err scan_load(struct scan *scan, int64_t position, const struct batch *header,
