@@ -15,8 +15,9 @@ def api_versions(k):
     connection = k.connect()
     connection.send(18, 99, True, b"")
     body = connection.receive(False)
+    apis = "some" if body[2:6] != bytes(4) else "none"
     k.write("api_versions v99: newer than known", [
-        f"error_code={int.from_bytes(body[:2], 'big')} apis={'some' if body[2:6] != bytes(4) else 'none'}"])
+        f"error_code={int.from_bytes(body[:2], 'big')} apis={apis}"])
     for name in ("", "a b", "-a"):
         answer = k.ask("api_versions", 3, client_software_name=name, client_software_version="1")
         k.write(f"api_versions v3: software name {name!r}", [
@@ -157,8 +158,8 @@ def create_topics(k):
     k.show("timeout 0", "create_topics", 4, topics=[wanted("create-timeout")], timeout_ms=0)
 
 
-COMMON_CONFIGS = ["cleanup.policy", "compression.type", "max.message.bytes", "message.timestamp.type",
-                  "min.insync.replicas", "retention.bytes", "retention.ms", "segment.bytes",
+COMMON_CONFIGS = ["cleanup.policy", "compression.type", "max.message.bytes",
+                  "message.timestamp.type", "min.insync.replicas", "retention.bytes", "retention.ms", "segment.bytes",
                   "segment.ms", "delete.retention.ms", "preallocate"]
 
 

@@ -17,7 +17,8 @@ ZERO_ID = bytes(16)
 
 def load():
     """name of an API: (key, request, response)"""
-    with open(os.path.join(HERE, "..", "..", "src", "wire", "kafka.schema"), encoding="utf-8") as text:
+    path = os.path.join(HERE, "..", "..", "src", "wire", "kafka.schema")
+    with open(path, encoding="utf-8") as text:
         units = schema.parse(text.read())
     return {unit.name: (unit.key, *unit.messages) for unit in units if unit.key >= 0}
 
@@ -84,7 +85,8 @@ class Codec:
             tagged = [(f.tag, self.write(f, values[f.name]))
                       for f in fields if f.tag is not None and f.name in values]
             out += uvarint(len(tagged))
-            out += b"".join(uvarint(tag) + uvarint(len(data)) + data for tag, data in sorted(tagged))
+            for tag, data in sorted(tagged):
+                out += uvarint(tag) + uvarint(len(data)) + data
         return out
 
     @staticmethod

@@ -33,7 +33,8 @@ def ranges(address):
     connection = session.Connection(address)
     connection.send(18, 0, False, b"")
     answer = codec.Codec(session.APIS["api_versions"][2], 0).decode(connection.receive(False))
-    served = {api["api_key"]: (api["min_version"], api["max_version"]) for api in answer["api_keys"]}
+    served = {api["api_key"]: (api["min_version"], api["max_version"])
+              for api in answer["api_keys"]}
     out = {}
     for name, (key, request, _) in session.APIS.items():
         if key in served:

@@ -230,7 +230,8 @@ class Session:
 
     def topic(self, name, partitions=1, **configs):
         """Makes a topic and waits until it can be used; its id."""
-        settings = [{"name": key.replace("_", "."), "value": value} for key, value in configs.items()]
+        settings = [{"name": key.replace("_", "."), "value": value}
+                    for key, value in configs.items()]
         answer = self.ask("create_topics", 4, topics=[
             {"name": name, "num_partitions": partitions, "replication_factor": 1,
              "configs": settings}], timeout_ms=30000)
