@@ -91,7 +91,8 @@ static enum err replay_segment(struct log *log, struct segment *segment, int64_t
     int64_t position = found ? row.value : 0;
     int64_t expected = segment->base_offset;
     scan_init(&scan, segment->files, segment->fd, segment->size_bytes);
-    while (err == ERR_NONE && position < segment->size_bytes) {
+    /* Not a look at what is behind: the scan decides whether that is damage or a torn tail. */
+    while (err == ERR_NONE && position < segment->size_bytes && expected < to) {
         err = scan_header(&scan, position, &header, reason);
         if (err == ERR_CORRUPT || err == ERR_TRUNCATED) {
             struct damage damage;

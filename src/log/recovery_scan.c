@@ -77,6 +77,18 @@ static bool may_cut(const struct recovery *recovery, int64_t segment_end)
     return recovery->next >= recovery->floor && segment_end > recovery->floor;
 }
 
+/* Whether an earlier opening kept the bad bytes there: what came behind them may be synced since.
+ */
+static bool is_noted(const struct segment *segment, int64_t position)
+{
+    for (size_t i = 0; i < segment->damage_count; i++) {
+        if (segment->damages[i].position == position) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Goes to the next good batch behind bad bytes; *found false when there is none, or a hole. */
 static enum err step_over(struct recovery *recovery, struct segment_scan *at, bool *found,
                           struct reason *reason)
@@ -89,7 +101,7 @@ static enum err step_over(struct recovery *recovery, struct segment_scan *at, bo
     enum err err =
         scan_resync(&at->scan, at->position, recovery->next, most, &next, &header, reason);
     *found = err == ERR_NONE && next >= 0;
-    if (*found && may_cut(recovery, at->end_offset)) {
+    if (*found && may_cut(recovery, at->end_offset) && !is_noted(at->segment, at->position)) {
         err = scan_is_hole(&at->scan, at->position, recovery->next, next, &at->hole, reason);
         *found = err == ERR_NONE && !at->hole;
     }
@@ -170,7 +182,10 @@ static enum err is_whole_but_bad(struct segment_scan *at, int64_t expected,
     if (!*damage) {
         return ERR_NONE;
     }
-    enum err err = scan_is_hole(&at->scan, at->position, expected, at->size, &hole, reason);
+    enum err err = ERR_NONE;
+    if (!is_noted(at->segment, at->position)) {
+        err = scan_is_hole(&at->scan, at->position, expected, at->size, &hole, reason);
+    }
     at->hole = hole;
     *damage = !hole;
     return err;

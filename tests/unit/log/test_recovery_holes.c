@@ -184,6 +184,9 @@ static void test_hole_below_checkpoint_is_kept(void **state)
     known.active_size++;
     assert_int_equal(unlink(file_of(fixture, 0, ".damage")), 0);
     check_kept(fixture, &known, next);
+    known.active_size--;
+    check_kept(fixture, &known, next); /* notes it again */
+    check_kept(fixture, NULL, next);   /* and then it stays even when the checkpoint is lost */
 }
 
 static void test_hole_in_clean_log_is_kept(void **state)
