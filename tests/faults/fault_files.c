@@ -290,16 +290,32 @@ void fault_files_deinit(struct fault_files *files)
     }
 }
 
+enum { SMALL_PAGE_BYTES = 512, BLOCK_BYTES = 4096, BLOCK_LEAST_BYTES = 61 };
+
 /* Makes zero some whole pages of what lies behind `from`. */
 static void punch_holes(struct random *random, uint8_t *bytes, size_t from, size_t size)
 {
-    enum { PAGE_BYTES = 512 }; /* small, since the files are */
-    for (size_t at = (from + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES; at < size;
-         at += PAGE_BYTES) {
-        size_t part = size - at < PAGE_BYTES ? size - at : (size_t)PAGE_BYTES;
+    for (size_t at = (from + SMALL_PAGE_BYTES - 1) / SMALL_PAGE_BYTES * SMALL_PAGE_BYTES; at < size;
+         at += SMALL_PAGE_BYTES) {
+        size_t part = size - at < SMALL_PAGE_BYTES ? size - at : (size_t)SMALL_PAGE_BYTES;
         if (random_below(random, 4) == 0) {
             memset(bytes + at, 0, part);
         }
+    }
+}
+
+/* Some blocks are as they were at the last sync: what was added since was never written. A few
+ * bytes of a block at the end of a file prove nothing, and stay. */
+static void leave_blocks_out(struct random *random, uint8_t *bytes, size_t from, size_t size)
+{
+    for (size_t at = from; at < size;) {
+        size_t next = (at / BLOCK_BYTES + 1) * BLOCK_BYTES;
+        size_t end = next < size ? next : size;
+        bool tiny = end == size && end - at < BLOCK_LEAST_BYTES;
+        if (!tiny && random_below(random, 3) == 0) {
+            memset(bytes + at, 0, end - at);
+        }
+        at = end;
     }
 }
 
@@ -330,6 +346,8 @@ static uint8_t *crashed_content(struct fault_files *files, const struct fault_fi
     }
     if (how == FAULT_CRASH_HOLES) {
         punch_holes(random, bytes, kept, *size);
+    } else if (how == FAULT_CRASH_BLOCKS && *size > kept) {
+        leave_blocks_out(random, bytes, kept, *size);
     }
     return bytes;
 }

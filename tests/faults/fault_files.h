@@ -67,7 +67,8 @@ enum fault_crash {
     FAULT_CRASH_PROCESS, /* only the process dies: all stays */
     FAULT_CRASH_LOSE,    /* the machine dies: all that was not synced is lost */
     FAULT_CRASH_TEAR,    /* any prefix of it is there, perhaps with rubbish at its end */
-    FAULT_CRASH_HOLES,   /* pages of it are zero while later ones are there */
+    FAULT_CRASH_BLOCKS,  /* whole 4 KiB blocks of it are zero while later ones are there */
+    FAULT_CRASH_HOLES,   /* smaller parts of it are zero, as no file system leaves them */
 };
 
 /* Writes what the crash leaves to new_dir (exists and is empty), all of it durable there. */

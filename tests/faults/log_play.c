@@ -126,7 +126,7 @@ static void take_appended(struct play *play, const struct batch *batches, int32_
     }
 }
 
-static void step_append(struct play *play)
+void play_append(struct play *play)
 {
     struct buf bytes[3] = {{0}};
     struct batch batches[3];
@@ -341,7 +341,7 @@ void play_step(struct play *play)
         CHECK(play, log_maintain(play->log, &play->reason) != ERR_CORRUPT, "maintain");
         break;
     default:
-        step_append(play);
+        play_append(play);
         break;
     }
 }

@@ -13,7 +13,8 @@
 enum {
     LIVES = 6,
     STEPS = 60,
-    MODEL_BATCHES = LIVES * STEPS * 4,
+    BURST = 40, /* appends right before some crashes, so that blocks are there to lose */
+    MODEL_BATCHES = LIVES * (STEPS + BURST) * 4,
     PRODUCERS = 4,
 };
 
@@ -79,6 +80,7 @@ struct model_batch *model_find(struct model *model, int64_t offset);
 void play_note_flushed(struct play *play);
 void model_doubt(struct model *model, struct model_batch *batch);
 void play_check_range(struct play *play, int64_t from, int64_t to, size_t max_bytes);
+void play_append(struct play *play);
 void play_step(struct play *play);
 
 #endif

@@ -240,12 +240,17 @@ static void doubt_unflushed(struct play *play)
 
 static void crash(struct play *play, bool clean)
 {
-    static const enum fault_crash kinds[] = {FAULT_CRASH_PROCESS, FAULT_CRASH_LOSE,
-                                             FAULT_CRASH_TEAR,    FAULT_CRASH_TEAR,
-                                             FAULT_CRASH_TEAR,    FAULT_CRASH_HOLES};
-    enum fault_crash how = clean ? FAULT_CRASH_LOSE : kinds[play_below(play, 6)];
-    if (how == FAULT_CRASH_HOLES) {
+    static const enum fault_crash kinds[] = {
+        FAULT_CRASH_PROCESS, FAULT_CRASH_LOSE,  FAULT_CRASH_TEAR,   FAULT_CRASH_TEAR,
+        FAULT_CRASH_TEAR,    FAULT_CRASH_HOLES, FAULT_CRASH_BLOCKS, FAULT_CRASH_BLOCKS};
+    enum fault_crash how = clean ? FAULT_CRASH_LOSE : kinds[play_below(play, 8)];
+    if (how ==
+        FAULT_CRASH_HOLES) { /* behind holes of whole blocks no doubt is left: they are cut */
         doubt_unflushed(play);
+    }
+    bool bursts = how == FAULT_CRASH_BLOCKS && !play->log->closed;
+    for (uint64_t i = bursts ? play_below(play, BURST) : 0; i > 0; i--) {
+        play_append(play);
     }
     play->model->torn = how == FAULT_CRASH_TEAR ? play->model->flushed : INT64_MAX;
     log_unref(play->log);
@@ -390,7 +395,8 @@ static void run_seed(uint64_t seed)
     CHECK(&play, made != NULL, "mkdtemp");
     play.clock = (struct clock){.context = &play, .wall_ms = clock_now, .mono_ms = clock_now};
     log_config_init(&play.config);
-    play.config.segment_bytes = 1500 + (int64_t)play_below(&play, 12000);
+    play.config.segment_bytes =
+        1500 + (int64_t)play_below(&play, play_below(&play, 3) == 0 ? 60000 : 12000);
     play.config.index_interval_bytes = 100 + (int64_t)play_below(&play, 1500);
     play.config.segment_index_bytes = play_below(&play, 4) == 0 ? 40 : 10000;
     play.config.retention_ms = -1;
