@@ -53,9 +53,32 @@ static void overwrite(struct world *world, int fd, int64_t at, int64_t size, boo
     free(bytes);
 }
 
+enum {
+    BLOCK_BYTES = 4096,
+    MOST_BLOCKS = 4,
+    HOLE_LEAST_BYTES = 61, /* fewer zeros may be what stood there anyway */
+};
+
 /*
- * Takes bytes that were not synced: cut off, or never written though the file's size was. True when
- * the file ends in bytes that were never written for sure.
+ * Takes some whole blocks of what was not synced, while later ones were written: they read as
+ * zeros, the first one from where it was synced. True when bytes are missing for sure.
+ */
+static bool leave_hole(struct world *world, int fd, int64_t synced, int64_t size)
+{
+    int64_t block = synced / BLOCK_BYTES;
+    int64_t blocks = (size - 1) / BLOCK_BYTES - block + 1;
+    block += (int64_t)random_below(&world->random, (uint64_t)blocks);
+    int64_t from = block * BLOCK_BYTES > synced ? block * BLOCK_BYTES : synced;
+    int64_t to = (block + 1 + (int64_t)random_below(&world->random, MOST_BLOCKS)) * BLOCK_BYTES;
+    to = to < size ? to : size;
+    overwrite(world, fd, from, to - from, true);
+    world->torn_bytes += to - from;
+    return to - from >= HOLE_LEAST_BYTES;
+}
+
+/*
+ * Takes bytes that were not synced: cut off, or never written though the file's size was, or though
+ * later ones were. True when bytes are missing for sure though the file goes on.
  */
 static bool tear_file(struct world *world, const char *path, int64_t synced, bool keep_size)
 {
@@ -67,7 +90,12 @@ static bool tear_file(struct world *world, const char *path, int64_t synced, boo
     int64_t size = status.st_size;
     synced = synced < size ? synced : size; /* an index may have been made anew */
     int64_t at = synced + (int64_t)random_below(&world->random, (uint64_t)(size - synced) + 1);
-    uint64_t how = random_below(&world->random, 4);
+    uint64_t how = random_below(&world->random, 8);
+    if (how >= 4 && synced < size) {
+        bool missing = leave_hole(world, fd, synced, size);
+        close(fd);
+        return missing;
+    }
     at = how == 3 ? synced : at; /* everything */
     if (at == size) {
         close(fd);
