@@ -78,8 +78,9 @@ struct log_recovery {
  * verified, the torn tail is cut and logged; segments behind a cut are set aside as
  * "<name>.log.cut". A hole (scan_is_hole) counts as a torn tail; good batches behind it are set
  * aside as "<base>.<position>.<crc>.cut". Any other bad batch that has good batches behind it is
- * reported and kept, and never hides what follows; nothing below known->end_offset is cut. start_offset is the larger of known's
- * and the first segment's base. recovery may be NULL. ERR_IO, ERR_NO_SPACE. Any one thread.
+ * reported and kept, and never hides what follows; nothing below known->end_offset is cut.
+ * start_offset is the larger of known's and the first segment's base. recovery may be NULL. ERR_IO,
+ * ERR_NO_SPACE. Any one thread.
  */
 CHECKED enum err log_open(const char *dir, const struct log_config *config,
                           const struct log_env *env, const struct log_state *known,
