@@ -1,0 +1,159 @@
+#!/usr/bin/python3
+"""`tidings serve` as its user meets it: options, settings, the ready line, signals.
+
+    TIDINGS_BIN=build/tidings tests/cli/test_serve.py -v
+"""
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import tempfile
+import unittest
+
+BIN = os.path.abspath(os.environ.get("TIDINGS_BIN", "build/tidings"))
+DEADLINE_S = 30
+
+
+class Serve:
+    """One server; `with` stops it and checks that it ended with 0."""
+
+    def __init__(self, *options, pass_fds=(), env=None, cwd=None, stop=signal.SIGTERM):
+        self.stop = stop
+        self.process = subprocess.Popen(
+            [BIN, "serve", *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            pass_fds=pass_fds, env=dict(os.environ, **(env or {})), cwd=cwd)
+        self.line = self.process.stdout.readline()
+        found = re.search(r"^ready listen=(\S+) data=(\S+) pid=(\d+)$", self.line)
+        if not found:
+            raise AssertionError(f"no ready line but {self.line!r}: {self.process.stderr.read()}")
+        self.addresses, self.data, self.pid = found[1].split(","), found[2], int(found[3])
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        self.process.send_signal(self.stop)
+        rest, self.log = self.process.communicate(timeout=DEADLINE_S)
+        if kind is None:
+            if self.process.returncode != 0:
+                raise AssertionError(f"ended with {self.process.returncode}: {self.log}")
+            if rest:
+                raise AssertionError(f"more than one line on standard output: {rest!r}")
+
+
+def tidings(address, *arguments):
+    return subprocess.run([BIN, *arguments, "--bootstrap-server", address], timeout=DEADLINE_S,
+                          capture_output=True, text=True, check=False)
+
+
+def refused(*options):
+    """Exit code and standard error of a server that must not start."""
+    done = subprocess.run([BIN, "serve", *options], timeout=DEADLINE_S, capture_output=True,
+                          text=True, check=False)
+    if done.stdout:
+        raise AssertionError(f"it said ready: {done.stdout}")
+    return done.returncode, done.stderr
+
+
+class ServeTest(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="tidings-serve-")
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+        self.data = os.path.join(folder.name, "data")
+        self.common = ["--data", self.data, "--listen", "127.0.0.1:0"]
+
+    def partitions_of_a_new_topic(self, address):
+        self.assertEqual(tidings(address, "topic", "create", "t").returncode, 0)
+        said = tidings(address, "topic", "describe", "t", "--json")
+        topic = json.loads(said.stdout)
+        topic = topic[0] if isinstance(topic, list) else topic
+        return len(topic["partitions"])
+
+    def test_one_ready_line(self):
+        with Serve(*self.common) as bus:
+            self.assertEqual(bus.data, self.data)
+            self.assertEqual(bus.pid, bus.process.pid)
+            self.assertEqual(tidings(bus.addresses[0], "topic", "list").returncode, 0)
+
+    def test_every_listener_answers(self):
+        with Serve(*self.common, "--listen", "127.0.0.1:0") as bus:
+            self.assertEqual(len(set(bus.addresses)), 2)
+            for address in bus.addresses:
+                self.assertEqual(tidings(address, "topic", "list").returncode, 0, address)
+
+    def test_default_data_directory(self):
+        with Serve("--listen", "127.0.0.1:0", cwd=self.folder) as bus:
+            self.assertEqual(bus.data, "tidings-data")
+            self.assertTrue(os.path.exists(os.path.join(self.folder, "tidings-data/tidings.db")))
+
+    def test_config_file_and_set(self):
+        path = os.path.join(self.folder, "server.properties")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("# a comment\n\nnum.partitions = 3\nlog.level=warn\n")
+        with Serve(*self.common, "--config", path) as bus:
+            self.assertEqual(self.partitions_of_a_new_topic(bus.addresses[0]), 3)
+        self.assertNotIn("level=info", bus.log)
+
+    def test_set_is_stronger_than_the_file(self):
+        path = os.path.join(self.folder, "server.properties")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("num.partitions=3\n")
+        with Serve(*self.common, "--config", path, "--set", "num.partitions=5") as bus:
+            self.assertEqual(self.partitions_of_a_new_topic(bus.addresses[0]), 5)
+
+    def test_ready_fd(self):
+        reader, writer = os.pipe()
+        with Serve(*self.common, "--ready-fd", str(writer), pass_fds=[writer]) as bus:
+            os.close(writer)
+            with os.fdopen(reader) as pipe:
+                self.assertEqual(pipe.read(), bus.line)  # to its end: the server closed it
+
+    def test_systemd_is_notified(self):
+        path = os.path.join(self.folder, "notify")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+            listener.bind(path)
+            listener.settimeout(DEADLINE_S)
+            with Serve(*self.common, env={"NOTIFY_SOCKET": path}):
+                self.assertEqual(listener.recv(100), b"READY=1")
+            self.assertEqual(listener.recv(100), b"STOPPING=1")
+
+    def test_signals_stop_cleanly(self):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            with Serve(*self.common, stop=number) as bus:
+                pass
+            self.assertNotIn("level=error", bus.log)
+        with Serve(*self.common) as bus:
+            pass
+        self.assertIn("clean=yes scanned_bytes=0", bus.log)
+
+    def test_settings_are_listed(self):
+        done = subprocess.run([BIN, "serve", "--settings"], capture_output=True, text=True,
+                              check=True, timeout=DEADLINE_S)
+        for name in ("listeners", "log.retention.ms", "num.partitions", "message.max.bytes"):
+            self.assertRegex(done.stdout, rf"(?m)^{re.escape(name)}=")
+
+    def test_bad_command_lines(self):
+        path = os.path.join(self.folder, "bad.properties")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("num.partitions=3\nnonsense\n")
+        for options, word in [
+                (["--set", "num.partition=3"], "num.partitions"),
+                (["--set", "num.partitions=many"], "whole number"),
+                (["--set", "num.partitions"], "NAME=VALUE"),
+                (["--config", path], "bad.properties:2"),
+                (["--config", path + ".missing"], "no such file"),
+                (["--listen", "nowhere"], "HOST:PORT"),
+                (["extra"], "extra"),
+                (["--no-such-option"], "no-such-option")]:
+            with self.subTest(options=options):
+                code, text = refused("--data", self.data, *options)
+                self.assertEqual(code, 2, text)
+                self.assertIn(word, text)
+        self.assertFalse(os.path.exists(self.data), "a refused start left something behind")
+
+
+if __name__ == "__main__":
+    unittest.main()
