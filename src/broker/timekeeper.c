@@ -5,7 +5,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-enum { FIRST_UPKEEP_MS = 1000 };
+enum { FIRST_CHECKPOINT_MS = 1000 };
 
 struct timekeeper {
     struct reactor *reactor;
@@ -25,6 +25,7 @@ struct timekeeper {
 
     struct task upkeep_task;
     atomic_bool upkeep_running;
+    bool checkpointed; /* the first upkeep is over; whoever runs upkeep */
 };
 
 static void on_group_time(struct reactor_timer *timer)
@@ -40,7 +41,12 @@ static void on_group_time(struct reactor_timer *timer)
 static void run_upkeep(struct task *task)
 {
     struct timekeeper *timekeeper = container_of(task, struct timekeeper, upkeep_task);
-    catalogue_maintain(timekeeper->catalogue);
+    if (timekeeper->checkpointed) {
+        catalogue_maintain(timekeeper->catalogue);
+    } else {
+        catalogue_checkpoint(timekeeper->catalogue);
+    }
+    timekeeper->checkpointed = true;
     atomic_store(&timekeeper->upkeep_running, false);
 }
 
@@ -81,11 +87,10 @@ static void on_start(struct task *task)
     struct timekeeper *timekeeper = container_of(task, struct timekeeper, start_task);
     int64_t now_ms = reactor_now_ms(timekeeper->reactor);
     reactor_timer_set(timekeeper->reactor, &timekeeper->group_timer, now_ms);
-    /* The first time soon: a checkpoint after a crash, so that another crash does not scan it all.
-     */
-    int64_t first_ms = timekeeper->upkeep_interval_ms < FIRST_UPKEEP_MS
+    /* First a checkpoint, soon: after a crash, so that another crash does not scan it all again. */
+    int64_t first_ms = timekeeper->upkeep_interval_ms < FIRST_CHECKPOINT_MS
                            ? timekeeper->upkeep_interval_ms
-                           : FIRST_UPKEEP_MS;
+                           : FIRST_CHECKPOINT_MS;
     reactor_timer_set(timekeeper->reactor, &timekeeper->upkeep_timer, now_ms + first_ms);
 }
 

@@ -118,6 +118,9 @@ CHECKED enum err catalogue_next_producer_id(struct catalogue *catalogue, int64_t
 /* Rolls by time, applies retention, writes a checkpoint. For a periodic worker task. */
 void catalogue_maintain(struct catalogue *catalogue);
 
+/* Writes a checkpoint only. Worker thread. */
+void catalogue_checkpoint(struct catalogue *catalogue);
+
 /* The cluster id of the data directory: 22 characters of base64url. */
 const char *catalogue_cluster_id(const struct catalogue *catalogue);
 

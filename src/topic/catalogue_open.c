@@ -362,27 +362,34 @@ enum err catalogue_close(struct catalogue *catalogue, struct reason *reason)
     return err;
 }
 
-static void maintain_partition(struct catalogue *catalogue, struct partition *partition,
-                               struct checkpoint *checkpoint)
+/* Rolls by time and applies retention. */
+static enum err maintain_partition(struct partition *partition, struct reason *reason)
 {
     struct log *log = partition->log;
-    struct reason reason;
-    if (log_failed(log)) {
-        return;
-    }
-    enum err err = log_maintain(log, &reason);
+    enum err err = log_maintain(log, reason);
     if (err == ERR_NONE && !partition->topic->internal) {
         int64_t start = log_retention_start(log, partition_high_watermark(partition));
         if (start > log_start_offset(log)) {
             LOG_INFO("topic", "retention deletes old events",
                      "topic=%s partition=%d from=%lld to=%lld", partition->topic->name,
                      (int)partition->index, (long long)log_start_offset(log), (long long)start);
-            err = log_set_start_offset(log, start, &reason);
+            err = log_set_start_offset(log, start, reason);
         }
     }
+    return err;
+}
+
+static void keep_partition(struct partition *partition, bool maintain,
+                           struct checkpoint *checkpoint)
+{
+    struct reason reason;
     struct log_state state;
+    if (log_failed(partition->log)) {
+        return;
+    }
+    enum err err = maintain ? maintain_partition(partition, &reason) : ERR_NONE;
     if (err == ERR_NONE) {
-        err = log_checkpoint(log, &state, &reason);
+        err = log_checkpoint(partition->log, &state, &reason);
     }
     if (err == ERR_NONE) {
         checkpoint_add(checkpoint, &partition->topic->id, partition->index, &state);
@@ -391,17 +398,16 @@ static void maintain_partition(struct catalogue *catalogue, struct partition *pa
                  "topic=%s partition=%d reason=\"%s\"", partition->topic->name,
                  (int)partition->index, reason.text);
     }
-    (void)catalogue;
 }
 
-void catalogue_maintain(struct catalogue *catalogue)
+static void keep_all(struct catalogue *catalogue, bool maintain)
 {
     struct checkpoint checkpoint = {.clean = false};
     size_t count;
     struct topic **topics = catalogue_list(catalogue, &count);
     for (size_t i = 0; i < count; i++) {
         for (int32_t p = 0; p < topic_partition_count(topics[i]); p++) {
-            maintain_partition(catalogue, topic_partition(topics[i], p), &checkpoint);
+            keep_partition(topic_partition(topics[i], p), maintain, &checkpoint);
         }
     }
     catalogue_list_free(topics, count);
@@ -412,4 +418,14 @@ void catalogue_maintain(struct catalogue *catalogue)
                  reason.text);
     }
     checkpoint_deinit(&checkpoint);
+}
+
+void catalogue_maintain(struct catalogue *catalogue)
+{
+    keep_all(catalogue, true);
+}
+
+void catalogue_checkpoint(struct catalogue *catalogue)
+{
+    keep_all(catalogue, false);
 }
