@@ -261,15 +261,11 @@ static void fill_api(struct server *server)
 }
 
 /* In the order in which each needs the one before it. */
-static enum err start_all(struct server *server, const struct overrides *settings,
-                          struct reason *reason)
+static enum err start_all(struct server *server, struct reason *reason)
 {
-    enum err err = read_config(server, settings, reason);
-    if (err == ERR_NONE) {
-        raise_descriptor_limit();
-        err = data_dir_open(file_ops_system(), server->config.data_dir, &server->dir_fd,
-                            &server->lock_fd, reason);
-    }
+    raise_descriptor_limit();
+    enum err err = data_dir_open(file_ops_system(), server->config.data_dir, &server->dir_fd,
+                                 &server->lock_fd, reason);
     if (err == ERR_NONE) {
         err = start_net(server, reason);
     }
@@ -300,10 +296,24 @@ static enum err start_all(struct server *server, const struct overrides *setting
     return err;
 }
 
+static void free_config(struct server *server)
+{
+    server_addresses_free(server->listeners, server->listener_count);
+    server_addresses_free(server->advertised, server->advertised_count);
+    server_config_deinit(&server->config, server->settings);
+    server_settings_free(server->settings);
+}
+
 enum err server_start(const struct overrides *settings, struct server **out, struct reason *reason)
 {
     struct server *server = mem_new(struct server);
-    enum err err = start_all(server, settings, reason);
+    enum err err = read_config(server, settings, reason);
+    if (err != ERR_NONE) {
+        free_config(server);
+        free(server);
+        return err;
+    }
+    err = start_all(server, reason);
     if (err != ERR_NONE) {
         return err; /* the process ends with this message: nothing was accepted or changed */
     }
@@ -338,12 +348,9 @@ static void server_free(struct server *server)
     net_free(server->net); /* runs what was posted after its stop */
     fetch_service_free(server->fetches);
     timekeeper_free(server->timekeeper);
-    server_addresses_free(server->listeners, server->listener_count);
-    server_addresses_free(server->advertised, server->advertised_count);
     free(server->api.advertised);
     free(server->addresses);
-    server_config_deinit(&server->config, server->settings);
-    server_settings_free(server->settings);
+    free_config(server);
     close(server->dir_fd);
     close(server->lock_fd);
     free(server);
