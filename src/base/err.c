@@ -46,6 +46,21 @@ static const char *const names[ERR_COUNT] = {
     [ERR_INVALID_GROUP] = "invalid-group",
     [ERR_COORDINATOR_UNAVAILABLE] = "coordinator-unavailable",
     [ERR_METADATA_TOO_LARGE] = "metadata-too-large",
+    [ERR_UNSTABLE_OFFSET] = "unstable-offset",
+    [ERR_FENCED_MEMBER_EPOCH] = "fenced-member-epoch",
+    [ERR_STALE_MEMBER_EPOCH] = "stale-member-epoch",
+    [ERR_UNRELEASED_INSTANCE] = "unreleased-instance",
+    [ERR_UNSUPPORTED_ASSIGNOR] = "unsupported-assignor",
+    [ERR_INVALID_REGEX] = "invalid-regex",
+    [ERR_INVALID_TXN_STATE] = "invalid-transaction-state",
+    [ERR_PRODUCER_ID_MAPPING] = "producer-id-mapping",
+    [ERR_INVALID_TXN_TIMEOUT] = "invalid-transaction-timeout",
+    [ERR_CONCURRENT_TXNS] = "concurrent-transactions",
+    [ERR_COORDINATOR_FENCED] = "coordinator-fenced",
+    [ERR_TXN_PRODUCER_FENCED] = "transactional-producer-fenced",
+    [ERR_TXN_NOT_FOUND] = "transactional-id-not-found",
+    [ERR_TXN_ABORTABLE] = "transaction-abortable",
+    [ERR_OPERATION_NOT_ATTEMPTED] = "operation-not-attempted",
 };
 
 const char *err_name(enum err err)

@@ -59,6 +59,23 @@ enum err {
     ERR_INVALID_GROUP,           /* an empty or missing group id */
     ERR_COORDINATOR_UNAVAILABLE, /* the group's records could not be stored */
     ERR_METADATA_TOO_LARGE,      /* of a committed offset: over offset.metadata.max.bytes */
+    ERR_UNSTABLE_OFFSET,         /* an open transaction holds an offset for this partition */
+    ERR_FENCED_MEMBER_EPOCH,     /* the member's epoch is not the one on record (KIP-848) */
+    ERR_STALE_MEMBER_EPOCH,      /* the member is to heartbeat first (KIP-848) */
+    ERR_UNRELEASED_INSTANCE,     /* the instance id is still another member's */
+    ERR_UNSUPPORTED_ASSIGNOR,    /* no assignor of this name on the server */
+    ERR_INVALID_REGEX,           /* a subscription that is no regular expression */
+
+    /* transactions */
+    ERR_INVALID_TXN_STATE,       /* the transaction's state does not allow this */
+    ERR_PRODUCER_ID_MAPPING,     /* the producer id is not the one of this transactional id */
+    ERR_INVALID_TXN_TIMEOUT,     /* over transaction.max.timeout.ms, or not positive */
+    ERR_CONCURRENT_TXNS,         /* the one before is still being completed: ask again */
+    ERR_COORDINATOR_FENCED,      /* a marker of an older coordinator epoch */
+    ERR_TXN_PRODUCER_FENCED,     /* a newer producer has this transactional id */
+    ERR_TXN_NOT_FOUND,           /* no such transactional id */
+    ERR_TXN_ABORTABLE,           /* this transaction can only be aborted (KIP-890) */
+    ERR_OPERATION_NOT_ATTEMPTED, /* another partition of the same request failed */
 
     ERR_COUNT
 };
