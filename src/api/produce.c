@@ -31,8 +31,9 @@ static void find_partition(struct produce_item *item, struct topic *topic, int32
     }
 }
 
-static void append_topic(struct produce_call *call, const struct produce_request_topic *in,
-                         struct produce_response_topic *out, int64_t now_ms)
+/* Answers and items of one topic; each item's partition is held. */
+static void find_topic(struct produce_call *call, const struct produce_request_topic *in,
+                       struct produce_response_topic *out)
 {
     struct api_request *request = call->request;
     struct topic *topic = catalogue_find(request->server->catalogue, in->name);
@@ -48,12 +49,40 @@ static void append_topic(struct produce_call *call, const struct produce_request
         answer->index = in->partition_data[i].index;
         item->records = in->partition_data[i].records.bytes;
         find_partition(item, topic, answer->index, call->acks, &answer->error_code);
-        if (item->partition != NULL) {
-            produce_append(item, now_ms);
-        }
     }
     if (topic != NULL) {
         topic_unref(topic);
+    }
+}
+
+/* Whether a batch has to be opened or compressed: not a reactor's work. */
+static bool is_slow(const struct produce_call *call)
+{
+    for (size_t i = 0; i < call->item_count; i++) {
+        const struct produce_item *item = &call->items[i];
+        if (item->partition != NULL && produce_is_slow(item->partition, item->records)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void append_all(struct produce_call *call)
+{
+    int64_t now_ms = clock_wall_ms(call->request->server->clock);
+    for (size_t i = 0; i < call->item_count; i++) {
+        if (call->items[i].partition != NULL) {
+            produce_append(&call->items[i], now_ms);
+        }
+    }
+}
+
+static void let_go(struct produce_call *call)
+{
+    for (size_t i = 0; i < call->item_count; i++) {
+        if (call->items[i].partition != NULL) {
+            partition_unref(call->items[i].partition);
+        }
     }
 }
 
@@ -117,11 +146,7 @@ static void send_answer(struct produce_call *call)
             fill_answer(call, &call->items[next++], &topic->partition_responses[i]);
         }
     }
-    for (size_t i = 0; i < call->item_count; i++) {
-        if (call->items[i].partition != NULL) {
-            partition_unref(call->items[i].partition);
-        }
-    }
+    let_go(call);
     if (call->acks == 0) {
         send_nothing(call);
         return;
@@ -171,10 +196,14 @@ enum err handle_produce(struct api_request *request, struct reason *reason)
         items += (size_t)body.topic_data[i].partition_data_count;
     }
     call->items = api_alloc(request, items, sizeof *call->items);
-    int64_t now_ms = clock_wall_ms(request->server->clock);
     for (int32_t i = 0; i < body.topic_data_count; i++) {
-        append_topic(call, &body.topic_data[i], &call->response.responses[i], now_ms);
+        find_topic(call, &body.topic_data[i], &call->response.responses[i]);
     }
+    if (!request->on_worker && is_slow(call)) {
+        let_go(call);
+        return api_defer(request);
+    }
+    append_all(call);
     answer_or_wait(call);
     return ERR_NONE;
 }

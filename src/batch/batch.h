@@ -20,7 +20,7 @@ enum {
     BATCH_HEADER_BYTES = 61,
     BATCH_LENGTH_OVERHEAD = 12, /* what batch length does not count */
     BATCH_MAGIC_V2 = 2,
-    /* What batch_validate decompresses of one batch at most when it must look inside. */
+    /* What is decompressed of one batch at most where its records must be looked at. */
     BATCH_DECOMPRESSED_MAX_BYTES = 64 << 20,
 };
 
@@ -95,6 +95,13 @@ struct batch_rules {
     int64_t timestamp_after_max_ms;
 };
 
+/* Whether the rules speak of single records, so that compressed batches must be decompressed. */
+static inline bool batch_rules_open(const struct batch_rules *rules)
+{
+    return rules->keys_required || rules->timestamp_before_max_ms != INT64_MAX ||
+           rules->timestamp_after_max_ms != INT64_MAX;
+}
+
 /* Which record broke a rule: for the response's RecordErrors. */
 struct batch_record_error {
     int32_t batch_index; /* index of the record in the batch, -1: the batch as a whole */
@@ -111,14 +118,34 @@ struct batch_record_error {
  *   each record: lengths fit, offset deltas are 0, 1, 2..., a key where rules want one
  *                                                                  ERR_INVALID_RECORD
  *                its timestamp within rules                        ERR_INVALID_TIMESTAMP
- * Records of compressed batches are looked at only when keys_required; then bytes that are not of
- * the codec give ERR_CORRUPT and more than BATCH_DECOMPRESSED_MAX_BYTES ERR_TOO_LARGE. Unknown
+ * Records of compressed batches are looked at only when batch_rules_open; then bytes that are not
+ * of the codec give ERR_CORRUPT and more than BATCH_DECOMPRESSED_MAX_BYTES ERR_TOO_LARGE. Unknown
  * attribute bits are ignored, and timestamp -1 (none) is always allowed, as Kafka's broker does.
  * now_ms: the wall clock. record_error may be NULL.
  */
 CHECKED enum err batch_validate(const struct batch *batch, const struct batch_rules *rules,
                                 int64_t now_ms, struct batch_record_error *record_error,
                                 struct reason *reason);
+
+/*
+ * The same, but looks at the records of compressed batches too, and leaves what it decompressed in
+ * *plain, an empty buffer at first, for batch_recompress. *plain stays empty when the batch is not
+ * compressed; it is to be freed also after an error.
+ */
+CHECKED enum err batch_validate_opened(const struct batch *batch, const struct batch_rules *rules,
+                                       int64_t now_ms, struct buf *plain,
+                                       struct batch_record_error *record_error,
+                                       struct reason *reason);
+
+/*
+ * The same records in another codec: appends the new batch to *out and makes *batch it, with its
+ * CRC; everything but codec, sizes and CRC stays. plain: the uncompressed records. level: of the
+ * codec, INT_MIN for its default. ERR_UNSUPPORTED_CODEC, ERR_INVALID (a level that the codec does
+ * not have); *batch and *out are then as they were.
+ */
+CHECKED enum err batch_recompress(struct batch *batch, struct slice plain,
+                                  enum batch_compression compression, int level, struct buf *out,
+                                  struct reason *reason);
 
 /*
  * Writes the header that the fields of *batch describe: how a batch gets its offset and leader

@@ -156,29 +156,26 @@ static enum err check_records(const struct batch *batch, struct slice records, b
 }
 
 static enum err check_content(const struct batch *batch, const struct batch_rules *rules,
-                              const struct timestamp_range *range, int32_t *index,
-                              struct reason *reason)
+                              const struct timestamp_range *range, struct buf *plain,
+                              int32_t *index, struct reason *reason)
 {
     struct slice records =
         slice_of(batch->bytes.data + BATCH_HEADER_BYTES, batch->bytes.size - BATCH_HEADER_BYTES);
-    if (batch_compression(batch) == BATCH_COMPRESSION_NONE) {
-        return check_records(batch, records, rules->keys_required, range, index, reason);
+    if (batch_compression(batch) != BATCH_COMPRESSION_NONE) {
+        enum err err = compression_decompress(batch_compression(batch), records,
+                                              BATCH_DECOMPRESSED_MAX_BYTES, plain, reason);
+        if (err != ERR_NONE) {
+            return err;
+        }
+        records = buf_slice(plain);
     }
-    if (!rules->keys_required) {
-        return ERR_NONE;
-    }
-    struct buf plain = {0};
-    enum err err = compression_decompress(batch_compression(batch), records,
-                                          BATCH_DECOMPRESSED_MAX_BYTES, &plain, reason);
-    if (err == ERR_NONE) {
-        err = check_records(batch, buf_slice(&plain), true, range, index, reason);
-    }
-    buf_deinit(&plain);
-    return err;
+    return check_records(batch, records, rules->keys_required, range, index, reason);
 }
 
-enum err batch_validate(const struct batch *batch, const struct batch_rules *rules, int64_t now_ms,
-                        struct batch_record_error *record_error, struct reason *reason)
+/* plain NULL: compressed batches are not opened. */
+static enum err validate(const struct batch *batch, const struct batch_rules *rules, int64_t now_ms,
+                         struct buf *plain, struct batch_record_error *record_error,
+                         struct reason *reason)
 {
     int32_t index = -1;
     struct timestamp_range range = timestamp_range_of(rules, now_ms);
@@ -194,8 +191,8 @@ enum err batch_validate(const struct batch *batch, const struct batch_rules *rul
     if (err == ERR_NONE) {
         err = check_header(batch, reason);
     }
-    if (err == ERR_NONE) {
-        err = check_content(batch, rules, &range, &index, reason);
+    if (err == ERR_NONE && (plain != NULL || batch_compression(batch) == BATCH_COMPRESSION_NONE)) {
+        err = check_content(batch, rules, &range, plain, &index, reason);
     }
     if (err == ERR_NONE) { /* after the records, which can say which of them it is */
         err = check_max_timestamp(batch, &range, reason);
@@ -203,5 +200,22 @@ enum err batch_validate(const struct batch *batch, const struct batch_rules *rul
     if (record_error != NULL) {
         record_error->batch_index = index;
     }
+    return err;
+}
+
+enum err batch_validate_opened(const struct batch *batch, const struct batch_rules *rules,
+                               int64_t now_ms, struct buf *plain,
+                               struct batch_record_error *record_error, struct reason *reason)
+{
+    return validate(batch, rules, now_ms, plain, record_error, reason);
+}
+
+enum err batch_validate(const struct batch *batch, const struct batch_rules *rules, int64_t now_ms,
+                        struct batch_record_error *record_error, struct reason *reason)
+{
+    struct buf plain = {0};
+    enum err err = validate(batch, rules, now_ms, batch_rules_open(rules) ? &plain : NULL,
+                            record_error, reason);
+    buf_deinit(&plain);
     return err;
 }

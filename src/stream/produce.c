@@ -49,36 +49,101 @@ static enum err append_checked(struct produce_item *item, struct batch *batch)
     return err;
 }
 
-void produce_append(struct produce_item *item, int64_t now_ms)
+static struct batch_rules rules_of(const struct topic_config *config)
+{
+    bool server_time = topic_config_append_time(config);
+    return (struct batch_rules){
+        .max_bytes = (size_t)config->max_message_bytes,
+        .timestamp_before_max_ms = server_time ? INT64_MAX : config->timestamp_before_max_ms,
+        .timestamp_after_max_ms = server_time ? INT64_MAX : config->timestamp_after_max_ms,
+    };
+}
+
+/* The topic's codec, when the batch has another. */
+static bool wants_codec(const struct topic_config *config, const struct batch *batch,
+                        enum batch_compression *codec, int *level)
+{
+    return topic_config_codec(config, codec, level) && *codec != batch_compression(batch);
+}
+
+bool produce_is_slow(const struct partition *partition, struct slice records)
+{
+    const struct topic_config *config = partition_config(partition);
+    struct batch_rules rules = rules_of(config);
+    struct batch batch;
+    enum batch_compression codec;
+    int level;
+    if (batch_parse(records, &batch, NULL) != ERR_NONE) {
+        return false; /* refused without a look inside */
+    }
+    return wants_codec(config, &batch, &codec, &level) ||
+           (batch_compression(&batch) != BATCH_COMPRESSION_NONE && batch_rules_open(&rules));
+}
+
+/* The batch in the topic's codec, in *recoded; the limit of bytes holds for it too. */
+static enum err recompress(struct batch *batch, const struct buf *plain,
+                           enum batch_compression codec, int level, size_t max_bytes,
+                           struct buf *recoded, struct reason *reason)
+{
+    struct slice records = batch_compression(batch) == BATCH_COMPRESSION_NONE
+                               ? slice_of(batch->bytes.data + BATCH_HEADER_BYTES,
+                                          batch->bytes.size - BATCH_HEADER_BYTES)
+                               : buf_slice(plain);
+    enum err err = batch_recompress(batch, records, codec, level, recoded, reason);
+    if (err == ERR_NONE && batch->bytes.size > max_bytes) {
+        err = reason_fail(reason, ERR_TOO_LARGE,
+                          "record batch of %zu bytes, in the topic's compression.type, is larger "
+                          "than max.message.bytes=%zu",
+                          batch->bytes.size, max_bytes);
+    }
+    return err;
+}
+
+/* Checks the batch against the topic and gives it the topic's codec; plain and recoded hold what it
+ * then borrows. */
+static enum err prepare(struct produce_item *item, int64_t now_ms, struct batch *batch,
+                        struct buf *plain, struct buf *recoded)
 {
     const struct topic_config *config = partition_config(item->partition);
-    struct batch_rules rules = {
-        .max_bytes = (size_t)config->max_message_bytes,
-        .timestamp_before_max_ms =
-            topic_config_append_time(config) ? INT64_MAX : config->timestamp_before_max_ms,
-        .timestamp_after_max_ms =
-            topic_config_append_time(config) ? INT64_MAX : config->timestamp_after_max_ms,
-    };
-    struct batch batch;
+    struct batch_rules rules = rules_of(config);
     struct batch_record_error record_error = {.batch_index = -1};
-    item->record_index = -1;
-    item->err = parse_one(item->records, &batch, &item->reason);
-    if (item->err == ERR_NONE) {
-        item->err = batch_validate(&batch, &rules, now_ms, &record_error, &item->reason);
-        item->record_index = record_error.batch_index;
+    enum batch_compression codec;
+    int level;
+    enum err err = parse_one(item->records, batch, &item->reason);
+    if (err != ERR_NONE) {
+        return err;
     }
-    if (item->err == ERR_NONE && batch_is_transactional(&batch)) {
+    bool recode = wants_codec(config, batch, &codec, &level);
+    err = recode ? batch_validate_opened(batch, &rules, now_ms, plain, &record_error, &item->reason)
+                 : batch_validate(batch, &rules, now_ms, &record_error, &item->reason);
+    item->record_index = record_error.batch_index;
+    if (err == ERR_NONE && batch_is_transactional(batch)) {
         /* Readers would see it as committed, whatever becomes of its transaction. */
-        item->err = reason_fail(&item->reason, ERR_UNSUPPORTED,
-                                "transactions are not served yet: use an idempotent producer "
-                                "without a transactional id");
+        err = reason_fail(&item->reason, ERR_UNSUPPORTED,
+                          "transactions are not served yet: use an idempotent producer "
+                          "without a transactional id");
     }
-    if (item->err == ERR_NONE) {
-        item->err = batch_mend_max_timestamp(&batch, &item->reason);
+    if (err == ERR_NONE) {
+        err = batch_mend_max_timestamp(batch, &item->reason);
     }
+    if (err == ERR_NONE && recode) {
+        err = recompress(batch, plain, codec, level, rules.max_bytes, recoded, &item->reason);
+    }
+    return err;
+}
+
+void produce_append(struct produce_item *item, int64_t now_ms)
+{
+    struct batch batch;
+    struct buf plain = {0};
+    struct buf recoded = {0};
+    item->record_index = -1;
+    item->err = prepare(item, now_ms, &batch, &plain, &recoded);
     if (item->err == ERR_NONE) {
         item->err = append_checked(item, &batch);
     }
+    buf_deinit(&plain);
+    buf_deinit(&recoded);
     if (item->err == ERR_IO || item->err == ERR_NO_SPACE) {
         LOG_ERROR("stream", "an event could not be written; its producer was told",
                   "topic=%s partition=%d reason=\"%s\"", item->partition->topic->name,

@@ -27,9 +27,17 @@ struct produce_item {
 };
 
 /*
- * Validates and appends one record batch. A batch that was appended before (idempotent retry) gives
- * ERR_NONE and its first offsets. On any error nothing is appended and reason says what is wrong
- * with what. Reactor thread; does not wait for the disk's sync.
+ * Whether produce_append would take long for these records: it has to decompress or compress them,
+ * since the topic wants another codec or rules over single records. Such requests belong on a
+ * worker. Any thread.
+ */
+bool produce_is_slow(const struct partition *partition, struct slice records);
+
+/*
+ * Validates and appends one record batch, in the topic's compression.type. A batch that was
+ * appended before (idempotent retry) gives ERR_NONE and its first offsets. On any error nothing is
+ * appended and reason says what is wrong with what. Reactor thread, or a worker's when
+ * produce_is_slow; does not wait for the disk's sync.
  */
 void produce_append(struct produce_item *item, int64_t now_ms);
 

@@ -1,5 +1,9 @@
 #include "topic/topic_config.h"
 
+#include "batch/compression.h"
+
+#include <assert.h>
+#include <limits.h>
 #include <string.h>
 
 #define FIELD(member) offsetof(struct topic_config, member)
@@ -10,15 +14,20 @@ static const struct setting rows[] = {
     {"cleanup.policy", SETTING_LIST, SETTING_NO_FIELD, "delete", .choices = "delete|compact",
      .only = "log compaction is not there yet", .broker_name = "log.cleanup.policy",
      .help = "What happens to old segments."},
-    {"compression.type", SETTING_STRING, SETTING_NO_FIELD, "producer",
-     .only = "batches are kept as the producer compressed them", .broker_name = "compression.type",
-     .help = "The codec of stored batches."},
-    {"compression.gzip.level", SETTING_INT, SETTING_NO_FIELD, "-1",
-     .only = "batches are kept as the producer compressed them", .help = "Level of gzip."},
-    {"compression.lz4.level", SETTING_INT, SETTING_NO_FIELD, "9",
-     .only = "batches are kept as the producer compressed them", .help = "Level of lz4."},
-    {"compression.zstd.level", SETTING_INT, SETTING_NO_FIELD, "3",
-     .only = "batches are kept as the producer compressed them", .help = "Level of zstd."},
+    {"compression.type", SETTING_STRING, FIELD(compression_type), "producer",
+     .choices = "uncompressed|zstd|lz4|snappy|gzip|producer", .broker_name = "compression.type",
+     .help = "The codec of stored batches: what comes in another one is recompressed; producer: as "
+             "it comes."},
+    {"compression.gzip.level", SETTING_INT, FIELD(gzip_level), "-1", -1, 9,
+     .broker_name = "compression.gzip.level",
+     .help = "Level of gzip with compression.type=gzip: 1 (quick) to 9 (small), -1 the codec's own "
+             "choice."},
+    {"compression.lz4.level", SETTING_INT, FIELD(lz4_level), "9", 1, 17,
+     .broker_name = "compression.lz4.level",
+     .help = "Level of lz4 with compression.type=lz4: 1 to 17; 9 means the quick compressor."},
+    {"compression.zstd.level", SETTING_INT, FIELD(zstd_level), "3", -131072, 22,
+     .broker_name = "compression.zstd.level",
+     .help = "Level of zstd with compression.type=zstd: -131072 (quick) to 22 (small)."},
     {"delete.retention.ms", SETTING_LONG, SETTING_NO_FIELD, "86400000",
      .only = "log compaction is not there yet", .broker_name = "log.cleaner.delete.retention.ms",
      .help = "How long tombstones are kept."},
@@ -117,6 +126,10 @@ enum err topic_config_build(struct topic_config *config, const struct overrides 
     if (err == ERR_NONE) {
         err = apply(config, own, reason);
     }
+    if (err == ERR_NONE && config->gzip_level == 0) { /* the one hole in a range of levels */
+        err = reason_fail(reason, ERR_CONFIG,
+                          "compression.gzip.level=0 is not allowed: 1 to 9, or -1");
+    }
     return err;
 }
 
@@ -128,6 +141,36 @@ void topic_config_deinit(struct topic_config *config)
 bool topic_config_append_time(const struct topic_config *config)
 {
     return strcmp(config->timestamp_type, "LogAppendTime") == 0;
+}
+
+/* Kafka's default level of lz4 stands for the quick compressor, not for a level (KIP-390). */
+static int lz4_level(int64_t level)
+{
+    enum { LZ4_QUICK = 9 };
+    return level == LZ4_QUICK ? INT_MIN : (int)level;
+}
+
+bool topic_config_codec(const struct topic_config *config, enum batch_compression *codec,
+                        int *level)
+{
+    if (strcmp(config->compression_type, "producer") == 0) {
+        return false;
+    }
+    *level = INT_MIN;
+    if (strcmp(config->compression_type, "uncompressed") == 0) {
+        *codec = BATCH_COMPRESSION_NONE;
+        return true;
+    }
+    bool known = compression_parse(config->compression_type, codec);
+    assert(known); /* the row's choices */
+    if (*codec == BATCH_COMPRESSION_GZIP && config->gzip_level > 0) {
+        *level = (int)config->gzip_level;
+    } else if (*codec == BATCH_COMPRESSION_LZ4) {
+        *level = lz4_level(config->lz4_level);
+    } else if (*codec == BATCH_COMPRESSION_ZSTD) {
+        *level = (int)config->zstd_level;
+    }
+    return true;
 }
 
 const char *topic_config_value(const struct setting *row, const struct overrides *server,

@@ -2,6 +2,7 @@
 #define TIDINGS_TOPIC_TOPIC_CONFIG_H
 
 #include "base/settings.h"
+#include "batch/batch.h"
 #include "log/log.h"
 
 #include <stdbool.h>
@@ -18,7 +19,11 @@ struct topic_config {
     int64_t flush_messages; /* 1: acknowledged and visible after the sync (the default here) */
     int64_t timestamp_before_max_ms;
     int64_t timestamp_after_max_ms;
-    char *timestamp_type; /* "CreateTime" or "LogAppendTime" */
+    char *timestamp_type;   /* "CreateTime" or "LogAppendTime" */
+    char *compression_type; /* "producer" or the codec of stored batches */
+    int64_t gzip_level;
+    int64_t lz4_level;
+    int64_t zstd_level;
 };
 
 /* The rows of all topic settings. Static. */
@@ -33,6 +38,13 @@ CHECKED enum err topic_config_build(struct topic_config *config, const struct ov
 void topic_config_deinit(struct topic_config *config);
 
 bool topic_config_append_time(const struct topic_config *config);
+
+/*
+ * The codec that stored batches are to have and its level (INT_MIN: the codec's default). False:
+ * they stay as producers send them. (compression.type, KIP-390 for levels)
+ */
+bool topic_config_codec(const struct topic_config *config, enum batch_compression *codec,
+                        int *level);
 
 /* Where the effective value of a setting comes from. */
 enum topic_config_source { TOPIC_CONFIG_OWN, TOPIC_CONFIG_SERVER, TOPIC_CONFIG_DEFAULT };

@@ -112,7 +112,9 @@ export class Client {
   }
 
   async round_trip (step) {
-    if (!this.codecs.includes(step.codec)) throw new Skip(`${step.codec}: ${this.missingCodec}`)
+    for (const codec of [step.codec, step.stored_codec ?? 'none']) {
+      if (!this.codecs.includes(codec)) throw new Skip(`${codec}: ${this.missingCodec}`)
+    }
     const topic = this.topic(step.topic)
     const start = step.fresh ? 0 : (await this.offsets(topic, step.partition))[1]
     const sent = recordsOf(step)

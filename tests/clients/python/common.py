@@ -105,8 +105,9 @@ class Client:
                 partition=step["partition"])
 
     def op_round_trip(self, step):
-        if step["codec"] not in self.codecs:
-            raise Skip(f"{self.name} has no {step['codec']}")
+        for codec in (step["codec"], step.get("stored_codec", "none")):
+            if codec not in self.codecs:
+                raise Skip(f"{self.name} has no {codec}")
         topic, partition = self.topic(step["topic"]), step["partition"]
         start = 0 if step.get("fresh") else self.offsets(topic, partition)[1]
         sent = list(self.records_of(step))

@@ -177,6 +177,66 @@ static void test_duplicate_waits_too(void **state)
     buf_deinit(&bytes);
 }
 
+static enum err edit_to_gzip(void *context, struct overrides *overrides, struct reason *reason)
+{
+    (void)context;
+    (void)reason;
+    overrides_set(overrides, slice_str("compression.type"), slice_str("gzip"));
+    overrides_set(overrides, slice_str("max.message.bytes"), slice_str("2000"));
+    return ERR_NONE;
+}
+
+/* The batch that holds the offset, as stored. */
+static struct buf stored_batch(struct partition *partition, int64_t offset, struct batch *batch)
+{
+    struct file_span span;
+    struct buf bytes = {0};
+    struct reason reason;
+    size_t got;
+    assert_int_equal(
+        log_read(partition->log, offset, log_end_offset(partition->log), 1, true, &span, &reason),
+        ERR_NONE);
+    assert_int_equal(file_read_at(file_ops_system(), span.fd, buf_extend(&bytes, span.size),
+                                  span.size, span.position, &got, &reason),
+                     ERR_NONE);
+    file_span_release(&span);
+    assert_int_equal(batch_parse(buf_slice(&bytes), batch, &reason), ERR_NONE);
+    assert_int_equal(batch_check_crc(batch, &reason), ERR_NONE);
+    return bytes;
+}
+
+static void test_topic_codec(void **state)
+{
+    struct fixture *fixture = *state;
+    struct partition *partition = topic_partition(fixture->topic, 0);
+    struct buf bytes = make_batch(7, 0, 1000);
+    struct buf long_one = make_batch(-1, 0, 3000);
+    struct batch batch;
+    assert_false(produce_is_slow(partition, buf_slice(&bytes)));
+    assert_int_equal(catalogue_edit_overrides(fixture->catalogue, fixture->topic, edit_to_gzip,
+                                              NULL, false, &fixture->reason),
+                     ERR_NONE);
+    assert_true(produce_is_slow(partition, buf_slice(&bytes)));
+    assert_int_equal(produce(fixture, 0, buf_slice(&bytes)).err, ERR_NONE);
+    struct buf stored = stored_batch(partition, 0, &batch);
+    assert_int_equal(batch_compression(&batch), BATCH_COMPRESSION_GZIP);
+    assert_true(batch.bytes.size < 200); /* of 1000 times the same byte */
+    /* A resend is known again although the stored bytes differ. */
+    assert_int_equal(produce(fixture, 0, buf_slice(&bytes)).base_offset, 0);
+    assert_int_equal(log_end_offset(partition->log), 1);
+    /* The limit holds for what was sent, however small it gets. */
+    assert_int_equal(produce(fixture, 0, buf_slice(&long_one)).err, ERR_TOO_LARGE);
+    /* What is in the codec already is taken as it is. */
+    batch.producer_id = -1;
+    batch_renew_crc(&batch);
+    batch_header_store(&batch, stored.data);
+    assert_false(produce_is_slow(partition, buf_slice(&stored)));
+    assert_int_equal(produce(fixture, 0, buf_slice(&stored)).err, ERR_NONE);
+    buf_deinit(&stored);
+    buf_deinit(&long_one);
+    buf_deinit(&bytes);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -185,6 +245,7 @@ int main(void)
         TEST(test_wait_until_on_disk),  TEST(test_nothing_to_wait_for),
         TEST(test_failed_sync),         TEST(test_bad_batches),
         TEST(test_idempotent_producer), TEST(test_duplicate_waits_too),
+        TEST(test_topic_codec),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 #include "topic_fixture.h"
 
+#include <limits.h>
 #include <string.h>
 
 static void set(struct overrides *overrides, const char *name, const char *value)
@@ -19,6 +20,9 @@ static void test_defaults_are_kafkas(void **state)
     assert_int_equal(config.max_message_bytes, 1048588);
     assert_int_equal(config.flush_messages, 1); /* Kafka: never. Here: safe first */
     assert_false(topic_config_append_time(&config));
+    enum batch_compression codec;
+    int level;
+    assert_false(topic_config_codec(&config, &codec, &level));
     topic_config_deinit(&config);
 }
 
@@ -56,12 +60,20 @@ static void test_bad_values_are_named(void **state)
 {
     (void)state;
     static const char *const bad[][2] = {
-        {"retention.ms", "-2"},       {"retention.ms", "1x"},
-        {"retention.ms", ""},         {"segment.bytes", "13"},
-        {"segment.bytes", "1e9"},     {"cleanup.policy", "compact"},
-        {"cleanup.policy", "shred"},  {"compression.type", "zstd"},
-        {"min.insync.replicas", "2"}, {"message.timestamp.type", "MyTime"},
-        {"no.such.setting", "1"},     {"preallocate", "true"},
+        {"retention.ms", "-2"},
+        {"retention.ms", "1x"},
+        {"retention.ms", ""},
+        {"segment.bytes", "13"},
+        {"segment.bytes", "1e9"},
+        {"cleanup.policy", "compact"},
+        {"cleanup.policy", "shred"},
+        {"compression.type", "rar"},
+        {"compression.gzip.level", "0"},
+        {"compression.zstd.level", "23"},
+        {"min.insync.replicas", "2"},
+        {"message.timestamp.type", "MyTime"},
+        {"no.such.setting", "1"},
+        {"preallocate", "true"},
         {"Retention.ms", "1"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -71,6 +83,42 @@ static void test_bad_values_are_named(void **state)
         set(&own, bad[i][0], bad[i][1]);
         assert_int_equal(topic_config_build(&config, NULL, &own, &reason), ERR_CONFIG);
         assert_non_null(strstr(reason.text, bad[i][0]));
+        topic_config_deinit(&config);
+        overrides_deinit(&own);
+    }
+}
+
+static void test_codec_and_level(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *type, *setting, *value;
+        enum batch_compression codec;
+        int level;
+    } cases[] = {
+        {"uncompressed", NULL, NULL, BATCH_COMPRESSION_NONE, INT_MIN},
+        {"snappy", NULL, NULL, BATCH_COMPRESSION_SNAPPY, INT_MIN},
+        {"gzip", NULL, NULL, BATCH_COMPRESSION_GZIP, INT_MIN},
+        {"gzip", "compression.gzip.level", "9", BATCH_COMPRESSION_GZIP, 9},
+        {"lz4", NULL, NULL, BATCH_COMPRESSION_LZ4, INT_MIN},
+        {"lz4", "compression.lz4.level", "12", BATCH_COMPRESSION_LZ4, 12},
+        {"zstd", NULL, NULL, BATCH_COMPRESSION_ZSTD, 3},
+        {"zstd", "compression.zstd.level", "-7", BATCH_COMPRESSION_ZSTD, -7},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct overrides own = {0};
+        struct topic_config config;
+        struct reason reason;
+        enum batch_compression codec;
+        int level;
+        set(&own, "compression.type", cases[i].type);
+        if (cases[i].setting != NULL) {
+            set(&own, cases[i].setting, cases[i].value);
+        }
+        assert_int_equal(topic_config_build(&config, NULL, &own, &reason), ERR_NONE);
+        assert_true(topic_config_codec(&config, &codec, &level));
+        assert_int_equal(codec, cases[i].codec);
+        assert_int_equal(level, cases[i].level);
         topic_config_deinit(&config);
         overrides_deinit(&own);
     }
@@ -100,6 +148,7 @@ int main(void)
         cmocka_unit_test(test_defaults_are_kafkas),
         cmocka_unit_test(test_own_before_server_before_default),
         cmocka_unit_test(test_bad_values_are_named),
+        cmocka_unit_test(test_codec_and_level),
         cmocka_unit_test(test_every_default_is_accepted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
