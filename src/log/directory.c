@@ -78,8 +78,11 @@ static enum err take_name(void *context, const char *name)
             push(&listing->found->damages, &listing->found->damage_count, offset);
             return ERR_NONE;
         }
-        if (strcmp(suffix, ".index") == 0 || strcmp(suffix, ".timeindex") == 0 ||
-            strcmp(suffix, ".txnindex") == 0) {
+        if (strcmp(suffix, ".txnindex") == 0) {
+            push(&listing->found->txn_indexes, &listing->found->txn_index_count, offset);
+            return ERR_NONE;
+        }
+        if (strcmp(suffix, ".index") == 0 || strcmp(suffix, ".timeindex") == 0) {
             return ERR_NONE;
         }
     }
@@ -123,6 +126,7 @@ void log_files_deinit(struct log_files *found)
     free(found->segments);
     free(found->snapshots);
     free(found->damages);
+    free(found->txn_indexes);
     *found = (struct log_files){.segment_count = 0};
 }
 

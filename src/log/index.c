@@ -18,12 +18,15 @@ void index_deinit(struct index *index)
 
 size_t index_row_bytes(enum index_kind kind)
 {
-    return kind == INDEX_OFFSETS ? 8 : 12;
+    static const size_t bytes[] = {[INDEX_OFFSETS] = 8, [INDEX_TIMES] = 12, [INDEX_ABORTS] = 34};
+    return bytes[kind];
 }
 
 const char *index_suffix(enum index_kind kind)
 {
-    return kind == INDEX_OFFSETS ? ".index" : ".timeindex";
+    static const char *const suffixes[] = {
+        [INDEX_OFFSETS] = ".index", [INDEX_TIMES] = ".timeindex", [INDEX_ABORTS] = ".txnindex"};
+    return suffixes[kind];
 }
 
 static struct index_row row_load(enum index_kind kind, const uint8_t *from)
@@ -32,12 +35,17 @@ static struct index_row row_load(enum index_kind kind, const uint8_t *from)
         return (struct index_row){.key = (int32_t)load_be32(from),
                                   .value = (int32_t)load_be32(from + 4)};
     }
+    if (kind == INDEX_ABORTS) {
+        return (struct index_row){.key = (int64_t)load_be64(from + 18),
+                                  .value = (int64_t)load_be64(from + 10)};
+    }
     return (struct index_row){.key = (int64_t)load_be64(from),
                               .value = (int32_t)load_be32(from + 8)};
 }
 
 void index_add(struct index *index, int64_t key, int64_t value)
 {
+    assert(index->kind != INDEX_ABORTS);
     if (index->kind == INDEX_OFFSETS) {
         assert(key >= 0 && key <= INT32_MAX && value >= 0 && value <= INT32_MAX);
         buf_append_be32(&index->tail, (uint32_t)key);

@@ -16,10 +16,11 @@
  *
  *   INDEX_OFFSETS  key: relative last offset i32 of a batch, value: its position i32
  *   INDEX_TIMES    key: largest timestamp so far i64, value: relative last offset i32 of its batch
+ *   INDEX_ABORTS   aborted transactions (txn_index.h); key: last offset, value: first offset
  *
  * Guarded by the owner's lock, except that index_file_floor needs none.
  */
-enum index_kind { INDEX_OFFSETS, INDEX_TIMES };
+enum index_kind { INDEX_OFFSETS, INDEX_TIMES, INDEX_ABORTS };
 
 struct index_row {
     int64_t key;
@@ -41,10 +42,10 @@ enum index_field { INDEX_BY_KEY, INDEX_BY_VALUE };
 void index_init(struct index *index, enum index_kind kind);
 void index_deinit(struct index *index);
 
-/* Bytes of one row: 8 for offsets, 12 for times. */
+/* Bytes of one row: 8 for offsets, 12 for times, 34 for aborts. */
 size_t index_row_bytes(enum index_kind kind);
 
-/* ".index" or ".timeindex". */
+/* ".index", ".timeindex" or ".txnindex". */
 const char *index_suffix(enum index_kind kind);
 
 static inline int64_t index_rows(const struct index *index)
@@ -52,7 +53,7 @@ static inline int64_t index_rows(const struct index *index)
     return index->file_rows + (int64_t)(index->tail.size / index_row_bytes(index->kind));
 }
 
-/* Adds a row to the tail. */
+/* Adds a row to the tail; of aborts see txn_index_add. */
 void index_add(struct index *index, int64_t key, int64_t value);
 
 /* The last row of the tail whose field is <= target; false when the tail holds none. */

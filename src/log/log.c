@@ -34,6 +34,10 @@ static struct log *log_new(const char *dir, const struct log_config *config,
     pthread_mutex_init(&log->segments_lock, NULL);
     pthread_mutex_init(&log->upkeep_lock, NULL);
     pthread_mutex_init(&log->user_lock, NULL);
+    pthread_mutex_init(&log->txn_lock, NULL);
+    atomic_init(&log->first_open, INT64_MAX);
+    atomic_init(&log->first_undecided, INT64_MAX);
+    atomic_init(&log->next_decided, INT64_MAX);
     pthread_cond_init(&log->sync_idle, NULL);
     for (int i = 0; i < LOG_RECENT_BATCHES; i++) {
         log->recent[i].segment_base = -1;
@@ -51,11 +55,13 @@ static void log_free(struct log *log)
     }
     free(log->segments);
     free(log->snapshots);
+    free(log->undecided);
     producer_state_deinit(&log->producers);
     pthread_mutex_destroy(&log->append_lock);
     pthread_mutex_destroy(&log->segments_lock);
     pthread_mutex_destroy(&log->upkeep_lock);
     pthread_mutex_destroy(&log->user_lock);
+    pthread_mutex_destroy(&log->txn_lock);
     pthread_cond_destroy(&log->sync_idle);
     free(log->dir);
     free(log);
@@ -166,6 +172,11 @@ bool log_failed(const struct log *log)
 int64_t log_size_bytes(const struct log *log)
 {
     return atomic_load(&log->size_bytes);
+}
+
+int64_t log_wall_ms(const struct log *log)
+{
+    return clock_wall_ms(log->env.clock);
 }
 
 const char *log_dir(const struct log *log)

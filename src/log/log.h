@@ -15,6 +15,7 @@
  *   <dir>/<base offset, 20 digits>.log        record batches, back to back
  *   <dir>/<base offset>.index                 sparse: relative offset i32, position i32
  *   <dir>/<base offset>.timeindex             sparse: timestamp i64, relative offset i32
+ *   <dir>/<base offset>.txnindex              aborted transactions whose markers are there, if any
  *   <dir>/<offset>.snapshot                   producer state as of that offset (Kafka's format)
  *
  * Indexes and snapshots are disposable: they are rebuilt from the .log files when missing, too
@@ -118,7 +119,7 @@ struct log_append {
     int32_t batch_count;
     int32_t leader_epoch;
     bool append_time;    /* message.timestamp.type=LogAppendTime */
-    bool check_producer; /* verify sequence numbers (client produce); false: coordinator, replay */
+    bool check_producer; /* verify sequence numbers (client produce); false: a coordinator's */
     /* out */
     int64_t base_offset;    /* of the first batch; of the first time for a duplicate */
     int64_t end_offset;     /* the log's end after this append: wait for it to be flushed */
@@ -131,6 +132,9 @@ struct log_append {
  * On any error nothing is appended. ERR_DUPLICATE_SEQUENCE: was appended before; base_offset and
  * end_offset tell where (the caller answers success once end_offset is flushed).
  * ERR_OUT_OF_ORDER_SEQUENCE, ERR_PRODUCER_FENCED, ERR_UNKNOWN_PRODUCER (KIP-98, KIP-360);
+ * ERR_INVALID_TXN_STATE: not transactional within its producer's open transaction;
+ * ERR_COORDINATOR_FENCED: a marker of an older coordinator epoch; ERR_INVALID: a control batch that
+ * does not come alone. Producer and transaction are looked at whatever check_producer says;
  * ERR_NO_SPACE and ERR_IO: the file was cut back, the next append may succeed; ERR_CLOSED: the log
  * failed (a sync or a cut failed) or is deleted. Any thread; waits for append_lock.
  */
@@ -148,6 +152,14 @@ CHECKED enum err log_append(struct log *log, struct log_append *append, struct r
 CHECKED enum err log_read(struct log *log, int64_t offset, int64_t max_offset, size_t max_bytes,
                           bool at_least_one, struct file_span *span, struct reason *reason);
 
+/*
+ * log_read that also tells up to where the span goes: *end_offset is at most the base offset of the
+ * first batch behind it, and behind the span's last offset. Unchanged when there is no span.
+ */
+CHECKED enum err log_read_range(struct log *log, int64_t offset, int64_t max_offset,
+                                size_t max_bytes, bool at_least_one, struct file_span *span,
+                                int64_t *end_offset, struct reason *reason);
+
 /* The first record with timestamp >= the given one and offset < max_offset: *offset -1 if none.
  * Reads and may decompress: worker thread. (KIP-79) */
 CHECKED enum err log_find_time(struct log *log, int64_t timestamp, int64_t max_offset,
@@ -163,7 +175,36 @@ int64_t log_end_offset(const struct log *log);
 int64_t log_flushed_offset(const struct log *log);
 bool log_failed(const struct log *log); /* a sync failed: takes no more writes until reopened */
 int64_t log_size_bytes(const struct log *log);
+int64_t log_wall_ms(const struct log *log); /* its clock */
 const char *log_dir(const struct log *log);
+
+/*
+ * Where the first transaction begins that is open, or whose marker lies at or above the high
+ * watermark that log_decide_txns was last told; not below the log's start; INT64_MAX when there is
+ * none. Readers of committed records stop there. A caller that combines it with a high watermark
+ * reads the watermark first: what lies below it is then accounted for. Any thread, no lock.
+ * (KIP-98)
+ */
+int64_t log_first_unstable_offset(const struct log *log);
+
+/* The high watermark moved: transactions whose markers are below it no longer hold back readers.
+ * Cheap when there are none. Any thread. */
+void log_decide_txns(struct log *log, int64_t high_watermark);
+
+struct aborted_txn {
+    int64_t producer_id;
+    int64_t first_offset;
+    int64_t last_offset;        /* of the marker */
+    int64_t last_stable_offset; /* once the marker was there */
+};
+
+/*
+ * The aborted transactions that overlap [from, to), by last offset: *out is a fresh array (free it;
+ * NULL when there are none). Reads no more than small parts of index files, as log_read does.
+ * ERR_IO, ERR_CLOSED. Any thread.
+ */
+CHECKED enum err log_aborted_txns(struct log *log, int64_t from, int64_t to,
+                                  struct aborted_txn **out, size_t *count, struct reason *reason);
 
 /*
  * DeleteRecords, or retention decided above: offsets below new_start are gone for readers at once;

@@ -46,40 +46,62 @@ static enum err check_open(struct log *log, struct reason *reason)
     return ERR_NONE;
 }
 
-/* A batch whose predecessor stands in the same append must go on where that one ends. */
-static enum err check_follows(const struct batch *before, const struct batch *batch,
+/* A batch of the same producer stands before it in the same append: it must go on where that one
+ * ends. */
+static enum err check_follows(const struct batch *before, const struct batch *batch, bool sequence,
                               struct reason *reason)
 {
     int32_t expected = producer_sequence_add(before->base_sequence, before->last_offset_delta + 1);
-    if (batch->producer_epoch != before->producer_epoch || batch->base_sequence != expected) {
+    if (batch->producer_epoch != before->producer_epoch ||
+        (sequence && batch->base_sequence != expected)) {
         return reason_fail(reason, ERR_OUT_OF_ORDER_SEQUENCE,
-                           "producer %lld sent sequence %d where %d comes next",
-                           (long long)batch->producer_id, batch->base_sequence, expected);
+                           "producer %lld sent epoch %d sequence %d where %d, %d comes next",
+                           (long long)batch->producer_id, batch->producer_epoch,
+                           batch->base_sequence, before->producer_epoch, expected);
+    }
+    if (batch_is_transactional(before) && !batch_is_transactional(batch)) {
+        return reason_fail(reason, ERR_INVALID_TXN_STATE,
+                           "producer %lld sent a batch outside of its open transaction",
+                           (long long)batch->producer_id);
     }
     return ERR_NONE;
 }
 
+static enum err check_with_state(struct log *log, struct log_append *append,
+                                 const struct batch *batch, struct reason *reason)
+{
+    if (!append->check_producer || batch_is_control(batch)) {
+        return producer_check_own(&log->producers, batch, reason);
+    }
+    int64_t last_offset;
+    enum err err =
+        producer_check(&log->producers, batch, &append->base_offset, &last_offset, reason);
+    if (err == ERR_DUPLICATE_SEQUENCE) {
+        append->end_offset = last_offset + 1;
+    }
+    return err;
+}
+
 static enum err check_producers(struct log *log, struct log_append *append, struct reason *reason)
 {
-    for (int32_t i = 0; i < append->batch_count; i++) {
+    enum err err = ERR_NONE;
+    for (int32_t i = 0; i < append->batch_count && err == ERR_NONE; i++) {
         const struct batch *batch = &append->batches[i];
-        enum err err;
-        if (i > 0 && batch->producer_id >= 0 &&
-            append->batches[i - 1].producer_id == batch->producer_id) {
-            err = check_follows(&append->batches[i - 1], batch, reason);
-        } else {
-            int64_t last_offset;
-            err =
-                producer_check(&log->producers, batch, &append->base_offset, &last_offset, reason);
-            if (err == ERR_DUPLICATE_SEQUENCE) {
-                append->end_offset = last_offset + 1;
-            }
+        if (batch->producer_id < 0) {
+            continue;
         }
-        if (err != ERR_NONE) {
-            return err;
+        if (batch_is_control(batch) && append->batch_count > 1) {
+            return reason_fail(reason, ERR_INVALID, "a control batch is appended alone");
         }
+        int32_t before = i - 1;
+        while (before >= 0 && append->batches[before].producer_id != batch->producer_id) {
+            before--;
+        }
+        err = before >= 0
+                  ? check_follows(&append->batches[before], batch, append->check_producer, reason)
+                  : check_with_state(log, append, batch, reason);
     }
-    return ERR_NONE;
+    return err;
 }
 
 /* segments_lock is held: the index rows are counted. */
@@ -180,11 +202,17 @@ static enum err write_batches(struct log *log, const struct log_append *append,
 static void publish(struct log *log, const struct log_append *append,
                     const struct append_total *total, int64_t now_ms)
 {
+    struct producer_txn ended;
+    bool has_ended = false;
     for (int32_t i = 0; i < append->batch_count; i++) {
-        producer_apply(&log->producers, &append->batches[i], now_ms);
+        has_ended = producer_apply(&log->producers, &append->batches[i], now_ms, &ended);
     }
+    log_publish_txns(log, has_ended ? &ended : NULL);
     pthread_mutex_lock(&log->segments_lock);
     struct segment *active = log_active(log);
+    if (has_ended) {
+        log_index_abort(log, active, &ended);
+    }
     int64_t position = active->size_bytes;
     if (position == 0) {
         active->first_written_ms = now_ms;
@@ -208,7 +236,7 @@ static enum err append_locked(struct log *log, struct log_append *append, struct
 {
     append->log_start_offset = atomic_load(&log->start_offset);
     enum err err = check_open(log, reason);
-    if (err == ERR_NONE && append->check_producer) {
+    if (err == ERR_NONE) {
         err = check_producers(log, append, reason);
     }
     if (err != ERR_NONE) {

@@ -16,6 +16,8 @@ enum {
     LOG_READ_HINTS = 16,     /* ends of spans given out: where sequential readers go on */
 };
 
+struct scan; /* scan.h */
+
 struct batch_position {
     int64_t segment_base; /* -1: unused */
     int64_t offset;       /* a batch with this base offset, or the first behind a gap, ... */
@@ -38,6 +40,15 @@ struct log {
 
     atomic_bool dirty;      /* on the flusher's list */
     struct log *dirty_next; /* the flusher's */
+
+    _Atomic int64_t first_open;      /* of producers.open; written under append_lock */
+    _Atomic int64_t first_undecided; /* the least first offset of undecided; INT64_MAX */
+    _Atomic int64_t next_decided;    /* the least last offset of undecided; INT64_MAX */
+    atomic_bool has_aborts;          /* a transaction was ever aborted here */
+    pthread_mutex_t txn_lock;        /* guards the next three; no other is taken inside */
+    struct producer_txn *undecided;  /* ended, their markers not below the high watermark */
+    size_t undecided_count;
+    size_t undecided_capacity;
 
     pthread_mutex_t append_lock; /* guards: */
     struct log_config config;
@@ -88,6 +99,16 @@ void log_add_segment(struct log *log, struct segment *segment);
 /* Closes the active segment and begins a new one at the end offset; no effect on an empty one.
  * append_lock. Does not sync: the flusher does (data, index tails, the directory's entry). */
 CHECKED enum err log_roll(struct log *log, struct reason *reason);
+
+/*
+ * After producer_apply, before the end offset is published: readers see which transactions are open
+ * now. ended: what the batch ended, or NULL. append_lock. log_txn.c
+ */
+void log_publish_txns(struct log *log, const struct producer_txn *ended);
+
+/* Adds an aborted transaction to the index of the segment that holds its marker; no effect for a
+ * committed one. segments_lock, or opening. */
+void log_index_abort(struct log *log, struct segment *segment, const struct producer_txn *txn);
 
 /* Fills first_timestamp, max_timestamp of an opened segment from its files when they are not
  * known. append_lock or a worker; takes segments_lock. */
@@ -173,11 +194,22 @@ struct log_files {
     size_t snapshot_count;
     int64_t *damages; /* base offsets of segments with a .damage file */
     size_t damage_count;
+    int64_t *txn_indexes; /* likewise with a .txnindex file */
+    size_t txn_index_count;
 };
 
 /* Lists them, deletes what a crash left half made, warns once of what does not belong there. */
 CHECKED enum err log_files_list(struct log *log, struct log_files *found, struct reason *reason);
 void log_files_deinit(struct log_files *found);
+
+/*
+ * Opening: takes over the .txnindex files. Segments before number `scanned` keep their rows; that
+ * one keeps those below `from`, and none when from is its base offset; later ones are emptied: the
+ * scan makes theirs. Files without a segment are deleted. Bad ones are made anew by a replay from
+ * the log's start, and counted in *rebuilt. deep: looks at the rows too. txn_recovery.c
+ */
+CHECKED enum err log_adopt_aborts(struct log *log, const struct log_files *found, size_t scanned,
+                                  int64_t from, bool deep, int32_t *rebuilt, struct reason *reason);
 
 /* Number of rows an index file has; -1 when it is missing, cut inside a row, or does not end inside
  * its segment. deep: look at the last row too. */
@@ -189,8 +221,21 @@ int64_t log_index_file_rows(struct log *log, const struct segment *segment, enum
 CHECKED enum err log_load_producers(struct log *log, const struct log_files *found, int64_t offset,
                                     int64_t *loaded, struct reason *reason);
 
-/* Replays the producers of the batches in [from, to) by their headers. */
-CHECKED enum err log_replay_producers(struct log *log, int64_t from, int64_t to,
+/*
+ * Applies a scanned batch to *producers: of a control batch the content counts, of others the
+ * header is enough. Puts the transaction that it aborts into the segment `aborts` unless NULL.
+ * ERR_CORRUPT and ERR_TRUNCATED when a control batch cannot be read, ERR_IO. Opening.
+ */
+CHECKED enum err log_apply_header(struct log *log, struct producer_state *producers,
+                                  struct scan *scan, int64_t position, const struct batch *header,
+                                  struct segment *aborts, struct reason *reason);
+
+/*
+ * Replays the producers of the batches in [from, to) by their headers, into *producers.
+ * index_aborts: adds the aborted transactions to segments whose aborts_bad is set.
+ */
+CHECKED enum err log_replay_producers(struct log *log, struct producer_state *producers,
+                                      int64_t from, int64_t to, bool index_aborts,
                                       struct reason *reason);
 
 /* Takes over the snapshots up to end_offset, deletes the others: they speak of what was cut. */

@@ -14,8 +14,9 @@ struct read_plan {
     int64_t max_offset;
     int64_t start; /* position of the batch that holds offset; -1: to be searched */
     int64_t end;   /* position of the first batch that reaches max_offset; -1: to be searched */
-    bool damaged;  /* the segment has damages */
-    bool recent;   /* start is among the newest batches */
+    int64_t end_offset; /* behind the last offset before `end` */
+    bool damaged;       /* the segment has damages */
+    bool recent;        /* start is among the newest batches */
 };
 
 /* Position of the batch that holds the offset, by the newest batches. segments_lock. */
@@ -56,6 +57,7 @@ static void fill_plan(struct log *log, struct read_plan *plan)
     plan->segment = log->segments[number];
     plan->segment_end = log_segment_end(log, number);
     plan->size = plan->segment->size_bytes;
+    plan->end_offset = plan->max_offset < plan->segment_end ? plan->max_offset : plan->segment_end;
     plan->damaged = plan->segment->damage_count > 0;
     int64_t base = plan->segment->base_offset;
     plan->start = recent_holding(log, base, plan->offset);
@@ -205,15 +207,18 @@ static enum err walk_to_end(struct read_plan *plan, int64_t position, int64_t by
         if (err == ERR_IO || (err != ERR_NONE && position == plan->start)) {
             return err == ERR_TRUNCATED ? ERR_CORRUPT : err;
         }
-        if (err != ERR_NONE || batch_last_offset(&header) >= plan->max_offset) {
+        if (err != ERR_NONE) {
             break; /* a damage is the next read's to report */
         }
         int64_t end = position + (int64_t)header.bytes.size;
-        if (end > byte_limit && !(at_least_one && position == plan->start)) {
+        if (batch_last_offset(&header) >= plan->max_offset ||
+            (end > byte_limit && !(at_least_one && position == plan->start))) {
+            plan->end_offset = header.base_offset;
             break;
         }
         position = end;
         *next_offset = batch_last_offset(&header) + 1;
+        plan->end_offset = *next_offset;
     }
     plan->end = position;
     return ERR_NONE;
@@ -258,6 +263,7 @@ static enum err find_span(struct log *log, struct read_plan *plan, size_t max_by
     if (err == ERR_NONE && plan->damaged &&
         damage_between(log, plan->segment, plan->start, plan->end, &damage)) {
         plan->end = damage.position;
+        plan->end_offset = damage.first_offset;
     }
     return err;
 }
@@ -286,6 +292,15 @@ static enum err make_plan(struct log *log, struct read_plan *plan, struct reason
 enum err log_read(struct log *log, int64_t offset, int64_t max_offset, size_t max_bytes,
                   bool at_least_one, struct file_span *span, struct reason *reason)
 {
+    int64_t end_offset;
+    return log_read_range(log, offset, max_offset, max_bytes, at_least_one, span, &end_offset,
+                          reason);
+}
+
+enum err log_read_range(struct log *log, int64_t offset, int64_t max_offset, size_t max_bytes,
+                        bool at_least_one, struct file_span *span, int64_t *end_offset,
+                        struct reason *reason)
+{
     *span = (struct file_span){.fd = -1};
     for (;;) {
         struct read_plan plan = {.offset = offset, .max_offset = max_offset};
@@ -301,6 +316,7 @@ enum err log_read(struct log *log, int64_t offset, int64_t max_offset, size_t ma
                                        .warm = plan.recent,
                                        .owner = plan.segment,
                                        .release = segment_release};
+            *end_offset = plan.end_offset;
             return ERR_NONE;
         }
         segment_unref(plan.segment);

@@ -60,28 +60,40 @@ void log_adopt_snapshots(struct log *log, const struct log_files *found, int64_t
     }
 }
 
-/* A control batch's content counts, of others the header is enough. */
-static enum err apply_header(struct log *log, struct scan *scan, int64_t position,
-                             const struct batch *header, struct reason *reason)
+enum err log_apply_header(struct log *log, struct producer_state *producers, struct scan *scan,
+                          int64_t position, const struct batch *header, struct segment *aborts,
+                          struct reason *reason)
 {
     int64_t now_ms = clock_wall_ms(log->env.clock);
+    struct producer_txn ended;
     if (!batch_is_control(header)) {
-        producer_apply(&log->producers, header, now_ms);
+        (void)producer_apply(producers, header, now_ms, &ended);
         return ERR_NONE;
     }
     struct buf bytes = {0};
     struct batch batch;
     enum err err = scan_load(scan, position, header, &bytes, &batch, reason);
-    if (err == ERR_NONE) {
-        producer_apply(&log->producers, &batch, now_ms);
+    if (err == ERR_NONE && producer_apply(producers, &batch, now_ms, &ended) && aborts != NULL) {
+        log_index_abort(log, aborts, &ended);
     }
     buf_deinit(&bytes);
-    return err == ERR_IO ? err : ERR_NONE;
+    return err;
 }
 
-static enum err replay_segment(struct log *log, struct segment *segment, int64_t end, int64_t from,
-                               int64_t to, struct reason *reason)
+/* What a replay goes through, and for what. */
+struct replay {
+    struct producer_state *producers;
+    int64_t from;
+    int64_t to;
+    bool index_aborts;
+};
+
+static enum err replay_segment(struct log *log, struct segment *segment, int64_t end,
+                               const struct replay *replay, struct reason *reason)
 {
+    int64_t from = replay->from;
+    int64_t to = replay->to;
+    struct segment *aborts = replay->index_aborts && segment->aborts_bad ? segment : NULL;
     struct scan scan;
     struct batch header;
     struct index_row row;
@@ -106,7 +118,9 @@ static enum err replay_segment(struct log *log, struct segment *segment, int64_t
             break;
         }
         if (header.base_offset >= from) {
-            err = apply_header(log, &scan, position, &header, reason);
+            err =
+                log_apply_header(log, replay->producers, &scan, position, &header, aborts, reason);
+            err = err == ERR_IO ? err : ERR_NONE;
         }
         expected = batch_last_offset(&header) + 1;
         position += (int64_t)header.bytes.size;
@@ -114,13 +128,16 @@ static enum err replay_segment(struct log *log, struct segment *segment, int64_t
     return err;
 }
 
-enum err log_replay_producers(struct log *log, int64_t from, int64_t to, struct reason *reason)
+enum err log_replay_producers(struct log *log, struct producer_state *producers, int64_t from,
+                              int64_t to, bool index_aborts, struct reason *reason)
 {
+    struct replay replay = {
+        .producers = producers, .from = from, .to = to, .index_aborts = index_aborts};
     enum err err = ERR_NONE;
     for (size_t i = 0; i < log->segment_count && err == ERR_NONE; i++) {
         int64_t end = i + 1 < log->segment_count ? log->segments[i + 1]->base_offset : to;
         if (end > from && log->segments[i]->base_offset < to) {
-            err = replay_segment(log, log->segments[i], end, from, to, reason);
+            err = replay_segment(log, log->segments[i], end, &replay, reason);
         }
     }
     return err;

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 
 #include <string.h>
+#include <utlist.h>
 
 enum {
     SNAPSHOT_VERSION = 1,
@@ -115,6 +116,22 @@ static bool decode_older(struct producer_entry *entry, struct slice bytes, size_
     return true;
 }
 
+static int by_first_offset(const struct producer_entry *a, const struct producer_entry *b)
+{
+    return a->txn_first_offset < b->txn_first_offset ? -1
+                                                     : a->txn_first_offset > b->txn_first_offset;
+}
+
+static void list_open(struct producer_state *state)
+{
+    for (struct producer_entry *entry = state->entries; entry; entry = entry->hh.next) {
+        if (entry->txn_first_offset >= 0) {
+            DL_APPEND2(state->open, entry, open_prev, open_next);
+        }
+    }
+    DL_SORT2(state->open, by_first_offset, open_prev, open_next);
+}
+
 static enum err check_head(struct slice bytes, uint32_t *count, struct reason *reason)
 {
     if (bytes.size < SNAPSHOT_ENTRIES_AT + 4) {
@@ -150,6 +167,7 @@ enum err producer_snapshot_decode(struct producer_state *state, struct slice byt
     for (uint32_t i = 0; i < count; i++, position += ENTRY_BYTES) {
         decode_entry(state, bytes.data + position, now_ms);
     }
+    list_open(state);
     if (bytes.size - position < 4 || load_be32(bytes.data + position) != OLDER_MAGIC) {
         return ERR_NONE; /* written by Kafka */
     }

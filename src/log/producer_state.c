@@ -1,10 +1,10 @@
 #include "log/producer_state.h"
 
-#include "base/bytes.h"
 #include "base/mem.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
 
 void producer_state_deinit(struct producer_state *state)
 {
@@ -15,6 +15,7 @@ void producer_state_deinit(struct producer_state *state)
         free(entry);
     }
     state->entries = NULL;
+    state->open = NULL;
 }
 
 struct producer_entry *producer_find(const struct producer_state *state, int64_t producer_id)
@@ -22,6 +23,11 @@ struct producer_entry *producer_find(const struct producer_state *state, int64_t
     struct producer_entry *entry;
     HASH_FIND(hh, state->entries, &producer_id, sizeof producer_id, entry);
     return entry;
+}
+
+int64_t producer_first_open(const struct producer_state *state)
+{
+    return state->open == NULL ? INT64_MAX : state->open->txn_first_offset;
 }
 
 int32_t producer_sequence_add(int32_t sequence, int32_t count)
@@ -73,6 +79,29 @@ static enum err check_sequence(const struct producer_entry *entry, const struct 
     return ERR_NONE;
 }
 
+static enum err check_epoch(const struct producer_entry *entry, const struct batch *batch,
+                            struct reason *reason)
+{
+    if (batch->producer_epoch < entry->epoch) {
+        return reason_fail(reason, ERR_PRODUCER_FENCED,
+                           "producer %lld has epoch %d, the log has seen %d",
+                           (long long)entry->producer_id, batch->producer_epoch, entry->epoch);
+    }
+    return ERR_NONE;
+}
+
+static enum err check_txn(const struct producer_entry *entry, const struct batch *batch,
+                          struct reason *reason)
+{
+    if (entry->txn_first_offset >= 0 && !batch_is_transactional(batch)) {
+        return reason_fail(reason, ERR_INVALID_TXN_STATE,
+                           "producer %lld has a transaction open since offset %lld and sent a "
+                           "batch outside of it",
+                           (long long)entry->producer_id, (long long)entry->txn_first_offset);
+    }
+    return ERR_NONE;
+}
+
 enum err producer_check(const struct producer_state *state, const struct batch *batch,
                         int64_t *first_offset, int64_t *last_offset, struct reason *reason)
 {
@@ -90,12 +119,34 @@ enum err producer_check(const struct producer_state *state, const struct batch *
         return reason_fail(reason, ERR_DUPLICATE_SEQUENCE, "producer %lld sent sequence %d again",
                            (long long)entry->producer_id, batch->base_sequence);
     }
-    if (batch->producer_epoch < entry->epoch) {
-        return reason_fail(reason, ERR_PRODUCER_FENCED,
-                           "producer %lld has epoch %d, the log has seen %d",
-                           (long long)entry->producer_id, batch->producer_epoch, entry->epoch);
+    enum err err = check_epoch(entry, batch, reason);
+    if (err == ERR_NONE) {
+        err = check_sequence(entry, batch, reason);
     }
-    return check_sequence(entry, batch, reason);
+    return err == ERR_NONE ? check_txn(entry, batch, reason) : err;
+}
+
+enum err producer_check_own(const struct producer_state *state, const struct batch *batch,
+                            struct reason *reason)
+{
+    const struct producer_entry *entry =
+        batch->producer_id < 0 ? NULL : producer_find(state, batch->producer_id);
+    if (entry == NULL) {
+        return ERR_NONE;
+    }
+    enum err err = check_epoch(entry, batch, reason);
+    struct batch_marker marker;
+    if (err != ERR_NONE || !batch_is_control(batch)) {
+        return err == ERR_NONE ? check_txn(entry, batch, reason) : err;
+    }
+    if (batch_marker_read(batch, &marker) && marker.coordinator_epoch < entry->coordinator_epoch) {
+        return reason_fail(reason, ERR_COORDINATOR_FENCED,
+                           "the marker of producer %lld is of coordinator epoch %d, the log has "
+                           "seen %d",
+                           (long long)entry->producer_id, marker.coordinator_epoch,
+                           entry->coordinator_epoch);
+    }
+    return ERR_NONE;
 }
 
 static struct producer_entry *find_or_add(struct producer_state *state, int64_t producer_id)
@@ -150,52 +201,47 @@ void producer_update(struct producer_state *state, const struct batch *batch, in
     }
     if (batch_is_transactional(batch) && entry->txn_first_offset < 0) {
         entry->txn_first_offset = batch->base_offset;
+        /* Offsets rise, so the list stays in order. */
+        DL_APPEND2(state->open, entry, open_prev, open_next);
     }
     state->changes++;
 }
 
-void producer_update_marker(struct producer_state *state, const struct batch *batch,
-                            int32_t coordinator_epoch, int64_t now_ms)
+static bool end_txn(struct producer_state *state, struct producer_entry *entry,
+                    struct producer_txn *ended)
 {
-    if (batch->producer_id < 0) {
-        return;
+    if (entry->txn_first_offset < 0) {
+        return false; /* a transaction without records here */
+    }
+    ended->producer_id = entry->producer_id;
+    ended->first_offset = entry->txn_first_offset;
+    entry->txn_first_offset = -1;
+    DL_DELETE2(state->open, entry, open_prev, open_next);
+    int64_t next_open = producer_first_open(state);
+    ended->last_stable_offset = next_open < ended->last_offset ? next_open : ended->last_offset + 1;
+    return true;
+}
+
+bool producer_apply(struct producer_state *state, const struct batch *batch, int64_t now_ms,
+                    struct producer_txn *ended)
+{
+    struct batch_marker marker;
+    if (!batch_is_control(batch)) {
+        producer_update(state, batch, now_ms);
+        return false;
+    }
+    if (!batch_marker_read(batch, &marker)) {
+        return false;
     }
     struct producer_entry *entry = find_or_add(state, batch->producer_id);
     take_epoch(entry, batch->producer_epoch);
-    entry->coordinator_epoch = coordinator_epoch;
+    entry->coordinator_epoch = marker.coordinator_epoch;
     entry->last_timestamp = batch->max_timestamp;
     entry->used_ms = now_ms;
-    entry->txn_first_offset = -1;
     state->changes++;
-}
-
-/* Control record (protocol guide, "Control Batches"): key version i16, type i16 (0 abort, 1
- * commit); value version i16, coordinator epoch i32. */
-static bool read_marker(const struct batch *batch, int32_t *coordinator_epoch)
-{
-    enum { MARKER_BYTES = 4096 };
-    struct record_iterator iterator;
-    struct record record;
-    bool done = true;
-    bool found = false;
-    if (record_iterator_init(&iterator, batch, MARKER_BYTES, NULL) == ERR_NONE &&
-        record_iterator_next(&iterator, &record, &done, NULL) == ERR_NONE && !done &&
-        record.key.size >= 4 && record.value.size >= 6) {
-        found = load_be16(record.key.data + 2) <= 1;
-        *coordinator_epoch = (int32_t)load_be32(record.value.data + 2);
-    }
-    record_iterator_deinit(&iterator);
-    return found;
-}
-
-void producer_apply(struct producer_state *state, const struct batch *batch, int64_t now_ms)
-{
-    int32_t coordinator_epoch;
-    if (!batch_is_control(batch)) {
-        producer_update(state, batch, now_ms);
-    } else if (batch->producer_id >= 0 && read_marker(batch, &coordinator_epoch)) {
-        producer_update_marker(state, batch, coordinator_epoch, now_ms);
-    }
+    *ended =
+        (struct producer_txn){.last_offset = batch_last_offset(batch), .aborted = !marker.commit};
+    return end_txn(state, entry, ended);
 }
 
 void producer_expire(struct producer_state *state, int64_t now_ms, int64_t expiration_ms)

@@ -4,6 +4,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "batch/batch.h"
+#include "batch/marker.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -11,7 +12,8 @@
 
 /*
  * What the log knows of each idempotent or transactional producer (KIP-98): its epoch and its last
- * batches, so that a batch that is sent again is recognised and a missing one is noticed.
+ * batches, so that a batch that is sent again is recognised and a missing one is noticed; and where
+ * its open transaction begins, so that readers of committed records stop there.
  * Guarded by the log's append_lock.
  */
 enum { PRODUCER_BATCHES_KEPT = 5 }; /* the most that a client has in flight */
@@ -33,10 +35,13 @@ struct producer_entry {
     int32_t batch_count;
     struct producer_batch batches[PRODUCER_BATCHES_KEPT]; /* oldest first */
     UT_hash_handle hh;
+    struct producer_entry *open_prev; /* among those with an open transaction */
+    struct producer_entry *open_next;
 };
 
 struct producer_state {
     struct producer_entry *entries; /* by producer_id */
+    struct producer_entry *open;    /* those with an open transaction, by its first offset */
     uint64_t changes;               /* counts updates, so that a checkpoint sees whether any came */
 };
 
@@ -44,30 +49,50 @@ void producer_state_deinit(struct producer_state *state);
 
 struct producer_entry *producer_find(const struct producer_state *state, int64_t producer_id);
 
+/* Where the first open transaction begins; INT64_MAX when none is open. */
+int64_t producer_first_open(const struct producer_state *state);
+
 /*
  * Whether a client's batch may be appended. ERR_NONE; ERR_DUPLICATE_SEQUENCE with *first_offset and
- * *last_offset of the first time; ERR_PRODUCER_FENCED (older epoch); ERR_OUT_OF_ORDER_SEQUENCE.
+ * *last_offset of the first time; ERR_PRODUCER_FENCED (older epoch); ERR_OUT_OF_ORDER_SEQUENCE;
+ * ERR_INVALID_TXN_STATE (not transactional within the producer's open transaction).
  * A producer that is not on record may begin with any sequence: retention or expiry may have
  * forgotten it (KIP-360). A new epoch of a known one begins at 0.
  */
 CHECKED enum err producer_check(const struct producer_state *state, const struct batch *batch,
                                 int64_t *first_offset, int64_t *last_offset, struct reason *reason);
 
+/*
+ * Whether a batch that the server itself writes (a coordinator's) may be appended: it has no
+ * sequence. ERR_PRODUCER_FENCED; ERR_INVALID_TXN_STATE as above; of a marker ERR_COORDINATOR_FENCED
+ * (older coordinator epoch than that of the last one).
+ */
+CHECKED enum err producer_check_own(const struct producer_state *state, const struct batch *batch,
+                                    struct reason *reason);
+
 /* The sequence `count` after `sequence`: wraps from INT32_MAX to 0. */
 int32_t producer_sequence_add(int32_t sequence, int32_t count);
 
-/* Records an appended data batch (final offsets). A batch without producer id is no change. */
-void producer_update(struct producer_state *state, const struct batch *batch, int64_t now_ms);
-
-/* Records a COMMIT or ABORT marker: ends the transaction and takes over the marker's epoch. */
-void producer_update_marker(struct producer_state *state, const struct batch *batch,
-                            int32_t coordinator_epoch, int64_t now_ms);
+/* A transaction that a marker ended. */
+struct producer_txn {
+    int64_t producer_id;
+    int64_t first_offset;
+    int64_t last_offset;        /* of the marker */
+    int64_t last_stable_offset; /* once the marker is there: the next open one, or behind it */
+    bool aborted;
+};
 
 /*
- * producer_update or, for a control batch whose first record is an end-of-transaction marker,
- * producer_update_marker. The bytes of a control batch must be there.
+ * Records an appended batch (final offsets): producer_update or, for a control batch that is an
+ * end-of-transaction marker, its end: the marker's epoch counts from then on, also a newer one
+ * (KIP-890). True when it ended a transaction that had records, which *ended then describes. A
+ * batch without producer id is no change. The bytes of a control batch must be there.
  */
-void producer_apply(struct producer_state *state, const struct batch *batch, int64_t now_ms);
+bool producer_apply(struct producer_state *state, const struct batch *batch, int64_t now_ms,
+                    struct producer_txn *ended);
+
+/* Records an appended data batch (final offsets). A batch without producer id is no change. */
+void producer_update(struct producer_state *state, const struct batch *batch, int64_t now_ms);
 
 /* Forgets producers without an open transaction that were not seen for expiration_ms. */
 void producer_expire(struct producer_state *state, int64_t now_ms, int64_t expiration_ms);

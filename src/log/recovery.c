@@ -52,6 +52,7 @@ static enum err adopt_indexes(struct recovery *recovery, size_t i, int64_t end, 
     int64_t times = log_index_file_rows(log, segment, INDEX_TIMES, end, deep);
     if ((rows < 0 || times < 0) && segment->size_bytes > log->config.index_interval_bytes) {
         recovery->report->rebuilt_indexes++;
+        segment->aborts_bad = true; /* who deletes index files deletes all of them */
         return log_rebuild_indexes(log, segment, reason);
     }
     segment->offsets.file_rows = rows < 0 ? 0 : rows;
@@ -135,7 +136,8 @@ static enum err recover_producers(struct recovery *recovery, const struct log_fi
     bool lost = newest < 0 && found->snapshot_count > 0;
     if (err == ERR_NONE && (loaded != newest || lost || (!exact && loaded >= 0))) {
         int64_t first = log->segments[0]->base_offset;
-        err = log_replay_producers(log, loaded > first ? loaded : first, recovery->from, reason);
+        err = log_replay_producers(log, &log->producers, loaded > first ? loaded : first,
+                                   recovery->from, false, reason);
     }
     return err;
 }
@@ -149,6 +151,10 @@ static enum err scan_from(struct recovery *recovery, const struct log_state *kno
     enum err err = ERR_NONE;
     for (size_t i = 0; i < number && err == ERR_NONE; i++) {
         err = adopt_indexes(recovery, i, log->segments[i + 1]->base_offset, true, reason);
+    }
+    if (err == ERR_NONE) {
+        err = log_adopt_aborts(log, found, number, recovery->from, true,
+                               &recovery->report->rebuilt_indexes, reason);
     }
     if (err == ERR_NONE) {
         bool exact = known != NULL && recovery->from == known->end_offset;
@@ -175,6 +181,10 @@ static enum err trust_clean(struct recovery *recovery, const struct log_state *k
     }
     recovery->from = known->end_offset;
     recovery->next = known->end_offset;
+    if (err == ERR_NONE) {
+        err = log_adopt_aborts(log, found, log->segment_count, recovery->from, false,
+                               &recovery->report->rebuilt_indexes, reason);
+    }
     return err == ERR_NONE ? recover_producers(recovery, found, true, reason) : err;
 }
 
@@ -208,6 +218,7 @@ static void settle_offsets(struct recovery *recovery, const struct log_state *kn
     atomic_init(&log->end_offset, recovery->next);
     atomic_init(&log->flushed_offset, recovery->next);
     atomic_init(&log->size_bytes, size);
+    log_publish_txns(log, NULL); /* what was ended is on disk: nothing is undecided */
     if (known != NULL) {
         log->checkpoint = *known;
         log->checkpoint.clean = false;

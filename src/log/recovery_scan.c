@@ -20,19 +20,7 @@ static enum err take_good(struct recovery *recovery, struct segment *segment, st
                           int64_t position, const struct batch *header, struct reason *reason)
 {
     struct log *log = recovery->log;
-    int64_t now_ms = clock_wall_ms(log->env.clock);
-    enum err err = ERR_NONE;
-    if (batch_is_control(header)) {
-        struct buf bytes = {0};
-        struct batch batch;
-        err = scan_load(scan, position, header, &bytes, &batch, reason);
-        if (err == ERR_NONE) {
-            producer_apply(&log->producers, &batch, now_ms);
-        }
-        buf_deinit(&bytes);
-    } else {
-        producer_apply(&log->producers, header, now_ms);
-    }
+    enum err err = log_apply_header(log, &log->producers, scan, position, header, segment, reason);
     segment_take_batch(segment, header, position, log->config.index_interval_bytes);
     recovery->report->scanned_bytes += (int64_t)header->bytes.size;
     recovery->next = batch_last_offset(header) + 1;

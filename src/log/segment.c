@@ -40,6 +40,7 @@ enum err segment_open(const struct file_ops *files, const char *dir, int64_t bas
     segment->max_timestamp = INT64_MIN;
     index_init(&segment->offsets, INDEX_OFFSETS);
     index_init(&segment->times, INDEX_TIMES);
+    index_init(&segment->aborts, INDEX_ABORTS);
     *out = segment;
     return ERR_NONE;
 }
@@ -57,6 +58,7 @@ void segment_unref(struct segment *segment)
     file_close(segment->files, segment->fd);
     index_deinit(&segment->offsets);
     index_deinit(&segment->times);
+    index_deinit(&segment->aborts);
     buf_deinit(&segment->snapshot);
     free(segment->damages);
     free(segment);

@@ -38,6 +38,8 @@ struct segment {
     int64_t max_timestamp_offset; /* last offset of the batch that holds it */
     struct index offsets;
     struct index times;
+    struct index aborts; /* aborted transactions whose markers are here */
+    bool aborts_bad;     /* opening: they are to be made anew */
     struct damage *damages;
     size_t damage_count;
     int64_t first_written_ms; /* wall clock of the first append; of a found file: its last change */
@@ -71,7 +73,7 @@ void segment_close_times(struct segment *segment);
 
 void segment_add_damage(struct segment *segment, const struct damage *damage);
 
-/* Unlinks the three files. What is open stays readable. */
+/* Unlinks its files. What is open stays readable. */
 CHECKED enum err segment_unlink(const struct file_ops *files, const char *dir, int64_t base_offset,
                                 struct reason *reason);
 

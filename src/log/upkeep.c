@@ -25,6 +25,10 @@ static enum err write_index(struct log *log, struct segment *segment, struct ind
             index_write(log->env.files, path, index->kind, file_rows, slice_of(rows, size), reason);
         free(path);
     }
+    if (err == ERR_NONE && size > 0 && index->kind == INDEX_ABORTS && file_rows == 0) {
+        /* A missing file means that nothing was aborted: its name must not be lost. */
+        err = file_sync_dir(log->env.files, log->dir, reason);
+    }
     free(rows);
     if (err == ERR_NONE && size > 0) {
         pthread_mutex_lock(&log->segments_lock);
@@ -40,6 +44,9 @@ static enum err write_indexes(struct log *log, struct segment *segment, bool eve
     enum err err = write_index(log, segment, &segment->offsets, even_empty, reason);
     if (err == ERR_NONE) {
         err = write_index(log, segment, &segment->times, even_empty, reason);
+    }
+    if (err == ERR_NONE) {
+        err = write_index(log, segment, &segment->aborts, false, reason);
     }
     return err;
 }

@@ -178,7 +178,8 @@ static void test_marker(void **state)
     assert_int_equal(batch_builder_finish(&builder, &bytes, NULL), ERR_NONE);
     batch_builder_deinit(&builder);
     assert_int_equal(batch_parse(buf_slice(&bytes), &batch, NULL), ERR_NONE);
-    producer_apply(&producers, &batch, 2);
+    struct producer_txn ended;
+    assert_true(producer_apply(&producers, &batch, 2, &ended));
     const struct producer_entry *entry = producer_find(&producers, 5);
     assert_int_equal(entry->txn_first_offset, -1);
     assert_int_equal(entry->epoch, 2);

@@ -1,0 +1,136 @@
+#include "base/logger.h"
+#include "log/log_internal.h"
+#include "log/txn_index.h"
+
+#include <stdlib.h>
+
+/*
+ * Opening: which rows of the .txnindex files count.
+ *
+ * Rows below a checkpoint were on disk, with the file's name, before the checkpoint was; a segment
+ * without the file has none. Rows of what is scanned are made anew. Unlike the other indexes, whose
+ * rows are checked against the batch that they name, these are believed: a bad file is therefore
+ * looked for here, and made anew by a replay of the producers from the log's start.
+ */
+
+static bool has_file(const struct log_files *found, int64_t base)
+{
+    for (size_t i = 0; i < found->txn_index_count; i++) {
+        if (found->txn_indexes[i] == base) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_segment(const struct log *log, int64_t base)
+{
+    return log->segments[log_segment_number(log, base)]->base_offset == base;
+}
+
+static enum err drop_file(struct log *log, int64_t base, struct reason *reason)
+{
+    char *path = segment_path(log->dir, base, index_suffix(INDEX_ABORTS));
+    enum err err = file_unlink(log->env.files, path, reason);
+    free(path);
+    return err;
+}
+
+/* Rows below `end` stay. */
+static enum err adopt_deep(struct log *log, struct segment *segment, int64_t end,
+                           struct reason *reason)
+{
+    bool surplus;
+    char *path = segment_path(log->dir, segment->base_offset, index_suffix(INDEX_ABORTS));
+    enum err err = txn_index_check_file(log->env.files, path, segment->base_offset, end,
+                                        &segment->aborts.file_rows, &surplus, reason);
+    if (err == ERR_NONE && surplus) {
+        /* They could be taken for good at a clean start. */
+        err = index_write(log->env.files, path, INDEX_ABORTS, segment->aborts.file_rows,
+                          slice_of(NULL, 0), reason);
+    } else if (err == ERR_CORRUPT) {
+        segment->aborts_bad = true;
+        err = ERR_NONE;
+    }
+    free(path);
+    return err;
+}
+
+static enum err adopt(struct log *log, struct segment *segment, int64_t end, bool deep,
+                      struct reason *reason)
+{
+    enum err err = ERR_NONE;
+    if (deep) {
+        err = adopt_deep(log, segment, end, reason);
+    } else {
+        int64_t rows = log_index_file_rows(log, segment, INDEX_ABORTS, end, false);
+        segment->aborts.file_rows = rows < 0 ? 0 : rows;
+        segment->aborts_bad = segment->aborts_bad || rows < 0;
+    }
+    if (segment->aborts.file_rows > 0) {
+        atomic_store(&log->has_aborts, true);
+    }
+    return err;
+}
+
+static enum err write_rebuilt(struct log *log, int32_t *rebuilt, struct reason *reason)
+{
+    enum err err = ERR_NONE;
+    for (size_t i = 0; i < log->segment_count && err == ERR_NONE; i++) {
+        struct segment *segment = log->segments[i];
+        if (segment->aborts_bad) {
+            segment->aborts_bad = false;
+            (*rebuilt)++;
+            err = segment->aborts.tail.size > 0 ? log_write_indexes(log, segment, reason)
+                                                : drop_file(log, segment->base_offset, reason);
+        }
+    }
+    return err;
+}
+
+static enum err rebuild_bad(struct log *log, int64_t to, int32_t *rebuilt, struct reason *reason)
+{
+    bool any = false;
+    for (size_t i = 0; i < log->segment_count; i++) {
+        struct segment *segment = log->segments[i];
+        if (segment->aborts_bad) {
+            any = true;
+            index_reset(&segment->aborts);
+            LOG_WARN("log", "a transaction index is not usable and is made anew",
+                     "dir=\"%s\" segment=%lld", log->dir, (long long)segment->base_offset);
+        }
+    }
+    if (!any) {
+        return ERR_NONE;
+    }
+    struct producer_state producers = {.changes = 0};
+    enum err err =
+        log_replay_producers(log, &producers, log->segments[0]->base_offset, to, true, reason);
+    producer_state_deinit(&producers);
+    return err == ERR_NONE ? write_rebuilt(log, rebuilt, reason) : err;
+}
+
+enum err log_adopt_aborts(struct log *log, const struct log_files *found, size_t scanned,
+                          int64_t from, bool deep, int32_t *rebuilt, struct reason *reason)
+{
+    enum err err = ERR_NONE;
+    for (size_t i = 0; i < found->txn_index_count && err == ERR_NONE; i++) {
+        if (!is_segment(log, found->txn_indexes[i])) {
+            err = drop_file(log, found->txn_indexes[i], reason);
+        }
+    }
+    for (size_t i = 0; i < log->segment_count && err == ERR_NONE; i++) {
+        struct segment *segment = log->segments[i];
+        if (!has_file(found, segment->base_offset)) {
+            continue;
+        }
+        int64_t end = i + 1 < log->segment_count ? log->segments[i + 1]->base_offset : from;
+        end = end < from ? end : from;
+        if (i < scanned || (i == scanned && from > segment->base_offset)) {
+            err = adopt(log, segment, end, deep, reason);
+        } else {
+            err = drop_file(log, segment->base_offset, reason);
+        }
+    }
+    return err == ERR_NONE ? rebuild_bad(log, from, rebuilt, reason) : err;
+}
