@@ -64,11 +64,27 @@ void api_on_close(void *context, struct conn *conn, enum conn_end end)
     conn_set_user(conn, NULL);
 }
 
-static void fill_partition(const struct fetch_item *item, struct fetch_response_partition *out,
-                           bool read_committed)
+static void fill_aborted(struct api_request *request, const struct fetch_item *item,
+                         struct fetch_response_partition *out)
+{
+    out->aborted_transactions_count = (int32_t)item->aborted_count;
+    out->aborted_transactions =
+        api_alloc(request, item->aborted_count, sizeof *out->aborted_transactions);
+    for (size_t i = 0; i < item->aborted_count; i++) {
+        out->aborted_transactions[i].producer_id = item->aborted[i].producer_id;
+        out->aborted_transactions[i].first_offset = item->aborted[i].first_offset;
+    }
+}
+
+static void fill_partition(struct api_request *request, const struct fetch_item *item,
+                           struct fetch_response_partition *out, bool read_committed)
 {
     out->records.bytes = WIRE_EMPTY;
-    out->aborted_transactions_count = read_committed ? 0 : -1;
+    if (read_committed) {
+        fill_aborted(request, item, out);
+    } else {
+        out->aborted_transactions_count = -1; /* null: the reader did not ask */
+    }
     if (item->partition == NULL) {
         out->high_watermark = -1;
         return; /* its code is set */
@@ -90,7 +106,7 @@ static void on_done(struct fetch *fetch)
         struct fetch_response_topic *topic = &call->response.responses[t];
         for (int32_t i = 0; i < topic->partitions_count; i++) {
             struct fetch_item *item = &fetch->items[next++];
-            fill_partition(item, &topic->partitions[i], fetch->read_committed);
+            fill_partition(call->request, item, &topic->partitions[i], fetch->read_committed);
             if (item->partition != NULL && item->span.size > 0) {
                 topic->partitions[i].records.spans = &item->span;
                 topic->partitions[i].records.span_count = 1;
@@ -100,6 +116,7 @@ static void on_done(struct fetch *fetch)
     struct api_reply reply;
     api_reply_begin(call->request, &reply);
     fetch_response_encode(&reply.writer, api_version(call->request), &call->response);
+    fetch_free_aborted(fetch);
     release_partitions(call); /* the spans hold what they need */
     api_reply_send(call->request, &reply);
 }

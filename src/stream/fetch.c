@@ -47,8 +47,7 @@ static void read_item(struct fetch_item *item, bool read_committed, size_t budge
 {
     struct partition *partition = item->partition;
     struct reason reason;
-    item->high_watermark = partition_high_watermark(partition);
-    item->last_stable_offset = partition_last_stable_offset(partition);
+    partition_readable(partition, &item->high_watermark, &item->last_stable_offset);
     item->log_start_offset = partition_log_start(partition);
     int64_t limit = read_committed ? item->last_stable_offset : item->high_watermark;
     size_t most = item->max_bytes > 0 ? (size_t)item->max_bytes : 0;
@@ -68,8 +67,8 @@ static void read_item(struct fetch_item *item, bool read_committed, size_t budge
     if (item->offset == limit || (budget == 0 && !first)) {
         return;
     }
-    item->err = log_read(partition->log, item->offset, limit, most < budget ? most : budget, first,
-                         &item->span, &reason);
+    item->err = log_read_range(partition->log, item->offset, limit, most < budget ? most : budget,
+                               first, &item->span, &item->end_offset, &reason);
     if (item->err == ERR_CORRUPT || item->err == ERR_IO) {
         LOG_ERROR("stream", "stored events cannot be read", "topic=%s partition=%d reason=\"%s\"",
                   partition->topic->name, (int)partition->index, reason.text);
@@ -101,6 +100,38 @@ void fetch_release(struct fetch *fetch)
     for (size_t i = 0; i < fetch->item_count; i++) {
         file_span_release(&fetch->items[i].span);
         fetch->items[i].span = (struct file_span){0};
+    }
+    fetch_free_aborted(fetch);
+}
+
+void fetch_free_aborted(struct fetch *fetch)
+{
+    for (size_t i = 0; i < fetch->item_count; i++) {
+        free(fetch->items[i].aborted);
+        fetch->items[i].aborted = NULL;
+        fetch->items[i].aborted_count = 0;
+    }
+}
+
+/* The aborted transactions in what was read. Without them a reader would take their records for
+ * committed ones, so what they belong to is not given either when they cannot be read. */
+static void find_aborted(struct fetch *fetch)
+{
+    for (size_t i = 0; i < fetch->item_count && fetch->read_committed; i++) {
+        struct fetch_item *item = &fetch->items[i];
+        struct reason reason;
+        if (item->span.size == 0) {
+            continue;
+        }
+        item->err = log_aborted_txns(item->partition->log, item->offset, item->end_offset,
+                                     &item->aborted, &item->aborted_count, &reason);
+        if (item->err != ERR_NONE) {
+            LOG_ERROR("stream", "aborted transactions cannot be read",
+                      "topic=%s partition=%d reason=\"%s\"", item->partition->topic->name,
+                      (int)item->partition->index, reason.text);
+            file_span_release(&item->span);
+            item->span = (struct file_span){0};
+        }
     }
 }
 
@@ -180,6 +211,7 @@ static void read_cold(struct task *task)
             read_ahead(&fetch->items[i].span);
         }
     }
+    find_aborted(fetch);
     fetch->task.run = on_read;
     reactor_post(fetch->reactor, &fetch->task);
 }
@@ -196,6 +228,7 @@ static void finish(struct fetch *fetch)
             return;
         }
     }
+    find_aborted(fetch);
     fetch->done(fetch);
 }
 

@@ -33,7 +33,11 @@ struct fetch_item {
     int64_t high_watermark;
     int64_t last_stable_offset;
     int64_t log_start_offset;
-    struct file_span span; /* size 0: nothing */
+    struct file_span span;       /* size 0: nothing */
+    int64_t end_offset;          /* up to where the span goes, when there is one */
+    struct aborted_txn *aborted; /* of a read_committed fetch: those that overlap the span, by last
+                                    offset; fetch_release frees it */
+    size_t aborted_count;
     /* the service's */
     struct fetch *fetch;
     struct fetch_item *next_waiting; /* on the same partition and reactor */
@@ -86,7 +90,10 @@ void fetch_start(struct fetch_service *service, struct reactor *reactor, struct 
  */
 CHECKED bool fetch_cancel(struct fetch *fetch);
 
-/* Gives back spans that were not handed on. */
+/* Gives back spans, and frees the lists of aborted transactions. */
 void fetch_release(struct fetch *fetch);
+
+/* Frees the lists only: the spans were handed on. */
+void fetch_free_aborted(struct fetch *fetch);
 
 #endif

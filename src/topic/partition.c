@@ -1,5 +1,6 @@
 #include "topic/partition.h"
 
+#include "batch/marker.h"
 #include "topic/topic.h"
 
 int64_t partition_high_watermark(const struct partition *partition)
@@ -14,7 +15,18 @@ int64_t partition_log_start(const struct partition *partition)
 
 int64_t partition_last_stable_offset(const struct partition *partition)
 {
-    return partition_high_watermark(partition);
+    int64_t high_watermark;
+    int64_t last_stable;
+    partition_readable(partition, &high_watermark, &last_stable);
+    return last_stable;
+}
+
+void partition_readable(const struct partition *partition, int64_t *high_watermark,
+                        int64_t *last_stable)
+{
+    *high_watermark = atomic_load(&partition->high_watermark); /* first: see log.h */
+    int64_t unstable = log_first_unstable_offset(partition->log);
+    *last_stable = unstable < *high_watermark ? unstable : *high_watermark;
 }
 
 const struct topic_config *partition_config(const struct partition *partition)
@@ -30,13 +42,15 @@ static void tell_watchers(struct partition *partition)
     }
 }
 
-/* Raises the watermark, never lowers it; tells who watches. Any thread. */
+/* Raises the watermark, never lowers it; tells who watches. Any thread. Whoever raised it lets the
+ * last stable offset follow before it tells: nobody who waits for that misses it. */
 static void advance_to(struct partition *partition, int64_t offset)
 {
     int64_t seen = atomic_load(&partition->high_watermark);
     while (seen < offset &&
            !atomic_compare_exchange_weak(&partition->high_watermark, &seen, offset)) {
     }
+    log_decide_txns(partition->log, atomic_load(&partition->high_watermark));
     if (seen < offset || log_failed(partition->log)) {
         tell_watchers(partition);
     }
@@ -51,6 +65,32 @@ enum err partition_append(struct partition *partition, struct log_append *append
     if (err == ERR_NONE && config->flush_messages > 1) {
         advance_to(partition, append->end_offset);
     }
+    return err;
+}
+
+enum err partition_append_marker(struct partition *partition, struct partition_marker *marker,
+                                 struct reason *reason)
+{
+    if (marker->producer_id < 0 || marker->producer_epoch < 0) {
+        return reason_fail(reason, ERR_INVALID, "a marker of producer id %lld epoch %d",
+                           (long long)marker->producer_id, marker->producer_epoch);
+    }
+    struct batch_marker content = {
+        .producer_id = marker->producer_id,
+        .producer_epoch = marker->producer_epoch,
+        .coordinator_epoch = marker->coordinator_epoch,
+        .commit = marker->commit,
+    };
+    struct buf bytes = {0};
+    struct batch batch;
+    batch_marker_build(&content, log_wall_ms(partition->log), &bytes);
+    enum err err = batch_parse(buf_slice(&bytes), &batch, reason);
+    if (err == ERR_NONE) {
+        struct log_append append = {.batches = &batch, .batch_count = 1};
+        err = partition_append(partition, &append, reason);
+        marker->end_offset = append.end_offset;
+    }
+    buf_deinit(&bytes);
     return err;
 }
 

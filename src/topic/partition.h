@@ -37,8 +37,12 @@ struct partition {
 /* Any thread. */
 int64_t partition_high_watermark(const struct partition *partition);
 int64_t partition_log_start(const struct partition *partition);
-/* The offset below which no transaction is open; the high watermark while there are none. */
+/* The offset below which all transactions are decided, with their markers below the high watermark;
+ * the high watermark itself when there are none. What read_committed may see. (KIP-98) */
 int64_t partition_last_stable_offset(const struct partition *partition);
+/* Both as of one moment: *last_stable <= *high_watermark. */
+void partition_readable(const struct partition *partition, int64_t *high_watermark,
+                        int64_t *last_stable);
 
 /* The settings in force; valid as long as the partition is held. Any thread. */
 const struct topic_config *partition_config(const struct partition *partition);
@@ -50,12 +54,33 @@ const struct topic_config *partition_config(const struct partition *partition);
 CHECKED enum err partition_append(struct partition *partition, struct log_append *append,
                                   struct reason *reason);
 
+struct partition_marker {
+    /* in */
+    int64_t producer_id;
+    int16_t producer_epoch; /* with transactions v2 one above that of the records (KIP-890) */
+    int32_t coordinator_epoch;
+    bool commit; /* else: abort */
+    /* out */
+    int64_t
+        end_offset; /* wait for it with flush_wait; partition_acknowledged then makes it count */
+};
+
+/*
+ * Ends the producer's transaction in this partition: appends the control batch. Without an open
+ * transaction it only fences older epochs. Readers of committed records go on once end_offset is
+ * acknowledged. ERR_PRODUCER_FENCED (older producer epoch), ERR_COORDINATOR_FENCED (older
+ * coordinator epoch), ERR_INVALID (negative producer id or epoch), ERR_IO, ERR_NO_SPACE,
+ * ERR_CLOSED: nothing is appended. Any thread; waits for the log's append_lock. (KIP-98)
+ */
+CHECKED enum err partition_append_marker(struct partition *partition,
+                                         struct partition_marker *marker, struct reason *reason);
+
 /* True when an append up to end_offset needs no wait: it is visible, made so here when it is on
  * disk already. Any thread. */
 bool partition_acknowledged(struct partition *partition, int64_t end_offset);
 
-/* The next advance of the high watermark will name this reactor (once). Check the watermark after
- * the call, as it may have moved just before. */
+/* The next advance of the high watermark, and with it of the last stable offset, will name this
+ * reactor (once). Check them after the call, as they may have moved just before. */
 void partition_watch(struct partition *partition, unsigned reactor_index);
 
 /* For log_call_user in the flusher's handler: the flushed offset of the log moved, or the log
