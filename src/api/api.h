@@ -83,7 +83,7 @@ struct api_request {
 typedef enum err api_handler(struct api_request *request, struct reason *reason);
 
 enum api_flags {
-    API_ON_WORKER = 1,    /* always run on a worker thread: it writes to the catalogue */
+    API_ON_WORKER = 1,    /* always on a worker thread: writes to the catalogue, takes long */
     API_WITH_ADDRESS = 2, /* needs request->host and port */
 };
 

@@ -26,6 +26,7 @@ const struct api_entry api_table[] = {
     {API_KEY_DELETE_RECORDS, 0, 2, API_ON_WORKER, handle_delete_records},
     {API_KEY_INIT_PRODUCER_ID, 0, 5, API_ON_WORKER, handle_init_producer_id},
     {API_KEY_OFFSET_FOR_LEADER_EPOCH, 2, 4, 0, handle_offset_for_leader_epoch},
+    {API_KEY_WRITE_TXN_MARKERS, 0, 1, 0, handle_write_txn_markers},
     {API_KEY_DESCRIBE_CONFIGS, 0, 4, 0, handle_describe_configs},
     {API_KEY_ALTER_CONFIGS, 0, 2, API_ON_WORKER, handle_alter_configs},
     {API_KEY_DESCRIBE_LOG_DIRS, 0, 4, API_ON_WORKER, handle_describe_log_dirs},
@@ -34,6 +35,7 @@ const struct api_entry api_table[] = {
     {API_KEY_INCREMENTAL_ALTER_CONFIGS, 0, 1, API_ON_WORKER, handle_incremental_alter_configs},
     {API_KEY_OFFSET_DELETE, 0, 0, 0, handle_offset_delete},
     {API_KEY_DESCRIBE_CLUSTER, 0, 1, API_WITH_ADDRESS, handle_describe_cluster},
+    {API_KEY_DESCRIBE_PRODUCERS, 0, 0, API_ON_WORKER, handle_describe_producers},
     {API_KEY_DESCRIBE_TOPIC_PARTITIONS, 0, 0, 0, handle_describe_topic_partitions},
 };
 

@@ -15,6 +15,7 @@ api_handler handle_describe_cluster;
 api_handler handle_describe_configs;
 api_handler handle_describe_groups;
 api_handler handle_describe_log_dirs;
+api_handler handle_describe_producers;
 api_handler handle_describe_topic_partitions;
 api_handler handle_fetch;
 api_handler handle_find_coordinator;
@@ -32,5 +33,6 @@ api_handler handle_offset_fetch;
 api_handler handle_offset_for_leader_epoch;
 api_handler handle_produce;
 api_handler handle_sync_group;
+api_handler handle_write_txn_markers;
 
 #endif
