@@ -137,8 +137,7 @@ static enum err collect(struct log *log, const struct abort_rows *rows, int64_t 
     enum err err = ERR_NONE;
     *complete = false;
     if (rows->file_rows > 0) {
-        char *path =
-            segment_path(log->dir, rows->segment->base_offset, index_suffix(INDEX_ABORTS));
+        char *path = segment_path(log->dir, rows->segment->base_offset, index_suffix(INDEX_ABORTS));
         err = txn_index_collect_file(log->env.files, path, rows->file_rows, from, to, list,
                                      complete, reason);
         free(path);

@@ -97,8 +97,8 @@ static enum err collect_from(const struct file_ops *files, int fd, int64_t first
             return reason_fail(reason, ERR_IO, "a transaction index ends after %lld of %lld rows",
                                (long long)at, (long long)rows);
         }
-        *complete = txn_index_collect(slice_of(bytes, (size_t)read * TXN_INDEX_ROW_BYTES), from, to,
-                                      list);
+        *complete =
+            txn_index_collect(slice_of(bytes, (size_t)read * TXN_INDEX_ROW_BYTES), from, to, list);
         at += read;
     }
     return ERR_NONE;
@@ -126,9 +126,9 @@ enum err txn_index_collect_file(const struct file_ops *files, const char *path, 
     return err;
 }
 
-static bool follows(const struct aborted_txn *txn, const struct aborted_txn *before)
+static bool fits(const struct aborted_txn *txn, const struct aborted_txn *before, int64_t base)
 {
-    return txn->last_offset > before->last_offset &&
+    return txn->last_offset > before->last_offset && txn->last_offset - base <= INT32_MAX &&
            txn->last_stable_offset >= before->last_stable_offset;
 }
 
@@ -146,13 +146,12 @@ static enum err check_rows(const struct file_ops *files, int fd, int64_t base, i
         }
         for (size_t i = 0; i + TXN_INDEX_ROW_BYTES <= got; i += TXN_INDEX_ROW_BYTES, at++) {
             struct aborted_txn txn;
-            bool good = txn_index_row_load(bytes + i, &txn);
-            if (txn.last_offset >= end) {
-                return ERR_NONE; /* written since: whoever asks makes these anew */
-            }
-            if (!good || !follows(&txn, &before)) {
+            if (!txn_index_row_load(bytes + i, &txn) || !fits(&txn, &before, base)) {
                 return reason_fail(reason, ERR_CORRUPT, "row %lld of a transaction index is bad",
                                    (long long)at);
+            }
+            if (txn.last_offset >= end) {
+                return ERR_NONE; /* written since: whoever asks makes these anew */
             }
             before = txn;
             *rows = at + 1;

@@ -36,32 +36,32 @@ static enum err drop_file(struct log *log, int64_t base, struct reason *reason)
     return err;
 }
 
-/* Rows below `end` stay. */
-static enum err adopt_deep(struct log *log, struct segment *segment, int64_t end,
+/* Rows below `end` stay. closed: there should be no others. */
+static enum err adopt_deep(struct log *log, struct segment *segment, int64_t end, bool closed,
                            struct reason *reason)
 {
     bool surplus;
     char *path = segment_path(log->dir, segment->base_offset, index_suffix(INDEX_ABORTS));
     enum err err = txn_index_check_file(log->env.files, path, segment->base_offset, end,
                                         &segment->aborts.file_rows, &surplus, reason);
-    if (err == ERR_NONE && surplus) {
+    if (err == ERR_CORRUPT || (err == ERR_NONE && surplus && closed)) {
+        segment->aborts_bad = true;
+        err = ERR_NONE;
+    } else if (err == ERR_NONE && surplus) {
         /* They could be taken for good at a clean start. */
         err = index_write(log->env.files, path, INDEX_ABORTS, segment->aborts.file_rows,
                           slice_of(NULL, 0), reason);
-    } else if (err == ERR_CORRUPT) {
-        segment->aborts_bad = true;
-        err = ERR_NONE;
     }
     free(path);
     return err;
 }
 
-static enum err adopt(struct log *log, struct segment *segment, int64_t end, bool deep,
+static enum err adopt(struct log *log, struct segment *segment, int64_t end, bool closed, bool deep,
                       struct reason *reason)
 {
     enum err err = ERR_NONE;
     if (deep) {
-        err = adopt_deep(log, segment, end, reason);
+        err = adopt_deep(log, segment, end, closed, reason);
     } else {
         int64_t rows = log_index_file_rows(log, segment, INDEX_ABORTS, end, false);
         segment->aborts.file_rows = rows < 0 ? 0 : rows;
@@ -127,7 +127,7 @@ enum err log_adopt_aborts(struct log *log, const struct log_files *found, size_t
         int64_t end = i + 1 < log->segment_count ? log->segments[i + 1]->base_offset : from;
         end = end < from ? end : from;
         if (i < scanned || (i == scanned && from > segment->base_offset)) {
-            err = adopt(log, segment, end, deep, reason);
+            err = adopt(log, segment, end, i < scanned, deep, reason);
         } else {
             err = drop_file(log, segment->base_offset, reason);
         }

@@ -1,6 +1,7 @@
 #include "log_fixture.h"
 
 #include "base/mem.h"
+#include "batch/marker.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -76,7 +77,8 @@ void build_batch(const struct batch_spec *spec, struct buf *out, struct batch *b
     if (spec->producer_id > 0) {
         builder.producer_id = spec->producer_id;
         builder.producer_epoch = spec->epoch;
-        builder.base_sequence = spec->sequence;
+        builder.base_sequence = spec->own ? -1 : spec->sequence;
+        builder.extra_attributes = spec->transactional ? BATCH_ATTRIBUTE_TRANSACTIONAL : 0;
     }
     for (int32_t i = 0; i < records; i++) {
         batch_builder_add(&builder, spec->timestamp + i, slice_str("key"),
@@ -94,9 +96,27 @@ enum err append_spec(struct fixture *fixture, const struct batch_spec *spec,
     struct buf bytes = {0};
     struct batch batch;
     build_batch(spec, &bytes, &batch);
-    *append = (struct log_append){.batches = &batch, .batch_count = 1, .check_producer = true};
+    *append =
+        (struct log_append){.batches = &batch, .batch_count = 1, .check_producer = !spec->own};
     enum err err = log_append(fixture->log, append, &fixture->reason);
     append->batches = NULL;
+    buf_deinit(&bytes);
+    return err;
+}
+
+enum err append_marker(struct fixture *fixture, int64_t producer_id, int16_t epoch,
+                       int32_t coordinator_epoch, bool commit)
+{
+    struct batch_marker marker = {.producer_id = producer_id,
+                                  .producer_epoch = epoch,
+                                  .coordinator_epoch = coordinator_epoch,
+                                  .commit = commit};
+    struct buf bytes = {0};
+    struct batch batch;
+    batch_marker_build(&marker, fixture->now_ms, &bytes);
+    assert_int_equal(batch_parse(buf_slice(&bytes), &batch, NULL), ERR_NONE);
+    struct log_append append = {.batches = &batch, .batch_count = 1};
+    enum err err = log_append(fixture->log, &append, &fixture->reason);
     buf_deinit(&bytes);
     return err;
 }

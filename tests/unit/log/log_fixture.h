@@ -33,6 +33,8 @@ struct batch_spec {
     int64_t producer_id; /* 0: none */
     int16_t epoch;
     int32_t sequence;
+    bool transactional;
+    bool own; /* append_spec: as a coordinator, without a sequence */
 };
 
 /* cmocka set-up and tear-down. */
@@ -48,6 +50,9 @@ void fixture_kill(struct fixture *fixture);
 void build_batch(const struct batch_spec *spec, struct buf *out, struct batch *batch);
 enum err append_spec(struct fixture *fixture, const struct batch_spec *spec,
                      struct log_append *append);
+/* Ends a producer's transaction; the marker's offset is log_end_offset - 1. */
+enum err append_marker(struct fixture *fixture, int64_t producer_id, int16_t epoch,
+                       int32_t coordinator_epoch, bool commit);
 /* Appends count one-record batches; the test fails on error. */
 void append_many(struct fixture *fixture, int count, size_t value_bytes);
 
