@@ -140,6 +140,7 @@ enum err log_roll(struct log *log, struct reason *reason)
     }
     pthread_mutex_lock(&log->segments_lock);
     segment_close_times(old);
+    old->finished = false; /* a clean start takes all for finished, and this one grew since */
     if (log->producers.changes > 0) {
         producer_snapshot_encode(&log->producers, &old->snapshot);
     }

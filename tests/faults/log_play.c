@@ -1,4 +1,5 @@
 #include "log_play.h"
+#include "txn_play.h"
 
 #include "base/bytes.h"
 #include "base/mem.h"
@@ -57,13 +58,15 @@ void model_cut(struct model *model, int count)
     }
 }
 
-static void model_add(struct play *play, const struct batch *batch, bool maybe)
+struct model_batch *model_add(struct play *play, const struct batch *batch, bool maybe)
 {
     struct model *model = play->model;
     assert(model->count < MODEL_BATCHES);
     uint8_t *bytes = mem_dup(batch->bytes.data, batch->bytes.size);
     batch_header_store(batch, bytes);
-    model->batches[model->count++] = (struct model_batch){
+    struct model_batch *added = &model->batches[model->count++];
+    *added = (struct model_batch){
+        .kind = batch_is_transactional(batch) ? MODEL_TXN : MODEL_PLAIN,
         .base_offset = batch->base_offset,
         .last_offset = batch_last_offset(batch),
         .bytes = bytes,
@@ -73,6 +76,7 @@ static void model_add(struct play *play, const struct batch *batch, bool maybe)
         .last_sequence = producer_sequence_add(batch->base_sequence, batch->last_offset_delta),
         .maybe = maybe,
     };
+    return added;
 }
 
 struct model_batch *model_find(struct model *model, int64_t offset)
@@ -87,7 +91,7 @@ struct model_batch *model_find(struct model *model, int64_t offset)
 
 /* ---- steps ---- */
 
-static void build(struct play *play, struct buf *out, int32_t records, int producer)
+static void build(struct play *play, struct buf *out, int32_t records, int producer, bool txn)
 {
     struct batch_builder builder;
     uint8_t value[1500];
@@ -97,6 +101,7 @@ static void build(struct play *play, struct buf *out, int32_t records, int produ
         builder.producer_id = 100 + producer;
         builder.producer_epoch = play->model->epoch[producer];
         builder.base_sequence = play->model->next_sequence[producer];
+        builder.extra_attributes = txn ? BATCH_ATTRIBUTE_TRANSACTIONAL : 0;
     }
     for (int32_t i = 0; i < records; i++) {
         for (size_t k = 0; k < size; k++) {
@@ -136,8 +141,10 @@ void play_append(struct play *play)
         play->model->epoch[producer]++;
         play->model->next_sequence[producer] = 0;
     }
+    bool open = producer >= 0 && model_producer(play->model, producer).txn_first >= 0;
+    bool txn = producer >= 0 && play_below(play, open ? 10 : 2) != 0;
     for (int32_t i = 0; i < count; i++) {
-        build(play, &bytes[i], 1 + (int32_t)play_below(play, 4), producer);
+        build(play, &bytes[i], 1 + (int32_t)play_below(play, 4), producer, txn);
         enum err err = batch_parse(buf_slice(&bytes[i]), &batches[i], NULL);
         CHECK(play, err == ERR_NONE, "parse");
     }
@@ -149,8 +156,11 @@ void play_append(struct play *play)
         CHECK(play, append.base_offset == end, "base offset %lld, end was %lld",
               (long long)append.base_offset, (long long)end);
         take_appended(play, batches, count, producer, false);
+        CHECK(play, !open || txn, "a batch outside of its open transaction was taken");
     } else {
-        CHECK(play, err == ERR_IO || err == ERR_NO_SPACE || (err == ERR_CLOSED && was_failed),
+        bool mixed = open && !txn && err == ERR_INVALID_TXN_STATE;
+        CHECK(play,
+              err == ERR_IO || err == ERR_NO_SPACE || (err == ERR_CLOSED && was_failed) || mixed,
               "append: %s: %s", err_name(err), play->reason.text);
         CHECK(play, log_end_offset(play->log) == end, "a failed append moved the end");
         if (!was_failed && log_failed(play->log)) {
@@ -160,6 +170,7 @@ void play_append(struct play *play)
     for (int i = 0; i < 3; i++) {
         buf_deinit(&bytes[i]);
     }
+    play_check_unstable(play);
 }
 
 void play_note_flushed(struct play *play)
@@ -178,6 +189,11 @@ static void step_flush(struct play *play)
     CHECK(play, err != ERR_NONE || log_flushed_offset(play->log) == log_end_offset(play->log),
           "a flush did not reach the end");
     play_note_flushed(play);
+    if (play_below(play, 3) != 0) {
+        play->model->decided = play->model->flushed;
+        log_decide_txns(play->log, play->model->decided);
+        play_check_unstable(play);
+    }
     if (play_below(play, 2) == 0) {
         log_finish_rolled(play->log);
     }
@@ -208,6 +224,7 @@ static void step_delete(struct play *play)
     enum err err = log_set_start_offset(play->log, start, &play->reason);
     CHECK(play, err == ERR_NONE || err == ERR_IO, "set start: %s", play->reason.text);
     model->start = log_start_offset(play->log);
+    play_check_unstable(play);
 }
 
 /* Compares a span with the model; returns the offset behind it. */
@@ -319,7 +336,7 @@ static void step_read(struct play *play)
 void play_step(struct play *play)
 {
     play->now_ms += (int64_t)play_below(play, 1000);
-    switch (play_below(play, 24)) {
+    switch (play_below(play, 30)) {
     case 0:
     case 1:
     case 2:
@@ -339,6 +356,15 @@ void play_step(struct play *play)
         break;
     case 9:
         CHECK(play, log_maintain(play->log, &play->reason) != ERR_CORRUPT, "maintain");
+        break;
+    case 10:
+    case 11:
+    case 12:
+    case 13:
+        play_step_marker(play);
+        break;
+    case 14:
+        play_step_aborted(play);
         break;
     default:
         play_append(play);

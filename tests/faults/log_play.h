@@ -18,7 +18,10 @@ enum {
     PRODUCERS = 4,
 };
 
+enum model_kind { MODEL_PLAIN, MODEL_TXN, MODEL_COMMIT, MODEL_ABORT };
+
 struct model_batch {
+    enum model_kind kind;
     int64_t base_offset;
     int64_t last_offset;
     uint8_t *bytes;
@@ -42,6 +45,8 @@ struct model {
     int32_t next_sequence[PRODUCERS];
     int16_t epoch[PRODUCERS];
     bool doubtful[PRODUCERS]; /* damage may have hidden some of its batches */
+    int64_t decided;          /* the watermark that the log was told */
+    bool aborts_doubtful;     /* a bit of a transaction index was flipped */
 };
 
 struct play {
@@ -76,6 +81,7 @@ void play_failed(const struct play *play, const char *condition, const char *fil
 uint64_t play_below(struct play *play, uint64_t bound);
 void play_set_faults(struct play *play, bool on);
 void model_cut(struct model *model, int count);
+struct model_batch *model_add(struct play *play, const struct batch *batch, bool maybe);
 struct model_batch *model_find(struct model *model, int64_t offset);
 void play_note_flushed(struct play *play);
 void model_doubt(struct model *model, struct model_batch *batch);

@@ -1,4 +1,4 @@
-#include "log_play.h"
+#include "txn_play.h"
 
 #include "base/bytes.h"
 #include "base/logger.h"
@@ -26,39 +26,23 @@
 struct expected_producer {
     struct play *play;
     bool seen[PRODUCERS];
+    int16_t epoch[PRODUCERS];
 };
 
 /* Damage hit its newest batch, so that nobody can say what the log knows of it. */
-static bool is_doubtful(const struct model *model, int producer);
-
-static const struct model_batch *last_of(const struct model *model, int producer)
-{
-    for (int i = model->count - 1; i >= 0; i--) {
-        if (model->batches[i].producer_id == 100 + producer) {
-            return &model->batches[i];
-        }
-    }
-    return NULL;
-}
-
 static bool is_doubtful(const struct model *model, int producer)
 {
-    const struct model_batch *last = last_of(model, producer);
+    const struct model_batch *last = model_producer(model, producer).last;
     return model->doubtful[producer] || (last != NULL && last->damaged);
 }
 
-static void check_producer(void *context, const struct producer_entry *entry)
+static void check_last(struct play *play, int producer, const struct producer_entry *entry,
+                       const struct model_batch *last)
 {
-    struct expected_producer *expected = context;
-    struct play *play = expected->play;
-    int producer = (int)entry->producer_id - 100;
-    CHECK(play, producer >= 0 && producer < PRODUCERS, "unknown producer id");
-    expected->seen[producer] = true;
-    const struct model_batch *last = last_of(play->model, producer);
-    if (is_doubtful(play->model, producer)) {
+    if (last == NULL) {
+        CHECK(play, entry->batch_count == 0, "producer %d has batches of an older epoch", producer);
         return;
     }
-    CHECK(play, last != NULL, "producer %d is on record without a batch", producer);
     const struct producer_batch *newest = &entry->batches[entry->batch_count - 1];
     CHECK(play,
           entry->batch_count > 0 && newest->last_offset == last->last_offset &&
@@ -68,10 +52,31 @@ static void check_producer(void *context, const struct producer_entry *entry)
           last->last_sequence);
 }
 
+static void check_producer(void *context, const struct producer_entry *entry)
+{
+    struct expected_producer *expected = context;
+    struct play *play = expected->play;
+    int producer = (int)entry->producer_id - 100;
+    CHECK(play, producer >= 0 && producer < PRODUCERS, "unknown producer id");
+    expected->seen[producer] = true;
+    expected->epoch[producer] = entry->epoch;
+    struct model_producer wanted = model_producer(play->model, producer);
+    if (is_doubtful(play->model, producer)) {
+        return;
+    }
+    CHECK(play, wanted.known, "producer %d is on record without a batch", producer);
+    CHECK(play, entry->epoch == wanted.epoch, "producer %d has epoch %d, not %d", producer,
+          entry->epoch, wanted.epoch);
+    check_last(play, producer, entry, wanted.last);
+    CHECK(play, entry->txn_first_offset == wanted.txn_first || model_txns_doubtful(play->model),
+          "producer %d has a transaction since %lld, not %lld", producer,
+          (long long)entry->txn_first_offset, (long long)wanted.txn_first);
+}
+
 /* The newest batch of a producer, sent again, is a duplicate with the offsets of the first time. */
 static void check_duplicate(struct play *play, int producer)
 {
-    const struct model_batch *last = last_of(play->model, producer);
+    const struct model_batch *last = model_producer(play->model, producer).last;
     struct batch batch;
     if (last == NULL || is_doubtful(play->model, producer)) {
         return;
@@ -87,9 +92,17 @@ static void check_duplicate(struct play *play, int producer)
           err_name(err));
 }
 
-static int16_t epoch_of(const struct model_batch *batch)
+/* Nobody can know what the log has of this producer: it goes on with a new epoch, and a marker ends
+ * what may be open. */
+static void begin_anew(struct play *play, int producer, int16_t epoch)
 {
-    return (int16_t)load_be16(batch->bytes + 51);
+    struct model *model = play->model;
+    int16_t newest = epoch > model->epoch[producer] ? epoch : model->epoch[producer];
+    if (newest == INT16_MAX) {
+        newest--; /* a flipped bit: it will be fenced */
+    }
+    enum err err = play_marker(play, producer, (int16_t)(newest + 1), false);
+    CHECK(play, err == ERR_NONE, "a marker after damage: %s", play->reason.text);
 }
 
 static void check_producers(struct play *play)
@@ -98,18 +111,17 @@ static void check_producers(struct play *play)
     struct expected_producer expected = {.play = play};
     log_each_producer(play->log, check_producer, &expected);
     for (int i = 0; i < PRODUCERS; i++) {
-        const struct model_batch *last = last_of(model, i);
-        CHECK(play, is_doubtful(model, i) || expected.seen[i] || last == NULL,
+        struct model_producer wanted = model_producer(model, i);
+        CHECK(play, is_doubtful(model, i) || expected.seen[i] || !wanted.known,
               "producer %d was forgotten", i);
         check_duplicate(play, i);
         /* The client goes on behind what survived, or anew when nobody can know. */
-        if (is_doubtful(model, i)) {
-            model->epoch[i]++;
-            model->next_sequence[i] = 0;
+        if (is_doubtful(model, i) || (wanted.known && model_txns_doubtful(model))) {
+            begin_anew(play, i, expected.epoch[i]);
         } else {
-            model->epoch[i] = last == NULL ? model->epoch[i] : epoch_of(last);
+            model->epoch[i] = wanted.known ? wanted.epoch : model->epoch[i];
             model->next_sequence[i] =
-                last == NULL ? 0 : producer_sequence_add(last->last_sequence, 1);
+                wanted.last == NULL ? 0 : producer_sequence_add(wanted.last->last_sequence, 1);
         }
     }
 }
@@ -193,6 +205,10 @@ static void open_log(struct play *play)
     play->model->start = log_start_offset(play->log);
     model_follow(play);
     play->model->flushed = log_flushed_offset(play->log);
+    play->model->decided = play->model->end;
+    play_check_unstable(play);
+    play_check_aborted(play, play->model->start, play->model->end);
+    play_step_aborted(play);
     play_check_range(play, play->model->start, play->model->end, 1 + play_below(play, 20000));
     check_producers(play);
     play->model->torn = INT64_MAX;
@@ -332,6 +348,8 @@ static void flip(struct play *play)
         for (int i = 0; i < PRODUCERS; i++) {
             play->model->doubtful[i] = true;
         }
+    } else if (strstr(name, ".txnindex") != NULL) {
+        play->model->aborts_doubtful = true;
     } else if (strstr(name, ".snapshot") != NULL && play->model->start > 0) {
         for (int i = 0; i < PRODUCERS; i++) {
             play->model->doubtful[i] = true; /* it may be all that is left of a producer */
