@@ -25,6 +25,8 @@ void partition_readable(const struct partition *partition, int64_t *high_waterma
                         int64_t *last_stable)
 {
     *high_watermark = atomic_load(&partition->high_watermark); /* first: see log.h */
+    /* Whoever raised it may not have come that far yet: an answered end of a transaction counts. */
+    log_decide_txns(partition->log, *high_watermark);
     int64_t unstable = log_first_unstable_offset(partition->log);
     *last_stable = unstable < *high_watermark ? unstable : *high_watermark;
 }
@@ -43,7 +45,7 @@ static void tell_watchers(struct partition *partition)
 }
 
 /* Raises the watermark, never lowers it; tells who watches. Any thread. Whoever raised it lets the
- * last stable offset follow before it tells: nobody who waits for that misses it. */
+ * last stable offset follow before it tells. */
 static void advance_to(struct partition *partition, int64_t offset)
 {
     int64_t seen = atomic_load(&partition->high_watermark);

@@ -217,8 +217,7 @@ void play_step_marker(struct play *play)
         return;
     }
     bool bump = play_below(play, 4) == 0;
-    enum err err =
-        play_marker(play, producer, (int16_t)(epoch + bump), play_below(play, 2) == 0);
+    enum err err = play_marker(play, producer, (int16_t)(epoch + bump), play_below(play, 2) == 0);
     CHECK(play, err == ERR_NONE || err == ERR_IO || err == ERR_NO_SPACE || err == ERR_CLOSED,
           "marker: %s: %s", err_name(err), play->reason.text);
     play_check_unstable(play);

@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "batch/batch.h"
+#include "batch/marker.h"
 #include "fuzz.h"
 
 #include <stdio.h>
@@ -67,6 +68,11 @@ static void try_batch(struct batch *batch, bool mend_crc)
         batch_compression(&again) == BATCH_COMPRESSION_NONE) {
         must(walked == ERR_NONE && count == again.record_count,
              "a valid batch has other records than it says");
+    }
+    struct batch_marker marker;
+    if (batch_marker_read(&again, &marker)) {
+        must(batch_is_control(&again) && marker.producer_id >= 0 && count > 0,
+             "a marker in what can be none");
     }
     free(whole);
 }

@@ -198,10 +198,131 @@ static void test_stress(void **state)
                      APPENDERS * APPENDS - start);
 }
 
+/* ---- transactions ---- */
+
+enum { TXNS = 400 };
+
+/* Transactions of one to three batches; every third is aborted. */
+static void *run_txns(void *context)
+{
+    struct stress *stress = context;
+    int number = atomic_fetch_add(&stress->number, 1);
+    struct fixture *fixture = stress->fixture;
+    int32_t sequence = 0;
+    for (int i = 0; i < TXNS; i++) {
+        for (int k = 0; k <= (i + number) % 3; k++) {
+            struct buf bytes = {0};
+            struct batch batch;
+            struct batch_spec spec = {.timestamp = 1000 + i,
+                                      .producer_id = 100 + number,
+                                      .sequence = sequence++,
+                                      .transactional = true};
+            build_batch(&spec, &bytes, &batch);
+            struct log_append append = {
+                .batches = &batch, .batch_count = 1, .check_producer = true};
+            if (log_append(fixture->log, &append, NULL) != ERR_NONE) {
+                abort();
+            }
+            buf_deinit(&bytes);
+        }
+        if (append_marker(fixture, 100 + number, 0, 0, i % 3 != 0) != ERR_NONE) {
+            abort();
+        }
+    }
+    atomic_fetch_sub(&stress->appenders_left, 1);
+    return NULL;
+}
+
+static void decide(void *context, struct log *log)
+{
+    (void)context;
+    log_decide_txns(log, log_flushed_offset(log));
+}
+
+/* The last stable offset never falls, and what lies below it stays as it was: a second look at the
+ * aborted transactions of a range finds the same. */
+static void *run_stable_reader(void *context)
+{
+    struct stress *stress = context;
+    struct log *log = stress->fixture->log;
+    int64_t before = 0;
+    while (atomic_load(&stress->appenders_left) > 0) {
+        int64_t high = log_flushed_offset(log);
+        int64_t unstable = log_first_unstable_offset(log);
+        int64_t stable = high < unstable ? high : unstable;
+        struct aborted_txn *first;
+        struct aborted_txn *second;
+        size_t first_count;
+        size_t second_count;
+        int64_t from = stable > 50 ? stable - 50 : 0;
+        if (stable < before ||
+            log_aborted_txns(log, from, stable, &first, &first_count, NULL) != ERR_NONE ||
+            log_aborted_txns(log, from, stable, &second, &second_count, NULL) != ERR_NONE ||
+            first_count != second_count) {
+            abort();
+        }
+        for (size_t i = 0; i < first_count; i++) {
+            if (memcmp(&first[i], &second[i], sizeof *first) != 0) {
+                abort();
+            }
+        }
+        free(first);
+        free(second);
+        before = stable;
+    }
+    return NULL;
+}
+
+static void *run_checkpoints(void *context)
+{
+    struct stress *stress = context;
+    while (atomic_load(&stress->appenders_left) > 0) {
+        struct log_state state;
+        if (log_checkpoint(stress->fixture->log, &state, NULL) != ERR_NONE) {
+            abort();
+        }
+    }
+    return NULL;
+}
+
+static void test_transactions(void **state)
+{
+    struct fixture *fixture = *state;
+    struct stress stress = {.fixture = fixture, .appenders_left = APPENDERS};
+    struct flush_handler handler = {.context = &stress, .on_flushed = decide};
+    int fd = open(fixture->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_int_equal(flusher_new(file_ops_system(), fd, &handler, &stress.flusher, NULL), ERR_NONE);
+    fixture->env.flusher = stress.flusher;
+    fixture->config.segment_bytes = 10000;
+    fixture_open(fixture, NULL);
+    pthread_t threads[APPENDERS + READERS + 1];
+    for (int i = 0; i < APPENDERS + READERS + 1; i++) {
+        void *(*run)(void *) = i < APPENDERS             ? run_txns
+                               : i < APPENDERS + READERS ? run_stable_reader
+                                                         : run_checkpoints;
+        assert_int_equal(pthread_create(&threads[i], NULL, run, &stress), 0);
+    }
+    for (int i = 0; i < APPENDERS + READERS + 1; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    flusher_free(stress.flusher);
+    close(fd);
+    fixture->env.flusher = NULL;
+    assert_true(log_first_unstable_offset(fixture->log) == INT64_MAX);
+    struct aborted_txn *all;
+    size_t count;
+    assert_int_equal(
+        log_aborted_txns(fixture->log, 0, log_end_offset(fixture->log), &all, &count, NULL),
+        ERR_NONE);
+    assert_int_equal(count, APPENDERS * ((TXNS + 2) / 3));
+    free(all);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_stress, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_transactions, fixture_setup, fixture_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

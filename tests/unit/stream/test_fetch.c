@@ -1,6 +1,7 @@
 #include "stream_fixture.h"
 
 #include "base/mem.h"
+#include "batch/batch.h"
 #include "topic/topic.h"
 
 #include <stdlib.h>
@@ -312,6 +313,141 @@ static void test_deleted_topic_ends_a_wait(void **state)
     end(asked);
 }
 
+/* ---- read_committed ----
+ * The events are of 2023 and markers of now, so the first marker begins a new segment (segment.ms);
+ * a span ends there.
+ */
+
+static void append_txn(struct fixture *fixture, int64_t producer_id, int32_t sequence)
+{
+    struct partition *partition = topic_partition(fixture->topic, 0);
+    struct buf bytes = make_batch(producer_id, sequence, EVENT);
+    struct batch batch;
+    assert_int_equal(batch_parse(buf_slice(&bytes), &batch, NULL), ERR_NONE);
+    batch.attributes |= BATCH_ATTRIBUTE_TRANSACTIONAL;
+    batch_renew_crc(&batch);
+    struct log_append append = {.batches = &batch, .batch_count = 1, .check_producer = true};
+    assert_int_equal(partition_append(partition, &append, &fixture->reason), ERR_NONE);
+    wait_until(partition_high_watermark(partition) == append.end_offset);
+    buf_deinit(&bytes);
+}
+
+static void end_txn(struct fixture *fixture, int64_t producer_id, bool commit)
+{
+    struct partition *partition = topic_partition(fixture->topic, 0);
+    struct partition_marker marker = {.producer_id = producer_id, .commit = commit};
+    assert_int_equal(partition_append_marker(partition, &marker, &fixture->reason), ERR_NONE);
+    wait_until(partition_high_watermark(partition) == marker.end_offset);
+}
+
+static struct asked *ask_committed(struct fixture *fixture, int64_t offset)
+{
+    struct asked *asked = ask(fixture, 1);
+    asked->fetch.read_committed = true;
+    asked->items[0].offset = offset;
+    return asked;
+}
+
+static void test_committed_ends_at_the_last_stable_offset(void **state)
+{
+    struct fixture *fixture = *state;
+    publish_event(fixture, 0, EVENT);
+    append_txn(fixture, 7, 0);
+    publish_event(fixture, 0, EVENT);
+    struct asked *asked = ask_committed(fixture, 0);
+    start(asked);
+    wait_done(asked);
+    assert_int_equal(asked->items[0].end_offset, 1);
+    assert_in_range(asked->items[0].span.size, EVENT, EVENT + 100);
+    assert_int_equal(asked->items[0].last_stable_offset, 1);
+    assert_int_equal(asked->items[0].high_watermark, 3);
+    assert_int_equal(asked->items[0].aborted_count, 0);
+    end(asked);
+    asked = ask(fixture, 1); /* whoever does not ask for committed ones gets all */
+    start(asked);
+    wait_done(asked);
+    assert_int_equal(asked->items[0].end_offset, 3);
+    assert_int_equal(asked->items[0].last_stable_offset, 1);
+    end(asked);
+}
+
+/* The list is of what is returned, not of what might follow. */
+static void test_aborted_of_the_range(void **state)
+{
+    struct fixture *fixture = *state;
+    publish_event(fixture, 0, EVENT); /* 0 */
+    append_txn(fixture, 7, 0);        /* 1 */
+    append_txn(fixture, 8, 0);        /* 2 */
+    end_txn(fixture, 8, true);        /* 3 */
+    end_txn(fixture, 7, false);       /* 4 */
+    publish_event(fixture, 0, EVENT); /* 5 */
+    append_txn(fixture, 8, 1);        /* 6 */
+    end_txn(fixture, 8, false);       /* 7 */
+    static const struct {
+        int64_t from;
+        int32_t max_bytes;
+        int64_t end;
+        size_t count;
+        int64_t first; /* offset of the first one */
+    } cases[] = {{0, 1 << 20, 3, 1, 1},
+                 {3, 1 << 20, 8, 2, 1},
+                 {0, 1, 1, 0, -1},
+                 {1, 1, 2, 1, 1},
+                 {2, 1, 3, 1, 1},
+                 {5, 1, 6, 0, -1},
+                 {5, 2 * EVENT + 300, 8, 1, 6},
+                 {7, 1, 8, 1, 6}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct asked *asked = ask_committed(fixture, cases[i].from);
+        asked->items[0].max_bytes = cases[i].max_bytes;
+        start(asked);
+        wait_done(asked);
+        assert_int_equal(asked->items[0].err, ERR_NONE);
+        assert_int_equal(asked->items[0].end_offset, cases[i].end);
+        assert_int_equal(asked->items[0].aborted_count, cases[i].count);
+        if (cases[i].count > 0) {
+            assert_int_equal(asked->items[0].aborted[0].first_offset, cases[i].first);
+        }
+        end(asked);
+    }
+}
+
+/* Events behind an open transaction do not wake whoever waits for it; its end does. */
+static void test_the_marker_ends_a_wait(void **state)
+{
+    struct fixture *fixture = *state;
+    append_txn(fixture, 7, 0);
+    struct asked *asked = ask_committed(fixture, 0);
+    start(asked);
+    publish_event(fixture, 0, EVENT);
+    on_reactor(fixture, nothing, NULL);
+    assert_int_equal(atomic_load(&asked->done), 0);
+    end_txn(fixture, 7, false);
+    wait_done(asked);
+    assert_int_equal(asked->items[0].end_offset, 2);
+    assert_int_equal(asked->items[0].aborted_count, 1);
+    assert_int_equal(asked->items[0].aborted[0].producer_id, 7);
+    end(asked);
+}
+
+/* min_bytes counts what a reader of committed events may have. */
+static void test_min_bytes_of_committed(void **state)
+{
+    struct fixture *fixture = *state;
+    publish_event(fixture, 0, EVENT);
+    append_txn(fixture, 7, 0);
+    struct asked *asked = ask_committed(fixture, 0);
+    asked->fetch.min_bytes = 2 * EVENT;
+    start(asked);
+    publish_event(fixture, 0, EVENT);
+    on_reactor(fixture, nothing, NULL);
+    assert_int_equal(atomic_load(&asked->done), 0);
+    end_txn(fixture, 7, true);
+    wait_done(asked);
+    assert_int_equal(asked->items[0].end_offset, 3);
+    end(asked);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -330,6 +466,10 @@ int main(void)
         TEST(test_cancel),
         TEST(test_drain_answers_who_waits),
         TEST(test_deleted_topic_ends_a_wait),
+        TEST(test_committed_ends_at_the_last_stable_offset),
+        TEST(test_aborted_of_the_range),
+        TEST(test_the_marker_ends_a_wait),
+        TEST(test_min_bytes_of_committed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,7 @@
 #include "topic_fixture.h"
 
+#include "batch/batch.h"
+
 /* What readers may see of a partition, and who is told. */
 
 static void test_watermark_is_what_is_on_disk(void **state)
@@ -96,6 +98,124 @@ static void test_append_time(void **state)
     topic_unref(topic);
 }
 
+/* One transactional batch. */
+static void append_txn(struct partition *partition, int64_t producer_id, int32_t sequence)
+{
+    struct reason reason;
+    struct batch_builder builder;
+    struct buf bytes = {0};
+    struct batch batch;
+    batch_builder_init(&builder);
+    builder.producer_id = producer_id;
+    builder.producer_epoch = 3;
+    builder.base_sequence = sequence;
+    builder.extra_attributes = BATCH_ATTRIBUTE_TRANSACTIONAL;
+    batch_builder_add(&builder, 1700000000000, slice_str("key"), slice_str("value"), NULL, 0);
+    assert_int_equal(batch_builder_finish(&builder, &bytes, &reason), ERR_NONE);
+    batch_builder_deinit(&builder);
+    assert_int_equal(batch_parse(buf_slice(&bytes), &batch, &reason), ERR_NONE);
+    struct log_append append = {.batches = &batch, .batch_count = 1, .check_producer = true};
+    assert_int_equal(partition_append(partition, &append, &reason), ERR_NONE);
+    buf_deinit(&bytes);
+}
+
+static void flush(struct partition *partition)
+{
+    assert_int_equal(log_flush(partition->log, NULL), ERR_NONE);
+    partition_on_flushed(partition);
+}
+
+static enum err mark(struct partition *partition, int64_t producer_id, int16_t epoch, bool commit,
+                     int64_t *end_offset)
+{
+    struct partition_marker marker = {.producer_id = producer_id,
+                                      .producer_epoch = epoch,
+                                      .coordinator_epoch = 5,
+                                      .commit = commit};
+    struct reason reason;
+    enum err err = partition_append_marker(partition, &marker, &reason);
+    *end_offset = marker.end_offset;
+    return err;
+}
+
+/* It moves when the marker is on disk, and before anybody who waits is told. */
+static void test_last_stable_offset(void **state)
+{
+    struct fixture *fixture = *state;
+    struct topic *topic = create_topic(fixture, "orders", 1, NULL, NULL);
+    struct partition *partition = topic_partition(topic, 0);
+    int64_t end_offset;
+    append_events(partition, 2, true);
+    append_txn(partition, 7, 0);
+    append_txn(partition, 8, 0);
+    append_events(partition, 1, true);
+    assert_int_equal(partition_high_watermark(partition), 5);
+    assert_int_equal(partition_last_stable_offset(partition), 2);
+    assert_int_equal(mark(partition, 7, 3, true, &end_offset), ERR_NONE);
+    assert_int_equal(end_offset, 6);
+    assert_int_equal(partition_last_stable_offset(partition), 2);
+    partition_watch(partition, 0);
+    flush(partition);
+    assert_int_equal(fixture->advanced, 1);
+    assert_int_equal(fixture->advanced_stable, 3);
+    assert_int_equal(mark(partition, 8, 3, false, &end_offset), ERR_NONE);
+    partition_watch(partition, 0);
+    assert_int_equal(log_flush(partition->log, NULL), ERR_NONE);
+    assert_true(partition_acknowledged(partition, end_offset)); /* before the flusher tells */
+    assert_int_equal(fixture->advanced, 2);
+    assert_int_equal(fixture->advanced_stable, 7);
+    int64_t high_watermark;
+    int64_t last_stable;
+    partition_readable(partition, &high_watermark, &last_stable);
+    assert_int_equal(high_watermark, 7);
+    assert_int_equal(last_stable, 7);
+    topic_unref(topic);
+}
+
+static void test_marker_errors(void **state)
+{
+    struct fixture *fixture = *state;
+    struct topic *topic = create_topic(fixture, "orders", 1, NULL, NULL);
+    struct partition *partition = topic_partition(topic, 0);
+    int64_t end_offset;
+    append_txn(partition, 7, 0);
+    assert_int_equal(mark(partition, -1, 3, true, &end_offset), ERR_INVALID);
+    assert_int_equal(mark(partition, 7, -1, true, &end_offset), ERR_INVALID);
+    assert_int_equal(mark(partition, 7, 2, true, &end_offset), ERR_PRODUCER_FENCED);
+    assert_int_equal(log_end_offset(partition->log), 1);
+    assert_int_equal(mark(partition, 9, 0, true, &end_offset), ERR_NONE); /* no records: fine */
+    topic_unref(topic);
+}
+
+static void test_stable_at_once_with_flush_messages(void **state)
+{
+    struct fixture *fixture = *state;
+    struct topic *topic = create_topic(fixture, "orders", 1, "flush.messages", "2");
+    struct partition *partition = topic_partition(topic, 0);
+    int64_t end_offset;
+    append_txn(partition, 7, 0);
+    assert_int_equal(partition_last_stable_offset(partition), 0);
+    assert_int_equal(mark(partition, 7, 3, true, &end_offset), ERR_NONE);
+    assert_int_equal(partition_last_stable_offset(partition), 2);
+    topic_unref(topic);
+}
+
+static void test_open_transaction_over_a_restart(void **state)
+{
+    struct fixture *fixture = *state;
+    struct topic *topic = create_topic(fixture, "orders", 1, NULL, NULL);
+    append_events(topic_partition(topic, 0), 1, true);
+    append_txn(topic_partition(topic, 0), 7, 0);
+    append_events(topic_partition(topic, 0), 1, true);
+    topic_unref(topic);
+    fixture_close(fixture);
+    fixture_open(fixture);
+    topic = catalogue_find(fixture->catalogue, slice_str("orders"));
+    assert_int_equal(partition_high_watermark(topic_partition(topic, 0)), 3);
+    assert_int_equal(partition_last_stable_offset(topic_partition(topic, 0)), 1);
+    topic_unref(topic);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -107,6 +227,10 @@ int main(void)
         TEST(test_watchers_are_told_once),
         TEST(test_a_held_partition_outlives_its_topic),
         TEST(test_append_time),
+        TEST(test_last_stable_offset),
+        TEST(test_marker_errors),
+        TEST(test_stable_at_once_with_flush_messages),
+        TEST(test_open_transaction_over_a_restart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

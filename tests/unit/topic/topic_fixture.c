@@ -11,7 +11,7 @@
 static void on_advanced(void *context, struct partition *partition, uint64_t reactors)
 {
     struct fixture *fixture = context;
-    (void)partition;
+    fixture->advanced_stable = partition_last_stable_offset(partition);
     fixture->advanced++;
     fixture->advanced_reactors |= reactors;
 }

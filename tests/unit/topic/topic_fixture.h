@@ -20,6 +20,7 @@ struct fixture {
     struct reason reason;
     int advanced; /* calls of partition_advanced */
     uint64_t advanced_reactors;
+    int64_t advanced_stable; /* the last stable offset when it was called last */
 };
 
 int fixture_setup(void **state);
