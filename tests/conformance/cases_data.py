@@ -134,14 +134,15 @@ def produce(k):
     k.show("after two without acks, one of them wrong", "metadata", 1, topics=[])
 
 
+def new_producer(k):
+    return k.until(lambda: k.ask("init_producer_id", 1, transactional_id=None,
+                                 transaction_timeout_ms=60000),
+                   lambda answer: answer["error_code"] == 0)["producer_id"]
+
+
 def sequences(k):
     k.heading("Sequences of an idempotent producer")
     k.topic("seq", retention_ms="-1")
-
-    def new_producer():
-        return k.until(lambda: k.ask("init_producer_id", 1, transactional_id=None,
-                                     transaction_timeout_ms=60000),
-                       lambda answer: answer["error_code"] == 0)["producer_id"]
 
     def put(title, count, sequence, epoch=0, producer=None, **more):
         k.show(title, "produce", 9, **one("seq", events(
@@ -149,7 +150,7 @@ def sequences(k):
             sequence=sequence, **more)))
 
     now_ms = int(time.time() * 1000)
-    first = new_producer()
+    first = new_producer(k)
     put("first", 2, 0)
     put("second", 3, 2)
     put("duplicate of the second", 3, 2)
@@ -166,19 +167,19 @@ def sequences(k):
     put("new epoch", 1, 0, epoch=1)
     put("old epoch", 1, 11)
     put("epoch jumps", 1, 0, epoch=7)
-    second = new_producer()
+    second = new_producer(k)
     put("unknown producer begins at 3", 1, 3, producer=second)
     put("and goes on", 1, 4, producer=second)
-    third = new_producer()
+    third = new_producer(k)
     put("begins at the last sequence", 1, 2147483647, producer=third)
     put("wraps to 0", 2, 0, producer=third)
-    fourth = new_producer()
+    fourth = new_producer(k)
     put("begins two before the end", 2, 2147483645, producer=fourth)
     put("wraps within a batch", 3, 2147483647, producer=fourth)
     put("after the wrap", 1, 2, producer=fourth)
     put("an id that nobody gave out", 1, 0, producer=999999)
     put("negative epoch", 1, 0, epoch=-2)
-    put("negative sequence", 1, -2, producer=new_producer())
+    put("negative sequence", 1, -2, producer=new_producer(k))
 
 
 def init_producer_id(k):
@@ -399,5 +400,52 @@ def delete_records(k):
     k.show("goes on after the cut", "fetch", 11, **get("cut", 12))
 
 
+def markers(k):
+    """Markers of producers that wrote no transaction here, and what the partition then knows."""
+    k.heading("WriteTxnMarkers, DescribeProducers")
+    k.topic("markers", 2, retention_ms="-1")
+    producer = new_producer(k)
+
+    def end(title, partitions, topic="markers", version=1, epoch=0, commit=True, coordinator=0,
+            producer_id=producer):
+        k.show(title, "write_txn_markers", version, markers=[{
+            "producer_id": producer_id, "producer_epoch": epoch, "transaction_result": commit,
+            "coordinator_epoch": coordinator,
+            "topics": [{"name": topic, "partition_indexes": partitions}]}])
+
+    def describe(title, *partitions, topic="markers"):
+        k.show(title, "describe_producers", 0, topics=[
+            {"name": topic, "partition_indexes": list(partitions)}])
+
+    describe("no producers", 0)
+    k.ask("produce", 7, **one("markers", events(3, producer_id=producer, producer_epoch=0,
+                                                sequence=0)))
+    describe("after a batch", 0)
+    for version in range(2):
+        end("commit", [0], version=version)
+        end("abort", [0], version=version, commit=False)
+    describe("after markers", 0)
+    end("newer epoch", [0], epoch=4, coordinator=7)
+    end("older epoch", [0], epoch=3, coordinator=7)
+    end("older coordinator", [0], epoch=4, coordinator=6)
+    end("two partitions, one unknown", [1, 5], epoch=4)
+    end("unknown topic", [0], topic="markers-none")
+    end("no partitions", [])
+    end("producer id -1", [1], producer_id=-1)
+    end("epoch -1", [1], epoch=-1)
+    k.show("no markers", "write_txn_markers", 1)
+    describe("both partitions", 0, 1)
+    describe("unknown partition", 9)
+    describe("unknown topic", 0, topic="markers-none")
+    describe("a name that cannot be", 0, topic="mark ers")
+    describe("no partitions")
+    k.show("no topics", "describe_producers", 0)
+    for level in range(2):
+        k.show(f"markers are read, isolation level {level}", "fetch", 11,
+               **get("markers", 3, isolation_level=level))
+    k.show("their times are found", "list_offsets", 5, replica_id=-1, topics=[
+        {"name": "markers", "partitions": [{"partition_index": 1, "timestamp": 1}]}])
+
+
 CASES = [produce, sequences, init_producer_id, fetch, list_offsets, offset_for_leader_epoch,
-         delete_records]
+         delete_records, markers]
