@@ -28,6 +28,14 @@ static bool is_segment(const struct log *log, int64_t base)
     return log->segments[log_segment_number(log, base)]->base_offset == base;
 }
 
+/* Who deletes index files to have them made anew deletes all of them. Of closed segments the caller
+ * has looked. */
+static bool lacks_index(struct log *log, const struct segment *segment)
+{
+    return segment->size_bytes > log->config.index_interval_bytes &&
+           log_index_file_rows(log, segment, INDEX_OFFSETS, INT64_MAX, false) < 0;
+}
+
 static enum err drop_file(struct log *log, int64_t base, struct reason *reason)
 {
     char *path = segment_path(log->dir, base, index_suffix(INDEX_ABORTS));
@@ -121,6 +129,9 @@ enum err log_adopt_aborts(struct log *log, const struct log_files *found, size_t
     }
     for (size_t i = 0; i < log->segment_count && err == ERR_NONE; i++) {
         struct segment *segment = log->segments[i];
+        if (i == scanned && from > segment->base_offset && lacks_index(log, segment)) {
+            segment->aborts_bad = true;
+        }
         if (!has_file(found, segment->base_offset)) {
             continue;
         }

@@ -322,6 +322,12 @@ static void test_deleted_files(void **state)
     fixture_open(fixture, &fixture->state);
     check_filled(fixture);
     assert_int_equal(size_of(file_of(fixture, 0, ".txnindex")), 68);
+    fixture_kill(fixture);
+    fixture->state.clean = false; /* after a crash too */
+    assert_int_equal(unlink(file_of(fixture, 0, ".index")), 0);
+    assert_int_equal(unlink(file_of(fixture, 0, ".txnindex")), 0);
+    fixture_open(fixture, &fixture->state);
+    check_filled(fixture);
 }
 
 /* What is open holds nothing back below the log's start, and ends as others do. */
