@@ -25,7 +25,8 @@
  *
  * Locks: append_lock (one appender; held for the write to the page cache and the producer state),
  * segments_lock (the list of segments and the in-memory index tails; held for look-ups and rolls).
- * Order: append_lock, then segments_lock. No caller's lock is needed. Offsets are read as atomics.
+ * Order: append_lock, then segments_lock. txn_lock (transactions that are ended and undecided) is
+ * taken last, for moments. No caller's lock is needed. Offsets are read as atomics.
  */
 struct log;
 struct flusher;

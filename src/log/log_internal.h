@@ -28,7 +28,7 @@ struct log {
     atomic_int refs;
     char *dir;
     struct log_env env;
-    pthread_mutex_t user_lock; /* guards user, while it is called too; no other is taken inside */
+    pthread_mutex_t user_lock; /* guards user, while it is called too; inside it only txn_lock */
     void *user;
 
     _Atomic int64_t start_offset;

@@ -25,17 +25,15 @@ int64_t log_first_unstable_offset(const struct log *log)
 }
 
 /* txn_lock. */
-static void publish_undecided(struct log *log)
+static void publish_undecided(struct log *log, int64_t first, int64_t last)
 {
-    int64_t first = INT64_MAX;
-    int64_t last = INT64_MAX;
-    for (size_t i = 0; i < log->undecided_count; i++) {
-        const struct producer_txn *txn = &log->undecided[i];
-        first = txn->first_offset < first ? txn->first_offset : first;
-        last = txn->last_offset < last ? txn->last_offset : last;
-    }
     atomic_store(&log->first_undecided, first);
     atomic_store(&log->next_decided, last);
+}
+
+static int64_t lesser(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
 }
 
 static void add_undecided(struct log *log, const struct producer_txn *txn)
@@ -47,7 +45,8 @@ static void add_undecided(struct log *log, const struct producer_txn *txn)
             mem_realloc(log->undecided, log->undecided_capacity * sizeof *log->undecided);
     }
     log->undecided[log->undecided_count++] = *txn;
-    publish_undecided(log);
+    publish_undecided(log, lesser(atomic_load(&log->first_undecided), txn->first_offset),
+                      lesser(atomic_load(&log->next_decided), txn->last_offset));
     pthread_mutex_unlock(&log->txn_lock);
 }
 
@@ -58,13 +57,18 @@ void log_decide_txns(struct log *log, int64_t high_watermark)
     }
     pthread_mutex_lock(&log->txn_lock);
     size_t left = 0;
+    int64_t first = INT64_MAX;
+    int64_t last = INT64_MAX;
     for (size_t i = 0; i < log->undecided_count; i++) {
-        if (log->undecided[i].last_offset >= high_watermark) {
-            log->undecided[left++] = log->undecided[i];
+        const struct producer_txn *txn = &log->undecided[i];
+        if (txn->last_offset >= high_watermark) {
+            first = lesser(first, txn->first_offset);
+            last = lesser(last, txn->last_offset);
+            log->undecided[left++] = *txn;
         }
     }
     log->undecided_count = left;
-    publish_undecided(log);
+    publish_undecided(log, first, last);
     pthread_mutex_unlock(&log->txn_lock);
 }
 
