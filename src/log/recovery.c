@@ -230,7 +230,7 @@ static void settle_offsets(struct recovery *recovery, const struct log_state *kn
 
 /* A directory without segments: a new log, or one whose files are gone. */
 static enum err begin_empty(struct recovery *recovery, const struct log_state *known,
-                            struct reason *reason)
+                            const struct log_files *found, struct reason *reason)
 {
     recovery->next = known == NULL ? 0 : known->end_offset;
     if (known != NULL && known->end_offset > known->start_offset) {
@@ -239,7 +239,10 @@ static enum err begin_empty(struct recovery *recovery, const struct log_state *k
                   (long long)known->end_offset - 1);
         recovery->report->damaged_batches++;
     }
-    return recovery_add_segment(recovery->log, recovery->next, reason);
+    enum err err = recovery_add_segment(recovery->log, recovery->next, reason);
+    return err == ERR_NONE ? log_adopt_aborts(recovery->log, found, 0, recovery->next, true,
+                                              &recovery->report->rebuilt_indexes, reason)
+                           : err;
 }
 
 enum err log_recover(struct log *log, const struct log_state *known, struct log_recovery *report,
@@ -254,7 +257,7 @@ enum err log_recover(struct log *log, const struct log_state *known, struct log_
     }
     err = open_segments(log, &found, reason);
     if (err == ERR_NONE && log->segment_count == 0) {
-        err = begin_empty(&recovery, known, reason);
+        err = begin_empty(&recovery, known, &found, reason);
     } else if (err == ERR_NONE) {
         recovery.floor = known != NULL ? known->end_offset : log->segments[0]->base_offset;
         err = is_clean(log, known) ? trust_clean(&recovery, known, &found, reason)

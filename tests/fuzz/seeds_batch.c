@@ -1,6 +1,7 @@
 #include "base/mem.h"
 #include "batch/batch.h"
 #include "batch/compression.h"
+#include "batch/marker.h"
 #include "fuzz.h"
 
 #include <stdio.h>
@@ -17,11 +18,28 @@ static void add_records(struct batch_builder *builder, int records)
     }
 }
 
+/* Both ends of a transaction; their CRCs are mended after each mutation. */
+static void seed_markers(void (*each)(void *context, struct slice seed), void *context)
+{
+    for (int commit = 0; commit < 2; commit++) {
+        struct batch_marker marker = {.producer_id = 7, .commit = commit != 0};
+        struct buf seed = {0};
+        struct buf batch = {0};
+        batch_marker_build(&marker, 1700000000, &batch);
+        buf_append_u8(&seed, 1);
+        buf_append_slice(&seed, buf_slice(&batch));
+        each(context, buf_slice(&seed));
+        buf_deinit(&batch);
+        buf_deinit(&seed);
+    }
+}
+
 /* One batch of each codec and size; the byte in front chooses whether its CRC is mended. */
 void fuzz_seeds(const char *corpus_path, void (*each)(void *context, struct slice seed),
                 void *context)
 {
     (void)corpus_path; /* nothing kept yet: the seeds below reach every branch */
+    seed_markers(each, context);
     static const int sizes[] = {1, 2, 20};
     for (int codec = BATCH_COMPRESSION_NONE; codec <= BATCH_COMPRESSION_ZSTD; codec++) {
         for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {

@@ -306,6 +306,15 @@ static void test_bad_files(void **state)
     fixture_open(fixture, &fixture->state);
     assert_int_equal(size_of(file_of(fixture, 10, ".txnindex")), -1);
     check_filled(fixture);
+    fixture_kill(fixture);
+    for (int64_t base = 0; base < 10; base++) {
+        unlink(file_of(fixture, base, ".log"));
+    }
+    assert_int_equal(size_of(file_of(fixture, 5, ".txnindex")), 34);
+    fixture_open(fixture, NULL); /* nothing is left but index files */
+    assert_int_equal(size_of(file_of(fixture, 5, ".txnindex")), -1);
+    append_many(fixture, 8, 10);
+    assert_string_equal(aborted(fixture, 0, 8), "");
 }
 
 /* Who deletes the index files of a log to have them made anew gets all of them. */
