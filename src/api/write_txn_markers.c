@@ -1,6 +1,7 @@
 #include "wire/generated/write_txn_markers.h"
 
 #include "api/handlers.h"
+#include "base/logger.h"
 #include "base/mem.h"
 #include "stream/produce.h"
 
@@ -74,6 +75,10 @@ static void append_all(struct marker_call *call, const struct write_txn_markers_
         const struct write_txn_markers_request_marker *in = &body->markers[m];
         struct write_txn_markers_response_marker *out = &call->response.markers[m];
         write_txn_markers_response_marker_init(out);
+        LOG_INFO("api", "a request ends transactions by force",
+                 "producer_id=%lld epoch=%d result=%s topics=%d", (long long)in->producer_id,
+                 in->producer_epoch, in->transaction_result ? "commit" : "abort",
+                 (int)in->topics_count);
         out->producer_id = in->producer_id;
         out->topics_count = in->topics_count;
         out->topics = api_alloc(request, (size_t)in->topics_count, sizeof *out->topics);

@@ -90,7 +90,10 @@ void log_publish_txns(struct log *log, const struct producer_txn *ended)
     if (ended != NULL) {
         add_undecided(log, ended);
     }
-    atomic_store(&log->first_open, producer_first_open(&log->producers));
+    int64_t open = producer_first_open(&log->producers);
+    if (atomic_load(&log->first_open) != open) { /* readers share the line: most appends keep it */
+        atomic_store(&log->first_open, open);
+    }
 }
 
 /* ---- aborted transactions of a range ---- */

@@ -254,6 +254,26 @@ static void test_restarts(void **state)
     assert_int_equal(unstable(fixture), 13);
 }
 
+/* The segment that a clean start goes on in is finished like any other once it is rolled. */
+static void test_grown_after_a_clean_start(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture_open(fixture, NULL);
+    append_many(fixture, 1, 10);
+    fixture_close(fixture);
+    fixture_open(fixture, &fixture->state);
+    txn(fixture, 1, 0);
+    end(fixture, 1, false); /* 3 */
+    fixture->config.segment_bytes = 1;
+    log_set_config(fixture->log, &fixture->config);
+    append_many(fixture, 2, 10);
+    assert_int_equal(log_checkpoint(fixture->log, &fixture->state, &fixture->reason), ERR_NONE);
+    assert_int_equal(size_of(file_of(fixture, 0, ".txnindex")), 34);
+    fixture_kill(fixture);
+    fixture_open(fixture, &fixture->state);
+    assert_string_equal(aborted(fixture, 0, 5), "1:1-3/4");
+}
+
 /* Rows of what the crash took are not kept for what comes in its place. */
 static void test_torn_marker(void **state)
 {
@@ -457,6 +477,7 @@ int main(void)
         TEST(test_over_segments),
         TEST(test_file_layout),
         TEST(test_restarts),
+        TEST(test_grown_after_a_clean_start),
         TEST(test_torn_marker),
         TEST(test_bad_files),
         TEST(test_deleted_files),
