@@ -27,6 +27,7 @@ const struct api_entry api_table[] = {
     {API_KEY_INIT_PRODUCER_ID, 0, 5, API_ON_WORKER, handle_init_producer_id},
     {API_KEY_OFFSET_FOR_LEADER_EPOCH, 2, 4, 0, handle_offset_for_leader_epoch},
     {API_KEY_WRITE_TXN_MARKERS, 0, 1, 0, handle_write_txn_markers},
+    {API_KEY_TXN_OFFSET_COMMIT, 0, 5, 0, handle_txn_offset_commit},
     {API_KEY_DESCRIBE_CONFIGS, 0, 4, 0, handle_describe_configs},
     {API_KEY_ALTER_CONFIGS, 0, 2, API_ON_WORKER, handle_alter_configs},
     {API_KEY_DESCRIBE_LOG_DIRS, 0, 4, API_ON_WORKER, handle_describe_log_dirs},

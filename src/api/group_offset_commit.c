@@ -4,11 +4,6 @@
 #include "api/handlers.h"
 #include "group/coordinator.h"
 
-static bool topic_has(struct topic *topic, int32_t partition)
-{
-    return topic != NULL && partition >= 0 && partition < topic_partition_count(topic);
-}
-
 /* The commits of one topic; those of partitions that do not exist are only echoed. */
 static size_t add_topic(struct api_request *request, const struct offset_commit_request_topic *in,
                         struct group_offset_commit *out)
@@ -22,7 +17,9 @@ static size_t add_topic(struct api_request *request, const struct offset_commit_
             .offset = from->committed_offset,
             .leader_epoch = from->committed_leader_epoch,
             .metadata = from->committed_metadata,
-            .err = topic_has(topic, from->partition_index) ? ERR_NONE : ERR_NOT_FOUND,
+            .err = topic != NULL && topic_partition(topic, from->partition_index) != NULL
+                       ? ERR_NONE
+                       : ERR_NOT_FOUND,
         };
     }
     if (topic != NULL) {

@@ -3,9 +3,18 @@
 #include "api/handlers.h"
 #include "group/coordinator.h"
 
-static void fill_partition(const struct group_offset *from, enum err err,
+/* stable: the reader wants no offset that an open transaction may change (KIP-447). */
+static void fill_partition(const struct group_offset *from, bool stable, enum err err,
                            struct offset_fetch_response_group_partition *to)
 {
+    if (err == ERR_NONE && stable && from->unstable) {
+        to->partition_index = from->partition;
+        to->committed_offset = -1;
+        to->committed_leader_epoch = -1;
+        to->metadata = WIRE_EMPTY;
+        to->error_code = api_error_code(ERR_UNSTABLE_OFFSET);
+        return;
+    }
     to->partition_index = from->partition;
     to->committed_offset = from->offset;
     to->committed_leader_epoch = from->leader_epoch;
@@ -15,8 +24,8 @@ static void fill_partition(const struct group_offset *from, enum err err,
 
 /* The partitions that were asked for, in their order. */
 static enum err fetch_some(struct api_request *request,
-                           const struct offset_fetch_request_group *group, bool old_errors,
-                           struct offset_fetch_response_group *out)
+                           const struct offset_fetch_request_group *group, bool stable,
+                           bool old_errors, struct offset_fetch_response_group *out)
 {
     out->topics = api_alloc(request, (size_t)group->topics_count, sizeof *out->topics);
     enum err err = ERR_NONE;
@@ -40,7 +49,7 @@ static enum err fetch_some(struct api_request *request,
         topic->partitions = api_alloc(request, count, sizeof *topic->partitions);
         topic->partitions_count = in->partition_indexes_count;
         for (size_t i = 0; i < count; i++) {
-            fill_partition(&offsets[i], old_errors ? err : ERR_NONE, &topic->partitions[i]);
+            fill_partition(&offsets[i], stable, old_errors ? err : ERR_NONE, &topic->partitions[i]);
         }
     }
     return err;
@@ -48,7 +57,7 @@ static enum err fetch_some(struct api_request *request,
 
 /* All that the group has committed; they come sorted by topic. */
 static enum err fetch_all(struct api_request *request,
-                          const struct offset_fetch_request_group *group,
+                          const struct offset_fetch_request_group *group, bool stable,
                           struct offset_fetch_response_group *out)
 {
     struct group_offset *offsets;
@@ -66,21 +75,21 @@ static enum err fetch_all(struct api_request *request,
         topic->partitions = api_alloc(request, end - begin, sizeof *topic->partitions);
         topic->partitions_count = (int32_t)(end - begin);
         for (size_t i = begin; i < end; i++) {
-            fill_partition(&offsets[i], ERR_NONE, &topic->partitions[i - begin]);
+            fill_partition(&offsets[i], stable, ERR_NONE, &topic->partitions[i - begin]);
         }
     }
     return err;
 }
 
 static void fetch_group(struct api_request *request, const struct offset_fetch_request_group *group,
-                        struct offset_fetch_response_group *out)
+                        bool stable, struct offset_fetch_response_group *out)
 {
     bool old_errors = api_version(request) < 2; /* no error of the whole: each partition has it */
     offset_fetch_response_group_init(out);
     out->group_id = group->group_id;
     enum err err = group->topics == NULL && group->topics_count < 0
-                       ? fetch_all(request, group, out)
-                       : fetch_some(request, group, old_errors, out);
+                       ? fetch_all(request, group, stable, out)
+                       : fetch_some(request, group, stable, old_errors, out);
     out->error_code = api_error_code(err);
     if (err != ERR_NONE && !old_errors) {
         out->topics_count = 0;
@@ -106,7 +115,7 @@ static void fetch_single(struct api_request *request, const struct offset_fetch_
         }
     }
     struct offset_fetch_response_group found;
-    fetch_group(request, &group, &found);
+    fetch_group(request, &group, body->require_stable, &found);
     response->error_code = found.error_code;
     response->topics_count = found.topics_count;
     response->topics = api_alloc(request, (size_t)found.topics_count, sizeof *response->topics);
@@ -142,7 +151,7 @@ enum err handle_offset_fetch(struct api_request *request, struct reason *reason)
         response.groups = api_alloc(request, (size_t)body.groups_count, sizeof *response.groups);
         response.groups_count = body.groups_count;
         for (int32_t i = 0; i < body.groups_count; i++) {
-            fetch_group(request, &body.groups[i], &response.groups[i]);
+            fetch_group(request, &body.groups[i], body.require_stable, &response.groups[i]);
             err = api_check_size(request, reason);
             if (err != ERR_NONE) {
                 return err;

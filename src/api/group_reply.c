@@ -7,6 +7,7 @@
 #include "wire/generated/offset_commit.h"
 #include "wire/generated/offset_delete.h"
 #include "wire/generated/sync_group.h"
+#include "wire/generated/txn_offset_commit.h"
 
 struct group_waiter api_group_waiter(const struct api_request *request)
 {
@@ -90,6 +91,34 @@ static void encode_commit(struct group_reply *reply, struct wire_writer *writer)
     offset_commit_response_encode(writer, reply->waiter.api_version, &response);
 }
 
+static void encode_txn_commit(struct group_reply *reply, struct wire_writer *writer)
+{
+    const struct group_partition_result *items = reply->partitions.items;
+    size_t count = reply->partitions.count;
+    struct txn_offset_commit_response response;
+    txn_offset_commit_response_init(&response);
+    response.topics = reply_alloc(reply, count, sizeof *response.topics);
+    for (size_t begin = 0, end; begin < count; begin = end) {
+        struct txn_offset_commit_response_topic *topic = &response.topics[response.topics_count++];
+        end = run_end(items, count, begin);
+        topic->name = items[begin].topic;
+        topic->partitions = reply_alloc(reply, end - begin, sizeof *topic->partitions);
+        for (size_t i = begin; i < end; i++) {
+            enum err err = items[i].err;
+            if (err == ERR_LOADING && reply->waiter.api_version < 2) {
+                err =
+                    ERR_COORDINATOR_UNAVAILABLE; /* producers of then know no other (KAFKA-7296) */
+            }
+            topic->partitions[topic->partitions_count++] =
+                (struct txn_offset_commit_response_partition){
+                    .partition_index = items[i].partition,
+                    .error_code = api_error_code(err),
+                };
+        }
+    }
+    txn_offset_commit_response_encode(writer, reply->waiter.api_version, &response);
+}
+
 static void encode_offset_delete(struct group_reply *reply, struct wire_writer *writer)
 {
     const struct group_partition_result *items = reply->partitions.items;
@@ -138,6 +167,7 @@ void api_group_reply_send(struct net *net, struct group_reply *reply)
         [GROUP_REPLY_JOIN] = {API_KEY_JOIN_GROUP, encode_join},
         [GROUP_REPLY_SYNC] = {API_KEY_SYNC_GROUP, encode_sync},
         [GROUP_REPLY_OFFSET_COMMIT] = {API_KEY_OFFSET_COMMIT, encode_commit},
+        [GROUP_REPLY_TXN_OFFSET_COMMIT] = {API_KEY_TXN_OFFSET_COMMIT, encode_txn_commit},
         [GROUP_REPLY_OFFSET_DELETE] = {API_KEY_OFFSET_DELETE, encode_offset_delete},
         [GROUP_REPLY_DELETE_GROUPS] = {API_KEY_DELETE_GROUPS, encode_delete_groups},
     };

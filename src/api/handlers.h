@@ -33,6 +33,7 @@ api_handler handle_offset_fetch;
 api_handler handle_offset_for_leader_epoch;
 api_handler handle_produce;
 api_handler handle_sync_group;
+api_handler handle_txn_offset_commit;
 api_handler handle_write_txn_markers;
 
 #endif

@@ -3,6 +3,7 @@
 #include "base/logger.h"
 #include "base/mem.h"
 #include "batch/batch.h"
+#include "batch/marker.h"
 
 #include <stdlib.h>
 
@@ -52,15 +53,21 @@ struct offsets_wait {
 };
 
 static enum err append_records(void *context, int32_t partition_index,
-                               const struct group_record *records, size_t count, int64_t wall_ms,
+                               const struct group_store *store, int64_t wall_ms,
                                struct group_append *append)
 {
     struct offsets_log *offsets = context;
     struct partition *partition = topic_partition(offsets->topic, partition_index);
     struct batch_builder builder;
     batch_builder_init(&builder);
-    for (size_t i = 0; i < count; i++) {
-        batch_builder_add(&builder, wall_ms, records[i].key, records[i].value, NULL, 0);
+    if (store->producer_id >= 0) {
+        builder.producer_id = store->producer_id;
+        builder.producer_epoch = store->producer_epoch;
+        builder.extra_attributes = BATCH_ATTRIBUTE_TRANSACTIONAL;
+    }
+    for (size_t i = 0; i < store->record_count; i++) {
+        const struct group_record *record = &store->records[i];
+        batch_builder_add(&builder, wall_ms, record->key, record->value, NULL, 0);
     }
     struct buf bytes = {0};
     struct batch batch;
@@ -75,6 +82,12 @@ static enum err append_records(void *context, int32_t partition_index,
         err = partition_append(partition, &log_append, &reason);
     }
     buf_deinit(&bytes);
+    if (err == ERR_PRODUCER_FENCED || err == ERR_INVALID_TXN_STATE) {
+        LOG_WARN("broker", "offsets of a transaction were refused; their producer was told",
+                 "topic=%s partition=%d reason=\"%s\"", topic_name, (int)partition_index,
+                 reason.text);
+        return err;
+    }
     if (err != ERR_NONE) {
         LOG_ERROR("broker", "a group's state could not be stored; its members were told",
                   "topic=%s partition=%d reason=\"%s\"", topic_name, (int)partition_index,
@@ -120,6 +133,25 @@ struct group_log offsets_log_interface(struct offsets_log *offsets)
     };
 }
 
+/* The end of a transaction decides over the offsets that it held until here. */
+static void replay_marker(struct group_coordinator *coordinator, const struct batch *batch,
+                          int32_t partition)
+{
+    struct batch_marker marker;
+    if (batch_marker_read(batch, &marker)) {
+        group_coordinator_txn_end(coordinator, partition, marker.producer_id, marker.commit);
+    }
+}
+
+static enum err replay_record(struct group_coordinator *coordinator, const struct batch *batch,
+                              const struct record *record)
+{
+    return batch_is_transactional(batch)
+               ? group_coordinator_replay_txn(coordinator, batch->producer_id, record->key,
+                                              record->value)
+               : group_coordinator_replay(coordinator, record->key, record->value);
+}
+
 static void replay_batch(struct group_coordinator *coordinator, const struct batch *batch,
                          int32_t partition)
 {
@@ -132,13 +164,16 @@ static void replay_batch(struct group_coordinator *coordinator, const struct bat
                   (long long)batch->base_offset, reason.text);
         return;
     }
+    if (batch_is_control(batch)) {
+        replay_marker(coordinator, batch, partition);
+        return;
+    }
     enum err err = record_iterator_init(&iterator, batch, REPLAY_DECOMPRESSED_BYTES, &reason);
-    bool done = batch_is_control(batch);
+    bool done = false;
     while (err == ERR_NONE && !done) {
         struct record record;
         err = record_iterator_next(&iterator, &record, &done, &reason);
-        if (err == ERR_NONE && !done &&
-            group_coordinator_replay(coordinator, record.key, record.value) != ERR_NONE) {
+        if (err == ERR_NONE && !done && replay_record(coordinator, batch, &record) != ERR_NONE) {
             LOG_WARN("broker", "a stored group record is not understood and skipped",
                      "topic=%s partition=%d offset=%lld", topic_name, (int)partition,
                      (long long)record.offset);

@@ -24,6 +24,7 @@ struct group_coordinator *group_coordinator_new(const struct group_coordinator_c
     coordinator->outlet = *outlet;
     coordinator->phase = COORDINATOR_LOADING;
     pthread_mutex_init(&coordinator->table_lock, NULL);
+    pthread_mutex_init(&coordinator->txn_lock, NULL);
     pthread_mutex_init(&coordinator->timer_lock, NULL);
     coordinator->next_expiry_ms =
         clock_mono_ms(clock) + config->group.offsets_retention_check_interval_ms;
@@ -62,7 +63,7 @@ enum err coordinator_check(const struct group_coordinator *coordinator, struct s
 
 /* ---- entries ---- */
 
-static void entry_unref(struct group_entry *entry)
+void coordinator_unref(struct group_entry *entry)
 {
     if (atomic_fetch_sub(&entry->refs, 1) == 1) {
         pthread_mutex_destroy(&entry->lock);
@@ -85,8 +86,8 @@ static struct group_entry *entry_new(struct group_coordinator *coordinator, stru
     return entry;
 }
 
-static struct group_entry *find_entry(struct group_coordinator *coordinator, struct slice id,
-                                      bool create)
+struct group_entry *coordinator_find(struct group_coordinator *coordinator, struct slice id,
+                                     bool create)
 {
     struct group_entry *entry = NULL;
     pthread_mutex_lock(&coordinator->table_lock);
@@ -114,7 +115,7 @@ static void forget_entry(struct group_entry *entry)
     }
     pthread_mutex_unlock(&coordinator->table_lock);
     if (found == entry) {
-        entry_unref(entry);
+        coordinator_unref(entry);
     }
 }
 
@@ -122,7 +123,7 @@ struct group_entry *coordinator_enter(struct group_coordinator *coordinator, str
                                       bool create)
 {
     for (;;) {
-        struct group_entry *entry = find_entry(coordinator, group_id, create);
+        struct group_entry *entry = coordinator_find(coordinator, group_id, create);
         if (entry == NULL) {
             return NULL;
         }
@@ -132,7 +133,7 @@ struct group_entry *coordinator_enter(struct group_coordinator *coordinator, str
         }
         pthread_mutex_unlock(&entry->lock);
         forget_entry(entry); /* deleted between the look-up and the lock: a new one may follow */
-        entry_unref(entry);
+        coordinator_unref(entry);
     }
 }
 
@@ -284,12 +285,14 @@ static struct group_pending_store *append_stores(struct group_entry *entry,
         store->next = NULL;
         struct group_pending_store *pending = mem_new(struct group_pending_store);
         pending->append.done = on_stored;
-        enum err err =
-            coordinator->log.append(coordinator->log.context, entry->partition, store->records,
-                                    store->record_count, now.wall_ms, &pending->append);
+        enum err err = coordinator->log.append(coordinator->log.context, entry->partition, store,
+                                               now.wall_ms, &pending->append);
         if (err != ERR_NONE) {
-            LOG_ERROR("group", "group records were not stored", "group=\"%.*s\" err=%s",
-                      SLICE_ARGS(entry->id), err_name(err));
+            if (store->producer_id <
+                0) { /* else the log has said what is wrong with the producer */
+                LOG_ERROR("group", "group records were not stored", "group=\"%.*s\" err=%s",
+                          SLICE_ARGS(entry->id), err_name(err));
+            }
             if (batch != NULL) {
                 batch->reply->groups.items[batch_index].err = ERR_COORDINATOR_UNAVAILABLE;
             }
@@ -333,7 +336,7 @@ void coordinator_leave_deleting(struct group_entry *entry, struct group_effects 
         coordinator->log.wait(coordinator->log.context, &pending->append);
         pending = next;
     }
-    entry_unref(entry);
+    coordinator_unref(entry);
 }
 
 void coordinator_leave(struct group_entry *entry, struct group_effects *effects)
@@ -384,11 +387,11 @@ enum err group_coordinator_replay(struct group_coordinator *coordinator, struct 
     if (err != ERR_NONE || parsed.kind == GROUP_RECORD_OTHER) {
         return err;
     }
-    struct group_entry *entry = find_entry(coordinator, parsed.group_id, true);
+    struct group_entry *entry = coordinator_find(coordinator, parsed.group_id, true);
     pthread_mutex_lock(&entry->lock);
     err = group_apply_record(entry->group, &parsed, value, coordinator_now(coordinator));
     pthread_mutex_unlock(&entry->lock);
-    entry_unref(entry);
+    coordinator_unref(entry);
     return err;
 }
 
@@ -421,16 +424,18 @@ void group_coordinator_free(struct group_coordinator *coordinator)
     struct heap_node *node;
     while ((node = heap_least(&coordinator->timers)) != NULL) {
         heap_remove(&coordinator->timers, node);
-        entry_unref(container_of(node, struct group_entry, timer));
+        coordinator_unref(container_of(node, struct group_entry, timer));
     }
+    coordinator_forget_txns(coordinator);
     struct group_entry *entry, *next;
     HASH_ITER (hh, coordinator->table, entry, next) {
         HASH_DEL(coordinator->table, entry);
         assert(entry->refs == 1); /* else an append is still under way */
-        entry_unref(entry);
+        coordinator_unref(entry);
     }
     heap_deinit(&coordinator->timers);
     pthread_mutex_destroy(&coordinator->table_lock);
+    pthread_mutex_destroy(&coordinator->txn_lock);
     pthread_mutex_destroy(&coordinator->timer_lock);
     free(coordinator);
 }

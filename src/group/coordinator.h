@@ -10,8 +10,9 @@
  *
  * Any thread may call anything here but new, replay, load_done and free (one thread, before and
  * after all others). Locks: `table_lock` (which groups there are), each group's own lock (its
- * state; appends of its records, so that the log has them in the order of the states) and
- * `timer_lock` (the deadlines). No two at once, but for the table's on a group that is just made.
+ * state; appends of its records, so that the log has them in the order of the states),
+ * `timer_lock` (the deadlines) and `txn_lock` (which groups hold offsets of a transaction). No two
+ * at once, but for the table's on a group that is just made and `txn_lock` within a group's.
  */
 struct group_coordinator;
 
@@ -25,11 +26,13 @@ struct group_append {
 struct group_log {
     void *context;
     /*
-     * Appends the records in order, without waiting for the disk; called under the group's lock.
-     * On ERR_NONE, `wait` is called with the same append afterwards; else nothing was appended.
+     * Appends the store's records in order, as one batch of its producer's transaction when it
+     * names one, without waiting for the disk; called under the group's lock. On ERR_NONE, `wait`
+     * is called with the same append afterwards; else nothing was appended. ERR_PRODUCER_FENCED and
+     * ERR_INVALID_TXN_STATE: of a transaction, as log_append says.
      */
-    enum err (*append)(void *context, int32_t partition, const struct group_record *records,
-                       size_t count, int64_t wall_ms, struct group_append *append);
+    enum err (*append)(void *context, int32_t partition, const struct group_store *store,
+                       int64_t wall_ms, struct group_append *append);
     /*
      * Calls append->done exactly once, when the records are on disk or the log has failed. Called
      * without locks; done may be called from inside.
@@ -70,6 +73,14 @@ int32_t group_coordinator_partition(const struct group_coordinator *coordinator,
 CHECKED enum err group_coordinator_replay(struct group_coordinator *coordinator, struct slice key,
                                           struct slice value);
 
+/*
+ * The same for a record of a transactional batch: it counts from the transaction's end on, for
+ * which the marker behind it in the log is handed to group_coordinator_txn_end.
+ */
+CHECKED enum err group_coordinator_replay_txn(struct group_coordinator *coordinator,
+                                              int64_t producer_id, struct slice key,
+                                              struct slice value);
+
 /* All was replayed: members get their session time-out from now on; requests are served. */
 void group_coordinator_load_done(struct group_coordinator *coordinator);
 
@@ -107,6 +118,21 @@ CHECKED enum err group_coordinator_leave(struct group_coordinator *coordinator,
                                          size_t count);
 void group_coordinator_commit(struct group_coordinator *coordinator, struct slice group_id,
                               const struct group_commit_request *request);
+/*
+ * TxnOffsetCommit (KIP-98, KIP-447), as group_txn_commit. The transaction cannot end during the
+ * call: whoever calls holds it open, so that its marker comes behind these records in the log.
+ */
+void group_coordinator_txn_commit(struct group_coordinator *coordinator, struct slice group_id,
+                                  const struct group_txn_commit_request *request);
+
+/*
+ * The producer's transaction ended, with a marker that is on disk in this partition of
+ * __consumer_offsets: the offsets that it holds in groups of the partition become committed, or are
+ * dropped. Also while loading. Nothing to do is no error.
+ */
+void group_coordinator_txn_end(struct group_coordinator *coordinator, int32_t partition,
+                               int64_t producer_id, bool commit);
+
 void group_coordinator_offset_delete(struct group_coordinator *coordinator, struct slice group_id,
                                      const struct group_offset_delete_request *request);
 

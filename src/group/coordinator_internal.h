@@ -25,6 +25,14 @@ struct group_entry {
     UT_hash_handle hh;        /* guarded by table_lock */
 };
 
+/* The groups that hold offsets of a producer's transaction. */
+struct group_txn_place {
+    int64_t producer_id;
+    struct group_entry **entries; /* a reference each */
+    size_t count;
+    UT_hash_handle hh;
+};
+
 struct group_coordinator {
     struct group_coordinator_config config;
     const struct clock *clock;
@@ -33,6 +41,8 @@ struct group_coordinator {
     _Atomic enum coordinator_phase phase;
     pthread_mutex_t table_lock;
     struct group_entry *table;
+    pthread_mutex_t txn_lock;
+    struct group_txn_place *txns; /* by producer_id; guarded by txn_lock */
     pthread_mutex_t timer_lock;
     struct heap timers;
     int64_t next_expiry_ms; /* guarded by timer_lock */
@@ -66,6 +76,32 @@ enum err coordinator_check(const struct group_coordinator *coordinator, struct s
 /* Finds the group, or makes it, and locks it. NULL when there is none. It is not dead. */
 struct group_entry *coordinator_enter(struct group_coordinator *coordinator, struct slice group_id,
                                       bool create);
+
+/* The group of this id or, with `create`, a new one: a reference, not locked. */
+struct group_entry *coordinator_find(struct group_coordinator *coordinator, struct slice id,
+                                     bool create);
+void coordinator_unref(struct group_entry *entry);
+
+/* ---- coordinator_txn.c ---- */
+
+/* Forgets which groups hold offsets of transactions. The coordinator is freed. */
+void coordinator_forget_txns(struct group_coordinator *coordinator);
+
+/* ---- coordinator_requests.c ---- */
+
+/*
+ * Finds the group, or makes it with `create`, and locks it. Else *entry is NULL and the error says
+ * why: `absent` when there is no such group, or what coordinator_check has against it.
+ */
+enum err coordinator_enter_checked(struct group_coordinator *coordinator, struct slice group_id,
+                                   bool may_be_empty, bool create, enum err absent,
+                                   struct group_entry **entry);
+
+/* Carries the effects out; leaves the group if one was entered. */
+void coordinator_carry_out(struct group_coordinator *coordinator, struct group_entry *entry,
+                           struct group_effects *effects);
+
+/* ---- coordinator.c ---- */
 
 /* Appends the stores, unlocks and lets go of the entry, sets the timer, sends the replies. */
 void coordinator_leave(struct group_entry *entry, struct group_effects *effects);

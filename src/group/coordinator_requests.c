@@ -6,12 +6,9 @@
 
 /* The requests: find the group or say what its absence means, then let the state machine act. */
 
-/*
- * Finds the group, or makes it with `create`, and locks it. Else *entry is NULL and the error says
- * why: `absent` when there is no such group, or what coordinator_check has against it.
- */
-static enum err enter(struct group_coordinator *coordinator, struct slice group_id,
-                      bool may_be_empty, bool create, enum err absent, struct group_entry **entry)
+enum err coordinator_enter_checked(struct group_coordinator *coordinator, struct slice group_id,
+                                   bool may_be_empty, bool create, enum err absent,
+                                   struct group_entry **entry)
 {
     *entry = NULL;
     enum err err = coordinator_check(coordinator, group_id, may_be_empty);
@@ -22,9 +19,8 @@ static enum err enter(struct group_coordinator *coordinator, struct slice group_
     return *entry != NULL ? ERR_NONE : absent;
 }
 
-/* Carries the effects out; leaves the group if one was entered. */
-static void carry_out(struct group_coordinator *coordinator, struct group_entry *entry,
-                      struct group_effects *effects)
+void coordinator_carry_out(struct group_coordinator *coordinator, struct group_entry *entry,
+                           struct group_effects *effects)
 {
     if (entry != NULL) {
         coordinator_leave(entry, effects);
@@ -58,7 +54,7 @@ void group_coordinator_join(struct group_coordinator *coordinator, struct slice 
     } else {
         group_reply_join_error(&effects, &request->waiter, request->member_id, err);
     }
-    carry_out(coordinator, entry, &effects);
+    coordinator_carry_out(coordinator, entry, &effects);
 }
 
 void group_coordinator_sync(struct group_coordinator *coordinator, struct slice group_id,
@@ -66,7 +62,8 @@ void group_coordinator_sync(struct group_coordinator *coordinator, struct slice 
 {
     struct group_effects effects = {0};
     struct group_entry *entry;
-    enum err err = enter(coordinator, group_id, false, false, ERR_UNKNOWN_MEMBER, &entry);
+    enum err err =
+        coordinator_enter_checked(coordinator, group_id, false, false, ERR_UNKNOWN_MEMBER, &entry);
     if (err == ERR_LOADING) {
         err = ERR_REBALANCE_IN_PROGRESS; /* older clients know no other way to start over */
     }
@@ -75,7 +72,7 @@ void group_coordinator_sync(struct group_coordinator *coordinator, struct slice 
     } else {
         group_reply_sync(NULL, &effects, &request->waiter, NULL, err);
     }
-    carry_out(coordinator, entry, &effects);
+    coordinator_carry_out(coordinator, entry, &effects);
 }
 
 enum err group_coordinator_heartbeat(struct group_coordinator *coordinator, struct slice group_id,
@@ -83,7 +80,8 @@ enum err group_coordinator_heartbeat(struct group_coordinator *coordinator, stru
                                      int32_t generation)
 {
     struct group_entry *entry;
-    enum err err = enter(coordinator, group_id, false, false, ERR_UNKNOWN_MEMBER, &entry);
+    enum err err =
+        coordinator_enter_checked(coordinator, group_id, false, false, ERR_UNKNOWN_MEMBER, &entry);
     if (err != ERR_NONE) {
         return err == ERR_LOADING ? ERR_NONE : err; /* nobody is thrown out while we load */
     }
@@ -124,13 +122,14 @@ void group_coordinator_commit(struct group_coordinator *coordinator, struct slic
     struct group_effects effects = {0};
     struct group_entry *entry;
     bool create = request->generation < 0; /* by no member: offsets kept by hand */
-    enum err err = enter(coordinator, group_id, true, create, ERR_ILLEGAL_GENERATION, &entry);
+    enum err err = coordinator_enter_checked(coordinator, group_id, true, create,
+                                             ERR_ILLEGAL_GENERATION, &entry);
     if (err == ERR_NONE) {
         group_commit(entry->group, request, coordinator_now(coordinator), &effects);
     } else {
         group_reply_commit_error(&effects, request, err);
     }
-    carry_out(coordinator, entry, &effects);
+    coordinator_carry_out(coordinator, entry, &effects);
 }
 
 void group_coordinator_offset_delete(struct group_coordinator *coordinator, struct slice group_id,
@@ -138,14 +137,15 @@ void group_coordinator_offset_delete(struct group_coordinator *coordinator, stru
 {
     struct group_effects effects = {0};
     struct group_entry *entry;
-    enum err err = enter(coordinator, group_id, false, false, ERR_GROUP_NOT_FOUND, &entry);
+    enum err err =
+        coordinator_enter_checked(coordinator, group_id, false, false, ERR_GROUP_NOT_FOUND, &entry);
     if (err == ERR_NONE) {
         group_offset_delete(entry->group, request, coordinator_now(coordinator), &effects);
     } else {
         group_effects_reply(&effects,
                             group_reply_new(GROUP_REPLY_OFFSET_DELETE, &request->waiter, err));
     }
-    carry_out(coordinator, entry, &effects);
+    coordinator_carry_out(coordinator, entry, &effects);
 }
 
 enum err group_coordinator_fetch(struct group_coordinator *coordinator, struct slice group_id,
@@ -268,7 +268,8 @@ void group_coordinator_delete(struct group_coordinator *coordinator,
     for (size_t i = 0; i < count; i++) {
         items[i].group_id = group_arena_slice(&batch->reply->arena, group_ids[i]);
         struct group_entry *entry;
-        items[i].err = enter(coordinator, group_ids[i], true, false, ERR_GROUP_NOT_FOUND, &entry);
+        items[i].err = coordinator_enter_checked(coordinator, group_ids[i], true, false,
+                                                 ERR_GROUP_NOT_FOUND, &entry);
         if (items[i].err != ERR_NONE) {
             continue;
         }

@@ -76,6 +76,7 @@ enum group_reply_kind {
     GROUP_REPLY_JOIN,
     GROUP_REPLY_SYNC,
     GROUP_REPLY_OFFSET_COMMIT,
+    GROUP_REPLY_TXN_OFFSET_COMMIT,
     GROUP_REPLY_OFFSET_DELETE,
     GROUP_REPLY_DELETE_GROUPS
 };
@@ -124,7 +125,7 @@ struct group_reply {
         struct {
             struct group_partition_result *items;
             size_t count;
-        } partitions; /* OFFSET_COMMIT, OFFSET_DELETE */
+        } partitions; /* OFFSET_COMMIT, TXN_OFFSET_COMMIT, OFFSET_DELETE */
         struct {
             struct group_delete_result *items;
             size_t count;
@@ -155,10 +156,11 @@ struct group_record {
 
 /* What is to be appended in one batch, and what waits for it. */
 enum group_store_kind {
-    GROUP_STORE_ASSIGNMENT, /* the leader's assignment: group becomes stable */
-    GROUP_STORE_EMPTY,      /* the last member left */
-    GROUP_STORE_STATIC,     /* a static member came back under a new member id */
-    GROUP_STORE_OFFSETS,    /* an offset commit */
+    GROUP_STORE_ASSIGNMENT,  /* the leader's assignment: group becomes stable */
+    GROUP_STORE_EMPTY,       /* the last member left */
+    GROUP_STORE_STATIC,      /* a static member came back under a new member id */
+    GROUP_STORE_OFFSETS,     /* an offset commit */
+    GROUP_STORE_TXN_OFFSETS, /* the same within a transaction */
     GROUP_STORE_OFFSET_DELETE,
     GROUP_STORE_TOMBSTONES, /* expired offsets, offsets of deleted topics: nobody waits */
     GROUP_STORE_DELETE      /* the group itself */
@@ -169,14 +171,16 @@ struct group_store {
     struct group_store *next;
     enum group_store_kind kind;
     int32_t generation;
-    uint64_t sequence; /* of the offsets in it */
+    uint64_t sequence;      /* of the offsets in it */
+    int64_t producer_id;    /* TXN_OFFSETS: whose transaction; else -1 */
+    int16_t producer_epoch; /* likewise */
     struct arena arena;
     struct group_record *records;
     size_t record_count;
     struct slice member_id; /* STATIC */
     bool skip_assignment;   /* STATIC: the request can read it */
     struct slice old_leader;
-    struct group_reply *reply; /* OFFSETS, OFFSET_DELETE: given once stored */
+    struct group_reply *reply; /* OFFSETS, TXN_OFFSETS, OFFSET_DELETE: given once stored */
     struct group_commit_item *offsets;
     size_t offset_count;
     int64_t commit_wall_ms;
@@ -305,6 +309,33 @@ struct group_commit_request {
 void group_commit(struct group *group, const struct group_commit_request *request,
                   struct group_time now, struct group_effects *effects);
 
+struct group_txn_commit_request {
+    struct group_waiter waiter;
+    int64_t producer_id;
+    int16_t producer_epoch;
+    struct slice member_id; /* TxnOffsetCommit 3+ (KIP-447); else empty, null, -1 */
+    struct slice instance_id;
+    int32_t generation;
+    const struct group_offset_commit *offsets;
+    size_t count;
+};
+
+/*
+ * Stores offsets that count once the producer's transaction is committed (KIP-98). The transaction
+ * is open and holds the group's partition of __consumer_offsets: the caller has seen to that.
+ * Errors: UNKNOWN_MEMBER, FENCED_INSTANCE, ILLEGAL_GENERATION; of a partition also
+ * METADATA_TOO_LARGE; PRODUCER_FENCED when the log has seen a newer epoch.
+ */
+void group_txn_commit(struct group *group, const struct group_txn_commit_request *request,
+                      struct group_time now, struct group_effects *effects);
+
+/* The producer's transaction ended, by a marker in the group's partition: what it holds becomes
+ * committed, or is dropped. False: it holds nothing here. */
+bool group_txn_end(struct group *group, int64_t producer_id, bool commit);
+
+/* Whether an open transaction of the producer holds offsets here. */
+bool group_has_txn(const struct group *group, int64_t producer_id);
+
 struct group_partition {
     struct slice topic;
     int32_t partition;
@@ -327,6 +358,7 @@ struct group_offset {
     int64_t offset; /* -1: none committed */
     int32_t leader_epoch;
     struct slice metadata;
+    bool unstable; /* an open transaction may change it (KIP-447) */
 };
 
 /* Looks up offset->topic and partition; the rest is filled, metadata copied into the arena. */
@@ -396,6 +428,10 @@ CHECKED enum err group_record_key_read(struct slice key, struct group_record_key
  */
 CHECKED enum err group_apply_record(struct group *group, const struct group_record_key *key,
                                     struct slice value, struct group_time now);
+
+/* The same for a record of a transactional batch: the offset is held until group_txn_end. */
+CHECKED enum err group_apply_txn_record(struct group *group, int64_t producer_id,
+                                        const struct group_record_key *key, struct slice value);
 
 /* Which partition of __consumer_offsets holds the group: Kafka's rule. partition_count > 0. */
 int32_t group_partition_for(struct slice group_id, int32_t partition_count);

@@ -9,6 +9,7 @@
 static void fill_offset(const struct group_offset_entry *entry, struct arena *arena,
                         struct group_offset *offset)
 {
+    offset->unstable = entry != NULL && entry->txn_pending > 0;
     if (entry == NULL || !entry->present) {
         offset->offset = -1;
         offset->leader_epoch = -1;

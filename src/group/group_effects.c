@@ -41,6 +41,8 @@ struct group_store *group_store_new(const struct group *group, enum group_store_
     struct group_store *store = mem_new(struct group_store);
     store->kind = kind;
     store->generation = group->generation;
+    store->producer_id = -1;
+    store->producer_epoch = -1;
     return store;
 }
 
@@ -208,7 +210,10 @@ void group_stored(struct group *group, struct group_store *store, enum err err,
         break;
     case GROUP_STORE_OFFSETS:
     case GROUP_STORE_OFFSET_DELETE:
-        group_offsets_stored(group, store, err, now, effects);
+        group_offsets_stored(group, store, err, effects);
+        break;
+    case GROUP_STORE_TXN_OFFSETS:
+        group_txn_stored(group, store, err, effects);
         break;
     case GROUP_STORE_EMPTY:
     case GROUP_STORE_TOMBSTONES:

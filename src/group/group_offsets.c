@@ -44,9 +44,9 @@ struct group_offset_entry *group_take_offset(struct group *group, struct slice t
     return entry;
 }
 
-static void free_if_unused(struct group *group, struct group_offset_entry *entry)
+void group_free_offset_if_unused(struct group *group, struct group_offset_entry *entry)
 {
-    if (!entry->present && entry->pending == 0) {
+    if (!entry->present && entry->pending == 0 && entry->txn_pending == 0) {
         HASH_DEL(group->offsets, entry);
         kept_free(&entry->key);
         kept_free(&entry->metadata);
@@ -58,7 +58,8 @@ void group_remove_offset(struct group *group, struct group_offset_entry *entry)
 {
     entry->present = false;
     entry->sequence = ++group->sequence; /* commits under way are older: they stay out */
-    free_if_unused(group, entry);
+    group_txn_forget_offset(group, entry);
+    group_free_offset_if_unused(group, entry);
 }
 
 void group_free_offsets(struct group *group)
@@ -111,18 +112,25 @@ static struct group_partition_result *add_result(struct group_reply *reply, stru
     return &items[count];
 }
 
+void group_reply_offsets_error(struct group_effects *effects, enum group_reply_kind kind,
+                               const struct group_waiter *waiter,
+                               const struct group_offset_commit *offsets, size_t count,
+                               enum err err)
+{
+    struct group_reply *reply = partitions_reply(kind, waiter, count);
+    reply->err = err;
+    for (size_t i = 0; i < count; i++) {
+        add_result(reply, offsets[i].topic, offsets[i].partition,
+                   offsets[i].err != ERR_NONE ? offsets[i].err : err);
+    }
+    group_effects_reply(effects, reply);
+}
+
 void group_reply_commit_error(struct group_effects *effects,
                               const struct group_commit_request *request, enum err err)
 {
-    struct group_reply *reply =
-        partitions_reply(GROUP_REPLY_OFFSET_COMMIT, &request->waiter, request->count);
-    reply->err = err;
-    for (size_t i = 0; i < request->count; i++) {
-        const struct group_offset_commit *commit = &request->offsets[i];
-        add_result(reply, commit->topic, commit->partition,
-                   commit->err != ERR_NONE ? commit->err : err);
-    }
-    group_effects_reply(effects, reply);
+    group_reply_offsets_error(effects, GROUP_REPLY_OFFSET_COMMIT, &request->waiter,
+                              request->offsets, request->count, err);
 }
 
 static enum err check_commit(struct group *group, const struct group_commit_request *request,
@@ -147,9 +155,8 @@ static enum err check_commit(struct group *group, const struct group_commit_requ
 }
 
 static void stage_offset(struct group *group, struct group_store *store,
-                         const struct group_commit_request *request,
                          const struct group_offset_commit *commit, size_t result,
-                         struct group_time now)
+                         int64_t expire_wall_ms, struct group_time now)
 {
     struct slice metadata = slice_is_null(commit->metadata) ? slice_str("") : commit->metadata;
     struct group_commit_item *item = &store->offsets[store->offset_count++];
@@ -159,10 +166,47 @@ static void stage_offset(struct group *group, struct group_store *store,
         .offset = commit->offset,
         .leader_epoch = commit->leader_epoch,
         .metadata = group_arena_slice(&store->arena, metadata),
-        .expire_wall_ms = request->retention_ms < 0 ? -1 : now.wall_ms + request->retention_ms,
+        .expire_wall_ms = expire_wall_ms,
     };
     item->entry->pending++;
     group_store_offset(group, store, item, now);
+}
+
+struct group_reply *group_stage_offsets(struct group *group, struct group_store *store,
+                                        enum group_reply_kind kind,
+                                        const struct group_waiter *waiter,
+                                        const struct group_offset_commit *offsets, size_t count,
+                                        int64_t expire_wall_ms, struct group_time now)
+{
+    struct group_reply *reply = partitions_reply(kind, waiter, count);
+    store->offsets = mem_new_array(struct group_commit_item, count);
+    store->sequence = ++group->sequence;
+    store->commit_wall_ms = now.wall_ms;
+    for (size_t i = 0; i < count; i++) {
+        const struct group_offset_commit *commit = &offsets[i];
+        enum err own = commit->err;
+        if (own == ERR_NONE &&
+            commit->metadata.size > (size_t)group->config->offset_metadata_max_bytes) {
+            own = ERR_METADATA_TOO_LARGE;
+        }
+        add_result(reply, commit->topic, commit->partition, own);
+        if (own == ERR_NONE) {
+            stage_offset(group, store, commit, i, expire_wall_ms, now);
+        }
+    }
+    return reply;
+}
+
+void group_emit_offsets(struct group_store *store, struct group_reply *reply,
+                        struct group_effects *effects)
+{
+    if (store->offset_count == 0) {
+        group_store_free(store);
+        group_effects_reply(effects, reply);
+        return;
+    }
+    store->reply = reply;
+    group_effects_store(effects, store);
 }
 
 void group_commit(struct group *group, const struct group_commit_request *request,
@@ -173,52 +217,48 @@ void group_commit(struct group *group, const struct group_commit_request *reques
         group_reply_commit_error(effects, request, err);
         return;
     }
-    struct group_reply *reply =
-        partitions_reply(GROUP_REPLY_OFFSET_COMMIT, &request->waiter, request->count);
     struct group_store *store = group_store_new(group, GROUP_STORE_OFFSETS);
-    store->offsets = mem_new_array(struct group_commit_item, request->count);
-    store->sequence = ++group->sequence;
-    store->commit_wall_ms = now.wall_ms;
-    for (size_t i = 0; i < request->count; i++) {
-        const struct group_offset_commit *commit = &request->offsets[i];
-        enum err own = commit->err;
-        if (own == ERR_NONE &&
-            commit->metadata.size > (size_t)group->config->offset_metadata_max_bytes) {
-            own = ERR_METADATA_TOO_LARGE;
-        }
-        add_result(reply, commit->topic, commit->partition, own);
-        if (own == ERR_NONE) {
-            stage_offset(group, store, request, commit, i, now);
-        }
-    }
-    if (store->offset_count == 0) {
-        group_store_free(store);
-        group_effects_reply(effects, reply);
-        return;
-    }
-    store->reply = reply;
-    group_effects_store(effects, store);
+    int64_t expire_wall_ms = request->retention_ms < 0 ? -1 : now.wall_ms + request->retention_ms;
+    struct group_reply *reply =
+        group_stage_offsets(group, store, GROUP_REPLY_OFFSET_COMMIT, &request->waiter,
+                            request->offsets, request->count, expire_wall_ms, now);
+    group_emit_offsets(store, reply, effects);
 }
 
-void group_offsets_stored(struct group *group, struct group_store *store, enum err err,
-                          struct group_time now, struct group_effects *effects)
+/* What a client is told: its own fault as it is, all else as a fault of the store. */
+static enum err told(enum err err)
+{
+    return err == ERR_NONE || err == ERR_PRODUCER_FENCED || err == ERR_INVALID_TXN_STATE
+               ? err
+               : ERR_COORDINATOR_UNAVAILABLE;
+}
+
+void group_settle_offsets(struct group *group, struct group_store *store, enum err err,
+                          struct group_effects *effects)
 {
     struct group_reply *reply = store->reply;
     store->reply = NULL;
     for (size_t i = 0; i < store->offset_count; i++) {
         const struct group_commit_item *item = &store->offsets[i];
         item->entry->pending--;
-        if (err == ERR_NONE) {
-            group_put_offset(item, store->sequence, store->commit_wall_ms);
-        } else {
-            reply->partitions.items[item->result].err = ERR_COORDINATOR_UNAVAILABLE;
+        if (err != ERR_NONE) {
+            reply->partitions.items[item->result].err = told(err);
         }
-        free_if_unused(group, item->entry);
-    }
-    if (store->kind == GROUP_STORE_OFFSET_DELETE && err != ERR_NONE) {
-        reply->err = ERR_COORDINATOR_UNAVAILABLE;
+        group_free_offset_if_unused(group, item->entry);
     }
     group_effects_reply(effects, reply);
+}
+
+void group_offsets_stored(struct group *group, struct group_store *store, enum err err,
+                          struct group_effects *effects)
+{
+    for (size_t i = 0; i < store->offset_count && err == ERR_NONE; i++) {
+        group_put_offset(&store->offsets[i], store->sequence, store->commit_wall_ms);
+    }
+    if (store->kind == GROUP_STORE_OFFSET_DELETE && err != ERR_NONE) {
+        store->reply->err = ERR_COORDINATOR_UNAVAILABLE;
+    }
+    group_settle_offsets(group, store, err, effects);
 }
 
 /* ---- removal ---- */
@@ -286,7 +326,7 @@ void group_topic_deleted(struct group *group, struct slice topic, struct group_t
 static bool is_expired(const struct group *group, const struct group_offset_entry *entry,
                        struct group_time now)
 {
-    if (!entry->present || entry->pending > 0) {
+    if (!entry->present || entry->pending > 0 || entry->txn_pending > 0) {
         return false;
     }
     bool empty = group->state == GROUP_EMPTY;

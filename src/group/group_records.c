@@ -166,6 +166,24 @@ enum err group_record_key_read(struct slice key, struct group_record_key *out)
     return err == ERR_NONE ? ERR_NONE : ERR_CORRUPT;
 }
 
+enum err group_read_offset(struct slice bytes, struct arena *arena, struct group_commit_item *item,
+                           int64_t *commit_wall_ms)
+{
+    struct wire_reader reader;
+    wire_reader_init(&reader, bytes, arena);
+    struct offset_commit_value value;
+    int16_t version;
+    enum err err = offset_commit_value_decode_versioned(&reader, &version, &value);
+    if (err == ERR_NONE) {
+        item->offset = value.offset;
+        item->leader_epoch = value.leader_epoch;
+        item->metadata = value.metadata;
+        item->expire_wall_ms = value.expire_timestamp;
+        *commit_wall_ms = value.commit_timestamp;
+    }
+    return err;
+}
+
 static enum err apply_offset(struct group *group, const struct group_record_key *key,
                              struct slice bytes)
 {
@@ -175,22 +193,13 @@ static enum err apply_offset(struct group *group, const struct group_record_key 
         return ERR_NONE;
     }
     struct arena arena = {0};
-    struct wire_reader reader;
-    wire_reader_init(&reader, bytes, &arena);
-    struct offset_commit_value value;
-    int16_t version;
-    enum err err = offset_commit_value_decode_versioned(&reader, &version, &value);
+    struct group_commit_item item = {.entry = entry};
+    int64_t commit_wall_ms;
+    enum err err = group_read_offset(bytes, &arena, &item, &commit_wall_ms);
     if (err == ERR_NONE) {
-        struct group_commit_item item = {
-            .entry = entry,
-            .offset = value.offset,
-            .leader_epoch = value.leader_epoch,
-            .metadata = value.metadata,
-            .expire_wall_ms = value.expire_timestamp,
-        };
-        group_put_offset(&item, ++group->sequence, value.commit_timestamp);
-    } else if (!entry->present) {
-        group_remove_offset(group, entry);
+        group_put_offset(&item, ++group->sequence, commit_wall_ms);
+    } else {
+        group_free_offset_if_unused(group, entry);
     }
     arena_deinit(&arena);
     return err;

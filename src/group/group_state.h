@@ -67,7 +67,8 @@ struct group_offset_entry {
     int32_t partition;
     bool present; /* else only held for commits under way */
     uint32_t pending;
-    uint64_t sequence; /* of what is here; an older commit that completes late changes nothing */
+    uint32_t txn_pending; /* open transactions that hold an offset for this partition */
+    uint64_t sequence;    /* of what is here; an older commit that completes late changes nothing */
     int64_t offset;
     int32_t leader_epoch;
     struct slice metadata;
@@ -105,6 +106,7 @@ struct group {
     bool assignment_stored;   /* the leader's assignment is on its way to disk */
 
     struct group_offset_entry *offsets;
+    struct group_txn *txns; /* open transactions that hold offsets; group_txn.c */
     uint64_t sequence;
     int64_t wake_ms; /* see group_deadline_ms */
 };
@@ -187,9 +189,15 @@ void group_reply_sync(const struct group *group, struct group_effects *effects,
                       const struct group_waiter *waiter, const struct group_member *member,
                       enum err err);
 
-/* An OffsetCommit answer with one error for every partition. */
+/* An answer with one error for every partition that has none of its own. */
+void group_reply_offsets_error(struct group_effects *effects, enum group_reply_kind kind,
+                               const struct group_waiter *waiter,
+                               const struct group_offset_commit *offsets, size_t count,
+                               enum err err);
 void group_reply_commit_error(struct group_effects *effects,
                               const struct group_commit_request *request, enum err err);
+void group_reply_txn_commit_error(struct group_effects *effects,
+                                  const struct group_txn_commit_request *request, enum err err);
 
 /* Answer and forget a parked JoinGroup or SyncGroup; nothing when none is parked. */
 void group_end_join(struct group *group, struct group_member *member, enum err err,
@@ -226,9 +234,23 @@ void group_static_stored(struct group *group, const struct group_store *store, e
 /* ---- group_offsets.c ---- */
 
 void group_offsets_stored(struct group *group, struct group_store *store, enum err err,
-                          struct group_time now, struct group_effects *effects);
+                          struct group_effects *effects);
 void group_free_offsets(struct group *group);
-/* Takes the offset out; frees the entry unless commits of it are under way. */
+/* Stages the offsets that may be stored, and returns the answer with a result for each.
+   expire_wall_ms -1: by offsets.retention. */
+struct group_reply *group_stage_offsets(struct group *group, struct group_store *store,
+                                        enum group_reply_kind kind,
+                                        const struct group_waiter *waiter,
+                                        const struct group_offset_commit *offsets, size_t count,
+                                        int64_t expire_wall_ms, struct group_time now);
+/* The store with its answer, or the answer alone when nothing is to be stored. */
+void group_emit_offsets(struct group_store *store, struct group_reply *reply,
+                        struct group_effects *effects);
+/* Gives the answer of staged offsets: they are stored, or err says why not. */
+void group_settle_offsets(struct group *group, struct group_store *store, enum err err,
+                          struct group_effects *effects);
+void group_free_offset_if_unused(struct group *group, struct group_offset_entry *entry);
+/* Takes the offset out, also of transactions; frees the entry unless commits are under way. */
 void group_remove_offset(struct group *group, struct group_offset_entry *entry);
 /* What a stored commit says, live or on replay; nothing when something newer is there. */
 void group_put_offset(const struct group_commit_item *item, uint64_t sequence,
@@ -238,7 +260,18 @@ struct group_offset_entry *group_find_offset(const struct group *group, struct s
 struct group_offset_entry *group_take_offset(struct group *group, struct slice topic,
                                              int32_t partition); /* finds or adds */
 
+/* ---- group_txn.c ---- */
+
+/* No transaction holds an offset for this partition any more. The entry stays. */
+void group_txn_forget_offset(struct group *group, struct group_offset_entry *entry);
+void group_txn_stored(struct group *group, struct group_store *store, enum err err,
+                      struct group_effects *effects);
+
 /* ---- group_records.c ---- */
+
+/* What an OffsetCommitValue says, but for the entry; slices in the arena or the value. */
+enum err group_read_offset(struct slice value, struct arena *arena, struct group_commit_item *item,
+                           int64_t *commit_wall_ms);
 
 void group_store_metadata(const struct group *group, struct group_store *store);
 void group_store_offset(const struct group *group, struct group_store *store,

@@ -43,10 +43,10 @@ static void on_flushed(void *context, struct log *log)
     log_call_user(log, partition_on_flushed);
 }
 
-static enum err keep_nothing(void *context, int32_t partition, const struct group_record *records,
-                             size_t count, int64_t wall_ms, struct group_append *append)
+static enum err keep_nothing(void *context, int32_t partition, const struct group_store *store,
+                             int64_t wall_ms, struct group_append *append)
 {
-    (void)context, (void)partition, (void)records, (void)count, (void)wall_ms, (void)append;
+    (void)context, (void)partition, (void)store, (void)wall_ms, (void)append;
     return ERR_NONE;
 }
 

@@ -32,6 +32,9 @@ struct world {
     struct {
         struct buf key, value;
         bool tombstone;
+        int64_t producer_id; /* -1: of no transaction */
+        bool is_marker;      /* the end of the producer's transaction */
+        bool commits;
     } log[4 * MAX_REQUESTS];
     size_t log_size;
 };
@@ -85,6 +88,7 @@ static inline void world_take(struct world *world, struct group_effects *effects
         for (size_t i = 0; i < store->record_count && world->disk == ERR_NONE; i++) {
             const struct group_record *record = &store->records[i];
             size_t at = world->log_size++;
+            world->log[at].producer_id = store->producer_id;
             buf_append_slice(&world->log[at].key, record->key);
             world->log[at].tombstone = slice_is_null(record->value);
             if (!world->log[at].tombstone) {
@@ -233,6 +237,63 @@ static inline enum err leave(struct world *world, const char *member_id, const c
                                world->now, &effects);
     world_take(world, &effects);
     return err;
+}
+
+/* TxnOffsetCommit of one partition, by no member. */
+static inline uint64_t txn_commit(struct world *world, int64_t producer_id, const char *topic,
+                                  int32_t partition, int64_t offset)
+{
+    struct group_offset_commit item = {.topic = slice_str(topic),
+                                       .partition = partition,
+                                       .offset = offset,
+                                       .leader_epoch = 3,
+                                       .metadata = slice_str("in a transaction")};
+    struct group_txn_commit_request request = {
+        .waiter = next_waiter(world),
+        .producer_id = producer_id,
+        .producer_epoch = 5,
+        .member_id = slice_str(""),
+        .generation = -1,
+        .offsets = &item,
+        .count = 1,
+    };
+    struct group_effects effects = {0};
+    uint64_t n = request.waiter.token.sequence;
+    group_txn_commit(world->group, &request, world->now, &effects);
+    world_take(world, &effects);
+    return n;
+}
+
+/* The marker of the producer's transaction is on disk. */
+static inline bool txn_end(struct world *world, int64_t producer_id, bool commit)
+{
+    size_t at = world->log_size++;
+    world->log[at].producer_id = producer_id;
+    world->log[at].is_marker = true;
+    world->log[at].commits = commit;
+    return group_txn_end(world->group, producer_id, commit);
+}
+
+/* A fresh group by what the log holds. */
+static inline struct group *replayed(struct world *world)
+{
+    struct group *copy = group_new(slice_str("g"), &world->config, world->now);
+    for (size_t i = 0; i < world->log_size; i++) {
+        struct group_record_key key;
+        if (world->log[i].is_marker) {
+            group_txn_end(copy, world->log[i].producer_id, world->log[i].commits);
+            continue;
+        }
+        assert_int_equal(group_record_key_read(buf_slice(&world->log[i].key), &key), ERR_NONE);
+        assert_true(slice_equal_str(key.group_id, "g"));
+        struct slice value =
+            world->log[i].tombstone ? (struct slice){0} : buf_slice(&world->log[i].value);
+        enum err err = world->log[i].producer_id >= 0
+                           ? group_apply_txn_record(copy, world->log[i].producer_id, &key, value)
+                           : group_apply_record(copy, &key, value, world->now);
+        assert_int_equal(err, ERR_NONE);
+    }
+    return copy;
 }
 
 /* Time passes; the group is told exactly when it asked to be. */

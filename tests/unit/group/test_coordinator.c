@@ -17,6 +17,7 @@ enum { MAX_RECORDS = 200000, MAX_WAITERS = 100000 };
 
 struct stored {
     int32_t partition;
+    int64_t producer_id; /* -1: of no transaction */
     struct buf key, value;
     bool tombstone;
 };
@@ -50,20 +51,22 @@ static int64_t fake_wall(void *context)
     return 1700000000000 + ((struct bench *)context)->now_ms;
 }
 
-static enum err fake_append(void *context, int32_t partition, const struct group_record *records,
-                            size_t count, int64_t wall_ms, struct group_append *append)
+static enum err fake_append(void *context, int32_t partition, const struct group_store *store,
+                            int64_t wall_ms, struct group_append *append)
 {
     struct bench *bench = context;
     pthread_mutex_lock(&bench->lock);
     enum err err = bench->append_err;
-    for (size_t i = 0; i < count && err == ERR_NONE; i++) {
+    for (size_t i = 0; i < store->record_count && err == ERR_NONE; i++) {
+        const struct group_record *record = &store->records[i];
         assert_true(bench->log_size < MAX_RECORDS);
         struct stored *stored = &bench->log[bench->log_size++];
         stored->partition = partition;
-        buf_append_slice(&stored->key, records[i].key);
-        stored->tombstone = slice_is_null(records[i].value);
+        stored->producer_id = store->producer_id;
+        buf_append_slice(&stored->key, record->key);
+        stored->tombstone = slice_is_null(record->value);
         if (!stored->tombstone) {
-            buf_append_slice(&stored->value, records[i].value);
+            buf_append_slice(&stored->value, record->value);
         }
     }
     pthread_mutex_unlock(&bench->lock);
@@ -477,6 +480,94 @@ static void deleted_topics_are_forgotten_by_all(void **state)
     bench_free(bench);
 }
 
+/* A coordinator that was started on what the log holds; the old one is freed. */
+static void restart(struct bench *bench, bool loaded)
+{
+    struct group_coordinator *old = bench->coordinator;
+    bench->coordinator = new_coordinator(bench, &bench->clocks[1]);
+    for (size_t i = 0; i < bench->log_size; i++) {
+        const struct stored *stored = &bench->log[i];
+        struct slice key = buf_slice(&stored->key);
+        struct slice value = stored->tombstone ? (struct slice){0} : buf_slice(&stored->value);
+        assert_int_equal(
+            stored->producer_id >= 0
+                ? group_coordinator_replay_txn(bench->coordinator, stored->producer_id, key, value)
+                : group_coordinator_replay(bench->coordinator, key, value),
+            ERR_NONE);
+    }
+    if (loaded) {
+        group_coordinator_load_done(bench->coordinator);
+    }
+    group_coordinator_stop(old);
+    group_coordinator_free(old);
+}
+
+static uint64_t txn_commit(struct bench *bench, int64_t producer_id, const char *group,
+                           int64_t offset)
+{
+    uint64_t n;
+    struct group_offset_commit item = {.topic = slice_str("t"), .offset = offset};
+    struct group_txn_commit_request request = {.waiter = waiter(bench, &n),
+                                               .producer_id = producer_id,
+                                               .member_id = slice_str(""),
+                                               .generation = -1,
+                                               .offsets = &item,
+                                               .count = 1};
+    group_coordinator_txn_commit(bench->coordinator, slice_str(group), &request);
+    assert_non_null(reply_to(bench, n));
+    return n;
+}
+
+static void the_end_of_a_transaction_finds_its_groups(void **state)
+{
+    struct bench *bench = serving();
+    int32_t of_a = group_coordinator_partition(bench->coordinator, slice_str("a"));
+    int32_t of_b = group_coordinator_partition(bench->coordinator, slice_str("b"));
+    assert_int_not_equal(of_a, of_b);
+    txn_commit(bench, 7, "a", 1);
+    txn_commit(bench, 7, "b", 2);
+    txn_commit(bench, 8, "a", 3);
+    group_coordinator_txn_end(bench->coordinator, of_b, 8, true); /* not there */
+    group_coordinator_txn_end(bench->coordinator, of_a, 7, true);
+    assert_int_equal(fetch(bench, "a", "t"), 1);
+    assert_int_equal(fetch(bench, "b", "t"), -1);
+    group_coordinator_txn_end(bench->coordinator, of_b, 7, false);
+    assert_int_equal(fetch(bench, "b", "t"), -1);
+    group_coordinator_txn_end(bench->coordinator, of_a, 8, true);
+    assert_int_equal(fetch(bench, "a", "t"), 3);
+    uint64_t n = txn_commit(bench, 7, "", 1);
+    assert_int_equal(reply_to(bench, n)->err, ERR_INVALID_GROUP);
+    bench_free(bench);
+}
+
+static void transactions_go_on_after_a_restart(void **state)
+{
+    struct bench *bench = serving();
+    txn_commit(bench, 7, "a", 1);
+    txn_commit(bench, 8, "b", 2);
+    commit(bench, "b", "", -1, "t", 9);
+    restart(bench, false);
+    /* A marker that the log holds behind them. */
+    group_coordinator_txn_end(bench->coordinator,
+                              group_coordinator_partition(bench->coordinator, slice_str("a")), 7,
+                              true);
+    group_coordinator_load_done(bench->coordinator);
+    assert_int_equal(fetch(bench, "a", "t"), 1);
+    group_coordinator_txn_end(bench->coordinator,
+                              group_coordinator_partition(bench->coordinator, slice_str("b")), 8,
+                              true);
+    assert_int_equal(fetch(bench, "b", "t"), 9); /* stands behind it in the log */
+    bench_free(bench);
+}
+
+/* With an open transaction when the server stops: nothing is left over. */
+static void a_stop_forgets_open_transactions(void **state)
+{
+    struct bench *bench = serving();
+    txn_commit(bench, 7, "a", 1);
+    bench_free(bench);
+}
+
 static void a_restart_finds_groups_and_offsets_again(void **state)
 {
     struct bench *bench = serving();
@@ -490,17 +581,8 @@ static void a_restart_finds_groups_and_offsets_again(void **state)
     struct group_waiter who = waiter(bench, &n);
     group_coordinator_delete(bench->coordinator, &who, &(struct slice){(const void *)"gone", 4}, 1);
 
-    struct group_coordinator *old = bench->coordinator;
-    bench->coordinator = new_coordinator(bench, &bench->clocks[1]);
     bench->now_ms = 500000;
-    for (size_t i = 0; i < bench->log_size; i++) {
-        struct slice value =
-            bench->log[i].tombstone ? (struct slice){0} : buf_slice(&bench->log[i].value);
-        assert_int_equal(
-            group_coordinator_replay(bench->coordinator, buf_slice(&bench->log[i].key), value),
-            ERR_NONE);
-    }
-    group_coordinator_load_done(bench->coordinator);
+    restart(bench, true);
     struct arena arena = {0};
     struct group_listing *groups;
     size_t count;
@@ -514,8 +596,6 @@ static void a_restart_finds_groups_and_offsets_again(void **state)
     assert_true(slice_equal_str(reply_to(bench, s)->sync.assignment, "p"));
     group_coordinator_tick(bench->coordinator, 509999);
     assert_int_equal(beat(bench, "g", id, 1), ERR_NONE);
-    group_coordinator_stop(old);
-    group_coordinator_free(old);
     bench_free(bench);
 }
 
@@ -651,6 +731,9 @@ int main(void)
         cmocka_unit_test(empty_groups_vanish_with_their_offsets),
         cmocka_unit_test(groups_are_deleted_in_one_answer),
         cmocka_unit_test(deleted_topics_are_forgotten_by_all),
+        cmocka_unit_test(the_end_of_a_transaction_finds_its_groups),
+        cmocka_unit_test(transactions_go_on_after_a_restart),
+        cmocka_unit_test(a_stop_forgets_open_transactions),
         cmocka_unit_test(a_restart_finds_groups_and_offsets_again),
         cmocka_unit_test(stopping_answers_the_parked),
         cmocka_unit_test(many_threads_get_all_their_answers),

@@ -107,7 +107,7 @@ static void step(struct world *world, struct random *random, struct client *clie
         .id_required = client->instance_id == NULL && random_below(random, 2) == 0,
         .can_skip = random_below(random, 2) == 0,
     };
-    switch (random_below(random, 12)) {
+    switch (random_below(random, 14)) {
     case 0:
     case 1:
     case 2:
@@ -133,7 +133,9 @@ static void step(struct world *world, struct random *random, struct client *clie
         if (random_below(random, 4) == 0) {
             leave(world, client->id, client->instance_id);
         } else if (random_below(random, 4) == 0) {
-            client->id[0] = '\0'; /* killed and started again */
+            client->id[0] = '\0'; /* killed and started again: it hears no answer of before */
+            client->joining = 0;
+            client->syncing = 0;
         }
         break;
     case 9:
@@ -141,6 +143,15 @@ static void step(struct world *world, struct random *random, struct client *clie
         break;
     case 10:
         commit_one(world, random, client);
+        break;
+    case 11:
+        txn_commit(world, (int64_t)random_below(random, 3), random_below(random, 2) ? "t" : "u",
+                   (int32_t)random_below(random, 3), (int64_t)random_below(random, 1000));
+        break;
+    case 12:
+        if (world->disk == ERR_NONE) {
+            txn_end(world, (int64_t)random_below(random, 3), random_below(random, 2) == 0);
+        }
         break;
     default:
         world->disk = !world->reliable && random_below(random, 10) == 0 ? ERR_IO : ERR_NONE;
@@ -158,21 +169,17 @@ static void check_replay(struct world *world)
     world->slow_disk = false;
     flush(world);
     struct group *group = world->group;
-    struct group *copy = group_new(slice_str("g"), &world->config, world->now);
-    for (size_t i = 0; i < world->log_size; i++) {
-        struct group_record_key key;
-        assert_int_equal(group_record_key_read(buf_slice(&world->log[i].key), &key), ERR_NONE);
-        assert_slice(key.group_id, "g");
-        struct slice value =
-            world->log[i].tombstone ? (struct slice){0} : buf_slice(&world->log[i].value);
-        assert_int_equal(group_apply_record(copy, &key, value, world->now), ERR_NONE);
-    }
+    struct group *copy = replayed(world);
     assert_int_equal(HASH_COUNT(copy->offsets), HASH_COUNT(group->offsets));
     for (struct group_offset_entry *e = group->offsets; e != NULL; e = e->hh.next) {
         struct group_offset_entry *other = group_find_offset(copy, e->topic, e->partition);
         assert_non_null(other);
-        assert_int_equal(other->offset, e->offset);
-        assert_int_equal(other->commit_wall_ms, e->commit_wall_ms);
+        assert_int_equal(other->present, e->present);
+        assert_int_equal(other->txn_pending, e->txn_pending);
+        if (e->present) {
+            assert_int_equal(other->offset, e->offset);
+            assert_int_equal(other->commit_wall_ms, e->commit_wall_ms);
+        }
     }
     if (group->state == GROUP_STABLE) {
         assert_int_equal(copy->state, GROUP_STABLE);

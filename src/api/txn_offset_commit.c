@@ -1,0 +1,61 @@
+#include "wire/generated/txn_offset_commit.h"
+
+#include "api/group_reply.h"
+#include "api/handlers.h"
+#include "group/coordinator.h"
+
+/* The commits of one topic; those of partitions that do not exist are only echoed. */
+static size_t add_topic(struct api_request *request,
+                        const struct txn_offset_commit_request_topic *in,
+                        struct group_offset_commit *out)
+{
+    struct topic *topic = catalogue_find(request->server->catalogue, in->name);
+    for (int32_t i = 0; i < in->partitions_count; i++) {
+        const struct txn_offset_commit_request_partition *from = &in->partitions[i];
+        bool exists = topic != NULL && topic_partition(topic, from->partition_index) != NULL;
+        out[i] = (struct group_offset_commit){
+            .topic = in->name,
+            .partition = from->partition_index,
+            .offset = from->committed_offset,
+            .leader_epoch = from->committed_leader_epoch,
+            .metadata = from->committed_metadata,
+            .err = exists ? ERR_NONE : ERR_NOT_FOUND,
+        };
+    }
+    if (topic != NULL) {
+        topic_unref(topic);
+    }
+    return (size_t)in->partitions_count;
+}
+
+enum err handle_txn_offset_commit(struct api_request *request, struct reason *reason)
+{
+    (void)reason;
+    struct txn_offset_commit_request body;
+    enum err err = txn_offset_commit_request_decode(&request->body, api_version(request), &body);
+    if (err != ERR_NONE) {
+        return err;
+    }
+    size_t count = 0;
+    for (int32_t t = 0; t < body.topics_count; t++) {
+        count += (size_t)body.topics[t].partitions_count;
+    }
+    struct group_offset_commit *offsets = api_alloc(request, count, sizeof *offsets);
+    size_t filled = 0;
+    for (int32_t t = 0; t < body.topics_count; t++) {
+        filled += add_topic(request, &body.topics[t], offsets + filled);
+    }
+    struct group_txn_commit_request commit = {
+        .waiter = api_group_waiter(request),
+        .producer_id = body.producer_id,
+        .producer_epoch = body.producer_epoch,
+        .member_id = body.member_id,
+        .instance_id = body.group_instance_id,
+        .generation = body.generation_id,
+        .offsets = offsets,
+        .count = count,
+    };
+    group_coordinator_txn_commit(request->server->groups, body.group_id, &commit);
+    api_request_free(request);
+    return ERR_NONE;
+}
