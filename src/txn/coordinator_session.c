@@ -1,0 +1,57 @@
+#include "txn/coordinator_internal.h"
+
+/* The way of writers into a transaction. */
+
+static enum err enter_locked(struct txn_entry *entry, struct txn_producer producer, int16_t version,
+                             const struct txn_partition *partitions, size_t count,
+                             struct txn_store **store, struct reason *reason)
+{
+    if (version < TXN_VERSION_2) {
+        return txn_verify(entry->txn, producer, reason);
+    }
+    struct txn_change change;
+    enum err err = txn_add(entry->txn, producer, version, partitions, count,
+                           coordinator_now(entry->coordinator), &change, reason);
+    if (err == ERR_NONE && change.store) {
+        err = coordinator_store(entry, &change, NULL, store, reason);
+    }
+    return err;
+}
+
+enum err txn_session_enter(struct txn_coordinator *coordinator, struct slice id,
+                           struct txn_producer producer, int16_t version,
+                           const struct txn_partition *partitions, size_t count,
+                           struct txn_session *session, struct reason *reason)
+{
+    *session = (struct txn_session){0};
+    enum err err = coordinator_check(coordinator, id, reason);
+    struct txn_entry *entry = err == ERR_NONE ? coordinator_enter(coordinator, id) : NULL;
+    if (entry == NULL) {
+        return err != ERR_NONE ? err : coordinator_fail_unknown(id, producer, reason);
+    }
+    err = enter_locked(entry, producer, version, partitions, count, &session->store, reason);
+    if (err != ERR_NONE) {
+        coordinator_leave(entry);
+        return err;
+    }
+    session->entry = entry;
+    return ERR_NONE;
+}
+
+bool txn_session_has(const struct txn_session *session, struct slice topic, int32_t partition)
+{
+    const struct txn *txn = session->entry->txn;
+    return txn->fields.state == TXN_ONGOING &&
+           txn_partitions_has(&txn->partitions, topic, partition);
+}
+
+void txn_session_leave(struct txn_session *session)
+{
+    if (session->entry == NULL) {
+        return;
+    }
+    struct txn_coordinator *coordinator = session->entry->coordinator;
+    coordinator_leave(session->entry);
+    coordinator_await(coordinator, session->store);
+    *session = (struct txn_session){0};
+}

@@ -1,0 +1,150 @@
+#include "txn/coordinator_internal.h"
+
+#include "base/logger.h"
+#include "base/mem.h"
+
+#include <stdlib.h>
+
+/* What the logs show open is compared with what the coordinator knows. */
+
+struct owner {
+    int64_t producer_id;
+    struct txn_entry *entry; /* a reference */
+};
+
+static int compare_owners(const void *a, const void *b)
+{
+    int64_t left = ((const struct owner *)a)->producer_id;
+    int64_t right = ((const struct owner *)b)->producer_id;
+    return (left > right) - (left < right);
+}
+
+/* All ids by their producer id, in a fresh array. */
+static struct owner *list_owners(struct txn_coordinator *coordinator, size_t *count)
+{
+    struct txn_entry **entries = coordinator_entries(coordinator, count);
+    struct owner *owners = mem_new_array(struct owner, *count);
+    for (size_t i = 0; i < *count; i++) {
+        pthread_mutex_lock(&entries[i]->lock);
+        owners[i] = (struct owner){entries[i]->txn->fields.producer_id, entries[i]};
+        pthread_mutex_unlock(&entries[i]->lock);
+    }
+    free(entries);
+    qsort(owners, *count, sizeof *owners, compare_owners);
+    return owners;
+}
+
+/* ---- aborting one ---- */
+
+struct orphan {
+    struct txn_markers markers;
+    struct txn_marker marker;
+};
+
+static void on_aborted(struct txn_markers *markers)
+{
+    struct orphan *orphan = container_of(markers, struct orphan, markers);
+    if (orphan->marker.again) {
+        LOG_WARN("txn", "a hanging transaction could not be aborted; the next look tries again",
+                 "producer=%lld epoch=%d", (long long)markers->producer_id,
+                 markers->producer_epoch);
+    }
+    free((void *)(uintptr_t)orphan->marker.topic.data);
+    free(orphan);
+}
+
+static void abort_orphan(struct txn_coordinator *coordinator, const struct txn_open *open)
+{
+    LOG_WARN("txn", "a transaction that nobody would have ended is aborted",
+             "topic=\"%.*s\" partition=%d producer=%lld epoch=%d first_offset=%lld",
+             SLICE_ARGS(open->topic), (int)open->partition, (long long)open->producer.id,
+             open->producer.epoch, (long long)open->first_offset);
+    struct orphan *orphan = mem_new(struct orphan);
+    orphan->marker = (struct txn_marker){
+        .topic = slice_of(mem_dup(open->topic.data, open->topic.size), open->topic.size),
+        .partition = open->partition,
+    };
+    orphan->markers = (struct txn_markers){
+        .producer_id = open->producer.id,
+        .producer_epoch = open->producer.epoch,
+        .items = &orphan->marker,
+        .count = 1,
+        .done = on_aborted,
+    };
+    coordinator->log.write_markers(coordinator->log.context, &orphan->markers);
+}
+
+/* ---- one open transaction ---- */
+
+/* The id's lock is held. True: it is to be aborted. */
+static bool settle_owned(struct txn_entry *entry, const struct txn_open *open,
+                         struct txn_store **store)
+{
+    struct txn_coordinator *coordinator = entry->coordinator;
+    struct txn_partition partition = {open->topic, open->partition};
+    struct txn_change change;
+    enum txn_claim claim =
+        txn_claim(entry->txn, open->producer, &partition, coordinator_now(coordinator), &change);
+    if (claim == TXN_CLAIM_KNOWN || !coordinator->log.is_open(coordinator->log.context, open)) {
+        return false;
+    }
+    if (claim == TXN_CLAIM_ADOPT) {
+        LOG_WARN("txn", "a partition is put back into its transaction",
+                 "id=\"%.*s\" topic=\"%.*s\" partition=%d producer=%lld epoch=%d",
+                 SLICE_ARGS(entry->txn->id), SLICE_ARGS(open->topic), (int)open->partition,
+                 (long long)open->producer.id, open->producer.epoch);
+    }
+    if (change.store && coordinator_store(entry, &change, NULL, store, NULL) != ERR_NONE) {
+        return false; /* the next look tries again */
+    }
+    return claim == TXN_CLAIM_ORPHAN;
+}
+
+static bool settle(struct txn_coordinator *coordinator, const struct owner *owners, size_t count,
+                   const struct txn_open *open)
+{
+    struct owner key = {.producer_id = open->producer.id};
+    const struct owner *owner = bsearch(&key, owners, count, sizeof key, compare_owners);
+    bool orphan = true;
+    struct txn_store *store = NULL;
+    if (owner != NULL) {
+        coordinator_ref(owner->entry);
+        pthread_mutex_lock(&owner->entry->lock);
+        orphan = settle_owned(owner->entry, open, &store);
+        coordinator_leave(owner->entry);
+        coordinator_await(coordinator, store);
+    } else {
+        orphan = coordinator->log.is_open(coordinator->log.context, open);
+    }
+    if (orphan) {
+        abort_orphan(coordinator, open);
+    }
+    return orphan || store != NULL;
+}
+
+size_t txn_coordinator_reconcile(struct txn_coordinator *coordinator)
+{
+    if (coordinator->phase != COORDINATOR_SERVING) {
+        return 0;
+    }
+    struct arena arena = {0};
+    size_t open_count;
+    size_t settled = 0;
+    /* First the logs: an id knows of a partition before the partition's log shows it open. */
+    struct txn_open *open =
+        coordinator->log.list_open(coordinator->log.context, &arena, &open_count);
+    if (open_count > 0) {
+        size_t count;
+        struct owner *owners = list_owners(coordinator, &count);
+        for (size_t i = 0; i < open_count; i++) {
+            settled += settle(coordinator, owners, count, &open[i]) ? 1 : 0;
+        }
+        for (size_t i = 0; i < count; i++) {
+            coordinator_unref(owners[i].entry);
+        }
+        free(owners);
+    }
+    free(open);
+    arena_deinit(&arena);
+    return settled;
+}
