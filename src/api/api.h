@@ -26,6 +26,7 @@
  * is answered, so that a client sees its own effects.
  */
 struct group_coordinator;
+struct txn_coordinator;
 struct fetch_service;
 struct fetch;
 
@@ -39,6 +40,7 @@ struct api_server {
     struct flusher *flusher;
     struct catalogue *catalogue;
     struct group_coordinator *groups;
+    struct txn_coordinator *txns;
     struct fetch_service *fetches;
     const struct clock *clock;
     const struct settings_table *settings; /* of the server, for DescribeConfigs */
@@ -67,6 +69,7 @@ struct api_request {
     struct wire_reader body;
     struct arena arena; /* freed with the request */
     bool on_worker;
+    bool resumed;   /* api_resume ran the handler again */
     char host[128]; /* where this client should connect: set when the row says API_WITH_ADDRESS */
     uint16_t port;
     char peer[64]; /* of API_ON_WORKER and deferred ones, for log lines */
@@ -116,6 +119,14 @@ void api_on_close(void *context, struct conn *conn, enum conn_end end);
  * set. Use as `return api_defer(request)` before anything was done.
  */
 enum err api_defer(struct api_request *request);
+
+/*
+ * The two halves of api_defer, for a handler that is to run again when something has happened:
+ * api_park takes the request off the connection, which then takes no more frames, and makes its
+ * memory anew; api_resume, called by any thread later, runs the handler on a worker thread.
+ */
+void api_park(struct api_request *request);
+void api_resume(struct api_request *request);
 
 /*
  * A reply in the making: begin writes the response header, then the caller encodes the body into

@@ -7,13 +7,13 @@
  * format, not by version.
  */
 const struct api_entry api_table[] = {
-    {API_KEY_PRODUCE, 0, 11, 0, handle_produce},
+    {API_KEY_PRODUCE, 0, 12, 0, handle_produce},
     {API_KEY_FETCH, 4, 16, 0, handle_fetch},
     {API_KEY_LIST_OFFSETS, 1, 8, 0, handle_list_offsets},
     {API_KEY_METADATA, 0, 12, API_WITH_ADDRESS, handle_metadata},
     {API_KEY_OFFSET_COMMIT, 2, 8, 0, handle_offset_commit},
     {API_KEY_OFFSET_FETCH, 1, 8, 0, handle_offset_fetch},
-    {API_KEY_FIND_COORDINATOR, 0, 4, API_WITH_ADDRESS, handle_find_coordinator},
+    {API_KEY_FIND_COORDINATOR, 0, 5, API_WITH_ADDRESS, handle_find_coordinator},
     {API_KEY_JOIN_GROUP, 0, 9, 0, handle_join_group},
     {API_KEY_HEARTBEAT, 0, 4, 0, handle_heartbeat},
     {API_KEY_LEAVE_GROUP, 0, 5, 0, handle_leave_group},
@@ -26,6 +26,9 @@ const struct api_entry api_table[] = {
     {API_KEY_DELETE_RECORDS, 0, 2, API_ON_WORKER, handle_delete_records},
     {API_KEY_INIT_PRODUCER_ID, 0, 5, API_ON_WORKER, handle_init_producer_id},
     {API_KEY_OFFSET_FOR_LEADER_EPOCH, 2, 4, 0, handle_offset_for_leader_epoch},
+    {API_KEY_ADD_PARTITIONS_TO_TXN, 0, 5, 0, handle_add_partitions_to_txn},
+    {API_KEY_ADD_OFFSETS_TO_TXN, 0, 4, 0, handle_add_offsets_to_txn},
+    {API_KEY_END_TXN, 0, 5, 0, handle_end_txn},
     {API_KEY_WRITE_TXN_MARKERS, 0, 1, 0, handle_write_txn_markers},
     {API_KEY_TXN_OFFSET_COMMIT, 0, 5, 0, handle_txn_offset_commit},
     {API_KEY_DESCRIBE_CONFIGS, 0, 4, 0, handle_describe_configs},
@@ -37,6 +40,8 @@ const struct api_entry api_table[] = {
     {API_KEY_OFFSET_DELETE, 0, 0, 0, handle_offset_delete},
     {API_KEY_DESCRIBE_CLUSTER, 0, 1, API_WITH_ADDRESS, handle_describe_cluster},
     {API_KEY_DESCRIBE_PRODUCERS, 0, 0, API_ON_WORKER, handle_describe_producers},
+    {API_KEY_DESCRIBE_TRANSACTIONS, 0, 0, 0, handle_describe_transactions},
+    {API_KEY_LIST_TRANSACTIONS, 0, 1, 0, handle_list_transactions},
     {API_KEY_DESCRIBE_TOPIC_PARTITIONS, 0, 0, 0, handle_describe_topic_partitions},
 };
 

@@ -182,20 +182,34 @@ static void run_deferred(struct task *task)
     }
 }
 
-enum err api_defer(struct api_request *request)
+/* Keeps a copy of the frame, once, and puts the reader and the memory back to the beginning. */
+void api_park(struct api_request *request)
 {
-    conn_hold(request->conn, request->token);
-    snprintf(request->peer, sizeof request->peer, "%s", conn_peer(request->conn));
-    request->conn = NULL;
-    request->on_worker = true;
     struct slice frame = request->body.bytes;
-    request->frame_copy = mem_dup(frame.data, frame.size);
+    if (request->conn != NULL) {
+        conn_hold(request->conn, request->token);
+        snprintf(request->peer, sizeof request->peer, "%s", conn_peer(request->conn));
+        request->conn = NULL;
+        request->frame_copy = mem_dup(frame.data, frame.size);
+    }
+    request->on_worker = true;
     arena_reset(&request->arena);
     request->arena.limit_bytes = (size_t)request->server->request_arena_bytes;
     wire_reader_init(&request->body, slice_of(request->frame_copy, frame.size), &request->arena);
     enum err err = wire_request_header_decode(&request->body, &request->header);
     (void)err; /* it was decoded before, from the same bytes */
     request->task.run = run_deferred;
+}
+
+void api_resume(struct api_request *request)
+{
+    request->resumed = true;
+    workers_post(request->server->workers, &request->task);
+}
+
+enum err api_defer(struct api_request *request)
+{
+    api_park(request);
     workers_post(request->server->workers, &request->task);
     return ERR_NONE;
 }

@@ -5,18 +5,13 @@
 enum { KEY_GROUP = 0, KEY_TRANSACTION = 1 };
 
 /*
- * This server coordinates all groups, and the empty one: consumers without a group may still
- * commit offsets under it, but not join it.
+ * This server coordinates all groups and transactions, and the empty group: consumers without a
+ * group may still commit offsets under it, but not join it.
  */
 static int16_t check_type(int8_t type, struct slice *message)
 {
     *message = (struct slice){0};
-    if (type == KEY_TRANSACTION) {
-        *message = slice_str("transactions are not served yet: use an idempotent producer without "
-                             "a transactional id");
-        return KAFKA_ERROR_INVALID_REQUEST;
-    }
-    if (type != KEY_GROUP) {
+    if (type != KEY_GROUP && type != KEY_TRANSACTION) {
         *message = slice_str("unknown coordinator type");
         return KAFKA_ERROR_INVALID_REQUEST;
     }

@@ -4,6 +4,8 @@
 #include "api/api.h"
 
 /* The handlers of api_table[], one file each (groups: group_*.c). All are of type api_handler. */
+api_handler handle_add_offsets_to_txn;
+api_handler handle_add_partitions_to_txn;
 api_handler handle_alter_configs;
 api_handler handle_api_versions;
 api_handler handle_create_partitions;
@@ -17,6 +19,8 @@ api_handler handle_describe_groups;
 api_handler handle_describe_log_dirs;
 api_handler handle_describe_producers;
 api_handler handle_describe_topic_partitions;
+api_handler handle_describe_transactions;
+api_handler handle_end_txn;
 api_handler handle_fetch;
 api_handler handle_find_coordinator;
 api_handler handle_heartbeat;
@@ -26,6 +30,7 @@ api_handler handle_join_group;
 api_handler handle_leave_group;
 api_handler handle_list_groups;
 api_handler handle_list_offsets;
+api_handler handle_list_transactions;
 api_handler handle_metadata;
 api_handler handle_offset_commit;
 api_handler handle_offset_delete;

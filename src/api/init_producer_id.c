@@ -1,11 +1,53 @@
 #include "wire/generated/init_producer_id.h"
 
 #include "api/handlers.h"
+#include "api/txn_reply.h"
+#include "base/mem.h"
 
 /*
  * Idempotent producers get an id that was never given out, with epoch 0 (KIP-98). One that comes
  * back with its id after an error gets a fresh one too, which starts its sequences anew (KIP-360).
+ * Transactional producers get the id of their transactional id, with an epoch that fences the
+ * producers before them.
  */
+struct init_call {
+    struct api_request *request;
+    struct txn_waiter waiter;
+};
+
+static void send_answer(struct api_request *request, int16_t code, int64_t producer_id,
+                        int16_t producer_epoch)
+{
+    struct init_producer_id_response response;
+    init_producer_id_response_init(&response);
+    response.error_code = code;
+    response.producer_id = producer_id;
+    response.producer_epoch = producer_epoch;
+    API_REPLY(request, init_producer_id_response_encode, &response);
+}
+
+static void on_answer(struct txn_waiter *waiter, const struct txn_answer *answer)
+{
+    struct api_request *request = container_of(waiter, struct init_call, waiter)->request;
+    int16_t code = api_txn_error_code(answer->err, api_version(request) >= 4);
+    send_answer(request, code, answer->producer_id, answer->producer_epoch);
+}
+
+static void init_transactional(struct api_request *request,
+                               const struct init_producer_id_request *body)
+{
+    struct init_call *call = api_alloc(request, 1, sizeof *call);
+    struct txn_init_request init = {
+        .timeout_ms = body->transaction_timeout_ms,
+        .producer_id = body->producer_id,
+        .producer_epoch = body->producer_epoch,
+    };
+    call->request = request;
+    call->waiter.done = on_answer;
+    txn_coordinator_init_producer(request->server->txns, body->transactional_id, &init,
+                                  &call->waiter);
+}
+
 enum err handle_init_producer_id(struct api_request *request, struct reason *reason)
 {
     struct init_producer_id_request body;
@@ -13,17 +55,14 @@ enum err handle_init_producer_id(struct api_request *request, struct reason *rea
     if (err != ERR_NONE) {
         return err;
     }
-    struct init_producer_id_response response;
-    init_producer_id_response_init(&response);
-    bool half = (body.producer_id < 0) != (body.producer_epoch < 0);
-    if (!slice_is_null(body.transactional_id) || half) {
-        /* FindCoordinator says so first; transactional producers do not get here. */
-        response.error_code = KAFKA_ERROR_INVALID_REQUEST;
-        response.producer_epoch = -1;
+    if ((body.producer_id < 0) != (body.producer_epoch < 0)) {
+        send_answer(request, KAFKA_ERROR_INVALID_REQUEST, -1, -1);
+    } else if (!slice_is_null(body.transactional_id)) {
+        init_transactional(request, &body);
     } else {
-        err = catalogue_next_producer_id(request->server->catalogue, &response.producer_id, reason);
-        response.error_code = api_error_code(err);
+        int64_t producer_id = -1;
+        err = catalogue_next_producer_id(request->server->catalogue, &producer_id, reason);
+        send_answer(request, api_error_code(err), producer_id, 0);
     }
-    API_REPLY(request, init_producer_id_response_encode, &response);
     return ERR_NONE;
 }

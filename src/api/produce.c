@@ -1,6 +1,7 @@
 #include "stream/produce.h"
 
 #include "api/handlers.h"
+#include "api/produce_txn.h"
 #include "base/mem.h"
 #include "wire/generated/produce.h"
 
@@ -96,7 +97,7 @@ static void fill_answer(struct produce_call *call, struct produce_item *item,
     if (call->acks == -1) {
         produce_settle(item);
     }
-    answer->error_code = api_error_code(item->err);
+    answer->error_code = produce_error_code(item->err, api_version(call->request));
     answer->base_offset = item->err == ERR_NONE ? item->base_offset : -1;
     if (item->err == ERR_NONE) {
         answer->log_append_time_ms = item->append_time_ms;
@@ -203,7 +204,15 @@ enum err handle_produce(struct api_request *request, struct reason *reason)
         let_go(call);
         return api_defer(request);
     }
+    struct produce_txn txn;
+    produce_txn_enter(request, body.transactional_id, call->items, call->item_count, &txn);
+    if (txn.must_wait) {
+        let_go(call);
+        produce_txn_wait(request, body.transactional_id);
+        return ERR_NONE;
+    }
     append_all(call);
+    txn_session_leave(&txn.session);
     answer_or_wait(call);
     return ERR_NONE;
 }

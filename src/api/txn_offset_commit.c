@@ -3,6 +3,7 @@
 #include "api/group_reply.h"
 #include "api/handlers.h"
 #include "group/coordinator.h"
+#include "txn/coordinator.h"
 
 /* The commits of one topic; those of partitions that do not exist are only echoed. */
 static size_t add_topic(struct api_request *request,
@@ -28,9 +29,33 @@ static size_t add_topic(struct api_request *request,
     return (size_t)in->partitions_count;
 }
 
+/* From this version on the request adds the group's partition to the transaction itself. */
+enum { ADDING_VERSION = 5 };
+
+/* Enters the transaction, whose end then comes behind the offsets in the log (KIP-890). */
+static enum err enter(struct api_request *request, const struct txn_offset_commit_request *body,
+                      struct txn_session *session, struct reason *reason)
+{
+    struct txn_producer producer = {body->producer_id, body->producer_epoch};
+    struct txn_partition offsets = {
+        .topic = slice_str(GROUP_OFFSETS_TOPIC),
+        .index = group_coordinator_partition(request->server->groups, body->group_id),
+    };
+    bool adds = api_version(request) >= ADDING_VERSION;
+    enum err err =
+        txn_session_enter(request->server->txns, body->transactional_id, producer,
+                          adds ? TXN_VERSION_2 : TXN_VERSION_1, &offsets, 1, session, reason);
+    if (err == ERR_NONE && !txn_session_has(session, offsets.topic, offsets.index)) {
+        txn_session_leave(session);
+        err = reason_fail(reason, ERR_INVALID_TXN_STATE,
+                          "the offsets of group '%.*s' are not in the open transaction",
+                          SLICE_ARGS(body->group_id));
+    }
+    return err == ERR_TXN_PRODUCER_FENCED ? ERR_PRODUCER_FENCED : err;
+}
+
 enum err handle_txn_offset_commit(struct api_request *request, struct reason *reason)
 {
-    (void)reason;
     struct txn_offset_commit_request body;
     enum err err = txn_offset_commit_request_decode(&request->body, api_version(request), &body);
     if (err != ERR_NONE) {
@@ -55,7 +80,14 @@ enum err handle_txn_offset_commit(struct api_request *request, struct reason *re
         .offsets = offsets,
         .count = count,
     };
-    group_coordinator_txn_commit(request->server->groups, body.group_id, &commit);
+    struct txn_session session;
+    err = enter(request, &body, &session, reason);
+    if (err == ERR_NONE) {
+        group_coordinator_txn_commit(request->server->groups, body.group_id, &commit);
+    } else {
+        group_coordinator_txn_refuse(request->server->groups, &commit, err);
+    }
+    txn_session_leave(&session);
     api_request_free(request);
     return ERR_NONE;
 }

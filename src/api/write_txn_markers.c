@@ -3,7 +3,9 @@
 #include "api/handlers.h"
 #include "base/logger.h"
 #include "base/mem.h"
+#include "group/coordinator.h"
 #include "stream/produce.h"
+#include "topic/topic.h"
 
 /*
  * Ends transactions in the partitions that the request names, whatever the coordinator of this
@@ -14,6 +16,7 @@ struct marker_call {
     struct api_request *request;
     struct produce_item *items; /* in the order of the response's partitions */
     size_t item_count;
+    bool *commits; /* by marker */
     struct write_txn_markers_response response;
     struct produce_wait wait;
 };
@@ -71,6 +74,7 @@ static void append_all(struct marker_call *call, const struct write_txn_markers_
     call->response.markers_count = body->markers_count;
     call->response.markers =
         api_alloc(request, (size_t)body->markers_count, sizeof *call->response.markers);
+    call->commits = api_alloc(request, (size_t)body->markers_count, sizeof *call->commits);
     for (int32_t m = 0; m < body->markers_count; m++) {
         const struct write_txn_markers_request_marker *in = &body->markers[m];
         struct write_txn_markers_response_marker *out = &call->response.markers[m];
@@ -79,6 +83,7 @@ static void append_all(struct marker_call *call, const struct write_txn_markers_
                  "producer_id=%lld epoch=%d result=%s topics=%d", (long long)in->producer_id,
                  in->producer_epoch, in->transaction_result ? "commit" : "abort",
                  (int)in->topics_count);
+        call->commits[m] = in->transaction_result;
         out->producer_id = in->producer_id;
         out->topics_count = in->topics_count;
         out->topics = api_alloc(request, (size_t)in->topics_count, sizeof *out->topics);
@@ -86,6 +91,23 @@ static void append_all(struct marker_call *call, const struct write_txn_markers_
             append_topic(call, in, &in->topics[t], &out->topics[t]);
         }
     }
+}
+
+/* The marker is on disk, or not. Offsets that the transaction held count from then on. */
+static void settle(struct marker_call *call, struct produce_item *item, int32_t marker)
+{
+    struct partition *partition = item->partition;
+    if (partition == NULL) {
+        return;
+    }
+    produce_settle(item);
+    if (item->err == ERR_NONE &&
+        slice_equal_str(slice_str(partition->topic->name), GROUP_OFFSETS_TOPIC)) {
+        group_coordinator_txn_end(call->request->server->groups, partition->index,
+                                  call->response.markers[marker].producer_id,
+                                  call->commits[marker]);
+    }
+    partition_unref(partition);
 }
 
 static void answer(struct marker_call *call)
@@ -96,10 +118,7 @@ static void answer(struct marker_call *call)
         for (int32_t t = 0; t < marker->topics_count; t++) {
             for (int32_t i = 0; i < marker->topics[t].partitions_count; i++) {
                 struct produce_item *item = &call->items[next++];
-                if (item->partition != NULL) {
-                    produce_settle(item);
-                    partition_unref(item->partition);
-                }
+                settle(call, item, m);
                 marker->topics[t].partitions[i].error_code = api_error_code(item->err);
             }
         }

@@ -8,12 +8,14 @@
 #include "broker/offsets_log.h"
 #include "broker/server_config.h"
 #include "broker/timekeeper.h"
+#include "broker/transactions_log.h"
 #include "group/coordinator.h"
 #include "log/flush.h"
 #include "net/net.h"
 #include "net/workers.h"
 #include "stream/fetch.h"
 #include "topic/catalogue.h"
+#include "txn/coordinator.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,6 +45,8 @@ struct server {
     struct catalogue *catalogue;
     struct offsets_log offsets;
     struct group_coordinator *groups;
+    struct transactions_log transactions;
+    struct txn_coordinator *txns;
     struct timekeeper *timekeeper;
     struct api_server api;
 };
@@ -191,7 +195,7 @@ static void send_group_reply(void *context, struct group_reply *reply)
 static void wake_groups(void *context, int64_t deadline_ms)
 {
     struct server *server = context;
-    timekeeper_wake(server->timekeeper, deadline_ms);
+    timekeeper_wake_groups(server->timekeeper, deadline_ms);
 }
 
 static enum err start_groups(struct server *server, struct reason *reason)
@@ -204,7 +208,7 @@ static enum err start_groups(struct server *server, struct reason *reason)
     }
     struct group_coordinator_config groups;
     group_coordinator_config_init(&groups);
-    groups.partition_count = offsets_log_partition_count(&server->offsets);
+    groups.partition_count = internal_topic_partition_count(&server->offsets.topic);
     groups.group.initial_rebalance_delay_ms = (int32_t)config->group_initial_rebalance_delay_ms;
     groups.group.min_session_timeout_ms = (int32_t)config->group_min_session_timeout_ms;
     groups.group.max_session_timeout_ms = (int32_t)config->group_max_session_timeout_ms;
@@ -218,6 +222,37 @@ static enum err start_groups(struct server *server, struct reason *reason)
     err = offsets_log_replay(&server->offsets, file_ops_system(), server->groups, reason);
     if (err == ERR_NONE) {
         group_coordinator_load_done(server->groups);
+    }
+    return err;
+}
+
+static void wake_txns(void *context, int64_t deadline_ms)
+{
+    struct server *server = context;
+    timekeeper_wake_txns(server->timekeeper, deadline_ms);
+}
+
+/* After the groups: the end of a transaction concerns offsets that were committed in it. */
+static enum err start_transactions(struct server *server, struct reason *reason)
+{
+    const struct server_config *config = &server->config;
+    enum err err = transactions_log_open(&server->transactions, server->catalogue, server->flusher,
+                                         server->groups, (int32_t)config->txn_partitions,
+                                         config->txn_segment_bytes, reason);
+    if (err != ERR_NONE) {
+        return err;
+    }
+    struct txn_coordinator_config txns;
+    txn_coordinator_config_init(&txns);
+    txns.partition_count = internal_topic_partition_count(&server->transactions.topic);
+    txns.txn.max_timeout_ms = (int32_t)config->txn_max_timeout_ms;
+    txns.txn.expiration_ms = config->txn_id_expiration_ms;
+    struct txn_log log = transactions_log_interface(&server->transactions);
+    struct txn_outlet outlet = {.context = server, .wake = wake_txns};
+    server->txns = txn_coordinator_new(&txns, clock_system(), &log, &outlet);
+    err = transactions_log_replay(&server->transactions, file_ops_system(), server->txns, reason);
+    if (err == ERR_NONE) {
+        txn_coordinator_load_done(server->txns);
     }
     return err;
 }
@@ -242,6 +277,7 @@ static void fill_api(struct server *server)
     api->flusher = server->flusher;
     api->catalogue = server->catalogue;
     api->groups = server->groups;
+    api->txns = server->txns;
     api->fetches = server->fetches;
     api->clock = clock_system();
     api->settings = server->settings;
@@ -289,8 +325,11 @@ static enum err start_all(struct server *server, struct reason *reason)
         err = start_groups(server, reason);
     }
     if (err == ERR_NONE) {
+        err = start_transactions(server, reason);
+    }
+    if (err == ERR_NONE) {
         fill_api(server);
-        timekeeper_start(server->timekeeper, server->groups);
+        timekeeper_start(server->timekeeper, server->groups, server->txns);
         err = net_start(server->net, reason);
     }
     return err;
@@ -336,6 +375,7 @@ static void drain(struct server *server)
     const struct clock *clock = clock_system();
     int64_t until_ms = clock_mono_ms(clock) + server->config.shutdown_timeout_ms;
     net_drain(server->net);
+    txn_coordinator_stop(server->txns);
     group_coordinator_stop(server->groups);
     fetch_service_drain(server->fetches);
     while (!net_drained(server->net) && clock_mono_ms(clock) < until_ms) {
@@ -362,6 +402,8 @@ enum err server_stop(struct server *server, struct reason *reason)
     net_stop(server->net);
     workers_free(server->workers);
     flusher_free(server->flusher);
+    txn_coordinator_free(server->txns);
+    transactions_log_close(&server->transactions);
     group_coordinator_free(server->groups);
     offsets_log_close(&server->offsets);
     enum err err = catalogue_close(server->catalogue, reason);

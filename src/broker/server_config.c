@@ -68,6 +68,17 @@ static const struct setting own_rows[] = {
      .help = "How long a stop waits for answers that are under way."},
     {"socket.request.max.bytes", SETTING_INT, FIELD(request_max_bytes), "104857600", 1024,
      INT32_MAX, .help = "Largest request taken."},
+    {"transaction.max.timeout.ms", SETTING_INT, FIELD(txn_max_timeout_ms), "900000", 1, INT32_MAX,
+     .help = "Longest time-out of a transaction that a producer may ask for."},
+    {"transaction.partition.verification.enable", SETTING_BOOLEAN, SETTING_NO_FIELD, "true",
+     .only = "a write outside of its transaction would hold back readers",
+     .help = "Whether a partition must be in the transaction that is written to it."},
+    {"transaction.state.log.num.partitions", SETTING_INT, FIELD(txn_partitions), "8", 1, 1000,
+     .help = "Partitions of __transaction_state; taken at the first start of a data directory."},
+    {"transaction.state.log.segment.bytes", SETTING_INT, FIELD(txn_segment_bytes), "104857600", 14,
+     INT32_MAX, .help = "Segment size of __transaction_state; taken at the first start too."},
+    {"transactional.id.expiration.ms", SETTING_INT, FIELD(txn_id_expiration_ms), "604800000", 1,
+     INT32_MAX, .help = "How long a transactional id without a transaction is remembered."},
 };
 
 enum { OWN_COUNT = sizeof own_rows / sizeof own_rows[0] };

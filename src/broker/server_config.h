@@ -34,6 +34,10 @@ struct server_config {
     int64_t offsets_retention_minutes;
     int64_t offsets_retention_check_interval_ms;
     int64_t producer_expiration_ms;
+    int64_t txn_max_timeout_ms;
+    int64_t txn_id_expiration_ms;
+    int64_t txn_partitions;
+    int64_t txn_segment_bytes;
     int64_t shutdown_timeout_ms;
     char *log_level;
 

@@ -7,42 +7,101 @@
 
 enum { FIRST_CHECKPOINT_MS = 1000 };
 
+/* Calls tick when it wants to be called. */
+struct alarm {
+    struct reactor *reactor;
+    int64_t (*tick)(void *context, int64_t now_ms); /* when next; INT64_MAX: when woken */
+    void *context;
+    struct reactor_timer timer; /* the reactor's thread */
+    struct task task;
+    atomic_bool posted;
+    _Atomic int64_t wanted_ms; /* the earliest deadline asked for since the last look */
+};
+
 struct timekeeper {
     struct reactor *reactor;
     struct workers *workers;
     struct catalogue *catalogue;
-    struct group_coordinator *groups;
+    struct txn_coordinator *txns;
     int64_t upkeep_interval_ms;
-
-    /* the reactor's thread */
-    struct reactor_timer group_timer;
-    struct reactor_timer upkeep_timer;
+    struct alarm groups_alarm;
+    struct alarm txns_alarm;
+    struct reactor_timer upkeep_timer; /* the reactor's thread */
     struct task start_task;
-
-    struct task wake_task;
-    atomic_bool wake_posted;
-    _Atomic int64_t wanted_ms; /* the earliest deadline asked for since the last look */
-
     struct task upkeep_task;
     atomic_bool upkeep_running;
     bool checkpointed; /* the first upkeep is over; whoever runs upkeep */
 };
 
-static void on_group_time(struct reactor_timer *timer)
+/* ---- alarms ---- */
+
+static void on_time(struct reactor_timer *timer)
 {
-    struct timekeeper *timekeeper = container_of(timer, struct timekeeper, group_timer);
-    int64_t next_ms =
-        group_coordinator_tick(timekeeper->groups, reactor_now_ms(timekeeper->reactor));
+    struct alarm *alarm = container_of(timer, struct alarm, timer);
+    int64_t next_ms = alarm->tick(alarm->context, reactor_now_ms(alarm->reactor));
     if (next_ms < INT64_MAX) {
-        reactor_timer_set(timekeeper->reactor, timer, next_ms);
+        reactor_timer_set(alarm->reactor, timer, next_ms);
     }
 }
+
+static void on_wake(struct task *task)
+{
+    struct alarm *alarm = container_of(task, struct alarm, task);
+    atomic_store(&alarm->posted, false);
+    int64_t wanted_ms = atomic_exchange(&alarm->wanted_ms, INT64_MAX);
+    struct reactor_timer *timer = &alarm->timer;
+    if (wanted_ms < INT64_MAX && (!heap_has(&timer->node) || wanted_ms < timer->node.key)) {
+        reactor_timer_set(alarm->reactor, timer, wanted_ms);
+    }
+}
+
+static void alarm_init(struct alarm *alarm, struct reactor *reactor)
+{
+    alarm->reactor = reactor;
+    alarm->timer.fire = on_time;
+    alarm->task.run = on_wake;
+    atomic_init(&alarm->wanted_ms, INT64_MAX);
+}
+
+static void alarm_wake(struct alarm *alarm, int64_t deadline_ms)
+{
+    int64_t wanted_ms = atomic_load(&alarm->wanted_ms);
+    while (deadline_ms < wanted_ms &&
+           !atomic_compare_exchange_weak(&alarm->wanted_ms, &wanted_ms, deadline_ms)) {
+    }
+    if (!atomic_exchange(&alarm->posted, true)) {
+        reactor_post(alarm->reactor, &alarm->task);
+    }
+}
+
+void timekeeper_wake_groups(struct timekeeper *timekeeper, int64_t deadline_ms)
+{
+    alarm_wake(&timekeeper->groups_alarm, deadline_ms);
+}
+
+void timekeeper_wake_txns(struct timekeeper *timekeeper, int64_t deadline_ms)
+{
+    alarm_wake(&timekeeper->txns_alarm, deadline_ms);
+}
+
+static int64_t tick_groups(void *context, int64_t now_ms)
+{
+    return group_coordinator_tick(context, now_ms);
+}
+
+static int64_t tick_txns(void *context, int64_t now_ms)
+{
+    return txn_coordinator_tick(context, now_ms);
+}
+
+/* ---- upkeep ---- */
 
 static void run_upkeep(struct task *task)
 {
     struct timekeeper *timekeeper = container_of(task, struct timekeeper, upkeep_task);
     if (timekeeper->checkpointed) {
         catalogue_maintain(timekeeper->catalogue);
+        (void)txn_coordinator_reconcile(timekeeper->txns);
     } else {
         catalogue_checkpoint(timekeeper->catalogue);
     }
@@ -60,33 +119,12 @@ static void on_upkeep_time(struct reactor_timer *timer)
                       reactor_now_ms(timekeeper->reactor) + timekeeper->upkeep_interval_ms);
 }
 
-static void on_wake(struct task *task)
-{
-    struct timekeeper *timekeeper = container_of(task, struct timekeeper, wake_task);
-    atomic_store(&timekeeper->wake_posted, false);
-    int64_t wanted_ms = atomic_exchange(&timekeeper->wanted_ms, INT64_MAX);
-    struct reactor_timer *timer = &timekeeper->group_timer;
-    if (wanted_ms < INT64_MAX && (!heap_has(&timer->node) || wanted_ms < timer->node.key)) {
-        reactor_timer_set(timekeeper->reactor, timer, wanted_ms);
-    }
-}
-
-void timekeeper_wake(struct timekeeper *timekeeper, int64_t deadline_ms)
-{
-    int64_t wanted_ms = atomic_load(&timekeeper->wanted_ms);
-    while (deadline_ms < wanted_ms &&
-           !atomic_compare_exchange_weak(&timekeeper->wanted_ms, &wanted_ms, deadline_ms)) {
-    }
-    if (!atomic_exchange(&timekeeper->wake_posted, true)) {
-        reactor_post(timekeeper->reactor, &timekeeper->wake_task);
-    }
-}
-
 static void on_start(struct task *task)
 {
     struct timekeeper *timekeeper = container_of(task, struct timekeeper, start_task);
     int64_t now_ms = reactor_now_ms(timekeeper->reactor);
-    reactor_timer_set(timekeeper->reactor, &timekeeper->group_timer, now_ms);
+    reactor_timer_set(timekeeper->reactor, &timekeeper->groups_alarm.timer, now_ms);
+    reactor_timer_set(timekeeper->reactor, &timekeeper->txns_alarm.timer, now_ms);
     /* First a checkpoint, soon: after a crash, so that another crash does not scan it all again. */
     int64_t first_ms = timekeeper->upkeep_interval_ms < FIRST_CHECKPOINT_MS
                            ? timekeeper->upkeep_interval_ms
@@ -102,18 +140,22 @@ struct timekeeper *timekeeper_new(struct reactor *reactor, struct workers *worke
     timekeeper->workers = workers;
     timekeeper->catalogue = catalogue;
     timekeeper->upkeep_interval_ms = upkeep_interval_ms;
-    timekeeper->group_timer.fire = on_group_time;
+    alarm_init(&timekeeper->groups_alarm, reactor);
+    alarm_init(&timekeeper->txns_alarm, reactor);
     timekeeper->upkeep_timer.fire = on_upkeep_time;
     timekeeper->start_task.run = on_start;
-    timekeeper->wake_task.run = on_wake;
     timekeeper->upkeep_task.run = run_upkeep;
-    atomic_init(&timekeeper->wanted_ms, INT64_MAX);
     return timekeeper;
 }
 
-void timekeeper_start(struct timekeeper *timekeeper, struct group_coordinator *groups)
+void timekeeper_start(struct timekeeper *timekeeper, struct group_coordinator *groups,
+                      struct txn_coordinator *txns)
 {
-    timekeeper->groups = groups;
+    timekeeper->groups_alarm.tick = tick_groups;
+    timekeeper->groups_alarm.context = groups;
+    timekeeper->txns_alarm.tick = tick_txns;
+    timekeeper->txns_alarm.context = txns;
+    timekeeper->txns = txns;
     reactor_post(timekeeper->reactor, &timekeeper->start_task);
 }
 

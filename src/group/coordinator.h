@@ -16,6 +16,9 @@
  */
 struct group_coordinator;
 
+/* The topic that keeps groups and their offsets. */
+#define GROUP_OFFSETS_TOPIC "__consumer_offsets"
+
 /* One append under way. */
 struct group_append {
     void (*done)(struct group_append *append, enum err err);
@@ -124,6 +127,10 @@ void group_coordinator_commit(struct group_coordinator *coordinator, struct slic
  */
 void group_coordinator_txn_commit(struct group_coordinator *coordinator, struct slice group_id,
                                   const struct group_txn_commit_request *request);
+
+/* Answers with this error: what the transaction has against it. */
+void group_coordinator_txn_refuse(struct group_coordinator *coordinator,
+                                  const struct group_txn_commit_request *request, enum err err);
 
 /*
  * The producer's transaction ended, with a marker that is on disk in this partition of

@@ -93,6 +93,14 @@ void group_coordinator_txn_commit(struct group_coordinator *coordinator, struct 
     coordinator_carry_out(coordinator, entry, &effects);
 }
 
+void group_coordinator_txn_refuse(struct group_coordinator *coordinator,
+                                  const struct group_txn_commit_request *request, enum err err)
+{
+    struct group_effects effects = {0};
+    group_reply_txn_commit_error(&effects, request, err);
+    coordinator_send(coordinator, &effects);
+}
+
 void group_coordinator_txn_end(struct group_coordinator *coordinator, int32_t partition,
                                int64_t producer_id, bool commit)
 {

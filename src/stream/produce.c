@@ -117,11 +117,12 @@ static enum err prepare(struct produce_item *item, int64_t now_ms, struct batch 
     err = recode ? batch_validate_opened(batch, &rules, now_ms, plain, &record_error, &item->reason)
                  : batch_validate(batch, &rules, now_ms, &record_error, &item->reason);
     item->record_index = record_error.batch_index;
-    if (err == ERR_NONE && batch_is_transactional(batch)) {
-        /* Readers would see it as committed, whatever becomes of its transaction. */
-        err = reason_fail(&item->reason, ERR_UNSUPPORTED,
-                          "transactions are not served yet: use an idempotent producer "
-                          "without a transactional id");
+    if (err == ERR_NONE && batch_is_transactional(batch) && !item->in_transaction) {
+        /* Nobody would end it, and readers would wait for its end for ever. */
+        err = reason_fail(&item->reason, ERR_INVALID_TXN_STATE,
+                          "a transactional record batch of producer %lld (epoch %d) came without a "
+                          "transaction: the request names no transactional id",
+                          (long long)batch->producer_id, batch->producer_epoch);
     }
     if (err == ERR_NONE) {
         err = batch_mend_max_timestamp(batch, &item->reason);
@@ -138,6 +139,13 @@ void produce_append(struct produce_item *item, int64_t now_ms)
     struct buf plain = {0};
     struct buf recoded = {0};
     item->record_index = -1;
+    if (item->err != ERR_NONE) {
+        return;
+    }
+    if (item->err != ERR_NONE) {
+        item->base_offset = -1;
+        return;
+    }
     item->err = prepare(item, now_ms, &batch, &plain, &recoded);
     if (item->err == ERR_NONE) {
         item->err = append_checked(item, &batch);

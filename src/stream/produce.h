@@ -16,8 +16,9 @@ struct produce_item {
     /* in */
     struct partition *partition; /* held until the answer is sent; NULL: not found, nothing to do */
     struct slice records;        /* borrowed during produce_append only */
+    bool in_transaction; /* the caller has entered the transaction that writes to it (txn/) */
+    enum err err;        /* in and out: nothing is appended when it is set before */
     /* out */
-    enum err err;
     struct reason reason; /* why, when err is set */
     int32_t record_index; /* the record that broke a rule, or -1 */
     int64_t base_offset;
@@ -35,7 +36,8 @@ bool produce_is_slow(const struct partition *partition, struct slice records);
 
 /*
  * Validates and appends one record batch, in the topic's compression.type. A batch that was
- * appended before (idempotent retry) gives ERR_NONE and its first offsets. On any error nothing is
+ * appended before (idempotent retry) gives ERR_NONE and its first offsets. A transactional batch
+ * outside of a transaction gives ERR_INVALID_TXN_STATE. On any error nothing is
  * appended and reason says what is wrong with what. Reactor thread, or a worker's when
  * produce_is_slow; does not wait for the disk's sync.
  */

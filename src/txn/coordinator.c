@@ -25,13 +25,13 @@ struct txn_coordinator *txn_coordinator_new(const struct txn_coordinator_config 
     coordinator->clock = clock;
     coordinator->log = *log;
     coordinator->outlet = *outlet;
-    coordinator->phase = COORDINATOR_LOADING;
+    coordinator->phase = TXNC_LOADING;
     pthread_mutex_init(&coordinator->table_lock, NULL);
     pthread_mutex_init(&coordinator->timer_lock, NULL);
     return coordinator;
 }
 
-struct txn_time coordinator_now(const struct txn_coordinator *coordinator)
+struct txn_time txnc_now(const struct txn_coordinator *coordinator)
 {
     return (struct txn_time){.mono_ms = clock_mono_ms(coordinator->clock),
                              .wall_ms = clock_wall_ms(coordinator->clock)};
@@ -42,18 +42,18 @@ int32_t txn_coordinator_partition(const struct txn_coordinator *coordinator, str
     return java_hash_partition(id, coordinator->config.partition_count);
 }
 
-enum err coordinator_check(const struct txn_coordinator *coordinator, struct slice id,
-                           struct reason *reason)
+enum err txnc_check(const struct txn_coordinator *coordinator, struct slice id,
+                    struct reason *reason)
 {
     if (id.size == 0) {
         return reason_fail(reason, ERR_INVALID, "the transactional id is empty");
     }
-    switch ((enum coordinator_phase)coordinator->phase) {
-    case COORDINATOR_LOADING:
+    switch ((enum txnc_phase)coordinator->phase) {
+    case TXNC_LOADING:
         return reason_fail(reason, ERR_LOADING, "transactions are still being read");
-    case COORDINATOR_STOPPED:
+    case TXNC_STOPPED:
         return reason_fail(reason, ERR_COORDINATOR_UNAVAILABLE, "the server is stopping");
-    case COORDINATOR_SERVING:
+    case TXNC_SERVING:
         break;
     }
     return ERR_NONE;
@@ -61,12 +61,12 @@ enum err coordinator_check(const struct txn_coordinator *coordinator, struct sli
 
 /* ---- entries ---- */
 
-void coordinator_ref(struct txn_entry *entry)
+void txnc_ref(struct txn_entry *entry)
 {
     atomic_fetch_add(&entry->refs, 1);
 }
 
-void coordinator_unref(struct txn_entry *entry)
+void txnc_unref(struct txn_entry *entry)
 {
     if (atomic_fetch_sub(&entry->refs, 1) == 1) {
         pthread_mutex_destroy(&entry->lock);
@@ -81,7 +81,7 @@ static struct txn_entry *entry_new(struct txn_coordinator *coordinator, struct s
 {
     struct txn_entry *entry = mem_new(struct txn_entry);
     entry->coordinator = coordinator;
-    entry->txn = txn_new(id, producer_id, &coordinator->config.txn, coordinator_now(coordinator));
+    entry->txn = txn_new(id, producer_id, &coordinator->config.txn, txnc_now(coordinator));
     entry->partition = txn_coordinator_partition(coordinator, id);
     pthread_mutex_init(&entry->lock, NULL);
     entry->refs = 1; /* the table's */
@@ -100,7 +100,7 @@ static struct txn_entry *find_entry(struct txn_coordinator *coordinator, struct 
         HASH_ADD_KEYPTR(hh, coordinator->table, entry->txn->id.data, entry->txn->id.size, entry);
     }
     if (entry != NULL) {
-        coordinator_ref(entry);
+        txnc_ref(entry);
     }
     pthread_mutex_unlock(&coordinator->table_lock);
     return entry;
@@ -118,12 +118,12 @@ static void forget_entry(struct txn_entry *entry)
     }
     pthread_mutex_unlock(&coordinator->table_lock);
     if (found == entry) {
-        coordinator_unref(entry);
+        txnc_unref(entry);
     }
 }
 
-struct txn_entry *coordinator_enter_new(struct txn_coordinator *coordinator, struct slice id,
-                                        int64_t producer_id)
+struct txn_entry *txnc_enter_new(struct txn_coordinator *coordinator, struct slice id,
+                                 int64_t producer_id)
 {
     for (;;) {
         struct txn_entry *entry = find_entry(coordinator, id, producer_id);
@@ -136,22 +136,22 @@ struct txn_entry *coordinator_enter_new(struct txn_coordinator *coordinator, str
         }
         pthread_mutex_unlock(&entry->lock);
         forget_entry(entry); /* expired between the look-up and the lock: a new one may follow */
-        coordinator_unref(entry);
+        txnc_unref(entry);
     }
 }
 
-struct txn_entry *coordinator_enter(struct txn_coordinator *coordinator, struct slice id)
+struct txn_entry *txnc_enter(struct txn_coordinator *coordinator, struct slice id)
 {
-    return coordinator_enter_new(coordinator, id, -1);
+    return txnc_enter_new(coordinator, id, -1);
 }
 
-struct txn_entry **coordinator_entries(struct txn_coordinator *coordinator, size_t *count)
+struct txn_entry **txnc_entries(struct txn_coordinator *coordinator, size_t *count)
 {
     pthread_mutex_lock(&coordinator->table_lock);
     *count = 0;
     struct txn_entry **entries = mem_new_array(struct txn_entry *, HASH_COUNT(coordinator->table));
     for (struct txn_entry *e = coordinator->table; e != NULL; e = e->hh.next) {
-        coordinator_ref(e);
+        txnc_ref(e);
         entries[(*count)++] = e;
     }
     pthread_mutex_unlock(&coordinator->table_lock);
@@ -184,7 +184,7 @@ static void set_timer(struct txn_entry *entry, int64_t deadline_ms)
     pthread_mutex_lock(&coordinator->timer_lock);
     if (!heap_has(&entry->timer) || deadline_ms < entry->timer.key) {
         if (!heap_has(&entry->timer)) {
-            coordinator_ref(entry);
+            txnc_ref(entry);
         }
         heap_set(&coordinator->timers, &entry->timer, deadline_ms);
         earliest = heap_least(&coordinator->timers) == &entry->timer;
@@ -211,7 +211,7 @@ static struct txn_entry *take_due(struct txn_coordinator *coordinator, int64_t n
     return entry;
 }
 
-void coordinator_leave(struct txn_entry *entry)
+void txnc_leave(struct txn_entry *entry)
 {
     bool dead = entry->dead;
     int64_t deadline_ms = entry_deadline(entry);
@@ -221,7 +221,7 @@ void coordinator_leave(struct txn_entry *entry)
     } else {
         set_timer(entry, deadline_ms);
     }
-    coordinator_unref(entry);
+    txnc_unref(entry);
 }
 
 /* An ongoing transaction that took too long is aborted, an idle id forgotten. */
@@ -241,29 +241,29 @@ static void on_deadline(struct txn_entry *entry, struct txn_time now)
     } else {
         txn_expire(txn, &change);
     }
-    if (coordinator_store(entry, &change, NULL, &store, NULL) != ERR_NONE) {
+    if (txnc_store(entry, &change, NULL, &store, NULL) != ERR_NONE) {
         entry->retry_ms = now.mono_ms + entry->coordinator->config.retry_ms;
     }
     struct txn_coordinator *coordinator = entry->coordinator;
-    coordinator_leave(entry);
-    coordinator_await(coordinator, store);
+    txnc_leave(entry);
+    txnc_await(coordinator, store);
 }
 
 int64_t txn_coordinator_tick(struct txn_coordinator *coordinator, int64_t now_ms)
 {
-    if (coordinator->phase != COORDINATOR_SERVING) {
+    if (coordinator->phase != TXNC_SERVING) {
         return INT64_MAX;
     }
     int64_t next_ms;
     struct txn_entry *entry;
     while ((entry = take_due(coordinator, now_ms, &next_ms)) != NULL) {
-        struct txn_time now = coordinator_now(coordinator);
+        struct txn_time now = txnc_now(coordinator);
         now.mono_ms = now_ms;
         pthread_mutex_lock(&entry->lock);
         if (entry_deadline(entry) > now_ms) {
-            coordinator_leave(entry);
+            txnc_leave(entry);
         } else if (txn_is_prepared(entry->txn)) {
-            coordinator_carry_out(entry);
+            txnc_carry_out(entry);
         } else {
             on_deadline(entry, now);
         }
@@ -273,7 +273,7 @@ int64_t txn_coordinator_tick(struct txn_coordinator *coordinator, int64_t now_ms
 
 /* ---- answers ---- */
 
-void coordinator_answer(struct txn_waiter *waiter, enum err err, const struct reason *reason)
+void txnc_answer(struct txn_waiter *waiter, enum err err, const struct reason *reason)
 {
     struct txn_answer answer = {.err = err, .producer_id = -1, .producer_epoch = -1};
     if (reason != NULL) {
@@ -282,18 +282,18 @@ void coordinator_answer(struct txn_waiter *waiter, enum err err, const struct re
     waiter->done(waiter, &answer);
 }
 
-struct txn_waiter *coordinator_take_parked(struct txn_entry *entry)
+struct txn_waiter *txnc_take_parked(struct txn_entry *entry)
 {
     struct txn_waiter *parked = entry->parked;
     entry->parked = NULL;
     return parked;
 }
 
-void coordinator_answer_all(struct txn_waiter *waiters, enum err err)
+void txnc_answer_all(struct txn_waiter *waiters, enum err err)
 {
     while (waiters != NULL) {
         struct txn_waiter *next = waiters->next; /* done may free it */
-        coordinator_answer(waiters, err, NULL);
+        txnc_answer(waiters, err, NULL);
         waiters = next;
     }
 }
@@ -318,13 +318,13 @@ static void on_stored(struct txn_append *append, enum err err)
     }
     pthread_mutex_lock(&entry->lock);
     if (store->purpose == STORE_COMPLETE) {
-        coordinator_completed(entry, &store->change, err);
+        txnc_completed(entry, &store->change, err);
     } else if (store->purpose == STORE_PREPARE && err == ERR_NONE) {
-        coordinator_carry_out(entry);
+        txnc_carry_out(entry);
     } else if (store->purpose == STORE_PREPARE) {
-        coordinator_give_up(entry);
+        txnc_give_up(entry);
     } else {
-        coordinator_leave(entry);
+        txnc_leave(entry);
     }
     free(store);
 }
@@ -346,7 +346,7 @@ static struct txn_store *store_new(struct txn_entry *entry, const struct txn_cha
     struct txn_store *store = mem_new(struct txn_store);
     store->append.done = on_stored;
     store->entry = entry;
-    coordinator_ref(entry);
+    txnc_ref(entry);
     store->purpose = purpose_of(entry->txn, change);
     store->waiter = waiter;
     store->change = *change;
@@ -359,11 +359,11 @@ static struct txn_store *store_new(struct txn_entry *entry, const struct txn_cha
     return store;
 }
 
-enum err coordinator_store(struct txn_entry *entry, const struct txn_change *change,
-                           struct txn_waiter *waiter, struct txn_store **out, struct reason *reason)
+enum err txnc_store(struct txn_entry *entry, const struct txn_change *change,
+                    struct txn_waiter *waiter, struct txn_store **out, struct reason *reason)
 {
     struct txn_coordinator *coordinator = entry->coordinator;
-    struct txn_time now = coordinator_now(coordinator);
+    struct txn_time now = txnc_now(coordinator);
     struct txn_store *store = store_new(entry, change, waiter);
     struct buf key = {0};
     struct buf value = {0};
@@ -376,7 +376,7 @@ enum err coordinator_store(struct txn_entry *entry, const struct txn_change *cha
     if (err != ERR_NONE) {
         LOG_ERROR("txn", "a transaction's record was not stored", "id=\"%.*s\" err=%s",
                   SLICE_ARGS(entry->txn->id), err_name(err));
-        coordinator_unref(entry); /* the caller has a reference of its own */
+        txnc_unref(entry); /* the caller has a reference of its own */
         free(store);
         return reason_fail(reason, ERR_COORDINATOR_UNAVAILABLE,
                            "the state of transactional id '%.*s' could not be written",
@@ -390,7 +390,7 @@ enum err coordinator_store(struct txn_entry *entry, const struct txn_change *cha
     return ERR_NONE;
 }
 
-void coordinator_await(struct txn_coordinator *coordinator, struct txn_store *store)
+void txnc_await(struct txn_coordinator *coordinator, struct txn_store *store)
 {
     if (store != NULL) {
         coordinator->log.wait(coordinator->log.context, &store->append);
@@ -402,7 +402,7 @@ void coordinator_await(struct txn_coordinator *coordinator, struct txn_store *st
 enum err txn_coordinator_replay(struct txn_coordinator *coordinator, struct slice key,
                                 struct slice value)
 {
-    assert(coordinator->phase == COORDINATOR_LOADING);
+    assert(coordinator->phase == TXNC_LOADING);
     struct slice id;
     enum err err = txn_record_key_read(key, &id);
     if (err != ERR_NONE || slice_is_null(id)) {
@@ -415,31 +415,30 @@ enum err txn_coordinator_replay(struct txn_coordinator *coordinator, struct slic
     if (slice_is_null(value)) {
         forget_entry(entry);
     } else {
-        err = txn_record_apply(entry->txn, value, &coordinator->config.txn,
-                               coordinator_now(coordinator));
+        err = txn_record_apply(entry->txn, value, &coordinator->config.txn, txnc_now(coordinator));
         if (err != ERR_NONE && entry->txn->fields.producer_epoch < 0) {
             forget_entry(entry); /* nothing is known of it */
         }
     }
-    coordinator_unref(entry);
+    txnc_unref(entry);
     return err;
 }
 
 void txn_coordinator_load_done(struct txn_coordinator *coordinator)
 {
-    coordinator->phase = COORDINATOR_SERVING;
+    coordinator->phase = TXNC_SERVING;
     size_t count;
-    struct txn_entry **entries = coordinator_entries(coordinator, &count);
+    struct txn_entry **entries = txnc_entries(coordinator, &count);
     for (size_t i = 0; i < count; i++) {
         struct txn_entry *entry = entries[i];
         pthread_mutex_lock(&entry->lock);
         if (!txn_is_prepared(entry->txn)) {
-            coordinator_leave(entry);
+            txnc_leave(entry);
             continue;
         }
         LOG_INFO("txn", "the end of a transaction is carried on", "id=\"%.*s\" state=%s",
                  SLICE_ARGS(entry->txn->id), txn_state_name(entry->txn->fields.state));
-        coordinator_carry_out(entry);
+        txnc_carry_out(entry);
     }
     free(entries);
     (void)txn_coordinator_reconcile(coordinator);
@@ -447,15 +446,15 @@ void txn_coordinator_load_done(struct txn_coordinator *coordinator)
 
 void txn_coordinator_stop(struct txn_coordinator *coordinator)
 {
-    coordinator->phase = COORDINATOR_STOPPED;
+    coordinator->phase = TXNC_STOPPED;
     size_t count;
-    struct txn_entry **entries = coordinator_entries(coordinator, &count);
+    struct txn_entry **entries = txnc_entries(coordinator, &count);
     for (size_t i = 0; i < count; i++) {
         pthread_mutex_lock(&entries[i]->lock);
-        struct txn_waiter *parked = coordinator_take_parked(entries[i]);
+        struct txn_waiter *parked = txnc_take_parked(entries[i]);
         pthread_mutex_unlock(&entries[i]->lock);
-        coordinator_answer_all(parked, ERR_COORDINATOR_UNAVAILABLE);
-        coordinator_unref(entries[i]);
+        txnc_answer_all(parked, ERR_COORDINATOR_UNAVAILABLE);
+        txnc_unref(entries[i]);
     }
     free(entries);
 }
@@ -465,13 +464,13 @@ void txn_coordinator_free(struct txn_coordinator *coordinator)
     struct heap_node *node;
     while ((node = heap_least(&coordinator->timers)) != NULL) {
         heap_remove(&coordinator->timers, node);
-        coordinator_unref(container_of(node, struct txn_entry, timer));
+        txnc_unref(container_of(node, struct txn_entry, timer));
     }
     struct txn_entry *entry, *next;
     HASH_ITER (hh, coordinator->table, entry, next) {
         HASH_DEL(coordinator->table, entry);
         assert(entry->refs == 1); /* else an append is still under way */
-        coordinator_unref(entry);
+        txnc_unref(entry);
     }
     heap_deinit(&coordinator->timers);
     pthread_mutex_destroy(&coordinator->table_lock);

@@ -33,9 +33,9 @@ static void list_markers(struct txn_entry *entry)
 /* Locked; unlocks, answers who waits for the end, and lets go of the entry. */
 static void leave_answering(struct txn_entry *entry, enum err err)
 {
-    struct txn_waiter *parked = coordinator_take_parked(entry);
-    coordinator_leave(entry);
-    coordinator_answer_all(parked, err);
+    struct txn_waiter *parked = txnc_take_parked(entry);
+    txnc_leave(entry);
+    txnc_answer_all(parked, err);
 }
 
 static void try_again(struct txn_entry *entry)
@@ -46,7 +46,7 @@ static void try_again(struct txn_entry *entry)
     leave_answering(entry, ERR_CONCURRENT_TXNS);
 }
 
-void coordinator_give_up(struct txn_entry *entry)
+void txnc_give_up(struct txn_entry *entry)
 {
     entry->step = END_GIVEN_UP;
     leave_answering(entry, ERR_COORDINATOR_UNAVAILABLE);
@@ -57,14 +57,14 @@ static void complete(struct txn_entry *entry)
     struct txn_coordinator *coordinator = entry->coordinator;
     struct txn_change change;
     struct txn_store *store;
-    txn_complete(entry->txn, coordinator_now(coordinator), &change);
-    if (coordinator_store(entry, &change, NULL, &store, NULL) != ERR_NONE) {
+    txn_complete(entry->txn, txnc_now(coordinator), &change);
+    if (txnc_store(entry, &change, NULL, &store, NULL) != ERR_NONE) {
         try_again(entry);
         return;
     }
     entry->step = END_COMPLETE;
-    coordinator_leave(entry);
-    coordinator_await(coordinator, store);
+    txnc_leave(entry);
+    txnc_await(coordinator, store);
 }
 
 /* Keeps those that are to be tried again. */
@@ -99,12 +99,12 @@ static void on_markers(struct txn_markers *markers)
     try_again(entry);
 }
 
-void coordinator_carry_out(struct txn_entry *entry)
+void txnc_carry_out(struct txn_entry *entry)
 {
     struct txn_coordinator *coordinator = entry->coordinator;
     bool begins = entry->step == END_NONE || entry->step == END_AGAIN;
-    if (coordinator->phase == COORDINATOR_STOPPED || !begins) {
-        coordinator_leave(entry);
+    if (coordinator->phase == TXNC_STOPPED || !begins) {
+        txnc_leave(entry);
         return;
     }
     if (entry->step == END_NONE) {
@@ -129,17 +129,17 @@ void coordinator_carry_out(struct txn_entry *entry)
     coordinator->log.write_markers(coordinator->log.context, &attempt->markers);
 }
 
-void coordinator_completed(struct txn_entry *entry, const struct txn_change *change, enum err err)
+void txnc_completed(struct txn_entry *entry, const struct txn_change *change, enum err err)
 {
     struct txn_coordinator *coordinator = entry->coordinator;
     if (err != ERR_NONE) {
-        coordinator_give_up(entry);
+        txnc_give_up(entry);
         return;
     }
     free(entry->left);
     entry->left = NULL;
     entry->step = END_NONE;
     entry->retry_ms = 0;
-    txn_apply(entry->txn, change, &coordinator->config.txn, coordinator_now(coordinator));
+    txn_apply(entry->txn, change, &coordinator->config.txn, txnc_now(coordinator));
     leave_answering(entry, ERR_NONE);
 }

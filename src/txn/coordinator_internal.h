@@ -10,7 +10,7 @@
 
 /* For coordinator*.c and reconcile.c only. */
 
-enum coordinator_phase { COORDINATOR_LOADING, COORDINATOR_SERVING, COORDINATOR_STOPPED };
+enum txnc_phase { TXNC_LOADING, TXNC_SERVING, TXNC_STOPPED };
 
 /* How far the end of a transaction is carried out. */
 enum end_step {
@@ -44,7 +44,7 @@ struct txn_coordinator {
     const struct clock *clock;
     struct txn_log log;
     struct txn_outlet outlet;
-    _Atomic enum coordinator_phase phase;
+    _Atomic enum txnc_phase phase;
     pthread_mutex_t table_lock;
     struct txn_entry *table;
     pthread_mutex_t timer_lock;
@@ -70,59 +70,57 @@ struct txn_store {
 
 /* ---- coordinator.c ---- */
 
-struct txn_time coordinator_now(const struct txn_coordinator *coordinator);
+struct txn_time txnc_now(const struct txn_coordinator *coordinator);
 
 /* ERR_NONE, ERR_INVALID (null or empty id), ERR_LOADING, ERR_COORDINATOR_UNAVAILABLE. */
-enum err coordinator_check(const struct txn_coordinator *coordinator, struct slice id,
-                           struct reason *reason);
+enum err txnc_check(const struct txn_coordinator *coordinator, struct slice id,
+                    struct reason *reason);
 
 /* Finds the id and locks it; it is not dead. NULL when there is none. */
-struct txn_entry *coordinator_enter(struct txn_coordinator *coordinator, struct slice id);
+struct txn_entry *txnc_enter(struct txn_coordinator *coordinator, struct slice id);
 
 /* The same, but makes it with this producer id when there is none. */
-struct txn_entry *coordinator_enter_new(struct txn_coordinator *coordinator, struct slice id,
-                                        int64_t producer_id);
+struct txn_entry *txnc_enter_new(struct txn_coordinator *coordinator, struct slice id,
+                                 int64_t producer_id);
 
 /*
  * Appends the change's record; applies it unless it completes an end. The id is locked. On ERR_NONE
- * *out is to be waited for with coordinator_await once the lock is let go; it takes a reference,
+ * *out is to be waited for with txnc_await once the lock is let go; it takes a reference,
  * and the waiter over.
  */
-enum err coordinator_store(struct txn_entry *entry, const struct txn_change *change,
-                           struct txn_waiter *waiter, struct txn_store **out,
-                           struct reason *reason);
+enum err txnc_store(struct txn_entry *entry, const struct txn_change *change,
+                    struct txn_waiter *waiter, struct txn_store **out, struct reason *reason);
 
-/* Waits for the record of coordinator_store; NULL is none. Without locks. */
-void coordinator_await(struct txn_coordinator *coordinator, struct txn_store *store);
+/* Waits for the record of txnc_store; NULL is none. Without locks. */
+void txnc_await(struct txn_coordinator *coordinator, struct txn_store *store);
 
 /* Unlocks, sets the timer and lets go of the entry. */
-void coordinator_leave(struct txn_entry *entry);
+void txnc_leave(struct txn_entry *entry);
 
 /* Takes the parked waiters; the id is locked. They are to be answered without locks. */
-struct txn_waiter *coordinator_take_parked(struct txn_entry *entry);
-void coordinator_answer_all(struct txn_waiter *waiters, enum err err);
-void coordinator_answer(struct txn_waiter *waiter, enum err err, const struct reason *reason);
+struct txn_waiter *txnc_take_parked(struct txn_entry *entry);
+void txnc_answer_all(struct txn_waiter *waiters, enum err err);
+void txnc_answer(struct txn_waiter *waiter, enum err err, const struct reason *reason);
 
 /* References to all entries, in a fresh array. */
-struct txn_entry **coordinator_entries(struct txn_coordinator *coordinator, size_t *count);
-void coordinator_unref(struct txn_entry *entry);
-void coordinator_ref(struct txn_entry *entry);
+struct txn_entry **txnc_entries(struct txn_coordinator *coordinator, size_t *count);
+void txnc_unref(struct txn_entry *entry);
+void txnc_ref(struct txn_entry *entry);
 
 /* ---- coordinator_requests.c ---- */
 
 /* ERR_PRODUCER_ID_MAPPING with its reason. */
-enum err coordinator_fail_unknown(struct slice id, struct txn_producer producer,
-                                  struct reason *reason);
+enum err txnc_fail_unknown(struct slice id, struct txn_producer producer, struct reason *reason);
 
 /* ---- coordinator_end.c ---- */
 
 /* Begins or goes on with the end of a prepared transaction. Locked; unlocks and lets go of it. */
-void coordinator_carry_out(struct txn_entry *entry);
+void txnc_carry_out(struct txn_entry *entry);
 
 /* The record that the end needs cannot get to the disk. Locked; unlocks and lets go of it. */
-void coordinator_give_up(struct txn_entry *entry);
+void txnc_give_up(struct txn_entry *entry);
 
 /* Of STORE_COMPLETE. Locked; unlocks and lets go of it. */
-void coordinator_completed(struct txn_entry *entry, const struct txn_change *change, enum err err);
+void txnc_completed(struct txn_entry *entry, const struct txn_change *change, enum err err);
 
 #endif

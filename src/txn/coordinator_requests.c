@@ -7,8 +7,7 @@
 
 /* The requests: find the id or say what its absence means, then let the state machine act. */
 
-enum err coordinator_fail_unknown(struct slice id, struct txn_producer producer,
-                                  struct reason *reason)
+enum err txnc_fail_unknown(struct slice id, struct txn_producer producer, struct reason *reason)
 {
     return reason_fail(reason, ERR_PRODUCER_ID_MAPPING,
                        "transactional id '%.*s' is not known here; the request is of producer "
@@ -22,10 +21,10 @@ static enum err enter(struct txn_coordinator *coordinator, struct slice id,
                       struct txn_producer producer, struct txn_entry **entry, struct reason *reason)
 {
     *entry = NULL;
-    enum err err = coordinator_check(coordinator, id, reason);
+    enum err err = txnc_check(coordinator, id, reason);
     if (err == ERR_NONE) {
-        *entry = coordinator_enter(coordinator, id);
-        err = *entry == NULL ? coordinator_fail_unknown(id, producer, reason) : ERR_NONE;
+        *entry = txnc_enter(coordinator, id);
+        err = *entry == NULL ? txnc_fail_unknown(id, producer, reason) : ERR_NONE;
     }
     return err;
 }
@@ -51,16 +50,16 @@ static void finish(struct txn_coordinator *coordinator, struct txn_entry *entry,
 {
     struct txn_store *store = NULL;
     if (err == ERR_NONE && change->store) {
-        err = coordinator_store(entry, change, waiter, &store, reason);
+        err = txnc_store(entry, change, waiter, &store, reason);
     }
     if (entry != NULL) {
         entry->dead = entry->dead || entry->txn->fields.producer_epoch < 0; /* was never stored */
-        coordinator_leave(entry);
+        txnc_leave(entry);
     }
     if (store != NULL) {
-        coordinator_await(coordinator, store);
+        txnc_await(coordinator, store);
     } else if (err != ERR_NONE) {
-        coordinator_answer(waiter, err, reason);
+        txnc_answer(waiter, err, reason);
     } else {
         struct txn_answer answer = {.producer_id = change->producer_id,
                                     .producer_epoch = change->producer_epoch};
@@ -74,7 +73,7 @@ static void finish(struct txn_coordinator *coordinator, struct txn_entry *entry,
 static enum err enter_or_make(struct txn_coordinator *coordinator, struct slice id,
                               struct txn_entry **entry, struct reason *reason)
 {
-    *entry = coordinator_enter(coordinator, id);
+    *entry = txnc_enter(coordinator, id);
     if (*entry != NULL) {
         return ERR_NONE;
     }
@@ -82,7 +81,7 @@ static enum err enter_or_make(struct txn_coordinator *coordinator, struct slice 
     enum err err =
         coordinator->log.next_producer_id(coordinator->log.context, &producer_id, reason);
     if (err == ERR_NONE) {
-        *entry = coordinator_enter_new(coordinator, id, producer_id);
+        *entry = txnc_enter_new(coordinator, id, producer_id);
     }
     return err;
 }
@@ -101,12 +100,12 @@ static enum err init_entered(struct txn_coordinator *coordinator, struct slice i
 {
     enum err err = enter_or_make(coordinator, id, entry, reason);
     if (err == ERR_NONE) {
-        err = txn_init((*entry)->txn, request, coordinator_now(coordinator), change, reason);
+        err = txn_init((*entry)->txn, request, txnc_now(coordinator), change, reason);
     }
     if (err != ERR_AGAIN) {
         return err;
     }
-    coordinator_leave(*entry);
+    txnc_leave(*entry);
     *entry = NULL;
     err = make_producer_id(coordinator, &request->new_producer_id, reason);
     return err == ERR_NONE ? init_entered(coordinator, id, request, entry, change, reason) : err;
@@ -121,7 +120,7 @@ void txn_coordinator_init_producer(struct txn_coordinator *coordinator, struct s
     struct txn_change change = {0};
     struct txn_entry *entry = NULL;
     wanted.new_producer_id = -1;
-    enum err err = coordinator_check(coordinator, id, &reason);
+    enum err err = txnc_check(coordinator, id, &reason);
     if (err == ERR_NONE) {
         err = txn_check_timeout(&coordinator->config.txn, request->timeout_ms, &reason);
     }
@@ -150,8 +149,8 @@ void txn_coordinator_add(struct txn_coordinator *coordinator, struct slice id,
     struct txn_entry *entry;
     enum err err = enter(coordinator, id, producer, &entry, &reason);
     if (err == ERR_NONE) {
-        err = txn_add(entry->txn, producer, version, partitions, count,
-                      coordinator_now(coordinator), &change, &reason);
+        err = txn_add(entry->txn, producer, version, partitions, count, txnc_now(coordinator),
+                      &change, &reason);
     }
     log_refusal(id, err, &reason);
     finish(coordinator, entry, &change, err, waiter, &reason);
@@ -170,12 +169,12 @@ enum err txn_coordinator_end(struct txn_coordinator *coordinator, struct slice i
     for (;;) {
         err = enter(coordinator, id, request->producer, &entry, &reason);
         if (err == ERR_NONE) {
-            err = txn_end(entry->txn, &wanted, coordinator_now(coordinator), &change, &reason);
+            err = txn_end(entry->txn, &wanted, txnc_now(coordinator), &change, &reason);
         }
         if (err != ERR_AGAIN) {
             break;
         }
-        coordinator_leave(entry);
+        txnc_leave(entry);
         entry = NULL;
         if (!may_wait) {
             return ERR_AGAIN;
@@ -193,10 +192,10 @@ enum err txn_coordinator_end(struct txn_coordinator *coordinator, struct slice i
 void txn_coordinator_await_end(struct txn_coordinator *coordinator, struct slice id,
                                struct txn_waiter *waiter)
 {
-    enum err err = coordinator_check(coordinator, id, NULL);
-    struct txn_entry *entry = err == ERR_NONE ? coordinator_enter(coordinator, id) : NULL;
+    enum err err = txnc_check(coordinator, id, NULL);
+    struct txn_entry *entry = err == ERR_NONE ? txnc_enter(coordinator, id) : NULL;
     if (entry == NULL) {
-        coordinator_answer(waiter, err, NULL);
+        txnc_answer(waiter, err, NULL);
         return;
     }
     bool parks = false;
@@ -208,9 +207,9 @@ void txn_coordinator_await_end(struct txn_coordinator *coordinator, struct slice
         waiter->next = entry->parked;
         entry->parked = waiter;
     }
-    coordinator_leave(entry);
+    txnc_leave(entry);
     if (!parks) {
-        coordinator_answer(waiter, err, NULL);
+        txnc_answer(waiter, err, NULL);
     }
 }
 
@@ -226,11 +225,11 @@ enum err txn_coordinator_describe(struct txn_coordinator *coordinator, struct sl
                                   struct arena *arena, struct txn_description *out)
 {
     *out = (struct txn_description){0};
-    enum err err = coordinator_check(coordinator, id, NULL);
+    enum err err = txnc_check(coordinator, id, NULL);
     if (err != ERR_NONE) {
         return err;
     }
-    struct txn_entry *entry = coordinator_enter(coordinator, id);
+    struct txn_entry *entry = txnc_enter(coordinator, id);
     if (entry == NULL) {
         return ERR_TXN_NOT_FOUND;
     }
@@ -245,7 +244,7 @@ enum err txn_coordinator_describe(struct txn_coordinator *coordinator, struct sl
             .index = set->items[i].index,
         };
     }
-    coordinator_leave(entry);
+    txnc_leave(entry);
     return ERR_NONE;
 }
 
@@ -254,12 +253,12 @@ enum err txn_coordinator_list(struct txn_coordinator *coordinator, struct arena 
 {
     *out = NULL;
     *count = 0;
-    enum err err = coordinator_check(coordinator, slice_str("any"), NULL);
+    enum err err = txnc_check(coordinator, slice_str("any"), NULL);
     if (err != ERR_NONE) {
         return err;
     }
     size_t entry_count;
-    struct txn_entry **entries = coordinator_entries(coordinator, &entry_count);
+    struct txn_entry **entries = txnc_entries(coordinator, &entry_count);
     *out = arena_alloc_array(arena, entry_count, sizeof **out);
     for (size_t i = 0; i < entry_count; i++) {
         pthread_mutex_lock(&entries[i]->lock);
@@ -273,7 +272,7 @@ enum err txn_coordinator_list(struct txn_coordinator *coordinator, struct arena 
             };
         }
         pthread_mutex_unlock(&entries[i]->lock);
-        coordinator_unref(entries[i]);
+        txnc_unref(entries[i]);
     }
     free(entries);
     return ERR_NONE;

@@ -11,9 +11,9 @@ static enum err enter_locked(struct txn_entry *entry, struct txn_producer produc
     }
     struct txn_change change;
     enum err err = txn_add(entry->txn, producer, version, partitions, count,
-                           coordinator_now(entry->coordinator), &change, reason);
+                           txnc_now(entry->coordinator), &change, reason);
     if (err == ERR_NONE && change.store) {
-        err = coordinator_store(entry, &change, NULL, store, reason);
+        err = txnc_store(entry, &change, NULL, store, reason);
     }
     return err;
 }
@@ -24,14 +24,14 @@ enum err txn_session_enter(struct txn_coordinator *coordinator, struct slice id,
                            struct txn_session *session, struct reason *reason)
 {
     *session = (struct txn_session){0};
-    enum err err = coordinator_check(coordinator, id, reason);
-    struct txn_entry *entry = err == ERR_NONE ? coordinator_enter(coordinator, id) : NULL;
+    enum err err = txnc_check(coordinator, id, reason);
+    struct txn_entry *entry = err == ERR_NONE ? txnc_enter(coordinator, id) : NULL;
     if (entry == NULL) {
-        return err != ERR_NONE ? err : coordinator_fail_unknown(id, producer, reason);
+        return err != ERR_NONE ? err : txnc_fail_unknown(id, producer, reason);
     }
     err = enter_locked(entry, producer, version, partitions, count, &session->store, reason);
     if (err != ERR_NONE) {
-        coordinator_leave(entry);
+        txnc_leave(entry);
         return err;
     }
     session->entry = entry;
@@ -51,7 +51,7 @@ void txn_session_leave(struct txn_session *session)
         return;
     }
     struct txn_coordinator *coordinator = session->entry->coordinator;
-    coordinator_leave(session->entry);
-    coordinator_await(coordinator, session->store);
+    txnc_leave(session->entry);
+    txnc_await(coordinator, session->store);
     *session = (struct txn_session){0};
 }

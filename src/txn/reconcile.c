@@ -22,7 +22,7 @@ static int compare_owners(const void *a, const void *b)
 /* All ids by their producer id, in a fresh array. */
 static struct owner *list_owners(struct txn_coordinator *coordinator, size_t *count)
 {
-    struct txn_entry **entries = coordinator_entries(coordinator, count);
+    struct txn_entry **entries = txnc_entries(coordinator, count);
     struct owner *owners = mem_new_array(struct owner, *count);
     for (size_t i = 0; i < *count; i++) {
         pthread_mutex_lock(&entries[i]->lock);
@@ -84,7 +84,7 @@ static bool settle_owned(struct txn_entry *entry, const struct txn_open *open,
     struct txn_partition partition = {open->topic, open->partition};
     struct txn_change change;
     enum txn_claim claim =
-        txn_claim(entry->txn, open->producer, &partition, coordinator_now(coordinator), &change);
+        txn_claim(entry->txn, open->producer, &partition, txnc_now(coordinator), &change);
     if (claim == TXN_CLAIM_KNOWN || !coordinator->log.is_open(coordinator->log.context, open)) {
         return false;
     }
@@ -94,7 +94,7 @@ static bool settle_owned(struct txn_entry *entry, const struct txn_open *open,
                  SLICE_ARGS(entry->txn->id), SLICE_ARGS(open->topic), (int)open->partition,
                  (long long)open->producer.id, open->producer.epoch);
     }
-    if (change.store && coordinator_store(entry, &change, NULL, store, NULL) != ERR_NONE) {
+    if (change.store && txnc_store(entry, &change, NULL, store, NULL) != ERR_NONE) {
         return false; /* the next look tries again */
     }
     return claim == TXN_CLAIM_ORPHAN;
@@ -108,11 +108,11 @@ static bool settle(struct txn_coordinator *coordinator, const struct owner *owne
     bool orphan = true;
     struct txn_store *store = NULL;
     if (owner != NULL) {
-        coordinator_ref(owner->entry);
+        txnc_ref(owner->entry);
         pthread_mutex_lock(&owner->entry->lock);
         orphan = settle_owned(owner->entry, open, &store);
-        coordinator_leave(owner->entry);
-        coordinator_await(coordinator, store);
+        txnc_leave(owner->entry);
+        txnc_await(coordinator, store);
     } else {
         orphan = coordinator->log.is_open(coordinator->log.context, open);
     }
@@ -124,7 +124,7 @@ static bool settle(struct txn_coordinator *coordinator, const struct owner *owne
 
 size_t txn_coordinator_reconcile(struct txn_coordinator *coordinator)
 {
-    if (coordinator->phase != COORDINATOR_SERVING) {
+    if (coordinator->phase != TXNC_SERVING) {
         return 0;
     }
     struct arena arena = {0};
@@ -140,7 +140,7 @@ size_t txn_coordinator_reconcile(struct txn_coordinator *coordinator)
             settled += settle(coordinator, owners, count, &open[i]) ? 1 : 0;
         }
         for (size_t i = 0; i < count; i++) {
-            coordinator_unref(owners[i].entry);
+            txnc_unref(owners[i].entry);
         }
         free(owners);
     }

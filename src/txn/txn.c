@@ -221,49 +221,34 @@ static bool may_init(const struct txn *txn, const struct txn_init_request *reque
             request->producer_epoch >= TXN_LAST_EPOCH);
 }
 
-static enum err raise_epoch(const struct txn *txn, const struct txn_init_request *request,
-                            struct txn_change *change, struct reason *reason)
-{
-    int16_t epoch = txn->fields.producer_epoch;
-    bool expects = request->producer_id >= 0;
-    if (!expects) {
-        change->fields.producer_epoch = (int16_t)(epoch + 1);
-        change->fields.last_producer_epoch = -1;
-    } else if (epoch < 0 || request->producer_epoch == epoch) {
-        change->fields.producer_epoch = (int16_t)(epoch + 1);
-        change->fields.last_producer_epoch = epoch;
-    } else if (request->producer_epoch != txn->fields.last_producer_epoch) {
-        return fail_fenced(txn, request->producer_epoch, reason);
-    }
-    /* else a retry of a request that was carried out: the same answer (KIP-360) */
-    return ERR_NONE;
-}
-
+/* The next epoch, or the first of a new producer id when they are used up. */
 static enum err rotate_or_raise(const struct txn *txn, const struct txn_init_request *request,
                                 struct txn_time now, struct txn_change *change,
                                 struct reason *reason)
 {
+    const struct txn_fields *fields = &txn->fields;
+    int16_t epoch = fields->producer_epoch;
+    bool expects = request->producer_id >= 0 && epoch >= 0;
+    bool current = !expects || request->producer_epoch == epoch;
     change_to(txn, TXN_EMPTY, now, change);
     change->fields.timeout_ms = request->timeout_ms;
     change->fields.started_wall_ms = -1;
     change->clear_partitions = true;
-    bool expects = request->producer_id >= 0;
-    enum err err = ERR_NONE;
-    if (epochs_used_up(txn) &&
-        (!expects || request->producer_epoch == txn->fields.producer_epoch)) {
-        if (request->new_producer_id < 0) {
+    if (!current && request->producer_epoch != fields->last_producer_epoch) {
+        return fail_fenced(txn, request->producer_epoch, reason);
+    }
+    if (current || epoch > TXN_LAST_EPOCH) {
+        if (epochs_used_up(txn) && request->new_producer_id < 0) {
             return ERR_AGAIN;
         }
-        change->fields.producer_id = request->new_producer_id;
-        change->fields.producer_epoch = 0;
-        change->fields.last_producer_epoch = expects ? txn->fields.producer_epoch : -1;
-    } else if (epochs_used_up(txn) && request->producer_epoch != txn->fields.last_producer_epoch) {
-        err = fail_fenced(txn, request->producer_epoch, reason);
-    } else {
-        err = raise_epoch(txn, request, change, reason);
-    }
+        change->fields.last_producer_epoch = expects ? request->producer_epoch : -1;
+        change->fields.producer_epoch = epochs_used_up(txn) ? 0 : (int16_t)(epoch + 1);
+        if (epochs_used_up(txn)) {
+            change->fields.producer_id = request->new_producer_id;
+        }
+    } /* else a retry of a request that was carried out: the same answer (KIP-360) */
     answer_with_fields(change);
-    return err;
+    return ERR_NONE;
 }
 
 enum err txn_init(const struct txn *txn, const struct txn_init_request *request,
@@ -327,8 +312,8 @@ enum err txn_verify(const struct txn *txn, struct txn_producer producer, struct 
     if (txn->fields.producer_id != producer.id) {
         return fail_mapping(txn, producer, reason);
     }
-    if (txn->fields.producer_epoch != producer.epoch) {
-        return fail_fenced(txn, producer.epoch, reason);
+    if (txn->fields.producer_epoch != producer.epoch || producer.epoch > TXN_LAST_EPOCH) {
+        return fail_fenced(txn, producer.epoch, reason); /* the very last epoch is nobody's */
     }
     if (txn_is_prepared(txn)) {
         return fail_concurrent(txn, producer.epoch, reason);
@@ -352,8 +337,10 @@ static void prepare_raised(const struct txn *txn, bool commit, struct txn_time n
 {
     prepare(txn, commit, now, change);
     change->fields.client_version = TXN_VERSION_2;
-    change->fields.producer_epoch = (int16_t)(txn->fields.producer_epoch + 1);
     change->fields.last_producer_epoch = txn->fields.producer_epoch;
+    if (txn->fields.producer_epoch < INT16_MAX) {
+        change->fields.producer_epoch = (int16_t)(txn->fields.producer_epoch + 1);
+    }
 }
 
 static enum err end_version_1(const struct txn *txn, const struct txn_end_request *request,
@@ -403,7 +390,8 @@ static enum err end_version_2(const struct txn *txn, const struct txn_end_reques
     if (fields->producer_id != producer.id && !rotated) {
         return fail_mapping(txn, producer, reason);
     }
-    if (fields->producer_epoch != producer.epoch && !retry) {
+    bool last = fields->producer_epoch > TXN_LAST_EPOCH; /* there is none to end with after it */
+    if (last || (fields->producer_epoch != producer.epoch && !retry)) {
         return fail_fenced(txn, producer.epoch, reason);
     }
     if (retry) {
@@ -436,7 +424,7 @@ enum err txn_end(const struct txn *txn, const struct txn_end_request *request, s
 
 void txn_fence(const struct txn *txn, struct txn_time now, struct txn_change *change)
 {
-    assert(txn->fields.state == TXN_ONGOING && txn->fields.producer_epoch < INT16_MAX);
+    assert(txn->fields.state == TXN_ONGOING);
     prepare_raised(txn, false, now, change);
     answer_with_fields(change);
 }

@@ -280,7 +280,7 @@ static void test_transactional_batch_is_refused(void **state)
     metadata_size(fixture, 1);
     int fd = connect_to(fixture);
     produce(fd, -1, "orders", true);
-    assert_int_equal(produce_error(fd), KAFKA_ERROR_UNSUPPORTED_VERSION);
+    assert_int_equal(produce_error(fd), KAFKA_ERROR_INVALID_TXN_STATE);
     produce(fd, -1, "orders", false);
     assert_int_equal(produce_error(fd), KAFKA_ERROR_NONE);
     close(fd);

@@ -27,7 +27,7 @@ static void test_transactional_batch(void **state)
     batch_renew_crc(&batch);
     batch_header_store(&batch, bytes.data);
     struct produce_item item = produce(fixture, &bytes);
-    assert_int_equal(item.err, ERR_UNSUPPORTED);
+    assert_int_equal(item.err, ERR_INVALID_TXN_STATE);
     assert_non_null(strstr(item.reason.text, "transaction"));
     assert_int_equal(log_end_offset(item.partition->log), 0);
     buf_deinit(&bytes);

@@ -1,0 +1,42 @@
+#include "wire/generated/add_offsets_to_txn.h"
+
+#include "api/handlers.h"
+#include "api/txn_reply.h"
+#include "base/mem.h"
+#include "group/coordinator.h"
+
+/* Adds the partition of __consumer_offsets that keeps the group's offsets (KIP-98). */
+struct offsets_call {
+    struct api_request *request;
+    struct txn_waiter waiter;
+};
+
+static void on_answer(struct txn_waiter *waiter, const struct txn_answer *answer)
+{
+    struct api_request *request = container_of(waiter, struct offsets_call, waiter)->request;
+    struct add_offsets_to_txn_response response;
+    add_offsets_to_txn_response_init(&response);
+    response.error_code = api_txn_error_code(answer->err, api_version(request) >= 2);
+    API_REPLY(request, add_offsets_to_txn_response_encode, &response);
+}
+
+enum err handle_add_offsets_to_txn(struct api_request *request, struct reason *reason)
+{
+    (void)reason;
+    struct add_offsets_to_txn_request body;
+    enum err err = add_offsets_to_txn_request_decode(&request->body, api_version(request), &body);
+    if (err != ERR_NONE) {
+        return err;
+    }
+    struct offsets_call *call = api_alloc(request, 1, sizeof *call);
+    call->request = request;
+    call->waiter.done = on_answer;
+    struct txn_producer producer = {body.producer_id, body.producer_epoch};
+    struct txn_partition partition = {
+        .topic = slice_str(GROUP_OFFSETS_TOPIC),
+        .index = group_coordinator_partition(request->server->groups, body.group_id),
+    };
+    txn_coordinator_add(request->server->txns, body.transactional_id, producer, TXN_VERSION_1,
+                        &partition, 1, &call->waiter);
+    return ERR_NONE;
+}

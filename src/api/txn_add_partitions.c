@@ -1,0 +1,183 @@
+#include "wire/generated/add_partitions_to_txn.h"
+
+#include "api/handlers.h"
+#include "api/txn_reply.h"
+#include "base/mem.h"
+
+#include <stdatomic.h>
+
+/*
+ * Adds partitions to transactions, or tells whether they are in (verify_only, KIP-890). Clients use
+ * versions up to 3 with one transaction; later ones, of brokers, carry several.
+ */
+struct add_call {
+    struct api_request *request;
+    struct add_partitions_to_txn_response response;
+    atomic_int left; /* transactions without an answer, and one while the request is taken in */
+};
+
+/* One transaction of the call. */
+struct add_one {
+    struct add_call *call;
+    struct txn_waiter waiter;
+    struct txn_partition *partitions;
+    size_t count;
+    struct add_partitions_to_txn_response_topic *topics;
+    int32_t topics_count;
+};
+
+static void release(struct add_call *call)
+{
+    if (atomic_fetch_sub(&call->left, 1) == 1) {
+        API_REPLY(call->request, add_partitions_to_txn_response_encode, &call->response);
+    }
+}
+
+static void set_code(struct add_one *one, int16_t code)
+{
+    for (int32_t t = 0; t < one->topics_count; t++) {
+        for (int32_t i = 0; i < one->topics[t].results_by_partition_count; i++) {
+            one->topics[t].results_by_partition[i].partition_error_code = code;
+        }
+    }
+}
+
+static void on_answer(struct txn_waiter *waiter, const struct txn_answer *answer)
+{
+    struct add_one *one = container_of(waiter, struct add_one, waiter);
+    set_code(one, api_txn_error_code(answer->err, api_version(one->call->request) >= 2));
+    release(one->call);
+}
+
+/* Fills in names and indexes of the answer, and what is asked. False when a partition does not
+ * exist: then none is added, and the codes are set. */
+static bool take_topics(struct add_one *one, const struct add_partitions_to_txn_request_topic *in,
+                        int32_t count)
+{
+    struct api_request *request = one->call->request;
+    size_t total = 0;
+    for (int32_t t = 0; t < count; t++) {
+        total += (size_t)in[t].partitions_count;
+    }
+    one->partitions = api_alloc(request, total, sizeof *one->partitions);
+    one->topics = api_alloc(request, (size_t)count, sizeof *one->topics);
+    one->topics_count = count;
+    bool all = true;
+    for (int32_t t = 0; t < count; t++) {
+        struct add_partitions_to_txn_response_topic *out = &one->topics[t];
+        struct topic *topic = catalogue_find(request->server->catalogue, in[t].name);
+        out->name = api_keep(request, in[t].name);
+        out->results_by_partition_count = in[t].partitions_count;
+        out->results_by_partition =
+            api_alloc(request, (size_t)in[t].partitions_count, sizeof *out->results_by_partition);
+        for (int32_t i = 0; i < in[t].partitions_count; i++) {
+            int32_t index = in[t].partitions[i];
+            bool exists = topic != NULL && topic_partition(topic, index) != NULL;
+            out->results_by_partition[i].partition_index = index;
+            out->results_by_partition[i].partition_error_code =
+                exists ? KAFKA_ERROR_OPERATION_NOT_ATTEMPTED
+                       : KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION;
+            one->partitions[one->count++] = (struct txn_partition){out->name, index};
+            all = all && exists;
+        }
+        if (topic != NULL) {
+            topic_unref(topic);
+        }
+    }
+    return all;
+}
+
+static void verify(struct add_one *one, struct slice id, struct txn_producer producer)
+{
+    struct txn_session session;
+    struct reason reason;
+    size_t next = 0;
+    enum err err = txn_session_enter(one->call->request->server->txns, id, producer, TXN_VERSION_1,
+                                     NULL, 0, &session, &reason);
+    set_code(one, api_error_code(err));
+    for (int32_t t = 0; err == ERR_NONE && t < one->topics_count; t++) {
+        for (int32_t i = 0; i < one->topics[t].results_by_partition_count; i++, next++) {
+            const struct txn_partition *partition = &one->partitions[next];
+            if (!txn_session_has(&session, partition->topic, partition->index)) {
+                one->topics[t].results_by_partition[i].partition_error_code =
+                    KAFKA_ERROR_TRANSACTION_ABORTABLE;
+            }
+        }
+    }
+    txn_session_leave(&session);
+    release(one->call);
+}
+
+static struct add_one *new_one(struct add_call *call)
+{
+    struct add_one *one = api_alloc(call->request, 1, sizeof *one);
+    one->call = call;
+    one->waiter.done = on_answer;
+    return one;
+}
+
+static void take_many(struct add_call *call, const struct add_partitions_to_txn_request *body)
+{
+    struct api_request *request = call->request;
+    int32_t count = body->transactions_count;
+    struct add_partitions_to_txn_response_transaction *results =
+        api_alloc(request, (size_t)count, sizeof *results);
+    call->response.results_by_transaction = results;
+    call->response.results_by_transaction_count = count;
+    for (int32_t i = 0; i < count; i++) {
+        const struct add_partitions_to_txn_request_transaction *in = &body->transactions[i];
+        struct txn_producer producer = {in->producer_id, in->producer_epoch};
+        struct add_one *one = new_one(call);
+        bool all = take_topics(one, in->topics, in->topics_count);
+        results[i].transactional_id = api_keep(request, in->transactional_id);
+        results[i].topic_results = one->topics;
+        results[i].topic_results_count = one->topics_count;
+        if (!all) {
+            release(call);
+        } else if (in->verify_only) {
+            verify(one, in->transactional_id, producer);
+        } else {
+            txn_coordinator_add(request->server->txns, in->transactional_id, producer,
+                                TXN_VERSION_2, one->partitions, one->count, &one->waiter);
+        }
+    }
+}
+
+static void take_single(struct add_call *call, const struct add_partitions_to_txn_request *body)
+{
+    struct txn_producer producer = {body->v3_and_below_producer_id,
+                                    body->v3_and_below_producer_epoch};
+    struct add_one *one = new_one(call);
+    bool all = take_topics(one, body->v3_and_below_topics, body->v3_and_below_topics_count);
+    call->response.results_by_topic_v3_and_below = one->topics;
+    call->response.results_by_topic_v3_and_below_count = one->topics_count;
+    if (!all) {
+        release(call);
+    } else {
+        txn_coordinator_add(call->request->server->txns, body->v3_and_below_transactional_id,
+                            producer, TXN_VERSION_1, one->partitions, one->count, &one->waiter);
+    }
+}
+
+enum err handle_add_partitions_to_txn(struct api_request *request, struct reason *reason)
+{
+    (void)reason;
+    struct add_partitions_to_txn_request body;
+    enum err err =
+        add_partitions_to_txn_request_decode(&request->body, api_version(request), &body);
+    if (err != ERR_NONE) {
+        return err;
+    }
+    struct add_call *call = api_alloc(request, 1, sizeof *call);
+    bool many = api_version(request) >= 4;
+    call->request = request;
+    add_partitions_to_txn_response_init(&call->response);
+    atomic_init(&call->left, 1 + (many ? body.transactions_count : 1));
+    if (many) {
+        take_many(call, &body);
+    } else {
+        take_single(call, &body);
+    }
+    release(call);
+    return ERR_NONE;
+}

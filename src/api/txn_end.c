@@ -1,0 +1,46 @@
+#include "wire/generated/end_txn.h"
+
+#include "api/handlers.h"
+#include "api/txn_reply.h"
+#include "base/mem.h"
+
+/*
+ * Ends a transaction: answered once its end is decided and on disk, while markers are still being
+ * written (KIP-98). Version 5 tells the producer id and epoch of the next transaction (KIP-890).
+ */
+struct end_call {
+    struct api_request *request;
+    struct txn_waiter waiter;
+};
+
+static void on_answer(struct txn_waiter *waiter, const struct txn_answer *answer)
+{
+    struct api_request *request = container_of(waiter, struct end_call, waiter)->request;
+    struct end_txn_response response;
+    end_txn_response_init(&response);
+    response.error_code = api_txn_error_code(answer->err, api_version(request) >= 2);
+    response.producer_id = answer->producer_id;
+    response.producer_epoch = answer->producer_epoch;
+    API_REPLY(request, end_txn_response_encode, &response);
+}
+
+enum err handle_end_txn(struct api_request *request, struct reason *reason)
+{
+    (void)reason;
+    struct end_txn_request body;
+    enum err err = end_txn_request_decode(&request->body, api_version(request), &body);
+    if (err != ERR_NONE) {
+        return err;
+    }
+    struct end_call *call = api_alloc(request, 1, sizeof *call);
+    call->request = request;
+    call->waiter.done = on_answer;
+    struct txn_end_request end = {
+        .producer = {body.producer_id, body.producer_epoch},
+        .commit = body.committed,
+        .version = api_version(request) >= 5 ? TXN_VERSION_2 : TXN_VERSION_1,
+    };
+    err = txn_coordinator_end(request->server->txns, body.transactional_id, &end,
+                              request->on_worker, &call->waiter);
+    return err == ERR_AGAIN ? api_defer(request) : err; /* a producer id has to be made */
+}

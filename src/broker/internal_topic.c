@@ -1,0 +1,212 @@
+#include "broker/internal_topic.h"
+
+#include "base/logger.h"
+#include "base/mem.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+    REPLAY_READ_BYTES = 1 << 20,
+    REPLAY_DECOMPRESSED_BYTES = 64 << 20,
+};
+
+enum err internal_topic_open(struct internal_topic *internal, struct catalogue *catalogue,
+                             struct flusher *flusher, const char *name, int32_t partition_count,
+                             int64_t segment_bytes, struct reason *reason)
+{
+    internal->flusher = flusher;
+    internal->topic = catalogue_find(catalogue, slice_str(name));
+    if (internal->topic != NULL) {
+        return ERR_NONE;
+    }
+    struct topic_creation creation = {
+        .name = slice_str(name),
+        .partition_count = partition_count,
+        .internal = true,
+    };
+    char segment[32];
+    snprintf(segment, sizeof segment, "%lld", (long long)segment_bytes);
+    overrides_set(&creation.overrides, slice_str("retention.ms"), slice_str("-1"));
+    overrides_set(&creation.overrides, slice_str("segment.bytes"), slice_str(segment));
+    enum err err = catalogue_create(catalogue, &creation, &internal->topic, reason);
+    overrides_deinit(&creation.overrides);
+    return err;
+}
+
+void internal_topic_close(struct internal_topic *internal)
+{
+    topic_unref(internal->topic);
+}
+
+int32_t internal_topic_partition_count(const struct internal_topic *internal)
+{
+    return topic_partition_count(internal->topic);
+}
+
+/* ---- appends ---- */
+
+enum err internal_topic_append(struct internal_topic *internal, int32_t partition_index,
+                               struct batch_builder *builder, struct internal_append *append)
+{
+    struct partition *partition = topic_partition(internal->topic, partition_index);
+    struct buf bytes = {0};
+    struct batch batch;
+    struct reason reason;
+    enum err err = batch_builder_finish(builder, &bytes, &reason);
+    if (err == ERR_NONE) {
+        err = batch_parse(buf_slice(&bytes), &batch, &reason);
+    }
+    struct log_append log_append = {.batches = &batch, .batch_count = 1};
+    if (err == ERR_NONE) {
+        err = partition_append(partition, &log_append, &reason);
+    }
+    buf_deinit(&bytes);
+    if (err == ERR_PRODUCER_FENCED || err == ERR_INVALID_TXN_STATE) {
+        LOG_WARN("broker", "a write within a transaction was refused; its producer was told",
+                 "topic=%s partition=%d reason=\"%s\"", internal->topic->name, (int)partition_index,
+                 reason.text);
+        return err;
+    }
+    if (err != ERR_NONE) {
+        LOG_ERROR("broker", "the server's own state could not be stored; who waited was told",
+                  "topic=%s partition=%d reason=\"%s\"", internal->topic->name,
+                  (int)partition_index, reason.text);
+        return err;
+    }
+    append->partition = partition;
+    append->target = (struct flush_target){partition->log, log_append.end_offset};
+    return ERR_NONE;
+}
+
+static void on_flushed(struct flush_waiter *waiter)
+{
+    struct internal_append *append = container_of(waiter, struct internal_append, waiter);
+    bool safe = partition_acknowledged(append->partition, append->target.end_offset);
+    append->done(append, safe ? ERR_NONE : ERR_IO);
+}
+
+void internal_topic_wait(struct internal_topic *internal, struct internal_append *append)
+{
+    append->waiter = (struct flush_waiter){
+        .targets = &append->target,
+        .target_count = 1,
+        .done = on_flushed,
+    };
+    flush_wait(internal->flusher, &append->waiter);
+}
+
+/* ---- replay ---- */
+
+struct replay {
+    const struct file_ops *files;
+    struct partition *partition;
+    internal_replay *each;
+    void *context;
+};
+
+static void replay_batch(const struct replay *replay, const struct batch *batch)
+{
+    const char *topic = replay->partition->topic->name;
+    int partition = (int)replay->partition->index;
+    struct record_iterator iterator;
+    struct reason reason = {.text = ""};
+    /* The start scans only what is new: what lies before is checked here. */
+    if (batch_check_crc(batch, &reason) != ERR_NONE) {
+        LOG_ERROR("broker", "a stored batch of the server's own state is damaged and skipped",
+                  "topic=%s partition=%d offset=%lld reason=\"%s\"", topic, partition,
+                  (long long)batch->base_offset, reason.text);
+        return;
+    }
+    enum err err = record_iterator_init(&iterator, batch, REPLAY_DECOMPRESSED_BYTES, &reason);
+    bool done = false;
+    while (err == ERR_NONE && !done) {
+        struct record record;
+        err = record_iterator_next(&iterator, &record, &done, &reason);
+        if (err == ERR_NONE && !done &&
+            replay->each(replay->context, partition, batch, &record) != ERR_NONE) {
+            LOG_WARN("broker",
+                     "a stored record of the server's own state is not understood and "
+                     "skipped",
+                     "topic=%s partition=%d offset=%lld", topic, partition,
+                     (long long)record.offset);
+        }
+    }
+    if (err != ERR_NONE) {
+        LOG_ERROR("broker",
+                  "a stored batch of the server's own state cannot be read and is skipped",
+                  "topic=%s partition=%d offset=%lld reason=\"%s\"", topic, partition,
+                  (long long)batch->base_offset, reason.text);
+    }
+    record_iterator_deinit(&iterator);
+}
+
+/* Replays the batches of one span; *next is the offset behind them. */
+static enum err replay_span(const struct replay *replay, const struct file_span *span,
+                            int64_t *next, struct reason *reason)
+{
+    uint8_t *bytes = mem_alloc(span->size);
+    size_t got;
+    enum err err =
+        file_read_at(replay->files, span->fd, bytes, span->size, span->position, &got, reason);
+    struct slice left = slice_of(bytes, err == ERR_NONE ? got : 0);
+    while (left.size > 0) {
+        struct batch batch;
+        if (batch_parse(left, &batch, reason) != ERR_NONE) {
+            err = ERR_CORRUPT;
+            break;
+        }
+        replay_batch(replay, &batch);
+        *next = batch_last_offset(&batch) + 1;
+        left = slice_of(left.data + batch.bytes.size, left.size - batch.bytes.size);
+    }
+    free(bytes);
+    return err;
+}
+
+static enum err replay_partition(const struct replay *replay, struct reason *reason)
+{
+    struct log *log = replay->partition->log;
+    int64_t offset = log_start_offset(log);
+    int64_t end = log_end_offset(log);
+    while (offset < end) {
+        struct file_span span;
+        int64_t next = offset;
+        enum err err = log_read(log, offset, end, REPLAY_READ_BYTES, true, &span, reason);
+        if (err == ERR_NONE && span.size > 0) {
+            err = replay_span(replay, &span, &next, reason);
+            file_span_release(&span);
+        }
+        if (err == ERR_CORRUPT) {
+            /* The rest of the log is still good: go on behind the damage, one offset at a time. */
+            LOG_ERROR("broker", "damaged records of the server's own state are skipped",
+                      "topic=%s partition=%d offset=%lld reason=\"%s\"",
+                      replay->partition->topic->name, (int)replay->partition->index,
+                      (long long)offset, reason->text);
+            next = next > offset ? next : offset + 1;
+        } else if (err != ERR_NONE) {
+            return err;
+        }
+        if (next == offset) {
+            break;
+        }
+        offset = next;
+    }
+    return ERR_NONE;
+}
+
+enum err internal_topic_replay(struct internal_topic *internal, const struct file_ops *files,
+                               internal_replay *each, void *context, struct reason *reason)
+{
+    for (int32_t i = 0; i < topic_partition_count(internal->topic); i++) {
+        struct replay replay = {.files = files,
+                                .partition = topic_partition(internal->topic, i),
+                                .each = each,
+                                .context = context};
+        enum err err = replay_partition(&replay, reason);
+        if (err != ERR_NONE) {
+            return err;
+        }
+    }
+    return ERR_NONE;
+}

@@ -1,0 +1,301 @@
+#include "broker/transactions_log.h"
+
+#include "base/logger.h"
+#include "base/mem.h"
+#include "log/producer_state.h"
+
+#include <stdlib.h>
+
+static const char topic_name[] = "__transaction_state";
+
+enum err transactions_log_open(struct transactions_log *log, struct catalogue *catalogue,
+                               struct flusher *flusher, struct group_coordinator *groups,
+                               int32_t partition_count, int64_t segment_bytes,
+                               struct reason *reason)
+{
+    log->catalogue = catalogue;
+    log->flusher = flusher;
+    log->groups = groups;
+    return internal_topic_open(&log->topic, catalogue, flusher, topic_name, partition_count,
+                               segment_bytes, reason);
+}
+
+void transactions_log_close(struct transactions_log *log)
+{
+    internal_topic_close(&log->topic);
+}
+
+/* ---- records ---- */
+
+struct record_append {
+    struct internal_append append;
+    struct txn_append *ours;
+};
+
+static void on_record(struct internal_append *append, enum err err)
+{
+    struct record_append *record = container_of(append, struct record_append, append);
+    struct txn_append *ours = record->ours;
+    free(record);
+    ours->done(ours, err);
+}
+
+static enum err append_record(void *context, int32_t partition, struct slice key,
+                              struct slice value, int64_t wall_ms, struct txn_append *append)
+{
+    struct transactions_log *log = context;
+    struct record_append *record = mem_new(struct record_append);
+    struct batch_builder builder;
+    batch_builder_init(&builder);
+    batch_builder_add(&builder, wall_ms, key, value, NULL, 0);
+    enum err err = internal_topic_append(&log->topic, partition, &builder, &record->append);
+    batch_builder_deinit(&builder);
+    if (err != ERR_NONE) {
+        free(record);
+        return err;
+    }
+    record->append.done = on_record;
+    record->ours = append;
+    append->ticket = record;
+    return ERR_NONE;
+}
+
+static void wait_for_record(void *context, struct txn_append *append)
+{
+    struct transactions_log *log = context;
+    struct record_append *record = append->ticket;
+    internal_topic_wait(&log->topic, &record->append);
+}
+
+/* ---- markers ---- */
+
+/* The markers of one call; what was appended is held until it is on disk. */
+struct marker_write {
+    struct flush_waiter waiter;
+    struct transactions_log *log;
+    struct txn_markers *markers;
+    struct partition **partitions; /* by marker; NULL: not appended, nothing to wait for */
+    int64_t *ends;                 /* by marker */
+    struct flush_target *targets;
+};
+
+static struct partition *find_partition(struct transactions_log *log, struct slice name,
+                                        int32_t index)
+{
+    struct topic *topic = catalogue_find(log->catalogue, name);
+    struct partition *partition = topic != NULL ? topic_partition(topic, index) : NULL;
+    if (topic != NULL && partition == NULL) {
+        topic_unref(topic);
+    }
+    return partition; /* the topic's reference is the partition's */
+}
+
+static void append_marker(struct marker_write *write, size_t i)
+{
+    struct txn_markers *markers = write->markers;
+    struct txn_marker *item = &markers->items[i];
+    struct partition_marker marker = {
+        .producer_id = markers->producer_id,
+        .producer_epoch = markers->producer_epoch,
+        .commit = markers->commit,
+    };
+    struct reason reason = {.text = ""};
+    item->again = false;
+    struct partition *partition = find_partition(write->log, item->topic, item->partition);
+    if (partition == NULL) {
+        return; /* deleted meanwhile: nobody reads it any more */
+    }
+    enum err err = partition_append_marker(partition, &marker, &reason);
+    if (err == ERR_NONE) {
+        write->partitions[i] = partition;
+        write->ends[i] = marker.end_offset;
+        return;
+    }
+    item->again =
+        !partition_gone(partition) && err != ERR_PRODUCER_FENCED && err != ERR_COORDINATOR_FENCED;
+    if (!partition_gone(partition)) {
+        LOG_WARN("broker", "a marker of a transaction was not written",
+                 "topic=%s partition=%d producer=%lld epoch=%d err=%s reason=\"%s\"",
+                 partition->topic->name, (int)partition->index, (long long)markers->producer_id,
+                 markers->producer_epoch, err_name(err), reason.text);
+    }
+    partition_unref(partition);
+}
+
+static void settle_marker(struct marker_write *write, size_t i)
+{
+    struct partition *partition = write->partitions[i];
+    struct txn_markers *markers = write->markers;
+    if (partition == NULL) {
+        return;
+    }
+    bool safe = partition_acknowledged(partition, write->ends[i]);
+    if (safe && write->log->groups != NULL &&
+        strcmp(partition->topic->name, GROUP_OFFSETS_TOPIC) == 0) {
+        group_coordinator_txn_end(write->log->groups, partition->index, markers->producer_id,
+                                  markers->commit);
+    }
+    markers->items[i].again = !safe && !partition_gone(partition);
+    partition_unref(partition);
+}
+
+static void on_markers_flushed(struct flush_waiter *waiter)
+{
+    struct marker_write *write = container_of(waiter, struct marker_write, waiter);
+    struct txn_markers *markers = write->markers;
+    for (size_t i = 0; i < markers->count; i++) {
+        settle_marker(write, i);
+    }
+    free(write->partitions);
+    free(write->ends);
+    free(write->targets);
+    free(write);
+    markers->done(markers);
+}
+
+static void write_markers(void *context, struct txn_markers *markers)
+{
+    struct transactions_log *log = context;
+    struct marker_write *write = mem_new(struct marker_write);
+    write->log = log;
+    write->markers = markers;
+    write->partitions = mem_new_array(struct partition *, markers->count);
+    write->ends = mem_new_array(int64_t, markers->count);
+    write->targets = mem_new_array(struct flush_target, markers->count);
+    size_t waiting = 0;
+    for (size_t i = 0; i < markers->count; i++) {
+        append_marker(write, i);
+        if (write->partitions[i] != NULL) {
+            write->targets[waiting++] =
+                (struct flush_target){write->partitions[i]->log, write->ends[i]};
+        }
+    }
+    write->waiter = (struct flush_waiter){
+        .targets = write->targets,
+        .target_count = waiting,
+        .done = on_markers_flushed,
+    };
+    if (waiting == 0) {
+        on_markers_flushed(&write->waiter);
+    } else {
+        flush_wait(log->flusher, &write->waiter);
+    }
+}
+
+/* ---- open transactions ---- */
+
+struct open_list {
+    struct txn_open *items;
+    size_t count;
+    size_t capacity;
+    struct slice topic;
+    int32_t partition;
+};
+
+static void collect_open(void *context, const struct producer_entry *entry)
+{
+    struct open_list *list = context;
+    if (entry->txn_first_offset < 0) {
+        return;
+    }
+    if (list->count == list->capacity) {
+        list->capacity = list->capacity == 0 ? 8 : 2 * list->capacity;
+        list->items = mem_realloc(list->items, list->capacity * sizeof *list->items);
+    }
+    list->items[list->count++] = (struct txn_open){
+        .topic = list->topic,
+        .partition = list->partition,
+        .producer = {entry->producer_id, entry->epoch},
+        .first_offset = entry->txn_first_offset,
+    };
+}
+
+static void list_topic(struct topic *topic, struct arena *arena, struct open_list *list)
+{
+    list->topic = (struct slice){0};
+    for (int32_t i = 0; i < topic_partition_count(topic); i++) {
+        struct partition *partition = topic_partition(topic, i);
+        if (log_first_unstable_offset(partition->log) == INT64_MAX) {
+            continue;
+        }
+        if (slice_is_null(list->topic)) {
+            list->topic = slice_str(arena_cstr(arena, slice_str(topic->name)));
+        }
+        list->partition = i;
+        log_each_producer(partition->log, collect_open, list);
+    }
+}
+
+static struct txn_open *list_open(void *context, struct arena *arena, size_t *count)
+{
+    struct transactions_log *log = context;
+    struct open_list list = {0};
+    size_t topic_count;
+    struct topic **topics = catalogue_list(log->catalogue, &topic_count);
+    for (size_t i = 0; i < topic_count; i++) {
+        list_topic(topics[i], arena, &list);
+    }
+    catalogue_list_free(topics, topic_count);
+    *count = list.count;
+    return list.items;
+}
+
+struct open_search {
+    const struct txn_open *open;
+    bool found;
+};
+
+static void look_for_open(void *context, const struct producer_entry *entry)
+{
+    struct open_search *search = context;
+    const struct txn_open *open = search->open;
+    search->found = search->found || (entry->producer_id == open->producer.id &&
+                                      entry->epoch == open->producer.epoch &&
+                                      entry->txn_first_offset == open->first_offset);
+}
+
+static bool is_open(void *context, const struct txn_open *open)
+{
+    struct open_search search = {.open = open};
+    struct partition *partition = find_partition(context, open->topic, open->partition);
+    if (partition != NULL) {
+        log_each_producer(partition->log, look_for_open, &search);
+        partition_unref(partition);
+    }
+    return search.found;
+}
+
+static enum err next_producer_id(void *context, int64_t *producer_id, struct reason *reason)
+{
+    struct transactions_log *log = context;
+    return catalogue_next_producer_id(log->catalogue, producer_id, reason);
+}
+
+struct txn_log transactions_log_interface(struct transactions_log *log)
+{
+    return (struct txn_log){
+        .context = log,
+        .append = append_record,
+        .wait = wait_for_record,
+        .write_markers = write_markers,
+        .list_open = list_open,
+        .is_open = is_open,
+        .next_producer_id = next_producer_id,
+    };
+}
+
+/* ---- replay ---- */
+
+static enum err replay_record(void *context, int32_t partition, const struct batch *batch,
+                              const struct record *record)
+{
+    (void)partition;
+    return batch_is_control(batch) ? ERR_NONE
+                                   : txn_coordinator_replay(context, record->key, record->value);
+}
+
+enum err transactions_log_replay(struct transactions_log *log, const struct file_ops *files,
+                                 struct txn_coordinator *coordinator, struct reason *reason)
+{
+    return internal_topic_replay(&log->topic, files, replay_record, coordinator, reason);
+}

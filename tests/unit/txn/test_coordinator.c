@@ -1,0 +1,545 @@
+#include "fake_disk.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+/* The coordinator over a disk and a clock that the test moves. */
+
+struct bench {
+    struct disk *disk;
+    struct clock clock;
+    struct txn_coordinator *coordinator;
+    _Atomic int64_t next_producer_id; /* of the threads' disk */
+};
+
+static int start(void **state)
+{
+    struct bench *bench = mem_new(struct bench);
+    bench->disk = disk_new();
+    bench->coordinator = disk_coordinator(bench->disk, &bench->clock);
+    *state = bench;
+    return 0;
+}
+
+static int stop(void **state)
+{
+    struct bench *bench = *state;
+    disk_coordinator_free(bench->disk, bench->coordinator);
+    disk_free(bench->disk);
+    free(bench);
+    return 0;
+}
+
+/* As after a kill that lost nothing that was appended. */
+static void restart(struct bench *bench)
+{
+    disk_coordinator_free(bench->disk, bench->coordinator);
+    bench->disk->crashed = false;
+    bench->disk->wait_first = bench->disk->wait_end = 0;
+    bench->coordinator = disk_coordinator(bench->disk, &bench->clock);
+}
+
+struct asked {
+    struct txn_waiter waiter;
+    struct txn_answer answer;
+    int answers;
+};
+
+static void on_answer(struct txn_waiter *waiter, const struct txn_answer *answer)
+{
+    struct asked *asked = container_of(waiter, struct asked, waiter);
+    asked->answer = *answer;
+    asked->answers++;
+}
+
+static struct asked ask(void)
+{
+    return (struct asked){.waiter.done = on_answer};
+}
+
+static const struct slice id = {(const uint8_t *)"pay", 3};
+
+static struct txn_producer init(struct bench *bench)
+{
+    struct asked asked = ask();
+    struct txn_init_request request = {
+        .timeout_ms = 60000, .producer_id = -1, .producer_epoch = -1};
+    txn_coordinator_init_producer(bench->coordinator, id, &request, &asked.waiter);
+    disk_sync_all(bench->disk);
+    assert_int_equal(asked.answers, 1);
+    assert_int_equal(asked.answer.err, ERR_NONE);
+    return (struct txn_producer){asked.answer.producer_id, asked.answer.producer_epoch};
+}
+
+static enum err add(struct bench *bench, struct txn_producer producer, int32_t index)
+{
+    struct asked asked = ask();
+    struct txn_partition partition = {disk_topic(), index};
+    txn_coordinator_add(bench->coordinator, id, producer, TXN_VERSION_1, &partition, 1,
+                        &asked.waiter);
+    disk_sync_all(bench->disk);
+    assert_int_equal(asked.answers, 1);
+    return asked.answer.err;
+}
+
+static void put_data(struct disk *disk, struct txn_producer producer, int32_t index)
+{
+    struct disk_partition *partition = &disk->partitions[index];
+    partition->events[partition->count++] =
+        (struct disk_event){.kind = DISK_DATA, .producer_id = producer.id, .epoch = producer.epoch};
+    partition->synced = partition->count;
+}
+
+/* Not synced: the test lets the steps happen. */
+static void end(struct bench *bench, struct txn_producer producer, bool commit, struct asked *asked)
+{
+    struct txn_end_request request = {
+        .producer = producer, .commit = commit, .version = TXN_VERSION_1};
+    assert_int_equal(txn_coordinator_end(bench->coordinator, id, &request, false, &asked->waiter),
+                     ERR_NONE);
+}
+
+static enum txn_state state_of(struct bench *bench)
+{
+    struct arena arena = {0};
+    struct txn_description description;
+    assert_int_equal(txn_coordinator_describe(bench->coordinator, id, &arena, &description),
+                     ERR_NONE);
+    arena_deinit(&arena);
+    return description.fields.state;
+}
+
+/* ---- the order of safety ---- */
+
+static void test_steps_of_a_commit(void **state)
+{
+    struct bench *bench = *state;
+    struct disk *disk = bench->disk;
+    struct txn_producer producer = init(bench);
+    assert_int_equal(add(bench, producer, 0), ERR_NONE);
+    assert_int_equal(add(bench, producer, 1), ERR_NONE);
+    put_data(disk, producer, 0);
+    struct asked asked = ask();
+    size_t before = disk->record_count;
+    end(bench, producer, true, &asked);
+    assert_int_equal(disk->record_count, before + 1); /* prepared, not on disk */
+    assert_int_equal(asked.answers, 0);
+    assert_int_equal(disk->partitions[0].count, 1); /* no marker yet */
+    assert_int_equal(add(bench, (struct txn_producer){producer.id, producer.epoch}, 2),
+                     ERR_CONCURRENT_TXNS);
+    /* add() let all happen: everything is over */
+    assert_int_equal(asked.answers, 1);
+    assert_int_equal(asked.answer.err, ERR_NONE);
+    assert_int_equal(state_of(bench), TXN_COMPLETE_COMMIT);
+    assert_int_equal(disk_outcome(&disk->partitions[0], 0), DISK_COMMIT);
+    assert_int_equal(disk->partitions[1].events[0].kind, DISK_COMMIT);
+    assert_int_equal(disk->partitions[2].count, 0);
+}
+
+static void test_markers_wait_for_the_prepare_record(void **state)
+{
+    struct bench *bench = *state;
+    struct disk *disk = bench->disk;
+    struct txn_producer producer = init(bench);
+    assert_int_equal(add(bench, producer, 0), ERR_NONE);
+    struct asked asked = ask();
+    end(bench, producer, false, &asked);
+    assert_int_equal(disk->partitions[0].count, 0);
+    assert_true(disk_sync_one(disk)); /* the prepare record */
+    assert_int_equal(asked.answers, 1);
+    assert_int_equal(disk->partitions[0].count, 1); /* the marker, not on disk */
+    size_t records = disk->record_count;
+    assert_int_equal(state_of(bench), TXN_PREPARE_ABORT);
+    assert_true(disk_sync_one(disk)); /* the marker */
+    assert_int_equal(disk->record_count, records + 1);
+    assert_int_equal(state_of(bench), TXN_PREPARE_ABORT); /* until the record is on disk */
+    assert_true(disk_sync_one(disk));
+    assert_int_equal(state_of(bench), TXN_COMPLETE_ABORT);
+    assert_false(disk_sync_one(disk));
+}
+
+static void test_failing_prepare_changes_nothing(void **state)
+{
+    struct bench *bench = *state;
+    struct txn_producer producer = init(bench);
+    assert_int_equal(add(bench, producer, 0), ERR_NONE);
+    bench->disk->refuses_records = true;
+    struct asked asked = ask();
+    end(bench, producer, true, &asked);
+    assert_int_equal(asked.answer.err, ERR_COORDINATOR_UNAVAILABLE);
+    assert_int_equal(state_of(bench), TXN_ONGOING);
+    bench->disk->refuses_records = false;
+    asked = ask();
+    end(bench, producer, true, &asked);
+    disk_sync_all(bench->disk);
+    assert_int_equal(asked.answer.err, ERR_NONE);
+    assert_int_equal(state_of(bench), TXN_COMPLETE_COMMIT);
+}
+
+static void test_failed_sync_is_not_acknowledged(void **state)
+{
+    struct bench *bench = *state;
+    struct txn_producer producer = init(bench);
+    assert_int_equal(add(bench, producer, 0), ERR_NONE);
+    bench->disk->fails_syncs = true;
+    struct asked asked = ask();
+    struct asked parked = ask();
+    end(bench, producer, true, &asked);
+    txn_coordinator_await_end(bench->coordinator, id, &parked.waiter);
+    assert_int_equal(parked.answers, 0);
+    disk_sync_all(bench->disk);
+    assert_int_equal(asked.answer.err, ERR_COORDINATOR_UNAVAILABLE);
+    assert_int_equal(parked.answer.err, ERR_COORDINATOR_UNAVAILABLE);
+    assert_int_equal(bench->disk->partitions[0].count, 0); /* no marker without its record */
+    parked = ask();
+    txn_coordinator_await_end(bench->coordinator, id, &parked.waiter);
+    assert_int_equal(parked.answers, 1); /* nobody waits for what cannot come */
+}
+
+static void test_markers_are_tried_again(void **state)
+{
+    struct bench *bench = *state;
+    struct disk *disk = bench->disk;
+    struct txn_producer producer = init(bench);
+    assert_int_equal(add(bench, producer, 0), ERR_NONE);
+    assert_int_equal(add(bench, producer, 1), ERR_NONE);
+    disk->partitions[1].refuses = true;
+    struct asked asked = ask();
+    struct asked parked = ask();
+    end(bench, producer, true, &asked);
+    txn_coordinator_await_end(bench->coordinator, id, &parked.waiter);
+    disk_sync_all(disk);
+    assert_int_equal(parked.answer.err, ERR_CONCURRENT_TXNS);
+    assert_int_equal(state_of(bench), TXN_PREPARE_COMMIT);
+    assert_int_equal(disk->partitions[0].count, 1);
+    int64_t next_ms = txn_coordinator_tick(bench->coordinator, disk->mono_ms);
+    assert_int_equal(next_ms, disk->mono_ms + 1000);
+    disk->mono_ms = next_ms;
+    (void)txn_coordinator_tick(bench->coordinator, disk->mono_ms);
+    disk_sync_all(disk);
+    assert_int_equal(state_of(bench), TXN_PREPARE_COMMIT);
+    disk->partitions[1].refuses = false;
+    disk->mono_ms += 1000;
+    (void)txn_coordinator_tick(bench->coordinator, disk->mono_ms);
+    disk_sync_all(disk);
+    assert_int_equal(state_of(bench), TXN_COMPLETE_COMMIT);
+    assert_int_equal(disk->partitions[0].count, 1); /* only the one that was left */
+    assert_int_equal(disk->partitions[1].count, 1);
+}
+
+static void test_complete_record_is_tried_again(void **state)
+{
+    struct bench *bench = *state;
+    struct disk *disk = bench->disk;
+    struct txn_producer producer = init(bench);
+    assert_int_equal(add(bench, producer, 0), ERR_NONE);
+    struct asked asked = ask();
+    end(bench, producer, true, &asked);
+    disk->refuses_records = true;
+    disk_sync_all(disk);
+    assert_int_equal(asked.answer.err, ERR_NONE);
+    assert_int_equal(state_of(bench), TXN_PREPARE_COMMIT);
+    disk->refuses_records = false;
+    disk->mono_ms += 1000;
+    (void)txn_coordinator_tick(bench->coordinator, disk->mono_ms);
+    disk_sync_all(disk);
+    assert_int_equal(state_of(bench), TXN_COMPLETE_COMMIT);
+    assert_int_equal(disk->partitions[0].count, 1);
+}
+
+static void test_deleted_partition_is_skipped(void **state)
+{
+    struct bench *bench = *state;
+    struct txn_producer producer = init(bench);
+    assert_int_equal(add(bench, producer, 0), ERR_NONE);
+    assert_int_equal(add(bench, producer, 1), ERR_NONE);
+    bench->disk->partitions[0].deleted = true;
+    struct asked asked = ask();
+    end(bench, producer, true, &asked);
+    disk_sync_all(bench->disk);
+    assert_int_equal(state_of(bench), TXN_COMPLETE_COMMIT);
+}
+
+/* ---- sessions ---- */
+
+static void test_sessions(void **state)
+{
+    struct bench *bench = *state;
+    struct txn_producer producer = init(bench);
+    struct txn_partition partition = {disk_topic(), 2};
+    struct txn_session session;
+    struct reason reason;
+    struct txn_coordinator *c = bench->coordinator;
+    /* Version 1: nothing is in it. */
+    assert_int_equal(txn_session_enter(c, id, producer, TXN_VERSION_1, NULL, 0, &session, &reason),
+                     ERR_NONE);
+    assert_false(txn_session_has(&session, disk_topic(), 2));
+    txn_session_leave(&session);
+    /* Version 2 adds. */
+    assert_int_equal(
+        txn_session_enter(c, id, producer, TXN_VERSION_2, &partition, 1, &session, &reason),
+        ERR_NONE);
+    assert_true(txn_session_has(&session, disk_topic(), 2));
+    txn_session_leave(&session);
+    assert_int_equal(state_of(bench), TXN_ONGOING);
+    /* Others are refused, and hold nothing. */
+    producer.epoch--;
+    assert_int_equal(
+        txn_session_enter(c, id, producer, TXN_VERSION_2, &partition, 1, &session, &reason),
+        ERR_TXN_PRODUCER_FENCED);
+    txn_session_leave(&session);
+    assert_int_equal(txn_session_enter(c, slice_str("other"), producer, TXN_VERSION_1, NULL, 0,
+                                       &session, &reason),
+                     ERR_PRODUCER_ID_MAPPING);
+    assert_int_equal(
+        txn_session_enter(c, slice_str(""), producer, TXN_VERSION_1, NULL, 0, &session, &reason),
+        ERR_INVALID);
+}
+
+/* ---- time ---- */
+
+static void test_time_out_aborts(void **state)
+{
+    struct bench *bench = *state;
+    struct disk *disk = bench->disk;
+    struct txn_producer producer = init(bench);
+    assert_int_equal(add(bench, producer, 0), ERR_NONE);
+    put_data(disk, producer, 0);
+    int64_t begun_ms = disk->mono_ms;
+    assert_int_equal(txn_coordinator_tick(bench->coordinator, begun_ms), begun_ms + 60000);
+    disk->wall_ms += 86400000; /* a jump of the wall clock is no time */
+    disk->mono_ms = begun_ms + 59999;
+    assert_int_equal(txn_coordinator_tick(bench->coordinator, disk->mono_ms), begun_ms + 60000);
+    assert_int_equal(state_of(bench), TXN_ONGOING);
+    disk->mono_ms = begun_ms + 60000;
+    (void)txn_coordinator_tick(bench->coordinator, disk->mono_ms);
+    disk_sync_all(disk);
+    assert_int_equal(state_of(bench), TXN_COMPLETE_ABORT);
+    assert_int_equal(disk_outcome(&disk->partitions[0], 0), DISK_ABORT);
+    assert_int_equal(disk->partitions[0].events[1].epoch, producer.epoch + 1);
+    struct asked asked = ask();
+    end(bench, producer, true, &asked);
+    assert_int_equal(asked.answer.err, ERR_TXN_PRODUCER_FENCED);
+}
+
+static void test_time_out_goes_on_after_a_restart(void **state)
+{
+    struct bench *bench = *state;
+    struct disk *disk = bench->disk;
+    struct txn_producer producer = init(bench);
+    assert_int_equal(add(bench, producer, 0), ERR_NONE);
+    disk->wall_ms += 40000;
+    disk->mono_ms = 77; /* another boot */
+    restart(bench);
+    assert_int_equal(txn_coordinator_tick(bench->coordinator, disk->mono_ms), 77 + 20000);
+    disk->mono_ms += 20000;
+    (void)txn_coordinator_tick(bench->coordinator, disk->mono_ms);
+    disk_sync_all(disk);
+    assert_int_equal(state_of(bench), TXN_COMPLETE_ABORT);
+}
+
+static void test_failing_abort_is_tried_again(void **state)
+{
+    struct bench *bench = *state;
+    struct disk *disk = bench->disk;
+    struct txn_producer producer = init(bench);
+    assert_int_equal(add(bench, producer, 0), ERR_NONE);
+    disk->refuses_records = true;
+    disk->mono_ms += 60000;
+    assert_int_equal(txn_coordinator_tick(bench->coordinator, disk->mono_ms), disk->mono_ms + 1000);
+    assert_int_equal(state_of(bench), TXN_ONGOING);
+    disk->refuses_records = false;
+    disk->mono_ms += 1000;
+    (void)txn_coordinator_tick(bench->coordinator, disk->mono_ms);
+    disk_sync_all(disk);
+    assert_int_equal(state_of(bench), TXN_COMPLETE_ABORT);
+}
+
+static void test_idle_ids_expire(void **state)
+{
+    struct bench *bench = *state;
+    struct disk *disk = bench->disk;
+    struct txn_producer producer = init(bench);
+    struct arena arena = {0};
+    struct txn_description description;
+    disk->mono_ms += INT64_C(7) * 86400000;
+    assert_int_equal(txn_coordinator_tick(bench->coordinator, disk->mono_ms), INT64_MAX);
+    disk_sync_all(disk);
+    assert_true(disk->records[disk->record_count - 1].tombstone);
+    assert_int_equal(txn_coordinator_describe(bench->coordinator, id, &arena, &description),
+                     ERR_TXN_NOT_FOUND);
+    assert_int_equal(add(bench, producer, 0), ERR_PRODUCER_ID_MAPPING);
+    restart(bench);
+    assert_int_equal(txn_coordinator_describe(bench->coordinator, id, &arena, &description),
+                     ERR_TXN_NOT_FOUND);
+    struct txn_producer next = init(bench);
+    assert_int_not_equal(next.id, producer.id);
+    arena_deinit(&arena);
+}
+
+/* ---- the log knows more ---- */
+
+static void test_orphans_are_aborted(void **state)
+{
+    struct bench *bench = *state;
+    struct disk *disk = bench->disk;
+    put_data(disk, (struct txn_producer){77, 3}, 2); /* nobody's */
+    assert_int_equal(txn_coordinator_reconcile(bench->coordinator), 1);
+    disk_sync_all(disk);
+    assert_int_equal(disk_outcome(&disk->partitions[2], 0), DISK_ABORT);
+    assert_int_equal(txn_coordinator_reconcile(bench->coordinator), 0);
+}
+
+static void test_a_lost_add_is_found_at_start(void **state)
+{
+    struct bench *bench = *state;
+    struct disk *disk = bench->disk;
+    struct txn_producer producer = init(bench);
+    put_data(disk, producer, 1); /* its record was lost */
+    restart(bench);
+    assert_int_equal(state_of(bench), TXN_ONGOING);
+    struct asked asked = ask();
+    end(bench, producer, true, &asked);
+    disk_sync_all(disk);
+    assert_int_equal(asked.answer.err, ERR_NONE);
+    assert_int_equal(disk_outcome(&disk->partitions[1], 0), DISK_COMMIT);
+}
+
+static void test_a_known_transaction_is_left_alone(void **state)
+{
+    struct bench *bench = *state;
+    struct txn_producer producer = init(bench);
+    assert_int_equal(add(bench, producer, 1), ERR_NONE);
+    put_data(bench->disk, producer, 1);
+    size_t records = bench->disk->record_count;
+    assert_int_equal(txn_coordinator_reconcile(bench->coordinator), 0);
+    assert_int_equal(bench->disk->record_count, records);
+    assert_int_equal(bench->disk->partitions[1].count, 1);
+}
+
+static void test_requests_while_loading_and_stopped(void **state)
+{
+    struct bench *bench = *state;
+    struct txn_coordinator_config config;
+    struct txn_log log = disk_interface(bench->disk);
+    struct txn_outlet outlet = {0};
+    txn_coordinator_config_init(&config);
+    struct txn_coordinator *c = txn_coordinator_new(&config, &bench->clock, &log, &outlet);
+    struct txn_session session;
+    struct txn_producer producer = {1, 1};
+    assert_int_equal(txn_session_enter(c, id, producer, TXN_VERSION_1, NULL, 0, &session, NULL),
+                     ERR_LOADING);
+    txn_coordinator_load_done(c);
+    txn_coordinator_stop(c);
+    assert_int_equal(txn_session_enter(c, id, producer, TXN_VERSION_1, NULL, 0, &session, NULL),
+                     ERR_COORDINATOR_UNAVAILABLE);
+    txn_coordinator_free(c);
+}
+
+/* ---- threads ---- */
+
+enum { THREADS = 4, ROUNDS = 300 };
+
+/* A disk that syncs at once. */
+static enum err quick_append(void *context, int32_t partition, struct slice key, struct slice value,
+                             int64_t wall_ms, struct txn_append *append)
+{
+    return ERR_NONE;
+}
+
+static void quick_wait(void *context, struct txn_append *append)
+{
+    append->done(append, ERR_NONE);
+}
+
+static void quick_markers(void *context, struct txn_markers *markers)
+{
+    markers->done(markers);
+}
+
+static struct txn_open *quick_open(void *context, struct arena *arena, size_t *count)
+{
+    *count = 0;
+    return NULL;
+}
+
+static enum err quick_producer_id(void *context, int64_t *producer_id, struct reason *reason)
+{
+    struct bench *bench = context;
+    *producer_id = atomic_fetch_add(&bench->next_producer_id, 1);
+    return ERR_NONE;
+}
+
+static void *run_producer(void *context)
+{
+    struct bench bench = {.coordinator = context};
+    for (int round = 0; round < ROUNDS; round++) {
+        struct asked asked = ask();
+        struct txn_init_request request = {
+            .timeout_ms = 1000, .producer_id = -1, .producer_epoch = -1};
+        txn_coordinator_init_producer(bench.coordinator, id, &request, &asked.waiter);
+        assert_int_equal(asked.answers, 1);
+        struct txn_producer producer = {asked.answer.producer_id, asked.answer.producer_epoch};
+        struct txn_partition partition = {disk_topic(), round % 3};
+        struct txn_session session;
+        (void)!txn_session_enter(bench.coordinator, id, producer, TXN_VERSION_2, &partition, 1,
+                                 &session, NULL);
+        txn_session_leave(&session);
+        struct asked ended = ask();
+        end(&bench, producer, round % 2 == 0, &ended);
+        assert_int_equal(ended.answers, 1);
+        (void)txn_coordinator_tick(bench.coordinator, 5000);
+    }
+    return NULL;
+}
+
+static void test_threads(void **state)
+{
+    struct bench *bench = *state;
+    struct txn_coordinator_config config;
+    txn_coordinator_config_init(&config);
+    struct txn_log log = {.context = bench,
+                          .append = quick_append,
+                          .wait = quick_wait,
+                          .write_markers = quick_markers,
+                          .list_open = quick_open,
+                          .next_producer_id = quick_producer_id};
+    struct txn_outlet outlet = {0};
+    struct txn_coordinator *c = txn_coordinator_new(&config, &bench->clock, &log, &outlet);
+    txn_coordinator_load_done(c);
+    pthread_t threads[THREADS];
+    for (int i = 0; i < THREADS; i++) {
+        pthread_create(&threads[i], NULL, run_producer, c);
+    }
+    for (int i = 0; i < THREADS; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    txn_coordinator_stop(c);
+    txn_coordinator_free(c);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_steps_of_a_commit),
+        TEST(test_markers_wait_for_the_prepare_record),
+        TEST(test_failing_prepare_changes_nothing),
+        TEST(test_failed_sync_is_not_acknowledged),
+        TEST(test_markers_are_tried_again),
+        TEST(test_complete_record_is_tried_again),
+        TEST(test_deleted_partition_is_skipped),
+        TEST(test_sessions),
+        TEST(test_time_out_aborts),
+        TEST(test_time_out_goes_on_after_a_restart),
+        TEST(test_failing_abort_is_tried_again),
+        TEST(test_idle_ids_expire),
+        TEST(test_orphans_are_aborted),
+        TEST(test_a_lost_add_is_found_at_start),
+        TEST(test_a_known_transaction_is_left_alone),
+        TEST(test_requests_while_loading_and_stopped),
+        TEST(test_threads),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
