@@ -4,7 +4,7 @@
 #include "api/group_reply.h"
 #include "base/logger.h"
 #include "base/mem.h"
-#include "broker/data_dir.h"
+#include "broker/control.h"
 #include "broker/offsets_log.h"
 #include "broker/server_config.h"
 #include "broker/timekeeper.h"
@@ -15,6 +15,7 @@
 #include "net/workers.h"
 #include "stream/fetch.h"
 #include "topic/catalogue.h"
+#include "topic/data_dir.h"
 #include "txn/coordinator.h"
 
 #include <stdio.h>
@@ -48,6 +49,7 @@ struct server {
     struct transactions_log transactions;
     struct txn_coordinator *txns;
     struct timekeeper *timekeeper;
+    struct control *control;
     struct api_server api;
 };
 
@@ -330,6 +332,10 @@ static enum err start_all(struct server *server, struct reason *reason)
     if (err == ERR_NONE) {
         fill_api(server);
         timekeeper_start(server->timekeeper, server->groups, server->txns);
+        err = control_new(server->config.data_dir, server->dir_fd, server->catalogue,
+                          &server->control, reason);
+    }
+    if (err == ERR_NONE) {
         err = net_start(server->net, reason);
     }
     return err;
@@ -399,6 +405,7 @@ static void server_free(struct server *server)
 enum err server_stop(struct server *server, struct reason *reason)
 {
     drain(server);
+    control_free(server->control);
     net_stop(server->net);
     workers_free(server->workers);
     flusher_free(server->flusher);

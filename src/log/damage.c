@@ -133,6 +133,17 @@ void log_cut_damages(struct log *log, struct segment *segment, int64_t position)
     }
 }
 
+bool damage_file_is_good(struct slice bytes)
+{
+    char head[HEAD_BYTES + 1];
+    if (bytes.size < HEAD_BYTES) {
+        return false;
+    }
+    uint32_t crc = crc32c(0, bytes.data + HEAD_BYTES, bytes.size - HEAD_BYTES);
+    snprintf(head, sizeof head, head_format, crc);
+    return memcmp(bytes.data, head, HEAD_BYTES) == 0;
+}
+
 enum err log_load_damages(struct log *log, struct segment *segment, struct reason *reason)
 {
     char *text;
@@ -143,14 +154,7 @@ enum err log_load_damages(struct log *log, struct segment *segment, struct reaso
     if (err != ERR_NONE) {
         return err == ERR_IO ? err : ERR_NONE;
     }
-    char head[HEAD_BYTES + 1];
-    bool good = size >= HEAD_BYTES;
-    if (good) {
-        uint32_t crc = crc32c(0, text + HEAD_BYTES, size - HEAD_BYTES);
-        snprintf(head, sizeof head, head_format, crc);
-        good = memcmp(text, head, HEAD_BYTES) == 0;
-    }
-    if (!good) {
+    if (!damage_file_is_good(slice_of(text, size))) {
         LOG_WARN("log", "a note of damaged bytes is damaged itself and is not believed",
                  "dir=\"%s\" segment=%lld", log->dir, (long long)segment->base_offset);
     } else if (!parse_damages(segment, text + HEAD_BYTES)) {

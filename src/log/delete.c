@@ -100,7 +100,9 @@ enum err log_delete(struct log *log, struct reason *reason)
         flusher_mark(log->env.flusher, log); /* so that waiters are told */
     }
     char *away;
+    log_names_hold(log);
     enum err err = set_aside(log->env.files, log->dir, &away, reason);
+    log_names_release(log);
     if (err == ERR_NONE) {
         err = remove_dir(log->env.files, away, reason);
     }

@@ -97,6 +97,20 @@ void log_unref(struct log *log)
     }
 }
 
+void log_names_hold(struct log *log)
+{
+    if (log->env.names_lock != NULL) {
+        pthread_rwlock_rdlock(log->env.names_lock);
+    }
+}
+
+void log_names_release(struct log *log)
+{
+    if (log->env.names_lock != NULL) {
+        pthread_rwlock_unlock(log->env.names_lock);
+    }
+}
+
 size_t log_segment_number(const struct log *log, int64_t offset)
 {
     size_t low = 0; /* segments below low begin at or before offset */

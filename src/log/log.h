@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "batch/batch.h"
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -50,6 +51,11 @@ struct log_env {
     const struct file_ops *files;
     const struct clock *clock;
     struct flusher *flusher; /* NULL: nobody flushes but log_flush (tests, tools) */
+    /*
+     * Held for reading, before any lock of a log, by whoever unlinks or renames segment files or
+     * their directory; for writing by a backup while it links them. NULL: nobody links.
+     */
+    pthread_rwlock_t *names_lock;
 };
 
 /*

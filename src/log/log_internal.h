@@ -75,6 +75,10 @@ struct log {
     uint64_t snapshot_changes;   /* producers.changes when the last checkpoint took one */
 };
 
+/* log_env's names_lock for reading; outermost. */
+void log_names_hold(struct log *log);
+void log_names_release(struct log *log);
+
 /* The settings as of now. Takes append_lock. */
 struct log_config log_config_copy(struct log *log);
 

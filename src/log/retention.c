@@ -40,6 +40,7 @@ static enum err delete_old(struct log *log, int64_t start, struct reason *reason
 {
     size_t count;
     enum err err = ERR_NONE;
+    log_names_hold(log);
     pthread_mutex_lock(&log->upkeep_lock);
     struct segment **old = take_old(log, start, &count);
     /* From the oldest: a crash in between leaves no hole. */
@@ -54,6 +55,7 @@ static enum err delete_old(struct log *log, int64_t start, struct reason *reason
     }
     free(old);
     pthread_mutex_unlock(&log->upkeep_lock);
+    log_names_release(log);
     if (count > 0 && err == ERR_NONE) {
         LOG_INFO("log", "deleted old segments", "dir=\"%s\" segments=%zu start_offset=%lld",
                  log->dir, count, (long long)start);

@@ -71,6 +71,9 @@ void segment_take_batch(struct segment *segment, const struct batch *batch, int6
 /* Adds the last row of the time index, so that the largest timestamp is on record. */
 void segment_close_times(struct segment *segment);
 
+/* Whether the bytes are a whole .damage file: for tools. */
+bool damage_file_is_good(struct slice bytes);
+
 void segment_add_damage(struct segment *segment, const struct damage *damage);
 
 /* Unlinks its files. What is open stays readable. */

@@ -121,6 +121,25 @@ void catalogue_maintain(struct catalogue *catalogue);
 /* Writes a checkpoint only. Worker thread. */
 void catalogue_checkpoint(struct catalogue *catalogue);
 
+/* What a snapshot holds, and how long the appends waited for it. */
+struct catalogue_snapshot {
+    int32_t topics;
+    int32_t partitions;
+    int64_t segments;
+    int64_t bytes;     /* of the segments */
+    int64_t cut_ms;    /* wall clock */
+    int64_t frozen_us; /* no append anywhere for so long */
+};
+
+/*
+ * Makes a snapshot folder (snapshot.h) in `dir`, an empty directory of the data directory's file
+ * system: one state of all logs and the catalogue, see catalogue_snapshot.c. Appends wait for
+ * frozen_us; changes of topics until the catalogue is copied; retention, compaction and deletions
+ * until all is linked. On an error the caller removes what is there. Any thread that may block.
+ */
+CHECKED enum err catalogue_snapshot(struct catalogue *catalogue, const char *dir,
+                                    struct catalogue_snapshot *out, struct reason *reason);
+
 /* The cluster id of the data directory: 22 characters of base64url. */
 const char *catalogue_cluster_id(const struct catalogue *catalogue);
 

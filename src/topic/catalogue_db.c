@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { BUSY_TIMEOUT_MS = 5000 /* someone looks into the file with the sqlite3 shell */ };
 
@@ -314,6 +315,48 @@ enum err catalogue_db_get(struct catalogue_db *db, const char *name, char **text
         *text = mem_strdup((const char *)sqlite3_column_text(statement, 0));
     } else if (code != SQLITE_DONE) {
         err = db_fail(db, "read it", reason);
+    }
+    sqlite3_finalize(statement);
+    return err;
+}
+
+enum err catalogue_db_copy(struct catalogue_db *db, const char *path, struct reason *reason)
+{
+    struct catalogue_db copy = {.sqlite = NULL};
+    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
+    enum err err = ERR_NONE;
+    if (sqlite3_open_v2(path, &copy.sqlite, flags, NULL) != SQLITE_OK) {
+        err = db_fail(&copy, "open its copy", reason);
+    } else {
+        sqlite3_backup *backup = sqlite3_backup_init(copy.sqlite, "main", db->sqlite, "main");
+        if (backup == NULL || sqlite3_backup_step(backup, -1) != SQLITE_DONE) {
+            err = db_fail(&copy, "copy it", reason);
+        }
+        if (backup != NULL && sqlite3_backup_finish(backup) != SQLITE_OK && err == ERR_NONE) {
+            err = db_fail(&copy, "copy it", reason);
+        }
+    }
+    sqlite3_close(copy.sqlite);
+    return err;
+}
+
+enum err catalogue_db_check(struct catalogue_db *db, void (*each)(void *context, const char *text),
+                            void *context, struct reason *reason)
+{
+    sqlite3_stmt *statement;
+    enum err err = prepare(db, &statement, reason, "PRAGMA integrity_check", "");
+    if (err != ERR_NONE) {
+        return err;
+    }
+    int code;
+    while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
+        const char *text = (const char *)sqlite3_column_text(statement, 0);
+        if (text != NULL && strcmp(text, "ok") != 0) {
+            each(context, text);
+        }
+    }
+    if (code != SQLITE_DONE) {
+        err = db_fail(db, "check it", reason);
     }
     sqlite3_finalize(statement);
     return err;

@@ -21,6 +21,15 @@ CHECKED enum err catalogue_db_open(const char *path, struct catalogue_db **out,
                                    struct reason *reason);
 void catalogue_db_close(struct catalogue_db *db);
 
+/* Writes a copy, synced, as one transaction sees it, to a file that does not exist. */
+CHECKED enum err catalogue_db_copy(struct catalogue_db *db, const char *path,
+                                   struct reason *reason);
+
+/* SQLite's integrity check: each(context, text) for every complaint. */
+CHECKED enum err catalogue_db_check(struct catalogue_db *db,
+                                    void (*each)(void *context, const char *text), void *context,
+                                    struct reason *reason);
+
 /* A row of the topic table as loaded; the callee copies what it keeps. */
 struct catalogue_db_topic {
     struct topic_id id;

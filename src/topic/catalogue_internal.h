@@ -14,7 +14,8 @@ struct catalogue {
     char *checkpoint_path;
     char cluster_id[23];
     struct overrides topic_defaults;
-    struct log_env env;
+    struct log_env env;          /* with names_lock: */
+    pthread_rwlock_t names_lock; /* see log_env; after change_lock, before table_lock */
     int64_t producer_expiration_ms;
     int32_t max_partitions;
     partition_advanced *advanced;

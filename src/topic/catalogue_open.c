@@ -283,6 +283,7 @@ static void catalogue_free(struct catalogue *catalogue)
     }
     pthread_mutex_destroy(&catalogue->change_lock);
     pthread_rwlock_destroy(&catalogue->table_lock);
+    pthread_rwlock_destroy(&catalogue->names_lock);
     overrides_deinit(&catalogue->topic_defaults);
     free(catalogue->data_dir);
     free(catalogue->topics_dir);
@@ -299,6 +300,7 @@ enum err catalogue_open(const struct catalogue_config *config, struct catalogue 
     catalogue->topics_dir = mem_sprintf("%s/topics", config->data_dir);
     catalogue->checkpoint_path = mem_sprintf("%s/checkpoint", config->data_dir);
     catalogue->env = config->log_env;
+    catalogue->env.names_lock = &catalogue->names_lock;
     catalogue->max_partitions = config->max_partitions;
     catalogue->producer_expiration_ms = config->producer_expiration_ms;
     catalogue->advanced = config->advanced;
@@ -306,6 +308,7 @@ enum err catalogue_open(const struct catalogue_config *config, struct catalogue 
     overrides_copy(&catalogue->topic_defaults, config->topic_defaults);
     pthread_mutex_init(&catalogue->change_lock, NULL);
     pthread_rwlock_init(&catalogue->table_lock, NULL);
+    pthread_rwlock_init(&catalogue->names_lock, NULL);
 
     char *db_path = mem_sprintf("%s/tidings.db", config->data_dir);
     enum err err = catalogue_db_open(db_path, &catalogue->db, reason);

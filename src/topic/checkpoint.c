@@ -122,6 +122,22 @@ void checkpoint_load(struct checkpoint *checkpoint, const struct file_ops *files
     free(data);
 }
 
+bool checkpoint_read(struct checkpoint *checkpoint, const struct file_ops *files, const char *path)
+{
+    *checkpoint = (struct checkpoint){0};
+    char *data;
+    size_t size;
+    if (file_load(files, path, MAX_BYTES, &data, &size, NULL) != ERR_NONE) {
+        return false;
+    }
+    bool good = decode(checkpoint, (const uint8_t *)data, size);
+    if (!good) {
+        checkpoint_deinit(checkpoint);
+    }
+    free(data);
+    return good;
+}
+
 const struct log_state *checkpoint_find(const struct checkpoint *checkpoint,
                                         const struct topic_id *topic_id, int32_t partition)
 {

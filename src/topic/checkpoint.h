@@ -34,6 +34,10 @@ CHECKED enum err checkpoint_save(struct checkpoint *checkpoint, const struct fil
 /* Reads the file; anything wrong with it gives an empty checkpoint (and a log line). */
 void checkpoint_load(struct checkpoint *checkpoint, const struct file_ops *files, const char *path);
 
+/* Reads the file without a word; false, and an empty checkpoint, when it cannot be believed. */
+CHECKED bool checkpoint_read(struct checkpoint *checkpoint, const struct file_ops *files,
+                             const char *path);
+
 /* The state of the partition or NULL. After load or save only (sorted). */
 const struct log_state *checkpoint_find(const struct checkpoint *checkpoint,
                                         const struct topic_id *topic_id, int32_t partition);

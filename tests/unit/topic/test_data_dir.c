@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "base/mem.h"
-#include "broker/data_dir.h"
+#include "topic/data_dir.h"
 
 #include <fcntl.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-#include "broker/data_dir.h"
+#include "topic/data_dir.h"
 
 #include "base/mem.h"
 

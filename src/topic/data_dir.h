@@ -1,5 +1,5 @@
-#ifndef TIDINGS_BROKER_DATA_DIR_H
-#define TIDINGS_BROKER_DATA_DIR_H
+#ifndef TIDINGS_TOPIC_DATA_DIR_H
+#define TIDINGS_TOPIC_DATA_DIR_H
 
 #include "base/err.h"
 #include "base/file.h"

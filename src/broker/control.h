@@ -1,0 +1,29 @@
+#ifndef TIDINGS_BROKER_CONTROL_H
+#define TIDINGS_BROKER_CONTROL_H
+
+#include "base/err.h"
+#include "topic/catalogue.h"
+
+/*
+ * The control socket, DATA/control: a Unix socket (mode 0600) for the commands of whoever owns the
+ * data directory, served by a thread of its own, so that no reactor waits for it. A request is one
+ * line, an answer is one line of JSON (docs/formats.md):
+ *
+ *   snapshot   makes DATA/snapshots/<id>, see catalogue_snapshot
+ *   release    removes the snapshot of this connection
+ *   status     what this process is
+ *
+ * A snapshot belongs to its connection and is removed when that ends, however it ends; what a
+ * killed server leaves is removed at the next start.
+ */
+struct control;
+
+/* Removes leftovers, binds, starts the thread. dir_fd: a descriptor on data_dir, which outlives the
+ * control, as catalogue does. ERR_IO. */
+CHECKED enum err control_new(const char *data_dir, int dir_fd, struct catalogue *catalogue,
+                             struct control **out, struct reason *reason);
+
+/* Ends the thread, removes the snapshots and the socket. NULL is fine. */
+void control_free(struct control *control);
+
+#endif

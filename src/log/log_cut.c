@@ -1,0 +1,40 @@
+#include "log/log_cut.h"
+
+#include "base/mem.h"
+#include "log/log_internal.h"
+
+#include <stdlib.h>
+
+void log_freeze(struct log *log)
+{
+    pthread_mutex_lock(&log->append_lock);
+}
+
+void log_note_cut(struct log *log, struct log_cut *cut)
+{
+    pthread_mutex_lock(&log->segments_lock);
+    *cut = (struct log_cut){
+        .start_offset = atomic_load(&log->start_offset),
+        .end_offset = atomic_load(&log->end_offset),
+        .segments = mem_new_array(struct log_cut_segment, log->segment_count),
+        .segment_count = log->segment_count,
+    };
+    for (size_t i = 0; i < log->segment_count; i++) {
+        cut->segments[i] = (struct log_cut_segment){
+            .base_offset = log->segments[i]->base_offset,
+            .size_bytes = log->segments[i]->size_bytes,
+        };
+    }
+    pthread_mutex_unlock(&log->segments_lock);
+}
+
+void log_thaw(struct log *log)
+{
+    pthread_mutex_unlock(&log->append_lock);
+}
+
+void log_cut_deinit(struct log_cut *cut)
+{
+    free(cut->segments);
+    *cut = (struct log_cut){.segments = NULL};
+}

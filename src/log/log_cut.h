@@ -1,0 +1,38 @@
+#ifndef TIDINGS_LOG_LOG_CUT_H
+#define TIDINGS_LOG_LOG_CUT_H
+
+#include "log/log.h"
+
+/*
+ * One instant over many logs, for a backup: freeze every log, note each, thaw them all. Between the
+ * last freeze and the first thaw nothing is appended anywhere, so what is noted is one state of the
+ * whole: each append is in it or behind it, and whatever an append followed upon is in it too.
+ *
+ * The files stay as they were noted while the caller holds log_env's names_lock for writing: the
+ * bytes up to the noted sizes for ever, as segments only grow, and the names, which retention,
+ * compaction and deletion change only under that lock.
+ */
+struct log_cut_segment {
+    int64_t base_offset;
+    int64_t size_bytes;
+};
+
+struct log_cut {
+    int64_t start_offset;
+    int64_t end_offset;
+    struct log_cut_segment *segments; /* by base offset */
+    size_t segment_count;
+};
+
+/* Takes append_lock. The only code that holds it of more than one log: whoever freezes several
+ * does so alone, under the names_lock. */
+void log_freeze(struct log *log);
+
+/* Of a frozen log. No disk is touched. */
+void log_note_cut(struct log *log, struct log_cut *cut);
+
+void log_thaw(struct log *log);
+
+void log_cut_deinit(struct log_cut *cut);
+
+#endif
