@@ -33,6 +33,8 @@ int cli_topic(int argc, char **argv);
 int cli_publish(int argc, char **argv);
 int cli_subscribe(int argc, char **argv);
 int cli_group(int argc, char **argv);
+int cli_check(int argc, char **argv);
+int cli_dump(int argc, char **argv);
 int cli_version(int argc, char **argv);
 
 /*

@@ -37,6 +37,11 @@ const struct event_header *event_header_find(const struct event *event, const ch
  */
 json_t *event_to_json(const struct event *event);
 
+/* Sets object's member to the bytes: as text, or in base 64 with the member encoding_name saying
+ * so, or null for the null slice. */
+void event_set_bytes(json_t *object, const char *name, const char *encoding_name,
+                     struct slice bytes);
+
 /*
  * Reads what event_to_json writes, or less: key, value, headers, partition, timestamp (ISO 8601 or
  * ms). A value or key that is an object, a list, a number or a truth value is taken as its JSON

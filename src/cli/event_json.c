@@ -21,8 +21,8 @@ static json_t *base64_text(struct slice bytes)
     return json;
 }
 
-static void set_bytes(json_t *object, const char *name, const char *encoding_name,
-                      struct slice bytes)
+void event_set_bytes(json_t *object, const char *name, const char *encoding_name,
+                     struct slice bytes)
 {
     if (slice_is_null(bytes)) {
         json_object_set_new(object, name, json_null());
@@ -79,9 +79,9 @@ json_t *event_to_json(const struct event *event)
                         event->timestamp_ms < 0
                             ? json_null()
                             : json_string(time_format(event->timestamp_ms, time)));
-    set_bytes(object, "key", "key_encoding", event->key);
+    event_set_bytes(object, "key", "key_encoding", event->key);
     json_object_set_new(object, "headers", headers_to_json(event));
-    set_bytes(object, "value", "value_encoding", event->value);
+    event_set_bytes(object, "value", "value_encoding", event->value);
     return object;
 }
 

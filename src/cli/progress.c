@@ -1,0 +1,43 @@
+#include "cli/progress.h"
+
+#include "base/clock.h"
+#include "cli/output.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+enum { NS_PER_S = 1000000000, TERMINAL_NS = 250000000 };
+
+void progress_init(struct progress *progress)
+{
+    int64_t now_ns = clock_now_ns();
+    *progress = (struct progress){
+        .is_terminal = isatty(STDERR_FILENO) != 0, .began_ns = now_ns, .told_ns = now_ns};
+}
+
+void progress_show(struct progress *progress, const char *verb, int64_t bytes, int64_t total_bytes)
+{
+    int64_t now_ns = clock_now_ns();
+    int64_t interval_ns = progress->is_terminal ? TERMINAL_NS : INT64_C(10) * NS_PER_S;
+    if (now_ns - progress->told_ns < interval_ns) {
+        return;
+    }
+    progress->told_ns = now_ns;
+    char done[32];
+    char all[32];
+    char rate[32];
+    double seconds = (double)(now_ns - progress->began_ns) / NS_PER_S;
+    fprintf(stderr, "%s%s %s of %s (%d%%), %s/s%s", progress->is_shown ? "\r\033[K" : "", verb,
+            output_size((double)bytes, done), output_size((double)total_bytes, all),
+            total_bytes > 0 ? (int)(100 * (double)bytes / (double)total_bytes) : 100,
+            output_size((double)bytes / seconds, rate), progress->is_terminal ? "" : "\n");
+    progress->is_shown = progress->is_terminal;
+}
+
+void progress_clear(struct progress *progress)
+{
+    if (progress->is_shown) {
+        fputs("\r\033[K", stderr);
+        progress->is_shown = false;
+    }
+}

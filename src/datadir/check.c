@@ -1,0 +1,339 @@
+#include "datadir/check.h"
+
+#include "base/mem.h"
+#include "datadir/check_internal.h"
+#include "topic/catalogue_db.h"
+#include "topic/data_dir.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { PROGRESS_BYTES = 16 << 20 };
+
+void check_tell(struct check *check, const struct check_finding *finding)
+{
+    check->totals->findings[finding->level]++;
+    check->totals->repaired += finding->repaired;
+    check->options->found(check->options->context, finding);
+}
+
+void check_tell_file(struct check *check, enum check_level level, const char *kind,
+                     const char *name, bool repaired, const char *text)
+{
+    check_tell(check, &(struct check_finding){.level = level,
+                                              .kind = kind,
+                                              .file = name,
+                                              .position = -1,
+                                              .end = -1,
+                                              .first_offset = -1,
+                                              .last_offset = -1,
+                                              .text = text,
+                                              .repaired = repaired});
+}
+
+void check_progress(struct check *check, int64_t bytes)
+{
+    check->totals->bytes += bytes;
+    if (check->options->progress != NULL &&
+        check->totals->bytes - check->told_bytes >= PROGRESS_BYTES) {
+        check->told_bytes = check->totals->bytes;
+        check->options->progress(check->options->context, check->totals->bytes, check->total_bytes);
+    }
+}
+
+const char *check_remedy(const struct check *check, const char *text, struct reason *to)
+{
+    reason_set(to, "%s; the next start makes it anew%s", text,
+               check->options->repair ? "" : " when it notices, --repair makes sure of it");
+    return to->text;
+}
+
+/* A topic as the catalogue has it. */
+struct listed_topic {
+    char *name;
+    struct topic_id id;
+    int32_t partition_count;
+    bool deleting;
+    bool compacted;
+};
+
+struct catalogue_view {
+    struct check *check;
+    bool known; /* false: the catalogue cannot be read */
+    struct listed_topic *topics;
+    size_t count;
+    struct checkpoint checkpoint;
+};
+
+static enum err take_topic(void *context, const struct catalogue_db_topic *row,
+                           struct reason *reason)
+{
+    struct catalogue_view *view = context;
+    (void)reason;
+    view->topics = mem_realloc(view->topics, (view->count + 1) * sizeof *view->topics);
+    view->topics[view->count++] = (struct listed_topic){
+        .name = mem_strndup((const char *)row->name.data, row->name.size),
+        .id = row->id,
+        .partition_count = row->partition_count,
+        .deleting = row->deleting,
+        .compacted = row->internal,
+    };
+    return ERR_NONE;
+}
+
+static void take_complaint(void *context, const char *text)
+{
+    struct catalogue_view *view = context;
+    check_tell_file(view->check, CHECK_DAMAGE, "bad-catalogue", "tidings.db", false, text);
+}
+
+static enum err load_policies(struct catalogue_view *view, struct catalogue_db *db,
+                              struct reason *reason)
+{
+    enum err err = ERR_NONE;
+    for (size_t i = 0; i < view->count && err == ERR_NONE; i++) {
+        struct overrides overrides = {0};
+        err = catalogue_db_load_overrides(db, &view->topics[i].id, &overrides, reason);
+        const char *policy = overrides_get(&overrides, "cleanup.policy");
+        if (policy != NULL && strstr(policy, "compact") != NULL) {
+            view->topics[i].compacted = true;
+        }
+        overrides_deinit(&overrides);
+    }
+    return err;
+}
+
+static enum err read_catalogue(struct catalogue_view *view, struct catalogue_db *db,
+                               struct reason *reason)
+{
+    enum err err = catalogue_db_check(db, take_complaint, view, reason);
+    if (err == ERR_NONE) {
+        err = catalogue_db_each_topic(db, take_topic, view, reason);
+    }
+    return err == ERR_NONE ? load_policies(view, db, reason) : err;
+}
+
+/* What it finds wrong is told: the events can be read without. ERR_IO. */
+static enum err check_catalogue(struct catalogue_view *view, struct reason *reason)
+{
+    struct check *check = view->check;
+    char *path = mem_sprintf("%s/tidings.db", check->options->data_dir);
+    enum err err = ERR_NONE;
+    if (!file_exists(path)) {
+        check_tell_file(check, CHECK_DAMAGE, "no-catalogue", "tidings.db", false,
+                        "the catalogue is missing: a start would know of no topic");
+    } else {
+        struct reason why;
+        struct catalogue_db *db;
+        err = catalogue_db_open(path, &db, &why);
+        if (err == ERR_NONE) {
+            err = read_catalogue(view, db, &why);
+            view->known = err == ERR_NONE;
+            catalogue_db_close(db);
+        }
+        if (err == ERR_CORRUPT) {
+            check_tell_file(check, CHECK_DAMAGE, "bad-catalogue", "tidings.db", false, why.text);
+            err = ERR_NONE;
+        } else if (err != ERR_NONE) {
+            reason_set(reason, "%s", why.text);
+        }
+    }
+    free(path);
+    return err;
+}
+
+static void check_checkpoint(struct catalogue_view *view)
+{
+    struct check *check = view->check;
+    struct reason text;
+    char *path = mem_sprintf("%s/checkpoint", check->options->data_dir);
+    if (!file_exists(path)) {
+        check_tell_file(check, CHECK_NOTE, "no-checkpoint", "checkpoint", false,
+                        "there is no checkpoint: the next start reads all events");
+    } else if (!checkpoint_read(&view->checkpoint, check->files, path)) {
+        bool repaired = check->options->repair && file_unlink(check->files, path, NULL) == ERR_NONE;
+        check_tell_file(check, CHECK_DISPOSABLE, "bad-checkpoint", "checkpoint", repaired,
+                        check_remedy(check, "its checksum does not fit what it says", &text));
+    }
+    free(path);
+}
+
+/* So that the next start looks closely at what it would else believe. */
+static enum err save_distrust(struct catalogue_view *view, struct reason *reason)
+{
+    if (!view->check->distrust_clean || !view->checkpoint.clean) {
+        return ERR_NONE;
+    }
+    view->checkpoint.clean = false;
+    char *path = mem_sprintf("%s/checkpoint", view->check->options->data_dir);
+    enum err err = checkpoint_save(&view->checkpoint, view->check->files, path, reason);
+    free(path);
+    return err;
+}
+
+static const struct listed_topic *find_topic(const struct catalogue_view *view, const char *name)
+{
+    for (size_t i = 0; i < view->count; i++) {
+        if (strcmp(view->topics[i].name, name) == 0) {
+            return &view->topics[i];
+        }
+    }
+    return NULL;
+}
+
+static bool is_wanted(const struct check_options *options, const char *topic, int32_t partition)
+{
+    return (options->topic == NULL || strcmp(options->topic, topic) == 0) &&
+           (options->partition < 0 || options->partition == partition);
+}
+
+static const struct tree_partition *find_directory(const struct tree *tree, const char *topic,
+                                                   int32_t partition)
+{
+    size_t low = 0;
+    size_t high = tree->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        const struct tree_partition *at = &tree->partitions[middle];
+        int order = strcmp(at->topic, topic);
+        order = order != 0 ? order : (at->partition > partition) - (at->partition < partition);
+        if (order == 0) {
+            return at;
+        }
+        *(order < 0 ? &low : &high) = order < 0 ? middle + 1 : middle;
+    }
+    return NULL;
+}
+
+/* Topics without directories. */
+static void check_topic_directories(struct catalogue_view *view, const struct tree *tree)
+{
+    for (size_t i = 0; i < view->count; i++) {
+        const struct listed_topic *topic = &view->topics[i];
+        for (int32_t p = 0; p < topic->partition_count && !topic->deleting; p++) {
+            const struct log_state *state = checkpoint_find(&view->checkpoint, &topic->id, p);
+            if (!is_wanted(view->check->options, topic->name, p) ||
+                find_directory(tree, topic->name, p) != NULL) {
+                continue;
+            }
+            bool lost = state != NULL && state->end_offset > state->start_offset;
+            char *name = mem_sprintf("topics/%s-%d", topic->name, (int)p);
+            check_tell_file(view->check, lost ? CHECK_DAMAGE : CHECK_NOTE, "missing-directory",
+                            name, false,
+                            lost ? "the directory of a partition that had events is missing"
+                                 : "the directory is missing; the next start makes it, empty");
+            free(name);
+        }
+    }
+}
+
+static enum err check_one(struct catalogue_view *view, const struct tree_partition *partition,
+                          struct reason *reason)
+{
+    struct check_known known = {.state = NULL};
+    const struct listed_topic *topic = find_topic(view, partition->topic);
+    if (topic != NULL && partition->partition < topic->partition_count) {
+        known.state = checkpoint_find(&view->checkpoint, &topic->id, partition->partition);
+        known.compacted = topic->compacted;
+    } else if (view->known) {
+        char *name = mem_sprintf("topics/%s-%d", partition->topic, (int)partition->partition);
+        check_tell_file(view->check, CHECK_NOTE, "unknown-directory", name, false,
+                        "the catalogue has no such partition: a start leaves it alone");
+        free(name);
+    }
+    return check_partition(view->check, partition, &known, reason);
+}
+
+static int64_t segment_bytes(const struct tree_partition *partition)
+{
+    struct tree_files files;
+    int64_t bytes = 0;
+    if (tree_list_files(partition->dir, &files, NULL) == ERR_NONE) {
+        for (size_t i = 0; i < files.count; i++) {
+            struct stat status;
+            char *path = mem_sprintf("%s/%s", partition->dir, files.files[i].name);
+            if (files.files[i].kind == TREE_SEGMENT && stat(path, &status) == 0) {
+                bytes += status.st_size;
+            }
+            free(path);
+        }
+    }
+    tree_files_deinit(&files);
+    return bytes;
+}
+
+static enum err check_tree(struct catalogue_view *view, const struct tree *tree,
+                           struct reason *reason)
+{
+    struct check *check = view->check;
+    const struct check_options *options = check->options;
+    bool any = false;
+    for (size_t i = 0; i < tree->count; i++) {
+        if (is_wanted(options, tree->partitions[i].topic, tree->partitions[i].partition)) {
+            check->total_bytes += segment_bytes(&tree->partitions[i]);
+            any = true;
+        }
+    }
+    if (!any && options->topic != NULL && find_topic(view, options->topic) == NULL) {
+        return reason_fail(reason, ERR_NOT_FOUND, "%s has no topic '%s'", options->data_dir,
+                           options->topic);
+    }
+    if (!any && options->partition >= 0) {
+        return reason_fail(reason, ERR_NOT_FOUND, "%s has no such partition %lld",
+                           options->data_dir, (long long)options->partition);
+    }
+    check_topic_directories(view, tree);
+    enum err err = ERR_NONE;
+    for (size_t i = 0; i < tree->count && err == ERR_NONE; i++) {
+        if (is_wanted(options, tree->partitions[i].topic, tree->partitions[i].partition)) {
+            err = check_one(view, &tree->partitions[i], reason);
+        }
+    }
+    return err;
+}
+
+static enum err check_locked(struct check *check, const struct tree *tree, struct reason *reason)
+{
+    struct catalogue_view view = {.check = check};
+    enum err err = check_catalogue(&view, reason);
+    if (err == ERR_NONE) {
+        check_checkpoint(&view);
+        err = check_tree(&view, tree, reason);
+    }
+    if (err == ERR_NONE) {
+        err = save_distrust(&view, reason);
+    }
+    for (size_t i = 0; i < view.count; i++) {
+        free(view.topics[i].name);
+    }
+    free(view.topics);
+    checkpoint_deinit(&view.checkpoint);
+    return err;
+}
+
+enum err check_run(const struct check_options *options, struct check_totals *totals,
+                   struct reason *reason)
+{
+    *totals = (struct check_totals){0};
+    struct check check = {.options = options, .totals = totals, .files = file_ops_system()};
+    struct tree tree;
+    int dir_fd;
+    int lock_fd;
+    enum err err = tree_list(options->data_dir, &tree, reason);
+    if (err == ERR_NONE) {
+        err = data_dir_open(check.files, options->data_dir, &dir_fd, &lock_fd, reason);
+    }
+    if (err == ERR_NONE) {
+        tree_deinit(&tree); /* a server may have been at work until now */
+        err = tree_list(options->data_dir, &tree, reason);
+        if (err == ERR_NONE) {
+            err = check_locked(&check, &tree, reason);
+        }
+        close(dir_fd);
+        close(lock_fd);
+    }
+    tree_deinit(&tree);
+    return err;
+}

@@ -1,0 +1,333 @@
+#include "datadir/internal_record.h"
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/bytes.h"
+#include "wire/generated/group_metadata_key.h"
+#include "wire/generated/group_metadata_value.h"
+#include "wire/generated/offset_commit_key.h"
+#include "wire/generated/offset_commit_value.h"
+#include "wire/generated/transaction_log_key.h"
+#include "wire/generated/transaction_log_value.h"
+
+#include <string.h>
+
+/* Bytes of a record turn into so much at most. */
+enum { DECODED_MAX_BYTES = 16 << 20 };
+
+/* One decoding: reader, its arena and what comes of it. */
+struct decoding {
+    struct arena arena;
+    struct wire_reader reader;
+    json_t *json;
+};
+
+static struct decoding begin(const char *kind)
+{
+    return (struct decoding){.arena.limit_bytes = DECODED_MAX_BYTES,
+                             .json = json_pack("{s:s}", "kind", kind)};
+}
+
+static json_t *finish(struct decoding *decoding)
+{
+    arena_deinit(&decoding->arena);
+    return decoding->json;
+}
+
+static void read_from(struct decoding *decoding, struct slice bytes)
+{
+    wire_reader_init(&decoding->reader, bytes, &decoding->arena);
+}
+
+static void set_error(struct decoding *decoding, const char *text)
+{
+    json_object_set_new(decoding->json, "error", json_string(text));
+}
+
+static json_t *text(struct slice bytes)
+{
+    if (slice_is_null(bytes)) {
+        return json_null();
+    }
+    json_t *json = json_stringn((const char *)bytes.data, bytes.size);
+    if (json != NULL) {
+        return json;
+    }
+    struct buf hex = {0};
+    for (size_t i = 0; i < bytes.size; i++) {
+        buf_printf(&hex, "%02x", bytes.data[i]);
+    }
+    json = json_stringn((const char *)hex.data, hex.size);
+    buf_deinit(&hex);
+    return json;
+}
+
+static void set_text(json_t *json, const char *name, struct slice bytes)
+{
+    json_object_set_new(json, name, text(bytes));
+}
+
+static void set_number(json_t *json, const char *name, int64_t value)
+{
+    json_object_set_new(json, name, json_integer(value));
+}
+
+static int16_t version_of(struct slice bytes)
+{
+    return bytes.size < 2 ? -1 : (int16_t)load_be16(bytes.data);
+}
+
+/* True when there is a value to go on with. */
+static bool has_value(struct decoding *decoding, struct slice value)
+{
+    if (slice_is_null(value)) {
+        json_object_set_new(decoding->json, "deleted", json_true());
+        return false;
+    }
+    read_from(decoding, value);
+    return true;
+}
+
+static json_t *offset_commit(struct slice key, struct slice value)
+{
+    struct decoding d = begin("offset-commit");
+    struct offset_commit_key fields;
+    struct offset_commit_value commit;
+    int16_t version;
+    read_from(&d, key);
+    if (offset_commit_key_decode_versioned(&d.reader, &version, &fields) != ERR_NONE) {
+        set_error(&d, "the key cannot be read");
+        return finish(&d);
+    }
+    set_text(d.json, "group", fields.group);
+    set_text(d.json, "topic", fields.topic);
+    set_number(d.json, "partition", fields.partition);
+    if (!has_value(&d, value)) {
+        return finish(&d);
+    }
+    if (offset_commit_value_decode_versioned(&d.reader, &version, &commit) != ERR_NONE) {
+        set_error(&d, "the value cannot be read");
+        return finish(&d);
+    }
+    set_number(d.json, "offset", commit.offset);
+    set_number(d.json, "leader_epoch", commit.leader_epoch);
+    set_text(d.json, "metadata", commit.metadata);
+    set_number(d.json, "commit_timestamp", commit.commit_timestamp);
+    if (commit.expire_timestamp >= 0) {
+        set_number(d.json, "expire_timestamp", commit.expire_timestamp);
+    }
+    return finish(&d);
+}
+
+static json_t *member_json(const struct group_metadata_value_member *member)
+{
+    json_t *json = json_object();
+    set_text(json, "member_id", member->member_id);
+    if (!slice_is_null(member->group_instance_id)) {
+        set_text(json, "group_instance_id", member->group_instance_id);
+    }
+    set_text(json, "client_id", member->client_id);
+    set_text(json, "client_host", member->client_host);
+    set_number(json, "session_timeout_ms", member->session_timeout);
+    set_number(json, "rebalance_timeout_ms", member->rebalance_timeout);
+    return json;
+}
+
+static json_t *group_metadata(struct slice key, struct slice value)
+{
+    struct decoding d = begin("group-metadata");
+    struct group_metadata_key fields;
+    struct group_metadata_value group;
+    int16_t version;
+    read_from(&d, key);
+    if (group_metadata_key_decode_versioned(&d.reader, &version, &fields) != ERR_NONE) {
+        set_error(&d, "the key cannot be read");
+        return finish(&d);
+    }
+    set_text(d.json, "group", fields.group);
+    if (!has_value(&d, value)) {
+        return finish(&d);
+    }
+    if (group_metadata_value_decode_versioned(&d.reader, &version, &group) != ERR_NONE) {
+        set_error(&d, "the value cannot be read");
+        return finish(&d);
+    }
+    set_text(d.json, "protocol_type", group.protocol_type);
+    set_text(d.json, "protocol", group.protocol);
+    set_number(d.json, "generation", group.generation);
+    set_text(d.json, "leader", group.leader);
+    set_number(d.json, "state_timestamp", group.current_state_timestamp);
+    json_t *members = json_array();
+    for (int32_t i = 0; i < group.members_count; i++) {
+        json_array_append_new(members, member_json(&group.members[i]));
+    }
+    json_object_set_new(d.json, "members", members);
+    return finish(&d);
+}
+
+/* Groups of KIP-848: what the version at the front of a key says the record is. */
+static const struct {
+    int16_t version;
+    const char *kind;
+    const char *second; /* the name of the key's second text; NULL: none */
+} consumer_kinds[] = {
+    {3, "consumer-group-metadata", NULL},
+    {4, "consumer-group-partition-metadata", NULL},
+    {5, "consumer-group-member", "member"},
+    {6, "consumer-group-target-assignment", NULL},
+    {7, "consumer-group-target-assignment-member", "member"},
+    {8, "consumer-group-current-assignment", "member"},
+    {16, "consumer-group-regular-expression", "pattern"},
+};
+
+/* A text of these keys: its size as INT16. False when it does not fit. */
+static bool take_text(struct slice *bytes, struct slice *taken)
+{
+    if (bytes->size < 2 || bytes->size - 2 < load_be16(bytes->data)) {
+        return false;
+    }
+    size_t size = load_be16(bytes->data);
+    *taken = slice_of(bytes->data + 2, size);
+    *bytes = slice_of(bytes->data + 2 + size, bytes->size - 2 - size);
+    return true;
+}
+
+static json_t *consumer_group(size_t kind, struct slice key, struct slice value)
+{
+    struct decoding d = begin(consumer_kinds[kind].kind);
+    struct slice left = slice_of(key.data + 2, key.size - 2);
+    struct slice part;
+    bool good = take_text(&left, &part);
+    if (good) {
+        set_text(d.json, "group", part);
+    }
+    if (good && consumer_kinds[kind].second != NULL) {
+        good = take_text(&left, &part);
+        if (good) {
+            set_text(d.json, consumer_kinds[kind].second, part);
+        }
+    }
+    if (!good) {
+        set_error(&d, "the key cannot be read");
+    }
+    (void)has_value(&d, value);
+    return finish(&d);
+}
+
+json_t *internal_group_record(struct slice key, struct slice value)
+{
+    int16_t version = version_of(key);
+    if (version == 0 || version == 1) {
+        return offset_commit(key, value);
+    }
+    if (version == 2) {
+        return group_metadata(key, value);
+    }
+    for (size_t i = 0; i < sizeof consumer_kinds / sizeof consumer_kinds[0]; i++) {
+        if (consumer_kinds[i].version == version) {
+            return consumer_group(i, key, value);
+        }
+    }
+    struct decoding d = begin("unknown");
+    set_number(d.json, "key_version", version);
+    return finish(&d);
+}
+
+/* TransactionState's ids. */
+static const char *txn_state_name(int8_t state)
+{
+    static const char *const names[] = {"Empty",        "Ongoing",          "PrepareCommit",
+                                        "PrepareAbort", "CompleteCommit",   "CompleteAbort",
+                                        "Dead",         "PrepareEpochFence"};
+    return state >= 0 && (size_t)state < sizeof names / sizeof names[0] ? names[state] : "unknown";
+}
+
+static json_t *txn_partitions(const struct transaction_log_value *value)
+{
+    json_t *topics = json_array();
+    for (int32_t i = 0; i < value->transaction_partitions_count; i++) {
+        const struct transaction_log_value_topic *from = &value->transaction_partitions[i];
+        json_t *topic = json_object();
+        json_t *partitions = json_array();
+        set_text(topic, "topic", from->topic);
+        for (int32_t p = 0; p < from->partition_ids_count; p++) {
+            json_array_append_new(partitions, json_integer(from->partition_ids[p]));
+        }
+        json_object_set_new(topic, "partitions", partitions);
+        json_array_append_new(topics, topic);
+    }
+    return topics;
+}
+
+static void set_txn(json_t *json, const struct transaction_log_value *value)
+{
+    set_number(json, "producer_id", value->producer_id);
+    set_number(json, "producer_epoch", value->producer_epoch);
+    if (value->previous_producer_id >= 0) {
+        set_number(json, "previous_producer_id", value->previous_producer_id);
+    }
+    if (value->next_producer_id >= 0) {
+        set_number(json, "next_producer_id", value->next_producer_id);
+    }
+    json_object_set_new(json, "state", json_string(txn_state_name(value->transaction_status)));
+    set_number(json, "timeout_ms", value->transaction_timeout_ms);
+    set_number(json, "start_timestamp", value->transaction_start_timestamp_ms);
+    set_number(json, "update_timestamp", value->transaction_last_update_timestamp_ms);
+    set_number(json, "transaction_version", value->client_transaction_version);
+    json_object_set_new(json, "partitions", txn_partitions(value));
+}
+
+json_t *internal_txn_record(struct slice key, struct slice value)
+{
+    struct decoding d = begin("transaction");
+    struct transaction_log_key fields;
+    struct transaction_log_value txn;
+    int16_t version;
+    read_from(&d, key);
+    if (transaction_log_key_decode_versioned(&d.reader, &version, &fields) != ERR_NONE) {
+        set_error(&d, "the key cannot be read");
+        return finish(&d);
+    }
+    set_text(d.json, "transactional_id", fields.transactional_id);
+    if (has_value(&d, value)) {
+        if (transaction_log_value_decode_versioned(&d.reader, &version, &txn) == ERR_NONE) {
+            set_txn(d.json, &txn);
+        } else {
+            set_error(&d, "the value cannot be read");
+        }
+    }
+    return finish(&d);
+}
+
+json_t *internal_control_record(struct slice key, struct slice value)
+{
+    struct decoding d = begin("marker");
+    if (key.size < 4) {
+        set_error(&d, "the key cannot be read");
+        return finish(&d);
+    }
+    int16_t type = (int16_t)load_be16(key.data + 2);
+    json_object_set_new(d.json, "type",
+                        json_string(type == 0   ? "abort"
+                                    : type == 1 ? "commit"
+                                                : "unknown"));
+    if (type != 0 && type != 1) {
+        set_number(d.json, "type_number", type);
+    } else if (value.size >= 6) {
+        set_number(d.json, "coordinator_epoch", (int32_t)load_be32(value.data + 2));
+    } else {
+        set_error(&d, "the value cannot be read");
+    }
+    return finish(&d);
+}
+
+json_t *internal_record(const char *topic, struct slice key, struct slice value)
+{
+    if (strcmp(topic, "__consumer_offsets") == 0) {
+        return internal_group_record(key, value);
+    }
+    if (strcmp(topic, "__transaction_state") == 0) {
+        return internal_txn_record(key, value);
+    }
+    return NULL;
+}
