@@ -34,6 +34,8 @@ int cli_publish(int argc, char **argv);
 int cli_subscribe(int argc, char **argv);
 int cli_group(int argc, char **argv);
 int cli_check(int argc, char **argv);
+int cli_backup(int argc, char **argv);
+int cli_restore(int argc, char **argv);
 int cli_dump(int argc, char **argv);
 int cli_version(int argc, char **argv);
 

@@ -12,6 +12,8 @@ static const struct cli_command commands[] = {
     {"bench", "measure how fast a bus takes and gives events", cli_bench},
     {"check", "read a stopped data directory and tell what is wrong with it", cli_check},
     {"dump", "print batches and records as they lie on disk", cli_dump},
+    {"backup", "copy a bus, running or stopped, into a directory", cli_backup},
+    {"restore", "make a data directory from a backup", cli_restore},
     {"version", "print the version", cli_version},
     {NULL, NULL, NULL},
 };
