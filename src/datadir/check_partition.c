@@ -2,6 +2,7 @@
 #include "datadir/check_internal.h"
 #include "log/producer_state.h"
 #include "log/segment.h"
+#include "log/txn_index.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -366,21 +367,17 @@ static void check_snapshot(struct part *part, const struct tree_file *file, stru
     producer_state_deinit(&state);
 }
 
-/* Rows of Kafka's AbortedTxn: version i16, then producer id, first, last and last stable offset. */
 static void check_txn_index(struct part *part, const struct tree_file *file, struct slice bytes)
 {
-    enum { ROW_BYTES = 34 };
-    const char *why = bytes.size % ROW_BYTES != 0 ? "it ends inside a row" : NULL;
+    const char *why = bytes.size % TXN_INDEX_ROW_BYTES != 0 ? "it ends inside a row" : NULL;
     int64_t last = -1;
-    for (size_t at = 0; why == NULL && at < bytes.size; at += ROW_BYTES) {
-        const uint8_t *row = bytes.data + at;
-        int64_t first_offset = (int64_t)load_be64(row + 10);
-        int64_t last_offset = (int64_t)load_be64(row + 18);
-        if (load_be16(row) != 0 || first_offset < 0 || first_offset > last_offset ||
-            last_offset < file->offset || last_offset <= last) {
+    for (size_t at = 0; why == NULL && at < bytes.size; at += TXN_INDEX_ROW_BYTES) {
+        struct aborted_txn txn;
+        if (!txn_index_row_load(bytes.data + at, &txn) || txn.last_offset < file->offset ||
+            txn.last_offset <= last) {
             why = "a row is none of an aborted transaction of this segment";
         }
-        last = last_offset;
+        last = txn.last_offset;
     }
     if (why != NULL) {
         tell_disposable(part, file->name, "bad-index", false, why);
