@@ -4,10 +4,17 @@
 #include "log/log_internal.h"
 
 #include <stdlib.h>
+#include <time.h>
 
-void log_freeze(struct log *log)
+enum { NS_PER_S = 1000000000 };
+
+bool log_freeze(struct log *log, int64_t until_ns)
 {
-    pthread_mutex_lock(&log->append_lock);
+    if (until_ns == 0) {
+        return pthread_mutex_lock(&log->append_lock) == 0;
+    }
+    struct timespec until = {.tv_sec = until_ns / NS_PER_S, .tv_nsec = until_ns % NS_PER_S};
+    return pthread_mutex_clocklock(&log->append_lock, CLOCK_MONOTONIC, &until) == 0;
 }
 
 void log_note_cut(struct log *log, struct log_cut *cut)

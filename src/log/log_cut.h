@@ -24,9 +24,11 @@ struct log_cut {
     size_t segment_count;
 };
 
-/* Takes append_lock. The only code that holds it of more than one log: whoever freezes several
- * does so alone, under the names_lock. */
-void log_freeze(struct log *log);
+/*
+ * Takes append_lock; false when it is not free by until_ns (monotonic; 0: waits). The only code
+ * that holds it of more than one log: whoever freezes several does so alone, under the names_lock.
+ */
+CHECKED bool log_freeze(struct log *log, int64_t until_ns);
 
 /* Of a frozen log. No disk is touched. */
 void log_note_cut(struct log *log, struct log_cut *cut);

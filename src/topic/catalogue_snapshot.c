@@ -17,6 +17,8 @@
  * would leave the same; transactions and group offsets recover from it as from any crash.
  */
 
+enum { FREEZE_FIRST_NS = 50000000, FREEZE_LAST_NS = 1600000000 };
+
 /* One log of the cut. */
 struct part {
     struct partition *partition;
@@ -49,20 +51,48 @@ static void gather_parts(struct making *making)
     }
 }
 
+static void thaw(struct making *making, size_t count)
+{
+    for (size_t i = count; i > 0; i--) {
+        log_thaw(making->parts[i - 1].partition->log);
+    }
+}
+
 /* Order: by topic name, then partition; nobody else holds two append locks. */
+static bool freeze(struct making *making, int64_t until_ns)
+{
+    for (size_t i = 0; i < making->part_count; i++) {
+        if (!log_freeze(making->parts[i].partition->log, until_ns)) {
+            thaw(making, i);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* One append that waits for the disk must not stop all the others for as long: give up, try again,
+ * each time with more patience. Returns when the freezing that held began. */
+static int64_t freeze_patiently(struct making *making)
+{
+    int64_t began_ns;
+    int64_t patience_ns = FREEZE_FIRST_NS;
+    bool frozen;
+    do {
+        began_ns = clock_now_ns();
+        frozen = freeze(making, patience_ns > FREEZE_LAST_NS ? 0 : began_ns + patience_ns);
+        patience_ns *= 2;
+    } while (!frozen);
+    return began_ns;
+}
+
 static void cut(struct making *making)
 {
-    int64_t began_ns = clock_now_ns();
-    for (size_t i = 0; i < making->part_count; i++) {
-        log_freeze(making->parts[i].partition->log);
-    }
+    int64_t began_ns = freeze_patiently(making);
     making->out->cut_ms = clock_wall_ms(making->catalogue->env.clock);
     for (size_t i = 0; i < making->part_count; i++) {
         log_note_cut(making->parts[i].partition->log, &making->parts[i].cut);
     }
-    for (size_t i = making->part_count; i > 0; i--) {
-        log_thaw(making->parts[i - 1].partition->log);
-    }
+    thaw(making, making->part_count);
     making->out->frozen_us = (clock_now_ns() - began_ns) / 1000;
 }
 
