@@ -6,15 +6,13 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { NS_PER_S = 1000000000 };
-
-bool log_freeze(struct log *log, int64_t until_ns)
+bool log_freeze(struct log *log, int64_t until_ms)
 {
-    if (until_ns == 0) {
+    if (until_ms == 0) {
         return pthread_mutex_lock(&log->append_lock) == 0;
     }
-    struct timespec until = {.tv_sec = until_ns / NS_PER_S, .tv_nsec = until_ns % NS_PER_S};
-    return pthread_mutex_clocklock(&log->append_lock, CLOCK_MONOTONIC, &until) == 0;
+    struct timespec until = {.tv_sec = until_ms / 1000, .tv_nsec = until_ms % 1000 * 1000000};
+    return pthread_mutex_timedlock(&log->append_lock, &until) == 0;
 }
 
 void log_note_cut(struct log *log, struct log_cut *cut)

@@ -25,10 +25,11 @@ struct log_cut {
 };
 
 /*
- * Takes append_lock; false when it is not free by until_ns (monotonic; 0: waits). The only code
- * that holds it of more than one log: whoever freezes several does so alone, under the names_lock.
+ * Takes append_lock; false when it is not free by until_ms (wall clock, whose jumps only change how
+ * long it waits; 0: for ever). The only code that holds it of more than one log: whoever freezes
+ * several does so alone, under the names_lock.
  */
-CHECKED bool log_freeze(struct log *log, int64_t until_ns);
+CHECKED bool log_freeze(struct log *log, int64_t until_ms);
 
 /* Of a frozen log. No disk is touched. */
 void log_note_cut(struct log *log, struct log_cut *cut);

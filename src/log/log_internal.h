@@ -55,8 +55,10 @@ struct log {
     struct producer_state producers;
     bool closed;
 
-    pthread_mutex_t segments_lock; /* guards: */
-    struct segment **segments;     /* by base offset; the last one is active; never empty */
+    /* guards the next ones; the list itself changes under append_lock as well, so that an appender
+     * may look at the active segment */
+    pthread_mutex_t segments_lock;
+    struct segment **segments; /* by base offset; the last one is active; never empty */
     size_t segment_count;
     size_t segment_capacity;
     bool dir_dirty; /* file names in the directory are not durable yet */

@@ -42,7 +42,9 @@ static enum err delete_old(struct log *log, int64_t start, struct reason *reason
     enum err err = ERR_NONE;
     log_names_hold(log);
     pthread_mutex_lock(&log->upkeep_lock);
+    pthread_mutex_lock(&log->append_lock); /* an appender looks for the active one */
     struct segment **old = take_old(log, start, &count);
+    pthread_mutex_unlock(&log->append_lock);
     /* From the oldest: a crash in between leaves no hole. */
     for (size_t i = 0; i < count; i++) {
         if (err == ERR_NONE) {

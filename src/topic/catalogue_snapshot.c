@@ -17,7 +17,7 @@
  * would leave the same; transactions and group offsets recover from it as from any crash.
  */
 
-enum { FREEZE_FIRST_NS = 50000000, FREEZE_LAST_NS = 1600000000 };
+enum { FREEZE_FIRST_MS = 50, FREEZE_LAST_MS = 1600 };
 
 /* One log of the cut. */
 struct part {
@@ -59,10 +59,10 @@ static void thaw(struct making *making, size_t count)
 }
 
 /* Order: by topic name, then partition; nobody else holds two append locks. */
-static bool freeze(struct making *making, int64_t until_ns)
+static bool freeze(struct making *making, int64_t until_ms)
 {
     for (size_t i = 0; i < making->part_count; i++) {
-        if (!log_freeze(making->parts[i].partition->log, until_ns)) {
+        if (!log_freeze(making->parts[i].partition->log, until_ms)) {
             thaw(making, i);
             return false;
         }
@@ -75,12 +75,13 @@ static bool freeze(struct making *making, int64_t until_ns)
 static int64_t freeze_patiently(struct making *making)
 {
     int64_t began_ns;
-    int64_t patience_ns = FREEZE_FIRST_NS;
+    int64_t patience_ms = FREEZE_FIRST_MS;
     bool frozen;
     do {
         began_ns = clock_now_ns();
-        frozen = freeze(making, patience_ns > FREEZE_LAST_NS ? 0 : began_ns + patience_ns);
-        patience_ns *= 2;
+        int64_t now_ms = clock_wall_ms(clock_system());
+        frozen = freeze(making, patience_ms > FREEZE_LAST_MS ? 0 : now_ms + patience_ms);
+        patience_ms *= 2;
     } while (!frozen);
     return began_ns;
 }
