@@ -65,11 +65,11 @@ struct check_options {
 };
 
 /*
- * Takes the directory's lock for the time of the check. repair: removes indexes and a checkpoint
- * that are bad, and marks the checkpoint so that the next start looks at transaction indexes and
- * producer snapshots closely and makes bad ones anew; nothing else is changed. ERR_NONE when
- * everything was looked at, whatever was found; ERR_NOT_FOUND (no data directory, topic or
- * partition), ERR_LOCKED (a server runs on it), ERR_IO.
+ * Takes the directory's lock for the time of the check. repair: removes offset and time indexes and
+ * a checkpoint that are bad, writes bad transaction indexes anew where all batches are there, and
+ * marks the checkpoint so that the next start looks at those and at producer snapshots closely;
+ * nothing else is changed. ERR_NONE when everything was looked at, whatever was found;
+ * ERR_NOT_FOUND (no data directory, topic or partition), ERR_LOCKED (a server runs on it), ERR_IO.
  */
 CHECKED enum err check_run(const struct check_options *options, struct check_totals *totals,
                            struct reason *reason);

@@ -7,6 +7,8 @@
 #include "datadir/tree.h"
 #include "log/index.h"
 #include "log/log.h"
+#include "log/producer_state.h"
+#include "log/txn_index.h"
 #include "log/walk.h"
 #include "topic/checkpoint.h"
 
@@ -66,6 +68,34 @@ void index_check_damage(struct index_check *index, const struct walk_damage *dam
 
 /* After the last of them. */
 void index_check_finish(struct index_check *index);
+
+/* Transaction indexes. check_txn.c */
+struct txn_check {
+    struct producer_state producers;
+    struct aborted_list aborted; /* those whose marker is in this segment */
+    int64_t first_base;          /* where the log begins: what is before it is not known */
+    bool blind; /* batches are missing: what was aborted is not known for sure any more */
+};
+
+struct txn_check_result {
+    bool bad;
+    bool repaired;
+    struct reason why;
+};
+
+void txn_check_deinit(struct txn_check *check);
+
+/* Batches in order, with their bytes. */
+void txn_check_batch(struct txn_check *check, const struct batch *batch);
+
+/*
+ * After the last batch of a segment: compares its index. Rows of markers from end_offset on may be
+ * missing in the file. repair: writes the rows that belong there. ERR_IO.
+ */
+CHECKED enum err txn_check_segment(struct txn_check *check, const struct file_ops *files,
+                                   const char *dir, int64_t base_offset, int64_t end_offset,
+                                   bool repair, struct txn_check_result *result,
+                                   struct reason *reason);
 
 /* Sequence numbers, for each producer. check_sequence.c */
 struct sequence_check;

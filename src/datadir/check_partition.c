@@ -1,8 +1,6 @@
 #include "base/mem.h"
 #include "datadir/check_internal.h"
-#include "log/producer_state.h"
 #include "log/segment.h"
-#include "log/txn_index.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -28,6 +26,7 @@ struct part {
     const struct check_known *known;
     struct tree_files files;
     struct sequence_check *sequences;
+    struct txn_check txns;
     int64_t next_offset; /* behind the last good batch, or what a damage covers; -1 at first */
     struct check_event before;
     struct pending *pending;
@@ -156,6 +155,7 @@ static void note_missing(struct piece *piece, int64_t position, int64_t from, in
                                         .last_offset = to - 1},
                  "offsets are missing between good batches");
     sequence_check_forget(part->sequences);
+    part->txns.blind = true;
 }
 
 /* Whether bytes at the log's end may be what a crash left half written. */
@@ -194,6 +194,7 @@ static void take_damage(struct piece *piece)
     index_check_damage(&piece->offsets, damage);
     index_check_damage(&piece->times, damage);
     sequence_check_forget(part->sequences);
+    part->txns.blind = true;
     part->next_offset = next < 0 ? -1 : next;
 }
 
@@ -254,6 +255,7 @@ static void take_batch(struct piece *piece)
         finding.kind = "producer-sequence";
         push_pending(part, piece->file, finding, text);
     }
+    txn_check_batch(&part->txns, &walk->batch);
     index_check_batch(&piece->offsets, walk->position, &walk->batch);
     index_check_batch(&piece->times, walk->position, &walk->batch);
     part->next_offset = walk->next_offset;
@@ -291,6 +293,29 @@ static void conclude_index(struct piece *piece, struct index_check *index)
                  index_suffix(index->kind));
         tell_disposable(piece->part, name, "bad-index", true, index->why.text);
     }
+}
+
+static enum err check_txn_index(struct piece *piece, struct reason *reason)
+{
+    struct part *part = piece->part;
+    struct check *check = part->check;
+    const struct log_state *state = part->known->state;
+    struct txn_check_result result;
+    enum err err = txn_check_segment(&part->txns, check->files, part->partition->dir,
+                                     piece->base_offset, state == NULL ? 0 : state->end_offset,
+                                     check->options->repair, &result, reason);
+    if (err == ERR_NONE && result.bad) {
+        char file[64];
+        struct reason whole;
+        snprintf(file, sizeof file, "%020lld%s", (long long)piece->base_offset,
+                 index_suffix(INDEX_ABORTS));
+        char *name = name_of(part, file);
+        check->distrust_clean = check->distrust_clean || check->options->repair;
+        check_tell_file(check, CHECK_DISPOSABLE, "bad-index", name, result.repaired,
+                        check_remedy(check, result.why.text, &whole));
+        free(name);
+    }
+    return err;
 }
 
 static enum err walk_piece(struct piece *piece, struct reason *reason)
@@ -348,6 +373,7 @@ static enum err check_segment(struct part *part, size_t at, struct reason *reaso
             note_missing(&piece, size, part->next_offset, part->known->state->end_offset);
         }
         part->check->totals->segments++;
+        err = check_txn_index(&piece, reason);
     }
     index_check_deinit(&piece.offsets);
     index_check_deinit(&piece.times);
@@ -367,23 +393,6 @@ static void check_snapshot(struct part *part, const struct tree_file *file, stru
     producer_state_deinit(&state);
 }
 
-static void check_txn_index(struct part *part, const struct tree_file *file, struct slice bytes)
-{
-    const char *why = bytes.size % TXN_INDEX_ROW_BYTES != 0 ? "it ends inside a row" : NULL;
-    int64_t last = -1;
-    for (size_t at = 0; why == NULL && at < bytes.size; at += TXN_INDEX_ROW_BYTES) {
-        struct aborted_txn txn;
-        if (!txn_index_row_load(bytes.data + at, &txn) || txn.last_offset < file->offset ||
-            txn.last_offset <= last) {
-            why = "a row is none of an aborted transaction of this segment";
-        }
-        last = txn.last_offset;
-    }
-    if (why != NULL) {
-        tell_disposable(part, file->name, "bad-index", false, why);
-    }
-}
-
 static void tell_side_file(struct part *part, const struct tree_file *file, const char *kind,
                            const char *text)
 {
@@ -400,7 +409,7 @@ static enum err check_side_file(struct part *part, const struct tree_file *file,
                        "bytes that a start cut off and set aside; 'tidings dump' shows them");
         return ERR_NONE;
     }
-    if (file->kind != TREE_SNAPSHOT && file->kind != TREE_DAMAGE && file->kind != TREE_TXNINDEX) {
+    if (file->kind != TREE_SNAPSHOT && file->kind != TREE_DAMAGE) {
         return ERR_NONE;
     }
     char *data;
@@ -414,8 +423,6 @@ static enum err check_side_file(struct part *part, const struct tree_file *file,
     struct slice bytes = slice_of(data, size);
     if (file->kind == TREE_SNAPSHOT) {
         check_snapshot(part, file, bytes);
-    } else if (file->kind == TREE_TXNINDEX) {
-        check_txn_index(part, file, bytes);
     } else if (!damage_file_is_good(bytes)) {
         tell_disposable(part, file->name, "bad-damage-file", true,
                         "its checksum does not fit what it says");
@@ -431,7 +438,10 @@ enum err check_partition(struct check *check, const struct tree_partition *parti
 {
     struct part part = {.check = check, .partition = partition, .known = known, .next_offset = -1};
     part.sequences = sequence_check_new();
+    part.txns.blind = known->compacted;
     enum err err = tree_list_files(partition->dir, &part.files, reason);
+    const struct tree_file *first = tree_first_segment(&part.files);
+    part.txns.first_base = first != NULL ? first->offset : 0;
     for (size_t i = 0; i < part.files.count && err == ERR_NONE; i++) {
         err = part.files.files[i].kind == TREE_SEGMENT
                   ? check_segment(&part, i, reason)
@@ -447,6 +457,7 @@ enum err check_partition(struct check *check, const struct tree_partition *parti
     free(part.pending);
     buf_deinit(&part.before.key);
     sequence_check_free(part.sequences);
+    txn_check_deinit(&part.txns);
     tree_files_deinit(&part.files);
     return err;
 }

@@ -171,6 +171,14 @@ void tree_files_deinit(struct tree_files *files)
     *files = (struct tree_files){.count = 0};
 }
 
+const struct tree_file *tree_first_segment(const struct tree_files *files)
+{
+    if (files->count > 0 && files->files[0].kind == TREE_SEGMENT) {
+        return &files->files[0];
+    }
+    return tree_next_segment(files, 0);
+}
+
 const struct tree_file *tree_next_segment(const struct tree_files *files, size_t at)
 {
     for (size_t i = at + 1; i < files->count; i++) {

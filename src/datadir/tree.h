@@ -57,6 +57,9 @@ struct tree_files {
 CHECKED enum err tree_list_files(const char *dir, struct tree_files *files, struct reason *reason);
 void tree_files_deinit(struct tree_files *files);
 
+/* The first segment, or NULL. */
+const struct tree_file *tree_first_segment(const struct tree_files *files);
+
 /* The segment that follows files[at], or NULL. */
 const struct tree_file *tree_next_segment(const struct tree_files *files, size_t at);
 

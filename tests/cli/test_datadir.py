@@ -236,6 +236,39 @@ class CheckTest(Case):
             said, _ = bus.run("subscribe", "t", "--max", "8")
             self.assertEqual(len(said.splitlines()), 8)
 
+    def test_transaction_index(self):
+        path = self.made()
+        with open(path, "ab") as file: # an aborted transaction at 5-6, a committed one at 7-8
+            for producer, offset, abort in ((1000, 5, True), (1001, 7, False)):
+                file.write(batch(offset, 0x10, producer, 0, b"key", b"value"))
+                file.write(batch(offset + 1, 0x30, producer, -1,
+                                 struct.pack(">hh", 0, 0 if abort else 1), struct.pack(">hi", 0, 3)))
+        with Bus(self.data): # it scans what is new and makes the index
+            pass
+        self.assertEqual(self.check(0)["findings"], [])
+        markers = [line["decoded"] for line in map(json.loads, run(
+            "dump", self.data, "--topic", "t", "--json")[0].splitlines()) if line["control"]]
+        self.assertEqual(markers, [
+            {"kind": "marker", "type": "abort", "coordinator_epoch": 3},
+            {"kind": "marker", "type": "commit", "coordinator_epoch": 3}])
+        index = path.replace(".log", ".txnindex")
+        with open(index, "rb") as file:
+            right = file.read()
+        self.assertEqual(len(right), 34)
+        extra = right[:10] + struct.pack(">qqq", 7, 8, 9)
+        for wrong in (b"", right[:20], right[:9] + b"\x07" + right[10:], right + extra):
+            with open(index, "wb") as file:
+                file.write(wrong)
+            finding, = self.check(1)["findings"]
+            self.assertEqual((finding["level"], finding["kind"], finding["file"]),
+                             ("disposable", "bad-index", "topics/t-0/" + os.path.basename(index)))
+            self.check(0, "--repair")
+            with open(index, "rb") as file:
+                self.assertEqual(file.read(), right)
+        os.unlink(index)
+        finding, = self.check(1)["findings"]
+        self.assertIn("producer 1000 at offsets 5-6 has no row", finding["text"])
+
     def test_snapshot(self):
         self.made()
         snapshot, = glob.glob(os.path.join(self.data, "topics/t-0/*.snapshot"))
@@ -303,6 +336,23 @@ def crc32c(data):
         for _ in range(8):
             crc = crc >> 1 ^ (0x82f63b78 if crc & 1 else 0)
     return crc ^ 0xffffffff
+
+
+def varint(value):
+    value = value << 1 ^ value >> 63
+    out = bytearray()
+    while value > 0x7f:
+        out.append(value & 0x7f | 0x80)
+        value >>= 7
+    return bytes(out + bytearray([value]))
+
+
+def batch(offset, attributes, producer, sequence, key, value):
+    """A batch of one record, as it lies in a segment."""
+    record = b"\0\0\0" + varint(len(key)) + key + varint(len(value)) + value + b"\0"
+    rest = struct.pack(">hiqqqhii", attributes, 0, FIRST_MS, FIRST_MS, producer, 0, sequence, 1) + \
+        varint(len(record)) + record
+    return struct.pack(">qiibI", offset, len(rest) + 9, 0, 2, crc32c(rest)) + rest
 
 
 class DumpTest(Case):
