@@ -17,6 +17,11 @@ import threading
 import time
 import unittest
 
+try:
+    import confluent_kafka
+except ImportError:
+    confluent_kafka = None
+
 BIN = os.path.abspath(os.environ.get("TIDINGS_BIN", "build/tidings"))
 DEADLINE_S = 120
 FIRST_MS = 1700000000000
@@ -449,6 +454,72 @@ class Load:
             raise self.failure
 
 
+class Transform:
+    """The exactly-once loop: events of `in` to `out`, offsets in the same transaction."""
+
+    def __init__(self, address):
+        self.common = {"bootstrap.servers": address}
+        self.ended, self.commits, self.failure = False, 0, None
+
+    def work(self):
+        try:
+            producer = confluent_kafka.Producer(dict(self.common, **{"transactional.id": "copier"}))
+            producer.init_transactions(DEADLINE_S)
+            consumer = self.consumer("copiers")
+            consumer.assign([confluent_kafka.TopicPartition("in", 0, max(self.committed(), 0))])
+            while not self.ended:
+                events = consumer.consume(20, 1)
+                if events:
+                    self.copy(producer, consumer, events)
+            consumer.close()
+        except Exception as error: # pylint: disable=broad-except
+            self.failure = error
+
+    def copy(self, producer, consumer, events):
+        producer.begin_transaction()
+        for event in events:
+            producer.produce("out", event.value())
+        producer.send_offsets_to_transaction(consumer.position(consumer.assignment()),
+                                             consumer.consumer_group_metadata(), DEADLINE_S)
+        producer.commit_transaction(DEADLINE_S)
+        self.commits += 1
+
+    def consumer(self, group):
+        return confluent_kafka.Consumer(dict(self.common, **{
+            "group.id": group, "enable.auto.commit": False, "auto.offset.reset": "earliest",
+            "isolation.level": "read_committed", "enable.partition.eof": True}))
+
+    def committed(self):
+        consumer = self.consumer("copiers")
+        where, = consumer.committed([confluent_kafka.TopicPartition("in", 0)], DEADLINE_S)
+        consumer.close()
+        return where.offset
+
+    def output(self):
+        """The values that a read_committed consumer finds in `out`."""
+        consumer, values = self.consumer("reader"), []
+        consumer.assign([confluent_kafka.TopicPartition("out", 0, 0)])
+        while True:
+            event = consumer.poll(DEADLINE_S)
+            if event.error():
+                consumer.close()
+                if event.error().code() != confluent_kafka.KafkaError._PARTITION_EOF: # pylint: disable=protected-access
+                    raise AssertionError(event.error())
+                return values
+            values.append(event.value().decode())
+
+    def __enter__(self):
+        self.thread = threading.Thread(target=self.work)
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.ended = True
+        self.thread.join()
+        if self.failure:
+            raise self.failure
+
+
 class BackupTest(Case):
     def setUp(self):
         super().setUp()
@@ -513,6 +584,29 @@ class BackupTest(Case):
                 self.assertLessEqual(offset, ends[partition])
             bus.run("publish", "t", "the bus goes on")
         run("check", self.restored)
+
+    @unittest.skipUnless(confluent_kafka, "python3-confluent-kafka is not installed")
+    def test_exactly_once_over_a_restore(self):
+        """Consume, transform, produce while backups are made: in each copy, offsets and output agree."""
+        with Bus(self.data) as bus:
+            bus.run("topic", "create", "in")
+            bus.run("topic", "create", "out")
+            bus.run("publish", "in", "-q", text="".join(f"{i}\n" for i in range(50000)))
+            with Transform(bus.address) as transform:
+                for i in range(3):
+                    seen = transform.commits
+                    wait_until(lambda: transform.commits >= seen + 5 or transform.failure, "commits")
+                    run("backup", self.data, f"{self.backup}{i}")
+        for i in range(3):
+            run("restore", f"{self.backup}{i}", f"{self.restored}{i}")
+            with Bus(f"{self.restored}{i}") as bus:
+                with Transform(bus.address) as transform: # its start settles what was open
+                    transform.ended = True
+                committed = transform.committed()
+                found = transform.output()
+                self.assertGreater(committed, 0)
+                self.assertEqual(found, [str(number) for number in range(committed)])
+            run("check", f"{self.restored}{i}")
 
     def test_a_later_backup_copies_what_is_new(self):
         with Bus(self.data, "log.segment.bytes=1048576") as bus:
