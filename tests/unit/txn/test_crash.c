@@ -58,6 +58,11 @@ static uint32_t below(struct play *play, uint32_t bound)
     return (uint32_t)random_below(&play->random, bound);
 }
 
+static void fail_at(const struct play *play, int number, const char *what)
+{
+    fail_msg("seed %llu, transaction %d: %s", (unsigned long long)play->seed, number, what);
+}
+
 static void next_transaction(struct play *play)
 {
     assert_true(++play->number < TXNS);
@@ -66,7 +71,7 @@ static void next_transaction(struct play *play)
 /* Until the client has its producer id. False after a crash. */
 static bool begin_producer(struct play *play)
 {
-    for (;;) {
+    for (int tries = 0;; tries++) {
         struct asked asked = {.waiter.done = on_answer};
         struct txn_init_request request = {
             .timeout_ms = TIMEOUT_MS, .producer_id = -1, .producer_epoch = -1};
@@ -81,7 +86,9 @@ static bool begin_producer(struct play *play)
             return true;
         }
         assert_int_equal(asked.answer.err, ERR_CONCURRENT_TXNS);
-        (void)disk_sync_one(play->disk);
+        if (!disk_sync_one(play->disk) && !play->disk->crashed && tries > 0) {
+            fail_at(play, play->number, "is never completed");
+        }
     }
 }
 
@@ -180,11 +187,6 @@ static bool transaction(struct play *play)
 }
 
 /* ---- what must hold ---- */
-
-static void fail_at(const struct play *play, int number, const char *what)
-{
-    fail_msg("seed %llu, transaction %d: %s", (unsigned long long)play->seed, number, what);
-}
 
 static void check(const struct play *play, bool at_rest)
 {
