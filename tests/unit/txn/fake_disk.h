@@ -32,6 +32,7 @@ struct disk_event {
     int64_t producer_id;
     int16_t epoch;
     int number; /* of data: the transaction that the client meant */
+    int send;   /* and which of its sends */
 };
 
 struct disk_partition {

@@ -3,14 +3,15 @@
 /*
  * Crashes at every step, by seed: a client runs transactions through the coordinator until the disk
  * has made so many syncs, then the machine is gone. What was synced is found after the restart, and
- * some of the rest; the recovery may be cut off too. Then must hold:
+ * some of the rest; the recovery may be cut off too. The client may live on and send again what was
+ * not acknowledged, in the same transaction. Then must hold:
  *   - a commit that was acknowledged is in every partition of it, with all its data;
  *   - what was not asked to be committed never is;
  *   - a transaction is committed in all its partitions or aborted in all;
  *   - once the time-out is over, no transaction is open in any partition.
  */
 
-enum { SEEDS = 300, CRASHES = 10, TXNS = 4000, TIMEOUT_MS = 60000 };
+enum { SEEDS = 300, CRASHES = 10, TXNS = 4000, TIMEOUT_MS = 60000, MOST_SENDS = 6 };
 
 enum fate { FATE_NOT_ASKED, FATE_COMMIT_ASKED, FATE_COMMITTED };
 
@@ -24,6 +25,9 @@ struct play {
     int number; /* of the transaction that the client is in */
     enum fate fates[TXNS];
     int sent[TXNS];
+    int32_t sends[MOST_SENDS]; /* of this transaction: to which partitions */
+    int16_t version;           /* of this transaction */
+    bool goes_on;              /* the client was in it when the server went */
 };
 
 static const struct slice id = {(const uint8_t *)"pay", 3};
@@ -66,6 +70,7 @@ static void fail_at(const struct play *play, int number, const char *what)
 static void next_transaction(struct play *play)
 {
     assert_true(++play->number < TXNS);
+    play->goes_on = false;
 }
 
 /* Until the client has its producer id. False after a crash. */
@@ -101,14 +106,28 @@ static enum err add_version_1(struct play *play, int32_t index)
     return await(play, &asked) ? asked.answer.err : ERR_IO;
 }
 
-/* Appends data within the transaction. Any error but ERR_CONCURRENT_TXNS ends it. */
-static enum err send(struct play *play, int16_t version, int32_t index)
+static bool is_there(const struct play *play, int32_t index, int send)
+{
+    const struct disk_partition *partition = &play->disk->partitions[index];
+    for (size_t i = 0; i < partition->count; i++) {
+        const struct disk_event *event = &partition->events[i];
+        if (event->kind == DISK_DATA && event->number == play->number && event->send == send) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Appends data within the transaction; what is there already is a duplicate. Any error but
+ * ERR_CONCURRENT_TXNS ends it. */
+static enum err try_send(struct play *play, int send)
 {
     struct txn_session session;
+    int32_t index = play->sends[send];
     struct txn_partition partition = {disk_topic(), index};
-    enum err err = version == TXN_VERSION_1 ? add_version_1(play, index) : ERR_NONE;
+    enum err err = play->version == TXN_VERSION_1 ? add_version_1(play, index) : ERR_NONE;
     if (err == ERR_NONE) {
-        err = txn_session_enter(play->coordinator, id, play->producer, version, &partition, 1,
+        err = txn_session_enter(play->coordinator, id, play->producer, play->version, &partition, 1,
                                 &session, NULL);
     }
     if (err != ERR_NONE) {
@@ -116,21 +135,35 @@ static enum err send(struct play *play, int16_t version, int32_t index)
     }
     assert_true(txn_session_has(&session, disk_topic(), index));
     struct disk_partition *to = &play->disk->partitions[index];
-    to->events[to->count++] = (struct disk_event){.kind = DISK_DATA,
-                                                  .producer_id = play->producer.id,
-                                                  .epoch = play->producer.epoch,
-                                                  .number = play->number};
-    play->sent[play->number]++;
+    if (!is_there(play, index, send)) {
+        to->events[to->count++] = (struct disk_event){.kind = DISK_DATA,
+                                                      .producer_id = play->producer.id,
+                                                      .epoch = play->producer.epoch,
+                                                      .number = play->number,
+                                                      .send = send};
+    }
     disk_push(play->disk, (struct disk_wait){.log = index, .upto = to->count});
     txn_session_leave(&session);
     return ERR_NONE;
 }
 
-static void finish(struct play *play, int16_t version, bool commit)
+/* False when the client needs a new producer, or after a crash. */
+static bool send(struct play *play, int send)
+{
+    enum err err;
+    while ((err = try_send(play, send)) == ERR_CONCURRENT_TXNS) {
+        if (!disk_sync_one(play->disk)) {
+            return false;
+        }
+    }
+    return err == ERR_NONE;
+}
+
+static void finish(struct play *play, bool commit)
 {
     struct asked asked = {.waiter.done = on_answer};
     struct txn_end_request request = {
-        .producer = play->producer, .commit = commit, .version = version};
+        .producer = play->producer, .commit = commit, .version = play->version};
     if (commit) {
         play->fates[play->number] = FATE_COMMIT_ASKED;
     }
@@ -144,27 +177,38 @@ static void finish(struct play *play, int16_t version, bool commit)
     } else if (asked.answer.err != ERR_NONE) {
         play->fates[play->number] = FATE_NOT_ASKED; /* refused: it must not be committed */
     }
-    if (asked.answer.err == ERR_NONE && version == TXN_VERSION_2) {
+    if (asked.answer.err == ERR_NONE && play->version == TXN_VERSION_2) {
         play->producer =
             (struct txn_producer){asked.answer.producer_id, asked.answer.producer_epoch};
     }
     next_transaction(play);
 }
 
+/* Waits for the acknowledgements, or not, and ends it. As transaction. */
+static bool end_transaction(struct play *play)
+{
+    bool commit = below(play, 3) > 0;
+    if (commit || below(play, 2) == 0) {
+        disk_sync_all(play->disk); /* acknowledged; an abort need not wait for that */
+    }
+    if (play->disk->crashed) {
+        return false;
+    }
+    play->goes_on = false;
+    finish(play, commit);
+    return !play->disk->crashed && below(play, 10) > 0; /* else it goes without a word */
+}
+
 /* False when the client needs a new producer, or after a crash. */
 static bool transaction(struct play *play)
 {
-    int16_t version = below(play, 2) ? TXN_VERSION_2 : TXN_VERSION_1;
-    uint32_t sends = 1 + below(play, 6);
-    for (uint32_t i = 0; i < sends; i++) {
-        int32_t index = (int32_t)below(play, DISK_PARTITIONS);
-        enum err err;
-        while ((err = send(play, version, index)) == ERR_CONCURRENT_TXNS) {
-            if (!disk_sync_one(play->disk)) {
-                return false;
-            }
-        }
-        if (err != ERR_NONE) {
+    play->version = below(play, 2) ? TXN_VERSION_2 : TXN_VERSION_1;
+    play->goes_on = true;
+    int sends = 1 + (int)below(play, MOST_SENDS);
+    for (int i = 0; i < sends; i++) {
+        play->sends[i] = (int32_t)below(play, DISK_PARTITIONS);
+        play->sent[play->number]++;
+        if (!send(play, i)) {
             return false;
         }
         if (below(play, 30) == 0) { /* too slow */
@@ -175,15 +219,18 @@ static bool transaction(struct play *play)
             (void)disk_sync_one(play->disk);
         }
     }
-    bool commit = below(play, 3) > 0;
-    if (commit || below(play, 2) == 0) {
-        disk_sync_all(play->disk); /* acknowledged; an abort need not wait for that */
+    return end_transaction(play);
+}
+
+/* After a restart of the server: sends all again and ends the transaction. As transaction. */
+static bool go_on(struct play *play)
+{
+    for (int i = 0; i < play->sent[play->number]; i++) {
+        if (!send(play, i)) {
+            return false;
+        }
     }
-    if (play->disk->crashed) {
-        return false;
-    }
-    finish(play, version, commit);
-    return !play->disk->crashed && below(play, 10) > 0; /* else it goes without a word */
+    return end_transaction(play);
 }
 
 /* ---- what must hold ---- */
@@ -231,6 +278,9 @@ static void check(const struct play *play, bool at_rest)
 static void live(struct play *play)
 {
     play->disk->steps_left = (long)below(play, 80);
+    if (play->goes_on && below(play, 2) == 0) {
+        (void)(go_on(play) && transaction(play));
+    }
     while (!play->disk->crashed && begin_producer(play)) {
         while (transaction(play)) {
         }
