@@ -23,6 +23,7 @@ import zlib
 from collections import Counter
 
 import check
+import java_loop
 import steps
 import workload
 from layer import DONE, Layer
@@ -52,6 +53,13 @@ class Tools:
         for path in vars(self).values():
             if not os.path.exists(path):
                 sys.exit(f"{path} is missing: build first (make campaign does)")
+        self.java = None
+
+    def prepare_java(self, folder):
+        try:
+            self.java = java_loop.command(folder)
+        except java_loop.Missing as error:
+            print(f"without the Java client's loop: {error}")
 
 
 def mount_small_disk(path):
@@ -99,7 +107,7 @@ class Round:
         self.server.start()
         self.vault = Vault(self)
         self.vault.create()
-        plan = workload.plan_for(self.server.ports[0])
+        plan = workload.plan_for(self.server.ports[0], self.tools.java)
         plan.create_topics(self.server.ports[0], self.log)
         for slot, (name, mode, behind_proxy, options) in enumerate(plan.clients):
             port = self.proxy.port if behind_proxy else self.server.ports[0]
@@ -318,7 +326,10 @@ def options():
 
 def main():
     given = options()
-    campaign = Campaign(Tools(given.build), os.path.abspath(given.folder),
+    folder = os.path.abspath(given.folder)
+    tools = Tools(given.build)
+    tools.prepare_java(os.path.join(folder, "java"))
+    campaign = Campaign(tools, folder,
                         [name for name in given.only.split(",") if name])
     until = campaign.began + (given.minutes or 1e6) * 60
     rounds = given.rounds or 1 << 30

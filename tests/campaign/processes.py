@@ -48,7 +48,8 @@ class Server:
         direct, behind = (f"127.0.0.1:{port}" for port in self.ports)
         settings = [f"listeners={direct},{behind}",
                     f"advertised.listeners={direct},127.0.0.1:{self.proxy_port}", *self.settings]
-        return [self.tools.server, "serve", "--data", self.data] + \
+        # A killed campaign leaves no server behind.
+        return ["setpriv", "--pdeathsig", "KILL", self.tools.server, "serve", "--data", self.data] + \
             [word for setting in settings for word in ("--set", setting)]
 
     def spawn(self):

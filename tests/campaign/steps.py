@@ -158,7 +158,7 @@ def freeze_client(run, rng):
 def zombie(run, rng):
     """A transactional client is frozen, another starts under its id and goes on; when the first wakes
     up it must find itself fenced."""
-    client = rng.choice([client for client in run.clients if client.name[0] in "tx"])
+    client = rng.choice([client for client in run.clients if client.name[0] in "txj"])
     old = client.process
     client.signal(signal.SIGSTOP)
     before = client.progress

@@ -7,7 +7,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import kafka  # pylint: disable=wrong-import-position,import-error
 
 PARTITIONS = 3
-ADD_OFFSETS_TO_TXN, TXN_OFFSET_COMMIT = 25, 28
+TRANSACTION_MS = 15000
+ADD_PARTITIONS_TO_TXN, ADD_OFFSETS_TO_TXN, END_TXN, TXN_OFFSET_COMMIT = 24, 25, 26, 28
 
 
 def served_apis(port):
@@ -22,50 +23,56 @@ def served_apis(port):
 class Plan:
     """clients: (name, mode, behind the proxy, options); a name's first letter says its kind."""
 
-    kinds = {"p": "sent", "t": "transacted", "x": "transformed", "c": "consumed", "r": "read"}
-    ending = "ptxcr"                    # in this order, so that readers see all
+    kinds = {"p": "sent", "t": "transacted", "x": "transformed", "j": "transformed in Java",
+             "c": "consumed", "r": "read"}
+    ending = "ptxjcr"                   # in this order, so that readers see all
 
-    def __init__(self):
-        self.transactional = False
+    def __init__(self, java):
+        self.java = java                # the command of the Java client's loop, or None
         self.topics = ["in", "plain"]
         self.clients = []
         self.loops = []
         self.groups = {}                # group -> topics
-        self.progress = {"sent": 100, "consumed": 60, "read": 60}
+        self.progress = {"sent": 60, "consumed": 40, "read": 60}
 
-    def add(self, name, mode, behind_proxy, topics, **rest):
+    @property
+    def transactional(self):
+        return "transacted" in self.progress
+
+    def add(self, name, mode, topics, **rest):
+        """Every second client of a kind is behind the proxy."""
         options = dict(rest, topics=",".join(topics), partitions=PARTITIONS)
-        self.clients.append((name, mode, behind_proxy, options))
+        self.clients.append((name, mode, name[1:] == "2", options))
         if "group" in rest:
             self.groups.setdefault(rest["group"], topics)
 
-    def add_plain(self):
-        for number, behind_proxy in enumerate([False, True, False], 1):
-            self.add(f"p{number}", "produce", behind_proxy, ["in", "plain"], rate=200)
-        for number, behind_proxy in enumerate([False, True, False], 1):
-            self.add(f"c{number}", "consume", behind_proxy, ["in", "plain"], group="billing",
-                     isolation="read_uncommitted", batch=50)
-        self.add("r1", "read", False, self.topics, isolation="read_uncommitted")
-        self.add("r2", "read", True, self.topics, isolation="read_committed", slow_ms=1)
+    def add_transactions(self):
+        self.progress["transacted"] = 20
+        for name in ("t1", "t2"):
+            self.add(name, "transact", ["in", "plain"], rate=200, batch=30, transactional_id=name,
+                     transaction_ms=TRANSACTION_MS)
 
-    def add_transactional(self):
-        self.transactional = True
-        self.topics.append("out")
-        self.progress = {"sent": 60, "transacted": 20, "transformed": 40, "consumed": 40,
-                         "read": 60}
-        self.add("p1", "produce", False, ["in"], rate=100)
-        self.add("p2", "produce", True, ["in", "plain"], rate=100)
-        for number, behind_proxy in enumerate([False, True], 1):
-            self.add(f"t{number}", "transact", behind_proxy, ["in", "plain"], rate=200, batch=30,
-                     transactional_id=f"t{number}", transaction_ms=15000)
-            self.add(f"x{number}", "transform", behind_proxy, ["in"], output="out",
-                     group="transformers", batch=100, abort_percent=5,
-                     transactional_id=f"x{number}", transaction_ms=15000)
-            self.add(f"c{number}", "consume", behind_proxy, ["plain", "out"], group="billing",
-                     isolation="read_committed", batch=50)
-        self.loops.append(("transformers", "in", "out"))
-        self.add("r1", "read", False, self.topics, isolation="read_uncommitted")
-        self.add("r2", "read", True, self.topics, isolation="read_committed", slow_ms=1)
+    def add_loop(self, group, output, kind, names, mode):
+        self.progress[kind] = 20
+        self.topics.append(output)
+        self.loops.append((group, "in", output))
+        for name in names:
+            self.add(name, mode, ["in"], output=output, group=group, batch=100, abort_percent=5,
+                     transactional_id=name, transaction_ms=TRANSACTION_MS)
+
+    def add_loops(self):
+        self.add_loop("transformers", "out", "transformed", ["x1", "x2"], "transform")
+        if self.java:
+            self.add_loop("java", "java-out", "transformed in Java", ["j1", "j2"], "java")
+
+    def add_rest(self):
+        for name in ("p1", "p2"):
+            self.add(name, "produce", ["in", "plain"], rate=100)
+        for name in ("c1", "c2", "c3"):
+            self.add(name, "consume", [topic for topic in self.topics if topic != "in"],
+                     group="billing", isolation="read_committed", batch=50)
+        self.add("r1", "read", self.topics, isolation="read_uncommitted")
+        self.add("r2", "read", self.topics, isolation="read_committed", slow_ms=1)
 
     @property
     def last_look(self):
@@ -91,17 +98,21 @@ class Plan:
             log("loop " + " ".join(loop))
         client.close()
 
-    @staticmethod
-    def command(tools, mode):
-        return [tools.client, mode]
+    def command(self, tools, mode):
+        return self.java if mode == "java" else [tools.client, mode]
 
 
-def plan_for(port):
+def plan_for(port, java):
     """By what the server serves."""
-    plan = Plan()
-    if {ADD_OFFSETS_TO_TXN, TXN_OFFSET_COMMIT} <= served_apis(port):
-        plan.add_transactional()
-    else:
+    served = served_apis(port)
+    plan = Plan(java)
+    if not {ADD_PARTITIONS_TO_TXN, END_TXN} <= served:
         print("  without transactions: the server does not serve them")
-        plan.add_plain()
+    else:
+        plan.add_transactions()
+        if {ADD_OFFSETS_TO_TXN, TXN_OFFSET_COMMIT} <= served:
+            plan.add_loops()
+        else:
+            print("  without exactly-once loops: the server has no offsets in transactions")
+    plan.add_rest()
     return plan
