@@ -14,6 +14,8 @@ SEGMENT_BYTES = 16384
 CORRUPT_MESSAGE = 2
 HEADER_BYTES, CRC_FROM = 61, 21
 MAX_BYTES = 8192
+# Not .txnindex: its rows cannot be told from others, and say what is aborted.
+DISPOSABLE = (".index", ".timeindex", ".snapshot")
 
 
 def flip_bit(path, position, bit):
@@ -30,7 +32,7 @@ def flip_disposable(data, rng):
     for folder, _, names in os.walk(data):
         for name in names:
             path = os.path.join(folder, name)
-            if (name.endswith(("index", ".snapshot")) or name == "checkpoint") and \
+            if (name.endswith(DISPOSABLE) or name == "checkpoint") and \
                     os.path.getsize(path) > 0:
                 files.append(path)
     chosen = rng.sample(sorted(files), min(len(files), rng.randint(1, 12)))
