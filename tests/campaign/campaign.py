@@ -36,9 +36,12 @@ SMALL_DISK_BYTES = 512 << 20
 STEPS_OF_A_ROUND = 30
 ROUND_S = 240
 SHORT_ROUNDS, SHORT_STEPS = 2, 28   # a minute or so
-SETTINGS = ["log.segment.bytes=1048576", "log.retention.check.interval.ms=500",
+SETTINGS = ["log.segment.bytes=131072", "log.retention.check.interval.ms=500",
             "log.retention.ms=-1", "auto.create.topics.enable=false",
             "group.min.session.timeout.ms=1000"]
+# Those that the server knows: small files of its own, compacted as soon as can be.
+OPTIONAL_SETTINGS = ["offsets.topic.segment.bytes=65536",
+                     "transaction.state.log.segment.bytes=65536", "log.cleaner.backoff.ms=200"]
 
 
 class Tools:
@@ -54,6 +57,13 @@ class Tools:
             if not os.path.exists(path):
                 sys.exit(f"{path} is missing: build first (make campaign does)")
         self.java = None
+
+    def settings(self):
+        listed = subprocess.run([self.server, "serve", "--settings"], stdout=subprocess.PIPE,
+                                text=True, check=True).stdout
+        known = set(re.findall(r"^([a-z.]+)=", listed, re.M))
+        return SETTINGS + [setting for setting in OPTIONAL_SETTINGS
+                           if setting.split("=")[0] in known]
 
     def prepare_java(self, folder):
         try:
@@ -101,7 +111,7 @@ class Round:
     # ---- beginning ----
 
     def start(self):
-        self.server = Server(self.tools, self.folder, self.data, SETTINGS)
+        self.server = Server(self.tools, self.folder, self.data, self.tools.settings())
         self.proxy = Proxy(self.server.ports[1], self.seed)
         self.server.proxy_port = self.proxy.port
         self.server.start()
@@ -161,7 +171,7 @@ class Round:
     # ---- running ----
 
     def step(self, step, rng):
-        self.log(f"topic {step.__name__} -")        # a mark among the lines
+        self.log(f"mark {step.__name__}")
         began = time.monotonic()
         step(self, rng)
         self.wait_progress(self.plan.progress)

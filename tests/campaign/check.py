@@ -49,9 +49,11 @@ def should_be_there(record):
 
 
 def newest_of_keys(partition):
+    """The last offset of each key, aborted transactions left out: these replace nothing."""
     newest = {}
     for offset, record in partition.seen.items():
-        if offset > newest.get(record.key, -1):
+        counts_too = record.txn is None or record.shown is not None
+        if counts_too and offset > newest.get(record.key, -1):
             newest[record.key] = offset
     return newest
 

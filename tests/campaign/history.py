@@ -5,6 +5,7 @@ is done. All processes of a machine share the monotonic clock:
 
     NANOSECONDS PROCESS KIND FIELD ...
 
+    mark TEXT                                        says when something else happened
     topic TOPIC POLICY                               what the topic's cleanup.policy is
     loop GROUP INPUT OUTPUT                          GROUP transforms topic INPUT into topic OUTPUT
     damaged TOPIC PARTITION FIRST LAST               stored bits of these offsets were flipped
@@ -194,6 +195,9 @@ class History:
         return self.groups.setdefault((group, topic, number), Offsets())
 
     # ---- one method a kind of event ----
+
+    def on_mark(self, *_):
+        pass
 
     def on_topic(self, _line, _at, _process, topic, policy):
         self.policies[topic] = policy

@@ -151,6 +151,14 @@ class PlainTest(CheckTest):
         self.history.read((0, "v0"), (1, "v1"), end=4)
         self.assert_bad("lost")
 
+    def test_compacted_for_an_aborted_event(self):
+        self.history.add("campaign", "topic", "in", "compact")
+        self.history.sent("v0", 0)
+        self.history.sent("v1", 1, txn="t")
+        self.history.ended("t", "aborted")
+        self.history.read((1, "v1"), reader="u", isolation="read_uncommitted", end=3)
+        self.assert_bad("lost")
+
     def test_duplicate(self):
         self.three()
         self.history.read((0, "v0"), (1, "v1"), (2, "v2"), (3, "v1"), end=4)

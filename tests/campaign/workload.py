@@ -7,6 +7,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import kafka  # pylint: disable=wrong-import-position,import-error
 
 PARTITIONS = 3
+COMPACTED = "kept"
 TRANSACTION_MS = 15000
 ADD_PARTITIONS_TO_TXN, ADD_OFFSETS_TO_TXN, END_TXN, TXN_OFFSET_COMMIT = 24, 25, 26, 28
 
@@ -30,6 +31,7 @@ class Plan:
     def __init__(self, java):
         self.java = java                # the command of the Java client's loop, or None
         self.topics = ["in", "plain"]
+        self.sent_to = ["in", "plain"]  # by producers of all kinds
         self.clients = []
         self.loops = []
         self.groups = {}                # group -> topics
@@ -49,7 +51,7 @@ class Plan:
     def add_transactions(self):
         self.progress["transacted"] = 20
         for name in ("t1", "t2"):
-            self.add(name, "transact", ["in", "plain"], rate=200, batch=30, transactional_id=name,
+            self.add(name, "transact", self.sent_to, rate=200, batch=30, transactional_id=name,
                      transaction_ms=TRANSACTION_MS)
 
     def add_loop(self, group, output, kind, names, mode):
@@ -67,9 +69,9 @@ class Plan:
 
     def add_rest(self):
         for name in ("p1", "p2"):
-            self.add(name, "produce", ["in", "plain"], rate=100)
+            self.add(name, "produce", self.sent_to, rate=100)
         for name in ("c1", "c2", "c3"):
-            self.add(name, "consume", [topic for topic in self.topics if topic != "in"],
+            self.add(name, "consume", [topic for topic in self.topics if topic not in ("in", COMPACTED)],
                      group="billing", isolation="read_committed", batch=50)
         self.add("r1", "read", self.topics, isolation="read_uncommitted")
         self.add("r2", "read", self.topics, isolation="read_committed", slow_ms=1)
@@ -91,9 +93,10 @@ class Plan:
     def create_topics(self, port, log):
         client = kafka.Client(port)
         for topic in self.topics:
-            code, why = client.create_topic(topic, PARTITIONS)
-            assert code == 0, (code, why)
-            log(f"topic {topic} delete")
+            if topic != COMPACTED:
+                code, why = client.create_topic(topic, PARTITIONS)
+                assert code == 0, (code, why)
+            log(f"topic {topic} {'compact' if topic == COMPACTED else 'delete'}")
         for loop in self.loops:
             log("loop " + " ".join(loop))
         client.close()
@@ -102,10 +105,25 @@ class Plan:
         return self.java if mode == "java" else [tools.client, mode]
 
 
+def create_compacted(port):
+    """Whether the server compacts topics."""
+    client = kafka.Client(port)
+    code, _ = client.create_topic(COMPACTED, PARTITIONS, [
+        ("cleanup.policy", "compact"), ("segment.bytes", "32768"),
+        ("min.cleanable.dirty.ratio", "0.1")])
+    client.close()
+    return code == 0
+
+
 def plan_for(port, java):
     """By what the server serves."""
     served = served_apis(port)
     plan = Plan(java)
+    if create_compacted(port):
+        plan.topics.append(COMPACTED)
+        plan.sent_to.append(COMPACTED)
+    else:
+        print("  without a compacted topic: the server does not compact")
     if not {ADD_PARTITIONS_TO_TXN, END_TXN} <= served:
         print("  without transactions: the server does not serve them")
     else:
