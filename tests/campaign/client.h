@@ -99,6 +99,12 @@ void consumer_open(struct client *client, const char *isolation);
 rd_kafka_message_t *consumer_next(struct client *client, int timeout_ms);
 /* Goes back to what is committed, after an abort. */
 void consumer_rewind(struct client *client);
+/*
+ * Leaves the group. Not by closing at once: librdkafka 2.0 may wait for ever in the rebalance of a
+ * close while the coordinator is away. The process must end after it.
+ */
+void consumer_leave(struct client *client);
+/* Without a subscription. */
 void consumer_close(struct client *client);
 
 /* ---- one function a mode; the exit code ---- */

@@ -5,6 +5,8 @@
 
 enum { ASK_MS = 10000 };
 
+#define LEAVE_NS INT64_C(10000000000)
+
 static bool ask_committed(struct client *client, rd_kafka_topic_partition_list_t *partitions)
 {
     int64_t since_ns = client_now_ns();
@@ -168,6 +170,23 @@ void consumer_rewind(struct client *client)
     }
 }
 
+void consumer_leave(struct client *client)
+{
+    int64_t until_ns = client_now_ns() + LEAVE_NS;
+    rd_kafka_unsubscribe(client->consumer);
+    while (client->position->cnt > 0 && client_now_ns() < until_ns) {
+        rd_kafka_message_t *message = consumer_next(client, 100);
+        if (message != NULL) {
+            rd_kafka_message_destroy(message);
+        }
+    }
+    if (client->position->cnt > 0) {
+        client_say(client, "goes without leaving the group");
+        return;
+    }
+    consumer_close(client);
+}
+
 void consumer_close(struct client *client)
 {
     rd_kafka_consumer_close(client->consumer);
@@ -194,7 +213,7 @@ int run_consume(struct client *client)
         }
     }
     commit_position(client);
-    consumer_close(client);
+    consumer_leave(client);
     return 0;
 }
 

@@ -127,7 +127,7 @@ int run_transform(struct client *client)
         }
         batch_clear(&batch);
     }
-    consumer_close(client);
+    consumer_leave(client);
     rd_kafka_destroy(client->producer);
     return good || client_stopping() ? 0 : EXIT_GIVEN_UP;
 }
