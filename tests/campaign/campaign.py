@@ -89,6 +89,7 @@ class Round:
         self.random = random.Random(seed)
         self.counts = Counter()
         self.held_sockets = []
+        self.assertions = 0
         self.server = self.proxy = self.vault = None
         self.clients = []
         os.makedirs(os.path.join(folder, "history"))
@@ -207,6 +208,15 @@ class Round:
         with open(os.path.join(self.folder, "clients.log"), encoding="utf-8",
                   errors="replace") as lines:
             return "".join(lines.readlines()[-5:])
+
+    def library_asserted(self):
+        """Whether a client ended by an assertion of librdkafka 2.0 about its own assignment, which
+        a rebalance can break while the coordinator comes and goes."""
+        with open(os.path.join(self.folder, "clients.log"), encoding="utf-8",
+                  errors="replace") as lines:
+            found = sum("rdkafka_assignment.c" in line and "Assertion" in line for line in lines)
+        known, self.assertions = self.assertions, found
+        return found > known
 
     def judge(self):
         self.history.close()

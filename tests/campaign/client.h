@@ -97,8 +97,8 @@ void consumer_on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t error,
 void consumer_open(struct client *client, const char *isolation);
 /* The next event, logged as seen; NULL: none in time. */
 rd_kafka_message_t *consumer_next(struct client *client, int timeout_ms);
-/* Goes back to what is committed, after an abort. */
-void consumer_rewind(struct client *client);
+/* Goes back to what is committed, after an abort. False: where it is now is not known. */
+bool consumer_rewind(struct client *client);
 /*
  * Leaves the group. Not by closing at once: librdkafka 2.0 may wait for ever in the rebalance of a
  * close while the coordinator is away. The process must end after it.

@@ -28,19 +28,28 @@ static bool ask_committed(struct client *client, rd_kafka_topic_partition_list_t
     return true;
 }
 
-/* Reads on from the committed offsets. Without knowing them nothing can be read: asks on and on. */
-static void resume(struct client *client, rd_kafka_topic_partition_list_t *partitions)
+/* Without knowing the committed offsets nothing can be read: asks on and on. False: stopping. */
+static bool find_committed(struct client *client, rd_kafka_topic_partition_list_t *partitions)
 {
     while (partitions->cnt > 0 && !ask_committed(client, partitions)) {
         if (client_stopping()) {
-            rd_kafka_assign(client->consumer, NULL);
-            return;
+            return false;
         }
     }
     for (int i = 0; i < partitions->cnt; i++) {
         const rd_kafka_topic_partition_t *at = &partitions->elems[i];
         client_log(client, "start %s %s %d %lld %s", client->options.process, at->topic,
                    at->partition, (long long)at->offset, client->options.isolation);
+    }
+    return true;
+}
+
+/* Reads what was assigned, from the committed offsets on. */
+static void resume(struct client *client, rd_kafka_topic_partition_list_t *partitions)
+{
+    if (!find_committed(client, partitions)) {
+        rd_kafka_assign(client->consumer, NULL);
+        return;
     }
     rd_kafka_assign(client->consumer, partitions);
     rd_kafka_topic_partition_list_destroy(client->position);
@@ -161,13 +170,26 @@ rd_kafka_message_t *consumer_next(struct client *client, int timeout_ms)
     return NULL;
 }
 
-void consumer_rewind(struct client *client)
+bool consumer_rewind(struct client *client)
 {
     rd_kafka_topic_partition_list_t *assigned = NULL;
-    if (rd_kafka_assignment(client->consumer, &assigned) == RD_KAFKA_RESP_ERR_NO_ERROR) {
-        resume(client, assigned);
-        rd_kafka_topic_partition_list_destroy(assigned);
+    if (rd_kafka_assignment(client->consumer, &assigned) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return false;
     }
+    bool good = assigned->cnt == 0;
+    if (!good && find_committed(client, assigned)) {
+        rd_kafka_error_t *error = rd_kafka_seek_partitions(client->consumer, assigned, ASK_MS);
+        good = error == NULL;
+        for (int i = 0; i < assigned->cnt && good; i++) {
+            good = assigned->elems[i].err == RD_KAFKA_RESP_ERR_NO_ERROR;
+        }
+        if (error != NULL) {
+            client_say(client, "seek: %s", rd_kafka_error_string(error));
+            rd_kafka_error_destroy(error);
+        }
+    }
+    rd_kafka_topic_partition_list_destroy(assigned);
+    return good;
 }
 
 void consumer_leave(struct client *client)

@@ -91,7 +91,7 @@ static bool send_offsets(struct client *client, const struct batch *batch, const
     return error == NULL;
 }
 
-/* False: the library gave up. */
+/* False: the library gave up, or the position is lost. */
 static bool transform(struct client *client, const struct batch *batch)
 {
     char name[VALUE_MAX];
@@ -106,10 +106,8 @@ static bool transform(struct client *client, const struct batch *batch)
     }
     if (committed) {
         client_count(client, batch->count);
-    } else {
-        consumer_rewind(client);
     }
-    return true;
+    return committed || consumer_rewind(client);
 }
 
 int run_transform(struct client *client)

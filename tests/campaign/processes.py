@@ -166,6 +166,9 @@ class Client:
         if code == CLIENT_GIVEN_UP:
             self.round.counts["clients that the library gave up"] += 1
             self.start()
+        elif code == -signal.SIGABRT and self.round.library_asserted():
+            self.round.counts["clients that librdkafka ended by a known assertion"] += 1
+            self.start()
         elif code not in (None, 0, -signal.SIGKILL):
             raise Failure(f"client {self.name}.{self.incarnation} ended with {code}: "
                           f"see {self.round.folder}/clients.log")
