@@ -38,7 +38,8 @@ struct control {
     _Atomic int64_t writes_without_space;
     _Atomic int64_t syncs_failed;
     _Atomic int64_t calls_slowed;
-    _Atomic int64_t calls; /* writes and syncs below FAULTS_DIR while a fault was set */
+    _Atomic int64_t calls;            /* writes and syncs below FAULTS_DIR while a fault was set */
+    _Atomic int64_t log_syncs_failed; /* of syncs_failed, those of segment files and of syncfs */
 };
 
 ssize_t write(int fd, const void *data, size_t size);
@@ -132,16 +133,29 @@ static bool any_fault(void)
                                control->slow_us > 0);
 }
 
-/* Whether the file lies below the data directory. */
-static bool is_ours(int fd)
+/* Whether the file lies below the data directory; *path is its name. */
+static bool find_ours(int fd, char path[PATH_MAX])
 {
     char link[64];
-    char path[PATH_MAX];
     size_t dir_size = strlen(layer.dir);
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    ssize_t size = readlink(link, path, sizeof path - 1);
+    ssize_t size = readlink(link, path, PATH_MAX - 1);
+    path[size > 0 ? size : 0] = '\0';
     return size > 0 && (size_t)size >= dir_size && memcmp(path, layer.dir, dir_size) == 0 &&
            ((size_t)size == dir_size || path[dir_size] == '/');
+}
+
+static bool is_ours(int fd)
+{
+    char path[PATH_MAX];
+    return find_ours(fd, path);
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+    size_t size = strlen(text);
+    size_t end_size = strlen(end);
+    return size >= end_size && strcmp(text + size - end_size, end) == 0;
 }
 
 static void slow_down(void)
@@ -246,10 +260,13 @@ ssize_t pwritev64(int fd, const struct iovec *iov, int count, off_t at)
 /* A sync that fails promises nothing: nothing is synced. */
 static int sync_by(sync_call *call, int fd)
 {
-    if (any_fault() && is_ours(fd)) {
+    char path[PATH_MAX];
+    if (any_fault() && find_ours(fd, path)) {
         layer.control->calls++;
         slow_down();
         if (take_one(&layer.control->sync_errors_left)) {
+            bool of_log = call == layer.syncfs || ends_with(path, ".log");
+            layer.control->log_syncs_failed += of_log;
             layer.control->syncs_failed++;
             errno = EIO;
             return -1;

@@ -6,7 +6,7 @@ import struct
 FIELDS = ["random", "write_errors_left", "write_error_ppm", "short_write_ppm", "space_is_limited",
           "space_left", "sync_errors_left", "slow_us", "clock_ms",
           "writes_failed", "writes_shortened", "writes_without_space", "syncs_failed",
-          "calls_slowed", "calls"]
+          "calls_slowed", "calls", "log_syncs_failed"]
 DONE = FIELDS[9:14]
 
 
