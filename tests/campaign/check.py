@@ -70,7 +70,8 @@ def check_loss_in(history, partition, session, there, newest):
                                               and told_at > session.started_at):
             continue
         if newest is not None and offset < newest.get(record.key, -1):
-            continue                        # compacted away
+            history.compacted_away.add(record.value)
+            continue
         lines = record.lines() + (record.txn.lines() if record.txn else []) + [session.line]
         history.find("lost", f"{record.value}: {partition} offset {offset} is not there for "
                      f"{session.reader}, which read to {session.end}", lines)
@@ -318,7 +319,8 @@ def counts(history):
             "aborted": outcomes.count("aborted"), "in doubt": outcomes.count("unknown"),
             "reads": sum(len(session.offsets) for session in sessions),
             "commits acknowledged": sum(len(group.stored) for group in history.groups.values()),
-            "positions resumed": sum(len(group.told) for group in history.groups.values())}
+            "positions resumed": sum(len(group.told) for group in history.groups.values()),
+            "compacted away": len(history.compacted_away)}
 
 
 def verdict(history):

@@ -131,6 +131,7 @@ class History:
         self.loops = []
         self.policies = {}
         self.findings = []
+        self.compacted_away = set()         # values that a newer event of their key replaced
         self.line_count = 0
         self.open_sessions = {}
         self.handlers = {name[3:]: getattr(self, name) for name in dir(self)

@@ -5,6 +5,7 @@ A pause here is the fault itself (a frozen process, a silent network), never a w
 something: that waits for a condition.
 """
 import os
+import re
 import signal
 import socket
 import struct
@@ -110,7 +111,8 @@ def failing_sync(run, rng):
     run.layer["sync_errors_left"] = rng.randint(1, 2)
     run.wait_for(lambda: run.layer["syncs_failed"] > before, "a failing sync")
     if rng.random() < 0.7 and run.layer["log_syncs_failed"] > of_logs:
-        run.wait_for(lambda: "sync failed" in run.server.log(), "a log line about the failed sync")
+        run.wait_for(lambda: re.search("sync failed|Input/output error", run.server.log()),
+                     "a log line about the failed sync")
     run.layer.heal()
     run.server.kill()
     run.counts["unsynced bytes torn"] += run.server.lose_unsynced(rng.getrandbits(63))
