@@ -29,7 +29,7 @@ import workload
 from layer import DONE, Layer
 from processes import (ERROR_LINE, Client, Failure, Progress, Server, wait_for)
 from proxy import Proxy
-from rot import Vault
+from rot import TOPIC, Vault
 
 REPOSITORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SMALL_DISK_BYTES = 512 << 20
@@ -203,6 +203,22 @@ class Round:
                 raise Failure(f"{name} did not see everything: see {self.folder}/clients.log:\n"
                               + self.last_words())
         self.server.stop()
+        self.check_data()
+
+    def check_data(self):
+        """`tidings check` on the stopped directory finds the batches that were damaged, and no other
+        damage."""
+        found = subprocess.run([self.tools.server, "check", self.data], stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT, text=True, check=False).stdout
+        damages = re.findall(r"^damage: [a-z-]+: .*", found, re.M)
+        strange = [line for line in damages if f" topics/{TOPIC}-0/" not in line]
+        told = [range(int(first), int(last) + 1) for line in damages
+                for first, last in re.findall(r"offsets (\d+)-(\d+)", line)]
+        missed = [first for first in self.vault.damaged
+                  if not any(first in offsets for offsets in told)]
+        if strange or missed:
+            raise Failure(f"tidings check reports {strange}, and not offsets {missed} of {TOPIC}:\n"
+                          + found)
 
     def last_words(self):
         with open(os.path.join(self.folder, "clients.log"), encoding="utf-8",
