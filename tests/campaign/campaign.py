@@ -1,13 +1,13 @@
 #!/usr/bin/python3
-"""Runs real clients against the real server while disk, clock, network and processes fail, and judges
-what they saw with check.py. `make campaign MINUTES=n`, `make campaign SEED=x`; docs/faults.md.
+"""Runs real clients against the real server while disk, clock, network and processes fail, and
+judges what they saw with check.py. `make campaign MINUTES=n`, `make campaign SEED=x`; docs/faults.md.
 
     tests/campaign/campaign.py [--minutes N | --rounds N | --short] [--seed X] [--steps N]
                                [--only STEP,...] [--build FOLDER] [--folder FOLDER]
 
-Each round has a seed, from which its schedule of faults comes; a failure prints it. A round begins with
-an empty data directory and ends with a look at everything by fresh readers. What a failed round leaves
-(data, histories, logs) stays in its folder.
+Each round has a seed, from which its schedule of faults comes; a failure prints it. A round begins
+with an empty data directory and ends with a look at everything by fresh readers. What a failed round
+leaves (data, histories, logs) stays in its folder.
 """
 import argparse
 import os
@@ -206,8 +206,8 @@ class Round:
         self.check_data()
 
     def check_data(self):
-        """`tidings check` on the stopped directory finds the batches that were damaged, and no other
-        damage."""
+        """`tidings check` on the stopped directory finds the batches that were damaged, and no
+        other damage."""
         found = subprocess.run([self.tools.server, "check", self.data], stdout=subprocess.PIPE,
                                stderr=subprocess.STDOUT, text=True, check=False).stdout
         damages = re.findall(r"^damage: [a-z-]+: .*", found, re.M)
@@ -323,7 +323,8 @@ class Campaign:
 
     def report(self, good):
         minutes = (time.monotonic() - self.began) / 60
-        print(f"\n{self.rounds} rounds in {minutes:.1f} minutes, {self.small_disks} on a small disk")
+        print(f"\n{self.rounds} rounds in {minutes:.1f} minutes, "
+              f"{self.small_disks} on a small disk")
         print("faults:")
         names = [step.__name__ for step in
                  steps.PLAIN + steps.SMALL_DISK + steps.TRANSACTIONAL]

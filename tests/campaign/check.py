@@ -6,15 +6,15 @@ the lines that show it, and ends with exit code 1 when there is one. What it loo
 
     lost            acknowledged (or committed), and not there
     duplicate       one event at two offsets
-    reorder-key, reorder-partition   one process's events in another order than sent, or an event behind
-                    one that was sent only after it had been acknowledged
+    reorder-key, reorder-partition   one process's events in another order than sent, or an event
+                    behind one that was sent only after it had been acknowledged
     reader-order, skipped   a reader went back, or missed what others saw
     disagreement    two readers saw different events at one place
     phantom         seen, but never sent, or reported as failed for sure
-    dirty-read      a read_committed reader saw an event of a transaction that was not committed (yet)
+    dirty-read      a read_committed reader saw an event of a transaction that is not committed
     torn            a transaction of which some events are visible and some are not
-    offset-back     a committed offset that was acknowledged is gone, or one was told that nobody sent
-    transformed-twice, not-transformed, ahead-of-offset   exactly once broken between input and output
+    offset-back     a committed offset that was acknowledged is gone, or one that nobody sent is told
+    transformed-twice, not-transformed, ahead-of-offset   not exactly once from input to output
     incomplete      the history does not let us judge: nobody read a partition to its end
 """
 import os
@@ -93,8 +93,8 @@ def check_loss(history):
 
 def report_order(history, partition, first, second, why):
     kind = "reorder-key" if first.key == second.key else "reorder-partition"
-    history.find(kind, f"{partition}: {second.value} is at {second.offset}, before {first.value} at "
-                 f"{first.offset}, {why}", first.lines() + second.lines())
+    history.find(kind, f"{partition}: {second.value} is at {second.offset}, before {first.value} "
+                 f"at {first.offset}, {why}", first.lines() + second.lines())
 
 
 def check_order_of_processes(history):

@@ -1,7 +1,7 @@
 """What clients logged, read into one model that the rules of check.py look at.
 
-A history file has one event a line, fields separated by single spaces, written before the next thing
-is done. All processes of a machine share the monotonic clock:
+A history file has one event a line, fields separated by single spaces, written before the next
+thing is done. All processes of a machine share the monotonic clock:
 
     NANOSECONDS PROCESS KIND FIELD ...
 
@@ -14,15 +14,15 @@ is done. All processes of a machine share the monotonic clock:
     failed VALUE ERROR                               not in the log, said the library
     unknown VALUE ERROR                              may be there, at most once
     begin TXN
-    offset TXN GROUP TOPIC PARTITION OFFSET          this commit is to take effect with the transaction
+    offset TXN GROUP TOPIC PARTITION OFFSET          is to be committed with the transaction
     commit TXN | abort TXN                           about to be asked for
     ended TXN committed|aborted|unknown ERROR
-    start READER TOPIC PARTITION POSITION ISOLATION  read_committed or read_uncommitted, from here on
+    start READER TOPIC PARTITION POSITION ISOLATION  read_committed or read_uncommitted from here
     see READER TOPIC PARTITION OFFSET KEY VALUE
     end READER TOPIC PARTITION OFFSET                read from the start to here, the end of the log
     asked GROUP TOPIC PARTITION OFFSET               a commit of an offset is about to be sent
     stored GROUP TOPIC PARTITION OFFSET              ... and was acknowledged
-    committed GROUP TOPIC PARTITION OFFSET SINCE     what the server said is committed (-1: nothing),
+    committed GROUP TOPIC PARTITION OFFSET SINCE     what the server said is committed (-1: none),
                                                      asked for at SINCE
 
 VALUE is unique; TXN names one transaction (`-`: none); INPUT is TOPIC/PARTITION/OFFSET of what was
@@ -289,8 +289,8 @@ class History:
         if record.key is None:
             record.topic, record.partition, record.key = topic, number, key
         elif record.key != key or record.partition != number or record.topic != topic:
-            self.find("disagreement", f"{record.value} belongs to {record.topic}-{record.partition} "
-                      f"with key {record.key}", record.lines() + [line])
+            where = f"{record.topic}-{record.partition}"
+            self.find("disagreement", f"{record.value} belongs to {where} with key {record.key}", record.lines() + [line])
 
     def place(self, record, offset, line):
         if record.offset < 0:

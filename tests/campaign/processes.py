@@ -49,7 +49,8 @@ class Server:
         settings = [f"listeners={direct},{behind}",
                     f"advertised.listeners={direct},127.0.0.1:{self.proxy_port}", *self.settings]
         # A killed campaign leaves no server behind.
-        return ["setpriv", "--pdeathsig", "KILL", self.tools.server, "serve", "--data", self.data] + \
+        return ["setpriv", "--pdeathsig", "KILL",
+                self.tools.server, "serve", "--data", self.data] + \
             [word for setting in settings for word in ("--set", setting)]
 
     def spawn(self):

@@ -155,4 +155,5 @@ class Vault:
             if first <= offset <= last:
                 self.run.counts[what] += 1
                 return last + 1
-        raise Failure(f"{TOPIC} offset {offset} is unreadable, though only {self.damaged} is damaged")
+        raise Failure(f"{TOPIC} offset {offset} is unreadable, though only {self.damaged} is "
+                      "damaged")

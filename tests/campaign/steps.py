@@ -158,8 +158,8 @@ def freeze_client(run, rng):
 
 
 def zombie(run, rng):
-    """A transactional client is frozen, another starts under its id and goes on; when the first wakes
-    up it must find itself fenced."""
+    """A transactional client is frozen, another starts under its id and goes on; when the first
+    wakes up it must find itself fenced."""
     client = rng.choice([client for client in run.clients if client.name[0] in "txj"])
     old = client.process
     client.signal(signal.SIGSTOP)
@@ -222,8 +222,8 @@ def flip_index_bits(run, rng):
 
 
 PLAIN = [kill, kill_starting, power_failure, clean_stop, freeze_server, disk_full, failing_writes,
-         short_writes, failing_sync, slow_disk, clock_forward, clock_back, kill_client, freeze_client,
-         cut_connections, silent_network, half_requests, flip_log_bit, flip_index_bits]
+         short_writes, failing_sync, slow_disk, clock_forward, clock_back, kill_client,
+         freeze_client, cut_connections, silent_network, half_requests, flip_log_bit, flip_index_bits]
 SMALL_DISK = [small_disk_full]
 TRANSACTIONAL = [zombie]
 WEIGHTS = {kill: 4, power_failure: 4, kill_client: 2, kill_starting: 2}

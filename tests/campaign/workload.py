@@ -70,8 +70,9 @@ class Plan:
     def add_rest(self):
         for name in ("p1", "p2"):
             self.add(name, "produce", self.sent_to, rate=100)
+        consumed = [topic for topic in self.topics if topic not in ("in", COMPACTED)]
         for name in ("c1", "c2", "c3"):
-            self.add(name, "consume", [topic for topic in self.topics if topic not in ("in", COMPACTED)],
+            self.add(name, "consume", consumed,
                      group="billing", isolation="read_committed", batch=50)
         self.add("r1", "read", self.topics, isolation="read_uncommitted")
         self.add("r2", "read", self.topics, isolation="read_committed", slow_ms=1)

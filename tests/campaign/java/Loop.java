@@ -32,8 +32,8 @@ import org.apache.kafka.common.serialization.StringSerializer;
 import sun.misc.Signal;
 
 /**
- * Consume, transform, produce, exactly once, with the Java client. Options and history lines are those
- * of campaign-client's mode `transform` (client.h, history.py); so are the exit codes.
+ * Consume, transform, produce, exactly once, with the Java client. Options and history lines are
+ * those of campaign-client's mode `transform` (client.h, history.py); so are the exit codes.
  */
 public final class Loop implements ConsumerRebalanceListener {
     private static final int GIVEN_UP = 3;
@@ -214,10 +214,10 @@ public final class Loop implements ConsumerRebalanceListener {
 
     private void send(ConsumerRecord<String, String> input, String name) {
         String value = options.get("process") + ":" + values++;
-        int partition =
-            Integer.parseInt(input.key().substring(1)) % Integer.parseInt(options.get("partitions"));
-        log("send %s %s %d %s %s %s/%d/%d", value, options.get("output"), partition, input.key(), name,
-            input.topic(), input.partition(), input.offset());
+        int partitions = Integer.parseInt(options.get("partitions"));
+        int partition = Integer.parseInt(input.key().substring(1)) % partitions;
+        log("send %s %s %d %s %s %s/%d/%d", value, options.get("output"), partition, input.key(),
+            name, input.topic(), input.partition(), input.offset());
         producer.send(
             new ProducerRecord<>(options.get("output"), partition, input.key(), value + " java"),
             (metadata, error) -> {
