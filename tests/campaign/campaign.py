@@ -1,13 +1,13 @@
 #!/usr/bin/python3
 """Runs real clients against the real server while disk, clock, network and processes fail, and
-judges what they saw with check.py. `make campaign MINUTES=n`, `make campaign SEED=x`; docs/faults.md.
+judges what they saw by check.py. `make campaign MINUTES=n`, `make campaign SEED=x`; docs/faults.md.
 
     tests/campaign/campaign.py [--minutes N | --rounds N | --short] [--seed X] [--steps N]
                                [--only STEP,...] [--build FOLDER] [--folder FOLDER]
 
 Each round has a seed, from which its schedule of faults comes; a failure prints it. A round begins
-with an empty data directory and ends with a look at everything by fresh readers. What a failed round
-leaves (data, histories, logs) stays in its folder.
+with an empty data directory and ends with a look at everything by fresh readers. What a failed
+round leaves (data, histories, logs) stays in its folder.
 """
 import argparse
 import os

@@ -13,7 +13,7 @@ the lines that show it, and ends with exit code 1 when there is one. What it loo
     phantom         seen, but never sent, or reported as failed for sure
     dirty-read      a read_committed reader saw an event of a transaction that is not committed
     torn            a transaction of which some events are visible and some are not
-    offset-back     a committed offset that was acknowledged is gone, or one that nobody sent is told
+    offset-back     a committed offset that was acknowledged is gone, or one nobody sent is told
     transformed-twice, not-transformed, ahead-of-offset   not exactly once from input to output
     incomplete      the history does not let us judge: nobody read a partition to its end
 """

@@ -290,7 +290,8 @@ class History:
             record.topic, record.partition, record.key = topic, number, key
         elif record.key != key or record.partition != number or record.topic != topic:
             where = f"{record.topic}-{record.partition}"
-            self.find("disagreement", f"{record.value} belongs to {where} with key {record.key}", record.lines() + [line])
+            self.find("disagreement", f"{record.value} is of {where}, key {record.key}",
+                      record.lines() + [line])
 
     def place(self, record, offset, line):
         if record.offset < 0:
