@@ -3,7 +3,7 @@ BUILD ?= build
 PREFIX ?= /usr/local
 sources = $(shell git ls-files '*.c' '*.h')
 
-.PHONY: all help demo test bench format check-format layers deps clean install
+.PHONY: all help demo test campaign bench format check-format layers deps clean install
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
@@ -17,6 +17,7 @@ help:
 	@echo "make               build $(BUILD)/tidings"
 	@echo "make demo          run the online retail store on the bus; ORDERS=FILE for your own orders"
 	@echo "make test          run every test; ONLY='NAME ...' for some, ONLY=list names them"
+	@echo "make campaign      clients against the server under faults; MINUTES=n (10), SEED=x plays one again"
 	@echo "make bench         measure this machine's limit and Tidings beside it"
 	@echo "make format        lay out the sources; make check-format only looks"
 	@echo "make layers        check that no file includes a higher floor"
@@ -35,6 +36,12 @@ demo:
 test:
 	@tools/install-deps test
 	@/usr/bin/python3 tests/run $(ONLY)
+
+campaign:
+	@tools/install-deps build
+	@$(MAKE) --no-print-directory all
+	@/usr/bin/python3 tests/campaign/campaign.py --build $(BUILD) --minutes $(or $(MINUTES),10) \
+		$(if $(SEED),--seed $(SEED))
 
 bench:
 	@tools/install-deps build

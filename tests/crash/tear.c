@@ -1,7 +1,8 @@
+#include "tear.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "crash.h"
 #include "witness.h"
-#include "world.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,16 +18,15 @@ struct witness {
     size_t count;
 };
 
-static struct witness load_witness(const struct world *world)
+static struct witness load_witness(const struct tear *tear)
 {
     char *data;
     size_t size;
     struct reason reason;
-    char *path = mem_sprintf("%s/witness", world->server.dir);
-    if (file_load(file_ops_system(), path, 1 << 30, &data, &size, &reason) != ERR_NONE) {
+    if (file_load(file_ops_system(), tear->witness_path, 1 << 30, &data, &size, &reason) !=
+        ERR_NONE) {
         crash_fail("%s", reason.text);
     }
-    free(path);
     return (struct witness){(struct witness_record *)(void *)data,
                             size / sizeof(struct witness_record)};
 }
@@ -41,11 +41,11 @@ static int64_t synced_bytes(const struct witness *witness, uint64_t inode)
     return 0;
 }
 
-static void overwrite(struct world *world, int fd, int64_t at, int64_t size, bool zeros)
+static void overwrite(struct tear *tear, int fd, int64_t at, int64_t size, bool zeros)
 {
     uint8_t *bytes = mem_alloc((size_t)size + 1);
     for (int64_t i = 0; i < size; i++) {
-        bytes[i] = zeros ? 0 : (uint8_t)random_next(&world->random);
+        bytes[i] = zeros ? 0 : (uint8_t)random_next(&tear->random);
     }
     if (pwrite(fd, bytes, (size_t)size, at) != size) {
         crash_fail("cannot tear: %s", strerror(errno));
@@ -63,16 +63,16 @@ enum {
  * Takes some whole blocks of what was not synced, while later ones were written: they read as
  * zeros, the first one from where it was synced. True when bytes are missing for sure.
  */
-static bool leave_hole(struct world *world, int fd, int64_t synced, int64_t size)
+static bool leave_hole(struct tear *tear, int fd, int64_t synced, int64_t size)
 {
     int64_t block = synced / BLOCK_BYTES;
     int64_t blocks = (size - 1) / BLOCK_BYTES - block + 1;
-    block += (int64_t)random_below(&world->random, (uint64_t)blocks);
+    block += (int64_t)random_below(&tear->random, (uint64_t)blocks);
     int64_t from = block * BLOCK_BYTES > synced ? block * BLOCK_BYTES : synced;
-    int64_t to = (block + 1 + (int64_t)random_below(&world->random, MOST_BLOCKS)) * BLOCK_BYTES;
+    int64_t to = (block + 1 + (int64_t)random_below(&tear->random, MOST_BLOCKS)) * BLOCK_BYTES;
     to = to < size ? to : size;
-    overwrite(world, fd, from, to - from, true);
-    world->torn_bytes += to - from;
+    overwrite(tear, fd, from, to - from, true);
+    tear->torn_bytes += to - from;
     return to - from >= HOLE_LEAST_BYTES;
 }
 
@@ -80,7 +80,7 @@ static bool leave_hole(struct world *world, int fd, int64_t synced, int64_t size
  * Takes bytes that were not synced: cut off, or never written though the file's size was, or though
  * later ones were. True when bytes are missing for sure though the file goes on.
  */
-static bool tear_file(struct world *world, const char *path, int64_t synced, bool keep_size)
+static bool tear_file(struct tear *tear, const char *path, int64_t synced, bool keep_size)
 {
     struct stat status;
     int fd = open(path, O_RDWR | O_CLOEXEC);
@@ -89,10 +89,10 @@ static bool tear_file(struct world *world, const char *path, int64_t synced, boo
     }
     int64_t size = status.st_size;
     synced = synced < size ? synced : size; /* an index may have been made anew */
-    int64_t at = synced + (int64_t)random_below(&world->random, (uint64_t)(size - synced) + 1);
-    uint64_t how = random_below(&world->random, 8);
+    int64_t at = synced + (int64_t)random_below(&tear->random, (uint64_t)(size - synced) + 1);
+    uint64_t how = random_below(&tear->random, 8);
     if (how >= 4 && synced < size) {
-        bool missing = leave_hole(world, fd, synced, size);
+        bool missing = leave_hole(tear, fd, synced, size);
         close(fd);
         return missing;
     }
@@ -101,20 +101,20 @@ static bool tear_file(struct world *world, const char *path, int64_t synced, boo
         close(fd);
         return false;
     }
-    world->torn_bytes += size - at;
+    tear->torn_bytes += size - at;
     if (how >= 2 || !keep_size) {
         if (ftruncate(fd, at) != 0) {
             crash_fail("cannot tear: %s", strerror(errno));
         }
     } else {
-        overwrite(world, fd, at, size - at, how == 0);
+        overwrite(tear, fd, at, size - at, how == 0);
     }
     close(fd);
     return how < 2 && keep_size;
 }
 
 struct tearing {
-    struct world *world;
+    struct tear *tear;
     struct witness witness;
     char *dir;
     int64_t last_base; /* of the newest segment */
@@ -142,7 +142,7 @@ static enum err tear_entry(void *context, const char *name)
     if ((is_log || is_index) && stat(path, &status) == 0) {
         int64_t synced = synced_bytes(&tearing->witness, status.st_ino);
         bool keep_size = is_index || atoll(name) == tearing->last_base;
-        tearing->torn += tear_file(tearing->world, path, synced, keep_size) && is_log;
+        tearing->torn += tear_file(tearing->tear, path, synced, keep_size) && is_log;
     }
     free(path);
     return ERR_NONE;
@@ -151,7 +151,7 @@ static enum err tear_entry(void *context, const char *name)
 static enum err tear_log(void *context, const char *name)
 {
     struct tearing *tearing = context;
-    tearing->dir = mem_sprintf("%s/data/topics/%s", tearing->world->server.dir, name);
+    tearing->dir = mem_sprintf("%s/topics/%s", tearing->tear->data_dir, name);
     tearing->last_base = -1;
     enum err err = file_list_dir(tearing->dir, find_last, tearing, NULL);
     if (err == ERR_NONE) {
@@ -161,10 +161,10 @@ static enum err tear_log(void *context, const char *name)
     return err;
 }
 
-int tear_tails(struct world *world)
+int tear_tails(struct tear *tear)
 {
-    struct tearing tearing = {.world = world, .witness = load_witness(world)};
-    char *dir = mem_sprintf("%s/data/topics", world->server.dir);
+    struct tearing tearing = {.tear = tear, .witness = load_witness(tear)};
+    char *dir = mem_sprintf("%s/topics", tear->data_dir);
     if (file_list_dir(dir, tear_log, &tearing, NULL) != ERR_NONE) {
         crash_fail("cannot list %s", dir);
     }

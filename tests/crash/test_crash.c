@@ -1,5 +1,6 @@
 #include "base/mem.h"
 #include "churn.h"
+#include "tear.h"
 #include "world.h"
 
 #include <errno.h>
@@ -134,9 +135,22 @@ static void check_cut_was_told(const struct server_child *server, int torn)
     free(log);
 }
 
+static int lose_tails(struct world *world)
+{
+    char *data = mem_sprintf("%s/data", world->server.dir);
+    char *witness = mem_sprintf("%s/witness", world->server.dir);
+    struct tear tear = {
+        .random.state = random_next(&world->random), .data_dir = data, .witness_path = witness};
+    int torn = tear_tails(&tear);
+    world->torn_bytes += tear.torn_bytes;
+    free(witness);
+    free(data);
+    return torn;
+}
+
 static void restart(struct world *world, const struct scenario *scenario)
 {
-    int torn = scenario->loses_tail ? tear_tails(world) : 0;
+    int torn = scenario->loses_tail ? lose_tails(world) : 0;
     for (int i = 0; i < scenario->startup_kills; i++) {
         server_spawn(&world->server);
         sleep_ms(between(world, 0, 40));

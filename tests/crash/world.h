@@ -85,10 +85,4 @@ void readers_catch_up(struct world *world, struct client *client, struct reader 
 /* Everything that was sent, and no more. After gate_finish. */
 void readers_check_complete(struct world *world, const struct reader *readers);
 
-/*
- * What a power failure may do: takes bytes that were not synced. The number of logs that now end in
- * bytes which are no batch for sure.
- */
-int tear_tails(struct world *world);
-
 #endif

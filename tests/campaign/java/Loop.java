@@ -1,0 +1,273 @@
+import java.io.FileOutputStream;
+import java.io.IOException;
+import java.io.RandomAccessFile;
+import java.nio.ByteOrder;
+import java.nio.MappedByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.Collection;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.Set;
+import org.apache.kafka.clients.consumer.ConsumerRebalanceListener;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.clients.consumer.ConsumerRecords;
+import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.consumer.OffsetAndMetadata;
+import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.KafkaException;
+import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.errors.ApiException;
+import org.apache.kafka.common.errors.InvalidProducerEpochException;
+import org.apache.kafka.common.errors.OutOfOrderSequenceException;
+import org.apache.kafka.common.errors.ProducerFencedException;
+import org.apache.kafka.common.errors.TimeoutException;
+import org.apache.kafka.common.errors.UnsupportedVersionException;
+import org.apache.kafka.common.serialization.StringDeserializer;
+import org.apache.kafka.common.serialization.StringSerializer;
+import sun.misc.Signal;
+
+/**
+ * Consume, transform, produce, exactly once, with the Java client. Options and history lines are
+ * those of campaign-client's mode `transform` (client.h, history.py); so are the exit codes.
+ */
+public final class Loop implements ConsumerRebalanceListener {
+    private static final int GIVEN_UP = 3;
+    private static final int SESSION_MS = 3000;
+
+    private final Map<String, String> options = new HashMap<>();
+    private final FileOutputStream history;
+    private final MappedByteBuffer progress;
+    private final Random random;
+    private final KafkaProducer<String, String> producer;
+    private final KafkaConsumer<String, String> consumer;
+    private volatile boolean stopping;
+    private long values;
+    private long transactions;
+
+    public static void main(String[] arguments) throws Exception {
+        Loop loop = new Loop(arguments);
+        Signal.handle(new Signal("TERM"), signal -> loop.stopping = true);
+        boolean good = loop.run();
+        loop.consumer.close(Duration.ofSeconds(10));
+        loop.producer.close(Duration.ofSeconds(10));
+        System.exit(good || loop.stopping ? 0 : GIVEN_UP);
+    }
+
+    private Loop(String[] arguments) throws IOException {
+        for (String argument : arguments) {
+            String[] parts = argument.split("=", 2);
+            options.put(parts[0], parts[1]);
+        }
+        history = new FileOutputStream(options.get("history"), true);
+        try (RandomAccessFile file = new RandomAccessFile(options.get("progress"), "rw")) {
+            progress = file.getChannel().map(FileChannel.MapMode.READ_WRITE, 0, 4096);
+            progress.order(ByteOrder.LITTLE_ENDIAN);
+        }
+        random = new Random(Long.parseLong(options.get("seed")));
+        producer = new KafkaProducer<>(producerSettings());
+        consumer = new KafkaConsumer<>(consumerSettings());
+    }
+
+    private Map<String, Object> producerSettings() {
+        return Map.of("bootstrap.servers", options.get("bootstrap"),
+            "client.id", options.get("process"),
+            "transactional.id", options.get("transactional_id"),
+            "transaction.timeout.ms", options.get("transaction_ms"),
+            "reconnect.backoff.max.ms", "500", "request.timeout.ms", "10000",
+            "max.block.ms", "30000",
+            "key.serializer", StringSerializer.class, "value.serializer", StringSerializer.class);
+    }
+
+    private Map<String, Object> consumerSettings() {
+        Map<String, Object> settings = new HashMap<>(Map.of(
+            "bootstrap.servers", options.get("bootstrap"), "client.id", options.get("process"),
+            "group.id", options.get("group"), "isolation.level", "read_committed",
+            "enable.auto.commit", "false", "auto.offset.reset", "none",
+            "max.poll.records", options.get("batch"), "session.timeout.ms", SESSION_MS,
+            "heartbeat.interval.ms", "500", "reconnect.backoff.max.ms", "500"));
+        settings.put("request.timeout.ms", "10000");
+        settings.put("key.deserializer", StringDeserializer.class);
+        settings.put("value.deserializer", StringDeserializer.class);
+        return settings;
+    }
+
+    private synchronized void log(String format, Object... fields) {
+        String line = System.nanoTime() + " " + options.get("process") + " "
+            + String.format(format, fields) + "\n";
+        try {
+            history.write(line.getBytes(StandardCharsets.UTF_8));
+        } catch (IOException error) {
+            throw new java.io.UncheckedIOException(error);
+        }
+    }
+
+    private void say(String what, Exception error) {
+        System.err.println(options.get("process") + ": " + what + ": " + error);
+    }
+
+    private boolean run() {
+        if (!open()) {
+            return false;
+        }
+        consumer.subscribe(List.of(options.get("topics").split(",")), this);
+        while (!stopping) {
+            ConsumerRecords<String, String> records;
+            try {
+                records = consumer.poll(Duration.ofMillis(100));
+            } catch (ApiException error) {
+                say("poll", error);
+                continue;
+            }
+            records.forEach(this::logSeen);
+            if (!records.isEmpty() && !transform(records)) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    private boolean open() {
+        while (!stopping) {
+            try {
+                producer.initTransactions();
+                return true;
+            } catch (TimeoutException error) {
+                say("initTransactions", error);
+            } catch (KafkaException error) {
+                say("initTransactions", error);
+                return false;
+            }
+        }
+        return false;
+    }
+
+    private void logSeen(ConsumerRecord<String, String> record) {
+        log("see %s %s %d %d %s %s", options.get("process"), record.topic(), record.partition(),
+            record.offset(), record.key(), record.value().split(" ", 2)[0]);
+    }
+
+    @Override
+    public void onPartitionsRevoked(Collection<TopicPartition> partitions) {
+        // Transactions begin and end between two polls: nothing is under way.
+    }
+
+    @Override
+    public void onPartitionsAssigned(Collection<TopicPartition> partitions) {
+        resume(Set.copyOf(partitions));
+    }
+
+    /** Goes on from what is committed. */
+    private void resume(Set<TopicPartition> partitions) {
+        while (!stopping && !partitions.isEmpty()) {
+            long since = System.nanoTime();
+            try {
+                Map<TopicPartition, OffsetAndMetadata> committed = consumer.committed(partitions);
+                partitions.forEach(partition -> resume(partition, committed.get(partition), since));
+                return;
+            } catch (ApiException error) {
+                say("committed", error);
+            }
+        }
+    }
+
+    private void resume(TopicPartition at, OffsetAndMetadata committed, long since) {
+        log("committed %s %s %d %d %d", options.get("group"), at.topic(), at.partition(),
+            committed == null ? -1 : committed.offset(), since);
+        long offset = committed == null ? 0 : committed.offset();
+        log("start %s %s %d %d read_committed", options.get("process"), at.topic(), at.partition(),
+            offset);
+        consumer.seek(at, offset);
+    }
+
+    /** False: the client gave the producer up. */
+    private boolean transform(ConsumerRecords<String, String> records) {
+        String name = options.get("process") + "/" + transactions++;
+        boolean wanted = random.nextInt(100) >= Integer.parseInt(options.get("abort_percent"));
+        log("begin %s", name);
+        try {
+            producer.beginTransaction();
+            records.forEach(record -> send(record, name));
+            producer.sendOffsetsToTransaction(offsets(records, name), consumer.groupMetadata());
+            if (wanted) {
+                log("commit %s", name);
+                commit();
+                log("ended %s committed -", name);
+                int slot = 8 * Integer.parseInt(options.get("slot"));
+                progress.putLong(slot, progress.getLong(slot) + records.count());
+                return true;
+            }
+        } catch (ProducerFencedException | InvalidProducerEpochException
+                 | OutOfOrderSequenceException | UnsupportedVersionException
+                 | IllegalStateException error) {
+            say("given up", error);
+            return false;
+        } catch (KafkaException error) {
+            say("transaction", error);
+        }
+        return abort(name);
+    }
+
+    private void send(ConsumerRecord<String, String> input, String name) {
+        String value = options.get("process") + ":" + values++;
+        int partitions = Integer.parseInt(options.get("partitions"));
+        int partition = Integer.parseInt(input.key().substring(1)) % partitions;
+        log("send %s %s %d %s %s %s/%d/%d", value, options.get("output"), partition, input.key(),
+            name, input.topic(), input.partition(), input.offset());
+        producer.send(
+            new ProducerRecord<>(options.get("output"), partition, input.key(), value + " java"),
+            (metadata, error) -> {
+                if (error == null) {
+                    log("acked %s %d", value, metadata.hasOffset() ? metadata.offset() : -1);
+                } else {
+                    log("unknown %s %s", value, error.getClass().getSimpleName());
+                }
+            });
+    }
+
+    private Map<TopicPartition, OffsetAndMetadata> offsets(ConsumerRecords<String, String> records,
+                                                           String name) {
+        Map<TopicPartition, OffsetAndMetadata> offsets = new HashMap<>();
+        for (ConsumerRecord<String, String> record : records) {
+            offsets.put(new TopicPartition(record.topic(), record.partition()),
+                new OffsetAndMetadata(record.offset() + 1));
+        }
+        offsets.forEach((at, offset) -> log("offset %s %s %s %d %d", name, options.get("group"),
+            at.topic(), at.partition(), offset.offset()));
+        return offsets;
+    }
+
+    /** Asks again until there is an answer. */
+    private void commit() {
+        while (true) {
+            try {
+                producer.commitTransaction();
+                return;
+            } catch (TimeoutException error) {
+                say("commit, again", error);
+            }
+        }
+    }
+
+    private boolean abort(String name) {
+        log("abort %s", name);
+        while (true) {
+            try {
+                producer.abortTransaction();
+                log("ended %s aborted -", name);
+                resume(consumer.assignment());
+                return true;
+            } catch (TimeoutException error) {
+                say("abort, again", error);
+            } catch (KafkaException | IllegalStateException error) {
+                say("given up", error);
+                log("ended %s unknown %s", name, error.getClass().getSimpleName());
+                return false;
+            }
+        }
+    }
+}
