@@ -317,6 +317,26 @@ def run_client(name, server, logs, steps):
     return lines
 
 
+def run_moving(logs):
+    """A group that moves between the protocols, on a server of its own that is killed."""
+    try:
+        python = from_index("confluent-kafka", "requirements-confluent.txt")
+    except Missing as why:
+        return [f"skip moving all-steps: {why}"]
+    binary = os.environ.get("TIDINGS_BIN", os.path.join(REPOSITORY, "build", "tidings"))
+    command = [*python, os.path.join(HERE, "python", "moving.py"), binary,
+               os.path.join(logs, "moving-server.log")]
+    with open(os.path.join(logs, "moving.err"), "w", encoding="utf-8") as log:
+        try:
+            done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                  stderr=log, text=True, timeout=2 * RUN_S, check=False)
+        except subprocess.TimeoutExpired:
+            return [f"not ok moving all-steps: not over after {2 * RUN_S} s"]
+    if done.returncode not in (0, 1):
+        return [*done.stdout.splitlines(), f"not ok moving end: it ended with {done.returncode}"]
+    return done.stdout.splitlines()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--bootstrap", help="HOST:PORT of a server that runs already")
@@ -345,6 +365,8 @@ def main():
 
     with ThreadPoolExecutor(options.jobs) as threads:
         list(threads.map(one, names))
+    if server.process and not options.steps and "confluent-kafka-new" in names:
+        counts.add(run_moving(logs))
     if server.process:
         why = server.stop()
         counts.add([f"not ok server clean-stop: {why}" if why else "ok server clean-stop"])
