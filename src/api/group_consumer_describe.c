@@ -6,9 +6,8 @@
 /* Values of MemberType (KIP-1099). */
 enum { MEMBER_CLASSIC = 0, MEMBER_CONSUMER = 1 };
 
-static struct consumer_group_describe_response_assignment
-list_assignment(struct api_request *request, const struct consumer_partitions_description *from,
-                size_t count)
+static struct consumer_group_describe_response_assignment list_assignment(
+    struct api_request *request, const struct consumer_partitions_description *from, size_t count)
 {
     struct consumer_group_describe_response_assignment out = {
         .topic_partitions = api_alloc(request, count, sizeof *out.topic_partitions),
@@ -54,8 +53,8 @@ static void describe_one(struct api_request *request, struct slice group_id, boo
                                                        &request->arena, &found);
     out->error_code = api_error_code(err);
     if (err == ERR_GROUP_NOT_FOUND) {
-        out->error_message = api_text(request, "Group %.*s is not a consumer group.",
-                                      SLICE_ARGS(group_id));
+        out->error_message =
+            api_text(request, "Group %.*s is not a consumer group.", SLICE_ARGS(group_id));
     }
     if (err != ERR_NONE) {
         return;

@@ -35,9 +35,8 @@ enum err handle_consumer_group_heartbeat(struct api_request *request, struct rea
         .rebalance_timeout_ms = body.rebalance_timeout_ms,
         .has_topics = body.subscribed_topic_names_count >= 0,
         .topics = body.subscribed_topic_names,
-        .topic_count = body.subscribed_topic_names_count > 0
-                           ? (size_t)body.subscribed_topic_names_count
-                           : 0,
+        .topic_count =
+            body.subscribed_topic_names_count > 0 ? (size_t)body.subscribed_topic_names_count : 0,
         .regex = body.subscribed_topic_regex,
         .assignor = body.server_assignor,
         .has_owned = body.topic_partitions_count >= 0,

@@ -7,8 +7,8 @@
 /* How far the partitions of a topic are handed out. */
 struct range {
     int32_t subscribers;
-    int32_t given;  /* to how many of them */
-    int32_t next;   /* the first partition of the next one */
+    int32_t given; /* to how many of them */
+    int32_t next;  /* the first partition of the next one */
 };
 
 static int compare_bytes(struct slice a, struct slice b)

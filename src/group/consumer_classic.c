@@ -36,7 +36,8 @@ static enum err find_joining(const struct group *group, const struct group_join_
 {
     struct consumer_group *consumer = group->consumer;
     *member = consumer_find(consumer, request->member_id);
-    if (*member == NULL && HASH_COUNT(consumer->members) >= (size_t)group->config->consumer_max_size) {
+    if (*member == NULL &&
+        HASH_COUNT(consumer->members) >= (size_t)group->config->consumer_max_size) {
         return ERR_GROUP_MAX_SIZE;
     }
     if (request->protocol_count == 0 || request->protocol_count > GROUP_MAX_PROTOCOLS ||
@@ -276,9 +277,8 @@ void consumer_classic_sync(struct group *group, const struct group_sync_request 
     const struct group_protocol_offer *protocol = &member->classic->protocols[0];
     reply->sync.protocol_type = slice_str("consumer");
     reply->sync.protocol = group_arena_slice(&reply->arena, protocol->name);
-    reply->sync.assignment =
-        consumer_assignment_write(group, &member->assigned,
-                                  consumer_protocol_version(protocol->metadata), &reply->arena);
+    reply->sync.assignment = consumer_assignment_write(
+        group, &member->assigned, consumer_protocol_version(protocol->metadata), &reply->arena);
     consumer_commit(group, member, reply, effects);
 }
 
@@ -296,10 +296,10 @@ enum err consumer_classic_heartbeat(struct group *group, struct slice member_id,
         return ERR_ILLEGAL_GENERATION;
     }
     consumer_touch(group, member, now);
-    bool lags = member->epoch < consumer->epoch || member->state == CONSUMER_UNREVOKED ||
-                (member->state == CONSUMER_UNRELEASED &&
-                 !consumer_waits_for_others(consumer, member)) ||
-                consumer_topics_outdated(group);
+    bool lags =
+        member->epoch < consumer->epoch || member->state == CONSUMER_UNREVOKED ||
+        (member->state == CONSUMER_UNRELEASED && !consumer_waits_for_others(consumer, member)) ||
+        consumer_topics_outdated(group);
     return lags ? call_to_join(group, member, now) : ERR_NONE;
 }
 

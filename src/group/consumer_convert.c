@@ -12,8 +12,7 @@
 bool consumer_can_upgrade(const struct group *group)
 {
     return group->members == NULL ||
-           (group->config->consumer_upgrade &&
-            slice_equal_str(group->protocol_type, "consumer") &&
+           (group->config->consumer_upgrade && slice_equal_str(group->protocol_type, "consumer") &&
             HASH_COUNT(group->members) <= (size_t)group->config->consumer_max_size);
 }
 
@@ -41,9 +40,9 @@ static bool adopt(const struct group *group, struct consumer_group *consumer,
         consumer_set_topics(member, subscription.topics, subscription.topic_count);
         member->rebalance_timeout_ms = from->rebalance_timeout_ms;
         member->epoch = member->previous_epoch = group->generation;
-        consumer_set_classic(consumer, member,
-                             consumer_classic_new(from->session_timeout_ms, from->protocols,
-                                                  from->protocol_count));
+        consumer_set_classic(
+            consumer, member,
+            consumer_classic_new(from->session_timeout_ms, from->protocols, from->protocol_count));
         member->session_deadline_ms = now.mono_ms + from->session_timeout_ms;
         partition_set_copy(&member->target, &assigned);
         consumer_set_current(consumer, member, &assigned, &none);

@@ -19,9 +19,10 @@ enum group_state consumer_shown_state(const struct group *group)
     return GROUP_STABLE;
 }
 
-static struct consumer_partitions_description *
-describe_partitions(const struct group *group, const struct partition_set *set, struct arena *arena,
-                    size_t *count)
+static struct consumer_partitions_description *describe_partitions(const struct group *group,
+                                                                   const struct partition_set *set,
+                                                                   struct arena *arena,
+                                                                   size_t *count)
 {
     const struct group_topics *topics = &group->config->topics;
     struct consumer_partitions_description *out = arena_alloc_array(arena, set->count, sizeof *out);
@@ -78,8 +79,7 @@ void consumer_describe(const struct group *group, struct arena *arena,
         .epoch = consumer->epoch,
         .assignment_epoch = consumer->assignment_epoch,
         .assignor = consumer_assignor_name(consumer_preferred_assignor(group)),
-        .members =
-            arena_alloc_array(arena, HASH_COUNT(consumer->members), sizeof *out->members),
+        .members = arena_alloc_array(arena, HASH_COUNT(consumer->members), sizeof *out->members),
     };
     for (const struct consumer_member *m = consumer->members; out->members != NULL && m != NULL;
          m = m->hh.next) {
@@ -99,8 +99,7 @@ void consumer_describe_as_classic(const struct group *group, struct arena *arena
         .state = moves ? GROUP_PREPARING_REBALANCE : state,
         .protocol_type = slice_str("consumer"),
         .protocol = slice_str(state == GROUP_EMPTY ? "" : assignor),
-        .members =
-            arena_alloc_array(arena, HASH_COUNT(consumer->members), sizeof *out->members),
+        .members = arena_alloc_array(arena, HASH_COUNT(consumer->members), sizeof *out->members),
     };
     for (const struct consumer_member *m = consumer->members; out->members != NULL && m != NULL;
          m = m->hh.next) {

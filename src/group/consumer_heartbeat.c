@@ -17,8 +17,7 @@ static void reply_error(struct group_effects *effects,
     struct group_reply *reply =
         group_reply_new(GROUP_REPLY_CONSUMER_HEARTBEAT, &request->waiter, refusal->err);
     if (refusal->reason.text[0] != '\0') {
-        reply->consumer.message =
-            group_arena_slice(&reply->arena, slice_str(refusal->reason.text));
+        reply->consumer.message = group_arena_slice(&reply->arena, slice_str(refusal->reason.text));
     }
     group_effects_reply(effects, reply);
 }
@@ -58,8 +57,8 @@ static enum err check_names(const struct consumer_heartbeat_request *request,
                             struct refusal *refusal)
 {
     /* From version 1 on, a member makes its own id (KIP-1082). */
-    bool may_be_new = request->member_epoch == CONSUMER_EPOCH_JOIN &&
-                      request->waiter.api_version < 1;
+    bool may_be_new =
+        request->member_epoch == CONSUMER_EPOCH_JOIN && request->waiter.api_version < 1;
     if (is_blank(request->instance_id)) {
         return REFUSE(refusal, ERR_INVALID, "InstanceId can't be empty");
     }
@@ -79,7 +78,8 @@ static enum err check_assignor(const struct group *group,
     const struct group_config *config = group->config;
     enum consumer_assignor wanted = ASSIGNOR_COUNT;
     bool found = request->assignor.size == 0 || consumer_assignor_find(request->assignor, &wanted);
-    for (size_t i = 0; found && wanted < ASSIGNOR_COUNT && i < config->consumer_assignor_count; i++) {
+    for (size_t i = 0; found && wanted < ASSIGNOR_COUNT && i < config->consumer_assignor_count;
+         i++) {
         if (config->consumer_assignors[i] == wanted) {
             return ERR_NONE;
         }
@@ -133,9 +133,10 @@ static enum err check_epoch(const struct consumer_member *member,
     if (epoch == member->epoch || epoch == CONSUMER_EPOCH_JOIN || lost_answer) {
         return ERR_NONE;
     }
-    return REFUSE(refusal, ERR_FENCED_MEMBER_EPOCH,
-                  "member %.*s has epoch %d here, not %d: it must give up its partitions and rejoin",
-                  SLICE_ARGS(member->id), (int)member->epoch, (int)epoch);
+    return REFUSE(
+        refusal, ERR_FENCED_MEMBER_EPOCH,
+        "member %.*s has epoch %d here, not %d: it must give up its partitions and rejoin",
+        SLICE_ARGS(member->id), (int)member->epoch, (int)epoch);
 }
 
 static enum err check_static(const struct group *group,
@@ -186,8 +187,7 @@ static enum err check_join_group(const struct group *group,
     }
     const struct consumer_member *holder =
         consumer != NULL ? consumer_find_static(consumer, request->instance_id) : NULL;
-    if (holder != NULL && holder->classic == NULL &&
-        holder->epoch != CONSUMER_EPOCH_LEAVE_STATIC &&
+    if (holder != NULL && holder->classic == NULL && holder->epoch != CONSUMER_EPOCH_LEAVE_STATIC &&
         !slice_equal(holder->id, request->member_id)) {
         return REFUSE(refusal, ERR_UNRELEASED_INSTANCE,
                       "instance id %.*s is still member %.*s's: it must leave first",
@@ -289,8 +289,8 @@ static bool update_member(struct consumer_group *consumer, struct consumer_membe
         member->rebalance_timeout_ms = request->rebalance_timeout_ms;
         changed = true;
     }
-    bool subscription = request->has_topics &&
-                        consumer_set_topics(member, request->topics, request->topic_count);
+    bool subscription =
+        request->has_topics && consumer_set_topics(member, request->topics, request->topic_count);
     subscription = set_text(&member->regex, request->regex) || subscription;
     if (member->classic != NULL) { /* it comes back with the new protocol */
         consumer_set_classic(consumer, member, NULL);
@@ -419,8 +419,7 @@ static enum err enter(struct group *group, const struct consumer_heartbeat_reque
 /* ---- leaving ---- */
 
 static enum err leave(struct group *group, const struct consumer_heartbeat_request *request,
-                      struct group_time now, struct group_effects *effects,
-                      struct refusal *refusal)
+                      struct group_time now, struct group_effects *effects, struct refusal *refusal)
 {
     struct consumer_member *member;
     if (group->consumer == NULL) {

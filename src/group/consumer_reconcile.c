@@ -66,8 +66,8 @@ static bool same_current(const struct consumer_member *member, enum consumer_mem
                          int32_t epoch, int32_t previous, const struct partition_set *assigned,
                          const struct partition_set *revoking)
 {
-    return member->state == state && member->epoch == epoch &&
-           member->previous_epoch == previous && partition_set_equal(&member->assigned, assigned) &&
+    return member->state == state && member->epoch == epoch && member->previous_epoch == previous &&
+           partition_set_equal(&member->assigned, assigned) &&
            partition_set_equal(&member->revoking, revoking);
 }
 

@@ -147,8 +147,7 @@ static void write_target(struct wire_writer *writer, const struct consumer_membe
     int32_t count;
     struct group_topic_partitions *runs = list_runs(&member->target, arena, &count);
     struct consumer_group_target_assignment_member_value value = {
-        .topic_partitions =
-            arena_alloc_array(arena, (size_t)count, sizeof *value.topic_partitions),
+        .topic_partitions = arena_alloc_array(arena, (size_t)count, sizeof *value.topic_partitions),
         .topic_partitions_count = count,
     };
     for (int32_t i = 0; i < count; i++) {
@@ -159,8 +158,8 @@ static void write_target(struct wire_writer *writer, const struct consumer_membe
     consumer_group_target_assignment_member_value_encode_versioned(writer, 0, &value);
 }
 
-static struct consumer_group_current_member_assignment_value_topic *
-current_topics(const struct partition_set *set, struct arena *arena, int32_t *count)
+static struct consumer_group_current_member_assignment_value_topic *current_topics(
+    const struct partition_set *set, struct arena *arena, int32_t *count)
 {
     struct group_topic_partitions *runs = list_runs(set, arena, count);
     struct consumer_group_current_member_assignment_value_topic *topics =
@@ -207,7 +206,9 @@ void consumer_write(const struct group *group, struct group_store *store, enum c
     struct arena arena = {0};
     struct wire_writer writer;
     wire_writer_init(&writer, &value);
-    struct slice name = member != NULL ? member->id : regex != NULL ? regex->text : (struct slice){0};
+    struct slice name = member != NULL  ? member->id
+                        : regex != NULL ? regex->text
+                                        : (struct slice){0};
     write_key(group, kind, name, &key);
     switch (kind) {
     case CONSUMER_RECORD_EPOCH:
@@ -255,8 +256,7 @@ static enum err apply_member(struct consumer_group *consumer, struct slice id,
 {
     struct consumer_group_member_metadata_value value;
     int16_t version;
-    enum err err =
-        consumer_group_member_metadata_value_decode_versioned(reader, &version, &value);
+    enum err err = consumer_group_member_metadata_value_decode_versioned(reader, &version, &value);
     if (err != ERR_NONE) {
         return err;
     }
@@ -310,9 +310,8 @@ static enum err apply_target(struct consumer_group *consumer, struct slice id,
     return ERR_NONE;
 }
 
-static struct partition_set
-read_current(const struct consumer_group_current_member_assignment_value_topic *topics,
-             int32_t count)
+static struct partition_set read_current(
+    const struct consumer_group_current_member_assignment_value_topic *topics, int32_t count)
 {
     struct partition_set set = {0};
     for (int32_t t = 0; t < count; t++) {

@@ -44,8 +44,8 @@ struct consumer_member {
     int32_t rebalance_timeout_ms;
     struct slice *topics; /* subscribed names, in order, none twice */
     size_t topic_count;
-    struct slice regex;    /* null: none */
-    struct slice assignor; /* null: any */
+    struct slice regex;               /* null: none */
+    struct slice assignor;            /* null: any */
     struct consumer_classic *classic; /* NULL: of the new protocol */
 
     int32_t epoch;
@@ -278,14 +278,14 @@ enum err consumer_assignment_read(const struct group *group, struct slice bytes,
 /* In the arena; topics that are gone are left out. */
 struct slice consumer_assignment_write(const struct group *group, const struct partition_set *set,
                                        int16_t version, struct arena *arena);
-struct slice consumer_subscription_write(const struct consumer_member *member,
-                                         struct arena *arena);
+struct slice consumer_subscription_write(const struct consumer_member *member, struct arena *arena);
 int16_t consumer_protocol_version(struct slice metadata);
 
 /* ---- consumer_convert.c ---- */
 
 /* Makes an empty or classic group a consumer group: ERR_GROUP_NOT_FOUND when that cannot be. */
-enum err consumer_upgrade(struct group *group, struct group_time now, struct group_effects *effects);
+enum err consumer_upgrade(struct group *group, struct group_time now,
+                          struct group_effects *effects);
 bool consumer_can_upgrade(const struct group *group);
 /* Whether the group may become a classic one once `leaving` is gone. */
 bool consumer_can_downgrade(const struct group *group, const struct consumer_member *leaving,

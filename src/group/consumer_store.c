@@ -111,8 +111,7 @@ static void fail_reply(struct group_reply *reply, enum err err)
     reply->err = err;
     if (reply->kind == GROUP_REPLY_CONSUMER_HEARTBEAT) {
         memset(&reply->consumer, 0, sizeof reply->consumer);
-        reply->consumer.message =
-            slice_str("the change could not be stored: try again");
+        reply->consumer.message = slice_str("the change could not be stored: try again");
     } else if (reply->kind == GROUP_REPLY_JOIN) {
         reply->join.generation = -1;
         reply->join.protocol = (struct slice){0};

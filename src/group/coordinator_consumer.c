@@ -1,5 +1,5 @@
-#include "group/coordinator_internal.h"
 #include "group/consumer_state.h"
+#include "group/coordinator_internal.h"
 
 /* The requests of the new protocol (KIP-848). */
 

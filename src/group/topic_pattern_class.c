@@ -57,10 +57,13 @@ bool pattern_class_named(struct slice name, struct byte_set *set)
         const char *name;
         const char *pairs;
     } classes[] = {
-        {"alnum", "09AZaz"}, {"alpha", "AZaz"},      {"ascii", "\001\177"}, {"blank", "\t\t  "},
-        {"digit", "09"},     {"graph", "!~"},        {"lower", "az"},       {"print", " ~"},
-        {"punct", "!/:@[`{~"}, {"space", "\t\r  "}, {"upper", "AZ"},       {"word", "09AZaz__"},
-        {"xdigit", "09AFaf"}, {"cntrl", "\001\037\177\177"},
+        {"alnum", "09AZaz"},   {"alpha", "AZaz"},
+        {"ascii", "\001\177"}, {"blank", "\t\t  "},
+        {"digit", "09"},       {"graph", "!~"},
+        {"lower", "az"},       {"print", " ~"},
+        {"punct", "!/:@[`{~"}, {"space", "\t\r  "},
+        {"upper", "AZ"},       {"word", "09AZaz__"},
+        {"xdigit", "09AFaf"},  {"cntrl", "\001\037\177\177"},
     };
     for (size_t i = 0; i < sizeof classes / sizeof classes[0]; i++) {
         if (slice_equal_str(name, classes[i].name)) {

@@ -26,9 +26,9 @@ enum pattern_node_kind {
     NODE_END,
     NODE_WORD_EDGE,
     NODE_NO_WORD_EDGE,
-    NODE_CAT,   /* left, then right */
+    NODE_CAT,    /* left, then right */
     NODE_EITHER, /* left or right */
-    NODE_REPEAT /* left, least to most times; most -1: no limit */
+    NODE_REPEAT  /* left, least to most times; most -1: no limit */
 };
 
 struct pattern_node {

@@ -96,8 +96,7 @@ static uint32_t take_hex(struct parser *p)
     size_t digits = 0, most = braced ? 6 : 2;
     for (; more(p) && digits < most && isxdigit(p->text.data[p->at]); digits++) {
         uint8_t digit = p->text.data[p->at++];
-        value = 16 * value +
-                (uint32_t)(isdigit(digit) ? digit - '0' : (tolower(digit) - 'a' + 10));
+        value = 16 * value + (uint32_t)(isdigit(digit) ? digit - '0' : (tolower(digit) - 'a' + 10));
     }
     if (digits == 0 || (!braced && digits < 2) || (braced && !skip(p, "}"))) {
         fail(p, "\\x needs two hexadecimal digits, or some in braces");
@@ -439,8 +438,8 @@ static int32_t take_either(struct parser *p)
     int32_t node = take_sequence(p);
     while (more(p) && skip(p, "|")) {
         int32_t right = take_sequence(p);
-        node = add_node(p, (struct pattern_node){
-                               .kind = NODE_EITHER, .left = node, .right = right});
+        node =
+            add_node(p, (struct pattern_node){.kind = NODE_EITHER, .left = node, .right = right});
     }
     return node;
 }
@@ -458,9 +457,9 @@ enum err pattern_parse(struct slice text, struct pattern_tree *tree, struct reas
         fail(&p, "a ) closes nothing"); /* all else is taken by take_either */
     }
     if (p.error != NULL) {
-        return reason_fail(reason, ERR_INVALID_REGEX, "the regular expression '%.*s' at byte %zu: %s",
-                           (int)(text.size < 80 ? text.size : 80), (const char *)text.data, p.at,
-                           p.error);
+        return reason_fail(
+            reason, ERR_INVALID_REGEX, "the regular expression '%.*s' at byte %zu: %s",
+            (int)(text.size < 80 ? text.size : 80), (const char *)text.data, p.at, p.error);
     }
     return ERR_NONE;
 }

@@ -121,15 +121,16 @@ static inline uint64_t heartbeat(struct world *world, struct hb with)
     struct slice names[4];
     size_t count = 0;
     static const struct partition_set nothing;
-    const struct partition_set *owned = with.epoch == 0 && with.owned == NULL ? &nothing : with.owned;
+    const struct partition_set *owned =
+        with.epoch == 0 && with.owned == NULL ? &nothing : with.owned;
     struct group_topic_partitions *lists =
         mem_new_array(struct group_topic_partitions, owned != NULL ? owned->count : 0);
     for (; count < 4 && with.topics[count] != NULL; count++) {
         names[count] = slice_str(with.topics[count]);
     }
     for (size_t i = 0; owned != NULL && i < owned->count; i++) {
-        lists[i] = (struct group_topic_partitions){owned->items[i].topic,
-                                                   &owned->items[i].partition, 1};
+        lists[i] =
+            (struct group_topic_partitions){owned->items[i].topic, &owned->items[i].partition, 1};
     }
     struct consumer_heartbeat_request request = {
         .waiter = next_waiter(world),

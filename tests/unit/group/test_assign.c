@@ -275,8 +275,7 @@ static void large_groups_are_assigned(void **state)
         begin = clock_now_ns();
         consumer_assign(assignors[a], &c->spec);
         print_message("%s, one with another subscription %.1f ms\n",
-                      consumer_assignor_name(assignors[a]),
-                      (double)(clock_now_ns() - begin) / 1e6);
+                      consumer_assignor_name(assignors[a]), (double)(clock_now_ns() - begin) / 1e6);
         check_all_assigned(c);
         settle(c);
         case_free(c);

@@ -268,11 +268,11 @@ static void regular_expressions_subscribe(void **state)
                  ERR_INVALID_REGEX, "[");
     /* Empty means none: the names alone count. */
     struct partition_set none = {0};
-    n = heartbeat(world, HB(.id = "a", .epoch = 2, .regex = "", .topics = {"stock"},
-                            .owned = &none));
+    n = heartbeat(world,
+                  HB(.id = "a", .epoch = 2, .regex = "", .topics = {"stock"}, .owned = &none));
     assert_int_equal(reply(world, n)->err, ERR_NONE);
-    n = heartbeat(world, HB(.id = "a", .epoch = reply(world, n)->consumer.member_epoch,
-                            .owned = &none));
+    n = heartbeat(world,
+                  HB(.id = "a", .epoch = reply(world, n)->consumer.member_epoch, .owned = &none));
     assert_int_equal(world->group->consumer->members->assigned.count, 2);
     assert_null(world->group->consumer->regexes);
     assert_replay_equal(world);
@@ -442,8 +442,8 @@ static struct partition_set classic_sync(struct world *world, const char *id, in
     uint64_t n = sync_with(world, id, NULL, generation, NULL, 0);
     struct partition_set set = {0};
     assert_int_equal(reply(world, n)->err, ERR_NONE);
-    assert_int_equal(
-        consumer_assignment_read(world->group, reply(world, n)->sync.assignment, &set), ERR_NONE);
+    assert_int_equal(consumer_assignment_read(world->group, reply(world, n)->sync.assignment, &set),
+                     ERR_NONE);
     return set;
 }
 
@@ -552,8 +552,8 @@ static void a_static_member_may_change_its_protocol(void **state)
     uint64_t s = sync_with(world, id, "i", reply(world, n)->join.generation, NULL, 0);
     assert_int_equal(reply(world, s)->err, ERR_NONE);
     struct partition_set set;
-    assert_int_equal(
-        consumer_assignment_read(world->group, reply(world, s)->sync.assignment, &set), ERR_NONE);
+    assert_int_equal(consumer_assignment_read(world->group, reply(world, s)->sync.assignment, &set),
+                     ERR_NONE);
     assert_int_equal(set.count, 4);
     partition_set_deinit(&set);
     assert_replay_equal(world);

@@ -63,8 +63,8 @@ static void leave_once(struct walk *walk, struct consumer_client *client)
         return;
     }
     int32_t epoch = client->instance_id != NULL && random_below(&walk->random, 3) != 0 ? -2 : -1;
-    uint64_t n = heartbeat(walk->world, HB(.id = client->id, .instance = client->instance_id,
-                                           .epoch = epoch));
+    uint64_t n = heartbeat(walk->world,
+                           HB(.id = client->id, .instance = client->instance_id, .epoch = epoch));
     (void)n;
     rename_client(walk, client);
 }

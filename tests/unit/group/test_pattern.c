@@ -70,9 +70,28 @@ static void names_match_as_a_whole(void **state)
 static void bad_ones_are_refused(void **state)
 {
     static const char *const bad[] = {
-        "(",      ")",      "a)",     "[a",          "[z-a]",        "*a",      "a**",    "+",
-        "a{3,2}", "a{1001}", "\\",    "\\1",         "(?=a)",        "(?<=a)b", "(?<!a)", "(?x)a",
-        "\\pL",   "[[:no:]]", "\\x4", "(?P<n>", "((((a{99}){99}){99}){99})", "(((){999}){999}){999}",
+        "(",
+        ")",
+        "a)",
+        "[a",
+        "[z-a]",
+        "*a",
+        "a**",
+        "+",
+        "a{3,2}",
+        "a{1001}",
+        "\\",
+        "\\1",
+        "(?=a)",
+        "(?<=a)b",
+        "(?<!a)",
+        "(?x)a",
+        "\\pL",
+        "[[:no:]]",
+        "\\x4",
+        "(?P<n>",
+        "((((a{99}){99}){99}){99})",
+        "(((){999}){999}){999}",
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct topic_pattern *pattern;
