@@ -90,7 +90,9 @@ void fuzz_seeds(const char *corpus_path, void (*each)(void *context, struct slic
                 void *context)
 {
     static const char *const patterns[] = {
-        "\001t.*", "\001(a|b)+c{2,3}[^d-f\\w]?$", "\001(?i)\\Qx\\E[[:alpha:]]\\b\\x41",
+        "\001t.*",
+        "\001(a|b)+c{2,3}[^d-f\\w]?$",
+        "\001(?i)\\Qx\\E[[:alpha:]]\\b\\x41",
     };
     (void)corpus_path; /* nothing kept yet */
     for (size_t i = 0; i < sizeof patterns / sizeof patterns[0]; i++) {

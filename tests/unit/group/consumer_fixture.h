@@ -258,16 +258,9 @@ static inline void settle(struct world *world, struct consumer_client *clients, 
 }
 
 /* The records must give the group that there is. Free the result. */
-static inline struct group *replayed(struct world *world)
+static inline struct group *replayed_consumer(struct world *world)
 {
-    struct group *copy = group_new(slice_str("g"), &world->config, world->now);
-    for (size_t i = 0; i < world->log_size; i++) {
-        struct group_record_key key;
-        assert_int_equal(group_record_key_read(buf_slice(&world->log[i].key), &key), ERR_NONE);
-        struct slice value =
-            world->log[i].tombstone ? (struct slice){0} : buf_slice(&world->log[i].value);
-        assert_int_equal(group_apply_record(copy, &key, value, world->now), ERR_NONE);
-    }
+    struct group *copy = replayed(world);
     struct group_effects effects = {0};
     group_loaded(copy, world->now, &effects);
     group_effects_deinit(&effects);
@@ -297,7 +290,7 @@ static inline void assert_same_member(const struct consumer_member *a,
 
 static inline void assert_replay_equal(struct world *world)
 {
-    struct group *copy = replayed(world);
+    struct group *copy = replayed_consumer(world);
     const struct consumer_group *live = world->group->consumer;
     assert_int_equal(live != NULL, copy->consumer != NULL);
     assert_int_equal(HASH_COUNT(world->group->members), HASH_COUNT(copy->members));

@@ -159,7 +159,7 @@ static void members_that_go_are_forgotten(void **state)
     struct group_effects effects = {0};
     assert_int_equal(group_delete(world->group, world->now, &effects), ERR_NONE);
     world_take(world, &effects);
-    struct group *copy = replayed(world);
+    struct group *copy = replayed_consumer(world);
     assert_true(group_is_forgotten(copy));
     group_free(copy);
     free_clients(c, 2);
