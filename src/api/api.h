@@ -49,6 +49,7 @@ struct api_server {
 
     int32_t node_id;
     bool auto_create_topics;
+    bool consumer_protocol; /* group.coordinator.rebalance.protocols lists consumer */
     int32_t default_partitions;
     int64_t request_arena_bytes; /* limit for what one request may decode into */
     int64_t fetch_max_bytes;     /* fetch.max.bytes */

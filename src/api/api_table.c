@@ -11,8 +11,8 @@ const struct api_entry api_table[] = {
     {API_KEY_FETCH, 4, 16, 0, handle_fetch},
     {API_KEY_LIST_OFFSETS, 1, 8, 0, handle_list_offsets},
     {API_KEY_METADATA, 0, 12, API_WITH_ADDRESS, handle_metadata},
-    {API_KEY_OFFSET_COMMIT, 2, 8, 0, handle_offset_commit},
-    {API_KEY_OFFSET_FETCH, 1, 8, 0, handle_offset_fetch},
+    {API_KEY_OFFSET_COMMIT, 2, 9, 0, handle_offset_commit},
+    {API_KEY_OFFSET_FETCH, 1, 9, 0, handle_offset_fetch},
     {API_KEY_FIND_COORDINATOR, 0, 5, API_WITH_ADDRESS, handle_find_coordinator},
     {API_KEY_JOIN_GROUP, 0, 9, 0, handle_join_group},
     {API_KEY_HEARTBEAT, 0, 4, 0, handle_heartbeat},
@@ -42,6 +42,8 @@ const struct api_entry api_table[] = {
     {API_KEY_DESCRIBE_PRODUCERS, 0, 0, API_ON_WORKER, handle_describe_producers},
     {API_KEY_DESCRIBE_TRANSACTIONS, 0, 0, 0, handle_describe_transactions},
     {API_KEY_LIST_TRANSACTIONS, 0, 1, 0, handle_list_transactions},
+    {API_KEY_CONSUMER_GROUP_HEARTBEAT, 0, 1, 0, handle_consumer_group_heartbeat},
+    {API_KEY_CONSUMER_GROUP_DESCRIBE, 0, 1, 0, handle_consumer_group_describe},
     {API_KEY_DESCRIBE_TOPIC_PARTITIONS, 0, 0, 0, handle_describe_topic_partitions},
 };
 

@@ -2,19 +2,41 @@
 #include "api/handlers.h"
 #include "txn/txn.h"
 
-/* Clients that know transactions v2 use them when they are finalized here (KIP-584, KIP-890). */
+/*
+ * What clients look here for (KIP-584): transactions v2 (KIP-890) and the consumer protocol
+ * (KIP-848), which they use when they are finalized.
+ */
 static void add_features(struct api_request *request, struct api_versions_response *response)
 {
-    struct slice name = slice_str("transaction.version");
-    response->supported_features = api_alloc(request, 1, sizeof *response->supported_features);
-    response->supported_features_count = 1;
-    response->supported_features[0] = (struct api_versions_response_supported_feature){
-        .name = name, .max_version = TXN_VERSION_2};
-    response->finalized_features = api_alloc(request, 1, sizeof *response->finalized_features);
-    response->finalized_features_count = 1;
-    response->finalized_features[0] = (struct api_versions_response_finalized_feature){
-        .name = name, .max_version_level = TXN_VERSION_2, .min_version_level = TXN_VERSION_2};
+    const struct {
+        const char *name;
+        int16_t most;
+        bool finalized;
+    } features[] = {
+        {"group.version", 1, request->server->consumer_protocol},
+        {"transaction.version", TXN_VERSION_2, true},
+    };
+    int32_t count = sizeof features / sizeof features[0];
+    response->supported_features =
+        api_alloc(request, (size_t)count, sizeof *response->supported_features);
+    response->finalized_features =
+        api_alloc(request, (size_t)count, sizeof *response->finalized_features);
+    /* Older clients refuse a least version of 0 (KAFKA-17011). */
+    response->supported_features_count = api_version(request) >= 4 ? count : 0;
     response->finalized_features_epoch = 0;
+    for (int32_t i = 0; i < count; i++) {
+        struct slice name = slice_str(features[i].name);
+        response->supported_features[i] = (struct api_versions_response_supported_feature){
+            .name = name, .max_version = features[i].most};
+        if (features[i].finalized) {
+            response->finalized_features[response->finalized_features_count++] =
+                (struct api_versions_response_finalized_feature){
+                    .name = name,
+                    .max_version_level = features[i].most,
+                    .min_version_level = features[i].most,
+                };
+        }
+    }
 }
 
 /*

@@ -4,21 +4,6 @@
 #include "api/handlers.h"
 #include "group/coordinator.h"
 
-#include <stdio.h>
-
-/* The peer's address as Kafka shows it: "/127.0.0.1". */
-static struct slice client_host(struct api_request *request)
-{
-    const char *peer = conn_peer(request->conn);
-    const char *colon = strrchr(peer, ':');
-    size_t size = colon != NULL ? (size_t)(colon - peer) : strlen(peer);
-    if (size >= 2 && peer[0] == '[' && peer[size - 1] == ']') {
-        peer++;
-        size -= 2;
-    }
-    return api_text(request, "/%.*s", (int)size, peer);
-}
-
 enum err handle_join_group(struct api_request *request, struct reason *reason)
 {
     (void)reason;
@@ -42,7 +27,7 @@ enum err handle_join_group(struct api_request *request, struct reason *reason)
         .member_id = body.member_id,
         .instance_id = body.group_instance_id,
         .client_id = slice_is_null(client_id) ? WIRE_EMPTY : client_id,
-        .client_host = client_host(request),
+        .client_host = api_client_host(request),
         .protocol_type = body.protocol_type,
         .reason = body.reason,
         .protocols = offers,

@@ -5,8 +5,6 @@
 
 #include <strings.h>
 
-#define GROUP_TYPE "classic"
-
 /* No filter lets everything through; names compare without case (KIP-518, KIP-848). */
 static bool passes(const struct slice *filter, int32_t count, const char *value)
 {
@@ -37,13 +35,14 @@ enum err handle_list_groups(struct api_request *request, struct reason *reason)
     response.groups = api_alloc(request, count, sizeof *response.groups);
     for (size_t i = 0; i < count; i++) {
         const char *state = group_state_name(groups[i].state);
+        const char *type = groups[i].consumer ? "consumer" : "classic";
         if (passes(body.states_filter, body.states_filter_count, state) &&
-            passes(body.types_filter, body.types_filter_count, GROUP_TYPE)) {
+            passes(body.types_filter, body.types_filter_count, type)) {
             response.groups[response.groups_count++] = (struct list_groups_response_group){
                 .group_id = groups[i].group_id,
                 .protocol_type = groups[i].protocol_type,
                 .group_state = slice_str(state),
-                .group_type = slice_str(GROUP_TYPE),
+                .group_type = slice_str(type),
             };
         }
     }

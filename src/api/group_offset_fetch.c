@@ -87,9 +87,13 @@ static void fetch_group(struct api_request *request, const struct offset_fetch_r
     bool old_errors = api_version(request) < 2; /* no error of the whole: each partition has it */
     offset_fetch_response_group_init(out);
     out->group_id = group->group_id;
-    enum err err = group->topics == NULL && group->topics_count < 0
-                       ? fetch_all(request, group, stable, out)
-                       : fetch_some(request, group, stable, old_errors, out);
+    enum err err = group_coordinator_check_fetch(request->server->groups, group->group_id,
+                                                 group->member_id, group->member_epoch);
+    if (err == ERR_NONE) {
+        err = group->topics == NULL && group->topics_count < 0
+                  ? fetch_all(request, group, stable, out)
+                  : fetch_some(request, group, stable, old_errors, out);
+    }
     out->error_code = api_error_code(err);
     if (err != ERR_NONE && !old_errors) {
         out->topics_count = 0;

@@ -2,6 +2,7 @@
 
 #include "api/api.h"
 #include "wire/api_key.h"
+#include "wire/generated/consumer_group_heartbeat.h"
 #include "wire/generated/delete_groups.h"
 #include "wire/generated/join_group.h"
 #include "wire/generated/offset_commit.h"
@@ -16,6 +17,18 @@ struct group_waiter api_group_waiter(const struct api_request *request)
         .correlation_id = request->header.correlation_id,
         .api_version = request->header.api_version,
     };
+}
+
+struct slice api_client_host(struct api_request *request)
+{
+    const char *peer = conn_peer(request->conn);
+    const char *colon = strrchr(peer, ':');
+    size_t size = colon != NULL ? (size_t)(colon - peer) : strlen(peer);
+    if (size >= 2 && peer[0] == '[' && peer[size - 1] == ']') {
+        peer++;
+        size -= 2;
+    }
+    return api_text(request, "/%.*s", (int)size, peer);
 }
 
 static void *reply_alloc(struct group_reply *reply, size_t count, size_t size)
@@ -158,6 +171,33 @@ static void encode_delete_groups(struct group_reply *reply, struct wire_writer *
     delete_groups_response_encode(writer, reply->waiter.api_version, &response);
 }
 
+static void encode_consumer_heartbeat(struct group_reply *reply, struct wire_writer *writer)
+{
+    struct consumer_group_heartbeat_response response;
+    struct consumer_group_heartbeat_response_assignment assignment = {0};
+    consumer_group_heartbeat_response_init(&response);
+    response.error_code = api_error_code(reply->err);
+    response.error_message = reply->consumer.message;
+    response.member_id = reply->consumer.member_id;
+    response.member_epoch = reply->consumer.member_epoch;
+    response.heartbeat_interval_ms = reply->consumer.heartbeat_interval_ms;
+    if (reply->consumer.has_assignment) {
+        size_t count = reply->consumer.topic_count;
+        assignment.topic_partitions =
+            reply_alloc(reply, count, sizeof *assignment.topic_partitions);
+        for (size_t i = 0; i < count; i++) {
+            const struct group_topic_partitions *from = &reply->consumer.topics[i];
+            struct consumer_group_heartbeat_response_topic *to =
+                &assignment.topic_partitions[assignment.topic_partitions_count++];
+            to->topic_id = from->topic;
+            to->partitions = (int32_t *)(uintptr_t)from->partitions;
+            to->partitions_count = (int32_t)from->count;
+        }
+        response.assignment = &assignment;
+    }
+    consumer_group_heartbeat_response_encode(writer, reply->waiter.api_version, &response);
+}
+
 void api_group_reply_send(struct net *net, struct group_reply *reply)
 {
     static const struct {
@@ -170,6 +210,8 @@ void api_group_reply_send(struct net *net, struct group_reply *reply)
         [GROUP_REPLY_TXN_OFFSET_COMMIT] = {API_KEY_TXN_OFFSET_COMMIT, encode_txn_commit},
         [GROUP_REPLY_OFFSET_DELETE] = {API_KEY_OFFSET_DELETE, encode_offset_delete},
         [GROUP_REPLY_DELETE_GROUPS] = {API_KEY_DELETE_GROUPS, encode_delete_groups},
+        [GROUP_REPLY_CONSUMER_HEARTBEAT] = {API_KEY_CONSUMER_GROUP_HEARTBEAT,
+                                            encode_consumer_heartbeat},
     };
     struct api_reply out;
     api_reply_begin_for(&out, kinds[reply->kind].api_key, reply->waiter.api_version,

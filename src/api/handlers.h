@@ -8,6 +8,8 @@ api_handler handle_add_offsets_to_txn;
 api_handler handle_add_partitions_to_txn;
 api_handler handle_alter_configs;
 api_handler handle_api_versions;
+api_handler handle_consumer_group_describe;
+api_handler handle_consumer_group_heartbeat;
 api_handler handle_create_partitions;
 api_handler handle_create_topics;
 api_handler handle_delete_groups;

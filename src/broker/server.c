@@ -5,6 +5,7 @@
 #include "base/logger.h"
 #include "base/mem.h"
 #include "broker/control.h"
+#include "broker/group_settings.h"
 #include "broker/offsets_log.h"
 #include "broker/server_config.h"
 #include "broker/timekeeper.h"
@@ -215,6 +216,8 @@ static enum err start_groups(struct server *server, struct reason *reason)
     groups.group.min_session_timeout_ms = (int32_t)config->group_min_session_timeout_ms;
     groups.group.max_session_timeout_ms = (int32_t)config->group_max_session_timeout_ms;
     groups.group.max_size = (int32_t)config->group_max_size;
+    group_settings_consumer(config, &groups.group);
+    groups.group.topics = group_topics_interface(server->catalogue);
     groups.group.offset_metadata_max_bytes = (int32_t)config->offset_metadata_max_bytes;
     groups.group.offsets_retention_ms = config->offsets_retention_minutes * 60000;
     groups.group.offsets_retention_check_interval_ms = config->offsets_retention_check_interval_ms;
@@ -287,6 +290,7 @@ static void fill_api(struct server *server)
     api->data_dir = config->data_dir;
     api->node_id = (int32_t)config->node_id;
     api->auto_create_topics = config->auto_create_topics;
+    api->consumer_protocol = strstr(config->group_protocols, "consumer") != NULL;
     api->default_partitions = (int32_t)config->default_partitions;
     api->request_arena_bytes = REQUEST_DECODED_BYTES;
     api->fetch_max_bytes = config->fetch_max_bytes;

@@ -25,6 +25,34 @@ static const struct setting own_rows[] = {
      LONGEST_MS, .help = "Close connections whose request or answer does not move this long."},
     {"fetch.max.bytes", SETTING_INT, FIELD(fetch_max_bytes), "57671680", 1024, INT32_MAX,
      .help = "Most bytes in one fetch answer."},
+    {"group.consumer.assignors", SETTING_LIST, FIELD(consumer_assignors), "uniform,range",
+     .choices = "uniform|range",
+     .help = "Assignors that members of the consumer protocol may ask for; the first is used when "
+             "they do not."},
+    {"group.consumer.heartbeat.interval.ms", SETTING_INT, FIELD(consumer_heartbeat_interval_ms),
+     "5000", 1, INT32_MAX, .help = "How often members of the consumer protocol heartbeat."},
+    {"group.consumer.max.heartbeat.interval.ms", SETTING_INT,
+     FIELD(consumer_max_heartbeat_interval_ms), "15000", 1, INT32_MAX,
+     .help = "Bound of group.consumer.heartbeat.interval.ms."},
+    {"group.consumer.max.session.timeout.ms", SETTING_INT, FIELD(consumer_max_session_timeout_ms),
+     "60000", 1, INT32_MAX, .help = "Bound of group.consumer.session.timeout.ms."},
+    {"group.consumer.max.size", SETTING_INT, FIELD(consumer_max_size), "2147483647", 1, INT32_MAX,
+     .help = "Most members in one group of the consumer protocol."},
+    {"group.consumer.migration.policy", SETTING_STRING, FIELD(consumer_migration_policy),
+     "bidirectional", .choices = "disabled|downgrade|upgrade|bidirectional",
+     .help = "Whether a classic group with members becomes a consumer group when such a member "
+             "joins (upgrade), and a classic one when the last leaves (downgrade)."},
+    {"group.consumer.min.heartbeat.interval.ms", SETTING_INT,
+     FIELD(consumer_min_heartbeat_interval_ms), "5000", 1, INT32_MAX,
+     .help = "Bound of group.consumer.heartbeat.interval.ms."},
+    {"group.consumer.min.session.timeout.ms", SETTING_INT, FIELD(consumer_min_session_timeout_ms),
+     "45000", 1, INT32_MAX, .help = "Bound of group.consumer.session.timeout.ms."},
+    {"group.consumer.session.timeout.ms", SETTING_INT, FIELD(consumer_session_timeout_ms), "45000",
+     1, INT32_MAX,
+     .help = "A member of the consumer protocol that does not heartbeat this long is out."},
+    {"group.coordinator.rebalance.protocols", SETTING_LIST, FIELD(group_protocols),
+     "classic,consumer", .choices = "classic|consumer",
+     .help = "Group protocols that are served; classic must be among them."},
     {"group.initial.rebalance.delay.ms", SETTING_INT, FIELD(group_initial_rebalance_delay_ms), "0",
      0, INT32_MAX, .help = "How long a new group waits for more members before it starts."},
     {"group.max.session.timeout.ms", SETTING_INT, FIELD(group_max_session_timeout_ms), "1800000", 1,
@@ -201,6 +229,48 @@ void server_addresses_free(struct server_address *addresses, size_t count)
     free(addresses);
 }
 
+/* A value within the two settings that bound it. */
+static enum err check_bounds(const char *name, int64_t value, const char *bounds, int64_t least,
+                             int64_t most, struct reason *reason)
+{
+    if (value < least || value > most) {
+        return reason_fail(reason, ERR_CONFIG,
+                           "group.consumer.%s=%lld is not within group.consumer.min.%s=%lld and "
+                           "group.consumer.max.%s=%lld",
+                           name, (long long)value, bounds, (long long)least, bounds,
+                           (long long)most);
+    }
+    return ERR_NONE;
+}
+
+static enum err check_consumer(const struct server_config *config, struct reason *reason)
+{
+    enum err err = check_bounds("session.timeout.ms", config->consumer_session_timeout_ms,
+                                "session.timeout.ms", config->consumer_min_session_timeout_ms,
+                                config->consumer_max_session_timeout_ms, reason);
+    if (err == ERR_NONE) {
+        err = check_bounds("heartbeat.interval.ms", config->consumer_heartbeat_interval_ms,
+                           "heartbeat.interval.ms", config->consumer_min_heartbeat_interval_ms,
+                           config->consumer_max_heartbeat_interval_ms, reason);
+    }
+    if (err == ERR_NONE &&
+        config->consumer_heartbeat_interval_ms >= config->consumer_session_timeout_ms) {
+        err = reason_fail(reason, ERR_CONFIG,
+                          "group.consumer.heartbeat.interval.ms=%lld must be below "
+                          "group.consumer.session.timeout.ms=%lld",
+                          (long long)config->consumer_heartbeat_interval_ms,
+                          (long long)config->consumer_session_timeout_ms);
+    }
+    if (err == ERR_NONE && config->consumer_assignors[0] == '\0') {
+        err = reason_fail(reason, ERR_CONFIG, "group.consumer.assignors must name one");
+    }
+    if (err == ERR_NONE && strstr(config->group_protocols, "classic") == NULL) {
+        err = reason_fail(reason, ERR_CONFIG,
+                          "group.coordinator.rebalance.protocols must name 'classic'");
+    }
+    return err;
+}
+
 enum err server_config_check(const struct server_config *config,
                              const struct server_address *advertised, size_t count,
                              struct reason *reason)
@@ -216,6 +286,10 @@ enum err server_config_check(const struct server_config *config,
                            "group.max.session.timeout.ms=%lld",
                            (long long)config->group_min_session_timeout_ms,
                            (long long)config->group_max_session_timeout_ms);
+    }
+    enum err err = check_consumer(config, reason);
+    if (err != ERR_NONE) {
+        return err;
     }
     for (size_t i = 0; i < count; i++) {
         size_t size = strlen(advertised[i].host);

@@ -29,6 +29,16 @@ struct server_config {
     int64_t group_min_session_timeout_ms;
     int64_t group_max_session_timeout_ms;
     int64_t group_max_size;
+    char *group_protocols;
+    char *consumer_assignors;
+    char *consumer_migration_policy;
+    int64_t consumer_max_size;
+    int64_t consumer_heartbeat_interval_ms;
+    int64_t consumer_min_heartbeat_interval_ms;
+    int64_t consumer_max_heartbeat_interval_ms;
+    int64_t consumer_session_timeout_ms;
+    int64_t consumer_min_session_timeout_ms;
+    int64_t consumer_max_session_timeout_ms;
     int64_t offsets_partitions;
     int64_t offset_metadata_max_bytes;
     int64_t offsets_retention_minutes;

@@ -2,6 +2,7 @@
 #define TIDINGS_GROUP_COORDINATOR_H
 
 #include "base/clock.h"
+#include "group/consumer.h"
 #include "group/group.h"
 
 /*
@@ -158,10 +159,26 @@ CHECKED enum err group_coordinator_describe(struct group_coordinator *coordinato
                                             struct slice group_id, struct arena *arena,
                                             struct group_description *out, bool *found);
 
+/* A ConsumerGroupHeartbeat: see group/consumer.h. One reply. */
+void group_coordinator_consumer_heartbeat(struct group_coordinator *coordinator,
+                                          struct slice group_id,
+                                          const struct consumer_heartbeat_request *request);
+
+/* ERR_GROUP_NOT_FOUND also for a classic group. */
+CHECKED enum err group_coordinator_consumer_describe(struct group_coordinator *coordinator,
+                                                     struct slice group_id, struct arena *arena,
+                                                     struct consumer_description *out);
+
+/* Whether this member may fetch offsets (group_check_fetch); ERR_NONE for unknown groups. */
+CHECKED enum err group_coordinator_check_fetch(struct group_coordinator *coordinator,
+                                               struct slice group_id, struct slice member_id,
+                                               int32_t member_epoch);
+
 struct group_listing {
     struct slice group_id;
     struct slice protocol_type; /* "" for simple consumers */
     enum group_state state;
+    bool consumer; /* of the new protocol */
 };
 
 /* All groups, in no order. */

@@ -1,3 +1,4 @@
+#include "group/consumer_state.h"
 #include "group/coordinator_internal.h"
 
 #include "base/mem.h"
@@ -122,8 +123,10 @@ void group_coordinator_commit(struct group_coordinator *coordinator, struct slic
     struct group_effects effects = {0};
     struct group_entry *entry;
     bool create = request->generation < 0; /* by no member: offsets kept by hand */
-    enum err err = coordinator_enter_checked(coordinator, group_id, true, create,
-                                             ERR_ILLEGAL_GENERATION, &entry);
+    /* From version 9 on the error says what is the case (KIP-848). */
+    enum err absent =
+        request->waiter.api_version >= 9 ? ERR_GROUP_NOT_FOUND : ERR_ILLEGAL_GENERATION;
+    enum err err = coordinator_enter_checked(coordinator, group_id, true, create, absent, &entry);
     if (err == ERR_NONE) {
         group_commit(entry->group, request, coordinator_now(coordinator), &effects);
     } else {
@@ -231,7 +234,8 @@ static void visit_list(struct group *group, void *context, struct group_time now
         .group_id = group_arena_slice(listing->arena, group_id(group)),
         .protocol_type =
             slice_is_null(type) ? slice_str("") : group_arena_slice(listing->arena, type),
-        .state = group_state(group),
+        .state = consumer_shown_state(group),
+        .consumer = group_is_consumer(group),
     };
 }
 

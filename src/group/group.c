@@ -1,4 +1,4 @@
-#include "group/group_state.h"
+#include "group/consumer_state.h"
 
 #include "base/mem.h"
 #include "wire/generated/consumer_protocol_subscription.h"
@@ -16,6 +16,14 @@ void group_config_init(struct group_config *config)
         .offset_metadata_max_bytes = 4096,
         .offsets_retention_ms = (int64_t)7 * 24 * 60 * 60 * 1000,
         .offsets_retention_check_interval_ms = 10 * 60 * 1000,
+        .consumer_session_timeout_ms = 45000,
+        .consumer_heartbeat_interval_ms = 5000,
+        .consumer_max_size = INT32_MAX,
+        .consumer_enabled = true,
+        .consumer_upgrade = true,
+        .consumer_downgrade = true,
+        .consumer_assignors = {ASSIGNOR_UNIFORM, ASSIGNOR_RANGE},
+        .consumer_assignor_count = 2,
     };
 }
 
@@ -32,6 +40,10 @@ const char *group_state_name(enum group_state state)
         return "Stable";
     case GROUP_DEAD:
         return "Dead";
+    case GROUP_ASSIGNING:
+        return "Assigning";
+    case GROUP_RECONCILING:
+        return "Reconciling";
     }
     return "Unknown";
 }
@@ -95,6 +107,7 @@ void group_free(struct group *group)
     HASH_ITER (hh, group->pending, pending, next_pending) {
         group_remove_pending(group, pending);
     }
+    consumer_free(group->consumer);
     group_free_offsets(group);
     kept_free(&group->id);
     kept_free(&group->protocol_type);
@@ -120,7 +133,8 @@ int32_t group_generation(const struct group *group)
 
 size_t group_member_count(const struct group *group)
 {
-    return HASH_COUNT(group->members);
+    return group->consumer != NULL ? HASH_COUNT(group->consumer->members)
+                                   : HASH_COUNT(group->members);
 }
 
 struct slice group_protocol_type(const struct group *group)
@@ -130,8 +144,8 @@ struct slice group_protocol_type(const struct group *group)
 
 bool group_is_forgotten(const struct group *group)
 {
-    return group->state == GROUP_EMPTY && group->generation == 0 && group->members == NULL &&
-           group->pending == NULL && group->offsets == NULL;
+    return group->state == GROUP_EMPTY && group->consumer == NULL && group->generation == 0 &&
+           group->members == NULL && group->pending == NULL && group->offsets == NULL;
 }
 
 int64_t group_deadline_ms(const struct group *group)
@@ -415,6 +429,9 @@ static bool subscription_names(struct slice metadata, struct slice topic)
 
 bool group_is_subscribed(const struct group *group, struct slice topic)
 {
+    if (group->consumer != NULL) {
+        return consumer_is_subscribed(group, topic);
+    }
     if (!slice_equal_str(group->protocol_type, "consumer")) {
         return true;
     }

@@ -5,17 +5,20 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/slice.h"
+#include "group/consumer_assign.h"
 #include "net/net.h"
+#include "wire/types.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 /*
- * One consumer group of the classic protocol (JoinGroup, SyncGroup, Heartbeat, LeaveGroup and
- * offsets): a pure state machine. Every function is state + request + time -> effects: replies to
- * send and records to store. Nothing here does I/O, reads a clock or takes a lock; the caller
- * (group/coordinator.h) holds the group's lock around each call.
+ * One consumer group: the classic protocol (JoinGroup, SyncGroup, Heartbeat, LeaveGroup) and
+ * offsets; group/consumer.h has what the new protocol adds. A pure state machine. Every function is
+ * state + request + time -> effects: replies to send and records to store. Nothing here does I/O,
+ * reads a clock or takes a lock; the caller (group/coordinator.h) holds the group's lock around
+ * each call.
  *
  * Requests borrow their slices for the call; what stays is copied. A request that carries a
  * `struct group_waiter` gets exactly one reply: in the effects of this call, of a later one, or of
@@ -29,6 +32,20 @@
 struct group;
 struct group_store;
 
+/* What a consumer group (group/consumer.h) needs to know of topics. Called under the group's lock,
+ * any thread. */
+struct group_topics {
+    void *context;
+    /* A number that changes with any topic's existence or partitions. Cheap; never 0. */
+    uint64_t (*version)(void *context);
+    /* False when there is no topic of this name. */
+    bool (*find)(void *context, struct slice name, struct wire_uuid *id, int32_t *partition_count);
+    /* The topic's name in the arena; null when there is none of this id. */
+    struct slice (*find_name)(void *context, struct wire_uuid id, struct arena *arena);
+    /* The names of all topics but the server's own, in the arena. */
+    size_t (*list)(void *context, struct arena *arena, struct slice **names);
+};
+
 /* The limits and waits, with Kafka's names. */
 struct group_config {
     int32_t initial_rebalance_delay_ms; /* group.initial.rebalance.delay.ms; 0: none */
@@ -38,6 +55,16 @@ struct group_config {
     int32_t offset_metadata_max_bytes;  /* offset.metadata.max.bytes */
     int64_t offsets_retention_ms;       /* offsets.retention.minutes */
     int64_t offsets_retention_check_interval_ms;
+    int32_t consumer_session_timeout_ms;    /* group.consumer.session.timeout.ms */
+    int32_t consumer_heartbeat_interval_ms; /* group.consumer.heartbeat.interval.ms */
+    int32_t consumer_max_size;              /* group.consumer.max.size */
+    bool consumer_enabled;                  /* group.coordinator.rebalance.protocols */
+    bool consumer_upgrade;                  /* group.consumer.migration.policy */
+    bool consumer_downgrade;
+    /* group.consumer.assignors: those offered; the first one serves members with no wish */
+    enum consumer_assignor consumer_assignors[ASSIGNOR_COUNT];
+    size_t consumer_assignor_count;
+    struct group_topics topics; /* zeroed: there are no topics */
     /* Makes the random part of member ids; NULL: base/random.h. */
     void (*make_uuid)(void *context, uint8_t uuid[16]);
     void *uuid_context;
@@ -56,8 +83,11 @@ enum group_state {
     GROUP_EMPTY,
     GROUP_PREPARING_REBALANCE,
     GROUP_COMPLETING_REBALANCE,
-    GROUP_STABLE,
-    GROUP_DEAD /* deleted: only waits to be freed */
+    GROUP_STABLE, /* a consumer group with members is always here; consumer_describe knows more */
+    GROUP_DEAD,   /* deleted: only waits to be freed */
+    /* only shown, of consumer groups */
+    GROUP_ASSIGNING,  /* members are to be assigned anew */
+    GROUP_RECONCILING /* members are on their way to what they are assigned */
 };
 
 /* Kafka's name of the state ("PreparingRebalance"). */
@@ -78,7 +108,8 @@ enum group_reply_kind {
     GROUP_REPLY_OFFSET_COMMIT,
     GROUP_REPLY_TXN_OFFSET_COMMIT,
     GROUP_REPLY_OFFSET_DELETE,
-    GROUP_REPLY_DELETE_GROUPS
+    GROUP_REPLY_DELETE_GROUPS,
+    GROUP_REPLY_CONSUMER_HEARTBEAT
 };
 
 struct group_join_member {
@@ -130,6 +161,15 @@ struct group_reply {
             struct group_delete_result *items;
             size_t count;
         } groups; /* DELETE_GROUPS */
+        struct {
+            struct slice message; /* of an error; null: none */
+            struct slice member_id;
+            int32_t member_epoch;
+            int32_t heartbeat_interval_ms;
+            bool has_assignment;
+            struct group_topic_partitions *topics;
+            size_t topic_count;
+        } consumer; /* CONSUMER_HEARTBEAT */
     };
 };
 
@@ -163,7 +203,8 @@ enum group_store_kind {
     GROUP_STORE_TXN_OFFSETS, /* the same within a transaction */
     GROUP_STORE_OFFSET_DELETE,
     GROUP_STORE_TOMBSTONES, /* expired offsets, offsets of deleted topics: nobody waits */
-    GROUP_STORE_DELETE      /* the group itself */
+    GROUP_STORE_DELETE,     /* the group itself */
+    GROUP_STORE_CONSUMER    /* a change of a consumer group */
 };
 
 /* Owned by whoever took it from the effects until group_stored or group_store_free. */
@@ -180,7 +221,7 @@ struct group_store {
     struct slice member_id; /* STATIC */
     bool skip_assignment;   /* STATIC: the request can read it */
     struct slice old_leader;
-    struct group_reply *reply; /* OFFSETS, TXN_OFFSETS, OFFSET_DELETE: given once stored */
+    struct group_reply *reply; /* OFFSETS, TXN_OFFSETS, OFFSET_DELETE, CONSUMER: once stored */
     struct group_commit_item *offsets;
     size_t offset_count;
     int64_t commit_wall_ms;
@@ -410,13 +451,20 @@ void group_describe(const struct group *group, struct arena *arena, struct group
 /* ---- records ---- */
 
 /* What a record of __consumer_offsets is about. */
-enum group_record_kind { GROUP_RECORD_OFFSET, GROUP_RECORD_METADATA, GROUP_RECORD_OTHER };
+enum group_record_kind {
+    GROUP_RECORD_OFFSET,
+    GROUP_RECORD_METADATA,
+    GROUP_RECORD_CONSUMER, /* a piece of a consumer group */
+    GROUP_RECORD_OTHER
+};
 
 struct group_record_key {
     enum group_record_kind kind; /* OTHER: a kind of newer brokers; skip it */
     struct slice group_id;
     struct slice topic; /* OFFSET */
     int32_t partition;
+    int16_t version;   /* CONSUMER: which piece (enum consumer_record) */
+    struct slice name; /* CONSUMER: the member id or regular expression; null: the whole group */
 };
 
 /* Reads a key (slices borrow from it). ERR_CORRUPT when it is not what its version says. */

@@ -1,4 +1,4 @@
-#include "group/group_state.h"
+#include "group/consumer_state.h"
 
 #include "base/mem.h"
 
@@ -65,6 +65,10 @@ size_t group_offset_fetch_all(const struct group *group, struct arena *arena,
 
 void group_describe(const struct group *group, struct arena *arena, struct group_description *out)
 {
+    if (group->consumer != NULL) {
+        consumer_describe_as_classic(group, arena, out);
+        return;
+    }
     bool stable = group->state == GROUP_STABLE;
     struct slice empty = slice_str("");
     *out = (struct group_description){

@@ -1,4 +1,4 @@
-#include "group/group_state.h"
+#include "group/consumer_state.h"
 
 #include "base/mem.h"
 
@@ -214,6 +214,9 @@ void group_stored(struct group *group, struct group_store *store, enum err err,
         break;
     case GROUP_STORE_TXN_OFFSETS:
         group_txn_stored(group, store, err, effects);
+        break;
+    case GROUP_STORE_CONSUMER:
+        consumer_stored(group, store, err, effects);
         break;
     case GROUP_STORE_EMPTY:
     case GROUP_STORE_TOMBSTONES:

@@ -1,4 +1,4 @@
-#include "group/group_state.h"
+#include "group/consumer_state.h"
 
 #include "base/mem.h"
 #include "base/random.h"
@@ -7,12 +7,9 @@
 
 /* JoinGroup. */
 
-/* The client's (or instance's) name, a dash and a UUID. */
-static struct slice make_member_id(const struct group *group,
-                                   const struct group_join_request *request, char *to, size_t size)
+struct slice group_make_member_id(const struct group *group, struct slice prefix, char *to,
+                                  size_t size)
 {
-    struct slice prefix =
-        slice_is_null(request->instance_id) ? request->client_id : request->instance_id;
     if (prefix.size > GROUP_MEMBER_ID_PREFIX_BYTES) {
         prefix.size = GROUP_MEMBER_ID_PREFIX_BYTES;
         while (prefix.size > 0 && (prefix.data[prefix.size] & 0xc0) == 0x80) {
@@ -53,6 +50,9 @@ static bool has_room(const struct group *group, const struct group_join_request 
     case GROUP_COMPLETING_REBALANCE:
     case GROUP_STABLE:
         return member != NULL || HASH_COUNT(group->members) < max;
+    case GROUP_ASSIGNING:
+    case GROUP_RECONCILING:
+        break; /* of consumer groups, whose members do not join here */
     }
     return false;
 }
@@ -189,7 +189,9 @@ static void join_new(struct group *group, const struct group_join_request *reque
                      struct group_time now, struct group_effects *effects)
 {
     char text[GROUP_MEMBER_ID_PREFIX_BYTES + GROUP_UUID_TEXT_BYTES + 2];
-    struct slice member_id = make_member_id(group, request, text, sizeof text);
+    struct slice prefix =
+        slice_is_null(request->instance_id) ? request->client_id : request->instance_id;
+    struct slice member_id = group_make_member_id(group, prefix, text, sizeof text);
     struct group_member *holder = group_find_static(group, request->instance_id);
     if (holder != NULL) {
         replace_static(group, holder, request, member_id, now, effects);
@@ -266,6 +268,13 @@ static void turn_away(struct group *group, const struct group_join_request *requ
 void group_join(struct group *group, const struct group_join_request *request,
                 struct group_time now, struct group_effects *effects)
 {
+    if (group->consumer != NULL) {
+        if (group->state != GROUP_EMPTY) {
+            consumer_classic_join(group, request, now, effects);
+            return;
+        }
+        consumer_empty_to_classic(group, effects);
+    }
     bool is_new = request->member_id.size == 0;
     if (request->session_timeout_ms < group->config->min_session_timeout_ms ||
         request->session_timeout_ms > group->config->max_session_timeout_ms) {

@@ -1,4 +1,4 @@
-#include "group/group_state.h"
+#include "group/consumer_state.h"
 
 #include "base/bytes.h"
 #include "base/mem.h"
@@ -138,6 +138,10 @@ static enum err check_commit(struct group *group, const struct group_commit_requ
 {
     if (request->generation < 0 && group->state == GROUP_EMPTY) {
         return ERR_NONE; /* a consumer that assigns by hand, or an administrator */
+    }
+    if (group->consumer != NULL) {
+        return consumer_check_commit(group, request->member_id, request->generation,
+                                     request->waiter.api_version, false);
     }
     struct group_member *member;
     enum err err = group_check_member(group, request->member_id, request->instance_id, &member);
@@ -332,7 +336,7 @@ static bool is_expired(const struct group *group, const struct group_offset_entr
     bool empty = group->state == GROUP_EMPTY;
     bool simple = empty && slice_is_null(group->protocol_type);
     int64_t since = entry->commit_wall_ms;
-    if (empty && !simple && group->state_since_wall_ms >= 0) {
+    if (empty && !simple && group->consumer == NULL && group->state_since_wall_ms >= 0) {
         since = group->state_since_wall_ms;
     }
     bool due = entry->expire_wall_ms >= 0
@@ -340,6 +344,16 @@ static bool is_expired(const struct group *group, const struct group_offset_entr
                    : now.wall_ms - since >= group->config->offsets_retention_ms;
     return due &&
            (empty || (group->state == GROUP_STABLE && !group_is_subscribed(group, entry->topic)));
+}
+
+/* Tombstones for the group itself; a simple consumer's group never stored anything. */
+static void bury_group(struct group *group, struct group_store *store)
+{
+    if (group->consumer != NULL) {
+        consumer_store_tombstones(group, store);
+    } else if (group->generation > 0) {
+        group_store_metadata_tombstone(group, store);
+    }
 }
 
 void group_expire_offsets(struct group *group, struct group_time now, struct group_effects *effects)
@@ -352,9 +366,7 @@ void group_expire_offsets(struct group *group, struct group_time now, struct gro
         }
     }
     if (group->state == GROUP_EMPTY && group->offsets == NULL && group->pending == NULL) {
-        if (group->generation > 0) { /* a simple consumer's group never stored its metadata */
-            group_store_metadata_tombstone(group, store);
-        }
+        bury_group(group, store);
         group_set_state(group, GROUP_DEAD, now);
     }
     emit_or_free(store, effects);
@@ -370,9 +382,7 @@ enum err group_delete(struct group *group, struct group_time now, struct group_e
     HASH_ITER (hh, group->offsets, entry, next) {
         bury(group, store, entry);
     }
-    if (group->generation > 0) {
-        group_store_metadata_tombstone(group, store);
-    }
+    bury_group(group, store);
     group_set_state(group, GROUP_DEAD, now);
     emit_or_free(store, effects);
     return ERR_NONE;

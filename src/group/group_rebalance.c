@@ -1,4 +1,4 @@
-#include "group/group_state.h"
+#include "group/consumer_state.h"
 
 /*
  * How a generation is formed: members are called to join (PREPARING_REBALANCE), the generation
@@ -171,6 +171,10 @@ void group_assignment_stored(struct group *group, const struct group_store *stor
 
 void group_loaded(struct group *group, struct group_time now, struct group_effects *effects)
 {
+    if (group->consumer != NULL) {
+        consumer_loaded(group, now);
+        return;
+    }
     for (struct group_member *m = group->members; m != NULL; m = m->hh.next) {
         group_touch_member(group, m, now);
     }
@@ -275,6 +279,13 @@ void group_tick(struct group *group, struct group_time now, struct group_effects
 {
     if (group->state == GROUP_DEAD) {
         group->wake_ms = INT64_MAX;
+        return;
+    }
+    if (group->consumer != NULL) {
+        consumer_tick(group, now, effects);
+    }
+    if (group->consumer != NULL) { /* else it has become a classic one */
+        consumer_find_deadline(group);
         return;
     }
     expire_pending(group, now, effects);

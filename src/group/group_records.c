@@ -1,4 +1,4 @@
-#include "group/group_state.h"
+#include "group/consumer_state.h"
 
 #include "base/bytes.h"
 #include "base/java_hash.h"
@@ -26,7 +26,7 @@ enum {
 
 /* ---- writing ---- */
 
-static void add_record(struct group_store *store, struct buf *key, struct buf *value)
+void group_store_record(struct group_store *store, struct buf *key, struct buf *value)
 {
     size_t count = store->record_count;
     if ((count & (count - 1)) == 0) { /* room doubles at every power of two */
@@ -83,7 +83,7 @@ void group_store_offset(const struct group *group, struct group_store *store,
         &writer, item->expire_wall_ms >= 0 ? OFFSET_VALUE_VERSION_EXPIRING : OFFSET_VALUE_VERSION,
         &fields);
     assert(writer.err == ERR_NONE);
-    add_record(store, &key, &value);
+    group_store_record(store, &key, &value);
 }
 
 void group_store_offset_tombstone(const struct group *group, struct group_store *store,
@@ -91,14 +91,14 @@ void group_store_offset_tombstone(const struct group *group, struct group_store 
 {
     struct buf key = {0};
     write_offset_key(group, entry, &key);
-    add_record(store, &key, NULL);
+    group_store_record(store, &key, NULL);
 }
 
 void group_store_metadata_tombstone(const struct group *group, struct group_store *store)
 {
     struct buf key = {0};
     write_metadata_key(group, &key);
-    add_record(store, &key, NULL);
+    group_store_record(store, &key, NULL);
 }
 
 static struct slice not_null(struct slice slice)
@@ -136,7 +136,7 @@ void group_store_metadata(const struct group *group, struct group_store *store)
     wire_writer_init(&writer, &bytes);
     group_metadata_value_encode_versioned(&writer, METADATA_VALUE_VERSION, &value);
     assert(writer.err == ERR_NONE);
-    add_record(store, &key, &bytes);
+    group_store_record(store, &key, &bytes);
     free(value.members);
 }
 
@@ -162,6 +162,8 @@ enum err group_record_key_read(struct slice key, struct group_record_key *out)
         struct group_metadata_key metadata;
         err = group_metadata_key_decode_versioned(&reader, &version, &metadata);
         *out = (struct group_record_key){.kind = GROUP_RECORD_METADATA, .group_id = metadata.group};
+    } else {
+        consumer_key_read(key, version, out, &err);
     }
     arena_deinit(&arena);
     return err == ERR_NONE ? ERR_NONE : ERR_CORRUPT;
@@ -246,9 +248,13 @@ static void load_member(struct group *group, const struct group_metadata_value *
 static enum err apply_metadata(struct group *group, struct slice bytes, struct group_time now)
 {
     if (slice_is_null(bytes)) {
-        forget_members(group);
+        if (group->consumer == NULL) {
+            forget_members(group);
+        }
         return ERR_NONE;
     }
+    consumer_free(group->consumer);
+    group->consumer = NULL;
     struct arena arena = {0};
     struct wire_reader reader;
     wire_reader_init(&reader, bytes, &arena);
@@ -282,6 +288,8 @@ enum err group_apply_record(struct group *group, const struct group_record_key *
         return apply_offset(group, key, value);
     case GROUP_RECORD_METADATA:
         return apply_metadata(group, value, now);
+    case GROUP_RECORD_CONSUMER:
+        return consumer_apply(group, key, value, now);
     case GROUP_RECORD_OTHER:
         break;
     }

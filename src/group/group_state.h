@@ -77,8 +77,11 @@ struct group_offset_entry {
     UT_hash_handle hh;
 };
 
+struct consumer_group;
+
 struct group {
     struct slice id;
+    struct consumer_group *consumer; /* NULL: classic, and the fields of members below count */
     const struct group_config *config;
     enum group_state state;
     int64_t state_since_wall_ms; /* -1: unknown (old record) */
@@ -228,6 +231,11 @@ void group_assignment_stored(struct group *group, const struct group_store *stor
 
 /* ---- group_join.c ---- */
 
+/* A name, a dash and a UUID; `to` has room for GROUP_MEMBER_ID_PREFIX_BYTES + GROUP_UUID_TEXT_BYTES
+   + 2 bytes, which the result borrows. */
+struct slice group_make_member_id(const struct group *group, struct slice prefix, char *to,
+                                  size_t size);
+
 void group_static_stored(struct group *group, const struct group_store *store, enum err err,
                          struct group_time now, struct group_effects *effects);
 
@@ -272,6 +280,9 @@ void group_txn_stored(struct group *group, struct group_store *store, enum err e
 /* What an OffsetCommitValue says, but for the entry; slices in the arena or the value. */
 enum err group_read_offset(struct slice value, struct arena *arena, struct group_commit_item *item,
                            int64_t *commit_wall_ms);
+
+/* Adds a record; takes the buffers over. value NULL: a tombstone. */
+void group_store_record(struct group_store *store, struct buf *key, struct buf *value);
 
 void group_store_metadata(const struct group *group, struct group_store *store);
 void group_store_offset(const struct group *group, struct group_store *store,

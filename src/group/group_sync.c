@@ -1,4 +1,4 @@
-#include "group/group_state.h"
+#include "group/consumer_state.h"
 
 #include <assert.h>
 
@@ -47,6 +47,10 @@ static void take_assignment(struct group *group, const struct group_sync_request
 void group_sync(struct group *group, const struct group_sync_request *request,
                 struct group_time now, struct group_effects *effects)
 {
+    if (group->consumer != NULL) {
+        consumer_classic_sync(group, request, now, effects);
+        return;
+    }
     struct group_member *member = NULL;
     enum err err = check_sync(group, request, &member);
     if (err == ERR_NONE && group->state == GROUP_PREPARING_REBALANCE) {
@@ -73,6 +77,9 @@ void group_sync(struct group *group, const struct group_sync_request *request,
 enum err group_heartbeat(struct group *group, struct slice member_id, struct slice instance_id,
                          int32_t generation, struct group_time now)
 {
+    if (group->consumer != NULL) {
+        return consumer_classic_heartbeat(group, member_id, instance_id, generation, now);
+    }
     struct group_member *member;
     enum err err = group_check_member(group, member_id, instance_id, &member);
     if (err != ERR_NONE) {
@@ -88,6 +95,9 @@ enum err group_heartbeat(struct group *group, struct slice member_id, struct sli
 enum err group_leave(struct group *group, struct slice member_id, struct slice instance_id,
                      struct group_time now, struct group_effects *effects)
 {
+    if (group->consumer != NULL) {
+        return consumer_classic_leave(group, member_id, instance_id, now, effects);
+    }
     struct group_member *member = NULL;
     if (member_id.size == 0) {
         member = group_find_static(group, instance_id);

@@ -1,4 +1,4 @@
-#include "group/group_state.h"
+#include "group/consumer_state.h"
 
 #include "base/mem.h"
 
@@ -124,9 +124,13 @@ bool group_txn_end(struct group *group, int64_t producer_id, bool commit)
 
 /* As Kafka's ClassicGroup: the generation counts only when the request names a member, which
  * clients before KIP-447 do not, and a rebalance under way does not matter. */
-static enum err check_commit(const struct group *group,
-                             const struct group_txn_commit_request *request)
+static enum err check_commit(struct group *group, const struct group_txn_commit_request *request)
 {
+    if (group->consumer != NULL && (request->generation >= 0 || group->state != GROUP_EMPTY)) {
+        enum err err =
+            consumer_check_commit(group, request->member_id, request->generation, 0, true);
+        return err == ERR_STALE_MEMBER_EPOCH ? ERR_ILLEGAL_GENERATION : err;
+    }
     bool by_member = request->generation >= 0 || request->member_id.size > 0 ||
                      !slice_is_null(request->instance_id);
     if (!by_member || (request->generation < 0 && group->state == GROUP_EMPTY)) {

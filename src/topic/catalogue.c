@@ -72,6 +72,12 @@ void catalogue_publish(struct catalogue *catalogue, struct topic *topic)
 {
     HASH_ADD_KEYPTR(by_name, catalogue->by_name, topic->name, strlen(topic->name), topic);
     HASH_ADD(by_id, catalogue->by_id, id, sizeof topic->id, topic);
+    catalogue->changes++;
+}
+
+uint64_t catalogue_version(const struct catalogue *catalogue)
+{
+    return catalogue->changes + 1;
 }
 
 char *catalogue_log_dir(const struct catalogue *catalogue, const struct topic *topic,
@@ -119,6 +125,7 @@ static enum err add_logs(struct catalogue *catalogue, struct topic *topic, int32
     }
     if (err == ERR_NONE) {
         topic_add_partitions(topic, added, count);
+        catalogue->changes++;
     }
     struct reason ignored;
     if (err != ERR_NONE) {
@@ -321,6 +328,7 @@ static bool unpublish(struct catalogue *catalogue, struct topic *topic)
     if (found != NULL) {
         HASH_DELETE(by_name, catalogue->by_name, topic);
         HASH_DELETE(by_id, catalogue->by_id, topic);
+        catalogue->changes++;
     }
     pthread_rwlock_unlock(&catalogue->table_lock);
     return found != NULL;

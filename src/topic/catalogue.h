@@ -59,6 +59,10 @@ struct topic *catalogue_find_id(struct catalogue *catalogue, const struct topic_
 struct topic **catalogue_list(struct catalogue *catalogue, size_t *count);
 void catalogue_list_free(struct topic **topics, size_t count);
 
+/* Another number after each change of which topics there are and how many partitions they have;
+ * never 0. Read before a look-up, it tells later whether to look again. Any thread, no lock. */
+uint64_t catalogue_version(const struct catalogue *catalogue);
+
 struct topic_creation {
     struct slice name;
     int32_t partition_count;

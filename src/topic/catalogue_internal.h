@@ -29,6 +29,7 @@ struct catalogue {
     pthread_rwlock_t table_lock; /* guards the hashes and each topic's overrides */
     struct topic *by_name;
     struct topic *by_id;
+    _Atomic uint64_t changes; /* of the hashes and of partition counts */
 };
 
 /* DATA/topics/<topic>-<partition>; free it. */

@@ -107,15 +107,17 @@ def node(runner):
     return ["node", os.path.join(folder, runner)]
 
 
-def java_classes():
+def java_classes(pom="pom.xml"):
+    """The scenario's classes with what the POM names; another POM is another set."""
     need("java", "javac", "mvn")
-    source, target = os.path.join(HERE, "java"), os.path.join(CACHE, "java")
+    name = "java" + pom.replace("pom", "").replace(".xml", "")
+    source, target = os.path.join(HERE, "java"), os.path.join(CACHE, name)
     files = sorted(os.path.join(source, name) for name in os.listdir(source))
     libraries, classes = os.path.join(target, "libs"), os.path.join(target, "classes")
 
     def copy():
         shutil.rmtree(target, ignore_errors=True)
-        sh("Maven", "mvn", "-q", "-B", "-f", source, "dependency:copy-dependencies",
+        sh("Maven", "mvn", "-q", "-B", "-f", os.path.join(source, pom), "dependency:copy-dependencies",
            "-DoutputDirectory=" + libraries)
 
     def build():
@@ -123,13 +125,19 @@ def java_classes():
            *[name for name in files if name.endswith(".java")])
 
     with JAVA_LOCK:
-        stamped("maven", [os.path.join(source, "pom.xml")], copy)
-        stamped("javac", files, build)
+        stamped("maven-" + name, [os.path.join(source, pom)], copy)
+        stamped("javac-" + name, files, build)
     return f"{classes}:{libraries}/*"
 
 
 def java():
     return ["java", "-Xmx256m", "-cp", java_classes(), "Scenario"]
+
+
+def java4():
+    """The Java client of Kafka 4, whose groups use the consumer protocol (KIP-848)."""
+    return ["env", "GROUP_PROTOCOL=consumer", "java", "-Xmx256m", "-cp",
+            java_classes("pom-4.xml"), "Scenario"]
 
 
 def kafka_tools():
@@ -147,10 +155,10 @@ def go(name):
     return [program]
 
 
-def aiokafka():
-    """From the package index, in a virtual environment of its own."""
-    folder = os.path.join(CACHE, "aiokafka")
-    wanted = os.path.join(HERE, "python", "requirements.txt")
+def from_index(name, requirements):
+    """The Python of a virtual environment with these packages of the package index."""
+    folder = os.path.join(CACHE, name)
+    wanted = os.path.join(HERE, "python", requirements)
 
     def install():
         shutil.rmtree(folder, ignore_errors=True)
@@ -159,8 +167,19 @@ def aiokafka():
            "--disable-pip-version-check", "-r", wanted)
 
     with PIP_LOCK:
-        stamped("pip", [wanted], install)
+        stamped("pip-" + name, [wanted], install)
     return [os.path.join(folder, "bin", "python")]
+
+
+def aiokafka():
+    return from_index("aiokafka", "requirements.txt")
+
+
+def confluent_new():
+    """A librdkafka that speaks the consumer protocol (KIP-848); Debian's is older."""
+    return ["env", "GROUP_PROTOCOL=consumer",
+            *from_index("confluent-kafka", "requirements-confluent.txt"),
+            os.path.join(HERE, "python", "run_confluent_kafka.py")]
 
 
 PIP_LOCK = threading.Lock()
@@ -170,17 +189,24 @@ JAVA_LOCK = threading.Lock()
 CLIENTS = {
     "kcat": kcat,
     "confluent-kafka": confluent,
+    "confluent-kafka-new": confluent_new,
     "kafka-python": kafka_python,
     "librdkafka": librdkafka,
     "kafkajs": lambda: node("run_kafkajs.mjs"),
     "platformatic-kafka": lambda: node("run_platformatic.mjs"),
     "java": java,
+    "java-4": java4,
     "kafka-tools": kafka_tools,
     "franz-go": lambda: go("franz"),
     "sarama": lambda: go("sarama"),
     "aiokafka": lambda: aiokafka() + [os.path.join(HERE, "python", "run_aiokafka.py")],
     "kafka-python-new": lambda: aiokafka() + [os.path.join(HERE, "python", "run_kafka_python.py")],
 }
+
+
+# Members of the consumer protocol are told how often to heartbeat: often, so that the steps are short.
+QUICK_GROUPS = ["--set", "group.consumer.min.heartbeat.interval.ms=200",
+                "--set", "group.consumer.heartbeat.interval.ms=300"]
 
 
 class Server:
@@ -195,7 +221,7 @@ class Server:
         self.log_path = os.path.join(logs, "server.log")
         with open(self.log_path, "w", encoding="utf-8") as log:
             self.process = subprocess.Popen(
-                [binary, "serve", "--data", self.data, "--listen", "127.0.0.1:0"],
+                [binary, "serve", "--data", self.data, "--listen", "127.0.0.1:0", *QUICK_GROUPS],
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True)
         line = self.process.stdout.readline()
         found = re.search(r"listen=(\S+)", line)
@@ -291,6 +317,26 @@ def run_client(name, server, logs, steps):
     return lines
 
 
+def run_moving(logs):
+    """A group that moves between the protocols, on a server of its own that is killed."""
+    try:
+        python = from_index("confluent-kafka", "requirements-confluent.txt")
+    except Missing as why:
+        return [f"skip moving all-steps: {why}"]
+    binary = os.environ.get("TIDINGS_BIN", os.path.join(REPOSITORY, "build", "tidings"))
+    command = [*python, os.path.join(HERE, "python", "moving.py"), binary,
+               os.path.join(logs, "moving-server.log")]
+    with open(os.path.join(logs, "moving.err"), "w", encoding="utf-8") as log:
+        try:
+            done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                  stderr=log, text=True, timeout=2 * RUN_S, check=False)
+        except subprocess.TimeoutExpired:
+            return [f"not ok moving all-steps: not over after {2 * RUN_S} s"]
+    if done.returncode not in (0, 1):
+        return [*done.stdout.splitlines(), f"not ok moving end: it ended with {done.returncode}"]
+    return done.stdout.splitlines()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--bootstrap", help="HOST:PORT of a server that runs already")
@@ -319,6 +365,8 @@ def main():
 
     with ThreadPoolExecutor(options.jobs) as threads:
         list(threads.map(one, names))
+    if server.process and not options.steps and "confluent-kafka-new" in names:
+        counts.add(run_moving(logs))
     if server.process:
         why = server.stop()
         counts.add([f"not ok server clean-stop: {why}" if why else "ok server clean-stop"])

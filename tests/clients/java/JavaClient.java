@@ -40,8 +40,13 @@ final class JavaClient implements AutoCloseable {
         settings.put("value.deserializer", ByteArrayDeserializer.class);
         settings.put("auto.offset.reset", "earliest");
         settings.put("enable.auto.commit", false);
-        settings.put("session.timeout.ms", 6000);
-        settings.put("heartbeat.interval.ms", 200);
+        String protocol = System.getenv("GROUP_PROTOCOL");
+        if (protocol != null) {
+            settings.put("group.protocol", protocol); // the server has the time-outs (KIP-848)
+        } else {
+            settings.put("session.timeout.ms", 6000);
+            settings.put("heartbeat.interval.ms", 200);
+        }
         return settings;
     }
 

@@ -19,7 +19,8 @@ import org.apache.kafka.common.protocol.Errors;
  */
 public final class Scenario {
     static final long WAIT_MS = 30_000;
-    static final String NAME = "java";
+    static final String NAME =
+        System.getenv("CLIENT_NAME") != null ? System.getenv("CLIENT_NAME") : "java";
 
     private final JavaClient client;
     private final String prefix;

@@ -1,5 +1,7 @@
 #!/usr/bin/python3
 """The scenario through confluent-kafka (Debian's python3-confluent-kafka)."""
+import os
+
 import confluent_kafka as ck
 from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, NewTopic
 
@@ -11,12 +13,16 @@ def as_record(message):
                   message.partition(), message.offset())
 
 
+# With the consumer protocol (KIP-848), the server has the time-outs.
+PROTOCOL = ({"group.protocol": os.environ["GROUP_PROTOCOL"]} if "GROUP_PROTOCOL" in os.environ else
+            {"session.timeout.ms": 6000, "heartbeat.interval.ms": 200})
+
+
 class Member:
     def __init__(self, bootstrap, group, topic):
         self.consumer = ck.Consumer({
             "bootstrap.servers": bootstrap, "group.id": group, "auto.offset.reset": "earliest",
-            "enable.auto.commit": False, "session.timeout.ms": 6000,
-            "heartbeat.interval.ms": 200, "topic.metadata.refresh.interval.ms": 500})
+            "enable.auto.commit": False, "topic.metadata.refresh.interval.ms": 500, **PROTOCOL})
         self.consumer.subscribe([topic])
 
     def __enter__(self):
@@ -38,7 +44,7 @@ class Member:
 
 
 class Confluent(Client):
-    name = "confluent-kafka"
+    name = os.environ.get("CLIENT_NAME", "confluent-kafka")
 
     def __init__(self, bootstrap, prefix):
         super().__init__(bootstrap, prefix)

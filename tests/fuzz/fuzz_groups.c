@@ -1,0 +1,124 @@
+/*
+ * What consumer groups read that may be anything: records of __consumer_offsets at start (first
+ * byte even; then records as key size u16, key, value size u16 with 0xffff for none, value), and
+ * regular expressions of clients (first byte odd; then the pattern, a NUL and a name). A group that
+ * was replayed can be described, and what it stores of itself is understood again.
+ */
+#include "base/bytes.h"
+#include "fuzz.h"
+#include "group/consumer_state.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static const struct group_time now = {.mono_ms = 1000, .wall_ms = 1700000000000};
+
+static void must(bool holds, const char *what)
+{
+    if (!holds) {
+        fprintf(stderr, "groups: %s\n", what);
+        abort();
+    }
+}
+
+static bool take(struct slice *left, struct slice *out)
+{
+    if (left->size < 2) {
+        return false;
+    }
+    size_t size = load_be16(left->data);
+    bool none = size == 0xffff;
+    size = none ? 0 : size;
+    if (size > left->size - 2) {
+        return false;
+    }
+    *out = none ? (struct slice){0} : slice_of(left->data + 2, size);
+    *left = slice_of(left->data + 2 + size, left->size - 2 - size);
+    return true;
+}
+
+static void replay(struct group *group, struct slice left)
+{
+    struct slice key, value;
+    while (take(&left, &key) && take(&left, &value)) {
+        struct group_record_key parsed;
+        if (group_record_key_read(key, &parsed) == ERR_NONE) {
+            (void)!group_apply_record(group, &parsed, value, now);
+        }
+    }
+    struct group_effects effects = {0};
+    group_loaded(group, now, &effects);
+    group_effects_deinit(&effects);
+}
+
+static void describe(const struct group *group)
+{
+    struct arena arena = {0};
+    struct group_description classic;
+    struct consumer_description consumer;
+    group_describe(group, &arena, &classic);
+    if (group_is_consumer(group)) {
+        consumer_describe(group, &arena, &consumer);
+        must(consumer.member_count == group_member_count(group), "members are missing");
+    }
+    arena_deinit(&arena);
+}
+
+/* Stores the whole group and replays that into another one. */
+static void store_again(struct group *group, const struct group_config *config)
+{
+    struct consumer_group *consumer = group->consumer;
+    for (struct consumer_member *m = consumer->members; m != NULL; m = m->hh.next) {
+        consumer_dirty(consumer, m, CONSUMER_DIRTY_ALL);
+    }
+    consumer->dirty_epoch = consumer->dirty_assignment_epoch = consumer->dirty_topics = true;
+    struct group_store *store = group_store_new(group, GROUP_STORE_CONSUMER);
+    consumer_store_marked(group, store);
+    struct group *copy = group_new(slice_str("g"), config, now);
+    for (size_t i = 0; i < store->record_count; i++) {
+        struct group_record_key key;
+        must(group_record_key_read(store->records[i].key, &key) == ERR_NONE, "own key");
+        must(group_apply_record(copy, &key, store->records[i].value, now) == ERR_NONE, "own value");
+    }
+    must(group_member_count(copy) == group_member_count(group), "a member was lost");
+    group_store_free(store);
+    group_free(copy);
+}
+
+static void try_pattern(struct slice text)
+{
+    const uint8_t *end = text.size > 0 ? memchr(text.data, 0, text.size) : NULL;
+    size_t size = end != NULL ? (size_t)(end - text.data) : text.size;
+    struct topic_pattern *pattern;
+    if (topic_pattern_new(slice_of(text.data, size), &pattern, NULL) == ERR_NONE) {
+        size_t name = text.size - size < 250 ? text.size - size : 250;
+        (void)topic_pattern_matches(pattern, slice_of(text.data + size, name));
+        topic_pattern_free(pattern);
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (size == 0) {
+        return 0;
+    }
+    struct slice rest = slice_of(data + 1, size - 1);
+    if ((data[0] & 1) != 0) {
+        try_pattern(rest);
+        return 0;
+    }
+    struct group_config config;
+    group_config_init(&config);
+    struct group *group = group_new(slice_str("g"), &config, now);
+    replay(group, rest);
+    describe(group);
+    if (group_is_consumer(group)) {
+        store_again(group, &config);
+    }
+    struct group_effects effects = {0};
+    struct group_time later = {.mono_ms = INT64_MAX / 2, .wall_ms = now.wall_ms};
+    group_tick(group, later, &effects);
+    group_effects_deinit(&effects);
+    group_free(group);
+    return 0;
+}
