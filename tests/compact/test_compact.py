@@ -310,7 +310,7 @@ class Compaction(unittest.TestCase):
         import sqlite3  # pylint: disable=import-outside-toplevel
         db = sqlite3.connect(os.path.join(self.data, "tidings.db"))
         self.assertEqual(db.execute("update topic_setting set name='retention.ms', value='-1' "
-                                    "where name='cleanup.policy'").rowcount, 1)
+                                    "where name='cleanup.policy'").rowcount, 2)
         db.commit()
         db.close()
         self.start()
