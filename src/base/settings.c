@@ -4,6 +4,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -119,8 +120,15 @@ static enum err set_double(const struct setting *row, void *target, const char *
 {
     char *end;
     double number = strtod(value, &end);
-    if (value[0] == '\0' || *end != '\0') {
+    if (value[0] == '\0' || *end != '\0' || !isfinite(number)) {
         return bad_value(row, value, "a number", reason);
+    }
+    if ((row->least != 0 || row->most != 0) &&
+        (number < (double)row->least || number > (double)row->most)) {
+        char bounds[96];
+        snprintf(bounds, sizeof bounds, "from %lld to %lld", (long long)row->least,
+                 (long long)row->most);
+        return bad_value(row, value, bounds, reason);
     }
     if (target != NULL) {
         *(double *)field_of(row, target) = number;

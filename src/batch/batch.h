@@ -37,6 +37,7 @@ enum {
     BATCH_ATTRIBUTE_LOG_APPEND_TIME = 0x08,
     BATCH_ATTRIBUTE_TRANSACTIONAL = 0x10,
     BATCH_ATTRIBUTE_CONTROL = 0x20,
+    BATCH_ATTRIBUTE_DELETE_HORIZON = 0x40, /* the base timestamp is one: batch_filter.h */
 };
 
 /* A parsed header; `bytes` borrows the whole batch (header included). */

@@ -11,6 +11,27 @@ enum {
     REPLAY_DECOMPRESSED_BYTES = 64 << 20,
 };
 
+static enum err set_compact(void *context, struct overrides *overrides, struct reason *reason)
+{
+    (void)context;
+    (void)reason;
+    overrides_set(overrides, slice_str("cleanup.policy"), slice_str("compact"));
+    overrides_remove(overrides, slice_str("retention.ms"));
+    return ERR_NONE;
+}
+
+/* A topic of before there was compaction. */
+static enum err update_policy(struct catalogue *catalogue, struct topic *topic,
+                              struct reason *reason)
+{
+    struct overrides overrides;
+    catalogue_overrides(catalogue, topic, &overrides);
+    bool old = overrides_get(&overrides, "cleanup.policy") == NULL;
+    overrides_deinit(&overrides);
+    return old ? catalogue_edit_overrides(catalogue, topic, set_compact, NULL, false, reason)
+               : ERR_NONE;
+}
+
 enum err internal_topic_open(struct internal_topic *internal, struct catalogue *catalogue,
                              struct flusher *flusher, const char *name, int32_t partition_count,
                              int64_t segment_bytes, struct reason *reason)
@@ -18,7 +39,7 @@ enum err internal_topic_open(struct internal_topic *internal, struct catalogue *
     internal->flusher = flusher;
     internal->topic = catalogue_find(catalogue, slice_str(name));
     if (internal->topic != NULL) {
-        return ERR_NONE;
+        return update_policy(catalogue, internal->topic, reason);
     }
     struct topic_creation creation = {
         .name = slice_str(name),
@@ -27,7 +48,7 @@ enum err internal_topic_open(struct internal_topic *internal, struct catalogue *
     };
     char segment[32];
     snprintf(segment, sizeof segment, "%lld", (long long)segment_bytes);
-    overrides_set(&creation.overrides, slice_str("retention.ms"), slice_str("-1"));
+    overrides_set(&creation.overrides, slice_str("cleanup.policy"), slice_str("compact"));
     overrides_set(&creation.overrides, slice_str("segment.bytes"), slice_str(segment));
     enum err err = catalogue_create(catalogue, &creation, &internal->topic, reason);
     overrides_deinit(&creation.overrides);

@@ -16,6 +16,7 @@
 #include "net/workers.h"
 #include "stream/fetch.h"
 #include "topic/catalogue.h"
+#include "topic/cleaner.h"
 #include "topic/data_dir.h"
 #include "txn/coordinator.h"
 
@@ -51,6 +52,7 @@ struct server {
     struct txn_coordinator *txns;
     struct timekeeper *timekeeper;
     struct control *control;
+    struct cleaner *cleaner; /* NULL with log.cleaner.enable=false */
     struct api_server api;
 };
 
@@ -262,6 +264,21 @@ static enum err start_transactions(struct server *server, struct reason *reason)
     return err;
 }
 
+static enum err start_cleaner(struct server *server, struct reason *reason)
+{
+    const struct server_config *config = &server->config;
+    struct cleaner_config cleaner = {
+        .map_bytes = config->cleaner_map_bytes,
+        .load_factor = config->cleaner_load_factor,
+        .io_bytes = config->cleaner_io_bytes,
+        .io_bytes_per_second = config->cleaner_io_bytes_per_second,
+        .backoff_ms = config->cleaner_backoff_ms,
+    };
+    return config->cleaner_enable
+               ? cleaner_new(server->catalogue, &cleaner, &server->cleaner, reason)
+               : ERR_NONE;
+}
+
 /* Clients want an IPv6 address bare: cuts "[::1]" down to "::1" in place. */
 static const char *without_brackets(char *host)
 {
@@ -332,6 +349,9 @@ static enum err start_all(struct server *server, struct reason *reason)
     }
     if (err == ERR_NONE) {
         err = start_transactions(server, reason);
+    }
+    if (err == ERR_NONE) {
+        err = start_cleaner(server, reason);
     }
     if (err == ERR_NONE) {
         fill_api(server);
@@ -411,6 +431,7 @@ enum err server_stop(struct server *server, struct reason *reason)
     drain(server);
     control_free(server->control);
     net_stop(server->net);
+    cleaner_free(server->cleaner);
     workers_free(server->workers);
     flusher_free(server->flusher);
     txn_coordinator_free(server->txns);

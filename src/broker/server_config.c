@@ -63,6 +63,21 @@ static const struct setting own_rows[] = {
      INT32_MAX, .help = "Shortest session time-out a member may ask for."},
     {"listeners", SETTING_STRING, FIELD(listeners), "127.0.0.1:9092",
      .help = "HOST:PORT to listen on, several with commas; an empty host means every address."},
+    {"log.cleaner.backoff.ms", SETTING_LONG, FIELD(cleaner_backoff_ms), "15000", 0, LONGEST_MS,
+     .help = "How often it is looked whether a log wants to be compacted."},
+    {"log.cleaner.dedupe.buffer.size", SETTING_LONG, FIELD(cleaner_map_bytes), "134217728", 1048576,
+     INT64_MAX, .help = "Most memory for the keys of the log that is being compacted."},
+    {"log.cleaner.enable", SETTING_BOOLEAN, FIELD(cleaner_enable), "true",
+     .help = "Compact the topics with cleanup.policy=compact, also the server's own."},
+    {"log.cleaner.io.buffer.load.factor", SETTING_DOUBLE, FIELD(cleaner_load_factor), "0.9", 0, 1,
+     .help = "How full the memory for keys may get: above 0, at most 1."},
+    {"log.cleaner.io.buffer.size", SETTING_INT, FIELD(cleaner_io_bytes), "524288", 1024, INT32_MAX,
+     .help = "Memory for reading and writing while compacting."},
+    {"log.cleaner.io.max.bytes.per.second", SETTING_DOUBLE, FIELD(cleaner_io_bytes_per_second),
+     "67108864", .help = "Most bytes that compaction reads and writes in a second."},
+    {"log.cleaner.threads", SETTING_INT, SETTING_NO_FIELD, "1",
+     .only = "one thread compacts, so that it stays out of the way",
+     .help = "Threads that compact."},
     {"log.dirs", SETTING_STRING, FIELD(data_dir), "tidings-data",
      .help = "The data directory (one)."},
     {"log.level", SETTING_STRING, FIELD(log_level), "info", .choices = "debug|info|warn|error",
@@ -286,6 +301,14 @@ enum err server_config_check(const struct server_config *config,
                            "group.max.session.timeout.ms=%lld",
                            (long long)config->group_min_session_timeout_ms,
                            (long long)config->group_max_session_timeout_ms);
+    }
+    if (config->cleaner_load_factor <= 0) {
+        return reason_fail(reason, ERR_CONFIG,
+                           "log.cleaner.io.buffer.load.factor: must be above 0, at most 1");
+    }
+    if (config->cleaner_io_bytes_per_second < 1) {
+        return reason_fail(reason, ERR_CONFIG,
+                           "log.cleaner.io.max.bytes.per.second: must be 1 or more");
     }
     enum err err = check_consumer(config, reason);
     if (err != ERR_NONE) {

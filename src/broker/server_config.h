@@ -25,6 +25,12 @@ struct server_config {
     int64_t connections_max_idle_ms;
     int64_t stall_timeout_ms;
     int64_t retention_check_interval_ms;
+    bool cleaner_enable;
+    int64_t cleaner_backoff_ms;
+    int64_t cleaner_map_bytes;
+    int64_t cleaner_io_bytes;
+    double cleaner_load_factor;
+    double cleaner_io_bytes_per_second;
     int64_t group_initial_rebalance_delay_ms;
     int64_t group_min_session_timeout_ms;
     int64_t group_max_session_timeout_ms;

@@ -70,7 +70,9 @@ void log_add_damage(struct log *log, struct segment *segment, const struct damag
               (long long)segment->base_offset, (long long)damage->position,
               (long long)(damage->end - damage->position), (long long)damage->first_offset,
               (long long)(damage->next_offset - 1));
-    save_damages(log, segment);
+    if (!atomic_load(&segment->replaced)) {
+        save_damages(log, segment);
+    }
 }
 
 enum err log_note_damage(struct log *log, struct segment *segment, int64_t position, int64_t limit,

@@ -59,11 +59,15 @@ static enum err take_name(void *context, const char *name)
     struct listing *listing = context;
     int64_t offset;
     const char *suffix;
-    if (ends_with(name, ".tmp") || ends_with(name, ".deleted")) {
+    if (ends_with(name, ".tmp") || ends_with(name, ".deleted") || ends_with(name, ".cleaned")) {
         char *path = mem_sprintf("%s/%s", listing->log->dir, name);
         enum err err = file_unlink(listing->log->env.files, path, NULL);
         free(path);
         return err;
+    }
+    if (strcmp(name, LOG_CLEANED_NAME) == 0) {
+        listing->found->compacted = true;
+        return ERR_NONE;
     }
     if (parse_name(name, &offset, &suffix)) {
         if (strcmp(suffix, ".log") == 0) {

@@ -19,6 +19,9 @@ void log_config_init(struct log_config *config)
         .retention_bytes = -1,
         .file_delete_delay_ms = 60 * 1000,
         .producer_expiration_ms = INT64_C(24) * 3600 * 1000,
+        .delete_retention_ms = INT64_C(24) * 3600 * 1000,
+        .max_compaction_lag_ms = INT64_MAX,
+        .min_cleanable_ratio = 0.5,
     };
 }
 
@@ -30,6 +33,7 @@ static struct log *log_new(const char *dir, const struct log_config *config,
     log->dir = mem_strdup(dir);
     log->env = *env;
     log->config = *config;
+    log->cleaned_offset = -1;
     pthread_mutex_init(&log->append_lock, NULL);
     pthread_mutex_init(&log->segments_lock, NULL);
     pthread_mutex_init(&log->upkeep_lock, NULL);

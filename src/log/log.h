@@ -41,6 +41,13 @@ struct log_config {
     int64_t retention_bytes;        /* retention.bytes; -1: no limit */
     int64_t file_delete_delay_ms;   /* file.delete.delay.ms: no effect, see retention.c */
     int64_t producer_expiration_ms; /* producer.id.expiration.ms */
+    /* log compaction: compact.h */
+    bool compact;                  /* cleanup.policy has compact */
+    bool retain;                   /* it lacks delete: retention does not apply */
+    int64_t delete_retention_ms;   /* delete.retention.ms */
+    int64_t min_compaction_lag_ms; /* min.compaction.lag.ms */
+    int64_t max_compaction_lag_ms; /* max.compaction.lag.ms */
+    double min_cleanable_ratio;    /* min.cleanable.dirty.ratio */
 };
 
 /* Kafka's defaults. */

@@ -75,6 +75,10 @@ struct log {
     size_t snapshot_count;
     struct log_state checkpoint; /* the last one that was taken, or that opening started from */
     uint64_t snapshot_changes;   /* producers.changes when the last checkpoint took one */
+
+    /* The cleaner's (compact.c). */
+    int64_t cleaned_offset; /* -1: not read yet */
+    bool compact_blocked;   /* a swap is to be finished by the next start */
 };
 
 /* log_env's names_lock for reading; outermost. */
@@ -188,6 +192,9 @@ CHECKED enum err log_load_damages(struct log *log, struct segment *segment, stru
 CHECKED enum err log_rebuild_indexes(struct log *log, struct segment *segment,
                                      struct reason *reason);
 
+/* Opening, before anything else: finishes what a crash left of swaps. ERR_IO. compact_swap.c */
+CHECKED enum err log_finish_swaps(struct log *log, struct reason *reason);
+
 /* Opening: finds the segments, recovers, loads producers. recovery.c */
 CHECKED enum err log_recover(struct log *log, const struct log_state *known,
                              struct log_recovery *recovery, struct reason *reason);
@@ -202,7 +209,11 @@ struct log_files {
     size_t damage_count;
     int64_t *txn_indexes; /* likewise with a .txnindex file */
     size_t txn_index_count;
+    bool compacted; /* there is a LOG_CLEANED_NAME: segments may not be as they were written */
 };
+
+/* The file that says up to where a log was compacted; before any segment is, it is there. */
+#define LOG_CLEANED_NAME "cleaner-offset"
 
 /* Lists them, deletes what a crash left half made, warns once of what does not belong there. */
 CHECKED enum err log_files_list(struct log *log, struct log_files *found, struct reason *reason);

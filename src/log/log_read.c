@@ -76,7 +76,7 @@ static void keep_hint(struct log *log, const struct read_plan *plan, int64_t off
 {
     pthread_mutex_lock(&log->segments_lock);
     int64_t base = plan->segment->base_offset;
-    if (boundary(log, base, offset) < 0) {
+    if (boundary(log, base, offset) < 0 && !atomic_load(&plan->segment->replaced)) {
         log->hints[log->hint_next++ % LOG_READ_HINTS] =
             (struct batch_position){.segment_base = base, .offset = offset, .position = position};
     }

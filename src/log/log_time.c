@@ -210,7 +210,8 @@ static enum err max_of_segment(struct log *log, struct segment *segment, int64_t
         if (err != ERR_NONE || header.base_offset >= max_offset) {
             break;
         }
-        if (batch_last_offset(&header) >= start && header.max_timestamp > *largest) {
+        if (batch_last_offset(&header) >= start && header.max_timestamp > *largest &&
+            header.record_count > 0) {
             *largest = header.max_timestamp;
         }
     }

@@ -171,8 +171,16 @@ enum err log_aborted_txns(struct log *log, int64_t from, int64_t to, struct abor
         if (rows.segment == NULL) {
             break;
         }
+        size_t before = list.count;
         err = collect(log, &rows, from, to, &list, &complete, reason);
-        at = rows.end;
+        if (atomic_load(&rows.segment->replaced)) {
+            /* By a compacted one: the file at its path may be that one's. */
+            list.count = before;
+            complete = false;
+            err = ERR_NONE;
+        } else {
+            at = rows.end;
+        }
         free(rows.newer.items);
         segment_unref(rows.segment);
     }

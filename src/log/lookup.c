@@ -25,7 +25,7 @@ static void mark_bad(struct log *log, struct segment *segment)
     bool first = !segment->index_bad;
     segment->index_bad = true;
     pthread_mutex_unlock(&log->segments_lock);
-    if (first && !atomic_load(&log->deleted)) {
+    if (first && !atomic_load(&log->deleted) && !atomic_load(&segment->replaced)) {
         LOG_WARN("log", "an index does not fit its segment; it will be rebuilt",
                  "dir=\"%s\" segment=%lld", log->dir, (long long)segment->base_offset);
     }

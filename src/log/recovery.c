@@ -78,12 +78,22 @@ static bool headers_reach(const struct segment *segment, const struct log_state 
     return position == known->active_size && next <= known->end_offset;
 }
 
-/* Whether the scan may begin where the checkpoint ends: the file ends there too, or goes on there,
- * or a torn batch follows what fits. */
-static bool position_fits(const struct segment *segment, const struct log_state *known)
+/*
+ * Whether the scan may begin where the checkpoint ends: the file ends there too, or goes on there,
+ * or a torn batch follows what fits. A segment of a compacted log that has another one behind it
+ * (next, else NULL) may be another one now; then the position means nothing, unless batches lead to
+ * it.
+ */
+static bool position_fits(const struct segment *segment, const struct segment *next,
+                          const struct log_state *known)
 {
     struct scan scan;
     struct batch header;
+    if (next != NULL) {
+        return segment->size_bytes == known->active_size
+                   ? next->base_offset == known->end_offset
+                   : segment->size_bytes > known->active_size && headers_reach(segment, known);
+    }
     if (segment->size_bytes <= known->active_size) {
         return segment->size_bytes == known->active_size;
     }
@@ -95,7 +105,7 @@ static bool position_fits(const struct segment *segment, const struct log_state 
 }
 
 /* Where the scan begins; the number of its segment. */
-static size_t choose_start(struct recovery *recovery, const struct log_state *known)
+static size_t choose_start(struct recovery *recovery, const struct log_state *known, bool compacted)
 {
     const struct log *log = recovery->log;
     recovery->position = 0;
@@ -106,7 +116,9 @@ static size_t choose_start(struct recovery *recovery, const struct log_state *kn
     size_t number = log_segment_number(log, known->active_base);
     const struct segment *segment = log->segments[number];
     recovery->from = segment->base_offset;
-    if (segment->base_offset == known->active_base && position_fits(segment, known)) {
+    const struct segment *next =
+        compacted && number + 1 < log->segment_count ? log->segments[number + 1] : NULL;
+    if (segment->base_offset == known->active_base && position_fits(segment, next, known)) {
         recovery->from = known->end_offset;
         recovery->position = known->active_size;
     }
@@ -146,7 +158,7 @@ static enum err scan_from(struct recovery *recovery, const struct log_state *kno
                           const struct log_files *found, struct reason *reason)
 {
     struct log *log = recovery->log;
-    size_t number = choose_start(recovery, known);
+    size_t number = choose_start(recovery, known, found->compacted);
     recovery->next = recovery->from;
     enum err err = ERR_NONE;
     for (size_t i = 0; i < number && err == ERR_NONE; i++) {
@@ -251,7 +263,10 @@ enum err log_recover(struct log *log, const struct log_state *known, struct log_
     *report = (struct log_recovery){.truncated_at = -1};
     struct recovery recovery = {.log = log, .report = report};
     struct log_files found;
-    enum err err = log_files_list(log, &found, reason);
+    enum err err = log_finish_swaps(log, reason);
+    if (err == ERR_NONE) {
+        err = log_files_list(log, &found, reason);
+    }
     if (err != ERR_NONE) {
         return err;
     }

@@ -11,6 +11,22 @@ char *segment_path(const char *dir, int64_t base_offset, const char *suffix)
     return mem_sprintf("%s/%020lld%s", dir, (long long)base_offset, suffix);
 }
 
+struct segment *segment_adopt(const struct file_ops *files, int fd, int64_t base_offset)
+{
+    struct segment *segment = mem_new(struct segment);
+    atomic_init(&segment->refs, 1);
+    segment->files = files;
+    segment->fd = fd;
+    segment->base_offset = base_offset;
+    segment->times_known = true;
+    segment->first_timestamp = INT64_MIN;
+    segment->max_timestamp = INT64_MIN;
+    index_init(&segment->offsets, INDEX_OFFSETS);
+    index_init(&segment->times, INDEX_TIMES);
+    index_init(&segment->aborts, INDEX_ABORTS);
+    return segment;
+}
+
 enum err segment_open(const struct file_ops *files, const char *dir, int64_t base_offset,
                       bool create, struct segment **out, struct reason *reason)
 {
@@ -27,20 +43,11 @@ enum err segment_open(const struct file_ops *files, const char *dir, int64_t bas
         file_close(files, fd);
         return err;
     }
-    struct segment *segment = mem_new(struct segment);
-    atomic_init(&segment->refs, 1);
-    segment->files = files;
-    segment->fd = fd;
-    segment->base_offset = base_offset;
+    struct segment *segment = segment_adopt(files, fd, base_offset);
     segment->size_bytes = status.st_size;
     segment->synced_bytes = status.st_size;
     segment->first_written_ms = (int64_t)status.st_mtime * 1000;
     segment->times_known = create;
-    segment->first_timestamp = INT64_MIN;
-    segment->max_timestamp = INT64_MIN;
-    index_init(&segment->offsets, INDEX_OFFSETS);
-    index_init(&segment->times, INDEX_TIMES);
-    index_init(&segment->aborts, INDEX_ABORTS);
     *out = segment;
     return ERR_NONE;
 }
@@ -88,10 +95,11 @@ static void add_time_row(struct segment *segment)
 void segment_take_batch(struct segment *segment, const struct batch *batch, int64_t position,
                         int64_t index_interval_bytes)
 {
-    if (segment->first_timestamp == INT64_MIN) {
+    bool empty = batch->record_count == 0; /* compaction took its records: its times are no one's */
+    if (segment->first_timestamp == INT64_MIN && !empty) {
         segment->first_timestamp = batch->max_timestamp;
     }
-    if (batch->max_timestamp > segment->max_timestamp) {
+    if (batch->max_timestamp > segment->max_timestamp && !empty) {
         segment->max_timestamp = batch->max_timestamp;
         segment->max_timestamp_offset = batch_last_offset(batch);
     }

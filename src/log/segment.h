@@ -25,6 +25,7 @@ struct damage {
  */
 struct segment {
     atomic_int refs;
+    atomic_bool replaced; /* by a compacted one: what its path names is another file now */
     const struct file_ops *files;
     int fd;
     int64_t base_offset;
@@ -56,6 +57,9 @@ char *segment_path(const char *dir, int64_t base_offset, const char *suffix);
 /* Opens (create: makes, must not exist) the file. One reference is the caller's. */
 CHECKED enum err segment_open(const struct file_ops *files, const char *dir, int64_t base_offset,
                               bool create, struct segment **out, struct reason *reason);
+
+/* A segment without content on an open descriptor, which is taken over. */
+struct segment *segment_adopt(const struct file_ops *files, int fd, int64_t base_offset);
 
 void segment_ref(struct segment *segment);
 void segment_unref(struct segment *segment);

@@ -54,6 +54,7 @@ static struct batch_rules rules_of(const struct topic_config *config)
     bool server_time = topic_config_append_time(config);
     return (struct batch_rules){
         .max_bytes = (size_t)config->max_message_bytes,
+        .keys_required = config->log.compact,
         .timestamp_before_max_ms = server_time ? INT64_MAX : config->timestamp_before_max_ms,
         .timestamp_after_max_ms = server_time ? INT64_MAX : config->timestamp_after_max_ms,
     };

@@ -370,7 +370,8 @@ static enum err maintain_partition(struct partition *partition, struct reason *r
 {
     struct log *log = partition->log;
     enum err err = log_maintain(log, reason);
-    if (err == ERR_NONE && !partition->topic->internal) {
+    if (err == ERR_NONE && !partition->topic->internal &&
+        !partition_config(partition)->log.retain) {
         int64_t start = log_retention_start(log, partition_high_watermark(partition));
         if (start > log_start_offset(log)) {
             LOG_INFO("topic", "retention deletes old events",

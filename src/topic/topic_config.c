@@ -11,9 +11,10 @@
 #define ONE_SERVER "one server keeps each partition"
 
 static const struct setting rows[] = {
-    {"cleanup.policy", SETTING_LIST, SETTING_NO_FIELD, "delete", .choices = "delete|compact",
-     .only = "log compaction is not there yet", .broker_name = "log.cleanup.policy",
-     .help = "What happens to old segments."},
+    {"cleanup.policy", SETTING_LIST, FIELD(cleanup_policy), "delete", .choices = "delete|compact",
+     .broker_name = "log.cleanup.policy",
+     .help = "delete: old segments go by time and size; compact: the newest event of each key "
+             "stays; both with a comma."},
     {"compression.type", SETTING_STRING, FIELD(compression_type), "producer",
      .choices = "uncompressed|zstd|lz4|snappy|gzip|producer", .broker_name = "compression.type",
      .help = "The codec of stored batches: what comes in another one is recompressed; producer: as "
@@ -28,9 +29,9 @@ static const struct setting rows[] = {
     {"compression.zstd.level", SETTING_INT, FIELD(zstd_level), "3", -131072, 22,
      .broker_name = "compression.zstd.level",
      .help = "Level of zstd with compression.type=zstd: -131072 (quick) to 22 (small)."},
-    {"delete.retention.ms", SETTING_LONG, SETTING_NO_FIELD, "86400000",
-     .only = "log compaction is not there yet", .broker_name = "log.cleaner.delete.retention.ms",
-     .help = "How long tombstones are kept."},
+    {"delete.retention.ms", SETTING_LONG, FIELD(log.delete_retention_ms), "86400000", 0, INT64_MAX,
+     .broker_name = "log.cleaner.delete.retention.ms",
+     .help = "How long compaction keeps tombstones, from the first time that it meets them."},
     {"file.delete.delay.ms", SETTING_LONG, FIELD(log.file_delete_delay_ms), "60000", 0, INT64_MAX,
      .broker_name = "log.segment.delete.delay.ms",
      .help = "At most how long a removed segment's file may stay on disk."},
@@ -48,9 +49,9 @@ static const struct setting rows[] = {
      .help = "Bytes between two entries of the offset index."},
     {"leader.replication.throttled.replicas", SETTING_LIST, SETTING_NO_FIELD, "",
      .only = ONE_SERVER, .help = "Replication throttle."},
-    {"max.compaction.lag.ms", SETTING_LONG, SETTING_NO_FIELD, "9223372036854775807",
-     .only = "log compaction is not there yet", .broker_name = "log.cleaner.max.compaction.lag.ms",
-     .help = "Longest time uncompacted."},
+    {"max.compaction.lag.ms", SETTING_LONG, FIELD(log.max_compaction_lag_ms), "9223372036854775807",
+     1, INT64_MAX, .broker_name = "log.cleaner.max.compaction.lag.ms",
+     .help = "Longest time that an event waits for compaction."},
     {"max.message.bytes", SETTING_INT, FIELD(max_message_bytes), "1048588", 0, INT32_MAX,
      .broker_name = "message.max.bytes", .help = "Largest record batch taken."},
     {"message.timestamp.after.max.ms", SETTING_LONG, FIELD(timestamp_after_max_ms),
@@ -62,12 +63,12 @@ static const struct setting rows[] = {
     {"message.timestamp.type", SETTING_STRING, FIELD(timestamp_type), "CreateTime",
      .choices = "CreateTime|LogAppendTime", .broker_name = "log.message.timestamp.type",
      .help = "Whose clock stamps the events: the producer's or the server's."},
-    {"min.cleanable.dirty.ratio", SETTING_DOUBLE, SETTING_NO_FIELD, "0.5",
-     .only = "log compaction is not there yet", .broker_name = "log.cleaner.min.cleanable.ratio",
-     .help = "When compaction begins."},
-    {"min.compaction.lag.ms", SETTING_LONG, SETTING_NO_FIELD, "0",
-     .only = "log compaction is not there yet", .broker_name = "log.cleaner.min.compaction.lag.ms",
-     .help = "Shortest time uncompacted."},
+    {"min.cleanable.dirty.ratio", SETTING_DOUBLE, FIELD(log.min_cleanable_ratio), "0.5", 0, 1,
+     .broker_name = "log.cleaner.min.cleanable.ratio",
+     .help = "Compaction begins when more than this part of a log was never compacted."},
+    {"min.compaction.lag.ms", SETTING_LONG, FIELD(log.min_compaction_lag_ms), "0", 0, INT64_MAX,
+     .broker_name = "log.cleaner.min.compaction.lag.ms",
+     .help = "Shortest time that an event stays uncompacted."},
     {"min.insync.replicas", SETTING_INT, SETTING_NO_FIELD, "1", .only = ONE_SERVER,
      .broker_name = "min.insync.replicas", .help = "Replicas that must have a write."},
     {"preallocate", SETTING_BOOLEAN, SETTING_NO_FIELD, "false",
@@ -116,6 +117,40 @@ static enum err apply(struct topic_config *config, const struct overrides *overr
     return err;
 }
 
+static bool has_policy(const char *policies, const char *policy)
+{
+    size_t size = strlen(policy);
+    for (const char *at = policies; *at != '\0'; at += *at == ',') {
+        size_t length = strcspn(at, ",");
+        if (length == size && memcmp(at, policy, size) == 0) {
+            return true;
+        }
+        at += length;
+    }
+    return false;
+}
+
+/* What follows from several settings. */
+static enum err combine(struct topic_config *config, struct reason *reason)
+{
+    struct log_config *log = &config->log;
+    if (config->gzip_level == 0) { /* the one hole in a range of levels */
+        return reason_fail(reason, ERR_CONFIG,
+                           "compression.gzip.level=0 is not allowed: 1 to 9, or -1");
+    }
+    if (log->min_compaction_lag_ms > log->max_compaction_lag_ms) {
+        return reason_fail(
+            reason, ERR_CONFIG, "min.compaction.lag.ms=%lld is above max.compaction.lag.ms=%lld",
+            (long long)log->min_compaction_lag_ms, (long long)log->max_compaction_lag_ms);
+    }
+    log->compact = has_policy(config->cleanup_policy, "compact");
+    log->retain = !has_policy(config->cleanup_policy, "delete");
+    if (log->compact && log->segment_ms > log->max_compaction_lag_ms) {
+        log->segment_ms = log->max_compaction_lag_ms; /* the active segment is not compacted */
+    }
+    return ERR_NONE;
+}
+
 enum err topic_config_build(struct topic_config *config, const struct overrides *server,
                             const struct overrides *own, struct reason *reason)
 {
@@ -126,11 +161,7 @@ enum err topic_config_build(struct topic_config *config, const struct overrides 
     if (err == ERR_NONE) {
         err = apply(config, own, reason);
     }
-    if (err == ERR_NONE && config->gzip_level == 0) { /* the one hole in a range of levels */
-        err = reason_fail(reason, ERR_CONFIG,
-                          "compression.gzip.level=0 is not allowed: 1 to 9, or -1");
-    }
-    return err;
+    return err == ERR_NONE ? combine(config, reason) : err;
 }
 
 void topic_config_deinit(struct topic_config *config)

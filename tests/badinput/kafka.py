@@ -45,11 +45,11 @@ def array(items):
     return struct.pack(">i", len(items)) + b"".join(items)
 
 
-def record(value, offset_delta=0, key=None):
-    """One record of message format 2."""
+def record(value, offset_delta=0, key=None, null=False):
+    """One record of message format 2; null: a tombstone."""
     body = b"\0" + varint(0) + varint(offset_delta)
     body += varint(-1) if key is None else varint(len(key)) + key
-    body += varint(len(value)) + value + varint(0)
+    body += (varint(-1) if null else varint(len(value)) + value) + varint(0)
     return varint(len(body)) + body
 
 

@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "batch/batch.h"
+#include "batch/batch_filter.h"
 #include "batch/marker.h"
 #include "fuzz.h"
 
@@ -47,6 +48,39 @@ static int32_t walk(const struct batch *batch, enum err *err)
     return count;
 }
 
+/* Compaction leaves a batch that holds what it kept, in the same bounds. */
+static void try_filter(const struct batch *batch, int32_t count)
+{
+    struct record_iterator iterator;
+    struct buf out = {0};
+    struct batch left;
+    enum err err;
+    uint8_t *keep = mem_alloc((size_t)count);
+    int32_t kept = 0;
+    for (int32_t i = 0; i < count; i++) {
+        keep[i] = i == 0 || (batch->crc >> (i % 32) & 1) != 0;
+        kept += keep[i];
+    }
+    err = record_iterator_init(&iterator, batch, DECOMPRESSED_LIMIT_BYTES, NULL);
+    must(err == ERR_NONE, "a batch that was read cannot be read again");
+    err = batch_filter(batch, iterator.records, keep, batch->crc & 1 ? NOW_MS : -1, &out, NULL);
+    must(err == ERR_NONE, "a batch cannot be filtered");
+    record_iterator_deinit(&iterator);
+    free(keep);
+    size_t first_bytes = out.size;
+    batch_filter_all(batch, &out);
+    must(batch_parse(slice_of(out.data, first_bytes), &left, NULL) == ERR_NONE &&
+             batch_check_crc(&left, NULL) == ERR_NONE && left.base_offset == batch->base_offset &&
+             left.last_offset_delta == batch->last_offset_delta && left.record_count == kept,
+         "a filtered batch is another one");
+    must(walk(&left, &err) == kept && err == ERR_NONE, "a filtered batch lost records");
+    must(batch_parse(slice_of(out.data + first_bytes, out.size - first_bytes), &left, NULL) ==
+                 ERR_NONE &&
+             batch_check_crc(&left, NULL) == ERR_NONE && walk(&left, &err) == 0 && err == ERR_NONE,
+         "an emptied batch is not empty");
+    buf_deinit(&out);
+}
+
 static void try_batch(struct batch *batch, bool mend_crc)
 {
     struct batch_rules rules = {.max_bytes = 1 << 20,
@@ -68,6 +102,9 @@ static void try_batch(struct batch *batch, bool mend_crc)
         batch_compression(&again) == BATCH_COMPRESSION_NONE) {
         must(walked == ERR_NONE && count == again.record_count,
              "a valid batch has other records than it says");
+    }
+    if (walked == ERR_NONE && count > 0) {
+        try_filter(&again, count);
     }
     struct batch_marker marker;
     if (batch_marker_read(&again, &marker)) {

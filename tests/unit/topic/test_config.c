@@ -65,8 +65,13 @@ static void test_bad_values_are_named(void **state)
         {"retention.ms", ""},
         {"segment.bytes", "13"},
         {"segment.bytes", "1e9"},
-        {"cleanup.policy", "compact"},
         {"cleanup.policy", "shred"},
+        {"cleanup.policy", "compact,shred"},
+        {"min.cleanable.dirty.ratio", "1.01"},
+        {"min.cleanable.dirty.ratio", "nan"},
+        {"delete.retention.ms", "-1"},
+        {"min.compaction.lag.ms", "-1"},
+        {"max.compaction.lag.ms", "0"},
         {"compression.type", "rar"},
         {"compression.gzip.level", "0"},
         {"compression.zstd.level", "23"},
@@ -124,6 +129,38 @@ static void test_codec_and_level(void **state)
     }
 }
 
+static void test_cleanup_policies(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *policy, *max_lag;
+        bool compact, retain;
+        int64_t segment_ms;
+    } cases[] = {
+        {"delete", "60000", false, false, 604800000},
+        {"compact", "60000", true, true, 60000},
+        {"compact,delete", "60000", true, false, 60000},
+        {"delete,compact", "9223372036854775807", true, false, 604800000},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct overrides own = {0};
+        struct topic_config config;
+        struct reason reason;
+        set(&own, "cleanup.policy", cases[i].policy);
+        set(&own, "max.compaction.lag.ms", cases[i].max_lag);
+        assert_int_equal(topic_config_build(&config, NULL, &own, &reason), ERR_NONE);
+        assert_int_equal(config.log.compact, cases[i].compact);
+        assert_int_equal(config.log.retain, cases[i].retain);
+        assert_int_equal(config.log.segment_ms, cases[i].segment_ms);
+        topic_config_deinit(&config);
+        set(&own, "min.compaction.lag.ms", "60001");
+        enum err err = topic_config_build(&config, NULL, &own, &reason);
+        assert_int_equal(err, strcmp(cases[i].max_lag, "60000") == 0 ? ERR_CONFIG : ERR_NONE);
+        topic_config_deinit(&config);
+        overrides_deinit(&own);
+    }
+}
+
 /* The default of each setting is a value that it accepts. */
 static void test_every_default_is_accepted(void **state)
 {
@@ -149,6 +186,7 @@ int main(void)
         cmocka_unit_test(test_own_before_server_before_default),
         cmocka_unit_test(test_bad_values_are_named),
         cmocka_unit_test(test_codec_and_level),
+        cmocka_unit_test(test_cleanup_policies),
         cmocka_unit_test(test_every_default_is_accepted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

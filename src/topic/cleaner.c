@@ -1,0 +1,274 @@
+#include "topic/cleaner.h"
+
+#include "base/logger.h"
+#include "base/mem.h"
+#include "log/compact.h"
+#include "topic/topic.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    /* Behind whatever clients wait for. */
+    CLEANER_NICE = 10,
+    /* The longest that it goes on without a look at its limit of bytes. */
+    SHORTEST_SLEEP_NS = 1000 * 1000,
+};
+
+struct cleaner {
+    struct catalogue *catalogue;
+    struct cleaner_config config;
+    pthread_t thread;
+
+    pthread_mutex_t lock; /* guards: */
+    pthread_cond_t wake;  /* on the monotonic clock */
+    bool stop;
+
+    _Atomic uint64_t cleanings;
+    _Atomic uint64_t failures;
+    _Atomic uint64_t bytes_moved;
+    _Atomic uint64_t bytes_freed;
+
+    /* the thread's own */
+    int64_t paid_until_ns;      /* up to when the bytes moved so far may take */
+    const struct partition *at; /* being cleaned */
+    int64_t began_ns;
+    int64_t report_ns;
+    int64_t moved;
+};
+
+/* Waits so long, or until it is to stop; true: go on. */
+static bool wait_until(struct cleaner *cleaner, int64_t until_ns)
+{
+    struct timespec until = {.tv_sec = until_ns / 1000000000, .tv_nsec = until_ns % 1000000000};
+    pthread_mutex_lock(&cleaner->lock);
+    while (!cleaner->stop && clock_now_ns() < until_ns) {
+        pthread_cond_timedwait(&cleaner->wake, &cleaner->lock, &until);
+    }
+    bool go_on = !cleaner->stop;
+    pthread_mutex_unlock(&cleaner->lock);
+    return go_on;
+}
+
+static void report(struct cleaner *cleaner, int64_t now_ns)
+{
+    cleaner->report_ns = now_ns + CLEANER_REPORT_MS * INT64_C(1000000);
+    LOG_INFO("topic", "compaction goes on",
+             "topic=%s partition=%d moved_bytes=%lld of_log_bytes=%lld seconds=%lld",
+             cleaner->at->topic->name, (int)cleaner->at->index, (long long)cleaner->moved,
+             (long long)log_size_bytes(cleaner->at->log),
+             (long long)((now_ns - cleaner->began_ns) / 1000000000));
+}
+
+/* compact_limits' step: keeps to the limit of bytes. */
+static bool take_step(void *context, int64_t bytes)
+{
+    struct cleaner *cleaner = context;
+    int64_t now_ns = clock_now_ns();
+    cleaner->moved += bytes;
+    atomic_fetch_add(&cleaner->bytes_moved, (uint64_t)bytes);
+    if (now_ns >= cleaner->report_ns) {
+        report(cleaner, now_ns);
+    }
+    if (cleaner->paid_until_ns < now_ns) {
+        cleaner->paid_until_ns = now_ns; /* what was not used is not saved up */
+    }
+    double cost_ns = (double)bytes * 1e9 / cleaner->config.io_bytes_per_second;
+    cleaner->paid_until_ns += (int64_t)(cost_ns < 1e15 ? cost_ns : 1e15);
+    int64_t until_ns = cleaner->paid_until_ns;
+    return wait_until(cleaner, until_ns - now_ns < SHORTEST_SLEEP_NS ? now_ns : until_ns);
+}
+
+static void report_done(struct cleaner *cleaner, const struct partition *partition,
+                        const struct compact_result *result)
+{
+    int64_t freed = result->bytes_before - result->bytes_after;
+    int64_t took_ns = clock_now_ns() - cleaner->began_ns;
+    atomic_fetch_add(&cleaner->cleanings, 1);
+    atomic_fetch_add(&cleaner->bytes_freed, (uint64_t)(freed > 0 ? freed : 0));
+    LOG_INFO("topic", "log compacted",
+             "topic=%s partition=%d offsets=%lld-%lld bytes_before=%lld bytes_after=%lld "
+             "segments_before=%d segments_after=%d records_removed=%lld keys=%lld passes=%d "
+             "map_bytes=%lld seconds=%.3f mb_per_second=%.1f",
+             partition->topic->name, (int)partition->index, (long long)result->from,
+             (long long)result->to - 1, (long long)result->bytes_before,
+             (long long)result->bytes_after, (int)result->segments_before,
+             (int)result->segments_after, (long long)result->records_removed,
+             (long long)result->map_keys, (int)result->passes, (long long)result->map_bytes,
+             (double)took_ns / 1e9, (double)cleaner->moved * 1e3 / (double)(took_ns + 1));
+    if (result->damaged_segments > 0 || result->closed_batches > 0 || result->keyless_records > 0) {
+        LOG_WARN("topic", "not all of a log could be compacted",
+                 "topic=%s partition=%d damaged_segments_left=%d unreadable_batches_left=%lld "
+                 "records_without_key_removed=%lld",
+                 partition->topic->name, (int)partition->index, (int)result->damaged_segments,
+                 (long long)result->closed_batches, (long long)result->keyless_records);
+    }
+}
+
+/* True when something was cleaned. */
+static bool clean(struct cleaner *cleaner, struct partition *partition)
+{
+    struct compact_limits limits = {
+        .map_bytes = cleaner->config.map_bytes,
+        .load_factor = cleaner->config.load_factor,
+        .io_bytes = cleaner->config.io_bytes / 2,
+        .step = take_step,
+        .context = cleaner,
+    };
+    struct compact_result result;
+    struct reason reason;
+    cleaner->at = partition;
+    cleaner->moved = 0;
+    cleaner->began_ns = clock_now_ns();
+    cleaner->report_ns = cleaner->began_ns + CLEANER_REPORT_MS * INT64_C(1000000);
+    enum err err = log_compact(partition->log, partition_last_stable_offset(partition), &limits,
+                               &result, &reason);
+    cleaner->at = NULL;
+    if (err == ERR_NONE) {
+        report_done(cleaner, partition, &result);
+    } else if (err != ERR_AGAIN && err != ERR_CLOSED) {
+        atomic_fetch_add(&cleaner->failures, 1);
+        LOG_WARN("topic", "a log could not be compacted; it is tried again later",
+                 "topic=%s partition=%d reason=\"%s\"", partition->topic->name,
+                 (int)partition->index, reason.text);
+    }
+    return err == ERR_NONE;
+}
+
+/* ---- which log is next ---- */
+
+struct choice {
+    struct partition *partition; /* held; NULL: none is due */
+    double ratio;
+};
+
+/* Those that failed in this round are not tried again at once. */
+static bool is_tried(struct partition *const *tried, size_t count,
+                     const struct partition *partition)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (tried[i] == partition) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void consider(struct partition *partition, struct choice *choice)
+{
+    struct compact_need need;
+    struct reason reason;
+    enum err err =
+        log_compact_need(partition->log, partition_last_stable_offset(partition), &need, &reason);
+    if (err == ERR_NONE && need.due &&
+        (choice->partition == NULL || need.dirty_ratio > choice->ratio)) {
+        if (choice->partition != NULL) {
+            partition_unref(choice->partition);
+        }
+        partition_ref(partition);
+        choice->partition = partition;
+        choice->ratio = need.dirty_ratio;
+    }
+}
+
+static struct partition *choose(struct cleaner *cleaner, struct partition *const *tried,
+                                size_t tried_count)
+{
+    struct choice choice = {.partition = NULL};
+    size_t count;
+    struct topic **topics = catalogue_list(cleaner->catalogue, &count);
+    for (size_t i = 0; i < count; i++) {
+        for (int32_t p = 0; p < topic_partition_count(topics[i]); p++) {
+            struct partition *partition = topic_partition(topics[i], p);
+            if (topic_config(topics[i])->log.compact && !is_tried(tried, tried_count, partition)) {
+                consider(partition, &choice);
+            }
+        }
+    }
+    catalogue_list_free(topics, count);
+    return choice.partition;
+}
+
+/* Cleans what is due, the dirtiest first, until nothing is; false: stop. */
+static bool run_round(struct cleaner *cleaner)
+{
+    struct partition **tried = NULL;
+    size_t tried_count = 0;
+    struct partition *partition;
+    while (wait_until(cleaner, 0) && (partition = choose(cleaner, tried, tried_count)) != NULL) {
+        if (clean(cleaner, partition)) {
+            partition_unref(partition);
+        } else {
+            tried = mem_realloc(tried, (tried_count + 1) * sizeof *tried);
+            tried[tried_count++] = partition;
+        }
+    }
+    for (size_t i = 0; i < tried_count; i++) {
+        partition_unref(tried[i]);
+    }
+    free(tried);
+    return wait_until(cleaner, 0);
+}
+
+static void *cleaner_run(void *context)
+{
+    struct cleaner *cleaner = context;
+    (void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), CLEANER_NICE); /* of this thread */
+    while (run_round(cleaner) &&
+           wait_until(cleaner, clock_now_ns() + cleaner->config.backoff_ms * 1000000)) {
+    }
+    return NULL;
+}
+
+enum err cleaner_new(struct catalogue *catalogue, const struct cleaner_config *config,
+                     struct cleaner **out, struct reason *reason)
+{
+    struct cleaner *cleaner = mem_new(struct cleaner);
+    pthread_condattr_t attributes;
+    cleaner->catalogue = catalogue;
+    cleaner->config = *config;
+    pthread_mutex_init(&cleaner->lock, NULL);
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&cleaner->wake, &attributes);
+    pthread_condattr_destroy(&attributes);
+    int error = pthread_create(&cleaner->thread, NULL, cleaner_run, cleaner);
+    if (error != 0) {
+        pthread_mutex_destroy(&cleaner->lock);
+        pthread_cond_destroy(&cleaner->wake);
+        free(cleaner);
+        return reason_fail(reason, ERR_LIMIT, "cannot start the cleaner thread (error %d)", error);
+    }
+    *out = cleaner;
+    return ERR_NONE;
+}
+
+void cleaner_free(struct cleaner *cleaner)
+{
+    if (cleaner == NULL) {
+        return;
+    }
+    pthread_mutex_lock(&cleaner->lock);
+    cleaner->stop = true;
+    pthread_cond_signal(&cleaner->wake);
+    pthread_mutex_unlock(&cleaner->lock);
+    pthread_join(cleaner->thread, NULL);
+    pthread_mutex_destroy(&cleaner->lock);
+    pthread_cond_destroy(&cleaner->wake);
+    free(cleaner);
+}
+
+void cleaner_stats(struct cleaner *cleaner, struct cleaner_stats *out)
+{
+    *out = (struct cleaner_stats){
+        .cleanings = atomic_load(&cleaner->cleanings),
+        .failures = atomic_load(&cleaner->failures),
+        .bytes_moved = atomic_load(&cleaner->bytes_moved),
+        .bytes_freed = atomic_load(&cleaner->bytes_freed),
+    };
+}
