@@ -346,7 +346,7 @@ class BadBatch(Case):
             with self.subTest(partitions):
                 self.assertEqual(self.bystander.create_topic("count", partitions)[0], code)
         for setting in (("no.such", "1"), ("retention.ms", "soon"), ("retention.ms", "-2"),
-                        ("cleanup.policy", "compact"), ("segment.bytes", "99999999999")):
+                        ("cleanup.policy", "shred"), ("segment.bytes", "99999999999")):
             with self.subTest(setting):
                 code, message = self.bystander.create_topic("setting", 1, [setting])
                 self.assertEqual(code, 40)
@@ -697,7 +697,7 @@ class Settings(unittest.TestCase):
                                  ("num.partitions=", "num.partitions"),
                                  ("log.segment.bytes=99999999999999999999", "log.segment.bytes"),
                                  ("log.level=loud", "log.level.*debug"),
-                                 ("log.cleanup.policy=compact", "log.cleanup.policy"),
+                                 ("log.cleanup.policy=shred", "log.cleanup.policy"),
                                  ("auto.create.topics.enable=perhaps", "auto.create"),
                                  ("connections.stall.timeout.ms=1", "connections.stall"),
                                  ("nonsense", "NAME=VALUE")):
@@ -790,7 +790,9 @@ class DiskFull(unittest.TestCase):
         lines = server.log_lines("level=error.*(full|space)")
         self.assertTrue(lines, server.log()[-2000:])
         self.check_all(client, count)
-        self.assertNotEqual(client.produce("orders", good_batch(bytes(50000)))[0], 0)
+        while client.produce("orders", good_batch(bytes(50000)))[0] == 0:
+            count += 1  # room that an upkeep freed meanwhile
+            self.assertLess(count, 1000, "48 MiB hold no 50 MB")
         tried = client.create_topic("later", 4)[0]
         self.assertIn(tried, (0, 56))
         self.assertIn(client.commit("billing", "orders", 2), (0, 14, 15, 16, -1, 56))
