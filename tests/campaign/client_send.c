@@ -63,12 +63,20 @@ bool producer_send(struct client *client, const char *topic, const char *key, co
     size_t size = make_payload(client, value, payload);
     client_log(client, "send %s %s %d %s %s %s", value, topic, partition, key, txn, input);
     char *opaque = strdup(value);
+    const rd_kafka_vu_t message[] = {
+        {.vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = topic},
+        {.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = partition},
+        {.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {(void *)(uintptr_t)key, strlen(key)}},
+        {.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {payload, size}},
+        {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
+        {.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = opaque},
+    };
     rd_kafka_resp_err_t error;
     do {
-        error = rd_kafka_producev(
-            client->producer, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(partition),
-            RD_KAFKA_V_KEY(key, strlen(key)), RD_KAFKA_V_VALUE(payload, size),
-            RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_OPAQUE(opaque), RD_KAFKA_V_END);
+        rd_kafka_error_t *refusal =
+            rd_kafka_produceva(client->producer, message, sizeof message / sizeof message[0]);
+        error = rd_kafka_error_code(refusal);
+        rd_kafka_error_destroy(refusal);
     } while (error == RD_KAFKA_RESP_ERR__QUEUE_FULL && producer_poll(client, 100));
     if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
         client_log(client, "failed %s %s", value, rd_kafka_err2name(error));
