@@ -199,7 +199,9 @@ void txn_coordinator_await_end(struct txn_coordinator *coordinator, struct slice
         return;
     }
     bool parks = false;
-    if (txn_is_prepared(entry->txn)) {
+    if (coordinator->phase == TXNC_STOPPED) { /* since it was checked: stop was here already */
+        err = ERR_COORDINATOR_UNAVAILABLE;
+    } else if (txn_is_prepared(entry->txn)) {
         parks = entry->step != END_AGAIN && entry->step != END_GIVEN_UP;
         err = entry->step == END_GIVEN_UP ? ERR_COORDINATOR_UNAVAILABLE : ERR_CONCURRENT_TXNS;
     }

@@ -1,7 +1,10 @@
 #include "fake_disk.h"
+#include "txn/coordinator_internal.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
+#include <unistd.h>
 
 /* The coordinator over a disk and a clock that the test moves. */
 
@@ -438,6 +441,67 @@ static void test_requests_while_loading_and_stopped(void **state)
 
 /* ---- threads ---- */
 
+/* Somebody who asks to be told of the end of a transaction. */
+struct awaiter {
+    struct txn_coordinator *coordinator;
+    struct asked asked;
+    pthread_t thread;
+    _Atomic int thread_id; /* the kernel's */
+};
+
+static void *run_awaiter(void *context)
+{
+    struct awaiter *awaiter = context;
+    atomic_store(&awaiter->thread_id, gettid());
+    txn_coordinator_await_end(awaiter->coordinator, id, &awaiter->asked.waiter);
+    return NULL;
+}
+
+/* Whether the thread waits in the kernel: for a lock, there is nothing else. */
+static bool is_asleep(int thread_id)
+{
+    char path[64];
+    char state = 'R';
+    snprintf(path, sizeof path, "/proc/self/task/%d/stat", thread_id);
+    FILE *file = fopen(path, "r");
+    if (file != NULL) {
+        (void)!fscanf(file, "%*d (%*[^)]) %c", &state);
+        fclose(file);
+    }
+    return state == 'S';
+}
+
+/* The coordinator stops between the look at whether it serves and the parking. */
+static void stop_while_parking(struct bench *bench)
+{
+    struct txn_producer producer = init(bench);
+    assert_int_equal(add(bench, producer, 0), ERR_NONE);
+    struct asked ended = ask();
+    end(bench, producer, true, &ended);
+    struct awaiter *awaiter = mem_new(struct awaiter);
+    *awaiter = (struct awaiter){.coordinator = bench->coordinator, .asked = ask()};
+    pthread_mutex_lock(&bench->coordinator->table_lock);
+    pthread_create(&awaiter->thread, NULL, run_awaiter, awaiter);
+    while (atomic_load(&awaiter->thread_id) == 0 || !is_asleep(awaiter->thread_id)) {
+        sched_yield();
+    }
+    pthread_mutex_unlock(&bench->coordinator->table_lock);
+    txn_coordinator_stop(bench->coordinator); /* nearly always ahead of the thread that wakes up */
+    pthread_join(awaiter->thread, NULL);
+    assert_int_equal(awaiter->asked.answers, 1);
+    assert_int_equal(awaiter->asked.answer.err, ERR_COORDINATOR_UNAVAILABLE);
+    free(awaiter);
+    restart(bench);
+    disk_sync_all(bench->disk);
+}
+
+static void test_stop_leaves_nobody_parked(void **state)
+{
+    for (int i = 0; i < 20; i++) {
+        stop_while_parking(*state);
+    }
+}
+
 enum { THREADS = 4, ROUNDS = 300 };
 
 /* A disk that syncs at once. */
@@ -539,6 +603,7 @@ int main(void)
         TEST(test_a_lost_add_is_found_at_start),
         TEST(test_a_known_transaction_is_left_alone),
         TEST(test_requests_while_loading_and_stopped),
+        TEST(test_stop_leaves_nobody_parked),
         TEST(test_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
