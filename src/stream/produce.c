@@ -141,9 +141,6 @@ void produce_append(struct produce_item *item, int64_t now_ms)
     struct buf recoded = {0};
     item->record_index = -1;
     if (item->err != ERR_NONE) {
-        return;
-    }
-    if (item->err != ERR_NONE) {
         item->base_offset = -1;
         return;
     }
