@@ -6,6 +6,9 @@
 
 #include <stdatomic.h>
 
+/* From this version on a request carries several transactions. */
+enum { MANY_VERSION = 4 };
+
 /*
  * Adds partitions to transactions, or tells whether they are in (verify_only, KIP-890). Clients use
  * versions up to 3 with one transaction; later ones, of brokers, carry several.
@@ -49,8 +52,19 @@ static void on_answer(struct txn_waiter *waiter, const struct txn_answer *answer
     release(one->call);
 }
 
-/* Fills in names and indexes of the answer, and what is asked. False when a partition does not
- * exist: then none is added, and the codes are set. */
+/* What forbids to add a partition: it does not exist, or it is one of the server's own topics,
+ * which clients cannot write to. Later versions come from brokers. */
+static int16_t refusal(const struct add_call *call, struct topic *topic, int32_t index)
+{
+    if (topic != NULL && topic->internal && api_version(call->request) < MANY_VERSION) {
+        return KAFKA_ERROR_TOPIC_AUTHORIZATION_FAILED;
+    }
+    bool exists = topic != NULL && topic_partition(topic, index) != NULL;
+    return exists ? KAFKA_ERROR_NONE : KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION;
+}
+
+/* Fills in names and indexes of the answer, and what is asked. False when a partition cannot be
+ * added: then none is, and the codes are set. */
 static bool take_topics(struct add_one *one, const struct add_partitions_to_txn_request_topic *in,
                         int32_t count)
 {
@@ -72,13 +86,12 @@ static bool take_topics(struct add_one *one, const struct add_partitions_to_txn_
             api_alloc(request, (size_t)in[t].partitions_count, sizeof *out->results_by_partition);
         for (int32_t i = 0; i < in[t].partitions_count; i++) {
             int32_t index = in[t].partitions[i];
-            bool exists = topic != NULL && topic_partition(topic, index) != NULL;
+            int16_t code = refusal(one->call, topic, index);
             out->results_by_partition[i].partition_index = index;
             out->results_by_partition[i].partition_error_code =
-                exists ? KAFKA_ERROR_OPERATION_NOT_ATTEMPTED
-                       : KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION;
+                code == KAFKA_ERROR_NONE ? KAFKA_ERROR_OPERATION_NOT_ATTEMPTED : code;
             one->partitions[one->count++] = (struct txn_partition){out->name, index};
-            all = all && exists;
+            all = all && code == KAFKA_ERROR_NONE;
         }
         if (topic != NULL) {
             topic_unref(topic);
@@ -169,7 +182,7 @@ enum err handle_add_partitions_to_txn(struct api_request *request, struct reason
         return err;
     }
     struct add_call *call = api_alloc(request, 1, sizeof *call);
-    bool many = api_version(request) >= 4;
+    bool many = api_version(request) >= MANY_VERSION;
     call->request = request;
     add_partitions_to_txn_response_init(&call->response);
     atomic_init(&call->left, 1 + (many ? body.transactions_count : 1));

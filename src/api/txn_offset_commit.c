@@ -29,13 +29,17 @@ static size_t add_topic(struct api_request *request,
     return (size_t)in->partitions_count;
 }
 
-/* From this version on the request adds the group's partition to the transaction itself. */
-enum { ADDING_VERSION = 5 };
+/* From these versions on the request adds the group's partition to the transaction itself, and its
+ * sender knows the error that says to abort (KIP-890). */
+enum { ADDING_VERSION = 5, ABORTABLE_VERSION = 4 };
 
 /* Enters the transaction, whose end then comes behind the offsets in the log (KIP-890). */
 static enum err enter(struct api_request *request, const struct txn_offset_commit_request *body,
                       struct txn_session *session, struct reason *reason)
 {
+    if (body->group_id.size == 0) { /* before its partition gets into the transaction */
+        return reason_fail(reason, ERR_INVALID_GROUP, "the group id is empty");
+    }
     struct txn_producer producer = {body->producer_id, body->producer_epoch};
     struct txn_partition offsets = {
         .topic = slice_str(GROUP_OFFSETS_TOPIC),
@@ -47,7 +51,8 @@ static enum err enter(struct api_request *request, const struct txn_offset_commi
                           adds ? TXN_VERSION_2 : TXN_VERSION_1, &offsets, 1, session, reason);
     if (err == ERR_NONE && !txn_session_has(session, offsets.topic, offsets.index)) {
         txn_session_leave(session);
-        err = reason_fail(reason, ERR_INVALID_TXN_STATE,
+        bool old = api_version(request) < ABORTABLE_VERSION;
+        err = reason_fail(reason, old ? ERR_INVALID_TXN_STATE : ERR_TXN_ABORTABLE,
                           "the offsets of group '%.*s' are not in the open transaction",
                           SLICE_ARGS(body->group_id));
     }
@@ -80,7 +85,7 @@ enum err handle_txn_offset_commit(struct api_request *request, struct reason *re
         .offsets = offsets,
         .count = count,
     };
-    struct txn_session session;
+    struct txn_session session = {0};
     err = enter(request, &body, &session, reason);
     if (err == ERR_NONE) {
         group_coordinator_txn_commit(request->server->groups, body.group_id, &commit);
