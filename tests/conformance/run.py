@@ -20,12 +20,13 @@ import session
 import cases_data
 import cases_groups
 import cases_topics
+import cases_txn
 
 sys.path.insert(0, os.path.join(codec.HERE, "..", "badinput"))
 import server as tidings  # pylint: disable=wrong-import-position,import-error,wrong-import-order
 
 ANSWERS = os.path.join(codec.HERE, "answers.txt")
-CASES = cases_topics.CASES + cases_data.CASES + cases_groups.CASES
+CASES = cases_topics.CASES + cases_data.CASES + cases_groups.CASES + cases_txn.CASES
 
 
 def ranges(address):

@@ -168,8 +168,9 @@ def lines(masks, values, indent=""):
 
 def order(values):
     """Lists that servers may answer in any order are shown in one."""
-    text = [values[name] for name in ("name", "topic", "group_id", "resource_name")
-            if isinstance(values.get(name), str)]
+    text = [values[name] for name in (
+        "name", "topic", "group_id", "resource_name", "transactional_id")
+        if isinstance(values.get(name), str)]
     index = [values[name] for name in ("partition_index", "partition", "index") if name in values]
     return "".join(text[:1]), (index or [0])[0], values.get("config_operation", 0)
 
