@@ -132,6 +132,11 @@ final class JavaClient implements AutoCloseable {
     }
 
     List<Item> read(String topic, int partition, long start, int count) throws Exception {
+        return read(reader, topic, partition, start, count);
+    }
+
+    private static List<Item> read(Member reader, String topic, int partition, long start,
+                                   int count) throws Exception {
         TopicPartition one = new TopicPartition(topic, partition);
         reader.consumer().assign(List.of(one));
         reader.consumer().seek(one, start);
@@ -142,6 +147,18 @@ final class JavaClient implements AutoCloseable {
         }, count + " records");
         reader.consumer().unsubscribe();
         return items.subList(0, count);
+    }
+
+    List<Item> readIsolated(String topic, int count, boolean committed) throws Exception {
+        Map<String, Object> settings = consumerSettings("isolated");
+        settings.put("isolation.level", committed ? "read_committed" : "read_uncommitted");
+        try (Member isolated = new Member(settings)) {
+            return read(isolated, topic, 0, 0, count);
+        }
+    }
+
+    Transactional transactions(String id) {
+        return new Transactional(bootstrap, id);
     }
 
     Member member(String group, String topic) {

@@ -278,6 +278,9 @@ public final class Scenario {
             case "watermarks" -> watermarks(step);
             case "commit_resume" -> commitResume(step);
             case "rebalance" -> rebalance(step);
+            case "transaction" -> new TransactionOps(client, prefix).transaction(step);
+            case "transaction_fence" -> new TransactionOps(client, prefix).fence(step);
+            case "transaction_offsets" -> new TransactionOps(client, prefix).offsets(step);
             case "list_groups" -> check(allListed(step, client.listGroups()), "not all are listed");
             case "describe_group" -> waitFor(
                 () -> client.groupState(group(step)).equals(step.get("state").asText()),

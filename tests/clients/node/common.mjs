@@ -15,6 +15,9 @@ export class ServerError extends Error {
   }
 }
 
+/** A newer producer has the transactional id, as the client's library says it. */
+export class Fenced extends Error {}
+
 export const pause = ms => new Promise(resolve => setTimeout(resolve, ms))
 
 export function check (fact, text) {
@@ -220,6 +223,108 @@ export class Client {
       await produceAndSee(2)
     })
     check(seen.size === 2 * step.records, `${seen.size} records`)
+  }
+
+  // Transactions. transactions(id) opens a producer that can begin(), send(topic, keys),
+  // sendOffsets(member, group, topic, record), commit(), abort() and close(), and throws Fenced.
+
+  /** A reader of that isolation level sees these keys, in this order. */
+  async checkSeen (topic, committed, keys) {
+    const got = (await this.readIsolated(topic, keys.length, committed)).map(({ key }) => `${key}`)
+    const level = committed ? 'read_committed' : 'read_uncommitted'
+    check(isDeepStrictEqual(got, keys), `${level} sees ${got}, not ${keys}`)
+  }
+
+  async end (producer, commit) {
+    await (commit ? producer.commit() : producer.abort())
+  }
+
+  async transaction (step) {
+    const topic = this.topic(step.topic)
+    const [all, committed] = [[], []]
+    const opens = () => this.transactions(this.topic(step.step))
+    await this.withMembers(opens, async producer => {
+      for (const [number, { count, commit }] of step.transactions.entries()) {
+        const keys = Array.from({ length: count }, (_, index) => `${number}-${index}`)
+        await producer.begin()
+        await producer.send(topic, keys)
+        all.push(...keys)
+        if (number === step.transactions.length - 1) await this.checkSeen(topic, false, all)
+        await this.end(producer, commit)
+        if (commit) committed.push(...keys)
+      }
+    })
+    await this.checkSeen(topic, true, committed)
+    await this.checkSeen(topic, false, all)
+  }
+
+  async transaction_fence (step) {
+    const topic = this.topic(step.topic)
+    const keys = who => Array.from({ length: step.count }, (_, index) => `${who}-${index}`)
+    const opens = () => this.transactions(this.topic(step.step))
+    await this.withMembers(opens, async first => {
+      await first.begin()
+      await first.send(topic, keys('old'))
+      await this.withMembers(opens, async second => {
+        await second.begin()
+        await this.dueFence(() => first.commit())
+        await second.send(topic, keys('new'))
+        await second.commit()
+      })
+    })
+    await this.checkSeen(topic, false, [...keys('old'), ...keys('new')])
+    await this.checkSeen(topic, true, keys('new'))
+  }
+
+  async dueFence (call) {
+    try {
+      await call()
+    } catch (error) {
+      if (!(error instanceof Fenced)) throw error
+      console.error('fenced:', error.message)
+      return
+    }
+    check(false, 'the fenced producer could commit')
+  }
+
+  /** One consume-transform-produce: the group's next records go out, and its offset. */
+  async transform (step, start, count, commit) {
+    const [topic, group] = [this.topic(step.topic), this.topic(step.group)]
+    await this.withMembers(() => this.member(group, topic), async member => {
+      const got = []
+      await waitFor(() => got.push(...member.poll()) && got.length >= count, 'the records')
+      check(got[0].offset === start, `resumed at ${got[0].offset}, not ${start}`)
+      const taken = got.slice(0, count)
+      await this.withMembers(() => this.transactions(this.topic(step.step)), async producer => {
+        await producer.begin()
+        await producer.send(this.topic(step.into), taken.map(({ key }) => `${key}`))
+        await producer.sendOffsets(member, group, topic, taken[count - 1])
+        await this.end(producer, commit)
+      })
+    })
+  }
+
+  async transaction_offsets (step) {
+    const [topic, group] = [this.topic(step.topic), this.topic(step.group)]
+    const keys = Array.from({ length: step.total }, (_, index) => `in-${index}`)
+    const [all, committed] = [[], []]
+    let position = 0
+    await this.produce(topic, keys.map(key => (
+      { key: Buffer.from(key), value: Buffer.from('v'), headers: [], partition: 0 })), 'none', -1, false)
+    for (const { count, commit } of step.transactions) {
+      await this.transform(step, position, count, commit)
+      const taken = keys.slice(position, position + count)
+      all.push(...taken)
+      if (commit) {
+        committed.push(...taken)
+        position += count
+        await waitFor(async () => (await this.groupOffset(group, topic, 0)) === position,
+          `the group's offset to be ${position}`)
+      }
+    }
+    await this.checkSeen(this.topic(step.into), false, all)
+    if (this.wrongReads) throw new Skip(this.wrongReads)
+    await this.checkSeen(this.topic(step.into), true, committed)
   }
 
   async list_groups (step) {

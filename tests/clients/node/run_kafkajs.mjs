@@ -6,7 +6,7 @@ import {
   lz4Compress, lz4Decompress, snappyCompress, snappyDecompress
 } from '@platformatic/wasm-utils'
 import kafkajs from 'kafkajs'
-import { Client, ServerError, main, waitFor, withCodes } from './common.mjs'
+import { Client, Fenced, ServerError, main, waitFor, withCodes } from './common.mjs'
 
 const { CompressionCodecs, CompressionTypes, ConfigResourceTypes, Kafka, logLevel } = kafkajs
 
@@ -49,8 +49,9 @@ class Member {
   records = []
   owned = new Set()
 
-  constructor (kafka, group) {
+  constructor (kafka, group, options = {}) {
     this.consumer = kafka.consumer({
+      ...options,
       groupId: group, sessionTimeout: 6000, heartbeatInterval: 200, maxWaitTimeInMs: 100,
       rebalanceTimeout: 10_000
     })
@@ -87,6 +88,57 @@ class Member {
 
   async close () {
     await this.consumer.disconnect()
+  }
+}
+
+class Transactional {
+  constructor (kafka, transactionalId) {
+    this.producer = kafka.producer({ transactionalId, maxInFlightRequests: 1, idempotent: true })
+  }
+
+  async open () {
+    await this.producer.connect()
+    return this
+  }
+
+  /** kafkajs has PRODUCER_FENCED from Produce only; EndTxn of its version says the other. */
+  async call (what) {
+    try {
+      return await what()
+    } catch (error) {
+      const type = error.type ?? error.cause?.type
+      if (!['PRODUCER_FENCED', 'INVALID_PRODUCER_EPOCH'].includes(type)) throw error
+      throw new Fenced(`${error.name} ${type}: ${error.message}`)
+    }
+  }
+
+  async begin () {
+    this.transaction = await this.producer.transaction()
+  }
+
+  async send (topic, keys) {
+    await this.call(() => this.transaction.send({
+      topic, messages: keys.map(key => ({ key, value: 'v', partition: 0 }))
+    }))
+  }
+
+  async sendOffsets (_, consumerGroupId, topic, record) {
+    const partitions = [{ partition: record.partition, offset: String(record.offset + 1) }]
+    await this.call(() => this.transaction.sendOffsets({
+      consumerGroupId, topics: [{ topic, partitions }]
+    }))
+  }
+
+  async commit () {
+    await this.call(() => this.transaction.commit())
+  }
+
+  async abort () {
+    await this.call(() => this.transaction.abort())
+  }
+
+  async close () {
+    await this.producer.disconnect()
   }
 }
 
@@ -183,8 +235,8 @@ class KafkaJS extends Client {
   }
 
   /** kafkajs reads in groups only: a group of one, sought to the start. */
-  async read (topic, partition, start, count) {
-    const member = await new Member(this.kafka, `reader-${randomUUID()}`).open(topic)
+  async read (topic, partition, start, count, options) {
+    const member = await new Member(this.kafka, `reader-${randomUUID()}`, options).open(topic)
     try {
       member.consumer.seek({ topic, partition, offset: String(start) })
       const records = []
@@ -197,6 +249,14 @@ class KafkaJS extends Client {
     } finally {
       await member.close()
     }
+  }
+
+  readIsolated (topic, count, committed) {
+    return this.read(topic, 0, 0, count, { readUncommitted: !committed })
+  }
+
+  transactions (id) {
+    return new Transactional(this.kafka, id).open()
   }
 
   member (group, topic) {

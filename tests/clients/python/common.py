@@ -34,6 +34,10 @@ class KafkaError(Exception):
         self.code = code
 
 
+class Fenced(Exception):
+    """A newer producer has the transactional id, as the client's library says it."""
+
+
 def check(fact, text):
     if not fact:
         raise AssertionError(text)
@@ -209,6 +213,88 @@ class Client:
             wait_for(lambda: owned(step["partitions"]), "the member that stays to own all")
             produced(2)
         check(len(seen) == 2 * step["records"], f"{len(seen)} records")
+
+    # Transactions. transactions(id) gives a producer, used in a with statement, that can begin(),
+    # send(topic, keys), send_offsets(member, group, topic, offset), commit() and abort(), and
+    # raises Fenced.
+
+    def check_seen(self, topic, committed, keys):
+        """A reader of that isolation level sees these keys, in this order."""
+        got = [record.key.decode() for record in
+               self.read_isolated(topic, len(keys), committed)]
+        level = "read_committed" if committed else "read_uncommitted"
+        check(got == keys, f"{level} sees {got}, not {keys}")
+
+    def op_transaction(self, step):
+        topic, seen = self.topic(step["topic"]), {True: [], False: []}
+        with self.transactions(self.topic(step["step"])) as producer:
+            for number, wanted in enumerate(step["transactions"]):
+                keys = [f"{number}-{index}" for index in range(wanted["count"])]
+                producer.begin()
+                producer.send(topic, keys)
+                seen[False] += keys
+                if wanted is step["transactions"][-1]:
+                    self.check_seen(topic, False, seen[False])
+                if wanted["commit"]:
+                    producer.commit()
+                    seen[True] += keys
+                else:
+                    producer.abort()
+        for committed, keys in seen.items():
+            self.check_seen(topic, committed, keys)
+
+    def op_transaction_fence(self, step):
+        topic, name = self.topic(step["topic"]), self.topic(step["step"])
+        old, new = ([f"{who}-{index}" for index in range(step["count"])]
+                    for who in ("old", "new"))
+        with self.transactions(name) as first:
+            first.begin()
+            first.send(topic, old)
+            with self.transactions(name) as second:
+                try:
+                    first.commit()
+                    check(False, "the fenced producer could commit")
+                except Fenced as error:
+                    print("fenced:", error, file=sys.stderr)
+                second.begin()
+                second.send(topic, new)
+                second.commit()
+        self.check_seen(topic, False, old + new)
+        self.check_seen(topic, True, new)
+
+    def transform(self, step, start, count, commit):
+        """One consume-transform-produce: the group's next records go out, and its offset."""
+        topic, group = self.topic(step["topic"]), self.topic(step["group"])
+        got = []
+        with self.member(group, topic) as member, \
+                self.transactions(self.topic(step["step"])) as producer:
+            wait_for(lambda: self.take(member, got, count), "the records to transform")
+            check(got[0].offset == start, f"resumed at {got[0].offset}, not {start}")
+            producer.begin()
+            producer.send(self.topic(step["into"]), [one.key.decode() for one in got[:count]])
+            producer.send_offsets(member, group, topic, start + count)
+            if commit:
+                producer.commit()
+            else:
+                producer.abort()
+
+    def op_transaction_offsets(self, step):
+        topic, group, position = self.topic(step["topic"]), self.topic(step["group"]), 0
+        keys = [f"in-{index}" for index in range(step["total"])]
+        self.produce(topic, [Record(key.encode(), b"v") for key in keys], codec="none", acks=-1,
+                     idempotent=False)
+        seen = {True: [], False: []}
+        for wanted in step["transactions"]:
+            end = position + wanted["count"]
+            self.transform(step, position, wanted["count"], wanted["commit"])
+            seen[False] += keys[position:end]
+            if wanted["commit"]:
+                seen[True] += keys[position:end]
+                position = end
+                wait_for(lambda: self.group_offset(group, topic, 0) == end,
+                         f"the group's offset to be {end}")
+        for committed, due in seen.items():
+            self.check_seen(self.topic(step["into"]), committed, due)
 
     def op_list_groups(self, step):
         groups = self.list_groups()

@@ -7,9 +7,10 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.admin.records_to_delete import RecordsToDelete
 from aiokafka.errors import KafkaError as LibraryError
+from aiokafka.errors import ProducerFenced
 from aiokafka.structs import TopicPartition
 
-from common import WAIT_S, Client, KafkaError, Record, check, main
+from common import WAIT_S, Client, Fenced, KafkaError, Record, check, main
 
 LOOP = asyncio.new_event_loop()
 
@@ -17,6 +18,8 @@ LOOP = asyncio.new_event_loop()
 def wait(awaitable, wait_s=2 * WAIT_S):
     try:
         return LOOP.run_until_complete(asyncio.wait_for(awaitable, wait_s))
+    except ProducerFenced as error:
+        raise Fenced(repr(error)) from error
     except LibraryError as error:
         raise KafkaError(error.errno, repr(error)) from error
 
@@ -61,6 +64,34 @@ class Member:
 
     def commit(self, topic, partition, offset):
         wait(self.consumer.commit({TopicPartition(topic, partition): (offset, "scenario")}))
+
+
+class Transactional:
+    def __init__(self, bootstrap, name):
+        self.producer = wait(started(aiokafka.AIOKafkaProducer, bootstrap_servers=bootstrap,
+                                     transactional_id=name))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        wait(self.producer.stop())
+
+    def begin(self):
+        wait(self.producer.begin_transaction())
+
+    def send(self, topic, keys):
+        for key in keys:
+            wait(self.producer.send_and_wait(topic, b"v", key.encode(), 0))
+
+    def send_offsets(self, _, group, topic, offset):
+        wait(self.producer.send_offsets_to_transaction({TopicPartition(topic, 0): offset}, group))
+
+    def commit(self):
+        wait(self.producer.commit_transaction())
+
+    def abort(self):
+        wait(self.producer.abort_transaction())
 
 
 class Aiokafka(Client):
@@ -137,20 +168,32 @@ class Aiokafka(Client):
         found = wait(self.reader.offsets_for_times({one: time_ms}))[one]
         return found.offset if found else None
 
-    def read(self, topic, partition, start, count):
-        one, records = TopicPartition(topic, partition), []
+    def read(self, topic, partition, start, count, reader=None):
+        one, records, reader = TopicPartition(topic, partition), [], reader or self.reader
 
         async def seek():  # in the loop, as everything of aiokafka
-            self.reader.assign([one])
-            self.reader.seek(one, start)
+            reader.assign([one])
+            reader.seek(one, start)
         wait(seek())
         while len(records) < count:
-            more = flat(wait(self.reader.getmany(one, timeout_ms=WAIT_S * 1000,
-                                                 max_records=count - len(records))))
+            more = flat(wait(reader.getmany(one, timeout_ms=WAIT_S * 1000,
+                                            max_records=count - len(records))))
             if not more:
                 break
             records += more
         return records
+
+    def read_isolated(self, topic, count, committed):
+        reader = wait(started(
+            aiokafka.AIOKafkaConsumer, bootstrap_servers=self.bootstrap, enable_auto_commit=False,
+            isolation_level="read_committed" if committed else "read_uncommitted"))
+        try:
+            return self.read(topic, 0, 0, count, reader)
+        finally:
+            wait(reader.stop())
+
+    def transactions(self, name):
+        return Transactional(self.bootstrap, name)
 
     def member(self, group, topic):
         return Member(self.bootstrap, group, topic)

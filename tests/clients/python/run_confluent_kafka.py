@@ -5,7 +5,7 @@ import os
 import confluent_kafka as ck
 from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, NewTopic
 
-from common import WAIT_S, Client, KafkaError, Record, Skip, main
+from common import WAIT_S, Client, Fenced, KafkaError, Record, Skip, main
 
 
 def as_record(message):
@@ -41,6 +41,47 @@ class Member:
     def commit(self, topic, partition, offset):
         self.consumer.commit(offsets=[ck.TopicPartition(topic, partition, offset)],
                              asynchronous=False)
+
+
+class Transactional:
+    def __init__(self, bootstrap, name):
+        self.producer = ck.Producer({"bootstrap.servers": bootstrap, "transactional.id": name})
+        self.call(self.producer.init_transactions, WAIT_S)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass  # what was sent is flushed
+
+    @staticmethod
+    def call(function, *arguments):
+        try:
+            return function(*arguments)
+        except ck.KafkaException as error:
+            told = error.args[0]
+            if told.code() == ck.KafkaError._FENCED:  # pylint: disable=protected-access
+                raise Fenced(f"{told.name()}, fatal: {told.fatal()}: {told.str()}") from error
+            raise KafkaError(told.code(), told.str()) from error
+
+    def begin(self):
+        self.call(self.producer.begin_transaction)
+
+    def send(self, topic, keys):
+        for key in keys:
+            self.producer.produce(topic, b"v", key.encode(), 0)
+        self.producer.flush(WAIT_S)
+
+    def send_offsets(self, member, _, topic, offset):
+        self.call(self.producer.send_offsets_to_transaction,
+                  [ck.TopicPartition(topic, 0, offset)],
+                  member.consumer.consumer_group_metadata(), WAIT_S)
+
+    def commit(self):
+        self.call(self.producer.commit_transaction, WAIT_S)
+
+    def abort(self):
+        self.call(self.producer.abort_transaction, WAIT_S)
 
 
 class Confluent(Client):
@@ -126,6 +167,23 @@ class Confluent(Client):
                 records.append(as_record(message))
         self.reader.unassign()
         return records
+
+    def read_isolated(self, topic, count, committed):
+        consumer = ck.Consumer({
+            "bootstrap.servers": self.bootstrap, "group.id": self.prefix + ".reader",
+            "isolation.level": "read_committed" if committed else "read_uncommitted"})
+        consumer.assign([ck.TopicPartition(topic, 0, 0)])
+        records = []
+        while len(records) < count:
+            messages = consumer.consume(count - len(records), timeout=WAIT_S)
+            if not messages:
+                break
+            records += [as_record(message) for message in messages]
+        consumer.close()
+        return records
+
+    def transactions(self, name):
+        return Transactional(self.bootstrap, name)
 
     def member(self, group, topic):
         return Member(self.bootstrap, group, topic)

@@ -7,7 +7,7 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, NewPartitions, NewTopic
 from kafka.errors import KafkaError as LibraryError
 
-from common import WAIT_S, Client, KafkaError, Record, Skip, check, main
+from common import WAIT_S, Client, Fenced, KafkaError, Record, Skip, check, main
 
 ANY_RELEASE = {}
 
@@ -19,6 +19,12 @@ def as_record(message):
 
 def flat(polled):
     return [as_record(message) for messages in polled.values() for message in messages]
+
+
+def offset_of(offset):
+    """Newer releases have a leader epoch as well."""
+    fields = len(kafka.OffsetAndMetadata._fields)
+    return kafka.OffsetAndMetadata(*((offset, "") if fields == 2 else (offset, "", -1)))
 
 
 class Member:
@@ -40,9 +46,49 @@ class Member:
         return {one.partition for one in self.consumer.assignment()}
 
     def commit(self, topic, partition, offset):
-        meta = kafka.OffsetAndMetadata
-        arguments = (offset, "") if len(meta._fields) == 2 else (offset, "", -1)
-        self.consumer.commit({TopicPartition(topic, partition): meta(*arguments)})
+        self.consumer.commit({TopicPartition(topic, partition): offset_of(offset)})
+
+
+class Transactional:
+    def __init__(self, bootstrap, name):
+        if "transactional_id" not in KafkaProducer.DEFAULT_CONFIG:
+            raise Skip(f"kafka-python {kafka.__version__} has no transactions")
+        self.producer = KafkaProducer(bootstrap_servers=bootstrap, transactional_id=name)
+        self.call(self.producer.init_transactions)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.producer.close(timeout=WAIT_S)
+
+    @staticmethod
+    def call(function, *arguments, **named):
+        try:
+            return function(*arguments, **named)
+        except LibraryError as error:
+            # The second is the fence's name in EndTxn of version 1, which this library speaks.
+            if type(error).__name__ in ("ProducerFencedError", "InvalidProducerEpochError"):
+                raise Fenced(repr(error)) from error
+            raise KafkaError(getattr(error, "errno", None), repr(error)) from error
+
+    def begin(self):
+        self.call(self.producer.begin_transaction)
+
+    def send(self, topic, keys):
+        for future in [self.call(self.producer.send, topic, b"v", key.encode(), partition=0)
+                       for key in keys]:
+            self.call(future.get, timeout=WAIT_S)
+
+    def send_offsets(self, _, group, topic, offset):
+        self.call(self.producer.send_offsets_to_transaction,
+                  {TopicPartition(topic, 0): offset_of(offset)}, group)
+
+    def commit(self):
+        self.call(self.producer.commit_transaction)
+
+    def abort(self):
+        self.call(self.producer.abort_transaction)
 
 
 class KafkaPython(Client):
@@ -122,17 +168,29 @@ class KafkaPython(Client):
         found = self.reader.offsets_for_times({one: time_ms})[one]
         return found.offset if found else None
 
-    def read(self, topic, partition, start, count):
-        one = TopicPartition(topic, partition)
-        self.reader.assign([one])
-        self.reader.seek(one, start)
+    def read(self, topic, partition, start, count, reader=None):
+        one, reader = TopicPartition(topic, partition), reader or self.reader
+        reader.assign([one])
+        reader.seek(one, start)
         records = []
         while len(records) < count:
-            more = flat(self.reader.poll(timeout_ms=WAIT_S * 1000, max_records=count))
+            more = flat(reader.poll(timeout_ms=WAIT_S * 1000, max_records=count))
             if not more:
                 break
             records += more
         return records[:count]
+
+    def read_isolated(self, topic, count, committed):
+        reader = KafkaConsumer(
+            bootstrap_servers=self.bootstrap, enable_auto_commit=False,
+            isolation_level="read_committed" if committed else "read_uncommitted")
+        try:
+            return self.read(topic, 0, 0, count, reader)
+        finally:
+            reader.close()
+
+    def transactions(self, name):
+        return Transactional(self.bootstrap, name)
 
     def member(self, group, topic):
         return Member(self.bootstrap, group, topic)

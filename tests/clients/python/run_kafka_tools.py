@@ -175,6 +175,39 @@ class KafkaTools(Client):
         self.other.op_rebalance(step)
         raise Skip("the same Java client as the runner java; confluent-kafka made the group")
 
+    def transactions_tool(self, *arguments):
+        return self.tool("TransactionsCommand", *arguments)
+
+    def op_transaction(self, step):
+        """kafka-transactions.sh on what confluent-kafka leaves behind."""
+        topic, name = self.topic(step["topic"]), self.topic(step["step"])
+        with self.other.transactions(name) as producer:
+            producer.begin()
+            producer.send(topic, ["open"])
+            self.told(self.transactions_tool("list"), [name, "Ongoing"])
+            self.told(self.transactions_tool("describe", "--transactional-id", name),
+                      [name, "Ongoing", f"{topic}-0"])
+            text = self.transactions_tool("describe-producers", "--topic", topic, "--partition",
+                                          "0")
+            check(text.strip().splitlines()[-1].split()[-1] == "0",
+                  f"the open transaction starts at offset 0: {text}")
+            producer.commit()
+        self.told(self.transactions_tool("list"), [name, "CompleteCommit"])
+        self.told(self.transactions_tool("describe", "--transactional-id", name),
+                  [name, "CompleteCommit"])
+
+    @staticmethod
+    def told(text, words):
+        """One line of the tool's table has all the words."""
+        check(any(set(words) <= set(line.split()) for line in text.splitlines()),
+              f"no line with {words}: {text}")
+
+    def op_transaction_fence(self, _):
+        raise Skip("the same Java client as the runner java")
+
+    def op_transaction_offsets(self, _):
+        raise Skip("the same Java client as the runner java")
+
     def groups(self, *arguments):
         return self.tool("consumer.group.ConsumerGroupCommand", *arguments)
 
