@@ -4,6 +4,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -32,6 +33,9 @@ func inTime() context.Context {
 }
 
 func told(err error) error {
+	if errors.Is(err, kerr.ProducerFenced) || errors.Is(err, kerr.InvalidProducerEpoch) {
+		return fmt.Errorf("%w: %w", scenario.ErrFenced, err)
+	}
 	var code *kerr.Error
 	if errors.As(err, &code) {
 		return scenario.ServerError{Code: code.Code, Text: err.Error()}
@@ -180,7 +184,12 @@ func take(fetches kgo.Fetches) []scenario.Record {
 
 func (c *client) Read(topic string, partition int32, start int64,
 	count int) ([]scenario.Record, error) {
-	consumer, err := kgo.NewClient(kgo.SeedBrokers(c.bootstrap),
+	return c.read(topic, partition, start, count, kgo.ReadUncommitted())
+}
+
+func (c *client) read(topic string, partition int32, start int64, count int,
+	level kgo.IsolationLevel) ([]scenario.Record, error) {
+	consumer, err := kgo.NewClient(kgo.SeedBrokers(c.bootstrap), kgo.FetchIsolationLevel(level),
 		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{
 			topic: {partition: kgo.NewOffset().At(start)}}))
 	if err != nil {

@@ -47,6 +47,9 @@ func open(bootstrap, _ string) (scenario.Client, error) {
 }
 
 func told(err error) error {
+	if errors.Is(err, sarama.ErrProducerFenced) || errors.Is(err, sarama.ErrInvalidProducerEpoch) {
+		return fmt.Errorf("%w: %w", scenario.ErrFenced, err)
+	}
 	var code sarama.KError
 	if errors.As(err, &code) && code != sarama.ErrNoError {
 		return scenario.ServerError{Code: int16(code), Text: err.Error()}
@@ -181,7 +184,14 @@ func asRecord(one *sarama.ConsumerMessage) scenario.Record {
 
 func (c *client) Read(topic string, partition int32, start int64,
 	count int) ([]scenario.Record, error) {
-	consumer, err := sarama.NewConsumer(c.bootstrap, settings())
+	return c.read(topic, partition, start, count, sarama.ReadUncommitted)
+}
+
+func (c *client) read(topic string, partition int32, start int64, count int,
+	level sarama.IsolationLevel) ([]scenario.Record, error) {
+	config := settings()
+	config.Consumer.IsolationLevel = level
+	consumer, err := sarama.NewConsumer(c.bootstrap, config)
 	if err != nil {
 		return nil, err
 	}

@@ -69,42 +69,48 @@ type Client interface {
 	GroupState(group string) (string, error)
 	GroupOffset(group, topic string, partition int32) (int64, error)
 	DeleteGroup(group string) error
+	Transactions(id string) (Transactional, error)
+	// ReadIsolated reads partition 0 from the start.
+	ReadIsolated(topic string, count int, committed bool) ([]Record, error)
+	Transform(what Transform) (from int64, err error)
 }
 
 type step struct {
-	Step       string            `json:"step"`
-	Op         string            `json:"op"`
-	Topics     []step            `json:"topics"`
-	Topic      string            `json:"topic"`
-	Group      string            `json:"group"`
-	State      string            `json:"state"`
-	Partition  int32             `json:"partition"`
-	Partitions int               `json:"partitions"`
-	Config     map[string]string `json:"config"`
-	Contains   []string          `json:"contains"`
-	Key        string            `json:"key"`
-	Value      string            `json:"value"`
-	Codec      string            `json:"codec"`
-	Acks       *int              `json:"acks"`
-	Count      int               `json:"count"`
-	ValueBytes *int              `json:"value_bytes"`
-	Idempotent bool              `json:"idempotent"`
-	Fresh      bool              `json:"fresh"`
-	Keyed      *bool             `json:"keyed"`
-	Headers    [][2]string       `json:"headers"`
-	StartMs    int64             `json:"start_ms"`
-	EveryMs    int64             `json:"every_ms"`
-	AtMs       int64             `json:"at_ms"`
-	AfterMs    int64             `json:"after_ms"`
-	Offset     int64             `json:"offset"`
-	Earliest   int64             `json:"earliest"`
-	Latest     int64             `json:"latest"`
-	Take       int               `json:"take"`
-	Total      int               `json:"total"`
-	Records    int               `json:"records"`
-	Before     int64             `json:"before"`
-	Error      int16             `json:"error"`
-	ErrorName  string            `json:"error_name"`
+	Step         string            `json:"step"`
+	Op           string            `json:"op"`
+	Topics       []step            `json:"topics"`
+	Topic        string            `json:"topic"`
+	Group        string            `json:"group"`
+	State        string            `json:"state"`
+	Partition    int32             `json:"partition"`
+	Partitions   int               `json:"partitions"`
+	Config       map[string]string `json:"config"`
+	Contains     []string          `json:"contains"`
+	Key          string            `json:"key"`
+	Value        string            `json:"value"`
+	Codec        string            `json:"codec"`
+	Acks         *int              `json:"acks"`
+	Count        int               `json:"count"`
+	ValueBytes   *int              `json:"value_bytes"`
+	Idempotent   bool              `json:"idempotent"`
+	Fresh        bool              `json:"fresh"`
+	Keyed        *bool             `json:"keyed"`
+	Headers      [][2]string       `json:"headers"`
+	StartMs      int64             `json:"start_ms"`
+	EveryMs      int64             `json:"every_ms"`
+	AtMs         int64             `json:"at_ms"`
+	AfterMs      int64             `json:"after_ms"`
+	Offset       int64             `json:"offset"`
+	Earliest     int64             `json:"earliest"`
+	Latest       int64             `json:"latest"`
+	Take         int               `json:"take"`
+	Total        int               `json:"total"`
+	Records      int               `json:"records"`
+	Into         string            `json:"into"`
+	Transactions []transaction     `json:"transactions"`
+	Before       int64             `json:"before"`
+	Error        int16             `json:"error"`
+	ErrorName    string            `json:"error_name"`
 }
 
 type runner struct {
@@ -460,7 +466,9 @@ func (r *runner) run(s step) error {
 		"commit_resume": r.commitResume, "rebalance": r.rebalance, "list_groups": r.listGroups,
 		"describe_group": r.describeGroup, "group_offsets": r.groupOffsets,
 		"delete_group": r.deleteGroup, "create_partitions": r.createPartitions,
-		"delete_records": r.deleteRecords, "delete_topic": r.deleteTopic,
+		"transaction": r.transaction, "transaction_fence": r.fence,
+		"transaction_offsets": r.transactionOffsets,
+		"delete_records":      r.deleteRecords, "delete_topic": r.deleteTopic,
 		"create_error": func(s step) error { return due(s, r.createTopic(s)) },
 		"delete_error": func(s step) error { return due(s, r.client.DeleteTopic(r.name(s.Topic))) },
 	}
