@@ -44,14 +44,19 @@ static rd_kafka_t *handle_new(struct client *client, rd_kafka_type_t type, rd_ka
     return handle;
 }
 
+rd_kafka_t *client_handle(struct client *client, rd_kafka_type_t type, const char *const *settings)
+{
+    return handle_new(client, type, conf_new(settings));
+}
+
 int client_init(struct client *client, const char *bootstrap, const char *prefix)
 {
     *client = (struct client){.bootstrap = bootstrap, .prefix = prefix};
     const char *const admin[] = {"bootstrap.servers", bootstrap, NULL};
-    client->admin = handle_new(client, RD_KAFKA_PRODUCER, conf_new(admin));
+    client->admin = client_handle(client, RD_KAFKA_PRODUCER, admin);
     const char *const reader[] = {"bootstrap.servers",  bootstrap, "group.id", "unused",
                                   "enable.auto.commit", "false",   NULL};
-    client->reader = handle_new(client, RD_KAFKA_CONSUMER, conf_new(reader));
+    client->reader = client_handle(client, RD_KAFKA_CONSUMER, reader);
     if (!client->admin || !client->reader)
         return -1;
     rd_kafka_poll_set_consumer(client->reader);
@@ -78,8 +83,8 @@ static void on_delivery(rd_kafka_t *handle, const rd_kafka_message_t *message, v
         delivery->error = message->err;
 }
 
-static rd_kafka_resp_err_t produce_one(rd_kafka_t *producer, const char *topic, int partition,
-                                       const struct record *record)
+rd_kafka_resp_err_t client_enqueue(rd_kafka_t *producer, const char *topic, int partition,
+                                   const struct record *record)
 {
     rd_kafka_headers_t *headers = record->headers ? rd_kafka_headers_copy(record->headers) : NULL;
     size_t key_size = record->key ? strlen(record->key) : 0;
@@ -134,7 +139,7 @@ int client_produce(struct client *client, const char *topic, int partition,
         return -1;
     int result = 0;
     for (size_t at = 0; at < record_count && result == 0; at++) {
-        rd_kafka_resp_err_t error = produce_one(producer, topic, partition, &records[at]);
+        rd_kafka_resp_err_t error = client_enqueue(producer, topic, partition, &records[at]);
         if (error)
             result = client_fail_code(client, error, "produce");
     }
@@ -155,16 +160,17 @@ static rd_kafka_topic_partition_list_t *one_partition(const char *topic, int par
     return list;
 }
 
-int client_read(struct client *client, const char *topic, int partition, int64_t start,
-                size_t count, int (*take)(void *context, size_t index, rd_kafka_message_t *message),
-                void *context)
+int client_read_with(struct client *client, rd_kafka_t *reader, const char *topic, int partition,
+                     int64_t start, size_t count,
+                     int (*take)(void *context, size_t index, rd_kafka_message_t *message),
+                     void *context)
 {
     rd_kafka_topic_partition_list_t *list = one_partition(topic, partition, start);
-    rd_kafka_assign(client->reader, list);
+    rd_kafka_assign(reader, list);
     rd_kafka_topic_partition_list_destroy(list);
     int result = 0;
     for (size_t index = 0; index < count && result == 0;) {
-        rd_kafka_message_t *message = rd_kafka_consumer_poll(client->reader, WAIT_MS);
+        rd_kafka_message_t *message = rd_kafka_consumer_poll(reader, WAIT_MS);
         if (!message)
             result = client_fail(client, "read %zu of %zu", index, count);
         else if (message->err)
@@ -174,8 +180,15 @@ int client_read(struct client *client, const char *topic, int partition, int64_t
         if (message)
             rd_kafka_message_destroy(message);
     }
-    rd_kafka_assign(client->reader, NULL);
+    rd_kafka_assign(reader, NULL);
     return result;
+}
+
+int client_read(struct client *client, const char *topic, int partition, int64_t start,
+                size_t count, int (*take)(void *context, size_t index, rd_kafka_message_t *message),
+                void *context)
+{
+    return client_read_with(client, client->reader, topic, partition, start, count, take, context);
 }
 
 int client_offsets(struct client *client, const char *topic, int partition, int64_t *earliest,
@@ -215,7 +228,7 @@ rd_kafka_t *member_new(struct client *client, const char *group, const char *top
                                     "topic.metadata.refresh.interval.ms",
                                     "500",
                                     NULL};
-    rd_kafka_t *member = handle_new(client, RD_KAFKA_CONSUMER, conf_new(settings));
+    rd_kafka_t *member = client_handle(client, RD_KAFKA_CONSUMER, settings);
     if (!member)
         return NULL;
     rd_kafka_poll_set_consumer(member);

@@ -33,6 +33,8 @@ struct produce_options {
     bool idempotent;
 };
 
+/* A producer or consumer with these settings: names and values in turn, NULL at the end. */
+rd_kafka_t *client_handle(struct client *client, rd_kafka_type_t type, const char *const *settings);
 int client_init(struct client *client, const char *bootstrap, const char *prefix);
 void client_deinit(struct client *client);
 
@@ -44,10 +46,18 @@ int client_fail_code(struct client *client, rd_kafka_resp_err_t code, const char
 int client_produce(struct client *client, const char *topic, int partition,
                    const struct record *records, size_t record_count,
                    const struct produce_options *options);
+/* Puts one record into the producer's queue. */
+rd_kafka_resp_err_t client_enqueue(rd_kafka_t *producer, const char *topic, int partition,
+                                   const struct record *record);
 /* Hands `count` messages from `start` on to `take`, which returns 0 or the -1 of a failure. */
 int client_read(struct client *client, const char *topic, int partition, int64_t start,
                 size_t count, int (*take)(void *context, size_t index, rd_kafka_message_t *message),
                 void *context);
+/* The same with any consumer. */
+int client_read_with(struct client *client, rd_kafka_t *reader, const char *topic, int partition,
+                     int64_t start, size_t count,
+                     int (*take)(void *context, size_t index, rd_kafka_message_t *message),
+                     void *context);
 int client_offsets(struct client *client, const char *topic, int partition, int64_t *earliest,
                    int64_t *latest);
 int client_offset_at(struct client *client, const char *topic, int partition, int64_t time_ms,

@@ -1,45 +1,10 @@
 /* The scenario through librdkafka in C: RUNNER SCENARIO BOOTSTRAP PREFIX [STEP ...].
  * Prints one line a step. The same ops as python/common.py; ../README.md describes them. */
-#include "client.h"
+#include "step.h"
 
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-
-struct name {
-    char text[300];
-};
-
-static const char *text_of(const json_t *step, const char *key)
-{
-    return json_string_value(json_object_get(step, key));
-}
-
-static int64_t number_of(const json_t *step, const char *key, int64_t otherwise)
-{
-    const json_t *value = json_object_get(step, key);
-    return json_is_integer(value) ? json_integer_value(value) : otherwise;
-}
-
-static const char *prefixed(struct name *name, const struct client *client, const char *text)
-{
-    snprintf(name->text, sizeof name->text, "%s.%s", client->prefix, text);
-    return name->text;
-}
-
-static int64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-static void pause_ms(long pause)
-{
-    nanosleep(&(struct timespec){.tv_nsec = pause * 1000000}, NULL);
-}
 
 static int create_topic(struct client *client, const json_t *topic)
 {
@@ -555,16 +520,29 @@ static const struct {
     const char *name;
     int (*run)(struct client *client, const json_t *step);
 } OPS[] = {
-    {"create_topics", op_create_topics},   {"list_topics", op_list_topics},
-    {"describe_topic", op_describe_topic}, {"describe_config", op_describe_config},
-    {"alter_config", op_alter_config},     {"round_trip", op_round_trip},
-    {"produce_error", op_produce_error},   {"seek_time", op_seek_time},
-    {"watermarks", op_watermarks},         {"commit_resume", op_commit_resume},
-    {"rebalance", op_rebalance},           {"list_groups", op_list_groups},
-    {"describe_group", op_describe_group}, {"group_offsets", op_group_offsets},
-    {"delete_group", op_delete_group},     {"create_partitions", op_create_partitions},
-    {"delete_records", op_delete_records}, {"create_error", op_create_error},
-    {"delete_error", op_delete_error},     {"delete_topic", op_delete_topic},
+    {"create_topics", op_create_topics},
+    {"list_topics", op_list_topics},
+    {"describe_topic", op_describe_topic},
+    {"describe_config", op_describe_config},
+    {"alter_config", op_alter_config},
+    {"round_trip", op_round_trip},
+    {"produce_error", op_produce_error},
+    {"seek_time", op_seek_time},
+    {"watermarks", op_watermarks},
+    {"commit_resume", op_commit_resume},
+    {"rebalance", op_rebalance},
+    {"list_groups", op_list_groups},
+    {"describe_group", op_describe_group},
+    {"group_offsets", op_group_offsets},
+    {"delete_group", op_delete_group},
+    {"create_partitions", op_create_partitions},
+    {"delete_records", op_delete_records},
+    {"create_error", op_create_error},
+    {"delete_error", op_delete_error},
+    {"delete_topic", op_delete_topic},
+    {"transaction", op_transaction},
+    {"transaction_fence", op_transaction_fence},
+    {"transaction_offsets", op_transaction_offsets},
 };
 
 static void run_step(struct client *client, const json_t *step)
