@@ -135,7 +135,7 @@ def java():
 
 
 def java4():
-    """The Java client of Kafka 4, whose groups use the consumer protocol (KIP-848)."""
+    """The Java client of Kafka 4: consumer protocol (KIP-848), transactions v2 (KIP-890)."""
     return ["env", "GROUP_PROTOCOL=consumer", "java", "-Xmx256m", "-cp",
             java_classes("pom-4.xml"), "Scenario"]
 
