@@ -12,6 +12,7 @@ import org.apache.kafka.clients.admin.ConfigEntry;
 import org.apache.kafka.clients.admin.NewPartitions;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.RecordsToDelete;
+import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.clients.consumer.OffsetAndTimestamp;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
@@ -178,8 +179,9 @@ final class JavaClient implements AutoCloseable {
     }
 
     long groupOffset(String group, String topic, int partition) throws Exception {
-        return admin.listConsumerGroupOffsets(group).partitionsToOffsetAndMetadata().get()
-            .get(new TopicPartition(topic, partition)).offset();
+        OffsetAndMetadata found = admin.listConsumerGroupOffsets(group)
+            .partitionsToOffsetAndMetadata().get().get(new TopicPartition(topic, partition));
+        return found == null ? -1 : found.offset();
     }
 
     void deleteGroup(String group) throws Exception {

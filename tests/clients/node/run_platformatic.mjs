@@ -250,8 +250,9 @@ class Platformatic extends Client {
 
   async groupOffset (group, topic, partition) {
     const [{ topics }] = await this.admin.listConsumerGroupOffsets({ groups: [group] })
-    const { partitions } = topics.find(one => one.name === topic)
-    return Number(partitions.find(one => one.partitionIndex === partition).committedOffset)
+    const found = topics.find(one => one.name === topic)?.partitions
+      .find(one => one.partitionIndex === partition)
+    return Number(found?.committedOffset ?? -1)
   }
 
   async deleteGroup (group) {

@@ -207,7 +207,8 @@ class Aiokafka(Client):
     def group_offset(self, group, topic, partition):
         answer = wait(self.admin.list_consumer_group_offsets(group))
         check(isinstance(answer, dict), f"{answer}")
-        return answer[TopicPartition(topic, partition)].offset
+        found = answer.get(TopicPartition(topic, partition))
+        return found.offset if found else -1
 
 
 if __name__ == "__main__":

@@ -212,7 +212,8 @@ class KafkaPython(Client):
             self.admin.list_group_offsets
         answer = listed(group)
         check(isinstance(answer, dict), f"{answer}")
-        return answer[TopicPartition(topic, partition)].offset
+        found = answer.get(TopicPartition(topic, partition))
+        return found.offset if found else -1
 
     def delete_group(self, group):
         answer = self.call(self.admin.delete_consumer_groups, [group]) if hasattr(
