@@ -64,8 +64,9 @@ func (c *client) Transform(what scenario.Transform) (int64, error) {
 		return 0, err
 	}
 	defer session.Close()
-	if err := session.Begin(); err != nil {
-		return 0, told(err)
+	err = scenario.WhileConcurrent(func() error { return told(session.Begin()) })
+	if err != nil {
+		return 0, err
 	}
 	var got []scenario.Record
 	for ctx := inTime(); len(got) < what.Count; {
