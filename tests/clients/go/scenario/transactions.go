@@ -120,11 +120,14 @@ func (r *runner) fence(s step) error {
 	if err := errors.Join(second.Begin(), second.Send(topic, fresh)); err != nil {
 		return err
 	}
-	if err := first.End(true); !errors.Is(err, ErrFenced) {
-		return fmt.Errorf("the first producer is not fenced: %w", err)
-	} else {
-		fmt.Fprintln(os.Stderr, err)
+	err = first.End(true)
+	if err == nil {
+		err = errors.New("the fenced producer could commit")
 	}
+	if !errors.Is(err, ErrFenced) {
+		return err
+	}
+	fmt.Fprintln(os.Stderr, err)
 	if err := second.End(true); err != nil {
 		return err
 	}
