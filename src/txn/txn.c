@@ -492,7 +492,10 @@ enum txn_claim txn_claim(const struct txn *txn, struct txn_producer producer,
 /* How much of `whole_ms` is left by the wall clock: clocks jump, so never more than all of it. */
 static int64_t left_ms(int64_t whole_ms, int64_t since_wall_ms, struct txn_time now)
 {
-    int64_t gone_ms = now.wall_ms - since_wall_ms;
+    int64_t gone_ms;
+    if (__builtin_sub_overflow(now.wall_ms, since_wall_ms, &gone_ms)) {
+        return since_wall_ms > now.wall_ms ? whole_ms : 0; /* a record that says anything */
+    }
     return gone_ms <= 0 ? whole_ms : gone_ms >= whole_ms ? 0 : whole_ms - gone_ms;
 }
 

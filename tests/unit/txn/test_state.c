@@ -448,6 +448,32 @@ static void test_clock_jumps_over_a_restart(void **state)
     }
 }
 
+/* A damaged record may say that it began at any time at all. */
+static void test_times_that_cannot_be(void **state)
+{
+    static const int64_t starts[][2] = {{INT64_MIN, 0}, {INT64_MAX, TIMEOUT_MS}};
+    struct txn_time later = {.mono_ms = 9000, .wall_ms = INT64_C(1700000000000)};
+    struct txn_time before = {.mono_ms = 9000, .wall_ms = -2};
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct txn *txn = make(TXN_COMPLETE_ABORT, 5);
+        struct txn_change change;
+        struct buf key = {0};
+        struct buf value = {0};
+        assert_int_equal(add(txn, PRODUCER, 5, "in", &change), ERR_NONE);
+        change.fields.started_wall_ms = starts[i][0];
+        txn_record_write(txn, &change, &key, &value);
+        struct txn *again = txn_new(slice_str("pay"), 0, &config, now);
+        assert_int_equal(
+            txn_record_apply(again, buf_slice(&value), &config, i == 0 ? later : before), ERR_NONE);
+        assert_int_equal(again->deadline_ms, 9000 + starts[i][1]);
+        buf_deinit(&key);
+        buf_deinit(&value);
+        txn_free(again);
+        txn_free(txn);
+    }
+}
+
 static void test_more_partitions_give_no_more_time(void **state)
 {
     (void)state;
@@ -554,6 +580,7 @@ int main(void)
         cmocka_unit_test(test_complete),
         cmocka_unit_test(test_time_out_fences_the_zombie),
         cmocka_unit_test(test_clock_jumps_over_a_restart),
+        cmocka_unit_test(test_times_that_cannot_be),
         cmocka_unit_test(test_more_partitions_give_no_more_time),
         cmocka_unit_test(test_claims),
         cmocka_unit_test(test_bad_records),
