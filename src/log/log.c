@@ -39,12 +39,6 @@ static struct log *log_new(const char *dir, const struct log_config *config,
     atomic_init(&log->first_undecided, INT64_MAX);
     atomic_init(&log->next_decided, INT64_MAX);
     pthread_cond_init(&log->sync_idle, NULL);
-    for (int i = 0; i < LOG_RECENT_BATCHES; i++) {
-        log->recent[i].segment_base = -1;
-    }
-    for (int i = 0; i < LOG_READ_HINTS; i++) {
-        log->hints[i].segment_base = -1;
-    }
     return log;
 }
 
@@ -54,6 +48,8 @@ static void log_free(struct log *log)
         segment_unref(log->segments[i]);
     }
     free(log->segments);
+    free(log->recent);
+    free(log->hints);
     free(log->snapshots);
     free(log->undecided);
     producer_state_deinit(&log->producers);
@@ -111,6 +107,15 @@ void log_names_release(struct log *log)
     }
 }
 
+struct batch_position *log_positions_new(int count)
+{
+    struct batch_position *positions = mem_new_array(struct batch_position, (size_t)count);
+    for (int i = 0; i < count; i++) {
+        positions[i].segment_base = -1;
+    }
+    return positions;
+}
+
 size_t log_segment_number(const struct log *log, int64_t offset)
 {
     size_t low = 0; /* segments below low begin at or before offset */
@@ -147,8 +152,8 @@ enum err log_roll(struct log *log, struct reason *reason)
         return err;
     }
     struct segment *fresh;
-    err =
-        segment_open(log->env.files, log->dir, atomic_load(&log->end_offset), true, &fresh, reason);
+    err = segment_open(log->env.files, log->env.fds, log->dir, atomic_load(&log->end_offset), true,
+                       &fresh, reason);
     if (err != ERR_NONE) {
         return err;
     }

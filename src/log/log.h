@@ -31,6 +31,7 @@
  */
 struct log;
 struct flusher;
+struct segment_fds;
 
 struct log_config {
     int64_t segment_bytes;          /* segment.bytes */
@@ -56,6 +57,7 @@ struct log_env {
      * their directory; for writing by a backup while it links them. NULL: nobody links.
      */
     pthread_rwlock_t *names_lock;
+    struct segment_fds *fds; /* NULL: each segment keeps its file open */
 };
 
 /*

@@ -217,6 +217,13 @@ static void publish(struct log *log, const struct log_append *append,
     if (position == 0) {
         active->first_written_ms = now_ms;
     }
+    if (!active->held_unsynced) { /* its own sync is to see a failed write-back */
+        active->held_unsynced = true;
+        segment_hold_again(active);
+    }
+    if (log->recent == NULL) {
+        log->recent = log_positions_new(LOG_RECENT_BATCHES);
+    }
     for (int32_t i = 0; i < append->batch_count; i++) {
         const struct batch *batch = &append->batches[i];
         log->recent[log->recent_next++ % LOG_RECENT_BATCHES] =
@@ -249,13 +256,19 @@ static enum err append_locked(struct log *log, struct log_append *append, struct
     }
     int64_t now_ms = clock_wall_ms(log->env.clock);
     err = roll_if_due(log, &total, now_ms, reason);
+    struct segment *active = log_active(log);
     if (err == ERR_NONE) {
-        assign(log, append, now_ms);
-        err = write_batches(log, append, reason);
+        err = segment_hold(active, reason);
     }
+    if (err != ERR_NONE) {
+        return err;
+    }
+    assign(log, append, now_ms);
+    err = write_batches(log, append, reason);
     if (err == ERR_NONE) {
         publish(log, append, &total, now_ms);
     }
+    segment_let_go(active);
     return err;
 }
 

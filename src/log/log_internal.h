@@ -64,9 +64,9 @@ struct log {
     bool dir_dirty; /* file names in the directory are not durable yet */
     bool syncing;   /* a flush is between begin and finish; one at a time */
     pthread_cond_t sync_idle;
-    struct batch_position recent[LOG_RECENT_BATCHES]; /* a ring of the newest batches */
+    struct batch_position *recent; /* a ring of the newest batches; NULL: none yet */
     unsigned recent_next;
-    struct batch_position hints[LOG_READ_HINTS];
+    struct batch_position *hints; /* likewise */
     unsigned hint_next;
 
     /* One writer of index and snapshot files at a time. Taken before the other two. */
@@ -98,6 +98,9 @@ static inline int64_t log_segment_end(const struct log *log, size_t i)
 
 /* The number of the segment that holds offset: the last with base <= offset. segments_lock. */
 size_t log_segment_number(const struct log *log, int64_t offset);
+
+/* A fresh ring of unused positions. */
+struct batch_position *log_positions_new(int count);
 
 /* Takes over the caller's reference. segments_lock. */
 void log_add_segment(struct log *log, struct segment *segment);

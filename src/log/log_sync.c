@@ -58,7 +58,12 @@ void log_sync_files(struct log_sync *sync, struct reason *reason)
 static void publish_synced(struct log *log, const struct log_sync *sync)
 {
     for (size_t i = 0; i < sync->segment_count; i++) {
-        sync->segments[i]->synced_bytes = sync->sizes[i];
+        struct segment *segment = sync->segments[i];
+        segment->synced_bytes = sync->sizes[i];
+        if (segment->held_unsynced && segment->size_bytes == segment->synced_bytes) {
+            segment->held_unsynced = false;
+            segment_let_go(segment);
+        }
     }
     atomic_store(&log->flushed_offset, sync->end_offset);
 }

@@ -12,8 +12,8 @@ static enum err open_segments(struct log *log, const struct log_files *found, st
 {
     for (size_t i = 0; i < found->segment_count; i++) {
         struct segment *segment;
-        enum err err =
-            segment_open(log->env.files, log->dir, found->segments[i], false, &segment, reason);
+        enum err err = segment_open(log->env.files, log->env.fds, log->dir, found->segments[i],
+                                    false, &segment, reason);
         if (err != ERR_NONE) {
             return err;
         }
@@ -34,7 +34,8 @@ static enum err open_segments(struct log *log, const struct log_files *found, st
 enum err recovery_add_segment(struct log *log, int64_t base_offset, struct reason *reason)
 {
     struct segment *segment;
-    enum err err = segment_open(log->env.files, log->dir, base_offset, true, &segment, reason);
+    enum err err =
+        segment_open(log->env.files, log->env.fds, log->dir, base_offset, true, &segment, reason);
     if (err == ERR_NONE) {
         log_add_segment(log, segment);
         log->dir_dirty = true;
@@ -94,23 +95,30 @@ static bool position_fits(const struct segment *segment, const struct log_state 
     return headers_reach(segment, known);
 }
 
-/* Where the scan begins; the number of its segment. */
-static size_t choose_start(struct recovery *recovery, const struct log_state *known)
+/* Where the scan begins, and the number of its segment. */
+static enum err choose_start(struct recovery *recovery, const struct log_state *known,
+                             size_t *number, struct reason *reason)
 {
     const struct log *log = recovery->log;
     recovery->position = 0;
+    recovery->from = log->segments[0]->base_offset;
+    *number = 0;
     if (known == NULL) {
-        recovery->from = log->segments[0]->base_offset;
-        return 0;
+        return ERR_NONE;
     }
-    size_t number = log_segment_number(log, known->active_base);
-    const struct segment *segment = log->segments[number];
+    *number = log_segment_number(log, known->active_base);
+    struct segment *segment = log->segments[*number];
     recovery->from = segment->base_offset;
+    enum err err = segment_hold(segment, reason);
+    if (err != ERR_NONE) {
+        return err;
+    }
     if (segment->base_offset == known->active_base && position_fits(segment, known)) {
         recovery->from = known->end_offset;
         recovery->position = known->active_size;
     }
-    return number;
+    segment_let_go(segment);
+    return ERR_NONE;
 }
 
 /* Producers as of `from`. exact: the newest snapshot at or before it is their state there. */
@@ -146,9 +154,9 @@ static enum err scan_from(struct recovery *recovery, const struct log_state *kno
                           const struct log_files *found, struct reason *reason)
 {
     struct log *log = recovery->log;
-    size_t number = choose_start(recovery, known);
+    size_t number;
+    enum err err = choose_start(recovery, known, &number, reason);
     recovery->next = recovery->from;
-    enum err err = ERR_NONE;
     for (size_t i = 0; i < number && err == ERR_NONE; i++) {
         err = adopt_indexes(recovery, i, log->segments[i + 1]->base_offset, true, reason);
     }

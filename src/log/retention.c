@@ -28,6 +28,7 @@ static struct segment **take_old(struct log *log, int64_t start, size_t *count)
                 (log->segment_count - old) * sizeof *log->segments);
         log->segment_count -= old;
         for (size_t i = 0; i < old; i++) {
+            atomic_store(&taken[i]->replaced, true); /* before the file goes */
             atomic_fetch_sub(&log->size_bytes, taken[i]->size_bytes);
         }
     }

@@ -314,7 +314,11 @@ enum err log_rebuild_indexes(struct log *log, struct segment *segment, struct re
     index_init(&rows.offsets, INDEX_OFFSETS);
     index_init(&rows.times, INDEX_TIMES);
     int64_t interval = log_config_copy(log).index_interval_bytes;
-    enum err err = walk_headers(segment, &rows, interval, reason);
+    enum err err = segment_hold(segment, reason);
+    if (err == ERR_NONE) {
+        err = walk_headers(segment, &rows, interval, reason);
+        segment_let_go(segment);
+    }
     if (err == ERR_NONE) {
         pthread_mutex_lock(&log->segments_lock);
         take_rows(&segment->offsets, &rows.offsets);
