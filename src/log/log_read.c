@@ -305,9 +305,13 @@ enum err log_read_range(struct log *log, int64_t offset, int64_t max_offset, siz
                         struct reason *reason)
 {
     *span = (struct file_span){.fd = -1};
+    enum err err = log_ready(log, reason);
+    if (err != ERR_NONE) {
+        return err;
+    }
     for (;;) {
         struct read_plan plan = {.offset = offset, .max_offset = max_offset};
-        enum err err = make_plan(log, &plan, reason);
+        err = make_plan(log, &plan, reason);
         if (err != ERR_NONE || plan.segment == NULL) {
             return err;
         }

@@ -162,7 +162,7 @@ enum err log_find_time(struct log *log, int64_t timestamp, int64_t max_offset, i
                                  .max_offset = max_offset,
                                  .offset = -1,
                                  .found_timestamp = -1};
-    enum err err = ERR_NONE;
+    enum err err = log_ready(log, reason);
     int64_t from = search.least;
     while (err == ERR_NONE && search.offset < 0 && from < max_offset) {
         int64_t size;
@@ -232,7 +232,7 @@ enum err log_find_max_time(struct log *log, int64_t max_offset, int64_t *offset,
     *offset = -1;
     *timestamp = -1;
     int64_t largest = -1;
-    enum err err = ERR_NONE;
+    enum err err = log_ready(log, reason);
     for (size_t i = 0; err == ERR_NONE; i++) {
         int64_t size;
         int64_t end;

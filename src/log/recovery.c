@@ -174,7 +174,8 @@ static enum err scan_from(struct recovery *recovery, const struct log_state *kno
         position = 0;
     }
     /* Names that a crash of the process left unsynced. */
-    return err == ERR_NONE ? file_sync_dir(log->env.files, log->dir, reason) : err;
+    return err == ERR_NONE && !log->env.sync_later ? file_sync_dir(log->env.files, log->dir, reason)
+                                                   : err;
 }
 
 static enum err trust_clean(struct recovery *recovery, const struct log_state *known,
@@ -185,12 +186,12 @@ static enum err trust_clean(struct recovery *recovery, const struct log_state *k
     for (size_t i = 0; i < log->segment_count && err == ERR_NONE; i++) {
         int64_t end =
             i + 1 < log->segment_count ? log->segments[i + 1]->base_offset : known->end_offset;
-        err = adopt_indexes(recovery, i, end, false, reason);
+        err = adopt_indexes(recovery, i, end, log->load_deep, reason);
     }
     recovery->from = known->end_offset;
     recovery->next = known->end_offset;
     if (err == ERR_NONE) {
-        err = log_adopt_aborts(log, found, log->segment_count, recovery->from, false,
+        err = log_adopt_aborts(log, found, log->segment_count, recovery->from, log->load_deep,
                                &recovery->report->rebuilt_indexes, reason);
     }
     return err == ERR_NONE ? recover_producers(recovery, found, true, reason) : err;
@@ -222,10 +223,10 @@ static void settle_offsets(struct recovery *recovery, const struct log_state *kn
     for (size_t i = 0; i < log->segment_count; i++) {
         size += log->segments[i]->size_bytes;
     }
-    atomic_init(&log->start_offset, start);
-    atomic_init(&log->end_offset, recovery->next);
-    atomic_init(&log->flushed_offset, recovery->next);
-    atomic_init(&log->size_bytes, size);
+    atomic_store(&log->start_offset, start);
+    atomic_store(&log->end_offset, recovery->next);
+    atomic_store(&log->flushed_offset, recovery->next);
+    atomic_store(&log->size_bytes, size);
     log_publish_txns(log, NULL); /* what was ended is on disk: nothing is undecided */
     if (known != NULL) {
         log->checkpoint = *known;

@@ -162,8 +162,8 @@ static bool begins_good(struct segment *segment)
 
 /* Whether the bad bytes are one whole batch that reaches exactly to the next segment, which begins
  * well: it is damage with good batches behind it and no torn tail, unless there is a hole in it. */
-static enum err is_whole_but_bad(struct segment_scan *at, int64_t expected,
-                                 struct segment *next, bool *damage, struct reason *reason)
+static enum err is_whole_but_bad(struct segment_scan *at, int64_t expected, struct segment *next,
+                                 bool *damage, struct reason *reason)
 {
     struct batch header;
     bool hole = false;
@@ -290,8 +290,10 @@ static enum err scan_held(struct recovery *recovery, size_t i, int64_t position,
         err = settle_end(recovery, i, &at, reason);
     }
     scan_deinit(&at.scan);
-    if (err == ERR_NONE) {
+    if (err == ERR_NONE && !log->env.sync_later) {
         err = file_sync(segment->files, segment->fd, reason);
+    }
+    if (err == ERR_NONE) {
         segment->synced_bytes = segment->size_bytes;
     }
     segment->finished = false;

@@ -65,8 +65,7 @@ static enum err find_file(struct segment *segment, struct stat *status, struct r
 }
 
 enum err segment_open(const struct file_ops *files, struct segment_fds *fds, const char *dir,
-                      int64_t base_offset, bool create, struct segment **out,
-                      struct reason *reason)
+                      int64_t base_offset, bool create, struct segment **out, struct reason *reason)
 {
     struct stat status = {.st_size = 0};
     struct segment *segment = segment_new(files, fds, dir, base_offset);
@@ -151,8 +150,8 @@ enum err segment_hold(struct segment *segment, struct reason *reason)
     }
     int fd;
     struct reason why;
-    enum err err =
-        open_file(segment->files, segment->fds, segment->dir, segment->base_offset, false, &fd, &why);
+    enum err err = open_file(segment->files, segment->fds, segment->dir, segment->base_offset,
+                             false, &fd, &why);
     /* Who replaces a segment says so before its path names anything else: had the path named
      * another file when it was opened, this would be seen now. */
     if (atomic_load(&segment->replaced)) {

@@ -17,8 +17,8 @@ struct segment_fds {
     const struct file_ops *files;
     size_t limit;
 
-    pthread_mutex_t lock;  /* guards: */
-    struct segment *hand;  /* the next to be looked at; a ring */
+    pthread_mutex_t lock; /* guards: */
+    struct segment *hand; /* the next to be looked at; a ring */
     size_t open;
     uint64_t opened;
     uint64_t evicted;
@@ -43,10 +43,8 @@ void segment_fds_free(struct segment_fds *fds)
 void segment_fds_stats(struct segment_fds *fds, struct segment_fds_stats *out)
 {
     pthread_mutex_lock(&fds->lock);
-    *out = (struct segment_fds_stats){.open = fds->open,
-                                      .limit = fds->limit,
-                                      .opened = fds->opened,
-                                      .evicted = fds->evicted};
+    *out = (struct segment_fds_stats){
+        .open = fds->open, .limit = fds->limit, .opened = fds->opened, .evicted = fds->evicted};
     pthread_mutex_unlock(&fds->lock);
 }
 
