@@ -6,10 +6,13 @@
 #include <stdlib.h>
 #include <time.h>
 
+enum err log_prepare_cut(struct log *log, struct reason *reason)
+{
+    return log_ready(log, reason);
+}
+
 bool log_freeze(struct log *log, int64_t until_ms)
 {
-    struct reason ignored; /* loading has logged it; the cut of an unloaded log is empty */
-    (void)!log_ready(log, &ignored);
     if (until_ms == 0) {
         return pthread_mutex_lock(&log->append_lock) == 0;
     }
