@@ -241,15 +241,25 @@ static enum err sync_parent(const struct file_ops *ops, const char *path, struct
     return err;
 }
 
+static enum err make_dir(const struct file_ops *ops, const char *path, bool *made,
+                         struct reason *reason)
+{
+    *made = ops->mkdir(ops->context, path) == 0;
+    return *made || errno == EEXIST ? ERR_NONE
+                                    : reason_errno(reason, "cannot create directory %s", path);
+}
+
 enum err file_make_dir(const struct file_ops *ops, const char *path, struct reason *reason)
 {
-    if (ops->mkdir(ops->context, path) != 0) {
-        if (errno == EEXIST) {
-            return ERR_NONE;
-        }
-        return reason_errno(reason, "cannot create directory %s", path);
-    }
-    return sync_parent(ops, path, reason);
+    bool made;
+    enum err err = make_dir(ops, path, &made, reason);
+    return err == ERR_NONE && made ? sync_parent(ops, path, reason) : err;
+}
+
+enum err file_make_dir_unsynced(const struct file_ops *ops, const char *path, struct reason *reason)
+{
+    bool made;
+    return make_dir(ops, path, &made, reason);
 }
 
 enum err file_sync_dir(const struct file_ops *ops, const char *path, struct reason *reason)
@@ -261,7 +271,7 @@ enum err file_sync_dir(const struct file_ops *ops, const char *path, struct reas
 }
 
 static enum err write_whole(const struct file_ops *ops, const char *path, const void *data,
-                            size_t size, struct reason *reason)
+                            size_t size, bool sync, struct reason *reason)
 {
     int fd;
     enum err err = file_open(ops, path, O_CREAT | O_TRUNC | O_WRONLY, &fd, reason);
@@ -270,26 +280,38 @@ static enum err write_whole(const struct file_ops *ops, const char *path, const 
     }
     struct iovec iov = {.iov_base = (void *)(uintptr_t)data, .iov_len = size};
     err = file_write_at(ops, fd, &iov, 1, 0, reason);
-    if (err == ERR_NONE) {
+    if (err == ERR_NONE && sync) {
         err = file_sync(ops, fd, reason);
     }
     file_close(ops, fd);
     return err;
 }
 
-enum err file_replace(const struct file_ops *ops, const char *path, const void *data, size_t size,
-                      struct reason *reason)
+static enum err replace(const struct file_ops *ops, const char *path, const void *data, size_t size,
+                        bool sync, struct reason *reason)
 {
     char *temporary = mem_sprintf("%s.tmp", path);
-    enum err err = write_whole(ops, temporary, data, size, reason);
+    enum err err = write_whole(ops, temporary, data, size, sync, reason);
     if (err == ERR_NONE) {
         err = file_rename(ops, temporary, path, reason);
     }
-    if (err == ERR_NONE) {
+    if (err == ERR_NONE && sync) {
         err = sync_parent(ops, path, reason);
     }
     free(temporary);
     return err;
+}
+
+enum err file_replace(const struct file_ops *ops, const char *path, const void *data, size_t size,
+                      struct reason *reason)
+{
+    return replace(ops, path, data, size, true, reason);
+}
+
+enum err file_replace_unsynced(const struct file_ops *ops, const char *path, const void *data,
+                               size_t size, struct reason *reason)
+{
+    return replace(ops, path, data, size, false, reason);
 }
 
 enum err file_load(const struct file_ops *ops, const char *path, size_t max_bytes, char **data,

@@ -61,6 +61,8 @@ CHECKED enum err file_unlink(const struct file_ops *ops, const char *path, struc
 
 /* An existing directory is no error. The parent's entry is made durable. */
 CHECKED enum err file_make_dir(const struct file_ops *ops, const char *path, struct reason *reason);
+CHECKED enum err file_make_dir_unsynced(const struct file_ops *ops, const char *path,
+                                        struct reason *reason);
 CHECKED enum err file_sync_dir(const struct file_ops *ops, const char *path, struct reason *reason);
 
 /*
@@ -69,6 +71,11 @@ CHECKED enum err file_sync_dir(const struct file_ops *ops, const char *path, str
  */
 CHECKED enum err file_replace(const struct file_ops *ops, const char *path, const void *data,
                               size_t size, struct reason *reason);
+
+/* The same, unsynced: a crash before the next sync of the file system may leave either, or a part.
+ */
+CHECKED enum err file_replace_unsynced(const struct file_ops *ops, const char *path,
+                                       const void *data, size_t size, struct reason *reason);
 
 /* The whole file into fresh memory (free it), NUL-terminated; ERR_TOO_LARGE over max_bytes. */
 CHECKED enum err file_load(const struct file_ops *ops, const char *path, size_t max_bytes,

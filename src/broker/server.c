@@ -12,6 +12,7 @@
 #include "broker/transactions_log.h"
 #include "group/coordinator.h"
 #include "log/flush.h"
+#include "log/segment_fds.h"
 #include "net/net.h"
 #include "net/workers.h"
 #include "stream/fetch.h"
@@ -31,6 +32,11 @@
  * bytes of a hostile request make many items, and each item takes more for its answer. */
 enum { REQUEST_DECODED_BYTES = 16 << 20 };
 
+enum {
+    SEGMENT_FDS_MOST = 100000, /* kept open though nobody uses them at the moment */
+    PARTITIONS_MOST = 1000000, /* an idle one takes about 1 KB of memory */
+};
+
 struct server {
     struct settings_table *settings;
     struct server_config config;
@@ -44,6 +50,7 @@ struct server {
     struct net *net;
     struct workers *workers;
     struct flusher *flusher;
+    struct segment_fds *segment_fds;
     struct fetch_service *fetches;
     struct catalogue *catalogue;
     struct offsets_log offsets;
@@ -69,14 +76,14 @@ static void raise_descriptor_limit(void)
     }
 }
 
-/* Three quarters of the descriptors: the rest is for connections and for more segments. */
-static int32_t partition_room(void)
+/* Half of the descriptors is for open segments, the rest for connections. */
+static size_t segment_fds_limit(void)
 {
     struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur / 4 * 3 > INT32_MAX) {
-        return 0;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur / 2 > SEGMENT_FDS_MOST) {
+        return SEGMENT_FDS_MOST;
     }
-    return (int32_t)(limit.rlim_cur / 4 * 3);
+    return limit.rlim_cur / 2;
 }
 
 static enum err read_config(struct server *server, const struct overrides *settings,
@@ -171,9 +178,10 @@ static enum err open_catalogue(struct server *server, struct reason *reason)
         .topic_defaults = &server->config.topic_defaults,
         .log_env = {.files = file_ops_system(),
                     .clock = clock_system(),
-                    .flusher = server->flusher},
+                    .flusher = server->flusher,
+                    .fds = server->segment_fds},
         .producer_expiration_ms = server->config.producer_expiration_ms,
-        .max_partitions = partition_room(),
+        .max_partitions = PARTITIONS_MOST,
         .open_threads = 4,
         .advanced = fetch_on_advanced,
         .advanced_context = server->fetches,
@@ -183,10 +191,11 @@ static enum err open_catalogue(struct server *server, struct reason *reason)
     if (err == ERR_NONE) {
         LOG_INFO("broker", "data directory opened",
                  "data=\"%s\" topics=%d partitions=%d clean=%s scanned_bytes=%lld "
-                 "truncated_bytes=%lld damaged_batches=%d",
+                 "truncated_bytes=%lld damaged_batches=%d offline_partitions=%d",
                  server->config.data_dir, (int)recovery.topics, (int)recovery.partitions,
                  recovery.was_clean ? "yes" : "no", (long long)recovery.scanned_bytes,
-                 (long long)recovery.truncated_bytes, (int)recovery.damaged_batches);
+                 (long long)recovery.truncated_bytes, (int)recovery.damaged_batches,
+                 (int)recovery.offline_partitions);
     }
     return err;
 }
@@ -336,6 +345,7 @@ static enum err start_all(struct server *server, struct reason *reason)
     }
     if (err == ERR_NONE) {
         server->fetches = fetch_service_new(server->net, server->workers);
+        server->segment_fds = segment_fds_new(file_ops_system(), segment_fds_limit());
         err = start_flusher(server, reason);
     }
     if (err == ERR_NONE) {
@@ -418,6 +428,7 @@ static void server_free(struct server *server)
     net_free(server->net); /* runs what was posted after its stop */
     fetch_service_free(server->fetches);
     timekeeper_free(server->timekeeper);
+    segment_fds_free(server->segment_fds); /* nothing unsent holds a segment any more */
     free(server->api.advertised);
     free(server->addresses);
     free_config(server);

@@ -5,7 +5,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-enum { FIRST_CHECKPOINT_MS = 1000 };
+enum { FIRST_CHECKPOINT_MS = 1000, CHECKPOINT_LOOK_MS = 250 };
 
 /* Calls tick when it wants to be called. */
 struct alarm {
@@ -26,11 +26,14 @@ struct timekeeper {
     int64_t upkeep_interval_ms;
     struct alarm groups_alarm;
     struct alarm txns_alarm;
-    struct reactor_timer upkeep_timer; /* the reactor's thread */
+    /* the reactor's thread */
+    struct reactor_timer upkeep_timer;
+    struct reactor_timer checkpoint_timer;
     struct task start_task;
     struct task upkeep_task;
     atomic_bool upkeep_running;
-    bool checkpointed; /* the first upkeep is over; whoever runs upkeep */
+    atomic_bool maintain; /* what the upkeep task is to do: retention too, or a checkpoint only */
+    bool checkpointed;    /* the first upkeep is over; whoever runs upkeep */
 };
 
 /* ---- alarms ---- */
@@ -99,7 +102,8 @@ static int64_t tick_txns(void *context, int64_t now_ms)
 static void run_upkeep(struct task *task)
 {
     struct timekeeper *timekeeper = container_of(task, struct timekeeper, upkeep_task);
-    if (timekeeper->checkpointed) {
+    bool maintain = atomic_exchange(&timekeeper->maintain, false);
+    if (timekeeper->checkpointed && maintain) {
         catalogue_maintain(timekeeper->catalogue);
         (void)txn_coordinator_reconcile(timekeeper->txns);
     } else {
@@ -109,12 +113,29 @@ static void run_upkeep(struct task *task)
     atomic_store(&timekeeper->upkeep_running, false);
 }
 
-static void on_upkeep_time(struct reactor_timer *timer)
+static void begin_upkeep(struct timekeeper *timekeeper)
 {
-    struct timekeeper *timekeeper = container_of(timer, struct timekeeper, upkeep_timer);
     if (!atomic_exchange(&timekeeper->upkeep_running, true)) {
         workers_post(timekeeper->workers, &timekeeper->upkeep_task);
     }
+}
+
+/* Much was written: a start after a crash is not to scan all of it. */
+static void on_checkpoint_time(struct reactor_timer *timer)
+{
+    struct timekeeper *timekeeper = container_of(timer, struct timekeeper, checkpoint_timer);
+    if (catalogue_checkpoint_due(timekeeper->catalogue)) {
+        begin_upkeep(timekeeper);
+    }
+    reactor_timer_set(timekeeper->reactor, timer,
+                      reactor_now_ms(timekeeper->reactor) + CHECKPOINT_LOOK_MS);
+}
+
+static void on_upkeep_time(struct reactor_timer *timer)
+{
+    struct timekeeper *timekeeper = container_of(timer, struct timekeeper, upkeep_timer);
+    atomic_store(&timekeeper->maintain, true);
+    begin_upkeep(timekeeper);
     reactor_timer_set(timekeeper->reactor, timer,
                       reactor_now_ms(timekeeper->reactor) + timekeeper->upkeep_interval_ms);
 }
@@ -130,6 +151,8 @@ static void on_start(struct task *task)
                            ? timekeeper->upkeep_interval_ms
                            : FIRST_CHECKPOINT_MS;
     reactor_timer_set(timekeeper->reactor, &timekeeper->upkeep_timer, now_ms + first_ms);
+    reactor_timer_set(timekeeper->reactor, &timekeeper->checkpoint_timer,
+                      now_ms + CHECKPOINT_LOOK_MS);
 }
 
 struct timekeeper *timekeeper_new(struct reactor *reactor, struct workers *workers,
@@ -143,6 +166,7 @@ struct timekeeper *timekeeper_new(struct reactor *reactor, struct workers *worke
     alarm_init(&timekeeper->groups_alarm, reactor);
     alarm_init(&timekeeper->txns_alarm, reactor);
     timekeeper->upkeep_timer.fire = on_upkeep_time;
+    timekeeper->checkpoint_timer.fire = on_checkpoint_time;
     timekeeper->start_task.run = on_start;
     timekeeper->upkeep_task.run = run_upkeep;
     return timekeeper;

@@ -42,10 +42,13 @@ static enum err map_source(struct compact_pass *pass, struct compact_txns *txns,
                            const struct compact_source *source, int64_t from, bool *full,
                            struct reason *reason)
 {
-    struct compact_reader reader;
+    struct compact_reader reader = {.held = false};
     enum err err =
         compact_txns_segment(txns, pass->log, source->segment->base_offset, source->end, reason);
-    compact_reader_init(&reader, pass->limits, source->segment, source->size, source->end, 0);
+    if (err == ERR_NONE) {
+        err = compact_reader_init(&reader, pass->limits, source->segment, source->size, source->end,
+                                  0, reason);
+    }
     while (err == ERR_NONE && !*full) {
         struct batch batch;
         struct aborted_txn aborted;

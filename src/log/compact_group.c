@@ -14,7 +14,7 @@ enum {
 };
 
 struct compact_output {
-    struct segment *segment;
+    struct segment *segment; /* held: its path names nothing yet */
     struct buf buffer;
     int64_t written; /* bytes in the file */
     int64_t synced;
@@ -30,7 +30,7 @@ static enum err open_output(struct compact_pass *pass, int64_t base, struct comp
     enum err err = file_open(log->env.files, path, O_RDWR | O_CREAT | O_TRUNC, &fd, reason);
     free(path);
     if (err == ERR_NONE) {
-        output->segment = segment_adopt(log->env.files, fd, base);
+        output->segment = segment_adopt(log->env.files, log->env.fds, log->dir, fd, base);
     }
     return err;
 }
@@ -96,10 +96,13 @@ static enum err take_output(struct compact_pass *pass, struct compact_output *ou
 static enum err copy_source(struct compact_pass *pass, const struct compact_source *source,
                             bool last_source, struct compact_output *output, struct reason *reason)
 {
-    struct compact_reader reader;
+    struct compact_reader reader = {.held = false};
     enum err err = compact_txns_segment(&pass->txns, pass->log, source->segment->base_offset,
                                         source->end, reason);
-    compact_reader_init(&reader, pass->limits, source->segment, source->size, source->end, 0);
+    if (err == ERR_NONE) {
+        err = compact_reader_init(&reader, pass->limits, source->segment, source->size, source->end,
+                                  0, reason);
+    }
     while (err == ERR_NONE) {
         struct batch batch;
         struct aborted_txn aborted;
@@ -139,6 +142,7 @@ static void drop_output(struct compact_pass *pass, struct compact_output *output
     }
     free(path);
     free(aborts);
+    segment_let_go(output->segment);
     segment_unref(output->segment);
     output->segment = NULL;
 }

@@ -15,6 +15,7 @@
 struct compact_reader {
     const struct compact_limits *limits;
     struct segment *segment;
+    bool held;
     int64_t size;     /* of the segment */
     int64_t end;      /* the offset where the next segment begins */
     int64_t position; /* of the next batch */
@@ -24,8 +25,12 @@ struct compact_reader {
     int64_t step_bytes;      /* read since the last step */
 };
 
-void compact_reader_init(struct compact_reader *reader, const struct compact_limits *limits,
-                         struct segment *segment, int64_t size, int64_t end, int64_t position);
+/* Holds the segment until compact_reader_deinit, which also a zeroed reader stands. ERR_CLOSED: it
+ * is deleted; ERR_IO. */
+CHECKED enum err compact_reader_init(struct compact_reader *reader,
+                                     const struct compact_limits *limits, struct segment *segment,
+                                     int64_t size, int64_t end, int64_t position,
+                                     struct reason *reason);
 void compact_reader_deinit(struct compact_reader *reader);
 
 /*

@@ -4,8 +4,9 @@
 
 #include <stdlib.h>
 
-void compact_reader_init(struct compact_reader *reader, const struct compact_limits *limits,
-                         struct segment *segment, int64_t size, int64_t end, int64_t position)
+enum err compact_reader_init(struct compact_reader *reader, const struct compact_limits *limits,
+                             struct segment *segment, int64_t size, int64_t end, int64_t position,
+                             struct reason *reason)
 {
     *reader = (struct compact_reader){
         .limits = limits,
@@ -16,11 +17,17 @@ void compact_reader_init(struct compact_reader *reader, const struct compact_lim
         .expected = segment->base_offset,
         .buffer_position = position,
     };
+    enum err err = segment_hold(segment, reason);
+    reader->held = err == ERR_NONE;
+    return err;
 }
 
 void compact_reader_deinit(struct compact_reader *reader)
 {
     buf_deinit(&reader->buffer);
+    if (reader->held) {
+        segment_let_go(reader->segment);
+    }
 }
 
 static enum err take_step(struct compact_reader *reader, struct reason *reason)

@@ -142,7 +142,7 @@ static bool find_sources(const struct log *log, const struct compact_source *sou
 
 static void forget_positions(struct batch_position *positions, int count, int64_t base)
 {
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; positions != NULL && i < count; i++) {
         if (positions[i].segment_base == base) {
             positions[i].segment_base = -1;
         }
@@ -175,7 +175,8 @@ static void replace(struct log *log, struct segment *fresh, const struct compact
     }
 }
 
-/* Steps 4 to 6. What fails is left to the next start. upkeep_lock. */
+/* Steps 4 to 6. What fails is left to the next start: fresh is held then for good, as its path is
+ * another one. upkeep_lock. */
 static void finish(struct log *log, struct segment *fresh, const struct compact_source *sources,
                    size_t count, int64_t end)
 {
@@ -193,6 +194,7 @@ static void finish(struct log *log, struct segment *fresh, const struct compact_
                   why.text);
         return;
     }
+    segment_let_go(fresh); /* its path names it from now on; else it stays open */
     pthread_mutex_lock(&log->segments_lock);
     index_written(&fresh->aborts, fresh->aborts.tail.size);
     pthread_mutex_unlock(&log->segments_lock);

@@ -55,16 +55,21 @@ static char *away_name(const char *dir, const char *parent)
                        (unsigned long long)number, suffix);
 }
 
-/* Renames durably; *away is the new path, to be freed whatever is returned. */
+/* Renames, unsynced; *away is the new path, to be freed whatever is returned. */
 static enum err set_aside(const struct file_ops *files, const char *dir, char **away,
                           struct reason *reason)
 {
     char *parent = parent_of(dir);
     *away = away_name(dir, parent);
     enum err err = file_rename(files, dir, *away, reason);
-    if (err == ERR_NONE) {
-        err = file_sync_dir(files, parent, reason);
-    }
+    free(parent);
+    return err;
+}
+
+static enum err sync_parent(const struct file_ops *files, const char *dir, struct reason *reason)
+{
+    char *parent = parent_of(dir);
+    enum err err = file_sync_dir(files, parent, reason);
     free(parent);
     return err;
 }
@@ -83,31 +88,69 @@ enum err log_discard_dir(const struct file_ops *files, const char *dir, struct r
 /* No new segment or index appears after this. */
 static bool mark_deleted(struct log *log)
 {
+    pthread_mutex_lock(&log->load_lock);
     pthread_mutex_lock(&log->upkeep_lock);
     pthread_mutex_lock(&log->append_lock);
     bool first = !atomic_exchange(&log->deleted, true);
+    pthread_mutex_lock(&log->segments_lock);
+    for (size_t i = 0; i < log->segment_count; i++) {
+        atomic_store(&log->segments[i]->replaced, true); /* before the directory is renamed */
+    }
+    pthread_mutex_unlock(&log->segments_lock);
     pthread_mutex_unlock(&log->append_lock);
     pthread_mutex_unlock(&log->upkeep_lock);
+    pthread_mutex_unlock(&log->load_lock);
     return first;
 }
 
-enum err log_delete(struct log *log, struct reason *reason)
+/* The new path, or NULL: there is nothing to remove. */
+static char *begin_delete(struct log *log, enum err *err, struct reason *reason)
 {
     if (!mark_deleted(log)) {
-        return ERR_NONE;
+        return NULL;
     }
     if (log->env.flusher != NULL) {
         flusher_mark(log->env.flusher, log); /* so that waiters are told */
     }
     char *away;
+    struct reason why;
     log_names_hold(log);
-    enum err err = set_aside(log->env.files, log->dir, &away, reason);
+    enum err renamed = set_aside(log->env.files, log->dir, &away, &why);
     log_names_release(log);
-    if (err == ERR_NONE) {
-        err = remove_dir(log->env.files, away, reason);
+    if (renamed == ERR_NONE) {
+        return away;
+    }
+    free(away);
+    *err = reason_fail(reason, renamed, "%s", why.text);
+    return NULL;
+}
+
+enum err log_delete_many(struct log *const *logs, size_t count, struct reason *reason)
+{
+    enum err err = ERR_NONE;
+    char **away = mem_new_array(char *, count);
+    for (size_t i = 0; i < count; i++) {
+        away[i] = begin_delete(logs[i], &err, reason);
+    }
+    struct reason why;
+    enum err synced = count > 0 ? sync_parent(logs[0]->env.files, logs[0]->dir, &why) : ERR_NONE;
+    for (size_t i = 0; i < count; i++) {
+        enum err removed = synced;
+        if (away[i] != NULL && removed == ERR_NONE) {
+            removed = remove_dir(logs[i]->env.files, away[i], &why);
+        }
+        if (removed != ERR_NONE && err == ERR_NONE) {
+            err = reason_fail(reason, removed, "%s", why.text);
+        }
+        free(away[i]);
     }
     free(away);
     return err;
+}
+
+enum err log_delete(struct log *log, struct reason *reason)
+{
+    return log_delete_many(&log, 1, reason);
 }
 
 struct leftovers {

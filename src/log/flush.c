@@ -40,6 +40,7 @@ struct flusher {
     _Atomic uint64_t files_synced;
     _Atomic uint64_t whole_syncs;
     _Atomic uint64_t failures;
+    _Atomic uint64_t bytes_synced;
 
     /* the thread's own */
     struct flush_waiter *pending;
@@ -208,7 +209,9 @@ static void finish_round(struct flusher *flusher)
 {
     for (size_t i = 0; i < flusher->sync_count; i++) {
         struct log_sync *sync = &flusher->syncs[i];
-        if (log_sync_finish(sync) && flusher->handler.on_flushed != NULL) {
+        bool moved = log_sync_finish(sync);
+        atomic_fetch_add(&flusher->bytes_synced, (uint64_t)sync->synced_bytes);
+        if (moved && flusher->handler.on_flushed != NULL) {
             flusher->handler.on_flushed(flusher->handler.context, sync->log);
         }
     }
@@ -290,6 +293,7 @@ void flusher_stats(struct flusher *flusher, struct flush_stats *out)
         .files_synced = atomic_load(&flusher->files_synced),
         .whole_syncs = atomic_load(&flusher->whole_syncs),
         .failures = atomic_load(&flusher->failures),
+        .bytes_synced = atomic_load(&flusher->bytes_synced),
     };
 }
 

@@ -48,6 +48,7 @@ struct flush_stats {
     uint64_t files_synced;
     uint64_t whole_syncs; /* rounds that used syncfs */
     uint64_t failures;
+    uint64_t bytes_synced; /* of segments */
 };
 
 /* Starts the thread. data_dir_fd: a descriptor on the file system of the logs, for syncfs. */

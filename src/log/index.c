@@ -150,25 +150,41 @@ enum err index_file_floor(const struct file_ops *files, const char *path, enum i
     return err;
 }
 
-enum err index_write(const struct file_ops *files, const char *path, enum index_kind kind,
-                     int64_t file_rows, struct slice rows, struct reason *reason)
+static enum err write_rows(const struct file_ops *files, int fd, int64_t position,
+                           struct slice rows, bool sync, struct reason *reason)
 {
-    int fd;
-    enum err err = file_open(files, path, O_RDWR | O_CREAT, &fd, reason);
-    if (err != ERR_NONE) {
-        return err;
-    }
-    int64_t position = file_rows * (int64_t)index_row_bytes(kind);
     struct iovec iov = {.iov_base = (void *)(uintptr_t)rows.data, .iov_len = rows.size};
-    err = file_truncate(files, fd, position, reason);
+    enum err err = file_truncate(files, fd, position, reason);
     if (err == ERR_NONE) {
         err = file_write_at(files, fd, &iov, 1, position, reason);
     }
+    return err == ERR_NONE && sync ? file_sync(files, fd, reason) : err;
+}
+
+static enum err open_and_write(const struct file_ops *files, const char *path, enum index_kind kind,
+                               int64_t file_rows, struct slice rows, bool sync,
+                               struct reason *reason)
+{
+    int fd;
+    enum err err = file_open(files, path, O_RDWR | O_CREAT, &fd, reason);
     if (err == ERR_NONE) {
-        err = file_sync(files, fd, reason);
+        int64_t position = file_rows * (int64_t)index_row_bytes(kind);
+        err = write_rows(files, fd, position, rows, sync, reason);
+        file_close(files, fd);
     }
-    file_close(files, fd);
     return err;
+}
+
+enum err index_write(const struct file_ops *files, const char *path, enum index_kind kind,
+                     int64_t file_rows, struct slice rows, struct reason *reason)
+{
+    return open_and_write(files, path, kind, file_rows, rows, true, reason);
+}
+
+enum err index_write_unsynced(const struct file_ops *files, const char *path, enum index_kind kind,
+                              int64_t file_rows, struct slice rows, struct reason *reason)
+{
+    return open_and_write(files, path, kind, file_rows, rows, false, reason);
 }
 
 void index_written(struct index *index, size_t tail_bytes)

@@ -75,6 +75,9 @@ CHECKED enum err index_file_floor(const struct file_ops *files, const char *path
  */
 CHECKED enum err index_write(const struct file_ops *files, const char *path, enum index_kind kind,
                              int64_t file_rows, struct slice rows, struct reason *reason);
+CHECKED enum err index_write_unsynced(const struct file_ops *files, const char *path,
+                                      enum index_kind kind, int64_t file_rows, struct slice rows,
+                                      struct reason *reason);
 
 /* After index_write of the first tail_bytes of the tail: they are in the file now. */
 void index_written(struct index *index, size_t tail_bytes);

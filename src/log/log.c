@@ -34,6 +34,7 @@ static struct log *log_new(const char *dir, const struct log_config *config,
     log->env = *env;
     log->config = *config;
     log->cleaned_offset = -1;
+    pthread_mutex_init(&log->load_lock, NULL);
     pthread_mutex_init(&log->append_lock, NULL);
     pthread_mutex_init(&log->segments_lock, NULL);
     pthread_mutex_init(&log->upkeep_lock, NULL);
@@ -43,24 +44,31 @@ static struct log *log_new(const char *dir, const struct log_config *config,
     atomic_init(&log->first_undecided, INT64_MAX);
     atomic_init(&log->next_decided, INT64_MAX);
     pthread_cond_init(&log->sync_idle, NULL);
-    for (int i = 0; i < LOG_RECENT_BATCHES; i++) {
-        log->recent[i].segment_base = -1;
-    }
-    for (int i = 0; i < LOG_READ_HINTS; i++) {
-        log->hints[i].segment_base = -1;
-    }
     return log;
 }
 
-static void log_free(struct log *log)
+void log_drop_segments(struct log *log)
 {
     for (size_t i = 0; i < log->segment_count; i++) {
         segment_unref(log->segments[i]);
     }
-    free(log->segments);
-    free(log->snapshots);
-    free(log->undecided);
+    log->segment_count = 0;
     producer_state_deinit(&log->producers);
+    log->producers = (struct producer_state){.changes = 0};
+    free(log->snapshots);
+    log->snapshots = NULL;
+    log->snapshot_count = 0;
+}
+
+static void log_free(struct log *log)
+{
+    log_drop_segments(log);
+    free(log->segments);
+    free(log->recent);
+    free(log->hints);
+    free(log->undecided);
+    free(log->offline);
+    pthread_mutex_destroy(&log->load_lock);
     pthread_mutex_destroy(&log->append_lock);
     pthread_mutex_destroy(&log->segments_lock);
     pthread_mutex_destroy(&log->upkeep_lock);
@@ -71,22 +79,47 @@ static void log_free(struct log *log)
     free(log);
 }
 
+static enum err make_dir(struct log *log, struct reason *reason)
+{
+    const struct file_ops *files = log->env.files;
+    return log->env.sync_later ? file_make_dir_unsynced(files, log->dir, reason)
+                               : file_make_dir(files, log->dir, reason);
+}
+
 enum err log_open(const char *dir, const struct log_config *config, const struct log_env *env,
                   const struct log_state *known, struct log **out, struct log_recovery *recovery,
                   struct reason *reason)
 {
     struct log_recovery ignored;
     struct log *log = log_new(dir, config, env);
-    enum err err = file_make_dir(env->files, dir, reason);
+    recovery = recovery != NULL ? recovery : &ignored;
+    *recovery = (struct log_recovery){.truncated_at = -1};
+    if (log_open_idle(log, known)) {
+        *out = log;
+        return ERR_NONE;
+    }
+    enum err err = make_dir(log, reason);
     if (err == ERR_NONE) {
-        err = log_recover(log, known, recovery != NULL ? recovery : &ignored, reason);
+        err = log_recover(log, known, recovery, reason);
     }
     if (err != ERR_NONE) {
         log_free(log);
         return err;
     }
+    atomic_init(&log->loaded, true);
     *out = log;
     return ERR_NONE;
+}
+
+struct log *log_open_offline(const char *dir, const struct log_config *config,
+                             const struct log_env *env, const struct log_state *known,
+                             const struct reason *why)
+{
+    struct log *log = log_new(dir, config, env);
+    struct log_state state = {.oldest_ms = INT64_MAX};
+    log->offline = mem_strdup(why->text);
+    log_set_idle(log, known != NULL ? known : &state);
+    return log;
 }
 
 void log_ref(struct log *log)
@@ -113,6 +146,15 @@ void log_names_release(struct log *log)
     if (log->env.names_lock != NULL) {
         pthread_rwlock_unlock(log->env.names_lock);
     }
+}
+
+struct batch_position *log_positions_new(int count)
+{
+    struct batch_position *positions = mem_new_array(struct batch_position, (size_t)count);
+    for (int i = 0; i < count; i++) {
+        positions[i].segment_base = -1;
+    }
+    return positions;
 }
 
 size_t log_segment_number(const struct log *log, int64_t offset)
@@ -151,8 +193,8 @@ enum err log_roll(struct log *log, struct reason *reason)
         return err;
     }
     struct segment *fresh;
-    err =
-        segment_open(log->env.files, log->dir, atomic_load(&log->end_offset), true, &fresh, reason);
+    err = segment_open(log->env.files, log->env.fds, log->dir, atomic_load(&log->end_offset), true,
+                       &fresh, reason);
     if (err != ERR_NONE) {
         return err;
     }
@@ -205,9 +247,11 @@ const char *log_dir(const struct log *log)
 
 void log_set_config(struct log *log, const struct log_config *config)
 {
+    pthread_mutex_lock(&log->load_lock); /* loading reads them without append_lock */
     pthread_mutex_lock(&log->append_lock);
     log->config = *config;
     pthread_mutex_unlock(&log->append_lock);
+    pthread_mutex_unlock(&log->load_lock);
 }
 
 struct log_config log_config_copy(struct log *log)
@@ -237,6 +281,10 @@ void log_call_user(struct log *log, void (*call)(void *user))
 void log_each_producer(struct log *log, void (*each)(void *context, const struct producer_entry *),
                        void *context)
 {
+    struct reason ignored; /* loading has logged it */
+    if (log_ready(log, &ignored) != ERR_NONE) {
+        return;
+    }
     pthread_mutex_lock(&log->append_lock);
     for (const struct producer_entry *entry = log->producers.entries; entry != NULL;
          entry = entry->hh.next) {

@@ -1,6 +1,7 @@
 #ifndef TIDINGS_LOG_LOG_H
 #define TIDINGS_LOG_LOG_H
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/file.h"
@@ -31,6 +32,7 @@
  */
 struct log;
 struct flusher;
+struct segment_fds;
 
 struct log_config {
     int64_t segment_bytes;          /* segment.bytes */
@@ -63,6 +65,9 @@ struct log_env {
      * their directory; for writing by a backup while it links them. NULL: nobody links.
      */
     pthread_rwlock_t *names_lock;
+    struct segment_fds *fds; /* NULL: each segment keeps its file open */
+    bool sync_later;         /* log_open leaves what it changed unsynced: who opens many logs syncs
+                                the file system once before they are used */
 };
 
 /*
@@ -75,6 +80,13 @@ struct log_state {
     int64_t active_base; /* base offset of the last segment */
     int64_t active_size; /* its size in bytes at end_offset */
     bool clean;
+    /* What an idle log answers without a look at its files; older checkpoints lack it. */
+    bool idle_known;    /* the next four are known */
+    bool open_txns;     /* a transaction was open: the log is read at start */
+    int64_t first_base; /* base offset of the first segment */
+    int64_t size_bytes; /* of all segments */
+    int64_t oldest_ms;  /* the largest timestamp of the first segment (of its file when its events
+                           have none); INT64_MAX: it is empty */
 };
 
 /* What opening found and did. */
@@ -96,10 +108,22 @@ struct log_recovery {
  * reported and kept, and never hides what follows; nothing below known->end_offset is cut.
  * start_offset is the larger of known's and the first segment's base. recovery may be NULL. ERR_IO,
  * ERR_NO_SPACE. Any one thread.
+ *
+ * When known->idle_known, no transaction was open and the file sizes agree, nothing else is looked
+ * at: the rest is loaded by the first call that needs it (which may then give ERR_IO), and an idle
+ * log takes under 1 KB.
  */
 CHECKED enum err log_open(const char *dir, const struct log_config *config,
                           const struct log_env *env, const struct log_state *known,
                           struct log **out, struct log_recovery *recovery, struct reason *reason);
+
+/*
+ * A log in the place of one that log_open could not open: it answers the offsets of the checkpoint
+ * (0 when known is NULL) and ERR_IO, with why, to all that needs its files. May be deleted.
+ */
+struct log *log_open_offline(const char *dir, const struct log_config *config,
+                             const struct log_env *env, const struct log_state *known,
+                             const struct reason *why);
 
 /*
  * Takes no more appends, flushes, writes indexes and a producer snapshot, fills *state (clean). On
@@ -119,7 +143,11 @@ void log_unref(struct log *log);
  * Blocking; worker thread. */
 CHECKED enum err log_delete(struct log *log, struct reason *reason);
 
-/* The same rename, durably, for the directory of a log that is not open. Its files stay until
+/* The same for many logs of one parent directory, with one sync of it for all. On an error, of
+ * which the first is told, the others are deleted nevertheless. */
+CHECKED enum err log_delete_many(struct log *const *logs, size_t count, struct reason *reason);
+
+/* The same rename, unsynced, for the directory of a log that is not open. Its files stay until
  * log_delete_leftovers. ERR_NONE when there is no such directory. */
 CHECKED enum err log_discard_dir(const struct file_ops *files, const char *dir,
                                  struct reason *reason);
@@ -242,11 +270,42 @@ void log_set_config(struct log *log, const struct log_config *config);
  * tests. On failure the log is failed. */
 CHECKED enum err log_flush(struct log *log, struct reason *reason);
 
-/* A state for the checkpoint as of the last flush (clean false); writes a producer snapshot first
- * when producers changed, so that recovery starts here. Worker thread. */
+/* A state for the checkpoint as of now (clean false): flushes, and writes index tails and a
+ * producer snapshot first, so that recovery starts here. Does nothing when nothing changed since
+ * the last one. Worker thread. */
 CHECKED enum err log_checkpoint(struct log *log, struct log_state *state, struct reason *reason);
 
-/* Calls each for every producer id on record, under append_lock: short and without locks. */
+/* log_checkpoint in two halves, so that many logs share one sync. Fields are log_checkpoint's. */
+struct segment;
+struct log_checkpointing {
+    struct log *log;
+    struct log_state state;
+    struct segment *active;
+    struct buf snapshot;
+    uint64_t changes;
+    bool snapshot_due;
+};
+
+/*
+ * Writes what a checkpoint needs, unsynced. *changed false: there is nothing to do, and nothing to
+ * finish. Else the caller waits until log_flushed_offset >= state.end_offset, syncs the file system
+ * and calls log_checkpoint_finish: with synced false when any of it failed. Worker thread.
+ */
+CHECKED enum err log_checkpoint_begin(struct log *log, struct log_checkpointing *checkpointing,
+                                      bool *changed, struct reason *reason);
+void log_checkpoint_finish(struct log_checkpointing *checkpointing, bool synced);
+
+/* The last checkpoint that was finished, or that opening started from. Any thread. */
+struct log_state log_last_checkpoint(struct log *log);
+
+/* Whether its segments are known: an idle log is not loaded before its first use. Any thread. */
+bool log_is_loaded(const struct log *log);
+
+/* Whether it was opened by log_open_offline. Any thread. */
+bool log_is_offline(const struct log *log);
+
+/* Calls each for every producer id on record, under append_lock: short and without locks. None when
+ * the log cannot be loaded. */
 struct producer_entry; /* producer_state.h */
 void log_each_producer(struct log *log, void (*each)(void *context, const struct producer_entry *),
                        void *context);

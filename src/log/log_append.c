@@ -217,6 +217,13 @@ static void publish(struct log *log, const struct log_append *append,
     if (position == 0) {
         active->first_written_ms = now_ms;
     }
+    if (!active->held_unsynced) { /* its own sync is to see a failed write-back */
+        active->held_unsynced = true;
+        segment_hold_again(active);
+    }
+    if (log->recent == NULL) {
+        log->recent = log_positions_new(LOG_RECENT_BATCHES);
+    }
     for (int32_t i = 0; i < append->batch_count; i++) {
         const struct batch *batch = &append->batches[i];
         log->recent[log->recent_next++ % LOG_RECENT_BATCHES] =
@@ -249,13 +256,19 @@ static enum err append_locked(struct log *log, struct log_append *append, struct
     }
     int64_t now_ms = clock_wall_ms(log->env.clock);
     err = roll_if_due(log, &total, now_ms, reason);
+    struct segment *active = log_active(log);
     if (err == ERR_NONE) {
-        assign(log, append, now_ms);
-        err = write_batches(log, append, reason);
+        err = segment_hold(active, reason);
     }
+    if (err != ERR_NONE) {
+        return err;
+    }
+    assign(log, append, now_ms);
+    err = write_batches(log, append, reason);
     if (err == ERR_NONE) {
         publish(log, append, &total, now_ms);
     }
+    segment_let_go(active);
     return err;
 }
 
@@ -265,8 +278,12 @@ enum err log_append(struct log *log, struct log_append *append, struct reason *r
     append->base_offset = -1;
     append->end_offset = -1;
     append->append_time_ms = -1;
+    enum err err = log_ready(log, reason);
+    if (err != ERR_NONE) {
+        return err;
+    }
     pthread_mutex_lock(&log->append_lock);
-    enum err err = append_locked(log, append, reason);
+    err = append_locked(log, append, reason);
     pthread_mutex_unlock(&log->append_lock);
     if (err == ERR_NONE && log->env.flusher != NULL) {
         flusher_mark(log->env.flusher, log);

@@ -6,6 +6,11 @@
 #include <stdlib.h>
 #include <time.h>
 
+enum err log_prepare_cut(struct log *log, struct reason *reason)
+{
+    return log_ready(log, reason);
+}
+
 bool log_freeze(struct log *log, int64_t until_ms)
 {
     if (until_ms == 0) {

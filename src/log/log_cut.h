@@ -24,6 +24,9 @@ struct log_cut {
     size_t segment_count;
 };
 
+/* To be called before log_freeze: loads an idle log. ERR_IO, ERR_CLOSED. */
+CHECKED enum err log_prepare_cut(struct log *log, struct reason *reason);
+
 /*
  * Takes append_lock; false when it is not free by until_ms (wall clock, whose jumps only change how
  * long it waits; 0: for ever). The only code that holds it of more than one log: whoever freezes

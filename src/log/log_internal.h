@@ -38,6 +38,11 @@ struct log {
     atomic_bool failed;
     atomic_bool deleted;
 
+    atomic_bool loaded;        /* segments and producers are known: log_ready */
+    pthread_mutex_t load_lock; /* guards the change of loaded; taken before all others */
+    bool load_deep;            /* look into index files too: the last stop was not clean */
+    char *offline;             /* why it can never be loaded; NULL. Set while opening */
+
     atomic_bool dirty;      /* on the flusher's list */
     struct log *dirty_next; /* the flusher's */
 
@@ -64,9 +69,9 @@ struct log {
     bool dir_dirty; /* file names in the directory are not durable yet */
     bool syncing;   /* a flush is between begin and finish; one at a time */
     pthread_cond_t sync_idle;
-    struct batch_position recent[LOG_RECENT_BATCHES]; /* a ring of the newest batches */
+    struct batch_position *recent; /* a ring of the newest batches; NULL: none yet */
     unsigned recent_next;
-    struct batch_position hints[LOG_READ_HINTS];
+    struct batch_position *hints; /* likewise */
     unsigned hint_next;
 
     /* One writer of index and snapshot files at a time. Taken before the other two. */
@@ -85,6 +90,32 @@ struct log {
 void log_names_hold(struct log *log);
 void log_names_release(struct log *log);
 
+/*
+ * What every function does first that needs segments or producers: loads a log that was opened
+ * without a look at them. Takes load_lock; no other lock is held. ERR_IO, ERR_CLOSED (deleted).
+ * log_idle.c
+ */
+CHECKED enum err log_load(struct log *log, struct reason *reason);
+
+CHECKED static inline enum err log_ready(struct log *log, struct reason *reason)
+{
+    return atomic_load_explicit(&log->loaded, memory_order_acquire) ? ERR_NONE
+                                                                    : log_load(log, reason);
+}
+
+/* Forgets what was loaded. Opening and closing. */
+void log_drop_segments(struct log *log);
+
+/* Opening: leaves the log unloaded when the state tells all that an idle log answers and the files
+ * agree with it; false: it must be recovered. */
+bool log_open_idle(struct log *log, const struct log_state *known);
+
+/* Makes the state what a log that is not loaded answers. Opening. */
+void log_set_idle(struct log *log, const struct log_state *known);
+
+/* Whether retention may want to delete something of a log that is not loaded. */
+bool log_idle_is_due(struct log *log, const struct log_config *config);
+
 /* The settings as of now. Takes append_lock. */
 struct log_config log_config_copy(struct log *log);
 
@@ -102,6 +133,9 @@ static inline int64_t log_segment_end(const struct log *log, size_t i)
 
 /* The number of the segment that holds offset: the last with base <= offset. segments_lock. */
 size_t log_segment_number(const struct log *log, int64_t offset);
+
+/* A fresh ring of unused positions. */
+struct batch_position *log_positions_new(int count);
 
 /* Takes over the caller's reference. segments_lock. */
 void log_add_segment(struct log *log, struct segment *segment);
@@ -133,6 +167,7 @@ struct log_sync {
     size_t segment_count;
     bool dir;
     enum err err;
+    int64_t synced_bytes; /* out: published by log_sync_finish */
 };
 
 /* Notes what is to be synced; waits while another flush of this log is under way. */
@@ -153,9 +188,19 @@ CHECKED enum err log_check_not_deleted(struct log *log, struct reason *reason);
 
 /* Writes what is in the index tails of the segment. upkeep_lock. */
 CHECKED enum err log_write_indexes(struct log *log, struct segment *segment, struct reason *reason);
+/* The same; sync false: the caller syncs the file system. */
+CHECKED enum err log_write_tails(struct log *log, struct segment *segment, bool sync,
+                                 struct reason *reason);
+
+/* Writes index tails and snapshots of all segments that were closed since. upkeep_lock. */
+CHECKED enum err log_finish_closed(struct log *log, bool sync, struct reason *reason);
+
+/* Deletes the snapshots that no recovery asks for, given the checkpoint before the last.
+ * upkeep_lock. */
+void log_drop_old_snapshots(struct log *log, int64_t checkpoint_offset);
 
 /* Writes <offset>.snapshot. upkeep_lock. */
-CHECKED enum err log_write_snapshot(struct log *log, int64_t offset, struct slice bytes,
+CHECKED enum err log_write_snapshot(struct log *log, int64_t offset, struct slice bytes, bool sync,
                                     struct reason *reason);
 
 /*

@@ -23,7 +23,7 @@ struct read_plan {
 static int64_t recent_holding(const struct log *log, int64_t base, int64_t offset)
 {
     const struct batch_position *best = NULL;
-    for (int i = 0; i < LOG_RECENT_BATCHES; i++) {
+    for (int i = 0; log->recent != NULL && i < LOG_RECENT_BATCHES; i++) {
         const struct batch_position *at = &log->recent[i];
         if (at->segment_base == base && at->offset <= offset &&
             (best == NULL || at->offset > best->offset)) {
@@ -36,7 +36,7 @@ static int64_t recent_holding(const struct log *log, int64_t base, int64_t offse
 static int64_t exact_position(const struct batch_position *positions, int count, int64_t base,
                               int64_t offset)
 {
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; positions != NULL && i < count; i++) {
         if (positions[i].segment_base == base && positions[i].offset == offset) {
             return positions[i].position;
         }
@@ -77,6 +77,9 @@ static void keep_hint(struct log *log, const struct read_plan *plan, int64_t off
     pthread_mutex_lock(&log->segments_lock);
     int64_t base = plan->segment->base_offset;
     if (boundary(log, base, offset) < 0 && !atomic_load(&plan->segment->replaced)) {
+        if (log->hints == NULL) {
+            log->hints = log_positions_new(LOG_READ_HINTS);
+        }
         log->hints[log->hint_next++ % LOG_READ_HINTS] =
             (struct batch_position){.segment_base = base, .offset = offset, .position = position};
     }
@@ -302,10 +305,23 @@ enum err log_read_range(struct log *log, int64_t offset, int64_t max_offset, siz
                         struct reason *reason)
 {
     *span = (struct file_span){.fd = -1};
+    enum err err = log_ready(log, reason);
+    if (err != ERR_NONE) {
+        return err;
+    }
     for (;;) {
         struct read_plan plan = {.offset = offset, .max_offset = max_offset};
-        enum err err = make_plan(log, &plan, reason);
+        err = make_plan(log, &plan, reason);
         if (err != ERR_NONE || plan.segment == NULL) {
+            return err;
+        }
+        err = segment_hold(plan.segment, reason);
+        if (err != ERR_NONE) {
+            bool replaced = err == ERR_CLOSED && !atomic_load(&log->deleted);
+            segment_unref(plan.segment);
+            if (replaced) {
+                continue; /* the list has changed */
+            }
             return err;
         }
         err = find_span(log, &plan, max_bytes, at_least_one, reason);
@@ -319,7 +335,7 @@ enum err log_read_range(struct log *log, int64_t offset, int64_t max_offset, siz
             *end_offset = plan.end_offset;
             return ERR_NONE;
         }
-        segment_unref(plan.segment);
+        segment_release(plan.segment);
         if (err != ERR_NONE || plan.start < plan.size || plan.segment_end <= offset) {
             return err;
         }

@@ -25,7 +25,7 @@ void log_sync_begin(struct log *log, struct log_sync *sync)
         pthread_cond_wait(&log->sync_idle, &log->segments_lock);
     }
     log->syncing = true;
-    size_t first = first_unsynced(log);
+    size_t first = log->segment_count > 0 ? first_unsynced(log) : 0; /* none: not loaded */
     size_t count = log->segment_count - first;
     sync->end_offset = atomic_load(&log->end_offset);
     sync->dir = log->dir_dirty;
@@ -55,10 +55,16 @@ void log_sync_files(struct log_sync *sync, struct reason *reason)
     }
 }
 
-static void publish_synced(struct log *log, const struct log_sync *sync)
+static void publish_synced(struct log *log, struct log_sync *sync)
 {
     for (size_t i = 0; i < sync->segment_count; i++) {
-        sync->segments[i]->synced_bytes = sync->sizes[i];
+        struct segment *segment = sync->segments[i];
+        sync->synced_bytes += sync->sizes[i] - segment->synced_bytes;
+        segment->synced_bytes = sync->sizes[i];
+        if (segment->held_unsynced && segment->size_bytes == segment->synced_bytes) {
+            segment->held_unsynced = false;
+            segment_let_go(segment);
+        }
     }
     atomic_store(&log->flushed_offset, sync->end_offset);
 }

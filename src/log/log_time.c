@@ -162,7 +162,7 @@ enum err log_find_time(struct log *log, int64_t timestamp, int64_t max_offset, i
                                  .max_offset = max_offset,
                                  .offset = -1,
                                  .found_timestamp = -1};
-    enum err err = ERR_NONE;
+    enum err err = log_ready(log, reason);
     int64_t from = search.least;
     while (err == ERR_NONE && search.offset < 0 && from < max_offset) {
         int64_t size;
@@ -175,8 +175,17 @@ enum err log_find_time(struct log *log, int64_t timestamp, int64_t max_offset, i
         if (segment == NULL) {
             break;
         }
-        err = search_segment(log, segment, size, end, &search, reason);
+        err = segment_hold(segment, reason);
+        bool held = err == ERR_NONE;
+        if (held) {
+            err = search_segment(log, segment, size, end, &search, reason);
+            segment_let_go(segment);
+        }
         segment_unref(segment);
+        if (!held && err == ERR_CLOSED && !atomic_load(&log->deleted)) {
+            err = ERR_NONE; /* the list has changed */
+            continue;
+        }
         if (next <= from) {
             break; /* the active segment was the last */
         }
@@ -224,7 +233,7 @@ enum err log_find_max_time(struct log *log, int64_t max_offset, int64_t *offset,
     *offset = -1;
     *timestamp = -1;
     int64_t largest = -1;
-    enum err err = ERR_NONE;
+    enum err err = log_ready(log, reason);
     for (size_t i = 0; err == ERR_NONE; i++) {
         int64_t size;
         int64_t end;
@@ -234,8 +243,15 @@ enum err log_find_max_time(struct log *log, int64_t max_offset, int64_t *offset,
         if (segment == NULL) {
             break;
         }
-        if (segment->base_offset < max_offset && end > atomic_load(&log->start_offset)) {
+        bool wanted = segment->base_offset < max_offset && end > atomic_load(&log->start_offset);
+        if (wanted) {
+            err = segment_hold(segment, reason);
+        }
+        if (wanted && err == ERR_NONE) {
             err = max_of_segment(log, segment, size, end, max_offset, &of_segment, reason);
+            segment_let_go(segment);
+        } else if (err == ERR_CLOSED && !atomic_load(&log->deleted)) {
+            err = ERR_NONE; /* deleted as retention wants it */
         }
         segment_unref(segment);
         largest = of_segment > largest ? of_segment : largest;

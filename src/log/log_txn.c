@@ -163,7 +163,7 @@ enum err log_aborted_txns(struct log *log, int64_t from, int64_t to, struct abor
                           size_t *count, struct reason *reason)
 {
     struct aborted_list list = {.count = 0};
-    enum err err = ERR_NONE;
+    enum err err = log_ready(log, reason);
     bool complete = !atomic_load(&log->has_aborts) || from >= to;
     int64_t at = from;
     while (err == ERR_NONE && !complete) {

@@ -165,6 +165,21 @@ static enum err times_from_index(struct log *log, struct segment *segment, int64
     return err == ERR_IO ? err : ERR_NONE;
 }
 
+/* From the index, else by a walk. The segment is held. */
+static enum err find_times(struct log *log, struct segment *segment, int64_t rows, int64_t size,
+                           struct segment *times, struct reason *reason)
+{
+    bool found = false;
+    enum err err = ERR_NONE;
+    if (rows > 0) {
+        err = times_from_index(log, segment, rows, size, times, &found, reason);
+    }
+    if (err == ERR_NONE && !found && rows > 0) {
+        mark_bad(log, segment);
+    }
+    return err != ERR_NONE || found ? err : walk_times(segment, size, times, reason);
+}
+
 static void take_times(struct segment *segment, const struct segment *times)
 {
     if (segment->times_known) {
@@ -197,16 +212,10 @@ enum err log_load_times(struct log *log, struct segment *segment, struct reason 
                             .first_timestamp = INT64_MIN,
                             .max_timestamp = INT64_MIN};
     index_init(&times.times, INDEX_TIMES);
-    bool found = false;
-    enum err err = ERR_NONE;
-    if (rows > 0) {
-        err = times_from_index(log, segment, rows, size, &times, &found, reason);
-    }
-    if (err == ERR_NONE && !found && rows > 0) {
-        mark_bad(log, segment);
-    }
-    if (err == ERR_NONE && !found) {
-        err = walk_times(segment, size, &times, reason);
+    enum err err = segment_hold(segment, reason);
+    if (err == ERR_NONE) {
+        err = find_times(log, segment, rows, size, &times, reason);
+        segment_let_go(segment);
     }
     if (err == ERR_NONE) {
         pthread_mutex_lock(&log->segments_lock);

@@ -88,8 +88,9 @@ struct replay {
     bool index_aborts;
 };
 
-static enum err replay_segment(struct log *log, struct segment *segment, int64_t end,
-                               const struct replay *replay, struct reason *reason)
+/* The segment is held. */
+static enum err replay_held(struct log *log, struct segment *segment, int64_t end,
+                            const struct replay *replay, struct reason *reason)
 {
     int64_t from = replay->from;
     int64_t to = replay->to;
@@ -124,6 +125,17 @@ static enum err replay_segment(struct log *log, struct segment *segment, int64_t
         }
         expected = batch_last_offset(&header) + 1;
         position += (int64_t)header.bytes.size;
+    }
+    return err;
+}
+
+static enum err replay_segment(struct log *log, struct segment *segment, int64_t end,
+                               const struct replay *replay, struct reason *reason)
+{
+    enum err err = segment_hold(segment, reason);
+    if (err == ERR_NONE) {
+        err = replay_held(log, segment, end, replay, reason);
+        segment_let_go(segment);
     }
     return err;
 }

@@ -12,8 +12,8 @@ static enum err open_segments(struct log *log, const struct log_files *found, st
 {
     for (size_t i = 0; i < found->segment_count; i++) {
         struct segment *segment;
-        enum err err =
-            segment_open(log->env.files, log->dir, found->segments[i], false, &segment, reason);
+        enum err err = segment_open(log->env.files, log->env.fds, log->dir, found->segments[i],
+                                    false, &segment, reason);
         if (err != ERR_NONE) {
             return err;
         }
@@ -34,7 +34,8 @@ static enum err open_segments(struct log *log, const struct log_files *found, st
 enum err recovery_add_segment(struct log *log, int64_t base_offset, struct reason *reason)
 {
     struct segment *segment;
-    enum err err = segment_open(log->env.files, log->dir, base_offset, true, &segment, reason);
+    enum err err =
+        segment_open(log->env.files, log->env.fds, log->dir, base_offset, true, &segment, reason);
     if (err == ERR_NONE) {
         log_add_segment(log, segment);
         log->dir_dirty = true;
@@ -104,25 +105,32 @@ static bool position_fits(const struct segment *segment, const struct segment *n
     return headers_reach(segment, known);
 }
 
-/* Where the scan begins; the number of its segment. */
-static size_t choose_start(struct recovery *recovery, const struct log_state *known, bool compacted)
+/* Where the scan begins, and the number of its segment. */
+static enum err choose_start(struct recovery *recovery, const struct log_state *known,
+                             bool compacted, size_t *number, struct reason *reason)
 {
     const struct log *log = recovery->log;
     recovery->position = 0;
+    recovery->from = log->segments[0]->base_offset;
+    *number = 0;
     if (known == NULL) {
-        recovery->from = log->segments[0]->base_offset;
-        return 0;
+        return ERR_NONE;
     }
-    size_t number = log_segment_number(log, known->active_base);
-    const struct segment *segment = log->segments[number];
+    *number = log_segment_number(log, known->active_base);
+    struct segment *segment = log->segments[*number];
     recovery->from = segment->base_offset;
     const struct segment *next =
-        compacted && number + 1 < log->segment_count ? log->segments[number + 1] : NULL;
+        compacted && *number + 1 < log->segment_count ? log->segments[*number + 1] : NULL;
+    enum err err = segment_hold(segment, reason);
+    if (err != ERR_NONE) {
+        return err;
+    }
     if (segment->base_offset == known->active_base && position_fits(segment, next, known)) {
         recovery->from = known->end_offset;
         recovery->position = known->active_size;
     }
-    return number;
+    segment_let_go(segment);
+    return ERR_NONE;
 }
 
 /* Producers as of `from`. exact: the newest snapshot at or before it is their state there. */
@@ -158,9 +166,9 @@ static enum err scan_from(struct recovery *recovery, const struct log_state *kno
                           const struct log_files *found, struct reason *reason)
 {
     struct log *log = recovery->log;
-    size_t number = choose_start(recovery, known, found->compacted);
+    size_t number;
+    enum err err = choose_start(recovery, known, found->compacted, &number, reason);
     recovery->next = recovery->from;
-    enum err err = ERR_NONE;
     for (size_t i = 0; i < number && err == ERR_NONE; i++) {
         err = adopt_indexes(recovery, i, log->segments[i + 1]->base_offset, true, reason);
     }
@@ -178,7 +186,8 @@ static enum err scan_from(struct recovery *recovery, const struct log_state *kno
         position = 0;
     }
     /* Names that a crash of the process left unsynced. */
-    return err == ERR_NONE ? file_sync_dir(log->env.files, log->dir, reason) : err;
+    return err == ERR_NONE && !log->env.sync_later ? file_sync_dir(log->env.files, log->dir, reason)
+                                                   : err;
 }
 
 static enum err trust_clean(struct recovery *recovery, const struct log_state *known,
@@ -189,12 +198,12 @@ static enum err trust_clean(struct recovery *recovery, const struct log_state *k
     for (size_t i = 0; i < log->segment_count && err == ERR_NONE; i++) {
         int64_t end =
             i + 1 < log->segment_count ? log->segments[i + 1]->base_offset : known->end_offset;
-        err = adopt_indexes(recovery, i, end, false, reason);
+        err = adopt_indexes(recovery, i, end, log->load_deep, reason);
     }
     recovery->from = known->end_offset;
     recovery->next = known->end_offset;
     if (err == ERR_NONE) {
-        err = log_adopt_aborts(log, found, log->segment_count, recovery->from, false,
+        err = log_adopt_aborts(log, found, log->segment_count, recovery->from, log->load_deep,
                                &recovery->report->rebuilt_indexes, reason);
     }
     return err == ERR_NONE ? recover_producers(recovery, found, true, reason) : err;
@@ -226,10 +235,10 @@ static void settle_offsets(struct recovery *recovery, const struct log_state *kn
     for (size_t i = 0; i < log->segment_count; i++) {
         size += log->segments[i]->size_bytes;
     }
-    atomic_init(&log->start_offset, start);
-    atomic_init(&log->end_offset, recovery->next);
-    atomic_init(&log->flushed_offset, recovery->next);
-    atomic_init(&log->size_bytes, size);
+    atomic_store(&log->start_offset, start);
+    atomic_store(&log->end_offset, recovery->next);
+    atomic_store(&log->flushed_offset, recovery->next);
+    atomic_store(&log->size_bytes, size);
     log_publish_txns(log, NULL); /* what was ended is on disk: nothing is undecided */
     if (known != NULL) {
         log->checkpoint = *known;

@@ -21,12 +21,16 @@ static int64_t count_behind(const struct log *log, const struct cut *cut, int64_
 {
     int64_t count = 0;
     for (size_t i = cut->segment; i < log->segment_count; i++) {
-        const struct segment *segment = log->segments[i];
+        struct segment *segment = log->segments[i];
         bool first = i == cut->segment;
         struct scan scan;
+        if (segment_hold(segment, NULL) != ERR_NONE) {
+            continue;
+        }
         scan_init(&scan, segment->files, segment->fd, first ? cut->size : segment->size_bytes);
         count += scan_count_good(&scan, first ? cut->position : 0, least_offset);
         scan_deinit(&scan);
+        segment_let_go(segment);
     }
     return count;
 }

@@ -144,22 +144,26 @@ static void keep_bad_tail(struct recovery *recovery, struct segment *segment, in
     recovery->next = next_offset;
 }
 
-static bool begins_good(const struct segment *segment)
+static bool begins_good(struct segment *segment)
 {
     struct scan scan;
     struct batch header;
+    if (segment_hold(segment, NULL) != ERR_NONE) {
+        return false;
+    }
     scan_init(&scan, segment->files, segment->fd, segment->size_bytes);
     bool good = scan_header(&scan, 0, &header, NULL) == ERR_NONE &&
                 header.base_offset >= segment->base_offset && /* compaction leaves gaps */
                 scan_check_crc(&scan, 0, &header, NULL) == ERR_NONE;
     scan_deinit(&scan);
+    segment_let_go(segment);
     return good;
 }
 
 /* Whether the bad bytes are one whole batch that reaches exactly to the next segment, which begins
  * well: it is damage with good batches behind it and no torn tail, unless there is a hole in it. */
-static enum err is_whole_but_bad(struct segment_scan *at, int64_t expected,
-                                 const struct segment *next, bool *damage, struct reason *reason)
+static enum err is_whole_but_bad(struct segment_scan *at, int64_t expected, struct segment *next,
+                                 bool *damage, struct reason *reason)
 {
     struct batch header;
     bool hole = false;
@@ -191,7 +195,7 @@ static enum err settle_closed(struct recovery *recovery, size_t i, struct segmen
                               struct reason *reason)
 {
     struct log *log = recovery->log;
-    const struct segment *next = log->segments[i + 1];
+    struct segment *next = log->segments[i + 1];
     if (at->position == at->size && recovery->next == next->base_offset) {
         return ERR_NONE;
     }
@@ -259,8 +263,8 @@ static enum err keep_rows_before(struct recovery *recovery, struct segment *segm
     return log_load_times(log, segment, reason);
 }
 
-enum err recovery_scan_segment(struct recovery *recovery, size_t i, int64_t position,
-                               struct reason *reason)
+static enum err scan_held(struct recovery *recovery, size_t i, int64_t position,
+                          struct reason *reason)
 {
     struct log *log = recovery->log;
     struct segment *segment = log->segments[i];
@@ -286,10 +290,24 @@ enum err recovery_scan_segment(struct recovery *recovery, size_t i, int64_t posi
         err = settle_end(recovery, i, &at, reason);
     }
     scan_deinit(&at.scan);
-    if (err == ERR_NONE) {
+    if (err == ERR_NONE && !log->env.sync_later) {
         err = file_sync(segment->files, segment->fd, reason);
+    }
+    if (err == ERR_NONE) {
         segment->synced_bytes = segment->size_bytes;
     }
     segment->finished = false;
+    return err;
+}
+
+enum err recovery_scan_segment(struct recovery *recovery, size_t i, int64_t position,
+                               struct reason *reason)
+{
+    struct segment *segment = recovery->log->segments[i];
+    enum err err = segment_hold(segment, reason);
+    if (err == ERR_NONE) {
+        err = scan_held(recovery, i, position, reason);
+        segment_let_go(segment);
+    }
     return err;
 }

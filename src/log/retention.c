@@ -28,6 +28,7 @@ static struct segment **take_old(struct log *log, int64_t start, size_t *count)
                 (log->segment_count - old) * sizeof *log->segments);
         log->segment_count -= old;
         for (size_t i = 0; i < old; i++) {
+            atomic_store(&taken[i]->replaced, true); /* before the file goes */
             atomic_fetch_sub(&log->size_bytes, taken[i]->size_bytes);
         }
     }
@@ -71,6 +72,10 @@ enum err log_set_start_offset(struct log *log, int64_t new_start, struct reason 
         return reason_fail(reason, ERR_OUT_OF_RANGE, "offset %lld is behind the end %lld",
                            (long long)new_start, (long long)atomic_load(&log->end_offset));
     }
+    enum err err = log_ready(log, reason);
+    if (err != ERR_NONE) {
+        return err;
+    }
     int64_t start = atomic_load(&log->start_offset);
     while (start < new_start &&
            !atomic_compare_exchange_weak(&log->start_offset, &start, new_start)) {
@@ -109,9 +114,12 @@ static bool is_expired(struct log *log, const struct candidate *candidate, int64
     if (retention_ms < 0) {
         return false;
     }
-    if (log_load_times(log, candidate->segment, &why) != ERR_NONE) {
-        LOG_WARN("log", "the age of a segment could not be read", "dir=\"%s\" reason=\"%s\"",
-                 log->dir, why.text);
+    enum err err = log_load_times(log, candidate->segment, &why);
+    if (err != ERR_NONE) {
+        if (err != ERR_CLOSED) { /* deleted meanwhile */
+            LOG_WARN("log", "the age of a segment could not be read", "dir=\"%s\" reason=\"%s\"",
+                     log->dir, why.text);
+        }
         return false;
     }
     pthread_mutex_lock(&log->segments_lock);
@@ -141,7 +149,12 @@ static void roll_for_retention(struct log *log)
 int64_t log_retention_start(struct log *log, int64_t max_offset)
 {
     struct log_config config = log_config_copy(log);
+    struct reason why; /* loading has logged it */
     int64_t start = atomic_load(&log->start_offset);
+    if (!log_is_loaded(log) &&
+        (!log_idle_is_due(log, &config) || log_load(log, &why) != ERR_NONE)) {
+        return start;
+    }
     int64_t excess =
         config.retention_bytes < 0 ? -1 : atomic_load(&log->size_bytes) - config.retention_bytes;
     struct candidate candidate;
@@ -189,6 +202,9 @@ static struct segment *next_bad_index(struct log *log)
 
 enum err log_maintain(struct log *log, struct reason *reason)
 {
+    if (!log_is_loaded(log)) {
+        return ERR_NONE;
+    }
     struct log_config config = log_config_copy(log);
     if (segment_ms_due(log, &config)) {
         roll_for_retention(log);

@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -11,12 +12,31 @@ char *segment_path(const char *dir, int64_t base_offset, const char *suffix)
     return mem_sprintf("%s/%020lld%s", dir, (long long)base_offset, suffix);
 }
 
-struct segment *segment_adopt(const struct file_ops *files, int fd, int64_t base_offset)
+/* Frees some of the descriptors when there are none left, and tries again. */
+static enum err open_file(const struct file_ops *files, struct segment_fds *fds, const char *dir,
+                          int64_t base_offset, bool create, int *fd, struct reason *reason)
+{
+    char *path = segment_path(dir, base_offset, ".log");
+    int flags = create ? O_RDWR | O_CREAT | O_EXCL : O_RDWR;
+    enum err err = file_open(files, path, flags, fd, reason);
+    if (err != ERR_NONE && fds != NULL && (errno == EMFILE || errno == ENFILE)) {
+        segment_fds_shrink(fds);
+        err = file_open(files, path, flags, fd, reason);
+    }
+    free(path);
+    return err;
+}
+
+static struct segment *segment_new(const struct file_ops *files, struct segment_fds *fds,
+                                   const char *dir, int64_t base_offset)
 {
     struct segment *segment = mem_new(struct segment);
     atomic_init(&segment->refs, 1);
+    atomic_init(&segment->holders, SEGMENT_CLOSED);
+    segment->fd = -1;
     segment->files = files;
-    segment->fd = fd;
+    segment->fds = fds;
+    segment->dir = dir;
     segment->base_offset = base_offset;
     segment->times_known = true;
     segment->first_timestamp = INT64_MIN;
@@ -27,23 +47,58 @@ struct segment *segment_adopt(const struct file_ops *files, int fd, int64_t base
     return segment;
 }
 
-enum err segment_open(const struct file_ops *files, const char *dir, int64_t base_offset,
-                      bool create, struct segment **out, struct reason *reason)
+/* Takes over an opened descriptor, held once. */
+static void take_fd(struct segment *segment, int fd)
 {
-    char *path = segment_path(dir, base_offset, ".log");
-    int fd;
-    enum err err = file_open(files, path, create ? O_RDWR | O_CREAT | O_EXCL : O_RDWR, &fd, reason);
+    if (segment->fds != NULL) {
+        segment_fds_add(segment->fds, segment, fd);
+    } else {
+        segment->fd = fd;
+        atomic_store(&segment->holders, 1);
+    }
+}
+
+struct segment *segment_adopt(const struct file_ops *files, struct segment_fds *fds,
+                              const char *dir, int fd, int64_t base_offset)
+{
+    struct segment *segment = segment_new(files, fds, dir, base_offset);
+    take_fd(segment, fd);
+    return segment;
+}
+
+static enum err find_file(struct segment *segment, struct stat *status, struct reason *reason)
+{
+    char *path = segment_path(segment->dir, segment->base_offset, ".log");
+    enum err err = ERR_NONE;
+    if (stat(path, status) != 0) {
+        err = errno == ENOENT ? reason_fail(reason, ERR_NOT_FOUND, "%s: no such file", path)
+                              : reason_errno(reason, "cannot look at %s", path);
+    }
     free(path);
-    if (err != ERR_NONE) {
-        return err;
-    }
+    return err;
+}
+
+enum err segment_open(const struct file_ops *files, struct segment_fds *fds, const char *dir,
+                      int64_t base_offset, bool create, struct segment **out, struct reason *reason)
+{
     struct stat status = {.st_size = 0};
-    if (!create && fstat(fd, &status) != 0) {
-        err = reason_errno(reason, "fstat failed");
-        file_close(files, fd);
+    struct segment *segment = segment_new(files, fds, dir, base_offset);
+    enum err err = ERR_NONE;
+    if (create || fds == NULL) {
+        int fd;
+        err = open_file(files, fds, dir, base_offset, create, &fd, reason);
+        if (err == ERR_NONE) {
+            take_fd(segment, fd);
+            segment_let_go(segment);
+        }
+    }
+    if (err == ERR_NONE && !create) {
+        err = find_file(segment, &status, reason);
+    }
+    if (err != ERR_NONE) {
+        segment_unref(segment);
         return err;
     }
-    struct segment *segment = segment_adopt(files, fd, base_offset);
     segment->size_bytes = status.st_size;
     segment->synced_bytes = status.st_size;
     segment->first_written_ms = (int64_t)status.st_mtime * 1000;
@@ -62,7 +117,11 @@ void segment_unref(struct segment *segment)
     if (atomic_fetch_sub_explicit(&segment->refs, 1, memory_order_acq_rel) != 1) {
         return;
     }
-    file_close(segment->files, segment->fd);
+    if (segment->fds != NULL) {
+        segment_fds_remove(segment->fds, segment);
+    } else if (segment->fd >= 0) {
+        file_close(segment->files, segment->fd);
+    }
     index_deinit(&segment->offsets);
     index_deinit(&segment->times);
     index_deinit(&segment->aborts);
@@ -71,8 +130,66 @@ void segment_unref(struct segment *segment)
     free(segment);
 }
 
-void segment_release(void *segment)
+/* Holds it when it is open. */
+static bool try_hold(struct segment *segment)
 {
+    int holders = atomic_load_explicit(&segment->holders, memory_order_relaxed);
+    while (holders != SEGMENT_CLOSED) {
+        if (atomic_compare_exchange_weak_explicit(&segment->holders, &holders, holders + 1,
+                                                  memory_order_acquire, memory_order_relaxed)) {
+            if (!atomic_load_explicit(&segment->used, memory_order_relaxed)) {
+                atomic_store_explicit(&segment->used, true, memory_order_relaxed);
+            }
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum err say_replaced(const struct segment *segment, struct reason *reason)
+{
+    return reason_fail(reason, ERR_CLOSED, "segment %020lld.log is deleted or replaced",
+                       (long long)segment->base_offset);
+}
+
+enum err segment_hold(struct segment *segment, struct reason *reason)
+{
+    if (try_hold(segment)) {
+        return ERR_NONE;
+    }
+    int fd;
+    struct reason why;
+    enum err err = open_file(segment->files, segment->fds, segment->dir, segment->base_offset,
+                             false, &fd, &why);
+    /* Who replaces a segment says so before its path names anything else: had the path named
+     * another file when it was opened, this would be seen now. */
+    if (atomic_load(&segment->replaced)) {
+        if (err == ERR_NONE) {
+            file_close(segment->files, fd);
+        }
+        return say_replaced(segment, reason);
+    }
+    if (err != ERR_NONE) {
+        return reason_fail(reason, ERR_IO, "%s", why.text);
+    }
+    take_fd(segment, fd);
+    return ERR_NONE;
+}
+
+void segment_hold_again(struct segment *segment)
+{
+    atomic_fetch_add_explicit(&segment->holders, 1, memory_order_relaxed);
+}
+
+void segment_let_go(struct segment *segment)
+{
+    atomic_fetch_sub_explicit(&segment->holders, 1, memory_order_release);
+}
+
+void segment_release(void *held)
+{
+    struct segment *segment = held;
+    segment_let_go(segment);
     segment_unref(segment);
 }
 

@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "batch/batch.h"
 #include "log/index.h"
+#include "log/segment_fds.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -18,16 +19,25 @@ struct damage {
     int64_t next_offset;  /* of the next good batch */
 };
 
+enum { SEGMENT_CLOSED = -1 };
+
 /*
- * One segment file. Reference counted: the log's list holds one reference, each span another; the
- * last closes the descriptor, so that a deleted file can still be read by who has a span.
- * The fields below `refs` that change are guarded by the log's segments_lock.
+ * One segment file. Reference counted: the log's list holds one reference, each span another.
+ * `fd` is open while someone holds the segment (segment_hold), so that a deleted file can still be
+ * read by who has a span; otherwise it may be closed to make room (segment_fds.h).
+ * The fields from base_offset on that change are guarded by the log's segments_lock.
  */
 struct segment {
     atomic_int refs;
-    atomic_bool replaced; /* by a compacted one: what its path names is another file now */
-    const struct file_ops *files;
+    atomic_int holders;   /* who uses fd; SEGMENT_CLOSED: it is not open */
+    atomic_bool used;     /* since the last search for one to be closed */
+    atomic_bool replaced; /* what its path names is another file now, or none */
     int fd;
+    struct segment *ring_prev; /* among the open ones; segment_fds.c */
+    struct segment *ring_next;
+    const struct file_ops *files;
+    struct segment_fds *fds; /* NULL: stays open until it is freed */
+    const char *dir;         /* the log's; only while the log is there */
     int64_t base_offset;
 
     int64_t size_bytes;           /* written and whole */
@@ -46,6 +56,7 @@ struct segment {
     int64_t first_written_ms; /* wall clock of the first append; of a found file: its last change */
     bool index_bad;           /* a row of an index file led nowhere: rebuild it */
     bool finished;            /* closed, and index tails and snapshot are written */
+    bool held_unsynced;       /* held by the log until all its bytes are synced */
     struct buf snapshot;      /* closed: producer state as of its end, until it is written */
 };
 
@@ -54,16 +65,37 @@ enum { SEGMENT_NAME_DIGITS = 20 };
 /* "<dir>/<base offset, 20 digits><suffix>" (free it). */
 char *segment_path(const char *dir, int64_t base_offset, const char *suffix);
 
-/* Opens (create: makes, must not exist) the file. One reference is the caller's. */
-CHECKED enum err segment_open(const struct file_ops *files, const char *dir, int64_t base_offset,
-                              bool create, struct segment **out, struct reason *reason);
+/*
+ * The segment file in `dir`, which outlives all use but that of spans. create: makes it, it must
+ * not exist. One reference is the caller's. fds may be NULL. ERR_NOT_FOUND, ERR_IO.
+ */
+CHECKED enum err segment_open(const struct file_ops *files, struct segment_fds *fds,
+                              const char *dir, int64_t base_offset, bool create,
+                              struct segment **out, struct reason *reason);
 
-/* A segment without content on an open descriptor, which is taken over. */
-struct segment *segment_adopt(const struct file_ops *files, int fd, int64_t base_offset);
+/*
+ * A segment without content on an open descriptor, which is taken over and held: it stays open
+ * until segment_let_go, for which the file must have got its name in `dir`. fds may be NULL.
+ */
+struct segment *segment_adopt(const struct file_ops *files, struct segment_fds *fds,
+                              const char *dir, int fd, int64_t base_offset);
 
 void segment_ref(struct segment *segment);
 void segment_unref(struct segment *segment);
-void segment_release(void *segment); /* file_span's release */
+
+/*
+ * Makes segment->fd good to use until segment_let_go; whoever calls has a reference meanwhile.
+ * ERR_CLOSED: the file is deleted or replaced, look at the log's list again. ERR_IO, also when
+ * the process has no descriptor left. Opens the file when it is not open. Any thread.
+ */
+CHECKED enum err segment_hold(struct segment *segment, struct reason *reason);
+void segment_let_go(struct segment *segment);
+
+/* segment_hold for who holds it already. */
+void segment_hold_again(struct segment *segment);
+
+/* A file_span's release: lets go and gives up a reference. */
+void segment_release(void *segment);
 
 /*
  * Takes over a batch that was written at position: timestamps, index rows when due, size. The

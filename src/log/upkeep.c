@@ -8,10 +8,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Files beside the data: index tails, producer snapshots, checkpoints. */
+/* Files beside the data: index tails and producer snapshots. */
+
+static enum err write_rows(struct log *log, const char *path, const struct index *index,
+                           int64_t file_rows, struct slice rows, bool sync, struct reason *reason)
+{
+    const struct file_ops *files = log->env.files;
+    if (!sync) {
+        return index_write_unsynced(files, path, index->kind, file_rows, rows, reason);
+    }
+    enum err err = index_write(files, path, index->kind, file_rows, rows, reason);
+    if (err == ERR_NONE && rows.size > 0 && index->kind == INDEX_ABORTS && file_rows == 0) {
+        /* A missing file means that nothing was aborted: its name must not be lost. */
+        err = file_sync_dir(files, log->dir, reason);
+    }
+    return err;
+}
 
 static enum err write_index(struct log *log, struct segment *segment, struct index *index,
-                            bool even_empty, struct reason *reason)
+                            bool even_empty, bool sync, struct reason *reason)
 {
     pthread_mutex_lock(&log->segments_lock);
     int64_t file_rows = index->file_rows;
@@ -21,13 +36,8 @@ static enum err write_index(struct log *log, struct segment *segment, struct ind
     enum err err = ERR_NONE;
     if (size > 0 || even_empty) {
         char *path = segment_path(log->dir, segment->base_offset, index_suffix(index->kind));
-        err =
-            index_write(log->env.files, path, index->kind, file_rows, slice_of(rows, size), reason);
+        err = write_rows(log, path, index, file_rows, slice_of(rows, size), sync, reason);
         free(path);
-    }
-    if (err == ERR_NONE && size > 0 && index->kind == INDEX_ABORTS && file_rows == 0) {
-        /* A missing file means that nothing was aborted: its name must not be lost. */
-        err = file_sync_dir(log->env.files, log->dir, reason);
     }
     free(rows);
     if (err == ERR_NONE && size > 0) {
@@ -38,26 +48,31 @@ static enum err write_index(struct log *log, struct segment *segment, struct ind
     return err;
 }
 
-static enum err write_indexes(struct log *log, struct segment *segment, bool even_empty,
+static enum err write_indexes(struct log *log, struct segment *segment, bool even_empty, bool sync,
                               struct reason *reason)
 {
-    enum err err = write_index(log, segment, &segment->offsets, even_empty, reason);
+    enum err err = write_index(log, segment, &segment->offsets, even_empty, sync, reason);
     if (err == ERR_NONE) {
-        err = write_index(log, segment, &segment->times, even_empty, reason);
+        err = write_index(log, segment, &segment->times, even_empty, sync, reason);
     }
     if (err == ERR_NONE) {
-        err = write_index(log, segment, &segment->aborts, false, reason);
+        err = write_index(log, segment, &segment->aborts, false, sync, reason);
     }
     return err;
 }
 
 /* Kafka's dump tool opens the offset index beside a time index, so an empty one is written too. */
-enum err log_write_indexes(struct log *log, struct segment *segment, struct reason *reason)
+enum err log_write_tails(struct log *log, struct segment *segment, bool sync, struct reason *reason)
 {
     pthread_mutex_lock(&log->segments_lock);
     bool even_empty = segment->offsets.file_rows == 0 && segment->times.tail.size > 0;
     pthread_mutex_unlock(&log->segments_lock);
-    return write_indexes(log, segment, even_empty, reason);
+    return write_indexes(log, segment, even_empty, sync, reason);
+}
+
+enum err log_write_indexes(struct log *log, struct segment *segment, struct reason *reason)
+{
+    return log_write_tails(log, segment, true, reason);
 }
 
 static void note_snapshot(struct log *log, int64_t offset)
@@ -76,11 +91,13 @@ static void note_snapshot(struct log *log, int64_t offset)
     log->snapshot_count = count;
 }
 
-enum err log_write_snapshot(struct log *log, int64_t offset, struct slice bytes,
+enum err log_write_snapshot(struct log *log, int64_t offset, struct slice bytes, bool sync,
                             struct reason *reason)
 {
+    const struct file_ops *files = log->env.files;
     char *path = segment_path(log->dir, offset, ".snapshot");
-    enum err err = file_replace(log->env.files, path, bytes.data, bytes.size, reason);
+    enum err err = sync ? file_replace(files, path, bytes.data, bytes.size, reason)
+                        : file_replace_unsynced(files, path, bytes.data, bytes.size, reason);
     free(path);
     if (err == ERR_NONE) {
         note_snapshot(log, offset);
@@ -93,7 +110,7 @@ enum err log_write_snapshot(struct log *log, int64_t offset, struct slice bytes,
  * given checkpoint. That is the one before the last: whoever keeps the states may not have stored
  * the last one yet. upkeep_lock.
  */
-static void drop_old_snapshots(struct log *log, int64_t checkpoint_offset)
+void log_drop_old_snapshots(struct log *log, int64_t checkpoint_offset)
 {
     size_t old = 0;
     while (old + 1 < log->snapshot_count && log->snapshots[old + 1] <= checkpoint_offset) {
@@ -114,11 +131,11 @@ static void drop_old_snapshots(struct log *log, int64_t checkpoint_offset)
 
 /* A closed segment's files. upkeep_lock. */
 static enum err finish_segment(struct log *log, struct segment *segment, int64_t end_offset,
-                               struct reason *reason)
+                               bool sync, struct reason *reason)
 {
-    enum err err = write_indexes(log, segment, true, reason);
+    enum err err = write_indexes(log, segment, true, sync, reason);
     if (err == ERR_NONE && segment->snapshot.size > 0) {
-        err = log_write_snapshot(log, end_offset, buf_slice(&segment->snapshot), reason);
+        err = log_write_snapshot(log, end_offset, buf_slice(&segment->snapshot), sync, reason);
     }
     if (err != ERR_NONE) {
         return err;
@@ -155,14 +172,13 @@ enum err log_check_not_deleted(struct log *log, struct reason *reason)
     return ERR_NONE;
 }
 
-/* upkeep_lock. */
-static enum err finish_all(struct log *log, struct reason *reason)
+enum err log_finish_closed(struct log *log, bool sync, struct reason *reason)
 {
     struct segment *segment;
     int64_t end_offset;
     enum err err = ERR_NONE;
     while (err == ERR_NONE && (segment = next_unfinished(log, &end_offset)) != NULL) {
-        err = finish_segment(log, segment, end_offset, reason);
+        err = finish_segment(log, segment, end_offset, sync, reason);
         segment_unref(segment);
     }
     return err;
@@ -170,108 +186,16 @@ static enum err finish_all(struct log *log, struct reason *reason)
 
 void log_finish_rolled(struct log *log)
 {
-    if (atomic_load(&log->deleted) || pthread_mutex_trylock(&log->upkeep_lock) != 0) {
+    if (atomic_load(&log->deleted) || !log_is_loaded(log) ||
+        pthread_mutex_trylock(&log->upkeep_lock) != 0) {
         return; /* whoever holds it does the same work */
     }
     struct reason why;
-    if (!atomic_load(&log->deleted) && finish_all(log, &why) != ERR_NONE) {
+    if (!atomic_load(&log->deleted) && log_finish_closed(log, true, &why) != ERR_NONE) {
         LOG_WARN("log", "an index could not be written; it will be tried again",
                  "dir=\"%s\" reason=\"%s\"", log->dir, why.text);
     }
     pthread_mutex_unlock(&log->upkeep_lock);
-}
-
-/* What a checkpoint covers, taken in one moment. */
-struct checkpoint {
-    struct log_state state;
-    struct segment *active;
-    struct buf snapshot;
-    uint64_t changes;
-    bool snapshot_due;
-};
-
-static void take_checkpoint(struct log *log, struct checkpoint *checkpoint)
-{
-    pthread_mutex_lock(&log->append_lock);
-    checkpoint->changes = log->producers.changes;
-    checkpoint->snapshot_due = checkpoint->changes != log->snapshot_changes;
-    if (checkpoint->snapshot_due) {
-        producer_snapshot_encode(&log->producers, &checkpoint->snapshot);
-    }
-    pthread_mutex_lock(&log->segments_lock);
-    struct segment *active = log_active(log);
-    if (active->times_known) {
-        segment_close_times(active);
-    }
-    segment_ref(active);
-    checkpoint->active = active;
-    checkpoint->state = (struct log_state){
-        .start_offset = atomic_load(&log->start_offset),
-        .end_offset = atomic_load(&log->end_offset),
-        .active_base = active->base_offset,
-        .active_size = active->size_bytes,
-    };
-    pthread_mutex_unlock(&log->segments_lock);
-    pthread_mutex_unlock(&log->append_lock);
-}
-
-static enum err write_checkpoint(struct log *log, struct checkpoint *checkpoint,
-                                 struct reason *reason)
-{
-    enum err err = log_check_not_deleted(log, reason);
-    if (err == ERR_NONE) {
-        err = log_flush(log, reason);
-    }
-    if (err == ERR_NONE) {
-        err = finish_all(log, reason);
-    }
-    if (err == ERR_NONE) {
-        err = log_write_indexes(log, checkpoint->active, reason);
-    }
-    if (err == ERR_NONE && checkpoint->snapshot_due) {
-        err = log_write_snapshot(log, checkpoint->state.end_offset,
-                                 buf_slice(&checkpoint->snapshot), reason);
-        if (err == ERR_NONE) {
-            log->snapshot_changes = checkpoint->changes;
-        }
-    }
-    return err;
-}
-
-enum err log_checkpoint(struct log *log, struct log_state *state, struct reason *reason)
-{
-    struct checkpoint checkpoint = {.changes = 0};
-    pthread_mutex_lock(&log->upkeep_lock);
-    take_checkpoint(log, &checkpoint);
-    enum err err = write_checkpoint(log, &checkpoint, reason);
-    if (err == ERR_NONE) {
-        drop_old_snapshots(log, log->checkpoint.end_offset);
-        log->checkpoint = checkpoint.state;
-    }
-    pthread_mutex_unlock(&log->upkeep_lock);
-    segment_unref(checkpoint.active);
-    buf_deinit(&checkpoint.snapshot);
-    if (err == ERR_NONE) {
-        *state = checkpoint.state;
-    }
-    return err;
-}
-
-enum err log_close(struct log *log, struct log_state *state, struct reason *reason)
-{
-    pthread_mutex_lock(&log->append_lock);
-    log->closed = true;
-    pthread_mutex_unlock(&log->append_lock);
-    enum err err = log_checkpoint(log, state, reason);
-    if (err == ERR_NONE) {
-        state->clean = true;
-    } else {
-        pthread_mutex_lock(&log->upkeep_lock);
-        *state = log->checkpoint;
-        state->start_offset = atomic_load(&log->start_offset);
-        pthread_mutex_unlock(&log->upkeep_lock);
-    }
-    return err;
 }
 
 static enum err walk_headers(struct segment *from, struct segment *rows, int64_t interval,
@@ -314,7 +238,11 @@ enum err log_rebuild_indexes(struct log *log, struct segment *segment, struct re
     index_init(&rows.offsets, INDEX_OFFSETS);
     index_init(&rows.times, INDEX_TIMES);
     int64_t interval = log_config_copy(log).index_interval_bytes;
-    enum err err = walk_headers(segment, &rows, interval, reason);
+    enum err err = segment_hold(segment, reason);
+    if (err == ERR_NONE) {
+        err = walk_headers(segment, &rows, interval, reason);
+        segment_let_go(segment);
+    }
     if (err == ERR_NONE) {
         pthread_mutex_lock(&log->segments_lock);
         take_rows(&segment->offsets, &rows.offsets);
@@ -325,7 +253,7 @@ enum err log_rebuild_indexes(struct log *log, struct segment *segment, struct re
         segment->times_known = true;
         segment->index_bad = false;
         pthread_mutex_unlock(&log->segments_lock);
-        err = write_indexes(log, segment, true, reason);
+        err = write_indexes(log, segment, true, true, reason);
     }
     index_deinit(&rows.offsets);
     index_deinit(&rows.times);

@@ -86,27 +86,45 @@ char *catalogue_log_dir(const struct catalogue *catalogue, const struct topic *t
     return mem_sprintf("%s/%s-%d", catalogue->topics_dir, topic->name, (int)partition);
 }
 
+static struct partition *partition_new(struct catalogue *catalogue, struct topic *topic,
+                                       int32_t index, struct log *log)
+{
+    struct partition *partition = mem_new(struct partition);
+    partition->topic = topic;
+    partition->index = index;
+    partition->log = log;
+    partition->advanced = catalogue->advanced;
+    partition->advanced_context = catalogue->advanced_context;
+    log_set_user(log, partition);
+    atomic_store(&partition->high_watermark, log_flushed_offset(log));
+    return partition;
+}
+
 enum err catalogue_open_partition(struct catalogue *catalogue, struct topic *topic, int32_t index,
                                   const struct log_config *config, const struct log_state *known,
                                   struct partition **out, struct log_recovery *recovery,
                                   struct reason *reason)
 {
-    struct partition *partition = mem_new(struct partition);
-    partition->topic = topic;
-    partition->index = index;
-    partition->advanced = catalogue->advanced;
-    partition->advanced_context = catalogue->advanced_context;
+    struct log *log;
     char *dir = catalogue_log_dir(catalogue, topic, index);
-    enum err err = log_open(dir, config, &catalogue->env, known, &partition->log, recovery, reason);
+    enum err err = log_open(dir, config, &catalogue->env, known, &log, recovery, reason);
     free(dir);
-    if (err != ERR_NONE) {
-        free(partition);
-        return err;
+    if (err == ERR_NONE) {
+        *out = partition_new(catalogue, topic, index, log);
     }
-    log_set_user(partition->log, partition);
-    atomic_store(&partition->high_watermark, log_flushed_offset(partition->log));
-    *out = partition;
-    return ERR_NONE;
+    return err;
+}
+
+struct partition *catalogue_open_offline(struct catalogue *catalogue, struct topic *topic,
+                                         int32_t index, const struct log_config *config,
+                                         const struct log_state *known, const struct reason *why)
+{
+    char *dir = catalogue_log_dir(catalogue, topic, index);
+    struct log *log = log_open_offline(dir, config, &catalogue->env, known, why);
+    free(dir);
+    LOG_ERROR("topic", "a partition is offline: mend its files and restart",
+              "topic=%s partition=%d reason=\"%s\"", topic->name, (int)index, why->text);
+    return partition_new(catalogue, topic, index, log);
 }
 
 /* Opens fresh logs [first, total) and publishes them in the topic. Nothing is left on an error. */
@@ -122,6 +140,9 @@ static enum err add_logs(struct catalogue *catalogue, struct topic *topic, int32
         err = catalogue_open_partition(catalogue, topic, first + opened, config, NULL,
                                        &added[opened], &recovery, reason);
         opened += err == ERR_NONE;
+    }
+    if (err == ERR_NONE) { /* the new directories, all at once */
+        err = file_sync_dir(catalogue->env.files, catalogue->topics_dir, reason);
     }
     if (err == ERR_NONE) {
         topic_add_partitions(topic, added, count);
@@ -200,7 +221,7 @@ static enum err check_collision(struct catalogue *catalogue, const char *name,
     return err;
 }
 
-/* Each partition keeps a file open: without a limit one request takes the descriptors of all. */
+/* Each partition takes memory: without a limit one request takes that of all. */
 static enum err check_room(struct catalogue *catalogue, int32_t added, struct reason *reason)
 {
     int64_t total = added;
@@ -213,8 +234,8 @@ static enum err check_room(struct catalogue *catalogue, int32_t added, struct re
     pthread_rwlock_unlock(&catalogue->table_lock);
     if (catalogue->max_partitions > 0 && total > catalogue->max_partitions) {
         return reason_fail(reason, ERR_LIMIT,
-                           "%lld partitions are more than the %d that this server has room for: "
-                           "raise its limit of open files (ulimit -n)",
+                           "%lld partitions are more than the %d that one server takes: delete "
+                           "some first",
                            (long long)total, (int)catalogue->max_partitions);
     }
     return ERR_NONE;
@@ -334,6 +355,27 @@ static bool unpublish(struct catalogue *catalogue, struct topic *topic)
     return found != NULL;
 }
 
+/* False when files remain. */
+static bool delete_logs(struct topic *topic)
+{
+    size_t count = (size_t)topic_partition_count(topic);
+    struct log **logs = mem_new_array(struct log *, count);
+    for (size_t i = 0; i < count; i++) {
+        logs[i] = topic_partition(topic, (int32_t)i)->log;
+    }
+    struct reason why;
+    bool removed = log_delete_many(logs, count, &why) == ERR_NONE;
+    if (!removed) {
+        LOG_WARN("topic", "files of a deleted topic remain until the next start",
+                 "topic=%s reason=\"%s\"", topic->name, why.text);
+    }
+    for (size_t i = 0; i < count; i++) {
+        partition_set_gone(topic_partition(topic, (int32_t)i)); /* ends the fetches waiting here */
+    }
+    free(logs);
+    return removed;
+}
+
 enum err catalogue_delete(struct catalogue *catalogue, struct topic *topic, struct reason *reason)
 {
     pthread_mutex_lock(&catalogue->change_lock);
@@ -347,17 +389,7 @@ enum err catalogue_delete(struct catalogue *catalogue, struct topic *topic, stru
     }
     if (err == ERR_NONE && unpublish(catalogue, topic)) {
         /* From here on the deletion happened: what fails is finished at the next start. */
-        bool removed = true;
-        for (int32_t i = 0; i < topic_partition_count(topic); i++) {
-            struct partition *partition = topic_partition(topic, i);
-            struct reason why;
-            if (log_delete(partition->log, &why) != ERR_NONE) {
-                LOG_WARN("topic", "files of a deleted topic remain until the next start",
-                         "topic=%s partition=%d reason=\"%s\"", topic->name, (int)i, why.text);
-                removed = false;
-            }
-            partition_set_gone(partition); /* ends the fetches that wait here */
-        }
+        bool removed = delete_logs(topic);
         struct reason why;
         if (removed && catalogue_db_remove(catalogue->db, &topic->id, &why) != ERR_NONE) {
             LOG_WARN("topic", "deletion is finished at the next start", "topic=%s reason=\"%s\"",

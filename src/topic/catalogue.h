@@ -38,6 +38,7 @@ struct catalogue_recovery {
     int64_t scanned_bytes;
     int64_t truncated_bytes;
     int32_t damaged_batches;
+    int32_t offline_partitions; /* could not be opened: their clients get an error */
     bool was_clean;
 };
 
@@ -143,6 +144,10 @@ struct catalogue_snapshot {
  */
 CHECKED enum err catalogue_snapshot(struct catalogue *catalogue, const char *dir,
                                     struct catalogue_snapshot *out, struct reason *reason);
+
+/* Whether enough was written since the last checkpoint for another one: it bounds what a start
+ * after a crash scans. Any thread; cheap. */
+bool catalogue_checkpoint_due(struct catalogue *catalogue);
 
 /* The cluster id of the data directory: 22 characters of base64url. */
 const char *catalogue_cluster_id(const struct catalogue *catalogue);

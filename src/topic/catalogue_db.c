@@ -274,20 +274,28 @@ enum err catalogue_db_set_overrides(struct catalogue_db *db, const struct topic_
     return finish(db, put_overrides(db, id, overrides, reason), reason);
 }
 
-enum err catalogue_db_log_start(struct catalogue_db *db, const struct topic_id *id,
-                                int32_t partition, int64_t *start, struct reason *reason)
+enum err catalogue_db_log_starts(struct catalogue_db *db, const struct topic_id *id,
+                                 struct catalogue_db_log_start **out, size_t *count,
+                                 struct reason *reason)
 {
     sqlite3_stmt *statement;
+    *out = NULL;
+    *count = 0;
     enum err err =
         prepare(db, &statement, reason,
-                "SELECT start_offset FROM log_start WHERE topic_id = ? AND partition = ?", "bi", id,
-                (int64_t)partition);
+                "SELECT partition, start_offset FROM log_start WHERE topic_id = ?", "b", id);
     if (err != ERR_NONE) {
         return err;
     }
-    int code = sqlite3_step(statement);
-    *start = code == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : -1;
-    err = code == SQLITE_ROW || code == SQLITE_DONE ? ERR_NONE : db_fail(db, "read it", reason);
+    int code;
+    while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
+        *out = mem_realloc(*out, (*count + 1) * sizeof **out);
+        (*out)[(*count)++] = (struct catalogue_db_log_start){
+            .partition = sqlite3_column_int(statement, 0),
+            .start = sqlite3_column_int64(statement, 1),
+        };
+    }
+    err = code == SQLITE_DONE ? ERR_NONE : db_fail(db, "read it", reason);
     sqlite3_finalize(statement);
     return err;
 }

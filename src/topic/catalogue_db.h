@@ -60,9 +60,16 @@ CHECKED enum err catalogue_db_set_overrides(struct catalogue_db *db, const struc
                                             const struct overrides *overrides,
                                             struct reason *reason);
 
-/* The log start set by DeleteRecords; -1 when never set. */
-CHECKED enum err catalogue_db_log_start(struct catalogue_db *db, const struct topic_id *id,
-                                        int32_t partition, int64_t *start, struct reason *reason);
+/* A log start that DeleteRecords set. */
+struct catalogue_db_log_start {
+    int32_t partition;
+    int64_t start;
+};
+
+/* All of a topic, in a fresh array (free it; NULL when there are none). */
+CHECKED enum err catalogue_db_log_starts(struct catalogue_db *db, const struct topic_id *id,
+                                         struct catalogue_db_log_start **out, size_t *count,
+                                         struct reason *reason);
 CHECKED enum err catalogue_db_set_log_start(struct catalogue_db *db, const struct topic_id *id,
                                             int32_t partition, int64_t start,
                                             struct reason *reason);

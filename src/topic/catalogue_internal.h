@@ -26,6 +26,12 @@ struct catalogue {
     int64_t next_producer_id;
     int64_t producer_id_limit; /* ids below it are reserved on disk */
 
+    pthread_mutex_t checkpoint_lock; /* one checkpoint at a time; guards: */
+    int sync_fd;           /* for syncfs: its own, so that it sees every failed write-back */
+    bool sync_failed;      /* no checkpoint can be believed any more */
+    bool checkpoint_stale; /* a checkpoint was taken and not saved */
+    _Atomic uint64_t checkpointed_bytes; /* flush_stats.bytes_synced when the last one began */
+
     pthread_rwlock_t table_lock; /* guards the hashes and each topic's overrides */
     struct topic *by_name;
     struct topic *by_id;
@@ -45,6 +51,20 @@ enum err catalogue_open_partition(struct catalogue *catalogue, struct topic *top
                                   const struct log_config *config, const struct log_state *known,
                                   struct partition **out, struct log_recovery *recovery,
                                   struct reason *reason);
+
+/*
+ * Takes checkpoints of the logs that changed and saves all. maintain: retention and rolls first.
+ * flusher NULL: nobody flushes any more. catalogue_upkeep.c
+ */
+void catalogue_keep(struct catalogue *catalogue, bool maintain, struct flusher *flusher);
+
+/* Syncs the file system, after logs were opened. */
+enum err catalogue_sync(struct catalogue *catalogue, struct reason *reason);
+
+/* The partition in the place of one that could not be opened: its clients get an error. */
+struct partition *catalogue_open_offline(struct catalogue *catalogue, struct topic *topic,
+                                         int32_t index, const struct log_config *config,
+                                         const struct log_state *known, const struct reason *why);
 
 /* Puts the topic in both hashes (takes over the reference). Under table_lock for writing. */
 void catalogue_publish(struct catalogue *catalogue, struct topic *topic);

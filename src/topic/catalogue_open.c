@@ -4,6 +4,7 @@
 #include "topic/catalogue.h"
 #include "topic/catalogue_internal.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,6 +55,9 @@ static enum err finish_deletions(struct loading *loading, struct reason *reason)
             free(dir);
         }
         if (err == ERR_NONE) {
+            err = file_sync_dir(catalogue->env.files, catalogue->topics_dir, reason);
+        }
+        if (err == ERR_NONE) {
             err = catalogue_db_remove(catalogue->db, &topic->id, reason);
         }
         topic_unref(topic);
@@ -88,9 +92,15 @@ static void *open_some(void *argument)
     size_t i;
     while ((i = atomic_fetch_add(&all->next, 1)) < all->count) {
         struct open_job *job = &all->jobs[i];
+        const struct log_state *known = job->has_known ? &job->known : NULL;
         job->err = catalogue_open_partition(all->catalogue, job->topic, job->index, job->config,
-                                            job->has_known ? &job->known : NULL, &job->partition,
-                                            &job->recovery, &job->reason);
+                                            known, &job->partition, &job->recovery, &job->reason);
+        /* One that fails stops itself only, but for the server's own: their state would be lost. */
+        if (job->err != ERR_NONE && !job->topic->internal) {
+            job->partition = catalogue_open_offline(all->catalogue, job->topic, job->index,
+                                                    job->config, known, &job->reason);
+            job->err = ERR_NONE;
+        }
     }
     return NULL;
 }
@@ -156,12 +166,10 @@ static enum err plan_jobs(struct loading *loading, const struct checkpoint *chec
 }
 
 static enum err apply_log_start(struct catalogue *catalogue, struct partition *partition,
-                                struct reason *reason)
+                                int64_t start, struct reason *reason)
 {
-    int64_t start;
-    enum err err = catalogue_db_log_start(catalogue->db, &partition->topic->id, partition->index,
-                                          &start, reason);
-    if (err == ERR_NONE && start > log_start_offset(partition->log)) {
+    enum err err = ERR_NONE;
+    if (start > log_start_offset(partition->log) && !log_is_offline(partition->log)) {
         int64_t end = log_end_offset(partition->log);
         if (start > end) {
             /* A crash took unflushed events; what is appended now is not to be cut next time. */
@@ -173,6 +181,24 @@ static enum err apply_log_start(struct catalogue *catalogue, struct partition *p
             err = log_set_start_offset(partition->log, start, reason);
         }
     }
+    return err;
+}
+
+static enum err apply_log_starts(struct catalogue *catalogue, const struct topic *topic,
+                                 struct partition **partitions, int32_t count,
+                                 struct reason *reason)
+{
+    struct catalogue_db_log_start *starts;
+    size_t start_count;
+    enum err err =
+        catalogue_db_log_starts(catalogue->db, &topic->id, &starts, &start_count, reason);
+    for (size_t i = 0; i < start_count && err == ERR_NONE; i++) {
+        if (starts[i].partition >= 0 && starts[i].partition < count) {
+            err = apply_log_start(catalogue, partitions[starts[i].partition], starts[i].start,
+                                  reason);
+        }
+    }
+    free(starts);
     return err;
 }
 
@@ -196,7 +222,10 @@ static enum err collect_jobs(struct loading *loading, struct open_jobs *all,
             recovery->scanned_bytes += job->recovery.scanned_bytes;
             recovery->truncated_bytes += job->recovery.truncated_bytes;
             recovery->damaged_batches += job->recovery.damaged_batches;
-            err = apply_log_start(catalogue, job->partition, reason);
+            recovery->offline_partitions += log_is_offline(job->partition->log);
+        }
+        if (err == ERR_NONE) {
+            err = apply_log_starts(catalogue, loading->topics[i], partitions, count, reason);
         }
         if (err != ERR_NONE) {
             free(partitions);
@@ -259,6 +288,9 @@ static enum err load_topics(struct catalogue *catalogue, unsigned open_threads,
     }
     if (err == ERR_NONE) {
         open_all(&all, open_threads);
+        err = catalogue_sync(catalogue, reason);
+    }
+    if (err == ERR_NONE) {
         err = collect_jobs(&loading, &all, recovery, reason);
     }
     if (err == ERR_NONE && checkpoint.clean) {
@@ -281,7 +313,11 @@ static void catalogue_free(struct catalogue *catalogue)
     if (catalogue->db != NULL) {
         catalogue_db_close(catalogue->db);
     }
+    if (catalogue->sync_fd >= 0) {
+        file_close(catalogue->env.files, catalogue->sync_fd);
+    }
     pthread_mutex_destroy(&catalogue->change_lock);
+    pthread_mutex_destroy(&catalogue->checkpoint_lock);
     pthread_rwlock_destroy(&catalogue->table_lock);
     pthread_rwlock_destroy(&catalogue->names_lock);
     overrides_deinit(&catalogue->topic_defaults);
@@ -306,7 +342,10 @@ enum err catalogue_open(const struct catalogue_config *config, struct catalogue 
     catalogue->advanced = config->advanced;
     catalogue->advanced_context = config->advanced_context;
     overrides_copy(&catalogue->topic_defaults, config->topic_defaults);
+    catalogue->env.sync_later = true; /* catalogue_sync, or of the directory, for all */
+    catalogue->sync_fd = -1;
     pthread_mutex_init(&catalogue->change_lock, NULL);
+    pthread_mutex_init(&catalogue->checkpoint_lock, NULL);
     pthread_rwlock_init(&catalogue->table_lock, NULL);
     pthread_rwlock_init(&catalogue->names_lock, NULL);
 
@@ -315,6 +354,10 @@ enum err catalogue_open(const struct catalogue_config *config, struct catalogue 
     free(db_path);
     if (err == ERR_NONE) {
         err = file_make_dir(catalogue->env.files, catalogue->topics_dir, reason);
+    }
+    if (err == ERR_NONE) {
+        err = file_open(catalogue->env.files, catalogue->topics_dir, O_RDONLY | O_DIRECTORY,
+                        &catalogue->sync_fd, reason);
     }
     if (err == ERR_NONE) {
         err = load_identity(catalogue, reason);
@@ -332,6 +375,7 @@ enum err catalogue_open(const struct catalogue_config *config, struct catalogue 
 
 enum err catalogue_close(struct catalogue *catalogue, struct reason *reason)
 {
+    catalogue_keep(catalogue, false, NULL); /* one sync for all, so that closing has none to do */
     struct checkpoint checkpoint = {.clean = true};
     enum err err = ERR_NONE;
     struct topic *topic;
@@ -354,8 +398,11 @@ enum err catalogue_close(struct catalogue *catalogue, struct reason *reason)
         topic_unref(topic);
     }
     struct reason why;
-    enum err saved =
-        checkpoint_save(&checkpoint, catalogue->env.files, catalogue->checkpoint_path, &why);
+    enum err saved = ERR_NONE;
+    if (!catalogue->sync_failed) { /* else the last one that is on disk for sure stays */
+        saved =
+            checkpoint_save(&checkpoint, catalogue->env.files, catalogue->checkpoint_path, &why);
+    }
     if (saved != ERR_NONE && err == ERR_NONE) {
         err = saved;
         *reason = why;
@@ -363,73 +410,4 @@ enum err catalogue_close(struct catalogue *catalogue, struct reason *reason)
     checkpoint_deinit(&checkpoint);
     catalogue_free(catalogue);
     return err;
-}
-
-/* Rolls by time and applies retention. */
-static enum err maintain_partition(struct partition *partition, struct reason *reason)
-{
-    struct log *log = partition->log;
-    enum err err = log_maintain(log, reason);
-    if (err == ERR_NONE && !partition->topic->internal &&
-        !partition_config(partition)->log.retain) {
-        int64_t start = log_retention_start(log, partition_high_watermark(partition));
-        if (start > log_start_offset(log)) {
-            LOG_INFO("topic", "retention deletes old events",
-                     "topic=%s partition=%d from=%lld to=%lld", partition->topic->name,
-                     (int)partition->index, (long long)log_start_offset(log), (long long)start);
-            err = log_set_start_offset(log, start, reason);
-        }
-    }
-    return err;
-}
-
-static void keep_partition(struct partition *partition, bool maintain,
-                           struct checkpoint *checkpoint)
-{
-    struct reason reason;
-    struct log_state state;
-    if (log_failed(partition->log)) {
-        return;
-    }
-    enum err err = maintain ? maintain_partition(partition, &reason) : ERR_NONE;
-    if (err == ERR_NONE) {
-        err = log_checkpoint(partition->log, &state, &reason);
-    }
-    if (err == ERR_NONE) {
-        checkpoint_add(checkpoint, &partition->topic->id, partition->index, &state);
-    } else if (err != ERR_CLOSED) {
-        LOG_WARN("topic", "upkeep of a partition failed; it is tried again",
-                 "topic=%s partition=%d reason=\"%s\"", partition->topic->name,
-                 (int)partition->index, reason.text);
-    }
-}
-
-static void keep_all(struct catalogue *catalogue, bool maintain)
-{
-    struct checkpoint checkpoint = {.clean = false};
-    size_t count;
-    struct topic **topics = catalogue_list(catalogue, &count);
-    for (size_t i = 0; i < count; i++) {
-        for (int32_t p = 0; p < topic_partition_count(topics[i]); p++) {
-            keep_partition(topic_partition(topics[i], p), maintain, &checkpoint);
-        }
-    }
-    catalogue_list_free(topics, count);
-    struct reason reason;
-    if (checkpoint_save(&checkpoint, catalogue->env.files, catalogue->checkpoint_path, &reason) !=
-        ERR_NONE) {
-        LOG_WARN("topic", "checkpoint not written; the next start scans more", "reason=\"%s\"",
-                 reason.text);
-    }
-    checkpoint_deinit(&checkpoint);
-}
-
-void catalogue_maintain(struct catalogue *catalogue)
-{
-    keep_all(catalogue, true);
-}
-
-void catalogue_checkpoint(struct catalogue *catalogue)
-{
-    keep_all(catalogue, false);
 }

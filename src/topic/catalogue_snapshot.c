@@ -164,6 +164,16 @@ static void making_deinit(struct making *making)
     catalogue_list_free(making->topics, making->topic_count);
 }
 
+/* Before the freeze: an idle log does not know its segments. */
+static enum err load_parts(struct making *making, struct reason *reason)
+{
+    enum err err = ERR_NONE;
+    for (size_t i = 0; i < making->part_count && err == ERR_NONE; i++) {
+        err = log_prepare_cut(making->parts[i].partition->log, reason);
+    }
+    return err;
+}
+
 enum err catalogue_snapshot(struct catalogue *catalogue, const char *dir,
                             struct catalogue_snapshot *out, struct reason *reason)
 {
@@ -172,8 +182,11 @@ enum err catalogue_snapshot(struct catalogue *catalogue, const char *dir,
     pthread_mutex_lock(&catalogue->change_lock); /* before names_lock: deletions take both */
     pthread_rwlock_wrlock(&catalogue->names_lock);
     gather_parts(&making);
-    cut(&making);
-    enum err err = snapshot_writer_new(catalogue->env.files, dir, &making.list, reason);
+    enum err err = load_parts(&making, reason);
+    if (err == ERR_NONE) {
+        cut(&making);
+        err = snapshot_writer_new(catalogue->env.files, dir, &making.list, reason);
+    }
     if (err == ERR_NONE) {
         err = copy_catalogue(&making, reason);
     }

@@ -1,5 +1,7 @@
 #include "topic/checkpoint.h"
 
+#include "topic/checkpoint_v1.h"
+
 #include "base/buf.h"
 #include "base/crc32c.h"
 #include "base/logger.h"
@@ -9,11 +11,19 @@
 #include <string.h>
 
 /*
- * Layout, big-endian: magic "TDCP", version u16 = 1, clean u8, reserved u8, count u32, then count
- * entries of: topic id 16, partition u32, start, end, active base, active size (u64 each); then the
- * CRC-32C of everything before it.
+ * Layout, big-endian: magic "TDCP", version u16 = 2, clean u8, reserved u8, count u32, then count
+ * entries of: topic id 16, partition u32, flags u8 (1: the next are known, 2: a transaction was
+ * open), start, end, active base, active size, first base, size, oldest time (u64 each); then the
+ * CRC-32C of everything before it. Version 1: checkpoint_v1.c.
  */
-enum { HEAD_BYTES = 12, ENTRY_BYTES = 16 + 4 + 4 * 8, VERSION = 1, MAX_BYTES = 256 << 20 };
+enum {
+    HEAD_BYTES = 12,
+    ENTRY_BYTES = 16 + 4 + 1 + 7 * 8,
+    VERSION = 2,
+    MAX_BYTES = 512 << 20,
+    FLAG_IDLE_KNOWN = 1,
+    FLAG_OPEN_TXNS = 2,
+};
 
 void checkpoint_deinit(struct checkpoint *checkpoint)
 {
@@ -45,6 +55,35 @@ static int compare(const void *a, const void *b)
                       : (left->partition > right->partition) - (left->partition < right->partition);
 }
 
+static void append_state(struct buf *buf, const struct log_state *state)
+{
+    buf_append_u8(buf, (uint8_t)((state->idle_known ? FLAG_IDLE_KNOWN : 0) |
+                                 (state->open_txns ? FLAG_OPEN_TXNS : 0)));
+    buf_append_be64(buf, (uint64_t)state->start_offset);
+    buf_append_be64(buf, (uint64_t)state->end_offset);
+    buf_append_be64(buf, (uint64_t)state->active_base);
+    buf_append_be64(buf, (uint64_t)state->active_size);
+    buf_append_be64(buf, (uint64_t)state->first_base);
+    buf_append_be64(buf, (uint64_t)state->size_bytes);
+    buf_append_be64(buf, (uint64_t)state->oldest_ms);
+}
+
+static struct log_state load_state(const uint8_t *at, bool clean)
+{
+    return (struct log_state){
+        .clean = clean,
+        .idle_known = (at[0] & FLAG_IDLE_KNOWN) != 0,
+        .open_txns = (at[0] & FLAG_OPEN_TXNS) != 0,
+        .start_offset = (int64_t)load_be64(at + 1),
+        .end_offset = (int64_t)load_be64(at + 9),
+        .active_base = (int64_t)load_be64(at + 17),
+        .active_size = (int64_t)load_be64(at + 25),
+        .first_base = (int64_t)load_be64(at + 33),
+        .size_bytes = (int64_t)load_be64(at + 41),
+        .oldest_ms = (int64_t)load_be64(at + 49),
+    };
+}
+
 enum err checkpoint_save(struct checkpoint *checkpoint, const struct file_ops *files,
                          const char *path, struct reason *reason)
 {
@@ -61,10 +100,7 @@ enum err checkpoint_save(struct checkpoint *checkpoint, const struct file_ops *f
         const struct checkpoint_entry *entry = &checkpoint->entries[i];
         buf_append(&buf, entry->topic_id.bytes, sizeof entry->topic_id.bytes);
         buf_append_be32(&buf, (uint32_t)entry->partition);
-        buf_append_be64(&buf, (uint64_t)entry->state.start_offset);
-        buf_append_be64(&buf, (uint64_t)entry->state.end_offset);
-        buf_append_be64(&buf, (uint64_t)entry->state.active_base);
-        buf_append_be64(&buf, (uint64_t)entry->state.active_size);
+        append_state(&buf, &entry->state);
     }
     buf_append_be32(&buf, crc32c(0, buf.data, buf.size));
     enum err err = file_replace(files, path, buf.data, buf.size, reason);
@@ -74,8 +110,11 @@ enum err checkpoint_save(struct checkpoint *checkpoint, const struct file_ops *f
 
 static bool decode(struct checkpoint *checkpoint, const uint8_t *bytes, size_t size)
 {
-    if (size < HEAD_BYTES + 4 || memcmp(bytes, "TDCP", 4) != 0 || load_be16(bytes + 4) != VERSION) {
+    if (size < HEAD_BYTES + 4 || memcmp(bytes, "TDCP", 4) != 0) {
         return false;
+    }
+    if (load_be16(bytes + 4) != VERSION) {
+        return checkpoint_decode_v1(checkpoint, bytes, size);
     }
     uint32_t count = load_be32(bytes + 8);
     if ((size - HEAD_BYTES - 4) / ENTRY_BYTES != count ||
@@ -88,13 +127,7 @@ static bool decode(struct checkpoint *checkpoint, const uint8_t *bytes, size_t s
         const uint8_t *at = bytes + HEAD_BYTES + (size_t)i * ENTRY_BYTES;
         struct topic_id id;
         memcpy(id.bytes, at, sizeof id.bytes);
-        struct log_state state = {
-            .start_offset = (int64_t)load_be64(at + 20),
-            .end_offset = (int64_t)load_be64(at + 28),
-            .active_base = (int64_t)load_be64(at + 36),
-            .active_size = (int64_t)load_be64(at + 44),
-            .clean = checkpoint->clean,
-        };
+        struct log_state state = load_state(at + 20, checkpoint->clean);
         checkpoint_add(checkpoint, &id, (int32_t)load_be32(at + 16), &state);
     }
     return true;

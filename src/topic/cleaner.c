@@ -163,6 +163,10 @@ static void consider(struct partition *partition, struct choice *choice)
 {
     struct compact_need need;
     struct reason reason;
+    if (!log_is_loaded(partition->log) &&
+        partition_config(partition)->log.max_compaction_lag_ms == INT64_MAX) {
+        return; /* nothing came since the start: what is dirty of it waits until it is used */
+    }
     enum err err =
         log_compact_need(partition->log, partition_last_stable_offset(partition), &need, &reason);
     if (err == ERR_NONE && need.due &&

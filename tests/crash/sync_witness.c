@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,15 +40,21 @@ static void note(const struct witness_record *records, size_t count)
     close(fd);
 }
 
+/* One at a time from the look at the sizes to the note: of two at once, the one that looked first
+ * could note last, and the last note counts. */
+static pthread_mutex_t one_sync = PTHREAD_MUTEX_INITIALIZER;
+
 /* The size before the call: what is appended meanwhile is not promised. */
 static int sync_one(int fd, const char *name)
 {
     struct stat before;
+    pthread_mutex_lock(&one_sync);
     int known = fstat(fd, &before) == 0 && S_ISREG(before.st_mode);
     int result = real_call(name)(fd);
     if (result == 0 && known) {
         note(&(struct witness_record){before.st_ino, before.st_size}, 1);
     }
+    pthread_mutex_unlock(&one_sync);
     return result;
 }
 
@@ -59,6 +66,45 @@ int fdatasync(int fd)
 int fsync(int fd)
 {
     return sync_one(fd, "fsync");
+}
+
+/* Another file may get the number of one that is gone: nothing of that one is synced. */
+static void forget(const struct stat *gone, int was_there, int result)
+{
+    if (was_there && result == 0 && S_ISREG(gone->st_mode)) {
+        note(&(struct witness_record){gone->st_ino, 0}, 1);
+    }
+}
+
+typedef int unlink_call(const char *path);
+typedef int rename_call(const char *from, const char *to);
+
+int unlink(const char *path)
+{
+    struct stat gone;
+    unlink_call *call;
+    void *found = dlsym(RTLD_NEXT, "unlink");
+    memcpy(&call, &found, sizeof call);
+    pthread_mutex_lock(&one_sync);
+    int was_there = stat(path, &gone) == 0;
+    int result = call(path);
+    forget(&gone, was_there, result);
+    pthread_mutex_unlock(&one_sync);
+    return result;
+}
+
+int rename(const char *from, const char *to)
+{
+    struct stat gone;
+    rename_call *call;
+    void *found = dlsym(RTLD_NEXT, "rename");
+    memcpy(&call, &found, sizeof call);
+    pthread_mutex_lock(&one_sync);
+    int was_there = stat(to, &gone) == 0;
+    int result = call(from, to);
+    forget(&gone, was_there, result);
+    pthread_mutex_unlock(&one_sync);
+    return result;
 }
 
 struct found {
@@ -103,11 +149,13 @@ int syncfs(int fd)
     if (dir_fd < 0) {
         abort();
     }
+    pthread_mutex_lock(&one_sync);
     look_into(dir_fd, &found, 2);
     int result = real_call("syncfs")(fd);
     if (result == 0) {
         note(found.records, found.count);
     }
+    pthread_mutex_unlock(&one_sync);
     free(found.records);
     return result;
 }

@@ -26,7 +26,9 @@ int fixture_setup(void **state)
     fixture->now_ms = 1700000000000;
     fixture->clock = (struct clock){.context = fixture, .wall_ms = clock_now, .mono_ms = clock_now};
     log_config_init(&fixture->config);
-    fixture->env = (struct log_env){.files = file_ops_system(), .clock = &fixture->clock};
+    fixture->fds = segment_fds_new(file_ops_system(), 2); /* so that every test opens them anew */
+    fixture->env =
+        (struct log_env){.files = file_ops_system(), .clock = &fixture->clock, .fds = fixture->fds};
     *state = fixture;
     return 0;
 }
@@ -37,6 +39,7 @@ int fixture_teardown(void **state)
     if (fixture->log != NULL) {
         log_unref(fixture->log);
     }
+    segment_fds_free(fixture->fds);
     char command[128];
     snprintf(command, sizeof command, "rm -rf %s", fixture->dir);
     int result = system(command);

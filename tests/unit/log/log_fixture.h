@@ -3,6 +3,7 @@
 
 #include "base/buf.h"
 #include "log/log.h"
+#include "log/segment_fds.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,6 +20,7 @@ struct fixture {
     int64_t now_ms;
     struct log_config config;
     struct log_env env;
+    struct segment_fds *fds;
     struct log *log;
     struct log_state state;
     struct log_recovery recovery;

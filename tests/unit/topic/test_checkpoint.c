@@ -1,5 +1,7 @@
 #include "topic_fixture.h"
 
+#include "base/buf.h"
+#include "base/crc32c.h"
 #include "base/mem.h"
 #include "topic/checkpoint.h"
 
@@ -35,7 +37,15 @@ static void save_some(const char *file, int count, bool clean)
     struct checkpoint checkpoint = {.clean = clean};
     for (int i = count - 1; i >= 0; i--) { /* not in order */
         struct topic_id id = id_of((uint8_t)(i / 3));
-        struct log_state log = {i, INT64_MAX - i, 10 + i, 1000 + i, false};
+        struct log_state log = {.start_offset = i,
+                                .end_offset = INT64_MAX - i,
+                                .active_base = 10 + i,
+                                .active_size = 1000 + i,
+                                .idle_known = i % 2 == 0,
+                                .open_txns = i % 3 == 0,
+                                .first_base = 5 + i,
+                                .size_bytes = 2000 + i,
+                                .oldest_ms = INT64_MAX - i};
         checkpoint_add(&checkpoint, &id, i % 3, &log);
     }
     struct reason reason;
@@ -57,12 +67,49 @@ static void test_save_and_load(void **state)
         assert_true(found->start_offset == i && found->end_offset == INT64_MAX - i);
         assert_true(found->active_base == 10 + i && found->active_size == 1000 + i);
         assert_true(found->clean);
+        assert_true(found->idle_known == (i % 2 == 0) && found->open_txns == (i % 3 == 0));
+        assert_true(found->first_base == 5 + i && found->size_bytes == 2000 + i);
+        assert_true(found->oldest_ms == INT64_MAX - i);
     }
     struct topic_id unknown = id_of(200);
     assert_null(checkpoint_find(&checkpoint, &unknown, 0));
     struct topic_id known = id_of(0);
     assert_null(checkpoint_find(&checkpoint, &known, 3));
     checkpoint_deinit(&checkpoint);
+}
+
+/* A file as the version before wrote it. */
+static void test_version_1(void **state)
+{
+    struct topic_id id = id_of(7);
+    struct buf file = {0};
+    buf_append_str(&file, "TDCP");
+    buf_append_be16(&file, 1);
+    buf_append_u8(&file, 1);
+    buf_append_u8(&file, 0);
+    buf_append_be32(&file, 1);
+    buf_append(&file, id.bytes, sizeof id.bytes);
+    buf_append_be32(&file, 3);
+    for (uint64_t i = 1; i <= 4; i++) {
+        buf_append_be64(&file, i);
+    }
+    buf_append_be32(&file, crc32c(0, file.data, file.size));
+    assert_int_equal(file_replace(file_ops_system(), *state, file.data, file.size, NULL), ERR_NONE);
+    struct checkpoint checkpoint;
+    checkpoint_load(&checkpoint, file_ops_system(), *state);
+    const struct log_state *found = checkpoint_find(&checkpoint, &id, 3);
+    assert_non_null(found);
+    assert_true(checkpoint.clean && found->clean);
+    assert_true(found->start_offset == 1 && found->end_offset == 2);
+    assert_true(found->active_base == 3 && found->active_size == 4);
+    assert_false(found->idle_known);
+    checkpoint_deinit(&checkpoint);
+    file.data[20]++;
+    assert_int_equal(file_replace(file_ops_system(), *state, file.data, file.size, NULL), ERR_NONE);
+    checkpoint_load(&checkpoint, file_ops_system(), *state);
+    assert_int_equal(checkpoint.count, 0);
+    checkpoint_deinit(&checkpoint);
+    buf_deinit(&file);
 }
 
 static void test_missing_and_empty(void **state)
@@ -124,6 +171,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_save_and_load),
+        TEST(test_version_1),
         TEST(test_missing_and_empty),
         TEST(test_damage),
     };

@@ -21,6 +21,7 @@ int fixture_setup(void **state)
     struct fixture *fixture = mem_new(struct fixture);
     snprintf(fixture->dir, sizeof fixture->dir, "/tmp/tidings-topic-XXXXXX");
     assert_non_null(mkdtemp(fixture->dir));
+    fixture->fds = segment_fds_new(file_ops_system(), 2);
     fixture_open(fixture);
     *state = fixture;
     return 0;
@@ -36,6 +37,7 @@ int fixture_teardown(void **state)
     assert_int_equal(system(command), 0);
     free(command);
     overrides_deinit(&fixture->server_defaults);
+    segment_fds_free(fixture->fds);
     free(fixture);
     return 0;
 }
@@ -45,7 +47,7 @@ void fixture_open(struct fixture *fixture)
     struct catalogue_config config = {
         .data_dir = fixture->dir,
         .topic_defaults = &fixture->server_defaults,
-        .log_env = {.files = file_ops_system(), .clock = clock_system()},
+        .log_env = {.files = file_ops_system(), .clock = clock_system(), .fds = fixture->fds},
         .open_threads = 3,
         .advanced = on_advanced,
         .advanced_context = fixture,

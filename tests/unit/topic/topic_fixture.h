@@ -9,12 +9,14 @@
 
 #include <cmocka.h>
 
+#include "log/segment_fds.h"
 #include "topic/catalogue.h"
 
 /* A catalogue in a fresh directory. Nobody flushes but the test. */
 struct fixture {
     char dir[64];
     struct overrides server_defaults;
+    struct segment_fds *fds;
     struct catalogue *catalogue;
     struct catalogue_recovery recovery;
     struct reason reason;
