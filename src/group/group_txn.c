@@ -11,6 +11,7 @@
  */
 struct group_txn_offset {
     struct group_offset_entry *entry; /* its txn_pending counts this */
+    struct group_txn_offset *earlier; /* what holds when this cannot be stored; NULL: none */
     uint64_t sequence;
     int64_t offset;
     int32_t leader_epoch;
@@ -37,10 +38,22 @@ bool group_has_txn(const struct group *group, int64_t producer_id)
     return find_txn(group, producer_id) != NULL;
 }
 
+/* What it holds is stored: what was held before is not needed any more. */
+static void forget_earlier(struct group_txn_offset *held)
+{
+    while (held->earlier != NULL) {
+        struct group_txn_offset *earlier = held->earlier;
+        held->earlier = earlier->earlier;
+        kept_free(&earlier->metadata);
+        free(earlier);
+    }
+}
+
 static void drop_offset(struct group *group, struct group_txn *txn, struct group_txn_offset *held)
 {
     struct group_offset_entry *entry = held->entry;
     HASH_DEL(txn->offsets, held);
+    forget_earlier(held);
     kept_free(&held->metadata);
     free(held);
     entry->txn_pending--;
@@ -56,9 +69,9 @@ static void free_txn_if_empty(struct group *group, struct group_txn *txn)
 }
 
 /* The transaction of the producer now holds this for the item's partition. */
-static void hold_offset(struct group *group, int64_t producer_id,
-                        const struct group_commit_item *item, uint64_t sequence,
-                        int64_t commit_wall_ms)
+static struct group_txn_offset *hold_offset(struct group *group, int64_t producer_id,
+                                            const struct group_commit_item *item, uint64_t sequence,
+                                            int64_t commit_wall_ms)
 {
     struct group_txn *txn = find_txn(group, producer_id);
     if (txn == NULL) {
@@ -73,12 +86,17 @@ static void hold_offset(struct group *group, int64_t producer_id,
         held->entry = item->entry;
         held->entry->txn_pending++;
         HASH_ADD_PTR(txn->offsets, entry, held);
+    } else {
+        struct group_txn_offset *earlier = mem_dup(held, sizeof *held);
+        held->earlier = earlier;
+        held->metadata = (struct slice){0}; /* the copy's now */
     }
     held->sequence = sequence;
     held->offset = item->offset;
     held->leader_epoch = item->leader_epoch;
     kept_set(&held->metadata, item->metadata);
     held->commit_wall_ms = commit_wall_ms;
+    return held;
 }
 
 void group_txn_forget_offset(struct group *group, struct group_offset_entry *entry)
@@ -165,21 +183,53 @@ void group_txn_commit(struct group *group, const struct group_txn_commit_request
                             request->offsets, request->count, -1, now);
     /* From now on, not only once it is on disk: who is to have stable offsets waits from now on. */
     for (size_t i = 0; i < store->offset_count; i++) {
-        hold_offset(group, store->producer_id, &store->offsets[i], store->sequence,
-                    store->commit_wall_ms);
+        (void)hold_offset(group, store->producer_id, &store->offsets[i], store->sequence,
+                          store->commit_wall_ms);
     }
     group_emit_offsets(store, reply, effects);
+}
+
+/* What was held with this sequence could not be stored: what was held before it counts again. */
+static void take_back(struct group *group, struct group_txn *txn, struct group_txn_offset *held,
+                      uint64_t sequence)
+{
+    struct group_txn_offset **at = &held->earlier;
+    struct group_txn_offset *lost;
+    if (held->sequence == sequence && held->earlier == NULL) {
+        drop_offset(group, txn, held);
+        return;
+    }
+    if (held->sequence == sequence) {
+        lost = held->earlier;
+        kept_set(&held->metadata, lost->metadata);
+        held->sequence = lost->sequence;
+        held->offset = lost->offset;
+        held->leader_epoch = lost->leader_epoch;
+        held->commit_wall_ms = lost->commit_wall_ms;
+    } else {
+        while (*at != NULL && (*at)->sequence != sequence) {
+            at = &(*at)->earlier;
+        }
+        lost = *at;
+    }
+    if (lost != NULL) {
+        *at = lost->earlier;
+        kept_free(&lost->metadata);
+        free(lost);
+    }
 }
 
 void group_txn_stored(struct group *group, struct group_store *store, enum err err,
                       struct group_effects *effects)
 {
-    struct group_txn *txn = err == ERR_NONE ? NULL : find_txn(group, store->producer_id);
+    struct group_txn *txn = find_txn(group, store->producer_id);
     for (size_t i = 0; i < store->offset_count && txn != NULL; i++) {
         struct group_txn_offset *held;
         HASH_FIND_PTR(txn->offsets, &store->offsets[i].entry, held);
-        if (held != NULL && held->sequence == store->sequence) {
-            drop_offset(group, txn, held);
+        if (held != NULL && err == ERR_NONE && held->sequence == store->sequence) {
+            forget_earlier(held);
+        } else if (held != NULL && err != ERR_NONE) {
+            take_back(group, txn, held, store->sequence);
         }
     }
     if (txn != NULL) {
@@ -203,7 +253,7 @@ enum err group_apply_txn_record(struct group *group, int64_t producer_id,
     int64_t commit_wall_ms;
     enum err err = group_read_offset(value, &arena, &item, &commit_wall_ms);
     if (err == ERR_NONE) {
-        hold_offset(group, producer_id, &item, ++group->sequence, commit_wall_ms);
+        forget_earlier(hold_offset(group, producer_id, &item, ++group->sequence, commit_wall_ms));
     } else {
         group_free_offset_if_unused(group, item.entry);
     }

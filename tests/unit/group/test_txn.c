@@ -159,6 +159,31 @@ static void a_failed_store_leaves_nothing(void **state)
     world_free(world);
 }
 
+/* The first offset of a partition is in the log, so it counts when the second one is not. */
+static void a_failed_second_store_leaves_the_first(void **state)
+{
+    struct world *world = world_new();
+    txn_commit(world, 7, "t", 0, 10);
+    world->disk = ERR_IO;
+    assert_int_equal(error_of(world, txn_commit(world, 7, "t", 0, 20)),
+                     ERR_COORDINATOR_UNAVAILABLE);
+    world->slow_disk = true; /* two are under way, and the first of them fails */
+    txn_commit(world, 7, "t", 0, 30);
+    txn_commit(world, 7, "t", 0, 40);
+    flush(world);
+    world->slow_disk = false;
+    world->disk = ERR_NONE;
+    assert_true(unstable(world, "t", 0));
+    txn_end(world, 7, true);
+    assert_int_equal(fetch(world, "t", 0), 10);
+    struct group *copy = replayed(world);
+    struct arena arena = {0};
+    assert_int_equal(look(copy, &arena, "t", 0).offset, 10);
+    arena_deinit(&arena);
+    group_free(copy);
+    world_free(world);
+}
+
 static void deletions_reach_what_is_held(void **state)
 {
     struct world *world = world_new();
@@ -229,6 +254,7 @@ int main(void)
         cmocka_unit_test(the_later_place_in_the_log_holds),
         cmocka_unit_test(checked_against_the_membership),
         cmocka_unit_test(a_failed_store_leaves_nothing),
+        cmocka_unit_test(a_failed_second_store_leaves_the_first),
         cmocka_unit_test(deletions_reach_what_is_held),
         cmocka_unit_test(held_offsets_do_not_expire),
         cmocka_unit_test(a_restart_knows_what_is_held),
