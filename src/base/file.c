@@ -364,3 +364,16 @@ enum err file_list_dir(const char *path, enum err (*each)(void *context, const c
     closedir(dir);
     return err;
 }
+
+static bool is_warm_at(int fd, int64_t position)
+{
+    char byte;
+    struct iovec iov = {.iov_base = &byte, .iov_len = 1};
+    return preadv2(fd, &iov, 1, position, RWF_NOWAIT) >= 0 || errno != EAGAIN;
+}
+
+bool file_span_is_warm(const struct file_span *span)
+{
+    return span->warm || (is_warm_at(span->fd, span->position) &&
+                          is_warm_at(span->fd, span->position + (int64_t)span->size - 1));
+}

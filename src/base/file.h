@@ -99,10 +99,14 @@ struct file_span {
     int fd;
     int64_t position;
     size_t size;
-    bool warm; /* just written, so in the page cache; false: not known */
+    bool warm;     /* just written, so in the page cache; false: not known */
+    bool verified; /* the bytes are known to be good; false: whoever gave the span can tell */
     void *owner;
     void (*release)(void *owner);
 };
+
+/* Whether both ends of the span are in the page cache. Does not wait. Any thread. */
+bool file_span_is_warm(const struct file_span *span);
 
 /* Releases a span. */
 static inline void file_span_release(struct file_span *span)

@@ -188,8 +188,9 @@ CHECKED enum err log_append(struct log *log, struct log_append *append, struct r
  * the first batch is given even if it is larger than max_bytes. span->size 0: nothing to give
  * (offset >= max_offset, or the first batch does not fit). Otherwise the span holds a reference to
  * its segment until released. An offset in a gap gives the next batch behind it. The bytes are not
- * read. ERR_OUT_OF_RANGE when offset < start or > end. ERR_CORRUPT when the offset lies in damaged
- * bytes: a read from behind them succeeds. ERR_CLOSED after log_delete. Any thread.
+ * read; span->verified says whether this process has seen their CRCs fit, or wrote them.
+ * ERR_OUT_OF_RANGE when offset < start or > end. ERR_CORRUPT when the offset lies in damaged bytes:
+ * a read from behind them succeeds. ERR_CLOSED after log_delete. Any thread.
  */
 CHECKED enum err log_read(struct log *log, int64_t offset, int64_t max_offset, size_t max_bytes,
                           bool at_least_one, struct file_span *span, struct reason *reason);
@@ -201,6 +202,18 @@ CHECKED enum err log_read(struct log *log, int64_t offset, int64_t max_offset, s
 CHECKED enum err log_read_range(struct log *log, int64_t offset, int64_t max_offset,
                                 size_t max_bytes, bool at_least_one, struct file_span *span,
                                 int64_t *end_offset, struct reason *reason);
+
+/*
+ * Checks the batches of a span that log_read_range gave for `offset`: reads all of it, which also
+ * brings it into the page cache. For spans that are not `verified` or not warm any more. What lies
+ * before the first bad batch stays in the span, with *end_offset as of log_read_range; with nothing
+ * before it the span is released and empty, and ERR_CORRUPT tells which offsets are damaged. The
+ * damage is in the log lines, with file and position, and later reads step over it. ERR_IO, with
+ * an empty span. An empty span without an error: read again, the segment was replaced. Waits for
+ * the disk: worker thread.
+ */
+CHECKED enum err log_verify_span(struct log *log, int64_t offset, struct file_span *span,
+                                 int64_t *end_offset, struct reason *reason);
 
 /* The first record with timestamp >= the given one and offset < max_offset: *offset -1 if none.
  * Reads and may decompress: worker thread. (KIP-79) */

@@ -211,6 +211,13 @@ CHECKED enum err log_index_floor(struct log *log, struct segment *segment, enum 
                                  int64_t target, struct index_row *row, bool *found,
                                  struct reason *reason);
 
+/*
+ * Where a walk to the batch that holds the offset begins: the position of a batch at or before it,
+ * and the offset that belongs there. The segment is held.
+ */
+CHECKED enum err log_walk_begin(struct log *log, struct segment *segment, int64_t offset,
+                                int64_t *position, int64_t *first_offset, struct reason *reason);
+
 /* Whether a row of the time index tells the truth about the batch that it names. */
 CHECKED enum err log_check_time_row(struct log *log, struct segment *segment,
                                     const struct index_row *row, bool *fits, struct reason *reason);

@@ -64,6 +64,9 @@ static void fill_plan(struct log *log, struct read_plan *plan)
     plan->recent = plan->start >= 0;
     if (plan->start < 0) {
         plan->start = exact_position(log->hints, LOG_READ_HINTS, base, plan->offset);
+        if (plan->start >= 0 && !segment_is_verified(plan->segment, plan->start, plan->start + 1)) {
+            plan->start = -1; /* walk: the base offset there is checked by what lies before it */
+        }
     }
     plan->end =
         plan->max_offset >= plan->segment_end ? plan->size : boundary(log, base, plan->max_offset);
@@ -84,6 +87,18 @@ static void keep_hint(struct log *log, const struct read_plan *plan, int64_t off
             (struct batch_position){.segment_base = base, .offset = offset, .position = position};
     }
     pthread_mutex_unlock(&log->segments_lock);
+}
+
+/* Whether the bytes of the span that was found are known to be good. */
+static bool is_verified(struct log *log, const struct read_plan *plan)
+{
+    if (plan->recent) {
+        return true; /* written lately */
+    }
+    pthread_mutex_lock(&log->segments_lock);
+    bool verified = segment_is_verified(plan->segment, plan->start, plan->end);
+    pthread_mutex_unlock(&log->segments_lock);
+    return verified;
 }
 
 /* The damage that begins in [from, to); false when there is none. */
@@ -111,12 +126,10 @@ static enum err header_or_damage(struct log *log, const struct read_plan *plan, 
     if (*bad) {
         return ERR_NONE;
     }
-    enum err err = scan_header_within(scan, position, expected, plan->segment_end, header, reason);
-    if (err == ERR_IO) {
+    enum err err =
+        scan_header_expected(scan, position, expected, plan->segment_end, header, reason);
+    if (err == ERR_IO || err == ERR_NONE) {
         return err;
-    }
-    if (err == ERR_NONE && !scan_is_suspect(scan, position, header, expected)) {
-        return ERR_NONE;
     }
     *bad = true;
     return log_note_damage(log, plan->segment, position, plan->size, expected, plan->segment_end,
@@ -157,15 +170,10 @@ static enum err walk_to_start(struct log *log, struct read_plan *plan, int64_t p
 
 static enum err find_start(struct log *log, struct read_plan *plan, struct reason *reason)
 {
-    struct index_row row;
-    bool found;
-    enum err err = log_index_floor(log, plan->segment, INDEX_BY_KEY,
-                                   plan->offset - plan->segment->base_offset, &row, &found, reason);
-    if (err != ERR_NONE) {
-        return err;
-    }
-    int64_t base = plan->segment->base_offset;
-    return walk_to_start(log, plan, found ? row.value : 0, base, reason);
+    int64_t position;
+    int64_t expected;
+    enum err err = log_walk_begin(log, plan->segment, plan->offset, &position, &expected, reason);
+    return err == ERR_NONE ? walk_to_start(log, plan, position, expected, reason) : err;
 }
 
 /*
@@ -330,6 +338,7 @@ enum err log_read_range(struct log *log, int64_t offset, int64_t max_offset, siz
                                        .position = plan.start,
                                        .size = (size_t)(plan.end - plan.start),
                                        .warm = plan.recent,
+                                       .verified = is_verified(log, &plan),
                                        .owner = plan.segment,
                                        .release = segment_release};
             *end_offset = plan.end_offset;

@@ -14,6 +14,9 @@ struct time_search {
     int64_t max_offset; /* ... to below this */
     int64_t offset;     /* out; -1 */
     int64_t found_timestamp;
+    /* the walk */
+    int64_t position; /* of the next batch in its segment */
+    int64_t expected; /* the offset that belongs there */
 };
 
 /* Segment number i with its size and largest timestamp, referenced; NULL past the last. */
@@ -60,49 +63,57 @@ static enum err search_batch(struct scan *scan, int64_t position, const struct b
     return err;
 }
 
-static enum err search_from(struct log *log, struct segment *segment, int64_t size, int64_t end,
-                            int64_t position, struct time_search *search, struct reason *reason)
+/* The batch at search->position; goes on behind it, or behind the damage there. */
+static enum err search_next(struct log *log, struct segment *segment, struct scan *scan,
+                            int64_t end, struct time_search *search, struct reason *reason)
 {
-    struct scan scan;
     struct batch header;
     struct damage damage;
-    int64_t expected = segment->base_offset;
-    scan_init(&scan, segment->files, segment->fd, size);
-    while (position < size && search->offset < 0) {
-        enum err err = scan_header_within(&scan, position, expected, end, &header, reason);
-        if (err == ERR_CORRUPT || err == ERR_TRUNCATED) {
-            err = log_note_damage(log, segment, position, size, expected, end, &damage, reason);
-            if (err != ERR_NONE) {
-                return err;
-            }
-            position = damage.end;
-            expected = damage.next_offset;
-            continue;
+    enum err err =
+        scan_header_expected(scan, search->position, search->expected, end, &header, reason);
+    if (err == ERR_CORRUPT || err == ERR_TRUNCATED) {
+        err = log_note_damage(log, segment, search->position, scan->limit, search->expected, end,
+                              &damage, reason);
+        if (err == ERR_NONE) {
+            search->position = damage.end;
+            search->expected = damage.next_offset;
         }
-        if (err != ERR_NONE) {
-            return err;
-        }
-        if (header.base_offset >= search->max_offset) {
-            break;
-        }
-        if (header.max_timestamp >= search->timestamp &&
-            batch_last_offset(&header) >= search->least) {
-            err = search_batch(&scan, position, &header, search, reason);
-            if (err != ERR_NONE && err != ERR_CORRUPT) {
-                return err;
-            }
-        }
-        expected = batch_last_offset(&header) + 1;
-        position += (int64_t)header.bytes.size;
+        return err;
     }
-    return ERR_NONE;
+    if (err != ERR_NONE) {
+        return err;
+    }
+    if (header.max_timestamp >= search->timestamp && batch_last_offset(&header) >= search->least &&
+        header.base_offset < search->max_offset) {
+        err = search_batch(scan, search->position, &header, search, reason);
+        err = err == ERR_CORRUPT ? ERR_NONE : err;
+    }
+    search->expected = batch_last_offset(&header) + 1;
+    search->position += (int64_t)header.bytes.size;
+    return err;
 }
 
-/* Where the batches begin whose times may reach the timestamp. */
-static enum err time_floor(struct log *log, struct segment *segment, int64_t timestamp,
-                           int64_t *position, struct reason *reason)
+static enum err search_from(struct log *log, struct segment *segment, int64_t size, int64_t end,
+                            struct time_search *search, struct reason *reason)
 {
-    *position = 0;
+    struct scan scan;
+    enum err err = ERR_NONE;
+    scan_init(&scan, segment->files, segment->fd, size);
+    while (err == ERR_NONE && search->position < size && search->offset < 0 &&
+           search->expected < search->max_offset) {
+        err = search_next(log, segment, &scan, end, search, reason);
+    }
+    scan_deinit(&scan);
+    return err;
+}
+
+/* search->position: where the batches begin whose times may reach the timestamp. */
+static enum err time_floor(struct log *log, struct segment *segment, struct time_search *search,
+                           struct reason *reason)
+{
+    int64_t timestamp = search->timestamp;
+    search->position = 0;
+    search->expected = segment->base_offset;
     struct index_row row = {0};
     bool found;
     pthread_mutex_lock(&log->segments_lock);
@@ -125,18 +136,13 @@ static enum err time_floor(struct log *log, struct segment *segment, int64_t tim
         return ERR_NONE;
     }
     /* Up to the batch that ends at row.value all times are below the one that is looked for. */
-    struct index_row at;
-    enum err err = log_index_floor(log, segment, INDEX_BY_KEY, row.value, &at, &found, reason);
-    if (err == ERR_NONE && found) {
-        *position = at.value;
-    }
-    return err;
+    return log_walk_begin(log, segment, segment->base_offset + row.value, &search->position,
+                          &search->expected, reason);
 }
 
 static enum err search_segment(struct log *log, struct segment *segment, int64_t size, int64_t end,
                                struct time_search *search, struct reason *reason)
 {
-    int64_t position;
     enum err err = log_load_times(log, segment, reason);
     if (err != ERR_NONE) {
         return err;
@@ -147,9 +153,9 @@ static enum err search_segment(struct log *log, struct segment *segment, int64_t
     if (largest < search->timestamp) {
         return ERR_NONE;
     }
-    err = time_floor(log, segment, search->timestamp, &position, reason);
+    err = time_floor(log, segment, search, reason);
     if (err == ERR_NONE) {
-        err = search_from(log, segment, size, end, position, search, reason);
+        err = search_from(log, segment, size, end, search, reason);
     }
     return err;
 }

@@ -76,6 +76,29 @@ enum err log_index_floor(struct log *log, struct segment *segment, enum index_fi
     return ERR_NONE;
 }
 
+enum err log_walk_begin(struct log *log, struct segment *segment, int64_t offset, int64_t *position,
+                        int64_t *first_offset, struct reason *reason)
+{
+    struct index_row row;
+    struct scan scan;
+    struct batch header;
+    bool found;
+    *position = 0;
+    *first_offset = segment->base_offset;
+    enum err err = log_index_floor(log, segment, INDEX_BY_KEY, offset - segment->base_offset, &row,
+                                   &found, reason);
+    if (err != ERR_NONE || !found) {
+        return err;
+    }
+    *position = row.value;
+    scan_init(&scan, segment->files, segment->fd, INT64_MAX);
+    err = scan_header(&scan, row.value, &header, reason);
+    if (err == ERR_NONE) {
+        *first_offset = header.base_offset;
+    }
+    return err == ERR_IO ? err : ERR_NONE;
+}
+
 enum err log_check_time_row(struct log *log, struct segment *segment, const struct index_row *row,
                             bool *fits, struct reason *reason)
 {

@@ -274,6 +274,7 @@ static enum err scan_held(struct recovery *recovery, size_t i, int64_t position,
         .end_offset = i + 1 < log->segment_count ? log->segments[i + 1]->base_offset : INT64_MAX,
         .position = position};
     segment->size_bytes = position;
+    segment->written_from = position;
     enum err err = ERR_NONE;
     if (position > 0) {
         err = keep_rows_before(recovery, segment, reason);

@@ -168,12 +168,29 @@ bool scan_is_suspect(struct scan *scan, int64_t position, const struct batch *he
                      int64_t expected)
 {
     struct batch after;
-    if (scan_header(scan, position + (int64_t)header->bytes.size, &after, NULL) != ERR_NONE ||
-        after.base_offset > batch_last_offset(header)) {
+    int64_t end = position + (int64_t)header->bytes.size;
+    if (end == scan->limit) {
         return false;
     }
-    return header->base_offset != expected ||
+    bool follows = scan_header(scan, end, &after, NULL) == ERR_NONE;
+    if (follows && after.base_offset == batch_last_offset(header) + 1) {
+        return false;
+    }
+    bool overlaps = follows && after.base_offset <= batch_last_offset(header);
+    return (overlaps && header->base_offset != expected) ||
            scan_check_crc(scan, position, header, NULL) != ERR_NONE;
+}
+
+enum err scan_header_expected(struct scan *scan, int64_t position, int64_t expected,
+                              int64_t end_offset, struct batch *header, struct reason *reason)
+{
+    enum err err = scan_header_within(scan, position, expected, end_offset, header, reason);
+    if (err == ERR_NONE && scan_is_suspect(scan, position, header, expected)) {
+        err = reason_fail(reason, ERR_CORRUPT,
+                          "the batch at position %lld does not fit what is behind it",
+                          (long long)position);
+    }
+    return err;
 }
 
 /* Whether a batch that fits begins at position. */

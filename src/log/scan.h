@@ -26,7 +26,7 @@ struct scan {
     uint8_t *piece; /* for CRCs and searches, made on first use */
 };
 
-/* scan_deinit is needed only after scan_check_crc, scan_resync, scan_is_hole, scan_count_good. */
+/* scan_deinit is needed only after functions that look at more than a header. */
 void scan_init(struct scan *scan, const struct file_ops *files, int fd, int64_t limit);
 void scan_deinit(struct scan *scan);
 
@@ -45,11 +45,18 @@ CHECKED enum err scan_header_within(struct scan *scan, int64_t position, int64_t
                                     struct reason *reason);
 
 /*
- * Whether the offsets of a header contradict the batch behind it, and the blame is on this one: its
- * CRC does not fit, or its base offset, which no CRC covers, is not the expected one.
+ * Whether a header does not agree with what is behind it, and the blame is on this one. Where no
+ * batch begins behind it, or one after a gap or with offsets of its own: its CRC does not fit, so
+ * its length or last offset may be wrong (a gap is good after compaction). With offsets of its own
+ * also: its base offset, which no CRC covers, is not the expected one.
  */
 CHECKED bool scan_is_suspect(struct scan *scan, int64_t position, const struct batch *header,
                              int64_t expected);
+
+/* scan_header_within with least_offset = expected, and ERR_CORRUPT when the header is suspect. */
+CHECKED enum err scan_header_expected(struct scan *scan, int64_t position, int64_t expected,
+                                      int64_t end_offset, struct batch *header,
+                                      struct reason *reason);
 
 /* Reads the batch of a header that scan_header gave and checks its CRC. ERR_CORRUPT, ERR_IO. */
 CHECKED enum err scan_check_crc(struct scan *scan, int64_t position, const struct batch *header,

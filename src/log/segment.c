@@ -100,6 +100,7 @@ enum err segment_open(const struct file_ops *files, struct segment_fds *fds, con
         return err;
     }
     segment->size_bytes = status.st_size;
+    segment->written_from = status.st_size;
     segment->synced_bytes = status.st_size;
     segment->first_written_ms = (int64_t)status.st_mtime * 1000;
     segment->times_known = create;
@@ -126,6 +127,7 @@ void segment_unref(struct segment *segment)
     index_deinit(&segment->times);
     index_deinit(&segment->aborts);
     buf_deinit(&segment->snapshot);
+    free(segment->verified);
     free(segment->damages);
     free(segment);
 }
@@ -232,6 +234,62 @@ void segment_take_batch(struct segment *segment, const struct batch *batch, int6
 void segment_close_times(struct segment *segment)
 {
     add_time_row(segment);
+}
+
+static bool lies_in(const struct byte_range *range, int64_t from, int64_t to)
+{
+    return range->from <= from && to <= range->to;
+}
+
+bool segment_is_verified(const struct segment *segment, int64_t from, int64_t to)
+{
+    if (from >= segment->written_from) {
+        return true;
+    }
+    int64_t unwritten_to = to < segment->written_from ? to : segment->written_from;
+    for (int i = 0; segment->verified != NULL && i < SEGMENT_VERIFIED_RANGES; i++) {
+        if (lies_in(&segment->verified[i], from, unwritten_to)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The range that [from, to) touches, or else the smallest. */
+static struct byte_range *range_for(struct byte_range *ranges, int64_t from, int64_t to)
+{
+    struct byte_range *smallest = &ranges[0];
+    for (int i = 0; i < SEGMENT_VERIFIED_RANGES; i++) {
+        struct byte_range *range = &ranges[i];
+        if (range->from < range->to && range->from <= to && from <= range->to) {
+            return range;
+        }
+        if (range->to - range->from < smallest->to - smallest->from) {
+            smallest = range;
+        }
+    }
+    smallest->from = from;
+    smallest->to = to;
+    return smallest;
+}
+
+void segment_note_verified(struct segment *segment, int64_t from, int64_t to)
+{
+    if (segment->verified == NULL) {
+        segment->verified = mem_new_array(struct byte_range, SEGMENT_VERIFIED_RANGES);
+    }
+    struct byte_range *range = range_for(segment->verified, from, to);
+    range->from = from < range->from ? from : range->from;
+    range->to = to > range->to ? to : range->to;
+    for (int i = 0; i < SEGMENT_VERIFIED_RANGES; i++) { /* two that have met */
+        struct byte_range *other = &segment->verified[i];
+        if (other != range && other->from < other->to && other->from <= range->to &&
+            range->from <= other->to) {
+            range->from = other->from < range->from ? other->from : range->from;
+            range->to = other->to > range->to ? other->to : range->to;
+            *other = (struct byte_range){0};
+        }
+    }
 }
 
 void segment_add_damage(struct segment *segment, const struct damage *damage)

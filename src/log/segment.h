@@ -19,7 +19,13 @@ struct damage {
     int64_t next_offset;  /* of the next good batch */
 };
 
-enum { SEGMENT_CLOSED = -1 };
+enum { SEGMENT_CLOSED = -1, SEGMENT_VERIFIED_RANGES = 4 };
+
+/* [from, to) of a segment's bytes. */
+struct byte_range {
+    int64_t from;
+    int64_t to;
+};
 
 /*
  * One segment file. Reference counted: the log's list holds one reference, each span another.
@@ -41,6 +47,8 @@ struct segment {
     int64_t base_offset;
 
     int64_t size_bytes;           /* written and whole */
+    int64_t written_from;         /* from here on this process wrote or scanned the bytes */
+    struct byte_range *verified;  /* SEGMENT_VERIFIED_RANGES others whose CRCs fit; NULL: none */
     int64_t synced_bytes;         /* on disk for sure */
     int64_t unindexed_bytes;      /* written since the last index row */
     bool times_known;             /* the next three are; else segment_load_times */
@@ -106,6 +114,16 @@ void segment_take_batch(struct segment *segment, const struct batch *batch, int6
 
 /* Adds the last row of the time index, so that the largest timestamp is on record. */
 void segment_close_times(struct segment *segment);
+
+/*
+ * Whether the bytes of [from, to) are known to be good: written by this process, or verified since
+ * it opened the file. Guarded by the log's segments_lock.
+ */
+bool segment_is_verified(const struct segment *segment, int64_t from, int64_t to);
+
+/* Notes that the CRCs of all batches in [from, to) fit. A few ranges are remembered, which is one
+ * for each reader that goes along; what is forgotten is verified again. segments_lock. */
+void segment_note_verified(struct segment *segment, int64_t from, int64_t to);
 
 /* Whether the bytes are a whole .damage file: for tools. */
 bool damage_file_is_good(struct slice bytes);

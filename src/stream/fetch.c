@@ -2,7 +2,6 @@
 
 #include "base/logger.h"
 #include "base/mem.h"
-#include "stream/read_ahead.h"
 #include "topic/topic.h"
 
 #include <stdlib.h>
@@ -43,6 +42,14 @@ void fetch_service_free(struct fetch_service *service)
     free(service);
 }
 
+static void say_unreadable(const struct fetch_item *item, const char *what,
+                           const struct reason *reason)
+{
+    LOG_ERROR("stream", what, "topic=%s partition=%d offset=%lld reason=\"%s\"",
+              item->partition->topic->name, (int)item->partition->index, (long long)item->offset,
+              reason->text);
+}
+
 static void read_item(struct fetch_item *item, bool read_committed, size_t budget, bool first)
 {
     struct partition *partition = item->partition;
@@ -70,8 +77,7 @@ static void read_item(struct fetch_item *item, bool read_committed, size_t budge
     item->err = log_read_range(partition->log, item->offset, limit, most < budget ? most : budget,
                                first, &item->span, &item->end_offset, &reason);
     if (item->err == ERR_CORRUPT || item->err == ERR_IO) {
-        LOG_ERROR("stream", "stored events cannot be read", "topic=%s partition=%d reason=\"%s\"",
-                  partition->topic->name, (int)partition->index, reason.text);
+        say_unreadable(item, "stored events cannot be read", &reason);
     }
 }
 
@@ -126,9 +132,7 @@ static void find_aborted(struct fetch *fetch)
         item->err = log_aborted_txns(item->partition->log, item->offset, item->end_offset,
                                      &item->aborted, &item->aborted_count, &reason);
         if (item->err != ERR_NONE) {
-            LOG_ERROR("stream", "aborted transactions cannot be read",
-                      "topic=%s partition=%d reason=\"%s\"", item->partition->topic->name,
-                      (int)item->partition->index, reason.text);
+            say_unreadable(item, "aborted transactions cannot be read", &reason);
             file_span_release(&item->span);
             item->span = (struct file_span){0};
         }
@@ -203,12 +207,29 @@ static void on_read(struct task *task)
     fetch->done(fetch);
 }
 
+/* Whether a span can be sent as it is: its bytes are good, and in memory, so that the reactor does
+ * not wait for the disk. */
+static bool is_ready(const struct file_span *span)
+{
+    return span->verified && file_span_is_warm(span);
+}
+
+static void verify_item(struct fetch_item *item)
+{
+    struct reason reason;
+    item->err = log_verify_span(item->partition->log, item->offset, &item->span, &item->end_offset,
+                                &reason);
+    if (item->err != ERR_NONE) {
+        say_unreadable(item, "stored events cannot be read", &reason);
+    }
+}
+
 static void read_cold(struct task *task)
 {
     struct fetch *fetch = container_of(task, struct fetch, task);
     for (size_t i = 0; i < fetch->item_count; i++) {
-        if (fetch->items[i].span.size > 0) {
-            read_ahead(&fetch->items[i].span);
+        if (fetch->items[i].span.size > 0 && !is_ready(&fetch->items[i].span)) {
+            verify_item(&fetch->items[i]);
         }
     }
     find_aborted(fetch);
@@ -216,12 +237,12 @@ static void read_cold(struct task *task)
     reactor_post(fetch->reactor, &fetch->task);
 }
 
-/* The results are there: hands them over, after a worker has read what is not in memory. */
+/* The results are there: hands them over, after a worker has read and checked what needs it. */
 static void finish(struct fetch *fetch)
 {
     for (size_t i = 0; i < fetch->item_count; i++) {
         const struct file_span *span = &fetch->items[i].span;
-        if (span->size > 0 && !read_ahead_is_warm(span)) {
+        if (span->size > 0 && !is_ready(span)) {
             fetch->reading = true;
             fetch->task.run = read_cold;
             workers_post(fetch->service->workers, &fetch->task);

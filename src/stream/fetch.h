@@ -79,8 +79,8 @@ void fetch_on_advanced(void *context, struct partition *partition, uint64_t reac
 
 /*
  * Fills the results at once when there is enough, an error, or max_wait_ms is 0, and calls done
- * before it returns; otherwise waits and calls done later. Events that are not in memory are read
- * by a worker first. On the reactor's thread.
+ * before it returns; otherwise waits and calls done later. Events that are not in memory, or whose
+ * CRCs nobody has checked since the start, are read by a worker first. On the reactor's thread.
  */
 void fetch_start(struct fetch_service *service, struct reactor *reactor, struct fetch *fetch);
 

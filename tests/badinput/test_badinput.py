@@ -638,6 +638,32 @@ class DataDirectory(unittest.TestCase):
                 client.close()
                 again.kill()
 
+    def test_flipped_bit_found_by_a_read(self):
+        """A clean start reads no batches: the first fetch finds what rotted since."""
+        for at, what in ((70, "value"), (10, "length"), (18, "crc"), (16, "magic"),
+                         (7, "base offset")):
+            for first in (0, 7, 15):
+                with self.subTest((what, first)):
+                    shutil.rmtree(self.data)
+                    os.mkdir(self.data)
+                    self.fill()
+                    position = self.damage_batch(7, at)
+                    server = self.start()
+                    self.assertEqual(server.log_lines("damaged bytes"), [])
+                    client = Client(server.port)
+                    code, _, data = client.fetch("orders", first)
+                    client.close()
+                    self.assertEqual(code, 2 if first == 7 else 0)
+                    expected = {0: range(7), 7: [], 15: range(15, 20)}[first]
+                    self.assertEqual([base for base, _, fits in kafka.batches(data) if fits],
+                                     list(expected))
+                    if first == 15:
+                        other = Client(server.port)
+                        other.fetch("orders", 0)
+                        other.close()
+                    self.check_damage(server, position)
+                    server.kill()
+
     def test_segment_lost(self):
         self.fill()
         os.remove(self.segment())
