@@ -5,6 +5,8 @@
 #include "base/mem.h"
 #include "wire/generated/produce.h"
 
+#include <stdlib.h>
+
 /* A produce request from its appends to its answer. Lives in the request's arena. */
 struct produce_call {
     struct api_request *request;
@@ -83,7 +85,22 @@ static void let_go(struct produce_call *call)
     for (size_t i = 0; i < call->item_count; i++) {
         if (call->items[i].partition != NULL) {
             partition_unref(call->items[i].partition);
+            free(call->items[i].record_errors.indexes);
         }
+    }
+}
+
+/* The text is the first one's; clients give the partition's text for the others. */
+static void fill_record_errors(struct produce_call *call, const struct batch_record_errors *errors,
+                               struct produce_response_partition *answer)
+{
+    answer->record_errors =
+        api_alloc(call->request, (size_t)errors->count, sizeof *answer->record_errors);
+    answer->record_errors_count = errors->count;
+    for (int32_t i = 0; i < errors->count; i++) {
+        answer->record_errors[i].batch_index = errors->indexes[i];
+        answer->record_errors[i].batch_index_error_message =
+            i == 0 ? answer->error_message : (struct slice){0};
     }
 }
 
@@ -107,11 +124,8 @@ static void fill_answer(struct produce_call *call, struct produce_item *item,
     answer->error_message = api_reason(call->request, &item->reason);
     answer->log_start_offset = partition_log_start(item->partition);
     bool by_record = item->err == ERR_INVALID_RECORD || item->err == ERR_INVALID_TIMESTAMP;
-    if (by_record && item->record_index >= 0) {
-        answer->record_errors = api_alloc(call->request, 1, sizeof *answer->record_errors);
-        answer->record_errors_count = 1;
-        answer->record_errors[0].batch_index = item->record_index;
-        answer->record_errors[0].batch_index_error_message = answer->error_message;
+    if (by_record && item->record_errors.count > 0) {
+        fill_record_errors(call, &item->record_errors, answer);
     }
 }
 

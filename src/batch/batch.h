@@ -103,9 +103,11 @@ static inline bool batch_rules_open(const struct batch_rules *rules)
            rules->timestamp_after_max_ms != INT64_MAX;
 }
 
-/* Which record broke a rule: for the response's RecordErrors. */
-struct batch_record_error {
-    int32_t batch_index; /* index of the record in the batch, -1: the batch as a whole */
+/* The records that broke a rule: for the response's RecordErrors (KIP-467). All zero at first; free
+ * indexes. */
+struct batch_record_errors {
+    int32_t *indexes; /* in the batch, rising; NULL: the batch as a whole is at fault, or nothing */
+    int32_t count;
 };
 
 /*
@@ -122,10 +124,12 @@ struct batch_record_error {
  * Records of compressed batches are looked at only when batch_rules_open; then bytes that are not
  * of the codec give ERR_CORRUPT and more than BATCH_DECOMPRESSED_MAX_BYTES ERR_TOO_LARGE. Unknown
  * attribute bits are ignored, and timestamp -1 (none) is always allowed, as Kafka's broker does.
- * now_ms: the wall clock. record_error may be NULL.
+ * Records without a key or with a bad timestamp are all found, and reason tells of the first; the
+ * error is ERR_INVALID_TIMESTAMP when there is one of that kind. Of malformed records only the
+ * first. now_ms: the wall clock. errors may be NULL.
  */
 CHECKED enum err batch_validate(const struct batch *batch, const struct batch_rules *rules,
-                                int64_t now_ms, struct batch_record_error *record_error,
+                                int64_t now_ms, struct batch_record_errors *errors,
                                 struct reason *reason);
 
 /*
@@ -135,8 +139,7 @@ CHECKED enum err batch_validate(const struct batch *batch, const struct batch_ru
  */
 CHECKED enum err batch_validate_opened(const struct batch *batch, const struct batch_rules *rules,
                                        int64_t now_ms, struct buf *plain,
-                                       struct batch_record_error *record_error,
-                                       struct reason *reason);
+                                       struct batch_record_errors *errors, struct reason *reason);
 
 /*
  * The same records in another codec: appends the new batch to *out and makes *batch it, with its

@@ -1,4 +1,6 @@
 #include "batch/batch.h"
+
+#include "base/mem.h"
 #include "batch/compression.h"
 #include "batch/record.h"
 
@@ -112,52 +114,91 @@ static enum err check_max_timestamp(const struct batch *batch, const struct time
     return ERR_NONE;
 }
 
-/*
- * Walks the uncompressed records of a batch whose counts agree. *index: the record at fault, -1
- * when it is the batch.
- */
-static enum err check_records(const struct batch *batch, struct slice records, bool keys_required,
-                              const struct timestamp_range *range, int32_t *index,
-                              struct reason *reason)
+/* What a topic wants of a well-formed record. */
+static enum err check_record_rules(const struct batch *batch, const struct record_fields *fields,
+                                   int32_t index, bool keys_required,
+                                   const struct timestamp_range *range, struct reason *reason)
 {
-    const uint8_t *at = records.data;
-    const uint8_t *end = at + records.size;
-    for (int32_t i = 0; i < batch->record_count; i++) {
-        struct record_fields fields;
-        *index = i;
-        const char *problem = record_decode(&at, end, &fields);
-        if (problem != NULL) {
-            return reason_fail(reason, ERR_INVALID_RECORD, "record %d of %d: %s", i,
-                               batch->record_count, problem);
-        }
-        if (fields.offset_delta != i) {
-            return reason_fail(reason, ERR_INVALID_RECORD,
-                               "record %d of %d: its offset delta is %d", i, batch->record_count,
-                               fields.offset_delta);
-        }
-        if (keys_required && fields.key_size < 0) {
-            return reason_fail(reason, ERR_INVALID_RECORD,
-                               "record %d of %d: no key, which a compacted topic needs", i,
-                               batch->record_count);
-        }
-        int64_t timestamp =
-            (int64_t)((uint64_t)batch->base_timestamp + (uint64_t)fields.timestamp_delta);
-        if (!timestamp_in_range(range, timestamp)) {
-            return fail_timestamp(range, timestamp, "record", i, reason);
-        }
+    int64_t timestamp =
+        (int64_t)((uint64_t)batch->base_timestamp + (uint64_t)fields->timestamp_delta);
+    if (!timestamp_in_range(range, timestamp)) {
+        return fail_timestamp(range, timestamp, "record", index, reason);
     }
-    *index = -1;
-    if (at != end) {
+    if (keys_required && fields->key_size < 0) {
         return reason_fail(reason, ERR_INVALID_RECORD,
-                           "record batch: %zu bytes follow the last of %d records",
-                           (size_t)(end - at), batch->record_count);
+                           "record %d of %d: no key, which a compacted topic needs", index,
+                           batch->record_count);
     }
     return ERR_NONE;
 }
 
+static enum err check_record_form(const struct batch *batch, int32_t index, const char *problem,
+                                  const struct record_fields *fields, struct reason *reason)
+{
+    if (problem != NULL) {
+        return reason_fail(reason, ERR_INVALID_RECORD, "record %d of %d: %s", index,
+                           batch->record_count, problem);
+    }
+    if (fields->offset_delta != index) {
+        return reason_fail(reason, ERR_INVALID_RECORD, "record %d of %d: its offset delta is %d",
+                           index, batch->record_count, fields->offset_delta);
+    }
+    return ERR_NONE;
+}
+
+/* errors may be NULL. Grows by doubling. */
+static void note_record(struct batch_record_errors *errors, int32_t index)
+{
+    if (errors == NULL) {
+        return;
+    }
+    if ((errors->count & (errors->count - 1)) == 0) { /* full: 0, 1, 2, 4, ... */
+        size_t room = errors->count == 0 ? 1 : 2 * (size_t)errors->count;
+        errors->indexes = mem_realloc(errors->indexes, room * sizeof *errors->indexes);
+    }
+    errors->indexes[errors->count++] = index;
+}
+
+/* Walks the uncompressed records of a batch whose counts agree. */
+static enum err check_records(const struct batch *batch, struct slice records, bool keys_required,
+                              const struct timestamp_range *range,
+                              struct batch_record_errors *errors, struct reason *reason)
+{
+    const uint8_t *at = records.data;
+    const uint8_t *end = at + records.size;
+    enum err broken = ERR_NONE;
+    for (int32_t i = 0; i < batch->record_count; i++) {
+        struct record_fields fields;
+        const char *problem = record_decode(&at, end, &fields);
+        enum err err = check_record_form(batch, i, problem, &fields, reason);
+        if (err != ERR_NONE) {
+            if (errors != NULL) {
+                errors->count = 0;
+            }
+            note_record(errors, i);
+            return err;
+        }
+        struct reason why;
+        err = check_record_rules(batch, &fields, i, keys_required, range, &why);
+        if (err == ERR_NONE) {
+            continue;
+        }
+        note_record(errors, i);
+        if (broken == ERR_NONE || (err == ERR_INVALID_TIMESTAMP && broken != err)) {
+            broken = reason_fail(reason, err, "%s", why.text);
+        }
+    }
+    if (broken == ERR_NONE && at != end) {
+        return reason_fail(reason, ERR_INVALID_RECORD,
+                           "record batch: %zu bytes follow the last of %d records",
+                           (size_t)(end - at), batch->record_count);
+    }
+    return broken;
+}
+
 static enum err check_content(const struct batch *batch, const struct batch_rules *rules,
                               const struct timestamp_range *range, struct buf *plain,
-                              int32_t *index, struct reason *reason)
+                              struct batch_record_errors *errors, struct reason *reason)
 {
     struct slice records =
         slice_of(batch->bytes.data + BATCH_HEADER_BYTES, batch->bytes.size - BATCH_HEADER_BYTES);
@@ -169,15 +210,14 @@ static enum err check_content(const struct batch *batch, const struct batch_rule
         }
         records = buf_slice(plain);
     }
-    return check_records(batch, records, rules->keys_required, range, index, reason);
+    return check_records(batch, records, rules->keys_required, range, errors, reason);
 }
 
 /* plain NULL: compressed batches are not opened. */
 static enum err validate(const struct batch *batch, const struct batch_rules *rules, int64_t now_ms,
-                         struct buf *plain, struct batch_record_error *record_error,
+                         struct buf *plain, struct batch_record_errors *errors,
                          struct reason *reason)
 {
-    int32_t index = -1;
     struct timestamp_range range = timestamp_range_of(rules, now_ms);
     enum err err = ERR_NONE;
     if (batch->bytes.size > rules->max_bytes) {
@@ -192,30 +232,27 @@ static enum err validate(const struct batch *batch, const struct batch_rules *ru
         err = check_header(batch, reason);
     }
     if (err == ERR_NONE && (plain != NULL || batch_compression(batch) == BATCH_COMPRESSION_NONE)) {
-        err = check_content(batch, rules, &range, plain, &index, reason);
+        err = check_content(batch, rules, &range, plain, errors, reason);
     }
     if (err == ERR_NONE) { /* after the records, which can say which of them it is */
         err = check_max_timestamp(batch, &range, reason);
-    }
-    if (record_error != NULL) {
-        record_error->batch_index = index;
     }
     return err;
 }
 
 enum err batch_validate_opened(const struct batch *batch, const struct batch_rules *rules,
                                int64_t now_ms, struct buf *plain,
-                               struct batch_record_error *record_error, struct reason *reason)
+                               struct batch_record_errors *errors, struct reason *reason)
 {
-    return validate(batch, rules, now_ms, plain, record_error, reason);
+    return validate(batch, rules, now_ms, plain, errors, reason);
 }
 
 enum err batch_validate(const struct batch *batch, const struct batch_rules *rules, int64_t now_ms,
-                        struct batch_record_error *record_error, struct reason *reason)
+                        struct batch_record_errors *errors, struct reason *reason)
 {
     struct buf plain = {0};
-    enum err err = validate(batch, rules, now_ms, batch_rules_open(rules) ? &plain : NULL,
-                            record_error, reason);
+    enum err err =
+        validate(batch, rules, now_ms, batch_rules_open(rules) ? &plain : NULL, errors, reason);
     buf_deinit(&plain);
     return err;
 }

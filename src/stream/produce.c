@@ -107,7 +107,6 @@ static enum err prepare(struct produce_item *item, int64_t now_ms, struct batch 
 {
     const struct topic_config *config = partition_config(item->partition);
     struct batch_rules rules = rules_of(config);
-    struct batch_record_error record_error = {.batch_index = -1};
     enum batch_compression codec;
     int level;
     enum err err = parse_one(item->records, batch, &item->reason);
@@ -115,9 +114,9 @@ static enum err prepare(struct produce_item *item, int64_t now_ms, struct batch 
         return err;
     }
     bool recode = wants_codec(config, batch, &codec, &level);
-    err = recode ? batch_validate_opened(batch, &rules, now_ms, plain, &record_error, &item->reason)
-                 : batch_validate(batch, &rules, now_ms, &record_error, &item->reason);
-    item->record_index = record_error.batch_index;
+    err = recode ? batch_validate_opened(batch, &rules, now_ms, plain, &item->record_errors,
+                                         &item->reason)
+                 : batch_validate(batch, &rules, now_ms, &item->record_errors, &item->reason);
     if (err == ERR_NONE && batch_is_transactional(batch) && !item->in_transaction) {
         /* Nobody would end it, and readers would wait for its end for ever. */
         err = reason_fail(&item->reason, ERR_INVALID_TXN_STATE,
@@ -139,7 +138,7 @@ void produce_append(struct produce_item *item, int64_t now_ms)
     struct batch batch;
     struct buf plain = {0};
     struct buf recoded = {0};
-    item->record_index = -1;
+    item->record_errors = (struct batch_record_errors){.count = 0};
     if (item->err != ERR_NONE) {
         item->base_offset = -1;
         return;

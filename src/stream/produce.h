@@ -19,8 +19,8 @@ struct produce_item {
     bool in_transaction; /* the caller has entered the transaction that writes to it (txn/) */
     enum err err;        /* in and out: nothing is appended when it is set before */
     /* out */
-    struct reason reason; /* why, when err is set */
-    int32_t record_index; /* the record that broke a rule, or -1 */
+    struct reason reason;                     /* why, when err is set */
+    struct batch_record_errors record_errors; /* which records broke a rule; free indexes */
     int64_t base_offset;
     int64_t end_offset; /* acknowledged once this is visible */
     int64_t append_time_ms;

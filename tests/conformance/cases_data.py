@@ -36,6 +36,7 @@ def produce(k):
     k.topic("prod", retention_ms="-1")
     k.topic("prod-twice", retention_ms="-1")
     k.topic("prod-small", max_message_bytes="200", retention_ms="-1")
+    k.topic("prod-keys", cleanup_policy="compact")
     k.topic("prod-time", message_timestamp_type="LogAppendTime")
     k.topic("prod-bounds", message_timestamp_before_max_ms="3600000",
             message_timestamp_after_max_ms="3600000")
@@ -103,6 +104,9 @@ def produce(k):
         "prod-small")
     put("over max.message.bytes in v3", kafka.batch([kafka.record(b"x" * 400)], timestamp=T0),
         "prod-small", version=3)
+    put("two of three records without a key, compacted topic", kafka.batch(
+        [kafka.record(b"a", 0), kafka.record(b"b", 1, b"key"), kafka.record(b"c", 2)],
+        timestamp=T0), "prod-keys")
     put("topic with the server's time", events(1), "prod-time")
     put("topic with the server's time, v3", events(1), "prod-time", version=3)
     put("too old a timestamp", events(1), "prod-bounds")

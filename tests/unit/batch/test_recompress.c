@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <stdio.h>
 
 #include <cmocka.h>
@@ -118,20 +119,28 @@ static void compressed_records_keep_the_rules(void **state)
 {
     (void)state;
     struct batch batch;
-    struct batch_record_error error;
+    struct batch_record_errors errors = {.count = 0};
     struct batch_rules rules = any;
     struct buf bytes = make(BATCH_COMPRESSION_ZSTD, 13, &batch);
-    assert_int_equal(batch_validate(&batch, &rules, NOW_MS, &error, NULL), ERR_NONE);
+    assert_int_equal(batch_validate(&batch, &rules, NOW_MS, &errors, NULL), ERR_NONE);
     rules.keys_required = true;
-    assert_int_equal(batch_validate(&batch, &rules, NOW_MS, &error, NULL), ERR_INVALID_RECORD);
-    assert_int_equal(error.batch_index, 13);
+    assert_int_equal(batch_validate(&batch, &rules, NOW_MS, &errors, NULL), ERR_INVALID_RECORD);
+    assert_int_equal(errors.count, 1);
+    assert_int_equal(errors.indexes[0], 13);
+    free(errors.indexes);
+    errors = (struct batch_record_errors){.count = 0};
 
     rules = any;
     rules.timestamp_before_max_ms = 10; /* the records 0 to 4 are 11 to 15 ms old */
-    assert_int_equal(batch_validate(&batch, &rules, NOW_MS + 15, &error, NULL),
+    assert_int_equal(batch_validate(&batch, &rules, NOW_MS + 15, &errors, NULL),
                      ERR_INVALID_TIMESTAMP);
-    assert_int_equal(error.batch_index, 0);
-    assert_int_equal(batch_validate(&batch, &rules, NOW_MS + 10, &error, NULL), ERR_NONE);
+    assert_int_equal(errors.count, 5);
+    for (int32_t i = 0; i < errors.count; i++) {
+        assert_int_equal(errors.indexes[i], i);
+    }
+    free(errors.indexes);
+    errors = (struct batch_record_errors){.count = 0};
+    assert_int_equal(batch_validate(&batch, &rules, NOW_MS + 10, &errors, NULL), ERR_NONE);
     buf_deinit(&bytes);
 }
 

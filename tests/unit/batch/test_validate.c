@@ -17,7 +17,8 @@ static const struct batch_rules lax = {1 << 20, false, INT64_MAX, INT64_MAX};
 struct subject {
     struct buf bytes;
     struct batch batch;
-    int32_t index;
+    int32_t index;       /* of the first record at fault */
+    int32_t error_count; /* how many are */
     struct reason reason;
 };
 
@@ -41,7 +42,7 @@ static void subject_set_records(struct subject *subject, const char *hex, int32_
 
 static enum err subject_check(struct subject *subject, const struct batch_rules *rules)
 {
-    struct batch_record_error record_error = {-2};
+    struct batch_record_errors errors = {.count = 0};
     batch_renew_crc(&subject->batch);
     batch_header_store(&subject->batch, subject->bytes.data);
     /* Exact memory, so that a sanitizer sees a read past the end. */
@@ -51,10 +52,12 @@ static enum err subject_check(struct subject *subject, const struct batch_rules 
     struct batch batch;
     assert_int_equal(batch_parse(slice_of(exact, size), &batch, NULL), ERR_NONE);
     subject->reason.text[0] = '\0';
-    enum err err = batch_validate(&batch, rules, now_ms, &record_error, &subject->reason);
+    enum err err = batch_validate(&batch, rules, now_ms, &errors, &subject->reason);
     assert_true((err == ERR_NONE) == (subject->reason.text[0] == '\0'));
     assert_int_equal(batch_validate(&batch, rules, now_ms, NULL, NULL), err);
-    subject->index = record_error.batch_index;
+    subject->index = errors.count > 0 ? errors.indexes[0] : -1;
+    subject->error_count = errors.count;
+    free(errors.indexes);
     free(exact);
     return err;
 }
@@ -199,6 +202,44 @@ static void keys_are_required_by_compacted_topics(void **state)
     buf_deinit(&s.bytes);
 }
 
+/* Three records: without a key, with one, without one. zigzag -1 is 01. */
+static void all_bad_records_are_found(void **state)
+{
+    (void)state;
+    struct batch_rules rules = lax;
+    rules.keys_required = true;
+    struct subject s;
+    subject_init(&s, BATCH_COMPRESSION_NONE);
+    subject_set_records(&s,
+                        "0c000000010000"
+                        "0e00000202610000"
+                        "0c000004010000",
+                        3);
+    assert_fails(&s, &rules, ERR_INVALID_RECORD, 0, "record 0 of 3: no key");
+    assert_int_equal(s.error_count, 2);
+    /* A bad timestamp weighs more, wherever it is. */
+    rules.timestamp_before_max_ms = 0;
+    rules.timestamp_after_max_ms = 0;
+    s.batch.base_timestamp = now_ms;
+    s.batch.max_timestamp = now_ms;
+    subject_set_records(&s,
+                        "0c000000010000"
+                        "0e00020202610000"
+                        "0c000004010000",
+                        3);
+    assert_fails(&s, &rules, ERR_INVALID_TIMESTAMP, 0, "record 1: timestamp");
+    assert_int_equal(s.error_count, 3);
+    /* A malformed record ends it. */
+    subject_set_records(&s,
+                        "0c000000010000"
+                        "0e00000202610000"
+                        "0c000002010000",
+                        3);
+    assert_fails(&s, &rules, ERR_INVALID_RECORD, 2, "offset delta");
+    assert_int_equal(s.error_count, 1);
+    buf_deinit(&s.bytes);
+}
+
 /* Records: length, attributes, timestamp delta, offset delta, key, value, header count. */
 static void record_rules(void **state)
 {
@@ -285,6 +326,7 @@ int main(void)
         cmocka_unit_test(size_and_crc),
         cmocka_unit_test(timestamp_rules),
         cmocka_unit_test(keys_are_required_by_compacted_topics),
+        cmocka_unit_test(all_bad_records_are_found),
         cmocka_unit_test(record_rules),
         cmocka_unit_test(a_missing_max_timestamp_is_computed),
     };
