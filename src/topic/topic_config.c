@@ -39,9 +39,10 @@ static const struct setting rows[] = {
      .broker_name = "log.flush.interval.messages",
      .help = "1: acknowledge and show events once they are on disk; more: once they are written to "
              "the page cache, and a power failure may take the last ones."},
-    {"flush.ms", SETTING_LONG, SETTING_NO_FIELD, "9223372036854775807",
-     .only = "everything appended is synced at once, by one sync for all",
-     .broker_name = "log.flush.interval.ms", .help = "Longest time until appended data is synced."},
+    {"flush.ms", SETTING_LONG, SETTING_NO_FIELD, "9223372036854775807", 0, INT64_MAX,
+     .broker_name = "log.flush.interval.ms",
+     .help = "Longest time until appended data is synced; as all is synced at once, any value "
+             "holds."},
     {"follower.replication.throttled.replicas", SETTING_LIST, SETTING_NO_FIELD, "",
      .only = ONE_SERVER, .help = "Replication throttle."},
     {"index.interval.bytes", SETTING_INT, FIELD(log.index_interval_bytes), "4096", 0, INT32_MAX,
