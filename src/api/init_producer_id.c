@@ -58,7 +58,9 @@ enum err handle_init_producer_id(struct api_request *request, struct reason *rea
     if ((body.producer_id < 0) != (body.producer_epoch < 0)) {
         send_answer(request, KAFKA_ERROR_INVALID_REQUEST, -1, -1);
     } else if (!slice_is_null(body.transactional_id)) {
-        init_transactional(request, &body);
+        if (!api_txn_wait_end(request, body.transactional_id)) {
+            init_transactional(request, &body);
+        }
     } else {
         int64_t producer_id = -1;
         err = catalogue_next_producer_id(request->server->catalogue, &producer_id, reason);

@@ -2,6 +2,7 @@
 
 #include "api/handlers.h"
 #include "api/produce_txn.h"
+#include "api/txn_reply.h"
 #include "base/mem.h"
 #include "wire/generated/produce.h"
 
@@ -222,7 +223,7 @@ enum err handle_produce(struct api_request *request, struct reason *reason)
     produce_txn_enter(request, body.transactional_id, call->items, call->item_count, &txn);
     if (txn.must_wait) {
         let_go(call);
-        produce_txn_wait(request, body.transactional_id);
+        api_txn_park(request, body.transactional_id);
         return ERR_NONE;
     }
     append_all(call);

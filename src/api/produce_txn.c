@@ -4,8 +4,6 @@
 #include "batch/batch.h"
 #include "topic/topic.h"
 
-#include <stdlib.h>
-
 /* From this version on a produce request adds partitions to its transaction itself. */
 enum { ADDING_VERSION = 12, ABORTABLE_VERSION = 11 };
 
@@ -100,31 +98,6 @@ void produce_txn_enter(struct api_request *request, struct slice id, struct prod
             items[i].reason = reason;
         }
     }
-}
-
-/* ---- waiting ---- */
-
-struct wait_call {
-    struct api_request *request;
-    struct txn_waiter waiter;
-};
-
-static void on_end(struct txn_waiter *waiter, const struct txn_answer *answer)
-{
-    (void)answer; /* whatever it is, the second try tells the client */
-    api_resume(container_of(waiter, struct wait_call, waiter)->request);
-}
-
-void produce_txn_wait(struct api_request *request, struct slice id)
-{
-    struct txn_coordinator *txns = request->server->txns;
-    uint8_t *copy = mem_dup(id.data, id.size); /* the request's memory is made anew */
-    api_park(request);
-    struct wait_call *call = api_alloc(request, 1, sizeof *call);
-    call->request = request;
-    call->waiter.done = on_end;
-    txn_coordinator_await_end(txns, slice_of(copy, id.size), &call->waiter);
-    free(copy);
 }
 
 int16_t produce_error_code(enum err err, int16_t version)

@@ -20,12 +20,6 @@ struct produce_txn {
 void produce_txn_enter(struct api_request *request, struct slice id, struct produce_item *items,
                        size_t count, struct produce_txn *txn);
 
-/*
- * Runs the handler again once the end that is under way is complete, or cannot be completed now:
- * request->resumed is set then. The caller has let go of all that it took.
- */
-void produce_txn_wait(struct api_request *request, struct slice id);
-
 /* The code of an item's error. Older producers do not know that they are to try again after errors
  * of the coordinator: they get one after which they do. */
 int16_t produce_error_code(enum err err, int16_t version);

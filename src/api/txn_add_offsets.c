@@ -28,6 +28,9 @@ enum err handle_add_offsets_to_txn(struct api_request *request, struct reason *r
     if (err != ERR_NONE) {
         return err;
     }
+    if (api_txn_wait_end(request, body.transactional_id)) {
+        return ERR_NONE;
+    }
     struct offsets_call *call = api_alloc(request, 1, sizeof *call);
     call->request = request;
     call->waiter.done = on_answer;

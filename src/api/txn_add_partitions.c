@@ -181,8 +181,11 @@ enum err handle_add_partitions_to_txn(struct api_request *request, struct reason
     if (err != ERR_NONE) {
         return err;
     }
-    struct add_call *call = api_alloc(request, 1, sizeof *call);
     bool many = api_version(request) >= MANY_VERSION;
+    if (!many && api_txn_wait_end(request, body.v3_and_below_transactional_id)) {
+        return ERR_NONE;
+    }
+    struct add_call *call = api_alloc(request, 1, sizeof *call);
     call->request = request;
     add_partitions_to_txn_response_init(&call->response);
     atomic_init(&call->left, 1 + (many ? body.transactions_count : 1));

@@ -2,6 +2,7 @@
 
 #include "api/group_reply.h"
 #include "api/handlers.h"
+#include "api/txn_reply.h"
 #include "group/coordinator.h"
 #include "txn/coordinator.h"
 
@@ -65,6 +66,10 @@ enum err handle_txn_offset_commit(struct api_request *request, struct reason *re
     enum err err = txn_offset_commit_request_decode(&request->body, api_version(request), &body);
     if (err != ERR_NONE) {
         return err;
+    }
+    if (api_version(request) >= ADDING_VERSION &&
+        api_txn_wait_end(request, body.transactional_id)) {
+        return ERR_NONE;
     }
     size_t count = 0;
     for (int32_t t = 0; t < body.topics_count; t++) {

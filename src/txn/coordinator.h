@@ -19,7 +19,8 @@
  * Any thread may call anything here but new, replay, load_done and free (one thread, before and
  * after all others). Locks: `table_lock` (which ids there are), each id's own lock (its state;
  * appends of its records, so that the log has them in the order of the states) and `timer_lock`.
- * Within an id's lock a caller may take a group's lock and a log's append_lock, and nothing else.
+ * Within an id's lock a caller may take a group's lock and a log's append_lock, and is_open the
+ * lock of the catalogue's table; nothing else.
  */
 struct txn_coordinator;
 struct txn_entry;
@@ -203,6 +204,13 @@ bool txn_session_has(const struct txn_session *session, struct slice topic, int3
 
 /* Also for a session that holds nothing. */
 void txn_session_leave(struct txn_session *session);
+
+/*
+ * Whether an end of the id's transaction is being carried out, so that txn_coordinator_await_end
+ * is worth it: a request for the next transaction would get ERR_CONCURRENT_TXNS. False once a step
+ * has failed and waits to be tried again.
+ */
+bool txn_coordinator_is_ending(struct txn_coordinator *coordinator, struct slice id);
 
 /*
  * After ERR_CONCURRENT_TXNS: done is called with ERR_NONE when the end under way is complete, with

@@ -189,6 +189,25 @@ enum err txn_coordinator_end(struct txn_coordinator *coordinator, struct slice i
     return ERR_NONE;
 }
 
+/* Locked. */
+static bool is_ending(const struct txn_entry *entry)
+{
+    return txn_is_prepared(entry->txn) && entry->step != END_AGAIN && entry->step != END_GIVEN_UP;
+}
+
+bool txn_coordinator_is_ending(struct txn_coordinator *coordinator, struct slice id)
+{
+    struct txn_entry *entry =
+        txnc_check(coordinator, id, NULL) == ERR_NONE ? txnc_enter(coordinator, id) : NULL;
+    if (entry == NULL) {
+        return false;
+    }
+    bool ending = is_ending(entry);
+    pthread_mutex_unlock(&entry->lock);
+    txnc_unref(entry);
+    return ending;
+}
+
 void txn_coordinator_await_end(struct txn_coordinator *coordinator, struct slice id,
                                struct txn_waiter *waiter)
 {
@@ -202,7 +221,7 @@ void txn_coordinator_await_end(struct txn_coordinator *coordinator, struct slice
     if (coordinator->phase == TXNC_STOPPED) { /* since it was checked: stop was here already */
         err = ERR_COORDINATOR_UNAVAILABLE;
     } else if (txn_is_prepared(entry->txn)) {
-        parks = entry->step != END_AGAIN && entry->step != END_GIVEN_UP;
+        parks = is_ending(entry);
         err = entry->step == END_GIVEN_UP ? ERR_COORDINATOR_UNAVAILABLE : ERR_CONCURRENT_TXNS;
     }
     if (parks) {

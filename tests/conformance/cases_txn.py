@@ -451,4 +451,34 @@ def listed(k, version, title, **filters):
     k.write(f"list_transactions v{version}: {title}", lines(k.masks, answer))
 
 
-CASES = [txn_coordinators, init, add_partitions, end, offsets, written, listing]
+def without_waiting(k, first, second):
+    """Two requests in a row on one connection; their answers."""
+    connection = k.shared()
+    for api, version, values in (first, second):
+        k.send(api, version, values, connection)
+    return [k.receive(api, version, connection) for api, version, _ in (first, second)]
+
+
+def next_transaction(k):
+    """What begins the next transaction waits for the end of the one before."""
+    k.heading("The next transaction, while the one before is being completed")
+    k.topic("next")
+    for version, title in ((3, "version 1"), (5, "version 2")):
+        name = f"next-{version}"
+        producer = begin(k, name)
+        open_with(k, name, producer, ("next", [0]))
+        ending = ("end_txn", version, of(name, producer, committed=True))
+        if version >= 5:
+            answer = without_waiting(k, ending, (
+                "init_producer_id", 5, {"transactional_id": name,
+                                        "transaction_timeout_ms": TIMEOUT_MS}))[1]
+            k.write(f"init_producer_id v5: transactions {title}", lines(k.masks, answer))
+            continue
+        for api, values in (("add_partitions_to_txn", adding(name, producer, ("next", [0]))),
+                            ("add_offsets_to_txn", of(name, producer, group_id="next"))):
+            answer = without_waiting(k, ending, (api, 3, values))[1]
+            k.write(f"{api} v3: transactions {title}", lines(k.masks, answer))
+        finish(k, name, producer)
+
+
+CASES = [txn_coordinators, init, add_partitions, end, offsets, written, next_transaction, listing]

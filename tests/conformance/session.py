@@ -34,11 +34,12 @@ ERRORS = error_names()
 class Connection:
     def __init__(self, address):
         self.socket = socket.create_connection(address, ANSWER_S)
-        self.correlation = 0
+        self.sent = 0
+        self.received = 0
 
     def send(self, key, version, flexible, body):
-        self.correlation += 1
-        head = struct.pack(">hhi", key, version, self.correlation) + kafka.string("conformance")
+        self.sent += 1
+        head = struct.pack(">hhi", key, version, self.sent) + kafka.string("conformance")
         data = head + (b"\0" if flexible else b"") + body
         self.socket.sendall(struct.pack(">i", len(data)) + data)
 
@@ -54,7 +55,8 @@ class Connection:
     def receive(self, flexible):
         size, correlation = struct.unpack(">ii", self.read(8))
         body = self.read(size - 4)
-        assert correlation == self.correlation, "the answer is to another request"
+        self.received += 1
+        assert correlation == self.received, "the answer is to another request"
         if flexible:
             assert body[0] == 0, "tagged fields in a response header"
             body = body[1:]

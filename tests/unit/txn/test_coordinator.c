@@ -146,7 +146,9 @@ static void test_markers_wait_for_the_prepare_record(void **state)
     struct txn_producer producer = init(bench);
     assert_int_equal(add(bench, producer, 0), ERR_NONE);
     struct asked asked = ask();
+    assert_false(txn_coordinator_is_ending(bench->coordinator, id));
     end(bench, producer, false, &asked);
+    assert_true(txn_coordinator_is_ending(bench->coordinator, id));
     assert_int_equal(disk->partitions[0].count, 0);
     assert_true(disk_sync_one(disk)); /* the prepare record */
     assert_int_equal(asked.answers, 1);
@@ -156,7 +158,9 @@ static void test_markers_wait_for_the_prepare_record(void **state)
     assert_true(disk_sync_one(disk)); /* the marker */
     assert_int_equal(disk->record_count, records + 1);
     assert_int_equal(state_of(bench), TXN_PREPARE_ABORT); /* until the record is on disk */
+    assert_true(txn_coordinator_is_ending(bench->coordinator, id));
     assert_true(disk_sync_one(disk));
+    assert_false(txn_coordinator_is_ending(bench->coordinator, id));
     assert_int_equal(state_of(bench), TXN_COMPLETE_ABORT);
     assert_false(disk_sync_one(disk));
 }
@@ -197,6 +201,7 @@ static void test_failed_sync_is_not_acknowledged(void **state)
     parked = ask();
     txn_coordinator_await_end(bench->coordinator, id, &parked.waiter);
     assert_int_equal(parked.answers, 1); /* nobody waits for what cannot come */
+    assert_false(txn_coordinator_is_ending(bench->coordinator, id));
 }
 
 static void test_markers_are_tried_again(void **state)
@@ -213,6 +218,7 @@ static void test_markers_are_tried_again(void **state)
     txn_coordinator_await_end(bench->coordinator, id, &parked.waiter);
     disk_sync_all(disk);
     assert_int_equal(parked.answer.err, ERR_CONCURRENT_TXNS);
+    assert_false(txn_coordinator_is_ending(bench->coordinator, id)); /* it may take long */
     assert_int_equal(state_of(bench), TXN_PREPARE_COMMIT);
     assert_int_equal(disk->partitions[0].count, 1);
     int64_t next_ms = txn_coordinator_tick(bench->coordinator, disk->mono_ms);
