@@ -92,7 +92,7 @@ struct txn_outlet {
 struct txn_coordinator_config {
     struct txn_config txn;
     int32_t partition_count; /* of __transaction_state: must never change */
-    int64_t retry_ms;        /* between two tries of a step that failed */
+    int64_t retry_ms;        /* after a step that failed; doubles with each try, up to 8 times */
 };
 
 /* Kafka's defaults: 50 partitions, 15 minutes at most, 7 days. Retries after a second. */

@@ -11,6 +11,8 @@
  * since only END_NONE and END_AGAIN begin one.
  */
 
+enum { RETRY_DOUBLINGS = 3 };
+
 /* The markers of one try. */
 struct end_try {
     struct txn_markers markers;
@@ -38,11 +40,14 @@ static void leave_answering(struct txn_entry *entry, enum err err)
     txnc_answer_all(parked, err);
 }
 
+/* Later each time: a log that failed stays so until a restart. */
 static void try_again(struct txn_entry *entry)
 {
     struct txn_coordinator *coordinator = entry->coordinator;
     entry->step = END_AGAIN;
-    entry->retry_ms = clock_mono_ms(coordinator->clock) + coordinator->config.retry_ms;
+    entry->retry_ms =
+        clock_mono_ms(coordinator->clock) + (coordinator->config.retry_ms << entry->failures);
+    entry->failures += entry->failures < RETRY_DOUBLINGS;
     leave_answering(entry, ERR_CONCURRENT_TXNS);
 }
 
@@ -140,6 +145,7 @@ void txnc_completed(struct txn_entry *entry, const struct txn_change *change, en
     entry->left = NULL;
     entry->step = END_NONE;
     entry->retry_ms = 0;
+    entry->failures = 0;
     txn_apply(entry->txn, change, &coordinator->config.txn, txnc_now(coordinator));
     leave_answering(entry, ERR_NONE);
 }

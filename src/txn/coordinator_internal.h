@@ -33,6 +33,7 @@ struct txn_entry {
     struct txn_marker *left; /* markers that are not on disk, while an end is carried out; owned */
     size_t left_count;
     int64_t retry_ms;          /* mono; of END_AGAIN, and of a time-out whose abort failed */
+    int failures;              /* tries of the end that failed, up to a bound */
     struct txn_waiter *parked; /* until the end is complete */
     int32_t partition;         /* never changes */
     struct heap_node timer;    /* guarded by timer_lock */

@@ -228,7 +228,9 @@ static void test_markers_are_tried_again(void **state)
     disk_sync_all(disk);
     assert_int_equal(state_of(bench), TXN_PREPARE_COMMIT);
     disk->partitions[1].refuses = false;
-    disk->mono_ms += 1000;
+    next_ms = txn_coordinator_tick(bench->coordinator, disk->mono_ms);
+    assert_int_equal(next_ms, disk->mono_ms + 2000);
+    disk->mono_ms = next_ms;
     (void)txn_coordinator_tick(bench->coordinator, disk->mono_ms);
     disk_sync_all(disk);
     assert_int_equal(state_of(bench), TXN_COMPLETE_COMMIT);
