@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
@@ -32,6 +33,8 @@ struct control {
     _Atomic int64_t sync_errors_left;  /* so many of the next syncs fail with EIO */
     _Atomic int64_t slow_us;           /* each write and each sync takes so much longer */
     _Atomic int64_t clock_ms;          /* added to the wall clock */
+    _Atomic int64_t dir_syncs_wait;    /* 1: an fsync of a directory does not come back */
+    _Atomic int64_t whole_syncs_wait;  /* 1: nor does a syncfs */
     /* what was done */
     _Atomic int64_t writes_failed;
     _Atomic int64_t writes_shortened;
@@ -40,6 +43,7 @@ struct control {
     _Atomic int64_t calls_slowed;
     _Atomic int64_t calls;            /* writes and syncs below FAULTS_DIR while a fault was set */
     _Atomic int64_t log_syncs_failed; /* of syncs_failed, those of segment files */
+    _Atomic int64_t syncs_waiting;    /* that did not come back, so far */
 };
 
 ssize_t write(int fd, const void *data, size_t size);
@@ -128,9 +132,10 @@ static bool take_one(_Atomic int64_t *left)
 static bool any_fault(void)
 {
     struct control *control = layer.control;
-    return control != NULL && (control->write_errors_left > 0 || control->short_write_ppm > 0 ||
-                               control->space_is_limited != 0 || control->sync_errors_left > 0 ||
-                               control->slow_us > 0);
+    return control != NULL &&
+           (control->write_errors_left > 0 || control->short_write_ppm > 0 ||
+            control->space_is_limited != 0 || control->sync_errors_left > 0 ||
+            control->slow_us > 0 || control->dir_syncs_wait != 0 || control->whole_syncs_wait != 0);
 }
 
 /* Whether the file lies below the data directory; *path is its name. */
@@ -257,6 +262,21 @@ ssize_t pwritev64(int fd, const struct iovec *iov, int count, off_t at)
     return pwritev(fd, iov, count, at);
 }
 
+static bool is_dir(int fd)
+{
+    struct stat status;
+    return fstat(fd, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+/* As long as the campaign says; it kills the server meanwhile. */
+static void wait_while(const _Atomic int64_t *wait)
+{
+    layer.control->syncs_waiting += *wait != 0;
+    while (*wait != 0) {
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
+}
+
 /* A sync that fails promises nothing: nothing is synced. */
 static int sync_by(sync_call *call, int fd)
 {
@@ -264,6 +284,11 @@ static int sync_by(sync_call *call, int fd)
     if (any_fault() && find_ours(fd, path)) {
         layer.control->calls++;
         slow_down();
+        if (call == layer.syncfs) {
+            wait_while(&layer.control->whole_syncs_wait);
+        } else if (is_dir(fd)) {
+            wait_while(&layer.control->dir_syncs_wait);
+        }
         if (take_one(&layer.control->sync_errors_left)) {
             /* After a failed syncfs each file is asked: that one decides. */
             layer.control->log_syncs_failed += ends_with(path, ".log");

@@ -5,9 +5,11 @@ import struct
 # struct control of faults.c, in its order.
 FIELDS = ["random", "write_errors_left", "write_error_ppm", "short_write_ppm", "space_is_limited",
           "space_left", "sync_errors_left", "slow_us", "clock_ms",
+          "dir_syncs_wait", "whole_syncs_wait",
           "writes_failed", "writes_shortened", "writes_without_space", "syncs_failed",
-          "calls_slowed", "calls", "log_syncs_failed"]
-DONE = FIELDS[9:14]
+          "calls_slowed", "calls", "log_syncs_failed", "syncs_waiting"]
+DONE = ["writes_failed", "writes_shortened", "writes_without_space", "syncs_failed",
+        "calls_slowed", "syncs_waiting"]
 
 
 class Layer:
@@ -29,8 +31,9 @@ class Layer:
 
     def heal(self):
         """The disk is well again; the clock stays where it is."""
-        for field in FIELDS[1:8]:
-            self[field] = 0
+        for field in FIELDS[1:11]:
+            if field != "clock_ms":
+                self[field] = 0
 
     def done(self):
         return {field: self[field] for field in DONE}

@@ -106,13 +106,15 @@ class Server:
         with open(self.log_path, encoding="utf-8", errors="replace") as file:
             return file.read()
 
-    def lose_unsynced(self, seed):
-        """What a power failure may take, while the server is down: the number of bytes."""
+    def lose_unsynced(self, seed, order):
+        """What a power failure may take, while the server is down: the numbers of bytes and of
+        changed names. order: "ordered" or "unordered", as the file system keeps changes."""
         done = subprocess.run([self.tools.tear, self.data, os.path.join(self.folder, "witness"),
-                               str(seed)], stdout=subprocess.PIPE, text=True, check=False)
+                               str(seed), order], stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, check=False)
         if done.returncode != 0:
             raise Failure(f"campaign-tear: {done.stdout}")
-        return int(done.stdout.split()[0])
+        return tuple(int(number) for number in done.stdout.split())
 
 
 class Progress:

@@ -36,10 +36,34 @@ def kill_starting(run, rng):
     run.server.start()
 
 
+def lose_power(run, rng):
+    """The server is down; what it did not sync may go."""
+    order = rng.choice(["ordered", "unordered"])
+    torn, undone = run.server.lose_unsynced(rng.getrandbits(63), order)
+    run.counts["unsynced bytes torn"] += torn
+    run.counts[f"unsynced names undone, {order}"] += undone
+
+
 def power_failure(run, rng):
-    """SIGKILL, and what was not synced is cut off, zeroed or overwritten."""
+    """SIGKILL; unsynced bytes are cut off, zeroed or overwritten, unsynced names undone."""
     run.server.kill()
-    run.counts["unsynced bytes torn"] += run.server.lose_unsynced(rng.getrandbits(63))
+    lose_power(run, rng)
+    run.server.start()
+
+
+def power_failure_syncing(run, rng):
+    """The same, while syncs of directories or of the file system do not come back: the names that
+    were changed meanwhile are not on the disk, and nobody may have been told that they are."""
+    waits = rng.choice([["dir_syncs_wait"], ["whole_syncs_wait"],
+                        ["dir_syncs_wait", "whole_syncs_wait"]])
+    before = run.layer["syncs_waiting"]
+    for wait in waits:
+        run.layer[wait] = 1
+    run.wait_for(lambda: run.layer["syncs_waiting"] > before, "a sync that does not come back")
+    time.sleep(rng.uniform(0, 0.3))     # what others do meanwhile
+    run.server.kill()
+    run.layer.heal()
+    lose_power(run, rng)
     run.server.start()
 
 
@@ -115,7 +139,7 @@ def failing_sync(run, rng):
                      "a log line about the failed sync")
     run.layer.heal()
     run.server.kill()
-    run.counts["unsynced bytes torn"] += run.server.lose_unsynced(rng.getrandbits(63))
+    lose_power(run, rng)
     run.server.start()
 
 
@@ -221,9 +245,10 @@ def flip_index_bits(run, rng):
     run.server.start()
 
 
-PLAIN = [kill, kill_starting, power_failure, clean_stop, freeze_server, disk_full, failing_writes,
-         short_writes, failing_sync, slow_disk, clock_forward, clock_back, kill_client,
-         freeze_client, cut_connections, silent_network, half_requests, flip_log_bit, flip_index_bits]
+PLAIN = [kill, kill_starting, power_failure, power_failure_syncing, clean_stop, freeze_server,
+         disk_full, failing_writes, short_writes, failing_sync, slow_disk, clock_forward, clock_back,
+         kill_client, freeze_client, cut_connections, silent_network, half_requests, flip_log_bit,
+         flip_index_bits]
 SMALL_DISK = [small_disk_full]
 TRANSACTIONAL = [zombie]
-WEIGHTS = {kill: 4, power_failure: 4, kill_client: 2, kill_starting: 2}
+WEIGHTS = {kill: 4, power_failure: 4, power_failure_syncing: 2, kill_client: 2, kill_starting: 2}

@@ -1,14 +1,13 @@
 /*
  * Preloaded into the server: notes which bytes of which files were synced, so that the test can
  * take away all others, as a power failure may. Reads WITNESS_FILE (records go there) and
- * WITNESS_DIR (the data directory, for syncfs).
+ * WITNESS_DIR (the data directory, for syncfs). Names are noted by name_witness.c.
  */
-#include "witness.h"
+#include "witness_calls.h"
 
 #include <dirent.h>
 #include <dlfcn.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,15 +20,25 @@ int syncfs(int fd);
 
 typedef int sync_call(int fd);
 
-static sync_call *real_call(const char *name)
+pthread_mutex_t witness_lock = PTHREAD_MUTEX_INITIALIZER;
+
+void witness_find_call(void *call, const char *name)
 {
-    sync_call *call;
     void *found = dlsym(RTLD_NEXT, name);
-    memcpy(&call, &found, sizeof call);
-    return call;
+    if (found == NULL) {
+        abort();
+    }
+    memcpy(call, &found, sizeof found);
 }
 
-static void note(const struct witness_record *records, size_t count)
+static int real_sync(const char *name, int fd)
+{
+    sync_call *call;
+    witness_find_call(&call, name);
+    return call(fd);
+}
+
+void witness_note(const struct witness_record *records, size_t count)
 {
     const char *path = getenv("WITNESS_FILE");
     int fd = path != NULL ? open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644) : -1;
@@ -40,21 +49,19 @@ static void note(const struct witness_record *records, size_t count)
     close(fd);
 }
 
-/* One at a time from the look at the sizes to the note: of two at once, the one that looked first
- * could note last, and the last note counts. */
-static pthread_mutex_t one_sync = PTHREAD_MUTEX_INITIALIZER;
-
 /* The size before the call: what is appended meanwhile is not promised. */
 static int sync_one(int fd, const char *name)
 {
     struct stat before;
-    pthread_mutex_lock(&one_sync);
-    int known = fstat(fd, &before) == 0 && S_ISREG(before.st_mode);
-    int result = real_call(name)(fd);
-    if (result == 0 && known) {
-        note(&(struct witness_record){before.st_ino, before.st_size}, 1);
+    pthread_mutex_lock(&witness_lock);
+    int known = fstat(fd, &before) == 0;
+    int result = real_sync(name, fd);
+    if (result == 0 && known && S_ISREG(before.st_mode)) {
+        witness_note(&(struct witness_record){before.st_ino, before.st_size}, 1);
+    } else if (result == 0 && known && S_ISDIR(before.st_mode)) {
+        witness_dir_synced(before.st_ino);
     }
-    pthread_mutex_unlock(&one_sync);
+    pthread_mutex_unlock(&witness_lock);
     return result;
 }
 
@@ -66,45 +73,6 @@ int fdatasync(int fd)
 int fsync(int fd)
 {
     return sync_one(fd, "fsync");
-}
-
-/* Another file may get the number of one that is gone: nothing of that one is synced. */
-static void forget(const struct stat *gone, int was_there, int result)
-{
-    if (was_there && result == 0 && S_ISREG(gone->st_mode)) {
-        note(&(struct witness_record){gone->st_ino, 0}, 1);
-    }
-}
-
-typedef int unlink_call(const char *path);
-typedef int rename_call(const char *from, const char *to);
-
-int unlink(const char *path)
-{
-    struct stat gone;
-    unlink_call *call;
-    void *found = dlsym(RTLD_NEXT, "unlink");
-    memcpy(&call, &found, sizeof call);
-    pthread_mutex_lock(&one_sync);
-    int was_there = stat(path, &gone) == 0;
-    int result = call(path);
-    forget(&gone, was_there, result);
-    pthread_mutex_unlock(&one_sync);
-    return result;
-}
-
-int rename(const char *from, const char *to)
-{
-    struct stat gone;
-    rename_call *call;
-    void *found = dlsym(RTLD_NEXT, "rename");
-    memcpy(&call, &found, sizeof call);
-    pthread_mutex_lock(&one_sync);
-    int was_there = stat(to, &gone) == 0;
-    int result = call(from, to);
-    forget(&gone, was_there, result);
-    pthread_mutex_unlock(&one_sync);
-    return result;
 }
 
 struct found {
@@ -149,13 +117,14 @@ int syncfs(int fd)
     if (dir_fd < 0) {
         abort();
     }
-    pthread_mutex_lock(&one_sync);
+    pthread_mutex_lock(&witness_lock);
     look_into(dir_fd, &found, 2);
-    int result = real_call("syncfs")(fd);
+    int result = real_sync("syncfs", fd);
     if (result == 0) {
-        note(found.records, found.count);
+        witness_note(found.records, found.count);
+        witness_all_synced();
     }
-    pthread_mutex_unlock(&one_sync);
+    pthread_mutex_unlock(&witness_lock);
     free(found.records);
     return result;
 }

@@ -141,6 +141,7 @@ static int lose_tails(struct world *world)
     char *witness = mem_sprintf("%s/witness", world->server.dir);
     struct tear tear = {
         .random.state = random_next(&world->random), .data_dir = data, .witness_path = witness};
+    world->names_undone += tear_names(&tear, random_below(&world->random, 2) == 0);
     int torn = tear_tails(&tear);
     world->torn_bytes += tear.torn_bytes;
     free(witness);
@@ -201,11 +202,12 @@ static void finish(struct world *world, const struct scenario *scenario, struct 
     }
     server_stop(&world->server);
     printf("%s: %u kills; %" PRId64 " events, each once and in order; %" PRId64 " commits; %" PRId64
-           " topics created, %" PRId64 " deleted; %" PRId64 " unsynced bytes torn\n",
+           " topics created, %" PRId64 " deleted; %" PRId64 " unsynced bytes torn, %" PRId64
+           " unsynced names undone\n",
            scenario->name, world->server.kills, events,
            world->commits_acked[0] + world->commits_acked[1] + world->commits_acked[2], created,
-           deleted, world->torn_bytes);
-    if ((scenario->loses_tail && world->torn_bytes == 0) ||
+           deleted, world->torn_bytes, world->names_undone);
+    if ((scenario->loses_tail && (world->torn_bytes == 0 || world->names_undone == 0)) ||
         (scenario->producers > 0 && (events == 0 || world->commits_acked[0] == 0)) ||
         (churn != NULL && (created == 0 || deleted == 0))) {
         crash_fail("there was no load to speak of");

@@ -41,8 +41,9 @@ struct reader {
 struct world {
     struct server_child server;
     struct random random;
-    bool loses_tail;    /* between kills, bytes that were not synced are torn */
-    int64_t torn_bytes; /* so far */
+    bool loses_tail;      /* between kills, bytes that were not synced are torn */
+    int64_t torn_bytes;   /* so far */
+    int64_t names_undone; /* so far */
     bool stops_cleanly;
     int producers;
 
