@@ -23,7 +23,7 @@ import zlib
 from collections import Counter
 
 import check
-import java_loop
+import java_clients
 import steps
 import workload
 from layer import DONE, Layer
@@ -41,7 +41,15 @@ SETTINGS = ["log.segment.bytes=131072", "log.retention.check.interval.ms=500",
             "group.min.session.timeout.ms=1000"]
 # Those that the server knows: small files of its own, compacted as soon as can be.
 OPTIONAL_SETTINGS = ["offsets.topic.segment.bytes=65536",
-                     "transaction.state.log.segment.bytes=65536", "log.cleaner.backoff.ms=200"]
+                     "transaction.state.log.segment.bytes=65536", "log.cleaner.backoff.ms=200",
+                     # The new group protocol: sessions as short as those of the other groups.
+                     "group.consumer.min.session.timeout.ms=1000",
+                     "group.consumer.session.timeout.ms=3000",
+                     "group.consumer.min.heartbeat.interval.ms=200",
+                     "group.consumer.heartbeat.interval.ms=500"]
+# Mode, what it is, class, libraries.
+JAVA_CLIENTS = [("java", "the Java client's loop", "Loop", "pom.xml"),
+                ("java-consume", "consumers of the new group protocol", "Consume", "pom-4.xml")]
 
 
 class Tools:
@@ -56,7 +64,7 @@ class Tools:
         for path in vars(self).values():
             if not os.path.exists(path):
                 sys.exit(f"{path} is missing: build first (make campaign does)")
-        self.java = None
+        self.java = {}                  # mode -> the words that start the client
 
     def settings(self):
         listed = subprocess.run([self.server, "serve", "--settings"], stdout=subprocess.PIPE,
@@ -66,10 +74,11 @@ class Tools:
                            if setting.split("=")[0] in known]
 
     def prepare_java(self, folder):
-        try:
-            self.java = java_loop.command(folder)
-        except java_loop.Missing as error:
-            print(f"without the Java client's loop: {error}")
+        for mode, what, name, pom in JAVA_CLIENTS:
+            try:
+                self.java[mode] = java_clients.command(os.path.join(folder, mode), name, pom)
+            except java_clients.Missing as error:
+                print(f"without {what}: {error}")
 
 
 def mount_small_disk(path):

@@ -14,6 +14,8 @@ the lines that show it, and ends with exit code 1 when there is one. What it loo
     dirty-read      a read_committed reader saw an event of a transaction that is not committed
     torn            a transaction of which some events are visible and some are not
     offset-back     a committed offset that was acknowledged is gone, or one nobody sent is told
+    two-owners      a member's commit was acknowledged though a later owner of the partition had
+                    committed before
     transformed-twice, not-transformed, ahead-of-offset   not exactly once from input to output
     incomplete      the history does not let us judge: nobody read a partition to its end
 """
@@ -206,7 +208,7 @@ def check_torn(history):
 
 def check_group(history, name, offsets):
     asked = list(offsets.asked)
-    stored = list(offsets.stored)
+    stored = [(at, offset, line) for at, offset, line, _, _ in offsets.stored]
     for txn, offset, line in offsets.in_txns:
         if txn.commit is not None and txn.outcome != "aborted":
             asked.append((txn.commit_at, offset, line))
@@ -235,9 +237,41 @@ def check_group(history, name, offsets):
                          ([highest[2]] if highest else []) + [line])
 
 
+def began_reading(sessions, process, at):
+    """When the process was given the partition that it held at this time; -1: never."""
+    began = sessions.get(process, [])
+    index = bisect_left(began, at)
+    return began[index - 1] if index > 0 else -1
+
+
+def check_owners(history, name, offsets):
+    """Members hold a partition one after the other, in both group protocols. That one says it began
+    proves nothing (it may have slept since it was told), but its acknowledged commit does."""
+    group, topic, number = name
+    sessions = {}
+    for session in history.partition(topic, number).sessions:
+        sessions.setdefault(session.reader, []).append(session.started_at)
+    stored = sorted(offsets.stored)
+    newest = None
+    next_stored = 0
+    for _, offset, line, process, asked in sorted(stored, key=lambda commit: commit[4]):
+        while next_stored < len(stored) and stored[next_stored][0] < asked:
+            _, _, other_line, other, other_asked = stored[next_stored]
+            began = began_reading(sessions, other, other_asked)
+            if newest is None or began > newest[0]:
+                newest = (began, other, other_line)
+            next_stored += 1
+        if newest is not None and newest[1] != process and \
+                0 <= began_reading(sessions, process, asked) < newest[0]:
+            history.find("two-owners", f"group {group}, {topic}-{number}: {process} committed "
+                         f"{offset}, after {newest[1]} had got the partition and committed",
+                         [newest[2], line])
+
+
 def check_groups(history):
-    for name, offsets in history.groups.items():
+    for name, offsets in list(history.groups.items()):
         check_group(history, name, offsets)
+        check_owners(history, name, offsets)
 
 
 # ---- consume, transform, produce ----

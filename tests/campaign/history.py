@@ -103,11 +103,12 @@ class Partition:
 
 class Offsets:
     """What one group did and was told about one partition: (time, offset, line, ...)."""
-    __slots__ = ("asked", "stored", "told", "in_txns")
+    __slots__ = ("asked", "stored", "told", "in_txns", "last_asked")
 
     def __init__(self):
         self.asked = []
-        self.stored = []
+        self.stored = []                    # (time, offset, line, process, asked at)
+        self.last_asked = {}                # process -> time
         self.told = []                      # (answered, offset, line, asked)
         self.in_txns = []                   # (Transaction, offset, line)
 
@@ -304,11 +305,14 @@ class History:
         self.open_sessions[reader, topic, number].end = int(offset)
         self.open_sessions[reader, topic, number].line = line
 
-    def on_asked(self, line, at, _process, group, topic, number, offset):
-        self.group(group, topic, number).asked.append((at, int(offset), line))
+    def on_asked(self, line, at, process, group, topic, number, offset):
+        offsets = self.group(group, topic, number)
+        offsets.asked.append((at, int(offset), line))
+        offsets.last_asked[process] = at
 
-    def on_stored(self, line, at, _process, group, topic, number, offset):
-        self.group(group, topic, number).stored.append((at, int(offset), line))
+    def on_stored(self, line, at, process, group, topic, number, offset):
+        offsets = self.group(group, topic, number)
+        offsets.stored.append((at, int(offset), line, process, offsets.last_asked[process]))
 
     def on_committed(self, line, at, _process, group, topic, number, offset, since):
         self.group(group, topic, number).told.append((at, int(offset), line, int(since)))

@@ -45,10 +45,14 @@ class Writer:
         if end is not None:
             self.add(reader, "end", reader, topic, partition, end)
 
-    def commit(self, offset, acked=True):
-        self.add("c", "asked", GROUP, "in", 0, offset)
+    def commit(self, offset, acked=True, process="c"):
+        self.add(process, "asked", GROUP, "in", 0, offset)
         if acked:
-            self.add("c", "stored", GROUP, "in", 0, offset)
+            self.add(process, "stored", GROUP, "in", 0, offset)
+
+    def given(self, process, offset):
+        """The group gives the partition to a member."""
+        self.add(process, "start", process, "in", 0, offset, "read_committed")
 
     def told(self, offset):
         self.at += 1
@@ -359,6 +363,55 @@ class GroupTest(CheckTest):
         self.history.ended("t", "committed")
         self.history.told(-1)
         self.assert_bad("offset-back")
+
+
+class OwnerTest(CheckTest):
+    """Members of one group."""
+
+    def test_one_after_the_other(self):
+        self.history.given("c", 0)
+        self.history.commit(3)
+        self.history.given("d", 3)
+        self.history.commit(5, process="d")
+        self.history.given("c", 5)
+        self.history.commit(6)
+        self.assert_good()
+
+    def test_partitions_move_one_by_one(self):
+        """In the new protocol a member goes on with what it keeps."""
+        self.history.given("c", 0)
+        self.history.add("c", "start", "c", "in", 1, 0, "read_committed")
+        self.history.commit(3)
+        self.history.given("d", 3)
+        self.history.commit(5, process="d")
+        self.history.add("c", "asked", GROUP, "in", 1, 4)
+        self.history.add("c", "stored", GROUP, "in", 1, 4)
+        self.assert_good()
+
+    def test_given_up_before_but_answered_later(self):
+        self.history.given("c", 0)
+        self.history.add("c", "asked", GROUP, "in", 0, 3)
+        self.history.given("d", 3)
+        self.history.commit(5, process="d")
+        self.history.add("c", "stored", GROUP, "in", 0, 3)
+        self.assert_good()
+
+    def test_began_long_after_it_was_told(self):
+        """It slept: the group had given the partition to another."""
+        self.history.given("d", 0)
+        self.history.commit(3, process="d")
+        self.history.given("c", 0)
+        self.history.commit(3, acked=False)
+        self.history.commit(5, process="d")
+        self.assert_good()
+
+    def test_commits_after_another_owner(self):
+        self.history.given("c", 0)
+        self.history.commit(3)
+        self.history.given("d", 3)
+        self.history.commit(5, process="d")
+        self.history.commit(6)
+        self.assert_bad("two-owners")
 
 
 class LoopTest(CheckTest):

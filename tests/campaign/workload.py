@@ -10,6 +10,7 @@ PARTITIONS = 3
 COMPACTED = "kept"
 TRANSACTION_MS = 15000
 ADD_PARTITIONS_TO_TXN, ADD_OFFSETS_TO_TXN, END_TXN, TXN_OFFSET_COMMIT = 24, 25, 26, 28
+CONSUMER_GROUP_HEARTBEAT = 68
 
 
 def served_apis(port):
@@ -25,11 +26,11 @@ class Plan:
     """clients: (name, mode, behind the proxy, options); a name's first letter says its kind."""
 
     kinds = {"p": "sent", "t": "transacted", "x": "transformed", "j": "transformed in Java",
-             "c": "consumed", "r": "read"}
-    ending = "ptxjcr"                   # in this order, so that readers see all
+             "c": "consumed", "k": "consumed by KIP-848", "r": "read"}
+    ending = "ptxjckr"                  # in this order, so that readers see all
 
     def __init__(self, java):
-        self.java = java                # the command of the Java client's loop, or None
+        self.java = java                # the commands of Java clients, by mode
         self.topics = ["in", "plain"]
         self.sent_to = ["in", "plain"]  # by producers of all kinds
         self.clients = []
@@ -64,8 +65,14 @@ class Plan:
 
     def add_loops(self):
         self.add_loop("transformers", "out", "transformed", ["x1", "x2"], "transform")
-        if self.java:
+        if "java" in self.java:
             self.add_loop("java", "java-out", "transformed in Java", ["j1", "j2"], "java")
+
+    def add_new_protocol(self):
+        self.progress[self.kinds["k"]] = 40
+        for name in ("k1", "k2", "k3"):
+            self.add(name, "java-consume", [topic for topic in self.topics if topic != COMPACTED],
+                     group="shipping", isolation="read_committed", batch=50)
 
     def add_rest(self):
         for name in ("p1", "p2"):
@@ -103,7 +110,7 @@ class Plan:
         client.close()
 
     def command(self, tools, mode):
-        return self.java if mode == "java" else [tools.client, mode]
+        return self.java.get(mode) or [tools.client, mode]
 
 
 def create_compacted(port):
@@ -133,5 +140,9 @@ def plan_for(port, java):
             plan.add_loops()
         else:
             print("  without exactly-once loops: the server has no offsets in transactions")
+    if CONSUMER_GROUP_HEARTBEAT not in served:
+        print("  without the new group protocol: the server does not serve it")
+    elif "java-consume" in java:
+        plan.add_new_protocol()
     plan.add_rest()
     return plan

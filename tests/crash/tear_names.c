@@ -81,24 +81,40 @@ static bool is_or_holds(const char *dir, const char *path)
     return size > 0 && strncmp(dir, path, size) == 0 && (path[size] == '\0' || path[size] == '/');
 }
 
-/* Whether the later one is done to a name that the first one made, changed or took away. */
-static bool depends(const struct witness_name *later, const struct witness_name *first)
+/* Whether a name of the one is a name of the other, or a directory on the way to it. */
+static bool is_above(const struct witness_name *one, const struct witness_name *other)
 {
-    return is_or_holds(first->path, later->path) || is_or_holds(first->path, later->to) ||
-           is_or_holds(first->to, later->path) || is_or_holds(first->to, later->to);
+    return is_or_holds(one->path, other->path) || is_or_holds(one->path, other->to) ||
+           is_or_holds(one->to, other->path) || is_or_holds(one->to, other->to);
 }
 
-/* What the standards allow: each by itself, but for what was done to the same name after it. */
+/* Also what was done later to the same name, or to a directory on the way to it, can be undone. */
+static bool is_free_with_later(const struct names *names, size_t i)
+{
+    bool is_free_too = is_free(names, i);
+    for (size_t later = i + 1; later < names->count && is_free_too; later++) {
+        is_free_too = names->items[later].change == WITNESS_DIR_SYNCED ||
+                      !is_above(&names->items[later], &names->items[i]) || is_free(names, later);
+    }
+    return is_free_too;
+}
+
+/*
+ * What the standard allows: each by itself. What was done later to the same names goes with it; so
+ * does what is in a directory whose creation is undone, whatever was synced there.
+ */
 static void choose_any(struct names *names)
 {
     for (size_t i = 0; i < names->count; i++) {
-        if (names->items[i].change == WITNESS_DIR_SYNCED) {
+        const struct witness_name *name = &names->items[i];
+        if (name->change == WITNESS_DIR_SYNCED) {
             continue;
         }
-        names->undone[i] = is_free(names, i) && random_below(&names->tear->random, 2) == 0;
+        names->undone[i] =
+            is_free_with_later(names, i) && random_below(&names->tear->random, 2) == 0;
         for (size_t first = 0; first < i && !names->undone[i]; first++) {
-            names->undone[i] =
-                names->undone[first] && depends(&names->items[i], &names->items[first]);
+            names->undone[i] = names->undone[first] && (is_above(&names->items[first], name) ||
+                                                        is_above(name, &names->items[first]));
         }
     }
 }
@@ -166,9 +182,9 @@ static void undo_removal(const struct names *names, size_t i, const char *path)
     if (file_exists(path)) {
         return; /* it was not done: the server was killed, or it failed */
     }
-    if (names->items[i].gone) {
+    if (names->items[i].kept) {
         bring_back(names, i, path);
-    } else if (mkdir(path, 0755) != 0) {
+    } else if (names->items[i].is_dir && mkdir(path, 0755) != 0) {
         crash_fail("cannot make %s again: %s", path, strerror(errno));
     }
 }
@@ -181,7 +197,7 @@ static void undo_rename(const struct names *names, size_t i, const char *path)
         if (rename(to, path) != 0) {
             crash_fail("cannot rename %s back: %s", to, strerror(errno));
         }
-        if (name->gone) {
+        if (name->kept) {
             bring_back(names, i, to);
         }
     }

@@ -1,10 +1,4 @@
-import java.io.FileOutputStream;
 import java.io.IOException;
-import java.io.RandomAccessFile;
-import java.nio.ByteOrder;
-import java.nio.MappedByteBuffer;
-import java.nio.channels.FileChannel;
-import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.Collection;
 import java.util.HashMap;
@@ -29,55 +23,40 @@ import org.apache.kafka.common.errors.TimeoutException;
 import org.apache.kafka.common.errors.UnsupportedVersionException;
 import org.apache.kafka.common.serialization.StringDeserializer;
 import org.apache.kafka.common.serialization.StringSerializer;
-import sun.misc.Signal;
 
 /**
  * Consume, transform, produce, exactly once, with the Java client. Options and history lines are
  * those of campaign-client's mode `transform` (client.h, history.py); so are the exit codes.
  */
-public final class Loop implements ConsumerRebalanceListener {
-    private static final int GIVEN_UP = 3;
+public final class Loop extends Recorder implements ConsumerRebalanceListener {
     private static final int SESSION_MS = 3000;
 
-    private final Map<String, String> options = new HashMap<>();
-    private final FileOutputStream history;
-    private final MappedByteBuffer progress;
     private final Random random;
     private final KafkaProducer<String, String> producer;
     private final KafkaConsumer<String, String> consumer;
-    private volatile boolean stopping;
     private long values;
     private long transactions;
 
     public static void main(String[] arguments) throws Exception {
         Loop loop = new Loop(arguments);
-        Signal.handle(new Signal("TERM"), signal -> loop.stopping = true);
         boolean good = loop.run();
         loop.consumer.close(Duration.ofSeconds(10));
         loop.producer.close(Duration.ofSeconds(10));
-        System.exit(good || loop.stopping ? 0 : GIVEN_UP);
+        System.exit(good || loop.stopping() ? 0 : GIVEN_UP);
     }
 
     private Loop(String[] arguments) throws IOException {
-        for (String argument : arguments) {
-            String[] parts = argument.split("=", 2);
-            options.put(parts[0], parts[1]);
-        }
-        history = new FileOutputStream(options.get("history"), true);
-        try (RandomAccessFile file = new RandomAccessFile(options.get("progress"), "rw")) {
-            progress = file.getChannel().map(FileChannel.MapMode.READ_WRITE, 0, 4096);
-            progress.order(ByteOrder.LITTLE_ENDIAN);
-        }
-        random = new Random(Long.parseLong(options.get("seed")));
+        super(arguments);
+        random = new Random(Long.parseLong(option("seed")));
         producer = new KafkaProducer<>(producerSettings());
         consumer = new KafkaConsumer<>(consumerSettings());
     }
 
     private Map<String, Object> producerSettings() {
-        return Map.of("bootstrap.servers", options.get("bootstrap"),
-            "client.id", options.get("process"),
-            "transactional.id", options.get("transactional_id"),
-            "transaction.timeout.ms", options.get("transaction_ms"),
+        return Map.of("bootstrap.servers", option("bootstrap"),
+            "client.id", option("process"),
+            "transactional.id", option("transactional_id"),
+            "transaction.timeout.ms", option("transaction_ms"),
             "reconnect.backoff.max.ms", "500", "request.timeout.ms", "10000",
             "max.block.ms", "30000",
             "key.serializer", StringSerializer.class, "value.serializer", StringSerializer.class);
@@ -85,10 +64,10 @@ public final class Loop implements ConsumerRebalanceListener {
 
     private Map<String, Object> consumerSettings() {
         Map<String, Object> settings = new HashMap<>(Map.of(
-            "bootstrap.servers", options.get("bootstrap"), "client.id", options.get("process"),
-            "group.id", options.get("group"), "isolation.level", "read_committed",
+            "bootstrap.servers", option("bootstrap"), "client.id", option("process"),
+            "group.id", option("group"), "isolation.level", "read_committed",
             "enable.auto.commit", "false", "auto.offset.reset", "none",
-            "max.poll.records", options.get("batch"), "session.timeout.ms", SESSION_MS,
+            "max.poll.records", option("batch"), "session.timeout.ms", SESSION_MS,
             "heartbeat.interval.ms", "500", "reconnect.backoff.max.ms", "500"));
         settings.put("request.timeout.ms", "10000");
         settings.put("key.deserializer", StringDeserializer.class);
@@ -96,26 +75,12 @@ public final class Loop implements ConsumerRebalanceListener {
         return settings;
     }
 
-    private synchronized void log(String format, Object... fields) {
-        String line = System.nanoTime() + " " + options.get("process") + " "
-            + String.format(format, fields) + "\n";
-        try {
-            history.write(line.getBytes(StandardCharsets.UTF_8));
-        } catch (IOException error) {
-            throw new java.io.UncheckedIOException(error);
-        }
-    }
-
-    private void say(String what, Exception error) {
-        System.err.println(options.get("process") + ": " + what + ": " + error);
-    }
-
     private boolean run() {
         if (!open()) {
             return false;
         }
-        consumer.subscribe(List.of(options.get("topics").split(",")), this);
-        while (!stopping) {
+        consumer.subscribe(List.of(option("topics").split(",")), this);
+        while (!stopping()) {
             ConsumerRecords<String, String> records;
             try {
                 records = consumer.poll(Duration.ofMillis(100));
@@ -132,7 +97,7 @@ public final class Loop implements ConsumerRebalanceListener {
     }
 
     private boolean open() {
-        while (!stopping) {
+        while (!stopping()) {
             try {
                 producer.initTransactions();
                 return true;
@@ -144,11 +109,6 @@ public final class Loop implements ConsumerRebalanceListener {
             }
         }
         return false;
-    }
-
-    private void logSeen(ConsumerRecord<String, String> record) {
-        log("see %s %s %d %d %s %s", options.get("process"), record.topic(), record.partition(),
-            record.offset(), record.key(), record.value().split(" ", 2)[0]);
     }
 
     @Override
@@ -163,7 +123,7 @@ public final class Loop implements ConsumerRebalanceListener {
 
     /** Goes on from what is committed. */
     private void resume(Set<TopicPartition> partitions) {
-        while (!stopping && !partitions.isEmpty()) {
+        while (!stopping() && !partitions.isEmpty()) {
             long since = System.nanoTime();
             try {
                 Map<TopicPartition, OffsetAndMetadata> committed = consumer.committed(partitions);
@@ -176,18 +136,18 @@ public final class Loop implements ConsumerRebalanceListener {
     }
 
     private void resume(TopicPartition at, OffsetAndMetadata committed, long since) {
-        log("committed %s %s %d %d %d", options.get("group"), at.topic(), at.partition(),
+        log("committed %s %s %d %d %d", option("group"), at.topic(), at.partition(),
             committed == null ? -1 : committed.offset(), since);
         long offset = committed == null ? 0 : committed.offset();
-        log("start %s %s %d %d read_committed", options.get("process"), at.topic(), at.partition(),
+        log("start %s %s %d %d read_committed", option("process"), at.topic(), at.partition(),
             offset);
         consumer.seek(at, offset);
     }
 
     /** False: the client gave the producer up. */
     private boolean transform(ConsumerRecords<String, String> records) {
-        String name = options.get("process") + "/" + transactions++;
-        boolean wanted = random.nextInt(100) >= Integer.parseInt(options.get("abort_percent"));
+        String name = option("process") + "/" + transactions++;
+        boolean wanted = random.nextInt(100) >= number("abort_percent");
         log("begin %s", name);
         try {
             producer.beginTransaction();
@@ -197,8 +157,7 @@ public final class Loop implements ConsumerRebalanceListener {
                 log("commit %s", name);
                 commit();
                 log("ended %s committed -", name);
-                int slot = 8 * Integer.parseInt(options.get("slot"));
-                progress.putLong(slot, progress.getLong(slot) + records.count());
+                count(records.count());
                 return true;
             }
         } catch (ProducerFencedException | InvalidProducerEpochException
@@ -213,13 +172,13 @@ public final class Loop implements ConsumerRebalanceListener {
     }
 
     private void send(ConsumerRecord<String, String> input, String name) {
-        String value = options.get("process") + ":" + values++;
-        int partitions = Integer.parseInt(options.get("partitions"));
+        String value = option("process") + ":" + values++;
+        int partitions = number("partitions");
         int partition = Integer.parseInt(input.key().substring(1)) % partitions;
-        log("send %s %s %d %s %s %s/%d/%d", value, options.get("output"), partition, input.key(),
+        log("send %s %s %d %s %s %s/%d/%d", value, option("output"), partition, input.key(),
             name, input.topic(), input.partition(), input.offset());
         producer.send(
-            new ProducerRecord<>(options.get("output"), partition, input.key(), value + " java"),
+            new ProducerRecord<>(option("output"), partition, input.key(), value + " java"),
             (metadata, error) -> {
                 if (error == null) {
                     log("acked %s %d", value, metadata.hasOffset() ? metadata.offset() : -1);
@@ -236,7 +195,7 @@ public final class Loop implements ConsumerRebalanceListener {
             offsets.put(new TopicPartition(record.topic(), record.partition()),
                 new OffsetAndMetadata(record.offset() + 1));
         }
-        offsets.forEach((at, offset) -> log("offset %s %s %s %d %d", name, options.get("group"),
+        offsets.forEach((at, offset) -> log("offset %s %s %s %d %d", name, option("group"),
             at.topic(), at.partition(), offset.offset()));
         return offsets;
     }

@@ -1,4 +1,4 @@
-"""Builds the Java client's loop, where Java and Maven are there."""
+"""Builds the Java clients, where Java and Maven are there."""
 import importlib.util
 import os
 import subprocess
@@ -7,7 +7,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 class Missing(Exception):
-    """Why there is no Java loop on this machine."""
+    """Why there is no Java client on this machine."""
 
 
 def clients():
@@ -19,18 +19,19 @@ def clients():
     return module
 
 
-def command(folder):
-    """The words that start it; classes go into the folder."""
+def command(folder, name, pom):
+    """The words that start the client of this name, with the libraries that the POM names; its
+    classes go into the folder."""
     run = clients()
     try:
-        path = run.java_classes()
+        path = run.java_classes(pom)
     except run.Missing as error:
         raise Missing(str(error)) from error
     os.makedirs(folder, exist_ok=True)
-    done = subprocess.run(["javac", "-cp", path, "-d", folder,
-                           os.path.join(HERE, "java", "Loop.java")], check=False, text=True,
+    sources = [os.path.join(HERE, "java", source + ".java") for source in (name, "Recorder")]
+    done = subprocess.run(["javac", "-cp", path, "-d", folder, *sources], check=False, text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if done.returncode != 0:
         raise Missing(f"javac: {done.stdout}")
     return ["setpriv", "--pdeathsig", "KILL", "java", "-Xmx128m", "-XX:+UseSerialGC",
-            "-XX:TieredStopAtLevel=1", "-cp", f"{folder}:{path}", "Loop"]
+            "-XX:TieredStopAtLevel=1", "-cp", f"{folder}:{path}", name]
