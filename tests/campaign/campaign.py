@@ -33,9 +33,9 @@ from rot import TOPIC, Vault
 
 REPOSITORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SMALL_DISK_BYTES = 512 << 20
-STEPS_OF_A_ROUND = 30
+STEPS_OF_A_ROUND = 32       # about one deck of all steps
 ROUND_S = 240
-SHORT_ROUNDS, SHORT_STEPS = 2, 28   # a minute or so
+SHORT_ROUNDS = 2            # a minute or so
 SETTINGS = ["log.segment.bytes=131072", "log.retention.check.interval.ms=500",
             "log.retention.ms=-1", "auto.create.topics.enable=false",
             "group.min.session.timeout.ms=1000"]
@@ -362,7 +362,7 @@ def options():
     parser.add_argument("--folder", default=os.path.join(REPOSITORY, "build", "campaign"))
     given = parser.parse_args()
     if given.short:
-        given.rounds, given.steps = SHORT_ROUNDS, SHORT_STEPS
+        given.rounds = SHORT_ROUNDS
     if given.seed is None:
         given.seed = random.SystemRandom().getrandbits(31)
     if given.minutes is None and given.rounds is None:

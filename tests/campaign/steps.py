@@ -12,6 +12,7 @@ import struct
 import time
 
 import rot
+from hanging import Hanging
 from processes import wait_for
 
 HOUR_MS = 3600 * 1000
@@ -196,6 +197,17 @@ def zombie(run, rng):
     run.counts[f"zombies that ended with code {code}"] += 1
 
 
+def forgotten_transaction(run, rng):
+    """SIGKILL while a transaction is open, and the coordinator's records of it are gone, as from a
+    disk that lost what it reported as synced. Readers must get on."""
+    hanging = Hanging(run, rng)
+    hanging.begin()
+    run.server.kill()
+    hanging.forget(rng.random() < 0.5)
+    run.server.start()
+    hanging.wait_settled()
+
+
 def cut_connections(run, rng):
     """Connections through the proxy are reset within a frame."""
     before = run.proxy.cuts
@@ -250,5 +262,5 @@ PLAIN = [kill, kill_starting, power_failure, power_failure_syncing, clean_stop, 
          kill_client, freeze_client, cut_connections, silent_network, half_requests, flip_log_bit,
          flip_index_bits]
 SMALL_DISK = [small_disk_full]
-TRANSACTIONAL = [zombie]
+TRANSACTIONAL = [zombie, forgotten_transaction]
 WEIGHTS = {kill: 4, power_failure: 4, power_failure_syncing: 2, kill_client: 2, kill_starting: 2}
