@@ -263,9 +263,12 @@ class Round:
             held.close()
         if self.small_disk:
             disk = os.path.join(self.folder, "disk")
-            if keep:
-                shutil.copytree(self.data, os.path.join(self.folder, "data"))
-            subprocess.run(["umount", disk], check=False)
+            try:
+                if keep:                # but for the socket of a killed server
+                    shutil.copytree(self.data, os.path.join(self.folder, "data"),
+                                    ignore=shutil.ignore_patterns("control"))
+            finally:
+                subprocess.run(["umount", disk], check=False)
         if not keep:
             shutil.rmtree(self.folder)
 

@@ -6,6 +6,7 @@
  */
 #undef _FILE_OFFSET_BITS /* it would make pwrite another name of pwrite64, which is here too */
 
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -33,7 +34,8 @@ struct control {
     _Atomic int64_t sync_errors_left;  /* so many of the next syncs fail with EIO */
     _Atomic int64_t slow_us;           /* each write and each sync takes so much longer */
     _Atomic int64_t clock_ms;          /* added to the wall clock */
-    _Atomic int64_t dir_syncs_wait;    /* 1: an fsync of a directory does not come back */
+    _Atomic int64_t dir_syncs_wait;    /* 1: an fsync of a directory does not come back; 2: of one
+                                          in which a compacted segment takes its place */
     _Atomic int64_t whole_syncs_wait;  /* 1: nor does a syncfs */
     /* what was done */
     _Atomic int64_t writes_failed;
@@ -268,6 +270,21 @@ static bool is_dir(int fd)
     return fstat(fd, &status) == 0 && S_ISDIR(status.st_mode);
 }
 
+/* Whether compaction is between its steps there: a .swap file (docs/formats.md). */
+static bool has_swap(const char *path)
+{
+    bool found = false;
+    DIR *dir = opendir(path);
+    struct dirent *entry;
+    while (dir != NULL && !found && (entry = readdir(dir)) != NULL) {
+        found = ends_with(entry->d_name, ".swap");
+    }
+    if (dir != NULL) {
+        closedir(dir);
+    }
+    return found;
+}
+
 /* As long as the campaign says; it kills the server meanwhile. */
 static void wait_while(const _Atomic int64_t *wait)
 {
@@ -286,7 +303,7 @@ static int sync_by(sync_call *call, int fd)
         slow_down();
         if (call == layer.syncfs) {
             wait_while(&layer.control->whole_syncs_wait);
-        } else if (is_dir(fd)) {
+        } else if (is_dir(fd) && (layer.control->dir_syncs_wait != 2 || has_swap(path))) {
             wait_while(&layer.control->dir_syncs_wait);
         }
         if (take_one(&layer.control->sync_errors_left)) {

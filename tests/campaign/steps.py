@@ -17,6 +17,7 @@ from processes import wait_for
 
 HOUR_MS = 3600 * 1000
 MOST_CLOCK_MS = 12 * HOUR_MS    # further away, producers and transactional ids may expire rightly
+IN_COMPACTION = 2               # of a directory where a compacted segment takes its place
 RAW_KEY, RAW_VERSION = 0, 8     # a produce request, of which only a part is sent
 
 
@@ -55,11 +56,13 @@ def power_failure(run, rng):
 def power_failure_syncing(run, rng):
     """The same, while syncs of directories or of the file system do not come back: the names that
     were changed meanwhile are not on the disk, and nobody may have been told that they are."""
-    waits = rng.choice([["dir_syncs_wait"], ["whole_syncs_wait"],
-                        ["dir_syncs_wait", "whole_syncs_wait"]])
+    waits = rng.choice([{"dir_syncs_wait": 1}, {"dir_syncs_wait": IN_COMPACTION},
+                        {"whole_syncs_wait": 1}, {"dir_syncs_wait": 1, "whole_syncs_wait": 1}])
+    if not run.plan.compacts and IN_COMPACTION in waits.values():
+        waits = {"dir_syncs_wait": 1}
     before = run.layer["syncs_waiting"]
-    for wait in waits:
-        run.layer[wait] = 1
+    for wait, which in waits.items():
+        run.layer[wait] = which
     run.wait_for(lambda: run.layer["syncs_waiting"] > before, "a sync that does not come back")
     time.sleep(rng.uniform(0, 0.3))     # what others do meanwhile
     run.server.kill()

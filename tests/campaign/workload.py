@@ -42,6 +42,10 @@ class Plan:
     def transactional(self):
         return "transacted" in self.progress
 
+    @property
+    def compacts(self):
+        return COMPACTED in self.topics
+
     def add(self, name, mode, topics, **rest):
         """Every second client of a kind is behind the proxy."""
         options = dict(rest, topics=",".join(topics), partitions=PARTITIONS)
