@@ -5,6 +5,7 @@
 #include <string.h>
 
 enum { WAIT_MS = 30000, FLUSH_MS = 1000, IN_FLIGHT_MAX = 2000, PADDING_MAX = 400 };
+enum { RARE_ONE_IN = 32, RARE_KEYS = 100000000 };
 
 void producer_open(struct client *client)
 {
@@ -47,6 +48,16 @@ static size_t make_payload(struct client *client, const char *value, char *paylo
     return size + padding;
 }
 
+/* One of a few, so that compaction has work; now and then one that hardly comes again, so that a
+ * compacted topic has events at its beginning that must not be missing. */
+static void make_key(struct client *client, char *key, size_t size)
+{
+    uint64_t keys = (uint64_t)client->options.keys;
+    bool rare = client_random(client, RARE_ONE_IN) == 0;
+    uint64_t number = rare ? keys + client_random(client, RARE_KEYS) : client_random(client, keys);
+    snprintf(key, size, "k%d", (int)number);
+}
+
 bool producer_send(struct client *client, const char *topic, const char *key, const char *txn,
                    const char *input)
 {
@@ -54,8 +65,7 @@ bool producer_send(struct client *client, const char *topic, const char *key, co
     char value[VALUE_MAX];
     char payload[VALUE_MAX + PADDING_MAX + 1];
     if (key[0] == '\0') {
-        snprintf(own_key, sizeof own_key, "k%d",
-                 (int)client_random(client, (uint64_t)client->options.keys));
+        make_key(client, own_key, sizeof own_key);
         key = own_key;
     }
     int partition = atoi(key + 1) % client->options.partitions;
