@@ -35,7 +35,8 @@ struct control {
     _Atomic int64_t slow_us;           /* each write and each sync takes so much longer */
     _Atomic int64_t clock_ms;          /* added to the wall clock */
     _Atomic int64_t dir_syncs_wait;    /* 1: an fsync of a directory does not come back; 2: of one
-                                          in which a compacted segment takes its place */
+                                          in which a compacted segment takes its place, and from
+                                          then on no syncfs, which would do the same */
     _Atomic int64_t whole_syncs_wait;  /* 1: nor does a syncfs */
     /* what was done */
     _Atomic int64_t writes_failed;
@@ -304,6 +305,9 @@ static int sync_by(sync_call *call, int fd)
         if (call == layer.syncfs) {
             wait_while(&layer.control->whole_syncs_wait);
         } else if (is_dir(fd) && (layer.control->dir_syncs_wait != 2 || has_swap(path))) {
+            if (layer.control->dir_syncs_wait == 2) {
+                layer.control->whole_syncs_wait = 1;
+            }
             wait_while(&layer.control->dir_syncs_wait);
         }
         if (take_one(&layer.control->sync_errors_left)) {
