@@ -12,7 +12,7 @@ TOPIC = "vault"
 EVENTS = 10                     # in a batch
 SEGMENT_BYTES = 16384
 CORRUPT_MESSAGE = 2
-HEADER_BYTES, CRC_FROM = 61, 21
+EPOCH_AT, MAGIC_AT = 12, 16     # the leader epoch between them is no part of what was sent
 MAX_BYTES = 8192
 # Not .txnindex: its rows cannot be told from others, and say what is aborted.
 DISPOSABLE = (".index", ".timeindex", ".snapshot")
@@ -58,6 +58,7 @@ class Vault:
         self.count = 0
         self.batches = []               # (first offset, last offset)
         self.damaged = {}               # first offset -> last offset
+        self.places = {}                # of those: (path, position) -> (first offset, size)
         self.reads = 0
 
     def client(self):
@@ -108,18 +109,23 @@ class Vault:
             data = file.read()
         position = 0
         while True:
-            base, size = struct.unpack_from(">qi", data, position)
+            base, length = struct.unpack_from(">qi", data, position)
+            base, size = self.places.get((path, position), (base, length + 12))
             if base == offset:
-                return path, position, size + 12
-            position += size + 12
+                return path, position, size
+            position += size
 
     def flip(self, rng):
-        """A bit of one batch, not of the last ones: these look like a torn tail."""
+        """A bit of one batch, header or not; none of the last ones, which look like a torn tail."""
         whole = [batch for batch in self.batches[:-4] if batch[0] not in self.damaged]
         first, last = rng.choice(whole)
         path, position, size = self.place_of(first)
-        flip_bit(path, position + rng.randrange(CRC_FROM, size), rng.randrange(8))
+        at = rng.choice([*range(EPOCH_AT), *range(MAGIC_AT, size)])
+        if rng.random() < 0.3:
+            at = rng.randrange(EPOCH_AT)        # offset and length, which no CRC covers
+        flip_bit(path, position + at, rng.randrange(8))
         self.damaged[first] = last
+        self.places[path, position] = first, size
         self.run.log(f"damaged {TOPIC} 0 {first} {last}")
 
     def read(self):
@@ -143,7 +149,7 @@ class Vault:
             raise Failure(f"fetch of {TOPIC} at {offset}: error {code}")
         for first, last, good, batch in whole_batches(data):
             if not good:
-                return self.step_over(first, "damaged batches that only their CRC told of")
+                raise Failure(f"{TOPIC} offset {first}: a damaged batch was sent as a good one")
             for number, value in enumerate(re.findall(rb"vault:\d+", batch), first):
                 if number >= offset:
                     self.run.log(f"see {reader} {TOPIC} 0 {number} k0 {value.decode()}")
