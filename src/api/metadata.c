@@ -80,13 +80,13 @@ static struct topic *create_missing(struct api_request *request, struct slice na
     return topic;
 }
 
-/* The topic asked for: a reference, or NULL with the code for the answer. */
 /* By id, whatever name comes with it: Java's client sends an empty one. */
 static bool is_by_id(const struct metadata_request_topic *wanted)
 {
     return slice_is_null(wanted->name) || !wire_uuid_is_zero(wanted->topic_id);
 }
 
+/* The topic asked for: a reference, or NULL with the code for the answer. */
 static struct topic *find_wanted(struct api_request *request,
                                  const struct metadata_request_topic *wanted, bool create,
                                  int16_t *code)
