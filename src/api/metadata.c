@@ -80,14 +80,19 @@ static struct topic *create_missing(struct api_request *request, struct slice na
     return topic;
 }
 
+/* By id, whatever name comes with it: Java's client sends an empty one. */
+static bool is_by_id(const struct metadata_request_topic *wanted)
+{
+    return slice_is_null(wanted->name) || !wire_uuid_is_zero(wanted->topic_id);
+}
+
 /* The topic asked for: a reference, or NULL with the code for the answer. */
 static struct topic *find_wanted(struct api_request *request,
                                  const struct metadata_request_topic *wanted, bool create,
                                  int16_t *code)
 {
     struct catalogue *catalogue = request->server->catalogue;
-    static const struct wire_uuid no_id;
-    if (slice_is_null(wanted->name) || memcmp(&wanted->topic_id, &no_id, sizeof no_id) != 0) {
+    if (is_by_id(wanted)) {
         *code = KAFKA_ERROR_UNKNOWN_TOPIC_ID;
         struct topic_id id;
         memcpy(id.bytes, wanted->topic_id.bytes, sizeof id.bytes);
@@ -123,9 +128,8 @@ static const int32_t *first_named(struct api_request *request, const struct meta
     struct slice *names = api_alloc(request, (size_t)body->topics_count, sizeof *names);
     for (int32_t i = 0; i < body->topics_count; i++) {
         const struct metadata_request_topic *topic = &body->topics[i];
-        names[i] = slice_is_null(topic->name)
-                       ? slice_of(topic->topic_id.bytes, sizeof topic->topic_id.bytes)
-                       : topic->name;
+        names[i] = is_by_id(topic) ? slice_of(topic->topic_id.bytes, sizeof topic->topic_id.bytes)
+                                   : topic->name;
     }
     return api_first_of_equal(request, names, body->topics_count);
 }

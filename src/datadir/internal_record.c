@@ -1,8 +1,9 @@
 #include "datadir/internal_record.h"
 
 #include "base/arena.h"
-#include "base/buf.h"
 #include "base/bytes.h"
+#include "datadir/consumer_record.h"
+#include "datadir/record_json.h"
 #include "wire/generated/group_metadata_key.h"
 #include "wire/generated/group_metadata_value.h"
 #include "wire/generated/offset_commit_key.h"
@@ -44,34 +45,6 @@ static void set_error(struct decoding *decoding, const char *text)
     json_object_set_new(decoding->json, "error", json_string(text));
 }
 
-static json_t *text(struct slice bytes)
-{
-    if (slice_is_null(bytes)) {
-        return json_null();
-    }
-    json_t *json = json_stringn((const char *)bytes.data, bytes.size);
-    if (json != NULL) {
-        return json;
-    }
-    struct buf hex = {0};
-    for (size_t i = 0; i < bytes.size; i++) {
-        buf_printf(&hex, "%02x", bytes.data[i]);
-    }
-    json = json_stringn((const char *)hex.data, hex.size);
-    buf_deinit(&hex);
-    return json;
-}
-
-static void set_text(json_t *json, const char *name, struct slice bytes)
-{
-    json_object_set_new(json, name, text(bytes));
-}
-
-static void set_number(json_t *json, const char *name, int64_t value)
-{
-    json_object_set_new(json, name, json_integer(value));
-}
-
 static int16_t version_of(struct slice bytes)
 {
     return bytes.size < 2 ? -1 : (int16_t)load_be16(bytes.data);
@@ -99,9 +72,9 @@ static json_t *offset_commit(struct slice key, struct slice value)
         set_error(&d, "the key cannot be read");
         return finish(&d);
     }
-    set_text(d.json, "group", fields.group);
-    set_text(d.json, "topic", fields.topic);
-    set_number(d.json, "partition", fields.partition);
+    record_set_text(d.json, "group", fields.group);
+    record_set_text(d.json, "topic", fields.topic);
+    record_set_number(d.json, "partition", fields.partition);
     if (!has_value(&d, value)) {
         return finish(&d);
     }
@@ -109,12 +82,12 @@ static json_t *offset_commit(struct slice key, struct slice value)
         set_error(&d, "the value cannot be read");
         return finish(&d);
     }
-    set_number(d.json, "offset", commit.offset);
-    set_number(d.json, "leader_epoch", commit.leader_epoch);
-    set_text(d.json, "metadata", commit.metadata);
-    set_number(d.json, "commit_timestamp", commit.commit_timestamp);
+    record_set_number(d.json, "offset", commit.offset);
+    record_set_number(d.json, "leader_epoch", commit.leader_epoch);
+    record_set_text(d.json, "metadata", commit.metadata);
+    record_set_number(d.json, "commit_timestamp", commit.commit_timestamp);
     if (commit.expire_timestamp >= 0) {
-        set_number(d.json, "expire_timestamp", commit.expire_timestamp);
+        record_set_number(d.json, "expire_timestamp", commit.expire_timestamp);
     }
     return finish(&d);
 }
@@ -122,14 +95,14 @@ static json_t *offset_commit(struct slice key, struct slice value)
 static json_t *member_json(const struct group_metadata_value_member *member)
 {
     json_t *json = json_object();
-    set_text(json, "member_id", member->member_id);
+    record_set_text(json, "member_id", member->member_id);
     if (!slice_is_null(member->group_instance_id)) {
-        set_text(json, "group_instance_id", member->group_instance_id);
+        record_set_text(json, "group_instance_id", member->group_instance_id);
     }
-    set_text(json, "client_id", member->client_id);
-    set_text(json, "client_host", member->client_host);
-    set_number(json, "session_timeout_ms", member->session_timeout);
-    set_number(json, "rebalance_timeout_ms", member->rebalance_timeout);
+    record_set_text(json, "client_id", member->client_id);
+    record_set_text(json, "client_host", member->client_host);
+    record_set_number(json, "session_timeout_ms", member->session_timeout);
+    record_set_number(json, "rebalance_timeout_ms", member->rebalance_timeout);
     return json;
 }
 
@@ -144,7 +117,7 @@ static json_t *group_metadata(struct slice key, struct slice value)
         set_error(&d, "the key cannot be read");
         return finish(&d);
     }
-    set_text(d.json, "group", fields.group);
+    record_set_text(d.json, "group", fields.group);
     if (!has_value(&d, value)) {
         return finish(&d);
     }
@@ -152,11 +125,11 @@ static json_t *group_metadata(struct slice key, struct slice value)
         set_error(&d, "the value cannot be read");
         return finish(&d);
     }
-    set_text(d.json, "protocol_type", group.protocol_type);
-    set_text(d.json, "protocol", group.protocol);
-    set_number(d.json, "generation", group.generation);
-    set_text(d.json, "leader", group.leader);
-    set_number(d.json, "state_timestamp", group.current_state_timestamp);
+    record_set_text(d.json, "protocol_type", group.protocol_type);
+    record_set_text(d.json, "protocol", group.protocol);
+    record_set_number(d.json, "generation", group.generation);
+    record_set_text(d.json, "leader", group.leader);
+    record_set_number(d.json, "state_timestamp", group.current_state_timestamp);
     json_t *members = json_array();
     for (int32_t i = 0; i < group.members_count; i++) {
         json_array_append_new(members, member_json(&group.members[i]));
@@ -199,18 +172,21 @@ static json_t *consumer_group(size_t kind, struct slice key, struct slice value)
     struct slice part;
     bool good = take_text(&left, &part);
     if (good) {
-        set_text(d.json, "group", part);
+        record_set_text(d.json, "group", part);
     }
     if (good && consumer_kinds[kind].second != NULL) {
         good = take_text(&left, &part);
         if (good) {
-            set_text(d.json, consumer_kinds[kind].second, part);
+            record_set_text(d.json, consumer_kinds[kind].second, part);
         }
     }
     if (!good) {
         set_error(&d, "the key cannot be read");
     }
-    (void)has_value(&d, value);
+    if (has_value(&d, value) && good &&
+        consumer_record_read(consumer_kinds[kind].version, &d.reader, d.json) != ERR_NONE) {
+        set_error(&d, "the value cannot be read");
+    }
     return finish(&d);
 }
 
@@ -229,7 +205,7 @@ json_t *internal_group_record(struct slice key, struct slice value)
         }
     }
     struct decoding d = begin("unknown");
-    set_number(d.json, "key_version", version);
+    record_set_number(d.json, "key_version", version);
     return finish(&d);
 }
 
@@ -249,7 +225,7 @@ static json_t *txn_partitions(const struct transaction_log_value *value)
         const struct transaction_log_value_topic *from = &value->transaction_partitions[i];
         json_t *topic = json_object();
         json_t *partitions = json_array();
-        set_text(topic, "topic", from->topic);
+        record_set_text(topic, "topic", from->topic);
         for (int32_t p = 0; p < from->partition_ids_count; p++) {
             json_array_append_new(partitions, json_integer(from->partition_ids[p]));
         }
@@ -261,19 +237,19 @@ static json_t *txn_partitions(const struct transaction_log_value *value)
 
 static void set_txn(json_t *json, const struct transaction_log_value *value)
 {
-    set_number(json, "producer_id", value->producer_id);
-    set_number(json, "producer_epoch", value->producer_epoch);
+    record_set_number(json, "producer_id", value->producer_id);
+    record_set_number(json, "producer_epoch", value->producer_epoch);
     if (value->previous_producer_id >= 0) {
-        set_number(json, "previous_producer_id", value->previous_producer_id);
+        record_set_number(json, "previous_producer_id", value->previous_producer_id);
     }
     if (value->next_producer_id >= 0) {
-        set_number(json, "next_producer_id", value->next_producer_id);
+        record_set_number(json, "next_producer_id", value->next_producer_id);
     }
     json_object_set_new(json, "state", json_string(txn_state_name(value->transaction_status)));
-    set_number(json, "timeout_ms", value->transaction_timeout_ms);
-    set_number(json, "start_timestamp", value->transaction_start_timestamp_ms);
-    set_number(json, "update_timestamp", value->transaction_last_update_timestamp_ms);
-    set_number(json, "transaction_version", value->client_transaction_version);
+    record_set_number(json, "timeout_ms", value->transaction_timeout_ms);
+    record_set_number(json, "start_timestamp", value->transaction_start_timestamp_ms);
+    record_set_number(json, "update_timestamp", value->transaction_last_update_timestamp_ms);
+    record_set_number(json, "transaction_version", value->client_transaction_version);
     json_object_set_new(json, "partitions", txn_partitions(value));
 }
 
@@ -288,7 +264,7 @@ json_t *internal_txn_record(struct slice key, struct slice value)
         set_error(&d, "the key cannot be read");
         return finish(&d);
     }
-    set_text(d.json, "transactional_id", fields.transactional_id);
+    record_set_text(d.json, "transactional_id", fields.transactional_id);
     if (has_value(&d, value)) {
         if (transaction_log_value_decode_versioned(&d.reader, &version, &txn) == ERR_NONE) {
             set_txn(d.json, &txn);
@@ -312,9 +288,9 @@ json_t *internal_control_record(struct slice key, struct slice value)
                                     : type == 1 ? "commit"
                                                 : "unknown"));
     if (type != 0 && type != 1) {
-        set_number(d.json, "type_number", type);
+        record_set_number(d.json, "type_number", type);
     } else if (value.size >= 6) {
-        set_number(d.json, "coordinator_epoch", (int32_t)load_be32(value.data + 2));
+        record_set_number(d.json, "coordinator_epoch", (int32_t)load_be32(value.data + 2));
     } else {
         set_error(&d, "the value cannot be read");
     }

@@ -107,12 +107,12 @@ def node(runner):
     return ["node", os.path.join(folder, runner)]
 
 
-def java_classes(pom="pom.xml"):
-    """The scenario's classes with what the POM names; another POM is another set."""
+def java_classes(pom="pom.xml", more=()):
+    """The scenario's classes, and `more`, with what the POM names; another POM is another set."""
     need("java", "javac", "mvn")
     name = "java" + pom.replace("pom", "").replace(".xml", "")
     source, target = os.path.join(HERE, "java"), os.path.join(CACHE, name)
-    files = sorted(os.path.join(source, name) for name in os.listdir(source))
+    files = sorted(os.path.join(source, name) for name in os.listdir(source)) + list(more)
     libraries, classes = os.path.join(target, "libs"), os.path.join(target, "classes")
 
     def copy():
@@ -137,7 +137,11 @@ def java():
 def java4():
     """The Java client of Kafka 4: consumer protocol (KIP-848), transactions v2 (KIP-890)."""
     return ["env", "GROUP_PROTOCOL=consumer", "java", "-Xmx256m", "-cp",
-            java_classes("pom-4.xml"), "Scenario"]
+            java4_classes(), "Scenario"]
+
+
+def java4_classes():
+    return java_classes("pom-4.xml", [os.path.join(HERE, "java-4", "Groups.java")])
 
 
 def kafka_tools():
@@ -337,6 +341,25 @@ def run_moving(logs):
     return done.stdout.splitlines()
 
 
+def run_java_groups(server, logs):
+    """What only the Java client of Kafka 4 does with groups."""
+    name = "java-4-groups"
+    try:
+        command = ["java", "-Xmx256m", "-cp", java4_classes(), "Groups", server.bootstrap,
+                   f"{name}-{os.getpid()}"]
+    except Missing as why:
+        return [f"skip {name} all-cases: {why}"]
+    with open(os.path.join(logs, name + ".err"), "w", encoding="utf-8") as log:
+        try:
+            done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                  stderr=log, text=True, timeout=RUN_S, check=False)
+        except subprocess.TimeoutExpired:
+            return [f"not ok {name} all-cases: not over after {RUN_S} s"]
+    lines = done.stdout.splitlines()
+    return lines if done.returncode == 0 and lines else lines + [
+        f"not ok {name} end: it ended with {done.returncode}"]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--bootstrap", help="HOST:PORT of a server that runs already")
@@ -367,6 +390,8 @@ def main():
         list(threads.map(one, names))
     if server.process and not options.steps and "confluent-kafka-new" in names:
         counts.add(run_moving(logs))
+    if not options.steps and "java-4" in names:
+        counts.add(run_java_groups(server, logs))
     if server.process:
         why = server.stop()
         counts.add([f"not ok server clean-stop: {why}" if why else "ok server clean-stop"])

@@ -28,12 +28,18 @@ class Client:
     def __init__(self, port):
         self.connection = Connection(("127.0.0.1", port))
 
-    def ask(self, api, version, **values):
-        key, request, response = APIS[api]
+    def send(self, api, version, **values):
+        key, request, _ = APIS[api]
         sent = codec.Codec(request, version)
         self.connection.send(key, version, sent.flexible, sent.encode(values))
-        got = codec.Codec(response, version)
+
+    def receive(self, api, version):
+        got = codec.Codec(APIS[api][2], version)
         return got.decode(self.connection.receive(got.flexible))
+
+    def ask(self, api, version, **values):
+        self.send(api, version, **values)
+        return self.receive(api, version)
 
 
 class Transaction:

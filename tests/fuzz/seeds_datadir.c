@@ -120,6 +120,25 @@ static void tell_group_records(const struct teller *teller)
     buf_deinit(&value);
 }
 
+#define BYTES(text) slice_of(text, sizeof(text) - 1)
+#define ID          "0123456789abcdef"
+
+/* Of a KIP-848 group, one of each kind. */
+static void tell_consumer_records(const struct teller *teller)
+{
+    tell_record(teller, 3, BYTES("\0\3\0\1g"), BYTES("\0\0\0\0\0\7\0"));
+    tell_record(teller, 3, BYTES("\0\4\0\1g"), BYTES("\0\0\2" ID "\3in\0\0\0\4\1\0\0"));
+    tell_record(teller, 3, BYTES("\0\5\0\1g\0\1m"),
+                BYTES("\0\0\2i\2r\2c\2h\1\3i.\0\0\x03\xe8\x8uniform"
+                      "\1\0\x0f\1\0\0\x07\xd0\2\6range\1\0\0"));
+    tell_record(teller, 3, BYTES("\0\6\0\1g"), BYTES("\0\0\0\0\0\x8\0"));
+    tell_record(teller, 3, BYTES("\0\7\0\1g\0\1m"), BYTES("\0\0\2" ID "\3\0\0\0\0\0\0\0\3\0\0"));
+    tell_record(teller, 3, BYTES("\0\x8\0\1g\0\1m"),
+                BYTES("\0\0\0\0\0\5\0\0\0\4\1\2" ID "\2\0\0\0\1\0\2" ID "\2\0\0\0\2\0\0"));
+    tell_record(teller, 3, BYTES("\0\x10\0\1g\0\2i."),
+                BYTES("\0\0\2\3in\0\0\0\0\0\0\0\5\0\0\0\0\0\0\0\6\0"));
+}
+
 static void tell_txn_records(const struct teller *teller)
 {
     struct buf key = {0};
@@ -156,5 +175,6 @@ void fuzz_seeds(const char *corpus_path, void (*each)(void *context, struct slic
     tell_manifests(&teller);
     tell_batches(&teller);
     tell_group_records(&teller);
+    tell_consumer_records(&teller);
     tell_txn_records(&teller);
 }

@@ -8,6 +8,7 @@
 
 #include "datadir/internal_record.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 /* What the server's own records say, byte for byte as Kafka lays them out. */
@@ -55,6 +56,76 @@ static void test_groups(void **state)
            "{\"kind\":\"unknown\",\"key_version\":-1}");
 }
 
+#define ID      "\0\1\2\3\4\5\6\7\x8\x9\xa\xb\xc\xd\xe\xff"
+#define ID_TEXT "AAECAwQFBgcICQoLDA0O_w"
+
+/* Their values, and whatever is cut off or too long is not read in part. */
+static void expect_consumer(struct slice key, struct slice value, const char *head,
+                            const char *fields)
+{
+    char text[512];
+    (void)snprintf(text, sizeof text, "{%s,%s}", head, fields);
+    expect(internal_group_record(key, value), text);
+    (void)snprintf(text, sizeof text, "{%s,\"error\":\"the value cannot be read\"}", head);
+    for (size_t size = 0; size < value.size; size++) {
+        expect(internal_group_record(key, slice_of(value.data, size)), text);
+    }
+}
+
+static void test_consumer_group(void **state)
+{
+    (void)state;
+    expect_consumer(BYTES("\0\3\0\1g"), BYTES("\0\0\0\0\0\7\0"),
+                    "\"kind\":\"consumer-group-metadata\",\"group\":\"g\"", "\"epoch\":7");
+    expect_consumer(BYTES("\0\4\0\1g"), BYTES("\0\0\2" ID "\3in\0\0\0\4\1\0\0"),
+                    "\"kind\":\"consumer-group-partition-metadata\",\"group\":\"g\"",
+                    "\"topics\":[{\"topic_id\":\"" ID_TEXT
+                    "\",\"topic\":\"in\",\"partitions\":4}]");
+    expect_consumer(BYTES("\0\6\0\1g"), BYTES("\0\0\0\0\0\x8\0"),
+                    "\"kind\":\"consumer-group-target-assignment\",\"group\":\"g\"",
+                    "\"assignment_epoch\":8");
+    expect_consumer(BYTES("\0\x10\0\1g\0\2i."),
+                    BYTES("\0\0\2\3in\0\0\0\0\0\0\0\5\0\0\0\0\0\0\0\6\0"),
+                    "\"kind\":\"consumer-group-regular-expression\",\"group\":\"g\","
+                    "\"pattern\":\"i.\"",
+                    "\"topics\":[\"in\"],\"version\":5,\"timestamp\":6");
+}
+
+static void test_consumer_member(void **state)
+{
+    (void)state;
+    struct slice key = BYTES("\0\5\0\1g\0\1m");
+    const char *head = "\"kind\":\"consumer-group-member\",\"group\":\"g\",\"member\":\"m\"";
+    expect_consumer(key, BYTES("\0\0\0\0\2c\2h\2\3in\0\0\0\x03\xe8\0\0"), head,
+                    "\"client_id\":\"c\",\"client_host\":\"h\",\"topics\":[\"in\"],"
+                    "\"rebalance_timeout_ms\":1000");
+    expect_consumer(key,
+                    BYTES("\0\0\2i\2r\2c\2h\1\3i.\0\0\x03\xe8\x8uniform"
+                          "\1\0\x0f\1\0\0\x07\xd0\2\6range\1\0\0"),
+                    head,
+                    "\"group_instance_id\":\"i\",\"rack_id\":\"r\",\"client_id\":\"c\","
+                    "\"client_host\":\"h\",\"topics\":[],\"pattern\":\"i.\","
+                    "\"rebalance_timeout_ms\":1000,\"assignor\":\"uniform\","
+                    "\"classic\":{\"session_timeout_ms\":2000,\"protocols\":[\"range\"]}");
+}
+
+static void test_consumer_assignment(void **state)
+{
+    (void)state;
+    expect_consumer(BYTES("\0\7\0\1g\0\1m"), BYTES("\0\0\2" ID "\3\0\0\0\0\0\0\0\3\0\0"),
+                    "\"kind\":\"consumer-group-target-assignment-member\",\"group\":\"g\","
+                    "\"member\":\"m\"",
+                    "\"partitions\":[{\"topic_id\":\"" ID_TEXT "\",\"partitions\":[0,3]}]");
+    expect_consumer(BYTES("\0\x8\0\1g\0\1m"),
+                    BYTES("\0\0\0\0\0\5\0\0\0\4\1\2" ID "\2\0\0\0\1\0\2" ID "\2\0\0\0\2\0\0"),
+                    "\"kind\":\"consumer-group-current-assignment\",\"group\":\"g\","
+                    "\"member\":\"m\"",
+                    "\"member_epoch\":5,\"previous_member_epoch\":4,"
+                    "\"state\":\"UnrevokedPartitions\","
+                    "\"assigned\":[{\"topic_id\":\"" ID_TEXT "\",\"partitions\":[1]}],"
+                    "\"revoking\":[{\"topic_id\":\"" ID_TEXT "\",\"partitions\":[2]}]");
+}
+
 static void test_transaction(void **state)
 {
     (void)state;
@@ -89,6 +160,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_offset_commit),
         cmocka_unit_test(test_groups),
+        cmocka_unit_test(test_consumer_group),
+        cmocka_unit_test(test_consumer_member),
+        cmocka_unit_test(test_consumer_assignment),
         cmocka_unit_test(test_transaction),
         cmocka_unit_test(test_marker),
     };

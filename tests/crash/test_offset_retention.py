@@ -1,0 +1,136 @@
+#!/usr/bin/python3
+"""Lets committed offsets grow old by the wall clock: offsets.retention.minutes (KIP-211).
+
+usage: test_offset_retention.py FAULT_LAYER
+
+Offsets go when they are older than the retention: those of a group without members counted from when it
+became empty, those of a consumer that is nobody's member from their commit; those of a group with members
+stay. What went stays away after a kill, though the clock is set back and the retention is long: it was
+stored. The server's wall clock is moved by the preloaded FAULT_LAYER.
+"""
+import os
+import shutil
+import sys
+import tempfile
+
+from group_client import (PARTITIONS, SETTINGS, ConsumerMember, Member, create_topic, form, offsets,
+                          settle, try_commit)
+from txn_client import HERE, Client, check, child
+
+sys.path.insert(0, os.path.join(HERE, "..", "campaign"))
+from layer import Layer  # pylint: disable=wrong-import-position
+
+TOPIC = "orders"
+KEPT_LONG = SETTINGS
+KEPT_SHORT = SETTINGS + ("offsets.retention.minutes=1", "offsets.retention.check.interval.ms=20")
+NONE = [-1] * PARTITIONS
+
+
+class World:
+    """A server whose wall clock can be moved, and what its groups have."""
+
+    def __init__(self, folder, gate):
+        self.data, self.gate = os.path.join(folder, "data"), gate
+        self.control = os.path.join(folder, "control")
+        self.layer = Layer(self.control, 1)
+
+    def start(self, settings):
+        os.environ.update(LD_PRELOAD=self.gate, FAULTS_DIR=self.data, FAULTS_CONTROL=self.control)
+        try:
+            self.server = child.Server(self.data, *settings)
+        finally:
+            del os.environ["LD_PRELOAD"]
+        self.client = Client(self.server.port)
+
+    def at(self, seconds):
+        self.layer["clock_ms"] = seconds * 1000
+
+    def commit(self, group, partition, offset, **more):
+        check(try_commit(self.client, group, TOPIC, partition, offset, **more), "OffsetCommit")
+
+    def expect(self, group, wanted):
+        found = offsets(self.client, group, TOPIC)
+        assert found == wanted, f"{group}: offsets {found}, not {wanted}"
+
+    def wait_gone(self, group, left=None):
+        child.wait_for(lambda: offsets(self.client, group, TOPIC) == (left or NONE),
+                       f"{group}: its offsets do not expire")
+
+    def sweep(self):
+        """Until all groups were looked through: an offset that is old at once has gone three times, so
+        the second look began behind this call and ended before the third."""
+        for _ in range(3):
+            self.commit("canary", 0, 1, version=4, retention_time_ms=0)
+            self.wait_gone("canary")
+
+
+def at_first(world):
+    """Each commits at second 0; the live members."""
+    port = world.server.port
+    left, late, live = (form([Member(name, TOPIC, port)])[0] for name in ("left", "late", "live"))
+    consumer = ConsumerMember("consumer", TOPIC, port, "ann")
+    consumer.join()
+    settle([consumer])
+    for member in (left, late, live, consumer):
+        member.commit(0, 10)
+    world.commit("simple", 0, 10)
+    left.leave()
+    return late, live, consumer
+
+
+def offsets_expire(folder, gate):
+    world = World(folder, gate)
+    world.start(KEPT_SHORT)
+    create_topic(world.client, TOPIC)
+    late, live, consumer = at_first(world)
+    first, second, both = [10, -1, -1, -1], [-1, 20, -1, -1], [10, 20, -1, -1]
+
+    world.at(40)
+    late.leave()
+    world.commit("simple", 1, 20)
+    world.sweep()
+    for group, wanted in (("left", first), ("late", first), ("simple", both)):
+        world.expect(group, wanted)
+
+    world.at(70)  # second 0 is old, second 40 is not
+    world.wait_gone("left")
+    world.wait_gone("simple", second)
+    world.sweep()
+    for group in ("late", "live", "consumer"):
+        world.expect(group, first)
+
+    world.server.kill()
+    world.at(0)
+    world.start(KEPT_LONG)
+    for group, wanted in (("left", NONE), ("simple", second), ("late", first), ("live", first),
+                          ("consumer", first)):
+        world.expect(group, wanted)
+    listed = {g["group_id"] for g in world.client.ask("list_groups", 4)["groups"]}
+    assert listed == {"simple", "late", "live", "consumer"}, f"groups: {listed}"
+
+    world.server.kill()
+    world.at(110)  # second 40 is old too: both times were kept across the restarts
+    world.start(KEPT_SHORT)
+    world.wait_gone("late")
+    world.wait_gone("simple")
+    world.sweep()
+    for member in (live, consumer):
+        member.connect(world.server.port)
+        world.expect(member.group, first)
+    assert live.beat() == 0, "the live member was told to rejoin"
+    consumer.beat()
+    live.leave()
+    world.sweep()
+    world.expect("live", first)  # it is empty since now, whatever the age of the commit
+    assert world.server.stop() == 0
+
+
+def main():
+    folder = tempfile.mkdtemp(prefix="tidings-offset-retention-")
+    offsets_expire(folder, os.path.abspath(sys.argv[1]))
+    shutil.rmtree(folder)
+    print("ok offsets expire by their group", flush=True)
+
+
+if __name__ == "__main__":
+    main()
