@@ -197,6 +197,9 @@ enum {
     API_CLUSTER_OPERATIONS = 1 << 5 | 1 << 7 | 1 << 8 | 1 << 9 | 1 << 10 | 1 << 11 | 1 << 12,
 };
 
+/* In the place of a leader's id: of a partition that is offline. */
+enum { API_NO_LEADER = -1 };
+
 /* The topic of this name and the partition in it: a reference to the partition, or NULL. */
 struct partition *api_find_partition(struct api_server *server, struct slice topic, int32_t index);
 

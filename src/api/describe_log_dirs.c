@@ -9,8 +9,8 @@ static void add_partition(struct describe_log_dirs_response_topic *out, const st
                           int32_t index)
 {
     const struct partition *partition = topic_partition(topic, index);
-    if (partition == NULL) {
-        return;
+    if (partition == NULL || log_is_offline(partition->log)) {
+        return; /* only logs that are open are listed, as in Kafka */
     }
     struct describe_log_dirs_response_partition *answer = &out->partitions[out->partitions_count++];
     describe_log_dirs_response_partition_init(answer);

@@ -46,6 +46,11 @@ static void add_partitions(struct page *page, const struct topic *topic, int32_t
         partition->isr_nodes_count = 1;
         partition->eligible_leader_replicas_count = 0;
         partition->last_known_elr_count = 0;
+        if (log_is_offline(topic_partition(topic, i)->log)) { /* without an error, as in Kafka */
+            partition->leader_id = API_NO_LEADER;
+            partition->offline_replicas = page->node;
+            partition->offline_replicas_count = 1;
+        }
     }
 }
 

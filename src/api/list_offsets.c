@@ -64,7 +64,9 @@ static void answer_topic(struct api_request *request, const struct list_offsets_
             answer->error_code = KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION;
             continue;
         }
-        if (wanted->current_leader_epoch > 0) {
+        if (log_is_offline(partition->log)) {
+            answer->error_code = KAFKA_ERROR_KAFKA_STORAGE_ERROR;
+        } else if (wanted->current_leader_epoch > 0) {
             answer->error_code = KAFKA_ERROR_UNKNOWN_LEADER_EPOCH;
         } else {
             look_up(partition, body->isolation_level, wanted->timestamp, answer);

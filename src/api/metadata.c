@@ -28,6 +28,12 @@ static void describe_partitions(struct answer *answer, const struct topic *topic
         partition->replica_nodes_count = 1;
         partition->isr_nodes = answer->node;
         partition->isr_nodes_count = 1;
+        if (log_is_offline(topic_partition(topic, i)->log)) {
+            partition->error_code = KAFKA_ERROR_LEADER_NOT_AVAILABLE;
+            partition->leader_id = API_NO_LEADER;
+            partition->offline_replicas = answer->node;
+            partition->offline_replicas_count = 1;
+        }
     }
 }
 

@@ -14,7 +14,9 @@ static void answer_partition(struct api_server *server, struct slice topic,
         out->error_code = KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION;
         return;
     }
-    if (in->current_leader_epoch > 0) {
+    if (log_is_offline(partition->log)) {
+        out->error_code = KAFKA_ERROR_KAFKA_STORAGE_ERROR;
+    } else if (in->current_leader_epoch > 0) {
         out->error_code = KAFKA_ERROR_UNKNOWN_LEADER_EPOCH;
     } else if (in->leader_epoch == 0) {
         out->leader_epoch = 0;

@@ -47,6 +47,16 @@ struct compact_need {
 CHECKED enum err log_compact_need(struct log *log, int64_t stable_offset, struct compact_need *need,
                                   struct reason *reason);
 
+/*
+ * The same of a log that is not loaded, without loading it, from its checkpoint and at the first
+ * call a look into its directory. due: log_compact_need, which loads it, may find it due; it may
+ * still find records that are too young, or none that wait too long.
+ */
+void log_compact_idle_need(struct log *log, struct compact_need *need);
+
+/* The log cannot be loaded: it is not due any more until someone else has loaded it. */
+void log_compact_idle_forget(struct log *log);
+
 struct compact_result {
     int64_t from;         /* dirty from here ... */
     int64_t to;           /* ... to here: clean now */

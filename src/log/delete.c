@@ -125,20 +125,34 @@ static char *begin_delete(struct log *log, enum err *err, struct reason *reason)
     return NULL;
 }
 
-enum err log_delete_many(struct log *const *logs, size_t count, struct reason *reason)
+enum err log_set_aside_many(struct log *const *logs, size_t count, char ***away,
+                            struct reason *reason)
 {
     enum err err = ERR_NONE;
-    char **away = mem_new_array(char *, count);
+    char **dirs = mem_new_array(char *, count);
     for (size_t i = 0; i < count; i++) {
-        away[i] = begin_delete(logs[i], &err, reason);
+        dirs[i] = begin_delete(logs[i], &err, reason);
     }
     struct reason why;
     enum err synced = count > 0 ? sync_parent(logs[0]->env.files, logs[0]->dir, &why) : ERR_NONE;
+    for (size_t i = 0; i < count && synced != ERR_NONE; i++) {
+        free(dirs[i]);
+        dirs[i] = NULL; /* they stay until the next start */
+    }
+    if (err == ERR_NONE && synced != ERR_NONE) {
+        err = reason_fail(reason, synced, "%s", why.text);
+    }
+    *away = dirs;
+    return err;
+}
+
+enum err log_remove_aside(const struct file_ops *files, char **away, size_t count,
+                          struct reason *reason)
+{
+    enum err err = ERR_NONE;
     for (size_t i = 0; i < count; i++) {
-        enum err removed = synced;
-        if (away[i] != NULL && removed == ERR_NONE) {
-            removed = remove_dir(logs[i]->env.files, away[i], &why);
-        }
+        struct reason why;
+        enum err removed = away[i] != NULL ? remove_dir(files, away[i], &why) : ERR_NONE;
         if (removed != ERR_NONE && err == ERR_NONE) {
             err = reason_fail(reason, removed, "%s", why.text);
         }
@@ -150,7 +164,12 @@ enum err log_delete_many(struct log *const *logs, size_t count, struct reason *r
 
 enum err log_delete(struct log *log, struct reason *reason)
 {
-    return log_delete_many(&log, 1, reason);
+    char **away;
+    struct reason why;
+    enum err err = log_set_aside_many(&log, 1, &away, reason);
+    enum err removed = log_remove_aside(log->env.files, away, 1, &why);
+    return err == ERR_NONE && removed != ERR_NONE ? reason_fail(reason, removed, "%s", why.text)
+                                                  : err;
 }
 
 struct leftovers {

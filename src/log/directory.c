@@ -134,6 +134,33 @@ void log_files_deinit(struct log_files *found)
     *found = (struct log_files){.segment_count = 0};
 }
 
+static enum err take_segment(void *context, const char *name)
+{
+    struct log_files *found = context;
+    int64_t offset;
+    const char *suffix;
+    if (parse_name(name, &offset, &suffix) && strcmp(suffix, ".log") == 0) {
+        push(&found->segments, &found->segment_count, offset);
+    }
+    return ERR_NONE;
+}
+
+enum err log_segment_bases(struct log *log, int64_t **bases, size_t *count, struct reason *reason)
+{
+    struct log_files found = {.segment_count = 0};
+    enum err err = file_list_dir(log->dir, take_segment, &found, reason);
+    if (err != ERR_NONE) {
+        log_files_deinit(&found);
+        return err;
+    }
+    if (found.segment_count > 0) {
+        qsort(found.segments, found.segment_count, sizeof(int64_t), compare);
+    }
+    *bases = found.segments;
+    *count = found.segment_count;
+    return ERR_NONE;
+}
+
 /* Whether the last row leads into the segment. */
 static bool last_row_fits(struct log *log, const char *path, const struct segment *segment,
                           enum index_kind kind, int64_t rows, int64_t segment_end)

@@ -83,7 +83,10 @@ struct log {
 
     /* The cleaner's (compact.c). */
     int64_t cleaned_offset; /* -1: not read yet */
-    bool compact_blocked;   /* a swap is to be finished by the next start */
+    bool idle_measured;     /* the next two are known (compact_idle.c): of closed segments */
+    int64_t idle_clean_bytes;
+    int64_t idle_dirty_bytes;
+    bool compact_blocked; /* a swap is to be finished by the next start */
 };
 
 /* log_env's names_lock for reading; outermost. */
@@ -270,6 +273,10 @@ struct log_files {
 /* Lists them, deletes what a crash left half made, warns once of what does not belong there. */
 CHECKED enum err log_files_list(struct log *log, struct log_files *found, struct reason *reason);
 void log_files_deinit(struct log_files *found);
+
+/* The base offsets of the segment files, rising, in a fresh array. Changes nothing. ERR_IO. */
+CHECKED enum err log_segment_bases(struct log *log, int64_t **bases, size_t *count,
+                                   struct reason *reason);
 
 /*
  * Opening: takes over the .txnindex files. Segments before number `scanned` keep their rows; that

@@ -58,7 +58,9 @@ static void read_item(struct fetch_item *item, bool read_committed, size_t budge
     item->log_start_offset = partition_log_start(partition);
     int64_t limit = read_committed ? item->last_stable_offset : item->high_watermark;
     size_t most = item->max_bytes > 0 ? (size_t)item->max_bytes : 0;
-    item->err = partition_gone(partition) ? ERR_NOT_FOUND : ERR_NONE;
+    item->err = partition_gone(partition)        ? ERR_NOT_FOUND
+                : log_is_offline(partition->log) ? ERR_IO /* also where there is nothing to read */
+                                                 : ERR_NONE;
     item->span = (struct file_span){0};
     if (item->err != ERR_NONE) {
         return;

@@ -355,8 +355,14 @@ static bool unpublish(struct catalogue *catalogue, struct topic *topic)
     return found != NULL;
 }
 
-/* False when files remain. */
-static bool delete_logs(struct topic *topic)
+static void warn_remains(const struct topic *topic, const struct reason *why)
+{
+    LOG_WARN("topic", "files of a deleted topic remain until the next start",
+             "topic=%s reason=\"%s\"", topic->name, why->text);
+}
+
+/* Takes the directories' names away, durably; false: not of all. *away: see log_set_aside_many. */
+static bool set_logs_aside(struct topic *topic, char ***away)
 {
     size_t count = (size_t)topic_partition_count(topic);
     struct log **logs = mem_new_array(struct log *, count);
@@ -364,41 +370,55 @@ static bool delete_logs(struct topic *topic)
         logs[i] = topic_partition(topic, (int32_t)i)->log;
     }
     struct reason why;
-    bool removed = log_delete_many(logs, count, &why) == ERR_NONE;
-    if (!removed) {
-        LOG_WARN("topic", "files of a deleted topic remain until the next start",
-                 "topic=%s reason=\"%s\"", topic->name, why.text);
+    bool done = log_set_aside_many(logs, count, away, &why) == ERR_NONE;
+    if (!done) {
+        warn_remains(topic, &why);
     }
     for (size_t i = 0; i < count; i++) {
         partition_set_gone(topic_partition(topic, (int32_t)i)); /* ends the fetches waiting here */
     }
     free(logs);
-    return removed;
+    return done;
+}
+
+/* change_lock. *away NULL: there are no files to remove. */
+static enum err delete_locked(struct catalogue *catalogue, struct topic *topic, char ***away,
+                              struct reason *reason)
+{
+    struct topic *found = catalogue_find_id(catalogue, &topic->id);
+    if (found == NULL) {
+        return reason_fail(reason, ERR_NOT_FOUND, "topic '%s' is not there any more", topic->name);
+    }
+    topic_unref(found);
+    enum err err = catalogue_db_mark_deleting(catalogue->db, &topic->id, reason);
+    if (err != ERR_NONE || !unpublish(catalogue, topic)) {
+        return err;
+    }
+    /* From here on the deletion happened: what fails is finished at the next start. */
+    struct reason why;
+    if (set_logs_aside(topic, away) &&
+        catalogue_db_remove(catalogue->db, &topic->id, &why) != ERR_NONE) {
+        LOG_WARN("topic", "deletion is finished at the next start", "topic=%s reason=\"%s\"",
+                 topic->name, why.text);
+    }
+    LOG_INFO("topic", "topic deleted", "topic=%s", topic->name);
+    return ERR_NONE;
 }
 
 enum err catalogue_delete(struct catalogue *catalogue, struct topic *topic, struct reason *reason)
 {
+    char **away = NULL;
     pthread_mutex_lock(&catalogue->change_lock);
-    struct topic *found = catalogue_find_id(catalogue, &topic->id);
-    enum err err = ERR_NONE;
-    if (found == NULL) {
-        err = reason_fail(reason, ERR_NOT_FOUND, "topic '%s' is not there any more", topic->name);
-    } else {
-        topic_unref(found);
-        err = catalogue_db_mark_deleting(catalogue->db, &topic->id, reason);
-    }
-    if (err == ERR_NONE && unpublish(catalogue, topic)) {
-        /* From here on the deletion happened: what fails is finished at the next start. */
-        bool removed = delete_logs(topic);
-        struct reason why;
-        if (removed && catalogue_db_remove(catalogue->db, &topic->id, &why) != ERR_NONE) {
-            LOG_WARN("topic", "deletion is finished at the next start", "topic=%s reason=\"%s\"",
-                     topic->name, why.text);
-        }
-        LOG_INFO("topic", "topic deleted", "topic=%s", topic->name);
-        topic_unref(topic);
-    }
+    enum err err = delete_locked(catalogue, topic, &away, reason);
     pthread_mutex_unlock(&catalogue->change_lock);
+    if (away != NULL) { /* its names are free by now, nobody needs to wait */
+        struct reason why;
+        size_t count = (size_t)topic_partition_count(topic);
+        if (log_remove_aside(catalogue->env.files, away, count, &why) != ERR_NONE) {
+            warn_remains(topic, &why);
+        }
+        topic_unref(topic); /* the catalogue's */
+    }
     return err;
 }
 

@@ -159,17 +159,37 @@ static bool is_tried(struct partition *const *tried, size_t count,
     return false;
 }
 
+/* Loads the log when it is idle. False: it needs no cleaning now. */
+static bool needs_cleaning(struct partition *partition, struct compact_need *need)
+{
+    struct reason reason; /* loading has told it */
+    bool idle = !log_is_loaded(partition->log);
+    enum err err =
+        log_compact_need(partition->log, partition_last_stable_offset(partition), need, &reason);
+    if (err != ERR_NONE && idle) {
+        log_compact_idle_forget(partition->log);
+    }
+    return err == ERR_NONE && need->due;
+}
+
+/*
+ * Logs that are idle since the start are loaded one by one, when their turn has come; only how long
+ * the events of one wait is not known before.
+ */
+static bool may_need_cleaning(struct partition *partition, struct compact_need *need)
+{
+    if (log_is_loaded(partition->log)) {
+        return needs_cleaning(partition, need);
+    }
+    log_compact_idle_need(partition->log, need);
+    return need->due && (need->dirty_ratio > partition_config(partition)->log.min_cleanable_ratio ||
+                         needs_cleaning(partition, need));
+}
+
 static void consider(struct partition *partition, struct choice *choice)
 {
     struct compact_need need;
-    struct reason reason;
-    if (!log_is_loaded(partition->log) &&
-        partition_config(partition)->log.max_compaction_lag_ms == INT64_MAX) {
-        return; /* nothing came since the start: what is dirty of it waits until it is used */
-    }
-    enum err err =
-        log_compact_need(partition->log, partition_last_stable_offset(partition), &need, &reason);
-    if (err == ERR_NONE && need.due &&
+    if (may_need_cleaning(partition, &need) &&
         (choice->partition == NULL || need.dirty_ratio > choice->ratio)) {
         if (choice->partition != NULL) {
             partition_unref(choice->partition);
@@ -180,6 +200,7 @@ static void consider(struct partition *partition, struct choice *choice)
     }
 }
 
+/* The dirtiest log that is due; NULL: none. */
 static struct partition *choose(struct cleaner *cleaner, struct partition *const *tried,
                                 size_t tried_count)
 {
@@ -187,9 +208,10 @@ static struct partition *choose(struct cleaner *cleaner, struct partition *const
     size_t count;
     struct topic **topics = catalogue_list(cleaner->catalogue, &count);
     for (size_t i = 0; i < count; i++) {
-        for (int32_t p = 0; p < topic_partition_count(topics[i]); p++) {
+        bool compact = topic_config(topics[i])->log.compact;
+        for (int32_t p = 0; compact && p < topic_partition_count(topics[i]); p++) {
             struct partition *partition = topic_partition(topics[i], p);
-            if (topic_config(topics[i])->log.compact && !is_tried(tried, tried_count, partition)) {
+            if (!is_tried(tried, tried_count, partition) && wait_until(cleaner, 0)) {
                 consider(partition, &choice);
             }
         }
@@ -198,14 +220,17 @@ static struct partition *choose(struct cleaner *cleaner, struct partition *const
     return choice.partition;
 }
 
-/* Cleans what is due, the dirtiest first, until nothing is; false: stop. */
+/* Cleans what is due, the dirtiest first, until nothing is; false: stop. An idle log that was
+ * loaded and is not due after all is not looked at as an idle one again. */
 static bool run_round(struct cleaner *cleaner)
 {
     struct partition **tried = NULL;
     size_t tried_count = 0;
     struct partition *partition;
     while (wait_until(cleaner, 0) && (partition = choose(cleaner, tried, tried_count)) != NULL) {
-        if (clean(cleaner, partition)) {
+        struct compact_need need;
+        bool idle = !log_is_loaded(partition->log);
+        if ((idle && !needs_cleaning(partition, &need)) || clean(cleaner, partition)) {
             partition_unref(partition);
         } else {
             tried = mem_realloc(tried, (tried_count + 1) * sizeof *tried);

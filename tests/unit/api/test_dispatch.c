@@ -15,8 +15,11 @@
 #include "stream/fetch.h"
 #include "wire/generated/api_versions.h"
 #include "wire/generated/delete_topics.h"
+#include "wire/generated/describe_topic_partitions.h"
 #include "wire/generated/fetch.h"
+#include "wire/generated/list_offsets.h"
 #include "wire/generated/metadata.h"
+#include "wire/generated/offset_for_leader_epoch.h"
 #include "wire/generated/produce.h"
 
 #include <fcntl.h>
@@ -72,7 +75,42 @@ static void make_groups(struct fixture *fixture)
     group_coordinator_load_done(fixture->api.groups);
 }
 
-static int setup(void **state)
+static void open_topics(struct fixture *fixture)
+{
+    struct api_server *api = &fixture->api;
+    struct catalogue_config topics = {
+        .data_dir = fixture->dir,
+        .topic_defaults = &fixture->none,
+        .log_env = {.files = file_ops_system(), .clock = clock_system(), .flusher = api->flusher},
+        .open_threads = 1,
+        .advanced = fetch_on_advanced,
+        .advanced_context = api->fetches,
+    };
+    struct catalogue_recovery recovery;
+    assert_int_equal(catalogue_open(&topics, &api->catalogue, &recovery, &fixture->reason),
+                     ERR_NONE);
+}
+
+/* A topic "orders" whose partition 0 cannot be opened. */
+static void open_offline(struct fixture *fixture)
+{
+    struct topic_creation creation = {.name = slice_str("orders"), .partition_count = 2};
+    char *dir = mem_sprintf("%s/topics/orders-0", fixture->dir);
+    char *away = mem_sprintf("%s/away", fixture->dir);
+    open_topics(fixture);
+    assert_int_equal(catalogue_create(fixture->api.catalogue, &creation, NULL, &fixture->reason),
+                     ERR_NONE);
+    assert_int_equal(catalogue_close(fixture->api.catalogue, &fixture->reason), ERR_NONE);
+    assert_int_equal(rename(dir, away), 0);
+    int fd = open(dir, O_CREAT | O_WRONLY | O_CLOEXEC, 0600); /* a file in its place */
+    assert_true(fd >= 0);
+    close(fd);
+    open_topics(fixture);
+    free(dir);
+    free(away);
+}
+
+static int start(void **state, void (*open_catalogue)(struct fixture *fixture))
 {
     struct fixture *fixture = mem_new(struct fixture);
     struct api_server *api = &fixture->api;
@@ -92,16 +130,7 @@ static int setup(void **state)
     struct flush_handler flushed = {.on_flushed = on_flushed};
     assert_int_equal(
         flusher_new(file_ops_system(), fixture->dir_fd, &flushed, &api->flusher, reason), ERR_NONE);
-    struct catalogue_config topics = {
-        .data_dir = fixture->dir,
-        .topic_defaults = &fixture->none,
-        .log_env = {.files = file_ops_system(), .clock = clock_system(), .flusher = api->flusher},
-        .open_threads = 1,
-        .advanced = fetch_on_advanced,
-        .advanced_context = api->fetches,
-    };
-    struct catalogue_recovery recovery;
-    assert_int_equal(catalogue_open(&topics, &api->catalogue, &recovery, reason), ERR_NONE);
+    open_catalogue(fixture);
     make_groups(fixture);
     api->clock = clock_system();
     api->node_id = 1;
@@ -113,6 +142,16 @@ static int setup(void **state)
     assert_true(client_connect(&fixture->client, fixture->port));
     *state = fixture;
     return 0;
+}
+
+static int setup(void **state)
+{
+    return start(state, open_topics);
+}
+
+static int setup_offline(void **state)
+{
+    return start(state, open_offline);
 }
 
 static int teardown(void **state)
@@ -357,6 +396,125 @@ static void test_decoding_is_bounded(void **state)
     buf_deinit(&frame);
 }
 
+/* ---- a partition that is offline ---- */
+
+/* It has no leader, and the replica that cannot lead it. */
+static void test_offline_has_no_leader(void **state)
+{
+    struct fixture *fixture = *state;
+    struct metadata_request request;
+    struct metadata_response response;
+    fill_metadata(&request);
+    assert_true(client_call(&fixture->client, API_KEY_METADATA, 9, &request, &response));
+    assert_int_equal(response.topics[0].error_code, 0);
+    const struct metadata_response_partition *seen = response.topics[0].partitions;
+    assert_int_equal(seen[0].error_code, KAFKA_ERROR_LEADER_NOT_AVAILABLE);
+    assert_int_equal(seen[0].leader_id, -1);
+    assert_int_equal(seen[0].replica_nodes[0], 1);
+    assert_int_equal(seen[0].offline_replicas_count, 1);
+    assert_int_equal(seen[0].offline_replicas[0], 1);
+    assert_int_equal(seen[1].error_code, 0);
+    assert_int_equal(seen[1].leader_id, 1);
+    assert_int_equal(seen[1].offline_replicas_count, 0);
+    struct describe_topic_partitions_request description;
+    struct describe_topic_partitions_response described;
+    describe_topic_partitions_request_init(&description);
+    description.response_partition_limit = 10;
+    assert_true(client_call(&fixture->client, API_KEY_DESCRIBE_TOPIC_PARTITIONS, 0, &description,
+                            &described));
+    const struct describe_topic_partitions_response_partition *parts =
+        described.topics[0].partitions;
+    assert_int_equal(parts[0].error_code, 0);
+    assert_int_equal(parts[0].leader_id, -1);
+    assert_int_equal(parts[0].offline_replicas_count, 1);
+    assert_int_equal(parts[1].leader_id, 1);
+    assert_int_equal(parts[1].offline_replicas_count, 0);
+}
+
+static void check_offline_offsets(struct client *client)
+{
+    struct list_offsets_request_partition wanted;
+    list_offsets_request_partition_init(&wanted);
+    struct list_offsets_request_topic topic = {
+        .name = slice_str("orders"), .partitions = &wanted, .partitions_count = 1};
+    struct list_offsets_request request;
+    struct list_offsets_response response;
+    list_offsets_request_init(&request);
+    request.topics = &topic;
+    request.topics_count = 1;
+    for (wanted.timestamp = -3; wanted.timestamp <= 0; wanted.timestamp++) {
+        assert_true(client_call(client, API_KEY_LIST_OFFSETS, 7, &request, &response));
+        assert_int_equal(response.topics[0].partitions[0].error_code,
+                         KAFKA_ERROR_KAFKA_STORAGE_ERROR);
+        assert_int_equal(response.topics[0].partitions[0].offset, -1);
+    }
+}
+
+static void check_offline_fetch(struct client *client)
+{
+    struct fetch_request_partition partition;
+    fetch_request_partition_init(&partition);
+    partition.partition_max_bytes = 1000;
+    struct fetch_request_topic topic;
+    fetch_request_topic_init(&topic);
+    topic.topic = slice_str("orders");
+    topic.partitions = &partition;
+    topic.partitions_count = 1;
+    struct fetch_request request;
+    struct fetch_response response;
+    fetch_request_init(&request);
+    request.max_wait_ms = 60 * 1000;
+    request.min_bytes = 1;
+    request.topics = &topic;
+    request.topics_count = 1;
+    assert_true(client_call(client, API_KEY_FETCH, 12, &request, &response));
+    assert_int_equal(response.responses[0].partitions[0].error_code,
+                     KAFKA_ERROR_KAFKA_STORAGE_ERROR);
+}
+
+static void check_offline_produce(struct client *client)
+{
+    struct batch_plan plan = {.producer_id = -1, .count = 3, .value_bytes = 20};
+    struct buf batch = {0};
+    batch_build(&plan, &batch);
+    struct produce_request_partition data = {.index = 0, .records.bytes = buf_slice(&batch)};
+    struct produce_request_topic topic = {slice_str("orders"), &data, 1};
+    struct produce_request request = {
+        .acks = -1, .timeout_ms = 1000, .topic_data = &topic, .topic_data_count = 1};
+    struct produce_response response;
+    assert_true(client_call(client, API_KEY_PRODUCE, 9, &request, &response));
+    assert_int_equal(response.responses[0].partition_responses[0].error_code,
+                     KAFKA_ERROR_KAFKA_STORAGE_ERROR);
+    data.index = 1;
+    assert_true(client_call(client, API_KEY_PRODUCE, 9, &request, &response));
+    assert_int_equal(response.responses[0].partition_responses[0].error_code, 0);
+    buf_deinit(&batch);
+}
+
+static void check_offline_epoch(struct client *client)
+{
+    struct offset_for_leader_epoch_request_partition wanted;
+    offset_for_leader_epoch_request_partition_init(&wanted);
+    struct offset_for_leader_epoch_request_topic topic = {
+        .topic = slice_str("orders"), .partitions = &wanted, .partitions_count = 1};
+    struct offset_for_leader_epoch_request request;
+    struct offset_for_leader_epoch_response response;
+    offset_for_leader_epoch_request_init(&request);
+    request.topics = &topic;
+    request.topics_count = 1;
+    assert_true(client_call(client, API_KEY_OFFSET_FOR_LEADER_EPOCH, 4, &request, &response));
+    assert_int_equal(response.topics[0].partitions[0].error_code, KAFKA_ERROR_KAFKA_STORAGE_ERROR);
+}
+
+static void test_offline_answers_storage_error(void **state)
+{
+    struct fixture *fixture = *state;
+    check_offline_offsets(&fixture->client);
+    check_offline_fetch(&fixture->client);
+    check_offline_produce(&fixture->client);
+    check_offline_epoch(&fixture->client);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
 int main(void)
@@ -370,6 +528,9 @@ int main(void)
         TEST(test_answers_come_in_order),
         TEST(test_produce_answers),
         TEST(test_decoding_is_bounded),
+        cmocka_unit_test_setup_teardown(test_offline_has_no_leader, setup_offline, teardown),
+        cmocka_unit_test_setup_teardown(test_offline_answers_storage_error, setup_offline,
+                                        teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -554,6 +554,75 @@ static void old_checkpoint_is_not_believed(void **state)
     assert_string_equal(log_text(fixture), "4:a=2 5:b=1 6:c=1 ");
 }
 
+/* What a log that was not loaded says of itself, and what it says once it is. */
+static struct compact_need reopen_idle(struct fixture *fixture)
+{
+    struct compact_need need;
+    fixture_close(fixture);
+    fixture_open(fixture, &fixture->state);
+    log_compact_idle_need(fixture->log, &need);
+    assert_false(log_is_loaded(fixture->log));
+    return need;
+}
+
+static void check_idle_need(struct fixture *fixture)
+{
+    struct compact_need need;
+    struct compact_need idle = reopen_idle(fixture);
+    assert_int_equal(log_compact_need(fixture->log, stable_offset(fixture), &need, NULL), ERR_NONE);
+    assert_int_equal(idle.dirty_bytes, need.dirty_bytes);
+    assert_int_equal(idle.clean_bytes, idle.dirty_bytes > 0 ? need.clean_bytes : 0);
+    assert_int_equal(idle.due, need.due);
+}
+
+static void idle_logs_know_their_need(void **state)
+{
+    struct fixture *fixture = open_log(state);
+    put(fixture, "a", "1");
+    check_idle_need(fixture); /* all of it is active */
+    roll(fixture);
+    put(fixture, "a", "2");
+    check_idle_need(fixture);
+    compact(fixture);
+    check_idle_need(fixture);
+    roll(fixture);
+    for (int i = 0; i < 3; i++) {
+        put(fixture, "b", "1");
+    }
+    roll(fixture);
+    check_idle_need(fixture);
+    assert_true(reopen_idle(fixture).clean_bytes > 0);
+    assert_true(reopen_idle(fixture).due);
+    fixture->config.min_cleanable_ratio = 0.999;
+    assert_false(reopen_idle(fixture).due);
+    fixture->config.max_compaction_lag_ms = 1;
+    assert_true(reopen_idle(fixture).due);
+}
+
+static void idle_logs_wait_for_the_lag(void **state)
+{
+    struct fixture *fixture = open_log(state);
+    put(fixture, "a", "1");
+    roll(fixture);
+    put(fixture, "a", "2");
+    fixture->config.min_compaction_lag_ms = 1000;
+    assert_false(reopen_idle(fixture).due);
+    fixture->now_ms += 2000;
+    assert_true(reopen_idle(fixture).due);
+}
+
+static void idle_log_that_cannot_be_loaded_is_left_alone(void **state)
+{
+    struct fixture *fixture = open_log(state);
+    struct compact_need need;
+    put(fixture, "a", "1");
+    roll(fixture);
+    assert_true(reopen_idle(fixture).due);
+    log_compact_idle_forget(fixture->log);
+    log_compact_idle_need(fixture->log, &need);
+    assert_false(need.due);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -579,6 +648,9 @@ int main(void)
         TEST(deletion_meets_compaction),
         TEST(stops_when_told),
         TEST(old_checkpoint_is_not_believed),
+        TEST(idle_logs_know_their_need),
+        TEST(idle_logs_wait_for_the_lag),
+        TEST(idle_log_that_cannot_be_loaded_is_left_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

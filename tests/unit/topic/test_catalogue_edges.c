@@ -1,7 +1,10 @@
 #include "topic_fixture.h"
 
 #include "base/mem.h"
+#include "topic/catalogue_internal.h"
 
+#include <errno.h>
+#include <pthread.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -226,6 +229,81 @@ static void test_edits_add_up(void **state)
     topic_unref(topic);
 }
 
+/* Watches what is unlinked of deleted topics. */
+struct watch {
+    struct file_ops files;
+    const struct file_ops *real;
+    struct fixture *fixture;
+    int unlinked;
+    bool locked; /* change_lock was held at one of them */
+    bool fail;
+};
+
+static int watch_unlink(void *context, const char *path)
+{
+    struct watch *watch = context;
+    if (strstr(path, "-delete/") != NULL && watch->fixture->catalogue != NULL) {
+        pthread_mutex_t *lock = &watch->fixture->catalogue->change_lock;
+        watch->unlinked++;
+        if (pthread_mutex_trylock(lock) != 0) {
+            watch->locked = true;
+        } else {
+            pthread_mutex_unlock(lock);
+        }
+        if (watch->fail) {
+            errno = EIO;
+            return -1;
+        }
+    }
+    return watch->real->unlink(watch->real->context, path);
+}
+
+static void watch_files(struct fixture *fixture, struct watch *watch)
+{
+    *watch =
+        (struct watch){.files = *file_ops_system(), .real = file_ops_system(), .fixture = fixture};
+    watch->files.context = watch; /* the system's has none */
+    watch->files.unlink = watch_unlink;
+    assert_null(watch->real->context);
+    fixture_close(fixture);
+    fixture->files = &watch->files;
+    fixture_open(fixture);
+}
+
+/* Nobody waits until the files of a topic are gone: names and rows are before. */
+static void test_unlinking_holds_nobody_up(void **state)
+{
+    struct fixture *fixture = *state;
+    struct watch watch;
+    watch_files(fixture, &watch);
+    struct topic *topic = create_topic(fixture, "orders", 5, NULL, NULL);
+    assert_int_equal(catalogue_delete(fixture->catalogue, topic, &fixture->reason), ERR_NONE);
+    topic_unref(topic);
+    assert_true(watch.unlinked >= 5);
+    assert_false(watch.locked);
+    assert_int_equal(names_in(fixture, "topics"), 0);
+    fixture_close(fixture);
+}
+
+/* The topic is gone for good, though its files could not be removed: a start does that. */
+static void test_files_that_remain_go_at_start(void **state)
+{
+    struct fixture *fixture = *state;
+    struct watch watch;
+    watch_files(fixture, &watch);
+    struct topic *topic = create_topic(fixture, "orders", 3, NULL, NULL);
+    watch.fail = true;
+    assert_int_equal(catalogue_delete(fixture->catalogue, topic, &fixture->reason), ERR_NONE);
+    topic_unref(topic);
+    assert_int_equal(names_in(fixture, "topics"), 3);
+    assert_int_equal(try_create(fixture, "orders", 1), ERR_NONE);
+    fixture_close(fixture);
+    fixture->files = NULL;
+    fixture_open(fixture);
+    assert_int_equal(fixture->recovery.topics, 1);
+    assert_int_equal(names_in(fixture, "topics"), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -242,6 +320,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_reserved_name, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_start_behind_the_end, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_edits_add_up, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_unlinking_holds_nobody_up, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_files_that_remain_go_at_start, fixture_setup,
+                                        fixture_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -47,7 +47,9 @@ void fixture_open(struct fixture *fixture)
     struct catalogue_config config = {
         .data_dir = fixture->dir,
         .topic_defaults = &fixture->server_defaults,
-        .log_env = {.files = file_ops_system(), .clock = clock_system(), .fds = fixture->fds},
+        .log_env = {.files = fixture->files != NULL ? fixture->files : file_ops_system(),
+                    .clock = clock_system(),
+                    .fds = fixture->fds},
         .open_threads = 3,
         .advanced = on_advanced,
         .advanced_context = fixture,
