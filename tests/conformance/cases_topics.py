@@ -30,9 +30,8 @@ FEATURES = {"supported_features", "finalized_features", "finalized_features_epoc
 
 def metadata(k):
     k.heading("Metadata")
-    k.topic("meta-a", 2)
-    k.topic("meta-b")
-    topic_id = k.settle("meta-b")
+    other_id = k.topic("meta-a", 2)
+    topic_id = k.topic("meta-b")
     k.masks.topics[UNKNOWN_ID] = "unknown id"
     k.show_all("one topic", "metadata", topics=[{"name": "meta-a"}])
     for version, topics in ((0, []), (1, None), (12, None)):
@@ -48,6 +47,8 @@ def metadata(k):
     k.show("by id and name", "metadata", 12, topics=[{"topic_id": topic_id, "name": "meta-b"}])
     k.show("by id and another name", "metadata", 12,
            topics=[{"topic_id": topic_id, "name": "meta-a"}])
+    k.show("by ids, with empty names, as Java's client sends them", "metadata", 12, topics=[
+        {"topic_id": topic_id, "name": ""}, {"topic_id": other_id, "name": ""}])
     k.show("unknown id", "metadata", 12, topics=[{"topic_id": UNKNOWN_ID, "name": None}])
     k.show("zero id and null name", "metadata", 12, topics=[{"name": None}])
     k.show("null name in v10", "metadata", 10, topics=[{"name": None}])
