@@ -25,7 +25,8 @@ static enum err replace(void *context, struct overrides *overrides, struct reaso
     overrides_deinit(overrides);
     *overrides = (struct overrides){0};
     for (int32_t i = 0; i < in->configs_count; i++) {
-        enum err err = config_check_name(in->configs[i].name, reason);
+        enum err err =
+            config_check_name(config_settings(in->resource_type), in->configs[i].name, reason);
         if (err != ERR_NONE) {
             return err;
         }

@@ -1,5 +1,8 @@
 #include "api/config_resource.h"
 
+#include "group/consumer_config.h"
+#include "group/coordinator.h"
+
 #include <stdio.h>
 
 bool config_is_this_server(const struct api_server *server, struct slice name)
@@ -9,10 +12,17 @@ bool config_is_this_server(const struct api_server *server, struct slice name)
     return slice_equal_str(name, id);
 }
 
-enum err config_check_name(struct slice name, struct reason *reason)
+const struct settings_table *config_settings(int8_t resource_type)
 {
-    if (settings_find(topic_settings(), name) == NULL) {
-        return reason_fail(reason, ERR_CONFIG, "unknown topic setting '%.*s'", SLICE_ARGS(name));
+    return resource_type == CONFIG_RESOURCE_GROUP ? consumer_settings() : topic_settings();
+}
+
+enum err config_check_name(const struct settings_table *table, struct slice name,
+                           struct reason *reason)
+{
+    if (settings_find(table, name) == NULL) {
+        return reason_fail(reason, ERR_CONFIG, "unknown %s setting '%.*s'", table->what,
+                           SLICE_ARGS(name));
     }
     return ERR_NONE;
 }
@@ -46,6 +56,31 @@ enum err config_check_repeated(struct api_request *request, const struct slice *
     return ERR_NONE;
 }
 
+/* The edit of a group's settings, which must fit the server's afterwards. */
+struct group_edit {
+    const struct group_config *server;
+    catalogue_edit *edit;
+    void *context;
+};
+
+static enum err edit_group(void *context, struct overrides *own, struct reason *reason)
+{
+    const struct group_edit *group = context;
+    struct consumer_config config;
+    enum err err = group->edit(group->context, own, reason);
+    return err == ERR_NONE ? consumer_config_build(group->server, own, &config, reason) : err;
+}
+
+static void change_group(struct api_server *server, struct slice name, catalogue_edit *edit,
+                         void *context, bool validate_only, int16_t *code, struct reason *reason)
+{
+    struct group_edit group = {
+        .server = group_coordinator_settings(server->groups), .edit = edit, .context = context};
+    *code = api_error_code(catalogue_edit_group_overrides(server->catalogue, name, edit_group,
+                                                          &group, validate_only, reason));
+    group_coordinator_reconfigure(server->groups, name);
+}
+
 void config_change(struct api_request *request, int8_t resource_type, struct slice resource_name,
                    catalogue_edit *edit, void *context, bool validate_only, int16_t *code,
                    struct reason *reason)
@@ -54,6 +89,10 @@ void config_change(struct api_request *request, int8_t resource_type, struct sli
     if (resource_type == CONFIG_RESOURCE_BROKER) {
         reason_set(reason, "server settings are read at start: change the configuration file or "
                            "--set, then restart");
+        return;
+    }
+    if (resource_type == CONFIG_RESOURCE_GROUP) {
+        change_group(request->server, resource_name, edit, context, validate_only, code, reason);
         return;
     }
     if (resource_type != CONFIG_RESOURCE_TOPIC) {

@@ -7,16 +7,22 @@
 enum {
     CONFIG_RESOURCE_TOPIC = 2,
     CONFIG_RESOURCE_BROKER = 4,
+    CONFIG_RESOURCE_GROUP = 32, /* KIP-848 */
     CONFIG_SOURCE_TOPIC = 1,
     CONFIG_SOURCE_STATIC_BROKER = 4,
     CONFIG_SOURCE_DEFAULT = 5,
+    CONFIG_SOURCE_GROUP = 8,
 };
 
 /* Whether `name` names this server: its node id. */
 bool config_is_this_server(const struct api_server *server, struct slice name);
 
-/* ERR_CONFIG when topics have no setting of this name. */
-CHECKED enum err config_check_name(struct slice name, struct reason *reason);
+/* The settings that a topic or a group may have of its own. */
+const struct settings_table *config_settings(int8_t resource_type);
+
+/* ERR_CONFIG when there is no setting of this name. */
+CHECKED enum err config_check_name(const struct settings_table *table, struct slice name,
+                                   struct reason *reason);
 
 /* The topic: a reference, or NULL with the code and the reason. */
 struct topic *config_find_topic(struct api_server *server, struct slice name, int16_t *code,
@@ -27,9 +33,9 @@ CHECKED enum err config_check_repeated(struct api_request *request, const struct
                                        int32_t count, struct reason *reason);
 
 /*
- * Changes a topic's own settings by `edit`, which sees them as no other change can alter them
- * meanwhile. Sets *code and the reason; for anything but a topic, refuses with a reason that says
- * how to change it.
+ * Changes the own settings of a topic or a group by `edit`, which sees them as no other change can
+ * alter them meanwhile. Sets *code and the reason; for anything else, refuses with a reason that
+ * says how to change it.
  */
 void config_change(struct api_request *request, int8_t resource_type, struct slice resource_name,
                    catalogue_edit *edit, void *context, bool validate_only, int16_t *code,

@@ -73,7 +73,8 @@ static bool read_wanted(struct api_request *request, const struct create_topics_
             fail(request, out, KAFKA_ERROR_INVALID_CONFIG, &reason);
             return false;
         }
-        if (config_check_name(in->configs[i].name, &reason) != ERR_NONE) {
+        if (config_check_name(config_settings(CONFIG_RESOURCE_TOPIC), in->configs[i].name,
+                              &reason) != ERR_NONE) {
             fail(request, out, KAFKA_ERROR_INVALID_CONFIG, &reason);
             return false;
         }

@@ -113,6 +113,53 @@ static void list_server_settings(struct listing *listing)
     }
 }
 
+static void list_group_settings(struct listing *listing, const struct overrides *own)
+{
+    const struct settings_table *table = config_settings(CONFIG_RESOURCE_GROUP);
+    const struct overrides *server = listing->request->server->overrides;
+    listing->result->configs =
+        api_alloc(listing->request, table->count, sizeof *listing->result->configs);
+    for (size_t i = 0; i < table->count; i++) {
+        const struct setting *row = &table->rows[i];
+        if (!is_wanted(listing->resource, row->name)) {
+            continue;
+        }
+        const char *of_group = overrides_get(own, row->name);
+        const char *of_server = overrides_get(server, row->broker_name);
+        const char *value = of_group != NULL    ? of_group
+                            : of_server != NULL ? of_server
+                                                : row->default_value;
+        int8_t source = of_group != NULL    ? CONFIG_SOURCE_GROUP
+                        : of_server != NULL ? CONFIG_SOURCE_STATIC_BROKER
+                                            : CONFIG_SOURCE_DEFAULT;
+        struct describe_configs_response_config *out = add_row(listing, row, value, source);
+        if (out->synonyms == NULL) {
+            continue;
+        }
+        if (of_group != NULL) {
+            add_synonym(listing, out, row->name, of_group, CONFIG_SOURCE_GROUP);
+        }
+        if (of_server != NULL) {
+            add_synonym(listing, out, row->broker_name, of_server, CONFIG_SOURCE_STATIC_BROKER);
+        }
+        add_synonym(listing, out, row->broker_name, row->default_value, CONFIG_SOURCE_DEFAULT);
+    }
+}
+
+static void describe_group(struct listing *listing)
+{
+    struct overrides own;
+    if (listing->resource->resource_name.size == 0) {
+        listing->result->error_code = KAFKA_ERROR_INVALID_REQUEST;
+        listing->result->error_message = slice_str("the group id is empty");
+        return;
+    }
+    catalogue_group_overrides(listing->request->server->catalogue, listing->resource->resource_name,
+                              &own);
+    list_group_settings(listing, &own);
+    overrides_deinit(&own);
+}
+
 static void describe_topic(struct listing *listing)
 {
     struct api_request *request = listing->request;
@@ -140,6 +187,8 @@ static void describe_resource(struct listing *listing)
     result->resource_name = resource->resource_name;
     if (resource->resource_type == CONFIG_RESOURCE_TOPIC) {
         describe_topic(listing);
+    } else if (resource->resource_type == CONFIG_RESOURCE_GROUP) {
+        describe_group(listing);
     } else if (resource->resource_type != CONFIG_RESOURCE_BROKER) {
         result->error_code = KAFKA_ERROR_INVALID_REQUEST;
         result->error_message = api_text(listing->request, "resource type %d has no settings here",

@@ -37,11 +37,12 @@ static void merge_lists(struct buf *out, const char *list, const char *without, 
     }
 }
 
-static enum err change_list(struct api_request *request, struct overrides *overrides,
+static enum err change_list(struct api_request *request, const struct settings_table *table,
+                            struct overrides *overrides,
                             const struct incremental_alter_configs_request_config *change,
                             struct reason *reason)
 {
-    const struct setting *row = settings_find(topic_settings(), change->name);
+    const struct setting *row = settings_find(table, change->name);
     if (row == NULL || row->type != SETTING_LIST) {
         return reason_fail(reason, ERR_CONFIG, "setting '%.*s' is no list: set it as a whole",
                            SLICE_ARGS(change->name));
@@ -58,12 +59,13 @@ static enum err change_list(struct api_request *request, struct overrides *overr
     return ERR_NONE;
 }
 
-static enum err change_one(struct api_request *request, struct overrides *overrides,
+static enum err change_one(struct api_request *request, const struct settings_table *table,
+                           struct overrides *overrides,
                            const struct incremental_alter_configs_request_config *change,
                            struct reason *reason)
 {
     struct slice name = change->name;
-    enum err err = config_check_name(name, reason);
+    enum err err = config_check_name(table, name, reason);
     if (err != ERR_NONE) {
         return err;
     }
@@ -80,7 +82,7 @@ static enum err change_one(struct api_request *request, struct overrides *overri
     }
     if (change->config_operation == OPERATION_APPEND ||
         change->config_operation == OPERATION_SUBTRACT) {
-        return change_list(request, overrides, change, reason);
+        return change_list(request, table, overrides, change, reason);
     }
     return reason_fail(reason, ERR_CONFIG, "unknown operation %d on setting '%.*s'",
                        change->config_operation, SLICE_ARGS(name));
@@ -101,7 +103,8 @@ static enum err change_all(void *context, struct overrides *overrides, struct re
     }
     enum err err = config_check_repeated(changes->request, names, count, reason);
     for (int32_t i = 0; err == ERR_NONE && i < count; i++) {
-        err = change_one(changes->request, overrides, &changes->in->configs[i], reason);
+        err = change_one(changes->request, config_settings(changes->in->resource_type), overrides,
+                         &changes->in->configs[i], reason);
     }
     return err;
 }

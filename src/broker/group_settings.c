@@ -42,6 +42,10 @@ void group_settings_consumer(const struct server_config *config, struct group_co
     bool both = strcmp(config->consumer_migration_policy, "bidirectional") == 0;
     group->consumer_session_timeout_ms = (int32_t)config->consumer_session_timeout_ms;
     group->consumer_heartbeat_interval_ms = (int32_t)config->consumer_heartbeat_interval_ms;
+    group->consumer_min_session_timeout_ms = (int32_t)config->consumer_min_session_timeout_ms;
+    group->consumer_max_session_timeout_ms = (int32_t)config->consumer_max_session_timeout_ms;
+    group->consumer_min_heartbeat_interval_ms = (int32_t)config->consumer_min_heartbeat_interval_ms;
+    group->consumer_max_heartbeat_interval_ms = (int32_t)config->consumer_max_heartbeat_interval_ms;
     group->consumer_max_size = (int32_t)config->consumer_max_size;
     group->consumer_enabled = has_item(config->group_protocols, "consumer");
     group->consumer_upgrade = both || strcmp(config->consumer_migration_policy, "upgrade") == 0;
@@ -107,4 +111,17 @@ struct group_topics group_topics_interface(struct catalogue *catalogue)
         .find_name = find_topic_name,
         .list = list_topics,
     };
+}
+
+/* ---- a group's own settings ---- */
+
+static void find_own(void *context, struct slice group_id, struct overrides *out)
+{
+    catalogue_group_overrides(context, group_id, out);
+}
+
+void group_settings_own(struct catalogue *catalogue, struct group_config *group)
+{
+    group->find_own = find_own;
+    group->find_own_context = catalogue;
 }

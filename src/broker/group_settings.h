@@ -13,4 +13,7 @@ void group_settings_consumer(const struct server_config *config, struct group_co
 /* Answers from the catalogue, which must outlive it. Its table_lock is taken for each look-up. */
 struct group_topics group_topics_interface(struct catalogue *catalogue);
 
+/* Has groups ask the catalogue for the settings that are their own. It must outlive them. */
+void group_settings_own(struct catalogue *catalogue, struct group_config *group);
+
 #endif

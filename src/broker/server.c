@@ -229,6 +229,7 @@ static enum err start_groups(struct server *server, struct reason *reason)
     groups.group.max_size = (int32_t)config->group_max_size;
     group_settings_consumer(config, &groups.group);
     groups.group.topics = group_topics_interface(server->catalogue);
+    group_settings_own(server->catalogue, &groups.group);
     groups.group.offset_metadata_max_bytes = (int32_t)config->offset_metadata_max_bytes;
     groups.group.offsets_retention_ms = config->offsets_retention_minutes * 60000;
     groups.group.offsets_retention_check_interval_ms = config->offsets_retention_check_interval_ms;

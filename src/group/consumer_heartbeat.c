@@ -335,7 +335,7 @@ static struct group_reply *make_reply(const struct group *group,
     struct group_reply *reply = group_reply_new(GROUP_REPLY_CONSUMER_HEARTBEAT, waiter, ERR_NONE);
     reply->consumer.member_id = group_arena_slice(&reply->arena, member->id);
     reply->consumer.member_epoch = member->epoch;
-    reply->consumer.heartbeat_interval_ms = group->config->consumer_heartbeat_interval_ms;
+    reply->consumer.heartbeat_interval_ms = (int32_t)group->own.heartbeat_interval_ms;
     if (with_assignment) {
         reply->consumer.has_assignment = true;
         reply->consumer.topics =

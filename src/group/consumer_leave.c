@@ -4,8 +4,8 @@
 
 void consumer_touch(struct group *group, struct consumer_member *member, struct group_time now)
 {
-    int32_t session_ms = member->classic != NULL ? member->classic->session_timeout_ms
-                                                 : group->config->consumer_session_timeout_ms;
+    int64_t session_ms = member->classic != NULL ? member->classic->session_timeout_ms
+                                                 : group->own.session_timeout_ms;
     member->session_deadline_ms = now.mono_ms + session_ms;
     group_wake_by(group, member->session_deadline_ms);
     group_wake_by(group, member->rebalance_deadline_ms);

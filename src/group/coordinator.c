@@ -137,6 +137,21 @@ struct group_entry *coordinator_enter(struct group_coordinator *coordinator, str
     }
 }
 
+const struct group_config *group_coordinator_settings(const struct group_coordinator *coordinator)
+{
+    return &coordinator->config.group;
+}
+
+void group_coordinator_reconfigure(struct group_coordinator *coordinator, struct slice group_id)
+{
+    struct group_entry *entry = coordinator_enter(coordinator, group_id, false);
+    if (entry != NULL) { /* one that is made later asks for itself */
+        group_reconfigure(entry->group);
+        pthread_mutex_unlock(&entry->lock);
+        coordinator_unref(entry);
+    }
+}
+
 /* ---- timers ---- */
 
 /* A group's deadline is only ever brought forward here; tick finds the true one. */

@@ -60,6 +60,12 @@ struct group_coordinator_config {
 /* Kafka's defaults: 50 partitions. */
 void group_coordinator_config_init(struct group_coordinator_config *config);
 
+/* What it was made with. Never changes. */
+const struct group_config *group_coordinator_settings(const struct group_coordinator *coordinator);
+
+/* The group's own settings have changed: asks for them again (group_reconfigure). Any thread. */
+void group_coordinator_reconfigure(struct group_coordinator *coordinator, struct slice group_id);
+
 /* Everything is copied. The coordinator answers ERR_LOADING until load_done. */
 struct group_coordinator *group_coordinator_new(const struct group_coordinator_config *config,
                                                 const struct clock *clock,

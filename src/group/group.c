@@ -1,6 +1,7 @@
 #include "group/consumer_state.h"
 
 #include "base/mem.h"
+#include "group/consumer_config.h"
 #include "wire/generated/consumer_protocol_subscription.h"
 
 #include <assert.h>
@@ -18,6 +19,10 @@ void group_config_init(struct group_config *config)
         .offsets_retention_check_interval_ms = 10 * 60 * 1000,
         .consumer_session_timeout_ms = 45000,
         .consumer_heartbeat_interval_ms = 5000,
+        .consumer_min_session_timeout_ms = 1,
+        .consumer_max_session_timeout_ms = INT32_MAX,
+        .consumer_min_heartbeat_interval_ms = 1,
+        .consumer_max_heartbeat_interval_ms = INT32_MAX,
         .consumer_max_size = INT32_MAX,
         .consumer_enabled = true,
         .consumer_upgrade = true,
@@ -69,6 +74,21 @@ void kept_set(struct slice *kept, struct slice value)
     *kept = copy;
 }
 
+void group_reconfigure(struct group *group)
+{
+    struct overrides none = {0};
+    struct overrides own = {0};
+    if (group->config->find_own != NULL) {
+        group->config->find_own(group->config->find_own_context, group->id, &own);
+    }
+    if (consumer_config_build(group->config, &own, &group->own, NULL) != ERR_NONE) {
+        /* The server's bounds are others since they were set. */
+        enum err err = consumer_config_build(group->config, &none, &group->own, NULL);
+        (void)err; /* the server checks its own at start */
+    }
+    overrides_deinit(&own);
+}
+
 struct group *group_new(struct slice id, const struct group_config *config, struct group_time now)
 {
     struct group *group = mem_new(struct group);
@@ -76,6 +96,7 @@ struct group *group_new(struct slice id, const struct group_config *config, stru
     group->config = config;
     group->state_since_wall_ms = now.wall_ms;
     group->wake_ms = INT64_MAX;
+    group_reconfigure(group);
     return group;
 }
 

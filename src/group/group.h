@@ -4,6 +4,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/settings.h"
 #include "base/slice.h"
 #include "group/consumer_assign.h"
 #include "net/net.h"
@@ -46,6 +47,12 @@ struct group_topics {
     size_t (*list)(void *context, struct arena *arena, struct slice **names);
 };
 
+/* What a group of the new protocol may have of its own; group/consumer_config.h. */
+struct consumer_config {
+    int64_t session_timeout_ms;    /* consumer.session.timeout.ms */
+    int64_t heartbeat_interval_ms; /* consumer.heartbeat.interval.ms */
+};
+
 /* The limits and waits, with Kafka's names. */
 struct group_config {
     int32_t initial_rebalance_delay_ms; /* group.initial.rebalance.delay.ms; 0: none */
@@ -55,16 +62,24 @@ struct group_config {
     int32_t offset_metadata_max_bytes;  /* offset.metadata.max.bytes */
     int64_t offsets_retention_ms;       /* offsets.retention.minutes */
     int64_t offsets_retention_check_interval_ms;
-    int32_t consumer_session_timeout_ms;    /* group.consumer.session.timeout.ms */
-    int32_t consumer_heartbeat_interval_ms; /* group.consumer.heartbeat.interval.ms */
-    int32_t consumer_max_size;              /* group.consumer.max.size */
-    bool consumer_enabled;                  /* group.coordinator.rebalance.protocols */
-    bool consumer_upgrade;                  /* group.consumer.migration.policy */
+    int32_t consumer_session_timeout_ms;        /* group.consumer.session.timeout.ms */
+    int32_t consumer_heartbeat_interval_ms;     /* group.consumer.heartbeat.interval.ms */
+    int32_t consumer_min_session_timeout_ms;    /* group.consumer.min.session.timeout.ms */
+    int32_t consumer_max_session_timeout_ms;    /* group.consumer.max.session.timeout.ms */
+    int32_t consumer_min_heartbeat_interval_ms; /* group.consumer.min.heartbeat.interval.ms */
+    int32_t consumer_max_heartbeat_interval_ms; /* group.consumer.max.heartbeat.interval.ms */
+    int32_t consumer_max_size;                  /* group.consumer.max.size */
+    bool consumer_enabled;                      /* group.coordinator.rebalance.protocols */
+    bool consumer_upgrade;                      /* group.consumer.migration.policy */
     bool consumer_downgrade;
     /* group.consumer.assignors: those offered; the first one serves members with no wish */
     enum consumer_assignor consumer_assignors[ASSIGNOR_COUNT];
     size_t consumer_assignor_count;
     struct group_topics topics; /* zeroed: there are no topics */
+    /* A copy of the group's own settings; NULL: no group has any. Any thread, within a group's or
+     * the coordinator's table lock. */
+    void (*find_own)(void *context, struct slice group_id, struct overrides *out);
+    void *find_own_context;
     /* Makes the random part of member ids; NULL: base/random.h. */
     void (*make_uuid)(void *context, uint8_t uuid[16]);
     void *uuid_context;
@@ -237,6 +252,9 @@ void group_stored(struct group *group, struct group_store *store, enum err err,
                   struct group_time now, struct group_effects *effects);
 
 /* ---- the group ---- */
+
+/* Asks find_own again: what it says holds from the next heartbeat on. */
+void group_reconfigure(struct group *group);
 
 /* An empty group. config must outlive it; id is copied. */
 struct group *group_new(struct slice id, const struct group_config *config, struct group_time now);

@@ -83,6 +83,7 @@ struct group {
     struct slice id;
     struct consumer_group *consumer; /* NULL: classic, and the fields of members below count */
     const struct group_config *config;
+    struct consumer_config own; /* in force: the server's, or the group's own */
     enum group_state state;
     int64_t state_since_wall_ms; /* -1: unknown (old record) */
     int32_t generation;

@@ -110,6 +110,17 @@ CHECKED enum err catalogue_set_overrides(struct catalogue *catalogue, struct top
 void catalogue_overrides(struct catalogue *catalogue, struct topic *topic, struct overrides *out);
 const struct overrides *catalogue_topic_defaults(const struct catalogue *catalogue);
 
+/* A copy of a consumer group's own settings, empty when it has none (overrides_deinit it); whether
+ * there is such a group is not looked at. Any thread. */
+void catalogue_group_overrides(struct catalogue *catalogue, struct slice group,
+                               struct overrides *out);
+
+/* Edits them durably: no other change comes in between. ERR_INVALID for a group id that cannot
+ * be, ERR_IO, and what edit returns; nothing changes then. */
+CHECKED enum err catalogue_edit_group_overrides(struct catalogue *catalogue, struct slice group,
+                                                catalogue_edit *edit, void *context,
+                                                bool validate_only, struct reason *reason);
+
 /* DeleteRecords: makes the new start durable, then cuts. -1 means the high watermark. *low is the
  * new log start. ERR_OUT_OF_RANGE. */
 CHECKED enum err catalogue_delete_records(struct catalogue *catalogue, struct partition *partition,

@@ -21,7 +21,9 @@ static const char schema[] =
     "CREATE TABLE IF NOT EXISTS topic_setting(topic_id BLOB NOT NULL, name TEXT NOT NULL,"
     " value TEXT NOT NULL, PRIMARY KEY(topic_id, name));"
     "CREATE TABLE IF NOT EXISTS log_start(topic_id BLOB NOT NULL, partition INTEGER NOT NULL,"
-    " start_offset INTEGER NOT NULL, PRIMARY KEY(topic_id, partition));";
+    " start_offset INTEGER NOT NULL, PRIMARY KEY(topic_id, partition));"
+    "CREATE TABLE IF NOT EXISTS group_setting(group_id TEXT NOT NULL, name TEXT NOT NULL,"
+    " value TEXT NOT NULL, PRIMARY KEY(group_id, name));";
 
 static enum err db_fail(struct catalogue_db *db, const char *what, struct reason *reason)
 {
@@ -272,6 +274,47 @@ enum err catalogue_db_set_overrides(struct catalogue_db *db, const struct topic_
         return err;
     }
     return finish(db, put_overrides(db, id, overrides, reason), reason);
+}
+
+enum err catalogue_db_each_group_setting(struct catalogue_db *db,
+                                         void (*each)(void *context, const char *group,
+                                                      const char *name, const char *value),
+                                         void *context, struct reason *reason)
+{
+    sqlite3_stmt *statement;
+    enum err err =
+        prepare(db, &statement, reason, "SELECT group_id, name, value FROM group_setting", "");
+    if (err != ERR_NONE) {
+        return err;
+    }
+    int code;
+    while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
+        each(context, (const char *)sqlite3_column_text(statement, 0),
+             (const char *)sqlite3_column_text(statement, 1),
+             (const char *)sqlite3_column_text(statement, 2));
+    }
+    err = code == SQLITE_DONE ? ERR_NONE : db_fail(db, "read it", reason);
+    sqlite3_finalize(statement);
+    return err;
+}
+
+static enum err put_group(struct catalogue_db *db, const char *group, const struct overrides *own,
+                          struct reason *reason)
+{
+    sqlite3_stmt *statement;
+    enum err err = CHANGE(db, reason, "DELETE FROM group_setting WHERE group_id = ?", "s", group);
+    for (size_t i = 0; err == ERR_NONE && i < own->count; i++) {
+        err = CHANGE(db, reason, "INSERT INTO group_setting VALUES(?, ?, ?)", "sss", group,
+                     own->items[i].name, own->items[i].value);
+    }
+    return err;
+}
+
+enum err catalogue_db_set_group_overrides(struct catalogue_db *db, const char *group,
+                                          const struct overrides *own, struct reason *reason)
+{
+    enum err err = run(db, "BEGIN IMMEDIATE", reason);
+    return err == ERR_NONE ? finish(db, put_group(db, group, own, reason), reason) : err;
 }
 
 enum err catalogue_db_log_starts(struct catalogue_db *db, const struct topic_id *id,

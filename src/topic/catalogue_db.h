@@ -60,6 +60,16 @@ CHECKED enum err catalogue_db_set_overrides(struct catalogue_db *db, const struc
                                             const struct overrides *overrides,
                                             struct reason *reason);
 
+/* All settings of consumer groups. */
+CHECKED enum err catalogue_db_each_group_setting(struct catalogue_db *db,
+                                                 void (*each)(void *context, const char *group,
+                                                              const char *name, const char *value),
+                                                 void *context, struct reason *reason);
+/* Replaces those of one group. */
+CHECKED enum err catalogue_db_set_group_overrides(struct catalogue_db *db, const char *group,
+                                                  const struct overrides *own,
+                                                  struct reason *reason);
+
 /* A log start that DeleteRecords set. */
 struct catalogue_db_log_start {
     int32_t partition;

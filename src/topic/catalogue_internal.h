@@ -35,6 +35,7 @@ struct catalogue {
     pthread_rwlock_t table_lock; /* guards the hashes and each topic's overrides */
     struct topic *by_name;
     struct topic *by_id;
+    struct group_settings *groups;
     _Atomic uint64_t changes; /* of the hashes and of partition counts */
 };
 
@@ -65,6 +66,10 @@ enum err catalogue_sync(struct catalogue *catalogue, struct reason *reason);
 struct partition *catalogue_open_offline(struct catalogue *catalogue, struct topic *topic,
                                          int32_t index, const struct log_config *config,
                                          const struct log_state *known, const struct reason *why);
+
+/* Reads the settings of groups; opening. catalogue_groups.c */
+enum err catalogue_groups_load(struct catalogue *catalogue, struct reason *reason);
+void catalogue_groups_free(struct catalogue *catalogue);
 
 /* Puts the topic in both hashes (takes over the reference). Under table_lock for writing. */
 void catalogue_publish(struct catalogue *catalogue, struct topic *topic);

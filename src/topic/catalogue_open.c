@@ -281,6 +281,9 @@ static enum err load_topics(struct catalogue *catalogue, unsigned open_threads,
     recovery->was_clean = checkpoint.clean;
     enum err err = catalogue_db_each_topic(catalogue->db, load_topic, &loading, reason);
     if (err == ERR_NONE) {
+        err = catalogue_groups_load(catalogue, reason);
+    }
+    if (err == ERR_NONE) {
         err = finish_deletions(&loading, reason);
     }
     if (err == ERR_NONE) {
@@ -320,6 +323,7 @@ static void catalogue_free(struct catalogue *catalogue)
     pthread_mutex_destroy(&catalogue->checkpoint_lock);
     pthread_rwlock_destroy(&catalogue->table_lock);
     pthread_rwlock_destroy(&catalogue->names_lock);
+    catalogue_groups_free(catalogue);
     overrides_deinit(&catalogue->topic_defaults);
     free(catalogue->data_dir);
     free(catalogue->topics_dir);

@@ -330,6 +330,28 @@ def shown_config(k, topic, *names):
 SET, DELETE, APPEND, SUBTRACT = 0, 1, 2, 3
 
 
+SESSION, INTERVAL = "consumer.session.timeout.ms", "consumer.heartbeat.interval.ms"
+
+
+def group_configs(k, alter):
+    """Of a consumer group of the new protocol."""
+    def described(title):
+        k.show(title, "describe_configs", 4, include_synonyms=True, resources=[
+            {"resource_type": 32, "resource_name": "group", "configuration_keys": [
+                SESSION, INTERVAL]}])
+
+    described("a group without settings of its own")
+    alter("of a group", 32, "group", (SESSION, SET, "50000"), (INTERVAL, SET, "6000"))
+    described("a group with settings of its own")
+    alter("of a group, below the bound", 32, "group", (SESSION, SET, "100"))
+    alter("of a group, no number", 32, "group", (INTERVAL, SET, "often"))
+    alter("of a group, unknown", 32, "group", ("no.such.thing", SET, "1"))
+    alter("of a group, only validating", 32, "group", (SESSION, SET, "55000"), validate=True)
+    alter("of a group, delete", 32, "group", (SESSION, DELETE, None))
+    alter("of a group, empty id", 32, "", (SESSION, SET, "50000"))
+    described("a group with one setting of its own")
+
+
 def incremental_alter_configs(k):
     k.heading("IncrementalAlterConfigs")
     k.topic("incr", retention_ms="1000000")
@@ -375,6 +397,7 @@ def incremental_alter_configs(k):
     alter("resource type 0", 0, "incr", ("segment.ms", SET, "5000"))
     alter("resource type 99", 99, "incr", ("segment.ms", SET, "5000"))
     alter("nothing", 2, "incr")
+    group_configs(k, alter)
     k.show("a topic twice", "incremental_alter_configs", 1, resources=2 * [
         {"resource_type": 2, "resource_name": "incr", "configs": []}])
     k.show("no resources", "incremental_alter_configs", 1, resources=[])

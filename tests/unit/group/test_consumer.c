@@ -1,4 +1,5 @@
 #include "consumer_fixture.h"
+#include "group/consumer_config.h"
 #include "wire/generated/consumer_protocol_assignment.h"
 #include "wire/generated/consumer_protocol_subscription.h"
 
@@ -46,6 +47,78 @@ static void a_first_member_gets_everything(void **state)
     assert_int_equal(world->log_size, before);
     assert_replay_equal(world);
     world_free(world);
+}
+
+static void find_one(void *context, struct slice group_id, struct overrides *out)
+{
+    assert_slice(group_id, "g");
+    overrides_copy(out, context);
+}
+
+static void set_own(struct overrides *own, const char *session, const char *interval)
+{
+    overrides_set(own, slice_str("consumer.session.timeout.ms"), slice_str(session));
+    overrides_set(own, slice_str("consumer.heartbeat.interval.ms"), slice_str(interval));
+}
+
+static void a_group_has_settings_of_its_own(void **state)
+{
+    struct world *world = consumer_world(&topics);
+    struct overrides own = {0};
+    set_topic(&topics, "t", 1);
+    world->config.find_own = find_one;
+    world->config.find_own_context = &own;
+    world->config.consumer_min_session_timeout_ms = 1000;
+    assert_int_equal(reply(world, heartbeat(world, HB(.id = "a", .topics = {"t"})))
+                         ->consumer.heartbeat_interval_ms,
+                     5000);
+    set_own(&own, "2000", "500");
+    group_reconfigure(world->group);
+    assert_int_equal(
+        reply(world, heartbeat(world, HB(.id = "a", .epoch = 1)))->consumer.heartbeat_interval_ms,
+        500);
+    pass(world, 1999);
+    assert_int_equal(group_member_count(world->group), 1);
+    pass(world, 2);
+    assert_int_equal(group_member_count(world->group), 0);
+    /* Below the server's bounds, which were others once: the server's own hold. */
+    set_own(&own, "999", "500");
+    group_reconfigure(world->group);
+    assert_int_equal(reply(world, heartbeat(world, HB(.id = "a", .topics = {"t"})))
+                         ->consumer.heartbeat_interval_ms,
+                     5000);
+    overrides_deinit(&own);
+    world_free(world);
+}
+
+static void bad_settings_of_a_group_are_refused(void **state)
+{
+    static const struct {
+        const char *session, *interval, *words;
+    } cases[] = {
+        {"2000", "500", NULL},
+        {"999", "500", "group.consumer.min.session.timeout.ms=1000"},
+        {"60001", "500", "group.consumer.max.session.timeout.ms=60000"},
+        {"2000", "0", "heartbeat.interval.ms"},
+        {"2000", "2000", "must be below consumer.session.timeout.ms=2000"},
+        {"soon", "500", "soon"},
+    };
+    struct group_config server;
+    group_config_init(&server);
+    server.consumer_min_session_timeout_ms = 1000;
+    server.consumer_max_session_timeout_ms = 60000;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct overrides own = {0};
+        struct consumer_config config;
+        struct reason reason = {.text = ""};
+        set_own(&own, cases[i].session, cases[i].interval);
+        enum err err = consumer_config_build(&server, &own, &config, &reason);
+        assert_int_equal(err, cases[i].words == NULL ? ERR_NONE : ERR_CONFIG);
+        if (err != ERR_NONE && strstr(reason.text, cases[i].words) == NULL) {
+            fail_msg("'%s' does not say '%s'", reason.text, cases[i].words);
+        }
+        overrides_deinit(&own);
+    }
 }
 
 static void partitions_are_given_up_before_they_are_given(void **state)
@@ -602,6 +675,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_first_member_gets_everything),
+        cmocka_unit_test(a_group_has_settings_of_its_own),
+        cmocka_unit_test(bad_settings_of_a_group_are_refused),
         cmocka_unit_test(partitions_are_given_up_before_they_are_given),
         cmocka_unit_test(requests_that_make_no_sense_change_nothing),
         cmocka_unit_test(epochs_fence),

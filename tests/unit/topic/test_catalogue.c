@@ -300,6 +300,54 @@ static void test_settings(void **state)
     topic_unref(topic);
 }
 
+static enum err set_name_and_value(void *context, struct overrides *own, struct reason *reason)
+{
+    const char *const *pair = context;
+    if (pair[1] == NULL) {
+        return reason_fail(reason, ERR_CONFIG, "%s needs a value", pair[0]);
+    }
+    overrides_set(own, slice_str(pair[0]), slice_str(pair[1]));
+    return ERR_NONE;
+}
+
+static enum err edit_group(struct fixture *fixture, struct slice group, const char *value,
+                           bool validate_only)
+{
+    const char *pair[] = {"consumer.session.timeout.ms", value};
+    return catalogue_edit_group_overrides(fixture->catalogue, group, set_name_and_value, pair,
+                                          validate_only, &fixture->reason);
+}
+
+static void assert_group(struct fixture *fixture, const char *group, const char *value)
+{
+    struct overrides own;
+    catalogue_group_overrides(fixture->catalogue, slice_str(group), &own);
+    const char *found = overrides_get(&own, "consumer.session.timeout.ms");
+    assert_true((found == NULL) == (value == NULL));
+    if (value != NULL) {
+        assert_string_equal(found, value);
+    }
+    overrides_deinit(&own);
+}
+
+static void test_settings_of_groups(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_int_equal(edit_group(fixture, slice_str("shipping"), "50000", true), ERR_NONE);
+    assert_group(fixture, "shipping", NULL);
+    assert_int_equal(edit_group(fixture, slice_str("shipping"), "50000", false), ERR_NONE);
+    assert_int_equal(edit_group(fixture, slice_str("shipping"), "55000", false), ERR_NONE);
+    assert_int_equal(edit_group(fixture, slice_str("ship"), "45000", false), ERR_NONE);
+    assert_int_equal(edit_group(fixture, slice_str("ship"), NULL, false), ERR_CONFIG);
+    assert_int_equal(edit_group(fixture, slice_str(""), "1", false), ERR_INVALID);
+    assert_int_equal(edit_group(fixture, slice_of("a\0b", 3), "1", false), ERR_INVALID);
+    fixture_abandon(fixture);
+    fixture_open(fixture);
+    assert_group(fixture, "shipping", "55000");
+    assert_group(fixture, "ship", "45000");
+    assert_group(fixture, "other", NULL);
+}
+
 static void test_delete_records(void **state)
 {
     struct fixture *fixture = *state;
@@ -442,6 +490,7 @@ int main(void)
         TEST(test_add_partitions),
         TEST(test_failed_growth_changes_nothing),
         TEST(test_settings),
+        TEST(test_settings_of_groups),
         TEST(test_delete_records),
         TEST(test_producer_ids_are_never_given_twice),
         TEST(test_list_is_sorted),
