@@ -3,6 +3,7 @@
 #include "base/logger.h"
 #include "base/mem.h"
 #include "topic/snapshot.h"
+#include "topic/topic.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -33,7 +34,9 @@ struct control {
     char *snapshots_dir;
     char *socket_path;
     struct catalogue *catalogue;
+    struct cleaner *cleaner; /* NULL: none */
     const struct file_ops *files;
+    int64_t started_ms; /* wall clock */
     int64_t next_snapshot;
     int listen_fd;
     int wake_fd;
@@ -124,10 +127,57 @@ static json_t *do_release(struct control *control, struct control_client *client
     return json_pack("{s:b}", "ok", 1);
 }
 
+/* How many topics, partitions and bytes there are, and how many partitions are offline. */
+static void add_topics(const struct control *control, json_t *status)
+{
+    json_int_t partitions = 0, offline = 0, bytes = 0;
+    size_t count;
+    struct topic **topics = catalogue_list(control->catalogue, &count);
+    for (size_t i = 0; i < count; i++) {
+        for (int32_t p = 0; p < topic_partition_count(topics[i]); p++) {
+            const struct partition *partition = topic_partition(topics[i], p);
+            partitions++;
+            offline += log_is_offline(partition->log);
+            bytes += log_size_bytes(partition->log);
+        }
+    }
+    catalogue_list_free(topics, count);
+    json_object_set_new(status, "topics", json_integer((json_int_t)count));
+    json_object_set_new(status, "partitions", json_integer(partitions));
+    json_object_set_new(status, "offline_partitions", json_integer(offline));
+    json_object_set_new(status, "bytes", json_integer(bytes));
+}
+
+static json_t *describe_cleaner(struct cleaner *cleaner)
+{
+    struct cleaner_stats stats;
+    struct cleaner_work work;
+    cleaner_stats(cleaner, &stats);
+    cleaner_work(cleaner, &work);
+    json_t *json =
+        json_pack("{s:I,s:I,s:I,s:I}", "cleanings", (json_int_t)stats.cleanings, "failures",
+                  (json_int_t)stats.failures, "moved_bytes", (json_int_t)stats.bytes_moved,
+                  "freed_bytes", (json_int_t)stats.bytes_freed);
+    json_t *now = !work.busy ? json_null()
+                             : json_pack("{s:s,s:i,s:I,s:I,s:I}", "topic", work.topic, "partition",
+                                         (int)work.partition, "log_bytes",
+                                         (json_int_t)work.log_bytes, "moved_bytes",
+                                         (json_int_t)work.moved_bytes, "ms", (json_int_t)work.ms);
+    json_object_set_new(json, "now", now);
+    return json;
+}
+
 static json_t *do_status(const struct control *control)
 {
-    return json_pack("{s:b,s:s,s:i,s:s}", "ok", 1, "version", TIDINGS_VERSION, "pid", (int)getpid(),
-                     "cluster_id", catalogue_cluster_id(control->catalogue));
+    json_t *status =
+        json_pack("{s:b,s:s,s:i,s:s,s:I}", "ok", 1, "version", TIDINGS_VERSION, "pid",
+                  (int)getpid(), "cluster_id", catalogue_cluster_id(control->catalogue),
+                  "started_ms", (json_int_t)control->started_ms);
+    add_topics(control, status);
+    json_object_set_new(status, "cleaner",
+                        control->cleaner != NULL ? describe_cleaner(control->cleaner)
+                                                 : json_null());
+    return status;
 }
 
 static json_t *run_line(struct control *control, struct control_client *client, const char *line)
@@ -237,14 +287,16 @@ static enum err bind_socket(struct control *control, int dir_fd, struct reason *
 }
 
 enum err control_new(const char *data_dir, int dir_fd, struct catalogue *catalogue,
-                     struct control **out, struct reason *reason)
+                     struct cleaner *cleaner, struct control **out, struct reason *reason)
 {
     struct control *control = mem_new(struct control);
     control->files = file_ops_system();
     control->catalogue = catalogue;
+    control->cleaner = cleaner;
+    control->started_ms = clock_wall_ms(clock_system());
     control->snapshots_dir = mem_sprintf("%s/snapshots", data_dir);
     control->socket_path = mem_sprintf("%s/control", data_dir);
-    control->next_snapshot = clock_wall_ms(clock_system());
+    control->next_snapshot = control->started_ms;
     for (size_t i = 0; i < CLIENTS_MAX; i++) {
         control->clients[i].fd = -1;
     }

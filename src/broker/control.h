@@ -3,6 +3,7 @@
 
 #include "base/err.h"
 #include "topic/catalogue.h"
+#include "topic/cleaner.h"
 
 /*
  * The control socket, DATA/control: a Unix socket (mode 0600) for the commands of whoever owns the
@@ -11,7 +12,7 @@
  *
  *   snapshot   makes DATA/snapshots/<id>, see catalogue_snapshot
  *   release    removes the snapshot of this connection
- *   status     what this process is
+ *   status     what this process is and what it is at
  *
  * A snapshot belongs to its connection and is removed when that ends, however it ends; what a
  * killed server leaves is removed at the next start.
@@ -19,9 +20,9 @@
 struct control;
 
 /* Removes leftovers, binds, starts the thread. dir_fd: a descriptor on data_dir, which outlives the
- * control, as catalogue does. ERR_IO. */
+ * control, as catalogue and cleaner do (NULL: there is no cleaner). ERR_IO. */
 CHECKED enum err control_new(const char *data_dir, int dir_fd, struct catalogue *catalogue,
-                             struct control **out, struct reason *reason);
+                             struct cleaner *cleaner, struct control **out, struct reason *reason);
 
 /* Ends the thread, removes the snapshots and the socket. NULL is fine. */
 void control_free(struct control *control);

@@ -368,7 +368,7 @@ static enum err start_all(struct server *server, struct reason *reason)
         fill_api(server);
         timekeeper_start(server->timekeeper, server->groups, server->txns);
         err = control_new(server->config.data_dir, server->dir_fd, server->catalogue,
-                          &server->control, reason);
+                          server->cleaner, &server->control, reason);
     }
     if (err == ERR_NONE) {
         err = net_start(server->net, reason);

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "datadir/control_client.h"
 #include "datadir/tree.h"
 #include "topic/catalogue_db.h"
 #include "topic/checkpoint.h"
@@ -16,74 +17,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-enum { LIST_MAX_BYTES = 1 << 30, ANSWER_MAX_BYTES = 4096 };
+enum { LIST_MAX_BYTES = 1 << 30 };
 
 /* ---- a running server ---- */
-
-/* *fd -1: nobody listens. */
-static enum err connect_control(const struct backup_source *source, int *fd, struct reason *reason)
-{
-    /* Through the directory's descriptor: a socket's path is short. */
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/control", source->dir_fd);
-    *fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (*fd < 0) {
-        return reason_errno(reason, "cannot make a socket");
-    }
-    if (connect(*fd, (struct sockaddr *)&address, sizeof address) == 0) {
-        return ERR_NONE;
-    }
-    enum err err = errno == ENOENT || errno == ECONNREFUSED
-                       ? ERR_NONE
-                       : reason_errno(reason, "cannot reach the server at its control socket");
-    close(*fd);
-    *fd = -1;
-    return err;
-}
-
-/* One line to the server, one line of JSON back (json_decref it). */
-static enum err ask(int fd, const char *line, json_t **answer, struct reason *reason)
-{
-    char text[ANSWER_MAX_BYTES];
-    size_t size = 0;
-    if (send(fd, line, strlen(line), MSG_NOSIGNAL) != (ssize_t)strlen(line)) {
-        return reason_errno(reason, "cannot write to the control socket");
-    }
-    while (size == 0 || text[size - 1] != '\n') {
-        ssize_t got = size < sizeof text ? recv(fd, text + size, sizeof text - size, 0) : 0;
-        if (got < 0 && errno == EINTR) {
-            continue;
-        }
-        if (got <= 0) {
-            return reason_fail(reason, ERR_IO,
-                               "the server closed the control socket: it stopped, "
-                               "or refused one connection more");
-        }
-        size += (size_t)got;
-    }
-    *answer = json_loadb(text, size, 0, NULL);
-    if (*answer == NULL) {
-        return reason_fail(reason, ERR_INVALID, "the server's answer is no JSON");
-    }
-    if (!json_is_true(json_object_get(*answer, "ok"))) {
-        const char *error = json_string_value(json_object_get(*answer, "error"));
-        enum err err = reason_fail(reason, ERR_INVALID, "the server made no snapshot: %s",
-                                   error != NULL ? error : "it did not say why");
-        json_decref(*answer);
-        return err;
-    }
-    return ERR_NONE;
-}
 
 static enum err ask_snapshot(struct backup_source *source, const char *data_dir,
                              struct reason *reason)
 {
     json_t *answer;
-    enum err err = ask(source->control_fd, "snapshot\n", &answer, reason);
+    enum err err = control_client_ask(source->control_fd, "snapshot\n", &answer, reason);
     if (err != ERR_NONE) {
         return err;
     }
@@ -275,7 +219,7 @@ enum err backup_source_open(const char *data_dir, struct backup_source *source,
     if (source->dir_fd < 0) {
         return reason_errno(reason, "cannot open %s", data_dir);
     }
-    enum err err = connect_control(source, &source->control_fd, reason);
+    enum err err = control_client_connect(source->dir_fd, &source->control_fd, reason);
     if (err == ERR_NONE) {
         err = source->control_fd >= 0 ? ask_snapshot(source, data_dir, reason)
                                       : take_stopped(source, data_dir, reason);

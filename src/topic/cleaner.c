@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -28,6 +29,8 @@ struct cleaner {
     pthread_mutex_t lock; /* guards: */
     pthread_cond_t wake;  /* on the monotonic clock */
     bool stop;
+    const struct partition *at; /* being cleaned, held by the thread */
+    int64_t began_ns;
 
     _Atomic uint64_t cleanings;
     _Atomic uint64_t failures;
@@ -35,11 +38,9 @@ struct cleaner {
     _Atomic uint64_t bytes_freed;
 
     /* the thread's own */
-    int64_t paid_until_ns;      /* up to when the bytes moved so far may take */
-    const struct partition *at; /* being cleaned */
-    int64_t began_ns;
+    int64_t paid_until_ns; /* up to when the bytes moved so far may take */
     int64_t report_ns;
-    int64_t moved;
+    _Atomic int64_t moved; /* of the log at hand */
 };
 
 /* Waits so long, or until it is to stop; true: go on. */
@@ -110,6 +111,33 @@ static void report_done(struct cleaner *cleaner, const struct partition *partiti
     }
 }
 
+/* NULL: it is done. */
+static void set_work(struct cleaner *cleaner, const struct partition *partition)
+{
+    pthread_mutex_lock(&cleaner->lock);
+    cleaner->at = partition;
+    if (partition != NULL) {
+        cleaner->began_ns = clock_now_ns();
+        cleaner->moved = 0;
+    }
+    pthread_mutex_unlock(&cleaner->lock);
+}
+
+void cleaner_work(struct cleaner *cleaner, struct cleaner_work *out)
+{
+    *out = (struct cleaner_work){.busy = false};
+    pthread_mutex_lock(&cleaner->lock);
+    if (cleaner->at != NULL) {
+        out->busy = true;
+        snprintf(out->topic, sizeof out->topic, "%s", cleaner->at->topic->name);
+        out->partition = cleaner->at->index;
+        out->log_bytes = log_size_bytes(cleaner->at->log);
+        out->moved_bytes = cleaner->moved;
+        out->ms = (clock_now_ns() - cleaner->began_ns) / 1000000;
+    }
+    pthread_mutex_unlock(&cleaner->lock);
+}
+
 /* True when something was cleaned. */
 static bool clean(struct cleaner *cleaner, struct partition *partition)
 {
@@ -122,13 +150,11 @@ static bool clean(struct cleaner *cleaner, struct partition *partition)
     };
     struct compact_result result;
     struct reason reason;
-    cleaner->at = partition;
-    cleaner->moved = 0;
-    cleaner->began_ns = clock_now_ns();
+    set_work(cleaner, partition);
     cleaner->report_ns = cleaner->began_ns + CLEANER_REPORT_MS * INT64_C(1000000);
     enum err err = log_compact(partition->log, partition_last_stable_offset(partition), &limits,
                                &result, &reason);
-    cleaner->at = NULL;
+    set_work(cleaner, NULL);
     if (err == ERR_NONE) {
         report_done(cleaner, partition, &result);
     } else if (err != ERR_AGAIN && err != ERR_CLOSED) {

@@ -42,4 +42,18 @@ struct cleaner_stats {
 
 void cleaner_stats(struct cleaner *cleaner, struct cleaner_stats *out);
 
+/* What it is at. A large log is read once, and what is left of it written; more keys than the map
+ * holds, or damage, make it more or less. */
+struct cleaner_work {
+    bool busy; /* else nothing below counts */
+    char topic[250];
+    int32_t partition;
+    int64_t log_bytes;
+    int64_t moved_bytes; /* read and written */
+    int64_t ms;          /* since it began */
+};
+
+/* Any thread. */
+void cleaner_work(struct cleaner *cleaner, struct cleaner_work *out);
+
 #endif

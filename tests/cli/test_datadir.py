@@ -360,6 +360,72 @@ def batch(offset, attributes, producer, sequence, key, value):
     return struct.pack(">qiibI", offset, len(rest) + 9, 0, 2, crc32c(rest)) + rest
 
 
+class StatusTest(Case):
+    def status(self):
+        return json.loads(run("status", self.data, "--json")[0])
+
+    def fill_compacted(self, bus, rounds):
+        """Each round is a segment of the same keys."""
+        bus.run("topic", "create", "kept", "--config", "cleanup.policy=compact",
+                "--config", "segment.bytes=100000", "--config", "min.cleanable.dirty.ratio=0.01")
+        for _ in range(rounds):
+            bus.run("publish", "kept", "--key-separator", "=",
+                    text="".join(f"k{i}={'v' * 1000}\n" for i in range(90)))
+
+    def test_what_it_tells(self):
+        with Bus(self.data) as bus:
+            bus.run("topic", "create", "orders", "--partitions", "3")
+            bus.run("publish", "orders", "an order")
+            status = self.status()
+            self.assertEqual(status["pid"], bus.process.pid)
+            self.assertEqual(status["offline_partitions"], 0)
+            self.assertGreaterEqual(status["partitions"], 3)
+            self.assertGreater(status["bytes"], 60)
+            self.assertLess(abs(status["started_ms"] - time.time() * 1000), DEADLINE_S * 1000)
+            self.assertIsNone(status["cleaner"]["now"])
+            text = run("status", self.data)[0]
+            self.assertRegex(text, rf"process {bus.process.pid}, since ")
+            self.assertRegex(text, r"compaction +0 logs cleaned")
+            self.assertNotIn("offline", text)
+
+    def test_progress_of_a_compaction(self):
+        with Bus(self.data, "log.cleaner.backoff.ms=10",
+                 "log.cleaner.io.max.bytes.per.second=100000") as bus:
+            self.fill_compacted(bus, 10)
+            wait_until(lambda: (self.status()["cleaner"]["now"] or {}).get("moved_bytes", 0) > 0,
+                       "a compaction under way")
+            now = self.status()["cleaner"]["now"]
+            self.assertEqual((now["topic"], now["partition"]), ("kept", 0))
+            self.assertGreater(now["log_bytes"], 500000)
+            self.assertRegex(run("status", self.data)[0], r"at kept-0 for [0-9.]+ s: ")
+        with Bus(self.data, "log.cleaner.backoff.ms=10") as bus:
+            wait_until(lambda: self.status()["cleaner"]["freed_bytes"] > 500000, "a cleaned log")
+            self.assertGreaterEqual(self.status()["cleaner"]["cleanings"], 1)
+        with Bus(self.data, "log.cleaner.enable=false"):
+            self.assertIsNone(self.status()["cleaner"])
+            self.assertIn("compaction  off", run("status", self.data)[0])
+
+    def test_offline_partitions_are_counted(self):
+        with Bus(self.data) as bus:
+            bus.run("topic", "create", "orders")
+            bus.run("publish", "orders", "an order")
+        shutil.rmtree(f"{self.data}/topics/orders-0")
+        with open(f"{self.data}/topics/orders-0", "w", encoding="ascii"):
+            pass
+        with Bus(self.data):
+            self.assertEqual(self.status()["offline_partitions"], 1)
+            self.assertRegex(run("status", self.data)[0], r"offline +1 partitions")
+
+    def test_no_server(self):
+        _, said = run("status", self.data + "/none", code=4)
+        self.assertIn("there is no", said)
+        with Bus(self.data):
+            pass
+        _, said = run("status", self.data, code=3)
+        self.assertIn("no server runs on", said)
+        run("status", code=2)
+
+
 class DumpTest(Case):
     def lines(self, *words, code=0):
         return [json.loads(line) for line in run("dump", *words, "--json", code=code)[0].splitlines()]

@@ -1,0 +1,120 @@
+#include "cli/cli.h"
+#include "cli/options.h"
+#include "cli/output.h"
+#include "cli/time_text.h"
+#include "datadir/control_client.h"
+
+#include <stdio.h>
+
+struct status_settings {
+    bool is_json;
+};
+
+static const struct help_page page = {
+    .name = "tidings status",
+    .usage = "DATA [OPTIONS]",
+    .about =
+        "Tells what the server that runs on the data directory DATA is at: which one it is, how\n"
+        "much it keeps, whether partitions are offline, and which log it is compacting. Run it on\n"
+        "the server's machine, as its user.\n"
+        "\n"
+        "Exit codes: 0 told, 3 no server runs there, 4 there is no such directory.",
+    .examples = "  tidings status /var/lib/tidings\n"
+                "  tidings status /var/lib/tidings --json\n",
+};
+
+static const struct option_spec specs[] = {
+    {'j', "json", NULL, OPTION_FLAG, offsetof(struct status_settings, is_json), 0, 0,
+     "print JSON for programs"},
+};
+
+static json_int_t number(const json_t *json, const char *name)
+{
+    return json_integer_value(json_object_get(json, name));
+}
+
+static const char *text(const json_t *json, const char *name)
+{
+    const char *value = json_string_value(json_object_get(json, name));
+    return value != NULL ? value : "?";
+}
+
+static void print_cleaner(const json_t *cleaner)
+{
+    char moved[32], freed[32], size[32];
+    if (!json_is_object(cleaner)) {
+        printf("compaction  off (log.cleaner.enable=false)\n");
+        return;
+    }
+    printf("compaction  %lld logs cleaned since the start, %s read and written, %s freed\n",
+           (long long)number(cleaner, "cleanings"),
+           output_size((double)number(cleaner, "moved_bytes"), moved),
+           output_size((double)number(cleaner, "freed_bytes"), freed));
+    if (number(cleaner, "failures") > 0) {
+        printf("            %lld tries failed: see the server's log\n",
+               (long long)number(cleaner, "failures"));
+    }
+    const json_t *now = json_object_get(cleaner, "now");
+    if (json_is_object(now)) {
+        printf("            at %s-%lld for %.1f s: %s read and written, the log has %s\n",
+               text(now, "topic"), (long long)number(now, "partition"),
+               (double)number(now, "ms") / 1000,
+               output_size((double)number(now, "moved_bytes"), moved),
+               output_size((double)number(now, "log_bytes"), size));
+    }
+}
+
+static void print_status(const json_t *status)
+{
+    char started[TIME_TEXT_SIZE];
+    char size[32];
+    printf("server      tidings %s, process %lld, since %s\n", text(status, "version"),
+           (long long)number(status, "pid"), time_format(number(status, "started_ms"), started));
+    printf("cluster     %s\n", text(status, "cluster_id"));
+    printf("topics      %lld with %lld partitions, %s\n", (long long)number(status, "topics"),
+           (long long)number(status, "partitions"),
+           output_size((double)number(status, "bytes"), size));
+    if (number(status, "offline_partitions") > 0) {
+        printf("offline     %lld partitions: see 'a partition is offline' in the server's log\n",
+               (long long)number(status, "offline_partitions"));
+    }
+    print_cleaner(json_object_get(status, "cleaner"));
+}
+
+static int run(const struct status_settings *settings, const char *data_dir)
+{
+    json_t *status;
+    struct reason reason;
+    enum err err = control_client_ask_once(data_dir, "status\n", &status, &reason);
+    if (err != ERR_NONE) {
+        return err == ERR_CLOSED
+                   ? cli_fail(EXIT_UNREACHABLE, "start one with: tidings serve --data DATA", "%s",
+                              reason.text)
+               : err == ERR_NOT_FOUND ? cli_fail(EXIT_NOT_FOUND, NULL, "%s", reason.text)
+                                      : cli_fail(EXIT_FAILED, NULL, "%s", reason.text);
+    }
+    json_object_del(status, "ok");
+    if (settings->is_json) {
+        output_json(status);
+    } else {
+        print_status(status);
+        json_decref(status);
+    }
+    return output_finish(EXIT_OK);
+}
+
+int cli_status(int argc, char **argv)
+{
+    struct status_settings settings = {.is_json = false};
+    struct option_set sets[] = {{"Options", specs, sizeof specs / sizeof specs[0], &settings}};
+    struct text_list arguments = {0};
+    int code;
+    if (options_parse(&page, sets, 1, argc, argv, &arguments, &code)) {
+        code = arguments.count != 1
+                   ? options_fail(&page, "of which server? Usage: tidings status DATA")
+                   : run(&settings, arguments.items[0]);
+    }
+    text_list_deinit(&arguments);
+    options_deinit(sets, 1);
+    return code;
+}
