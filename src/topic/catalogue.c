@@ -173,9 +173,8 @@ enum err catalogue_build_config(const struct catalogue *catalogue, const struct 
     return err;
 }
 
-/* Under change_lock: whoever holds a topic may find it deleted, and its name given to another. */
-static enum err check_known(struct catalogue *catalogue, const struct topic *topic,
-                            struct reason *reason)
+enum err catalogue_check_known(struct catalogue *catalogue, const struct topic *topic,
+                               struct reason *reason)
 {
     struct topic *found = catalogue_find_id(catalogue, &topic->id);
     if (found == NULL) {
@@ -340,88 +339,6 @@ enum err catalogue_create(struct catalogue *catalogue, const struct topic_creati
     return err;
 }
 
-/* Takes the topic out of the hashes; false when it was not in. */
-static bool unpublish(struct catalogue *catalogue, struct topic *topic)
-{
-    struct topic *found = NULL;
-    pthread_rwlock_wrlock(&catalogue->table_lock);
-    HASH_FIND(by_id, catalogue->by_id, &topic->id, sizeof topic->id, found);
-    if (found != NULL) {
-        HASH_DELETE(by_name, catalogue->by_name, topic);
-        HASH_DELETE(by_id, catalogue->by_id, topic);
-        catalogue->changes++;
-    }
-    pthread_rwlock_unlock(&catalogue->table_lock);
-    return found != NULL;
-}
-
-static void warn_remains(const struct topic *topic, const struct reason *why)
-{
-    LOG_WARN("topic", "files of a deleted topic remain until the next start",
-             "topic=%s reason=\"%s\"", topic->name, why->text);
-}
-
-/* Takes the directories' names away, durably; false: not of all. *away: see log_set_aside_many. */
-static bool set_logs_aside(struct topic *topic, char ***away)
-{
-    size_t count = (size_t)topic_partition_count(topic);
-    struct log **logs = mem_new_array(struct log *, count);
-    for (size_t i = 0; i < count; i++) {
-        logs[i] = topic_partition(topic, (int32_t)i)->log;
-    }
-    struct reason why;
-    bool done = log_set_aside_many(logs, count, away, &why) == ERR_NONE;
-    if (!done) {
-        warn_remains(topic, &why);
-    }
-    for (size_t i = 0; i < count; i++) {
-        partition_set_gone(topic_partition(topic, (int32_t)i)); /* ends the fetches waiting here */
-    }
-    free(logs);
-    return done;
-}
-
-/* change_lock. *away NULL: there are no files to remove. */
-static enum err delete_locked(struct catalogue *catalogue, struct topic *topic, char ***away,
-                              struct reason *reason)
-{
-    struct topic *found = catalogue_find_id(catalogue, &topic->id);
-    if (found == NULL) {
-        return reason_fail(reason, ERR_NOT_FOUND, "topic '%s' is not there any more", topic->name);
-    }
-    topic_unref(found);
-    enum err err = catalogue_db_mark_deleting(catalogue->db, &topic->id, reason);
-    if (err != ERR_NONE || !unpublish(catalogue, topic)) {
-        return err;
-    }
-    /* From here on the deletion happened: what fails is finished at the next start. */
-    struct reason why;
-    if (set_logs_aside(topic, away) &&
-        catalogue_db_remove(catalogue->db, &topic->id, &why) != ERR_NONE) {
-        LOG_WARN("topic", "deletion is finished at the next start", "topic=%s reason=\"%s\"",
-                 topic->name, why.text);
-    }
-    LOG_INFO("topic", "topic deleted", "topic=%s", topic->name);
-    return ERR_NONE;
-}
-
-enum err catalogue_delete(struct catalogue *catalogue, struct topic *topic, struct reason *reason)
-{
-    char **away = NULL;
-    pthread_mutex_lock(&catalogue->change_lock);
-    enum err err = delete_locked(catalogue, topic, &away, reason);
-    pthread_mutex_unlock(&catalogue->change_lock);
-    if (away != NULL) { /* its names are free by now, nobody needs to wait */
-        struct reason why;
-        size_t count = (size_t)topic_partition_count(topic);
-        if (log_remove_aside(catalogue->env.files, away, count, &why) != ERR_NONE) {
-            warn_remains(topic, &why);
-        }
-        topic_unref(topic); /* the catalogue's */
-    }
-    return err;
-}
-
 enum err catalogue_add_partitions(struct catalogue *catalogue, struct topic *topic, int32_t total,
                                   bool validate_only, struct reason *reason)
 {
@@ -431,7 +348,7 @@ enum err catalogue_add_partitions(struct catalogue *catalogue, struct topic *top
     }
     pthread_mutex_lock(&catalogue->change_lock);
     int32_t now = topic_partition_count(topic);
-    err = check_known(catalogue, topic, reason);
+    err = catalogue_check_known(catalogue, topic, reason);
     if (err == ERR_NONE && total <= now) {
         err = reason_fail(reason, ERR_INVALID,
                           "topic '%s' has %d partitions already, %d would not be an increase",
@@ -458,74 +375,6 @@ enum err catalogue_add_partitions(struct catalogue *catalogue, struct topic *top
     return err;
 }
 
-/* Under change_lock. */
-static enum err apply_overrides(struct catalogue *catalogue, struct topic *topic,
-                                const struct overrides *overrides, bool validate_only,
-                                struct reason *reason)
-{
-    struct topic_config config;
-    enum err err = catalogue_build_config(catalogue, overrides, &config, reason);
-    if (err == ERR_NONE && !validate_only) {
-        err = catalogue_db_set_overrides(catalogue->db, &topic->id, overrides, reason);
-        if (err == ERR_NONE) {
-            topic_set_config(topic, &config);
-            pthread_rwlock_wrlock(&catalogue->table_lock);
-            overrides_deinit(&topic->overrides);
-            overrides_copy(&topic->overrides, overrides);
-            pthread_rwlock_unlock(&catalogue->table_lock);
-        }
-    }
-    topic_config_deinit(&config);
-    return err;
-}
-
-enum err catalogue_edit_overrides(struct catalogue *catalogue, struct topic *topic,
-                                  catalogue_edit *edit, void *context, bool validate_only,
-                                  struct reason *reason)
-{
-    pthread_mutex_lock(&catalogue->change_lock);
-    enum err err = check_known(catalogue, topic, reason);
-    if (err == ERR_NONE) {
-        struct overrides overrides;
-        catalogue_overrides(catalogue, topic, &overrides);
-        err = edit(context, &overrides, reason);
-        if (err == ERR_NONE) {
-            err = apply_overrides(catalogue, topic, &overrides, validate_only, reason);
-        }
-        overrides_deinit(&overrides);
-    }
-    pthread_mutex_unlock(&catalogue->change_lock);
-    return err;
-}
-
-static enum err replace_all(void *context, struct overrides *overrides, struct reason *reason)
-{
-    (void)reason;
-    overrides_deinit(overrides);
-    overrides_copy(overrides, context);
-    return ERR_NONE;
-}
-
-enum err catalogue_set_overrides(struct catalogue *catalogue, struct topic *topic,
-                                 const struct overrides *overrides, bool validate_only,
-                                 struct reason *reason)
-{
-    return catalogue_edit_overrides(catalogue, topic, replace_all, (void *)(uintptr_t)overrides,
-                                    validate_only, reason);
-}
-
-void catalogue_overrides(struct catalogue *catalogue, struct topic *topic, struct overrides *out)
-{
-    pthread_rwlock_rdlock(&catalogue->table_lock);
-    overrides_copy(out, &topic->overrides);
-    pthread_rwlock_unlock(&catalogue->table_lock);
-}
-
-const struct overrides *catalogue_topic_defaults(const struct catalogue *catalogue)
-{
-    return &catalogue->topic_defaults;
-}
-
 enum err catalogue_delete_records(struct catalogue *catalogue, struct partition *partition,
                                   int64_t before_offset, int64_t *low, struct reason *reason)
 {
@@ -537,7 +386,7 @@ enum err catalogue_delete_records(struct catalogue *catalogue, struct partition 
                            (long long)before_offset, (long long)high_watermark);
     }
     pthread_mutex_lock(&catalogue->change_lock);
-    enum err err = check_known(catalogue, partition->topic, reason);
+    enum err err = catalogue_check_known(catalogue, partition->topic, reason);
     /* The start on disk never moves back: another cut may have gone further. */
     if (err == ERR_NONE && start > log_start_offset(partition->log)) {
         err = catalogue_db_set_log_start(catalogue->db, &partition->topic->id, partition->index,

@@ -43,6 +43,11 @@ struct catalogue {
 char *catalogue_log_dir(const struct catalogue *catalogue, const struct topic *topic,
                         int32_t partition);
 
+/* Under change_lock: whoever holds a topic may find it deleted, and its name given to another.
+ * ERR_NOT_FOUND. */
+enum err catalogue_check_known(struct catalogue *catalogue, const struct topic *topic,
+                               struct reason *reason);
+
 /* The settings in force for a topic with these of its own. topic_config_deinit also on an error. */
 enum err catalogue_build_config(const struct catalogue *catalogue, const struct overrides *own,
                                 struct topic_config *config, struct reason *reason);
