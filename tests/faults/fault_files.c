@@ -17,6 +17,17 @@ static bool chance(struct fault_files *files, int of_thousand)
     return of_thousand > 0 && (int)random_below(files->random, 1000) < of_thousand;
 }
 
+/* Whether the call fails because the files stopped working. */
+static bool dies(struct fault_files *files)
+{
+    if (files->left == 0) {
+        errno = EIO;
+        return true;
+    }
+    files->left -= files->left > 0;
+    return false;
+}
+
 static const char *base_name(const char *path)
 {
     const char *slash = strrchr(path, '/');
@@ -104,6 +115,9 @@ static int fault_open(void *context, const char *path, int flags, int mode)
     struct fault_files *files = context;
     const char *name = base_name(path);
     bool is_new = find_name(files->names, files->name_count, name) < 0;
+    if ((flags & O_CREAT) && dies(files)) {
+        return -1;
+    }
     if ((flags & O_CREAT) && is_new && chance(files, files->chances.create_error)) {
         errno = random_below(files->random, 2) ? EIO : ENOSPC;
         return -1;
@@ -149,7 +163,7 @@ static ssize_t fault_pwritev(void *context, int fd, const struct iovec *iov, int
     for (int i = 0; i < count; i++) {
         total += iov[i].iov_len;
     }
-    bool error = chance(files, files->chances.write_error);
+    bool error = dies(files) || chance(files, files->chances.write_error);
     bool full = chance(files, files->chances.write_full);
     if (error || full) {
         (void)write_part(fd, iov, count, position, random_below(files->random, total + 1));
@@ -165,7 +179,7 @@ static ssize_t fault_pwritev(void *context, int fd, const struct iovec *iov, int
 static int fault_fdatasync(void *context, int fd)
 {
     struct fault_files *files = context;
-    if (chance(files, files->chances.sync_error)) {
+    if (dies(files) || chance(files, files->chances.sync_error)) {
         errno = EIO;
         return -1;
     }
@@ -186,7 +200,7 @@ static int fault_syncfs(void *context, int fd)
 {
     struct fault_files *files = context;
     (void)fd;
-    if (chance(files, files->chances.sync_error)) {
+    if (dies(files) || chance(files, files->chances.sync_error)) {
         errno = EIO;
         return -1;
     }
@@ -200,7 +214,7 @@ static int fault_syncfs(void *context, int fd)
 static int fault_ftruncate(void *context, int fd, int64_t size)
 {
     struct fault_files *files = context;
-    if (chance(files, files->chances.truncate_error)) {
+    if (dies(files) || chance(files, files->chances.truncate_error)) {
         errno = EIO;
         return -1;
     }
@@ -210,7 +224,7 @@ static int fault_ftruncate(void *context, int fd, int64_t size)
 static int fault_rename(void *context, const char *from, const char *to)
 {
     struct fault_files *files = context;
-    if (chance(files, files->chances.rename_error)) {
+    if (dies(files) || chance(files, files->chances.rename_error)) {
         errno = EIO;
         return -1;
     }
@@ -229,6 +243,9 @@ static int fault_rename(void *context, const char *from, const char *to)
 static int fault_unlink(void *context, const char *path)
 {
     struct fault_files *files = context;
+    if (dies(files)) {
+        return -1;
+    }
     int result = unlink(path);
     if (result == 0) {
         change_name(files, base_name(path), -1);
@@ -251,7 +268,7 @@ static int fault_rmdir(void *context, const char *path)
 static int fault_fsync_dir(void *context, const char *path)
 {
     struct fault_files *files = context;
-    if (chance(files, files->chances.dir_sync_error)) {
+    if (dies(files) || chance(files, files->chances.dir_sync_error)) {
         errno = EIO;
         return -1;
     }
@@ -263,7 +280,7 @@ static int fault_fsync_dir(void *context, const char *path)
 
 void fault_files_init(struct fault_files *files, const char *dir, struct random *random)
 {
-    *files = (struct fault_files){.random = random};
+    *files = (struct fault_files){.random = random, .left = -1};
     snprintf(files->dir, sizeof files->dir, "%s", dir);
     files->ops = (struct file_ops){
         .context = files,

@@ -46,6 +46,7 @@ struct fault_files {
     struct file_ops ops;
     struct random *random;
     struct fault_chances chances;
+    long left; /* so many changes, then every one fails until the crash; -1: for ever */
     char dir[128];
     struct fault_file files[FAULT_FILES_MAX];
     int file_count;
