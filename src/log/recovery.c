@@ -185,6 +185,9 @@ static enum err scan_from(struct recovery *recovery, const struct log_state *kno
         err = recovery_scan_segment(recovery, i, position, reason);
         position = 0;
     }
+    if (err == ERR_NONE) {
+        err = log_replace_aborts(log, reason);
+    }
     /* Names that a crash of the process left unsynced. */
     return err == ERR_NONE && !log->env.sync_later ? file_sync_dir(log->env.files, log->dir, reason)
                                                    : err;
