@@ -71,11 +71,38 @@ static void change_name(struct fault_files *files, const char *name, int file)
     change->file = file;
 }
 
+static bool has_name(const struct fault_name *names, int count, int file)
+{
+    for (int i = 0; i < count; i++) {
+        if (names[i].file == file) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A place for a file: of one that no name leads to and none can lead to after a crash, or a new
+ * one. */
+static int free_place(struct fault_files *files)
+{
+    for (int i = 0; i < files->file_count; i++) {
+        if (!has_name(files->names, files->name_count, i) &&
+            !has_name(files->durable, files->durable_count, i) &&
+            !has_name(files->pending, files->pending_count, i)) {
+            close(files->files[i].fd);
+            free(files->files[i].durable);
+            return i;
+        }
+    }
+    assert(files->file_count < FAULT_FILES_MAX);
+    return files->file_count++;
+}
+
 static int add_file(struct fault_files *files, int fd)
 {
-    assert(files->file_count < FAULT_FILES_MAX);
-    files->files[files->file_count] = (struct fault_file){.fd = dup(fd)};
-    return files->file_count++;
+    int place = free_place(files);
+    files->files[place] = (struct fault_file){.fd = dup(fd)};
+    return place;
 }
 
 static uint8_t *content(int fd, size_t *size)
@@ -184,8 +211,9 @@ static int fault_fdatasync(void *context, int fd)
         return -1;
     }
     struct fault_file *file = file_of_fd(files, fd);
-    assert(file != NULL);
-    make_durable(file);
+    if (file != NULL) { /* else it is gone, and whoever has it open may go on with it */
+        make_durable(file);
+    }
     return 0;
 }
 

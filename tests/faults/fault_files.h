@@ -13,7 +13,7 @@
  * that, and of what came after it any part. Calls fail by chance. One thread; same seed, same run.
  */
 enum {
-    FAULT_FILES_MAX = 512, /* files of one life */
+    FAULT_FILES_MAX = 512, /* files that are there, or may be after a crash */
     FAULT_NAMES_MAX = 512, /* changes of names between two syncs of the directory */
     FAULT_NAME_BYTES = 64,
 };

@@ -1,5 +1,7 @@
 #include "txn_play.h"
 
+#include "compact_play.h"
+
 #include "base/bytes.h"
 #include "batch/marker.h"
 #include "log/producer_state.h"
@@ -25,12 +27,14 @@ struct model_producer model_producer(const struct model *model, int producer)
         if (epoch_of(batch) != out.epoch) {
             out.epoch = epoch_of(batch);
             out.last = NULL;
+            out.newest = batch;
         }
         if (batch->kind == MODEL_COMMIT || batch->kind == MODEL_ABORT) {
             out.txn_first = -1;
             continue;
         }
         out.last = batch;
+        out.newest = batch;
         if (batch->kind == MODEL_TXN && out.txn_first < 0) {
             out.txn_first = batch->base_offset;
         }
@@ -116,15 +120,19 @@ void play_check_unstable(struct play *play)
           (long long)seen, (long long)first, (long long)model->decided);
 }
 
-/* A row of the log beside the model's. What begins in deleted segments may have lost its beginning
- * when it was made anew. */
+/* A row of the log beside the model's. When it was made anew, what was deleted or compacted away
+ * may have hidden where the transaction began, and which others were open. */
 static void compare(struct play *play, const struct aborted_txn *row, const struct ended_txn *txn)
 {
-    bool cut = txn->first < play->model->start;
+    const struct model *model = play->model;
+    bool hidden = row->first_offset > txn->first &&
+                  (txn->first < model->start || play->config.compact) &&
+                  !model_has_left(model, row->producer_id, txn->first, row->first_offset);
     CHECK(play,
           row->producer_id == 100 + txn->producer && row->last_offset == txn->last &&
-              (row->first_offset == txn->first || (cut && row->first_offset > txn->first)) &&
-              (row->last_stable_offset == txn->stable || play->model->start > 0),
+              (row->first_offset == txn->first || hidden) &&
+              (row->last_stable_offset == txn->stable || model->start > 0 ||
+               (play->config.compact && row->last_stable_offset > txn->stable)),
           "aborted %lld: %lld-%lld/%lld in the log, %d: %lld-%lld/%lld in the model",
           (long long)row->producer_id, (long long)row->first_offset, (long long)row->last_offset,
           (long long)row->last_stable_offset, 100 + txn->producer, (long long)txn->first,
@@ -152,7 +160,11 @@ void play_check_aborted(struct play *play, int64_t from, int64_t to)
             continue;
         }
         bool there = next < row_count && rows[next].last_offset == txn->last;
-        CHECK(play, there || txn->newest < model->start,
+        CHECK(play,
+              there || txn->newest < model->start ||
+                  (play->config.compact && !model_has_left(model, 100 + txn->producer,
+                                                           txn->first > from ? txn->first : from,
+                                                           txn->last < to ? txn->last : to)),
               "%d: %lld-%lld was aborted and is not listed for %lld-%lld", 100 + txn->producer,
               (long long)txn->first, (long long)txn->last, (long long)from, (long long)to);
         if (there) {
