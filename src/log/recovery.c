@@ -149,6 +149,11 @@ static enum err recover_producers(struct recovery *recovery, const struct log_fi
     if (loaded >= 0) {
         log->producers.changes++;
     }
+    if (loaded >= 0 && loaded < log->segments[0]->base_offset) {
+        /* Their markers may have been deleted since. What was deleted of those that are still open
+         * holds nobody back, and what was not opens them again. */
+        producer_forget_txns(&log->producers);
+    }
     if (loaded == newest) { /* a checkpoint need not write again what was read unchanged */
         log->snapshot_changes = log->producers.changes;
     }
