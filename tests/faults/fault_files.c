@@ -62,13 +62,23 @@ static void set_name(struct fault_name *names, int *count, const char *name, int
     names[at].file = file;
 }
 
-static void change_name(struct fault_files *files, const char *name, int file)
+static void apply(struct fault_name *names, int *count, const struct fault_change *change)
+{
+    set_name(names, count, change->now.name, change->now.file);
+    if (change->was[0] != '\0') {
+        set_name(names, count, change->was, -1);
+    }
+}
+
+/* was: the name before a rename, else "". */
+static void change_name(struct fault_files *files, const char *name, int file, const char *was)
 {
     assert(files->pending_count < FAULT_NAMES_MAX);
-    set_name(files->names, &files->name_count, name, file);
-    struct fault_name *change = &files->pending[files->pending_count++];
-    snprintf(change->name, FAULT_NAME_BYTES, "%s", name);
-    change->file = file;
+    struct fault_change *change = &files->pending[files->pending_count++];
+    *change = (struct fault_change){.now.file = file};
+    snprintf(change->now.name, FAULT_NAME_BYTES, "%s", name);
+    snprintf(change->was, FAULT_NAME_BYTES, "%s", was);
+    apply(files->names, &files->name_count, change);
 }
 
 static bool has_name(const struct fault_name *names, int count, int file)
@@ -81,14 +91,23 @@ static bool has_name(const struct fault_name *names, int count, int file)
     return false;
 }
 
+static bool is_pending(const struct fault_files *files, int file)
+{
+    for (int i = 0; i < files->pending_count; i++) {
+        if (files->pending[i].now.file == file) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* A place for a file: of one that no name leads to and none can lead to after a crash, or a new
  * one. */
 static int free_place(struct fault_files *files)
 {
     for (int i = 0; i < files->file_count; i++) {
         if (!has_name(files->names, files->name_count, i) &&
-            !has_name(files->durable, files->durable_count, i) &&
-            !has_name(files->pending, files->pending_count, i)) {
+            !has_name(files->durable, files->durable_count, i) && !is_pending(files, i)) {
             close(files->files[i].fd);
             free(files->files[i].durable);
             return i;
@@ -153,7 +172,7 @@ static int fault_open(void *context, const char *path, int flags, int mode)
         path, flags == O_RDONLY ? flags | O_CLOEXEC : ((flags & ~O_WRONLY) | O_RDWR | O_CLOEXEC),
         mode);
     if (fd >= 0 && is_new) {
-        change_name(files, name, add_file(files, fd));
+        change_name(files, name, add_file(files, fd), "");
     }
     return fd;
 }
@@ -260,10 +279,7 @@ static int fault_rename(void *context, const char *from, const char *to)
     if (result == 0) {
         int at = find_name(files->names, files->name_count, base_name(from));
         assert(at >= 0);
-        int file = files->names[at].file;
-        /* One change: a crash leaves the old or the new name. */
-        change_name(files, base_name(to), file);
-        change_name(files, base_name(from), -1);
+        change_name(files, base_name(to), files->names[at].file, base_name(from));
     }
     return result;
 }
@@ -276,7 +292,7 @@ static int fault_unlink(void *context, const char *path)
     }
     int result = unlink(path);
     if (result == 0) {
-        change_name(files, base_name(path), -1);
+        change_name(files, base_name(path), -1, "");
     }
     return result;
 }
@@ -408,16 +424,27 @@ static void write_file(const char *dir, const char *name, const uint8_t *bytes, 
     close(fd);
 }
 
+/* Which of the changes of names the crash leaves. */
+static void crash_names(struct fault_files *files, enum fault_crash how)
+{
+    int count = how == FAULT_CRASH_LOSE ? 0 : files->pending_count;
+    bool any = false;
+    if (how != FAULT_CRASH_PROCESS && how != FAULT_CRASH_LOSE) {
+        any = random_below(files->random, 2) == 0;
+        count = any ? count : (int)random_below(files->random, (uint64_t)count + 1);
+    }
+    for (int i = 0; i < count; i++) {
+        const struct fault_change *change = &files->pending[i];
+        bool creates = change->now.file >= 0 && change->was[0] == '\0';
+        if (!any || creates || random_below(files->random, 2) == 0) {
+            apply(files->durable, &files->durable_count, change);
+        }
+    }
+}
+
 void fault_files_crash(struct fault_files *files, enum fault_crash how, const char *new_dir)
 {
-    int changes = how == FAULT_CRASH_PROCESS ? files->pending_count
-                  : how == FAULT_CRASH_LOSE
-                      ? 0
-                      : (int)random_below(files->random, (uint64_t)files->pending_count + 1);
-    for (int i = 0; i < changes; i++) {
-        set_name(files->durable, &files->durable_count, files->pending[i].name,
-                 files->pending[i].file);
-    }
+    crash_names(files, how);
     for (int i = 0; i < files->durable_count; i++) {
         size_t size;
         uint8_t *bytes = crashed_content(files, &files->files[files->durable[i].file], how, &size);

@@ -10,7 +10,8 @@
 /*
  * A file layer over real files in one directory that knows what is on disk for sure: the content
  * of each file at its last sync and the names at the last sync of the directory. A crash keeps
- * that, and of what came after it any part. Calls fail by chance. One thread; same seed, same run.
+ * that, and of what came after it any part: of the changes of names those up to some moment, as a
+ * journal leaves them, or any of them. Calls fail by chance. One thread; same seed, same run.
  */
 enum {
     FAULT_FILES_MAX = 512, /* files that are there, or may be after a crash */
@@ -36,10 +37,15 @@ struct fault_file {
     size_t durable_bytes;
 };
 
-/* A change of a name: file >= 0: name now means the file; -1: the name is gone. */
 struct fault_name {
     char name[FAULT_NAME_BYTES];
     int file;
+};
+
+/* A change of names, whole or not there at all. */
+struct fault_change {
+    struct fault_name now;      /* this name means the file now; file -1: it is gone */
+    char was[FAULT_NAME_BYTES]; /* a rename: this name is gone; else empty */
 };
 
 struct fault_files {
@@ -54,7 +60,7 @@ struct fault_files {
     int name_count;
     struct fault_name durable[FAULT_FILES_MAX]; /* as they are on disk for sure */
     int durable_count;
-    struct fault_name pending[FAULT_NAMES_MAX]; /* changes since, in order */
+    struct fault_change pending[FAULT_NAMES_MAX]; /* changes since, in order */
     int pending_count;
     int log_reads; /* reads of .log files */
 };

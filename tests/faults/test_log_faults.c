@@ -31,18 +31,21 @@ struct expected_producer {
     int16_t epoch[PRODUCERS];
 };
 
-/* Whether nobody can say what the log knows of it: damage hit its newest batch, or a compacted log
- * deleted that one, or took its record out of a marker. The last checkpoint's place may be one that
- * compaction moved; what an opening then reads again begins before the snapshots that are kept. */
+/* Whether nobody can say what the log knows of it: damage hit its newest batch, its open
+ * transaction began in what is deleted, or a compacted log deleted its newest batch, or took its
+ * record out of a marker. The last checkpoint's place may be one that compaction moved; what an
+ * opening then reads again begins before the snapshots that are kept. */
 static bool is_doubtful(const struct play *play, int producer)
 {
     const struct model *model = play->model;
-    const struct model_batch *newest = model_producer(model, producer).newest;
-    return model->doubtful[producer] ||
-           (newest != NULL &&
-            (newest->damaged ||
-             (play->config.compact && (newest->last_offset < model->start ||
-                                       (newest->records[0].key < 0 && newest->records[0].gone)))));
+    struct model_producer known = model_producer(model, producer);
+    const struct model_batch *newest = known.newest;
+    if (model->doubtful[producer] || (known.txn_first >= 0 && known.txn_first < model->start)) {
+        return true;
+    }
+    bool emptied = newest != NULL && newest->records[0].key < 0 && newest->records[0].gone;
+    return newest != NULL && (newest->damaged || (play->config.compact &&
+                                                  (newest->last_offset < model->start || emptied)));
 }
 
 static void check_last(struct play *play, int producer, const struct producer_entry *entry,
