@@ -262,6 +262,36 @@ static void marker_stays_while_its_batches_do(void **state)
     }
 }
 
+/* A start that reads a segment again makes its aborted transactions anew; a crash right after it
+ * must not find them gone. */
+static void aborted_rows_survive_two_crashes(void **state)
+{
+    struct fixture *fixture = open_log(state);
+    struct kv_batch txn = {.producer_id = 7, .transactional = true};
+    struct log_state known;
+    struct aborted_txn *aborted;
+    size_t count;
+    put(fixture, "a", "1");
+    roll(fixture);
+    compact(fixture);
+    append_kv(fixture, &txn, (struct kv[]){{"b", "x"}}, 1); /* 1 */
+    put_marker(fixture, 7, 0, false);
+    assert_int_equal(log_checkpoint(fixture->log, &known, NULL), ERR_NONE);
+    put(fixture, "lost", "1"); /* so that the next segment does not begin where this one ends */
+    roll(fixture);
+    put(fixture, "lost", "2");
+    fixture_kill(fixture);
+    cut_file(file_of(fixture, 1, ".log"), known.active_size);
+    for (int i = 0; i < 3; i++) {
+        fixture_open(fixture, &known);
+        assert_int_equal(log_end_offset(fixture->log), 3);
+        assert_int_equal(log_aborted_txns(fixture->log, 0, 3, &aborted, &count, NULL), ERR_NONE);
+        assert_int_equal(count, 1);
+        free(aborted);
+        fixture_kill(fixture);
+    }
+}
+
 static void open_transactions_are_left_alone(void **state)
 {
     struct fixture *fixture = open_log(state);
@@ -650,6 +680,7 @@ int main(void)
         TEST(tombstones_go_after_their_time),
         TEST(horizon_leaves_timestamps),
         TEST(aborted_records_go),
+        TEST(aborted_rows_survive_two_crashes),
         TEST(marker_stays_while_its_batches_do),
         TEST(open_transactions_are_left_alone),
         TEST(codecs_stay),
