@@ -424,6 +424,12 @@ static void write_file(const char *dir, const char *name, const uint8_t *bytes, 
     close(fd);
 }
 
+static bool is_segment(const char *name)
+{
+    const char *suffix = strrchr(name, '.');
+    return suffix != NULL && strcmp(suffix, ".log") == 0;
+}
+
 /* Which of the changes of names the crash leaves. */
 static void crash_names(struct fault_files *files, enum fault_crash how)
 {
@@ -435,8 +441,10 @@ static void crash_names(struct fault_files *files, enum fault_crash how)
     }
     for (int i = 0; i < count; i++) {
         const struct fault_change *change = &files->pending[i];
-        bool creates = change->now.file >= 0 && change->was[0] == '\0';
-        if (!any || creates || random_below(files->random, 2) == 0) {
+        /* New segments come in their order: what a log has without an earlier one is its start. */
+        bool segment =
+            change->was[0] == '\0' && change->now.file >= 0 && is_segment(change->now.name);
+        if (!any || segment || random_below(files->random, 2) == 0) {
             apply(files->durable, &files->durable_count, change);
         }
     }
