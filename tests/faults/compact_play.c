@@ -352,7 +352,7 @@ void play_step_compact(struct play *play)
     }
     int64_t limit = compact_limit(play, &stable);
     bool limited = budget >= 0;
-    if (!log_failed(play->log) && play_below(play, 6) == 0) {
+    if (!log_failed(play->log) && play_below(play, 4) == 0) {
         play->files->left = (long)play_below(play, MOST_OPERATIONS);
     }
     model->attempted = limit > model->attempted ? limit : model->attempted;

@@ -386,7 +386,7 @@ static uint8_t *crashed_content(struct fault_files *files, const struct fault_fi
 {
     struct random *random = files->random;
     uint8_t *bytes = content(file->fd, size);
-    if (how == FAULT_CRASH_PROCESS) {
+    if (how == FAULT_CRASH_PROCESS || how == FAULT_CRASH_NAMES) {
         return bytes;
     }
     size_t kept = file->durable_bytes;
@@ -434,8 +434,8 @@ static bool is_segment(const char *name)
 static void crash_names(struct fault_files *files, enum fault_crash how)
 {
     int count = how == FAULT_CRASH_LOSE ? 0 : files->pending_count;
-    bool any = false;
-    if (how != FAULT_CRASH_PROCESS && how != FAULT_CRASH_LOSE) {
+    bool any = how == FAULT_CRASH_NAMES;
+    if (how > FAULT_CRASH_LOSE) {
         any = random_below(files->random, 2) == 0;
         count = any ? count : (int)random_below(files->random, (uint64_t)count + 1);
     }

@@ -73,6 +73,7 @@ void fault_files_deinit(struct fault_files *files);
 /* How a crash treats what was not synced. */
 enum fault_crash {
     FAULT_CRASH_PROCESS, /* only the process dies: all stays */
+    FAULT_CRASH_NAMES,   /* likewise, but of the changes of names any are lost */
     FAULT_CRASH_LOSE,    /* the machine dies: all that was not synced is lost */
     FAULT_CRASH_TEAR,    /* any prefix of it is there, perhaps with rubbish at its end */
     FAULT_CRASH_BLOCKS,  /* whole 4 KiB blocks of it are zero while later ones are there */

@@ -29,10 +29,10 @@ struct history {
 /* Into one new segment, or into several. */
 static const int64_t segment_sizes[] = {1 << 20, 420};
 
-static void begin_history(struct history *history, struct fixture *fixture)
+static void begin_history(struct history *history, struct fixture *fixture, uint64_t seed)
 {
     history->fixture = fixture;
-    history->random = (struct random){.state = 7};
+    history->random = (struct random){.state = seed};
     history->faults = mem_new(struct fault_files);
     assert_int_equal(mkdir(fixture->log_dir, 0755), 0);
     fault_files_init(history->faults, fixture->log_dir, &history->random);
@@ -158,14 +158,14 @@ static void crash(struct history *history, enum fault_crash how, const struct lo
 }
 
 /* Plays one history that dies at the given operation; true when it was over before. */
-static bool play(long operation, enum fault_crash how, bool with_checkpoint, int64_t segment_bytes,
-                 const char *expected)
+static bool play(uint64_t seed, long operation, enum fault_crash how, bool with_checkpoint,
+                 int64_t segment_bytes, const char *expected)
 {
     void *state;
     struct history history;
     fixture_setup(&state);
     struct fixture *fixture = state;
-    begin_history(&history, fixture);
+    begin_history(&history, fixture, seed);
     fill_log(fixture);
     assert_int_equal(log_checkpoint(fixture->log, &history.known, NULL), ERR_NONE);
     set_segment_bytes(fixture, segment_bytes);
@@ -203,58 +203,65 @@ static void compacted_text(int64_t segment_bytes, char *to, size_t size)
     fixture_teardown(&state);
 }
 
-static void play_size(enum fault_crash how, int64_t segment_bytes)
+static void play_size(uint64_t seed, enum fault_crash how, int64_t segment_bytes)
 {
     char expected[1000];
     compacted_text(segment_bytes, expected, sizeof expected);
     long operation = 0;
     bool over = false;
     while (!over) {
-        over = play(operation, how, true, segment_bytes, expected);
-        (void)play(operation, how, false, segment_bytes, expected);
+        over = play(seed, operation, how, true, segment_bytes, expected);
+        (void)play(seed, operation, how, false, segment_bytes, expected);
         operation++;
     }
     assert_true(operation > 25); /* it did die all along the way */
     print_message("%ld file operations\n", operation - 1);
 }
 
-static void play_all(enum fault_crash how)
+static void play_all(uint64_t seed, enum fault_crash how)
 {
     for (size_t i = 0; i < sizeof segment_sizes / sizeof segment_sizes[0]; i++) {
-        play_size(how, segment_sizes[i]);
+        play_size(seed, how, segment_sizes[i]);
     }
 }
 
 static void killed_process(void **state)
 {
     (void)state;
-    play_all(FAULT_CRASH_PROCESS);
+    play_all(7, FAULT_CRASH_PROCESS);
+}
+
+static void dead_machine_lost_names(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 2; seed++) {
+        play_all(seed, FAULT_CRASH_NAMES);
+    }
 }
 
 static void dead_machine_lost_all(void **state)
 {
     (void)state;
-    play_all(FAULT_CRASH_LOSE);
+    play_all(7, FAULT_CRASH_LOSE);
 }
 
 static void dead_machine_tore(void **state)
 {
     (void)state;
-    play_all(FAULT_CRASH_TEAR);
+    play_all(7, FAULT_CRASH_TEAR);
 }
 
 static void dead_machine_lost_blocks(void **state)
 {
     (void)state;
-    play_all(FAULT_CRASH_BLOCKS);
+    play_all(7, FAULT_CRASH_BLOCKS);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(killed_process),
-        cmocka_unit_test(dead_machine_lost_all),
-        cmocka_unit_test(dead_machine_tore),
+        cmocka_unit_test(killed_process),           cmocka_unit_test(dead_machine_lost_names),
+        cmocka_unit_test(dead_machine_lost_all),    cmocka_unit_test(dead_machine_tore),
         cmocka_unit_test(dead_machine_lost_blocks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -278,6 +278,9 @@ static void crash(struct play *play, bool clean)
         FAULT_CRASH_PROCESS, FAULT_CRASH_LOSE,  FAULT_CRASH_TEAR,   FAULT_CRASH_TEAR,
         FAULT_CRASH_TEAR,    FAULT_CRASH_HOLES, FAULT_CRASH_BLOCKS, FAULT_CRASH_BLOCKS};
     enum fault_crash how = clean ? FAULT_CRASH_LOSE : kinds[play_below(play, 8)];
+    if (play->files->left == 0 && play_below(play, 2) == 0) {
+        how = FAULT_CRASH_NAMES;
+    }
     if (how == FAULT_CRASH_HOLES && play->config.compact) {
         how = FAULT_CRASH_LOSE; /* the model of compaction knows no damage */
     }
