@@ -237,8 +237,24 @@ static void copy_producer(void *context, const struct producer_entry *entry)
     buf_append(context, &producer, sizeof producer);
 }
 
-/* Flushes up to where the producers were copied: were their newest batches lost in a crash, the
- * ones before must not have been compacted away for them. */
+/*
+ * Waits until the batches that the producers were copied with are on disk: were the newest lost in
+ * a crash, the ones before must not have been compacted away for them. The flusher does it, as it
+ * also tells who waits for these offsets.
+ */
+static enum err flush_producers(struct log *log, struct reason *reason)
+{
+    struct flush_target target = {.log = log, .end_offset = log_end_offset(log)};
+    if (log_flushed_offset(log) >= target.end_offset) {
+        return ERR_NONE;
+    }
+    if (log->env.flusher == NULL) {
+        return log_flush(log, reason);
+    }
+    flush_wait_blocking(log->env.flusher, &target, 1);
+    return check_cleanable(log, reason);
+}
+
 static enum err take_producers(struct compact_pass *pass, struct reason *reason)
 {
     struct buf copies = {0};
@@ -252,8 +268,7 @@ static enum err take_producers(struct compact_pass *pass, struct reason *reason)
     pthread_mutex_lock(&pass->log->upkeep_lock);
     pass->oldest_snapshot = pass->log->snapshot_count > 0 ? pass->log->snapshots[0] : INT64_MAX;
     pthread_mutex_unlock(&pass->log->upkeep_lock);
-    bool flushed = log_flushed_offset(pass->log) >= log_end_offset(pass->log);
-    return flushed ? ERR_NONE : log_flush(pass->log, reason);
+    return flush_producers(pass->log, reason);
 }
 
 static void free_producers(struct compact_pass *pass)
