@@ -191,12 +191,11 @@ CHECKED enum err log_check_not_deleted(struct log *log, struct reason *reason);
 
 /* Writes what is in the index tails of the segment. upkeep_lock. */
 CHECKED enum err log_write_indexes(struct log *log, struct segment *segment, struct reason *reason);
-
-/* Of these the .txnindex alone. upkeep_lock. */
-CHECKED enum err log_write_aborts(struct log *log, struct segment *segment, struct reason *reason);
 /* The same; sync false: the caller syncs the file system. */
 CHECKED enum err log_write_tails(struct log *log, struct segment *segment, bool sync,
                                  struct reason *reason);
+/* Of the tails that of the .txnindex alone. upkeep_lock. */
+CHECKED enum err log_write_aborts(struct log *log, struct segment *segment, struct reason *reason);
 
 /* Writes index tails and snapshots of all segments that were closed since. upkeep_lock. */
 CHECKED enum err log_finish_closed(struct log *log, bool sync, struct reason *reason);
