@@ -424,29 +424,50 @@ static void write_file(const char *dir, const char *name, const uint8_t *bytes, 
     close(fd);
 }
 
-static bool is_segment(const char *name)
+/* Whether a segment comes or goes by the change. */
+static bool is_of_segment(const struct fault_change *change)
 {
-    const char *suffix = strrchr(name, '.');
-    return suffix != NULL && strcmp(suffix, ".log") == 0;
+    const char *suffix = strrchr(change->now.name, '.');
+    return change->was[0] == '\0' && suffix != NULL && strcmp(suffix, ".log") == 0;
+}
+
+/*
+ * Leaves any of the changes. But new segments all stay, and old ones go from the first: without one
+ * in their middle a log is another log.
+ */
+static void crash_any_names(struct fault_files *files)
+{
+    uint64_t removals = 0;
+    for (int i = 0; i < files->pending_count; i++) {
+        removals += is_of_segment(&files->pending[i]) && files->pending[i].now.file < 0;
+    }
+    removals = random_below(files->random, removals + 1);
+    for (int i = 0; i < files->pending_count; i++) {
+        const struct fault_change *change = &files->pending[i];
+        bool stays = random_below(files->random, 2) == 0;
+        if (is_of_segment(change)) {
+            stays = change->now.file >= 0 || removals > 0;
+            removals -= change->now.file < 0 && removals > 0;
+        }
+        if (stays) {
+            apply(files->durable, &files->durable_count, change);
+        }
+    }
 }
 
 /* Which of the changes of names the crash leaves. */
 static void crash_names(struct fault_files *files, enum fault_crash how)
 {
-    int count = how == FAULT_CRASH_LOSE ? 0 : files->pending_count;
-    bool any = how == FAULT_CRASH_NAMES;
-    if (how > FAULT_CRASH_LOSE) {
-        any = random_below(files->random, 2) == 0;
-        count = any ? count : (int)random_below(files->random, (uint64_t)count + 1);
+    if (how == FAULT_CRASH_NAMES || (how > FAULT_CRASH_LOSE && random_below(files->random, 2))) {
+        crash_any_names(files);
+        return;
     }
+    int count = how == FAULT_CRASH_PROCESS ? files->pending_count
+                : how == FAULT_CRASH_LOSE
+                    ? 0
+                    : (int)random_below(files->random, (uint64_t)files->pending_count + 1);
     for (int i = 0; i < count; i++) {
-        const struct fault_change *change = &files->pending[i];
-        /* New segments come in their order: what a log has without an earlier one is its start. */
-        bool segment =
-            change->was[0] == '\0' && change->now.file >= 0 && is_segment(change->now.name);
-        if (!any || segment || random_below(files->random, 2) == 0) {
-            apply(files->durable, &files->durable_count, change);
-        }
+        apply(files->durable, &files->durable_count, &files->pending[i]);
     }
 }
 

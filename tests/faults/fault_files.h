@@ -11,8 +11,8 @@
  * A file layer over real files in one directory that knows what is on disk for sure: the content
  * of each file at its last sync and the names at the last sync of the directory. A crash keeps
  * that, and of what came after it any part: of the changes of names those up to some moment, as a
- * journal leaves them, or any of them but those of new segments. Calls fail by chance. One thread;
- * same seed, same run.
+ * journal leaves them, or any of them, if segments come and go in order. Calls fail by chance. One
+ * thread; same seed, same run.
  */
 enum {
     FAULT_FILES_MAX = 512, /* files that are there, or may be after a crash */
