@@ -237,7 +237,25 @@ static void copy_producer(void *context, const struct producer_entry *entry)
     buf_append(context, &producer, sizeof producer);
 }
 
-static void take_producers(struct compact_pass *pass)
+/*
+ * Waits until the batches that the producers were copied with are on disk: were the newest lost in
+ * a crash, the ones before must not have been compacted away for them. The flusher does it, as it
+ * also tells who waits for these offsets.
+ */
+static enum err flush_producers(struct log *log, struct reason *reason)
+{
+    struct flush_target target = {.log = log, .end_offset = log_end_offset(log)};
+    if (log_flushed_offset(log) >= target.end_offset) {
+        return ERR_NONE;
+    }
+    if (log->env.flusher == NULL) {
+        return log_flush(log, reason);
+    }
+    flush_wait_blocking(log->env.flusher, &target, 1);
+    return check_cleanable(log, reason);
+}
+
+static enum err take_producers(struct compact_pass *pass, struct reason *reason)
 {
     struct buf copies = {0};
     log_each_producer(pass->log, copy_producer, &copies);
@@ -247,6 +265,10 @@ static void take_producers(struct compact_pass *pass)
         HASH_ADD(hh, pass->producers, producer_id, sizeof producer->producer_id, producer);
     }
     buf_deinit(&copies);
+    pthread_mutex_lock(&pass->log->upkeep_lock);
+    pass->oldest_snapshot = pass->log->snapshot_count > 0 ? pass->log->snapshots[0] : INT64_MAX;
+    pthread_mutex_unlock(&pass->log->upkeep_lock);
+    return flush_producers(pass->log, reason);
 }
 
 static void free_producers(struct compact_pass *pass)
@@ -335,7 +357,9 @@ static enum err run_pass(struct compact_pass *pass, int64_t stable_offset, int64
     enum err err = compact_build_map(pass, sources, count, from, to, reason);
     if (err == ERR_NONE) {
         result->passes++;
-        take_producers(pass);
+        err = take_producers(pass, reason);
+    }
+    if (err == ERR_NONE) {
         err = rewrite(pass, sources, count, reason);
     }
     int64_t keys = (int64_t)pass->map.count;

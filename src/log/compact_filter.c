@@ -134,7 +134,8 @@ enum err compact_filter(struct compact_pass *pass, const struct batch *batch, bo
     *changed = false;
     bool may_go = control ? compact_txns_control(&pass->txns, batch, aborted)
                           : compact_txns_data(&pass->txns, batch);
-    bool goes = may_go && (!control || horizon_passed(pass, batch));
+    bool ended = horizon_passed(pass, batch) && batch_last_offset(batch) < pass->oldest_snapshot;
+    bool goes = may_go && (!control || ended);
     bool retain_empty = last || is_last_of_producer(pass, batch);
     pass->result->records_read += batch->record_count;
     if (goes || batch->record_count == 0) {

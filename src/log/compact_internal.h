@@ -97,6 +97,9 @@ struct compact_pass {
     int64_t map_end; /* records below were looked at; those at or above it stay */
     struct compact_txns txns;
     struct compact_producer *producers;
+    /* A start may begin with the producers as of here, their transactions open: it must find the
+     * markers behind. INT64_MAX: it begins with none. */
+    int64_t oldest_snapshot;
     struct buf keep; /* for compact_filter */
 };
 

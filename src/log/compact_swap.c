@@ -217,6 +217,9 @@ static enum err swap_locked(struct log *log, struct segment *fresh,
     if (err != ERR_NONE) {
         return err;
     }
+    if (log->compact_blocked) { /* by an earlier group: its .swap file must not outlive another's */
+        return reason_fail(reason, ERR_CLOSED, "%s is compacted again after a restart", log->dir);
+    }
     pthread_mutex_lock(&log->segments_lock);
     bool found = find_sources(log, sources, count, &first);
     pthread_mutex_unlock(&log->segments_lock);

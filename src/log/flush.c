@@ -154,6 +154,38 @@ void flush_wait(struct flusher *flusher, struct flush_waiter *waiter)
     wake_thread(flusher);
 }
 
+struct blocking_waiter {
+    struct flush_waiter waiter;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool done; /* lock */
+};
+
+static void end_blocking(struct flush_waiter *waiter)
+{
+    struct blocking_waiter *blocking = container_of(waiter, struct blocking_waiter, waiter);
+    pthread_mutex_lock(&blocking->lock);
+    blocking->done = true;
+    pthread_cond_signal(&blocking->changed);
+    pthread_mutex_unlock(&blocking->lock);
+}
+
+void flush_wait_blocking(struct flusher *flusher, struct flush_target *targets, size_t target_count)
+{
+    struct blocking_waiter blocking = {
+        .waiter = {.targets = targets, .target_count = target_count, .done = end_blocking}};
+    pthread_mutex_init(&blocking.lock, NULL);
+    pthread_cond_init(&blocking.changed, NULL);
+    flush_wait(flusher, &blocking.waiter);
+    pthread_mutex_lock(&blocking.lock);
+    while (!blocking.done) {
+        pthread_cond_wait(&blocking.changed, &blocking.lock);
+    }
+    pthread_mutex_unlock(&blocking.lock);
+    pthread_mutex_destroy(&blocking.lock);
+    pthread_cond_destroy(&blocking.changed);
+}
+
 static void take_round(struct flusher *flusher)
 {
     struct log *log = atomic_exchange(&flusher->dirty, NULL);

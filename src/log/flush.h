@@ -65,6 +65,10 @@ void flusher_mark(struct flusher *flusher, struct log *log);
  */
 void flush_wait(struct flusher *flusher, struct flush_waiter *waiter);
 
+/* flush_wait that blocks until then. Not on the flusher's thread. */
+void flush_wait_blocking(struct flusher *flusher, struct flush_target *targets,
+                         size_t target_count);
+
 void flusher_stats(struct flusher *flusher, struct flush_stats *out);
 
 /* Runs the last rounds until nothing is dirty and no waiter is left, joins, frees. */

@@ -194,6 +194,8 @@ CHECKED enum err log_write_indexes(struct log *log, struct segment *segment, str
 /* The same; sync false: the caller syncs the file system. */
 CHECKED enum err log_write_tails(struct log *log, struct segment *segment, bool sync,
                                  struct reason *reason);
+/* Of the tails that of the .txnindex alone. upkeep_lock. */
+CHECKED enum err log_write_aborts(struct log *log, struct segment *segment, struct reason *reason);
 
 /* Writes index tails and snapshots of all segments that were closed since. upkeep_lock. */
 CHECKED enum err log_finish_closed(struct log *log, bool sync, struct reason *reason);
@@ -280,12 +282,17 @@ CHECKED enum err log_segment_bases(struct log *log, int64_t **bases, size_t *cou
 
 /*
  * Opening: takes over the .txnindex files. Segments before number `scanned` keep their rows; that
- * one keeps those below `from`, and none when from is its base offset; later ones are emptied: the
- * scan makes theirs. Files without a segment are deleted. Bad ones are made anew by a replay from
- * the log's start, and counted in *rebuilt. deep: looks at the rows too. txn_recovery.c
+ * one keeps those below `from`, and none when from is its base offset, nor do later ones: the scan
+ * makes theirs, and log_replace_aborts their files. Files without a segment are deleted. Bad ones
+ * are made anew by a replay from the log's start, and counted in *rebuilt. deep: looks at the rows
+ * too. txn_recovery.c
  */
 CHECKED enum err log_adopt_aborts(struct log *log, const struct log_files *found, size_t scanned,
                                   int64_t from, bool deep, int32_t *rebuilt, struct reason *reason);
+
+/* Opening, after the scan: what it made takes the place of the files that were left to it. A
+ * checkpoint may vouch for these, so that a crash must not find them gone. */
+CHECKED enum err log_replace_aborts(struct log *log, struct reason *reason);
 
 /* Number of rows an index file has; -1 when it is missing, cut inside a row, or does not end inside
  * its segment. deep: look at the last row too. */

@@ -244,6 +244,18 @@ bool producer_apply(struct producer_state *state, const struct batch *batch, int
     return end_txn(state, entry, ended);
 }
 
+void producer_forget_txns(struct producer_state *state)
+{
+    struct producer_entry *entry;
+    struct producer_entry *next;
+    DL_FOREACH_SAFE2(state->open, entry, next, open_next)
+    {
+        entry->txn_first_offset = -1;
+        DL_DELETE2(state->open, entry, open_prev, open_next);
+        state->changes++;
+    }
+}
+
 void producer_expire(struct producer_state *state, int64_t now_ms, int64_t expiration_ms)
 {
     struct producer_entry *entry;

@@ -94,6 +94,9 @@ bool producer_apply(struct producer_state *state, const struct batch *batch, int
 /* Records an appended data batch (final offsets). A batch without producer id is no change. */
 void producer_update(struct producer_state *state, const struct batch *batch, int64_t now_ms);
 
+/* Nobody knows any more which transactions are open: none is. */
+void producer_forget_txns(struct producer_state *state);
+
 /* Forgets producers without an open transaction that were not seen for expiration_ms. */
 void producer_expire(struct producer_state *state, int64_t now_ms, int64_t expiration_ms);
 

@@ -149,6 +149,11 @@ static enum err recover_producers(struct recovery *recovery, const struct log_fi
     if (loaded >= 0) {
         log->producers.changes++;
     }
+    if (loaded >= 0 && loaded < log->segments[0]->base_offset) {
+        /* Their markers may have been deleted since. What was deleted of those that are still open
+         * holds nobody back, and what was not opens them again. */
+        producer_forget_txns(&log->producers);
+    }
     if (loaded == newest) { /* a checkpoint need not write again what was read unchanged */
         log->snapshot_changes = log->producers.changes;
     }
@@ -184,6 +189,9 @@ static enum err scan_from(struct recovery *recovery, const struct log_state *kno
     for (size_t i = number; i < log->segment_count && err == ERR_NONE; i++) {
         err = recovery_scan_segment(recovery, i, position, reason);
         position = 0;
+    }
+    if (err == ERR_NONE) {
+        err = log_replace_aborts(log, reason);
     }
     /* Names that a crash of the process left unsynced. */
     return err == ERR_NONE && !log->env.sync_later ? file_sync_dir(log->env.files, log->dir, reason)

@@ -59,6 +59,7 @@ struct segment {
     struct index times;
     struct index aborts; /* aborted transactions whose markers are here */
     bool aborts_bad;     /* opening: they are to be made anew */
+    bool aborts_old;     /* opening: those in the file are, by the scan */
     struct damage *damages;
     size_t damage_count;
     int64_t first_written_ms; /* wall clock of the first append; of a found file: its last change */

@@ -140,8 +140,22 @@ enum err log_adopt_aborts(struct log *log, const struct log_files *found, size_t
         if (i < scanned || (i == scanned && from > segment->base_offset)) {
             err = adopt(log, segment, end, i < scanned, deep, reason);
         } else {
-            err = drop_file(log, segment->base_offset, reason);
+            segment->aborts_old = true;
         }
     }
     return err == ERR_NONE ? rebuild_bad(log, from, rebuilt, reason) : err;
+}
+
+enum err log_replace_aborts(struct log *log, struct reason *reason)
+{
+    enum err err = ERR_NONE;
+    for (size_t i = 0; i < log->segment_count && err == ERR_NONE; i++) {
+        struct segment *segment = log->segments[i];
+        if (segment->aborts_old) {
+            segment->aborts_old = false;
+            err = segment->aborts.tail.size > 0 ? log_write_aborts(log, segment, reason)
+                                                : drop_file(log, segment->base_offset, reason);
+        }
+    }
+    return err;
 }

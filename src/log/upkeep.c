@@ -17,12 +17,11 @@ static enum err write_rows(struct log *log, const char *path, const struct index
     if (!sync) {
         return index_write_unsynced(files, path, index->kind, file_rows, rows, reason);
     }
-    enum err err = index_write(files, path, index->kind, file_rows, rows, reason);
-    if (err == ERR_NONE && rows.size > 0 && index->kind == INDEX_ABORTS && file_rows == 0) {
-        /* A missing file means that nothing was aborted: its name must not be lost. */
-        err = file_sync_dir(files, log->dir, reason);
+    if (rows.size > 0 && index->kind == INDEX_ABORTS && file_rows == 0) {
+        /* A missing or shorter file means that nothing was aborted: no crash may find it so. */
+        return file_replace(files, path, rows.data, rows.size, reason);
     }
-    return err;
+    return index_write(files, path, index->kind, file_rows, rows, reason);
 }
 
 static enum err write_index(struct log *log, struct segment *segment, struct index *index,
@@ -59,6 +58,11 @@ static enum err write_indexes(struct log *log, struct segment *segment, bool eve
         err = write_index(log, segment, &segment->aborts, false, sync, reason);
     }
     return err;
+}
+
+enum err log_write_aborts(struct log *log, struct segment *segment, struct reason *reason)
+{
+    return write_index(log, segment, &segment->aborts, false, true, reason);
 }
 
 /* Kafka's dump tool opens the offset index beside a time index, so an empty one is written too. */
@@ -113,15 +117,19 @@ enum err log_write_snapshot(struct log *log, int64_t offset, struct slice bytes,
 void log_drop_old_snapshots(struct log *log, int64_t checkpoint_offset)
 {
     size_t old = 0;
-    while (old + 1 < log->snapshot_count && log->snapshots[old + 1] <= checkpoint_offset) {
+    enum err err = ERR_NONE;
+    while (err == ERR_NONE && old + 1 < log->snapshot_count &&
+           log->snapshots[old + 1] <= checkpoint_offset) {
         struct reason why;
         char *path = segment_path(log->dir, log->snapshots[old], ".snapshot");
-        if (file_unlink(log->env.files, path, &why) != ERR_NONE) {
+        err = file_unlink(log->env.files, path, &why);
+        if (err == ERR_NONE) {
+            old++;
+        } else {
             LOG_WARN("log", "an old producer snapshot could not be deleted", "reason=\"%s\"",
                      why.text);
         }
         free(path);
-        old++;
     }
     if (old > 0) {
         log->snapshot_count -= old;

@@ -17,6 +17,17 @@ static bool chance(struct fault_files *files, int of_thousand)
     return of_thousand > 0 && (int)random_below(files->random, 1000) < of_thousand;
 }
 
+/* Whether the call fails because the files stopped working. */
+static bool dies(struct fault_files *files)
+{
+    if (files->left == 0) {
+        errno = EIO;
+        return true;
+    }
+    files->left -= files->left > 0;
+    return false;
+}
+
 static const char *base_name(const char *path)
 {
     const char *slash = strrchr(path, '/');
@@ -51,20 +62,66 @@ static void set_name(struct fault_name *names, int *count, const char *name, int
     names[at].file = file;
 }
 
-static void change_name(struct fault_files *files, const char *name, int file)
+static void apply(struct fault_name *names, int *count, const struct fault_change *change)
+{
+    set_name(names, count, change->now.name, change->now.file);
+    if (change->was[0] != '\0') {
+        set_name(names, count, change->was, -1);
+    }
+}
+
+/* was: the name before a rename, else "". */
+static void change_name(struct fault_files *files, const char *name, int file, const char *was)
 {
     assert(files->pending_count < FAULT_NAMES_MAX);
-    set_name(files->names, &files->name_count, name, file);
-    struct fault_name *change = &files->pending[files->pending_count++];
-    snprintf(change->name, FAULT_NAME_BYTES, "%s", name);
-    change->file = file;
+    struct fault_change *change = &files->pending[files->pending_count++];
+    *change = (struct fault_change){.now.file = file};
+    snprintf(change->now.name, FAULT_NAME_BYTES, "%s", name);
+    snprintf(change->was, FAULT_NAME_BYTES, "%s", was);
+    apply(files->names, &files->name_count, change);
+}
+
+static bool has_name(const struct fault_name *names, int count, int file)
+{
+    for (int i = 0; i < count; i++) {
+        if (names[i].file == file) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_pending(const struct fault_files *files, int file)
+{
+    for (int i = 0; i < files->pending_count; i++) {
+        if (files->pending[i].now.file == file) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A place for a file: of one that no name leads to and none can lead to after a crash, or a new
+ * one. */
+static int free_place(struct fault_files *files)
+{
+    for (int i = 0; i < files->file_count; i++) {
+        if (!has_name(files->names, files->name_count, i) &&
+            !has_name(files->durable, files->durable_count, i) && !is_pending(files, i)) {
+            close(files->files[i].fd);
+            free(files->files[i].durable);
+            return i;
+        }
+    }
+    assert(files->file_count < FAULT_FILES_MAX);
+    return files->file_count++;
 }
 
 static int add_file(struct fault_files *files, int fd)
 {
-    assert(files->file_count < FAULT_FILES_MAX);
-    files->files[files->file_count] = (struct fault_file){.fd = dup(fd)};
-    return files->file_count++;
+    int place = free_place(files);
+    files->files[place] = (struct fault_file){.fd = dup(fd)};
+    return place;
 }
 
 static uint8_t *content(int fd, size_t *size)
@@ -104,6 +161,9 @@ static int fault_open(void *context, const char *path, int flags, int mode)
     struct fault_files *files = context;
     const char *name = base_name(path);
     bool is_new = find_name(files->names, files->name_count, name) < 0;
+    if ((flags & O_CREAT) && dies(files)) {
+        return -1;
+    }
     if ((flags & O_CREAT) && is_new && chance(files, files->chances.create_error)) {
         errno = random_below(files->random, 2) ? EIO : ENOSPC;
         return -1;
@@ -112,7 +172,7 @@ static int fault_open(void *context, const char *path, int flags, int mode)
         path, flags == O_RDONLY ? flags | O_CLOEXEC : ((flags & ~O_WRONLY) | O_RDWR | O_CLOEXEC),
         mode);
     if (fd >= 0 && is_new) {
-        change_name(files, name, add_file(files, fd));
+        change_name(files, name, add_file(files, fd), "");
     }
     return fd;
 }
@@ -149,7 +209,7 @@ static ssize_t fault_pwritev(void *context, int fd, const struct iovec *iov, int
     for (int i = 0; i < count; i++) {
         total += iov[i].iov_len;
     }
-    bool error = chance(files, files->chances.write_error);
+    bool error = dies(files) || chance(files, files->chances.write_error);
     bool full = chance(files, files->chances.write_full);
     if (error || full) {
         (void)write_part(fd, iov, count, position, random_below(files->random, total + 1));
@@ -165,13 +225,14 @@ static ssize_t fault_pwritev(void *context, int fd, const struct iovec *iov, int
 static int fault_fdatasync(void *context, int fd)
 {
     struct fault_files *files = context;
-    if (chance(files, files->chances.sync_error)) {
+    if (dies(files) || chance(files, files->chances.sync_error)) {
         errno = EIO;
         return -1;
     }
     struct fault_file *file = file_of_fd(files, fd);
-    assert(file != NULL);
-    make_durable(file);
+    if (file != NULL) { /* else it is gone, and whoever has it open may go on with it */
+        make_durable(file);
+    }
     return 0;
 }
 
@@ -186,7 +247,7 @@ static int fault_syncfs(void *context, int fd)
 {
     struct fault_files *files = context;
     (void)fd;
-    if (chance(files, files->chances.sync_error)) {
+    if (dies(files) || chance(files, files->chances.sync_error)) {
         errno = EIO;
         return -1;
     }
@@ -200,7 +261,7 @@ static int fault_syncfs(void *context, int fd)
 static int fault_ftruncate(void *context, int fd, int64_t size)
 {
     struct fault_files *files = context;
-    if (chance(files, files->chances.truncate_error)) {
+    if (dies(files) || chance(files, files->chances.truncate_error)) {
         errno = EIO;
         return -1;
     }
@@ -210,7 +271,7 @@ static int fault_ftruncate(void *context, int fd, int64_t size)
 static int fault_rename(void *context, const char *from, const char *to)
 {
     struct fault_files *files = context;
-    if (chance(files, files->chances.rename_error)) {
+    if (dies(files) || chance(files, files->chances.rename_error)) {
         errno = EIO;
         return -1;
     }
@@ -218,10 +279,7 @@ static int fault_rename(void *context, const char *from, const char *to)
     if (result == 0) {
         int at = find_name(files->names, files->name_count, base_name(from));
         assert(at >= 0);
-        int file = files->names[at].file;
-        /* One change: a crash leaves the old or the new name. */
-        change_name(files, base_name(to), file);
-        change_name(files, base_name(from), -1);
+        change_name(files, base_name(to), files->names[at].file, base_name(from));
     }
     return result;
 }
@@ -229,9 +287,12 @@ static int fault_rename(void *context, const char *from, const char *to)
 static int fault_unlink(void *context, const char *path)
 {
     struct fault_files *files = context;
+    if (dies(files)) {
+        return -1;
+    }
     int result = unlink(path);
     if (result == 0) {
-        change_name(files, base_name(path), -1);
+        change_name(files, base_name(path), -1, "");
     }
     return result;
 }
@@ -251,7 +312,7 @@ static int fault_rmdir(void *context, const char *path)
 static int fault_fsync_dir(void *context, const char *path)
 {
     struct fault_files *files = context;
-    if (chance(files, files->chances.dir_sync_error)) {
+    if (dies(files) || chance(files, files->chances.dir_sync_error)) {
         errno = EIO;
         return -1;
     }
@@ -263,7 +324,7 @@ static int fault_fsync_dir(void *context, const char *path)
 
 void fault_files_init(struct fault_files *files, const char *dir, struct random *random)
 {
-    *files = (struct fault_files){.random = random};
+    *files = (struct fault_files){.random = random, .left = -1};
     snprintf(files->dir, sizeof files->dir, "%s", dir);
     files->ops = (struct file_ops){
         .context = files,
@@ -325,7 +386,7 @@ static uint8_t *crashed_content(struct fault_files *files, const struct fault_fi
 {
     struct random *random = files->random;
     uint8_t *bytes = content(file->fd, size);
-    if (how == FAULT_CRASH_PROCESS) {
+    if (how == FAULT_CRASH_PROCESS || how == FAULT_CRASH_NAMES) {
         return bytes;
     }
     size_t kept = file->durable_bytes;
@@ -363,16 +424,56 @@ static void write_file(const char *dir, const char *name, const uint8_t *bytes, 
     close(fd);
 }
 
+/* Whether a segment comes or goes by the change. */
+static bool is_of_segment(const struct fault_change *change)
+{
+    const char *suffix = strrchr(change->now.name, '.');
+    return change->was[0] == '\0' && suffix != NULL && strcmp(suffix, ".log") == 0;
+}
+
+/*
+ * Leaves any of the changes. But new segments all stay, and old ones go from the first: without one
+ * in their middle a log is another log.
+ */
+static void crash_any_names(struct fault_files *files)
+{
+    uint64_t removals = 0;
+    for (int i = 0; i < files->pending_count; i++) {
+        removals += is_of_segment(&files->pending[i]) && files->pending[i].now.file < 0;
+    }
+    removals = random_below(files->random, removals + 1);
+    for (int i = 0; i < files->pending_count; i++) {
+        const struct fault_change *change = &files->pending[i];
+        bool stays = random_below(files->random, 2) == 0;
+        if (is_of_segment(change)) {
+            stays = change->now.file >= 0 || removals > 0;
+            removals -= change->now.file < 0 && removals > 0;
+        }
+        if (stays) {
+            apply(files->durable, &files->durable_count, change);
+        }
+    }
+}
+
+/* Which of the changes of names the crash leaves. */
+static void crash_names(struct fault_files *files, enum fault_crash how)
+{
+    if (how == FAULT_CRASH_NAMES || (how > FAULT_CRASH_LOSE && random_below(files->random, 2))) {
+        crash_any_names(files);
+        return;
+    }
+    int count = how == FAULT_CRASH_PROCESS ? files->pending_count
+                : how == FAULT_CRASH_LOSE
+                    ? 0
+                    : (int)random_below(files->random, (uint64_t)files->pending_count + 1);
+    for (int i = 0; i < count; i++) {
+        apply(files->durable, &files->durable_count, &files->pending[i]);
+    }
+}
+
 void fault_files_crash(struct fault_files *files, enum fault_crash how, const char *new_dir)
 {
-    int changes = how == FAULT_CRASH_PROCESS ? files->pending_count
-                  : how == FAULT_CRASH_LOSE
-                      ? 0
-                      : (int)random_below(files->random, (uint64_t)files->pending_count + 1);
-    for (int i = 0; i < changes; i++) {
-        set_name(files->durable, &files->durable_count, files->pending[i].name,
-                 files->pending[i].file);
-    }
+    crash_names(files, how);
     for (int i = 0; i < files->durable_count; i++) {
         size_t size;
         uint8_t *bytes = crashed_content(files, &files->files[files->durable[i].file], how, &size);

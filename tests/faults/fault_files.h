@@ -10,10 +10,12 @@
 /*
  * A file layer over real files in one directory that knows what is on disk for sure: the content
  * of each file at its last sync and the names at the last sync of the directory. A crash keeps
- * that, and of what came after it any part. Calls fail by chance. One thread; same seed, same run.
+ * that, and of what came after it any part: of the changes of names those up to some moment, as a
+ * journal leaves them, or any of them, if segments come and go in order. Calls fail by chance. One
+ * thread; same seed, same run.
  */
 enum {
-    FAULT_FILES_MAX = 512, /* files of one life */
+    FAULT_FILES_MAX = 512, /* files that are there, or may be after a crash */
     FAULT_NAMES_MAX = 512, /* changes of names between two syncs of the directory */
     FAULT_NAME_BYTES = 64,
 };
@@ -36,16 +38,22 @@ struct fault_file {
     size_t durable_bytes;
 };
 
-/* A change of a name: file >= 0: name now means the file; -1: the name is gone. */
 struct fault_name {
     char name[FAULT_NAME_BYTES];
     int file;
+};
+
+/* A change of names, whole or not there at all. */
+struct fault_change {
+    struct fault_name now;      /* this name means the file now; file -1: it is gone */
+    char was[FAULT_NAME_BYTES]; /* a rename: this name is gone; else empty */
 };
 
 struct fault_files {
     struct file_ops ops;
     struct random *random;
     struct fault_chances chances;
+    long left; /* so many changes, then every one fails until the crash; -1: for ever */
     char dir[128];
     struct fault_file files[FAULT_FILES_MAX];
     int file_count;
@@ -53,7 +61,7 @@ struct fault_files {
     int name_count;
     struct fault_name durable[FAULT_FILES_MAX]; /* as they are on disk for sure */
     int durable_count;
-    struct fault_name pending[FAULT_NAMES_MAX]; /* changes since, in order */
+    struct fault_change pending[FAULT_NAMES_MAX]; /* changes since, in order */
     int pending_count;
     int log_reads; /* reads of .log files */
 };
@@ -65,6 +73,7 @@ void fault_files_deinit(struct fault_files *files);
 /* How a crash treats what was not synced. */
 enum fault_crash {
     FAULT_CRASH_PROCESS, /* only the process dies: all stays */
+    FAULT_CRASH_NAMES,   /* likewise, but of the changes of names any are lost */
     FAULT_CRASH_LOSE,    /* the machine dies: all that was not synced is lost */
     FAULT_CRASH_TEAR,    /* any prefix of it is there, perhaps with rubbish at its end */
     FAULT_CRASH_BLOCKS,  /* whole 4 KiB blocks of it are zero while later ones are there */

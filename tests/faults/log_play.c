@@ -1,4 +1,6 @@
 #include "log_play.h"
+
+#include "compact_play.h"
 #include "txn_play.h"
 
 #include "base/bytes.h"
@@ -75,7 +77,9 @@ struct model_batch *model_add(struct play *play, const struct batch *batch, bool
         .base_sequence = batch->base_sequence,
         .last_sequence = producer_sequence_add(batch->base_sequence, batch->last_offset_delta),
         .maybe = maybe,
+        .horizon_ms = -1,
     };
+    model_note_records(added);
     return added;
 }
 
@@ -95,8 +99,13 @@ static void build(struct play *play, struct buf *out, int32_t records, int produ
 {
     struct batch_builder builder;
     uint8_t value[1500];
-    size_t size = play_below(play, 8) == 0 ? play_below(play, sizeof value) : play_below(play, 120);
+    bool compact = play->config.compact;
+    size_t size = play_below(play, 8) == 0 && !compact ? play_below(play, sizeof value)
+                                                       : play_below(play, 120);
     batch_builder_init(&builder);
+    if (compact && play_below(play, 4) == 0) {
+        builder.compression = BATCH_COMPRESSION_LZ4;
+    }
     if (producer >= 0) {
         builder.producer_id = 100 + producer;
         builder.producer_epoch = play->model->epoch[producer];
@@ -107,8 +116,10 @@ static void build(struct play *play, struct buf *out, int32_t records, int produ
         for (size_t k = 0; k < size; k++) {
             value[k] = (uint8_t)random_next(&play->random);
         }
-        batch_builder_add(&builder, play->now_ms + i, slice_str("k"), slice_of(value, size), NULL,
-                          0);
+        char key = (char)('0' + (compact ? play_below(play, KEYS) : 0));
+        bool tombstone = compact && play_below(play, 5) == 0;
+        batch_builder_add(&builder, play->now_ms + i, slice_of(&key, 1),
+                          tombstone ? slice_of(NULL, 0) : slice_of(value, size), NULL, 0);
     }
     enum err err = batch_builder_finish(&builder, out, NULL);
     CHECK(play, err == ERR_NONE, "builder");
@@ -144,7 +155,7 @@ void play_append(struct play *play)
     bool open = producer >= 0 && model_producer(play->model, producer).txn_first >= 0;
     bool txn = producer >= 0 && play_below(play, open ? 10 : 2) != 0;
     for (int32_t i = 0; i < count; i++) {
-        build(play, &bytes[i], 1 + (int32_t)play_below(play, 4), producer, txn);
+        build(play, &bytes[i], 1 + (int32_t)play_below(play, BATCH_RECORDS), producer, txn);
         enum err err = batch_parse(buf_slice(&bytes[i]), &batches[i], NULL);
         CHECK(play, err == ERR_NONE, "parse");
     }
@@ -180,7 +191,7 @@ void play_note_flushed(struct play *play)
     play->model->flushed = flushed;
 }
 
-static void step_flush(struct play *play)
+void play_flush(struct play *play)
 {
     bool was_failed = log_failed(play->log);
     enum err err = log_flush(play->log, &play->reason);
@@ -251,9 +262,12 @@ static int64_t check_span(struct play *play, const struct file_span *span, int64
         CHECK(play, crc_fits || (expected != NULL && expected->damaged), "CRC at offset %lld",
               (long long)batch.base_offset);
         if (crc_fits) {
+            if (play->taking && expected != NULL) {
+                play_take_form(play, expected, &batch);
+            }
             CHECK(play,
                   expected != NULL && expected->base_offset == batch.base_offset &&
-                      expected->size == batch.bytes.size &&
+                      expected->size == batch.bytes.size && !expected->gone &&
                       (expected->damaged ||
                        memcmp(expected->bytes, batch.bytes.data, batch.bytes.size) == 0),
                   "the batch at offset %lld is not what was appended",
@@ -280,6 +294,18 @@ static bool beside_flipped(const struct model *model, const struct model_batch *
     return batch > model->batches && (batch - 1)->flipped;
 }
 
+/* Whether compaction may have left nothing of [from, to). */
+static bool may_be_gap(const struct play *play, int64_t from, int64_t to)
+{
+    const struct model *model = play->model;
+    bool gone = play->config.compact;
+    for (int i = 0; i < model->count && gone && !play->taking; i++) {
+        const struct model_batch *batch = &model->batches[i];
+        gone = batch->gone || batch->last_offset < from || batch->base_offset >= to;
+    }
+    return gone;
+}
+
 /* Reads [from, to); skips what the model calls damaged. */
 void play_check_range(struct play *play, int64_t from, int64_t to, size_t max_bytes)
 {
@@ -303,19 +329,21 @@ void play_check_range(struct play *play, int64_t from, int64_t to, size_t max_by
             from = at->last_offset + 1;
             continue;
         }
-        CHECK(play, span.size <= max_bytes || at == NULL || span.size <= at->size,
-              "%zu bytes are more than %zu", span.size, max_bytes);
         uint8_t head[8];
         ssize_t got = pread(span.fd, head, 8, span.position);
         CHECK(play, got == 8, "short");
         int64_t base = (int64_t)load_be64(head);
+        const struct model_batch *first = base > from ? model_find(play->model, base) : at;
+        CHECK(play,
+              span.size <= max_bytes || first == NULL || span.size <= first->size || play->taking,
+              "%zu bytes are more than %zu", span.size, max_bytes);
         bool flipped = at != NULL && at->flipped;
         while (!flipped && at != NULL && at->damaged && base > at->last_offset && from < base) {
             from = at->last_offset + 1; /* stepped over */
             at = model_find(play->model, from);
         }
-        CHECK(play, base <= from || flipped, "offsets %lld to %lld are missing", (long long)from,
-              (long long)base);
+        CHECK(play, base <= from || flipped || may_be_gap(play, from, base),
+              "offsets %lld to %lld are missing", (long long)from, (long long)base);
         from = check_span(play, &span, from);
         file_span_release(&span);
     }
@@ -336,12 +364,16 @@ static void step_read(struct play *play)
 void play_step(struct play *play)
 {
     play->now_ms += (int64_t)play_below(play, 1000);
+    if (play->config.compact && play_below(play, 8) == 0) {
+        play_step_compact(play);
+        return;
+    }
     switch (play_below(play, 30)) {
     case 0:
     case 1:
     case 2:
     case 3:
-        step_flush(play);
+        play_flush(play);
         break;
     case 4:
     case 5:

@@ -16,23 +16,38 @@ enum {
     BURST = 40, /* appends right before some crashes, so that blocks are there to lose */
     MODEL_BATCHES = LIVES * (STEPS + BURST) * 4,
     PRODUCERS = 4,
+    BATCH_RECORDS = 4, /* at most */
+    KEYS = 6,
 };
 
 enum model_kind { MODEL_PLAIN, MODEL_TXN, MODEL_COMMIT, MODEL_ABORT };
+
+/* What compaction looks at; of compacted logs only. */
+struct model_record {
+    int key; /* -1: a marker */
+    bool tombstone;
+    bool seen; /* by the last reading of all */
+    bool gone; /* compacted away: it never comes back */
+};
 
 struct model_batch {
     enum model_kind kind;
     int64_t base_offset;
     int64_t last_offset;
-    uint8_t *bytes;
+    uint8_t *bytes; /* as it was last read */
     size_t size;
-    int64_t position; /* unused by checks: for messages */
     int64_t producer_id;
     int32_t base_sequence;
     int32_t last_sequence;
     bool damaged; /* a bit of it was flipped, or a hole may be in it */
     bool flipped; /* the former: it was good when the log last looked */
     bool maybe;   /* its append failed in a way that may leave it there */
+    struct model_record records[BATCH_RECORDS];
+    int record_count;
+    int64_t horizon_ms;     /* delete horizon; -1 */
+    int64_t horizon_was_ms; /* before the last reading of all */
+    bool seen;              /* by the last reading of all, perhaps without records */
+    bool gone;
 };
 
 struct model {
@@ -47,6 +62,9 @@ struct model {
     bool doubtful[PRODUCERS]; /* damage may have hidden some of its batches */
     int64_t decided;          /* the watermark that the log was told */
     bool aborts_doubtful;     /* a bit of a transaction index was flipped */
+    int64_t attempted;        /* compaction went no further: untouched from here on */
+    int64_t cleaned;          /* compaction was over up to here */
+    int64_t compacted_ms;     /* the clock at the last compaction */
 };
 
 struct play {
@@ -64,6 +82,7 @@ struct play {
     int life;
     struct model *model;
     bool flipped; /* since the last opening, anywhere */
+    bool taking;  /* what is read may have been compacted since the last time */
     struct reason reason;
 };
 
@@ -87,6 +106,7 @@ void play_note_flushed(struct play *play);
 void model_doubt(struct model *model, struct model_batch *batch);
 void play_check_range(struct play *play, int64_t from, int64_t to, size_t max_bytes);
 void play_append(struct play *play);
+void play_flush(struct play *play);
 void play_step(struct play *play);
 
 #endif

@@ -5,7 +5,6 @@
 #include "log/log_internal.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,129 +17,10 @@
  * any part of what was not synced, and what the next start finds must hold every newest record.
  */
 
-/* Files that stop working after so many changes. */
-struct dying_files {
-    struct file_ops ops;
-    struct fault_files *inner;
-    long left; /* -1: for ever */
-};
-
-static bool dies(struct dying_files *files)
-{
-    if (files->left == 0) {
-        errno = EIO;
-        return true;
-    }
-    files->left -= files->left > 0;
-    return false;
-}
-
-static int dying_open(void *context, const char *path, int flags, int mode)
-{
-    struct dying_files *files = context;
-    return (flags & O_CREAT) && dies(files)
-               ? -1
-               : files->inner->ops.open(files->inner, path, flags, mode);
-}
-
-static int dying_close(void *context, int fd)
-{
-    struct dying_files *files = context;
-    return files->inner->ops.close(files->inner, fd);
-}
-
-static ssize_t dying_pread(void *context, int fd, void *to, size_t size, int64_t position)
-{
-    struct dying_files *files = context;
-    return files->inner->ops.pread(files->inner, fd, to, size, position);
-}
-
-static ssize_t dying_pwritev(void *context, int fd, const struct iovec *iov, int count,
-                             int64_t position)
-{
-    struct dying_files *files = context;
-    if (dies(files)) { /* in the middle of it */
-        struct iovec part = {iov[0].iov_base, iov[0].iov_len / 2};
-        (void)!files->inner->ops.pwritev(files->inner, fd, &part, 1, position);
-        errno = EIO;
-        return -1;
-    }
-    return files->inner->ops.pwritev(files->inner, fd, iov, count, position);
-}
-
-static int dying_fdatasync(void *context, int fd)
-{
-    struct dying_files *files = context;
-    return dies(files) ? -1 : files->inner->ops.fdatasync(files->inner, fd);
-}
-
-static int dying_syncfs(void *context, int fd)
-{
-    struct dying_files *files = context;
-    return dies(files) ? -1 : files->inner->ops.syncfs(files->inner, fd);
-}
-
-static int dying_ftruncate(void *context, int fd, int64_t size)
-{
-    struct dying_files *files = context;
-    return dies(files) ? -1 : files->inner->ops.ftruncate(files->inner, fd, size);
-}
-
-static int dying_rename(void *context, const char *from, const char *to)
-{
-    struct dying_files *files = context;
-    return dies(files) ? -1 : files->inner->ops.rename(files->inner, from, to);
-}
-
-static int dying_unlink(void *context, const char *path)
-{
-    struct dying_files *files = context;
-    return dies(files) ? -1 : files->inner->ops.unlink(files->inner, path);
-}
-
-static int dying_mkdir(void *context, const char *path)
-{
-    struct dying_files *files = context;
-    return files->inner->ops.mkdir(files->inner, path);
-}
-
-static int dying_rmdir(void *context, const char *path)
-{
-    struct dying_files *files = context;
-    return files->inner->ops.rmdir(files->inner, path);
-}
-
-static int dying_fsync_dir(void *context, const char *path)
-{
-    struct dying_files *files = context;
-    return dies(files) ? -1 : files->inner->ops.fsync_dir(files->inner, path);
-}
-
-static void dying_init(struct dying_files *files, struct fault_files *inner)
-{
-    *files = (struct dying_files){.inner = inner, .left = -1};
-    files->ops = (struct file_ops){
-        .context = files,
-        .open = dying_open,
-        .close = dying_close,
-        .pread = dying_pread,
-        .pwritev = dying_pwritev,
-        .fdatasync = dying_fdatasync,
-        .syncfs = dying_syncfs,
-        .ftruncate = dying_ftruncate,
-        .rename = dying_rename,
-        .unlink = dying_unlink,
-        .mkdir = dying_mkdir,
-        .rmdir = dying_rmdir,
-        .fsync_dir = dying_fsync_dir,
-    };
-}
-
 /* One history and where it dies. */
 struct history {
     struct fixture *fixture;
     struct fault_files *faults;
-    struct dying_files dying;
     struct random random;
     struct log_state known;
     char new_dir[96];
@@ -149,15 +29,14 @@ struct history {
 /* Into one new segment, or into several. */
 static const int64_t segment_sizes[] = {1 << 20, 420};
 
-static void begin_history(struct history *history, struct fixture *fixture)
+static void begin_history(struct history *history, struct fixture *fixture, uint64_t seed)
 {
     history->fixture = fixture;
-    history->random = (struct random){.state = 7};
+    history->random = (struct random){.state = seed};
     history->faults = mem_new(struct fault_files);
     assert_int_equal(mkdir(fixture->log_dir, 0755), 0);
     fault_files_init(history->faults, fixture->log_dir, &history->random);
-    dying_init(&history->dying, history->faults);
-    fixture->env.files = &history->dying.ops;
+    fixture->env.files = &history->faults->ops;
     fixture->config.index_interval_bytes = 100;
     fixture_open(fixture, NULL);
 }
@@ -279,23 +158,23 @@ static void crash(struct history *history, enum fault_crash how, const struct lo
 }
 
 /* Plays one history that dies at the given operation; true when it was over before. */
-static bool play(long operation, enum fault_crash how, bool with_checkpoint, int64_t segment_bytes,
-                 const char *expected)
+static bool play(uint64_t seed, long operation, enum fault_crash how, bool with_checkpoint,
+                 int64_t segment_bytes, const char *expected)
 {
     void *state;
     struct history history;
     fixture_setup(&state);
     struct fixture *fixture = state;
-    begin_history(&history, fixture);
+    begin_history(&history, fixture, seed);
     fill_log(fixture);
     assert_int_equal(log_checkpoint(fixture->log, &history.known, NULL), ERR_NONE);
     set_segment_bytes(fixture, segment_bytes);
-    history.dying.left = operation;
+    history.faults->left = operation;
     struct compact_limits limits = roomy_limits();
     struct compact_result result;
     limits.io_bytes = 150;
     enum err err = try_compact(fixture, &limits, &result);
-    bool over = history.dying.left > 0;
+    bool over = history.faults->left > 0;
     if (over) {
         assert_int_equal(err, ERR_NONE);
     }
@@ -324,58 +203,65 @@ static void compacted_text(int64_t segment_bytes, char *to, size_t size)
     fixture_teardown(&state);
 }
 
-static void play_size(enum fault_crash how, int64_t segment_bytes)
+static void play_size(uint64_t seed, enum fault_crash how, int64_t segment_bytes)
 {
     char expected[1000];
     compacted_text(segment_bytes, expected, sizeof expected);
     long operation = 0;
     bool over = false;
     while (!over) {
-        over = play(operation, how, true, segment_bytes, expected);
-        (void)play(operation, how, false, segment_bytes, expected);
+        over = play(seed, operation, how, true, segment_bytes, expected);
+        (void)play(seed, operation, how, false, segment_bytes, expected);
         operation++;
     }
     assert_true(operation > 25); /* it did die all along the way */
     print_message("%ld file operations\n", operation - 1);
 }
 
-static void play_all(enum fault_crash how)
+static void play_all(uint64_t seed, enum fault_crash how)
 {
     for (size_t i = 0; i < sizeof segment_sizes / sizeof segment_sizes[0]; i++) {
-        play_size(how, segment_sizes[i]);
+        play_size(seed, how, segment_sizes[i]);
     }
 }
 
 static void killed_process(void **state)
 {
     (void)state;
-    play_all(FAULT_CRASH_PROCESS);
+    play_all(7, FAULT_CRASH_PROCESS);
+}
+
+static void dead_machine_lost_names(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 2; seed++) {
+        play_all(seed, FAULT_CRASH_NAMES);
+    }
 }
 
 static void dead_machine_lost_all(void **state)
 {
     (void)state;
-    play_all(FAULT_CRASH_LOSE);
+    play_all(7, FAULT_CRASH_LOSE);
 }
 
 static void dead_machine_tore(void **state)
 {
     (void)state;
-    play_all(FAULT_CRASH_TEAR);
+    play_all(7, FAULT_CRASH_TEAR);
 }
 
 static void dead_machine_lost_blocks(void **state)
 {
     (void)state;
-    play_all(FAULT_CRASH_BLOCKS);
+    play_all(7, FAULT_CRASH_BLOCKS);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(killed_process),
-        cmocka_unit_test(dead_machine_lost_all),
-        cmocka_unit_test(dead_machine_tore),
+        cmocka_unit_test(killed_process),           cmocka_unit_test(dead_machine_lost_names),
+        cmocka_unit_test(dead_machine_lost_all),    cmocka_unit_test(dead_machine_tore),
         cmocka_unit_test(dead_machine_lost_blocks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,3 +1,4 @@
+#include "compact_play.h"
 #include "txn_play.h"
 
 #include "base/bytes.h"
@@ -17,9 +18,10 @@
 
 /*
  * A log under faults, against a model. Each seed plays one history: appends, flushes, checkpoints,
- * rolls, reads, deletions, failing calls, crashes that keep any part of what was not synced, and
- * flipped bits; after each opening all is compared with the model. FAULT_SEED=n replays one seed,
- * FAULT_SEEDS=n plays n of them, FAULT_VERBOSE=1 shows the log's lines.
+ * rolls, reads, deletions, compactions of half of the logs, failing calls, crashes that keep any
+ * part of what was not synced, and flipped bits; after each opening all is compared with the model.
+ * FAULT_SEED=n replays one seed, FAULT_SEEDS=n plays n of them, FAULT_VERBOSE=1 shows the log's
+ * lines.
  */
 /* ---- crash, damage, opening ---- */
 
@@ -29,11 +31,21 @@ struct expected_producer {
     int16_t epoch[PRODUCERS];
 };
 
-/* Damage hit its newest batch, so that nobody can say what the log knows of it. */
-static bool is_doubtful(const struct model *model, int producer)
+/* Whether nobody can say what the log knows of it: damage hit its newest batch, its open
+ * transaction began in what is deleted, or a compacted log deleted its newest batch, or took its
+ * record out of a marker. The last checkpoint's place may be one that compaction moved; what an
+ * opening then reads again begins before the snapshots that are kept. */
+static bool is_doubtful(const struct play *play, int producer)
 {
-    const struct model_batch *last = model_producer(model, producer).last;
-    return model->doubtful[producer] || (last != NULL && last->damaged);
+    const struct model *model = play->model;
+    struct model_producer known = model_producer(model, producer);
+    const struct model_batch *newest = known.newest;
+    if (model->doubtful[producer] || (known.txn_first >= 0 && known.txn_first < model->start)) {
+        return true;
+    }
+    bool emptied = newest != NULL && newest->records[0].key < 0 && newest->records[0].gone;
+    return newest != NULL && (newest->damaged || (play->config.compact &&
+                                                  (newest->last_offset < model->start || emptied)));
 }
 
 static void check_last(struct play *play, int producer, const struct producer_entry *entry,
@@ -61,7 +73,7 @@ static void check_producer(void *context, const struct producer_entry *entry)
     expected->seen[producer] = true;
     expected->epoch[producer] = entry->epoch;
     struct model_producer wanted = model_producer(play->model, producer);
-    if (is_doubtful(play->model, producer)) {
+    if (is_doubtful(play, producer)) {
         return;
     }
     CHECK(play, wanted.known, "producer %d is on record without a batch", producer);
@@ -78,7 +90,7 @@ static void check_duplicate(struct play *play, int producer)
 {
     const struct model_batch *last = model_producer(play->model, producer).last;
     struct batch batch;
-    if (last == NULL || is_doubtful(play->model, producer)) {
+    if (last == NULL || is_doubtful(play, producer)) {
         return;
     }
     enum err err = batch_parse(slice_of(last->bytes, last->size), &batch, NULL);
@@ -112,11 +124,11 @@ static void check_producers(struct play *play)
     log_each_producer(play->log, check_producer, &expected);
     for (int i = 0; i < PRODUCERS; i++) {
         struct model_producer wanted = model_producer(model, i);
-        CHECK(play, is_doubtful(model, i) || expected.seen[i] || !wanted.known,
+        CHECK(play, is_doubtful(play, i) || expected.seen[i] || !wanted.known,
               "producer %d was forgotten", i);
         check_duplicate(play, i);
         /* The client goes on behind what survived, or anew when nobody can know. */
-        if (is_doubtful(model, i) || (wanted.known && model_txns_doubtful(model))) {
+        if (is_doubtful(play, i) || (wanted.known && model_txns_doubtful(model))) {
             begin_anew(play, i, expected.epoch[i]);
         } else {
             model->epoch[i] = wanted.known ? wanted.epoch : model->epoch[i];
@@ -172,6 +184,9 @@ static void stumble(struct play *play)
     snprintf(dir, sizeof dir, "%s/%d", play->root, play->life);
     play->env.files = &play->files->ops;
     play_set_faults(play, true);
+    if (play_below(play, 2) == 0) {
+        play->files->left = (long)play_below(play, 20);
+    }
     enum err err = log_open(dir, &play->config, &play->env, play->has_known ? &play->known : NULL,
                             &log, NULL, &play->reason);
     play_set_faults(play, false);
@@ -206,6 +221,9 @@ static void open_log(struct play *play)
     model_follow(play);
     play->model->flushed = log_flushed_offset(play->log);
     play->model->decided = play->model->end;
+    if (play->config.compact) {
+        play_check_compacted(play);
+    }
     play_check_unstable(play);
     play_check_aborted(play, play->model->start, play->model->end);
     play_step_aborted(play);
@@ -260,11 +278,17 @@ static void crash(struct play *play, bool clean)
         FAULT_CRASH_PROCESS, FAULT_CRASH_LOSE,  FAULT_CRASH_TEAR,   FAULT_CRASH_TEAR,
         FAULT_CRASH_TEAR,    FAULT_CRASH_HOLES, FAULT_CRASH_BLOCKS, FAULT_CRASH_BLOCKS};
     enum fault_crash how = clean ? FAULT_CRASH_LOSE : kinds[play_below(play, 8)];
+    if (play->files->left == 0 && play_below(play, 2) == 0) {
+        how = FAULT_CRASH_NAMES;
+    }
+    if (how == FAULT_CRASH_HOLES && play->config.compact) {
+        how = FAULT_CRASH_LOSE; /* the model of compaction knows no damage */
+    }
     if (how ==
         FAULT_CRASH_HOLES) { /* behind holes of whole blocks no doubt is left: they are cut */
         doubt_unflushed(play);
     }
-    bool bursts = how == FAULT_CRASH_BLOCKS && !play->log->closed;
+    bool bursts = how == FAULT_CRASH_BLOCKS && !play->log->closed && play->files->left != 0;
     for (uint64_t i = bursts ? play_below(play, BURST) : 0; i > 0; i--) {
         play_append(play);
     }
@@ -335,6 +359,9 @@ static void flip(struct play *play)
     if (strstr(name, ".damage") != NULL) {
         return; /* then the damage is found anew by whoever reads, as on any old segment */
     }
+    if (play->config.compact && play_is_compacted_file(name)) {
+        return;
+    }
     if (strcmp(name + SEGMENT_NAME_DIGITS, ".log") == 0) {
         int hit = batch_at(play, path, position);
         if (hit < 0) {
@@ -378,10 +405,10 @@ static void play_seed(struct play *play)
     for (int life = 0; life < LIVES; life++) {
         play_set_faults(play, play_below(play, 3) != 0);
         uint64_t steps = play_below(play, STEPS);
-        for (uint64_t i = 0; i < steps; i++) {
+        for (uint64_t i = 0; i < steps && play->files->left != 0; i++) {
             play_step(play);
         }
-        bool clean = play_below(play, 4) == 0 && try_close(play);
+        bool clean = play->files->left != 0 && play_below(play, 4) == 0 && try_close(play);
         play_set_faults(play, false);
         crash(play, clean);
         play->flipped = false;
@@ -418,6 +445,9 @@ static void run_seed(uint64_t seed)
     play.config.index_interval_bytes = 100 + (int64_t)play_below(&play, 1500);
     play.config.segment_index_bytes = play_below(&play, 4) == 0 ? 40 : 10000;
     play.config.retention_ms = -1;
+    if (play_below(&play, 2) == 0) {
+        play_set_compact(&play);
+    }
     play.env = (struct log_env){.clock = &play.clock};
     play.life = -1;
     new_files(&play);

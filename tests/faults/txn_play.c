@@ -1,5 +1,7 @@
 #include "txn_play.h"
 
+#include "compact_play.h"
+
 #include "base/bytes.h"
 #include "batch/marker.h"
 #include "log/producer_state.h"
@@ -25,12 +27,14 @@ struct model_producer model_producer(const struct model *model, int producer)
         if (epoch_of(batch) != out.epoch) {
             out.epoch = epoch_of(batch);
             out.last = NULL;
+            out.newest = batch;
         }
         if (batch->kind == MODEL_COMMIT || batch->kind == MODEL_ABORT) {
             out.txn_first = -1;
             continue;
         }
         out.last = batch;
+        out.newest = batch;
         if (batch->kind == MODEL_TXN && out.txn_first < 0) {
             out.txn_first = batch->base_offset;
         }
@@ -94,37 +98,70 @@ static int list_ended(const struct model *model, struct ended_txn *ended, int64_
     return count;
 }
 
+/* The first offset of what is left of a transaction in [from, to); INT64_MAX: nothing is. */
+static int64_t first_left(const struct model *model, int producer, int64_t from, int64_t to)
+{
+    for (int i = 0; i < model->count; i++) {
+        const struct model_batch *batch = &model->batches[i];
+        if (batch->producer_id == 100 + producer && batch->base_offset >= from &&
+            batch->base_offset < to && batch->last_offset >= model->start && !batch->gone) {
+            return batch->base_offset > model->start ? batch->base_offset : model->start;
+        }
+    }
+    return INT64_MAX;
+}
+
+/* Takes in a transaction that is not decided. When its beginning was deleted, the log may know of
+ * no more than is left of it. */
+static void take_unstable(const struct model *model, int producer, int64_t from, int64_t to,
+                          int64_t *first, int64_t *latest)
+{
+    int64_t known = from < model->start ? model->start : from;
+    int64_t left = from < model->start ? first_left(model, producer, from, to) : from;
+    *first = known < *first ? known : *first;
+    *latest = left < *latest ? left : *latest;
+}
+
 void play_check_unstable(struct play *play)
 {
     static struct ended_txn ended[MODEL_BATCHES];
     const struct model *model = play->model;
     int64_t open[PRODUCERS];
+    int64_t first = INT64_MAX;
+    int64_t latest = INT64_MAX;
     if (model_txns_doubtful(model)) {
         return;
     }
     int count = list_ended(model, ended, open);
-    int64_t first = INT64_MAX;
     for (int i = 0; i < PRODUCERS; i++) {
-        first = open[i] >= 0 && open[i] < first ? open[i] : first;
+        if (open[i] >= 0) {
+            take_unstable(model, i, open[i], INT64_MAX, &first, &latest);
+        }
     }
     for (int i = 0; i < count; i++) {
-        first = ended[i].last >= model->decided && ended[i].first < first ? ended[i].first : first;
+        if (ended[i].last >= model->decided) {
+            take_unstable(model, ended[i].producer, ended[i].first, ended[i].last, &first, &latest);
+        }
     }
-    first = first < model->start ? model->start : first;
     int64_t seen = log_first_unstable_offset(play->log);
-    CHECK(play, seen == first, "first unstable offset %lld, not %lld (watermark %lld)",
-          (long long)seen, (long long)first, (long long)model->decided);
+    CHECK(play, seen >= first && seen <= latest,
+          "first unstable offset %lld, not %lld to %lld (watermark %lld)", (long long)seen,
+          (long long)first, (long long)latest, (long long)model->decided);
 }
 
-/* A row of the log beside the model's. What begins in deleted segments may have lost its beginning
- * when it was made anew. */
+/* A row of the log beside the model's. When it was made anew, what was deleted or compacted away
+ * may have hidden where the transaction began, and which others were open. */
 static void compare(struct play *play, const struct aborted_txn *row, const struct ended_txn *txn)
 {
-    bool cut = txn->first < play->model->start;
+    const struct model *model = play->model;
+    bool hidden = row->first_offset > txn->first &&
+                  (txn->first < model->start || play->config.compact) &&
+                  !model_has_left(model, row->producer_id, txn->first, row->first_offset);
     CHECK(play,
           row->producer_id == 100 + txn->producer && row->last_offset == txn->last &&
-              (row->first_offset == txn->first || (cut && row->first_offset > txn->first)) &&
-              (row->last_stable_offset == txn->stable || play->model->start > 0),
+              (row->first_offset == txn->first || hidden) &&
+              (row->last_stable_offset == txn->stable || model->start > 0 ||
+               (play->config.compact && row->last_stable_offset > txn->stable)),
           "aborted %lld: %lld-%lld/%lld in the log, %d: %lld-%lld/%lld in the model",
           (long long)row->producer_id, (long long)row->first_offset, (long long)row->last_offset,
           (long long)row->last_stable_offset, 100 + txn->producer, (long long)txn->first,
@@ -152,7 +189,11 @@ void play_check_aborted(struct play *play, int64_t from, int64_t to)
             continue;
         }
         bool there = next < row_count && rows[next].last_offset == txn->last;
-        CHECK(play, there || txn->newest < model->start,
+        CHECK(play,
+              there || txn->newest < model->start ||
+                  (play->config.compact && !model_has_left(model, 100 + txn->producer,
+                                                           txn->first > from ? txn->first : from,
+                                                           txn->last < to ? txn->last : to)),
               "%d: %lld-%lld was aborted and is not listed for %lld-%lld", 100 + txn->producer,
               (long long)txn->first, (long long)txn->last, (long long)from, (long long)to);
         if (there) {

@@ -9,8 +9,9 @@
 struct model_producer {
     bool known;
     int16_t epoch;
-    const struct model_batch *last; /* of this epoch, with a sequence; NULL */
-    int64_t txn_first;              /* -1: nothing is open */
+    const struct model_batch *last;   /* of this epoch, with a sequence; NULL */
+    const struct model_batch *newest; /* likewise, or the marker that began it */
+    int64_t txn_first;                /* -1: nothing is open */
 };
 
 struct model_producer model_producer(const struct model *model, int producer);

@@ -189,6 +189,15 @@ static void horizon_leaves_timestamps(void **state)
     assert_int_equal(offset, 1);
 }
 
+/* All but those of the last two checkpoints. */
+static void drop_snapshots(struct fixture *fixture)
+{
+    struct log_state state;
+    assert_int_equal(log_checkpoint(fixture->log, &state, NULL), ERR_NONE);
+    put(fixture, "again", "1");
+    assert_int_equal(log_checkpoint(fixture->log, &state, NULL), ERR_NONE);
+}
+
 static void aborted_records_go(void **state)
 {
     struct fixture *fixture = open_log(state);
@@ -218,13 +227,19 @@ static void aborted_records_go(void **state)
     put(fixture, "d", "1");
     roll(fixture);
     compact(fixture);
-    assert_string_equal(log_text(fixture), "0:a=1 4:b=2 5:C 6:c=1 7:d=1 ");
-    assert_int_equal(log_aborted_txns(fixture->log, 0, 8, &aborted, &count, NULL), ERR_NONE);
+    /* A start from the snapshot before it would see the transaction open. */
+    assert_string_equal(log_text(fixture), "0:a=1 3:A 4:b=2 5:C 6:c=1 7:d=1 ");
+    drop_snapshots(fixture);
+    put(fixture, "e", "1");
+    roll(fixture);
+    compact(fixture);
+    assert_string_equal(log_text(fixture), "0:a=1 4:b=2 5:C 6:c=1 7:d=1 8:again=1 9:e=1 ");
+    assert_int_equal(log_aborted_txns(fixture->log, 0, 10, &aborted, &count, NULL), ERR_NONE);
     assert_int_equal(count, 0);
     free(aborted);
     reopen_bare(fixture);
     assert_int_equal(log_first_unstable_offset(fixture->log), INT64_MAX);
-    assert_string_equal(log_text(fixture), "0:a=1 4:b=2 5:C 6:c=1 7:d=1 ");
+    assert_string_equal(log_text(fixture), "0:a=1 4:b=2 5:C 6:c=1 7:d=1 8:again=1 9:e=1 ");
 }
 
 static void marker_stays_while_its_batches_do(void **state)
@@ -244,6 +259,36 @@ static void marker_stays_while_its_batches_do(void **state)
         assert_non_null(strstr(log_text(fixture), "0-0:_ 1:A "));
         reopen_bare(fixture);
         assert_int_equal(log_first_unstable_offset(fixture->log), INT64_MAX);
+    }
+}
+
+/* A start that reads a segment again makes its aborted transactions anew; a crash right after it
+ * must not find them gone. */
+static void aborted_rows_survive_two_crashes(void **state)
+{
+    struct fixture *fixture = open_log(state);
+    struct kv_batch txn = {.producer_id = 7, .transactional = true};
+    struct log_state known;
+    struct aborted_txn *aborted;
+    size_t count;
+    put(fixture, "a", "1");
+    roll(fixture);
+    compact(fixture);
+    append_kv(fixture, &txn, (struct kv[]){{"b", "x"}}, 1); /* 1 */
+    put_marker(fixture, 7, 0, false);
+    assert_int_equal(log_checkpoint(fixture->log, &known, NULL), ERR_NONE);
+    put(fixture, "lost", "1"); /* so that the next segment does not begin where this one ends */
+    roll(fixture);
+    put(fixture, "lost", "2");
+    fixture_kill(fixture);
+    cut_file(file_of(fixture, 1, ".log"), known.active_size);
+    for (int i = 0; i < 3; i++) {
+        fixture_open(fixture, &known);
+        assert_int_equal(log_end_offset(fixture->log), 3);
+        assert_int_equal(log_aborted_txns(fixture->log, 0, 3, &aborted, &count, NULL), ERR_NONE);
+        assert_int_equal(count, 1);
+        free(aborted);
+        fixture_kill(fixture);
     }
 }
 
@@ -635,6 +680,7 @@ int main(void)
         TEST(tombstones_go_after_their_time),
         TEST(horizon_leaves_timestamps),
         TEST(aborted_records_go),
+        TEST(aborted_rows_survive_two_crashes),
         TEST(marker_stays_while_its_batches_do),
         TEST(open_transactions_are_left_alone),
         TEST(codecs_stay),

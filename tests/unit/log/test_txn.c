@@ -468,6 +468,29 @@ static void test_many_rows(void **state)
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, fixture_setup, fixture_teardown)
 
+/* The marker of what is open in the only snapshot left may be deleted. */
+static void test_snapshot_before_the_start(void **state)
+{
+    struct fixture *fixture = *state;
+    struct log_state known;
+    fixture->config.segment_bytes = 1;
+    fixture_open(fixture, NULL);
+    txn(fixture, 1, 0); /* two records */
+    assert_int_equal(log_checkpoint(fixture->log, &known, NULL), ERR_NONE);
+    end(fixture, 1, false);
+    append_many(fixture, 4, 10);
+    assert_int_equal(log_checkpoint(fixture->log, &known, NULL), ERR_NONE);
+    assert_int_equal(log_set_start_offset(fixture->log, 5, &fixture->reason), ERR_NONE);
+    fixture_kill(fixture);
+    for (int64_t at = 3; at <= 7; at++) {
+        unlink(file_of(fixture, at, ".snapshot"));
+    }
+    assert_true(size_of(file_of(fixture, 2, ".snapshot")) > 0);
+    fixture_open(fixture, &known);
+    assert_int_equal(log_start_offset(fixture->log), 5);
+    assert_true(unstable(fixture) == INT64_MAX);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -483,6 +506,7 @@ int main(void)
         TEST(test_bad_files),
         TEST(test_deleted_files),
         TEST(test_start_passes_open),
+        TEST(test_snapshot_before_the_start),
         TEST(test_open_transactions_do_not_expire),
         TEST(test_read_range),
         TEST(test_many_rows),
