@@ -158,11 +158,14 @@ static json_t *describe_cleaner(struct cleaner *cleaner)
         json_pack("{s:I,s:I,s:I,s:I}", "cleanings", (json_int_t)stats.cleanings, "failures",
                   (json_int_t)stats.failures, "moved_bytes", (json_int_t)stats.bytes_moved,
                   "freed_bytes", (json_int_t)stats.bytes_freed);
-    json_t *now = !work.busy ? json_null()
-                             : json_pack("{s:s,s:i,s:I,s:I,s:I}", "topic", work.topic, "partition",
-                                         (int)work.partition, "log_bytes",
-                                         (json_int_t)work.log_bytes, "moved_bytes",
-                                         (json_int_t)work.moved_bytes, "ms", (json_int_t)work.ms);
+    json_t *now = !work.busy
+                      ? json_null()
+                      : json_pack("{s:s,s:i,s:s,s:i,s:I,s:I,s:I,s:I}", "topic", work.topic,
+                                  "partition", (int)work.partition, "phase",
+                                  work.phase == CLEANER_REWRITES ? "rewriting" : "keys", "pass",
+                                  (int)work.pass, "log_bytes", (json_int_t)work.log_bytes,
+                                  "moved_bytes", (json_int_t)work.moved_bytes, "at_most_bytes",
+                                  (json_int_t)work.at_most_bytes, "ms", (json_int_t)work.ms);
     json_object_set_new(json, "now", now);
     return json;
 }

@@ -18,6 +18,10 @@ static const struct help_page page = {
         "much it keeps, whether partitions are offline, and which log it is compacting. Run it on\n"
         "the server's machine, as its user.\n"
         "\n"
+        "A log is compacted in two phases: 'keys' reads the keys that are new, 'rewriting' writes\n"
+        "the segments without what is superseded. When the keys do not fit the memory for them,\n"
+        "there is another pass, and more to read and write.\n"
+        "\n"
         "Exit codes: 0 told, 3 no server runs there, 4 there is no such directory.",
     .examples = "  tidings status /var/lib/tidings\n"
                 "  tidings status /var/lib/tidings --json\n",
@@ -41,7 +45,7 @@ static const char *text(const json_t *json, const char *name)
 
 static void print_cleaner(const json_t *cleaner)
 {
-    char moved[32], freed[32], size[32];
+    char moved[32], freed[32], most[32], size[32];
     if (!json_is_object(cleaner)) {
         printf("compaction  off (log.cleaner.enable=false)\n");
         return;
@@ -56,11 +60,14 @@ static void print_cleaner(const json_t *cleaner)
     }
     const json_t *now = json_object_get(cleaner, "now");
     if (json_is_object(now)) {
-        printf("            at %s-%lld for %.1f s: %s read and written, the log has %s\n",
-               text(now, "topic"), (long long)number(now, "partition"),
-               (double)number(now, "ms") / 1000,
-               output_size((double)number(now, "moved_bytes"), moved),
-               output_size((double)number(now, "log_bytes"), size));
+        printf(
+            "            at %s-%lld for %.1f s, %s, pass %lld: %s of at most %s read and written, "
+            "the log has %s\n",
+            text(now, "topic"), (long long)number(now, "partition"),
+            (double)number(now, "ms") / 1000, text(now, "phase"), (long long)number(now, "pass"),
+            output_size((double)number(now, "moved_bytes"), moved),
+            output_size((double)number(now, "at_most_bytes"), most),
+            output_size((double)number(now, "log_bytes"), size));
     }
 }
 

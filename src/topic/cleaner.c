@@ -31,6 +31,9 @@ struct cleaner {
     bool stop;
     const struct partition *at; /* being cleaned, held by the thread */
     int64_t began_ns;
+    enum cleaner_phase phase;
+    int32_t pass;
+    int64_t at_most;
 
     _Atomic uint64_t cleanings;
     _Atomic uint64_t failures;
@@ -40,7 +43,11 @@ struct cleaner {
     /* the thread's own */
     int64_t paid_until_ns; /* up to when the bytes moved so far may take */
     int64_t report_ns;
-    _Atomic int64_t moved; /* of the log at hand */
+    _Atomic int64_t moved;        /* of the log at hand */
+    int64_t dirty;                /* likewise, before */
+    struct compact_result result; /* so far: log_compact is in the same thread */
+    int64_t pass_from;            /* result.to when the pass began; -1: none has */
+    int32_t passes_done;
 };
 
 /* Waits so long, or until it is to stop; true: go on. */
@@ -66,6 +73,21 @@ static void report(struct cleaner *cleaner, int64_t now_ns)
              (long long)((now_ns - cleaner->began_ns) / 1000000000));
 }
 
+/* A pass has read its keys once it is counted, and has ended once `to` has moved. */
+static void note_progress(struct cleaner *cleaner)
+{
+    const struct compact_result *result = &cleaner->result;
+    if (result->to != cleaner->pass_from) {
+        cleaner->pass_from = result->to;
+        cleaner->passes_done = result->passes;
+    }
+    pthread_mutex_lock(&cleaner->lock);
+    cleaner->phase = result->passes == cleaner->passes_done ? CLEANER_READS_KEYS : CLEANER_REWRITES;
+    cleaner->pass = cleaner->passes_done + 1;
+    cleaner->at_most = cleaner->dirty + 2 * cleaner->pass * result->bytes_before;
+    pthread_mutex_unlock(&cleaner->lock);
+}
+
 /* compact_limits' step: keeps to the limit of bytes. */
 static bool take_step(void *context, int64_t bytes)
 {
@@ -73,6 +95,7 @@ static bool take_step(void *context, int64_t bytes)
     int64_t now_ns = clock_now_ns();
     cleaner->moved += bytes;
     atomic_fetch_add(&cleaner->bytes_moved, (uint64_t)bytes);
+    note_progress(cleaner);
     if (now_ns >= cleaner->report_ns) {
         report(cleaner, now_ns);
     }
@@ -114,11 +137,24 @@ static void report_done(struct cleaner *cleaner, const struct partition *partiti
 /* NULL: it is done. */
 static void set_work(struct cleaner *cleaner, const struct partition *partition)
 {
+    struct compact_need need = {.due = false};
+    struct reason ignored; /* cleaning meets it again */
+    if (partition != NULL &&
+        log_compact_need(partition->log, partition_last_stable_offset(partition), &need,
+                         &ignored) != ERR_NONE) {
+        need = (struct compact_need){.due = false};
+    }
+    cleaner->dirty = need.dirty_bytes;
+    cleaner->pass_from = -1;
+    cleaner->passes_done = 0;
     pthread_mutex_lock(&cleaner->lock);
     cleaner->at = partition;
     if (partition != NULL) {
         cleaner->began_ns = clock_now_ns();
         cleaner->moved = 0;
+        cleaner->phase = CLEANER_READS_KEYS;
+        cleaner->pass = 1;
+        cleaner->at_most = 3 * need.dirty_bytes + 2 * need.clean_bytes;
     }
     pthread_mutex_unlock(&cleaner->lock);
 }
@@ -132,7 +168,11 @@ void cleaner_work(struct cleaner *cleaner, struct cleaner_work *out)
         snprintf(out->topic, sizeof out->topic, "%s", cleaner->at->topic->name);
         out->partition = cleaner->at->index;
         out->log_bytes = log_size_bytes(cleaner->at->log);
+        out->phase = cleaner->phase;
+        out->pass = cleaner->pass;
         out->moved_bytes = cleaner->moved;
+        out->at_most_bytes =
+            cleaner->at_most > out->moved_bytes ? cleaner->at_most : out->moved_bytes;
         out->ms = (clock_now_ns() - cleaner->began_ns) / 1000000;
     }
     pthread_mutex_unlock(&cleaner->lock);
@@ -148,15 +188,14 @@ static bool clean(struct cleaner *cleaner, struct partition *partition)
         .step = take_step,
         .context = cleaner,
     };
-    struct compact_result result;
     struct reason reason;
     set_work(cleaner, partition);
     cleaner->report_ns = cleaner->began_ns + CLEANER_REPORT_MS * INT64_C(1000000);
     enum err err = log_compact(partition->log, partition_last_stable_offset(partition), &limits,
-                               &result, &reason);
+                               &cleaner->result, &reason);
     set_work(cleaner, NULL);
     if (err == ERR_NONE) {
-        report_done(cleaner, partition, &result);
+        report_done(cleaner, partition, &cleaner->result);
     } else if (err != ERR_AGAIN && err != ERR_CLOSED) {
         atomic_fetch_add(&cleaner->failures, 1);
         LOG_WARN("topic", "a log could not be compacted; it is tried again later",

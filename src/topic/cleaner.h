@@ -42,15 +42,25 @@ struct cleaner_stats {
 
 void cleaner_stats(struct cleaner *cleaner, struct cleaner_stats *out);
 
-/* What it is at. A large log is read once, and what is left of it written; more keys than the map
- * holds, or damage, make it more or less. */
+enum cleaner_phase {
+    CLEANER_READS_KEYS, /* of what is dirty, into the map */
+    CLEANER_REWRITES,   /* the segments, without what is superseded */
+};
+
+/*
+ * What it is at, as of the last piece that was read or written. How much there is to move is known
+ * as an upper bound only: in each pass all is read once more and, when nothing goes, written again.
+ */
 struct cleaner_work {
     bool busy; /* else nothing below counts */
     char topic[250];
     int32_t partition;
+    enum cleaner_phase phase;
+    int32_t pass; /* from 1 on; another one begins when the map did not hold all keys */
     int64_t log_bytes;
-    int64_t moved_bytes; /* read and written */
-    int64_t ms;          /* since it began */
+    int64_t moved_bytes;   /* read and written */
+    int64_t at_most_bytes; /* to move; grows with each pass, never below moved_bytes */
+    int64_t ms;            /* since it began */
 };
 
 /* Any thread. */

@@ -397,7 +397,11 @@ class StatusTest(Case):
             now = self.status()["cleaner"]["now"]
             self.assertEqual((now["topic"], now["partition"]), ("kept", 0))
             self.assertGreater(now["log_bytes"], 500000)
-            self.assertRegex(run("status", self.data)[0], r"at kept-0 for [0-9.]+ s: ")
+            self.assertIn(now["phase"], ("keys", "rewriting"))
+            self.assertEqual(now["pass"], 1)
+            self.assertGreaterEqual(now["at_most_bytes"], now["moved_bytes"])
+            self.assertRegex(run("status", self.data)[0], 
+                             r"at kept-0 for [0-9.]+ s, \w+, pass 1: .* of at most .* read")
         with Bus(self.data, "log.cleaner.backoff.ms=10") as bus:
             wait_until(lambda: self.status()["cleaner"]["freed_bytes"] > 500000, "a cleaned log")
             self.assertGreaterEqual(self.status()["cleaner"]["cleanings"], 1)
