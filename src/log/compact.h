@@ -75,10 +75,11 @@ struct compact_result {
 };
 
 /*
- * Cleans what can be cleaned below the last stable offset. ERR_NONE, with *result. ERR_AGAIN: step
- * said stop, or the log changed meanwhile; ERR_CORRUPT: damage was found, noted and logged: the
- * next call leaves it alone; ERR_IO, ERR_NO_SPACE; ERR_CLOSED: deleted, or a swap is to be finished
- * by a restart. What was swapped in until then stays; nothing is lost.
+ * Cleans what can be cleaned below the last stable offset. ERR_NONE, with *result, which is kept up
+ * to date for `step`: a pass is counted once its keys are read, `to` moves when it is over.
+ * ERR_AGAIN: step said stop, or the log changed meanwhile; ERR_CORRUPT: damage was found, noted and
+ * logged: the next call leaves it alone; ERR_IO, ERR_NO_SPACE; ERR_CLOSED: deleted, or a swap is to
+ * be finished by a restart. What was swapped in until then stays; nothing is lost.
  */
 CHECKED enum err log_compact(struct log *log, int64_t stable_offset,
                              const struct compact_limits *limits, struct compact_result *result,
