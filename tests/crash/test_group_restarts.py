@@ -166,6 +166,9 @@ def consumer_moves(data):
         for member in (old, old, new)[:done]:
             member.beat()
         server = killed(server, [old, new])
+        if done < 2:
+            new.beat()
+            assert not new.partitions(), f"{where}: given {new.partitions()}, which the old owner has yet"
         settle([old, new])
         assert len(old.partitions()) == len(new.partitions()), (
             f"{where}: {old.partitions()} and {new.partitions()}")
