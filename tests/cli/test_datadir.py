@@ -3,6 +3,7 @@
 
     TIDINGS_BIN=build/tidings tests/cli/test_datadir.py -v
 """
+import base64
 import glob
 import json
 import os
@@ -12,10 +13,15 @@ import shutil
 import sqlite3
 import struct
 import subprocess
+import sys
 import tempfile
 import threading
 import time
 import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "crash"))
+# pylint: disable=wrong-import-position
+from group_client import PARTITIONS, ConsumerMember, consumer_described, settle
 
 try:
     import confluent_kafka
@@ -453,6 +459,33 @@ class DumpTest(Case):
         commit = [d for d in decoded if d["kind"] == "offset-commit"][-1]
         self.assertEqual((commit["group"], commit["topic"], commit["partition"], commit["offset"]),
                          ("g", "t", 0, 1))
+
+    def test_records_of_a_consumer_group(self):
+        """KIP-848: what its records say is what its member was told."""
+        with Bus(self.data) as bus:
+            bus.run("topic", "create", "t", "--partitions", str(PARTITIONS))
+            member = ConsumerMember("g", "t", int(bus.address.rsplit(":", 1)[1]), "ann", "one")
+            self.addCleanup(member.client.connection.socket.close)
+            member.join()
+            settle([member])
+            described = consumer_described(member.client, "g")
+            decoded = [line["decoded"] for line in
+                       self.lines(self.data, "--topic", "__consumer_offsets")]
+            text, _ = run("dump", self.data, "--topic", "__consumer_offsets")
+        last = {d["kind"].removeprefix("consumer-group-"): d for d in decoded if d["group"] == "g"}
+        topic_id = base64.urlsafe_b64encode(member.owned[0]["topic_id"]).decode().rstrip("=")
+        whole = [{"topic_id": topic_id, "partitions": list(range(PARTITIONS))}]
+        self.assertEqual(last["metadata"]["epoch"], described["group_epoch"])
+        self.assertEqual(last["target-assignment"]["assignment_epoch"], described["assignment_epoch"])
+        self.assertEqual(last["partition-metadata"]["topics"],
+                         [{"topic_id": topic_id, "topic": "t", "partitions": PARTITIONS}])
+        self.assertEqual([last["member"][name] for name in ("member", "group_instance_id", "topics")],
+                         ["ann", "one", ["t"]])
+        self.assertEqual(last["target-assignment-member"]["partitions"], whole)
+        self.assertEqual([last["current-assignment"][name] for name in
+                          ("member_epoch", "state", "assigned", "revoking")],
+                         [member.epoch, "Stable", whole, []])
+        self.assertIn('"group_instance_id":"one"', text)
 
     def test_ranges_and_headers_only(self):
         self.made()

@@ -87,9 +87,9 @@ class Member:
         return self.client.ask("heartbeat", 3, **self.ids(),
                                generation_id=self.generation)["error_code"]
 
-    def commit(self, partition, offset):
-        check(try_commit(self.client, self.group, self.topic, partition, offset, self.generation,
-                         self.id, self.instance, version=7), "OffsetCommit")
+    def commit(self, partition, offset, topic=None):
+        check(try_commit(self.client, self.group, topic or self.topic, partition, offset,
+                         self.generation, self.id, self.instance, version=7), "OffsetCommit")
 
     def leave(self):
         check(self.client.ask("leave_group", 1, group_id=self.group,
@@ -159,9 +159,16 @@ class ConsumerMember:
         """Owns what it was given."""
         return self.take(self.try_beat(topic_partitions=self.owned))
 
-    def commit(self, partition, offset):
-        check(try_commit(self.client, self.group, self.topic, partition, offset, self.epoch, self.id,
-                         self.instance), "OffsetCommit")
+    def commit(self, partition, offset, topic=None):
+        check(try_commit(self.client, self.group, topic or self.topic, partition, offset, self.epoch,
+                         self.id, self.instance), "OffsetCommit")
+
+    def leave(self):
+        """For good; a static member keeps its place."""
+        epoch = -1 if self.instance is None else -2
+        answer = self.client.ask("consumer_group_heartbeat", 1, group_id=self.group,
+                                 member_id=self.id, member_epoch=epoch, instance_id=self.instance)
+        check(answer["error_code"], "leaving")
 
     def partitions(self):
         return sorted(p for topic in self.owned for p in topic["partitions"])

@@ -8,6 +8,8 @@ others and with committed offsets, are stable. The server is killed with SIGKILL
   - members heartbeat on with their ids and their generation or epoch, and are not told to rejoin; members,
     leader, assignments and offsets are as before; commits are taken. A static member that restarts too gets
     a new id and its old assignment, without a rebalance.
+  - a static member of a consumer group that is away meanwhile comes back to the partitions it had.
+  - partitions that are moving from one member to another end with one owner each.
   - a member that does not come back is out after its session time-out, the others rebalance, and the group
     they form outlives the next kill.
 """
@@ -128,6 +130,52 @@ def consumer_goes_on(data):
     print("ok a consumer group goes on after 2 kills: 3 members", flush=True)
 
 
+# ---- a static member is away, partitions are moving ----
+
+def consumer_static_comes_back(data):
+    server = started(data)
+    members = [ConsumerMember("consumer", TOPIC, server.port, name, instance)
+               for name, instance in (("ann", None), ("bob", "till"))]
+    for member in members:
+        member.join()
+    settle(members)
+    away = members[1]
+    away.leave()
+    server = killed(server, members)
+    back = ConsumerMember("consumer", TOPIC, server.port, "bob again", "till")
+    back.join()
+    assert (back.epoch, back.partitions()) == (away.epoch, away.partitions()), (
+        f"epoch {back.epoch} and {back.partitions()}, not {away.epoch} and {away.partitions()}")
+    assert away.try_beat()["error_code"] == FENCED_INSTANCE_ID, "the id before is not fenced"
+    settle([members[0], back])
+    assert server.stop() == 0
+    print("ok a static member of a consumer group comes back after a kill", flush=True)
+
+
+def consumer_moves(data):
+    """Killed behind each answer of a move: the old owner is told, has given up, the new one has them."""
+    server = started(data)
+    moves = ("told", "given up", "taken")
+    for done in range(len(moves) + 1):
+        where = f"killed when {moves[done - 1] if done else 'the new member has joined'}"
+        old, new = (ConsumerMember(f"moving-{done}", TOPIC, server.port, name)
+                    for name in ("ann", "bob"))
+        old.join()
+        settle([old])
+        new.join()
+        for member in (old, old, new)[:done]:
+            member.beat()
+        server = killed(server, [old, new])
+        if done < 2:
+            new.beat()
+            assert not new.partitions(), f"{where}: given {new.partitions()}, which the old owner has yet"
+        settle([old, new])
+        assert len(old.partitions()) == len(new.partitions()), (
+            f"{where}: {old.partitions()} and {new.partitions()}")
+    assert server.stop() == 0
+    print(f"ok partitions that are moving: killed behind {len(moves) + 1} steps", flush=True)
+
+
 # ---- a member is gone ----
 
 def classic_member_is_gone(data):
@@ -181,7 +229,8 @@ def consumer_member_is_gone(data):
 
 
 def main():
-    for play in (classic_goes_on, consumer_goes_on, classic_member_is_gone, consumer_member_is_gone):
+    for play in (classic_goes_on, consumer_goes_on, consumer_static_comes_back, consumer_moves,
+                 classic_member_is_gone, consumer_member_is_gone):
         folder = tempfile.mkdtemp(prefix="tidings-group-restarts-")
         play(folder + "/data")
         shutil.rmtree(folder)

@@ -5,8 +5,9 @@ usage: test_offset_retention.py FAULT_LAYER
 
 Offsets go when they are older than the retention: those of a group without members counted from when it
 became empty, those of a consumer that is nobody's member from their commit; those of a group with members
-stay. What went stays away after a kill, though the clock is set back and the retention is long: it was
-stored. The server's wall clock is moved by the preloaded FAULT_LAYER.
+stay, but for topics that no member reads. A commit may have a retention of its own (OffsetCommit 2 to 4).
+What went stays away after a kill, though the clock is set back and the retention is long: it was stored.
+The server's wall clock is moved by the preloaded FAULT_LAYER.
 """
 import os
 import shutil
@@ -21,6 +22,7 @@ sys.path.insert(0, os.path.join(HERE, "..", "campaign"))
 from layer import Layer  # pylint: disable=wrong-import-position
 
 TOPIC = "orders"
+UNREAD = "invoices"  # no member subscribes to it
 KEPT_LONG = SETTINGS
 KEPT_SHORT = SETTINGS + ("offsets.retention.minutes=1", "offsets.retention.check.interval.ms=20")
 NONE = [-1] * PARTITIONS
@@ -48,12 +50,12 @@ class World:
     def commit(self, group, partition, offset, **more):
         check(try_commit(self.client, group, TOPIC, partition, offset, **more), "OffsetCommit")
 
-    def expect(self, group, wanted):
-        found = offsets(self.client, group, TOPIC)
-        assert found == wanted, f"{group}: offsets {found}, not {wanted}"
+    def expect(self, group, wanted, topic=TOPIC):
+        found = offsets(self.client, group, topic)
+        assert found == wanted, f"{group}: offsets {found} in {topic}, not {wanted}"
 
-    def wait_gone(self, group, left=None):
-        child.wait_for(lambda: offsets(self.client, group, TOPIC) == (left or NONE),
+    def wait_gone(self, group, left=None, topic=TOPIC):
+        child.wait_for(lambda: offsets(self.client, group, topic) == (left or NONE),
                        f"{group}: its offsets do not expire")
 
     def sweep(self):
@@ -73,7 +75,9 @@ def at_first(world):
     settle([consumer])
     for member in (left, late, live, consumer):
         member.commit(0, 10)
+        member.commit(0, 10, UNREAD)
     world.commit("simple", 0, 10)
+    world.commit("own", 0, 10, version=4, retention_time_ms=100000)
     left.leave()
     return late, live, consumer
 
@@ -82,6 +86,7 @@ def offsets_expire(folder, gate):
     world = World(folder, gate)
     world.start(KEPT_SHORT)
     create_topic(world.client, TOPIC)
+    create_topic(world.client, UNREAD)
     late, live, consumer = at_first(world)
     first, second, both = [10, -1, -1, -1], [-1, 20, -1, -1], [10, 20, -1, -1]
 
@@ -89,30 +94,37 @@ def offsets_expire(folder, gate):
     late.leave()
     world.commit("simple", 1, 20)
     world.sweep()
-    for group, wanted in (("left", first), ("late", first), ("simple", both)):
+    for group, wanted in (("left", first), ("late", first), ("simple", both), ("own", first)):
         world.expect(group, wanted)
+    for group in ("left", "late", "live", "consumer"):
+        world.expect(group, first, UNREAD)
 
     world.at(70)  # second 0 is old, second 40 is not
     world.wait_gone("left")
     world.wait_gone("simple", second)
+    for group in ("live", "consumer"):
+        world.wait_gone(group, topic=UNREAD)
     world.sweep()
-    for group in ("late", "live", "consumer"):
+    for group in ("late", "live", "consumer", "own"):
         world.expect(group, first)
+    world.expect("late", first, UNREAD)
 
     world.server.kill()
     world.at(0)
     world.start(KEPT_LONG)
     for group, wanted in (("left", NONE), ("simple", second), ("late", first), ("live", first),
-                          ("consumer", first)):
+                          ("consumer", first), ("own", first)):
         world.expect(group, wanted)
+    for group in ("live", "consumer"):
+        world.expect(group, NONE, UNREAD)
     listed = {g["group_id"] for g in world.client.ask("list_groups", 4)["groups"]}
-    assert listed == {"simple", "late", "live", "consumer"}, f"groups: {listed}"
+    assert listed == {"simple", "late", "live", "consumer", "own"}, f"groups: {listed}"
 
     world.server.kill()
     world.at(110)  # second 40 is old too: both times were kept across the restarts
     world.start(KEPT_SHORT)
-    world.wait_gone("late")
-    world.wait_gone("simple")
+    for group in ("late", "simple", "own"):
+        world.wait_gone(group)
     world.sweep()
     for member in (live, consumer):
         member.connect(world.server.port)

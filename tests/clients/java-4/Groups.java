@@ -13,7 +13,9 @@ import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.consumer.CommitFailedException;
 import org.apache.kafka.clients.consumer.ConsumerRebalanceListener;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.clients.consumer.CooperativeStickyAssignor;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.consumer.RangeAssignor;
 import org.apache.kafka.clients.consumer.SubscriptionPattern;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
@@ -70,7 +72,7 @@ public final class Groups {
         producer.flush();
     }
 
-    private KafkaConsumer<byte[], byte[]> consumer(String group, boolean classic) {
+    private KafkaConsumer<byte[], byte[]> consumer(String group, boolean classic, Class<?> assignor) {
         Map<String, Object> settings = new HashMap<>();
         settings.put("bootstrap.servers", bootstrap);
         settings.put("group.id", group);
@@ -80,8 +82,7 @@ public final class Groups {
         settings.put("metadata.max.age.ms", 500);
         if (classic) {
             settings.put("heartbeat.interval.ms", 200);
-            settings.put("partition.assignment.strategy",
-                "org.apache.kafka.clients.consumer.CooperativeStickyAssignor");
+            settings.put("partition.assignment.strategy", List.of(assignor));
         }
         return new KafkaConsumer<>(settings, new ByteArrayDeserializer(), new ByteArrayDeserializer());
     }
@@ -115,9 +116,9 @@ public final class Groups {
         final Crowd crowd;
         final KafkaConsumer<byte[], byte[]> consumer;
 
-        Guest(Crowd crowd, String group, String topic, boolean classic) {
+        Guest(Crowd crowd, String group, String topic, boolean classic, Class<?> assignor) {
             this.crowd = crowd;
-            consumer = consumer(group, classic);
+            consumer = consumer(group, classic, assignor);
             consumer.subscribe(List.of(topic), this);
             crowd.guests.add(this);
         }
@@ -159,18 +160,19 @@ public final class Groups {
         }
     }
 
-    private void rollingUpgrade() throws Exception {
-        String topic = prefix + ".rolling";
-        String group = prefix + ".rolling";
+    /** By range, all partitions are given up before they are assigned anew; else those that move. */
+    private void rollingUpgrade(Class<?> assignor) throws Exception {
+        String topic = prefix + ".rolling-" + assignor.getSimpleName();
+        String group = topic;
         createTopic(topic);
         Crowd crowd = new Crowd();
-        new Guest(crowd, group, topic, true);
-        new Guest(crowd, group, topic, true);
+        new Guest(crowd, group, topic, true, assignor);
+        new Guest(crowd, group, topic, true, assignor);
         crowd.settle(topic, "all classic");
         for (boolean classic : new boolean[] {false, true}) {
             for (int moved = 1; moved <= 2; moved++) {
                 Guest old = crowd.guests.get(0);
-                new Guest(crowd, group, topic, classic);
+                new Guest(crowd, group, topic, classic, assignor);
                 crowd.settle(topic, "one more, " + (classic ? "classic" : "consumer"));
                 old.leave();
                 crowd.settle(topic, moved + " moved to " + (classic ? "classic" : "consumer"));
@@ -185,7 +187,7 @@ public final class Groups {
     private void pattern() throws Exception {
         createTopic(prefix + ".pattern-a");
         createTopic(prefix + ".other");
-        try (KafkaConsumer<byte[], byte[]> consumer = consumer(prefix + ".pattern", false)) {
+        try (KafkaConsumer<byte[], byte[]> consumer = consumer(prefix + ".pattern", false, null)) {
             consumer.subscribe(new SubscriptionPattern(prefix.replace(".", "\\.") + "\\.pattern-.*"));
             for (String name : new String[] {"a", "b"}) {
                 if (name.equals("b")) {
@@ -207,7 +209,7 @@ public final class Groups {
     }
 
     private void brokenPattern() throws Exception {
-        try (KafkaConsumer<byte[], byte[]> consumer = consumer(prefix + ".broken", false)) {
+        try (KafkaConsumer<byte[], byte[]> consumer = consumer(prefix + ".broken", false, null)) {
             consumer.subscribe(new SubscriptionPattern("a(b"));
             waitFor(() -> {
                 try {
@@ -239,7 +241,8 @@ public final class Groups {
         Groups groups = new Groups(arguments[0], arguments[1]);
         tell("pattern", groups::pattern);
         tell("broken-pattern", groups::brokenPattern);
-        tell("rolling-upgrade", groups::rollingUpgrade);
+        tell("rolling-upgrade", () -> groups.rollingUpgrade(CooperativeStickyAssignor.class));
+        tell("rolling-upgrade-range", () -> groups.rollingUpgrade(RangeAssignor.class));
         System.exit(0);
     }
 }
