@@ -136,6 +136,18 @@ public final class Groups {
             }
         }
 
+        /** The client's epoch may rise while it asks: it is to ask again with the new one. */
+        private void commitWhileRevoking() {
+            for (int tries = 1;; tries++) {
+                try {
+                    consumer.commitSync();
+                    return;
+                } catch (CommitFailedException stale) {
+                    check(tries < 100, "no commit while partitions are given up: " + stale);
+                }
+            }
+        }
+
         @Override
         public void onPartitionsAssigned(Collection<TopicPartition> partitions) {
             for (TopicPartition one : partitions) {
@@ -145,7 +157,7 @@ public final class Groups {
 
         @Override
         public void onPartitionsRevoked(Collection<TopicPartition> partitions) {
-            consumer.commitSync();
+            commitWhileRevoking();
             partitions.forEach(one -> crowd.owners.remove(one, this));
         }
 
