@@ -66,41 +66,13 @@ static void begin_partition(struct partition *partition, bool maintain, struct r
     }
 }
 
-/* A wait for the flusher that blocks. */
-struct blocking_wait {
-    struct flush_waiter waiter;
-    pthread_mutex_t lock;
-    pthread_cond_t done;
-    bool is_done;
-};
-
-static void on_flushed(struct flush_waiter *waiter)
-{
-    struct blocking_wait *wait = container_of(waiter, struct blocking_wait, waiter);
-    pthread_mutex_lock(&wait->lock);
-    wait->is_done = true;
-    pthread_cond_signal(&wait->done);
-    pthread_mutex_unlock(&wait->lock);
-}
-
 static void wait_flushed(struct flusher *flusher, const struct round *round)
 {
     struct flush_target *targets = mem_new_array(struct flush_target, round->count);
     for (size_t i = 0; i < round->count; i++) {
         targets[i] = (struct flush_target){round->items[i].log, round->items[i].state.end_offset};
     }
-    struct blocking_wait wait = {
-        .waiter = {.targets = targets, .target_count = round->count, .done = on_flushed}};
-    pthread_mutex_init(&wait.lock, NULL);
-    pthread_cond_init(&wait.done, NULL);
-    flush_wait(flusher, &wait.waiter);
-    pthread_mutex_lock(&wait.lock);
-    while (!wait.is_done) {
-        pthread_cond_wait(&wait.done, &wait.lock);
-    }
-    pthread_mutex_unlock(&wait.lock);
-    pthread_mutex_destroy(&wait.lock);
-    pthread_cond_destroy(&wait.done);
+    flush_wait_blocking(flusher, targets, round->count);
     free(targets);
 }
 
