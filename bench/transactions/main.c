@@ -48,6 +48,7 @@ struct producer {
     const struct options *options;
     int number;
     rd_kafka_t *rk;
+    rd_kafka_topic_t *topic;
     struct load_times times; /* of its transactions */
     struct reason reason;    /* empty: it ended well */
     pthread_t thread;
@@ -167,6 +168,7 @@ static enum err open_producer(struct producer *producer)
     if (producer->rk == NULL) {
         fail("librdkafka", why);
     }
+    producer->topic = rd_kafka_topic_new(producer->rk, producer->options->topic, NULL);
     return check(producer, "init", rd_kafka_init_transactions(producer->rk, TIMEOUT_MS));
 }
 
@@ -174,17 +176,16 @@ static enum err send_events(struct producer *producer)
 {
     const struct options *options = producer->options;
     uint8_t *value = mem_zalloc((size_t)options->event_bytes + 1);
-    rd_kafka_resp_err_t failed = RD_KAFKA_RESP_ERR_NO_ERROR;
-    for (int i = 0; i < options->events && failed == RD_KAFKA_RESP_ERR_NO_ERROR; i++) {
-        failed = rd_kafka_producev(
-            producer->rk, RD_KAFKA_V_TOPIC(options->topic),
-            RD_KAFKA_V_PARTITION(i % options->partitions), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-            RD_KAFKA_V_VALUE(value, (size_t)options->event_bytes), RD_KAFKA_V_END);
+    enum err err = ERR_NONE;
+    for (int i = 0; i < options->events && err == ERR_NONE; i++) {
+        if (rd_kafka_produce(producer->topic, i % options->partitions, RD_KAFKA_MSG_F_COPY, value,
+                             (size_t)options->event_bytes, NULL, 0, NULL) != 0) {
+            err = reason_fail(&producer->reason, ERR_IO, "publish: %s",
+                              rd_kafka_err2str(rd_kafka_last_error()));
+        }
     }
     free(value);
-    return failed == RD_KAFKA_RESP_ERR_NO_ERROR
-               ? ERR_NONE
-               : reason_fail(&producer->reason, ERR_IO, "publish: %s", rd_kafka_err2str(failed));
+    return err;
 }
 
 static enum err run_one(struct producer *producer, bool counts)
@@ -283,6 +284,7 @@ int main(int argc, char **argv)
             fail("a producer", producers[i].reason.text);
         }
         load_times_deinit(&producers[i].times);
+        rd_kafka_topic_destroy(producers[i].topic);
         rd_kafka_destroy(producers[i].rk);
     }
     free(producers);
