@@ -290,8 +290,12 @@ static enum err write_whole(const struct file_ops *ops, const char *path, const 
 static enum err replace(const struct file_ops *ops, const char *path, const void *data, size_t size,
                         bool sync, struct reason *reason)
 {
+    struct reason why;
     char *temporary = mem_sprintf("%s.tmp", path);
-    enum err err = write_whole(ops, temporary, data, size, sync, reason);
+    enum err err = write_whole(ops, temporary, data, size, sync, &why);
+    if (err != ERR_NONE) { /* it may not say of which file */
+        reason_fail(reason, err, "%s: %s", temporary, why.text);
+    }
     if (err == ERR_NONE) {
         err = file_rename(ops, temporary, path, reason);
     }

@@ -15,8 +15,8 @@ enum {
      * before the disk is really full. A 16th of a small file system. */
     FLUSH_FLOOR_BYTES = 32 * 1024 * 1024,
     FLUSH_FLOOR_PART = 16,
-    /* Between two looks at the free space while there is enough: what a disk takes meanwhile is
-     * less than the floor. */
+    /* The longest between two looks at the free space, which others use as well; sooner when half
+     * of what was left above the floor is written. */
     FLUSH_SPACE_CHECK_NS = 20 * 1000 * 1000,
 };
 
@@ -30,6 +30,7 @@ struct flusher {
     _Atomic(struct flush_waiter *) arrivals; /* likewise */
     atomic_bool low_space;
     _Atomic int64_t space_checked_ns; /* when check_space last looked */
+    _Atomic uint64_t space_check_due; /* bytes_synced at which it looks again */
 
     pthread_mutex_t lock; /* guards: */
     pthread_cond_t wake;
@@ -61,6 +62,8 @@ static void check_space(struct flusher *flusher)
     uint64_t floor = total / FLUSH_FLOOR_PART;
     floor = floor < FLUSH_FLOOR_BYTES ? floor : FLUSH_FLOOR_BYTES;
     bool low = left < floor;
+    atomic_store(&flusher->space_check_due,
+                 atomic_load(&flusher->bytes_synced) + (low ? 0 : (left - floor) / 2));
     if (atomic_exchange(&flusher->low_space, low) == low) {
         return;
     }
@@ -72,6 +75,12 @@ static void check_space(struct flusher *flusher)
         LOG_INFO("log", "there is space on the disk again: writes go on", "free_bytes=%llu",
                  (unsigned long long)left);
     }
+}
+
+static bool space_check_is_due(const struct flusher *flusher)
+{
+    return atomic_load(&flusher->bytes_synced) >= atomic_load(&flusher->space_check_due) ||
+           clock_now_ns() - atomic_load(&flusher->space_checked_ns) >= FLUSH_SPACE_CHECK_NS;
 }
 
 bool flusher_low_space(struct flusher *flusher)
@@ -284,7 +293,7 @@ static void *flusher_run(void *context)
             finish_round(flusher);
         }
         complete_waiters(flusher);
-        if (clock_now_ns() - atomic_load(&flusher->space_checked_ns) >= FLUSH_SPACE_CHECK_NS) {
+        if (space_check_is_due(flusher)) {
             check_space(flusher);
         }
         /* After the waiters: nobody waits for index files. */
