@@ -13,10 +13,11 @@ enum tidings_status intake_publish(struct tidings *service, const struct order *
                                    const char *json, tidings_delivered_fn *delivered, void *context,
                                    struct tidings_error *error);
 
-/* Which orders of a CSV file to take. */
+/* Which orders of a CSV file to take, and how fast. */
 struct intake_range {
     long skip; /* orders at the beginning to leave out */
     long take; /* how many to take then; -1: all */
+    long rate; /* orders a second; 0: as fast as the bus takes them */
 };
 
 /*

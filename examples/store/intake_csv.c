@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum column { INVOICE, STOCK, DESCRIPTION, QUANTITY, DATE, PRICE, CUSTOMER, COUNTRY, COLUMNS };
 
@@ -28,6 +29,7 @@ struct csv_intake {
     long published_count;
     atomic_long kept_count;
     atomic_long lost_count;
+    struct timespec began;
 };
 
 static void on_kept(void *context, const struct tidings_delivery *delivery)
@@ -59,6 +61,21 @@ static void order_publish(struct csv_intake *intake)
     free(json);
 }
 
+/* Waits until the next order is due at the rate asked for; a signal to stop ends the wait. */
+static void pace(const struct csv_intake *intake)
+{
+    if (intake->range.rate == 0) {
+        return;
+    }
+    int64_t after_ns = (int64_t)intake->published_count * 1000000000 / intake->range.rate;
+    int64_t due_ns = intake->began.tv_nsec + after_ns;
+    struct timespec due = {.tv_sec = intake->began.tv_sec + due_ns / 1000000000,
+                           .tv_nsec = due_ns % 1000000000};
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &due, NULL) == EINTR &&
+           !store_stopping()) {
+    }
+}
+
 static bool in_range(const struct csv_intake *intake, long index)
 {
     return index >= intake->range.skip &&
@@ -76,6 +93,7 @@ static void order_end(struct csv_intake *intake)
             intake->refused_count++;
         } else {
             order_publish(intake);
+            pace(intake);
         }
     }
     intake->order_count++;
@@ -213,6 +231,7 @@ int intake_csv(struct tidings *service, const char *path, struct intake_range ra
     }
     struct csv_intake intake = {.service = service, .range = range, .times_seen = json_object()};
     csv_init(&intake.csv, file);
+    clock_gettime(CLOCK_MONOTONIC, &intake.began);
     bool ok = header_read(&intake, path) && lines_read(&intake);
     while (tidings_flush(service, 1000, NULL) != TIDINGS_OK && !store_stopping()) {
     }

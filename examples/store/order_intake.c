@@ -8,6 +8,7 @@ int main(int argc, char **argv)
 {
     struct store_common common = {0};
     const char *listen_address = NULL, *csv = NULL, *skip = "0", *take = NULL;
+    const char *rate = "0";
     const struct store_option options[] = {
         {"bootstrap-server", "HOST:PORT", "the bus [127.0.0.1:9092]", &common.bootstrap_servers},
         {"listen", "ADDRESS:PORT", "take orders at POST /orders there; port 0 picks one",
@@ -15,6 +16,7 @@ int main(int argc, char **argv)
         {"csv", "FILE", "publish the orders of this file and end; - is standard input", &csv},
         {"skip", "N", "leave out the first N orders of the file [0]", &skip},
         {"take", "N", "then take N orders [all]", &take},
+        {"rate", "N", "publish N orders a second [as fast as the bus takes them]", &rate},
         {0},
     };
     store_options(
@@ -32,6 +34,7 @@ int main(int argc, char **argv)
     struct intake_range range = {
         .skip = store_number("skip", skip, 0, 1000000000),
         .take = take != NULL ? store_number("take", take, 0, 1000000000) : -1,
+        .rate = store_number("rate", rate, 0, 1000000),
     };
     struct tidings *service = store_service_new("order-intake", &common);
     if (service == NULL) {

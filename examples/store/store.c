@@ -115,6 +115,7 @@ struct tidings *store_service_new(const char *name, const struct store_common *c
         .instance = common->instance,
         .publish_timeout_ms = 10000,
         .session_timeout_ms = 6000,
+        .commit_interval_ms = 100, /* little comes again after a kill */
     };
     struct tidings *service;
     struct tidings_error error;

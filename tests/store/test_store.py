@@ -9,6 +9,7 @@ beside the repository, and its test is skipped when it is not there.
 import http.client
 import json
 import os
+import pty
 import re
 import shutil
 import signal
@@ -122,6 +123,8 @@ class Demo(unittest.TestCase):
         self.addCleanup(shutil.rmtree, home, ignore_errors=True)
         self.assertEqual(done.returncode, 0, done.stdout)
         self.assertIn("OK: every order reached every service exactly once", done.stdout)
+        self.assertIn("The bus itself is killed", done.stdout)
+        self.assertNotIn("\x1b", done.stdout)
         orders = check.read_orders(os.path.join(STORE, "orders.csv"))
         for name in check.SERVICES:
             self.assertEqual(check.problems(name, home, orders), [])
@@ -155,6 +158,35 @@ class Demo(unittest.TestCase):
         os.unlink(os.path.join(mails, sorted(os.listdir(mails))[0]))
         self.assertTrue(any("email: mails" in text
                             for text in check.problems("email", home, orders)))
+
+    def test_on_a_terminal(self):
+        """Live bars, in colours unless NO_COLOR is set."""
+        for colour in ("", "1"):
+            with self.subTest(no_color=colour):
+                text = self.demo_on_a_terminal(TERM="xterm", NO_COLOR=colour, DEMO_RATE="0")
+                self.assertIn("OK: every order reached every service exactly once", text)
+                self.assertRegex(text, r"shipping +\S*█+")
+                self.assertIn("killed", text)
+                self.assertIn("To try next", text)
+                self.assertEqual("\x1b[32m" in text, not colour)
+
+    def demo_on_a_terminal(self, **env):
+        """What the demo prints when its output is a terminal."""
+        ours, theirs = pty.openpty()
+        env = dict(os.environ, TIDINGS_BIN=TIDINGS, TIDINGS_BUILD=BUILD, ORDERS="", DEMO_KEEP="",
+                   DEMO_TIMEOUT=str(WAIT_S), **env)
+        with subprocess.Popen([os.path.join(STORE, "demo")], env=env, stdin=subprocess.DEVNULL,
+                              stdout=theirs, stderr=theirs) as demo:
+            os.close(theirs)
+            text = b""
+            try:
+                while chunk := os.read(ours, 65536):
+                    text += chunk
+            except OSError:  # the other end is closed
+                pass
+            self.assertEqual(demo.wait(WAIT_S), 0, text.decode())
+        os.close(ours)
+        return text.decode()
 
     @unittest.skipUnless(os.path.exists(orders_10k()),
                          "no online-retail-10k.csv beside the repository, and ORDERS_10K is not set")
@@ -215,7 +247,8 @@ class Intake(WithDirectory):
                           "C2,A,back,-1,12-01-2010 09:00,2.55,,France\n"
                           "1,A,again,1,12-01-2010 09:30,2.55,17850,United Kingdom\n")
         with self.bus() as bus:
-            done = run(program("order-intake"), "--csv", path, "--bootstrap-server", bus.address)
+            done = run(program("order-intake"), "--csv", path, "--rate", "500",
+                       "--bootstrap-server", bus.address)
             self.assertEqual((done.returncode, done.stdout),
                              (0, "orders published=3 refused=0 lost=0\n"), done.stderr)
             events = {e["key"]: e for e in self.events(bus, "orders")}
