@@ -1,18 +1,13 @@
 #include "base/heap.h"
 
-#include "base/mem.h"
-
-#include <stdlib.h>
-
 void heap_deinit(struct heap *heap)
 {
-    free(heap->nodes);
-    *heap = (struct heap){0};
+    vec_deinit(&heap->nodes);
 }
 
 static void place(struct heap *heap, struct heap_node *node, size_t at)
 {
-    heap->nodes[at] = node;
+    heap->nodes.items[at] = node;
     node->slot = at + 1;
 }
 
@@ -20,10 +15,10 @@ static void sift_up(struct heap *heap, struct heap_node *node, size_t at)
 {
     while (at > 0) {
         size_t parent = (at - 1) / 2;
-        if (heap->nodes[parent]->key <= node->key) {
+        if (heap->nodes.items[parent]->key <= node->key) {
             break;
         }
-        place(heap, heap->nodes[parent], at);
+        place(heap, heap->nodes.items[parent], at);
         at = parent;
     }
     place(heap, node, at);
@@ -33,16 +28,17 @@ static void sift_down(struct heap *heap, struct heap_node *node, size_t at)
 {
     for (;;) {
         size_t child = 2 * at + 1;
-        if (child >= heap->count) {
+        if (child >= heap->nodes.count) {
             break;
         }
-        if (child + 1 < heap->count && heap->nodes[child + 1]->key < heap->nodes[child]->key) {
+        if (child + 1 < heap->nodes.count &&
+            heap->nodes.items[child + 1]->key < heap->nodes.items[child]->key) {
             child++;
         }
-        if (heap->nodes[child]->key >= node->key) {
+        if (heap->nodes.items[child]->key >= node->key) {
             break;
         }
-        place(heap, heap->nodes[child], at);
+        place(heap, heap->nodes.items[child], at);
         at = child;
     }
     place(heap, node, at);
@@ -51,12 +47,9 @@ static void sift_down(struct heap *heap, struct heap_node *node, size_t at)
 void heap_set(struct heap *heap, struct heap_node *node, int64_t key)
 {
     heap_remove(heap, node);
-    if (heap->count == heap->capacity) {
-        heap->capacity = heap->capacity ? heap->capacity * 2 : 16;
-        heap->nodes = mem_realloc(heap->nodes, heap->capacity * sizeof(struct heap_node *));
-    }
     node->key = key;
-    sift_up(heap, node, heap->count++);
+    vec_push(&heap->nodes, node);
+    sift_up(heap, node, heap->nodes.count - 1);
 }
 
 void heap_remove(struct heap *heap, struct heap_node *node)
@@ -66,11 +59,11 @@ void heap_remove(struct heap *heap, struct heap_node *node)
     }
     size_t at = node->slot - 1;
     node->slot = 0;
-    struct heap_node *last = heap->nodes[--heap->count];
+    struct heap_node *last = heap->nodes.items[--heap->nodes.count];
     if (last == node) {
         return;
     }
-    if (at > 0 && heap->nodes[(at - 1) / 2]->key > last->key) {
+    if (at > 0 && heap->nodes.items[(at - 1) / 2]->key > last->key) {
         sift_up(heap, last, at);
     } else {
         sift_down(heap, last, at);
@@ -79,5 +72,5 @@ void heap_remove(struct heap *heap, struct heap_node *node)
 
 struct heap_node *heap_least(const struct heap *heap)
 {
-    return heap->count ? heap->nodes[0] : NULL;
+    return heap->nodes.count ? heap->nodes.items[0] : NULL;
 }

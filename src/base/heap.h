@@ -1,6 +1,8 @@
 #ifndef TIDINGS_BASE_HEAP_H
 #define TIDINGS_BASE_HEAP_H
 
+#include "base/vec.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -15,9 +17,7 @@ struct heap_node {
 };
 
 struct heap {
-    struct heap_node **nodes;
-    size_t count;
-    size_t capacity;
+    VEC(struct heap_node *) nodes;
 };
 
 void heap_deinit(struct heap *heap);

@@ -38,6 +38,14 @@ void *mem_realloc(void *memory, size_t size)
     return check(realloc(memory, size ? size : 1), size);
 }
 
+void *mem_realloc_array(void *memory, size_t count, size_t size)
+{
+    if (size != 0 && count > SIZE_MAX / size) {
+        return check(NULL, SIZE_MAX);
+    }
+    return mem_realloc(memory, count * size);
+}
+
 void *mem_dup(const void *data, size_t size)
 {
     void *copy = mem_alloc(size);

@@ -23,6 +23,9 @@ char *mem_sprintf(const char *format, ...) __attribute__((format(printf, 1, 2)))
 /* Zeroed room for count things of size bytes; an overflowing product ends the process. */
 void *mem_zalloc_array(size_t count, size_t size);
 
+/* Makes the memory hold count things of size bytes; an overflowing product ends the process. */
+void *mem_realloc_array(void *memory, size_t count, size_t size);
+
 /* The struct of `type` whose member `member` is at `pointer`. */
 #define container_of(pointer, type, member)                                                        \
     ((type *)(void *)((char *)(pointer)-offsetof(type, member)))

@@ -261,9 +261,7 @@ void overrides_set(struct overrides *overrides, struct slice name, struct slice 
     if (item != NULL) {
         free(item->value);
     } else {
-        overrides->items =
-            mem_realloc(overrides->items, (overrides->count + 1) * sizeof *overrides->items);
-        item = &overrides->items[overrides->count++];
+        item = vec_add(overrides);
         item->name = mem_strndup((const char *)name.data, name.size);
     }
     item->value = mem_strndup((const char *)value.data, value.size);
@@ -277,9 +275,7 @@ void overrides_remove(struct overrides *overrides, struct slice name)
     }
     free(item->name);
     free(item->value);
-    size_t behind = overrides->count - (size_t)(item - overrides->items) - 1;
-    memmove(item, item + 1, behind * sizeof *item);
-    overrides->count--;
+    vec_remove(overrides, (size_t)(item - overrides->items));
 }
 
 const char *overrides_get(const struct overrides *overrides, const char *name)
@@ -302,8 +298,7 @@ void overrides_deinit(struct overrides *overrides)
         free(overrides->items[i].name);
         free(overrides->items[i].value);
     }
-    free(overrides->items);
-    *overrides = (struct overrides){0};
+    vec_deinit(overrides);
 }
 
 static struct slice trim(const char *text, size_t size)

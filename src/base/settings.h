@@ -3,6 +3,7 @@
 
 #include "base/err.h"
 #include "base/slice.h"
+#include "base/vec.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -63,12 +64,13 @@ CHECKED enum err settings_set(const struct settings_table *table, void *target, 
                               struct slice value, struct reason *reason);
 
 /* Settings as given: names with values, in the order of setting. Zero-initialised is empty. */
+struct override {
+    char *name;
+    char *value;
+};
+
 struct overrides {
-    struct override {
-        char *name;
-        char *value;
-    } * items;
-    size_t count;
+    VEC_FIELDS(struct override);
 };
 
 /* Adds or replaces. */

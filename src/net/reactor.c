@@ -135,7 +135,7 @@ void reactor_timer_cancel(struct reactor *reactor, struct reactor_timer *timer)
 static void run_timers(struct reactor *reactor)
 {
     /* A timer that sets itself to now again waits for the next turn. */
-    for (size_t left = reactor->timers.count; left > 0; left--) {
+    for (size_t left = reactor->timers.nodes.count; left > 0; left--) {
         struct heap_node *node = heap_least(&reactor->timers);
         if (node == NULL || node->key > reactor->now_ms) {
             break;

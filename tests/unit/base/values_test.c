@@ -230,9 +230,9 @@ static void test_heap_against_a_scan(void **state)
                 least = nodes[i].key < least ? nodes[i].key : least;
             }
         }
-        assert_int_equal(heap.count, count);
-        for (size_t i = 1; i < heap.count; i++) {
-            assert_true(heap.nodes[(i - 1) / 2]->key <= heap.nodes[i]->key);
+        assert_int_equal(heap.nodes.count, count);
+        for (size_t i = 1; i < heap.nodes.count; i++) {
+            assert_true(heap.nodes.items[(i - 1) / 2]->key <= heap.nodes.items[i]->key);
         }
         if (count == 0) {
             assert_null(heap_least(&heap));
