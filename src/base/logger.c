@@ -1,5 +1,10 @@
 #include "base/logger.h"
 
+#include "base/clock.h"
+#include "base/log_limit.h"
+
+#include <inttypes.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -9,6 +14,8 @@
 
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
 static atomic_int minimum_level = LOG_LEVEL_INFO;
+static pthread_mutex_t limit_lock = PTHREAD_MUTEX_INITIALIZER; /* guards: */
+static struct log_limit limit;
 
 void logger_set_level(enum log_level level)
 {
@@ -40,21 +47,23 @@ static size_t write_head(char *line, size_t size, enum log_level level, const ch
     return used < 0 ? 0 : (size_t)used < size ? (size_t)used : size - 1;
 }
 
-void logger_line(enum log_level level, const char *room, const char *message, const char *format,
-                 ...)
+static bool may_write(const char *room, const char *message)
 {
-    if ((int)level < atomic_load_explicit(&minimum_level, memory_order_relaxed)) {
-        return;
-    }
+    pthread_mutex_lock(&limit_lock);
+    bool pass = log_limit_pass(&limit, room, message, clock_mono_ms(clock_system()));
+    pthread_mutex_unlock(&limit_lock);
+    return pass;
+}
+
+static void write_line(enum log_level level, const char *room, const char *message,
+                       const char *format, va_list args)
+{
     char line[1024];
     size_t room_left = sizeof line - 1; /* one byte kept for the newline */
     size_t used = write_head(line, room_left, level, room, message);
     if (format[0] != '\0' && used + 1 < room_left) {
         line[used++] = ' ';
-        va_list args;
-        va_start(args, format);
         int more = vsnprintf(line + used, room_left - used, format, args);
-        va_end(args);
         used += more < 0                          ? 0
                 : (size_t)more < room_left - used ? (size_t)more
                                                   : room_left - used - 1;
@@ -67,4 +76,41 @@ void logger_line(enum log_level level, const char *room, const char *message, co
     line[used++] = '\n';
     ssize_t ignored = write(STDERR_FILENO, line, used);
     (void)ignored;
+}
+
+void logger_line(enum log_level level, const char *room, const char *message, const char *format,
+                 ...)
+{
+    if ((int)level < atomic_load_explicit(&minimum_level, memory_order_relaxed) ||
+        !may_write(room, message)) {
+        return;
+    }
+    va_list args;
+    va_start(args, format);
+    write_line(level, room, message, format, args);
+    va_end(args);
+}
+
+/* Not limited itself: there are not more of them than kinds. */
+__attribute__((format(printf, 2, 3))) static void tell_left_out(const char *room,
+                                                                const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    write_line(LOG_LEVEL_WARN, room, "log lines were left out", format, args);
+    va_end(args);
+}
+
+void logger_tell_left_out(void)
+{
+    for (;;) {
+        struct log_limit_kind kind;
+        pthread_mutex_lock(&limit_lock);
+        bool any = log_limit_left_out(&limit, &kind);
+        pthread_mutex_unlock(&limit_lock);
+        if (!any) {
+            return;
+        }
+        tell_left_out(kind.room, "count=%" PRIu64 " of=\"%s\"", kind.left_out, kind.message);
+    }
 }

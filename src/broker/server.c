@@ -452,6 +452,7 @@ enum err server_stop(struct server *server, struct reason *reason)
     offsets_log_close(&server->offsets);
     enum err err = catalogue_close(server->catalogue, reason);
     server_free(server);
+    logger_tell_left_out();
     return err;
 }
 

@@ -1,11 +1,16 @@
 #include "broker/timekeeper.h"
 
+#include "base/logger.h"
 #include "base/mem.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
 
-enum { FIRST_CHECKPOINT_MS = 1000, CHECKPOINT_LOOK_MS = 250 };
+enum {
+    FIRST_CHECKPOINT_MS = 1000,
+    CHECKPOINT_LOOK_MS = 250,
+    LEFT_OUT_MS = 10000, /* between two lines that count log lines of one kind */
+};
 
 /* Calls tick when it wants to be called. */
 struct alarm {
@@ -29,6 +34,7 @@ struct timekeeper {
     /* the reactor's thread */
     struct reactor_timer upkeep_timer;
     struct reactor_timer checkpoint_timer;
+    struct reactor_timer left_out_timer;
     struct task start_task;
     struct task upkeep_task;
     atomic_bool upkeep_running;
@@ -140,6 +146,14 @@ static void on_upkeep_time(struct reactor_timer *timer)
                       reactor_now_ms(timekeeper->reactor) + timekeeper->upkeep_interval_ms);
 }
 
+static void on_left_out_time(struct reactor_timer *timer)
+{
+    struct timekeeper *timekeeper = container_of(timer, struct timekeeper, left_out_timer);
+    logger_tell_left_out();
+    reactor_timer_set(timekeeper->reactor, timer,
+                      reactor_now_ms(timekeeper->reactor) + LEFT_OUT_MS);
+}
+
 static void on_start(struct task *task)
 {
     struct timekeeper *timekeeper = container_of(task, struct timekeeper, start_task);
@@ -153,6 +167,7 @@ static void on_start(struct task *task)
     reactor_timer_set(timekeeper->reactor, &timekeeper->upkeep_timer, now_ms + first_ms);
     reactor_timer_set(timekeeper->reactor, &timekeeper->checkpoint_timer,
                       now_ms + CHECKPOINT_LOOK_MS);
+    reactor_timer_set(timekeeper->reactor, &timekeeper->left_out_timer, now_ms);
 }
 
 struct timekeeper *timekeeper_new(struct reactor *reactor, struct workers *workers,
@@ -167,6 +182,7 @@ struct timekeeper *timekeeper_new(struct reactor *reactor, struct workers *worke
     alarm_init(&timekeeper->txns_alarm, reactor);
     timekeeper->upkeep_timer.fire = on_upkeep_time;
     timekeeper->checkpoint_timer.fire = on_checkpoint_time;
+    timekeeper->left_out_timer.fire = on_left_out_time;
     timekeeper->start_task.run = on_start;
     timekeeper->upkeep_task.run = run_upkeep;
     return timekeeper;

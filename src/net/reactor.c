@@ -24,16 +24,6 @@ static void on_wake(struct poll_source *source, uint32_t events)
     (void)ignored;
 }
 
-static void on_log_timer(struct reactor_timer *timer)
-{
-    struct reactor *reactor = container_of(timer, struct reactor, log_timer);
-    if (reactor->log_limit.dropped > 0) {
-        LOG_WARN("net", "log lines about connections left out", "count=%" PRIu64,
-                 reactor->log_limit.dropped);
-        reactor->log_limit.dropped = 0;
-    }
-}
-
 /* Frees what a burst of large frames left behind once none came for a while. */
 static void on_pool_timer(struct reactor_timer *timer)
 {
@@ -52,7 +42,6 @@ enum err reactor_init(struct reactor *reactor, struct net *net, unsigned index,
     reactor->net = net;
     reactor->index = index;
     reactor->wake_source.ready = on_wake;
-    reactor->log_timer.fire = on_log_timer;
     reactor->pool_timer.fire = on_pool_timer;
     reactor->now_ms = clock_mono_ms(clock_system());
     reactor->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -235,8 +224,6 @@ static void close_all(struct reactor *reactor)
         }
     }
     conn_free_dead(reactor);
-    heap_remove(&reactor->timers, &reactor->log_timer.node);
-    on_log_timer(&reactor->log_timer);
 }
 
 static void *run(void *context)
@@ -260,13 +247,6 @@ enum err reactor_start(struct reactor *reactor, struct reason *reason)
 void reactor_log_peer(struct reactor *reactor, const char *message, const char *peer,
                       const char *reason)
 {
-    if (!log_limit_pass(&reactor->log_limit, reactor->now_ms)) {
-        if (!heap_has(&reactor->log_timer.node)) {
-            reactor_timer_set(reactor, &reactor->log_timer,
-                              reactor->log_limit.window_ms + LOG_LIMIT_WINDOW_MS);
-        }
-        return;
-    }
     char text[sizeof(struct reason)];
     size_t size = 0;
     for (; reason[size] != '\0' && size + 1 < sizeof text; size++) {

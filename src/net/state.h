@@ -3,7 +3,6 @@
 
 #include "net/frame_memory.h"
 #include "net/frame_pool.h"
-#include "net/log_limit.h"
 #include "net/mailbox.h"
 #include "net/net.h"
 #include "net/peer_table.h"
@@ -153,8 +152,6 @@ struct reactor {
     struct frame_pool pool;
     bool pool_used; /* since pool_timer was set */
     struct reactor_timer pool_timer;
-    struct log_limit log_limit;
-    struct reactor_timer log_timer;
     struct task drain_task;
     struct task stop_task;
 

@@ -10,7 +10,7 @@ import sys
 
 TEXT = r'((?:"(?:[^"\\]|\\.)*"\s*)+)'
 IN_SOURCE = [re.compile(r'LOG_(ERROR|WARN)\(\s*"\w+",\s*' + TEXT),
-             re.compile(r'(reactor_log_peer|say_unreadable)\([^;"]*,\s*' + TEXT)]
+             re.compile(r'(reactor_log_peer|say_unreadable|write_line)\([^;"]*,\s*' + TEXT)]
 IN_DOCUMENT = re.compile(r"\b(?:error|warn)s? (`[^`]+`(?:(?:,| or| and) `[^`]+`)*)")
 
 
