@@ -204,9 +204,9 @@ static enum err check_regex(const struct group *group,
         (group->consumer != NULL && consumer_find_regex(group->consumer, request->regex) != NULL)) {
         return ERR_NONE;
     }
-    struct topic_pattern *pattern;
-    refusal->err = topic_pattern_new(request->regex, &pattern, &refusal->reason);
-    topic_pattern_free(pattern);
+    struct pattern *pattern;
+    refusal->err = pattern_new(request->regex, &pattern, &refusal->reason);
+    pattern_free(pattern);
     return refusal->err;
 }
 

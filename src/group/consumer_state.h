@@ -1,9 +1,9 @@
 #ifndef TIDINGS_GROUP_CONSUMER_STATE_H
 #define TIDINGS_GROUP_CONSUMER_STATE_H
 
+#include "base/pattern.h"
 #include "group/consumer.h"
 #include "group/group_state.h"
-#include "group/topic_pattern.h"
 
 /*
  * What a consumer group consists of; only for consumer_*.c, the few places of group_*.c where the
@@ -80,7 +80,7 @@ struct consumer_topic {
 
 struct consumer_regex {
     struct slice text;
-    struct topic_pattern *pattern;
+    struct pattern *pattern;
     struct slice *topics; /* the names it matches, in order */
     size_t topic_count;
     uint64_t version; /* of the catalogue; 0: not looked up yet */

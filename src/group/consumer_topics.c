@@ -54,7 +54,7 @@ void consumer_free_topics(struct consumer_group *consumer)
 void consumer_regex_free(struct consumer_regex *regex)
 {
     kept_free(&regex->text);
-    topic_pattern_free(regex->pattern);
+    pattern_free(regex->pattern);
     consumer_names_free(regex->topics, regex->topic_count);
     free(regex);
 }
@@ -83,7 +83,7 @@ static struct consumer_regex *take_regex(struct consumer_group *consumer, struct
         consumer_unbury(&consumer->gone_regexes, text);
     }
     if (regex->pattern == NULL) { /* new, or from the log; a bad one matches nothing */
-        (void)!topic_pattern_new(text, &regex->pattern, NULL);
+        (void)!pattern_new(text, &regex->pattern, NULL);
     }
     return regex;
 }
@@ -103,7 +103,7 @@ static void resolve(struct consumer_regex *regex, const struct slice *names, siz
     struct slice *found = mem_new_array(struct slice, count);
     size_t found_count = 0;
     for (size_t i = 0; regex->pattern != NULL && i < count; i++) {
-        if (topic_pattern_matches(regex->pattern, names[i])) {
+        if (pattern_matches(regex->pattern, names[i])) {
             found[found_count++] = names[i];
         }
     }

@@ -89,11 +89,11 @@ static void try_pattern(struct slice text)
 {
     const uint8_t *end = text.size > 0 ? memchr(text.data, 0, text.size) : NULL;
     size_t size = end != NULL ? (size_t)(end - text.data) : text.size;
-    struct topic_pattern *pattern;
-    if (topic_pattern_new(slice_of(text.data, size), &pattern, NULL) == ERR_NONE) {
+    struct pattern *pattern;
+    if (pattern_new(slice_of(text.data, size), &pattern, NULL) == ERR_NONE) {
         size_t name = text.size - size < 250 ? text.size - size : 250;
-        (void)topic_pattern_matches(pattern, slice_of(text.data + size, name));
-        topic_pattern_free(pattern);
+        (void)pattern_matches(pattern, slice_of(text.data + size, name));
+        pattern_free(pattern);
     }
 }
 

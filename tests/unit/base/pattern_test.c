@@ -1,5 +1,5 @@
+#include "base/pattern.h"
 #include "base/random.h"
-#include "group/topic_pattern.h"
 
 #include <regex.h>
 #include <setjmp.h>
@@ -13,13 +13,13 @@
 
 static bool matches(const char *text, const char *name)
 {
-    struct topic_pattern *pattern;
+    struct pattern *pattern;
     struct reason reason = {""};
-    if (topic_pattern_new(slice_str(text), &pattern, &reason) != ERR_NONE) {
+    if (pattern_new(slice_str(text), &pattern, &reason) != ERR_NONE) {
         fail_msg("%s", reason.text);
     }
-    bool result = topic_pattern_matches(pattern, slice_str(name));
-    topic_pattern_free(pattern);
+    bool result = pattern_matches(pattern, slice_str(name));
+    pattern_free(pattern);
     return result;
 }
 
@@ -94,11 +94,10 @@ static void bad_ones_are_refused(void **state)
         "(((){999}){999}){999}",
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        struct topic_pattern *pattern;
+        struct pattern *pattern;
         struct reason reason = {""};
         print_message("%s\n", bad[i]);
-        assert_int_equal(topic_pattern_new(slice_str(bad[i]), &pattern, &reason),
-                         ERR_INVALID_REGEX);
+        assert_int_equal(pattern_new(slice_str(bad[i]), &pattern, &reason), ERR_INVALID_REGEX);
         assert_null(pattern);
         assert_true(strlen(reason.text) > 10);
     }
@@ -106,15 +105,15 @@ static void bad_ones_are_refused(void **state)
     memset(deep, '(', 100);
     memset(deep + 100, ')', 100);
     deep[200] = '\0';
-    struct topic_pattern *pattern;
-    assert_int_equal(topic_pattern_new(slice_str(deep), &pattern, NULL), ERR_INVALID_REGEX);
-    char *long_one = malloc(TOPIC_PATTERN_MAX_BYTES + 2);
-    memset(long_one, 'a', TOPIC_PATTERN_MAX_BYTES + 1);
-    struct slice text = slice_of(long_one, TOPIC_PATTERN_MAX_BYTES + 1);
-    assert_int_equal(topic_pattern_new(text, &pattern, NULL), ERR_INVALID_REGEX);
+    struct pattern *pattern;
+    assert_int_equal(pattern_new(slice_str(deep), &pattern, NULL), ERR_INVALID_REGEX);
+    char *long_one = malloc(PATTERN_MAX_BYTES + 2);
+    memset(long_one, 'a', PATTERN_MAX_BYTES + 1);
+    struct slice text = slice_of(long_one, PATTERN_MAX_BYTES + 1);
+    assert_int_equal(pattern_new(text, &pattern, NULL), ERR_INVALID_REGEX);
     text.size--;
-    assert_int_equal(topic_pattern_new(text, &pattern, NULL), ERR_NONE);
-    topic_pattern_free(pattern);
+    assert_int_equal(pattern_new(text, &pattern, NULL), ERR_NONE);
+    pattern_free(pattern);
     free(long_one);
 }
 

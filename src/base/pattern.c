@@ -1,6 +1,7 @@
-#include "group/topic_pattern_internal.h"
+#include "base/pattern.h"
 
 #include "base/mem.h"
+#include "base/pattern_parse.h"
 
 #include <stdlib.h>
 
@@ -16,7 +17,7 @@ struct step {
     int32_t set;                      /* SET */
 };
 
-struct topic_pattern {
+struct pattern {
     struct step *steps;
     int32_t count;
     struct byte_set *sets;
@@ -26,14 +27,14 @@ struct topic_pattern {
 
 struct compiler {
     const struct pattern_tree *tree;
-    struct topic_pattern *out;
+    struct pattern *out;
     int32_t work; /* nodes looked at: a repeated nothing makes no steps, but takes time */
-    bool full;    /* over TOPIC_PATTERN_MAX_STEPS: the result is of no use */
+    bool full;    /* over PATTERN_MAX_STEPS: the result is of no use */
 };
 
 static int32_t emit(struct compiler *c, struct step step)
 {
-    if (c->out->count >= TOPIC_PATTERN_MAX_STEPS) {
+    if (c->out->count >= PATTERN_MAX_STEPS) {
         c->full = true;
         return 0;
     }
@@ -84,7 +85,7 @@ static void compile_either(struct compiler *c, const struct pattern_node *node)
 static void compile(struct compiler *c, int32_t index)
 {
     const struct pattern_node *node = &c->tree->nodes[index];
-    if (++c->work > 8 * TOPIC_PATTERN_MAX_STEPS) {
+    if (++c->work > 8 * PATTERN_MAX_STEPS) {
         c->full = true;
         return;
     }
@@ -113,14 +114,19 @@ static void compile(struct compiler *c, int32_t index)
     }
 }
 
-enum err topic_pattern_new(struct slice text, struct topic_pattern **out, struct reason *reason)
+enum err pattern_new(struct slice text, struct pattern **out, struct reason *reason)
 {
     struct pattern_tree tree = {0};
-    enum err err = pattern_parse(text, &tree, reason);
     *out = NULL;
+    if (text.size > PATTERN_MAX_BYTES) {
+        return reason_fail(reason, ERR_INVALID_REGEX,
+                           "the regular expression has %zu bytes; at most %d are taken", text.size,
+                           PATTERN_MAX_BYTES);
+    }
+    enum err err = pattern_parse(text, &tree, reason);
     if (err == ERR_NONE) {
-        struct topic_pattern *pattern = mem_new(struct topic_pattern);
-        pattern->steps = mem_new_array(struct step, TOPIC_PATTERN_MAX_STEPS + 1);
+        struct pattern *pattern = mem_new(struct pattern);
+        pattern->steps = mem_new_array(struct step, PATTERN_MAX_STEPS + 1);
         struct compiler compiler = {.tree = &tree, .out = pattern};
         compile(&compiler, tree.root);
         pattern->steps[pattern->count++] = (struct step){.kind = STEP_MATCH};
@@ -129,11 +135,11 @@ enum err topic_pattern_new(struct slice text, struct topic_pattern **out, struct
         pattern->sets = tree.sets;
         tree.sets = NULL;
         if (compiler.full) {
-            topic_pattern_free(pattern);
+            pattern_free(pattern);
             err = reason_fail(reason, ERR_INVALID_REGEX,
                               "the regular expression is too large: its counted repetitions make "
                               "more than %d steps",
-                              TOPIC_PATTERN_MAX_STEPS);
+                              PATTERN_MAX_STEPS);
         } else {
             *out = pattern;
         }
@@ -142,7 +148,7 @@ enum err topic_pattern_new(struct slice text, struct topic_pattern **out, struct
     return err;
 }
 
-void topic_pattern_free(struct topic_pattern *pattern)
+void pattern_free(struct pattern *pattern)
 {
     if (pattern != NULL) {
         free(pattern->steps);
@@ -154,7 +160,7 @@ void topic_pattern_free(struct topic_pattern *pattern)
 /* ---- matching ---- */
 
 struct matcher {
-    const struct topic_pattern *pattern;
+    const struct pattern *pattern;
     struct slice name;
     size_t at;
     int32_t *steps[2]; /* SET and MATCH steps alive before and behind a byte */
@@ -166,7 +172,7 @@ struct matcher {
 static bool is_word(const struct matcher *m, size_t at)
 {
     struct byte_set word = {{0}};
-    pattern_class_letter('w', &word);
+    byte_set_add_letter('w', &word);
     return at < m->name.size && byte_set_has(&word, m->name.data[at]);
 }
 
@@ -241,7 +247,7 @@ static bool run(struct matcher *m)
     return false;
 }
 
-bool topic_pattern_matches(const struct topic_pattern *pattern, struct slice name)
+bool pattern_matches(const struct pattern *pattern, struct slice name)
 {
     size_t count = (size_t)pattern->count;
     /* Each step is followed once a round and leaves at most two to follow. */

@@ -1,4 +1,4 @@
-#include "group/topic_pattern_internal.h"
+#include "base/pattern_parse.h"
 
 #include "base/mem.h"
 
@@ -60,7 +60,7 @@ static int32_t add_set(struct parser *p, struct byte_set set)
 {
     struct pattern_tree *tree = p->tree;
     if (p->ignore_case) {
-        pattern_set_fold_case(&set);
+        byte_set_fold_case(&set);
     }
     if (tree->set_count == tree->set_capacity) {
         tree->set_capacity = tree->set_capacity == 0 ? 16 : 2 * tree->set_capacity;
@@ -73,7 +73,7 @@ static int32_t add_set(struct parser *p, struct byte_set set)
 static int32_t add_character(struct parser *p, uint32_t character)
 {
     struct byte_set set = {{0}};
-    pattern_set_add_range(&set, character, character);
+    byte_set_add_range(&set, character, character);
     return add_set(p, set);
 }
 
@@ -135,11 +135,11 @@ static bool take_class_escape(struct parser *p, struct byte_set *set)
     }
     uint8_t letter = p->text.data[p->at];
     struct byte_set class = {{0}};
-    if (letter >= 0x80 || !pattern_class_letter((uint8_t)tolower(letter), &class)) {
+    if (letter >= 0x80 || !byte_set_add_letter((uint8_t)tolower(letter), &class)) {
         return false;
     }
     if (isupper(letter)) {
-        pattern_set_invert(&class);
+        byte_set_invert(&class);
     }
     set->bits[0] |= class.bits[0];
     set->bits[1] |= class.bits[1];
@@ -158,12 +158,12 @@ static void take_named_class(struct parser *p, struct byte_set *set)
     }
     struct byte_set class = {{0}};
     struct slice name = slice_of(p->text.data + begin, p->at - begin);
-    if (!pattern_class_named(name, &class) || !skip(p, ":]")) {
+    if (!byte_set_add_named(name, &class) || !skip(p, ":]")) {
         fail(p, "there is no such [:class:]");
         return;
     }
     if (inverted) {
-        pattern_set_invert(&class);
+        byte_set_invert(&class);
     }
     set->bits[0] |= class.bits[0];
     set->bits[1] |= class.bits[1];
@@ -196,7 +196,7 @@ static void take_class_item(struct parser *p, struct byte_set *set)
             fail(p, "a range in [] goes backwards");
         }
     }
-    pattern_set_add_range(set, first, last);
+    byte_set_add_range(set, first, last);
 }
 
 static int32_t take_class(struct parser *p)
@@ -213,9 +213,9 @@ static int32_t take_class(struct parser *p)
     }
     if (inverted) {
         if (p->ignore_case) {
-            pattern_set_fold_case(&set);
+            byte_set_fold_case(&set);
         }
-        pattern_set_invert(&set);
+        byte_set_invert(&set);
     }
     return add_set(p, set);
 }
@@ -296,7 +296,7 @@ static void take_group_name(struct parser *p)
 static int32_t take_group(struct parser *p)
 {
     bool ignore_case = p->ignore_case, dot_newline = p->dot_newline;
-    if (++p->depth > TOPIC_PATTERN_MAX_DEPTH) {
+    if (++p->depth > PATTERN_MAX_DEPTH) {
         return fail(p, "groups are nested too deep");
     }
     if (next_is(p, "?<=") || next_is(p, "?<!")) {
@@ -344,7 +344,7 @@ static int32_t take_atom(struct parser *p)
         if (!p->dot_newline) {
             byte_set_add(&set, '\n');
         }
-        pattern_set_invert(&set);
+        byte_set_invert(&set);
         return add_set(p, set);
     }
     if (next_is(p, "*") || next_is(p, "+") || next_is(p, "?")) {
@@ -447,11 +447,6 @@ static int32_t take_either(struct parser *p)
 enum err pattern_parse(struct slice text, struct pattern_tree *tree, struct reason *reason)
 {
     struct parser p = {.text = text, .tree = tree};
-    if (text.size > TOPIC_PATTERN_MAX_BYTES) {
-        return reason_fail(reason, ERR_INVALID_REGEX,
-                           "the regular expression has %zu bytes; at most %d are taken", text.size,
-                           TOPIC_PATTERN_MAX_BYTES);
-    }
     tree->root = take_either(&p);
     if (p.error == NULL && p.at < text.size) {
         fail(&p, "a ) closes nothing"); /* all else is taken by take_either */

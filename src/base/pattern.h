@@ -1,5 +1,5 @@
-#ifndef TIDINGS_GROUP_TOPIC_PATTERN_H
-#define TIDINGS_GROUP_TOPIC_PATTERN_H
+#ifndef TIDINGS_BASE_PATTERN_H
+#define TIDINGS_BASE_PATTERN_H
 
 #include "base/err.h"
 #include "base/slice.h"
@@ -15,20 +15,21 @@
  * look-around (RE2 has neither), \p classes. Characters outside ASCII match nothing, as no topic
  * name has any.
  */
-struct topic_pattern;
+struct pattern;
 
 enum {
-    TOPIC_PATTERN_MAX_BYTES = 1024,
-    TOPIC_PATTERN_MAX_STEPS = 4096, /* of the compiled form; counted repetitions multiply */
-    TOPIC_PATTERN_MAX_DEPTH = 64    /* of groups in groups */
+    PATTERN_MAX_BYTES = 1024,
+    PATTERN_MAX_STEPS = 4096 /* of the compiled form; counted repetitions multiply */
 };
 
-/* ERR_INVALID_REGEX; the reason says where and why. Any thread. */
-CHECKED enum err topic_pattern_new(struct slice text, struct topic_pattern **out,
-                                   struct reason *reason);
-void topic_pattern_free(struct topic_pattern *pattern);
+/* ERR_INVALID_REGEX; the reason says where and why. *out is NULL then; else pattern_free it. Any
+ * thread. */
+CHECKED enum err pattern_new(struct slice text, struct pattern **out, struct reason *reason);
 
-/* Whether the whole name matches. At most name.size * TOPIC_PATTERN_MAX_STEPS moves. Any thread. */
-bool topic_pattern_matches(const struct topic_pattern *pattern, struct slice name);
+/* NULL is fine. */
+void pattern_free(struct pattern *pattern);
+
+/* Whether the whole name matches. At most name.size * PATTERN_MAX_STEPS moves. Any thread. */
+bool pattern_matches(const struct pattern *pattern, struct slice name);
 
 #endif

@@ -1,21 +1,19 @@
-#include "group/topic_pattern_internal.h"
+#include "base/byte_set.h"
 
-/* Sets of characters, all of ASCII. */
-
-void pattern_set_add_range(struct byte_set *set, uint32_t first, uint32_t last)
+void byte_set_add_range(struct byte_set *set, uint32_t first, uint32_t last)
 {
     for (uint32_t byte = first; byte <= last && byte < 0x80; byte++) {
         byte_set_add(set, (uint8_t)byte);
     }
 }
 
-void pattern_set_invert(struct byte_set *set)
+void byte_set_invert(struct byte_set *set)
 {
     set->bits[0] = ~set->bits[0];
     set->bits[1] = ~set->bits[1];
 }
 
-void pattern_set_fold_case(struct byte_set *set)
+void byte_set_fold_case(struct byte_set *set)
 {
     for (uint8_t upper = 'A'; upper <= 'Z'; upper++) {
         uint8_t lower = (uint8_t)(upper + ('a' - 'A'));
@@ -30,11 +28,11 @@ void pattern_set_fold_case(struct byte_set *set)
 static void add_pairs(struct byte_set *set, const char *pairs)
 {
     for (; *pairs != '\0'; pairs += 2) {
-        pattern_set_add_range(set, (uint8_t)pairs[0], (uint8_t)pairs[1]);
+        byte_set_add_range(set, (uint8_t)pairs[0], (uint8_t)pairs[1]);
     }
 }
 
-bool pattern_class_letter(uint8_t letter, struct byte_set *set)
+bool byte_set_add_letter(uint8_t letter, struct byte_set *set)
 {
     switch (letter) {
     case 'd':
@@ -51,7 +49,7 @@ bool pattern_class_letter(uint8_t letter, struct byte_set *set)
     }
 }
 
-bool pattern_class_named(struct slice name, struct byte_set *set)
+bool byte_set_add_named(struct slice name, struct byte_set *set)
 {
     static const struct {
         const char *name;
