@@ -198,28 +198,36 @@ CHECKED enum err log_append(struct log *log, struct log_append *append, struct r
  * (offset >= max_offset, or the first batch does not fit). Otherwise the span holds a reference to
  * its segment until released. An offset in a gap gives the next batch behind it. The bytes are not
  * read; span->verified says whether this process has seen their CRCs fit, or wrote them.
- * ERR_OUT_OF_RANGE when offset < start or > end. ERR_CORRUPT when the offset lies in damaged bytes:
- * a read from behind them succeeds. ERR_CLOSED after log_delete. Any thread.
+ * ERR_OUT_OF_RANGE when offset < start or > end. ERR_CORRUPT when damaged bytes come before the
+ * first batch to give: a read from behind them succeeds. ERR_CLOSED after log_delete. Any thread.
  */
 CHECKED enum err log_read(struct log *log, int64_t offset, int64_t max_offset, size_t max_bytes,
                           bool at_least_one, struct file_span *span, struct reason *reason);
 
-/*
- * log_read that also tells up to where the span goes: *end_offset is at most the base offset of the
- * first batch behind it, and behind the span's last offset. Unchanged when there is no span.
- */
-CHECKED enum err log_read_range(struct log *log, int64_t offset, int64_t max_offset,
-                                size_t max_bytes, bool at_least_one, struct file_span *span,
-                                int64_t *end_offset, struct reason *reason);
+/* What a span covers; only of a span that was given. */
+struct log_range {
+    int64_t end_offset; /* up to where it goes: at most the base offset of the first batch behind
+                           it, and behind its last offset */
+    bool emptied;       /* its batches have no records */
+};
 
 /*
- * Checks the batches of a span that log_read_range gave for `offset`: reads all of it, which also
+ * log_read for consumers: a batch whose records compaction took away does not begin a span. The
+ * next one that has records does, in a later segment if need be; only when there is none below
+ * max_offset the empty ones are given, as they show how far the log goes.
+ */
+CHECKED enum err log_read_records(struct log *log, int64_t offset, int64_t max_offset,
+                                  size_t max_bytes, bool at_least_one, struct file_span *span,
+                                  struct log_range *range, struct reason *reason);
+
+/*
+ * Checks the batches of a span that log_read_records gave for `offset`: reads all of it, which also
  * brings it into the page cache. For spans that are not `verified` or not warm any more. What lies
- * before the first bad batch stays in the span, with *end_offset as of log_read_range; with nothing
- * before it the span is released and empty, and ERR_CORRUPT tells which offsets are damaged. The
- * damage is in the log lines, with file and position, and later reads step over it. ERR_IO, with
- * an empty span. An empty span without an error: read again, the segment was replaced. Waits for
- * the disk: worker thread.
+ * before the first bad batch stays in the span, with *end_offset as of log_read_records; with
+ * nothing before it the span is released and empty, and ERR_CORRUPT tells which offsets are
+ * damaged. The damage is in the log lines, with file and position, and later reads step over it.
+ * ERR_IO, with an empty span. An empty span without an error: read again, the segment was replaced.
+ * Waits for the disk: worker thread.
  */
 CHECKED enum err log_verify_span(struct log *log, int64_t offset, struct file_span *span,
                                  int64_t *end_offset, struct reason *reason);

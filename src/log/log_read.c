@@ -17,6 +17,8 @@ struct read_plan {
     int64_t end_offset; /* behind the last offset before `end` */
     bool damaged;       /* the segment has damages */
     bool recent;        /* start is among the newest batches */
+    bool emptied;       /* batches without records are wanted too */
+    bool passed;        /* such batches were passed over */
 };
 
 /* Position of the batch that holds the offset, by the newest batches. segments_lock. */
@@ -137,8 +139,21 @@ static enum err header_or_damage(struct log *log, const struct read_plan *plan, 
 }
 
 /*
+ * Whether the span may begin with the batch. What compaction left of a batch whose records are all
+ * gone may not, unless nothing else is there: many clients never get past an answer without
+ * records.
+ */
+static bool may_begin(struct read_plan *plan, const struct batch *header)
+{
+    bool reached = batch_last_offset(header) >= plan->offset;
+    bool empty = reached && header->record_count == 0 && !plan->emptied;
+    plan->passed = plan->passed || empty;
+    return reached && !empty;
+}
+
+/*
  * Walks from a batch boundary to the batch that holds plan->offset or the next behind a gap.
- * plan->start is its position, or plan->size when the segment has none.
+ * plan->start is its position, or plan->size when the segment has none below plan->max_offset.
  */
 static enum err walk_to_start(struct log *log, struct read_plan *plan, int64_t position,
                               int64_t expected, struct reason *reason)
@@ -150,9 +165,13 @@ static enum err walk_to_start(struct log *log, struct read_plan *plan, int64_t p
     scan_init(&scan, plan->segment->files, plan->segment->fd, plan->size);
     while (position < plan->size) {
         bool bad;
+        if (expected >= plan->max_offset) { /* only empty batches were there */
+            position = plan->size;
+            break;
+        }
         err =
             header_or_damage(log, plan, &scan, position, expected, &header, &damage, &bad, reason);
-        if (err != ERR_NONE || (!bad && batch_last_offset(&header) >= plan->offset)) {
+        if (err != ERR_NONE || (!bad && may_begin(plan, &header))) {
             break;
         }
         if (bad && plan->offset < damage.next_offset) {
@@ -166,6 +185,22 @@ static enum err walk_to_start(struct log *log, struct read_plan *plan, int64_t p
     scan_deinit(&scan);
     plan->start = position;
     return err;
+}
+
+/* A start that was remembered, not walked to: goes on from there when it is an empty batch. */
+static enum err check_start(struct log *log, struct read_plan *plan, struct reason *reason)
+{
+    struct scan scan;
+    struct batch header;
+    if (plan->recent || plan->emptied) {
+        return ERR_NONE; /* what was appended has records */
+    }
+    scan_init(&scan, plan->segment->files, plan->segment->fd, plan->size);
+    enum err err = scan_header(&scan, plan->start, &header, reason);
+    if (err == ERR_NONE && header.record_count == 0) {
+        err = walk_to_start(log, plan, plan->start, plan->offset, reason);
+    }
+    return err == ERR_TRUNCATED ? ERR_CORRUPT : err;
 }
 
 static enum err find_start(struct log *log, struct read_plan *plan, struct reason *reason)
@@ -259,14 +294,12 @@ static enum err find_end(struct log *log, struct read_plan *plan, size_t max_byt
 static enum err find_span(struct log *log, struct read_plan *plan, size_t max_bytes,
                           bool at_least_one, struct reason *reason)
 {
-    enum err err = ERR_NONE;
+    enum err err;
     struct damage damage;
     if (plan->damaged) {
         plan->start = -1; /* walk, so that damages are seen */
     }
-    if (plan->start < 0) {
-        err = find_start(log, plan, reason);
-    }
+    err = plan->start < 0 ? find_start(log, plan, reason) : check_start(log, plan, reason);
     if (err != ERR_NONE || plan->start >= plan->size) {
         return err;
     }
@@ -300,39 +333,44 @@ static enum err make_plan(struct log *log, struct read_plan *plan, struct reason
     return err;
 }
 
-enum err log_read(struct log *log, int64_t offset, int64_t max_offset, size_t max_bytes,
-                  bool at_least_one, struct file_span *span, struct reason *reason)
+/* A first look at the segment that holds `offset`, with the segment held; none: nothing is there.
+ */
+static enum err hold_plan(struct log *log, struct read_plan *plan, struct reason *reason)
 {
-    int64_t end_offset;
-    return log_read_range(log, offset, max_offset, max_bytes, at_least_one, span, &end_offset,
-                          reason);
+    int64_t offset = plan->offset;
+    int64_t max_offset = plan->max_offset;
+    for (;;) {
+        enum err err = make_plan(log, plan, reason);
+        if (err != ERR_NONE || plan->segment == NULL) {
+            return err;
+        }
+        err = segment_hold(plan->segment, reason);
+        if (err == ERR_NONE) {
+            return err;
+        }
+        segment_unref(plan->segment);
+        if (err != ERR_CLOSED || atomic_load(&log->deleted)) {
+            return err;
+        }
+        /* the list has changed */
+        *plan = (struct read_plan){
+            .offset = offset, .max_offset = max_offset, .emptied = plan->emptied};
+    }
 }
 
-enum err log_read_range(struct log *log, int64_t offset, int64_t max_offset, size_t max_bytes,
+/* The span of the first segment that has one; *passed when batches without records were seen. */
+static enum err read_on(struct log *log, struct read_plan wanted, size_t max_bytes,
                         bool at_least_one, struct file_span *span, int64_t *end_offset,
-                        struct reason *reason)
+                        bool *passed, struct reason *reason)
 {
-    *span = (struct file_span){.fd = -1};
-    enum err err = log_ready(log, reason);
-    if (err != ERR_NONE) {
-        return err;
-    }
     for (;;) {
-        struct read_plan plan = {.offset = offset, .max_offset = max_offset};
-        err = make_plan(log, &plan, reason);
+        struct read_plan plan = wanted;
+        enum err err = hold_plan(log, &plan, reason);
         if (err != ERR_NONE || plan.segment == NULL) {
             return err;
         }
-        err = segment_hold(plan.segment, reason);
-        if (err != ERR_NONE) {
-            bool replaced = err == ERR_CLOSED && !atomic_load(&log->deleted);
-            segment_unref(plan.segment);
-            if (replaced) {
-                continue; /* the list has changed */
-            }
-            return err;
-        }
         err = find_span(log, &plan, max_bytes, at_least_one, reason);
+        *passed = *passed || plan.passed;
         if (err == ERR_NONE && plan.start < plan.end) {
             *span = (struct file_span){.fd = plan.segment->fd,
                                        .position = plan.start,
@@ -345,9 +383,47 @@ enum err log_read_range(struct log *log, int64_t offset, int64_t max_offset, siz
             return ERR_NONE;
         }
         segment_release(plan.segment);
-        if (err != ERR_NONE || plan.start < plan.size || plan.segment_end <= offset) {
+        if (err == ERR_NONE && plan.start < plan.size) {
+            *passed =
+                false; /* there are records: too many for max_bytes, or not below max_offset */
+        }
+        if (err != ERR_NONE || plan.start < plan.size || plan.segment_end <= wanted.offset) {
             return err;
         }
-        offset = plan.segment_end; /* a gap to the end of this segment: go on in the next */
+        wanted.offset = plan.segment_end; /* nothing to its end: go on in the next */
     }
+}
+
+enum err log_read(struct log *log, int64_t offset, int64_t max_offset, size_t max_bytes,
+                  bool at_least_one, struct file_span *span, struct reason *reason)
+{
+    struct read_plan wanted = {.offset = offset, .max_offset = max_offset, .emptied = true};
+    int64_t end_offset;
+    bool passed = false;
+    *span = (struct file_span){.fd = -1};
+    enum err err = log_ready(log, reason);
+    return err == ERR_NONE
+               ? read_on(log, wanted, max_bytes, at_least_one, span, &end_offset, &passed, reason)
+               : err;
+}
+
+enum err log_read_records(struct log *log, int64_t offset, int64_t max_offset, size_t max_bytes,
+                          bool at_least_one, struct file_span *span, struct log_range *range,
+                          struct reason *reason)
+{
+    struct read_plan wanted = {.offset = offset, .max_offset = max_offset};
+    bool passed = false;
+    *span = (struct file_span){.fd = -1};
+    range->emptied = false;
+    enum err err = log_ready(log, reason);
+    if (err == ERR_NONE) {
+        err = read_on(log, wanted, max_bytes, at_least_one, span, &range->end_offset, &passed,
+                      reason);
+    }
+    if (err == ERR_NONE && span->size == 0 && passed) {
+        wanted.emptied = range->emptied = true;
+        err = read_on(log, wanted, max_bytes, at_least_one, span, &range->end_offset, &passed,
+                      reason);
+    }
+    return err;
 }

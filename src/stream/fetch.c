@@ -62,6 +62,7 @@ static void read_item(struct fetch_item *item, bool read_committed, size_t budge
                 : log_is_offline(partition->log) ? ERR_IO /* also where there is nothing to read */
                                                  : ERR_NONE;
     item->span = (struct file_span){0};
+    item->emptied = false;
     if (item->err != ERR_NONE) {
         return;
     }
@@ -76,14 +77,20 @@ static void read_item(struct fetch_item *item, bool read_committed, size_t budge
     if (item->offset == limit || (budget == 0 && !first)) {
         return;
     }
-    item->err = log_read_range(partition->log, item->offset, limit, most < budget ? most : budget,
-                               first, &item->span, &item->end_offset, &reason);
+    struct log_range range = {.emptied = false};
+    item->err = log_read_records(partition->log, item->offset, limit, most < budget ? most : budget,
+                                 first, &item->span, &range, &reason);
+    item->end_offset = range.end_offset;
+    item->emptied = range.emptied;
     if (item->err == ERR_CORRUPT || item->err == ERR_IO) {
         say_unreadable(item, "stored events cannot be read", &reason);
     }
 }
 
-/* Reads every item within the budgets. True when the fetch is to be answered now. */
+/*
+ * Reads every item within the budgets. True when the fetch is to be answered now. Batches without
+ * records are no answer to wait for, as a client that cannot get past them would ask again at once.
+ */
 static bool read_all(struct fetch *fetch)
 {
     int64_t left = fetch->max_bytes;
@@ -97,7 +104,7 @@ static bool read_all(struct fetch *fetch)
         }
         read_item(item, fetch->read_committed, left > 0 ? (size_t)left : 0, found == 0);
         failed = failed || item->err != ERR_NONE;
-        found += (int64_t)item->span.size;
+        found += item->emptied ? 0 : (int64_t)item->span.size;
         left -= (int64_t)item->span.size;
     }
     return failed || found >= fetch->min_bytes;

@@ -35,6 +35,7 @@ struct fetch_item {
     int64_t log_start_offset;
     struct file_span span;       /* size 0: nothing */
     int64_t end_offset;          /* up to where the span goes, when there is one */
+    bool emptied;                /* its batches have no records, and no others are there yet */
     struct aborted_txn *aborted; /* of a read_committed fetch: those that overlap the span, by last
                                     offset; fetch_release frees it */
     size_t aborted_count;

@@ -419,11 +419,11 @@ static void test_read_range(void **state)
         for (int64_t from = 0; from < 90; from++) {
             for (size_t most = 1; most < 3000; most += 170) {
                 struct file_span span;
-                int64_t end_offset = -1;
-                assert_int_equal(log_read_range(fixture->log, from, 90, most, true, &span,
-                                                &end_offset, &fixture->reason),
+                struct log_range range = {.end_offset = -1};
+                assert_int_equal(log_read_records(fixture->log, from, 90, most, true, &span, &range,
+                                                  &fixture->reason),
                                  ERR_NONE);
-                assert_int_equal(end_offset, span_end(&span));
+                assert_int_equal(range.end_offset, span_end(&span));
                 file_span_release(&span);
             }
         }

@@ -29,10 +29,12 @@ static struct file_span read_span(struct fixture *fixture, int64_t from, size_t 
                                   int64_t *end_offset)
 {
     struct file_span span;
-    assert_int_equal(log_read_range(fixture->log, from, log_end_offset(fixture->log), max_bytes,
-                                    true, &span, end_offset, &fixture->reason),
+    struct log_range range;
+    assert_int_equal(log_read_records(fixture->log, from, log_end_offset(fixture->log), max_bytes,
+                                      true, &span, &range, &fixture->reason),
                      ERR_NONE);
     assert_true(span.size > 0);
+    *end_offset = range.end_offset;
     return span;
 }
 
