@@ -244,12 +244,12 @@ void api_reply_send_for(struct net *net, struct reply_token token, struct api_re
         net_reply(net, token, &out);
         return;
     }
-    int32_t count;
+    size_t count;
     struct wire_splice *splices = wire_writer_take_splices(&reply->writer, &count);
     if (count > 0) {
-        out.spans = mem_new_array(struct reply_span, (size_t)count);
-        out.span_count = (size_t)count;
-        for (int32_t i = 0; i < count; i++) {
+        out.spans = mem_new_array(struct reply_span, count);
+        out.span_count = count;
+        for (size_t i = 0; i < count; i++) {
             out.spans[i] = (struct reply_span){splices[i].offset, splices[i].span};
         }
     }

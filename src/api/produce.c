@@ -86,7 +86,7 @@ static void let_go(struct produce_call *call)
     for (size_t i = 0; i < call->item_count; i++) {
         if (call->items[i].partition != NULL) {
             partition_unref(call->items[i].partition);
-            free(call->items[i].record_errors.indexes);
+            vec_deinit(&call->items[i].record_errors);
         }
     }
 }
@@ -95,11 +95,10 @@ static void let_go(struct produce_call *call)
 static void fill_record_errors(struct produce_call *call, const struct batch_record_errors *errors,
                                struct produce_response_partition *answer)
 {
-    answer->record_errors =
-        api_alloc(call->request, (size_t)errors->count, sizeof *answer->record_errors);
-    answer->record_errors_count = errors->count;
-    for (int32_t i = 0; i < errors->count; i++) {
-        answer->record_errors[i].batch_index = errors->indexes[i];
+    answer->record_errors = api_alloc(call->request, errors->count, sizeof *answer->record_errors);
+    answer->record_errors_count = (int32_t)errors->count;
+    for (size_t i = 0; i < errors->count; i++) {
+        answer->record_errors[i].batch_index = errors->items[i];
         answer->record_errors[i].batch_index_error_message =
             i == 0 ? answer->error_message : (struct slice){0};
     }

@@ -4,6 +4,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/slice.h"
+#include "base/vec.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -103,11 +104,11 @@ static inline bool batch_rules_open(const struct batch_rules *rules)
            rules->timestamp_after_max_ms != INT64_MAX;
 }
 
-/* The records that broke a rule: for the response's RecordErrors (KIP-467). All zero at first; free
- * indexes. */
+/* The records that broke a rule: for the response's RecordErrors (KIP-467). All zero at first;
+ * indexes in the batch, rising; none: the batch as a whole is at fault, or nothing. vec_deinit it.
+ */
 struct batch_record_errors {
-    int32_t *indexes; /* in the batch, rising; NULL: the batch as a whole is at fault, or nothing */
-    int32_t count;
+    VEC_FIELDS(int32_t);
 };
 
 /*

@@ -146,17 +146,12 @@ static enum err check_record_form(const struct batch *batch, int32_t index, cons
     return ERR_NONE;
 }
 
-/* errors may be NULL. Grows by doubling. */
+/* errors may be NULL. */
 static void note_record(struct batch_record_errors *errors, int32_t index)
 {
-    if (errors == NULL) {
-        return;
+    if (errors != NULL) {
+        vec_push(errors, index);
     }
-    if ((errors->count & (errors->count - 1)) == 0) { /* full: 0, 1, 2, 4, ... */
-        size_t room = errors->count == 0 ? 1 : 2 * (size_t)errors->count;
-        errors->indexes = mem_realloc(errors->indexes, room * sizeof *errors->indexes);
-    }
-    errors->indexes[errors->count++] = index;
 }
 
 /* Walks the uncompressed records of a batch whose counts agree. */

@@ -253,7 +253,7 @@ static void fill_totals(struct backup *backup)
     snprintf(totals->cluster_id, sizeof totals->cluster_id, "%s", backup->source.cluster_id);
     totals->cut_ms = backup->source.cut_ms;
     totals->waited_us = backup->source.waited_us;
-    totals->files = (int64_t)backup->source.count;
+    totals->files = (int64_t)backup->source.files.count;
     totals->bytes = backup->source.total_bytes;
     totals->stopped_source = backup->source.control_fd < 0;
 }
@@ -261,7 +261,7 @@ static void fill_totals(struct backup *backup)
 /* A backup of another bus in the same place would keep nothing and lose the other. */
 static enum err check_cluster(const struct backup *backup, struct reason *reason)
 {
-    if (backup->before.count == 0 ||
+    if (backup->before.files.count == 0 ||
         strcmp(backup->before.cluster_id, backup->source.cluster_id) == 0) {
         return ERR_NONE;
     }
@@ -278,8 +278,8 @@ static enum err copy_all(struct backup *backup, struct reason *reason)
         err = check_cluster(backup, reason);
     }
     backup->copy.total_bytes = backup->source.total_bytes;
-    for (size_t i = 0; i < backup->source.count && err == ERR_NONE; i++) {
-        err = back_up_file(backup, &backup->source.files[i], reason);
+    for (size_t i = 0; i < backup->source.files.count && err == ERR_NONE; i++) {
+        err = back_up_file(backup, &backup->source.files.items[i], reason);
     }
     if (err == ERR_NONE) {
         fill_totals(backup);

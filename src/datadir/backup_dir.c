@@ -13,7 +13,7 @@ enum err backup_load_manifest(const char *dir, struct manifest *manifest, struct
 {
     char *data;
     size_t size;
-    *manifest = (struct manifest){.count = 0};
+    *manifest = (struct manifest){.cut_ms = 0};
     char *path = mem_sprintf("%s/manifest", dir);
     enum err err = file_load(file_ops_system(), path, MANIFEST_MAX_BYTES, &data, &size, reason);
     if (err == ERR_NONE) {
@@ -85,10 +85,10 @@ enum err backup_open_dir(const char *dir, int *lock_fd, struct reason *reason)
 static void drop_older(struct manifest *journal)
 {
     size_t kept = 0;
-    for (size_t i = 0; i < journal->count; i++) {
-        struct manifest_file *file = &journal->files[i];
-        if (kept > 0 && strcmp(journal->files[kept - 1].path, file->path) == 0) {
-            struct manifest_file *before = &journal->files[kept - 1];
+    for (size_t i = 0; i < journal->files.count; i++) {
+        struct manifest_file *file = &journal->files.items[i];
+        if (kept > 0 && strcmp(journal->files.items[kept - 1].path, file->path) == 0) {
+            struct manifest_file *before = &journal->files.items[kept - 1];
             bool newer = file->version > before->version ||
                          (file->version == before->version && file->size > before->size);
             free(newer ? before->path : file->path);
@@ -96,17 +96,17 @@ static void drop_older(struct manifest *journal)
                 *before = *file;
             }
         } else {
-            journal->files[kept++] = *file;
+            journal->files.items[kept++] = *file;
         }
     }
-    journal->count = kept;
+    journal->files.count = kept;
 }
 
 enum err backup_load_journal(const char *dir, struct manifest *journal, struct reason *reason)
 {
     char *data;
     size_t size;
-    *journal = (struct manifest){.count = 0};
+    *journal = (struct manifest){.cut_ms = 0};
     char *path = mem_sprintf("%s/progress", dir);
     enum err err = file_load(file_ops_system(), path, MANIFEST_MAX_BYTES, &data, &size, reason);
     free(path);

@@ -63,9 +63,9 @@ static enum err link_partition(struct stopped *stopped, const struct tree_partit
         err = snapshot_begin_log(stopped->list, name, reason);
     }
     for (size_t i = 0; i < files.count && err == ERR_NONE; i++) {
-        if (files.files[i].kind == TREE_SEGMENT || snapshot_is_sidecar(files.files[i].name)) {
+        if (files.items[i].kind == TREE_SEGMENT || snapshot_is_sidecar(files.items[i].name)) {
             err =
-                snapshot_link(stopped->list, partition->dir, name, files.files[i].name, -1, reason);
+                snapshot_link(stopped->list, partition->dir, name, files.items[i].name, -1, reason);
         }
     }
     tree_files_deinit(&files);
@@ -78,9 +78,9 @@ static enum err add_checkpoint(struct stopped *stopped, struct reason *reason)
     char *path = mem_sprintf("%s/checkpoint", stopped->data_dir);
     bool known = checkpoint_read(&checkpoint, file_ops_system(), path);
     free(path);
-    for (size_t i = 0; i < checkpoint.count; i++) {
-        const struct log_state *state = &checkpoint.entries[i].state;
-        checkpoint.entries[i].state = snapshot_state(state->start_offset, state->end_offset);
+    for (size_t i = 0; i < checkpoint.entries.count; i++) {
+        const struct log_state *state = &checkpoint.entries.items[i].state;
+        checkpoint.entries.items[i].state = snapshot_state(state->start_offset, state->end_offset);
     }
     checkpoint.clean = false;
     enum err err = known ? snapshot_add_checkpoint(stopped->list, &checkpoint, reason) : ERR_NONE;
@@ -116,7 +116,7 @@ static enum err make_stopped(struct backup_source *source, const char *data_dir,
                              struct reason *reason)
 {
     const struct file_ops *files = file_ops_system();
-    struct tree tree = {.count = 0};
+    struct tree tree = {0};
     struct stopped stopped = {.data_dir = data_dir};
     char *snapshots = mem_sprintf("%s/snapshots", data_dir);
     source->root = mem_sprintf("%s/stopped", snapshots);
@@ -137,8 +137,8 @@ static enum err make_stopped(struct backup_source *source, const char *data_dir,
     if (err == ERR_NONE) {
         err = tree_list(data_dir, &tree, reason);
     }
-    for (size_t i = 0; i < tree.count && err == ERR_NONE; i++) {
-        err = link_partition(&stopped, &tree.partitions[i], reason);
+    for (size_t i = 0; i < tree.partitions.count && err == ERR_NONE; i++) {
+        err = link_partition(&stopped, &tree.partitions.items[i], reason);
     }
     if (err == ERR_NONE) {
         err = add_checkpoint(&stopped, reason);
@@ -156,7 +156,6 @@ static enum err make_stopped(struct backup_source *source, const char *data_dir,
 
 static enum err take_list(struct backup_source *source, char *text, struct reason *reason)
 {
-    size_t capacity = 0;
     char *rest = NULL;
     for (char *line = strtok_r(text, "\n", &rest); line != NULL;
          line = strtok_r(NULL, "\n", &rest)) {
@@ -165,12 +164,8 @@ static enum err take_list(struct backup_source *source, char *text, struct reaso
         if (sscanf(line, "%" SCNd64 " %n", &size, &used) != 1 || used == 0 || size < 0) {
             return reason_fail(reason, ERR_CORRUPT, "the snapshot's list of files is damaged");
         }
-        if (source->count == capacity) {
-            capacity = capacity == 0 ? 256 : 2 * capacity;
-            source->files = mem_realloc(source->files, capacity * sizeof *source->files);
-        }
-        source->files[source->count++] =
-            (struct backup_source_file){.path = mem_strdup(line + used), .size = size};
+        vec_push(&source->files,
+                 (struct backup_source_file){.path = mem_strdup(line + used), .size = size});
         source->total_bytes += size;
     }
     return ERR_NONE;
@@ -239,10 +234,10 @@ void backup_source_close(struct backup_source *source)
         rmdir(parent);
         free(parent);
     }
-    for (size_t i = 0; i < source->count; i++) {
-        free(source->files[i].path);
+    for (size_t i = 0; i < source->files.count; i++) {
+        free(source->files.items[i].path);
     }
-    free(source->files);
+    vec_deinit(&source->files);
     free(source->root);
     if (source->dir_fd >= 0) {
         close(source->dir_fd);

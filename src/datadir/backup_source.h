@@ -2,6 +2,7 @@
 #define TIDINGS_DATADIR_BACKUP_SOURCE_H
 
 #include "base/err.h"
+#include "base/vec.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -18,8 +19,7 @@ struct backup_source_file {
 
 struct backup_source {
     char *root;
-    struct backup_source_file *files;
-    size_t count;
+    VEC(struct backup_source_file) files;
     char cluster_id[64];
     int64_t cut_ms;
     int64_t waited_us; /* how long appends waited */

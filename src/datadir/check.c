@@ -1,6 +1,7 @@
 #include "datadir/check.h"
 
 #include "base/mem.h"
+#include "base/vec.h"
 #include "datadir/check_internal.h"
 #include "topic/catalogue_db.h"
 #include "topic/data_dir.h"
@@ -62,8 +63,7 @@ struct listed_topic {
 struct catalogue_view {
     struct check *check;
     bool known; /* false: the catalogue cannot be read */
-    struct listed_topic *topics;
-    size_t count;
+    VEC(struct listed_topic) topics;
     struct checkpoint checkpoint;
 };
 
@@ -72,8 +72,7 @@ static enum err take_topic(void *context, const struct catalogue_db_topic *row,
 {
     struct catalogue_view *view = context;
     (void)reason;
-    view->topics = mem_realloc(view->topics, (view->count + 1) * sizeof *view->topics);
-    view->topics[view->count++] = (struct listed_topic){
+    *vec_add(&view->topics) = (struct listed_topic){
         .name = mem_strndup((const char *)row->name.data, row->name.size),
         .id = row->id,
         .partition_count = row->partition_count,
@@ -93,12 +92,12 @@ static enum err load_policies(struct catalogue_view *view, struct catalogue_db *
                               struct reason *reason)
 {
     enum err err = ERR_NONE;
-    for (size_t i = 0; i < view->count && err == ERR_NONE; i++) {
+    for (size_t i = 0; i < view->topics.count && err == ERR_NONE; i++) {
         struct overrides overrides = {0};
-        err = catalogue_db_load_overrides(db, &view->topics[i].id, &overrides, reason);
+        err = catalogue_db_load_overrides(db, &view->topics.items[i].id, &overrides, reason);
         const char *policy = overrides_get(&overrides, "cleanup.policy");
         if (policy != NULL && strstr(policy, "compact") != NULL) {
-            view->topics[i].compacted = true;
+            view->topics.items[i].compacted = true;
         }
         overrides_deinit(&overrides);
     }
@@ -175,9 +174,9 @@ static enum err save_distrust(struct catalogue_view *view, struct reason *reason
 
 static const struct listed_topic *find_topic(const struct catalogue_view *view, const char *name)
 {
-    for (size_t i = 0; i < view->count; i++) {
-        if (strcmp(view->topics[i].name, name) == 0) {
-            return &view->topics[i];
+    for (size_t i = 0; i < view->topics.count; i++) {
+        if (strcmp(view->topics.items[i].name, name) == 0) {
+            return &view->topics.items[i];
         }
     }
     return NULL;
@@ -193,10 +192,10 @@ static const struct tree_partition *find_directory(const struct tree *tree, cons
                                                    int32_t partition)
 {
     size_t low = 0;
-    size_t high = tree->count;
+    size_t high = tree->partitions.count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        const struct tree_partition *at = &tree->partitions[middle];
+        const struct tree_partition *at = &tree->partitions.items[middle];
         int order = strcmp(at->topic, topic);
         order = order != 0 ? order : (at->partition > partition) - (at->partition < partition);
         if (order == 0) {
@@ -210,8 +209,8 @@ static const struct tree_partition *find_directory(const struct tree *tree, cons
 /* Topics without directories. */
 static void check_topic_directories(struct catalogue_view *view, const struct tree *tree)
 {
-    for (size_t i = 0; i < view->count; i++) {
-        const struct listed_topic *topic = &view->topics[i];
+    for (size_t i = 0; i < view->topics.count; i++) {
+        const struct listed_topic *topic = &view->topics.items[i];
         for (int32_t p = 0; p < topic->partition_count && !topic->deleting; p++) {
             const struct log_state *state = checkpoint_find(&view->checkpoint, &topic->id, p);
             if (!is_wanted(view->check->options, topic->name, p) ||
@@ -253,8 +252,8 @@ static int64_t segment_bytes(const struct tree_partition *partition)
     if (tree_list_files(partition->dir, &files, NULL) == ERR_NONE) {
         for (size_t i = 0; i < files.count; i++) {
             struct stat status;
-            char *path = mem_sprintf("%s/%s", partition->dir, files.files[i].name);
-            if (files.files[i].kind == TREE_SEGMENT && stat(path, &status) == 0) {
+            char *path = mem_sprintf("%s/%s", partition->dir, files.items[i].name);
+            if (files.items[i].kind == TREE_SEGMENT && stat(path, &status) == 0) {
                 bytes += status.st_size;
             }
             free(path);
@@ -270,9 +269,10 @@ static enum err check_tree(struct catalogue_view *view, const struct tree *tree,
     struct check *check = view->check;
     const struct check_options *options = check->options;
     bool any = false;
-    for (size_t i = 0; i < tree->count; i++) {
-        if (is_wanted(options, tree->partitions[i].topic, tree->partitions[i].partition)) {
-            check->total_bytes += segment_bytes(&tree->partitions[i]);
+    for (size_t i = 0; i < tree->partitions.count; i++) {
+        if (is_wanted(options, tree->partitions.items[i].topic,
+                      tree->partitions.items[i].partition)) {
+            check->total_bytes += segment_bytes(&tree->partitions.items[i]);
             any = true;
         }
     }
@@ -286,9 +286,10 @@ static enum err check_tree(struct catalogue_view *view, const struct tree *tree,
     }
     check_topic_directories(view, tree);
     enum err err = ERR_NONE;
-    for (size_t i = 0; i < tree->count && err == ERR_NONE; i++) {
-        if (is_wanted(options, tree->partitions[i].topic, tree->partitions[i].partition)) {
-            err = check_one(view, &tree->partitions[i], reason);
+    for (size_t i = 0; i < tree->partitions.count && err == ERR_NONE; i++) {
+        if (is_wanted(options, tree->partitions.items[i].topic,
+                      tree->partitions.items[i].partition)) {
+            err = check_one(view, &tree->partitions.items[i], reason);
         }
     }
     return err;
@@ -305,10 +306,10 @@ static enum err check_locked(struct check *check, const struct tree *tree, struc
     if (err == ERR_NONE) {
         err = save_distrust(&view, reason);
     }
-    for (size_t i = 0; i < view.count; i++) {
-        free(view.topics[i].name);
+    for (size_t i = 0; i < view.topics.count; i++) {
+        free(view.topics.items[i].name);
     }
-    free(view.topics);
+    vec_deinit(&view.topics);
     checkpoint_deinit(&view.checkpoint);
     return err;
 }

@@ -1,4 +1,5 @@
 #include "base/mem.h"
+#include "base/vec.h"
 #include "datadir/check_internal.h"
 #include "log/segment.h"
 
@@ -29,8 +30,7 @@ struct part {
     struct txn_check txns;
     int64_t next_offset; /* behind the last good batch, or what a damage covers; -1 at first */
     struct check_event before;
-    struct pending *pending;
-    size_t pending_count;
+    VEC(struct pending) pending;
     /* The last good batch: its events are looked at only when something bad follows. */
     bool has_last;
     int64_t last_segment;
@@ -113,26 +113,24 @@ static void load_before(struct part *part)
 /* All that waited, with the event behind it (or none). The event before is that of the first. */
 static void tell_pending(struct part *part, const struct check_event *behind)
 {
-    for (size_t i = 0; i < part->pending_count; i++) {
-        struct pending *pending = &part->pending[i];
+    for (size_t i = 0; i < part->pending.count; i++) {
+        struct pending *pending = &part->pending.items[i];
         pending->finding.before = &part->before;
         pending->finding.behind = behind;
         pending->finding.text = pending->text.text;
         check_tell(part->check, &pending->finding);
         free(pending->file);
     }
-    part->pending_count = 0;
+    part->pending.count = 0;
 }
 
 static void push_pending(struct part *part, const char *file, struct check_finding finding,
                          const char *text)
 {
-    if (part->pending_count == 0) {
+    if (part->pending.count == 0) {
         load_before(part);
     }
-    size_t count = part->pending_count + 1;
-    part->pending = mem_realloc(part->pending, count * sizeof *part->pending);
-    struct pending *pending = &part->pending[part->pending_count++];
+    struct pending *pending = vec_add(&part->pending);
     pending->file = mem_strdup(file);
     pending->finding = finding;
     pending->finding.file = pending->file;
@@ -239,7 +237,7 @@ static void take_batch(struct piece *piece)
                                     .first_offset = walk->batch.base_offset,
                                     .last_offset = batch_last_offset(&walk->batch)};
     note_missing(piece, walk->position, part->next_offset, walk->batch.base_offset);
-    if (part->pending_count > 0) {
+    if (part->pending.count > 0) {
         struct check_event behind = {.known = false};
         take_event(&walk->batch, false, &behind);
         tell_pending(part, behind.known ? &behind : NULL);
@@ -337,7 +335,7 @@ static enum err walk_piece(struct piece *piece, struct reason *reason)
 
 static enum err check_segment(struct part *part, size_t at, struct reason *reason)
 {
-    const struct tree_file *file = &part->files.files[at];
+    const struct tree_file *file = &part->files.items[at];
     const struct tree_file *next = tree_next_segment(&part->files, at);
     const struct file_ops *files = part->check->files;
     struct piece piece = {.part = part, .base_offset = file->offset, .is_last = next == NULL};
@@ -443,18 +441,18 @@ enum err check_partition(struct check *check, const struct tree_partition *parti
     const struct tree_file *first = tree_first_segment(&part.files);
     part.txns.first_base = first != NULL ? first->offset : 0;
     for (size_t i = 0; i < part.files.count && err == ERR_NONE; i++) {
-        err = part.files.files[i].kind == TREE_SEGMENT
+        err = part.files.items[i].kind == TREE_SEGMENT
                   ? check_segment(&part, i, reason)
-                  : check_side_file(&part, &part.files.files[i], reason);
+                  : check_side_file(&part, &part.files.items[i], reason);
     }
     if (err == ERR_NONE) {
         tell_pending(&part, NULL);
         check->totals->partitions++;
     }
-    for (size_t i = 0; i < part.pending_count; i++) {
-        free(part.pending[i].file);
+    for (size_t i = 0; i < part.pending.count; i++) {
+        free(part.pending.items[i].file);
     }
-    free(part.pending);
+    vec_deinit(&part.pending);
     buf_deinit(&part.before.key);
     sequence_check_free(part.sequences);
     txn_check_deinit(&part.txns);

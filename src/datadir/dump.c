@@ -108,14 +108,14 @@ static enum err dump_partition(struct dump *dump, const struct tree_partition *p
     dump->ended = false; /* the range is each partition's */
     for (size_t i = 0; i < files.count && err == ERR_NONE && !dump->ended; i++) {
         const struct tree_file *next = tree_next_segment(&files, i);
-        if (files.files[i].kind != TREE_SEGMENT ||
+        if (files.items[i].kind != TREE_SEGMENT ||
             (next != NULL && next->offset <= dump->options->from)) {
             continue;
         }
-        char *path = mem_sprintf("%s/%s", partition->dir, files.files[i].name);
+        char *path = mem_sprintf("%s/%s", partition->dir, files.items[i].name);
         struct dump_file file = {
             .place = {partition->topic, partition->partition, path},
-            .base_offset = files.files[i].offset,
+            .base_offset = files.items[i].offset,
             .end_offset = next != NULL ? next->offset : INT64_MAX,
             .last = next == NULL,
         };
@@ -133,8 +133,8 @@ static enum err dump_directory(struct dump *dump, struct reason *reason)
     struct tree tree;
     bool any = false;
     enum err err = tree_list(options->path, &tree, reason);
-    for (size_t i = 0; i < tree.count && err == ERR_NONE; i++) {
-        const struct tree_partition *partition = &tree.partitions[i];
+    for (size_t i = 0; i < tree.partitions.count && err == ERR_NONE; i++) {
+        const struct tree_partition *partition = &tree.partitions.items[i];
         if ((options->topic == NULL || strcmp(options->topic, partition->topic) == 0) &&
             (options->partition < 0 || options->partition == partition->partition)) {
             any = true;

@@ -19,21 +19,16 @@ enum { LINE_MAX_BYTES = MANIFEST_PATH_MAX + 128 };
 
 void manifest_deinit(struct manifest *manifest)
 {
-    for (size_t i = 0; i < manifest->count; i++) {
-        free(manifest->files[i].path);
+    for (size_t i = 0; i < manifest->files.count; i++) {
+        free(manifest->files.items[i].path);
     }
-    free(manifest->files);
-    *manifest = (struct manifest){.count = 0};
+    vec_deinit(&manifest->files);
+    *manifest = (struct manifest){.cut_ms = 0};
 }
 
 void manifest_add(struct manifest *manifest, const struct manifest_file *file)
 {
-    if (manifest->count == manifest->capacity) {
-        manifest->capacity = manifest->capacity == 0 ? 64 : 2 * manifest->capacity;
-        manifest->files =
-            mem_realloc(manifest->files, manifest->capacity * sizeof *manifest->files);
-    }
-    manifest->files[manifest->count++] = *file;
+    vec_push(&manifest->files, *file);
 }
 
 static int compare(const void *a, const void *b)
@@ -45,17 +40,18 @@ static int compare(const void *a, const void *b)
 
 void manifest_sort(struct manifest *manifest)
 {
-    if (manifest->count > 1) {
-        qsort(manifest->files, manifest->count, sizeof *manifest->files, compare);
+    if (manifest->files.count > 1) {
+        qsort(manifest->files.items, manifest->files.count, sizeof *manifest->files.items, compare);
     }
 }
 
 const struct manifest_file *manifest_find(const struct manifest *manifest, const char *path)
 {
     struct manifest_file wanted = {.path = (char *)(uintptr_t)path};
-    return manifest->count == 0 ? NULL
-                                : bsearch(&wanted, manifest->files, manifest->count,
-                                          sizeof *manifest->files, compare);
+    return manifest->files.count == 0
+               ? NULL
+               : bsearch(&wanted, manifest->files.items, manifest->files.count,
+                         sizeof *manifest->files.items, compare);
 }
 
 void manifest_encode_file(const struct manifest_file *file, struct buf *out)
@@ -72,11 +68,11 @@ void manifest_encode(const struct manifest *manifest, struct buf *out)
     size_t from = out->size;
     buf_printf(out, "tidings-backup %d\ncluster %s\ncut %lld\n", MANIFEST_FORMAT,
                manifest->cluster_id, (long long)manifest->cut_ms);
-    for (size_t i = 0; i < manifest->count; i++) {
-        manifest_encode_file(&manifest->files[i], out);
+    for (size_t i = 0; i < manifest->files.count; i++) {
+        manifest_encode_file(&manifest->files.items[i], out);
     }
     uint32_t crc = crc32c(0, out->data + from, out->size - from);
-    buf_printf(out, "end %zu %08x\n", manifest->count, (unsigned)crc);
+    buf_printf(out, "end %zu %08x\n", manifest->files.count, (unsigned)crc);
 }
 
 /* Topic names allow these characters, and so do our own files. No way up or to the root. */
@@ -179,8 +175,9 @@ static enum err decode_files(struct manifest *manifest, struct slice whole, stru
 {
     struct manifest_file file;
     while (manifest_decode_file(text, &file)) {
-        bool in_order = manifest->count == 0 ||
-                        strcmp(manifest->files[manifest->count - 1].path, file.path) < 0;
+        bool in_order =
+            manifest->files.count == 0 ||
+            strcmp(manifest->files.items[manifest->files.count - 1].path, file.path) < 0;
         manifest_add(manifest, &file);
         if (!in_order) {
             return reason_fail(reason, ERR_CORRUPT, "the manifest's files are out of order");
@@ -191,7 +188,7 @@ static enum err decode_files(struct manifest *manifest, struct slice whole, stru
     size_t count;
     uint32_t crc;
     if (!take_line(text, line) || sscanf(line, "end %zu %8" SCNx32, &count, &crc) != 2 ||
-        text->size != 0 || count != manifest->count || crc != crc32c(0, whole.data, before)) {
+        text->size != 0 || count != manifest->files.count || crc != crc32c(0, whole.data, before)) {
         return reason_fail(reason, ERR_CORRUPT,
                            "the manifest is damaged: its checksum does not fit what it says");
     }
@@ -200,7 +197,7 @@ static enum err decode_files(struct manifest *manifest, struct slice whole, stru
 
 enum err manifest_decode(struct manifest *manifest, struct slice bytes, struct reason *reason)
 {
-    *manifest = (struct manifest){.count = 0};
+    *manifest = (struct manifest){.cut_ms = 0};
     struct slice text = bytes;
     enum err err = decode_head(manifest, &text, reason);
     if (err == ERR_NONE) {

@@ -3,6 +3,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/vec.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -27,9 +28,7 @@ struct manifest_file {
 struct manifest {
     char cluster_id[64];
     int64_t cut_ms; /* wall clock of the instant that the backup shows */
-    struct manifest_file *files;
-    size_t count;
-    size_t capacity;
+    VEC(struct manifest_file) files;
 };
 
 void manifest_deinit(struct manifest *manifest);

@@ -47,8 +47,8 @@ static enum err read_stored(struct copy *copy, const char *dir, const struct man
 static int64_t total_bytes(const struct manifest *manifest)
 {
     int64_t bytes = 0;
-    for (size_t i = 0; i < manifest->count; i++) {
-        bytes += manifest->files[i].size;
+    for (size_t i = 0; i < manifest->files.count; i++) {
+        bytes += manifest->files.items[i].size;
     }
     return bytes;
 }
@@ -76,18 +76,18 @@ enum err backup_verify(const struct backup_options *options,
     copy.progress = options->progress;
     copy.context = options->context;
     copy.total_bytes = total_bytes(&manifest);
-    for (size_t i = 0; i < manifest.count && err == ERR_NONE; i++) {
+    for (size_t i = 0; i < manifest.files.count && err == ERR_NONE; i++) {
         struct reason why = {.text = ""};
-        err = read_stored(&copy, options->dir, &manifest.files[i], -1, &why);
+        err = read_stored(&copy, options->dir, &manifest.files.items[i], -1, &why);
         if (err == ERR_CORRUPT) {
-            bad(options->context, manifest.files[i].path, why.text);
+            bad(options->context, manifest.files.items[i].path, why.text);
             check->bad_files++;
             err = ERR_NONE;
         } else if (err != ERR_NONE) {
             reason_set(reason, "%s", why.text);
         }
-        check->damaged_files += manifest.files[i].damaged;
-        check->bytes += manifest.files[i].size;
+        check->damaged_files += manifest.files.items[i].damaged;
+        check->bytes += manifest.files.items[i].size;
         check->files++;
     }
     snprintf(check->cluster_id, sizeof check->cluster_id, "%s", manifest.cluster_id);
@@ -233,16 +233,16 @@ static enum err restore_all(struct restore *restore, struct reason *reason)
     struct buf text = {0};
     manifest_encode(manifest, &text);
     snprintf(restore->marker, sizeof restore->marker, "%08x %zu\n",
-             (unsigned)crc32c(0, text.data, text.size), manifest->count);
+             (unsigned)crc32c(0, text.data, text.size), manifest->files.count);
     buf_deinit(&text);
     restore->copy.total_bytes = total_bytes(manifest);
     enum err err = check_target(restore, reason);
     if (err == ERR_NONE) {
         err = open_work_dir(restore, reason);
     }
-    for (size_t i = 0; i < manifest->count && err == ERR_NONE; i++) {
-        err = restore_file(restore, &manifest->files[i], reason);
-        totals->bytes += manifest->files[i].size;
+    for (size_t i = 0; i < manifest->files.count && err == ERR_NONE; i++) {
+        err = restore_file(restore, &manifest->files.items[i], reason);
+        totals->bytes += manifest->files.items[i].size;
         totals->files++;
     }
     snprintf(totals->cluster_id, sizeof totals->cluster_id, "%s", manifest->cluster_id);

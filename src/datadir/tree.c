@@ -46,11 +46,7 @@ static enum err take_partition(void *context, const char *name)
     if (ends_with(name, "-delete") || !tree_parse_partition(name, &topic, &partition)) {
         return ERR_NONE;
     }
-    if (tree->count == tree->capacity) {
-        tree->capacity = tree->capacity == 0 ? 64 : 2 * tree->capacity;
-        tree->partitions = mem_realloc(tree->partitions, tree->capacity * sizeof *tree->partitions);
-    }
-    tree->partitions[tree->count++] = (struct tree_partition){
+    *vec_add(&tree->partitions) = (struct tree_partition){
         .topic = topic,
         .partition = partition,
         .dir = mem_sprintf("%s/%s", listing->topics_dir, name),
@@ -69,7 +65,7 @@ static int compare_partitions(const void *a, const void *b)
 
 enum err tree_list(const char *data_dir, struct tree *tree, struct reason *reason)
 {
-    *tree = (struct tree){.count = 0};
+    *tree = (struct tree){0};
     char *topics_dir = mem_sprintf("%s/topics", data_dir);
     struct listing listing = {.tree = tree, .topics_dir = topics_dir};
     enum err err = ERR_NONE;
@@ -80,8 +76,9 @@ enum err tree_list(const char *data_dir, struct tree *tree, struct reason *reaso
     if (err == ERR_NONE) {
         err = file_list_dir(topics_dir, take_partition, &listing, reason);
     }
-    if (tree->count > 1) {
-        qsort(tree->partitions, tree->count, sizeof *tree->partitions, compare_partitions);
+    if (tree->partitions.count > 1) {
+        qsort(tree->partitions.items, tree->partitions.count, sizeof *tree->partitions.items,
+              compare_partitions);
     }
     free(topics_dir);
     return err;
@@ -89,12 +86,11 @@ enum err tree_list(const char *data_dir, struct tree *tree, struct reason *reaso
 
 void tree_deinit(struct tree *tree)
 {
-    for (size_t i = 0; i < tree->count; i++) {
-        free(tree->partitions[i].topic);
-        free(tree->partitions[i].dir);
+    for (size_t i = 0; i < tree->partitions.count; i++) {
+        free(tree->partitions.items[i].topic);
+        free(tree->partitions.items[i].dir);
     }
-    free(tree->partitions);
-    *tree = (struct tree){.count = 0};
+    vec_deinit(&tree->partitions);
 }
 
 static const struct {
@@ -131,13 +127,9 @@ static struct tree_file parse_file(const char *name)
 static enum err take_file(void *context, const char *name)
 {
     struct tree_files *files = context;
-    if (files->count == files->capacity) {
-        files->capacity = files->capacity == 0 ? 16 : 2 * files->capacity;
-        files->files = mem_realloc(files->files, files->capacity * sizeof *files->files);
-    }
     struct tree_file file = parse_file(name);
     file.name = mem_strdup(name);
-    files->files[files->count++] = file;
+    vec_push(files, file);
     return ERR_NONE;
 }
 
@@ -157,7 +149,7 @@ enum err tree_list_files(const char *dir, struct tree_files *files, struct reaso
     *files = (struct tree_files){.count = 0};
     enum err err = file_list_dir(dir, take_file, files, reason);
     if (files->count > 1) {
-        qsort(files->files, files->count, sizeof *files->files, compare_files);
+        qsort(files->items, files->count, sizeof *files->items, compare_files);
     }
     return err;
 }
@@ -165,16 +157,16 @@ enum err tree_list_files(const char *dir, struct tree_files *files, struct reaso
 void tree_files_deinit(struct tree_files *files)
 {
     for (size_t i = 0; i < files->count; i++) {
-        free(files->files[i].name);
+        free(files->items[i].name);
     }
-    free(files->files);
+    vec_deinit(files);
     *files = (struct tree_files){.count = 0};
 }
 
 const struct tree_file *tree_first_segment(const struct tree_files *files)
 {
-    if (files->count > 0 && files->files[0].kind == TREE_SEGMENT) {
-        return &files->files[0];
+    if (files->count > 0 && files->items[0].kind == TREE_SEGMENT) {
+        return &files->items[0];
     }
     return tree_next_segment(files, 0);
 }
@@ -182,8 +174,8 @@ const struct tree_file *tree_first_segment(const struct tree_files *files)
 const struct tree_file *tree_next_segment(const struct tree_files *files, size_t at)
 {
     for (size_t i = at + 1; i < files->count; i++) {
-        if (files->files[i].kind == TREE_SEGMENT) {
-            return &files->files[i];
+        if (files->items[i].kind == TREE_SEGMENT) {
+            return &files->items[i];
         }
     }
     return NULL;

@@ -2,6 +2,7 @@
 #define TIDINGS_DATADIR_TREE_H
 
 #include "base/err.h"
+#include "base/vec.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,9 +19,7 @@ struct tree_partition {
 };
 
 struct tree {
-    struct tree_partition *partitions; /* by topic, then partition */
-    size_t count;
-    size_t capacity;
+    VEC(struct tree_partition) partitions; /* by topic, then partition */
 };
 
 /* ERR_NOT_FOUND when there is no DATA/topics. Deleted partitions ("-delete") are left out. */
@@ -48,10 +47,9 @@ struct tree_file {
     char *name;
 };
 
+/* By offset, then kind. */
 struct tree_files {
-    struct tree_file *files; /* by offset, then kind */
-    size_t count;
-    size_t capacity;
+    VEC_FIELDS(struct tree_file);
 };
 
 CHECKED enum err tree_list_files(const char *dir, struct tree_files *files, struct reason *reason);
@@ -60,7 +58,7 @@ void tree_files_deinit(struct tree_files *files);
 /* The first segment, or NULL. */
 const struct tree_file *tree_first_segment(const struct tree_files *files);
 
-/* The segment that follows files[at], or NULL. */
+/* The segment that follows items[at], or NULL. */
 const struct tree_file *tree_next_segment(const struct tree_files *files, size_t at);
 
 #endif

@@ -20,7 +20,7 @@ struct produce_item {
     enum err err;        /* in and out: nothing is appended when it is set before */
     /* out */
     struct reason reason;                     /* why, when err is set */
-    struct batch_record_errors record_errors; /* which records broke a rule; free indexes */
+    struct batch_record_errors record_errors; /* which records broke a rule; vec_deinit */
     int64_t base_offset;
     int64_t end_offset; /* acknowledged once this is visible */
     int64_t append_time_ms;

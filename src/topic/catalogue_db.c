@@ -318,12 +318,9 @@ enum err catalogue_db_set_group_overrides(struct catalogue_db *db, const char *g
 }
 
 enum err catalogue_db_log_starts(struct catalogue_db *db, const struct topic_id *id,
-                                 struct catalogue_db_log_start **out, size_t *count,
-                                 struct reason *reason)
+                                 struct catalogue_db_log_starts *out, struct reason *reason)
 {
     sqlite3_stmt *statement;
-    *out = NULL;
-    *count = 0;
     enum err err =
         prepare(db, &statement, reason,
                 "SELECT partition, start_offset FROM log_start WHERE topic_id = ?", "b", id);
@@ -332,8 +329,7 @@ enum err catalogue_db_log_starts(struct catalogue_db *db, const struct topic_id 
     }
     int code;
     while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
-        *out = mem_realloc(*out, (*count + 1) * sizeof **out);
-        (*out)[(*count)++] = (struct catalogue_db_log_start){
+        *vec_add(out) = (struct catalogue_db_log_start){
             .partition = sqlite3_column_int(statement, 0),
             .start = sqlite3_column_int64(statement, 1),
         };

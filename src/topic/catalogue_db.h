@@ -3,6 +3,7 @@
 
 #include "base/err.h"
 #include "base/settings.h"
+#include "base/vec.h"
 #include "topic/topic.h"
 
 #include <stdbool.h>
@@ -76,9 +77,13 @@ struct catalogue_db_log_start {
     int64_t start;
 };
 
-/* All of a topic, in a fresh array (free it; NULL when there are none). */
+struct catalogue_db_log_starts {
+    VEC_FIELDS(struct catalogue_db_log_start);
+};
+
+/* Adds all of a topic to *out; vec_deinit it, also after an error. */
 CHECKED enum err catalogue_db_log_starts(struct catalogue_db *db, const struct topic_id *id,
-                                         struct catalogue_db_log_start **out, size_t *count,
+                                         struct catalogue_db_log_starts *out,
                                          struct reason *reason);
 CHECKED enum err catalogue_db_set_log_start(struct catalogue_db *db, const struct topic_id *id,
                                             int32_t partition, int64_t start,

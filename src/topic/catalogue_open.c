@@ -1,6 +1,7 @@
 #include "base/logger.h"
 #include "base/mem.h"
 #include "base/random.h"
+#include "base/vec.h"
 #include "topic/catalogue.h"
 #include "topic/catalogue_internal.h"
 
@@ -11,14 +12,19 @@
 
 /* Start and stop of the catalogue, and the periodic upkeep. */
 
+struct listed_topic {
+    struct topic *topic;
+    int32_t partition_count;
+};
+
+struct listed_topics {
+    VEC_FIELDS(struct listed_topic);
+};
+
 struct loading {
     struct catalogue *catalogue;
-    struct topic **topics; /* live ones; the catalogue's references */
-    int32_t *partition_counts;
-    size_t count;
-    struct topic **doomed; /* deletions to finish */
-    int32_t *doomed_counts;
-    size_t doomed_count;
+    struct listed_topics topics; /* live ones; the catalogue's references */
+    struct listed_topics doomed; /* deletions to finish */
 };
 
 static enum err load_topic(void *context, const struct catalogue_db_topic *row,
@@ -31,14 +37,9 @@ static enum err load_topic(void *context, const struct catalogue_db_topic *row,
         return reason_fail(reason, ERR_CORRUPT, "catalogue tidings.db: topic '%.*s' is damaged",
                            SLICE_ARGS(row->name));
     }
-    struct topic ***list = row->deleting ? &loading->doomed : &loading->topics;
-    int32_t **counts = row->deleting ? &loading->doomed_counts : &loading->partition_counts;
-    size_t *count = row->deleting ? &loading->doomed_count : &loading->count;
-    *list = mem_realloc(*list, (*count + 1) * sizeof **list);
-    *counts = mem_realloc(*counts, (*count + 1) * sizeof **counts);
-    (*list)[*count] = topic_new(row->name, &row->id, row->internal);
-    (*counts)[*count] = row->partition_count;
-    (*count)++;
+    struct topic *topic = topic_new(row->name, &row->id, row->internal);
+    vec_push(row->deleting ? &loading->doomed : &loading->topics,
+             (struct listed_topic){topic, row->partition_count});
     return ERR_NONE;
 }
 
@@ -47,9 +48,9 @@ static enum err finish_deletions(struct loading *loading, struct reason *reason)
 {
     struct catalogue *catalogue = loading->catalogue;
     enum err err = ERR_NONE;
-    for (size_t i = 0; i < loading->doomed_count; i++) {
-        struct topic *topic = loading->doomed[i];
-        for (int32_t p = 0; err == ERR_NONE && p < loading->doomed_counts[i]; p++) {
+    for (size_t i = 0; i < loading->doomed.count; i++) {
+        struct topic *topic = loading->doomed.items[i].topic;
+        for (int32_t p = 0; err == ERR_NONE && p < loading->doomed.items[i].partition_count; p++) {
             char *dir = catalogue_log_dir(catalogue, topic, p);
             err = log_discard_dir(catalogue->env.files, dir, reason);
             free(dir);
@@ -81,8 +82,7 @@ struct open_job {
 
 struct open_jobs {
     struct catalogue *catalogue;
-    struct open_job *jobs;
-    size_t count;
+    VEC_FIELDS(struct open_job);
     _Atomic size_t next;
 };
 
@@ -91,7 +91,7 @@ static void *open_some(void *argument)
     struct open_jobs *all = argument;
     size_t i;
     while ((i = atomic_fetch_add(&all->next, 1)) < all->count) {
-        struct open_job *job = &all->jobs[i];
+        struct open_job *job = &all->items[i];
         const struct log_state *known = job->has_known ? &job->known : NULL;
         job->err = catalogue_open_partition(all->catalogue, job->topic, job->index, job->config,
                                             known, &job->partition, &job->recovery, &job->reason);
@@ -123,7 +123,7 @@ static void open_all(struct open_jobs *all, unsigned thread_count)
 static enum err prepare_topic(struct loading *loading, size_t i, struct reason *reason)
 {
     struct catalogue *catalogue = loading->catalogue;
-    struct topic *topic = loading->topics[i];
+    struct topic *topic = loading->topics.items[i].topic;
     enum err err =
         catalogue_db_load_overrides(catalogue->db, &topic->id, &topic->overrides, reason);
     if (err != ERR_NONE) {
@@ -144,11 +144,11 @@ static enum err prepare_topic(struct loading *loading, size_t i, struct reason *
 static enum err plan_jobs(struct loading *loading, const struct checkpoint *checkpoint,
                           struct open_jobs *all, struct reason *reason)
 {
-    for (size_t i = 0; i < loading->count; i++) {
-        struct topic *topic = loading->topics[i];
+    for (size_t i = 0; i < loading->topics.count; i++) {
+        struct topic *topic = loading->topics.items[i].topic;
         enum err err = prepare_topic(loading, i, reason);
-        int32_t count = loading->partition_counts[i];
-        all->jobs = mem_realloc(all->jobs, (all->count + (size_t)count) * sizeof *all->jobs);
+        int32_t count = loading->topics.items[i].partition_count;
+        vec_reserve(all, (size_t)count);
         for (int32_t p = 0; err == ERR_NONE && p < count; p++) {
             struct open_job job = {.topic = topic, .index = p, .config = &topic_config(topic)->log};
             const struct log_state *known = checkpoint_find(checkpoint, &topic->id, p);
@@ -156,7 +156,7 @@ static enum err plan_jobs(struct loading *loading, const struct checkpoint *chec
                 job.known = *known;
                 job.has_known = true;
             }
-            all->jobs[all->count++] = job;
+            vec_push(all, job);
         }
         if (err != ERR_NONE) {
             return err;
@@ -188,17 +188,15 @@ static enum err apply_log_starts(struct catalogue *catalogue, const struct topic
                                  struct partition **partitions, int32_t count,
                                  struct reason *reason)
 {
-    struct catalogue_db_log_start *starts;
-    size_t start_count;
-    enum err err =
-        catalogue_db_log_starts(catalogue->db, &topic->id, &starts, &start_count, reason);
-    for (size_t i = 0; i < start_count && err == ERR_NONE; i++) {
-        if (starts[i].partition >= 0 && starts[i].partition < count) {
-            err = apply_log_start(catalogue, partitions[starts[i].partition], starts[i].start,
-                                  reason);
+    struct catalogue_db_log_starts starts = {0};
+    enum err err = catalogue_db_log_starts(catalogue->db, &topic->id, &starts, reason);
+    for (size_t i = 0; i < starts.count && err == ERR_NONE; i++) {
+        const struct catalogue_db_log_start *at = &starts.items[i];
+        if (at->partition >= 0 && at->partition < count) {
+            err = apply_log_start(catalogue, partitions[at->partition], at->start, reason);
         }
     }
-    free(starts);
+    vec_deinit(&starts);
     return err;
 }
 
@@ -207,12 +205,12 @@ static enum err collect_jobs(struct loading *loading, struct open_jobs *all,
 {
     struct catalogue *catalogue = loading->catalogue;
     size_t at = 0;
-    for (size_t i = 0; i < loading->count; i++) {
-        int32_t count = loading->partition_counts[i];
+    for (size_t i = 0; i < loading->topics.count; i++) {
+        int32_t count = loading->topics.items[i].partition_count;
         struct partition **partitions = mem_new_array(struct partition *, (size_t)count);
         enum err err = ERR_NONE;
         for (int32_t p = 0; p < count && err == ERR_NONE; p++, at++) {
-            struct open_job *job = &all->jobs[at];
+            struct open_job *job = &all->items[at];
             err = job->err;
             if (err != ERR_NONE) {
                 *reason = job->reason;
@@ -225,15 +223,16 @@ static enum err collect_jobs(struct loading *loading, struct open_jobs *all,
             recovery->offline_partitions += log_is_offline(job->partition->log);
         }
         if (err == ERR_NONE) {
-            err = apply_log_starts(catalogue, loading->topics[i], partitions, count, reason);
+            err = apply_log_starts(catalogue, loading->topics.items[i].topic, partitions, count,
+                                   reason);
         }
         if (err != ERR_NONE) {
             free(partitions);
             return err; /* the process ends: what was opened is not closed one by one */
         }
-        topic_add_partitions(loading->topics[i], partitions, count);
+        topic_add_partitions(loading->topics.items[i].topic, partitions, count);
         free(partitions);
-        catalogue_publish(catalogue, loading->topics[i]);
+        catalogue_publish(catalogue, loading->topics.items[i].topic);
         recovery->partitions += count;
         recovery->topics++;
     }
@@ -302,11 +301,9 @@ static enum err load_topics(struct catalogue *catalogue, unsigned open_threads,
         err =
             checkpoint_save(&checkpoint, catalogue->env.files, catalogue->checkpoint_path, reason);
     }
-    free(all.jobs);
-    free(loading.topics);
-    free(loading.partition_counts);
-    free(loading.doomed);
-    free(loading.doomed_counts);
+    vec_deinit(&all);
+    vec_deinit(&loading.topics);
+    vec_deinit(&loading.doomed);
     checkpoint_deinit(&checkpoint);
     return err;
 }

@@ -1,5 +1,6 @@
 #include "base/logger.h"
 #include "base/mem.h"
+#include "base/vec.h"
 #include "topic/catalogue.h"
 #include "topic/catalogue_internal.h"
 
@@ -35,9 +36,7 @@ static enum err maintain_partition(struct partition *partition, struct reason *r
 
 /* The logs of one round that changed. */
 struct round {
-    struct log_checkpointing *items;
-    size_t count;
-    size_t capacity;
+    VEC_FIELDS(struct log_checkpointing);
 };
 
 static void begin_partition(struct partition *partition, bool maintain, struct round *round)
@@ -53,11 +52,7 @@ static void begin_partition(struct partition *partition, bool maintain, struct r
         err = log_checkpoint_begin(partition->log, &item, &changed, &reason);
     }
     if (changed) {
-        if (round->count == round->capacity) {
-            round->capacity = round->capacity == 0 ? 64 : 2 * round->capacity;
-            round->items = mem_realloc(round->items, round->capacity * sizeof *round->items);
-        }
-        round->items[round->count++] = item;
+        vec_push(round, item);
     }
     if (err != ERR_NONE && err != ERR_CLOSED) {
         LOG_WARN("topic", "upkeep of a partition failed; it is tried again",
@@ -181,7 +176,7 @@ void catalogue_keep(struct catalogue *catalogue, bool maintain, struct flusher *
     }
     catalogue_list_free(topics, count);
     pthread_mutex_unlock(&catalogue->checkpoint_lock);
-    free(round.items);
+    vec_deinit(&round);
 }
 
 bool catalogue_checkpoint_due(struct catalogue *catalogue)

@@ -27,19 +27,14 @@ enum {
 
 void checkpoint_deinit(struct checkpoint *checkpoint)
 {
-    free(checkpoint->entries);
+    vec_deinit(&checkpoint->entries);
     *checkpoint = (struct checkpoint){0};
 }
 
 void checkpoint_add(struct checkpoint *checkpoint, const struct topic_id *topic_id,
                     int32_t partition, const struct log_state *state)
 {
-    if (checkpoint->count == checkpoint->capacity) {
-        checkpoint->capacity = checkpoint->capacity ? checkpoint->capacity * 2 : 64;
-        checkpoint->entries =
-            mem_realloc(checkpoint->entries, checkpoint->capacity * sizeof *checkpoint->entries);
-    }
-    checkpoint->entries[checkpoint->count++] = (struct checkpoint_entry){
+    *vec_add(&checkpoint->entries) = (struct checkpoint_entry){
         .topic_id = *topic_id,
         .partition = partition,
         .state = *state,
@@ -88,16 +83,17 @@ enum err checkpoint_save(struct checkpoint *checkpoint, const struct file_ops *f
                          const char *path, struct reason *reason)
 {
     struct buf buf = {0};
-    if (checkpoint->count != 0) {
-        qsort(checkpoint->entries, checkpoint->count, sizeof *checkpoint->entries, compare);
+    if (checkpoint->entries.count != 0) {
+        qsort(checkpoint->entries.items, checkpoint->entries.count,
+              sizeof *checkpoint->entries.items, compare);
     }
     buf_append_str(&buf, "TDCP");
     buf_append_be16(&buf, VERSION);
     buf_append_u8(&buf, checkpoint->clean);
     buf_append_u8(&buf, 0);
-    buf_append_be32(&buf, (uint32_t)checkpoint->count);
-    for (size_t i = 0; i < checkpoint->count; i++) {
-        const struct checkpoint_entry *entry = &checkpoint->entries[i];
+    buf_append_be32(&buf, (uint32_t)checkpoint->entries.count);
+    for (size_t i = 0; i < checkpoint->entries.count; i++) {
+        const struct checkpoint_entry *entry = &checkpoint->entries.items[i];
         buf_append(&buf, entry->topic_id.bytes, sizeof entry->topic_id.bytes);
         buf_append_be32(&buf, (uint32_t)entry->partition);
         append_state(&buf, &entry->state);
@@ -174,11 +170,11 @@ bool checkpoint_read(struct checkpoint *checkpoint, const struct file_ops *files
 const struct log_state *checkpoint_find(const struct checkpoint *checkpoint,
                                         const struct topic_id *topic_id, int32_t partition)
 {
-    if (checkpoint->count == 0) {
+    if (checkpoint->entries.count == 0) {
         return NULL;
     }
     struct checkpoint_entry wanted = {.topic_id = *topic_id, .partition = partition};
-    const struct checkpoint_entry *found =
-        bsearch(&wanted, checkpoint->entries, checkpoint->count, sizeof wanted, compare);
+    const struct checkpoint_entry *found = bsearch(
+        &wanted, checkpoint->entries.items, checkpoint->entries.count, sizeof wanted, compare);
     return found != NULL ? &found->state : NULL;
 }

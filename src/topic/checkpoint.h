@@ -3,6 +3,7 @@
 
 #include "base/err.h"
 #include "base/file.h"
+#include "base/vec.h"
 #include "log/log.h"
 #include "topic/topic.h"
 
@@ -17,9 +18,7 @@ struct checkpoint_entry {
 };
 
 struct checkpoint {
-    struct checkpoint_entry *entries;
-    size_t count;
-    size_t capacity;
+    VEC(struct checkpoint_entry) entries;
     bool clean; /* of the whole file */
 };
 

@@ -2,6 +2,7 @@
 
 #include "base/logger.h"
 #include "base/mem.h"
+#include "base/vec.h"
 #include "log/compact.h"
 #include "topic/topic.h"
 
@@ -212,12 +213,15 @@ struct choice {
     double ratio;
 };
 
+struct partition_list {
+    VEC_FIELDS(struct partition *);
+};
+
 /* Those that failed in this round are not tried again at once. */
-static bool is_tried(struct partition *const *tried, size_t count,
-                     const struct partition *partition)
+static bool is_tried(const struct partition_list *tried, const struct partition *partition)
 {
-    for (size_t i = 0; i < count; i++) {
-        if (tried[i] == partition) {
+    for (size_t i = 0; i < tried->count; i++) {
+        if (tried->items[i] == partition) {
             return true;
         }
     }
@@ -266,8 +270,7 @@ static void consider(struct partition *partition, struct choice *choice)
 }
 
 /* The dirtiest log that is due; NULL: none. */
-static struct partition *choose(struct cleaner *cleaner, struct partition *const *tried,
-                                size_t tried_count)
+static struct partition *choose(struct cleaner *cleaner, const struct partition_list *tried)
 {
     struct choice choice = {.partition = NULL};
     size_t count;
@@ -276,7 +279,7 @@ static struct partition *choose(struct cleaner *cleaner, struct partition *const
         bool compact = topic_config(topics[i])->log.compact;
         for (int32_t p = 0; compact && p < topic_partition_count(topics[i]); p++) {
             struct partition *partition = topic_partition(topics[i], p);
-            if (!is_tried(tried, tried_count, partition) && wait_until(cleaner, 0)) {
+            if (!is_tried(tried, partition) && wait_until(cleaner, 0)) {
                 consider(partition, &choice);
             }
         }
@@ -289,23 +292,21 @@ static struct partition *choose(struct cleaner *cleaner, struct partition *const
  * loaded and is not due after all is not looked at as an idle one again. */
 static bool run_round(struct cleaner *cleaner)
 {
-    struct partition **tried = NULL;
-    size_t tried_count = 0;
+    struct partition_list tried = {0};
     struct partition *partition;
-    while (wait_until(cleaner, 0) && (partition = choose(cleaner, tried, tried_count)) != NULL) {
+    while (wait_until(cleaner, 0) && (partition = choose(cleaner, &tried)) != NULL) {
         struct compact_need need;
         bool idle = !log_is_loaded(partition->log);
         if ((idle && !needs_cleaning(partition, &need)) || clean(cleaner, partition)) {
             partition_unref(partition);
         } else {
-            tried = mem_realloc(tried, (tried_count + 1) * sizeof *tried);
-            tried[tried_count++] = partition;
+            vec_push(&tried, partition);
         }
     }
-    for (size_t i = 0; i < tried_count; i++) {
-        partition_unref(tried[i]);
+    for (size_t i = 0; i < tried.count; i++) {
+        partition_unref(tried.items[i]);
     }
-    free(tried);
+    vec_deinit(&tried);
     return wait_until(cleaner, 0);
 }
 

@@ -92,7 +92,7 @@ static enum err list_file(struct snapshot_writer *writer, const char *name, stru
 enum err snapshot_add_checkpoint(struct snapshot_writer *writer, struct checkpoint *checkpoint,
                                  struct reason *reason)
 {
-    if (checkpoint->count == 0) {
+    if (checkpoint->entries.count == 0) {
         return ERR_NONE;
     }
     char *path = mem_sprintf("%s/checkpoint", writer->dir);

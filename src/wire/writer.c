@@ -8,20 +8,19 @@
 
 void wire_writer_deinit(struct wire_writer *writer)
 {
-    for (int32_t i = 0; i < writer->splice_count; i++) {
-        file_span_release(&writer->splices[i].span);
+    for (size_t i = 0; i < writer->splices.count; i++) {
+        file_span_release(&writer->splices.items[i].span);
     }
-    free(writer->splices);
+    vec_deinit(&writer->splices);
     *writer = (struct wire_writer){.buf = NULL};
 }
 
-struct wire_splice *wire_writer_take_splices(struct wire_writer *writer, int32_t *count)
+struct wire_splice *wire_writer_take_splices(struct wire_writer *writer, size_t *count)
 {
-    struct wire_splice *splices = writer->splices;
-    *count = writer->splice_count;
-    writer->splices = NULL;
-    writer->splice_count = 0;
-    writer->splice_capacity = 0;
+    struct wire_splice *splices = writer->splices.items;
+    *count = writer->splices.count;
+    writer->splices.items = NULL;
+    vec_deinit(&writer->splices);
     writer->spliced_bytes = 0;
     return splices;
 }
@@ -90,13 +89,7 @@ void wire_write_bytes(struct wire_writer *writer, struct slice value, bool flexi
 
 static void add_splice(struct wire_writer *writer, struct file_span span)
 {
-    if (writer->splice_count == writer->splice_capacity) {
-        writer->splice_capacity = writer->splice_capacity == 0 ? 4 : writer->splice_capacity * 2;
-        writer->splices =
-            mem_realloc(writer->splices, (size_t)writer->splice_capacity * sizeof *writer->splices);
-    }
-    writer->splices[writer->splice_count++] =
-        (struct wire_splice){.offset = writer->buf->size, .span = span};
+    vec_push(&writer->splices, (struct wire_splice){.offset = writer->buf->size, .span = span});
     writer->spliced_bytes += span.size;
 }
 

@@ -4,6 +4,7 @@
 #include "base/buf.h"
 #include "base/bytes.h"
 #include "base/err.h"
+#include "base/vec.h"
 #include "wire/types.h"
 
 /*
@@ -21,10 +22,8 @@ struct wire_splice {
 
 struct wire_writer {
     struct buf *buf;
-    struct wire_splice *splices; /* by rising offset */
-    int32_t splice_count;
-    int32_t splice_capacity;
-    size_t spliced_bytes; /* the sum of the spans' sizes */
+    VEC(struct wire_splice) splices; /* by rising offset */
+    size_t spliced_bytes;            /* the sum of the spans' sizes */
     enum err err;
 };
 
@@ -40,7 +39,7 @@ void wire_writer_deinit(struct wire_writer *writer);
  * Hands the splices over: the caller sends or releases each span once, then frees the array with
  * free(). NULL when there are none.
  */
-struct wire_splice *wire_writer_take_splices(struct wire_writer *writer, int32_t *count);
+struct wire_splice *wire_writer_take_splices(struct wire_writer *writer, size_t *count);
 
 /* Begins a frame (an INT32 size, then that many bytes); give the result to wire_frame_end. */
 size_t wire_frame_begin(struct wire_writer *writer);

@@ -28,18 +28,18 @@ static void try_manifest(struct slice bytes)
     struct reason reason;
     if (manifest_decode(&manifest, bytes, &reason) == ERR_NONE) {
         manifest_encode(&manifest, &again);
-        for (size_t i = 0; i < manifest.count; i++) {
-            must(manifest.files[i].path[0] != '/', "a path from the root");
-            must(strstr(manifest.files[i].path, "..") == NULL ||
-                     strstr(manifest.files[i].path, "../") == NULL,
+        for (size_t i = 0; i < manifest.files.count; i++) {
+            must(manifest.files.items[i].path[0] != '/', "a path from the root");
+            must(strstr(manifest.files.items[i].path, "..") == NULL ||
+                     strstr(manifest.files.items[i].path, "../") == NULL,
                  "a path that goes up");
-            must(manifest_find(&manifest, manifest.files[i].path) == &manifest.files[i],
+            must(manifest_find(&manifest, manifest.files.items[i].path) == &manifest.files.items[i],
                  "a file is not found");
         }
         struct manifest second;
         must(manifest_decode(&second, buf_slice(&again), &reason) == ERR_NONE,
              "own encoding is not understood");
-        must(second.count == manifest.count, "files got lost");
+        must(second.files.count == manifest.files.count, "files got lost");
         manifest_deinit(&second);
         manifest_deinit(&manifest);
     }

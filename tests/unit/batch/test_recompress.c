@@ -126,20 +126,18 @@ static void compressed_records_keep_the_rules(void **state)
     rules.keys_required = true;
     assert_int_equal(batch_validate(&batch, &rules, NOW_MS, &errors, NULL), ERR_INVALID_RECORD);
     assert_int_equal(errors.count, 1);
-    assert_int_equal(errors.indexes[0], 13);
-    free(errors.indexes);
-    errors = (struct batch_record_errors){.count = 0};
+    assert_int_equal(errors.items[0], 13);
+    vec_deinit(&errors);
 
     rules = any;
     rules.timestamp_before_max_ms = 10; /* the records 0 to 4 are 11 to 15 ms old */
     assert_int_equal(batch_validate(&batch, &rules, NOW_MS + 15, &errors, NULL),
                      ERR_INVALID_TIMESTAMP);
     assert_int_equal(errors.count, 5);
-    for (int32_t i = 0; i < errors.count; i++) {
-        assert_int_equal(errors.indexes[i], i);
+    for (size_t i = 0; i < errors.count; i++) {
+        assert_int_equal(errors.items[i], i);
     }
-    free(errors.indexes);
-    errors = (struct batch_record_errors){.count = 0};
+    vec_deinit(&errors);
     assert_int_equal(batch_validate(&batch, &rules, NOW_MS + 10, &errors, NULL), ERR_NONE);
     buf_deinit(&bytes);
 }

@@ -55,9 +55,9 @@ static enum err subject_check(struct subject *subject, const struct batch_rules 
     enum err err = batch_validate(&batch, rules, now_ms, &errors, &subject->reason);
     assert_true((err == ERR_NONE) == (subject->reason.text[0] == '\0'));
     assert_int_equal(batch_validate(&batch, rules, now_ms, NULL, NULL), err);
-    subject->index = errors.count > 0 ? errors.indexes[0] : -1;
+    subject->index = errors.count > 0 ? errors.items[0] : -1;
     subject->error_count = errors.count;
-    free(errors.indexes);
+    vec_deinit(&errors);
     free(exact);
     return err;
 }

@@ -49,7 +49,7 @@ static enum err decode(const char *text, size_t size, char why[256])
     if (err == ERR_NONE) {
         manifest_deinit(&manifest);
     } else {
-        assert_int_equal(manifest.count, 0);
+        assert_int_equal(manifest.files.count, 0);
     }
     return err;
 }
@@ -64,7 +64,7 @@ static void test_there_and_back(void **state)
     assert_int_equal(manifest_decode(&again, buf_slice(&text), NULL), ERR_NONE);
     assert_string_equal(again.cluster_id, "abc");
     assert_int_equal(again.cut_ms, 1700000000000);
-    assert_int_equal(again.count, 2);
+    assert_int_equal(again.files.count, 2);
     const struct manifest_file *file = manifest_find(&again, "topics/b-1/00000000000000000000.log");
     assert_non_null(file);
     assert_int_equal(file->size, 1234567890123);

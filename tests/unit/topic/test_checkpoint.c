@@ -59,7 +59,7 @@ static void test_save_and_load(void **state)
     save_some(*state, 100, true);
     checkpoint_load(&checkpoint, file_ops_system(), *state);
     assert_true(checkpoint.clean);
-    assert_int_equal(checkpoint.count, 100);
+    assert_int_equal(checkpoint.entries.count, 100);
     for (int i = 0; i < 100; i++) {
         struct topic_id id = id_of((uint8_t)(i / 3));
         const struct log_state *found = checkpoint_find(&checkpoint, &id, i % 3);
@@ -107,7 +107,7 @@ static void test_version_1(void **state)
     file.data[20]++;
     assert_int_equal(file_replace(file_ops_system(), *state, file.data, file.size, NULL), ERR_NONE);
     checkpoint_load(&checkpoint, file_ops_system(), *state);
-    assert_int_equal(checkpoint.count, 0);
+    assert_int_equal(checkpoint.entries.count, 0);
     checkpoint_deinit(&checkpoint);
     buf_deinit(&file);
 }
@@ -117,13 +117,13 @@ static void test_missing_and_empty(void **state)
     struct checkpoint checkpoint;
     struct topic_id id = id_of(0);
     checkpoint_load(&checkpoint, file_ops_system(), *state);
-    assert_int_equal(checkpoint.count, 0);
+    assert_int_equal(checkpoint.entries.count, 0);
     assert_false(checkpoint.clean);
     assert_null(checkpoint_find(&checkpoint, &id, 0));
     checkpoint_deinit(&checkpoint);
     save_some(*state, 0, true);
     checkpoint_load(&checkpoint, file_ops_system(), *state);
-    assert_int_equal(checkpoint.count, 0);
+    assert_int_equal(checkpoint.entries.count, 0);
     assert_true(checkpoint.clean);
     checkpoint_deinit(&checkpoint);
 }
@@ -151,14 +151,14 @@ static void test_damage(void **state)
         write_file(*state, good, size);
         good[at] ^= 1;
         checkpoint_load(&checkpoint, file_ops_system(), *state);
-        assert_int_equal(checkpoint.count, 0);
+        assert_int_equal(checkpoint.entries.count, 0);
         assert_false(checkpoint.clean);
         checkpoint_deinit(&checkpoint);
     }
     for (size_t cut = 0; cut < size; cut++) {
         write_file(*state, good, cut);
         checkpoint_load(&checkpoint, file_ops_system(), *state);
-        assert_int_equal(checkpoint.count, 0);
+        assert_int_equal(checkpoint.entries.count, 0);
         assert_false(checkpoint.clean);
         checkpoint_deinit(&checkpoint);
     }

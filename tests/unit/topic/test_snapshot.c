@@ -117,7 +117,7 @@ static void check_one(struct load *load, const char *dir)
     char *path = mem_sprintf("%s/checkpoint", dir);
     assert_true(checkpoint_read(&checkpoint, file_ops_system(), path));
     free(path);
-    assert_int_equal(checkpoint.count, made.partitions);
+    assert_int_equal(checkpoint.entries.count, made.partitions);
     const struct log_state *first = checkpoint_find(&checkpoint, &load->first->id, 0);
     const struct log_state *second = checkpoint_find(&checkpoint, &load->second->id, 0);
     assert_true(second->end_offset <= first->end_offset);

@@ -118,14 +118,14 @@ static void file_spans_become_splices(void **state)
     wire_frame_end(&writer, frame);
     assert_int_equal(writer.err, ERR_NONE);
     assert_int_equal(writer.spliced_bytes, 1024);
-    assert_int_equal(writer.splice_count, 2);
-    size_t offset = writer.splices[0].offset;
-    assert_int_equal(writer.splices[1].offset, offset);
+    assert_int_equal(writer.splices.count, 2);
+    size_t offset = writer.splices.items[0].offset;
+    assert_int_equal(writer.splices.items[1].offset, offset);
     assert_int_equal(load_be32(bytes.data + offset - 4), 1024);
     assert_int_equal(load_be32(bytes.data), bytes.size - 4 + 1024);
     assert_int_equal(released, 0);
 
-    int32_t count;
+    size_t count;
     struct wire_splice *splices = wire_writer_take_splices(&writer, &count);
     assert_int_equal(count, 2);
     assert_int_equal(splices[1].span.fd, 9);
