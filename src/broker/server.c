@@ -6,10 +6,9 @@
 #include "base/mem.h"
 #include "broker/control.h"
 #include "broker/group_settings.h"
-#include "broker/offsets_log.h"
 #include "broker/server_config.h"
 #include "broker/timekeeper.h"
-#include "broker/transactions_log.h"
+#include "coordinator/state_topic.h"
 #include "group/coordinator.h"
 #include "log/flush.h"
 #include "log/segment_fds.h"
@@ -20,6 +19,7 @@
 #include "topic/cleaner.h"
 #include "topic/data_dir.h"
 #include "txn/coordinator.h"
+#include "txn/txn_logs.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,8 +33,9 @@
 enum { REQUEST_DECODED_BYTES = 16 << 20 };
 
 enum {
-    SEGMENT_FDS_MOST = 100000, /* kept open though nobody uses them at the moment */
-    PARTITIONS_MOST = 1000000, /* an idle one takes about 1 KB of memory */
+    SEGMENT_FDS_MOST = 100000,         /* kept open though nobody uses them at the moment */
+    PARTITIONS_MOST = 1000000,         /* an idle one takes about 1 KB of memory */
+    OFFSETS_SEGMENT_BYTES = 100 << 20, /* Kafka's offsets.topic.segment.bytes */
 };
 
 struct server {
@@ -53,9 +54,10 @@ struct server {
     struct segment_fds *segment_fds;
     struct fetch_service *fetches;
     struct catalogue *catalogue;
-    struct offsets_log offsets;
+    struct state_topic offsets;
     struct group_coordinator *groups;
-    struct transactions_log transactions;
+    struct state_topic transactions;
+    struct txn_logs txn_logs;
     struct txn_coordinator *txns;
     struct timekeeper *timekeeper;
     struct control *control;
@@ -215,28 +217,29 @@ static void wake_groups(void *context, int64_t deadline_ms)
 static enum err start_groups(struct server *server, struct reason *reason)
 {
     const struct server_config *config = &server->config;
-    enum err err = offsets_log_open(&server->offsets, server->catalogue, server->flusher,
-                                    (int32_t)config->offsets_partitions, reason);
+    enum err err =
+        state_topic_open(&server->offsets, server->catalogue, server->flusher, GROUP_OFFSETS_TOPIC,
+                         (int32_t)config->offsets_partitions, OFFSETS_SEGMENT_BYTES, reason);
     if (err != ERR_NONE) {
         return err;
     }
-    struct group_coordinator_config groups;
-    group_coordinator_config_init(&groups);
-    groups.partition_count = internal_topic_partition_count(&server->offsets.topic);
-    groups.group.initial_rebalance_delay_ms = (int32_t)config->group_initial_rebalance_delay_ms;
-    groups.group.min_session_timeout_ms = (int32_t)config->group_min_session_timeout_ms;
-    groups.group.max_session_timeout_ms = (int32_t)config->group_max_session_timeout_ms;
-    groups.group.max_size = (int32_t)config->group_max_size;
-    group_settings_consumer(config, &groups.group);
-    groups.group.topics = group_topics_interface(server->catalogue);
-    group_settings_own(server->catalogue, &groups.group);
-    groups.group.offset_metadata_max_bytes = (int32_t)config->offset_metadata_max_bytes;
-    groups.group.offsets_retention_ms = config->offsets_retention_minutes * 60000;
-    groups.group.offsets_retention_check_interval_ms = config->offsets_retention_check_interval_ms;
-    struct group_log log = offsets_log_interface(&server->offsets);
+    struct group_config groups;
+    group_config_init(&groups);
+    groups.initial_rebalance_delay_ms = (int32_t)config->group_initial_rebalance_delay_ms;
+    groups.min_session_timeout_ms = (int32_t)config->group_min_session_timeout_ms;
+    groups.max_session_timeout_ms = (int32_t)config->group_max_session_timeout_ms;
+    groups.max_size = (int32_t)config->group_max_size;
+    group_settings_consumer(config, &groups);
+    groups.topics = group_topics_interface(server->catalogue);
+    group_settings_own(server->catalogue, &groups);
+    groups.offset_metadata_max_bytes = (int32_t)config->offset_metadata_max_bytes;
+    groups.offsets_retention_ms = config->offsets_retention_minutes * 60000;
+    groups.offsets_retention_check_interval_ms = config->offsets_retention_check_interval_ms;
+    struct state_log log = state_topic_log(&server->offsets);
     struct group_outlet outlet = {.context = server, .send = send_group_reply, .wake = wake_groups};
     server->groups = group_coordinator_new(&groups, clock_system(), &log, &outlet);
-    err = offsets_log_replay(&server->offsets, file_ops_system(), server->groups, reason);
+    err = state_topic_replay(&server->offsets, file_ops_system(), group_coordinator_replay_stored,
+                             server->groups, reason);
     if (err == ERR_NONE) {
         group_coordinator_load_done(server->groups);
     }
@@ -249,25 +252,41 @@ static void wake_txns(void *context, int64_t deadline_ms)
     timekeeper_wake_txns(server->timekeeper, deadline_ms);
 }
 
+/* Offsets that were committed in a transaction count, or not, once the marker is on disk. */
+static void on_marker(void *context, const struct partition *partition, int64_t producer_id,
+                      bool commit)
+{
+    if (strcmp(partition->topic->name, GROUP_OFFSETS_TOPIC) == 0) {
+        group_coordinator_txn_end(context, partition->index, producer_id, commit);
+    }
+}
+
 /* After the groups: the end of a transaction concerns offsets that were committed in it. */
 static enum err start_transactions(struct server *server, struct reason *reason)
 {
     const struct server_config *config = &server->config;
-    enum err err = transactions_log_open(&server->transactions, server->catalogue, server->flusher,
-                                         server->groups, (int32_t)config->txn_partitions,
-                                         config->txn_segment_bytes, reason);
+    enum err err =
+        state_topic_open(&server->transactions, server->catalogue, server->flusher, TXN_STATE_TOPIC,
+                         (int32_t)config->txn_partitions, config->txn_segment_bytes, reason);
     if (err != ERR_NONE) {
         return err;
     }
     struct txn_coordinator_config txns;
     txn_coordinator_config_init(&txns);
-    txns.partition_count = internal_topic_partition_count(&server->transactions.topic);
     txns.txn.max_timeout_ms = (int32_t)config->txn_max_timeout_ms;
     txns.txn.expiration_ms = config->txn_id_expiration_ms;
-    struct txn_log log = transactions_log_interface(&server->transactions);
+    server->txn_logs = (struct txn_logs){
+        .catalogue = server->catalogue,
+        .flusher = server->flusher,
+        .on_marker = on_marker,
+        .context = server->groups,
+    };
+    struct state_log log = state_topic_log(&server->transactions);
+    struct txn_participants participants = txn_logs_participants(&server->txn_logs);
     struct txn_outlet outlet = {.context = server, .wake = wake_txns};
-    server->txns = txn_coordinator_new(&txns, clock_system(), &log, &outlet);
-    err = transactions_log_replay(&server->transactions, file_ops_system(), server->txns, reason);
+    server->txns = txn_coordinator_new(&txns, clock_system(), &log, &participants, &outlet);
+    err = state_topic_replay(&server->transactions, file_ops_system(),
+                             txn_coordinator_replay_stored, server->txns, reason);
     if (err == ERR_NONE) {
         txn_coordinator_load_done(server->txns);
     }
@@ -447,9 +466,9 @@ enum err server_stop(struct server *server, struct reason *reason)
     workers_free(server->workers);
     flusher_free(server->flusher);
     txn_coordinator_free(server->txns);
-    transactions_log_close(&server->transactions);
+    state_topic_close(&server->transactions);
     group_coordinator_free(server->groups);
-    offsets_log_close(&server->offsets);
+    state_topic_close(&server->offsets);
     enum err err = catalogue_close(server->catalogue, reason);
     server_free(server);
     logger_tell_left_out();

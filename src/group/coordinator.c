@@ -2,19 +2,14 @@
 
 #include "base/logger.h"
 #include "base/mem.h"
+#include "batch/marker.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
-void group_coordinator_config_init(struct group_coordinator_config *config)
-{
-    group_config_init(&config->group);
-    config->partition_count = 50;
-}
-
-struct group_coordinator *group_coordinator_new(const struct group_coordinator_config *config,
+struct group_coordinator *group_coordinator_new(const struct group_config *config,
                                                 const struct clock *clock,
-                                                const struct group_log *log,
+                                                const struct state_log *log,
                                                 const struct group_outlet *outlet)
 {
     struct group_coordinator *coordinator = mem_new(struct group_coordinator);
@@ -27,7 +22,7 @@ struct group_coordinator *group_coordinator_new(const struct group_coordinator_c
     pthread_mutex_init(&coordinator->txn_lock, NULL);
     pthread_mutex_init(&coordinator->timer_lock, NULL);
     coordinator->next_expiry_ms =
-        clock_mono_ms(clock) + config->group.offsets_retention_check_interval_ms;
+        clock_mono_ms(clock) + config->offsets_retention_check_interval_ms;
     return coordinator;
 }
 
@@ -40,7 +35,7 @@ struct group_time coordinator_now(const struct group_coordinator *coordinator)
 int32_t group_coordinator_partition(const struct group_coordinator *coordinator,
                                     struct slice group_id)
 {
-    return group_partition_for(group_id, coordinator->config.partition_count);
+    return group_partition_for(group_id, coordinator->log.partition_count);
 }
 
 enum err coordinator_check(const struct group_coordinator *coordinator, struct slice group_id,
@@ -78,7 +73,7 @@ static struct group_entry *entry_new(struct group_coordinator *coordinator, stru
     struct group_entry *entry = mem_new(struct group_entry);
     entry->coordinator = coordinator;
     entry->id = kept_copy(id);
-    entry->group = group_new(id, &coordinator->config.group, coordinator_now(coordinator));
+    entry->group = group_new(id, &coordinator->config, coordinator_now(coordinator));
     entry->partition = group_coordinator_partition(coordinator, id);
     pthread_mutex_init(&entry->lock, NULL);
     entry->refs = 1; /* the table's */
@@ -139,7 +134,7 @@ struct group_entry *coordinator_enter(struct group_coordinator *coordinator, str
 
 const struct group_config *group_coordinator_settings(const struct group_coordinator *coordinator)
 {
-    return &coordinator->config.group;
+    return &coordinator->config;
 }
 
 void group_coordinator_reconfigure(struct group_coordinator *coordinator, struct slice group_id)
@@ -205,7 +200,7 @@ static bool expiry_is_due(struct group_coordinator *coordinator, int64_t now_ms)
     bool due = coordinator->next_expiry_ms <= now_ms;
     if (due) {
         coordinator->next_expiry_ms =
-            now_ms + coordinator->config.group.offsets_retention_check_interval_ms;
+            now_ms + coordinator->config.offsets_retention_check_interval_ms;
     }
     pthread_mutex_unlock(&coordinator->timer_lock);
     return due;
@@ -262,7 +257,7 @@ void coordinator_batch_release(struct group_coordinator *coordinator,
     }
 }
 
-static void on_stored(struct group_append *append, enum err err)
+static void on_stored(struct state_append *append, enum err err)
 {
     struct group_pending_store *pending = container_of(append, struct group_pending_store, append);
     struct group_entry *entry = pending->entry;
@@ -288,7 +283,7 @@ static void on_stored(struct group_append *append, enum err err)
 /* Appends under the group's lock. Returns what is to be waited for once it is released. */
 static struct group_pending_store *append_stores(struct group_entry *entry,
                                                  struct group_effects *effects,
-                                                 struct group_delete_batch *batch,
+                                                 struct group_delete_batch *deletion,
                                                  size_t batch_index)
 {
     struct group_coordinator *coordinator = entry->coordinator;
@@ -300,7 +295,11 @@ static struct group_pending_store *append_stores(struct group_entry *entry,
         store->next = NULL;
         struct group_pending_store *pending = mem_new(struct group_pending_store);
         pending->append.done = on_stored;
-        enum err err = coordinator->log.append(coordinator->log.context, entry->partition, store,
+        struct state_batch batch = {.records = store->records,
+                                    .record_count = store->record_count,
+                                    .producer_id = store->producer_id,
+                                    .producer_epoch = store->producer_epoch};
+        enum err err = coordinator->log.append(coordinator->log.context, entry->partition, &batch,
                                                now.wall_ms, &pending->append);
         if (err != ERR_NONE) {
             if (store->producer_id <
@@ -308,8 +307,8 @@ static struct group_pending_store *append_stores(struct group_entry *entry,
                 LOG_ERROR("group", "group records were not stored", "group=\"%.*s\" err=%s",
                           SLICE_ARGS(entry->id), err_name(err));
             }
-            if (batch != NULL) {
-                batch->reply->groups.items[batch_index].err = ERR_COORDINATOR_UNAVAILABLE;
+            if (deletion != NULL) {
+                deletion->reply->groups.items[batch_index].err = ERR_COORDINATOR_UNAVAILABLE;
             }
             free(pending);
             group_stored(entry->group, store, err, now, effects);
@@ -318,10 +317,10 @@ static struct group_pending_store *append_stores(struct group_entry *entry,
         pending->entry = entry;
         atomic_fetch_add(&entry->refs, 1);
         pending->store = store;
-        if (batch != NULL) {
-            pending->batch = batch;
+        if (deletion != NULL) {
+            pending->batch = deletion;
             pending->batch_index = batch_index;
-            atomic_fetch_add(&batch->left, 1);
+            atomic_fetch_add(&deletion->left, 1);
         }
         *last = pending;
         last = &pending->next;
@@ -408,6 +407,23 @@ enum err group_coordinator_replay(struct group_coordinator *coordinator, struct 
     pthread_mutex_unlock(&entry->lock);
     coordinator_unref(entry);
     return err;
+}
+
+enum err group_coordinator_replay_stored(void *context, int32_t partition,
+                                         const struct batch *batch, const struct record *record)
+{
+    struct group_coordinator *coordinator = context;
+    struct batch_marker marker;
+    if (batch_is_control(batch)) { /* its one record is the end of a transaction */
+        if (batch_marker_read(batch, &marker)) {
+            group_coordinator_txn_end(coordinator, partition, marker.producer_id, marker.commit);
+        }
+        return ERR_NONE;
+    }
+    return batch_is_transactional(batch)
+               ? group_coordinator_replay_txn(coordinator, batch->producer_id, record->key,
+                                              record->value)
+               : group_coordinator_replay(coordinator, record->key, record->value);
 }
 
 static void visit_loaded(struct group *group, void *context, struct group_time now,

@@ -2,6 +2,7 @@
 #define TIDINGS_GROUP_COORDINATOR_H
 
 #include "base/clock.h"
+#include "batch/batch.h"
 #include "group/consumer.h"
 #include "group/group.h"
 
@@ -20,30 +21,6 @@ struct group_coordinator;
 /* The topic that keeps groups and their offsets. */
 #define GROUP_OFFSETS_TOPIC "__consumer_offsets"
 
-/* One append under way. */
-struct group_append {
-    void (*done)(struct group_append *append, enum err err);
-    void *ticket; /* the log's own */
-};
-
-/* Where records go: a partition of __consumer_offsets (group/store.h), or a test. */
-struct group_log {
-    void *context;
-    /*
-     * Appends the store's records in order, as one batch of its producer's transaction when it
-     * names one, without waiting for the disk; called under the group's lock. On ERR_NONE, `wait`
-     * is called with the same append afterwards; else nothing was appended. ERR_PRODUCER_FENCED and
-     * ERR_INVALID_TXN_STATE: of a transaction, as log_append says.
-     */
-    enum err (*append)(void *context, int32_t partition, const struct group_store *store,
-                       int64_t wall_ms, struct group_append *append);
-    /*
-     * Calls append->done exactly once, when the records are on disk or the log has failed. Called
-     * without locks; done may be called from inside.
-     */
-    void (*wait)(void *context, struct group_append *append);
-};
-
 /* Whom the coordinator tells; called without locks, any thread. */
 struct group_outlet {
     void *context;
@@ -52,28 +29,26 @@ struct group_outlet {
     void (*wake)(void *context, int64_t deadline_ms);
 };
 
-struct group_coordinator_config {
-    struct group_config group;
-    int32_t partition_count; /* of __consumer_offsets: must never change */
-};
-
-/* Kafka's defaults: 50 partitions. */
-void group_coordinator_config_init(struct group_coordinator_config *config);
-
 /* What it was made with. Never changes. */
 const struct group_config *group_coordinator_settings(const struct group_coordinator *coordinator);
 
 /* The group's own settings have changed: asks for them again (group_reconfigure). Any thread. */
 void group_coordinator_reconfigure(struct group_coordinator *coordinator, struct slice group_id);
 
-/* Everything is copied. The coordinator answers ERR_LOADING until load_done. */
-struct group_coordinator *group_coordinator_new(const struct group_coordinator_config *config,
+/* Everything is copied; log: of __consumer_offsets. The coordinator answers ERR_LOADING until
+ * load_done. */
+struct group_coordinator *group_coordinator_new(const struct group_config *config,
                                                 const struct clock *clock,
-                                                const struct group_log *log,
+                                                const struct state_log *log,
                                                 const struct group_outlet *outlet);
 
 int32_t group_coordinator_partition(const struct group_coordinator *coordinator,
                                     struct slice group_id);
+
+/* What group_coordinator_replay, replay_txn and txn_end make of one stored record, for
+ * state_topic_replay; context: the coordinator. */
+enum err group_coordinator_replay_stored(void *context, int32_t partition,
+                                         const struct batch *batch, const struct record *record);
 
 /*
  * One record of __consumer_offsets, in the partition's order. value null: a tombstone. Records of

@@ -22,7 +22,7 @@ void group_coordinator_consumer_heartbeat(struct group_coordinator *coordinator,
         reply_error(coordinator, &request->waiter, err, NULL);
         return;
     }
-    if (!coordinator->config.group.consumer_enabled) {
+    if (!coordinator->config.consumer_enabled) {
         reply_error(coordinator, &request->waiter, ERR_UNSUPPORTED,
                     "group.coordinator.rebalance.protocols does not list 'consumer'");
         return;

@@ -34,9 +34,9 @@ struct group_txn_place {
 };
 
 struct group_coordinator {
-    struct group_coordinator_config config;
+    struct group_config config;
     const struct clock *clock;
-    struct group_log log;
+    struct state_log log;
     struct group_outlet outlet;
     _Atomic enum coordinator_phase phase;
     pthread_mutex_t table_lock;
@@ -56,7 +56,7 @@ struct group_delete_batch {
 
 /* A store between append and done. */
 struct group_pending_store {
-    struct group_append append;
+    struct state_append append;
     struct group_entry *entry; /* a reference */
     struct group_store *store;
     struct group_delete_batch *batch; /* or NULL */

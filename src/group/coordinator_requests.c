@@ -43,7 +43,7 @@ void group_coordinator_join(struct group_coordinator *coordinator, struct slice 
     struct group_effects effects = {0};
     struct group_entry *entry = NULL;
     enum err err = coordinator_check(coordinator, group_id, false);
-    if (err == ERR_NONE && !allows_session(&coordinator->config.group, request)) {
+    if (err == ERR_NONE && !allows_session(&coordinator->config, request)) {
         err = ERR_INVALID_SESSION_TIMEOUT; /* before a group is made for it */
     }
     if (err == ERR_NONE) {

@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "base/settings.h"
 #include "base/slice.h"
+#include "coordinator/state_log.h"
 #include "group/consumer_assign.h"
 #include "net/net.h"
 #include "wire/types.h"
@@ -203,12 +204,6 @@ struct group_effects {
 /* Frees replies and stores that were not taken. */
 void group_effects_deinit(struct group_effects *effects);
 
-/* A record for __consumer_offsets in Kafka's format; a null value is a tombstone. */
-struct group_record {
-    struct slice key;
-    struct slice value;
-};
-
 /* What is to be appended in one batch, and what waits for it. */
 enum group_store_kind {
     GROUP_STORE_ASSIGNMENT,  /* the leader's assignment: group becomes stable */
@@ -231,7 +226,7 @@ struct group_store {
     int64_t producer_id;    /* TXN_OFFSETS: whose transaction; else -1 */
     int16_t producer_epoch; /* likewise */
     struct arena arena;
-    struct group_record *records;
+    struct state_record *records; /* for __consumer_offsets, in Kafka's format */
     size_t record_count;
     struct slice member_id; /* STATIC */
     bool skip_assignment;   /* STATIC: the request can read it */

@@ -33,7 +33,7 @@ void group_store_record(struct group_store *store, struct buf *key, struct buf *
         store->records =
             mem_realloc(store->records, (count == 0 ? 1 : 2 * count) * sizeof *store->records);
     }
-    store->records[store->record_count++] = (struct group_record){
+    store->records[store->record_count++] = (struct state_record){
         .key = group_arena_slice(&store->arena, buf_slice(key)),
         .value =
             value != NULL ? group_arena_slice(&store->arena, buf_slice(value)) : (struct slice){0},

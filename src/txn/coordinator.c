@@ -11,19 +11,20 @@ void txn_coordinator_config_init(struct txn_coordinator_config *config)
 {
     *config = (struct txn_coordinator_config){
         .txn = {.max_timeout_ms = 15 * 60 * 1000, .expiration_ms = INT64_C(7) * 24 * 3600 * 1000},
-        .partition_count = 50,
         .retry_ms = 1000,
     };
 }
 
 struct txn_coordinator *txn_coordinator_new(const struct txn_coordinator_config *config,
-                                            const struct clock *clock, const struct txn_log *log,
+                                            const struct clock *clock, const struct state_log *log,
+                                            const struct txn_participants *participants,
                                             const struct txn_outlet *outlet)
 {
     struct txn_coordinator *coordinator = mem_new(struct txn_coordinator);
     coordinator->config = *config;
     coordinator->clock = clock;
     coordinator->log = *log;
+    coordinator->participants = *participants;
     coordinator->outlet = *outlet;
     coordinator->phase = TXNC_LOADING;
     pthread_mutex_init(&coordinator->table_lock, NULL);
@@ -39,7 +40,7 @@ struct txn_time txnc_now(const struct txn_coordinator *coordinator)
 
 int32_t txn_coordinator_partition(const struct txn_coordinator *coordinator, struct slice id)
 {
-    return java_hash_partition(id, coordinator->config.partition_count);
+    return java_hash_partition(id, coordinator->log.partition_count);
 }
 
 enum err txnc_check(const struct txn_coordinator *coordinator, struct slice id,
@@ -300,7 +301,7 @@ void txnc_answer_all(struct txn_waiter *waiters, enum err err)
 
 /* ---- records ---- */
 
-static void on_stored(struct txn_append *append, enum err err)
+static void on_stored(struct state_append *append, enum err err)
 {
     struct txn_store *store = container_of(append, struct txn_store, append);
     struct txn_entry *entry = store->entry;
@@ -368,9 +369,11 @@ enum err txnc_store(struct txn_entry *entry, const struct txn_change *change,
     struct buf key = {0};
     struct buf value = {0};
     txn_record_write(entry->txn, change, &key, &value);
-    enum err err = coordinator->log.append(
-        coordinator->log.context, entry->partition, buf_slice(&key),
-        change->dead ? (struct slice){0} : buf_slice(&value), now.wall_ms, &store->append);
+    struct state_record record = {.key = buf_slice(&key),
+                                  .value = change->dead ? (struct slice){0} : buf_slice(&value)};
+    struct state_batch batch = {.records = &record, .record_count = 1, .producer_id = -1};
+    enum err err = coordinator->log.append(coordinator->log.context, entry->partition, &batch,
+                                           now.wall_ms, &store->append);
     buf_deinit(&key);
     buf_deinit(&value);
     if (err != ERR_NONE) {
@@ -422,6 +425,13 @@ enum err txn_coordinator_replay(struct txn_coordinator *coordinator, struct slic
     }
     txnc_unref(entry);
     return err;
+}
+
+enum err txn_coordinator_replay_stored(void *context, int32_t partition, const struct batch *batch,
+                                       const struct record *record)
+{
+    return batch_is_control(batch) ? ERR_NONE
+                                   : txn_coordinator_replay(context, record->key, record->value);
 }
 
 void txn_coordinator_load_done(struct txn_coordinator *coordinator)

@@ -3,6 +3,8 @@
 
 #include "base/arena.h"
 #include "base/clock.h"
+#include "batch/batch.h"
+#include "coordinator/state_log.h"
 #include "txn/txn.h"
 
 /*
@@ -26,11 +28,8 @@ struct txn_coordinator;
 struct txn_entry;
 struct txn_store;
 
-/* One append under way. */
-struct txn_append {
-    void (*done)(struct txn_append *append, enum err err);
-    void *ticket; /* the log's own */
-};
+/* The topic that keeps transactional ids. */
+#define TXN_STATE_TOPIC "__transaction_state"
 
 struct txn_marker {
     struct slice topic;
@@ -56,19 +55,9 @@ struct txn_open {
     int64_t first_offset;
 };
 
-/* The server's logs: those of __transaction_state, and those that transactions write to. */
-struct txn_log {
+/* The partitions that transactions write to, and the numbers of their producers. */
+struct txn_participants {
     void *context;
-    /*
-     * Appends one record, without waiting for the disk; called under the id's lock. value null: a
-     * tombstone. On ERR_NONE, `wait` is called with the same append afterwards; else nothing was
-     * appended.
-     */
-    enum err (*append)(void *context, int32_t partition, struct slice key, struct slice value,
-                       int64_t wall_ms, struct txn_append *append);
-    /* Calls append->done exactly once, when the record is on disk or the log has failed. Called
-     * without locks; done may be called from inside. */
-    void (*wait)(void *context, struct txn_append *append);
     /* Appends the markers and calls markers->done exactly once, when all are on disk or have
      * failed. Called without locks; done may be called from inside. */
     void (*write_markers)(void *context, struct txn_markers *markers);
@@ -91,19 +80,25 @@ struct txn_outlet {
 
 struct txn_coordinator_config {
     struct txn_config txn;
-    int32_t partition_count; /* of __transaction_state: must never change */
-    int64_t retry_ms;        /* after a step that failed; doubles with each try, up to 8 times */
+    int64_t retry_ms; /* after a step that failed; doubles with each try, up to 8 times */
 };
 
-/* Kafka's defaults: 50 partitions, 15 minutes at most, 7 days. Retries after a second. */
+/* Kafka's defaults: 15 minutes at most, 7 days. Retries after a second. */
 void txn_coordinator_config_init(struct txn_coordinator_config *config);
 
-/* Everything is copied. The coordinator answers ERR_LOADING until load_done. */
+/* Everything is copied; log: of __transaction_state. The coordinator answers ERR_LOADING until
+ * load_done. */
 struct txn_coordinator *txn_coordinator_new(const struct txn_coordinator_config *config,
-                                            const struct clock *clock, const struct txn_log *log,
+                                            const struct clock *clock, const struct state_log *log,
+                                            const struct txn_participants *participants,
                                             const struct txn_outlet *outlet);
 
 int32_t txn_coordinator_partition(const struct txn_coordinator *coordinator, struct slice id);
+
+/* What txn_coordinator_replay makes of one stored record, for state_topic_replay; context: the
+ * coordinator. */
+enum err txn_coordinator_replay_stored(void *context, int32_t partition, const struct batch *batch,
+                                       const struct record *record);
 
 /*
  * One record of __transaction_state, in the partition's order. value null: a tombstone. Records of

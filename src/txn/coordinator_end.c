@@ -131,7 +131,7 @@ void txnc_carry_out(struct txn_entry *entry)
     };
     entry->step = END_MARKERS;
     pthread_mutex_unlock(&entry->lock);
-    coordinator->log.write_markers(coordinator->log.context, &attempt->markers);
+    coordinator->participants.write_markers(coordinator->participants.context, &attempt->markers);
 }
 
 void txnc_completed(struct txn_entry *entry, const struct txn_change *change, enum err err)

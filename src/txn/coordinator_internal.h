@@ -43,7 +43,8 @@ struct txn_entry {
 struct txn_coordinator {
     struct txn_coordinator_config config;
     const struct clock *clock;
-    struct txn_log log;
+    struct state_log log;
+    struct txn_participants participants;
     struct txn_outlet outlet;
     _Atomic enum txnc_phase phase;
     pthread_mutex_t table_lock;
@@ -61,7 +62,7 @@ enum store_purpose {
 
 /* A record between append and done. */
 struct txn_store {
-    struct txn_append append;
+    struct state_append append;
     struct txn_entry *entry; /* a reference */
     enum store_purpose purpose;
     struct txn_waiter *waiter; /* or NULL */

@@ -78,8 +78,8 @@ static enum err enter_or_make(struct txn_coordinator *coordinator, struct slice 
         return ERR_NONE;
     }
     int64_t producer_id;
-    enum err err =
-        coordinator->log.next_producer_id(coordinator->log.context, &producer_id, reason);
+    enum err err = coordinator->participants.next_producer_id(coordinator->participants.context,
+                                                              &producer_id, reason);
     if (err == ERR_NONE) {
         *entry = txnc_enter_new(coordinator, id, producer_id);
     }
@@ -89,7 +89,8 @@ static enum err enter_or_make(struct txn_coordinator *coordinator, struct slice 
 static enum err make_producer_id(struct txn_coordinator *coordinator, int64_t *producer_id,
                                  struct reason *reason)
 {
-    return coordinator->log.next_producer_id(coordinator->log.context, producer_id, reason);
+    return coordinator->participants.next_producer_id(coordinator->participants.context,
+                                                      producer_id, reason);
 }
 
 /* Enters the id and lets the state machine decide; a producer id that it wants is made without the

@@ -71,7 +71,7 @@ static void abort_orphan(struct txn_coordinator *coordinator, const struct txn_o
         .count = 1,
         .done = on_aborted,
     };
-    coordinator->log.write_markers(coordinator->log.context, &orphan->markers);
+    coordinator->participants.write_markers(coordinator->participants.context, &orphan->markers);
 }
 
 /* ---- one open transaction ---- */
@@ -85,7 +85,8 @@ static bool settle_owned(struct txn_entry *entry, const struct txn_open *open,
     struct txn_change change;
     enum txn_claim claim =
         txn_claim(entry->txn, open->producer, &partition, txnc_now(coordinator), &change);
-    if (claim == TXN_CLAIM_KNOWN || !coordinator->log.is_open(coordinator->log.context, open)) {
+    if (claim == TXN_CLAIM_KNOWN ||
+        !coordinator->participants.is_open(coordinator->participants.context, open)) {
         return false;
     }
     if (claim == TXN_CLAIM_ADOPT) {
@@ -114,7 +115,7 @@ static bool settle(struct txn_coordinator *coordinator, const struct owner *owne
         txnc_leave(owner->entry);
         txnc_await(coordinator, store);
     } else {
-        orphan = coordinator->log.is_open(coordinator->log.context, open);
+        orphan = coordinator->participants.is_open(coordinator->participants.context, open);
     }
     if (orphan) {
         abort_orphan(coordinator, open);
@@ -132,7 +133,7 @@ size_t txn_coordinator_reconcile(struct txn_coordinator *coordinator)
     size_t settled = 0;
     /* First the logs: an id knows of a partition before the partition's log shows it open. */
     struct txn_open *open =
-        coordinator->log.list_open(coordinator->log.context, &arena, &open_count);
+        coordinator->participants.list_open(coordinator->participants.context, &arena, &open_count);
     if (open_count > 0) {
         size_t count;
         struct owner *owners = list_owners(coordinator, &count);

@@ -46,14 +46,14 @@ static void on_flushed(void *context, struct log *log)
     log_call_user(log, partition_on_flushed);
 }
 
-static enum err keep_nothing(void *context, int32_t partition, const struct group_store *store,
-                             int64_t wall_ms, struct group_append *append)
+static enum err keep_nothing(void *context, int32_t partition, const struct state_batch *batch,
+                             int64_t wall_ms, struct state_append *append)
 {
-    (void)context, (void)partition, (void)store, (void)wall_ms, (void)append;
+    (void)context, (void)partition, (void)batch, (void)wall_ms, (void)append;
     return ERR_NONE;
 }
 
-static void done_at_once(void *context, struct group_append *append)
+static void done_at_once(void *context, struct state_append *append)
 {
     (void)context;
     append->done(append, ERR_NONE);
@@ -67,10 +67,10 @@ static void send_group_reply(void *context, struct group_reply *reply)
 
 static void make_groups(struct fixture *fixture)
 {
-    struct group_coordinator_config config;
-    struct group_log log = {.append = keep_nothing, .wait = done_at_once};
+    struct group_config config;
+    struct state_log log = {.partition_count = 50, .append = keep_nothing, .wait = done_at_once};
     struct group_outlet outlet = {.context = fixture, .send = send_group_reply};
-    group_coordinator_config_init(&config);
+    group_config_init(&config);
     fixture->api.groups = group_coordinator_new(&config, clock_system(), &log, &outlet);
     group_coordinator_load_done(fixture->api.groups);
 }

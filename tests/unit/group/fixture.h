@@ -86,7 +86,7 @@ static inline void world_take(struct world *world, struct group_effects *effects
     LL_FOREACH_SAFE (effects->stores, store, next_store) {
         store->next = NULL;
         for (size_t i = 0; i < store->record_count && world->disk == ERR_NONE; i++) {
-            const struct group_record *record = &store->records[i];
+            const struct state_record *record = &store->records[i];
             size_t at = world->log_size++;
             world->log[at].producer_id = store->producer_id;
             buf_append_slice(&world->log[at].key, record->key);

@@ -23,7 +23,7 @@ struct stored {
 };
 
 struct bench {
-    struct group_coordinator_config config;
+    struct group_config config;
     struct group_coordinator *coordinator;
     struct clock clocks[2]; /* the second of a restart */
     atomic_bool running;
@@ -32,7 +32,7 @@ struct bench {
     pthread_mutex_t lock;     /* guards what is below */
     struct stored *log;
     size_t log_size;
-    struct group_append **waiting;
+    struct state_append **waiting;
     size_t waiting_count;
     enum err append_err;
     enum err flush_err;
@@ -51,18 +51,18 @@ static int64_t fake_wall(void *context)
     return 1700000000000 + ((struct bench *)context)->now_ms;
 }
 
-static enum err fake_append(void *context, int32_t partition, const struct group_store *store,
-                            int64_t wall_ms, struct group_append *append)
+static enum err fake_append(void *context, int32_t partition, const struct state_batch *batch,
+                            int64_t wall_ms, struct state_append *append)
 {
     struct bench *bench = context;
     pthread_mutex_lock(&bench->lock);
     enum err err = bench->append_err;
-    for (size_t i = 0; i < store->record_count && err == ERR_NONE; i++) {
-        const struct group_record *record = &store->records[i];
+    for (size_t i = 0; i < batch->record_count && err == ERR_NONE; i++) {
+        const struct state_record *record = &batch->records[i];
         assert_true(bench->log_size < MAX_RECORDS);
         struct stored *stored = &bench->log[bench->log_size++];
         stored->partition = partition;
-        stored->producer_id = store->producer_id;
+        stored->producer_id = batch->producer_id;
         buf_append_slice(&stored->key, record->key);
         stored->tombstone = slice_is_null(record->value);
         if (!stored->tombstone) {
@@ -70,11 +70,10 @@ static enum err fake_append(void *context, int32_t partition, const struct group
         }
     }
     pthread_mutex_unlock(&bench->lock);
-    append->ticket = NULL;
     return err;
 }
 
-static void fake_wait(void *context, struct group_append *append)
+static void fake_wait(void *context, struct state_append *append)
 {
     struct bench *bench = context;
     pthread_mutex_lock(&bench->lock);
@@ -113,7 +112,7 @@ static void fake_wake(void *context, int64_t deadline_ms)
 /* Lets one append that waits reach the disk; false when none does. */
 static bool flush_one(struct bench *bench)
 {
-    struct group_append *append = NULL;
+    struct state_append *append = NULL;
     pthread_mutex_lock(&bench->lock);
     if (bench->waiting_count > 0) {
         append = bench->waiting[--bench->waiting_count];
@@ -135,7 +134,8 @@ static void flush_all(struct bench *bench)
 static struct group_coordinator *new_coordinator(struct bench *bench, struct clock *clock)
 {
     *clock = (struct clock){.context = bench, .wall_ms = fake_wall, .mono_ms = fake_mono};
-    struct group_log log = {.context = bench, .append = fake_append, .wait = fake_wait};
+    struct state_log log = {
+        .context = bench, .partition_count = 50, .append = fake_append, .wait = fake_wait};
     struct group_outlet outlet = {.context = bench, .send = fake_send, .wake = fake_wake};
     return group_coordinator_new(&bench->config, clock, &log, &outlet);
 }
@@ -143,12 +143,12 @@ static struct group_coordinator *new_coordinator(struct bench *bench, struct clo
 static struct bench *bench_new(void)
 {
     struct bench *bench = mem_new(struct bench);
-    group_coordinator_config_init(&bench->config);
+    group_config_init(&bench->config);
     bench->now_ms = 1000;
     bench->woken_ms = INT64_MAX;
     pthread_mutex_init(&bench->lock, NULL);
     bench->log = mem_new_array(struct stored, MAX_RECORDS);
-    bench->waiting = mem_new_array(struct group_append *, MAX_WAITERS);
+    bench->waiting = mem_new_array(struct state_append *, MAX_WAITERS);
     bench->coordinator = new_coordinator(bench, &bench->clocks[0]);
     return bench;
 }
@@ -422,11 +422,11 @@ static void empty_groups_vanish_with_their_offsets(void **state)
     struct bench *bench = serving();
     bool found;
     commit(bench, "g", "", -1, "t", 7);
-    int64_t interval = bench->config.group.offsets_retention_check_interval_ms;
+    int64_t interval = bench->config.offsets_retention_check_interval_ms;
     bench->now_ms += interval;
     group_coordinator_tick(bench->coordinator, bench->now_ms);
     assert_int_equal(state_of(bench, "g", &found), GROUP_EMPTY);
-    bench->now_ms += bench->config.group.offsets_retention_ms;
+    bench->now_ms += bench->config.offsets_retention_ms;
     int64_t next = group_coordinator_tick(bench->coordinator, bench->now_ms);
     assert_int_equal(next, bench->now_ms + interval);
     state_of(bench, "g", &found);

@@ -47,7 +47,7 @@ struct disk_partition {
 struct disk_wait {
     int log; /* a partition, or DISK_STATE */
     size_t upto;
-    struct txn_append *append;   /* or NULL */
+    struct state_append *append; /* or NULL */
     struct txn_markers *markers; /* or NULL */
     size_t upto_each[DISK_PARTITIONS];
 };
@@ -169,8 +169,9 @@ static inline void disk_sync_all(struct disk *disk)
 
 /* ---- the coordinator's log ---- */
 
-static inline enum err disk_append(void *context, int32_t partition, struct slice key,
-                                   struct slice value, int64_t wall_ms, struct txn_append *append)
+static inline enum err disk_append(void *context, int32_t partition,
+                                   const struct state_batch *batch, int64_t wall_ms,
+                                   struct state_append *append)
 {
     struct disk *disk = context;
     assert_int_equal(partition, 0);
@@ -178,19 +179,21 @@ static inline enum err disk_append(void *context, int32_t partition, struct slic
         return ERR_IO;
     }
     assert_true(disk->record_count < DISK_MAX);
+    assert_int_equal(batch->record_count, 1);
     struct disk_record *record = &disk->records[disk->record_count++];
-    *record = (struct disk_record){.tombstone = slice_is_null(value)};
-    buf_append_slice(&record->key, key);
-    buf_append_slice(&record->value, value);
-    append->ticket = (void *)disk->record_count; /* the sync that it needs */
+    *record = (struct disk_record){.tombstone = slice_is_null(batch->records->value)};
+    buf_append_slice(&record->key, batch->records->key);
+    buf_append_slice(&record->value, batch->records->value);
+    append->target.end_offset = (int64_t)disk->record_count; /* the sync that it needs */
     return ERR_NONE;
 }
 
-static inline void disk_wait_record(void *context, struct txn_append *append)
+static inline void disk_wait_record(void *context, struct state_append *append)
 {
     struct disk *disk = context;
-    disk_push(disk, (struct disk_wait){
-                        .log = DISK_STATE, .upto = (size_t)append->ticket, .append = append});
+    disk_push(disk, (struct disk_wait){.log = DISK_STATE,
+                                       .upto = (size_t)append->target.end_offset,
+                                       .append = append});
 }
 
 static inline void disk_write_markers(void *context, struct txn_markers *markers)
@@ -246,15 +249,20 @@ static inline enum err disk_next_producer_id(void *context, int64_t *producer_id
     return ERR_NONE;
 }
 
-static inline struct txn_log disk_interface(struct disk *disk)
+static inline struct txn_coordinator *disk_coordinator_new(struct disk *disk,
+                                                           const struct clock *clock)
 {
-    return (struct txn_log){.context = disk,
-                            .append = disk_append,
-                            .wait = disk_wait_record,
-                            .write_markers = disk_write_markers,
-                            .list_open = disk_list_open,
-                            .is_open = disk_is_open,
-                            .next_producer_id = disk_next_producer_id};
+    struct state_log log = {
+        .context = disk, .partition_count = 1, .append = disk_append, .wait = disk_wait_record};
+    struct txn_participants participants = {.context = disk,
+                                            .write_markers = disk_write_markers,
+                                            .list_open = disk_list_open,
+                                            .is_open = disk_is_open,
+                                            .next_producer_id = disk_next_producer_id};
+    struct txn_outlet outlet = {0};
+    struct txn_coordinator_config config;
+    txn_coordinator_config_init(&config);
+    return txn_coordinator_new(&config, clock, &log, &participants, &outlet);
 }
 
 /* ---- clock, crash, end ---- */
@@ -322,12 +330,7 @@ static inline void disk_free(struct disk *disk)
 static inline struct txn_coordinator *disk_coordinator(struct disk *disk, struct clock *clock)
 {
     *clock = (struct clock){.context = disk, .wall_ms = disk_wall, .mono_ms = disk_mono};
-    struct txn_coordinator_config config;
-    txn_coordinator_config_init(&config);
-    config.partition_count = 1;
-    struct txn_log log = disk_interface(disk);
-    struct txn_outlet outlet = {.context = disk};
-    struct txn_coordinator *coordinator = txn_coordinator_new(&config, clock, &log, &outlet);
+    struct txn_coordinator *coordinator = disk_coordinator_new(disk, clock);
     for (size_t i = 0; i < disk->record_count; i++) {
         struct disk_record *record = &disk->records[i];
         assert_int_equal(txn_coordinator_replay(coordinator, buf_slice(&record->key),

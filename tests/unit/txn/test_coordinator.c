@@ -431,11 +431,7 @@ static void test_a_known_transaction_is_left_alone(void **state)
 static void test_requests_while_loading_and_stopped(void **state)
 {
     struct bench *bench = *state;
-    struct txn_coordinator_config config;
-    struct txn_log log = disk_interface(bench->disk);
-    struct txn_outlet outlet = {0};
-    txn_coordinator_config_init(&config);
-    struct txn_coordinator *c = txn_coordinator_new(&config, &bench->clock, &log, &outlet);
+    struct txn_coordinator *c = disk_coordinator_new(bench->disk, &bench->clock);
     struct txn_session session;
     struct txn_producer producer = {1, 1};
     assert_int_equal(txn_session_enter(c, id, producer, TXN_VERSION_1, NULL, 0, &session, NULL),
@@ -513,13 +509,13 @@ static void test_stop_leaves_nobody_parked(void **state)
 enum { THREADS = 4, ROUNDS = 300 };
 
 /* A disk that syncs at once. */
-static enum err quick_append(void *context, int32_t partition, struct slice key, struct slice value,
-                             int64_t wall_ms, struct txn_append *append)
+static enum err quick_append(void *context, int32_t partition, const struct state_batch *batch,
+                             int64_t wall_ms, struct state_append *append)
 {
     return ERR_NONE;
 }
 
-static void quick_wait(void *context, struct txn_append *append)
+static void quick_wait(void *context, struct state_append *append)
 {
     append->done(append, ERR_NONE);
 }
@@ -570,14 +566,14 @@ static void test_threads(void **state)
     struct bench *bench = *state;
     struct txn_coordinator_config config;
     txn_coordinator_config_init(&config);
-    struct txn_log log = {.context = bench,
-                          .append = quick_append,
-                          .wait = quick_wait,
-                          .write_markers = quick_markers,
-                          .list_open = quick_open,
-                          .next_producer_id = quick_producer_id};
+    struct state_log log = {.partition_count = 50, .append = quick_append, .wait = quick_wait};
+    struct txn_participants participants = {.context = bench,
+                                            .write_markers = quick_markers,
+                                            .list_open = quick_open,
+                                            .next_producer_id = quick_producer_id};
     struct txn_outlet outlet = {0};
-    struct txn_coordinator *c = txn_coordinator_new(&config, &bench->clock, &log, &outlet);
+    struct txn_coordinator *c =
+        txn_coordinator_new(&config, &bench->clock, &log, &participants, &outlet);
     txn_coordinator_load_done(c);
     pthread_t threads[THREADS];
     for (int i = 0; i < THREADS; i++) {

@@ -1,4 +1,4 @@
-#include "broker/internal_topic.h"
+#include "coordinator/state_topic.h"
 
 #include "base/logger.h"
 #include "base/mem.h"
@@ -32,14 +32,14 @@ static enum err update_policy(struct catalogue *catalogue, struct topic *topic,
                : ERR_NONE;
 }
 
-enum err internal_topic_open(struct internal_topic *internal, struct catalogue *catalogue,
-                             struct flusher *flusher, const char *name, int32_t partition_count,
-                             int64_t segment_bytes, struct reason *reason)
+enum err state_topic_open(struct state_topic *state, struct catalogue *catalogue,
+                          struct flusher *flusher, const char *name, int32_t partition_count,
+                          int64_t segment_bytes, struct reason *reason)
 {
-    internal->flusher = flusher;
-    internal->topic = catalogue_find(catalogue, slice_str(name));
-    if (internal->topic != NULL) {
-        return update_policy(catalogue, internal->topic, reason);
+    state->flusher = flusher;
+    state->topic = catalogue_find(catalogue, slice_str(name));
+    if (state->topic != NULL) {
+        return update_policy(catalogue, state->topic, reason);
     }
     struct topic_creation creation = {
         .name = slice_str(name),
@@ -50,31 +50,45 @@ enum err internal_topic_open(struct internal_topic *internal, struct catalogue *
     snprintf(segment, sizeof segment, "%lld", (long long)segment_bytes);
     overrides_set(&creation.overrides, slice_str("cleanup.policy"), slice_str("compact"));
     overrides_set(&creation.overrides, slice_str("segment.bytes"), slice_str(segment));
-    enum err err = catalogue_create(catalogue, &creation, &internal->topic, reason);
+    enum err err = catalogue_create(catalogue, &creation, &state->topic, reason);
     overrides_deinit(&creation.overrides);
     return err;
 }
 
-void internal_topic_close(struct internal_topic *internal)
+void state_topic_close(struct state_topic *state)
 {
-    topic_unref(internal->topic);
-}
-
-int32_t internal_topic_partition_count(const struct internal_topic *internal)
-{
-    return topic_partition_count(internal->topic);
+    topic_unref(state->topic);
 }
 
 /* ---- appends ---- */
 
-enum err internal_topic_append(struct internal_topic *internal, int32_t partition_index,
-                               struct batch_builder *builder, struct internal_append *append)
+static enum err build_batch(const struct state_batch *from, int64_t wall_ms, struct buf *bytes,
+                            struct reason *reason)
 {
-    struct partition *partition = topic_partition(internal->topic, partition_index);
+    struct batch_builder builder;
+    batch_builder_init(&builder);
+    if (from->producer_id >= 0) {
+        builder.producer_id = from->producer_id;
+        builder.producer_epoch = from->producer_epoch;
+        builder.extra_attributes = BATCH_ATTRIBUTE_TRANSACTIONAL;
+    }
+    for (size_t i = 0; i < from->record_count; i++) {
+        batch_builder_add(&builder, wall_ms, from->records[i].key, from->records[i].value, NULL, 0);
+    }
+    enum err err = batch_builder_finish(&builder, bytes, reason);
+    batch_builder_deinit(&builder);
+    return err;
+}
+
+static enum err append(void *context, int32_t partition_index, const struct state_batch *records,
+                       int64_t wall_ms, struct state_append *append)
+{
+    struct state_topic *state = context;
+    struct partition *partition = topic_partition(state->topic, partition_index);
     struct buf bytes = {0};
     struct batch batch;
     struct reason reason;
-    enum err err = batch_builder_finish(builder, &bytes, &reason);
+    enum err err = build_batch(records, wall_ms, &bytes, &reason);
     if (err == ERR_NONE) {
         err = batch_parse(buf_slice(&bytes), &batch, &reason);
     }
@@ -84,15 +98,15 @@ enum err internal_topic_append(struct internal_topic *internal, int32_t partitio
     }
     buf_deinit(&bytes);
     if (err == ERR_PRODUCER_FENCED || err == ERR_INVALID_TXN_STATE) {
-        LOG_WARN("broker", "a write within a transaction was refused; its producer was told",
-                 "topic=%s partition=%d reason=\"%s\"", internal->topic->name, (int)partition_index,
+        LOG_WARN("coordinator", "a write within a transaction was refused; its producer was told",
+                 "topic=%s partition=%d reason=\"%s\"", state->topic->name, (int)partition_index,
                  reason.text);
         return err;
     }
     if (err != ERR_NONE) {
-        LOG_ERROR("broker", "the server's own state could not be stored; who waited was told",
-                  "topic=%s partition=%d reason=\"%s\"", internal->topic->name,
-                  (int)partition_index, reason.text);
+        LOG_ERROR("coordinator", "the server's own state could not be stored; who waited was told",
+                  "topic=%s partition=%d reason=\"%s\"", state->topic->name, (int)partition_index,
+                  reason.text);
         return err;
     }
     append->partition = partition;
@@ -102,19 +116,30 @@ enum err internal_topic_append(struct internal_topic *internal, int32_t partitio
 
 static void on_flushed(struct flush_waiter *waiter)
 {
-    struct internal_append *append = container_of(waiter, struct internal_append, waiter);
+    struct state_append *append = container_of(waiter, struct state_append, waiter);
     bool safe = partition_acknowledged(append->partition, append->target.end_offset);
     append->done(append, safe ? ERR_NONE : ERR_IO);
 }
 
-void internal_topic_wait(struct internal_topic *internal, struct internal_append *append)
+static void wait_for_flush(void *context, struct state_append *append)
 {
+    struct state_topic *state = context;
     append->waiter = (struct flush_waiter){
         .targets = &append->target,
         .target_count = 1,
         .done = on_flushed,
     };
-    flush_wait(internal->flusher, &append->waiter);
+    flush_wait(state->flusher, &append->waiter);
+}
+
+struct state_log state_topic_log(struct state_topic *state)
+{
+    return (struct state_log){
+        .context = state,
+        .partition_count = topic_partition_count(state->topic),
+        .append = append,
+        .wait = wait_for_flush,
+    };
 }
 
 /* ---- replay ---- */
@@ -122,7 +147,7 @@ void internal_topic_wait(struct internal_topic *internal, struct internal_append
 struct replay {
     const struct file_ops *files;
     struct partition *partition;
-    internal_replay *each;
+    state_topic_visit *visit;
     void *context;
 };
 
@@ -134,7 +159,7 @@ static void replay_batch(const struct replay *replay, const struct batch *batch)
     struct reason reason = {.text = ""};
     /* The start scans only what is new: what lies before is checked here. */
     if (batch_check_crc(batch, &reason) != ERR_NONE) {
-        LOG_ERROR("broker", "a stored batch of the server's own state is damaged and skipped",
+        LOG_ERROR("coordinator", "a stored batch of the server's own state is damaged and skipped",
                   "topic=%s partition=%d offset=%lld reason=\"%s\"", topic, partition,
                   (long long)batch->base_offset, reason.text);
         return;
@@ -145,8 +170,8 @@ static void replay_batch(const struct replay *replay, const struct batch *batch)
         struct record record;
         err = record_iterator_next(&iterator, &record, &done, &reason);
         if (err == ERR_NONE && !done &&
-            replay->each(replay->context, partition, batch, &record) != ERR_NONE) {
-            LOG_WARN("broker",
+            replay->visit(replay->context, partition, batch, &record) != ERR_NONE) {
+            LOG_WARN("coordinator",
                      "a stored record of the server's own state is not understood and "
                      "skipped",
                      "topic=%s partition=%d offset=%lld", topic, partition,
@@ -154,7 +179,7 @@ static void replay_batch(const struct replay *replay, const struct batch *batch)
         }
     }
     if (err != ERR_NONE) {
-        LOG_ERROR("broker",
+        LOG_ERROR("coordinator",
                   "a stored batch of the server's own state cannot be read and is skipped",
                   "topic=%s partition=%d offset=%lld reason=\"%s\"", topic, partition,
                   (long long)batch->base_offset, reason.text);
@@ -200,7 +225,7 @@ static enum err replay_partition(const struct replay *replay, struct reason *rea
         }
         if (err == ERR_CORRUPT) {
             /* The rest of the log is still good: go on behind the damage, one offset at a time. */
-            LOG_ERROR("broker", "damaged records of the server's own state are skipped",
+            LOG_ERROR("coordinator", "damaged records of the server's own state are skipped",
                       "topic=%s partition=%d offset=%lld reason=\"%s\"",
                       replay->partition->topic->name, (int)replay->partition->index,
                       (long long)offset, reason->text);
@@ -216,13 +241,13 @@ static enum err replay_partition(const struct replay *replay, struct reason *rea
     return ERR_NONE;
 }
 
-enum err internal_topic_replay(struct internal_topic *internal, const struct file_ops *files,
-                               internal_replay *each, void *context, struct reason *reason)
+enum err state_topic_replay(struct state_topic *state, const struct file_ops *files,
+                            state_topic_visit *visit, void *context, struct reason *reason)
 {
-    for (int32_t i = 0; i < topic_partition_count(internal->topic); i++) {
+    for (int32_t i = 0; i < topic_partition_count(state->topic); i++) {
         struct replay replay = {.files = files,
-                                .partition = topic_partition(internal->topic, i),
-                                .each = each,
+                                .partition = topic_partition(state->topic, i),
+                                .visit = visit,
                                 .context = context};
         enum err err = replay_partition(&replay, reason);
         if (err != ERR_NONE) {

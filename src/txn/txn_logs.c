@@ -1,4 +1,4 @@
-#include "broker/transactions_log.h"
+#include "txn/txn_logs.h"
 
 #include "base/logger.h"
 #include "base/mem.h"
@@ -6,83 +6,21 @@
 
 #include <stdlib.h>
 
-static const char topic_name[] = "__transaction_state";
-
-enum err transactions_log_open(struct transactions_log *log, struct catalogue *catalogue,
-                               struct flusher *flusher, struct group_coordinator *groups,
-                               int32_t partition_count, int64_t segment_bytes,
-                               struct reason *reason)
-{
-    log->catalogue = catalogue;
-    log->flusher = flusher;
-    log->groups = groups;
-    return internal_topic_open(&log->topic, catalogue, flusher, topic_name, partition_count,
-                               segment_bytes, reason);
-}
-
-void transactions_log_close(struct transactions_log *log)
-{
-    internal_topic_close(&log->topic);
-}
-
-/* ---- records ---- */
-
-struct record_append {
-    struct internal_append append;
-    struct txn_append *ours;
-};
-
-static void on_record(struct internal_append *append, enum err err)
-{
-    struct record_append *record = container_of(append, struct record_append, append);
-    struct txn_append *ours = record->ours;
-    free(record);
-    ours->done(ours, err);
-}
-
-static enum err append_record(void *context, int32_t partition, struct slice key,
-                              struct slice value, int64_t wall_ms, struct txn_append *append)
-{
-    struct transactions_log *log = context;
-    struct record_append *record = mem_new(struct record_append);
-    struct batch_builder builder;
-    batch_builder_init(&builder);
-    batch_builder_add(&builder, wall_ms, key, value, NULL, 0);
-    enum err err = internal_topic_append(&log->topic, partition, &builder, &record->append);
-    batch_builder_deinit(&builder);
-    if (err != ERR_NONE) {
-        free(record);
-        return err;
-    }
-    record->append.done = on_record;
-    record->ours = append;
-    append->ticket = record;
-    return ERR_NONE;
-}
-
-static void wait_for_record(void *context, struct txn_append *append)
-{
-    struct transactions_log *log = context;
-    struct record_append *record = append->ticket;
-    internal_topic_wait(&log->topic, &record->append);
-}
-
 /* ---- markers ---- */
 
 /* The markers of one call; what was appended is held until it is on disk. */
 struct marker_write {
     struct flush_waiter waiter;
-    struct transactions_log *log;
+    struct txn_logs *logs;
     struct txn_markers *markers;
     struct partition **partitions; /* by marker; NULL: not appended, nothing to wait for */
     int64_t *ends;                 /* by marker */
     struct flush_target *targets;
 };
 
-static struct partition *find_partition(struct transactions_log *log, struct slice name,
-                                        int32_t index)
+static struct partition *find_partition(struct txn_logs *logs, struct slice name, int32_t index)
 {
-    struct topic *topic = catalogue_find(log->catalogue, name);
+    struct topic *topic = catalogue_find(logs->catalogue, name);
     struct partition *partition = topic != NULL ? topic_partition(topic, index) : NULL;
     if (topic != NULL && partition == NULL) {
         topic_unref(topic);
@@ -101,7 +39,7 @@ static void append_marker(struct marker_write *write, size_t i)
     };
     struct reason reason = {.text = ""};
     item->again = false;
-    struct partition *partition = find_partition(write->log, item->topic, item->partition);
+    struct partition *partition = find_partition(write->logs, item->topic, item->partition);
     if (partition == NULL) {
         return; /* deleted meanwhile: nobody reads it any more */
     }
@@ -114,7 +52,7 @@ static void append_marker(struct marker_write *write, size_t i)
     item->again =
         !partition_gone(partition) && err != ERR_PRODUCER_FENCED && err != ERR_COORDINATOR_FENCED;
     if (!partition_gone(partition)) {
-        LOG_WARN("broker", "a marker of a transaction was not written",
+        LOG_WARN("txn", "a marker of a transaction was not written",
                  "topic=%s partition=%d producer=%lld epoch=%d err=%s reason=\"%s\"",
                  partition->topic->name, (int)partition->index, (long long)markers->producer_id,
                  markers->producer_epoch, err_name(err), reason.text);
@@ -130,10 +68,9 @@ static void settle_marker(struct marker_write *write, size_t i)
         return;
     }
     bool safe = partition_acknowledged(partition, write->ends[i]);
-    if (safe && write->log->groups != NULL &&
-        strcmp(partition->topic->name, GROUP_OFFSETS_TOPIC) == 0) {
-        group_coordinator_txn_end(write->log->groups, partition->index, markers->producer_id,
-                                  markers->commit);
+    if (safe && write->logs->on_marker != NULL) {
+        write->logs->on_marker(write->logs->context, partition, markers->producer_id,
+                               markers->commit);
     }
     markers->items[i].again = !safe && !partition_gone(partition);
     partition_unref(partition);
@@ -155,9 +92,9 @@ static void on_markers_flushed(struct flush_waiter *waiter)
 
 static void write_markers(void *context, struct txn_markers *markers)
 {
-    struct transactions_log *log = context;
+    struct txn_logs *logs = context;
     struct marker_write *write = mem_new(struct marker_write);
-    write->log = log;
+    write->logs = logs;
     write->markers = markers;
     write->partitions = mem_new_array(struct partition *, markers->count);
     write->ends = mem_new_array(int64_t, markers->count);
@@ -178,7 +115,7 @@ static void write_markers(void *context, struct txn_markers *markers)
     if (waiting == 0) {
         on_markers_flushed(&write->waiter);
     } else {
-        flush_wait(log->flusher, &write->waiter);
+        flush_wait(logs->flusher, &write->waiter);
     }
 }
 
@@ -228,10 +165,10 @@ static void list_topic(struct topic *topic, struct arena *arena, struct open_lis
 
 static struct txn_open *list_open(void *context, struct arena *arena, size_t *count)
 {
-    struct transactions_log *log = context;
+    struct txn_logs *logs = context;
     struct open_list list = {0};
     size_t topic_count;
-    struct topic **topics = catalogue_list(log->catalogue, &topic_count);
+    struct topic **topics = catalogue_list(logs->catalogue, &topic_count);
     for (size_t i = 0; i < topic_count; i++) {
         list_topic(topics[i], arena, &list);
     }
@@ -267,35 +204,17 @@ static bool is_open(void *context, const struct txn_open *open)
 
 static enum err next_producer_id(void *context, int64_t *producer_id, struct reason *reason)
 {
-    struct transactions_log *log = context;
-    return catalogue_next_producer_id(log->catalogue, producer_id, reason);
+    struct txn_logs *logs = context;
+    return catalogue_next_producer_id(logs->catalogue, producer_id, reason);
 }
 
-struct txn_log transactions_log_interface(struct transactions_log *log)
+struct txn_participants txn_logs_participants(struct txn_logs *logs)
 {
-    return (struct txn_log){
-        .context = log,
-        .append = append_record,
-        .wait = wait_for_record,
+    return (struct txn_participants){
+        .context = logs,
         .write_markers = write_markers,
         .list_open = list_open,
         .is_open = is_open,
         .next_producer_id = next_producer_id,
     };
-}
-
-/* ---- replay ---- */
-
-static enum err replay_record(void *context, int32_t partition, const struct batch *batch,
-                              const struct record *record)
-{
-    (void)partition;
-    return batch_is_control(batch) ? ERR_NONE
-                                   : txn_coordinator_replay(context, record->key, record->value);
-}
-
-enum err transactions_log_replay(struct transactions_log *log, const struct file_ops *files,
-                                 struct txn_coordinator *coordinator, struct reason *reason)
-{
-    return internal_topic_replay(&log->topic, files, replay_record, coordinator, reason);
 }
