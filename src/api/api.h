@@ -197,6 +197,11 @@ enum {
     API_CLUSTER_OPERATIONS = 1 << 5 | 1 << 7 | 1 << 8 | 1 << 9 | 1 << 10 | 1 << 11 | 1 << 12,
 };
 
+/* The release of Apache Kafka that tools may take this server for: the newest whose features are
+ * served (KIP-778), as its level and as its name. */
+enum { API_METADATA_LEVEL = 25 };
+#define API_METADATA_VERSION "4.0-IV3"
+
 /* In the place of a leader's id: of a partition that is offline. */
 enum { API_NO_LEADER = -1 };
 

@@ -4,30 +4,37 @@
 
 /*
  * What clients look here for (KIP-584): transactions v2 (KIP-890) and the consumer protocol
- * (KIP-848), which they use when they are finalized.
+ * (KIP-848), which they use when they are finalized; tools read a release from metadata.version.
  */
 static void add_features(struct api_request *request, struct api_versions_response *response)
 {
     const struct {
         const char *name;
+        int16_t least;
         int16_t most;
         bool finalized;
     } features[] = {
-        {"group.version", 1, request->server->consumer_protocol},
-        {"transaction.version", TXN_VERSION_2, true},
+        {"group.version", 0, 1, request->server->consumer_protocol},
+        {"metadata.version", API_METADATA_LEVEL, API_METADATA_LEVEL, true},
+        {"transaction.version", 0, TXN_VERSION_2, true},
     };
     int32_t count = sizeof features / sizeof features[0];
     response->supported_features =
         api_alloc(request, (size_t)count, sizeof *response->supported_features);
     response->finalized_features =
         api_alloc(request, (size_t)count, sizeof *response->finalized_features);
-    /* Older clients refuse a least version of 0 (KAFKA-17011). */
-    response->supported_features_count = api_version(request) >= 4 ? count : 0;
     response->finalized_features_epoch = 0;
     for (int32_t i = 0; i < count; i++) {
         struct slice name = slice_str(features[i].name);
-        response->supported_features[i] = (struct api_versions_response_supported_feature){
-            .name = name, .max_version = features[i].most};
+        /* Older clients refuse a least version of 0 (KAFKA-17011). */
+        if (api_version(request) >= 4 || features[i].least > 0) {
+            response->supported_features[response->supported_features_count++] =
+                (struct api_versions_response_supported_feature){
+                    .name = name,
+                    .min_version = features[i].least,
+                    .max_version = features[i].most,
+                };
+        }
         if (features[i].finalized) {
             response->finalized_features[response->finalized_features_count++] =
                 (struct api_versions_response_finalized_feature){

@@ -65,13 +65,13 @@ static enum err change_one(struct api_request *request, const struct settings_ta
                            struct reason *reason)
 {
     struct slice name = change->name;
+    if (change->config_operation == OPERATION_DELETE) {
+        overrides_remove(overrides, name); /* what is not there, unknown or not, need not go */
+        return ERR_NONE;
+    }
     enum err err = config_check_name(table, name, reason);
     if (err != ERR_NONE) {
         return err;
-    }
-    if (change->config_operation == OPERATION_DELETE) {
-        overrides_remove(overrides, name);
-        return ERR_NONE;
     }
     if (slice_is_null(change->value)) {
         return reason_fail(reason, ERR_INVALID, "setting '%.*s' has no value", SLICE_ARGS(name));

@@ -1,5 +1,6 @@
 #include "broker/server_config.h"
 
+#include "api/api.h"
 #include "base/mem.h"
 #include "topic/topic_config.h"
 
@@ -61,6 +62,9 @@ static const struct setting own_rows[] = {
      .help = "Most members in one group."},
     {"group.min.session.timeout.ms", SETTING_INT, FIELD(group_min_session_timeout_ms), "6000", 1,
      INT32_MAX, .help = "Shortest session time-out a member may ask for."},
+    {"inter.broker.protocol.version", SETTING_STRING, SETTING_NO_FIELD, API_METADATA_VERSION,
+     .only = "no other broker is spoken to",
+     .help = "The release of Apache Kafka whose features are served, for tools that ask here."},
     {"listeners", SETTING_STRING, FIELD(listeners), "127.0.0.1:9092",
      .help = "HOST:PORT to listen on, several with commas; an empty host means every address."},
     {"log.cleaner.backoff.ms", SETTING_LONG, FIELD(cleaner_backoff_ms), "15000", 0, LONGEST_MS,

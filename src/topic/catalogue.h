@@ -115,6 +115,10 @@ const struct overrides *catalogue_topic_defaults(const struct catalogue *catalog
 void catalogue_group_overrides(struct catalogue *catalogue, struct slice group,
                                struct overrides *out);
 
+/* The ids of the groups that have settings of their own, in no order; the caller frees each and the
+ * array. Any thread. */
+char **catalogue_groups_with_settings(struct catalogue *catalogue, size_t *count);
+
 /* Edits them durably: no other change comes in between. ERR_INVALID for a group id that cannot
  * be, ERR_IO, and what edit returns; nothing changes then. */
 CHECKED enum err catalogue_edit_group_overrides(struct catalogue *catalogue, struct slice group,

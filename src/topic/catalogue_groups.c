@@ -65,6 +65,20 @@ void catalogue_group_overrides(struct catalogue *catalogue, struct slice group,
     pthread_rwlock_unlock(&catalogue->table_lock);
 }
 
+char **catalogue_groups_with_settings(struct catalogue *catalogue, size_t *count)
+{
+    pthread_rwlock_rdlock(&catalogue->table_lock);
+    char **ids = mem_new_array(char *, HASH_COUNT(catalogue->groups) + 1);
+    *count = 0;
+    for (const struct group_settings *g = catalogue->groups; g != NULL; g = g->hh.next) {
+        if (g->own.count > 0) {
+            ids[(*count)++] = mem_strdup(g->id);
+        }
+    }
+    pthread_rwlock_unlock(&catalogue->table_lock);
+    return ids;
+}
+
 /* change_lock. */
 static enum err store(struct catalogue *catalogue, struct slice group, const struct overrides *own,
                       struct reason *reason)

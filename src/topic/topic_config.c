@@ -9,6 +9,7 @@
 #define FIELD(member) offsetof(struct topic_config, member)
 
 #define ONE_SERVER "one server keeps each partition"
+#define ONE_TIER   "all segments are on the local disk"
 
 static const struct setting rows[] = {
     {"cleanup.policy", SETTING_LIST, FIELD(cleanup_policy), "delete", .choices = "delete|compact",
@@ -50,6 +51,10 @@ static const struct setting rows[] = {
      .help = "Bytes between two entries of the offset index."},
     {"leader.replication.throttled.replicas", SETTING_LIST, SETTING_NO_FIELD, "",
      .only = ONE_SERVER, .help = "Replication throttle."},
+    {"local.retention.bytes", SETTING_LONG, SETTING_NO_FIELD, "-2", .only = ONE_TIER,
+     .help = "Size of what stays local of a tiered topic; -2: as retention.bytes."},
+    {"local.retention.ms", SETTING_LONG, SETTING_NO_FIELD, "-2", .only = ONE_TIER,
+     .help = "Age of what stays local of a tiered topic; -2: as retention.ms."},
     {"max.compaction.lag.ms", SETTING_LONG, FIELD(log.max_compaction_lag_ms), "9223372036854775807",
      1, INT64_MAX, .broker_name = "log.cleaner.max.compaction.lag.ms",
      .help = "Longest time that an event waits for compaction."},
@@ -75,6 +80,12 @@ static const struct setting rows[] = {
     {"preallocate", SETTING_BOOLEAN, SETTING_NO_FIELD, "false",
      .only = "segments grow as they are written", .broker_name = "log.preallocate",
      .help = "Reserve the room of a segment when it begins."},
+    {"remote.log.copy.disable", SETTING_BOOLEAN, SETTING_NO_FIELD, "false", .only = ONE_TIER,
+     .help = "Stop copying segments of a tiered topic (KIP-950)."},
+    {"remote.log.delete.on.disable", SETTING_BOOLEAN, SETTING_NO_FIELD, "false", .only = ONE_TIER,
+     .help = "Delete the copies when tiering is turned off (KIP-950)."},
+    {"remote.storage.enable", SETTING_BOOLEAN, SETTING_NO_FIELD, "false", .only = ONE_TIER,
+     .help = "Copy segments to other storage (KIP-405)."},
     {"retention.bytes", SETTING_LONG, FIELD(log.retention_bytes), "-1", -1, INT64_MAX,
      .broker_name = "log.retention.bytes",
      .help = "Delete the oldest segments of a partition larger than this; -1: no limit."},

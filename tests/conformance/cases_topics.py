@@ -384,6 +384,9 @@ def incremental_alter_configs(k):
     alter("set bad", 2, "incr", ("segment.ms", SET, "x"))
     alter("unknown setting", 2, "incr", ("no.such.thing", SET, "x"))
     alter("delete an unknown setting", 2, "incr", ("no.such.thing", DELETE, None))
+    alter("settings of tiered storage that mean none", 2, "incr",
+          ("remote.storage.enable", SET, "false"), ("local.retention.ms", SET, "-2"),
+          ("local.retention.bytes", SET, "-2"))
     alter("append to an unknown setting", 2, "incr", ("no.such.thing", APPEND, "x"))
     alter("a setting twice", 2, "incr", ("segment.ms", SET, "5000"), ("segment.ms", SET, "6000"))
     alter("only validating", 2, "incr", ("segment.ms", SET, "5000"), validate=True)
@@ -454,5 +457,79 @@ def describe_topic_partitions(k):
     describe("limit -1", "page-c", limit=-1)
 
 
+def security(k):
+    """Users, quotas and ACLs, where there are none."""
+    k.heading("ACLs, users, quotas")
+    k.show_all("any", "describe_acls", resource_type_filter=1, resource_name_filter=None,
+               pattern_type_filter=1, principal_filter=None, host_filter=None, operation=1,
+               permission_type=1)
+    k.show_all("two", "create_acls", creations=2 * [
+        {"resource_type": 2, "resource_name": "a", "principal": "User:a", "host": "*",
+         "operation": 3, "permission_type": 3}])
+    k.show_all("one filter", "delete_acls", filters=[
+        {"resource_type_filter": 1, "resource_name_filter": None, "principal_filter": None,
+         "host_filter": None, "operation": 1, "permission_type": 1}])
+    k.show_all("a mechanism", "sasl_handshake", mechanism="PLAIN")
+    k.show_all("none match", "describe_client_quotas", components=[
+        {"entity_type": "user", "match_type": 2, "match": None}], strict=False)
+    k.show("everybody", "describe_user_scram_credentials", 0, users=None)
+    k.show("nobody", "describe_user_scram_credentials", 0, users=[])
+    k.show("unknown, one of them twice", "describe_user_scram_credentials", 0, users=[
+        {"name": "one"}, {"name": "two"}, {"name": "one"}])
+
+
+def placement(k):
+    k.heading("Leaders, reassignment")
+    k.topic("placed", 2)
+    node = k.masks.node
+    k.show_all("preferred, led by it already; unknown ones", "elect_leaders", topic_partitions=[
+        {"topic": "placed", "partitions": [0, 1, 7]}, {"topic": "placed-none", "partitions": [0]}],
+        timeout_ms=30000)
+    k.show_all("unclean, with a leader", "elect_leaders", 1, election_type=1, topic_partitions=[
+        {"topic": "placed", "partitions": [1]}], timeout_ms=30000)
+    k.show_all("all partitions", "elect_leaders", topic_partitions=None, timeout_ms=30000)
+
+    def reassign(title, topic, index, replicas):
+        k.show(title, "alter_partition_reassignments", 0, timeout_ms=30000, topics=[
+            {"name": topic, "partitions": [{"partition_index": index, "replicas": replicas}]}])
+
+    reassign("to where it is", "placed", 0, [node])
+    reassign("nothing to cancel", "placed", 0, None)
+    reassign("to an unknown broker", "placed", 0, [77])
+    reassign("to no broker", "placed", 0, [])
+    reassign("to a broker twice", "placed", 0, [node, node])
+    reassign("unknown partition", "placed", 9, [node])
+    reassign("unknown topic", "placed-none", 0, [node])
+    k.show("all", "list_partition_reassignments", 0, topics=None, timeout_ms=30000)
+    k.show("of some", "list_partition_reassignments", 0, timeout_ms=30000, topics=[
+        {"name": "placed", "partition_indexes": [0]},
+        {"name": "placed-none", "partition_indexes": [0]}])
+
+
+def list_config_resources(k):
+    k.heading("ListConfigResources")
+    k.topic("resources")
+    k.ask("incremental_alter_configs", 1, resources=[
+        {"resource_type": 32, "resource_name": "resources-group", "configs": [
+            {"name": "consumer.session.timeout.ms", "config_operation": SET,
+             "value": "50000"}]}])
+    k.show("client metrics", "list_config_resources", 0)
+
+    def listed(title, *types):
+        answer = k.ask("list_config_resources", 1, resource_types=list(types))
+        k.write(f"list_config_resources v1: {title}", [
+            f"error_code={k.masks.number('error_code', answer['error_code'])}"] + sorted(
+            f"type={one['resource_type']} name={one['resource_name']!r}"
+            for one in answer["config_resources"]
+            if one["resource_name"].startswith("resources")))
+
+    listed("all kinds")
+    listed("topics and groups", 2, 32)
+    listed("client metrics", 16)
+    k.show("brokers", "list_config_resources", 1, resource_types=[4])
+    listed("an unknown kind", 99)
+
+
 CASES = [api_versions, metadata, create_topics, delete_topics, create_partitions, describe_configs,
-         alter_configs, incremental_alter_configs, cluster]
+         alter_configs, incremental_alter_configs, cluster, security, placement,
+         list_config_resources]
