@@ -47,7 +47,10 @@ static void describe(struct api_request *request, struct topic *topic,
         return;
     }
     struct copied copied = {.count = 0};
-    log_each_producer(partition->log, copy_producer, &copied);
+    struct reason ignored; /* loading has logged it */
+    if (partition_load(partition, &ignored) == ERR_NONE) {
+        log_each_producer(partition->log, copy_producer, &copied);
+    }
     out->active_producers_count = (int32_t)copied.count;
     out->active_producers = api_alloc(request, copied.count, sizeof *out->active_producers);
     for (size_t i = 0; i < copied.count; i++) {

@@ -27,15 +27,21 @@ static void look_up(struct partition *partition, int8_t isolation_level, int64_t
         out->offset = partition_log_start(partition);
         break;
     case TIME_MAX:
-        err = log_find_max_time(partition->log, limit, &out->offset, &out->timestamp, &reason);
+        err = partition_load(partition, &reason);
+        if (err == ERR_NONE) {
+            err = log_find_max_time(partition->log, limit, &out->offset, &out->timestamp, &reason);
+        }
         break;
     default:
         if (timestamp < 0) {
             out->error_code = KAFKA_ERROR_UNSUPPORTED_VERSION;
             return;
         }
-        err =
-            log_find_time(partition->log, timestamp, limit, &out->offset, &out->timestamp, &reason);
+        err = partition_load(partition, &reason);
+        if (err == ERR_NONE) {
+            err = log_find_time(partition->log, timestamp, limit, &out->offset, &out->timestamp,
+                                &reason);
+        }
     }
     if (err == ERR_NONE && out->offset == -1) {
         out->timestamp = -1;

@@ -215,10 +215,14 @@ static enum err replay_partition(const struct replay *replay, struct reason *rea
     struct log *log = replay->partition->log;
     int64_t offset = log_start_offset(log);
     int64_t end = log_end_offset(log);
+    enum err err = partition_load(replay->partition, reason);
+    if (err != ERR_NONE) {
+        return err;
+    }
     while (offset < end) {
         struct file_span span;
         int64_t next = offset;
-        enum err err = log_read(log, offset, end, REPLAY_READ_BYTES, true, &span, reason);
+        err = log_read(log, offset, end, REPLAY_READ_BYTES, true, &span, reason);
         if (err == ERR_NONE && span.size > 0) {
             err = replay_span(replay, &span, &next, reason);
             file_span_release(&span);

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "log/compact_internal.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -164,10 +165,7 @@ static enum err is_overdue(struct log *log, const struct log_config *config, int
 
 static enum err check_cleanable(struct log *log, struct reason *reason)
 {
-    enum err err = log_ready(log, reason);
-    if (err != ERR_NONE) {
-        return err;
-    }
+    assert(log_is_loaded(log));
     if (log->compact_blocked) {
         return reason_fail(reason, ERR_CLOSED, "%s is compacted again after a restart", log->dir);
     }

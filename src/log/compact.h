@@ -41,15 +41,15 @@ struct compact_need {
 };
 
 /*
- * Whether the log wants to be cleaned, given its last stable offset. Reads index files when the
- * compaction lags are set. ERR_IO, ERR_CLOSED. One cleaner thread, for all functions here.
+ * Whether the (loaded) log wants to be cleaned, given its last stable offset. Reads index files
+ * when the compaction lags are set. ERR_IO, ERR_CLOSED. One cleaner thread, for all functions here.
  */
 CHECKED enum err log_compact_need(struct log *log, int64_t stable_offset, struct compact_need *need,
                                   struct reason *reason);
 
 /*
  * The same of a log that is not loaded, without loading it, from its checkpoint and at the first
- * call a look into its directory. due: log_compact_need, which loads it, may find it due; it may
+ * call a look into its directory. due: once it is loaded, log_compact_need may find it due; it may
  * still find records that are too young, or none that wait too long.
  */
 void log_compact_idle_need(struct log *log, struct compact_need *need);

@@ -25,8 +25,7 @@ void log_config_init(struct log_config *config)
     };
 }
 
-static struct log *log_new(const char *dir, const struct log_config *config,
-                           const struct log_env *env)
+struct log *log_new(const char *dir, const struct log_config *config, const struct log_env *env)
 {
     struct log *log = mem_new(struct log);
     atomic_init(&log->refs, 1);
@@ -77,49 +76,6 @@ static void log_free(struct log *log)
     pthread_cond_destroy(&log->sync_idle);
     free(log->dir);
     free(log);
-}
-
-static enum err make_dir(struct log *log, struct reason *reason)
-{
-    const struct file_ops *files = log->env.files;
-    return log->env.sync_later ? file_make_dir_unsynced(files, log->dir, reason)
-                               : file_make_dir(files, log->dir, reason);
-}
-
-enum err log_open(const char *dir, const struct log_config *config, const struct log_env *env,
-                  const struct log_state *known, struct log **out, struct log_recovery *recovery,
-                  struct reason *reason)
-{
-    struct log_recovery ignored;
-    struct log *log = log_new(dir, config, env);
-    recovery = recovery != NULL ? recovery : &ignored;
-    *recovery = (struct log_recovery){.truncated_at = -1};
-    if (log_open_idle(log, known)) {
-        *out = log;
-        return ERR_NONE;
-    }
-    enum err err = make_dir(log, reason);
-    if (err == ERR_NONE) {
-        err = log_recover(log, known, recovery, reason);
-    }
-    if (err != ERR_NONE) {
-        log_free(log);
-        return err;
-    }
-    atomic_init(&log->loaded, true);
-    *out = log;
-    return ERR_NONE;
-}
-
-struct log *log_open_offline(const char *dir, const struct log_config *config,
-                             const struct log_env *env, const struct log_state *known,
-                             const struct reason *why)
-{
-    struct log *log = log_new(dir, config, env);
-    struct log_state state = {.oldest_ms = INT64_MAX};
-    log->offline = mem_strdup(why->text);
-    log_set_idle(log, known != NULL ? known : &state);
-    return log;
 }
 
 void log_ref(struct log *log)
@@ -210,6 +166,16 @@ enum err log_roll(struct log *log, struct reason *reason)
     return ERR_NONE;
 }
 
+bool log_is_loaded(const struct log *log)
+{
+    return atomic_load_explicit(&log->loaded, memory_order_acquire);
+}
+
+bool log_is_offline(const struct log *log)
+{
+    return log->offline != NULL;
+}
+
 int64_t log_start_offset(const struct log *log)
 {
     return atomic_load(&log->start_offset);
@@ -281,10 +247,7 @@ void log_call_user(struct log *log, void (*call)(void *user))
 void log_each_producer(struct log *log, void (*each)(void *context, const struct producer_entry *),
                        void *context)
 {
-    struct reason ignored; /* loading has logged it */
-    if (log_ready(log, &ignored) != ERR_NONE) {
-        return;
-    }
+    assert(log_is_loaded(log));
     pthread_mutex_lock(&log->append_lock);
     for (const struct producer_entry *entry = log->producers.entries; entry != NULL;
          entry = entry->hh.next) {

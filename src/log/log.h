@@ -29,6 +29,10 @@
  * segments_lock (the list of segments and the in-memory index tails; held for look-ups and rolls).
  * Order: append_lock, then segments_lock. txn_lock (transactions that are ended and undecided) is
  * taken last, for moments. No caller's lock is needed. Offsets are read as atomics.
+ *
+ * An idle log (log_open) answers offsets and sizes only. Its owner calls log_load before it
+ * appends, reads, looks for times, aborted transactions or producers, moves the start, compacts, or
+ * freezes it; these assert that it is loaded. The rest works either way.
  */
 struct log;
 struct flusher;
@@ -110,8 +114,7 @@ struct log_recovery {
  * ERR_NO_SPACE. Any one thread.
  *
  * When known->idle_known, no transaction was open and the file sizes agree, nothing else is looked
- * at: the rest is loaded by the first call that needs it (which may then give ERR_IO), and an idle
- * log takes under 1 KB.
+ * at: the log is idle until log_load, and takes under 1 KB.
  */
 CHECKED enum err log_open(const char *dir, const struct log_config *config,
                           const struct log_env *env, const struct log_state *known,
@@ -124,6 +127,14 @@ CHECKED enum err log_open(const char *dir, const struct log_config *config,
 struct log *log_open_offline(const char *dir, const struct log_config *config,
                              const struct log_env *env, const struct log_state *known,
                              const struct reason *why);
+
+/*
+ * Loads the segments, indexes and producers of an idle log; cheap when that was done. A loaded log
+ * stays loaded. ERR_IO (offline, or its files cannot be read or changed since the start; logged;
+ * tried again by the next call), ERR_CLOSED (deleted). Any thread, no other lock of a log held; the
+ * first call waits for the disk.
+ */
+CHECKED enum err log_load(struct log *log, struct reason *reason);
 
 /*
  * Takes no more appends, flushes, writes indexes and a producer snapshot, fills *state (clean). On
@@ -285,6 +296,10 @@ CHECKED enum err log_aborted_txns(struct log *log, int64_t from, int64_t to,
  */
 CHECKED enum err log_set_start_offset(struct log *log, int64_t new_start, struct reason *reason);
 
+/* Of an idle log: whether retention may want to delete something, so that it is worth loading. Any
+ * thread. */
+bool log_retention_may_be_due(struct log *log);
+
 /* Where retention.ms and retention.bytes want the start to be, of data below max_offset; the
  * current start when nothing is due. Whole segments only; the active one is rolled first when it
  * is due as a whole. Worker thread. */
@@ -334,8 +349,7 @@ bool log_is_loaded(const struct log *log);
 /* Whether it was opened by log_open_offline. Any thread. */
 bool log_is_offline(const struct log *log);
 
-/* Calls each for every producer id on record, under append_lock: short and without locks. None when
- * the log cannot be loaded. */
+/* Calls each for every producer id on record, under append_lock: short and without locks. */
 struct producer_entry; /* producer_state.h */
 void log_each_producer(struct log *log, void (*each)(void *context, const struct producer_entry *),
                        void *context);

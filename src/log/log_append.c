@@ -278,12 +278,9 @@ enum err log_append(struct log *log, struct log_append *append, struct reason *r
     append->base_offset = -1;
     append->end_offset = -1;
     append->append_time_ms = -1;
-    enum err err = log_ready(log, reason);
-    if (err != ERR_NONE) {
-        return err;
-    }
+    assert(log_is_loaded(log));
     pthread_mutex_lock(&log->append_lock);
-    err = append_locked(log, append, reason);
+    enum err err = append_locked(log, append, reason);
     pthread_mutex_unlock(&log->append_lock);
     if (err == ERR_NONE && log->env.flusher != NULL) {
         flusher_mark(log->env.flusher, log);

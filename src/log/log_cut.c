@@ -3,16 +3,13 @@
 #include "base/mem.h"
 #include "log/log_internal.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <time.h>
 
-enum err log_prepare_cut(struct log *log, struct reason *reason)
-{
-    return log_ready(log, reason);
-}
-
 bool log_freeze(struct log *log, int64_t until_ms)
 {
+    assert(log_is_loaded(log));
     if (until_ms == 0) {
         return pthread_mutex_lock(&log->append_lock) == 0;
     }

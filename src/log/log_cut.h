@@ -24,13 +24,10 @@ struct log_cut {
     size_t segment_count;
 };
 
-/* To be called before log_freeze: loads an idle log. ERR_IO, ERR_CLOSED. */
-CHECKED enum err log_prepare_cut(struct log *log, struct reason *reason);
-
 /*
- * Takes append_lock; false when it is not free by until_ms (wall clock, whose jumps only change how
- * long it waits; 0: for ever). The only code that holds it of more than one log: whoever freezes
- * several does so alone, under the names_lock.
+ * Takes append_lock of a loaded log; false when it is not free by until_ms (wall clock, whose jumps
+ * only change how long it waits; 0: for ever). The only code that holds it of more than one log:
+ * whoever freezes several does so alone, under the names_lock.
  */
 CHECKED bool log_freeze(struct log *log, int64_t until_ms);
 

@@ -38,7 +38,7 @@ struct log {
     atomic_bool failed;
     atomic_bool deleted;
 
-    atomic_bool loaded;        /* segments and producers are known: log_ready */
+    atomic_bool loaded;        /* segments and producers are known: log_load */
     pthread_mutex_t load_lock; /* guards the change of loaded; taken before all others */
     bool load_deep;            /* look into index files too: the last stop was not clean */
     char *offline;             /* why it can never be loaded; NULL. Set while opening */
@@ -93,31 +93,11 @@ struct log {
 void log_names_hold(struct log *log);
 void log_names_release(struct log *log);
 
-/*
- * What every function does first that needs segments or producers: loads a log that was opened
- * without a look at them. Takes load_lock; no other lock is held. ERR_IO, ERR_CLOSED (deleted).
- * log_idle.c
- */
-CHECKED enum err log_load(struct log *log, struct reason *reason);
-
-CHECKED static inline enum err log_ready(struct log *log, struct reason *reason)
-{
-    return atomic_load_explicit(&log->loaded, memory_order_acquire) ? ERR_NONE
-                                                                    : log_load(log, reason);
-}
+/* A log with nothing in it yet, refs 1. Opening. */
+struct log *log_new(const char *dir, const struct log_config *config, const struct log_env *env);
 
 /* Forgets what was loaded. Opening and closing. */
 void log_drop_segments(struct log *log);
-
-/* Opening: leaves the log unloaded when the state tells all that an idle log answers and the files
- * agree with it; false: it must be recovered. */
-bool log_open_idle(struct log *log, const struct log_state *known);
-
-/* Makes the state what a log that is not loaded answers. Opening. */
-void log_set_idle(struct log *log, const struct log_state *known);
-
-/* Whether retention may want to delete something of a log that is not loaded. */
-bool log_idle_is_due(struct log *log, const struct log_config *config);
 
 /* The settings as of now. Takes append_lock. */
 struct log_config log_config_copy(struct log *log);

@@ -401,10 +401,8 @@ enum err log_read(struct log *log, int64_t offset, int64_t max_offset, size_t ma
     int64_t end_offset;
     bool passed = false;
     *span = (struct file_span){.fd = -1};
-    enum err err = log_ready(log, reason);
-    return err == ERR_NONE
-               ? read_on(log, wanted, max_bytes, at_least_one, span, &end_offset, &passed, reason)
-               : err;
+    assert(log_is_loaded(log));
+    return read_on(log, wanted, max_bytes, at_least_one, span, &end_offset, &passed, reason);
 }
 
 enum err log_read_records(struct log *log, int64_t offset, int64_t max_offset, size_t max_bytes,
@@ -415,11 +413,9 @@ enum err log_read_records(struct log *log, int64_t offset, int64_t max_offset, s
     bool passed = false;
     *span = (struct file_span){.fd = -1};
     range->emptied = false;
-    enum err err = log_ready(log, reason);
-    if (err == ERR_NONE) {
-        err = read_on(log, wanted, max_bytes, at_least_one, span, &range->end_offset, &passed,
-                      reason);
-    }
+    assert(log_is_loaded(log));
+    enum err err =
+        read_on(log, wanted, max_bytes, at_least_one, span, &range->end_offset, &passed, reason);
     if (err == ERR_NONE && span->size == 0 && passed) {
         wanted.emptied = range->emptied = true;
         err = read_on(log, wanted, max_bytes, at_least_one, span, &range->end_offset, &passed,

@@ -3,6 +3,7 @@
 #include "log/log_internal.h"
 #include "log/scan.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 enum { TIME_MAX_BATCH_BYTES = 256 * 1024 * 1024 }; /* of one batch, decompressed */
@@ -168,7 +169,8 @@ enum err log_find_time(struct log *log, int64_t timestamp, int64_t max_offset, i
                                  .max_offset = max_offset,
                                  .offset = -1,
                                  .found_timestamp = -1};
-    enum err err = log_ready(log, reason);
+    assert(log_is_loaded(log));
+    enum err err = ERR_NONE;
     int64_t from = search.least;
     while (err == ERR_NONE && search.offset < 0 && from < max_offset) {
         int64_t size;
@@ -239,7 +241,8 @@ enum err log_find_max_time(struct log *log, int64_t max_offset, int64_t *offset,
     *offset = -1;
     *timestamp = -1;
     int64_t largest = -1;
-    enum err err = log_ready(log, reason);
+    assert(log_is_loaded(log));
+    enum err err = ERR_NONE;
     for (size_t i = 0; err == ERR_NONE; i++) {
         int64_t size;
         int64_t end;

@@ -31,18 +31,6 @@ static enum err open_segments(struct log *log, const struct log_files *found, st
     return ERR_NONE;
 }
 
-enum err recovery_add_segment(struct log *log, int64_t base_offset, struct reason *reason)
-{
-    struct segment *segment;
-    enum err err =
-        segment_open(log->env.files, log->env.fds, log->dir, base_offset, true, &segment, reason);
-    if (err == ERR_NONE) {
-        log_add_segment(log, segment);
-        log->dir_dirty = true;
-    }
-    return err;
-}
-
 /* Takes over the index files of a segment that is not scanned. */
 static enum err adopt_indexes(struct recovery *recovery, size_t i, int64_t end, bool deep,
                               struct reason *reason)

@@ -13,7 +13,7 @@ struct recovery {
     int64_t next;     /* the end of what is good so far */
 };
 
-/* Adds a new active segment at base_offset. */
+/* Adds a new active segment at base_offset. recovery_scan.c */
 CHECKED enum err recovery_add_segment(struct log *log, int64_t base_offset, struct reason *reason);
 
 /*

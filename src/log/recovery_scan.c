@@ -16,6 +16,7 @@
  * file may be damage to synced data: they are reported and kept, and so is everything behind.
  * Below the checkpoint nothing is cut; without one all counts as behind it.
  */
+
 static enum err take_good(struct recovery *recovery, struct segment *segment, struct scan *scan,
                           int64_t position, const struct batch *header, struct reason *reason)
 {
@@ -24,6 +25,18 @@ static enum err take_good(struct recovery *recovery, struct segment *segment, st
     segment_take_batch(segment, header, position, log->config.index_interval_bytes);
     recovery->report->scanned_bytes += (int64_t)header->bytes.size;
     recovery->next = batch_last_offset(header) + 1;
+    return err;
+}
+
+enum err recovery_add_segment(struct log *log, int64_t base_offset, struct reason *reason)
+{
+    struct segment *segment;
+    enum err err =
+        segment_open(log->env.files, log->env.fds, log->dir, base_offset, true, &segment, reason);
+    if (err == ERR_NONE) {
+        log_add_segment(log, segment);
+        log->dir_dirty = true;
+    }
     return err;
 }
 

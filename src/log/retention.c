@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "log/log_internal.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -72,10 +73,7 @@ enum err log_set_start_offset(struct log *log, int64_t new_start, struct reason 
         return reason_fail(reason, ERR_OUT_OF_RANGE, "offset %lld is behind the end %lld",
                            (long long)new_start, (long long)atomic_load(&log->end_offset));
     }
-    enum err err = log_ready(log, reason);
-    if (err != ERR_NONE) {
-        return err;
-    }
+    assert(log_is_loaded(log));
     int64_t start = atomic_load(&log->start_offset);
     while (start < new_start &&
            !atomic_compare_exchange_weak(&log->start_offset, &start, new_start)) {
@@ -146,15 +144,22 @@ static void roll_for_retention(struct log *log)
     }
 }
 
+bool log_retention_may_be_due(struct log *log)
+{
+    struct log_config config = log_config_copy(log);
+    struct log_state state = log_last_checkpoint(log);
+    int64_t now_ms = clock_wall_ms(log->env.clock);
+    bool by_time = config.retention_ms >= 0 && state.oldest_ms != INT64_MAX &&
+                   now_ms - state.oldest_ms > config.retention_ms;
+    bool by_size = config.retention_bytes >= 0 && state.size_bytes > config.retention_bytes;
+    return !log_is_offline(log) && !config.retain && (by_time || by_size);
+}
+
 int64_t log_retention_start(struct log *log, int64_t max_offset)
 {
     struct log_config config = log_config_copy(log);
-    struct reason why; /* loading has logged it */
     int64_t start = atomic_load(&log->start_offset);
-    if (!log_is_loaded(log) &&
-        (!log_idle_is_due(log, &config) || log_load(log, &why) != ERR_NONE)) {
-        return start;
-    }
+    assert(log_is_loaded(log));
     int64_t excess =
         config.retention_bytes < 0 ? -1 : atomic_load(&log->size_bytes) - config.retention_bytes;
     struct candidate candidate;

@@ -78,8 +78,12 @@ static void read_item(struct fetch_item *item, bool read_committed, size_t budge
         return;
     }
     struct log_range range = {.emptied = false};
-    item->err = log_read_records(partition->log, item->offset, limit, most < budget ? most : budget,
-                                 first, &item->span, &range, &reason);
+    item->err = partition_load(partition, &reason);
+    if (item->err == ERR_NONE) {
+        item->err =
+            log_read_records(partition->log, item->offset, limit, most < budget ? most : budget,
+                             first, &item->span, &range, &reason);
+    }
     item->end_offset = range.end_offset;
     item->emptied = range.emptied;
     if (item->err == ERR_CORRUPT || item->err == ERR_IO) {

@@ -389,8 +389,11 @@ enum err catalogue_delete_records(struct catalogue *catalogue, struct partition 
     enum err err = catalogue_check_known(catalogue, partition->topic, reason);
     /* The start on disk never moves back: another cut may have gone further. */
     if (err == ERR_NONE && start > log_start_offset(partition->log)) {
-        err = catalogue_db_set_log_start(catalogue->db, &partition->topic->id, partition->index,
-                                         start, reason);
+        err = partition_load(partition, reason);
+        if (err == ERR_NONE) {
+            err = catalogue_db_set_log_start(catalogue->db, &partition->topic->id, partition->index,
+                                             start, reason);
+        }
         if (err == ERR_NONE) {
             err = log_set_start_offset(partition->log, start, reason);
         }

@@ -178,6 +178,9 @@ static enum err apply_log_start(struct catalogue *catalogue, struct partition *p
                                              start, reason);
         }
         if (err == ERR_NONE) {
+            err = partition_load(partition, reason);
+        }
+        if (err == ERR_NONE) {
             err = log_set_start_offset(partition->log, start, reason);
         }
     }

@@ -169,7 +169,7 @@ static enum err load_parts(struct making *making, struct reason *reason)
 {
     enum err err = ERR_NONE;
     for (size_t i = 0; i < making->part_count && err == ERR_NONE; i++) {
-        err = log_prepare_cut(making->parts[i].partition->log, reason);
+        err = partition_load(making->parts[i].partition, reason);
     }
     return err;
 }

@@ -21,8 +21,11 @@ static enum err maintain_partition(struct partition *partition, struct reason *r
 {
     struct log *log = partition->log;
     enum err err = log_maintain(log, reason);
+    struct reason ignored; /* loading has logged it */
     if (err == ERR_NONE && !partition->topic->internal &&
-        !partition_config(partition)->log.retain) {
+        !partition_config(partition)->log.retain &&
+        (log_is_loaded(log) ||
+         (log_retention_may_be_due(log) && partition_load(partition, &ignored) == ERR_NONE))) {
         int64_t start = log_retention_start(log, partition_high_watermark(partition));
         if (start > log_start_offset(log)) {
             LOG_INFO("topic", "retention deletes old events",

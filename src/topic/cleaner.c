@@ -232,13 +232,13 @@ static bool is_tried(const struct partition_list *tried, const struct partition 
 static bool needs_cleaning(struct partition *partition, struct compact_need *need)
 {
     struct reason reason; /* loading has told it */
-    bool idle = !log_is_loaded(partition->log);
-    enum err err =
-        log_compact_need(partition->log, partition_last_stable_offset(partition), need, &reason);
-    if (err != ERR_NONE && idle) {
+    if (partition_load(partition, &reason) != ERR_NONE) {
         log_compact_idle_forget(partition->log);
+        return false;
     }
-    return err == ERR_NONE && need->due;
+    return log_compact_need(partition->log, partition_last_stable_offset(partition), need,
+                            &reason) == ERR_NONE &&
+           need->due;
 }
 
 /*

@@ -58,12 +58,20 @@ static void advance_to(struct partition *partition, int64_t offset)
     }
 }
 
+enum err partition_load(struct partition *partition, struct reason *reason)
+{
+    return log_load(partition->log, reason);
+}
+
 enum err partition_append(struct partition *partition, struct log_append *append,
                           struct reason *reason)
 {
     const struct topic_config *config = partition_config(partition);
     append->append_time = topic_config_append_time(config);
-    enum err err = log_append(partition->log, append, reason);
+    enum err err = partition_load(partition, reason);
+    if (err == ERR_NONE) {
+        err = log_append(partition->log, append, reason);
+    }
     if (err == ERR_NONE && config->flush_messages > 1) {
         advance_to(partition, append->end_offset);
     }

@@ -48,8 +48,16 @@ void partition_readable(const struct partition *partition, int64_t *high_waterma
 const struct topic_config *partition_config(const struct partition *partition);
 
 /*
- * log_append with the topic's settings. append->end_offset is what the caller waits for with
- * flush_wait before it acknowledges; partition_acknowledged tells whether that is already so.
+ * To be called before the log is used for more than its offsets and sizes: loads it when it was
+ * idle since the start (log_load), which most partitions of a large bus are. Cheap when that was
+ * done. ERR_IO, ERR_CLOSED. Any thread; the first call waits for the disk.
+ */
+CHECKED enum err partition_load(struct partition *partition, struct reason *reason);
+
+/*
+ * log_append with the topic's settings, to a log that is loaded when need be. append->end_offset is
+ * what the caller waits for with flush_wait before it acknowledges; partition_acknowledged tells
+ * whether that is already so.
  */
 CHECKED enum err partition_append(struct partition *partition, struct log_append *append,
                                   struct reason *reason);

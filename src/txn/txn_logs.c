@@ -159,7 +159,7 @@ static void list_topic(struct topic *topic, struct arena *arena, struct open_lis
             list->topic = slice_str(arena_cstr(arena, slice_str(topic->name)));
         }
         list->partition = i;
-        log_each_producer(partition->log, collect_open, list);
+        log_each_producer(partition->log, collect_open, list); /* loaded: a transaction is open */
     }
 }
 
@@ -195,8 +195,11 @@ static bool is_open(void *context, const struct txn_open *open)
 {
     struct open_search search = {.open = open};
     struct partition *partition = find_partition(context, open->topic, open->partition);
+    struct reason ignored; /* loading has logged it */
     if (partition != NULL) {
-        log_each_producer(partition->log, look_for_open, &search);
+        if (partition_load(partition, &ignored) == ERR_NONE) {
+            log_each_producer(partition->log, look_for_open, &search);
+        }
         partition_unref(partition);
     }
     return search.found;

@@ -218,6 +218,8 @@ static void open_log(struct play *play)
           "start %lld, not %lld", (long long)log_start_offset(play->log),
           (long long)play->model->start);
     play->model->start = log_start_offset(play->log);
+    err = log_load(play->log, &play->reason);
+    CHECK(play, err == ERR_NONE, "load: %s", play->reason.text);
     model_follow(play);
     play->model->flushed = log_flushed_offset(play->log);
     play->model->decided = play->model->end;

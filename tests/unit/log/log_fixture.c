@@ -47,13 +47,26 @@ int fixture_teardown(void **state)
     return result;
 }
 
-void fixture_open(struct fixture *fixture, const struct log_state *known)
+void fixture_open_only(struct fixture *fixture, const struct log_state *known)
 {
     enum err err = log_open(fixture->log_dir, &fixture->config, &fixture->env, known, &fixture->log,
                             &fixture->recovery, &fixture->reason);
     if (err != ERR_NONE) {
         fail_msg("log_open: %s", fixture->reason.text);
     }
+}
+
+void fixture_load(struct fixture *fixture)
+{
+    if (log_load(fixture->log, &fixture->reason) != ERR_NONE) {
+        fail_msg("log_load: %s", fixture->reason.text);
+    }
+}
+
+void fixture_open(struct fixture *fixture, const struct log_state *known)
+{
+    fixture_open_only(fixture, known);
+    fixture_load(fixture);
 }
 
 void fixture_close(struct fixture *fixture)

@@ -43,7 +43,11 @@ struct batch_spec {
 int fixture_setup(void **state);
 int fixture_teardown(void **state);
 
+/* Opens and loads; what goes wrong fails the test. */
 void fixture_open(struct fixture *fixture, const struct log_state *known);
+/* The two steps of it: after the first the log may be idle. */
+void fixture_open_only(struct fixture *fixture, const struct log_state *known);
+void fixture_load(struct fixture *fixture);
 /* Closes cleanly (state) and lets go. */
 void fixture_close(struct fixture *fixture);
 /* Lets go without closing: what SIGKILL leaves. */

@@ -604,7 +604,7 @@ static struct compact_need reopen_idle(struct fixture *fixture)
 {
     struct compact_need need;
     fixture_close(fixture);
-    fixture_open(fixture, &fixture->state);
+    fixture_open_only(fixture, &fixture->state);
     log_compact_idle_need(fixture->log, &need);
     assert_false(log_is_loaded(fixture->log));
     return need;
@@ -614,6 +614,7 @@ static void check_idle_need(struct fixture *fixture)
 {
     struct compact_need need;
     struct compact_need idle = reopen_idle(fixture);
+    fixture_load(fixture);
     assert_int_equal(log_compact_need(fixture->log, stable_offset(fixture), &need, NULL), ERR_NONE);
     assert_int_equal(idle.dirty_bytes, need.dirty_bytes);
     assert_int_equal(idle.clean_bytes, idle.dirty_bytes > 0 ? need.clean_bytes : 0);

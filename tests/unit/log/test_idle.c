@@ -12,7 +12,7 @@
 
 static void open_idle(struct fixture *fixture)
 {
-    fixture_open(fixture, &fixture->state);
+    fixture_open_only(fixture, &fixture->state);
     assert_false(log_is_loaded(fixture->log));
 }
 
@@ -37,7 +37,7 @@ static void test_answers_without_files(void **state)
     assert_int_equal(log_size_bytes(fixture->log), size_of(file_of(fixture, 0, ".log")));
     assert_true(log_first_unstable_offset(fixture->log) == INT64_MAX);
     assert_int_equal(log_maintain(fixture->log, NULL), ERR_NONE);
-    assert_int_equal(log_retention_start(fixture->log, 20), 0);
+    assert_false(log_retention_may_be_due(fixture->log));
     fixture_close(fixture);
     segment_fds_stats(fixture->fds, &after);
     assert_int_equal(before.opened, after.opened);
@@ -49,25 +49,30 @@ static void test_first_use_loads(void **state)
     struct fixture *fixture = *state;
     fill_and_close(fixture, 20);
     open_idle(fixture);
-    assert_int_equal(read_all(fixture, 0, 20, 1000), 20);
+    fixture_load(fixture);
     assert_true(log_is_loaded(fixture->log));
+    assert_int_equal(read_all(fixture, 0, 20, 1000), 20);
     fixture_close(fixture);
     open_idle(fixture);
+    fixture_load(fixture);
     append_many(fixture, 1, 10);
     assert_int_equal(log_end_offset(fixture->log), 21);
     fixture_close(fixture);
     open_idle(fixture);
+    fixture_load(fixture);
     int64_t offset;
     int64_t timestamp;
     assert_int_equal(log_find_time(fixture->log, 0, 21, &offset, &timestamp, NULL), ERR_NONE);
     assert_int_equal(offset, 0);
     fixture_close(fixture);
     open_idle(fixture);
+    fixture_load(fixture);
     assert_int_equal(log_set_start_offset(fixture->log, 5, NULL), ERR_NONE);
     assert_int_equal(log_start_offset(fixture->log), 5);
     fixture_close(fixture);
     open_idle(fixture);
     assert_int_equal(log_start_offset(fixture->log), 5);
+    fixture_load(fixture);
     assert_int_equal(read_all(fixture, 5, 21, 1000), 16);
 }
 
@@ -81,6 +86,7 @@ static void test_producers(void **state)
     assert_int_equal(append_spec(fixture, &spec, &append), ERR_NONE);
     fixture_close(fixture);
     open_idle(fixture);
+    fixture_load(fixture);
     assert_int_equal(append_spec(fixture, &spec, &append), ERR_DUPLICATE_SEQUENCE);
     assert_int_equal(append.base_offset, 0);
 }
@@ -96,7 +102,7 @@ static void test_open_transaction_is_loaded(void **state)
     assert_int_equal(append_spec(fixture, &spec, &append), ERR_NONE);
     fixture_close(fixture);
     assert_true(fixture->state.open_txns);
-    fixture_open(fixture, &fixture->state);
+    fixture_open_only(fixture, &fixture->state);
     assert_true(log_is_loaded(fixture->log));
     assert_int_equal(log_first_unstable_offset(fixture->log), 2);
     assert_int_equal(append_marker(fixture, 7, 0, 0, true), ERR_NONE);
@@ -115,10 +121,12 @@ static void test_after_a_crash(void **state)
     assert_int_equal(log_checkpoint(fixture->log, &fixture->state, NULL), ERR_NONE);
     fixture_kill(fixture);
     open_idle(fixture);
+    fixture_load(fixture);
     assert_int_equal(read_all(fixture, 0, 20, 1000), 20);
     append_many(fixture, 1, 10);
     fixture_kill(fixture);
-    fixture_open(fixture, &fixture->state); /* it went on: into the last segment or a new one */
+    fixture_open_only(fixture,
+                      &fixture->state); /* it went on: into the last segment or a new one */
     assert_true(log_is_loaded(fixture->log));
     assert_int_equal(log_end_offset(fixture->log), 21);
     assert_true(fixture->recovery.scanned_bytes > 0);
@@ -128,7 +136,7 @@ static void test_after_a_crash(void **state)
     int64_t first = log_start_offset(fixture->log);
     fixture_kill(fixture);
     unlink(file_of(fixture, first, ".log"));
-    fixture_open(fixture, &fixture->state); /* retention took the first segment */
+    fixture_open_only(fixture, &fixture->state); /* retention took the first segment */
     assert_true(log_is_loaded(fixture->log));
     assert_true(log_start_offset(fixture->log) > first);
 }
@@ -149,7 +157,7 @@ static void test_compacted_to_the_same_size(void **state)
     assert_int_equal(log_flush(fixture->log, NULL), ERR_NONE);
     fixture_kill(fixture);
     cut_file(file_of(fixture, 0, ".log"), size);
-    fixture_open(fixture, &fixture->state);
+    fixture_open_only(fixture, &fixture->state);
     assert_true(log_is_loaded(fixture->log));
 }
 
@@ -159,14 +167,14 @@ static void test_cut_and_rolled_files_are_seen(void **state)
     fill_and_close(fixture, 5);
     int64_t size = size_of(file_of(fixture, 0, ".log"));
     cut_file(file_of(fixture, 0, ".log"), size - 1);
-    fixture_open(fixture, &fixture->state);
+    fixture_open_only(fixture, &fixture->state);
     assert_true(log_is_loaded(fixture->log));
     append_many(fixture, 1, 10);
     fixture_close(fixture);
     FILE *file = fopen(file_of(fixture, fixture->state.end_offset, ".log"), "wb");
     assert_non_null(file);
     fclose(file);
-    fixture_open(fixture, &fixture->state); /* rolled, and nothing appended yet */
+    fixture_open_only(fixture, &fixture->state); /* rolled, and nothing appended yet */
     assert_true(log_is_loaded(fixture->log));
 }
 
@@ -179,9 +187,10 @@ static void test_load_fails(void **state)
     char away[128];
     snprintf(away, sizeof away, "%s.away", fixture->log_dir);
     assert_int_equal(rename(fixture->log_dir, away), 0);
-    struct file_span span;
-    assert_int_equal(log_read(fixture->log, 0, 5, 1000, true, &span, &fixture->reason), ERR_IO);
+    assert_int_equal(log_load(fixture->log, &fixture->reason), ERR_IO);
+    assert_false(log_is_loaded(fixture->log));
     assert_int_equal(rename(away, fixture->log_dir), 0);
+    fixture_load(fixture);
     assert_int_equal(read_all(fixture, 0, 5, 1000), 5);
 }
 
@@ -193,9 +202,11 @@ static void test_retention_of_an_idle_log(void **state)
     int64_t oldest = fixture->state.oldest_ms;
     fixture->now_ms = oldest + fixture->config.retention_ms;
     open_idle(fixture);
-    assert_int_equal(log_retention_start(fixture->log, 5), 0);
+    assert_false(log_retention_may_be_due(fixture->log));
     assert_false(log_is_loaded(fixture->log));
     fixture->now_ms++;
+    assert_true(log_retention_may_be_due(fixture->log));
+    fixture_load(fixture);
     assert_int_equal(log_retention_start(fixture->log, 5), 5);
     assert_true(log_is_loaded(fixture->log));
 }
@@ -234,7 +245,10 @@ static void *read_first(void *context)
 {
     struct fixture *fixture = context;
     struct file_span span;
-    enum err err = log_read(fixture->log, 0, 20, 1000, true, &span, NULL);
+    enum err err = log_load(fixture->log, NULL);
+    if (err == ERR_NONE) {
+        err = log_read(fixture->log, 0, 20, 1000, true, &span, NULL);
+    }
     if (err == ERR_NONE) {
         file_span_release(&span);
     } else if (err != ERR_CLOSED && err != ERR_IO) {
@@ -261,7 +275,11 @@ static void test_load_races(void **state)
             pthread_join(threads[i], NULL);
         }
         struct file_span span;
-        assert_int_equal(log_read(fixture->log, 0, 20, 1000, true, &span, NULL), ERR_CLOSED);
+        enum err err = log_load(fixture->log, NULL); /* it was before the deletion, or never is */
+        if (err == ERR_NONE) {
+            err = log_read(fixture->log, 0, 20, 1000, true, &span, NULL);
+        }
+        assert_int_equal(err, ERR_CLOSED);
         fixture_kill(fixture);
     }
 }

@@ -1,13 +1,16 @@
+#include "log/log.h"
+
 #include "base/logger.h"
+#include "base/mem.h"
 #include "log/log_internal.h"
 
 #include <stdlib.h>
 #include <sys/stat.h>
 
 /*
- * Logs that nobody has used since the start. Of most partitions of a large bus nothing is wanted
- * but their offsets: the checkpoint knows these, so that a start costs two looks at file sizes, and
- * segments, indexes and producers are loaded by the first call that needs them.
+ * Opening, and loading what opening left. Of most partitions of a large bus nothing is wanted but
+ * their offsets: the checkpoint knows these, so that a start costs two looks at file sizes, and
+ * segments, indexes and producers are loaded when the partition is used first.
  */
 
 static bool has_size(const struct log *log, int64_t base, int64_t size)
@@ -58,7 +61,8 @@ static bool files_agree(struct log *log, const struct log_state *known)
            (known->first_base == known->active_base || has_segment(log, known->first_base));
 }
 
-void log_set_idle(struct log *log, const struct log_state *known)
+/* Makes the state what a log that is not loaded answers. */
+static void set_idle(struct log *log, const struct log_state *known)
 {
     atomic_store(&log->start_offset, known->start_offset);
     atomic_store(&log->end_offset, known->end_offset);
@@ -69,23 +73,58 @@ void log_set_idle(struct log *log, const struct log_state *known)
     log->load_deep = !known->clean;
 }
 
-bool log_open_idle(struct log *log, const struct log_state *known)
+/* Leaves the log unloaded when the state tells all that an idle log answers and the files agree
+ * with it; false: it must be recovered. */
+static bool open_idle(struct log *log, const struct log_state *known)
 {
     if (known == NULL || !known->idle_known || known->open_txns || !files_agree(log, known)) {
         return false;
     }
-    log_set_idle(log, known);
+    set_idle(log, known);
     return true;
 }
 
-bool log_is_loaded(const struct log *log)
+static enum err make_dir(struct log *log, struct reason *reason)
 {
-    return atomic_load(&log->loaded);
+    const struct file_ops *files = log->env.files;
+    return log->env.sync_later ? file_make_dir_unsynced(files, log->dir, reason)
+                               : file_make_dir(files, log->dir, reason);
 }
 
-bool log_is_offline(const struct log *log)
+enum err log_open(const char *dir, const struct log_config *config, const struct log_env *env,
+                  const struct log_state *known, struct log **out, struct log_recovery *recovery,
+                  struct reason *reason)
 {
-    return log->offline != NULL;
+    struct log_recovery ignored;
+    struct log *log = log_new(dir, config, env);
+    recovery = recovery != NULL ? recovery : &ignored;
+    *recovery = (struct log_recovery){.truncated_at = -1};
+    if (open_idle(log, known)) {
+        *out = log;
+        return ERR_NONE;
+    }
+    enum err err = make_dir(log, reason);
+    if (err == ERR_NONE) {
+        err = log_recover(log, known, recovery, reason);
+    }
+    if (err != ERR_NONE) {
+        log_unref(log);
+        return err;
+    }
+    atomic_init(&log->loaded, true);
+    *out = log;
+    return ERR_NONE;
+}
+
+struct log *log_open_offline(const char *dir, const struct log_config *config,
+                             const struct log_env *env, const struct log_state *known,
+                             const struct reason *why)
+{
+    struct log *log = log_new(dir, config, env);
+    struct log_state state = {.oldest_ms = INT64_MAX};
+    log->offline = mem_strdup(why->text);
+    set_idle(log, known != NULL ? known : &state);
+    return log;
 }
 
 /* load_lock. */
@@ -118,6 +157,9 @@ static enum err load_locked(struct log *log, struct reason *reason)
 enum err log_load(struct log *log, struct reason *reason)
 {
     struct reason why;
+    if (log_is_loaded(log)) {
+        return ERR_NONE;
+    }
     if (log->offline != NULL) {
         return reason_fail(reason, ERR_IO, "%s is offline: %s", log->dir, log->offline);
     }
@@ -125,14 +167,4 @@ enum err log_load(struct log *log, struct reason *reason)
     enum err err = atomic_load(&log->loaded) ? ERR_NONE : load_locked(log, &why);
     pthread_mutex_unlock(&log->load_lock);
     return err == ERR_NONE ? ERR_NONE : reason_fail(reason, err, "%s", why.text);
-}
-
-bool log_idle_is_due(struct log *log, const struct log_config *config)
-{
-    struct log_state state = log_last_checkpoint(log);
-    int64_t now_ms = clock_wall_ms(log->env.clock);
-    bool by_time = !config->retain && config->retention_ms >= 0 && state.oldest_ms != INT64_MAX &&
-                   now_ms - state.oldest_ms > config->retention_ms;
-    return log->offline == NULL && (by_time || (!config->retain && config->retention_bytes >= 0 &&
-                                                state.size_bytes > config->retention_bytes));
 }
