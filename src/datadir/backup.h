@@ -31,7 +31,7 @@ struct backup_options {
 struct backup_totals {
     char cluster_id[64];
     int64_t cut_ms;
-    int64_t waited_us; /* how long appends waited for the cut */
+    int64_t waited_us; /* how long appends waited for the snapshot */
     int64_t files;
     int64_t bytes;
     int64_t copied_files; /* the rest was there */

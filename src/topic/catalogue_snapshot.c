@@ -1,6 +1,6 @@
 #include "base/logger.h"
 #include "base/mem.h"
-#include "log/log_cut.h"
+#include "log/log_freeze.h"
 #include "topic/catalogue_internal.h"
 #include "topic/snapshot.h"
 
@@ -19,10 +19,10 @@
 
 enum { FREEZE_FIRST_MS = 50, FREEZE_LAST_MS = 1600 };
 
-/* One log of the cut. */
+/* One log of the snapshot. */
 struct part {
     struct partition *partition;
-    struct log_cut cut;
+    struct log_instant instant;
 };
 
 struct making {
@@ -86,12 +86,12 @@ static int64_t freeze_patiently(struct making *making)
     return began_ns;
 }
 
-static void cut(struct making *making)
+static void note_instant(struct making *making)
 {
     int64_t began_ns = freeze_patiently(making);
     making->out->cut_ms = clock_wall_ms(making->catalogue->env.clock);
     for (size_t i = 0; i < making->part_count; i++) {
-        log_note_cut(making->parts[i].partition->log, &making->parts[i].cut);
+        log_note_instant(making->parts[i].partition->log, &making->parts[i].instant);
     }
     thaw(making, making->part_count);
     making->out->frozen_us = (clock_now_ns() - began_ns) / 1000;
@@ -118,9 +118,9 @@ static enum err link_part(struct making *making, struct part *part, struct reaso
     const char *from_dir = log_dir(part->partition->log);
     const char *name = strrchr(from_dir, '/') + 1;
     enum err err = snapshot_begin_log(making->list, name, reason);
-    for (size_t i = 0; i < part->cut.segment_count && err == ERR_NONE; i++) {
+    for (size_t i = 0; i < part->instant.segment_count && err == ERR_NONE; i++) {
         char file[32];
-        const struct log_cut_segment *segment = &part->cut.segments[i];
+        const struct log_instant_segment *segment = &part->instant.segments[i];
         snapshot_segment_name(segment->base_offset, file);
         err = snapshot_link(making->list, from_dir, name, file, segment->size_bytes, reason);
         making->out->segments++;
@@ -136,7 +136,8 @@ static enum err link_all(struct making *making, struct reason *reason)
     enum err err = ERR_NONE;
     for (size_t i = 0; i < making->part_count && err == ERR_NONE; i++) {
         struct part *part = &making->parts[i];
-        struct log_state state = snapshot_state(part->cut.start_offset, part->cut.end_offset);
+        struct log_state state =
+            snapshot_state(part->instant.start_offset, part->instant.end_offset);
         checkpoint_add(&checkpoint, &part->partition->topic->id, part->partition->index, &state);
         err = link_part(making, part, reason);
     }
@@ -158,7 +159,7 @@ static enum err copy_catalogue(struct making *making, struct reason *reason)
 static void making_deinit(struct making *making)
 {
     for (size_t i = 0; i < making->part_count; i++) {
-        log_cut_deinit(&making->parts[i].cut);
+        log_instant_deinit(&making->parts[i].instant);
     }
     free(making->parts);
     catalogue_list_free(making->topics, making->topic_count);
@@ -184,7 +185,7 @@ enum err catalogue_snapshot(struct catalogue *catalogue, const char *dir,
     gather_parts(&making);
     enum err err = load_parts(&making, reason);
     if (err == ERR_NONE) {
-        cut(&making);
+        note_instant(&making);
         err = snapshot_writer_new(catalogue->env.files, dir, &making.list, reason);
     }
     if (err == ERR_NONE) {

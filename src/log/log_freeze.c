@@ -1,4 +1,4 @@
-#include "log/log_cut.h"
+#include "log/log_freeze.h"
 
 #include "base/mem.h"
 #include "log/log_internal.h"
@@ -17,17 +17,17 @@ bool log_freeze(struct log *log, int64_t until_ms)
     return pthread_mutex_timedlock(&log->append_lock, &until) == 0;
 }
 
-void log_note_cut(struct log *log, struct log_cut *cut)
+void log_note_instant(struct log *log, struct log_instant *instant)
 {
     pthread_mutex_lock(&log->segments_lock);
-    *cut = (struct log_cut){
+    *instant = (struct log_instant){
         .start_offset = atomic_load(&log->start_offset),
         .end_offset = atomic_load(&log->end_offset),
-        .segments = mem_new_array(struct log_cut_segment, log->segment_count),
+        .segments = mem_new_array(struct log_instant_segment, log->segment_count),
         .segment_count = log->segment_count,
     };
     for (size_t i = 0; i < log->segment_count; i++) {
-        cut->segments[i] = (struct log_cut_segment){
+        instant->segments[i] = (struct log_instant_segment){
             .base_offset = log->segments[i]->base_offset,
             .size_bytes = log->segments[i]->size_bytes,
         };
@@ -40,8 +40,8 @@ void log_thaw(struct log *log)
     pthread_mutex_unlock(&log->append_lock);
 }
 
-void log_cut_deinit(struct log_cut *cut)
+void log_instant_deinit(struct log_instant *instant)
 {
-    free(cut->segments);
-    *cut = (struct log_cut){.segments = NULL};
+    free(instant->segments);
+    *instant = (struct log_instant){.segments = NULL};
 }

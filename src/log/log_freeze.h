@@ -1,5 +1,5 @@
-#ifndef TIDINGS_LOG_LOG_CUT_H
-#define TIDINGS_LOG_LOG_CUT_H
+#ifndef TIDINGS_LOG_LOG_FREEZE_H
+#define TIDINGS_LOG_LOG_FREEZE_H
 
 #include "log/log.h"
 
@@ -12,15 +12,15 @@
  * bytes up to the noted sizes for ever, as segments only grow, and the names, which retention,
  * compaction and deletion change only under that lock.
  */
-struct log_cut_segment {
+struct log_instant_segment {
     int64_t base_offset;
     int64_t size_bytes;
 };
 
-struct log_cut {
+struct log_instant {
     int64_t start_offset;
     int64_t end_offset;
-    struct log_cut_segment *segments; /* by base offset */
+    struct log_instant_segment *segments; /* by base offset */
     size_t segment_count;
 };
 
@@ -32,10 +32,10 @@ struct log_cut {
 CHECKED bool log_freeze(struct log *log, int64_t until_ms);
 
 /* Of a frozen log. No disk is touched. */
-void log_note_cut(struct log *log, struct log_cut *cut);
+void log_note_instant(struct log *log, struct log_instant *instant);
 
 void log_thaw(struct log *log);
 
-void log_cut_deinit(struct log_cut *cut);
+void log_instant_deinit(struct log_instant *instant);
 
 #endif
