@@ -48,6 +48,7 @@ struct server {
     char *addresses;
     int dir_fd;
     int lock_fd;
+    int64_t started_ms; /* mono */
     struct net *net;
     struct workers *workers;
     struct flusher *flusher;
@@ -416,6 +417,9 @@ enum err server_start(const struct overrides *settings, struct server **out, str
     if (err != ERR_NONE) {
         return err; /* the process ends with this message: nothing was accepted or changed */
     }
+    server->started_ms = clock_mono_ms(clock_system());
+    LOG_INFO("broker", "server started", "version=%s pid=%d listen=%s data=\"%s\"", TIDINGS_VERSION,
+             (int)getpid(), server->addresses, server->config.data_dir);
     *out = server;
     return ERR_NONE;
 }
@@ -459,6 +463,10 @@ static void server_free(struct server *server)
 
 enum err server_stop(struct server *server, struct reason *reason)
 {
+    int64_t began_ms = clock_mono_ms(clock_system());
+    int64_t ran_ms = began_ms - server->started_ms;
+    LOG_INFO("broker", "server is stopping", "pid=%d requests=%llu ran_s=%lld", (int)getpid(),
+             (unsigned long long)atomic_load(&server->api.requests), (long long)(ran_ms / 1000));
     drain(server);
     control_free(server->control);
     net_stop(server->net);
@@ -472,6 +480,8 @@ enum err server_stop(struct server *server, struct reason *reason)
     enum err err = catalogue_close(server->catalogue, reason);
     server_free(server);
     logger_tell_left_out();
+    LOG_INFO("broker", "server stopped", "clean=%s took_ms=%lld", err == ERR_NONE ? "yes" : "no",
+             (long long)(clock_mono_ms(clock_system()) - began_ms));
     return err;
 }
 

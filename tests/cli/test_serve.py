@@ -65,6 +65,17 @@ class ServeTest(unittest.TestCase):
         self.data = os.path.join(folder.name, "data")
         self.common = ["--data", self.data, "--listen", "127.0.0.1:0"]
 
+    def test_start_and_stop_are_in_the_log(self):
+        with Serve(*self.common) as server:
+            tidings(server.addresses[0], "topic", "create", "t")
+        version = subprocess.run([BIN, "version"], capture_output=True, text=True,
+                                 check=True).stdout.split()[1]
+        self.assertRegex(server.log, r'level=info room=broker msg="server started" version=%s '
+                         r'pid=%d listen=%s data="%s"' % (re.escape(version), server.pid,
+                                                          server.addresses[0], self.data))
+        self.assertRegex(server.log, r'msg="server is stopping" pid=%d requests=[1-9]' % server.pid)
+        self.assertRegex(server.log.splitlines()[-1], r'msg="server stopped" clean=yes')
+
     def partitions_of_a_new_topic(self, address):
         self.assertEqual(tidings(address, "topic", "create", "t").returncode, 0)
         said = tidings(address, "topic", "describe", "t", "--json")
