@@ -430,16 +430,17 @@ struct slice group_select_protocol(const struct group *group)
     return best;
 }
 
-/* Whether the subscription in a member's metadata names the topic; true when it cannot be read. */
+/* Whether the subscription in a member's metadata names the topic; true when it cannot be read.
+ * Each version begins with the fields of version 0, so these are read, whatever the metadata
+ * claims. */
 static bool subscription_names(struct slice metadata, struct slice topic)
 {
     struct arena arena = {0}; /* bounded: an array's count is checked against the bytes there are */
     struct wire_reader reader;
     wire_reader_init(&reader, metadata, &arena);
     struct consumer_protocol_subscription subscription;
-    int16_t version;
-    enum err err =
-        consumer_protocol_subscription_decode_versioned(&reader, &version, &subscription);
+    (void)wire_read_int16(&reader); /* the version */
+    enum err err = consumer_protocol_subscription_decode(&reader, 0, &subscription);
     bool names = err != ERR_NONE;
     for (int32_t i = 0; !names && i < subscription.topics_count; i++) {
         names = slice_equal(subscription.topics[i], topic);

@@ -354,6 +354,11 @@ def offset_delete(k):
     drop("no topics", "list-simple")
     drop("a topic that is subscribed to", "list-stable", ("listed", [0]))
     drop("another one of the same group", "list-stable", ("members-none", [0]))
+    k.topic("listed-other")
+    short = b"\0\1\0\0\0\1\0\6listed\xff\xff\xff\xff"  # version 1 without its owned partitions
+    joined(k, "list-short", protocols=(("range", short),))
+    drop("a topic that is subscribed to, metadata cut short", "list-short", ("listed", [0]))
+    drop("another one, metadata cut short", "list-short", ("listed-other", [0]))
     drop("group of another kind", "list-empty", ("listed", [0]))
     k.show("what is left", "offset_fetch", 5, group_id="list-simple", topics=None)
     drop("the last", "list-simple", ("listed", [1]))
