@@ -17,7 +17,7 @@ static void cut_one(struct api_request *request, struct slice topic,
     if (partition->topic->internal) {
         out->error_code = KAFKA_ERROR_INVALID_TOPIC_EXCEPTION;
     } else if (partition_config(partition)->log.retain) {
-        out->error_code = KAFKA_ERROR_POLICY_VIOLATION; /* cleanup.policy=compact alone */
+        out->error_code = KAFKA_ERROR_POLICY_VIOLATION; /* cleanup.policy without delete */
     } else {
         struct reason reason;
         int64_t low;

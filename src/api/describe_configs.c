@@ -44,9 +44,8 @@ static struct describe_configs_response_config *add_row(struct listing *listing,
     out->is_default = source == CONFIG_SOURCE_DEFAULT;
     out->config_source = source;
     out->config_type = (int8_t)row->type;
-    if (listing->body->include_documentation) {
-        out->documentation = slice_str(row->help);
-    }
+    out->documentation =
+        listing->body->include_documentation ? slice_str(row->help) : (struct slice){0};
     if (listing->body->include_synonyms) {
         out->synonyms = api_alloc(listing->request, 3, sizeof *out->synonyms);
     }

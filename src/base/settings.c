@@ -152,7 +152,7 @@ static enum err set_text(const struct setting *row, void *target, const char *va
                          struct reason *reason)
 {
     const char *at = value;
-    while (row->choices != NULL) {
+    while (row->choices != NULL && !(row->may_be_empty && value[0] == '\0')) {
         size_t size = row->type == SETTING_LIST ? strcspn(at, ",") : strlen(at);
         if (!is_choice(row->choices, at, size)) {
             return reason_fail(reason, ERR_CONFIG, "%s=%s: must be one of %s", row->name, value,

@@ -31,6 +31,7 @@ struct setting {
     int64_t least; /* numbers: bounds, both inclusive; both 0: the type's own */
     int64_t most;
     const char *choices; /* "a|b|c", NULL: any text */
+    bool may_be_empty;   /* a list with choices: it may have no items */
     const char *only;    /* not NULL: just the default value is accepted, for this reason */
     const char
         *broker_name; /* for a topic's setting: the server's setting that gives the default */

@@ -13,9 +13,9 @@
 
 static const struct setting rows[] = {
     {"cleanup.policy", SETTING_LIST, FIELD(cleanup_policy), "delete", .choices = "delete|compact",
-     .broker_name = "log.cleanup.policy",
+     .may_be_empty = true, .broker_name = "log.cleanup.policy",
      .help = "delete: old segments go by time and size; compact: the newest event of each key "
-             "stays; both with a comma."},
+             "stays; both with a comma; empty: all events stay."},
     {"compression.type", SETTING_STRING, FIELD(compression_type), "producer",
      .choices = "uncompressed|zstd|lz4|snappy|gzip|producer", .broker_name = "compression.type",
      .help = "The codec of stored batches: what comes in another one is recompressed; producer: as "

@@ -24,7 +24,8 @@ struct topic_config {
     int64_t gzip_level;
     int64_t lz4_level;
     int64_t zstd_level;
-    char *cleanup_policy; /* "delete", "compact", or both with a comma; see log.compact, .retain */
+    char *cleanup_policy; /* "delete", "compact", both with a comma, or none; see log.compact,
+                             .retain */
 };
 
 /* The rows of all topic settings. Static. */

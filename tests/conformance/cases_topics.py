@@ -274,6 +274,7 @@ def describe_configs(k):
     describe("a group", 32, "none", [])
     describe("resource type 0", 0, "conf")
     describe("resource type 99", 99, "conf")
+    describe("with documentation", 2, "conf", include_documentation=True)
     k.show("a resource twice", "describe_configs", 1, resources=2 * [
         {"resource_type": 2, "resource_name": "conf", "configuration_keys": ["retention.ms"]}])
     k.show("no resources", "describe_configs", 1, resources=[])
@@ -380,6 +381,9 @@ def incremental_alter_configs(k):
     alter("subtract from a number", 2, "incr", ("segment.ms", SUBTRACT, "5000"))
     alter("operation 9", 2, "incr", ("segment.ms", 9, "5000"))
     alter("set to null", 2, "incr", ("segment.ms", SET, None))
+    shown_config(k, "incr", "cleanup.policy")
+    alter("append to an empty list", 2, "incr", ("cleanup.policy", APPEND, "compact"))
+    shown_config(k, "incr", "cleanup.policy")
     alter("append null", 2, "incr", ("cleanup.policy", APPEND, None))
     alter("set bad", 2, "incr", ("segment.ms", SET, "x"))
     alter("unknown setting", 2, "incr", ("no.such.thing", SET, "x"))

@@ -18,7 +18,7 @@ DAY_MS = 86400 * 1000
 NODE_FIELDS = {"leader_id", "node_id", "controller_id", "broker_id", "replica_nodes", "isr_nodes",
                "eligible_leader_replicas"}
 MEMBER_FIELDS = {"member_id", "leader"}
-LEFT_OUT = {"throttle_time_ms", "documentation", "node_endpoints"}
+LEFT_OUT = {"throttle_time_ms", "node_endpoints"}
 
 
 def error_names():
@@ -105,7 +105,7 @@ class Masks:
         return str(value).lower() if isinstance(value, bool) else str(value)
 
     def text(self, name, value):
-        if name.endswith("message"):
+        if name.endswith("message") or name == "documentation":
             return "TEXT" if value else repr(value)
         if name in MEMBER_FIELDS and value:
             return self.numbered(self.members, "M", value)
@@ -152,7 +152,7 @@ def lines(masks, values, indent=""):
     """A dictionary as text: plain fields on one line, what contains more below it."""
     plain, below = [], []
     for name, value in values.items():
-        if name in LEFT_OUT:
+        if name in LEFT_OUT or (name == "documentation" and value is None):
             continue
         if name == "records":
             below += [indent + "  " + line for line in batch_lines(masks, value or b"")]

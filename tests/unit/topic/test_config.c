@@ -67,6 +67,8 @@ static void test_bad_values_are_named(void **state)
         {"segment.bytes", "1e9"},
         {"cleanup.policy", "shred"},
         {"cleanup.policy", "compact,shred"},
+        {"cleanup.policy", "compact,"},
+        {"cleanup.policy", ","},
         {"min.cleanable.dirty.ratio", "1.01"},
         {"min.cleanable.dirty.ratio", "nan"},
         {"delete.retention.ms", "-1"},
@@ -141,6 +143,7 @@ static void test_cleanup_policies(void **state)
         {"compact", "60000", true, true, 60000},
         {"compact,delete", "60000", true, false, 60000},
         {"delete,compact", "9223372036854775807", true, false, 604800000},
+        {"", "60000", false, true, 604800000},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct overrides own = {0};
