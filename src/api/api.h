@@ -34,6 +34,15 @@ struct fetch;
 enum { API_ANSWER_BYTES = 128 << 20 };
 
 /* What handlers act on. Filled by src/broker before the first frame, then unchanged. */
+/* The settings that handlers look at. */
+struct api_config {
+    int32_t node_id;            /* node.id */
+    bool auto_create_topics;    /* auto.create.topics.enable */
+    bool consumer_protocol;     /* group.coordinator.rebalance.protocols lists consumer */
+    int32_t default_partitions; /* num.partitions */
+    int64_t fetch_max_bytes;    /* fetch.max.bytes */
+};
+
 struct api_server {
     struct net *net;
     struct workers *workers;
@@ -47,12 +56,8 @@ struct api_server {
     const struct overrides *overrides;     /* as given at start */
     const char *data_dir;
 
-    int32_t node_id;
-    bool auto_create_topics;
-    bool consumer_protocol; /* group.coordinator.rebalance.protocols lists consumer */
-    int32_t default_partitions;
+    struct api_config config;
     int64_t request_arena_bytes; /* limit for what one request may decode into */
-    int64_t fetch_max_bytes;     /* fetch.max.bytes */
     /* advertised.listeners: by listener index; NULL host: the address that the client reached */
     struct api_address {
         const char *host;

@@ -14,7 +14,7 @@ static void add_features(struct api_request *request, struct api_versions_respon
         int16_t most;
         bool finalized;
     } features[] = {
-        {"group.version", 0, 1, request->server->consumer_protocol},
+        {"group.version", 0, 1, request->server->config.consumer_protocol},
         {"metadata.version", API_METADATA_LEVEL, API_METADATA_LEVEL, true},
         {"transaction.version", 0, TXN_VERSION_2, true},
     };

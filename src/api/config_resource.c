@@ -8,7 +8,7 @@
 bool config_is_this_server(const struct api_server *server, struct slice name)
 {
     char id[16];
-    snprintf(id, sizeof id, "%d", (int)server->node_id);
+    snprintf(id, sizeof id, "%d", (int)server->config.node_id);
     return slice_equal_str(name, id);
 }
 

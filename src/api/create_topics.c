@@ -44,7 +44,7 @@ static bool read_wanted(struct api_request *request, const struct create_topics_
 {
     struct reason reason = {.text = ""};
     creation->partition_count =
-        in->num_partitions == -1 ? request->server->default_partitions : in->num_partitions;
+        in->num_partitions == -1 ? request->server->config.default_partitions : in->num_partitions;
     if (topic_check_name(in->name, &reason) != ERR_NONE) {
         fail(request, out, KAFKA_ERROR_INVALID_TOPIC_EXCEPTION, &reason);
         return false;

@@ -15,7 +15,7 @@ enum err handle_describe_cluster(struct api_request *request, struct reason *rea
     describe_cluster_response_init(&response);
     response.cluster_id = slice_str(catalogue_cluster_id(server->catalogue));
     struct describe_cluster_response_broker broker = {
-        .broker_id = server->node_id,
+        .broker_id = server->config.node_id,
         .host = slice_str(request->host),
         .port = request->port,
     };
@@ -25,7 +25,7 @@ enum err handle_describe_cluster(struct api_request *request, struct reason *rea
                                                       : KAFKA_ERROR_UNSUPPORTED_ENDPOINT_TYPE;
         response.error_message = slice_str("only broker endpoints are served");
     } else {
-        response.controller_id = server->node_id;
+        response.controller_id = server->config.node_id;
         response.brokers = &broker;
         response.brokers_count = 1;
     }

@@ -197,9 +197,9 @@ static void describe_resource(struct listing *listing)
         list_server_settings(listing);
     } else {
         result->error_code = KAFKA_ERROR_INVALID_REQUEST;
-        result->error_message =
-            api_text(listing->request, "there is no server '%.*s', only %d",
-                     SLICE_ARGS(resource->resource_name), (int)listing->request->server->node_id);
+        result->error_message = api_text(listing->request, "there is no server '%.*s', only %d",
+                                         SLICE_ARGS(resource->resource_name),
+                                         (int)listing->request->server->config.node_id);
     }
 }
 

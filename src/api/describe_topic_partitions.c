@@ -164,7 +164,7 @@ enum err handle_describe_topic_partitions(struct api_request *request, struct re
                 : limit < PAGE_LIMIT ? limit
                                      : PAGE_LIMIT,
     };
-    *page.node = request->server->node_id;
+    *page.node = request->server->config.node_id;
     describe_topic_partitions_response_init(&page.response);
     size_t count;
     struct slice *names = wanted_names(request, &body, &count);

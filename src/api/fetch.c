@@ -189,7 +189,7 @@ static void plan(struct fetch_call *call, const struct fetch_request *body)
     for (int32_t i = 0; i < body->topics_count; i++) {
         plan_topic(call, &body->topics[i], &call->response.responses[i]);
     }
-    int64_t most = request->server->fetch_max_bytes;
+    int64_t most = request->server->config.fetch_max_bytes;
     call->fetch.max_bytes = body->max_bytes < most ? body->max_bytes : most;
     call->fetch.min_bytes =
         body->min_bytes < call->fetch.max_bytes ? body->min_bytes : call->fetch.max_bytes;

@@ -23,7 +23,7 @@ static void fill_single(struct api_request *request, const struct find_coordinat
 {
     response->error_code = check_type(body->key_type, &response->error_message);
     bool found = response->error_code == KAFKA_ERROR_NONE;
-    response->node_id = found ? request->server->node_id : -1;
+    response->node_id = found ? request->server->config.node_id : -1;
     response->host = found ? slice_str(request->host) : WIRE_EMPTY;
     response->port = found ? request->port : -1;
 }
@@ -40,7 +40,7 @@ static void fill_many(struct api_request *request, const struct find_coordinator
         out->key = body->coordinator_keys[i];
         out->error_code = check_type(body->key_type, &out->error_message);
         bool found = out->error_code == KAFKA_ERROR_NONE;
-        out->node_id = found ? request->server->node_id : -1;
+        out->node_id = found ? request->server->config.node_id : -1;
         out->host = found ? slice_str(request->host) : WIRE_EMPTY;
         out->port = found ? request->port : -1;
     }

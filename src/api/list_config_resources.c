@@ -50,7 +50,7 @@ static void list_all(struct listing *listing, const struct list_config_resources
         add(listing, slice_str(topics[i]->name), CONFIG_RESOURCE_TOPIC);
     }
     if (is_wanted(body, CONFIG_RESOURCE_BROKER)) {
-        add(listing, api_text(listing->request, "%d", (int)server->node_id),
+        add(listing, api_text(listing->request, "%d", (int)server->config.node_id),
             CONFIG_RESOURCE_BROKER);
     }
     for (size_t i = 0; is_wanted(body, CONFIG_RESOURCE_GROUP) && i < group_count; i++) {

@@ -67,7 +67,7 @@ static struct topic *create_missing(struct api_request *request, struct slice na
 {
     struct topic_creation creation = {
         .name = name,
-        .partition_count = request->server->default_partitions,
+        .partition_count = request->server->config.default_partitions,
     };
     struct topic *topic;
     struct reason reason;
@@ -185,19 +185,19 @@ enum err handle_metadata(struct api_request *request, struct reason *reason)
         return err;
     }
     bool all = body.topics_count < 0 || (api_version(request) == 0 && body.topics_count == 0);
-    bool create = server->auto_create_topics && body.allow_auto_topic_creation;
+    bool create = server->config.auto_create_topics && body.allow_auto_topic_creation;
     if (!all && create && !request->on_worker && must_create(request, &body)) {
         return api_defer(request);
     }
     struct answer answer = {.request = request, .node = api_alloc(request, 1, sizeof(int32_t))};
-    *answer.node = server->node_id;
+    *answer.node = server->config.node_id;
     if (all) {
         answer_all(&answer, body.include_topic_authorized_operations);
     } else {
         answer_wanted(&answer, &body, create);
     }
     struct metadata_response_broker broker = {
-        .node_id = server->node_id,
+        .node_id = server->config.node_id,
         .host = slice_str(request->host),
         .port = request->port,
     };
@@ -206,7 +206,7 @@ enum err handle_metadata(struct api_request *request, struct reason *reason)
     response.brokers = &broker;
     response.brokers_count = 1;
     response.cluster_id = slice_str(catalogue_cluster_id(server->catalogue));
-    response.controller_id = server->node_id;
+    response.controller_id = server->config.node_id;
     response.topics = answer.topics;
     response.topics_count = answer.count;
     if (body.include_cluster_authorized_operations) {

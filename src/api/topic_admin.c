@@ -8,10 +8,10 @@ int16_t admin_error_code(enum err err)
 enum err admin_check_replicas(const struct api_server *server, const int32_t *broker_ids,
                               int32_t broker_ids_count, int32_t partition, struct reason *reason)
 {
-    if (broker_ids_count != 1 || broker_ids[0] != server->node_id) {
+    if (broker_ids_count != 1 || broker_ids[0] != server->config.node_id) {
         return reason_fail(reason, ERR_INVALID,
                            "partition %d must be assigned to server %d alone: it is the only one",
-                           (int)partition, (int)server->node_id);
+                           (int)partition, (int)server->config.node_id);
     }
     return ERR_NONE;
 }

@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
 #include <math.h>
@@ -89,6 +90,16 @@ static enum err set_boolean(const struct setting *row, void *target, const char 
     return ERR_NONE;
 }
 
+static void store_number(const struct setting *row, void *target, int64_t number)
+{
+    int32_t narrow = (int32_t)number;
+    if (row->size == sizeof narrow) {
+        memcpy(field_of(row, target), &narrow, sizeof narrow);
+    } else {
+        memcpy(field_of(row, target), &number, sizeof number);
+    }
+}
+
 static enum err set_number(const struct setting *row, void *target, const char *value,
                            struct reason *reason)
 {
@@ -110,7 +121,7 @@ static enum err set_number(const struct setting *row, void *target, const char *
         return bad_value(row, value, bounds, reason);
     }
     if (target != NULL) {
-        *(int64_t *)field_of(row, target) = number;
+        store_number(row, target, number);
     }
     return ERR_NONE;
 }
@@ -174,7 +185,7 @@ static enum err set_text(const struct setting *row, void *target, const char *va
 static enum err set_value(const struct setting *row, void *target, const char *value,
                           struct reason *reason)
 {
-    if (row->offset == SETTING_NO_FIELD) {
+    if (row->size == 0) { /* SETTING_NO_FIELD */
         target = NULL;
     }
     switch (row->type) {
@@ -214,14 +225,33 @@ enum err settings_set(const struct settings_table *table, void *target, struct s
 
 static bool owns_text(const struct setting *row)
 {
-    return (row->type == SETTING_STRING || row->type == SETTING_LIST) &&
-           row->offset != SETTING_NO_FIELD;
+    return (row->type == SETTING_STRING || row->type == SETTING_LIST) && row->size != 0;
+}
+
+/* Whether a row's field is of a size that its type is stored in. */
+static bool fits_field(const struct setting *row)
+{
+    switch (row->type) {
+    case SETTING_BOOLEAN:
+        return row->size == sizeof(bool);
+    case SETTING_INT:
+        return row->size == sizeof(int32_t) || row->size == sizeof(int64_t);
+    case SETTING_LONG:
+        return row->size == sizeof(int64_t);
+    case SETTING_DOUBLE:
+        return row->size == sizeof(double);
+    case SETTING_STRING:
+    case SETTING_LIST:
+        return row->size == sizeof(char *);
+    }
+    return false;
 }
 
 void settings_init(const struct settings_table *table, void *target)
 {
     for (size_t i = 0; i < table->count; i++) {
         const struct setting *row = &table->rows[i];
+        assert(row->size == 0 || fits_field(row));
         if (owns_text(row)) {
             *(char **)field_of(row, target) = NULL;
         }

@@ -17,8 +17,8 @@ enum setting_type {
     /* The numbers of ConfigResource types in DescribeConfigs (KIP-133, ConfigDef.Type). */
     SETTING_BOOLEAN = 1, /* field: bool */
     SETTING_STRING = 2,  /* field: char *, owned by the target; choices narrow it */
-    SETTING_INT = 3,     /* field: int64_t, value fits int32 */
-    SETTING_LONG = 5,    /* field: int64_t */
+    SETTING_INT = 3,     /* field: any integer of 4 or 8 bytes that the bounds fit */
+    SETTING_LONG = 5,    /* field: any integer of 8 bytes that the bounds fit */
     SETTING_DOUBLE = 6,  /* field: double */
     SETTING_LIST = 7     /* like STRING; choices hold for each comma-separated item */
 };
@@ -26,7 +26,10 @@ enum setting_type {
 struct setting {
     const char *name; /* Kafka's name where Kafka has one */
     enum setting_type type;
-    size_t offset; /* of the field in the target struct, or SETTING_NO_FIELD */
+    size_t offset; /* of the field in the target struct, and its size: SETTING_FIELD(struct,
+                      member), or SETTING_NO_FIELD. A member may lie in the settings of a room that
+                      the struct embeds: the row is then all that a new setting needs. */
+    size_t size;
     const char *default_value;
     int64_t least; /* numbers: bounds, both inclusive; both 0: the type's own */
     int64_t most;
@@ -38,8 +41,10 @@ struct setting {
     const char *help; /* one sentence */
 };
 
+#define SETTING_FIELD(type, member) offsetof(type, member), sizeof(((type *)0)->member)
+
 /* For a setting that is only checked and described. */
-#define SETTING_NO_FIELD SIZE_MAX
+#define SETTING_NO_FIELD 0, 0
 
 struct settings_table {
     const char *what; /* "topic" or "server": for messages */

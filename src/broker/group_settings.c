@@ -37,20 +37,14 @@ static void set_assignors(const char *list, struct group_config *group)
     }
 }
 
-void group_settings_consumer(const struct server_config *config, struct group_config *group)
+void group_settings_fill(struct group_config *group, const char *protocols, const char *policy,
+                         const char *assignors)
 {
-    bool both = strcmp(config->consumer_migration_policy, "bidirectional") == 0;
-    group->consumer_session_timeout_ms = (int32_t)config->consumer_session_timeout_ms;
-    group->consumer_heartbeat_interval_ms = (int32_t)config->consumer_heartbeat_interval_ms;
-    group->consumer_min_session_timeout_ms = (int32_t)config->consumer_min_session_timeout_ms;
-    group->consumer_max_session_timeout_ms = (int32_t)config->consumer_max_session_timeout_ms;
-    group->consumer_min_heartbeat_interval_ms = (int32_t)config->consumer_min_heartbeat_interval_ms;
-    group->consumer_max_heartbeat_interval_ms = (int32_t)config->consumer_max_heartbeat_interval_ms;
-    group->consumer_max_size = (int32_t)config->consumer_max_size;
-    group->consumer_enabled = has_item(config->group_protocols, "consumer");
-    group->consumer_upgrade = both || strcmp(config->consumer_migration_policy, "upgrade") == 0;
-    group->consumer_downgrade = both || strcmp(config->consumer_migration_policy, "downgrade") == 0;
-    set_assignors(config->consumer_assignors, group);
+    bool both = strcmp(policy, "bidirectional") == 0;
+    group->consumer_enabled = has_item(protocols, "consumer");
+    group->consumer_upgrade = both || strcmp(policy, "upgrade") == 0;
+    group->consumer_downgrade = both || strcmp(policy, "downgrade") == 0;
+    set_assignors(assignors, group);
 }
 
 /* ---- topics ---- */

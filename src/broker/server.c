@@ -124,25 +124,13 @@ static enum err read_config(struct server *server, const struct overrides *setti
 
 static enum err start_net(struct server *server, struct reason *reason)
 {
-    const struct server_config *config = &server->config;
-    struct net_config net_config;
-    net_config_init(&net_config);
-    if (config->network_threads > 0) {
-        net_config.reactor_count = (unsigned)config->network_threads;
-    }
-    net_config.max_frame_bytes = (size_t)config->request_max_bytes;
-    net_config.max_connections = (size_t)config->max_connections;
-    net_config.max_connections_per_ip = (size_t)config->max_connections_per_ip;
-    net_config.request_memory_bytes = (size_t)config->request_memory_bytes;
-    net_config.idle_timeout_ms = config->connections_max_idle_ms;
-    net_config.stall_timeout_ms = config->stall_timeout_ms;
     struct net_handler handler = {
         .context = &server->api,
         .on_open = api_on_open,
         .on_frame = api_on_frame,
         .on_close = api_on_close,
     };
-    return net_new(&net_config, &handler, &server->net, reason);
+    return net_new(&server->config.net, &handler, &server->net, reason);
 }
 
 /* Binds all listeners and notes their addresses. */
@@ -220,22 +208,13 @@ static enum err start_groups(struct server *server, struct reason *reason)
     const struct server_config *config = &server->config;
     enum err err =
         state_topic_open(&server->offsets, server->catalogue, server->flusher, GROUP_OFFSETS_TOPIC,
-                         (int32_t)config->offsets_partitions, OFFSETS_SEGMENT_BYTES, reason);
+                         config->offsets_partitions, OFFSETS_SEGMENT_BYTES, reason);
     if (err != ERR_NONE) {
         return err;
     }
-    struct group_config groups;
-    group_config_init(&groups);
-    groups.initial_rebalance_delay_ms = (int32_t)config->group_initial_rebalance_delay_ms;
-    groups.min_session_timeout_ms = (int32_t)config->group_min_session_timeout_ms;
-    groups.max_session_timeout_ms = (int32_t)config->group_max_session_timeout_ms;
-    groups.max_size = (int32_t)config->group_max_size;
-    group_settings_consumer(config, &groups);
+    struct group_config groups = config->group;
     groups.topics = group_topics_interface(server->catalogue);
     group_settings_own(server->catalogue, &groups);
-    groups.offset_metadata_max_bytes = (int32_t)config->offset_metadata_max_bytes;
-    groups.offsets_retention_ms = config->offsets_retention_minutes * 60000;
-    groups.offsets_retention_check_interval_ms = config->offsets_retention_check_interval_ms;
     struct state_log log = state_topic_log(&server->offsets);
     struct group_outlet outlet = {.context = server, .send = send_group_reply, .wake = wake_groups};
     server->groups = group_coordinator_new(&groups, clock_system(), &log, &outlet);
@@ -268,14 +247,13 @@ static enum err start_transactions(struct server *server, struct reason *reason)
     const struct server_config *config = &server->config;
     enum err err =
         state_topic_open(&server->transactions, server->catalogue, server->flusher, TXN_STATE_TOPIC,
-                         (int32_t)config->txn_partitions, config->txn_segment_bytes, reason);
+                         config->txn_partitions, config->txn_segment_bytes, reason);
     if (err != ERR_NONE) {
         return err;
     }
     struct txn_coordinator_config txns;
     txn_coordinator_config_init(&txns);
-    txns.txn.max_timeout_ms = (int32_t)config->txn_max_timeout_ms;
-    txns.txn.expiration_ms = config->txn_id_expiration_ms;
+    txns.txn = config->txn;
     server->txn_logs = (struct txn_logs){
         .catalogue = server->catalogue,
         .flusher = server->flusher,
@@ -297,15 +275,8 @@ static enum err start_transactions(struct server *server, struct reason *reason)
 static enum err start_cleaner(struct server *server, struct reason *reason)
 {
     const struct server_config *config = &server->config;
-    struct cleaner_config cleaner = {
-        .map_bytes = config->cleaner_map_bytes,
-        .load_factor = config->cleaner_load_factor,
-        .io_bytes = config->cleaner_io_bytes,
-        .io_bytes_per_second = config->cleaner_io_bytes_per_second,
-        .backoff_ms = config->cleaner_backoff_ms,
-    };
     return config->cleaner_enable
-               ? cleaner_new(server->catalogue, &cleaner, &server->cleaner, reason)
+               ? cleaner_new(server->catalogue, &config->cleaner, &server->cleaner, reason)
                : ERR_NONE;
 }
 
@@ -335,12 +306,8 @@ static void fill_api(struct server *server)
     api->settings = server->settings;
     api->overrides = &config->given;
     api->data_dir = config->data_dir;
-    api->node_id = (int32_t)config->node_id;
-    api->auto_create_topics = config->auto_create_topics;
-    api->consumer_protocol = strstr(config->group_protocols, "consumer") != NULL;
-    api->default_partitions = (int32_t)config->default_partitions;
+    api->config = config->api;
     api->request_arena_bytes = REQUEST_DECODED_BYTES;
-    api->fetch_max_bytes = config->fetch_max_bytes;
     api->advertised = mem_new_array(struct api_address, server->listener_count);
     api->advertised_count = server->listener_count;
     for (size_t i = 0; i < server->advertised_count; i++) {

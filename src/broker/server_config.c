@@ -2,12 +2,13 @@
 
 #include "api/api.h"
 #include "base/mem.h"
+#include "broker/group_settings.h"
 #include "topic/topic_config.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define FIELD(member) offsetof(struct server_config, member)
+#define FIELD(member) SETTING_FIELD(struct server_config, member)
 
 /* Added to the clock without overflow: a hundred years. */
 #define LONGEST_MS (INT64_C(100) * 365 * 24 * 3600 * 1000)
@@ -16,68 +17,71 @@ static const struct setting own_rows[] = {
     {"advertised.listeners", SETTING_STRING, FIELD(advertised_listeners), "",
      .help = "HOST:PORT that clients are told to connect to, one for each listener; empty: the "
              "address each client reached the server at."},
-    {"auto.create.topics.enable", SETTING_BOOLEAN, FIELD(auto_create_topics), "true",
+    {"auto.create.topics.enable", SETTING_BOOLEAN, FIELD(api.auto_create_topics), "true",
      .help = "Create a topic when a producer first asks for it."},
     {"background.threads", SETTING_INT, FIELD(background_threads), "2", 1, 64,
      .help = "Threads for catalogue changes, time look-ups and upkeep."},
-    {"connections.max.idle.ms", SETTING_LONG, FIELD(connections_max_idle_ms), "600000", 0,
-     LONGEST_MS, .help = "Close connections that ask for nothing this long; 0: never."},
-    {"connections.stall.timeout.ms", SETTING_LONG, FIELD(stall_timeout_ms), "30000", 100,
+    {"connections.max.idle.ms", SETTING_LONG, FIELD(net.idle_timeout_ms), "600000", 0, LONGEST_MS,
+     .help = "Close connections that ask for nothing this long; 0: never."},
+    {"connections.stall.timeout.ms", SETTING_LONG, FIELD(net.stall_timeout_ms), "30000", 100,
      LONGEST_MS, .help = "Close connections whose request or answer does not move this long."},
-    {"fetch.max.bytes", SETTING_INT, FIELD(fetch_max_bytes), "57671680", 1024, INT32_MAX,
+    {"fetch.max.bytes", SETTING_INT, FIELD(api.fetch_max_bytes), "57671680", 1024, INT32_MAX,
      .help = "Most bytes in one fetch answer."},
     {"group.consumer.assignors", SETTING_LIST, FIELD(consumer_assignors), "uniform,range",
      .choices = "uniform|range",
      .help = "Assignors that members of the consumer protocol may ask for; the first is used when "
              "they do not."},
-    {"group.consumer.heartbeat.interval.ms", SETTING_INT, FIELD(consumer_heartbeat_interval_ms),
-     "5000", 1, INT32_MAX, .help = "How often members of the consumer protocol heartbeat."},
+    {"group.consumer.heartbeat.interval.ms", SETTING_INT,
+     FIELD(group.consumer_heartbeat_interval_ms), "5000", 1, INT32_MAX,
+     .help = "How often members of the consumer protocol heartbeat."},
     {"group.consumer.max.heartbeat.interval.ms", SETTING_INT,
-     FIELD(consumer_max_heartbeat_interval_ms), "15000", 1, INT32_MAX,
+     FIELD(group.consumer_max_heartbeat_interval_ms), "15000", 1, INT32_MAX,
      .help = "Bound of group.consumer.heartbeat.interval.ms."},
-    {"group.consumer.max.session.timeout.ms", SETTING_INT, FIELD(consumer_max_session_timeout_ms),
-     "60000", 1, INT32_MAX, .help = "Bound of group.consumer.session.timeout.ms."},
-    {"group.consumer.max.size", SETTING_INT, FIELD(consumer_max_size), "2147483647", 1, INT32_MAX,
-     .help = "Most members in one group of the consumer protocol."},
+    {"group.consumer.max.session.timeout.ms", SETTING_INT,
+     FIELD(group.consumer_max_session_timeout_ms), "60000", 1, INT32_MAX,
+     .help = "Bound of group.consumer.session.timeout.ms."},
+    {"group.consumer.max.size", SETTING_INT, FIELD(group.consumer_max_size), "2147483647", 1,
+     INT32_MAX, .help = "Most members in one group of the consumer protocol."},
     {"group.consumer.migration.policy", SETTING_STRING, FIELD(consumer_migration_policy),
      "bidirectional", .choices = "disabled|downgrade|upgrade|bidirectional",
      .help = "Whether a classic group with members becomes a consumer group when such a member "
              "joins (upgrade), and a classic one when the last leaves (downgrade)."},
     {"group.consumer.min.heartbeat.interval.ms", SETTING_INT,
-     FIELD(consumer_min_heartbeat_interval_ms), "5000", 1, INT32_MAX,
+     FIELD(group.consumer_min_heartbeat_interval_ms), "5000", 1, INT32_MAX,
      .help = "Bound of group.consumer.heartbeat.interval.ms."},
-    {"group.consumer.min.session.timeout.ms", SETTING_INT, FIELD(consumer_min_session_timeout_ms),
-     "45000", 1, INT32_MAX, .help = "Bound of group.consumer.session.timeout.ms."},
-    {"group.consumer.session.timeout.ms", SETTING_INT, FIELD(consumer_session_timeout_ms), "45000",
-     1, INT32_MAX,
+    {"group.consumer.min.session.timeout.ms", SETTING_INT,
+     FIELD(group.consumer_min_session_timeout_ms), "45000", 1, INT32_MAX,
+     .help = "Bound of group.consumer.session.timeout.ms."},
+    {"group.consumer.session.timeout.ms", SETTING_INT, FIELD(group.consumer_session_timeout_ms),
+     "45000", 1, INT32_MAX,
      .help = "A member of the consumer protocol that does not heartbeat this long is out."},
     {"group.coordinator.rebalance.protocols", SETTING_LIST, FIELD(group_protocols),
      "classic,consumer", .choices = "classic|consumer",
      .help = "Group protocols that are served; classic must be among them."},
-    {"group.initial.rebalance.delay.ms", SETTING_INT, FIELD(group_initial_rebalance_delay_ms), "0",
+    {"group.initial.rebalance.delay.ms", SETTING_INT, FIELD(group.initial_rebalance_delay_ms), "0",
      0, INT32_MAX, .help = "How long a new group waits for more members before it starts."},
-    {"group.max.session.timeout.ms", SETTING_INT, FIELD(group_max_session_timeout_ms), "1800000", 1,
+    {"group.max.session.timeout.ms", SETTING_INT, FIELD(group.max_session_timeout_ms), "1800000", 1,
      INT32_MAX, .help = "Longest session time-out a member may ask for."},
-    {"group.max.size", SETTING_INT, FIELD(group_max_size), "2147483647", 1, INT32_MAX,
+    {"group.max.size", SETTING_INT, FIELD(group.max_size), "2147483647", 1, INT32_MAX,
      .help = "Most members in one group."},
-    {"group.min.session.timeout.ms", SETTING_INT, FIELD(group_min_session_timeout_ms), "6000", 1,
+    {"group.min.session.timeout.ms", SETTING_INT, FIELD(group.min_session_timeout_ms), "6000", 1,
      INT32_MAX, .help = "Shortest session time-out a member may ask for."},
     {"inter.broker.protocol.version", SETTING_STRING, SETTING_NO_FIELD, API_METADATA_VERSION,
      .only = "no other broker is spoken to",
      .help = "The release of Apache Kafka whose features are served, for tools that ask here."},
     {"listeners", SETTING_STRING, FIELD(listeners), "127.0.0.1:9092",
      .help = "HOST:PORT to listen on, several with commas; an empty host means every address."},
-    {"log.cleaner.backoff.ms", SETTING_LONG, FIELD(cleaner_backoff_ms), "15000", 0, LONGEST_MS,
+    {"log.cleaner.backoff.ms", SETTING_LONG, FIELD(cleaner.backoff_ms), "15000", 0, LONGEST_MS,
      .help = "How often it is looked whether a log wants to be compacted."},
-    {"log.cleaner.dedupe.buffer.size", SETTING_LONG, FIELD(cleaner_map_bytes), "134217728", 1048576,
+    {"log.cleaner.dedupe.buffer.size", SETTING_LONG, FIELD(cleaner.map_bytes), "134217728", 1048576,
      INT64_MAX, .help = "Most memory for the keys of the log that is being compacted."},
     {"log.cleaner.enable", SETTING_BOOLEAN, FIELD(cleaner_enable), "true",
      .help = "Compact the topics with cleanup.policy=compact, also the server's own."},
-    {"log.cleaner.io.buffer.load.factor", SETTING_DOUBLE, FIELD(cleaner_load_factor), "0.9", 0, 1,
+    {"log.cleaner.io.buffer.load.factor", SETTING_DOUBLE, FIELD(cleaner.load_factor), "0.9", 0, 1,
      .help = "How full the memory for keys may get: above 0, at most 1."},
-    {"log.cleaner.io.buffer.size", SETTING_INT, FIELD(cleaner_io_bytes), "524288", 1024, INT32_MAX,
+    {"log.cleaner.io.buffer.size", SETTING_INT, FIELD(cleaner.io_bytes), "524288", 1024, INT32_MAX,
      .help = "Memory for reading and writing while compacting."},
-    {"log.cleaner.io.max.bytes.per.second", SETTING_DOUBLE, FIELD(cleaner_io_bytes_per_second),
+    {"log.cleaner.io.max.bytes.per.second", SETTING_DOUBLE, FIELD(cleaner.io_bytes_per_second),
      "67108864", .help = "Most bytes that compaction reads and writes in a second."},
     {"log.cleaner.threads", SETTING_INT, SETTING_NO_FIELD, "1",
      .only = "one thread compacts, so that it stays out of the way",
@@ -88,20 +92,20 @@ static const struct setting own_rows[] = {
      .help = "Which log lines are written to standard error."},
     {"log.retention.check.interval.ms", SETTING_LONG, FIELD(retention_check_interval_ms), "60000",
      100, LONGEST_MS, .help = "How often retention is applied and a checkpoint written."},
-    {"max.connections", SETTING_INT, FIELD(max_connections), "100000", 1, INT32_MAX,
+    {"max.connections", SETTING_INT, FIELD(net.max_connections), "100000", 1, INT32_MAX,
      .help = "Most connections at a time."},
-    {"max.connections.per.ip", SETTING_INT, FIELD(max_connections_per_ip), "2147483647", 1,
+    {"max.connections.per.ip", SETTING_INT, FIELD(net.max_connections_per_ip), "2147483647", 1,
      INT32_MAX, .help = "Most connections from one address."},
-    {"node.id", SETTING_INT, FIELD(node_id), "1", 0, INT32_MAX,
+    {"node.id", SETTING_INT, FIELD(api.node_id), "1", 0, INT32_MAX,
      .help = "The id of this server in answers to clients."},
-    {"num.network.threads", SETTING_INT, FIELD(network_threads), "0", 0, 64,
+    {"num.network.threads", SETTING_INT, FIELD(net.reactor_count), "0", 0, 64,
      .help = "Reactor threads; 0: one for each processor."},
-    {"num.partitions", SETTING_INT, FIELD(default_partitions), "1", 1, 100000,
+    {"num.partitions", SETTING_INT, FIELD(api.default_partitions), "1", 1, 100000,
      .help = "Partitions of a topic that is created without a count."},
-    {"offset.metadata.max.bytes", SETTING_INT, FIELD(offset_metadata_max_bytes), "4096", 0,
+    {"offset.metadata.max.bytes", SETTING_INT, FIELD(group.offset_metadata_max_bytes), "4096", 0,
      INT32_MAX, .help = "Longest note that a consumer may store with an offset."},
     {"offsets.retention.check.interval.ms", SETTING_LONG,
-     FIELD(offsets_retention_check_interval_ms), "600000", 1, LONGEST_MS,
+     FIELD(group.offsets_retention_check_interval_ms), "600000", 1, LONGEST_MS,
      .help = "How often offsets of empty groups are looked through."},
     {"offsets.retention.minutes", SETTING_INT, FIELD(offsets_retention_minutes), "10080", 1,
      INT32_MAX, .help = "How long the offsets of a group without members are kept."},
@@ -109,13 +113,13 @@ static const struct setting own_rows[] = {
      .help = "Partitions of __consumer_offsets; taken at the first start of a data directory."},
     {"producer.id.expiration.ms", SETTING_LONG, FIELD(producer_expiration_ms), "86400000", 1,
      LONGEST_MS, .help = "How long an idempotent producer that went quiet is remembered."},
-    {"queued.max.request.bytes", SETTING_LONG, FIELD(request_memory_bytes), "268435456", 1048576,
-     INT64_MAX, .help = "Memory for requests that are being received."},
+    {"queued.max.request.bytes", SETTING_LONG, FIELD(net.request_memory_bytes), "268435456",
+     1048576, INT64_MAX, .help = "Memory for requests that are being received."},
     {"shutdown.timeout.ms", SETTING_LONG, FIELD(shutdown_timeout_ms), "10000", 0, LONGEST_MS,
      .help = "How long a stop waits for answers that are under way."},
-    {"socket.request.max.bytes", SETTING_INT, FIELD(request_max_bytes), "104857600", 1024,
+    {"socket.request.max.bytes", SETTING_INT, FIELD(net.max_frame_bytes), "104857600", 1024,
      INT32_MAX, .help = "Largest request taken."},
-    {"transaction.max.timeout.ms", SETTING_INT, FIELD(txn_max_timeout_ms), "900000", 1, INT32_MAX,
+    {"transaction.max.timeout.ms", SETTING_INT, FIELD(txn.max_timeout_ms), "900000", 1, INT32_MAX,
      .help = "Longest time-out of a transaction that a producer may ask for."},
     {"transaction.partition.verification.enable", SETTING_BOOLEAN, SETTING_NO_FIELD, "true",
      .only = "a write outside of its transaction would hold back readers",
@@ -124,7 +128,7 @@ static const struct setting own_rows[] = {
      .help = "Partitions of __transaction_state; taken at the first start of a data directory."},
     {"transaction.state.log.segment.bytes", SETTING_INT, FIELD(txn_segment_bytes), "104857600", 14,
      INT32_MAX, .help = "Segment size of __transaction_state; taken at the first start too."},
-    {"transactional.id.expiration.ms", SETTING_INT, FIELD(txn_id_expiration_ms), "604800000", 1,
+    {"transactional.id.expiration.ms", SETTING_INT, FIELD(txn.expiration_ms), "604800000", 1,
      INT32_MAX, .help = "How long a transactional id without a transaction is remembered."},
 };
 
@@ -148,7 +152,7 @@ struct settings_table *server_settings_new(void)
             rows[count] = topic->rows[i];
             rows[count].name = topic->rows[i].broker_name;
             rows[count].broker_name = topic->rows[i].name; /* here: the topic's name for it */
-            rows[count].offset = SETTING_NO_FIELD;
+            rows[count].size = 0;                          /* SETTING_NO_FIELD */
             count++;
         }
     }
@@ -164,10 +168,23 @@ void server_settings_free(struct settings_table *table)
     free(table);
 }
 
+/* What follows from settings that no room takes as they are. */
+static void combine(struct server_config *config)
+{
+    group_settings_fill(&config->group, config->group_protocols, config->consumer_migration_policy,
+                        config->consumer_assignors);
+    config->group.offsets_retention_ms = config->offsets_retention_minutes * 60000;
+    config->api.consumer_protocol = config->group.consumer_enabled;
+    if (config->net.reactor_count == 0) {
+        config->net.reactor_count = net_processor_count();
+    }
+}
+
 enum err server_config_build(struct server_config *config, const struct settings_table *table,
                              const struct overrides *given, struct reason *reason)
 {
-    *config = (struct server_config){0};
+    *config = (struct server_config){.listeners = NULL};
+    net_config_init(&config->net);
     settings_init(table, config);
     overrides_copy(&config->given, given);
     for (size_t i = 0; i < given->count; i++) {
@@ -182,6 +199,7 @@ enum err server_config_build(struct server_config *config, const struct settings
             overrides_set(&config->topic_defaults, slice_str(row->broker_name), value);
         }
     }
+    combine(config);
     return ERR_NONE;
 }
 
@@ -264,21 +282,22 @@ static enum err check_bounds(const char *name, int64_t value, const char *bounds
 
 static enum err check_consumer(const struct server_config *config, struct reason *reason)
 {
-    enum err err = check_bounds("session.timeout.ms", config->consumer_session_timeout_ms,
-                                "session.timeout.ms", config->consumer_min_session_timeout_ms,
-                                config->consumer_max_session_timeout_ms, reason);
+    enum err err = check_bounds("session.timeout.ms", config->group.consumer_session_timeout_ms,
+                                "session.timeout.ms", config->group.consumer_min_session_timeout_ms,
+                                config->group.consumer_max_session_timeout_ms, reason);
     if (err == ERR_NONE) {
-        err = check_bounds("heartbeat.interval.ms", config->consumer_heartbeat_interval_ms,
-                           "heartbeat.interval.ms", config->consumer_min_heartbeat_interval_ms,
-                           config->consumer_max_heartbeat_interval_ms, reason);
+        err =
+            check_bounds("heartbeat.interval.ms", config->group.consumer_heartbeat_interval_ms,
+                         "heartbeat.interval.ms", config->group.consumer_min_heartbeat_interval_ms,
+                         config->group.consumer_max_heartbeat_interval_ms, reason);
     }
     if (err == ERR_NONE &&
-        config->consumer_heartbeat_interval_ms >= config->consumer_session_timeout_ms) {
+        config->group.consumer_heartbeat_interval_ms >= config->group.consumer_session_timeout_ms) {
         err = reason_fail(reason, ERR_CONFIG,
                           "group.consumer.heartbeat.interval.ms=%lld must be below "
                           "group.consumer.session.timeout.ms=%lld",
-                          (long long)config->consumer_heartbeat_interval_ms,
-                          (long long)config->consumer_session_timeout_ms);
+                          (long long)config->group.consumer_heartbeat_interval_ms,
+                          (long long)config->group.consumer_session_timeout_ms);
     }
     if (err == ERR_NONE && config->consumer_assignors[0] == '\0') {
         err = reason_fail(reason, ERR_CONFIG, "group.consumer.assignors must name one");
@@ -299,18 +318,18 @@ enum err server_config_check(const struct server_config *config,
         return reason_fail(reason, ERR_CONFIG, "log.dirs: '%s' is not one directory",
                            config->data_dir);
     }
-    if (config->group_min_session_timeout_ms > config->group_max_session_timeout_ms) {
+    if (config->group.min_session_timeout_ms > config->group.max_session_timeout_ms) {
         return reason_fail(reason, ERR_CONFIG,
                            "group.min.session.timeout.ms=%lld is above "
                            "group.max.session.timeout.ms=%lld",
-                           (long long)config->group_min_session_timeout_ms,
-                           (long long)config->group_max_session_timeout_ms);
+                           (long long)config->group.min_session_timeout_ms,
+                           (long long)config->group.max_session_timeout_ms);
     }
-    if (config->cleaner_load_factor <= 0) {
+    if (config->cleaner.load_factor <= 0) {
         return reason_fail(reason, ERR_CONFIG,
                            "log.cleaner.io.buffer.load.factor: must be above 0, at most 1");
     }
-    if (config->cleaner_io_bytes_per_second < 1) {
+    if (config->cleaner.io_bytes_per_second < 1) {
         return reason_fail(reason, ERR_CONFIG,
                            "log.cleaner.io.max.bytes.per.second: must be 1 or more");
     }

@@ -1,61 +1,46 @@
 #ifndef TIDINGS_BROKER_SERVER_CONFIG_H
 #define TIDINGS_BROKER_SERVER_CONFIG_H
 
+#include "api/api.h"
 #include "base/err.h"
 #include "base/settings.h"
+#include "group/group.h"
+#include "net/net.h"
+#include "topic/cleaner.h"
+#include "txn/txn.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The settings of the server, under Kafka's names where Kafka has one. Read once, at start. */
+/*
+ * The settings of the server, under Kafka's names where Kafka has one. Read once, at start. What a
+ * room needs to know is in the room's own struct, which the table of settings fills in place.
+ */
 struct server_config {
     char *listeners;
     char *advertised_listeners;
     char *data_dir;
-    int64_t node_id;
-    int64_t network_threads; /* 0: one a processor */
+    char *log_level;
     int64_t background_threads;
-    int64_t default_partitions;
-    bool auto_create_topics;
-    int64_t request_max_bytes;
-    int64_t request_memory_bytes;
-    int64_t fetch_max_bytes;
-    int64_t max_connections;
-    int64_t max_connections_per_ip;
-    int64_t connections_max_idle_ms;
-    int64_t stall_timeout_ms;
     int64_t retention_check_interval_ms;
-    bool cleaner_enable;
-    int64_t cleaner_backoff_ms;
-    int64_t cleaner_map_bytes;
-    int64_t cleaner_io_bytes;
-    double cleaner_load_factor;
-    double cleaner_io_bytes_per_second;
-    int64_t group_initial_rebalance_delay_ms;
-    int64_t group_min_session_timeout_ms;
-    int64_t group_max_session_timeout_ms;
-    int64_t group_max_size;
+    int64_t shutdown_timeout_ms;
+    int64_t producer_expiration_ms;
+    struct net_config net;
+    struct api_config api;
+
+    struct group_config group; /* but for what it is given at start: see group_settings.h */
     char *group_protocols;
     char *consumer_assignors;
     char *consumer_migration_policy;
-    int64_t consumer_max_size;
-    int64_t consumer_heartbeat_interval_ms;
-    int64_t consumer_min_heartbeat_interval_ms;
-    int64_t consumer_max_heartbeat_interval_ms;
-    int64_t consumer_session_timeout_ms;
-    int64_t consumer_min_session_timeout_ms;
-    int64_t consumer_max_session_timeout_ms;
-    int64_t offsets_partitions;
-    int64_t offset_metadata_max_bytes;
     int64_t offsets_retention_minutes;
-    int64_t offsets_retention_check_interval_ms;
-    int64_t producer_expiration_ms;
-    int64_t txn_max_timeout_ms;
-    int64_t txn_id_expiration_ms;
-    int64_t txn_partitions;
+    int32_t offsets_partitions;
+
+    struct txn_config txn;
+    int32_t txn_partitions;
     int64_t txn_segment_bytes;
-    int64_t shutdown_timeout_ms;
-    char *log_level;
+
+    struct cleaner_config cleaner;
+    bool cleaner_enable;
 
     struct overrides given;          /* as set, in order */
     struct overrides topic_defaults; /* what was given of topic settings, under topic names */

@@ -2,11 +2,11 @@
 
 static const struct setting rows[] = {
     {"consumer.heartbeat.interval.ms", SETTING_INT,
-     offsetof(struct consumer_config, heartbeat_interval_ms), "5000", 1, INT32_MAX,
+     SETTING_FIELD(struct consumer_config, heartbeat_interval_ms), "5000", 1, INT32_MAX,
      .broker_name = "group.consumer.heartbeat.interval.ms",
      .help = "How often members of this group send heartbeats."},
     {"consumer.session.timeout.ms", SETTING_INT,
-     offsetof(struct consumer_config, session_timeout_ms), "45000", 1, INT32_MAX,
+     SETTING_FIELD(struct consumer_config, session_timeout_ms), "45000", 1, INT32_MAX,
      .broker_name = "group.consumer.session.timeout.ms",
      .help = "A member of this group that is silent for longer is taken out."},
 };

@@ -10,7 +10,7 @@
 
 enum { MAX_REACTORS = 64 };
 
-static unsigned processor_count(void)
+unsigned net_processor_count(void)
 {
     cpu_set_t set;
     if (sched_getaffinity(0, sizeof set, &set) != 0) {
@@ -23,7 +23,7 @@ static unsigned processor_count(void)
 void net_config_init(struct net_config *config)
 {
     *config = (struct net_config){
-        .reactor_count = processor_count(),
+        .reactor_count = net_processor_count(),
         .max_frame_bytes = 100 << 20,
         .max_connections = 65536,
         .max_connections_per_ip = SIZE_MAX,

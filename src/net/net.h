@@ -119,6 +119,9 @@ struct net_config {
                                   peer's socket is full; >= 1 */
 };
 
+/* How many processors this process may run on, at most 64: one reactor for each is the default. */
+unsigned net_processor_count(void);
+
 /* Sane values for everything; reactor_count = number of processors. */
 void net_config_init(struct net_config *config);
 

@@ -6,7 +6,7 @@
 #include <limits.h>
 #include <string.h>
 
-#define FIELD(member) offsetof(struct topic_config, member)
+#define FIELD(member) SETTING_FIELD(struct topic_config, member)
 
 #define ONE_SERVER "one server keeps each partition"
 #define ONE_TIER   "all segments are on the local disk"

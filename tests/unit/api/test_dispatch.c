@@ -133,10 +133,10 @@ static int start(void **state, void (*open_catalogue)(struct fixture *fixture))
     open_catalogue(fixture);
     make_groups(fixture);
     api->clock = clock_system();
-    api->node_id = 1;
-    api->default_partitions = 1;
+    api->config.node_id = 1;
+    api->config.default_partitions = 1;
     api->request_arena_bytes = 1 << 20;
-    api->fetch_max_bytes = 1 << 20;
+    api->config.fetch_max_bytes = 1 << 20;
     assert_int_equal(net_start(api->net, reason), ERR_NONE);
     fixture->client.fd = -1;
     assert_true(client_connect(&fixture->client, fixture->port));

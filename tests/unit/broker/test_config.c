@@ -44,11 +44,55 @@ static void test_defaults(void **state)
     assert_int_equal(build_one(NULL, NULL, &config, &reason), ERR_NONE);
     assert_string_equal(config.listeners, "127.0.0.1:9092");
     assert_string_equal(config.data_dir, "tidings-data");
-    assert_true(config.auto_create_topics);
-    assert_int_equal(config.default_partitions, 1);
-    assert_int_equal(config.request_max_bytes, 100 << 20);
+    assert_true(config.api.auto_create_topics);
+    assert_int_equal(config.api.default_partitions, 1);
+    assert_int_equal(config.net.max_frame_bytes, 100 << 20);
     assert_int_equal(config.topic_defaults.count, 0);
     drop(&config);
+}
+
+static void test_a_setting_fills_the_struct_of_the_room_that_uses_it(void **state)
+{
+    (void)state;
+    struct server_config config;
+    struct reason reason;
+    assert_int_equal(build_one("node.id", "2147483647", &config, &reason), ERR_NONE);
+    assert_int_equal(config.api.node_id, INT32_MAX);
+    assert_int_equal(config.api.default_partitions, 1); /* its neighbour */
+    assert_true(config.net.reactor_count >= 1);         /* num.network.threads=0 */
+    assert_int_equal(config.group.offsets_retention_ms, INT64_C(7) * 24 * 3600 * 1000);
+    assert_true(config.group.consumer_enabled && config.api.consumer_protocol);
+    assert_int_equal(config.group.consumer_assignor_count, 2);
+    drop(&config);
+    assert_int_equal(build_one("num.network.threads", "3", &config, &reason), ERR_NONE);
+    assert_int_equal(config.net.reactor_count, 3);
+    drop(&config);
+    assert_int_equal(
+        build_one("group.coordinator.rebalance.protocols", "classic", &config, &reason), ERR_NONE);
+    assert_false(config.group.consumer_enabled || config.api.consumer_protocol);
+    drop(&config);
+    assert_int_equal(build_one("queued.max.request.bytes", "9223372036854775807", &config, &reason),
+                     ERR_NONE);
+    assert_int_equal(config.net.request_memory_bytes, INT64_MAX);
+    drop(&config);
+}
+
+static void test_no_two_settings_share_a_field(void **state)
+{
+    (void)state;
+    struct settings_table *table = server_settings_new();
+    for (size_t i = 0; i < table->count; i++) {
+        const struct setting *one = &table->rows[i];
+        for (size_t j = 0; j < i; j++) {
+            const struct setting *other = &table->rows[j];
+            bool apart = one->offset + one->size <= other->offset ||
+                         other->offset + other->size <= one->offset;
+            if (one->size != 0 && other->size != 0 && !apart) {
+                fail_msg("%s and %s fill the same field", one->name, other->name);
+            }
+        }
+    }
+    server_settings_free(table);
 }
 
 static void test_topic_settings_pass_on(void **state)
@@ -162,9 +206,14 @@ static void test_bad_addresses(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),   cmocka_unit_test(test_topic_settings_pass_on),
-        cmocka_unit_test(test_bad_values), cmocka_unit_test(test_every_row),
-        cmocka_unit_test(test_addresses),  cmocka_unit_test(test_bad_addresses),
+        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_a_setting_fills_the_struct_of_the_room_that_uses_it),
+        cmocka_unit_test(test_no_two_settings_share_a_field),
+        cmocka_unit_test(test_topic_settings_pass_on),
+        cmocka_unit_test(test_bad_values),
+        cmocka_unit_test(test_every_row),
+        cmocka_unit_test(test_addresses),
+        cmocka_unit_test(test_bad_addresses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
