@@ -1,11 +1,13 @@
 #include "store.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* A signal handler has no parameter for it, so the service to stop is kept here. */
 static struct tidings *_Atomic running_service;
@@ -49,8 +51,20 @@ static void print_help(const char *about, const struct store_option *options)
     printf("  %-30s %s\n", "--help", "print this");
 }
 
+/* Started without descriptors 0, 1 or 2, the next socket would take their number, and what is
+ * printed would go there. The wrong way round, so that using them fails as if closed. */
+static void hold_standard_descriptors(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0) {
+            (void)!open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+        }
+    }
+}
+
 void store_options(int argc, char **argv, const char *about, const struct store_option *options)
 {
+    hold_standard_descriptors();
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             print_help(about, options);

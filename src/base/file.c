@@ -108,6 +108,17 @@ static const struct file_ops system_ops = {
     .fsync_dir = system_fsync_dir,
 };
 
+void file_hold_standard(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF) {
+            /* The lowest free number is taken, which is this one. The wrong way round, so that it
+             * fails. */
+            (void)!open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+        }
+    }
+}
+
 const struct file_ops *file_ops_system(void)
 {
     return &system_ops;

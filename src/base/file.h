@@ -31,6 +31,13 @@ struct file_ops {
     int (*fsync_dir)(void *context, const char *path); /* makes names in the directory durable */
 };
 
+/*
+ * Call first in main. A program that was started without descriptors 0, 1 or 2 would get its next
+ * file or socket there, and would read it as input or print into it. Fills the gaps so that
+ * reading standard input or writing to standard output fails, as the closed one would.
+ */
+void file_hold_standard(void);
+
 /* The machine's files. Static, never freed. */
 const struct file_ops *file_ops_system(void);
 

@@ -290,6 +290,8 @@ void overrides_set(struct overrides *overrides, struct slice name, struct slice 
     struct override *item = override_find(overrides, name);
     if (item != NULL) {
         free(item->value);
+        free(item->origin);
+        item->origin = NULL;
     } else {
         item = vec_add(overrides);
         item->name = mem_strndup((const char *)name.data, name.size);
@@ -305,6 +307,7 @@ void overrides_remove(struct overrides *overrides, struct slice name)
     }
     free(item->name);
     free(item->value);
+    free(item->origin);
     vec_remove(overrides, (size_t)(item - overrides->items));
 }
 
@@ -319,6 +322,9 @@ void overrides_copy(struct overrides *to, const struct overrides *from)
     *to = (struct overrides){0};
     for (size_t i = 0; i < from->count; i++) {
         overrides_set(to, slice_str(from->items[i].name), slice_str(from->items[i].value));
+        if (from->items[i].origin != NULL) {
+            to->items[i].origin = mem_strdup(from->items[i].origin);
+        }
     }
 }
 
@@ -327,6 +333,7 @@ void overrides_deinit(struct overrides *overrides)
     for (size_t i = 0; i < overrides->count; i++) {
         free(overrides->items[i].name);
         free(overrides->items[i].value);
+        free(overrides->items[i].origin);
     }
     vec_deinit(overrides);
 }
@@ -361,8 +368,9 @@ enum err overrides_parse(struct overrides *overrides, const char *source, const 
                                line_number, SLICE_ARGS(line));
         }
         size_t name_size = (size_t)(equals - line.data);
-        overrides_set(overrides, trim((const char *)line.data, name_size),
-                      trim((const char *)equals + 1, line.size - name_size - 1));
+        struct slice name = trim((const char *)line.data, name_size);
+        overrides_set(overrides, name, trim((const char *)equals + 1, line.size - name_size - 1));
+        override_find(overrides, name)->origin = mem_sprintf("%s:%d", source, line_number);
     }
     return ERR_NONE;
 }

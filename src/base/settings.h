@@ -73,13 +73,14 @@ CHECKED enum err settings_set(const struct settings_table *table, void *target, 
 struct override {
     char *name;
     char *value;
+    char *origin; /* "FILE:LINE"; NULL: not from a file */
 };
 
 struct overrides {
     VEC_FIELDS(struct override);
 };
 
-/* Adds or replaces. */
+/* Adds or replaces; the origin of a replaced one goes. */
 void overrides_set(struct overrides *overrides, struct slice name, struct slice value);
 void overrides_remove(struct overrides *overrides, struct slice name);
 /* The value or NULL. */

@@ -319,12 +319,7 @@ static void fill_api(struct server *server)
 /* In the order in which each needs the one before it. */
 static enum err start_all(struct server *server, struct reason *reason)
 {
-    raise_descriptor_limit();
-    enum err err = data_dir_open(file_ops_system(), server->config.data_dir, &server->dir_fd,
-                                 &server->lock_fd, reason);
-    if (err == ERR_NONE) {
-        err = start_net(server, reason);
-    }
+    enum err err = start_net(server, reason);
     if (err == ERR_NONE) {
         err = listen_all(server, reason);
     }
@@ -363,6 +358,24 @@ static enum err start_all(struct server *server, struct reason *reason)
     return err;
 }
 
+/* A start that fails leaves no directory that it made. */
+static enum err start_on_data(struct server *server, struct reason *reason)
+{
+    const char *data_dir = server->config.data_dir;
+    int made;
+    raise_descriptor_limit();
+    enum err err = data_dir_open(file_ops_system(), data_dir, &server->dir_fd, &server->lock_fd,
+                                 &made, reason);
+    if (err != ERR_NONE) {
+        return err;
+    }
+    err = start_all(server, reason);
+    if (err != ERR_NONE) {
+        data_dir_undo(file_ops_system(), data_dir, made);
+    }
+    return err;
+}
+
 static void free_config(struct server *server)
 {
     server_addresses_free(server->listeners, server->listener_count);
@@ -380,7 +393,7 @@ enum err server_start(const struct overrides *settings, struct server **out, str
         free(server);
         return err;
     }
-    err = start_all(server, reason);
+    err = start_on_data(server, reason);
     if (err != ERR_NONE) {
         return err; /* the process ends with this message: nothing was accepted or changed */
     }

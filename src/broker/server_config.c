@@ -190,9 +190,12 @@ enum err server_config_build(struct server_config *config, const struct settings
     for (size_t i = 0; i < given->count; i++) {
         struct slice name = slice_str(given->items[i].name);
         struct slice value = slice_str(given->items[i].value);
-        enum err err = settings_set(table, config, name, value, reason);
+        struct reason why;
+        enum err err = settings_set(table, config, name, value, &why);
         if (err != ERR_NONE) {
-            return err;
+            const char *origin = given->items[i].origin;
+            return reason_fail(reason, err, "%s%s%s", origin != NULL ? origin : "",
+                               origin != NULL ? ": " : "", why.text);
         }
         const struct setting *row = settings_find(table, name);
         if (row->broker_name != NULL) {

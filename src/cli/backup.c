@@ -16,6 +16,7 @@ enum { MAX_RATE_MB = 1000000, BYTES_PER_MB = 1000000 };
 struct backup_settings {
     bool verify;
     int64_t max_rate_mb;
+    int64_t timeout_ms;
     bool is_json;
 };
 
@@ -63,6 +64,8 @@ static const struct option_spec backup_specs[] = {
      "check the backup in DIR instead of making one"},
     {0, "max-rate", "MB", OPTION_INTEGER, offsetof(struct backup_settings, max_rate_mb), 1,
      MAX_RATE_MB, "read at most so many megabytes a second"},
+    {0, "timeout", "DURATION", OPTION_DURATION, offsetof(struct backup_settings, timeout_ms), 100,
+     86400000, "how long a running bus may take to make its snapshot (default: 5m)"},
     {'j', "json", NULL, OPTION_FLAG, offsetof(struct backup_settings, is_json), 0, 0,
      "print JSON for programs"},
 };
@@ -94,6 +97,12 @@ static void unlisten(struct listener *listener)
 {
     progress_clear(&listener->progress);
     interrupt_deinit(&listener->interrupt);
+}
+
+static bool on_waiting(void *context)
+{
+    struct listener *listener = context;
+    return interrupt_is_raised(&listener->interrupt);
 }
 
 static bool on_progress(void *context, int64_t bytes, int64_t total_bytes)
@@ -128,6 +137,7 @@ static int fail(enum err err, const char *what, const struct reason *reason)
 {
     enum cli_exit code = err == ERR_NOT_FOUND                     ? EXIT_NOT_FOUND
                          : err == ERR_LOCKED || err == ERR_EXISTS ? EXIT_CONFLICT
+                         : err == ERR_TIMEOUT                     ? EXIT_TIMED_OUT
                                                                   : EXIT_FAILED;
     return cli_fail(code, NULL, "%s: %s", what, reason->text);
 }
@@ -154,9 +164,11 @@ static void tell_backup(const struct backup_totals *totals, struct listener *lis
         output_json(json);
         return;
     }
-    printf("backup %s holds the bus of %s: %lld files, %s\n", dir, cut_time(totals->cut_ms, time),
-           (long long)totals->files, output_size((double)totals->bytes, all));
-    printf("copied %lld files, %s; the rest was there\n", (long long)totals->copied_files,
+    printf("backup %s holds the bus of %s: %lld file%s, %s\n", dir, cut_time(totals->cut_ms, time),
+           (long long)totals->files, output_plural((uint64_t)totals->files),
+           output_size((double)totals->bytes, all));
+    printf("copied %lld file%s, %s; the rest was there\n", (long long)totals->copied_files,
+           output_plural((uint64_t)totals->copied_files),
            output_size((double)totals->copied_bytes, copied));
     if (!totals->stopped_source) {
         printf("publishing waited %.1f ms\n", (double)totals->waited_us / 1000);
@@ -173,7 +185,9 @@ static int run_backup(const struct backup_settings *settings, const char *data, 
         .data_dir = data,
         .dir = dir,
         .max_rate = settings->max_rate_mb * BYTES_PER_MB,
+        .timeout_ms = settings->timeout_ms,
         .context = &listener,
+        .stopped = on_waiting,
         .progress = on_progress,
         .damaged = on_damaged,
     };
@@ -202,11 +216,12 @@ static void tell_verify(const struct backup_check *check, struct listener *liste
         output_json(json);
         return;
     }
-    printf("backup %s of %s: %lld files, %s, %lld bad\n", dir, cut_time(check->cut_ms, time),
-           (long long)check->files, output_size((double)check->bytes, all),
-           (long long)check->bad_files);
+    printf("backup %s of %s: %lld file%s, %s, %lld bad\n", dir, cut_time(check->cut_ms, time),
+           (long long)check->files, output_plural((uint64_t)check->files),
+           output_size((double)check->bytes, all), (long long)check->bad_files);
     if (check->damaged_files > 0) {
-        printf("%lld files were damaged in the bus already\n", (long long)check->damaged_files);
+        printf("%lld file%s damaged in the bus already\n", (long long)check->damaged_files,
+               check->damaged_files == 1 ? " was" : "s were");
     }
 }
 
@@ -236,7 +251,7 @@ static int run_verify(const struct backup_settings *settings, const char *dir)
 
 int cli_backup(int argc, char **argv)
 {
-    struct backup_settings settings = {.verify = false};
+    struct backup_settings settings = {.timeout_ms = 300000};
     struct option_set set = {"Options", backup_specs, sizeof backup_specs / sizeof backup_specs[0],
                              &settings};
     struct text_list arguments = {0};
@@ -268,9 +283,9 @@ static void tell_restore(const struct restore_totals *totals, bool is_json, cons
                               "copied_files", (json_int_t)totals->copied_files));
         return;
     }
-    printf("restored the bus of %s: %lld files, %s\nstart it with: tidings serve --data %s\n",
+    printf("restored the bus of %s: %lld file%s, %s\nstart it with: tidings serve --data %s\n",
            cut_time(totals->cut_ms, time), (long long)totals->files,
-           output_size((double)totals->bytes, all), data);
+           output_plural((uint64_t)totals->files), output_size((double)totals->bytes, all), data);
 }
 
 static int run_restore(const struct restore_settings *settings, const char *dir, const char *data)

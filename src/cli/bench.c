@@ -410,10 +410,10 @@ static void print_flow(const struct bench *bench, const char *what, double secon
 static void print_text(const struct bench *bench)
 {
     const struct bench_options *options = bench->options;
-    printf("%lld events of %lld bytes, %lld partition%s, acks %s, compression %s\n",
-           (long long)options->events, (long long)options->size_bytes,
-           (long long)options->partitions, options->partitions == 1 ? "" : "s", options->acks,
-           options->compression);
+    printf("%lld event%s of %lld bytes, %lld partition%s, acks %s, compression %s\n",
+           (long long)options->events, output_plural((uint64_t)options->events),
+           (long long)options->size_bytes, (long long)options->partitions,
+           output_plural((uint64_t)options->partitions), options->acks, options->compression);
     print_flow(bench, "published", bench->publish_seconds);
     print_flow(bench, "consumed ", bench->consume_seconds);
     if (bench->latency_ns != NULL) {

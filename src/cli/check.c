@@ -159,9 +159,11 @@ static void on_progress(void *context, int64_t bytes, int64_t total_bytes)
 static void print_totals(const struct check_totals *totals)
 {
     char size[32];
-    printf("%lld partitions, %lld segments, %lld batches, %lld events, %s\n",
-           (long long)totals->partitions, (long long)totals->segments, (long long)totals->batches,
-           (long long)totals->records, output_size((double)totals->bytes, size));
+    printf("%lld partition%s, %lld segment%s, %lld batch%s, %lld event%s, %s\n",
+           (long long)totals->partitions, output_plural((uint64_t)totals->partitions),
+           (long long)totals->segments, output_plural((uint64_t)totals->segments),
+           (long long)totals->batches, totals->batches == 1 ? "" : "es", (long long)totals->records,
+           output_plural((uint64_t)totals->records), output_size((double)totals->bytes, size));
     printf("damage: %lld, disposable: %lld, notes: %lld, repaired: %lld\n",
            (long long)totals->findings[CHECK_DAMAGE], (long long)totals->findings[CHECK_DISPOSABLE],
            (long long)totals->findings[CHECK_NOTE], (long long)totals->repaired);

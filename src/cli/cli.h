@@ -43,8 +43,9 @@ int cli_version(int argc, char **argv);
 /*
  * Runs the command of `table` that argv[1] names. `prefix` is what stands before the name
  * ("tidings", "tidings topic"); `about` heads and `epilogue` ends the help text, which --help, -h
- * and the word `help` print (`help NAME` prints that command's). An unknown or missing name is
- * EXIT_USAGE, with the nearest name as a hint.
+ * and the word `help` print (`help NAME` prints that command's). A few usual words stand for a
+ * name (ls for list, rm for delete). An unknown name is EXIT_USAGE with the nearest one as a hint;
+ * a missing one is EXIT_USAGE with the help text on standard error.
  */
 int cli_dispatch(const struct cli_command *table, const char *prefix, const char *about,
                  const char *epilogue, int argc, char **argv);

@@ -1,5 +1,6 @@
 #include "cli/cli.h"
 
+#include "cli/output.h"
 #include "cli/suggest.h"
 
 #include <stdarg.h>
@@ -36,8 +37,26 @@ void cli_warn(const char *format, ...)
     va_end(args);
 }
 
-static const struct cli_command *command_find(const struct cli_command *table, const char *name)
+/* Words of other commands and habits, for the name that is used here. */
+static const char *usual_name(const char *name)
 {
+    static const char *const words[][2] = {
+        {"ls", "list"},       {"rm", "delete"},         {"remove", "delete"},
+        {"show", "describe"}, {"new", "create"},        {"produce", "publish"},
+        {"pub", "publish"},   {"consume", "subscribe"}, {"sub", "subscribe"},
+        {"topics", "topic"},  {"groups", "group"},
+    };
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        if (strcmp(words[i][0], name) == 0) {
+            return words[i][1];
+        }
+    }
+    return name;
+}
+
+static const struct cli_command *command_find(const struct cli_command *table, const char *given)
+{
+    const char *name = usual_name(given);
     for (; table->name != NULL; table++) {
         if (strcmp(table->name, name) == 0) {
             return table;
@@ -46,14 +65,14 @@ static const struct cli_command *command_find(const struct cli_command *table, c
     return NULL;
 }
 
-static void print_commands(const struct cli_command *table, const char *prefix, const char *about,
-                           const char *epilogue)
+static void print_commands(FILE *to, const struct cli_command *table, const char *prefix,
+                           const char *about, const char *epilogue)
 {
-    printf("Usage: %s COMMAND [ARGUMENTS] [OPTIONS]\n\n%s\n\nCommands:\n", prefix, about);
+    fprintf(to, "Usage: %s COMMAND [ARGUMENTS] [OPTIONS]\n\n%s\n\nCommands:\n", prefix, about);
     for (; table->name != NULL; table++) {
-        printf("  %-10s %s\n", table->name, table->summary);
+        fprintf(to, "  %-10s %s\n", table->name, table->summary);
     }
-    printf("\n%s", epilogue);
+    fprintf(to, "\n%s", epilogue);
 }
 
 static int fail_unknown(const struct cli_command *table, const char *prefix, const char *name)
@@ -78,8 +97,8 @@ static int dispatch_help(const struct cli_command *table, const char *prefix, co
                          const char *epilogue, int argc, char **argv)
 {
     if (argc < 3) {
-        print_commands(table, prefix, about, epilogue);
-        return EXIT_OK;
+        print_commands(stdout, table, prefix, about, epilogue);
+        return output_finish(EXIT_OK);
     }
     const struct cli_command *command = command_find(table, argv[2]);
     if (command == NULL) {
@@ -95,9 +114,8 @@ int cli_dispatch(const struct cli_command *table, const char *prefix, const char
                  const char *epilogue, int argc, char **argv)
 {
     if (argc < 2) {
-        char hint[128];
-        snprintf(hint, sizeof hint, "see all commands with: %s help", prefix);
-        return cli_fail(EXIT_USAGE, hint, "'%s' needs a command", prefix);
+        print_commands(stderr, table, prefix, about, epilogue);
+        return EXIT_USAGE;
     }
     if (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0 ||
         strcmp(argv[1], "-h") == 0) {

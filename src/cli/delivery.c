@@ -170,8 +170,8 @@ void delivery_progress(const struct delivery *delivery, uint64_t read_bytes, uin
         double part = (double)read_bytes / (double)total_bytes;
         snprintf(percent, sizeof percent, "%3.0f %%  ", part > 1 ? 100.0 : part * 100);
     }
-    snprintf(text, size, "%s%llu events acknowledged, %s, %.0f events/s%s", percent,
-             (unsigned long long)delivery->acknowledged,
+    snprintf(text, size, "%s%llu event%s acknowledged, %s, %.0f events/s%s", percent,
+             (unsigned long long)delivery->acknowledged, output_plural(delivery->acknowledged),
              output_size((double)delivery->bytes, bytes),
              (double)delivery->acknowledged / seconds(delivery, now_ms),
              delivery->failed > 0 ? ", some FAILED" : "");

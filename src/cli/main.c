@@ -1,3 +1,4 @@
+#include "base/file.h"
 #include "cli/cli.h"
 
 #include <stdio.h>
@@ -41,12 +42,14 @@ static const char epilogue[] =
     "  2  the command line is wrong; nothing was done\n"
     "  3  the bus cannot be reached\n"
     "  4  not found: no such topic, partition or group\n"
-    "  5  conflict: it exists already, or is in use (a group, a data directory)\n"
+    "  5  conflict: it exists already, or is in use (a group, a data directory, a port)\n"
     "  6  no answer within --timeout\n";
 
 int main(int argc, char **argv)
 {
-    if (argc > 1 && (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0)) {
+    file_hold_standard();
+    if (argc > 1 && (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0 ||
+                     strcmp(argv[1], "-v") == 0)) {
         char name[] = "version";
         char *arguments[] = {name, NULL};
         return cli_version(1, arguments);

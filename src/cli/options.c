@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "cli/cli.h"
+#include "cli/setting_text.h"
 #include "cli/suggest.h"
 #include "cli/time_text.h"
 
@@ -47,6 +48,25 @@ bool options_split_pair(const char *text, char **name, const char **value)
     *name = mem_strndup(text, (size_t)(equals - text));
     *value = equals + 1;
     return true;
+}
+
+int options_split_setting(const struct help_page *page, const char *option, const char *text,
+                          char **name, char **value)
+{
+    const char *given;
+    const char *number;
+    char room[SETTING_TEXT_SIZE];
+    struct reason reason;
+    if (!options_split_pair(text, name, &given)) {
+        return options_fail(page, "--%s needs NAME=VALUE, not '%s'", option, text);
+    }
+    if (setting_number(slice_str(*name), given, room, &number, &reason) != ERR_NONE) {
+        int code = options_fail(page, "--%s %s: %s", option, *name, reason.text);
+        free(*name);
+        return code;
+    }
+    *value = mem_strdup(number);
+    return EXIT_OK;
 }
 
 /* All sets laid out for getopt_long: the option with number n has code LONG_CODE_BASE + n. */
@@ -154,6 +174,18 @@ static const char *nearest_option(const struct option_index *index, const char *
     return suggest_nearest(word, names, index->count + 1);
 }
 
+static int fail_unknown_name(const struct help_page *page, const struct option_index *index,
+                             const char *given)
+{
+    const char *near = nearest_option(index, given + 2);
+    if (near == NULL) {
+        return options_fail(page, "unknown option '%s'", given);
+    }
+    char hint[256];
+    snprintf(hint, sizeof hint, "did you mean --%s? See: %s --help", near, page->name);
+    return cli_fail(EXIT_USAGE, hint, "unknown option '%s'", given);
+}
+
 static int fail_unknown(const struct help_page *page, const struct option_index *index, char **argv)
 {
     if (optopt != 0 && optopt < LONG_CODE_BASE) {
@@ -163,13 +195,19 @@ static int fail_unknown(const struct help_page *page, const struct option_index 
     if (optopt >= LONG_CODE_BASE || optopt == HELP_CODE) {
         return options_fail(page, "'%s' takes no value", given);
     }
-    const char *near = nearest_option(index, given + 2);
-    if (near == NULL) {
-        return options_fail(page, "unknown option '%s'", given);
+    return fail_unknown_name(page, index, given);
+}
+
+/* getopt_long takes any beginning of a name; a shortened one may be another word than was meant. */
+static bool is_exact(const struct option_index *index, int code, const char *token)
+{
+    if ((code < LONG_CODE_BASE && code != HELP_CODE) || strncmp(token, "--", 2) != 0) {
+        return true;
     }
-    char hint[256];
-    snprintf(hint, sizeof hint, "did you mean --%s? See: %s --help", near, page->name);
-    return cli_fail(EXIT_USAGE, hint, "unknown option '%s'", given);
+    const char *name = code == HELP_CODE ? "help" : index->specs[code - LONG_CODE_BASE]->name;
+    size_t size = strlen(name);
+    return strncmp(token + 2, name, size) == 0 &&
+           (token[2 + size] == '\0' || token[2 + size] == '=');
 }
 
 static const char *code_name(const struct option_index *index, int code, char text[64])
@@ -205,6 +243,12 @@ bool options_parse(const struct help_page *page, const struct option_set *sets, 
         char name[64];
         if (code == -1) {
             break;
+        }
+        const char *token =
+            optarg != NULL && optarg == argv[optind - 1] ? argv[optind - 2] : argv[optind - 1];
+        if (code != '?' && !is_exact(&index, code == ':' ? optopt : code, token)) {
+            fail_unknown_name(page, &index, token);
+            return false;
         }
         switch (code) {
         case HELP_CODE:

@@ -59,7 +59,8 @@ enum { OPTIONS_MAX = 64 };
 /*
  * Parses argv[1..] into the settings of the sets (which hold their defaults beforehand); what is
  * no option goes to `arguments` (free with text_list_deinit), which may be a list of the settings
- * that an OPTION_TEXTS row fills as well. -h and --help belong to every page.
+ * that an OPTION_TEXTS row fills as well. -h and --help belong to every page. Long names are taken
+ * whole only: a shortened one is an error that names the nearest.
  * True: go on. False: end with *exit_code (help was printed, or the error was told).
  * All sets together hold at most OPTIONS_MAX rows.
  */
@@ -79,5 +80,12 @@ int options_fail(const struct help_page *page, const char *format, ...)
 
 /* Splits "name=value" at the first '='; false when there is none or the name is empty. */
 bool options_split_pair(const char *text, char **name, const char **value);
+
+/*
+ * The same for NAME=VALUE of a setting of the bus: *value (free it) is in the setting's own unit
+ * (setting_text.h). EXIT_OK, or EXIT_USAGE (told): `option` is the option's name.
+ */
+int options_split_setting(const struct help_page *page, const char *option, const char *text,
+                          char **name, char **value);
 
 #endif

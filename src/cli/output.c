@@ -5,6 +5,7 @@
 #include "cli/utf8.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -133,6 +134,11 @@ void output_escape(struct buf *to, struct slice bytes)
     }
 }
 
+const char *output_plural(uint64_t count)
+{
+    return count == 1 ? "" : "s";
+}
+
 const char *output_size(double bytes, char text[32])
 {
     static const char *const units[] = {"bytes", "kB", "MB", "GB", "TB"};
@@ -145,14 +151,22 @@ const char *output_size(double bytes, char text[32])
     return text;
 }
 
+/* For an earlier write that failed, whose errno is lost. */
+static bool is_reader_gone(void)
+{
+    struct pollfd out = {.fd = fileno(stdout), .events = POLLOUT};
+    return poll(&out, 1, 0) > 0 && (out.revents & POLLERR) != 0;
+}
+
 int output_finish(int code)
 {
     errno = 0;
-    if (fflush(stdout) != 0 || ferror(stdout)) {
-        if (errno == EPIPE || errno == 0) {
-            return code;
-        }
-        return cli_fail(EXIT_FAILED, NULL, "cannot write the output: %s", strerror(errno));
+    if (fflush(stdout) == 0 && !ferror(stdout)) {
+        return code;
     }
-    return code;
+    if (errno == EPIPE || (errno == 0 && is_reader_gone())) {
+        return code;
+    }
+    return cli_fail(EXIT_FAILED, NULL, "cannot write the output%s%s", errno != 0 ? ": " : "",
+                    errno != 0 ? strerror(errno) : "");
 }

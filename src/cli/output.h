@@ -53,6 +53,9 @@ int report_finish(struct report *report);
  * characters and bytes that are no UTF-8 as \n, \t, \r or \x1b. */
 void output_escape(struct buf *to, struct slice bytes);
 
+/* "" for one, "s" for all others: "%llu event%s". */
+const char *output_plural(uint64_t count);
+
 /* "1.5 MB", "12 bytes" into text; returns text. */
 const char *output_size(double bytes, char text[32]);
 

@@ -60,7 +60,7 @@ static void show_progress(struct publishing *publishing, bool is_last)
     if (!publishing->shows_progress || (!is_last && now - publishing->shown_ms < EVERY_MS)) {
         return;
     }
-    bool is_terminal = isatty(STDERR_FILENO);
+    bool is_terminal = isatty(STDERR_FILENO) && !isatty(publishing->fd);
     if (is_last && is_terminal && !publishing->has_shown) {
         return; /* too short to be worth a line */
     }
@@ -251,8 +251,10 @@ static int open_input(struct publishing *publishing)
     if (fstat(publishing->fd, &status) == 0 && S_ISREG(status.st_mode)) {
         publishing->total_bytes = (uint64_t)status.st_size;
     }
+    /* On a terminal where events are typed a progress line would wipe what is being typed. */
     publishing->shows_progress =
-        options->has_progress || (isatty(STDERR_FILENO) && !options->is_quiet);
+        options->has_progress ||
+        (isatty(STDERR_FILENO) && !isatty(publishing->fd) && !options->is_quiet);
     return EXIT_OK;
 }
 
@@ -310,8 +312,8 @@ static int report(struct publishing *publishing)
         cli_warn("stopped reading the input after event %llu", (unsigned long long)delivery->sent);
     }
     if (publishing->interrupt.is_raised) {
-        code = cli_fail(EXIT_FAILED, NULL, "interrupted after %llu events",
-                        (unsigned long long)delivery->sent);
+        code = cli_fail(EXIT_FAILED, NULL, "interrupted after %llu event%s",
+                        (unsigned long long)delivery->sent, output_plural(delivery->sent));
     }
     return output_finish(code);
 }

@@ -6,6 +6,7 @@
 #include "broker/server.h"
 #include "cli/cli.h"
 #include "cli/options.h"
+#include "cli/setting_text.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -50,8 +51,28 @@ static const struct help_page page = {
         "SIGTERM or Ctrl-C stops it cleanly; after a kill -9 nothing acknowledged is lost.",
     .examples = "  tidings serve\n"
                 "  tidings serve --data /var/lib/tidings --listen :9092\n"
-                "  tidings serve --listen 127.0.0.1:0 --set log.retention.ms=3600000\n",
+                "  tidings serve --listen 127.0.0.1:0 --set log.retention.ms=1h\n",
 };
+
+/* 1h and 10MB become the numbers that the settings want. */
+static enum err take_units(struct overrides *settings, struct reason *reason)
+{
+    for (size_t i = 0; i < settings->count; i++) {
+        struct override *item = &settings->items[i];
+        char text[SETTING_TEXT_SIZE];
+        const char *number;
+        struct reason why;
+        enum err err = setting_number(slice_str(item->name), item->value, text, &number, &why);
+        if (err != ERR_NONE) {
+            return reason_fail(reason, err, "%s: %s: %s", item->origin, item->name, why.text);
+        }
+        if (number == text) {
+            free(item->value);
+            item->value = mem_strdup(text);
+        }
+    }
+    return ERR_NONE;
+}
 
 /* The settings from file and options, the strongest last. Returns an exit code. */
 static int collect(const struct serve_settings *settings, struct overrides *out)
@@ -65,6 +86,9 @@ static int collect(const struct serve_settings *settings, struct overrides *out)
         if (err == ERR_NONE) {
             err = overrides_parse(out, settings->config_file, text, &reason);
             free(text);
+        }
+        if (err == ERR_NONE) {
+            err = take_units(out, &reason);
         }
         if (err != ERR_NONE) {
             return cli_fail(EXIT_USAGE,
@@ -88,12 +112,14 @@ static int collect(const struct serve_settings *settings, struct overrides *out)
     }
     for (size_t i = 0; i < settings->set.count; i++) {
         char *name;
-        const char *value;
-        if (!options_split_pair(settings->set.items[i], &name, &value)) {
-            return options_fail(&page, "--set %s: expected NAME=VALUE", settings->set.items[i]);
+        char *value;
+        int code = options_split_setting(&page, "set", settings->set.items[i], &name, &value);
+        if (code != EXIT_OK) {
+            return code;
         }
         overrides_set(out, slice_str(name), slice_str(value));
         free(name);
+        free(value);
     }
     return EXIT_OK;
 }
@@ -152,10 +178,13 @@ static int serve(const struct overrides *overrides, int64_t ready_fd)
     struct reason reason = {.text = ""};
     enum err err = server_start(overrides, &server, &reason);
     if (err != ERR_NONE) {
-        return cli_fail(err == ERR_CONFIG   ? EXIT_USAGE
-                        : err == ERR_LOCKED ? EXIT_CONFLICT
-                                            : EXIT_FAILED,
-                        err == ERR_CONFIG ? "tidings serve --settings lists every setting" : NULL,
+        return cli_fail(err == ERR_CONFIG                        ? EXIT_USAGE
+                        : err == ERR_LOCKED || err == ERR_EXISTS ? EXIT_CONFLICT
+                                                                 : EXIT_FAILED,
+                        err == ERR_CONFIG ? "tidings serve --settings lists every setting"
+                        : err == ERR_EXISTS
+                            ? "choose another with --listen HOST:PORT; 0 is any free"
+                            : NULL,
                         "cannot serve: %s", reason.text);
     }
     announce(server, ready_fd);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 struct status_settings {
+    int64_t timeout_ms;
     bool is_json;
 };
 
@@ -22,12 +23,15 @@ static const struct help_page page = {
         "the segments without what is superseded. When the keys do not fit the memory for them,\n"
         "there is another pass, and more to read and write.\n"
         "\n"
-        "Exit codes: 0 told, 3 no server runs there, 4 there is no such directory.",
+        "Exit codes: 0 told, 3 no server runs there, 4 there is no such directory, 6 it runs but\n"
+        "does not answer.",
     .examples = "  tidings status /var/lib/tidings\n"
                 "  tidings status /var/lib/tidings --json\n",
 };
 
 static const struct option_spec specs[] = {
+    {0, "timeout", "DURATION", OPTION_DURATION, offsetof(struct status_settings, timeout_ms), 100,
+     86400000, "how long to wait for the answer (default: 10s)"},
     {'j', "json", NULL, OPTION_FLAG, offsetof(struct status_settings, is_json), 0, 0,
      "print JSON for programs"},
 };
@@ -50,8 +54,9 @@ static void print_cleaner(const json_t *cleaner)
         printf("compaction  off (log.cleaner.enable=false)\n");
         return;
     }
-    printf("compaction  %lld logs cleaned since the start, %s read and written, %s freed\n",
+    printf("compaction  %lld log%s cleaned since the start, %s read and written, %s freed\n",
            (long long)number(cleaner, "cleanings"),
+           output_plural((uint64_t)number(cleaner, "cleanings")),
            output_size((double)number(cleaner, "moved_bytes"), moved),
            output_size((double)number(cleaner, "freed_bytes"), freed));
     if (number(cleaner, "failures") > 0) {
@@ -78,8 +83,9 @@ static void print_status(const json_t *status)
     printf("server      tidings %s, process %lld, since %s\n", text(status, "version"),
            (long long)number(status, "pid"), time_format(number(status, "started_ms"), started));
     printf("cluster     %s\n", text(status, "cluster_id"));
-    printf("topics      %lld with %lld partitions, %s\n", (long long)number(status, "topics"),
+    printf("topics      %lld with %lld partition%s, %s\n", (long long)number(status, "topics"),
            (long long)number(status, "partitions"),
+           output_plural((uint64_t)number(status, "partitions")),
            output_size((double)number(status, "bytes"), size));
     if (number(status, "offline_partitions") > 0) {
         printf("offline     %lld partitions: see 'a partition is offline' in the server's log\n",
@@ -92,11 +98,13 @@ static int run(const struct status_settings *settings, const char *data_dir)
 {
     json_t *status;
     struct reason reason;
-    enum err err = control_client_ask_once(data_dir, "status\n", &status, &reason);
+    struct control_wait wait = {.timeout_ms = settings->timeout_ms};
+    enum err err = control_client_ask_once(data_dir, "status\n", &wait, &status, &reason);
     if (err != ERR_NONE) {
         return err == ERR_CLOSED
                    ? cli_fail(EXIT_UNREACHABLE, "start one with: tidings serve --data DATA", "%s",
                               reason.text)
+               : err == ERR_TIMEOUT   ? cli_fail(EXIT_TIMED_OUT, NULL, "%s", reason.text)
                : err == ERR_NOT_FOUND ? cli_fail(EXIT_NOT_FOUND, NULL, "%s", reason.text)
                                       : cli_fail(EXIT_FAILED, NULL, "%s", reason.text);
     }
@@ -112,7 +120,7 @@ static int run(const struct status_settings *settings, const char *data_dir)
 
 int cli_status(int argc, char **argv)
 {
-    struct status_settings settings = {.is_json = false};
+    struct status_settings settings = {.timeout_ms = 10000};
     struct option_set sets[] = {{"Options", specs, sizeof specs / sizeof specs[0], &settings}};
     struct text_list arguments = {0};
     int code;

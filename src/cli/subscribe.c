@@ -220,7 +220,8 @@ static int run(const struct subscribe_options *options, const struct source_opti
         code = output_finish(code);
     }
     if (code == EXIT_OK && isatty(STDERR_FILENO) && isatty(STDOUT_FILENO)) {
-        fprintf(stderr, "%lld events\n", (long long)subscription.printed);
+        fprintf(stderr, "%lld event%s\n", (long long)subscription.printed,
+                output_plural((uint64_t)subscription.printed));
     }
     int close_code = source_close(&subscription.source);
     interrupt_deinit(&subscription.interrupt);

@@ -16,12 +16,12 @@ int cli_topic(int argc, char **argv)
         {"delete", "delete topics with all their events", cli_topic_delete},
         {NULL, NULL, NULL},
     };
-    return cli_dispatch(
-        verbs, "tidings topic", "Creates, lists, describes, alters and deletes topics.",
-        "Examples:\n"
-        "  tidings topic create orders --partitions 3 --config retention.ms=86400000\n"
-        "  tidings topic describe orders\n",
-        argc, argv);
+    return cli_dispatch(verbs, "tidings topic",
+                        "Creates, lists, describes, alters and deletes topics.",
+                        "Examples:\n"
+                        "  tidings topic create orders --partitions 3 --config retention.ms=1d\n"
+                        "  tidings topic describe orders\n",
+                        argc, argv);
 }
 
 bool cli_topic_setting_is_own(const rd_kafka_ConfigEntry_t *entry)

@@ -23,7 +23,7 @@ static const struct help_page page = {
         "Changes settings of a topic or adds partitions. Settings not named stay as they are.\n"
         "Partitions can only be added. After that, a key may go to another partition than\n"
         "before: the order of its events across that moment is not kept.",
-    .examples = "  tidings topic alter orders --config retention.ms=86400000\n"
+    .examples = "  tidings topic alter orders --config retention.ms=1d\n"
                 "  tidings topic alter orders --delete-config retention.ms   back to the default\n"
                 "  tidings topic alter orders --partitions 12\n",
 };
@@ -125,9 +125,15 @@ static int merge(const struct alter_options *options, const struct overrides *kn
         overrides_remove(merged, slice_str(name));
     }
     for (size_t i = 0; i < options->configs.count; i++) {
-        const char *pair = options->configs.items[i];
-        size_t name_size = strcspn(pair, "=");
-        overrides_set(merged, slice_of(pair, name_size), slice_str(pair + name_size + 1));
+        char *name;
+        char *value;
+        int code = options_split_setting(&page, "config", options->configs.items[i], &name, &value);
+        if (code != EXIT_OK) {
+            return code;
+        }
+        overrides_set(merged, slice_str(name), slice_str(value));
+        free(name);
+        free(value);
     }
     return EXIT_OK;
 }
@@ -199,12 +205,13 @@ static int check(struct alter_options *options, const struct text_list *argument
     }
     for (size_t i = 0; i < options->configs.count; i++) {
         char *name;
-        const char *value;
-        if (!options_split_pair(options->configs.items[i], &name, &value)) {
-            return options_fail(&page, "--config needs NAME=VALUE, not '%s'",
-                                options->configs.items[i]);
+        char *value;
+        int code = options_split_setting(&page, "config", options->configs.items[i], &name, &value);
+        if (code != EXIT_OK) {
+            return code;
         }
         free(name);
+        free(value);
     }
     return EXIT_OK;
 }

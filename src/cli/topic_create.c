@@ -22,7 +22,7 @@ static const struct help_page page = {
              "More partitions let more members of a group work at the same time; order is kept\n"
              "within a partition, and events of one key go to one partition.",
     .examples = "  tidings topic create orders\n"
-                "  tidings topic create orders --partitions 6 --config retention.ms=604800000\n"
+                "  tidings topic create orders --partitions 6 --config retention.ms=7d\n"
                 "  tidings topic create users --config cleanup.policy=compact --if-not-exists\n",
 };
 
@@ -32,7 +32,8 @@ static const struct option_spec specs[] = {
     {'p', "partitions", "N", OPTION_INTEGER, offsetof(struct create_options, partitions), 1, 100000,
      "number of partitions"},
     {'c', "config", "NAME=VALUE", OPTION_TEXTS, offsetof(struct create_options, configs), 0, 0,
-     "a setting of the topic, by Kafka's name (repeat it)"},
+     "a setting of the topic, by Kafka's name: retention.ms=7d, segment.bytes=64MiB;\n"
+     "tidings topic settings lists them (repeat it)"},
     {0, "if-not-exists", NULL, OPTION_FLAG, offsetof(struct create_options, if_not_exists), 0, 0,
      "a topic that exists is no error"},
 };
@@ -47,14 +48,16 @@ static int make_new_topic(const struct create_options *options, const char *name
     }
     for (size_t i = 0; i < options->configs.count; i++) {
         char *setting;
-        const char *value;
-        if (!options_split_pair(options->configs.items[i], &setting, &value)) {
+        char *value;
+        int code =
+            options_split_setting(&page, "config", options->configs.items[i], &setting, &value);
+        if (code != EXIT_OK) {
             rd_kafka_NewTopic_destroy(*topic);
-            return options_fail(&page, "--config needs NAME=VALUE, not '%s'",
-                                options->configs.items[i]);
+            return code;
         }
         rd_kafka_NewTopic_set_config(*topic, setting, value);
         free(setting);
+        free(value);
     }
     return EXIT_OK;
 }

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "datadir/backup_internal.h"
 #include "datadir/backup_source.h"
+#include "datadir/control_client.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -273,10 +274,7 @@ static enum err check_cluster(const struct backup *backup, struct reason *reason
 
 static enum err copy_all(struct backup *backup, struct reason *reason)
 {
-    enum err err = backup_source_open(backup->options->data_dir, &backup->source, reason);
-    if (err == ERR_NONE) {
-        err = check_cluster(backup, reason);
-    }
+    enum err err = check_cluster(backup, reason);
     backup->copy.total_bytes = backup->source.total_bytes;
     for (size_t i = 0; i < backup->source.files.count && err == ERR_NONE; i++) {
         err = back_up_file(backup, &backup->source.files.items[i], reason);
@@ -287,7 +285,6 @@ static enum err copy_all(struct backup *backup, struct reason *reason)
     } else {
         (void)!sync_now(backup, NULL); /* what was copied need not be copied again */
     }
-    backup_source_close(&backup->source);
     return err == ERR_NONE ? tidy(backup, reason) : err;
 }
 
@@ -296,12 +293,18 @@ enum err backup_run(const struct backup_options *options, struct backup_totals *
 {
     *totals = (struct backup_totals){.files = 0};
     struct backup backup = {.options = options, .totals = totals};
-    int lock_fd;
+    int lock_fd = -1;
     backup.synced_ns = clock_now_ns();
     copy_init(&backup.copy, options->max_rate);
     backup.copy.progress = options->progress;
     backup.copy.context = options->context;
-    enum err err = backup_open_dir(options->dir, &lock_fd, reason);
+    struct control_wait wait = {.timeout_ms = options->timeout_ms,
+                                .stopped = options->stopped,
+                                .context = options->context};
+    enum err err = backup_source_open(options->data_dir, &wait, &backup.source, reason);
+    if (err == ERR_NONE) {
+        err = backup_open_dir(options->dir, &lock_fd, reason);
+    }
     if (err == ERR_NONE) {
         err = backup_load_manifest(options->dir, &backup.before, reason);
         err = err == ERR_NOT_FOUND ? ERR_NONE : err;
@@ -312,6 +315,7 @@ enum err backup_run(const struct backup_options *options, struct backup_totals *
     if (err == ERR_NONE) {
         err = copy_all(&backup, reason);
     }
+    backup_source_close(&backup.source);
     manifest_deinit(&backup.before);
     manifest_deinit(&backup.journal);
     manifest_deinit(&backup.after);

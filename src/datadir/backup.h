@@ -17,12 +17,15 @@
  * A backup into the same DIR goes on where one was stopped, or brings an older one up to date.
  * Until its manifest is there the older backup stays whole: files that changed are written beside
  * the old ones, grown ones only get longer, and what nobody names any more is removed at the end.
+ * DIR is made when there is something to copy: a backup of nothing leaves nothing.
  */
 struct backup_options {
     const char *data_dir;
     const char *dir;
-    int64_t max_rate; /* bytes a second; 0: no limit */
+    int64_t max_rate;   /* bytes a second; 0: no limit */
+    int64_t timeout_ms; /* how long a running server may take for its snapshot */
     void *context;
+    bool (*stopped)(void *context); /* while waiting for the snapshot; true: stop */
     bool (*progress)(void *context, int64_t bytes, int64_t total_bytes); /* false: stop */
     /* A file whose batches are not all good: it is copied as it is. */
     void (*damaged)(void *context, const char *path, int64_t position);
@@ -41,7 +44,8 @@ struct backup_totals {
 };
 
 /* ERR_NOT_FOUND, ERR_LOCKED, ERR_EXISTS (DIR holds something else), ERR_CLOSED (stopped by
- * progress), ERR_IO, ERR_NO_SPACE, ERR_CORRUPT. On an error the same call goes on later. */
+ * progress), ERR_AGAIN (stopped while waiting), ERR_TIMEOUT, ERR_IO, ERR_NO_SPACE, ERR_CORRUPT. On
+ * an error the same call goes on later. */
 CHECKED enum err backup_run(const struct backup_options *options, struct backup_totals *totals,
                             struct reason *reason);
 

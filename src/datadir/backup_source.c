@@ -24,10 +24,10 @@ enum { LIST_MAX_BYTES = 1 << 30 };
 /* ---- a running server ---- */
 
 static enum err ask_snapshot(struct backup_source *source, const char *data_dir,
-                             struct reason *reason)
+                             const struct control_wait *wait, struct reason *reason)
 {
     json_t *answer;
-    enum err err = control_client_ask(source->control_fd, "snapshot\n", &answer, reason);
+    enum err err = control_client_ask(source->control_fd, "snapshot\n", wait, &answer, reason);
     if (err != ERR_NONE) {
         return err;
     }
@@ -189,8 +189,10 @@ static enum err take_stopped(struct backup_source *source, const char *data_dir,
                              struct reason *reason)
 {
     int dir_fd;
+    int made;
     struct reason why;
-    enum err err = data_dir_open(file_ops_system(), data_dir, &dir_fd, &source->lock_fd, &why);
+    enum err err =
+        data_dir_open(file_ops_system(), data_dir, &dir_fd, &source->lock_fd, &made, &why);
     if (err != ERR_NONE) {
         source->lock_fd = -1;
         return reason_fail(reason, err, "no control socket, and %s", why.text);
@@ -199,8 +201,8 @@ static enum err take_stopped(struct backup_source *source, const char *data_dir,
     return make_stopped(source, data_dir, reason);
 }
 
-enum err backup_source_open(const char *data_dir, struct backup_source *source,
-                            struct reason *reason)
+enum err backup_source_open(const char *data_dir, const struct control_wait *wait,
+                            struct backup_source *source, struct reason *reason)
 {
     *source = (struct backup_source){.control_fd = -1, .dir_fd = -1, .lock_fd = -1};
     char *topics = mem_sprintf("%s/topics", data_dir);
@@ -214,9 +216,9 @@ enum err backup_source_open(const char *data_dir, struct backup_source *source,
     if (source->dir_fd < 0) {
         return reason_errno(reason, "cannot open %s", data_dir);
     }
-    enum err err = control_client_connect(source->dir_fd, &source->control_fd, reason);
+    enum err err = control_client_connect(source->dir_fd, wait, &source->control_fd, reason);
     if (err == ERR_NONE) {
-        err = source->control_fd >= 0 ? ask_snapshot(source, data_dir, reason)
+        err = source->control_fd >= 0 ? ask_snapshot(source, data_dir, wait, reason)
                                       : take_stopped(source, data_dir, reason);
     }
     return err == ERR_NONE ? read_list(source, reason) : err;

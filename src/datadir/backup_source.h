@@ -29,10 +29,13 @@ struct backup_source {
     int lock_fd; /* -1: a server runs */
 };
 
+struct control_wait;
+
 /* ERR_NOT_FOUND: no data directory. ERR_LOCKED: a server holds it that has no control socket.
- * ERR_IO, and ERR_INVALID with what the server answered. Waits for the snapshot. */
-CHECKED enum err backup_source_open(const char *data_dir, struct backup_source *source,
-                                    struct reason *reason);
+ * ERR_IO, and ERR_INVALID with what the server answered; ERR_TIMEOUT, ERR_AGAIN (stopped) while
+ * waiting for its snapshot. */
+CHECKED enum err backup_source_open(const char *data_dir, const struct control_wait *wait,
+                                    struct backup_source *source, struct reason *reason);
 
 /* Also after backup_source_open failed. */
 void backup_source_close(struct backup_source *source);

@@ -322,9 +322,10 @@ enum err check_run(const struct check_options *options, struct check_totals *tot
     struct tree tree;
     int dir_fd;
     int lock_fd;
+    int made;
     enum err err = tree_list(options->data_dir, &tree, reason);
     if (err == ERR_NONE) {
-        err = data_dir_open(check.files, options->data_dir, &dir_fd, &lock_fd, reason);
+        err = data_dir_open(check.files, options->data_dir, &dir_fd, &lock_fd, &made, reason);
     }
     if (err == ERR_NONE) {
         tree_deinit(&tree); /* a server may have been at work until now */

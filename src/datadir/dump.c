@@ -20,7 +20,8 @@ const char *dump_codec(const struct batch *batch)
 struct dump {
     const struct dump_options *options;
     const struct dump_sink *sink;
-    bool ended; /* the sink has enough */
+    int64_t batches; /* whole ones that were met */
+    bool ended;      /* the sink has enough */
 };
 
 /* A file to go through. */
@@ -89,6 +90,7 @@ static enum err dump_file(struct dump *dump, const struct dump_file *file, struc
     while (err == ERR_NONE && item != WALK_END && !dump->ended) {
         err = walk_next(&walk, &item, reason);
         if (err == ERR_NONE && item == WALK_BATCH) {
+            dump->batches++;
             err = dump_batch(dump, file, &walk);
         } else if (err == ERR_NONE && item == WALK_DAMAGE) {
             dump->ended = !dump->sink->damage(dump->sink->context, &file->place, &walk.damage,
@@ -150,6 +152,14 @@ static enum err dump_directory(struct dump *dump, struct reason *reason)
     return err;
 }
 
+/* "00000000000000001234.log", also ".log.cut". */
+static bool is_segment_name(const char *name)
+{
+    const char *dot = name + strspn(name, "0123456789");
+    return dot - name == SEGMENT_NAME_DIGITS &&
+           (strcmp(dot, ".log") == 0 || strcmp(dot, ".log.cut") == 0);
+}
+
 /* One file: its name tells the base offset, its folder the partition. */
 static enum err dump_one_file(struct dump *dump, struct reason *reason)
 {
@@ -163,16 +173,17 @@ static enum err dump_one_file(struct dump *dump, struct reason *reason)
     if (!tree_parse_partition(parent == NULL ? folder : parent + 1, &topic, &partition)) {
         topic = mem_strdup("");
     }
+    bool named = is_segment_name(name);
     struct dump_file file = {
         .place = {topic, partition, path},
+        .base_offset = named ? strtoll(name, NULL, 10) : 0,
         .end_offset = INT64_MAX,
-        .last = true,
+        .last = named,
     };
-    const char *dot = strchr(name, '.');
-    if (dot != NULL && (strcmp(dot, ".log") == 0 || strcmp(dot, ".log.cut") == 0)) {
-        file.base_offset = strtoll(name, NULL, 10);
-    }
     enum err err = dump_file(dump, &file, reason);
+    if (err == ERR_NONE && dump->batches == 0 && !named) {
+        err = reason_fail(reason, ERR_INVALID, "it is no segment: there is no batch in it");
+    }
     free(topic);
     free(folder);
     return err;

@@ -40,8 +40,8 @@ struct dump_options {
 /* "none", "gzip", "snappy", "lz4", "zstd"; "unknown". */
 const char *dump_codec(const struct batch *batch);
 
-/* ERR_NOT_FOUND: no such path, topic or partition. ERR_IO. Files that the server deletes meanwhile
- * are passed over. One thread. */
+/* ERR_NOT_FOUND: no such path, topic or partition. ERR_INVALID: a file of another kind. ERR_IO.
+ * Files that the server deletes meanwhile are passed over. One thread. */
 CHECKED enum err dump_run(const struct dump_options *options, const struct dump_sink *sink,
                           struct reason *reason);
 

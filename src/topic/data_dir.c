@@ -10,25 +10,53 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-/* mkdir -p. */
-static enum err make_all(const struct file_ops *files, const char *path, struct reason *reason)
+static enum err make_one(const struct file_ops *files, const char *path, int *made,
+                         struct reason *reason)
+{
+    if (file_exists(path)) {
+        return ERR_NONE;
+    }
+    enum err err = file_make_dir(files, path, reason);
+    *made += err == ERR_NONE;
+    return err;
+}
+
+/* mkdir -p; *made: how many were made, the last ones of the path. */
+static enum err make_all(const struct file_ops *files, const char *path, int *made,
+                         struct reason *reason)
 {
     char *copy = mem_strdup(path);
     enum err err = ERR_NONE;
     for (char *at = copy + 1; err == ERR_NONE && *at != '\0'; at++) {
-        if (*at == '/') {
+        if (*at == '/' && at[-1] != '/') {
             *at = '\0';
-            if (!file_exists(copy)) {
-                err = file_make_dir(files, copy, reason);
-            }
+            err = make_one(files, copy, made, reason);
             *at = '/';
         }
     }
     if (err == ERR_NONE) {
-        err = file_make_dir(files, copy, reason);
+        err = make_one(files, copy, made, reason);
     }
     free(copy);
     return err;
+}
+
+void data_dir_undo(const struct file_ops *files, const char *path, int made)
+{
+    if (made == 0) {
+        return;
+    }
+    char *at = mem_sprintf("%s/lock", path);
+    (void)!files->unlink(files->context, at);
+    for (char *slash = strrchr(at, '/'); made > 0 && slash != NULL; slash = strrchr(at, '/')) {
+        *slash = '\0';
+        if (files->rmdir(files->context, at) == 0) {
+            made--;
+        } else if (errno != ENOENT && errno != ENOTDIR) {
+            break; /* somebody put something there */
+        }
+    }
+    free(at);
 }
 
 static enum err lock(const char *data_dir, int fd, struct reason *reason)
@@ -54,12 +82,14 @@ static enum err lock(const char *data_dir, int fd, struct reason *reason)
 }
 
 enum err data_dir_open(const struct file_ops *files, const char *path, int *dir_fd, int *lock_fd,
-                       struct reason *reason)
+                       int *made, struct reason *reason)
 {
     *dir_fd = -1;
     *lock_fd = -1;
-    enum err err = make_all(files, path, reason);
+    *made = 0;
+    enum err err = make_all(files, path, made, reason);
     if (err != ERR_NONE) {
+        data_dir_undo(files, path, *made);
         return err;
     }
     char *lock_path = mem_sprintf("%s/lock", path);
@@ -74,6 +104,7 @@ enum err data_dir_open(const struct file_ops *files, const char *path, int *dir_
     if (err != ERR_NONE) {
         close(*dir_fd);
         close(*lock_fd);
+        data_dir_undo(files, path, *made);
     }
     return err;
 }

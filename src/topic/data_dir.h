@@ -7,9 +7,13 @@
 /*
  * Creates the data directory when it is missing and locks it for this process until *lock_fd is
  * closed. ERR_LOCKED when another process holds it; the reason says which. *dir_fd: a descriptor on
- * the directory.
+ * the directory. *made: how many directories were created, for data_dir_undo; on failure they are
+ * gone again.
  */
 CHECKED enum err data_dir_open(const struct file_ops *files, const char *path, int *dir_fd,
-                               int *lock_fd, struct reason *reason);
+                               int *lock_fd, int *made, struct reason *reason);
+
+/* Removes what data_dir_open created, as far as it holds nothing else. For a start that failed. */
+void data_dir_undo(const struct file_ops *files, const char *path, int made);
 
 #endif

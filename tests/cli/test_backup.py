@@ -129,6 +129,13 @@ class Transform:
             raise self.failure
 
 
+def is_waiting(pid):
+    """It takes signals as something to read, and has a socket."""
+    folder = f"/proc/{pid}/fd"
+    links = [os.readlink(os.path.join(folder, fd)) for fd in os.listdir(folder)]
+    return "anon_inode:[signalfd]" in links and any(link.startswith("socket:") for link in links)
+
+
 class BackupTest(Case):
     def setUp(self):
         super().setUp()
@@ -297,7 +304,7 @@ class BackupTest(Case):
         said, error = run("backup", self.data, self.backup)
         self.assertIn(f"damaged batch at position {position}", error)
         said, _ = run("backup", "--verify", self.backup)
-        self.assertIn("1 files were damaged in the bus already", said)
+        self.assertIn("1 file was damaged in the bus already", said)
         run("restore", self.backup, self.restored)
         with Bus(self.restored) as bus: # nothing behind the damage is lost
             said, _ = bus.run("subscribe", "t", "--from", "3", "--max", "2")
@@ -349,6 +356,30 @@ class BackupTest(Case):
             run("backup", self.data, self.backup)
         run("restore", self.backup, self.restored)
         self.assertEqual(sorted(self.values(self.restored)), list(range(8000)))
+
+    def test_a_hung_server(self):
+        """It is given time, then up; a signal ends the wait at once; no directory is left."""
+        with Bus(self.data) as bus:
+            bus.run("topic", "create", "t")
+            bus.process.send_signal(signal.SIGSTOP)
+            try:
+                _, said = run("backup", self.data, self.backup, "--timeout", "200ms", code=6)
+                self.assertIn("did not answer within 200 ms", said)
+                process = subprocess.Popen([BIN, "backup", self.data, self.backup],
+                                           stderr=subprocess.PIPE, text=True)
+                wait_until(lambda: is_waiting(process.pid), "it has asked for a snapshot")
+                process.send_signal(signal.SIGTERM)
+                _, said = process.communicate(timeout=DEADLINE_S)
+            finally:
+                bus.process.send_signal(signal.SIGCONT)
+            self.assertEqual(process.returncode, 1, said)
+            self.assertIn("stopped while the server did not answer", said)
+            self.assertFalse(os.path.exists(self.backup))
+            run("backup", self.data, self.backup)
+
+    def test_of_nothing_leaves_nothing(self):
+        run("backup", self.data, self.backup, code=4)
+        self.assertFalse(os.path.exists(self.backup))
 
     def test_refused(self):
         self.made()

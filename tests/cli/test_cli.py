@@ -9,6 +9,7 @@ TIDINGS_BOOTSTRAP  HOST:PORT of a bus to use; unset: the binary's own `serve` is
 import base64
 import json
 import os
+import pty
 import re
 import select
 import signal
@@ -136,7 +137,8 @@ class Help(Case):
         self.assertIn(version, self.out("--version"))
 
     def test_slips_get_a_hint(self):
-        self.fails(2, r"needs a command\nhint: .*tidings help")
+        for words in ([], ["topic"], ["group"]):
+            self.assertIn("Commands:\n", self.fails(2, "^Usage: tidings", *words))
         self.fails(2, r"did you mean 'tidings subscribe'", "subscrbe")
         self.fails(2, r"did you mean 'tidings topic create'", "topic", "creat")
         self.fails(2, r"unknown option '--jsno'\nhint: did you mean --json\?", "topic", "list",
@@ -144,6 +146,47 @@ class Help(Case):
         self.fails(2, r"--timeout: 'soon' is no duration", "topic", "list", "--timeout", "soon")
         self.fails(2, r'No such configuration property: "nonsense"', "topic", "list", "-X",
                    "nonsense=1")
+
+
+    def test_usual_words_are_understood(self):
+        name = self.topic()
+        self.assertIn(name, self.out("topic", "ls"))
+        self.assertIn("deleted", self.out("topic", "rm", name))
+        self.assertEqual(self.out("-v"), self.out("--version"))
+
+    def test_a_shortened_option_is_no_other_word(self):
+        name = self.topic()
+        self.fails(2, r"unknown option '--tim'\nhint: did you mean --timeout\?", "topic", "list",
+                   "--tim", "1s")
+        self.fails(2, r"unknown option '--part=1'\nhint: did you mean --partition\?", "subscribe",
+                   name, "--part=1")
+        self.fails(2, "unknown option '--js'", "topic", "list", "--js")
+        self.fails(2, "unknown option '--top'", "subscribe", "--top")
+        self.run_tidings("publish", name, "--message", "--top", "--header=--top=1")
+        self.assertEqual(self.values(name), ["--top"])
+
+
+class ClosedDescriptors(Case):
+    """Started without standard input or output, nothing else takes their place."""
+
+    def shell(self, script, code):
+        done = subprocess.run(["/bin/sh", "-c", script, BIN, self.name], env=environment(),
+                              capture_output=True, text=True, timeout=DEADLINE_S)
+        self.assertEqual(done.returncode, code, done)
+        return done
+
+    def setUp(self):
+        self.name = self.topic()
+
+    def test_publish_without_input(self):
+        self.assertIn("cannot read the input", self.shell('"$0" publish "$1" <&-', 1).stderr)
+        self.assertIn("published 1", self.shell('"$0" publish "$1" a <&-', 0).stdout)
+
+    def test_output_does_not_go_into_a_socket(self):
+        self.assertIn("cannot write the output", self.shell('"$0" publish "$1" a >&-', 1).stderr)
+        self.shell('"$0" publish "$1" --nonsense 2>&-', 2)
+        self.shell('"$0" topic list <&- >&- 2>&-', 1)
+        self.assertEqual(self.values(self.name), ["a"])
 
 
 class Reach(Case):
@@ -175,7 +218,7 @@ class Topic(Case):
     def test_life(self):
         name = "life-" + uuid.uuid4().hex[:8]
         self.assertIn("created topic " + name,
-                      self.out("topic", "create", name, "-p", "2", "-c", "retention.ms=86400000"))
+                      self.out("topic", "create", name, "-p", "2", "-c", "retention.ms=1d"))
         listed = {topic["name"]: topic for topic in self.json("topic", "list", "--json")}
         self.assertEqual(listed[name], {"name": name, "partitions": 2, "internal": False})
         self.assertRegex(self.out("topic", "list"), r"%s +2" % name)
@@ -188,7 +231,7 @@ class Topic(Case):
         self.assertGreater(
             len(self.json("topic", "describe", name, "--all", "--json")[0]["settings"]), 5)
 
-        self.run_tidings("topic", "alter", name, "--config", "retention.bytes=1000000",
+        self.run_tidings("topic", "alter", name, "--config", "retention.bytes=1MB",
                          "--partitions", "4")
         about = self.json("topic", "describe", name, "--json")[0]
         self.assertEqual(len(about["partitions"]), 4)
@@ -220,6 +263,10 @@ class Topic(Case):
         self.fails(1, "cannot create topic 'no blanks'", "topic", "create", "no blanks")
         self.fails(1, "nonsense", "topic", "create", "x", "-c", "nonsense=1")
         self.fails(1, "retention.ms", "topic", "alter", name, "-c", "retention.ms=soon")
+        self.fails(2, r"--config retention.ms: '1y' is no duration: write 500ms", "topic", "create",
+                   "x", "-c", "retention.ms=1y")
+        self.fails(2, r"--config segment.bytes: '1M' is no size: write 1000000, 10MB or 1GiB",
+                   "topic", "alter", name, "-c", "segment.bytes=1M")
         self.fails(1, "no setting 'nonsense'", "topic", "alter", name, "-d", "nonsense")
         self.fails(1, "has 2 partitions already", "topic", "alter", name, "-p", "2")
         self.fails(2, "change what", "topic", "alter", name)
@@ -370,6 +417,30 @@ class Publish(Case):
         process.stdout.close(), process.stderr.close()
         self.assertIn("published 2 events", out)
         self.assertIn("interrupted after 2 events", err)
+
+    def test_progress_leaves_typed_lines_alone(self):
+        """On a terminal a line being typed is not wiped by the progress of the ones before."""
+        name = self.topic()
+        master, slave = pty.openpty()
+        process = subprocess.Popen([BIN, "publish", name], env=environment(), stdin=slave,
+                                   stdout=slave, stderr=slave)
+        os.close(slave)
+        shown, count = b"", 0
+        until = time.monotonic() + 1.5  # progress is shown every half a second
+        while time.monotonic() < until:
+            os.write(master, b"event %d\n" % count)
+            count += 1
+            self.eventually("the event arrives", lambda: len(self.values(name)) == count)
+        os.write(master, b"\x04")
+        try:
+            while chunk := os.read(master, 65536):
+                shown += chunk
+        except OSError:
+            pass  # how Linux tells that the other end is closed
+        os.close(master)
+        self.assertEqual(process.wait(DEADLINE_S), 0)
+        self.assertIn(b"published %d events" % count, shown)
+        self.assertNotIn(b"\x1b[K", shown)
 
 
 class Subscribe(Case):

@@ -8,6 +8,7 @@ import glob
 import json
 import os
 import shutil
+import signal
 import sqlite3
 import struct
 import sys
@@ -296,6 +297,17 @@ class StatusTest(Case):
         run("status", code=2)
 
 
+    def test_a_hung_server(self):
+        with Bus(self.data) as bus:
+            bus.process.send_signal(signal.SIGSTOP)
+            try:
+                _, said = run("status", self.data, "--timeout", "200ms", code=6)
+            finally:
+                bus.process.send_signal(signal.SIGCONT)
+            self.assertIn("did not answer within 200 ms: is it stopped or hung?", said)
+            run("status", self.data)
+
+
 class DumpTest(Case):
     def lines(self, *words, code=0):
         return [json.loads(line) for line in run("dump", *words, "--json", code=code)[0].splitlines()]
@@ -366,6 +378,14 @@ class DumpTest(Case):
         self.assertEqual((damage["position"], damage["bytes"], damage["first_offset"],
                           damage["next_offset"]), (position, size, 1, 2))
         self.assertEqual(lines[0]["topic"], "t")
+
+    def test_a_file_of_another_kind(self):
+        for name, text in (("notes.txt", b"no batches here, but quite some bytes\n" * 10),
+                           ("empty.log", b"")):
+            with open(self.path(name), "wb") as file:
+                file.write(text)
+            _, said = run("dump", self.path(name), code=1)
+            self.assertIn("it is no segment: there is no batch in it", said)
 
     def test_nothing_there(self):
         _, said = run("dump", self.path("nothing"), code=4)

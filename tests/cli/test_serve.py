@@ -150,11 +150,20 @@ class ServeTest(unittest.TestCase):
         path = os.path.join(self.folder, "bad.properties")
         with open(path, "w", encoding="utf-8") as file:
             file.write("num.partitions=3\nnonsense\n")
+        values = os.path.join(self.folder, "values.properties")
+        with open(values, "w", encoding="utf-8") as file:
+            file.write("# a comment\nnum.partitions=many\n")
+        units = os.path.join(self.folder, "units.properties")
+        with open(units, "w", encoding="utf-8") as file:
+            file.write("log.retention.ms=1y\n")
         for options, word in [
                 (["--set", "num.partition=3"], "num.partitions"),
                 (["--set", "num.partitions=many"], "whole number"),
                 (["--set", "num.partitions"], "NAME=VALUE"),
                 (["--config", path], "bad.properties:2"),
+                (["--config", values], "values.properties:2: num.partitions=many"),
+                (["--config", units], "units.properties:1: log.retention.ms: '1y' is no duration"),
+                (["--set", "log.retention.hours=90m"], "no whole number of hours"),
                 (["--config", path + ".missing"], "no such file"),
                 (["--listen", "nowhere"], "HOST:PORT"),
                 (["extra"], "extra"),
@@ -164,6 +173,47 @@ class ServeTest(unittest.TestCase):
                 self.assertEqual(code, 2, text)
                 self.assertIn(word, text)
         self.assertFalse(os.path.exists(self.data), "a refused start left something behind")
+
+    def test_a_port_in_use_is_a_conflict_and_leaves_nothing(self):
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            address = "127.0.0.1:%d" % taken.getsockname()[1]
+            deep = os.path.join(self.data, "deep/er")
+            code, text = refused("--data", deep, "--listen", address)
+            self.assertEqual(code, 5, text)
+            self.assertIn("the port is in use", text)
+            self.assertFalse(os.path.exists(self.data), "a refused start left something behind")
+            os.mkdir(self.data)
+            self.assertEqual(refused("--data", self.data, "--listen", address)[0], 5)
+            self.assertTrue(os.path.isdir(self.data), "it was there before")
+
+    def test_durations_and_sizes(self):
+        path = os.path.join(self.folder, "server.properties")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("log.retention.ms=1h30m\nlog.retention.bytes=10MiB\n")
+        with Serve(*self.common, "--config", path, "--set", "log.segment.bytes=2MB") as bus:
+            self.partitions_of_a_new_topic(bus.addresses[0])
+            said = tidings(bus.addresses[0], "topic", "describe", "t", "--all", "--json")
+            settings = json.loads(said.stdout)[0]["settings"]
+        self.assertEqual((settings["retention.ms"], settings["retention.bytes"],
+                          settings["segment.bytes"]), ("5400000", "10485760", "2000000"))
+
+    def test_without_standard_descriptors(self):
+        """Nothing of the data directory takes the place of standard input, output or error."""
+        reader, writer = os.pipe()
+        with subprocess.Popen(
+                ["/bin/sh", "-c", 'exec "$0" "$@" <&- >&- 2>&-', BIN, "serve", *self.common,
+                 "--ready-fd", str(writer)], pass_fds=[writer]) as process:
+            os.close(writer)
+            with os.fdopen(reader) as pipe:
+                ready = pipe.read()
+            self.assertIn("ready listen=", ready)
+            held = [os.readlink(f"/proc/{process.pid}/fd/{fd}") for fd in range(3)]
+            self.partitions_of_a_new_topic(re.search(r"listen=(\S+)", ready)[1])
+            process.send_signal(signal.SIGTERM)
+            self.assertEqual(process.wait(DEADLINE_S), 0)
+        self.assertEqual(held, ["/dev/null"] * 3)
 
 
 if __name__ == "__main__":

@@ -330,6 +330,18 @@ class Services(WithDirectory):
         self.assertEqual(os.listdir(self.path("box/new")), ["9.placed@store.example.com.eml"])
         self.assertEqual(os.listdir(self.path("box/duplicates")), [])
 
+    def test_closed_standard_descriptors(self):
+        """What a program opens does not take the place of its input or output."""
+        process = subprocess.Popen(["/bin/sh", "-c", 'exec "$0" "$@" <&- >&- 2>&-',
+                                    program("mailbox"), "--dir", self.path("box"), "--port", "0"])
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        folder = f"/proc/{process.pid}/fd"
+        self.wait(lambda: any(os.readlink(os.path.join(folder, fd)).startswith("socket:")
+                              for fd in os.listdir(folder)))
+        self.assertEqual([os.readlink(os.path.join(folder, fd)) for fd in "012"],
+                         ["/dev/null"] * 3)
+
     def test_poison_is_passed_over(self):
         """An event that is no order stops nobody."""
         with self.bus() as bus:

@@ -11,6 +11,7 @@
 #include "cli/position.h"
 #include "cli/probe.h"
 #include "cli/reset_target.h"
+#include "cli/setting_text.h"
 #include "cli/suggest.h"
 #include "cli/time_text.h"
 
@@ -39,6 +40,41 @@ static void test_durations(void **state)
     }
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         assert_int_equal(duration_parse(bad[i], &ms, NULL), ERR_INVALID);
+    }
+}
+
+static void test_settings_take_durations_and_sizes(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *value, *number;
+    } good[] = {{"retention.ms", "1h30m", "5400000"},
+                {"retention.ms", "10", "10"}, /* a bare number is Kafka's */
+                {"retention.ms", "-1", "-1"},
+                {"retention.ms", "soon", "soon"},
+                {"log.retention.hours", "7d", "168"},
+                {"offsets.retention.minutes", "1d", "1440"},
+                {"segment.bytes", "10MB", "10000000"},
+                {"segment.bytes", "1.5GiB", "1610612736"},
+                {"max.message.bytes", "1000012", "1000012"},
+                {"log.cleaner.dedupe.buffer.size", "1KiB", "1024"},
+                {"num.partitions", "3x", "3x"}, /* the bus says what is wrong */
+                {"cleanup.policy", "compact", "compact"}};
+    static const struct {
+        const char *name, *value;
+    } bad[] = {{"retention.ms", "1y"},     {"log.retention.hours", "90m"},
+               {"segment.bytes", "1M"},    {"segment.bytes", "0.5B"},
+               {"segment.bytes", "10 MB"}, {"segment.bytes", "1e99TB"}};
+    char text[SETTING_TEXT_SIZE];
+    const char *number;
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        assert_int_equal(
+            setting_number(slice_str(good[i].name), good[i].value, text, &number, NULL), ERR_NONE);
+        assert_string_equal(number, good[i].number);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        assert_int_equal(setting_number(slice_str(bad[i].name), bad[i].value, text, &number, NULL),
+                         ERR_INVALID);
     }
 }
 
@@ -267,6 +303,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_durations),
+        cmocka_unit_test(test_settings_take_durations_and_sizes),
         cmocka_unit_test(test_times),
         cmocka_unit_test(test_positions),
         cmocka_unit_test(test_places_stay_within_bounds),

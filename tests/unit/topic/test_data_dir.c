@@ -34,7 +34,8 @@ static int remove_dir(void **state)
 static enum err open_dir(const char *path, int *dir_fd, int *lock_fd, struct reason *reason)
 {
     reason->text[0] = '\0';
-    return data_dir_open(file_ops_system(), path, dir_fd, lock_fd, reason);
+    int made;
+    return data_dir_open(file_ops_system(), path, dir_fd, lock_fd, &made, reason);
 }
 
 static void test_lock(void **state)
