@@ -8,6 +8,7 @@
 #include "broker/group_settings.h"
 #include "broker/server_config.h"
 #include "broker/timekeeper.h"
+#include "coordinator/alarm.h"
 #include "coordinator/state_topic.h"
 #include "group/coordinator.h"
 #include "log/flush.h"
@@ -57,9 +58,11 @@ struct server {
     struct catalogue *catalogue;
     struct state_topic offsets;
     struct group_coordinator *groups;
+    struct alarm groups_alarm;
     struct state_topic transactions;
     struct txn_logs txn_logs;
     struct txn_coordinator *txns;
+    struct alarm txns_alarm;
     struct timekeeper *timekeeper;
     struct control *control;
     struct cleaner *cleaner; /* NULL with log.cleaner.enable=false */
@@ -197,12 +200,6 @@ static void send_group_reply(void *context, struct group_reply *reply)
     api_group_reply_send(server->net, reply);
 }
 
-static void wake_groups(void *context, int64_t deadline_ms)
-{
-    struct server *server = context;
-    timekeeper_wake_groups(server->timekeeper, deadline_ms);
-}
-
 static enum err start_groups(struct server *server, struct reason *reason)
 {
     const struct server_config *config = &server->config;
@@ -215,21 +212,20 @@ static enum err start_groups(struct server *server, struct reason *reason)
     struct group_config groups = config->group;
     groups.topics = group_topics_interface(server->catalogue);
     group_settings_own(server->catalogue, &groups);
-    struct state_log log = state_topic_log(&server->offsets);
-    struct group_outlet outlet = {.context = server, .send = send_group_reply, .wake = wake_groups};
-    server->groups = group_coordinator_new(&groups, clock_system(), &log, &outlet);
+    struct coordinator_env env = {
+        .clock = clock_system(),
+        .log = state_topic_log(&server->offsets),
+        .wake = alarm_wake,
+        .wake_context = &server->groups_alarm,
+    };
+    struct group_outlet outlet = {.context = server, .send = send_group_reply};
+    server->groups = group_coordinator_new(&groups, &env, &outlet);
     err = state_topic_replay(&server->offsets, file_ops_system(), group_coordinator_replay_stored,
                              server->groups, reason);
     if (err == ERR_NONE) {
         group_coordinator_load_done(server->groups);
     }
     return err;
-}
-
-static void wake_txns(void *context, int64_t deadline_ms)
-{
-    struct server *server = context;
-    timekeeper_wake_txns(server->timekeeper, deadline_ms);
 }
 
 /* Offsets that were committed in a transaction count, or not, once the marker is on disk. */
@@ -260,16 +256,30 @@ static enum err start_transactions(struct server *server, struct reason *reason)
         .on_marker = on_marker,
         .context = server->groups,
     };
-    struct state_log log = state_topic_log(&server->transactions);
     struct txn_participants participants = txn_logs_participants(&server->txn_logs);
-    struct txn_outlet outlet = {.context = server, .wake = wake_txns};
-    server->txns = txn_coordinator_new(&txns, clock_system(), &log, &participants, &outlet);
+    struct coordinator_env env = {
+        .clock = clock_system(),
+        .log = state_topic_log(&server->transactions),
+        .wake = alarm_wake,
+        .wake_context = &server->txns_alarm,
+    };
+    server->txns = txn_coordinator_new(&txns, &env, &participants);
     err = state_topic_replay(&server->transactions, file_ops_system(),
                              txn_coordinator_replay_stored, server->txns, reason);
     if (err == ERR_NONE) {
         txn_coordinator_load_done(server->txns);
     }
     return err;
+}
+
+static int64_t tick_groups(void *context, int64_t now_ms)
+{
+    return group_coordinator_tick(context, now_ms);
+}
+
+static int64_t tick_txns(void *context, int64_t now_ms)
+{
+    return txn_coordinator_tick(context, now_ms);
 }
 
 static enum err start_cleaner(struct server *server, struct reason *reason)
@@ -338,6 +348,8 @@ static enum err start_all(struct server *server, struct reason *reason)
         server->timekeeper =
             timekeeper_new(net_reactor(server->net, 0), server->workers, server->catalogue,
                            server->config.retention_check_interval_ms);
+        alarm_init(&server->groups_alarm, net_reactor(server->net, 0));
+        alarm_init(&server->txns_alarm, net_reactor(server->net, 0));
         err = start_groups(server, reason);
     }
     if (err == ERR_NONE) {
@@ -348,7 +360,9 @@ static enum err start_all(struct server *server, struct reason *reason)
     }
     if (err == ERR_NONE) {
         fill_api(server);
-        timekeeper_start(server->timekeeper, server->groups, server->txns);
+        timekeeper_start(server->timekeeper, server->txns);
+        alarm_start(&server->groups_alarm, tick_groups, server->groups);
+        alarm_start(&server->txns_alarm, tick_txns, server->txns);
         err = control_new(server->config.data_dir, server->dir_fd, server->catalogue,
                           server->cleaner, &server->control, reason);
     }

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "batch/batch.h"
+#include "coordinator/coordinator.h"
 #include "group/consumer.h"
 #include "group/group.h"
 
@@ -11,10 +12,8 @@
  * the records and answers once they are on disk.
  *
  * Any thread may call anything here but new, replay, load_done and free (one thread, before and
- * after all others). Locks: `table_lock` (which groups there are), each group's own lock (its
- * state; appends of its records, so that the log has them in the order of the states),
- * `timer_lock` (the deadlines) and `txn_lock` (which groups hold offsets of a transaction). No two
- * at once, but for the table's on a group that is just made and `txn_lock` within a group's.
+ * after all others). Locks: those of coordinator/coordinator.h, and `txn_lock` (which groups hold
+ * offsets of a transaction), taken within a group's.
  */
 struct group_coordinator;
 
@@ -25,8 +24,6 @@ struct group_coordinator;
 struct group_outlet {
     void *context;
     void (*send)(void *context, struct group_reply *reply); /* takes the reply over */
-    /* tick wants to be called by deadline_ms (mono), earlier than said before. May be NULL. */
-    void (*wake)(void *context, int64_t deadline_ms);
 };
 
 /* What it was made with. Never changes. */
@@ -35,11 +32,10 @@ const struct group_config *group_coordinator_settings(const struct group_coordin
 /* The group's own settings have changed: asks for them again (group_reconfigure). Any thread. */
 void group_coordinator_reconfigure(struct group_coordinator *coordinator, struct slice group_id);
 
-/* Everything is copied; log: of __consumer_offsets. The coordinator answers ERR_LOADING until
+/* Everything is copied; env->log: of __consumer_offsets. The coordinator answers ERR_LOADING until
  * load_done. */
 struct group_coordinator *group_coordinator_new(const struct group_config *config,
-                                                const struct clock *clock,
-                                                const struct state_log *log,
+                                                const struct coordinator_env *env,
                                                 const struct group_outlet *outlet);
 
 int32_t group_coordinator_partition(const struct group_coordinator *coordinator,

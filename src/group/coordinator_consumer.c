@@ -10,14 +10,14 @@ static void reply_error(struct group_coordinator *coordinator, const struct grou
     struct group_reply *reply = group_reply_new(GROUP_REPLY_CONSUMER_HEARTBEAT, waiter, err);
     reply->consumer.message = slice_str(message);
     group_effects_reply(&effects, reply);
-    coordinator_send(coordinator, &effects);
+    groupc_send(coordinator, &effects);
 }
 
 void group_coordinator_consumer_heartbeat(struct group_coordinator *coordinator,
                                           struct slice group_id,
                                           const struct consumer_heartbeat_request *request)
 {
-    enum err err = coordinator_check(coordinator, group_id, true);
+    enum err err = groupc_check(coordinator, group_id, true);
     if (err != ERR_NONE) {
         reply_error(coordinator, &request->waiter, err, NULL);
         return;
@@ -32,35 +32,34 @@ void group_coordinator_consumer_heartbeat(struct group_coordinator *coordinator,
         return;
     }
     bool joins = request->member_epoch == CONSUMER_EPOCH_JOIN;
-    struct group_entry *entry = coordinator_enter(coordinator, group_id, joins);
+    struct group_entry *entry = groupc_enter(coordinator, group_id, joins);
     if (entry == NULL) {
         reply_error(coordinator, &request->waiter, ERR_GROUP_NOT_FOUND, "there is no such group");
         return;
     }
     struct group_effects effects = {0};
-    consumer_heartbeat(entry->group, request, coordinator_now(coordinator), &effects);
-    coordinator_leave(entry, &effects);
+    consumer_heartbeat(entry->group, request, groupc_now(coordinator), &effects);
+    groupc_leave(entry, &effects);
 }
 
 enum err group_coordinator_consumer_describe(struct group_coordinator *coordinator,
                                              struct slice group_id, struct arena *arena,
                                              struct consumer_description *out)
 {
-    enum err err = coordinator_check(coordinator, group_id, false);
+    enum err err = groupc_check(coordinator, group_id, false);
     if (err != ERR_NONE) {
         return err;
     }
-    struct group_entry *entry = coordinator_enter(coordinator, group_id, false);
+    struct group_entry *entry = groupc_enter(coordinator, group_id, false);
     if (entry == NULL) {
         return ERR_GROUP_NOT_FOUND;
     }
-    struct group_effects effects = {0};
     if (group_is_consumer(entry->group)) {
         consumer_describe(entry->group, arena, out);
     } else {
         err = ERR_GROUP_NOT_FOUND;
     }
-    coordinator_leave(entry, &effects);
+    entry_leave(&entry->base);
     return err;
 }
 
@@ -68,15 +67,14 @@ enum err group_coordinator_check_fetch(struct group_coordinator *coordinator, st
                                        struct slice member_id, int32_t member_epoch)
 {
     if ((slice_is_null(member_id) && member_epoch < 0) ||
-        coordinator_check(coordinator, group_id, true) != ERR_NONE) {
+        groupc_check(coordinator, group_id, true) != ERR_NONE) {
         return ERR_NONE; /* the fetch itself says so */
     }
-    struct group_entry *entry = coordinator_enter(coordinator, group_id, false);
+    struct group_entry *entry = groupc_enter(coordinator, group_id, false);
     if (entry == NULL) {
         return ERR_NONE; /* a group that is not known has no offsets, and no members */
     }
-    struct group_effects effects = {0};
     enum err err = group_check_fetch(entry->group, member_id, member_epoch);
-    coordinator_leave(entry, &effects);
+    entry_leave(&entry->base);
     return err;
 }

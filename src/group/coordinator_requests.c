@@ -1,34 +1,9 @@
 #include "group/consumer_state.h"
 #include "group/coordinator_internal.h"
 
-#include "base/mem.h"
-
-#include <stdlib.h>
+#include "base/vec.h"
 
 /* The requests: find the group or say what its absence means, then let the state machine act. */
-
-enum err coordinator_enter_checked(struct group_coordinator *coordinator, struct slice group_id,
-                                   bool may_be_empty, bool create, enum err absent,
-                                   struct group_entry **entry)
-{
-    *entry = NULL;
-    enum err err = coordinator_check(coordinator, group_id, may_be_empty);
-    if (err != ERR_NONE) {
-        return err;
-    }
-    *entry = coordinator_enter(coordinator, group_id, create);
-    return *entry != NULL ? ERR_NONE : absent;
-}
-
-void coordinator_carry_out(struct group_coordinator *coordinator, struct group_entry *entry,
-                           struct group_effects *effects)
-{
-    if (entry != NULL) {
-        coordinator_leave(entry, effects);
-    } else {
-        coordinator_send(coordinator, effects);
-    }
-}
 
 static bool allows_session(const struct group_config *config,
                            const struct group_join_request *request)
@@ -42,20 +17,20 @@ void group_coordinator_join(struct group_coordinator *coordinator, struct slice 
 {
     struct group_effects effects = {0};
     struct group_entry *entry = NULL;
-    enum err err = coordinator_check(coordinator, group_id, false);
+    enum err err = groupc_check(coordinator, group_id, false);
     if (err == ERR_NONE && !allows_session(&coordinator->config, request)) {
         err = ERR_INVALID_SESSION_TIMEOUT; /* before a group is made for it */
     }
     if (err == ERR_NONE) {
-        entry = coordinator_enter(coordinator, group_id, request->member_id.size == 0);
+        entry = groupc_enter(coordinator, group_id, request->member_id.size == 0);
         err = entry == NULL ? ERR_UNKNOWN_MEMBER : ERR_NONE;
     }
     if (err == ERR_NONE) {
-        group_join(entry->group, request, coordinator_now(coordinator), &effects);
+        group_join(entry->group, request, groupc_now(coordinator), &effects);
     } else {
         group_reply_join_error(&effects, &request->waiter, request->member_id, err);
     }
-    coordinator_carry_out(coordinator, entry, &effects);
+    groupc_carry_out(coordinator, entry, &effects);
 }
 
 void group_coordinator_sync(struct group_coordinator *coordinator, struct slice group_id,
@@ -64,16 +39,16 @@ void group_coordinator_sync(struct group_coordinator *coordinator, struct slice 
     struct group_effects effects = {0};
     struct group_entry *entry;
     enum err err =
-        coordinator_enter_checked(coordinator, group_id, false, false, ERR_UNKNOWN_MEMBER, &entry);
+        groupc_enter_checked(coordinator, group_id, false, false, ERR_UNKNOWN_MEMBER, &entry);
     if (err == ERR_LOADING) {
         err = ERR_REBALANCE_IN_PROGRESS; /* older clients know no other way to start over */
     }
     if (err == ERR_NONE) {
-        group_sync(entry->group, request, coordinator_now(coordinator), &effects);
+        group_sync(entry->group, request, groupc_now(coordinator), &effects);
     } else {
         group_reply_sync(NULL, &effects, &request->waiter, NULL, err);
     }
-    coordinator_carry_out(coordinator, entry, &effects);
+    groupc_carry_out(coordinator, entry, &effects);
 }
 
 enum err group_coordinator_heartbeat(struct group_coordinator *coordinator, struct slice group_id,
@@ -82,25 +57,25 @@ enum err group_coordinator_heartbeat(struct group_coordinator *coordinator, stru
 {
     struct group_entry *entry;
     enum err err =
-        coordinator_enter_checked(coordinator, group_id, false, false, ERR_UNKNOWN_MEMBER, &entry);
+        groupc_enter_checked(coordinator, group_id, false, false, ERR_UNKNOWN_MEMBER, &entry);
     if (err != ERR_NONE) {
         return err == ERR_LOADING ? ERR_NONE : err; /* nobody is thrown out while we load */
     }
     struct group_effects effects = {0};
-    err = group_heartbeat(entry->group, member_id, instance_id, generation,
-                          coordinator_now(coordinator));
-    coordinator_leave(entry, &effects);
+    err =
+        group_heartbeat(entry->group, member_id, instance_id, generation, groupc_now(coordinator));
+    groupc_leave(entry, &effects);
     return err;
 }
 
 enum err group_coordinator_leave(struct group_coordinator *coordinator, struct slice group_id,
                                  struct group_leaving *members, size_t count)
 {
-    enum err err = coordinator_check(coordinator, group_id, false);
+    enum err err = groupc_check(coordinator, group_id, false);
     if (err != ERR_NONE) {
         return err;
     }
-    struct group_entry *entry = coordinator_enter(coordinator, group_id, false);
+    struct group_entry *entry = groupc_enter(coordinator, group_id, false);
     if (entry == NULL) {
         for (size_t i = 0; i < count; i++) {
             members[i].err = ERR_UNKNOWN_MEMBER;
@@ -108,12 +83,12 @@ enum err group_coordinator_leave(struct group_coordinator *coordinator, struct s
         return ERR_NONE;
     }
     struct group_effects effects = {0};
-    struct group_time now = coordinator_now(coordinator);
+    struct group_time now = groupc_now(coordinator);
     for (size_t i = 0; i < count; i++) {
         members[i].err =
             group_leave(entry->group, members[i].member_id, members[i].instance_id, now, &effects);
     }
-    coordinator_leave(entry, &effects);
+    groupc_leave(entry, &effects);
     return ERR_NONE;
 }
 
@@ -126,13 +101,13 @@ void group_coordinator_commit(struct group_coordinator *coordinator, struct slic
     /* From version 9 on the error says what is the case (KIP-848). */
     enum err absent =
         request->waiter.api_version >= 9 ? ERR_GROUP_NOT_FOUND : ERR_ILLEGAL_GENERATION;
-    enum err err = coordinator_enter_checked(coordinator, group_id, true, create, absent, &entry);
+    enum err err = groupc_enter_checked(coordinator, group_id, true, create, absent, &entry);
     if (err == ERR_NONE) {
-        group_commit(entry->group, request, coordinator_now(coordinator), &effects);
+        group_commit(entry->group, request, groupc_now(coordinator), &effects);
     } else {
         group_reply_commit_error(&effects, request, err);
     }
-    coordinator_carry_out(coordinator, entry, &effects);
+    groupc_carry_out(coordinator, entry, &effects);
 }
 
 void group_coordinator_offset_delete(struct group_coordinator *coordinator, struct slice group_id,
@@ -141,24 +116,24 @@ void group_coordinator_offset_delete(struct group_coordinator *coordinator, stru
     struct group_effects effects = {0};
     struct group_entry *entry;
     enum err err =
-        coordinator_enter_checked(coordinator, group_id, false, false, ERR_GROUP_NOT_FOUND, &entry);
+        groupc_enter_checked(coordinator, group_id, false, false, ERR_GROUP_NOT_FOUND, &entry);
     if (err == ERR_NONE) {
-        group_offset_delete(entry->group, request, coordinator_now(coordinator), &effects);
+        group_offset_delete(entry->group, request, groupc_now(coordinator), &effects);
     } else {
         group_effects_reply(&effects,
                             group_reply_new(GROUP_REPLY_OFFSET_DELETE, &request->waiter, err));
     }
-    coordinator_carry_out(coordinator, entry, &effects);
+    groupc_carry_out(coordinator, entry, &effects);
 }
 
 enum err group_coordinator_fetch(struct group_coordinator *coordinator, struct slice group_id,
                                  struct arena *arena, struct group_offset *offsets, size_t count)
 {
-    enum err err = coordinator_check(coordinator, group_id, true);
+    enum err err = groupc_check(coordinator, group_id, true);
     if (err != ERR_NONE) {
         return err;
     }
-    struct group_entry *entry = coordinator_enter(coordinator, group_id, false);
+    struct group_entry *entry = groupc_enter(coordinator, group_id, false);
     for (size_t i = 0; i < count; i++) {
         if (entry != NULL) {
             group_offset_fetch(entry->group, arena, &offsets[i]);
@@ -169,8 +144,7 @@ enum err group_coordinator_fetch(struct group_coordinator *coordinator, struct s
         }
     }
     if (entry != NULL) {
-        struct group_effects effects = {0};
-        coordinator_leave(entry, &effects);
+        entry_leave(&entry->base);
     }
     return ERR_NONE;
 }
@@ -181,15 +155,14 @@ enum err group_coordinator_fetch_all(struct group_coordinator *coordinator, stru
 {
     *offsets = NULL;
     *count = 0;
-    enum err err = coordinator_check(coordinator, group_id, true);
+    enum err err = groupc_check(coordinator, group_id, true);
     if (err != ERR_NONE) {
         return err;
     }
-    struct group_entry *entry = coordinator_enter(coordinator, group_id, false);
+    struct group_entry *entry = groupc_enter(coordinator, group_id, false);
     if (entry != NULL) {
-        struct group_effects effects = {0};
         *count = group_offset_fetch_all(entry->group, arena, offsets);
-        coordinator_leave(entry, &effects);
+        entry_leave(&entry->base);
     }
     return ERR_NONE;
 }
@@ -200,43 +173,37 @@ enum err group_coordinator_describe(struct group_coordinator *coordinator, struc
     *found = false;
     *out = (struct group_description){
         .state = GROUP_DEAD, .protocol_type = slice_str(""), .protocol = slice_str("")};
-    enum err err = coordinator_check(coordinator, group_id, true);
+    enum err err = groupc_check(coordinator, group_id, true);
     if (err != ERR_NONE) {
         return err;
     }
-    struct group_entry *entry = coordinator_enter(coordinator, group_id, false);
+    struct group_entry *entry = groupc_enter(coordinator, group_id, false);
     if (entry != NULL) {
-        struct group_effects effects = {0};
         *found = true;
         group_describe(entry->group, arena, out);
-        coordinator_leave(entry, &effects);
+        entry_leave(&entry->base);
     }
     return ERR_NONE;
 }
 
 struct listing {
     struct arena *arena;
-    struct group_listing *groups;
-    size_t count;
-    size_t capacity;
+    VEC(struct group_listing) groups;
 };
 
 static void visit_list(struct group *group, void *context, struct group_time now,
                        struct group_effects *effects)
 {
     struct listing *listing = context;
-    if (listing->count == listing->capacity) {
-        listing->capacity = listing->capacity == 0 ? 16 : 2 * listing->capacity;
-        listing->groups = mem_realloc(listing->groups, listing->capacity * sizeof *listing->groups);
-    }
     struct slice type = group_protocol_type(group);
-    listing->groups[listing->count++] = (struct group_listing){
-        .group_id = group_arena_slice(listing->arena, group_id(group)),
-        .protocol_type =
-            slice_is_null(type) ? slice_str("") : group_arena_slice(listing->arena, type),
-        .state = consumer_shown_state(group),
-        .consumer = group_is_consumer(group),
-    };
+    vec_push(&listing->groups,
+             (struct group_listing){
+                 .group_id = group_arena_slice(listing->arena, group_id(group)),
+                 .protocol_type =
+                     slice_is_null(type) ? slice_str("") : group_arena_slice(listing->arena, type),
+                 .state = consumer_shown_state(group),
+                 .consumer = group_is_consumer(group),
+             });
 }
 
 enum err group_coordinator_list(struct group_coordinator *coordinator, struct arena *arena,
@@ -244,17 +211,18 @@ enum err group_coordinator_list(struct group_coordinator *coordinator, struct ar
 {
     *groups = NULL;
     *count = 0;
-    enum err err = coordinator_check(coordinator, slice_str(""), true);
+    enum err err = groupc_check(coordinator, slice_str(""), true);
     if (err != ERR_NONE) {
         return err;
     }
     struct listing listing = {.arena = arena};
-    coordinator_each(coordinator, visit_list, &listing);
-    if (listing.count > 0) {
-        *groups = arena_dup(arena, listing.groups, listing.count * sizeof *listing.groups);
-        *count = *groups != NULL ? listing.count : 0;
+    groupc_each(coordinator, visit_list, &listing);
+    if (listing.groups.count > 0) {
+        *groups = arena_dup(arena, listing.groups.items,
+                            listing.groups.count * sizeof *listing.groups.items);
+        *count = *groups != NULL ? listing.groups.count : 0;
     }
-    free(listing.groups);
+    vec_deinit(&listing.groups);
     return ERR_NONE;
 }
 
@@ -272,16 +240,16 @@ void group_coordinator_delete(struct group_coordinator *coordinator,
     for (size_t i = 0; i < count; i++) {
         items[i].group_id = group_arena_slice(&batch->reply->arena, group_ids[i]);
         struct group_entry *entry;
-        items[i].err = coordinator_enter_checked(coordinator, group_ids[i], true, false,
-                                                 ERR_GROUP_NOT_FOUND, &entry);
+        items[i].err = groupc_enter_checked(coordinator, group_ids[i], true, false,
+                                            ERR_GROUP_NOT_FOUND, &entry);
         if (items[i].err != ERR_NONE) {
             continue;
         }
         struct group_effects effects = {0};
-        items[i].err = group_delete(entry->group, coordinator_now(coordinator), &effects);
-        coordinator_leave_deleting(entry, &effects, batch, i);
+        items[i].err = group_delete(entry->group, groupc_now(coordinator), &effects);
+        groupc_leave_deleting(entry, &effects, batch, i);
     }
-    coordinator_batch_release(coordinator, batch);
+    groupc_release_batch(coordinator, batch);
 }
 
 static void visit_topic_deleted(struct group *group, void *context, struct group_time now,
@@ -292,5 +260,5 @@ static void visit_topic_deleted(struct group *group, void *context, struct group
 
 void group_coordinator_topic_deleted(struct group_coordinator *coordinator, struct slice topic)
 {
-    coordinator_each(coordinator, visit_topic_deleted, &topic);
+    groupc_each(coordinator, visit_topic_deleted, &topic);
 }

@@ -1,11 +1,18 @@
 #include "group/coordinator_internal.h"
 
-#include "base/mem.h"
+#include "base/vec.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
 /* Offsets within transactions: which groups a transaction's end concerns. */
+
+/* The groups that hold offsets of a producer's transaction. */
+struct group_txn_place {
+    int64_t producer_id;
+    VEC(struct group_entry *) entries; /* a reference each */
+    UT_hash_handle hh;
+};
 
 static struct group_txn_place *find_place(const struct group_coordinator *coordinator,
                                           int64_t producer_id)
@@ -18,7 +25,7 @@ static struct group_txn_place *find_place(const struct group_coordinator *coordi
 /* Notes that the group holds offsets of the transaction. Its lock is held. */
 static void note(struct group_entry *entry, int64_t producer_id)
 {
-    struct group_coordinator *coordinator = entry->coordinator;
+    struct group_coordinator *coordinator = groupc_of(entry);
     pthread_mutex_lock(&coordinator->txn_lock);
     struct group_txn_place *place = find_place(coordinator, producer_id);
     if (place == NULL) {
@@ -27,14 +34,12 @@ static void note(struct group_entry *entry, int64_t producer_id)
         HASH_ADD(hh, coordinator->txns, producer_id, sizeof place->producer_id, place);
     }
     size_t i = 0;
-    while (i < place->count && place->entries[i] != entry) {
+    while (i < place->entries.count && place->entries.items[i] != entry) {
         i++;
     }
-    if (i == place->count) { /* one group for nearly every transaction there is */
-        place->entries =
-            mem_realloc(place->entries, (place->count + 1) * sizeof(struct group_entry *));
-        place->entries[place->count++] = entry;
-        atomic_fetch_add(&entry->refs, 1);
+    if (i == place->entries.count) { /* one group for nearly every transaction there is */
+        vec_push(&place->entries, entry);
+        entry_ref(&entry->base);
     }
     pthread_mutex_unlock(&coordinator->txn_lock);
 }
@@ -46,30 +51,30 @@ static struct group_entry *take(struct group_coordinator *coordinator, int64_t p
     struct group_entry *found = NULL;
     pthread_mutex_lock(&coordinator->txn_lock);
     struct group_txn_place *place = find_place(coordinator, producer_id);
-    for (size_t i = 0; place != NULL && i < place->count && found == NULL; i++) {
-        if (place->entries[i]->partition == partition) {
-            found = place->entries[i];
-            place->entries[i] = place->entries[--place->count];
+    for (size_t i = 0; place != NULL && i < place->entries.count && found == NULL; i++) {
+        if (place->entries.items[i]->base.partition == partition) {
+            found = place->entries.items[i];
+            vec_remove(&place->entries, i);
         }
     }
-    if (place != NULL && place->count == 0) {
+    if (place != NULL && place->entries.count == 0) {
         HASH_DEL(coordinator->txns, place);
-        free(place->entries);
+        vec_deinit(&place->entries);
         free(place);
     }
     pthread_mutex_unlock(&coordinator->txn_lock);
     return found;
 }
 
-void coordinator_forget_txns(struct group_coordinator *coordinator)
+void groupc_forget_txns(struct group_coordinator *coordinator)
 {
     struct group_txn_place *place, *next;
     HASH_ITER (hh, coordinator->txns, place, next) {
         HASH_DEL(coordinator->txns, place);
-        for (size_t i = 0; i < place->count; i++) {
-            coordinator_unref(place->entries[i]);
+        for (size_t i = 0; i < place->entries.count; i++) {
+            entry_unref(&place->entries.items[i]->base);
         }
-        free(place->entries);
+        vec_deinit(&place->entries);
         free(place);
     }
 }
@@ -80,17 +85,17 @@ void group_coordinator_txn_commit(struct group_coordinator *coordinator, struct 
     struct group_effects effects = {0};
     struct group_entry *entry;
     bool create = request->generation < 0; /* by no member */
-    enum err err = coordinator_enter_checked(coordinator, group_id, false, create,
-                                             ERR_ILLEGAL_GENERATION, &entry);
+    enum err err =
+        groupc_enter_checked(coordinator, group_id, false, create, ERR_ILLEGAL_GENERATION, &entry);
     if (err == ERR_NONE) {
-        group_txn_commit(entry->group, request, coordinator_now(coordinator), &effects);
+        group_txn_commit(entry->group, request, groupc_now(coordinator), &effects);
         if (group_has_txn(entry->group, request->producer_id)) {
             note(entry, request->producer_id);
         }
     } else {
         group_reply_txn_commit_error(&effects, request, err);
     }
-    coordinator_carry_out(coordinator, entry, &effects);
+    groupc_carry_out(coordinator, entry, &effects);
 }
 
 void group_coordinator_txn_refuse(struct group_coordinator *coordinator,
@@ -98,7 +103,7 @@ void group_coordinator_txn_refuse(struct group_coordinator *coordinator,
 {
     struct group_effects effects = {0};
     group_reply_txn_commit_error(&effects, request, err);
-    coordinator_send(coordinator, &effects);
+    groupc_send(coordinator, &effects);
 }
 
 void group_coordinator_txn_end(struct group_coordinator *coordinator, int32_t partition,
@@ -107,30 +112,28 @@ void group_coordinator_txn_end(struct group_coordinator *coordinator, int32_t pa
     struct group_entry *entry;
     while ((entry = take(coordinator, producer_id, partition)) != NULL) {
         struct group_effects effects = {0};
-        pthread_mutex_lock(&entry->lock);
-        if (group_state(entry->group) != GROUP_DEAD) {
+        entry_lock(&entry->base);
+        if (!entry->base.dead) {
             group_txn_end(entry->group, producer_id, commit);
         }
-        coordinator_leave(entry, &effects);
+        groupc_leave(entry, &effects);
     }
 }
 
 enum err group_coordinator_replay_txn(struct group_coordinator *coordinator, int64_t producer_id,
                                       struct slice key, struct slice value)
 {
-    assert(coordinator->phase == COORDINATOR_LOADING);
+    assert(coordinator->base.phase == COORDINATOR_LOADING);
     struct group_record_key parsed;
     enum err err = group_record_key_read(key, &parsed);
     if (err != ERR_NONE || parsed.kind != GROUP_RECORD_OFFSET) {
         return err;
     }
-    struct group_entry *entry = coordinator_find(coordinator, parsed.group_id, true);
-    pthread_mutex_lock(&entry->lock);
+    struct group_entry *entry = groupc_enter(coordinator, parsed.group_id, true);
     err = group_apply_txn_record(entry->group, producer_id, &parsed, value);
     if (group_has_txn(entry->group, producer_id)) {
         note(entry, producer_id);
     }
-    pthread_mutex_unlock(&entry->lock);
-    coordinator_unref(entry);
+    entry_leave(&entry->base);
     return err;
 }

@@ -494,7 +494,4 @@ CHECKED enum err group_apply_record(struct group *group, const struct group_reco
 CHECKED enum err group_apply_txn_record(struct group *group, int64_t producer_id,
                                         const struct group_record_key *key, struct slice value);
 
-/* Which partition of __consumer_offsets holds the group: Kafka's rule. partition_count > 0. */
-int32_t group_partition_for(struct slice group_id, int32_t partition_count);
-
 #endif

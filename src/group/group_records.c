@@ -1,7 +1,6 @@
 #include "group/consumer_state.h"
 
 #include "base/bytes.h"
-#include "base/java_hash.h"
 #include "base/mem.h"
 #include "wire/generated/group_metadata_key.h"
 #include "wire/generated/group_metadata_value.h"
@@ -294,11 +293,4 @@ enum err group_apply_record(struct group *group, const struct group_record_key *
         break;
     }
     return ERR_NONE;
-}
-
-/* ---- placement ---- */
-
-int32_t group_partition_for(struct slice group_id, int32_t partition_count)
-{
-    return java_hash_partition(group_id, partition_count);
 }

@@ -4,7 +4,7 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "batch/batch.h"
-#include "coordinator/state_log.h"
+#include "coordinator/coordinator.h"
 #include "txn/txn.h"
 
 /*
@@ -19,14 +19,12 @@
  * may then be written twice, which changes nothing.
  *
  * Any thread may call anything here but new, replay, load_done and free (one thread, before and
- * after all others). Locks: `table_lock` (which ids there are), each id's own lock (its state;
- * appends of its records, so that the log has them in the order of the states) and `timer_lock`.
- * Within an id's lock a caller may take a group's lock and a log's append_lock, and is_open the
- * lock of the catalogue's table; nothing else.
+ * after all others). Locks: those of coordinator/coordinator.h. Within an id's lock a caller may
+ * take a group's lock and a log's append_lock, and is_open the lock of the catalogue's table;
+ * nothing else.
  */
 struct txn_coordinator;
 struct txn_entry;
-struct txn_store;
 
 /* The topic that keeps transactional ids. */
 #define TXN_STATE_TOPIC "__transaction_state"
@@ -71,13 +69,6 @@ struct txn_participants {
     enum err (*next_producer_id)(void *context, int64_t *producer_id, struct reason *reason);
 };
 
-/* Whom the coordinator tells; called without locks, any thread. */
-struct txn_outlet {
-    void *context;
-    /* tick wants to be called by deadline_ms (mono), earlier than said before. May be NULL. */
-    void (*wake)(void *context, int64_t deadline_ms);
-};
-
 struct txn_coordinator_config {
     struct txn_config txn;
     int64_t retry_ms; /* after a step that failed; doubles with each try, up to 8 times */
@@ -86,12 +77,11 @@ struct txn_coordinator_config {
 /* Kafka's defaults: 15 minutes at most, 7 days. Retries after a second. */
 void txn_coordinator_config_init(struct txn_coordinator_config *config);
 
-/* Everything is copied; log: of __transaction_state. The coordinator answers ERR_LOADING until
+/* Everything is copied; env->log: of __transaction_state. The coordinator answers ERR_LOADING until
  * load_done. */
 struct txn_coordinator *txn_coordinator_new(const struct txn_coordinator_config *config,
-                                            const struct clock *clock, const struct state_log *log,
-                                            const struct txn_participants *participants,
-                                            const struct txn_outlet *outlet);
+                                            const struct coordinator_env *env,
+                                            const struct txn_participants *participants);
 
 int32_t txn_coordinator_partition(const struct txn_coordinator *coordinator, struct slice id);
 
@@ -180,7 +170,6 @@ CHECKED enum err txn_coordinator_end(struct txn_coordinator *coordinator, struct
  */
 struct txn_session {
     struct txn_entry *entry; /* NULL: none is held */
-    struct txn_store *store; /* what it added, until it is left */
 };
 
 /*

@@ -1,20 +1,11 @@
 #include "txn/coordinator_internal.h"
 
 #include "base/logger.h"
-#include "base/mem.h"
+#include "base/vec.h"
 
 #include <stdlib.h>
 
 /* The requests: find the id or say what its absence means, then let the state machine act. */
-
-enum err txnc_fail_unknown(struct slice id, struct txn_producer producer, struct reason *reason)
-{
-    return reason_fail(reason, ERR_PRODUCER_ID_MAPPING,
-                       "transactional id '%.*s' is not known here; the request is of producer "
-                       "%lld (epoch %d)",
-                       SLICE_ARGS(id.size < 100 ? id : slice_of(id.data, 100)),
-                       (long long)producer.id, producer.epoch);
-}
 
 /* Finds and locks it, or answers why not: *entry is NULL then. */
 static enum err enter(struct txn_coordinator *coordinator, struct slice id,
@@ -44,23 +35,20 @@ static void log_refusal(struct slice id, enum err err, const struct reason *reas
  * record is on disk, or at once: with the error, or as the change says when nothing is to be
  * stored. entry may be NULL, with an error.
  */
-static void finish(struct txn_coordinator *coordinator, struct txn_entry *entry,
-                   const struct txn_change *change, enum err err, struct txn_waiter *waiter,
-                   struct reason *reason)
+static void finish(struct txn_entry *entry, const struct txn_change *change, enum err err,
+                   struct txn_waiter *waiter, struct reason *reason)
 {
-    struct txn_store *store = NULL;
     if (err == ERR_NONE && change->store) {
-        err = txnc_store(entry, change, waiter, &store, reason);
+        err = txnc_store(entry, change, waiter, reason);
     }
     if (entry != NULL) {
-        entry->dead = entry->dead || entry->txn->fields.producer_epoch < 0; /* was never stored */
+        bool stored = entry->txn->fields.producer_epoch >= 0;
+        entry->base.dead = entry->base.dead || !stored;
         txnc_leave(entry);
     }
-    if (store != NULL) {
-        txnc_await(coordinator, store);
-    } else if (err != ERR_NONE) {
+    if (err != ERR_NONE) {
         txnc_answer(waiter, err, reason);
-    } else {
+    } else if (!change->store) {
         struct txn_answer answer = {.producer_id = change->producer_id,
                                     .producer_epoch = change->producer_epoch};
         waiter->done(waiter, &answer);
@@ -135,7 +123,7 @@ void txn_coordinator_init_producer(struct txn_coordinator *coordinator, struct s
                  change.fields.producer_epoch);
     }
     log_refusal(id, err, &reason);
-    finish(coordinator, entry, &change, err, waiter, &reason);
+    finish(entry, &change, err, waiter, &reason);
 }
 
 /* ---- the transaction ---- */
@@ -154,7 +142,7 @@ void txn_coordinator_add(struct txn_coordinator *coordinator, struct slice id,
                       &change, &reason);
     }
     log_refusal(id, err, &reason);
-    finish(coordinator, entry, &change, err, waiter, &reason);
+    finish(entry, &change, err, waiter, &reason);
 }
 
 enum err txn_coordinator_end(struct txn_coordinator *coordinator, struct slice id,
@@ -186,7 +174,7 @@ enum err txn_coordinator_end(struct txn_coordinator *coordinator, struct slice i
         }
     }
     log_refusal(id, err, &reason);
-    finish(coordinator, entry, &change, err, waiter, &reason);
+    finish(entry, &change, err, waiter, &reason);
     return ERR_NONE;
 }
 
@@ -204,8 +192,7 @@ bool txn_coordinator_is_ending(struct txn_coordinator *coordinator, struct slice
         return false;
     }
     bool ending = is_ending(entry);
-    pthread_mutex_unlock(&entry->lock);
-    txnc_unref(entry);
+    txnc_leave(entry);
     return ending;
 }
 
@@ -219,7 +206,8 @@ void txn_coordinator_await_end(struct txn_coordinator *coordinator, struct slice
         return;
     }
     bool parks = false;
-    if (coordinator->phase == TXNC_STOPPED) { /* since it was checked: stop was here already */
+    if (coordinator->base.phase ==
+        COORDINATOR_STOPPED) { /* since it was checked: stop was here already */
         err = ERR_COORDINATOR_UNAVAILABLE;
     } else if (txn_is_prepared(entry->txn)) {
         parks = is_ending(entry);
@@ -270,32 +258,35 @@ enum err txn_coordinator_describe(struct txn_coordinator *coordinator, struct sl
     return ERR_NONE;
 }
 
+struct listings {
+    struct arena *arena;
+    VEC(struct txn_listing) ids;
+};
+
+static void visit_list(struct entry *base, void *context)
+{
+    struct listings *listings = context;
+    struct txn_entry *entry = container_of(base, struct txn_entry, base);
+    vec_push(&listings->ids, (struct txn_listing){
+                                 .id = keep(listings->arena, base->key),
+                                 .producer_id = entry->txn->fields.producer_id,
+                                 .state = entry->txn->fields.state,
+                                 .started_wall_ms = entry->txn->fields.started_wall_ms,
+                             });
+    txnc_leave(entry);
+}
+
 enum err txn_coordinator_list(struct txn_coordinator *coordinator, struct arena *arena,
                               struct txn_listing **out, size_t *count)
 {
-    *out = NULL;
-    *count = 0;
-    enum err err = txnc_check(coordinator, slice_str("any"), NULL);
-    if (err != ERR_NONE) {
-        return err;
+    struct listings listings = {.arena = arena};
+    enum err err = coordinator_check(&coordinator->base);
+    if (err == ERR_NONE) {
+        coordinator_each(&coordinator->base, visit_list, &listings);
     }
-    size_t entry_count;
-    struct txn_entry **entries = txnc_entries(coordinator, &entry_count);
-    *out = arena_alloc_array(arena, entry_count, sizeof **out);
-    for (size_t i = 0; i < entry_count; i++) {
-        pthread_mutex_lock(&entries[i]->lock);
-        const struct txn *txn = entries[i]->txn;
-        if (*out != NULL && !entries[i]->dead) {
-            (*out)[(*count)++] = (struct txn_listing){
-                .id = keep(arena, txn->id),
-                .producer_id = txn->fields.producer_id,
-                .state = txn->fields.state,
-                .started_wall_ms = txn->fields.started_wall_ms,
-            };
-        }
-        pthread_mutex_unlock(&entries[i]->lock);
-        txnc_unref(entries[i]);
-    }
-    free(entries);
-    return ERR_NONE;
+    size_t bytes = listings.ids.count * sizeof **out;
+    *out = bytes > 0 ? arena_dup(arena, listings.ids.items, bytes) : NULL;
+    *count = *out != NULL ? listings.ids.count : 0;
+    vec_deinit(&listings.ids);
+    return err;
 }

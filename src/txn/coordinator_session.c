@@ -4,16 +4,16 @@
 
 static enum err enter_locked(struct txn_entry *entry, struct txn_producer producer, int16_t version,
                              const struct txn_partition *partitions, size_t count,
-                             struct txn_store **store, struct reason *reason)
+                             struct reason *reason)
 {
     if (version < TXN_VERSION_2) {
         return txn_verify(entry->txn, producer, reason);
     }
     struct txn_change change;
     enum err err = txn_add(entry->txn, producer, version, partitions, count,
-                           txnc_now(entry->coordinator), &change, reason);
+                           txnc_now(txnc_of(entry)), &change, reason);
     if (err == ERR_NONE && change.store) {
-        err = txnc_store(entry, &change, NULL, store, reason);
+        err = txnc_store(entry, &change, NULL, reason);
     }
     return err;
 }
@@ -29,7 +29,7 @@ enum err txn_session_enter(struct txn_coordinator *coordinator, struct slice id,
     if (entry == NULL) {
         return err != ERR_NONE ? err : txnc_fail_unknown(id, producer, reason);
     }
-    err = enter_locked(entry, producer, version, partitions, count, &session->store, reason);
+    err = enter_locked(entry, producer, version, partitions, count, reason);
     if (err != ERR_NONE) {
         txnc_leave(entry);
         return err;
@@ -47,11 +47,8 @@ bool txn_session_has(const struct txn_session *session, struct slice topic, int3
 
 void txn_session_leave(struct txn_session *session)
 {
-    if (session->entry == NULL) {
-        return;
+    if (session->entry != NULL) {
+        txnc_leave(session->entry);
     }
-    struct txn_coordinator *coordinator = session->entry->coordinator;
-    txnc_leave(session->entry);
-    txnc_await(coordinator, session->store);
     *session = (struct txn_session){0};
 }

@@ -1,7 +1,7 @@
 #include "txn/coordinator_internal.h"
 
 #include "base/logger.h"
-#include "base/mem.h"
+#include "base/vec.h"
 
 #include <stdlib.h>
 
@@ -19,19 +19,34 @@ static int compare_owners(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
-/* All ids by their producer id, in a fresh array. */
-static struct owner *list_owners(struct txn_coordinator *coordinator, size_t *count)
+/* By producer id. */
+struct owners {
+    VEC_FIELDS(struct owner);
+};
+
+static void visit_owner(struct entry *base, void *context)
 {
-    struct txn_entry **entries = txnc_entries(coordinator, count);
-    struct owner *owners = mem_new_array(struct owner, *count);
-    for (size_t i = 0; i < *count; i++) {
-        pthread_mutex_lock(&entries[i]->lock);
-        owners[i] = (struct owner){entries[i]->txn->fields.producer_id, entries[i]};
-        pthread_mutex_unlock(&entries[i]->lock);
+    struct owners *owners = context;
+    struct txn_entry *entry = container_of(base, struct txn_entry, base);
+    entry_ref(base);
+    vec_push(owners, (struct owner){entry->txn->fields.producer_id, entry});
+    txnc_leave(entry);
+}
+
+static void list_owners(struct txn_coordinator *coordinator, struct owners *owners)
+{
+    coordinator_each(&coordinator->base, visit_owner, owners);
+    if (owners->count > 0) {
+        qsort(owners->items, owners->count, sizeof *owners->items, compare_owners);
     }
-    free(entries);
-    qsort(owners, *count, sizeof *owners, compare_owners);
-    return owners;
+}
+
+static void free_owners(struct owners *owners)
+{
+    for (size_t i = 0; i < owners->count; i++) {
+        entry_unref(&owners->items[i].entry->base);
+    }
+    vec_deinit(owners);
 }
 
 /* ---- aborting one ---- */
@@ -77,10 +92,9 @@ static void abort_orphan(struct txn_coordinator *coordinator, const struct txn_o
 /* ---- one open transaction ---- */
 
 /* The id's lock is held. True: it is to be aborted. */
-static bool settle_owned(struct txn_entry *entry, const struct txn_open *open,
-                         struct txn_store **store)
+static bool settle_owned(struct txn_entry *entry, const struct txn_open *open, bool *stored)
 {
-    struct txn_coordinator *coordinator = entry->coordinator;
+    struct txn_coordinator *coordinator = txnc_of(entry);
     struct txn_partition partition = {open->topic, open->partition};
     struct txn_change change;
     enum txn_claim claim =
@@ -95,37 +109,39 @@ static bool settle_owned(struct txn_entry *entry, const struct txn_open *open,
                  SLICE_ARGS(entry->txn->id), SLICE_ARGS(open->topic), (int)open->partition,
                  (long long)open->producer.id, open->producer.epoch);
     }
-    if (change.store && txnc_store(entry, &change, NULL, store, NULL) != ERR_NONE) {
+    *stored = change.store && txnc_store(entry, &change, NULL, NULL) == ERR_NONE;
+    if (change.store && !*stored) {
         return false; /* the next look tries again */
     }
     return claim == TXN_CLAIM_ORPHAN;
 }
 
-static bool settle(struct txn_coordinator *coordinator, const struct owner *owners, size_t count,
+static bool settle(struct txn_coordinator *coordinator, const struct owners *owners,
                    const struct txn_open *open)
 {
     struct owner key = {.producer_id = open->producer.id};
-    const struct owner *owner = bsearch(&key, owners, count, sizeof key, compare_owners);
+    const struct owner *owner =
+        owners->count > 0 ? bsearch(&key, owners->items, owners->count, sizeof key, compare_owners)
+                          : NULL;
     bool orphan = true;
-    struct txn_store *store = NULL;
+    bool stored = false;
     if (owner != NULL) {
-        txnc_ref(owner->entry);
-        pthread_mutex_lock(&owner->entry->lock);
-        orphan = settle_owned(owner->entry, open, &store);
+        entry_ref(&owner->entry->base);
+        entry_lock(&owner->entry->base);
+        orphan = settle_owned(owner->entry, open, &stored);
         txnc_leave(owner->entry);
-        txnc_await(coordinator, store);
     } else {
         orphan = coordinator->participants.is_open(coordinator->participants.context, open);
     }
     if (orphan) {
         abort_orphan(coordinator, open);
     }
-    return orphan || store != NULL;
+    return orphan || stored;
 }
 
 size_t txn_coordinator_reconcile(struct txn_coordinator *coordinator)
 {
-    if (coordinator->phase != TXNC_SERVING) {
+    if (coordinator->base.phase != COORDINATOR_SERVING) {
         return 0;
     }
     struct arena arena = {0};
@@ -135,15 +151,12 @@ size_t txn_coordinator_reconcile(struct txn_coordinator *coordinator)
     struct txn_open *open =
         coordinator->participants.list_open(coordinator->participants.context, &arena, &open_count);
     if (open_count > 0) {
-        size_t count;
-        struct owner *owners = list_owners(coordinator, &count);
+        struct owners owners = {0};
+        list_owners(coordinator, &owners);
         for (size_t i = 0; i < open_count; i++) {
-            settled += settle(coordinator, owners, count, &open[i]) ? 1 : 0;
+            settled += settle(coordinator, &owners, &open[i]) ? 1 : 0;
         }
-        for (size_t i = 0; i < count; i++) {
-            txnc_unref(owners[i].entry);
-        }
-        free(owners);
+        free_owners(&owners);
     }
     free(open);
     arena_deinit(&arena);

@@ -68,10 +68,13 @@ static void send_group_reply(void *context, struct group_reply *reply)
 static void make_groups(struct fixture *fixture)
 {
     struct group_config config;
-    struct state_log log = {.partition_count = 50, .append = keep_nothing, .wait = done_at_once};
+    struct coordinator_env env = {
+        .clock = clock_system(),
+        .log = {.partition_count = 50, .append = keep_nothing, .wait = done_at_once},
+    };
     struct group_outlet outlet = {.context = fixture, .send = send_group_reply};
     group_config_init(&config);
-    fixture->api.groups = group_coordinator_new(&config, clock_system(), &log, &outlet);
+    fixture->api.groups = group_coordinator_new(&config, &env, &outlet);
     group_coordinator_load_done(fixture->api.groups);
 }
 

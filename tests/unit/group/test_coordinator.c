@@ -134,10 +134,14 @@ static void flush_all(struct bench *bench)
 static struct group_coordinator *new_coordinator(struct bench *bench, struct clock *clock)
 {
     *clock = (struct clock){.context = bench, .wall_ms = fake_wall, .mono_ms = fake_mono};
-    struct state_log log = {
-        .context = bench, .partition_count = 50, .append = fake_append, .wait = fake_wait};
-    struct group_outlet outlet = {.context = bench, .send = fake_send, .wake = fake_wake};
-    return group_coordinator_new(&bench->config, clock, &log, &outlet);
+    struct coordinator_env env = {
+        .clock = clock,
+        .log = {.context = bench, .partition_count = 50, .append = fake_append, .wait = fake_wait},
+        .wake = fake_wake,
+        .wake_context = bench,
+    };
+    struct group_outlet outlet = {.context = bench, .send = fake_send};
+    return group_coordinator_new(&bench->config, &env, &outlet);
 }
 
 static struct bench *bench_new(void)

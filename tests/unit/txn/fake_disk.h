@@ -252,17 +252,19 @@ static inline enum err disk_next_producer_id(void *context, int64_t *producer_id
 static inline struct txn_coordinator *disk_coordinator_new(struct disk *disk,
                                                            const struct clock *clock)
 {
-    struct state_log log = {
-        .context = disk, .partition_count = 1, .append = disk_append, .wait = disk_wait_record};
+    struct coordinator_env env = {.clock = clock,
+                                  .log = {.context = disk,
+                                          .partition_count = 1,
+                                          .append = disk_append,
+                                          .wait = disk_wait_record}};
     struct txn_participants participants = {.context = disk,
                                             .write_markers = disk_write_markers,
                                             .list_open = disk_list_open,
                                             .is_open = disk_is_open,
                                             .next_producer_id = disk_next_producer_id};
-    struct txn_outlet outlet = {0};
     struct txn_coordinator_config config;
     txn_coordinator_config_init(&config);
-    return txn_coordinator_new(&config, clock, &log, &participants, &outlet);
+    return txn_coordinator_new(&config, &env, &participants);
 }
 
 /* ---- clock, crash, end ---- */

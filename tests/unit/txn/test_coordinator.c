@@ -484,12 +484,12 @@ static void stop_while_parking(struct bench *bench)
     end(bench, producer, true, &ended);
     struct awaiter *awaiter = mem_new(struct awaiter);
     *awaiter = (struct awaiter){.coordinator = bench->coordinator, .asked = ask()};
-    pthread_mutex_lock(&bench->coordinator->table_lock);
+    pthread_mutex_lock(&bench->coordinator->base.table_lock);
     pthread_create(&awaiter->thread, NULL, run_awaiter, awaiter);
     while (atomic_load(&awaiter->thread_id) == 0 || !is_asleep(awaiter->thread_id)) {
         sched_yield();
     }
-    pthread_mutex_unlock(&bench->coordinator->table_lock);
+    pthread_mutex_unlock(&bench->coordinator->base.table_lock);
     txn_coordinator_stop(bench->coordinator); /* nearly always ahead of the thread that wakes up */
     pthread_join(awaiter->thread, NULL);
     assert_int_equal(awaiter->asked.answers, 1);
@@ -566,14 +566,15 @@ static void test_threads(void **state)
     struct bench *bench = *state;
     struct txn_coordinator_config config;
     txn_coordinator_config_init(&config);
-    struct state_log log = {.partition_count = 50, .append = quick_append, .wait = quick_wait};
+    struct coordinator_env env = {
+        .clock = &bench->clock,
+        .log = {.partition_count = 50, .append = quick_append, .wait = quick_wait},
+    };
     struct txn_participants participants = {.context = bench,
                                             .write_markers = quick_markers,
                                             .list_open = quick_open,
                                             .next_producer_id = quick_producer_id};
-    struct txn_outlet outlet = {0};
-    struct txn_coordinator *c =
-        txn_coordinator_new(&config, &bench->clock, &log, &participants, &outlet);
+    struct txn_coordinator *c = txn_coordinator_new(&config, &env, &participants);
     txn_coordinator_load_done(c);
     pthread_t threads[THREADS];
     for (int i = 0; i < THREADS; i++) {

@@ -1,0 +1,35 @@
+#ifndef TIDINGS_COORDINATOR_ALARM_H
+#define TIDINGS_COORDINATOR_ALARM_H
+
+#include "base/task.h"
+#include "net/net.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * Calls a tick by the time that was last asked for, on the thread of one reactor: the deadlines of
+ * a coordinator. Lives until that reactor has run its last task.
+ */
+struct alarm {
+    struct reactor *reactor;
+    int64_t (*tick)(void *context, int64_t now_ms); /* when next; INT64_MAX: when woken */
+    void *context;
+    struct reactor_timer timer; /* the reactor's thread */
+    struct task task;
+    atomic_bool posted;
+    _Atomic int64_t wanted_ms; /* the earliest deadline asked for since the last look */
+};
+
+/* Before the reactors run. From now on it may be woken. */
+void alarm_init(struct alarm *alarm, struct reactor *reactor);
+
+/* Before the reactors run: they begin with one tick. */
+void alarm_start(struct alarm *alarm, int64_t (*tick)(void *context, int64_t now_ms),
+                 void *context);
+
+/* Tick is called by deadline_ms (monotonic), or earlier. alarm: a struct alarm. Any thread. */
+void alarm_wake(void *alarm, int64_t deadline_ms);
+
+#endif
