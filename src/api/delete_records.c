@@ -1,5 +1,6 @@
 #include "wire/generated/delete_records.h"
 
+#include "api/appended.h"
 #include "api/handlers.h"
 
 static void cut_one(struct api_request *request, struct slice topic,
@@ -29,6 +30,20 @@ static void cut_one(struct api_request *request, struct slice topic,
     partition_unref(partition);
 }
 
+/* What was acknowledged can be deleted, and -1 means all of it. */
+static bool waits_for_appended(struct api_request *request,
+                               const struct delete_records_request *body)
+{
+    struct appended appended = {.count = 0};
+    for (int32_t t = 0; t < body->topics_count; t++) {
+        const struct delete_records_request_topic *topic = &body->topics[t];
+        for (int32_t i = 0; i < topic->partitions_count; i++) {
+            appended_add(&appended, request, topic->name, topic->partitions[i].partition_index);
+        }
+    }
+    return appended_wait(request, &appended);
+}
+
 enum err handle_delete_records(struct api_request *request, struct reason *reason)
 {
     (void)reason;
@@ -36,6 +51,9 @@ enum err handle_delete_records(struct api_request *request, struct reason *reaso
     enum err err = delete_records_request_decode(&request->body, api_version(request), &body);
     if (err != ERR_NONE) {
         return err;
+    }
+    if (waits_for_appended(request, &body)) {
+        return ERR_NONE;
     }
     struct delete_records_response response;
     delete_records_response_init(&response);

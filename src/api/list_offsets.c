@@ -1,5 +1,6 @@
 #include "wire/generated/list_offsets.h"
 
+#include "api/appended.h"
 #include "api/handlers.h"
 #include "topic/partition.h"
 
@@ -95,6 +96,22 @@ static bool reads_log(const struct list_offsets_request *body)
     return false;
 }
 
+/* Each answer but the log's start depends on how far it goes. */
+static bool waits_for_appended(struct api_request *request, const struct list_offsets_request *body)
+{
+    struct appended appended = {.count = 0};
+    for (int32_t t = 0; t < body->topics_count; t++) {
+        const struct list_offsets_request_topic *topic = &body->topics[t];
+        for (int32_t i = 0; i < topic->partitions_count; i++) {
+            int64_t timestamp = topic->partitions[i].timestamp;
+            if (timestamp != TIME_EARLIEST && timestamp != TIME_EARLIEST_LOCAL) {
+                appended_add(&appended, request, topic->name, topic->partitions[i].partition_index);
+            }
+        }
+    }
+    return appended_wait(request, &appended);
+}
+
 enum err handle_list_offsets(struct api_request *request, struct reason *reason)
 {
     (void)reason;
@@ -102,6 +119,9 @@ enum err handle_list_offsets(struct api_request *request, struct reason *reason)
     enum err err = list_offsets_request_decode(&request->body, api_version(request), &body);
     if (err != ERR_NONE) {
         return err;
+    }
+    if (waits_for_appended(request, &body)) {
+        return ERR_NONE;
     }
     if (!request->on_worker && reads_log(&body)) {
         return api_defer(request);

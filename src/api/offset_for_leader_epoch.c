@@ -1,5 +1,6 @@
 #include "wire/generated/offset_for_leader_epoch.h"
 
+#include "api/appended.h"
 #include "api/handlers.h"
 
 /* One server leads all partitions from the beginning, so epoch 0 is the only one (KIP-320). */
@@ -25,6 +26,20 @@ static void answer_partition(struct api_server *server, struct slice topic,
     partition_unref(partition);
 }
 
+/* The end of the one epoch is the end of the log. */
+static bool waits_for_appended(struct api_request *request,
+                               const struct offset_for_leader_epoch_request *body)
+{
+    struct appended appended = {.count = 0};
+    for (int32_t t = 0; t < body->topics_count; t++) {
+        const struct offset_for_leader_epoch_request_topic *topic = &body->topics[t];
+        for (int32_t i = 0; i < topic->partitions_count; i++) {
+            appended_add(&appended, request, topic->topic, topic->partitions[i].partition);
+        }
+    }
+    return appended_wait(request, &appended);
+}
+
 enum err handle_offset_for_leader_epoch(struct api_request *request, struct reason *reason)
 {
     (void)reason;
@@ -33,6 +48,9 @@ enum err handle_offset_for_leader_epoch(struct api_request *request, struct reas
         offset_for_leader_epoch_request_decode(&request->body, api_version(request), &body);
     if (err != ERR_NONE) {
         return err;
+    }
+    if (waits_for_appended(request, &body)) {
+        return ERR_NONE;
     }
     struct offset_for_leader_epoch_response response;
     offset_for_leader_epoch_response_init(&response);

@@ -14,6 +14,7 @@
 #include "log/flush.h"
 #include "stream/fetch.h"
 #include "wire/generated/api_versions.h"
+#include "wire/generated/delete_records.h"
 #include "wire/generated/delete_topics.h"
 #include "wire/generated/describe_topic_partitions.h"
 #include "wire/generated/fetch.h"
@@ -37,8 +38,18 @@ struct fixture {
     struct api_server api;
     struct overrides none;
     struct client client;
+    struct file_ops disk;
+    pthread_mutex_t sync_lock; /* held by a test: syncs wait */
     struct reason reason;
 };
+
+static int sync_when_allowed(void *context, int fd)
+{
+    struct fixture *fixture = context;
+    pthread_mutex_lock(&fixture->sync_lock);
+    pthread_mutex_unlock(&fixture->sync_lock);
+    return fdatasync(fd);
+}
 
 static void on_flushed(void *context, struct log *log)
 {
@@ -84,7 +95,7 @@ static void open_topics(struct fixture *fixture)
     struct catalogue_config topics = {
         .data_dir = fixture->dir,
         .topic_defaults = &fixture->none,
-        .log_env = {.files = file_ops_system(), .clock = clock_system(), .flusher = api->flusher},
+        .log_env = {.files = &fixture->disk, .clock = clock_system(), .flusher = api->flusher},
         .open_threads = 1,
         .advanced = fetch_on_advanced,
         .advanced_context = api->fetches,
@@ -131,8 +142,13 @@ static int start(void **state, void (*open_catalogue)(struct fixture *fixture))
     assert_int_equal(workers_new(2, &api->workers, reason), ERR_NONE);
     api->fetches = fetch_service_new(api->net, api->workers);
     struct flush_handler flushed = {.on_flushed = on_flushed};
-    assert_int_equal(
-        flusher_new(file_ops_system(), fixture->dir_fd, &flushed, &api->flusher, reason), ERR_NONE);
+    pthread_mutex_init(&fixture->sync_lock, NULL);
+    fixture->disk = *file_ops_system();
+    fixture->disk.context = fixture;
+    fixture->disk.fdatasync = sync_when_allowed;
+    fixture->disk.syncfs = sync_when_allowed;
+    assert_int_equal(flusher_new(&fixture->disk, fixture->dir_fd, &flushed, &api->flusher, reason),
+                     ERR_NONE);
     open_catalogue(fixture);
     make_groups(fixture);
     api->clock = clock_system();
@@ -171,6 +187,7 @@ static int teardown(void **state)
     fetch_service_free(api->fetches);
     net_free(api->net);
     close(fixture->dir_fd);
+    pthread_mutex_destroy(&fixture->sync_lock);
     char *command = mem_sprintf("rm -rf %s", fixture->dir);
     assert_int_equal(system(command), 0);
     free(command);
@@ -385,6 +402,113 @@ static void test_produce_answers(void **state)
     buf_deinit(&batch);
 }
 
+/* ---- what was acknowledged is told ---- */
+
+/* Publishes an event with acks=1, whose sync then waits for the fixture's lock. */
+static void publish_unsynced(struct fixture *fixture)
+{
+    struct batch_plan plan = {.producer_id = -1, .count = 1, .value_bytes = 20};
+    struct buf batch = {0};
+    batch_build(&plan, &batch);
+    struct produce_request_partition data = {.records.bytes = buf_slice(&batch)};
+    struct produce_request_topic topic = {slice_str("orders"), &data, 1};
+    struct produce_request request = {
+        .acks = 1, .timeout_ms = 1000, .topic_data = &topic, .topic_data_count = 1};
+    struct produce_response response;
+    pthread_mutex_lock(&fixture->sync_lock);
+    assert_true(client_call(&fixture->client, API_KEY_PRODUCE, 9, &request, &response));
+    assert_int_equal(response.responses[0].partition_responses[0].error_code, 0);
+    buf_deinit(&batch);
+}
+
+/* Sends a request that is not answered before the sync, though everybody else is. */
+static void ask_before_the_sync(struct fixture *fixture, int16_t key, int16_t version,
+                                const void *request, void *response)
+{
+    struct client others[4] = {{.fd = -1}, {.fd = -1}, {.fd = -1}, {.fd = -1}};
+    char byte;
+    assert_true(client_send(&fixture->client, key, version, request));
+    for (int i = 0; i < 4; i++) { /* of both reactors */
+        struct metadata_request metadata;
+        struct metadata_response seen;
+        fill_metadata(&metadata);
+        assert_true(client_connect(&others[i], fixture->port));
+        assert_true(client_call(&others[i], API_KEY_METADATA, 9, &metadata, &seen));
+        client_deinit(&others[i]);
+    }
+    assert_int_equal(recv(fixture->client.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT), -1);
+    pthread_mutex_unlock(&fixture->sync_lock);
+    assert_true(client_receive(&fixture->client, key, version, response));
+}
+
+static void check_told_offset(struct fixture *fixture, int64_t timestamp, int8_t isolation_level,
+                              int64_t due)
+{
+    struct list_offsets_request_partition wanted;
+    list_offsets_request_partition_init(&wanted);
+    wanted.timestamp = timestamp;
+    struct list_offsets_request_topic topic = {
+        .name = slice_str("orders"), .partitions = &wanted, .partitions_count = 1};
+    struct list_offsets_request request;
+    struct list_offsets_response response;
+    list_offsets_request_init(&request);
+    request.isolation_level = isolation_level;
+    request.topics = &topic;
+    request.topics_count = 1;
+    publish_unsynced(fixture);
+    wanted.timestamp = -2; /* the start is known */
+    assert_true(client_call(&fixture->client, API_KEY_LIST_OFFSETS, 7, &request, &response));
+    assert_int_equal(response.topics[0].partitions[0].offset, 0);
+    wanted.timestamp = timestamp;
+    ask_before_the_sync(fixture, API_KEY_LIST_OFFSETS, 7, &request, &response);
+    assert_int_equal(response.topics[0].partitions[0].error_code, 0);
+    assert_int_equal(response.topics[0].partitions[0].offset, due);
+}
+
+static void check_told_epoch_end(struct fixture *fixture, int64_t due)
+{
+    struct offset_for_leader_epoch_request_partition wanted;
+    offset_for_leader_epoch_request_partition_init(&wanted);
+    struct offset_for_leader_epoch_request_topic topic = {
+        .topic = slice_str("orders"), .partitions = &wanted, .partitions_count = 1};
+    struct offset_for_leader_epoch_request request;
+    struct offset_for_leader_epoch_response response;
+    offset_for_leader_epoch_request_init(&request);
+    request.topics = &topic;
+    request.topics_count = 1;
+    publish_unsynced(fixture);
+    ask_before_the_sync(fixture, API_KEY_OFFSET_FOR_LEADER_EPOCH, 4, &request, &response);
+    assert_int_equal(response.topics[0].partitions[0].end_offset, due);
+}
+
+static void check_deleted(struct fixture *fixture, int64_t offset, int64_t due)
+{
+    struct delete_records_request_partition wanted = {.offset = offset};
+    struct delete_records_request_topic topic = {
+        .name = slice_str("orders"), .partitions = &wanted, .partitions_count = 1};
+    struct delete_records_request request = {
+        .topics = &topic, .topics_count = 1, .timeout_ms = 1000};
+    struct delete_records_response response;
+    publish_unsynced(fixture);
+    ask_before_the_sync(fixture, API_KEY_DELETE_RECORDS, 2, &request, &response);
+    assert_int_equal(response.topics[0].partitions[0].error_code, 0);
+    assert_int_equal(response.topics[0].partitions[0].low_watermark, due);
+}
+
+/* A producer with acks=1 is answered before the sync; who asks afterwards is told of its event. */
+static void test_acknowledged_events_are_counted(void **state)
+{
+    struct fixture *fixture = *state;
+    struct topic_plan plan = {.name = "orders", .partitions = 1};
+    assert_int_equal(client_create_topic(&fixture->client, &plan), 0);
+    check_told_offset(fixture, -3, 0, 0);
+    check_told_offset(fixture, -1, 0, 2);
+    check_told_offset(fixture, -1, 1, 3);
+    check_told_epoch_end(fixture, 4);
+    check_deleted(fixture, 5, 5);
+    check_deleted(fixture, -1, 6);
+}
+
 /* What one request may decode into is bounded, whatever its counts say. */
 static void test_decoding_is_bounded(void **state)
 {
@@ -530,6 +654,7 @@ int main(void)
         TEST(test_deferred_requests_hold_the_next),
         TEST(test_answers_come_in_order),
         TEST(test_produce_answers),
+        TEST(test_acknowledged_events_are_counted),
         TEST(test_decoding_is_bounded),
         cmocka_unit_test_setup_teardown(test_offline_has_no_leader, setup_offline, teardown),
         cmocka_unit_test_setup_teardown(test_offline_answers_storage_error, setup_offline,
