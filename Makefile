@@ -6,15 +6,15 @@ sources = $(shell git ls-files '*.c' '*.h')
 .PHONY: all help demo test campaign bench format check-format layers deps clean install
 
 all: $(BUILD)/build.ninja
-	@ninja -C $(BUILD)
-	@ln -sfn src/cli/tidings $(BUILD)/tidings
+	@ninja -C '$(BUILD)' programs
+	@ln -sfn src/cli/tidings '$(BUILD)/tidings'
 
 $(BUILD)/build.ninja:
 	@command -v meson >/dev/null || { echo "meson is missing: make deps"; exit 1; }
-	meson setup $(BUILD)
+	meson setup '$(BUILD)'
 
 help:
-	@echo "make               build $(BUILD)/tidings"
+	@echo "make               build $(BUILD)/tidings, the library and the example"
 	@echo "make demo          run the online retail store on the bus; ORDERS=FILE for your own orders"
 	@echo "make test          run every test; ONLY='NAME ...' for some, ONLY=list names them"
 	@echo "make campaign      clients against the server under faults; MINUTES=n (10), SEED=x plays one again"
@@ -22,7 +22,7 @@ help:
 	@echo "make format        lay out the sources; make check-format only looks"
 	@echo "make layers        check that no file includes a higher floor"
 	@echo "make deps          install what the build needs from Debian's packages"
-	@echo "make install       install under PREFIX=$(PREFIX)"
+	@echo "make install       install program, library and manual pages under PREFIX=$(PREFIX); DESTDIR=folder"
 	@echo "make clean         remove the build folders"
 
 deps:
@@ -30,8 +30,10 @@ deps:
 
 demo:
 	@tools/install-deps build
-	@$(MAKE) --no-print-directory all
-	@TIDINGS_BIN=$(abspath $(BUILD)/tidings) ORDERS='$(ORDERS)' examples/store/demo
+	@$(MAKE) --no-print-directory '$(BUILD)/build.ninja'
+	@ninja -C '$(BUILD)' demo-programs
+	@ln -sfn src/cli/tidings '$(BUILD)/tidings'
+	@TIDINGS_BIN='$(BUILD)/tidings' ORDERS='$(ORDERS)' examples/store/demo
 
 test:
 	@tools/install-deps test
@@ -39,14 +41,15 @@ test:
 
 campaign:
 	@tools/install-deps build
-	@$(MAKE) --no-print-directory all
-	@/usr/bin/python3 tests/campaign/campaign.py --build $(BUILD) --minutes $(or $(MINUTES),10) \
+	@$(MAKE) --no-print-directory '$(BUILD)/build.ninja'
+	@ninja -C '$(BUILD)'
+	@/usr/bin/python3 tests/campaign/campaign.py --build '$(BUILD)' --minutes $(or $(MINUTES),10) \
 		$(if $(SEED),--seed $(SEED))
 
 bench:
 	@tools/install-deps build
 	@$(MAKE) --no-print-directory all
-	@TIDINGS_BIN=$(abspath $(BUILD)/tidings) bench/run $(ARGS)
+	@TIDINGS_BIN="$$(realpath -ms -- '$(BUILD)/tidings')" bench/run $(ARGS)
 
 format:
 	@clang-format -i $(sources)
@@ -57,9 +60,11 @@ check-format:
 layers:
 	@tests/layers
 
-install: all
-	meson configure $(BUILD) --prefix '$(abspath $(PREFIX))'
-	meson install -C $(BUILD)
+install: $(BUILD)/build.ninja
+	@meson configure '$(BUILD)' --prefix "$$(realpath -ms -- '$(PREFIX)')"
+	@$(MAKE) --no-print-directory all
+	meson install -C '$(BUILD)' --no-rebuild --strip $(if $(DESTDIR),--destdir "$$(realpath -ms -- '$(DESTDIR)')")
+	@[ -n '$(DESTDIR)' ] || [ "$$(id -u)" != 0 ] || ldconfig
 
 clean:
 	rm -rf build build-test
