@@ -8,9 +8,9 @@ import subprocess
 import tempfile
 import unittest
 
-import kafka
-from kafka import Client, batch, good_batch, record
-from server import Server, run_to_end, wait_for
+from harness import kafka
+from harness.kafka import Client, batch, good_batch, record
+from harness.server import Server, run_to_end, wait_for
 
 MIB = 1 << 20
 

@@ -9,14 +9,16 @@ import random
 import shutil
 import socket
 import struct
+import sys
 import tempfile
 import threading
 import time
 import unittest
 
-import kafka
-from kafka import Client, Closed, batch, good_batch, record
-from server import Server, wait_for
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from harness import kafka  # noqa: E402
+from harness.kafka import Client, Closed, batch, good_batch, record  # noqa: E402
+from harness.server import Server, wait_for  # noqa: E402
 from bad_state import DataDirectory, DiskFull, Settings  # tests as those below
 
 MIB = 1 << 20
@@ -402,8 +404,7 @@ class SlowClient(Case):
         before = self.server.memory_kib()
         client = self.connect(receive_buffer=4096)
         for _ in range(20):
-            client.send(client.frame(kafka.FETCH, 4,
-                                     client.fetch_body("orders", 1, max_bytes=25 * MIB)))
+            client.send(client.fetch_frame("orders", 1, max_bytes=25 * MIB))
         lines = self.server.wait_log(f"peer={client.address} ")
         self.assertEqual(len(lines), 1, lines)
         self.assertRegex(lines[0], "of a reply")

@@ -2,12 +2,15 @@
 import mmap
 import os
 import re
-import select
 import signal
 import socket
 import struct
 import subprocess
+import sys
 import time
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from harness import server  # pylint: disable=wrong-import-position
 
 WAIT_S = 90
 CLIENT_GIVEN_UP = 3
@@ -26,81 +29,50 @@ def free_ports(count):
     return ports
 
 
-class Server:
+class Server(server.Server):
     """The real binary over the fault layer; the same ports at every start."""
 
     def __init__(self, tools, folder, data, settings):
+        super().__init__(
+            data, *settings, listen=None, binary=tools.server, start=False,
+            before=("setpriv", "--pdeathsig", "KILL"),  # a killed campaign leaves no server behind
+            log_path=os.path.join(folder, "server.log"),
+            env={"LD_PRELOAD": f"{tools.faults}:{tools.witness}", "FAULTS_DIR": data,
+                 "FAULTS_CONTROL": os.path.join(folder, "faults"), "WITNESS_DIR": data,
+                 "WITNESS_FILE": os.path.join(folder, "witness")})
         self.tools = tools
         self.folder = folder
-        self.data = data
-        self.settings = settings
         self.ports = free_ports(2)      # the second is told as the proxy's
         self.proxy_port = None
-        self.process = None
-        self.log_from = 0
         self.frozen = False
 
-    @property
-    def log_path(self):
-        return os.path.join(self.folder, "server.log")
+    def failed(self, text):
+        raise Failure(text)
 
     def command(self):
         direct, behind = (f"127.0.0.1:{port}" for port in self.ports)
-        settings = [f"listeners={direct},{behind}",
-                    f"advertised.listeners={direct},127.0.0.1:{self.proxy_port}", *self.settings]
-        # A killed campaign leaves no server behind.
-        return ["setpriv", "--pdeathsig", "KILL",
-                self.tools.server, "serve", "--data", self.data] + \
-            [word for setting in settings for word in ("--set", setting)]
-
-    def spawn(self):
-        """Does not wait for the start to be done."""
-        env = dict(os.environ, LD_PRELOAD=f"{self.tools.faults}:{self.tools.witness}",
-                   FAULTS_DIR=self.data, FAULTS_CONTROL=os.path.join(self.folder, "faults"),
-                   WITNESS_DIR=self.data, WITNESS_FILE=os.path.join(self.folder, "witness"))
-        with open(self.log_path, "ab") as log:
-            self.log_from = log.tell()
-            self.process = subprocess.Popen(self.command(), env=env, stdin=subprocess.DEVNULL,
-                                            stdout=subprocess.PIPE, stderr=log)
-
-    def start(self):
-        self.spawn()
-        ready, _, _ = select.select([self.process.stdout], [], [], WAIT_S)
-        line = self.process.stdout.readline().decode() if ready else ""
-        if not line.startswith("ready "):
-            raise Failure(f"the server did not start: {line or self.log()[-2000:]}")
+        return super().command() + [
+            "--set", f"listeners={direct},{behind}",
+            "--set", f"advertised.listeners={direct},127.0.0.1:{self.proxy_port}"]
 
     def check(self):
         code = self.process.poll()
         if code is not None:
             raise Failure(f"the server ended by itself with {code}:\n{self.log()[-2000:]}")
 
-    def reap(self):
-        code = self.process.wait(WAIT_S)
-        self.process.stdout.close()
-        return code
-
     def kill(self):
         self.check()
-        self.process.kill()
-        self.reap()
+        super().kill()
 
     def stop(self):
         """SIGTERM must end it with exit code 0."""
         self.check()
-        self.process.send_signal(signal.SIGTERM)
         try:
-            code = self.reap()
+            code = self.end(signal.SIGTERM, WAIT_S)
         except subprocess.TimeoutExpired as error:
             raise Failure(f"SIGTERM did not end the server within {WAIT_S} s") from error
         if code != 0:
             raise Failure(f"SIGTERM ended the server with {code}:\n{self.log()[-2000:]}")
-
-    def log(self):
-        """The lines since the last start."""
-        with open(self.log_path, encoding="utf-8", errors="replace") as file:
-            file.seek(self.log_from)
-            return file.read()
 
     def all_log(self):
         with open(self.log_path, encoding="utf-8", errors="replace") as file:

@@ -4,8 +4,8 @@ import re
 import struct
 import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "badinput"))
-import kafka  # pylint: disable=wrong-import-position,import-error
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from harness import kafka  # pylint: disable=wrong-import-position
 from processes import Failure  # pylint: disable=wrong-import-position
 
 TOPIC = "vault"

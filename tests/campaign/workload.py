@@ -3,8 +3,8 @@ import os
 import struct
 import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "badinput"))
-import kafka  # pylint: disable=wrong-import-position,import-error
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from harness import kafka  # pylint: disable=wrong-import-position
 
 PARTITIONS = 3
 COMPACTED = "kept"

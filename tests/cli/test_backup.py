@@ -13,7 +13,9 @@ import subprocess
 import threading
 import unittest
 
-from bus import batches, BIN, Bus, Case, crc32c, DEADLINE_S, patch, run, wait_until
+from directory import batches, Case, DEADLINE_S, patch, run, Server, wait_until
+from harness.kafka import crc32c
+from harness.server import BINARY
 
 try:
     import confluent_kafka
@@ -156,11 +158,11 @@ class BackupTest(Case):
         return os.path.isdir(self.path("data/snapshots")) and os.listdir(self.path("data/snapshots"))
 
     def start_backup(self, *options):
-        return subprocess.Popen([BIN, "backup", self.data, self.backup, *options],
+        return subprocess.Popen([BINARY, "backup", self.data, self.backup, *options],
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def test_under_load_killed_resumed_restored(self):
-        with Bus(self.data, "log.segment.bytes=1048576") as bus:
+        with Server(self.data, "log.segment.bytes=1048576") as bus:
             bus.run("topic", "create", "t", "--partitions", "3")
             with Load(bus, 2000) as load:
                 wait_until(lambda: load.acknowledged >= 20000 and load.rounds >= 2 or load.failure,
@@ -189,7 +191,7 @@ class BackupTest(Case):
         self.assertEqual(len(found), len(set(found)), "an event is there twice")
         self.assertEqual(set(range(before)) - set(found), set(), "an acknowledged event is missing")
         self.assertTrue(set(found) <= set(range(last)))
-        with Bus(self.restored) as bus:
+        with Server(self.restored) as bus:
             now = self.committed(bus)
             topics = json.loads(bus.run("topic", "describe", "t", "--json")[0])
             topic = topics[0] if isinstance(topics, list) else topics
@@ -204,7 +206,7 @@ class BackupTest(Case):
     @unittest.skipUnless(confluent_kafka, "python3-confluent-kafka is not installed")
     def test_exactly_once_over_a_restore(self):
         """Consume, transform, produce while backups are made: in each copy, offsets and output agree."""
-        with Bus(self.data) as bus:
+        with Server(self.data) as bus:
             bus.run("topic", "create", "in")
             bus.run("topic", "create", "out")
             bus.run("publish", "in", "-q", text="".join(f"{i}\n" for i in range(50000)))
@@ -215,7 +217,7 @@ class BackupTest(Case):
                     run("backup", self.data, f"{self.backup}{i}")
         for i in range(3):
             run("restore", f"{self.backup}{i}", f"{self.restored}{i}")
-            with Bus(f"{self.restored}{i}") as bus:
+            with Server(f"{self.restored}{i}") as bus:
                 with Transform(bus.address) as transform: # its start settles what was open
                     transform.ended = True
                 committed = transform.committed()
@@ -225,7 +227,7 @@ class BackupTest(Case):
             run("check", f"{self.restored}{i}")
 
     def test_a_later_backup_copies_what_is_new(self):
-        with Bus(self.data, "log.segment.bytes=1048576") as bus:
+        with Server(self.data, "log.segment.bytes=1048576") as bus:
             bus.run("topic", "create", "t")
             lines = "".join(f"{i} {500 * 'x'}\n" for i in range(8000))
             bus.run("publish", "t", "-q", text=lines)
@@ -273,10 +275,10 @@ class BackupTest(Case):
         self.assertFalse(os.path.exists(os.path.join(self.data, "snapshots")))
         os.mkdir(self.restored) # an empty directory is as good as none
         run("restore", self.backup, self.restored)
-        with Bus(self.restored) as bus:
+        with Server(self.restored) as bus:
             said, _ = bus.run("subscribe", "t", "--max", "5")
             self.assertEqual(len(said.splitlines()), 5)
-            self.assertIn("damaged_batches=0", open_log(bus))
+            self.assertIn("damaged_batches=0", bus.log())
 
     def test_a_damaged_backup_is_refused(self):
         self.made()
@@ -306,16 +308,16 @@ class BackupTest(Case):
         said, _ = run("backup", "--verify", self.backup)
         self.assertIn("1 file was damaged in the bus already", said)
         run("restore", self.backup, self.restored)
-        with Bus(self.restored) as bus: # nothing behind the damage is lost
+        with Server(self.restored) as bus: # nothing behind the damage is lost
             said, _ = bus.run("subscribe", "t", "--from", "3", "--max", "2")
             self.assertEqual([line.split("event ")[1][0] for line in said.splitlines()], ["3", "4"])
 
     def test_restore_goes_on(self):
-        with Bus(self.data, "log.segment.bytes=1048576") as bus:
+        with Server(self.data, "log.segment.bytes=1048576") as bus:
             bus.run("topic", "create", "t")
             bus.run("publish", "t", "-q", text="".join(f"{i} {500 * 'x'}\n" for i in range(8000)))
             run("backup", self.data, self.backup)
-        slow = subprocess.Popen([BIN, "restore", self.backup, self.restored, "--max-rate", "1"],
+        slow = subprocess.Popen([BINARY, "restore", self.backup, self.restored, "--max-rate", "1"],
                                 stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         segments = os.path.join(self.restored + ".restoring", "topics/t-0")
         wait_until(lambda: os.path.isdir(segments) and len(os.listdir(segments)) > 2, "a part")
@@ -328,7 +330,7 @@ class BackupTest(Case):
         self.assertEqual(sorted(self.values(self.restored)), list(range(8000)))
 
     def test_interrupted_by_a_signal(self):
-        with Bus(self.data, "log.segment.bytes=1048576") as bus:
+        with Server(self.data, "log.segment.bytes=1048576") as bus:
             bus.run("topic", "create", "t")
             bus.run("publish", "t", "-q", text="".join(f"{i} {500 * 'x'}\n" for i in range(8000)))
             slow = self.start_backup("--max-rate", "1")
@@ -342,7 +344,7 @@ class BackupTest(Case):
         run("backup", "--verify", self.backup)
 
     def test_a_killed_server_leaves_no_snapshot(self):
-        bus = Bus(self.data, "log.segment.bytes=1048576").__enter__()
+        bus = Server(self.data, "log.segment.bytes=1048576")
         bus.run("topic", "create", "t")
         bus.run("publish", "t", "-q", text="".join(f"{i} {500 * 'x'}\n" for i in range(8000)))
         slow = self.start_backup("--max-rate", "1")
@@ -351,7 +353,7 @@ class BackupTest(Case):
         slow.kill()
         slow.communicate()
         self.assertTrue(self.snapshots())
-        with Bus(self.data):
+        with Server(self.data):
             self.assertFalse(self.snapshots())
             run("backup", self.data, self.backup)
         run("restore", self.backup, self.restored)
@@ -394,18 +396,12 @@ class BackupTest(Case):
         _, error = run("backup", self.path("nothing"), self.backup, code=4)
         self.assertIn("no data directory", error)
         other = self.path("other")
-        with Bus(other):
+        with Server(other):
             _, error = run("backup", other, self.backup, code=5)
         self.assertIn("another bus", error)
         run("backup", "--verify", self.backup)
         run("backup", self.data, code=2)
         run("restore", self.backup, code=2)
-
-
-def open_log(bus):
-    with open(bus.log.fileno(), encoding="utf-8", closefd=False) as file:
-        file.seek(0)
-        return file.read()
 
 
 if __name__ == "__main__":

@@ -15,7 +15,8 @@ import sys
 import time
 import unittest
 
-from bus import batch, batches, Bus, Case, crc32c, DEADLINE_S, FIRST_MS, patch, run, wait_until
+from directory import batch, batches, Case, DEADLINE_S, FIRST_MS, patch, run, Server, wait_until
+from harness.kafka import crc32c
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "crash"))
 # pylint: disable=wrong-import-position
@@ -130,7 +131,7 @@ class CheckTest(Case):
             self.assertTrue(repaired["findings"][0]["repaired"])
             self.assertFalse(os.path.exists(index))
             self.assertTrue(os.path.exists(path))
-        with Bus(self.data) as bus: # it makes them anew and lost nothing
+        with Server(self.data) as bus: # it makes them anew and lost nothing
             said, _ = bus.run("subscribe", "t", "--max", "8")
             self.assertEqual(len(said.splitlines()), 8)
 
@@ -141,7 +142,7 @@ class CheckTest(Case):
                 file.write(batch(offset, 0x10, producer, 0, b"key", b"value"))
                 file.write(batch(offset + 1, 0x30, producer, -1,
                                  struct.pack(">hh", 0, 0 if abort else 1), struct.pack(">hi", 0, 3)))
-        with Bus(self.data): # it scans what is new and makes the index
+        with Server(self.data): # it scans what is new and makes the index
             pass
         self.assertEqual(self.check(0)["findings"], [])
         markers = [line["decoded"] for line in map(json.loads, run(
@@ -174,7 +175,7 @@ class CheckTest(Case):
         finding, = self.check(1)["findings"]
         self.assertEqual((finding["level"], finding["kind"]), ("disposable", "bad-snapshot"))
         self.check(0, "--repair")
-        with Bus(self.data) as bus:
+        with Server(self.data) as bus:
             bus.run("publish", "t", "again")  # the first use of a log loads it
         self.check(0)
 
@@ -211,7 +212,7 @@ class CheckTest(Case):
         self.assertEqual(found, {"cut-file": "note", "bad-damage-file": "disposable"})
 
     def test_refused(self):
-        with Bus(self.data) as bus:
+        with Server(self.data) as bus:
             _, said = run("check", self.data, code=2)
             self.assertIn(f"process {bus.process.pid}", said)
         _, said = run("check", self.path("nothing"), code=2)
@@ -240,7 +241,7 @@ class StatusTest(Case):
                     text="".join(f"k{i}={'v' * 1000}\n" for i in range(90)))
 
     def test_what_it_tells(self):
-        with Bus(self.data) as bus:
+        with Server(self.data) as bus:
             bus.run("topic", "create", "orders", "--partitions", "3")
             bus.run("publish", "orders", "an order")
             status = self.status()
@@ -256,7 +257,7 @@ class StatusTest(Case):
             self.assertNotIn("offline", text)
 
     def test_progress_of_a_compaction(self):
-        with Bus(self.data, "log.cleaner.backoff.ms=10",
+        with Server(self.data, "log.cleaner.backoff.ms=10",
                  "log.cleaner.io.max.bytes.per.second=100000") as bus:
             self.fill_compacted(bus, 10)
             wait_until(lambda: (self.status()["cleaner"]["now"] or {}).get("moved_bytes", 0) > 0,
@@ -269,28 +270,28 @@ class StatusTest(Case):
             self.assertGreaterEqual(now["at_most_bytes"], now["moved_bytes"])
             self.assertRegex(run("status", self.data)[0], 
                              r"at kept-0 for [0-9.]+ s, \w+, pass 1: .* of at most .* read")
-        with Bus(self.data, "log.cleaner.backoff.ms=10") as bus:
+        with Server(self.data, "log.cleaner.backoff.ms=10") as bus:
             wait_until(lambda: self.status()["cleaner"]["freed_bytes"] > 500000, "a cleaned log")
             self.assertGreaterEqual(self.status()["cleaner"]["cleanings"], 1)
-        with Bus(self.data, "log.cleaner.enable=false"):
+        with Server(self.data, "log.cleaner.enable=false"):
             self.assertIsNone(self.status()["cleaner"])
             self.assertIn("compaction  off", run("status", self.data)[0])
 
     def test_offline_partitions_are_counted(self):
-        with Bus(self.data) as bus:
+        with Server(self.data) as bus:
             bus.run("topic", "create", "orders")
             bus.run("publish", "orders", "an order")
         shutil.rmtree(f"{self.data}/topics/orders-0")
         with open(f"{self.data}/topics/orders-0", "w", encoding="ascii"):
             pass
-        with Bus(self.data):
+        with Server(self.data):
             self.assertEqual(self.status()["offline_partitions"], 1)
             self.assertRegex(run("status", self.data)[0], r"offline +1 partitions")
 
     def test_no_server(self):
         _, said = run("status", self.data + "/none", code=4)
         self.assertIn("there is no", said)
-        with Bus(self.data):
+        with Server(self.data):
             pass
         _, said = run("status", self.data, code=3)
         self.assertIn("no server runs on", said)
@@ -313,7 +314,7 @@ class DumpTest(Case):
         return [json.loads(line) for line in run("dump", *words, "--json", code=code)[0].splitlines()]
 
     def test_records_of_a_running_bus(self):
-        with Bus(self.data) as bus:
+        with Server(self.data) as bus:
             bus.run("topic", "create", "t")
             bus.run("publish", "t", "--key", "k", "-H", "name=value", "-z", "lz4",
                     "--timestamp", f"@{FIRST_MS}", "first")
@@ -334,10 +335,10 @@ class DumpTest(Case):
 
     def test_records_of_a_consumer_group(self):
         """KIP-848: what its records say is what its member was told."""
-        with Bus(self.data) as bus:
+        with Server(self.data) as bus:
             bus.run("topic", "create", "t", "--partitions", str(PARTITIONS))
             member = ConsumerMember("g", "t", int(bus.address.rsplit(":", 1)[1]), "ann", "one")
-            self.addCleanup(member.client.connection.socket.close)
+            self.addCleanup(member.client.close)
             member.join()
             settle([member])
             described = consumer_described(member.client, "g")

@@ -20,6 +20,9 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from harness.server import Server  # noqa: E402
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 REPOSITORY = os.path.dirname(os.path.dirname(HERE))
 CACHE = os.path.join(HERE, ".cache")
@@ -213,46 +216,34 @@ QUICK_GROUPS = ["--set", "group.consumer.min.heartbeat.interval.ms=200",
                 "--set", "group.consumer.heartbeat.interval.ms=300"]
 
 
-class Server:
+class Bus:
     """The server under test: our own on a directory of its own, or one that runs already."""
 
     def __init__(self, bootstrap, logs):
-        self.bootstrap, self.process, self.data = bootstrap, None, None
-        if bootstrap:
-            return
-        binary = os.environ.get("TIDINGS_BIN", os.path.join(REPOSITORY, "build", "tidings"))
-        self.data = tempfile.mkdtemp(prefix="tidings-clients-")
-        self.log_path = os.path.join(logs, "server.log")
-        with open(self.log_path, "w", encoding="utf-8") as log:
-            self.process = subprocess.Popen(
-                [binary, "serve", "--data", self.data, "--listen", "127.0.0.1:0", *QUICK_GROUPS],
-                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True)
-        line = self.process.stdout.readline()
-        found = re.search(r"listen=(\S+)", line)
-        if not found:
-            self.process.kill()
-            raise SystemExit(f"the server did not come up: {line!r}, see {self.log_path}")
-        self.bootstrap = found.group(1)
+        self.bootstrap, self.server, self.data = bootstrap, None, None
+        if not bootstrap:
+            self.data = tempfile.mkdtemp(prefix="tidings-clients-")
+            self.server = Server(self.data, options=QUICK_GROUPS,
+                                 log_path=os.path.join(logs, "server.log"))
+            self.bootstrap = self.server.address
 
     def stop(self):
         """Stops our own server; returns why that went wrong, or None."""
-        if not self.process:
+        if not self.server:
             return None
-        died = self.process.poll()
-        self.process.send_signal(signal.SIGTERM)
+        died, see = self.server.process.poll(), f"see {self.server.log_path}"
         try:
-            code = self.process.wait(30)
+            code = self.server.end(signal.SIGTERM, 30)
         except subprocess.TimeoutExpired:
-            self.process.kill()
+            self.server.kill()
             return "still running 30 s after SIGTERM"
-        with open(self.log_path, encoding="utf-8", errors="replace") as log:
-            text = log.read()
-        sanitizer = re.search(r"(ERROR|WARNING): \w+Sanitizer.*|runtime error: .*", text)
+        sanitizer = re.search(r"(ERROR|WARNING): \w+Sanitizer.*|runtime error: .*",
+                              self.server.log())
         if sanitizer:
-            return f"{sanitizer.group(0)}, see {self.log_path}"
+            return f"{sanitizer.group(0)}, {see}"
         if died is not None:
-            return f"it had ended by itself with {died}, see {self.log_path}"
-        return None if code == 0 else f"it ended with {code}, see {self.log_path}"
+            return f"it had ended by itself with {died}, {see}"
+        return None if code == 0 else f"it ended with {code}, {see}"
 
 
 def dump_after_stop(data):
@@ -379,7 +370,7 @@ def main():
     logs = os.path.join(CACHE, "logs")
     os.makedirs(logs, exist_ok=True)
     counts = Counts()
-    server = Server(options.bootstrap, logs)
+    server = Bus(options.bootstrap, logs)
 
     def one(name):
         began = time.monotonic()
@@ -388,11 +379,11 @@ def main():
 
     with ThreadPoolExecutor(options.jobs) as threads:
         list(threads.map(one, names))
-    if server.process and not options.steps and "confluent-kafka-new" in names:
+    if server.server and not options.steps and "confluent-kafka-new" in names:
         counts.add(run_moving(logs))
     if not options.steps and "java-4" in names:
         counts.add(run_java_groups(server, logs))
-    if server.process:
+    if server.server:
         why = server.stop()
         counts.add([f"not ok server clean-stop: {why}" if why else "ok server clean-stop"])
         if "KAFKA_CLASS_PATH" in os.environ:

@@ -13,8 +13,7 @@ def api_versions(k):
             f"error_code={answer['error_code']} fields={sorted(set(answer) - FEATURES)} "
             f"apis={'some' if answer['api_keys'] else 'none'}"])
     connection = k.connect()
-    connection.send(18, 99, True, b"")
-    body = connection.receive(False)
+    body = connection.call(18, 99, b"\0")  # the tagged fields of a flexible header
     apis = "some" if body[2:6] != bytes(4) else "none"
     k.write("api_versions v99: newer than known", [
         f"error_code={int.from_bytes(body[:2], 'big')} apis={apis}"])

@@ -15,29 +15,26 @@ import os
 import sys
 import tempfile
 
-import codec
-import session
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from harness import kafka  # noqa: E402
+from harness.server import Server  # noqa: E402
+import session  # noqa: E402
 import cases_data
 import cases_groups
 import cases_topics
 import cases_txn
 
-sys.path.insert(0, os.path.join(codec.HERE, "..", "badinput"))
-import server as tidings  # pylint: disable=wrong-import-position,import-error,wrong-import-order
-
-ANSWERS = os.path.join(codec.HERE, "answers.txt")
+ANSWERS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "answers.txt")
 CASES = cases_topics.CASES + cases_data.CASES + cases_groups.CASES + cases_txn.CASES
 
 
 def ranges(address):
     """What both the server and the schema know, by API: (lowest, highest)."""
-    connection = session.Connection(address)
-    connection.send(18, 0, False, b"")
-    answer = codec.Codec(session.APIS["api_versions"][2], 0).decode(connection.receive(False))
+    answer = kafka.Client(address).ask("api_versions", 0)
     served = {api["api_key"]: (api["min_version"], api["max_version"])
               for api in answer["api_keys"]}
     out = {}
-    for name, (key, request, _) in session.APIS.items():
+    for name, (key, request, _) in kafka.APIS.items():
         if key in served:
             low, high = served[key]
             out[name] = max(low, request.low), min(high, request.high)
@@ -57,19 +54,10 @@ def play(address, names, served):
 
 
 def played_by_tidings(names):
-    with tempfile.TemporaryDirectory() as data:
-        server = tidings.Server(data)
-        try:
-            address = ("127.0.0.1", server.port)
-            served = ranges(address)
-            text = play(address, names, served)
-        except BaseException:
-            print(server.log()[-3000:], file=sys.stderr)
-            server.kill()
-            raise
-        code = server.stop()
-        assert code == 0, f"the server stopped with {code}\n{server.log()[-3000:]}"
-        return text, served
+    with tempfile.TemporaryDirectory() as data, Server(data) as server:
+        address = ("127.0.0.1", server.port)
+        served = ranges(address)
+        return play(address, names, served), served
 
 
 def by_title(text):

@@ -2,17 +2,11 @@
 ids, addresses, times and texts that must differ are masked."""
 import os
 import re
-import socket
 import struct
-import sys
 import time
 
-import codec
+from harness import codec, kafka
 
-sys.path.insert(0, os.path.join(codec.HERE, "..", "badinput"))
-import kafka  # pylint: disable=wrong-import-position,import-error,wrong-import-order
-
-APIS = codec.load()
 ANSWER_S = 10
 DAY_MS = 86400 * 1000
 NODE_FIELDS = {"leader_id", "node_id", "controller_id", "broker_id", "replica_nodes", "isr_nodes",
@@ -23,44 +17,12 @@ LEFT_OUT = {"throttle_time_ms", "node_endpoints"}
 
 def error_names():
     """code: name, from the header the server is built with"""
-    path = os.path.join(codec.HERE, "..", "..", "src", "wire", "kafka_error.h")
+    path = os.path.join(codec.WIRE, "kafka_error.h")
     with open(path, encoding="utf-8") as text:
         return {int(code): name for name, code in re.findall(r"X\((\w+), (-?\d+)\)", text.read())}
 
 
 ERRORS = error_names()
-
-
-class Connection:
-    def __init__(self, address):
-        self.socket = socket.create_connection(address, ANSWER_S)
-        self.sent = 0
-        self.received = 0
-
-    def send(self, key, version, flexible, body):
-        self.sent += 1
-        head = struct.pack(">hhi", key, version, self.sent) + kafka.string("conformance")
-        data = head + (b"\0" if flexible else b"") + body
-        self.socket.sendall(struct.pack(">i", len(data)) + data)
-
-    def read(self, size):
-        out = b""
-        while len(out) < size:
-            more = self.socket.recv(size - len(out))
-            if not more:
-                raise ConnectionError("closed")
-            out += more
-        return out
-
-    def receive(self, flexible):
-        size, correlation = struct.unpack(">ii", self.read(8))
-        body = self.read(size - 4)
-        self.received += 1
-        assert correlation == self.received, "the answer is to another request"
-        if flexible:
-            assert body[0] == 0, "tagged fields in a response header"
-            body = body[1:]
-        return body
 
 
 class Masks:
@@ -194,17 +156,13 @@ class Session:
     # -- quietly --
 
     def send(self, api, version, values, connection):
-        key, request, _ = APIS[api]
-        message = codec.Codec(request, version)
-        body = values["raw"] if "raw" in values else message.encode(values)
-        connection.send(key, version, message.flexible, body)
+        connection.request(api, version, **values)
 
     def receive(self, api, version, connection):
-        response = codec.Codec(APIS[api][2], version)
-        return response.decode(connection.receive(response.flexible and api != "api_versions"))
+        return connection.answer(api, version)
 
     def connect(self):
-        return Connection(self.address)
+        return kafka.Client(self.address, timeout_s=ANSWER_S, name="conformance")
 
     def shared(self):
         self.connection = self.connection or self.connect()
@@ -217,7 +175,7 @@ class Session:
             return self.receive(api, version, connection or self.connection)
         except (OSError, codec.Malformed, AssertionError):
             if connection is None and self.connection is not None:
-                self.connection.socket.close()
+                self.connection.close()
                 self.connection = None
             raise
 

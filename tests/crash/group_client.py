@@ -53,12 +53,12 @@ class Member:
     def send_join(self):
         name = self.topic.encode()
         subscription = struct.pack(">hih", 0, 1, len(name)) + name + b"\xff\xff\xff\xff"
-        self.client.send("join_group", 5, **self.ids(), protocol_type="consumer",
+        self.client.request("join_group", 5, **self.ids(), protocol_type="consumer",
                          session_timeout_ms=self.session_ms, rebalance_timeout_ms=60000,
                          protocols=[{"name": "range", "metadata": subscription}])
 
     def receive_join(self):
-        answer = self.client.receive("join_group", 5)
+        answer = self.client.answer("join_group", 5)
         if answer["error_code"] == MEMBER_ID_REQUIRED:
             self.id = answer["member_id"]
             self.send_join()
@@ -72,7 +72,7 @@ class Member:
         """The first JoinGroup of a member; it is answered when the others have come too."""
         self.send_join()
         if self.instance is None:  # the id comes at once
-            answer = self.client.receive("join_group", 5)
+            answer = self.client.answer("join_group", 5)
             assert answer["error_code"] == MEMBER_ID_REQUIRED, f"JoinGroup: {answer}"
             self.id = answer["member_id"]
             self.send_join()

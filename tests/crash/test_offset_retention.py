@@ -16,9 +16,9 @@ import tempfile
 
 from group_client import (PARTITIONS, SETTINGS, ConsumerMember, Member, create_topic, form, offsets,
                           settle, try_commit)
-from txn_client import HERE, Client, check, child
+from txn_client import Client, check, child
 
-sys.path.insert(0, os.path.join(HERE, "..", "campaign"))
+sys.path.insert(0, os.path.join(child.ROOT, "tests", "campaign"))
 from layer import Layer  # pylint: disable=wrong-import-position
 
 TOPIC = "orders"
@@ -37,11 +37,8 @@ class World:
         self.layer = Layer(self.control, 1)
 
     def start(self, settings):
-        os.environ.update(LD_PRELOAD=self.gate, FAULTS_DIR=self.data, FAULTS_CONTROL=self.control)
-        try:
-            self.server = child.Server(self.data, *settings)
-        finally:
-            del os.environ["LD_PRELOAD"]
+        self.server = child.Server(self.data, *settings, env={
+            "LD_PRELOAD": self.gate, "FAULTS_DIR": self.data, "FAULTS_CONTROL": self.control})
         self.client = Client(self.server.port)
 
     def at(self, seconds):

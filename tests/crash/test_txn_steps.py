@@ -58,11 +58,8 @@ def kill_at(number, two, commit, gate, folder):
     where = f"v{2 if two else 1} {'commit' if commit else 'abort'}, killed before step {number}"
     data, armed = os.path.join(folder, "data"), os.path.join(folder, "armed")
     step = Step()
-    os.environ.update(LD_PRELOAD=gate, KILL_ARMED=armed, KILL_AT=str(number))
-    try:
-        server = child.Server(data)
-    finally:
-        del os.environ["LD_PRELOAD"]
+    server = child.Server(data, env={"LD_PRELOAD": gate, "KILL_ARMED": armed,
+                                     "KILL_AT": str(number)})
     txn = Transaction("pay", two).connect(server.port)
     txn.create_topic()
     with open(armed, "w", encoding="utf-8"):

@@ -2,15 +2,10 @@
 import os
 import sys
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.join(HERE, "..", "conformance"))
-sys.path.insert(0, os.path.join(HERE, "..", "badinput"))
-import codec  # pylint: disable=wrong-import-position
-import kafka  # pylint: disable=wrong-import-position
-import server as child  # pylint: disable=wrong-import-position
-from session import Connection  # pylint: disable=wrong-import-position
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from harness import kafka, server as child  # noqa: E402
+from harness.kafka import Client  # noqa: E402
 
-APIS = codec.load()
 PARTITIONS = (0, 1)
 OFFSET = 7  # that a transaction commits for its group
 CONCURRENT = 51
@@ -20,26 +15,6 @@ TRANSACTIONAL = 1 << 4
 
 def check(code, what):
     assert code == 0, f"{what}: error {code}"
-
-
-class Client:
-    """One connection; asks APIs by name."""
-
-    def __init__(self, port):
-        self.connection = Connection(("127.0.0.1", port))
-
-    def send(self, api, version, **values):
-        key, request, _ = APIS[api]
-        sent = codec.Codec(request, version)
-        self.connection.send(key, version, sent.flexible, sent.encode(values))
-
-    def receive(self, api, version):
-        got = codec.Codec(APIS[api][2], version)
-        return got.decode(self.connection.receive(got.flexible))
-
-    def ask(self, api, version, **values):
-        self.send(api, version, **values)
-        return self.receive(api, version)
 
 
 class Transaction:

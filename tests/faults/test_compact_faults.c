@@ -1,4 +1,5 @@
 #include "../unit/log/compact_fixture.h"
+#include "../unit/unit.h"
 #include "fault_files.h"
 
 #include "base/mem.h"
@@ -257,12 +258,12 @@ static void dead_machine_lost_blocks(void **state)
     play_all(7, FAULT_CRASH_BLOCKS);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(killed_process),           cmocka_unit_test(dead_machine_lost_names),
         cmocka_unit_test(dead_machine_lost_all),    cmocka_unit_test(dead_machine_tore),
         cmocka_unit_test(dead_machine_lost_blocks),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }

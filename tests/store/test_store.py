@@ -25,6 +25,8 @@ STORE = os.path.join(ROOT, "examples", "store")
 sys.dont_write_bytecode = True
 sys.path.insert(0, STORE)
 import check  # noqa: E402
+sys.path.insert(0, os.path.join(ROOT, "tests"))
+from harness.server import Server  # noqa: E402
 
 BUILD = os.path.abspath(os.environ.get("TIDINGS_BUILD", os.path.join(ROOT, "build")))
 TIDINGS = os.path.abspath(os.environ.get("TIDINGS_BIN", os.path.join(BUILD, "tidings")))
@@ -101,8 +103,7 @@ class WithDirectory(unittest.TestCase):
             return file.read()
 
     def bus(self):
-        return Started(r"listen=([^\s,]+)", TIDINGS, "serve", "--data", self.path("bus"),
-                       "--listen", "127.0.0.1:0")
+        return Server(self.path("bus"), binary=TIDINGS)
 
     def events(self, bus, topic):
         """The events on the topic, read with the tidings command."""

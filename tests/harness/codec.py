@@ -6,8 +6,8 @@ import os
 import struct
 import sys
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.join(HERE, "..", "..", "src", "wire"))
+WIRE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "src", "wire")
+sys.path.insert(0, WIRE)
 import schema  # pylint: disable=wrong-import-position,import-error
 
 PACKED = {"bool": ">?", "int8": ">b", "int16": ">h", "uint16": ">H", "int32": ">i",
@@ -17,8 +17,7 @@ ZERO_ID = bytes(16)
 
 def load():
     """name of an API: (key, request, response)"""
-    path = os.path.join(HERE, "..", "..", "src", "wire", "kafka.schema")
-    with open(path, encoding="utf-8") as text:
+    with open(os.path.join(WIRE, "kafka.schema"), encoding="utf-8") as text:
         units = schema.parse(text.read())
     return {unit.name: (unit.key, *unit.messages) for unit in units if unit.key >= 0}
 

@@ -1,0 +1,156 @@
+"""The server under test as a child process, and the command beside it."""
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BINARY = os.path.abspath(os.environ.get("TIDINGS_BIN") or os.path.join(ROOT, "build", "tidings"))
+WAIT_S = 60
+TOLD = 3000  # characters of a log that a failure shows
+
+
+def wait_for(condition, what, seconds=WAIT_S):
+    """Waits until the condition gives something true, and returns it."""
+    until = time.monotonic() + seconds
+    while True:
+        got = condition()
+        if got:
+            return got
+        if time.monotonic() > until:
+            raise AssertionError(f"not within {seconds} s: {what}")
+        time.sleep(0.005)
+
+
+def run(*words, text=None, code=0, address=None):
+    """Runs the command; checks its exit code (None: any); returns standard output and error."""
+    env = dict(os.environ, **({"TIDINGS_BOOTSTRAP_SERVER": address} if address else {}))
+    done = subprocess.run([BINARY, *words], input=text, capture_output=True, text=True, env=env,
+                          timeout=2 * WAIT_S, check=False)
+    if code is not None and done.returncode != code:
+        raise AssertionError(f"{words} ended with {done.returncode}, not {code}: "
+                             f"{done.stdout[-2000:]} {done.stderr[-2000:]}")
+    return done.stdout, done.stderr
+
+
+def run_to_end(*arguments):
+    """A server that is expected to refuse: (exit code, what it printed, seconds)."""
+    began = time.monotonic()
+    # A start that fails ends the process and leaves its memory to it.
+    env = dict(os.environ, ASAN_OPTIONS=os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0")
+    done = subprocess.run([BINARY, "serve", *arguments], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=WAIT_S,
+                          check=False, text=True, errors="replace", env=env)
+    return done.returncode, done.stdout, time.monotonic() - began
+
+
+class Server:
+    """
+    A server on a data directory. It starts at once, is ready when the constructor returns, and
+    again with start(); `with` stops it cleanly, and shows the end of its log when the block fails.
+
+    `settings` as for --set. `options`: more words of the command line. `env`: added to the
+    environment. `before`: the words in front of the program. `log_path`: where its log is kept,
+    over restarts too; else it is gone with this object.
+    """
+
+    def __init__(self, data, *settings, listen="127.0.0.1:0", options=(), env=None, before=(),
+                 binary=BINARY, log_path=None, start=True):
+        self.data, self.settings, self.listen = data, settings, listen
+        self.options, self.env, self.before, self.binary = options, env or {}, before, binary
+        self.log_file = None if log_path else tempfile.NamedTemporaryFile(suffix=".log")
+        self.log_path = log_path or self.log_file.name
+        self.log_from = 0
+        self.process = self.address = self.port = None
+        if start:
+            self.start()
+
+    # -- what a special server has its own way of --
+
+    def failed(self, text):
+        raise AssertionError(text)
+
+    def command(self):
+        words = [*self.before, self.binary, "serve", "--data", self.data]
+        words += ["--listen", self.listen] if self.listen else []
+        words += [word for setting in self.settings for word in ("--set", setting)]
+        return words + list(self.options)
+
+    # -- its life --
+
+    def spawn(self):
+        """Does not wait for the start to be done."""
+        with open(self.log_path, "ab") as log:
+            self.log_from = log.tell()
+            self.process = subprocess.Popen(self.command(), env=dict(os.environ, **self.env),
+                                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                            stderr=log)
+
+    def start(self):
+        self.spawn()
+        ready, _, _ = select.select([self.process.stdout], [], [], WAIT_S)
+        line = self.process.stdout.readline().decode() if ready else ""
+        match = re.match(r"ready listen=(\S+?:(\d+))[, ]", line)
+        if not match:
+            self.kill()
+            self.failed(f"the server did not start: {line}{self.log()[-TOLD:]}")
+        self.address, self.port = match.group(1), int(match.group(2))
+
+    def alive(self):
+        return self.process.poll() is None
+
+    def end(self, how, seconds=2 * WAIT_S):
+        """Sends the signal and waits; the exit code."""
+        self.process.send_signal(how)
+        return self.reap(seconds)
+
+    def reap(self, seconds=2 * WAIT_S):
+        code = self.process.wait(seconds)
+        self.process.stdout.close()
+        return code
+
+    def kill(self):
+        return self.end(signal.SIGKILL)
+
+    def stop(self):
+        """SIGTERM; the exit code."""
+        return self.end(signal.SIGTERM)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        if kind is not None:
+            print(self.log()[-TOLD:], file=sys.stderr)
+        if self.process.stdout.closed:
+            return
+        code = self.stop()
+        if kind is None and code != 0:
+            self.failed(f"the server stopped with {code}\n{self.log()[-TOLD:]}")
+
+    # -- what it says and takes --
+
+    def run(self, *words, text=None, code=0):
+        """The command against this server: see run()."""
+        return run(*words, text=text, code=code, address=self.address)
+
+    def log(self):
+        """The lines since the last start."""
+        with open(self.log_path, encoding="utf-8", errors="replace") as lines:
+            lines.seek(self.log_from)
+            return lines.read()
+
+    def log_lines(self, pattern):
+        return [line for line in self.log().splitlines() if re.search(pattern, line)]
+
+    def wait_log(self, pattern):
+        return wait_for(lambda: self.log_lines(pattern),
+                        f"log line {pattern} in\n{self.log()[-TOLD:]}", 20)
+
+    def memory_kib(self, field="VmRSS"):
+        with open(f"/proc/{self.process.pid}/status", encoding="ascii") as lines:
+            return int(re.search(field + r":\s+(\d+) kB", lines.read()).group(1))
