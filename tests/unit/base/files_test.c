@@ -1,10 +1,4 @@
-/* cmocka.h wants these before it. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "../unit.h"
 
 #include "base/file.h"
 #include "base/logger.h"
@@ -351,7 +345,7 @@ static void test_long_lines_are_cut_and_levels_kept(void **state)
     assert_false(logger_level_parse("loud", &level));
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
 #define FILE_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -363,5 +357,5 @@ int main(void)
         cmocka_unit_test(test_log_lines_cannot_be_forged),
         cmocka_unit_test(test_long_lines_are_cut_and_levels_kept),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }

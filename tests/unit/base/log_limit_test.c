@@ -1,10 +1,4 @@
-/* cmocka.h wants these before it. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "../unit.h"
 
 #include "base/log_limit.h"
 #include "base/logger.h"
@@ -141,7 +135,7 @@ static void a_flood_of_lines_is_counted_instead_of_written(void **state)
     free(text);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_kind_has_a_burst_and_then_some_lines_a_second),
@@ -151,5 +145,5 @@ int main(void)
         cmocka_unit_test(more_kinds_than_there_is_room_for_share_the_last),
         cmocka_unit_test(a_flood_of_lines_is_counted_instead_of_written),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }

@@ -1,13 +1,11 @@
 #include "base/pattern.h"
 #include "base/random.h"
 
+#include "../unit.h"
 #include <regex.h>
-#include <setjmp.h>
-#include <stdarg.h>
+
 #include <stdio.h>
 #include <stdlib.h>
-
-#include <cmocka.h>
 
 /* Regular expressions of subscriptions. */
 
@@ -198,7 +196,7 @@ static void agrees_with_the_c_library(void **state)
     assert_true(both > 1000);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_match_as_a_whole),
@@ -206,5 +204,5 @@ int main(void)
         cmocka_unit_test(hard_ones_take_no_time),
         cmocka_unit_test(agrees_with_the_c_library),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }

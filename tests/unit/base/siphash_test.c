@@ -1,12 +1,8 @@
 #include "base/siphash.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
+#include "../unit.h"
 
-#include <cmocka.h>
+#include <string.h>
 
 /* The first vectors, and one of a longer input, of the reference implementation's vectors_sip128:
  * key 00 01 .. 0f, input 00 01 .. */
@@ -42,8 +38,8 @@ static void reference_vectors(void **state)
     }
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(reference_vectors)};
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }

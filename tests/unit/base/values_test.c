@@ -1,10 +1,4 @@
-/* cmocka.h wants these before it. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "../unit.h"
 
 #include "base/arena.h"
 #include "base/buf.h"
@@ -340,7 +334,7 @@ static void test_mem(void **state)
     free(mem_alloc(0));
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_uvarint_vectors),
@@ -358,5 +352,5 @@ int main(void)
         cmocka_unit_test(test_random),
         cmocka_unit_test(test_mem),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }

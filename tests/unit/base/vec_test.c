@@ -1,10 +1,4 @@
-/* cmocka.h wants these before it. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "../unit.h"
 
 #include "base/vec.h"
 
@@ -161,7 +155,7 @@ static void test_a_size_beyond_memory_ends_the_process(void **state)
     assert_false(ends_the_process(10));
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_items_keep_their_order_and_content_while_it_grows),
@@ -173,5 +167,5 @@ int main(void)
         cmocka_unit_test(test_a_freed_array_is_an_empty_one),
         cmocka_unit_test(test_a_size_beyond_memory_ends_the_process),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }

@@ -3,12 +3,9 @@
 #include "base/bytes.h"
 #include "vectors.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdlib.h>
+#include "../unit.h"
 
-#include <cmocka.h>
+#include <stdlib.h>
 
 static void parse_reads_every_field(void **state)
 {
@@ -177,7 +174,7 @@ static void builder_refuses_an_unknown_codec(void **state)
     batch_builder_deinit(&builder);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parse_reads_every_field),
@@ -189,5 +186,5 @@ int main(void)
         cmocka_unit_test(builder_writes_what_java_writes),
         cmocka_unit_test(builder_refuses_an_unknown_codec),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }

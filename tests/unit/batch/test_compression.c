@@ -3,13 +3,10 @@
 #include "base/random.h"
 #include "vectors.h"
 
-#include <limits.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdlib.h>
+#include "../unit.h"
 
-#include <cmocka.h>
+#include <limits.h>
+#include <stdlib.h>
 
 enum { FIRST = BATCH_COMPRESSION_NONE, LAST = BATCH_COMPRESSION_ZSTD };
 
@@ -206,7 +203,7 @@ static void levels_and_names(void **state)
     buf_deinit(&plain);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(round_trips),
@@ -218,5 +215,5 @@ int main(void)
         cmocka_unit_test(cut_and_extended_streams_are_refused),
         cmocka_unit_test(levels_and_names),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }

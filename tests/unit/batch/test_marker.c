@@ -1,11 +1,7 @@
 #include "base/bytes.h"
 #include "batch/marker.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
+#include "../unit.h"
 
 /* What Kafka's MemoryRecords.withEndTransactionMarker writes, and what of it is read. */
 
@@ -84,12 +80,12 @@ static void test_no_markers(void **state)
     buf_deinit(&bytes);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_layout),
         cmocka_unit_test(test_read),
         cmocka_unit_test(test_no_markers),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }

@@ -1,13 +1,10 @@
 #include "batch/batch.h"
 
+#include "../unit.h"
+
 #include <limits.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-#include <cmocka.h>
 
 enum { RECORDS = 50, NOW_MS = 1700000000 };
 
@@ -161,7 +158,7 @@ static void a_broken_body_is_noticed(void **state)
     }
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_codec_to_every_other),
@@ -169,5 +166,5 @@ int main(void)
         cmocka_unit_test(compressed_records_keep_the_rules),
         cmocka_unit_test(a_broken_body_is_noticed),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }

@@ -4,12 +4,9 @@
 #include "base/random.h"
 #include "vectors.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdlib.h>
+#include "../unit.h"
 
-#include <cmocka.h>
+#include <stdlib.h>
 
 static void next(struct record_iterator *iterator, struct record *record, bool expected_done)
 {
@@ -237,7 +234,7 @@ static void survives_hostile_bytes(void **state)
     assert_true(ended[ERR_INVALID_RECORD] > 100);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_what_java_wrote),
@@ -247,5 +244,5 @@ int main(void)
         cmocka_unit_test(counts_must_fit_the_records),
         cmocka_unit_test(survives_hostile_bytes),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }

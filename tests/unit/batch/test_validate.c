@@ -2,13 +2,10 @@
 
 #include "vectors.h"
 
-#include <limits.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdlib.h>
+#include "../unit.h"
 
-#include <cmocka.h>
+#include <limits.h>
+#include <stdlib.h>
 
 static const int64_t now_ms = 1700000000000;
 static const struct batch_rules lax = {1 << 20, false, INT64_MAX, INT64_MAX};
@@ -317,7 +314,7 @@ static void a_missing_max_timestamp_is_computed(void **state)
     }
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(java_batches_are_valid),
@@ -330,5 +327,5 @@ int main(void)
         cmocka_unit_test(record_rules),
         cmocka_unit_test(a_missing_max_timestamp_is_computed),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }

@@ -1,10 +1,4 @@
-/* cmocka.h wants these before it. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "../unit.h"
 
 #include "broker/server_config.h"
 #include "topic/topic_config.h"
@@ -203,7 +197,7 @@ static void test_bad_addresses(void **state)
     }
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_defaults),
@@ -215,5 +209,5 @@ int main(void)
         cmocka_unit_test(test_addresses),
         cmocka_unit_test(test_bad_addresses),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }

@@ -1,10 +1,4 @@
-/* cmocka.h wants these before it. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "../unit.h"
 
 #include "base/buf.h"
 #include "base/mem.h"
@@ -324,7 +318,7 @@ static void test_settings_that_cannot_work(void **state)
     check_settings("shutdown.timeout.ms", "9223372036854775807", "", ERR_CONFIG);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_topic_named_many_times, setup, teardown),
@@ -334,5 +328,5 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_transactional_batch_is_refused, setup, teardown),
         cmocka_unit_test(test_settings_that_cannot_work),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }

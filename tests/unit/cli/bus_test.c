@@ -1,9 +1,4 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "../unit.h"
 
 #include "cli/cli.h"
 #include "cli/offsets.h"
@@ -175,7 +170,7 @@ static void test_offsets_are_resolved(void **state)
     client_close(client);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_published_events_are_read_back, set_up, tear_down),
@@ -184,5 +179,5 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_missing_things_are_told, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_offsets_are_resolved, set_up, tear_down),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }

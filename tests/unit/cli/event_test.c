@@ -1,9 +1,4 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "../unit.h"
 
 #include "cli/base64.h"
 #include "cli/event.h"
@@ -310,7 +305,7 @@ static void test_base64(void **state)
     arena_deinit(&arena);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_json_shape),
@@ -323,5 +318,5 @@ int main(void)
         cmocka_unit_test(test_utf8),
         cmocka_unit_test(test_base64),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }

@@ -1,9 +1,4 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "../unit.h"
 
 #include "cli/cli.h"
 #include "cli/offsets.h"
@@ -299,7 +294,7 @@ static void test_probe_tells_why(void **state)
     assert_int_equal(probe_any("", 1000, &reason), ERR_INVALID);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_durations),
@@ -313,5 +308,5 @@ int main(void)
         cmocka_unit_test(test_reset_targets),
         cmocka_unit_test(test_probe_tells_why),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }

@@ -1,9 +1,4 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "../unit.h"
 
 #include "cli/cli.h"
 #include "cli/delivery.h"
@@ -197,7 +192,7 @@ static void test_progress_line(void **state)
     delivery_deinit(&delivery);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_options_complete_an_event),
@@ -207,5 +202,5 @@ int main(void)
         cmocka_unit_test(test_failures_are_named),
         cmocka_unit_test(test_progress_line),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }

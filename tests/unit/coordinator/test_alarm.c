@@ -1,12 +1,10 @@
 #include "base/mem.h"
 #include "coordinator/alarm.h"
 
+#include "../unit.h"
 #include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
 
-#include <cmocka.h>
+#include <stdlib.h>
 
 /* An alarm on the reactor of a net that has no connections. */
 
@@ -170,7 +168,7 @@ static void threads_wake_it(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         TEST(it_begins_with_a_tick),
@@ -180,5 +178,5 @@ int main(void)
         TEST(a_tick_is_never_before_its_time),
         TEST(threads_wake_it),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }

@@ -3,13 +3,11 @@
 #include "base/vec.h"
 #include "coordinator/coordinator.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
+#include "../unit.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 /* Counters under keys, over a log and a clock that the test moves; then over many threads. */
 
@@ -494,7 +492,7 @@ static void the_log_has_the_records_in_the_order_of_the_states(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         TEST(an_append_is_done_after_the_entry_was_left),
@@ -512,5 +510,5 @@ int main(void)
         TEST(deadlines_do_not_count_unless_it_serves),
         TEST(the_log_has_the_records_in_the_order_of_the_states),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }

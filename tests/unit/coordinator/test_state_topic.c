@@ -1,3 +1,4 @@
+#include "../unit.h"
 #include "base/mem.h"
 #include "base/vec.h"
 #include "batch/marker.h"
@@ -289,7 +290,7 @@ static void a_damaged_batch_is_skipped_the_rest_is_read(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         TEST(records_come_back_in_the_order_of_their_partition),
@@ -299,5 +300,5 @@ int main(void)
         TEST(what_is_not_understood_is_skipped),
         TEST(a_damaged_batch_is_skipped_the_rest_is_read),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }

@@ -1,10 +1,4 @@
-/* cmocka.h wants these before it. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "../unit.h"
 
 #include "datadir/internal_record.h"
 
@@ -155,7 +149,7 @@ static void test_marker(void **state)
     assert_null(internal_record("orders", BYTES("\0\1"), BYTES("")));
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_offset_commit),
@@ -166,5 +160,5 @@ int main(void)
         cmocka_unit_test(test_transaction),
         cmocka_unit_test(test_marker),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }

@@ -1,10 +1,4 @@
-/* cmocka.h wants these before it. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "../unit.h"
 
 #include "base/crc32c.h"
 #include "base/mem.h"
@@ -159,7 +153,7 @@ static void test_batch_stream(void **state)
     buf_deinit(&bytes);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_there_and_back),
@@ -167,5 +161,5 @@ int main(void)
         cmocka_unit_test(test_paths_stay_inside),
         cmocka_unit_test(test_batch_stream),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }

@@ -3,12 +3,10 @@
 #include "base/random.h"
 #include "group/consumer_assign.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
+#include "../unit.h"
+
 #include <stdio.h>
 #include <stdlib.h>
-
-#include <cmocka.h>
 
 /* The assignors by their properties: everything is assigned once, evenly, and moves little. */
 
@@ -282,7 +280,7 @@ static void large_groups_are_assigned(void **state)
     }
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(range_gives_runs_by_topic),
@@ -292,5 +290,5 @@ int main(void)
         cmocka_unit_test(different_subscriptions_are_balanced),
         cmocka_unit_test(large_groups_are_assigned),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }

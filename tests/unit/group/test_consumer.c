@@ -1,3 +1,4 @@
+#include "../unit.h"
 #include "consumer_fixture.h"
 #include "group/consumer_config.h"
 #include "wire/generated/consumer_protocol_assignment.h"
@@ -671,7 +672,7 @@ static void an_empty_group_may_be_of_either_kind(void **state)
     world_free(world);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_first_member_gets_everything),
@@ -696,5 +697,5 @@ int main(void)
         cmocka_unit_test(silent_classic_members_are_fenced),
         cmocka_unit_test(an_empty_group_may_be_of_either_kind),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }

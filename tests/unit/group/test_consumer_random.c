@@ -1,3 +1,4 @@
+#include "../unit.h"
 #include "base/random.h"
 #include "consumer_fixture.h"
 
@@ -223,11 +224,11 @@ static void a_failing_disk_loses_nothing_for_good(void **state)
     }
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_walks_keep_the_rules),
         cmocka_unit_test(a_failing_disk_loses_nothing_for_good),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }

@@ -2,14 +2,14 @@
 #include "base/random.h"
 #include "group/coordinator.h"
 
+#include "../unit.h"
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
+
 #include <stdio.h>
 #include <stdlib.h>
-
-#include <cmocka.h>
 
 /* The coordinator over a disk and a clock that the test moves; then over many threads. */
 
@@ -722,7 +722,7 @@ static void many_threads_get_all_their_answers(void **state)
     bench_free(bench); /* checks that every request has its one reply */
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_is_served_while_loading),
@@ -742,5 +742,5 @@ int main(void)
         cmocka_unit_test(stopping_answers_the_parked),
         cmocka_unit_test(many_threads_get_all_their_answers),
     };
-    return cmocka_run_group_tests_name("group coordinator", tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }

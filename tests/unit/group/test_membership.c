@@ -1,3 +1,4 @@
+#include "../unit.h"
 #include "fixture.h"
 
 /* Joins, generations, time-outs, leaves. */
@@ -444,7 +445,7 @@ static void a_full_group_still_takes_its_static_members_back(void **state)
     world_free(world);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_lone_member_leads_and_gets_its_assignment),
@@ -474,5 +475,5 @@ int main(void)
         cmocka_unit_test(an_administrator_removes_by_instance_id),
         cmocka_unit_test(a_full_group_still_takes_its_static_members_back),
     };
-    return cmocka_run_group_tests_name("group membership", tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }

@@ -1,3 +1,4 @@
+#include "../unit.h"
 #include "base/java_hash.h"
 #include "fixture.h"
 
@@ -350,7 +351,7 @@ static void strange_keys_are_told_apart(void **state)
     assert_int_equal(key.partition, 7);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_commit_is_seen_once_it_is_on_disk),
@@ -369,5 +370,5 @@ int main(void)
         cmocka_unit_test(groups_are_placed_as_in_kafka),
         cmocka_unit_test(strange_keys_are_told_apart),
     };
-    return cmocka_run_group_tests_name("group offsets", tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }

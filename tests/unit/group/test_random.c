@@ -1,3 +1,4 @@
+#include "../unit.h"
 #include "base/random.h"
 #include "fixture.h"
 
@@ -270,11 +271,11 @@ static void the_log_replays_to_the_same_group(void **state)
     }
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_walks_keep_the_rules),
         cmocka_unit_test(the_log_replays_to_the_same_group),
     };
-    return cmocka_run_group_tests_name("group random", tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }

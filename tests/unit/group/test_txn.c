@@ -1,3 +1,4 @@
+#include "../unit.h"
 #include "fixture.h"
 
 /* Offsets within transactions: TxnOffsetCommit and what their end makes of them. */
@@ -246,7 +247,7 @@ static void a_restart_knows_what_is_held(void **state)
     world_free(world);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(seen_after_the_commit_only),
@@ -259,5 +260,5 @@ int main(void)
         cmocka_unit_test(held_offsets_do_not_expire),
         cmocka_unit_test(a_restart_knows_what_is_held),
     };
-    return cmocka_run_group_tests_name("offsets in transactions", tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }

@@ -1,3 +1,4 @@
+#include "../unit.h"
 #include "compact_fixture.h"
 
 #include "log/log_internal.h"
@@ -671,7 +672,7 @@ static void idle_log_that_cannot_be_loaded_is_left_alone(void **state)
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, fixture_setup, fixture_teardown)
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         TEST(newest_of_each_key_survives),
@@ -699,5 +700,5 @@ int main(void)
         TEST(idle_logs_wait_for_the_lag),
         TEST(idle_log_that_cannot_be_loaded_is_left_alone),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }

@@ -2,13 +2,9 @@
 
 #include "base/random.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
+#include "../unit.h"
 
-#include <cmocka.h>
+#include <stdio.h>
 
 enum { KEYS = 5000 };
 
@@ -81,12 +77,12 @@ static void few_keys_take_little(void **state)
     compact_map_deinit(&map);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keeps_the_newest),
         cmocka_unit_test(is_bounded),
         cmocka_unit_test(few_keys_take_little),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }

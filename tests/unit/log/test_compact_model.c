@@ -1,3 +1,4 @@
+#include "../unit.h"
 #include "compact_fixture.h"
 
 #include "base/random.h"
@@ -408,8 +409,8 @@ static void model_holds(void **state)
     }
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(model_holds)};
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }

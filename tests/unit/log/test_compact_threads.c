@@ -1,3 +1,4 @@
+#include "../unit.h"
 #include "compact_fixture.h"
 
 #include "base/mem.h"
@@ -132,9 +133,9 @@ static void all_at_once(void **state)
     read_through(&shared);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(all_at_once, fixture_setup, fixture_teardown)};
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }

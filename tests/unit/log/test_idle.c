@@ -1,3 +1,4 @@
+#include "../unit.h"
 #include "log_fixture.h"
 
 #include "log/producer_state.h"
@@ -284,7 +285,7 @@ static void test_load_races(void **state)
     }
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_answers_without_files, fixture_setup,
@@ -305,5 +306,5 @@ int main(void)
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(test_load_races, fixture_setup, fixture_teardown),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }

@@ -1,3 +1,4 @@
+#include "../unit.h"
 #include "log_fixture.h"
 
 #include "base/bytes.h"
@@ -268,7 +269,7 @@ static void test_failed_sync(void **state)
     close(fd);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_empty, fixture_setup, fixture_teardown),
@@ -281,5 +282,5 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_failed_sync, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_flusher, fixture_setup, fixture_teardown),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }

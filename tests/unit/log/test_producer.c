@@ -1,3 +1,4 @@
+#include "../unit.h"
 #include "log_fixture.h"
 
 #include "base/bytes.h"
@@ -189,7 +190,7 @@ static void test_marker(void **state)
     producer_state_deinit(&producers);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_duplicates, fixture_setup, fixture_teardown),
@@ -200,5 +201,5 @@ int main(void)
         cmocka_unit_test(test_snapshot_layout),
         cmocka_unit_test(test_marker),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }

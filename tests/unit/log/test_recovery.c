@@ -1,3 +1,4 @@
+#include "../unit.h"
 #include "log_fixture.h"
 
 #include "base/bytes.h"
@@ -244,7 +245,7 @@ static void test_foreign_files(void **state)
 
 #define LOG_TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         LOG_TEST(test_clean_start_reads_nothing),
@@ -261,5 +262,5 @@ int main(void)
         LOG_TEST(test_vanished_tail),
         LOG_TEST(test_foreign_files),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }

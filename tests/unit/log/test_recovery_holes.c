@@ -1,3 +1,4 @@
+#include "../unit.h"
 #include "log_fixture.h"
 
 #include "base/mem.h"
@@ -295,7 +296,7 @@ static void test_cut_twice(void **state)
 
 #define LOG_TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         LOG_TEST(test_hole_at_header),
@@ -311,5 +312,5 @@ int main(void)
         LOG_TEST(test_hole_at_end_of_segment),
         LOG_TEST(test_cut_twice),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }

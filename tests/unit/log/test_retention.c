@@ -1,3 +1,4 @@
+#include "../unit.h"
 #include "log_fixture.h"
 
 #include <dirent.h>
@@ -168,12 +169,12 @@ static void test_delete(void **state)
 
 #define LOG_TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         LOG_TEST(test_start_offset),      LOG_TEST(test_retention_by_size),
         LOG_TEST(test_retention_by_time), LOG_TEST(test_roll_by_time),
         LOG_TEST(test_find_time),         LOG_TEST(test_delete),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }

@@ -1,3 +1,4 @@
+#include "../unit.h"
 #include "log_fixture.h"
 
 #include "log/segment.h"
@@ -190,7 +191,7 @@ static void test_threads(void **state)
     assert_true(stats_of(*state).open <= LIMIT + THREADS);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_bound, setup, teardown),
@@ -199,5 +200,5 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_replaced, setup, teardown),
         cmocka_unit_test_setup_teardown(test_threads, setup, teardown),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }

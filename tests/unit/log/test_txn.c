@@ -1,3 +1,4 @@
+#include "../unit.h"
 #include "log_fixture.h"
 
 #include "base/bytes.h"
@@ -491,7 +492,7 @@ static void test_snapshot_before_the_start(void **state)
     assert_true(unstable(fixture) == INT64_MAX);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_no_mix_within_a_transaction),
@@ -511,5 +512,5 @@ int main(void)
         TEST(test_read_range),
         TEST(test_many_rows),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }

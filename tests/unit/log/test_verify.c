@@ -1,3 +1,4 @@
+#include "../unit.h"
 #include "log_fixture.h"
 
 #include "log/segment.h"
@@ -246,7 +247,7 @@ static void test_segment_gone(void **state)
 
 #define LOG_TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         LOG_TEST(test_verified_once),
@@ -262,5 +263,5 @@ int main(void)
         cmocka_unit_test(test_ranges),
         LOG_TEST(test_segment_gone),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }

@@ -1,3 +1,4 @@
+#include "../unit.h"
 #include "fixture.h"
 
 #include <stdio.h>
@@ -332,7 +333,7 @@ static void test_handler_error_closes(void **state)
     close(fd);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         SERVER_TEST(test_echo),
@@ -348,5 +349,5 @@ int main(void)
         SERVER_TEST(test_truncated_file_closes),
         SERVER_TEST(test_handler_error_closes),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }

@@ -1,3 +1,4 @@
+#include "../unit.h"
 #include "fixture.h"
 
 #include "base/logger.h"
@@ -491,7 +492,7 @@ static void test_addresses(void **state)
     close(fd);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         SERVER_TEST(test_bad_frames_close_only_their_connection),
@@ -512,5 +513,5 @@ int main(void)
         SERVER_TEST(test_addresses),
         SERVER_TEST(test_bad_config_and_port_in_use),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }

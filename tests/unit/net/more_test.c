@@ -1,3 +1,4 @@
+#include "../unit.h"
 #include "fixture.h"
 
 #include <stdio.h>
@@ -43,10 +44,10 @@ static void the_last_send_promises_nothing_more(void **state)
     close(fd);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         SERVER_TEST(the_last_send_promises_nothing_more),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }

@@ -1,3 +1,4 @@
+#include "../unit.h"
 #include "fixture.h"
 
 #include "base/mem.h"
@@ -316,7 +317,7 @@ static void test_reply_queue_grows_and_rests(void **state)
     reply_queue_deinit(&queue);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         SERVER_TEST(test_timers_fire_in_order),
@@ -329,5 +330,5 @@ int main(void)
         cmocka_unit_test(test_frame_pool_reuses),
         cmocka_unit_test(test_reply_queue_grows_and_rests),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }

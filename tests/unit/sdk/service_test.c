@@ -2,16 +2,15 @@
 #include "bus_mock.h"
 #include "tidings.h"
 
+#include "../unit.h"
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
-#include <stdint.h>
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 enum { SEEN_MAX = 4096, TEXT_MAX = 128 };
 
@@ -494,8 +493,5 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_publish_without_bus),
         cmocka_unit_test(test_free_gives_up),
     };
-    if (argc > 1) {
-        cmocka_set_test_filter(argv[1]); /* one test, by name */
-    }
-    return cmocka_run_group_tests(tests, bus_start, bus_stop);
+    return unit_run(tests, bus_start, bus_stop, argc, argv);
 }

@@ -1,12 +1,9 @@
 /* The store's CSV reader. */
 #include "csv.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <string.h>
+#include "../unit.h"
 
-#include <cmocka.h>
+#include <string.h>
 
 struct reading {
     struct csv csv;
@@ -110,7 +107,7 @@ static void test_long_record(void **state)
     reading_end(&reading);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_fields),
@@ -118,5 +115,5 @@ int main(void)
         cmocka_unit_test(test_problems),
         cmocka_unit_test(test_long_record),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }

@@ -2,13 +2,10 @@
 #include "intake.h"
 #include "order.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
+#include "../unit.h"
+
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 static void test_prices(void **state)
 {
@@ -104,7 +101,7 @@ static void test_bad_json(void **state)
     assert_false(order_from_event(NULL, 0, &order, &problem));
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_prices),
@@ -112,5 +109,5 @@ int main(void)
         cmocka_unit_test(test_json_round_trip),
         cmocka_unit_test(test_bad_json),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }

@@ -1,3 +1,4 @@
+#include "../unit.h"
 #include "stream_fixture.h"
 
 #include "base/mem.h"
@@ -450,7 +451,7 @@ static void test_min_bytes_of_committed(void **state)
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, fixture_setup, fixture_teardown)
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_data_at_once),
@@ -471,5 +472,5 @@ int main(void)
         TEST(test_the_marker_ends_a_wait),
         TEST(test_min_bytes_of_committed),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }

@@ -1,3 +1,4 @@
+#include "../unit.h"
 #include "stream_fixture.h"
 
 #include "base/mem.h"
@@ -239,7 +240,7 @@ static void test_topic_codec(void **state)
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, fixture_setup, fixture_teardown)
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_wait_until_on_disk),  TEST(test_nothing_to_wait_for),
@@ -247,5 +248,5 @@ int main(void)
         TEST(test_idempotent_producer), TEST(test_duplicate_waits_too),
         TEST(test_topic_codec),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }

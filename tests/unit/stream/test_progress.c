@@ -1,3 +1,4 @@
+#include "../unit.h"
 #include "stream_fixture.h"
 
 #include "base/mem.h"
@@ -250,12 +251,12 @@ static void only_empty_batches(void **state)
     end(asked);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(one_key_written_often, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(many_producers, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(only_empty_batches, fixture_setup, fixture_teardown),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }

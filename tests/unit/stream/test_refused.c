@@ -1,3 +1,4 @@
+#include "../unit.h"
 #include "stream_fixture.h"
 
 #include "batch/batch.h"
@@ -50,11 +51,11 @@ static void test_deleted_topic(void **state)
     buf_deinit(&bytes);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_transactional_batch, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_deleted_topic, fixture_setup, fixture_teardown),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }

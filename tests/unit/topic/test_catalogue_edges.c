@@ -1,3 +1,4 @@
+#include "../unit.h"
 #include "topic_fixture.h"
 
 #include "base/mem.h"
@@ -304,7 +305,7 @@ static void test_files_that_remain_go_at_start(void **state)
     assert_int_equal(names_in(fixture, "topics"), 1);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_longest_name_is_deleted, fixture_setup,
@@ -325,5 +326,5 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_files_that_remain_go_at_start, fixture_setup,
                                         fixture_teardown),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }

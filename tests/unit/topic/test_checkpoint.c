@@ -1,3 +1,4 @@
+#include "../unit.h"
 #include "topic_fixture.h"
 
 #include "base/buf.h"
@@ -167,7 +168,7 @@ static void test_damage(void **state)
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, in_own_file, remove_file)
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_save_and_load),
@@ -175,5 +176,5 @@ int main(void)
         TEST(test_missing_and_empty),
         TEST(test_damage),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }

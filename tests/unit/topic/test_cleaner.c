@@ -1,3 +1,4 @@
+#include "../unit.h"
 #include "topic_fixture.h"
 
 #include "topic/cleaner.h"
@@ -103,7 +104,7 @@ static void test_idle_log_that_cannot_be_loaded(void **state)
     topic_unref(topic);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_idle_dirty_logs_are_cleaned, fixture_setup,
@@ -111,5 +112,5 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_idle_log_that_cannot_be_loaded, fixture_setup,
                                         fixture_teardown),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }

@@ -1,3 +1,4 @@
+#include "../unit.h"
 #include "topic_fixture.h"
 
 #include "base/mem.h"
@@ -131,7 +132,7 @@ static void test_goes_forward_through_passes(void **state)
     topic_unref(topic);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_held_while_reading_keys, fixture_setup,
@@ -139,5 +140,5 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_goes_forward_through_passes, fixture_setup,
                                         fixture_teardown),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }

@@ -1,3 +1,4 @@
+#include "../unit.h"
 #include "topic_fixture.h"
 
 #include <limits.h>
@@ -182,7 +183,7 @@ static void test_every_default_is_accepted(void **state)
     }
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_defaults_are_kafkas),
@@ -192,5 +193,5 @@ int main(void)
         cmocka_unit_test(test_cleanup_policies),
         cmocka_unit_test(test_every_default_is_accepted),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }

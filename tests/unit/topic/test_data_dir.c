@@ -1,10 +1,4 @@
-/* cmocka.h wants these before it. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "../unit.h"
 
 #include "base/mem.h"
 #include "topic/data_dir.h"
@@ -87,12 +81,12 @@ static void test_a_file_in_the_way(void **state)
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, make_dir, remove_dir)
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_lock),
         TEST(test_parents_are_made),
         TEST(test_a_file_in_the_way),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }

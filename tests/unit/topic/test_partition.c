@@ -1,3 +1,4 @@
+#include "../unit.h"
 #include "topic_fixture.h"
 
 #include "batch/batch.h"
@@ -218,7 +219,7 @@ static void test_open_transaction_over_a_restart(void **state)
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, fixture_setup, fixture_teardown)
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_watermark_is_what_is_on_disk),
@@ -232,5 +233,5 @@ int main(void)
         TEST(test_stable_at_once_with_flush_messages),
         TEST(test_open_transaction_over_a_restart),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }

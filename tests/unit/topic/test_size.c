@@ -1,3 +1,4 @@
+#include "../unit.h"
 #include "topic_fixture.h"
 
 #include <stdio.h>
@@ -139,11 +140,11 @@ static void test_offline_partition(void **state)
     free(checkpoint);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_offline_partition, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_thousands, fixture_setup, fixture_teardown),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }

@@ -1,3 +1,4 @@
+#include "../unit.h"
 #include "topic_fixture.h"
 
 #include "base/logger.h"
@@ -181,7 +182,7 @@ static void test_opens_as_a_data_directory(void **state)
     free(dir);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_one_instant, fixture_setup, fixture_teardown),
@@ -189,5 +190,5 @@ int main(void)
                                         fixture_teardown),
     };
     logger_set_level(LOG_LEVEL_WARN); /* topics come and go by the hundred */
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }

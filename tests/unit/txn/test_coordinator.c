@@ -1,3 +1,4 @@
+#include "../unit.h"
 #include "fake_disk.h"
 #include "txn/coordinator_internal.h"
 
@@ -589,7 +590,7 @@ static void test_threads(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_steps_of_a_commit),
@@ -611,5 +612,5 @@ int main(void)
         TEST(test_stop_leaves_nobody_parked),
         TEST(test_threads),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }

@@ -1,3 +1,4 @@
+#include "../unit.h"
 #include "fake_disk.h"
 
 /*
@@ -350,8 +351,8 @@ static void test_one(void **state)
     play_seed(strtoull(seed, NULL, 10));
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_one), cmocka_unit_test(test_seeds)};
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }

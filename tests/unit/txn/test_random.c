@@ -1,13 +1,11 @@
 #include "base/random.h"
 #include "txn/txn.h"
 
+#include "../unit.h"
 #include <inttypes.h>
-#include <setjmp.h>
-#include <stdarg.h>
+
 #include <stdio.h>
 #include <stdlib.h>
-
-#include <cmocka.h>
 
 /*
  * Random requests, by seed. After each change: what was stored, replayed, is the live state; epochs
@@ -229,8 +227,8 @@ static void test_seeds(void **state)
     }
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_seeds)};
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }

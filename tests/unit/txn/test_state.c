@@ -1,11 +1,9 @@
 #include "txn/txn.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
+#include "../unit.h"
+
 #include <stdio.h>
 #include <stdlib.h>
-
-#include <cmocka.h>
 
 /* Every state and every request, with the errors and changes of Kafka 4.1's coordinator. */
 
@@ -562,7 +560,7 @@ static void test_names(void **state)
     assert_false(txn_state_parse(slice_str("ongoing"), &parsed));
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_init_of_every_state),
@@ -586,5 +584,5 @@ int main(void)
         cmocka_unit_test(test_bad_records),
         cmocka_unit_test(test_names),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }

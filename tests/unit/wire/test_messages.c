@@ -2,6 +2,7 @@
  * Messages against bytes written out by hand. Each vector is decoded, encoded again to the same
  * bytes, and cut at every byte, which must be told as truncated.
  */
+#include "../unit.h"
 #include "hex.h"
 
 #include "base/mem.h"
@@ -392,7 +393,7 @@ static void hostile_counts_take_no_memory(void **state)
     arena_deinit(&arena);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(api_versions),
@@ -407,5 +408,5 @@ int main(void)
         cmocka_unit_test(versions_outside_the_schema_are_refused),
         cmocka_unit_test(hostile_counts_take_no_memory),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }

@@ -1,3 +1,4 @@
+#include "../unit.h"
 #include "hex.h"
 
 /* A reader over hex bytes, with what it borrows. */
@@ -199,7 +200,7 @@ static void a_tag_value_fills_its_size(void **state)
     close_with(&input, ERR_TRUNCATED);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(numbers_are_big_endian),
@@ -214,5 +215,5 @@ int main(void)
         cmocka_unit_test(unknown_tags_are_skipped_within_bounds),
         cmocka_unit_test(a_tag_value_fills_its_size),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }

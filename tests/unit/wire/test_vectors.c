@@ -2,6 +2,7 @@
  * kafka_vectors.txt: every message in every version, in bytes that Kafka's own classes read and
  * write. Each must be read to its end and written the same.
  */
+#include "../unit.h"
 #include "hex.h"
 
 #include "base/mem.h"
@@ -70,5 +71,5 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_prestate(kafka_writes_the_same, argc > 1 ? argv[1] : NULL),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, 1, argv);
 }

@@ -1,3 +1,4 @@
+#include "../unit.h"
 #include "hex.h"
 
 #include "base/mem.h"
@@ -236,7 +237,7 @@ static void tables_know_the_apis(void **state)
     assert_string_equal(kafka_error_name(99), "UNKNOWN_ERROR_CODE");
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_have_their_bytes),
@@ -249,5 +250,5 @@ int main(void)
         cmocka_unit_test(request_headers_are_read),
         cmocka_unit_test(tables_know_the_apis),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }
