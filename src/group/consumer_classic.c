@@ -1,9 +1,19 @@
-#include "group/consumer_state.h"
+#include "group/consumer_classic.h"
 
 #include "base/mem.h"
+#include "group/classic_join.h"
+#include "group/consumer_change.h"
+#include "group/consumer_downgrade.h"
+#include "group/consumer_leave.h"
+#include "group/consumer_members.h"
+#include "group/consumer_pieces.h"
+#include "group/consumer_protocol.h"
+#include "group/consumer_reconcile.h"
+#include "group/consumer_target.h"
+#include "group/consumer_topics.h"
+#include "group/member_id.h"
 
-/* Members of the classic protocol in a consumer group: they join and sync as ever, but the server
- * assigns, so that nobody waits for anybody (KIP-848, "Compatibility"). */
+#include <stdlib.h>
 
 /* ---- JoinGroup ---- */
 
@@ -40,7 +50,7 @@ static enum err find_joining(const struct group *group, const struct group_join_
         HASH_COUNT(consumer->members) >= (size_t)group->config->consumer_max_size) {
         return ERR_GROUP_MAX_SIZE;
     }
-    if (request->protocol_count == 0 || request->protocol_count > GROUP_MAX_PROTOCOLS ||
+    if (request->protocol_count == 0 || request->protocol_count > CLASSIC_MAX_PROTOCOLS ||
         !supports(consumer, request)) {
         return ERR_INCONSISTENT_PROTOCOL;
     }
@@ -59,26 +69,16 @@ static enum err find_joining(const struct group *group, const struct group_join_
     return ERR_NONE;
 }
 
-/* Puts a member in, or a static one's new self in the place of the old. */
+/* Puts a static member's new self in the place of the old. */
 static struct consumer_member *take_in(struct group *group, struct consumer_member *member,
-                                       const struct group_join_request *request, struct slice id)
+                                       const struct group_join_request *request, struct slice id,
+                                       struct group_time now)
 {
-    struct consumer_group *consumer = group->consumer;
-    if (member == NULL) {
-        member = consumer_add(consumer, id, request->instance_id);
-    } else if (request->member_id.size == 0) {
-        consumer_rename(consumer, member, id);
-        member->epoch = 0;
-        member->previous_epoch = 0;
-        member->state = CONSUMER_STABLE;
-        struct partition_set assigned = {0}, none = {0};
-        partition_set_copy(&assigned, &member->assigned);
-        consumer_set_current(consumer, member, &assigned, &none);
-    }
-    return member;
+    return member != NULL && request->member_id.size == 0 ? consumer_rename(group, member, id, now)
+                                                          : member;
 }
 
-static bool same_protocols(const struct consumer_classic *a, const struct consumer_classic *b)
+static bool same_protocols(const struct consumer_classic *a, const struct group_join_request *b)
 {
     if (a == NULL || a->session_timeout_ms != b->session_timeout_ms ||
         a->protocol_count != b->protocol_count) {
@@ -96,38 +96,48 @@ static bool same_protocols(const struct consumer_classic *a, const struct consum
 static void set_if_other(struct slice *kept, struct slice value, bool *changed)
 {
     if (!slice_is_null(value) && !slice_equal(*kept, value)) {
-        kept_set(kept, value);
+        *kept = value;
         *changed = true;
     }
 }
 
-/* Takes over what the request says. Returns whether the subscription changed. */
-static bool update(struct consumer_group *consumer, struct consumer_member *member,
-                   const struct group_join_request *request,
-                   const struct consumer_subscription *subscription)
+/* Takes over what the request says; a member that is NULL is made. *names: whether the subscription
+ * changed. */
+static struct consumer_member *update(struct group *group, struct consumer_member *member,
+                                      const struct group_join_request *request, struct slice id,
+                                      const struct consumer_subscription *subscription, bool *names,
+                                      struct group_time now)
 {
-    struct consumer_classic *classic = consumer_classic_new(
-        request->session_timeout_ms, request->protocols, request->protocol_count);
-    bool changed = !same_protocols(member->classic, classic);
-    consumer_set_classic(consumer, member, classic);
-    set_if_other(&member->client_id, request->client_id, &changed);
-    set_if_other(&member->client_host, request->client_host, &changed);
-    set_if_other(&member->rack_id, subscription->rack_id, &changed);
-    if (member->rebalance_timeout_ms != request->rebalance_timeout_ms) {
-        member->rebalance_timeout_ms = request->rebalance_timeout_ms;
-        changed = true;
+    struct arena arena = {0};
+    struct consumer_group_member_metadata_value value = consumer_member_value(member, &arena);
+    struct slice *topics =
+        mem_dup(subscription->topics, subscription->topic_count * sizeof *subscription->topics);
+    size_t count = consumer_sort_names(topics, subscription->topic_count);
+    *names = member == NULL || !slice_is_null(member->regex) ||
+             !consumer_same_names(topics, count, member->topics, member->topic_count);
+    bool changed = *names || !same_protocols(member->classic, request) ||
+                   !slice_is_null(member->assignor) ||
+                   value.rebalance_timeout_ms != request->rebalance_timeout_ms;
+    set_if_other(&value.client_id, request->client_id, &changed);
+    set_if_other(&value.client_host, request->client_host, &changed);
+    set_if_other(&value.rack_id, subscription->rack_id, &changed);
+    if (member == NULL) {
+        value.instance_id = request->instance_id;
     }
-    bool names = consumer_set_topics(member, subscription->topics, subscription->topic_count);
-    if (!slice_is_null(member->regex)) {
-        kept_free(&member->regex);
-        names = true;
+    value.subscribed_topic_names = topics;
+    value.subscribed_topic_names_count = (int32_t)count;
+    value.subscribed_topic_regex = (struct slice){0};
+    value.server_assignor = (struct slice){0};
+    value.rebalance_timeout_ms = request->rebalance_timeout_ms;
+    value.classic_member_metadata = consumer_classic_value(
+        request->session_timeout_ms, request->protocols, request->protocol_count, &arena);
+    if (changed) {
+        member = consumer_set_member(group, id, &value, now);
     }
-    kept_free(&member->assignor);
     member->rebalance_deadline_ms = INT64_MAX; /* of the new protocol only */
-    if (changed || names) {
-        consumer_dirty(consumer, member, CONSUMER_DIRTY_METADATA);
-    }
-    return names;
+    free(topics);
+    arena_deinit(&arena);
+    return member;
 }
 
 static struct group_reply *join_reply(const struct consumer_member *member,
@@ -142,19 +152,20 @@ static struct group_reply *join_reply(const struct consumer_member *member,
     return reply;
 }
 
-static void settle(struct group *group, struct consumer_member *member,
-                   const struct group_join_request *request,
-                   const struct consumer_subscription *subscription, struct group_time now)
+static struct consumer_member *settle(struct group *group, struct consumer_member *member,
+                                      const struct group_join_request *request, struct slice id,
+                                      const struct consumer_subscription *subscription,
+                                      struct group_time now)
 {
-    struct consumer_group *consumer = group->consumer;
-    bool names = update(consumer, member, request, subscription);
+    bool names;
+    member = update(group, member, request, id, subscription, &names, now);
     if (names || consumer_topics_outdated(group)) {
         bool topics = consumer_refresh_topics(group, now);
         if (names || topics) {
-            consumer_bump(consumer);
+            consumer_bump(group, now);
         }
     }
-    consumer_assign_targets(group);
+    consumer_assign_targets(group, now);
     /* What the member owns, in the shape of a heartbeat's list. */
     size_t count = subscription->owned.count;
     struct group_topic_partitions *owned = mem_new_array(struct group_topic_partitions, count);
@@ -162,21 +173,26 @@ static void settle(struct group *group, struct consumer_member *member,
         owned[i] = (struct group_topic_partitions){subscription->owned.items[i].topic,
                                                    &subscription->owned.items[i].partition, 1};
     }
-    consumer_reconcile(consumer, member, true, owned, count, now);
+    consumer_reconcile(group, member, true, owned, count, now);
     free(owned);
     member->join_deadline_ms = INT64_MAX;
     member->sync_deadline_ms = now.mono_ms + member->rebalance_timeout_ms;
     consumer_touch(group, member, now);
-    consumer_settle_state(group, now);
+    return member;
 }
 
 void consumer_classic_join(struct group *group, const struct group_join_request *request,
                            struct group_time now, struct group_effects *effects)
 {
+    if (group->state == GROUP_EMPTY) {
+        consumer_empty_to_classic(group, effects);
+        classic_join(group, request, now, effects);
+        return;
+    }
     struct consumer_subscription subscription = {0};
     struct consumer_member *member;
     struct arena arena = {0};
-    char text[GROUP_MEMBER_ID_PREFIX_BYTES + GROUP_UUID_TEXT_BYTES + 2];
+    char text[MEMBER_ID_BYTES];
     struct slice id = request->member_id;
     enum err err = find_joining(group, request, &member);
     if (err == ERR_NONE && consumer_subscription_read(group, request->protocols[0].metadata, &arena,
@@ -186,7 +202,7 @@ void consumer_classic_join(struct group *group, const struct group_join_request 
     if (err == ERR_NONE && id.size == 0) {
         struct slice prefix =
             slice_is_null(request->instance_id) ? request->client_id : request->instance_id;
-        id = group_make_member_id(group, prefix, text, sizeof text);
+        id = member_id_make(group->config, prefix, text, sizeof text);
         err = request->member_id_required ? ERR_MEMBER_ID_REQUIRED : ERR_NONE;
     }
     if (err != ERR_NONE) {
@@ -194,8 +210,8 @@ void consumer_classic_join(struct group *group, const struct group_join_request 
     } else {
         bool last = member != NULL && request->member_id.size == 0 &&
                     consumer_can_downgrade(group, member, 1);
-        member = take_in(group, member, request, id);
-        settle(group, member, request, &subscription, now);
+        member = take_in(group, member, request, id, now);
+        member = settle(group, member, request, id, &subscription, now);
         if (last) { /* of the new protocol, and now it came back with the classic one */
             struct group_reply *reply =
                 join_reply(member, &request->waiter, group->consumer->epoch);
@@ -315,7 +331,9 @@ enum err consumer_classic_leave(struct group *group, struct slice member_id,
     enum err err = find_classic(group, member_id, instance_id, &member);
     if (err == ERR_NONE) {
         consumer_fence(group, member, now, effects);
-        consumer_commit(group, NULL, NULL, effects);
+        if (group->consumer != NULL) { /* a classic group has stored its own */
+            consumer_commit(group, NULL, NULL, effects);
+        }
     }
     return err;
 }

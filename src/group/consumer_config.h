@@ -2,7 +2,7 @@
 #define TIDINGS_GROUP_CONSUMER_CONFIG_H
 
 #include "base/settings.h"
-#include "group/group.h"
+#include "group/group_config.h"
 
 /*
  * What one group of the new protocol may have of its own (Kafka's group configs, KIP-848). Such a

@@ -1,11 +1,15 @@
-#include "group/consumer_state.h"
+#include "group/consumer_describe.h"
+
+#include "group/consumer_protocol.h"
+#include "group/consumer_reconcile.h"
+#include "group/consumer_target.h"
 
 /* What others may know of a consumer group. */
 
 enum group_state consumer_shown_state(const struct group *group)
 {
     const struct consumer_group *consumer = group->consumer;
-    if (consumer == NULL || group->state != GROUP_STABLE) {
+    if (group->state != GROUP_STABLE) {
         return group->state;
     }
     if (consumer->epoch > consumer->assignment_epoch) {

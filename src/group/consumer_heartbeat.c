@@ -1,18 +1,24 @@
-#include "group/consumer_state.h"
+#include "group/consumer.h"
 
-#include <stdio.h>
+#include "base/mem.h"
+#include "group/consumer_change.h"
+#include "group/consumer_check.h"
+#include "group/consumer_leave.h"
+#include "group/consumer_members.h"
+#include "group/consumer_pieces.h"
+#include "group/consumer_reconcile.h"
+#include "group/consumer_target.h"
+#include "group/consumer_topics.h"
+#include "group/consumer_upgrade.h"
+#include "group/member_id.h"
+
+#include <stdlib.h>
 
 /* ConsumerGroupHeartbeat. */
 
-/* Where a request's error and its message go. */
-struct refusal {
-    enum err err;
-    struct reason reason;
-};
-
 static void reply_error(struct group_effects *effects,
                         const struct consumer_heartbeat_request *request,
-                        const struct refusal *refusal)
+                        const struct consumer_refusal *refusal)
 {
     struct group_reply *reply =
         group_reply_new(GROUP_REPLY_CONSUMER_HEARTBEAT, &request->waiter, refusal->err);
@@ -22,238 +28,31 @@ static void reply_error(struct group_effects *effects,
     group_effects_reply(effects, reply);
 }
 
-#define REFUSE(refusal, code, ...)                                                                 \
-    ((refusal)->err = reason_fail(&(refusal)->reason, (code), __VA_ARGS__))
-
-/* ---- is the request well-formed? ---- */
-
-static bool is_blank(struct slice text)
-{
-    for (size_t i = 0; i < text.size; i++) {
-        if (text.data[i] > ' ') {
-            return false;
-        }
-    }
-    return !slice_is_null(text);
-}
-
-static enum err check_join(const struct consumer_heartbeat_request *request,
-                           struct refusal *refusal)
-{
-    if (request->rebalance_timeout_ms == -1) {
-        return REFUSE(refusal, ERR_INVALID, "RebalanceTimeoutMs must be given when joining");
-    }
-    if (!request->has_owned || request->owned_count > 0) {
-        return REFUSE(refusal, ERR_INVALID, "TopicPartitions must be empty when joining");
-    }
-    if (request->topic_count == 0 && request->regex.size == 0) {
-        return REFUSE(refusal, ERR_INVALID,
-                      "SubscribedTopicNames or SubscribedTopicRegex must be given when joining");
-    }
-    return ERR_NONE;
-}
-
-static enum err check_names(const struct consumer_heartbeat_request *request,
-                            struct refusal *refusal)
-{
-    /* From version 1 on, a member makes its own id (KIP-1082). */
-    bool may_be_new =
-        request->member_epoch == CONSUMER_EPOCH_JOIN && request->waiter.api_version < 1;
-    if (is_blank(request->instance_id)) {
-        return REFUSE(refusal, ERR_INVALID, "InstanceId can't be empty");
-    }
-    if (is_blank(request->rack_id)) {
-        return REFUSE(refusal, ERR_INVALID, "RackId can't be empty");
-    }
-    if (is_blank(request->member_id) && !may_be_new) {
-        return REFUSE(refusal, ERR_INVALID, "MemberId can't be empty");
-    }
-    return ERR_NONE;
-}
-
-static enum err check_assignor(const struct group *group,
-                               const struct consumer_heartbeat_request *request,
-                               struct refusal *refusal)
-{
-    const struct group_config *config = group->config;
-    enum consumer_assignor wanted = ASSIGNOR_COUNT;
-    bool found = request->assignor.size == 0 || consumer_assignor_find(request->assignor, &wanted);
-    for (size_t i = 0; found && wanted < ASSIGNOR_COUNT && i < config->consumer_assignor_count;
-         i++) {
-        if (config->consumer_assignors[i] == wanted) {
-            return ERR_NONE;
-        }
-    }
-    if (request->assignor.size == 0) {
-        return ERR_NONE;
-    }
-    char names[64] = "";
-    for (size_t i = 0; i < config->consumer_assignor_count; i++) {
-        snprintf(names + strlen(names), sizeof names - strlen(names), "%s%s", i > 0 ? ", " : "",
-                 consumer_assignor_name(config->consumer_assignors[i]));
-    }
-    return REFUSE(refusal, ERR_UNSUPPORTED_ASSIGNOR,
-                  "ServerAssignor %.*s is not offered; group.consumer.assignors: %s",
-                  SLICE_ARGS(request->assignor), names);
-}
-
-static enum err check_request(const struct group *group,
-                              const struct consumer_heartbeat_request *request,
-                              struct refusal *refusal)
-{
-    int32_t epoch = request->member_epoch;
-    if (check_names(request, refusal) != ERR_NONE) {
-        return refusal->err;
-    }
-    if (epoch < CONSUMER_EPOCH_LEAVE_STATIC) {
-        return REFUSE(refusal, ERR_INVALID, "MemberEpoch %d is none that a member can have",
-                      (int)epoch);
-    }
-    if (epoch == CONSUMER_EPOCH_LEAVE_STATIC && slice_is_null(request->instance_id)) {
-        return REFUSE(refusal, ERR_INVALID, "InstanceId can't be null with MemberEpoch -2");
-    }
-    if (epoch == CONSUMER_EPOCH_JOIN && check_join(request, refusal) != ERR_NONE) {
-        return refusal->err;
-    }
-    return check_assignor(group, request, refusal);
-}
-
-/* ---- who is it? ---- */
-
-/* Whether a member may act at this epoch: its own, or the one before if the answer that raised it
- * was lost, which shows by what it owns. */
-static enum err check_epoch(const struct consumer_member *member,
-                            const struct consumer_heartbeat_request *request,
-                            struct refusal *refusal)
-{
-    int32_t epoch = request->member_epoch;
-    bool lost_answer =
-        epoch < member->epoch && epoch == member->previous_epoch && request->has_owned &&
-        partition_set_has_all(&member->assigned, request->owned, request->owned_count);
-    if (epoch == member->epoch || epoch == CONSUMER_EPOCH_JOIN || lost_answer) {
-        return ERR_NONE;
-    }
-    return REFUSE(
-        refusal, ERR_FENCED_MEMBER_EPOCH,
-        "member %.*s has epoch %d here, not %d: it must give up its partitions and rejoin",
-        SLICE_ARGS(member->id), (int)member->epoch, (int)epoch);
-}
-
-static enum err check_static(const struct group *group,
-                             const struct consumer_heartbeat_request *request,
-                             struct consumer_member **member, struct refusal *refusal)
-{
-    struct consumer_member *holder = consumer_find_static(group->consumer, request->instance_id);
-    *member = holder;
-    if (holder == NULL) {
-        return REFUSE(refusal, ERR_UNKNOWN_MEMBER, "instance id %.*s is unknown in group %.*s",
-                      SLICE_ARGS(request->instance_id), SLICE_ARGS(group->id));
-    }
-    if (!slice_equal(holder->id, request->member_id)) {
-        return REFUSE(refusal, ERR_FENCED_INSTANCE, "instance id %.*s is now member %.*s's",
-                      SLICE_ARGS(request->instance_id), SLICE_ARGS(holder->id));
-    }
-    return ERR_NONE;
-}
-
-/* A member that must be there. */
-static enum err find_known(const struct group *group,
-                           const struct consumer_heartbeat_request *request,
-                           struct consumer_member **member, struct refusal *refusal)
-{
-    if (!slice_is_null(request->instance_id)) {
-        return check_static(group, request, member, refusal);
-    }
-    *member = consumer_find(group->consumer, request->member_id);
-    if (*member == NULL) {
-        return REFUSE(refusal, ERR_UNKNOWN_MEMBER, "member %.*s is not in group %.*s",
-                      SLICE_ARGS(request->member_id), SLICE_ARGS(group->id));
-    }
-    return ERR_NONE;
-}
-
-/* A joining member must find room, and its instance id free. The group may be classic yet. */
-static enum err check_join_group(const struct group *group,
-                                 const struct consumer_heartbeat_request *request,
-                                 struct refusal *refusal)
-{
-    const struct consumer_group *consumer = group->consumer;
-    bool known = consumer != NULL ? consumer_find(consumer, request->member_id) != NULL
-                                  : group_find_member(group, request->member_id) != NULL;
-    if (!known && group_member_count(group) >= (size_t)group->config->consumer_max_size) {
-        return REFUSE(refusal, ERR_GROUP_MAX_SIZE,
-                      "group %.*s is full: group.consumer.max.size=%d members",
-                      SLICE_ARGS(group->id), (int)group->config->consumer_max_size);
-    }
-    const struct consumer_member *holder =
-        consumer != NULL ? consumer_find_static(consumer, request->instance_id) : NULL;
-    if (holder != NULL && holder->classic == NULL && holder->epoch != CONSUMER_EPOCH_LEAVE_STATIC &&
-        !slice_equal(holder->id, request->member_id)) {
-        return REFUSE(refusal, ERR_UNRELEASED_INSTANCE,
-                      "instance id %.*s is still member %.*s's: it must leave first",
-                      SLICE_ARGS(request->instance_id), SLICE_ARGS(holder->id));
-    }
-    return ERR_NONE;
-}
-
-static enum err check_regex(const struct group *group,
-                            const struct consumer_heartbeat_request *request,
-                            struct refusal *refusal)
-{
-    if (request->regex.size == 0 ||
-        (group->consumer != NULL && consumer_find_regex(group->consumer, request->regex) != NULL)) {
-        return ERR_NONE;
-    }
-    struct pattern *pattern;
-    refusal->err = pattern_new(request->regex, &pattern, &refusal->reason);
-    pattern_free(pattern);
-    return refusal->err;
-}
-
 /* ---- joining ---- */
 
-/* Starts a member over: it has nothing, at epoch 0. */
-static void reset_member(struct consumer_group *consumer, struct consumer_member *member,
-                         bool keeps)
+/* Starts a member over: at epoch 0 it has nothing. */
+static void reset(struct group *group, const struct consumer_member *member, struct group_time now)
 {
-    struct partition_set assigned = {0}, revoking = {0};
-    if (keeps) {
-        partition_set_take(&assigned, &member->assigned);
-        partition_set_copy(&member->assigned, &assigned);
-    }
-    consumer_set_current(consumer, member, &assigned, &revoking);
-    member->epoch = 0;
-    member->previous_epoch = 0;
-    member->state = CONSUMER_STABLE;
-    consumer_dirty(consumer, member, CONSUMER_DIRTY_CURRENT);
+    struct partition_set none = {0};
+    consumer_set_current(group, member, CONSUMER_STABLE, 0, 0, &none, &none, now);
 }
 
+/* The member that joins: NULL for a new one, or a static one under its new id. */
 static struct consumer_member *join(struct group *group,
-                                    const struct consumer_heartbeat_request *request)
+                                    const struct consumer_heartbeat_request *request,
+                                    struct slice id, struct group_time now)
 {
     struct consumer_group *consumer = group->consumer;
-    char text[GROUP_MEMBER_ID_PREFIX_BYTES + GROUP_UUID_TEXT_BYTES + 2];
-    struct slice id = request->member_id;
-    if (id.size == 0) {
-        id = group_make_member_id(group, slice_str("consumer"), text, sizeof text);
-    }
     struct consumer_member *member = consumer_find(consumer, id);
     struct consumer_member *holder = consumer_find_static(consumer, request->instance_id);
     if (holder != NULL && holder != member) {
         if (member != NULL) {
-            consumer_remove(consumer, member); /* its id is taken over by the static member */
+            consumer_remove(group, member, now); /* its id is taken over by the static member */
         }
-        consumer_rename(consumer, holder, id);
-        reset_member(consumer, holder, true);
-        return holder;
+        return consumer_rename(group, holder, id, now);
     }
-    if (member == NULL) {
-        member = consumer_add(consumer, id, request->instance_id);
-        consumer_dirty(consumer, member, CONSUMER_DIRTY_METADATA);
-        return member;
-    }
-    if (member->epoch != 0 || member->assigned.count > 0) {
-        reset_member(consumer, member, false); /* it says that it owns nothing */
+    if (member != NULL && (member->epoch != 0 || member->assigned.count > 0)) {
+        reset(group, member, now); /* it says that it owns nothing */
     }
     return member;
 }
@@ -262,46 +61,67 @@ static struct consumer_member *join(struct group *group,
 
 static bool set_text(struct slice *kept, struct slice value)
 {
-    if (slice_is_null(value) || (slice_equal(*kept, value) && !slice_is_null(*kept))) {
+    if (slice_is_null(value) || (slice_equal(*kept, value) && !slice_is_null(*kept)) ||
+        (value.size == 0 && slice_is_null(*kept))) {
         return false;
     }
-    if (value.size == 0 && slice_is_null(*kept)) {
-        return false;
-    }
-    if (value.size == 0) {
-        kept_free(kept);
-    } else {
-        kept_set(kept, value);
-    }
+    *kept = value.size == 0 ? (struct slice){0} : value;
     return true;
 }
 
-/* Takes over what the request names. Returns whether the subscription changed. */
-static bool update_member(struct consumer_group *consumer, struct consumer_member *member,
-                          const struct consumer_heartbeat_request *request)
+/* Whether the request names another list of topics; its own, in order, is in *names then. */
+static bool other_topics(const struct consumer_member *member,
+                         const struct consumer_heartbeat_request *request, struct slice **names,
+                         size_t *count)
 {
-    bool changed = set_text(&member->rack_id, request->rack_id);
-    changed = set_text(&member->assignor, request->assignor) || changed;
-    changed = set_text(&member->client_id, request->client_id) || changed;
-    changed = set_text(&member->client_host, request->client_host) || changed;
+    *names = mem_dup(request->topics, request->topic_count * sizeof *request->topics);
+    *count = consumer_sort_names(*names, request->topic_count);
+    return member == NULL ||
+           !consumer_same_names(*names, *count, member->topics, member->topic_count);
+}
+
+/* Takes over what the request names; a member that is NULL is made. *subscription: whether that
+ * changed. Allocates nothing when nothing is named. */
+static struct consumer_member *update_member(struct group *group, struct consumer_member *member,
+                                             const struct consumer_heartbeat_request *request,
+                                             struct slice id, bool *subscription,
+                                             struct group_time now)
+{
+    struct arena arena = {0};
+    struct consumer_group_member_metadata_value value = consumer_member_value(member, &arena);
+    struct slice *names = NULL;
+    size_t count;
+    bool changed = member == NULL || member->classic != NULL;
+    changed = set_text(&value.rack_id, request->rack_id) || changed;
+    changed = set_text(&value.server_assignor, request->assignor) || changed;
+    changed = set_text(&value.client_id, request->client_id) || changed;
+    changed = set_text(&value.client_host, request->client_host) || changed;
     if (request->rebalance_timeout_ms != -1 &&
-        request->rebalance_timeout_ms != member->rebalance_timeout_ms) {
-        member->rebalance_timeout_ms = request->rebalance_timeout_ms;
+        request->rebalance_timeout_ms != value.rebalance_timeout_ms) {
+        value.rebalance_timeout_ms = request->rebalance_timeout_ms;
         changed = true;
     }
-    bool subscription =
-        request->has_topics && consumer_set_topics(member, request->topics, request->topic_count);
-    subscription = set_text(&member->regex, request->regex) || subscription;
-    if (member->classic != NULL) { /* it comes back with the new protocol */
-        consumer_set_classic(consumer, member, NULL);
+    *subscription = request->has_topics && other_topics(member, request, &names, &count);
+    if (*subscription) {
+        value.subscribed_topic_names = names;
+        value.subscribed_topic_names_count = (int32_t)count;
+    }
+    *subscription = set_text(&value.subscribed_topic_regex, request->regex) || *subscription;
+    if (member == NULL) {
+        value.instance_id = request->instance_id;
+    } else if (member->classic != NULL) { /* it comes back with the new protocol */
         member->join_deadline_ms = INT64_MAX;
         member->sync_deadline_ms = INT64_MAX;
-        changed = true;
     }
-    if (changed || subscription) {
-        consumer_dirty(consumer, member, CONSUMER_DIRTY_METADATA);
+    value.classic_member_metadata = NULL;
+    value.client_id = slice_or_empty(value.client_id);
+    value.client_host = slice_or_empty(value.client_host);
+    if (changed || *subscription) {
+        member = consumer_set_member(group, id, &value, now);
     }
-    return subscription;
+    free(names);
+    arena_deinit(&arena);
+    return member;
 }
 
 /* ---- the answer ---- */
@@ -347,47 +167,48 @@ static struct group_reply *make_reply(const struct group *group,
 /* ---- regular heartbeats ---- */
 
 /* Returns whether the partitions changed that the member may have. */
-static bool reconcile(struct consumer_group *consumer, struct consumer_member *member,
+static bool reconcile(struct group *group, struct consumer_member *member,
                       const struct consumer_heartbeat_request *request, struct group_time now)
 {
-    if (consumer_is_reconciled(consumer, member)) {
+    if (consumer_is_reconciled(group->consumer, member)) {
         return false;
     }
     struct partition_set before = {0};
     partition_set_copy(&before, &member->assigned);
-    consumer_reconcile(consumer, member, request->has_owned, request->owned, request->owned_count,
+    consumer_reconcile(group, member, request->has_owned, request->owned, request->owned_count,
                        now);
     bool changed = !partition_set_equal(&before, &member->assigned);
     partition_set_deinit(&before);
     return changed;
 }
 
-/* The member is there, and its epoch good: what follows cannot fail. */
+/* The member (NULL: a new one) is good, and its epoch: what follows cannot fail. */
 static void beat(struct group *group, struct consumer_member *member,
-                 const struct consumer_heartbeat_request *request, struct group_time now,
-                 struct group_effects *effects)
+                 const struct consumer_heartbeat_request *request, struct slice id,
+                 struct group_time now, struct group_effects *effects)
 {
-    struct consumer_group *consumer = group->consumer;
-    bool new_subscription = update_member(consumer, member, request);
+    bool new_subscription;
+    member = update_member(group, member, request, id, &new_subscription, now);
     if (new_subscription || consumer_topics_outdated(group)) {
         bool new_topics = consumer_refresh_topics(group, now);
         if (new_subscription || new_topics) {
-            consumer_bump(consumer);
+            consumer_bump(group, now);
         }
     }
-    consumer_assign_targets(group);
-    bool changed = reconcile(consumer, member, request, now);
+    consumer_assign_targets(group, now);
+    bool changed = reconcile(group, member, request, now);
     consumer_touch(group, member, now);
-    consumer_settle_state(group, now);
     bool full = request->member_epoch == CONSUMER_EPOCH_JOIN ||
                 (request->rebalance_timeout_ms != -1 && request->has_topics && request->has_owned);
     consumer_commit(group, member, make_reply(group, member, &request->waiter, full || changed),
                     effects);
 }
 
-static enum err enter(struct group *group, const struct consumer_heartbeat_request *request,
+/* Whether the request may go on; makes the group a consumer group if it is to be one. *member: who
+ * asks, unless it joins. */
+static enum err check(struct group *group, const struct consumer_heartbeat_request *request,
                       struct consumer_member **member, struct group_time now,
-                      struct group_effects *effects, struct refusal *refusal)
+                      struct group_effects *effects, struct consumer_refusal *refusal)
 {
     bool joins = request->member_epoch == CONSUMER_EPOCH_JOIN;
     if (group->consumer == NULL && !(joins && consumer_can_upgrade(group))) {
@@ -396,14 +217,14 @@ static enum err enter(struct group *group, const struct consumer_heartbeat_reque
                       SLICE_ARGS(group->id));
     }
     if (!joins) {
-        if (find_known(group, request, member, refusal) != ERR_NONE ||
-            check_epoch(*member, request, refusal) != ERR_NONE) {
+        if (consumer_find_known(group, request, member, refusal) != ERR_NONE ||
+            consumer_check_epoch(*member, request, refusal) != ERR_NONE) {
             return refusal->err;
         }
-        return check_regex(group, request, refusal);
+        return consumer_check_regex(group, request, refusal);
     }
-    if (check_join_group(group, request, refusal) != ERR_NONE ||
-        check_regex(group, request, refusal) != ERR_NONE) {
+    if (consumer_check_join(group, request, refusal) != ERR_NONE ||
+        consumer_check_regex(group, request, refusal) != ERR_NONE) {
         return refusal->err;
     }
     if (group->consumer == NULL && consumer_upgrade(group, now, effects) != ERR_NONE) {
@@ -412,21 +233,41 @@ static enum err enter(struct group *group, const struct consumer_heartbeat_reque
                       "of subscriptions or assignments makes no sense",
                       SLICE_ARGS(group->id));
     }
-    *member = join(group, request);
+    return ERR_NONE;
+}
+
+static enum err enter(struct group *group, const struct consumer_heartbeat_request *request,
+                      struct group_time now, struct group_effects *effects,
+                      struct consumer_refusal *refusal)
+{
+    struct consumer_member *member = NULL;
+    char text[MEMBER_ID_BYTES];
+    struct slice id = request->member_id;
+    if (check(group, request, &member, now, effects, refusal) != ERR_NONE) {
+        return refusal->err;
+    }
+    if (request->member_epoch == CONSUMER_EPOCH_JOIN) {
+        if (id.size == 0) {
+            id = member_id_make(group->config, slice_str("consumer"), text, sizeof text);
+        }
+        member = join(group, request, id, now);
+    }
+    beat(group, member, request, id, now, effects);
     return ERR_NONE;
 }
 
 /* ---- leaving ---- */
 
 static enum err leave(struct group *group, const struct consumer_heartbeat_request *request,
-                      struct group_time now, struct group_effects *effects, struct refusal *refusal)
+                      struct group_time now, struct group_effects *effects,
+                      struct consumer_refusal *refusal)
 {
     struct consumer_member *member;
     if (group->consumer == NULL) {
         return REFUSE(refusal, ERR_GROUP_NOT_FOUND, "group %.*s is not a consumer group",
                       SLICE_ARGS(group->id));
     }
-    if (find_known(group, request, &member, refusal) != ERR_NONE) {
+    if (consumer_find_known(group, request, &member, refusal) != ERR_NONE) {
         return refusal->err;
     }
     struct group_reply *reply =
@@ -435,11 +276,9 @@ static enum err leave(struct group *group, const struct consumer_heartbeat_reque
     reply->consumer.member_epoch = request->member_epoch;
     if (request->member_epoch == CONSUMER_EPOCH_LEAVE_STATIC) {
         /* It keeps its partitions until it is back or its session ends (KIP-345). */
-        struct partition_set assigned = {0}, none = {0};
-        partition_set_copy(&assigned, &member->assigned);
-        consumer_set_current(group->consumer, member, &assigned, &none);
-        member->epoch = CONSUMER_EPOCH_LEAVE_STATIC;
-        consumer_dirty(group->consumer, member, CONSUMER_DIRTY_CURRENT);
+        struct partition_set none = {0};
+        consumer_set_current(group, member, member->state, CONSUMER_EPOCH_LEAVE_STATIC,
+                             member->previous_epoch, &member->assigned, &none, now);
         consumer_commit(group, member, reply, effects);
         return ERR_NONE;
     }
@@ -455,50 +294,14 @@ static enum err leave(struct group *group, const struct consumer_heartbeat_reque
 void consumer_heartbeat(struct group *group, const struct consumer_heartbeat_request *request,
                         struct group_time now, struct group_effects *effects)
 {
-    struct refusal refusal = {ERR_NONE, {""}};
-    struct consumer_member *member;
-    enum err err = check_request(group, request, &refusal);
+    struct consumer_refusal refusal = {ERR_NONE, {""}};
+    enum err err = consumer_check_request(group, request, &refusal);
     if (err == ERR_NONE && request->member_epoch < 0) {
         err = leave(group, request, now, effects, &refusal);
     } else if (err == ERR_NONE) {
-        err = enter(group, request, &member, now, effects, &refusal);
-        if (err == ERR_NONE) {
-            beat(group, member, request, now, effects);
-        }
+        err = enter(group, request, now, effects, &refusal);
     }
     if (err != ERR_NONE) {
         reply_error(effects, request, &refusal);
     }
-}
-
-/* ---- offsets ---- */
-
-static enum err epoch_error(const struct consumer_member *member, int32_t epoch)
-{
-    if (epoch == member->epoch) {
-        return ERR_NONE;
-    }
-    return member->classic != NULL ? ERR_ILLEGAL_GENERATION : ERR_STALE_MEMBER_EPOCH;
-}
-
-enum err consumer_check_commit(struct group *group, struct slice member_id, int32_t epoch,
-                               int16_t api_version, bool transactional)
-{
-    const struct consumer_member *member = consumer_find(group->consumer, member_id);
-    if (member == NULL) {
-        return ERR_UNKNOWN_MEMBER;
-    }
-    if (!transactional && member->classic == NULL && api_version < 9) {
-        return ERR_UNSUPPORTED; /* older versions have no word for a stale epoch */
-    }
-    return epoch_error(member, epoch);
-}
-
-enum err group_check_fetch(const struct group *group, struct slice member_id, int32_t member_epoch)
-{
-    if (group->consumer == NULL || (slice_is_null(member_id) && member_epoch < 0)) {
-        return ERR_NONE;
-    }
-    const struct consumer_member *member = consumer_find(group->consumer, member_id);
-    return member == NULL ? ERR_UNKNOWN_MEMBER : epoch_error(member, member_epoch);
 }

@@ -1,6 +1,9 @@
-#include "group/consumer_state.h"
+#include "group/consumer_leave.h"
 
-/* How members go: by leaving or by time. */
+#include "group/consumer_change.h"
+#include "group/consumer_downgrade.h"
+#include "group/consumer_members.h"
+#include "group/consumer_topics.h"
 
 void consumer_touch(struct group *group, struct consumer_member *member, struct group_time now)
 {
@@ -20,10 +23,9 @@ void consumer_fence(struct group *group, struct consumer_member *member, struct 
         consumer_downgrade(group, member, true, NULL, now, effects);
         return;
     }
-    consumer_remove(group->consumer, member);
-    consumer_refresh_topics(group, now);
-    consumer_bump(group->consumer);
-    consumer_settle_state(group, now);
+    consumer_remove(group, member, now);
+    (void)consumer_refresh_topics(group, now);
+    consumer_bump(group, now);
 }
 
 static bool is_due(const struct consumer_member *member, struct group_time now)
@@ -58,7 +60,20 @@ void consumer_find_deadline(struct group *group)
     }
 }
 
-void consumer_loaded(struct group *group, struct group_time now)
+/* The log has pieces of a member that is gone: they are buried with the next change. */
+static void forget_pieces(const struct group *group, struct slice id)
+{
+    static const enum group_record_kind kinds[] = {GROUP_RECORD_CURRENT, GROUP_RECORD_TARGET};
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        struct group_change change = group_change_of(group, kinds[i], id);
+        struct buf key = {0};
+        group_record_key_write(&change.key, &key);
+        consumer_note_redo(group->consumer, buf_slice(&key));
+        buf_deinit(&key);
+    }
+}
+
+void consumer_loaded(struct group *group, struct group_time now, struct group_effects *effects)
 {
     struct consumer_group *consumer = group->consumer;
     struct partition_set assigned, revoking;
@@ -66,18 +81,21 @@ void consumer_loaded(struct group *group, struct group_time now)
     consumer->loading = false;
     HASH_ITER (hh, consumer->members, member, next) {
         if (!member->known) { /* pieces of a member that is gone */
-            consumer_remove(consumer, member);
+            forget_pieces(group, member->id);
+            consumer_take_out(consumer, member);
             continue;
         }
         /* Now that everybody's last word is known: who holds what. */
         assigned = member->assigned;
         revoking = member->revoking;
         member->assigned = member->revoking = (struct partition_set){0};
-        consumer_set_current(consumer, member, &assigned, &revoking);
+        consumer_put_current(consumer, member, &assigned, &revoking);
         if (member->state == CONSUMER_UNREVOKED && member->classic == NULL) {
             member->rebalance_deadline_ms = now.mono_ms + member->rebalance_timeout_ms;
         }
         consumer_touch(group, member, now);
     }
-    consumer_settle_state(group, now);
+    if (consumer->members == NULL && group->state != GROUP_EMPTY) {
+        group_set_state(group, GROUP_EMPTY, now);
+    }
 }

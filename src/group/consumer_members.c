@@ -1,26 +1,11 @@
-#include "group/consumer_state.h"
+#include "group/consumer_members.h"
 
 #include "base/mem.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
-/* Members of a consumer group, and who has which partition. */
-
-struct consumer_group *consumer_new(void)
-{
-    return mem_new(struct consumer_group);
-}
-
-static void gone_free(struct consumer_gone **list)
-{
-    while (*list != NULL) {
-        struct consumer_gone *gone = *list;
-        *list = gone->next;
-        kept_free(&gone->text);
-        free(gone);
-    }
-}
+/* ---- lists of names ---- */
 
 void consumer_names_free(struct slice *names, size_t count)
 {
@@ -29,6 +14,50 @@ void consumer_names_free(struct slice *names, size_t count)
     }
     free(names);
 }
+
+int consumer_compare_names(const void *a, const void *b)
+{
+    const struct slice *left = a;
+    const struct slice *right = b;
+    size_t least = left->size < right->size ? left->size : right->size;
+    int order = least > 0 ? memcmp(left->data, right->data, least) : 0;
+    return order != 0 ? order : (left->size > right->size) - (left->size < right->size);
+}
+
+size_t consumer_sort_names(struct slice *names, size_t count)
+{
+    size_t kept = 0;
+    if (count > 1) {
+        qsort(names, count, sizeof *names, consumer_compare_names);
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (kept == 0 || !slice_equal(names[i], names[kept - 1])) {
+            names[kept++] = names[i];
+        }
+    }
+    return kept;
+}
+
+bool consumer_same_names(const struct slice *a, size_t a_count, const struct slice *b,
+                         size_t b_count)
+{
+    bool same = a_count == b_count;
+    for (size_t i = 0; same && i < a_count; i++) {
+        same = slice_equal(a[i], b[i]);
+    }
+    return same;
+}
+
+struct slice *consumer_keep_names(const struct slice *names, size_t count)
+{
+    struct slice *kept = mem_new_array(struct slice, count);
+    for (size_t i = 0; i < count; i++) {
+        kept[i] = kept_copy(names[i]);
+    }
+    return kept;
+}
+
+/* ---- members ---- */
 
 static void classic_free(struct consumer_classic *classic)
 {
@@ -59,34 +88,6 @@ static void member_free(struct consumer_member *member)
     free(member);
 }
 
-void consumer_free(struct consumer_group *consumer)
-{
-    if (consumer == NULL) {
-        return;
-    }
-    struct consumer_holding *holding, *next_holding;
-    HASH_ITER (hh, consumer->holdings, holding, next_holding) {
-        HASH_DEL(consumer->holdings, holding);
-        free(holding);
-    }
-    HASH_CLEAR(hh_instance, consumer->static_members);
-    struct consumer_member *member, *next_member;
-    HASH_ITER (hh, consumer->members, member, next_member) {
-        HASH_DEL(consumer->members, member);
-        member_free(member);
-    }
-    consumer_free_topics(consumer);
-    consumer_free_regexes(consumer);
-    gone_free(&consumer->gone_members);
-    gone_free(&consumer->gone_regexes);
-    free(consumer);
-}
-
-bool group_is_consumer(const struct group *group)
-{
-    return group->consumer != NULL;
-}
-
 struct consumer_member *consumer_find(const struct consumer_group *consumer, struct slice id)
 {
     struct consumer_member *member = NULL;
@@ -105,47 +106,13 @@ struct consumer_member *consumer_find_static(const struct consumer_group *consum
     return member;
 }
 
-/* ---- what is to be written ---- */
-
-void consumer_bury(struct consumer_gone **list, struct slice text)
-{
-    for (const struct consumer_gone *gone = *list; gone != NULL; gone = gone->next) {
-        if (slice_equal(gone->text, text)) {
-            return;
-        }
-    }
-    struct consumer_gone *gone = mem_new(struct consumer_gone);
-    gone->text = kept_copy(text);
-    gone->next = *list;
-    *list = gone;
-}
-
-bool consumer_unbury(struct consumer_gone **list, struct slice text)
-{
-    for (struct consumer_gone **at = list; *at != NULL; at = &(*at)->next) {
-        struct consumer_gone *gone = *at;
-        if (slice_equal(gone->text, text)) {
-            *at = gone->next;
-            kept_free(&gone->text);
-            free(gone);
-            return true;
-        }
-    }
-    return false;
-}
-
-void consumer_dirty(struct consumer_group *consumer, struct consumer_member *member, unsigned what)
-{
-    member->dirty |= what;
-    consumer->dirty = true;
-}
-
-/* ---- membership ---- */
-
 void consumer_set_instance(struct consumer_group *consumer, struct consumer_member *member,
                            struct slice instance_id)
 {
     if (!slice_is_null(member->instance_id)) {
+        if (!slice_is_null(instance_id) && slice_equal(member->instance_id, instance_id)) {
+            return;
+        }
         if (consumer_find_static(consumer, member->instance_id) == member) {
             HASH_DELETE(hh_instance, consumer->static_members, member);
         }
@@ -202,75 +169,6 @@ struct consumer_classic *consumer_classic_new(int32_t session_timeout_ms,
     return classic;
 }
 
-void consumer_remove(struct consumer_group *consumer, struct consumer_member *member)
-{
-    struct partition_set none = {0}, nothing = {0};
-    consumer_set_current(consumer, member, &none, &nothing);
-    consumer_set_classic(consumer, member, NULL);
-    consumer_set_instance(consumer, member, (struct slice){0});
-    HASH_DEL(consumer->members, member);
-    consumer_bury(&consumer->gone_members, member->id);
-    consumer->dirty = true;
-    member_free(member);
-}
-
-void consumer_rename(struct consumer_group *consumer, struct consumer_member *member,
-                     struct slice new_id)
-{
-    HASH_DEL(consumer->members, member);
-    consumer_bury(&consumer->gone_members, member->id);
-    kept_set(&member->id, new_id);
-    HASH_ADD_KEYPTR(hh, consumer->members, member->id.data, member->id.size, member);
-    consumer_dirty(consumer, member, CONSUMER_DIRTY_ALL);
-}
-
-static int compare_names(const void *a, const void *b)
-{
-    const struct slice *left = a;
-    const struct slice *right = b;
-    size_t least = left->size < right->size ? left->size : right->size;
-    int order = least > 0 ? memcmp(left->data, right->data, least) : 0;
-    return order != 0 ? order : (left->size > right->size) - (left->size < right->size);
-}
-
-bool consumer_set_topics(struct consumer_member *member, const struct slice *topics, size_t count)
-{
-    struct slice *names = mem_new_array(struct slice, count);
-    size_t kept = 0;
-    if (count > 0) {
-        memcpy(names, topics, count * sizeof *names);
-        qsort(names, count, sizeof *names, compare_names);
-    }
-    for (size_t i = 0; i < count; i++) {
-        if (kept == 0 || !slice_equal(names[i], names[kept - 1])) {
-            names[kept++] = names[i];
-        }
-    }
-    bool same = kept == member->topic_count;
-    for (size_t i = 0; same && i < kept; i++) {
-        same = slice_equal(names[i], member->topics[i]);
-    }
-    if (same) {
-        free(names); /* they borrow */
-        return false;
-    }
-    for (size_t i = 0; i < kept; i++) {
-        names[i] = kept_copy(names[i]);
-    }
-    consumer_names_free(member->topics, member->topic_count);
-    member->topics = names;
-    member->topic_count = kept;
-    return true;
-}
-
-void consumer_settle_state(struct group *group, struct group_time now)
-{
-    enum group_state state = group->consumer->members != NULL ? GROUP_STABLE : GROUP_EMPTY;
-    if (state != group->state) {
-        group_set_state(group, state, now);
-    }
-}
-
 /* ---- holdings ---- */
 
 static struct consumer_holding *find_holding(const struct consumer_group *consumer,
@@ -311,7 +209,7 @@ static void hold(struct consumer_group *consumer, const struct consumer_member *
     }
 }
 
-void consumer_set_current(struct consumer_group *consumer, struct consumer_member *member,
+void consumer_put_current(struct consumer_group *consumer, struct consumer_member *member,
                           struct partition_set *assigned, struct partition_set *revoking)
 {
     if (!consumer->loading) {
@@ -324,4 +222,93 @@ void consumer_set_current(struct consumer_group *consumer, struct consumer_membe
         hold(consumer, member, &member->assigned);
         hold(consumer, member, &member->revoking);
     }
+}
+
+void consumer_take_out(struct consumer_group *consumer, struct consumer_member *member)
+{
+    struct partition_set none = {0}, nothing = {0};
+    consumer_put_current(consumer, member, &none, &nothing);
+    consumer_set_classic(consumer, member, NULL);
+    consumer_set_instance(consumer, member, (struct slice){0});
+    HASH_DEL(consumer->members, member);
+    member_free(member);
+}
+
+/* ---- the whole ---- */
+
+struct consumer_topic *consumer_find_topic(const struct consumer_group *consumer, struct slice name)
+{
+    struct consumer_topic *topic = NULL;
+    HASH_FIND(hh, consumer->topics, name.data, name.size, topic);
+    return topic;
+}
+
+struct consumer_regex *consumer_find_regex(const struct consumer_group *consumer, struct slice text)
+{
+    struct consumer_regex *regex = NULL;
+    if (!slice_is_null(text)) {
+        HASH_FIND(hh, consumer->regexes, text.data, text.size, regex);
+    }
+    return regex;
+}
+
+void consumer_drop_regex(struct consumer_group *consumer, struct consumer_regex *regex)
+{
+    HASH_DEL(consumer->regexes, regex);
+    kept_free(&regex->text);
+    pattern_free(regex->pattern);
+    consumer_names_free(regex->topics, regex->topic_count);
+    free(regex);
+}
+
+void consumer_free_topics(struct consumer_topic **table)
+{
+    struct consumer_topic *topic, *next;
+    HASH_ITER (hh, *table, topic, next) {
+        HASH_DEL(*table, topic);
+        kept_free(&topic->name);
+        free(topic);
+    }
+}
+
+void consumer_begin(struct group *group, bool loading)
+{
+    group->consumer = mem_new(struct consumer_group);
+    group->consumer->loading = loading;
+    kept_set(&group->protocol_type, slice_str("consumer"));
+}
+
+static void free_redo(struct consumer_group *consumer)
+{
+    struct consumer_redo *redo, *next;
+    HASH_ITER (hh, consumer->redo, redo, next) {
+        HASH_DEL(consumer->redo, redo);
+        kept_free(&redo->key);
+        free(redo);
+    }
+}
+
+void consumer_free(struct group *group)
+{
+    struct consumer_group *consumer = group->consumer;
+    assert(consumer->store == NULL);
+    struct consumer_holding *holding, *next_holding;
+    HASH_ITER (hh, consumer->holdings, holding, next_holding) {
+        HASH_DEL(consumer->holdings, holding);
+        free(holding);
+    }
+    HASH_CLEAR(hh_instance, consumer->static_members);
+    struct consumer_member *member, *next_member;
+    HASH_ITER (hh, consumer->members, member, next_member) {
+        HASH_DEL(consumer->members, member);
+        member_free(member);
+    }
+    consumer_free_topics(&consumer->topics);
+    struct consumer_regex *regex, *next_regex;
+    HASH_ITER (hh, consumer->regexes, regex, next_regex) {
+        consumer_drop_regex(consumer, regex);
+    }
+    free_redo(consumer);
+    free(consumer);
+    group->consumer = NULL;
 }

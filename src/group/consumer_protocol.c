@@ -1,10 +1,8 @@
-#include "group/consumer_state.h"
+#include "group/consumer_protocol.h"
 
 #include "base/bytes.h"
 #include "wire/generated/consumer_protocol_assignment.h"
 #include "wire/generated/consumer_protocol_subscription.h"
-
-/* The embedded protocol names topics; a consumer group has their ids. */
 
 enum { HIGHEST_VERSION = 3 };
 

@@ -1,9 +1,7 @@
-#include "group/consumer_state.h"
+#include "group/consumer_reconcile.h"
 
-/*
- * From what a member has to what it is to have, in steps: first it gives up what it must, then it
- * gets what nobody has any more (KIP-848, "Member's state machine").
- */
+#include "group/consumer_change.h"
+#include "group/consumer_members.h"
 
 bool consumer_is_reconciled(const struct consumer_group *consumer,
                             const struct consumer_member *member)
@@ -71,65 +69,61 @@ static bool same_current(const struct consumer_member *member, enum consumer_mem
            partition_set_equal(&member->revoking, revoking);
 }
 
-/* Puts the member there; takes the sets over. */
-static void move_to(struct consumer_group *consumer, struct consumer_member *member,
-                    enum consumer_member_state state, int32_t epoch, struct partition_set *assigned,
-                    struct partition_set *revoking, struct group_time now)
+/* Puts the member there. */
+static void move_to(struct group *group, struct consumer_member *member,
+                    enum consumer_member_state state, int32_t epoch,
+                    const struct partition_set *assigned, const struct partition_set *revoking,
+                    struct group_time now)
 {
     int32_t previous = member->epoch;
-    if (same_current(member, state, epoch, previous, assigned, revoking)) {
-        partition_set_deinit(assigned);
-        partition_set_deinit(revoking);
-        return;
-    }
-    member->state = state;
-    member->previous_epoch = previous;
-    member->epoch = epoch;
-    consumer_set_current(consumer, member, assigned, revoking);
-    consumer_dirty(consumer, member, CONSUMER_DIRTY_CURRENT);
-    member->rebalance_deadline_ms = INT64_MAX;
-    if (state == CONSUMER_UNREVOKED && member->classic == NULL) {
-        member->rebalance_deadline_ms = now.mono_ms + member->rebalance_timeout_ms;
+    if (!same_current(member, state, epoch, previous, assigned, revoking)) {
+        consumer_set_current(group, member, state, epoch, previous, assigned, revoking, now);
+        member->rebalance_deadline_ms = INT64_MAX;
+        if (state == CONSUMER_UNREVOKED && member->classic == NULL) {
+            member->rebalance_deadline_ms = now.mono_ms + member->rebalance_timeout_ms;
+        }
     }
 }
 
-static void advance(struct consumer_group *consumer, struct consumer_member *member, int32_t epoch,
+static void advance(struct group *group, struct consumer_member *member, int32_t epoch,
                     bool has_owned, const struct group_topic_partitions *owned, size_t count,
                     struct group_time now)
 {
+    const struct consumer_group *consumer = group->consumer;
     struct step step = {0};
     struct partition_set none = {0};
     compare_sets(consumer, member, &step);
     bool owns = !has_owned || partition_set_has_any(&step.revoke, owned, count);
     if (step.revoke.count > 0 && owns) {
-        move_to(consumer, member, CONSUMER_UNREVOKED, epoch, &step.keep, &step.revoke, now);
+        move_to(group, member, CONSUMER_UNREVOKED, epoch, &step.keep, &step.revoke, now);
     } else {
         for (size_t i = 0; i < step.add.count; i++) {
             push(&step.keep, &step.add.items[i]);
         }
         partition_set_sort(&step.keep);
-        move_to(consumer, member, step.waits ? CONSUMER_UNRELEASED : CONSUMER_STABLE,
+        move_to(group, member, step.waits ? CONSUMER_UNRELEASED : CONSUMER_STABLE,
                 consumer->assignment_epoch, &step.keep, &none, now);
     }
+    partition_set_deinit(&step.keep);
     partition_set_deinit(&step.revoke);
     partition_set_deinit(&step.add);
 }
 
-void consumer_reconcile(struct consumer_group *consumer, struct consumer_member *member,
-                        bool has_owned, const struct group_topic_partitions *owned, size_t count,
+void consumer_reconcile(struct group *group, struct consumer_member *member, bool has_owned,
+                        const struct group_topic_partitions *owned, size_t count,
                         struct group_time now)
 {
-    if (consumer_is_reconciled(consumer, member)) {
+    if (consumer_is_reconciled(group->consumer, member)) {
         return;
     }
     switch (member->state) {
     case CONSUMER_STABLE:
     case CONSUMER_UNRELEASED:
-        advance(consumer, member, member->epoch, has_owned, owned, count, now);
+        advance(group, member, member->epoch, has_owned, owned, count, now);
         break;
     case CONSUMER_UNREVOKED:
         if (has_owned && !partition_set_has_any(&member->revoking, owned, count)) {
-            advance(consumer, member, member->epoch + 1, has_owned, owned, count, now);
+            advance(group, member, member->epoch + 1, has_owned, owned, count, now);
         }
         break;
     }

@@ -1,17 +1,12 @@
-#include "group/consumer_state.h"
+#include "group/consumer_target.h"
 
 #include "base/mem.h"
+#include "group/consumer_change.h"
+#include "group/consumer_members.h"
 
 #include <stdlib.h>
 
-/* The target assignment: what each member is to have at the group's epoch. */
-
-void consumer_bump(struct consumer_group *consumer)
-{
-    consumer->epoch++;
-    consumer->dirty_epoch = true;
-    consumer->dirty = true;
-}
+/* The spec goes out, targets come back. */
 
 enum consumer_assignor consumer_preferred_assignor(const struct group *group)
 {
@@ -30,8 +25,6 @@ enum consumer_assignor consumer_preferred_assignor(const struct group *group)
     }
     return best;
 }
-
-/* ---- the spec ---- */
 
 static int compare_topics(const void *a, const void *b)
 {
@@ -117,7 +110,7 @@ static struct assign_member *list_members(const struct consumer_group *consumer)
     return members;
 }
 
-void consumer_assign_targets(struct group *group)
+void consumer_assign_targets(struct group *group, struct group_time now)
 {
     struct consumer_group *consumer = group->consumer;
     if (consumer->epoch <= consumer->assignment_epoch) {
@@ -136,15 +129,12 @@ void consumer_assign_targets(struct group *group)
     for (struct consumer_member *m = consumer->members; m != NULL; m = m->hh.next) {
         struct assign_member *member = &spec.members[at++];
         if (!partition_set_equal(&member->target, &m->target)) {
-            partition_set_take(&m->target, &member->target);
-            consumer_dirty(consumer, m, CONSUMER_DIRTY_TARGET);
+            consumer_set_target(group, m, &member->target, now);
         }
         partition_set_deinit(&member->target);
         free((void *)(uintptr_t)member->topics);
     }
     free(spec.members);
     free(topics);
-    consumer->assignment_epoch = consumer->epoch;
-    consumer->dirty_assignment_epoch = true;
-    consumer->dirty = true;
+    consumer_set_assignment_epoch(group, consumer->epoch, now);
 }

@@ -1,11 +1,11 @@
-#include "group/consumer_state.h"
+#include "group/consumer_topics.h"
 
 #include "base/mem.h"
+#include "group/consumer_change.h"
+#include "group/consumer_members.h"
+#include "group/consumer_pieces.h"
 
 #include <stdlib.h>
-
-/* Which topics a consumer group reads: what its members named, and what their regular expressions
- * match, as far as it exists. */
 
 static uint64_t catalogue_version(const struct group *group)
 {
@@ -18,151 +18,89 @@ bool consumer_topics_outdated(const struct group *group)
     return group->consumer->topics_version != catalogue_version(group);
 }
 
-const struct consumer_topic *consumer_find_topic(const struct consumer_group *consumer,
-                                                 struct slice name)
-{
-    struct consumer_topic *topic = NULL;
-    HASH_FIND(hh, consumer->topics, name.data, name.size, topic);
-    return topic;
-}
-
-const struct consumer_regex *consumer_find_regex(const struct consumer_group *consumer,
-                                                 struct slice text)
-{
-    struct consumer_regex *regex = NULL;
-    if (!slice_is_null(text)) {
-        HASH_FIND(hh, consumer->regexes, text.data, text.size, regex);
-    }
-    return regex;
-}
-
-static void free_topics(struct consumer_topic **table)
-{
-    struct consumer_topic *topic, *next;
-    HASH_ITER (hh, *table, topic, next) {
-        HASH_DEL(*table, topic);
-        kept_free(&topic->name);
-        free(topic);
-    }
-}
-
-void consumer_free_topics(struct consumer_group *consumer)
-{
-    free_topics(&consumer->topics);
-}
-
-void consumer_regex_free(struct consumer_regex *regex)
-{
-    kept_free(&regex->text);
-    pattern_free(regex->pattern);
-    consumer_names_free(regex->topics, regex->topic_count);
-    free(regex);
-}
-
-void consumer_free_regexes(struct consumer_group *consumer)
-{
-    struct consumer_regex *regex, *next;
-    HASH_ITER (hh, consumer->regexes, regex, next) {
-        HASH_DEL(consumer->regexes, regex);
-        consumer_regex_free(regex);
-    }
-}
-
 /* ---- regular expressions ---- */
 
-static struct consumer_regex *take_regex(struct consumer_group *consumer, struct slice text)
-{
-    struct consumer_regex *regex = NULL;
-    HASH_FIND(hh, consumer->regexes, text.data, text.size, regex);
-    if (regex == NULL) {
-        regex = mem_new(struct consumer_regex);
-        regex->text = kept_copy(text);
-        regex->dirty = true;
-        consumer->dirty = true;
-        HASH_ADD_KEYPTR(hh, consumer->regexes, regex->text.data, regex->text.size, regex);
-        consumer_unbury(&consumer->gone_regexes, text);
-    }
-    if (regex->pattern == NULL) { /* new, or from the log; a bad one matches nothing */
-        (void)!pattern_new(text, &regex->pattern, NULL);
-    }
-    return regex;
-}
+/* One look at the catalogue for all expressions; the names are listed when the first is new. */
+struct lookup {
+    struct arena arena;
+    bool listed;
+    struct slice *names;
+    size_t count;
+    uint64_t version;
+};
 
-static int compare_names(const void *a, const void *b)
+/* The names that the pattern matches, in order: a fresh array that borrows them. */
+static struct slice *find_names(const struct group *group, const struct pattern *pattern,
+                                struct lookup *lookup, size_t *count)
 {
-    const struct slice *left = a;
-    const struct slice *right = b;
-    size_t least = left->size < right->size ? left->size : right->size;
-    int order = least > 0 ? memcmp(left->data, right->data, least) : 0;
-    return order != 0 ? order : (left->size > right->size) - (left->size < right->size);
-}
-
-static void resolve(struct consumer_regex *regex, const struct slice *names, size_t count,
-                    uint64_t version, int64_t wall_ms, struct consumer_group *consumer)
-{
-    struct slice *found = mem_new_array(struct slice, count);
-    size_t found_count = 0;
-    for (size_t i = 0; regex->pattern != NULL && i < count; i++) {
-        if (pattern_matches(regex->pattern, names[i])) {
-            found[found_count++] = names[i];
+    const struct group_topics *topics = &group->config->topics;
+    if (!lookup->listed && topics->list != NULL) {
+        lookup->count = topics->list(topics->context, &lookup->arena, &lookup->names);
+    }
+    lookup->listed = true;
+    struct slice *found = mem_new_array(struct slice, lookup->count);
+    *count = 0;
+    for (size_t i = 0; pattern != NULL && i < lookup->count; i++) {
+        if (pattern_matches(pattern, lookup->names[i])) {
+            found[(*count)++] = lookup->names[i];
         }
     }
-    if (found_count > 1) {
-        qsort(found, found_count, sizeof *found, compare_names);
+    *count = consumer_sort_names(found, *count);
+    return found;
+}
+
+/* Looks an expression up that is new, or older than the catalogue. */
+static void resolve(struct group *group, struct slice text, struct consumer_regex *regex,
+                    struct lookup *lookup, struct group_time now)
+{
+    struct pattern *pattern = regex != NULL ? regex->pattern : NULL;
+    if (pattern == NULL) { /* new, or from the log; a bad one matches nothing */
+        (void)!pattern_new(text, &pattern, NULL);
     }
-    bool same = found_count == regex->topic_count;
-    for (size_t i = 0; same && i < found_count; i++) {
-        same = slice_equal(found[i], regex->topics[i]);
+    size_t count;
+    struct slice *names = find_names(group, pattern, lookup, &count);
+    if (regex == NULL || !consumer_same_names(names, count, regex->topics, regex->topic_count)) {
+        struct group_change change = group_change_of(group, GROUP_RECORD_REGEX, text);
+        change.regex = (struct consumer_group_regular_expression_value){
+            .topics = names,
+            .topics_count = (int32_t)count,
+            .version = (int64_t)lookup->version,
+            .timestamp = now.wall_ms,
+        };
+        consumer_change(group, &change, now);
+        regex = consumer_find_regex(group->consumer, text);
     }
-    regex->version = version;
-    if (same) {
-        free(found);
-        return;
-    }
-    for (size_t i = 0; i < found_count; i++) {
-        found[i] = kept_copy(found[i]);
-    }
-    consumer_names_free(regex->topics, regex->topic_count);
-    regex->topics = found;
-    regex->topic_count = found_count;
-    regex->wall_ms = wall_ms;
-    regex->dirty = true;
-    consumer->dirty = true;
+    regex->pattern = pattern;
+    regex->version = lookup->version;
+    free(names);
 }
 
 /* Drops those that no member uses, looks up those that are new or older than the catalogue. */
 static void refresh_regexes(struct group *group, uint64_t version, struct group_time now)
 {
     struct consumer_group *consumer = group->consumer;
-    const struct group_topics *topics = &group->config->topics;
-    for (struct consumer_member *m = consumer->members; m != NULL; m = m->hh.next) {
-        if (m->regex.size > 0) {
-            take_regex(consumer, m->regex)->used = true;
-        }
-    }
-    struct arena arena = {0};
-    struct slice *names = NULL;
-    size_t count = 0;
-    bool listed = false;
-    struct consumer_regex *regex, *next;
-    HASH_ITER (hh, consumer->regexes, regex, next) {
-        if (!regex->used) {
-            HASH_DEL(consumer->regexes, regex);
-            consumer_bury(&consumer->gone_regexes, regex->text);
-            consumer->dirty = true;
-            consumer_regex_free(regex);
+    struct lookup lookup = {.version = version};
+    for (const struct consumer_member *m = consumer->members; m != NULL; m = m->hh.next) {
+        if (m->regex.size == 0) {
             continue;
         }
-        regex->used = false;
-        if (regex->version != version) {
-            if (!listed && topics->list != NULL) {
-                count = topics->list(topics->context, &arena, &names);
-            }
-            listed = true;
-            resolve(regex, names, count, version, now.wall_ms, consumer);
+        struct consumer_regex *regex = consumer_find_regex(consumer, m->regex);
+        if (regex == NULL || regex->version != version) {
+            resolve(group, m->regex, regex, &lookup, now);
         }
+        consumer_find_regex(consumer, m->regex)->used = true;
     }
-    arena_deinit(&arena);
+    arena_deinit(&lookup.arena);
+    struct consumer_regex *regex, *next;
+    HASH_ITER (hh, consumer->regexes, regex, next) {
+        if (regex->used) {
+            regex->used = false;
+            continue;
+        }
+        struct group_change change = group_change_of(group, GROUP_RECORD_REGEX, regex->text);
+        change.gone = true;
+        consumer_change(group, &change, now);
+    }
 }
 
 /* ---- topics ---- */
@@ -199,11 +137,9 @@ static bool same_topics(const struct consumer_group *consumer, const struct cons
     return true;
 }
 
-bool consumer_refresh_topics(struct group *group, struct group_time now)
+static struct consumer_topic *list_topics(const struct group *group)
 {
     struct consumer_group *consumer = group->consumer;
-    uint64_t version = catalogue_version(group); /* before the look: what comes later shows again */
-    refresh_regexes(group, version, now);
     struct consumer_topic *table = NULL;
     for (const struct consumer_member *m = consumer->members; m != NULL; m = m->hh.next) {
         for (size_t i = 0; i < m->topic_count; i++) {
@@ -223,16 +159,32 @@ bool consumer_refresh_topics(struct group *group, struct group_time now)
             free(topic);
         }
     }
+    return table;
+}
+
+static void set_topics(struct group *group, const struct consumer_topic *table,
+                       struct group_time now)
+{
+    struct arena arena = {0};
+    struct group_change change = group_change_of(group, GROUP_RECORD_TOPICS, (struct slice){0});
+    change.topics = consumer_topics_value(table, &arena);
+    consumer_change(group, &change, now);
+    arena_deinit(&arena);
+}
+
+bool consumer_refresh_topics(struct group *group, struct group_time now)
+{
+    struct consumer_group *consumer = group->consumer;
+    uint64_t version = catalogue_version(group); /* before the look: what comes later shows again */
+    refresh_regexes(group, version, now);
+    struct consumer_topic *table = list_topics(group);
+    bool changed = !same_topics(consumer, table);
     consumer->topics_version = version;
-    if (same_topics(consumer, table)) {
-        free_topics(&table);
-        return false;
+    if (changed) {
+        set_topics(group, table, now);
     }
-    free_topics(&consumer->topics);
-    consumer->topics = table;
-    consumer->dirty_topics = true;
-    consumer->dirty = true;
-    return true;
+    consumer_free_topics(&table);
+    return changed;
 }
 
 bool consumer_is_subscribed(const struct group *group, struct slice topic)

@@ -1,4 +1,3 @@
-#include "group/consumer_state.h"
 #include "group/coordinator_internal.h"
 
 /* The requests of the new protocol (KIP-848). */

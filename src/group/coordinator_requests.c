@@ -1,4 +1,3 @@
-#include "group/consumer_state.h"
 #include "group/coordinator_internal.h"
 
 #include "base/vec.h"
@@ -46,7 +45,7 @@ void group_coordinator_sync(struct group_coordinator *coordinator, struct slice 
     if (err == ERR_NONE) {
         group_sync(entry->group, request, groupc_now(coordinator), &effects);
     } else {
-        group_reply_sync(NULL, &effects, &request->waiter, NULL, err);
+        group_reply_sync_error(&effects, &request->waiter, err);
     }
     groupc_carry_out(coordinator, entry, &effects);
 }
@@ -201,7 +200,7 @@ static void visit_list(struct group *group, void *context, struct group_time now
                  .group_id = group_arena_slice(listing->arena, group_id(group)),
                  .protocol_type =
                      slice_is_null(type) ? slice_str("") : group_arena_slice(listing->arena, type),
-                 .state = consumer_shown_state(group),
+                 .state = group_shown_state(group),
                  .consumer = group_is_consumer(group),
              });
 }

@@ -1,36 +1,12 @@
-#include "group/consumer_state.h"
+#include "group/group.h"
 
 #include "base/mem.h"
+#include "group/classic_kind.h"
 #include "group/consumer_config.h"
-#include "wire/generated/consumer_protocol_subscription.h"
+#include "group/consumer_kind.h"
+#include "group/offset_table.h"
 
-#include <assert.h>
 #include <stdlib.h>
-
-void group_config_init(struct group_config *config)
-{
-    *config = (struct group_config){
-        .initial_rebalance_delay_ms = 0,
-        .min_session_timeout_ms = 6000,
-        .max_session_timeout_ms = 30 * 60 * 1000,
-        .max_size = INT32_MAX,
-        .offset_metadata_max_bytes = 4096,
-        .offsets_retention_ms = (int64_t)7 * 24 * 60 * 60 * 1000,
-        .offsets_retention_check_interval_ms = 10 * 60 * 1000,
-        .consumer_session_timeout_ms = 45000,
-        .consumer_heartbeat_interval_ms = 5000,
-        .consumer_min_session_timeout_ms = 1,
-        .consumer_max_session_timeout_ms = INT32_MAX,
-        .consumer_min_heartbeat_interval_ms = 1,
-        .consumer_max_heartbeat_interval_ms = INT32_MAX,
-        .consumer_max_size = INT32_MAX,
-        .consumer_enabled = true,
-        .consumer_upgrade = true,
-        .consumer_downgrade = true,
-        .consumer_assignors = {ASSIGNOR_UNIFORM, ASSIGNOR_RANGE},
-        .consumer_assignor_count = 2,
-    };
-}
 
 const char *group_state_name(enum group_state state)
 {
@@ -53,26 +29,7 @@ const char *group_state_name(enum group_state state)
     return "Unknown";
 }
 
-struct slice kept_copy(struct slice slice)
-{
-    if (slice_is_null(slice)) {
-        return slice;
-    }
-    return slice_of(mem_dup(slice.data, slice.size), slice.size);
-}
-
-void kept_free(struct slice *kept)
-{
-    free((void *)(uintptr_t)kept->data);
-    *kept = (struct slice){0};
-}
-
-void kept_set(struct slice *kept, struct slice value)
-{
-    struct slice copy = kept_copy(value); /* first: value may lie in what is freed */
-    kept_free(kept);
-    *kept = copy;
-}
+/* ---- the group ---- */
 
 void group_reconfigure(struct group *group)
 {
@@ -94,46 +51,19 @@ struct group *group_new(struct slice id, const struct group_config *config, stru
     struct group *group = mem_new(struct group);
     group->id = kept_copy(id);
     group->config = config;
+    group->kind = &classic_kind;
     group->state_since_wall_ms = now.wall_ms;
     group->wake_ms = INT64_MAX;
     group_reconfigure(group);
     return group;
 }
 
-static void member_free(struct group_member *member)
-{
-    assert(!member->awaits_join && !member->awaits_sync);
-    kept_free(&member->id);
-    kept_free(&member->instance_id);
-    kept_free(&member->client_id);
-    kept_free(&member->client_host);
-    kept_free(&member->assignment);
-    for (size_t i = 0; i < member->protocol_count; i++) {
-        kept_free(&member->protocols[i].name);
-        kept_free(&member->protocols[i].metadata);
-    }
-    free(member->protocols);
-    free(member);
-}
-
 void group_free(struct group *group)
 {
-    struct group_effects none = {0};
-    struct group_member *member, *next_member;
-    HASH_ITER (hh, group->members, member, next_member) {
-        group_remove_member(group, member, &none);
-    }
-    assert(none.replies == NULL);
-    struct group_pending *pending, *next_pending;
-    HASH_ITER (hh, group->pending, pending, next_pending) {
-        group_remove_pending(group, pending);
-    }
-    consumer_free(group->consumer);
+    group->kind->forget(group);
     group_free_offsets(group);
     kept_free(&group->id);
     kept_free(&group->protocol_type);
-    kept_free(&group->protocol);
-    kept_free(&group->leader);
     free(group);
 }
 
@@ -152,10 +82,14 @@ int32_t group_generation(const struct group *group)
     return group->generation;
 }
 
+enum group_state group_shown_state(const struct group *group)
+{
+    return group->kind->shown_state(group);
+}
+
 size_t group_member_count(const struct group *group)
 {
-    return group->consumer != NULL ? HASH_COUNT(group->consumer->members)
-                                   : HASH_COUNT(group->members);
+    return group->kind->member_count(group);
 }
 
 struct slice group_protocol_type(const struct group *group)
@@ -169,301 +103,133 @@ bool group_is_forgotten(const struct group *group)
            group->members == NULL && group->pending == NULL && group->offsets == NULL;
 }
 
+bool group_is_consumer(const struct group *group)
+{
+    return group->consumer != NULL;
+}
+
 int64_t group_deadline_ms(const struct group *group)
 {
     return group->wake_ms;
 }
 
-void group_wake_by(struct group *group, int64_t deadline_ms)
+/* ---- by table ---- */
+
+void group_abandon(struct group *group, enum err err, struct group_effects *effects)
 {
-    if (deadline_ms < group->wake_ms) {
-        group->wake_ms = deadline_ms;
-    }
+    group->kind->abandon(group, err, effects);
 }
 
-void group_touch_member(struct group *group, struct group_member *member, struct group_time now)
+void group_tick(struct group *group, struct group_time now, struct group_effects *effects)
 {
-    member->deadline_ms = now.mono_ms + member->session_timeout_ms;
-    group_wake_by(group, member->deadline_ms);
-}
-
-void group_set_state(struct group *group, enum group_state state, struct group_time now)
-{
-    group->state = state;
-    group->state_since_wall_ms = now.wall_ms;
-}
-
-bool group_is_leader(const struct group *group, const struct group_member *member)
-{
-    return !slice_is_null(group->leader) && slice_equal(group->leader, member->id);
-}
-
-int32_t group_rebalance_timeout_ms(const struct group *group)
-{
-    int32_t longest = 0;
-    for (const struct group_member *m = group->members; m != NULL; m = m->hh.next) {
-        if (m->rebalance_timeout_ms > longest) {
-            longest = m->rebalance_timeout_ms;
-        }
-    }
-    return longest;
-}
-
-/* ---- members ---- */
-
-struct group_member *group_find_member(const struct group *group, struct slice id)
-{
-    struct group_member *member = NULL;
-    HASH_FIND(hh, group->members, id.data, id.size, member);
-    return member;
-}
-
-struct group_member *group_find_static(const struct group *group, struct slice instance_id)
-{
-    struct group_member *member = NULL;
-    if (!slice_is_null(instance_id)) {
-        HASH_FIND(hh_instance, group->static_members, instance_id.data, instance_id.size, member);
-    }
-    return member;
-}
-
-struct group_pending *group_find_pending(const struct group *group, struct slice id)
-{
-    struct group_pending *pending = NULL;
-    HASH_FIND(hh, group->pending, id.data, id.size, pending);
-    return pending;
-}
-
-enum err group_check_member(const struct group *group, struct slice member_id,
-                            struct slice instance_id, struct group_member **member)
-{
-    *member = NULL;
-    if (!slice_is_null(instance_id)) {
-        const struct group_member *holder = group_find_static(group, instance_id);
-        if (holder == NULL) {
-            return ERR_UNKNOWN_MEMBER;
-        }
-        if (!slice_equal(holder->id, member_id)) {
-            return ERR_FENCED_INSTANCE;
-        }
-    }
-    *member = group_find_member(group, member_id);
-    return *member != NULL ? ERR_NONE : ERR_UNKNOWN_MEMBER;
-}
-
-static void support_change(struct group *group, struct slice name, bool more)
-{
-    struct group_support *support = NULL;
-    HASH_FIND(hh, group->support, name.data, name.size, support);
-    if (more) {
-        if (support == NULL) {
-            support = mem_new(struct group_support);
-            support->name = kept_copy(name);
-            HASH_ADD_KEYPTR(hh, group->support, support->name.data, support->name.size, support);
-        }
-        support->count++;
+    group->wake_ms = INT64_MAX;
+    if (group->state == GROUP_DEAD) {
         return;
     }
-    assert(support != NULL && support->count > 0);
-    if (--support->count == 0) {
-        HASH_DEL(group->support, support);
-        kept_free(&support->name);
-        free(support);
-    }
+    const struct group_kind *kind;
+    do {
+        kind = group->kind;
+        kind->tick(group, now, effects);
+    } while (group->kind != kind); /* it has become one of the other kind */
+    group->kind->find_deadline(group);
 }
 
-static size_t support_count(const struct group *group, struct slice name)
+void group_stored(struct group *group, struct group_store *store, enum err err,
+                  struct group_time now, struct group_effects *effects)
 {
-    struct group_support *support = NULL;
-    HASH_FIND(hh, group->support, name.data, name.size, support);
-    return support != NULL ? support->count : 0;
+    if (store->stored != NULL) {
+        store->stored(group, store, err, now, effects);
+    }
+    group_store_free(store);
 }
 
-static void drop_protocols(struct group *group, struct group_member *member)
+void group_join(struct group *group, const struct group_join_request *request,
+                struct group_time now, struct group_effects *effects)
 {
-    for (size_t i = 0; i < member->protocol_count; i++) {
-        support_change(group, member->protocols[i].name, false);
-        kept_free(&member->protocols[i].name);
-        kept_free(&member->protocols[i].metadata);
-    }
-    free(member->protocols);
-    member->protocols = NULL;
-    member->protocol_count = 0;
+    group->kind->join(group, request, now, effects);
 }
 
-void group_set_protocols(struct group *group, struct group_member *member,
-                         const struct group_protocol_offer *protocols, size_t count)
+void group_sync(struct group *group, const struct group_sync_request *request,
+                struct group_time now, struct group_effects *effects)
 {
-    drop_protocols(group, member);
-    member->protocols = mem_new_array(struct group_protocol_offer, count);
-    for (size_t i = 0; i < count; i++) {
-        if (!slice_is_null(group_member_metadata(member, protocols[i].name))) {
-            continue; /* named twice: the first holds, and it counts once */
-        }
-        struct group_protocol_offer *kept = &member->protocols[member->protocol_count++];
-        kept->name = kept_copy(protocols[i].name);
-        kept->metadata =
-            kept_copy(slice_is_null(protocols[i].metadata) ? slice_str("") : protocols[i].metadata);
-        support_change(group, kept->name, true);
-    }
+    group->kind->sync(group, request, now, effects);
 }
 
-struct slice group_member_metadata(const struct group_member *member, struct slice protocol)
+enum err group_heartbeat(struct group *group, struct slice member_id, struct slice instance_id,
+                         int32_t generation, struct group_time now)
 {
-    for (size_t i = 0; i < member->protocol_count; i++) {
-        if (slice_equal(member->protocols[i].name, protocol)) {
-            return member->protocols[i].metadata;
-        }
-    }
-    return (struct slice){0};
+    return group->kind->heartbeat(group, member_id, instance_id, generation, now);
 }
 
-void group_add_member(struct group *group, struct group_member *member, struct slice protocol_type)
+enum err group_leave(struct group *group, struct slice member_id, struct slice instance_id,
+                     struct group_time now, struct group_effects *effects)
 {
-    if (group->members == NULL) {
-        kept_set(&group->protocol_type, protocol_type);
-    }
-    if (slice_is_null(group->leader)) {
-        group->leader = kept_copy(member->id);
-    }
-    if (slice_is_null(member->assignment)) {
-        member->assignment = kept_copy(slice_str(""));
-    }
-    HASH_ADD_KEYPTR(hh, group->members, member->id.data, member->id.size, member);
-    if (!slice_is_null(member->instance_id)) {
-        HASH_ADD_KEYPTR(hh_instance, group->static_members, member->instance_id.data,
-                        member->instance_id.size, member);
-    }
+    return group->kind->leave(group, member_id, instance_id, now, effects);
 }
 
-void group_remove_member(struct group *group, struct group_member *member,
-                         struct group_effects *effects)
+enum err group_check_fetch(const struct group *group, struct slice member_id, int32_t member_epoch)
 {
-    group_end_join(group, member, ERR_UNKNOWN_MEMBER, effects);
-    group_end_sync(group, member, ERR_UNKNOWN_MEMBER, effects);
-    if (member->owes_sync) {
-        group->owed_sync_count--;
-    }
-    bool leads = group_is_leader(group, member);
-    HASH_DEL(group->members, member);
-    if (!slice_is_null(member->instance_id)) {
-        HASH_DELETE(hh_instance, group->static_members, member);
-    }
-    if (leads) {
-        kept_set(&group->leader, group->members != NULL ? group->members->id : (struct slice){0});
-    }
-    drop_protocols(group, member);
-    member_free(member);
+    return group->kind->check_fetch(group, member_id, member_epoch);
 }
 
-void group_remove_pending(struct group *group, struct group_pending *pending)
+void group_describe(const struct group *group, struct arena *arena, struct group_description *out)
 {
-    HASH_DEL(group->pending, pending);
-    kept_free(&pending->id);
-    free(pending);
+    group->kind->describe(group, arena, out);
 }
 
-void group_rename_member(struct group *group, struct group_member *member, struct slice new_id,
-                         struct group_effects *effects)
+/* ---- records ---- */
+
+static enum err apply(struct group *group, const struct group_change *change, struct group_time now)
 {
-    group_end_join(group, member, ERR_FENCED_INSTANCE, effects);
-    group_end_sync(group, member, ERR_FENCED_INSTANCE, effects);
-    bool leads = group_is_leader(group, member);
-    HASH_DEL(group->members, member);
-    kept_set(&member->id, new_id);
-    HASH_ADD_KEYPTR(hh, group->members, member->id.data, member->id.size, member);
-    if (leads) {
-        kept_set(&group->leader, new_id);
+    if (change->key.kind == GROUP_RECORD_OFFSET) {
+        group_apply_offset(group, change);
+        return ERR_NONE;
     }
+    const struct group_kind *kind =
+        group_record_is_consumer(change->key.kind) ? &consumer_kind : &classic_kind;
+    if (group->kind != kind && change->gone) {
+        return ERR_NONE; /* of what the group was before */
+    }
+    if (group->kind != kind) {
+        group->kind->forget(group);
+        group->kind = kind;
+    }
+    return kind->apply(group, change, now);
 }
 
-/* ---- protocols ---- */
-
-bool group_supports(const struct group *group, const struct group_join_request *request)
+enum err group_apply_record(struct group *group, const struct group_record_key *key,
+                            struct slice value, struct group_time now)
 {
-    if (request->protocol_type.size == 0 || request->protocol_count == 0) {
-        return false;
+    if (key->kind == GROUP_RECORD_OTHER) {
+        return ERR_NONE;
     }
-    if (group->state == GROUP_EMPTY) {
-        return true;
-    }
-    if (!slice_equal(group->protocol_type, request->protocol_type)) {
-        return false;
-    }
-    for (size_t i = 0; i < request->protocol_count; i++) {
-        if (support_count(group, request->protocols[i].name) == HASH_COUNT(group->members)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static const struct group_protocol_offer *vote(const struct group *group,
-                                               const struct group_member *member)
-{
-    for (size_t i = 0; i < member->protocol_count; i++) {
-        if (support_count(group, member->protocols[i].name) == HASH_COUNT(group->members)) {
-            return &member->protocols[i];
-        }
-    }
-    return NULL;
-}
-
-struct slice group_select_protocol(const struct group *group)
-{
-    struct slice best = {0};
-    size_t best_votes = 0;
-    const struct group_member *first = group->members;
-    /* Every candidate is in the first member's list, as all members support it. */
-    for (size_t i = 0; first != NULL && i < first->protocol_count; i++) {
-        struct slice name = first->protocols[i].name;
-        size_t votes = 0;
-        for (const struct group_member *m = first; m != NULL; m = m->hh.next) {
-            const struct group_protocol_offer *choice = vote(group, m);
-            votes += choice != NULL && slice_equal(choice->name, name);
-        }
-        if (votes > best_votes) {
-            best = name;
-            best_votes = votes;
-        }
-    }
-    return best;
-}
-
-/* Whether the subscription in a member's metadata names the topic; true when it cannot be read.
- * Each version begins with the fields of version 0, so these are read, whatever the metadata
- * claims. */
-static bool subscription_names(struct slice metadata, struct slice topic)
-{
-    struct arena arena = {0}; /* bounded: an array's count is checked against the bytes there are */
-    struct wire_reader reader;
-    wire_reader_init(&reader, metadata, &arena);
-    struct consumer_protocol_subscription subscription;
-    (void)wire_read_int16(&reader); /* the version */
-    enum err err = consumer_protocol_subscription_decode(&reader, 0, &subscription);
-    bool names = err != ERR_NONE;
-    for (int32_t i = 0; !names && i < subscription.topics_count; i++) {
-        names = slice_equal(subscription.topics[i], topic);
+    struct arena arena = {0};
+    struct group_change change;
+    enum err err = group_change_read(key, value, &arena, &change);
+    if (err == ERR_NONE) {
+        err = apply(group, &change, now);
     }
     arena_deinit(&arena);
-    return names;
+    return err;
 }
 
-bool group_is_subscribed(const struct group *group, struct slice topic)
+enum err group_apply_txn_record(struct group *group, int64_t producer_id,
+                                const struct group_record_key *key, struct slice value)
 {
-    if (group->consumer != NULL) {
-        return consumer_is_subscribed(group, topic);
+    if (key->kind != GROUP_RECORD_OFFSET) {
+        return ERR_NONE; /* transactions write nothing else */
     }
-    if (!slice_equal_str(group->protocol_type, "consumer")) {
-        return true;
+    struct arena arena = {0};
+    struct group_change change;
+    enum err err = group_change_read(key, value, &arena, &change);
+    if (err == ERR_NONE) {
+        group_apply_txn_offset(group, producer_id, &change);
     }
-    for (const struct group_member *m = group->members; m != NULL; m = m->hh.next) {
-        struct slice metadata = slice_is_null(group->protocol)
-                                    ? (struct slice){0}
-                                    : group_member_metadata(m, group->protocol);
-        if (subscription_names(metadata, topic)) {
-            return true;
-        }
-    }
-    return false;
+    arena_deinit(&arena);
+    return err;
+}
+
+void group_loaded(struct group *group, struct group_time now, struct group_effects *effects)
+{
+    group->kind->loaded(group, now, effects);
 }

@@ -5,8 +5,10 @@
  * was replayed can be described, and what it stores of itself is understood again.
  */
 #include "base/bytes.h"
+#include "base/pattern.h"
 #include "fuzz.h"
-#include "group/consumer_state.h"
+#include "group/consumer.h"
+#include "group/consumer_pieces.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,16 +66,34 @@ static void describe(const struct group *group)
     arena_deinit(&arena);
 }
 
+static void store_piece(const struct group *group, enum group_record_kind kind, struct slice name,
+                        struct group_store *store)
+{
+    struct arena arena = {0};
+    struct group_record_key key = {.kind = kind, .name = name};
+    struct group_change change = consumer_piece(group, &key, &arena);
+    must(!change.gone, "a piece is gone");
+    group_change_store(&change, store);
+    arena_deinit(&arena);
+}
+
 /* Stores the whole group and replays that into another one. */
 static void store_again(struct group *group, const struct group_config *config)
 {
-    struct consumer_group *consumer = group->consumer;
-    for (struct consumer_member *m = consumer->members; m != NULL; m = m->hh.next) {
-        consumer_dirty(consumer, m, CONSUMER_DIRTY_ALL);
+    const struct consumer_group *consumer = group->consumer;
+    struct group_store *store = group_store_new(NULL);
+    struct slice none = {0};
+    store_piece(group, GROUP_RECORD_EPOCH, none, store);
+    store_piece(group, GROUP_RECORD_TOPICS, none, store);
+    store_piece(group, GROUP_RECORD_ASSIGNMENT_EPOCH, none, store);
+    for (const struct consumer_member *m = consumer->members; m != NULL; m = m->hh.next) {
+        store_piece(group, GROUP_RECORD_MEMBER, m->id, store);
+        store_piece(group, GROUP_RECORD_TARGET, m->id, store);
+        store_piece(group, GROUP_RECORD_CURRENT, m->id, store);
     }
-    consumer->dirty_epoch = consumer->dirty_assignment_epoch = consumer->dirty_topics = true;
-    struct group_store *store = group_store_new(group, GROUP_STORE_CONSUMER);
-    consumer_store_marked(group, store);
+    for (const struct consumer_regex *r = consumer->regexes; r != NULL; r = r->hh.next) {
+        store_piece(group, GROUP_RECORD_REGEX, r->text, store);
+    }
     struct group *copy = group_new(slice_str("g"), config, now);
     for (size_t i = 0; i < store->record_count; i++) {
         struct group_record_key key;

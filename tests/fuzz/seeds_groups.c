@@ -1,5 +1,5 @@
 #include "fuzz.h"
-#include "group/consumer_state.h"
+#include "group/consumer.h"
 
 #include <utlist.h>
 

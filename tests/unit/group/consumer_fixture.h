@@ -2,7 +2,8 @@
 #define TIDINGS_TESTS_GROUP_CONSUMER_FIXTURE_H
 
 #include "fixture.h"
-#include "group/consumer_state.h"
+#include "group/consumer.h"
+#include "group/consumer_members.h"
 
 /* Topics that tests make, grow and delete, and heartbeats of the new protocol. */
 enum { MAX_TOPICS = 16 };

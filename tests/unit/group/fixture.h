@@ -2,7 +2,9 @@
 #define TIDINGS_TESTS_GROUP_FIXTURE_H
 
 #include "base/mem.h"
-#include "group/group_state.h"
+#include "group/classic_members.h"
+#include "group/group.h"
+#include "group/offset_table.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -216,7 +218,7 @@ static inline uint64_t lead(struct world *world, const char *member_id)
     struct group_assignment items[64];
     char texts[64][320];
     size_t count = 0;
-    for (struct group_member *m = world->group->members; m != NULL; m = m->hh.next) {
+    for (struct classic_member *m = world->group->members; m != NULL; m = m->hh.next) {
         snprintf(texts[count], sizeof texts[count], "a-%.*s", SLICE_ARGS(m->id));
         items[count] = (struct group_assignment){m->id, slice_str(texts[count])};
         count++;

@@ -1,6 +1,8 @@
 #include "../unit.h"
 #include "consumer_fixture.h"
 #include "group/consumer_config.h"
+#include "group/consumer_protocol.h"
+#include "group/consumer_target.h"
 #include "wire/generated/consumer_protocol_assignment.h"
 #include "wire/generated/consumer_protocol_subscription.h"
 
@@ -131,7 +133,7 @@ static void partitions_are_given_up_before_they_are_given(void **state)
     assert_int_equal(c[0].owned.count, 6);
     assert_int_equal(client_beat(world, &c[1], "t"), ERR_NONE);
     assert_int_equal(c[1].owned.count, 0); /* a has them all yet */
-    assert_int_equal(consumer_shown_state(world->group), GROUP_RECONCILING);
+    assert_int_equal(group_shown_state(world->group), GROUP_RECONCILING);
     assert_int_equal(client_beat(world, &c[0], "t"), ERR_NONE);
     assert_int_equal(c[0].owned.count, 3); /* told to give up three */
     assert_int_equal(c[0].epoch, 1);
@@ -146,7 +148,7 @@ static void partitions_are_given_up_before_they_are_given(void **state)
         assert_int_equal(c[i].owned.count, 2);
         assert_int_equal(c[i].epoch, 3);
     }
-    assert_int_equal(consumer_shown_state(world->group), GROUP_STABLE);
+    assert_int_equal(group_shown_state(world->group), GROUP_STABLE);
     assert_replay_equal(world);
     free_clients(c, 3);
     world_free(world);
@@ -331,8 +333,8 @@ static void regular_expressions_subscribe(void **state)
     set_topic(&topics, "stock", 2);
     uint64_t n = heartbeat(world, HB(.id = "a", .regex = "orders-.*"));
     assert_int_equal(reply(world, n)->consumer.topic_count, 1);
-    assert_true(group_is_subscribed(world->group, slice_str("orders-eu")));
-    assert_false(group_is_subscribed(world->group, slice_str("stock")));
+    assert_true(world->group->kind->is_subscribed(world->group, slice_str("orders-eu")));
+    assert_false(world->group->kind->is_subscribed(world->group, slice_str("stock")));
     set_topic(&topics, "orders-us", 3);
     n = heartbeat(world, HB(.id = "a", .epoch = 1));
     assert_int_equal(reply(world, n)->consumer.member_epoch, 2);

@@ -164,7 +164,7 @@ static void check_end(struct walk *walk)
         pass(world, 3000);
     }
     struct group *group = world->group;
-    assert_int_equal(consumer_shown_state(group), GROUP_STABLE);
+    assert_int_equal(group_shown_state(group), GROUP_STABLE);
     size_t owned = 0, wanted = 0;
     for (int c = 0; c < CLIENTS; c++) {
         owned += walk->clients[c].owned.count;

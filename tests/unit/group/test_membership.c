@@ -290,7 +290,7 @@ static void a_new_member_that_vanishes_does_not_hold_the_group(void **state)
     const char *first = stable_one(world);
     uint64_t gone = join(world, JOIN(.rebalance_ms = 30 * 60 * 1000));
     for (int i = 0; i < 60; i++) {
-        pass(world, GROUP_NEW_MEMBER_TIMEOUT_MS / 60);
+        pass(world, CLASSIC_NEW_MEMBER_TIMEOUT_MS / 60);
         beat(world, first);
     }
     assert_int_equal(reply(world, gone)->err, ERR_UNKNOWN_MEMBER);

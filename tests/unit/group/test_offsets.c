@@ -342,7 +342,7 @@ static void strange_keys_are_told_apart(void **state)
     assert_int_equal(group_record_key_read(slice_of("\0", 1), &key), ERR_CORRUPT);
     assert_int_equal(group_record_key_read(slice_of("\0\1\0\5g", 5), &key), ERR_CORRUPT);
     assert_int_equal(group_record_key_read(slice_of("\0\3\0\1g", 5), &key), ERR_NONE);
-    assert_int_equal(key.kind, GROUP_RECORD_CONSUMER);
+    assert_int_equal(key.kind, GROUP_RECORD_EPOCH);
     assert_int_equal(group_record_key_read(slice_of("\0\5\0\1g", 5), &key), ERR_CORRUPT);
     assert_int_equal(group_record_key_read(slice_of("\0\13\0\1g", 5), &key), ERR_NONE);
     assert_int_equal(key.kind, GROUP_RECORD_OTHER); /* of a share group */

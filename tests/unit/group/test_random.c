@@ -24,13 +24,13 @@ static void check(struct world *world, int32_t *last_generation)
     assert_true(group->generation >= *last_generation);
     *last_generation = group->generation;
     size_t joined = 0, owed = 0, leaders = 0;
-    for (struct group_member *m = group->members; m != NULL; m = m->hh.next) {
+    for (struct classic_member *m = group->members; m != NULL; m = m->hh.next) {
         joined += m->awaits_join;
         owed += m->owes_sync;
-        leaders += group_is_leader(group, m);
+        leaders += classic_is_leader(group, m);
         assert_true(!m->awaits_sync || group->state == GROUP_COMPLETING_REBALANCE);
         if (!slice_is_null(m->instance_id)) {
-            assert_ptr_equal(group_find_static(group, m->instance_id), m);
+            assert_ptr_equal(classic_find_static(group, m->instance_id), m);
         }
     }
     assert_int_equal(joined, group->joined_count);
@@ -42,8 +42,8 @@ static void check(struct world *world, int32_t *last_generation)
     if (group->state == GROUP_STABLE || group->state == GROUP_COMPLETING_REBALANCE) {
         assert_non_null(group->members);
         assert_false(slice_is_null(group->protocol));
-        for (struct group_member *m = group->members; m != NULL; m = m->hh.next) {
-            assert_false(slice_is_null(group_member_metadata(m, group->protocol)));
+        for (struct classic_member *m = group->members; m != NULL; m = m->hh.next) {
+            assert_false(slice_is_null(classic_metadata(m, group->protocol)));
         }
     }
 }
@@ -188,8 +188,8 @@ static void check_replay(struct world *world)
         assert_true(slice_equal(copy->leader, group->leader));
         assert_true(slice_equal(copy->protocol, group->protocol));
         assert_int_equal(HASH_COUNT(copy->members), HASH_COUNT(group->members));
-        for (struct group_member *m = group->members; m != NULL; m = m->hh.next) {
-            struct group_member *other = group_find_member(copy, m->id);
+        for (struct classic_member *m = group->members; m != NULL; m = m->hh.next) {
+            struct classic_member *other = classic_find(copy, m->id);
             assert_non_null(other);
             assert_true(slice_equal(other->assignment, m->assignment));
             assert_true(slice_equal(other->instance_id, m->instance_id));
@@ -203,7 +203,7 @@ static void check_replay(struct world *world)
 static void check_parked(struct world *world)
 {
     size_t parked = 0, unanswered = 0;
-    for (struct group_member *m = world->group->members; m != NULL; m = m->hh.next) {
+    for (struct classic_member *m = world->group->members; m != NULL; m = m->hh.next) {
         parked += m->awaits_join + m->awaits_sync;
     }
     for (uint64_t n = 1; n <= world->asked; n++) {
@@ -233,7 +233,7 @@ static void walk(uint64_t seed)
     world->disk = ERR_NONE;
     flush(world);
     check_parked(world);
-    pass(world, 20 * GROUP_NEW_MEMBER_TIMEOUT_MS);
+    pass(world, 20 * CLASSIC_NEW_MEMBER_TIMEOUT_MS);
     check(world, &generation);
     assert_int_equal(group_state(world->group), GROUP_EMPTY);
     check_parked(world);

@@ -1,10 +1,10 @@
-#include "group/consumer_state.h"
+#include "group/group_offsets.h"
 
-#include "base/mem.h"
+#include "group/offset_table.h"
 
 #include <stdlib.h>
 
-/* What others may know of a group: OffsetFetch, DescribeGroups. */
+/* OffsetFetch. */
 
 static void fill_offset(const struct group_offset_entry *entry, struct arena *arena,
                         struct group_offset *offset)
@@ -61,36 +61,4 @@ size_t group_offset_fetch_all(const struct group *group, struct arena *arena,
         qsort(*offsets, count, sizeof **offsets, compare_offsets);
     }
     return count;
-}
-
-void group_describe(const struct group *group, struct arena *arena, struct group_description *out)
-{
-    if (group->consumer != NULL) {
-        consumer_describe_as_classic(group, arena, out);
-        return;
-    }
-    bool stable = group->state == GROUP_STABLE;
-    struct slice empty = slice_str("");
-    *out = (struct group_description){
-        .state = group->state,
-        .protocol_type = slice_is_null(group->protocol_type)
-                             ? empty
-                             : group_arena_slice(arena, group->protocol_type),
-        .protocol = stable ? group_arena_slice(arena, group->protocol) : empty,
-        .members = arena_alloc_array(arena, HASH_COUNT(group->members), sizeof *out->members),
-    };
-    if (out->members == NULL) {
-        return;
-    }
-    for (const struct group_member *m = group->members; m != NULL; m = m->hh.next) {
-        out->members[out->member_count++] = (struct group_member_description){
-            .member_id = group_arena_slice(arena, m->id),
-            .instance_id = group_arena_slice(arena, m->instance_id),
-            .client_id = group_arena_slice(arena, m->client_id),
-            .client_host = group_arena_slice(arena, m->client_host),
-            .metadata = stable ? group_arena_slice(arena, group_member_metadata(m, group->protocol))
-                               : empty,
-            .assignment = stable ? group_arena_slice(arena, m->assignment) : empty,
-        };
-    }
 }

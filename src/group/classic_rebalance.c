@@ -1,12 +1,15 @@
-#include "group/consumer_state.h"
+#include "group/classic_rebalance.h"
 
-/*
- * How a generation is formed: members are called to join (PREPARING_REBALANCE), the generation
- * begins and the leader's assignment is awaited (COMPLETING_REBALANCE), stored, and handed out
- * (STABLE); or nobody is left (EMPTY).
- */
+#include "group/classic_change.h"
 
-void group_settle_sync(struct group *group, struct group_member *member)
+#include <assert.h>
+
+enum {
+    /* Between two looks for members that come back, whatever the rebalance time-out. */
+    CLASSIC_LEAST_REBALANCE_WAIT_MS = 100
+};
+
+void classic_settle_sync(struct group *group, struct classic_member *member)
 {
     if (member->owes_sync) {
         member->owes_sync = false;
@@ -18,13 +21,13 @@ void group_settle_sync(struct group *group, struct group_member *member)
 static void hand_out(struct group *group, enum err err, struct group_time now,
                      struct group_effects *effects)
 {
-    for (struct group_member *m = group->members; m != NULL; m = m->hh.next) {
+    for (struct classic_member *m = group->members; m != NULL; m = m->hh.next) {
         if (err != ERR_NONE) {
             kept_set(&m->assignment, slice_str(""));
         }
         if (m->awaits_sync) {
-            group_end_sync(group, m, err, effects);
-            group_touch_member(group, m, now); /* its session stood still while it waited */
+            classic_end_sync(group, m, err, effects);
+            classic_touch(group, m, now); /* its session stood still while it waited */
         }
     }
 }
@@ -32,11 +35,11 @@ static void hand_out(struct group *group, enum err err, struct group_time now,
 /* The leader must be among those who joined; takes the first who did. False when nobody did. */
 static bool elect_leader(struct group *group)
 {
-    const struct group_member *leader = group_find_member(group, group->leader);
+    const struct classic_member *leader = classic_find(group, group->leader);
     if (leader != NULL && leader->awaits_join) {
         return true;
     }
-    for (const struct group_member *m = group->members; m != NULL; m = m->hh.next) {
+    for (const struct classic_member *m = group->members; m != NULL; m = m->hh.next) {
         if (m->awaits_join) {
             kept_set(&group->leader, m->id);
             return true;
@@ -53,44 +56,50 @@ static void await_join(struct group *group, int32_t wait_ms, struct group_time n
 
 static void become_empty(struct group *group, struct group_time now, struct group_effects *effects)
 {
-    kept_free(&group->protocol);
-    group_set_state(group, GROUP_EMPTY, now);
-    struct group_store *store = group_store_new(group, GROUP_STORE_EMPTY);
-    group_store_metadata(group, store);
+    struct group_store *store = group_store_new(NULL);
+    struct group_change change = group_change_of(group, GROUP_RECORD_METADATA, (struct slice){0});
+    change.metadata = (struct group_metadata_value){
+        .protocol_type = slice_or_empty(group->protocol_type),
+        .generation = group->generation,
+        .current_state_timestamp = now.wall_ms,
+    };
+    group_change_store(&change, store);
     group_effects_store(effects, store);
+    (void)classic_apply(group, &change, now);
 }
 
 static void begin_generation(struct group *group, struct group_time now,
                              struct group_effects *effects)
 {
-    kept_set(&group->protocol, group_select_protocol(group));
+    kept_set(&group->protocol, classic_select_protocol(group));
     group_set_state(group, GROUP_COMPLETING_REBALANCE, now);
-    for (struct group_member *m = group->members; m != NULL; m = m->hh.next) {
-        group_end_join(group, m, ERR_NONE, effects);
+    for (struct classic_member *m = group->members; m != NULL; m = m->hh.next) {
+        classic_end_join(group, m, ERR_NONE, effects);
         m->is_new = false;
-        group_touch_member(group, m, now);
+        classic_touch(group, m, now);
         m->owes_sync = true;
     }
     group->owed_sync_count = HASH_COUNT(group->members);
-    group->sync_deadline_ms = now.mono_ms + group_rebalance_timeout_ms(group);
+    group->sync_deadline_ms = now.mono_ms + classic_rebalance_timeout_ms(group);
     group_wake_by(group, group->sync_deadline_ms);
 }
 
 static void complete_join(struct group *group, struct group_time now, struct group_effects *effects)
 {
-    struct group_member *member, *next;
+    struct classic_member *member, *next;
     HASH_ITER (hh, group->members, member, next) {
         /* Static members may be restarting: only their session's end removes them (KIP-345). */
         if (!member->awaits_join && slice_is_null(member->instance_id)) {
-            group_remove_member(group, member, effects);
+            classic_remove(group, member, effects);
         }
     }
     group->initial_delay = false;
     if (group->members != NULL && !elect_leader(group)) {
-        int32_t wait_ms = group_rebalance_timeout_ms(group);
-        await_join(
-            group,
-            wait_ms > GROUP_LEAST_REBALANCE_WAIT_MS ? wait_ms : GROUP_LEAST_REBALANCE_WAIT_MS, now);
+        int32_t wait_ms = classic_rebalance_timeout_ms(group);
+        await_join(group,
+                   wait_ms > CLASSIC_LEAST_REBALANCE_WAIT_MS ? wait_ms
+                                                             : CLASSIC_LEAST_REBALANCE_WAIT_MS,
+                   now);
         return;
     }
     group->generation = group->generation == INT32_MAX ? 1 : group->generation + 1;
@@ -102,8 +111,8 @@ static void complete_join(struct group *group, struct group_time now, struct gro
     }
 }
 
-void group_maybe_complete_join(struct group *group, struct group_time now,
-                               struct group_effects *effects)
+void classic_maybe_complete_join(struct group *group, struct group_time now,
+                                 struct group_effects *effects)
 {
     if (group->state == GROUP_PREPARING_REBALANCE && !group->initial_delay &&
         group->joined_count == HASH_COUNT(group->members) && group->pending == NULL) {
@@ -111,23 +120,23 @@ void group_maybe_complete_join(struct group *group, struct group_time now,
     }
 }
 
-void group_prepare_rebalance(struct group *group, struct group_time now,
-                             struct group_effects *effects)
+void classic_prepare_rebalance(struct group *group, struct group_time now,
+                               struct group_effects *effects)
 {
     if (group->state == GROUP_COMPLETING_REBALANCE) {
         hand_out(group, ERR_REBALANCE_IN_PROGRESS, now, effects);
     }
-    for (struct group_member *m = group->members; m != NULL; m = m->hh.next) {
-        group_settle_sync(group, m);
+    for (struct classic_member *m = group->members; m != NULL; m = m->hh.next) {
+        classic_settle_sync(group, m);
     }
     group->assignment_stored = false;
     bool from_empty = group->state == GROUP_EMPTY;
-    int32_t timeout_ms = group_rebalance_timeout_ms(group);
+    int32_t timeout_ms = classic_rebalance_timeout_ms(group);
     group_set_state(group, GROUP_PREPARING_REBALANCE, now);
     if (!from_empty) {
         group->initial_delay = false;
         await_join(group, timeout_ms, now);
-        group_maybe_complete_join(group, now, effects);
+        classic_maybe_complete_join(group, now, effects);
         return;
     }
     /* The first members of a group: a wait for more of them spares rebalances. */
@@ -142,19 +151,19 @@ void group_prepare_rebalance(struct group *group, struct group_time now,
     await_join(group, delay_ms, now);
 }
 
-void group_drop_member(struct group *group, struct group_member *member, struct group_time now,
-                       struct group_effects *effects)
+void classic_drop(struct group *group, struct classic_member *member, struct group_time now,
+                  struct group_effects *effects)
 {
-    group_remove_member(group, member, effects);
+    classic_remove(group, member, effects);
     if (group->state == GROUP_STABLE || group->state == GROUP_COMPLETING_REBALANCE) {
-        group_prepare_rebalance(group, now, effects);
+        classic_prepare_rebalance(group, now, effects);
     } else {
-        group_maybe_complete_join(group, now, effects);
+        classic_maybe_complete_join(group, now, effects);
     }
 }
 
-void group_assignment_stored(struct group *group, const struct group_store *store, enum err err,
-                             struct group_time now, struct group_effects *effects)
+void classic_assignment_stored(struct group *group, struct group_store *store, enum err err,
+                               struct group_time now, struct group_effects *effects)
 {
     if (group->state != GROUP_COMPLETING_REBALANCE || store->generation != group->generation) {
         return; /* a newer rebalance overtook it */
@@ -162,31 +171,35 @@ void group_assignment_stored(struct group *group, const struct group_store *stor
     group->assignment_stored = false;
     if (err != ERR_NONE) {
         hand_out(group, ERR_COORDINATOR_UNAVAILABLE, now, effects);
-        group_prepare_rebalance(group, now, effects);
+        classic_prepare_rebalance(group, now, effects);
         return;
     }
-    group_set_state(group, GROUP_STABLE, now);
+    struct arena arena = {0};
+    struct group_record_key key;
+    struct group_change change;
+    err = group_record_key_read(store->records[0].key, &key);
+    assert(err == ERR_NONE);
+    err = group_change_read(&key, store->records[0].value, &arena, &change);
+    assert(err == ERR_NONE);
+    (void)classic_apply(group, &change, now);
+    arena_deinit(&arena);
     hand_out(group, ERR_NONE, now, effects);
 }
 
-void group_loaded(struct group *group, struct group_time now, struct group_effects *effects)
+void classic_loaded(struct group *group, struct group_time now, struct group_effects *effects)
 {
-    if (group->consumer != NULL) {
-        consumer_loaded(group, now);
-        return;
-    }
-    for (struct group_member *m = group->members; m != NULL; m = m->hh.next) {
-        group_touch_member(group, m, now);
+    for (struct classic_member *m = group->members; m != NULL; m = m->hh.next) {
+        classic_touch(group, m, now);
     }
     if (HASH_COUNT(group->members) > (size_t)group->config->max_size) {
-        group_prepare_rebalance(group, now, effects);
+        classic_prepare_rebalance(group, now, effects);
     }
 }
 
 /* ---- time ---- */
 
 /* A parked request shows that the member lives; a new one may be gone without a trace. */
-static bool member_is_exempt(const struct group_member *member)
+static bool member_is_exempt(const struct classic_member *member)
 {
     return !member->is_new && (member->awaits_join || member->awaits_sync);
 }
@@ -194,23 +207,23 @@ static bool member_is_exempt(const struct group_member *member)
 static void expire_pending(struct group *group, struct group_time now,
                            struct group_effects *effects)
 {
-    struct group_pending *pending, *next;
+    struct classic_pending *pending, *next;
     HASH_ITER (hh, group->pending, pending, next) {
         if (pending->deadline_ms <= now.mono_ms) {
-            group_remove_pending(group, pending);
+            classic_remove_pending(group, pending);
         }
     }
-    group_maybe_complete_join(group, now, effects);
+    classic_maybe_complete_join(group, now, effects);
 }
 
 static void expire_members(struct group *group, struct group_time now,
                            struct group_effects *effects)
 {
     bool removed = false;
-    struct group_member *member, *next;
+    struct classic_member *member, *next;
     HASH_ITER (hh, group->members, member, next) {
         if (member->deadline_ms <= now.mono_ms && !member_is_exempt(member)) {
-            group_remove_member(group, member, effects);
+            classic_remove(group, member, effects);
             removed = true;
         }
     }
@@ -218,9 +231,9 @@ static void expire_members(struct group *group, struct group_time now,
         return;
     }
     if (group->state == GROUP_STABLE || group->state == GROUP_COMPLETING_REBALANCE) {
-        group_prepare_rebalance(group, now, effects);
+        classic_prepare_rebalance(group, now, effects);
     } else {
-        group_maybe_complete_join(group, now, effects);
+        classic_maybe_complete_join(group, now, effects);
     }
 }
 
@@ -241,13 +254,13 @@ static void end_join_wait(struct group *group, struct group_time now, struct gro
 
 static void end_sync_wait(struct group *group, struct group_time now, struct group_effects *effects)
 {
-    struct group_member *member, *next;
+    struct classic_member *member, *next;
     HASH_ITER (hh, group->members, member, next) {
         if (member->owes_sync) {
-            group_remove_member(group, member, effects);
+            classic_remove(group, member, effects);
         }
     }
-    group_prepare_rebalance(group, now, effects);
+    classic_prepare_rebalance(group, now, effects);
 }
 
 static bool sync_wait_counts(const struct group *group)
@@ -256,13 +269,13 @@ static bool sync_wait_counts(const struct group *group)
            (group->state == GROUP_COMPLETING_REBALANCE || group->state == GROUP_STABLE);
 }
 
-static void find_deadline(struct group *group)
+void classic_find_deadline(struct group *group)
 {
     group->wake_ms = INT64_MAX;
-    for (const struct group_pending *p = group->pending; p != NULL; p = p->hh.next) {
+    for (const struct classic_pending *p = group->pending; p != NULL; p = p->hh.next) {
         group_wake_by(group, p->deadline_ms);
     }
-    for (const struct group_member *m = group->members; m != NULL; m = m->hh.next) {
+    for (const struct classic_member *m = group->members; m != NULL; m = m->hh.next) {
         if (!member_is_exempt(m)) {
             group_wake_by(group, m->deadline_ms);
         }
@@ -275,19 +288,8 @@ static void find_deadline(struct group *group)
     }
 }
 
-void group_tick(struct group *group, struct group_time now, struct group_effects *effects)
+void classic_tick(struct group *group, struct group_time now, struct group_effects *effects)
 {
-    if (group->state == GROUP_DEAD) {
-        group->wake_ms = INT64_MAX;
-        return;
-    }
-    if (group->consumer != NULL) {
-        consumer_tick(group, now, effects);
-    }
-    if (group->consumer != NULL) { /* else it has become a classic one */
-        consumer_find_deadline(group);
-        return;
-    }
     expire_pending(group, now, effects);
     expire_members(group, now, effects);
     if (group->state == GROUP_PREPARING_REBALANCE && group->join_deadline_ms <= now.mono_ms) {
@@ -296,5 +298,4 @@ void group_tick(struct group *group, struct group_time now, struct group_effects
     if (sync_wait_counts(group) && group->sync_deadline_ms <= now.mono_ms) {
         end_sync_wait(group, now, effects);
     }
-    find_deadline(group);
 }

@@ -1,0 +1,14 @@
+#ifndef TIDINGS_GROUP_CLASSIC_SYNC_H
+#define TIDINGS_GROUP_CLASSIC_SYNC_H
+
+#include "group/group_state.h"
+
+/* See group_sync, group_heartbeat and group_leave. */
+void classic_sync(struct group *group, const struct group_sync_request *request,
+                  struct group_time now, struct group_effects *effects);
+enum err classic_heartbeat(struct group *group, struct slice member_id, struct slice instance_id,
+                           int32_t generation, struct group_time now);
+enum err classic_leave(struct group *group, struct slice member_id, struct slice instance_id,
+                       struct group_time now, struct group_effects *effects);
+
+#endif

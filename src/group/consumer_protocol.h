@@ -1,0 +1,28 @@
+#ifndef TIDINGS_GROUP_CONSUMER_PROTOCOL_H
+#define TIDINGS_GROUP_CONSUMER_PROTOCOL_H
+
+#include "group/consumer_state.h"
+
+/* What classic members say inside JoinGroup and SyncGroup. That names topics; a consumer group has
+ * their ids. */
+
+struct consumer_subscription {
+    const struct slice *topics; /* in the arena */
+    size_t topic_count;
+    struct slice rack_id;
+    int16_t version;
+    struct partition_set owned; /* the caller's to free */
+};
+
+/* ERR_CORRUPT. */
+enum err consumer_subscription_read(const struct group *group, struct slice bytes,
+                                    struct arena *arena, struct consumer_subscription *out);
+enum err consumer_assignment_read(const struct group *group, struct slice bytes,
+                                  struct partition_set *out);
+/* In the arena; topics that are gone are left out. */
+struct slice consumer_assignment_write(const struct group *group, const struct partition_set *set,
+                                       int16_t version, struct arena *arena);
+struct slice consumer_subscription_write(const struct consumer_member *member, struct arena *arena);
+int16_t consumer_protocol_version(struct slice metadata);
+
+#endif

@@ -1,0 +1,123 @@
+#include "group/effects.h"
+
+#include "base/mem.h"
+
+#include <stdlib.h>
+
+#include <utlist.h>
+
+struct slice group_arena_slice(struct arena *arena, struct slice slice)
+{
+    if (slice_is_null(slice)) {
+        return slice;
+    }
+    void *copy = arena_dup(arena, slice.data, slice.size);
+    return slice_of(copy, copy != NULL ? slice.size : 0);
+}
+
+struct group_reply *group_reply_new(enum group_reply_kind kind, const struct group_waiter *waiter,
+                                    enum err err)
+{
+    struct group_reply *reply = mem_new(struct group_reply);
+    reply->kind = kind;
+    reply->waiter = *waiter;
+    reply->err = err;
+    return reply;
+}
+
+void group_reply_free(struct group_reply *reply)
+{
+    if (reply != NULL) {
+        arena_deinit(&reply->arena);
+        free(reply);
+    }
+}
+
+struct group_store *group_store_new(group_stored_function *stored)
+{
+    struct group_store *store = mem_new(struct group_store);
+    store->stored = stored;
+    store->producer_id = -1;
+    store->producer_epoch = -1;
+    return store;
+}
+
+void group_store_record(struct group_store *store, struct buf *key, struct buf *value)
+{
+    size_t count = store->record_count;
+    if ((count & (count - 1)) == 0) { /* room doubles at every power of two */
+        store->records =
+            mem_realloc(store->records, (count == 0 ? 1 : 2 * count) * sizeof *store->records);
+    }
+    store->records[store->record_count++] = (struct state_record){
+        .key = group_arena_slice(&store->arena, buf_slice(key)),
+        .value =
+            value != NULL ? group_arena_slice(&store->arena, buf_slice(value)) : (struct slice){0},
+    };
+    buf_deinit(key);
+    if (value != NULL) {
+        buf_deinit(value);
+    }
+}
+
+void group_store_free(struct group_store *store)
+{
+    if (store != NULL) {
+        group_reply_free(store->reply);
+        arena_deinit(&store->arena);
+        free(store->records);
+        free(store->offsets);
+        free(store);
+    }
+}
+
+void group_effects_reply(struct group_effects *effects, struct group_reply *reply)
+{
+    if (effects->replies == NULL) {
+        effects->replies = reply;
+    } else {
+        effects->last_reply->next = reply;
+    }
+    effects->last_reply = reply;
+}
+
+void group_effects_store(struct group_effects *effects, struct group_store *store)
+{
+    if (effects->stores == NULL) {
+        effects->stores = store;
+    } else {
+        effects->last_store->next = store;
+    }
+    effects->last_store = store;
+}
+
+void group_effects_deinit(struct group_effects *effects)
+{
+    struct group_reply *reply, *next_reply;
+    LL_FOREACH_SAFE (effects->replies, reply, next_reply) {
+        group_reply_free(reply);
+    }
+    struct group_store *store, *next_store;
+    LL_FOREACH_SAFE (effects->stores, store, next_store) {
+        group_store_free(store);
+    }
+    *effects = (struct group_effects){0};
+}
+
+void group_reply_join_error(struct group_effects *effects, const struct group_waiter *waiter,
+                            struct slice member_id, enum err err)
+{
+    struct group_reply *reply = group_reply_new(GROUP_REPLY_JOIN, waiter, err);
+    reply->join.generation = -1;
+    reply->join.leader = slice_str("");
+    reply->join.member_id = group_arena_slice(&reply->arena, member_id);
+    group_effects_reply(effects, reply);
+}
+
+void group_reply_sync_error(struct group_effects *effects, const struct group_waiter *waiter,
+                            enum err err)
+{
+    struct group_reply *reply = group_reply_new(GROUP_REPLY_SYNC, waiter, err);
+    reply->sync.assignment = slice_str("");
+    group_effects_reply(effects, reply);
+}

@@ -1,0 +1,179 @@
+#ifndef TIDINGS_GROUP_EFFECTS_H
+#define TIDINGS_GROUP_EFFECTS_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/slice.h"
+#include "coordinator/state_log.h"
+#include "group/partition_set.h"
+#include "net/net.h"
+
+/*
+ * What a call of a group's state machine wants done: replies to send and records to store. The
+ * machine knows no more of the world than this.
+ */
+struct group;
+struct group_store;
+struct group_effects;
+struct group_commit_item; /* group/offset_table.h */
+
+/* The time of a call: mono_ms for time-outs, wall_ms for what is stored. */
+struct group_time {
+    int64_t mono_ms;
+    int64_t wall_ms;
+};
+
+/* Whom to answer, and how: kept with a parked request and copied into its reply. */
+struct group_waiter {
+    struct reply_token token;
+    int32_t correlation_id;
+    int16_t api_version;
+};
+
+/* ---- replies ---- */
+
+enum group_reply_kind {
+    GROUP_REPLY_JOIN,
+    GROUP_REPLY_SYNC,
+    GROUP_REPLY_OFFSET_COMMIT,
+    GROUP_REPLY_TXN_OFFSET_COMMIT,
+    GROUP_REPLY_OFFSET_DELETE,
+    GROUP_REPLY_DELETE_GROUPS,
+    GROUP_REPLY_CONSUMER_HEARTBEAT
+};
+
+struct group_join_member {
+    struct slice member_id;
+    struct slice instance_id; /* null: dynamic */
+    struct slice metadata;
+};
+
+/* For one partition of an offset commit or delete; same order as asked. */
+struct group_partition_result {
+    struct slice topic;
+    int32_t partition;
+    enum err err;
+};
+
+struct group_delete_result {
+    struct slice group_id;
+    enum err err;
+};
+
+/* Slices point into the reply's own arena. */
+struct group_reply {
+    struct group_reply *next;
+    enum group_reply_kind kind;
+    struct group_waiter waiter;
+    enum err err; /* of the whole request */
+    struct arena arena;
+    union {
+        struct {
+            int32_t generation; /* -1 with an error */
+            struct slice protocol_type;
+            struct slice protocol; /* null with an error */
+            struct slice leader;
+            struct slice member_id; /* with ERR_MEMBER_ID_REQUIRED: the id to come back with */
+            bool skip_assignment;
+            struct group_join_member *members; /* for the leader only */
+            size_t member_count;
+        } join;
+        struct {
+            struct slice protocol_type;
+            struct slice protocol;
+            struct slice assignment;
+        } sync;
+        struct {
+            struct group_partition_result *items;
+            size_t count;
+        } partitions; /* OFFSET_COMMIT, TXN_OFFSET_COMMIT, OFFSET_DELETE */
+        struct {
+            struct group_delete_result *items;
+            size_t count;
+        } groups; /* DELETE_GROUPS */
+        struct {
+            struct slice message; /* of an error; null: none */
+            struct slice member_id;
+            int32_t member_epoch;
+            int32_t heartbeat_interval_ms;
+            bool has_assignment;
+            struct group_topic_partitions *topics;
+            size_t topic_count;
+        } consumer; /* CONSUMER_HEARTBEAT */
+    };
+};
+
+/* ---- stores ---- */
+
+/*
+ * What becomes of the group when the records of a store are on disk (ERR_NONE), or were not written
+ * (any other). Under the group's lock; the store is freed behind it.
+ */
+typedef void group_stored_function(struct group *group, struct group_store *store, enum err err,
+                                   struct group_time now, struct group_effects *effects);
+
+/* What is to be appended in one batch, and what waits for it. Owned by whoever took it from the
+ * effects until group_stored or group_store_free. */
+struct group_store {
+    struct group_store *next;
+    group_stored_function *stored; /* NULL: nobody waits, and nothing depends on it */
+    int32_t generation;            /* of the classic members that it is about */
+    uint64_t sequence;             /* of what it changes */
+    int64_t producer_id;           /* of an offset commit within a transaction; else -1 */
+    int16_t producer_epoch;        /* likewise */
+    struct arena arena;
+    struct state_record *records; /* for __consumer_offsets, in Kafka's format */
+    size_t record_count;
+    struct group_reply *reply; /* given once it is stored; may be NULL */
+    struct group_commit_item *offsets;
+    size_t offset_count;
+    int64_t commit_wall_ms;
+    /* A static member that came back (KIP-345): */
+    struct slice member_id;
+    bool skip_assignment; /* the request can read it */
+    struct slice old_leader;
+};
+
+/* What a call wants done. Zero-initialised is empty. Lists are in order. */
+struct group_effects {
+    struct group_reply *replies; /* send now; whoever sends frees */
+    struct group_store *stores;  /* append now, then give each to group_stored */
+    struct group_reply *last_reply;
+    struct group_store *last_store;
+};
+
+/* ---- making them ---- */
+
+/* A copy in the arena; null stays null, and is what comes when the arena's limit is reached. */
+struct slice group_arena_slice(struct arena *arena, struct slice slice);
+
+/* A fresh reply; what belongs to the kind is zeroed. */
+struct group_reply *group_reply_new(enum group_reply_kind kind, const struct group_waiter *waiter,
+                                    enum err err);
+/* NULL is fine. */
+void group_reply_free(struct group_reply *reply);
+
+/* An empty store, of no transaction. */
+struct group_store *group_store_new(group_stored_function *stored);
+/* Adds a record; takes the buffers over. value NULL: a tombstone. */
+void group_store_record(struct group_store *store, struct buf *key, struct buf *value);
+/* With its reply, if that was not taken. NULL is fine. */
+void group_store_free(struct group_store *store);
+
+/* Puts the reply, or the store, behind those that are there; takes it over. */
+void group_effects_reply(struct group_effects *effects, struct group_reply *reply);
+void group_effects_store(struct group_effects *effects, struct group_store *store);
+
+/* A JoinGroup answer with an error. */
+void group_reply_join_error(struct group_effects *effects, const struct group_waiter *waiter,
+                            struct slice member_id, enum err err);
+
+/* A SyncGroup answer with an error. */
+void group_reply_sync_error(struct group_effects *effects, const struct group_waiter *waiter,
+                            enum err err);
+
+/* Frees replies and stores that were not taken. */
+void group_effects_deinit(struct group_effects *effects);
+
+#endif

@@ -1,0 +1,58 @@
+#include "group/group_state.h"
+
+#include "base/mem.h"
+
+#include <stdlib.h>
+
+struct slice kept_copy(struct slice slice)
+{
+    if (slice_is_null(slice)) {
+        return slice;
+    }
+    return slice_of(mem_dup(slice.data, slice.size), slice.size);
+}
+
+void kept_free(struct slice *kept)
+{
+    free((void *)(uintptr_t)kept->data);
+    *kept = (struct slice){0};
+}
+
+void kept_set(struct slice *kept, struct slice value)
+{
+    struct slice copy = kept_copy(value); /* first: value may lie in what is freed */
+    kept_free(kept);
+    *kept = copy;
+}
+
+struct slice slice_or_empty(struct slice slice)
+{
+    return slice_is_null(slice) ? slice_str("") : slice;
+}
+
+void group_set_state(struct group *group, enum group_state state, struct group_time now)
+{
+    group->state = state;
+    group->state_since_wall_ms = now.wall_ms;
+}
+
+void group_wake_by(struct group *group, int64_t deadline_ms)
+{
+    if (deadline_ms < group->wake_ms) {
+        group->wake_ms = deadline_ms;
+    }
+}
+
+struct group_change group_change_of(const struct group *group, enum group_record_kind kind,
+                                    struct slice name)
+{
+    return (struct group_change){.key = {.kind = kind, .group_id = group->id, .name = name}};
+}
+
+void group_store_tombstone(const struct group *group, struct group_store *store,
+                           enum group_record_kind kind, struct slice name)
+{
+    struct group_change change = group_change_of(group, kind, name);
+    change.gone = true;
+    group_change_store(&change, store);
+}

@@ -1,0 +1,15 @@
+#ifndef TIDINGS_GROUP_OFFSET_REPLY_H
+#define TIDINGS_GROUP_OFFSET_REPLY_H
+
+#include "group/effects.h"
+
+/* Answers that name partitions. */
+
+/* An answer with room for so many results. */
+struct group_reply *offset_reply_new(enum group_reply_kind kind, const struct group_waiter *waiter,
+                                     size_t count);
+/* Adds the result for a partition. */
+void offset_reply_add(struct group_reply *reply, struct slice topic, int32_t partition,
+                      enum err err);
+
+#endif
