@@ -45,13 +45,11 @@ enum err group_coordinator_consumer_describe(struct group_coordinator *coordinat
                                              struct slice group_id, struct arena *arena,
                                              struct consumer_description *out)
 {
-    enum err err = groupc_check(coordinator, group_id, false);
+    struct group_entry *entry;
+    enum err err =
+        groupc_enter_checked(coordinator, group_id, false, false, ERR_GROUP_NOT_FOUND, &entry);
     if (err != ERR_NONE) {
         return err;
-    }
-    struct group_entry *entry = groupc_enter(coordinator, group_id, false);
-    if (entry == NULL) {
-        return ERR_GROUP_NOT_FOUND;
     }
     if (group_is_consumer(entry->group)) {
         consumer_describe(entry->group, arena, out);
@@ -65,15 +63,15 @@ enum err group_coordinator_consumer_describe(struct group_coordinator *coordinat
 enum err group_coordinator_check_fetch(struct group_coordinator *coordinator, struct slice group_id,
                                        struct slice member_id, int32_t member_epoch)
 {
-    if ((slice_is_null(member_id) && member_epoch < 0) ||
-        groupc_check(coordinator, group_id, true) != ERR_NONE) {
-        return ERR_NONE; /* the fetch itself says so */
+    if (slice_is_null(member_id) && member_epoch < 0) {
+        return ERR_NONE;
     }
-    struct group_entry *entry = groupc_enter(coordinator, group_id, false);
+    struct group_entry *entry;
+    enum err err = groupc_enter_checked(coordinator, group_id, true, false, ERR_NONE, &entry);
     if (entry == NULL) {
-        return ERR_NONE; /* a group that is not known has no offsets, and no members */
+        return ERR_NONE; /* a group that is not known has no offsets; the fetch says what else */
     }
-    enum err err = group_check_fetch(entry->group, member_id, member_epoch);
+    err = group_check_fetch(entry->group, member_id, member_epoch);
     entry_leave(&entry->base);
     return err;
 }

@@ -45,8 +45,8 @@ enum err groupc_check(const struct group_coordinator *coordinator, struct slice 
 struct group_entry *groupc_enter(struct group_coordinator *coordinator, struct slice group_id,
                                  bool create);
 
-/* The same where groupc_check has nothing against it. Else *entry is NULL and the error says why;
- * `absent` when there is no such group. */
+/* The same where groupc_check has nothing against it. Else *entry is NULL and the error says why:
+ * `absent` (which may be ERR_NONE) when there is no such group. */
 enum err groupc_enter_checked(struct group_coordinator *coordinator, struct slice group_id,
                               bool may_be_empty, bool create, enum err absent,
                               struct group_entry **entry);

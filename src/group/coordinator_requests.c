@@ -60,35 +60,26 @@ enum err group_coordinator_heartbeat(struct group_coordinator *coordinator, stru
     if (err != ERR_NONE) {
         return err == ERR_LOADING ? ERR_NONE : err; /* nobody is thrown out while we load */
     }
-    struct group_effects effects = {0};
     err =
         group_heartbeat(entry->group, member_id, instance_id, generation, groupc_now(coordinator));
-    groupc_leave(entry, &effects);
+    entry_leave(&entry->base);
     return err;
 }
 
 enum err group_coordinator_leave(struct group_coordinator *coordinator, struct slice group_id,
                                  struct group_leaving *members, size_t count)
 {
-    enum err err = groupc_check(coordinator, group_id, false);
-    if (err != ERR_NONE) {
-        return err;
-    }
-    struct group_entry *entry = groupc_enter(coordinator, group_id, false);
-    if (entry == NULL) {
-        for (size_t i = 0; i < count; i++) {
-            members[i].err = ERR_UNKNOWN_MEMBER;
-        }
-        return ERR_NONE;
-    }
     struct group_effects effects = {0};
-    struct group_time now = groupc_now(coordinator);
-    for (size_t i = 0; i < count; i++) {
+    struct group_entry *entry;
+    enum err err = groupc_enter_checked(coordinator, group_id, false, false, ERR_NONE, &entry);
+    for (size_t i = 0; err == ERR_NONE && i < count; i++) {
         members[i].err =
-            group_leave(entry->group, members[i].member_id, members[i].instance_id, now, &effects);
+            entry == NULL ? ERR_UNKNOWN_MEMBER
+                          : group_leave(entry->group, members[i].member_id, members[i].instance_id,
+                                        groupc_now(coordinator), &effects);
     }
-    groupc_leave(entry, &effects);
-    return ERR_NONE;
+    groupc_carry_out(coordinator, entry, &effects);
+    return err;
 }
 
 void group_coordinator_commit(struct group_coordinator *coordinator, struct slice group_id,
@@ -128,12 +119,9 @@ void group_coordinator_offset_delete(struct group_coordinator *coordinator, stru
 enum err group_coordinator_fetch(struct group_coordinator *coordinator, struct slice group_id,
                                  struct arena *arena, struct group_offset *offsets, size_t count)
 {
-    enum err err = groupc_check(coordinator, group_id, true);
-    if (err != ERR_NONE) {
-        return err;
-    }
-    struct group_entry *entry = groupc_enter(coordinator, group_id, false);
-    for (size_t i = 0; i < count; i++) {
+    struct group_entry *entry;
+    enum err err = groupc_enter_checked(coordinator, group_id, true, false, ERR_NONE, &entry);
+    for (size_t i = 0; err == ERR_NONE && i < count; i++) {
         if (entry != NULL) {
             group_offset_fetch(entry->group, arena, &offsets[i]);
         } else {
@@ -145,7 +133,7 @@ enum err group_coordinator_fetch(struct group_coordinator *coordinator, struct s
     if (entry != NULL) {
         entry_leave(&entry->base);
     }
-    return ERR_NONE;
+    return err;
 }
 
 enum err group_coordinator_fetch_all(struct group_coordinator *coordinator, struct slice group_id,
@@ -154,16 +142,13 @@ enum err group_coordinator_fetch_all(struct group_coordinator *coordinator, stru
 {
     *offsets = NULL;
     *count = 0;
-    enum err err = groupc_check(coordinator, group_id, true);
-    if (err != ERR_NONE) {
-        return err;
-    }
-    struct group_entry *entry = groupc_enter(coordinator, group_id, false);
+    struct group_entry *entry;
+    enum err err = groupc_enter_checked(coordinator, group_id, true, false, ERR_NONE, &entry);
     if (entry != NULL) {
         *count = group_offset_fetch_all(entry->group, arena, offsets);
         entry_leave(&entry->base);
     }
-    return ERR_NONE;
+    return err;
 }
 
 enum err group_coordinator_describe(struct group_coordinator *coordinator, struct slice group_id,
@@ -172,17 +157,14 @@ enum err group_coordinator_describe(struct group_coordinator *coordinator, struc
     *found = false;
     *out = (struct group_description){
         .state = GROUP_DEAD, .protocol_type = slice_str(""), .protocol = slice_str("")};
-    enum err err = groupc_check(coordinator, group_id, true);
-    if (err != ERR_NONE) {
-        return err;
-    }
-    struct group_entry *entry = groupc_enter(coordinator, group_id, false);
+    struct group_entry *entry;
+    enum err err = groupc_enter_checked(coordinator, group_id, true, false, ERR_NONE, &entry);
     if (entry != NULL) {
         *found = true;
         group_describe(entry->group, arena, out);
         entry_leave(&entry->base);
     }
-    return ERR_NONE;
+    return err;
 }
 
 struct listing {

@@ -22,19 +22,29 @@ enum err txnc_check(const struct txn_coordinator *coordinator, struct slice id,
     return err;
 }
 
-enum err txnc_fail_unknown(struct slice id, struct txn_producer producer, struct reason *reason)
-{
-    return reason_fail(reason, ERR_PRODUCER_ID_MAPPING,
-                       "transactional id '%.*s' is not known here; the request is of producer "
-                       "%lld (epoch %d)",
-                       SLICE_ARGS(id.size < 100 ? id : slice_of(id.data, 100)),
-                       (long long)producer.id, producer.epoch);
-}
-
 struct txn_entry *txnc_enter(struct txn_coordinator *coordinator, struct slice id)
 {
     struct entry *entry = entry_enter(&coordinator->base, id);
     return entry != NULL ? container_of(entry, struct txn_entry, base) : NULL;
+}
+
+enum err txnc_enter_known(struct txn_coordinator *coordinator, struct slice id,
+                          struct txn_producer producer, struct txn_entry **entry,
+                          struct reason *reason)
+{
+    *entry = NULL;
+    enum err err = txnc_check(coordinator, id, reason);
+    if (err != ERR_NONE) {
+        return err;
+    }
+    *entry = txnc_enter(coordinator, id);
+    return *entry != NULL
+               ? ERR_NONE
+               : reason_fail(reason, ERR_PRODUCER_ID_MAPPING,
+                             "transactional id '%.*s' is not known here; the request is of "
+                             "producer %lld (epoch %d)",
+                             SLICE_ARGS(id.size < 100 ? id : slice_of(id.data, 100)),
+                             (long long)producer.id, producer.epoch);
 }
 
 struct txn_entry *txnc_enter_new(struct txn_coordinator *coordinator, struct slice id,

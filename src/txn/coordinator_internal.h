@@ -46,13 +46,16 @@ struct txn_time txnc_now(const struct txn_coordinator *coordinator);
 enum err txnc_check(const struct txn_coordinator *coordinator, struct slice id,
                     struct reason *reason);
 
-/* ERR_PRODUCER_ID_MAPPING with its reason. */
-enum err txnc_fail_unknown(struct slice id, struct txn_producer producer, struct reason *reason);
-
 /* Finds the id and locks it; it is not dead. NULL when there is none. */
 struct txn_entry *txnc_enter(struct txn_coordinator *coordinator, struct slice id);
 
-/* The same, but makes it with this producer id when there is none. */
+/* The same for a request of this producer. Else *entry is NULL: ERR_PRODUCER_ID_MAPPING for an
+ * unknown id, or what txnc_check has against it. */
+enum err txnc_enter_known(struct txn_coordinator *coordinator, struct slice id,
+                          struct txn_producer producer, struct txn_entry **entry,
+                          struct reason *reason);
+
+/* As txnc_enter, but makes it with this producer id when there is none. */
 struct txn_entry *txnc_enter_new(struct txn_coordinator *coordinator, struct slice id,
                                  int64_t producer_id);
 

@@ -7,19 +7,6 @@
 
 /* The requests: find the id or say what its absence means, then let the state machine act. */
 
-/* Finds and locks it, or answers why not: *entry is NULL then. */
-static enum err enter(struct txn_coordinator *coordinator, struct slice id,
-                      struct txn_producer producer, struct txn_entry **entry, struct reason *reason)
-{
-    *entry = NULL;
-    enum err err = txnc_check(coordinator, id, reason);
-    if (err == ERR_NONE) {
-        *entry = txnc_enter(coordinator, id);
-        err = *entry == NULL ? txnc_fail_unknown(id, producer, reason) : ERR_NONE;
-    }
-    return err;
-}
-
 /* Who was fenced or took a wrong turn is worth a line; who is to try again is not. */
 static void log_refusal(struct slice id, enum err err, const struct reason *reason)
 {
@@ -136,7 +123,7 @@ void txn_coordinator_add(struct txn_coordinator *coordinator, struct slice id,
     struct reason reason = {.text = ""};
     struct txn_change change = {0};
     struct txn_entry *entry;
-    enum err err = enter(coordinator, id, producer, &entry, &reason);
+    enum err err = txnc_enter_known(coordinator, id, producer, &entry, &reason);
     if (err == ERR_NONE) {
         err = txn_add(entry->txn, producer, version, partitions, count, txnc_now(coordinator),
                       &change, &reason);
@@ -156,7 +143,7 @@ enum err txn_coordinator_end(struct txn_coordinator *coordinator, struct slice i
     enum err err;
     wanted.new_producer_id = -1;
     for (;;) {
-        err = enter(coordinator, id, request->producer, &entry, &reason);
+        err = txnc_enter_known(coordinator, id, request->producer, &entry, &reason);
         if (err == ERR_NONE) {
             err = txn_end(entry->txn, &wanted, txnc_now(coordinator), &change, &reason);
         }

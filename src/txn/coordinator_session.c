@@ -24,10 +24,10 @@ enum err txn_session_enter(struct txn_coordinator *coordinator, struct slice id,
                            struct txn_session *session, struct reason *reason)
 {
     *session = (struct txn_session){0};
-    enum err err = txnc_check(coordinator, id, reason);
-    struct txn_entry *entry = err == ERR_NONE ? txnc_enter(coordinator, id) : NULL;
-    if (entry == NULL) {
-        return err != ERR_NONE ? err : txnc_fail_unknown(id, producer, reason);
+    struct txn_entry *entry;
+    enum err err = txnc_enter_known(coordinator, id, producer, &entry, reason);
+    if (err != ERR_NONE) {
+        return err;
     }
     err = enter_locked(entry, producer, version, partitions, count, reason);
     if (err != ERR_NONE) {

@@ -1,7 +1,7 @@
 #include "txn/txn_logs.h"
 
 #include "base/logger.h"
-#include "base/mem.h"
+#include "base/vec.h"
 #include "log/producer_state.h"
 
 #include <stdlib.h>
@@ -122,9 +122,7 @@ static void write_markers(void *context, struct txn_markers *markers)
 /* ---- open transactions ---- */
 
 struct open_list {
-    struct txn_open *items;
-    size_t count;
-    size_t capacity;
+    VEC(struct txn_open) open;
     struct slice topic;
     int32_t partition;
 };
@@ -135,16 +133,12 @@ static void collect_open(void *context, const struct producer_entry *entry)
     if (entry->txn_first_offset < 0) {
         return;
     }
-    if (list->count == list->capacity) {
-        list->capacity = list->capacity == 0 ? 8 : 2 * list->capacity;
-        list->items = mem_realloc(list->items, list->capacity * sizeof *list->items);
-    }
-    list->items[list->count++] = (struct txn_open){
-        .topic = list->topic,
-        .partition = list->partition,
-        .producer = {entry->producer_id, entry->epoch},
-        .first_offset = entry->txn_first_offset,
-    };
+    vec_push(&list->open, (struct txn_open){
+                              .topic = list->topic,
+                              .partition = list->partition,
+                              .producer = {entry->producer_id, entry->epoch},
+                              .first_offset = entry->txn_first_offset,
+                          });
 }
 
 static void list_topic(struct topic *topic, struct arena *arena, struct open_list *list)
@@ -173,8 +167,8 @@ static struct txn_open *list_open(void *context, struct arena *arena, size_t *co
         list_topic(topics[i], arena, &list);
     }
     catalogue_list_free(topics, topic_count);
-    *count = list.count;
-    return list.items;
+    *count = list.open.count;
+    return list.open.items;
 }
 
 struct open_search {
