@@ -18,6 +18,7 @@ struct buf {
     size_t capacity;
 };
 
+/* Frees the bytes and leaves an empty buf. */
 void buf_deinit(struct buf *buf);
 
 /* Makes room for `more` bytes past size without changing size. */
@@ -26,6 +27,7 @@ void buf_reserve(struct buf *buf, size_t more);
 /* Appends size bytes of unset content and returns where they begin (until the next append). */
 uint8_t *buf_extend(struct buf *buf, size_t size);
 
+/* Appends a copy of the bytes; of a C string without its NUL; of formatted text without its NUL. */
 void buf_append(struct buf *buf, const void *data, size_t size);
 void buf_append_slice(struct buf *buf, struct slice slice);
 void buf_append_str(struct buf *buf, const char *text);
@@ -48,6 +50,8 @@ struct buf buf_take(struct buf *from);
 
 /* NUL-terminates without counting the NUL, and returns the text (valid until the next change). */
 char *buf_cstr(struct buf *buf);
+
+/* Appends an integer, big-endian: */
 
 static inline void buf_append_u8(struct buf *buf, uint8_t value)
 {

@@ -11,11 +11,13 @@ struct byte_set {
     uint64_t bits[4];
 };
 
+/* Whether the byte is in the set. */
 static inline bool byte_set_has(const struct byte_set *set, uint8_t byte)
 {
     return set->bits[byte >> 6] >> (byte & 63) & 1;
 }
 
+/* Adds one byte, of any value. */
 static inline void byte_set_add(struct byte_set *set, uint8_t byte)
 {
     set->bits[byte >> 6] |= UINT64_C(1) << (byte & 63);

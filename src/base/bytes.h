@@ -5,7 +5,8 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Big-endian integers at any address: the byte order of Kafka's protocol and files. */
+/* Big-endian integers, the byte order of Kafka's protocol and files, at an address of any alignment
+ * that has all their bytes: */
 
 static inline uint16_t load_be16(const void *from)
 {

@@ -13,14 +13,16 @@ struct clock {
     int64_t (*mono_ms)(void *context);
 };
 
-/* The machine's clock. Static, never freed. */
+/* The machine's clock. Static, never freed. Any thread. */
 const struct clock *clock_system(void);
 
+/* Milliseconds since 1970 UTC. Any thread. */
 static inline int64_t clock_wall_ms(const struct clock *clock)
 {
     return clock->wall_ms(clock->context);
 }
 
+/* Milliseconds of a clock that never goes back. Any thread. */
 static inline int64_t clock_mono_ms(const struct clock *clock)
 {
     return clock->mono_ms(clock->context);

@@ -41,6 +41,8 @@ void file_hold_standard(void);
 /* The machine's files. Static, never freed. */
 const struct file_ops *file_ops_system(void);
 
+/* Opens with these flags of open(2); a new file gets mode 0644 and close-on-exec is set.
+ * ERR_NOT_FOUND, ERR_EXISTS, ERR_IO and the like, with the path. */
 CHECKED enum err file_open(const struct file_ops *ops, const char *path, int flags, int *fd,
                            struct reason *reason);
 void file_close(const struct file_ops *ops, int fd);
@@ -56,10 +58,14 @@ CHECKED enum err file_read_at(const struct file_ops *ops, int fd, void *to, size
 CHECKED enum err file_write_at(const struct file_ops *ops, int fd, struct iovec *iov, int count,
                                int64_t position, struct reason *reason);
 
+/* What was written is on disk when this returns without an error. After an error nobody knows. */
 CHECKED enum err file_sync(const struct file_ops *ops, int fd, struct reason *reason);
+/* Cuts the file to size bytes, or extends it with zeros. */
 CHECKED enum err file_truncate(const struct file_ops *ops, int fd, int64_t size,
                                struct reason *reason);
+/* The size of an open file. */
 CHECKED enum err file_size(int fd, int64_t *size, struct reason *reason);
+/* Takes the place of a file that is at `to`. Durable once the directory is synced. */
 CHECKED enum err file_rename(const struct file_ops *ops, const char *from, const char *to,
                              struct reason *reason);
 
@@ -88,6 +94,7 @@ CHECKED enum err file_replace_unsynced(const struct file_ops *ops, const char *p
 CHECKED enum err file_load(const struct file_ops *ops, const char *path, size_t max_bytes,
                            char **data, size_t *size, struct reason *reason);
 
+/* Whether there is something by that name, of whatever kind. */
 bool file_exists(const char *path);
 
 /*

@@ -20,6 +20,7 @@ struct heap {
     VEC(struct heap_node *) nodes;
 };
 
+/* Frees the heap's own memory; the nodes that are in it stay as they are. */
 void heap_deinit(struct heap *heap);
 
 /* Puts the node in with this key, or moves it when it is already in. */
@@ -31,6 +32,7 @@ void heap_remove(struct heap *heap, struct heap_node *node);
 /* The node with the least key, or NULL. */
 struct heap_node *heap_least(const struct heap *heap);
 
+/* Whether the node is in a heap. */
 static inline bool heap_has(const struct heap_node *node)
 {
     return node->slot != 0;

@@ -9,6 +9,7 @@ struct random {
     uint64_t state;
 };
 
+/* The next number of the row: each of the 2^64 is as likely. */
 uint64_t random_next(struct random *random);
 
 /* Evenly in [0, bound); bound > 0. */

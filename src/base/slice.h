@@ -15,6 +15,7 @@ struct slice {
     size_t size;
 };
 
+/* Borrows size bytes at data; NULL gives the null slice. */
 static inline struct slice slice_of(const void *data, size_t size)
 {
     return (struct slice){.data = data, .size = size};
@@ -26,6 +27,7 @@ static inline struct slice slice_str(const char *text)
     return (struct slice){.data = (const uint8_t *)text, .size = text ? strlen(text) : 0};
 }
 
+/* Whether it is the protocol's null; an empty value is not. */
 static inline bool slice_is_null(struct slice slice)
 {
     return slice.data == NULL;
@@ -37,6 +39,7 @@ static inline bool slice_equal(struct slice a, struct slice b)
     return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
 }
 
+/* Whether it has the bytes of a C string; null equals "". */
 static inline bool slice_equal_str(struct slice a, const char *text)
 {
     return slice_equal(a, slice_str(text));

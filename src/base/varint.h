@@ -13,11 +13,14 @@
  */
 enum { VARINT_MAX_BYTES = 5, VARLONG_MAX_BYTES = 10 };
 
+/* A signed number as an unsigned one that is small when it is near 0: 0, -1, 1, -2 ... are 0, 1, 2,
+ * 3 ...; and back. */
 static inline uint64_t zigzag_encode(int64_t value)
 {
     return ((uint64_t)value << 1) ^ (uint64_t)(value >> 63);
 }
 
+/* The number that zigzag_encode made this of. */
 static inline int64_t zigzag_decode(uint64_t value)
 {
     return (int64_t)(value >> 1) ^ -(int64_t)(value & 1);
@@ -37,11 +40,13 @@ size_t uvarint_store(uint8_t *to, uint64_t value);
 /* How many bytes uvarint_store takes. */
 size_t uvarint_size(uint64_t value);
 
+/* How many bytes buf_append_varlong takes. */
 static inline size_t varlong_size(int64_t value)
 {
     return uvarint_size(zigzag_encode(value));
 }
 
+/* Append the value as it is, and zigzag encoded. */
 void buf_append_uvarint(struct buf *buf, uint32_t value);
 void buf_append_varlong(struct buf *buf, int64_t value); /* also a VARINT when it fits int32 */
 

@@ -54,9 +54,12 @@
     (free((vec)->items), (vec)->items = NULL, (void)((vec)->count = (vec)->capacity = 0))
 
 /* The functions behind the macros; not to be called otherwise. */
+
+/* Room for `more` items in a fresh place; where they lie now, and the capacity to match. */
 void *vec_grow_slowly(void *items, size_t count, size_t *capacity, size_t more, size_t size);
 void vec_close_gap(void *items, size_t *count, size_t index, size_t size);
 
+/* Where the items lie once there is room for `more` of them. */
 static inline void *vec_grow(void *items, size_t count, size_t *capacity, size_t more, size_t size)
 {
     return more <= *capacity - count ? items : vec_grow_slowly(items, count, capacity, more, size);

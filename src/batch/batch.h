@@ -57,21 +57,25 @@ struct batch {
     int32_t record_count;
 };
 
+/* The offset of the last record, which compaction may have taken away. */
 static inline int64_t batch_last_offset(const struct batch *batch)
 {
     return batch->base_offset + batch->last_offset_delta;
 }
 
+/* The codec by the attributes; may be one that is not known. */
 static inline enum batch_compression batch_compression(const struct batch *batch)
 {
     return (enum batch_compression)(batch->attributes & BATCH_ATTRIBUTE_COMPRESSION_MASK);
 }
 
+/* Whether it belongs to a transaction, or is the marker that ends one. */
 static inline bool batch_is_transactional(const struct batch *batch)
 {
     return (batch->attributes & BATCH_ATTRIBUTE_TRANSACTIONAL) != 0;
 }
 
+/* Whether its records are control records, which consumers do not show. */
 static inline bool batch_is_control(const struct batch *batch)
 {
     return (batch->attributes & BATCH_ATTRIBUTE_CONTROL) != 0;
@@ -198,6 +202,9 @@ struct record_iterator {
     int32_t index; /* of the next record */
 };
 
+/* Begins before the first record; decompresses at most max_bytes. ERR_CORRUPT,
+ * ERR_UNSUPPORTED_CODEC, ERR_TOO_LARGE; record_iterator_deinit also after an error. The batch
+ * outlives it. */
 CHECKED enum err record_iterator_init(struct record_iterator *iterator, const struct batch *batch,
                                       size_t max_bytes, struct reason *reason);
 /* ERR_NONE with *done false and the next record, or *done true at the end; ERR_CORRUPT. */

@@ -28,6 +28,8 @@ struct record_fields {
 const uint8_t *record_varint_slow(const uint8_t *at, const uint8_t *end, int32_t *value);
 const uint8_t *record_varlong_slow(const uint8_t *at, const uint8_t *end, int64_t *value);
 
+/* A VARINT, a VARLONG at `at`: the position after it, or NULL when it does not end before `end`: */
+
 static inline const uint8_t *record_varint(const uint8_t *at, const uint8_t *end, int32_t *value)
 {
     if (at < end && at[0] < 0x80) {

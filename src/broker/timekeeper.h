@@ -14,6 +14,7 @@
  */
 struct timekeeper;
 
+/* Its timers run on the reactor, upkeep on a worker every upkeep_interval_ms. All outlive it. */
 struct timekeeper *timekeeper_new(struct reactor *reactor, struct workers *workers,
                                   struct catalogue *catalogue, int64_t upkeep_interval_ms);
 

@@ -94,6 +94,7 @@ struct coordinator {
     struct heap timers;
 };
 
+/* Empty and loading. Everything is copied; what env points to outlives it. */
 void coordinator_init(struct coordinator *coordinator, const struct coordinator_kind *kind,
                       const struct coordinator_env *env);
 
@@ -112,6 +113,7 @@ int64_t coordinator_tick(struct coordinator *coordinator, int64_t now_ms);
 
 /* Visits each entry there is, in no order, locked and not dead; the visit leaves it. */
 typedef void entry_visit(struct entry *entry, void *context);
+/* Any thread that holds no entry. */
 void coordinator_each(struct coordinator *coordinator, entry_visit *visit, void *context);
 
 /* ---- entries ---- */

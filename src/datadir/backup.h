@@ -62,6 +62,11 @@ struct backup_check {
     int64_t cut_ms;
 };
 
+/*
+ * Reads every byte of a backup and compares sizes and checksums. A file that differs is no error of
+ * the call: bad() is told of it and *check counts it. ERR_NOT_FOUND: there is no backup;
+ * ERR_CLOSED: progress ended it.
+ */
 CHECKED enum err backup_verify(const struct backup_options *options,
                                void (*bad)(void *context, const char *path, const char *why),
                                struct backup_check *check, struct reason *reason);

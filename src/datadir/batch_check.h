@@ -18,6 +18,7 @@ struct batch_check {
     int64_t bad_position; /* of the first bad batch */
 };
 
+/* The next bytes of the stream, in pieces of any size. */
 void batch_check_feed(struct batch_check *check, struct slice bytes);
 
 /* After the last byte: whether all of it was whole, good batches. */

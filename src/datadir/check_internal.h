@@ -83,6 +83,7 @@ struct txn_check_result {
     struct reason why;
 };
 
+/* Frees what it keeps of open transactions. */
 void txn_check_deinit(struct txn_check *check);
 
 /* Batches in order, with their bytes. */
@@ -99,6 +100,7 @@ CHECKED enum err txn_check_segment(struct txn_check *check, const struct file_op
 
 /* Sequence numbers, for each producer. check_sequence.c */
 struct sequence_check;
+/* No producer is known yet. Free it. */
 struct sequence_check *sequence_check_new(void);
 void sequence_check_free(struct sequence_check *check);
 

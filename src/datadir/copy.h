@@ -23,6 +23,8 @@ struct copy {
     int64_t total_bytes;
 };
 
+/* Sets every field and takes a buffer, which copy_deinit frees; the time that max_rate (bytes a
+ * second, 0: no limit) is measured by begins. */
 void copy_init(struct copy *copy, int64_t max_rate);
 void copy_deinit(struct copy *copy);
 

@@ -31,6 +31,7 @@ struct manifest {
     VEC(struct manifest_file) files;
 };
 
+/* Frees the paths and the list; empty afterwards. */
 void manifest_deinit(struct manifest *manifest);
 
 /* Takes path over. */
@@ -40,6 +41,7 @@ void manifest_add(struct manifest *manifest, const struct manifest_file *file);
 void manifest_sort(struct manifest *manifest);
 const struct manifest_file *manifest_find(const struct manifest *manifest, const char *path);
 
+/* Appends the text of the manifest, which is sorted, with its checksum (docs/formats.md). */
 void manifest_encode(const struct manifest *manifest, struct buf *out);
 
 /* Any bytes. Paths stay below a directory, in order and without doubles. ERR_CORRUPT,

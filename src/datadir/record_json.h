@@ -9,10 +9,13 @@
 /* Fields of the server's own records as JSON. What is null stays null; text that is no UTF-8 is
  * shown as bytes in hexadecimal. */
 
+/* A text, or null. The caller owns it. */
 json_t *record_text(struct slice bytes);
 
+/* Sets the field to record_text of the bytes. */
 void record_set_text(json_t *json, const char *name, struct slice bytes);
 
+/* Sets the field to a number. */
 void record_set_number(json_t *json, const char *name, int64_t value);
 
 /* A topic id as Kafka's tools show it: 22 characters of base64url. */

@@ -52,6 +52,7 @@ struct tree_files {
     VEC_FIELDS(struct tree_file);
 };
 
+/* The files of one partition; tree_files_deinit also after an error. ERR_NOT_FOUND, ERR_IO. */
 CHECKED enum err tree_list_files(const char *dir, struct tree_files *files, struct reason *reason);
 void tree_files_deinit(struct tree_files *files);
 

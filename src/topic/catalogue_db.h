@@ -40,14 +40,18 @@ struct catalogue_db_topic {
     bool deleting; /* a deletion was begun and not finished */
 };
 
+/* Visits all topics until `each` fails; its error is returned then. */
 CHECKED enum err catalogue_db_each_topic(struct catalogue_db *db,
                                          enum err (*each)(void *context,
                                                           const struct catalogue_db_topic *row,
                                                           struct reason *reason),
                                          void *context, struct reason *reason);
+/* Adds the topic's own settings to *out. ERR_IO. */
 CHECKED enum err catalogue_db_load_overrides(struct catalogue_db *db, const struct topic_id *id,
                                              struct overrides *out, struct reason *reason);
 
+/* Changes of one topic. Each is one transaction of SQLite, on disk when it returns ERR_NONE;
+ * without effect otherwise. ERR_IO, ERR_NO_SPACE. */
 CHECKED enum err catalogue_db_insert(struct catalogue_db *db, const struct topic *topic,
                                      int32_t partition_count, const struct overrides *overrides,
                                      struct reason *reason);

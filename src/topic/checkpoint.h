@@ -22,7 +22,10 @@ struct checkpoint {
     bool clean; /* of the whole file */
 };
 
+/* Frees the entries; empty afterwards. */
 void checkpoint_deinit(struct checkpoint *checkpoint);
+
+/* Adds what is known of one partition; once each. */
 void checkpoint_add(struct checkpoint *checkpoint, const struct topic_id *topic_id,
                     int32_t partition, const struct log_state *state);
 

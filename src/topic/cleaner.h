@@ -32,7 +32,7 @@ CHECKED enum err cleaner_new(struct catalogue *catalogue, const struct cleaner_c
 /* Stops in the middle of its work, of which nothing is lost, joins, frees. NULL is no cleaner. */
 void cleaner_free(struct cleaner *cleaner);
 
-/* What it has done so far. Any thread. */
+/* What it has done so far. */
 struct cleaner_stats {
     uint64_t cleanings;
     uint64_t failures;
@@ -40,6 +40,7 @@ struct cleaner_stats {
     uint64_t bytes_freed;
 };
 
+/* The numbers of this moment. Any thread. */
 void cleaner_stats(struct cleaner *cleaner, struct cleaner_stats *out);
 
 enum cleaner_phase {

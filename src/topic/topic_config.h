@@ -39,6 +39,7 @@ CHECKED enum err topic_config_build(struct topic_config *config, const struct ov
                                     const struct overrides *own, struct reason *reason);
 void topic_config_deinit(struct topic_config *config);
 
+/* Whether the server's clock stamps the events (message.timestamp.type). */
 bool topic_config_append_time(const struct topic_config *config);
 
 /*

@@ -37,6 +37,7 @@ void wire_request_header_encode(struct wire_writer *writer, const struct wire_re
 void wire_response_header_encode(struct wire_writer *writer, int16_t api_key, int16_t api_version,
                                  int32_t correlation_id);
 
+/* Reads such a header. Errors as of struct wire_reader. */
 CHECKED enum err wire_response_header_decode(struct wire_reader *reader, int16_t api_key,
                                              int16_t api_version, int32_t *correlation_id);
 

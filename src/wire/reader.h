@@ -25,12 +25,14 @@ struct wire_reader {
     enum err err;
 };
 
+/* Begins at the first byte. Bytes and arena outlive the reader. */
 static inline void wire_reader_init(struct wire_reader *reader, struct slice bytes,
                                     struct arena *arena)
 {
     *reader = (struct wire_reader){.bytes = bytes, .arena = arena};
 }
 
+/* How many bytes are left; 0 after an error. */
 static inline size_t wire_reader_remaining(const struct wire_reader *reader)
 {
     return reader->bytes.size - reader->position;
@@ -65,6 +67,8 @@ static inline const uint8_t *wire_reader_take(struct wire_reader *reader, size_t
 
 /* Zeroed memory for count things of size bytes in the arena; NULL (error noted) over its limit. */
 void *wire_reader_alloc(struct wire_reader *reader, size_t count, size_t size);
+
+/* A value of fixed size, big-endian, as the protocol guide says of its type; 0 after an error: */
 
 static inline int8_t wire_read_int8(struct wire_reader *reader)
 {
@@ -126,6 +130,7 @@ static inline struct wire_uuid wire_read_uuid(struct wire_reader *reader)
 /* An UNSIGNED_VARINT of more than one byte; wire_read_uvarint calls it. */
 uint32_t wire_read_uvarint_slow(struct wire_reader *reader);
 
+/* An UNSIGNED_VARINT, 1 to 5 bytes; 0 after an error. */
 static inline uint32_t wire_read_uvarint(struct wire_reader *reader)
 {
     if (reader->position < reader->bytes.size) {
@@ -147,6 +152,7 @@ struct slice wire_read_string(struct wire_reader *reader, bool flexible, bool nu
 /* BYTES or COMPACT_BYTES, likewise. */
 struct slice wire_read_bytes(struct wire_reader *reader, bool flexible, bool nullable);
 
+/* RECORDS or COMPACT_RECORDS as bytes, likewise; the batches in them are not looked at. */
 struct wire_records wire_read_records(struct wire_reader *reader, bool flexible, bool nullable);
 
 /*

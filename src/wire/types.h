@@ -26,11 +26,13 @@ struct wire_uuid {
     uint8_t bytes[16];
 };
 
+/* The same 16 bytes. */
 static inline bool wire_uuid_equal(struct wire_uuid a, struct wire_uuid b)
 {
     return memcmp(a.bytes, b.bytes, sizeof a.bytes) == 0;
 }
 
+/* Whether it stands for none. */
 static inline bool wire_uuid_is_zero(struct wire_uuid uuid)
 {
     return wire_uuid_equal(uuid, (struct wire_uuid){{0}});
@@ -46,6 +48,7 @@ struct wire_records {
     int32_t span_count;
 };
 
+/* Whether it is the protocol's null, which is not an empty value. */
 static inline bool wire_records_is_null(const struct wire_records *records)
 {
     return records->bytes.data == NULL && records->spans == NULL;

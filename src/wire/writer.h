@@ -27,6 +27,7 @@ struct wire_writer {
     enum err err;
 };
 
+/* Begins a message at the end of the buf, which outlives the writer. */
 static inline void wire_writer_init(struct wire_writer *writer, struct buf *buf)
 {
     *writer = (struct wire_writer){.buf = buf};
@@ -47,6 +48,7 @@ size_t wire_frame_begin(struct wire_writer *writer);
 /* Sets the size of the frame, which counts the bytes of splices too. One frame a writer. */
 void wire_frame_end(struct wire_writer *writer, size_t begin);
 
+/* Notes an error unless there is one already. */
 static inline void wire_writer_fail(struct wire_writer *writer, enum err err)
 {
     if (writer->err == ERR_NONE) {
@@ -65,6 +67,8 @@ static inline uint8_t *wire_writer_room(struct wire_writer *writer, size_t size)
     }
     return buf_extend(buf, size);
 }
+
+/* Append a value of fixed size, big-endian, as the protocol guide says of its type: */
 
 static inline void wire_write_int8(struct wire_writer *writer, int8_t value)
 {
@@ -113,6 +117,7 @@ static inline void wire_write_uuid(struct wire_writer *writer, struct wire_uuid 
     memcpy(wire_writer_room(writer, sizeof value.bytes), value.bytes, sizeof value.bytes);
 }
 
+/* Appends an UNSIGNED_VARINT, 1 to 5 bytes. */
 void wire_write_uvarint(struct wire_writer *writer, uint32_t value);
 
 /* STRING or, when flexible, COMPACT_STRING; at most 32767 bytes. */
