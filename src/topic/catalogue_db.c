@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 
+#include <errno.h>
 #include <sqlite3.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -28,7 +29,9 @@ static const char schema[] =
 static enum err db_fail(struct catalogue_db *db, const char *what, struct reason *reason)
 {
     int code = sqlite3_errcode(db->sqlite);
-    enum err err = code == SQLITE_FULL      ? ERR_NO_SPACE
+    bool full =
+        code == SQLITE_FULL || (code == SQLITE_IOERR && sqlite3_system_errno(db->sqlite) == ENOSPC);
+    enum err err = full                     ? ERR_NO_SPACE
                    : code == SQLITE_CORRUPT ? ERR_CORRUPT
                    : code == SQLITE_NOTADB  ? ERR_CORRUPT
                                             : ERR_IO;
@@ -47,14 +50,13 @@ static enum err run(struct catalogue_db *db, const char *sql, struct reason *rea
 /*
  * Prepares and binds: 'b' topic id, 't' slice (by pointer), 's' C string, 'i' int64_t.
  */
-static enum err prepare(struct catalogue_db *db, sqlite3_stmt **statement, struct reason *reason,
-                        const char *sql, const char *types, ...)
+static enum err prepare_list(struct catalogue_db *db, sqlite3_stmt **statement,
+                             struct reason *reason, const char *sql, const char *types,
+                             va_list args)
 {
     if (sqlite3_prepare_v2(db->sqlite, sql, -1, statement, NULL) != SQLITE_OK) {
         return db_fail(db, "read it", reason);
     }
-    va_list args;
-    va_start(args, types);
     for (int i = 0; types[i] != '\0'; i++) {
         if (types[i] == 'b') {
             const struct topic_id *id = va_arg(args, const struct topic_id *);
@@ -65,15 +67,32 @@ static enum err prepare(struct catalogue_db *db, sqlite3_stmt **statement, struc
             sqlite3_bind_int64(*statement, i + 1, va_arg(args, int64_t));
         }
     }
-    va_end(args);
     return ERR_NONE;
 }
 
-static enum err step_done(struct catalogue_db *db, sqlite3_stmt *statement, struct reason *reason)
+static enum err prepare(struct catalogue_db *db, sqlite3_stmt **statement, struct reason *reason,
+                        const char *sql, const char *types, ...)
 {
-    int code = sqlite3_step(statement);
-    enum err err = code == SQLITE_DONE ? ERR_NONE : db_fail(db, "change it", reason);
-    sqlite3_finalize(statement);
+    va_list args;
+    va_start(args, types);
+    enum err err = prepare_list(db, statement, reason, sql, types, args);
+    va_end(args);
+    return err;
+}
+
+/* Runs one statement with bound values to its end. */
+static enum err change(struct catalogue_db *db, struct reason *reason, const char *sql,
+                       const char *types, ...)
+{
+    sqlite3_stmt *statement;
+    va_list args;
+    va_start(args, types);
+    enum err err = prepare_list(db, &statement, reason, sql, types, args);
+    va_end(args);
+    if (err == ERR_NONE) {
+        err = sqlite3_step(statement) == SQLITE_DONE ? ERR_NONE : db_fail(db, "change it", reason);
+        sqlite3_finalize(statement);
+    }
     return err;
 }
 
@@ -185,19 +204,12 @@ enum err catalogue_db_load_overrides(struct catalogue_db *db, const struct topic
     return err;
 }
 
-/* Runs one statement with bound values to its end. */
-#define CHANGE(db, reason, sql, types, ...)                                                        \
-    (prepare((db), &statement, (reason), (sql), (types), __VA_ARGS__) == ERR_NONE                  \
-         ? step_done((db), statement, (reason))                                                    \
-         : ERR_IO)
-
 static enum err put_overrides(struct catalogue_db *db, const struct topic_id *id,
                               const struct overrides *overrides, struct reason *reason)
 {
-    sqlite3_stmt *statement;
-    enum err err = CHANGE(db, reason, "DELETE FROM topic_setting WHERE topic_id = ?", "b", id);
+    enum err err = change(db, reason, "DELETE FROM topic_setting WHERE topic_id = ?", "b", id);
     for (size_t i = 0; err == ERR_NONE && i < overrides->count; i++) {
-        err = CHANGE(db, reason, "INSERT INTO topic_setting VALUES(?, ?, ?)", "bss", id,
+        err = change(db, reason, "INSERT INTO topic_setting VALUES(?, ?, ?)", "bss", id,
                      overrides->items[i].name, overrides->items[i].value);
     }
     return err;
@@ -220,12 +232,11 @@ enum err catalogue_db_insert(struct catalogue_db *db, const struct topic *topic,
                              int32_t partition_count, const struct overrides *overrides,
                              struct reason *reason)
 {
-    sqlite3_stmt *statement;
     enum err err = run(db, "BEGIN IMMEDIATE", reason);
     if (err != ERR_NONE) {
         return err;
     }
-    err = CHANGE(db, reason, "INSERT INTO topic VALUES(?, ?, ?, ?, 0)", "bsii", &topic->id,
+    err = change(db, reason, "INSERT INTO topic VALUES(?, ?, ?, ?, 0)", "bsii", &topic->id,
                  topic->name, (int64_t)partition_count, (int64_t)topic->internal);
     if (err == ERR_NONE) {
         err = put_overrides(db, &topic->id, overrides, reason);
@@ -236,24 +247,22 @@ enum err catalogue_db_insert(struct catalogue_db *db, const struct topic *topic,
 enum err catalogue_db_mark_deleting(struct catalogue_db *db, const struct topic_id *id,
                                     struct reason *reason)
 {
-    sqlite3_stmt *statement;
-    return CHANGE(db, reason, "UPDATE topic SET deleting = 1 WHERE id = ?", "b", id);
+    return change(db, reason, "UPDATE topic SET deleting = 1 WHERE id = ?", "b", id);
 }
 
 enum err catalogue_db_remove(struct catalogue_db *db, const struct topic_id *id,
                              struct reason *reason)
 {
-    sqlite3_stmt *statement;
     enum err err = run(db, "BEGIN IMMEDIATE", reason);
     if (err != ERR_NONE) {
         return err;
     }
-    err = CHANGE(db, reason, "DELETE FROM topic_setting WHERE topic_id = ?", "b", id);
+    err = change(db, reason, "DELETE FROM topic_setting WHERE topic_id = ?", "b", id);
     if (err == ERR_NONE) {
-        err = CHANGE(db, reason, "DELETE FROM log_start WHERE topic_id = ?", "b", id);
+        err = change(db, reason, "DELETE FROM log_start WHERE topic_id = ?", "b", id);
     }
     if (err == ERR_NONE) {
-        err = CHANGE(db, reason, "DELETE FROM topic WHERE id = ?", "b", id);
+        err = change(db, reason, "DELETE FROM topic WHERE id = ?", "b", id);
     }
     return finish(db, err, reason);
 }
@@ -261,8 +270,7 @@ enum err catalogue_db_remove(struct catalogue_db *db, const struct topic_id *id,
 enum err catalogue_db_set_partitions(struct catalogue_db *db, const struct topic_id *id,
                                      int32_t count, struct reason *reason)
 {
-    sqlite3_stmt *statement;
-    return CHANGE(db, reason, "UPDATE topic SET partitions = ? WHERE id = ?", "ib", (int64_t)count,
+    return change(db, reason, "UPDATE topic SET partitions = ? WHERE id = ?", "ib", (int64_t)count,
                   id);
 }
 
@@ -301,10 +309,9 @@ enum err catalogue_db_each_group_setting(struct catalogue_db *db,
 static enum err put_group(struct catalogue_db *db, const char *group, const struct overrides *own,
                           struct reason *reason)
 {
-    sqlite3_stmt *statement;
-    enum err err = CHANGE(db, reason, "DELETE FROM group_setting WHERE group_id = ?", "s", group);
+    enum err err = change(db, reason, "DELETE FROM group_setting WHERE group_id = ?", "s", group);
     for (size_t i = 0; err == ERR_NONE && i < own->count; i++) {
-        err = CHANGE(db, reason, "INSERT INTO group_setting VALUES(?, ?, ?)", "sss", group,
+        err = change(db, reason, "INSERT INTO group_setting VALUES(?, ?, ?)", "sss", group,
                      own->items[i].name, own->items[i].value);
     }
     return err;
@@ -342,8 +349,7 @@ enum err catalogue_db_log_starts(struct catalogue_db *db, const struct topic_id 
 enum err catalogue_db_set_log_start(struct catalogue_db *db, const struct topic_id *id,
                                     int32_t partition, int64_t start, struct reason *reason)
 {
-    sqlite3_stmt *statement;
-    return CHANGE(db, reason, "INSERT OR REPLACE INTO log_start VALUES(?, ?, ?)", "bii", id,
+    return change(db, reason, "INSERT OR REPLACE INTO log_start VALUES(?, ?, ?)", "bii", id,
                   (int64_t)partition, start);
 }
 
@@ -412,6 +418,5 @@ enum err catalogue_db_check(struct catalogue_db *db, void (*each)(void *context,
 enum err catalogue_db_put(struct catalogue_db *db, const char *name, const char *text,
                           struct reason *reason)
 {
-    sqlite3_stmt *statement;
-    return CHANGE(db, reason, "INSERT OR REPLACE INTO meta VALUES(?, ?)", "ss", name, text);
+    return change(db, reason, "INSERT OR REPLACE INTO meta VALUES(?, ?)", "ss", name, text);
 }
