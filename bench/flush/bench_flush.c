@@ -153,7 +153,7 @@ static double median_ms(const char *parent, enum way way, int count, int rounds)
     pthread_mutex_init(&bench.lock, NULL);
     pthread_cond_init(&bench.wake, NULL);
     int fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    stop_on(flusher_new(&bench.forced.ops, fd, &handler, &bench.flusher, &reason), &reason);
+    stop_on(flusher_new(&bench.forced.ops, fd, NULL, &handler, &bench.flusher, &reason), &reason);
     struct batch_builder builder;
     uint8_t value[900] = {0};
     batch_builder_init(&builder);

@@ -93,6 +93,20 @@ static int system_fsync_dir(void *context, const char *path)
     return result;
 }
 
+static int system_fstatvfs(void *context, int fd, struct statvfs *out)
+{
+    (void)context;
+    return fstatvfs(fd, out);
+}
+
+static int system_fallocate(void *context, int fd, int64_t size)
+{
+    (void)context;
+    int error = posix_fallocate(fd, 0, size); /* writes where the file system cannot allocate */
+    errno = error;
+    return error == 0 ? 0 : -1;
+}
+
 static const struct file_ops system_ops = {
     .open = system_open,
     .close = system_close,
@@ -106,6 +120,8 @@ static const struct file_ops system_ops = {
     .mkdir = system_mkdir,
     .rmdir = system_rmdir,
     .fsync_dir = system_fsync_dir,
+    .fstatvfs = system_fstatvfs,
+    .fallocate = system_fallocate,
 };
 
 void file_hold_standard(void)
@@ -354,6 +370,42 @@ enum err file_load(const struct file_ops *ops, const char *path, size_t max_byte
     }
     file_close(ops, fd);
     return err;
+}
+
+enum err file_reserve(const struct file_ops *ops, const char *path, int64_t size,
+                      struct reason *reason)
+{
+    int fd;
+    int64_t there = 0;
+    enum err err = file_open(ops, path, O_RDWR | O_CREAT, &fd, reason);
+    if (err != ERR_NONE) {
+        return err;
+    }
+    err = file_size(fd, &there, reason);
+    if (err == ERR_NONE && there != size) {
+        err = file_truncate(ops, fd, 0, reason);
+        if (err == ERR_NONE && ops->fallocate(ops->context, fd, size) != 0) {
+            err = reason_errno(reason, "cannot reserve %lld bytes in %s", (long long)size, path);
+        }
+    }
+    file_close(ops, fd);
+    if (err != ERR_NONE) {
+        struct reason ignored;
+        (void)!file_unlink(ops, path, &ignored);
+    }
+    return err;
+}
+
+enum err file_free_space(const struct file_ops *ops, int fd, uint64_t *total_bytes,
+                         uint64_t *free_bytes, struct reason *reason)
+{
+    struct statvfs status;
+    if (ops->fstatvfs(ops->context, fd, &status) != 0) {
+        return reason_errno(reason, "cannot tell how much of the disk is free");
+    }
+    *total_bytes = (uint64_t)status.f_blocks * status.f_frsize;
+    *free_bytes = (uint64_t)status.f_bavail * status.f_frsize;
+    return ERR_NONE;
 }
 
 bool file_exists(const char *path)

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/statvfs.h>
 #include <sys/uio.h>
 
 /*
@@ -29,6 +30,8 @@ struct file_ops {
     int (*mkdir)(void *context, const char *path);
     int (*rmdir)(void *context, const char *path);
     int (*fsync_dir)(void *context, const char *path); /* makes names in the directory durable */
+    int (*fstatvfs)(void *context, int fd, struct statvfs *out);
+    int (*fallocate)(void *context, int fd, int64_t size); /* the first size bytes */
 };
 
 /*
@@ -96,6 +99,15 @@ CHECKED enum err file_load(const struct file_ops *ops, const char *path, size_t 
 
 /* Whether there is something by that name, of whatever kind. */
 bool file_exists(const char *path);
+
+/* Makes a file that holds size bytes of the disk (what is in it does not matter), or does nothing
+ * when there is one of that size. Nothing is left of one that fits not: ERR_NO_SPACE, ERR_IO. */
+CHECKED enum err file_reserve(const struct file_ops *ops, const char *path, int64_t size,
+                              struct reason *reason);
+
+/* The size of the file system that fd is on, and what of it is free for this process. */
+CHECKED enum err file_free_space(const struct file_ops *ops, int fd, uint64_t *total_bytes,
+                                 uint64_t *free_bytes, struct reason *reason);
 
 /*
  * Calls each(context, name) for every entry but "." and "..", in no order, until it returns

@@ -13,6 +13,7 @@
 #include "group/coordinator.h"
 #include "log/flush.h"
 #include "log/segment_fds.h"
+#include "log/space.h"
 #include "net/net.h"
 #include "net/workers.h"
 #include "stream/fetch.h"
@@ -52,6 +53,7 @@ struct server {
     int64_t started_ms; /* mono */
     struct net *net;
     struct workers *workers;
+    struct space *space;
     struct flusher *flusher;
     struct segment_fds *segment_fds;
     struct fetch_service *fetches;
@@ -162,7 +164,11 @@ static void on_flushed(void *context, struct log *log)
 static enum err start_flusher(struct server *server, struct reason *reason)
 {
     struct flush_handler handler = {.context = server, .on_flushed = on_flushed};
-    return flusher_new(file_ops_system(), server->dir_fd, &handler, &server->flusher, reason);
+    char *spare = mem_sprintf("%s/spare", server->config.data_dir);
+    server->space = space_new(file_ops_system(), clock_system(), server->dir_fd, spare);
+    free(spare);
+    return flusher_new(file_ops_system(), server->dir_fd, server->space, &handler, &server->flusher,
+                       reason);
 }
 
 static enum err open_catalogue(struct server *server, struct reason *reason)
@@ -173,6 +179,7 @@ static enum err open_catalogue(struct server *server, struct reason *reason)
         .log_env = {.files = file_ops_system(),
                     .clock = clock_system(),
                     .flusher = server->flusher,
+                    .space = server->space,
                     .fds = server->segment_fds},
         .producer_expiration_ms = server->config.producer_expiration_ms,
         .max_partitions = PARTITIONS_MOST,
@@ -447,6 +454,7 @@ static void server_free(struct server *server)
     fetch_service_free(server->fetches);
     timekeeper_free(server->timekeeper);
     segment_fds_free(server->segment_fds); /* nothing unsent holds a segment any more */
+    space_free(server->space);
     free(server->api.advertised);
     free(server->addresses);
     free_config(server);

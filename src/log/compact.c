@@ -4,6 +4,7 @@
 #include "base/logger.h"
 #include "base/mem.h"
 #include "log/compact_internal.h"
+#include "log/space.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -332,10 +333,10 @@ static enum err rewrite(struct compact_pass *pass, const struct compact_source *
             left--;
         }
         size_t size = group_size(pass, sources + i, left - i);
-        if (pass->log->env.flusher != NULL && flusher_low_space(pass->log->env.flusher)) {
-            return reason_fail(reason, ERR_NO_SPACE, "the disk is nearly full");
+        err = space_check(pass->log->env.space, SPACE_FOR_EVENTS, 0, reason);
+        if (err == ERR_NONE) {
+            err = compact_group(pass, sources + i, size, reason);
         }
-        err = compact_group(pass, sources + i, size, reason);
         i += size;
     }
     return err;

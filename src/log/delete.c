@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/random.h"
 #include "log/log_internal.h"
+#include "log/space.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -116,6 +117,10 @@ static char *begin_delete(struct log *log, enum err *err, struct reason *reason)
     struct reason why;
     log_names_hold(log);
     enum err renamed = set_aside(log->env.files, log->dir, &away, &why);
+    if (renamed == ERR_NO_SPACE && space_give_up_spare(log->env.space)) { /* for the longer name */
+        free(away);
+        renamed = set_aside(log->env.files, log->dir, &away, &why);
+    }
     log_names_release(log);
     if (renamed == ERR_NONE) {
         return away;

@@ -1,36 +1,26 @@
 #include "log/flush.h"
 
-#include "base/clock.h"
 #include "base/logger.h"
 #include "base/mem.h"
 #include "log/log_internal.h"
+#include "log/space.h"
 
 #include <stdlib.h>
-#include <sys/statvfs.h>
 
 enum {
     /* From this many files on, one syncfs is cheaper than a fdatasync each: see bench/flush. */
     FLUSH_SYNCFS_FILES = 4,
-    /* Appends are refused when less is free: room for the server's own files, and a clear answer
-     * before the disk is really full. A 16th of a small file system. */
-    FLUSH_FLOOR_BYTES = 32 * 1024 * 1024,
-    FLUSH_FLOOR_PART = 16,
-    /* The longest between two looks at the free space, which others use as well; sooner when half
-     * of what was left above the floor is written. */
-    FLUSH_SPACE_CHECK_NS = 20 * 1000 * 1000,
 };
 
 struct flusher {
     const struct file_ops *files;
     int data_dir_fd;
+    struct space *space;
     struct flush_handler handler;
     pthread_t thread;
 
     _Atomic(struct log *) dirty;             /* a stack, pushed by any thread */
     _Atomic(struct flush_waiter *) arrivals; /* likewise */
-    atomic_bool low_space;
-    _Atomic int64_t space_checked_ns; /* when check_space last looked */
-    _Atomic uint64_t space_check_due; /* bytes_synced at which it looks again */
 
     pthread_mutex_t lock; /* guards: */
     pthread_cond_t wake;
@@ -48,49 +38,8 @@ struct flusher {
     struct log_sync *syncs;
     size_t sync_count;
     size_t sync_capacity;
+    uint64_t round_bytes; /* that the last round synced */
 };
-
-static void check_space(struct flusher *flusher)
-{
-    atomic_store(&flusher->space_checked_ns, clock_now_ns());
-    struct statvfs status;
-    if (fstatvfs(flusher->data_dir_fd, &status) != 0) {
-        return;
-    }
-    uint64_t total = (uint64_t)status.f_blocks * status.f_frsize;
-    uint64_t left = (uint64_t)status.f_bavail * status.f_frsize;
-    uint64_t floor = total / FLUSH_FLOOR_PART;
-    floor = floor < FLUSH_FLOOR_BYTES ? floor : FLUSH_FLOOR_BYTES;
-    bool low = left < floor;
-    atomic_store(&flusher->space_check_due,
-                 atomic_load(&flusher->bytes_synced) + (low ? 0 : (left - floor) / 2));
-    if (atomic_exchange(&flusher->low_space, low) == low) {
-        return;
-    }
-    if (low) {
-        LOG_ERROR("log", "the disk is nearly full: writes are refused until space is free",
-                  "free_bytes=%llu needed_bytes=%llu", (unsigned long long)left,
-                  (unsigned long long)floor);
-    } else {
-        LOG_INFO("log", "there is space on the disk again: writes go on", "free_bytes=%llu",
-                 (unsigned long long)left);
-    }
-}
-
-static bool space_check_is_due(const struct flusher *flusher)
-{
-    return atomic_load(&flusher->bytes_synced) >= atomic_load(&flusher->space_check_due) ||
-           clock_now_ns() - atomic_load(&flusher->space_checked_ns) >= FLUSH_SPACE_CHECK_NS;
-}
-
-bool flusher_low_space(struct flusher *flusher)
-{
-    if (!atomic_load_explicit(&flusher->low_space, memory_order_relaxed)) {
-        return false;
-    }
-    check_space(flusher); /* no round comes along while nothing may be appended */
-    return atomic_load(&flusher->low_space);
-}
 
 static bool has_work(struct flusher *flusher)
 {
@@ -248,14 +197,16 @@ static void sync_round(struct flusher *flusher)
 
 static void finish_round(struct flusher *flusher)
 {
+    flusher->round_bytes = 0;
     for (size_t i = 0; i < flusher->sync_count; i++) {
         struct log_sync *sync = &flusher->syncs[i];
         bool moved = log_sync_finish(sync);
-        atomic_fetch_add(&flusher->bytes_synced, (uint64_t)sync->synced_bytes);
+        flusher->round_bytes += (uint64_t)sync->synced_bytes;
         if (moved && flusher->handler.on_flushed != NULL) {
             flusher->handler.on_flushed(flusher->handler.context, sync->log);
         }
     }
+    atomic_fetch_add(&flusher->bytes_synced, flusher->round_bytes);
     if (flusher->handler.on_round != NULL && flusher->sync_count > 0) {
         flusher->handler.on_round(flusher->handler.context);
     }
@@ -293,9 +244,7 @@ static void *flusher_run(void *context)
             finish_round(flusher);
         }
         complete_waiters(flusher);
-        if (space_check_is_due(flusher)) {
-            check_space(flusher);
-        }
+        space_note_written(flusher->space, flusher->round_bytes);
         /* After the waiters: nobody waits for index files. */
         for (size_t i = 0; i < flusher->sync_count; i++) {
             log_finish_rolled(flusher->syncs[i].log);
@@ -305,17 +254,17 @@ static void *flusher_run(void *context)
     return NULL;
 }
 
-enum err flusher_new(const struct file_ops *files, int data_dir_fd,
+enum err flusher_new(const struct file_ops *files, int data_dir_fd, struct space *space,
                      const struct flush_handler *handler, struct flusher **out,
                      struct reason *reason)
 {
     struct flusher *flusher = mem_new(struct flusher);
     flusher->files = files;
     flusher->data_dir_fd = data_dir_fd;
+    flusher->space = space;
     flusher->handler = *handler;
     pthread_mutex_init(&flusher->lock, NULL);
     pthread_cond_init(&flusher->wake, NULL);
-    check_space(flusher);
     int error = pthread_create(&flusher->thread, NULL, flusher_run, flusher);
     if (error != 0) {
         pthread_mutex_destroy(&flusher->lock);

@@ -51,8 +51,9 @@ struct flush_stats {
     uint64_t bytes_synced; /* of segments */
 };
 
-/* Starts the thread. data_dir_fd: a descriptor on the file system of the logs, for syncfs. */
-CHECKED enum err flusher_new(const struct file_ops *files, int data_dir_fd,
+/* Starts the thread. data_dir_fd: a descriptor on the file system of the logs, for syncfs. space:
+ * told what each round wrote; NULL: nobody is. */
+CHECKED enum err flusher_new(const struct file_ops *files, int data_dir_fd, struct space *space,
                              const struct flush_handler *handler, struct flusher **out,
                              struct reason *reason);
 

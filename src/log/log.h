@@ -37,6 +37,7 @@
 struct log;
 struct flusher;
 struct segment_fds;
+struct space;
 
 struct log_config {
     int64_t segment_bytes;          /* segment.bytes */
@@ -64,6 +65,7 @@ struct log_env {
     const struct file_ops *files;
     const struct clock *clock;
     struct flusher *flusher; /* NULL: nobody flushes but log_flush (tests, tools) */
+    struct space *space;     /* asked before each append and compaction; NULL: nobody is */
     /*
      * Held for reading, before any lock of a log, by whoever unlinks or renames segment files or
      * their directory; for writing by a backup while it links them. NULL: nobody links.
@@ -182,6 +184,7 @@ struct log_append {
     int32_t leader_epoch;
     bool append_time;    /* message.timestamp.type=LogAppendTime */
     bool check_producer; /* verify sequence numbers (client produce); false: a coordinator's */
+    bool reserve;        /* SPACE_FOR_STATE of space.h: goes on while the disk is nearly full */
     /* out */
     int64_t base_offset;    /* of the first batch; of the first time for a duplicate */
     int64_t end_offset;     /* the log's end after this append: wait for it to be flushed */

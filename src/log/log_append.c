@@ -2,6 +2,7 @@
 
 #include "base/logger.h"
 #include "log/log_internal.h"
+#include "log/space.h"
 
 #include <assert.h>
 
@@ -38,10 +39,6 @@ static enum err check_open(struct log *log, struct reason *reason)
     }
     if (atomic_load(&log->deleted) || log->closed) {
         return reason_fail(reason, ERR_CLOSED, "%s is closed", log->dir);
-    }
-    if (log->env.flusher != NULL && flusher_low_space(log->env.flusher)) {
-        return reason_fail(reason, ERR_NO_SPACE, "the disk of %s is nearly full: free some space",
-                           log->dir);
     }
     return ERR_NONE;
 }
@@ -253,6 +250,11 @@ static enum err append_locked(struct log *log, struct log_append *append, struct
     if (total.bytes > INT32_MAX || total.offsets > INT32_MAX) {
         return reason_fail(reason, ERR_TOO_LARGE, "an append of %lld bytes fits no segment",
                            (long long)total.bytes);
+    }
+    err = space_check(log->env.space, append->reserve ? SPACE_FOR_STATE : SPACE_FOR_EVENTS,
+                      total.bytes, reason);
+    if (err != ERR_NONE) {
+        return err;
     }
     int64_t now_ms = clock_wall_ms(log->env.clock);
     err = roll_if_due(log, &total, now_ms, reason);

@@ -304,8 +304,4 @@ CHECKED enum err log_replay_producers(struct log *log, struct producer_state *pr
 /* Takes over the snapshots up to end_offset, deletes the others: they speak of what was cut. */
 void log_adopt_snapshots(struct log *log, const struct log_files *found, int64_t end_offset);
 
-/* Whether the flusher's file system is nearly full: appends are refused before offsets are given
- * out. */
-bool flusher_low_space(struct flusher *flusher);
-
 #endif

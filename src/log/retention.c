@@ -3,6 +3,7 @@
 #include "base/logger.h"
 #include "base/mem.h"
 #include "log/log_internal.h"
+#include "log/space.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -135,6 +136,9 @@ static void roll_for_retention(struct log *log)
     pthread_mutex_lock(&log->append_lock);
     bool ended = log->closed || atomic_load(&log->failed) || atomic_load(&log->deleted);
     enum err err = ended ? ERR_NONE : log_roll(log, &why);
+    if (err == ERR_NO_SPACE && space_give_up_spare(log->env.space)) { /* so that the old can go */
+        err = log_roll(log, &why);
+    }
     pthread_mutex_unlock(&log->append_lock);
     if (err != ERR_NONE) {
         LOG_WARN("log", "a segment could not be rolled", "dir=\"%s\" reason=\"%s\"", log->dir,

@@ -3,6 +3,7 @@
 #include "base/logger.h"
 #include "base/mem.h"
 #include "base/random.h"
+#include "log/space.h"
 #include "topic/catalogue_internal.h"
 
 #include <stdio.h>
@@ -375,6 +376,17 @@ enum err catalogue_add_partitions(struct catalogue *catalogue, struct topic *top
     return err;
 }
 
+bool catalogue_try_again(struct catalogue *catalogue, enum err err, struct reason *reason)
+{
+    if (err != ERR_NO_SPACE || !space_give_up_spare(catalogue->env.space)) {
+        return false;
+    }
+    if (reason != NULL) {
+        reason->text[0] = '\0';
+    }
+    return true;
+}
+
 enum err catalogue_delete_records(struct catalogue *catalogue, struct partition *partition,
                                   int64_t before_offset, int64_t *low, struct reason *reason)
 {
@@ -391,8 +403,10 @@ enum err catalogue_delete_records(struct catalogue *catalogue, struct partition 
     if (err == ERR_NONE && start > log_start_offset(partition->log)) {
         err = partition_load(partition, reason);
         if (err == ERR_NONE) {
-            err = catalogue_db_set_log_start(catalogue->db, &partition->topic->id, partition->index,
-                                             start, reason);
+            do {
+                err = catalogue_db_set_log_start(catalogue->db, &partition->topic->id,
+                                                 partition->index, start, reason);
+            } while (catalogue_try_again(catalogue, err, reason));
         }
         if (err == ERR_NONE) {
             err = log_set_start_offset(partition->log, start, reason);

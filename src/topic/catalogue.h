@@ -81,7 +81,8 @@ CHECKED enum err catalogue_create(struct catalogue *catalogue,
                                   const struct topic_creation *creation, struct topic **out,
                                   struct reason *reason);
 
-/* Deletes durably: events and settings are gone, also after a crash. ERR_NOT_FOUND. */
+/* Deletes durably: events and settings are gone, also after a crash. Works on a full disk, as does
+ * catalogue_delete_records, and a change of settings that shortens retention. ERR_NOT_FOUND. */
 CHECKED enum err catalogue_delete(struct catalogue *catalogue, struct topic *topic,
                                   struct reason *reason);
 
@@ -138,7 +139,7 @@ CHECKED enum err catalogue_next_producer_id(struct catalogue *catalogue, int64_t
 /* Rolls by time, applies retention, writes a checkpoint. For a periodic worker task. */
 void catalogue_maintain(struct catalogue *catalogue);
 
-/* Writes a checkpoint only. Worker thread. */
+/* Writes a checkpoint, and makes the room for deletions anew when that is due. Worker thread. */
 void catalogue_checkpoint(struct catalogue *catalogue);
 
 /* What a snapshot holds, and how long the appends waited for it. */
@@ -160,8 +161,9 @@ struct catalogue_snapshot {
 CHECKED enum err catalogue_snapshot(struct catalogue *catalogue, const char *dir,
                                     struct catalogue_snapshot *out, struct reason *reason);
 
-/* Whether enough was written since the last checkpoint for another one: it bounds what a start
- * after a crash scans. Any thread; cheap. */
+/* Whether enough was written since the last checkpoint for another one, as it bounds what a start
+ * after a crash scans, or the room that is kept for deletions (space.h) is to be made anew. Any
+ * thread; cheap. */
 bool catalogue_checkpoint_due(struct catalogue *catalogue);
 
 /* The cluster id of the data directory: 22 characters of base64url. */

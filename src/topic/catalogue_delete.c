@@ -56,15 +56,22 @@ static enum err delete_locked(struct catalogue *catalogue, struct topic *topic, 
 {
     enum err err = catalogue_check_known(catalogue, topic, reason);
     if (err == ERR_NONE) {
-        err = catalogue_db_mark_deleting(catalogue->db, &topic->id, reason);
+        do {
+            err = catalogue_db_mark_deleting(catalogue->db, &topic->id, reason);
+        } while (catalogue_try_again(catalogue, err, reason));
     }
     if (err != ERR_NONE || !unpublish(catalogue, topic)) {
         return err;
     }
     /* From here on the deletion happened: what fails is finished at the next start. */
     struct reason why;
-    if (set_logs_aside(topic, away) &&
-        catalogue_db_remove(catalogue->db, &topic->id, &why) != ERR_NONE) {
+    enum err removed = ERR_NONE;
+    if (set_logs_aside(topic, away)) {
+        do {
+            removed = catalogue_db_remove(catalogue->db, &topic->id, &why);
+        } while (catalogue_try_again(catalogue, removed, &why));
+    }
+    if (removed != ERR_NONE) {
         LOG_WARN("topic", "deletion is finished at the next start", "topic=%s reason=\"%s\"",
                  topic->name, why.text);
     }

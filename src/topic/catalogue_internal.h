@@ -52,6 +52,11 @@ enum err catalogue_check_known(struct catalogue *catalogue, const struct topic *
 enum err catalogue_build_config(const struct catalogue *catalogue, const struct overrides *own,
                                 struct topic_config *config, struct reason *reason);
 
+/* Whether a change that frees space, and ended with err, is to be tried once more: it found none
+ * for its few bytes, and the room kept for it is given up now (space.h). Takes the reason back
+ * then. */
+bool catalogue_try_again(struct catalogue *catalogue, enum err err, struct reason *reason);
+
 /* Opens the log of one partition. known may be NULL. */
 enum err catalogue_open_partition(struct catalogue *catalogue, struct topic *topic, int32_t index,
                                   const struct log_config *config, const struct log_state *known,

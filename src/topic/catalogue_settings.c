@@ -2,6 +2,14 @@
 
 /* The settings that a topic has of its own. */
 
+/* Whether events that were kept need not be kept any more. -1 is no limit. */
+static bool frees_space(const struct log_config *before, const struct log_config *after)
+{
+    return !after->retain &&
+           ((uint64_t)after->retention_ms < (uint64_t)before->retention_ms ||
+            (uint64_t)after->retention_bytes < (uint64_t)before->retention_bytes || before->retain);
+}
+
 /* Under change_lock. */
 static enum err apply_overrides(struct catalogue *catalogue, struct topic *topic,
                                 const struct overrides *overrides, bool validate_only,
@@ -10,7 +18,10 @@ static enum err apply_overrides(struct catalogue *catalogue, struct topic *topic
     struct topic_config config;
     enum err err = catalogue_build_config(catalogue, overrides, &config, reason);
     if (err == ERR_NONE && !validate_only) {
-        err = catalogue_db_set_overrides(catalogue->db, &topic->id, overrides, reason);
+        bool frees = frees_space(&topic_config(topic)->log, &config.log);
+        do {
+            err = catalogue_db_set_overrides(catalogue->db, &topic->id, overrides, reason);
+        } while (frees && catalogue_try_again(catalogue, err, reason));
         if (err == ERR_NONE) {
             topic_set_config(topic, &config);
             pthread_rwlock_wrlock(&catalogue->table_lock);

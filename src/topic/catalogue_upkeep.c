@@ -1,6 +1,7 @@
 #include "base/logger.h"
 #include "base/mem.h"
 #include "base/vec.h"
+#include "log/space.h"
 #include "topic/catalogue.h"
 #include "topic/catalogue_internal.h"
 
@@ -177,6 +178,7 @@ void catalogue_keep(struct catalogue *catalogue, bool maintain, struct flusher *
     if (catalogue->checkpoint_stale) {
         save(catalogue, topics, count);
     }
+    space_keep_spare(catalogue->env.space);
     catalogue_list_free(topics, count);
     pthread_mutex_unlock(&catalogue->checkpoint_lock);
     vec_deinit(&round);
@@ -185,7 +187,8 @@ void catalogue_keep(struct catalogue *catalogue, bool maintain, struct flusher *
 bool catalogue_checkpoint_due(struct catalogue *catalogue)
 {
     return bytes_synced(catalogue) - atomic_load(&catalogue->checkpointed_bytes) >=
-           CHECKPOINT_BYTES;
+               CHECKPOINT_BYTES ||
+           space_spare_is_due(catalogue->env.space);
 }
 
 void catalogue_maintain(struct catalogue *catalogue)

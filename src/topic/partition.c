@@ -68,6 +68,7 @@ enum err partition_append(struct partition *partition, struct log_append *append
 {
     const struct topic_config *config = partition_config(partition);
     append->append_time = topic_config_append_time(config);
+    append->reserve = partition->topic->internal || batch_is_control(&append->batches[0]);
     enum err err = partition_load(partition, reason);
     if (err == ERR_NONE) {
         err = log_append(partition->log, append, reason);

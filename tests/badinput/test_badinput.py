@@ -19,7 +19,8 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from harness import kafka  # noqa: E402
 from harness.kafka import Client, Closed, batch, good_batch, record  # noqa: E402
 from harness.server import Server, wait_for  # noqa: E402
-from bad_state import DataDirectory, DiskFull, Settings  # tests as those below
+from bad_disk import DiskFull, DiskHasNoByte  # tests as those below
+from bad_state import DataDirectory, Settings
 
 MIB = 1 << 20
 

@@ -340,6 +340,8 @@ void fault_files_init(struct fault_files *files, const char *dir, struct random 
         .mkdir = fault_mkdir,
         .rmdir = fault_rmdir,
         .fsync_dir = fault_fsync_dir,
+        .fstatvfs = file_ops_system()->fstatvfs,
+        .fallocate = file_ops_system()->fallocate,
     };
 }
 

@@ -141,8 +141,9 @@ static int start(void **state, void (*open_catalogue)(struct fixture *fixture))
     fixture->disk.context = fixture;
     fixture->disk.fdatasync = sync_when_allowed;
     fixture->disk.syncfs = sync_when_allowed;
-    assert_int_equal(flusher_new(&fixture->disk, fixture->dir_fd, &flushed, &api->flusher, reason),
-                     ERR_NONE);
+    assert_int_equal(
+        flusher_new(&fixture->disk, fixture->dir_fd, NULL, &flushed, &api->flusher, reason),
+        ERR_NONE);
     open_catalogue(fixture);
     make_groups(fixture);
     api->clock = clock_system();

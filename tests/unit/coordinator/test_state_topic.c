@@ -48,9 +48,9 @@ static void on_advanced(void *context, struct partition *partition, uint64_t rea
 static void open_topic(struct bench *bench, int32_t partition_count)
 {
     struct flush_handler handler = {.on_flushed = on_flushed};
-    assert_int_equal(
-        flusher_new(file_ops_system(), bench->dir_fd, &handler, &bench->flusher, &bench->reason),
-        ERR_NONE);
+    assert_int_equal(flusher_new(file_ops_system(), bench->dir_fd, NULL, &handler, &bench->flusher,
+                                 &bench->reason),
+                     ERR_NONE);
     struct catalogue_config config = {
         .data_dir = bench->dir,
         .topic_defaults = &bench->none,

@@ -169,8 +169,8 @@ static void test_flusher(void **state)
     struct fixture *fixture = *state;
     int fd = open(fixture->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     struct flush_handler handler = {.context = NULL};
-    assert_int_equal(flusher_new(file_ops_system(), fd, &handler, &fixture->env.flusher, NULL),
-                     ERR_NONE);
+    assert_int_equal(
+        flusher_new(file_ops_system(), fd, NULL, &handler, &fixture->env.flusher, NULL), ERR_NONE);
     fixture->config.segment_bytes = 10000;
     fixture_open(fixture, NULL);
     append_many(fixture, 100, 1000);
@@ -225,7 +225,7 @@ static void test_failed_sync(void **state)
     int fd = open(fixture->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     struct flush_handler handler = {.context = NULL};
     struct log_env env = {.files = &disk.ops, .clock = &fixture->clock};
-    assert_int_equal(flusher_new(&disk.ops, fd, &handler, &env.flusher, NULL), ERR_NONE);
+    assert_int_equal(flusher_new(&disk.ops, fd, NULL, &handler, &env.flusher, NULL), ERR_NONE);
     struct log *logs[LOGS];
     struct flush_target targets[LOGS];
     struct buf bytes = {0};

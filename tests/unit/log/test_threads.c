@@ -173,7 +173,8 @@ static void test_stress(void **state)
     struct stress stress = {.fixture = fixture, .appenders_left = APPENDERS};
     struct flush_handler handler = {.context = &stress, .on_flushed = on_flushed};
     int fd = open(fixture->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    assert_int_equal(flusher_new(file_ops_system(), fd, &handler, &stress.flusher, NULL), ERR_NONE);
+    assert_int_equal(flusher_new(file_ops_system(), fd, NULL, &handler, &stress.flusher, NULL),
+                     ERR_NONE);
     fixture->env.flusher = stress.flusher;
     fixture->config.segment_bytes = 10000;
     fixture->config.index_interval_bytes = 500;
@@ -292,7 +293,8 @@ static void test_transactions(void **state)
     struct stress stress = {.fixture = fixture, .appenders_left = APPENDERS};
     struct flush_handler handler = {.context = &stress, .on_flushed = decide};
     int fd = open(fixture->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    assert_int_equal(flusher_new(file_ops_system(), fd, &handler, &stress.flusher, NULL), ERR_NONE);
+    assert_int_equal(flusher_new(file_ops_system(), fd, NULL, &handler, &stress.flusher, NULL),
+                     ERR_NONE);
     fixture->env.flusher = stress.flusher;
     fixture->config.segment_bytes = 10000;
     fixture_open(fixture, NULL);

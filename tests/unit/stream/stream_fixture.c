@@ -58,7 +58,7 @@ static void start_threads(struct fixture *fixture)
     assert_int_equal(workers_new(1, &fixture->workers, reason), ERR_NONE);
     struct flush_handler flushed = {.on_flushed = on_flushed};
     assert_int_equal(
-        flusher_new(&fixture->disk, fixture->dir_fd, &flushed, &fixture->flusher, reason),
+        flusher_new(&fixture->disk, fixture->dir_fd, NULL, &flushed, &fixture->flusher, reason),
         ERR_NONE);
     fixture->fetches = fetch_service_new(fixture->net, fixture->workers);
 }
