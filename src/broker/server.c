@@ -146,7 +146,8 @@ static enum err listen_all(struct server *server, struct reason *reason)
     for (size_t i = 0; err == ERR_NONE && i < server->listener_count; i++) {
         const struct server_address *address = &server->listeners[i];
         uint16_t port;
-        err = net_listen(server->net, address->host, address->port, &port, reason);
+        err =
+            net_listen(server->net, &transport_plain, address->host, address->port, &port, reason);
         buf_printf(&text, "%s%s:%u", i > 0 ? "," : "",
                    address->host[0] != '\0' ? address->host : "0.0.0.0", port);
     }

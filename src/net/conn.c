@@ -19,14 +19,14 @@ static void on_ready(struct poll_source *source, uint32_t events)
     if (conn->dead) {
         return; /* closed earlier in this turn */
     }
-    if (events & EPOLLOUT) {
-        conn->want_write = false;
+    if (events & conn->send_waits) {
+        conn->send_waits = 0;
         conn_touch(conn);
     }
     if (conn->lingering) {
         conn_drop_input(conn);
     } else if (conn_may_read(conn)) {
-        if (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) {
+        if (events & (conn->receive_waits | EPOLLIN | EPOLLHUP | EPOLLERR)) {
             conn_read(conn);
         }
     } else if (events & (EPOLLHUP | EPOLLERR)) {
@@ -34,14 +34,15 @@ static void on_ready(struct poll_source *source, uint32_t events)
     }
 }
 
-struct conn *conn_new(struct reactor *reactor, int fd, unsigned listener_index,
+struct conn *conn_new(struct reactor *reactor, struct transport transport, unsigned listener_index,
                       const struct sockaddr_storage *peer, const struct peer_key *key)
 {
     struct conn *conn = mem_new(struct conn);
     conn->source.ready = on_ready;
     conn->reactor = reactor;
     conn->adopt.run = conn_adopt;
-    conn->fd = fd;
+    conn->transport = transport;
+    conn->receive_waits = EPOLLIN;
     conn->listener_index = listener_index;
     conn->timer.fire = conn_on_timer;
     conn->mark_sequence = UINT64_MAX;
@@ -77,19 +78,28 @@ static void take_slot(struct reactor *reactor, struct conn *conn)
     conn->id = ++reactor->next_conn * 64 + reactor->index; /* 64: the most reactors there are */
 }
 
+/* Makes the transport ready and has epoll tell of it. */
+static bool watch(struct conn *conn)
+{
+    struct transport *transport = &conn->transport;
+    return reactor_watch(conn->reactor, transport->fd, &conn->source, conn->interest) &&
+           (transport->kind->open == NULL || transport->kind->open(transport));
+}
+
 void conn_adopt(struct task *task)
 {
     struct conn *conn = container_of(task, struct conn, adopt);
     struct reactor *reactor = conn->reactor;
     conn->interest = EPOLLIN;
     bool refuse = reactor->stopping || atomic_load(&reactor->draining);
-    if (refuse || !reactor_watch(reactor, conn->fd, &conn->source, conn->interest)) {
+    if (refuse || !watch(conn)) {
         if (!refuse) {
-            reactor_log_peer(reactor, "connection refused", conn->peer, "epoll cannot watch it");
+            reactor_log_peer(reactor, "connection refused", conn->peer,
+                             "it cannot be watched or its transport cannot be opened");
         }
         counter_add(&reactor->counters.closed[refuse ? CONN_END_STOP : CONN_END_LIMIT], 1);
         give_back_counts(conn);
-        close(conn->fd);
+        close(conn->transport.fd);
         free(conn);
         return;
     }
@@ -134,6 +144,12 @@ bool conn_may_read(const struct conn *conn)
            !atomic_load_explicit(&conn->reactor->draining, memory_order_relaxed);
 }
 
+bool conn_has_pending(const struct conn *conn)
+{
+    const struct transport *transport = &conn->transport;
+    return transport->kind->has_pending != NULL && transport->kind->has_pending(transport);
+}
+
 void conn_settle(struct conn *conn)
 {
     if (!conn->lingering) {
@@ -148,14 +164,13 @@ void conn_settle(struct conn *conn)
         conn_mark_reading(conn);
     }
     conn->reading = may_read;
-    if (may_read && conn->carry.size > 0) {
+    if (may_read && (conn->carry.size > 0 || conn_has_pending(conn))) {
         conn_later(conn);
     }
-    uint32_t interest =
-        (may_read || conn->lingering ? EPOLLIN : 0) | (conn->want_write ? EPOLLOUT : 0);
+    uint32_t interest = (may_read || conn->lingering ? conn->receive_waits : 0) | conn->send_waits;
     if (interest != conn->interest) {
         struct epoll_event event = {.events = interest, .data.ptr = &conn->source};
-        epoll_ctl(conn->reactor->epoll_fd, EPOLL_CTL_MOD, conn->fd, &event);
+        epoll_ctl(conn->reactor->epoll_fd, EPOLL_CTL_MOD, conn->transport.fd, &event);
         conn->interest = interest;
     }
 }
@@ -209,7 +224,7 @@ void conn_close(struct conn *conn, enum conn_end end)
     conn->dead = true;
     reactor->worked = true;
     leave_lists(conn);
-    close(conn->fd); /* epoll forgets it */
+    conn->transport.kind->close(&conn->transport); /* epoll forgets it */
     give_back_frame_memory(conn);
     buf_deinit(&conn->carry);
     owed_add(reactor, -(int64_t)conn->replies.count);
@@ -304,7 +319,7 @@ void conn_local_address(const struct conn *conn, char *host, size_t host_size, u
 {
     struct sockaddr_storage address = {.ss_family = AF_INET};
     socklen_t size = sizeof address;
-    getsockname(conn->fd, (struct sockaddr *)&address, &size); /* else 0.0.0.0:0 */
+    getsockname(conn->transport.fd, (struct sockaddr *)&address, &size); /* else 0.0.0.0:0 */
     peer_split(&address, host, host_size, port);
 }
 

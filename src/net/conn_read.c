@@ -2,12 +2,10 @@
 #include "net/state.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/uio.h>
+#include <sys/epoll.h>
 
 enum { POOL_LOOK_MS = 2000 };
 
@@ -211,17 +209,30 @@ static void take_carry(struct conn *conn)
     conn->carry_taken = taken;
 }
 
+/* Sets what tells of input from now on. */
+static void wait_for(struct conn *conn, uint32_t event)
+{
+    if (conn->receive_waits != event) {
+        conn->receive_waits = event;
+        conn_touch(conn); /* epoll is to know */
+    }
+}
+
+/* Bytes received (> 0); else there are none for now, or the connection is closed. */
 static ssize_t receive(struct conn *conn, struct iovec *iov, int count)
 {
-    ssize_t got;
-    do {
-        got = readv(conn->fd, iov, count);
-    } while (got < 0 && errno == EINTR);
+    ssize_t got = conn->transport.kind->receive(&conn->transport, iov, count);
     if (got > 0) {
         counter_add(&conn->reactor->counters.bytes_in, (uint64_t)got);
-    } else if (got == 0 || errno != EAGAIN) {
+        wait_for(conn, EPOLLIN);
+    } else if (got == TRANSPORT_WANT_READ) {
+        wait_for(conn, EPOLLIN);
+    } else if (got == TRANSPORT_WANT_WRITE) {
+        wait_for(conn, EPOLLOUT);
+    } else if (got == TRANSPORT_FAILED) {
+        conn_close_why(conn, CONN_END_PEER, "cannot receive: %s", conn->transport.failure);
+    } else {
         conn_close(conn, CONN_END_PEER);
-        return -1;
     }
     return got;
 }
@@ -305,7 +316,8 @@ static bool receive_some(struct conn *conn, size_t *budget)
     if (got > 0) {
         *budget -= least(*budget, (size_t)got);
     }
-    return got > 0 && (size_t)got >= asked; /* less: the socket is empty, epoll will tell */
+    /* Less than asked for: the socket is empty, epoll will tell. */
+    return got > 0 && !conn->dead && ((size_t)got >= asked || conn_has_pending(conn));
 }
 
 void conn_read(struct conn *conn)
@@ -322,20 +334,21 @@ void conn_read(struct conn *conn)
         return;
     }
     conn_mark_reading(conn);
-    if (!conn_may_read(conn)) {
-        conn_touch(conn); /* epoll must stop telling of input */
+    if (!conn_may_read(conn) || conn_has_pending(conn)) {
+        conn_touch(conn); /* epoll must stop telling of input, or cannot tell of it */
     }
 }
 
 void conn_drop_input(struct conn *conn)
 {
+    struct iovec iov = {conn->reactor->read_scratch, SCRATCH_BYTES};
     ssize_t got;
     size_t budget = TURN_BYTES;
     do {
-        got = recv(conn->fd, conn->reactor->read_scratch, SCRATCH_BYTES, 0);
+        got = conn->transport.kind->receive(&conn->transport, &iov, 1);
         budget -= got > 0 ? least(budget, (size_t)got) : 0;
     } while (got > 0 && budget > 0);
-    if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
+    if (got <= 0 && got != TRANSPORT_WANT_READ && got != TRANSPORT_WANT_WRITE) {
         conn_close(conn, CONN_END_HANDLER);
     }
 }

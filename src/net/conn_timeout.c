@@ -1,9 +1,6 @@
 #include "base/mem.h"
 #include "net/state.h"
 
-#include <linux/sockios.h>
-#include <sys/ioctl.h>
-
 /*
  * One timer a connection, set at or before its earliest deadline. Activity only writes down a time;
  * when the timer fires early it is set anew. So a busy connection touches the heap once a timeout.
@@ -40,11 +37,8 @@ void conn_mark_reading(struct conn *conn)
 /* Bytes that the peer's machine took so far. */
 static uint64_t bytes_taken(const struct conn *conn)
 {
-    int queued = 0;
-    if (ioctl(conn->fd, SIOCOUTQ, &queued) != 0 || queued < 0) {
-        queued = 0;
-    }
-    return conn->sent_bytes - (uint64_t)queued;
+    uint64_t queued = transport_queued_bytes(&conn->transport);
+    return queued < conn->sent_bytes ? conn->sent_bytes - queued : 0;
 }
 
 void conn_mark_writing(struct conn *conn)
@@ -81,7 +75,7 @@ static int64_t deadline_ms(const struct conn *conn)
     if (inside_frame(conn) && conn->reading) {
         at_ms = least(at_ms, conn->read_mark_ms + config->stall_timeout_ms);
     }
-    if (conn->want_write) {
+    if (conn->send_waits != 0) {
         at_ms = least(at_ms, conn->write_mark_ms + config->stall_timeout_ms);
     }
     return at_ms;
@@ -93,7 +87,7 @@ static void close_overdue(struct conn *conn)
     int64_t now_ms = conn->reactor->now_ms;
     if (conn->lingering) {
         conn_close(conn, CONN_END_HANDLER);
-    } else if (conn->want_write && now_ms >= conn->write_mark_ms + config->stall_timeout_ms) {
+    } else if (conn->send_waits != 0 && now_ms >= conn->write_mark_ms + config->stall_timeout_ms) {
         conn_close_why(conn, CONN_END_SLOW,
                        "the peer took less than %d bytes of a reply in %lld ms",
                        STALL_PROGRESS_BYTES, (long long)config->stall_timeout_ms);
@@ -111,7 +105,7 @@ void conn_on_timer(struct reactor_timer *timer)
 {
     struct conn *conn = container_of(timer, struct conn, timer);
     int64_t stall_ms = conn->reactor->net->config.stall_timeout_ms;
-    if (conn->want_write && conn->reactor->now_ms >= conn->write_mark_ms + stall_ms &&
+    if (conn->send_waits != 0 && conn->reactor->now_ms >= conn->write_mark_ms + stall_ms &&
         bytes_taken(conn) >= conn->write_mark_taken + STALL_PROGRESS_BYTES) {
         conn_mark_writing(conn); /* slow, but the kernel's queue shrinks */
     }

@@ -3,17 +3,16 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/sendfile.h>
-#include <sys/socket.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 /*
- * Replies onto the wire: all that is ready goes out in one gathered sendmsg; file spans by
- * sendfile, small ones through a scratch buffer in the same sendmsg.
+ * Replies onto the wire: all that is ready goes out in one gathered send; file spans straight from
+ * the file, where the transport can, small ones through a scratch buffer in the same send.
  */
 
 enum {
-    PIECES = 64,               /* of one sendmsg */
+    PIECES = 64,               /* of one send */
     SMALL_SPAN_BYTES = 8 << 10 /* below: a copy costs less than a system call of its own */
 };
 
@@ -45,13 +44,16 @@ static void add(struct gather *gather, const uint8_t *data, size_t size)
 static bool add_span(struct conn *conn, struct gather *gather, const struct file_span *span,
                      size_t sent)
 {
-    size_t size = span->size - sent;
-    if (size >= SMALL_SPAN_BYTES) {
+    bool by_file = conn->transport.kind->send_file != NULL;
+    size_t left = span->size - sent;
+    if (left >= SMALL_SPAN_BYTES && by_file) {
         gather->span = span;
         gather->span_sent = sent;
         return false;
     }
-    if (size > SCRATCH_BYTES - gather->scratch_used) {
+    size_t room = SCRATCH_BYTES - gather->scratch_used;
+    size_t size = left < room ? left : room;
+    if (size < left && (by_file || size == 0)) {
         gather->more = true;
         return false;
     }
@@ -66,7 +68,8 @@ static bool add_span(struct conn *conn, struct gather *gather, const struct file
     }
     gather->scratch_used += size;
     add(gather, to, size);
-    return true;
+    gather->more = size < left;
+    return size == left;
 }
 
 /* The bytes of a reply up to the next span. */
@@ -187,28 +190,38 @@ static bool advance(struct conn *conn, size_t sent)
     return false;
 }
 
-static ssize_t send_gathered(struct conn *conn, struct gather *gather)
+static ssize_t send_gathered(struct conn *conn, const struct gather *gather)
 {
-    struct msghdr message = {.msg_iov = gather->iov, .msg_iovlen = gather->count};
-    int flags = MSG_NOSIGNAL | MSG_DONTWAIT;
-    flags |= gather->span != NULL || gather->more ? MSG_MORE : 0;
-    ssize_t sent;
-    do {
-        sent = sendmsg(conn->fd, &message, flags);
-    } while (sent < 0 && errno == EINTR);
-    return sent;
+    return conn->transport.kind->send(&conn->transport, gather->iov, (int)gather->count,
+                                      gather->span != NULL || gather->more);
 }
 
 static ssize_t send_span(struct conn *conn, const struct gather *gather)
 {
     size_t size = gather->span->size - gather->span_sent;
-    off_t position = gather->span->position + (off_t)gather->span_sent;
-    ssize_t sent;
-    do {
-        sent =
-            sendfile(conn->fd, gather->span->fd, &position, size < TURN_BYTES ? size : TURN_BYTES);
-    } while (sent < 0 && errno == EINTR);
-    return sent;
+    return conn->transport.kind->send_file(&conn->transport, gather->span->fd,
+                                           gather->span->position + (int64_t)gather->span_sent,
+                                           size < TURN_BYTES ? size : TURN_BYTES);
+}
+
+/* Nothing was sent: waits for what the transport wants, or closes. */
+static void take_refusal(struct conn *conn, ssize_t result)
+{
+    switch (result) {
+    case TRANSPORT_WANT_READ:
+    case TRANSPORT_WANT_WRITE:
+        conn->send_waits = result == TRANSPORT_WANT_READ ? EPOLLIN : EPOLLOUT;
+        conn_mark_writing(conn);
+        return;
+    case TRANSPORT_END:
+        conn_close_why(conn, CONN_END_HANDLER, "a file ends before the part to be sent");
+        return;
+    case TRANSPORT_GONE:
+        conn_close(conn, CONN_END_PEER);
+        return;
+    default:
+        conn_close_why(conn, CONN_END_PEER, "cannot send a reply: %s", conn->transport.failure);
+    }
 }
 
 /* Sends once; false when nothing more can go out now. */
@@ -221,27 +234,14 @@ static bool send_some(struct conn *conn, size_t *budget, bool *close_after)
     if (gather.count == 0 && !by_file && !gather.failed) {
         return false;
     }
-    ssize_t sent = 0;
+    ssize_t sent = TRANSPORT_END; /* when gathering failed in front of anything to be sent */
     if (by_file) {
         sent = send_span(conn, &gather);
     } else if (gather.count > 0) {
         sent = send_gathered(conn, &gather);
     }
-    if (sent < 0 && errno == EAGAIN) {
-        conn->want_write = true;
-        conn_mark_writing(conn);
-        return false;
-    }
-    if (sent < 0 && (errno == EPIPE || errno == ECONNRESET || errno == ETIMEDOUT)) {
-        conn_close(conn, CONN_END_PEER);
-        return false;
-    }
-    if (sent < 0) {
-        conn_close_why(conn, CONN_END_PEER, "cannot send a reply: %s", strerrordesc_np(errno));
-        return false;
-    }
-    if (sent == 0) {
-        conn_close_why(conn, CONN_END_HANDLER, "a file ends before the part to be sent");
+    if (sent <= 0) {
+        take_refusal(conn, sent);
         return false;
     }
     *budget -= (size_t)sent < *budget ? (size_t)sent : *budget;
@@ -257,9 +257,9 @@ static void linger(struct conn *conn)
     reply_queue_deinit(&conn->replies);
     conn->parked = 0;
     conn->unsent_bytes = 0;
-    conn->want_write = false;
+    conn->send_waits = 0;
     buf_deinit(&conn->carry);
-    shutdown(conn->fd, SHUT_WR);
+    conn->transport.kind->end(&conn->transport);
     conn->linger_until_ms = conn->reactor->now_ms + LINGER_MS;
     conn_arm(conn, conn->linger_until_ms);
 }
@@ -268,7 +268,7 @@ void conn_flush(struct conn *conn)
 {
     size_t budget = TURN_BYTES;
     bool close_after = advance(conn, 0); /* replies that send nothing */
-    while (!close_after && !conn->want_write && conn->replies.count > 0) {
+    while (!close_after && conn->send_waits == 0 && conn->replies.count > 0) {
         if (budget == 0) {
             conn_later(conn);
             return;

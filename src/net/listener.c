@@ -66,7 +66,8 @@ static void take_connection(struct listener *listener, int fd,
     setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &yes, sizeof yes);
     struct reactor *reactor = &net->reactors[least_loaded(net)];
     atomic_fetch_add(&reactor->connection_count, 1);
-    struct conn *conn = conn_new(reactor, fd, listener->index, address, &key);
+    struct transport transport = {.kind = listener->transport, .fd = fd};
+    struct conn *conn = conn_new(reactor, transport, listener->index, address, &key);
     if (reactor_is_own(reactor)) {
         conn_adopt(&conn->adopt);
     } else {
@@ -162,11 +163,12 @@ static int bind_one(const struct addrinfo *info, bool any)
     return fd;
 }
 
-static void add_listener(struct net *net, int fd)
+static void add_listener(struct net *net, const struct transport_kind *transport, int fd)
 {
     struct listener *listener = mem_new(struct listener);
     listener->source.ready = on_ready;
     listener->net = net;
+    listener->transport = transport;
     listener->fd = fd;
     listener->index = net->listen_count;
     listener->pause.fire = resume_accepting;
@@ -186,8 +188,9 @@ static enum err bind_failed(struct reason *reason, const char *host, uint16_t po
 }
 
 /* Binds every address of the list to one port; one bound is enough unless the port is taken. */
-static enum err bind_all(struct net *net, struct addrinfo *list, const char *host, bool any,
-                         uint16_t *port, struct reason *reason)
+static enum err bind_all(struct net *net, const struct transport_kind *transport,
+                         struct addrinfo *list, const char *host, bool any, uint16_t *port,
+                         struct reason *reason)
 {
     uint16_t wanted = *port;
     unsigned bound = 0;
@@ -200,7 +203,7 @@ static enum err bind_all(struct net *net, struct addrinfo *list, const char *hos
         int fd = bind_one(info, any);
         if (fd >= 0) {
             *port = bound_port_of(fd);
-            add_listener(net, fd);
+            add_listener(net, transport, fd);
             bound++;
             if (any) {
                 break; /* the first any-address covers the others */
@@ -233,18 +236,18 @@ static enum err resolve(const char *host, bool any, struct addrinfo **list, stru
     return ERR_NONE;
 }
 
-enum err net_listen(struct net *net, const char *host, uint16_t port, uint16_t *bound_port,
-                    struct reason *reason)
+enum err net_listen(struct net *net, const struct transport_kind *transport, const char *host,
+                    uint16_t port, uint16_t *bound_port, struct reason *reason)
 {
     bool any = host[0] == '\0' || strcmp(host, "*") == 0;
     struct addrinfo *list = NULL;
     enum err err = resolve(host, any, &list, reason);
     if (err == ERR_NONE) {
         *bound_port = port;
-        err = bind_all(net, list, host, any, bound_port, reason);
+        err = bind_all(net, transport, list, host, any, bound_port, reason);
         freeaddrinfo(list);
         if (err != ERR_NONE && any && err != ERR_EXISTS) { /* a machine without IPv6 */
-            return net_listen(net, "0.0.0.0", port, bound_port, reason);
+            return net_listen(net, transport, "0.0.0.0", port, bound_port, reason);
         }
     }
     net->listen_count += err == ERR_NONE;

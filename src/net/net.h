@@ -7,6 +7,7 @@
 #include "base/heap.h"
 #include "base/slice.h"
 #include "base/task.h"
+#include "net/transport.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -137,9 +138,11 @@ CHECKED enum err net_new(const struct net_config *config, const struct net_handl
  * port 0 picks one). A name is bound on every address it has. Writes the port bound into
  * *bound_port. The reason names the address and, for a port in use (ERR_EXISTS), says so. Before
  * net_start, main thread. listener_index is what conn_listener returns for its connections (0 for
- * the first call, 1 for the second...).
+ * the first call, 1 for the second...). transport: how bytes come and go on its connections
+ * (net/transport.h); it stays until net_free.
  */
-CHECKED enum err net_listen(struct net *net, const char *host, uint16_t port, uint16_t *bound_port,
+CHECKED enum err net_listen(struct net *net, const struct transport_kind *transport,
+                            const char *host, uint16_t port, uint16_t *bound_port,
                             struct reason *reason);
 
 /*

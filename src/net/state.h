@@ -7,6 +7,7 @@
 #include "net/net.h"
 #include "net/peer_table.h"
 #include "net/reply_queue.h"
+#include "net/transport.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -61,12 +62,13 @@ struct conn {
     struct task adopt;
     uint64_t id;
     uint32_t slot;
-    int fd;
+    struct transport transport;
     unsigned listener_index;
     uint32_t interest; /* what epoll watches for */
     void *user;
 
     /* Reading. */
+    uint32_t receive_waits; /* the event that tells of input: EPOLLIN but in a TLS handshake */
     struct frame_state frame;
     struct buf carry;   /* received but not taken in, when delivery paused */
     size_t carry_taken; /* of carry */
@@ -82,7 +84,7 @@ struct conn {
     size_t parked;       /* frames without a reply */
     size_t unsent_bytes; /* of done replies, spans not counted */
     uint64_t sent_bytes;
-    bool want_write; /* the socket was full */
+    uint32_t send_waits; /* 0, or the event that a send waits for: EPOLLOUT, the socket is full */
 
     /* Life. */
     bool closing;   /* a close_after reply is in the queue: no further frame */
@@ -166,6 +168,7 @@ struct listener {
     struct poll_source source; /* first */
     struct listener *next;
     struct net *net;
+    const struct transport_kind *transport; /* of its connections */
     int fd;
     unsigned index;
     struct reactor_timer pause; /* accept failed for want of descriptors */
@@ -198,7 +201,7 @@ void reactor_log_peer(struct reactor *reactor, const char *message, const char *
                       const char *reason);
 
 /* conn.c */
-struct conn *conn_new(struct reactor *reactor, int fd, unsigned listener_index,
+struct conn *conn_new(struct reactor *reactor, struct transport transport, unsigned listener_index,
                       const struct sockaddr_storage *peer, const struct peer_key *key);
 void conn_adopt(struct task *task);
 void conn_close(struct conn *conn, enum conn_end end);
@@ -209,6 +212,7 @@ struct conn *conn_find(struct reactor *reactor, uint32_t slot, uint64_t id);
 void conn_touch(struct conn *conn);
 void conn_later(struct conn *conn);
 void conn_settle(struct conn *conn);
+bool conn_has_pending(const struct conn *conn);
 bool conn_may_read(const struct conn *conn);
 void conn_complete(struct reactor *reactor, struct reply_token token, struct reply *reply);
 void owed_add(struct reactor *reactor, int64_t change);

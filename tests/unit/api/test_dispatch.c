@@ -132,7 +132,8 @@ static int start(void **state, void (*open_catalogue)(struct fixture *fixture))
     struct net_handler handler = {
         .context = api, .on_open = api_on_open, .on_frame = api_on_frame, .on_close = api_on_close};
     assert_int_equal(net_new(&config, &handler, &api->net, reason), ERR_NONE);
-    assert_int_equal(net_listen(api->net, "127.0.0.1", 0, &fixture->port, reason), ERR_NONE);
+    assert_int_equal(net_listen(api->net, &transport_plain, "127.0.0.1", 0, &fixture->port, reason),
+                     ERR_NONE);
     assert_int_equal(workers_new(2, &api->workers, reason), ERR_NONE);
     api->fetches = fetch_service_new(api->net, api->workers);
     struct flush_handler flushed = {.on_flushed = on_flushed};

@@ -135,6 +135,7 @@ int server_set_up(void **state)
     net_config_init(&server->config);
     server->config.reactor_count = 2;
     server->host = "127.0.0.1";
+    server->transport = &transport_plain;
     server->file_fd = -1;
     atomic_store(&server->last_end, -1);
     pthread_mutex_init(&server->lock, NULL);
@@ -151,7 +152,8 @@ void server_start(struct server *server)
                                   .on_turn_end = on_turn_end};
     struct reason reason = {.text = ""};
     if (net_new(&server->config, &handler, &server->net, &reason) != ERR_NONE ||
-        net_listen(server->net, server->host, 0, &server->port, &reason) != ERR_NONE ||
+        net_listen(server->net, server->transport, server->host, 0, &server->port, &reason) !=
+            ERR_NONE ||
         net_start(server->net, &reason) != ERR_NONE) {
         fail_msg("%s", reason.text);
     }

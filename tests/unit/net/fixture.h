@@ -30,8 +30,9 @@
 enum { MAX_PARKED = 4096 };
 
 struct server {
-    struct net_config config; /* set before server_start */
-    const char *host;         /* the same; loopback */
+    struct net_config config;               /* set before server_start */
+    const char *host;                       /* the same; loopback */
+    const struct transport_kind *transport; /* the same; plain */
     struct net *net;
     uint16_t port;
     int file_fd;

@@ -461,13 +461,15 @@ static void test_bad_config_and_port_in_use(void **state)
     server_start(server);
     assert_int_equal(net_new(&server->config, &handler, &net, &reason), ERR_NONE);
     uint16_t port;
-    assert_int_equal(net_listen(net, "127.0.0.1", server->port, &port, &reason), ERR_EXISTS);
+    assert_int_equal(net_listen(net, &transport_plain, "127.0.0.1", server->port, &port, &reason),
+                     ERR_EXISTS);
     assert_non_null(strstr(reason.text, "127.0.0.1:"));
     assert_non_null(strstr(reason.text, "in use"));
-    assert_int_equal(net_listen(net, "no such host", 0, &port, &reason), ERR_INVALID);
-    assert_int_equal(net_listen(net, "localhost", 0, &port, &reason), ERR_NONE);
+    assert_int_equal(net_listen(net, &transport_plain, "no such host", 0, &port, &reason),
+                     ERR_INVALID);
+    assert_int_equal(net_listen(net, &transport_plain, "localhost", 0, &port, &reason), ERR_NONE);
     assert_true(port > 0);
-    assert_int_equal(net_listen(net, "*", 0, &port, &reason), ERR_NONE);
+    assert_int_equal(net_listen(net, &transport_plain, "*", 0, &port, &reason), ERR_NONE);
     net_free(net);
 }
 
