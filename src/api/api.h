@@ -1,6 +1,7 @@
 #ifndef TIDINGS_API_API_H
 #define TIDINGS_API_API_H
 
+#include "api/connection.h"
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/err.h"
@@ -69,7 +70,8 @@ struct api_server {
 
 struct api_request {
     struct api_server *server;
-    struct conn *conn; /* NULL once on a worker or parked: on_frame only */
+    struct api_connection *connection; /* a reference */
+    struct conn *conn;                 /* NULL once on a worker or parked: on_frame only */
     struct reply_token token;
     struct wire_request_header header; /* client_id borrows the frame */
     struct wire_reader body;
@@ -78,7 +80,6 @@ struct api_request {
     bool resumed;   /* api_resume ran the handler again */
     char host[128]; /* where this client should connect: set when the row says API_WITH_ADDRESS */
     uint16_t port;
-    char peer[64]; /* of API_ON_WORKER and deferred ones, for log lines */
 
     struct task task;    /* for workers and reactors */
     uint8_t *frame_copy; /* of a deferred request */
@@ -116,7 +117,7 @@ const struct api_entry *api_find(int16_t key);
 enum err api_on_frame(void *context, struct conn *conn, struct reply_token token,
                       struct slice frame, struct reason *reason);
 
-/* For net_handler.on_open and on_close: what the API room keeps of a connection. */
+/* For net_handler.on_open and on_close (api/connection.h). */
 void api_on_open(void *context, struct conn *conn);
 void api_on_close(void *context, struct conn *conn, enum conn_end end);
 

@@ -46,6 +46,9 @@ static void add_features(struct api_request *request, struct api_versions_respon
     }
 }
 
+/* From this version on clients tell their software's name and version (KIP-511). */
+enum { SOFTWARE_VERSION = 3 };
+
 /*
  * An ApiVersions of a version that is not served is answered in version 0 with error 35 and the
  * list, so that the client can ask again (KIP-511).
@@ -62,6 +65,13 @@ enum err handle_api_versions(struct api_request *request, struct reason *reason)
         enum err err = api_versions_request_decode(&request->body, api_version(request), &body);
         if (err != ERR_NONE) {
             return err;
+        }
+        if (api_version(request) >= SOFTWARE_VERSION &&
+            !api_connection_set_software(request->connection, body.client_software_name,
+                                         body.client_software_version)) {
+            response.error_code = KAFKA_ERROR_INVALID_REQUEST;
+            API_REPLY(request, api_versions_response_encode, &response);
+            return ERR_NONE;
         }
     }
     (void)reason;

@@ -1,5 +1,6 @@
 #include "api/api.h"
 
+#include "api/handlers.h"
 #include "base/logger.h"
 #include "base/mem.h"
 
@@ -19,6 +20,7 @@ const struct api_entry *api_find(int16_t key)
 
 void api_request_free(struct api_request *request)
 {
+    api_connection_unref(request->connection);
     arena_deinit(&request->arena);
     free(request->frame_copy);
     free(request);
@@ -100,6 +102,21 @@ struct slice api_reason(struct api_request *request, const struct reason *reason
     return reason->text[0] != '\0' ? api_keep(request, slice_str(reason->text)) : (struct slice){0};
 }
 
+void api_on_open(void *context, struct conn *conn)
+{
+    (void)context;
+    conn_set_user(conn, api_connection_new(conn));
+}
+
+void api_on_close(void *context, struct conn *conn, enum conn_end end)
+{
+    (void)context;
+    (void)end;
+    api_fetch_cancel_all(conn_user(conn));
+    api_connection_unref(conn_user(conn));
+    conn_set_user(conn, NULL);
+}
+
 static void set_address(struct api_request *request, struct conn *conn)
 {
     const struct api_server *server = request->server;
@@ -145,12 +162,15 @@ enum err api_on_frame(void *context, struct conn *conn, struct reply_token token
     struct api_server *server = context;
     struct api_request *request = mem_new(struct api_request);
     request->server = server;
+    request->connection = conn_user(conn);
+    api_connection_ref(request->connection);
     request->conn = conn;
     request->token = token;
     request->arena.limit_bytes = (size_t)server->request_arena_bytes;
     atomic_fetch_add_explicit(&server->requests, 1, memory_order_relaxed);
     enum err err = read_header(request, frame, reason);
     if (err == ERR_NONE) {
+        api_connection_set_client_id(request->connection, request->header.client_id);
         if (request->entry->flags & API_WITH_ADDRESS) {
             set_address(request, conn);
         }
@@ -188,7 +208,6 @@ void api_park(struct api_request *request)
     struct slice frame = request->body.bytes;
     if (request->conn != NULL) {
         conn_hold(request->conn, request->token);
-        snprintf(request->peer, sizeof request->peer, "%s", conn_peer(request->conn));
         request->conn = NULL;
         request->frame_copy = mem_dup(frame.data, frame.size);
     }
@@ -274,8 +293,8 @@ void api_reply_nothing(struct api_request *request)
 
 void api_reply_close(struct api_request *request, const struct reason *reason)
 {
-    const char *peer = request->conn != NULL ? conn_peer(request->conn) : request->peer;
-    LOG_WARN("api", "connection closed", "peer=%s reason=\"%s\"", peer, reason->text);
+    LOG_WARN("api", "connection closed", "peer=%s reason=\"%s\"", request->connection->peer,
+             reason->text);
     struct reply reply = {.nothing = true, .close_after = true};
     net_reply(request->server->net, request->token, &reply);
     api_request_free(request);

@@ -19,12 +19,7 @@ struct fetch_call {
     struct fetch_response response;
     struct fetch_call *prev; /* among the connection's waiting fetches */
     struct fetch_call *next;
-    struct api_connection *connection;
-};
-
-/* What the API room keeps of a connection: its waiting fetches, to end with it. */
-struct api_connection {
-    struct fetch_call *fetches;
+    bool listed;
 };
 
 static void release_partitions(struct fetch_call *call)
@@ -36,32 +31,18 @@ static void release_partitions(struct fetch_call *call)
     }
 }
 
-void api_on_open(void *context, struct conn *conn)
+void api_fetch_cancel_all(struct api_connection *connection)
 {
-    (void)context;
-    (void)conn; /* most connections never wait in a fetch: made on first use */
-}
-
-void api_on_close(void *context, struct conn *conn, enum conn_end end)
-{
-    (void)context;
-    (void)end;
-    struct api_connection *connection = conn_user(conn);
-    if (connection == NULL) {
-        return;
-    }
     struct fetch_call *call;
     struct fetch_call *next;
     DL_FOREACH_SAFE (connection->fetches, call, next) {
         DL_DELETE(connection->fetches, call);
-        call->connection = NULL;
+        call->listed = false;
         if (fetch_cancel(&call->fetch)) {
             release_partitions(call);
             api_request_free(call->request);
         } /* else on_done answers a dead token, which frees it */
     }
-    free(connection);
-    conn_set_user(conn, NULL);
 }
 
 static void fill_aborted(struct api_request *request, const struct fetch_item *item,
@@ -98,8 +79,8 @@ static void fill_partition(struct api_request *request, const struct fetch_item 
 static void on_done(struct fetch *fetch)
 {
     struct fetch_call *call = container_of(fetch, struct fetch_call, fetch);
-    if (call->connection != NULL) {
-        DL_DELETE(call->connection->fetches, call);
+    if (call->listed) {
+        DL_DELETE(call->request->connection->fetches, call);
     }
     size_t next = 0;
     for (int32_t t = 0; t < call->response.responses_count; t++) {
@@ -217,15 +198,9 @@ enum err handle_fetch(struct api_request *request, struct reason *reason)
     struct fetch_call *call = api_alloc(request, 1, sizeof *call);
     call->request = request;
     plan(call, &body);
-    struct conn *conn = request->conn;
-    struct reactor *reactor = conn_reactor(conn);
-    struct api_connection *connection = conn_user(conn);
-    if (connection == NULL) {
-        connection = mem_new(struct api_connection);
-        conn_set_user(conn, connection);
-    }
-    call->connection = connection;
-    DL_APPEND(connection->fetches, call);
+    struct reactor *reactor = conn_reactor(request->conn);
+    call->listed = true;
+    DL_APPEND(request->connection->fetches, call);
     request->conn = NULL;
     fetch_start(request->server->fetches, reactor, &call->fetch);
     return ERR_NONE;

@@ -21,7 +21,7 @@ struct group_waiter api_group_waiter(const struct api_request *request)
 
 struct slice api_client_host(struct api_request *request)
 {
-    const char *peer = conn_peer(request->conn);
+    const char *peer = request->connection->peer;
     const char *colon = strrchr(peer, ':');
     size_t size = colon != NULL ? (size_t)(colon - peer) : strlen(peer);
     if (size >= 2 && peer[0] == '[' && peer[size - 1] == ']') {

@@ -17,7 +17,9 @@
 #include "wire/generated/offset_for_leader_epoch.h"
 #include "wire/generated/produce.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -35,6 +37,11 @@ struct fixture {
     struct file_ops disk;
     pthread_mutex_t sync_lock; /* held by a test: syncs wait */
     struct reason reason;
+    pthread_mutex_t lock; /* guards seen */
+    struct seen_client {
+        char id[300], name[300], version[300], peer[64], principal[64];
+        unsigned listener;
+    } seen; /* what is kept of the connection, after the newest frame */
 };
 
 static int sync_when_allowed(void *context, int fd)
@@ -43,6 +50,30 @@ static int sync_when_allowed(void *context, int fd)
     pthread_mutex_lock(&fixture->sync_lock);
     pthread_mutex_unlock(&fixture->sync_lock);
     return fdatasync(fd);
+}
+
+/* Copies what is kept of the connection; "-" where it is null. */
+static void look_at_connection(struct fixture *fixture, const struct api_connection *connection)
+{
+    struct seen_client *seen = &fixture->seen;
+    const char *name = connection->software_name, *version = connection->software_version;
+    pthread_mutex_lock(&fixture->lock);
+    snprintf(seen->id, sizeof seen->id, "%s", connection->client_id ? connection->client_id : "-");
+    snprintf(seen->name, sizeof seen->name, "%s", name ? name : "-");
+    snprintf(seen->version, sizeof seen->version, "%s", version ? version : "-");
+    snprintf(seen->peer, sizeof seen->peer, "%s", connection->peer);
+    snprintf(seen->principal, sizeof seen->principal, "%s", connection->principal);
+    seen->listener = connection->listener;
+    pthread_mutex_unlock(&fixture->lock);
+}
+
+static enum err on_frame(void *context, struct conn *conn, struct reply_token token,
+                         struct slice frame, struct reason *reason)
+{
+    struct fixture *fixture = context;
+    enum err err = api_on_frame(&fixture->api, conn, token, frame, reason);
+    look_at_connection(fixture, conn_user(conn));
+    return err;
 }
 
 static void on_flushed(void *context, struct log *log)
@@ -130,7 +161,8 @@ static int start(void **state, void (*open_catalogue)(struct fixture *fixture))
     net_config_init(&config);
     config.reactor_count = 2;
     struct net_handler handler = {
-        .context = api, .on_open = api_on_open, .on_frame = api_on_frame, .on_close = api_on_close};
+        .context = fixture, .on_open = api_on_open, .on_frame = on_frame, .on_close = api_on_close};
+    pthread_mutex_init(&fixture->lock, NULL);
     assert_int_equal(net_new(&config, &handler, &api->net, reason), ERR_NONE);
     assert_int_equal(net_listen(api->net, &transport_plain, "127.0.0.1", 0, &fixture->port, reason),
                      ERR_NONE);
@@ -182,6 +214,7 @@ static int teardown(void **state)
     assert_int_equal(catalogue_close(api->catalogue, &fixture->reason), ERR_NONE);
     fetch_service_free(api->fetches);
     net_free(api->net);
+    pthread_mutex_destroy(&fixture->lock);
     close(fixture->dir_fd);
     pthread_mutex_destroy(&fixture->sync_lock);
     char *command = mem_sprintf("rm -rf %s", fixture->dir);
@@ -284,6 +317,88 @@ static void test_unknown_api_versions_version(void **state)
     assert_int_equal(response.error_code, KAFKA_ERROR_UNSUPPORTED_VERSION);
     assert_int_equal(response.api_keys_count, api_table_count);
     assert_true(ask_versions(&fixture->client));
+}
+
+static int16_t tell_software(struct client *client, const char *name, const char *version)
+{
+    struct api_versions_request request = {.client_software_name = slice_str(name),
+                                           .client_software_version = slice_str(version)};
+    struct api_versions_response response;
+    assert_true(client_call(client, API_KEY_API_VERSIONS, 3, &request, &response));
+    assert_int_equal(response.api_keys_count, response.error_code == 0 ? api_table_count : 0);
+    return response.error_code;
+}
+
+/* What was kept when the newest request was taken in; a request behind it has been answered. */
+static struct seen_client seen_by(struct fixture *fixture)
+{
+    assert_true(ask_versions(&fixture->client));
+    pthread_mutex_lock(&fixture->lock);
+    struct seen_client seen = fixture->seen;
+    pthread_mutex_unlock(&fixture->lock);
+    return seen;
+}
+
+static void the_connection_keeps_who_is_behind_it(void **state)
+{
+    struct fixture *fixture = *state;
+    struct client *client = &fixture->client;
+    struct sockaddr_in own;
+    char peer[64];
+    socklen_t size = sizeof own;
+    assert_int_equal(getsockname(client->fd, (struct sockaddr *)&own, &size), 0);
+    snprintf(peer, sizeof peer, "127.0.0.1:%d", ntohs(own.sin_port));
+    struct seen_client seen = seen_by(fixture);
+    assert_string_equal(seen.name, "-");
+    assert_string_equal(seen.version, "-");
+    assert_string_equal(seen.peer, peer);
+    assert_string_equal(seen.principal, "User:ANONYMOUS");
+    assert_int_equal(seen.listener, 0);
+    assert_int_equal(tell_software(client, "apache-kafka-java", "3.9.1"), 0);
+    seen = seen_by(fixture);
+    assert_string_equal(seen.name, "apache-kafka-java");
+    assert_string_equal(seen.version, "3.9.1");
+}
+
+/* KIP-511: letters and digits, and inside "-" and "."; what was told before stays. */
+static void a_name_of_software_is_judged_as_kafka_does(void **state)
+{
+    static const char *const bad[] = {"", "a b", "-a", "a-", ".a", "a.", "a_b", "\xc3\xa9", "a\n"};
+    static const char *const good[] = {"a", "7", "a-b", "a..b", "A-.-z", "librdkafka"};
+    struct fixture *fixture = *state;
+    struct client *client = &fixture->client;
+    assert_int_equal(tell_software(client, "before", "1.0"), 0);
+    for (unsigned i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        assert_int_equal(tell_software(client, bad[i], "1"), KAFKA_ERROR_INVALID_REQUEST);
+        assert_int_equal(tell_software(client, "a", bad[i]), KAFKA_ERROR_INVALID_REQUEST);
+        assert_string_equal(seen_by(fixture).name, "before");
+        assert_string_equal(seen_by(fixture).version, "1.0");
+    }
+    for (unsigned i = 0; i < sizeof good / sizeof good[0]; i++) {
+        assert_int_equal(tell_software(client, good[i], good[i]), 0);
+        assert_string_equal(seen_by(fixture).name, good[i]);
+        assert_string_equal(seen_by(fixture).version, good[i]);
+    }
+}
+
+static void the_newest_client_id_is_kept_within_bounds(void **state)
+{
+    struct fixture *fixture = *state;
+    struct api_connection connection = {.client_id = NULL};
+    char *longest = mem_sprintf("%0*d", 20000, 7);
+    api_connection_set_client_id(&connection, slice_str("a"));
+    assert_string_equal(connection.client_id, "a");
+    api_connection_set_client_id(&connection, slice_str(longest));
+    assert_int_equal(strlen(connection.client_id), API_CLIENT_TEXT_BYTES);
+    const char *kept = connection.client_id;
+    api_connection_set_client_id(&connection, slice_str(longest));
+    assert_ptr_equal(connection.client_id, kept); /* the same text is not copied again */
+    api_connection_set_client_id(&connection, slice_str(""));
+    assert_string_equal(connection.client_id, "");
+    api_connection_set_client_id(&connection, (struct slice){0});
+    assert_null(connection.client_id);
+    free(longest);
+    assert_string_equal(seen_by(fixture).id, "crash");
 }
 
 static void fill_metadata(struct metadata_request *request)
@@ -647,6 +762,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_error_codes),
         TEST(test_bad_frames_close),
         TEST(test_unknown_api_versions_version),
+        TEST(the_connection_keeps_who_is_behind_it),
+        TEST(a_name_of_software_is_judged_as_kafka_does),
+        TEST(the_newest_client_id_is_kept_within_bounds),
         TEST(test_deferred_requests_hold_the_next),
         TEST(test_answers_come_in_order),
         TEST(test_produce_answers),

@@ -1,0 +1,80 @@
+#include "api/connection.h"
+
+#include "base/mem.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct api_connection *api_connection_new(struct conn *conn)
+{
+    struct api_connection *connection = mem_new(struct api_connection);
+    atomic_init(&connection->references, 1);
+    connection->listener = conn_listener(conn);
+    connection->principal = "User:ANONYMOUS";
+    snprintf(connection->peer, sizeof connection->peer, "%s", conn_peer(conn));
+    return connection;
+}
+
+void api_connection_ref(struct api_connection *connection)
+{
+    atomic_fetch_add_explicit(&connection->references, 1, memory_order_relaxed);
+}
+
+void api_connection_unref(struct api_connection *connection)
+{
+    if (atomic_fetch_sub_explicit(&connection->references, 1, memory_order_acq_rel) == 1) {
+        free(connection->client_id);
+        free(connection->software_name);
+        free(connection->software_version);
+        free(connection);
+    }
+}
+
+/* Puts a copy of the text, cut to its bound, into *to when it is another. */
+static void keep_text(char **to, struct slice text)
+{
+    size_t size = text.size < API_CLIENT_TEXT_BYTES ? text.size : API_CLIENT_TEXT_BYTES;
+    bool null = slice_is_null(text);
+    if (*to == NULL ? null : !null && slice_equal_str(slice_of(text.data, size), *to)) {
+        return;
+    }
+    free(*to);
+    *to = null ? NULL : mem_strndup((const char *)text.data, size);
+}
+
+void api_connection_set_client_id(struct api_connection *connection, struct slice client_id)
+{
+    keep_text(&connection->client_id, client_id);
+}
+
+static bool is_letter_or_digit(uint8_t byte)
+{
+    return (byte >= '0' && byte <= '9') || (byte >= 'A' && byte <= 'Z') ||
+           (byte >= 'a' && byte <= 'z');
+}
+
+static bool is_software_text(struct slice text)
+{
+    if (text.size == 0 || !is_letter_or_digit(text.data[0]) ||
+        !is_letter_or_digit(text.data[text.size - 1])) {
+        return false;
+    }
+    for (size_t i = 0; i < text.size; i++) {
+        if (!is_letter_or_digit(text.data[i]) && text.data[i] != '-' && text.data[i] != '.') {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool api_connection_set_software(struct api_connection *connection, struct slice name,
+                                 struct slice version)
+{
+    if (!is_software_text(name) || !is_software_text(version)) {
+        return false;
+    }
+    keep_text(&connection->software_name, name);
+    keep_text(&connection->software_version, version);
+    return true;
+}

@@ -1,0 +1,53 @@
+#ifndef TIDINGS_API_CONNECTION_H
+#define TIDINGS_API_CONNECTION_H
+
+#include "base/slice.h"
+#include "net/net.h"
+
+#include <stdatomic.h>
+
+/*
+ * Who is behind a connection, and with what software: what the API room keeps of it.
+ *
+ * Made when the connection opens. The connection holds a reference until it has closed, and so does
+ * every request on its way, since some end on other threads and after the connection. What is fixed
+ * is read by whoever holds a reference; the rest belongs to the connection's reactor.
+ */
+struct fetch_call;
+
+/* Of a client's own words about itself, so many bytes are kept at most. */
+enum { API_CLIENT_TEXT_BYTES = 255 };
+
+struct api_connection {
+    atomic_uint references;
+
+    /* Fixed. */
+    unsigned listener;     /* as of net_listen */
+    const char *principal; /* "User:ANONYMOUS" while nobody has to say who he is */
+    char peer[64];         /* "127.0.0.1:54321" */
+
+    /* The reactor's. */
+    char *client_id;            /* as of the newest request; NULL: it was null */
+    char *software_name;        /* as of ApiVersions (KIP-511); NULL: not told */
+    char *software_version;     /* the same */
+    struct fetch_call *fetches; /* that wait, to end with the connection */
+};
+
+/* With one reference, of a connection that has just opened. */
+struct api_connection *api_connection_new(struct conn *conn);
+
+/* Any thread. unref frees it with the last reference. */
+void api_connection_ref(struct api_connection *connection);
+void api_connection_unref(struct api_connection *connection);
+
+/* Takes note of a request's client.id. On the reactor. */
+void api_connection_set_client_id(struct api_connection *connection, struct slice client_id);
+
+/*
+ * Takes note of what ApiVersions tells of the client's software. False when a name or version is
+ * not of letters, digits and, inside, "-" and "." (KIP-511); then nothing changes. On the reactor.
+ */
+CHECKED bool api_connection_set_software(struct api_connection *connection, struct slice name,
+                                         struct slice version);
+
+#endif
