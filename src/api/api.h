@@ -1,6 +1,7 @@
 #ifndef TIDINGS_API_API_H
 #define TIDINGS_API_API_H
 
+#include "api/allow.h"
 #include "api/connection.h"
 #include "base/arena.h"
 #include "base/clock.h"
@@ -56,6 +57,7 @@ struct api_server {
     const struct settings_table *settings; /* of the server, for DescribeConfigs */
     const struct overrides *overrides;     /* as given at start */
     const char *data_dir;
+    _Atomic(const struct api_authorizer *) authorizer; /* NULL: all is allowed */
 
     struct api_config config;
     int64_t request_arena_bytes; /* limit for what one request may decode into */
@@ -103,6 +105,7 @@ struct api_entry {
     int16_t highest_version;
     unsigned flags;
     api_handler *handle;
+    struct api_permission asks[API_PERMISSIONS]; /* of api_allows, about each resource it touches */
 };
 
 /* What is served: ApiVersions answers from it, dispatch follows it, docs/protocol.md is checked
@@ -194,14 +197,6 @@ int16_t api_error_code(enum err err);
 
 /* The text of a reason as a nullable slice in the request: null when empty. */
 struct slice api_reason(struct api_request *request, const struct reason *reason);
-
-/* Operations as bits of AclOperation codes: everything is allowed while there are no ACLs
- * (KIP-430). */
-enum {
-    API_TOPIC_OPERATIONS = 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 10 | 1 << 11,
-    API_GROUP_OPERATIONS = 1 << 3 | 1 << 6 | 1 << 8,
-    API_CLUSTER_OPERATIONS = 1 << 5 | 1 << 7 | 1 << 8 | 1 << 9 | 1 << 10 | 1 << 11 | 1 << 12,
-};
 
 /* The release of Apache Kafka that tools may take this server for: the newest whose features are
  * served (KIP-778), as its level and as its name. */

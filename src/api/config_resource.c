@@ -81,10 +81,43 @@ static void change_group(struct api_server *server, struct slice name, catalogue
     group_coordinator_reconfigure(server->groups, name);
 }
 
+bool config_allows(const struct api_request *request, enum api_operation operation,
+                   int8_t resource_type, struct slice resource_name, int16_t *code,
+                   struct reason *reason)
+{
+    struct api_resource resource;
+    switch (resource_type) {
+    case CONFIG_RESOURCE_TOPIC:
+        resource = api_topic(resource_name);
+        *code = KAFKA_ERROR_TOPIC_AUTHORIZATION_FAILED;
+        break;
+    case CONFIG_RESOURCE_GROUP:
+        resource = api_group(resource_name);
+        *code = KAFKA_ERROR_GROUP_AUTHORIZATION_FAILED;
+        break;
+    case CONFIG_RESOURCE_BROKER:
+        resource = api_cluster();
+        *code = KAFKA_ERROR_CLUSTER_AUTHORIZATION_FAILED;
+        break;
+    default:
+        return true; /* refused by its type */
+    }
+    if (!api_allows(request, operation, resource)) {
+        reason_set(reason, "this client may not %s these settings",
+                   operation == API_ALTER_CONFIGS ? "change" : "see");
+        return false;
+    }
+    *code = KAFKA_ERROR_NONE;
+    return true;
+}
+
 void config_change(struct api_request *request, int8_t resource_type, struct slice resource_name,
                    catalogue_edit *edit, void *context, bool validate_only, int16_t *code,
                    struct reason *reason)
 {
+    if (!config_allows(request, API_ALTER_CONFIGS, resource_type, resource_name, code, reason)) {
+        return;
+    }
     *code = KAFKA_ERROR_INVALID_REQUEST;
     if (resource_type == CONFIG_RESOURCE_BROKER) {
         reason_set(reason, "server settings are read at start: change the configuration file or "

@@ -34,6 +34,12 @@ struct topic *config_find_topic(struct api_server *server, struct slice name, in
 CHECKED enum err config_check_repeated(struct api_request *request, const struct slice *names,
                                        int32_t count, struct reason *reason);
 
+/* Whether the client may describe or change (operation) a resource's settings: a topic's, a
+ * group's, the server's. Of other types there are none. Sets *code and the reason when not. */
+CHECKED bool config_allows(const struct api_request *request, enum api_operation operation,
+                           int8_t resource_type, struct slice resource_name, int16_t *code,
+                           struct reason *reason);
+
 /*
  * Changes the own settings of a topic or a group by `edit`, which sees them as no other change can
  * alter them meanwhile. Sets *code and the reason; for anything else, refuses with a reason that

@@ -29,6 +29,11 @@ static void grow_one(struct api_request *request, const struct create_partitions
 {
     create_partitions_response_result_init(out);
     out->name = in->name;
+    if (!api_allows(request, API_ALTER, api_topic(in->name))) {
+        out->error_code = KAFKA_ERROR_TOPIC_AUTHORIZATION_FAILED;
+        out->error_message = slice_str("this client may not change the topic");
+        return;
+    }
     struct topic *topic = catalogue_find(request->server->catalogue, in->name);
     if (topic == NULL) {
         out->error_code = KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION;

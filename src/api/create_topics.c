@@ -106,6 +106,13 @@ static void create_one(struct api_request *request, const struct create_topics_r
                        bool validate_only, struct create_topics_response_topic *out)
 {
     struct topic_creation creation = {.name = in->name, .validate_only = validate_only};
+    if (!api_allows(request, API_CREATE, api_cluster()) &&
+        !api_allows(request, API_CREATE, api_topic(in->name))) {
+        struct reason why;
+        reason_set(&why, "this client may not create the topic");
+        fail(request, out, KAFKA_ERROR_TOPIC_AUTHORIZATION_FAILED, &why);
+        return;
+    }
     if (read_wanted(request, in, &creation, out)) {
         struct topic *topic = NULL;
         struct reason reason = {.text = ""};
@@ -123,7 +130,11 @@ static void create_one(struct api_request *request, const struct create_topics_r
             out->num_partitions = creation.partition_count;
             out->replication_factor = 1;
             struct reason ignored;
-            if (api_check_size(request, &ignored) == ERR_NONE) { /* else they are left out: null */
+            if (!api_allows(request, API_DESCRIBE_CONFIGS, api_topic(in->name))) {
+                out->topic_config_error_code = KAFKA_ERROR_TOPIC_AUTHORIZATION_FAILED;
+                out->num_partitions = -1;
+                out->replication_factor = -1;
+            } else if (api_check_size(request, &ignored) == ERR_NONE) { /* else left out: null */
                 describe_settings(request, &creation.overrides, out);
             }
         }

@@ -3,13 +3,17 @@
 #include "api/appended.h"
 #include "api/handlers.h"
 
-static void cut_one(struct api_request *request, struct slice topic,
+static void cut_one(struct api_request *request, struct slice topic, bool allowed,
                     const struct delete_records_request_partition *in,
                     struct delete_records_response_partition *out)
 {
     delete_records_response_partition_init(out);
     out->partition_index = in->partition_index;
     out->low_watermark = -1;
+    if (!allowed) {
+        out->error_code = KAFKA_ERROR_TOPIC_AUTHORIZATION_FAILED;
+        return;
+    }
     struct partition *partition = api_find_partition(request->server, topic, in->partition_index);
     if (partition == NULL) {
         out->error_code = KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION;
@@ -60,13 +64,14 @@ enum err handle_delete_records(struct api_request *request, struct reason *reaso
     response.topics = api_alloc(request, (size_t)body.topics_count, sizeof *response.topics);
     response.topics_count = body.topics_count;
     for (int32_t t = 0; t < body.topics_count; t++) {
+        bool allowed = api_allows(request, API_DELETE, api_topic(body.topics[t].name));
         const struct delete_records_request_topic *in = &body.topics[t];
         struct delete_records_response_topic *out = &response.topics[t];
         out->name = in->name;
         out->partitions = api_alloc(request, (size_t)in->partitions_count, sizeof *out->partitions);
         out->partitions_count = in->partitions_count;
         for (int32_t i = 0; i < in->partitions_count; i++) {
-            cut_one(request, in->name, &in->partitions[i], &out->partitions[i]);
+            cut_one(request, in->name, allowed, &in->partitions[i], &out->partitions[i]);
         }
     }
     API_REPLY(request, delete_records_response_encode, &response);

@@ -5,6 +5,25 @@
 
 #include <string.h>
 
+/* Who may not describe a topic does not learn from its id what its name is; a name that he gives
+ * is refused whether there is such a topic or not. */
+static bool check_allowed(struct api_request *request, const struct topic *topic,
+                          struct slice named, struct delete_topics_response_topic *out)
+{
+    if (topic == NULL && slice_is_null(named)) {
+        return true; /* an id of nothing */
+    }
+    struct slice name = topic != NULL ? slice_str(topic->name) : named;
+    bool seen = api_allows(request, API_DESCRIBE, api_topic(name));
+    if (seen && api_allows(request, API_DELETE, api_topic(name))) {
+        return true;
+    }
+    out->name = seen ? api_keep(request, name) : named;
+    out->error_code = KAFKA_ERROR_TOPIC_AUTHORIZATION_FAILED;
+    out->error_message = slice_str("this client may not delete the topic");
+    return false;
+}
+
 static void delete_one(struct api_request *request, const struct delete_topics_request_topic *in,
                        struct delete_topics_response_topic *out)
 {
@@ -28,6 +47,12 @@ static void delete_one(struct api_request *request, const struct delete_topics_r
     } else {
         topic = catalogue_find(server->catalogue, in->name);
         out->error_code = topic == NULL ? KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION : KAFKA_ERROR_NONE;
+    }
+    if (!check_allowed(request, topic, in->name, out)) {
+        if (topic != NULL) {
+            topic_unref(topic);
+        }
+        return;
     }
     if (topic == NULL) {
         out->error_message = slice_str("there is no such topic");

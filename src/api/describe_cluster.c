@@ -30,7 +30,7 @@ enum err handle_describe_cluster(struct api_request *request, struct reason *rea
         response.brokers_count = 1;
     }
     if (body.include_cluster_authorized_operations) {
-        response.cluster_authorized_operations = API_CLUSTER_OPERATIONS;
+        response.cluster_authorized_operations = api_cluster_operations(request);
     }
     API_REPLY(request, describe_cluster_response_encode, &response);
     return ERR_NONE;

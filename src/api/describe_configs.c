@@ -184,7 +184,11 @@ static void describe_resource(struct listing *listing)
     describe_configs_response_result_init(result);
     result->resource_type = resource->resource_type;
     result->resource_name = resource->resource_name;
-    if (resource->resource_type == CONFIG_RESOURCE_TOPIC) {
+    struct reason reason = {.text = ""};
+    if (!config_allows(listing->request, API_DESCRIBE_CONFIGS, resource->resource_type,
+                       resource->resource_name, &result->error_code, &reason)) {
+        result->error_message = api_reason(listing->request, &reason);
+    } else if (resource->resource_type == CONFIG_RESOURCE_TOPIC) {
         describe_topic(listing);
     } else if (resource->resource_type == CONFIG_RESOURCE_GROUP) {
         describe_group(listing);

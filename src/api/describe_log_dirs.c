@@ -77,6 +77,13 @@ enum err handle_describe_log_dirs(struct api_request *request, struct reason *re
     }
     struct describe_log_dirs_response_result result;
     describe_log_dirs_response_result_init(&result);
+    struct describe_log_dirs_response response;
+    describe_log_dirs_response_init(&response);
+    if (!api_allows(request, API_DESCRIBE, api_cluster())) {
+        response.error_code = KAFKA_ERROR_CLUSTER_AUTHORIZATION_FAILED;
+        API_REPLY(request, describe_log_dirs_response_encode, &response);
+        return ERR_NONE;
+    }
     result.log_dir = slice_str(request->server->data_dir);
     struct statvfs room;
     if (statvfs(request->server->data_dir, &room) == 0) {
@@ -84,8 +91,6 @@ enum err handle_describe_log_dirs(struct api_request *request, struct reason *re
         result.usable_bytes = (int64_t)room.f_bavail * (int64_t)room.f_frsize;
     }
     fill_topics(request, &body, &result);
-    struct describe_log_dirs_response response;
-    describe_log_dirs_response_init(&response);
     response.results = &result;
     response.results_count = 1;
     API_REPLY(request, describe_log_dirs_response_encode, &response);

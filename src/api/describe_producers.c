@@ -66,7 +66,10 @@ static enum err answer_topic(struct api_request *request,
     struct reason why = {.text = ""};
     int16_t code = KAFKA_ERROR_NONE;
     struct topic *topic = NULL;
-    if (topic_check_name(in->name, &why) != ERR_NONE) {
+    if (!api_allows(request, API_READ, api_topic(in->name))) {
+        code = KAFKA_ERROR_TOPIC_AUTHORIZATION_FAILED;
+        reason_set(&why, "this client may not read the topic");
+    } else if (topic_check_name(in->name, &why) != ERR_NONE) {
         code = KAFKA_ERROR_INVALID_TOPIC_EXCEPTION;
     } else {
         topic = catalogue_find(request->server->catalogue, in->name);
@@ -87,9 +90,8 @@ static enum err answer_topic(struct api_request *request,
             describe(request, topic, answer);
             err = api_check_size(request, reason);
         } else {
-            answer->error_message = code == KAFKA_ERROR_INVALID_TOPIC_EXCEPTION
-                                        ? api_reason(request, &why)
-                                        : slice_str("there is no such topic");
+            answer->error_message = why.text[0] != '\0' ? api_reason(request, &why)
+                                                        : slice_str("there is no such topic");
         }
     }
     if (topic != NULL) {

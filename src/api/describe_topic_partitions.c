@@ -69,6 +69,10 @@ static void add_topic(struct page *page, struct slice name, int32_t first_partit
     page->response.topics_count++;
     describe_topic_partitions_response_topic_init(out);
     out->name = name;
+    if (!api_allows(page->request, API_DESCRIBE, api_topic(name))) {
+        out->error_code = KAFKA_ERROR_TOPIC_AUTHORIZATION_FAILED;
+        return;
+    }
     struct topic *topic = catalogue_find(page->request->server->catalogue, name);
     if (topic == NULL) {
         struct reason reason;
@@ -79,7 +83,7 @@ static void add_topic(struct page *page, struct slice name, int32_t first_partit
     }
     memcpy(out->topic_id.bytes, topic->id.bytes, sizeof out->topic_id.bytes);
     out->is_internal = topic->internal;
-    out->topic_authorized_operations = API_TOPIC_OPERATIONS;
+    out->topic_authorized_operations = api_allowed_operations(page->request, api_topic(name));
     add_partitions(page, topic, first_partition, out);
     topic_unref(topic);
 }
@@ -110,10 +114,14 @@ static struct slice *wanted_names(struct api_request *request,
     }
     struct topic **topics = catalogue_list(request->server->catalogue, count);
     names = api_alloc(request, *count, sizeof *names);
+    size_t seen = 0;
     for (size_t i = 0; i < *count; i++) {
-        names[i] = api_keep(request, slice_str(topics[i]->name));
+        if (api_allows(request, API_DESCRIBE, api_topic(slice_str(topics[i]->name)))) {
+            names[seen++] = api_keep(request, slice_str(topics[i]->name));
+        }
     }
     catalogue_list_free(topics, *count);
+    *count = seen;
     return names;
 }
 

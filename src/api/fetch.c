@@ -12,6 +12,9 @@
  * clients send the whole list each time.
  */
 
+/* From this version on topics come by id (KIP-516). */
+enum { NO_NAMES_VERSION = 13 };
+
 /* A fetch from request to answer. Lives in the request's arena. */
 struct fetch_call {
     struct api_request *request;
@@ -105,7 +108,7 @@ static void on_done(struct fetch *fetch)
 static struct topic *find_topic(struct api_request *request, const struct fetch_request_topic *in,
                                 int16_t *code)
 {
-    if (api_version(request) >= 13) {
+    if (api_version(request) >= NO_NAMES_VERSION) {
         struct topic_id id;
         memcpy(id.bytes, in->topic_id.bytes, sizeof id.bytes);
         *code = KAFKA_ERROR_UNKNOWN_TOPIC_ID;
@@ -141,6 +144,15 @@ static void plan_topic(struct fetch_call *call, const struct fetch_request_topic
     struct api_request *request = call->request;
     int16_t code;
     struct topic *topic = find_topic(request, in, &code);
+    struct slice name = topic != NULL ? slice_str(topic->name) : in->topic;
+    bool named = topic != NULL || api_version(request) < NO_NAMES_VERSION;
+    if (named && !api_allows(request, API_READ, api_topic(name))) {
+        code = KAFKA_ERROR_TOPIC_AUTHORIZATION_FAILED;
+        if (topic != NULL) {
+            topic_unref(topic);
+            topic = NULL;
+        }
+    }
     fetch_response_topic_init(out);
     out->topic = api_keep(request, in->topic);
     out->topic_id = in->topic_id;

@@ -43,12 +43,45 @@ static void describe_member(struct api_request *request,
     to->member_type = from->classic ? MEMBER_CLASSIC : MEMBER_CONSUMER;
 }
 
+static bool may_see(struct api_request *request, const struct consumer_partitions_description *of,
+                    size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!api_allows(request, API_DESCRIBE, api_topic(of[i].topic))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Whether the client may know of all topics of the members. */
+static bool may_see_topics(struct api_request *request, const struct consumer_description *found)
+{
+    for (size_t i = 0; i < found->member_count; i++) {
+        const struct consumer_member_description *member = &found->members[i];
+        if (!may_see(request, member->assigned, member->assigned_count) ||
+            !may_see(request, member->target, member->target_count)) {
+            return false;
+        }
+        for (size_t t = 0; t < member->topic_count; t++) {
+            if (!api_allows(request, API_DESCRIBE, api_topic(member->topics[t]))) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
 static void describe_one(struct api_request *request, struct slice group_id, bool operations,
                          struct consumer_group_describe_response_group *out)
 {
     struct consumer_description found;
     consumer_group_describe_response_group_init(out);
     out->group_id = group_id;
+    if (!api_allows(request, API_DESCRIBE, api_group(group_id))) {
+        out->error_code = KAFKA_ERROR_GROUP_AUTHORIZATION_FAILED;
+        return;
+    }
     enum err err = group_coordinator_consumer_describe(request->server->groups, group_id,
                                                        &request->arena, &found);
     out->error_code = api_error_code(err);
@@ -57,6 +90,11 @@ static void describe_one(struct api_request *request, struct slice group_id, boo
             api_text(request, "Group %.*s is not a consumer group.", SLICE_ARGS(group_id));
     }
     if (err != ERR_NONE) {
+        return;
+    }
+    if (!may_see_topics(request, &found)) {
+        out->error_code = KAFKA_ERROR_TOPIC_AUTHORIZATION_FAILED;
+        out->error_message = slice_str("the group has topics that this client may not see");
         return;
     }
     out->group_state = slice_str(group_state_name(found.state));
@@ -69,7 +107,7 @@ static void describe_one(struct api_request *request, struct slice group_id, boo
         describe_member(request, &found.members[i], &out->members[i]);
     }
     if (operations) {
-        out->authorized_operations = API_GROUP_OPERATIONS;
+        out->authorized_operations = api_allowed_operations(request, api_group(group_id));
     }
 }
 

@@ -4,6 +4,18 @@
 #include "api/handlers.h"
 #include "group/coordinator.h"
 
+/* Whether the client may know of all topics that it names. */
+static bool may_see_topics(struct api_request *request,
+                           const struct consumer_group_heartbeat_request *body)
+{
+    for (int32_t i = 0; i < body->subscribed_topic_names_count; i++) {
+        if (!api_allows(request, API_DESCRIBE, api_topic(body->subscribed_topic_names[i]))) {
+            return false;
+        }
+    }
+    return true;
+}
+
 enum err handle_consumer_group_heartbeat(struct api_request *request, struct reason *reason)
 {
     (void)reason;
@@ -12,6 +24,20 @@ enum err handle_consumer_group_heartbeat(struct api_request *request, struct rea
         consumer_group_heartbeat_request_decode(&request->body, api_version(request), &body);
     if (err != ERR_NONE) {
         return err;
+    }
+    if (!api_allows(request, API_READ, api_group(body.group_id))) {
+        struct consumer_group_heartbeat_response denied;
+        consumer_group_heartbeat_response_init(&denied);
+        denied.error_code = KAFKA_ERROR_GROUP_AUTHORIZATION_FAILED;
+        API_REPLY(request, consumer_group_heartbeat_response_encode, &denied);
+        return ERR_NONE;
+    }
+    if (!may_see_topics(request, &body)) {
+        struct consumer_group_heartbeat_response denied;
+        consumer_group_heartbeat_response_init(&denied);
+        denied.error_code = KAFKA_ERROR_TOPIC_AUTHORIZATION_FAILED;
+        API_REPLY(request, consumer_group_heartbeat_response_encode, &denied);
+        return ERR_NONE;
     }
     size_t owned_count = body.topic_partitions_count > 0 ? (size_t)body.topic_partitions_count : 0;
     struct group_topic_partitions *owned = NULL;

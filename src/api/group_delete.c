@@ -14,8 +14,14 @@ enum err handle_delete_groups(struct api_request *request, struct reason *reason
     }
     struct group_waiter waiter = api_group_waiter(request);
     conn_hold(request->conn, request->token);
-    group_coordinator_delete(request->server->groups, &waiter, body.groups_names,
-                             (size_t)body.groups_names_count);
+    size_t count = (size_t)body.groups_names_count;
+    struct group_delete_result *wanted = api_alloc(request, count, sizeof *wanted);
+    for (size_t i = 0; i < count; i++) {
+        struct slice id = body.groups_names[i];
+        bool allowed = api_allows(request, API_DELETE, api_group(id));
+        wanted[i] = (struct group_delete_result){id, allowed ? ERR_NONE : ERR_GROUP_DENIED};
+    }
+    group_coordinator_delete(request->server->groups, &waiter, wanted, count);
     api_request_free(request);
     return ERR_NONE;
 }

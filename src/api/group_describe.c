@@ -3,9 +3,6 @@
 #include "api/handlers.h"
 #include "group/coordinator.h"
 
-/* Bits of AclOperation: READ 3, DELETE 6, DESCRIBE 8 (KIP-430). Nobody is denied anything yet. */
-enum { GROUP_OPERATIONS = 1 << 3 | 1 << 6 | 1 << 8 };
-
 static void describe_one(struct api_request *request, struct slice group_id, bool operations,
                          struct describe_groups_response_group *out)
 {
@@ -13,6 +10,10 @@ static void describe_one(struct api_request *request, struct slice group_id, boo
     bool exists;
     describe_groups_response_group_init(out);
     out->group_id = group_id;
+    if (!api_allows(request, API_DESCRIBE, api_group(group_id))) {
+        out->error_code = KAFKA_ERROR_GROUP_AUTHORIZATION_FAILED;
+        return;
+    }
     enum err err = group_coordinator_describe(request->server->groups, group_id, &request->arena,
                                               &found, &exists);
     out->error_code = api_error_code(err);
@@ -35,7 +36,7 @@ static void describe_one(struct api_request *request, struct slice group_id, boo
         };
     }
     if (operations) {
-        out->authorized_operations = GROUP_OPERATIONS;
+        out->authorized_operations = api_allowed_operations(request, api_group(group_id));
     }
 }
 

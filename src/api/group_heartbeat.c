@@ -11,6 +11,13 @@ enum err handle_heartbeat(struct api_request *request, struct reason *reason)
     if (err != ERR_NONE) {
         return err;
     }
+    if (!api_allows(request, API_READ, api_group(body.group_id))) {
+        struct heartbeat_response denied;
+        heartbeat_response_init(&denied);
+        denied.error_code = KAFKA_ERROR_GROUP_AUTHORIZATION_FAILED;
+        API_REPLY(request, heartbeat_response_encode, &denied);
+        return ERR_NONE;
+    }
     struct heartbeat_response response;
     heartbeat_response_init(&response);
     response.error_code = api_error_code(

@@ -13,6 +13,13 @@ enum err handle_join_group(struct api_request *request, struct reason *reason)
     if (err != ERR_NONE) {
         return err;
     }
+    if (!api_allows(request, API_READ, api_group(body.group_id))) {
+        struct join_group_response denied;
+        join_group_response_init(&denied);
+        denied.error_code = KAFKA_ERROR_GROUP_AUTHORIZATION_FAILED;
+        API_REPLY(request, join_group_response_encode, &denied);
+        return ERR_NONE;
+    }
     struct group_protocol_offer *offers =
         api_alloc(request, (size_t)body.protocols_count, sizeof *offers);
     for (int32_t i = 0; i < body.protocols_count; i++) {

@@ -43,6 +43,13 @@ enum err handle_leave_group(struct api_request *request, struct reason *reason)
     if (err != ERR_NONE) {
         return err;
     }
+    if (!api_allows(request, API_READ, api_group(body.group_id))) {
+        struct leave_group_response denied;
+        leave_group_response_init(&denied);
+        denied.error_code = KAFKA_ERROR_GROUP_AUTHORIZATION_FAILED;
+        API_REPLY(request, leave_group_response_encode, &denied);
+        return ERR_NONE;
+    }
     struct leave_group_response response;
     leave_group_response_init(&response);
     if (api_version(request) >= 3) {

@@ -33,7 +33,11 @@ enum err handle_list_groups(struct api_request *request, struct reason *reason)
     err = group_coordinator_list(request->server->groups, &request->arena, &groups, &count);
     response.error_code = api_error_code(err);
     response.groups = api_alloc(request, count, sizeof *response.groups);
+    bool all = api_allows(request, API_DESCRIBE, api_cluster());
     for (size_t i = 0; i < count; i++) {
+        if (!all && !api_allows(request, API_DESCRIBE, api_group(groups[i].group_id))) {
+            continue;
+        }
         const char *state = group_state_name(groups[i].state);
         const char *type = groups[i].consumer ? "consumer" : "classic";
         if (passes(body.states_filter, body.states_filter_count, state) &&

@@ -8,6 +8,7 @@
 static size_t add_topic(struct api_request *request, const struct offset_commit_request_topic *in,
                         struct group_offset_commit *out)
 {
+    bool allowed = api_allows(request, API_READ, api_topic(in->name));
     struct topic *topic = catalogue_find(request->server->catalogue, in->name);
     for (int32_t i = 0; i < in->partitions_count; i++) {
         const struct offset_commit_request_partition *from = &in->partitions[i];
@@ -17,7 +18,8 @@ static size_t add_topic(struct api_request *request, const struct offset_commit_
             .offset = from->committed_offset,
             .leader_epoch = from->committed_leader_epoch,
             .metadata = from->committed_metadata,
-            .err = topic != NULL && topic_partition(topic, from->partition_index) != NULL
+            .err = !allowed ? ERR_TOPIC_DENIED
+                   : topic != NULL && topic_partition(topic, from->partition_index) != NULL
                        ? ERR_NONE
                        : ERR_NOT_FOUND,
         };
@@ -28,6 +30,29 @@ static size_t add_topic(struct api_request *request, const struct offset_commit_
     return (size_t)in->partitions_count;
 }
 
+/* The group is not the client's to commit to. */
+static void deny_all(struct api_request *request, const struct offset_commit_request *body)
+{
+    struct offset_commit_response response;
+    offset_commit_response_init(&response);
+    response.topics = api_alloc(request, (size_t)body->topics_count, sizeof *response.topics);
+    response.topics_count = body->topics_count;
+    for (int32_t t = 0; t < body->topics_count; t++) {
+        const struct offset_commit_request_topic *in = &body->topics[t];
+        struct offset_commit_response_topic *out = &response.topics[t];
+        out->name = in->name;
+        out->partitions = api_alloc(request, (size_t)in->partitions_count, sizeof *out->partitions);
+        out->partitions_count = in->partitions_count;
+        for (int32_t i = 0; i < in->partitions_count; i++) {
+            out->partitions[i] = (struct offset_commit_response_partition){
+                .partition_index = in->partitions[i].partition_index,
+                .error_code = KAFKA_ERROR_GROUP_AUTHORIZATION_FAILED,
+            };
+        }
+    }
+    API_REPLY(request, offset_commit_response_encode, &response);
+}
+
 enum err handle_offset_commit(struct api_request *request, struct reason *reason)
 {
     (void)reason;
@@ -35,6 +60,10 @@ enum err handle_offset_commit(struct api_request *request, struct reason *reason
     enum err err = offset_commit_request_decode(&request->body, api_version(request), &body);
     if (err != ERR_NONE) {
         return err;
+    }
+    if (!api_allows(request, API_READ, api_group(body.group_id))) {
+        deny_all(request, &body);
+        return ERR_NONE;
     }
     size_t count = 0;
     for (int32_t t = 0; t < body.topics_count; t++) {

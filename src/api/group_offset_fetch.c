@@ -43,13 +43,17 @@ static enum err fetch_some(struct api_request *request,
                 .metadata = WIRE_EMPTY,
             };
         }
+        bool allowed = api_allows(request, API_DESCRIBE, api_topic(in->name));
         err = group_coordinator_fetch(request->server->groups, group->group_id, &request->arena,
-                                      offsets, count);
+                                      offsets, allowed ? count : 0);
         topic->name = in->name;
         topic->partitions = api_alloc(request, count, sizeof *topic->partitions);
         topic->partitions_count = in->partition_indexes_count;
         for (size_t i = 0; i < count; i++) {
             fill_partition(&offsets[i], stable, old_errors ? err : ERR_NONE, &topic->partitions[i]);
+            if (!allowed) {
+                topic->partitions[i].error_code = KAFKA_ERROR_TOPIC_AUTHORIZATION_FAILED;
+            }
         }
     }
     return err;
@@ -66,11 +70,14 @@ static enum err fetch_all(struct api_request *request,
                                                &request->arena, &offsets, &count);
     out->topics = api_alloc(request, count, sizeof *out->topics);
     for (size_t begin = 0, end; begin < count; begin = end) {
-        struct offset_fetch_response_group_topic *topic = &out->topics[out->topics_count++];
         end = begin + 1;
         while (end < count && slice_equal(offsets[end].topic, offsets[begin].topic)) {
             end++;
         }
+        if (!api_allows(request, API_DESCRIBE, api_topic(offsets[begin].topic))) {
+            continue;
+        }
+        struct offset_fetch_response_group_topic *topic = &out->topics[out->topics_count++];
         topic->name = offsets[begin].topic;
         topic->partitions = api_alloc(request, end - begin, sizeof *topic->partitions);
         topic->partitions_count = (int32_t)(end - begin);
@@ -87,8 +94,11 @@ static void fetch_group(struct api_request *request, const struct offset_fetch_r
     bool old_errors = api_version(request) < 2; /* no error of the whole: each partition has it */
     offset_fetch_response_group_init(out);
     out->group_id = group->group_id;
-    enum err err = group_coordinator_check_fetch(request->server->groups, group->group_id,
-                                                 group->member_id, group->member_epoch);
+    bool allowed = api_allows(request, API_DESCRIBE, api_group(group->group_id));
+    enum err err = !allowed
+                       ? ERR_GROUP_DENIED
+                       : group_coordinator_check_fetch(request->server->groups, group->group_id,
+                                                       group->member_id, group->member_epoch);
     if (err == ERR_NONE) {
         err = group->topics == NULL && group->topics_count < 0
                   ? fetch_all(request, group, stable, out)

@@ -12,6 +12,13 @@ enum err handle_sync_group(struct api_request *request, struct reason *reason)
     if (err != ERR_NONE) {
         return err;
     }
+    if (!api_allows(request, API_READ, api_group(body.group_id))) {
+        struct sync_group_response denied;
+        sync_group_response_init(&denied);
+        denied.error_code = KAFKA_ERROR_GROUP_AUTHORIZATION_FAILED;
+        API_REPLY(request, sync_group_response_encode, &denied);
+        return ERR_NONE;
+    }
     if (api_version(request) >= 5 &&
         (slice_is_null(body.protocol_type) || slice_is_null(body.protocol_name))) {
         struct sync_group_response response;

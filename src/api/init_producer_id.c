@@ -48,6 +48,20 @@ static void init_transactional(struct api_request *request,
                                   &call->waiter);
 }
 
+/* Whoever may write to any topic may do so idempotently (KIP-679). */
+static int16_t refusal_of(struct api_request *request, struct slice transactional_id)
+{
+    if (!slice_is_null(transactional_id)) {
+        return api_allows(request, API_WRITE, api_transactional_id(transactional_id))
+                   ? KAFKA_ERROR_NONE
+                   : KAFKA_ERROR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
+    }
+    return api_allows(request, API_IDEMPOTENT_WRITE, api_cluster()) ||
+                   api_allows(request, API_WRITE, api_any_topic())
+               ? KAFKA_ERROR_NONE
+               : KAFKA_ERROR_CLUSTER_AUTHORIZATION_FAILED;
+}
+
 enum err handle_init_producer_id(struct api_request *request, struct reason *reason)
 {
     struct init_producer_id_request body;
@@ -55,7 +69,10 @@ enum err handle_init_producer_id(struct api_request *request, struct reason *rea
     if (err != ERR_NONE) {
         return err;
     }
-    if ((body.producer_id < 0) != (body.producer_epoch < 0)) {
+    int16_t refusal = refusal_of(request, body.transactional_id);
+    if (refusal != KAFKA_ERROR_NONE) {
+        send_answer(request, refusal, -1, -1);
+    } else if ((body.producer_id < 0) != (body.producer_epoch < 0)) {
         send_answer(request, KAFKA_ERROR_INVALID_REQUEST, -1, -1);
     } else if (!slice_is_null(body.transactional_id)) {
         if (!api_txn_wait_end(request, body.transactional_id)) {

@@ -71,6 +71,13 @@ enum err handle_list_config_resources(struct api_request *request, struct reason
     if (err != ERR_NONE) {
         return err;
     }
+    if (!api_allows(request, API_DESCRIBE_CONFIGS, api_cluster())) {
+        struct list_config_resources_response denied;
+        list_config_resources_response_init(&denied);
+        denied.error_code = KAFKA_ERROR_CLUSTER_AUTHORIZATION_FAILED;
+        API_REPLY(request, list_config_resources_response_encode, &denied);
+        return ERR_NONE;
+    }
     struct list_config_resources_response response;
     list_config_resources_response_init(&response);
     for (int32_t i = 0; i < body.resource_types_count; i++) {

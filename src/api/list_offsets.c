@@ -60,11 +60,16 @@ static void answer_topic(struct api_request *request, const struct list_offsets_
     out->name = in->name;
     out->partitions = api_alloc(request, (size_t)in->partitions_count, sizeof *out->partitions);
     out->partitions_count = in->partitions_count;
+    bool allowed = api_allows(request, API_DESCRIBE, api_topic(in->name));
     for (int32_t i = 0; i < in->partitions_count; i++) {
         const struct list_offsets_request_partition *wanted = &in->partitions[i];
         struct list_offsets_response_partition *answer = &out->partitions[i];
         list_offsets_response_partition_init(answer);
         answer->partition_index = wanted->partition_index;
+        if (!allowed) {
+            answer->error_code = KAFKA_ERROR_TOPIC_AUTHORIZATION_FAILED;
+            continue;
+        }
         struct partition *partition =
             api_find_partition(request->server, in->name, wanted->partition_index);
         if (partition == NULL) {

@@ -45,7 +45,8 @@ static void add_topic(struct answer *answer, const struct topic *topic, bool ope
     memcpy(out->topic_id.bytes, topic->id.bytes, sizeof out->topic_id.bytes);
     out->is_internal = topic->internal;
     if (operations) {
-        out->topic_authorized_operations = API_TOPIC_OPERATIONS;
+        out->topic_authorized_operations =
+            api_allowed_operations(answer->request, api_topic(slice_str(topic->name)));
     }
     describe_partitions(answer, topic, out);
 }
@@ -65,6 +66,11 @@ static void add_missing(struct answer *answer, const struct metadata_request_top
 
 static struct topic *create_missing(struct api_request *request, struct slice name, int16_t *code)
 {
+    if (!api_allows(request, API_CREATE, api_cluster()) &&
+        !api_allows(request, API_CREATE, api_topic(name))) {
+        *code = KAFKA_ERROR_TOPIC_AUTHORIZATION_FAILED;
+        return NULL;
+    }
     struct topic_creation creation = {
         .name = name,
         .partition_count = request->server->config.default_partitions,
@@ -102,11 +108,21 @@ static struct topic *find_wanted(struct api_request *request,
         *code = KAFKA_ERROR_UNKNOWN_TOPIC_ID;
         struct topic_id id;
         memcpy(id.bytes, wanted->topic_id.bytes, sizeof id.bytes);
-        return catalogue_find_id(catalogue, &id);
+        struct topic *topic = catalogue_find_id(catalogue, &id);
+        if (topic != NULL &&
+            !api_allows(request, API_DESCRIBE, api_topic(slice_str(topic->name)))) {
+            topic_unref(topic); /* nor may the client learn that it exists */
+            topic = NULL;
+        }
+        return topic;
     }
     struct reason reason;
     if (topic_check_name(wanted->name, &reason) != ERR_NONE) {
         *code = KAFKA_ERROR_INVALID_TOPIC_EXCEPTION;
+        return NULL;
+    }
+    if (!api_allows(request, API_DESCRIBE, api_topic(wanted->name))) {
+        *code = KAFKA_ERROR_TOPIC_AUTHORIZATION_FAILED;
         return NULL;
     }
     *code = KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION;
@@ -123,7 +139,9 @@ static void answer_all(struct answer *answer, bool operations)
     struct topic **topics = catalogue_list(answer->request->server->catalogue, &count);
     answer->topics = api_alloc(answer->request, count, sizeof *answer->topics);
     for (size_t i = 0; i < count; i++) {
-        add_topic(answer, topics[i], operations);
+        if (api_allows(answer->request, API_DESCRIBE, api_topic(slice_str(topics[i]->name)))) {
+            add_topic(answer, topics[i], operations);
+        }
     }
     catalogue_list_free(topics, count);
 }
@@ -210,7 +228,7 @@ enum err handle_metadata(struct api_request *request, struct reason *reason)
     response.topics = answer.topics;
     response.topics_count = answer.count;
     if (body.include_cluster_authorized_operations) {
-        response.cluster_authorized_operations = API_CLUSTER_OPERATIONS;
+        response.cluster_authorized_operations = api_cluster_operations(request);
     }
     API_REPLY(request, metadata_response_encode, &response);
     return ERR_NONE;

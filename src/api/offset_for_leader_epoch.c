@@ -4,12 +4,16 @@
 #include "api/handlers.h"
 
 /* One server leads all partitions from the beginning, so epoch 0 is the only one (KIP-320). */
-static void answer_partition(struct api_server *server, struct slice topic,
+static void answer_partition(struct api_server *server, struct slice topic, bool allowed,
                              const struct offset_for_leader_epoch_request_partition *in,
                              struct offset_for_leader_epoch_response_partition *out)
 {
     offset_for_leader_epoch_response_partition_init(out);
     out->partition = in->partition;
+    if (!allowed) {
+        out->error_code = KAFKA_ERROR_TOPIC_AUTHORIZATION_FAILED;
+        return;
+    }
     struct partition *partition = api_find_partition(server, topic, in->partition);
     if (partition == NULL) {
         out->error_code = KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION;
@@ -62,8 +66,10 @@ enum err handle_offset_for_leader_epoch(struct api_request *request, struct reas
         out->topic = in->topic;
         out->partitions = api_alloc(request, (size_t)in->partitions_count, sizeof *out->partitions);
         out->partitions_count = in->partitions_count;
+        bool allowed = api_allows(request, API_DESCRIBE, api_topic(in->topic));
         for (int32_t i = 0; i < in->partitions_count; i++) {
-            answer_partition(request->server, in->topic, &in->partitions[i], &out->partitions[i]);
+            answer_partition(request->server, in->topic, allowed, &in->partitions[i],
+                             &out->partitions[i]);
         }
     }
     API_REPLY(request, offset_for_leader_epoch_response_encode, &response);

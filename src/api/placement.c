@@ -42,6 +42,13 @@ enum err handle_elect_leaders(struct api_request *request, struct reason *reason
     if (err != ERR_NONE) {
         return err;
     }
+    if (!api_allows(request, API_ALTER, api_cluster())) {
+        struct elect_leaders_response denied;
+        elect_leaders_response_init(&denied);
+        denied.error_code = KAFKA_ERROR_CLUSTER_AUTHORIZATION_FAILED;
+        API_REPLY(request, elect_leaders_response_encode, &denied);
+        return ERR_NONE;
+    }
     int32_t count = body.topic_partitions_count > 0 ? body.topic_partitions_count : 0;
     struct elect_leaders_response response;
     elect_leaders_response_init(&response);
@@ -101,6 +108,13 @@ enum err handle_alter_partition_reassignments(struct api_request *request, struc
     if (err != ERR_NONE) {
         return err;
     }
+    if (!api_allows(request, API_ALTER, api_cluster())) {
+        struct alter_partition_reassignments_response denied;
+        alter_partition_reassignments_response_init(&denied);
+        denied.error_code = KAFKA_ERROR_CLUSTER_AUTHORIZATION_FAILED;
+        API_REPLY(request, alter_partition_reassignments_response_encode, &denied);
+        return ERR_NONE;
+    }
     struct alter_partition_reassignments_response response;
     alter_partition_reassignments_response_init(&response);
     response.responses = api_alloc(request, (size_t)body.topics_count, sizeof *response.responses);
@@ -133,6 +147,13 @@ enum err handle_list_partition_reassignments(struct api_request *request, struct
         list_partition_reassignments_request_decode(&request->body, api_version(request), &body);
     if (err != ERR_NONE) {
         return err;
+    }
+    if (!api_allows(request, API_DESCRIBE, api_cluster())) {
+        struct list_partition_reassignments_response denied;
+        list_partition_reassignments_response_init(&denied);
+        denied.error_code = KAFKA_ERROR_CLUSTER_AUTHORIZATION_FAILED;
+        API_REPLY(request, list_partition_reassignments_response_encode, &denied);
+        return ERR_NONE;
     }
     struct list_partition_reassignments_response response;
     list_partition_reassignments_response_init(&response);

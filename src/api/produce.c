@@ -12,6 +12,7 @@
 struct produce_call {
     struct api_request *request;
     int16_t acks;
+    bool id_denied;             /* its transactional id is not the client's to use */
     struct produce_item *items; /* in the order of the response's partitions */
     size_t item_count;
     struct produce_response response;
@@ -19,11 +20,11 @@ struct produce_call {
 };
 
 static void find_partition(struct produce_item *item, struct topic *topic, int32_t index,
-                           int16_t acks, int16_t *code)
+                           int16_t refusal, int16_t *code)
 {
     item->partition = topic != NULL ? topic_partition(topic, index) : NULL;
-    if (acks < -1 || acks > 1) {
-        *code = KAFKA_ERROR_INVALID_REQUIRED_ACKS;
+    if (refusal != KAFKA_ERROR_NONE) {
+        *code = refusal;
         item->partition = NULL;
     } else if (item->partition == NULL) {
         *code = KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION;
@@ -35,10 +36,25 @@ static void find_partition(struct produce_item *item, struct topic *topic, int32
     }
 }
 
+/* What forbids all writes to a topic, whatever its state. */
+static int16_t refusal_of(const struct produce_call *call, struct slice topic)
+{
+    if (call->acks < -1 || call->acks > 1) {
+        return KAFKA_ERROR_INVALID_REQUIRED_ACKS;
+    }
+    if (call->id_denied) {
+        return KAFKA_ERROR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
+    }
+    return api_allows(call->request, API_WRITE, api_topic(topic))
+               ? KAFKA_ERROR_NONE
+               : KAFKA_ERROR_TOPIC_AUTHORIZATION_FAILED;
+}
+
 /* Answers and items of one topic; each item's partition is held. */
 static void find_topic(struct produce_call *call, const struct produce_request_topic *in,
                        struct produce_response_topic *out)
 {
+    int16_t refusal = refusal_of(call, in->name);
     struct api_request *request = call->request;
     struct topic *topic = catalogue_find(request->server->catalogue, in->name);
     produce_response_topic_init(out);
@@ -52,7 +68,7 @@ static void find_topic(struct produce_call *call, const struct produce_request_t
         produce_response_partition_init(answer);
         answer->index = in->partition_data[i].index;
         item->records = in->partition_data[i].records.bytes;
-        find_partition(item, topic, answer->index, call->acks, &answer->error_code);
+        find_partition(item, topic, answer->index, refusal, &answer->error_code);
     }
     if (topic != NULL) {
         topic_unref(topic);
@@ -202,6 +218,8 @@ enum err handle_produce(struct api_request *request, struct reason *reason)
     struct produce_call *call = api_alloc(request, 1, sizeof *call);
     call->request = request;
     call->acks = body.acks;
+    call->id_denied = !slice_is_null(body.transactional_id) &&
+                      !api_allows(request, API_WRITE, api_transactional_id(body.transactional_id));
     produce_response_init(&call->response);
     call->response.responses =
         api_alloc(request, (size_t)body.topic_data_count, sizeof *call->response.responses);

@@ -28,6 +28,15 @@ enum err handle_add_offsets_to_txn(struct api_request *request, struct reason *r
     if (err != ERR_NONE) {
         return err;
     }
+    bool id_allowed = api_allows(request, API_WRITE, api_transactional_id(body.transactional_id));
+    if (!id_allowed || !api_allows(request, API_READ, api_group(body.group_id))) {
+        struct add_offsets_to_txn_response denied;
+        add_offsets_to_txn_response_init(&denied);
+        denied.error_code = id_allowed ? KAFKA_ERROR_GROUP_AUTHORIZATION_FAILED
+                                       : KAFKA_ERROR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
+        API_REPLY(request, add_offsets_to_txn_response_encode, &denied);
+        return ERR_NONE;
+    }
     if (api_txn_wait_end(request, body.transactional_id)) {
         return ERR_NONE;
     }

@@ -16,6 +16,7 @@ enum { MANY_VERSION = 4 };
 struct add_call {
     struct api_request *request;
     struct add_partitions_to_txn_response response;
+    int16_t denied;  /* what forbids all of it to this client */
     atomic_int left; /* transactions without an answer, and one while the request is taken in */
 };
 
@@ -54,8 +55,15 @@ static void on_answer(struct txn_waiter *waiter, const struct txn_answer *answer
 
 /* What forbids to add a partition: it does not exist, or it is one of the server's own topics,
  * which clients cannot write to. Later versions come from brokers. */
-static int16_t refusal(const struct add_call *call, struct topic *topic, int32_t index)
+static int16_t refusal(const struct add_call *call, bool allowed, struct topic *topic,
+                       int32_t index)
 {
+    if (call->denied != KAFKA_ERROR_NONE) {
+        return call->denied;
+    }
+    if (!allowed) {
+        return KAFKA_ERROR_TOPIC_AUTHORIZATION_FAILED;
+    }
     if (topic != NULL && topic->internal && api_version(call->request) < MANY_VERSION) {
         return KAFKA_ERROR_TOPIC_AUTHORIZATION_FAILED;
     }
@@ -79,6 +87,9 @@ static bool take_topics(struct add_one *one, const struct add_partitions_to_txn_
     bool all = true;
     for (int32_t t = 0; t < count; t++) {
         struct add_partitions_to_txn_response_topic *out = &one->topics[t];
+        /* Brokers, of which later versions come, were asked once for all. */
+        bool allowed = api_version(request) >= MANY_VERSION ||
+                       api_allows(request, API_WRITE, api_topic(in[t].name));
         struct topic *topic = catalogue_find(request->server->catalogue, in[t].name);
         out->name = api_keep(request, in[t].name);
         out->results_by_partition_count = in[t].partitions_count;
@@ -86,7 +97,7 @@ static bool take_topics(struct add_one *one, const struct add_partitions_to_txn_
             api_alloc(request, (size_t)in[t].partitions_count, sizeof *out->results_by_partition);
         for (int32_t i = 0; i < in[t].partitions_count; i++) {
             int32_t index = in[t].partitions[i];
-            int16_t code = refusal(one->call, topic, index);
+            int16_t code = refusal(one->call, allowed, topic, index);
             out->results_by_partition[i].partition_index = index;
             out->results_by_partition[i].partition_error_code =
                 code == KAFKA_ERROR_NONE ? KAFKA_ERROR_OPERATION_NOT_ATTEMPTED : code;
@@ -172,6 +183,20 @@ static void take_single(struct add_call *call, const struct add_partitions_to_tx
     }
 }
 
+static int16_t denial_of(const struct api_request *request,
+                         const struct add_partitions_to_txn_request *body)
+{
+    if (api_version(request) >= MANY_VERSION) {
+        return api_allows(request, API_CLUSTER_ACTION, api_cluster())
+                   ? KAFKA_ERROR_NONE
+                   : KAFKA_ERROR_CLUSTER_AUTHORIZATION_FAILED;
+    }
+    struct slice id = body->v3_and_below_transactional_id;
+    return api_allows(request, API_WRITE, api_transactional_id(id))
+               ? KAFKA_ERROR_NONE
+               : KAFKA_ERROR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
+}
+
 enum err handle_add_partitions_to_txn(struct api_request *request, struct reason *reason)
 {
     (void)reason;
@@ -182,12 +207,16 @@ enum err handle_add_partitions_to_txn(struct api_request *request, struct reason
         return err;
     }
     bool many = api_version(request) >= MANY_VERSION;
-    if (!many && api_txn_wait_end(request, body.v3_and_below_transactional_id)) {
+    int16_t denied = denial_of(request, &body);
+    if (!many && denied == KAFKA_ERROR_NONE &&
+        api_txn_wait_end(request, body.v3_and_below_transactional_id)) {
         return ERR_NONE;
     }
     struct add_call *call = api_alloc(request, 1, sizeof *call);
     call->request = request;
+    call->denied = denied;
     add_partitions_to_txn_response_init(&call->response);
+    call->response.error_code = many ? denied : KAFKA_ERROR_NONE;
     atomic_init(&call->left, 1 + (many ? body.transactions_count : 1));
     if (many) {
         take_many(call, &body);

@@ -15,6 +15,9 @@ static void fill_topics(struct api_request *request, const struct txn_descriptio
         const struct txn_partition *partition = &description->partitions[i];
         int32_t last = out->topics_count - 1;
         indexes[i] = partition->index;
+        if (!api_allows(request, API_DESCRIBE, api_topic(partition->topic))) {
+            continue; /* left out, as in Kafka */
+        }
         if (last < 0 || !slice_equal(out->topics[last].topic, partition->topic)) {
             last = out->topics_count++;
             out->topics[last].topic = partition->topic;
@@ -30,6 +33,10 @@ static void describe(struct api_request *request, struct slice id,
     struct txn_description description;
     describe_transactions_response_transaction_init(out);
     out->transactional_id = id;
+    if (!api_allows(request, API_DESCRIBE, api_transactional_id(id))) {
+        out->error_code = KAFKA_ERROR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
+        return;
+    }
     request->arena.limit_bytes = 0; /* the limit is for decoding what a peer sent */
     enum err err =
         txn_coordinator_describe(request->server->txns, id, &request->arena, &description);

@@ -32,6 +32,13 @@ enum err handle_end_txn(struct api_request *request, struct reason *reason)
     if (err != ERR_NONE) {
         return err;
     }
+    if (!api_allows(request, API_WRITE, api_transactional_id(body.transactional_id))) {
+        struct end_txn_response denied;
+        end_txn_response_init(&denied);
+        denied.error_code = KAFKA_ERROR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
+        API_REPLY(request, end_txn_response_encode, &denied);
+        return ERR_NONE;
+    }
     struct end_call *call = api_alloc(request, 1, sizeof *call);
     call->request = request;
     call->waiter.done = on_answer;

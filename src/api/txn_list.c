@@ -71,7 +71,8 @@ enum err handle_list_transactions(struct api_request *request, struct reason *re
     response.transaction_states = api_alloc(request, count, sizeof *response.transaction_states);
     int64_t now_ms = clock_wall_ms(request->server->clock);
     for (size_t i = 0; i < count; i++) {
-        if (passes(&body, &listings[i], now_ms)) {
+        if (passes(&body, &listings[i], now_ms) &&
+            api_allows(request, API_DESCRIBE, api_transactional_id(listings[i].id))) {
             response.transaction_states[response.transaction_states_count++] =
                 (struct list_transactions_response_transaction){
                     .transactional_id = listings[i].id,

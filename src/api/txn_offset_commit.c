@@ -11,6 +11,7 @@ static size_t add_topic(struct api_request *request,
                         const struct txn_offset_commit_request_topic *in,
                         struct group_offset_commit *out)
 {
+    bool allowed = api_allows(request, API_READ, api_topic(in->name));
     struct topic *topic = catalogue_find(request->server->catalogue, in->name);
     for (int32_t i = 0; i < in->partitions_count; i++) {
         const struct txn_offset_commit_request_partition *from = &in->partitions[i];
@@ -21,7 +22,9 @@ static size_t add_topic(struct api_request *request,
             .offset = from->committed_offset,
             .leader_epoch = from->committed_leader_epoch,
             .metadata = from->committed_metadata,
-            .err = exists ? ERR_NONE : ERR_NOT_FOUND,
+            .err = !allowed ? ERR_TOPIC_DENIED
+                   : exists ? ERR_NONE
+                            : ERR_NOT_FOUND,
         };
     }
     if (topic != NULL) {
@@ -38,6 +41,12 @@ enum { ADDING_VERSION = 5, ABORTABLE_VERSION = 4 };
 static enum err enter(struct api_request *request, const struct txn_offset_commit_request *body,
                       struct txn_session *session, struct reason *reason)
 {
+    if (!api_allows(request, API_WRITE, api_transactional_id(body->transactional_id))) {
+        return ERR_TRANSACTIONAL_ID_DENIED;
+    }
+    if (!api_allows(request, API_READ, api_group(body->group_id))) {
+        return ERR_GROUP_DENIED;
+    }
     if (body->group_id.size == 0) { /* before its partition gets into the transaction */
         return reason_fail(reason, ERR_INVALID_GROUP, "the group id is empty");
     }

@@ -32,6 +32,13 @@ enum err handle_describe_client_quotas(struct api_request *request, struct reaso
     if (err != ERR_NONE) {
         return err;
     }
+    if (!api_allows(request, API_DESCRIBE_CONFIGS, api_cluster())) {
+        struct describe_client_quotas_response denied;
+        describe_client_quotas_response_init(&denied);
+        denied.error_code = KAFKA_ERROR_CLUSTER_AUTHORIZATION_FAILED;
+        API_REPLY(request, describe_client_quotas_response_encode, &denied);
+        return ERR_NONE;
+    }
     struct describe_client_quotas_response response;
     describe_client_quotas_response_init(&response);
     response.entries = api_alloc(request, 0, sizeof *response.entries); /* empty, not null */
@@ -48,6 +55,13 @@ enum err handle_describe_user_scram_credentials(struct api_request *request, str
         describe_user_scram_credentials_request_decode(&request->body, api_version(request), &body);
     if (err != ERR_NONE) {
         return err;
+    }
+    if (!api_allows(request, API_DESCRIBE, api_cluster())) {
+        struct describe_user_scram_credentials_response denied;
+        describe_user_scram_credentials_response_init(&denied);
+        denied.error_code = KAFKA_ERROR_CLUSTER_AUTHORIZATION_FAILED;
+        API_REPLY(request, describe_user_scram_credentials_response_encode, &denied);
+        return ERR_NONE;
     }
     int32_t count = body.users_count > 0 ? body.users_count : 0;
     struct slice *names = api_alloc(request, (size_t)count, sizeof *names);

@@ -17,6 +17,7 @@ struct marker_call {
     struct produce_item *items; /* in the order of the response's partitions */
     size_t item_count;
     bool *commits; /* by marker */
+    bool denied;   /* the client may not end transactions of others: each partition says so */
     struct write_txn_markers_response response;
     struct produce_wait wait;
 };
@@ -31,6 +32,9 @@ static void append_marker(struct marker_call *call, struct slice topic, int32_t 
         .coordinator_epoch = in->coordinator_epoch,
         .commit = in->transaction_result,
     };
+    if (call->denied) {
+        return;
+    }
     item->partition = api_find_partition(call->request->server, topic, index);
     if (item->partition == NULL) {
         item->err = ERR_NOT_FOUND;
@@ -60,6 +64,14 @@ static void append_topic(struct marker_call *call,
     }
 }
 
+static void say_forced(const struct write_txn_markers_request_marker *in)
+{
+    LOG_INFO("api", "a request ends transactions by force",
+             "producer_id=%lld epoch=%d result=%s topics=%d", (long long)in->producer_id,
+             in->producer_epoch, in->transaction_result ? "commit" : "abort",
+             (int)in->topics_count);
+}
+
 static void append_all(struct marker_call *call, const struct write_txn_markers_request *body)
 {
     struct api_request *request = call->request;
@@ -79,10 +91,9 @@ static void append_all(struct marker_call *call, const struct write_txn_markers_
         const struct write_txn_markers_request_marker *in = &body->markers[m];
         struct write_txn_markers_response_marker *out = &call->response.markers[m];
         write_txn_markers_response_marker_init(out);
-        LOG_INFO("api", "a request ends transactions by force",
-                 "producer_id=%lld epoch=%d result=%s topics=%d", (long long)in->producer_id,
-                 in->producer_epoch, in->transaction_result ? "commit" : "abort",
-                 (int)in->topics_count);
+        if (!call->denied) {
+            say_forced(in);
+        }
         call->commits[m] = in->transaction_result;
         out->producer_id = in->producer_id;
         out->topics_count = in->topics_count;
@@ -119,7 +130,9 @@ static void answer(struct marker_call *call)
             for (int32_t i = 0; i < marker->topics[t].partitions_count; i++) {
                 struct produce_item *item = &call->items[next++];
                 settle(call, item, m);
-                marker->topics[t].partitions[i].error_code = api_error_code(item->err);
+                marker->topics[t].partitions[i].error_code =
+                    call->denied ? KAFKA_ERROR_CLUSTER_AUTHORIZATION_FAILED
+                                 : api_error_code(item->err);
             }
         }
     }
@@ -141,6 +154,8 @@ enum err handle_write_txn_markers(struct api_request *request, struct reason *re
     }
     struct marker_call *call = api_alloc(request, 1, sizeof *call);
     call->request = request;
+    call->denied = !api_allows(request, API_ALTER, api_cluster()) &&
+                   !api_allows(request, API_CLUSTER_ACTION, api_cluster());
     append_all(call, &body);
     struct flush_target *targets = api_alloc(request, call->item_count, sizeof *targets);
     struct reactor *reactor = net_reactor(request->server->net, request->token.reactor_index);

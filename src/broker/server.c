@@ -431,6 +431,11 @@ const char *server_addresses(const struct server *server)
     return server->addresses;
 }
 
+void server_set_authorizer(struct server *server, const struct api_authorizer *authorizer)
+{
+    atomic_store(&server->api.authorizer, authorizer);
+}
+
 const char *server_data_dir(const struct server *server)
 {
     return server->config.data_dir;

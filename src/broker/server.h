@@ -12,6 +12,7 @@
  * All functions from one thread, which must not be a reactor.
  */
 struct server;
+struct api_authorizer;
 
 /*
  * Starts with these settings (names and values as in a configuration file; unset ones have their
@@ -24,6 +25,12 @@ CHECKED enum err server_start(const struct overrides *settings, struct server **
 /* The addresses bound, "127.0.0.1:9092,[::1]:9092", in the order of `listeners`. */
 const char *server_addresses(const struct server *server);
 const char *server_data_dir(const struct server *server);
+
+/*
+ * Who decides what clients may do (api/allow.h), from the next question on; NULL, as at start: all
+ * is allowed. It stays until server_stop.
+ */
+void server_set_authorizer(struct server *server, const struct api_authorizer *authorizer);
 
 /*
  * Stops: takes no new requests, lets answers under way go out (shutdown.timeout.ms at most), closes

@@ -162,10 +162,11 @@ struct group_listing {
 CHECKED enum err group_coordinator_list(struct group_coordinator *coordinator, struct arena *arena,
                                         struct group_listing **groups, size_t *count);
 
-/* One GROUP_REPLY_DELETE_GROUPS with an error for each group: GROUP_NOT_FOUND, GROUP_NOT_EMPTY. */
+/* One GROUP_REPLY_DELETE_GROUPS with an error for each group: GROUP_NOT_FOUND, GROUP_NOT_EMPTY. A
+ * group that has an error already is answered with it and left alone. */
 void group_coordinator_delete(struct group_coordinator *coordinator,
-                              const struct group_waiter *waiter, const struct slice *group_ids,
-                              size_t count);
+                              const struct group_waiter *waiter,
+                              const struct group_delete_result *wanted, size_t count);
 
 /* Forgets all offsets of the topic. */
 void group_coordinator_topic_deleted(struct group_coordinator *coordinator, struct slice topic);

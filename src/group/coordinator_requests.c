@@ -208,8 +208,8 @@ enum err group_coordinator_list(struct group_coordinator *coordinator, struct ar
 }
 
 void group_coordinator_delete(struct group_coordinator *coordinator,
-                              const struct group_waiter *waiter, const struct slice *group_ids,
-                              size_t count)
+                              const struct group_waiter *waiter,
+                              const struct group_delete_result *wanted, size_t count)
 {
     struct group_delete_batch *batch = mem_new(struct group_delete_batch);
     batch->left = 1; /* ours, until every group is on its way */
@@ -219,10 +219,12 @@ void group_coordinator_delete(struct group_coordinator *coordinator,
     batch->reply->groups.items = items;
     batch->reply->groups.count = count;
     for (size_t i = 0; i < count; i++) {
-        items[i].group_id = group_arena_slice(&batch->reply->arena, group_ids[i]);
+        items[i].group_id = group_arena_slice(&batch->reply->arena, wanted[i].group_id);
         struct group_entry *entry;
-        items[i].err = groupc_enter_checked(coordinator, group_ids[i], true, false,
-                                            ERR_GROUP_NOT_FOUND, &entry);
+        items[i].err = wanted[i].err != ERR_NONE
+                           ? wanted[i].err
+                           : groupc_enter_checked(coordinator, wanted[i].group_id, true, false,
+                                                  ERR_GROUP_NOT_FOUND, &entry);
         if (items[i].err != ERR_NONE) {
             continue;
         }

@@ -449,19 +449,24 @@ static void groups_are_deleted_in_one_answer(void **state)
     commit(bench, "a", "", -1, "t", 1);
     commit(bench, "b", "", -1, "t", 1);
     bench->slow_disk = true;
-    struct slice ids[] = {slice_str("a"), slice_str("none"), slice_str("busy"), slice_str("b")};
+    struct group_delete_result ids[] = {
+        {slice_str("a"), ERR_NONE},         {slice_str("none"), ERR_NONE},
+        {slice_str("busy"), ERR_NONE},      {slice_str("b"), ERR_NONE},
+        {slice_str("a"), ERR_GROUP_DENIED},
+    };
     struct group_waiter who = waiter(bench, &n);
-    group_coordinator_delete(bench->coordinator, &who, ids, 4);
+    group_coordinator_delete(bench->coordinator, &who, ids, 5);
     assert_null(reply_to(bench, n));
     flush_one(bench);
     assert_null(reply_to(bench, n));
     flush_one(bench);
     const struct group_reply *reply = reply_to(bench, n);
-    assert_int_equal(reply->groups.count, 4);
+    assert_int_equal(reply->groups.count, 5);
     assert_int_equal(reply->groups.items[0].err, ERR_NONE);
     assert_int_equal(reply->groups.items[1].err, ERR_GROUP_NOT_FOUND);
     assert_int_equal(reply->groups.items[2].err, ERR_GROUP_NOT_EMPTY);
     assert_int_equal(reply->groups.items[3].err, ERR_NONE);
+    assert_int_equal(reply->groups.items[4].err, ERR_GROUP_DENIED);
     state_of(bench, "a", &found);
     assert_false(found);
     /* The name is free again. */
@@ -583,7 +588,8 @@ static void a_restart_finds_groups_and_offsets_again(void **state)
     group_coordinator_topic_deleted(bench->coordinator, slice_str("none"));
     uint64_t n;
     struct group_waiter who = waiter(bench, &n);
-    group_coordinator_delete(bench->coordinator, &who, &(struct slice){(const void *)"gone", 4}, 1);
+    group_coordinator_delete(bench->coordinator, &who,
+                             &(struct group_delete_result){slice_str("gone"), ERR_NONE}, 1);
 
     bench->now_ms = 500000;
     restart(bench, true);
@@ -667,7 +673,8 @@ static void *run_client(void *argument)
         case 9:
             who = waiter(bench, &n);
             group_coordinator_delete(bench->coordinator, &who,
-                                     &(struct slice){(const void *)names[g], 1}, 1);
+                                     &(struct group_delete_result){slice_str(names[g]), ERR_NONE},
+                                     1);
             break;
         case 10:
         case 11:

@@ -1,0 +1,61 @@
+#include "api/allow.h"
+
+#include "api/api.h"
+
+#include <assert.h>
+
+/* Operations that a kind of resource knows. */
+static const int32_t operations_of[] = {
+    [API_TOPIC] = 1 << API_READ | 1 << API_WRITE | 1 << API_CREATE | 1 << API_DELETE |
+                  1 << API_ALTER | 1 << API_DESCRIBE | 1 << API_DESCRIBE_CONFIGS |
+                  1 << API_ALTER_CONFIGS,
+    [API_GROUP] = 1 << API_READ | 1 << API_DELETE | 1 << API_DESCRIBE,
+    [API_CLUSTER] = 1 << API_CREATE | 1 << API_ALTER | 1 << API_DESCRIBE | 1 << API_CLUSTER_ACTION |
+                    1 << API_DESCRIBE_CONFIGS | 1 << API_ALTER_CONFIGS | 1 << API_IDEMPOTENT_WRITE,
+    [API_TRANSACTIONAL_ID] = 1 << API_WRITE | 1 << API_DESCRIBE,
+};
+
+static bool is_in_row(const struct api_entry *entry, enum api_operation operation,
+                      enum api_resource_kind kind)
+{
+    for (int i = 0; i < API_PERMISSIONS; i++) {
+        if (entry->asks[i].operation == operation && entry->asks[i].kind == kind) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool ask(const struct api_request *request, enum api_operation operation,
+                struct api_resource resource)
+{
+    const struct api_authorizer *authorizer = request->server->authorizer;
+    return authorizer == NULL ||
+           authorizer->allows(authorizer->context, request->connection, operation, resource);
+}
+
+bool api_allows(const struct api_request *request, enum api_operation operation,
+                struct api_resource resource)
+{
+    assert(is_in_row(request->entry, operation, resource.kind));
+    return ask(request, operation, resource);
+}
+
+int32_t api_allowed_operations(const struct api_request *request, struct api_resource resource)
+{
+    int32_t allowed = 0;
+    for (int operation = API_READ; operation <= API_IDEMPOTENT_WRITE; operation++) {
+        int32_t bit = operations_of[resource.kind] & 1 << operation;
+        if (bit != 0 && ask(request, (enum api_operation)operation, resource)) {
+            allowed |= bit;
+        }
+    }
+    return allowed;
+}
+
+int32_t api_cluster_operations(const struct api_request *request)
+{
+    return api_allows(request, API_DESCRIBE, api_cluster())
+               ? api_allowed_operations(request, api_cluster())
+               : 0;
+}
