@@ -111,9 +111,11 @@ int32_t coordinator_partition(const struct coordinator *coordinator, struct slic
  * next; INT64_MAX: when woken. */
 int64_t coordinator_tick(struct coordinator *coordinator, int64_t now_ms);
 
-/* Visits each entry there is, in no order, locked and not dead; the visit leaves it. */
+/* Gets an entry locked and not dead, and leaves it. */
 typedef void entry_visit(struct entry *entry, void *context);
-/* Any thread that holds no entry. */
+
+/* Visits each entry there is at the call, in no order, one at a time. Any thread that holds no
+ * entry. */
 void coordinator_each(struct coordinator *coordinator, entry_visit *visit, void *context);
 
 /* ---- entries ---- */
@@ -125,9 +127,13 @@ struct entry *entry_enter(struct coordinator *coordinator, struct slice key);
 struct entry *entry_enter_new(struct coordinator *coordinator, struct slice key,
                               const void *origin);
 
-/* One more reference; locks the caller's. */
+/* One more reference, for who has one. */
 void entry_ref(struct entry *entry);
+
+/* Gives the caller's reference up; not under the entry's lock. The last one frees it. */
 void entry_unref(struct entry *entry);
+
+/* Locks what the caller has a reference to; it may be dead. Ended by entry_leave. */
 void entry_lock(struct entry *entry);
 
 /*
@@ -144,11 +150,11 @@ CHECKED enum err entry_append(struct entry *entry, const struct state_batch *bat
  */
 void entry_leave(struct entry *entry);
 
-/*
- * The two halves of entry_leave, for what is to be done between them without the lock: the first
- * returns what was appended, the second takes it and the reference.
- */
+/* The first half of entry_leave, for what is to be done before the wait and without the lock.
+ * Returns what was appended; the reference stays the caller's. */
 struct entry_append *entry_unlock(struct entry *entry);
+
+/* The second half: takes what entry_unlock returned, and the reference. */
 void entry_await(struct entry *entry, struct entry_append *appended);
 
 #endif

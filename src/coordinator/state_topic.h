@@ -20,6 +20,8 @@ CHECKED enum err state_topic_open(struct state_topic *state, struct catalogue *c
                                   struct flusher *flusher, const char *name,
                                   int32_t partition_count, int64_t segment_bytes,
                                   struct reason *reason);
+
+/* Lets go of the topic: no append is under way. */
 void state_topic_close(struct state_topic *state);
 
 /* The topic as the log of a coordinator; usable until it is closed. Its append waits for the

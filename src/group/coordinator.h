@@ -38,6 +38,7 @@ struct group_coordinator *group_coordinator_new(const struct group_config *confi
                                                 const struct coordinator_env *env,
                                                 const struct group_outlet *outlet);
 
+/* The partition of __consumer_offsets that holds the group. Any thread. */
 int32_t group_coordinator_partition(const struct group_coordinator *coordinator,
                                     struct slice group_id);
 
@@ -79,10 +80,14 @@ int64_t group_coordinator_tick(struct group_coordinator *coordinator, int64_t no
 
 /* ---- requests: see group/group.h; each waiter gets exactly one reply ---- */
 
+/* JoinGroup, as group_join; before a group is made for it INVALID_SESSION_TIMEOUT. UNKNOWN_MEMBER
+ * when a member id names no group. */
 void group_coordinator_join(struct group_coordinator *coordinator, struct slice group_id,
                             const struct group_join_request *request);
+/* SyncGroup, as group_sync. REBALANCE_IN_PROGRESS while loading. */
 void group_coordinator_sync(struct group_coordinator *coordinator, struct slice group_id,
                             const struct group_sync_request *request);
+/* Heartbeat, as group_heartbeat. ERR_NONE while loading: nobody is thrown out then. */
 CHECKED enum err group_coordinator_heartbeat(struct group_coordinator *coordinator,
                                              struct slice group_id, struct slice member_id,
                                              struct slice instance_id, int32_t generation);
@@ -97,8 +102,11 @@ struct group_leaving {
 CHECKED enum err group_coordinator_leave(struct group_coordinator *coordinator,
                                          struct slice group_id, struct group_leaving *members,
                                          size_t count);
+/* OffsetCommit, as group_commit; of no member it makes the group. Else of an unknown group
+ * GROUP_NOT_FOUND (from version 9 on, KIP-848) or ILLEGAL_GENERATION. */
 void group_coordinator_commit(struct group_coordinator *coordinator, struct slice group_id,
                               const struct group_commit_request *request);
+
 /*
  * TxnOffsetCommit (KIP-98, KIP-447), as group_txn_commit. The transaction cannot end during the
  * call: whoever calls holds it open, so that its marker comes behind these records in the log.
@@ -118,6 +126,7 @@ void group_coordinator_txn_refuse(struct group_coordinator *coordinator,
 void group_coordinator_txn_end(struct group_coordinator *coordinator, int32_t partition,
                                int64_t producer_id, bool commit);
 
+/* OffsetDelete (KIP-496), as group_offset_delete; GROUP_NOT_FOUND. */
 void group_coordinator_offset_delete(struct group_coordinator *coordinator, struct slice group_id,
                                      const struct group_offset_delete_request *request);
 

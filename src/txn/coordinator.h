@@ -83,6 +83,7 @@ struct txn_coordinator *txn_coordinator_new(const struct txn_coordinator_config 
                                             const struct coordinator_env *env,
                                             const struct txn_participants *participants);
 
+/* The partition of __transaction_state that holds the id. Any thread. */
 int32_t txn_coordinator_partition(const struct txn_coordinator *coordinator, struct slice id);
 
 /* What txn_coordinator_replay makes of one stored record, for state_topic_replay; context: the
@@ -184,6 +185,7 @@ CHECKED enum err txn_session_enter(struct txn_coordinator *coordinator, struct s
                                    const struct txn_partition *partitions, size_t count,
                                    struct txn_session *session, struct reason *reason);
 
+/* Whether the transaction that is held is open and has the partition in it. */
 bool txn_session_has(const struct txn_session *session, struct slice topic, int32_t partition);
 
 /* Also for a session that holds nothing. */

@@ -40,6 +40,7 @@ static inline struct txn_coordinator *txnc_of(const struct txn_entry *entry)
 
 /* ---- coordinator.c ---- */
 
+/* What the clock says now. */
 struct txn_time txnc_now(const struct txn_coordinator *coordinator);
 
 /* ERR_NONE, ERR_INVALID (null or empty id), ERR_LOADING, ERR_COORDINATOR_UNAVAILABLE. */
@@ -64,7 +65,11 @@ void txnc_leave(struct txn_entry *entry);
 
 /* Takes the parked waiters; the id is locked. They are to be answered without locks. */
 struct txn_waiter *txnc_take_parked(struct txn_entry *entry);
+
+/* Answers each of the list. Without locks. */
 void txnc_answer_all(struct txn_waiter *waiters, enum err err);
+
+/* An answer that is only an error, or none; reason may be NULL. Without locks. */
 void txnc_answer(struct txn_waiter *waiter, enum err err, const struct reason *reason);
 
 /* ---- coordinator_steps.c ---- */

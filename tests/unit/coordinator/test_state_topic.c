@@ -1,18 +1,11 @@
 #include "../unit.h"
 #include "base/mem.h"
 #include "base/vec.h"
-#include "batch/marker.h"
-#include "coordinator/state_topic.h"
+#include "state_data.h"
 
-#include <fcntl.h>
-#include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 /* The topic in a directory of its own, with a real flusher. */
 
@@ -25,53 +18,10 @@ struct seen {
 };
 
 struct bench {
-    char dir[64];
-    int dir_fd;
-    struct overrides none;
-    struct flusher *flusher;
-    struct catalogue *catalogue;
-    struct state_topic topic;
-    struct reason reason;
+    struct state_data data;
     VEC(struct seen) seen;
     int refuse_from; /* the visit does not understand records from this one on; -1: all */
 };
-
-static void on_flushed(void *context, struct log *log)
-{
-    log_call_user(log, partition_on_flushed);
-}
-
-static void on_advanced(void *context, struct partition *partition, uint64_t reactors)
-{
-}
-
-static void open_topic(struct bench *bench, int32_t partition_count)
-{
-    struct flush_handler handler = {.on_flushed = on_flushed};
-    assert_int_equal(flusher_new(file_ops_system(), bench->dir_fd, NULL, &handler, &bench->flusher,
-                                 &bench->reason),
-                     ERR_NONE);
-    struct catalogue_config config = {
-        .data_dir = bench->dir,
-        .topic_defaults = &bench->none,
-        .log_env = {.files = file_ops_system(), .clock = clock_system(), .flusher = bench->flusher},
-        .open_threads = 1,
-        .advanced = on_advanced,
-    };
-    struct catalogue_recovery recovery;
-    assert_int_equal(catalogue_open(&config, &bench->catalogue, &recovery, &bench->reason),
-                     ERR_NONE);
-    assert_int_equal(state_topic_open(&bench->topic, bench->catalogue, bench->flusher, "__state",
-                                      partition_count, 1 << 20, &bench->reason),
-                     ERR_NONE);
-}
-
-static void close_topic(struct bench *bench)
-{
-    flusher_free(bench->flusher);
-    state_topic_close(&bench->topic);
-    assert_int_equal(catalogue_close(bench->catalogue, &bench->reason), ERR_NONE);
-}
 
 static void forget_seen(struct bench *bench)
 {
@@ -84,11 +34,8 @@ static void forget_seen(struct bench *bench)
 static int set_up(void **state)
 {
     struct bench *bench = mem_new(struct bench);
-    snprintf(bench->dir, sizeof bench->dir, "/tmp/tidings-state-XXXXXX");
-    assert_non_null(mkdtemp(bench->dir));
-    bench->dir_fd = open(bench->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     bench->refuse_from = -1;
-    open_topic(bench, 3);
+    state_data_init(&bench->data, 3);
     *state = bench;
     return 0;
 }
@@ -96,54 +43,16 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     struct bench *bench = *state;
-    close_topic(bench);
-    close(bench->dir_fd);
-    char *command = mem_sprintf("rm -rf %s", bench->dir);
-    assert_int_equal(system(command), 0);
-    free(command);
+    state_data_deinit(&bench->data);
     forget_seen(bench);
     free(bench);
     return 0;
 }
 
-/* ---- appending ---- */
-
-struct written {
-    struct state_append append;
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    bool done;
-    enum err err;
-};
-
-static void on_written(struct state_append *append, enum err err)
-{
-    struct written *written = container_of(append, struct written, append);
-    pthread_mutex_lock(&written->lock);
-    written->done = true;
-    written->err = err;
-    pthread_cond_signal(&written->changed);
-    pthread_mutex_unlock(&written->lock);
-}
-
 static enum err append_batch(struct bench *bench, int32_t partition,
                              const struct state_batch *batch)
 {
-    struct state_log log = state_topic_log(&bench->topic);
-    struct written written = {.append.done = on_written,
-                              .lock = PTHREAD_MUTEX_INITIALIZER,
-                              .changed = PTHREAD_COND_INITIALIZER};
-    enum err err = log.append(log.context, partition, batch, 1700000000000, &written.append);
-    if (err != ERR_NONE) {
-        return err;
-    }
-    log.wait(log.context, &written.append);
-    pthread_mutex_lock(&written.lock);
-    while (!written.done) {
-        pthread_cond_wait(&written.changed, &written.lock);
-    }
-    pthread_mutex_unlock(&written.lock);
-    return written.err;
+    return state_data_append(&bench->data, partition, batch);
 }
 
 static void put(struct bench *bench, int32_t partition, const char *key, const char *value)
@@ -179,9 +88,9 @@ static enum err visit(void *context, int32_t partition, const struct batch *batc
 static void replay(struct bench *bench)
 {
     forget_seen(bench);
-    assert_int_equal(
-        state_topic_replay(&bench->topic, file_ops_system(), visit, bench, &bench->reason),
-        ERR_NONE);
+    assert_int_equal(state_topic_replay(&bench->data.topic, file_ops_system(), visit, bench,
+                                        &bench->data.reason),
+                     ERR_NONE);
 }
 
 static void expect(const struct bench *bench, size_t index, int32_t partition, const char *text)
@@ -203,9 +112,9 @@ static void records_come_back_in_the_order_of_their_partition(void **state)
     expect(bench, 1, 1, "a=1");
     expect(bench, 2, 1, "a");
     assert_int_equal(bench->seen.items[2].offset, 1);
-    close_topic(bench);
-    open_topic(bench, 7); /* what is there keeps its partitions */
-    assert_int_equal(state_topic_log(&bench->topic).partition_count, 3);
+    state_data_close(&bench->data);
+    state_data_open(&bench->data, 7); /* what is there keeps its partitions */
+    assert_int_equal(state_topic_log(&bench->data.topic).partition_count, 3);
     replay(bench);
     assert_int_equal(bench->seen.count, 3);
     expect(bench, 2, 1, "a");
@@ -215,11 +124,11 @@ static void the_topic_is_compacted_and_the_servers_own(void **state)
 {
     struct bench *bench = *state;
     struct overrides overrides;
-    catalogue_overrides(bench->catalogue, bench->topic.topic, &overrides);
+    catalogue_overrides(bench->data.catalogue, bench->data.topic.topic, &overrides);
     assert_string_equal(overrides_get(&overrides, "cleanup.policy"), "compact");
     assert_string_equal(overrides_get(&overrides, "segment.bytes"), "1048576");
     overrides_deinit(&overrides);
-    assert_true(bench->topic.topic->internal);
+    assert_true(bench->data.topic.topic->internal);
 }
 
 static void a_batch_of_a_transaction_names_it(void **state)
@@ -231,9 +140,9 @@ static void a_batch_of_a_transaction_names_it(void **state)
         .records = records, .record_count = 2, .producer_id = 41, .producer_epoch = 3};
     assert_int_equal(append_batch(bench, 2, &batch), ERR_NONE);
     struct partition_marker marker = {.producer_id = 41, .producer_epoch = 3, .commit = true};
-    assert_int_equal(
-        partition_append_marker(topic_partition(bench->topic.topic, 2), &marker, &bench->reason),
-        ERR_NONE);
+    assert_int_equal(partition_append_marker(topic_partition(bench->data.topic.topic, 2), &marker,
+                                             &bench->data.reason),
+                     ERR_NONE);
     put(bench, 2, "c", "3");
     replay(bench);
     assert_int_equal(bench->seen.count, 4);
@@ -272,7 +181,7 @@ static void a_damaged_batch_is_skipped_the_rest_is_read(void **state)
     put(bench, 0, "first", "1");
     put(bench, 0, "damaged", "XXXX");
     put(bench, 0, "last", "3");
-    char *path = mem_sprintf("%s/topics/__state-0/00000000000000000000.log", bench->dir);
+    char *path = mem_sprintf("%s/topics/__state-0/00000000000000000000.log", bench->data.dir);
     int fd = open(path, O_RDWR | O_CLOEXEC);
     assert_true(fd >= 0);
     char bytes[4096];
