@@ -4,10 +4,6 @@
 #include "base/bytes.h"
 #include "datadir/consumer_record.h"
 #include "datadir/record_json.h"
-#include "wire/generated/group_metadata_key.h"
-#include "wire/generated/group_metadata_value.h"
-#include "wire/generated/offset_commit_key.h"
-#include "wire/generated/offset_commit_value.h"
 #include "wire/generated/transaction_log_key.h"
 #include "wire/generated/transaction_log_value.h"
 
@@ -45,11 +41,6 @@ static void set_error(struct decoding *decoding, const char *text)
     json_object_set_new(decoding->json, "error", json_string(text));
 }
 
-static int16_t version_of(struct slice bytes)
-{
-    return bytes.size < 2 ? -1 : (int16_t)load_be16(bytes.data);
-}
-
 /* True when there is a value to go on with. */
 static bool has_value(struct decoding *decoding, struct slice value)
 {
@@ -61,35 +52,15 @@ static bool has_value(struct decoding *decoding, struct slice value)
     return true;
 }
 
-static json_t *offset_commit(struct slice key, struct slice value)
+static void set_offset(json_t *json, const struct offset_commit_value *commit)
 {
-    struct decoding d = begin("offset-commit");
-    struct offset_commit_key fields;
-    struct offset_commit_value commit;
-    int16_t version;
-    read_from(&d, key);
-    if (offset_commit_key_decode_versioned(&d.reader, &version, &fields) != ERR_NONE) {
-        set_error(&d, "the key cannot be read");
-        return finish(&d);
+    record_set_number(json, "offset", commit->offset);
+    record_set_number(json, "leader_epoch", commit->leader_epoch);
+    record_set_text(json, "metadata", commit->metadata);
+    record_set_number(json, "commit_timestamp", commit->commit_timestamp);
+    if (commit->expire_timestamp >= 0) {
+        record_set_number(json, "expire_timestamp", commit->expire_timestamp);
     }
-    record_set_text(d.json, "group", fields.group);
-    record_set_text(d.json, "topic", fields.topic);
-    record_set_number(d.json, "partition", fields.partition);
-    if (!has_value(&d, value)) {
-        return finish(&d);
-    }
-    if (offset_commit_value_decode_versioned(&d.reader, &version, &commit) != ERR_NONE) {
-        set_error(&d, "the value cannot be read");
-        return finish(&d);
-    }
-    record_set_number(d.json, "offset", commit.offset);
-    record_set_number(d.json, "leader_epoch", commit.leader_epoch);
-    record_set_text(d.json, "metadata", commit.metadata);
-    record_set_number(d.json, "commit_timestamp", commit.commit_timestamp);
-    if (commit.expire_timestamp >= 0) {
-        record_set_number(d.json, "expire_timestamp", commit.expire_timestamp);
-    }
-    return finish(&d);
 }
 
 static json_t *member_json(const struct group_metadata_value_member *member)
@@ -106,106 +77,88 @@ static json_t *member_json(const struct group_metadata_value_member *member)
     return json;
 }
 
-static json_t *group_metadata(struct slice key, struct slice value)
+static void set_classic(json_t *json, const struct group_metadata_value *group)
 {
-    struct decoding d = begin("group-metadata");
-    struct group_metadata_key fields;
-    struct group_metadata_value group;
-    int16_t version;
-    read_from(&d, key);
-    if (group_metadata_key_decode_versioned(&d.reader, &version, &fields) != ERR_NONE) {
-        set_error(&d, "the key cannot be read");
-        return finish(&d);
-    }
-    record_set_text(d.json, "group", fields.group);
-    if (!has_value(&d, value)) {
-        return finish(&d);
-    }
-    if (group_metadata_value_decode_versioned(&d.reader, &version, &group) != ERR_NONE) {
-        set_error(&d, "the value cannot be read");
-        return finish(&d);
-    }
-    record_set_text(d.json, "protocol_type", group.protocol_type);
-    record_set_text(d.json, "protocol", group.protocol);
-    record_set_number(d.json, "generation", group.generation);
-    record_set_text(d.json, "leader", group.leader);
-    record_set_number(d.json, "state_timestamp", group.current_state_timestamp);
+    record_set_text(json, "protocol_type", group->protocol_type);
+    record_set_text(json, "protocol", group->protocol);
+    record_set_number(json, "generation", group->generation);
+    record_set_text(json, "leader", group->leader);
+    record_set_number(json, "state_timestamp", group->current_state_timestamp);
     json_t *members = json_array();
-    for (int32_t i = 0; i < group.members_count; i++) {
-        json_array_append_new(members, member_json(&group.members[i]));
+    for (int32_t i = 0; i < group->members_count; i++) {
+        json_array_append_new(members, member_json(&group->members[i]));
     }
-    json_object_set_new(d.json, "members", members);
-    return finish(&d);
+    json_object_set_new(json, "members", members);
 }
 
-/* Groups of KIP-848: what the version at the front of a key says the record is. */
-static const struct {
-    int16_t version;
-    const char *kind;
-    const char *second; /* the name of the key's second text; NULL: none */
-} consumer_kinds[] = {
-    {3, "consumer-group-metadata", NULL},
-    {4, "consumer-group-partition-metadata", NULL},
-    {5, "consumer-group-member", "member"},
-    {6, "consumer-group-target-assignment", NULL},
-    {7, "consumer-group-target-assignment-member", "member"},
-    {8, "consumer-group-current-assignment", "member"},
-    {16, "consumer-group-regular-expression", "pattern"},
+static const struct group_kind_name {
+    enum group_record_kind kind;
+    const char *text;
+    const char *name; /* of the name in the key; NULL: there is none */
+} group_kinds[] = {
+    {GROUP_RECORD_OFFSET, "offset-commit", "topic"},
+    {GROUP_RECORD_METADATA, "group-metadata", NULL},
+    {GROUP_RECORD_EPOCH, "consumer-group-metadata", NULL},
+    {GROUP_RECORD_TOPICS, "consumer-group-partition-metadata", NULL},
+    {GROUP_RECORD_MEMBER, "consumer-group-member", "member"},
+    {GROUP_RECORD_ASSIGNMENT_EPOCH, "consumer-group-target-assignment", NULL},
+    {GROUP_RECORD_TARGET, "consumer-group-target-assignment-member", "member"},
+    {GROUP_RECORD_CURRENT, "consumer-group-current-assignment", "member"},
+    {GROUP_RECORD_REGEX, "consumer-group-regular-expression", "pattern"},
 };
 
-/* A text of these keys: its size as INT16. False when it does not fit. */
-static bool take_text(struct slice *bytes, struct slice *taken)
+static const struct group_kind_name *find_group_kind(enum group_record_kind kind)
 {
-    if (bytes->size < 2 || bytes->size - 2 < load_be16(bytes->data)) {
-        return false;
-    }
-    size_t size = load_be16(bytes->data);
-    *taken = slice_of(bytes->data + 2, size);
-    *bytes = slice_of(bytes->data + 2 + size, bytes->size - 2 - size);
-    return true;
-}
-
-static json_t *consumer_group(size_t kind, struct slice key, struct slice value)
-{
-    struct decoding d = begin(consumer_kinds[kind].kind);
-    struct slice left = slice_of(key.data + 2, key.size - 2);
-    struct slice part;
-    bool good = take_text(&left, &part);
-    if (good) {
-        record_set_text(d.json, "group", part);
-    }
-    if (good && consumer_kinds[kind].second != NULL) {
-        good = take_text(&left, &part);
-        if (good) {
-            record_set_text(d.json, consumer_kinds[kind].second, part);
+    for (size_t i = 0; i < sizeof group_kinds / sizeof group_kinds[0]; i++) {
+        if (group_kinds[i].kind == kind) {
+            return &group_kinds[i];
         }
     }
-    if (!good) {
-        set_error(&d, "the key cannot be read");
+    return NULL;
+}
+
+static void set_group_value(struct decoding *d, const struct group_record_key *key,
+                            struct slice value)
+{
+    struct group_change change;
+    if (group_change_read(key, value, &d->arena, &change) != ERR_NONE) {
+        set_error(d, "the value cannot be read");
+    } else if (change.gone) {
+        json_object_set_new(d->json, "deleted", json_true());
+    } else if (key->kind == GROUP_RECORD_OFFSET) {
+        set_offset(d->json, &change.offset);
+    } else if (key->kind == GROUP_RECORD_METADATA) {
+        set_classic(d->json, &change.metadata);
+    } else {
+        consumer_record_set(&change, d->json);
     }
-    if (has_value(&d, value) && good &&
-        consumer_record_read(consumer_kinds[kind].version, &d.reader, d.json) != ERR_NONE) {
-        set_error(&d, "the value cannot be read");
-    }
-    return finish(&d);
 }
 
 json_t *internal_group_record(struct slice key, struct slice value)
 {
-    int16_t version = version_of(key);
-    if (version == 0 || version == 1) {
-        return offset_commit(key, value);
+    struct group_record_key parsed;
+    enum err err = group_record_key_read(key, &parsed);
+    const struct group_kind_name *kind = find_group_kind(parsed.kind);
+    struct decoding d = begin(kind != NULL ? kind->text : "unknown");
+    if (kind == NULL) {
+        record_set_number(d.json, "key_version", key.size < 2 ? -1 : parsed.version);
+        return finish(&d);
     }
-    if (version == 2) {
-        return group_metadata(key, value);
+    if (!slice_is_null(parsed.group_id)) {
+        record_set_text(d.json, "group", parsed.group_id);
     }
-    for (size_t i = 0; i < sizeof consumer_kinds / sizeof consumer_kinds[0]; i++) {
-        if (consumer_kinds[i].version == version) {
-            return consumer_group(i, key, value);
-        }
+    if (!slice_is_null(parsed.name)) {
+        record_set_text(d.json, kind->name, parsed.name);
     }
-    struct decoding d = begin("unknown");
-    record_set_number(d.json, "key_version", version);
+    if (err != ERR_NONE) {
+        set_error(&d, "the key cannot be read");
+        (void)has_value(&d, value);
+        return finish(&d);
+    }
+    if (kind->kind == GROUP_RECORD_OFFSET) {
+        record_set_number(d.json, "partition", parsed.partition);
+    }
+    set_group_value(&d, &parsed, value);
     return finish(&d);
 }
 

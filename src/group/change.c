@@ -11,6 +11,13 @@ bool group_record_is_consumer(enum group_record_kind kind)
     return kind >= GROUP_RECORD_EPOCH;
 }
 
+/* Null when it cannot be read. */
+static struct slice read_text(struct wire_reader *reader)
+{
+    struct slice text = wire_read_string(reader, false, false);
+    return reader->err == ERR_NONE ? text : (struct slice){0};
+}
+
 /*
  * A key is its kind as INT16, the group id and, for what is not about the whole group, a name; of
  * an offset a partition besides. So one pair of codecs serves all kinds.
@@ -48,9 +55,9 @@ enum err group_record_key_read(struct slice key, struct group_record_key *out)
     default:
         return ERR_NONE;
     }
-    out->group_id = wire_read_string(&reader, false, false);
+    out->group_id = read_text(&reader);
     if (named) {
-        out->name = wire_read_string(&reader, false, false);
+        out->name = read_text(&reader);
     }
     if (out->kind == GROUP_RECORD_OFFSET) {
         out->partition = wire_read_int32(&reader);
