@@ -30,11 +30,11 @@ static bool has_room(const struct group *group, const struct group_join_request 
     return false;
 }
 
-static void begin_rebalance(struct group *group, struct group_time now,
+static void begin_rebalance(struct group *group, const char *reason, struct group_time now,
                             struct group_effects *effects)
 {
     if (group->state != GROUP_PREPARING_REBALANCE) {
-        classic_prepare_rebalance(group, now, effects);
+        classic_prepare_rebalance(group, reason, now, effects);
     }
 }
 
@@ -62,7 +62,9 @@ static void add_member(struct group *group, const struct group_join_request *req
     classic_park_join(group, member, &request->waiter, effects);
     member->deadline_ms = now.mono_ms + CLASSIC_NEW_MEMBER_TIMEOUT_MS;
     group_wake_by(group, member->deadline_ms);
-    begin_rebalance(group, now, effects);
+    struct group_who who = classic_who(member);
+    group_tell(group, effects, GROUP_EVENT_JOINED, &who, NULL);
+    begin_rebalance(group, "a member joined", now, effects);
 }
 
 static void update_member(struct group *group, struct classic_member *member,
@@ -141,17 +143,22 @@ static void replace_static(struct group *group, struct classic_member *member,
                            struct group_time now, struct group_effects *effects)
 {
     struct slice old_leader = kept_copy(group->leader);
+    struct group_who who = classic_who(member);
+    who.member_id = new_id;
+    struct group_event *event = group_tell(group, effects, GROUP_EVENT_RETURNED, &who, NULL);
+    event->reason = group_arena_slice(&event->arena, member->id);
     classic_rename(group, member, new_id, effects);
     update_member(group, member, request, effects);
     classic_touch(group, member, now);
     if (group->state == GROUP_COMPLETING_REBALANCE) {
         /* The leader may be assigning to the old id already. */
-        classic_prepare_rebalance(group, now, effects);
+        classic_prepare_rebalance(group, "a static member came back", now, effects);
     } else if (group->state == GROUP_STABLE) {
         if (slice_equal(classic_select_protocol(group), group->protocol)) {
             store_static(group, member, request, old_leader, effects);
         } else {
-            classic_prepare_rebalance(group, now, effects);
+            classic_prepare_rebalance(group, "a static member came back with other protocols", now,
+                                      effects);
         }
     }
     kept_free(&old_leader);
@@ -206,7 +213,7 @@ static void rejoin(struct group *group, struct classic_member *member,
         return;
     }
     update_member(group, member, request, effects);
-    begin_rebalance(group, now, effects);
+    begin_rebalance(group, "a member joined again", now, effects);
 }
 
 static void join_known(struct group *group, const struct group_join_request *request,
@@ -218,6 +225,11 @@ static void join_known(struct group *group, const struct group_join_request *req
     }
     struct classic_member *member;
     enum err err = classic_check(group, request->member_id, request->instance_id, &member);
+    if (err == ERR_FENCED_INSTANCE) {
+        struct group_who who = {request->member_id, request->instance_id, request->client_id,
+                                request->client_host};
+        group_tell(group, effects, GROUP_EVENT_FENCED, &who, "its instance id is another's now");
+    }
     if (err != ERR_NONE) {
         group_reply_join_error(effects, &request->waiter, request->member_id, err);
         return;
@@ -232,6 +244,8 @@ static void turn_away(struct group *group, const struct group_join_request *requ
     struct classic_member *member = classic_find(group, request->member_id);
     struct classic_pending *pending = classic_find_pending(group, request->member_id);
     if (member != NULL) {
+        struct group_who who = classic_who(member);
+        group_tell(group, effects, GROUP_EVENT_LEFT, &who, "the group is full: group.max.size");
         classic_remove(group, member, effects);
     }
     if (pending != NULL) {

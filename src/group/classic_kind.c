@@ -52,6 +52,11 @@ static void bury(const struct group *group, struct group_store *store)
     }
 }
 
+static int32_t generation(const struct group *group)
+{
+    return group->generation;
+}
+
 static size_t member_count(const struct group *group)
 {
     return HASH_COUNT(group->members);
@@ -107,6 +112,7 @@ const struct group_kind classic_kind = {
     .expires_from_empty = true,
     .bury = bury,
     .member_count = member_count,
+    .generation = generation,
     .shown_state = shown_state,
     .describe = describe,
 };

@@ -59,6 +59,13 @@ struct classic_pending *classic_find_pending(const struct group *group, struct s
 enum err classic_check(const struct group *group, struct slice member_id, struct slice instance_id,
                        struct classic_member **member);
 
+/* Whom the log names. */
+static inline struct group_who classic_who(const struct classic_member *member)
+{
+    return (struct group_who){member->id, member->instance_id, member->client_id,
+                              member->client_host};
+}
+
 /* Puts the member in; the first one gives the group its protocol type and becomes leader. */
 void classic_add(struct group *group, struct classic_member *member, struct slice protocol_type);
 /* Takes out and frees a member that waits for nothing; the next one leads if it did. */

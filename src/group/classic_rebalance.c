@@ -66,6 +66,7 @@ static void become_empty(struct group *group, struct group_time now, struct grou
     group_change_store(&change, store);
     group_effects_store(effects, store);
     (void)classic_apply(group, &change, now);
+    group_tell(group, effects, GROUP_EVENT_EMPTY, NULL, NULL);
 }
 
 static void begin_generation(struct group *group, struct group_time now,
@@ -90,6 +91,8 @@ static void complete_join(struct group *group, struct group_time now, struct gro
     HASH_ITER (hh, group->members, member, next) {
         /* Static members may be restarting: only their session's end removes them (KIP-345). */
         if (!member->awaits_join && slice_is_null(member->instance_id)) {
+            struct group_who who = classic_who(member);
+            group_tell(group, effects, GROUP_EVENT_TIMED_OUT, &who, "it did not join in time");
             classic_remove(group, member, effects);
         }
     }
@@ -120,7 +123,7 @@ void classic_maybe_complete_join(struct group *group, struct group_time now,
     }
 }
 
-void classic_prepare_rebalance(struct group *group, struct group_time now,
+void classic_prepare_rebalance(struct group *group, const char *reason, struct group_time now,
                                struct group_effects *effects)
 {
     if (group->state == GROUP_COMPLETING_REBALANCE) {
@@ -130,6 +133,7 @@ void classic_prepare_rebalance(struct group *group, struct group_time now,
         classic_settle_sync(group, m);
     }
     group->assignment_stored = false;
+    group_tell(group, effects, GROUP_EVENT_REBALANCE, NULL, reason);
     bool from_empty = group->state == GROUP_EMPTY;
     int32_t timeout_ms = classic_rebalance_timeout_ms(group);
     group_set_state(group, GROUP_PREPARING_REBALANCE, now);
@@ -156,7 +160,7 @@ void classic_drop(struct group *group, struct classic_member *member, struct gro
 {
     classic_remove(group, member, effects);
     if (group->state == GROUP_STABLE || group->state == GROUP_COMPLETING_REBALANCE) {
-        classic_prepare_rebalance(group, now, effects);
+        classic_prepare_rebalance(group, "a member left", now, effects);
     } else {
         classic_maybe_complete_join(group, now, effects);
     }
@@ -171,7 +175,7 @@ void classic_assignment_stored(struct group *group, struct group_store *store, e
     group->assignment_stored = false;
     if (err != ERR_NONE) {
         hand_out(group, ERR_COORDINATOR_UNAVAILABLE, now, effects);
-        classic_prepare_rebalance(group, now, effects);
+        classic_prepare_rebalance(group, "the assignment could not be stored", now, effects);
         return;
     }
     struct arena arena = {0};
@@ -183,6 +187,7 @@ void classic_assignment_stored(struct group *group, struct group_store *store, e
     assert(err == ERR_NONE);
     (void)classic_apply(group, &change, now);
     arena_deinit(&arena);
+    group_tell(group, effects, GROUP_EVENT_ASSIGNED, NULL, NULL);
     hand_out(group, ERR_NONE, now, effects);
 }
 
@@ -192,7 +197,7 @@ void classic_loaded(struct group *group, struct group_time now, struct group_eff
         classic_touch(group, m, now);
     }
     if (HASH_COUNT(group->members) > (size_t)group->config->max_size) {
-        classic_prepare_rebalance(group, now, effects);
+        classic_prepare_rebalance(group, "more members than group.max.size", now, effects);
     }
 }
 
@@ -223,6 +228,9 @@ static void expire_members(struct group *group, struct group_time now,
     struct classic_member *member, *next;
     HASH_ITER (hh, group->members, member, next) {
         if (member->deadline_ms <= now.mono_ms && !member_is_exempt(member)) {
+            struct group_who who = classic_who(member);
+            group_tell(group, effects, GROUP_EVENT_TIMED_OUT, &who,
+                       "no heartbeat within its session time-out");
             classic_remove(group, member, effects);
             removed = true;
         }
@@ -231,7 +239,7 @@ static void expire_members(struct group *group, struct group_time now,
         return;
     }
     if (group->state == GROUP_STABLE || group->state == GROUP_COMPLETING_REBALANCE) {
-        classic_prepare_rebalance(group, now, effects);
+        classic_prepare_rebalance(group, "a member timed out", now, effects);
     } else {
         classic_maybe_complete_join(group, now, effects);
     }
@@ -257,10 +265,13 @@ static void end_sync_wait(struct group *group, struct group_time now, struct gro
     struct classic_member *member, *next;
     HASH_ITER (hh, group->members, member, next) {
         if (member->owes_sync) {
+            struct group_who who = classic_who(member);
+            group_tell(group, effects, GROUP_EVENT_TIMED_OUT, &who,
+                       "no SyncGroup within its rebalance time-out");
             classic_remove(group, member, effects);
         }
     }
-    classic_prepare_rebalance(group, now, effects);
+    classic_prepare_rebalance(group, "a member timed out", now, effects);
 }
 
 static bool sync_wait_counts(const struct group *group)

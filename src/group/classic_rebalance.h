@@ -9,8 +9,8 @@
  * (STABLE); or nobody is left (EMPTY).
  */
 
-/* Calls all members to join, or begins at once when that is possible. */
-void classic_prepare_rebalance(struct group *group, struct group_time now,
+/* Calls all members to join, or begins at once when that is possible. reason: for the log. */
+void classic_prepare_rebalance(struct group *group, const char *reason, struct group_time now,
                                struct group_effects *effects);
 /* Begins the generation if everybody who is awaited has joined. */
 void classic_maybe_complete_join(struct group *group, struct group_time now,

@@ -60,6 +60,11 @@ void classic_sync(struct group *group, const struct group_sync_request *request,
     if (err == ERR_NONE && group->state == GROUP_PREPARING_REBALANCE) {
         err = ERR_REBALANCE_IN_PROGRESS;
     }
+    if (err == ERR_FENCED_INSTANCE) {
+        struct group_who who = {.member_id = request->member_id,
+                                .instance_id = request->instance_id};
+        group_tell(group, effects, GROUP_EVENT_FENCED, &who, "its instance id is another's now");
+    }
     if (err != ERR_NONE) {
         group_reply_sync_error(effects, &request->waiter, err);
         return;
@@ -114,6 +119,8 @@ enum err classic_leave(struct group *group, struct slice member_id, struct slice
     if (member == NULL) {
         return ERR_UNKNOWN_MEMBER;
     }
+    struct group_who who = classic_who(member);
+    group_tell(group, effects, GROUP_EVENT_LEFT, &who, NULL);
     classic_drop(group, member, now, effects);
     return ERR_NONE;
 }

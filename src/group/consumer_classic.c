@@ -72,10 +72,10 @@ static enum err find_joining(const struct group *group, const struct group_join_
 /* Puts a static member's new self in the place of the old. */
 static struct consumer_member *take_in(struct group *group, struct consumer_member *member,
                                        const struct group_join_request *request, struct slice id,
-                                       struct group_time now)
+                                       struct group_time now, struct group_effects *effects)
 {
-    return member != NULL && request->member_id.size == 0 ? consumer_rename(group, member, id, now)
-                                                          : member;
+    bool is_back = member != NULL && request->member_id.size == 0;
+    return is_back ? consumer_replace(group, member, id, now, effects) : member;
 }
 
 static bool same_protocols(const struct consumer_classic *a, const struct group_join_request *b)
@@ -210,8 +210,11 @@ void consumer_classic_join(struct group *group, const struct group_join_request 
     } else {
         bool last = member != NULL && request->member_id.size == 0 &&
                     consumer_can_downgrade(group, member, 1);
-        member = take_in(group, member, request, id, now);
+        int32_t assignment_epoch = group->consumer->assignment_epoch;
+        bool is_new = member == NULL;
+        member = take_in(group, member, request, id, now, effects);
         member = settle(group, member, request, id, &subscription, now);
+        consumer_tell(group, is_new ? member : NULL, assignment_epoch, effects);
         if (last) { /* of the new protocol, and now it came back with the classic one */
             struct group_reply *reply =
                 join_reply(member, &request->waiter, group->consumer->epoch);
@@ -330,6 +333,8 @@ enum err consumer_classic_leave(struct group *group, struct slice member_id,
     }
     enum err err = find_classic(group, member_id, instance_id, &member);
     if (err == ERR_NONE) {
+        struct group_who who = consumer_who(member);
+        group_tell(group, effects, GROUP_EVENT_LEFT, &who, NULL);
         consumer_fence(group, member, now, effects);
         if (group->consumer != NULL) { /* a classic group has stored its own */
             consumer_commit(group, NULL, NULL, effects);

@@ -70,8 +70,9 @@ void consumer_downgrade(struct group *group, const struct consumer_member *leavi
     group_effects_store(effects, store);
     classic_forget(&draft);
     arena_deinit(&arena);
+    group_tell(group, effects, GROUP_EVENT_CONVERTED, NULL, "to the classic protocol");
     if (rebalance) {
-        classic_prepare_rebalance(group, now, effects);
+        classic_prepare_rebalance(group, "the last member of the new protocol left", now, effects);
     }
 }
 

@@ -16,7 +16,7 @@
 
 /* ConsumerGroupHeartbeat. */
 
-static void reply_error(struct group_effects *effects,
+static void reply_error(const struct group *group, struct group_effects *effects,
                         const struct consumer_heartbeat_request *request,
                         const struct consumer_refusal *refusal)
 {
@@ -24,6 +24,11 @@ static void reply_error(struct group_effects *effects,
         group_reply_new(GROUP_REPLY_CONSUMER_HEARTBEAT, &request->waiter, refusal->err);
     if (refusal->reason.text[0] != '\0') {
         reply->consumer.message = group_arena_slice(&reply->arena, slice_str(refusal->reason.text));
+    }
+    if (refusal->err == ERR_FENCED_MEMBER_EPOCH || refusal->err == ERR_FENCED_INSTANCE) {
+        struct group_who who = {request->member_id, request->instance_id, request->client_id,
+                                request->client_host};
+        group_tell(group, effects, GROUP_EVENT_FENCED, &who, refusal->reason.text);
     }
     group_effects_reply(effects, reply);
 }
@@ -40,7 +45,8 @@ static void reset(struct group *group, const struct consumer_member *member, str
 /* The member that joins: NULL for a new one, or a static one under its new id. */
 static struct consumer_member *join(struct group *group,
                                     const struct consumer_heartbeat_request *request,
-                                    struct slice id, struct group_time now)
+                                    struct slice id, struct group_time now,
+                                    struct group_effects *effects)
 {
     struct consumer_group *consumer = group->consumer;
     struct consumer_member *member = consumer_find(consumer, id);
@@ -49,7 +55,7 @@ static struct consumer_member *join(struct group *group,
         if (member != NULL) {
             consumer_remove(group, member, now); /* its id is taken over by the static member */
         }
-        return consumer_rename(group, holder, id, now);
+        return consumer_replace(group, holder, id, now, effects);
     }
     if (member != NULL && (member->epoch != 0 || member->assigned.count > 0)) {
         reset(group, member, now); /* it says that it owns nothing */
@@ -188,6 +194,8 @@ static void beat(struct group *group, struct consumer_member *member,
                  struct group_time now, struct group_effects *effects)
 {
     bool new_subscription;
+    bool is_new = member == NULL;
+    int32_t assignment_epoch = group->consumer->assignment_epoch;
     member = update_member(group, member, request, id, &new_subscription, now);
     if (new_subscription || consumer_topics_outdated(group)) {
         bool new_topics = consumer_refresh_topics(group, now);
@@ -197,6 +205,7 @@ static void beat(struct group *group, struct consumer_member *member,
     }
     consumer_assign_targets(group, now);
     bool changed = reconcile(group, member, request, now);
+    consumer_tell(group, is_new ? member : NULL, assignment_epoch, effects);
     consumer_touch(group, member, now);
     bool full = request->member_epoch == CONSUMER_EPOCH_JOIN ||
                 (request->rebalance_timeout_ms != -1 && request->has_topics && request->has_owned);
@@ -250,7 +259,7 @@ static enum err enter(struct group *group, const struct consumer_heartbeat_reque
         if (id.size == 0) {
             id = member_id_make(group->config, slice_str("consumer"), text, sizeof text);
         }
-        member = join(group, request, id, now);
+        member = join(group, request, id, now, effects);
     }
     beat(group, member, request, id, now, effects);
     return ERR_NONE;
@@ -276,12 +285,16 @@ static enum err leave(struct group *group, const struct consumer_heartbeat_reque
     reply->consumer.member_epoch = request->member_epoch;
     if (request->member_epoch == CONSUMER_EPOCH_LEAVE_STATIC) {
         /* It keeps its partitions until it is back or its session ends (KIP-345). */
+        struct group_who who = consumer_who(member);
+        group_tell(group, effects, GROUP_EVENT_AWAY, &who, NULL);
         struct partition_set none = {0};
         consumer_set_current(group, member, member->state, CONSUMER_EPOCH_LEAVE_STATIC,
                              member->previous_epoch, &member->assigned, &none, now);
         consumer_commit(group, member, reply, effects);
         return ERR_NONE;
     }
+    struct group_who who = consumer_who(member);
+    group_tell(group, effects, GROUP_EVENT_LEFT, &who, NULL);
     consumer_fence(group, member, now, effects);
     if (group->consumer != NULL) {
         consumer_commit(group, NULL, reply, effects);
@@ -302,6 +315,6 @@ void consumer_heartbeat(struct group *group, const struct consumer_heartbeat_req
         err = enter(group, request, now, effects, &refusal);
     }
     if (err != ERR_NONE) {
-        reply_error(effects, request, &refusal);
+        reply_error(group, effects, request, &refusal);
     }
 }

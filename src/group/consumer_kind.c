@@ -44,6 +44,11 @@ static void abandon(struct group *group, enum err err, struct group_effects *eff
     /* Nobody waits but for a store, which answers. */
 }
 
+static int32_t generation(const struct group *group)
+{
+    return group->consumer->epoch;
+}
+
 static size_t member_count(const struct group *group)
 {
     return HASH_COUNT(group->consumer->members);
@@ -65,6 +70,7 @@ const struct group_kind consumer_kind = {
     .is_subscribed = consumer_is_subscribed,
     .bury = consumer_bury,
     .member_count = member_count,
+    .generation = generation,
     .shown_state = consumer_shown_state,
     .describe = consumer_describe_as_classic,
 };

@@ -26,20 +26,30 @@ void consumer_fence(struct group *group, struct consumer_member *member, struct 
     consumer_remove(group, member, now);
     (void)consumer_refresh_topics(group, now);
     consumer_bump(group, now);
+    if (group->consumer->members == NULL) {
+        group_tell(group, effects, GROUP_EVENT_EMPTY, NULL, NULL);
+    }
 }
 
-static bool is_due(const struct consumer_member *member, struct group_time now)
+/* Why the member is to go; NULL: it is not. */
+static const char *find_due(const struct consumer_member *member, struct group_time now)
 {
-    return member->session_deadline_ms <= now.mono_ms ||
-           member->rebalance_deadline_ms <= now.mono_ms ||
-           member->join_deadline_ms <= now.mono_ms || member->sync_deadline_ms <= now.mono_ms;
+    return member->session_deadline_ms <= now.mono_ms ? "no heartbeat within its session time-out"
+           : member->rebalance_deadline_ms <= now.mono_ms
+               ? "it did not give up its partitions within its rebalance time-out"
+           : member->join_deadline_ms <= now.mono_ms ? "no JoinGroup within its rebalance time-out"
+           : member->sync_deadline_ms <= now.mono_ms ? "no SyncGroup within its rebalance time-out"
+                                                     : NULL;
 }
 
 void consumer_tick(struct group *group, struct group_time now, struct group_effects *effects)
 {
     struct consumer_member *member, *next;
     HASH_ITER (hh, group->consumer->members, member, next) {
-        if (is_due(member, now)) {
+        const char *reason = find_due(member, now);
+        if (reason != NULL) {
+            struct group_who who = consumer_who(member);
+            group_tell(group, effects, GROUP_EVENT_TIMED_OUT, &who, reason);
             consumer_fence(group, member, now, effects);
             if (group->consumer == NULL) {
                 return; /* it is a classic group now: the others' time is looked at there */

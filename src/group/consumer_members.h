@@ -22,6 +22,13 @@ void consumer_names_free(struct slice *names, size_t count);
 
 /* ---- looking ---- */
 
+/* Whom the log names. */
+static inline struct group_who consumer_who(const struct consumer_member *member)
+{
+    return (struct group_who){member->id, member->instance_id, member->client_id,
+                              member->client_host};
+}
+
 /* NULL when there is none; null finds none. */
 struct consumer_member *consumer_find(const struct consumer_group *consumer, struct slice id);
 struct consumer_member *consumer_find_static(const struct consumer_group *consumer,

@@ -131,6 +131,9 @@ enum err consumer_upgrade(struct group *group, struct group_time now, struct gro
     if (former.members != NULL) {
         consumer_set_epochs(group, former.generation, now);
     }
+    if (former.members != NULL) {
+        group_tell(group, effects, GROUP_EVENT_CONVERTED, NULL, "to the protocol of KIP-848");
+    }
     classic_forget(&former);
     return ERR_NONE;
 }

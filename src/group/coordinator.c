@@ -1,6 +1,7 @@
 #include "group/coordinator_internal.h"
 
 #include "base/logger.h"
+#include "group/group_log.h"
 
 #include <stdlib.h>
 
@@ -46,6 +47,7 @@ enum err groupc_enter_checked(struct group_coordinator *coordinator, struct slic
 
 void groupc_send(struct group_coordinator *coordinator, struct group_effects *effects)
 {
+    group_log_events(effects);
     struct group_reply *reply = effects->replies;
     effects->replies = NULL;
     effects->last_reply = NULL;

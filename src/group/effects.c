@@ -91,6 +91,16 @@ void group_effects_store(struct group_effects *effects, struct group_store *stor
     effects->last_store = store;
 }
 
+void group_effects_event(struct group_effects *effects, struct group_event *event)
+{
+    if (effects->events == NULL) {
+        effects->events = event;
+    } else {
+        effects->last_event->next = event;
+    }
+    effects->last_event = event;
+}
+
 void group_effects_deinit(struct group_effects *effects)
 {
     struct group_reply *reply, *next_reply;
@@ -101,7 +111,32 @@ void group_effects_deinit(struct group_effects *effects)
     LL_FOREACH_SAFE (effects->stores, store, next_store) {
         group_store_free(store);
     }
+    struct group_event *event, *next_event;
+    LL_FOREACH_SAFE (effects->events, event, next_event) {
+        group_event_free(event);
+    }
     *effects = (struct group_effects){0};
+}
+
+struct group_event *group_event_new(enum group_event_kind kind, const struct group_who *who,
+                                    struct slice reason)
+{
+    struct group_event *event = mem_new(struct group_event);
+    event->kind = kind;
+    event->reason = group_arena_slice(&event->arena, reason);
+    event->who = (struct group_who){
+        .member_id = group_arena_slice(&event->arena, who->member_id),
+        .instance_id = group_arena_slice(&event->arena, who->instance_id),
+        .client_id = group_arena_slice(&event->arena, who->client_id),
+        .client_host = group_arena_slice(&event->arena, who->client_host),
+    };
+    return event;
+}
+
+void group_event_free(struct group_event *event)
+{
+    arena_deinit(&event->arena);
+    free(event);
 }
 
 void group_reply_join_error(struct group_effects *effects, const struct group_waiter *waiter,

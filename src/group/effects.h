@@ -135,12 +135,51 @@ struct group_store {
     struct slice old_leader;
 };
 
+/* ---- what happened ---- */
+
+/* For the log. */
+enum group_event_kind {
+    GROUP_EVENT_JOINED,   /* a member is in */
+    GROUP_EVENT_RETURNED, /* a static member has another member id; reason: its former one */
+    GROUP_EVENT_AWAY,     /* a static member left and keeps its partitions for a while */
+    GROUP_EVENT_LEFT,
+    GROUP_EVENT_TIMED_OUT,
+    GROUP_EVENT_FENCED,    /* a request was refused that a member's own successor would make */
+    GROUP_EVENT_REBALANCE, /* all members are called to join */
+    GROUP_EVENT_ASSIGNED,  /* partitions are given out for this generation, or epoch */
+    GROUP_EVENT_EMPTY,     /* nobody is left */
+    GROUP_EVENT_CONVERTED, /* the other protocol is spoken from now on */
+    GROUP_EVENT_GONE,      /* deleted */
+    GROUP_EVENT_COUNT
+};
+
+/* Whom it happened to; null for all that is not known or does not apply. */
+struct group_who {
+    struct slice member_id;
+    struct slice instance_id;
+    struct slice client_id;
+    struct slice client_host;
+};
+
+struct group_event {
+    struct group_event *next;
+    enum group_event_kind kind;
+    struct slice group_id;
+    struct group_who who;
+    struct slice reason; /* null: none */
+    int32_t generation;  /* or epoch */
+    size_t member_count;
+    struct arena arena; /* of the texts */
+};
+
 /* What a call wants done. Zero-initialised is empty. Lists are in order. */
 struct group_effects {
     struct group_reply *replies; /* send now; whoever sends frees */
     struct group_store *stores;  /* append now, then give each to group_stored */
+    struct group_event *events;  /* for the log (group/group_log.h) */
     struct group_reply *last_reply;
     struct group_store *last_store;
+    struct group_event *last_event;
 };
 
 /* ---- making them ---- */
@@ -165,6 +204,12 @@ void group_store_free(struct group_store *store);
 void group_effects_reply(struct group_effects *effects, struct group_reply *reply);
 void group_effects_store(struct group_effects *effects, struct group_store *store);
 
+void group_effects_event(struct group_effects *effects, struct group_event *event);
+/* A fresh event; texts are copied. */
+struct group_event *group_event_new(enum group_event_kind kind, const struct group_who *who,
+                                    struct slice reason);
+void group_event_free(struct group_event *event);
+
 /* A JoinGroup answer with an error. */
 void group_reply_join_error(struct group_effects *effects, const struct group_waiter *waiter,
                             struct slice member_id, enum err err);
@@ -173,7 +218,7 @@ void group_reply_join_error(struct group_effects *effects, const struct group_wa
 void group_reply_sync_error(struct group_effects *effects, const struct group_waiter *waiter,
                             enum err err);
 
-/* Frees replies and stores that were not taken. */
+/* Frees what was not taken. */
 void group_effects_deinit(struct group_effects *effects);
 
 #endif

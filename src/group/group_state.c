@@ -56,3 +56,17 @@ void group_store_tombstone(const struct group *group, struct group_store *store,
     change.gone = true;
     group_change_store(&change, store);
 }
+
+struct group_event *group_tell(const struct group *group, struct group_effects *effects,
+                               enum group_event_kind kind, const struct group_who *who,
+                               const char *reason)
+{
+    static const struct group_who nobody;
+    struct group_event *event =
+        group_event_new(kind, who != NULL ? who : &nobody, slice_str(reason));
+    event->group_id = group_arena_slice(&event->arena, group->id);
+    event->generation = group->kind->generation(group);
+    event->member_count = group->kind->member_count(group);
+    group_effects_event(effects, event);
+    return event;
+}

@@ -72,6 +72,8 @@ struct group_kind {
     void (*bury)(const struct group *group, struct group_store *store);
 
     size_t (*member_count)(const struct group *group);
+    /* The generation, or the epoch. */
+    int32_t (*generation)(const struct group *group);
     enum group_state (*shown_state)(const struct group *group);
     /* For DescribeGroups. */
     void (*describe)(const struct group *group, struct arena *arena, struct group_description *out);
@@ -143,6 +145,12 @@ void group_wake_by(struct group *group, int64_t deadline_ms);
 /* A change of this kind in the group, for `name` (null: the whole group), with a zeroed value. */
 struct group_change group_change_of(const struct group *group, enum group_record_kind kind,
                                     struct slice name);
+
+/* Notes for the log what happened in the group as it is now, to whom (NULL: to all). reason: a
+ * literal, or NULL. Returns the event, which is the effects'. */
+struct group_event *group_tell(const struct group *group, struct group_effects *effects,
+                               enum group_event_kind kind, const struct group_who *who,
+                               const char *reason);
 
 /* Adds a tombstone. */
 void group_store_tombstone(const struct group *group, struct group_store *store,

@@ -107,6 +107,7 @@ void group_expire_offsets(struct group *group, struct group_time now, struct gro
         }
     }
     if (group->state == GROUP_EMPTY && group->offsets == NULL && group->pending == NULL) {
+        group_tell(group, effects, GROUP_EVENT_GONE, NULL, "its offsets expired");
         group->kind->bury(group, store);
         group_set_state(group, GROUP_DEAD, now);
     }
@@ -123,6 +124,7 @@ enum err group_delete(struct group *group, struct group_time now, struct group_e
     HASH_ITER (hh, group->offsets, entry, next) {
         bury(group, store, entry);
     }
+    group_tell(group, effects, GROUP_EVENT_GONE, NULL, "DeleteGroups");
     group->kind->bury(group, store);
     group_set_state(group, GROUP_DEAD, now);
     emit_or_free(store, effects);

@@ -39,6 +39,8 @@ struct world {
         bool commits;
     } log[4 * MAX_REQUESTS];
     size_t log_size;
+    enum group_event_kind told[64]; /* the first ones since assert_told */
+    size_t told_count;
 };
 
 static inline void fixture_uuid(void *context, uint8_t uuid[16])
@@ -98,6 +100,14 @@ static inline void world_take(struct world *world, struct group_effects *effects
             }
         }
         LL_APPEND(world->stores, store);
+    }
+    struct group_event *event, *next_event;
+    LL_FOREACH_SAFE (effects->events, event, next_event) {
+        assert_true(slice_equal_str(event->group_id, "g"));
+        if (world->told_count < sizeof world->told / sizeof world->told[0]) {
+            world->told[world->told_count++] = event->kind;
+        }
+        group_event_free(event);
     }
     *effects = (struct group_effects){0};
     if (!world->slow_disk) {
@@ -317,6 +327,15 @@ static inline void pass(struct world *world, int64_t ms)
         world_take(world, &effects);
     }
 }
+
+/* These happened, in this order, since the last look. */
+#define assert_told(world, ...)                                                                    \
+    do {                                                                                           \
+        const enum group_event_kind kinds_[] = {__VA_ARGS__};                                      \
+        assert_int_equal((world)->told_count, sizeof kinds_ / sizeof kinds_[0]);                   \
+        assert_memory_equal((world)->told, kinds_, sizeof kinds_);                                 \
+        (world)->told_count = 0;                                                                   \
+    } while (0)
 
 /* A stable group of one member; returns its id. */
 static inline const char *stable_one(struct world *world)

@@ -674,6 +674,28 @@ static void an_empty_group_may_be_of_either_kind(void **state)
     world_free(world);
 }
 
+static void what_happens_to_members_of_the_new_protocol_is_told(void **state)
+{
+    struct world *world = consumer_world(&topics);
+    set_topic(&topics, "t", 2);
+    heartbeat(world, HB(.id = "a", .topics = {"t"}));
+    assert_told(world, GROUP_EVENT_JOINED, GROUP_EVENT_ASSIGNED);
+    heartbeat(world, HB(.id = "a", .epoch = 1));
+    assert_int_equal(world->told_count, 0); /* nothing happened */
+    heartbeat(world, HB(.id = "b", .instance = "i", .topics = {"t"}));
+    assert_told(world, GROUP_EVENT_JOINED, GROUP_EVENT_ASSIGNED);
+    heartbeat(world, HB(.id = "a", .epoch = 7));
+    assert_told(world, GROUP_EVENT_FENCED);
+    heartbeat(world, HB(.id = "b", .instance = "i", .epoch = -2));
+    heartbeat(world, HB(.id = "c", .instance = "i", .topics = {"t"}));
+    assert_told(world, GROUP_EVENT_AWAY, GROUP_EVENT_RETURNED);
+    heartbeat(world, HB(.id = "a", .epoch = -1));
+    assert_told(world, GROUP_EVENT_LEFT);
+    pass(world, 10 * REBALANCE_MS);
+    assert_told(world, GROUP_EVENT_TIMED_OUT, GROUP_EVENT_EMPTY);
+    world_free(world);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -698,6 +720,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_static_member_may_change_its_protocol),
         cmocka_unit_test(silent_classic_members_are_fenced),
         cmocka_unit_test(an_empty_group_may_be_of_either_kind),
+        cmocka_unit_test(what_happens_to_members_of_the_new_protocol_is_told),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
 }

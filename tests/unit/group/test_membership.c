@@ -445,6 +445,35 @@ static void a_full_group_still_takes_its_static_members_back(void **state)
     world_free(world);
 }
 
+static void what_happens_to_members_is_told(void **state)
+{
+    struct world *world = world_new();
+    const char *first = stable_one(world);
+    assert_told(world, GROUP_EVENT_JOINED, GROUP_EVENT_REBALANCE, GROUP_EVENT_ASSIGNED);
+    const char *second = stable_two(world, first);
+    assert_told(world, GROUP_EVENT_JOINED, GROUP_EVENT_REBALANCE, GROUP_EVENT_ASSIGNED);
+    leave(world, second, NULL);
+    assert_told(world, GROUP_EVENT_LEFT, GROUP_EVENT_REBALANCE);
+    pass(world, REBALANCE_MS + SESSION_MS);
+    assert_told(world, GROUP_EVENT_TIMED_OUT, GROUP_EVENT_EMPTY);
+    world_free(world);
+}
+
+static void a_static_members_return_is_told_and_who_is_fenced_by_it(void **state)
+{
+    struct world *world = world_new();
+    uint64_t n = join(world, JOIN(.instance_id = "i1"));
+    const char *former = id_of(world, n);
+    lead(world, former);
+    world->told_count = 0;
+    join(world, JOIN(.instance_id = "i1"));
+    assert_told(world, GROUP_EVENT_RETURNED);
+    join(world, JOIN(.member_id = former, .instance_id = "i1"));
+    sync_with(world, former, "i1", group_generation(world->group), NULL, 0);
+    assert_told(world, GROUP_EVENT_FENCED, GROUP_EVENT_FENCED);
+    world_free(world);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -474,6 +503,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_static_member_outlives_a_rebalance_but_not_its_session),
         cmocka_unit_test(an_administrator_removes_by_instance_id),
         cmocka_unit_test(a_full_group_still_takes_its_static_members_back),
+        cmocka_unit_test(what_happens_to_members_is_told),
+        cmocka_unit_test(a_static_members_return_is_told_and_who_is_fenced_by_it),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
 }
