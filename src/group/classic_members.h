@@ -52,7 +52,9 @@ struct classic_support {
 
 /* By member id; by instance id (null finds none); NULL when there is none. */
 struct classic_member *classic_find(const struct group *group, struct slice id);
+/* The holder of the instance id; null finds none. */
 struct classic_member *classic_find_static(const struct group *group, struct slice instance_id);
+/* An id that was given out and has not come back. */
 struct classic_pending *classic_find_pending(const struct group *group, struct slice id);
 
 /* ERR_NONE, FENCED_INSTANCE or UNKNOWN_MEMBER; *member is set with ERR_NONE. */
@@ -72,7 +74,9 @@ void classic_add(struct group *group, struct classic_member *member, struct slic
 void classic_take_out(struct group *group, struct classic_member *member);
 /* Gives the member, which waits for nothing, a new id. It is the last to have joined then. */
 void classic_set_id(struct group *group, struct classic_member *member, struct slice new_id);
+/* Forgets an id that was given out; frees it. */
 void classic_remove_pending(struct group *group, struct classic_pending *pending);
+/* Forgets all of them. */
 void classic_remove_all_pending(struct group *group);
 
 /* Replaces the member's protocols by a copy of these. */
@@ -88,6 +92,7 @@ struct slice classic_select_protocol(const struct group *group);
    that cannot be known. */
 bool classic_is_subscribed(const struct group *group, struct slice topic);
 
+/* Whether the member is to assign. False for all when nobody leads. */
 bool classic_is_leader(const struct group *group, const struct classic_member *member);
 /* The longest of the members. */
 int32_t classic_rebalance_timeout_ms(const struct group *group);

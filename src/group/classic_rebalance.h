@@ -26,7 +26,9 @@ void classic_assignment_stored(struct group *group, struct group_store *store, e
 
 /* See struct group_kind. */
 void classic_loaded(struct group *group, struct group_time now, struct group_effects *effects);
+/* Expires members and waits that are due. */
 void classic_tick(struct group *group, struct group_time now, struct group_effects *effects);
+/* Sets wake_ms to the first time at which something may be due. */
 void classic_find_deadline(struct group *group);
 
 #endif

@@ -15,11 +15,13 @@ void classic_reply_sync(const struct group *group, struct group_effects *effects
 /* Answer and forget a parked JoinGroup or SyncGroup; nothing when none is parked. */
 void classic_end_join(struct group *group, struct classic_member *member, enum err err,
                       struct group_effects *effects);
+/* The same for SyncGroup: without an error, with the member's assignment. */
 void classic_end_sync(struct group *group, struct classic_member *member, enum err err,
                       struct group_effects *effects);
 /* Parks a request; one of the same member that is already parked is told to try again. */
 void classic_park_join(struct group *group, struct classic_member *member,
                        const struct group_waiter *waiter, struct group_effects *effects);
+/* The same for SyncGroup. */
 void classic_park_sync(struct group *group, struct classic_member *member,
                        const struct group_waiter *waiter, struct group_effects *effects);
 

@@ -45,7 +45,9 @@ void consumer_assign(enum consumer_assignor assignor, struct assign_spec *spec);
 
 /* ---- for the assignors ---- */
 
+/* Targets by range; not sorted yet. */
 void consumer_assign_range(struct assign_spec *spec);
+/* Targets by uniform; not sorted yet. */
 void consumer_assign_uniform(struct assign_spec *spec);
 
 #endif

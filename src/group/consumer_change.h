@@ -19,11 +19,13 @@ void consumer_change(struct group *group, const struct group_change *change, str
 void consumer_bump(struct group *group, struct group_time now);
 /* The targets are of this epoch; so is the group itself with consumer_set_epochs. */
 void consumer_set_assignment_epoch(struct group *group, int32_t epoch, struct group_time now);
+/* Group and targets are of this epoch. */
 void consumer_set_epochs(struct group *group, int32_t epoch, struct group_time now);
 /* Makes the member, or makes it what the value says. */
 struct consumer_member *consumer_set_member(
     struct group *group, struct slice id, const struct consumer_group_member_metadata_value *value,
     struct group_time now);
+/* What the member is to have; the set is copied. */
 void consumer_set_target(struct group *group, const struct consumer_member *member,
                          const struct partition_set *target, struct group_time now);
 /* The sets may be the member's own. */

@@ -32,6 +32,7 @@ enum err consumer_check_epoch(const struct consumer_member *member,
 enum err consumer_check_join(const struct group *group,
                              const struct consumer_heartbeat_request *request,
                              struct consumer_refusal *refusal);
+/* Whether the regular expression is one; those the group has are. */
 enum err consumer_check_regex(const struct group *group,
                               const struct consumer_heartbeat_request *request,
                               struct consumer_refusal *refusal);

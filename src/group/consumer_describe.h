@@ -10,6 +10,7 @@ void consumer_describe(const struct group *group, struct arena *arena,
 
 /* See struct group_kind. */
 enum group_state consumer_shown_state(const struct group *group);
+/* For tools that know classic groups only: they see subscriptions and assignments as ever. */
 void consumer_describe_as_classic(const struct group *group, struct arena *arena,
                                   struct group_description *out);
 

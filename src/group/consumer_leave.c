@@ -16,6 +16,16 @@ void consumer_touch(struct group *group, struct consumer_member *member, struct 
     group_wake_by(group, member->sync_deadline_ms);
 }
 
+/* Members are gone: the others are to be assigned anew. */
+static void close_ranks(struct group *group, struct group_time now, struct group_effects *effects)
+{
+    (void)consumer_refresh_topics(group, now);
+    consumer_bump(group, now);
+    if (group->consumer->members == NULL) {
+        group_tell(group, effects, GROUP_EVENT_EMPTY, NULL, NULL);
+    }
+}
+
 void consumer_fence(struct group *group, struct consumer_member *member, struct group_time now,
                     struct group_effects *effects)
 {
@@ -24,11 +34,7 @@ void consumer_fence(struct group *group, struct consumer_member *member, struct 
         return;
     }
     consumer_remove(group, member, now);
-    (void)consumer_refresh_topics(group, now);
-    consumer_bump(group, now);
-    if (group->consumer->members == NULL) {
-        group_tell(group, effects, GROUP_EVENT_EMPTY, NULL, NULL);
-    }
+    close_ranks(group, now, effects);
 }
 
 /* Why the member is to go; NULL: it is not. */
@@ -45,16 +51,23 @@ static const char *find_due(const struct consumer_member *member, struct group_t
 void consumer_tick(struct group *group, struct group_time now, struct group_effects *effects)
 {
     struct consumer_member *member, *next;
+    bool removed = false;
     HASH_ITER (hh, group->consumer->members, member, next) {
         const char *reason = find_due(member, now);
-        if (reason != NULL) {
-            struct group_who who = consumer_who(member);
-            group_tell(group, effects, GROUP_EVENT_TIMED_OUT, &who, reason);
-            consumer_fence(group, member, now, effects);
-            if (group->consumer == NULL) {
-                return; /* it is a classic group now: the others' time is looked at there */
-            }
+        if (reason == NULL) {
+            continue;
         }
+        struct group_who who = consumer_who(member);
+        group_tell(group, effects, GROUP_EVENT_TIMED_OUT, &who, reason);
+        if (consumer_can_downgrade(group, member, 0)) {
+            consumer_downgrade(group, member, true, NULL, now, effects);
+            return; /* it is a classic group now: the others' time is looked at there */
+        }
+        consumer_remove(group, member, now);
+        removed = true;
+    }
+    if (removed) {
+        close_ranks(group, now, effects);
     }
     consumer_commit(group, NULL, NULL, effects);
 }

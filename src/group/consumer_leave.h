@@ -13,7 +13,9 @@ void consumer_fence(struct group *group, struct consumer_member *member, struct 
 
 /* See struct group_kind. */
 void consumer_tick(struct group *group, struct group_time now, struct group_effects *effects);
+/* Sets wake_ms to the first time-out of a member. */
 void consumer_find_deadline(struct group *group);
+/* Makes the holdings, forgets pieces of members that are gone, starts time-outs. */
 void consumer_loaded(struct group *group, struct group_time now, struct group_effects *effects);
 
 #endif

@@ -14,10 +14,12 @@
 int consumer_compare_names(const void *a, const void *b);
 /* Puts them in order and drops what is there twice; how many are left. */
 size_t consumer_sort_names(struct slice *names, size_t count);
+/* The same names in the same order. */
 bool consumer_same_names(const struct slice *a, size_t a_count, const struct slice *b,
                          size_t b_count);
 /* Owned copies; consumer_names_free. */
 struct slice *consumer_keep_names(const struct slice *names, size_t count);
+/* Frees names and array. */
 void consumer_names_free(struct slice *names, size_t count);
 
 /* ---- looking ---- */
@@ -31,10 +33,13 @@ static inline struct group_who consumer_who(const struct consumer_member *member
 
 /* NULL when there is none; null finds none. */
 struct consumer_member *consumer_find(const struct consumer_group *consumer, struct slice id);
+/* The holder of the instance id. */
 struct consumer_member *consumer_find_static(const struct consumer_group *consumer,
                                              struct slice instance_id);
+/* A subscribed topic by name. */
 struct consumer_topic *consumer_find_topic(const struct consumer_group *consumer,
                                            struct slice name);
+/* A regular expression by its text. */
 struct consumer_regex *consumer_find_regex(const struct consumer_group *consumer,
                                            struct slice text);
 /* Whether some member has the partition, or is to give it up yet. */
@@ -50,19 +55,24 @@ void consumer_free(struct group *group);
 /* A new one with this id; instance_id null: dynamic. Its time-outs do not count yet. */
 struct consumer_member *consumer_add(struct consumer_group *consumer, struct slice id,
                                      struct slice instance_id);
+/* Takes the member with all that it holds out, and frees it. */
 void consumer_take_out(struct consumer_group *consumer, struct consumer_member *member);
+/* The member's instance id, a copy; null: dynamic. One that another holds stays with that one. */
 void consumer_set_instance(struct consumer_group *consumer, struct consumer_member *member,
                            struct slice instance_id);
 /* NULL ends the member's time in the classic protocol. Takes classic over. */
 void consumer_set_classic(struct consumer_group *consumer, struct consumer_member *member,
                           struct consumer_classic *classic);
+/* Copies of the protocols; freed with the member. */
 struct consumer_classic *consumer_classic_new(int32_t session_timeout_ms,
                                               const struct group_protocol_offer *protocols,
                                               size_t count);
 /* Replaces what the member has and gives up; takes the sets over, keeps the holdings right. */
 void consumer_put_current(struct consumer_group *consumer, struct consumer_member *member,
                           struct partition_set *assigned, struct partition_set *revoking);
+/* Frees the table; it is empty then. */
 void consumer_free_topics(struct consumer_topic **table);
+/* Takes it out and frees it. */
 void consumer_drop_regex(struct consumer_group *consumer, struct consumer_regex *regex);
 
 #endif

@@ -12,10 +12,13 @@ struct consumer_group_member_metadata_value consumer_member_value(
 struct consumer_group_member_metadata_value_classic_member_metadata *consumer_classic_value(
     int32_t session_timeout_ms, const struct group_protocol_offer *protocols, size_t count,
     struct arena *arena);
+/* The topics of a table, in its order. */
 struct consumer_group_partition_metadata_value consumer_topics_value(
     const struct consumer_topic *table, struct arena *arena);
+/* What a member is to have. */
 struct consumer_group_target_assignment_member_value consumer_target_value(
     const struct partition_set *target, struct arena *arena);
+/* What a member has and gives up. */
 struct consumer_group_current_member_assignment_value consumer_current_value(
     enum consumer_member_state state, int32_t epoch, int32_t previous_epoch,
     const struct partition_set *assigned, const struct partition_set *revoking,

@@ -17,12 +17,15 @@ struct consumer_subscription {
 /* ERR_CORRUPT. */
 enum err consumer_subscription_read(const struct group *group, struct slice bytes,
                                     struct arena *arena, struct consumer_subscription *out);
+/* The partitions of topics that exist; no bytes: none. ERR_CORRUPT. */
 enum err consumer_assignment_read(const struct group *group, struct slice bytes,
                                   struct partition_set *out);
 /* In the arena; topics that are gone are left out. */
 struct slice consumer_assignment_write(const struct group *group, const struct partition_set *set,
                                        int16_t version, struct arena *arena);
+/* As a client of the classic protocol would say it; in the arena. */
 struct slice consumer_subscription_write(const struct consumer_member *member, struct arena *arena);
+/* The version that the bytes begin with, as far as it is known here. */
 int16_t consumer_protocol_version(struct slice metadata);
 
 #endif

@@ -12,6 +12,7 @@
 void consumer_reconcile(struct group *group, struct consumer_member *member, bool has_owned,
                         const struct group_topic_partitions *owned, size_t count,
                         struct group_time now);
+/* Whether the member has all it is to have, and no more. */
 bool consumer_is_reconciled(const struct consumer_group *consumer,
                             const struct consumer_member *member);
 /* Whether a partition of its target is still another's. */

@@ -202,12 +202,15 @@ void group_store_free(struct group_store *store);
 
 /* Puts the reply, or the store, behind those that are there; takes it over. */
 void group_effects_reply(struct group_effects *effects, struct group_reply *reply);
+/* The same for a store. */
 void group_effects_store(struct group_effects *effects, struct group_store *store);
 
+/* The same for an event. */
 void group_effects_event(struct group_effects *effects, struct group_event *event);
 /* A fresh event; texts are copied. */
 struct group_event *group_event_new(enum group_event_kind kind, const struct group_who *who,
                                     struct slice reason);
+/* With its texts. */
 void group_event_free(struct group_event *event);
 
 /* A JoinGroup answer with an error. */

@@ -35,12 +35,17 @@ void group_free(struct group *group);
 /* Asks find_own again: what it says holds from the next heartbeat on. */
 void group_reconfigure(struct group *group);
 
+/* Borrowed from the group. */
 struct slice group_id(const struct group *group);
+/* Stable for every consumer group with members; see group_shown_state. */
 enum group_state group_state(const struct group *group);
+/* Of the classic protocol; 0 for consumer groups. */
 int32_t group_generation(const struct group *group);
 /* What is shown of it: of a consumer group, also whether it is on its way. */
 enum group_state group_shown_state(const struct group *group);
+/* Members of both protocols. */
 size_t group_member_count(const struct group *group);
+/* Borrowed; null: it never had a member. */
 struct slice group_protocol_type(const struct group *group);
 
 /* Nothing of it is in the log or in use: no members, no offsets, generation 0. */

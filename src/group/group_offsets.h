@@ -57,12 +57,13 @@ CHECKED enum err group_delete(struct group *group, struct group_time now,
 /* The same answers with one error for every partition that has none of its own. */
 void group_reply_commit_error(struct group_effects *effects,
                               const struct group_commit_request *request, enum err err);
+/* Of a commit within a transaction. */
 void group_reply_txn_commit_error(struct group_effects *effects,
                                   const struct group_txn_commit_request *request, enum err err);
 
-/* A stored offset, or its tombstone, at start; within a transaction it is held until
- * group_txn_end. */
+/* A stored offset, or its tombstone, at start. */
 void group_apply_offset(struct group *group, const struct group_change *change);
+/* Within a transaction: held until group_txn_end. */
 void group_apply_txn_offset(struct group *group, int64_t producer_id,
                             const struct group_change *change);
 

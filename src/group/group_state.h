@@ -128,9 +128,11 @@ struct group {
     bool assignment_stored;   /* the leader's assignment is on its way to disk */
 };
 
-/* Owned copies of bytes; null stays null. */
+/* An owned copy of bytes; null stays null. */
 struct slice kept_copy(struct slice slice);
-void kept_set(struct slice *kept, struct slice value); /* frees what was there */
+/* Replaces *kept by a copy of the value, which may lie in *kept. */
+void kept_set(struct slice *kept, struct slice value);
+/* Frees it; *kept is null then. */
 void kept_free(struct slice *kept);
 
 /* The text, or "" for null: records know no null here. */

@@ -43,6 +43,7 @@ struct group_offset_entry *group_find_offset(const struct group *group, struct s
 /* Finds or adds; group_free_offset_if_unused when it comes to nothing. */
 struct group_offset_entry *group_take_offset(struct group *group, struct slice topic,
                                              int32_t partition);
+/* Nothing is stored, under way or held any more: frees the entry. */
 void group_free_offset_if_unused(struct group *group, struct group_offset_entry *entry);
 
 /* What a stored commit says, live or on replay; nothing when something newer is there. */
@@ -50,6 +51,7 @@ void group_put_offset(const struct group_commit_item *item, uint64_t sequence,
                       int64_t commit_wall_ms);
 /* Takes the offset out, also of transactions; frees the entry unless commits are under way. */
 void group_remove_offset(struct group *group, struct group_offset_entry *entry);
+/* Frees all, with what transactions hold. */
 void group_free_offsets(struct group *group);
 
 /* The transaction of the producer now holds this for the item's partition. */

@@ -30,9 +30,19 @@ static int compare_items(const void *a, const void *b)
     return topic_partition_compare(a, b);
 }
 
+static bool is_sorted(const struct partition_set *set)
+{
+    for (size_t i = 1; i < set->count; i++) {
+        if (topic_partition_compare(&set->items[i - 1], &set->items[i]) >= 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 void partition_set_sort(struct partition_set *set)
 {
-    if (set->count < 2) {
+    if (is_sorted(set)) { /* as what was read from a record is */
         return;
     }
     qsort(set->items, set->count, sizeof *set->items, compare_items);

@@ -25,6 +25,7 @@ struct partition_set {
     size_t capacity;
 };
 
+/* Empties and frees it. */
 void partition_set_deinit(struct partition_set *set);
 
 /* Puts one at the end; partition_set_sort is due before the next look. */
@@ -32,10 +33,14 @@ void partition_set_push(struct partition_set *set, struct wire_uuid topic, int32
 /* Puts the items in order and drops what is there twice. */
 void partition_set_sort(struct partition_set *set);
 
+/* Of a sorted set. */
 bool partition_set_has(const struct partition_set *set, struct wire_uuid topic, int32_t partition);
+/* Of sorted sets. */
 bool partition_set_equal(const struct partition_set *a, const struct partition_set *b);
+/* By topic id, then partition: below, 0 or above 0. */
 int topic_partition_compare(const struct topic_partition *a, const struct topic_partition *b);
 
+/* Replaces *to, which may not be *from. */
 void partition_set_copy(struct partition_set *to, const struct partition_set *from);
 /* Replaces *to by *from, which becomes empty. */
 void partition_set_take(struct partition_set *to, struct partition_set *from);
@@ -46,6 +51,7 @@ size_t partition_set_run(const struct partition_set *set, size_t begin);
 /* Whether a listed partition is in the set; whether all of them are. */
 bool partition_set_has_any(const struct partition_set *set,
                            const struct group_topic_partitions *listed, size_t count);
+/* The set has each partition listed. */
 bool partition_set_has_all(const struct partition_set *set,
                            const struct group_topic_partitions *listed, size_t count);
 

@@ -279,6 +279,9 @@ static inline void assert_same_member(const struct consumer_member *a,
     assert_true(partition_set_equal(&a->revoking, &b->revoking));
     assert_true(partition_set_equal(&a->target, &b->target));
     assert_true(slice_equal(a->instance_id, b->instance_id));
+    assert_true(slice_equal(a->rack_id, b->rack_id));
+    assert_true(slice_equal(a->client_id, b->client_id));
+    assert_true(slice_equal(a->client_host, b->client_host));
     assert_true(slice_equal(a->regex, b->regex));
     assert_true(slice_equal(a->assignor, b->assignor));
     assert_int_equal(a->rebalance_timeout_ms, b->rebalance_timeout_ms);
@@ -304,6 +307,18 @@ static inline void assert_replay_equal(struct world *world)
         assert_int_equal(HASH_COUNT(live->regexes), HASH_COUNT(copy->consumer->regexes));
         for (const struct consumer_member *m = live->members; m != NULL; m = m->hh.next) {
             assert_same_member(m, consumer_find(copy->consumer, m->id));
+        }
+        for (const struct consumer_topic *t = live->topics; t != NULL; t = t->hh.next) {
+            const struct consumer_topic *other = consumer_find_topic(copy->consumer, t->name);
+            assert_non_null(other);
+            assert_true(wire_uuid_equal(t->id, other->id));
+            assert_int_equal(t->partition_count, other->partition_count);
+        }
+        for (const struct consumer_regex *r = live->regexes; r != NULL; r = r->hh.next) {
+            const struct consumer_regex *other = consumer_find_regex(copy->consumer, r->text);
+            assert_non_null(other);
+            assert_true(
+                consumer_same_names(r->topics, r->topic_count, other->topics, other->topic_count));
         }
     }
     group_free(copy);

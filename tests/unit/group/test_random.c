@@ -164,6 +164,11 @@ static void step(struct world *world, struct random *random, struct client *clie
     }
 }
 
+static bool same_id(const struct classic_member *a, const struct classic_member *b)
+{
+    return a == NULL || b == NULL ? a == b : slice_equal(a->id, b->id);
+}
+
 /* What the log holds must be what the group became by it. */
 static void check_replay(struct world *world)
 {
@@ -185,6 +190,8 @@ static void check_replay(struct world *world)
     if (group->state == GROUP_STABLE) {
         assert_int_equal(copy->state, GROUP_STABLE);
         assert_int_equal(copy->generation, group->generation);
+        assert_int_equal(copy->state_since_wall_ms, group->state_since_wall_ms);
+        assert_true(slice_equal(copy->protocol_type, group->protocol_type));
         assert_true(slice_equal(copy->leader, group->leader));
         assert_true(slice_equal(copy->protocol, group->protocol));
         assert_int_equal(HASH_COUNT(copy->members), HASH_COUNT(group->members));
@@ -193,7 +200,13 @@ static void check_replay(struct world *world)
             assert_non_null(other);
             assert_true(slice_equal(other->assignment, m->assignment));
             assert_true(slice_equal(other->instance_id, m->instance_id));
+            assert_true(slice_equal(other->client_id, m->client_id));
+            assert_true(slice_equal(other->client_host, m->client_host));
+            assert_true(slice_equal(classic_metadata(other, copy->protocol),
+                                    classic_metadata(m, group->protocol)));
             assert_int_equal(other->session_timeout_ms, m->session_timeout_ms);
+            assert_int_equal(other->rebalance_timeout_ms, m->rebalance_timeout_ms);
+            assert_true(same_id(other->hh.next, m->hh.next)); /* the same order */
         }
     }
     group_free(copy);
