@@ -1,35 +1,14 @@
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/random.h"
+#include "base/time_text.h"
 #include "service.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 /* CloudEvents 1.0, Kafka protocol binding, binary mode: attributes are headers named ce_*. */
-
-enum { TIME_SIZE = 32, UUID_TEXT_SIZE = 37 };
-
-static void time_now_text(char text[TIME_SIZE])
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    struct tm utc;
-    gmtime_r(&now.tv_sec, &utc);
-    size_t used = strftime(text, TIME_SIZE, "%Y-%m-%dT%H:%M:%S", &utc);
-    snprintf(text + used, TIME_SIZE - used, ".%03dZ", (int)(now.tv_nsec / 1000000));
-}
-
-static void uuid_text(char text[UUID_TEXT_SIZE])
-{
-    uint8_t uuid[16];
-    random_uuid(uuid);
-    char *to = text;
-    for (int i = 0; i < 16; i++) {
-        to += sprintf(to, i == 4 || i == 6 || i == 8 || i == 10 ? "-%02x" : "%02x", uuid[i]);
-    }
-}
 
 static void header_add_text(rd_kafka_headers_t *headers, const char *name, const char *value)
 {
@@ -65,9 +44,9 @@ rd_kafka_headers_t *event_encode_headers(const struct tidings *service,
                                          const struct tidings_event *cause)
 {
     rd_kafka_headers_t *headers = rd_kafka_headers_new(8 + message->header_count);
-    char id[UUID_TEXT_SIZE], now[TIME_SIZE];
-    uuid_text(id);
-    time_now_text(now);
+    char id[UUID_TEXT_SIZE], now[TIME_TEXT_SIZE];
+    random_uuid_text(id);
+    time_format(clock_wall_ms(clock_system()), now);
     header_add_text(headers, "ce_specversion", "1.0");
     header_add_text(headers, "ce_id", is_set(message->id) ? message->id : id);
     header_add_text(headers, "ce_source",

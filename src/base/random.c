@@ -43,3 +43,14 @@ void random_uuid(uint8_t uuid[16])
     uuid[6] = (uint8_t)((uuid[6] & 0x0f) | 0x40);
     uuid[8] = (uint8_t)((uuid[8] & 0x3f) | 0x80);
 }
+
+const char *random_uuid_text(char text[UUID_TEXT_SIZE])
+{
+    uint8_t uuid[16];
+    random_uuid(uuid);
+    char *to = text;
+    for (int i = 0; i < 16; i++) {
+        to += sprintf(to, i == 4 || i == 6 || i == 8 || i == 10 ? "-%02x" : "%02x", uuid[i]);
+    }
+    return text;
+}

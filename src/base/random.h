@@ -21,4 +21,9 @@ void random_secure(void *to, size_t size);
 /* A random (version 4) UUID, RFC 4122, never one of Kafka's two reserved ones. */
 void random_uuid(uint8_t uuid[16]);
 
+enum { UUID_TEXT_SIZE = 37 };
+
+/* Such a UUID as text, "f81d4fae-7dec-41d0-a765-00a0c91e6bf6", into text; returns text. */
+const char *random_uuid_text(char text[UUID_TEXT_SIZE]);
+
 #endif

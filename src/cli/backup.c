@@ -1,10 +1,10 @@
 #include "datadir/backup.h"
+#include "base/time_text.h"
 #include "cli/cli.h"
 #include "cli/interrupt.h"
 #include "cli/options.h"
 #include "cli/output.h"
 #include "cli/progress.h"
-#include "cli/time_text.h"
 
 #include <jansson.h>
 #include <stdio.h>

@@ -1,11 +1,11 @@
 #include "datadir/check.h"
+#include "base/time_text.h"
+#include "base/utf8.h"
 #include "cli/cli.h"
-#include "cli/event.h"
 #include "cli/options.h"
 #include "cli/output.h"
 #include "cli/progress.h"
-#include "cli/time_text.h"
-#include "cli/utf8.h"
+#include "client/event.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -109,7 +109,7 @@ static void print_event(const char *label, const struct check_event *event)
     char time[TIME_TEXT_SIZE];
     struct buf key = {0};
     if (event->has_key) {
-        output_escape(&key, buf_slice(&event->key));
+        utf8_escape(&key, buf_slice(&event->key));
     } else {
         buf_append_str(&key, "(null)");
     }

@@ -1,10 +1,10 @@
 #include "datadir/dump.h"
 #include "base/mem.h"
+#include "base/time_text.h"
 #include "cli/cli.h"
-#include "cli/event.h"
 #include "cli/options.h"
 #include "cli/output.h"
-#include "cli/time_text.h"
+#include "client/event.h"
 #include "datadir/internal_record.h"
 
 #include <stdio.h>

@@ -3,7 +3,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
-#include "cli/event.h"
+#include "client/event.h"
 
 #include <stdbool.h>
 

@@ -1,8 +1,8 @@
 #ifndef TIDINGS_CLI_FILTER_H
 #define TIDINGS_CLI_FILTER_H
 
-#include "cli/event.h"
 #include "cli/options.h"
+#include "client/event.h"
 
 #include <stdbool.h>
 

@@ -1,10 +1,10 @@
 #include "cli/options.h"
 
 #include "base/mem.h"
+#include "base/time_text.h"
 #include "cli/cli.h"
 #include "cli/setting_text.h"
 #include "cli/suggest.h"
-#include "cli/time_text.h"
 
 #include <errno.h>
 #include <getopt.h>

@@ -1,8 +1,8 @@
 #include "cli/output.h"
 
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "cli/cli.h"
-#include "cli/utf8.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -112,26 +112,6 @@ int report_finish(struct report *report)
     }
     report->items = NULL;
     return report->code;
-}
-
-void output_escape(struct buf *to, struct slice bytes)
-{
-    for (size_t i = 0; i < bytes.size;) {
-        uint8_t byte = bytes.data[i];
-        size_t size = utf8_sequence(slice_of(bytes.data + i, bytes.size - i));
-        bool is_c1 = size == 2 && byte == 0xc2 && bytes.data[i + 1] < 0xa0;
-        if (size > 0 && byte >= 0x20 && byte != 0x7f && !is_c1) {
-            buf_append(to, bytes.data + i, size);
-            i += size;
-            continue;
-        }
-        if (byte == '\n' || byte == '\t' || byte == '\r') {
-            buf_append_str(to, byte == '\n' ? "\\n" : byte == '\t' ? "\\t" : "\\r");
-        } else {
-            buf_printf(to, "\\x%02x", byte);
-        }
-        i++;
-    }
 }
 
 const char *output_plural(uint64_t count)

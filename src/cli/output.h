@@ -49,10 +49,6 @@ void report_note(struct report *report, int code);
 /* Prints the JSON list if that is wanted, frees it, and returns the exit code. */
 int report_finish(struct report *report);
 
-/* Appends bytes so that they are safe on a terminal and stay on one line: UTF-8 as it is, control
- * characters and bytes that are no UTF-8 as \n, \t, \r or \x1b. */
-void output_escape(struct buf *to, struct slice bytes);
-
 /* "" for one, "s" for all others: "%llu event%s". */
 const char *output_plural(uint64_t count);
 

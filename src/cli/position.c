@@ -1,6 +1,6 @@
 #include "cli/position.h"
 
-#include "cli/time_text.h"
+#include "base/time_text.h"
 
 #include <errno.h>
 #include <stdbool.h>

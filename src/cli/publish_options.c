@@ -2,8 +2,8 @@
 
 #include "base/clock.h"
 #include "base/random.h"
+#include "base/time_text.h"
 #include "cli/cli.h"
-#include "cli/time_text.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -188,49 +188,36 @@ bool publish_options_parse(struct publish_options *options, int argc, char **arg
     return true;
 }
 
-/* Adds a header unless the event came with one of that name among its first own_count. */
-static void add_header(struct event *event, size_t own_count, const char *name, struct slice value)
+static bool has_header(const struct event *event, size_t count, const char *name)
 {
-    for (size_t i = 0; i < own_count; i++) {
+    for (size_t i = 0; i < count; i++) {
         if (strcmp(event->headers[i].name, name) == 0) {
-            return;
+            return true;
         }
     }
-    event->headers[event->header_count++] = (struct event_header){.name = name, .value = value};
+    return false;
 }
 
-static struct slice uuid_text(struct arena *arena)
+static void add_attributes(const struct publish_options *options, struct event *event,
+                           size_t own_count, int64_t now_ms, struct arena *arena)
 {
-    uint8_t id[16];
-    random_uuid(id);
-    return slice_str(arena_sprintf(arena,
-                                   "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-"
-                                   "%02x%02x%02x%02x%02x%02x",
-                                   id[0], id[1], id[2], id[3], id[4], id[5], id[6], id[7], id[8],
-                                   id[9], id[10], id[11], id[12], id[13], id[14], id[15]));
-}
-
-static void add_cloud_event(const struct publish_options *options, struct event *event,
-                            size_t own_count, int64_t now_ms, struct arena *arena)
-{
-    char time[TIME_TEXT_SIZE];
-    time_format(event->timestamp_ms >= 0 ? event->timestamp_ms : now_ms, time);
-    const char *source = options->ce_source != NULL ? options->ce_source : "/tidings/cli";
-    add_header(event, own_count, "ce_specversion", slice_str("1.0"));
-    add_header(event, own_count, "ce_id",
-               options->ce_id != NULL ? slice_str(options->ce_id) : uuid_text(arena));
-    add_header(event, own_count, "ce_source", slice_str(source));
-    add_header(event, own_count, "ce_type", slice_str(options->ce_type));
-    add_header(event, own_count, "ce_time", slice_str(arena_sprintf(arena, "%s", time)));
-    if (options->ce_subject != NULL) {
-        add_header(event, own_count, "ce_subject", slice_str(options->ce_subject));
+    struct event_attributes attributes = {.content_type = options->content_type};
+    if (options->ce_type != NULL) {
+        char *id = arena_alloc(arena, UUID_TEXT_SIZE);
+        char *time = arena_alloc(arena, TIME_TEXT_SIZE);
+        attributes.id = options->ce_id != NULL ? options->ce_id : random_uuid_text(id);
+        attributes.source = options->ce_source != NULL ? options->ce_source : "/tidings/cli";
+        attributes.type = options->ce_type;
+        attributes.subject = options->ce_subject;
+        attributes.time =
+            time_format(event->timestamp_ms >= 0 ? event->timestamp_ms : now_ms, time);
     }
+    event_attributes_add(event, own_count, &attributes);
 }
 
 void publish_options_complete(const struct publish_options *options, struct event *event,
                               int64_t now_ms, struct arena *arena)
 {
-    enum { MADE_HEADERS_MAX = 7 }; /* of CloudEvents, and content-type */
     if (slice_is_null(event->key) && options->key != NULL) {
         event->key = slice_str(options->key);
     }
@@ -241,22 +228,14 @@ void publish_options_complete(const struct publish_options *options, struct even
         event->timestamp_ms = options->timestamp_ms;
     }
     size_t own_count = event->header_count;
-    struct event_header *headers = arena_alloc_array(
-        arena, own_count + options->headers.count + MADE_HEADERS_MAX, sizeof *headers);
-    if (own_count > 0) {
-        memcpy(headers, event->headers, own_count * sizeof *headers);
-    }
-    event->headers = headers;
+    event_header_room(event, options->headers.count + EVENT_ATTRIBUTES_MAX, arena);
     for (size_t i = 0; i < options->headers.count; i++) {
         const char *pair = options->headers.items[i];
         size_t name_size = strcspn(pair, "=");
-        add_header(event, own_count, arena_cstr(arena, slice_of(pair, name_size)),
-                   slice_str(pair + name_size + 1));
+        const char *name = arena_cstr(arena, slice_of(pair, name_size));
+        if (!has_header(event, own_count, name)) {
+            event_header_add(event, name, slice_str(pair + name_size + 1));
+        }
     }
-    if (options->ce_type != NULL) {
-        add_cloud_event(options, event, own_count, now_ms, arena);
-    }
-    if (options->content_type != NULL) {
-        add_header(event, own_count, "content-type", slice_str(options->content_type));
-    }
+    add_attributes(options, event, own_count, now_ms, arena);
 }

@@ -1,6 +1,6 @@
 #include "cli/setting_text.h"
 
-#include "cli/time_text.h"
+#include "base/time_text.h"
 
 #include <ctype.h>
 #include <math.h>

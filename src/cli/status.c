@@ -1,7 +1,7 @@
+#include "base/time_text.h"
 #include "cli/cli.h"
 #include "cli/options.h"
 #include "cli/output.h"
-#include "cli/time_text.h"
 #include "datadir/control_client.h"
 
 #include <stdio.h>

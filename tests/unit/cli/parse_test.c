@@ -1,5 +1,6 @@
 #include "../unit.h"
 
+#include "base/time_text.h"
 #include "cli/cli.h"
 #include "cli/offsets.h"
 #include "cli/options.h"
@@ -8,7 +9,6 @@
 #include "cli/reset_target.h"
 #include "cli/setting_text.h"
 #include "cli/suggest.h"
-#include "cli/time_text.h"
 
 #include <stdio.h>
 #include <stdlib.h>

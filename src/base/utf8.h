@@ -1,6 +1,7 @@
-#ifndef TIDINGS_CLI_UTF8_H
-#define TIDINGS_CLI_UTF8_H
+#ifndef TIDINGS_BASE_UTF8_H
+#define TIDINGS_BASE_UTF8_H
 
+#include "base/buf.h"
 #include "base/slice.h"
 
 #include <stdbool.h>
@@ -11,5 +12,9 @@ size_t utf8_sequence(struct slice bytes);
 
 /* Code points in a text, for lining up columns; stray bytes count as one each. */
 size_t utf8_length(const char *text);
+
+/* Appends bytes so that they are safe on a terminal and stay on one line: UTF-8 as it is, control
+ * characters and bytes that are no UTF-8 as \n, \t, \r or \x1b. */
+void utf8_escape(struct buf *to, struct slice bytes);
 
 #endif

@@ -1,5 +1,5 @@
-#ifndef TIDINGS_CLI_TIME_TEXT_H
-#define TIDINGS_CLI_TIME_TEXT_H
+#ifndef TIDINGS_BASE_TIME_TEXT_H
+#define TIDINGS_BASE_TIME_TEXT_H
 
 #include "base/err.h"
 

@@ -1,4 +1,4 @@
-#include "cli/time_text.h"
+#include "base/time_text.h"
 
 #include <ctype.h>
 #include <stdbool.h>

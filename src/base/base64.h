@@ -1,5 +1,5 @@
-#ifndef TIDINGS_CLI_BASE64_H
-#define TIDINGS_CLI_BASE64_H
+#ifndef TIDINGS_BASE_BASE64_H
+#define TIDINGS_BASE_BASE64_H
 
 #include "base/arena.h"
 #include "base/buf.h"

@@ -1,4 +1,4 @@
-#include "cli/utf8.h"
+#include "base/utf8.h"
 
 static bool is_continuation(uint8_t byte)
 {
@@ -39,4 +39,24 @@ size_t utf8_length(const char *text)
         length += !is_continuation((uint8_t)*text);
     }
     return length;
+}
+
+void utf8_escape(struct buf *to, struct slice bytes)
+{
+    for (size_t i = 0; i < bytes.size;) {
+        uint8_t byte = bytes.data[i];
+        size_t size = utf8_sequence(slice_of(bytes.data + i, bytes.size - i));
+        bool is_c1 = size == 2 && byte == 0xc2 && bytes.data[i + 1] < 0xa0;
+        if (size > 0 && byte >= 0x20 && byte != 0x7f && !is_c1) {
+            buf_append(to, bytes.data + i, size);
+            i += size;
+            continue;
+        }
+        if (byte == '\n' || byte == '\t' || byte == '\r') {
+            buf_append_str(to, byte == '\n' ? "\\n" : byte == '\t' ? "\\t" : "\\r");
+        } else {
+            buf_printf(to, "\\x%02x", byte);
+        }
+        i++;
+    }
 }

@@ -1,7 +1,7 @@
-#include "cli/event.h"
+#include "client/event.h"
 
-#include "cli/base64.h"
-#include "cli/time_text.h"
+#include "base/base64.h"
+#include "base/time_text.h"
 
 #include <stdlib.h>
 #include <string.h>
