@@ -116,8 +116,8 @@ static int create_topic(struct bench *bench)
             rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &count);
         rd_kafka_resp_err_t err = rd_kafka_topic_result_error(results[0]);
         if (err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-            code = client_fail(bench->admin, err, rd_kafka_topic_result_error_string(results[0]),
-                               "create topic '%s'", bench->topic);
+            code = bus_fail(bench->admin, err, rd_kafka_topic_result_error_string(results[0]),
+                            "create topic '%s'", bench->topic);
         }
         rd_kafka_event_destroy(event);
     }
@@ -142,8 +142,8 @@ static int delete_topic(struct bench *bench)
             rd_kafka_DeleteTopics_result_topics(rd_kafka_event_DeleteTopics_result(event), &count);
         rd_kafka_resp_err_t err = rd_kafka_topic_result_error(results[0]);
         if (err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-            code = client_fail(bench->admin, err, rd_kafka_topic_result_error_string(results[0]),
-                               "delete topic '%s'", bench->topic);
+            code = bus_fail(bench->admin, err, rd_kafka_topic_result_error_string(results[0]),
+                            "delete topic '%s'", bench->topic);
         }
         rd_kafka_event_destroy(event);
     }
@@ -191,8 +191,8 @@ static int open_consumer(struct bench *bench)
     bench->consume_start_ns = clock_now_ns();
     for (int32_t i = 0; i < bench->options->partitions; i++) {
         if (rd_kafka_consume_start_queue(bench->from, i, 0, bench->queue) != 0) {
-            return client_fail(bench->consumer, rd_kafka_last_error(), NULL, "read topic '%s'",
-                               bench->topic);
+            return bus_fail(bench->consumer, rd_kafka_last_error(), NULL, "read topic '%s'",
+                            bench->topic);
         }
     }
     return EXIT_OK;
@@ -319,12 +319,12 @@ static int check(struct bench *bench)
         return cli_fail(EXIT_FAILED, NULL, "interrupted");
     }
     if (bench->failed > 0) {
-        return client_fail(bench->producer, bench->failure, NULL,
-                           "publish all events (%lld failed)", (long long)bench->failed);
+        return bus_fail(bench->producer, bench->failure, NULL, "publish all events (%lld failed)",
+                        (long long)bench->failed);
     }
     if (bench->consume_failure != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        return client_fail(bench->consumer, bench->consume_failure, NULL, "read topic '%s'",
-                           bench->topic);
+        return bus_fail(bench->consumer, bench->consume_failure, NULL, "read topic '%s'",
+                        bench->topic);
     }
     if (bench->consumed < bench->options->events) {
         return cli_fail(EXIT_TIMED_OUT, "wait longer with --timeout",

@@ -3,7 +3,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "cli/cli.h"
-#include "cli/probe.h"
+#include "client/connection.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -172,7 +172,8 @@ static int open_configured(const struct client_options *options, rd_kafka_type_t
     char *bootstrap = effective_bootstrap(*conf);
     struct reason reason;
     char text[512];
-    if (bootstrap != NULL && probe_any(bootstrap, (int)options->timeout_ms, &reason) != ERR_NONE) {
+    if (bootstrap != NULL &&
+        connection_probe(bootstrap, (int)options->timeout_ms, &reason) != ERR_NONE) {
         code = fail_unreachable(bootstrap, reason.text);
         goto done;
     }

@@ -75,8 +75,8 @@ bool client_is_connection_error(rd_kafka_resp_err_t err);
  * Tells that `what` could not be done because of err, with the bus's own words (`detail`) when
  * there are any, and what to do next where that is known. Returns the exit code.
  */
-int client_fail(struct client *client, rd_kafka_resp_err_t err, const char *detail,
-                const char *format, ...) __attribute__((format(printf, 4, 5)));
+int bus_fail(struct client *client, rd_kafka_resp_err_t err, const char *detail, const char *format,
+             ...) __attribute__((format(printf, 4, 5)));
 
 /* Options of an admin request with the client's time-out; free with rd_kafka_AdminOptions_destroy.
  */

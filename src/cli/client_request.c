@@ -73,8 +73,8 @@ bool client_is_connection_error(rd_kafka_resp_err_t err)
            err == RD_KAFKA_RESP_ERR__MSG_TIMED_OUT || err == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN;
 }
 
-int client_fail(struct client *client, rd_kafka_resp_err_t err, const char *detail,
-                const char *format, ...)
+int bus_fail(struct client *client, rd_kafka_resp_err_t err, const char *detail, const char *format,
+             ...)
 {
     char what[512];
     va_list args;
@@ -117,11 +117,11 @@ __attribute__((format(printf, 4, 0))) static int wait_for_event(struct client *c
     vsnprintf(what, sizeof what, format, args);
     *event = rd_kafka_queue_poll(queue, client_timeout_ms(client) + GRACE_MS);
     if (*event == NULL) {
-        return client_fail(client, RD_KAFKA_RESP_ERR__TIMED_OUT, NULL, "%s", what);
+        return bus_fail(client, RD_KAFKA_RESP_ERR__TIMED_OUT, NULL, "%s", what);
     }
     rd_kafka_resp_err_t err = rd_kafka_event_error(*event);
     if (err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        int code = client_fail(client, err, rd_kafka_event_error_string(*event), "%s", what);
+        int code = bus_fail(client, err, rd_kafka_event_error_string(*event), "%s", what);
         rd_kafka_event_destroy(*event);
         *event = NULL;
         return code;
@@ -191,8 +191,8 @@ int client_metadata(struct client *client, const char *topic, bool may_be_create
     for (;;) {
         rd_kafka_resp_err_t err = metadata_once(client, topic, metadata, client_timeout_ms(client));
         if (err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-            return client_fail(client, err, NULL, "%s %s", topic ? "look up topic" : "list",
-                               topic ? topic : "the topics");
+            return bus_fail(client, err, NULL, "%s %s", topic ? "look up topic" : "list",
+                            topic ? topic : "the topics");
         }
         err = topic != NULL ? topic_error(*metadata) : RD_KAFKA_RESP_ERR_NO_ERROR;
         if (err == RD_KAFKA_RESP_ERR_NO_ERROR) {
@@ -209,7 +209,7 @@ int client_metadata(struct client *client, const char *topic, bool may_be_create
                                 "'tidings topic create TOPIC'",
                                 "topic '%s' does not exist", topic);
             }
-            return client_fail(client, err, NULL, "use topic '%s'", topic);
+            return bus_fail(client, err, NULL, "use topic '%s'", topic);
         }
         rd_kafka_poll(client->rk, RETRY_MS);
     }

@@ -46,8 +46,8 @@ int cli_group_look_up(struct client *client, const char *group, rd_kafka_event_t
         const rd_kafka_error_t *error = rd_kafka_ConsumerGroupDescription_error(found[0]);
         *description = found[0];
         if (error != NULL && rd_kafka_error_code(error) != RD_KAFKA_RESP_ERR_NO_ERROR) {
-            code = client_fail(client, rd_kafka_error_code(error), rd_kafka_error_string(error),
-                               "describe group '%s'", group);
+            code = bus_fail(client, rd_kafka_error_code(error), rd_kafka_error_string(error),
+                            "describe group '%s'", group);
             rd_kafka_event_destroy(*event);
         }
     }
@@ -60,8 +60,8 @@ static int copy_committed(struct client *client, const char *group,
 {
     const rd_kafka_error_t *error = rd_kafka_group_result_error(result);
     if (error != NULL) {
-        return client_fail(client, rd_kafka_error_code(error), rd_kafka_error_string(error),
-                           "read the offsets of group '%s'", group);
+        return bus_fail(client, rd_kafka_error_code(error), rd_kafka_error_string(error),
+                        "read the offsets of group '%s'", group);
     }
     const rd_kafka_topic_partition_list_t *list = rd_kafka_group_result_partitions(result);
     for (int i = 0; list != NULL && i < list->cnt; i++) {
@@ -138,8 +138,8 @@ static int show_listing(struct client *client, const rd_kafka_ListConsumerGroups
     const rd_kafka_error_t **errors =
         rd_kafka_ListConsumerGroups_result_errors(result, &error_count);
     if (error_count > 0) {
-        return client_fail(client, rd_kafka_error_code(errors[0]), rd_kafka_error_string(errors[0]),
-                           "list the groups");
+        return bus_fail(client, rd_kafka_error_code(errors[0]), rd_kafka_error_string(errors[0]),
+                        "list the groups");
     }
     const rd_kafka_ConsumerGroupListing_t **groups =
         rd_kafka_ListConsumerGroups_result_valid(result, &count);

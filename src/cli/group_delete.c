@@ -41,7 +41,7 @@ static int conclude(struct client *client, const struct delete_options *options,
         return cli_group_fail_unknown(group);
     }
     if (err != RD_KAFKA_RESP_ERR_NO_ERROR && !is_absent) {
-        return client_fail(client, err, rd_kafka_error_string(error), "delete group '%s'", group);
+        return bus_fail(client, err, rd_kafka_error_string(error), "delete group '%s'", group);
     }
     json_array_append_new(report->items,
                           json_pack("{s:s,s:b}", "group", group, "deleted", !is_absent));

@@ -35,7 +35,7 @@ struct description {
     const char *group;
     const rd_kafka_ConsumerGroupDescription_t *about;
     rd_kafka_topic_partition_list_t *partitions; /* offset: committed, or below zero */
-    struct offset_bounds *bounds;
+    struct admin_bounds *bounds;
 };
 
 static const rd_kafka_topic_partition_list_t *assignment(const rd_kafka_MemberDescription_t *member)
@@ -265,7 +265,7 @@ static int show(struct client *client, struct description *description, struct r
     } else {
         add_assigned(description);
         description->bounds =
-            mem_new_array(struct offset_bounds, (size_t)description->partitions->cnt + 1);
+            mem_new_array(struct admin_bounds, (size_t)description->partitions->cnt + 1);
         code = offsets_bounds(client, description->partitions, description->bounds);
     }
     if (code == EXIT_OK && report->is_json) {

@@ -127,7 +127,7 @@ static int64_t committed_at(const rd_kafka_topic_partition_list_t *committed,
 static void print_plan(const struct reset_options *options,
                        const rd_kafka_topic_partition_list_t *committed,
                        const rd_kafka_topic_partition_list_t *list,
-                       const struct offset_bounds *bounds)
+                       const struct admin_bounds *bounds)
 {
     static const char *const titles[] = {"TOPIC", ">PARTITION", ">FROM", ">TO", ">TO READ"};
     struct table table;
@@ -178,15 +178,15 @@ static int check_altered(struct client *client, const char *group, rd_kafka_even
         rd_kafka_event_AlterConsumerGroupOffsets_result(event), &count);
     const rd_kafka_error_t *error = rd_kafka_group_result_error(results[0]);
     if (error != NULL) {
-        return client_fail(client, rd_kafka_error_code(error), rd_kafka_error_string(error),
-                           "move group '%s'", group);
+        return bus_fail(client, rd_kafka_error_code(error), rd_kafka_error_string(error),
+                        "move group '%s'", group);
     }
     const rd_kafka_topic_partition_list_t *list = rd_kafka_group_result_partitions(results[0]);
     for (int i = 0; list != NULL && i < list->cnt; i++) {
         const rd_kafka_topic_partition_t *at = &list->elems[i];
         if (at->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-            return client_fail(client, at->err, NULL, "move group '%s' on %s partition %d", group,
-                               at->topic, (int)at->partition);
+            return bus_fail(client, at->err, NULL, "move group '%s' on %s partition %d", group,
+                            at->topic, (int)at->partition);
         }
     }
     return EXIT_OK;
@@ -214,10 +214,10 @@ static int plan_and_do(struct client *client, const struct reset_options *option
                        const rd_kafka_topic_partition_list_t *committed)
 {
     rd_kafka_topic_partition_list_t *list = NULL;
-    struct offset_bounds *bounds = NULL;
+    struct admin_bounds *bounds = NULL;
     int code = choose(client, options, committed, &list);
     if (code == EXIT_OK) {
-        bounds = mem_new_array(struct offset_bounds, (size_t)list->cnt);
+        bounds = mem_new_array(struct admin_bounds, (size_t)list->cnt);
         code = offsets_bounds(client, list, bounds);
     }
     if (code == EXIT_OK) {

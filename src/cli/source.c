@@ -30,7 +30,7 @@ static const char *keep_name(struct source *source, const char *topic)
 }
 
 void source_track(struct source *source, const rd_kafka_topic_partition_list_t *list,
-                  const struct offset_bounds *bounds)
+                  const struct admin_bounds *bounds)
 {
     size_t count = source->partition_count + (size_t)list->cnt;
     source->partitions = mem_realloc(source->partitions, (count + 1) * sizeof *source->partitions);
@@ -85,8 +85,8 @@ static int start_partition(struct source *source, const rd_kafka_topic_partition
     int code = EXIT_OK;
     if (topic == NULL ||
         rd_kafka_consume_start_queue(topic, at->partition, at->offset, source->queue) != 0) {
-        code = client_fail(source->client, rd_kafka_last_error(), NULL, "read %s partition %d",
-                           at->topic, (int)at->partition);
+        code = bus_fail(source->client, rd_kafka_last_error(), NULL, "read %s partition %d",
+                        at->topic, (int)at->partition);
     }
     if (topic != NULL) {
         rd_kafka_topic_destroy(topic); /* the started partition keeps its own hold */
@@ -96,7 +96,7 @@ static int start_partition(struct source *source, const rd_kafka_topic_partition
 
 static int start_direct(struct source *source, rd_kafka_topic_partition_list_t *list)
 {
-    struct offset_bounds *bounds = mem_new_array(struct offset_bounds, (size_t)list->cnt + 1);
+    struct admin_bounds *bounds = mem_new_array(struct admin_bounds, (size_t)list->cnt + 1);
     int code = offsets_bounds(source->client, list, bounds);
     if (code == EXIT_OK) {
         code = offsets_resolve(source->client, list, &source->options->from, bounds);
@@ -125,7 +125,7 @@ static int start_group(struct source *source)
     rd_kafka_resp_err_t err = rd_kafka_subscribe(source->client->rk, list);
     rd_kafka_topic_partition_list_destroy(list);
     if (err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        return client_fail(source->client, err, NULL, "join group '%s'", source->options->group);
+        return bus_fail(source->client, err, NULL, "join group '%s'", source->options->group);
     }
     return EXIT_OK;
 }
@@ -187,8 +187,8 @@ static void on_signal(struct source *source, const rd_kafka_message_t *message, 
         return;
     }
     if (!is_passing(message->err)) {
-        *code = client_fail(source->client, message->err, rd_kafka_message_errstr(message),
-                            "read %s", topic != NULL ? topic : "events");
+        *code = bus_fail(source->client, message->err, rd_kafka_message_errstr(message), "read %s",
+                         topic != NULL ? topic : "events");
     }
 }
 
@@ -255,12 +255,12 @@ static int leave_group(struct source *source)
     int code = EXIT_OK;
     rd_kafka_resp_err_t err = rd_kafka_commit(source->client->rk, NULL, 0);
     if (err != RD_KAFKA_RESP_ERR_NO_ERROR && err != RD_KAFKA_RESP_ERR__NO_OFFSET) {
-        code = client_fail(source->client, err, NULL, "commit the offsets of group '%s'",
-                           source->options->group);
+        code = bus_fail(source->client, err, NULL, "commit the offsets of group '%s'",
+                        source->options->group);
     }
     err = rd_kafka_consumer_close(source->client->rk);
     if (err != RD_KAFKA_RESP_ERR_NO_ERROR && code == EXIT_OK) {
-        code = client_fail(source->client, err, NULL, "leave group '%s'", source->options->group);
+        code = bus_fail(source->client, err, NULL, "leave group '%s'", source->options->group);
     }
     return code;
 }

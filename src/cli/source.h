@@ -3,7 +3,7 @@
 
 #include "cli/client.h"
 #include "cli/offsets.h"
-#include "cli/position.h"
+#include "client/position.h"
 
 /*
  * Where `subscribe` gets its events: all partitions of the topics read directly, or those that a
@@ -58,7 +58,7 @@ int source_close(struct source *source);
 
 /* For source_group.c: starts to keep track of a list of partitions with these bounds. */
 void source_track(struct source *source, const rd_kafka_topic_partition_list_t *list,
-                  const struct offset_bounds *bounds);
+                  const struct admin_bounds *bounds);
 void source_forget(struct source *source, const rd_kafka_topic_partition_list_t *list);
 
 /* The rebalance callback of group reading (source_group.c). */

@@ -11,15 +11,15 @@ static int load_committed(struct source *source, rd_kafka_topic_partition_list_t
     rd_kafka_resp_err_t err =
         rd_kafka_committed(source->client->rk, list, client_timeout_ms(source->client));
     if (err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        return client_fail(source->client, err, NULL, "look up the offsets of group '%s'",
-                           source->options->group);
+        return bus_fail(source->client, err, NULL, "look up the offsets of group '%s'",
+                        source->options->group);
     }
     return EXIT_OK;
 }
 
 /* Sets where to begin: at what the group committed, else at --from. */
 static int place(struct source *source, rd_kafka_topic_partition_list_t *list,
-                 struct offset_bounds *bounds)
+                 struct admin_bounds *bounds)
 {
     rd_kafka_topic_partition_list_t *fresh = rd_kafka_topic_partition_list_copy(list);
     int code = offsets_bounds(source->client, list, bounds);
@@ -40,7 +40,7 @@ static int place(struct source *source, rd_kafka_topic_partition_list_t *list,
 
 static void assign(struct source *source, rd_kafka_topic_partition_list_t *list)
 {
-    struct offset_bounds *bounds = mem_new_array(struct offset_bounds, (size_t)list->cnt + 1);
+    struct admin_bounds *bounds = mem_new_array(struct admin_bounds, (size_t)list->cnt + 1);
     source->failure = place(source, list, bounds);
     if (source->failure == EXIT_OK) {
         source_track(source, list, bounds);

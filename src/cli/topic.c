@@ -43,8 +43,8 @@ int cli_topic_settings(struct client *client, const char *topic, rd_kafka_event_
             rd_kafka_event_DescribeConfigs_result(*event), &resource_count);
         rd_kafka_resp_err_t err = rd_kafka_ConfigResource_error(resources[0]);
         if (err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-            code = client_fail(client, err, rd_kafka_ConfigResource_error_string(resources[0]),
-                               "read the settings of topic '%s'", topic);
+            code = bus_fail(client, err, rd_kafka_ConfigResource_error_string(resources[0]),
+                            "read the settings of topic '%s'", topic);
             rd_kafka_event_destroy(*event);
         } else {
             *entries = rd_kafka_ConfigResource_configs(resources[0], count);

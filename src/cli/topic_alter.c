@@ -75,8 +75,8 @@ static int add_partitions(struct client *client, const struct alter_options *opt
             rd_kafka_event_CreatePartitions_result(event), &count);
         rd_kafka_resp_err_t err = rd_kafka_topic_result_error(results[0]);
         if (err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-            code = client_fail(client, err, rd_kafka_topic_result_error_string(results[0]),
-                               "add partitions to topic '%s'", options->topic);
+            code = bus_fail(client, err, rd_kafka_topic_result_error_string(results[0]),
+                            "add partitions to topic '%s'", options->topic);
         }
         rd_kafka_event_destroy(event);
     }
@@ -102,8 +102,8 @@ static int send_settings(struct client *client, const char *topic, const struct 
             rd_kafka_event_AlterConfigs_result(event), &count);
         rd_kafka_resp_err_t err = rd_kafka_ConfigResource_error(resources[0]);
         if (err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-            code = client_fail(client, err, rd_kafka_ConfigResource_error_string(resources[0]),
-                               "change topic '%s'", topic);
+            code = bus_fail(client, err, rd_kafka_ConfigResource_error_string(resources[0]),
+                            "change topic '%s'", topic);
         }
         rd_kafka_event_destroy(event);
     }

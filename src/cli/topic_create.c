@@ -70,8 +70,8 @@ static int conclude(struct client *client, const struct create_options *options,
     rd_kafka_resp_err_t err = rd_kafka_topic_result_error(result);
     bool exists = err == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS && options->if_not_exists;
     if (err != RD_KAFKA_RESP_ERR_NO_ERROR && !exists) {
-        return client_fail(client, err, rd_kafka_topic_result_error_string(result),
-                           "create topic '%s'", name);
+        return bus_fail(client, err, rd_kafka_topic_result_error_string(result),
+                        "create topic '%s'", name);
     }
     json_array_append_new(report->items, json_pack("{s:s,s:b}", "name", name, "created", !exists));
     if (!report->is_json) {

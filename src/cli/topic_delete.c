@@ -39,8 +39,8 @@ static int conclude(struct client *client, const struct delete_options *options,
                         "topic '%s' does not exist", name);
     }
     if (err != RD_KAFKA_RESP_ERR_NO_ERROR && !is_absent) {
-        return client_fail(client, err, rd_kafka_topic_result_error_string(result),
-                           "delete topic '%s'", name);
+        return bus_fail(client, err, rd_kafka_topic_result_error_string(result),
+                        "delete topic '%s'", name);
     }
     json_array_append_new(report->items,
                           json_pack("{s:s,s:b}", "name", name, "deleted", !is_absent));

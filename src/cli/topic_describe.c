@@ -36,7 +36,7 @@ static const struct option_spec specs[] = {
 /* What is known of one topic; borrows from metadata and event. */
 struct description {
     const struct rd_kafka_metadata_topic *topic;
-    struct offset_bounds *bounds; /* by place in topic->partitions */
+    struct admin_bounds *bounds; /* by place in topic->partitions */
     const rd_kafka_ConfigEntry_t **entries;
     size_t entry_count;
     bool has_all;
@@ -77,7 +77,7 @@ static void print_partitions(const struct description *description)
     struct table table;
     table_init(&table, titles, 5);
     for (int i = 0; i < description->topic->partition_cnt; i++) {
-        struct offset_bounds bounds = description->bounds[i];
+        struct admin_bounds bounds = description->bounds[i];
         table_cell(&table, "%d", description->topic->partitions[i].id);
         table_cell(&table, "%d", description->topic->partitions[i].leader);
         table_cell(&table, "%lld", (long long)bounds.start);
@@ -106,7 +106,7 @@ static void print_description(const struct description *description)
 }
 
 static int find_bounds(struct client *client, const struct rd_kafka_metadata_topic *topic,
-                       struct offset_bounds *bounds)
+                       struct admin_bounds *bounds)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(topic->partition_cnt);
     for (int i = 0; i < topic->partition_cnt; i++) {
@@ -128,7 +128,7 @@ static int describe(struct client *client, const struct describe_options *option
     }
     struct description description = {.topic = &metadata->topics[0], .has_all = options->has_all};
     description.bounds =
-        mem_new_array(struct offset_bounds, (size_t)description.topic->partition_cnt + 1);
+        mem_new_array(struct admin_bounds, (size_t)description.topic->partition_cnt + 1);
     code = find_bounds(client, description.topic, description.bounds);
     if (code == EXIT_OK) {
         code = cli_topic_settings(client, name, &event, &description.entries,

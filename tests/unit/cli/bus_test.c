@@ -153,7 +153,7 @@ static void test_offsets_are_resolved(void **state)
     assert_int_equal(run(cli_publish, "publish orders -p 2 a b c", out, sizeof out), EXIT_OK);
     struct client_options options = client_options_default();
     struct client *client;
-    struct offset_bounds bounds[2];
+    struct admin_bounds bounds[2];
     assert_int_equal(client_open_admin(&options, &client), EXIT_OK);
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(2);
     rd_kafka_topic_partition_list_add(list, "orders", 0);

@@ -4,11 +4,11 @@
 #include "cli/cli.h"
 #include "cli/offsets.h"
 #include "cli/options.h"
-#include "cli/position.h"
-#include "cli/probe.h"
 #include "cli/reset_target.h"
 #include "cli/setting_text.h"
 #include "cli/suggest.h"
+#include "client/connection.h"
+#include "client/position.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -140,7 +140,7 @@ static void test_positions(void **state)
 static void test_places_stay_within_bounds(void **state)
 {
     (void)state;
-    struct offset_bounds bounds = {.start = 100, .end = 200};
+    struct admin_bounds bounds = {.start = 100, .end = 200};
     static const struct {
         struct position position;
         int64_t offset;
@@ -150,7 +150,7 @@ static void test_places_stay_within_bounds(void **state)
                  {{POSITION_LAST, 1000}, 100},     {{POSITION_LAST, 0}, 200},
                  {{POSITION_LAST, INT64_MAX}, 100}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        assert_int_equal(offsets_place(&cases[i].position, bounds), cases[i].offset);
+        assert_int_equal(position_offset(&cases[i].position, bounds), cases[i].offset);
     }
 }
 
@@ -287,11 +287,11 @@ static void test_probe_tells_why(void **state)
 {
     (void)state;
     struct reason reason;
-    assert_int_equal(probe_any("127.0.0.1:1", 1000, &reason), ERR_IO);
+    assert_int_equal(connection_probe("127.0.0.1:1", 1000, &reason), ERR_IO);
     assert_non_null(strstr(reason.text, "refused"));
-    assert_int_equal(probe_any("127.0.0.1:99999", 1000, &reason), ERR_INVALID);
-    assert_int_equal(probe_any("127.0.0.1:", 1000, &reason), ERR_INVALID);
-    assert_int_equal(probe_any("", 1000, &reason), ERR_INVALID);
+    assert_int_equal(connection_probe("127.0.0.1:99999", 1000, &reason), ERR_INVALID);
+    assert_int_equal(connection_probe("127.0.0.1:", 1000, &reason), ERR_INVALID);
+    assert_int_equal(connection_probe("", 1000, &reason), ERR_INVALID);
 }
 
 int main(int argc, char **argv)

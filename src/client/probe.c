@@ -1,4 +1,4 @@
-#include "cli/probe.h"
+#include "client/connection.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -93,7 +93,7 @@ static enum err probe_one(const struct address *address, int timeout_ms, struct 
     return err;
 }
 
-enum err probe_any(const char *addresses, int timeout_ms, struct reason *reason)
+enum err connection_probe(const char *addresses, int timeout_ms, struct reason *reason)
 {
     enum err err = reason_fail(reason, ERR_INVALID, "no address given");
     for (const char *at = addresses; *at != '\0';) {

@@ -1,0 +1,242 @@
+#include "client/admin_request.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- listing --- */
+
+void admin_group_listings_deinit(struct admin_group_listings *groups)
+{
+    for (size_t i = 0; i < groups->count; i++) {
+        free(groups->items[i].name);
+    }
+    vec_deinit(groups);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    const struct admin_group_listing *left = a, *right = b;
+    return strcmp(left->name, right->name);
+}
+
+static enum client_status take_listings(const rd_kafka_ListConsumerGroups_result_t *result,
+                                        struct admin_group_listings *groups,
+                                        struct client_error *error)
+{
+    size_t error_count, count;
+    const rd_kafka_error_t **errors =
+        rd_kafka_ListConsumerGroups_result_errors(result, &error_count);
+    if (error_count > 0) {
+        return admin_fail(errors[0], error);
+    }
+    const rd_kafka_ConsumerGroupListing_t **found =
+        rd_kafka_ListConsumerGroups_result_valid(result, &count);
+    for (size_t i = 0; i < count; i++) {
+        vec_push(groups, (struct admin_group_listing){
+                             .name = mem_strdup(rd_kafka_ConsumerGroupListing_group_id(found[i])),
+                             .state = rd_kafka_consumer_group_state_name(
+                                 rd_kafka_ConsumerGroupListing_state(found[i]))});
+    }
+    if (groups->count > 1) {
+        qsort(groups->items, groups->count, sizeof *groups->items, by_name);
+    }
+    return CLIENT_OK;
+}
+
+enum client_status admin_groups(struct connection *connection, struct admin_group_listings *groups,
+                                struct client_error *error)
+{
+    *groups = (struct admin_group_listings){0};
+    struct admin_request request =
+        admin_request_begin(connection, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPS);
+    rd_kafka_ListConsumerGroups(connection->rk, request.options, request.queue);
+    enum client_status status = admin_request_wait(&request, error);
+    if (status == CLIENT_OK) {
+        status =
+            take_listings(rd_kafka_event_ListConsumerGroups_result(request.event), groups, error);
+    }
+    admin_request_end(&request);
+    return status;
+}
+
+/* --- one group --- */
+
+void admin_group_deinit(struct admin_group *group)
+{
+    for (size_t i = 0; i < group->members.count; i++) {
+        struct admin_member *member = &group->members.items[i];
+        free(member->id);
+        free(member->client_id);
+        free(member->instance_id);
+        free(member->host);
+        topic_partitions_deinit(&member->partitions);
+    }
+    vec_deinit(&group->members);
+    free(group->assignor);
+    *group = (struct admin_group){0};
+}
+
+static void take_group(const rd_kafka_ConsumerGroupDescription_t *from, struct admin_group *group)
+{
+    rd_kafka_consumer_group_state_t state = rd_kafka_ConsumerGroupDescription_state(from);
+    group->state = rd_kafka_consumer_group_state_name(state);
+    group->is_dead = state == RD_KAFKA_CONSUMER_GROUP_STATE_DEAD;
+    group->assignor = mem_strdup(rd_kafka_ConsumerGroupDescription_partition_assignor(from));
+    size_t count = rd_kafka_ConsumerGroupDescription_member_count(from);
+    for (size_t i = 0; i < count; i++) {
+        const rd_kafka_MemberDescription_t *of = rd_kafka_ConsumerGroupDescription_member(from, i);
+        const rd_kafka_MemberAssignment_t *assigned = rd_kafka_MemberDescription_assignment(of);
+        struct admin_member *member = vec_add(&group->members);
+        member->id = mem_strdup(rd_kafka_MemberDescription_consumer_id(of));
+        member->client_id = mem_strdup(rd_kafka_MemberDescription_client_id(of));
+        member->instance_id = mem_strdup(rd_kafka_MemberDescription_group_instance_id(of));
+        member->host = mem_strdup(rd_kafka_MemberDescription_host(of));
+        if (assigned != NULL) {
+            admin_take_list(&member->partitions, rd_kafka_MemberAssignment_partitions(assigned));
+        }
+    }
+}
+
+enum client_status admin_group(struct connection *connection, const char *name,
+                               struct admin_group *group, struct client_error *error)
+{
+    *group = (struct admin_group){0};
+    struct admin_request request =
+        admin_request_begin(connection, RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS);
+    rd_kafka_DescribeConsumerGroups(connection->rk, &name, 1, request.options, request.queue);
+    enum client_status status = admin_request_wait(&request, error);
+    if (status == CLIENT_OK) {
+        size_t count;
+        const rd_kafka_ConsumerGroupDescription_t **found =
+            rd_kafka_DescribeConsumerGroups_result_groups(
+                rd_kafka_event_DescribeConsumerGroups_result(request.event), &count);
+        status = admin_fail(rd_kafka_ConsumerGroupDescription_error(found[0]), error);
+        if (status == CLIENT_OK) {
+            take_group(found[0], group);
+        }
+    }
+    admin_request_end(&request);
+    return status;
+}
+
+/* --- its offsets --- */
+
+static enum client_status fail_partition(const rd_kafka_topic_partition_t *at,
+                                         struct client_error *error)
+{
+    enum client_status status = client_fail_code(error, at->err, NULL);
+    if (status != CLIENT_OK && error != NULL) {
+        size_t used = strlen(error->text);
+        snprintf(error->text + used, sizeof error->text - used, ": %s partition %d", at->topic,
+                 (int)at->partition);
+    }
+    return status;
+}
+
+static void drop_uncommitted(struct topic_partitions *offsets)
+{
+    struct topic_partitions kept = {0};
+    for (size_t i = 0; i < offsets->count; i++) {
+        if (offsets->items[i].offset >= 0) {
+            vec_push(&kept, offsets->items[i]);
+        } else {
+            free(offsets->items[i].topic);
+            free(offsets->items[i].metadata);
+        }
+    }
+    vec_deinit(offsets);
+    *offsets = kept;
+}
+
+enum client_status admin_group_offsets(struct connection *connection, const char *group,
+                                       const struct topic_partitions *partitions,
+                                       struct topic_partitions *offsets, struct client_error *error)
+{
+    *offsets = (struct topic_partitions){0};
+    struct admin_request request =
+        admin_request_begin(connection, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS);
+    rd_kafka_topic_partition_list_t *wanted =
+        partitions != NULL ? kafka_list_new(partitions) : NULL;
+    rd_kafka_ListConsumerGroupOffsets_t *asked =
+        rd_kafka_ListConsumerGroupOffsets_new(group, wanted);
+    rd_kafka_ListConsumerGroupOffsets(connection->rk, &asked, 1, request.options, request.queue);
+    enum client_status status = admin_request_wait(&request, error);
+    if (status == CLIENT_OK) {
+        size_t count;
+        const rd_kafka_group_result_t **results = rd_kafka_ListConsumerGroupOffsets_result_groups(
+            rd_kafka_event_ListConsumerGroupOffsets_result(request.event), &count);
+        const rd_kafka_topic_partition_list_t *list = rd_kafka_group_result_partitions(results[0]);
+        status = admin_fail(rd_kafka_group_result_error(results[0]), error);
+        for (int i = 0; status == CLIENT_OK && list != NULL && i < list->cnt; i++) {
+            status = fail_partition(&list->elems[i], error);
+        }
+        if (status == CLIENT_OK) {
+            admin_take_list(offsets, list);
+            drop_uncommitted(offsets);
+            topic_partitions_sort(offsets);
+        }
+    }
+    rd_kafka_ListConsumerGroupOffsets_destroy(asked);
+    if (wanted != NULL) {
+        rd_kafka_topic_partition_list_destroy(wanted);
+    }
+    admin_request_end(&request);
+    return status;
+}
+
+enum client_status admin_set_group_offsets(struct connection *connection, const char *group,
+                                           const struct topic_partitions *offsets,
+                                           struct client_error *error)
+{
+    struct admin_request request =
+        admin_request_begin(connection, RD_KAFKA_ADMIN_OP_ALTERCONSUMERGROUPOFFSETS);
+    rd_kafka_topic_partition_list_t *list = kafka_list_new(offsets);
+    rd_kafka_AlterConsumerGroupOffsets_t *wanted =
+        rd_kafka_AlterConsumerGroupOffsets_new(group, list);
+    rd_kafka_AlterConsumerGroupOffsets(connection->rk, &wanted, 1, request.options, request.queue);
+    enum client_status status = admin_request_wait(&request, error);
+    if (status == CLIENT_OK) {
+        size_t count;
+        const rd_kafka_group_result_t **results = rd_kafka_AlterConsumerGroupOffsets_result_groups(
+            rd_kafka_event_AlterConsumerGroupOffsets_result(request.event), &count);
+        const rd_kafka_topic_partition_list_t *moved = rd_kafka_group_result_partitions(results[0]);
+        status = admin_fail(rd_kafka_group_result_error(results[0]), error);
+        for (int i = 0; status == CLIENT_OK && moved != NULL && i < moved->cnt; i++) {
+            status = fail_partition(&moved->elems[i], error);
+        }
+    }
+    rd_kafka_AlterConsumerGroupOffsets_destroy(wanted);
+    rd_kafka_topic_partition_list_destroy(list);
+    admin_request_end(&request);
+    return status;
+}
+
+enum client_status admin_delete_groups(struct connection *connection, const char *const *names,
+                                       size_t count, struct admin_outcomes *outcomes,
+                                       struct client_error *error)
+{
+    rd_kafka_DeleteGroup_t **groups = mem_new_array(rd_kafka_DeleteGroup_t *, count + 1);
+    *outcomes = (struct admin_outcomes){0};
+    for (size_t i = 0; i < count; i++) {
+        groups[i] = rd_kafka_DeleteGroup_new(names[i]);
+    }
+    struct admin_request request = admin_request_begin(connection, RD_KAFKA_ADMIN_OP_DELETEGROUPS);
+    rd_kafka_DeleteGroups(connection->rk, groups, count, request.options, request.queue);
+    enum client_status status = admin_request_wait(&request, error);
+    if (status == CLIENT_OK) {
+        size_t result_count;
+        const rd_kafka_group_result_t **results = rd_kafka_DeleteGroups_result_groups(
+            rd_kafka_event_DeleteGroups_result(request.event), &result_count);
+        for (size_t i = 0; i < result_count; i++) {
+            const rd_kafka_error_t *why = rd_kafka_group_result_error(results[i]);
+            admin_note(outcomes, rd_kafka_group_result_name(results[i]),
+                       why != NULL ? rd_kafka_error_code(why) : RD_KAFKA_RESP_ERR_NO_ERROR,
+                       why != NULL ? rd_kafka_error_string(why) : NULL);
+        }
+    }
+    admin_request_end(&request);
+    rd_kafka_DeleteGroup_destroy_array(groups, count);
+    free(groups);
+    return status;
+}

@@ -1,0 +1,36 @@
+#ifndef TIDINGS_CLIENT_ADMIN_REQUEST_H
+#define TIDINGS_CLIENT_ADMIN_REQUEST_H
+
+/* The inside of client/admin.h: one request of librdkafka's admin API and its answer. */
+
+#include "client/admin.h"
+#include "client/kafka.h"
+
+struct admin_request {
+    struct connection *connection;
+    rd_kafka_AdminOptions_t *options;
+    rd_kafka_queue_t *queue;
+    rd_kafka_event_t *event; /* the answer; NULL: none */
+};
+
+/* Makes options with the connection's time-out and the queue: hand both to the rd_kafka_ call. */
+struct admin_request admin_request_begin(struct connection *connection, rd_kafka_admin_op_t op);
+
+/* Waits for the answer, into request->event. */
+enum client_status admin_request_wait(struct admin_request *request, struct client_error *error);
+
+/* Frees all of it. */
+void admin_request_end(struct admin_request *request);
+
+/* An rd_kafka_error_t (NULL: none) as failure; does not destroy it. */
+enum client_status admin_fail(const rd_kafka_error_t *from, struct client_error *error);
+
+/* One more outcome. */
+void admin_note(struct admin_outcomes *outcomes, const char *name, rd_kafka_resp_err_t code,
+                const char *detail);
+
+/* Adds a librdkafka list's elements to the partitions. */
+void admin_take_list(struct topic_partitions *partitions,
+                     const rd_kafka_topic_partition_list_t *list);
+
+#endif

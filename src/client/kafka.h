@@ -1,0 +1,64 @@
+#ifndef TIDINGS_CLIENT_KAFKA_H
+#define TIDINGS_CLIENT_KAFKA_H
+
+/* The inside of this room: librdkafka, and what its modules share. For src/client/ *.c only. */
+
+#include "client/connection.h"
+#include "client/partitions.h"
+
+#include <librdkafka/rdkafka.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+/* The opaque of every librdkafka handle here; publisher and reader have it inside. */
+struct connection {
+    rd_kafka_t *rk;
+    char *bootstrap;
+    bool is_mock; /* librdkafka plays the bus itself (tests) */
+    int timeout_ms;
+    client_notice_fn *notice;
+    void *notice_context;
+    atomic_bool is_closing; /* complaints are of no interest any more */
+    atomic_bool is_down;    /* no address answered when last heard of */
+    int64_t said_down_ms;   /* monotonic; the serving thread's own; 0: never */
+    pthread_mutex_t lock;   /* guards last_error */
+    char last_error[256];   /* what librdkafka last complained of, "" when nothing */
+};
+
+/* A property and its value as text, or as number when text is NULL. Name NULL ends a list. */
+struct kafka_property {
+    const char *name;
+    const char *text;
+    int number;
+};
+
+/*
+ * A configuration for `connection` from the settings: `own` first, then security, then the
+ * caller's properties. CLIENT_INVALID names what is wrong, and *conf is NULL. Fills connection.
+ */
+CHECKED enum client_status connection_configure(struct connection *connection,
+                                                const struct connection_settings *settings,
+                                                const struct kafka_property *own,
+                                                rd_kafka_conf_t **conf, struct client_error *error);
+
+/* Opens the handle; takes conf in any case. */
+CHECKED enum client_status connection_start(struct connection *connection, rd_kafka_type_t type,
+                                            rd_kafka_conf_t *conf, struct client_error *error);
+
+/* Frees what connection_configure and _start made, in place. */
+void connection_deinit(struct connection *connection);
+
+/* The bus was heard. Cheap. */
+void connection_heard(struct connection *connection);
+
+/* client_fail_code, with librdkafka's last complaint behind it when it is about the connection. */
+enum client_status connection_fail(struct connection *connection, struct client_error *error,
+                                   rd_kafka_resp_err_t code, const char *detail);
+
+/* The fatal error of a handle that has one, else CLIENT_OK. */
+enum client_status connection_fatal(struct connection *connection, struct client_error *error);
+
+/* The list in librdkafka's form; the caller destroys it. */
+rd_kafka_topic_partition_list_t *kafka_list_new(const struct topic_partitions *partitions);
+
+#endif

@@ -1,0 +1,83 @@
+#ifndef TIDINGS_CLIENT_PUBLISHER_H
+#define TIDINGS_CLIENT_PUBLISHER_H
+
+#include "client/connection.h"
+#include "client/event.h"
+
+/*
+ * Publishing: events go out in the background, each once (idempotent, acks=all), those of one key
+ * in order and to the partition that Java clients choose (murmur2). Every event that was taken gets
+ * exactly one completion.
+ */
+
+/* What became of one event. Borrowed by the callback. */
+struct publication {
+    void *context;                    /* as given to publisher_publish */
+    enum client_status status;        /* CLIENT_OK: it is kept */
+    const struct client_error *error; /* why not; NULL when it is */
+    const char *topic;
+    int32_t partition; /* -1: unknown */
+    int64_t offset;    /* -1: unknown */
+    size_t size_bytes; /* of key and value */
+};
+
+typedef void publisher_done_fn(void *context, const struct publication *publication);
+
+/* Zero or NULL stands for the default in brackets. */
+struct publisher_settings {
+    struct connection_settings connection;
+    int event_timeout_ms;    /* how long to try to get an event acknowledged [the connection's] */
+    const char *acks;        /* "0", "1": for measuring only, not idempotent ["all"] */
+    const char *compression; /* gzip, snappy, lz4, zstd [none] */
+    int linger_ms;           /* how long a batch waits for more; -1: not at all [1] */
+    int event_max_bytes;     /* larger ones are refused here, the bus has its own limit [1000000] */
+
+    /*
+     * Completions come on a thread of the publisher's own, started with the first event. Without
+     * it they come inside of publisher_serve and publisher_flush [false].
+     */
+    bool has_thread;
+    publisher_done_fn *done; /* required */
+    void *done_context;
+};
+
+struct publisher;
+
+/* Tries the settings without opening anything. CLIENT_INVALID names the one that is wrong. */
+CHECKED enum client_status publisher_check(const struct publisher_settings *settings,
+                                           struct client_error *error);
+
+/* Makes a publisher; the bus need not be up (connection_reach). CLIENT_INVALID as above. Free with
+ * publisher_close. */
+CHECKED enum client_status publisher_open(const struct publisher_settings *settings,
+                                          struct publisher **publisher, struct client_error *error);
+
+/* Gives up what is not acknowledged, each with its completion (CLIENT_CLOSED), and frees. NULL is
+ * fine. No other call may run or follow. */
+void publisher_close(struct publisher *publisher);
+
+/* To ask and administer by, and for connection_reach. Lives as long as the publisher. */
+struct connection *publisher_connection(struct publisher *publisher);
+
+/*
+ * Takes the event, copying it: topic, key, value, headers, partition (-1: by key) and timestamp
+ * (below 0: now). CLIENT_OK: exactly one completion follows, within about event_timeout_ms. Else
+ * none does: CLIENT_FULL (serve or wait, then try again), CLIENT_INVALID (also for timestamp 0,
+ * which librdkafka would take for "now"), CLIENT_NOT_FOUND (a partition that the topic is known not
+ * to have), CLIENT_REFUSED, CLIENT_FATAL. Any thread; events of one key are kept in the order of
+ * these calls.
+ */
+CHECKED enum client_status publisher_publish(struct publisher *publisher, const struct event *event,
+                                             void *context, struct client_error *error);
+
+/* Lets completions come for up to timeout_ms, or until some came. Only without a thread. */
+void publisher_serve(struct publisher *publisher, int timeout_ms);
+
+/* Waits until every event has its completion; CLIENT_TIMED_OUT when time is over. Any thread but
+ * that of the completions. */
+CHECKED enum client_status publisher_flush(struct publisher *publisher, int timeout_ms);
+
+/* Events that have no completion yet. Any thread. */
+size_t publisher_pending(struct publisher *publisher);
+
+#endif

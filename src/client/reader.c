@@ -1,0 +1,465 @@
+#include "client/reader_inside.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- what is held --- */
+
+/* The bus bounds topic names (249 bytes). */
+enum { NAME_SIZE = 288 };
+
+struct reader_partition *reader_find(struct reader *reader, const char *topic, int32_t number)
+{
+    struct reader_partition *last = reader->last;
+    if (last != NULL && last->number == number && strcmp(last->topic, topic) == 0) {
+        return last;
+    }
+    char name[NAME_SIZE];
+    snprintf(name, sizeof name, "%s/%d", topic, (int)number);
+    struct reader_partition *found = NULL;
+    HASH_FIND_STR(reader->partitions, name, found);
+    reader->last = found;
+    return found;
+}
+
+struct reader_partition *reader_hold(struct reader *reader, const char *topic, int32_t number)
+{
+    struct reader_partition *partition = mem_new(struct reader_partition);
+    partition->name = mem_sprintf("%.249s/%d", topic, (int)number);
+    partition->topic = mem_strdup(topic);
+    partition->number = number;
+    partition->epoch = ++reader->last_epoch;
+    partition->mark = -1;
+    partition->committed = -1;
+    HASH_ADD_KEYPTR(hh, reader->partitions, partition->name, strlen(partition->name), partition);
+    return partition;
+}
+
+void reader_drop(struct reader *reader, struct reader_partition *partition)
+{
+    reader->misplaced_count -= partition->place_at_ms != 0;
+    reader->last = NULL;
+    HASH_DEL(reader->partitions, partition);
+    free(partition->name);
+    free(partition->topic);
+    free(partition->metadata);
+    free(partition);
+}
+
+int64_t reader_epoch(struct reader *reader, const char *topic, int32_t number)
+{
+    const struct reader_partition *partition = reader_find(reader, topic, number);
+    return partition != NULL ? partition->epoch : 0;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+bool reader_mark(struct reader *reader, const char *topic, int32_t number, int64_t epoch,
+                 int64_t offset, const char *metadata)
+{
+    struct reader_partition *partition = reader_find(reader, topic, number);
+    if (partition == NULL || partition->epoch != epoch) {
+        return false;
+    }
+    partition->mark = offset;
+    if (!same_text(partition->metadata, metadata)) {
+        free(partition->metadata);
+        partition->metadata = mem_strdup(metadata);
+        partition->committed = -1;
+    }
+    return true;
+}
+
+void reader_notice(struct reader *reader, const struct client_error *what)
+{
+    const struct connection *connection = &reader->connection;
+    if (connection->notice != NULL) {
+        connection->notice(connection->notice_context, what);
+    }
+}
+
+struct connection *reader_connection(struct reader *reader)
+{
+    return &reader->connection;
+}
+
+/* --- events in hand --- */
+
+/* A received one with its record and header array. */
+struct held_event {
+    struct received received; /* first */
+    rd_kafka_message_t *message;
+    struct event_header headers[];
+};
+
+static struct received *received_new(rd_kafka_message_t *message, int64_t epoch)
+{
+    rd_kafka_headers_t *headers = NULL;
+    size_t count = rd_kafka_message_headers(message, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR
+                       ? rd_kafka_header_cnt(headers)
+                       : 0;
+    struct held_event *held = mem_alloc(sizeof *held + count * sizeof held->headers[0]);
+    held->message = message;
+    held->received = (struct received){
+        .event = {.topic = rd_kafka_topic_name(message->rkt),
+                  .partition = message->partition,
+                  .offset = message->offset,
+                  .timestamp_ms = rd_kafka_message_timestamp(message, NULL),
+                  .key = slice_of(message->key, message->key_len),
+                  .value = slice_of(message->payload, message->len),
+                  .headers = held->headers,
+                  .header_count = count},
+        .epoch = epoch,
+    };
+    for (size_t i = 0; i < count; i++) {
+        struct event_header *header = &held->headers[i];
+        const void *value;
+        rd_kafka_header_get_all(headers, i, &header->name, &value, &header->value.size);
+        header->value.data = value;
+    }
+    return &held->received;
+}
+
+void received_free(struct received *received)
+{
+    if (received != NULL) {
+        struct held_event *held = (struct held_event *)received;
+        rd_kafka_message_destroy(held->message);
+        free(held);
+    }
+}
+
+/* What comes instead of an event: the end of a partition, a lost position, an error. */
+static enum client_status take_signal(struct reader *reader, const rd_kafka_message_t *message,
+                                      struct client_error *error)
+{
+    const char *topic = message->rkt != NULL ? rd_kafka_topic_name(message->rkt) : "";
+    struct reader_partition *partition = reader_find(reader, topic, message->partition);
+    switch (message->err) {
+    case RD_KAFKA_RESP_ERR__PARTITION_EOF:
+        if (partition != NULL && reader->callbacks.ended != NULL) {
+            reader->callbacks.ended(reader->context, topic, message->partition, message->offset);
+        }
+        return CLIENT_OK;
+    case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
+        if (partition != NULL) {
+            reader_misplaced(reader, partition, message->offset);
+        }
+        return CLIENT_OK;
+    case RD_KAFKA_RESP_ERR__FATAL:
+        return connection_fatal(&reader->connection, error);
+    default:
+        if (client_is_passing(message->err)) {
+            return CLIENT_OK;
+        }
+        connection_fail(&reader->connection, error, message->err,
+                        client_status_of(message->err) == CLIENT_NOT_FOUND
+                            ? NULL
+                            : rd_kafka_message_errstr(message));
+        if (error != NULL && topic[0] != '\0') {
+            char text[sizeof error->text];
+            snprintf(text, sizeof text, "topic %.100s: %.380s", topic, error->text);
+            memcpy(error->text, text, sizeof text);
+        }
+        return client_status_of(message->err);
+    }
+}
+
+/* The next message of a direct reader: one that is there already, else one that comes in time. */
+static rd_kafka_message_t *next_direct(struct reader *reader, int timeout_ms)
+{
+    if (reader->batch_next == reader->batch_count) {
+        rd_kafka_poll(reader->connection.rk, 0);
+        ssize_t count =
+            rd_kafka_consume_batch_queue(reader->queue, 0, reader->batch, READER_BATCH_MAX);
+        if (count <= 0 && timeout_ms > 0) {
+            count = rd_kafka_consume_batch_queue(reader->queue, timeout_ms, reader->batch, 1);
+        }
+        reader->batch_count = count > 0 ? (int)count : 0;
+        reader->batch_next = 0;
+    }
+    return reader->batch_next < reader->batch_count ? reader->batch[reader->batch_next++] : NULL;
+}
+
+enum client_status reader_take(struct reader *reader, int timeout_ms, struct received **received,
+                               struct client_error *error)
+{
+    *received = NULL;
+    if (reader->is_group) {
+        reader_commit_due(reader);
+    }
+    reader_place_due(reader);
+    rd_kafka_message_t *message = reader->is_group
+                                      ? rd_kafka_consumer_poll(reader->connection.rk, timeout_ms)
+                                      : next_direct(reader, timeout_ms);
+    if (message == NULL) {
+        return CLIENT_OK;
+    }
+    enum client_status status = CLIENT_OK;
+    if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        status = take_signal(reader, message, error);
+        rd_kafka_message_destroy(message);
+        return status;
+    }
+    connection_heard(&reader->connection);
+    const struct reader_partition *partition =
+        reader_find(reader, rd_kafka_topic_name(message->rkt), message->partition);
+    if (partition == NULL || partition->place_at_ms != 0) {
+        rd_kafka_message_destroy(message); /* read ahead under an ownership that ended */
+        return CLIENT_OK;
+    }
+    *received = received_new(message, partition->epoch);
+    return CLIENT_OK;
+}
+
+/* --- steering --- */
+
+static enum client_status fail_not_held(struct client_error *error, const char *topic,
+                                        int32_t number)
+{
+    return client_fail(error, CLIENT_NOT_FOUND, NULL, "%s partition %d is not read here", topic,
+                       (int)number);
+}
+
+static enum client_status set_paused(struct reader *reader, const char *topic, int32_t number,
+                                     bool is_paused, struct client_error *error)
+{
+    if (reader_find(reader, topic, number) == NULL) {
+        return fail_not_held(error, topic, number);
+    }
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, topic, number);
+    rd_kafka_resp_err_t code = is_paused ? rd_kafka_pause_partitions(reader->connection.rk, list)
+                                         : rd_kafka_resume_partitions(reader->connection.rk, list);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        code = list->elems[0].err;
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+    return connection_fail(&reader->connection, error, code, NULL);
+}
+
+enum client_status reader_pause(struct reader *reader, const char *topic, int32_t number,
+                                struct client_error *error)
+{
+    return set_paused(reader, topic, number, true, error);
+}
+
+enum client_status reader_resume(struct reader *reader, const char *topic, int32_t number,
+                                 struct client_error *error)
+{
+    return set_paused(reader, topic, number, false, error);
+}
+
+/* What was taken at once and not given out of a partition is forgotten. */
+static void forget_batch(struct reader *reader, const char *topic, int32_t number)
+{
+    int kept = reader->batch_next;
+    for (int i = reader->batch_next; i < reader->batch_count; i++) {
+        rd_kafka_message_t *message = reader->batch[i];
+        if (message->rkt != NULL && message->partition == number &&
+            strcmp(rd_kafka_topic_name(message->rkt), topic) == 0) {
+            rd_kafka_message_destroy(message);
+        } else {
+            reader->batch[kept++] = message;
+        }
+    }
+    reader->batch_count = kept;
+}
+
+enum client_status reader_seek(struct reader *reader, const char *topic, int32_t number,
+                               int64_t offset, struct client_error *error)
+{
+    enum { SEEK_MS = 5000 };
+    if (reader_find(reader, topic, number) == NULL) {
+        return fail_not_held(error, topic, number);
+    }
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, topic, number)->offset = offset;
+    rd_kafka_error_t *failure = rd_kafka_seek_partitions(reader->connection.rk, list, SEEK_MS);
+    rd_kafka_resp_err_t code = failure != NULL ? rd_kafka_error_code(failure) : list->elems[0].err;
+    enum client_status status = connection_fail(
+        &reader->connection, error, code, failure != NULL ? rd_kafka_error_string(failure) : NULL);
+    if (failure != NULL) {
+        rd_kafka_error_destroy(failure);
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+    forget_batch(reader, topic, number);
+    return status;
+}
+
+/* --- life --- */
+
+static enum client_status configure(const struct reader_settings *settings,
+                                    struct connection *connection, rd_kafka_conf_t **conf,
+                                    struct client_error *error)
+{
+    enum { HEARTBEATS = 6, HEARTBEAT_MAX_MS = 3000 }; /* so many in a session, but at least */
+    int session_ms = settings->session_timeout_ms > 0 ? settings->session_timeout_ms : 10000;
+    int poll_ms = settings->poll_timeout_ms > 0 ? settings->poll_timeout_ms : 300000;
+    int heartbeat_ms = session_ms / HEARTBEATS;
+    const struct kafka_property own[] = {
+        {"auto.offset.reset", "error"}, /* reader_place.c decides */
+        {"isolation.level", "read_committed"},
+        {"allow.auto.create.topics", "false"},
+        {"enable.partition.eof", settings->callbacks.ended != NULL ? "true" : "false"},
+        {"fetch.wait.max.ms", NULL, settings->fetch_wait_ms > 0 ? settings->fetch_wait_ms : 500},
+        {"queued.min.messages", NULL,
+         settings->prefetch_events > 0 ? settings->prefetch_events : 100000},
+        {"queued.max.messages.kbytes", NULL,
+         settings->prefetch_kbytes > 0 ? settings->prefetch_kbytes : 65536},
+        /* a direct reader's list ends here */
+        {settings->group != NULL ? "group.id" : NULL, settings->group},
+        {"partition.assignment.strategy",
+         settings->is_cooperative ? "cooperative-sticky" : "range,roundrobin"},
+        {"enable.auto.commit", "false"},
+        {"enable.auto.offset.store", "false"},
+        {"max.poll.interval.ms", NULL, poll_ms > session_ms ? poll_ms : session_ms},
+        {"session.timeout.ms", NULL, session_ms},
+        {"heartbeat.interval.ms", NULL,
+         heartbeat_ms < HEARTBEAT_MAX_MS ? heartbeat_ms : HEARTBEAT_MAX_MS},
+        {settings->instance != NULL ? "group.instance.id" : NULL, settings->instance},
+        {NULL},
+    };
+    return connection_configure(connection, &settings->connection, own, conf, error);
+}
+
+enum client_status reader_check(const struct reader_settings *settings, struct client_error *error)
+{
+    struct connection connection;
+    rd_kafka_conf_t *conf;
+    enum client_status status = configure(settings, &connection, &conf, error);
+    if (status == CLIENT_OK) {
+        rd_kafka_conf_destroy(conf);
+    }
+    connection_deinit(&connection);
+    return status;
+}
+
+/* Reads the partitions into reader->queue. */
+static enum client_status start_direct(struct reader *reader,
+                                       const struct topic_partitions *partitions,
+                                       struct client_error *error)
+{
+    reader->queue = rd_kafka_queue_new(reader->connection.rk);
+    enum client_status status = CLIENT_OK;
+    for (size_t i = 0; status == CLIENT_OK && i < partitions->count; i++) {
+        const struct topic_partition *at = &partitions->items[i];
+        rd_kafka_topic_t *topic = rd_kafka_topic_new(reader->connection.rk, at->topic, NULL);
+        if (topic == NULL ||
+            rd_kafka_consume_start_queue(topic, at->partition, at->offset, reader->queue) != 0) {
+            status = connection_fail(&reader->connection, error, rd_kafka_last_error(), NULL);
+        } else {
+            reader_hold(reader, at->topic, at->partition);
+        }
+        if (topic != NULL) {
+            rd_kafka_topic_destroy(topic); /* the started partition keeps its own hold */
+        }
+    }
+    return status;
+}
+
+static void stop_direct(struct reader *reader)
+{
+    while (reader->batch_next < reader->batch_count) {
+        rd_kafka_message_destroy(reader->batch[reader->batch_next++]);
+    }
+    for (const struct reader_partition *p = reader->partitions; p != NULL; p = p->hh.next) {
+        rd_kafka_topic_t *topic = rd_kafka_topic_new(reader->connection.rk, p->topic, NULL);
+        if (topic != NULL) {
+            rd_kafka_consume_stop(topic, p->number);
+            rd_kafka_topic_destroy(topic);
+        }
+    }
+    rd_kafka_queue_destroy(reader->queue);
+}
+
+static void free_reader(struct reader *reader)
+{
+    struct reader_partition *partition, *next;
+    HASH_ITER (hh, reader->partitions, partition, next) {
+        reader_drop(reader, partition);
+    }
+    connection_deinit(&reader->connection);
+    for (size_t i = 0; i < reader->topic_count; i++) {
+        free(reader->topics[i]);
+    }
+    for (size_t i = 0; i < reader->known.count; i++) {
+        free(reader->known.items[i].name);
+    }
+    vec_deinit(&reader->known);
+    free(reader->topics);
+    free(reader);
+}
+
+static struct reader *make(const struct reader_settings *settings)
+{
+    struct reader *reader = mem_new(struct reader);
+    reader->callbacks = settings->callbacks;
+    reader->context = settings->context;
+    reader->is_group = settings->group != NULL;
+    reader->is_eager = !settings->is_cooperative;
+    reader->from = settings->from;
+    reader->knows_topics = !reader->is_group || settings->from.kind == POSITION_START;
+    reader->commit_interval_ms =
+        settings->commit_interval_ms > 0 ? settings->commit_interval_ms : 1000;
+    reader->topic_count = settings->topic_count;
+    reader->topics = mem_new_array(char *, settings->topic_count + 1);
+    for (size_t i = 0; i < settings->topic_count; i++) {
+        reader->topics[i] = mem_strdup(settings->topics[i]);
+    }
+    return reader;
+}
+
+enum client_status reader_open(const struct reader_settings *settings, struct reader **reader,
+                               struct client_error *error)
+{
+    struct reader *opened = make(settings);
+    rd_kafka_conf_t *conf;
+    *reader = NULL;
+    enum client_status status = configure(settings, &opened->connection, &conf, error);
+    if (status == CLIENT_OK) {
+        if (opened->is_group) {
+            reader_group_configure(opened, conf);
+        }
+        status = connection_start(&opened->connection, RD_KAFKA_CONSUMER, conf, error);
+    }
+    if (status == CLIENT_OK) {
+        status = opened->is_group ? reader_group_join(opened, error)
+                                  : start_direct(opened, settings->partitions, error);
+    }
+    if (status != CLIENT_OK) {
+        if (opened->queue != NULL) {
+            stop_direct(opened);
+        }
+        free_reader(opened);
+        return status;
+    }
+    *reader = opened;
+    return CLIENT_OK;
+}
+
+enum client_status reader_close(struct reader *reader, struct client_error *error)
+{
+    if (reader == NULL) {
+        return CLIENT_OK;
+    }
+    enum client_status status = CLIENT_OK;
+    if (reader->is_group) {
+        status = reader_commit(reader, true, error);
+        rd_kafka_resp_err_t code = rd_kafka_consumer_close(reader->connection.rk);
+        if (status == CLIENT_OK) {
+            status = connection_fail(&reader->connection, error, code, NULL);
+        }
+    } else {
+        stop_direct(reader);
+    }
+    free_reader(reader);
+    return status;
+}

@@ -1,0 +1,100 @@
+#ifndef TIDINGS_CLIENT_READER_INSIDE_H
+#define TIDINGS_CLIENT_READER_INSIDE_H
+
+/* The inside of client/reader.h: reader.c takes, reader_group.c shares and commits, reader_place.c
+ * knows where partitions begin and go on. */
+
+#include "client/kafka.h"
+#include "client/reader.h"
+
+/* The default one falls through switch labels, which clang warns of. */
+#define HASH_FUNCTION(key, size, hash) HASH_FNV(key, size, hash)
+#include <uthash.h>
+
+/* A partition that is read. */
+struct reader_partition {
+    char *name; /* "topic/partition", the hash key */
+    char *topic;
+    int32_t number;
+    int64_t epoch;
+    int64_t mark;        /* everything below is done; -1: nothing was marked */
+    char *metadata;      /* beside it; NULL: none */
+    int64_t committed;   /* the mark that was sent last; -1: none, or its metadata changed */
+    int64_t lost_at;     /* the position that the bus refused; below 0: it has none */
+    int64_t place_at_ms; /* monotonic: when to look for another one; 0: not needed */
+    UT_hash_handle hh;
+};
+
+/* How many partitions a topic had when reading began. */
+struct known_topic {
+    char *name;
+    int32_t partition_count;
+};
+
+enum { READER_BATCH_MAX = 256 };
+
+struct reader {
+    struct connection connection; /* first: librdkafka's opaque */
+    struct reader_callbacks callbacks;
+    void *context;
+    bool is_group;
+    bool is_eager;
+    char **topics;
+    size_t topic_count;
+    struct position from;
+    int commit_interval_ms;
+    int64_t next_commit_ms; /* monotonic */
+    int64_t last_epoch;
+    atomic_bool is_joining; /* between JoinGroup and SyncGroup: commits would be refused */
+
+    struct reader_partition *partitions;
+    struct reader_partition *last; /* found last: events come in runs */
+    int misplaced_count;           /* partitions with place_at_ms */
+
+    bool knows_topics; /* known is filled, or not needed */
+    int64_t know_at_ms;
+    VEC(struct known_topic) known;
+
+    rd_kafka_queue_t *queue; /* direct reading only, with what was taken of it at once */
+    rd_kafka_message_t *batch[READER_BATCH_MAX];
+    int batch_count, batch_next;
+};
+
+/* --- reader.c --- */
+
+/* NULL when it is not held. */
+struct reader_partition *reader_find(struct reader *reader, const char *topic, int32_t number);
+
+/* Holds a partition under a new epoch; it is not held yet. */
+struct reader_partition *reader_hold(struct reader *reader, const char *topic, int32_t number);
+void reader_drop(struct reader *reader, struct reader_partition *partition);
+
+/* Tells the connection's notice. */
+void reader_notice(struct reader *reader, const struct client_error *what);
+
+/* --- reader_group.c --- */
+
+/* Group settings beyond the properties: callbacks and interceptors. */
+void reader_group_configure(struct reader *reader, rd_kafka_conf_t *conf);
+
+enum client_status reader_group_join(struct reader *reader, struct client_error *error);
+
+/* Sends what was marked, if it is time. */
+void reader_commit_due(struct reader *reader);
+
+/* --- reader_place.c --- */
+
+/*
+ * Sets where the partitions of the list begin, as client/reader.h says under Positions, and commits
+ * beginnings. What cannot be found out now is left at RD_KAFKA_OFFSET_STORED, and librdkafka's
+ * complaint leads to reader_misplaced.
+ */
+void reader_place(struct reader *reader, rd_kafka_topic_partition_list_t *list);
+
+/* The bus does not have the position `offset` (below 0: none is known) of a partition. */
+void reader_misplaced(struct reader *reader, struct reader_partition *partition, int64_t offset);
+
+/* Places again what was misplaced, and learns which topics there are, if it is time. */
+void reader_place_due(struct reader *reader);
+
+#endif
