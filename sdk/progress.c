@@ -1,10 +1,11 @@
-#include "base/mem.h"
 #include "service.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <utlist.h>
 
 /*
@@ -12,35 +13,37 @@
  * acknowledged; else a crash in between would lose what it published.
  */
 
-struct flight *flight_join(struct tidings *service)
+struct flight *flight_join(struct tidings_in_hand *in_hand)
 {
-    pthread_mutex_lock(&service->lock);
-    if (service->current_flight == NULL) {
-        service->current_flight = mem_new(struct flight);
-        service->current_flight->offset = service->current_event->offset;
+    if (in_hand->flight == NULL) {
+        in_hand->flight = mem_new(struct flight);
+        in_hand->flight->offset = in_hand->offset;
     }
-    service->current_flight->pending++;
-    pthread_mutex_unlock(&service->lock);
-    return service->current_flight;
+    in_hand->flight->pending++;
+    return in_hand->flight;
 }
 
 void flight_settle(struct tidings *service, struct flight *flight, bool ok)
 {
-    pthread_mutex_lock(&service->lock);
     flight->pending--;
     flight->failed |= !ok;
-    if (flight->pending == 0) {
-        if (flight->abandoned) {
-            free(flight);
-        }
-        pthread_cond_broadcast(&service->settled);
+    if (flight->pending > 0) {
+        return;
     }
-    pthread_mutex_unlock(&service->lock);
+    if (flight->abandoned) {
+        free(flight);
+    } else {
+        service->has_failed_flight |= flight->failed;
+        pthread_cond_broadcast(&service->work); /* an event may stand behind it */
+    }
+    pthread_cond_broadcast(&service->progress);
 }
 
-/* Lock held. */
-static void flight_abandon(struct flight *flight)
+void flight_abandon(struct flight *flight)
 {
+    if (flight == NULL) {
+        return;
+    }
     if (flight->pending == 0) {
         free(flight);
     } else {
@@ -48,7 +51,6 @@ static void flight_abandon(struct flight *flight)
     }
 }
 
-/* Lock held. */
 static void flights_abandon(struct partition *partition)
 {
     struct flight *flight, *next;
@@ -58,127 +60,145 @@ static void flights_abandon(struct partition *partition)
     partition->flights = NULL;
 }
 
-void flight_close(struct tidings *service, struct partition *partition, bool done)
+static int64_t backoff_ms(const struct tidings *service, int attempts)
 {
-    if (service->current_flight == NULL) {
-        return;
+    int64_t wait_ms = service->retry_first_ms;
+    while (--attempts > 0 && wait_ms < service->retry_max_ms) {
+        wait_ms *= 2;
     }
-    pthread_mutex_lock(&service->lock);
-    if (done) {
-        LL_APPEND(partition->flights, service->current_flight);
-    } else {
-        flight_abandon(service->current_flight); /* the next attempt publishes anew */
-    }
-    pthread_mutex_unlock(&service->lock);
-    service->current_flight = NULL;
+    return wait_ms < service->retry_max_ms ? wait_ms : service->retry_max_ms;
 }
 
-void flights_wait(struct tidings *service, const struct partition *partition, int64_t deadline_ms)
+void partition_fail(struct tidings *service, struct partition *partition, int64_t offset)
 {
-    struct timespec deadline = {.tv_sec = deadline_ms / 1000,
-                                .tv_nsec = deadline_ms % 1000 * 1000000};
-    pthread_mutex_lock(&service->lock);
-    const struct flight *flight;
-    LL_FOREACH (partition->flights, flight) {
-        while (flight->pending > 0 &&
-               pthread_cond_timedwait(&service->settled, &service->lock, &deadline) == 0) {
-        }
-    }
-    pthread_mutex_unlock(&service->lock);
+    partition->attempts = partition->failed_offset == offset ? partition->attempts + 1 : 1;
+    partition->failed_offset = offset;
+    partition->retry_at_ms =
+        clock_mono_ms(clock_system()) + backoff_ms(service, partition->attempts);
 }
 
-int64_t partition_done_offset(struct tidings *service, struct partition *partition, bool *failed)
+static void flight_landed(struct tidings *service, struct partition *partition, int64_t offset)
 {
-    int64_t done = partition->next_offset;
-    *failed = false;
-    pthread_mutex_lock(&service->lock);
+    if (partition->attempts > 0 && partition->failed_offset == offset) {
+        service_log(service, TIDINGS_LOG_INFO, "%s goes on after %d failed attempts",
+                    partition->name, partition->attempts);
+        partition->attempts = 0;
+        partition->failed_offset = -1;
+    }
+}
+
+void partition_reap(struct tidings *service, struct partition *partition)
+{
     while (partition->flights != NULL && partition->flights->pending == 0 &&
            !partition->flights->failed) {
         struct flight *flight = partition->flights;
         LL_DELETE(partition->flights, flight);
+        flight_landed(service, partition, flight->offset);
         free(flight);
     }
-    if (partition->flights != NULL) {
-        done = partition->flights->offset;
-        *failed = partition->flights->failed;
-        if (*failed) {
-            flights_abandon(partition);
-        }
+    if (partition->flights != NULL && partition->flights->failed) {
+        int64_t offset = partition->flights->offset;
+        partition_clear(partition);
+        partition_fail(service, partition, offset);
+        partition->next_offset = offset;
+        partition->rewind_offset = offset;
+        service_log(service, TIDINGS_LOG_WARN,
+                    "%s: what was published for offset %lld was not kept (attempt %d); handling it "
+                    "again in %lld ms",
+                    partition->name, (long long)offset, partition->attempts,
+                    (long long)backoff_ms(service, partition->attempts));
     }
-    pthread_mutex_unlock(&service->lock);
-    return done;
 }
 
-/* librdkafka bounds topic names by what the bus allows (249 bytes). */
-enum { PARTITION_NAME_SIZE = 288 };
-
-static void partition_name(char name[PARTITION_NAME_SIZE], const char *topic, int32_t number)
+int64_t partition_done_offset(const struct partition *partition)
 {
-    snprintf(name, PARTITION_NAME_SIZE, "%s/%d", topic, (int)number);
+    return partition->flights != NULL ? partition->flights->offset : partition->next_offset;
 }
+
+/* --- partitions --- */
+
+/* The bus bounds topic names (249 bytes). */
+enum { PARTITION_NAME_SIZE = 288 };
 
 struct partition *partition_find(struct tidings *service, const char *topic, int32_t number)
 {
+    struct partition *partition = service->cursor;
+    if (partition != NULL && partition->number == number && strcmp(partition->topic, topic) == 0) {
+        return partition;
+    }
     char name[PARTITION_NAME_SIZE];
-    partition_name(name, topic, number);
-    struct partition *partition = NULL;
+    snprintf(name, sizeof name, "%s/%d", topic, (int)number);
     HASH_FIND_STR(service->partitions, name, partition);
     return partition;
 }
 
-struct partition *partition_add(struct tidings *service, const char *topic, int32_t number)
+struct partition *partition_add(struct tidings *service, const char *topic, int32_t number,
+                                int64_t epoch)
 {
-    char name[PARTITION_NAME_SIZE];
-    partition_name(name, topic, number);
     struct partition *partition = mem_new(struct partition);
-    partition->name = mem_strdup(name);
+    partition->name = mem_sprintf("%.249s/%d", topic, (int)number);
     partition->topic = mem_strdup(topic);
     partition->number = number;
+    partition->epoch = epoch;
     partition->next_offset = -1;
-    partition->committed_offset = -1;
     partition->rewind_offset = -1;
+    partition->failed_offset = -1;
     HASH_ADD_KEYPTR(hh, service->partitions, partition->name, strlen(partition->name), partition);
     return partition;
 }
 
-void partition_wait(struct tidings *service, struct partition *partition,
-                    rd_kafka_message_t *message)
+void partition_clear(struct partition *partition)
 {
-    if (partition->waiting == NULL) {
-        service->blocked_count++;
+    partition->turn++;
+    while (partition->queue != NULL) {
+        received_free(partition_dequeue(partition));
     }
-    struct waiting *waiting = mem_new(struct waiting);
-    waiting->message = message;
-    DL_APPEND(partition->waiting, waiting);
+    flights_abandon(partition);
 }
 
-void partition_wait_next(struct tidings *service, struct partition *partition)
+void partition_free(struct partition *partition)
 {
-    struct waiting *first = partition->waiting;
-    DL_DELETE(partition->waiting, first);
-    rd_kafka_message_destroy(first->message);
-    free(first);
-    partition->attempt = 0;
-    if (partition->waiting == NULL) {
-        service->blocked_count--;
-    }
-}
-
-void partition_wait_clear(struct tidings *service, struct partition *partition)
-{
-    while (partition->waiting != NULL) {
-        partition_wait_next(service, partition);
-    }
+    free(partition->name);
+    free(partition->topic);
+    free(partition);
 }
 
 void partition_drop(struct tidings *service, struct partition *partition)
 {
-    partition_wait_clear(service, partition);
-    pthread_mutex_lock(&service->lock);
-    flights_abandon(partition);
-    pthread_mutex_unlock(&service->lock);
+    partition_clear(partition);
     HASH_DEL(service->partitions, partition);
-    free(partition->name);
-    free(partition->topic);
-    free(partition);
+    service->cursor = NULL;
+    if (partition->is_busy) {
+        partition->is_gone = true;
+    } else {
+        partition_free(partition);
+    }
+}
+
+static size_t size_of(const struct received *received)
+{
+    return received->event.key.size + received->event.value.size;
+}
+
+void partition_queue(struct partition *partition, struct received *received)
+{
+    DL_APPEND(partition->queue, received);
+    partition->queued_count++;
+    partition->queued_bytes += size_of(received);
+}
+
+struct received *partition_dequeue(struct partition *partition)
+{
+    struct received *received = partition->queue;
+    DL_DELETE(partition->queue, received);
+    partition->queued_count--;
+    partition->queued_bytes -= size_of(received);
+    return received;
+}
+
+void partition_queue_again(struct partition *partition, struct received *received)
+{
+    DL_PREPEND(partition->queue, received);
+    partition->queued_count++;
+    partition->queued_bytes += size_of(received);
 }

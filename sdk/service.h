@@ -2,14 +2,17 @@
 #define TIDINGS_SDK_SERVICE_H
 
 /*
- * The inside of libtidings. service.c: life and handlers; client.c: what producer and consumer
- * share; publisher.c: the producer; consumer.c: the run loop; progress.c: what may be committed;
- * event.c: CloudEvents in headers.
+ * The inside of libtidings, on src/client/. service.c: life, handlers, log; publish.c: the
+ * publisher; feed.c: the thread that reads, so that the group sees this process alive while a
+ * handler works; run.c: the caller's thread, which handles; progress.c: partitions and what may be
+ * committed; event.c: events as handlers see them.
  */
 
 #include "tidings.h"
 
-#include <librdkafka/rdkafka.h>
+#include "client/publisher.h"
+#include "client/reader.h"
+
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -26,8 +29,8 @@ struct handler {
 };
 
 /*
- * The publishes of one handled event. Lives until the event's partition has passed it (or was
- * taken away) and all its publishes are settled.
+ * The publishes that one handled event caused. Lives until the event's partition has passed it (or
+ * was taken away) and all its publishes are settled.
  */
 struct flight {
     int64_t offset; /* of the handled event */
@@ -37,67 +40,80 @@ struct flight {
     struct flight *next;
 };
 
-/* A message of a partition that waits behind a failed one, or the failed one itself. */
-struct waiting {
-    rd_kafka_message_t *message;
-    struct waiting *prev, *next;
+/* An event that its handler has. On the stack of the handling thread; its flight under the lock. */
+struct tidings_in_hand {
+    struct tidings *service;
+    int64_t offset;
+    struct flight *flight; /* NULL: nothing published yet */
 };
 
-/* A partition this process holds. The run thread's own, but for the content of flights. */
+/* A partition that this process holds. */
 struct partition {
     char *name; /* "topic/partition", the hash key */
     char *topic;
     int32_t number;
-    int64_t next_offset;      /* after the last event handled; -1: none yet */
-    int64_t committed_offset; /* last one sent to the bus; -1: none */
-    int64_t rewind_offset;    /* to be read again from here; -1: no */
-    struct flight *flights;   /* oldest first */
-    struct waiting *waiting;  /* head: the event to retry; empty: not blocked */
-    int attempt;              /* how often the head of waiting was tried */
-    int64_t retry_at_ms;      /* monotonic */
+    int64_t epoch;          /* the reader's */
+    uint64_t turn;          /* changes when it is rewound: results of before are dropped */
+    bool is_busy;           /* its event is with a handler */
+    bool is_leaving;        /* it is being taken away: nothing new is begun */
+    bool is_gone;           /* it was taken away while busy: who is busy with it frees it */
+    bool is_paused;         /* at the reader; the feeding thread's own */
+    int64_t next_offset;    /* after the last event handled; -1: none yet */
+    int64_t rewind_offset;  /* to be read again from here; -1: no */
+    struct received *queue; /* read and not handled, in order */
+    size_t queued_count, queued_bytes;
+    struct flight *flights; /* oldest first */
+    int64_t failed_offset;  /* the event that failed last */
+    int attempts;           /* how often in a row it did; 0: none waits */
+    int64_t retry_at_ms;    /* monotonic */
     UT_hash_handle hh;
+};
+
+/* What the handling thread is at, for who watches over it. */
+struct work {
+    int64_t since_ms; /* monotonic; 0: at nothing */
+    int64_t warn_at_ms;
+    char text[400]; /* names the event */
 };
 
 struct tidings {
     char *name;
     char *instance;
     char *source;
+    char *client_id;
     char *bootstrap_servers;
     char **client_settings;
+    size_t client_setting_count;
     int publish_timeout_ms;
     int retry_first_ms;
     int retry_max_ms;
     int commit_interval_ms;
     int session_timeout_ms;
+    int handler_warn_ms;
     bool from_end;
     tidings_log_fn *log;
     void *log_context;
-    pthread_mutex_t log_lock; /* held while log is called */
+    pthread_mutex_t log_lock;     /* held while log is called */
+    _Atomic int64_t said_down_ms; /* when "no bus answers" was last logged */
 
     struct handler *handlers;
     atomic_bool stopping;
     bool ran;
 
-    pthread_mutex_t lock;   /* guards the producer's making, the content of flights, fatal* */
-    pthread_cond_t settled; /* a flight's last publish was settled; monotonic clock */
-    rd_kafka_t *producer;   /* NULL until the first publish */
-    pthread_t delivery_thread;
-    atomic_bool closing;
-    _Atomic int64_t said_down_ms; /* when "no bus answers" was last logged */
+    pthread_mutex_t lock;        /* guards all below but reader */
+    pthread_cond_t work;         /* there may be something to handle; monotonic clock */
+    pthread_cond_t progress;     /* something was handled or settled; monotonic clock */
+    struct publisher *publisher; /* NULL until the first publish */
     bool fatal;
     struct tidings_error fatal_error;
-
-    /* in_handler is set only by run_thread; the other two are run_thread's own */
-    pthread_t run_thread;
-    atomic_bool in_handler;
-    const struct tidings_event *current_event;
-    struct flight *current_flight;
-
-    rd_kafka_t *consumer;
+    bool is_handling_over; /* the handling thread is done */
+    bool has_failed_flight;
     struct partition *partitions;
-    atomic_bool joining; /* between JoinGroup and SyncGroup: commits would be refused */
-    int blocked_count;   /* partitions with waiting messages */
-    int64_t next_commit_ms;
+    struct partition *cursor; /* handled last */
+    int cursor_run;           /* so many of its events in a row */
+    struct work at;
+
+    struct reader *reader; /* the feeding thread's own */
 };
 
 /* --- service.c --- */
@@ -106,117 +122,89 @@ struct tidings {
 enum tidings_status error_set(struct tidings_error *error, enum tidings_status status,
                               const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/* One line to the service's log. Any thread. */
+/* The same from a failure of src/client/. */
+enum tidings_status error_from(struct tidings_error *error, const struct client_error *from);
+enum tidings_status status_from(enum client_status status);
+
+/* One line to the service's log. Any thread; the lock may be held. */
 void service_log(struct tidings *service, enum tidings_log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* Notes what makes tidings_run end. Any thread, lock not held. */
+void service_fail(struct tidings *service, const struct client_error *why);
+
+/* What both clients share; context is the service. */
+struct connection_settings service_connection(struct tidings *service);
 
 /* The handler for an event, or NULL. */
 const struct handler *handler_find(const struct tidings *service, const char *topic,
                                    const char *type);
 
-/* --- client.c --- */
+/* Waits on a condition until deadline_ms (monotonic). Lock held. False when time is over. */
+bool service_wait(struct tidings *service, pthread_cond_t *condition, int64_t deadline_ms);
 
-/* What a librdkafka error means to the caller of this library. */
-enum tidings_status status_of(rd_kafka_resp_err_t code);
+/* --- publish.c --- */
 
-/* Notes the client's fatal error, if it has one, so that tidings_run ends. Any thread. */
-void service_fail(struct tidings *service, rd_kafka_t *client);
+struct publisher_settings service_publisher(struct tidings *service);
 
-/* A setting as text, or as number when value is NULL. A list ends with name NULL. */
-struct config_pair {
-    const char *name;
-    const char *value;
-    int number;
-};
+/* --- feed.c --- */
 
-/* Sets what both clients share, then pairs, then the caller's client settings. */
-enum tidings_status config_fill(struct tidings *service, rd_kafka_conf_t *conf,
-                                const struct config_pair *pairs, struct tidings_error *error);
+/* Borrows topics, an array of the caller's with room for the service's handlers. */
+struct reader_settings service_reader(struct tidings *service, const char **topics);
 
-/* Tries the settings of both clients without making them. */
-enum tidings_status clients_check(struct tidings *service, struct tidings_error *error);
+/* The reading thread, from opening the reader to closing it; argument and result as pthreads have
+ * it: the service, NULL. */
+void *feed_main(void *service);
 
-/* --- publisher.c --- */
+/* --- run.c --- */
 
-/* A fresh configuration (caller destroys), or NULL and the error. */
-enum tidings_status publisher_config(struct tidings *service, rd_kafka_conf_t **conf,
-                                     struct tidings_error *error);
-
-/* Gives up what is queued, ends the delivery thread. No effect when nothing was published. */
-void publisher_deinit(struct tidings *service);
-
-/* --- consumer.c --- */
-
-/* Like publisher_config. */
-enum tidings_status consumer_config(struct tidings *service, rd_kafka_conf_t **conf,
-                                    struct tidings_error *error);
-
-/* --- rebalance.c --- */
-
-/* Called by librdkafka inside rd_kafka_consumer_poll and _close: on the run thread. */
-void on_rebalance(rd_kafka_t *consumer, rd_kafka_resp_err_t code,
-                  rd_kafka_topic_partition_list_t *changed, void *opaque);
-
-/*
- * Tells the bus how far each partition is done, where that moved. wait: returns when the bus has
- * answered; else on_commit hears of it. Partitions whose publishes failed are marked to rewind.
- */
-void progress_commit(struct tidings *service, bool wait);
-void on_commit(rd_kafka_t *consumer, rd_kafka_resp_err_t code,
-               rd_kafka_topic_partition_list_t *offsets, void *opaque);
+/* Handles events until the service stops or fails. */
+void handle_all(struct tidings *service);
 
 /* --- event.c --- */
 
-/* An event and what it needs beside the record. */
-struct decoded_event {
-    struct tidings_event event;
-    struct tidings_header *headers;
-    char *texts; /* one block: the record's place, key, data */
-};
+/* Fills event, which borrows from received and arena. */
+void event_show(const struct received *received, int attempt, struct arena *arena,
+                struct tidings_event *event);
 
-/* Fills decoded; it borrows from message. Release with event_deinit. */
-void event_decode(const rd_kafka_message_t *message, int attempt, struct decoded_event *decoded);
-void event_deinit(struct decoded_event *decoded);
+/* --- progress.c: the lock is held in all of these --- */
 
-/* The record's headers; cause may be NULL. The caller owns them. */
-rd_kafka_headers_t *event_encode_headers(const struct tidings *service,
-                                         const struct tidings_message *message,
-                                         const struct tidings_event *cause);
+/* One more publish of the event in hand. */
+struct flight *flight_join(struct tidings_in_hand *in_hand);
 
-/* --- progress.c --- */
-
-/* One more publish of the event in hand. Run thread, inside a handler. */
-struct flight *flight_join(struct tidings *service);
-
-/* One publish of the flight is settled; the flight may be gone afterwards. Any thread. */
+/* One publish of the flight is settled; the flight may be gone afterwards. */
 void flight_settle(struct tidings *service, struct flight *flight, bool ok);
 
-/* The handler returned: its publishes hold back the partition if it is done with the event. */
-void flight_close(struct tidings *service, struct partition *partition, bool done);
-
-/* Waits until the partition's publishes are settled or deadline_ms (monotonic) has passed. */
-void flights_wait(struct tidings *service, const struct partition *partition, int64_t deadline_ms);
+/* Nobody asks for it any more. NULL is fine. */
+void flight_abandon(struct flight *flight);
 
 /*
- * What may be committed: the offset of the first event with unsettled publishes, else of the next
- * event; -1 when nothing was handled. *failed: that event's publishes failed, handle it again;
- * what came behind it is forgotten.
+ * Forgets flights that are settled, from the oldest on. When the oldest one failed, its event is
+ * to be handled again and what came behind it is forgotten: rewind_offset is set.
  */
-int64_t partition_done_offset(struct tidings *service, struct partition *partition, bool *failed);
+void partition_reap(struct tidings *service, struct partition *partition);
+
+/* What may be committed: the offset of the first event with unsettled publishes, else of the next
+ * event; -1 when nothing was handled. */
+int64_t partition_done_offset(const struct partition *partition);
+
+/* The event at this offset failed: when it is tried again. */
+void partition_fail(struct tidings *service, struct partition *partition, int64_t offset);
 
 /* NULL when it is not held. */
 struct partition *partition_find(struct tidings *service, const char *topic, int32_t number);
-struct partition *partition_add(struct tidings *service, const char *topic, int32_t number);
+struct partition *partition_add(struct tidings *service, const char *topic, int32_t number,
+                                int64_t epoch);
+
+/* Forgets what is queued and in flight; what is with a handler is dropped when it returns. */
+void partition_clear(struct partition *partition);
+
+/* Takes it out of the service; frees it, or leaves that to who is busy with it. */
 void partition_drop(struct tidings *service, struct partition *partition);
+void partition_free(struct partition *partition);
 
-/* Puts a message behind those that wait; the first one blocks the partition. Takes message. */
-void partition_wait(struct tidings *service, struct partition *partition,
-                    rd_kafka_message_t *message);
-
-/* Frees the first waiting message. */
-void partition_wait_next(struct tidings *service, struct partition *partition);
-
-/* Forgets all waiting messages. */
-void partition_wait_clear(struct tidings *service, struct partition *partition);
+void partition_queue(struct partition *partition, struct received *received);
+struct received *partition_dequeue(struct partition *partition);
+void partition_queue_again(struct partition *partition, struct received *received);
 
 #endif

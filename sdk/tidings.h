@@ -5,15 +5,31 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* clang-format off */
 /*
  * libtidings: write an event-driven service in C.
  *
+ *     static enum tidings_verdict prepare(struct tidings *shop, const struct tidings_event *placed,
+ *                                         void *depot)
+ *     {
+ *         struct tidings_message shipped = {
+ *             .topic = "shipments", .type = "OrderShipped", .key = placed->key, .cause = placed,
+ *             .data = "{}", .data_size = 2,
+ *         };
+ *         if (!pack(depot, placed->data, placed->data_size) ||
+ *             tidings_publish(shop, &shipped, NULL, NULL, NULL) != TIDINGS_OK) {
+ *             return TIDINGS_RETRY;
+ *         }
+ *         return TIDINGS_DONE;
+ *     }
+ *
  *     struct tidings *shop;
  *     struct tidings_error error;
- *     struct tidings_options options = {.name = "shipping", .bootstrap_servers = "127.0.0.1:9092"};
+ *     struct tidings_options options = {.name = "shipping"};
  *     if (tidings_new(&options, &shop, &error) != TIDINGS_OK ||
- *         tidings_on(shop, "orders", "OrderPlaced", prepare_delivery, depot, &error) != TIDINGS_OK
- * || tidings_run(shop, &error) != TIDINGS_OK) { fprintf(stderr, "shipping: %s\n", error.text);
+ *         tidings_on(shop, "orders", "OrderPlaced", prepare, depot, &error) != TIDINGS_OK ||
+ *         tidings_run(shop, &error) != TIDINGS_OK) {
+ *         fprintf(stderr, "shipping: %s\n", error.text);
  *     }
  *     tidings_free(shop);
  *
@@ -21,9 +37,9 @@
  *
  * What a handler may rely on
  * - At least once: an event is given up only after its handler returned TIDINGS_DONE and all that
- *   the handler published is acknowledged. After a crash some events come again; event->id tells
- *   them apart (same source and id: same event), so keep the ids you are done with beside your
- * data.
+ *   it caused (tidings_message.cause) is acknowledged. After a crash some events come again;
+ *   event->id tells them apart (same source and id: same event), so keep the ids you are done with
+ *   beside your data.
  * - In order: events of one partition, hence of one key, come in the order they were published,
  *   through retries too. An event that is retried holds back the rest of its partition; the other
  *   partitions go on. A handler that never succeeds therefore stops its partition for good: return
@@ -31,14 +47,19 @@
  * - Shared: processes that use the same name share the partitions; when one comes or goes only
  *   the partitions that move are interrupted (cooperative rebalance). All processes of one name
  *   must register the same topics.
+ * - Complete: partitions and topics that are added are handled from their first event on. Events
+ *   that expired or were deleted before the service had them cannot come: the log says which.
  *
  * Threads: tidings_run calls the handlers, one at a time, on the thread that called it. A handler
- * should return within 5 minutes, or the bus gives its partitions to another process.
- * tidings_publish, tidings_publish_wait and tidings_flush may be called from any thread;
+ * may take as long as it needs: a thread of the library's own keeps the place in the group, and a
+ * warning names the event that takes longer than handler_warn_ms. Only when a partition moves to
+ * another process meanwhile, and the handler does not return within 5 s, the other one handles the
+ * event too. tidings_publish, tidings_publish_wait and tidings_flush may be called from any thread;
  * tidings_stop also from a signal handler. All others: before tidings_run, from one thread.
  *
  * Memory: what goes in is copied; what a handler or callback is given is borrowed until it returns.
  */
+/* clang-format on */
 
 #if defined(__GNUC__)
 #define TIDINGS_API __attribute__((visibility("default")))
@@ -90,7 +111,13 @@ struct tidings_options {
     int retry_max_ms;       /* ... up to this [10000] */
     int commit_interval_ms; /* how often progress is written down [1000] */
     int session_timeout_ms; /* how long a silent process keeps its partitions [10000] */
-    bool from_end;          /* a new group begins with the next event [with the oldest one] */
+    int handler_warn_ms;    /* a handler that takes longer is named in the log [10000] */
+
+    /*
+     * When the group starts for the first time it begins with the next event [with the oldest one].
+     * Later it goes on where it was, and begins with the oldest event of what was added.
+     */
+    bool from_end;
 
     /* Further librdkafka settings, "name=value", NULL-terminated: TLS, SASL, ... [NULL] */
     const char *const *client_settings;
@@ -107,8 +134,9 @@ struct tidings_header {
 
 /*
  * An event as its handler sees it. Texts are NUL-terminated, never NULL; "" when absent. A record
- * that is no CloudEvent has type "", and its place "topic/partition/offset" as id. Structured mode
- * is not taken apart: content_type begins with application/cloudevents and data is the envelope.
+ * that is no CloudEvent has type "", and its place "topic/partition/offset" as id. One in
+ * structured mode (JSON) is shown as the binary one that says the same; if it is not what its
+ * content_type claims (application/cloudevents...), it has type "" and data is all of it.
  */
 struct tidings_event {
     const char *id;
@@ -133,10 +161,14 @@ struct tidings_event {
     int64_t offset;
     int64_t timestamp_ms; /* of the record, since 1970 UTC; -1: none */
     int attempt;          /* 1, 2, ... in this process */
+
+    /* The library's: ties what is published because of this event to it. Borrowed like the rest,
+     * NULL in an event that you make yourself. */
+    struct tidings_in_hand *in_hand;
 };
 
-/* An event to publish. Only topic and type are required; NULL or 0 stands for what is in brackets.
- */
+/* An event to publish. Only topic and type are required; NULL or 0 stands for what is in
+ * brackets. */
 struct tidings_message {
     const char *topic;
     const char *type;
@@ -148,11 +180,13 @@ struct tidings_message {
     const char *content_type; /* ["application/json" when there is data] */
 
     /*
-     * [inside a handler: the handled event's correlation id, or its id when it has none, and its
-     * id; outside: none]
+     * The event that made this one happen [none]. When that is the event in a handler's hand, it
+     * counts as done only when this one is acknowledged: see tidings_publish. An event that you
+     * made or kept (in_hand NULL) gives its ids only.
      */
-    const char *correlation_id;
-    const char *causation_id;
+    const struct tidings_event *cause;
+    const char *correlation_id; /* [the cause's, or its id when it has none] */
+    const char *causation_id;   /* [the cause's id] */
 
     const void *data; /* [NULL: a tombstone] */
     size_t data_size;
@@ -220,8 +254,11 @@ TIDINGS_API void tidings_stop(struct tidings *service);
  * publish_timeout_ms. Any other status: nothing was queued, delivered is not called.
  * Events of one key are kept in the order of these calls.
  *
- * Inside a handler the event in hand counts as done only when this one is acknowledged; if that
- * fails, the event in hand and those behind it in its partition are handled again.
+ * With a cause that a handler has in hand (before that handler returns, from any thread): the
+ * cause counts as done only when this one is acknowledged. If that fails, the cause is handled
+ * again after a wait, as if its handler had returned TIDINGS_RETRY, and once it is done also those
+ * behind it in its partition that had been handled meanwhile. Without a cause the handler answers
+ * for this event itself.
  */
 TIDINGS_API enum tidings_status tidings_publish(struct tidings *service,
                                                 const struct tidings_message *message,
@@ -229,7 +266,8 @@ TIDINGS_API enum tidings_status tidings_publish(struct tidings *service,
                                                 struct tidings_error *error);
 
 /* Publishes and waits until the event is kept or that failed. TIDINGS_UNREACHABLE leaves open
- * whether the bus has it: publish again with the same id. */
+ * whether the bus has it: publish again with the same id. A cause gives its ids; what becomes of it
+ * is the handler's to say, who sees the result. */
 TIDINGS_API enum tidings_status tidings_publish_wait(struct tidings *service,
                                                      const struct tidings_message *message,
                                                      struct tidings_error *error);

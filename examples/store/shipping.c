@@ -52,6 +52,7 @@ static bool announce(struct worker *worker, struct tidings *service,
         .key = order->id,
         .subject = order->id,
         .id = id,
+        .cause = event,
         .data = data,
         .data_size = strlen(data),
     };

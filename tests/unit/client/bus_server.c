@@ -1,5 +1,6 @@
 #include "bus_server.h"
 
+#include <librdkafka/rdkafka.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,10 +9,20 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+enum { PATIENCE_MS = 30000 };
+
 static void fail(const char *what)
 {
     perror(what);
     abort();
+}
+
+static void expect(enum client_status status, const struct client_error *error)
+{
+    if (status != CLIENT_OK) {
+        fprintf(stderr, "%s\n", error->text);
+        abort();
+    }
 }
 
 static void run_server(const char *data, int ready_fd)
@@ -29,11 +40,28 @@ static void run_server(const char *data, int ready_fd)
     fail(program);
 }
 
+static void on_done(void *context, const struct publication *publication)
+{
+    ((struct bus_server *)context)->kept += publication->status == CLIENT_OK;
+}
+
+static void connect_to(struct bus_server *server)
+{
+    struct client_error error;
+    struct connection_settings settings = bus_server_settings(server);
+    struct publisher_settings publisher = {
+        .connection = settings, .linger_ms = -1, .done = on_done, .done_context = server};
+    expect(connection_open(&settings, &server->connection, &error), &error);
+    expect(connection_reach(server->connection, &error), &error);
+    expect(publisher_open(&publisher, &server->publisher, &error), &error);
+}
+
 void bus_server_start(struct bus_server *server)
 {
     char directory[] = "/tmp/tidings-client-test-XXXXXX";
     int ready[2];
     char line[512];
+    *server = (struct bus_server){0};
     if (getenv("TIDINGS_BIN") == NULL) {
         fprintf(stderr, "TIDINGS_BIN names no server\n");
         abort();
@@ -60,12 +88,15 @@ void bus_server_start(struct bus_server *server)
     found[strcspn(found, " \n")] = '\0';
     server->address = strdup(found);
     fclose(from);
+    connect_to(server);
 }
 
 void bus_server_stop(struct bus_server *server)
 {
     int status;
     char command[256];
+    publisher_close(server->publisher);
+    connection_close(server->connection);
     kill(server->pid, SIGTERM);
     if (waitpid(server->pid, &status, 0) != server->pid || status != 0) {
         fail("the server did not end well");
@@ -76,4 +107,116 @@ void bus_server_stop(struct bus_server *server)
     }
     free(server->data);
     free(server->address);
+}
+
+struct connection_settings bus_server_settings(const struct bus_server *server)
+{
+    return (struct connection_settings){.bootstrap_servers = server->address, .client_id = "test"};
+}
+
+void bus_server_topic(struct bus_server *server, const char *topic, int32_t partitions)
+{
+    struct admin_new_topic made = {.name = topic, .partition_count = partitions};
+    struct admin_outcomes outcomes;
+    struct client_error error;
+    expect(admin_create_topics(server->connection, &made, 1, &outcomes, &error), &error);
+    expect(outcomes.items[0].error.status, &outcomes.items[0].error);
+    admin_outcomes_deinit(&outcomes);
+}
+
+void bus_server_delete_topic(struct bus_server *server, const char *topic)
+{
+    struct admin_outcomes outcomes;
+    struct client_error error;
+    expect(admin_delete_topics(server->connection, &topic, 1, &outcomes, &error), &error);
+    expect(outcomes.items[0].error.status, &outcomes.items[0].error);
+    admin_outcomes_deinit(&outcomes);
+}
+
+void bus_server_alter(struct bus_server *server, const char *topic, const char *name,
+                      const char *value)
+{
+    struct admin_setting setting = {name, value};
+    struct client_error error;
+    expect(admin_replace_topic_settings(server->connection, topic, &setting, 1, &error), &error);
+}
+
+static void publish_all(struct bus_server *server, const struct event *events, int count)
+{
+    struct client_error error;
+    server->kept = 0;
+    for (int i = 0; i < count; i++) {
+        expect(publisher_publish(server->publisher, &events[i], NULL, &error), &error);
+    }
+    if (publisher_flush(server->publisher, PATIENCE_MS) != CLIENT_OK || server->kept != count) {
+        fprintf(stderr, "only %d of %d events were kept\n", server->kept, count);
+        abort();
+    }
+}
+
+void bus_server_put_event(struct bus_server *server, const struct event *event)
+{
+    publish_all(server, event, 1);
+}
+
+void bus_server_put(struct bus_server *server, const char *topic, int32_t partition,
+                    const char *value)
+{
+    struct event event = event_blank();
+    event.topic = topic;
+    event.partition = partition;
+    event.value = slice_str(value);
+    publish_all(server, &event, 1);
+}
+
+void bus_server_put_numbers(struct bus_server *server, const char *topic, int32_t partition,
+                            int first, int count)
+{
+    char(*values)[16] = calloc((size_t)count, sizeof *values);
+    struct event *events = calloc((size_t)count, sizeof *events);
+    for (int i = 0; i < count; i++) {
+        snprintf(values[i], sizeof values[i], "%d", first + i);
+        events[i] = event_blank();
+        events[i].topic = topic;
+        events[i].partition = partition;
+        events[i].value = slice_str(values[i]);
+    }
+    publish_all(server, events, count);
+    free(events);
+    free(values);
+}
+
+void bus_server_delete_records(struct bus_server *server, const char *topic, int64_t before)
+{
+    char text[256];
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_conf_set(conf, "bootstrap.servers", server->address, text, sizeof text);
+    rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof text);
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, topic, 0)->offset = before;
+    rd_kafka_DeleteRecords_t *asked = rd_kafka_DeleteRecords_new(list);
+    rd_kafka_DeleteRecords(rk, &asked, 1, NULL, queue);
+    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, PATIENCE_MS);
+    if (event == NULL || rd_kafka_event_error(event) != 0) {
+        fprintf(stderr, "records were not deleted\n");
+        abort();
+    }
+    rd_kafka_event_destroy(event);
+    rd_kafka_DeleteRecords_destroy(asked);
+    rd_kafka_topic_partition_list_destroy(list);
+    rd_kafka_queue_destroy(queue);
+    rd_kafka_destroy(rk);
+}
+
+int64_t bus_server_committed(struct bus_server *server, const char *group, const char *topic,
+                             int32_t partition)
+{
+    struct topic_partitions offsets;
+    struct client_error error;
+    expect(admin_group_offsets(server->connection, group, NULL, &offsets, &error), &error);
+    const struct topic_partition *found = topic_partitions_find(&offsets, topic, partition);
+    int64_t offset = found != NULL ? found->offset : -1;
+    topic_partitions_deinit(&offsets);
+    return offset;
 }

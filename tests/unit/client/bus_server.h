@@ -1,20 +1,53 @@
 #ifndef TIDINGS_TESTS_CLIENT_BUS_SERVER_H
 #define TIDINGS_TESTS_CLIENT_BUS_SERVER_H
 
+#include "client/admin.h"
+#include "client/publisher.h"
+
 #include <sys/types.h>
 
-/* A server of its own for a test: `tidings serve` ($TIDINGS_BIN) on a fresh data directory. */
+/*
+ * A server of its own for a test: `tidings serve` ($TIDINGS_BIN) on a fresh data directory, with a
+ * connection and a publisher to it. What fails here ends the test program.
+ */
 struct bus_server {
     pid_t pid;
     char *data;
     char *address;
+    struct connection *connection;
+    struct publisher *publisher;
+    int kept; /* events that bus_server_put's publisher got acknowledged */
 };
 
-/* Returns when clients can connect; ends the test program when that fails. The server dies with
- * the test. */
+/* Returns when clients can connect. The server dies with the test. */
 void bus_server_start(struct bus_server *server);
 
 /* Stops it, which must go well, and removes its data. */
 void bus_server_stop(struct bus_server *server);
+
+struct connection_settings bus_server_settings(const struct bus_server *server);
+
+void bus_server_topic(struct bus_server *server, const char *topic, int32_t partitions);
+void bus_server_delete_topic(struct bus_server *server, const char *topic);
+
+/* One setting of a topic; the others go back to their defaults. */
+void bus_server_alter(struct bus_server *server, const char *topic, const char *name,
+                      const char *value);
+
+/* Publishes a plain record, or as many, waiting until all are kept. */
+void bus_server_put(struct bus_server *server, const char *topic, int32_t partition,
+                    const char *value);
+void bus_server_put_event(struct bus_server *server, const struct event *event);
+
+/* With values first, first + 1, ... */
+void bus_server_put_numbers(struct bus_server *server, const char *topic, int32_t partition,
+                            int first, int count);
+
+/* Deletes what stands before an offset of partition 0. */
+void bus_server_delete_records(struct bus_server *server, const char *topic, int64_t before);
+
+/* The group's committed offset, -1 when there is none. */
+int64_t bus_server_committed(struct bus_server *server, const char *group, const char *topic,
+                             int32_t partition);
 
 #endif

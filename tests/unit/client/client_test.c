@@ -1,107 +1,14 @@
 /* Connection, administration, publisher and reader against a server. */
 #include "bus_server.h"
 
-#include "client/admin.h"
-#include "client/publisher.h"
 #include "client/reader.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "../unit.h"
 
-#include <cmocka.h>
-
-#include <librdkafka/rdkafka.h>
-
-struct fixture {
-    struct bus_server server;
-    struct connection *connection;
-    struct publisher *publisher;
-    int kept; /* completions */
-    struct client_error refused;
-    struct publication last;
-};
-
-static struct connection_settings settings_of(const struct fixture *fixture)
-{
-    return (struct connection_settings){.bootstrap_servers = fixture->server.address,
-                                        .client_id = "test"};
-}
-
+/* What became of the event that was published last. */
 static void on_done(void *context, const struct publication *publication)
 {
-    struct fixture *fixture = context;
-    fixture->kept += publication->status == CLIENT_OK;
-    fixture->last = *publication;
-    if (publication->error != NULL) {
-        fixture->refused = *publication->error;
-    }
-}
-
-static int set_up(void **state)
-{
-    struct fixture *fixture = calloc(1, sizeof *fixture);
-    bus_server_start(&fixture->server);
-    struct connection_settings connection = settings_of(fixture);
-    struct publisher_settings publisher = {
-        .connection = connection, .done = on_done, .done_context = fixture};
-    assert_int_equal(connection_open(&connection, &fixture->connection, NULL), CLIENT_OK);
-    assert_int_equal(connection_reach(fixture->connection, NULL), CLIENT_OK);
-    assert_int_equal(publisher_open(&publisher, &fixture->publisher, NULL), CLIENT_OK);
-    *state = fixture;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct fixture *fixture = *state;
-    publisher_close(fixture->publisher);
-    connection_close(fixture->connection);
-    bus_server_stop(&fixture->server);
-    free(fixture);
-    return 0;
-}
-
-static void make_topic(struct fixture *fixture, const char *name, int32_t partitions)
-{
-    struct admin_new_topic topic = {.name = name, .partition_count = partitions};
-    struct admin_outcomes outcomes;
-    struct client_error error;
-    if (admin_create_topics(fixture->connection, &topic, 1, &outcomes, &error) != CLIENT_OK) {
-        fail_msg("create: %s", error.text);
-    }
-    assert_int_equal(outcomes.items[0].error.status, CLIENT_OK);
-    admin_outcomes_deinit(&outcomes);
-}
-
-static void delete_topic(struct fixture *fixture, const char *name)
-{
-    struct admin_outcomes outcomes;
-    assert_int_equal(admin_delete_topics(fixture->connection, &name, 1, &outcomes, NULL),
-                     CLIENT_OK);
-    assert_int_equal(outcomes.items[0].error.status, CLIENT_OK);
-    admin_outcomes_deinit(&outcomes);
-}
-
-/* Publishes `count` events with values first, first + 1, ..., and waits until they are kept. */
-static void put(struct fixture *fixture, const char *topic, int32_t partition, int first, int count)
-{
-    fixture->kept = 0;
-    for (int i = 0; i < count; i++) {
-        char value[16];
-        snprintf(value, sizeof value, "%d", first + i);
-        struct event event = event_blank();
-        event.topic = topic;
-        event.partition = partition;
-        event.value = slice_str(value);
-        assert_int_equal(publisher_publish(fixture->publisher, &event, NULL, NULL), CLIENT_OK);
-    }
-    assert_int_equal(publisher_flush(fixture->publisher, 30000), CLIENT_OK);
-    assert_int_equal(fixture->kept, count);
+    *(struct publication *)context = *publication;
 }
 
 /* What a reader told. */
@@ -146,15 +53,16 @@ static void on_notice(void *context, const struct client_error *what)
 static const struct reader_callbacks callbacks = {
     .assigned = on_assigned, .revoked = on_revoked, .ended = on_ended, .gone = on_gone};
 
-static void join(struct fixture *fixture, struct seen *seen, const char *group,
+static void join(struct bus_server *bus, struct seen *seen, const char *group,
                  const char *const *topics, size_t topic_count, enum position_kind from)
 {
-    struct reader_settings settings = {.connection = settings_of(fixture),
+    struct reader_settings settings = {.connection = bus_server_settings(bus),
                                        .group = group,
                                        .topics = topics,
                                        .topic_count = topic_count,
                                        .from = {.kind = from},
                                        .is_cooperative = true,
+                                       .session_timeout_ms = 6000,
                                        .commit_interval_ms = 20,
                                        .fetch_wait_ms = 20,
                                        .callbacks = callbacks,
@@ -205,12 +113,11 @@ static void wait_assigned(struct seen *seen, int count)
     }
 }
 
-static void expect_committed(struct fixture *fixture, const char *group, const char *topic,
+static void expect_committed(struct bus_server *bus, const char *group, const char *topic,
                              int32_t partition, int64_t offset, const char *metadata)
 {
     struct topic_partitions offsets;
-    assert_int_equal(admin_group_offsets(fixture->connection, group, NULL, &offsets, NULL),
-                     CLIENT_OK);
+    assert_int_equal(admin_group_offsets(bus->connection, group, NULL, &offsets, NULL), CLIENT_OK);
     const struct topic_partition *found = topic_partitions_find(&offsets, topic, partition);
     assert_non_null(found);
     assert_int_equal(found->offset, offset);
@@ -223,7 +130,7 @@ static void expect_committed(struct fixture *fixture, const char *group, const c
 
 static void test_topics_and_settings(void **state)
 {
-    struct fixture *fixture = *state;
+    struct bus_server *bus = *state;
     struct admin_topics topics;
     struct admin_topic_settings settings;
     struct admin_outcomes outcomes;
@@ -231,25 +138,24 @@ static void test_topics_and_settings(void **state)
     const struct admin_setting own[] = {{"retention.ms", "86400000"}};
     const struct admin_new_topic new_topic = {"settings", 2, own, 1};
     for (int round = 0; round < 2; round++) {
-        assert_int_equal(admin_create_topics(fixture->connection, &new_topic, 1, &outcomes, &error),
+        assert_int_equal(admin_create_topics(bus->connection, &new_topic, 1, &outcomes, &error),
                          CLIENT_OK);
         assert_int_equal(outcomes.count, 1);
         assert_string_equal(outcomes.items[0].name, "settings");
         assert_int_equal(outcomes.items[0].error.status, round == 0 ? CLIENT_OK : CLIENT_CONFLICT);
         admin_outcomes_deinit(&outcomes);
     }
-    assert_int_equal(admin_add_partitions(fixture->connection, "settings", 3, &error), CLIENT_OK);
-    assert_int_equal(admin_topic(fixture->connection, "settings", false, &topics, &error),
-                     CLIENT_OK);
+    assert_int_equal(admin_add_partitions(bus->connection, "settings", 3, &error), CLIENT_OK);
+    assert_int_equal(admin_topic(bus->connection, "settings", false, &topics, &error), CLIENT_OK);
     assert_int_equal(topics.items[0].partitions.count, 3);
     admin_topics_deinit(&topics);
-    assert_int_equal(admin_topics(fixture->connection, &topics, &error), CLIENT_OK);
+    assert_int_equal(admin_topics(bus->connection, &topics, &error), CLIENT_OK);
     assert_true(topics.count > 0);
     admin_topics_deinit(&topics);
     const struct admin_setting other[] = {{"max.message.bytes", "2000"}};
-    assert_int_equal(
-        admin_replace_topic_settings(fixture->connection, "settings", other, 1, &error), CLIENT_OK);
-    assert_int_equal(admin_topic_settings(fixture->connection, "settings", &settings, &error),
+    assert_int_equal(admin_replace_topic_settings(bus->connection, "settings", other, 1, &error),
+                     CLIENT_OK);
+    assert_int_equal(admin_topic_settings(bus->connection, "settings", &settings, &error),
                      CLIENT_OK);
     int own_count = 0;
     for (size_t i = 0; i < settings.count; i++) {
@@ -260,48 +166,46 @@ static void test_topics_and_settings(void **state)
     }
     assert_int_equal(own_count, 1);
     admin_topic_settings_deinit(&settings);
-    delete_topic(fixture, "settings");
-    assert_int_equal(admin_topic_settings(fixture->connection, "settings", &settings, &error),
+    bus_server_delete_topic(bus, "settings");
+    assert_int_equal(admin_topic_settings(bus->connection, "settings", &settings, &error),
                      CLIENT_NOT_FOUND);
     assert_non_null(strstr(error.hint, "topic list"));
 }
 
 static void test_groups_and_offsets(void **state)
 {
-    struct fixture *fixture = *state;
+    struct bus_server *bus = *state;
     struct client_error error;
     struct admin_group group;
     struct admin_group_listings listings;
     struct admin_outcomes outcomes;
     struct topic_partitions offsets = {0};
     struct admin_bounds bounds[1];
-    make_topic(fixture, "moved", 1);
-    put(fixture, "moved", 0, 0, 5);
+    bus_server_topic(bus, "moved", 1);
+    bus_server_put_numbers(bus, "moved", 0, 0, 5);
     topic_partitions_add(&offsets, "moved", 0, 3)->metadata = strdup("here");
-    assert_int_equal(admin_set_group_offsets(fixture->connection, "movers", &offsets, &error),
+    assert_int_equal(admin_set_group_offsets(bus->connection, "movers", &offsets, &error),
                      CLIENT_OK);
-    expect_committed(fixture, "movers", "moved", 0, 3, "here");
-    assert_int_equal(admin_bounds(fixture->connection, &offsets, bounds, &error), CLIENT_OK);
+    expect_committed(bus, "movers", "moved", 0, 3, "here");
+    assert_int_equal(admin_bounds(bus->connection, &offsets, bounds, &error), CLIENT_OK);
     assert_int_equal(bounds[0].start, 0);
     assert_int_equal(bounds[0].end, 5);
     struct position last = {POSITION_LAST, 2};
-    assert_int_equal(position_resolve(fixture->connection, &offsets, &last, bounds, &error),
-                     CLIENT_OK);
+    assert_int_equal(position_resolve(bus->connection, &offsets, &last, bounds, &error), CLIENT_OK);
     assert_int_equal(offsets.items[0].offset, 3);
     struct position at_first = {POSITION_TIME, 1};
-    assert_int_equal(position_resolve(fixture->connection, &offsets, &at_first, bounds, &error),
+    assert_int_equal(position_resolve(bus->connection, &offsets, &at_first, bounds, &error),
                      CLIENT_OK);
     assert_int_equal(offsets.items[0].offset, 0);
     topic_partitions_deinit(&offsets);
-    assert_int_equal(admin_group(fixture->connection, "movers", &group, &error), CLIENT_OK);
+    assert_int_equal(admin_group(bus->connection, "movers", &group, &error), CLIENT_OK);
     assert_string_equal(group.state, "Empty");
     admin_group_deinit(&group);
-    assert_int_equal(admin_groups(fixture->connection, &listings, &error), CLIENT_OK);
+    assert_int_equal(admin_groups(bus->connection, &listings, &error), CLIENT_OK);
     assert_true(listings.count > 0);
     admin_group_listings_deinit(&listings);
     const char *names[] = {"movers", "nobody"};
-    assert_int_equal(admin_delete_groups(fixture->connection, names, 2, &outcomes, &error),
-                     CLIENT_OK);
+    assert_int_equal(admin_delete_groups(bus->connection, names, 2, &outcomes, &error), CLIENT_OK);
     assert_int_equal(outcomes.count, 2);
     for (size_t i = 0; i < 2; i++) {
         bool is_there = strcmp(outcomes.items[i].name, "movers") == 0;
@@ -339,45 +243,56 @@ static void test_nobody_listens(void **state)
 
 static void test_each_event_has_one_completion(void **state)
 {
-    struct fixture *fixture = *state;
+    struct bus_server *bus = *state;
     struct client_error error;
+    struct publication last = {.offset = -1};
+    struct publisher *publisher;
+    struct publisher_settings settings = {
+        .connection = bus_server_settings(bus), .done = on_done, .done_context = &last};
     int mark;
     struct event event = event_blank();
     struct event_header headers[] = {{"h", slice_str("v")}, {"null", {NULL, 0}}};
-    make_topic(fixture, "done", 1);
+    bus_server_topic(bus, "done", 1);
+    assert_int_equal(publisher_open(&settings, &publisher, &error), CLIENT_OK);
     event.topic = "done";
     event.key = slice_str("k");
     event.headers = headers;
     event.header_count = 2;
-    fixture->kept = 0;
-    assert_int_equal(publisher_publish(fixture->publisher, &event, &mark, &error), CLIENT_OK);
-    assert_int_equal(publisher_flush(fixture->publisher, 30000), CLIENT_OK);
-    assert_int_equal(fixture->kept, 1);
-    assert_ptr_equal(fixture->last.context, &mark);
-    assert_int_equal(fixture->last.offset, 0);
+    assert_int_equal(publisher_publish(publisher, &event, &mark, &error), CLIENT_OK);
+    assert_int_equal(publisher_flush(publisher, 30000), CLIENT_OK);
+    assert_ptr_equal(last.context, &mark);
+    assert_int_equal(last.status, CLIENT_OK);
+    assert_int_equal(last.offset, 0);
+    assert_int_equal(last.size_bytes, 1);
     event.partition = 7;
-    assert_int_equal(publisher_publish(fixture->publisher, &event, NULL, &error), CLIENT_NOT_FOUND);
+    assert_int_equal(publisher_publish(publisher, &event, NULL, &error), CLIENT_NOT_FOUND);
     assert_true(client_is_about_event(error.code));
-    assert_int_equal(fixture->kept, 1);
     event.partition = -1;
     event.timestamp_ms = 0;
-    assert_int_equal(publisher_publish(fixture->publisher, &event, NULL, &error), CLIENT_INVALID);
+    assert_int_equal(publisher_publish(publisher, &event, NULL, &error), CLIENT_INVALID);
     event.timestamp_ms = -1;
     event.topic = NULL;
-    assert_int_equal(publisher_publish(fixture->publisher, &event, NULL, &error), CLIENT_INVALID);
-    assert_int_equal(publisher_pending(fixture->publisher), 0);
+    assert_int_equal(publisher_publish(publisher, &event, NULL, &error), CLIENT_INVALID);
+    bus_server_alter(bus, "done", "max.message.bytes", "1");
+    event.topic = "done";
+    assert_int_equal(publisher_publish(publisher, &event, &mark, &error), CLIENT_OK);
+    assert_int_equal(publisher_flush(publisher, 30000), CLIENT_OK);
+    assert_int_equal(last.status, CLIENT_REFUSED);
+    assert_int_equal(last.offset, -1);
+    assert_int_equal(publisher_pending(publisher), 0);
+    publisher_close(publisher);
 }
 
 static void test_closing_gives_up(void **state)
 {
     for (int has_thread = 0; has_thread < 2; has_thread++) {
-        struct fixture outcome = {.kept = 0};
+        struct publication last = {.status = CLIENT_OK};
         struct publisher *publisher;
         struct publisher_settings settings = {
             .connection = {.bootstrap_servers = "127.0.0.1:1", .client_id = "x"},
             .has_thread = has_thread,
             .done = on_done,
-            .done_context = &outcome};
+            .done_context = &last};
         struct event event = event_blank();
         event.topic = "nowhere";
         assert_int_equal(publisher_open(&settings, &publisher, NULL), CLIENT_OK);
@@ -385,20 +300,20 @@ static void test_closing_gives_up(void **state)
         assert_int_equal(publisher_flush(publisher, 10), CLIENT_TIMED_OUT);
         assert_int_equal(publisher_pending(publisher), 1);
         publisher_close(publisher);
-        assert_int_equal(outcome.last.status, CLIENT_CLOSED);
+        assert_int_equal(last.status, CLIENT_CLOSED);
     }
 }
 
 static void test_direct_reading(void **state)
 {
-    struct fixture *fixture = *state;
+    struct bus_server *bus = *state;
     struct seen seen = {0};
     struct topic_partitions partitions = {0};
     struct client_error error;
-    make_topic(fixture, "direct", 2);
-    put(fixture, "direct", 0, 0, 10);
+    bus_server_topic(bus, "direct", 2);
+    bus_server_put_numbers(bus, "direct", 0, 0, 10);
     topic_partitions_add(&partitions, "direct", 0, 4);
-    struct reader_settings settings = {.connection = settings_of(fixture),
+    struct reader_settings settings = {.connection = bus_server_settings(bus),
                                        .partitions = &partitions,
                                        .callbacks = callbacks,
                                        .context = &seen};
@@ -418,39 +333,39 @@ static void test_direct_reading(void **state)
 
 static void test_group_goes_on_where_it_committed(void **state)
 {
-    struct fixture *fixture = *state;
+    struct bus_server *bus = *state;
     static const char *const topics[] = {"steps"};
     struct seen seen;
-    make_topic(fixture, "steps", 1);
-    put(fixture, "steps", 0, 0, 6);
-    join(fixture, &seen, "walkers", topics, 1, POSITION_START);
+    bus_server_topic(bus, "steps", 1);
+    bus_server_put_numbers(bus, "steps", 0, 0, 6);
+    join(bus, &seen, "walkers", topics, 1, POSITION_START);
     expect(&seen, 0, 3, "so far");
     struct received *unmarked = take(&seen);
     received_free(unmarked);
     assert_int_equal(reader_close(seen.reader, NULL), CLIENT_OK);
     assert_int_equal(seen.revoked, 1);
     assert_false(seen.was_lost);
-    expect_committed(fixture, "walkers", "steps", 0, 3, "so far");
-    join(fixture, &seen, "walkers", topics, 1, POSITION_START);
+    expect_committed(bus, "walkers", "steps", 0, 3, "so far");
+    join(bus, &seen, "walkers", topics, 1, POSITION_START);
     expect(&seen, 3, 3, NULL);
     assert_int_equal(reader_commit(seen.reader, true, NULL), CLIENT_OK);
-    expect_committed(fixture, "walkers", "steps", 0, 6, NULL);
+    expect_committed(bus, "walkers", "steps", 0, 6, NULL);
     assert_int_equal(reader_close(seen.reader, NULL), CLIENT_OK);
     assert_int_equal(seen.gaps, 0);
 }
 
 static void test_an_old_epoch_cannot_mark(void **state)
 {
-    struct fixture *fixture = *state;
+    struct bus_server *bus = *state;
     static const char *const topics[] = {"moving"};
     struct seen first, second;
-    make_topic(fixture, "moving", 2);
-    join(fixture, &first, "movers2", topics, 1, POSITION_START);
+    bus_server_topic(bus, "moving", 2);
+    join(bus, &first, "movers2", topics, 1, POSITION_START);
     wait_assigned(&first, 2);
     int64_t epochs[2] = {reader_epoch(first.reader, "moving", 0),
                          reader_epoch(first.reader, "moving", 1)};
     assert_int_not_equal(epochs[0], epochs[1]);
-    join(fixture, &second, "movers2", topics, 1, POSITION_START);
+    join(bus, &second, "movers2", topics, 1, POSITION_START);
     while (second.assigned == 0) {
         struct received *received;
         assert_int_equal(reader_take(first.reader, 20, &received, NULL), CLIENT_OK);
@@ -475,15 +390,15 @@ static void test_an_old_epoch_cannot_mark(void **state)
 
 static void test_paused_partitions_wait(void **state)
 {
-    struct fixture *fixture = *state;
+    struct bus_server *bus = *state;
     static const char *const topics[] = {"paused"};
     struct seen seen;
-    make_topic(fixture, "paused", 2);
-    join(fixture, &seen, "pausers", topics, 1, POSITION_START);
+    bus_server_topic(bus, "paused", 2);
+    join(bus, &seen, "pausers", topics, 1, POSITION_START);
     wait_assigned(&seen, 2);
     assert_int_equal(reader_pause(seen.reader, "paused", 0, NULL), CLIENT_OK);
-    put(fixture, "paused", 0, 0, 1);
-    put(fixture, "paused", 1, 100, 1);
+    bus_server_put_numbers(bus, "paused", 0, 0, 1);
+    bus_server_put_numbers(bus, "paused", 1, 100, 1);
     expect(&seen, 100, 1, NULL);
     assert_int_equal(reader_resume(seen.reader, "paused", 0, NULL), CLIENT_OK);
     expect(&seen, 0, 1, NULL);
@@ -493,29 +408,28 @@ static void test_paused_partitions_wait(void **state)
 /* The end is for the group's first start only: what comes later is never skipped. */
 static void test_from_end_loses_nothing_later(void **state)
 {
-    struct fixture *fixture = *state;
+    struct bus_server *bus = *state;
     static const char *const topics[] = {"ends", "late"};
     struct seen seen;
-    make_topic(fixture, "ends", 1);
-    put(fixture, "ends", 0, 0, 3);
-    join(fixture, &seen, "enders", topics, 2, POSITION_END);
+    bus_server_topic(bus, "ends", 1);
+    bus_server_put_numbers(bus, "ends", 0, 0, 3);
+    join(bus, &seen, "enders", topics, 2, POSITION_END);
     while (seen.assigned < 1) { /* the topic that is missing is told */
         struct received *received;
         (void)!reader_take(seen.reader, 20, &received, NULL);
     }
-    expect_committed(fixture, "enders", "ends", 0, 3, NULL); /* before any event */
+    expect_committed(bus, "enders", "ends", 0, 3, NULL); /* before any event */
     assert_int_equal(reader_close(seen.reader, NULL), CLIENT_OK);
-    put(fixture, "ends", 0, 3, 1); /* while nobody reads */
-    assert_int_equal(admin_add_partitions(fixture->connection, "ends", 2, NULL), CLIENT_OK);
+    bus_server_put_numbers(bus, "ends", 0, 3, 1); /* while nobody reads */
+    assert_int_equal(admin_add_partitions(bus->connection, "ends", 2, NULL), CLIENT_OK);
     struct admin_topics grown;
-    assert_int_equal(
-        admin_topic(publisher_connection(fixture->publisher), "ends", false, &grown, NULL),
-        CLIENT_OK); /* by which the publisher learns of the new partition */
+    assert_int_equal(admin_topic(publisher_connection(bus->publisher), "ends", false, &grown, NULL),
+                     CLIENT_OK); /* by which the publisher learns of the new partition */
     admin_topics_deinit(&grown);
-    put(fixture, "ends", 1, 4, 2);
-    make_topic(fixture, "late", 1);
-    put(fixture, "late", 0, 6, 2);
-    join(fixture, &seen, "enders", topics, 2, POSITION_END);
+    bus_server_put_numbers(bus, "ends", 1, 4, 2);
+    bus_server_topic(bus, "late", 1);
+    bus_server_put_numbers(bus, "late", 0, 6, 2);
+    join(bus, &seen, "enders", topics, 2, POSITION_END);
     bool got[8] = {false};
     for (int i = 0; i < 5; i++) {
         struct received *received = take(&seen);
@@ -529,40 +443,19 @@ static void test_from_end_loses_nothing_later(void **state)
     assert_int_equal(seen.gaps, 0);
 }
 
-static void delete_records(struct fixture *fixture, const char *topic, int64_t before)
-{
-    char text[256];
-    rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    rd_kafka_conf_set(conf, "bootstrap.servers", fixture->server.address, text, sizeof text);
-    rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof text);
-    rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_list_add(list, topic, 0)->offset = before;
-    rd_kafka_DeleteRecords_t *asked = rd_kafka_DeleteRecords_new(list);
-    rd_kafka_DeleteRecords(rk, &asked, 1, NULL, queue);
-    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, 30000);
-    assert_non_null(event);
-    assert_int_equal(rd_kafka_event_error(event), 0);
-    rd_kafka_event_destroy(event);
-    rd_kafka_DeleteRecords_destroy(asked);
-    rd_kafka_topic_partition_list_destroy(list);
-    rd_kafka_queue_destroy(queue);
-    rd_kafka_destroy(rk);
-}
-
 static void test_events_that_are_gone_are_told(void **state)
 {
-    struct fixture *fixture = *state;
+    struct bus_server *bus = *state;
     static const char *const topics[] = {"expiring"};
     struct seen seen;
-    make_topic(fixture, "expiring", 1);
-    put(fixture, "expiring", 0, 0, 10);
-    join(fixture, &seen, "slow", topics, 1, POSITION_END); /* whatever `from` says */
+    bus_server_topic(bus, "expiring", 1);
+    bus_server_put_numbers(bus, "expiring", 0, 0, 10);
+    join(bus, &seen, "slow", topics, 1, POSITION_END); /* whatever `from` says */
     wait_assigned(&seen, 1);
     assert_int_equal(reader_close(seen.reader, NULL), CLIENT_OK);
-    put(fixture, "expiring", 0, 10, 10);
-    delete_records(fixture, "expiring", 15);
-    join(fixture, &seen, "slow", topics, 1, POSITION_END);
+    bus_server_put_numbers(bus, "expiring", 0, 10, 10);
+    bus_server_delete_records(bus, "expiring", 15);
+    join(bus, &seen, "slow", topics, 1, POSITION_END);
     expect(&seen, 15, 5, NULL);
     assert_int_equal(seen.gaps, 1);
     assert_string_equal(seen.gap.topic, "expiring");
@@ -575,44 +468,43 @@ static void test_events_that_are_gone_are_told(void **state)
 
 static void test_a_topic_made_anew_is_read_from_its_start(void **state)
 {
-    struct fixture *fixture = *state;
+    struct bus_server *bus = *state;
     static const char *const topics[] = {"reborn"};
     struct topic_partitions offsets = {0};
     struct seen seen;
-    make_topic(fixture, "reborn", 1);
-    put(fixture, "reborn", 0, 0, 2);
+    bus_server_topic(bus, "reborn", 1);
+    bus_server_put_numbers(bus, "reborn", 0, 0, 2);
     /* as a group has it whose commit came behind the new topic */
     topic_partitions_add(&offsets, "reborn", 0, 7);
-    assert_int_equal(admin_set_group_offsets(fixture->connection, "old", &offsets, NULL),
-                     CLIENT_OK);
+    assert_int_equal(admin_set_group_offsets(bus->connection, "old", &offsets, NULL), CLIENT_OK);
     topic_partitions_deinit(&offsets);
-    join(fixture, &seen, "old", topics, 1, POSITION_END);
+    join(bus, &seen, "old", topics, 1, POSITION_END);
     expect(&seen, 0, 2, NULL);
     assert_int_equal(seen.gaps, 1);
     assert_true(seen.gap.is_new_topic);
     assert_int_equal(seen.gap.from, 7);
     assert_int_equal(seen.gap.to, 0);
     assert_int_equal(reader_close(seen.reader, NULL), CLIENT_OK);
-    expect_committed(fixture, "old", "reborn", 0, 2, NULL);
+    expect_committed(bus, "old", "reborn", 0, 2, NULL);
     /* deleted and made again: the bus forgot the group's commit with the topic */
-    delete_topic(fixture, "reborn");
-    make_topic(fixture, "reborn", 1);
-    put(fixture, "reborn", 0, 10, 3);
-    join(fixture, &seen, "old", topics, 1, POSITION_START);
+    bus_server_delete_topic(bus, "reborn");
+    bus_server_topic(bus, "reborn", 1);
+    bus_server_put_numbers(bus, "reborn", 0, 10, 3);
+    join(bus, &seen, "old", topics, 1, POSITION_START);
     expect(&seen, 10, 3, NULL);
     assert_int_equal(reader_close(seen.reader, NULL), CLIENT_OK);
 }
 
 static void test_direct_reading_tells_gaps_too(void **state)
 {
-    struct fixture *fixture = *state;
+    struct bus_server *bus = *state;
     struct seen seen = {0};
     struct topic_partitions partitions = {0};
-    make_topic(fixture, "cut", 1);
-    put(fixture, "cut", 0, 0, 6);
-    delete_records(fixture, "cut", 4);
+    bus_server_topic(bus, "cut", 1);
+    bus_server_put_numbers(bus, "cut", 0, 0, 6);
+    bus_server_delete_records(bus, "cut", 4);
     topic_partitions_add(&partitions, "cut", 0, 1);
-    struct reader_settings settings = {.connection = settings_of(fixture),
+    struct reader_settings settings = {.connection = bus_server_settings(bus),
                                        .partitions = &partitions,
                                        .callbacks = callbacks,
                                        .context = &seen};
@@ -623,6 +515,21 @@ static void test_direct_reading_tells_gaps_too(void **state)
     assert_int_equal(seen.gap.to, 4);
     assert_int_equal(reader_close(seen.reader, NULL), CLIENT_OK);
     topic_partitions_deinit(&partitions);
+}
+
+static int set_up(void **state)
+{
+    struct bus_server *bus = calloc(1, sizeof *bus);
+    bus_server_start(bus);
+    *state = bus;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    bus_server_stop(*state);
+    free(*state);
+    return 0;
 }
 
 int main(int argc, char **argv)
@@ -642,8 +549,5 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_a_topic_made_anew_is_read_from_its_start),
         cmocka_unit_test(test_direct_reading_tells_gaps_too),
     };
-    if (argc > 1) {
-        cmocka_set_test_filter(argv[1]); /* one test, by name */
-    }
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return unit_run(tests, set_up, tear_down, argc, argv);
 }
