@@ -305,18 +305,6 @@ static size_t group_size(const struct compact_pass *pass, const struct compact_s
     return i;
 }
 
-enum err compact_note_damage(struct compact_pass *pass, const struct compact_reader *reader,
-                             struct reason *reason)
-{
-    struct damage damage;
-    enum err err = log_note_damage(pass->log, reader->segment, reader->position, reader->size,
-                                   reader->expected, reader->end, &damage, reason);
-    return err == ERR_NONE
-               ? reason_fail(reason, ERR_CORRUPT, "segment %lld is damaged at position %lld",
-                             (long long)reader->segment->base_offset, (long long)reader->position)
-               : err;
-}
-
 static enum err rewrite(struct compact_pass *pass, const struct compact_source *sources,
                         size_t count, struct reason *reason)
 {

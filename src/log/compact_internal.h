@@ -135,7 +135,7 @@ CHECKED enum err compact_group(struct compact_pass *pass, const struct compact_s
                                size_t count, struct reason *reason);
 
 /* Notes the damage at the reader's position, so that the segment is left alone from now on;
- * ERR_CORRUPT, or what the look for its end gave. */
+ * ERR_CORRUPT, or what the look for its end gave. compact_reader.c */
 CHECKED enum err compact_note_damage(struct compact_pass *pass, const struct compact_reader *reader,
                                      struct reason *reason);
 

@@ -113,3 +113,15 @@ enum err compact_reader_next(struct compact_reader *reader, struct batch *batch,
     reader->expected = batch_last_offset(batch) + 1;
     return ERR_NONE;
 }
+
+enum err compact_note_damage(struct compact_pass *pass, const struct compact_reader *reader,
+                             struct reason *reason)
+{
+    struct damage damage;
+    enum err err = log_note_damage(pass->log, reader->segment, reader->position, reader->size,
+                                   reader->expected, reader->end, &damage, reason);
+    return err == ERR_NONE
+               ? reason_fail(reason, ERR_CORRUPT, "segment %lld is damaged at position %lld",
+                             (long long)reader->segment->base_offset, (long long)reader->position)
+               : err;
+}

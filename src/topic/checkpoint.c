@@ -104,13 +104,19 @@ enum err checkpoint_save(struct checkpoint *checkpoint, const struct file_ops *f
     return err;
 }
 
+static void add_old(void *context, const struct topic_id *topic_id, int32_t partition,
+                    const struct log_state *state)
+{
+    checkpoint_add(context, topic_id, partition, state);
+}
+
 static bool decode(struct checkpoint *checkpoint, const uint8_t *bytes, size_t size)
 {
     if (size < HEAD_BYTES + 4 || memcmp(bytes, "TDCP", 4) != 0) {
         return false;
     }
     if (load_be16(bytes + 4) != VERSION) {
-        return checkpoint_decode_v1(checkpoint, bytes, size);
+        return checkpoint_v1_decode(bytes, size, &checkpoint->clean, add_old, checkpoint);
     }
     uint32_t count = load_be32(bytes + 8);
     if ((size - HEAD_BYTES - 4) / ENTRY_BYTES != count ||

@@ -7,7 +7,8 @@
 
 enum { HEAD_BYTES = 12, ENTRY_BYTES = 16 + 4 + 4 * 8, VERSION = 1 };
 
-bool checkpoint_decode_v1(struct checkpoint *checkpoint, const uint8_t *bytes, size_t size)
+bool checkpoint_v1_decode(const uint8_t *bytes, size_t size, bool *clean, checkpoint_v1_entry *each,
+                          void *context)
 {
     if (size < HEAD_BYTES + 4 || load_be16(bytes + 4) != VERSION) {
         return false;
@@ -18,7 +19,7 @@ bool checkpoint_decode_v1(struct checkpoint *checkpoint, const uint8_t *bytes, s
         crc32c(0, bytes, size - 4) != load_be32(bytes + size - 4)) {
         return false;
     }
-    checkpoint->clean = bytes[6] != 0;
+    *clean = bytes[6] != 0;
     for (uint32_t i = 0; i < count; i++) {
         const uint8_t *at = bytes + HEAD_BYTES + (size_t)i * ENTRY_BYTES;
         struct topic_id id;
@@ -28,9 +29,9 @@ bool checkpoint_decode_v1(struct checkpoint *checkpoint, const uint8_t *bytes, s
             .end_offset = (int64_t)load_be64(at + 28),
             .active_base = (int64_t)load_be64(at + 36),
             .active_size = (int64_t)load_be64(at + 44),
-            .clean = checkpoint->clean,
+            .clean = *clean,
         };
-        checkpoint_add(checkpoint, &id, (int32_t)load_be32(at + 16), &state);
+        each(context, &id, (int32_t)load_be32(at + 16), &state);
     }
     return true;
 }
