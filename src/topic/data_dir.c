@@ -75,7 +75,8 @@ static enum err lock(const char *data_dir, int fd, struct reason *reason)
     }
     char text[32];
     int size = snprintf(text, sizeof text, "%d\n", (int)getpid());
-    if (ftruncate(fd, 0) != 0 || pwrite(fd, text, (size_t)size, 0) != size) {
+    /* Over what was there: on a full disk a new byte may not be had. */
+    if (pwrite(fd, text, (size_t)size, 0) != size || ftruncate(fd, size) != 0) {
         return reason_errno(reason, "cannot write the lock file in %s", data_dir);
     }
     return ERR_NONE;

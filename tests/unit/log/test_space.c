@@ -1,9 +1,11 @@
+#include "../unit.h"
 #include "log_fixture.h"
 
 #include "base/mem.h"
 #include "log/space.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +23,8 @@ struct disk {
     char spare_path[96];
     int64_t free;
     int looks;
-    bool silent; /* does not tell what is free */
+    bool silent;     /* does not tell what is free */
+    bool names_full; /* no new name fits while the spare is there */
 };
 
 static int disk_fstatvfs(void *context, int fd, struct statvfs *out)
@@ -62,6 +65,17 @@ static int disk_fallocate(void *context, int fd, int64_t size)
     return take(context, size) ? real->fallocate(real->context, fd, size) : -1;
 }
 
+static int disk_open(void *context, const char *path, int flags, int mode)
+{
+    struct disk *disk = context;
+    const struct file_ops *real = file_ops_system();
+    if (disk->names_full && (flags & O_CREAT) != 0 && access(disk->spare_path, F_OK) == 0) {
+        errno = ENOSPC;
+        return -1;
+    }
+    return real->open(real->context, path, flags, mode);
+}
+
 static int disk_unlink(void *context, const char *path)
 {
     struct disk *disk = context;
@@ -91,6 +105,7 @@ static int setup(void **state)
     disk->ops.pwritev = disk_pwritev;
     disk->ops.fallocate = disk_fallocate;
     disk->ops.unlink = disk_unlink;
+    disk->ops.open = disk_open;
     disk->free = TOTAL;
     snprintf(disk->spare_path, sizeof disk->spare_path, "%s/spare", disk->fixture->dir);
     disk->fixture->env.files = &disk->ops;
@@ -267,6 +282,24 @@ static void an_empty_spare_is_none(void **state)
     assert_int_equal(size_of(disk->spare_path), SPARE);
 }
 
+/* What is old cannot go before a new segment is begun. */
+static void retention_may_use_the_spare(void **state)
+{
+    struct disk *disk = *state;
+    struct fixture *fixture = disk->fixture;
+    open_space(disk);
+    fixture->config.retention_ms = 1;
+    fixture_open(fixture, NULL);
+    append_many(fixture, 2, 10);
+    assert_int_equal(log_flush(fixture->log, NULL), ERR_NONE);
+    fixture->now_ms += 1000000000;
+    disk->names_full = true;
+    assert_int_equal(log_retention_start(fixture->log, 2), 2);
+    assert_int_equal(size_of(disk->spare_path), -1);
+    assert_int_equal(log_set_start_offset(fixture->log, 2, NULL), ERR_NONE);
+    assert_int_equal(log_size_bytes(fixture->log), 0);
+}
+
 static void nobody_looks_after_space(void **state)
 {
     (void)state;
@@ -280,7 +313,7 @@ static void nobody_looks_after_space(void **state)
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         TEST(events_stop_at_the_floor_and_state_at_the_lower_limit),
@@ -291,7 +324,8 @@ int main(void)
         TEST(the_spare_is_given_up_once_and_made_anew),
         TEST(a_start_keeps_the_spare_unless_it_needs_it),
         TEST(an_empty_spare_is_none),
+        TEST(retention_may_use_the_spare),
         cmocka_unit_test(nobody_looks_after_space),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }

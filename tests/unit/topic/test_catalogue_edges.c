@@ -2,15 +2,18 @@
 #include "topic_fixture.h"
 
 #include "base/mem.h"
+#include "log/space.h"
 #include "topic/catalogue_internal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* Topics that go while something is still at work on them, and names at their limits. */
 
@@ -305,6 +308,59 @@ static void test_files_that_remain_go_at_start(void **state)
     assert_int_equal(names_in(fixture, "topics"), 1);
 }
 
+/* A disk without room for a longer name while the spare is there. */
+struct full {
+    struct file_ops files;
+    struct fixture *fixture;
+};
+
+static bool has_spare(const struct full *full)
+{
+    char *path = fixture_path(full->fixture, "spare");
+    bool there = file_exists(path);
+    free(path);
+    return there;
+}
+
+static int full_rename(void *context, const char *from, const char *to)
+{
+    const struct file_ops *real = file_ops_system();
+    if (strstr(to, "-delete") != NULL && has_spare(context)) {
+        errno = ENOSPC;
+        return -1;
+    }
+    return real->rename(real->context, from, to);
+}
+
+static void test_deletion_uses_the_spare(void **state)
+{
+    struct fixture *fixture = *state;
+    struct full full = {.files = *file_ops_system(), .fixture = fixture};
+    struct reason *reason = &fixture->reason;
+    fixture_close(fixture);
+    char *spare = fixture_path(fixture, "spare");
+    int dir = open(fixture->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    full.files.context = &full;
+    full.files.rename = full_rename;
+    fixture->space = space_new(file_ops_system(), clock_system(), dir, spare);
+    fixture->files = &full.files;
+    fixture_open(fixture);
+    struct topic *topic = create_topic(fixture, "orders", 2, NULL, NULL);
+    assert_true(has_spare(&full));
+    assert_int_equal(catalogue_delete(fixture->catalogue, topic, reason), ERR_NONE);
+    assert_false(has_spare(&full));
+    assert_int_equal(names_in(fixture, "topics"), 0);
+    topic_unref(topic);
+    assert_true(catalogue_checkpoint_due(fixture->catalogue)); /* to make it anew */
+    catalogue_checkpoint(fixture->catalogue);
+    assert_true(has_spare(&full));
+    assert_false(catalogue_checkpoint_due(fixture->catalogue));
+    fixture_close(fixture);
+    space_free(fixture->space);
+    close(dir);
+    free(spare);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -324,6 +380,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_unlinking_holds_nobody_up, fixture_setup,
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(test_files_that_remain_go_at_start, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_deletion_uses_the_spare, fixture_setup,
                                         fixture_teardown),
     };
     return unit_run(tests, NULL, NULL, argc, argv);

@@ -49,6 +49,7 @@ void fixture_open(struct fixture *fixture)
         .topic_defaults = &fixture->server_defaults,
         .log_env = {.files = fixture->files != NULL ? fixture->files : file_ops_system(),
                     .clock = clock_system(),
+                    .space = fixture->space,
                     .fds = fixture->fds},
         .open_threads = 3,
         .advanced = on_advanced,

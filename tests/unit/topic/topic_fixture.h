@@ -17,6 +17,7 @@ struct fixture {
     char dir[64];
     struct overrides server_defaults;
     const struct file_ops *files; /* NULL: the system's */
+    struct space *space;          /* NULL: nobody looks after it */
     struct segment_fds *fds;
     struct catalogue *catalogue;
     struct catalogue_recovery recovery;
