@@ -2,6 +2,7 @@
 
 #include "api/handlers.h"
 #include "base/mem.h"
+#include "base/vec.h"
 #include "log/producer_state.h"
 #include "topic/topic.h"
 
@@ -11,20 +12,13 @@
 
 /* Copies, so that nothing of the request is done under the log's lock. */
 struct copied {
-    struct describe_producers_response_producer *producers;
-    size_t count;
-    size_t capacity;
+    VEC_FIELDS(struct describe_producers_response_producer);
 };
 
 static void copy_producer(void *context, const struct producer_entry *entry)
 {
     struct copied *copied = context;
-    if (copied->count == copied->capacity) {
-        copied->capacity = copied->capacity == 0 ? 8 : copied->capacity * 2;
-        copied->producers =
-            mem_realloc(copied->producers, copied->capacity * sizeof *copied->producers);
-    }
-    struct describe_producers_response_producer *out = &copied->producers[copied->count++];
+    struct describe_producers_response_producer *out = vec_add(copied);
     describe_producers_response_producer_init(out);
     out->producer_id = entry->producer_id;
     out->producer_epoch = entry->epoch;
@@ -54,9 +48,9 @@ static void describe(struct api_request *request, struct topic *topic,
     out->active_producers_count = (int32_t)copied.count;
     out->active_producers = api_alloc(request, copied.count, sizeof *out->active_producers);
     for (size_t i = 0; i < copied.count; i++) {
-        out->active_producers[i] = copied.producers[i];
+        out->active_producers[i] = copied.items[i];
     }
-    free(copied.producers);
+    vec_deinit(&copied);
 }
 
 static enum err answer_topic(struct api_request *request,

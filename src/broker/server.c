@@ -43,10 +43,8 @@ enum {
 struct server {
     struct settings_table *settings;
     struct server_config config;
-    struct server_address *listeners;
-    size_t listener_count;
-    struct server_address *advertised;
-    size_t advertised_count;
+    struct server_addresses listeners;
+    struct server_addresses advertised;
     char *addresses;
     int dir_fd;
     int lock_fd;
@@ -101,23 +99,22 @@ static enum err read_config(struct server *server, const struct overrides *setti
     enum err err = server_config_build(&server->config, server->settings, settings, reason);
     if (err == ERR_NONE) {
         err = server_addresses_parse("listeners", server->config.listeners, &server->listeners,
-                                     &server->listener_count, reason);
+                                     reason);
     }
     if (err == ERR_NONE) {
         err = server_addresses_parse("advertised.listeners", server->config.advertised_listeners,
-                                     &server->advertised, &server->advertised_count, reason);
+                                     &server->advertised, reason);
     }
-    if (err == ERR_NONE && server->listener_count == 0) {
+    if (err == ERR_NONE && server->listeners.count == 0) {
         err = reason_fail(reason, ERR_CONFIG, "listeners: at least one HOST:PORT is needed");
     }
-    if (err == ERR_NONE && server->advertised_count > server->listener_count) {
+    if (err == ERR_NONE && server->advertised.count > server->listeners.count) {
         err =
             reason_fail(reason, ERR_CONFIG, "advertised.listeners: %zu addresses for %zu listeners",
-                        server->advertised_count, server->listener_count);
+                        server->advertised.count, server->listeners.count);
     }
     if (err == ERR_NONE) {
-        err = server_config_check(&server->config, server->advertised, server->advertised_count,
-                                  reason);
+        err = server_config_check(&server->config, &server->advertised, reason);
     }
     if (err == ERR_NONE) {
         enum log_level level = LOG_LEVEL_INFO;
@@ -143,8 +140,8 @@ static enum err listen_all(struct server *server, struct reason *reason)
 {
     struct buf text = {0};
     enum err err = ERR_NONE;
-    for (size_t i = 0; err == ERR_NONE && i < server->listener_count; i++) {
-        const struct server_address *address = &server->listeners[i];
+    for (size_t i = 0; err == ERR_NONE && i < server->listeners.count; i++) {
+        const struct server_address *address = &server->listeners.items[i];
         uint16_t port;
         err =
             net_listen(server->net, &transport_plain, address->host, address->port, &port, reason);
@@ -326,11 +323,11 @@ static void fill_api(struct server *server)
     api->data_dir = config->data_dir;
     api->config = config->api;
     api->request_arena_bytes = REQUEST_DECODED_BYTES;
-    api->advertised = mem_new_array(struct api_address, server->listener_count);
-    api->advertised_count = server->listener_count;
-    for (size_t i = 0; i < server->advertised_count; i++) {
-        api->advertised[i].host = without_brackets(server->advertised[i].host);
-        api->advertised[i].port = server->advertised[i].port;
+    api->advertised = mem_new_array(struct api_address, server->listeners.count);
+    api->advertised_count = server->listeners.count;
+    for (size_t i = 0; i < server->advertised.count; i++) {
+        api->advertised[i].host = without_brackets(server->advertised.items[i].host);
+        api->advertised[i].port = server->advertised.items[i].port;
     }
 }
 
@@ -400,8 +397,8 @@ static enum err start_on_data(struct server *server, struct reason *reason)
 
 static void free_config(struct server *server)
 {
-    server_addresses_free(server->listeners, server->listener_count);
-    server_addresses_free(server->advertised, server->advertised_count);
+    server_addresses_deinit(&server->listeners);
+    server_addresses_deinit(&server->advertised);
     server_config_deinit(&server->config, server->settings);
     server_settings_free(server->settings);
 }

@@ -239,34 +239,28 @@ static enum err parse_one(const char *setting, struct slice text, struct server_
     return err;
 }
 
-enum err server_addresses_parse(const char *setting, const char *text, struct server_address **out,
-                                size_t *count, struct reason *reason)
+enum err server_addresses_parse(const char *setting, const char *text, struct server_addresses *out,
+                                struct reason *reason)
 {
     enum err err = ERR_NONE;
-    *out = NULL;
-    *count = 0;
+    *out = (struct server_addresses){0};
     for (const char *at = text; err == ERR_NONE && *at != '\0';) {
         size_t size = strcspn(at, ",");
-        *out = mem_realloc(*out, (*count + 1) * sizeof **out);
-        (*out)[*count] = (struct server_address){0};
-        err = parse_one(setting, slice_of(at, size), &(*out)[*count], reason);
-        (*count)++;
+        err = parse_one(setting, slice_of(at, size), vec_add(out), reason);
         at += size + (at[size] == ',');
     }
     if (err != ERR_NONE) {
-        server_addresses_free(*out, *count);
-        *out = NULL;
-        *count = 0;
+        server_addresses_deinit(out);
     }
     return err;
 }
 
-void server_addresses_free(struct server_address *addresses, size_t count)
+void server_addresses_deinit(struct server_addresses *addresses)
 {
-    for (size_t i = 0; i < count; i++) {
-        free(addresses[i].host);
+    for (size_t i = 0; i < addresses->count; i++) {
+        free(addresses->items[i].host);
     }
-    free(addresses);
+    vec_deinit(addresses);
 }
 
 /* A value within the two settings that bound it. */
@@ -313,8 +307,7 @@ static enum err check_consumer(const struct server_config *config, struct reason
 }
 
 enum err server_config_check(const struct server_config *config,
-                             const struct server_address *advertised, size_t count,
-                             struct reason *reason)
+                             const struct server_addresses *advertised, struct reason *reason)
 {
     enum { HOST_MAX = 127 };
     if (config->data_dir[0] == '\0' || strchr(config->data_dir, ',') != NULL) {
@@ -340,13 +333,14 @@ enum err server_config_check(const struct server_config *config,
     if (err != ERR_NONE) {
         return err;
     }
-    for (size_t i = 0; i < count; i++) {
-        size_t size = strlen(advertised[i].host);
-        if (size == 0 || size > HOST_MAX || advertised[i].port == 0) {
+    for (size_t i = 0; i < advertised->count; i++) {
+        const struct server_address *address = &advertised->items[i];
+        size_t size = strlen(address->host);
+        if (size == 0 || size > HOST_MAX || address->port == 0) {
             return reason_fail(reason, ERR_CONFIG,
                                "advertised.listeners: '%s:%u' is nothing that a client can connect "
                                "to: a host of at most %d characters and a port are needed",
-                               advertised[i].host, advertised[i].port, HOST_MAX);
+                               address->host, address->port, HOST_MAX);
         }
     }
     return ERR_NONE;

@@ -65,16 +65,19 @@ struct server_address {
     uint16_t port;
 };
 
-/* Splits a comma-separated list into a fresh array. ERR_CONFIG names the entry. */
+struct server_addresses {
+    VEC_FIELDS(struct server_address);
+};
+
+/* Splits a comma-separated list. ERR_CONFIG names the entry; *out is empty then. */
 CHECKED enum err server_addresses_parse(const char *setting, const char *text,
-                                        struct server_address **out, size_t *count,
-                                        struct reason *reason);
-void server_addresses_free(struct server_address *addresses, size_t count);
+                                        struct server_addresses *out, struct reason *reason);
+void server_addresses_deinit(struct server_addresses *addresses);
 
 /* What no single setting can tell: that they fit each other, and that clients can use the
  * advertised addresses. ERR_CONFIG. */
 CHECKED enum err server_config_check(const struct server_config *config,
-                                     const struct server_address *advertised, size_t count,
+                                     const struct server_addresses *advertised,
                                      struct reason *reason);
 
 #endif

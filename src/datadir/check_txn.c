@@ -14,18 +14,19 @@ enum { TXN_INDEX_MAX_BYTES = 1 << 30 };
 void txn_check_deinit(struct txn_check *check)
 {
     producer_state_deinit(&check->producers);
-    free(check->aborted.items);
+    vec_deinit(&check->aborted);
 }
 
 void txn_check_batch(struct txn_check *check, const struct batch *batch)
 {
     struct producer_txn ended;
     if (producer_apply(&check->producers, batch, 0, &ended) && ended.aborted) {
-        aborted_list_add(&check->aborted,
-                         &(struct aborted_txn){.producer_id = ended.producer_id,
-                                               .first_offset = ended.first_offset,
-                                               .last_offset = ended.last_offset,
-                                               .last_stable_offset = ended.last_stable_offset});
+        *vec_add(&check->aborted) = (struct aborted_txn){
+            .producer_id = ended.producer_id,
+            .first_offset = ended.first_offset,
+            .last_offset = ended.last_offset,
+            .last_stable_offset = ended.last_stable_offset,
+        };
     }
 }
 
@@ -58,7 +59,7 @@ static bool load_rows(struct slice bytes, int64_t base_offset, struct aborted_li
             return false;
         }
         last = txn.last_offset;
-        aborted_list_add(rows, &txn);
+        vec_push(rows, txn);
     }
     return true;
 }

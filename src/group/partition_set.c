@@ -6,17 +6,12 @@
 
 void partition_set_deinit(struct partition_set *set)
 {
-    free(set->items);
-    *set = (struct partition_set){0};
+    vec_deinit(set);
 }
 
 void partition_set_push(struct partition_set *set, struct wire_uuid topic, int32_t partition)
 {
-    if (set->count == set->capacity) {
-        set->capacity = set->capacity == 0 ? 4 : 2 * set->capacity;
-        set->items = mem_realloc(set->items, set->capacity * sizeof *set->items);
-    }
-    set->items[set->count++] = (struct topic_partition){topic, partition};
+    vec_push(set, (struct topic_partition){topic, partition});
 }
 
 int topic_partition_compare(const struct topic_partition *a, const struct topic_partition *b)

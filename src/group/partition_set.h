@@ -1,6 +1,7 @@
 #ifndef TIDINGS_GROUP_PARTITION_SET_H
 #define TIDINGS_GROUP_PARTITION_SET_H
 
+#include "base/vec.h"
 #include "wire/types.h"
 
 /*
@@ -20,9 +21,7 @@ struct group_topic_partitions {
 };
 
 struct partition_set {
-    struct topic_partition *items;
-    size_t count;
-    size_t capacity;
+    VEC_FIELDS(struct topic_partition);
 };
 
 /* Empties and frees it. */

@@ -2,6 +2,7 @@
 
 #include "base/logger.h"
 #include "base/mem.h"
+#include "base/vec.h"
 #include "log/log_internal.h"
 #include "log/space.h"
 
@@ -35,9 +36,7 @@ struct flusher {
 
     /* the thread's own */
     struct flush_waiter *pending;
-    struct log_sync *syncs;
-    size_t sync_count;
-    size_t sync_capacity;
+    VEC(struct log_sync) syncs;
     uint64_t round_bytes; /* that the last round synced */
 };
 
@@ -147,25 +146,20 @@ void flush_wait_blocking(struct flusher *flusher, struct flush_target *targets, 
 static void take_round(struct flusher *flusher)
 {
     struct log *log = atomic_exchange(&flusher->dirty, NULL);
-    flusher->sync_count = 0;
+    flusher->syncs.count = 0;
     while (log != NULL) {
         struct log *next = log->dirty_next;
-        if (flusher->sync_count == flusher->sync_capacity) {
-            flusher->sync_capacity = flusher->sync_capacity == 0 ? 64 : 2 * flusher->sync_capacity;
-            flusher->syncs =
-                mem_realloc(flusher->syncs, flusher->sync_capacity * sizeof *flusher->syncs);
-        }
         /* From here on an append puts it on the list again; do not read dirty_next below. */
         atomic_store(&log->dirty, false);
-        log_sync_begin(log, &flusher->syncs[flusher->sync_count++]);
+        log_sync_begin(log, vec_add(&flusher->syncs));
         log = next;
     }
 }
 
 static void sync_each(struct flusher *flusher)
 {
-    for (size_t i = 0; i < flusher->sync_count; i++) {
-        struct log_sync *sync = &flusher->syncs[i];
+    for (size_t i = 0; i < flusher->syncs.count; i++) {
+        struct log_sync *sync = &flusher->syncs.items[i];
         struct reason why;
         log_sync_files(sync, &why);
         if (sync->err != ERR_NONE) {
@@ -182,8 +176,8 @@ static void sync_each(struct flusher *flusher)
 static void sync_round(struct flusher *flusher)
 {
     size_t files = 0;
-    for (size_t i = 0; i < flusher->sync_count; i++) {
-        files += flusher->syncs[i].segment_count;
+    for (size_t i = 0; i < flusher->syncs.count; i++) {
+        files += flusher->syncs.items[i].segment_count;
     }
     atomic_fetch_add(&flusher->files_synced, files);
     if (files >= FLUSH_SYNCFS_FILES) {
@@ -198,8 +192,8 @@ static void sync_round(struct flusher *flusher)
 static void finish_round(struct flusher *flusher)
 {
     flusher->round_bytes = 0;
-    for (size_t i = 0; i < flusher->sync_count; i++) {
-        struct log_sync *sync = &flusher->syncs[i];
+    for (size_t i = 0; i < flusher->syncs.count; i++) {
+        struct log_sync *sync = &flusher->syncs.items[i];
         bool moved = log_sync_finish(sync);
         flusher->round_bytes += (uint64_t)sync->synced_bytes;
         if (moved && flusher->handler.on_flushed != NULL) {
@@ -207,7 +201,7 @@ static void finish_round(struct flusher *flusher)
         }
     }
     atomic_fetch_add(&flusher->bytes_synced, flusher->round_bytes);
-    if (flusher->handler.on_round != NULL && flusher->sync_count > 0) {
+    if (flusher->handler.on_round != NULL && flusher->syncs.count > 0) {
         flusher->handler.on_round(flusher->handler.context);
     }
 }
@@ -238,7 +232,7 @@ static void *flusher_run(void *context)
     struct flusher *flusher = context;
     while (wait_for_work(flusher)) {
         take_round(flusher);
-        if (flusher->sync_count > 0) {
+        if (flusher->syncs.count > 0) {
             atomic_fetch_add(&flusher->rounds, 1);
             sync_round(flusher);
             finish_round(flusher);
@@ -246,9 +240,9 @@ static void *flusher_run(void *context)
         complete_waiters(flusher);
         space_note_written(flusher->space, flusher->round_bytes);
         /* After the waiters: nobody waits for index files. */
-        for (size_t i = 0; i < flusher->sync_count; i++) {
-            log_finish_rolled(flusher->syncs[i].log);
-            log_unref(flusher->syncs[i].log);
+        for (size_t i = 0; i < flusher->syncs.count; i++) {
+            log_finish_rolled(flusher->syncs.items[i].log);
+            log_unref(flusher->syncs.items[i].log);
         }
     }
     return NULL;
@@ -296,6 +290,6 @@ void flusher_free(struct flusher *flusher)
     pthread_join(flusher->thread, NULL);
     pthread_mutex_destroy(&flusher->lock);
     pthread_cond_destroy(&flusher->wake);
-    free(flusher->syncs);
+    vec_deinit(&flusher->syncs);
     free(flusher);
 }

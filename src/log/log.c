@@ -65,7 +65,7 @@ static void log_free(struct log *log)
     free(log->segments);
     free(log->recent);
     free(log->hints);
-    free(log->undecided);
+    vec_deinit(&log->undecided);
     free(log->offline);
     pthread_mutex_destroy(&log->load_lock);
     pthread_mutex_destroy(&log->append_lock);

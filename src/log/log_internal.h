@@ -1,6 +1,7 @@
 #ifndef TIDINGS_LOG_LOG_INTERNAL_H
 #define TIDINGS_LOG_LOG_INTERNAL_H
 
+#include "base/vec.h"
 #include "log/flush.h"
 #include "log/log.h"
 #include "log/producer_state.h"
@@ -46,14 +47,12 @@ struct log {
     atomic_bool dirty;      /* on the flusher's list */
     struct log *dirty_next; /* the flusher's */
 
-    _Atomic int64_t first_open;      /* of producers.open; written under append_lock */
-    _Atomic int64_t first_undecided; /* the least first offset of undecided; INT64_MAX */
-    _Atomic int64_t next_decided;    /* the least last offset of undecided; INT64_MAX */
-    atomic_bool has_aborts;          /* a transaction was ever aborted here */
-    pthread_mutex_t txn_lock;        /* guards the next three; no other is taken inside */
-    struct producer_txn *undecided;  /* ended, their markers not below the high watermark */
-    size_t undecided_count;
-    size_t undecided_capacity;
+    _Atomic int64_t first_open;         /* of producers.open; written under append_lock */
+    _Atomic int64_t first_undecided;    /* the least first offset of undecided; INT64_MAX */
+    _Atomic int64_t next_decided;       /* the least last offset of undecided; INT64_MAX */
+    atomic_bool has_aborts;             /* a transaction was ever aborted here */
+    pthread_mutex_t txn_lock;           /* guards the next three; no other is taken inside */
+    VEC(struct producer_txn) undecided; /* ended, their markers not below the high watermark */
 
     pthread_mutex_t append_lock; /* guards: */
     struct log_config config;

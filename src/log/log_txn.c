@@ -40,12 +40,7 @@ static int64_t lesser(int64_t a, int64_t b)
 static void add_undecided(struct log *log, const struct producer_txn *txn)
 {
     pthread_mutex_lock(&log->txn_lock);
-    if (log->undecided_count == log->undecided_capacity) {
-        log->undecided_capacity = log->undecided_capacity == 0 ? 4 : log->undecided_capacity * 2;
-        log->undecided =
-            mem_realloc(log->undecided, log->undecided_capacity * sizeof *log->undecided);
-    }
-    log->undecided[log->undecided_count++] = *txn;
+    vec_push(&log->undecided, *txn);
     publish_undecided(log, lesser(atomic_load(&log->first_undecided), txn->first_offset),
                       lesser(atomic_load(&log->next_decided), txn->last_offset));
     pthread_mutex_unlock(&log->txn_lock);
@@ -60,15 +55,15 @@ void log_decide_txns(struct log *log, int64_t high_watermark)
     size_t left = 0;
     int64_t first = INT64_MAX;
     int64_t last = INT64_MAX;
-    for (size_t i = 0; i < log->undecided_count; i++) {
-        const struct producer_txn *txn = &log->undecided[i];
+    for (size_t i = 0; i < log->undecided.count; i++) {
+        const struct producer_txn *txn = &log->undecided.items[i];
         if (txn->last_offset >= high_watermark) {
             first = lesser(first, txn->first_offset);
             last = lesser(last, txn->last_offset);
-            log->undecided[left++] = *txn;
+            log->undecided.items[left++] = *txn;
         }
     }
-    log->undecided_count = left;
+    log->undecided.count = left;
     publish_undecided(log, first, last);
     pthread_mutex_unlock(&log->txn_lock);
 }
@@ -151,7 +146,7 @@ static enum err collect(struct log *log, const struct abort_rows *rows, int64_t 
         free(path);
     }
     for (size_t i = 0; i < rows->newer.count; i++) {
-        aborted_list_add(list, &rows->newer.items[i]);
+        vec_push(list, rows->newer.items[i]);
     }
     *complete = *complete || rows->complete;
     if (err != ERR_NONE && was_deleted(log, rows->segment)) {

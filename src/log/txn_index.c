@@ -31,15 +31,6 @@ bool txn_index_row_load(const uint8_t from[TXN_INDEX_ROW_BYTES], struct aborted_
            txn->last_stable_offset - 1 <= txn->last_offset;
 }
 
-void aborted_list_add(struct aborted_list *list, const struct aborted_txn *txn)
-{
-    if (list->count == list->capacity) {
-        list->capacity = list->capacity == 0 ? 8 : list->capacity * 2;
-        list->items = mem_realloc(list->items, list->capacity * sizeof *list->items);
-    }
-    list->items[list->count++] = *txn;
-}
-
 static int64_t last_offset_at(const uint8_t *row)
 {
     return (int64_t)load_be64(row + 18);
@@ -64,7 +55,7 @@ bool txn_index_collect(struct slice rows, int64_t from, int64_t to, struct abort
             continue;
         }
         if (txn.last_offset >= from && txn.first_offset < to) {
-            aborted_list_add(list, &txn);
+            vec_push(list, txn);
         }
         if (txn.last_stable_offset >= to) {
             return true; /* all that began before `to` had ended */

@@ -1,6 +1,7 @@
 #ifndef TIDINGS_LOG_TXN_INDEX_H
 #define TIDINGS_LOG_TXN_INDEX_H
 
+#include "base/vec.h"
 #include "log/index.h"
 #include "log/log.h"
 
@@ -18,14 +19,9 @@ void txn_index_add(struct index *index, const struct aborted_txn *txn);
 /* A row; false when its version is unknown or its offsets cannot be. Any bytes. */
 CHECKED bool txn_index_row_load(const uint8_t from[TXN_INDEX_ROW_BYTES], struct aborted_txn *txn);
 
-/* A growing list; free items. */
 struct aborted_list {
-    struct aborted_txn *items;
-    size_t count;
-    size_t capacity;
+    VEC_FIELDS(struct aborted_txn);
 };
-
-void aborted_list_add(struct aborted_list *list, const struct aborted_txn *txn);
 
 /*
  * Adds the transactions of encoded rows that overlap [from, to). True: no later row, in this

@@ -80,10 +80,7 @@ bool txn_partitions_add(struct txn_partitions *set, struct slice topic, int32_t 
     if (found) {
         return false;
     }
-    if (set->count == set->capacity) {
-        set->capacity = set->capacity == 0 ? 4 : 2 * set->capacity;
-        set->items = mem_realloc(set->items, set->capacity * sizeof *set->items);
-    }
+    vec_reserve(set, 1);
     memmove(&set->items[at + 1], &set->items[at], (set->count - at) * sizeof *set->items);
     set->items[at] = (struct txn_partition){
         .topic = slice_of(mem_dup(topic.data, topic.size), topic.size),

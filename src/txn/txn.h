@@ -4,6 +4,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/slice.h"
+#include "base/vec.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -55,9 +56,7 @@ struct txn_partition {
 
 /* A set, ordered by topic and index; it owns the topics' bytes. Zero-initialised is empty. */
 struct txn_partitions {
-    struct txn_partition *items;
-    size_t count;
-    size_t capacity;
+    VEC_FIELDS(struct txn_partition);
 };
 
 bool txn_partitions_has(const struct txn_partitions *set, struct slice topic, int32_t index);

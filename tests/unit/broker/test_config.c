@@ -153,18 +153,17 @@ static void test_every_row(void **state)
 
 static void check_address(const char *text, size_t count, const char *host, unsigned port)
 {
-    struct server_address *addresses;
-    size_t got;
+    struct server_addresses addresses;
     struct reason reason;
-    if (server_addresses_parse("listeners", text, &addresses, &got, &reason) != ERR_NONE) {
+    if (server_addresses_parse("listeners", text, &addresses, &reason) != ERR_NONE) {
         fail_msg("%s", reason.text);
     }
-    assert_int_equal(got, count);
+    assert_int_equal(addresses.count, count);
     if (count > 0) {
-        assert_string_equal(addresses[count - 1].host, host);
-        assert_int_equal(addresses[count - 1].port, port);
+        assert_string_equal(addresses.items[count - 1].host, host);
+        assert_int_equal(addresses.items[count - 1].port, port);
     }
-    server_addresses_free(addresses, got);
+    server_addresses_deinit(&addresses);
 }
 
 static void test_addresses(void **state)
@@ -186,14 +185,13 @@ static void test_bad_addresses(void **state)
                                       "a:-1",     "a:1x",  "SSL://a:1", "SASL_SSL://a:1",
                                       "a:1,,b:2", "a:1, b"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        struct server_address *addresses;
-        size_t count;
+        struct server_addresses addresses;
         struct reason reason = {.text = ""};
-        assert_int_equal(server_addresses_parse("listeners", bad[i], &addresses, &count, &reason),
+        assert_int_equal(server_addresses_parse("listeners", bad[i], &addresses, &reason),
                          ERR_CONFIG);
         assert_non_null(strstr(reason.text, "listeners"));
-        assert_null(addresses);
-        assert_int_equal(count, 0);
+        assert_null(addresses.items);
+        assert_int_equal(addresses.count, 0);
     }
 }
 

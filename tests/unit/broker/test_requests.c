@@ -287,18 +287,16 @@ static void check_settings(const char *name, const char *value, const char *adve
     struct server_config config;
     struct overrides given = {0};
     struct reason reason;
-    struct server_address *addresses;
-    size_t count;
+    struct server_addresses addresses;
     set(&given, name, value);
     enum err err = server_config_build(&config, table, &given, &reason);
     assert_int_equal(
-        server_addresses_parse("advertised.listeners", advertised, &addresses, &count, &reason),
-        ERR_NONE);
+        server_addresses_parse("advertised.listeners", advertised, &addresses, &reason), ERR_NONE);
     if (err == ERR_NONE) {
-        err = server_config_check(&config, addresses, count, &reason);
+        err = server_config_check(&config, &addresses, &reason);
     }
     assert_int_equal(err, expected);
-    server_addresses_free(addresses, count);
+    server_addresses_deinit(&addresses);
     server_config_deinit(&config, table);
     overrides_deinit(&given);
     server_settings_free(table);
