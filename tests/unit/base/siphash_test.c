@@ -6,7 +6,7 @@
 
 /* The first vectors, and one of a longer input, of the reference implementation's vectors_sip128:
  * key 00 01 .. 0f, input 00 01 .. */
-static void reference_vectors(void **state)
+static void test_siphash_gives_the_reference_vectors(void **state)
 {
     (void)state;
     static const struct {
@@ -40,6 +40,6 @@ static void reference_vectors(void **state)
 
 int main(int argc, char **argv)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(reference_vectors)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_siphash_gives_the_reference_vectors)};
     return unit_run(tests, NULL, NULL, argc, argv);
 }

@@ -16,7 +16,7 @@
 
 /* Bytes, numbers and containers of base. */
 
-static void test_uvarint_vectors(void **state)
+static void test_unsigned_varints_have_the_bytes_of_the_protocol(void **state)
 {
     static const struct {
         uint32_t value;
@@ -51,7 +51,7 @@ static void test_uvarint_vectors(void **state)
     }
 }
 
-static void test_signed_varints(void **state)
+static void test_signed_varints_come_back_as_they_were(void **state)
 {
     static const int64_t values[] = {
         0, -1, 1, -64, 64, 1000000, INT32_MIN, INT32_MAX, INT64_C(1) << 40, INT64_MIN, INT64_MAX};
@@ -95,7 +95,7 @@ static void test_overlong_varints_are_refused(void **state)
     assert_int_equal(position, 0);
 }
 
-static void test_buf(void **state)
+static void test_a_buf_holds_what_was_appended(void **state)
 {
     (void)state;
     struct buf buf = {0};
@@ -125,7 +125,7 @@ static void test_buf(void **state)
     buf_deinit(&buf);
 }
 
-static void test_buf_grows_over_many_appends(void **state)
+static void test_a_buf_grows_over_many_appends(void **state)
 {
     (void)state;
     struct buf buf = {0};
@@ -138,7 +138,7 @@ static void test_buf_grows_over_many_appends(void **state)
     buf_deinit(&buf);
 }
 
-static void test_slices(void **state)
+static void test_slices_tell_null_from_empty(void **state)
 {
     (void)state;
     assert_true(slice_is_null(slice_str(NULL)));
@@ -149,7 +149,7 @@ static void test_slices(void **state)
     assert_false(slice_equal_str(slice_of("abcd", 3), "abcd"));
 }
 
-static void test_arena_limit(void **state)
+static void test_an_arena_gives_no_more_than_its_limit(void **state)
 {
     (void)state;
     struct arena arena = {.limit_bytes = 1000};
@@ -176,7 +176,7 @@ static void test_arena_limit(void **state)
     arena_deinit(&arena);
 }
 
-static void test_arena_is_aligned_and_keeps_content(void **state)
+static void test_an_arena_is_aligned_and_keeps_content(void **state)
 {
     enum { COUNT = 2000 };
     (void)state;
@@ -200,7 +200,7 @@ static void test_arena_is_aligned_and_keeps_content(void **state)
 }
 
 /* Against the plain way: the least of all that are in. */
-static void test_heap_against_a_scan(void **state)
+static void test_a_heap_agrees_with_a_scan(void **state)
 {
     enum { NODES = 200, STEPS = 20000 };
     (void)state;
@@ -238,7 +238,7 @@ static void test_heap_against_a_scan(void **state)
 }
 
 /* RFC 3720, appendix B.4, and the check value of the catalogue of CRCs. */
-static void test_crc32c_vectors(void **state)
+static void test_crc32c_gives_the_known_sums(void **state)
 {
     (void)state;
     uint8_t bytes[32];
@@ -263,7 +263,7 @@ static void test_crc32c_vectors(void **state)
     }
 }
 
-static void test_err_names(void **state)
+static void test_every_error_has_a_name(void **state)
 {
     (void)state;
     for (int i = 0; i < ERR_COUNT; i++) {
@@ -276,7 +276,7 @@ static void test_err_names(void **state)
     assert_string_equal(err_name((enum err) - 1), "unknown");
 }
 
-static void test_reasons(void **state)
+static void test_reasons_keep_their_text(void **state)
 {
     (void)state;
     struct reason reason;
@@ -300,7 +300,7 @@ static void test_reasons(void **state)
     reason_set(NULL, "nobody asks");
 }
 
-static void test_random(void **state)
+static void test_a_seed_gives_its_own_row(void **state)
 {
     (void)state;
     struct random a = {.state = 1}, b = {.state = 1}, c = {.state = 2};
@@ -321,7 +321,7 @@ static void test_random(void **state)
     assert_int_equal(first[8] >> 6, 2);
 }
 
-static void test_mem(void **state)
+static void test_copies_are_terminated(void **state)
 {
     (void)state;
     assert_null(mem_strdup(NULL));
@@ -337,20 +337,20 @@ static void test_mem(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_uvarint_vectors),
-        cmocka_unit_test(test_signed_varints),
+        cmocka_unit_test(test_unsigned_varints_have_the_bytes_of_the_protocol),
+        cmocka_unit_test(test_signed_varints_come_back_as_they_were),
         cmocka_unit_test(test_overlong_varints_are_refused),
-        cmocka_unit_test(test_buf),
-        cmocka_unit_test(test_buf_grows_over_many_appends),
-        cmocka_unit_test(test_slices),
-        cmocka_unit_test(test_arena_limit),
-        cmocka_unit_test(test_arena_is_aligned_and_keeps_content),
-        cmocka_unit_test(test_heap_against_a_scan),
-        cmocka_unit_test(test_crc32c_vectors),
-        cmocka_unit_test(test_err_names),
-        cmocka_unit_test(test_reasons),
-        cmocka_unit_test(test_random),
-        cmocka_unit_test(test_mem),
+        cmocka_unit_test(test_a_buf_holds_what_was_appended),
+        cmocka_unit_test(test_a_buf_grows_over_many_appends),
+        cmocka_unit_test(test_slices_tell_null_from_empty),
+        cmocka_unit_test(test_an_arena_gives_no_more_than_its_limit),
+        cmocka_unit_test(test_an_arena_is_aligned_and_keeps_content),
+        cmocka_unit_test(test_a_heap_agrees_with_a_scan),
+        cmocka_unit_test(test_crc32c_gives_the_known_sums),
+        cmocka_unit_test(test_every_error_has_a_name),
+        cmocka_unit_test(test_reasons_keep_their_text),
+        cmocka_unit_test(test_a_seed_gives_its_own_row),
+        cmocka_unit_test(test_copies_are_terminated),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
 }

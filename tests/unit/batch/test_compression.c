@@ -22,7 +22,7 @@ static struct buf sample(size_t size, uint64_t seed)
     return bytes;
 }
 
-static void round_trips(void **state)
+static void test_every_codec_gives_back_what_it_took(void **state)
 {
     static const size_t sizes[] = {0, 1, 100, 32767, 32768, 32769, 65536, 65537, 1000000};
     for (int codec = FIRST; codec <= LAST; codec++) {
@@ -48,7 +48,7 @@ static void round_trips(void **state)
 }
 
 /* 64 MiB of zeros in little: refused at the limit, without memory for more than that. */
-static void bombs_are_refused(void **state)
+static void test_bombs_are_refused(void **state)
 {
     size_t size = 64 << 20;
     uint8_t *zeros = calloc(1, size);
@@ -176,7 +176,7 @@ static void cut_and_extended_streams_are_refused(void **state)
     buf_deinit(&plain);
 }
 
-static void levels_and_names(void **state)
+static void test_codecs_have_levels_and_names(void **state)
 {
     struct buf plain = sample(50000, 2);
     struct buf out = {0};
@@ -206,14 +206,14 @@ static void levels_and_names(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(round_trips),
-        cmocka_unit_test(bombs_are_refused),
+        cmocka_unit_test(test_every_codec_gives_back_what_it_took),
+        cmocka_unit_test(test_bombs_are_refused),
         cmocka_unit_test(reads_raw_snappy),
         cmocka_unit_test(bad_snappy_is_refused),
         cmocka_unit_test(gzip_members_may_follow_each_other),
         cmocka_unit_test(lz4_is_what_java_reads),
         cmocka_unit_test(cut_and_extended_streams_are_refused),
-        cmocka_unit_test(levels_and_names),
+        cmocka_unit_test(test_codecs_have_levels_and_names),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
 }

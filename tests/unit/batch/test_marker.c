@@ -13,7 +13,7 @@ static void build(bool commit, struct buf *bytes, struct batch *batch)
     assert_int_equal(batch_parse(buf_slice(bytes), batch, NULL), ERR_NONE);
 }
 
-static void test_layout(void **state)
+static void test_a_marker_is_laid_out_as_kafka_does(void **state)
 {
     (void)state;
     struct buf bytes = {0};
@@ -35,7 +35,7 @@ static void test_layout(void **state)
     buf_deinit(&bytes);
 }
 
-static void test_read(void **state)
+static void test_a_marker_says_commit_or_abort(void **state)
 {
     (void)state;
     for (int commit = 0; commit < 2; commit++) {
@@ -54,7 +54,7 @@ static void test_read(void **state)
     }
 }
 
-static void test_no_markers(void **state)
+static void test_other_batches_are_no_markers(void **state)
 {
     (void)state;
     struct buf bytes = {0};
@@ -83,9 +83,9 @@ static void test_no_markers(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_layout),
-        cmocka_unit_test(test_read),
-        cmocka_unit_test(test_no_markers),
+        cmocka_unit_test(test_a_marker_is_laid_out_as_kafka_does),
+        cmocka_unit_test(test_a_marker_says_commit_or_abort),
+        cmocka_unit_test(test_other_batches_are_no_markers),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
 }

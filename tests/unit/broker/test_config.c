@@ -30,7 +30,7 @@ static void drop(struct server_config *config)
     server_settings_free(table);
 }
 
-static void test_defaults(void **state)
+static void test_settings_have_their_defaults(void **state)
 {
     (void)state;
     struct server_config config;
@@ -89,7 +89,7 @@ static void test_no_two_settings_share_a_field(void **state)
     server_settings_free(table);
 }
 
-static void test_topic_settings_pass_on(void **state)
+static void test_defaults_of_topics_are_passed_on(void **state)
 {
     (void)state;
     struct server_config config;
@@ -103,7 +103,7 @@ static void test_topic_settings_pass_on(void **state)
     assert_int_equal(build_one("segment.bytes", "1048576", &config, &reason), ERR_CONFIG);
 }
 
-static void test_bad_values(void **state)
+static void test_bad_values_are_refused(void **state)
 {
     (void)state;
     static const char *const bad[][2] = {
@@ -132,7 +132,7 @@ static void test_bad_values(void **state)
     }
 }
 
-static void test_every_row(void **state)
+static void test_every_row_is_in_order_and_takes_its_default(void **state)
 {
     (void)state;
     struct settings_table *table = server_settings_new();
@@ -166,7 +166,7 @@ static void check_address(const char *text, size_t count, const char *host, unsi
     server_addresses_deinit(&addresses);
 }
 
-static void test_addresses(void **state)
+static void test_addresses_are_split(void **state)
 {
     (void)state;
     check_address("127.0.0.1:9092", 1, "127.0.0.1", 9092);
@@ -178,7 +178,7 @@ static void test_addresses(void **state)
     check_address("", 0, NULL, 0);
 }
 
-static void test_bad_addresses(void **state)
+static void test_bad_addresses_are_refused(void **state)
 {
     (void)state;
     static const char *const bad[] = {"nowhere",  "a:",    "a:x",       "a:65536",
@@ -198,14 +198,14 @@ static void test_bad_addresses(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_settings_have_their_defaults),
         cmocka_unit_test(test_a_setting_fills_the_struct_of_the_room_that_uses_it),
         cmocka_unit_test(test_no_two_settings_share_a_field),
-        cmocka_unit_test(test_topic_settings_pass_on),
-        cmocka_unit_test(test_bad_values),
-        cmocka_unit_test(test_every_row),
-        cmocka_unit_test(test_addresses),
-        cmocka_unit_test(test_bad_addresses),
+        cmocka_unit_test(test_defaults_of_topics_are_passed_on),
+        cmocka_unit_test(test_bad_values_are_refused),
+        cmocka_unit_test(test_every_row_is_in_order_and_takes_its_default),
+        cmocka_unit_test(test_addresses_are_split),
+        cmocka_unit_test(test_bad_addresses_are_refused),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
 }

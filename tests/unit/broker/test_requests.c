@@ -159,13 +159,13 @@ static size_t metadata_size(struct fixture *fixture, int times)
     return size;
 }
 
-static void test_topic_named_many_times(void **state)
+static void test_a_topic_named_many_times_is_answered_once(void **state)
 {
     size_t once = metadata_size(*state, 1);
     assert_int_equal(metadata_size(*state, 5000), once);
 }
 
-static void test_settings_asked_many_times(void **state)
+static void test_settings_asked_for_too_many_times_end_the_connection(void **state)
 {
     struct fixture *fixture = *state;
     metadata_size(fixture, 1);
@@ -183,7 +183,7 @@ static void test_settings_asked_many_times(void **state)
     metadata_size(fixture, 1);
 }
 
-static void test_cursor_before_the_first_partition(void **state)
+static void test_a_cursor_before_the_first_partition_is_refused(void **state)
 {
     struct fixture *fixture = *state;
     metadata_size(fixture, 1);
@@ -256,7 +256,7 @@ static int16_t produce_error(int fd)
     return code;
 }
 
-static void test_errors_without_acks_close(void **state)
+static void test_errors_without_acks_end_the_connection(void **state)
 {
     struct fixture *fixture = *state;
     metadata_size(fixture, 1);
@@ -268,7 +268,7 @@ static void test_errors_without_acks_close(void **state)
     assert_closed(fd);
 }
 
-static void test_transactional_batch_is_refused(void **state)
+static void test_a_batch_outside_of_its_transaction_is_refused(void **state)
 {
     struct fixture *fixture = *state;
     metadata_size(fixture, 1);
@@ -302,7 +302,7 @@ static void check_settings(const char *name, const char *value, const char *adve
     server_settings_free(table);
 }
 
-static void test_settings_that_cannot_work(void **state)
+static void test_settings_that_cannot_work_are_refused(void **state)
 {
     (void)state;
     check_settings("log.dirs", "here", "bus:9092", ERR_NONE);
@@ -319,12 +319,17 @@ static void test_settings_that_cannot_work(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_topic_named_many_times, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_settings_asked_many_times, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_cursor_before_the_first_partition, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_errors_without_acks_close, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_transactional_batch_is_refused, setup, teardown),
-        cmocka_unit_test(test_settings_that_cannot_work),
+        cmocka_unit_test_setup_teardown(test_a_topic_named_many_times_is_answered_once, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_settings_asked_for_too_many_times_end_the_connection,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_cursor_before_the_first_partition_is_refused, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_errors_without_acks_end_the_connection, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_a_batch_outside_of_its_transaction_is_refused, setup,
+                                        teardown),
+        cmocka_unit_test(test_settings_that_cannot_work_are_refused),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
 }

@@ -17,7 +17,7 @@ static void expect(json_t *json, const char *text)
     json_decref(json);
 }
 
-static void test_offset_commit(void **state)
+static void test_an_offset_commit_is_told(void **state)
 {
     (void)state;
     struct slice key = BYTES("\0\1\0\1g\0\2in\0\0\0\3");
@@ -33,7 +33,7 @@ static void test_offset_commit(void **state)
            "\"error\":\"the value cannot be read\"}");
 }
 
-static void test_groups(void **state)
+static void test_deleted_and_broken_group_records_are_told(void **state)
 {
     (void)state;
     expect(internal_group_record(BYTES("\0\2\0\1g"), (struct slice){0}),
@@ -66,7 +66,7 @@ static void expect_consumer(struct slice key, struct slice value, const char *he
     }
 }
 
-static void test_consumer_group(void **state)
+static void test_pieces_of_a_consumer_group_are_told(void **state)
 {
     (void)state;
     expect_consumer(BYTES("\0\3\0\1g"), BYTES("\0\0\0\0\0\7\0"),
@@ -85,7 +85,7 @@ static void test_consumer_group(void **state)
                     "\"topics\":[\"in\"],\"version\":5,\"timestamp\":6");
 }
 
-static void test_consumer_member(void **state)
+static void test_a_member_of_a_consumer_group_is_told(void **state)
 {
     (void)state;
     struct slice key = BYTES("\0\5\0\1g\0\1m");
@@ -103,7 +103,7 @@ static void test_consumer_member(void **state)
                     "\"classic\":{\"session_timeout_ms\":2000,\"protocols\":[\"range\"]}");
 }
 
-static void test_consumer_assignment(void **state)
+static void test_assignments_are_told(void **state)
 {
     (void)state;
     expect_consumer(BYTES("\0\7\0\1g\0\1m"), BYTES("\0\0\2" ID "\3\0\0\0\0\0\0\0\3\0\0"),
@@ -120,7 +120,7 @@ static void test_consumer_assignment(void **state)
                     "\"revoking\":[{\"topic_id\":\"" ID_TEXT "\",\"partitions\":[2]}]");
 }
 
-static void test_transaction(void **state)
+static void test_a_transaction_is_told(void **state)
 {
     (void)state;
     expect(internal_record("__transaction_state", BYTES("\0\0\0\3txn"),
@@ -137,7 +137,7 @@ static void test_transaction(void **state)
            "\"partitions\":[{\"topic\":\"t\",\"partitions\":[0,3]}]}");
 }
 
-static void test_marker(void **state)
+static void test_a_marker_is_told(void **state)
 {
     (void)state;
     expect(internal_control_record(BYTES("\0\0\0\1"), BYTES("\0\0\0\0\0\3")),
@@ -152,13 +152,13 @@ static void test_marker(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_offset_commit),
-        cmocka_unit_test(test_groups),
-        cmocka_unit_test(test_consumer_group),
-        cmocka_unit_test(test_consumer_member),
-        cmocka_unit_test(test_consumer_assignment),
-        cmocka_unit_test(test_transaction),
-        cmocka_unit_test(test_marker),
+        cmocka_unit_test(test_an_offset_commit_is_told),
+        cmocka_unit_test(test_deleted_and_broken_group_records_are_told),
+        cmocka_unit_test(test_pieces_of_a_consumer_group_are_told),
+        cmocka_unit_test(test_a_member_of_a_consumer_group_is_told),
+        cmocka_unit_test(test_assignments_are_told),
+        cmocka_unit_test(test_a_transaction_is_told),
+        cmocka_unit_test(test_a_marker_is_told),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
 }

@@ -48,7 +48,7 @@ static enum err decode(const char *text, size_t size, char why[256])
     return err;
 }
 
-static void test_there_and_back(void **state)
+static void test_a_manifest_is_read_as_it_was_written(void **state)
 {
     (void)state;
     struct manifest manifest;
@@ -104,7 +104,7 @@ static void expect_refused(const char *path, const char *version)
     buf_deinit(&text);
 }
 
-static void test_paths_stay_inside(void **state)
+static void test_paths_stay_inside_of_the_data_directory(void **state)
 {
     (void)state;
     char why[256];
@@ -122,7 +122,7 @@ static void test_paths_stay_inside(void **state)
 }
 
 /* A stream of three batches: good whole, in pieces and bit by bit noticed. */
-static void test_batch_stream(void **state)
+static void test_batches_are_checked_in_pieces_of_any_size(void **state)
 {
     (void)state;
     struct buf bytes = {0};
@@ -156,10 +156,10 @@ static void test_batch_stream(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_there_and_back),
+        cmocka_unit_test(test_a_manifest_is_read_as_it_was_written),
         cmocka_unit_test(test_every_changed_byte_is_refused),
-        cmocka_unit_test(test_paths_stay_inside),
-        cmocka_unit_test(test_batch_stream),
+        cmocka_unit_test(test_paths_stay_inside_of_the_data_directory),
+        cmocka_unit_test(test_batches_are_checked_in_pieces_of_any_size),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
 }

@@ -80,7 +80,7 @@ static void done(struct vector vector)
     arena_deinit(&vector.arena);
 }
 
-static void api_versions(void **state)
+static void test_api_versions_is_read_and_written(void **state)
 {
     struct api_versions_request request;
     struct vector vector =
@@ -108,7 +108,7 @@ static void api_versions(void **state)
     done(vector);
 }
 
-static void metadata(void **state)
+static void test_metadata_is_read_and_written(void **state)
 {
     struct metadata_request request;
     struct vector vector =
@@ -146,7 +146,7 @@ static void metadata(void **state)
     done(vector);
 }
 
-static void produce(void **state)
+static void test_produce_is_read_and_written(void **state)
 {
     struct produce_request request;
     struct vector vector =
@@ -183,7 +183,7 @@ static void produce(void **state)
     done(vector);
 }
 
-static void fetch_requests(void **state)
+static void test_fetch_requests_are_read_and_written(void **state)
 {
     struct fetch_request request;
     struct vector vector = check("fetch_request", 12,
@@ -219,7 +219,7 @@ static void fetch_requests(void **state)
     done(vector);
 }
 
-static void fetch_responses(void **state)
+static void test_fetch_responses_are_read_and_written(void **state)
 {
     struct fetch_response response;
     struct vector vector =
@@ -248,7 +248,7 @@ static void fetch_responses(void **state)
     done(vector);
 }
 
-static void join_group(void **state)
+static void test_join_group_is_read_and_written(void **state)
 {
     struct join_group_request request;
     struct vector vector = check("join_group_request", 5,
@@ -278,7 +278,7 @@ static void join_group(void **state)
     done(vector);
 }
 
-static void nullable_structs(void **state)
+static void test_structs_may_be_null(void **state)
 {
     struct describe_topic_partitions_request request;
     struct vector vector =
@@ -298,7 +298,7 @@ static void nullable_structs(void **state)
     assert_int_equal(heartbeat.rebalance_timeout_ms, -1);
 }
 
-static void offset_records(void **state)
+static void test_offset_records_are_read_and_written(void **state)
 {
     struct buf bytes = {0};
     struct wire_writer writer;
@@ -396,14 +396,14 @@ static void hostile_counts_take_no_memory(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(api_versions),
-        cmocka_unit_test(metadata),
-        cmocka_unit_test(produce),
-        cmocka_unit_test(fetch_requests),
-        cmocka_unit_test(fetch_responses),
-        cmocka_unit_test(join_group),
-        cmocka_unit_test(nullable_structs),
-        cmocka_unit_test(offset_records),
+        cmocka_unit_test(test_api_versions_is_read_and_written),
+        cmocka_unit_test(test_metadata_is_read_and_written),
+        cmocka_unit_test(test_produce_is_read_and_written),
+        cmocka_unit_test(test_fetch_requests_are_read_and_written),
+        cmocka_unit_test(test_fetch_responses_are_read_and_written),
+        cmocka_unit_test(test_join_group_is_read_and_written),
+        cmocka_unit_test(test_structs_may_be_null),
+        cmocka_unit_test(test_offset_records_are_read_and_written),
         cmocka_unit_test(a_newer_subscription_is_read_as_ours),
         cmocka_unit_test(versions_outside_the_schema_are_refused),
         cmocka_unit_test(hostile_counts_take_no_memory),
