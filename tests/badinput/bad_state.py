@@ -271,7 +271,7 @@ class Settings(unittest.TestCase):
             holder.listen()
             port = holder.getsockname()[1]
             code, text, _ = run_to_end("--data", self.data, "--listen", f"127.0.0.1:{port}")
-        self.assertEqual(code, 1, text)
+        self.assertEqual(code, 5, text)
         self.assertRegex(text, f"127.0.0.1:{port}.*in use")
 
     def test_host_unknown(self):

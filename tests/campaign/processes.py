@@ -37,9 +37,9 @@ class Server(server.Server):
             data, *settings, listen=None, binary=tools.server, start=False,
             before=("setpriv", "--pdeathsig", "KILL"),  # a killed campaign leaves no server behind
             log_path=os.path.join(folder, "server.log"),
-            env={"LD_PRELOAD": f"{tools.faults}:{tools.witness}", "FAULTS_DIR": data,
-                 "FAULTS_CONTROL": os.path.join(folder, "faults"), "WITNESS_DIR": data,
-                 "WITNESS_FILE": os.path.join(folder, "witness")})
+            preload=(tools.faults, tools.witness),
+            env={"FAULTS_DIR": data, "FAULTS_CONTROL": os.path.join(folder, "faults"),
+                 "WITNESS_DIR": data, "WITNESS_FILE": os.path.join(folder, "witness")})
         self.tools = tools
         self.folder = folder
         self.ports = free_ports(2)      # the second is told as the proxy's

@@ -37,8 +37,8 @@ class World:
         self.layer = Layer(self.control, 1)
 
     def start(self, settings):
-        self.server = child.Server(self.data, *settings, env={
-            "LD_PRELOAD": self.gate, "FAULTS_DIR": self.data, "FAULTS_CONTROL": self.control})
+        self.server = child.Server(self.data, *settings, preload=[self.gate], env={
+            "FAULTS_DIR": self.data, "FAULTS_CONTROL": self.control})
         self.client = Client(self.server.port)
 
     def at(self, seconds):
@@ -136,7 +136,7 @@ def offsets_expire(folder, gate):
 
 def main():
     folder = tempfile.mkdtemp(prefix="tidings-offset-retention-")
-    offsets_expire(folder, os.path.abspath(sys.argv[1]))
+    offsets_expire(folder, sys.argv[1])
     shutil.rmtree(folder)
     print("ok offsets expire by their group", flush=True)
 

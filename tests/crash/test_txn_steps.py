@@ -58,8 +58,8 @@ def kill_at(number, two, commit, gate, folder):
     where = f"v{2 if two else 1} {'commit' if commit else 'abort'}, killed before step {number}"
     data, armed = os.path.join(folder, "data"), os.path.join(folder, "armed")
     step = Step()
-    server = child.Server(data, env={"LD_PRELOAD": gate, "KILL_ARMED": armed,
-                                     "KILL_AT": str(number)})
+    server = child.Server(data, preload=[gate],
+                          env={"KILL_ARMED": armed, "KILL_AT": str(number)})
     txn = Transaction("pay", two).connect(server.port)
     txn.create_topic()
     with open(armed, "w", encoding="utf-8"):
@@ -98,7 +98,7 @@ def every_step(two, commit, gate):
 def main():
     for two in (False, True):
         for commit in (True, False):
-            every_step(two, commit, os.path.abspath(sys.argv[1]))
+            every_step(two, commit, sys.argv[1])
 
 
 if __name__ == "__main__":

@@ -54,20 +54,32 @@ class Server:
     again with start(); `with` stops it cleanly, and shows the end of its log when the block fails.
 
     `settings` as for --set. `options`: more words of the command line. `env`: added to the
-    environment. `before`: the words in front of the program. `log_path`: where its log is kept,
+    environment. `preload`: libraries that come before all others (LD_PRELOAD). `before`: the words
+    in front of the program. `log_path`: where its log is kept,
     over restarts too; else it is gone with this object.
     """
 
-    def __init__(self, data, *settings, listen="127.0.0.1:0", options=(), env=None, before=(),
-                 binary=BINARY, log_path=None, start=True):
+    def __init__(self, data, *settings, listen="127.0.0.1:0", options=(), env=None, preload=(),
+                 before=(), binary=BINARY, log_path=None, start=True):
         self.data, self.settings, self.listen = data, settings, listen
-        self.options, self.env, self.before, self.binary = options, env or {}, before, binary
+        self.options, self.before, self.binary = options, before, binary
+        self.env = dict(env or {}, **self.preloading(preload))
         self.log_file = None if log_path else tempfile.NamedTemporaryFile(suffix=".log")
         self.log_path = log_path or self.log_file.name
         self.log_from = 0
         self.process = self.address = self.port = None
         if start:
             self.start()
+
+    def preloading(self, libraries):
+        """A blank or a colon would end a path in LD_PRELOAD: links to the libraries have neither."""
+        if not libraries:
+            return {}
+        self.links = tempfile.TemporaryDirectory(prefix="tidings-preload-")
+        places = [os.path.join(self.links.name, f"{i}.so") for i in range(len(libraries))]
+        for library, place in zip(libraries, places):
+            os.symlink(os.path.abspath(library), place)
+        return {"LD_PRELOAD": ":".join(places)}
 
     # -- what a special server has its own way of --
 
