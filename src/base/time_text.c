@@ -207,8 +207,57 @@ enum err time_parse(const char *text, int64_t now_ms, int64_t *time_ms, struct r
                        text);
 }
 
+static char *put_digits(char *to, int digits, int value)
+{
+    for (int i = digits - 1; i >= 0; i--, value /= 10) {
+        to[i] = (char)('0' + value % 10);
+    }
+    return to + digits;
+}
+
+/* Year, month and day of a day since 1970, by years that begin in March. */
+static char *put_date(char *to, int64_t day)
+{
+    enum { DAYS_400_YEARS = 146097, DAYS_0_TO_1970 = 719468 };
+    int64_t shifted = day + DAYS_0_TO_1970;
+    int64_t era = shifted / DAYS_400_YEARS;
+    int64_t day_of_era = shifted - era * DAYS_400_YEARS;
+    int64_t year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+    int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    int64_t month = (5 * day_of_year + 2) / 153; /* 0 is March */
+    int64_t year = era * 400 + year_of_era + (month >= 10);
+    to = put_digits(to, 4, (int)year);
+    *to++ = '-';
+    to = put_digits(to, 2, (int)(month < 10 ? month + 3 : month - 9));
+    *to++ = '-';
+    return put_digits(to, 2, (int)(day_of_year - (153 * month + 2) / 5 + 1));
+}
+
+/* For times of four-digit years since 1970: what is printed for each event of a stream. */
+static void format_usual(int64_t time_ms, char *text)
+{
+    int64_t day_ms = time_ms % 86400000;
+    text = put_date(text, time_ms / 86400000);
+    *text++ = 'T';
+    text = put_digits(text, 2, (int)(day_ms / 3600000));
+    *text++ = ':';
+    text = put_digits(text, 2, (int)(day_ms / 60000 % 60));
+    *text++ = ':';
+    text = put_digits(text, 2, (int)(day_ms / 1000 % 60));
+    *text++ = '.';
+    text = put_digits(text, 3, (int)(day_ms % 1000));
+    *text++ = 'Z';
+    *text = '\0';
+}
+
 const char *time_format(int64_t time_ms, char text[TIME_TEXT_SIZE])
 {
+    static const int64_t YEAR_10000_MS = INT64_C(253402300800000);
+    if (time_ms >= 0 && time_ms < YEAR_10000_MS) {
+        format_usual(time_ms, text);
+        return text;
+    }
     int64_t seconds = time_ms / 1000;
     int64_t ms = time_ms % 1000;
     if (ms < 0) {

@@ -224,7 +224,10 @@ void connection_deinit(struct connection *connection)
 enum client_status connection_open(const struct connection_settings *settings,
                                    struct connection **connection, struct client_error *error)
 {
-    static const struct kafka_property own[] = {{NULL}};
+    static const struct kafka_property own[] = {
+        {"allow.auto.create.topics", "false"}, /* looking must not create */
+        {NULL},
+    };
     struct connection *opened = mem_new(struct connection);
     rd_kafka_conf_t *conf;
     enum client_status status = connection_configure(opened, settings, own, &conf, error);

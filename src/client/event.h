@@ -109,6 +109,10 @@ void event_attributes_add(struct event *event, size_t own_count,
  */
 json_t *event_to_json(const struct event *event);
 
+/* Appends what json_dumps(event_to_json(event), JSON_COMPACT) says, written directly: for many
+ * events. */
+void event_to_json_line(const struct event *event, struct buf *line);
+
 /* Sets object's member to the bytes: as text, or in base 64 with the member encoding_name saying
  * so, or null for the null slice. */
 void event_set_bytes(json_t *object, const char *name, const char *encoding_name,

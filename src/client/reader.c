@@ -209,6 +209,7 @@ enum client_status reader_take(struct reader *reader, int timeout_ms, struct rec
         return status;
     }
     connection_heard(&reader->connection);
+    reader_flow_taken(reader, message);
     const struct reader_partition *partition =
         reader_find(reader, rd_kafka_topic_name(message->rkt), message->partition);
     if (partition == NULL || partition->place_at_ms != 0) {
@@ -311,9 +312,9 @@ static enum client_status configure(const struct reader_settings *settings,
         {"enable.partition.eof", settings->callbacks.ended != NULL ? "true" : "false"},
         {"fetch.wait.max.ms", NULL, settings->fetch_wait_ms > 0 ? settings->fetch_wait_ms : 500},
         {"queued.min.messages", NULL,
-         settings->prefetch_events > 0 ? settings->prefetch_events : 100000},
+         settings->prefetch_events > 0 ? settings->prefetch_events : READER_PREFETCH_EVENTS},
         {"queued.max.messages.kbytes", NULL,
-         settings->prefetch_kbytes > 0 ? settings->prefetch_kbytes : 65536},
+         settings->prefetch_kbytes > 0 ? settings->prefetch_kbytes : READER_PREFETCH_KBYTES},
         /* a direct reader's list ends here */
         {settings->group != NULL ? "group.id" : NULL, settings->group},
         {"partition.assignment.strategy",
@@ -348,6 +349,7 @@ static enum client_status start_direct(struct reader *reader,
                                        struct client_error *error)
 {
     reader->queue = rd_kafka_queue_new(reader->connection.rk);
+    reader->fetched = reader->queue;
     enum client_status status = CLIENT_OK;
     for (size_t i = 0; status == CLIENT_OK && i < partitions->count; i++) {
         const struct topic_partition *at = &partitions->items[i];
@@ -386,6 +388,9 @@ static void free_reader(struct reader *reader)
     HASH_ITER (hh, reader->partitions, partition, next) {
         reader_drop(reader, partition);
     }
+    if (reader->is_group && reader->fetched != NULL) {
+        rd_kafka_queue_destroy(reader->fetched);
+    }
     connection_deinit(&reader->connection);
     for (size_t i = 0; i < reader->topic_count; i++) {
         free(reader->topics[i]);
@@ -394,6 +399,7 @@ static void free_reader(struct reader *reader)
         free(reader->known.items[i].name);
     }
     vec_deinit(&reader->known);
+    topic_partitions_deinit(&reader->begin);
     free(reader->topics);
     free(reader);
 }
@@ -402,6 +408,7 @@ static struct reader *make(const struct reader_settings *settings)
 {
     struct reader *reader = mem_new(struct reader);
     reader->callbacks = settings->callbacks;
+    reader_flow_init(reader, settings);
     reader->context = settings->context;
     reader->is_group = settings->group != NULL;
     reader->is_eager = !settings->is_cooperative;
@@ -409,6 +416,9 @@ static struct reader *make(const struct reader_settings *settings)
     reader->knows_topics = !reader->is_group || settings->from.kind == POSITION_START;
     reader->commit_interval_ms =
         settings->commit_interval_ms > 0 ? settings->commit_interval_ms : 1000;
+    if (reader->is_group && settings->partitions != NULL) {
+        topic_partitions_append(&reader->begin, settings->partitions);
+    }
     reader->topic_count = settings->topic_count;
     reader->topics = mem_new_array(char *, settings->topic_count + 1);
     for (size_t i = 0; i < settings->topic_count; i++) {
@@ -429,6 +439,9 @@ enum client_status reader_open(const struct reader_settings *settings, struct re
             reader_group_configure(opened, conf);
         }
         status = connection_start(&opened->connection, RD_KAFKA_CONSUMER, conf, error);
+    }
+    if (status == CLIENT_OK && opened->is_group) {
+        opened->fetched = rd_kafka_queue_get_consumer(opened->connection.rk);
     }
     if (status == CLIENT_OK) {
         status = opened->is_group ? reader_group_join(opened, error)

@@ -79,7 +79,8 @@ struct reader_callbacks {
 struct reader_settings {
     struct connection_settings connection;
 
-    /* direct reading: partitions and the offsets to begin at (no negative ones) */
+    /* direct reading: partitions and the offsets to begin at (no negative ones). Of a group: where
+     * these begin at its first start, instead of at a `from` that is not POSITION_START */
     const struct topic_partitions *partitions;
 
     /* or as a member of a group */

@@ -31,7 +31,15 @@ struct known_topic {
     int32_t partition_count;
 };
 
-enum { READER_BATCH_MAX = 256 };
+/* How full librdkafka's queue is (reader_flow.c). */
+struct reader_flow {
+    int64_t limit_events, limit_bytes; /* it fetches no more above these */
+    int64_t mean_bytes;                /* of an event, of the last ones */
+    int64_t full_length;               /* what was fetched when it was full; 0: it was not lately */
+    uint64_t taken;
+};
+
+enum { READER_BATCH_MAX = 256, READER_PREFETCH_EVENTS = 100000, READER_PREFETCH_KBYTES = 65536 };
 
 struct reader {
     struct connection connection; /* first: librdkafka's opaque */
@@ -42,6 +50,7 @@ struct reader {
     char **topics;
     size_t topic_count;
     struct position from;
+    struct topic_partitions begin; /* of a group: instead of `from` for those named */
     int commit_interval_ms;
     int64_t next_commit_ms; /* monotonic */
     int64_t last_epoch;
@@ -55,6 +64,8 @@ struct reader {
     int64_t know_at_ms;
     VEC(struct known_topic) known;
 
+    rd_kafka_queue_t *fetched; /* what librdkafka read ahead: `queue` or the group's */
+    struct reader_flow flow;
     rd_kafka_queue_t *queue; /* direct reading only, with what was taken of it at once */
     rd_kafka_message_t *batch[READER_BATCH_MAX];
     int batch_count, batch_next;
@@ -81,6 +92,13 @@ enum client_status reader_group_join(struct reader *reader, struct client_error 
 
 /* Sends what was marked, if it is time. */
 void reader_commit_due(struct reader *reader);
+
+/* --- reader_flow.c --- */
+
+void reader_flow_init(struct reader *reader, const struct reader_settings *settings);
+
+/* An event was taken: keeps librdkafka fetching. May take a millisecond now and then. */
+void reader_flow_taken(struct reader *reader, const rd_kafka_message_t *message);
 
 /* --- reader_place.c --- */
 

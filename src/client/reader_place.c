@@ -84,8 +84,15 @@ static enum client_status resolve(struct reader *reader, struct topic_partitions
     }
     for (size_t i = 0; status == CLIENT_OK && i < partitions->count; i++) {
         struct topic_partition *at = &partitions->items[i];
-        if (from->kind != POSITION_START && !was_there(reader, at->topic, at->partition)) {
+        if (from->kind == POSITION_START) {
+            continue;
+        }
+        const struct topic_partition *named =
+            topic_partitions_find(&reader->begin, at->topic, at->partition);
+        if (!was_there(reader, at->topic, at->partition)) {
             at->offset = bounds[i].start;
+        } else if (named != NULL) {
+            at->offset = named->offset;
         }
     }
     free(bounds);
