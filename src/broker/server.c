@@ -20,6 +20,7 @@
 #include "topic/catalogue.h"
 #include "topic/cleaner.h"
 #include "topic/data_dir.h"
+#include "topic/topic_config.h"
 #include "txn/coordinator.h"
 #include "txn/txn_logs.h"
 
@@ -488,6 +489,11 @@ enum err server_stop(struct server *server, struct reason *reason)
     LOG_INFO("broker", "server stopped", "clean=%s took_ms=%lld", err == ERR_NONE ? "yes" : "no",
              (long long)(clock_mono_ms(clock_system()) - began_ms));
     return err;
+}
+
+const struct settings_table *server_topic_settings(void)
+{
+    return topic_settings();
 }
 
 void server_print_settings(void)

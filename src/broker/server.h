@@ -41,4 +41,7 @@ CHECKED enum err server_stop(struct server *server, struct reason *reason);
 /* Prints every setting with default and meaning on standard output. */
 void server_print_settings(void);
 
+/* The settings that a topic can have. Static. */
+const struct settings_table *server_topic_settings(void);
+
 #endif

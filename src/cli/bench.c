@@ -3,9 +3,12 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/random.h"
-#include "cli/client.h"
+#include "cli/bus.h"
 #include "cli/interrupt.h"
 #include "cli/output.h"
+#include "client/admin.h"
+#include "client/publisher.h"
+#include "client/reader.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -21,7 +24,7 @@
  * publisher up is charged for every event that had to wait.
  */
 struct bench_options {
-    struct client_options client;
+    struct bus_options bus;
     int64_t events;
     int64_t size_bytes;
     int64_t rate;
@@ -34,22 +37,20 @@ struct bench {
     const struct bench_options *options;
     struct interrupt interrupt;
     char topic[64];
-    struct client *admin;
-    struct client *producer;
-    struct client *consumer;
-    rd_kafka_topic_t *from;
-    rd_kafka_queue_t *queue; /* of the consumer, all partitions */
+    struct connection *admin;
+    struct publisher *publisher;
+    struct reader *reader;
     uint8_t *value;
     int64_t acknowledged;
     int64_t failed;
-    rd_kafka_resp_err_t failure; /* the first one */
+    struct client_error failure; /* the first one */
     double publish_seconds;
     double consume_seconds;
     int64_t consume_start_ns; /* when the bus was first asked */
     atomic_bool stop;         /* the reader ends at the next look */
     int64_t *latency_ns;
     int64_t consumed;
-    rd_kafka_resp_err_t consume_failure;
+    struct client_error consume_failure; /* status CLIENT_OK: none */
 };
 
 static const struct help_page page = {
@@ -85,135 +86,89 @@ static double seconds_since(int64_t start_ns)
     return (double)(clock_now_ns() - start_ns) / 1e9;
 }
 
-static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque)
+static void on_done(void *context, const struct publication *publication)
 {
-    (void)rk;
-    const struct client *client = opaque;
-    struct bench *bench = client->context;
-    if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+    struct bench *bench = context;
+    if (publication->status == CLIENT_OK) {
         bench->acknowledged++;
-        return;
+    } else if (bench->failed++ == 0) {
+        bench->failure = *publication->error;
     }
-    if (bench->failed++ == 0) {
-        bench->failure = message->err;
-    }
+}
+
+/* The outcome of a request about the one topic. */
+static int conclude(struct bench *bench, const char *verb, enum client_status status,
+                    const struct client_error *error, struct admin_outcomes *outcomes)
+{
+    const struct client_error *why = status != CLIENT_OK ? error : &outcomes->items[0].error;
+    int code = status == CLIENT_OK && why->status == CLIENT_OK
+                   ? EXIT_OK
+                   : bus_fail(why, "%s topic '%s'", verb, bench->topic);
+    admin_outcomes_deinit(outcomes);
+    return code;
 }
 
 static int create_topic(struct bench *bench)
 {
-    char text[256];
-    rd_kafka_NewTopic_t *topic =
-        rd_kafka_NewTopic_new(bench->topic, (int)bench->options->partitions, -1, text, sizeof text);
-    rd_kafka_AdminOptions_t *admin =
-        client_admin_options(bench->admin, RD_KAFKA_ADMIN_OP_CREATETOPICS);
-    rd_kafka_queue_t *queue = rd_kafka_queue_new(bench->admin->rk);
-    rd_kafka_event_t *event;
-    rd_kafka_CreateTopics(bench->admin->rk, &topic, 1, admin, queue);
-    int code = client_admin_wait(bench->admin, queue, &event, "create topic '%s'", bench->topic);
-    if (code == EXIT_OK) {
-        size_t count;
-        const rd_kafka_topic_result_t **results =
-            rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &count);
-        rd_kafka_resp_err_t err = rd_kafka_topic_result_error(results[0]);
-        if (err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-            code = bus_fail(bench->admin, err, rd_kafka_topic_result_error_string(results[0]),
-                            "create topic '%s'", bench->topic);
-        }
-        rd_kafka_event_destroy(event);
-    }
-    rd_kafka_queue_destroy(queue);
-    rd_kafka_AdminOptions_destroy(admin);
-    rd_kafka_NewTopic_destroy(topic);
-    return code;
+    struct admin_new_topic topic = {.name = bench->topic,
+                                    .partition_count = (int32_t)bench->options->partitions};
+    struct admin_outcomes outcomes;
+    struct client_error error;
+    enum client_status status = admin_create_topics(bench->admin, &topic, 1, &outcomes, &error);
+    return conclude(bench, "create", status, &error, &outcomes);
 }
 
 static int delete_topic(struct bench *bench)
 {
-    rd_kafka_DeleteTopic_t *topic = rd_kafka_DeleteTopic_new(bench->topic);
-    rd_kafka_AdminOptions_t *admin =
-        client_admin_options(bench->admin, RD_KAFKA_ADMIN_OP_DELETETOPICS);
-    rd_kafka_queue_t *queue = rd_kafka_queue_new(bench->admin->rk);
-    rd_kafka_event_t *event;
-    rd_kafka_DeleteTopics(bench->admin->rk, &topic, 1, admin, queue);
-    int code = client_admin_wait(bench->admin, queue, &event, "delete topic '%s'", bench->topic);
-    if (code == EXIT_OK) {
-        size_t count;
-        const rd_kafka_topic_result_t **results =
-            rd_kafka_DeleteTopics_result_topics(rd_kafka_event_DeleteTopics_result(event), &count);
-        rd_kafka_resp_err_t err = rd_kafka_topic_result_error(results[0]);
-        if (err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-            code = bus_fail(bench->admin, err, rd_kafka_topic_result_error_string(results[0]),
-                            "delete topic '%s'", bench->topic);
-        }
-        rd_kafka_event_destroy(event);
-    }
-    rd_kafka_queue_destroy(queue);
-    rd_kafka_AdminOptions_destroy(admin);
-    rd_kafka_DeleteTopic_destroy(topic);
-    return code;
+    const char *name = bench->topic;
+    struct admin_outcomes outcomes;
+    struct client_error error;
+    enum client_status status = admin_delete_topics(bench->admin, &name, 1, &outcomes, &error);
+    return conclude(bench, "delete", status, &error, &outcomes);
 }
 
-static int open_producer(struct bench *bench)
+static int open_publisher(struct bench *bench)
 {
+    enum { LINGER_MS = 5 };
     const struct bench_options *options = bench->options;
-    char timeout[32];
-    snprintf(timeout, sizeof timeout, "%lld", (long long)options->client.timeout_ms);
-    rd_kafka_conf_t *conf = client_conf_new(&options->client);
-    client_conf_set(conf, "acks", options->acks);
-    client_conf_set(conf, "compression.codec", options->compression);
-    client_conf_set(conf, "message.timeout.ms", timeout);
-    if (options->rate > 0) {
-        client_conf_set(conf, "linger.ms", "0");
-    }
-    rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
-    return client_open(&options->client, RD_KAFKA_PRODUCER, conf, bench, &bench->producer);
+    struct client_error error;
+    struct publisher_settings settings = {
+        .connection = bus_settings(&options->bus),
+        .acks = options->acks,
+        .compression = options->compression,
+        .linger_ms = options->rate > 0 ? -1 : LINGER_MS,
+        .done = on_done,
+        .done_context = bench,
+    };
+    return publisher_open(&settings, &bench->publisher, &error) == CLIENT_OK
+               ? EXIT_OK
+               : bus_fail_open(&error);
 }
 
 /* Reads each partition from its start, without a group. */
-static int open_consumer(struct bench *bench)
+static int open_reader(struct bench *bench)
 {
-    const struct rd_kafka_metadata *metadata;
-    rd_kafka_conf_t *conf = client_conf_new(&bench->options->client);
-    if (bench->options->rate > 0) {
-        client_conf_set(conf, "fetch.wait.max.ms", "100");
-    }
-    int code =
-        client_open(&bench->options->client, RD_KAFKA_CONSUMER, conf, bench, &bench->consumer);
-    if (code == EXIT_OK) {
-        code = client_metadata(bench->consumer, bench->topic, true, &metadata);
-    }
-    if (code != EXIT_OK) {
-        return code;
-    }
-    rd_kafka_metadata_destroy(metadata);
-    bench->from = rd_kafka_topic_new(bench->consumer->rk, bench->topic, NULL);
-    bench->queue = rd_kafka_queue_new(bench->consumer->rk);
-    bench->consume_start_ns = clock_now_ns();
+    enum { LATENCY_WAIT_MS = 100 };
+    struct topic_partitions partitions = {0};
+    struct client_error error;
     for (int32_t i = 0; i < bench->options->partitions; i++) {
-        if (rd_kafka_consume_start_queue(bench->from, i, 0, bench->queue) != 0) {
-            return bus_fail(bench->consumer, rd_kafka_last_error(), NULL, "read topic '%s'",
-                            bench->topic);
-        }
+        topic_partitions_add(&partitions, bench->topic, i, 0);
     }
-    return EXIT_OK;
-}
-
-static void close_consumer(struct bench *bench)
-{
-    if (bench->queue != NULL) {
-        for (int32_t i = 0; i < bench->options->partitions; i++) {
-            rd_kafka_consume_stop(bench->from, i);
-        }
-        rd_kafka_queue_destroy(bench->queue);
-        rd_kafka_topic_destroy(bench->from);
-    }
-    client_close(bench->consumer);
+    struct reader_settings settings = {
+        .connection = bus_settings(&bench->options->bus),
+        .partitions = &partitions,
+        .fetch_wait_ms = bench->options->rate > 0 ? LATENCY_WAIT_MS : 0,
+    };
+    bench->consume_start_ns = clock_now_ns();
+    enum client_status status = reader_open(&settings, &bench->reader, &error);
+    topic_partitions_deinit(&partitions);
+    return status == CLIENT_OK ? EXIT_OK : bus_fail_open(&error);
 }
 
 /* Waits until the event is due, serving acknowledgements meanwhile. */
 static void wait_until(struct bench *bench, int64_t due_ns)
 {
-    rd_kafka_poll(bench->producer->rk, 0);
+    publisher_serve(bench->publisher, 0);
     int64_t left_ns = due_ns - clock_now_ns();
     if (left_ns > 0) {
         struct timespec left = {.tv_sec = left_ns / 1000000000, .tv_nsec = left_ns % 1000000000};
@@ -222,20 +177,23 @@ static void wait_until(struct bench *bench, int64_t due_ns)
 }
 
 /* Hands one event over, waiting for room; false when it was refused for good. */
-static bool publish_one(struct bench *bench, rd_kafka_topic_t *to)
+static bool publish_one(struct bench *bench)
 {
     enum { ROOM_WAIT_MS = 100 };
-    while (rd_kafka_produce(to, RD_KAFKA_PARTITION_UA, RD_KAFKA_MSG_F_COPY, bench->value,
-                            (size_t)bench->options->size_bytes, NULL, 0, NULL) != 0) {
-        rd_kafka_resp_err_t err = rd_kafka_last_error();
-        if (err != RD_KAFKA_RESP_ERR__QUEUE_FULL || interrupt_is_raised(&bench->interrupt)) {
-            bench->failed++;
-            bench->failure = err;
-            return false;
-        }
-        rd_kafka_poll(bench->producer->rk, ROOM_WAIT_MS);
+    struct client_error error;
+    struct event event = event_blank();
+    event.topic = bench->topic;
+    event.value = slice_of(bench->value, (size_t)bench->options->size_bytes);
+    enum client_status status;
+    while ((status = publisher_publish(bench->publisher, &event, NULL, &error)) == CLIENT_FULL &&
+           !interrupt_is_raised(&bench->interrupt)) {
+        publisher_serve(bench->publisher, ROOM_WAIT_MS);
     }
-    return true;
+    if (status != CLIENT_OK) {
+        bench->failed++;
+        bench->failure = error;
+    }
+    return status == CLIENT_OK;
 }
 
 /* Publishes all events and waits for their acknowledgements. */
@@ -243,7 +201,6 @@ static void publish(struct bench *bench)
 {
     enum { SERVE_EVERY = 1000, STEP_MS = 100 };
     const struct bench_options *options = bench->options;
-    rd_kafka_topic_t *to = rd_kafka_topic_new(bench->producer->rk, bench->topic, NULL);
     int64_t start_ns = clock_now_ns();
     for (int64_t i = 0; i < options->events && bench->failed == 0; i++) {
         int64_t due_ns = clock_now_ns();
@@ -251,34 +208,26 @@ static void publish(struct bench *bench)
             due_ns = start_ns + i * 1000000000 / options->rate;
             wait_until(bench, due_ns);
         } else if (i % SERVE_EVERY == 0) {
-            rd_kafka_poll(bench->producer->rk, 0);
+            publisher_serve(bench->publisher, 0);
         }
         if (i % SERVE_EVERY == 0 && interrupt_is_raised(&bench->interrupt)) {
             break;
         }
         memcpy(bench->value, &due_ns, sizeof due_ns);
-        if (!publish_one(bench, to)) {
+        if (!publish_one(bench)) {
             break;
         }
     }
-    while (rd_kafka_outq_len(bench->producer->rk) > 0) {
-        rd_kafka_flush(bench->producer->rk, STEP_MS);
+    while (publisher_flush(bench->publisher, STEP_MS) == CLIENT_TIMED_OUT) {
     }
     bench->publish_seconds = seconds_since(start_ns);
-    rd_kafka_topic_destroy(to);
 }
 
-static void take(struct bench *bench, const rd_kafka_message_t *message, int64_t now_ns)
+static void take(struct bench *bench, const struct event *event, int64_t now_ns)
 {
-    if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        if (message->err != RD_KAFKA_RESP_ERR__PARTITION_EOF) {
-            bench->consume_failure = message->err;
-        }
-        return;
-    }
     int64_t due_ns;
     if (bench->latency_ns != NULL && bench->consumed < bench->options->events) {
-        memcpy(&due_ns, message->payload, sizeof due_ns);
+        memcpy(&due_ns, event->value.data, sizeof due_ns);
         bench->latency_ns[bench->consumed] = now_ns - due_ns;
     }
     bench->consumed++;
@@ -287,22 +236,19 @@ static void take(struct bench *bench, const rd_kafka_message_t *message, int64_t
 /* Reads until all events are there, the reader is stopped, or nothing came for the time-out. */
 static void *consume(void *context)
 {
-    enum { TAKE_MAX = 1000, WAIT_MS = 100 };
+    enum { WAIT_MS = 100 };
     struct bench *bench = context;
-    rd_kafka_message_t *messages[TAKE_MAX];
     int64_t last_ns = clock_now_ns();
-    int64_t timeout_ns = bench->options->client.timeout_ms * 1000000;
-    while (bench->consumed < bench->options->events && !atomic_load(&bench->stop) &&
-           bench->consume_failure == RD_KAFKA_RESP_ERR_NO_ERROR) {
-        /* A large batch waits until it is full: ask for one where latency counts. */
-        ssize_t count = rd_kafka_consume_batch_queue(bench->queue, WAIT_MS, messages,
-                                                     bench->options->rate > 0 ? 1 : TAKE_MAX);
-        int64_t now_ns = clock_now_ns();
-        for (ssize_t i = 0; i < count; i++) {
-            take(bench, messages[i], now_ns);
-            rd_kafka_message_destroy(messages[i]);
+    int64_t timeout_ns = bench->options->bus.timeout_ms * 1000000;
+    while (bench->consumed < bench->options->events && !atomic_load(&bench->stop)) {
+        struct received *received;
+        if (reader_take(bench->reader, WAIT_MS, &received, &bench->consume_failure) != CLIENT_OK) {
+            break;
         }
-        if (count > 0) {
+        int64_t now_ns = clock_now_ns();
+        if (received != NULL) {
+            take(bench, &received->event, now_ns);
+            received_free(received);
             last_ns = now_ns;
         } else if (now_ns - last_ns > timeout_ns ||
                    (bench->options->rate == 0 && interrupt_is_raised(&bench->interrupt))) {
@@ -319,12 +265,11 @@ static int check(struct bench *bench)
         return cli_fail(EXIT_FAILED, NULL, "interrupted");
     }
     if (bench->failed > 0) {
-        return bus_fail(bench->producer, bench->failure, NULL, "publish all events (%lld failed)",
+        return bus_fail(&bench->failure, "publish all events (%lld failed)",
                         (long long)bench->failed);
     }
-    if (bench->consume_failure != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        return bus_fail(bench->consumer, bench->consume_failure, NULL, "read topic '%s'",
-                        bench->topic);
+    if (bench->consume_failure.status != CLIENT_OK) {
+        return bus_fail(&bench->consume_failure, "read topic '%s'", bench->topic);
     }
     if (bench->consumed < bench->options->events) {
         return cli_fail(EXIT_TIMED_OUT, "wait longer with --timeout",
@@ -338,14 +283,14 @@ static int load(struct bench *bench)
 {
     if (bench->options->rate == 0) {
         publish(bench);
-        int code = bench->failed > 0 ? EXIT_OK : open_consumer(bench);
+        int code = bench->failed > 0 ? EXIT_OK : open_reader(bench);
         if (code == EXIT_OK && bench->failed == 0) {
             consume(bench);
         }
         return code == EXIT_OK ? check(bench) : code;
     }
     pthread_t reader;
-    int code = open_consumer(bench);
+    int code = open_reader(bench);
     if (code != EXIT_OK) {
         return code;
     }
@@ -445,15 +390,15 @@ static int run(const struct bench_options *options)
     if (options->rate > 0) {
         bench.latency_ns = mem_new_array(int64_t, (size_t)options->events);
     }
-    int code = client_open_admin(&options->client, &bench.admin);
+    int code = bus_open(&options->bus, &bench.admin);
     if (code == EXIT_OK) {
         code = create_topic(&bench);
     }
     if (code == EXIT_OK) {
-        code = open_producer(&bench);
+        code = open_publisher(&bench);
         code = code == EXIT_OK ? load(&bench) : code;
-        close_consumer(&bench);
-        client_close(bench.producer);
+        (void)reader_close(bench.reader, NULL);
+        publisher_close(bench.publisher);
         int deleted = delete_topic(&bench);
         code = code == EXIT_OK ? deleted : code;
     }
@@ -461,10 +406,10 @@ static int run(const struct bench_options *options)
         if (bench.latency_ns != NULL) {
             qsort(bench.latency_ns, (size_t)bench.consumed, sizeof *bench.latency_ns, compare);
         }
-        options->client.is_json ? print_json(&bench) : print_text(&bench);
+        options->bus.is_json ? print_json(&bench) : print_text(&bench);
         code = output_finish(code);
     }
-    client_close(bench.admin);
+    connection_close(bench.admin);
     free(bench.latency_ns);
     free(bench.value);
     interrupt_deinit(&bench.interrupt);
@@ -489,14 +434,14 @@ static int check_options(const struct bench_options *options)
 
 int cli_bench(int argc, char **argv)
 {
-    struct bench_options options = {.client = client_options_default(),
+    struct bench_options options = {.bus = bus_options_default(),
                                     .events = 200000,
                                     .size_bytes = 100,
                                     .partitions = 1,
                                     .acks = "all",
                                     .compression = "none"};
     struct option_set sets[] = {{"Options", specs, sizeof specs / sizeof specs[0], &options},
-                                client_option_set(&options.client)};
+                                bus_option_set(&options.bus)};
     struct text_list arguments = {0};
     int code;
     if (options_parse(&page, sets, 2, argc, argv, &arguments, &code)) {

@@ -2,7 +2,6 @@
 
 #include "base/mem.h"
 #include "cli/cli.h"
-#include "cli/client.h"
 #include "cli/output.h"
 
 #include <stdlib.h>
@@ -50,23 +49,17 @@ void delivery_acknowledge(struct delivery *delivery, int32_t partition, int64_t 
     at->last_offset = offset;
 }
 
-/* Refusals that concern the one event; all others would strike the next event as well. */
-static bool is_about_one_event(rd_kafka_resp_err_t err)
-{
-    return err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE || err == RD_KAFKA_RESP_ERR_INVALID_RECORD ||
-           err == RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP || err == RD_KAFKA_RESP_ERR_INVALID_MSG ||
-           err == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION || err == RD_KAFKA_RESP_ERR__INVALID_ARG;
-}
-
-void delivery_fail(struct delivery *delivery, uint64_t event, rd_kafka_resp_err_t err,
-                   const char *why)
+void delivery_fail(struct delivery *delivery, uint64_t event, const struct client_error *error)
 {
     if (delivery->failed < DELIVERY_FAILURES_KEPT) {
         delivery->failures[delivery->failed] =
-            (struct delivery_failure){.event = event, .err = err, .why = mem_strdup(why)};
+            (struct delivery_failure){.event = event,
+                                      .code = error->code,
+                                      .hint = error->hint,
+                                      .why = mem_strdup(error->text)};
     }
     delivery->failed++;
-    if (!is_about_one_event(err)) {
+    if (error->code != 0 && !client_is_about_event(error->code)) {
         delivery->is_hopeless = true;
     }
 }
@@ -104,7 +97,8 @@ json_t *delivery_to_json(const struct delivery *delivery)
         const struct delivery_failure *failure = &delivery->failures[i];
         json_array_append_new(
             failures, json_pack("{s:I,s:s,s:s}", "event", (json_int_t)failure->event, "error",
-                                rd_kafka_err2name(failure->err), "message", failure->why));
+                                failure->code != 0 ? client_code_name(failure->code) : "INVALID",
+                                "message", failure->why));
     }
     return json_pack("{s:s,s:I,s:I,s:I,s:f,s:o,s:o}", "topic", delivery->topic, "acknowledged",
                      (json_int_t)delivery->acknowledged, "failed", (json_int_t)delivery->failed,
@@ -155,7 +149,7 @@ void delivery_print(const struct delivery *delivery, FILE *out, FILE *errors)
         fprintf(errors, "  and %llu more\n",
                 (unsigned long long)(delivery->failed - DELIVERY_FAILURES_KEPT));
     }
-    const char *hint = client_hint(delivery->failures[0].err);
+    const char *hint = delivery->failures[0].hint;
     if (hint != NULL) {
         fprintf(errors, "hint: %s\n", hint);
     }

@@ -1,8 +1,9 @@
 #ifndef TIDINGS_CLI_DELIVERY_H
 #define TIDINGS_CLI_DELIVERY_H
 
+#include "client/connection.h"
+
 #include <jansson.h>
-#include <librdkafka/rdkafka.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -12,8 +13,9 @@
 enum { DELIVERY_FAILURES_KEPT = 20 };
 
 struct delivery_failure {
-    uint64_t event; /* the how-many-th event, from 1 */
-    rd_kafka_resp_err_t err;
+    uint64_t event;   /* the how-many-th event, from 1 */
+    int code;         /* of Kafka or librdkafka; 0: neither */
+    const char *hint; /* static; NULL: none */
     char *why;
 };
 
@@ -25,7 +27,7 @@ struct delivery_partition {
 
 struct delivery {
     const char *topic;
-    uint64_t sent; /* handed to librdkafka or refused by it */
+    uint64_t sent; /* handed to the publisher or refused by it */
     uint64_t acknowledged;
     uint64_t failed;
     uint64_t bytes; /* of acknowledged keys and values */
@@ -45,8 +47,7 @@ void delivery_acknowledge(struct delivery *delivery, int32_t partition, int64_t 
                           size_t bytes);
 
 /* A failure of one event. */
-void delivery_fail(struct delivery *delivery, uint64_t event, rd_kafka_resp_err_t err,
-                   const char *why);
+void delivery_fail(struct delivery *delivery, uint64_t event, const struct client_error *error);
 
 /* The summary as JSON. */
 json_t *delivery_to_json(const struct delivery *delivery);

@@ -4,16 +4,15 @@
 #include "cli/options.h"
 #include "client/event.h"
 
-#include <stdbool.h>
-
-/* Which events a subscriber wants to see. Borrows its texts. */
+/* Which events `subscribe` prints: those that all of this accepts. Zeroed accepts all. */
 struct filter {
-    struct text_list types; /* empty: all */
-    const char *key;        /* NULL: all */
+    struct text_list types;   /* one of these CloudEvents types; empty: any */
+    struct text_list sources; /* one of these CloudEvents sources; empty: any */
+    struct text_list headers; /* NAME=VALUE, each of them; or NAME: with any value */
+    const char *key;          /* NULL: any */
 };
 
-/* True when the event has the wanted key, and its CloudEvents type (ce_type header in binary mode,
- * member "type" in structured mode) is among the wanted ones. */
+/* Also looks into structured CloudEvents (JSON). Pure. */
 bool filter_accepts(const struct filter *filter, const struct event *event);
 
 #endif

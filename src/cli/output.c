@@ -36,6 +36,20 @@ void table_cell(struct table *table, const char *format, ...)
     table->cells[table->cell_count++] = mem_strdup(text);
 }
 
+void table_number(struct table *table, int64_t number)
+{
+    if (number < 0) {
+        table_cell(table, "-");
+    } else {
+        table_cell(table, "%lld", (long long)number);
+    }
+}
+
+json_t *output_number_or_null(int64_t number)
+{
+    return number < 0 ? json_null() : json_integer(number);
+}
+
 static bool is_right(const struct table *table, size_t column)
 {
     return table->titles[column][0] == '>';

@@ -25,8 +25,14 @@ void table_init(struct table *table, const char *const *titles, size_t column_co
 void table_deinit(struct table *table);
 void table_cell(struct table *table, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* A number, or "-" when it is below 0: not known, or none. */
+void table_number(struct table *table, int64_t number);
+
 /* Prints titles and rows on standard output, each line after `indent` blanks. */
 void table_print(const struct table *table, int indent);
+
+/* null when the number is below 0. */
+json_t *output_number_or_null(int64_t number);
 
 /* Prints the value as indented JSON with a line break, and frees it. */
 void output_json(json_t *value);

@@ -5,16 +5,19 @@
 #include "cli/interrupt.h"
 #include "cli/output.h"
 #include "cli/publish_options.h"
+#include "client/admin.h"
+#include "client/publisher.h"
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 struct publishing {
     const struct publish_options *options;
-    struct client *client;
+    struct publisher *publisher;
     struct delivery delivery;
     struct interrupt interrupt;
     struct event_reader reader;
@@ -33,24 +36,16 @@ static int64_t now_ms(void)
     return clock_wall_ms(clock_system());
 }
 
-static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque)
+static void on_done(void *context, const struct publication *publication)
 {
-    (void)rk;
-    const struct client *client = opaque;
-    struct publishing *publishing = client->context;
-    uint64_t event = (uint64_t)(uintptr_t)message->_private;
-    if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
-        delivery_acknowledge(&publishing->delivery, message->partition, message->offset,
-                             message->len + message->key_len);
+    struct publishing *publishing = context;
+    if (publication->status == CLIENT_OK) {
+        delivery_acknowledge(&publishing->delivery, publication->partition, publication->offset,
+                             publication->size_bytes);
         return;
     }
-    const char *why = rd_kafka_err2str(message->err);
-    char text[512];
-    if (client_is_connection_error(message->err) && client->last_error[0] != '\0') {
-        snprintf(text, sizeof text, "%s (%s)", why, client->last_error);
-        why = text;
-    }
-    delivery_fail(&publishing->delivery, event, message->err, why);
+    delivery_fail(&publishing->delivery, (uint64_t)(uintptr_t)publication->context,
+                  publication->error);
 }
 
 static void show_progress(struct publishing *publishing, bool is_last)
@@ -76,39 +71,8 @@ static void show_progress(struct publishing *publishing, bool is_last)
 /* Serves acknowledgements and progress; waits up to wait_ms for the former. */
 static void serve(struct publishing *publishing, int wait_ms)
 {
-    rd_kafka_poll(publishing->client->rk, wait_ms);
+    publisher_serve(publishing->publisher, wait_ms);
     show_progress(publishing, false);
-}
-
-static rd_kafka_headers_t *make_headers(const struct event *event)
-{
-    rd_kafka_headers_t *headers = rd_kafka_headers_new(event->header_count);
-    for (size_t i = 0; i < event->header_count; i++) {
-        const struct event_header *header = &event->headers[i];
-        rd_kafka_header_add(headers, header->name, -1, header->value.data,
-                            slice_is_null(header->value) ? -1 : (ssize_t)header->value.size);
-    }
-    return headers;
-}
-
-/* What librdkafka would take for something else, noted as a failure. */
-static bool is_refused(struct publishing *publishing, const struct event *event)
-{
-    struct delivery *delivery = &publishing->delivery;
-    if (event->partition >= publishing->partition_count) {
-        char why[128];
-        snprintf(why, sizeof why, "topic %s has no partition %d, only 0 to %d", delivery->topic,
-                 (int)event->partition, (int)publishing->partition_count - 1);
-        delivery_fail(delivery, delivery->sent, RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION, why);
-        return true;
-    }
-    if (event->timestamp_ms == 0) {
-        /* librdkafka takes 0 for "now"; better to refuse than to alter. */
-        delivery_fail(delivery, delivery->sent, RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP,
-                      "timestamp 0 (1970-01-01T00:00:00Z) cannot be sent");
-        return true;
-    }
-    return false;
 }
 
 /* Hands one event over, waiting for room in the queue. A refusal is noted as its failure. */
@@ -116,38 +80,24 @@ static void publish_event(struct publishing *publishing, struct event *event)
 {
     enum { ROOM_WAIT_MS = 100 };
     struct delivery *delivery = &publishing->delivery;
+    struct client_error error;
+    enum client_status status;
     publish_options_complete(publishing->options, event, now_ms(), &publishing->arena);
+    event->topic = delivery->topic;
     delivery->sent++;
-    if (is_refused(publishing, event)) {
+    if (event->partition >= publishing->partition_count) {
+        client_fail(&error, CLIENT_NOT_FOUND, NULL, "topic %s has no partition %d, only 0 to %d",
+                    delivery->topic, (int)event->partition, (int)publishing->partition_count - 1);
+        delivery_fail(delivery, delivery->sent, &error);
         return;
     }
-    rd_kafka_headers_t *headers = make_headers(event);
-    rd_kafka_vu_t parts[] = {
-        {.vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = delivery->topic},
-        {.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = event->partition},
-        {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
-        {.vtype = RD_KAFKA_VTYPE_VALUE,
-         .u.mem = {(void *)(uintptr_t)event->value.data, event->value.size}},
-        {.vtype = RD_KAFKA_VTYPE_KEY,
-         .u.mem = {(void *)(uintptr_t)event->key.data, event->key.size}},
-        {.vtype = RD_KAFKA_VTYPE_TIMESTAMP,
-         .u.i64 = event->timestamp_ms > 0 ? event->timestamp_ms : 0},
-        {.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = (void *)(uintptr_t)delivery->sent},
-        {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers},
-    };
-    rd_kafka_error_t *error;
-    while ((error = rd_kafka_produceva(publishing->client->rk, parts,
-                                       sizeof parts / sizeof parts[0])) != NULL) {
-        rd_kafka_resp_err_t err = rd_kafka_error_code(error);
-        if (err == RD_KAFKA_RESP_ERR__QUEUE_FULL && !interrupt_is_raised(&publishing->interrupt)) {
-            rd_kafka_error_destroy(error);
-            serve(publishing, ROOM_WAIT_MS);
-            continue;
-        }
-        rd_kafka_headers_destroy(headers);
-        delivery_fail(delivery, delivery->sent, err, rd_kafka_error_string(error));
-        rd_kafka_error_destroy(error);
-        return;
+    while ((status = publisher_publish(publishing->publisher, event,
+                                       (void *)(uintptr_t)delivery->sent, &error)) == CLIENT_FULL &&
+           !interrupt_is_raised(&publishing->interrupt)) {
+        serve(publishing, ROOM_WAIT_MS);
+    }
+    if (status != CLIENT_OK) {
+        delivery_fail(delivery, delivery->sent, &error);
     }
 }
 
@@ -220,8 +170,7 @@ static void publish_tombstone(struct publishing *publishing)
 static void wait_for_all(struct publishing *publishing)
 {
     enum { STEP_MS = 100 };
-    while (rd_kafka_outq_len(publishing->client->rk) > 0) {
-        rd_kafka_flush(publishing->client->rk, STEP_MS);
+    while (publisher_flush(publishing->publisher, STEP_MS) == CLIENT_TIMED_OUT) {
         show_progress(publishing, false);
     }
     publishing->delivery.end_ms = now_ms();
@@ -258,44 +207,95 @@ static int open_input(struct publishing *publishing)
     return EXIT_OK;
 }
 
-static int open_bus(struct publishing *publishing)
+static bool is_yes(const char *question)
+{
+    char *line = NULL;
+    size_t size = 0;
+    fprintf(stderr, "%s [y/N] ", question);
+    bool yes = getline(&line, &size, stdin) > 0 && (line[0] == 'y' || line[0] == 'Y');
+    free(line);
+    return yes;
+}
+
+/* The topic does not exist: a slip of the keys, or a new one. */
+static int make_topic(const struct publish_options *options, struct connection *connection)
+{
+    struct admin_new_topic topic = {.name = options->topic, .partition_count = -1};
+    struct admin_outcomes outcomes;
+    struct client_error error;
+    char question[320];
+    snprintf(question, sizeof question, "Topic '%.249s' does not exist. Make it?", options->topic);
+    bool may_ask = isatty(STDIN_FILENO) && isatty(STDERR_FILENO);
+    if (!options->may_create && !(may_ask && is_yes(question))) {
+        return cli_fail(EXIT_NOT_FOUND,
+                        "see the topics with 'tidings topic list'; --create makes a new one",
+                        "topic '%s' does not exist", options->topic);
+    }
+    enum client_status status = admin_create_topics(connection, &topic, 1, &outcomes, &error);
+    const struct client_error *why = status != CLIENT_OK ? &error : &outcomes.items[0].error;
+    /* Another one may have made it meanwhile. */
+    int code = why->status == CLIENT_CONFLICT || (status == CLIENT_OK && why->status == CLIENT_OK)
+                   ? EXIT_OK
+                   : bus_fail(why, "create topic '%s'", options->topic);
+    admin_outcomes_deinit(&outcomes);
+    return code;
+}
+
+static int check_topic(struct publishing *publishing)
 {
     const struct publish_options *options = publishing->options;
-    char timeout[32];
-    snprintf(timeout, sizeof timeout, "%lld", (long long)options->client.timeout_ms);
-    rd_kafka_conf_t *conf = client_conf_new(&options->client);
-    client_conf_set(conf, "acks", "all");
-    client_conf_set(conf, "enable.idempotence", "true");
-    client_conf_set(conf, "partitioner", "murmur2_random");
-    client_conf_set(conf, "message.timeout.ms", timeout);
-    client_conf_set(conf, "message.max.bytes", "100000000"); /* the bus has its own limit */
-    client_conf_set(conf, "compression.codec",
-                    options->compression != NULL ? options->compression : "none");
-    rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
-    int code =
-        client_open(&options->client, RD_KAFKA_PRODUCER, conf, publishing, &publishing->client);
-    const struct rd_kafka_metadata *metadata;
-    if (code == EXIT_OK) {
-        code = client_metadata(publishing->client, options->topic, true, &metadata);
+    struct connection *connection = publisher_connection(publishing->publisher);
+    struct admin_topics topics;
+    struct client_error error;
+    int code = EXIT_OK;
+    enum client_status status = admin_topic(connection, options->topic, false, &topics, &error);
+    if (status == CLIENT_NOT_FOUND) {
+        admin_topics_deinit(&topics);
+        code = make_topic(options, connection);
+        if (code != EXIT_OK) {
+            return code;
+        }
+        status = admin_topic(connection, options->topic, true, &topics, &error);
     }
-    if (code != EXIT_OK) {
-        return code;
+    if (status != CLIENT_OK) {
+        code = bus_fail(&error, "look up topic '%s'", options->topic);
+    } else {
+        publishing->partition_count = (int32_t)topics.items[0].partitions.count;
     }
-    publishing->partition_count = metadata->topics[0].partition_cnt;
-    rd_kafka_metadata_destroy(metadata);
-    if (options->partition >= publishing->partition_count) {
-        return cli_fail(EXIT_NOT_FOUND, "leave --partition out to let the key choose",
+    if (code == EXIT_OK && options->partition >= publishing->partition_count) {
+        code = cli_fail(EXIT_NOT_FOUND, "leave --partition out to let the key choose",
                         "topic '%s' has no partition %d, only 0 to %d", options->topic,
                         (int)options->partition, (int)publishing->partition_count - 1);
     }
-    return EXIT_OK;
+    admin_topics_deinit(&topics);
+    return code;
+}
+
+static int open_bus(struct publishing *publishing)
+{
+    enum { LINGER_MS = 5, EVENT_BYTES = 100000000 /* the bus has its own limit */ };
+    const struct publish_options *options = publishing->options;
+    struct client_error error;
+    struct publisher_settings settings = {
+        .connection = bus_settings(&options->bus),
+        .compression = options->compression,
+        .linger_ms = LINGER_MS,
+        .event_max_bytes = EVENT_BYTES,
+        .done = on_done,
+        .done_context = publishing,
+    };
+    if (publisher_open(&settings, &publishing->publisher, &error) != CLIENT_OK) {
+        return bus_fail_open(&error);
+    }
+    int code = bus_reach(publisher_connection(publishing->publisher));
+    return code == EXIT_OK ? check_topic(publishing) : code;
 }
 
 static int report(struct publishing *publishing)
 {
     struct delivery *delivery = &publishing->delivery;
     int code = delivery_exit_code(delivery);
-    if (publishing->options->client.is_json) {
+    if (publishing->options->bus.is_json) {
         output_json(delivery_to_json(delivery));
     } else {
         FILE *nowhere = publishing->options->is_quiet ? fopen("/dev/null", "w") : NULL;
@@ -347,7 +347,7 @@ int cli_publish(int argc, char **argv)
     if (publishing.fd > STDIN_FILENO) {
         close(publishing.fd);
     }
-    client_close(publishing.client);
+    publisher_close(publishing.publisher);
     event_reader_deinit(&publishing.reader);
     arena_deinit(&publishing.arena);
     delivery_deinit(&publishing.delivery);

@@ -14,7 +14,9 @@ static const struct help_page page = {
     .about = "Publishes events and waits until the bus has acknowledged each of them (acks=all).\n"
              "The events are the arguments, or else the lines of --file FILE or standard input.\n"
              "Events of one key go to one partition, the one that Java clients choose (murmur2).\n"
-             "If any event was not acknowledged, it says which and why and ends with 1.",
+             "If any event was not acknowledged, it says which and why and ends with 1.\n"
+             "A topic that does not exist is not made without a word: on a terminal it asks, else\n"
+             "it ends with 4 unless --create is given.",
     .examples = "  tidings publish orders 'hello'                        one event\n"
                 "  tidings publish orders --key 42 --header source=shop 'hello'\n"
                 "  tidings publish orders --ce-type order.placed --ce-source /shop '{\"id\":42}'\n"
@@ -61,6 +63,8 @@ static const struct option_spec specs[] = {
      "header content-type, e.g. application/json"},
     {'z', "compression", "CODEC", OPTION_TEXT, offsetof(struct publish_options, compression), 0, 0,
      "none, gzip, snappy, lz4 or zstd (default: none)"},
+    {0, "create", NULL, OPTION_FLAG, offsetof(struct publish_options, may_create), 0, 0,
+     "make the topic when it does not exist, as the bus makes new ones"},
     {0, "progress", NULL, OPTION_FLAG, offsetof(struct publish_options, has_progress), 0, 0,
      "show progress on standard error even if that is no terminal"},
     {'q', "quiet", NULL, OPTION_FLAG, offsetof(struct publish_options, is_quiet), 0, 0,
@@ -72,7 +76,7 @@ enum { SET_COUNT = 2 };
 static void make_sets(struct publish_options *options, struct option_set sets[SET_COUNT])
 {
     sets[0] = (struct option_set){"Options", specs, sizeof specs / sizeof specs[0], options};
-    sets[1] = client_option_set(&options->client);
+    sets[1] = bus_option_set(&options->bus);
 }
 
 void publish_options_deinit(struct publish_options *options)
@@ -168,7 +172,7 @@ bool publish_options_parse(struct publish_options *options, int argc, char **arg
 {
     struct option_set sets[SET_COUNT];
     struct text_list arguments = {0};
-    *options = (struct publish_options){.client = client_options_default(), .partition = -1};
+    *options = (struct publish_options){.bus = bus_options_default(), .partition = -1};
     make_sets(options, sets);
     bool is_on = options_parse(&page, sets, SET_COUNT, argc, argv, &arguments, exit_code);
     if (is_on) {
@@ -180,6 +184,7 @@ bool publish_options_parse(struct publish_options *options, int argc, char **arg
     if (is_on && *exit_code == EXIT_OK) {
         *exit_code = check_sources(options);
     }
+    text_list_add(&options->bus.properties, "allow.auto.create.topics=false"); /* --create does */
     text_list_deinit(&arguments);
     if (!is_on || *exit_code != EXIT_OK) {
         publish_options_deinit(options);

@@ -3,13 +3,13 @@
 
 #include "base/arena.h"
 #include "base/err.h"
-#include "cli/client.h"
+#include "cli/bus.h"
 #include "cli/event_reader.h"
 
 /* What `tidings publish` was asked to do, and how that shapes each event. */
 
 struct publish_options {
-    struct client_options client;
+    struct bus_options bus;
     const char *topic;
     const char *file;
     const char *input; /* the format's name */
@@ -28,6 +28,7 @@ struct publish_options {
     bool has_progress;
     bool is_quiet;
     bool is_tombstone;
+    bool may_create;
 
     /* worked out of the above */
     enum event_format format;

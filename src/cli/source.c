@@ -2,296 +2,382 @@
 
 #include "base/mem.h"
 #include "cli/cli.h"
+#include "cli/last_events.h"
 
+#include <regex.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+/* --- partitions --- */
+
 static struct source_partition *find(struct source *source, const char *topic, int32_t partition)
 {
-    for (size_t i = 0; i < source->partition_count; i++) {
-        struct source_partition *at = &source->partitions[i];
+    for (size_t n = 0; n < source->partitions.count; n++) {
+        size_t i = (source->last + n) % source->partitions.count;
+        struct source_partition *at = &source->partitions.items[i];
         if (at->partition == partition && strcmp(at->topic, topic) == 0) {
+            source->last = i;
             return at;
         }
     }
     return NULL;
 }
 
-static const char *keep_name(struct source *source, const char *topic)
+static void mark_done(struct source *source, struct source_partition *at)
+{
+    source->open_count -= !at->is_done;
+    at->is_done = true;
+}
+
+static void track(struct source *source, const struct topic_partition *from, int64_t stop)
+{
+    struct source_partition *at = find(source, from->topic, from->partition);
+    if (at == NULL) {
+        at = vec_add(&source->partitions);
+        *at = (struct source_partition){
+            .topic = mem_strdup(from->topic), .partition = from->partition, .handled = -1};
+        source->open_count++;
+    }
+    at->stop = stop;
+    if (from->offset >= stop) {
+        mark_done(source, at);
+    }
+}
+
+static void forget(struct source *source, const struct topic_partitions *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        struct source_partition *at = find(source, list->items[i].topic, list->items[i].partition);
+        if (at != NULL) {
+            source->open_count -= !at->is_done;
+            free(at->topic);
+            vec_remove(&source->partitions, (size_t)(at - source->partitions.items));
+            source->last = 0;
+        }
+    }
+}
+
+/* Where reading ends: stops[i] for list->items[i]. */
+static enum client_status find_stops(const struct source *source, struct connection *connection,
+                                     const struct topic_partitions *list,
+                                     const struct admin_bounds *bounds, int64_t *stops,
+                                     struct client_error *error)
+{
+    const struct position *to = &source->options->to;
+    struct topic_partitions places = {0};
+    enum client_status status = CLIENT_OK;
+    topic_partitions_append(&places, list);
+    if (source->options->has_to && to->kind == POSITION_LAST) {
+        struct connection_settings settings = bus_settings(source->options->bus);
+        status = last_events(&settings, &places, bounds, to->value, error);
+    } else if (source->options->has_to && to->kind != POSITION_OFFSET) {
+        status = position_resolve(connection, &places, to, bounds, error);
+    }
+    for (size_t i = 0; i < list->count; i++) {
+        stops[i] = !source->options->has_to      ? INT64_MAX
+                   : to->kind == POSITION_OFFSET ? to->value /* it may be one that comes later */
+                                                 : places.items[i].offset;
+    }
+    topic_partitions_deinit(&places);
+    return status;
+}
+
+/* Sets the list's offsets to where reading begins. */
+static enum client_status find_starts(const struct source *source, struct connection *connection,
+                                      struct topic_partitions *list,
+                                      const struct admin_bounds *bounds, struct client_error *error)
+{
+    const struct position *from = &source->options->from;
+    struct connection_settings settings = bus_settings(source->options->bus);
+    return from->kind == POSITION_LAST ? last_events(&settings, list, bounds, from->value, error)
+                                       : position_resolve(connection, list, from, bounds, error);
+}
+
+/* --- what the reader tells --- */
+
+static void on_assigned(void *context, const struct topic_partitions *partitions)
+{
+    struct source *source = context;
+    struct client_error error;
+    struct admin_bounds *bounds = mem_new_array(struct admin_bounds, partitions->count + 1);
+    int64_t *stops = mem_new_array(int64_t, partitions->count + 1);
+    struct connection *connection = reader_connection(source->reader);
+    enum client_status status = admin_bounds(connection, partitions, bounds, &error);
+    if (status == CLIENT_OK) {
+        status = find_stops(source, connection, partitions, bounds, stops, &error);
+    }
+    if (status != CLIENT_OK) {
+        source->failure =
+            bus_fail(&error, "look up the offsets of group '%s'", source->options->group);
+    }
+    for (size_t i = 0; status == CLIENT_OK && i < partitions->count; i++) {
+        track(source, &partitions->items[i], stops[i]);
+    }
+    source->is_assigned = true;
+    free(bounds);
+    free(stops);
+}
+
+/* What is committed must have left this process. */
+static void on_commit(void *context)
+{
+    struct source *source = context;
+    if (!source->options->flush()) {
+        return;
+    }
+    for (size_t i = 0; i < source->partitions.count; i++) {
+        const struct source_partition *at = &source->partitions.items[i];
+        if (at->handled >= 0) {
+            /* Refused when the partition is no longer ours: then another member reads it again. */
+            (void)reader_mark(source->reader, at->topic, at->partition, at->epoch, at->handled,
+                              NULL);
+        }
+    }
+}
+
+static void on_revoked(void *context, const struct topic_partitions *partitions, bool is_lost)
+{
+    if (!is_lost) {
+        on_commit(context);
+    }
+    forget(context, partitions);
+}
+
+static void on_gone(void *context, const struct reader_gap *gap)
+{
+    if (gap->is_new_topic) {
+        cli_warn("topic %s was deleted and made again: partition %d is read from offset %lld, not "
+                 "from %lld",
+                 gap->topic, (int)gap->partition, (long long)gap->to, (long long)gap->from);
+        return;
+    }
+    cli_warn("events of %s partition %d are gone that were not read: offsets %lld to %lld",
+             gap->topic, (int)gap->partition, (long long)gap->from, (long long)gap->to - 1);
+}
+
+static void on_ended(void *context, const char *topic, int32_t partition, int64_t offset)
+{
+    struct source *source = context;
+    struct source_partition *at = find(source, topic, partition);
+    if (at != NULL && offset >= at->stop) {
+        mark_done(source, at);
+    }
+}
+
+static void on_notice(void *context, const struct client_error *what)
+{
+    const struct source *source = context;
+    if (what->status == CLIENT_UNREACHABLE) {
+        struct connection_settings settings = bus_settings(source->options->bus);
+        cli_warn("the bus at %s went away; trying again until it is back",
+                 settings.bootstrap_servers);
+    } else if (what->status == CLIENT_OK) {
+        cli_warn("the bus is back");
+    } else {
+        cli_warn("%s", what->text);
+    }
+}
+
+/* --- opening --- */
+
+static void add_name(struct source *source, const char *name)
 {
     for (size_t i = 0; i < source->names.count; i++) {
-        if (strcmp(source->names.items[i], topic) == 0) {
-            return source->names.items[i];
+        if (strcmp(source->names.items[i], name) == 0) {
+            return;
         }
     }
-    char *copy = mem_strdup(topic);
-    text_list_add(&source->names, copy);
-    return copy;
+    text_list_add(&source->names, mem_strdup(name));
 }
 
-void source_track(struct source *source, const rd_kafka_topic_partition_list_t *list,
-                  const struct admin_bounds *bounds)
+/* Adds the topics that an expression names now. */
+static int add_matching(struct source *source, struct connection *connection, const char *pattern)
 {
-    size_t count = source->partition_count + (size_t)list->cnt;
-    source->partitions = mem_realloc(source->partitions, (count + 1) * sizeof *source->partitions);
-    for (int i = 0; i < list->cnt; i++) {
-        const rd_kafka_topic_partition_t *at = &list->elems[i];
-        source->partitions[source->partition_count++] = (struct source_partition){
-            .topic = keep_name(source, at->topic),
-            .partition = at->partition,
-            .end = bounds[i].end,
-            .is_done = source->options->until_end && at->offset >= bounds[i].end,
-        };
+    struct admin_topics topics;
+    struct client_error error;
+    regex_t regex;
+    if (regcomp(&regex, pattern, REG_EXTENDED | REG_NOSUB) != 0) {
+        return cli_fail(EXIT_USAGE, NULL, "'%s' is no regular expression", pattern);
     }
-}
-
-void source_forget(struct source *source, const rd_kafka_topic_partition_list_t *list)
-{
-    for (int i = 0; i < list->cnt; i++) {
-        struct source_partition *at = find(source, list->elems[i].topic, list->elems[i].partition);
-        if (at != NULL) {
-            *at = source->partitions[--source->partition_count];
-        }
-    }
-}
-
-/* All wanted partitions of a topic, from its metadata. */
-static int list_partitions(struct source *source, const char *topic,
-                           rd_kafka_topic_partition_list_t *list)
-{
-    const struct rd_kafka_metadata *metadata;
-    int code = client_metadata(source->client, topic, false, &metadata);
-    if (code != EXIT_OK) {
-        return code;
-    }
-    int count = metadata->topics[0].partition_cnt;
-    rd_kafka_metadata_destroy(metadata);
-    int64_t wanted = source->options->partition;
-    if (wanted >= count) {
-        return cli_fail(EXIT_NOT_FOUND, NULL, "topic '%s' has no partition %d, only 0 to %d", topic,
-                        (int)wanted, count - 1);
-    }
-    for (int i = 0; i < count; i++) {
-        if (wanted < 0 || wanted == i) {
-            rd_kafka_topic_partition_list_add(list, topic, i);
-        }
-    }
-    return EXIT_OK;
-}
-
-static int start_partition(struct source *source, const rd_kafka_topic_partition_t *at)
-{
-    rd_kafka_topic_t *topic = rd_kafka_topic_new(source->client->rk, at->topic, NULL);
     int code = EXIT_OK;
-    if (topic == NULL ||
-        rd_kafka_consume_start_queue(topic, at->partition, at->offset, source->queue) != 0) {
-        code = bus_fail(source->client, rd_kafka_last_error(), NULL, "read %s partition %d",
-                        at->topic, (int)at->partition);
+    size_t before = source->names.count;
+    if (admin_topics(connection, &topics, &error) != CLIENT_OK) {
+        code = bus_fail(&error, "list the topics");
     }
-    if (topic != NULL) {
-        rd_kafka_topic_destroy(topic); /* the started partition keeps its own hold */
+    for (size_t i = 0; i < topics.count; i++) {
+        if (!topics.items[i].is_internal &&
+            regexec(&regex, topics.items[i].name, 0, NULL, 0) == 0) {
+            add_name(source, topics.items[i].name);
+        }
+    }
+    if (code == EXIT_OK && source->names.count == before) {
+        code = cli_fail(EXIT_NOT_FOUND, "see the topics with: tidings topic list",
+                        "no topic's name matches '%s'", pattern);
+    }
+    admin_topics_deinit(&topics);
+    regfree(&regex);
+    return code;
+}
+
+/* The names of all topics to read, and their partitions. */
+static int list_topics(struct source *source, struct connection *connection,
+                       struct topic_partitions *list)
+{
+    const struct text_list *given = &source->options->topics;
+    int code = EXIT_OK;
+    for (size_t i = 0; code == EXIT_OK && i < given->count; i++) {
+        if (given->items[i][0] == '^') {
+            code = add_matching(source, connection, given->items[i]);
+        } else {
+            add_name(source, given->items[i]);
+        }
+    }
+    for (size_t i = 0; code == EXIT_OK && i < source->names.count; i++) {
+        code = bus_partitions(connection, source->names.items[i], source->options->partition, list);
     }
     return code;
 }
 
-static int start_direct(struct source *source, rd_kafka_topic_partition_list_t *list)
+static int open_reader(struct source *source, const struct topic_partitions *begin)
 {
-    struct admin_bounds *bounds = mem_new_array(struct admin_bounds, (size_t)list->cnt + 1);
-    int code = offsets_bounds(source->client, list, bounds);
-    if (code == EXIT_OK) {
-        code = offsets_resolve(source->client, list, &source->options->from, bounds);
+    const struct source_options *options = source->options;
+    struct client_error error;
+    struct reader_settings settings = {
+        .connection = bus_settings(options->bus),
+        .partitions = begin,
+        .from = options->from,
+        .group = options->group,
+        .topics = options->group != NULL ? source->names.items : NULL,
+        .topic_count = options->group != NULL ? source->names.count : 0,
+        .callbacks = {.assigned = on_assigned,
+                      .revoked = on_revoked,
+                      .before_commit = options->group != NULL ? on_commit : NULL,
+                      .gone = on_gone,
+                      .ended = options->has_to ? on_ended : NULL},
+        .context = source,
+    };
+    settings.connection.notice = on_notice;
+    settings.connection.notice_context = source;
+    return reader_open(&settings, &source->reader, &error) == CLIENT_OK ? EXIT_OK
+                                                                        : bus_fail_open(&error);
+}
+
+/* Finds out where reading begins and ends. *begin: the partitions that are not at their end. */
+static int place(struct source *source, struct connection *connection,
+                 struct topic_partitions *list, struct topic_partitions *begin)
+{
+    struct client_error error;
+    struct admin_bounds *bounds = mem_new_array(struct admin_bounds, list->count + 1);
+    int64_t *stops = mem_new_array(int64_t, list->count + 1);
+    enum client_status status = admin_bounds(connection, list, bounds, &error);
+    if (status == CLIENT_OK) {
+        status = find_starts(source, connection, list, bounds, &error);
     }
-    if (code == EXIT_OK) {
-        source_track(source, list, bounds);
-        source->queue = rd_kafka_queue_new(source->client->rk);
+    if (status == CLIENT_OK) {
+        status = find_stops(source, connection, list, bounds, stops, &error);
     }
-    for (int i = 0; code == EXIT_OK && i < list->cnt; i++) {
-        if (!source->partitions[i].is_done) {
-            code = start_partition(source, &list->elems[i]);
+    for (size_t i = 0; status == CLIENT_OK && i < list->count; i++) {
+        const struct topic_partition *at = &list->items[i];
+        if (source->options->group == NULL) {
+            track(source, at, stops[i]);
+        }
+        if (source->options->group != NULL || at->offset < stops[i]) {
+            topic_partitions_add(begin, at->topic, at->partition, at->offset);
         }
     }
     free(bounds);
-    return code;
-}
-
-static int start_group(struct source *source)
-{
-    const struct text_list *topics = &source->options->topics;
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)topics->count);
-    for (size_t i = 0; i < topics->count; i++) {
-        rd_kafka_topic_partition_list_add(list, topics->items[i], RD_KAFKA_PARTITION_UA);
-    }
-    rd_kafka_poll_set_consumer(source->client->rk);
-    rd_kafka_resp_err_t err = rd_kafka_subscribe(source->client->rk, list);
-    rd_kafka_topic_partition_list_destroy(list);
-    if (err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        return bus_fail(source->client, err, NULL, "join group '%s'", source->options->group);
-    }
-    return EXIT_OK;
-}
-
-static rd_kafka_conf_t *make_conf(const struct source_options *options)
-{
-    rd_kafka_conf_t *conf = client_conf_new(options->client);
-    client_conf_set(conf, "enable.partition.eof", "true");
-    client_conf_set(conf, "fetch.wait.max.ms", "500");
-    client_conf_set(conf, "allow.auto.create.topics", "false");
-    client_conf_set(conf, "auto.offset.reset", "earliest");
-    if (options->group != NULL) {
-        client_conf_set(conf, "enable.auto.offset.store", "false");
-        client_conf_set(conf, "auto.commit.interval.ms", "1000");
-        client_conf_set(conf, "group.id", options->group);
-        rd_kafka_conf_set_rebalance_cb(conf, source_on_rebalance);
-    }
-    return conf;
+    free(stops);
+    return status == CLIENT_OK ? EXIT_OK : bus_fail(&error, "look up where to read");
 }
 
 int source_open(struct source *source, const struct source_options *options)
 {
     *source = (struct source){.options = options};
-    int code = client_open(options->client, RD_KAFKA_CONSUMER, make_conf(options), source,
-                           &source->client);
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(16);
-    for (size_t i = 0; code == EXIT_OK && i < options->topics.count; i++) {
-        code = list_partitions(source, options->topics.items[i], list);
+    struct connection *connection;
+    struct topic_partitions list = {0};
+    struct topic_partitions begin = {0};
+    int code = bus_open(options->bus, &connection);
+    if (code == EXIT_OK) {
+        code = list_topics(source, connection, &list);
+    }
+    /* A group needs places only where the reader cannot find them itself. */
+    if (code == EXIT_OK && (options->group == NULL || options->from.kind == POSITION_LAST)) {
+        code = place(source, connection, &list, &begin);
     }
     if (code == EXIT_OK) {
-        source->client->warns_of_outages = true;
-        code = options->group != NULL ? start_group(source) : start_direct(source, list);
+        code = open_reader(source, options->group == NULL || begin.count > 0 ? &begin : NULL);
     }
-    rd_kafka_topic_partition_list_destroy(list);
+    topic_partitions_deinit(&list);
+    topic_partitions_deinit(&begin);
+    connection_close(connection);
     return code;
 }
 
-/* Errors that librdkafka mends by itself. */
-static bool is_passing(rd_kafka_resp_err_t err)
+/* --- reading --- */
+
+static int fail_reading(const struct client_error *error)
 {
-    return err == RD_KAFKA_RESP_ERR__TRANSPORT || err == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN ||
-           err == RD_KAFKA_RESP_ERR__TIMED_OUT || err == RD_KAFKA_RESP_ERR__MAX_POLL_EXCEEDED ||
-           err == RD_KAFKA_RESP_ERR__RESOLVE || err == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE ||
-           err == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION ||
-           err == RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE ||
-           err == RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS ||
-           err == RD_KAFKA_RESP_ERR_NOT_COORDINATOR;
+    return bus_fail(error, "read events");
 }
 
-/* Deals with what is no event: the end of a partition, or an error. */
-static void on_signal(struct source *source, const rd_kafka_message_t *message, int *code)
+int source_take(struct source *source, int timeout_ms, struct received **received)
 {
-    const char *topic = message->rkt != NULL ? rd_kafka_topic_name(message->rkt) : NULL;
-    if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
-        struct source_partition *at = find(source, topic, message->partition);
-        if (at != NULL && source->options->until_end && message->offset >= at->end) {
-            at->is_done = true;
+    struct client_error error;
+    if (reader_take(source->reader, timeout_ms, received, &error) != CLIENT_OK) {
+        return fail_reading(&error);
+    }
+    if (*received == NULL || !source->options->has_to) {
+        return source->failure;
+    }
+    const struct event *event = &(*received)->event;
+    struct source_partition *at = find(source, event->topic, event->partition);
+    if (at != NULL && event->offset >= at->stop) {
+        mark_done(source, at);
+        (void)reader_pause(source->reader, event->topic, event->partition, NULL);
+        received_free(*received);
+        *received = NULL;
+    }
+    return source->failure;
+}
+
+void source_handled(struct source *source, struct received *received)
+{
+    const struct event *event = &received->event;
+    if (source->options->has_to || source->options->group != NULL) {
+        struct source_partition *at = find(source, event->topic, event->partition);
+        if (at != NULL) {
+            at->handled = event->offset + 1;
+            at->epoch = received->epoch;
+            if (at->handled >= at->stop) {
+                mark_done(source, at);
+            }
         }
-        return;
     }
-    if (!is_passing(message->err)) {
-        *code = bus_fail(source->client, message->err, rd_kafka_message_errstr(message), "read %s",
-                         topic != NULL ? topic : "events");
-    }
-}
-
-rd_kafka_message_t *source_take(struct source *source, int timeout_ms, int *code)
-{
-    *code = EXIT_OK;
-    rd_kafka_message_t *message;
-    if (source->queue != NULL) {
-        rd_kafka_poll(source->client->rk, 0);
-        message = rd_kafka_consume_queue(source->queue, timeout_ms);
-    } else {
-        message = rd_kafka_consumer_poll(source->client->rk, timeout_ms);
-    }
-    if (source->failure != EXIT_OK) {
-        *code = source->failure;
-    }
-    if (message == NULL) {
-        return NULL;
-    }
-    if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        on_signal(source, message, code);
-        rd_kafka_message_destroy(message);
-        return NULL;
-    }
-    source->client->is_down = false;
-    struct source_partition *at =
-        find(source, rd_kafka_topic_name(message->rkt), message->partition);
-    if (at != NULL && source->options->until_end && message->offset >= at->end) {
-        at->is_done = true;
-        rd_kafka_message_destroy(message);
-        return NULL;
-    }
-    return message;
-}
-
-void source_processed(struct source *source, const rd_kafka_message_t *message)
-{
-    struct source_partition *at =
-        find(source, rd_kafka_topic_name(message->rkt), message->partition);
-    if (at != NULL && source->options->until_end && message->offset + 1 >= at->end) {
-        at->is_done = true;
-    }
-    if (source->options->group != NULL) {
-        /* Refused only when the partition is no longer ours: then another member reads it again. */
-        rd_kafka_offset_store(message->rkt, message->partition, message->offset);
-    }
+    received_free(received);
 }
 
 bool source_is_done(const struct source *source)
 {
-    if (!source->options->until_end || (source->options->group != NULL && !source->is_assigned)) {
-        return false;
-    }
-    for (size_t i = 0; i < source->partition_count; i++) {
-        if (!source->partitions[i].is_done) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static int leave_group(struct source *source)
-{
-    int code = EXIT_OK;
-    rd_kafka_resp_err_t err = rd_kafka_commit(source->client->rk, NULL, 0);
-    if (err != RD_KAFKA_RESP_ERR_NO_ERROR && err != RD_KAFKA_RESP_ERR__NO_OFFSET) {
-        code = bus_fail(source->client, err, NULL, "commit the offsets of group '%s'",
-                        source->options->group);
-    }
-    err = rd_kafka_consumer_close(source->client->rk);
-    if (err != RD_KAFKA_RESP_ERR_NO_ERROR && code == EXIT_OK) {
-        code = bus_fail(source->client, err, NULL, "leave group '%s'", source->options->group);
-    }
-    return code;
-}
-
-static void stop_direct(struct source *source)
-{
-    for (size_t i = 0; i < source->partition_count; i++) {
-        rd_kafka_topic_t *topic =
-            rd_kafka_topic_new(source->client->rk, source->partitions[i].topic, NULL);
-        if (topic != NULL) {
-            rd_kafka_consume_stop(topic, source->partitions[i].partition);
-            rd_kafka_topic_destroy(topic);
-        }
-    }
-    rd_kafka_queue_destroy(source->queue);
+    return source->options->has_to && (source->options->group == NULL || source->is_assigned) &&
+           source->open_count == 0;
 }
 
 int source_close(struct source *source)
 {
+    struct client_error error;
     int code = EXIT_OK;
-    if (source->client != NULL && source->queue != NULL) {
-        stop_direct(source);
-    } else if (source->client != NULL && source->options->group != NULL) {
-        code = leave_group(source);
+    if (source->reader != NULL && reader_close(source->reader, &error) != CLIENT_OK) {
+        code = bus_fail(&error, source->options->group != NULL ? "leave group '%s'" : "close%s",
+                        source->options->group != NULL ? source->options->group : "");
     }
-    client_close(source->client);
-    free(source->partitions);
+    for (size_t i = 0; i < source->partitions.count; i++) {
+        free(source->partitions.items[i].topic);
+    }
+    vec_deinit(&source->partitions);
     for (size_t i = 0; i < source->names.count; i++) {
         free((void *)(uintptr_t)source->names.items[i]);
     }
     text_list_deinit(&source->names);
-    *source = (struct source){0};
     return code;
 }

@@ -1,68 +1,64 @@
 #ifndef TIDINGS_CLI_SOURCE_H
 #define TIDINGS_CLI_SOURCE_H
 
-#include "cli/client.h"
-#include "cli/offsets.h"
-#include "client/position.h"
+#include "cli/bus.h"
+#include "client/reader.h"
 
 /*
  * Where `subscribe` gets its events: all partitions of the topics read directly, or those that a
  * consumer group assigns. One thread.
  */
 struct source_options {
-    const struct client_options *client;
-    struct text_list topics;
-    const char *group; /* NULL: read directly, commit nothing */
-    int64_t partition; /* -1: all; only without a group */
+    const struct bus_options *bus;
+    struct text_list topics; /* names; "^..." is a regular expression */
+    const char *group;       /* NULL: read directly, commit nothing */
+    int64_t partition;       /* -1: all; only without a group */
     struct position from;
-    bool until_end; /* stop where the partitions ended at the start */
+    bool has_to;
+    struct position to; /* stop before this place */
+    /* Lets all that was handled leave the process; false: it could not. Called before a group
+     * commits, not for each event. */
+    bool (*flush)(void);
 };
 
 /* One partition being read. */
 struct source_partition {
-    const char *topic;
+    char *topic;
     int32_t partition;
-    int64_t end;  /* its end when reading began */
-    bool is_done; /* until_end is reached */
+    int64_t stop;    /* where reading it ends; INT64_MAX: nowhere */
+    int64_t epoch;   /* of the last event handled */
+    int64_t handled; /* everything below is; -1: nothing was */
+    bool is_done;    /* stop is reached */
 };
 
 struct source {
     const struct source_options *options;
-    struct client *client;
-    struct source_partition *partitions;
-    size_t partition_count;
-    rd_kafka_queue_t *queue; /* direct reading only */
-    struct text_list names;  /* owned copies of topic names, for partitions */
-    bool is_assigned;        /* the group has given us our share at least once */
-    int failure;             /* exit code of what went wrong inside a callback */
+    struct text_list names; /* owned: the topics' names, expressions resolved */
+    struct reader *reader;
+    VEC(struct source_partition) partitions;
+    size_t last;       /* in partitions: of the event before */
+    size_t open_count; /* partitions that are not done */
+    bool is_assigned;  /* the group has given us our share at least once */
+    int failure;       /* exit code of what went wrong inside a callback */
 };
 
 /* Opens and starts reading. On failure (told) returns the exit code; close in any case. */
 int source_open(struct source *source, const struct source_options *options);
 
 /*
- * The next event, or NULL when none came within timeout_ms. Destroy it. Events past the end as of
- * the start are not given out with until_end. A failure that ends reading is told and its exit
- * code put into *code.
+ * The next event in *received, or NULL when none came within timeout_ms; source_handled takes it
+ * back. Events behind the stop are not given out. A failure that ends reading is told; returns the
+ * exit code.
  */
-rd_kafka_message_t *source_take(struct source *source, int timeout_ms, int *code);
+int source_take(struct source *source, int timeout_ms, struct received **received);
 
-/* The event was dealt with: a group may commit it. */
-void source_processed(struct source *source, const rd_kafka_message_t *message);
+/* The event was dealt with: a group may commit it once it has left the process. Frees it. */
+void source_handled(struct source *source, struct received *received);
 
-/* True when until_end was asked for and every partition has got there. */
+/* True when there is a stop and every partition has got there. */
 bool source_is_done(const struct source *source);
 
 /* Commits what was dealt with (groups), leaves, and frees. Returns the exit code. */
 int source_close(struct source *source);
-
-/* For source_group.c: starts to keep track of a list of partitions with these bounds. */
-void source_track(struct source *source, const rd_kafka_topic_partition_list_t *list,
-                  const struct admin_bounds *bounds);
-void source_forget(struct source *source, const rd_kafka_topic_partition_list_t *list);
-
-/* The rebalance callback of group reading (source_group.c). */
-void source_on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err,
-                         rd_kafka_topic_partition_list_t *list, void *opaque);
 
 #endif

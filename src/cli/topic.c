@@ -1,95 +1,84 @@
 #include "cli/topic.h"
 
+#include "base/mem.h"
+#include "cli/bus.h"
 #include "cli/cli.h"
 #include "cli/output.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 int cli_topic(int argc, char **argv)
 {
     static const struct cli_command verbs[] = {
         {"create", "make topics", cli_topic_create},
-        {"list", "name the topics", cli_topic_list},
+        {"list", "name the topics and how much they hold", cli_topic_list},
         {"describe", "show partitions, offsets and settings of topics", cli_topic_describe},
         {"alter", "change settings of a topic or add partitions", cli_topic_alter},
         {"delete", "delete topics with all their events", cli_topic_delete},
+        {"settings", "tell what settings a topic can have", cli_topic_settings},
         {NULL, NULL, NULL},
     };
     return cli_dispatch(verbs, "tidings topic",
                         "Creates, lists, describes, alters and deletes topics.",
                         "Examples:\n"
                         "  tidings topic create orders --partitions 3 --config retention.ms=1d\n"
-                        "  tidings topic describe orders\n",
+                        "  tidings topic describe orders\n"
+                        "  tidings topic settings\n",
                         argc, argv);
 }
 
-bool cli_topic_setting_is_own(const rd_kafka_ConfigEntry_t *entry)
-{
-    return rd_kafka_ConfigEntry_source(entry) == RD_KAFKA_CONFIG_SOURCE_DYNAMIC_TOPIC_CONFIG;
-}
-
-int cli_topic_settings(struct client *client, const char *topic, rd_kafka_event_t **event,
-                       const rd_kafka_ConfigEntry_t ***entries, size_t *count)
-{
-    struct admin_request request = client_admin_begin(client, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
-    rd_kafka_ConfigResource_t *asked = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic);
-    rd_kafka_DescribeConfigs(client->rk, &asked, 1, request.options, request.queue);
-    int code =
-        client_admin_finish(client, &request, event, "read the settings of topic '%s'", topic);
-    if (code == EXIT_OK) {
-        size_t resource_count;
-        const rd_kafka_ConfigResource_t **resources = rd_kafka_DescribeConfigs_result_resources(
-            rd_kafka_event_DescribeConfigs_result(*event), &resource_count);
-        rd_kafka_resp_err_t err = rd_kafka_ConfigResource_error(resources[0]);
-        if (err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-            code = bus_fail(client, err, rd_kafka_ConfigResource_error_string(resources[0]),
-                            "read the settings of topic '%s'", topic);
-            rd_kafka_event_destroy(*event);
-        } else {
-            *entries = rd_kafka_ConfigResource_configs(resources[0], count);
-        }
-    }
-    rd_kafka_ConfigResource_destroy(asked);
-    return code;
-}
-
 struct list_options {
-    struct client_options client;
+    struct bus_options bus;
     bool has_internal;
 };
 
-static bool is_internal(const char *topic)
+/* What is listed; holds[i]: offsets between start and end of the partitions, -1: not known. */
+struct listing {
+    struct admin_topics topics;
+    int64_t *holds;
+};
+
+static void count_offsets(struct connection *connection, struct listing *listing)
 {
-    return strncmp(topic, "__", 2) == 0;
+    listing->holds = mem_new_array(int64_t, listing->topics.count + 1);
+    for (size_t i = 0; i < listing->topics.count; i++) {
+        const struct admin_topic *topic = &listing->topics.items[i];
+        struct topic_partitions partitions = {0};
+        for (size_t j = 0; j < topic->partitions.count; j++) {
+            topic_partitions_add(&partitions, topic->name, topic->partitions.items[j].id, -1);
+        }
+        struct admin_bounds *bounds = mem_new_array(struct admin_bounds, partitions.count + 1);
+        if (admin_bounds(connection, &partitions, bounds, NULL) != CLIENT_OK) {
+            listing->holds[i] = -1; /* a partition is offline, or the topic went away */
+        }
+        for (size_t j = 0; listing->holds[i] >= 0 && j < partitions.count; j++) {
+            listing->holds[i] += bounds[j].end - bounds[j].start;
+        }
+        free(bounds);
+        topic_partitions_deinit(&partitions);
+    }
 }
 
-static int by_name(const void *a, const void *b)
+static void print_topics(const struct list_options *options, const struct listing *listing)
 {
-    const struct rd_kafka_metadata_topic *const *left = a;
-    const struct rd_kafka_metadata_topic *const *right = b;
-    return strcmp((*left)->topic, (*right)->topic);
-}
-
-static void print_topics(const struct list_options *options,
-                         const struct rd_kafka_metadata_topic *const *topics, int count)
-{
-    static const char *const titles[] = {"TOPIC", ">PARTITIONS"};
+    static const char *const titles[] = {"TOPIC", ">PARTITIONS", ">OFFSETS"};
     struct table table;
     json_t *list = json_array();
-    table_init(&table, titles, 2);
-    for (int i = 0; i < count; i++) {
-        const char *name = topics[i]->topic;
-        if (is_internal(name) && !options->has_internal) {
+    table_init(&table, titles, 3);
+    for (size_t i = 0; i < listing->topics.count; i++) {
+        const struct admin_topic *topic = &listing->topics.items[i];
+        if (topic->is_internal && !options->has_internal) {
             continue;
         }
-        table_cell(&table, "%s", name);
-        table_cell(&table, "%d", topics[i]->partition_cnt);
-        json_array_append_new(list,
-                              json_pack("{s:s,s:i,s:b}", "name", name, "partitions",
-                                        topics[i]->partition_cnt, "internal", is_internal(name)));
+        table_cell(&table, "%s", topic->name);
+        table_cell(&table, "%zu", topic->partitions.count);
+        table_number(&table, listing->holds[i]);
+        json_array_append_new(list, json_pack("{s:s,s:i,s:o,s:b}", "name", topic->name,
+                                              "partitions", (int)topic->partitions.count, "offsets",
+                                              output_number_or_null(listing->holds[i]), "internal",
+                                              topic->is_internal));
     }
-    if (options->client.is_json) {
+    if (options->bus.is_json) {
         output_json(list);
     } else {
         table_print(&table, 0);
@@ -100,26 +89,23 @@ static void print_topics(const struct list_options *options,
 
 static int run_list(const struct list_options *options)
 {
-    struct client *client;
-    const struct rd_kafka_metadata *metadata;
-    int code = client_open_admin(&options->client, &client);
-    if (code == EXIT_OK) {
-        code = client_metadata(client, NULL, false, &metadata);
+    struct connection *connection;
+    struct listing listing = {.holds = NULL};
+    struct client_error error;
+    int code = bus_open(&options->bus, &connection);
+    if (code != EXIT_OK) {
+        return code;
     }
-    if (code == EXIT_OK) {
-        int count = metadata->topic_cnt;
-        const struct rd_kafka_metadata_topic **topics =
-            calloc((size_t)count + 1, sizeof(struct rd_kafka_metadata_topic *));
-        for (int i = 0; i < count; i++) {
-            topics[i] = &metadata->topics[i];
-        }
-        qsort(topics, (size_t)count, sizeof *topics, by_name);
-        print_topics(options, topics, count);
-        free(topics);
-        rd_kafka_metadata_destroy(metadata);
+    if (admin_topics(connection, &listing.topics, &error) != CLIENT_OK) {
+        code = bus_fail(&error, "list the topics");
+    } else {
+        count_offsets(connection, &listing);
+        print_topics(options, &listing);
         code = output_finish(code);
     }
-    client_close(client);
+    admin_topics_deinit(&listing.topics);
+    free(listing.holds);
+    connection_close(connection);
     return code;
 }
 
@@ -128,16 +114,18 @@ int cli_topic_list(int argc, char **argv)
     static const struct help_page page = {
         .name = "tidings topic list",
         .usage = "[OPTIONS]",
-        .about = "Names the topics of the bus and their number of partitions.",
+        .about =
+            "Names the topics of the bus, their number of partitions, and how many offsets they\n"
+            "hold. That is at most the number of events: markers of transactions and events that\n"
+            "compaction removed have offsets too.",
         .examples = "  tidings topic list --json | jq -r '.[].name'\n",
     };
     static const struct option_spec specs[] = {
         {0, "internal", NULL, OPTION_FLAG, offsetof(struct list_options, has_internal), 0, 0,
          "also the bus's own topics, whose names begin with __"},
     };
-    struct list_options options = {.client = client_options_default()};
-    struct option_set sets[] = {{"Options", specs, 1, &options},
-                                client_option_set(&options.client)};
+    struct list_options options = {.bus = bus_options_default()};
+    struct option_set sets[] = {{"Options", specs, 1, &options}, bus_option_set(&options.bus)};
     struct text_list arguments = {0};
     int code;
     if (options_parse(&page, sets, 2, argc, argv, &arguments, &code)) {

@@ -1,6 +1,8 @@
 #include "cli/topic.h"
 
+#include "base/mem.h"
 #include "base/settings.h"
+#include "cli/bus.h"
 #include "cli/cli.h"
 #include "cli/output.h"
 
@@ -9,7 +11,7 @@
 #include <string.h>
 
 struct alter_options {
-    struct client_options client;
+    struct bus_options bus;
     const char *topic;
     int64_t partitions; /* 0: as they are */
     struct text_list configs;
@@ -39,76 +41,34 @@ static const struct option_spec specs[] = {
      "take a setting back to its default (repeat it)"},
 };
 
-static int check_partitions(struct client *client, const struct alter_options *options)
+static int check_partitions(struct connection *connection, const struct alter_options *options)
 {
-    const struct rd_kafka_metadata *metadata;
-    int code = client_metadata(client, options->topic, false, &metadata);
-    if (code != EXIT_OK) {
-        return code;
+    struct admin_topics topics;
+    int code = bus_topic(connection, options->topic, &topics);
+    if (code == EXIT_OK && options->partitions != 0 &&
+        options->partitions <= (int64_t)topics.items[0].partitions.count) {
+        size_t count = topics.items[0].partitions.count;
+        code = cli_fail(EXIT_FAILED, "partitions can only be added: name a larger number",
+                        "topic '%s' has %zu partition%s already", options->topic, count,
+                        output_plural(count));
     }
-    int count = metadata->topics[0].partition_cnt;
-    rd_kafka_metadata_destroy(metadata);
-    if (options->partitions != 0 && options->partitions <= count) {
-        return cli_fail(EXIT_FAILED, "partitions can only be added: name a larger number",
-                        "topic '%s' has %d partition%s already", options->topic, count,
-                        count == 1 ? "" : "s");
-    }
-    return EXIT_OK;
-}
-
-static int add_partitions(struct client *client, const struct alter_options *options)
-{
-    char text[256];
-    rd_kafka_NewPartitions_t *wanted =
-        rd_kafka_NewPartitions_new(options->topic, (size_t)options->partitions, text, sizeof text);
-    if (wanted == NULL) {
-        return cli_fail(EXIT_USAGE, NULL, "cannot add partitions: %s", text);
-    }
-    struct admin_request request = client_admin_begin(client, RD_KAFKA_ADMIN_OP_CREATEPARTITIONS);
-    rd_kafka_event_t *event;
-    rd_kafka_CreatePartitions(client->rk, &wanted, 1, request.options, request.queue);
-    int code = client_admin_finish(client, &request, &event, "add partitions to topic '%s'",
-                                   options->topic);
-    if (code == EXIT_OK) {
-        size_t count;
-        const rd_kafka_topic_result_t **results = rd_kafka_CreatePartitions_result_topics(
-            rd_kafka_event_CreatePartitions_result(event), &count);
-        rd_kafka_resp_err_t err = rd_kafka_topic_result_error(results[0]);
-        if (err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-            code = bus_fail(client, err, rd_kafka_topic_result_error_string(results[0]),
-                            "add partitions to topic '%s'", options->topic);
-        }
-        rd_kafka_event_destroy(event);
-    }
-    rd_kafka_NewPartitions_destroy(wanted);
+    admin_topics_deinit(&topics);
     return code;
 }
 
-/* AlterConfigs replaces all settings, so `merged` holds those to keep as well. */
-static int send_settings(struct client *client, const char *topic, const struct overrides *merged)
+/* The bus replaces all settings, so `merged` holds those to keep as well. */
+static int send_settings(struct connection *connection, const char *topic,
+                         const struct overrides *merged)
 {
-    rd_kafka_ConfigResource_t *resource =
-        rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic);
+    struct client_error error;
+    struct admin_setting *settings = mem_new_array(struct admin_setting, merged->count + 1);
     for (size_t i = 0; i < merged->count; i++) {
-        rd_kafka_ConfigResource_set_config(resource, merged->items[i].name, merged->items[i].value);
+        settings[i] = (struct admin_setting){merged->items[i].name, merged->items[i].value};
     }
-    struct admin_request request = client_admin_begin(client, RD_KAFKA_ADMIN_OP_ALTERCONFIGS);
-    rd_kafka_event_t *event;
-    rd_kafka_AlterConfigs(client->rk, &resource, 1, request.options, request.queue);
-    int code = client_admin_finish(client, &request, &event, "change topic '%s'", topic);
-    if (code == EXIT_OK) {
-        size_t count;
-        const rd_kafka_ConfigResource_t **resources = rd_kafka_AlterConfigs_result_resources(
-            rd_kafka_event_AlterConfigs_result(event), &count);
-        rd_kafka_resp_err_t err = rd_kafka_ConfigResource_error(resources[0]);
-        if (err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-            code = bus_fail(client, err, rd_kafka_ConfigResource_error_string(resources[0]),
-                            "change topic '%s'", topic);
-        }
-        rd_kafka_event_destroy(event);
-    }
-    rd_kafka_ConfigResource_destroy(resource);
-    return code;
+    enum client_status status =
+        admin_replace_topic_settings(connection, topic, settings, merged->count, &error);
+    free(settings);
+    return status == CLIENT_OK ? EXIT_OK : bus_fail(&error, "change topic '%s'", topic);
 }
 
 /* Applies --delete-config and --config to the settings that the topic has of its own. */
@@ -138,50 +98,54 @@ static int merge(const struct alter_options *options, const struct overrides *kn
     return EXIT_OK;
 }
 
-static int change_settings(struct client *client, const struct alter_options *options)
+static int change_settings(struct connection *connection, const struct alter_options *options)
 {
-    rd_kafka_event_t *event;
-    const rd_kafka_ConfigEntry_t **entries;
-    size_t count;
-    int code = cli_topic_settings(client, options->topic, &event, &entries, &count);
-    if (code != EXIT_OK) {
-        return code;
-    }
+    struct admin_topic_settings settings;
+    struct client_error error;
     struct overrides merged = {0};
     struct overrides known = {0};
-    for (size_t i = 0; i < count; i++) {
-        const char *name = rd_kafka_ConfigEntry_name(entries[i]);
-        const char *value = rd_kafka_ConfigEntry_value(entries[i]);
-        overrides_set(&known, slice_str(name), slice_str(""));
-        if (cli_topic_setting_is_own(entries[i]) && value != NULL) {
-            overrides_set(&merged, slice_str(name), slice_str(value));
+    int code = EXIT_OK;
+    if (admin_topic_settings(connection, options->topic, &settings, &error) != CLIENT_OK) {
+        code = bus_fail(&error, "read the settings of topic '%s'", options->topic);
+    }
+    for (size_t i = 0; i < settings.count; i++) {
+        const struct admin_topic_setting *setting = &settings.items[i];
+        overrides_set(&known, slice_str(setting->name), slice_str(""));
+        if (setting->is_own && setting->value != NULL) {
+            overrides_set(&merged, slice_str(setting->name), slice_str(setting->value));
         }
     }
-    code = merge(options, &known, &merged);
     if (code == EXIT_OK) {
-        code = send_settings(client, options->topic, &merged);
+        code = merge(options, &known, &merged);
+    }
+    if (code == EXIT_OK) {
+        code = send_settings(connection, options->topic, &merged);
     }
     overrides_deinit(&merged);
     overrides_deinit(&known);
-    rd_kafka_event_destroy(event);
+    admin_topic_settings_deinit(&settings);
     return code;
 }
 
 static int run(const struct alter_options *options)
 {
-    struct client *client;
-    int code = client_open_admin(&options->client, &client);
-    if (code == EXIT_OK) {
-        code = check_partitions(client, options);
+    struct connection *connection;
+    struct client_error error;
+    int code = bus_open(&options->bus, &connection);
+    if (code != EXIT_OK) {
+        return code;
     }
+    code = check_partitions(connection, options);
     if (code == EXIT_OK && options->configs.count + options->deletes.count > 0) {
-        code = change_settings(client, options);
+        code = change_settings(connection, options);
     }
-    if (code == EXIT_OK && options->partitions != 0) {
-        code = add_partitions(client, options);
+    if (code == EXIT_OK && options->partitions != 0 &&
+        admin_add_partitions(connection, options->topic, (int32_t)options->partitions, &error) !=
+            CLIENT_OK) {
+        code = bus_fail(&error, "add partitions to topic '%s'", options->topic);
     }
-    client_close(client);
-    if (code == EXIT_OK && options->client.is_json) {
+    connection_close(connection);
+    if (code == EXIT_OK && options->bus.is_json) {
         output_json(json_pack("{s:s,s:b}", "name", options->topic, "changed", 1));
     } else if (code == EXIT_OK) {
         printf("changed topic %s\n", options->topic);
@@ -218,9 +182,9 @@ static int check(struct alter_options *options, const struct text_list *argument
 
 int cli_topic_alter(int argc, char **argv)
 {
-    struct alter_options options = {.client = client_options_default()};
+    struct alter_options options = {.bus = bus_options_default()};
     struct option_set sets[] = {{"Options", specs, sizeof specs / sizeof specs[0], &options},
-                                client_option_set(&options.client)};
+                                bus_option_set(&options.bus)};
     struct text_list arguments = {0};
     int code;
     if (options_parse(&page, sets, 2, argc, argv, &arguments, &code)) {

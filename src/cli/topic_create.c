@@ -1,6 +1,7 @@
 #include "cli/topic.h"
 
 #include "base/mem.h"
+#include "cli/bus.h"
 #include "cli/cli.h"
 #include "cli/output.h"
 
@@ -8,7 +9,7 @@
 #include <stdlib.h>
 
 struct create_options {
-    struct client_options client;
+    struct bus_options bus;
     struct text_list topics;
     struct text_list configs;
     int64_t partitions;
@@ -38,98 +39,95 @@ static const struct option_spec specs[] = {
      "a topic that exists is no error"},
 };
 
-static int make_new_topic(const struct create_options *options, const char *name,
-                          rd_kafka_NewTopic_t **topic)
+/* The --config pairs as settings, whose texts the caller frees. */
+static int take_settings(const struct create_options *options, struct admin_setting *settings,
+                         size_t *count)
 {
-    char text[256];
-    *topic = rd_kafka_NewTopic_new(name, (int)options->partitions, -1, text, sizeof text);
-    if (*topic == NULL) {
-        return cli_fail(EXIT_USAGE, NULL, "cannot create topic '%s': %s", name, text);
-    }
-    for (size_t i = 0; i < options->configs.count; i++) {
-        char *setting;
+    for (*count = 0; *count < options->configs.count; ++*count) {
+        char *name;
         char *value;
         int code =
-            options_split_setting(&page, "config", options->configs.items[i], &setting, &value);
+            options_split_setting(&page, "config", options->configs.items[*count], &name, &value);
         if (code != EXIT_OK) {
-            rd_kafka_NewTopic_destroy(*topic);
             return code;
         }
-        rd_kafka_NewTopic_set_config(*topic, setting, value);
-        free(setting);
-        free(value);
+        settings[*count] = (struct admin_setting){name, value};
     }
     return EXIT_OK;
 }
 
 /* Tells the outcome for one topic. */
-static int conclude(struct client *client, const struct create_options *options,
-                    const rd_kafka_topic_result_t *result, struct report *report)
+static int conclude(const struct create_options *options, const struct admin_outcome *outcome,
+                    struct report *report)
 {
-    const char *name = rd_kafka_topic_result_name(result);
-    rd_kafka_resp_err_t err = rd_kafka_topic_result_error(result);
-    bool exists = err == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS && options->if_not_exists;
-    if (err != RD_KAFKA_RESP_ERR_NO_ERROR && !exists) {
-        return bus_fail(client, err, rd_kafka_topic_result_error_string(result),
-                        "create topic '%s'", name);
+    bool exists = outcome->error.status == CLIENT_CONFLICT && options->if_not_exists;
+    if (outcome->error.status != CLIENT_OK && !exists) {
+        return bus_fail(&outcome->error, "create topic '%s'", outcome->name);
     }
-    json_array_append_new(report->items, json_pack("{s:s,s:b}", "name", name, "created", !exists));
+    json_array_append_new(report->items,
+                          json_pack("{s:s,s:b}", "name", outcome->name, "created", !exists));
     if (!report->is_json) {
-        printf(exists ? "topic %s exists already\n" : "created topic %s\n", name);
+        printf(exists ? "topic %s exists already\n" : "created topic %s\n", outcome->name);
     }
     return EXIT_OK;
 }
 
-static int create(struct client *client, const struct create_options *options,
-                  rd_kafka_NewTopic_t **topics, size_t count)
+static int create(const struct create_options *options, const struct admin_new_topic *topics)
 {
-    struct admin_request request = client_admin_begin(client, RD_KAFKA_ADMIN_OP_CREATETOPICS);
-    rd_kafka_event_t *event;
-    rd_kafka_CreateTopics(client->rk, topics, count, request.options, request.queue);
-    int code = client_admin_finish(client, &request, &event, "create topic '%s'%s",
-                                   options->topics.items[0], count > 1 ? " and others" : "");
+    struct connection *connection;
+    struct admin_outcomes outcomes;
+    struct client_error error;
+    size_t count = options->topics.count;
+    int code = bus_open(&options->bus, &connection);
     if (code != EXIT_OK) {
         return code;
     }
-    struct report report = report_new(options->client.is_json);
-    size_t result_count;
-    const rd_kafka_topic_result_t **results = rd_kafka_CreateTopics_result_topics(
-        rd_kafka_event_CreateTopics_result(event), &result_count);
-    for (size_t i = 0; i < result_count; i++) {
-        report_note(&report, conclude(client, options, results[i], &report));
+    if (admin_create_topics(connection, topics, count, &outcomes, &error) != CLIENT_OK) {
+        code = bus_fail(&error, "create topic '%s'%s", options->topics.items[0],
+                        count > 1 ? " and others" : "");
+    } else {
+        struct report report = report_new(options->bus.is_json);
+        for (size_t i = 0; i < outcomes.count; i++) {
+            report_note(&report, conclude(options, &outcomes.items[i], &report));
+        }
+        code = output_finish(report_finish(&report));
     }
-    rd_kafka_event_destroy(event);
-    return report_finish(&report);
+    admin_outcomes_deinit(&outcomes);
+    connection_close(connection);
+    return code;
 }
 
 static int run(const struct create_options *options)
 {
     size_t count = options->topics.count;
-    rd_kafka_NewTopic_t **topics = mem_new_array(rd_kafka_NewTopic_t *, count);
-    struct client *client = NULL;
-    size_t made = 0;
-    int code = EXIT_OK;
-    while (made < count && code == EXIT_OK) {
-        code = make_new_topic(options, options->topics.items[made], &topics[made]);
-        made += code == EXIT_OK;
+    size_t setting_count;
+    struct admin_setting *settings =
+        mem_new_array(struct admin_setting, options->configs.count + 1);
+    struct admin_new_topic *topics = mem_new_array(struct admin_new_topic, count);
+    int code = take_settings(options, settings, &setting_count);
+    for (size_t i = 0; i < count; i++) {
+        topics[i] = (struct admin_new_topic){.name = options->topics.items[i],
+                                             .partition_count = (int32_t)options->partitions,
+                                             .settings = settings,
+                                             .setting_count = setting_count};
     }
     if (code == EXIT_OK) {
-        code = client_open_admin(&options->client, &client);
+        code = create(options, topics);
     }
-    if (code == EXIT_OK) {
-        code = output_finish(create(client, options, topics, count));
+    for (size_t i = 0; i < setting_count; i++) {
+        free((void *)(uintptr_t)settings[i].name);
+        free((void *)(uintptr_t)settings[i].value);
     }
-    client_close(client);
-    rd_kafka_NewTopic_destroy_array(topics, made);
+    free(settings);
     free(topics);
     return code;
 }
 
 int cli_topic_create(int argc, char **argv)
 {
-    struct create_options options = {.client = client_options_default(), .partitions = -1};
+    struct create_options options = {.bus = bus_options_default(), .partitions = -1};
     struct option_set sets[] = {{"Options", specs, sizeof specs / sizeof specs[0], &options},
-                                client_option_set(&options.client)};
+                                bus_option_set(&options.bus)};
     int code;
     if (options_parse(&page, sets, 2, argc, argv, &options.topics, &code)) {
         code = options.topics.count == 0

@@ -1,16 +1,15 @@
 #include "cli/topic.h"
 
 #include "base/mem.h"
+#include "cli/bus.h"
 #include "cli/cli.h"
-#include "cli/offsets.h"
 #include "cli/output.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 struct describe_options {
-    struct client_options client;
+    struct bus_options bus;
     struct text_list topics;
     bool has_all;
 };
@@ -20,7 +19,9 @@ static const struct help_page page = {
     .usage = "TOPIC... [OPTIONS]",
     .about =
         "Shows the partitions of topics: leader, oldest offset kept (START), next offset (END),\n"
-        "and the settings that were made for the topic.",
+        "and how many offsets are between (OFFSETS): at most so many events, since markers of\n"
+        "transactions and events that compaction removed have offsets too. And the settings that\n"
+        "were made for the topic.",
     .examples = "  tidings topic describe orders\n"
                 "  tidings topic describe orders --all          every setting and its value\n"
                 "  tidings topic describe orders --json | jq '.[0].partitions[].end_offset'\n",
@@ -33,56 +34,50 @@ static const struct option_spec specs[] = {
      "all settings, also those with default values"},
 };
 
-/* What is known of one topic; borrows from metadata and event. */
+/* What is known of one topic. */
 struct description {
-    const struct rd_kafka_metadata_topic *topic;
+    const struct admin_topic *topic;
     struct admin_bounds *bounds; /* by place in topic->partitions */
-    const rd_kafka_ConfigEntry_t **entries;
-    size_t entry_count;
+    struct admin_topic_settings settings;
     bool has_all;
 };
 
-static bool shows(const struct description *description, const rd_kafka_ConfigEntry_t *entry)
-{
-    return description->has_all || cli_topic_setting_is_own(entry);
-}
-
 static json_t *to_json(const struct description *description)
 {
-    const struct rd_kafka_metadata_topic *topic = description->topic;
+    const struct admin_topic *topic = description->topic;
     json_t *partitions = json_array();
     json_t *settings = json_object();
-    for (int i = 0; i < topic->partition_cnt; i++) {
+    for (size_t i = 0; i < topic->partitions.count; i++) {
         json_array_append_new(partitions,
-                              json_pack("{s:i,s:i,s:I,s:I}", "partition", topic->partitions[i].id,
-                                        "leader", topic->partitions[i].leader, "start_offset",
+                              json_pack("{s:i,s:i,s:I,s:I}", "partition",
+                                        (int)topic->partitions.items[i].id, "leader",
+                                        (int)topic->partitions.items[i].leader, "start_offset",
                                         (json_int_t)description->bounds[i].start, "end_offset",
                                         (json_int_t)description->bounds[i].end));
     }
-    for (size_t i = 0; i < description->entry_count; i++) {
-        const rd_kafka_ConfigEntry_t *entry = description->entries[i];
-        const char *value = rd_kafka_ConfigEntry_value(entry);
-        if (shows(description, entry)) {
-            json_object_set_new(settings, rd_kafka_ConfigEntry_name(entry),
-                                value != NULL ? json_string(value) : json_null());
+    for (size_t i = 0; i < description->settings.count; i++) {
+        const struct admin_topic_setting *setting = &description->settings.items[i];
+        if (description->has_all || setting->is_own) {
+            json_object_set_new(settings, setting->name,
+                                setting->value != NULL ? json_string(setting->value) : json_null());
         }
     }
-    return json_pack("{s:s,s:o,s:o}", "name", topic->topic, "partitions", partitions, "settings",
+    return json_pack("{s:s,s:o,s:o}", "name", topic->name, "partitions", partitions, "settings",
                      settings);
 }
 
 static void print_partitions(const struct description *description)
 {
-    static const char *const titles[] = {">PARTITION", ">LEADER", ">START", ">END", ">EVENTS"};
+    static const char *const titles[] = {">PARTITION", ">LEADER", ">START", ">END", ">OFFSETS"};
     struct table table;
     table_init(&table, titles, 5);
-    for (int i = 0; i < description->topic->partition_cnt; i++) {
+    for (size_t i = 0; i < description->topic->partitions.count; i++) {
         struct admin_bounds bounds = description->bounds[i];
-        table_cell(&table, "%d", description->topic->partitions[i].id);
-        table_cell(&table, "%d", description->topic->partitions[i].leader);
-        table_cell(&table, "%lld", (long long)bounds.start);
-        table_cell(&table, "%lld", (long long)bounds.end);
-        table_cell(&table, "%lld", (long long)(bounds.end - bounds.start));
+        table_number(&table, description->topic->partitions.items[i].id);
+        table_number(&table, description->topic->partitions.items[i].leader);
+        table_number(&table, bounds.start);
+        table_number(&table, bounds.end);
+        table_number(&table, bounds.end - bounds.start);
     }
     table_print(&table, 2);
     table_deinit(&table);
@@ -90,83 +85,82 @@ static void print_partitions(const struct description *description)
 
 static void print_description(const struct description *description)
 {
-    printf("topic %s, %d partition%s\n", description->topic->topic,
-           description->topic->partition_cnt, description->topic->partition_cnt == 1 ? "" : "s");
+    size_t count = description->topic->partitions.count;
+    printf("topic %s, %zu partition%s\n", description->topic->name, count, output_plural(count));
     print_partitions(description);
     bool has_title = false;
-    for (size_t i = 0; i < description->entry_count; i++) {
-        const rd_kafka_ConfigEntry_t *entry = description->entries[i];
-        const char *value = rd_kafka_ConfigEntry_value(entry);
-        if (shows(description, entry)) {
-            printf("%s    %s=%s\n", has_title ? "" : "  settings:\n",
-                   rd_kafka_ConfigEntry_name(entry), value != NULL ? value : "");
+    for (size_t i = 0; i < description->settings.count; i++) {
+        const struct admin_topic_setting *setting = &description->settings.items[i];
+        if (description->has_all || setting->is_own) {
+            printf("%s    %s=%s\n", has_title ? "" : "  settings:\n", setting->name,
+                   setting->value != NULL ? setting->value : "");
             has_title = true;
         }
     }
 }
 
-static int find_bounds(struct client *client, const struct rd_kafka_metadata_topic *topic,
-                       struct admin_bounds *bounds)
+/* Offsets and settings of a topic that is there. */
+static int look_up(struct connection *connection, struct description *description)
 {
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(topic->partition_cnt);
-    for (int i = 0; i < topic->partition_cnt; i++) {
-        rd_kafka_topic_partition_list_add(list, topic->topic, topic->partitions[i].id);
+    const struct admin_topic *topic = description->topic;
+    struct topic_partitions list = {0};
+    struct client_error error;
+    int code = EXIT_OK;
+    for (size_t i = 0; i < topic->partitions.count; i++) {
+        topic_partitions_add(&list, topic->name, topic->partitions.items[i].id, -1);
     }
-    int code = offsets_bounds(client, list, bounds);
-    rd_kafka_topic_partition_list_destroy(list);
+    description->bounds = mem_new_array(struct admin_bounds, list.count + 1);
+    if (admin_bounds(connection, &list, description->bounds, &error) != CLIENT_OK) {
+        code = bus_fail(&error, "look up the offsets of topic '%s'", topic->name);
+    } else if (admin_topic_settings(connection, topic->name, &description->settings, &error) !=
+               CLIENT_OK) {
+        code = bus_fail(&error, "read the settings of topic '%s'", topic->name);
+    }
+    topic_partitions_deinit(&list);
     return code;
 }
 
-static int describe(struct client *client, const struct describe_options *options, const char *name,
-                    struct report *report)
+static int describe(struct connection *connection, const struct describe_options *options,
+                    const char *name, struct report *report)
 {
-    const struct rd_kafka_metadata *metadata;
-    rd_kafka_event_t *event;
-    int code = client_metadata(client, name, false, &metadata);
-    if (code != EXIT_OK) {
-        return code;
-    }
-    struct description description = {.topic = &metadata->topics[0], .has_all = options->has_all};
-    description.bounds =
-        mem_new_array(struct admin_bounds, (size_t)description.topic->partition_cnt + 1);
-    code = find_bounds(client, description.topic, description.bounds);
+    struct admin_topics topics;
+    struct description description = {.has_all = options->has_all};
+    int code = bus_topic(connection, name, &topics);
     if (code == EXIT_OK) {
-        code = cli_topic_settings(client, name, &event, &description.entries,
-                                  &description.entry_count);
+        description.topic = &topics.items[0];
+        code = look_up(connection, &description);
     }
-    if (code == EXIT_OK) {
-        if (report->is_json) {
-            json_array_append_new(report->items, to_json(&description));
-        } else {
-            print_description(&description);
-        }
-        rd_kafka_event_destroy(event);
+    if (code == EXIT_OK && report->is_json) {
+        json_array_append_new(report->items, to_json(&description));
+    } else if (code == EXIT_OK) {
+        print_description(&description);
     }
+    admin_topic_settings_deinit(&description.settings);
     free(description.bounds);
-    rd_kafka_metadata_destroy(metadata);
+    admin_topics_deinit(&topics);
     return code;
 }
 
 static int run(const struct describe_options *options)
 {
-    struct client *client;
-    int code = client_open_admin(&options->client, &client);
+    struct connection *connection;
+    int code = bus_open(&options->bus, &connection);
     if (code != EXIT_OK) {
         return code;
     }
-    struct report report = report_new(options->client.is_json);
+    struct report report = report_new(options->bus.is_json);
     for (size_t i = 0; i < options->topics.count; i++) {
-        report_note(&report, describe(client, options, options->topics.items[i], &report));
+        report_note(&report, describe(connection, options, options->topics.items[i], &report));
     }
-    client_close(client);
+    connection_close(connection);
     return output_finish(report_finish(&report));
 }
 
 int cli_topic_describe(int argc, char **argv)
 {
-    struct describe_options options = {.client = client_options_default()};
+    struct describe_options options = {.bus = bus_options_default()};
     struct option_set sets[] = {{"Options", specs, sizeof specs / sizeof specs[0], &options},
-                                client_option_set(&options.client)};
+                                bus_option_set(&options.bus)};
     int code;
     if (options_parse(&page, sets, 2, argc, argv, &options.topics, &code)) {
         code = options.topics.count == 0

@@ -2,8 +2,8 @@
 
 #include "cli/options.h"
 #include "cli/output.h"
+#include "client/connection.h"
 
-#include <librdkafka/rdkafka.h>
 #include <stdio.h>
 
 struct version_options {
@@ -33,9 +33,9 @@ int cli_version(int argc, char **argv)
         code = options_fail(&page, "version takes no argument '%s'", arguments.items[0]);
     } else if (options.is_json) {
         output_json(json_pack("{s:s,s:s}", "version", TIDINGS_VERSION, "librdkafka",
-                              rd_kafka_version_str()));
+                              client_library_version()));
     } else {
-        printf("tidings %s (librdkafka %s)\n", TIDINGS_VERSION, rd_kafka_version_str());
+        printf("tidings %s (librdkafka %s)\n", TIDINGS_VERSION, client_library_version());
     }
     text_list_deinit(&arguments);
     return code == EXIT_OK ? output_finish(code) : code;

@@ -19,7 +19,8 @@ static enum err wait_a_while(const struct control_wait *wait, int64_t until_ms, 
 {
     enum { STEP_MS = 100 };
     if (wait->stopped != NULL && wait->stopped(wait->context)) {
-        return reason_fail(reason, ERR_AGAIN, "stopped while the server did not answer");
+        return reason_fail(reason, ERR_AGAIN,
+                           "stopped before the server answered; the same command goes on");
     }
     int64_t left_ms = until_ms - clock_mono_ms(clock_system());
     if (left_ms <= 0) {

@@ -361,13 +361,13 @@ class BackupTest(Case):
 
     def test_a_hung_server(self):
         """It is given time, then up; a signal ends the wait at once; no directory is left."""
-        with Bus(self.data) as bus:
+        with Server(self.data) as bus:
             bus.run("topic", "create", "t")
             bus.process.send_signal(signal.SIGSTOP)
             try:
                 _, said = run("backup", self.data, self.backup, "--timeout", "200ms", code=6)
                 self.assertIn("did not answer within 200 ms", said)
-                process = subprocess.Popen([BIN, "backup", self.data, self.backup],
+                process = subprocess.Popen([BINARY, "backup", self.data, self.backup],
                                            stderr=subprocess.PIPE, text=True)
                 wait_until(lambda: is_waiting(process.pid), "it has asked for a snapshot")
                 process.send_signal(signal.SIGTERM)
@@ -375,7 +375,7 @@ class BackupTest(Case):
             finally:
                 bus.process.send_signal(signal.SIGCONT)
             self.assertEqual(process.returncode, 1, said)
-            self.assertIn("stopped while the server did not answer", said)
+            self.assertIn("stopped before the server answered", said)
             self.assertFalse(os.path.exists(self.backup))
             run("backup", self.data, self.backup)
 

@@ -20,6 +20,11 @@ import time
 import unittest
 import uuid
 
+try:
+    import confluent_kafka
+except ImportError:
+    confluent_kafka = None
+
 BIN = os.path.abspath(os.environ.get("TIDINGS_BIN", "build/tidings"))
 DEADLINE_S = 60
 
@@ -54,6 +59,21 @@ class Bus:
                 raise RuntimeError("serve ended with %d" % cls.process.returncode)
             cls.process.stdout.close()
             cls.data.cleanup()
+
+
+def transaction(topic, values, outcome):
+    """Publishes the values within a transaction that is committed or aborted."""
+    producer = confluent_kafka.Producer({"bootstrap.servers": Bus.address,
+                                         "transactional.id": "t-" + uuid.uuid4().hex[:8]})
+    producer.init_transactions(DEADLINE_S)
+    producer.begin_transaction()
+    for value in values:
+        producer.produce(topic, value)
+    producer.flush(DEADLINE_S)
+    if outcome == "commit":
+        producer.commit_transaction(DEADLINE_S)
+    else:
+        producer.abort_transaction(DEADLINE_S)
 
 
 def setUpModule():
@@ -220,7 +240,8 @@ class Topic(Case):
         self.assertIn("created topic " + name,
                       self.out("topic", "create", name, "-p", "2", "-c", "retention.ms=1d"))
         listed = {topic["name"]: topic for topic in self.json("topic", "list", "--json")}
-        self.assertEqual(listed[name], {"name": name, "partitions": 2, "internal": False})
+        self.assertEqual(listed[name], {"name": name, "partitions": 2, "offsets": 0,
+                                        "internal": False})
         self.assertRegex(self.out("topic", "list"), r"%s +2" % name)
         self.run_tidings("publish", name, "a", "b", "-p", "1")
         about = self.json("topic", "describe", name, "--json")[0]
@@ -280,6 +301,23 @@ class Topic(Case):
         self.assertNotIn(name, self.out("topic", "list"))
 
 
+    def test_settings_before_there_is_a_topic(self):
+        text = self.out("topic", "settings", "retention")
+        self.assertRegex(text, r"(?m)^retention.ms=604800000\n    \S")
+        self.assertNotIn("segment.ms", text)
+        names = [row["name"] for row in self.json("topic", "settings", "--json")]
+        for name in ("cleanup.policy", "retention.ms", "segment.bytes"):
+            self.assertIn(name, names)
+        self.fails(4, "no setting whose name holds 'nonsense'", "topic", "settings", "nonsense")
+
+    def test_offsets_are_not_called_events(self):
+        name = self.topic(2)
+        self.run_tidings("publish", name, "a", "b", "c", "-p", "1")
+        self.assertRegex(self.out("topic", "describe", name), r"(?m)START +END +OFFSETS$")
+        self.assertRegex(self.out("topic", "list"), r"TOPIC +PARTITIONS +OFFSETS\n")
+        self.assertRegex(self.out("topic", "list"), r"(?m)^%s +2 +3$" % name)
+
+
 class Publish(Case):
     def test_arguments(self):
         name = self.topic()
@@ -287,6 +325,31 @@ class Publish(Case):
                          "published 1 event to %s, partition 0, offset 0\n" % name)
         self.run_tidings("publish", "--topic", name, "-m", "two", "-m", "three")
         self.assertEqual(self.values(name), ["hello", "two", "three"])
+
+    def test_a_mistyped_topic_is_not_made(self):
+        name = "typo-" + uuid.uuid4().hex[:8]
+        self.fails(4, r"topic '%s' does not exist\nhint: .*--create" % name, "publish", name, "a")
+        self.assertNotIn(name, self.out("topic", "list"))
+        self.assertIn("published 1 event", self.out("publish", name, "a", "--create"))
+        self.addCleanup(self.run_tidings, "topic", "delete", name)
+        self.assertEqual(self.values(name), ["a"])
+
+    def test_a_terminal_is_asked_for_a_new_topic(self):
+        for answer, code in ((b"n\n", 4), (b"y\n", 0)):
+            name = "asked-" + uuid.uuid4().hex[:8]
+            master, slave = pty.openpty()
+            process = subprocess.Popen([BIN, "publish", name, "a"], env=environment(), stdin=slave,
+                                       stdout=slave, stderr=slave)
+            os.close(slave)
+            shown = b""
+            while b"[y/N]" not in shown:
+                shown += os.read(master, 65536)
+            self.assertIn(b"Topic '%s' does not exist. Make it?" % name.encode(), shown)
+            os.write(master, answer)
+            self.assertEqual(process.wait(DEADLINE_S), code)
+            os.close(master)
+            self.assertEqual(name in self.out("topic", "list"), code == 0)
+            self.run_tidings("topic", "delete", name, "--if-exists")
 
     def test_everything_on_an_event(self):
         name = self.topic(3)
@@ -458,6 +521,89 @@ class Subscribe(Case):
         self.assertEqual(self.values(name, "--max", "2"), ["0", "1"])
         self.fails(2, "'middle' is no place", "subscribe", name, "--from", "middle")
 
+    def test_to_a_place(self):
+        name = self.topic()
+        for i in range(5):
+            self.run_tidings("publish", name, str(i), "--timestamp", "@%d" % (1000 + i * 1000))
+        read = lambda *words: self.out("subscribe", name, "-v", *words).split()
+        self.assertEqual(read("--to", "2"), ["0", "1"])
+        self.assertEqual(read("--to", "-1"), ["0", "1", "2", "3"])
+        self.assertEqual(read("--from", "1", "--to", "@3500"), ["1", "2"])
+        self.assertEqual(read("--from", "2", "--to", "end"), ["2", "3", "4"])
+        self.assertEqual(read("--from", "end", "--to", "end"), [])
+        self.assertEqual(read("--to", "start"), [])
+        self.fails(2, "give one of them", "subscribe", name, "--to", "2", "--until-end")
+        group = "g-" + uuid.uuid4().hex[:8]
+        self.assertEqual(read("-g", group, "--to", "2"), ["0", "1"])
+        self.assertEqual(read("-g", group, "--to", "end"), ["2", "3", "4"])
+
+    def test_the_last_are_events_not_offsets(self):
+        """Markers and aborted events have offsets too; nobody waits for them."""
+        if confluent_kafka is None:
+            self.skipTest("no confluent_kafka")
+        name = self.topic()
+        self.run_tidings("publish", name, "a", "b", "c")
+        for outcome in ("commit", "abort", "abort", "abort"):
+            transaction(name, [outcome + "ted"], outcome)
+        last = lambda n: self.out("subscribe", name, "-v", "--from", "-%d" % n, "--max",
+                                  str(n)).split()
+        self.assertEqual(last(1), ["committed"])
+        self.assertEqual(last(3), ["b", "c", "committed"])
+        self.assertEqual(self.values(name, "--from", "-99"), ["a", "b", "c", "committed"])
+        group = "g-" + uuid.uuid4().hex[:8]
+        moved = self.json("group", "reset", group, "--topic", name, "--to", "-2", "--execute",
+                          "--json")
+        self.assertEqual(moved["partitions"][0]["to_offset"], 2)
+        self.assertEqual(self.values(name, "-g", group), ["c", "committed"])
+        fresh = "g-" + uuid.uuid4().hex[:8]
+        self.assertEqual(self.values(name, "-g", fresh, "--from", "-1"), ["committed"])
+
+    def test_pattern(self):
+        stem = "p-" + uuid.uuid4().hex[:8]
+        for end in ("a", "b", "x"):
+            self.run_tidings("topic", "create", stem + end)
+            self.addCleanup(self.run_tidings, "topic", "delete", stem + end)
+            self.run_tidings("publish", stem + end, end)
+        self.assertEqual(sorted(self.values("^%s[ab]$" % stem)), ["a", "b"])
+        self.assertEqual(sorted(self.values("^" + stem, "-g", "g-" + stem)), ["a", "b", "x"])
+        self.fails(4, "no topic's name matches", "subscribe", "^%snone" % stem)
+        self.fails(2, "no regular expression", "subscribe", "^(")
+
+    def test_format(self):
+        name = self.topic()
+        self.run_tidings("publish", name, "v", "-k", "k", "-H", "a=1", "-H", "b=2", "--timestamp",
+                         "@1")
+        read = lambda text: self.out("subscribe", name, "-e", "--format", text)
+        self.assertEqual(read(r"%t[%p]@%o %T %d %k=%s (%S) %h %{b}%{none} 100%%\n"),
+                         "%s[0]@0 1 1970-01-01T00:00:00.001Z k=v (1) a=1,b=2 2 100%%\n" % name)
+        self.assertEqual(read(r"\t\\\0"), "\t\\\0")
+        self.fails(2, "'%z' is none of", "subscribe", name, "--format", "%z")
+        self.fails(2, "needs a '}'", "subscribe", name, "--format", "%{a")
+        self.fails(2, "is none of", "subscribe", name, "--format", "\\")
+
+    def test_colours(self):
+        name = self.topic()
+        self.run_tidings("publish", name, "v", "-k", "k")
+        plain = self.out("subscribe", name, "-e")
+        coloured = self.out("subscribe", name, "-e", "--colour", "always")
+        self.assertNotIn("\x1b", plain)
+        self.assertIn("\x1b[33mkey=k\x1b[0m", coloured)
+        self.assertEqual(re.sub("\x1b\\[[0-9]*m", "", coloured), plain)
+        self.fails(2, "auto, always or never", "subscribe", name, "--colour", "red")
+
+    def test_sources_and_headers(self):
+        name = self.topic()
+        self.run_tidings("publish", name, "a", "--ce-type", "t", "--ce-source", "/shop", "-H",
+                         "tenant=1")
+        self.run_tidings("publish", name, "b", "--ce-type", "t", "--ce-source", "/mail", "-H",
+                         "tenant=2", "-H", "tenant=1")
+        self.run_tidings("publish", name, "c")
+        self.assertEqual(self.values(name, "--source", "/shop"), ["a"])
+        self.assertEqual(self.values(name, "--source", "/shop", "--source", "/mail"), ["a", "b"])
+        self.assertEqual(self.values(name, "--header", "tenant=1"), ["a", "b"])
+        self.assertEqual(self.values(name, "--header", "tenant=1", "--header", "tenant=2"), ["b"])
+        self.assertEqual(self.values(name, "--header", "ce_id", "--source", "/mail"), ["b"])
+
     def test_filters(self):
         name = self.topic()
         self.run_tidings("publish", name, "plain", "-k", "a")
@@ -607,6 +753,59 @@ class Group(Case):
             process.send_signal(signal.SIGINT)
             process.communicate(timeout=DEADLINE_S)
         self.assertEqual(process.returncode, 0)
+
+    def test_lag_without_commits(self):
+        """What was never committed is still to be read, and does not hide behind a zero."""
+        self.run_tidings("publish", self.name, "a", "b", "c", "-p", "0")
+        self.run_tidings("publish", self.name, "d", "e", "-p", "1")
+        self.run_tidings("group", "reset", self.group, "--topic", self.name + ":0", "--to", "2",
+                         "--execute")
+        about = self.json("group", "describe", self.group, "--json")[0]
+        self.assertEqual(about["total_lag"], 3)
+        self.assertEqual(about["uncommitted_partitions"], 1)
+        self.assertEqual([(p["partition"], p["committed_offset"], p["lag"])
+                          for p in about["partitions"]], [(0, 2, 1), (1, None, 2)])
+        text = self.out("group", "describe", self.group)
+        self.assertIn("total lag 3 (1 partition without a committed offset, counted from the start)",
+                      text)
+        listed = {group["group"]: group for group in self.json("group", "list", "--json")}
+        self.assertEqual(listed[self.group], {"group": self.group, "state": "Empty", "members": 0,
+                                              "topics": 1, "total_lag": 3})
+        self.assertRegex(self.out("group", "list"), r"(?m)^%s +Empty +0 +1 +3$" % self.group)
+
+    def test_lag_of_a_group_that_never_committed(self):
+        if confluent_kafka is None:
+            self.skipTest("no confluent_kafka")
+        self.run_tidings("publish", self.name, "a", "b", "c", "-p", "0")
+        member = confluent_kafka.Consumer({
+            "bootstrap.servers": Bus.address, "group.id": self.group, "enable.auto.commit": False,
+            "auto.offset.reset": "earliest"})
+        member.subscribe([self.name])
+        self.assertIsNotNone(member.poll(DEADLINE_S))
+        about = self.json("group", "describe", self.group, "--json")[0]
+        self.assertEqual((about["state"], about["total_lag"]), ("Stable", 3))
+        member.close()
+        about = self.json("group", "describe", self.group, "--json")[0]
+        self.assertEqual((about["state"], about["total_lag"]), ("Empty", None))
+        self.assertIn("nobody knows what it reads", about["lag_unknown_because"])
+        self.assertIn("total lag not known: it has committed nothing", self.out("group", "describe",
+                                                                               self.group))
+
+    def test_the_end_is_for_the_first_start(self):
+        """Events of a partition that is added while a group reads from the end are not lost."""
+        process = start("subscribe", self.name, "-g", self.group, "-v", "--from", "end", "-X",
+                        "topic.metadata.refresh.interval.ms=200")
+        try:
+            self.eventually("the group is there", lambda: self.group in
+                            [group["group"] for group in self.json("group", "list", "--json")])
+            self.eventually("it has begun", lambda: self.committed() == [0, 0])
+            self.run_tidings("topic", "alter", self.name, "-p", "3")
+            self.run_tidings("publish", self.name, "new", "-p", "2")
+            self.assertTrue(select.select([process.stdout], [], [], DEADLINE_S)[0], "it was lost")
+            self.assertEqual(os.read(process.stdout.fileno(), 100), b"new\n")
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=DEADLINE_S)
 
     def test_new_group_by_reset(self):
         self.run_tidings("publish", self.name, "a", "b", "-p", "0")

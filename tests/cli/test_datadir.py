@@ -299,7 +299,7 @@ class StatusTest(Case):
 
 
     def test_a_hung_server(self):
-        with Bus(self.data) as bus:
+        with Server(self.data) as bus:
             bus.process.send_signal(signal.SIGSTOP)
             try:
                 _, said = run("status", self.data, "--timeout", "200ms", code=6)

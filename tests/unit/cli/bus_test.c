@@ -1,8 +1,10 @@
 #include "../unit.h"
 
+#include "cli/bus.h"
 #include "cli/cli.h"
-#include "cli/offsets.h"
+#include "cli/last_events.h"
 
+#include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -97,17 +99,17 @@ static void test_published_events_are_read_back(void **state)
 /* What the group has committed for a partition of orders, or below zero. */
 static int64_t committed(const char *group, int32_t partition)
 {
-    struct client_options options = client_options_default();
-    struct client *client;
-    rd_kafka_conf_t *conf = client_conf_new(&options);
-    client_conf_set(conf, "group.id", group);
-    assert_int_equal(client_open(&options, RD_KAFKA_CONSUMER, conf, NULL, &client), EXIT_OK);
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_list_add(list, "orders", partition);
-    assert_int_equal(rd_kafka_committed(client->rk, list, 10000), RD_KAFKA_RESP_ERR_NO_ERROR);
-    int64_t offset = list->elems[0].offset;
-    rd_kafka_topic_partition_list_destroy(list);
-    client_close(client);
+    struct bus_options options = bus_options_default();
+    struct connection *connection;
+    struct topic_partitions asked = {0}, offsets;
+    topic_partitions_add(&asked, "orders", partition, -1);
+    assert_int_equal(bus_open(&options, &connection), EXIT_OK);
+    assert_int_equal(admin_group_offsets(connection, group, &asked, &offsets, NULL), CLIENT_OK);
+    const struct topic_partition *found = topic_partitions_find(&offsets, "orders", partition);
+    int64_t offset = found != NULL ? found->offset : -1;
+    topic_partitions_deinit(&asked);
+    topic_partitions_deinit(&offsets);
+    connection_close(connection);
     return offset;
 }
 
@@ -146,28 +148,24 @@ static void test_missing_things_are_told(void **state)
     assert_non_null(strstr(out, "connection refused"));
 }
 
-static void test_offsets_are_resolved(void **state)
+static void test_last_events_are_counted(void **state)
 {
     (void)state;
     char out[1024];
     assert_int_equal(run(cli_publish, "publish orders -p 2 a b c", out, sizeof out), EXIT_OK);
-    struct client_options options = client_options_default();
-    struct client *client;
-    struct admin_bounds bounds[2];
-    assert_int_equal(client_open_admin(&options, &client), EXIT_OK);
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(2);
-    rd_kafka_topic_partition_list_add(list, "orders", 0);
-    rd_kafka_topic_partition_list_add(list, "orders", 2);
-    assert_int_equal(offsets_bounds(client, list, bounds), EXIT_OK);
-    assert_int_equal(bounds[0].start, 0);
-    assert_int_equal(bounds[0].end, 0);
-    assert_int_equal(bounds[1].end, 3);
-    struct position last = {.kind = POSITION_LAST, .value = 2};
-    assert_int_equal(offsets_resolve(client, list, &last, bounds), EXIT_OK);
-    assert_int_equal(list->elems[0].offset, 0);
-    assert_int_equal(list->elems[1].offset, 1);
-    rd_kafka_topic_partition_list_destroy(list);
-    client_close(client);
+    struct bus_options options = bus_options_default();
+    struct connection_settings settings = bus_settings(&options);
+    struct topic_partitions list = {0};
+    topic_partitions_add(&list, "orders", 0, -1);
+    topic_partitions_add(&list, "orders", 2, -1);
+    const struct admin_bounds bounds[] = {{.start = 0, .end = 0}, {.start = 0, .end = 3}};
+    static const int64_t expected[] = {3, 2, 1, 0, 0};
+    for (int64_t count = 0; count < 5; count++) {
+        assert_int_equal(last_events(&settings, &list, bounds, count, NULL), CLIENT_OK);
+        assert_int_equal(list.items[0].offset, 0);
+        assert_int_equal(list.items[1].offset, expected[count]);
+    }
+    topic_partitions_deinit(&list);
 }
 
 int main(int argc, char **argv)
@@ -177,7 +175,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_a_group_commits_what_it_printed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_refused_event_is_named, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_missing_things_are_told, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_offsets_are_resolved, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_last_events_are_counted, set_up, tear_down),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
 }

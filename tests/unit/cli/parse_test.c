@@ -2,7 +2,7 @@
 
 #include "base/time_text.h"
 #include "cli/cli.h"
-#include "cli/offsets.h"
+#include "cli/group_progress.h"
 #include "cli/options.h"
 #include "cli/reset_target.h"
 #include "cli/setting_text.h"
@@ -71,6 +71,17 @@ static void test_settings_take_durations_and_sizes(void **state)
         assert_int_equal(setting_number(slice_str(bad[i].name), bad[i].value, text, &number, NULL),
                          ERR_INVALID);
     }
+}
+
+static void test_lag_is_what_is_left_to_read(void **state)
+{
+    (void)state;
+    struct admin_bounds bounds = {.start = 10, .end = 30};
+    assert_int_equal(group_lag(30, bounds), 0);
+    assert_int_equal(group_lag(25, bounds), 5);
+    assert_int_equal(group_lag(-1, bounds), 20); /* nothing committed: from the start */
+    assert_int_equal(group_lag(3, bounds), 20);  /* what was next is gone */
+    assert_int_equal(group_lag(99, bounds), 20); /* the topic was made again */
 }
 
 static void test_times(void **state)
@@ -298,6 +309,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_durations),
+        cmocka_unit_test(test_lag_is_what_is_left_to_read),
         cmocka_unit_test(test_settings_take_durations_and_sizes),
         cmocka_unit_test(test_times),
         cmocka_unit_test(test_positions),

@@ -1,0 +1,49 @@
+#ifndef TIDINGS_CLI_GROUP_PROGRESS_H
+#define TIDINGS_CLI_GROUP_PROGRESS_H
+
+#include "client/admin.h"
+
+/*
+ * How far a consumer group has read: every partition of each topic that it committed an offset for
+ * or that a member reads, also those without a commit.
+ *
+ * Lag is what is left to read, in offsets: from the commit to the end of the partition; from its
+ * start where the commit's events are gone, or where nothing was committed, since that is where
+ * groups of this command and of libtidings begin. (A client of another kind may be told to begin at
+ * the end instead; nobody but its members knows.)
+ */
+struct group_partition {
+    const char *topic; /* borrowed */
+    int32_t partition;
+    int64_t committed;  /* -1: nothing was */
+    int64_t start, end; /* -1: not known */
+    int64_t lag;        /* -1: not known */
+    const char *member; /* id of who reads it, borrowed; NULL: nobody */
+    char why[160];      /* why the lag is not known; "" */
+};
+
+struct group_progress {
+    struct admin_group about;
+    struct topic_partitions committed;
+    struct topic_partitions all; /* owns the names */
+    VEC(struct group_partition) partitions;
+    int64_t lag;        /* of all; -1: not known */
+    size_t uncommitted; /* partitions without a commit */
+    size_t topic_count;
+    char why[160]; /* why the lag is not known; "" */
+};
+
+/*
+ * Asks the bus. CLIENT_NOT_FOUND: there is no such group. What is wrong with one topic only is told
+ * in `why` of its partitions. Free with group_progress_deinit in any case.
+ */
+CHECKED enum client_status group_progress_load(struct connection *connection, const char *group,
+                                               struct group_progress *progress,
+                                               struct client_error *error);
+
+void group_progress_deinit(struct group_progress *progress);
+
+/* What is left to read of one partition. Pure. */
+int64_t group_lag(int64_t committed, struct admin_bounds bounds);
+
+#endif
