@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "base/settings.h"
 #include "base/task.h"
+#include "net/completion.h"
 #include "net/net.h"
 #include "net/workers.h"
 #include "topic/catalogue.h"
@@ -21,11 +22,14 @@
 /*
  * The Kafka APIs: one handler each, in one table with the versions it serves.
  *
- * A frame becomes an api_request. Its handler decodes the body, acts, and sends exactly one reply,
- * now or later and from any thread; sending ends the request's life. Handlers run on the
- * connection's reactor and must not wait for the disk there; one that has to calls api_defer, or
- * its row says API_ON_WORKER. A deferred request holds back the connection's next frames until it
- * is answered, so that a client sees its own effects.
+ * A frame becomes an api_request. Its handler decodes the body, acts, and completes the request
+ * exactly once (api_complete), now or later and from any thread. What completes it is a struct
+ * completion, a plain value, so that who answers later need not keep the request.
+ *
+ * Handlers run on the connection's reactor and must not wait for the disk there. One that has to
+ * parks the request and goes on with a step function on a worker thread, with all that it found
+ * out so far in request->state; or its row says API_ON_WORKER. A parked request holds back the
+ * connection's next frames until it is answered, so that a client sees its own effects.
  */
 struct group_coordinator;
 struct txn_coordinator;
@@ -35,7 +39,6 @@ struct fetch;
 /* The most memory that a request may take for its answer (encoding takes as much again). */
 enum { API_ANSWER_BYTES = 128 << 20 };
 
-/* What handlers act on. Filled by src/broker before the first frame, then unchanged. */
 /* The settings that handlers look at. */
 struct api_config {
     int32_t node_id;            /* node.id */
@@ -45,6 +48,7 @@ struct api_config {
     int64_t fetch_max_bytes;    /* fetch.max.bytes */
 };
 
+/* What handlers act on. Filled by src/broker before the first frame, then unchanged. */
 struct api_server {
     struct net *net;
     struct workers *workers;
@@ -70,33 +74,39 @@ struct api_server {
     _Atomic uint64_t requests; /* for metrics */
 };
 
+struct api_request;
+
+/* Goes on with a request, as a handler does. */
+typedef enum err api_step(struct api_request *request, struct reason *reason);
+
 struct api_request {
     struct api_server *server;
     struct api_connection *connection; /* a reference */
     struct conn *conn;                 /* NULL once on a worker or parked: on_frame only */
-    struct reply_token token;
-    struct wire_request_header header; /* client_id borrows the frame */
+    struct completion completion;
+    struct slice client_id; /* borrows the frame, as what the body decodes into */
     struct wire_reader body;
     struct arena arena; /* freed with the request */
-    bool on_worker;
-    bool resumed;   /* api_resume ran the handler again */
     char host[128]; /* where this client should connect: set when the row says API_WITH_ADDRESS */
     uint16_t port;
+    void *state; /* of the handler, from step to step */
 
-    struct task task;    /* for workers and reactors */
-    uint8_t *frame_copy; /* of a deferred request */
     const struct api_entry *entry;
+    uint8_t *own_frame; /* the frame, once it has to outlive on_frame */
+    struct task task;   /* for workers */
+    api_step *step;     /* what the task runs */
 };
 
 /*
- * Decodes the body and sees to the reply. An error means that the body is malformed: the connection
- * is closed with one log line, and the request is the caller's again.
+ * Decodes the body and sees to the answer. An error means that the body is malformed: the
+ * connection is closed with one log line, and the request is the caller's again.
  */
 typedef enum err api_handler(struct api_request *request, struct reason *reason);
 
 enum api_flags {
     API_ON_WORKER = 1,    /* always on a worker thread: writes to the catalogue, takes long */
     API_WITH_ADDRESS = 2, /* needs request->host and port */
+    API_MAY_PARK = 4,     /* the request gets a frame of its own before it is decoded */
 };
 
 struct api_entry {
@@ -125,49 +135,67 @@ void api_on_open(void *context, struct conn *conn);
 void api_on_close(void *context, struct conn *conn, enum conn_end end);
 
 /*
- * Runs the handler again on a worker thread, with the body from its start and request->on_worker
- * set. Use as `return api_defer(request)` before anything was done.
+ * Takes the request off its connection, which delivers no more frames until it is answered. Once
+ * somebody calls api_resume, from any thread, `step` goes on with it on a worker thread. Memory and
+ * what was decoded stay as they are: the row says API_MAY_PARK or API_ON_WORKER, or the handler has
+ * called api_take_frame.
  */
-enum err api_defer(struct api_request *request);
-
-/*
- * The two halves of api_defer, for a handler that is to run again when something has happened:
- * api_park takes the request off the connection, which then takes no more frames, and makes its
- * memory anew; api_resume, called by any thread later, runs the handler on a worker thread.
- */
-void api_park(struct api_request *request);
+void api_park(struct api_request *request, api_step *step);
 void api_resume(struct api_request *request);
 
+/* Both at once: `return api_go_on(request, step)`. */
+enum err api_go_on(struct api_request *request, api_step *step);
+
 /*
- * A reply in the making: begin writes the response header, then the caller encodes the body into
- * `writer`, then send hands it to net and frees the request.
+ * Gives the request a frame of its own, if it has none. Slices that were decoded before point to
+ * where the frame was: each that is used again has to be moved along. Returns by how much, for
+ * api_moved.
  */
+ptrdiff_t api_take_frame(struct api_request *request);
+struct slice api_moved(struct slice slice, ptrdiff_t by);
+
+/* Delivers no further frame of the connection until the request is answered. On its reactor, in
+ * on_frame; for requests whose effect the next one must see. */
+void api_hold(struct api_request *request);
+
+/* The reactor of the request's connection. */
+struct reactor *api_reactor(const struct api_request *request);
+
+/*
+ * The end of a request. Begin writes the header of the response, the caller encodes the body into
+ * `writer`, complete hands it to net. Or nothing is begun: an ending without bytes.
+ */
+enum api_ending {
+    API_ANSWERS,         /* with what was encoded */
+    API_ANSWERS_NOTHING, /* no bytes: acks=0 */
+    API_CLOSES           /* no bytes, and the connection is closed; the caller has logged why */
+};
 struct api_reply {
+    enum api_ending ending;
     struct buf bytes;
     struct wire_writer writer;
 };
-void api_reply_begin(const struct api_request *request, struct api_reply *reply);
-void api_reply_send(struct api_request *request, struct api_reply *reply);
+void api_reply_begin(const struct completion *completion, struct api_reply *reply);
 
-/* Encodes a whole response with its generated encoder and sends it. */
+/* The one end of every request: takes over what is in *reply. Any thread, once for a completion. */
+void api_complete(struct net *net, const struct completion *completion, struct api_reply *reply);
+
+/* Completes the request and frees it. */
+void api_finish(struct api_request *request, struct api_reply *reply);
+
+/* Encodes a whole response with its generated encoder and finishes the request with it. */
 #define API_REPLY(request, encode, response)                                                       \
     do {                                                                                           \
         struct api_reply api_reply_;                                                               \
-        api_reply_begin((request), &api_reply_);                                                   \
+        api_reply_begin(&(request)->completion, &api_reply_);                                      \
         encode(&api_reply_.writer, api_version(request), (response));                              \
-        api_reply_send((request), &api_reply_);                                                    \
+        api_finish((request), &api_reply_);                                                        \
     } while (0)
 
-/* For a reply to a request that was parked without its api_request: groups keep only this. */
-void api_reply_begin_for(struct api_reply *reply, int16_t api_key, int16_t api_version,
-                         int32_t correlation_id);
-void api_reply_send_for(struct net *net, struct reply_token token, struct api_reply *reply);
+/* Finishes the request by closing its connection, with one log line. */
+void api_close(struct api_request *request, const struct reason *reason);
 
-/* Ends the request with no bytes on the wire (acks=0), or by closing the connection. */
-void api_reply_nothing(struct api_request *request);
-void api_reply_close(struct api_request *request, const struct reason *reason);
-
-/* Frees a request whose reply went out by api_reply_send_for. */
+/* Frees a request without its end: somebody else has the completion, or its connection is gone. */
 void api_request_free(struct api_request *request);
 
 /* Memory of the request for its answer: never NULL. How much an answer may take is looked at by
@@ -181,6 +209,10 @@ CHECKED enum err api_check_size(const struct api_request *request, struct reason
 const int32_t *api_first_of_equal(struct api_request *request, const struct slice *names,
                                   int32_t count);
 
+/* Zeroed memory of the request for what its handler keeps from step to step, also before the body
+ * is decoded into it; request->state points to it. */
+void *api_alloc_state(struct api_request *request, size_t size);
+
 /* The slice's bytes copied into the request, for what outlives the frame. Null stays null. */
 struct slice api_keep(struct api_request *request, struct slice slice);
 /* Formatted text as a slice in the request. */
@@ -189,7 +221,7 @@ struct slice api_text(struct api_request *request, const char *format, ...)
 
 static inline int16_t api_version(const struct api_request *request)
 {
-    return request->header.api_version;
+    return request->completion.api_version;
 }
 
 /* The one table from internal errors to Kafka's (src/api/error_code.c). */

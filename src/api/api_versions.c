@@ -59,7 +59,7 @@ enum err handle_api_versions(struct api_request *request, struct reason *reason)
     api_versions_response_init(&response);
     if (api_version(request) > request->entry->highest_version || api_version(request) < 0) {
         response.error_code = KAFKA_ERROR_UNSUPPORTED_VERSION;
-        request->header.api_version = 0;
+        request->completion.api_version = 0;
     } else {
         struct api_versions_request body;
         enum err err = api_versions_request_decode(&request->body, api_version(request), &body);

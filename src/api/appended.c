@@ -11,8 +11,7 @@ struct appended_call {
 void appended_add(struct appended *appended, const struct api_request *request, struct slice topic,
                   int32_t index)
 {
-    struct partition *partition =
-        request->resumed ? NULL : api_find_partition(request->server, topic, index);
+    struct partition *partition = api_find_partition(request->server, topic, index);
     if (partition == NULL) {
         return;
     }
@@ -33,17 +32,16 @@ static void on_flushed(struct flush_waiter *waiter)
         log_unref(call->appended.items[i].log);
     }
     vec_deinit(&call->appended);
-    free(call);
     api_resume(request);
 }
 
-bool appended_wait(struct api_request *request, struct appended *appended)
+bool appended_wait(struct api_request *request, struct appended *appended, api_step *step)
 {
     if (appended->count == 0) {
         return false;
     }
-    struct appended_call *call = mem_new(struct appended_call);
-    api_park(request);
+    struct appended_call *call = api_alloc(request, 1, sizeof *call);
+    api_park(request, step);
     call->request = request;
     call->appended = *appended;
     call->waiter = (struct flush_waiter){

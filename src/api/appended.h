@@ -15,15 +15,15 @@ struct appended {
 };
 
 /* Adds what readers cannot see yet of a partition, if there is such a partition and anything of it;
- * holds its log. Nothing when the request has waited. Any thread. */
+ * holds its log. Any thread. */
 void appended_add(struct appended *appended, const struct api_request *request, struct slice topic,
                   int32_t partition);
 
 /*
- * True: the request is parked, and its handler runs again with request->resumed, on a worker, when
- * all that was added is on disk or never will be. False: nothing was added. The list is empty
- * afterwards. On the thread of the handler, which has not acted yet; never waits itself.
+ * True: the request is parked, and `step` goes on with it, on a worker, when all that was added is
+ * on disk or never will be. False: nothing was added. The list is empty afterwards. On the thread
+ * of the handler, which has not acted yet; never waits itself.
  */
-CHECKED bool appended_wait(struct api_request *request, struct appended *appended);
+CHECKED bool appended_wait(struct api_request *request, struct appended *appended, api_step *step);
 
 #endif

@@ -34,6 +34,29 @@ static void cut_one(struct api_request *request, struct slice topic, bool allowe
     partition_unref(partition);
 }
 
+static enum err cut_all(struct api_request *request, struct reason *reason)
+{
+    (void)reason;
+    const struct delete_records_request *body = request->state;
+    struct delete_records_response response;
+    delete_records_response_init(&response);
+    response.topics = api_alloc(request, (size_t)body->topics_count, sizeof *response.topics);
+    response.topics_count = body->topics_count;
+    for (int32_t t = 0; t < body->topics_count; t++) {
+        bool allowed = api_allows(request, API_DELETE, api_topic(body->topics[t].name));
+        const struct delete_records_request_topic *in = &body->topics[t];
+        struct delete_records_response_topic *out = &response.topics[t];
+        out->name = in->name;
+        out->partitions = api_alloc(request, (size_t)in->partitions_count, sizeof *out->partitions);
+        out->partitions_count = in->partitions_count;
+        for (int32_t i = 0; i < in->partitions_count; i++) {
+            cut_one(request, in->name, allowed, &in->partitions[i], &out->partitions[i]);
+        }
+    }
+    API_REPLY(request, delete_records_response_encode, &response);
+    return ERR_NONE;
+}
+
 /* What was acknowledged can be deleted, and -1 means all of it. */
 static bool waits_for_appended(struct api_request *request,
                                const struct delete_records_request *body)
@@ -45,35 +68,15 @@ static bool waits_for_appended(struct api_request *request,
             appended_add(&appended, request, topic->name, topic->partitions[i].partition_index);
         }
     }
-    return appended_wait(request, &appended);
+    return appended_wait(request, &appended, cut_all);
 }
 
 enum err handle_delete_records(struct api_request *request, struct reason *reason)
 {
-    (void)reason;
-    struct delete_records_request body;
-    enum err err = delete_records_request_decode(&request->body, api_version(request), &body);
+    struct delete_records_request *body = api_alloc_state(request, sizeof *body);
+    enum err err = delete_records_request_decode(&request->body, api_version(request), body);
     if (err != ERR_NONE) {
         return err;
     }
-    if (waits_for_appended(request, &body)) {
-        return ERR_NONE;
-    }
-    struct delete_records_response response;
-    delete_records_response_init(&response);
-    response.topics = api_alloc(request, (size_t)body.topics_count, sizeof *response.topics);
-    response.topics_count = body.topics_count;
-    for (int32_t t = 0; t < body.topics_count; t++) {
-        bool allowed = api_allows(request, API_DELETE, api_topic(body.topics[t].name));
-        const struct delete_records_request_topic *in = &body.topics[t];
-        struct delete_records_response_topic *out = &response.topics[t];
-        out->name = in->name;
-        out->partitions = api_alloc(request, (size_t)in->partitions_count, sizeof *out->partitions);
-        out->partitions_count = in->partitions_count;
-        for (int32_t i = 0; i < in->partitions_count; i++) {
-            cut_one(request, in->name, allowed, &in->partitions[i], &out->partitions[i]);
-        }
-    }
-    API_REPLY(request, delete_records_response_encode, &response);
-    return ERR_NONE;
+    return waits_for_appended(request, body) ? ERR_NONE : cut_all(request, reason);
 }

@@ -4,6 +4,7 @@
 #include "base/logger.h"
 #include "base/mem.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +23,7 @@ void api_request_free(struct api_request *request)
 {
     api_connection_unref(request->connection);
     arena_deinit(&request->arena);
-    free(request->frame_copy);
+    free(request->own_frame);
     free(request);
 }
 
@@ -32,6 +33,14 @@ void *api_alloc(struct api_request *request, size_t count, size_t size)
     return arena_alloc_array(&request->arena, count ? count : 1, size);
 }
 
+void *api_alloc_state(struct api_request *request, size_t size)
+{
+    size_t limit_bytes = request->arena.limit_bytes;
+    request->state = api_alloc(request, 1, size);
+    request->arena.limit_bytes = limit_bytes;
+    return request->state;
+}
+
 enum err api_check_size(const struct api_request *request, struct reason *reason)
 {
     if (request->arena.used_bytes > API_ANSWER_BYTES) {
@@ -39,7 +48,7 @@ enum err api_check_size(const struct api_request *request, struct reason *reason
             reason, ERR_TOO_LARGE,
             "the answer to this %s request would take more than %d MiB: ask for less "
             "at once",
-            wire_api_find(request->header.api_key)->name, API_ANSWER_BYTES >> 20);
+            wire_api_find(request->completion.api_key)->name, API_ANSWER_BYTES >> 20);
     }
     return ERR_NONE;
 }
@@ -132,28 +141,63 @@ static void set_address(struct api_request *request, struct conn *conn)
 /* Reads the header. An ApiVersions of any version is taken, as its handler answers it (KIP-511). */
 static enum err read_header(struct api_request *request, struct slice frame, struct reason *reason)
 {
+    struct wire_request_header header;
     wire_reader_init(&request->body, frame, &request->arena);
-    enum err err = wire_request_header_decode(&request->body, &request->header);
-    const struct wire_request_header *header = &request->header;
+    enum err err = wire_request_header_decode(&request->body, &header);
     if (err != ERR_NONE && err != ERR_UNSUPPORTED) {
         return reason_fail(reason, err,
                            "the request header is malformed: these bytes are no Kafka request");
     }
-    request->entry = api_find(header->api_key);
+    request->client_id = header.client_id;
+    request->completion.correlation_id = header.correlation_id;
+    request->completion.api_key = header.api_key;
+    request->completion.api_version = header.api_version;
+    request->entry = api_find(header.api_key);
     if (request->entry == NULL) {
-        return reason_fail(reason, ERR_UNSUPPORTED, "API key %d is not served", header->api_key);
+        return reason_fail(reason, ERR_UNSUPPORTED, "API key %d is not served", header.api_key);
     }
-    if (header->api_key == API_KEY_API_VERSIONS) {
+    if (header.api_key == API_KEY_API_VERSIONS) {
         return ERR_NONE;
     }
-    if (header->api_version < request->entry->lowest_version ||
-        header->api_version > request->entry->highest_version) {
-        const struct wire_api_info *info = wire_api_find(header->api_key);
+    if (header.api_version < request->entry->lowest_version ||
+        header.api_version > request->entry->highest_version) {
+        const struct wire_api_info *info = wire_api_find(header.api_key);
         return reason_fail(reason, ERR_UNSUPPORTED, "%s version %d is not served (%d to %d are)",
-                           info->name, header->api_version, request->entry->lowest_version,
+                           info->name, header.api_version, request->entry->lowest_version,
                            request->entry->highest_version);
     }
     return ERR_NONE;
+}
+
+/* A step, or the handler as the first one. An error leaves the request with the caller, and says
+ * why the connection is to be closed. */
+static enum err run(struct api_request *request, api_step *step, struct reason *reason)
+{
+    enum err err = step(request, reason);
+    if (err != ERR_NONE && reason->text[0] == '\0') {
+        reason_set(reason, "malformed %s request, version %d (%s)",
+                   wire_api_find(request->completion.api_key)->name, api_version(request),
+                   err_name(err));
+    }
+    return err;
+}
+
+static enum err begin(struct api_request *request, struct slice frame, struct reason *reason)
+{
+    enum err err = read_header(request, frame, reason);
+    if (err != ERR_NONE) {
+        return err;
+    }
+    const struct api_entry *entry = request->entry;
+    api_connection_set_client_id(request->connection, request->client_id);
+    if (entry->flags & API_WITH_ADDRESS) {
+        set_address(request, request->conn);
+    }
+    if (entry->flags & (API_ON_WORKER | API_MAY_PARK)) {
+        request->client_id = api_moved(request->client_id, api_take_frame(request));
+    }
+    return entry->flags & API_ON_WORKER ? api_go_on(request, entry->handle)
+                                        : run(request, entry->handle, reason);
 }
 
 enum err api_on_frame(void *context, struct conn *conn, struct reply_token token,
@@ -165,104 +209,91 @@ enum err api_on_frame(void *context, struct conn *conn, struct reply_token token
     request->connection = conn_user(conn);
     api_connection_ref(request->connection);
     request->conn = conn;
-    request->token = token;
+    request->completion.token = token;
     request->arena.limit_bytes = (size_t)server->request_arena_bytes;
     atomic_fetch_add_explicit(&server->requests, 1, memory_order_relaxed);
-    enum err err = read_header(request, frame, reason);
-    if (err == ERR_NONE) {
-        api_connection_set_client_id(request->connection, request->header.client_id);
-        if (request->entry->flags & API_WITH_ADDRESS) {
-            set_address(request, conn);
-        }
-        err = request->entry->flags & API_ON_WORKER ? api_defer(request)
-                                                    : request->entry->handle(request, reason);
-    }
+    enum err err = begin(request, frame, reason);
     if (err != ERR_NONE) {
-        if (reason->text[0] == '\0' && request->entry != NULL) {
-            reason_set(reason, "malformed %s request, version %d (%s)",
-                       wire_api_find(request->header.api_key)->name, request->header.api_version,
-                       err_name(err));
-        }
-        api_request_free(request);
+        api_request_free(request); /* net completes it: by the end of the connection */
     }
     return err;
 }
 
-static void run_deferred(struct task *task)
+static void run_step(struct task *task)
 {
     struct api_request *request = container_of(task, struct api_request, task);
     struct reason reason = {.text = ""};
-    enum err err = request->entry->handle(request, &reason);
-    if (err != ERR_NONE) {
-        if (reason.text[0] == '\0') {
-            reason_set(&reason, "malformed %s request (%s)",
-                       wire_api_find(request->header.api_key)->name, err_name(err));
-        }
-        api_reply_close(request, &reason);
+    if (run(request, request->step, &reason) != ERR_NONE) {
+        api_close(request, &reason);
     }
 }
 
-/* Keeps a copy of the frame, once, and puts the reader and the memory back to the beginning. */
-void api_park(struct api_request *request)
+ptrdiff_t api_take_frame(struct api_request *request)
 {
-    struct slice frame = request->body.bytes;
-    if (request->conn != NULL) {
-        conn_hold(request->conn, request->token);
-        request->conn = NULL;
-        request->frame_copy = mem_dup(frame.data, frame.size);
+    if (request->own_frame != NULL) {
+        return 0;
     }
-    request->on_worker = true;
-    arena_reset(&request->arena);
-    request->arena.limit_bytes = (size_t)request->server->request_arena_bytes;
-    wire_reader_init(&request->body, slice_of(request->frame_copy, frame.size), &request->arena);
-    enum err err = wire_request_header_decode(&request->body, &request->header);
-    (void)err; /* it was decoded before, from the same bytes */
-    request->task.run = run_deferred;
+    struct slice *frame = &request->body.bytes;
+    request->own_frame = mem_dup(frame->data, frame->size);
+    ptrdiff_t by = (ptrdiff_t)((uintptr_t)request->own_frame - (uintptr_t)frame->data);
+    frame->data = request->own_frame;
+    return by;
+}
+
+struct slice api_moved(struct slice slice, ptrdiff_t by)
+{
+    if (slice.data != NULL) {
+        slice.data = (const uint8_t *)((uintptr_t)slice.data + (uintptr_t)by);
+    }
+    return slice;
+}
+
+void api_hold(struct api_request *request)
+{
+    conn_hold(request->conn, request->completion.token);
+}
+
+struct reactor *api_reactor(const struct api_request *request)
+{
+    return net_reactor(request->server->net, request->completion.token.reactor_index);
+}
+
+void api_park(struct api_request *request, api_step *step)
+{
+    assert(request->own_frame != NULL);
+    if (request->conn != NULL) {
+        api_hold(request);
+        request->conn = NULL;
+    }
+    request->step = step;
+    request->task.run = run_step;
 }
 
 void api_resume(struct api_request *request)
 {
-    request->resumed = true;
     workers_post(request->server->workers, &request->task);
 }
 
-enum err api_defer(struct api_request *request)
+enum err api_go_on(struct api_request *request, api_step *step)
 {
-    api_park(request);
-    workers_post(request->server->workers, &request->task);
+    api_park(request, step);
+    api_resume(request);
     return ERR_NONE;
 }
 
-void api_reply_begin_for(struct api_reply *reply, int16_t api_key, int16_t api_version,
-                         int32_t correlation_id)
+void api_reply_begin(const struct completion *completion, struct api_reply *reply)
 {
-    *reply = (struct api_reply){0};
+    *reply = (struct api_reply){.ending = API_ANSWERS};
     buf_reserve(&reply->bytes, 256);
     wire_writer_init(&reply->writer, &reply->bytes);
-    wire_response_header_encode(&reply->writer, api_key, api_version, correlation_id);
+    wire_response_header_encode(&reply->writer, completion->api_key, completion->api_version,
+                                completion->correlation_id);
 }
 
-void api_reply_begin(const struct api_request *request, struct api_reply *reply)
+/* The encoded bytes with their file spans. */
+static struct reply take_encoded(struct api_reply *reply)
 {
-    api_reply_begin_for(reply, request->header.api_key, request->header.api_version,
-                        request->header.correlation_id);
-}
-
-void api_reply_send_for(struct net *net, struct reply_token token, struct api_reply *reply)
-{
-    struct reply out = {0};
-    if (reply->writer.err != ERR_NONE) {
-        /* A response that the protocol cannot carry: a bug or a huge cluster; never half a reply.
-         */
-        LOG_ERROR("api", "a response could not be encoded; its connection is closed", "error=%s",
-                  err_name(reply->writer.err));
-        wire_writer_deinit(&reply->writer);
-        buf_deinit(&reply->bytes);
-        out.nothing = true;
-        out.close_after = true;
-        net_reply(net, token, &out);
-        return;
-    }
+    struct reply out = {.bytes = buf_take(&reply->bytes)};
     size_t count;
     struct wire_splice *splices = wire_writer_take_splices(&reply->writer, &count);
     if (count > 0) {
@@ -273,31 +304,39 @@ void api_reply_send_for(struct net *net, struct reply_token token, struct api_re
         }
     }
     free(splices);
+    return out;
+}
+
+void api_complete(struct net *net, const struct completion *completion, struct api_reply *reply)
+{
+    struct reply out = {.nothing = true};
+    if (reply->ending == API_ANSWERS && reply->writer.err != ERR_NONE) {
+        /* A response that the protocol cannot carry: a bug or a huge cluster; never half a reply.
+         */
+        LOG_ERROR("api", "a response could not be encoded; its connection is closed", "error=%s",
+                  err_name(reply->writer.err));
+        reply->ending = API_CLOSES;
+    } else if (reply->ending == API_ANSWERS) {
+        out = take_encoded(reply);
+    }
+    out.close_after = reply->ending == API_CLOSES;
     wire_writer_deinit(&reply->writer);
-    out.bytes = buf_take(&reply->bytes);
-    net_reply(net, token, &out);
+    buf_deinit(&reply->bytes);
+    net_reply(net, completion->token, &out);
 }
 
-void api_reply_send(struct api_request *request, struct api_reply *reply)
+void api_finish(struct api_request *request, struct api_reply *reply)
 {
-    api_reply_send_for(request->server->net, request->token, reply);
+    api_complete(request->server->net, &request->completion, reply);
     api_request_free(request);
 }
 
-void api_reply_nothing(struct api_request *request)
+void api_close(struct api_request *request, const struct reason *reason)
 {
-    struct reply reply = {.nothing = true};
-    net_reply(request->server->net, request->token, &reply);
-    api_request_free(request);
-}
-
-void api_reply_close(struct api_request *request, const struct reason *reason)
-{
+    struct api_reply reply = {.ending = API_CLOSES};
     LOG_WARN("api", "connection closed", "peer=%s reason=\"%s\"", request->connection->peer,
              reason->text);
-    struct reply reply = {.nothing = true, .close_after = true};
-    net_reply(request->server->net, request->token, &reply);
-    api_request_free(request);
+    api_finish(request, &reply);
 }
 
 struct partition *api_find_partition(struct api_server *server, struct slice name, int32_t index)

@@ -98,11 +98,11 @@ static void on_done(struct fetch *fetch)
         }
     }
     struct api_reply reply;
-    api_reply_begin(call->request, &reply);
+    api_reply_begin(&call->request->completion, &reply);
     fetch_response_encode(&reply.writer, api_version(call->request), &call->response);
     fetch_free_aborted(fetch);
     release_partitions(call); /* the spans hold what they need */
-    api_reply_send(call->request, &reply);
+    api_finish(call->request, &reply);
 }
 
 static struct topic *find_topic(struct api_request *request, const struct fetch_request_topic *in,

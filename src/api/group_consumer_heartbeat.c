@@ -51,9 +51,9 @@ enum err handle_consumer_group_heartbeat(struct api_request *request, struct rea
             .count = (size_t)body.topic_partitions[i].partitions_count,
         };
     }
-    struct slice client_id = request->header.client_id;
+    struct slice client_id = request->client_id;
     struct consumer_heartbeat_request heartbeat = {
-        .waiter = api_group_waiter(request),
+        .waiter = request->completion,
         .member_id = body.member_id,
         .member_epoch = body.member_epoch,
         .instance_id = body.instance_id,

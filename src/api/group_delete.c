@@ -12,8 +12,7 @@ enum err handle_delete_groups(struct api_request *request, struct reason *reason
     if (err != ERR_NONE) {
         return err;
     }
-    struct group_waiter waiter = api_group_waiter(request);
-    conn_hold(request->conn, request->token);
+    api_hold(request);
     size_t count = (size_t)body.groups_names_count;
     struct group_delete_result *wanted = api_alloc(request, count, sizeof *wanted);
     for (size_t i = 0; i < count; i++) {
@@ -21,7 +20,7 @@ enum err handle_delete_groups(struct api_request *request, struct reason *reason
         bool allowed = api_allows(request, API_DELETE, api_group(id));
         wanted[i] = (struct group_delete_result){id, allowed ? ERR_NONE : ERR_GROUP_DENIED};
     }
-    group_coordinator_delete(request->server->groups, &waiter, wanted, count);
+    group_coordinator_delete(request->server->groups, &request->completion, wanted, count);
     api_request_free(request);
     return ERR_NONE;
 }

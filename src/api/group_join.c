@@ -28,9 +28,9 @@ enum err handle_join_group(struct api_request *request, struct reason *reason)
             .metadata = body.protocols[i].metadata,
         };
     }
-    struct slice client_id = request->header.client_id;
+    struct slice client_id = request->client_id;
     struct group_join_request join = {
-        .waiter = api_group_waiter(request),
+        .waiter = request->completion,
         .member_id = body.member_id,
         .instance_id = body.group_instance_id,
         .client_id = slice_is_null(client_id) ? WIRE_EMPTY : client_id,

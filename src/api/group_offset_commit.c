@@ -75,7 +75,7 @@ enum err handle_offset_commit(struct api_request *request, struct reason *reason
         filled += add_topic(request, &body.topics[t], offsets + filled);
     }
     struct group_commit_request commit = {
-        .waiter = api_group_waiter(request),
+        .waiter = request->completion,
         .member_id = body.member_id,
         .instance_id = body.group_instance_id,
         .generation = body.generation_id_or_member_epoch,
@@ -83,7 +83,7 @@ enum err handle_offset_commit(struct api_request *request, struct reason *reason
         .offsets = offsets,
         .count = count,
     };
-    conn_hold(request->conn, request->token); /* an OffsetFetch that follows must see it */
+    api_hold(request); /* an OffsetFetch that follows must see it */
     group_coordinator_commit(request->server->groups, body.group_id, &commit);
     api_request_free(request);
     return ERR_NONE;

@@ -44,11 +44,11 @@ enum err handle_offset_delete(struct api_request *request, struct reason *reason
         }
     }
     struct group_offset_delete_request deletion = {
-        .waiter = api_group_waiter(request),
+        .waiter = request->completion,
         .partitions = partitions,
         .count = count,
     };
-    conn_hold(request->conn, request->token);
+    api_hold(request);
     group_coordinator_offset_delete(request->server->groups, body.group_id, &deletion);
     api_request_free(request);
     return ERR_NONE;

@@ -1,7 +1,6 @@
 #include "api/group_reply.h"
 
 #include "api/api.h"
-#include "wire/api_key.h"
 #include "wire/generated/consumer_group_heartbeat.h"
 #include "wire/generated/delete_groups.h"
 #include "wire/generated/join_group.h"
@@ -9,15 +8,6 @@
 #include "wire/generated/offset_delete.h"
 #include "wire/generated/sync_group.h"
 #include "wire/generated/txn_offset_commit.h"
-
-struct group_waiter api_group_waiter(const struct api_request *request)
-{
-    return (struct group_waiter){
-        .token = request->token,
-        .correlation_id = request->header.correlation_id,
-        .api_version = request->header.api_version,
-    };
-}
 
 struct slice api_client_host(struct api_request *request)
 {
@@ -200,23 +190,18 @@ static void encode_consumer_heartbeat(struct group_reply *reply, struct wire_wri
 
 void api_group_reply_send(struct net *net, struct group_reply *reply)
 {
-    static const struct {
-        int16_t api_key;
-        void (*encode)(struct group_reply *reply, struct wire_writer *writer);
-    } kinds[] = {
-        [GROUP_REPLY_JOIN] = {API_KEY_JOIN_GROUP, encode_join},
-        [GROUP_REPLY_SYNC] = {API_KEY_SYNC_GROUP, encode_sync},
-        [GROUP_REPLY_OFFSET_COMMIT] = {API_KEY_OFFSET_COMMIT, encode_commit},
-        [GROUP_REPLY_TXN_OFFSET_COMMIT] = {API_KEY_TXN_OFFSET_COMMIT, encode_txn_commit},
-        [GROUP_REPLY_OFFSET_DELETE] = {API_KEY_OFFSET_DELETE, encode_offset_delete},
-        [GROUP_REPLY_DELETE_GROUPS] = {API_KEY_DELETE_GROUPS, encode_delete_groups},
-        [GROUP_REPLY_CONSUMER_HEARTBEAT] = {API_KEY_CONSUMER_GROUP_HEARTBEAT,
-                                            encode_consumer_heartbeat},
+    static void (*const encoders[])(struct group_reply * reply, struct wire_writer * writer) = {
+        [GROUP_REPLY_JOIN] = encode_join,
+        [GROUP_REPLY_SYNC] = encode_sync,
+        [GROUP_REPLY_OFFSET_COMMIT] = encode_commit,
+        [GROUP_REPLY_TXN_OFFSET_COMMIT] = encode_txn_commit,
+        [GROUP_REPLY_OFFSET_DELETE] = encode_offset_delete,
+        [GROUP_REPLY_DELETE_GROUPS] = encode_delete_groups,
+        [GROUP_REPLY_CONSUMER_HEARTBEAT] = encode_consumer_heartbeat,
     };
     struct api_reply out;
-    api_reply_begin_for(&out, kinds[reply->kind].api_key, reply->waiter.api_version,
-                        reply->waiter.correlation_id);
-    kinds[reply->kind].encode(reply, &out.writer);
-    api_reply_send_for(net, reply->waiter.token, &out);
+    api_reply_begin(&reply->waiter, &out);
+    encoders[reply->kind](reply, &out.writer);
+    api_complete(net, &reply->waiter, &out);
     group_reply_free(reply);
 }

@@ -15,7 +15,4 @@ void api_group_reply_send(struct net *net, struct group_reply *reply);
 /* The peer's address as Kafka shows it: "/127.0.0.1". In the request's memory. */
 struct slice api_client_host(struct api_request *request);
 
-/* Whom the coordinator answers. The request itself may be freed once the coordinator has it. */
-struct group_waiter api_group_waiter(const struct api_request *request);
-
 #endif

@@ -36,7 +36,7 @@ enum err handle_sync_group(struct api_request *request, struct reason *reason)
         };
     }
     struct group_sync_request sync = {
-        .waiter = api_group_waiter(request),
+        .waiter = request->completion,
         .member_id = body.member_id,
         .instance_id = body.group_instance_id,
         .protocol_type = body.protocol_type,

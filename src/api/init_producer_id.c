@@ -12,6 +12,7 @@
  */
 struct init_call {
     struct api_request *request;
+    struct init_producer_id_request body;
     struct txn_waiter waiter;
 };
 
@@ -33,19 +34,20 @@ static void on_answer(struct txn_waiter *waiter, const struct txn_answer *answer
     send_answer(request, code, answer->producer_id, answer->producer_epoch);
 }
 
-static void init_transactional(struct api_request *request,
-                               const struct init_producer_id_request *body)
+static enum err init_transactional(struct api_request *request, struct reason *reason)
 {
-    struct init_call *call = api_alloc(request, 1, sizeof *call);
+    (void)reason;
+    struct init_call *call = request->state;
+    const struct init_producer_id_request *body = &call->body;
     struct txn_init_request init = {
         .timeout_ms = body->transaction_timeout_ms,
         .producer_id = body->producer_id,
         .producer_epoch = body->producer_epoch,
     };
-    call->request = request;
     call->waiter.done = on_answer;
     txn_coordinator_init_producer(request->server->txns, body->transactional_id, &init,
                                   &call->waiter);
+    return ERR_NONE;
 }
 
 /* Whoever may write to any topic may do so idempotently (KIP-679). */
@@ -75,9 +77,11 @@ enum err handle_init_producer_id(struct api_request *request, struct reason *rea
     } else if ((body.producer_id < 0) != (body.producer_epoch < 0)) {
         send_answer(request, KAFKA_ERROR_INVALID_REQUEST, -1, -1);
     } else if (!slice_is_null(body.transactional_id)) {
-        if (!api_txn_wait_end(request, body.transactional_id)) {
-            init_transactional(request, &body);
-        }
+        struct init_call *call = api_alloc(request, 1, sizeof *call);
+        call->request = request;
+        call->body = body;
+        request->state = call;
+        return api_txn_after_end(request, body.transactional_id, init_transactional, reason);
     } else {
         int64_t producer_id = -1;
         err = catalogue_next_producer_id(request->server->catalogue, &producer_id, reason);

@@ -101,6 +101,21 @@ static bool reads_log(const struct list_offsets_request *body)
     return false;
 }
 
+static enum err answer(struct api_request *request, struct reason *reason)
+{
+    (void)reason;
+    const struct list_offsets_request *body = request->state;
+    struct list_offsets_response response;
+    list_offsets_response_init(&response);
+    response.topics = api_alloc(request, (size_t)body->topics_count, sizeof *response.topics);
+    response.topics_count = body->topics_count;
+    for (int32_t i = 0; i < body->topics_count; i++) {
+        answer_topic(request, body, &body->topics[i], &response.topics[i]);
+    }
+    API_REPLY(request, list_offsets_response_encode, &response);
+    return ERR_NONE;
+}
+
 /* Each answer but the log's start depends on how far it goes. */
 static bool waits_for_appended(struct api_request *request, const struct list_offsets_request *body)
 {
@@ -114,30 +129,18 @@ static bool waits_for_appended(struct api_request *request, const struct list_of
             }
         }
     }
-    return appended_wait(request, &appended);
+    return appended_wait(request, &appended, answer);
 }
 
 enum err handle_list_offsets(struct api_request *request, struct reason *reason)
 {
-    (void)reason;
-    struct list_offsets_request body;
-    enum err err = list_offsets_request_decode(&request->body, api_version(request), &body);
+    struct list_offsets_request *body = api_alloc_state(request, sizeof *body);
+    enum err err = list_offsets_request_decode(&request->body, api_version(request), body);
     if (err != ERR_NONE) {
         return err;
     }
-    if (waits_for_appended(request, &body)) {
+    if (waits_for_appended(request, body)) {
         return ERR_NONE;
     }
-    if (!request->on_worker && reads_log(&body)) {
-        return api_defer(request);
-    }
-    struct list_offsets_response response;
-    list_offsets_response_init(&response);
-    response.topics = api_alloc(request, (size_t)body.topics_count, sizeof *response.topics);
-    response.topics_count = body.topics_count;
-    for (int32_t i = 0; i < body.topics_count; i++) {
-        answer_topic(request, &body, &body.topics[i], &response.topics[i]);
-    }
-    API_REPLY(request, list_offsets_response_encode, &response);
-    return ERR_NONE;
+    return reads_log(body) ? api_go_on(request, answer) : answer(request, reason);
 }

@@ -193,26 +193,24 @@ static bool must_create(struct api_request *request, const struct metadata_reque
     return false;
 }
 
-enum err handle_metadata(struct api_request *request, struct reason *reason)
+/* What is asked, on its way to a worker. */
+struct metadata_call {
+    struct metadata_request body;
+    bool all;
+    bool create;
+};
+
+static enum err answer_call(struct api_request *request, struct reason *reason)
 {
     (void)reason;
+    const struct metadata_call *call = request->state;
     const struct api_server *server = request->server;
-    struct metadata_request body;
-    enum err err = metadata_request_decode(&request->body, api_version(request), &body);
-    if (err != ERR_NONE) {
-        return err;
-    }
-    bool all = body.topics_count < 0 || (api_version(request) == 0 && body.topics_count == 0);
-    bool create = server->config.auto_create_topics && body.allow_auto_topic_creation;
-    if (!all && create && !request->on_worker && must_create(request, &body)) {
-        return api_defer(request);
-    }
     struct answer answer = {.request = request, .node = api_alloc(request, 1, sizeof(int32_t))};
     *answer.node = server->config.node_id;
-    if (all) {
-        answer_all(&answer, body.include_topic_authorized_operations);
+    if (call->all) {
+        answer_all(&answer, call->body.include_topic_authorized_operations);
     } else {
-        answer_wanted(&answer, &body, create);
+        answer_wanted(&answer, &call->body, call->create);
     }
     struct metadata_response_broker broker = {
         .node_id = server->config.node_id,
@@ -227,9 +225,24 @@ enum err handle_metadata(struct api_request *request, struct reason *reason)
     response.controller_id = server->config.node_id;
     response.topics = answer.topics;
     response.topics_count = answer.count;
-    if (body.include_cluster_authorized_operations) {
+    if (call->body.include_cluster_authorized_operations) {
         response.cluster_authorized_operations = api_cluster_operations(request);
     }
     API_REPLY(request, metadata_response_encode, &response);
     return ERR_NONE;
+}
+
+enum err handle_metadata(struct api_request *request, struct reason *reason)
+{
+    struct metadata_call *call = api_alloc_state(request, sizeof *call);
+    struct metadata_request *body = &call->body;
+    enum err err = metadata_request_decode(&request->body, api_version(request), body);
+    if (err != ERR_NONE) {
+        return err;
+    }
+    call->all = body->topics_count < 0 || (api_version(request) == 0 && body->topics_count == 0);
+    call->create = request->server->config.auto_create_topics && body->allow_auto_topic_creation;
+    return !call->all && call->create && must_create(request, body)
+               ? api_go_on(request, answer_call)
+               : answer_call(request, reason);
 }

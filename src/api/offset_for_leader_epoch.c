@@ -30,38 +30,16 @@ static void answer_partition(struct api_server *server, struct slice topic, bool
     partition_unref(partition);
 }
 
-/* The end of the one epoch is the end of the log. */
-static bool waits_for_appended(struct api_request *request,
-                               const struct offset_for_leader_epoch_request *body)
-{
-    struct appended appended = {.count = 0};
-    for (int32_t t = 0; t < body->topics_count; t++) {
-        const struct offset_for_leader_epoch_request_topic *topic = &body->topics[t];
-        for (int32_t i = 0; i < topic->partitions_count; i++) {
-            appended_add(&appended, request, topic->topic, topic->partitions[i].partition);
-        }
-    }
-    return appended_wait(request, &appended);
-}
-
-enum err handle_offset_for_leader_epoch(struct api_request *request, struct reason *reason)
+static enum err answer(struct api_request *request, struct reason *reason)
 {
     (void)reason;
-    struct offset_for_leader_epoch_request body;
-    enum err err =
-        offset_for_leader_epoch_request_decode(&request->body, api_version(request), &body);
-    if (err != ERR_NONE) {
-        return err;
-    }
-    if (waits_for_appended(request, &body)) {
-        return ERR_NONE;
-    }
+    const struct offset_for_leader_epoch_request *body = request->state;
     struct offset_for_leader_epoch_response response;
     offset_for_leader_epoch_response_init(&response);
-    response.topics = api_alloc(request, (size_t)body.topics_count, sizeof *response.topics);
-    response.topics_count = body.topics_count;
-    for (int32_t t = 0; t < body.topics_count; t++) {
-        const struct offset_for_leader_epoch_request_topic *in = &body.topics[t];
+    response.topics = api_alloc(request, (size_t)body->topics_count, sizeof *response.topics);
+    response.topics_count = body->topics_count;
+    for (int32_t t = 0; t < body->topics_count; t++) {
+        const struct offset_for_leader_epoch_request_topic *in = &body->topics[t];
         struct offset_for_leader_epoch_response_topic *out = &response.topics[t];
         out->topic = in->topic;
         out->partitions = api_alloc(request, (size_t)in->partitions_count, sizeof *out->partitions);
@@ -74,4 +52,29 @@ enum err handle_offset_for_leader_epoch(struct api_request *request, struct reas
     }
     API_REPLY(request, offset_for_leader_epoch_response_encode, &response);
     return ERR_NONE;
+}
+
+/* The end of the one epoch is the end of the log. */
+static bool waits_for_appended(struct api_request *request,
+                               const struct offset_for_leader_epoch_request *body)
+{
+    struct appended appended = {.count = 0};
+    for (int32_t t = 0; t < body->topics_count; t++) {
+        const struct offset_for_leader_epoch_request_topic *topic = &body->topics[t];
+        for (int32_t i = 0; i < topic->partitions_count; i++) {
+            appended_add(&appended, request, topic->topic, topic->partitions[i].partition);
+        }
+    }
+    return appended_wait(request, &appended, answer);
+}
+
+enum err handle_offset_for_leader_epoch(struct api_request *request, struct reason *reason)
+{
+    struct offset_for_leader_epoch_request *body = api_alloc_state(request, sizeof *body);
+    enum err err =
+        offset_for_leader_epoch_request_decode(&request->body, api_version(request), body);
+    if (err != ERR_NONE) {
+        return err;
+    }
+    return waits_for_appended(request, body) ? ERR_NONE : answer(request, reason);
 }

@@ -11,6 +11,7 @@
 /* A produce request from its appends to its answer. Lives in the request's arena. */
 struct produce_call {
     struct api_request *request;
+    struct slice transactional_id;
     int16_t acks;
     bool id_denied;             /* its transactional id is not the client's to use */
     struct produce_item *items; /* in the order of the response's partitions */
@@ -67,8 +68,10 @@ static void find_topic(struct produce_call *call, const struct produce_request_t
         struct produce_item *item = &call->items[call->item_count++];
         produce_response_partition_init(answer);
         answer->index = in->partition_data[i].index;
-        item->records = in->partition_data[i].records.bytes;
         find_partition(item, topic, answer->index, refusal, &answer->error_code);
+        if (item->partition != NULL) {
+            produce_take(item, in->partition_data[i].records.bytes);
+        }
     }
     if (topic != NULL) {
         topic_unref(topic);
@@ -79,8 +82,7 @@ static void find_topic(struct produce_call *call, const struct produce_request_t
 static bool is_slow(const struct produce_call *call)
 {
     for (size_t i = 0; i < call->item_count; i++) {
-        const struct produce_item *item = &call->items[i];
-        if (item->partition != NULL && produce_is_slow(item->partition, item->records)) {
+        if (produce_is_slow(&call->items[i])) {
             return true;
         }
     }
@@ -159,12 +161,13 @@ static void send_nothing(struct produce_call *call)
                 reason_set(&reason, "acks=0 and topic '%.*s' partition %d failed with error %d",
                            SLICE_ARGS(clean ? topic->name : slice_str("?")), (int)answer->index,
                            answer->error_code);
-                api_reply_close(call->request, &reason);
+                api_close(call->request, &reason);
                 return;
             }
         }
     }
-    api_reply_nothing(call->request);
+    struct api_reply nothing = {.ending = API_ANSWERS_NOTHING};
+    api_finish(call->request, &nothing);
 }
 
 static void send_answer(struct produce_call *call)
@@ -196,55 +199,95 @@ static void answer_or_wait(struct produce_call *call)
     struct api_request *request = call->request;
     if (call->acks == -1) {
         struct flush_target *targets = api_alloc(request, call->item_count, sizeof *targets);
-        struct reactor *reactor = net_reactor(request->server->net, request->token.reactor_index);
         call->wait.done = on_flushed;
         request->conn = NULL;
-        if (produce_wait_begin(&call->wait, request->server->flusher, reactor, call->items,
-                               call->item_count, targets)) {
+        if (produce_wait_begin(&call->wait, request->server->flusher, api_reactor(request),
+                               call->items, call->item_count, targets)) {
             return;
         }
     }
     send_answer(call);
 }
 
-enum err handle_produce(struct api_request *request, struct reason *reason)
+/* Gives the request its frame, for what the items borrow of it is still to be appended. */
+static void take_frame(struct produce_call *call)
+{
+    ptrdiff_t by = api_take_frame(call->request);
+    call->transactional_id = api_moved(call->transactional_id, by);
+    for (size_t i = 0; i < call->item_count; i++) {
+        call->items[i].batch.bytes = api_moved(call->items[i].batch.bytes, by);
+    }
+}
+
+static void append_in(struct produce_call *call, struct produce_txn *txn)
+{
+    append_all(call);
+    txn_session_leave(&txn->session);
+    answer_or_wait(call);
+}
+
+/* The transaction before this one has ended, or cannot be ended now. */
+static enum err append_after_end(struct api_request *request, struct reason *reason)
 {
     (void)reason;
+    struct produce_call *call = request->state;
+    struct produce_txn txn;
+    produce_txn_enter(request, call->transactional_id, call->items, call->item_count, false, &txn);
+    append_in(call, &txn);
+    return ERR_NONE;
+}
+
+static enum err append_or_wait(struct api_request *request, struct reason *reason)
+{
+    (void)reason;
+    struct produce_call *call = request->state;
+    struct produce_txn txn;
+    produce_txn_enter(request, call->transactional_id, call->items, call->item_count, true, &txn);
+    if (txn.must_wait) {
+        take_frame(call);
+        api_txn_park(request, call->transactional_id, append_after_end);
+    } else {
+        append_in(call, &txn);
+    }
+    return ERR_NONE;
+}
+
+static struct produce_call *new_call(struct api_request *request,
+                                     const struct produce_request *body)
+{
+    struct produce_call *call = api_alloc(request, 1, sizeof *call);
+    call->request = request;
+    call->transactional_id = body->transactional_id;
+    call->acks = body->acks;
+    call->id_denied = !slice_is_null(body->transactional_id) &&
+                      !api_allows(request, API_WRITE, api_transactional_id(body->transactional_id));
+    produce_response_init(&call->response);
+    call->response.responses =
+        api_alloc(request, (size_t)body->topic_data_count, sizeof *call->response.responses);
+    call->response.responses_count = body->topic_data_count;
+    size_t items = 0;
+    for (int32_t i = 0; i < body->topic_data_count; i++) {
+        items += (size_t)body->topic_data[i].partition_data_count;
+    }
+    call->items = api_alloc(request, items, sizeof *call->items);
+    for (int32_t i = 0; i < body->topic_data_count; i++) {
+        find_topic(call, &body->topic_data[i], &call->response.responses[i]);
+    }
+    return call;
+}
+
+enum err handle_produce(struct api_request *request, struct reason *reason)
+{
     struct produce_request body;
     enum err err = produce_request_decode(&request->body, api_version(request), &body);
     if (err != ERR_NONE) {
         return err;
     }
-    struct produce_call *call = api_alloc(request, 1, sizeof *call);
-    call->request = request;
-    call->acks = body.acks;
-    call->id_denied = !slice_is_null(body.transactional_id) &&
-                      !api_allows(request, API_WRITE, api_transactional_id(body.transactional_id));
-    produce_response_init(&call->response);
-    call->response.responses =
-        api_alloc(request, (size_t)body.topic_data_count, sizeof *call->response.responses);
-    call->response.responses_count = body.topic_data_count;
-    size_t items = 0;
-    for (int32_t i = 0; i < body.topic_data_count; i++) {
-        items += (size_t)body.topic_data[i].partition_data_count;
+    struct produce_call *call = new_call(request, &body);
+    request->state = call;
+    if (is_slow(call)) {
+        take_frame(call);
+        return api_go_on(request, append_or_wait);
     }
-    call->items = api_alloc(request, items, sizeof *call->items);
-    for (int32_t i = 0; i < body.topic_data_count; i++) {
-        find_topic(call, &body.topic_data[i], &call->response.responses[i]);
-    }
-    if (!request->on_worker && is_slow(call)) {
-        let_go(call);
-        return api_defer(request);
-    }
-    struct produce_txn txn;
-    produce_txn_enter(request, body.transactional_id, call->items, call->item_count, &txn);
-    if (txn.must_wait) {
-        let_go(call);
-        api_txn_park(request, body.transactional_id);
-        return ERR_NONE;
-    }
-    append_all(call);
-    txn_session_leave(&txn.session);
-    answer_or_wait(call);
-    return ERR_NONE;
+    return append_or_wait(request, reason);
 }

@@ -1,7 +1,6 @@
 #include "api/produce_txn.h"
 
 #include "base/mem.h"
-#include "batch/batch.h"
 #include "topic/topic.h"
 
 /* From this version on a produce request adds partitions to its transaction itself. */
@@ -9,12 +8,11 @@ enum { ADDING_VERSION = 12, ABORTABLE_VERSION = 11 };
 
 static bool is_transactional(const struct produce_item *item, struct txn_producer *producer)
 {
-    struct batch batch;
-    if (item->partition == NULL || item->err != ERR_NONE ||
-        batch_parse(item->records, &batch, NULL) != ERR_NONE || !batch_is_transactional(&batch)) {
+    const struct batch *batch = &item->batch;
+    if (item->partition == NULL || item->err != ERR_NONE || !batch_is_transactional(batch)) {
         return false;
     }
-    *producer = (struct txn_producer){batch.producer_id, batch.producer_epoch};
+    *producer = (struct txn_producer){batch->producer_id, batch->producer_epoch};
     return true;
 }
 
@@ -65,7 +63,7 @@ static void check_item(const struct produce_txn *txn, struct slice id, int16_t v
 }
 
 void produce_txn_enter(struct api_request *request, struct slice id, struct produce_item *items,
-                       size_t count, struct produce_txn *txn)
+                       size_t count, bool may_wait, struct produce_txn *txn)
 {
     *txn = (struct produce_txn){0};
     if (slice_is_null(id)) {
@@ -85,7 +83,10 @@ void produce_txn_enter(struct api_request *request, struct slice id, struct prod
                                 version >= ADDING_VERSION ? TXN_VERSION_2 : TXN_VERSION_1,
                                 partitions, partition_count, &txn->session, &reason);
     }
-    txn->must_wait = err == ERR_CONCURRENT_TXNS && version >= ADDING_VERSION && !request->resumed;
+    txn->must_wait = err == ERR_CONCURRENT_TXNS && version >= ADDING_VERSION && may_wait;
+    if (txn->must_wait) {
+        return;
+    }
     for (size_t i = 0; i < count; i++) {
         struct txn_producer own;
         if (!is_transactional(&items[i], &own)) {

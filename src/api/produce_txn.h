@@ -16,9 +16,10 @@ struct produce_txn {
  * Enters the transaction of the items' transactional batches: up to version 11 their partitions
  * must be in it, from 12 on they are added. Each such item is then in_transaction, or has its
  * error. Items without a partition are left alone. id: null for a request without transaction.
+ * may_wait: nothing is done to the items when must_wait is set.
  */
 void produce_txn_enter(struct api_request *request, struct slice id, struct produce_item *items,
-                       size_t count, struct produce_txn *txn);
+                       size_t count, bool may_wait, struct produce_txn *txn);
 
 /* The code of an item's error. Older producers do not know that they are to try again after errors
  * of the coordinator: they get one after which they do. */

@@ -8,6 +8,7 @@
 /* Adds the partition of __consumer_offsets that keeps the group's offsets (KIP-98). */
 struct offsets_call {
     struct api_request *request;
+    struct add_offsets_to_txn_request body;
     struct txn_waiter waiter;
 };
 
@@ -20,9 +21,22 @@ static void on_answer(struct txn_waiter *waiter, const struct txn_answer *answer
     API_REPLY(request, add_offsets_to_txn_response_encode, &response);
 }
 
-enum err handle_add_offsets_to_txn(struct api_request *request, struct reason *reason)
+static enum err add(struct api_request *request, struct reason *reason)
 {
     (void)reason;
+    struct offsets_call *call = request->state;
+    struct txn_producer producer = {call->body.producer_id, call->body.producer_epoch};
+    struct txn_partition partition = {
+        .topic = slice_str(GROUP_OFFSETS_TOPIC),
+        .index = group_coordinator_partition(request->server->groups, call->body.group_id),
+    };
+    txn_coordinator_add(request->server->txns, call->body.transactional_id, producer, TXN_VERSION_1,
+                        &partition, 1, &call->waiter);
+    return ERR_NONE;
+}
+
+enum err handle_add_offsets_to_txn(struct api_request *request, struct reason *reason)
+{
     struct add_offsets_to_txn_request body;
     enum err err = add_offsets_to_txn_request_decode(&request->body, api_version(request), &body);
     if (err != ERR_NONE) {
@@ -37,18 +51,10 @@ enum err handle_add_offsets_to_txn(struct api_request *request, struct reason *r
         API_REPLY(request, add_offsets_to_txn_response_encode, &denied);
         return ERR_NONE;
     }
-    if (api_txn_wait_end(request, body.transactional_id)) {
-        return ERR_NONE;
-    }
     struct offsets_call *call = api_alloc(request, 1, sizeof *call);
     call->request = request;
     call->waiter.done = on_answer;
-    struct txn_producer producer = {body.producer_id, body.producer_epoch};
-    struct txn_partition partition = {
-        .topic = slice_str(GROUP_OFFSETS_TOPIC),
-        .index = group_coordinator_partition(request->server->groups, body.group_id),
-    };
-    txn_coordinator_add(request->server->txns, body.transactional_id, producer, TXN_VERSION_1,
-                        &partition, 1, &call->waiter);
-    return ERR_NONE;
+    call->body = body;
+    request->state = call;
+    return api_txn_after_end(request, body.transactional_id, add, reason);
 }

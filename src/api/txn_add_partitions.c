@@ -15,6 +15,7 @@ enum { MANY_VERSION = 4 };
  */
 struct add_call {
     struct api_request *request;
+    struct add_partitions_to_txn_request body;
     struct add_partitions_to_txn_response response;
     int16_t denied;  /* what forbids all of it to this client */
     atomic_int left; /* transactions without an answer, and one while the request is taken in */
@@ -197,9 +198,21 @@ static int16_t denial_of(const struct api_request *request,
                : KAFKA_ERROR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
 }
 
-enum err handle_add_partitions_to_txn(struct api_request *request, struct reason *reason)
+static enum err take(struct api_request *request, struct reason *reason)
 {
     (void)reason;
+    struct add_call *call = request->state;
+    if (api_version(request) >= MANY_VERSION) {
+        take_many(call, &call->body);
+    } else {
+        take_single(call, &call->body);
+    }
+    release(call);
+    return ERR_NONE;
+}
+
+enum err handle_add_partitions_to_txn(struct api_request *request, struct reason *reason)
+{
     struct add_partitions_to_txn_request body;
     enum err err =
         add_partitions_to_txn_request_decode(&request->body, api_version(request), &body);
@@ -207,22 +220,15 @@ enum err handle_add_partitions_to_txn(struct api_request *request, struct reason
         return err;
     }
     bool many = api_version(request) >= MANY_VERSION;
-    int16_t denied = denial_of(request, &body);
-    if (!many && denied == KAFKA_ERROR_NONE &&
-        api_txn_wait_end(request, body.v3_and_below_transactional_id)) {
-        return ERR_NONE;
-    }
     struct add_call *call = api_alloc(request, 1, sizeof *call);
     call->request = request;
-    call->denied = denied;
+    call->body = body;
+    call->denied = denial_of(request, &body);
     add_partitions_to_txn_response_init(&call->response);
-    call->response.error_code = many ? denied : KAFKA_ERROR_NONE;
+    call->response.error_code = many ? call->denied : KAFKA_ERROR_NONE;
     atomic_init(&call->left, 1 + (many ? body.transactions_count : 1));
-    if (many) {
-        take_many(call, &body);
-    } else {
-        take_single(call, &body);
-    }
-    release(call);
-    return ERR_NONE;
+    request->state = call;
+    return many || call->denied != KAFKA_ERROR_NONE
+               ? take(request, reason)
+               : api_txn_after_end(request, body.v3_and_below_transactional_id, take, reason);
 }

@@ -10,6 +10,8 @@
  */
 struct end_call {
     struct api_request *request;
+    struct slice id;
+    struct txn_end_request end;
     struct txn_waiter waiter;
 };
 
@@ -22,6 +24,14 @@ static void on_answer(struct txn_waiter *waiter, const struct txn_answer *answer
     response.producer_id = answer->producer_id;
     response.producer_epoch = answer->producer_epoch;
     API_REPLY(request, end_txn_response_encode, &response);
+}
+
+/* The next transaction gets a producer id that has to be made: a write to the catalogue. */
+static enum err end_with_new_id(struct api_request *request, struct reason *reason)
+{
+    (void)reason;
+    struct end_call *call = request->state;
+    return txn_coordinator_end(request->server->txns, call->id, &call->end, true, &call->waiter);
 }
 
 enum err handle_end_txn(struct api_request *request, struct reason *reason)
@@ -42,12 +52,13 @@ enum err handle_end_txn(struct api_request *request, struct reason *reason)
     struct end_call *call = api_alloc(request, 1, sizeof *call);
     call->request = request;
     call->waiter.done = on_answer;
-    struct txn_end_request end = {
+    call->id = body.transactional_id;
+    call->end = (struct txn_end_request){
         .producer = {body.producer_id, body.producer_epoch},
         .commit = body.committed,
         .version = api_version(request) >= 5 ? TXN_VERSION_2 : TXN_VERSION_1,
     };
-    err = txn_coordinator_end(request->server->txns, body.transactional_id, &end,
-                              request->on_worker, &call->waiter);
-    return err == ERR_AGAIN ? api_defer(request) : err; /* a producer id has to be made */
+    request->state = call;
+    err = txn_coordinator_end(request->server->txns, call->id, &call->end, false, &call->waiter);
+    return err == ERR_AGAIN ? api_go_on(request, end_with_new_id) : err;
 }

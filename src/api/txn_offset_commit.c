@@ -69,44 +69,48 @@ static enum err enter(struct api_request *request, const struct txn_offset_commi
     return err == ERR_TXN_PRODUCER_FENCED ? ERR_PRODUCER_FENCED : err;
 }
 
-enum err handle_txn_offset_commit(struct api_request *request, struct reason *reason)
+static enum err commit_offsets(struct api_request *request, struct reason *reason)
 {
-    struct txn_offset_commit_request body;
-    enum err err = txn_offset_commit_request_decode(&request->body, api_version(request), &body);
-    if (err != ERR_NONE) {
-        return err;
-    }
-    if (api_version(request) >= ADDING_VERSION &&
-        api_txn_wait_end(request, body.transactional_id)) {
-        return ERR_NONE;
-    }
+    const struct txn_offset_commit_request *body = request->state;
     size_t count = 0;
-    for (int32_t t = 0; t < body.topics_count; t++) {
-        count += (size_t)body.topics[t].partitions_count;
+    for (int32_t t = 0; t < body->topics_count; t++) {
+        count += (size_t)body->topics[t].partitions_count;
     }
     struct group_offset_commit *offsets = api_alloc(request, count, sizeof *offsets);
     size_t filled = 0;
-    for (int32_t t = 0; t < body.topics_count; t++) {
-        filled += add_topic(request, &body.topics[t], offsets + filled);
+    for (int32_t t = 0; t < body->topics_count; t++) {
+        filled += add_topic(request, &body->topics[t], offsets + filled);
     }
     struct group_txn_commit_request commit = {
-        .waiter = api_group_waiter(request),
-        .producer_id = body.producer_id,
-        .producer_epoch = body.producer_epoch,
-        .member_id = body.member_id,
-        .instance_id = body.group_instance_id,
-        .generation = body.generation_id,
+        .waiter = request->completion,
+        .producer_id = body->producer_id,
+        .producer_epoch = body->producer_epoch,
+        .member_id = body->member_id,
+        .instance_id = body->group_instance_id,
+        .generation = body->generation_id,
         .offsets = offsets,
         .count = count,
     };
     struct txn_session session = {0};
-    err = enter(request, &body, &session, reason);
+    enum err err = enter(request, body, &session, reason);
     if (err == ERR_NONE) {
-        group_coordinator_txn_commit(request->server->groups, body.group_id, &commit);
+        group_coordinator_txn_commit(request->server->groups, body->group_id, &commit);
     } else {
         group_coordinator_txn_refuse(request->server->groups, &commit, err);
     }
     txn_session_leave(&session);
     api_request_free(request);
     return ERR_NONE;
+}
+
+enum err handle_txn_offset_commit(struct api_request *request, struct reason *reason)
+{
+    struct txn_offset_commit_request *body = api_alloc_state(request, sizeof *body);
+    enum err err = txn_offset_commit_request_decode(&request->body, api_version(request), body);
+    if (err != ERR_NONE) {
+        return err;
+    }
+    return api_version(request) >= ADDING_VERSION
+               ? api_txn_after_end(request, body->transactional_id, commit_offsets, reason)
+               : commit_offsets(request, reason);
 }

@@ -17,27 +17,25 @@ struct wait_call {
 
 static void on_end(struct txn_waiter *waiter, const struct txn_answer *answer)
 {
-    (void)answer; /* whatever it is, the second try tells the client */
+    (void)answer; /* whatever it is, the step tells the client */
     api_resume(container_of(waiter, struct wait_call, waiter)->request);
 }
 
-void api_txn_park(struct api_request *request, struct slice id)
+void api_txn_park(struct api_request *request, struct slice id, api_step *step)
 {
-    struct txn_coordinator *txns = request->server->txns;
-    uint8_t *copy = mem_dup(id.data, id.size); /* the request's memory is made anew */
-    api_park(request);
     struct wait_call *call = api_alloc(request, 1, sizeof *call);
     call->request = request;
     call->waiter.done = on_end;
-    txn_coordinator_await_end(txns, slice_of(copy, id.size), &call->waiter);
-    free(copy);
+    api_park(request, step);
+    txn_coordinator_await_end(request->server->txns, id, &call->waiter);
 }
 
-bool api_txn_wait_end(struct api_request *request, struct slice id)
+enum err api_txn_after_end(struct api_request *request, struct slice id, api_step *step,
+                           struct reason *reason)
 {
-    if (request->resumed || !txn_coordinator_is_ending(request->server->txns, id)) {
-        return false;
+    if (txn_coordinator_is_ending(request->server->txns, id)) {
+        api_txn_park(request, id, step);
+        return ERR_NONE;
     }
-    api_txn_park(request, id);
-    return true;
+    return step(request, reason);
 }

@@ -11,17 +11,18 @@
 int16_t api_txn_error_code(enum err err, bool knows_fenced);
 
 /*
- * Runs the handler again once the end that is under way is complete, or cannot be completed now:
- * request->resumed is set then. The caller has let go of all that it took.
+ * Parks the request and goes on with `step` once the end of the id's transaction that is under way
+ * is complete, or cannot be completed now.
  */
-void api_txn_park(struct api_request *request, struct slice id);
+void api_txn_park(struct api_request *request, struct slice id, api_step *step);
 
 /*
- * For a request that begins or goes on with the id's next transaction: when the end of the one
- * before is being carried out, parks the request until that is done and returns true. Its client,
- * which was answered when the end was decided, would otherwise get CONCURRENT_TRANSACTIONS and
- * sleep longer than the end takes. Once for each request. To be called before anything was done.
+ * For a request that begins or goes on with the id's next transaction: `step` does it, at once or,
+ * when the end of the transaction before is being carried out, after that (api_txn_park). The
+ * client, which was answered when the end was decided, would otherwise get CONCURRENT_TRANSACTIONS
+ * and sleep longer than the end takes.
  */
-CHECKED bool api_txn_wait_end(struct api_request *request, struct slice id);
+enum err api_txn_after_end(struct api_request *request, struct slice id, api_step *step,
+                           struct reason *reason);
 
 #endif

@@ -158,11 +158,10 @@ enum err handle_write_txn_markers(struct api_request *request, struct reason *re
                    !api_allows(request, API_CLUSTER_ACTION, api_cluster());
     append_all(call, &body);
     struct flush_target *targets = api_alloc(request, call->item_count, sizeof *targets);
-    struct reactor *reactor = net_reactor(request->server->net, request->token.reactor_index);
     call->wait.done = on_flushed;
     request->conn = NULL;
-    if (!produce_wait_begin(&call->wait, request->server->flusher, reactor, call->items,
-                            call->item_count, targets)) {
+    if (!produce_wait_begin(&call->wait, request->server->flusher, api_reactor(request),
+                            call->items, call->item_count, targets)) {
         answer(call);
     }
     return ERR_NONE;

@@ -30,8 +30,8 @@ struct classic_member {
     bool owes_sync; /* of this generation, no SyncGroup seen yet */
     bool is_listed; /* while a change is applied */
     uint32_t index; /* while a change is made: where it is in there */
-    struct group_waiter join_waiter;
-    struct group_waiter sync_waiter;
+    struct completion join_waiter;
+    struct completion sync_waiter;
     UT_hash_handle hh;          /* by id, in order of joining */
     UT_hash_handle hh_instance; /* by instance id, when static */
 };

@@ -18,7 +18,7 @@ static void list_members(const struct group *group, struct group_reply *reply)
 }
 
 void classic_reply_join(const struct group *group, struct group_effects *effects,
-                        const struct group_waiter *waiter, const struct classic_member *member)
+                        const struct completion *waiter, const struct classic_member *member)
 {
     struct group_reply *reply = group_reply_new(GROUP_REPLY_JOIN, waiter, ERR_NONE);
     reply->join.generation = group->generation;
@@ -33,7 +33,7 @@ void classic_reply_join(const struct group *group, struct group_effects *effects
 }
 
 void classic_reply_sync(const struct group *group, struct group_effects *effects,
-                        const struct group_waiter *waiter, const struct classic_member *member)
+                        const struct completion *waiter, const struct classic_member *member)
 {
     struct group_reply *reply = group_reply_new(GROUP_REPLY_SYNC, waiter, ERR_NONE);
     reply->sync.protocol_type = group_arena_slice(&reply->arena, group->protocol_type);
@@ -75,7 +75,7 @@ void classic_end_sync(struct group *group, struct classic_member *member, enum e
 }
 
 void classic_park_join(struct group *group, struct classic_member *member,
-                       const struct group_waiter *waiter, struct group_effects *effects)
+                       const struct completion *waiter, struct group_effects *effects)
 {
     classic_end_join(group, member, ERR_REBALANCE_IN_PROGRESS, effects);
     member->awaits_join = true;
@@ -84,7 +84,7 @@ void classic_park_join(struct group *group, struct classic_member *member,
 }
 
 void classic_park_sync(struct group *group, struct classic_member *member,
-                       const struct group_waiter *waiter, struct group_effects *effects)
+                       const struct completion *waiter, struct group_effects *effects)
 {
     classic_end_sync(group, member, ERR_REBALANCE_IN_PROGRESS, effects);
     member->awaits_sync = true;

@@ -7,10 +7,10 @@
 
 /* The current generation, for this member. */
 void classic_reply_join(const struct group *group, struct group_effects *effects,
-                        const struct group_waiter *waiter, const struct classic_member *member);
+                        const struct completion *waiter, const struct classic_member *member);
 /* Its assignment. */
 void classic_reply_sync(const struct group *group, struct group_effects *effects,
-                        const struct group_waiter *waiter, const struct classic_member *member);
+                        const struct completion *waiter, const struct classic_member *member);
 
 /* Answer and forget a parked JoinGroup or SyncGroup; nothing when none is parked. */
 void classic_end_join(struct group *group, struct classic_member *member, enum err err,
@@ -20,10 +20,10 @@ void classic_end_sync(struct group *group, struct classic_member *member, enum e
                       struct group_effects *effects);
 /* Parks a request; one of the same member that is already parked is told to try again. */
 void classic_park_join(struct group *group, struct classic_member *member,
-                       const struct group_waiter *waiter, struct group_effects *effects);
+                       const struct completion *waiter, struct group_effects *effects);
 /* The same for SyncGroup. */
 void classic_park_sync(struct group *group, struct classic_member *member,
-                       const struct group_waiter *waiter, struct group_effects *effects);
+                       const struct completion *waiter, struct group_effects *effects);
 
 /* Everybody who waits is answered with err. */
 void classic_abandon(struct group *group, enum err err, struct group_effects *effects);

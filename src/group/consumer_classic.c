@@ -141,7 +141,7 @@ static struct consumer_member *update(struct group *group, struct consumer_membe
 }
 
 static struct group_reply *join_reply(const struct consumer_member *member,
-                                      const struct group_waiter *waiter, int32_t generation)
+                                      const struct completion *waiter, int32_t generation)
 {
     struct group_reply *reply = group_reply_new(GROUP_REPLY_JOIN, waiter, ERR_NONE);
     reply->join.generation = generation;

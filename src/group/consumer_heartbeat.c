@@ -156,7 +156,7 @@ static struct group_topic_partitions *list_partitions(struct arena *arena,
 
 static struct group_reply *make_reply(const struct group *group,
                                       const struct consumer_member *member,
-                                      const struct group_waiter *waiter, bool with_assignment)
+                                      const struct completion *waiter, bool with_assignment)
 {
     struct group_reply *reply = group_reply_new(GROUP_REPLY_CONSUMER_HEARTBEAT, waiter, ERR_NONE);
     reply->consumer.member_id = group_arena_slice(&reply->arena, member->id);

@@ -174,7 +174,7 @@ CHECKED enum err group_coordinator_list(struct group_coordinator *coordinator, s
 /* One GROUP_REPLY_DELETE_GROUPS with an error for each group: GROUP_NOT_FOUND, GROUP_NOT_EMPTY. A
  * group that has an error already is answered with it and left alone. */
 void group_coordinator_delete(struct group_coordinator *coordinator,
-                              const struct group_waiter *waiter,
+                              const struct completion *waiter,
                               const struct group_delete_result *wanted, size_t count);
 
 /* Forgets all offsets of the topic. */

@@ -2,7 +2,7 @@
 
 /* The requests of the new protocol (KIP-848). */
 
-static void reply_error(struct group_coordinator *coordinator, const struct group_waiter *waiter,
+static void reply_error(struct group_coordinator *coordinator, const struct completion *waiter,
                         enum err err, const char *message)
 {
     struct group_effects effects = {0};

@@ -208,7 +208,7 @@ enum err group_coordinator_list(struct group_coordinator *coordinator, struct ar
 }
 
 void group_coordinator_delete(struct group_coordinator *coordinator,
-                              const struct group_waiter *waiter,
+                              const struct completion *waiter,
                               const struct group_delete_result *wanted, size_t count)
 {
     struct group_delete_batch *batch = mem_new(struct group_delete_batch);

@@ -15,7 +15,7 @@ struct slice group_arena_slice(struct arena *arena, struct slice slice)
     return slice_of(copy, copy != NULL ? slice.size : 0);
 }
 
-struct group_reply *group_reply_new(enum group_reply_kind kind, const struct group_waiter *waiter,
+struct group_reply *group_reply_new(enum group_reply_kind kind, const struct completion *waiter,
                                     enum err err)
 {
     struct group_reply *reply = mem_new(struct group_reply);
@@ -139,7 +139,7 @@ void group_event_free(struct group_event *event)
     free(event);
 }
 
-void group_reply_join_error(struct group_effects *effects, const struct group_waiter *waiter,
+void group_reply_join_error(struct group_effects *effects, const struct completion *waiter,
                             struct slice member_id, enum err err)
 {
     struct group_reply *reply = group_reply_new(GROUP_REPLY_JOIN, waiter, err);
@@ -149,7 +149,7 @@ void group_reply_join_error(struct group_effects *effects, const struct group_wa
     group_effects_reply(effects, reply);
 }
 
-void group_reply_sync_error(struct group_effects *effects, const struct group_waiter *waiter,
+void group_reply_sync_error(struct group_effects *effects, const struct completion *waiter,
                             enum err err)
 {
     struct group_reply *reply = group_reply_new(GROUP_REPLY_SYNC, waiter, err);

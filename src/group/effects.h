@@ -7,7 +7,7 @@
 #include "base/slice.h"
 #include "coordinator/state_log.h"
 #include "group/partition_set.h"
-#include "net/net.h"
+#include "net/completion.h"
 
 /*
  * What a call of a group's state machine wants done: replies to send and records to store. The
@@ -22,13 +22,6 @@ struct group_commit_item; /* group/offset_table.h */
 struct group_time {
     int64_t mono_ms;
     int64_t wall_ms;
-};
-
-/* Whom to answer, and how: kept with a parked request and copied into its reply. */
-struct group_waiter {
-    struct reply_token token;
-    int32_t correlation_id;
-    int16_t api_version;
 };
 
 /* ---- replies ---- */
@@ -65,7 +58,7 @@ struct group_delete_result {
 struct group_reply {
     struct group_reply *next;
     enum group_reply_kind kind;
-    struct group_waiter waiter;
+    struct completion waiter;
     enum err err; /* of the whole request */
     struct arena arena;
     union {
@@ -188,7 +181,7 @@ struct group_effects {
 struct slice group_arena_slice(struct arena *arena, struct slice slice);
 
 /* A fresh reply; what belongs to the kind is zeroed. */
-struct group_reply *group_reply_new(enum group_reply_kind kind, const struct group_waiter *waiter,
+struct group_reply *group_reply_new(enum group_reply_kind kind, const struct completion *waiter,
                                     enum err err);
 /* NULL is fine. */
 void group_reply_free(struct group_reply *reply);
@@ -214,11 +207,11 @@ struct group_event *group_event_new(enum group_event_kind kind, const struct gro
 void group_event_free(struct group_event *event);
 
 /* A JoinGroup answer with an error. */
-void group_reply_join_error(struct group_effects *effects, const struct group_waiter *waiter,
+void group_reply_join_error(struct group_effects *effects, const struct completion *waiter,
                             struct slice member_id, enum err err);
 
 /* A SyncGroup answer with an error. */
-void group_reply_sync_error(struct group_effects *effects, const struct group_waiter *waiter,
+void group_reply_sync_error(struct group_effects *effects, const struct completion *waiter,
                             enum err err);
 
 /* Frees what was not taken. */

@@ -12,7 +12,7 @@
  * each call.
  *
  * Requests borrow their slices for the call; what stays is copied. A request that carries a
- * `struct group_waiter` gets exactly one reply: in the effects of this call, of a later one, or of
+ * `struct completion` gets exactly one reply: in the effects of this call, of a later one, or of
  * group_stored. A reply that must not be seen before its records are on disk is given by
  * group_stored.
  *

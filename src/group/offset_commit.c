@@ -7,7 +7,7 @@
 /* OffsetCommit and TxnOffsetCommit. */
 
 static void reply_offsets_error(struct group_effects *effects, enum group_reply_kind kind,
-                                const struct group_waiter *waiter,
+                                const struct completion *waiter,
                                 const struct group_offset_commit *offsets, size_t count,
                                 enum err err)
 {
@@ -65,7 +65,7 @@ static void stage_offset(struct group *group, struct group_store *store,
  * expire_wall_ms -1: by offsets.retention. */
 static struct group_reply *stage_offsets(struct group *group, struct group_store *store,
                                          enum group_reply_kind kind,
-                                         const struct group_waiter *waiter,
+                                         const struct completion *waiter,
                                          const struct group_offset_commit *offsets, size_t count,
                                          int64_t expire_wall_ms, struct group_time now)
 {

@@ -1,6 +1,6 @@
 #include "group/offset_reply.h"
 
-struct group_reply *offset_reply_new(enum group_reply_kind kind, const struct group_waiter *waiter,
+struct group_reply *offset_reply_new(enum group_reply_kind kind, const struct completion *waiter,
                                      size_t count)
 {
     struct group_reply *reply = group_reply_new(kind, waiter, ERR_NONE);

@@ -6,7 +6,7 @@
 /* Answers that name partitions. */
 
 /* An answer with room for so many results. */
-struct group_reply *offset_reply_new(enum group_reply_kind kind, const struct group_waiter *waiter,
+struct group_reply *offset_reply_new(enum group_reply_kind kind, const struct completion *waiter,
                                      size_t count);
 /* Adds the result for a partition. */
 void offset_reply_add(struct group_reply *reply, struct slice topic, int32_t partition,

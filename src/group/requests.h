@@ -19,7 +19,7 @@ struct group_protocol_offer {
 };
 
 struct group_join_request {
-    struct group_waiter waiter;
+    struct completion waiter;
     struct slice member_id;   /* empty: new */
     struct slice instance_id; /* null: dynamic */
     struct slice client_id;
@@ -40,7 +40,7 @@ struct group_assignment {
 };
 
 struct group_sync_request {
-    struct group_waiter waiter;
+    struct completion waiter;
     struct slice member_id;
     struct slice instance_id;   /* null: dynamic */
     struct slice protocol_type; /* null: not checked (before SyncGroup 5) */
@@ -62,7 +62,7 @@ struct group_offset_commit {
 };
 
 struct group_commit_request {
-    struct group_waiter waiter;
+    struct completion waiter;
     struct slice member_id;
     struct slice instance_id;
     int32_t generation;   /* -1: not a member */
@@ -72,7 +72,7 @@ struct group_commit_request {
 };
 
 struct group_txn_commit_request {
-    struct group_waiter waiter;
+    struct completion waiter;
     int64_t producer_id;
     int16_t producer_epoch;
     struct slice member_id; /* TxnOffsetCommit 3+ (KIP-447); else empty, null, -1 */
@@ -89,7 +89,7 @@ struct group_partition {
 };
 
 struct group_offset_delete_request {
-    struct group_waiter waiter;
+    struct completion waiter;
     const struct group_partition *partitions;
     size_t count;
 };
@@ -113,7 +113,7 @@ enum {
 
 /* A ConsumerGroupHeartbeat. What has not changed since the last one is null. */
 struct consumer_heartbeat_request {
-    struct group_waiter waiter;
+    struct completion waiter;
     struct slice member_id;
     int32_t member_epoch;
     struct slice instance_id;     /* null: dynamic */

@@ -2,23 +2,24 @@
 
 #include "base/logger.h"
 #include "base/mem.h"
-#include "batch/batch.h"
 #include "topic/topic.h"
 
-static enum err parse_one(struct slice records, struct batch *batch, struct reason *reason)
+void produce_take(struct produce_item *item, struct slice records)
 {
     if (records.size == 0) {
-        return reason_fail(reason, ERR_INVALID_RECORD, "the request holds no record batch");
+        item->err =
+            reason_fail(&item->reason, ERR_INVALID_RECORD, "the request holds no record batch");
+        return;
     }
-    enum err err = batch_parse(records, batch, reason);
+    enum err err = batch_parse(records, &item->batch, &item->reason);
     if (err == ERR_TRUNCATED) {
         err = ERR_CORRUPT;
     }
-    if (err == ERR_NONE && batch->bytes.size != records.size) {
-        err = reason_fail(reason, ERR_INVALID_RECORD,
+    if (err == ERR_NONE && item->batch.bytes.size != records.size) {
+        err = reason_fail(&item->reason, ERR_INVALID_RECORD,
                           "exactly one record batch a partition is allowed in a request");
     }
-    return err;
+    item->err = err;
 }
 
 static enum err fail_gone(struct produce_item *item)
@@ -27,10 +28,10 @@ static enum err fail_gone(struct produce_item *item)
                        item->partition->topic->name);
 }
 
-static enum err append_checked(struct produce_item *item, struct batch *batch)
+static enum err append_checked(struct produce_item *item)
 {
     struct log_append append = {
-        .batches = batch,
+        .batches = &item->batch,
         .batch_count = 1,
         .leader_epoch = 0,
         .check_producer = true,
@@ -67,18 +68,17 @@ static bool wants_codec(const struct topic_config *config, const struct batch *b
     return topic_config_codec(config, codec, level) && *codec != batch_compression(batch);
 }
 
-bool produce_is_slow(const struct partition *partition, struct slice records)
+bool produce_is_slow(const struct produce_item *item)
 {
-    const struct topic_config *config = partition_config(partition);
-    struct batch_rules rules = rules_of(config);
-    struct batch batch;
-    enum batch_compression codec;
-    int level;
-    if (batch_parse(records, &batch, NULL) != ERR_NONE) {
+    if (item->partition == NULL || item->err != ERR_NONE) {
         return false; /* refused without a look inside */
     }
-    return wants_codec(config, &batch, &codec, &level) ||
-           (batch_compression(&batch) != BATCH_COMPRESSION_NONE && batch_rules_open(&rules));
+    const struct topic_config *config = partition_config(item->partition);
+    struct batch_rules rules = rules_of(config);
+    enum batch_compression codec;
+    int level;
+    return wants_codec(config, &item->batch, &codec, &level) ||
+           (batch_compression(&item->batch) != BATCH_COMPRESSION_NONE && batch_rules_open(&rules));
 }
 
 /* The batch in the topic's codec, in *recoded; the limit of bytes holds for it too. */
@@ -102,21 +102,19 @@ static enum err recompress(struct batch *batch, const struct buf *plain,
 
 /* Checks the batch against the topic and gives it the topic's codec; plain and recoded hold what it
  * then borrows. */
-static enum err prepare(struct produce_item *item, int64_t now_ms, struct batch *batch,
-                        struct buf *plain, struct buf *recoded)
+static enum err prepare(struct produce_item *item, int64_t now_ms, struct buf *plain,
+                        struct buf *recoded)
 {
+    struct batch *batch = &item->batch;
     const struct topic_config *config = partition_config(item->partition);
     struct batch_rules rules = rules_of(config);
     enum batch_compression codec;
     int level;
-    enum err err = parse_one(item->records, batch, &item->reason);
-    if (err != ERR_NONE) {
-        return err;
-    }
     bool recode = wants_codec(config, batch, &codec, &level);
-    err = recode ? batch_validate_opened(batch, &rules, now_ms, plain, &item->record_errors,
-                                         &item->reason)
-                 : batch_validate(batch, &rules, now_ms, &item->record_errors, &item->reason);
+    enum err err = recode
+                       ? batch_validate_opened(batch, &rules, now_ms, plain, &item->record_errors,
+                                               &item->reason)
+                       : batch_validate(batch, &rules, now_ms, &item->record_errors, &item->reason);
     if (err == ERR_NONE && batch_is_transactional(batch) && !item->in_transaction) {
         /* Nobody would end it, and readers would wait for its end for ever. */
         err = reason_fail(&item->reason, ERR_INVALID_TXN_STATE,
@@ -135,7 +133,6 @@ static enum err prepare(struct produce_item *item, int64_t now_ms, struct batch 
 
 void produce_append(struct produce_item *item, int64_t now_ms)
 {
-    struct batch batch;
     struct buf plain = {0};
     struct buf recoded = {0};
     item->record_errors = (struct batch_record_errors){.count = 0};
@@ -143,9 +140,9 @@ void produce_append(struct produce_item *item, int64_t now_ms)
         item->base_offset = -1;
         return;
     }
-    item->err = prepare(item, now_ms, &batch, &plain, &recoded);
+    item->err = prepare(item, now_ms, &plain, &recoded);
     if (item->err == ERR_NONE) {
-        item->err = append_checked(item, &batch);
+        item->err = append_checked(item);
     }
     buf_deinit(&plain);
     buf_deinit(&recoded);

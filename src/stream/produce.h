@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "base/slice.h"
 #include "base/task.h"
+#include "batch/batch.h"
 #include "log/flush.h"
 #include "net/net.h"
 #include "topic/partition.h"
@@ -15,7 +16,7 @@
 struct produce_item {
     /* in */
     struct partition *partition; /* held until the answer is sent; NULL: not found, nothing to do */
-    struct slice records;        /* borrowed during produce_append only */
+    struct batch batch;          /* by produce_take; its bytes are borrowed up to produce_append */
     bool in_transaction; /* the caller has entered the transaction that writes to it (txn/) */
     enum err err;        /* in and out: nothing is appended when it is set before */
     /* out */
@@ -28,14 +29,21 @@ struct produce_item {
 };
 
 /*
- * Whether produce_append would take long for these records: it has to decompress or compress them,
+ * Takes in what a producer sends to the item's partition. The header of the record batch is read
+ * here, once for all that follows; err and reason say when this is not one batch, whole and of a
+ * format that is served. Any thread.
+ */
+void produce_take(struct produce_item *item, struct slice records);
+
+/*
+ * Whether produce_append would take long for an item: it has to decompress or compress its batch,
  * since the topic wants another codec or rules over single records. Such requests belong on a
  * worker. Any thread.
  */
-bool produce_is_slow(const struct partition *partition, struct slice records);
+bool produce_is_slow(const struct produce_item *item);
 
 /*
- * Validates and appends one record batch, in the topic's compression.type. A batch that was
+ * Validates and appends the item's record batch, in the topic's compression.type. A batch that was
  * appended before (idempotent retry) gives ERR_NONE and its first offsets. A transactional batch
  * outside of a transaction gives ERR_INVALID_TXN_STATE. On any error nothing is
  * appended and reason says what is wrong with what. Reactor thread, or a worker's when

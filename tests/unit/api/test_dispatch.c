@@ -475,6 +475,112 @@ static void test_answers_come_in_order(void **state)
     assert_true(client_receive(client, API_KEY_API_VERSIONS, 0, &answered));
 }
 
+/* Keeps the workers from what is posted behind it. */
+struct gate {
+    struct task tasks[2]; /* as many as there are workers */
+    pthread_mutex_t lock;
+    pthread_cond_t opened;
+    bool open;
+    unsigned waiting;
+};
+static struct gate gate = {.lock = PTHREAD_MUTEX_INITIALIZER, .opened = PTHREAD_COND_INITIALIZER};
+
+static void wait_at_gate(struct task *task)
+{
+    (void)task;
+    pthread_mutex_lock(&gate.lock);
+    while (!gate.open) {
+        pthread_cond_wait(&gate.opened, &gate.lock);
+    }
+    gate.waiting--;
+    pthread_cond_signal(&gate.opened);
+    pthread_mutex_unlock(&gate.lock);
+}
+
+static void close_gate(struct fixture *fixture)
+{
+    gate.open = false;
+    gate.waiting = 2;
+    for (unsigned i = 0; i < 2; i++) {
+        gate.tasks[i].run = wait_at_gate;
+        workers_post(fixture->api.workers, &gate.tasks[i]);
+    }
+}
+
+static void open_gate(void)
+{
+    pthread_mutex_lock(&gate.lock);
+    gate.open = true;
+    pthread_cond_broadcast(&gate.opened);
+    while (gate.waiting > 0) {
+        pthread_cond_wait(&gate.opened, &gate.lock);
+    }
+    pthread_mutex_unlock(&gate.lock);
+}
+
+/* Fills the memory that frames are received in with other bytes, on both reactors. */
+static void overwrite_frames(struct fixture *fixture)
+{
+    enum { NOISE_BYTES = 30000 };
+    uint8_t frame[10 + NOISE_BYTES] = {
+        0, 18, 0, 0, 0, 0, 0, 0, NOISE_BYTES >> 8, NOISE_BYTES & 255};
+    memset(frame + 10, 'z', NOISE_BYTES); /* the client.id of an ApiVersions */
+    struct client others[3] = {{.fd = -1}, {.fd = -1}, {.fd = -1}}; /* at least one on each */
+    for (unsigned i = 0; i < 3; i++) {
+        struct api_versions_response response;
+        assert_true(client_connect(&others[i], fixture->port));
+        send_bytes(&others[i], frame, sizeof frame);
+        others[i].next_correlation++;
+        assert_true(client_receive(&others[i], API_KEY_API_VERSIONS, 0, &response));
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        client_deinit(&others[i]);
+    }
+}
+
+/* What is done later, on a worker, sees the request's bytes, not those of frames that came since.
+ */
+static void a_parked_request_keeps_its_bytes(void **state)
+{
+    struct fixture *fixture = *state;
+    struct client *client = &fixture->client;
+    struct topic_plan plan = {
+        .name = "orders", .partitions = 1, .setting = "compression.type", .value = "gzip"};
+    struct batch_plan batch_plan = {.producer_id = -1, .count = 3, .value_bytes = 2000};
+    struct buf batch = {0};
+    batch_build(&batch_plan, &batch);
+    assert_int_equal(client_create_topic(client, &plan), 0);
+    struct produce_request_partition data = {.index = 0, .records.bytes = buf_slice(&batch)};
+    struct produce_request_topic topic = {slice_str("orders"), &data, 1};
+    struct produce_request request = {
+        .acks = -1, .timeout_ms = 1000, .topic_data = &topic, .topic_data_count = 1};
+    struct produce_response response;
+    struct list_offsets_request_partition wanted;
+    list_offsets_request_partition_init(&wanted);
+    struct list_offsets_request_topic of_topic = {
+        .name = slice_str("orders"), .partitions = &wanted, .partitions_count = 1};
+    struct list_offsets_request look_up;
+    struct list_offsets_response found;
+    list_offsets_request_init(&look_up);
+    look_up.topics = &of_topic;
+    look_up.topics_count = 1;
+    close_gate(fixture);
+    assert_true(client_send(client, API_KEY_PRODUCE, 9, &request));
+    overwrite_frames(fixture);
+    open_gate();
+    assert_true(client_receive(client, API_KEY_PRODUCE, 9, &response));
+    assert_int_equal(response.responses[0].partition_responses[0].error_code, 0);
+    close_gate(fixture);
+    assert_true(client_send(client, API_KEY_LIST_OFFSETS, 7, &look_up));
+    overwrite_frames(fixture);
+    open_gate();
+    assert_true(client_receive(client, API_KEY_LIST_OFFSETS, 7, &found));
+    assert_true(slice_equal_str(found.topics[0].name, "orders"));
+    assert_int_equal(found.topics[0].partitions[0].error_code, 0);
+    assert_int_equal(found.topics[0].partitions[0].offset, 0);
+    buf_deinit(&batch);
+}
+
 /* acks=0: no answer at all; acks=all to what is not there: its code, and the server lives. */
 static void test_produce_answers(void **state)
 {
@@ -767,6 +873,7 @@ int main(int argc, char **argv)
         TEST(the_newest_client_id_is_kept_within_bounds),
         TEST(test_deferred_requests_hold_the_next),
         TEST(test_answers_come_in_order),
+        TEST(a_parked_request_keeps_its_bytes),
         TEST(test_produce_answers),
         TEST(test_acknowledged_events_are_counted),
         TEST(test_decoding_is_bounded),

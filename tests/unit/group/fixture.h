@@ -132,10 +132,10 @@ static inline void world_free(struct world *world)
     free(world);
 }
 
-static inline struct group_waiter next_waiter(struct world *world)
+static inline struct completion next_waiter(struct world *world)
 {
     assert_true(world->asked + 1 < MAX_REQUESTS);
-    return (struct group_waiter){.token.sequence = ++world->asked, .api_version = 7};
+    return (struct completion){.token.sequence = ++world->asked, .api_version = 7};
 }
 
 static inline const struct group_reply *reply(struct world *world, uint64_t n)

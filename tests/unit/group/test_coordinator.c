@@ -183,13 +183,13 @@ static void bench_free(struct bench *bench)
     free(bench);
 }
 
-static struct group_waiter waiter(struct bench *bench, uint64_t *n)
+static struct completion waiter(struct bench *bench, uint64_t *n)
 {
     pthread_mutex_lock(&bench->lock);
     assert_true(bench->next + 1 < MAX_WAITERS);
     *n = ++bench->next;
     pthread_mutex_unlock(&bench->lock);
-    return (struct group_waiter){.token.sequence = *n};
+    return (struct completion){.token.sequence = *n};
 }
 
 static const struct group_reply *reply_to(struct bench *bench, uint64_t n)
@@ -454,7 +454,7 @@ static void groups_are_deleted_in_one_answer(void **state)
         {slice_str("busy"), ERR_NONE},      {slice_str("b"), ERR_NONE},
         {slice_str("a"), ERR_GROUP_DENIED},
     };
-    struct group_waiter who = waiter(bench, &n);
+    struct completion who = waiter(bench, &n);
     group_coordinator_delete(bench->coordinator, &who, ids, 5);
     assert_null(reply_to(bench, n));
     flush_one(bench);
@@ -587,7 +587,7 @@ static void a_restart_finds_groups_and_offsets_again(void **state)
     commit(bench, "gone", "", -1, "t", 9);
     group_coordinator_topic_deleted(bench->coordinator, slice_str("none"));
     uint64_t n;
-    struct group_waiter who = waiter(bench, &n);
+    struct completion who = waiter(bench, &n);
     group_coordinator_delete(bench->coordinator, &who,
                              &(struct group_delete_result){slice_str("gone"), ERR_NONE}, 1);
 
@@ -651,7 +651,7 @@ static void *run_client(void *argument)
         }
         struct group_leaving leaving = {.member_id = slice_str(ids[g])};
         uint64_t n;
-        struct group_waiter who;
+        struct completion who;
         switch (random_below(&random, 16)) {
         case 0:
         case 1:

@@ -164,8 +164,8 @@ struct buf make_batch(int64_t producer_id, int32_t sequence, size_t value_bytes)
 void append_event(struct fixture *fixture, int32_t partition, size_t value_bytes)
 {
     struct buf bytes = make_batch(-1, 0, value_bytes);
-    struct produce_item item = {.partition = topic_partition(fixture->topic, partition),
-                                .records = buf_slice(&bytes)};
+    struct produce_item item = {.partition = topic_partition(fixture->topic, partition)};
+    produce_take(&item, buf_slice(&bytes));
     produce_append(&item, clock_wall_ms(clock_system()));
     if (item.err != ERR_NONE) {
         fail_msg("%s", item.reason.text);

@@ -9,8 +9,8 @@
 
 static struct produce_item produce(struct fixture *fixture, int32_t partition, struct slice records)
 {
-    struct produce_item item = {.partition = topic_partition(fixture->topic, partition),
-                                .records = records};
+    struct produce_item item = {.partition = topic_partition(fixture->topic, partition)};
+    produce_take(&item, records);
     produce_append(&item, clock_wall_ms(clock_system()));
     return item;
 }
@@ -206,6 +206,13 @@ static struct buf stored_batch(struct partition *partition, int64_t offset, stru
     return bytes;
 }
 
+static bool is_slow(struct partition *partition, const struct buf *batch)
+{
+    struct produce_item item = {.partition = partition};
+    produce_take(&item, buf_slice(batch));
+    return produce_is_slow(&item);
+}
+
 static void test_topic_codec(void **state)
 {
     struct fixture *fixture = *state;
@@ -213,11 +220,11 @@ static void test_topic_codec(void **state)
     struct buf bytes = make_batch(7, 0, 1000);
     struct buf long_one = make_batch(-1, 0, 3000);
     struct batch batch;
-    assert_false(produce_is_slow(partition, buf_slice(&bytes)));
+    assert_false(is_slow(partition, &bytes));
     assert_int_equal(catalogue_edit_overrides(fixture->catalogue, fixture->topic, edit_to_gzip,
                                               NULL, false, &fixture->reason),
                      ERR_NONE);
-    assert_true(produce_is_slow(partition, buf_slice(&bytes)));
+    assert_true(is_slow(partition, &bytes));
     assert_int_equal(produce(fixture, 0, buf_slice(&bytes)).err, ERR_NONE);
     struct buf stored = stored_batch(partition, 0, &batch);
     assert_int_equal(batch_compression(&batch), BATCH_COMPRESSION_GZIP);
@@ -231,7 +238,7 @@ static void test_topic_codec(void **state)
     batch.producer_id = -1;
     batch_renew_crc(&batch);
     batch_header_store(&batch, stored.data);
-    assert_false(produce_is_slow(partition, buf_slice(&stored)));
+    assert_false(is_slow(partition, &stored));
     assert_int_equal(produce(fixture, 0, buf_slice(&stored)).err, ERR_NONE);
     buf_deinit(&stored);
     buf_deinit(&long_one);

@@ -10,10 +10,8 @@
 
 static struct produce_item produce(struct fixture *fixture, struct buf *batch)
 {
-    struct produce_item item = {
-        .partition = topic_partition(fixture->topic, 0),
-        .records = buf_slice(batch),
-    };
+    struct produce_item item = {.partition = topic_partition(fixture->topic, 0)};
+    produce_take(&item, buf_slice(batch));
     produce_append(&item, 1700000000000);
     return item;
 }
