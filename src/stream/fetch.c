@@ -2,6 +2,7 @@
 
 #include "base/logger.h"
 #include "base/mem.h"
+#include "base/vec.h"
 #include "topic/topic.h"
 
 #include <stdlib.h>
@@ -63,6 +64,7 @@ static void read_item(struct fetch_item *item, bool read_committed, size_t budge
                                                  : ERR_NONE;
     item->span = (struct file_span){0};
     item->emptied = false;
+    item->found_bytes = 0;
     if (item->err != ERR_NONE) {
         return;
     }
@@ -86,6 +88,7 @@ static void read_item(struct fetch_item *item, bool read_committed, size_t budge
     }
     item->end_offset = range.end_offset;
     item->emptied = range.emptied;
+    item->found_bytes = item->emptied ? 0 : (int64_t)item->span.size;
     if (item->err == ERR_CORRUPT || item->err == ERR_IO) {
         say_unreadable(item, "stored events cannot be read", &reason);
     }
@@ -98,20 +101,58 @@ static void read_item(struct fetch_item *item, bool read_committed, size_t budge
 static bool read_all(struct fetch *fetch)
 {
     int64_t left = fetch->max_bytes;
-    int64_t found = 0;
     bool failed = false;
+    fetch->found_bytes = 0;
     for (size_t i = 0; i < fetch->item_count; i++) {
         struct fetch_item *item = &fetch->items[i];
         if (item->partition == NULL) {
             failed = true;
             continue;
         }
-        read_item(item, fetch->read_committed, left > 0 ? (size_t)left : 0, found == 0);
+        read_item(item, fetch->read_committed, left > 0 ? (size_t)left : 0,
+                  fetch->found_bytes == 0);
         failed = failed || item->err != ERR_NONE;
-        found += item->emptied ? 0 : (int64_t)item->span.size;
+        fetch->found_bytes += item->found_bytes;
         left -= (int64_t)item->span.size;
     }
-    return failed || found >= fetch->min_bytes;
+    return failed || fetch->found_bytes >= fetch->min_bytes;
+}
+
+/* Looks again at an item that may have moved, beside what the others were seen to have. */
+static bool read_moved(struct fetch *fetch, struct fetch_item *item)
+{
+    int64_t others = fetch->found_bytes - item->found_bytes;
+    int64_t left = fetch->max_bytes - others;
+    read_item(item, fetch->read_committed, left > 0 ? (size_t)left : 0, others == 0);
+    item->dropped = false;
+    fetch->found_bytes = others + item->found_bytes;
+    return item->err != ERR_NONE || fetch->found_bytes >= fetch->min_bytes;
+}
+
+static void drop_item(struct fetch_item *item)
+{
+    item->dropped = item->span.size > 0;
+    file_span_release(&item->span);
+    item->span = (struct file_span){0};
+}
+
+/* Gives back what was found, as it is too little: a segment is not held for a fetch that waits. */
+static void drop_found(struct fetch *fetch)
+{
+    for (size_t i = 0; i < fetch->item_count; i++) {
+        drop_item(&fetch->items[i]);
+    }
+}
+
+/* Before an answer: whether some of what it needs was given back. */
+static bool has_dropped(const struct fetch *fetch)
+{
+    for (size_t i = 0; i < fetch->item_count; i++) {
+        if (fetch->items[i].dropped) {
+            return true;
+        }
+    }
+    return false;
 }
 
 void fetch_release(struct fetch *fetch)
@@ -173,6 +214,7 @@ static void enter_rooms(struct fetch *fetch)
             HASH_ADD_PTR(mine->rooms, key, room);
         }
         item->fetch = fetch;
+        item->room = room;
         DL_APPEND2(room->items, item, prev_waiting, next_waiting);
     }
     DL_APPEND2(mine->parked, fetch, prev_parked, next_parked);
@@ -187,8 +229,7 @@ static void leave_rooms(struct fetch *fetch)
         if (item->partition == NULL) {
             continue;
         }
-        struct waiting_room *room;
-        HASH_FIND_PTR(mine->rooms, &item->partition, room);
+        struct waiting_room *room = item->room;
         DL_DELETE2(room->items, item, prev_waiting, next_waiting);
         if (room->items == NULL) {
             HASH_DEL(mine->rooms, room);
@@ -282,7 +323,7 @@ void fetch_start(struct fetch_service *service, struct reactor *reactor, struct 
         finish(fetch);
         return;
     }
-    fetch_release(fetch);
+    drop_found(fetch);
     for (size_t i = 0; i < fetch->item_count; i++) {
         partition_watch(fetch->items[i].partition, reactor_index(reactor));
     }
@@ -291,7 +332,7 @@ void fetch_start(struct fetch_service *service, struct reactor *reactor, struct 
         finish(fetch);
         return;
     }
-    fetch_release(fetch);
+    drop_found(fetch);
     enter_rooms(fetch);
     fetch->timer.fire = on_time;
     reactor_timer_set(reactor, &fetch->timer, reactor_now_ms(reactor) + fetch->max_wait_ms);
@@ -305,6 +346,27 @@ struct advance_message {
     unsigned reactor_index;
 };
 
+/* These items of a waiting fetch moved. Answers it when that makes enough. */
+static void wake(struct fetch *fetch, struct fetch_item **moved, size_t count)
+{
+    bool enough = false;
+    for (size_t i = 0; i < count; i++) {
+        enough = read_moved(fetch, moved[i]) || enough;
+    }
+    if (!enough) {
+        for (size_t i = 0; i < count; i++) {
+            drop_item(moved[i]);
+        }
+        return;
+    }
+    unpark(fetch);
+    if (has_dropped(fetch)) {
+        fetch_release(fetch);
+        read_all(fetch);
+    }
+    finish(fetch);
+}
+
 static void try_waiting(struct fetch_service *service, unsigned index, struct partition *partition)
 {
     struct reactor_fetches *mine = &service->reactors[index];
@@ -315,27 +377,19 @@ static void try_waiting(struct fetch_service *service, unsigned index, struct pa
     }
     partition_watch(partition, index); /* for those that go on waiting */
     /* done may start new fetches on this partition: only those that wait now are looked at. */
-    size_t count = 0;
+    VEC(struct fetch_item *) moved = {.count = 0};
     struct fetch_item *item;
-    DL_COUNT2(room->items, item, count, next_waiting);
-    struct fetch **fetches = mem_new_array(struct fetch *, count);
-    count = 0;
     DL_FOREACH2(room->items, item, next_waiting)
     {
-        if (count == 0 || fetches[count - 1] != item->fetch) {
-            fetches[count++] = item->fetch;
-        }
+        vec_push(&moved, item);
     }
-    for (size_t i = 0; i < count; i++) {
-        struct fetch *fetch = fetches[i];
-        if (read_all(fetch)) {
-            unpark(fetch);
-            finish(fetch);
-        } else {
-            fetch_release(fetch);
+    for (size_t i = 0, end; i < moved.count; i = end) {
+        struct fetch *fetch = moved.items[i]->fetch;
+        for (end = i + 1; end < moved.count && moved.items[end]->fetch == fetch; end++) {
         }
+        wake(fetch, &moved.items[i], end - i);
     }
-    free(fetches);
+    vec_deinit(&moved);
 }
 
 static void on_advance_message(struct task *task)

@@ -18,10 +18,12 @@
  * there is not enough (long polling by min bytes and max wait, KIP-74 for the budgets).
  *
  * A waiting fetch belongs to the reactor of its connection; only that thread touches it. It ends
- * exactly once: by data, by time, by an error in a partition, or by fetch_cancel.
+ * exactly once: by data, by time, by an error in a partition, or by fetch_cancel. When one of its
+ * partitions moves, that one is looked at and nothing else: the others are as they were.
  */
 struct fetch_service;
 struct fetch;
+struct waiting_room;
 
 struct fetch_item {
     /* in */
@@ -41,6 +43,9 @@ struct fetch_item {
     size_t aborted_count;
     /* the service's */
     struct fetch *fetch;
+    int64_t found_bytes; /* of what answers, when it was last looked at */
+    bool dropped;        /* what was found was given back as too little: to be read again */
+    struct waiting_room *room;
     struct fetch_item *next_waiting; /* on the same partition and reactor */
     struct fetch_item *prev_waiting;
 };
@@ -58,6 +63,7 @@ struct fetch {
     /* the service's */
     struct fetch_service *service;
     struct reactor *reactor;
+    int64_t found_bytes; /* the sum of the items' */
     struct reactor_timer timer;
     struct task task; /* to a worker and back */
     bool parked;

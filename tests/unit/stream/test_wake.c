@@ -1,0 +1,117 @@
+#include "stream_fixture.h"
+
+#include "base/mem.h"
+#include "topic/topic.h"
+
+#include <stdlib.h>
+
+/*
+ * A fetch that wakes looks at the partitions that moved. Each look begins with partition_readable,
+ * in front of which the linker's --wrap puts a count.
+ */
+enum { EVENT = 1000, ITEMS = 4, LONG_MS = 3600000 };
+
+static atomic_uint looks;
+
+void __real_partition_readable(const struct partition *partition, int64_t *high_watermark,
+                               int64_t *last_stable_offset);
+void __wrap_partition_readable(const struct partition *partition, int64_t *high_watermark,
+                               int64_t *last_stable_offset);
+
+void __wrap_partition_readable(const struct partition *partition, int64_t *high_watermark,
+                               int64_t *last_stable_offset)
+{
+    atomic_fetch_add(&looks, 1);
+    __real_partition_readable(partition, high_watermark, last_stable_offset);
+}
+
+struct asked {
+    struct fetch fetch; /* first */
+    struct fixture *fixture;
+    struct fetch_item items[ITEMS];
+    atomic_int done;
+};
+
+static void on_done(struct fetch *fetch)
+{
+    atomic_fetch_add(&((struct asked *)fetch)->done, 1);
+}
+
+static void start_now(void *context)
+{
+    struct asked *asked = context;
+    fetch_start(asked->fixture->fetches, fixture_reactor(asked->fixture), &asked->fetch);
+}
+
+/* A fetch from all partitions that waits, none of them looked at since. */
+static struct asked *wait_for(struct fixture *fixture, int64_t min_bytes)
+{
+    struct asked *asked = mem_new(struct asked);
+    asked->fixture = fixture;
+    asked->fetch = (struct fetch){
+        .items = asked->items,
+        .item_count = ITEMS,
+        .max_bytes = 1 << 20,
+        .min_bytes = min_bytes,
+        .max_wait_ms = LONG_MS,
+        .done = on_done,
+    };
+    for (int32_t i = 0; i < ITEMS; i++) {
+        asked->items[i].partition = topic_partition(fixture->topic, i);
+        asked->items[i].max_bytes = 1 << 20;
+    }
+    on_reactor(fixture, start_now, asked);
+    assert_int_equal(atomic_load(&asked->done), 0);
+    atomic_store(&looks, 0);
+    return asked;
+}
+
+static void end(struct asked *asked)
+{
+    fetch_release(&asked->fetch);
+    free(asked);
+}
+
+static void only_the_partition_that_moved_is_looked_at(void **state)
+{
+    struct fixture *fixture = *state;
+    struct asked *asked = wait_for(fixture, 1);
+    publish_event(fixture, 2, EVENT);
+    wait_until(atomic_load(&asked->done) == 1);
+    assert_int_equal(atomic_load(&looks), 1);
+    assert_in_range(asked->items[2].span.size, EVENT, EVENT + 100);
+    for (int i = 0; i < ITEMS; i++) {
+        assert_int_equal(asked->items[i].high_watermark, i == 2);
+        assert_int_equal(asked->items[i].err, ERR_NONE);
+    }
+    end(asked);
+}
+
+/* What was too little is counted on, and read again once it is enough together. */
+static void what_moved_before_is_not_looked_at_until_it_is_enough(void **state)
+{
+    struct fixture *fixture = *state;
+    struct asked *asked = wait_for(fixture, 3 * EVENT);
+    publish_event(fixture, 0, EVENT);
+    wait_until(atomic_load(&looks) == 1);
+    publish_event(fixture, 3, EVENT);
+    wait_until(atomic_load(&looks) == 2);
+    assert_int_equal(atomic_load(&asked->done), 0);
+    publish_event(fixture, 3, EVENT);
+    wait_until(atomic_load(&asked->done) == 1);
+    assert_int_equal(atomic_load(&looks), 3 + ITEMS);
+    assert_in_range(asked->items[0].span.size, EVENT, EVENT + 100);
+    assert_in_range(asked->items[3].span.size, 2 * EVENT, 2 * (EVENT + 100));
+    end(asked);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(only_the_partition_that_moved_is_looked_at),
+        TEST(what_moved_before_is_not_looked_at_until_it_is_enough),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
