@@ -26,27 +26,33 @@ static bool is_in_row(const struct api_entry *entry, enum api_operation operatio
     return false;
 }
 
-static bool ask(const struct api_request *request, enum api_operation operation,
-                struct api_resource resource)
+static const struct api_authorizer *authorizer_of(const struct api_request *request)
 {
-    const struct api_authorizer *authorizer = request->server->authorizer;
-    return authorizer == NULL ||
-           authorizer->allows(authorizer->context, request->connection, operation, resource);
+    return atomic_load_explicit(&request->server->authorizer, memory_order_acquire);
 }
 
 bool api_allows(const struct api_request *request, enum api_operation operation,
                 struct api_resource resource)
 {
+    const struct api_authorizer *authorizer = authorizer_of(request);
+    if (authorizer == NULL) {
+        return true;
+    }
     assert(is_in_row(request->entry, operation, resource.kind));
-    return ask(request, operation, resource);
+    return authorizer->allows(authorizer->context, request->connection, operation, resource);
 }
 
 int32_t api_allowed_operations(const struct api_request *request, struct api_resource resource)
 {
+    const struct api_authorizer *authorizer = authorizer_of(request);
+    if (authorizer == NULL) {
+        return operations_of[resource.kind];
+    }
     int32_t allowed = 0;
     for (int operation = API_READ; operation <= API_IDEMPOTENT_WRITE; operation++) {
         int32_t bit = operations_of[resource.kind] & 1 << operation;
-        if (bit != 0 && ask(request, (enum api_operation)operation, resource)) {
+        if (bit != 0 && authorizer->allows(authorizer->context, request->connection,
+                                           (enum api_operation)operation, resource)) {
             allowed |= bit;
         }
     }

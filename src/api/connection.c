@@ -31,20 +31,23 @@ void api_connection_unref(struct api_connection *connection)
     }
 }
 
-/* Puts a copy of the text, cut to its bound, into *to when it is another. */
+/* Puts a copy of the text, cut to its bound, into *to. */
 static void keep_text(char **to, struct slice text)
 {
     size_t size = text.size < API_CLIENT_TEXT_BYTES ? text.size : API_CLIENT_TEXT_BYTES;
-    bool null = slice_is_null(text);
-    if (*to == NULL ? null : !null && slice_equal_str(slice_of(text.data, size), *to)) {
-        return;
-    }
     free(*to);
-    *to = null ? NULL : mem_strndup((const char *)text.data, size);
+    *to = slice_is_null(text) ? NULL : mem_strndup((const char *)text.data, size);
 }
 
 void api_connection_set_client_id(struct api_connection *connection, struct slice client_id)
 {
+    size_t size = client_id.size < API_CLIENT_TEXT_BYTES ? client_id.size : API_CLIENT_TEXT_BYTES;
+    const char *kept = connection->client_id;
+    if (kept != NULL && size > 0 && size == connection->client_id_size &&
+        memcmp(kept, client_id.data, size) == 0) {
+        return; /* as in nearly every request */
+    }
+    connection->client_id_size = size;
     keep_text(&connection->client_id, client_id);
 }
 

@@ -28,6 +28,7 @@ struct api_connection {
 
     /* The reactor's. */
     char *client_id;            /* as of the newest request; NULL: it was null */
+    size_t client_id_size;      /* of what is kept */
     char *software_name;        /* as of ApiVersions (KIP-511); NULL: not told */
     char *software_version;     /* the same */
     struct fetch_call *fetches; /* that wait, to end with the connection */
