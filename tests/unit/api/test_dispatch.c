@@ -1,12 +1,8 @@
-#include "../unit.h"
+#include "api_fixture.h"
 
 #include "../../crash/crash.h"
 #include "api/api.h"
-#include "api/group_reply.h"
 #include "base/mem.h"
-#include "group/coordinator.h"
-#include "log/flush.h"
-#include "stream/fetch.h"
 #include "wire/generated/api_versions.h"
 #include "wire/generated/delete_records.h"
 #include "wire/generated/delete_topics.h"
@@ -17,212 +13,10 @@
 #include "wire/generated/offset_for_leader_epoch.h"
 #include "wire/generated/produce.h"
 
-#include <arpa/inet.h>
-#include <fcntl.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-/* The API room on a real connection: net, workers, flusher, catalogue, and groups that are kept
- * nowhere. */
-struct fixture {
-    char dir[64];
-    int dir_fd;
-    uint16_t port;
-    struct api_server api;
-    struct overrides none;
-    struct client client;
-    struct file_ops disk;
-    pthread_mutex_t sync_lock; /* held by a test: syncs wait */
-    struct reason reason;
-    pthread_mutex_t lock; /* guards seen */
-    struct seen_client {
-        char id[300], name[300], version[300], peer[64], principal[64];
-        unsigned listener;
-    } seen; /* what is kept of the connection, after the newest frame */
-};
-
-static int sync_when_allowed(void *context, int fd)
-{
-    struct fixture *fixture = context;
-    pthread_mutex_lock(&fixture->sync_lock);
-    pthread_mutex_unlock(&fixture->sync_lock);
-    return fdatasync(fd);
-}
-
-/* Copies what is kept of the connection; "-" where it is null. */
-static void look_at_connection(struct fixture *fixture, const struct api_connection *connection)
-{
-    struct seen_client *seen = &fixture->seen;
-    const char *name = connection->software_name, *version = connection->software_version;
-    pthread_mutex_lock(&fixture->lock);
-    snprintf(seen->id, sizeof seen->id, "%s", connection->client_id ? connection->client_id : "-");
-    snprintf(seen->name, sizeof seen->name, "%s", name ? name : "-");
-    snprintf(seen->version, sizeof seen->version, "%s", version ? version : "-");
-    snprintf(seen->peer, sizeof seen->peer, "%s", connection->peer);
-    snprintf(seen->principal, sizeof seen->principal, "%s", connection->principal);
-    seen->listener = connection->listener;
-    pthread_mutex_unlock(&fixture->lock);
-}
-
-static enum err on_frame(void *context, struct conn *conn, struct reply_token token,
-                         struct slice frame, struct reason *reason)
-{
-    struct fixture *fixture = context;
-    enum err err = api_on_frame(&fixture->api, conn, token, frame, reason);
-    look_at_connection(fixture, conn_user(conn));
-    return err;
-}
-
-static void on_flushed(void *context, struct log *log)
-{
-    (void)context;
-    log_call_user(log, partition_on_flushed);
-}
-
-static enum err keep_nothing(void *context, int32_t partition, const struct state_batch *batch,
-                             int64_t wall_ms, struct state_append *append)
-{
-    (void)context, (void)partition, (void)batch, (void)wall_ms, (void)append;
-    return ERR_NONE;
-}
-
-static void done_at_once(void *context, struct state_append *append)
-{
-    (void)context;
-    append->done(append, ERR_NONE);
-}
-
-static void send_group_reply(void *context, struct group_reply *reply)
-{
-    struct fixture *fixture = context;
-    api_group_reply_send(fixture->api.net, reply);
-}
-
-static void make_groups(struct fixture *fixture)
-{
-    struct group_config config;
-    struct coordinator_env env = {
-        .clock = clock_system(),
-        .log = {.partition_count = 50, .append = keep_nothing, .wait = done_at_once},
-    };
-    struct group_outlet outlet = {.context = fixture, .send = send_group_reply};
-    group_config_init(&config);
-    fixture->api.groups = group_coordinator_new(&config, &env, &outlet);
-    group_coordinator_load_done(fixture->api.groups);
-}
-
-static void open_topics(struct fixture *fixture)
-{
-    struct api_server *api = &fixture->api;
-    struct catalogue_config topics = {
-        .data_dir = fixture->dir,
-        .topic_defaults = &fixture->none,
-        .log_env = {.files = &fixture->disk, .clock = clock_system(), .flusher = api->flusher},
-        .open_threads = 1,
-        .advanced = fetch_on_advanced,
-        .advanced_context = api->fetches,
-    };
-    struct catalogue_recovery recovery;
-    assert_int_equal(catalogue_open(&topics, &api->catalogue, &recovery, &fixture->reason),
-                     ERR_NONE);
-}
-
-/* A topic "orders" whose partition 0 cannot be opened. */
-static void open_offline(struct fixture *fixture)
-{
-    struct topic_creation creation = {.name = slice_str("orders"), .partition_count = 2};
-    char *dir = mem_sprintf("%s/topics/orders-0", fixture->dir);
-    char *away = mem_sprintf("%s/away", fixture->dir);
-    open_topics(fixture);
-    assert_int_equal(catalogue_create(fixture->api.catalogue, &creation, NULL, &fixture->reason),
-                     ERR_NONE);
-    assert_int_equal(catalogue_close(fixture->api.catalogue, &fixture->reason), ERR_NONE);
-    assert_int_equal(rename(dir, away), 0);
-    int fd = open(dir, O_CREAT | O_WRONLY | O_CLOEXEC, 0600); /* a file in its place */
-    assert_true(fd >= 0);
-    close(fd);
-    open_topics(fixture);
-    free(dir);
-    free(away);
-}
-
-static int start(void **state, void (*open_catalogue)(struct fixture *fixture))
-{
-    struct fixture *fixture = mem_new(struct fixture);
-    struct api_server *api = &fixture->api;
-    struct reason *reason = &fixture->reason;
-    snprintf(fixture->dir, sizeof fixture->dir, "/tmp/tidings-api-XXXXXX");
-    assert_non_null(mkdtemp(fixture->dir));
-    fixture->dir_fd = open(fixture->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    struct net_config config;
-    net_config_init(&config);
-    config.reactor_count = 2;
-    struct net_handler handler = {
-        .context = fixture, .on_open = api_on_open, .on_frame = on_frame, .on_close = api_on_close};
-    pthread_mutex_init(&fixture->lock, NULL);
-    assert_int_equal(net_new(&config, &handler, &api->net, reason), ERR_NONE);
-    assert_int_equal(net_listen(api->net, &transport_plain, "127.0.0.1", 0, &fixture->port, reason),
-                     ERR_NONE);
-    assert_int_equal(workers_new(2, &api->workers, reason), ERR_NONE);
-    api->fetches = fetch_service_new(api->net, api->workers);
-    struct flush_handler flushed = {.on_flushed = on_flushed};
-    pthread_mutex_init(&fixture->sync_lock, NULL);
-    fixture->disk = *file_ops_system();
-    fixture->disk.context = fixture;
-    fixture->disk.fdatasync = sync_when_allowed;
-    fixture->disk.syncfs = sync_when_allowed;
-    assert_int_equal(
-        flusher_new(&fixture->disk, fixture->dir_fd, NULL, &flushed, &api->flusher, reason),
-        ERR_NONE);
-    open_catalogue(fixture);
-    make_groups(fixture);
-    api->clock = clock_system();
-    api->config.node_id = 1;
-    api->config.default_partitions = 1;
-    api->request_arena_bytes = 1 << 20;
-    api->config.fetch_max_bytes = 1 << 20;
-    assert_int_equal(net_start(api->net, reason), ERR_NONE);
-    fixture->client.fd = -1;
-    assert_true(client_connect(&fixture->client, fixture->port));
-    *state = fixture;
-    return 0;
-}
-
-static int setup(void **state)
-{
-    return start(state, open_topics);
-}
-
-static int setup_offline(void **state)
-{
-    return start(state, open_offline);
-}
-
-static int teardown(void **state)
-{
-    struct fixture *fixture = *state;
-    struct api_server *api = &fixture->api;
-    client_deinit(&fixture->client);
-    net_stop(api->net);
-    group_coordinator_stop(api->groups);
-    workers_free(api->workers);
-    flusher_free(api->flusher);
-    group_coordinator_free(api->groups);
-    assert_int_equal(catalogue_close(api->catalogue, &fixture->reason), ERR_NONE);
-    fetch_service_free(api->fetches);
-    net_free(api->net);
-    pthread_mutex_destroy(&fixture->lock);
-    close(fixture->dir_fd);
-    pthread_mutex_destroy(&fixture->sync_lock);
-    char *command = mem_sprintf("rm -rf %s", fixture->dir);
-    assert_int_equal(system(command), 0);
-    free(command);
-    free(fixture);
-    return 0;
-}
 
 static void test_table(void **state)
 {
@@ -256,23 +50,6 @@ static void test_error_codes(void **state)
     assert_int_equal(api_error_code(ERR_IO), KAFKA_ERROR_KAFKA_STORAGE_ERROR);
     assert_int_equal(api_error_code(ERR_NO_SPACE), KAFKA_ERROR_KAFKA_STORAGE_ERROR);
     assert_int_equal(api_error_code(ERR_CORRUPT), KAFKA_ERROR_CORRUPT_MESSAGE);
-}
-
-static void send_bytes(struct client *client, const void *bytes, size_t size)
-{
-    uint8_t head[4];
-    store_be32(head, (uint32_t)size);
-    assert_int_equal(send(client->fd, head, 4, MSG_NOSIGNAL), 4);
-    assert_int_equal(send(client->fd, bytes, size, MSG_NOSIGNAL), (ssize_t)size);
-}
-
-static bool ask_versions(struct client *client)
-{
-    struct api_versions_request request;
-    struct api_versions_response response;
-    api_versions_request_init(&request);
-    return client_call(client, API_KEY_API_VERSIONS, 0, &request, &response) &&
-           response.api_keys_count == api_table_count;
 }
 
 static void check_closes(struct fixture *fixture, const void *bytes, size_t size)
@@ -317,88 +94,6 @@ static void test_unknown_api_versions_version(void **state)
     assert_int_equal(response.error_code, KAFKA_ERROR_UNSUPPORTED_VERSION);
     assert_int_equal(response.api_keys_count, api_table_count);
     assert_true(ask_versions(&fixture->client));
-}
-
-static int16_t tell_software(struct client *client, const char *name, const char *version)
-{
-    struct api_versions_request request = {.client_software_name = slice_str(name),
-                                           .client_software_version = slice_str(version)};
-    struct api_versions_response response;
-    assert_true(client_call(client, API_KEY_API_VERSIONS, 3, &request, &response));
-    assert_int_equal(response.api_keys_count, response.error_code == 0 ? api_table_count : 0);
-    return response.error_code;
-}
-
-/* What was kept when the newest request was taken in; a request behind it has been answered. */
-static struct seen_client seen_by(struct fixture *fixture)
-{
-    assert_true(ask_versions(&fixture->client));
-    pthread_mutex_lock(&fixture->lock);
-    struct seen_client seen = fixture->seen;
-    pthread_mutex_unlock(&fixture->lock);
-    return seen;
-}
-
-static void the_connection_keeps_who_is_behind_it(void **state)
-{
-    struct fixture *fixture = *state;
-    struct client *client = &fixture->client;
-    struct sockaddr_in own;
-    char peer[64];
-    socklen_t size = sizeof own;
-    assert_int_equal(getsockname(client->fd, (struct sockaddr *)&own, &size), 0);
-    snprintf(peer, sizeof peer, "127.0.0.1:%d", ntohs(own.sin_port));
-    struct seen_client seen = seen_by(fixture);
-    assert_string_equal(seen.name, "-");
-    assert_string_equal(seen.version, "-");
-    assert_string_equal(seen.peer, peer);
-    assert_string_equal(seen.principal, "User:ANONYMOUS");
-    assert_int_equal(seen.listener, 0);
-    assert_int_equal(tell_software(client, "apache-kafka-java", "3.9.1"), 0);
-    seen = seen_by(fixture);
-    assert_string_equal(seen.name, "apache-kafka-java");
-    assert_string_equal(seen.version, "3.9.1");
-}
-
-/* KIP-511: letters and digits, and inside "-" and "."; what was told before stays. */
-static void a_name_of_software_is_judged_as_kafka_does(void **state)
-{
-    static const char *const bad[] = {"", "a b", "-a", "a-", ".a", "a.", "a_b", "\xc3\xa9", "a\n"};
-    static const char *const good[] = {"a", "7", "a-b", "a..b", "A-.-z", "librdkafka"};
-    struct fixture *fixture = *state;
-    struct client *client = &fixture->client;
-    assert_int_equal(tell_software(client, "before", "1.0"), 0);
-    for (unsigned i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        assert_int_equal(tell_software(client, bad[i], "1"), KAFKA_ERROR_INVALID_REQUEST);
-        assert_int_equal(tell_software(client, "a", bad[i]), KAFKA_ERROR_INVALID_REQUEST);
-        assert_string_equal(seen_by(fixture).name, "before");
-        assert_string_equal(seen_by(fixture).version, "1.0");
-    }
-    for (unsigned i = 0; i < sizeof good / sizeof good[0]; i++) {
-        assert_int_equal(tell_software(client, good[i], good[i]), 0);
-        assert_string_equal(seen_by(fixture).name, good[i]);
-        assert_string_equal(seen_by(fixture).version, good[i]);
-    }
-}
-
-static void the_newest_client_id_is_kept_within_bounds(void **state)
-{
-    struct fixture *fixture = *state;
-    struct api_connection connection = {.client_id = NULL};
-    char *longest = mem_sprintf("%0*d", 20000, 7);
-    api_connection_set_client_id(&connection, slice_str("a"));
-    assert_string_equal(connection.client_id, "a");
-    api_connection_set_client_id(&connection, slice_str(longest));
-    assert_int_equal(strlen(connection.client_id), API_CLIENT_TEXT_BYTES);
-    const char *kept = connection.client_id;
-    api_connection_set_client_id(&connection, slice_str(longest));
-    assert_ptr_equal(connection.client_id, kept); /* the same text is not copied again */
-    api_connection_set_client_id(&connection, slice_str(""));
-    assert_string_equal(connection.client_id, "");
-    api_connection_set_client_id(&connection, (struct slice){0});
-    assert_null(connection.client_id);
-    free(longest);
-    assert_string_equal(seen_by(fixture).id, "crash");
 }
 
 static void fill_metadata(struct metadata_request *request)
@@ -473,112 +168,6 @@ static void test_answers_come_in_order(void **state)
     assert_true(client_receive(client, API_KEY_FETCH, 12, &fetched));
     assert_int_equal(fetched.responses[0].partitions[0].error_code, 0);
     assert_true(client_receive(client, API_KEY_API_VERSIONS, 0, &answered));
-}
-
-/* Keeps the workers from what is posted behind it. */
-struct gate {
-    struct task tasks[2]; /* as many as there are workers */
-    pthread_mutex_t lock;
-    pthread_cond_t opened;
-    bool open;
-    unsigned waiting;
-};
-static struct gate gate = {.lock = PTHREAD_MUTEX_INITIALIZER, .opened = PTHREAD_COND_INITIALIZER};
-
-static void wait_at_gate(struct task *task)
-{
-    (void)task;
-    pthread_mutex_lock(&gate.lock);
-    while (!gate.open) {
-        pthread_cond_wait(&gate.opened, &gate.lock);
-    }
-    gate.waiting--;
-    pthread_cond_signal(&gate.opened);
-    pthread_mutex_unlock(&gate.lock);
-}
-
-static void close_gate(struct fixture *fixture)
-{
-    gate.open = false;
-    gate.waiting = 2;
-    for (unsigned i = 0; i < 2; i++) {
-        gate.tasks[i].run = wait_at_gate;
-        workers_post(fixture->api.workers, &gate.tasks[i]);
-    }
-}
-
-static void open_gate(void)
-{
-    pthread_mutex_lock(&gate.lock);
-    gate.open = true;
-    pthread_cond_broadcast(&gate.opened);
-    while (gate.waiting > 0) {
-        pthread_cond_wait(&gate.opened, &gate.lock);
-    }
-    pthread_mutex_unlock(&gate.lock);
-}
-
-/* Fills the memory that frames are received in with other bytes, on both reactors. */
-static void overwrite_frames(struct fixture *fixture)
-{
-    enum { NOISE_BYTES = 30000 };
-    uint8_t frame[10 + NOISE_BYTES] = {
-        0, 18, 0, 0, 0, 0, 0, 0, NOISE_BYTES >> 8, NOISE_BYTES & 255};
-    memset(frame + 10, 'z', NOISE_BYTES); /* the client.id of an ApiVersions */
-    struct client others[3] = {{.fd = -1}, {.fd = -1}, {.fd = -1}}; /* at least one on each */
-    for (unsigned i = 0; i < 3; i++) {
-        struct api_versions_response response;
-        assert_true(client_connect(&others[i], fixture->port));
-        send_bytes(&others[i], frame, sizeof frame);
-        others[i].next_correlation++;
-        assert_true(client_receive(&others[i], API_KEY_API_VERSIONS, 0, &response));
-    }
-    for (unsigned i = 0; i < 3; i++) {
-        client_deinit(&others[i]);
-    }
-}
-
-/* What is done later, on a worker, sees the request's bytes, not those of frames that came since.
- */
-static void a_parked_request_keeps_its_bytes(void **state)
-{
-    struct fixture *fixture = *state;
-    struct client *client = &fixture->client;
-    struct topic_plan plan = {
-        .name = "orders", .partitions = 1, .setting = "compression.type", .value = "gzip"};
-    struct batch_plan batch_plan = {.producer_id = -1, .count = 3, .value_bytes = 2000};
-    struct buf batch = {0};
-    batch_build(&batch_plan, &batch);
-    assert_int_equal(client_create_topic(client, &plan), 0);
-    struct produce_request_partition data = {.index = 0, .records.bytes = buf_slice(&batch)};
-    struct produce_request_topic topic = {slice_str("orders"), &data, 1};
-    struct produce_request request = {
-        .acks = -1, .timeout_ms = 1000, .topic_data = &topic, .topic_data_count = 1};
-    struct produce_response response;
-    struct list_offsets_request_partition wanted;
-    list_offsets_request_partition_init(&wanted);
-    struct list_offsets_request_topic of_topic = {
-        .name = slice_str("orders"), .partitions = &wanted, .partitions_count = 1};
-    struct list_offsets_request look_up;
-    struct list_offsets_response found;
-    list_offsets_request_init(&look_up);
-    look_up.topics = &of_topic;
-    look_up.topics_count = 1;
-    close_gate(fixture);
-    assert_true(client_send(client, API_KEY_PRODUCE, 9, &request));
-    overwrite_frames(fixture);
-    open_gate();
-    assert_true(client_receive(client, API_KEY_PRODUCE, 9, &response));
-    assert_int_equal(response.responses[0].partition_responses[0].error_code, 0);
-    close_gate(fixture);
-    assert_true(client_send(client, API_KEY_LIST_OFFSETS, 7, &look_up));
-    overwrite_frames(fixture);
-    open_gate();
-    assert_true(client_receive(client, API_KEY_LIST_OFFSETS, 7, &found));
-    assert_true(slice_equal_str(found.topics[0].name, "orders"));
-    assert_int_equal(found.topics[0].partitions[0].error_code, 0);
-    assert_int_equal(found.topics[0].partitions[0].offset, 0);
-    buf_deinit(&batch);
 }
 
 /* acks=0: no answer at all; acks=all to what is not there: its code, and the server lives. */
@@ -859,8 +448,6 @@ static void test_offline_answers_storage_error(void **state)
     check_offline_epoch(&fixture->client);
 }
 
-#define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
-
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -868,18 +455,15 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_error_codes),
         TEST(test_bad_frames_close),
         TEST(test_unknown_api_versions_version),
-        TEST(the_connection_keeps_who_is_behind_it),
-        TEST(a_name_of_software_is_judged_as_kafka_does),
-        TEST(the_newest_client_id_is_kept_within_bounds),
         TEST(test_deferred_requests_hold_the_next),
         TEST(test_answers_come_in_order),
-        TEST(a_parked_request_keeps_its_bytes),
         TEST(test_produce_answers),
         TEST(test_acknowledged_events_are_counted),
         TEST(test_decoding_is_bounded),
-        cmocka_unit_test_setup_teardown(test_offline_has_no_leader, setup_offline, teardown),
-        cmocka_unit_test_setup_teardown(test_offline_answers_storage_error, setup_offline,
-                                        teardown),
+        cmocka_unit_test_setup_teardown(test_offline_has_no_leader, fixture_setup_offline,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_offline_answers_storage_error, fixture_setup_offline,
+                                        fixture_teardown),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
 }

@@ -1,10 +1,4 @@
-/* cmocka.h wants these before it. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "../unit.h"
 
 #include "../../crash/client.h"
 #include "allow_cases.h"
@@ -125,7 +119,7 @@ static bool was_asked(struct fixture *fixture, const struct ask_case *ask)
     return found;
 }
 
-static void every_row_has_a_case_for_each_thing_it_asks(void **state)
+static void test_every_row_has_a_case_for_each_thing_it_asks(void **state)
 {
     (void)state;
     for (int i = 0; i < api_table_count; i++) {
@@ -145,7 +139,7 @@ static void every_row_has_a_case_for_each_thing_it_asks(void **state)
     }
 }
 
-static void every_api_asks_about_what_it_touches_and_tells_a_refusal(void **state)
+static void test_every_api_asks_about_what_it_touches_and_tells_a_refusal(void **state)
 {
     struct fixture *fixture = *state;
     for (unsigned c = 0; c < ask_cases_count; c++) {
@@ -164,7 +158,7 @@ static void every_api_asks_about_what_it_touches_and_tells_a_refusal(void **stat
     assert_string_equal(fixture->principal, "User:ANONYMOUS");
 }
 
-static void without_a_refusal_no_answer_has_its_code(void **state)
+static void test_without_a_refusal_no_answer_has_its_code(void **state)
 {
     struct fixture *fixture = *state;
     static const struct api_permission none;
@@ -179,7 +173,7 @@ static void without_a_refusal_no_answer_has_its_code(void **state)
 }
 
 /* What nobody may see is not in lists. */
-static void lists_leave_out_what_is_refused(void **state)
+static void test_lists_leave_out_what_is_refused(void **state)
 {
     struct fixture *fixture = *state;
     static const struct api_permission none;
@@ -208,7 +202,7 @@ static void lists_leave_out_what_is_refused(void **state)
 }
 
 /* A topic is made for who may not see its settings, and they are left out. */
-static void a_created_topic_hides_its_settings(void **state)
+static void test_a_created_topic_hides_its_settings(void **state)
 {
     struct fixture *fixture = *state;
     static const struct api_permission none;
@@ -296,14 +290,14 @@ static int teardown(void **state)
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_row_has_a_case_for_each_thing_it_asks),
-        TEST(every_api_asks_about_what_it_touches_and_tells_a_refusal),
-        TEST(without_a_refusal_no_answer_has_its_code),
-        TEST(lists_leave_out_what_is_refused),
-        TEST(a_created_topic_hides_its_settings),
+        cmocka_unit_test(test_every_row_has_a_case_for_each_thing_it_asks),
+        TEST(test_every_api_asks_about_what_it_touches_and_tells_a_refusal),
+        TEST(test_without_a_refusal_no_answer_has_its_code),
+        TEST(test_lists_leave_out_what_is_refused),
+        TEST(test_a_created_topic_hides_its_settings),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }

@@ -1,3 +1,5 @@
+#include "../unit.h"
+
 #include "fixture.h"
 
 #include "base/mem.h"
@@ -170,7 +172,7 @@ static void expect_frame(int fd, const void *data, size_t size)
 
 /* Frames of all sizes that net treats differently, in one row: whole in the scratch, in a buffer of
  * their own, received straight into it. The last bytes wait inside when the socket is empty. */
-static void every_frame_comes_through_a_transport_that_does_little_at_a_time(void **state)
+static void test_every_frame_comes_through_a_transport_that_does_little_at_a_time(void **state)
 {
     static const size_t sizes[] = {1, 700, 777, 778, 20000, 65535, 65536, 200000, 3, 70000, 1};
     enum { COUNT = sizeof sizes / sizeof sizes[0] };
@@ -203,7 +205,7 @@ static void add_be32(struct buf *to, uint32_t value)
 }
 
 /* Spans above and below what is copied at once, and an answer's end behind them. */
-static void spans_of_files_are_read_where_they_cannot_be_sent(void **state)
+static void test_spans_of_files_are_read_where_they_cannot_be_sent(void **state)
 {
     enum { FILE_BYTES = 300000 };
     struct server *server = *state;
@@ -239,7 +241,7 @@ static void spans_of_files_are_read_where_they_cannot_be_sent(void **state)
 }
 
 /* More than one turn's bytes wait inside and nothing comes after them: epoll is silent. */
-static void what_waits_inside_is_delivered_though_epoll_is_silent(void **state)
+static void test_what_waits_inside_is_delivered_though_epoll_is_silent(void **state)
 {
     struct server *server = *state;
     struct buf row = {0};
@@ -257,7 +259,7 @@ static void what_waits_inside_is_delivered_though_epoll_is_silent(void **state)
 }
 
 /* Delivery pauses with bytes inside, and goes on when the reply is given. */
-static void a_held_connection_goes_on_with_what_waits_inside(void **state)
+static void test_a_held_connection_goes_on_with_what_waits_inside(void **state)
 {
     struct server *server = *state;
     struct buf row = {0};
@@ -275,7 +277,7 @@ static void a_held_connection_goes_on_with_what_waits_inside(void **state)
     close(fd);
 }
 
-static void the_last_reply_ends_the_transport_before_it_is_closed(void **state)
+static void test_the_last_reply_ends_the_transport_before_it_is_closed(void **state)
 {
     struct server *server = *state;
     struct buf row = {0};
@@ -304,7 +306,7 @@ static ssize_t send_after_input(struct transport *transport, const struct iovec 
 }
 
 /* As in a TLS handshake that the server's answer has to wait for. */
-static void a_send_that_wants_input_goes_on_when_there_is_some(void **state)
+static void test_a_send_that_wants_input_goes_on_when_there_is_some(void **state)
 {
     static struct transport_kind kind;
     struct server *server = *state;
@@ -330,7 +332,7 @@ static bool refuse_session(struct transport *transport)
     return false;
 }
 
-static void a_transport_that_cannot_open_refuses_the_connection(void **state)
+static void test_a_transport_that_cannot_open_refuses_the_connection(void **state)
 {
     static const struct transport_kind refusing = {.open = refuse_session};
     struct server *server = *state;
@@ -349,7 +351,7 @@ static ssize_t fail_to_receive(struct transport *transport, const struct iovec *
     return TRANSPORT_FAILED;
 }
 
-static void the_log_says_why_a_transport_failed(void **state)
+static void test_the_log_says_why_a_transport_failed(void **state)
 {
     static const struct transport_kind failing = {
         .receive = fail_to_receive, .end = end_session, .close = close_session};
@@ -370,17 +372,17 @@ static void the_log_says_why_a_transport_failed(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        TEST(every_frame_comes_through_a_transport_that_does_little_at_a_time),
-        TEST(spans_of_files_are_read_where_they_cannot_be_sent),
-        TEST(what_waits_inside_is_delivered_though_epoll_is_silent),
-        TEST(a_held_connection_goes_on_with_what_waits_inside),
-        TEST(the_last_reply_ends_the_transport_before_it_is_closed),
-        TEST(a_send_that_wants_input_goes_on_when_there_is_some),
-        TEST(a_transport_that_cannot_open_refuses_the_connection),
-        TEST(the_log_says_why_a_transport_failed),
+        TEST(test_every_frame_comes_through_a_transport_that_does_little_at_a_time),
+        TEST(test_spans_of_files_are_read_where_they_cannot_be_sent),
+        TEST(test_what_waits_inside_is_delivered_though_epoll_is_silent),
+        TEST(test_a_held_connection_goes_on_with_what_waits_inside),
+        TEST(test_the_last_reply_ends_the_transport_before_it_is_closed),
+        TEST(test_a_send_that_wants_input_goes_on_when_there_is_some),
+        TEST(test_a_transport_that_cannot_open_refuses_the_connection),
+        TEST(test_the_log_says_why_a_transport_failed),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }

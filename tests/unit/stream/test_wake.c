@@ -1,3 +1,5 @@
+#include "../unit.h"
+
 #include "stream_fixture.h"
 
 #include "base/mem.h"
@@ -72,7 +74,7 @@ static void end(struct asked *asked)
     free(asked);
 }
 
-static void only_the_partition_that_moved_is_looked_at(void **state)
+static void test_only_the_partition_that_moved_is_looked_at(void **state)
 {
     struct fixture *fixture = *state;
     struct asked *asked = wait_for(fixture, 1);
@@ -88,7 +90,7 @@ static void only_the_partition_that_moved_is_looked_at(void **state)
 }
 
 /* What was too little is counted on, and read again once it is enough together. */
-static void what_moved_before_is_not_looked_at_until_it_is_enough(void **state)
+static void test_what_moved_before_is_not_looked_at_until_it_is_enough(void **state)
 {
     struct fixture *fixture = *state;
     struct asked *asked = wait_for(fixture, 3 * EVENT);
@@ -107,11 +109,11 @@ static void what_moved_before_is_not_looked_at_until_it_is_enough(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        TEST(only_the_partition_that_moved_is_looked_at),
-        TEST(what_moved_before_is_not_looked_at_until_it_is_enough),
+        TEST(test_only_the_partition_that_moved_is_looked_at),
+        TEST(test_what_moved_before_is_not_looked_at_until_it_is_enough),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests, NULL, NULL, argc, argv);
 }
