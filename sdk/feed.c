@@ -127,8 +127,8 @@ static void on_gone(void *context, const struct reader_gap *gap)
         return;
     }
     service_log(service, TIDINGS_LOG_WARN,
-                "%s/%d ends before offset %lld, where this service stood: the topic was deleted "
-                "and made again; handling it from its start, offset %lld",
+                "%s/%d: the topic was deleted and made again since this service stood at offset "
+                "%lld; handling it from its start, offset %lld",
                 gap->topic, (int)gap->partition, (long long)gap->from, (long long)gap->to);
     pthread_mutex_lock(&service->lock);
     struct partition *partition = partition_find(service, gap->topic, gap->partition);

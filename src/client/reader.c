@@ -35,6 +35,7 @@ struct reader_partition *reader_hold(struct reader *reader, const char *topic, i
     partition->epoch = ++reader->last_epoch;
     partition->mark = -1;
     partition->committed = -1;
+    partition->stored = -1;
     HASH_ADD_KEYPTR(hh, reader->partitions, partition->name, strlen(partition->name), partition);
     return partition;
 }

@@ -27,7 +27,9 @@
  *   topic made) is read from its start.
  * - A position that its partition no longer has, because events expired, were deleted, or because
  *   the topic was deleted and made again, goes on at the start of what there is, never at the end,
- *   and `gone` tells which offsets are missing.
+ *   and `gone` tells which offsets are missing. A topic that was made anew while a group reads it
+ * is recognised by the commit that the bus forgot with the old one, at the next commit; a direct
+ *   reader recognises it only when the new one is shorter.
  *
  * One thread takes, and it alone calls everything here but received_free. Callbacks run on it,
  * inside of reader_take and reader_close.
@@ -49,8 +51,8 @@ struct reader_gap {
     int32_t partition;
     int64_t from;      /* the first missing offset: where reading stood */
     int64_t to;        /* reading goes on here; below `from` when the partition was made anew */
-    bool is_new_topic; /* `from` lies behind the partition's end: its topic was deleted and made
-                        * again; the partition has a new epoch */
+    bool is_new_topic; /* `from` lies behind the partition's end, or the bus forgot its commit: the
+                        * topic was deleted and made again; the partition has a new epoch */
 };
 
 /* All may be NULL. `context` is that of the settings. */

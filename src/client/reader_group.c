@@ -51,15 +51,24 @@ static rd_kafka_resp_err_t on_new(rd_kafka_t *rk, const rd_kafka_conf_t *conf, v
 
 /* --- commits --- */
 
-static void commit_refused(struct reader *reader, rd_kafka_resp_err_t code,
-                           const rd_kafka_topic_partition_list_t *list)
+/* The bus answered a commit. */
+static void commit_answered(struct reader *reader, rd_kafka_resp_err_t code,
+                            const rd_kafka_topic_partition_list_t *list)
 {
     for (int i = 0; list != NULL && i < list->cnt; i++) {
-        struct reader_partition *partition =
-            reader_find(reader, list->elems[i].topic, list->elems[i].partition);
-        if (partition != NULL) {
+        const rd_kafka_topic_partition_t *at = &list->elems[i];
+        struct reader_partition *partition = reader_find(reader, at->topic, at->partition);
+        if (partition == NULL) {
+            continue;
+        }
+        if (code == RD_KAFKA_RESP_ERR_NO_ERROR && at->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+            partition->stored = at->offset;
+        } else {
             partition->committed = -1; /* the next commit sends it again */
         }
+    }
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR || code == RD_KAFKA_RESP_ERR__NO_OFFSET) {
+        return;
     }
     struct client_error what;
     client_fail_code(&what, code, NULL);
@@ -74,15 +83,48 @@ static void on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t code,
                       rd_kafka_topic_partition_list_t *list, void *opaque)
 {
     (void)rk;
-    if (code != RD_KAFKA_RESP_ERR_NO_ERROR && code != RD_KAFKA_RESP_ERR__NO_OFFSET) {
-        commit_refused(opaque, code, list);
+    commit_answered(opaque, code, list);
+}
+
+/* There is news to commit. */
+static bool has_news(const struct reader_partition *partition)
+{
+    return partition->mark >= 0 && partition->mark != partition->committed &&
+           partition->place_at_ms == 0;
+}
+
+/*
+ * A bus forgets a topic's commits when it deletes the topic. So when one is missing that it had,
+ * the topic was made anew, and what was read since may have begun in the middle of it: the commit
+ * would hide that for good. (Topic ids, KIP-516, would tell it at once; librdkafka 2.0.2 has none.)
+ */
+static void check_stored(struct reader *reader)
+{
+    enum { PATIENCE_MS = 2000 };
+    rd_kafka_topic_partition_list_t *list =
+        rd_kafka_topic_partition_list_new((int)HASH_COUNT(reader->partitions) + 1);
+    for (const struct reader_partition *p = reader->partitions; p != NULL; p = p->hh.next) {
+        if (has_news(p) && p->stored >= 0) {
+            rd_kafka_topic_partition_list_add(list, p->topic, p->number);
+        }
     }
+    bool is_known =
+        list->cnt > 0 && rd_kafka_committed(reader->connection.rk, list, PATIENCE_MS) == 0;
+    for (int i = 0; is_known && i < list->cnt; i++) {
+        const rd_kafka_topic_partition_t *at = &list->elems[i];
+        struct reader_partition *partition = reader_find(reader, at->topic, at->partition);
+        if (at->err == RD_KAFKA_RESP_ERR_NO_ERROR && at->offset < 0) {
+            partition->is_reborn = true;
+            reader_misplaced(reader, partition, partition->stored);
+        }
+    }
+    rd_kafka_topic_partition_list_destroy(list);
 }
 
 /* Adds where the partition stands, if that is news. */
 static void add_mark(struct reader_partition *partition, rd_kafka_topic_partition_list_t *list)
 {
-    if (partition->mark < 0 || partition->mark == partition->committed) {
+    if (!has_news(partition)) {
         return;
     }
     rd_kafka_topic_partition_t *element =
@@ -102,10 +144,10 @@ static enum client_status send_commit(struct reader *reader, rd_kafka_topic_part
     enum client_status status = CLIENT_OK;
     if (list->cnt > 0) {
         rd_kafka_resp_err_t code = rd_kafka_commit(reader->connection.rk, list, !wait);
-        if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
-            commit_refused(reader, code, list);
-            status = connection_fail(&reader->connection, error, code, NULL);
+        if (wait || code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+            commit_answered(reader, code, list);
         }
+        status = connection_fail(&reader->connection, error, code, NULL);
     }
     rd_kafka_topic_partition_list_destroy(list);
     return status;
@@ -116,6 +158,7 @@ enum client_status reader_commit(struct reader *reader, bool wait, struct client
     if (reader->callbacks.before_commit != NULL) {
         reader->callbacks.before_commit(reader->context);
     }
+    check_stored(reader);
     rd_kafka_topic_partition_list_t *list =
         rd_kafka_topic_partition_list_new((int)HASH_COUNT(reader->partitions) + 1);
     for (struct reader_partition *p = reader->partitions; p != NULL; p = p->hh.next) {
@@ -166,6 +209,9 @@ static void give(struct reader *reader, rd_kafka_topic_partition_list_t *list, b
         struct topic_partitions partitions = partitions_of(list);
         reader->callbacks.revoked(reader->context, &partitions, is_lost);
         topic_partitions_deinit(&partitions);
+    }
+    if (!is_lost) {
+        check_stored(reader);
     }
     rd_kafka_topic_partition_list_t *marks = rd_kafka_topic_partition_list_new(list->cnt + 1);
     for (int i = 0; !is_lost && i < list->cnt; i++) {

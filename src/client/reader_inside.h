@@ -20,6 +20,8 @@ struct reader_partition {
     int64_t mark;        /* everything below is done; -1: nothing was marked */
     char *metadata;      /* beside it; NULL: none */
     int64_t committed;   /* the mark that was sent last; -1: none, or its metadata changed */
+    int64_t stored;      /* a commit that the bus said it has; -1: none */
+    bool is_reborn;      /* the bus forgot that: the topic was deleted and made again */
     int64_t lost_at;     /* the position that the bus refused; below 0: it has none */
     int64_t place_at_ms; /* monotonic: when to look for another one; 0: not needed */
     UT_hash_handle hh;
@@ -109,7 +111,8 @@ void reader_flow_taken(struct reader *reader, const rd_kafka_message_t *message)
  */
 void reader_place(struct reader *reader, rd_kafka_topic_partition_list_t *list);
 
-/* The bus does not have the position `offset` (below 0: none is known) of a partition. */
+/* The bus does not have the position `offset` (below 0: none is known) of a partition, or has it of
+ * another topic of this name (is_reborn is set). */
 void reader_misplaced(struct reader *reader, struct reader_partition *partition, int64_t offset);
 
 /* Places again what was misplaced, and learns which topics there are, if it is time. */

@@ -112,6 +112,7 @@ static void commit_beginnings(struct reader *reader, const struct topic_partitio
         if (partition != NULL && partition->mark < 0) {
             partition->mark = at->offset;
             partition->committed = is_written ? at->offset : -1;
+            partition->stored = partition->committed;
         }
     }
 }
@@ -165,8 +166,12 @@ void reader_place(struct reader *reader, rd_kafka_topic_partition_list_t *list)
         return;
     }
     for (int i = 0; i < list->cnt; i++) {
-        if (list->elems[i].offset < 0) {
-            topic_partitions_add(&fresh, list->elems[i].topic, list->elems[i].partition, -1);
+        const rd_kafka_topic_partition_t *at = &list->elems[i];
+        struct reader_partition *partition = reader_find(reader, at->topic, at->partition);
+        if (at->offset < 0) {
+            topic_partitions_add(&fresh, at->topic, at->partition, -1);
+        } else {
+            partition->stored = at->offset;
         }
     }
     bool is_placed = fresh.count == 0 || place_fresh(reader, &fresh) == CLIENT_OK;
@@ -210,7 +215,7 @@ static bool find_place(struct reader *reader, const struct reader_partition *par
             .partition = partition->number,
             .from = partition->lost_at,
             .to = bounds.start,
-            .is_new_topic = is_found && partition->lost_at > bounds.start,
+            .is_new_topic = is_found && (partition->is_reborn || partition->lost_at > bounds.start),
         };
     }
     topic_partitions_deinit(&one);
@@ -278,6 +283,8 @@ static void place_again(struct reader *reader, struct reader_partition *partitio
     if (gap.is_new_topic) {
         partition->mark = -1; /* of the topic of before */
         partition->committed = -1;
+        partition->stored = -1;
+        partition->is_reborn = false;
         partition->epoch = ++reader->last_epoch;
     }
     if (gap.topic != NULL && reader->callbacks.gone != NULL) {

@@ -495,6 +495,40 @@ static void test_a_topic_made_anew_is_read_from_its_start(void **state)
     assert_int_equal(reader_close(seen.reader, NULL), CLIENT_OK);
 }
 
+/* Deleted and made again behind the reader's back, with more events than it had read. */
+static void test_a_position_is_not_reused_in_a_new_topic(void **state)
+{
+    struct bus_server *bus = *state;
+    static const char *const topics[] = {"swapped"};
+    struct seen seen;
+    bus_server_topic(bus, "swapped", 1);
+    bus_server_put_numbers(bus, "swapped", 0, 0, 3);
+    join(bus, &seen, "swappers", topics, 1, POSITION_START);
+    expect(&seen, 0, 3, NULL);
+    assert_int_equal(reader_commit(seen.reader, true, NULL), CLIENT_OK);
+    bus_server_delete_topic(bus, "swapped");
+    bus_server_topic(bus, "swapped", 1);
+    bus_server_put_numbers(bus, "swapped", 0, 100, 6);
+    bool got[6] = {false};
+    int in_order = 0;
+    while (in_order < 6) { /* some from the middle perhaps, then all of them from the start */
+        struct received *received = take(&seen);
+        int value = atoi((const char *)received->event.value.data);
+        assert_in_range(value, 100, 105);
+        got[value - 100] = true;
+        in_order = value == 100 ? 1 : in_order + (value == 100 + in_order);
+        reader_mark(seen.reader, "swapped", 0, received->epoch, received->event.offset + 1, NULL);
+        received_free(received);
+    }
+    for (int i = 0; i < 6; i++) {
+        assert_true(got[i]);
+    }
+    assert_int_equal(seen.gaps, 1);
+    assert_true(seen.gap.is_new_topic);
+    assert_int_equal(reader_close(seen.reader, NULL), CLIENT_OK);
+    expect_committed(bus, "swappers", "swapped", 0, 6, NULL);
+}
+
 static void test_direct_reading_tells_gaps_too(void **state)
 {
     struct bus_server *bus = *state;
@@ -547,6 +581,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_from_end_loses_nothing_later),
         cmocka_unit_test(test_events_that_are_gone_are_told),
         cmocka_unit_test(test_a_topic_made_anew_is_read_from_its_start),
+        cmocka_unit_test(test_a_position_is_not_reused_in_a_new_topic),
         cmocka_unit_test(test_direct_reading_tells_gaps_too),
     };
     return unit_run(tests, set_up, tear_down, argc, argv);
