@@ -8,14 +8,18 @@
 
 /* ---- markers ---- */
 
+struct appended {
+    struct txn_marker *item;
+    struct partition *partition; /* a reference */
+};
+
 /* The markers of one call; what was appended is held until it is on disk. */
 struct marker_write {
     struct flush_waiter waiter;
     struct txn_logs *logs;
     struct txn_markers *markers;
-    struct partition **partitions; /* by marker; NULL: not appended, nothing to wait for */
-    int64_t *ends;                 /* by marker */
-    struct flush_target *targets;
+    VEC(struct appended) appended;
+    VEC(struct flush_target) targets; /* one each of what was appended */
 };
 
 static struct partition *find_partition(struct txn_logs *logs, struct slice name, int32_t index)
@@ -28,10 +32,9 @@ static struct partition *find_partition(struct txn_logs *logs, struct slice name
     return partition; /* the topic's reference is the partition's */
 }
 
-static void append_marker(struct marker_write *write, size_t i)
+static void append_marker(struct marker_write *write, struct txn_marker *item)
 {
-    struct txn_markers *markers = write->markers;
-    struct txn_marker *item = &markers->items[i];
+    const struct txn_markers *markers = write->markers;
     struct partition_marker marker = {
         .producer_id = markers->producer_id,
         .producer_epoch = markers->producer_epoch,
@@ -45,8 +48,8 @@ static void append_marker(struct marker_write *write, size_t i)
     }
     enum err err = partition_append_marker(partition, &marker, &reason);
     if (err == ERR_NONE) {
-        write->partitions[i] = partition;
-        write->ends[i] = marker.end_offset;
+        vec_push(&write->appended, (struct appended){item, partition});
+        vec_push(&write->targets, (struct flush_target){partition->log, marker.end_offset});
         return;
     }
     item->again =
@@ -62,17 +65,13 @@ static void append_marker(struct marker_write *write, size_t i)
 
 static void settle_marker(struct marker_write *write, size_t i)
 {
-    struct partition *partition = write->partitions[i];
-    struct txn_markers *markers = write->markers;
-    if (partition == NULL) {
-        return;
-    }
-    bool safe = partition_acknowledged(partition, write->ends[i]);
+    struct partition *partition = write->appended.items[i].partition;
+    bool safe = partition_acknowledged(partition, write->targets.items[i].end_offset);
     if (safe && write->logs->on_marker != NULL) {
-        write->logs->on_marker(write->logs->context, partition, markers->producer_id,
-                               markers->commit);
+        write->logs->on_marker(write->logs->context, partition, write->markers->producer_id,
+                               write->markers->commit);
     }
-    markers->items[i].again = !safe && !partition_gone(partition);
+    write->appended.items[i].item->again = !safe && !partition_gone(partition);
     partition_unref(partition);
 }
 
@@ -80,12 +79,11 @@ static void on_markers_flushed(struct flush_waiter *waiter)
 {
     struct marker_write *write = container_of(waiter, struct marker_write, waiter);
     struct txn_markers *markers = write->markers;
-    for (size_t i = 0; i < markers->count; i++) {
+    for (size_t i = 0; i < write->appended.count; i++) {
         settle_marker(write, i);
     }
-    free(write->partitions);
-    free(write->ends);
-    free(write->targets);
+    vec_deinit(&write->appended);
+    vec_deinit(&write->targets);
     free(write);
     markers->done(markers);
 }
@@ -96,27 +94,15 @@ static void write_markers(void *context, struct txn_markers *markers)
     struct marker_write *write = mem_new(struct marker_write);
     write->logs = logs;
     write->markers = markers;
-    write->partitions = mem_new_array(struct partition *, markers->count);
-    write->ends = mem_new_array(int64_t, markers->count);
-    write->targets = mem_new_array(struct flush_target, markers->count);
-    size_t waiting = 0;
     for (size_t i = 0; i < markers->count; i++) {
-        append_marker(write, i);
-        if (write->partitions[i] != NULL) {
-            write->targets[waiting++] =
-                (struct flush_target){write->partitions[i]->log, write->ends[i]};
-        }
+        append_marker(write, &markers->items[i]);
     }
     write->waiter = (struct flush_waiter){
-        .targets = write->targets,
-        .target_count = waiting,
+        .targets = write->targets.items,
+        .target_count = write->targets.count,
         .done = on_markers_flushed,
     };
-    if (waiting == 0) {
-        on_markers_flushed(&write->waiter);
-    } else {
-        flush_wait(logs->flusher, &write->waiter);
-    }
+    flush_wait(logs->flusher, &write->waiter); /* done at once when nothing was appended */
 }
 
 /* ---- open transactions ---- */
