@@ -269,6 +269,8 @@ static enum err append_locked(struct log *log, struct log_append *append, struct
     err = write_batches(log, append, reason);
     if (err == ERR_NONE) {
         publish(log, append, &total, now_ms);
+    } else if (err == ERR_NO_SPACE) {
+        space_look(log->env.space); /* others fill the disk, too */
     }
     segment_let_go(active);
     return err;

@@ -149,6 +149,13 @@ void space_note_written(struct space *space, uint64_t bytes)
     }
 }
 
+void space_look(struct space *space)
+{
+    if (space != NULL) {
+        look(space);
+    }
+}
+
 bool space_give_up_spare(struct space *space)
 {
     struct reason why;

@@ -64,6 +64,9 @@ CHECKED enum err space_check(struct space *space, enum space_use use, int64_t by
  * does nothing. Any thread. */
 void space_note_written(struct space *space, uint64_t bytes);
 
+/* Looks now, as a write found no space. NULL does nothing. Any thread. */
+void space_look(struct space *space);
+
 /* As of the last look. Any thread. */
 enum space_state space_state(const struct space *space);
 

@@ -185,6 +185,21 @@ static void writes_go_on_when_there_is_space_again(void **state)
     assert_int_equal(space_state(disk->space), SPACE_OK);
 }
 
+/* Somebody else took it all since the last look. */
+static void a_write_that_finds_no_space_is_noticed(void **state)
+{
+    struct disk *disk = *state;
+    open_space(disk);
+    fixture_open(disk->fixture, NULL);
+    disk->free = 0;
+    assert_int_equal(append(disk, true), ERR_NO_SPACE);
+    assert_int_equal(space_state(disk->space), SPACE_FULL);
+    assert_int_equal(log_end_offset(disk->fixture->log), 0);
+    disk->free = TOTAL;
+    assert_int_equal(append(disk, false), ERR_NONE);
+    assert_int_equal(space_state(disk->space), SPACE_OK);
+}
+
 /* A record of the state that would not leave the lower limit alone. */
 static void large_records_of_the_state_do_not_pass_the_limit(void **state)
 {
@@ -318,6 +333,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         TEST(events_stop_at_the_floor_and_state_at_the_lower_limit),
         TEST(writes_go_on_when_there_is_space_again),
+        TEST(a_write_that_finds_no_space_is_noticed),
         TEST(large_records_of_the_state_do_not_pass_the_limit),
         TEST(it_looks_sooner_the_less_is_left),
         TEST(a_file_system_that_does_not_answer_changes_nothing),
