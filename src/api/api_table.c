@@ -36,7 +36,7 @@ const struct api_entry api_table[] = {
     API(DESCRIBE_GROUPS, 0, 5, 0, handle_describe_groups, ASK(DESCRIBE, GROUP)),
     API(LIST_GROUPS, 0, 5, 0, handle_list_groups, ASK(DESCRIBE, CLUSTER), ASK(DESCRIBE, GROUP)),
     API(SASL_HANDSHAKE, 0, 1, 0, handle_sasl_handshake, NOTHING),
-    API(API_VERSIONS, 0, 4, 0, handle_api_versions, NOTHING),
+    API(API_VERSIONS, 0, 5, 0, handle_api_versions, NOTHING),
     API(CREATE_TOPICS, 0, 7, API_ON_WORKER, handle_create_topics, ASK(CREATE, CLUSTER),
         ASK(CREATE, TOPIC), ASK(DESCRIBE_CONFIGS, TOPIC)),
     API(DELETE_TOPICS, 0, 6, API_ON_WORKER, handle_delete_topics, ASK(DESCRIBE, TOPIC),

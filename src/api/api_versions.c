@@ -49,6 +49,14 @@ static void add_features(struct api_request *request, struct api_versions_respon
 /* From this version on clients tell their software's name and version (KIP-511). */
 enum { SOFTWARE_VERSION = 3 };
 
+/* Whether the client expected another server or cluster behind this address (KIP-1242). */
+static bool is_misrouted(const struct api_server *server, const struct api_versions_request *body)
+{
+    bool cluster = slice_is_null(body->cluster_id) ||
+                   slice_equal_str(body->cluster_id, catalogue_cluster_id(server->catalogue));
+    return !cluster || (body->node_id != -1 && body->node_id != server->config.node_id);
+}
+
 /*
  * An ApiVersions of a version that is not served is answered in version 0 with error 35 and the
  * list, so that the client can ask again (KIP-511).
@@ -70,6 +78,10 @@ enum err handle_api_versions(struct api_request *request, struct reason *reason)
             !api_connection_set_software(request->connection, body.client_software_name,
                                          body.client_software_version)) {
             response.error_code = KAFKA_ERROR_INVALID_REQUEST;
+        } else if (is_misrouted(request->server, &body)) {
+            response.error_code = KAFKA_ERROR_REBOOTSTRAP_REQUIRED;
+        }
+        if (response.error_code != KAFKA_ERROR_NONE) {
             API_REPLY(request, api_versions_response_encode, &response);
             return ERR_NONE;
         }

@@ -118,7 +118,17 @@ static struct topic *find_topic(struct api_request *request, const struct fetch_
     return catalogue_find(request->server->catalogue, in->topic);
 }
 
-static void plan_partition(struct topic *topic, int16_t topic_code,
+/* Whether the topic's events are in zstd and the client's version knows none (KIP-110); as in Kafka
+ * its compression.type tells, not the batches. */
+static bool is_unreadable(const struct topic *topic, int16_t version)
+{
+    enum batch_compression codec;
+    int level;
+    return version < 10 && topic_config_codec(topic_config(topic), &codec, &level) &&
+           codec == BATCH_COMPRESSION_ZSTD;
+}
+
+static void plan_partition(struct topic *topic, int16_t topic_code, int16_t version,
                            const struct fetch_request_partition *in, struct fetch_item *item,
                            struct fetch_response_partition *out)
 {
@@ -132,6 +142,9 @@ static void plan_partition(struct topic *topic, int16_t topic_code,
     } else if (in->current_leader_epoch > 0) {
         /* The only epoch there is is 0 (KIP-320). */
         out->error_code = KAFKA_ERROR_UNKNOWN_LEADER_EPOCH;
+        item->partition = NULL;
+    } else if (is_unreadable(topic, version)) {
+        out->error_code = KAFKA_ERROR_UNSUPPORTED_COMPRESSION_TYPE;
         item->partition = NULL;
     } else {
         partition_ref(item->partition);
@@ -159,7 +172,7 @@ static void plan_topic(struct fetch_call *call, const struct fetch_request_topic
     out->partitions = api_alloc(request, (size_t)in->partitions_count, sizeof *out->partitions);
     out->partitions_count = in->partitions_count;
     for (int32_t i = 0; i < in->partitions_count; i++) {
-        plan_partition(topic, code, &in->partitions[i],
+        plan_partition(topic, code, api_version(request), &in->partitions[i],
                        &call->fetch.items[call->fetch.item_count++], &out->partitions[i]);
     }
     if (topic != NULL) {

@@ -68,6 +68,7 @@ static void find_topic(struct produce_call *call, const struct produce_request_t
         struct produce_item *item = &call->items[call->item_count++];
         produce_response_partition_init(answer);
         answer->index = in->partition_data[i].index;
+        item->no_zstd = api_version(request) < 7;
         find_partition(item, topic, answer->index, refusal, &answer->error_code);
         if (item->partition != NULL) {
             produce_take(item, in->partition_data[i].records.bytes);

@@ -110,6 +110,10 @@ static enum err prepare(struct produce_item *item, int64_t now_ms, struct buf *p
     struct batch_rules rules = rules_of(config);
     enum batch_compression codec;
     int level;
+    if (item->no_zstd && batch_compression(batch) == BATCH_COMPRESSION_ZSTD) {
+        return reason_fail(&item->reason, ERR_UNSUPPORTED_CODEC,
+                           "a record batch in zstd, which this version of the request knows not");
+    }
     bool recode = wants_codec(config, batch, &codec, &level);
     enum err err = recode
                        ? batch_validate_opened(batch, &rules, now_ms, plain, &item->record_errors,

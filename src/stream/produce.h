@@ -17,6 +17,7 @@ struct produce_item {
     /* in */
     struct partition *partition; /* held until the answer is sent; NULL: not found, nothing to do */
     struct batch batch;          /* by produce_take; its bytes are borrowed up to produce_append */
+    bool no_zstd;                /* the client speaks a version that knows no zstd (KIP-110) */
     bool in_transaction; /* the caller has entered the transaction that writes to it (txn/) */
     enum err err;        /* in and out: nothing is appended when it is set before */
     /* out */

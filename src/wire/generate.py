@@ -227,7 +227,7 @@ class Codec:
         if not tagged:
             code.add('wire_read_unknown_tags(reader);')
             return
-        code.add('uint32_t tag_count = wire_read_uvarint(reader);')
+        code.add('uint32_t tag_count = wire_read_tag_count(reader);')
         with code.block('for (uint32_t k = 0; k < tag_count && reader->err == ERR_NONE; k++)'):
             code.add('uint32_t tag;', 'size_t whole_size = wire_read_tag_begin(reader, &tag);')
             head = 'if'

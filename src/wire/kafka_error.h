@@ -133,7 +133,8 @@
     X(INVALID_VOTER_KEY, 125)                                                                      \
     X(DUPLICATE_VOTER, 126)                                                                        \
     X(VOTER_NOT_FOUND, 127)                                                                        \
-    X(INVALID_REGULAR_EXPRESSION, 128)
+    X(INVALID_REGULAR_EXPRESSION, 128)                                                             \
+    X(REBOOTSTRAP_REQUIRED, 129)
 
 enum kafka_error {
 #define KAFKA_ERROR_MEMBER(name, code) KAFKA_ERROR_##name = (code),

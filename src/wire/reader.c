@@ -80,9 +80,23 @@ void *wire_read_array(struct wire_reader *reader, bool flexible, bool nullable,
         wire_reader_fail(reader, ERR_TRUNCATED);
         return NULL;
     }
+    if (length > WIRE_ARRAY_MOST) {
+        wire_reader_fail(reader, ERR_TOO_LARGE);
+        return NULL;
+    }
     void *items = wire_reader_alloc(reader, (size_t)length, size);
     *count = items != NULL ? (int32_t)length : 0;
     return items;
+}
+
+uint32_t wire_read_tag_count(struct wire_reader *reader)
+{
+    uint32_t count = wire_read_uvarint(reader);
+    if (count > WIRE_TAGS_MOST) {
+        wire_reader_fail(reader, ERR_TOO_LARGE);
+        return 0;
+    }
+    return count;
 }
 
 size_t wire_read_tag_begin(struct wire_reader *reader, uint32_t *tag)
@@ -109,7 +123,7 @@ void wire_read_tag_end(struct wire_reader *reader, size_t whole_size)
 
 void wire_read_unknown_tags(struct wire_reader *reader)
 {
-    uint32_t count = wire_read_uvarint(reader);
+    uint32_t count = wire_read_tag_count(reader);
     for (uint32_t i = 0; i < count && reader->err == ERR_NONE; i++) {
         uint32_t tag;
         size_t whole_size = wire_read_tag_begin(reader, &tag);

@@ -12,12 +12,19 @@
  * Nothing past the end is ever read. The first error sticks: the position jumps to the end and
  * every later read gives zero, so callers look at `err` once, at the end. Strings, bytes and
  * records borrow the input; arrays lie in the arena, whose limit bounds them. An array count is
- * refused when the bytes that remain cannot hold that many elements.
- * Errors: ERR_TRUNCATED, ERR_CORRUPT (a length, count or varint that cannot be), ERR_TOO_LARGE (the
- * arena's limit). One thread at a time.
+ * refused when the bytes that remain cannot hold that many elements, or when it is above
+ * WIRE_ARRAY_MOST; more than WIRE_TAGS_MOST tagged fields of one struct are refused, too.
+ * Errors: ERR_TRUNCATED, ERR_CORRUPT (a length, count or varint that cannot be), ERR_TOO_LARGE (one
+ * of these bounds, the arena's limit). One thread at a time.
  *
  * Bytes after the last field are ignored, as Kafka's broker does; wire_reader_at_end tells of them.
  */
+enum {
+    /* As Apache Kafka since 4.4. */
+    WIRE_ARRAY_MOST = 1000000,
+    WIRE_TAGS_MOST = 10000,
+};
+
 struct wire_reader {
     struct slice bytes;
     size_t position;
@@ -168,6 +175,9 @@ static inline bool wire_read_present(struct wire_reader *reader)
 {
     return wire_read_int8(reader) >= 0 && reader->err == ERR_NONE;
 }
+
+/* How many tagged fields follow, at most WIRE_TAGS_MOST; 0 after an error. */
+uint32_t wire_read_tag_count(struct wire_reader *reader);
 
 /*
  * The next tagged field (KIP-482). Narrows the reader to its value and returns the whole input's

@@ -121,7 +121,7 @@ class NoRequest(Case):
 
     def test_api_versions_of_any_version_is_answered(self):
         client = self.connect()
-        for version in (99, 5, -1, 32767):
+        for version in (99, 6, -1, 32767):
             body = client.call(kafka.API_VERSIONS, version, b"\xff" * 20)
             code, count = struct.unpack(">hi", body[:6])
             self.assertEqual(code, 35)

@@ -49,6 +49,8 @@ def produce(k):
 
     for version in range(3, k.ranges["produce"][1] + 1):
         put("ordinary", events(2), version=version)
+    for version in (6, 7):
+        put("zstd", events(1, attributes=4), version=version)
     for version in (0, 2):
         put("before message format 2", events(1), version=version)
     put("acks 1", events(1), acks=1)
@@ -223,6 +225,10 @@ def fetch(k):
         take("from the start", "fetch", 0, version=version)
     for version in range(13, k.ranges["fetch"][1] + 1):
         take("by id", topic_id, 0, version=version)
+    k.topic("fetch-zstd", compression_type="zstd")
+    k.ask("produce", 7, **one("fetch-zstd", events(1)))
+    for version in (9, 10):
+        take("of a topic in zstd", "fetch-zstd", 0, version=version)
     take("from the middle of a batch", "fetch", 6)
     take("at the end", "fetch", 12)
     take("one beyond the end", "fetch", 13)

@@ -6,12 +6,20 @@ BAD_NAMES = ["", ".", "..", "a" * 249, "a" * 250, "with space", "sla/sh", "ünï
 
 def api_versions(k):
     k.heading("ApiVersions")
-    for version in (0, 1, 2, 3, 4):
+    for version in range(k.ranges["api_versions"][1] + 1):
         answer = k.ask("api_versions", version, client_software_name="conformance",
                        client_software_version="1")
         k.write(f"api_versions v{version}", [
             f"error_code={answer['error_code']} fields={sorted(set(answer) - FEATURES)} "
             f"apis={'some' if answer['api_keys'] else 'none'}"])
+    cluster = k.ask("metadata", 7, topics=[])["cluster_id"]
+    for title, cluster_id, node_id in (("this cluster and server", cluster, k.masks.node),
+                                       ("another server", cluster, k.masks.node + 1),
+                                       ("another cluster", "other", k.masks.node)):
+        answer = k.ask("api_versions", 5, client_software_name="conformance",
+                       client_software_version="1", cluster_id=cluster_id, node_id=node_id)
+        k.write(f"api_versions v5: meant for {title}", [
+            f"error_code={answer['error_code']} apis={'some' if answer['api_keys'] else 'none'}"])
     connection = k.connect()
     body = connection.call(18, 99, b"\0")  # the tagged fields of a flexible header
     apis = "some" if body[2:6] != bytes(4) else "none"

@@ -1,6 +1,8 @@
 #include "../unit.h"
 #include "hex.h"
 
+#include "base/varint.h"
+
 /* A reader over hex bytes, with what it borrows. */
 struct input {
     struct buf bytes;
@@ -131,6 +133,39 @@ static void counts_are_held_against_the_bytes_left(void **state)
     close_with(&input, ERR_CORRUPT);
 }
 
+/* A million elements, and not one more, whatever they need. */
+static void counts_have_a_bound_of_their_own(void **state)
+{
+    struct arena arena = {.chunks = NULL};
+    for (int32_t count = WIRE_ARRAY_MOST; count <= WIRE_ARRAY_MOST + 1; count++) {
+        struct wire_reader reader;
+        struct buf bytes = {0};
+        int32_t found;
+        buf_append_be32(&bytes, (uint32_t)count);
+        memset(buf_extend(&bytes, (size_t)count), 0, (size_t)count);
+        wire_reader_init(&reader, buf_slice(&bytes), &arena);
+        bool taken = wire_read_array(&reader, false, false, 1, 1, &found) != NULL;
+        assert_int_equal(taken, count == WIRE_ARRAY_MOST);
+        assert_int_equal(reader.err, taken ? ERR_NONE : ERR_TOO_LARGE);
+        buf_deinit(&bytes);
+    }
+    arena_deinit(&arena);
+}
+
+static void tagged_fields_have_a_bound(void **state)
+{
+    for (uint32_t count = WIRE_TAGS_MOST; count <= WIRE_TAGS_MOST + 1; count++) {
+        struct wire_reader reader;
+        struct buf bytes = {0};
+        buf_append_uvarint(&bytes, count);
+        memset(buf_extend(&bytes, 2 * (size_t)count), 0, 2 * (size_t)count); /* tag 0, no bytes */
+        wire_reader_init(&reader, buf_slice(&bytes), NULL);
+        wire_read_unknown_tags(&reader);
+        assert_int_equal(reader.err, count == WIRE_TAGS_MOST ? ERR_NONE : ERR_TOO_LARGE);
+        buf_deinit(&bytes);
+    }
+}
+
 static void null_and_empty_arrays_differ(void **state)
 {
     struct input input;
@@ -177,8 +212,10 @@ static void unknown_tags_are_skipped_within_bounds(void **state)
 
     wire_read_unknown_tags(open_input(&input, "01 05 04 010203"));
     close_with(&input, ERR_TRUNCATED);
-    wire_read_unknown_tags(open_input(&input, "ffffffff0f 0000"));
+    wire_read_unknown_tags(open_input(&input, "904e 0000")); /* as many as there may be */
     close_with(&input, ERR_TRUNCATED);
+    wire_read_unknown_tags(open_input(&input, "ffffffff0f 0000"));
+    close_with(&input, ERR_TOO_LARGE);
 }
 
 static void a_tag_value_fills_its_size(void **state)
@@ -209,6 +246,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(strings_borrow_the_input),
         cmocka_unit_test(bad_lengths_are_refused),
         cmocka_unit_test(counts_are_held_against_the_bytes_left),
+        cmocka_unit_test(counts_have_a_bound_of_their_own),
+        cmocka_unit_test(tagged_fields_have_a_bound),
         cmocka_unit_test(null_and_empty_arrays_differ),
         cmocka_unit_test(the_arena_bounds_memory),
         cmocka_unit_test(the_first_error_sticks),
