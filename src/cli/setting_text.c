@@ -79,10 +79,11 @@ static enum err time_number(struct slice name, const char *value, char text[SETT
 enum err setting_number(struct slice name, const char *value, char text[SETTING_TEXT_SIZE],
                         const char **number, struct reason *reason)
 {
-    size_t digits = strspn(value, "0123456789");
+    char *unit;
     *number = value;
-    if (!isdigit((unsigned char)value[0]) || value[digits] == '\0') {
-        return ERR_NONE;
+    (void)strtod(value, &unit);
+    if (!isdigit((unsigned char)value[0]) || *unit == '\0') {
+        return ERR_NONE; /* a number as it is, 1e12 too: the setting judges it */
     }
     enum err err = ERR_NONE;
     if (time_unit_ms(name) > 0) {

@@ -53,6 +53,7 @@ static void test_settings_take_durations_and_sizes(void **state)
                 {"segment.bytes", "1.5GiB", "1610612736"},
                 {"max.message.bytes", "1000012", "1000012"},
                 {"log.cleaner.dedupe.buffer.size", "1KiB", "1024"},
+                {"log.cleaner.io.max.bytes.per.second", "1e12", "1e12"},
                 {"num.partitions", "3x", "3x"}, /* the bus says what is wrong */
                 {"cleanup.policy", "compact", "compact"}};
     static const struct {
