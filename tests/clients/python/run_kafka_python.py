@@ -159,6 +159,11 @@ class KafkaPython(Client):
         finally:
             producer.close(timeout=WAIT_S)
 
+    def op_round_trip(self, step):
+        if step.get("stored_codec") == "zstd" and kafka.__version__.startswith("2.0."):
+            raise Skip(f"kafka-python {kafka.__version__} fetches by a version from before zstd")
+        super().op_round_trip(step)
+
     def offsets(self, topic, partition):
         one = TopicPartition(topic, partition)
         return (self.reader.beginning_offsets([one])[one], self.reader.end_offsets([one])[one])
