@@ -55,8 +55,9 @@ static bool may_write(const char *room, const char *message)
     return pass;
 }
 
-static void write_line(enum log_level level, const char *room, const char *message,
-                       const char *format, va_list args)
+__attribute__((format(printf, 4, 0))) static void write_line(enum log_level level, const char *room,
+                                                             const char *message,
+                                                             const char *format, va_list args)
 {
     char line[1024];
     size_t room_left = sizeof line - 1; /* one byte kept for the newline */
