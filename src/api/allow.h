@@ -40,6 +40,8 @@ struct api_resource {
     struct slice name; /* null: any of its kind will do */
 };
 
+/* The resource of this name, which is borrowed; a null name is taken as an empty one: */
+
 static inline struct api_resource api_topic(struct slice name)
 {
     return (struct api_resource){API_TOPIC, slice_is_null(name) ? slice_str("") : name};

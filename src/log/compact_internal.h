@@ -58,6 +58,7 @@ struct compact_txns {
     bool keep_markers; /* damage may hide a transaction's batches */
 };
 
+/* Frees all that it knows of transactions. */
 void compact_txns_deinit(struct compact_txns *txns);
 
 /* Before a segment's batches: reads which transactions were aborted there. ERR_IO, ERR_CLOSED. */

@@ -70,6 +70,7 @@ void flush_wait(struct flusher *flusher, struct flush_waiter *waiter);
 void flush_wait_blocking(struct flusher *flusher, struct flush_target *targets,
                          size_t target_count);
 
+/* The numbers of this moment. Any thread. */
 void flusher_stats(struct flusher *flusher, struct flush_stats *out);
 
 /* Runs the last rounds until nothing is dirty and no waiter is left, joins, frees. */

@@ -39,6 +39,7 @@ struct index {
 /* What a search compares: rows are in order by either. */
 enum index_field { INDEX_BY_KEY, INDEX_BY_VALUE };
 
+/* Begins without rows in file or tail. index_deinit frees the tail. */
 void index_init(struct index *index, enum index_kind kind);
 void index_deinit(struct index *index);
 
@@ -48,6 +49,7 @@ size_t index_row_bytes(enum index_kind kind);
 /* ".index", ".timeindex" or ".txnindex". */
 const char *index_suffix(enum index_kind kind);
 
+/* How many rows there are, in file and tail. */
 static inline int64_t index_rows(const struct index *index)
 {
     return index->file_rows + (int64_t)(index->tail.size / index_row_bytes(index->kind));

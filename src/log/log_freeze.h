@@ -34,8 +34,10 @@ CHECKED bool log_freeze(struct log *log, int64_t until_ms);
 /* Of a frozen log. No disk is touched. */
 void log_note_instant(struct log *log, struct log_instant *instant);
 
+/* Gives append_lock up again. */
 void log_thaw(struct log *log);
 
+/* Frees what log_note_instant noted. */
 void log_instant_deinit(struct log_instant *instant);
 
 #endif

@@ -101,6 +101,7 @@ void log_drop_segments(struct log *log);
 /* The settings as of now. Takes append_lock. */
 struct log_config log_config_copy(struct log *log);
 
+/* The last segment, which is appended to. append_lock or segments_lock. */
 static inline struct segment *log_active(const struct log *log)
 {
     return log->segments[log->segment_count - 1];

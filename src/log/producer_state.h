@@ -45,8 +45,10 @@ struct producer_state {
     uint64_t changes;               /* counts updates, so that a checkpoint sees whether any came */
 };
 
+/* Frees all entries; empty afterwards. */
 void producer_state_deinit(struct producer_state *state);
 
+/* The entry of this producer, or NULL. */
 struct producer_entry *producer_find(const struct producer_state *state, int64_t producer_id);
 
 /* Where the first open transaction begins; INT64_MAX when none is open. */

@@ -89,6 +89,7 @@ CHECKED enum err segment_open(const struct file_ops *files, struct segment_fds *
 struct segment *segment_adopt(const struct file_ops *files, struct segment_fds *fds,
                               const char *dir, int fd, int64_t base_offset);
 
+/* One reference more, one less; the last frees and closes. Any thread. */
 void segment_ref(struct segment *segment);
 void segment_unref(struct segment *segment);
 
@@ -129,6 +130,7 @@ void segment_note_verified(struct segment *segment, int64_t from, int64_t to);
 /* Whether the bytes are a whole .damage file: for tools. */
 bool damage_file_is_good(struct slice bytes);
 
+/* Adds a copy to what is known of damaged bytes. segments_lock. */
 void segment_add_damage(struct segment *segment, const struct damage *damage);
 
 /* Unlinks its files. What is open stays readable. */

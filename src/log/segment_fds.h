@@ -20,6 +20,7 @@
 struct segment;
 struct segment_fds;
 
+/* Keeps up to limit segments open that nobody uses at the moment. */
 struct segment_fds *segment_fds_new(const struct file_ops *files, size_t limit);
 
 /* No segment is open any more. */
@@ -32,6 +33,7 @@ struct segment_fds_stats {
     uint64_t evicted;
 };
 
+/* The numbers of this moment. Any thread. */
 void segment_fds_stats(struct segment_fds *fds, struct segment_fds_stats *out);
 
 /* For segment.c: puts a freshly opened descriptor into the ring, held once. When another thread was

@@ -25,6 +25,7 @@ struct frame_memory {
     struct memory_wait *line;
 };
 
+/* Nothing is reserved; deinit when nobody waits. */
 void frame_memory_init(struct frame_memory *memory, size_t limit_bytes);
 void frame_memory_deinit(struct frame_memory *memory);
 

@@ -166,6 +166,7 @@ void net_stop(struct net *net);
 /* Stops if needed and frees. Nobody may post or reply from here on. NULL does nothing. */
 void net_free(struct net *net);
 
+/* The reactors, which are there from net_new to net_free. Any thread. */
 unsigned net_reactor_count(const struct net *net);
 struct reactor *net_reactor(struct net *net, unsigned index);
 size_t net_connection_count(struct net *net); /* any thread */
@@ -189,6 +190,7 @@ void conn_local_address(const struct conn *conn, char *host, size_t host_size, u
 void conn_set_user(struct conn *conn, void *user);
 void *conn_user(const struct conn *conn);
 
+/* Which one of net_reactor it is. Any thread. */
 unsigned reactor_index(const struct reactor *reactor);
 
 /* Runs task->run on the reactor's thread, in posting order per poster. Any thread. */
@@ -215,6 +217,8 @@ struct net_stats {
     uint64_t bytes_in;
     uint64_t bytes_out;
 };
+
+/* The sums over all reactors, as of now. */
 void net_stats(struct net *net, struct net_stats *out);
 
 #endif

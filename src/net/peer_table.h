@@ -21,16 +21,20 @@ struct peer_key {
     uint8_t address[16];
 };
 
+/* The address without its port. */
 struct peer_key peer_key_of(const struct sockaddr_storage *address);
 
 /* "127.0.0.1:54321" or "[::1]:54321"; a mapped IPv4 address is shown as IPv4. */
 enum { PEER_TEXT_BYTES = 56 };
+
+/* Address and port as text. */
 void peer_text(const struct sockaddr_storage *address, char text[PEER_TEXT_BYTES]);
 
 /* The parts: host without brackets, and port. */
 void peer_split(const struct sockaddr_storage *address, char *host, size_t host_size,
                 uint16_t *port);
 
+/* At most limit connections of one address. */
 void peer_table_init(struct peer_table *table, size_t limit);
 void peer_table_deinit(struct peer_table *table);
 

@@ -117,6 +117,7 @@ struct reactor_counters {
     atomic_uint_fast64_t bytes_out;
 };
 
+/* On the one thread that writes this counter. */
 static inline void counter_add(atomic_uint_fast64_t *counter, uint64_t more)
 {
     uint64_t now = atomic_load_explicit(counter, memory_order_relaxed);

@@ -59,6 +59,7 @@ struct txn_partitions {
     VEC_FIELDS(struct txn_partition);
 };
 
+/* Whether this partition is in the set. */
 bool txn_partitions_has(const struct txn_partitions *set, struct slice topic, int32_t index);
 /* False when it was in. Copies the topic. */
 bool txn_partitions_add(struct txn_partitions *set, struct slice topic, int32_t index);
