@@ -212,7 +212,8 @@ void connection_deinit(struct connection *connection)
 {
     atomic_store(&connection->is_closing, true);
     if (connection->rk != NULL) {
-        rd_kafka_destroy(connection->rk);
+        rd_kafka_destroy_flags(connection->rk,
+                               connection->is_stuck ? RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE : 0);
     }
     if (connection->bootstrap != NULL) {
         pthread_mutex_destroy(&connection->lock);

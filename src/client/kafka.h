@@ -19,6 +19,7 @@ struct connection {
     client_notice_fn *notice;
     void *notice_context;
     atomic_bool is_closing; /* complaints are of no interest any more */
+    bool is_stuck;          /* the bus did not answer the farewell: free without another one */
     atomic_bool is_down;    /* no address answered when last heard of */
     int64_t said_down_ms;   /* monotonic; the serving thread's own; 0: never */
     pthread_mutex_t lock;   /* guards last_error */

@@ -466,11 +466,10 @@ enum client_status reader_close(struct reader *reader, struct client_error *erro
     }
     enum client_status status = CLIENT_OK;
     if (reader->is_group) {
+        reader->close_by_ms = clock_mono_ms(clock_system()) + reader->connection.timeout_ms;
         status = reader_commit(reader, true, error);
-        rd_kafka_resp_err_t code = rd_kafka_consumer_close(reader->connection.rk);
-        if (status == CLIENT_OK) {
-            status = connection_fail(&reader->connection, error, code, NULL);
-        }
+        enum client_status left = reader_group_leave(reader, status == CLIENT_OK ? error : NULL);
+        status = status == CLIENT_OK ? left : status;
     } else {
         stop_direct(reader);
     }

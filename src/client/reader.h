@@ -118,8 +118,9 @@ CHECKED enum client_status reader_open(const struct reader_settings *settings,
                                        struct reader **reader, struct client_error *error);
 
 /*
- * Commits what is marked, leaves the group and frees. All that was received is freed before. The
- * error says what could not be committed; the reader is gone in any case. NULL is fine.
+ * Commits what is marked, leaves the group and frees. All that was received is freed before. Waits
+ * for the bus no longer than the connection's timeout_ms in all. The error says what could not be
+ * committed; the reader is gone in any case. NULL is fine.
  */
 enum client_status reader_close(struct reader *reader, struct client_error *error);
 

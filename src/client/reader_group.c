@@ -137,13 +137,37 @@ static void add_mark(struct reader_partition *partition, rd_kafka_topic_partitio
     partition->committed = partition->mark;
 }
 
+/* How long an answer is waited for now. */
+static int patience_ms(const struct reader *reader)
+{
+    int64_t left_ms = reader->close_by_ms - clock_mono_ms(clock_system());
+    int most_ms = reader->connection.timeout_ms;
+    return reader->close_by_ms == 0 || left_ms > most_ms ? most_ms : left_ms > 0 ? (int)left_ms : 0;
+}
+
+rd_kafka_resp_err_t reader_commit_list(struct reader *reader,
+                                       const rd_kafka_topic_partition_list_t *list)
+{
+    rd_kafka_queue_t *answers = rd_kafka_queue_new(reader->connection.rk);
+    rd_kafka_resp_err_t code =
+        rd_kafka_commit_queue(reader->connection.rk, list, answers, NULL, NULL);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        rd_kafka_event_t *answer = rd_kafka_queue_poll(answers, patience_ms(reader));
+        code = answer != NULL ? rd_kafka_event_error(answer) : RD_KAFKA_RESP_ERR__TIMED_OUT;
+        rd_kafka_event_destroy(answer);
+    }
+    rd_kafka_queue_destroy(answers);
+    return code;
+}
+
 /* Sends and destroys the list. */
 static enum client_status send_commit(struct reader *reader, rd_kafka_topic_partition_list_t *list,
                                       bool wait, struct client_error *error)
 {
     enum client_status status = CLIENT_OK;
     if (list->cnt > 0) {
-        rd_kafka_resp_err_t code = rd_kafka_commit(reader->connection.rk, list, !wait);
+        rd_kafka_resp_err_t code = wait ? reader_commit_list(reader, list)
+                                        : rd_kafka_commit(reader->connection.rk, list, 1);
         if (wait || code != RD_KAFKA_RESP_ERR_NO_ERROR) {
             commit_answered(reader, code, list);
         }
@@ -286,5 +310,31 @@ enum client_status reader_group_join(struct reader *reader, struct client_error 
     rd_kafka_poll_set_consumer(reader->connection.rk);
     rd_kafka_resp_err_t code = rd_kafka_subscribe(reader->connection.rk, list);
     rd_kafka_topic_partition_list_destroy(list);
+    return connection_fail(&reader->connection, error, code, NULL);
+}
+
+enum client_status reader_group_leave(struct reader *reader, struct client_error *error)
+{
+    rd_kafka_t *rk = reader->connection.rk;
+    rd_kafka_queue_t *farewell = rd_kafka_queue_new(rk);
+    rd_kafka_error_t *failure = rd_kafka_consumer_close_queue(rk, farewell);
+    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (failure != NULL) {
+        code = rd_kafka_error_code(failure);
+        rd_kafka_error_destroy(failure);
+    }
+    while (code == RD_KAFKA_RESP_ERR_NO_ERROR && !rd_kafka_consumer_closed(rk)) {
+        rd_kafka_event_t *event = rd_kafka_queue_poll(farewell, 100);
+        if (event != NULL && rd_kafka_event_type(event) == RD_KAFKA_EVENT_REBALANCE) {
+            on_rebalance(rk, rd_kafka_event_error(event),
+                         rd_kafka_event_topic_partition_list(event), reader);
+        }
+        rd_kafka_event_destroy(event);
+        if (patience_ms(reader) == 0 && !rd_kafka_consumer_closed(rk)) {
+            code = RD_KAFKA_RESP_ERR__TIMED_OUT;
+            reader->connection.is_stuck = true;
+        }
+    }
+    rd_kafka_queue_destroy(farewell);
     return connection_fail(&reader->connection, error, code, NULL);
 }

@@ -55,6 +55,7 @@ struct reader {
     struct topic_partitions begin; /* of a group: instead of `from` for those named */
     int commit_interval_ms;
     int64_t next_commit_ms; /* monotonic */
+    int64_t close_by_ms;    /* monotonic: nothing is waited for any longer; 0: not closing */
     int64_t last_epoch;
     atomic_bool is_joining; /* between JoinGroup and SyncGroup: commits would be refused */
 
@@ -89,6 +90,14 @@ void reader_notice(struct reader *reader, const struct client_error *what);
 
 /* Group settings beyond the properties: callbacks and interceptors. */
 void reader_group_configure(struct reader *reader, rd_kafka_conf_t *conf);
+
+/* Commits and waits for the answer, at most the connection's timeout_ms, when closing only until
+ * close_by_ms. __TIMED_OUT: it may still be taken. */
+rd_kafka_resp_err_t reader_commit_list(struct reader *reader,
+                                       const rd_kafka_topic_partition_list_t *list);
+
+/* Gives the partitions back and leaves the group, until close_by_ms. */
+enum client_status reader_group_leave(struct reader *reader, struct client_error *error);
 
 enum client_status reader_group_join(struct reader *reader, struct client_error *error);
 

@@ -103,8 +103,8 @@ static enum client_status resolve(struct reader *reader, struct topic_partitions
 static void commit_beginnings(struct reader *reader, const struct topic_partitions *beginnings)
 {
     rd_kafka_topic_partition_list_t *list = kafka_list_new(beginnings);
-    bool is_written = list->cnt > 0 &&
-                      rd_kafka_commit(reader->connection.rk, list, 0) == RD_KAFKA_RESP_ERR_NO_ERROR;
+    bool is_written =
+        list->cnt > 0 && reader_commit_list(reader, list) == RD_KAFKA_RESP_ERR_NO_ERROR;
     rd_kafka_topic_partition_list_destroy(list);
     for (size_t i = 0; i < beginnings->count; i++) {
         const struct topic_partition *at = &beginnings->items[i];

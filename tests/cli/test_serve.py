@@ -65,6 +65,27 @@ class ServeTest(unittest.TestCase):
         self.data = os.path.join(folder.name, "data")
         self.common = ["--data", self.data, "--listen", "127.0.0.1:0"]
 
+    def test_a_group_can_be_left_while_the_server_hangs(self):
+        with Serve(*self.common) as server:
+            bus = server.addresses[0]
+            tidings(bus, "publish", "t", "--create", "one")
+            reader = subprocess.Popen(
+                [BIN, "subscribe", "t", "--group", "g", "--value-only", "--timeout", "1s",
+                 "--bootstrap-server", bus], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                text=True)
+            self.addCleanup(reader.kill)
+            self.assertEqual(reader.stdout.readline(), "one\n")
+            server.process.send_signal(signal.SIGSTOP)
+            try:
+                reader.send_signal(signal.SIGTERM)
+                _, said = reader.communicate(timeout=DEADLINE_S)
+            finally:
+                server.process.send_signal(signal.SIGCONT)
+            # 0 when its commit was answered just before
+            self.assertIn(reader.returncode, (0, 6), said)
+            if reader.returncode == 6:
+                self.assertIn("cannot leave group 'g'", said)
+
     def test_start_and_stop_are_in_the_log(self):
         with Serve(*self.common) as server:
             tidings(server.addresses[0], "topic", "create", "t")
