@@ -286,7 +286,7 @@ def main():
         json.dump(walks_of(data, ends), file)
     server = Server(data, "log.cleaner.enable=false", "group.initial.rebalance.delay.ms=0")
     counts = clients.Counts()
-    with ThreadPoolExecutor(2) as threads:
+    with ThreadPoolExecutor(6) as threads:  # they mostly wait
         list(threads.map(lambda name: counts.add(go(name, server.port, walks)), names))
     code = server.stop()
     counts.add([f"not ok server clean-stop: {code}" if code else "ok server clean-stop"])
