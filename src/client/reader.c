@@ -137,6 +137,25 @@ void received_free(struct received *received)
     }
 }
 
+/* Puts in front of a complaint where it was met. */
+static void name_place(struct client_error *error, const char *topic,
+                       const rd_kafka_message_t *message)
+{
+    char place[64] = "";
+    char text[512];
+    if (error == NULL || topic[0] == '\0') {
+        return;
+    }
+    if (message->partition >= 0 && message->offset >= 0) {
+        snprintf(place, sizeof place, " partition %d at offset %lld", (int)message->partition,
+                 (long long)message->offset);
+    } else if (message->partition >= 0) {
+        snprintf(place, sizeof place, " partition %d", (int)message->partition);
+    }
+    snprintf(text, sizeof text, "topic %.100s%s: %.300s", topic, place, error->text);
+    snprintf(error->text, sizeof error->text, "%s", text);
+}
+
 /* What comes instead of an event: the end of a partition, a lost position, an error. */
 static enum client_status take_signal(struct reader *reader, const rd_kafka_message_t *message,
                                       struct client_error *error)
@@ -164,11 +183,7 @@ static enum client_status take_signal(struct reader *reader, const rd_kafka_mess
                         client_status_of(message->err) == CLIENT_NOT_FOUND
                             ? NULL
                             : rd_kafka_message_errstr(message));
-        if (error != NULL && topic[0] != '\0') {
-            char text[sizeof error->text];
-            snprintf(text, sizeof text, "topic %.100s: %.380s", topic, error->text);
-            memcpy(error->text, text, sizeof text);
-        }
+        name_place(error, topic, message);
         return client_status_of(message->err);
     }
 }

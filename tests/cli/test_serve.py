@@ -86,6 +86,19 @@ class ServeTest(unittest.TestCase):
             if reader.returncode == 6:
                 self.assertIn("cannot leave group 'g'", said)
 
+    def test_a_damaged_read_names_its_place(self):
+        with Serve(*self.common) as server:
+            for value in ("one", "two", "three"):
+                tidings(server.addresses[0], "publish", "t", "--create", "value-" + value)
+        path = os.path.join(self.data, "topics", "t-0", "0" * 20 + ".log")
+        with open(path, "r+b") as file:
+            file.seek(file.read().index(b"value-two"))
+            file.write(b"V")
+        with Serve(*self.common) as server:
+            said = tidings(server.addresses[0], "subscribe", "t", "--until-end", "--value-only")
+        self.assertEqual((said.returncode, said.stdout), (1, "value-one\n"), said.stderr)
+        self.assertIn("topic t partition 0 at offset 1", said.stderr)
+
     def test_start_and_stop_are_in_the_log(self):
         with Serve(*self.common) as server:
             tidings(server.addresses[0], "topic", "create", "t")
