@@ -175,6 +175,8 @@ struct api_reply {
     struct buf bytes;
     struct wire_writer writer;
 };
+/* Begins a reply with the header of its response. api_complete or api_finish takes it over. Any
+ * thread. */
 void api_reply_begin(const struct completion *completion, struct api_reply *reply);
 
 /* The one end of every request: takes over what is in *reply. Any thread, once for a completion. */
@@ -219,6 +221,7 @@ struct slice api_keep(struct api_request *request, struct slice slice);
 struct slice api_text(struct api_request *request, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* The version that the request is in and its answer must be in. */
 static inline int16_t api_version(const struct api_request *request)
 {
     return request->completion.api_version;

@@ -8,6 +8,7 @@
 
 /* Base 64 (RFC 4648, section 4, with padding): how JSON carries bytes that are no text. */
 
+/* Appends the text of the bytes: four letters for each three of them. */
 void base64_encode(struct buf *to, struct slice bytes);
 
 /* Into the arena; false for anything but whole, padded base 64. */

@@ -37,6 +37,7 @@ int bus_fail_open(const struct client_error *error);
 /* Makes sure that the bus answers; a failure is told. Returns the exit code. */
 int bus_reach(struct connection *connection);
 
+/* The one table from what went wrong to the exit code. */
 enum cli_exit bus_exit_code(enum client_status status);
 
 /* Tells "cannot <what>: <why>" and what to do next where that is known. Returns the exit code. */

@@ -39,6 +39,8 @@ struct delivery {
     int64_t end_ms;
 };
 
+/* Begins counting what is published to the topic (borrowed) at now_ms (monotonic); _deinit frees
+ * what was noted. */
 void delivery_init(struct delivery *delivery, const char *topic, int64_t now_ms);
 void delivery_deinit(struct delivery *delivery);
 

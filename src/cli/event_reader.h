@@ -27,6 +27,7 @@ struct event_reader {
 /* "lines", "nul", "json", "whole"; false for anything else. */
 bool event_format_parse(const char *text, enum event_format *format);
 
+/* Frees the buffers, not the input. */
 void event_reader_deinit(struct event_reader *reader);
 
 /*

@@ -41,6 +41,7 @@ CHECKED enum client_status group_progress_load(struct connection *connection, co
                                                struct group_progress *progress,
                                                struct client_error *error);
 
+/* Frees all of it and leaves an empty one. */
 void group_progress_deinit(struct group_progress *progress);
 
 /* What is left to read of one partition. Pure. */

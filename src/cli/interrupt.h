@@ -14,6 +14,7 @@ struct interrupt {
     bool is_raised;
 };
 
+/* Takes the signals over, of the whole process; _deinit goes back to how they were. Main thread. */
 void interrupt_init(struct interrupt *interrupt);
 void interrupt_deinit(struct interrupt *interrupt);
 

@@ -16,6 +16,7 @@ struct text_list {
     size_t count;
 };
 
+/* Adds a copy of the text; _deinit frees all. */
 void text_list_add(struct text_list *list, const char *text);
 void text_list_deinit(struct text_list *list);
 

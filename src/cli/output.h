@@ -47,6 +47,7 @@ struct report {
     int code;
 };
 
+/* An empty one, of EXIT_OK. */
 struct report report_new(bool is_json);
 
 /* One more thing was dealt with, with this exit code. */

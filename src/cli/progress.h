@@ -15,6 +15,7 @@ struct progress {
     int64_t told_ns;
 };
 
+/* Begins now; shows nothing where standard error is no terminal. */
 void progress_init(struct progress *progress);
 
 /* "checked 1.2 GB of 3.4 GB (35%), 410.0 MB/s"; not more often than is of use. */

@@ -5,12 +5,10 @@
 
 #include <stdint.h>
 
-/*
- * "orders" (all partitions, *partition -1) or "orders:2". The name goes into topic, a room of at
- * least 250 bytes. ERR_INVALID with a reason.
- */
 enum { RESET_TOPIC_SIZE = 250 };
 
+/* "orders" (all partitions, *partition -1) or "orders:2"; the name goes into topic. ERR_INVALID
+ * with a reason. */
 CHECKED enum err reset_target_parse(const char *text, char topic[RESET_TOPIC_SIZE],
                                     int32_t *partition, struct reason *reason);
 

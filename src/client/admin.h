@@ -23,6 +23,7 @@ struct admin_outcomes {
     VEC_FIELDS(struct admin_outcome);
 };
 
+/* Frees what an answer holds and leaves an empty one. */
 void admin_outcomes_deinit(struct admin_outcomes *outcomes);
 
 /* --- topics (admin_topic.c) --- */
@@ -42,6 +43,7 @@ struct admin_topics {
     VEC_FIELDS(struct admin_topic);
 };
 
+/* Frees what an answer holds and leaves an empty one. */
 void admin_topics_deinit(struct admin_topics *topics);
 
 /* All topics, by name. */
@@ -94,6 +96,7 @@ struct admin_topic_settings {
     VEC_FIELDS(struct admin_topic_setting);
 };
 
+/* Frees what an answer holds and leaves an empty one. */
 void admin_topic_settings_deinit(struct admin_topic_settings *settings);
 
 /* The settings of a topic, in the bus's order. */
@@ -136,6 +139,7 @@ struct admin_group_listings {
     VEC_FIELDS(struct admin_group_listing);
 };
 
+/* Frees what an answer holds and leaves an empty one. */
 void admin_group_listings_deinit(struct admin_group_listings *groups);
 
 /* All groups, by name. */
@@ -158,8 +162,11 @@ struct admin_group {
     VEC(struct admin_member) members;
 };
 
+/* Frees what an answer holds and leaves an empty one. */
 void admin_group_deinit(struct admin_group *group);
 
+/* Who is in the group and what each member reads. A group that the bus does not know is_dead; an
+ * error leaves an empty *group. */
 CHECKED enum client_status admin_group(struct connection *connection, const char *name,
                                        struct admin_group *group, struct client_error *error);
 

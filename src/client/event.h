@@ -52,6 +52,7 @@ enum event_mode {
     EVENT_STRUCTURED /* content-type begins with application/cloudevents: the value is all of it */
 };
 
+/* How the record carries its event, by its headers alone. */
 enum event_mode event_mode(const struct event *event);
 
 /*
@@ -91,12 +92,13 @@ struct event_attributes {
  */
 struct event_attributes event_attributes(const struct event *event);
 
+enum { EVENT_ATTRIBUTES_MAX = 9 };
+
 /*
  * Adds what is set ("" counts as not set) as headers of a binary CloudEvent, ce_specversion first
  * and content-type last, but none whose name stands among the first `own_count` headers. Room for
  * EVENT_ATTRIBUTES_MAX was made. Borrows the texts.
  */
-enum { EVENT_ATTRIBUTES_MAX = 9 };
 void event_attributes_add(struct event *event, size_t own_count,
                           const struct event_attributes *attributes);
 

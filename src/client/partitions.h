@@ -32,6 +32,7 @@ void topic_partitions_append(struct topic_partitions *list, const struct topic_p
 /* By topic (bytes), then number. */
 void topic_partitions_sort(struct topic_partitions *list);
 
+/* Frees the names and leaves an empty list. */
 void topic_partitions_deinit(struct topic_partitions *list);
 
 #endif

@@ -99,6 +99,7 @@ rd_kafka_resp_err_t reader_commit_list(struct reader *reader,
 /* Gives the partitions back and leaves the group, until close_by_ms. */
 enum client_status reader_group_leave(struct reader *reader, struct client_error *error);
 
+/* Subscribes; what is given to this member comes by a callback of reader_take. */
 enum client_status reader_group_join(struct reader *reader, struct client_error *error);
 
 /* Sends what was marked, if it is time. */
@@ -106,6 +107,7 @@ void reader_commit_due(struct reader *reader);
 
 /* --- reader_flow.c --- */
 
+/* Notes how much librdkafka may fetch ahead. */
 void reader_flow_init(struct reader *reader, const struct reader_settings *settings);
 
 /* An event was taken: keeps librdkafka fetching. May take a millisecond now and then. */

@@ -27,6 +27,7 @@ struct group_delete_batch {
     struct group_reply *reply;
 };
 
+/* The coordinator that the entry is of. */
 static inline struct group_coordinator *groupc_of(const struct group_entry *entry)
 {
     return container_of(entry->base.coordinator, struct group_coordinator, base);

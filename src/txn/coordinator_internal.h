@@ -33,6 +33,7 @@ struct txn_coordinator {
     struct txn_participants participants;
 };
 
+/* The coordinator that the entry is of. */
 static inline struct txn_coordinator *txnc_of(const struct txn_entry *entry)
 {
     return container_of(entry->base.coordinator, struct txn_coordinator, base);

@@ -6,8 +6,8 @@
 
 A prototype has its contract when a comment stands above it, or when it follows another prototype
 without an empty line between: then they share one. A comment that ends with a colon and has an
-empty line below it is the contract of all functions up to the next comment. Functions of src/**/*.h and sdk/tidings.h; those
-that are defined in the header (static inline) count too.
+empty line below it is the contract of all functions up to the next comment. Functions of
+src/**/*.h and sdk/tidings.h; those that are defined in the header (static inline) count too.
 """
 import pathlib
 import re
