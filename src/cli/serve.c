@@ -178,14 +178,16 @@ static int serve(const struct overrides *overrides, int64_t ready_fd)
     struct reason reason = {.text = ""};
     enum err err = server_start(overrides, &server, &reason);
     if (err != ERR_NONE) {
-        return cli_fail(err == ERR_CONFIG                        ? EXIT_USAGE
-                        : err == ERR_LOCKED || err == ERR_EXISTS ? EXIT_CONFLICT
-                                                                 : EXIT_FAILED,
-                        err == ERR_CONFIG ? "tidings serve --settings lists every setting"
-                        : err == ERR_EXISTS
-                            ? "choose another with --listen HOST:PORT; 0 is any free"
-                            : NULL,
-                        "cannot serve: %s", reason.text);
+        int code =
+            cli_fail(err == ERR_CONFIG                        ? EXIT_USAGE
+                     : err == ERR_LOCKED || err == ERR_EXISTS ? EXIT_CONFLICT
+                                                              : EXIT_FAILED,
+                     err == ERR_CONFIG   ? "tidings serve --settings lists every setting"
+                     : err == ERR_EXISTS ? "choose another with --listen HOST:PORT; 0 is any free"
+                                         : NULL,
+                     "cannot serve: %s", reason.text);
+        fflush(NULL);
+        _exit(code); /* its threads may run already: nothing they use is taken from under them */
     }
     announce(server, ready_fd);
     int got;
