@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 /* Partitions come and go, and progress is committed before they do. */
 
@@ -22,6 +23,9 @@ static rd_kafka_resp_err_t on_request_sent(rd_kafka_t *rk, int socket, const cha
     if (api == API_JOIN_GROUP) {
         atomic_store(&reader->is_joining, true);
     }
+    if (api == API_JOIN_GROUP || api == API_SYNC_GROUP) {
+        atomic_store(&reader->is_assigning, false);
+    }
     return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
@@ -31,6 +35,9 @@ static rd_kafka_resp_err_t on_response_received(rd_kafka_t *rk, int socket, cons
                                                 rd_kafka_resp_err_t code, void *opaque)
 {
     struct reader *reader = opaque;
+    if (api == API_JOIN_GROUP) {
+        atomic_store(&reader->is_assigning, true);
+    }
     if (api == API_SYNC_GROUP) {
         atomic_store(&reader->is_joining, false);
     }
@@ -313,9 +320,24 @@ enum client_status reader_group_join(struct reader *reader, struct client_error 
     return connection_fail(&reader->connection, error, code, NULL);
 }
 
+/*
+ * librdkafka 2.0.2 ends the process when a leader of cooperative-sticky is closed before it has
+ * assigned ("assignor_state" is asserted when it is freed). Its own thread is at that for a moment
+ * after JoinGroup was answered, so let it get to SyncGroup.
+ */
+static void await_assignment(const struct reader *reader)
+{
+    enum { MOST_MS = 1000 };
+    const struct timespec a_moment = {.tv_nsec = 1000000};
+    for (int i = 0; i < MOST_MS && atomic_load(&reader->is_assigning); i++) {
+        nanosleep(&a_moment, NULL);
+    }
+}
+
 enum client_status reader_group_leave(struct reader *reader, struct client_error *error)
 {
     rd_kafka_t *rk = reader->connection.rk;
+    await_assignment(reader);
     rd_kafka_queue_t *farewell = rd_kafka_queue_new(rk);
     rd_kafka_error_t *failure = rd_kafka_consumer_close_queue(rk, farewell);
     rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;

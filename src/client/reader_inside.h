@@ -57,7 +57,8 @@ struct reader {
     int64_t next_commit_ms; /* monotonic */
     int64_t close_by_ms;    /* monotonic: nothing is waited for any longer; 0: not closing */
     int64_t last_epoch;
-    atomic_bool is_joining; /* between JoinGroup and SyncGroup: commits would be refused */
+    atomic_bool is_joining;   /* between JoinGroup and SyncGroup: commits would be refused */
+    atomic_bool is_assigning; /* between JoinGroup's answer and SyncGroup: see reader_group_leave */
 
     struct reader_partition *partitions;
     struct reader_partition *last; /* found last: events come in runs */
