@@ -53,7 +53,7 @@ const struct api_entry api_table[] = {
     API(END_TXN, 0, 5, API_MAY_PARK, handle_end_txn, ASK(WRITE, TRANSACTIONAL_ID)),
     API(WRITE_TXN_MARKERS, 0, 1, 0, handle_write_txn_markers, ASK(ALTER, CLUSTER),
         ASK(CLUSTER_ACTION, CLUSTER)),
-    API(TXN_OFFSET_COMMIT, 0, 5, API_MAY_PARK, handle_txn_offset_commit,
+    API(TXN_OFFSET_COMMIT, 0, 6, API_MAY_PARK, handle_txn_offset_commit,
         ASK(WRITE, TRANSACTIONAL_ID), ASK(READ, GROUP), ASK(READ, TOPIC)),
     API(DESCRIBE_ACLS, 0, 3, 0, handle_describe_acls, ASK(DESCRIBE, CLUSTER)),
     API(CREATE_ACLS, 0, 3, 0, handle_create_acls, ASK(ALTER, CLUSTER)),

@@ -2,31 +2,23 @@
 
 #include "api/group_reply.h"
 #include "api/handlers.h"
+#include "api/offset_topic.h"
 #include "group/coordinator.h"
 
 /* The commits of one topic; those of partitions that do not exist are only echoed. */
 static size_t add_topic(struct api_request *request, const struct offset_commit_request_topic *in,
                         struct group_offset_commit *out)
 {
-    bool allowed = api_allows(request, API_READ, api_topic(in->name));
-    struct topic *topic = catalogue_find(request->server->catalogue, in->name);
+    struct offset_topic topic;
+    offset_topic_find(request, in->name, NULL, &topic);
     for (int32_t i = 0; i < in->partitions_count; i++) {
         const struct offset_commit_request_partition *from = &in->partitions[i];
-        out[i] = (struct group_offset_commit){
-            .topic = in->name,
-            .partition = from->partition_index,
-            .offset = from->committed_offset,
-            .leader_epoch = from->committed_leader_epoch,
-            .metadata = from->committed_metadata,
-            .err = !allowed ? ERR_TOPIC_DENIED
-                   : topic != NULL && topic_partition(topic, from->partition_index) != NULL
-                       ? ERR_NONE
-                       : ERR_NOT_FOUND,
-        };
+        out[i] = offset_topic_commit(&topic, from->partition_index);
+        out[i].offset = from->committed_offset;
+        out[i].leader_epoch = from->committed_leader_epoch;
+        out[i].metadata = from->committed_metadata;
     }
-    if (topic != NULL) {
-        topic_unref(topic);
-    }
+    offset_topic_release(&topic);
     return (size_t)in->partitions_count;
 }
 

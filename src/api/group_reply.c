@@ -65,7 +65,8 @@ static void encode_sync(struct group_reply *reply, struct wire_writer *writer)
 static size_t run_end(const struct group_partition_result *items, size_t count, size_t begin)
 {
     size_t end = begin + 1;
-    while (end < count && slice_equal(items[end].topic, items[begin].topic)) {
+    while (end < count && slice_equal(items[end].topic, items[begin].topic) &&
+           wire_uuid_equal(items[end].topic_id, items[begin].topic_id)) {
         end++;
     }
     return end;
@@ -105,6 +106,7 @@ static void encode_txn_commit(struct group_reply *reply, struct wire_writer *wri
         struct txn_offset_commit_response_topic *topic = &response.topics[response.topics_count++];
         end = run_end(items, count, begin);
         topic->name = items[begin].topic;
+        topic->topic_id = items[begin].topic_id;
         topic->partitions = reply_alloc(reply, end - begin, sizeof *topic->partitions);
         for (size_t i = begin; i < end; i++) {
             enum err err = items[i].err;

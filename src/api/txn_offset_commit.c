@@ -2,6 +2,7 @@
 
 #include "api/group_reply.h"
 #include "api/handlers.h"
+#include "api/offset_topic.h"
 #include "api/txn_reply.h"
 #include "group/coordinator.h"
 #include "txn/coordinator.h"
@@ -11,25 +12,17 @@ static size_t add_topic(struct api_request *request,
                         const struct txn_offset_commit_request_topic *in,
                         struct group_offset_commit *out)
 {
-    bool allowed = api_allows(request, API_READ, api_topic(in->name));
-    struct topic *topic = catalogue_find(request->server->catalogue, in->name);
+    struct offset_topic topic;
+    offset_topic_find(request, in->name,
+                      api_version(request) >= TXN_KIP_1319_VERSION ? &in->topic_id : NULL, &topic);
     for (int32_t i = 0; i < in->partitions_count; i++) {
         const struct txn_offset_commit_request_partition *from = &in->partitions[i];
-        bool exists = topic != NULL && topic_partition(topic, from->partition_index) != NULL;
-        out[i] = (struct group_offset_commit){
-            .topic = in->name,
-            .partition = from->partition_index,
-            .offset = from->committed_offset,
-            .leader_epoch = from->committed_leader_epoch,
-            .metadata = from->committed_metadata,
-            .err = !allowed ? ERR_TOPIC_DENIED
-                   : exists ? ERR_NONE
-                            : ERR_NOT_FOUND,
-        };
+        out[i] = offset_topic_commit(&topic, from->partition_index);
+        out[i].offset = from->committed_offset;
+        out[i].leader_epoch = from->committed_leader_epoch;
+        out[i].metadata = from->committed_metadata;
     }
-    if (topic != NULL) {
-        topic_unref(topic);
-    }
+    offset_topic_release(&topic);
     return (size_t)in->partitions_count;
 }
 
@@ -87,7 +80,7 @@ static enum err commit_offsets(struct api_request *request, struct reason *reaso
         .producer_epoch = body->producer_epoch,
         .member_id = body->member_id,
         .instance_id = body->group_instance_id,
-        .generation = body->generation_id,
+        .generation = body->generation_id_or_member_epoch,
         .offsets = offsets,
         .count = count,
     };

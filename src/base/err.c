@@ -61,6 +61,7 @@ static const char *const names[ERR_COUNT] = {
     [ERR_TXN_NOT_FOUND] = "transactional-id-not-found",
     [ERR_TXN_ABORTABLE] = "transaction-abortable",
     [ERR_OPERATION_NOT_ATTEMPTED] = "operation-not-attempted",
+    [ERR_UNKNOWN_TOPIC_ID] = "unknown-topic-id",
     [ERR_TOPIC_DENIED] = "topic-denied",
     [ERR_GROUP_DENIED] = "group-denied",
     [ERR_TRANSACTIONAL_ID_DENIED] = "transactional-id-denied",

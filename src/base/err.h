@@ -76,6 +76,7 @@ enum err {
     ERR_TXN_NOT_FOUND,           /* no such transactional id */
     ERR_TXN_ABORTABLE,           /* this transaction can only be aborted (KIP-890) */
     ERR_OPERATION_NOT_ATTEMPTED, /* another partition of the same request failed */
+    ERR_UNKNOWN_TOPIC_ID,        /* no topic has this id */
     ERR_TOPIC_DENIED,            /* the client may not do this with the topic */
     ERR_GROUP_DENIED,            /* the same of a group */
     ERR_TRANSACTIONAL_ID_DENIED, /* the same of a transactional id */

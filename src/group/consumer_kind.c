@@ -27,7 +27,8 @@ static enum err check_commit(struct group *group, const struct group_committer *
         return ERR_UNSUPPORTED; /* older versions have no word for a stale epoch */
     }
     enum err err = epoch_error(member, committer->generation);
-    return committer->transactional && err == ERR_STALE_MEMBER_EPOCH ? ERR_ILLEGAL_GENERATION : err;
+    bool unknown_there = committer->transactional && committer->api_version < TXN_KIP_1319_VERSION;
+    return unknown_there && err == ERR_STALE_MEMBER_EPOCH ? ERR_ILLEGAL_GENERATION : err;
 }
 
 static enum err check_fetch(const struct group *group, struct slice member_id, int32_t member_epoch)

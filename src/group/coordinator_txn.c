@@ -85,8 +85,9 @@ void group_coordinator_txn_commit(struct group_coordinator *coordinator, struct 
     struct group_effects effects = {0};
     struct group_entry *entry;
     bool create = request->generation < 0; /* by no member */
-    enum err err =
-        groupc_enter_checked(coordinator, group_id, false, create, ERR_ILLEGAL_GENERATION, &entry);
+    enum err absent = request->waiter.api_version >= TXN_KIP_1319_VERSION ? ERR_GROUP_NOT_FOUND
+                                                                          : ERR_ILLEGAL_GENERATION;
+    enum err err = groupc_enter_checked(coordinator, group_id, false, create, absent, &entry);
     if (err == ERR_NONE) {
         group_txn_commit(entry->group, request, groupc_now(coordinator), &effects);
         if (group_has_txn(entry->group, request->producer_id)) {

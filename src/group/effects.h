@@ -45,6 +45,7 @@ struct group_join_member {
 /* For one partition of an offset commit or delete; same order as asked. */
 struct group_partition_result {
     struct slice topic;
+    struct wire_uuid topic_id; /* as asked: zero when the topic was named */
     int32_t partition;
     enum err err;
 };

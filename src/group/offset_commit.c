@@ -14,8 +14,8 @@ static void reply_offsets_error(struct group_effects *effects, enum group_reply_
     struct group_reply *reply = offset_reply_new(kind, waiter, count);
     reply->err = err;
     for (size_t i = 0; i < count; i++) {
-        offset_reply_add(reply, offsets[i].topic, offsets[i].partition,
-                         offsets[i].err != ERR_NONE ? offsets[i].err : err);
+        offset_reply_add_commit(reply, &offsets[i],
+                                offsets[i].err != ERR_NONE ? offsets[i].err : err);
     }
     group_effects_reply(effects, reply);
 }
@@ -80,7 +80,7 @@ static struct group_reply *stage_offsets(struct group *group, struct group_store
             commit->metadata.size > (size_t)group->config->offset_metadata_max_bytes) {
             own = ERR_METADATA_TOO_LARGE;
         }
-        offset_reply_add(reply, commit->topic, commit->partition, own);
+        offset_reply_add_commit(reply, commit, own);
         if (own == ERR_NONE) {
             stage_offset(group, store, commit, i, expire_wall_ms, now);
         }
@@ -183,6 +183,7 @@ void group_txn_commit(struct group *group, const struct group_txn_commit_request
                                     .member_id = request->member_id,
                                     .instance_id = request->instance_id,
                                     .generation = request->generation,
+                                    .api_version = request->waiter.api_version,
                                     .transactional = true,
                                 },
                                 now);

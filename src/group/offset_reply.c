@@ -18,6 +18,14 @@ void offset_reply_add(struct group_reply *reply, struct slice topic, int32_t par
     items[count].topic = count > 0 && slice_equal(items[count - 1].topic, topic)
                              ? items[count - 1].topic
                              : group_arena_slice(&reply->arena, topic);
+    items[count].topic_id = (struct wire_uuid){{0}};
     items[count].partition = partition;
     items[count].err = err;
+}
+
+void offset_reply_add_commit(struct group_reply *reply, const struct group_offset_commit *commit,
+                             enum err err)
+{
+    offset_reply_add(reply, commit->topic, commit->partition, err);
+    reply->partitions.items[reply->partitions.count - 1].topic_id = commit->topic_id;
 }

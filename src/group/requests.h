@@ -53,7 +53,8 @@ struct group_sync_request {
 /* ---- offsets ---- */
 
 struct group_offset_commit {
-    struct slice topic;
+    struct slice topic;        /* empty when only an unknown id names it */
+    struct wire_uuid topic_id; /* only echoed; zero: the topic is named */
     int32_t partition;
     int64_t offset;
     int32_t leader_epoch;  /* -1: none */
@@ -70,6 +71,10 @@ struct group_commit_request {
     const struct group_offset_commit *offsets;
     size_t count;
 };
+
+/* TxnOffsetCommit names topics by id, and says STALE_MEMBER_EPOCH and GROUP_ID_NOT_FOUND where it
+ * said ILLEGAL_GENERATION before. */
+enum { TXN_KIP_1319_VERSION = 6 };
 
 struct group_txn_commit_request {
     struct completion waiter;

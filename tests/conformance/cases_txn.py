@@ -249,7 +249,7 @@ def end(k):
 
 def offsets(k):
     k.heading("AddOffsetsToTxn, TxnOffsetCommit")
-    k.topic("txn-offsets", 2)
+    topic_id = k.topic("txn-offsets", 2)
     begin(k, "offsets")
     producer = begin(k, "offsets")
 
@@ -268,21 +268,24 @@ def offsets(k):
     k.write("describe_transactions v0: the offsets' partition is in it", [
         f"{state['transaction_state']} {[topic['topic'] for topic in state['topics']]}"])
     finish(k, "offsets", producer, False)
-    offset_commits(k, current(k, "offsets"))
+    offset_commits(k, current(k, "offsets"), ("txn-offsets", topic_id))
     stable(k)
 
 
 def txn_commit(name, producer, group, topic, offset, **more):
-    """TxnOffsetCommit of one partition."""
-    inner = commit(group, topic, offset, **more)
-    inner["generation_id"] = inner.pop("generation_id_or_member_epoch")
+    """TxnOffsetCommit of one partition; the topic is (name, id), of which the version takes one."""
+    inner = commit(group, topic[0], offset, **more)
+    inner["topics"][0]["topic_id"] = topic[1]
     return of(name, producer, **inner)
 
 
-def offset_commits(k, producer):
+NO_TOPIC = ("txn-none", b"no such topic id")
+
+
+def offset_commits(k, producer, topic):
     high = k.ranges["txn_offset_commit"][1]
 
-    def put(title, version, pair=producer, group="txn-group", topic="txn-offsets", offset=5,
+    def put(title, version, pair=producer, group="txn-group", topic=topic, offset=5,
             name="offsets", **more):
         k.show(title, "txn_offset_commit", version, **txn_commit(
             name, pair, group, topic, offset, **more))
@@ -298,7 +301,7 @@ def offset_commits(k, producer):
             put(title, version, stranger)
         put("another group", version, group="txn-other")
         put("empty group id", version, group="")
-        put("unknown topic", version, topic="txn-none")
+        put("unknown topic", version, topic=NO_TOPIC)
         put("unknown partition", version, partition=9)
         put("negative offset", version, offset=-1)
         put("too long metadata", version, metadata="x" * 4097)
@@ -311,6 +314,8 @@ def members(k, put):
     """The group's generation guards its offsets (KIP-447)."""
     put("unknown member of no group", 3, member="nobody")
     put("generation of no group", 3, generation=3)
+    for version in range(5, k.ranges["txn_offset_commit"][1] + 1):
+        put("generation of a group unheard of", version, group="txn-nobodys", generation=3)
     put("unknown instance of no group", 3, group_instance_id="ghost")
     producer = begin(k, "offsets-members")
     k.ask("add_offsets_to_txn", 3, **of("offsets-members", producer, group_id="txn-members"))
@@ -333,7 +338,7 @@ def members(k, put):
 
 def stable(k):
     """What OffsetFetch tells while a transaction holds offsets, and after its end."""
-    k.topic("txn-stables", 2)
+    stables = ("txn-stables", k.topic("txn-stables", 2))
     k.ask("offset_commit", 7, **commit("txn-stable", "txn-stables", 3))
     producer = begin(k, "stable")
 
@@ -350,7 +355,7 @@ def stable(k):
         k.until(lambda: k.ask("add_offsets_to_txn", 3, **of(
             "stable", producer, group_id="txn-stable")), lambda answer: answer["error_code"] == 0)
         k.show("in a transaction", "txn_offset_commit", 3, **txn_commit(
-            "stable", producer, "txn-stable", "txn-stables", 7))
+            "stable", producer, "txn-stable", stables, 7))
         look("the transaction is open")
         finish(k, "stable", producer, committed)
         k.until(lambda: k.ask("offset_fetch", 7, group_id="txn-stable", topics=None,

@@ -78,7 +78,7 @@ class Transaction:
     def commit_offset(self):
         answer = self.client.ask(
             "txn_offset_commit", 5 if self.two else 4, transactional_id=self.name, group_id=self.name,
-            generation_id=-1, member_id="", topics=[{"name": self.name, "partitions": [
+            generation_id_or_member_epoch=-1, member_id="", topics=[{"name": self.name, "partitions": [
                 {"partition_index": 0, "committed_offset": OFFSET, "committed_metadata": ""}]}],
             **self.producer)
         check(answer["topics"][0]["partitions"][0]["error_code"], "TxnOffsetCommit")

@@ -263,7 +263,7 @@ FILL(txn_offset_commit)
     topic.name = topic_name;
     out->transactional_id = id_name;
     out->group_id = group_name;
-    out->generation_id = -1;
+    out->generation_id_or_member_epoch = -1;
     out->topics = &topic;
     out->topics_count = 1;
 }

@@ -400,6 +400,24 @@ static uint64_t commit(struct world *world, const char *id, int32_t epoch, int16
     return request.waiter.token.sequence;
 }
 
+static enum err txn_committed(struct world *world, const char *id, int32_t epoch, int16_t version)
+{
+    struct group_offset_commit item = {.topic = slice_str("t"), .offset = 7, .leader_epoch = -1};
+    struct group_txn_commit_request request = {
+        .waiter = next_waiter(world),
+        .producer_id = 7,
+        .member_id = slice_str(id),
+        .generation = epoch,
+        .offsets = &item,
+        .count = 1,
+    };
+    request.waiter.api_version = version;
+    struct group_effects effects = {0};
+    group_txn_commit(world->group, &request, world->now, &effects);
+    world_take(world, &effects);
+    return reply(world, request.waiter.token.sequence)->partitions.items[0].err;
+}
+
 static enum err committed(struct world *world, uint64_t n)
 {
     return reply(world, n)->partitions.items[0].err;
@@ -415,6 +433,9 @@ static void offsets_need_the_epoch(void **state)
     assert_int_equal(committed(world, commit(world, "a", 1, 8)), ERR_UNSUPPORTED);
     assert_int_equal(committed(world, commit(world, "x", 1, 9)), ERR_UNKNOWN_MEMBER);
     assert_int_equal(committed(world, commit(world, "", -1, 9)), ERR_UNKNOWN_MEMBER);
+    assert_int_equal(txn_committed(world, "a", 1, 5), ERR_NONE);
+    assert_int_equal(txn_committed(world, "a", 2, 5), ERR_ILLEGAL_GENERATION);
+    assert_int_equal(txn_committed(world, "a", 2, 6), ERR_STALE_MEMBER_EPOCH); /* KIP-1319 */
     const struct group *group = world->group;
     assert_int_equal(group_check_fetch(group, slice_str("a"), 1), ERR_NONE);
     assert_int_equal(group_check_fetch(group, slice_str("a"), 0), ERR_STALE_MEMBER_EPOCH);
