@@ -20,6 +20,7 @@ static void leave_many(struct api_request *request, const struct leave_group_req
     for (int32_t i = 0; i < count; i++) {
         members[i].member_id = body->members[i].member_id;
         members[i].instance_id = body->members[i].group_instance_id;
+        members[i].reason = body->members[i].reason;
     }
     enum err err =
         group_coordinator_leave(request->server->groups, body->group_id, members, (size_t)count);

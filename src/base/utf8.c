@@ -60,3 +60,21 @@ void utf8_escape(struct buf *to, struct slice bytes)
         i++;
     }
 }
+
+void utf8_quote(struct buf *to, struct slice bytes)
+{
+    buf_append_str(to, "\"");
+    while (bytes.size > 0) {
+        size_t plain = 0;
+        while (plain < bytes.size && bytes.data[plain] != '"' && bytes.data[plain] != '\\') {
+            plain++;
+        }
+        utf8_escape(to, slice_of(bytes.data, plain));
+        if (plain < bytes.size) {
+            buf_append_str(to, bytes.data[plain] == '"' ? "\\\"" : "\\\\");
+            plain++;
+        }
+        bytes = slice_of(bytes.data + plain, bytes.size - plain);
+    }
+    buf_append_str(to, "\"");
+}

@@ -17,4 +17,8 @@ size_t utf8_length(const char *text);
  * characters and bytes that are no UTF-8 as \n, \t, \r or \x1b. */
 void utf8_escape(struct buf *to, struct slice bytes);
 
+/* The same between double quotes, with " and \ as \" and \\: foreign text as a value of a log line.
+ */
+void utf8_quote(struct buf *to, struct slice bytes);
+
 #endif

@@ -30,11 +30,11 @@ static bool has_room(const struct group *group, const struct group_join_request 
     return false;
 }
 
-static void begin_rebalance(struct group *group, const char *reason, struct group_time now,
-                            struct group_effects *effects)
+static void begin_rebalance(struct group *group, const char *reason, struct slice said,
+                            struct group_time now, struct group_effects *effects)
 {
     if (group->state != GROUP_PREPARING_REBALANCE) {
-        classic_prepare_rebalance(group, reason, now, effects);
+        classic_prepare_rebalance_as_said(group, reason, said, now, effects);
     }
 }
 
@@ -63,8 +63,8 @@ static void add_member(struct group *group, const struct group_join_request *req
     member->deadline_ms = now.mono_ms + CLASSIC_NEW_MEMBER_TIMEOUT_MS;
     group_wake_by(group, member->deadline_ms);
     struct group_who who = classic_who(member);
-    group_tell(group, effects, GROUP_EVENT_JOINED, &who, NULL);
-    begin_rebalance(group, "a member joined", now, effects);
+    group_event_say(group_tell(group, effects, GROUP_EVENT_JOINED, &who, NULL), request->reason);
+    begin_rebalance(group, "a member joined", (struct slice){0}, now, effects);
 }
 
 static void update_member(struct group *group, struct classic_member *member,
@@ -146,7 +146,8 @@ static void replace_static(struct group *group, struct classic_member *member,
     struct group_who who = classic_who(member);
     who.member_id = new_id;
     struct group_event *event = group_tell(group, effects, GROUP_EVENT_RETURNED, &who, NULL);
-    event->reason = group_arena_slice(&event->arena, member->id);
+    event->other = group_arena_slice(&event->arena, member->id);
+    group_event_say(event, request->reason);
     classic_rename(group, member, new_id, effects);
     update_member(group, member, request, effects);
     classic_touch(group, member, now);
@@ -213,7 +214,7 @@ static void rejoin(struct group *group, struct classic_member *member,
         return;
     }
     update_member(group, member, request, effects);
-    begin_rebalance(group, "a member joined again", now, effects);
+    begin_rebalance(group, "a member joined again", request->reason, now, effects);
 }
 
 static void join_known(struct group *group, const struct group_join_request *request,
@@ -228,7 +229,7 @@ static void join_known(struct group *group, const struct group_join_request *req
     if (err == ERR_FENCED_INSTANCE) {
         struct group_who who = {request->member_id, request->instance_id, request->client_id,
                                 request->client_host};
-        group_tell(group, effects, GROUP_EVENT_FENCED, &who, "its instance id is another's now");
+        group_tell_fenced(group, effects, &who, "JoinGroup");
     }
     if (err != ERR_NONE) {
         group_reply_join_error(effects, &request->waiter, request->member_id, err);

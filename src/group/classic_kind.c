@@ -62,6 +62,12 @@ static size_t member_count(const struct group *group)
     return HASH_COUNT(group->members);
 }
 
+static struct slice holder(const struct group *group, struct slice instance_id)
+{
+    const struct classic_member *member = classic_find_static(group, instance_id);
+    return member != NULL ? member->id : (struct slice){0};
+}
+
 static enum group_state shown_state(const struct group *group)
 {
     return group->state;
@@ -112,6 +118,7 @@ const struct group_kind classic_kind = {
     .expires_from_empty = true,
     .bury = bury,
     .member_count = member_count,
+    .holder = holder,
     .generation = generation,
     .shown_state = shown_state,
     .describe = describe,

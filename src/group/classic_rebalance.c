@@ -126,6 +126,12 @@ void classic_maybe_complete_join(struct group *group, struct group_time now,
 void classic_prepare_rebalance(struct group *group, const char *reason, struct group_time now,
                                struct group_effects *effects)
 {
+    classic_prepare_rebalance_as_said(group, reason, (struct slice){0}, now, effects);
+}
+
+void classic_prepare_rebalance_as_said(struct group *group, const char *reason, struct slice said,
+                                       struct group_time now, struct group_effects *effects)
+{
     if (group->state == GROUP_COMPLETING_REBALANCE) {
         hand_out(group, ERR_REBALANCE_IN_PROGRESS, now, effects);
     }
@@ -133,7 +139,7 @@ void classic_prepare_rebalance(struct group *group, const char *reason, struct g
         classic_settle_sync(group, m);
     }
     group->assignment_stored = false;
-    group_tell(group, effects, GROUP_EVENT_REBALANCE, NULL, reason);
+    group_event_say(group_tell(group, effects, GROUP_EVENT_REBALANCE, NULL, reason), said);
     bool from_empty = group->state == GROUP_EMPTY;
     int32_t timeout_ms = classic_rebalance_timeout_ms(group);
     group_set_state(group, GROUP_PREPARING_REBALANCE, now);

@@ -12,6 +12,9 @@
 /* Calls all members to join, or begins at once when that is possible. reason: for the log. */
 void classic_prepare_rebalance(struct group *group, const char *reason, struct group_time now,
                                struct group_effects *effects);
+/* The same with the reason that a client gives (KIP-800; null: none), for the log as well. */
+void classic_prepare_rebalance_as_said(struct group *group, const char *reason, struct slice said,
+                                       struct group_time now, struct group_effects *effects);
 /* Begins the generation if everybody who is awaited has joined. */
 void classic_maybe_complete_join(struct group *group, struct group_time now,
                                  struct group_effects *effects);

@@ -63,7 +63,7 @@ void classic_sync(struct group *group, const struct group_sync_request *request,
     if (err == ERR_FENCED_INSTANCE) {
         struct group_who who = {.member_id = request->member_id,
                                 .instance_id = request->instance_id};
-        group_tell(group, effects, GROUP_EVENT_FENCED, &who, "its instance id is another's now");
+        group_tell_fenced(group, effects, &who, "SyncGroup");
     }
     if (err != ERR_NONE) {
         group_reply_sync_error(effects, &request->waiter, err);
@@ -98,12 +98,13 @@ enum err classic_heartbeat(struct group *group, struct slice member_id, struct s
     return group->state == GROUP_PREPARING_REBALANCE ? ERR_REBALANCE_IN_PROGRESS : ERR_NONE;
 }
 
-enum err classic_leave(struct group *group, struct slice member_id, struct slice instance_id,
+enum err classic_leave(struct group *group, const struct group_leaving *leaving,
                        struct group_time now, struct group_effects *effects)
 {
+    struct slice member_id = leaving->member_id;
     struct classic_member *member = NULL;
     if (member_id.size == 0) {
-        member = classic_find_static(group, instance_id);
+        member = classic_find_static(group, leaving->instance_id);
     } else {
         struct classic_pending *pending = classic_find_pending(group, member_id);
         if (pending != NULL) {
@@ -111,7 +112,7 @@ enum err classic_leave(struct group *group, struct slice member_id, struct slice
             classic_maybe_complete_join(group, now, effects);
             return ERR_NONE;
         }
-        enum err err = classic_check(group, member_id, instance_id, &member);
+        enum err err = classic_check(group, member_id, leaving->instance_id, &member);
         if (err != ERR_NONE) {
             return err;
         }
@@ -120,7 +121,7 @@ enum err classic_leave(struct group *group, struct slice member_id, struct slice
         return ERR_UNKNOWN_MEMBER;
     }
     struct group_who who = classic_who(member);
-    group_tell(group, effects, GROUP_EVENT_LEFT, &who, NULL);
+    group_event_say(group_tell(group, effects, GROUP_EVENT_LEFT, &who, NULL), leaving->reason);
     classic_drop(group, member, now, effects);
     return ERR_NONE;
 }

@@ -10,7 +10,7 @@ void classic_sync(struct group *group, const struct group_sync_request *request,
 enum err classic_heartbeat(struct group *group, struct slice member_id, struct slice instance_id,
                            int32_t generation, struct group_time now);
 /* Takes the member out, also one whose id was only given out. */
-enum err classic_leave(struct group *group, struct slice member_id, struct slice instance_id,
+enum err classic_leave(struct group *group, const struct group_leaving *leaving,
                        struct group_time now, struct group_effects *effects);
 
 #endif

@@ -241,13 +241,14 @@ static struct consumer_group_member_metadata_value own_value(const struct consum
 }
 
 struct consumer_member *consumer_replace(struct group *group, struct consumer_member *member,
-                                         struct slice new_id, struct group_time now,
-                                         struct group_effects *effects)
+                                         struct slice new_id, struct slice said,
+                                         struct group_time now, struct group_effects *effects)
 {
     struct group_who who = consumer_who(member);
     who.member_id = new_id;
     struct group_event *event = group_tell(group, effects, GROUP_EVENT_RETURNED, &who, NULL);
-    event->reason = group_arena_slice(&event->arena, member->id);
+    event->other = group_arena_slice(&event->arena, member->id);
+    group_event_say(event, said);
     struct arena arena = {0};
     struct consumer_group_member_metadata_value value = own_value(member, &arena);
     struct partition_set assigned = {0}, target = {0}, none = {0};
@@ -266,11 +267,11 @@ struct consumer_member *consumer_replace(struct group *group, struct consumer_me
 /* ---- the end of a call ---- */
 
 void consumer_tell(const struct group *group, const struct consumer_member *joined,
-                   int32_t assignment_epoch, struct group_effects *effects)
+                   struct slice said, int32_t assignment_epoch, struct group_effects *effects)
 {
     if (joined != NULL) {
         struct group_who who = consumer_who(joined);
-        group_tell(group, effects, GROUP_EVENT_JOINED, &who, NULL);
+        group_event_say(group_tell(group, effects, GROUP_EVENT_JOINED, &who, NULL), said);
     }
     if (group->consumer->assignment_epoch > assignment_epoch) {
         group_tell(group, effects, GROUP_EVENT_ASSIGNED, NULL, NULL);

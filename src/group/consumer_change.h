@@ -38,17 +38,19 @@ void consumer_drop(struct group *group, enum group_record_kind kind, struct slic
                    struct group_time now);
 /* The member with all its pieces. */
 void consumer_remove(struct group *group, struct consumer_member *member, struct group_time now);
-/* A static member is back under a new id. It keeps its target, and of its partitions those it is
- * not to give up, at epoch 0. Returns it; the old pointer is dead, and no time-out counts. */
+/* A static member is back under a new id; said: why, in its words, or null. It keeps its target,
+ * and of its partitions those it is not to give up, at epoch 0. Returns it; the old pointer is
+ * dead, and no time-out counts. */
 struct consumer_member *consumer_replace(struct group *group, struct consumer_member *member,
-                                         struct slice new_id, struct group_time now,
-                                         struct group_effects *effects);
+                                         struct slice new_id, struct slice said,
+                                         struct group_time now, struct group_effects *effects);
 
 /* ---- the end of a call ---- */
 
-/* Tells of a new member (NULL: there is none), and of an assignment above this epoch. */
+/* Tells of a new member (NULL: there is none) and what it said (null: nothing), and of an
+ * assignment above this epoch. */
 void consumer_tell(const struct group *group, const struct consumer_member *joined,
-                   int32_t assignment_epoch, struct group_effects *effects);
+                   struct slice said, int32_t assignment_epoch, struct group_effects *effects);
 
 /* Stores what has changed, with the reply behind it (may be NULL); gives it at once when nothing
  * has. member: whom the reply is about, or NULL. */

@@ -75,7 +75,7 @@ static struct consumer_member *take_in(struct group *group, struct consumer_memb
                                        struct group_time now, struct group_effects *effects)
 {
     bool is_back = member != NULL && request->member_id.size == 0;
-    return is_back ? consumer_replace(group, member, id, now, effects) : member;
+    return is_back ? consumer_replace(group, member, id, request->reason, now, effects) : member;
 }
 
 static bool same_protocols(const struct consumer_classic *a, const struct group_join_request *b)
@@ -205,6 +205,11 @@ void consumer_classic_join(struct group *group, const struct group_join_request 
         id = member_id_make(group->config, prefix, text, sizeof text);
         err = request->member_id_required ? ERR_MEMBER_ID_REQUIRED : ERR_NONE;
     }
+    if (err == ERR_FENCED_INSTANCE) {
+        struct group_who who = {request->member_id, request->instance_id, request->client_id,
+                                request->client_host};
+        group_tell_fenced(group, effects, &who, "JoinGroup");
+    }
     if (err != ERR_NONE) {
         group_reply_join_error(effects, &request->waiter, id, err);
     } else {
@@ -214,7 +219,7 @@ void consumer_classic_join(struct group *group, const struct group_join_request 
         bool is_new = member == NULL;
         member = take_in(group, member, request, id, now, effects);
         member = settle(group, member, request, id, &subscription, now);
-        consumer_tell(group, is_new ? member : NULL, assignment_epoch, effects);
+        consumer_tell(group, is_new ? member : NULL, request->reason, assignment_epoch, effects);
         if (last) { /* of the new protocol, and now it came back with the classic one */
             struct group_reply *reply =
                 join_reply(member, &request->waiter, group->consumer->epoch);
@@ -287,6 +292,11 @@ void consumer_classic_sync(struct group *group, const struct group_sync_request 
     enum err err = check_sync(group, request, &member, now);
     struct group_reply *reply = group_reply_new(GROUP_REPLY_SYNC, &request->waiter, err);
     reply->sync.assignment = slice_str("");
+    if (err == ERR_FENCED_INSTANCE) {
+        struct group_who who = {.member_id = request->member_id,
+                                .instance_id = request->instance_id};
+        group_tell_fenced(group, effects, &who, "SyncGroup");
+    }
     if (err != ERR_NONE) {
         group_effects_reply(effects, reply);
         return;
@@ -322,10 +332,11 @@ enum err consumer_classic_heartbeat(struct group *group, struct slice member_id,
     return lags ? call_to_join(group, member, now) : ERR_NONE;
 }
 
-enum err consumer_classic_leave(struct group *group, struct slice member_id,
-                                struct slice instance_id, struct group_time now,
-                                struct group_effects *effects)
+enum err consumer_classic_leave(struct group *group, const struct group_leaving *leaving,
+                                struct group_time now, struct group_effects *effects)
 {
+    struct slice member_id = leaving->member_id;
+    struct slice instance_id = leaving->instance_id;
     struct consumer_member *member;
     struct consumer_member *holder = consumer_find_static(group->consumer, instance_id);
     if (holder != NULL && member_id.size == 0) { /* an administrator's way (KIP-345) */
@@ -334,7 +345,7 @@ enum err consumer_classic_leave(struct group *group, struct slice member_id,
     enum err err = find_classic(group, member_id, instance_id, &member);
     if (err == ERR_NONE) {
         struct group_who who = consumer_who(member);
-        group_tell(group, effects, GROUP_EVENT_LEFT, &who, NULL);
+        group_event_say(group_tell(group, effects, GROUP_EVENT_LEFT, &who, NULL), leaving->reason);
         consumer_fence(group, member, now, effects);
         if (group->consumer != NULL) { /* a classic group has stored its own */
             consumer_commit(group, NULL, NULL, effects);

@@ -17,8 +17,7 @@ enum err consumer_classic_heartbeat(struct group *group, struct slice member_id,
                                     struct slice instance_id, int32_t generation,
                                     struct group_time now);
 /* Takes the member out; by instance id alone as an administrator does (KIP-345). */
-enum err consumer_classic_leave(struct group *group, struct slice member_id,
-                                struct slice instance_id, struct group_time now,
-                                struct group_effects *effects);
+enum err consumer_classic_leave(struct group *group, const struct group_leaving *leaving,
+                                struct group_time now, struct group_effects *effects);
 
 #endif

@@ -25,9 +25,11 @@ static void reply_error(const struct group *group, struct group_effects *effects
     if (refusal->reason.text[0] != '\0') {
         reply->consumer.message = group_arena_slice(&reply->arena, slice_str(refusal->reason.text));
     }
-    if (refusal->err == ERR_FENCED_MEMBER_EPOCH || refusal->err == ERR_FENCED_INSTANCE) {
-        struct group_who who = {request->member_id, request->instance_id, request->client_id,
-                                request->client_host};
+    struct group_who who = {request->member_id, request->instance_id, request->client_id,
+                            request->client_host};
+    if (refusal->err == ERR_FENCED_INSTANCE || refusal->err == ERR_UNRELEASED_INSTANCE) {
+        group_tell_fenced(group, effects, &who, "ConsumerGroupHeartbeat");
+    } else if (refusal->err == ERR_FENCED_MEMBER_EPOCH) {
         group_tell(group, effects, GROUP_EVENT_FENCED, &who, refusal->reason.text);
     }
     group_effects_reply(effects, reply);
@@ -55,7 +57,7 @@ static struct consumer_member *join(struct group *group,
         if (member != NULL) {
             consumer_remove(group, member, now); /* its id is taken over by the static member */
         }
-        return consumer_replace(group, holder, id, now, effects);
+        return consumer_replace(group, holder, id, (struct slice){0}, now, effects);
     }
     if (member != NULL && (member->epoch != 0 || member->assigned.count > 0)) {
         reset(group, member, now); /* it says that it owns nothing */
@@ -205,7 +207,7 @@ static void beat(struct group *group, struct consumer_member *member,
     }
     consumer_assign_targets(group, now);
     bool changed = reconcile(group, member, request, now);
-    consumer_tell(group, is_new ? member : NULL, assignment_epoch, effects);
+    consumer_tell(group, is_new ? member : NULL, (struct slice){0}, assignment_epoch, effects);
     consumer_touch(group, member, now);
     bool full = request->member_epoch == CONSUMER_EPOCH_JOIN ||
                 (request->rebalance_timeout_ms != -1 && request->has_topics && request->has_owned);

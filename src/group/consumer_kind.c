@@ -55,6 +55,12 @@ static size_t member_count(const struct group *group)
     return HASH_COUNT(group->consumer->members);
 }
 
+static struct slice holder(const struct group *group, struct slice instance_id)
+{
+    const struct consumer_member *member = consumer_find_static(group->consumer, instance_id);
+    return member != NULL ? member->id : (struct slice){0};
+}
+
 const struct group_kind consumer_kind = {
     .apply = consumer_apply,
     .loaded = consumer_loaded,
@@ -71,6 +77,7 @@ const struct group_kind consumer_kind = {
     .is_subscribed = consumer_is_subscribed,
     .bury = consumer_bury,
     .member_count = member_count,
+    .holder = holder,
     .generation = generation,
     .shown_state = consumer_shown_state,
     .describe = consumer_describe_as_classic,

@@ -92,12 +92,6 @@ CHECKED enum err group_coordinator_heartbeat(struct group_coordinator *coordinat
                                              struct slice group_id, struct slice member_id,
                                              struct slice instance_id, int32_t generation);
 
-struct group_leaving {
-    struct slice member_id;
-    struct slice instance_id;
-    enum err err; /* out */
-};
-
 /* Returns an error of the whole request; else each member has its own. */
 CHECKED enum err group_coordinator_leave(struct group_coordinator *coordinator,
                                          struct slice group_id, struct group_leaving *members,

@@ -60,9 +60,10 @@ enum err group_coordinator_heartbeat(struct group_coordinator *coordinator, stru
     if (err != ERR_NONE) {
         return err == ERR_LOADING ? ERR_NONE : err; /* nobody is thrown out while we load */
     }
-    err =
-        group_heartbeat(entry->group, member_id, instance_id, generation, groupc_now(coordinator));
-    entry_leave(&entry->base);
+    struct group_effects effects = {0}; /* words for the log, if any */
+    err = group_heartbeat(entry->group, member_id, instance_id, generation, groupc_now(coordinator),
+                          &effects);
+    groupc_leave(entry, &effects);
     return err;
 }
 
@@ -73,10 +74,9 @@ enum err group_coordinator_leave(struct group_coordinator *coordinator, struct s
     struct group_entry *entry;
     enum err err = groupc_enter_checked(coordinator, group_id, false, false, ERR_NONE, &entry);
     for (size_t i = 0; err == ERR_NONE && i < count; i++) {
-        members[i].err =
-            entry == NULL ? ERR_UNKNOWN_MEMBER
-                          : group_leave(entry->group, members[i].member_id, members[i].instance_id,
-                                        groupc_now(coordinator), &effects);
+        members[i].err = entry == NULL ? ERR_UNKNOWN_MEMBER
+                                       : group_leave(entry->group, &members[i],
+                                                     groupc_now(coordinator), &effects);
     }
     groupc_carry_out(coordinator, entry, &effects);
     return err;

@@ -134,11 +134,12 @@ struct group_store {
 /* For the log. */
 enum group_event_kind {
     GROUP_EVENT_JOINED,   /* a member is in */
-    GROUP_EVENT_RETURNED, /* a static member has another member id; reason: its former one */
+    GROUP_EVENT_RETURNED, /* a static member has another member id; other: its former one */
     GROUP_EVENT_AWAY,     /* a static member left and keeps its partitions for a while */
     GROUP_EVENT_LEFT,
     GROUP_EVENT_TIMED_OUT,
-    GROUP_EVENT_FENCED,    /* a request was refused that a member's own successor would make */
+    GROUP_EVENT_FENCED,    /* a request was refused that a member's own successor would make;
+                              other: the member that has its instance id */
     GROUP_EVENT_REBALANCE, /* all members are called to join */
     GROUP_EVENT_ASSIGNED,  /* partitions are given out for this generation, or epoch */
     GROUP_EVENT_EMPTY,     /* nobody is left */
@@ -160,7 +161,9 @@ struct group_event {
     enum group_event_kind kind;
     struct slice group_id;
     struct group_who who;
+    struct slice other;  /* another member's id; null: none */
     struct slice reason; /* null: none */
+    struct slice said;   /* the client's own reason (KIP-800); null: none */
     int32_t generation;  /* or epoch */
     size_t member_count;
     struct arena arena; /* of the texts */

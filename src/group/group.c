@@ -156,15 +156,26 @@ void group_sync(struct group *group, const struct group_sync_request *request,
 }
 
 enum err group_heartbeat(struct group *group, struct slice member_id, struct slice instance_id,
-                         int32_t generation, struct group_time now)
+                         int32_t generation, struct group_time now, struct group_effects *effects)
 {
-    return group->kind->heartbeat(group, member_id, instance_id, generation, now);
+    enum err err = group->kind->heartbeat(group, member_id, instance_id, generation, now);
+    if (err == ERR_FENCED_INSTANCE) {
+        struct group_who who = {.member_id = member_id, .instance_id = instance_id};
+        group_tell_fenced(group, effects, &who, "Heartbeat");
+    }
+    return err;
 }
 
-enum err group_leave(struct group *group, struct slice member_id, struct slice instance_id,
+enum err group_leave(struct group *group, const struct group_leaving *leaving,
                      struct group_time now, struct group_effects *effects)
 {
-    return group->kind->leave(group, member_id, instance_id, now, effects);
+    enum err err = group->kind->leave(group, leaving, now, effects);
+    if (err == ERR_FENCED_INSTANCE) {
+        struct group_who who = {.member_id = leaving->member_id,
+                                .instance_id = leaving->instance_id};
+        group_tell_fenced(group, effects, &who, "LeaveGroup");
+    }
+    return err;
 }
 
 enum err group_check_fetch(const struct group *group, struct slice member_id, int32_t member_epoch)

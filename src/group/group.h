@@ -91,10 +91,10 @@ void group_sync(struct group *group, const struct group_sync_request *request,
 /* ERR_NONE, REBALANCE_IN_PROGRESS, UNKNOWN_MEMBER, FENCED_INSTANCE, ILLEGAL_GENERATION. O(1). */
 CHECKED enum err group_heartbeat(struct group *group, struct slice member_id,
                                  struct slice instance_id, int32_t generation,
-                                 struct group_time now);
+                                 struct group_time now, struct group_effects *effects);
 
 /* Removes one member: by member id, or by instance id when the member id is empty (KIP-345). */
-CHECKED enum err group_leave(struct group *group, struct slice member_id, struct slice instance_id,
+CHECKED enum err group_leave(struct group *group, const struct group_leaving *leaving,
                              struct group_time now, struct group_effects *effects);
 
 /*

@@ -1,8 +1,8 @@
 #include "group/group_log.h"
 
+#include "base/buf.h"
 #include "base/logger.h"
-
-#include <stdio.h>
+#include "base/utf8.h"
 
 static const char *const messages[GROUP_EVENT_COUNT] = {
     [GROUP_EVENT_JOINED] = "a member joined",
@@ -22,27 +22,29 @@ static const char *const messages[GROUP_EVENT_COUNT] = {
 enum { SHOWN_BYTES = 300 };
 
 /* Adds name="text", but for null. */
-static void add(char *line, size_t size, const char *name, struct slice text)
+static void add(struct buf *line, const char *name, struct slice text)
 {
-    size_t used = strlen(line);
     if (!slice_is_null(text)) {
-        int shown = text.size < SHOWN_BYTES ? (int)text.size : SHOWN_BYTES;
-        (void)snprintf(line + used, size - used, " %s=\"%.*s\"", name, shown,
-                       (const char *)text.data);
+        buf_printf(line, " %s=", name);
+        utf8_quote(line, slice_of(text.data, text.size < SHOWN_BYTES ? text.size : SHOWN_BYTES));
     }
 }
 
 static void write_line(const struct group_event *event)
 {
-    char more[5 * (SHOWN_BYTES + 20)] = "";
-    add(more, sizeof more, "member", event->who.member_id);
-    add(more, sizeof more, "instance", event->who.instance_id);
-    add(more, sizeof more, "client", event->who.client_id);
-    add(more, sizeof more, "host", event->who.client_host);
-    add(more, sizeof more, event->kind == GROUP_EVENT_RETURNED ? "former" : "reason",
-        event->reason);
-    LOG_INFO("group", messages[event->kind], "group=\"%.*s\" generation=%d members=%zu%s",
-             SLICE_ARGS(event->group_id), (int)event->generation, event->member_count, more);
+    struct buf line = {0};
+    buf_append_str(&line, "group=");
+    utf8_quote(&line, event->group_id);
+    buf_printf(&line, " generation=%d members=%zu", (int)event->generation, event->member_count);
+    add(&line, "member", event->who.member_id);
+    add(&line, "instance", event->who.instance_id);
+    add(&line, event->kind == GROUP_EVENT_RETURNED ? "former" : "holder", event->other);
+    add(&line, "reason", event->reason);
+    add(&line, "client", event->who.client_id);
+    add(&line, "host", event->who.client_host);
+    add(&line, "said", event->said);
+    LOG_INFO("group", messages[event->kind], "%.*s", (int)line.size, (const char *)line.data);
+    buf_deinit(&line);
 }
 
 void group_log_events(struct group_effects *effects)

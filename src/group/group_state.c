@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 struct slice kept_copy(struct slice slice)
@@ -69,4 +70,21 @@ struct group_event *group_tell(const struct group *group, struct group_effects *
     event->member_count = group->kind->member_count(group);
     group_effects_event(effects, event);
     return event;
+}
+
+void group_tell_fenced(const struct group *group, struct group_effects *effects,
+                       const struct group_who *who, const char *api)
+{
+    char reason[96];
+    (void)snprintf(reason, sizeof reason, "%s was refused: its instance id is another member's",
+                   api);
+    struct group_event *event = group_tell(group, effects, GROUP_EVENT_FENCED, who, reason);
+    event->other = group_arena_slice(&event->arena, group->kind->holder(group, who->instance_id));
+}
+
+void group_event_say(struct group_event *event, struct slice said)
+{
+    if (said.size > 0) {
+        event->said = group_arena_slice(&event->arena, said);
+    }
 }

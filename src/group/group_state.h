@@ -56,7 +56,7 @@ struct group_kind {
                  struct group_time now, struct group_effects *effects);
     enum err (*heartbeat)(struct group *group, struct slice member_id, struct slice instance_id,
                           int32_t generation, struct group_time now);
-    enum err (*leave)(struct group *group, struct slice member_id, struct slice instance_id,
+    enum err (*leave)(struct group *group, const struct group_leaving *leaving,
                       struct group_time now, struct group_effects *effects);
 
     /* Whether the committer may commit offsets, and fetch them. */
@@ -72,6 +72,8 @@ struct group_kind {
     void (*bury)(const struct group *group, struct group_store *store);
 
     size_t (*member_count)(const struct group *group);
+    /* The id of the member that has this instance id; null: none. */
+    struct slice (*holder)(const struct group *group, struct slice instance_id);
     /* The generation, or the epoch. */
     int32_t (*generation)(const struct group *group);
     enum group_state (*shown_state)(const struct group *group);
@@ -148,11 +150,19 @@ void group_wake_by(struct group *group, int64_t deadline_ms);
 struct group_change group_change_of(const struct group *group, enum group_record_kind kind,
                                     struct slice name);
 
-/* Notes for the log what happened in the group as it is now, to whom (NULL: to all). reason: a
- * literal, or NULL. Returns the event, which is the effects'. */
+/* Notes for the log what happened in the group as it is now, to whom (NULL: to all). reason: is
+ * copied; or NULL. Returns the event, which is the effects'. */
 struct group_event *group_tell(const struct group *group, struct group_effects *effects,
                                enum group_event_kind kind, const struct group_who *who,
                                const char *reason);
+
+/* The same for a request of this API that was refused since its instance id is another member's,
+ * whose id is told as well. */
+void group_tell_fenced(const struct group *group, struct group_effects *effects,
+                       const struct group_who *who, const char *api);
+
+/* What the client itself says of it (KIP-800); null: nothing. */
+void group_event_say(struct group_event *event, struct slice said);
 
 /* Adds a tombstone. */
 void group_store_tombstone(const struct group *group, struct group_store *store,

@@ -144,12 +144,19 @@ static void txn_offsets_stored(struct group *group, struct group_store *store, e
 }
 
 static enum err check_commit(struct group *group, const struct group_committer *committer,
-                             struct group_time now)
+                             struct group_time now, struct group_effects *effects)
 {
     if (committer->generation < 0 && group->state == GROUP_EMPTY) {
         return ERR_NONE; /* a consumer that assigns by hand, or an administrator */
     }
-    return group->kind->check_commit(group, committer, now);
+    enum err err = group->kind->check_commit(group, committer, now);
+    if (err == ERR_FENCED_INSTANCE) {
+        struct group_who who = {.member_id = committer->member_id,
+                                .instance_id = committer->instance_id};
+        group_tell_fenced(group, effects, &who,
+                          committer->transactional ? "TxnOffsetCommit" : "OffsetCommit");
+    }
+    return err;
 }
 
 void group_commit(struct group *group, const struct group_commit_request *request,
@@ -162,7 +169,7 @@ void group_commit(struct group *group, const struct group_commit_request *reques
                                     .generation = request->generation,
                                     .api_version = request->waiter.api_version,
                                 },
-                                now);
+                                now, effects);
     if (err != ERR_NONE) {
         group_reply_commit_error(effects, request, err);
         return;
@@ -186,7 +193,7 @@ void group_txn_commit(struct group *group, const struct group_txn_commit_request
                                     .api_version = request->waiter.api_version,
                                     .transactional = true,
                                 },
-                                now);
+                                now, effects);
     if (err != ERR_NONE) {
         group_reply_txn_commit_error(effects, request, err);
         return;

@@ -50,6 +50,14 @@ struct group_sync_request {
     size_t assignment_count;
 };
 
+/* One member of a LeaveGroup. */
+struct group_leaving {
+    struct slice member_id; /* empty: by its instance id (KIP-345) */
+    struct slice instance_id;
+    struct slice reason; /* may be null */
+    enum err err;        /* out */
+};
+
 /* ---- offsets ---- */
 
 struct group_offset_commit {

@@ -67,12 +67,30 @@ static void test_uuid_text(void **state)
     assert_int_equal(first[14], '4'); /* a random one, RFC 9562 */
 }
 
+static void test_foreign_text_stays_within_its_quotes(void **state)
+{
+    (void)state;
+    static const char *const pairs[][2] = {
+        {"", "\"\""},
+        {"plain \xc3\xa4", "\"plain \xc3\xa4\""},
+        {"a\" level=error b=\"\\", "\"a\\\" level=error b=\\\"\\\\\""},
+        {"\n\x1b[2J\xc2\x9b\xff", "\"\\n\\x1b[2J\\xc2\\x9b\\xff\""},
+    };
+    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
+        struct buf text = {0};
+        utf8_quote(&text, slice_str(pairs[i][0]));
+        assert_string_equal(buf_cstr(&text), pairs[i][1]);
+        buf_deinit(&text);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_utf8),
         cmocka_unit_test(test_base64),
         cmocka_unit_test(test_uuid_text),
+        cmocka_unit_test(test_foreign_text_stays_within_its_quotes),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
 }

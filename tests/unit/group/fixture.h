@@ -41,6 +41,7 @@ struct world {
     size_t log_size;
     enum group_event_kind told[64]; /* the first ones since assert_told */
     size_t told_count;
+    struct group_event *last_told; /* that one as a whole */
 };
 
 static inline void fixture_uuid(void *context, uint8_t uuid[16])
@@ -107,7 +108,10 @@ static inline void world_take(struct world *world, struct group_effects *effects
         if (world->told_count < sizeof world->told / sizeof world->told[0]) {
             world->told[world->told_count++] = event->kind;
         }
-        group_event_free(event);
+        if (world->last_told != NULL) {
+            group_event_free(world->last_told);
+        }
+        world->last_told = event;
     }
     *effects = (struct group_effects){0};
     if (!world->slow_disk) {
@@ -129,6 +133,9 @@ static inline void world_free(struct world *world)
         buf_deinit(&world->log[i].value);
     }
     group_free(world->group);
+    if (world->last_told != NULL) {
+        group_event_free(world->last_told);
+    }
     free(world);
 }
 
@@ -150,6 +157,7 @@ struct join {
     const char *protocols[4]; /* "name=metadata" */
     bool no_protocols;
     int32_t session_ms, rebalance_ms;
+    const char *reason;
     bool id_required, can_skip;
 };
 
@@ -175,6 +183,7 @@ static inline uint64_t join(struct world *world, struct join with)
         .client_id = slice_str("client"),
         .client_host = slice_str("/127.0.0.1"),
         .protocol_type = slice_str(with.type != NULL ? with.type : "consumer"),
+        .reason = slice_str(with.reason),
         .protocols = offers,
         .protocol_count = count,
         .session_timeout_ms = with.session_ms != 0 ? with.session_ms : SESSION_MS,
@@ -236,17 +245,28 @@ static inline uint64_t lead(struct world *world, const char *member_id)
     return sync_with(world, member_id, NULL, group_generation(world->group), items, count);
 }
 
+static inline enum err beat_as(struct world *world, const char *member_id, const char *instance_id,
+                               int32_t generation)
+{
+    struct group_effects effects = {0};
+    enum err err = group_heartbeat(world->group, slice_str(member_id), slice_str(instance_id),
+                                   generation, world->now, &effects);
+    world_take(world, &effects);
+    return err;
+}
+
 static inline enum err beat(struct world *world, const char *member_id)
 {
-    return group_heartbeat(world->group, slice_str(member_id), slice_str(NULL),
-                           group_generation(world->group), world->now);
+    return beat_as(world, member_id, NULL, group_generation(world->group));
 }
 
 static inline enum err leave(struct world *world, const char *member_id, const char *instance_id)
 {
     struct group_effects effects = {0};
-    enum err err = group_leave(world->group, slice_str(member_id), slice_str(instance_id),
-                               world->now, &effects);
+    struct group_leaving leaving = {.member_id = slice_str(member_id),
+                                    .instance_id = slice_str(instance_id),
+                                    .reason = slice_str("it goes")};
+    enum err err = group_leave(world->group, &leaving, world->now, &effects);
     world_take(world, &effects);
     return err;
 }

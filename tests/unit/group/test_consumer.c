@@ -568,7 +568,7 @@ static const char *classic_group(struct world *world)
 
 static enum err classic_beat(struct world *world, const char *id, int32_t generation)
 {
-    return group_heartbeat(world->group, slice_str(id), slice_str(NULL), generation, world->now);
+    return beat_as(world, id, NULL, generation);
 }
 
 static void a_classic_group_moves_to_the_new_protocol_and_back(void **state)
@@ -707,9 +707,16 @@ static void what_happens_to_members_of_the_new_protocol_is_told(void **state)
     assert_told(world, GROUP_EVENT_JOINED, GROUP_EVENT_ASSIGNED);
     heartbeat(world, HB(.id = "a", .epoch = 7));
     assert_told(world, GROUP_EVENT_FENCED);
+    heartbeat(world, HB(.id = "c", .instance = "i", .topics = {"t"}));
+    assert_told(world, GROUP_EVENT_FENCED); /* UNRELEASED_INSTANCE_ID */
+    assert_true(slice_equal_str(world->last_told->other, "b"));
     heartbeat(world, HB(.id = "b", .instance = "i", .epoch = -2));
     heartbeat(world, HB(.id = "c", .instance = "i", .topics = {"t"}));
     assert_told(world, GROUP_EVENT_AWAY, GROUP_EVENT_RETURNED);
+    assert_true(slice_equal_str(world->last_told->other, "b"));
+    heartbeat(world, HB(.id = "b", .instance = "i", .epoch = 1));
+    assert_told(world, GROUP_EVENT_FENCED);
+    assert_true(slice_equal_str(world->last_told->other, "c"));
     heartbeat(world, HB(.id = "a", .epoch = -1));
     assert_told(world, GROUP_EVENT_LEFT);
     pass(world, 10 * REBALANCE_MS);

@@ -225,8 +225,7 @@ static void generations_and_protocols_are_checked(void **state)
 {
     struct world *world = world_new();
     const char *id = stable_one(world);
-    assert_int_equal(group_heartbeat(world->group, slice_str(id), slice_str(NULL), 7, world->now),
-                     ERR_ILLEGAL_GENERATION);
+    assert_int_equal(beat_as(world, id, NULL, 7), ERR_ILLEGAL_GENERATION);
     uint64_t s = sync_with(world, id, NULL, 0, NULL, 0);
     assert_int_equal(reply(world, s)->err, ERR_ILLEGAL_GENERATION);
     uint64_t type = join(world, JOIN(.type = "connect"));
@@ -371,8 +370,7 @@ static void a_static_member_comes_back_without_a_rebalance(void **state)
     uint64_t s = sync_with(world, new_id, "i1", 1, NULL, 0);
     assert_slice(reply(world, s)->sync.assignment, "p0");
     /* The old one is fenced. */
-    assert_int_equal(group_heartbeat(world->group, slice_str(old), slice_str("i1"), 1, world->now),
-                     ERR_FENCED_INSTANCE);
+    assert_int_equal(beat_as(world, old, "i1", 1), ERR_FENCED_INSTANCE);
     uint64_t fenced = sync_with(world, old, "i1", 1, NULL, 0);
     assert_int_equal(reply(world, fenced)->err, ERR_FENCED_INSTANCE);
     uint64_t rejoin = join(world, JOIN(.instance_id = "i1", .member_id = old));
@@ -459,6 +457,33 @@ static void what_happens_to_members_is_told(void **state)
     world_free(world);
 }
 
+static void assert_fenced(struct world *world, const char *holder, const char *api)
+{
+    assert_told(world, GROUP_EVENT_FENCED);
+    assert_slice(world->last_told->who.instance_id, "i1");
+    assert_slice(world->last_told->other, holder);
+    assert_memory_equal(world->last_told->reason.data, api, strlen(api));
+}
+
+static enum err commit_as(struct world *world, const char *member_id, const char *instance_id,
+                          int32_t generation)
+{
+    struct group_offset_commit item = {.topic = slice_str("t"), .offset = 1};
+    struct group_commit_request request = {
+        .waiter = next_waiter(world),
+        .member_id = slice_str(member_id),
+        .instance_id = slice_str(instance_id),
+        .generation = generation,
+        .retention_ms = -1,
+        .offsets = &item,
+        .count = 1,
+    };
+    struct group_effects effects = {0};
+    group_commit(world->group, &request, world->now, &effects);
+    world_take(world, &effects);
+    return reply(world, request.waiter.token.sequence)->partitions.items[0].err;
+}
+
 static void a_static_members_return_is_told_and_who_is_fenced_by_it(void **state)
 {
     struct world *world = world_new();
@@ -466,11 +491,40 @@ static void a_static_members_return_is_told_and_who_is_fenced_by_it(void **state
     const char *former = id_of(world, n);
     lead(world, former);
     world->told_count = 0;
-    join(world, JOIN(.instance_id = "i1"));
+    const char *holder =
+        id_of(world, join(world, JOIN(.instance_id = "i1", .reason = "restarted")));
     assert_told(world, GROUP_EVENT_RETURNED);
+    assert_slice(world->last_told->other, former);
+    assert_slice(world->last_told->said, "restarted"); /* KIP-800 */
+    int32_t generation = group_generation(world->group);
     join(world, JOIN(.member_id = former, .instance_id = "i1"));
-    sync_with(world, former, "i1", group_generation(world->group), NULL, 0);
-    assert_told(world, GROUP_EVENT_FENCED, GROUP_EVENT_FENCED);
+    assert_fenced(world, holder, "JoinGroup");
+    sync_with(world, former, "i1", generation, NULL, 0);
+    assert_fenced(world, holder, "SyncGroup");
+    assert_int_equal(beat_as(world, former, "i1", generation), ERR_FENCED_INSTANCE);
+    assert_fenced(world, holder, "Heartbeat");
+    commit_as(world, former, "i1", generation);
+    assert_fenced(world, holder, "OffsetCommit");
+    commit_as(world, "", "i1", -1);
+    assert_fenced(world, holder, "OffsetCommit");
+    assert_int_equal(leave(world, former, "i1"), ERR_FENCED_INSTANCE);
+    assert_fenced(world, holder, "LeaveGroup");
+    world_free(world);
+}
+
+static void what_clients_say_of_it_is_told(void **state)
+{
+    struct world *world = world_new();
+    uint64_t n = join(world, JOIN(.reason = "let me in"));
+    assert_told(world, GROUP_EVENT_JOINED, GROUP_EVENT_REBALANCE);
+    const char *id = id_of(world, n);
+    lead(world, id);
+    world->told_count = 0;
+    join(world, JOIN(.member_id = id, .reason = "topics have changed"));
+    assert_told(world, GROUP_EVENT_REBALANCE);
+    assert_slice(world->last_told->reason, "a member joined again");
+    assert_slice(world->last_told->said, "topics have changed");
+    leave(world, id, NULL);
     world_free(world);
 }
 
@@ -505,6 +559,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_full_group_still_takes_its_static_members_back),
         cmocka_unit_test(what_happens_to_members_is_told),
         cmocka_unit_test(a_static_members_return_is_told_and_who_is_fenced_by_it),
+        cmocka_unit_test(what_clients_say_of_it_is_told),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
 }
