@@ -2,18 +2,28 @@
 
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-void base64_encode(struct buf *to, struct slice bytes)
+static void encode(struct buf *to, struct slice bytes, const char letters[64], bool padded)
 {
     for (size_t i = 0; i < bytes.size; i += 3) {
         size_t left = bytes.size - i;
         uint32_t group = (uint32_t)bytes.data[i] << 16;
         group |= left > 1 ? (uint32_t)bytes.data[i + 1] << 8 : 0;
         group |= left > 2 ? bytes.data[i + 2] : 0;
-        char four[4] = {alphabet[group >> 18], alphabet[group >> 12 & 63],
-                        left > 1 ? alphabet[group >> 6 & 63] : '=',
-                        left > 2 ? alphabet[group & 63] : '='};
-        buf_append(to, four, sizeof four);
+        char four[4] = {letters[group >> 18], letters[group >> 12 & 63],
+                        left > 1 ? letters[group >> 6 & 63] : '=',
+                        left > 2 ? letters[group & 63] : '='};
+        buf_append(to, four, padded || left > 2 ? sizeof four : left + 1);
     }
+}
+
+void base64_encode(struct buf *to, struct slice bytes)
+{
+    encode(to, bytes, alphabet, true);
+}
+
+void base64url_encode(struct buf *to, struct slice bytes)
+{
+    encode(to, bytes, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_", false);
 }
 
 static int digit(uint8_t c)

@@ -11,6 +11,9 @@
 /* Appends the text of the bytes: four letters for each three of them. */
 void base64_encode(struct buf *to, struct slice bytes);
 
+/* The same with '-' and '_' for '+' and '/' and without padding (section 5). */
+void base64url_encode(struct buf *to, struct slice bytes);
+
 /* Into the arena; false for anything but whole, padded base 64. */
 CHECKED bool base64_decode(struct arena *arena, struct slice text, struct slice *bytes);
 

@@ -1,262 +1,267 @@
 #include "datadir/internal_record.h"
 
 #include "base/arena.h"
+#include "base/base64.h"
 #include "base/bytes.h"
-#include "datadir/consumer_record.h"
-#include "datadir/record_json.h"
-#include "wire/generated/transaction_log_key.h"
-#include "wire/generated/transaction_log_value.h"
+#include "wire/record.h"
 
 #include <string.h>
 
 /* Bytes of a record turn into so much at most. */
 enum { DECODED_MAX_BYTES = 16 << 20 };
 
-/* One decoding: reader, its arena and what comes of it. */
-struct decoding {
-    struct arena arena;
-    struct wire_reader reader;
-    json_t *json;
-};
-
-static struct decoding begin(const char *kind)
+static void set(json_t *json, const char *name, json_t *value)
 {
-    return (struct decoding){.arena.limit_bytes = DECODED_MAX_BYTES,
-                             .json = json_pack("{s:s}", "kind", kind)};
+    json_object_set_new(json, name, value);
 }
 
-static json_t *finish(struct decoding *decoding)
-{
-    arena_deinit(&decoding->arena);
-    return decoding->json;
-}
+/* ---- a decoded struct as JSON ---- */
 
-static void read_from(struct decoding *decoding, struct slice bytes)
+static json_t *text_json(struct slice bytes)
 {
-    wire_reader_init(&decoding->reader, bytes, &decoding->arena);
-}
-
-static void set_error(struct decoding *decoding, const char *text)
-{
-    json_object_set_new(decoding->json, "error", json_string(text));
-}
-
-/* True when there is a value to go on with. */
-static bool has_value(struct decoding *decoding, struct slice value)
-{
-    if (slice_is_null(value)) {
-        json_object_set_new(decoding->json, "deleted", json_true());
-        return false;
+    if (slice_is_null(bytes)) {
+        return json_null();
     }
-    read_from(decoding, value);
-    return true;
-}
-
-static void set_offset(json_t *json, const struct offset_commit_value *commit)
-{
-    record_set_number(json, "offset", commit->offset);
-    record_set_number(json, "leader_epoch", commit->leader_epoch);
-    record_set_text(json, "metadata", commit->metadata);
-    record_set_number(json, "commit_timestamp", commit->commit_timestamp);
-    if (commit->expire_timestamp >= 0) {
-        record_set_number(json, "expire_timestamp", commit->expire_timestamp);
+    json_t *json = json_stringn((const char *)bytes.data, bytes.size);
+    if (json != NULL) {
+        return json;
     }
-}
-
-static json_t *member_json(const struct group_metadata_value_member *member)
-{
-    json_t *json = json_object();
-    record_set_text(json, "member_id", member->member_id);
-    if (!slice_is_null(member->group_instance_id)) {
-        record_set_text(json, "group_instance_id", member->group_instance_id);
+    struct buf hex = {0};
+    for (size_t i = 0; i < bytes.size; i++) {
+        buf_printf(&hex, "%02x", bytes.data[i]);
     }
-    record_set_text(json, "client_id", member->client_id);
-    record_set_text(json, "client_host", member->client_host);
-    record_set_number(json, "session_timeout_ms", member->session_timeout);
-    record_set_number(json, "rebalance_timeout_ms", member->rebalance_timeout);
+    json = json_stringn((const char *)hex.data, hex.size);
+    buf_deinit(&hex);
     return json;
 }
 
-static void set_classic(json_t *json, const struct group_metadata_value *group)
+/* As Kafka's tools show a topic id. */
+static json_t *uuid_json(const struct wire_uuid *uuid)
 {
-    record_set_text(json, "protocol_type", group->protocol_type);
-    record_set_text(json, "protocol", group->protocol);
-    record_set_number(json, "generation", group->generation);
-    record_set_text(json, "leader", group->leader);
-    record_set_number(json, "state_timestamp", group->current_state_timestamp);
-    json_t *members = json_array();
-    for (int32_t i = 0; i < group->members_count; i++) {
-        json_array_append_new(members, member_json(&group->members[i]));
-    }
-    json_object_set_new(json, "members", members);
+    struct buf text = {0};
+    base64url_encode(&text, slice_of(uuid->bytes, sizeof uuid->bytes));
+    json_t *json = json_stringn((const char *)text.data, text.size);
+    buf_deinit(&text);
+    return json;
 }
 
-static const struct group_kind_name {
-    enum group_record_kind kind;
-    const char *text;
-    const char *name; /* of the name in the key; NULL: there is none */
-} group_kinds[] = {
-    {GROUP_RECORD_OFFSET, "offset-commit", "topic"},
-    {GROUP_RECORD_METADATA, "group-metadata", NULL},
-    {GROUP_RECORD_EPOCH, "consumer-group-metadata", NULL},
-    {GROUP_RECORD_TOPICS, "consumer-group-partition-metadata", NULL},
-    {GROUP_RECORD_MEMBER, "consumer-group-member", "member"},
-    {GROUP_RECORD_ASSIGNMENT_EPOCH, "consumer-group-target-assignment", NULL},
-    {GROUP_RECORD_TARGET, "consumer-group-target-assignment-member", "member"},
-    {GROUP_RECORD_CURRENT, "consumer-group-current-assignment", "member"},
-    {GROUP_RECORD_REGEX, "consumer-group-regular-expression", "pattern"},
-};
-
-static const struct group_kind_name *find_group_kind(enum group_record_kind kind)
+static int64_t integer_at(const struct wire_field *field, const void *at)
 {
-    for (size_t i = 0; i < sizeof group_kinds / sizeof group_kinds[0]; i++) {
-        if (group_kinds[i].kind == kind) {
-            return &group_kinds[i];
+    switch (field->type) {
+    case WIRE_INT8:
+        return *(const int8_t *)at;
+    case WIRE_INT16:
+        return *(const int16_t *)at;
+    case WIRE_UINT16:
+        return *(const uint16_t *)at;
+    case WIRE_INT32:
+        return *(const int32_t *)at;
+    case WIRE_UINT32:
+        return *(const uint32_t *)at;
+    default:
+        return *(const int64_t *)at;
+    }
+}
+
+static json_t *integer_json(const struct wire_field *field, int64_t value)
+{
+    if (field->names == NULL) {
+        return json_integer(value);
+    }
+    return value >= 0 && value < field->names_count
+               ? json_string(field->names[value])
+               : json_sprintf("unknown (%lld)", (long long)value);
+}
+
+static json_t *struct_json(const struct wire_shape *shape, const void *from);
+
+static json_t *value_json(const struct wire_field *field, const void *at)
+{
+    switch (field->type) {
+    case WIRE_BOOL:
+        return json_boolean(*(const bool *)at);
+    case WIRE_FLOAT64:
+        return json_real(*(const double *)at);
+    case WIRE_UUID:
+        return uuid_json(at);
+    case WIRE_STRING:
+    case WIRE_BYTES:
+        return text_json(*(const struct slice *)at);
+    case WIRE_STRUCT:
+        return struct_json(field->shape, at);
+    default:
+        return integer_json(field, integer_at(field, at));
+    }
+}
+
+/* Null is shown as an empty one. */
+static json_t *array_json(const struct wire_field *field, const uint8_t *items, int32_t count)
+{
+    json_t *json = json_array();
+    for (int32_t i = 0; i < count; i++) {
+        json_array_append_new(json, value_json(field, items + (size_t)i * field->bytes));
+    }
+    return json;
+}
+
+static json_t *field_json(const struct wire_field *field, const uint8_t *from)
+{
+    const uint8_t *at = from + field->at;
+    if (field->count_at != 0) {
+        return array_json(field, *(const uint8_t *const *)at,
+                          *(const int32_t *)(from + field->count_at));
+    }
+    if (field->by_pointer) {
+        at = *(const uint8_t *const *)at;
+        return at == NULL ? json_null() : value_json(field, at);
+    }
+    return value_json(field, at);
+}
+
+/* Null, or a number that is the default. */
+static bool is_default(const struct wire_field *field, const uint8_t *from)
+{
+    const uint8_t *at = from + field->at;
+    if (field->count_at != 0) {
+        return *(const int32_t *)(from + field->count_at) < 0;
+    }
+    switch (field->type) {
+    case WIRE_STRING:
+    case WIRE_BYTES:
+        return slice_is_null(*(const struct slice *)at);
+    case WIRE_STRUCT:
+        return field->by_pointer && *(const void *const *)at == NULL;
+    case WIRE_BOOL:
+    case WIRE_FLOAT64:
+    case WIRE_UUID:
+        return false;
+    default:
+        return integer_at(field, at) == field->default_value;
+    }
+}
+
+static void set_fields(json_t *json, const struct wire_shape *shape, const void *from)
+{
+    for (int i = 0; i < shape->count; i++) {
+        const struct wire_field *field = &shape->fields[i];
+        if (!field->left_out || !is_default(field, from)) {
+            set(json, field->shown, field_json(field, from));
         }
     }
-    return NULL;
 }
 
-static void set_group_value(struct decoding *d, const struct group_record_key *key,
-                            struct slice value)
+static json_t *struct_json(const struct wire_shape *shape, const void *from)
 {
-    struct group_change change;
-    if (group_change_read(key, value, &d->arena, &change) != ERR_NONE) {
-        set_error(d, "the value cannot be read");
-    } else if (change.gone) {
-        json_object_set_new(d->json, "deleted", json_true());
-    } else if (key->kind == GROUP_RECORD_OFFSET) {
-        set_offset(d->json, &change.offset);
-    } else if (key->kind == GROUP_RECORD_METADATA) {
-        set_classic(d->json, &change.metadata);
+    if (shape->count == 1 && strcmp(shape->fields[0].shown, ".") == 0) {
+        return field_json(&shape->fields[0], from);
+    }
+    json_t *json = json_object();
+    set_fields(json, shape, from);
+    return json;
+}
+
+/* ---- a record ---- */
+
+static void set_unreadable(json_t *json, const char *what)
+{
+    set(json, "error", json_sprintf("the %s cannot be read", what));
+}
+
+/* Into *out, which is never NULL; ERR_UNSUPPORTED for a version that is not known. */
+static enum err decode(const struct wire_record_part *part, struct slice bytes, struct arena *arena,
+                       void **out)
+{
+    struct wire_reader reader;
+    wire_reader_init(&reader, bytes, arena);
+    int16_t version = wire_read_int16(&reader);
+    *out = arena_alloc(arena, part->shape->bytes);
+    if (reader.err != ERR_NONE || version < part->lowest_version ||
+        version > part->highest_version) {
+        return reader.err != ERR_NONE ? reader.err : ERR_UNSUPPORTED;
+    }
+    return part->decode(&reader, version, *out);
+}
+
+/* The texts at its front that could be read; what could not is empty. */
+static void set_broken_key(json_t *json, const struct wire_shape *shape, const uint8_t *from)
+{
+    for (int i = 0; i < shape->count && shape->fields[i].type == WIRE_STRING; i++) {
+        const struct slice *text = (const void *)(from + shape->fields[i].at);
+        if (text->size == 0) {
+            break;
+        }
+        set(json, shape->fields[i].shown, text_json(*text));
+    }
+    set_unreadable(json, "key");
+}
+
+static void set_value(json_t *json, const struct wire_record_part *part, struct slice value,
+                      struct arena *arena)
+{
+    void *fields;
+    enum err err = decode(part, value, arena, &fields);
+    if (err == ERR_NONE) {
+        set_fields(json, part->shape, fields);
+    } else if (err == ERR_UNSUPPORTED) {
+        set(json, "error",
+            json_sprintf("version %d of the value is not known", (int16_t)load_be16(value.data)));
     } else {
-        consumer_record_set(&change, d->json);
+        set_unreadable(json, "value");
     }
 }
 
-json_t *internal_group_record(struct slice key, struct slice value)
+static json_t *record_json(const struct wire_record_kind *kind, struct slice key,
+                           struct slice value)
 {
-    struct group_record_key parsed;
-    enum err err = group_record_key_read(key, &parsed);
-    const struct group_kind_name *kind = find_group_kind(parsed.kind);
-    struct decoding d = begin(kind != NULL ? kind->text : "unknown");
-    if (kind == NULL) {
-        record_set_number(d.json, "key_version", key.size < 2 ? -1 : parsed.version);
-        return finish(&d);
-    }
-    if (!slice_is_null(parsed.group_id)) {
-        record_set_text(d.json, "group", parsed.group_id);
-    }
-    if (!slice_is_null(parsed.name)) {
-        record_set_text(d.json, kind->name, parsed.name);
-    }
-    if (err != ERR_NONE) {
-        set_error(&d, "the key cannot be read");
-        (void)has_value(&d, value);
-        return finish(&d);
-    }
-    if (kind->kind == GROUP_RECORD_OFFSET) {
-        record_set_number(d.json, "partition", parsed.partition);
-    }
-    set_group_value(&d, &parsed, value);
-    return finish(&d);
-}
-
-/* TransactionState's ids. */
-static const char *txn_state_name(int8_t state)
-{
-    static const char *const names[] = {"Empty",        "Ongoing",          "PrepareCommit",
-                                        "PrepareAbort", "CompleteCommit",   "CompleteAbort",
-                                        "Dead",         "PrepareEpochFence"};
-    return state >= 0 && (size_t)state < sizeof names / sizeof names[0] ? names[state] : "unknown";
-}
-
-static json_t *txn_partitions(const struct transaction_log_value *value)
-{
-    json_t *topics = json_array();
-    for (int32_t i = 0; i < value->transaction_partitions_count; i++) {
-        const struct transaction_log_value_topic *from = &value->transaction_partitions[i];
-        json_t *topic = json_object();
-        json_t *partitions = json_array();
-        record_set_text(topic, "topic", from->topic);
-        for (int32_t p = 0; p < from->partition_ids_count; p++) {
-            json_array_append_new(partitions, json_integer(from->partition_ids[p]));
-        }
-        json_object_set_new(topic, "partitions", partitions);
-        json_array_append_new(topics, topic);
-    }
-    return topics;
-}
-
-static void set_txn(json_t *json, const struct transaction_log_value *value)
-{
-    record_set_number(json, "producer_id", value->producer_id);
-    record_set_number(json, "producer_epoch", value->producer_epoch);
-    if (value->previous_producer_id >= 0) {
-        record_set_number(json, "previous_producer_id", value->previous_producer_id);
-    }
-    if (value->next_producer_id >= 0) {
-        record_set_number(json, "next_producer_id", value->next_producer_id);
-    }
-    json_object_set_new(json, "state", json_string(txn_state_name(value->transaction_status)));
-    record_set_number(json, "timeout_ms", value->transaction_timeout_ms);
-    record_set_number(json, "start_timestamp", value->transaction_start_timestamp_ms);
-    record_set_number(json, "update_timestamp", value->transaction_last_update_timestamp_ms);
-    record_set_number(json, "transaction_version", value->client_transaction_version);
-    json_object_set_new(json, "partitions", txn_partitions(value));
-}
-
-json_t *internal_txn_record(struct slice key, struct slice value)
-{
-    struct decoding d = begin("transaction");
-    struct transaction_log_key fields;
-    struct transaction_log_value txn;
-    int16_t version;
-    read_from(&d, key);
-    if (transaction_log_key_decode_versioned(&d.reader, &version, &fields) != ERR_NONE) {
-        set_error(&d, "the key cannot be read");
-        return finish(&d);
-    }
-    record_set_text(d.json, "transactional_id", fields.transactional_id);
-    if (has_value(&d, value)) {
-        if (transaction_log_value_decode_versioned(&d.reader, &version, &txn) == ERR_NONE) {
-            set_txn(d.json, &txn);
-        } else {
-            set_error(&d, "the value cannot be read");
-        }
-    }
-    return finish(&d);
-}
-
-json_t *internal_control_record(struct slice key, struct slice value)
-{
-    struct decoding d = begin("marker");
-    if (key.size < 4) {
-        set_error(&d, "the key cannot be read");
-        return finish(&d);
-    }
-    int16_t type = (int16_t)load_be16(key.data + 2);
-    json_object_set_new(d.json, "type",
-                        json_string(type == 0   ? "abort"
-                                    : type == 1 ? "commit"
-                                                : "unknown"));
-    if (type != 0 && type != 1) {
-        record_set_number(d.json, "type_number", type);
-    } else if (value.size >= 6) {
-        record_set_number(d.json, "coordinator_epoch", (int32_t)load_be32(value.data + 2));
+    struct arena arena = {.limit_bytes = DECODED_MAX_BYTES};
+    json_t *json = json_pack("{s:s}", "kind", kind->kind);
+    void *fields;
+    bool broken = decode(&kind->key, key, &arena, &fields) != ERR_NONE;
+    if (broken) {
+        set_broken_key(json, kind->key.shape, fields);
     } else {
-        set_error(&d, "the value cannot be read");
+        set_fields(json, kind->key.shape, fields);
     }
-    return finish(&d);
+    if (slice_is_null(value)) {
+        set(json, "deleted", json_true());
+    } else if (!broken) {
+        set_value(json, &kind->value, value, &arena);
+    }
+    arena_deinit(&arena);
+    return json;
 }
 
 json_t *internal_record(const char *topic, struct slice key, struct slice value)
 {
-    if (strcmp(topic, "__consumer_offsets") == 0) {
-        return internal_group_record(key, value);
+    int version = key.size < 2 ? -1 : (int16_t)load_be16(key.data);
+    bool ours = false;
+    for (int i = 0; i < wire_record_kinds_count; i++) {
+        const struct wire_record_kind *kind = &wire_record_kinds[i];
+        bool of_topic = strcmp(kind->topic, topic) == 0;
+        if (of_topic && version >= kind->key.lowest_version &&
+            version <= kind->key.highest_version) {
+            return record_json(kind, key, value);
+        }
+        ours = ours || of_topic;
     }
-    if (strcmp(topic, "__transaction_state") == 0) {
-        return internal_txn_record(key, value);
+    return ours ? json_pack("{s:s, s:i}", "kind", "unknown", "key_version", version) : NULL;
+}
+
+json_t *internal_control_record(struct slice key, struct slice value)
+{
+    json_t *json = json_pack("{s:s}", "kind", "marker");
+    if (key.size < 4) {
+        set_unreadable(json, "key");
+        return json;
     }
-    return NULL;
+    int16_t type = (int16_t)load_be16(key.data + 2);
+    set(json, "type", json_string(type == 0 ? "abort" : type == 1 ? "commit" : "unknown"));
+    if (type != 0 && type != 1) {
+        set(json, "type_number", json_integer(type));
+    } else if (value.size >= 6) {
+        set(json, "coordinator_epoch", json_integer((int32_t)load_be32(value.data + 2)));
+    } else {
+        set_unreadable(json, "value");
+    }
+    return json;
 }

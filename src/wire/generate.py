@@ -413,8 +413,7 @@ def codecs_text(units):
     messages = [m for u in units for m in u.messages]
     for message in messages:
         name = message.name
-        code.add(f'static enum err any_{name}_decode(struct wire_reader *reader, int16_t version,',
-                 '    void *out)', '{', f'    return {name}_decode(reader, version, out);', '}', '',
+        code.add(*any_decode(message),
                  f'static void any_{name}_encode(struct wire_writer *writer, int16_t version,',
                  '    const void *in)', '{', f'    {name}_encode(writer, version, in);', '}', '',
                  f'static void any_{name}_init(void *out)', '{', f'    {name}_init(out);', '}', '')
@@ -426,6 +425,74 @@ def codecs_text(units):
     return BANNER + code.text()
 
 
+class Shapes:
+    """The tables of how structs are shown, each before those that name it."""
+
+    def __init__(self, code):
+        self.code = code
+        self.done = set()
+
+    def emit(self, struct):
+        if struct.name in self.done:
+            return
+        self.done.add(struct.name)
+        fields = [f for f in struct.fields if f.shown != '-']
+        for item in fields:
+            if item.struct:
+                self.emit(item.struct)
+        self.code.add(f'static const struct wire_field {struct.name}_fields[] = {{',
+                      *[self.field(struct, item) for item in fields], '};', '',
+                      f'static const struct wire_shape {struct.name}_shape = {{',
+                      f'    {struct.name}_fields, {len(fields)}, sizeof(struct {struct.name})}};', '')
+
+    @staticmethod
+    def field(struct, item):
+        parts = [f'"{item.shown}"', f'WIRE_{item.type.upper()}',
+                 f'offsetof(struct {struct.name}, {item.name})']
+        if item.array:
+            parts.append(f'.count_at = offsetof(struct {struct.name}, {item.name}_count)')
+        parts.append(f'.bytes = sizeof({c_type(item)})')
+        if item.struct:
+            parts.append(f'.shape = &{item.struct.name}_shape')
+        if item.struct and by_pointer(item) and not item.array:
+            parts.append('.by_pointer = true')
+        if item.left_out:
+            parts.append('.left_out = true')
+        if item.type in schema.INTEGERS and item.default is not None:
+            parts.append(f'.default_value = {integer(item, item.default)}')
+        if item.names:
+            names = ', '.join(f'"{name}"' for name in item.names)
+            parts.append(f'.names = (const char *const[]){{{names}}}')
+            parts.append(f'.names_count = {len(item.names)}')
+        return f'    {{{", ".join(parts)}}},'
+
+
+def any_decode(message):
+    """The message's decoder for those that know no struct."""
+    return [f'static enum err any_{message.name}_decode(struct wire_reader *reader, int16_t version,',
+            '    void *out)', '{', f'    return {message.name}_decode(reader, version, out);', '}', '']
+
+
+def records_text(units):
+    code = Code()
+    code.add('#include "wire/record.h"', '')
+    records = [u.record for u in units if u.record]
+    messages = [m for record in records for m in (record.key, record.value)]
+    code.add(*[f'#include "wire/generated/{name}.h"' for name in sorted(m.name for m in messages)],
+             '')
+    shapes = Shapes(code)
+    for message in messages:
+        shapes.emit(message.root)
+        code.add(*any_decode(message))
+    code.add('const struct wire_record_kind wire_record_kinds[] = {')
+    for record in records:
+        code.add(f'    {{"{record.topic}", "{record.kind}",')
+        code.add(*[f'        {{"{m.name}", {m.low}, {m.high}, any_{m.name}_decode, &{m.name}_shape}},'
+                   for m in (record.key, record.value)], '    },')
+    code.add('};', '', f'const int wire_record_kinds_count = {len(records)};')
+    return BANNER + code.text()
+
+
 def outputs(units):
     files = {}
     for unit in units:
@@ -433,6 +500,7 @@ def outputs(units):
         files[f'{unit.name}.c'] = lambda unit=unit: source_text(unit)
     files['api_info.c'] = lambda: api_info_text(units)
     files['codecs.c'] = lambda: codecs_text(units)
+    files['records.c'] = lambda: records_text(units)
     return files
 
 

@@ -54,6 +54,9 @@ class Field:
     tag: int = None
     default: object = None  # None: the zero of its type; 'null'; an int; True
     struct: Struct = None
+    shown: str = None  # its name in JSON: '-' for none, '.' for that of its struct
+    left_out: bool = False  # of JSON while it is null or has its default
+    names: list = field(default_factory=list)  # of its values from 0 on
 
 
 @dataclass
@@ -75,6 +78,16 @@ class Unit:
     key: int  # -1 for data
     messages: list
     line: int
+    record: 'Record' = None  # what it is the value of
+
+
+@dataclass
+class Record:
+    """A kind of record that a topic holds."""
+    topic: str
+    kind: str
+    key: Message
+    value: Message
 
 
 def parse_versions(text, low, high, line):
@@ -99,14 +112,17 @@ class Parser:
     def __init__(self, text):
         self.units = []
         self.message = None
+        self.topic = None  # whose records follow
         self.named = {}
         self.open = []  # the struct that takes fields at each depth
         self.text = text
 
     def parse(self):
+        begun = ''
         for number, raw in enumerate(self.text.split('\n'), 1):
-            line = raw.split('#', 1)[0].rstrip()
-            if line:
+            line = begun + (raw.strip() if begun else raw).split('#', 1)[0].rstrip()
+            begun = line if line.endswith('|') else ''
+            if line and not begun:
                 self.parse_line(line, number)
         for unit in self.units:
             check_unit(unit)
@@ -121,6 +137,8 @@ class Parser:
         depth = spaces // 4
         if depth == 0:
             self.parse_heading(words, number)
+        elif self.message is None and self.topic and depth == 1:
+            self.parse_record(words, number)
         elif self.message is None:
             raise SchemaError(number, 'a field outside of a message')
         elif depth > len(self.open):
@@ -145,8 +163,24 @@ class Parser:
         elif words[0] == 'data' and len(words) >= 3:
             self.begin_unit(words[1], -1, words[2], words[3:], line)
             self.begin_message(self.units[-1], words[1], line)
+        elif words[0] == 'topic' and len(words) == 2:
+            self.message, self.topic = None, words[1]
         else:
-            raise SchemaError(line, f'expected api, request, response or data, not "{words[0]}"')
+            raise SchemaError(line, 'expected api, request, response, data or topic, '
+                              f'not "{words[0]}"')
+
+    def parse_record(self, words, line):
+        """Its key's and its value's data stand above; the key's version tells its kind."""
+        units = {unit.name: unit for unit in self.units if unit.key < 0}
+        key, value = (units.get(words[0] + end) for end in ('_key', '_value'))
+        if len(words) != 2 or not key or not value:
+            raise SchemaError(line, 'expected NAME KIND, with data NAME_key and NAME_value above')
+        record = Record(self.topic, words[1], key.messages[0], value.messages[0])
+        for other in [unit.record for unit in self.units if unit.record]:
+            if other.topic == record.topic and (other.key.low <= record.key.high and
+                                                record.key.low <= other.key.high):
+                raise SchemaError(line, f'keys of {other.kind} have the same version')
+        value.record = record
 
     def begin_unit(self, name, key, versions, options, line):
         check_name(name, line)
@@ -192,7 +226,8 @@ class Parser:
             raise SchemaError(line, f'unknown type "{words[1]}"')
         base = match[1] or match[2] or match[3]
         result = Field(name, base, bool(match[1]), parent.low, parent.high, line)
-        self.parse_options(result, words[2:], line)
+        rest = self.parse_options(result, words[2:], line)
+        self.parse_shown(result, rest, line)
         if base not in PRIMITIVES:
             self.attach_struct(result, base, line)
         elif match[2]:
@@ -226,6 +261,20 @@ class Parser:
         if len(words) > 1 and words[0] == '=':
             result.default = parse_default(result, words[1], line)
             del words[:2]
+        return words
+
+    def parse_shown(self, result, words, line):
+        result.shown = result.name
+        data = self.units[-1].key < 0
+        if data and len(words) > 1 and words[0] == 'as':
+            match = re.fullmatch(r'([-.]|[a-z][a-z0-9_]*)(\?)?', words[1])
+            if not match:
+                raise SchemaError(line, f'"{words[1]}" is no name for JSON')
+            result.shown, result.left_out = match[1], bool(match[2])
+            del words[:2]
+        if data and len(words) > 1 and words[0] == 'names' and result.type in INTEGERS:
+            result.names = words[1].split('|')
+            del words[:2]
         if words:
             raise SchemaError(line, f'did not expect "{words[0]}" here')
 
@@ -252,6 +301,9 @@ def check_field(result, message):
         raise SchemaError(result.line, f'{result.type} cannot be null')
     if result.null and is_struct and not result.array and result.null != (result.low, result.high):
         raise SchemaError(result.line, 'a struct is null in all its versions or in none')
+    if result.left_out and result.null is None and (
+            result.default is None or result.type not in INTEGERS):
+        raise SchemaError(result.line, 'what is left out needs a null or a default number')
     if result.array and result.type in ('bytes', 'records'):
         raise SchemaError(result.line, f'an array of {result.type} is not supported')
     if result.tag is None:
@@ -279,6 +331,9 @@ def collect_structs(message, struct, tagged):
         raise SchemaError(struct.line, f'{struct.name} has the same tag twice')
     if not struct.fields:
         raise SchemaError(struct.line, f'{struct.name} has no fields')
+    shown = [f.shown for f in struct.fields if f.shown != '-']
+    if len(shown) != len(set(shown)) or ('.' in shown and len(shown) > 1):
+        raise SchemaError(struct.line, f'{struct.name} shows two fields under one name')
     for item in struct.fields:
         if item.type == 'records' and tagged:
             raise SchemaError(item.line, 'records cannot be within a tagged field')

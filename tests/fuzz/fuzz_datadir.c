@@ -82,8 +82,8 @@ static void try_record(struct slice bytes, uint8_t kind)
     size_t key_size = load_be16(bytes.data) % (bytes.size - 1);
     struct slice key = slice_of(bytes.data + 2, key_size);
     struct slice value = slice_of(key.data + key_size, bytes.size - 2 - key_size);
-    json_t *json = kind == 0   ? internal_group_record(key, value)
-                   : kind == 1 ? internal_txn_record(key, value)
+    json_t *json = kind == 0   ? internal_record("__consumer_offsets", key, value)
+                   : kind == 1 ? internal_record("__transaction_state", key, value)
                                : internal_control_record(key, value);
     must(json_is_object(json), "no object");
     must(json_string_value(json_object_get(json, "kind")) != NULL, "no kind");

@@ -45,6 +45,11 @@ static void test_base64(void **state)
         assert_true(slice_equal_str(bytes, pairs[i][0]));
         buf_deinit(&text);
     }
+    struct buf url = {0};
+    base64url_encode(&url, slice_str("~~~?foob"));
+    base64url_encode(&url, slice_str("f"));
+    assert_string_equal(buf_cstr(&url), "fn5-P2Zvb2IZg");
+    buf_deinit(&url);
     static const char *const bad[] = {"Zg", "Zg=", "Z===", "Zg==Zg==", "Z g=", "===="};
     for (size_t i = 0; i < 6; i++) {
         assert_false(base64_decode(&arena, slice_str(bad[i]), &bytes));

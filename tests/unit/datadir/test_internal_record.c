@@ -1,6 +1,8 @@
 #include "../unit.h"
 
 #include "datadir/internal_record.h"
+#include "wire/codec.h"
+#include "wire/record.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,17 +38,17 @@ static void test_an_offset_commit_is_told(void **state)
 static void test_deleted_and_broken_group_records_are_told(void **state)
 {
     (void)state;
-    expect(internal_group_record(BYTES("\0\2\0\1g"), (struct slice){0}),
+    expect(internal_record("__consumer_offsets", BYTES("\0\2\0\1g"), (struct slice){0}),
            "{\"kind\":\"group-metadata\",\"group\":\"g\",\"deleted\":true}");
-    expect(internal_group_record(BYTES("\0\5\0\1g\0\1m"), (struct slice){0}),
+    expect(internal_record("__consumer_offsets", BYTES("\0\5\0\1g\0\1m"), (struct slice){0}),
            "{\"kind\":\"consumer-group-member\",\"group\":\"g\",\"member\":\"m\","
            "\"deleted\":true}");
-    expect(internal_group_record(BYTES("\0\5\0\1g\0\2m"), (struct slice){0}),
+    expect(internal_record("__consumer_offsets", BYTES("\0\5\0\1g\0\2m"), (struct slice){0}),
            "{\"kind\":\"consumer-group-member\",\"group\":\"g\","
            "\"error\":\"the key cannot be read\",\"deleted\":true}");
-    expect(internal_group_record(BYTES("\0\x63"), (struct slice){0}),
+    expect(internal_record("__consumer_offsets", BYTES("\0\x63"), (struct slice){0}),
            "{\"kind\":\"unknown\",\"key_version\":99}");
-    expect(internal_group_record((struct slice){0}, (struct slice){0}),
+    expect(internal_record("__consumer_offsets", (struct slice){0}, (struct slice){0}),
            "{\"kind\":\"unknown\",\"key_version\":-1}");
 }
 
@@ -59,10 +61,10 @@ static void expect_consumer(struct slice key, struct slice value, const char *he
 {
     char text[512];
     (void)snprintf(text, sizeof text, "{%s,%s}", head, fields);
-    expect(internal_group_record(key, value), text);
+    expect(internal_record("__consumer_offsets", key, value), text);
     (void)snprintf(text, sizeof text, "{%s,\"error\":\"the value cannot be read\"}", head);
     for (size_t size = 0; size < value.size; size++) {
-        expect(internal_group_record(key, slice_of(value.data, size)), text);
+        expect(internal_record("__consumer_offsets", key, slice_of(value.data, size)), text);
     }
 }
 
@@ -132,9 +134,85 @@ static void test_a_transaction_is_told(void **state)
                                  "\0\0\0\1\0\1t\0\0\0\2\0\0\0\0\0\0\0\3"
                                  "\0\0\0\0\0\0\0\x0a\0\0\0\0\0\0\0\x09")),
            "{\"kind\":\"transaction\",\"transactional_id\":\"txn\",\"producer_id\":7,"
-           "\"producer_epoch\":2,\"state\":\"Ongoing\",\"timeout_ms\":1000,"
-           "\"start_timestamp\":9,\"update_timestamp\":10,\"transaction_version\":0,"
-           "\"partitions\":[{\"topic\":\"t\",\"partitions\":[0,3]}]}");
+           "\"producer_epoch\":2,\"timeout_ms\":1000,\"state\":\"Ongoing\","
+           "\"partitions\":[{\"topic\":\"t\",\"partitions\":[0,3]}],"
+           "\"update_timestamp\":10,\"start_timestamp\":9,\"transaction_version\":0}");
+}
+
+static void test_a_version_that_is_not_known_is_told(void **state)
+{
+    (void)state;
+    expect(internal_record("__consumer_offsets", BYTES("\0\3\0\1g"), BYTES("\0\1\0\0\0\7\0")),
+           "{\"kind\":\"consumer-group-metadata\",\"group\":\"g\","
+           "\"error\":\"version 1 of the value is not known\"}");
+    expect(internal_record("__consumer_offsets", BYTES("\0\3\0\1g"), BYTES("\xff\xff")),
+           "{\"kind\":\"consumer-group-metadata\",\"group\":\"g\","
+           "\"error\":\"version -1 of the value is not known\"}");
+    expect(internal_record("__transaction_state", BYTES("\0\1\0\1t"), BYTES("\0\0")),
+           "{\"kind\":\"unknown\",\"key_version\":1}");
+    expect(internal_record("__consumer_offsets", BYTES("\0\x8\0\1g\0\1m"),
+                           BYTES("\0\0\0\0\0\5\0\0\0\4\7\1\1\0")),
+           "{\"kind\":\"consumer-group-current-assignment\",\"group\":\"g\",\"member\":\"m\","
+           "\"member_epoch\":5,\"previous_member_epoch\":4,\"state\":\"unknown (7)\","
+           "\"assigned\":[],\"revoking\":[]}");
+}
+
+static const struct wire_codec *codec_of(const struct wire_record_part *part)
+{
+    for (int i = 0; i < wire_codecs_count; i++) {
+        if (strcmp(wire_codecs[i].name, part->name) == 0) {
+            return &wire_codecs[i];
+        }
+    }
+    fail_msg("no codec of %s", part->name);
+    return NULL;
+}
+
+/* The part with its defaults, in the version. */
+static struct buf encoded(const struct wire_record_part *part, int16_t version)
+{
+    const struct wire_codec *codec = codec_of(part);
+    void *fields = calloc(1, codec->struct_bytes);
+    struct buf bytes = {0};
+    struct wire_writer writer;
+    codec->init(fields);
+    wire_writer_init(&writer, &bytes);
+    wire_write_int16(&writer, version);
+    codec->encode(&writer, version, fields);
+    assert_int_equal(writer.err, ERR_NONE);
+    free(fields);
+    return bytes;
+}
+
+static void expect_fields(const json_t *json, const struct wire_shape *shape)
+{
+    for (int i = 0; i < shape->count; i++) {
+        const struct wire_field *field = &shape->fields[i];
+        if (!field->left_out && json_object_get(json, field->shown) == NULL) {
+            fail_msg("there is no %s", field->shown);
+        }
+    }
+}
+
+static void test_each_kind_is_told_with_its_fields_in_each_version(void **state)
+{
+    (void)state;
+    assert_true(wire_record_kinds_count >= 10);
+    for (int i = 0; i < wire_record_kinds_count; i++) {
+        const struct wire_record_kind *kind = &wire_record_kinds[i];
+        struct buf key = encoded(&kind->key, kind->key.highest_version);
+        for (int version = 0; version <= kind->value.highest_version; version++) {
+            struct buf value = encoded(&kind->value, (int16_t)version);
+            json_t *json = internal_record(kind->topic, buf_slice(&key), buf_slice(&value));
+            assert_string_equal(json_string_value(json_object_get(json, "kind")), kind->kind);
+            assert_null(json_object_get(json, "error"));
+            expect_fields(json, kind->key.shape);
+            expect_fields(json, kind->value.shape);
+            json_decref(json);
+            buf_deinit(&value);
+        }
+        buf_deinit(&key);
+    }
 }
 
 static void test_a_marker_is_told(void **state)
@@ -158,6 +236,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_a_member_of_a_consumer_group_is_told),
         cmocka_unit_test(test_assignments_are_told),
         cmocka_unit_test(test_a_transaction_is_told),
+        cmocka_unit_test(test_a_version_that_is_not_known_is_told),
+        cmocka_unit_test(test_each_kind_is_told_with_its_fields_in_each_version),
         cmocka_unit_test(test_a_marker_is_told),
     };
     return unit_run(tests, NULL, NULL, argc, argv);

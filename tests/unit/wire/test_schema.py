@@ -18,6 +18,20 @@ request
 response
     code int16
 """
+RECORDS = """\
+data thing_key 1
+    name string
+
+data thing_value 0-1
+    when   int64 = -1 as when?
+    state  int8 names A|
+        B
+    parts  [part]
+        text string as .
+        more bytes  as -
+topic __things
+    thing a-thing
+"""
 
 
 def generate(text):
@@ -76,6 +90,27 @@ class SchemaTest(unittest.TestCase):
         self.refuses(GOOD + GOOD.replace('api 1', 'api 2'), 10, 'already there')
         self.refuses(GOOD.replace('        extra', '        other {other} 2+ tag 0\n'
                                   '            value int32\n        extra'), 4, 'same tag twice')
+
+    def test_good_records_pass(self):
+        result = generate(GOOD + RECORDS)
+        self.assertEqual((result.returncode, result.stderr), (0, ''))
+
+    def test_lines_of_records_that_are_wrong(self):
+        for old, new, line, words in [
+                ('as when?', 'as When', 14, 'no name for JSON'),
+                ('int64 = -1 as when?', 'int64 as when?', 14, 'left out needs'),
+                ('as when?', 'as state', 13, 'two fields under one name'),
+                ('as -', 'as two', 17, 'two fields under one name'),
+                ('names A|', 'name A|', 16, 'did not expect'),
+                ('    thing a-thing', '    thing', 21, 'expected NAME KIND'),
+                ('    thing a-thing', '    other a-thing', 21, 'expected NAME KIND'),
+                ('    thing a-thing', '    thing a-thing\n    thing another', 22, 'the same version'),
+                ('topic __things', 'topics __things', 20, 'or topic'),
+        ]:
+            with self.subTest(new=new):
+                self.assertIn(old, RECORDS)
+                self.refuses(GOOD + RECORDS.replace(old, new), line, words)
+        self.refuses(GOOD.replace('code int16', 'code int16 as number'), 9, 'did not expect')
 
     def test_a_struct_cannot_hold_itself(self):
         self.refuses(GOOD.replace('value int64', 'value {extra}'), 7, 'already there')
