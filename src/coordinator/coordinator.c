@@ -246,7 +246,9 @@ enum err entry_append(struct entry *entry, const struct state_batch *batch,
 {
     const struct coordinator_env *env = &entry->coordinator->env;
     append->state = (struct state_append){.done = on_disk};
-    enum err err = env->log.append(env->log.context, entry->partition, batch,
+    struct state_batch named = *batch;
+    named.id = entry->key;
+    enum err err = env->log.append(env->log.context, entry->partition, &named,
                                    clock_wall_ms(env->clock), &append->state);
     if (err == ERR_NONE) {
         entry_ref(entry);

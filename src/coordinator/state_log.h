@@ -23,6 +23,7 @@ struct state_batch {
     size_t record_count;
     int64_t producer_id;    /* they belong to its open transaction; -1: to none */
     int16_t producer_epoch; /* with a producer */
+    struct slice id;        /* whose state it is, for the log's lines; entry_append sets it */
 };
 
 /* An append until it is on disk. Zeroed but for done. */
@@ -33,6 +34,7 @@ struct state_append {
     struct flush_waiter waiter;
     struct flush_target target;
     struct partition *partition;
+    struct slice id; /* the batch's; borrowed until done */
 };
 
 struct state_log {
@@ -46,7 +48,8 @@ struct state_log {
      */
     enum err (*append)(void *context, int32_t partition, const struct state_batch *batch,
                        int64_t wall_ms, struct state_append *append);
-    /* Calls append->done exactly once, when the batch is on disk or the log has failed. Called
+    /* Calls append->done exactly once, when the batch is on disk or the log has failed, which was
+     * logged. Called
      * without the state's lock; done may be called from inside. */
     void (*wait)(void *context, struct state_append *append);
 };

@@ -1,6 +1,5 @@
 #include "group/coordinator_internal.h"
 
-#include "base/logger.h"
 #include "group/group_log.h"
 
 #include <stdlib.h>
@@ -90,10 +89,6 @@ static void on_stored(struct entry_append *append, struct entry *base, enum err 
     struct group_entry *entry = container_of(base, struct group_entry, base);
     struct group_coordinator *coordinator = groupc_of(entry);
     struct group_effects effects = {0};
-    if (err != ERR_NONE) {
-        LOG_ERROR("group", "group records were not flushed", "group=\"%.*s\" err=%s",
-                  SLICE_ARGS(base->key), err_name(err));
-    }
     entry_lock(base);
     if (err != ERR_NONE) {
         fail_deletion(pending->batch, pending->batch_index);
@@ -119,10 +114,6 @@ static enum err append_store(struct group_entry *entry, struct group_store *stor
                                   .producer_epoch = store->producer_epoch};
     enum err err = entry_append(&entry->base, &records, &pending->append);
     if (err != ERR_NONE) {
-        if (store->producer_id < 0) { /* else the log has said what is wrong with the producer */
-            LOG_ERROR("group", "group records were not stored", "group=\"%.*s\" err=%s",
-                      SLICE_ARGS(entry->base.key), err_name(err));
-        }
         fail_deletion(batch, batch_index);
         free(pending);
     } else if (batch != NULL) {

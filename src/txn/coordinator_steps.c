@@ -172,8 +172,6 @@ static void on_stored(struct entry_append *append, struct entry *base, enum err 
     struct txn_store *store = container_of(append, struct txn_store, append);
     struct txn_entry *entry = container_of(base, struct txn_entry, base);
     if (err != ERR_NONE) {
-        LOG_ERROR("txn", "a transaction's record was not flushed", "id=\"%.*s\" err=%s",
-                  SLICE_ARGS(entry->base.key), err_name(err));
         store->answer = (struct txn_answer){
             .err = ERR_COORDINATOR_UNAVAILABLE, .producer_id = -1, .producer_epoch = -1};
         reason_set(&store->answer.reason,
@@ -239,8 +237,6 @@ enum err txnc_store(struct txn_entry *entry, const struct txn_change *change,
     buf_deinit(&key);
     buf_deinit(&value);
     if (err != ERR_NONE) {
-        LOG_ERROR("txn", "a transaction's record was not stored", "id=\"%.*s\" err=%s",
-                  SLICE_ARGS(entry->base.key), err_name(err));
         free(store);
         return reason_fail(reason, ERR_COORDINATOR_UNAVAILABLE,
                            "the state of transactional id '%.*s' could not be written",

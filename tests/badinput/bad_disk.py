@@ -238,4 +238,6 @@ class DiskHasNoByte(SmallDisk):
         left_out = sum(int(re.search(r"count=(\d+)", line)[1])
                        for line in server.log_lines(f'msg="log lines were left out".*of="{kind}"'))
         self.assertEqual(lines + left_out, refused)
+        others = [line for line in server.log_lines("level=error") if "room=log" not in line]
+        self.assertEqual(len(others), lines)  # one line for a failed write
         self.assertLess(lines, 1000)
