@@ -41,23 +41,50 @@ size_t utf8_length(const char *text)
     return length;
 }
 
-void utf8_escape(struct buf *to, struct slice bytes)
+static bool is_printable_ascii(uint8_t byte)
 {
-    for (size_t i = 0; i < bytes.size;) {
-        uint8_t byte = bytes.data[i];
-        size_t size = utf8_sequence(slice_of(bytes.data + i, bytes.size - i));
-        bool is_c1 = size == 2 && byte == 0xc2 && bytes.data[i + 1] < 0xa0;
-        if (size > 0 && byte >= 0x20 && byte != 0x7f && !is_c1) {
-            buf_append(to, bytes.data + i, size);
-            i += size;
+    return byte >= 0x20 && byte < 0x7f;
+}
+
+/* How many bytes from `from` on may go to a terminal as they are. */
+static size_t printable_size(struct slice bytes, size_t from)
+{
+    size_t at = from;
+    while (at < bytes.size) {
+        if (is_printable_ascii(bytes.data[at])) {
+            at++;
             continue;
         }
-        if (byte == '\n' || byte == '\t' || byte == '\r') {
-            buf_append_str(to, byte == '\n' ? "\\n" : byte == '\t' ? "\\t" : "\\r");
-        } else {
-            buf_printf(to, "\\x%02x", byte);
+        size_t size = utf8_sequence(slice_of(bytes.data + at, bytes.size - at));
+        bool is_c1 = size == 2 && bytes.data[at] == 0xc2 && bytes.data[at + 1] < 0xa0;
+        if (size < 2 || is_c1) {
+            break;
         }
-        i++;
+        at += size;
+    }
+    return at - from;
+}
+
+static void append_escape(struct buf *to, uint8_t byte)
+{
+    static const char digits[] = "0123456789abcdef";
+    if (byte == '\n' || byte == '\t' || byte == '\r') {
+        buf_append_str(to, byte == '\n' ? "\\n" : byte == '\t' ? "\\t" : "\\r");
+    } else {
+        char text[] = {'\\', 'x', digits[byte >> 4], digits[byte & 15]};
+        buf_append(to, text, sizeof text);
+    }
+}
+
+void utf8_escape(struct buf *to, struct slice bytes)
+{
+    for (size_t at = 0; at < bytes.size;) {
+        size_t size = printable_size(bytes, at);
+        buf_append(to, bytes.data + at, size);
+        at += size;
+        if (at < bytes.size) {
+            append_escape(to, bytes.data[at++]);
+        }
     }
 }
 

@@ -167,7 +167,7 @@ static void print_record(const struct printer *printer, const struct event *even
 {
     struct buf line = {0};
     buf_append_str(&line, "  ");
-    event_to_line(event, &line);
+    event_to_line(event, NULL, &line);
     buf_append_str(&line, "\n");
     if (printer->settings->headers) {
         event_headers_to_lines(event, &line);

@@ -1,9 +1,13 @@
 #include "cli/event_print.h"
 
+#include "base/decimal.h"
 #include "base/time_text.h"
-#include "base/utf8.h"
 
 #include <string.h>
+
+/* Time dim, place cyan, key yellow, type green. */
+static const struct event_colours colours = {"\x1b[2m",  "\x1b[36m", "\x1b[33m",
+                                             "\x1b[32m", "\x1b[2m",  "\x1b[0m"};
 
 static const char letters[] = "tpoTdksSh%";
 static const char escapes[] = "ntr0\\";
@@ -48,13 +52,13 @@ static void append_field(char letter, const struct event *event, struct buf *tex
         buf_append_str(text, event->topic);
         break;
     case 'p':
-        buf_printf(text, "%d", (int)event->partition);
+        decimal_append(text, event->partition);
         break;
     case 'o':
-        buf_printf(text, "%lld", (long long)event->offset);
+        decimal_append(text, event->offset);
         break;
     case 'T':
-        buf_printf(text, "%lld", (long long)event->timestamp_ms);
+        decimal_append(text, event->timestamp_ms);
         break;
     case 'd':
         buf_append_str(text, time_format(event->timestamp_ms, time));
@@ -66,7 +70,7 @@ static void append_field(char letter, const struct event *event, struct buf *tex
         buf_append_slice(text, event->value);
         break;
     case 'S':
-        buf_printf(text, "%lld", slice_is_null(event->value) ? -1 : (long long)event->value.size);
+        decimal_append(text, slice_is_null(event->value) ? -1 : (int64_t)event->value.size);
         break;
     case 'h':
         append_headers(event, text);
@@ -106,34 +110,6 @@ static void append_template(const char *template, const struct event *event, str
     }
 }
 
-/* Colours by what stands where in the line: time dim, place cyan, key yellow, type green. */
-static void append_coloured(const struct event *event, struct buf *text)
-{
-    static const char dim[] = "\x1b[2m", cyan[] = "\x1b[36m", yellow[] = "\x1b[33m",
-                      green[] = "\x1b[32m", off[] = "\x1b[0m";
-    char time[TIME_TEXT_SIZE];
-    buf_printf(text, "%s%s%s  %s%s[%d]@%lld%s", dim,
-               event->timestamp_ms < 0 ? "-" : time_format(event->timestamp_ms, time), off, cyan,
-               event->topic, (int)event->partition, (long long)event->offset, off);
-    if (!slice_is_null(event->key)) {
-        buf_printf(text, "  %skey=", yellow);
-        utf8_escape(text, event->key);
-        buf_append_str(text, off);
-    }
-    const struct event_header *type = event_header_find(event, "ce_type");
-    if (type != NULL) {
-        buf_printf(text, "  %stype=", green);
-        utf8_escape(text, type->value);
-        buf_append_str(text, off);
-    }
-    buf_append_str(text, "  ");
-    if (slice_is_null(event->value)) {
-        buf_printf(text, "%s(null)%s", dim, off);
-    } else {
-        utf8_escape(text, event->value);
-    }
-}
-
 void event_print(const struct event_print *print, const struct event *event, struct buf *text)
 {
     switch (print->look) {
@@ -149,11 +125,7 @@ void event_print(const struct event_print *print, const struct event *event, str
         append_template(print->template, event, text);
         break;
     case LOOK_LINE:
-        if (print->has_colours) {
-            append_coloured(event, text);
-        } else {
-            event_to_line(event, text);
-        }
+        event_to_line(event, print->has_colours ? &colours : NULL, text);
         buf_append_u8(text, '\n');
         if (print->has_headers) {
             event_headers_to_lines(event, text);

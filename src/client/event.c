@@ -1,5 +1,6 @@
 #include "client/event.h"
 
+#include "base/decimal.h"
 #include "base/time_text.h"
 #include "base/utf8.h"
 
@@ -30,27 +31,57 @@ void event_header_add(struct event *event, const char *name, struct slice value)
     event->headers[event->header_count++] = (struct event_header){.name = name, .value = value};
 }
 
-void event_to_line(const struct event *event, struct buf *line)
+/* Bytes that are safe on a terminal, or "(null)" for the null slice. */
+static void append_bytes(struct buf *line, struct slice bytes)
 {
+    if (slice_is_null(bytes)) {
+        buf_append_str(line, "(null)");
+    } else {
+        utf8_escape(line, bytes);
+    }
+}
+
+static void append_place(struct buf *line, const struct event *event)
+{
+    utf8_escape(line, slice_str(event->topic));
+    buf_append_u8(line, '[');
+    decimal_append(line, event->partition);
+    buf_append_str(line, "]@");
+    decimal_append(line, event->offset);
+}
+
+void event_to_line(const struct event *event, const struct event_colours *colours, struct buf *line)
+{
+    static const struct event_colours none = {"", "", "", "", "", ""};
     char time[TIME_TEXT_SIZE];
-    buf_printf(line, "%s  %s[%d]@%lld",
-               event->timestamp_ms < 0 ? "-" : time_format(event->timestamp_ms, time), event->topic,
-               (int)event->partition, (long long)event->offset);
+    colours = colours != NULL ? colours : &none;
+    buf_append_str(line, colours->time);
+    buf_append_str(line, event->timestamp_ms < 0 ? "-" : time_format(event->timestamp_ms, time));
+    buf_append_str(line, colours->off);
+    buf_append_str(line, "  ");
+    buf_append_str(line, colours->place);
+    append_place(line, event);
+    buf_append_str(line, colours->off);
     if (!slice_is_null(event->key)) {
-        buf_append_str(line, "  key=");
+        buf_append_str(line, "  ");
+        buf_append_str(line, colours->key);
+        buf_append_str(line, "key=");
         utf8_escape(line, event->key);
+        buf_append_str(line, colours->off);
     }
     const struct event_header *type = event_header_find(event, "ce_type");
     if (type != NULL) {
-        buf_append_str(line, "  type=");
+        buf_append_str(line, "  ");
+        buf_append_str(line, colours->type);
+        buf_append_str(line, "type=");
         utf8_escape(line, type->value);
+        buf_append_str(line, colours->off);
     }
     buf_append_str(line, "  ");
-    if (slice_is_null(event->value)) {
-        buf_append_str(line, "(null)");
-    } else {
-        utf8_escape(line, event->value);
-    }
+    bool is_null = slice_is_null(event->value);
+    buf_append_str(line, is_null ? colours->none : "");
+    append_bytes(line, event->value);
+    buf_append_str(line, is_null ? colours->off : "");
 }
 
 void event_headers_to_lines(const struct event *event, struct buf *lines)
@@ -59,11 +90,7 @@ void event_headers_to_lines(const struct event *event, struct buf *lines)
         buf_append_str(lines, "    ");
         utf8_escape(lines, slice_str(event->headers[i].name));
         buf_append_str(lines, ": ");
-        if (slice_is_null(event->headers[i].value)) {
-            buf_append_str(lines, "(null)");
-        } else {
-            utf8_escape(lines, event->headers[i].value);
-        }
+        append_bytes(lines, event->headers[i].value);
         buf_append_str(lines, "\n");
     }
 }

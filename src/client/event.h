@@ -131,8 +131,22 @@ CHECKED enum err event_from_json(struct slice text, struct arena *arena, struct 
 
 /* --- lines for people --- */
 
-/* One line, without line break: time, topic[partition]@offset, key, type, value. */
-void event_to_line(const struct event *event, struct buf *line);
+/* What is written before the parts of a line, to a terminal. All are set; `off` ends each. */
+struct event_colours {
+    const char *time;
+    const char *place;
+    const char *key;
+    const char *type;
+    const char *none; /* the value of a tombstone */
+    const char *off;
+};
+
+/*
+ * One line, without line break: time, topic[partition]@offset, key, type, value. Whatever the event
+ * holds is safe on a terminal (utf8_escape). colours NULL: none.
+ */
+void event_to_line(const struct event *event, const struct event_colours *colours,
+                   struct buf *line);
 
 /* One indented line for each header. */
 void event_headers_to_lines(const struct event *event, struct buf *lines);

@@ -1,4 +1,5 @@
 #include "base/base64.h"
+#include "base/decimal.h"
 #include "base/time_text.h"
 #include "base/utf8.h"
 #include "client/event.h"
@@ -140,21 +141,6 @@ static bool append_headers(struct buf *line, const struct event *event)
     return true;
 }
 
-static void append_number(struct buf *line, int64_t number)
-{
-    char digits[24];
-    size_t at = sizeof digits;
-    uint64_t rest = number < 0 ? -(uint64_t)number : (uint64_t)number;
-    do {
-        digits[--at] = (char)('0' + rest % 10);
-        rest /= 10;
-    } while (rest > 0);
-    if (number < 0) {
-        digits[--at] = '-';
-    }
-    buf_append(line, digits + at, sizeof digits - at);
-}
-
 static bool append_event(struct buf *line, const struct event *event)
 {
     char time[TIME_TEXT_SIZE];
@@ -163,9 +149,9 @@ static bool append_event(struct buf *line, const struct event *event)
         return false;
     }
     buf_append_str(line, ",\"partition\":");
-    append_number(line, event->partition);
+    decimal_append(line, event->partition);
     buf_append_str(line, ",\"offset\":");
-    append_number(line, event->offset);
+    decimal_append(line, event->offset);
     buf_append_str(line, ",\"timestamp\":");
     if (event->timestamp_ms < 0) {
         buf_append_str(line, "null");

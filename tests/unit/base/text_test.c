@@ -1,9 +1,12 @@
 #include "../unit.h"
 
 #include "base/base64.h"
+#include "base/decimal.h"
 #include "base/random.h"
 #include "base/utf8.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 static bool is_utf8(struct slice bytes)
@@ -18,7 +21,7 @@ static bool is_utf8(struct slice bytes)
     return true;
 }
 
-static void test_utf8(void **state)
+static void test_what_is_no_utf8_is_told_from_what_is(void **state)
 {
     (void)state;
     assert_true(is_utf8(slice_of("a\0\xe2\x82\xac\xf0\x9f\x98\x80", 9)));
@@ -30,7 +33,54 @@ static void test_utf8(void **state)
     assert_int_equal(utf8_length("a\xc3\xa4"), 2);
 }
 
-static void test_base64(void **state)
+static void assert_escaped(struct slice bytes, const char *wanted)
+{
+    struct buf text = {0};
+    utf8_escape(&text, bytes);
+    assert_string_equal(buf_cstr(&text), wanted);
+    buf_deinit(&text);
+}
+
+static void test_no_control_character_reaches_a_terminal(void **state)
+{
+    (void)state;
+    assert_escaped(slice_of("", 0), "");
+    assert_escaped(slice_str("caf\xc3\xa9 \xe2\x82\xac"), "caf\xc3\xa9 \xe2\x82\xac");
+    assert_escaped(slice_str("a\nb\tc\rd\x1b[2J"), "a\\nb\\tc\\rd\\x1b[2J");
+    assert_escaped(slice_of("\0x", 2), "\\x00x");
+    assert_escaped(slice_str("\xc2\x9b"
+                             "31m\xc2\xa0"),
+                   "\\xc2\\x9b31m\xc2\xa0"); /* C1, not U+A0 */
+    assert_escaped(slice_str("\xe2\x82"), "\\xe2\\x82");
+    assert_escaped(slice_str("\xc3(\xff"), "\\xc3(\\xff");
+    for (int byte = 0; byte < 256; byte++) {
+        char wanted[8];
+        uint8_t bytes[] = {(uint8_t)byte};
+        bool is_named = byte == '\n' || byte == '\t' || byte == '\r';
+        bool is_kept = byte >= 0x20 && byte < 0x7f;
+        snprintf(wanted, sizeof wanted, is_kept ? "%c" : "\\x%02x", byte);
+        assert_escaped(slice_of(bytes, 1), !is_named      ? wanted
+                                           : byte == '\n' ? "\\n"
+                                           : byte == '\t' ? "\\t"
+                                                          : "\\r");
+    }
+}
+
+static void test_a_number_is_written_as_printf_does(void **state)
+{
+    (void)state;
+    static const int64_t numbers[] = {0, 1, -1, 9, 10, 4407354, INT64_MAX, INT64_MIN};
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        char wanted[32];
+        struct buf text = {0};
+        snprintf(wanted, sizeof wanted, "%" PRId64, numbers[i]);
+        decimal_append(&text, numbers[i]);
+        assert_string_equal(buf_cstr(&text), wanted);
+        buf_deinit(&text);
+    }
+}
+
+static void test_base64_goes_both_ways_and_refuses_the_rest(void **state)
 {
     (void)state;
     static const char *const pairs[][2] = {
@@ -57,7 +107,7 @@ static void test_base64(void **state)
     arena_deinit(&arena);
 }
 
-static void test_uuid_text(void **state)
+static void test_each_uuid_is_another(void **state)
 {
     (void)state;
     char first[UUID_TEXT_SIZE], second[UUID_TEXT_SIZE];
@@ -92,9 +142,11 @@ static void test_foreign_text_stays_within_its_quotes(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_utf8),
-        cmocka_unit_test(test_base64),
-        cmocka_unit_test(test_uuid_text),
+        cmocka_unit_test(test_what_is_no_utf8_is_told_from_what_is),
+        cmocka_unit_test(test_no_control_character_reaches_a_terminal),
+        cmocka_unit_test(test_a_number_is_written_as_printf_does),
+        cmocka_unit_test(test_base64_goes_both_ways_and_refuses_the_rest),
+        cmocka_unit_test(test_each_uuid_is_another),
         cmocka_unit_test(test_foreign_text_stays_within_its_quotes),
     };
     return unit_run(tests, NULL, NULL, argc, argv);

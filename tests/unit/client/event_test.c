@@ -117,14 +117,14 @@ static void test_lines_are_safe_on_a_terminal(void **state)
                           .headers = headers,
                           .header_count = 1};
     struct buf line = {0};
-    event_to_line(&event, &line);
+    event_to_line(&event, NULL, &line);
     assert_string_equal(buf_cstr(&line), "1970-01-01T00:00:00.000Z  t[0]@1  key=k  type=x\\x1by  "
                                          "a\\nb\\x1b[31m\xc3\xa4\\xff\\xc2\\x9b");
     buf_clear(&line);
     event.value = (struct slice){0};
     event.key = (struct slice){0};
     event.header_count = 0;
-    event_to_line(&event, &line);
+    event_to_line(&event, NULL, &line);
     assert_string_equal(buf_cstr(&line), "1970-01-01T00:00:00.000Z  t[0]@1  (null)");
     buf_deinit(&line);
 }

@@ -1,0 +1,11 @@
+#ifndef TIDINGS_BASE_DECIMAL_H
+#define TIDINGS_BASE_DECIMAL_H
+
+#include "base/buf.h"
+
+#include <stdint.h>
+
+/* Appends the number as printf's %lld does, for what is printed millions of times. */
+void decimal_append(struct buf *to, int64_t number);
+
+#endif
