@@ -71,6 +71,7 @@ struct api_server {
         uint16_t port;
     } * advertised;
     size_t advertised_count;
+    int32_t unwritten_hold_ms; /* see api_hold_ms */
     _Atomic uint64_t requests; /* for metrics */
 };
 
@@ -89,7 +90,8 @@ struct api_request {
     struct arena arena; /* freed with the request */
     char host[128]; /* where this client should connect: set when the row says API_WITH_ADDRESS */
     uint16_t port;
-    void *state; /* of the handler, from step to step */
+    void *state;     /* of the handler, from step to step */
+    int32_t hold_ms; /* of its answer; see api_hold_ms */
 
     const struct api_entry *entry;
     uint8_t *own_frame; /* the frame, once it has to outlive on_frame */
@@ -172,6 +174,7 @@ enum api_ending {
 };
 struct api_reply {
     enum api_ending ending;
+    int32_t hold_ms; /* as in struct reply */
     struct buf bytes;
     struct wire_writer writer;
 };
@@ -182,6 +185,13 @@ void api_reply_begin(const struct completion *completion, struct api_reply *repl
 /* The one end of every request: takes over what is in *reply. Any thread, once for a completion. */
 void api_complete(struct net *net, const struct completion *completion, struct api_reply *reply);
 
+/*
+ * How long an answer with this error is held back (struct reply): unwritten_hold_ms when the
+ * server's own state cannot be written at the moment, mostly for want of space, as many clients try
+ * that again at once. 0 for all other errors.
+ */
+int32_t api_hold_ms(const struct api_server *server, enum err err);
+
 /* Completes the request and frees it. */
 void api_finish(struct api_request *request, struct api_reply *reply);
 
@@ -190,6 +200,7 @@ void api_finish(struct api_request *request, struct api_reply *reply);
     do {                                                                                           \
         struct api_reply api_reply_;                                                               \
         api_reply_begin(&(request)->completion, &api_reply_);                                      \
+        api_reply_.hold_ms = (request)->hold_ms;                                                   \
         encode(&api_reply_.writer, api_version(request), (response));                              \
         api_finish((request), &api_reply_);                                                        \
     } while (0)

@@ -307,6 +307,11 @@ static struct reply take_encoded(struct api_reply *reply)
     return out;
 }
 
+int32_t api_hold_ms(const struct api_server *server, enum err err)
+{
+    return err == ERR_COORDINATOR_UNAVAILABLE ? server->unwritten_hold_ms : 0;
+}
+
 void api_complete(struct net *net, const struct completion *completion, struct api_reply *reply)
 {
     struct reply out = {.nothing = true};
@@ -320,6 +325,7 @@ void api_complete(struct net *net, const struct completion *completion, struct a
         out = take_encoded(reply);
     }
     out.close_after = reply->ending == API_CLOSES;
+    out.hold_ms = reply->hold_ms;
     wire_writer_deinit(&reply->writer);
     buf_deinit(&reply->bytes);
     net_reply(net, completion->token, &out);

@@ -190,7 +190,35 @@ static void encode_consumer_heartbeat(struct group_reply *reply, struct wire_wri
     consumer_group_heartbeat_response_encode(writer, reply->waiter.api_version, &response);
 }
 
-void api_group_reply_send(struct net *net, struct group_reply *reply)
+/* By the error of the whole, or of what it is about. */
+static int32_t find_hold_ms(const struct api_server *server, const struct group_reply *reply)
+{
+    int32_t hold_ms = api_hold_ms(server, reply->err);
+    size_t count = 0;
+    switch (reply->kind) {
+    case GROUP_REPLY_OFFSET_COMMIT:
+    case GROUP_REPLY_TXN_OFFSET_COMMIT:
+    case GROUP_REPLY_OFFSET_DELETE:
+        count = reply->partitions.count;
+        for (size_t i = 0; i < count && hold_ms == 0; i++) {
+            hold_ms = api_hold_ms(server, reply->partitions.items[i].err);
+        }
+        break;
+    case GROUP_REPLY_DELETE_GROUPS:
+        count = reply->groups.count;
+        for (size_t i = 0; i < count && hold_ms == 0; i++) {
+            hold_ms = api_hold_ms(server, reply->groups.items[i].err);
+        }
+        break;
+    case GROUP_REPLY_JOIN:
+    case GROUP_REPLY_SYNC:
+    case GROUP_REPLY_CONSUMER_HEARTBEAT:
+        break;
+    }
+    return hold_ms;
+}
+
+void api_group_reply_send(const struct api_server *server, struct group_reply *reply)
 {
     static void (*const encoders[])(struct group_reply * reply, struct wire_writer * writer) = {
         [GROUP_REPLY_JOIN] = encode_join,
@@ -203,7 +231,8 @@ void api_group_reply_send(struct net *net, struct group_reply *reply)
     };
     struct api_reply out;
     api_reply_begin(&reply->waiter, &out);
+    out.hold_ms = find_hold_ms(server, reply);
     encoders[reply->kind](reply, &out.writer);
-    api_complete(net, &reply->waiter, &out);
+    api_complete(server->net, &reply->waiter, &out);
     group_reply_free(reply);
 }

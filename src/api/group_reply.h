@@ -5,12 +5,13 @@
 #include "net/net.h"
 
 struct api_request;
+struct api_server;
 
 /*
  * Encodes what the coordinator decided, in the version of the request that waits for it, sends it
  * and frees the reply. For group_outlet.send. Any thread.
  */
-void api_group_reply_send(struct net *net, struct group_reply *reply);
+void api_group_reply_send(const struct api_server *server, struct group_reply *reply);
 
 /* The peer's address as Kafka shows it: "/127.0.0.1". In the request's memory. */
 struct slice api_client_host(struct api_request *request);

@@ -30,7 +30,7 @@ static void send_answer(struct api_request *request, int16_t code, int64_t produ
 static void on_answer(struct txn_waiter *waiter, const struct txn_answer *answer)
 {
     struct api_request *request = container_of(waiter, struct init_call, waiter)->request;
-    int16_t code = api_txn_error_code(answer->err, api_version(request) >= 4);
+    int16_t code = api_txn_error_code(request, answer->err, api_version(request) >= 4);
     send_answer(request, code, answer->producer_id, answer->producer_epoch);
 }
 

@@ -17,7 +17,7 @@ static void on_answer(struct txn_waiter *waiter, const struct txn_answer *answer
     struct api_request *request = container_of(waiter, struct offsets_call, waiter)->request;
     struct add_offsets_to_txn_response response;
     add_offsets_to_txn_response_init(&response);
-    response.error_code = api_txn_error_code(answer->err, api_version(request) >= 2);
+    response.error_code = api_txn_error_code(request, answer->err, api_version(request) >= 2);
     API_REPLY(request, add_offsets_to_txn_response_encode, &response);
 }
 

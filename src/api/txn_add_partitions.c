@@ -50,7 +50,8 @@ static void set_code(struct add_one *one, int16_t code)
 static void on_answer(struct txn_waiter *waiter, const struct txn_answer *answer)
 {
     struct add_one *one = container_of(waiter, struct add_one, waiter);
-    set_code(one, api_txn_error_code(answer->err, api_version(one->call->request) >= 2));
+    set_code(one, api_txn_error_code(one->call->request, answer->err,
+                                     api_version(one->call->request) >= 2));
     release(one->call);
 }
 

@@ -20,7 +20,7 @@ static void on_answer(struct txn_waiter *waiter, const struct txn_answer *answer
     struct api_request *request = container_of(waiter, struct end_call, waiter)->request;
     struct end_txn_response response;
     end_txn_response_init(&response);
-    response.error_code = api_txn_error_code(answer->err, api_version(request) >= 2);
+    response.error_code = api_txn_error_code(request, answer->err, api_version(request) >= 2);
     response.producer_id = answer->producer_id;
     response.producer_epoch = answer->producer_epoch;
     API_REPLY(request, end_txn_response_encode, &response);

@@ -4,8 +4,10 @@
 
 #include <stdlib.h>
 
-int16_t api_txn_error_code(enum err err, bool knows_fenced)
+int16_t api_txn_error_code(struct api_request *request, enum err err, bool knows_fenced)
 {
+    int32_t hold_ms = api_hold_ms(request->server, err);
+    request->hold_ms = hold_ms > 0 ? hold_ms : request->hold_ms;
     return api_error_code(err == ERR_TXN_PRODUCER_FENCED && !knows_fenced ? ERR_PRODUCER_FENCED
                                                                           : err);
 }

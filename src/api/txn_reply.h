@@ -6,9 +6,10 @@
 
 /* What the handlers of transaction APIs have in common. */
 
-/* The code for an error of a transactional request. Older versions of an API do not know
- * PRODUCER_FENCED: they get INVALID_PRODUCER_EPOCH (KIP-588). */
-int16_t api_txn_error_code(enum err err, bool knows_fenced);
+/* The code for an error of a transactional request, whose answer is held back when the error asks
+ * for it (api_hold_ms). Older versions of an API do not know PRODUCER_FENCED: they get
+ * INVALID_PRODUCER_EPOCH (KIP-588). */
+int16_t api_txn_error_code(struct api_request *request, enum err err, bool knows_fenced);
 
 /*
  * Parks the request and goes on with `step` once the end of the id's transaction that is under way

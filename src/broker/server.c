@@ -35,6 +35,9 @@
  * bytes of a hostile request make many items, and each item takes more for its answer. */
 enum { REQUEST_DECODED_BYTES = 16 << 20 };
 
+/* Longer than a client needs to come back, shorter than any of its time-outs. */
+enum { UNWRITTEN_HOLD_MS = 300 };
+
 enum {
     SEGMENT_FDS_MOST = 100000,         /* kept open though nobody uses them at the moment */
     PARTITIONS_MOST = 1000000,         /* an idle one takes about 1 KB of memory */
@@ -203,7 +206,7 @@ static enum err open_catalogue(struct server *server, struct reason *reason)
 static void send_group_reply(void *context, struct group_reply *reply)
 {
     struct server *server = context;
-    api_group_reply_send(server->net, reply);
+    api_group_reply_send(&server->api, reply);
 }
 
 static enum err start_groups(struct server *server, struct reason *reason)
@@ -324,6 +327,7 @@ static void fill_api(struct server *server)
     api->data_dir = config->data_dir;
     api->config = config->api;
     api->request_arena_bytes = REQUEST_DECODED_BYTES;
+    api->unwritten_hold_ms = UNWRITTEN_HOLD_MS;
     api->advertised = mem_new_array(struct api_address, server->listeners.count);
     api->advertised_count = server->listeners.count;
     for (size_t i = 0; i < server->advertised.count; i++) {

@@ -97,11 +97,7 @@ struct space *space_new(const struct file_ops *files, const struct clock *clock,
     space->spare_path = mem_strdup(spare_path);
     pthread_mutex_init(&space->spare_lock, NULL);
     atomic_init(&space->has_spare, has_file(spare_path));
-    look(space);
-    if (space_state(space) == SPACE_FULL &&
-        atomic_load(&space->free_bytes) < (uint64_t)spare_bytes(space)) {
-        (void)space_give_up_spare(space);
-    }
+    space_make_room(space);
     space_keep_spare(space);
     return space;
 }
@@ -175,6 +171,18 @@ bool space_give_up_spare(struct space *space)
     }
     pthread_mutex_unlock(&space->spare_lock);
     return gone;
+}
+
+void space_make_room(struct space *space)
+{
+    if (space == NULL) {
+        return;
+    }
+    look(space);
+    if (space_state(space) == SPACE_FULL &&
+        atomic_load(&space->free_bytes) < (uint64_t)spare_bytes(space)) {
+        (void)space_give_up_spare(space);
+    }
 }
 
 bool space_spare_is_due(struct space *space)

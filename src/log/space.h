@@ -20,9 +20,9 @@
  *
  * What frees space (deleting topics and records, shorter retention) needs a few bytes itself. A
  * file beside the logs keeps room for it, the spare: a 16th of the floor, SPACE_SPARE_LEAST to
- * SPACE_SPARE_MOST bytes. Who fails with ERR_NO_SPACE gives it up and tries once more; it is made
- * anew when there is enough again. What it leaves is far below the lower limit, so that nothing
- * else of the server takes it.
+ * SPACE_SPARE_MOST bytes. Who fails with ERR_NO_SPACE gives it up and tries once more; so do a
+ * start and a stop, which write a little, before they begin. It is made anew when there is enough
+ * again. What it leaves is far below the lower limit, so that nothing else of the server takes it.
  */
 struct space;
 
@@ -75,6 +75,10 @@ enum space_state space_state(const struct space *space);
  * so that another try may succeed. space NULL: false. Any thread.
  */
 bool space_give_up_spare(struct space *space);
+
+/* Gives the spare up when not even as much as it is free: for a start and a stop, which have to
+ * write a little. NULL does nothing. Any thread. */
+void space_make_room(struct space *space);
 
 /* Whether the spare is missing and there is enough to make it: space_keep_spare is due. NULL:
  * false. Any thread. */

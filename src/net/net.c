@@ -1,6 +1,7 @@
 #include "net/net.h"
 
 #include "base/mem.h"
+#include "net/held_reply.h"
 #include "net/state.h"
 
 #include <sched.h>
@@ -102,6 +103,7 @@ static void drain(struct task *task)
         listeners_close(reactor->net);
     }
     atomic_store(&reactor->draining, true);
+    held_reply_release(reactor);
     for (uint32_t i = 0; i < reactor->slot_count; i++) {
         if (reactor->slots[i] != NULL) {
             conn_touch(reactor->slots[i]); /* to stop watching for input */
@@ -172,6 +174,9 @@ void net_stop(struct net *net)
     }
     listeners_close(net);
     run_left_tasks(net);
+    for (unsigned i = 0; i < net->config.reactor_count; i++) {
+        held_reply_release(&net->reactors[i]); /* whose connections are gone */
+    }
 }
 
 void net_free(struct net *net)
@@ -222,10 +227,20 @@ struct posted_reply {
     struct reply reply;
 };
 
+/* On the reactor's thread. */
+static void complete(struct reactor *reactor, struct reply_token token, struct reply *reply)
+{
+    if (reply->hold_ms > 0) {
+        held_reply_add(reactor, token, reply);
+    } else {
+        conn_complete(reactor, token, reply);
+    }
+}
+
 static void complete_posted(struct task *task)
 {
     struct posted_reply *posted = container_of(task, struct posted_reply, task);
-    conn_complete(posted->reactor, posted->token, &posted->reply);
+    complete(posted->reactor, posted->token, &posted->reply);
     free(posted);
 }
 
@@ -233,7 +248,7 @@ void net_reply(struct net *net, struct reply_token token, struct reply *reply)
 {
     struct reactor *reactor = &net->reactors[token.reactor_index];
     if (reactor_is_own(reactor)) {
-        conn_complete(reactor, token, reply);
+        complete(reactor, token, reply);
         return;
     }
     struct posted_reply *posted = mem_alloc(sizeof *posted);

@@ -54,6 +54,8 @@ struct reply {
     struct buf bytes;
     struct reply_span *spans; /* heap; NULL when span_count is 0 */
     size_t span_count;
+    int32_t hold_ms;  /* complete it only after so long; at once when the net drains or stops.
+                         Those behind it on the connection wait with it */
     bool nothing;     /* send nothing: the frame expects no answer (acks=0) */
     bool close_after; /* close the connection once this reply is sent */
 };

@@ -141,6 +141,7 @@ struct reactor {
     bool worked; /* something happened since the last on_turn_end */
     int64_t now_ms;
     struct heap timers;
+    struct held_reply *held; /* replies that wait for their time */
 
     struct conn **slots; /* NULL where free */
     uint32_t slot_count;

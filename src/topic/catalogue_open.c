@@ -2,6 +2,7 @@
 #include "base/mem.h"
 #include "base/random.h"
 #include "base/vec.h"
+#include "log/space.h"
 #include "topic/catalogue.h"
 #include "topic/catalogue_internal.h"
 
@@ -379,6 +380,7 @@ enum err catalogue_open(const struct catalogue_config *config, struct catalogue 
 
 enum err catalogue_close(struct catalogue *catalogue, struct reason *reason)
 {
+    space_make_room(catalogue->env.space);  /* what closing writes is small, and scanning is long */
     catalogue_keep(catalogue, false, NULL); /* one sync for all, so that closing has none to do */
     struct checkpoint checkpoint = {.clean = true};
     enum err err = ERR_NONE;

@@ -232,12 +232,15 @@ class Client:
         return self.offset(topic, -1, partition)[1]
 
     def commit(self, group, topic, offset):
-        answer = self.ask("offset_commit", 2, group_id=group, generation_id_or_member_epoch=-1,
-                          member_id="", retention_time_ms=-1, topics=[
-                              {"name": topic, "partitions": [
-                                  {"partition_index": 0, "committed_offset": offset,
-                                   "committed_metadata": ""}]}])
+        answer = self.ask("offset_commit", 2, **commit_of(group, topic, offset))
         return answer["topics"][0]["partitions"][0]["error_code"]
+
+
+def commit_of(group, topic, offset):
+    """The fields of OffsetCommit 2 to 4 for partition 0, by no member."""
+    return {"group_id": group, "generation_id_or_member_epoch": -1, "member_id": "",
+            "retention_time_ms": -1, "topics": [{"name": topic, "partitions": [
+                {"partition_index": 0, "committed_offset": offset, "committed_metadata": ""}]}]}
 
 
 def batches(data, check=True):

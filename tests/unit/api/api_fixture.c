@@ -54,8 +54,9 @@ static void on_flushed(void *context, struct log *log)
 static enum err keep_nothing(void *context, int32_t partition, const struct state_batch *batch,
                              int64_t wall_ms, struct state_append *append)
 {
-    (void)context, (void)partition, (void)batch, (void)wall_ms, (void)append;
-    return ERR_NONE;
+    struct fixture *fixture = context;
+    (void)partition, (void)batch, (void)wall_ms, (void)append;
+    return atomic_load(&fixture->is_full) ? ERR_NO_SPACE : ERR_NONE;
 }
 
 static void done_at_once(void *context, struct state_append *append)
@@ -67,7 +68,7 @@ static void done_at_once(void *context, struct state_append *append)
 static void send_group_reply(void *context, struct group_reply *reply)
 {
     struct fixture *fixture = context;
-    api_group_reply_send(fixture->api.net, reply);
+    api_group_reply_send(&fixture->api, reply);
 }
 
 static void make_groups(struct fixture *fixture)
@@ -75,7 +76,10 @@ static void make_groups(struct fixture *fixture)
     struct group_config config;
     struct coordinator_env env = {
         .clock = clock_system(),
-        .log = {.partition_count = 50, .append = keep_nothing, .wait = done_at_once},
+        .log = {.context = fixture,
+                .partition_count = 50,
+                .append = keep_nothing,
+                .wait = done_at_once},
     };
     struct group_outlet outlet = {.context = fixture, .send = send_group_reply};
     group_config_init(&config);

@@ -7,6 +7,7 @@
 #include "api/api.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 /* The API room on a real connection: net, workers, flusher, catalogue, and groups that are kept
  * nowhere. */
@@ -19,6 +20,7 @@ struct fixture {
     struct client client;
     struct file_ops disk;
     pthread_mutex_t sync_lock; /* held by a test: syncs wait */
+    atomic_bool is_full;       /* groups cannot be kept */
     struct reason reason;
     pthread_mutex_t lock; /* guards seen */
     struct seen_client {

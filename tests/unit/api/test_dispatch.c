@@ -10,6 +10,7 @@
 #include "wire/generated/fetch.h"
 #include "wire/generated/list_offsets.h"
 #include "wire/generated/metadata.h"
+#include "wire/generated/offset_commit.h"
 #include "wire/generated/offset_for_leader_epoch.h"
 #include "wire/generated/produce.h"
 
@@ -448,6 +449,43 @@ static void test_offline_answers_storage_error(void **state)
     check_offline_epoch(&fixture->client);
 }
 
+static void test_an_answer_about_unwritten_state_is_held_until_the_stop(void **state)
+{
+    struct fixture *fixture = *state;
+    struct offset_commit_request_partition partition;
+    struct offset_commit_request_topic topic = {
+        .name = slice_str("orders"), .partitions = &partition, .partitions_count = 1};
+    struct offset_commit_request request;
+    struct offset_commit_response response;
+    struct client others[3]; /* one of them at least is on the same reactor */
+    char byte;
+    assert_int_equal(client_create_topic(&fixture->client, &(struct topic_plan){"orders", 1}), 0);
+    fixture->api.unwritten_hold_ms = INT32_MAX;
+    atomic_store(&fixture->is_full, true);
+    offset_commit_request_init(&request);
+    offset_commit_request_partition_init(&partition);
+    request.group_id = slice_str("billing");
+    request.member_id = slice_str("");
+    request.generation_id_or_member_epoch = -1;
+    request.topics = &topic;
+    request.topics_count = 1;
+    assert_true(client_send(&fixture->client, API_KEY_OFFSET_COMMIT, 8, &request));
+    for (int i = 0; i < 3; i++) { /* who do not wait */
+        others[i] = (struct client){.fd = -1};
+        assert_true(client_connect(&others[i], fixture->port));
+        assert_true(ask_versions(&others[i]));
+        assert_true(ask_versions(&others[i]));
+    }
+    assert_true(recv(fixture->client.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0);
+    net_drain(fixture->api.net);
+    assert_true(client_receive(&fixture->client, API_KEY_OFFSET_COMMIT, 8, &response));
+    assert_int_equal(response.topics[0].partitions[0].error_code,
+                     KAFKA_ERROR_COORDINATOR_NOT_AVAILABLE);
+    for (int i = 0; i < 3; i++) {
+        client_deinit(&others[i]);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -460,6 +498,7 @@ int main(int argc, char **argv)
         TEST(test_produce_answers),
         TEST(test_acknowledged_events_are_counted),
         TEST(test_decoding_is_bounded),
+        TEST(test_an_answer_about_unwritten_state_is_held_until_the_stop),
         cmocka_unit_test_setup_teardown(test_offline_has_no_leader, fixture_setup_offline,
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(test_offline_answers_storage_error, fixture_setup_offline,

@@ -286,6 +286,20 @@ static void a_start_keeps_the_spare_unless_it_needs_it(void **state)
     assert_int_equal(space_state(disk->space), SPACE_FULL);
 }
 
+static void a_stop_uses_the_spare_only_when_it_needs_it(void **state)
+{
+    struct disk *disk = *state;
+    open_space(disk);
+    disk->free = SPARE; /* full for everybody, but as much as the spare is there */
+    space_make_room(disk->space);
+    assert_int_equal(size_of(disk->spare_path), SPARE);
+    disk->free = SPARE - 1;
+    space_make_room(disk->space);
+    assert_int_equal(size_of(disk->spare_path), -1);
+    space_make_room(disk->space); /* there is none any more */
+    space_make_room(NULL);
+}
+
 /* A crash between making the file and giving it its size. */
 static void an_empty_spare_is_none(void **state)
 {
@@ -339,6 +353,7 @@ int main(int argc, char **argv)
         TEST(a_file_system_that_does_not_answer_changes_nothing),
         TEST(the_spare_is_given_up_once_and_made_anew),
         TEST(a_start_keeps_the_spare_unless_it_needs_it),
+        TEST(a_stop_uses_the_spare_only_when_it_needs_it),
         TEST(an_empty_spare_is_none),
         TEST(retention_may_use_the_spare),
         cmocka_unit_test(nobody_looks_after_space),

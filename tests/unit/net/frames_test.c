@@ -181,6 +181,65 @@ static void test_reply_after_close_is_freed(void **state)
     close(fd);
 }
 
+static void reply_later(struct server *server, struct reply_token token, const char *text,
+                        int32_t hold_ms)
+{
+    struct reply reply = {.hold_ms = hold_ms};
+    buf_append_str(&reply.bytes, text);
+    net_reply(server->net, token, &reply);
+}
+
+static bool has_nothing_to_read(int fd)
+{
+    char byte;
+    return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0;
+}
+
+static void test_a_held_reply_leaves_when_the_net_drains(void **state)
+{
+    struct server *server = *state;
+    server->config.reactor_count = 1;
+    server_start(server);
+    int fd = client_connect(server);
+    client_send_texts(fd, "p", "echo behind it");
+    reply_later(server, server_parked(server, 0), "held", INT32_MAX);
+    int other = client_connect(server);
+    client_expect_echo(other); /* nobody else waits */
+    client_expect_echo(other); /* and the turn that took the held one is over */
+    assert_true(has_nothing_to_read(fd));
+    net_drain(server->net);
+    client_expect(fd, "held");
+    client_expect(fd, "echo behind it");
+    wait_until(net_drained(server->net));
+    close(fd);
+    close(other);
+}
+
+static void test_a_held_reply_leaves_after_its_time(void **state)
+{
+    struct server *server = *state;
+    server_start(server);
+    int fd = client_connect(server);
+    client_send_texts(fd, "p", "p", "echo");
+    reply_later(server, server_parked(server, 0), "one", 2);
+    reply_later(server, server_parked(server, 1), "two", 1);
+    client_expect(fd, "one");
+    client_expect(fd, "two");
+    client_expect(fd, "echo");
+    close(fd);
+}
+
+static void test_a_held_reply_of_a_closed_connection_is_freed_at_stop(void **state)
+{
+    struct server *server = *state;
+    server_start(server);
+    int fd = client_connect(server);
+    client_send_text(fd, "p");
+    reply_later(server, server_parked(server, 0), "for nobody", INT32_MAX);
+    close(fd);
+    wait_until(atomic_load(&server->closed) == 1);
+}
+
 static void test_hold(void **state)
 {
     struct server *server = *state;
@@ -342,6 +401,9 @@ int main(int argc, char **argv)
         SERVER_TEST(test_sizes_mixed),
         SERVER_TEST(test_out_of_order_replies_leave_in_order),
         SERVER_TEST(test_reply_after_close_is_freed),
+        SERVER_TEST(test_a_held_reply_leaves_when_the_net_drains),
+        SERVER_TEST(test_a_held_reply_leaves_after_its_time),
+        SERVER_TEST(test_a_held_reply_of_a_closed_connection_is_freed_at_stop),
         SERVER_TEST(test_hold),
         SERVER_TEST(test_parked_limit_pauses_reading),
         SERVER_TEST(test_close_after),

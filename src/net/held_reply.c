@@ -1,0 +1,49 @@
+#include "net/held_reply.h"
+
+#include "base/mem.h"
+#include "net/state.h"
+
+#include <stdlib.h>
+#include <utlist.h>
+
+struct held_reply {
+    struct held_reply *prev, *next;
+    struct reactor_timer timer;
+    struct reactor *reactor;
+    struct reply_token token;
+    struct reply reply;
+};
+
+static void give(struct held_reply *held)
+{
+    DL_DELETE(held->reactor->held, held);
+    conn_complete(held->reactor, held->token, &held->reply);
+    free(held);
+}
+
+static void on_time(struct reactor_timer *timer)
+{
+    give(container_of(timer, struct held_reply, timer));
+}
+
+void held_reply_add(struct reactor *reactor, struct reply_token token, struct reply *reply)
+{
+    if (reactor->stopping || atomic_load(&reactor->draining)) {
+        conn_complete(reactor, token, reply);
+        return;
+    }
+    struct held_reply *held = mem_new(struct held_reply);
+    *held = (struct held_reply){
+        .timer.fire = on_time, .reactor = reactor, .token = token, .reply = *reply};
+    *reply = (struct reply){0};
+    DL_APPEND(reactor->held, held);
+    reactor_timer_set(reactor, &held->timer, reactor->now_ms + held->reply.hold_ms);
+}
+
+void held_reply_release(struct reactor *reactor)
+{
+    while (reactor->held != NULL) {
+        reactor_timer_cancel(reactor, &reactor->held->timer);
+        give(reactor->held);
+    }
+}
