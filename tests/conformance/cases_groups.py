@@ -183,6 +183,7 @@ def leave(k):
 
 def static_members(k):
     k.heading("Static members")
+    k.topic("static-offsets")
     k.show("joins", "join_group", 5, **joining("static", instance="one"))
     member, generation = joined(k, "static", instance="one")
     k.show("joins again: a new id, the same generation", "join_group", 5,
@@ -195,6 +196,15 @@ def static_members(k):
            member_id=member, group_instance_id="one")
     k.show("old id", "offset_commit", 7, **commit(
         "static", "static-none", 1, generation, member, group_instance_id="one"))
+    # As from a client that took its session for over and forgot its id.
+    for title, given in (("old id", member), ("no id", "")):
+        for number in (generation, -1):
+            k.show(f"{title}, {'its' if number >= 0 else 'no'} generation", "offset_commit", 7,
+                   **commit("static", "static-offsets", 1, number, given, group_instance_id="one"))
+    k.show("no id", "heartbeat", 3, group_id="static", generation_id=-1, member_id="",
+           group_instance_id="one")
+    k.show("no id", "sync_group", 3, group_id="static", generation_id=generation, member_id="",
+           group_instance_id="one")
     k.show("old id", "join_group", 5, **joining("static", member, instance="one"))
     k.show("unknown instance with an id", "join_group", 5,
            **joining("static", member, instance="two"))
