@@ -111,6 +111,11 @@ enum cli_exit bus_exit_code(enum client_status status)
     return EXIT_FAILED;
 }
 
+bool bus_is_silent(const struct client_error *error)
+{
+    return error->status == CLIENT_UNREACHABLE || error->status == CLIENT_TIMED_OUT;
+}
+
 int bus_fail(const struct client_error *error, const char *format, ...)
 {
     char what[512];

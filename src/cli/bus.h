@@ -40,6 +40,9 @@ int bus_reach(struct connection *connection);
 /* The one table from what went wrong to the exit code. */
 enum cli_exit bus_exit_code(enum client_status status);
 
+/* True when it is the bus that is gone or does not answer, so that asking on leads nowhere. */
+bool bus_is_silent(const struct client_error *error);
+
 /* Tells "cannot <what>: <why>" and what to do next where that is known. Returns the exit code. */
 int bus_fail(const struct client_error *error, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

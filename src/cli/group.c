@@ -1,8 +1,11 @@
 #include "cli/group.h"
 
+#include "base/mem.h"
 #include "cli/cli.h"
 #include "cli/group_progress.h"
 #include "cli/output.h"
+
+#include <stdlib.h>
 
 int cli_group(int argc, char **argv)
 {
@@ -27,33 +30,64 @@ int cli_group_fail_unknown(const char *group)
                     "group '%s' does not exist", group);
 }
 
-static void add_group(struct connection *connection, const struct admin_group_listing *group,
-                      struct table *table, json_t *list)
+static void add_group(const struct admin_group_listing *group,
+                      const struct group_progress *progress, struct table *table, json_t *list)
 {
-    struct group_progress progress;
-    struct client_error error;
-    bool is_known = group_progress_load(connection, group->name, &progress, &error) == CLIENT_OK;
+    bool is_known = progress->error.status == CLIENT_OK;
+    int64_t members = is_known ? (int64_t)progress->about.members.count : -1;
+    int64_t topics = is_known ? (int64_t)progress->topic_count : -1;
     table_cell(table, "%s", group->name);
     table_cell(table, "%s", group->state);
-    table_number(table, is_known ? (int64_t)progress.about.members.count : -1);
-    table_number(table, is_known ? (int64_t)progress.topic_count : -1);
-    table_number(table, progress.lag);
+    table_number(table, members);
+    table_number(table, topics);
+    table_number(table, progress->lag);
     json_t *json =
         json_pack("{s:s,s:s,s:o,s:o,s:o}", "group", group->name, "state", group->state, "members",
-                  output_number_or_null(is_known ? (int64_t)progress.about.members.count : -1),
-                  "topics", output_number_or_null(is_known ? (int64_t)progress.topic_count : -1),
-                  "total_lag", output_number_or_null(progress.lag));
-    if (progress.lag < 0) {
+                  output_number_or_null(members), "topics", output_number_or_null(topics),
+                  "total_lag", output_number_or_null(progress->lag));
+    if (progress->lag < 0) {
         json_object_set_new(json, "lag_unknown_because",
-                            json_string(is_known ? progress.why : error.text));
+                            json_string(is_known ? progress->why : progress->error.text));
     }
     json_array_append_new(list, json);
-    group_progress_deinit(&progress);
+}
+
+/* What is known is printed; that the bus fell silent meanwhile is a failure, told once. */
+static int print_groups(struct connection *connection, const struct admin_group_listings *groups,
+                        bool is_json)
+{
+    static const char *const titles[] = {"GROUP", "STATE", ">MEMBERS", ">TOPICS", ">LAG"};
+    const char **names = mem_new_array(const char *, groups->count + 1);
+    struct group_progress *progress = mem_new_array(struct group_progress, groups->count + 1);
+    struct table table;
+    json_t *list = json_array();
+    int code = EXIT_OK;
+    for (size_t i = 0; i < groups->count; i++) {
+        names[i] = groups->items[i].name;
+    }
+    group_progress_load(connection, names, groups->count, progress);
+    table_init(&table, titles, 5);
+    for (size_t i = 0; i < groups->count; i++) {
+        add_group(&groups->items[i], &progress[i], &table, list);
+        if (code == EXIT_OK && bus_is_silent(&progress[i].error)) {
+            code = bus_fail(&progress[i].error, "describe group '%s'", names[i]);
+        }
+        group_progress_deinit(&progress[i]);
+    }
+    if (is_json) {
+        output_json(list);
+    } else {
+        table_print(&table, 0);
+        json_decref(list);
+    }
+    table_deinit(&table);
+    free(progress);
+    free(names);
+    return code;
 }
 
 static int run_list(const struct bus_options *options)
 {
-    static const char *const titles[] = {"GROUP", "STATE", ">MEMBERS", ">TOPICS", ">LAG"};
     struct connection *connection;
     struct admin_group_listings groups;
     struct client_error error;
@@ -64,19 +98,7 @@ static int run_list(const struct bus_options *options)
     if (admin_groups(connection, &groups, &error) != CLIENT_OK) {
         code = bus_fail(&error, "list the groups");
     } else {
-        struct table table;
-        json_t *list = json_array();
-        table_init(&table, titles, 5);
-        for (size_t i = 0; i < groups.count; i++) {
-            add_group(connection, &groups.items[i], &table, list);
-        }
-        if (options->is_json) {
-            output_json(list);
-        } else {
-            table_print(&table, 0);
-            json_decref(list);
-        }
-        table_deinit(&table);
+        code = print_groups(connection, &groups, options->is_json);
     }
     admin_group_listings_deinit(&groups);
     connection_close(connection);

@@ -151,13 +151,12 @@ static json_t *to_json(const char *group, const struct group_progress *progress)
 static int describe(struct connection *connection, const char *group, struct report *report)
 {
     struct group_progress progress;
-    struct client_error error;
     int code = EXIT_OK;
-    enum client_status status = group_progress_load(connection, group, &progress, &error);
-    if (status == CLIENT_NOT_FOUND) {
+    group_progress_load(connection, &group, 1, &progress);
+    if (progress.error.status == CLIENT_NOT_FOUND) {
         code = cli_group_fail_unknown(group);
-    } else if (status != CLIENT_OK) {
-        code = bus_fail(&error, "describe group '%s'", group);
+    } else if (progress.error.status != CLIENT_OK) {
+        code = bus_fail(&progress.error, "describe group '%s'", group);
     } else if (report->is_json) {
         json_array_append_new(report->items, to_json(group, &progress));
     } else {

@@ -1,6 +1,7 @@
 #include "cli/group_progress.h"
 
 #include "base/mem.h"
+#include "cli/topic_ends.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,27 +15,124 @@ int64_t group_lag(int64_t committed, struct admin_bounds bounds)
     return bounds.end - (is_kept ? committed : bounds.start);
 }
 
-static void add_if_new(struct topic_partitions *list, const char *topic, int32_t partition)
+/* --- the topics that are read, and their ends --- */
+
+struct topics_read {
+    struct admin_topics topics;  /* all of the bus, by name */
+    struct client_error error;   /* why there are none */
+    struct topic_ends_list ends; /* of those that are read, by name */
+};
+
+static bool is_same_topic(const struct topic_partitions *list, size_t a, size_t b)
 {
-    if (topic_partitions_find(list, topic, partition) == NULL) {
-        topic_partitions_add(list, topic, partition, -1);
-    }
+    return strcmp(list->items[a].topic, list->items[b].topic) == 0;
 }
 
-/* The topics that the group committed for or reads, with the partitions known from that alone. */
+/* Sorted, with each partition once. */
+static void sort_and_unify(struct topic_partitions *list)
+{
+    size_t kept = 0;
+    topic_partitions_sort(list);
+    for (size_t i = 0; i < list->count; i++) {
+        struct topic_partition at = list->items[i];
+        if (kept > 0 && list->items[kept - 1].partition == at.partition &&
+            strcmp(list->items[kept - 1].topic, at.topic) == 0) {
+            free(at.topic);
+        } else {
+            list->items[kept++] = at;
+        }
+    }
+    list->count = kept;
+}
+
+/* The partitions that the group committed for or that its members read. */
 static void collect(struct group_progress *progress)
 {
     for (size_t i = 0; i < progress->committed.count; i++) {
         const struct topic_partition *at = &progress->committed.items[i];
-        add_if_new(&progress->all, at->topic, at->partition);
+        topic_partitions_add(&progress->all, at->topic, at->partition, -1);
     }
     for (size_t i = 0; i < progress->about.members.count; i++) {
         const struct topic_partitions *read = &progress->about.members.items[i].partitions;
         for (size_t j = 0; j < read->count; j++) {
-            add_if_new(&progress->all, read->items[j].topic, read->items[j].partition);
+            topic_partitions_add(&progress->all, read->items[j].topic, read->items[j].partition,
+                                 -1);
         }
     }
-    topic_partitions_sort(&progress->all);
+    sort_and_unify(&progress->all);
+}
+
+static int compare_topic(const void *name, const void *topic)
+{
+    return strcmp(name, ((const struct admin_topic *)topic)->name);
+}
+
+static int compare_ends(const void *name, const void *ends)
+{
+    return strcmp(name, ((const struct topic_ends *)ends)->topic->name);
+}
+
+/* bsearch takes no NULL, which an empty array is. */
+static void *search(const char *name, const void *items, size_t count, size_t size,
+                    int (*compare)(const void *, const void *))
+{
+    return count > 0 ? bsearch(name, items, count, size, compare) : NULL;
+}
+
+/* The ends of all topics that the groups read. */
+static void look_up(struct connection *connection, const struct group_progress *progress,
+                    size_t count, struct topics_read *read)
+{
+    struct topic_partitions names = {0};
+    *read = (struct topics_read){0};
+    for (size_t i = 0; i < count; i++) {
+        const struct topic_partitions *all = &progress[i].all;
+        for (size_t j = 0; j < all->count; j++) {
+            if (j == 0 || !is_same_topic(all, j - 1, j)) {
+                topic_partitions_add(&names, all->items[j].topic, 0, -1);
+            }
+        }
+    }
+    sort_and_unify(&names);
+    if (names.count > 0 && admin_topics(connection, &read->topics, &read->error) == CLIENT_OK) {
+        read->error.status = CLIENT_OK;
+    }
+    for (size_t i = 0; i < names.count; i++) {
+        const struct admin_topic *topic =
+            search(names.items[i].topic, read->topics.items, read->topics.count,
+                   sizeof *read->topics.items, compare_topic);
+        if (topic != NULL) {
+            topic_ends_add(&read->ends, topic);
+        }
+    }
+    topic_ends_load(connection, &read->ends);
+    topic_partitions_deinit(&names);
+}
+
+static const struct topic_ends *find_ends(const struct topics_read *read, const char *topic)
+{
+    return search(topic, read->ends.items, read->ends.count, sizeof *read->ends.items,
+                  compare_ends);
+}
+
+/* --- one group --- */
+
+/* Adds the partitions of its topics that nothing is known of yet. */
+static void add_silent_partitions(struct group_progress *progress, const struct topics_read *read)
+{
+    size_t known = progress->all.count;
+    for (size_t i = 0; i < known; i++) {
+        if (i > 0 && is_same_topic(&progress->all, i - 1, i)) {
+            continue;
+        }
+        progress->topic_count++;
+        const struct topic_ends *ends = find_ends(read, progress->all.items[i].topic);
+        for (size_t j = 0; ends != NULL && j < ends->topic->partitions.count; j++) {
+            topic_partitions_add(&progress->all, ends->topic->name,
+                                 ends->topic->partitions.items[j].id, -1);
+        }
+    }
+    sort_and_unify(&progress->all);
 }
 
 static const char *reader_of(const struct group_progress *progress, const char *topic,
@@ -49,77 +147,55 @@ static const char *reader_of(const struct group_progress *progress, const char *
     return NULL;
 }
 
-/* Adds the partitions of one topic with their lags; error: why their ends are not known. */
-static void add_topic(struct group_progress *progress, const struct topic_partitions *list,
-                      const struct admin_bounds *bounds, const struct client_error *error)
+/* NULL, and why in `why`, when they are not known. */
+static const struct admin_bounds *bounds_of(const struct topics_read *read,
+                                            struct group_partition *of)
 {
-    for (size_t i = 0; i < list->count; i++) {
-        const struct topic_partition *from = &list->items[i];
+    const struct topic_ends *ends = find_ends(read, of->topic);
+    const char *why = "there is no such partition";
+    if (ends == NULL) {
+        why = read->error.status != CLIENT_OK ? read->error.text : "there is no such topic";
+    } else if (ends->error.status != CLIENT_OK) {
+        why = ends->error.text;
+    } else {
+        for (size_t i = 0; i < ends->topic->partitions.count; i++) {
+            if (ends->topic->partitions.items[i].id == of->partition) {
+                return &ends->bounds[i];
+            }
+        }
+    }
+    snprintf(of->why, sizeof of->why, "%.159s", why);
+    return NULL;
+}
+
+static void fill_in(struct group_progress *progress, const struct topics_read *read)
+{
+    size_t next = 0; /* of what is committed; both lists are in order */
+    for (size_t i = 0; i < progress->all.count; i++) {
+        const struct topic_partition *from = &progress->all.items[i];
         const struct topic_partition *committed =
-            topic_partitions_find(&progress->committed, from->topic, from->partition);
+            next < progress->committed.count ? &progress->committed.items[next] : NULL;
+        bool is_committed = committed != NULL && committed->partition == from->partition &&
+                            strcmp(committed->topic, from->topic) == 0;
+        next += is_committed;
         struct group_partition to = {
             .topic = from->topic,
             .partition = from->partition,
-            .committed = committed != NULL ? committed->offset : -1,
+            .committed = is_committed ? committed->offset : -1,
             .start = -1,
             .end = -1,
             .lag = -1,
             .member = reader_of(progress, from->topic, from->partition),
         };
-        if (error == NULL) {
-            to.start = bounds[i].start;
-            to.end = bounds[i].end;
-            to.lag = group_lag(to.committed, bounds[i]);
-        } else {
-            snprintf(to.why, sizeof to.why, "%.159s", error->text);
+        const struct admin_bounds *bounds = bounds_of(read, &to);
+        if (bounds != NULL) {
+            to.start = bounds->start;
+            to.end = bounds->end;
+            to.lag = group_lag(to.committed, *bounds);
         }
         progress->uncommitted += to.committed < 0;
         vec_push(&progress->partitions, to);
     }
-    progress->topic_count++;
-}
-
-/* One topic; known: those of its partitions that are named already. */
-static void look_up_topic(struct connection *connection, struct group_progress *progress,
-                          struct topic_partitions *known)
-{
-    struct admin_topics topics;
-    struct client_error error;
-    struct admin_bounds *bounds = NULL;
-    enum client_status status =
-        admin_topic(connection, known->items[0].topic, false, &topics, &error);
-    for (size_t i = 0; status == CLIENT_OK && i < topics.items[0].partitions.count; i++) {
-        add_if_new(known, known->items[0].topic, topics.items[0].partitions.items[i].id);
-    }
-    topic_partitions_sort(known);
-    if (status == CLIENT_OK) {
-        bounds = mem_new_array(struct admin_bounds, known->count);
-        status = admin_bounds(connection, known, bounds, &error);
-    }
-    add_topic(progress, known, bounds, status == CLIENT_OK ? NULL : &error);
-    free(bounds);
-    admin_topics_deinit(&topics);
-}
-
-static void look_up_topics(struct connection *connection, struct group_progress *progress)
-{
-    struct topic_partitions seen = {0};
-    for (size_t i = 0; i < progress->all.count;) {
-        struct topic_partitions known = {0};
-        const char *topic = progress->all.items[i].topic;
-        for (; i < progress->all.count && strcmp(progress->all.items[i].topic, topic) == 0; i++) {
-            topic_partitions_add(&known, topic, progress->all.items[i].partition, -1);
-        }
-        look_up_topic(connection, progress, &known);
-        topic_partitions_append(&seen, &known);
-        topic_partitions_deinit(&known);
-    }
-    /* The names now borrow from `known` lists that are gone: point them at the ones kept. */
-    for (size_t i = 0; i < progress->partitions.count; i++) {
-        progress->partitions.items[i].topic = seen.items[i].topic;
-    }
-    topic_partitions_deinit(&progress->all);
-    progress->all = seen;
 }
 
 static void add_up(struct group_progress *progress)
@@ -145,24 +221,43 @@ static void add_up(struct group_progress *progress)
     }
 }
 
-enum client_status group_progress_load(struct connection *connection, const char *group,
-                                       struct group_progress *progress, struct client_error *error)
+/* Who is in the groups and what they committed. */
+static void ask_groups(struct connection *connection, const char *const *groups, size_t count,
+                       struct group_progress *progress)
 {
-    *progress = (struct group_progress){.lag = -1};
-    enum client_status status = admin_group(connection, group, &progress->about, error);
-    if (status == CLIENT_OK) {
-        status = admin_group_offsets(connection, group, NULL, &progress->committed, error);
+    struct admin_group_answer *answers = mem_new_array(struct admin_group_answer, count + 1);
+    admin_describe_groups(connection, groups, count, answers);
+    for (size_t i = 0; i < count; i++) {
+        struct group_progress *to = &progress[i];
+        *to = (struct group_progress){.error = answers[i].error,
+                                      .about = answers[i].group,
+                                      .committed = answers[i].offsets,
+                                      .lag = -1};
+        if (to->error.status == CLIENT_OK && to->about.is_dead && to->committed.count == 0) {
+            client_fail(&to->error, CLIENT_NOT_FOUND, NULL, "the group does not exist");
+        }
     }
-    if (status != CLIENT_OK) {
-        return status;
+    free(answers);
+}
+
+void group_progress_load(struct connection *connection, const char *const *groups, size_t count,
+                         struct group_progress *progress)
+{
+    struct topics_read read;
+    ask_groups(connection, groups, count, progress);
+    for (size_t i = 0; i < count; i++) {
+        collect(&progress[i]);
     }
-    if (progress->about.is_dead && progress->committed.count == 0) {
-        return client_fail(error, CLIENT_NOT_FOUND, NULL, "the group does not exist");
+    look_up(connection, progress, count, &read);
+    for (size_t i = 0; i < count; i++) {
+        if (progress[i].error.status == CLIENT_OK) {
+            add_silent_partitions(&progress[i], &read);
+            fill_in(&progress[i], &read);
+            add_up(&progress[i]);
+        }
     }
-    collect(progress);
-    look_up_topics(connection, progress);
-    add_up(progress);
-    return CLIENT_OK;
+    topic_ends_deinit(&read.ends);
+    admin_topics_deinit(&read.topics);
 }
 
 void group_progress_deinit(struct group_progress *progress)

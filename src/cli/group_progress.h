@@ -4,8 +4,8 @@
 #include "client/admin.h"
 
 /*
- * How far a consumer group has read: every partition of each topic that it committed an offset for
- * or that a member reads, also those without a commit.
+ * How far consumer groups have read: every partition of each topic that a group committed an offset
+ * for or that a member reads, also those without a commit.
  *
  * Lag is what is left to read, in offsets: from the commit to the end of the partition; from its
  * start where the commit's events are gone, or where nothing was committed, since that is where
@@ -23,6 +23,8 @@ struct group_partition {
 };
 
 struct group_progress {
+    struct client_error error; /* CLIENT_OK, or why all below is empty; CLIENT_NOT_FOUND: there is
+                                * no such group */
     struct admin_group about;
     struct topic_partitions committed;
     struct topic_partitions all; /* owns the names */
@@ -34,12 +36,12 @@ struct group_progress {
 };
 
 /*
- * Asks the bus. CLIENT_NOT_FOUND: there is no such group. What is wrong with one topic only is told
- * in `why` of its partitions. Free with group_progress_deinit in any case.
+ * Asks the bus about `count` groups of different names, with all requests on their way at once.
+ * What is wrong with one group is told in its error, what is wrong with one topic in `why` of its
+ * partitions. Free each with group_progress_deinit in any case.
  */
-CHECKED enum client_status group_progress_load(struct connection *connection, const char *group,
-                                               struct group_progress *progress,
-                                               struct client_error *error);
+void group_progress_load(struct connection *connection, const char *const *groups, size_t count,
+                         struct group_progress *progress);
 
 /* Frees all of it and leaves an empty one. */
 void group_progress_deinit(struct group_progress *progress);

@@ -1,11 +1,9 @@
 #include "cli/topic.h"
 
-#include "base/mem.h"
 #include "cli/bus.h"
 #include "cli/cli.h"
 #include "cli/output.h"
-
-#include <stdlib.h>
+#include "cli/topic_ends.h"
 
 int cli_topic(int argc, char **argv)
 {
@@ -32,51 +30,38 @@ struct list_options {
     bool has_internal;
 };
 
-/* What is listed; holds[i]: offsets between start and end of the partitions, -1: not known. */
-struct listing {
-    struct admin_topics topics;
-    int64_t *holds;
-};
-
-static void count_offsets(struct connection *connection, struct listing *listing)
+/* Offsets between start and end of all partitions; -1: not known. */
+static int64_t count_offsets(const struct topic_ends *ends)
 {
-    listing->holds = mem_new_array(int64_t, listing->topics.count + 1);
-    for (size_t i = 0; i < listing->topics.count; i++) {
-        const struct admin_topic *topic = &listing->topics.items[i];
-        struct topic_partitions partitions = {0};
-        for (size_t j = 0; j < topic->partitions.count; j++) {
-            topic_partitions_add(&partitions, topic->name, topic->partitions.items[j].id, -1);
-        }
-        struct admin_bounds *bounds = mem_new_array(struct admin_bounds, partitions.count + 1);
-        if (admin_bounds(connection, &partitions, bounds, NULL) != CLIENT_OK) {
-            listing->holds[i] = -1; /* a partition is offline, or the topic went away */
-        }
-        for (size_t j = 0; listing->holds[i] >= 0 && j < partitions.count; j++) {
-            listing->holds[i] += bounds[j].end - bounds[j].start;
-        }
-        free(bounds);
-        topic_partitions_deinit(&partitions);
+    int64_t count = 0;
+    for (size_t i = 0; i < ends->topic->partitions.count; i++) {
+        count += ends->bounds[i].end - ends->bounds[i].start;
     }
+    return ends->error.status == CLIENT_OK ? count : -1;
 }
 
-static void print_topics(const struct list_options *options, const struct listing *listing)
+/* What is known is printed; that the bus fell silent meanwhile is a failure, told once. */
+static int print_topics(const struct list_options *options, const struct topic_ends_list *topics)
 {
     static const char *const titles[] = {"TOPIC", ">PARTITIONS", ">OFFSETS"};
     struct table table;
     json_t *list = json_array();
+    int code = EXIT_OK;
     table_init(&table, titles, 3);
-    for (size_t i = 0; i < listing->topics.count; i++) {
-        const struct admin_topic *topic = &listing->topics.items[i];
-        if (topic->is_internal && !options->has_internal) {
-            continue;
-        }
+    for (size_t i = 0; i < topics->count; i++) {
+        const struct admin_topic *topic = topics->items[i].topic;
+        int64_t offsets = count_offsets(&topics->items[i]);
         table_cell(&table, "%s", topic->name);
         table_cell(&table, "%zu", topic->partitions.count);
-        table_number(&table, listing->holds[i]);
+        table_number(&table, offsets);
         json_array_append_new(list, json_pack("{s:s,s:i,s:o,s:b}", "name", topic->name,
                                               "partitions", (int)topic->partitions.count, "offsets",
-                                              output_number_or_null(listing->holds[i]), "internal",
+                                              output_number_or_null(offsets), "internal",
                                               topic->is_internal));
+        if (code == EXIT_OK && bus_is_silent(&topics->items[i].error)) {
+            code =
+                bus_fail(&topics->items[i].error, "look up the offsets of topic '%s'", topic->name);
+        }
     }
     if (options->bus.is_json) {
         output_json(list);
@@ -85,26 +70,32 @@ static void print_topics(const struct list_options *options, const struct listin
         json_decref(list);
     }
     table_deinit(&table);
+    return code;
 }
 
 static int run_list(const struct list_options *options)
 {
     struct connection *connection;
-    struct listing listing = {.holds = NULL};
+    struct admin_topics topics;
+    struct topic_ends_list listed = {0};
     struct client_error error;
     int code = bus_open(&options->bus, &connection);
     if (code != EXIT_OK) {
         return code;
     }
-    if (admin_topics(connection, &listing.topics, &error) != CLIENT_OK) {
+    if (admin_topics(connection, &topics, &error) != CLIENT_OK) {
         code = bus_fail(&error, "list the topics");
     } else {
-        count_offsets(connection, &listing);
-        print_topics(options, &listing);
-        code = output_finish(code);
+        for (size_t i = 0; i < topics.count; i++) {
+            if (options->has_internal || !topics.items[i].is_internal) {
+                topic_ends_add(&listed, &topics.items[i]);
+            }
+        }
+        topic_ends_load(connection, &listed);
+        code = output_finish(print_topics(options, &listed));
     }
-    admin_topics_deinit(&listing.topics);
-    free(listing.holds);
+    topic_ends_deinit(&listed);
+    admin_topics_deinit(&topics);
     connection_close(connection);
     return code;
 }

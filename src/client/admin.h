@@ -177,6 +177,21 @@ CHECKED enum client_status admin_group_offsets(struct connection *connection, co
                                                struct topic_partitions *offsets,
                                                struct client_error *error);
 
+/* One of several groups: who is in it and what it committed. */
+struct admin_group_answer {
+    struct client_error error; /* CLIENT_OK, or why the rest is empty */
+    struct admin_group group;
+    struct topic_partitions offsets;
+};
+
+/*
+ * The same as admin_group and admin_group_offsets (without `partitions`) for groups of different
+ * names, with an error for each. All requests are on their way at once: the time is that of two
+ * answers. The caller frees each answer's group and offsets.
+ */
+void admin_describe_groups(struct connection *connection, const char *const *names, size_t count,
+                           struct admin_group_answer *answers);
+
 /* Commits these offsets for a group without members; the error names the first partition that
  * failed. CLIENT_CONFLICT when it has members. */
 CHECKED enum client_status admin_set_group_offsets(struct connection *connection, const char *group,

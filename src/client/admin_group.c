@@ -98,26 +98,42 @@ static void take_group(const rd_kafka_ConsumerGroupDescription_t *from, struct a
     }
 }
 
-enum client_status admin_group(struct connection *connection, const char *name,
-                               struct admin_group *group, struct client_error *error)
+/* Fills group and error of answers[i] for names[i]. */
+static enum client_status describe(struct connection *connection, const char *const *names,
+                                   size_t count, struct admin_group_answer *answers,
+                                   struct client_error *error)
 {
-    *group = (struct admin_group){0};
     struct admin_request request =
         admin_request_begin(connection, RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS);
-    rd_kafka_DescribeConsumerGroups(connection->rk, &name, 1, request.options, request.queue);
+    rd_kafka_DescribeConsumerGroups(connection->rk, (const char **)(uintptr_t)names, count,
+                                    request.options, request.queue);
     enum client_status status = admin_request_wait(&request, error);
     if (status == CLIENT_OK) {
-        size_t count;
+        size_t found_count;
         const rd_kafka_ConsumerGroupDescription_t **found =
             rd_kafka_DescribeConsumerGroups_result_groups(
-                rd_kafka_event_DescribeConsumerGroups_result(request.event), &count);
-        status = admin_fail(rd_kafka_ConsumerGroupDescription_error(found[0]), error);
-        if (status == CLIENT_OK) {
-            take_group(found[0], group);
+                rd_kafka_event_DescribeConsumerGroups_result(request.event), &found_count);
+        for (size_t i = 0; i < found_count && i < count; i++) { /* in the order of the names */
+            if (admin_fail(rd_kafka_ConsumerGroupDescription_error(found[i]), &answers[i].error) ==
+                CLIENT_OK) {
+                take_group(found[i], &answers[i].group);
+            }
         }
     }
     admin_request_end(&request);
     return status;
+}
+
+enum client_status admin_group(struct connection *connection, const char *name,
+                               struct admin_group *group, struct client_error *error)
+{
+    struct admin_group_answer answer = {.error = {.status = CLIENT_OK}};
+    enum client_status status = describe(connection, &name, 1, &answer, &answer.error);
+    *group = answer.group;
+    if (error != NULL) {
+        *error = answer.error;
+    }
+    return status == CLIENT_OK ? answer.error.status : status;
 }
 
 /* --- its offsets --- */
@@ -149,6 +165,41 @@ static void drop_uncommitted(struct topic_partitions *offsets)
     *offsets = kept;
 }
 
+/* The offsets in an answer, by topic and partition. */
+static enum client_status take_offsets(rd_kafka_event_t *event, struct topic_partitions *offsets,
+                                       struct client_error *error)
+{
+    size_t count;
+    const rd_kafka_group_result_t **results = rd_kafka_ListConsumerGroupOffsets_result_groups(
+        rd_kafka_event_ListConsumerGroupOffsets_result(event), &count);
+    const rd_kafka_topic_partition_list_t *list = rd_kafka_group_result_partitions(results[0]);
+    enum client_status status = admin_fail(rd_kafka_group_result_error(results[0]), error);
+    for (int i = 0; status == CLIENT_OK && list != NULL && i < list->cnt; i++) {
+        status = fail_partition(&list->elems[i], error);
+    }
+    if (status == CLIENT_OK) {
+        admin_take_list(offsets, list);
+        drop_uncommitted(offsets);
+        topic_partitions_sort(offsets);
+    }
+    return status;
+}
+
+static void send_list_offsets(struct admin_request *request, const char *group,
+                              const struct topic_partitions *partitions)
+{
+    rd_kafka_topic_partition_list_t *wanted =
+        partitions != NULL ? kafka_list_new(partitions) : NULL;
+    rd_kafka_ListConsumerGroupOffsets_t *asked =
+        rd_kafka_ListConsumerGroupOffsets_new(group, wanted);
+    rd_kafka_ListConsumerGroupOffsets(request->connection->rk, &asked, 1, request->options,
+                                      request->queue);
+    rd_kafka_ListConsumerGroupOffsets_destroy(asked);
+    if (wanted != NULL) {
+        rd_kafka_topic_partition_list_destroy(wanted);
+    }
+}
+
 enum client_status admin_group_offsets(struct connection *connection, const char *group,
                                        const struct topic_partitions *partitions,
                                        struct topic_partitions *offsets, struct client_error *error)
@@ -156,33 +207,67 @@ enum client_status admin_group_offsets(struct connection *connection, const char
     *offsets = (struct topic_partitions){0};
     struct admin_request request =
         admin_request_begin(connection, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS);
-    rd_kafka_topic_partition_list_t *wanted =
-        partitions != NULL ? kafka_list_new(partitions) : NULL;
-    rd_kafka_ListConsumerGroupOffsets_t *asked =
-        rd_kafka_ListConsumerGroupOffsets_new(group, wanted);
-    rd_kafka_ListConsumerGroupOffsets(connection->rk, &asked, 1, request.options, request.queue);
+    send_list_offsets(&request, group, partitions);
     enum client_status status = admin_request_wait(&request, error);
     if (status == CLIENT_OK) {
-        size_t count;
-        const rd_kafka_group_result_t **results = rd_kafka_ListConsumerGroupOffsets_result_groups(
-            rd_kafka_event_ListConsumerGroupOffsets_result(request.event), &count);
-        const rd_kafka_topic_partition_list_t *list = rd_kafka_group_result_partitions(results[0]);
-        status = admin_fail(rd_kafka_group_result_error(results[0]), error);
-        for (int i = 0; status == CLIENT_OK && list != NULL && i < list->cnt; i++) {
-            status = fail_partition(&list->elems[i], error);
-        }
-        if (status == CLIENT_OK) {
-            admin_take_list(offsets, list);
-            drop_uncommitted(offsets);
-            topic_partitions_sort(offsets);
-        }
-    }
-    rd_kafka_ListConsumerGroupOffsets_destroy(asked);
-    if (wanted != NULL) {
-        rd_kafka_topic_partition_list_destroy(wanted);
+        status = take_offsets(request.event, offsets, error);
     }
     admin_request_end(&request);
     return status;
+}
+
+/* librdkafka 2.0.2 takes one group a call, so there is a call for each before the first answer. */
+static enum client_status list_all_offsets(struct connection *connection, const char *const *names,
+                                           size_t count, struct admin_group_answer *answers,
+                                           struct client_error *error)
+{
+    struct admin_request request =
+        admin_request_begin(connection, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS);
+    for (size_t i = 0; i < count; i++) {
+        rd_kafka_AdminOptions_set_opaque(request.options, &answers[i]);
+        send_list_offsets(&request, names[i], NULL);
+    }
+    enum client_status status = CLIENT_OK;
+    for (size_t i = 0; i < count && status == CLIENT_OK; i++) {
+        status = admin_request_wait(&request, error);
+        if (request.event != NULL) { /* what it says of one group does not end the others */
+            struct admin_group_answer *answer = rd_kafka_event_opaque(request.event);
+            if (status != CLIENT_OK) {
+                answer->error = *error;
+            } else if (answer->error.status == CLIENT_OK) {
+                (void)take_offsets(request.event, &answer->offsets, &answer->error);
+            }
+            status = CLIENT_OK;
+            admin_request_next(&request);
+        }
+    }
+    admin_request_end(&request);
+    return status;
+}
+
+void admin_describe_groups(struct connection *connection, const char *const *names, size_t count,
+                           struct admin_group_answer *answers)
+{
+    struct client_error error;
+    for (size_t i = 0; i < count; i++) {
+        answers[i] = (struct admin_group_answer){.error = {.status = CLIENT_OK}};
+    }
+    if (count == 0) {
+        return;
+    }
+    enum client_status status = describe(connection, names, count, answers, &error);
+    if (status == CLIENT_OK) {
+        status = list_all_offsets(connection, names, count, answers, &error);
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (status != CLIENT_OK && answers[i].error.status == CLIENT_OK) {
+            answers[i].error = error;
+        }
+        if (answers[i].error.status != CLIENT_OK) {
+            admin_group_deinit(&answers[i].group);
+            topic_partitions_deinit(&answers[i].offsets);
+        }
+    }
 }
 
 enum client_status admin_set_group_offsets(struct connection *connection, const char *group,

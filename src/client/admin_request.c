@@ -32,11 +32,17 @@ enum client_status admin_request_wait(struct admin_request *request, struct clie
                            rd_kafka_event_error_string(request->event));
 }
 
-void admin_request_end(struct admin_request *request)
+void admin_request_next(struct admin_request *request)
 {
     if (request->event != NULL) {
         rd_kafka_event_destroy(request->event);
+        request->event = NULL;
     }
+}
+
+void admin_request_end(struct admin_request *request)
+{
+    admin_request_next(request);
     rd_kafka_queue_destroy(request->queue);
     rd_kafka_AdminOptions_destroy(request->options);
 }

@@ -19,6 +19,9 @@ struct admin_request admin_request_begin(struct connection *connection, rd_kafka
 /* Waits for the answer, into request->event. */
 enum client_status admin_request_wait(struct admin_request *request, struct client_error *error);
 
+/* Forgets the answer, for the next one where several requests were sent. */
+void admin_request_next(struct admin_request *request);
+
 /* Frees all of it. */
 void admin_request_end(struct admin_request *request);
 

@@ -214,6 +214,42 @@ static void test_groups_and_offsets(void **state)
     admin_outcomes_deinit(&outcomes);
 }
 
+static void test_many_groups_are_asked_at_once_and_told_apart(void **state)
+{
+    enum { COUNT = 40 };
+    struct bus_server *bus = *state;
+    struct client_error error;
+    struct admin_group_answer answers[COUNT];
+    const char *names[COUNT];
+    char texts[COUNT][16];
+    bus_server_topic(bus, "shared", 1);
+    bus_server_put_numbers(bus, "shared", 0, 0, COUNT);
+    for (int i = 0; i < COUNT; i++) {
+        struct topic_partitions offsets = {0};
+        snprintf(texts[i], sizeof texts[i], "many-%d", i);
+        names[i] = texts[i];
+        topic_partitions_add(&offsets, "shared", 0, i);
+        if (i % 7 != 3) { /* these are groups that do not exist */
+            assert_int_equal(admin_set_group_offsets(bus->connection, names[i], &offsets, &error),
+                             CLIENT_OK);
+        }
+        topic_partitions_deinit(&offsets);
+    }
+    admin_describe_groups(bus->connection, names, COUNT, answers);
+    for (int i = 0; i < COUNT; i++) {
+        assert_int_equal(answers[i].error.status, CLIENT_OK);
+        assert_int_equal(answers[i].group.is_dead, i % 7 == 3);
+        assert_int_equal(answers[i].offsets.count, i % 7 == 3 ? 0 : 1);
+        if (i % 7 != 3) {
+            assert_string_equal(answers[i].group.state, "Empty");
+            assert_int_equal(answers[i].offsets.items[0].offset, i);
+        }
+        admin_group_deinit(&answers[i].group);
+        topic_partitions_deinit(&answers[i].offsets);
+    }
+    admin_describe_groups(bus->connection, names, 0, answers);
+}
+
 static void test_nobody_listens(void **state)
 {
     struct connection_settings settings = {
@@ -571,6 +607,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_topics_and_settings),
         cmocka_unit_test(test_groups_and_offsets),
+        cmocka_unit_test(test_many_groups_are_asked_at_once_and_told_apart),
         cmocka_unit_test(test_nobody_listens),
         cmocka_unit_test(test_each_event_has_one_completion),
         cmocka_unit_test(test_closing_gives_up),
