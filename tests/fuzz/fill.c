@@ -1,5 +1,10 @@
 #include "fill.h"
 
+#include "base/mem.h"
+#include "wire/codec.h"
+
+#include <stdlib.h>
+
 static uint64_t next(struct filler *filler)
 {
     uint64_t x = filler->state;
@@ -71,4 +76,22 @@ int32_t fill_count(struct filler *filler, bool nullable)
 void *fill_array(struct filler *filler, int32_t count, size_t size)
 {
     return count > 0 ? arena_alloc_array(filler->arena, (size_t)count, size) : NULL;
+}
+
+void fill_message(int codec_number, int16_t version, uint64_t seed, struct buf *to)
+{
+    const struct wire_codec *codec = &wire_codecs[codec_number];
+    struct arena arena = {.chunks = NULL};
+    struct filler filler = {.state = seed, .arena = &arena};
+    struct wire_writer writer;
+    void *message = mem_zalloc(codec->struct_bytes);
+    if (seed == 0) {
+        codec->init(message);
+    } else {
+        wire_fills[codec_number](&filler, message);
+    }
+    wire_writer_init(&writer, to);
+    codec->encode(&writer, version, message);
+    free(message);
+    arena_deinit(&arena);
 }

@@ -2,6 +2,7 @@
 #define TIDINGS_FUZZ_FILL_H
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "wire/types.h"
 
 /* Random values for messages: each is valid in the versions where its field exists. */
@@ -14,6 +15,9 @@ typedef void (*fill_function)(struct filler *filler, void *out);
 
 /* One a message, in the order of wire_codecs (made by generate_fill.py). */
 extern const fill_function wire_fills[];
+
+/* Appends the codec's message in the version: filled from the seed, with 0 its defaults. */
+void fill_message(int codec_number, int16_t version, uint64_t seed, struct buf *to);
 
 int64_t fill_integer(struct filler *filler); /* often small or at a limit of some width */
 bool fill_bool(struct filler *filler);

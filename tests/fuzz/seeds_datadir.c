@@ -1,16 +1,14 @@
 #include "base/mem.h"
 #include "batch/batch.h"
 #include "datadir/manifest.h"
+#include "fill.h"
 #include "fuzz.h"
-#include "wire/generated/group_metadata_key.h"
-#include "wire/generated/group_metadata_value.h"
-#include "wire/generated/offset_commit_key.h"
-#include "wire/generated/offset_commit_value.h"
-#include "wire/generated/transaction_log_key.h"
-#include "wire/generated/transaction_log_value.h"
+#include "wire/codec.h"
+#include "wire/record.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* How a seed is told. */
 struct teller {
@@ -85,83 +83,40 @@ static void tell_batches(const struct teller *teller)
     buf_deinit(&bytes);
 }
 
-static void tell_group_records(const struct teller *teller)
+static int number_of(const char *name)
 {
-    struct buf key = {0};
-    struct buf value = {0};
-    struct wire_writer writer;
-    struct offset_commit_key offset = {.group = slice_str("g"), .topic = slice_str("t")};
-    wire_writer_init(&writer, &key);
-    offset_commit_key_encode_versioned(&writer, 1, &offset);
-    struct offset_commit_value commit = {.offset = 5, .metadata = slice_str("")};
-    wire_writer_init(&writer, &value);
-    offset_commit_value_encode_versioned(&writer, 3, &commit);
-    tell_record(teller, 3, buf_slice(&key), buf_slice(&value));
-    buf_clear(&key);
-    buf_clear(&value);
-
-    struct group_metadata_key group = {.group = slice_str("g")};
-    wire_writer_init(&writer, &key);
-    group_metadata_key_encode_versioned(&writer, 2, &group);
-    struct group_metadata_value_member member = {
-        .member_id = slice_str("m"),
-        .client_id = slice_str("c"),
-        .client_host = slice_str("h"),
-        .subscription = slice_str("s"),
-        .assignment = slice_str("a"),
-    };
-    struct group_metadata_value metadata = {
-        .protocol_type = slice_str("consumer"), .members = &member, .members_count = 1};
-    wire_writer_init(&writer, &value);
-    group_metadata_value_encode_versioned(&writer, 3, &metadata);
-    tell_record(teller, 3, buf_slice(&key), buf_slice(&value));
-    tell_record(teller, 3, slice_of("\0\5\0\1g\0\1m", 8), slice_str("value"));
-    buf_deinit(&key);
-    buf_deinit(&value);
-}
-
-#define BYTES(text) slice_of(text, sizeof(text) - 1)
-#define ID          "0123456789abcdef"
-
-/* Of a KIP-848 group, one of each kind. */
-static void tell_consumer_records(const struct teller *teller)
-{
-    tell_record(teller, 3, BYTES("\0\3\0\1g"), BYTES("\0\0\0\0\0\7\0"));
-    tell_record(teller, 3, BYTES("\0\4\0\1g"), BYTES("\0\0\2" ID "\3in\0\0\0\4\1\0\0"));
-    tell_record(teller, 3, BYTES("\0\5\0\1g\0\1m"),
-                BYTES("\0\0\2i\2r\2c\2h\1\3i.\0\0\x03\xe8\x8uniform"
-                      "\1\0\x0f\1\0\0\x07\xd0\2\6range\1\0\0"));
-    tell_record(teller, 3, BYTES("\0\6\0\1g"), BYTES("\0\0\0\0\0\x8\0"));
-    tell_record(teller, 3, BYTES("\0\7\0\1g\0\1m"), BYTES("\0\0\2" ID "\3\0\0\0\0\0\0\0\3\0\0"));
-    tell_record(teller, 3, BYTES("\0\x8\0\1g\0\1m"),
-                BYTES("\0\0\0\0\0\5\0\0\0\4\1\2" ID "\2\0\0\0\1\0\2" ID "\2\0\0\0\2\0\0"));
-    tell_record(teller, 3, BYTES("\0\x10\0\1g\0\2i."),
-                BYTES("\0\0\2\3in\0\0\0\0\0\0\0\5\0\0\0\0\0\0\0\6\0"));
-}
-
-static void tell_txn_records(const struct teller *teller)
-{
-    struct buf key = {0};
-    struct buf value = {0};
-    struct wire_writer writer;
-    struct transaction_log_key id = {.transactional_id = slice_str("txn")};
-    wire_writer_init(&writer, &key);
-    transaction_log_key_encode_versioned(&writer, 0, &id);
-    int32_t partitions[] = {0, 3};
-    struct transaction_log_value_topic topic = {
-        .topic = slice_str("t"), .partition_ids = partitions, .partition_ids_count = 2};
-    for (int16_t version = 0; version < 2; version++) {
-        struct transaction_log_value txn;
-        transaction_log_value_init(&txn);
-        txn.producer_id = 7;
-        txn.transaction_status = 1;
-        txn.transaction_partitions = &topic;
-        txn.transaction_partitions_count = 1;
-        buf_clear(&value);
-        wire_writer_init(&writer, &value);
-        transaction_log_value_encode_versioned(&writer, version, &txn);
-        tell_record(teller, 4, buf_slice(&key), buf_slice(&value));
+    int number = 0;
+    while (strcmp(wire_codecs[number].name, name) != 0) {
+        number++;
     }
+    return number;
+}
+
+static void fill_part(struct buf *to, const char *name, int version, uint64_t seed)
+{
+    buf_clear(to);
+    buf_append_be16(to, (uint16_t)version);
+    fill_message(number_of(name), (int16_t)version, seed, to);
+}
+
+/* Each kind of record in each version, with its defaults and filled. */
+static void tell_records(const struct teller *teller)
+{
+    struct buf key = {0};
+    struct buf value = {0};
+    for (int i = 0; i < wire_record_kinds_count; i++) {
+        const struct wire_record_kind *kind = &wire_record_kinds[i];
+        uint8_t first_byte = strcmp(kind->topic, "__transaction_state") == 0 ? 4 : 3;
+        for (int version = kind->value.lowest_version; version <= kind->value.highest_version;
+             version++) {
+            for (uint64_t seed = 0; seed < 3; seed++) {
+                fill_part(&key, kind->key.name, kind->key.highest_version, seed);
+                fill_part(&value, kind->value.name, version, seed);
+                tell_record(teller, first_byte, buf_slice(&key), buf_slice(&value));
+            }
+        }
+    }
+    tell_record(teller, 3, slice_of("\0\5\0\1g\0\1m", 8), slice_str("value"));
     tell_record(teller, 5, slice_of("\0\0\0\1", 4), slice_of("\0\0\0\0\0\3", 6));
     buf_deinit(&key);
     buf_deinit(&value);
@@ -174,7 +129,5 @@ void fuzz_seeds(const char *corpus_path, void (*each)(void *context, struct slic
     struct teller teller = {each, context};
     tell_manifests(&teller);
     tell_batches(&teller);
-    tell_group_records(&teller);
-    tell_consumer_records(&teller);
-    tell_txn_records(&teller);
+    tell_records(&teller);
 }

@@ -1,5 +1,4 @@
 /* Seeds of the wire: each message in each version, empty and filled, and the kept corpus. */
-#include "base/mem.h"
 #include "fill.h"
 #include "fuzz.h"
 #include "fuzz_wire.h"
@@ -32,26 +31,14 @@ static void seed_codec(int number, each_function each, void *context)
 {
     const struct wire_codec *codec = &wire_codecs[number];
     struct buf input = {0};
-    void *message = mem_zalloc(codec->struct_bytes);
     for (int version = codec->lowest_version; version <= codec->highest_version; version++) {
         for (int i = 0; i <= FILLED_SEEDS; i++) {
-            struct arena arena = {.chunks = NULL};
-            struct filler filler = {
-                .state = 1 + (uint64_t)(number * 64 + version) * 64 + (uint64_t)i, .arena = &arena};
-            if (i == 0) {
-                codec->init(message);
-            } else {
-                wire_fills[number](&filler, message);
-            }
+            uint64_t seed = 1 + (uint64_t)(number * 64 + version) * 64 + (uint64_t)i;
             begin(&input, number, version);
-            struct wire_writer writer;
-            wire_writer_init(&writer, &input);
-            codec->encode(&writer, (int16_t)version, message);
+            fill_message(number, (int16_t)version, i == 0 ? 0 : seed, &input);
             each(context, buf_slice(&input));
-            arena_deinit(&arena);
         }
     }
-    free(message);
     buf_deinit(&input);
 }
 
