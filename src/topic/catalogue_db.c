@@ -80,6 +80,19 @@ static enum err prepare(struct catalogue_db *db, sqlite3_stmt **statement, struc
     return err;
 }
 
+/* Whether there is another row. At the end, or when one cannot be read, the statement is gone. */
+static bool next_row(struct catalogue_db *db, sqlite3_stmt *statement, enum err *err,
+                     struct reason *reason)
+{
+    int code = sqlite3_step(statement);
+    if (code == SQLITE_ROW) {
+        return true;
+    }
+    *err = code == SQLITE_DONE ? ERR_NONE : db_fail(db, "read it", reason);
+    sqlite3_finalize(statement);
+    return false;
+}
+
 /* Runs one statement with bound values to its end. */
 static enum err change(struct catalogue_db *db, struct reason *reason, const char *sql,
                        const char *types, ...)
@@ -191,16 +204,10 @@ enum err catalogue_db_load_overrides(struct catalogue_db *db, const struct topic
     enum err err =
         prepare(db, &statement, reason,
                 "SELECT name, value FROM topic_setting WHERE topic_id = ? ORDER BY name", "b", id);
-    if (err != ERR_NONE) {
-        return err;
-    }
-    int code;
-    while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
+    while (err == ERR_NONE && next_row(db, statement, &err, reason)) {
         overrides_set(out, slice_str((const char *)sqlite3_column_text(statement, 0)),
                       slice_str((const char *)sqlite3_column_text(statement, 1)));
     }
-    err = code == SQLITE_DONE ? ERR_NONE : db_fail(db, "read it", reason);
-    sqlite3_finalize(statement);
     return err;
 }
 
@@ -292,17 +299,11 @@ enum err catalogue_db_each_group_setting(struct catalogue_db *db,
     sqlite3_stmt *statement;
     enum err err =
         prepare(db, &statement, reason, "SELECT group_id, name, value FROM group_setting", "");
-    if (err != ERR_NONE) {
-        return err;
-    }
-    int code;
-    while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
+    while (err == ERR_NONE && next_row(db, statement, &err, reason)) {
         each(context, (const char *)sqlite3_column_text(statement, 0),
              (const char *)sqlite3_column_text(statement, 1),
              (const char *)sqlite3_column_text(statement, 2));
     }
-    err = code == SQLITE_DONE ? ERR_NONE : db_fail(db, "read it", reason);
-    sqlite3_finalize(statement);
     return err;
 }
 
@@ -331,18 +332,12 @@ enum err catalogue_db_log_starts(struct catalogue_db *db, const struct topic_id 
     enum err err =
         prepare(db, &statement, reason,
                 "SELECT partition, start_offset FROM log_start WHERE topic_id = ?", "b", id);
-    if (err != ERR_NONE) {
-        return err;
-    }
-    int code;
-    while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
+    while (err == ERR_NONE && next_row(db, statement, &err, reason)) {
         *vec_add(out) = (struct catalogue_db_log_start){
             .partition = sqlite3_column_int(statement, 0),
             .start = sqlite3_column_int64(statement, 1),
         };
     }
-    err = code == SQLITE_DONE ? ERR_NONE : db_fail(db, "read it", reason);
-    sqlite3_finalize(statement);
     return err;
 }
 
@@ -398,20 +393,12 @@ enum err catalogue_db_check(struct catalogue_db *db, void (*each)(void *context,
 {
     sqlite3_stmt *statement;
     enum err err = prepare(db, &statement, reason, "PRAGMA integrity_check", "");
-    if (err != ERR_NONE) {
-        return err;
-    }
-    int code;
-    while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
+    while (err == ERR_NONE && next_row(db, statement, &err, reason)) {
         const char *text = (const char *)sqlite3_column_text(statement, 0);
         if (text != NULL && strcmp(text, "ok") != 0) {
             each(context, text);
         }
     }
-    if (code != SQLITE_DONE) {
-        err = db_fail(db, "check it", reason);
-    }
-    sqlite3_finalize(statement);
     return err;
 }
 
