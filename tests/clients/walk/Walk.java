@@ -6,12 +6,16 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.TimeUnit;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 
-/** Reads logs from each of their offsets on; see walk.py. Walk CLIENT HOST:PORT WALKS */
+/** Reads logs from many of their offsets on; see walk.py. Walk CLIENT HOST:PORT WALKS */
 public final class Walk {
+    private static final int AT_ONCE = 6; // logs
     private static final long WAIT_MS = 20_000;
 
     private static KafkaConsumer<byte[], byte[]> open(String bootstrap, JsonNode walk) {
@@ -55,11 +59,16 @@ public final class Walk {
     }
 
     public static void main(String[] arguments) throws Exception {
+        ExecutorService threads = Executors.newFixedThreadPool(AT_ONCE);
         for (JsonNode walk : new ObjectMapper().readTree(new File(arguments[2]))) {
-            String why = go(arguments[1], walk);
-            String name = arguments[0] + " " + walk.get("log").asText();
-            System.out.println(why == null ? "ok " + name : "not ok " + name + ": " + why);
+            threads.execute(() -> {
+                String why = go(arguments[1], walk);
+                String name = arguments[0] + " " + walk.get("log").asText();
+                System.out.println(why == null ? "ok " + name : "not ok " + name + ": " + why);
+            });
         }
+        threads.shutdown();
+        threads.awaitTermination(1, TimeUnit.HOURS);
         System.exit(0);
     }
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Puts readers of every client at every offset of logs in which many offsets hold nothing to read.
+"""Puts readers of every client at every place of logs in which many offsets hold nothing to read.
 
     tests/clients/walk/run.py [--clients kcat,kafkajs] [--keep]
 
@@ -90,10 +90,21 @@ def visible(folder, committed):
     return sorted(seen + still)
 
 
-def reads(offsets, start, end):
+def places(folder, start, end):
+    """Of each batch, and of each hole between two, the first offset, one inside and the last."""
+    batches = [(first, last) for _, _, first, last, _, _ in stored(folder)] + [(end, end)]
+    pieces, at = [], 0
+    for first, last in batches:
+        pieces += [(at, first - 1), (first, last)] if at < first else [(first, last)]
+        at = last + 1
+    return sorted({at for first, last in pieces for at in (first, (first + last) // 2, last)
+                   if start <= at < end} | {start})
+
+
+def reads(offsets, starts):
     """[start, the next offsets] for each start from which there is something to read."""
     out = []
-    for at in range(start, end):
+    for at in starts:
         following = [offset for offset in offsets if offset >= at][:3]
         if following:
             out.append([at, *following])
@@ -172,6 +183,13 @@ def large(client):
         client.produce("large", batch([record(b"v" * size, i, b"k") for i in range(2)]))
 
 
+def is_compacted(folder, end):
+    try:
+        return len(visible(folder, False)) < end * 0.8
+    except FileNotFoundError:  # it is at work
+        return False
+
+
 def make(data):
     """Writes and compacts the logs; the server has stopped then. {topic: (start, end)}."""
     server = Server(data, "log.cleaner.backoff.ms=20")
@@ -187,8 +205,8 @@ def make(data):
     large(client)
     for topic in ("one-key", "holes", "producers", "txn-compact"):
         folder = os.path.join(data, "topics", topic + "-0")
-        wait_for(lambda: len(visible(folder, False)) < client.end(topic) * 0.8,  # pylint: disable=cell-var-from-loop
-                 f"{topic} to be compacted")
+        end = client.end(topic)
+        wait_for(lambda: is_compacted(folder, end), f"{topic} to be compacted")  # pylint: disable=cell-var-from-loop
     ends = {topic: (client.offset(topic, -2)[1], client.end(topic))
             for topic in ("one-key", "holes", "producers", "txn", "txn-compact", "cut", "large")}
     client.close()
@@ -202,6 +220,7 @@ def walks_of(data, ends):
     out = []
     for topic, (start, end) in ends.items():
         folder = os.path.join(data, "topics", topic + "-0")
+        starts = places(folder, start, end)
         for committed in ((False, True) if topic.startswith("txn") else (False,)):
             for max_bytes in (WIDE, NARROW):
                 name = "-".join([topic, "committed" if committed else "all",
@@ -209,7 +228,7 @@ def walks_of(data, ends):
                 every = 1 if max_bytes == WIDE else 3
                 out.append({"log": name, "topic": topic, "committed": committed,
                             "max_bytes": max_bytes,
-                            "reads": reads(visible(folder, committed), start, end)[::every]})
+                            "reads": reads(visible(folder, committed), starts)[::every]})
     return out
 
 
@@ -232,11 +251,16 @@ def node():
 def java(name, classes):
     path = classes()
     target = os.path.join(clients.CACHE, "walk-" + name)
-    clients.sh("javac", "javac", "-cp", path, "-d", target, os.path.join(HERE, "Walk.java"))
+    source = os.path.join(HERE, "Walk.java")
+    clients.stamped("walk-" + name, [source], lambda: clients.sh(
+        "javac", "javac", "-cp", path, "-d", target, source))
     return ["java", "-Xmx256m", "-cp", f"{target}:{path}", "Walk"]
 
 
-CLIENTS = {
+CLIENTS = {  # the slowest first
+    "sarama": lambda: clients.go("walk"),
+    "java": lambda: java("java", clients.java_classes),
+    "java-4": lambda: java("java-4", clients.java4_classes),
     "kcat": lambda: python("kcat"),
     "confluent-kafka": lambda: python("confluent-kafka"),
     "confluent-kafka-new": lambda: python("confluent-kafka-new", clients.confluent_new()[2]),
@@ -245,10 +269,7 @@ CLIENTS = {
     "aiokafka": lambda: python("aiokafka", clients.aiokafka()[0]),
     "kafkajs": node,
     "platformatic-kafka": node,
-    "java": lambda: java("java", clients.java_classes),
-    "java-4": lambda: java("java-4", clients.java4_classes),
     "franz-go": lambda: clients.go("walk"),
-    "sarama": lambda: clients.go("walk"),
     "kafka-go": lambda: clients.go("walk"),
 }
 

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Reads logs from each of their offsets on: walk.py CLIENT HOST:PORT WALKS.
+"""Reads logs from many of their offsets on: walk.py CLIENT HOST:PORT WALKS.
 
 WALKS is a JSON list of {"log", "topic", "committed", "max_bytes", "reads": [[START, OFFSET, ...]]}:
 a reader of partition 0 that is put at START must get these offsets next. Prints a line a log,
@@ -9,7 +9,9 @@ import asyncio
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
+AT_ONCE = 6  # logs
 WAIT_S = 20
 WAIT_MS = 100  # of a fetch
 
@@ -129,15 +131,13 @@ CLIENTS = {"kcat": Kcat, "confluent-kafka": Confluent, "confluent-kafka-new": Co
 
 
 def go(client, bootstrap, walk):
-    """Walks, and prints the log's line."""
+    """Walks, and returns the log's line."""
     try:
         reader = CLIENTS[client](bootstrap, walk)
     except Skip as why:
-        print(f"skip {client} {walk['log']}: {why}", flush=True)
-        return
+        return f"skip {client} {walk['log']}: {why}"
     why = steps(reader, walk)
-    print(f"not ok {client} {walk['log']}: {why}" if why else f"ok {client} {walk['log']}",
-          flush=True)
+    return f"not ok {client} {walk['log']}: {why}" if why else f"ok {client} {walk['log']}"
 
 
 def steps(reader, walk):
@@ -155,9 +155,9 @@ def steps(reader, walk):
 
 
 def main(client, bootstrap, walks):
-    with open(walks, encoding="utf-8") as text:
-        for walk in json.load(text):
-            go(client, bootstrap, walk)
+    with open(walks, encoding="utf-8") as text, ThreadPoolExecutor(AT_ONCE) as threads:
+        for line in threads.map(lambda walk: go(client, bootstrap, walk), json.load(text)):
+            print(line, flush=True)
 
 
 if __name__ == "__main__":

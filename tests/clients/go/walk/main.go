@@ -1,4 +1,4 @@
-// Reads logs from each of their offsets on; see ../../walk/walk.py. walk CLIENT HOST:PORT WALKS
+// Reads logs from many of their offsets on; see ../../walk/walk.py. walk CLIENT HOST:PORT WALKS
 package main
 
 import (
@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -151,6 +152,18 @@ func do(client, bootstrap string, w walk) error {
 	return nil
 }
 
+// What is told of one log.
+func line(client, bootstrap string, w walk) string {
+	if why := wrong(client, w.Topic); why != "" {
+		return fmt.Sprintf("skip %s %s: %s, on Apache Kafka as well", client, w.Log, why)
+	}
+	if err := do(client, bootstrap, w); err != nil {
+		why := strings.Join(strings.Fields(err.Error()), " ")
+		return fmt.Sprintf("not ok %s %s: %s", client, w.Log, why)
+	}
+	return fmt.Sprintf("ok %s %s", client, w.Log)
+}
+
 func main() {
 	var walks []walk
 	text, err := os.ReadFile(os.Args[3])
@@ -161,16 +174,13 @@ func main() {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+	var all sync.WaitGroup
 	for _, w := range walks {
-		if why := wrong(os.Args[1], w.Topic); why != "" {
-			fmt.Printf("skip %s %s: %s, on Apache Kafka as well\n", os.Args[1], w.Log, why)
-			continue
-		}
-		if err := do(os.Args[1], os.Args[2], w); err != nil {
-			why := strings.Join(strings.Fields(err.Error()), " ")
-			fmt.Printf("not ok %s %s: %s\n", os.Args[1], w.Log, why)
-		} else {
-			fmt.Printf("ok %s %s\n", os.Args[1], w.Log)
-		}
+		all.Add(1)
+		go func(w walk) {
+			defer all.Done()
+			fmt.Println(line(os.Args[1], os.Args[2], w))
+		}(w)
 	}
+	all.Wait()
 }
