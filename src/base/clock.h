@@ -28,6 +28,18 @@ static inline int64_t clock_mono_ms(const struct clock *clock)
     return clock->mono_ms(clock->context);
 }
 
+/* One moment by both clocks: time-outs run by mono_ms, what is stored carries wall_ms. */
+struct clock_time {
+    int64_t mono_ms;
+    int64_t wall_ms;
+};
+
+/* What the clock says now. Any thread. */
+static inline struct clock_time clock_moment(const struct clock *clock)
+{
+    return (struct clock_time){.mono_ms = clock_mono_ms(clock), .wall_ms = clock_wall_ms(clock)};
+}
+
 /* Monotonic nanoseconds of this machine, for measuring only. */
 int64_t clock_now_ns(void);
 

@@ -101,6 +101,12 @@ void coordinator_init(struct coordinator *coordinator, const struct coordinator_
 /* When it is stopped and no append is under way: all entries are freed. */
 void coordinator_deinit(struct coordinator *coordinator);
 
+/* What its clock says now. Any thread. */
+static inline struct clock_time coordinator_now(const struct coordinator *coordinator)
+{
+    return clock_moment(coordinator->env.clock);
+}
+
 /* Whether it serves: ERR_NONE, ERR_LOADING, ERR_COORDINATOR_UNAVAILABLE. */
 CHECKED enum err coordinator_check(const struct coordinator *coordinator);
 

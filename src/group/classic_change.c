@@ -58,7 +58,7 @@ void classic_forget(struct group *group)
 static struct classic_member *add_member(struct group *group,
                                          const struct group_metadata_value *value,
                                          const struct group_metadata_value_member *from,
-                                         struct group_time now)
+                                         struct clock_time now)
 {
     struct classic_member *member = mem_new(struct classic_member);
     member->id = kept_copy(from->member_id);
@@ -89,7 +89,7 @@ static void set_member(struct group *group, struct classic_member *member,
 
 /* Keeps who is in the record, in its order; a record may name one twice: the first counts. */
 static void apply_members(struct group *group, const struct group_metadata_value *value,
-                          struct group_time now)
+                          struct clock_time now)
 {
     struct classic_member *member, *next;
     for (int32_t i = 0; i < value->members_count; i++) {
@@ -120,7 +120,7 @@ static void apply_members(struct group *group, const struct group_metadata_value
 }
 
 enum err classic_apply(struct group *group, const struct group_change *change,
-                       struct group_time now)
+                       struct clock_time now)
 {
     if (change->gone) {
         classic_forget(group);

@@ -17,7 +17,7 @@ void classic_store(const struct group *group, struct group_store *store);
 
 /* Makes the group what the change says. */
 enum err classic_apply(struct group *group, const struct group_change *change,
-                       struct group_time now);
+                       struct clock_time now);
 
 /* Takes out all members, of whom none may wait any more: an empty group of generation 0. */
 void classic_forget(struct group *group);

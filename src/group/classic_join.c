@@ -31,7 +31,7 @@ static bool has_room(const struct group *group, const struct group_join_request 
 }
 
 static void begin_rebalance(struct group *group, const char *reason, struct slice said,
-                            struct group_time now, struct group_effects *effects)
+                            struct clock_time now, struct group_effects *effects)
 {
     if (group->state != GROUP_PREPARING_REBALANCE) {
         classic_prepare_rebalance_as_said(group, reason, said, now, effects);
@@ -39,7 +39,7 @@ static void begin_rebalance(struct group *group, const char *reason, struct slic
 }
 
 static void add_member(struct group *group, const struct group_join_request *request,
-                       struct slice member_id, struct group_time now, struct group_effects *effects)
+                       struct slice member_id, struct clock_time now, struct group_effects *effects)
 {
     struct classic_pending *pending = classic_find_pending(group, member_id);
     struct classic_member *member = mem_new(struct classic_member);
@@ -78,7 +78,7 @@ static void update_member(struct group *group, struct classic_member *member,
 
 /* KIP-394: gives out an id to come back with, so that lost clients leave no members behind. */
 static void require_member_id(struct group *group, const struct group_join_request *request,
-                              struct slice member_id, struct group_time now,
+                              struct slice member_id, struct clock_time now,
                               struct group_effects *effects)
 {
     if (HASH_COUNT(group->pending) >= CLASSIC_MAX_PENDING_MEMBERS) {
@@ -96,7 +96,7 @@ static void require_member_id(struct group *group, const struct group_join_reque
 /* ---- static members that come back (KIP-345) ---- */
 
 static void static_stored(struct group *group, struct group_store *store, enum err err,
-                          struct group_time now, struct group_effects *effects)
+                          struct clock_time now, struct group_effects *effects)
 {
     struct classic_member *member = classic_find(group, store->member_id);
     if (group->state != GROUP_STABLE || store->generation != group->generation || member == NULL ||
@@ -140,7 +140,7 @@ static void store_static(struct group *group, struct classic_member *member,
 
 static void replace_static(struct group *group, struct classic_member *member,
                            const struct group_join_request *request, struct slice new_id,
-                           struct group_time now, struct group_effects *effects)
+                           struct clock_time now, struct group_effects *effects)
 {
     struct slice old_leader = kept_copy(group->leader);
     struct group_who who = classic_who(member);
@@ -168,7 +168,7 @@ static void replace_static(struct group *group, struct classic_member *member,
 /* ---- the request ---- */
 
 static void join_new(struct group *group, const struct group_join_request *request,
-                     struct group_time now, struct group_effects *effects)
+                     struct clock_time now, struct group_effects *effects)
 {
     char text[MEMBER_ID_BYTES];
     struct slice prefix =
@@ -200,7 +200,7 @@ static bool offers_same(const struct classic_member *member,
 }
 
 static void rejoin(struct group *group, struct classic_member *member,
-                   const struct group_join_request *request, struct group_time now,
+                   const struct group_join_request *request, struct clock_time now,
                    struct group_effects *effects)
 {
     bool same = offers_same(member, request);
@@ -218,7 +218,7 @@ static void rejoin(struct group *group, struct classic_member *member,
 }
 
 static void join_known(struct group *group, const struct group_join_request *request,
-                       struct group_time now, struct group_effects *effects)
+                       struct clock_time now, struct group_effects *effects)
 {
     if (classic_find_pending(group, request->member_id) != NULL) {
         add_member(group, request, request->member_id, now, effects);
@@ -256,7 +256,7 @@ static void turn_away(struct group *group, const struct group_join_request *requ
 }
 
 void classic_join(struct group *group, const struct group_join_request *request,
-                  struct group_time now, struct group_effects *effects)
+                  struct clock_time now, struct group_effects *effects)
 {
     bool is_new = request->member_id.size == 0;
     if (request->session_timeout_ms < group->config->min_session_timeout_ms ||

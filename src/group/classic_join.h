@@ -5,6 +5,6 @@
 
 /* JoinGroup; see group_join. */
 void classic_join(struct group *group, const struct group_join_request *request,
-                  struct group_time now, struct group_effects *effects);
+                  struct clock_time now, struct group_effects *effects);
 
 #endif

@@ -8,7 +8,7 @@
 /* As Kafka's ClassicGroup: within a transaction the generation counts only when the request names a
  * member, which clients before KIP-447 do not, and a rebalance under way does not matter. */
 static enum err check_commit(struct group *group, const struct group_committer *committer,
-                             struct group_time now)
+                             struct clock_time now)
 {
     bool by_member = committer->generation >= 0 || committer->member_id.size > 0 ||
                      !slice_is_null(committer->instance_id);

@@ -297,7 +297,7 @@ int32_t classic_rebalance_timeout_ms(const struct group *group)
     return longest;
 }
 
-void classic_touch(struct group *group, struct classic_member *member, struct group_time now)
+void classic_touch(struct group *group, struct classic_member *member, struct clock_time now)
 {
     member->deadline_ms = now.mono_ms + member->session_timeout_ms;
     group_wake_by(group, member->deadline_ms);

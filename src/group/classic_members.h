@@ -97,6 +97,6 @@ bool classic_is_leader(const struct group *group, const struct classic_member *m
 /* The longest of the members. */
 int32_t classic_rebalance_timeout_ms(const struct group *group);
 /* The member showed life: its session runs anew. */
-void classic_touch(struct group *group, struct classic_member *member, struct group_time now);
+void classic_touch(struct group *group, struct classic_member *member, struct clock_time now);
 
 #endif

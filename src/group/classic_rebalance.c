@@ -18,7 +18,7 @@ void classic_settle_sync(struct group *group, struct classic_member *member)
 }
 
 /* Answers everybody who waits for an assignment; without an error, with theirs. */
-static void hand_out(struct group *group, enum err err, struct group_time now,
+static void hand_out(struct group *group, enum err err, struct clock_time now,
                      struct group_effects *effects)
 {
     for (struct classic_member *m = group->members; m != NULL; m = m->hh.next) {
@@ -48,13 +48,13 @@ static bool elect_leader(struct group *group)
     return false;
 }
 
-static void await_join(struct group *group, int32_t wait_ms, struct group_time now)
+static void await_join(struct group *group, int32_t wait_ms, struct clock_time now)
 {
     group->join_deadline_ms = now.mono_ms + wait_ms;
     group_wake_by(group, group->join_deadline_ms);
 }
 
-static void become_empty(struct group *group, struct group_time now, struct group_effects *effects)
+static void become_empty(struct group *group, struct clock_time now, struct group_effects *effects)
 {
     struct group_store *store = group_store_new(NULL);
     struct group_change change = group_change_of(group, GROUP_RECORD_METADATA, (struct slice){0});
@@ -69,7 +69,7 @@ static void become_empty(struct group *group, struct group_time now, struct grou
     group_tell(group, effects, GROUP_EVENT_EMPTY, NULL, NULL);
 }
 
-static void begin_generation(struct group *group, struct group_time now,
+static void begin_generation(struct group *group, struct clock_time now,
                              struct group_effects *effects)
 {
     kept_set(&group->protocol, classic_select_protocol(group));
@@ -85,7 +85,7 @@ static void begin_generation(struct group *group, struct group_time now,
     group_wake_by(group, group->sync_deadline_ms);
 }
 
-static void complete_join(struct group *group, struct group_time now, struct group_effects *effects)
+static void complete_join(struct group *group, struct clock_time now, struct group_effects *effects)
 {
     struct classic_member *member, *next;
     HASH_ITER (hh, group->members, member, next) {
@@ -114,7 +114,7 @@ static void complete_join(struct group *group, struct group_time now, struct gro
     }
 }
 
-void classic_maybe_complete_join(struct group *group, struct group_time now,
+void classic_maybe_complete_join(struct group *group, struct clock_time now,
                                  struct group_effects *effects)
 {
     if (group->state == GROUP_PREPARING_REBALANCE && !group->initial_delay &&
@@ -123,14 +123,14 @@ void classic_maybe_complete_join(struct group *group, struct group_time now,
     }
 }
 
-void classic_prepare_rebalance(struct group *group, const char *reason, struct group_time now,
+void classic_prepare_rebalance(struct group *group, const char *reason, struct clock_time now,
                                struct group_effects *effects)
 {
     classic_prepare_rebalance_as_said(group, reason, (struct slice){0}, now, effects);
 }
 
 void classic_prepare_rebalance_as_said(struct group *group, const char *reason, struct slice said,
-                                       struct group_time now, struct group_effects *effects)
+                                       struct clock_time now, struct group_effects *effects)
 {
     if (group->state == GROUP_COMPLETING_REBALANCE) {
         hand_out(group, ERR_REBALANCE_IN_PROGRESS, now, effects);
@@ -161,7 +161,7 @@ void classic_prepare_rebalance_as_said(struct group *group, const char *reason, 
     await_join(group, delay_ms, now);
 }
 
-void classic_drop(struct group *group, struct classic_member *member, struct group_time now,
+void classic_drop(struct group *group, struct classic_member *member, struct clock_time now,
                   struct group_effects *effects)
 {
     classic_remove(group, member, effects);
@@ -173,7 +173,7 @@ void classic_drop(struct group *group, struct classic_member *member, struct gro
 }
 
 void classic_assignment_stored(struct group *group, struct group_store *store, enum err err,
-                               struct group_time now, struct group_effects *effects)
+                               struct clock_time now, struct group_effects *effects)
 {
     if (group->state != GROUP_COMPLETING_REBALANCE || store->generation != group->generation) {
         return; /* a newer rebalance overtook it */
@@ -197,7 +197,7 @@ void classic_assignment_stored(struct group *group, struct group_store *store, e
     hand_out(group, ERR_NONE, now, effects);
 }
 
-void classic_loaded(struct group *group, struct group_time now, struct group_effects *effects)
+void classic_loaded(struct group *group, struct clock_time now, struct group_effects *effects)
 {
     for (struct classic_member *m = group->members; m != NULL; m = m->hh.next) {
         classic_touch(group, m, now);
@@ -215,7 +215,7 @@ static bool member_is_exempt(const struct classic_member *member)
     return !member->is_new && (member->awaits_join || member->awaits_sync);
 }
 
-static void expire_pending(struct group *group, struct group_time now,
+static void expire_pending(struct group *group, struct clock_time now,
                            struct group_effects *effects)
 {
     struct classic_pending *pending, *next;
@@ -227,7 +227,7 @@ static void expire_pending(struct group *group, struct group_time now,
     classic_maybe_complete_join(group, now, effects);
 }
 
-static void expire_members(struct group *group, struct group_time now,
+static void expire_members(struct group *group, struct clock_time now,
                            struct group_effects *effects)
 {
     bool removed = false;
@@ -251,7 +251,7 @@ static void expire_members(struct group *group, struct group_time now,
     }
 }
 
-static void end_join_wait(struct group *group, struct group_time now, struct group_effects *effects)
+static void end_join_wait(struct group *group, struct clock_time now, struct group_effects *effects)
 {
     if (group->initial_delay && group->new_member_added && group->initial_remaining_ms > 0) {
         int32_t previous_ms = group->initial_delay_ms;
@@ -266,7 +266,7 @@ static void end_join_wait(struct group *group, struct group_time now, struct gro
     complete_join(group, now, effects);
 }
 
-static void end_sync_wait(struct group *group, struct group_time now, struct group_effects *effects)
+static void end_sync_wait(struct group *group, struct clock_time now, struct group_effects *effects)
 {
     struct classic_member *member, *next;
     HASH_ITER (hh, group->members, member, next) {
@@ -305,7 +305,7 @@ void classic_find_deadline(struct group *group)
     }
 }
 
-void classic_tick(struct group *group, struct group_time now, struct group_effects *effects)
+void classic_tick(struct group *group, struct clock_time now, struct group_effects *effects)
 {
     expire_pending(group, now, effects);
     expire_members(group, now, effects);

@@ -53,7 +53,7 @@ static void take_assignment(struct group *group, const struct group_sync_request
 }
 
 void classic_sync(struct group *group, const struct group_sync_request *request,
-                  struct group_time now, struct group_effects *effects)
+                  struct clock_time now, struct group_effects *effects)
 {
     struct classic_member *member = NULL;
     enum err err = check_sync(group, request, &member);
@@ -84,7 +84,7 @@ void classic_sync(struct group *group, const struct group_sync_request *request,
 }
 
 enum err classic_heartbeat(struct group *group, struct slice member_id, struct slice instance_id,
-                           int32_t generation, struct group_time now)
+                           int32_t generation, struct clock_time now)
 {
     struct classic_member *member;
     enum err err = classic_check(group, member_id, instance_id, &member);
@@ -99,7 +99,7 @@ enum err classic_heartbeat(struct group *group, struct slice member_id, struct s
 }
 
 enum err classic_leave(struct group *group, const struct group_leaving *leaving,
-                       struct group_time now, struct group_effects *effects)
+                       struct clock_time now, struct group_effects *effects)
 {
     struct slice member_id = leaving->member_id;
     struct classic_member *member = NULL;

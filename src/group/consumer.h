@@ -23,6 +23,6 @@
  * Without a change: no allocation but the reply's, and nothing to store.
  */
 void consumer_heartbeat(struct group *group, const struct consumer_heartbeat_request *request,
-                        struct group_time now, struct group_effects *effects);
+                        struct clock_time now, struct group_effects *effects);
 
 #endif

@@ -238,7 +238,7 @@ static void drop_piece(struct group *group, const struct group_record_key *key)
 
 /* ---- both ---- */
 
-static void settle_state(struct group *group, struct group_time now)
+static void settle_state(struct group *group, struct clock_time now)
 {
     enum group_state state = group->consumer->members != NULL ? GROUP_STABLE : GROUP_EMPTY;
     if (state != group->state) {
@@ -247,7 +247,7 @@ static void settle_state(struct group *group, struct group_time now)
 }
 
 enum err consumer_apply(struct group *group, const struct group_change *change,
-                        struct group_time now)
+                        struct clock_time now)
 {
     enum err err = ERR_NONE;
     if (change->gone && group->consumer == NULL) {

@@ -10,7 +10,7 @@
  * this server does not know; nothing changed.
  */
 enum err consumer_apply(struct group *group, const struct group_change *change,
-                        struct group_time now);
+                        struct clock_time now);
 
 /* Nothing is left of the consumer group: the group is an empty classic one. */
 void consumer_forget(struct group *group);

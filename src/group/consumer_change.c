@@ -38,7 +38,7 @@ static void fail_reply(struct group_reply *reply, enum err err)
 }
 
 static void on_stored(struct group *group, struct group_store *store, enum err err,
-                      struct group_time now, struct group_effects *effects)
+                      struct clock_time now, struct group_effects *effects)
 {
     struct consumer_group *consumer = group->consumer;
     for (size_t i = 0; err != ERR_NONE && consumer != NULL && i < store->record_count; i++) {
@@ -118,7 +118,7 @@ static void note_sequence(struct consumer_group *consumer, const struct group_re
     }
 }
 
-void consumer_change(struct group *group, const struct group_change *change, struct group_time now)
+void consumer_change(struct group *group, const struct group_change *change, struct clock_time now)
 {
     struct consumer_group *consumer = group->consumer;
     struct group_store *store = take_store(group);
@@ -138,19 +138,19 @@ void consumer_change(struct group *group, const struct group_change *change, str
 
 /* ---- changes ---- */
 
-static void set_epoch(struct group *group, int32_t epoch, struct group_time now)
+static void set_epoch(struct group *group, int32_t epoch, struct clock_time now)
 {
     struct group_change change = group_change_of(group, GROUP_RECORD_EPOCH, (struct slice){0});
     change.epoch.epoch = epoch;
     consumer_change(group, &change, now);
 }
 
-void consumer_bump(struct group *group, struct group_time now)
+void consumer_bump(struct group *group, struct clock_time now)
 {
     set_epoch(group, group->consumer->epoch + 1, now);
 }
 
-void consumer_set_assignment_epoch(struct group *group, int32_t epoch, struct group_time now)
+void consumer_set_assignment_epoch(struct group *group, int32_t epoch, struct clock_time now)
 {
     struct group_change change =
         group_change_of(group, GROUP_RECORD_ASSIGNMENT_EPOCH, (struct slice){0});
@@ -158,7 +158,7 @@ void consumer_set_assignment_epoch(struct group *group, int32_t epoch, struct gr
     consumer_change(group, &change, now);
 }
 
-void consumer_set_epochs(struct group *group, int32_t epoch, struct group_time now)
+void consumer_set_epochs(struct group *group, int32_t epoch, struct clock_time now)
 {
     set_epoch(group, epoch, now);
     consumer_set_assignment_epoch(group, epoch, now);
@@ -166,7 +166,7 @@ void consumer_set_epochs(struct group *group, int32_t epoch, struct group_time n
 
 struct consumer_member *consumer_set_member(
     struct group *group, struct slice id, const struct consumer_group_member_metadata_value *value,
-    struct group_time now)
+    struct clock_time now)
 {
     struct group_change change = group_change_of(group, GROUP_RECORD_MEMBER, id);
     change.member = *value;
@@ -175,7 +175,7 @@ struct consumer_member *consumer_set_member(
 }
 
 void consumer_set_target(struct group *group, const struct consumer_member *member,
-                         const struct partition_set *target, struct group_time now)
+                         const struct partition_set *target, struct clock_time now)
 {
     struct arena arena = {0};
     struct group_change change = group_change_of(group, GROUP_RECORD_TARGET, member->id);
@@ -187,7 +187,7 @@ void consumer_set_target(struct group *group, const struct consumer_member *memb
 void consumer_set_current(struct group *group, const struct consumer_member *member,
                           enum consumer_member_state state, int32_t epoch, int32_t previous_epoch,
                           const struct partition_set *assigned,
-                          const struct partition_set *revoking, struct group_time now)
+                          const struct partition_set *revoking, struct clock_time now)
 {
     struct arena arena = {0};
     struct group_change change = group_change_of(group, GROUP_RECORD_CURRENT, member->id);
@@ -198,14 +198,14 @@ void consumer_set_current(struct group *group, const struct consumer_member *mem
 }
 
 void consumer_drop(struct group *group, enum group_record_kind kind, struct slice name,
-                   struct group_time now)
+                   struct clock_time now)
 {
     struct group_change change = group_change_of(group, kind, name);
     change.gone = true;
     consumer_change(group, &change, now);
 }
 
-void consumer_remove(struct group *group, struct consumer_member *member, struct group_time now)
+void consumer_remove(struct group *group, struct consumer_member *member, struct clock_time now)
 {
     struct slice id = kept_copy(member->id);
     consumer_drop(group, GROUP_RECORD_CURRENT, id, now);
@@ -242,7 +242,7 @@ static struct consumer_group_member_metadata_value own_value(const struct consum
 
 struct consumer_member *consumer_replace(struct group *group, struct consumer_member *member,
                                          struct slice new_id, struct slice said,
-                                         struct group_time now, struct group_effects *effects)
+                                         struct clock_time now, struct group_effects *effects)
 {
     struct group_who who = consumer_who(member);
     who.member_id = new_id;

@@ -72,7 +72,7 @@ static enum err find_joining(const struct group *group, const struct group_join_
 /* Puts a static member's new self in the place of the old. */
 static struct consumer_member *take_in(struct group *group, struct consumer_member *member,
                                        const struct group_join_request *request, struct slice id,
-                                       struct group_time now, struct group_effects *effects)
+                                       struct clock_time now, struct group_effects *effects)
 {
     bool is_back = member != NULL && request->member_id.size == 0;
     return is_back ? consumer_replace(group, member, id, request->reason, now, effects) : member;
@@ -106,7 +106,7 @@ static void set_if_other(struct slice *kept, struct slice value, bool *changed)
 static struct consumer_member *update(struct group *group, struct consumer_member *member,
                                       const struct group_join_request *request, struct slice id,
                                       const struct consumer_subscription *subscription, bool *names,
-                                      struct group_time now)
+                                      struct clock_time now)
 {
     struct arena arena = {0};
     struct consumer_group_member_metadata_value value = consumer_member_value(member, &arena);
@@ -155,7 +155,7 @@ static struct group_reply *join_reply(const struct consumer_member *member,
 static struct consumer_member *settle(struct group *group, struct consumer_member *member,
                                       const struct group_join_request *request, struct slice id,
                                       const struct consumer_subscription *subscription,
-                                      struct group_time now)
+                                      struct clock_time now)
 {
     bool names;
     member = update(group, member, request, id, subscription, &names, now);
@@ -182,7 +182,7 @@ static struct consumer_member *settle(struct group *group, struct consumer_membe
 }
 
 void consumer_classic_join(struct group *group, const struct group_join_request *request,
-                           struct group_time now, struct group_effects *effects)
+                           struct clock_time now, struct group_effects *effects)
 {
     if (group->state == GROUP_EMPTY) {
         consumer_empty_to_classic(group, effects);
@@ -253,7 +253,7 @@ static enum err find_classic(const struct group *group, struct slice member_id,
 
 /* It is to join again, within its rebalance time-out. */
 static enum err call_to_join(struct group *group, struct consumer_member *member,
-                             struct group_time now)
+                             struct clock_time now)
 {
     if (member->join_deadline_ms == INT64_MAX) {
         member->join_deadline_ms = now.mono_ms + member->rebalance_timeout_ms;
@@ -263,7 +263,7 @@ static enum err call_to_join(struct group *group, struct consumer_member *member
 }
 
 static enum err check_sync(struct group *group, const struct group_sync_request *request,
-                           struct consumer_member **member, struct group_time now)
+                           struct consumer_member **member, struct clock_time now)
 {
     enum err err = find_classic(group, request->member_id, request->instance_id, member);
     if (err != ERR_NONE) {
@@ -286,7 +286,7 @@ static enum err check_sync(struct group *group, const struct group_sync_request 
 }
 
 void consumer_classic_sync(struct group *group, const struct group_sync_request *request,
-                           struct group_time now, struct group_effects *effects)
+                           struct clock_time now, struct group_effects *effects)
 {
     struct consumer_member *member;
     enum err err = check_sync(group, request, &member, now);
@@ -313,7 +313,7 @@ void consumer_classic_sync(struct group *group, const struct group_sync_request 
 
 enum err consumer_classic_heartbeat(struct group *group, struct slice member_id,
                                     struct slice instance_id, int32_t generation,
-                                    struct group_time now)
+                                    struct clock_time now)
 {
     struct consumer_group *consumer = group->consumer;
     struct consumer_member *member;
@@ -333,7 +333,7 @@ enum err consumer_classic_heartbeat(struct group *group, struct slice member_id,
 }
 
 enum err consumer_classic_leave(struct group *group, const struct group_leaving *leaving,
-                                struct group_time now, struct group_effects *effects)
+                                struct clock_time now, struct group_effects *effects)
 {
     struct slice member_id = leaving->member_id;
     struct slice instance_id = leaving->instance_id;

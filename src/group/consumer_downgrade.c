@@ -19,7 +19,7 @@ bool consumer_can_downgrade(const struct group *group, const struct consumer_mem
 }
 
 static void add_draft(struct group *draft, const struct consumer_member *from,
-                      struct group_time now)
+                      struct clock_time now)
 {
     struct arena arena = {0};
     struct classic_member *member = mem_new(struct classic_member);
@@ -38,7 +38,7 @@ static void add_draft(struct group *draft, const struct consumer_member *from,
 }
 
 void consumer_downgrade(struct group *group, const struct consumer_member *leaving, bool rebalance,
-                        struct group_reply *reply, struct group_time now,
+                        struct group_reply *reply, struct clock_time now,
                         struct group_effects *effects)
 {
     struct consumer_group *consumer = group->consumer;

@@ -11,7 +11,7 @@ bool consumer_can_downgrade(const struct group *group, const struct consumer_mem
 /* Makes it a classic group of all members but leaving (may be NULL), and calls them to join when
  * asked to. The reply (may be NULL) waits for the store. */
 void consumer_downgrade(struct group *group, const struct consumer_member *leaving, bool rebalance,
-                        struct group_reply *reply, struct group_time now,
+                        struct group_reply *reply, struct clock_time now,
                         struct group_effects *effects);
 /* An empty consumer group becomes an empty classic one. */
 void consumer_empty_to_classic(struct group *group, struct group_effects *effects);

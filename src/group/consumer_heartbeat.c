@@ -38,7 +38,7 @@ static void reply_error(const struct group *group, struct group_effects *effects
 /* ---- joining ---- */
 
 /* Starts a member over: at epoch 0 it has nothing. */
-static void reset(struct group *group, const struct consumer_member *member, struct group_time now)
+static void reset(struct group *group, const struct consumer_member *member, struct clock_time now)
 {
     struct partition_set none = {0};
     consumer_set_current(group, member, CONSUMER_STABLE, 0, 0, &none, &none, now);
@@ -47,7 +47,7 @@ static void reset(struct group *group, const struct consumer_member *member, str
 /* The member that joins: NULL for a new one, or a static one under its new id. */
 static struct consumer_member *join(struct group *group,
                                     const struct consumer_heartbeat_request *request,
-                                    struct slice id, struct group_time now,
+                                    struct slice id, struct clock_time now,
                                     struct group_effects *effects)
 {
     struct consumer_group *consumer = group->consumer;
@@ -93,7 +93,7 @@ static bool other_topics(const struct consumer_member *member,
 static struct consumer_member *update_member(struct group *group, struct consumer_member *member,
                                              const struct consumer_heartbeat_request *request,
                                              struct slice id, bool *subscription,
-                                             struct group_time now)
+                                             struct clock_time now)
 {
     struct arena arena = {0};
     struct consumer_group_member_metadata_value value = consumer_member_value(member, &arena);
@@ -176,7 +176,7 @@ static struct group_reply *make_reply(const struct group *group,
 
 /* Returns whether the partitions changed that the member may have. */
 static bool reconcile(struct group *group, struct consumer_member *member,
-                      const struct consumer_heartbeat_request *request, struct group_time now)
+                      const struct consumer_heartbeat_request *request, struct clock_time now)
 {
     if (consumer_is_reconciled(group->consumer, member)) {
         return false;
@@ -193,7 +193,7 @@ static bool reconcile(struct group *group, struct consumer_member *member,
 /* The member (NULL: a new one) is good, and its epoch: what follows cannot fail. */
 static void beat(struct group *group, struct consumer_member *member,
                  const struct consumer_heartbeat_request *request, struct slice id,
-                 struct group_time now, struct group_effects *effects)
+                 struct clock_time now, struct group_effects *effects)
 {
     bool new_subscription;
     bool is_new = member == NULL;
@@ -218,7 +218,7 @@ static void beat(struct group *group, struct consumer_member *member,
 /* Whether the request may go on; makes the group a consumer group if it is to be one. *member: who
  * asks, unless it joins. */
 static enum err check(struct group *group, const struct consumer_heartbeat_request *request,
-                      struct consumer_member **member, struct group_time now,
+                      struct consumer_member **member, struct clock_time now,
                       struct group_effects *effects, struct consumer_refusal *refusal)
 {
     bool joins = request->member_epoch == CONSUMER_EPOCH_JOIN;
@@ -248,7 +248,7 @@ static enum err check(struct group *group, const struct consumer_heartbeat_reque
 }
 
 static enum err enter(struct group *group, const struct consumer_heartbeat_request *request,
-                      struct group_time now, struct group_effects *effects,
+                      struct clock_time now, struct group_effects *effects,
                       struct consumer_refusal *refusal)
 {
     struct consumer_member *member = NULL;
@@ -270,7 +270,7 @@ static enum err enter(struct group *group, const struct consumer_heartbeat_reque
 /* ---- leaving ---- */
 
 static enum err leave(struct group *group, const struct consumer_heartbeat_request *request,
-                      struct group_time now, struct group_effects *effects,
+                      struct clock_time now, struct group_effects *effects,
                       struct consumer_refusal *refusal)
 {
     struct consumer_member *member;
@@ -307,7 +307,7 @@ static enum err leave(struct group *group, const struct consumer_heartbeat_reque
 }
 
 void consumer_heartbeat(struct group *group, const struct consumer_heartbeat_request *request,
-                        struct group_time now, struct group_effects *effects)
+                        struct clock_time now, struct group_effects *effects)
 {
     struct consumer_refusal refusal = {ERR_NONE, {""}};
     enum err err = consumer_check_request(group, request, &refusal);

@@ -17,7 +17,7 @@ static enum err epoch_error(const struct consumer_member *member, int32_t epoch)
 }
 
 static enum err check_commit(struct group *group, const struct group_committer *committer,
-                             struct group_time now)
+                             struct clock_time now)
 {
     const struct consumer_member *member = consumer_find(group->consumer, committer->member_id);
     if (member == NULL) {

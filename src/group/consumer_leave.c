@@ -5,7 +5,7 @@
 #include "group/consumer_members.h"
 #include "group/consumer_topics.h"
 
-void consumer_touch(struct group *group, struct consumer_member *member, struct group_time now)
+void consumer_touch(struct group *group, struct consumer_member *member, struct clock_time now)
 {
     int64_t session_ms = member->classic != NULL ? member->classic->session_timeout_ms
                                                  : group->own.session_timeout_ms;
@@ -17,7 +17,7 @@ void consumer_touch(struct group *group, struct consumer_member *member, struct 
 }
 
 /* Members are gone: the others are to be assigned anew. */
-static void close_ranks(struct group *group, struct group_time now, struct group_effects *effects)
+static void close_ranks(struct group *group, struct clock_time now, struct group_effects *effects)
 {
     (void)consumer_refresh_topics(group, now);
     consumer_bump(group, now);
@@ -26,7 +26,7 @@ static void close_ranks(struct group *group, struct group_time now, struct group
     }
 }
 
-void consumer_fence(struct group *group, struct consumer_member *member, struct group_time now,
+void consumer_fence(struct group *group, struct consumer_member *member, struct clock_time now,
                     struct group_effects *effects)
 {
     if (consumer_can_downgrade(group, member, 0)) {
@@ -38,7 +38,7 @@ void consumer_fence(struct group *group, struct consumer_member *member, struct 
 }
 
 /* Why the member is to go; NULL: it is not. */
-static const char *find_due(const struct consumer_member *member, struct group_time now)
+static const char *find_due(const struct consumer_member *member, struct clock_time now)
 {
     return member->session_deadline_ms <= now.mono_ms ? "no heartbeat within its session time-out"
            : member->rebalance_deadline_ms <= now.mono_ms
@@ -48,7 +48,7 @@ static const char *find_due(const struct consumer_member *member, struct group_t
                                                      : NULL;
 }
 
-void consumer_tick(struct group *group, struct group_time now, struct group_effects *effects)
+void consumer_tick(struct group *group, struct clock_time now, struct group_effects *effects)
 {
     struct consumer_member *member, *next;
     bool removed = false;
@@ -96,7 +96,7 @@ static void forget_pieces(const struct group *group, struct slice id)
     }
 }
 
-void consumer_loaded(struct group *group, struct group_time now, struct group_effects *effects)
+void consumer_loaded(struct group *group, struct clock_time now, struct group_effects *effects)
 {
     struct consumer_group *consumer = group->consumer;
     struct partition_set assigned, revoking;

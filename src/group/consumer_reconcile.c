@@ -73,7 +73,7 @@ static bool same_current(const struct consumer_member *member, enum consumer_mem
 static void move_to(struct group *group, struct consumer_member *member,
                     enum consumer_member_state state, int32_t epoch,
                     const struct partition_set *assigned, const struct partition_set *revoking,
-                    struct group_time now)
+                    struct clock_time now)
 {
     int32_t previous = member->epoch;
     if (!same_current(member, state, epoch, previous, assigned, revoking)) {
@@ -87,7 +87,7 @@ static void move_to(struct group *group, struct consumer_member *member,
 
 static void advance(struct group *group, struct consumer_member *member, int32_t epoch,
                     bool has_owned, const struct group_topic_partitions *owned, size_t count,
-                    struct group_time now)
+                    struct clock_time now)
 {
     const struct consumer_group *consumer = group->consumer;
     struct step step = {0};
@@ -111,7 +111,7 @@ static void advance(struct group *group, struct consumer_member *member, int32_t
 
 void consumer_reconcile(struct group *group, struct consumer_member *member, bool has_owned,
                         const struct group_topic_partitions *owned, size_t count,
-                        struct group_time now)
+                        struct clock_time now)
 {
     if (consumer_is_reconciled(group->consumer, member)) {
         return;

@@ -11,7 +11,7 @@
 /* One step of the member towards its target. has_owned: what it says it has. */
 void consumer_reconcile(struct group *group, struct consumer_member *member, bool has_owned,
                         const struct group_topic_partitions *owned, size_t count,
-                        struct group_time now);
+                        struct clock_time now);
 /* Whether the member has all it is to have, and no more. */
 bool consumer_is_reconciled(const struct consumer_group *consumer,
                             const struct consumer_member *member);

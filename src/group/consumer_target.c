@@ -110,7 +110,7 @@ static struct assign_member *list_members(const struct consumer_group *consumer)
     return members;
 }
 
-void consumer_assign_targets(struct group *group, struct group_time now)
+void consumer_assign_targets(struct group *group, struct clock_time now)
 {
     struct consumer_group *consumer = group->consumer;
     if (consumer->epoch <= consumer->assignment_epoch) {

@@ -6,7 +6,7 @@
 /* The target assignment: what each member is to have at the group's epoch. */
 
 /* Computes the targets when the epoch is above theirs. */
-void consumer_assign_targets(struct group *group, struct group_time now);
+void consumer_assign_targets(struct group *group, struct clock_time now);
 /* The one most members ask for of those that are offered; the first of these in a tie. */
 enum consumer_assignor consumer_preferred_assignor(const struct group *group);
 

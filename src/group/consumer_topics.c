@@ -51,7 +51,7 @@ static struct slice *find_names(const struct group *group, const struct pattern 
 
 /* Looks an expression up that is new, or older than the catalogue. */
 static void resolve(struct group *group, struct slice text, struct consumer_regex *regex,
-                    struct lookup *lookup, struct group_time now)
+                    struct lookup *lookup, struct clock_time now)
 {
     struct pattern *pattern = regex != NULL ? regex->pattern : NULL;
     if (pattern == NULL) { /* new, or from the log; a bad one matches nothing */
@@ -76,7 +76,7 @@ static void resolve(struct group *group, struct slice text, struct consumer_rege
 }
 
 /* Drops those that no member uses, looks up those that are new or older than the catalogue. */
-static void refresh_regexes(struct group *group, uint64_t version, struct group_time now)
+static void refresh_regexes(struct group *group, uint64_t version, struct clock_time now)
 {
     struct consumer_group *consumer = group->consumer;
     struct lookup lookup = {.version = version};
@@ -163,7 +163,7 @@ static struct consumer_topic *list_topics(const struct group *group)
 }
 
 static void set_topics(struct group *group, const struct consumer_topic *table,
-                       struct group_time now)
+                       struct clock_time now)
 {
     struct arena arena = {0};
     struct group_change change = group_change_of(group, GROUP_RECORD_TOPICS, (struct slice){0});
@@ -172,7 +172,7 @@ static void set_topics(struct group *group, const struct consumer_topic *table,
     arena_deinit(&arena);
 }
 
-bool consumer_refresh_topics(struct group *group, struct group_time now)
+bool consumer_refresh_topics(struct group *group, struct clock_time now)
 {
     struct consumer_group *consumer = group->consumer;
     uint64_t version = catalogue_version(group); /* before the look: what comes later shows again */

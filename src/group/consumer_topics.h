@@ -9,7 +9,7 @@
 /* Whether the catalogue has changed since consumer_refresh_topics. */
 bool consumer_topics_outdated(const struct group *group);
 /* Brings topics up to date with the subscriptions and the catalogue; true when they changed. */
-bool consumer_refresh_topics(struct group *group, struct group_time now);
+bool consumer_refresh_topics(struct group *group, struct clock_time now);
 /* Whether a member names the topic, or an expression matches it. */
 bool consumer_is_subscribed(const struct group *group, struct slice topic);
 

@@ -61,7 +61,7 @@ static bool makes_sense(const struct group *group)
 
 /* A member as it was in the classic group, with the partitions of the last generation. */
 static void adopt(struct group *group, const struct group *former,
-                  const struct classic_member *from, struct group_time now)
+                  const struct classic_member *from, struct clock_time now)
 {
     struct arena arena = {0};
     struct consumer_subscription subscription;
@@ -113,7 +113,7 @@ static struct group set_aside(struct group *group)
     return former;
 }
 
-enum err consumer_upgrade(struct group *group, struct group_time now, struct group_effects *effects)
+enum err consumer_upgrade(struct group *group, struct clock_time now, struct group_effects *effects)
 {
     if (!makes_sense(group)) {
         return ERR_GROUP_NOT_FOUND;

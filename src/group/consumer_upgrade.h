@@ -9,7 +9,7 @@
 bool consumer_can_upgrade(const struct group *group);
 /* Makes an empty or classic group a consumer group: ERR_GROUP_NOT_FOUND when that cannot be, as
  * what the members said makes no sense; nothing has changed then. */
-enum err consumer_upgrade(struct group *group, struct group_time now,
+enum err consumer_upgrade(struct group *group, struct clock_time now,
                           struct group_effects *effects);
 
 #endif

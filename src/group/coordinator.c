@@ -6,12 +6,6 @@
 
 /* Into a group and out again: what the state machine wants done is carried out on the way out. */
 
-struct group_time groupc_now(const struct group_coordinator *coordinator)
-{
-    const struct clock *clock = coordinator->base.env.clock;
-    return (struct group_time){.mono_ms = clock_mono_ms(clock), .wall_ms = clock_wall_ms(clock)};
-}
-
 enum err groupc_check(const struct group_coordinator *coordinator, struct slice group_id,
                       bool may_be_empty)
 {
@@ -58,81 +52,54 @@ void groupc_send(struct group_coordinator *coordinator, struct group_effects *ef
     }
 }
 
-void groupc_release_batch(struct group_coordinator *coordinator, struct group_delete_batch *batch)
-{
-    if (atomic_fetch_sub(&batch->left, 1) == 1) {
-        coordinator->outlet.send(coordinator->outlet.context, batch->reply);
-        free(batch);
-    }
-}
-
 /* ---- records ---- */
 
 /* A store between append and done. */
 struct pending_store {
     struct entry_append append;
     struct group_store *store;
-    struct group_delete_batch *batch; /* or NULL */
-    size_t batch_index;
 };
-
-static void fail_deletion(struct group_delete_batch *batch, size_t index)
-{
-    if (batch != NULL) {
-        batch->reply->groups.items[index].err = ERR_COORDINATOR_UNAVAILABLE;
-    }
-}
 
 static void on_stored(struct entry_append *append, struct entry *base, enum err err)
 {
     struct pending_store *pending = container_of(append, struct pending_store, append);
     struct group_entry *entry = container_of(base, struct group_entry, base);
-    struct group_coordinator *coordinator = groupc_of(entry);
     struct group_effects effects = {0};
     entry_lock(base);
-    if (err != ERR_NONE) {
-        fail_deletion(pending->batch, pending->batch_index);
-    }
-    group_stored(entry->group, pending->store, err, groupc_now(coordinator), &effects);
+    group_stored(entry->group, pending->store, err, coordinator_now(&groupc_of(entry)->base),
+                 &effects);
     groupc_leave(entry, &effects);
-    if (pending->batch != NULL) {
-        groupc_release_batch(coordinator, pending->batch);
-    }
     free(pending);
 }
 
-/* Appends under the group's lock. */
-static enum err append_store(struct group_entry *entry, struct group_store *store,
-                             struct group_delete_batch *batch, size_t batch_index)
+/* Under the group's lock. */
+static enum err append_store(struct group_entry *entry, struct group_store *store)
 {
     struct pending_store *pending = mem_new(struct pending_store);
-    *pending = (struct pending_store){
-        .append.done = on_stored, .store = store, .batch = batch, .batch_index = batch_index};
+    *pending = (struct pending_store){.append.done = on_stored, .store = store};
     struct state_batch records = {.records = store->records,
                                   .record_count = store->record_count,
                                   .producer_id = store->producer_id,
                                   .producer_epoch = store->producer_epoch};
     enum err err = entry_append(&entry->base, &records, &pending->append);
     if (err != ERR_NONE) {
-        fail_deletion(batch, batch_index);
         free(pending);
-    } else if (batch != NULL) {
-        atomic_fetch_add(&batch->left, 1);
     }
     return err;
 }
 
-void groupc_leave_deleting(struct group_entry *entry, struct group_effects *effects,
-                           struct group_delete_batch *batch, size_t batch_index)
+void groupc_leave(struct group_entry *entry, struct group_effects *effects)
 {
     struct group_coordinator *coordinator = groupc_of(entry);
-    struct group_time now = groupc_now(coordinator);
+    struct clock_time now = coordinator_now(&coordinator->base);
     struct group_store *store;
     while ((store = effects->stores) != NULL) {
         effects->stores = store->next;
         store->next = NULL;
-        enum err err = append_store(entry, store, batch, batch_index);
-        if (err != ERR_NONE) {
+        enum err err = append_store(entry, store);
+        if (err == ERR_NONE) {
+            group_appended(entry->group, store, now, effects);
+        } else {
             group_stored(entry->group, store, err, now, effects);
         }
     }
@@ -143,11 +110,6 @@ void groupc_leave_deleting(struct group_entry *entry, struct group_effects *effe
     struct entry_append *appended = entry_unlock(&entry->base);
     groupc_send(coordinator, effects);
     entry_await(&entry->base, appended);
-}
-
-void groupc_leave(struct group_entry *entry, struct group_effects *effects)
-{
-    groupc_leave_deleting(entry, effects, NULL, 0);
 }
 
 void groupc_carry_out(struct group_coordinator *coordinator, struct group_entry *entry,
@@ -172,7 +134,7 @@ static void visit_entry(struct entry *base, void *context)
     const struct each *each = context;
     struct group_entry *entry = container_of(base, struct group_entry, base);
     struct group_effects effects = {0};
-    each->visit(entry->group, each->context, groupc_now(groupc_of(entry)), &effects);
+    each->visit(entry->group, each->context, coordinator_now(&groupc_of(entry)->base), &effects);
     groupc_leave(entry, &effects);
 }
 

@@ -37,7 +37,7 @@ void group_coordinator_consumer_heartbeat(struct group_coordinator *coordinator,
         return;
     }
     struct group_effects effects = {0};
-    consumer_heartbeat(entry->group, request, groupc_now(coordinator), &effects);
+    consumer_heartbeat(entry->group, request, coordinator_now(&coordinator->base), &effects);
     groupc_leave(entry, &effects);
 }
 

@@ -21,12 +21,6 @@ struct group_coordinator {
     _Atomic int64_t next_expiry_ms; /* of offsets */
 };
 
-/* A DeleteGroups request: answered when the last of its groups is stored. */
-struct group_delete_batch {
-    atomic_size_t left;
-    struct group_reply *reply;
-};
-
 /* The coordinator that the entry is of. */
 static inline struct group_coordinator *groupc_of(const struct group_entry *entry)
 {
@@ -34,9 +28,6 @@ static inline struct group_coordinator *groupc_of(const struct group_entry *entr
 }
 
 /* ---- coordinator.c ---- */
-
-/* What the clock says now. */
-struct group_time groupc_now(const struct group_coordinator *coordinator);
 
 /* ERR_NONE, ERR_LOADING, ERR_COORDINATOR_UNAVAILABLE, ERR_INVALID_GROUP (null or, unless
    may_be_empty, empty). */
@@ -56,13 +47,6 @@ enum err groupc_enter_checked(struct group_coordinator *coordinator, struct slic
 /* Appends the stores, leaves the entry, sends the replies. */
 void groupc_leave(struct group_entry *entry, struct group_effects *effects);
 
-/* The same for a group of a DeleteGroups request: its result is known once all is stored. */
-void groupc_leave_deleting(struct group_entry *entry, struct group_effects *effects,
-                           struct group_delete_batch *batch, size_t batch_index);
-
-/* One of batch->left is over; the last one sends the answer and frees the batch. Without locks. */
-void groupc_release_batch(struct group_coordinator *coordinator, struct group_delete_batch *batch);
-
 /* Sends the replies. Without locks. */
 void groupc_send(struct group_coordinator *coordinator, struct group_effects *effects);
 
@@ -71,7 +55,7 @@ void groupc_carry_out(struct group_coordinator *coordinator, struct group_entry 
                       struct group_effects *effects);
 
 /* Gets a group locked and not dead. */
-typedef void group_visit(struct group *group, void *context, struct group_time now,
+typedef void group_visit(struct group *group, void *context, struct clock_time now,
                          struct group_effects *effects);
 
 /* Visits every group; effects are carried out after each. */

@@ -25,7 +25,7 @@ void group_coordinator_join(struct group_coordinator *coordinator, struct slice 
         err = entry == NULL ? ERR_UNKNOWN_MEMBER : ERR_NONE;
     }
     if (err == ERR_NONE) {
-        group_join(entry->group, request, groupc_now(coordinator), &effects);
+        group_join(entry->group, request, coordinator_now(&coordinator->base), &effects);
     } else {
         group_reply_join_error(&effects, &request->waiter, request->member_id, err);
     }
@@ -43,7 +43,7 @@ void group_coordinator_sync(struct group_coordinator *coordinator, struct slice 
         err = ERR_REBALANCE_IN_PROGRESS; /* older clients know no other way to start over */
     }
     if (err == ERR_NONE) {
-        group_sync(entry->group, request, groupc_now(coordinator), &effects);
+        group_sync(entry->group, request, coordinator_now(&coordinator->base), &effects);
     } else {
         group_reply_sync_error(&effects, &request->waiter, err);
     }
@@ -61,8 +61,8 @@ enum err group_coordinator_heartbeat(struct group_coordinator *coordinator, stru
         return err == ERR_LOADING ? ERR_NONE : err; /* nobody is thrown out while we load */
     }
     struct group_effects effects = {0}; /* words for the log, if any */
-    err = group_heartbeat(entry->group, member_id, instance_id, generation, groupc_now(coordinator),
-                          &effects);
+    err = group_heartbeat(entry->group, member_id, instance_id, generation,
+                          coordinator_now(&coordinator->base), &effects);
     groupc_leave(entry, &effects);
     return err;
 }
@@ -76,7 +76,7 @@ enum err group_coordinator_leave(struct group_coordinator *coordinator, struct s
     for (size_t i = 0; err == ERR_NONE && i < count; i++) {
         members[i].err = entry == NULL ? ERR_UNKNOWN_MEMBER
                                        : group_leave(entry->group, &members[i],
-                                                     groupc_now(coordinator), &effects);
+                                                     coordinator_now(&coordinator->base), &effects);
     }
     groupc_carry_out(coordinator, entry, &effects);
     return err;
@@ -93,7 +93,7 @@ void group_coordinator_commit(struct group_coordinator *coordinator, struct slic
         request->waiter.api_version >= 9 ? ERR_GROUP_NOT_FOUND : ERR_ILLEGAL_GENERATION;
     enum err err = groupc_enter_checked(coordinator, group_id, true, create, absent, &entry);
     if (err == ERR_NONE) {
-        group_commit(entry->group, request, groupc_now(coordinator), &effects);
+        group_commit(entry->group, request, coordinator_now(&coordinator->base), &effects);
     } else {
         group_reply_commit_error(&effects, request, err);
     }
@@ -108,7 +108,7 @@ void group_coordinator_offset_delete(struct group_coordinator *coordinator, stru
     enum err err =
         groupc_enter_checked(coordinator, group_id, false, false, ERR_GROUP_NOT_FOUND, &entry);
     if (err == ERR_NONE) {
-        group_offset_delete(entry->group, request, groupc_now(coordinator), &effects);
+        group_offset_delete(entry->group, request, coordinator_now(&coordinator->base), &effects);
     } else {
         group_effects_reply(&effects,
                             group_reply_new(GROUP_REPLY_OFFSET_DELETE, &request->waiter, err));
@@ -172,7 +172,7 @@ struct listing {
     VEC(struct group_listing) groups;
 };
 
-static void visit_list(struct group *group, void *context, struct group_time now,
+static void visit_list(struct group *group, void *context, struct clock_time now,
                        struct group_effects *effects)
 {
     struct listing *listing = context;
@@ -211,31 +211,29 @@ void group_coordinator_delete(struct group_coordinator *coordinator,
                               const struct completion *waiter,
                               const struct group_delete_result *wanted, size_t count)
 {
-    struct group_delete_batch *batch = mem_new(struct group_delete_batch);
-    batch->left = 1; /* ours, until every group is on its way */
-    batch->reply = group_reply_new(GROUP_REPLY_DELETE_GROUPS, waiter, ERR_NONE);
-    struct group_delete_result *items =
-        arena_alloc_array(&batch->reply->arena, count, sizeof *items);
-    batch->reply->groups.items = items;
-    batch->reply->groups.count = count;
+    struct group_effects effects = {0};
+    struct group_reply *reply = group_reply_new(GROUP_REPLY_DELETE_GROUPS, waiter, ERR_NONE);
+    struct group_delete_result *items = arena_alloc_array(&reply->arena, count, sizeof *items);
+    reply->groups.items = items;
+    reply->groups.count = count;
+    group_reply_share(reply); /* ours, until every group is on its way */
     for (size_t i = 0; i < count; i++) {
-        items[i].group_id = group_arena_slice(&batch->reply->arena, wanted[i].group_id);
         struct group_entry *entry;
+        items[i].group_id = group_arena_slice(&reply->arena, wanted[i].group_id);
         items[i].err = wanted[i].err != ERR_NONE
                            ? wanted[i].err
                            : groupc_enter_checked(coordinator, wanted[i].group_id, true, false,
                                                   ERR_GROUP_NOT_FOUND, &entry);
-        if (items[i].err != ERR_NONE) {
-            continue;
+        if (items[i].err == ERR_NONE) {
+            group_delete(entry->group, reply, i, coordinator_now(&coordinator->base), &effects);
+            groupc_leave(entry, &effects);
         }
-        struct group_effects effects = {0};
-        items[i].err = group_delete(entry->group, groupc_now(coordinator), &effects);
-        groupc_leave_deleting(entry, &effects, batch, i);
     }
-    groupc_release_batch(coordinator, batch);
+    group_reply_give(reply, &effects);
+    groupc_send(coordinator, &effects);
 }
 
-static void visit_topic_deleted(struct group *group, void *context, struct group_time now,
+static void visit_topic_deleted(struct group *group, void *context, struct clock_time now,
                                 struct group_effects *effects)
 {
     group_topic_deleted(group, *(const struct slice *)context, now, effects);

@@ -31,7 +31,7 @@ static struct entry *make_entry(struct coordinator *base, struct slice id, const
 {
     struct group_coordinator *coordinator = container_of(base, struct group_coordinator, base);
     struct group_entry *entry = mem_new(struct group_entry);
-    entry->group = group_new(id, &coordinator->config, groupc_now(coordinator));
+    entry->group = group_new(id, &coordinator->config, coordinator_now(&coordinator->base));
     return &entry->base;
 }
 
@@ -51,7 +51,7 @@ static void on_deadline(struct entry *base, int64_t now_ms)
 {
     struct group_entry *entry = container_of(base, struct group_entry, base);
     struct group_effects effects = {0};
-    struct group_time now = groupc_now(groupc_of(entry));
+    struct clock_time now = coordinator_now(&groupc_of(entry)->base);
     now.mono_ms = now_ms;
     group_tick(entry->group, now, &effects);
     groupc_leave(entry, &effects);
@@ -59,7 +59,7 @@ static void on_deadline(struct entry *base, int64_t now_ms)
 
 /* ---- time ---- */
 
-static void visit_expire(struct group *group, void *context, struct group_time now,
+static void visit_expire(struct group *group, void *context, struct clock_time now,
                          struct group_effects *effects)
 {
     group_expire_offsets(group, now, effects);
@@ -120,7 +120,7 @@ enum err group_coordinator_replay(struct group_coordinator *coordinator, struct 
         return err;
     }
     struct group_entry *entry = groupc_enter(coordinator, parsed.group_id, true);
-    err = group_apply_record(entry->group, &parsed, value, groupc_now(coordinator));
+    err = group_apply_record(entry->group, &parsed, value, coordinator_now(&coordinator->base));
     entry_leave(&entry->base);
     return err;
 }
@@ -142,7 +142,7 @@ enum err group_coordinator_replay_stored(void *context, int32_t partition,
                : group_coordinator_replay(coordinator, record->key, record->value);
 }
 
-static void visit_loaded(struct group *group, void *context, struct group_time now,
+static void visit_loaded(struct group *group, void *context, struct clock_time now,
                          struct group_effects *effects)
 {
     group_loaded(group, now, effects);
@@ -154,7 +154,7 @@ void group_coordinator_load_done(struct group_coordinator *coordinator)
     groupc_each(coordinator, visit_loaded, NULL);
 }
 
-static void visit_stop(struct group *group, void *context, struct group_time now,
+static void visit_stop(struct group *group, void *context, struct clock_time now,
                        struct group_effects *effects)
 {
     group_abandon(group, ERR_COORDINATOR_UNAVAILABLE, effects);

@@ -89,7 +89,7 @@ void group_coordinator_txn_commit(struct group_coordinator *coordinator, struct 
                                                                           : ERR_ILLEGAL_GENERATION;
     enum err err = groupc_enter_checked(coordinator, group_id, false, create, absent, &entry);
     if (err == ERR_NONE) {
-        group_txn_commit(entry->group, request, groupc_now(coordinator), &effects);
+        group_txn_commit(entry->group, request, coordinator_now(&coordinator->base), &effects);
         if (group_has_txn(entry->group, request->producer_id)) {
             note(entry, request->producer_id);
         }

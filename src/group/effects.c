@@ -71,6 +71,18 @@ void group_store_free(struct group_store *store)
     }
 }
 
+void group_reply_share(struct group_reply *reply)
+{
+    atomic_fetch_add(&reply->owed, 1);
+}
+
+void group_reply_give(struct group_reply *reply, struct group_effects *effects)
+{
+    if (atomic_fetch_sub(&reply->owed, 1) == 1) {
+        group_effects_reply(effects, reply);
+    }
+}
+
 void group_effects_reply(struct group_effects *effects, struct group_reply *reply)
 {
     if (effects->replies == NULL) {

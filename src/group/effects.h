@@ -3,11 +3,14 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/slice.h"
 #include "coordinator/state_log.h"
 #include "group/partition_set.h"
 #include "net/completion.h"
+
+#include <stdatomic.h>
 
 /*
  * What a call of a group's state machine wants done: replies to send and records to store. The
@@ -17,12 +20,6 @@ struct group;
 struct group_store;
 struct group_effects;
 struct group_commit_item; /* group/offset_table.h */
-
-/* The time of a call: mono_ms for time-outs, wall_ms for what is stored. */
-struct group_time {
-    int64_t mono_ms;
-    int64_t wall_ms;
-};
 
 /* ---- replies ---- */
 
@@ -62,6 +59,7 @@ struct group_reply {
     struct completion waiter;
     enum err err; /* of the whole request */
     struct arena arena;
+    atomic_size_t owed; /* DELETE_GROUPS: by so many it is not given yet; see group_reply_share */
     union {
         struct {
             int32_t generation; /* -1 with an error */
@@ -105,21 +103,31 @@ struct group_reply {
  * (any other). Under the group's lock; the store is freed behind it.
  */
 typedef void group_stored_function(struct group *group, struct group_store *store, enum err err,
-                                   struct group_time now, struct group_effects *effects);
+                                   struct clock_time now, struct group_effects *effects);
+
+/*
+ * What becomes of the group when the records of a store are appended. Under the lock that the call
+ * which made the store was under, so nobody has seen the group in between.
+ */
+typedef void group_appended_function(struct group *group, struct group_store *store,
+                                     struct clock_time now, struct group_effects *effects);
 
 /* What is to be appended in one batch, and what waits for it. Owned by whoever took it from the
  * effects until group_stored or group_store_free. */
 struct group_store {
     struct group_store *next;
-    group_stored_function *stored; /* NULL: nobody waits, and nothing depends on it */
-    int32_t generation;            /* of the classic members that it is about */
-    uint64_t sequence;             /* of what it changes */
-    int64_t producer_id;           /* of an offset commit within a transaction; else -1 */
-    int16_t producer_epoch;        /* likewise */
+    group_appended_function *appended; /* NULL: nothing depends on it */
+    group_stored_function *stored;     /* NULL: nobody waits, and nothing depends on it */
+    int32_t generation;                /* of the classic members that it is about */
+    uint64_t sequence;                 /* of what it changes */
+    int64_t producer_id;               /* of an offset commit within a transaction; else -1 */
+    int16_t producer_epoch;            /* likewise */
     struct arena arena;
     struct state_record *records; /* for __consumer_offsets, in Kafka's format */
     size_t record_count;
     struct group_reply *reply; /* given once it is stored; may be NULL */
+    size_t result;             /* which one of a DeleteGroups' reply it is about */
+    bool ends_group;           /* nothing of the group is left then */
     struct group_commit_item *offsets;
     size_t offset_count;
     int64_t commit_wall_ms;
@@ -172,7 +180,7 @@ struct group_event {
 /* What a call wants done. Zero-initialised is empty. Lists are in order. */
 struct group_effects {
     struct group_reply *replies; /* send now; whoever sends frees */
-    struct group_store *stores;  /* append now, then give each to group_stored */
+    struct group_store *stores;  /* append now: group_appended; then give each to group_stored */
     struct group_event *events;  /* for the log (group/group_log.h) */
     struct group_reply *last_reply;
     struct group_store *last_store;
@@ -189,6 +197,11 @@ struct group_reply *group_reply_new(enum group_reply_kind kind, const struct com
                                     enum err err);
 /* NULL is fine. */
 void group_reply_free(struct group_reply *reply);
+
+/* One more owes its part of the reply, on whatever thread. */
+void group_reply_share(struct group_reply *reply);
+/* Its part is there: the last one puts the reply into its effects. */
+void group_reply_give(struct group_reply *reply, struct group_effects *effects);
 
 /* An empty store, of no transaction. */
 struct group_store *group_store_new(group_stored_function *stored);

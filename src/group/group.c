@@ -46,7 +46,7 @@ void group_reconfigure(struct group *group)
     overrides_deinit(&own);
 }
 
-struct group *group_new(struct slice id, const struct group_config *config, struct group_time now)
+struct group *group_new(struct slice id, const struct group_config *config, struct clock_time now)
 {
     struct group *group = mem_new(struct group);
     group->id = kept_copy(id);
@@ -120,7 +120,7 @@ void group_abandon(struct group *group, enum err err, struct group_effects *effe
     group->kind->abandon(group, err, effects);
 }
 
-void group_tick(struct group *group, struct group_time now, struct group_effects *effects)
+void group_tick(struct group *group, struct clock_time now, struct group_effects *effects)
 {
     group->wake_ms = INT64_MAX;
     if (group->state == GROUP_DEAD) {
@@ -134,8 +134,16 @@ void group_tick(struct group *group, struct group_time now, struct group_effects
     group->kind->find_deadline(group);
 }
 
+void group_appended(struct group *group, struct group_store *store, struct clock_time now,
+                    struct group_effects *effects)
+{
+    if (store->appended != NULL) {
+        store->appended(group, store, now, effects);
+    }
+}
+
 void group_stored(struct group *group, struct group_store *store, enum err err,
-                  struct group_time now, struct group_effects *effects)
+                  struct clock_time now, struct group_effects *effects)
 {
     if (store->stored != NULL) {
         store->stored(group, store, err, now, effects);
@@ -144,19 +152,19 @@ void group_stored(struct group *group, struct group_store *store, enum err err,
 }
 
 void group_join(struct group *group, const struct group_join_request *request,
-                struct group_time now, struct group_effects *effects)
+                struct clock_time now, struct group_effects *effects)
 {
     group->kind->join(group, request, now, effects);
 }
 
 void group_sync(struct group *group, const struct group_sync_request *request,
-                struct group_time now, struct group_effects *effects)
+                struct clock_time now, struct group_effects *effects)
 {
     group->kind->sync(group, request, now, effects);
 }
 
 enum err group_heartbeat(struct group *group, struct slice member_id, struct slice instance_id,
-                         int32_t generation, struct group_time now, struct group_effects *effects)
+                         int32_t generation, struct clock_time now, struct group_effects *effects)
 {
     enum err err = group->kind->heartbeat(group, member_id, instance_id, generation, now);
     if (err == ERR_FENCED_INSTANCE) {
@@ -167,7 +175,7 @@ enum err group_heartbeat(struct group *group, struct slice member_id, struct sli
 }
 
 enum err group_leave(struct group *group, const struct group_leaving *leaving,
-                     struct group_time now, struct group_effects *effects)
+                     struct clock_time now, struct group_effects *effects)
 {
     enum err err = group->kind->leave(group, leaving, now, effects);
     if (err == ERR_FENCED_INSTANCE) {
@@ -190,7 +198,7 @@ void group_describe(const struct group *group, struct arena *arena, struct group
 
 /* ---- records ---- */
 
-static enum err apply(struct group *group, const struct group_change *change, struct group_time now)
+static enum err apply(struct group *group, const struct group_change *change, struct clock_time now)
 {
     if (change->key.kind == GROUP_RECORD_OFFSET) {
         group_apply_offset(group, change);
@@ -209,7 +217,7 @@ static enum err apply(struct group *group, const struct group_change *change, st
 }
 
 enum err group_apply_record(struct group *group, const struct group_record_key *key,
-                            struct slice value, struct group_time now)
+                            struct slice value, struct clock_time now)
 {
     if (key->kind == GROUP_RECORD_OTHER) {
         return ERR_NONE;
@@ -240,7 +248,7 @@ enum err group_apply_txn_record(struct group *group, int64_t producer_id,
     return err;
 }
 
-void group_loaded(struct group *group, struct group_time now, struct group_effects *effects)
+void group_loaded(struct group *group, struct clock_time now, struct group_effects *effects)
 {
     group->kind->loaded(group, now, effects);
 }

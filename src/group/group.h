@@ -27,7 +27,7 @@ const char *group_state_name(enum group_state state);
 /* ---- the group ---- */
 
 /* An empty group. config must outlive it; id is copied. */
-struct group *group_new(struct slice id, const struct group_config *config, struct group_time now);
+struct group *group_new(struct slice id, const struct group_config *config, struct clock_time now);
 
 /* No waiter may be left: see group_abandon. */
 void group_free(struct group *group);
@@ -64,7 +64,12 @@ void group_abandon(struct group *group, enum err err, struct group_effects *effe
 int64_t group_deadline_ms(const struct group *group);
 
 /* Does what is due: expires members, ends rebalances. Calling it early is harmless. */
-void group_tick(struct group *group, struct group_time now, struct group_effects *effects);
+void group_tick(struct group *group, struct clock_time now, struct group_effects *effects);
+
+/* The records of a store are appended: what they say holds from now on. Under the lock of the call
+ * that made it; group_stored follows, and it alone when nothing could be appended. */
+void group_appended(struct group *group, struct group_store *store, struct clock_time now,
+                    struct group_effects *effects);
 
 /*
  * The records of a store are on disk (ERR_NONE), or were not written (any other: the replies say
@@ -72,7 +77,7 @@ void group_tick(struct group *group, struct group_time now, struct group_effects
  * is written with the next change). Frees the store.
  */
 void group_stored(struct group *group, struct group_store *store, enum err err,
-                  struct group_time now, struct group_effects *effects);
+                  struct clock_time now, struct group_effects *effects);
 
 /* ---- membership ---- */
 
@@ -82,20 +87,20 @@ void group_stored(struct group *group, struct group_store *store, enum err err,
  * UNKNOWN_MEMBER, FENCED_INSTANCE, INCONSISTENT_PROTOCOL. Not for a dead group.
  */
 void group_join(struct group *group, const struct group_join_request *request,
-                struct group_time now, struct group_effects *effects);
+                struct clock_time now, struct group_effects *effects);
 
 /* Answers with the member's assignment once the leader's is stored. */
 void group_sync(struct group *group, const struct group_sync_request *request,
-                struct group_time now, struct group_effects *effects);
+                struct clock_time now, struct group_effects *effects);
 
 /* ERR_NONE, REBALANCE_IN_PROGRESS, UNKNOWN_MEMBER, FENCED_INSTANCE, ILLEGAL_GENERATION. O(1). */
 CHECKED enum err group_heartbeat(struct group *group, struct slice member_id,
                                  struct slice instance_id, int32_t generation,
-                                 struct group_time now, struct group_effects *effects);
+                                 struct clock_time now, struct group_effects *effects);
 
 /* Removes one member: by member id, or by instance id when the member id is empty (KIP-345). */
 CHECKED enum err group_leave(struct group *group, const struct group_leaving *leaving,
-                             struct group_time now, struct group_effects *effects);
+                             struct clock_time now, struct group_effects *effects);
 
 /*
  * Whether a member (id may be null: an administrator) may read offsets: ERR_NONE, UNKNOWN_MEMBER,
@@ -116,7 +121,7 @@ void group_describe(const struct group *group, struct arena *arena, struct group
  * found get their full session time-out from now.
  */
 CHECKED enum err group_apply_record(struct group *group, const struct group_record_key *key,
-                                    struct slice value, struct group_time now);
+                                    struct slice value, struct clock_time now);
 
 /* The same for a record of a transactional batch: the offset is held until group_txn_end. */
 CHECKED enum err group_apply_txn_record(struct group *group, int64_t producer_id,
@@ -124,6 +129,6 @@ CHECKED enum err group_apply_txn_record(struct group *group, int64_t producer_id
 
 /* After the last record: members have their session time-out from now; a group over group.max.size
  * is called to rebalance. */
-void group_loaded(struct group *group, struct group_time now, struct group_effects *effects);
+void group_loaded(struct group *group, struct clock_time now, struct group_effects *effects);
 
 #endif

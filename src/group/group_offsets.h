@@ -8,7 +8,7 @@
 
 /* Stores offsets; they are visible, and the reply is given, once they are on disk. */
 void group_commit(struct group *group, const struct group_commit_request *request,
-                  struct group_time now, struct group_effects *effects);
+                  struct clock_time now, struct group_effects *effects);
 
 /*
  * Stores offsets that count once the producer's transaction is committed (KIP-98). The transaction
@@ -17,7 +17,7 @@ void group_commit(struct group *group, const struct group_commit_request *reques
  * METADATA_TOO_LARGE; PRODUCER_FENCED when the log has seen a newer epoch.
  */
 void group_txn_commit(struct group *group, const struct group_txn_commit_request *request,
-                      struct group_time now, struct group_effects *effects);
+                      struct clock_time now, struct group_effects *effects);
 
 /* The producer's transaction ended, by a marker in the group's partition: what it holds becomes
  * committed, or is dropped. False: it holds nothing here. */
@@ -28,7 +28,7 @@ bool group_has_txn(const struct group *group, int64_t producer_id);
 
 /* OffsetDelete: ERR_SUBSCRIBED for topics that members read, ERR_GROUP_NOT_EMPTY otherwise. */
 void group_offset_delete(struct group *group, const struct group_offset_delete_request *request,
-                         struct group_time now, struct group_effects *effects);
+                         struct clock_time now, struct group_effects *effects);
 
 /* Looks up offset->topic and partition; the rest is filled, metadata copied into the arena. */
 void group_offset_fetch(const struct group *group, struct arena *arena,
@@ -39,7 +39,7 @@ size_t group_offset_fetch_all(const struct group *group, struct arena *arena,
                               struct group_offset **offsets);
 
 /* Removes the offsets of a deleted topic. */
-void group_topic_deleted(struct group *group, struct slice topic, struct group_time now,
+void group_topic_deleted(struct group *group, struct slice topic, struct clock_time now,
                          struct group_effects *effects);
 
 /*
@@ -47,12 +47,16 @@ void group_topic_deleted(struct group *group, struct slice topic, struct group_t
  * or from the commit for simple consumers and topics no longer subscribed). A group left empty
  * without offsets becomes dead.
  */
-void group_expire_offsets(struct group *group, struct group_time now,
+void group_expire_offsets(struct group *group, struct clock_time now,
                           struct group_effects *effects);
 
-/* Makes an empty group dead and stores the tombstones; else ERR_GROUP_NOT_EMPTY. */
-CHECKED enum err group_delete(struct group *group, struct group_time now,
-                              struct group_effects *effects);
+/*
+ * Stores the tombstones of an empty group, which is dead then. The reply is of DeleteGroups; what
+ * is owed to it is given once that is stored. Its result: ERR_GROUP_NOT_EMPTY, ERR_GROUP_NOT_FOUND,
+ * ERR_COORDINATOR_UNAVAILABLE (nothing was appended, and the group stays as it is).
+ */
+void group_delete(struct group *group, struct group_reply *reply, size_t result,
+                  struct clock_time now, struct group_effects *effects);
 
 /* The same answers with one error for every partition that has none of its own. */
 void group_reply_commit_error(struct group_effects *effects,

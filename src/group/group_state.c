@@ -31,7 +31,7 @@ struct slice slice_or_empty(struct slice slice)
     return slice_is_null(slice) ? slice_str("") : slice;
 }
 
-void group_set_state(struct group *group, enum group_state state, struct group_time now)
+void group_set_state(struct group *group, enum group_state state, struct clock_time now)
 {
     group->state = state;
     group->state_since_wall_ms = now.wall_ms;

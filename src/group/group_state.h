@@ -37,31 +37,31 @@ struct group_txn;
 struct group_kind {
     /* Brings the members to what the change says; live and at start. */
     enum err (*apply)(struct group *group, const struct group_change *change,
-                      struct group_time now);
+                      struct clock_time now);
     /* Everything was replayed: time-outs count from now. */
-    void (*loaded)(struct group *group, struct group_time now, struct group_effects *effects);
+    void (*loaded)(struct group *group, struct clock_time now, struct group_effects *effects);
     /* Frees the members; the group has none then, and is empty. Nobody waits any more. */
     void (*forget)(struct group *group);
     /* Answers everything parked with err. */
     void (*abandon)(struct group *group, enum err err, struct group_effects *effects);
 
     /* Does what is due, and finds the next wake_ms; see group_tick. */
-    void (*tick)(struct group *group, struct group_time now, struct group_effects *effects);
+    void (*tick)(struct group *group, struct clock_time now, struct group_effects *effects);
     void (*find_deadline)(struct group *group);
 
     /* Requests of the classic protocol: see group.h. */
     void (*join)(struct group *group, const struct group_join_request *request,
-                 struct group_time now, struct group_effects *effects);
+                 struct clock_time now, struct group_effects *effects);
     void (*sync)(struct group *group, const struct group_sync_request *request,
-                 struct group_time now, struct group_effects *effects);
+                 struct clock_time now, struct group_effects *effects);
     enum err (*heartbeat)(struct group *group, struct slice member_id, struct slice instance_id,
-                          int32_t generation, struct group_time now);
+                          int32_t generation, struct clock_time now);
     enum err (*leave)(struct group *group, const struct group_leaving *leaving,
-                      struct group_time now, struct group_effects *effects);
+                      struct clock_time now, struct group_effects *effects);
 
     /* Whether the committer may commit offsets, and fetch them. */
     enum err (*check_commit)(struct group *group, const struct group_committer *committer,
-                             struct group_time now);
+                             struct clock_time now);
     enum err (*check_fetch)(const struct group *group, struct slice member_id,
                             int32_t member_epoch);
     /* Whether members read the topic; true also when that cannot be known. */
@@ -141,7 +141,7 @@ void kept_free(struct slice *kept);
 struct slice slice_or_empty(struct slice slice);
 
 /* In another state, from now on. */
-void group_set_state(struct group *group, enum group_state state, struct group_time now);
+void group_set_state(struct group *group, enum group_state state, struct clock_time now);
 
 /* Notes that something is due at deadline_ms. */
 void group_wake_by(struct group *group, int64_t deadline_ms);

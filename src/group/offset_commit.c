@@ -36,7 +36,7 @@ void group_reply_txn_commit_error(struct group_effects *effects,
 
 static void stage_offset(struct group *group, struct group_store *store,
                          const struct group_offset_commit *commit, size_t result,
-                         int64_t expire_wall_ms, struct group_time now)
+                         int64_t expire_wall_ms, struct clock_time now)
 {
     struct slice metadata = slice_is_null(commit->metadata) ? slice_str("") : commit->metadata;
     struct group_commit_item *item = &store->offsets[store->offset_count++];
@@ -67,7 +67,7 @@ static struct group_reply *stage_offsets(struct group *group, struct group_store
                                          enum group_reply_kind kind,
                                          const struct completion *waiter,
                                          const struct group_offset_commit *offsets, size_t count,
-                                         int64_t expire_wall_ms, struct group_time now)
+                                         int64_t expire_wall_ms, struct clock_time now)
 {
     struct group_reply *reply = offset_reply_new(kind, waiter, count);
     store->offsets = mem_new_array(struct group_commit_item, count);
@@ -127,7 +127,7 @@ static void settle_offsets(struct group *group, struct group_store *store, enum 
 }
 
 static void offsets_stored(struct group *group, struct group_store *store, enum err err,
-                           struct group_time now, struct group_effects *effects)
+                           struct clock_time now, struct group_effects *effects)
 {
     for (size_t i = 0; i < store->offset_count && err == ERR_NONE; i++) {
         group_put_offset(&store->offsets[i], store->sequence, store->commit_wall_ms);
@@ -136,7 +136,7 @@ static void offsets_stored(struct group *group, struct group_store *store, enum 
 }
 
 static void txn_offsets_stored(struct group *group, struct group_store *store, enum err err,
-                               struct group_time now, struct group_effects *effects)
+                               struct clock_time now, struct group_effects *effects)
 {
     group_settle_held(group, store->producer_id, store->offsets, store->offset_count,
                       store->sequence, err == ERR_NONE);
@@ -144,7 +144,7 @@ static void txn_offsets_stored(struct group *group, struct group_store *store, e
 }
 
 static enum err check_commit(struct group *group, const struct group_committer *committer,
-                             struct group_time now, struct group_effects *effects)
+                             struct clock_time now, struct group_effects *effects)
 {
     if (committer->generation < 0 && group->state == GROUP_EMPTY) {
         return ERR_NONE; /* a consumer that assigns by hand, or an administrator */
@@ -160,7 +160,7 @@ static enum err check_commit(struct group *group, const struct group_committer *
 }
 
 void group_commit(struct group *group, const struct group_commit_request *request,
-                  struct group_time now, struct group_effects *effects)
+                  struct clock_time now, struct group_effects *effects)
 {
     enum err err = check_commit(group,
                                 &(struct group_committer){
@@ -183,7 +183,7 @@ void group_commit(struct group *group, const struct group_commit_request *reques
 }
 
 void group_txn_commit(struct group *group, const struct group_txn_commit_request *request,
-                      struct group_time now, struct group_effects *effects)
+                      struct clock_time now, struct group_effects *effects)
 {
     enum err err = check_commit(group,
                                 &(struct group_committer){

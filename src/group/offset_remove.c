@@ -1,45 +1,89 @@
 #include "group/group_offsets.h"
 
+#include "base/mem.h"
 #include "group/offset_reply.h"
 #include "group/offset_table.h"
 
 /* OffsetDelete, offsets of deleted topics, expiry, and the end of a group. */
 
-/* Stores a tombstone and takes the offset out. */
+/* The tombstones are in the log. */
+static void removed(struct group *group, struct group_store *store, struct clock_time now,
+                    struct group_effects *effects)
+{
+    for (size_t i = 0; i < store->offset_count; i++) {
+        store->offsets[i].entry->pending--;
+        group_remove_offset(group, store->offsets[i].entry);
+    }
+    store->offset_count = 0;
+    if (store->ends_group) {
+        group_tell(group, effects, GROUP_EVENT_GONE, NULL,
+                   store->reply != NULL ? "DeleteGroups" : "its offsets expired");
+        group_set_state(group, GROUP_DEAD, now);
+    }
+}
+
+/* What could not be appended stays as it is. */
+static void removal_stored(struct group *group, struct group_store *store, enum err err,
+                           struct clock_time now, struct group_effects *effects)
+{
+    for (size_t i = 0; i < store->offset_count; i++) {
+        store->offsets[i].entry->pending--;
+    }
+    struct group_reply *reply = store->reply;
+    store->reply = NULL;
+    if (reply == NULL) {
+        return;
+    }
+    if (reply->kind == GROUP_REPLY_DELETE_GROUPS) {
+        if (err != ERR_NONE) {
+            reply->groups.items[store->result].err = ERR_COORDINATOR_UNAVAILABLE;
+        }
+        group_reply_give(reply, effects);
+        return;
+    }
+    reply->err = err != ERR_NONE ? ERR_COORDINATOR_UNAVAILABLE : ERR_NONE;
+    group_effects_reply(effects, reply);
+}
+
+/* A store with room for so many removals. */
+static struct group_store *removal_new(size_t count)
+{
+    struct group_store *store = group_store_new(removal_stored);
+    store->appended = removed;
+    store->offsets = mem_new_array(struct group_commit_item, count);
+    return store;
+}
+
+/* Adds a tombstone; the offset goes when it is appended. */
 static void bury(struct group *group, struct group_store *store, struct group_offset_entry *entry)
 {
     struct group_change change = group_change_of(group, GROUP_RECORD_OFFSET, entry->topic);
     change.key.partition = entry->partition;
     change.gone = true;
     group_change_store(&change, store);
-    group_remove_offset(group, entry);
+    entry->pending++; /* it stays, though it be named twice */
+    store->offsets[store->offset_count++].entry = entry;
 }
 
-static void emit_or_free(struct group_store *store, struct group_effects *effects)
+/* Has the removal appended; one that the log needs no word of is carried out at once. */
+static void emit(struct group *group, struct group_store *store, struct clock_time now,
+                 struct group_effects *effects)
 {
     if (store->record_count > 0) {
         group_effects_store(effects, store);
-    } else {
-        group_store_free(store);
+        return;
     }
-}
-
-static void deletion_stored(struct group *group, struct group_store *store, enum err err,
-                            struct group_time now, struct group_effects *effects)
-{
-    if (err != ERR_NONE) {
-        store->reply->err = ERR_COORDINATOR_UNAVAILABLE;
-    }
-    group_effects_reply(effects, store->reply);
-    store->reply = NULL;
+    removed(group, store, now, effects);
+    removal_stored(group, store, ERR_NONE, now, effects);
+    group_store_free(store);
 }
 
 void group_offset_delete(struct group *group, const struct group_offset_delete_request *request,
-                         struct group_time now, struct group_effects *effects)
+                         struct clock_time now, struct group_effects *effects)
 {
     struct group_reply *reply =
         offset_reply_new(GROUP_REPLY_OFFSET_DELETE, &request->waiter, request->count);
-    struct group_store *store = group_store_new(deletion_stored);
+    struct group_store *store = removal_new(request->count);
     bool empty = group->state == GROUP_EMPTY;
     if (!empty && !slice_equal_str(group->protocol_type, "consumer")) {
         reply->err = ERR_GROUP_NOT_EMPTY;
@@ -55,31 +99,31 @@ void group_offset_delete(struct group *group, const struct group_offset_delete_r
             bury(group, store, entry);
         }
     }
-    if (store->record_count == 0) {
+    if (reply->err != ERR_NONE) {
         group_store_free(store);
         group_effects_reply(effects, reply);
         return;
     }
     store->reply = reply;
-    group_effects_store(effects, store);
+    emit(group, store, now, effects);
 }
 
-void group_topic_deleted(struct group *group, struct slice topic, struct group_time now,
+void group_topic_deleted(struct group *group, struct slice topic, struct clock_time now,
                          struct group_effects *effects)
 {
-    struct group_store *store = group_store_new(NULL);
+    struct group_store *store = removal_new(HASH_COUNT(group->offsets));
     struct group_offset_entry *entry, *next;
     HASH_ITER (hh, group->offsets, entry, next) {
         if (slice_equal(entry->topic, topic)) {
             bury(group, store, entry);
         }
     }
-    emit_or_free(store, effects);
+    emit(group, store, now, effects);
 }
 
 /* KIP-211. */
 static bool is_expired(const struct group *group, const struct group_offset_entry *entry,
-                       struct group_time now)
+                       struct clock_time now)
 {
     if (!entry->present || entry->pending > 0 || entry->txn_pending > 0) {
         return false;
@@ -97,36 +141,40 @@ static bool is_expired(const struct group *group, const struct group_offset_entr
                              !group->kind->is_subscribed(group, entry->topic)));
 }
 
-void group_expire_offsets(struct group *group, struct group_time now, struct group_effects *effects)
+void group_expire_offsets(struct group *group, struct clock_time now, struct group_effects *effects)
 {
-    struct group_store *store = group_store_new(NULL);
+    struct group_store *store = removal_new(HASH_COUNT(group->offsets));
     struct group_offset_entry *entry, *next;
     HASH_ITER (hh, group->offsets, entry, next) {
         if (is_expired(group, entry, now)) {
             bury(group, store, entry);
         }
     }
-    if (group->state == GROUP_EMPTY && group->offsets == NULL && group->pending == NULL) {
-        group_tell(group, effects, GROUP_EVENT_GONE, NULL, "its offsets expired");
+    bool all = store->offset_count == HASH_COUNT(group->offsets);
+    if (group->state == GROUP_EMPTY && all && group->pending == NULL) {
         group->kind->bury(group, store);
-        group_set_state(group, GROUP_DEAD, now);
+        store->ends_group = true;
     }
-    emit_or_free(store, effects);
+    emit(group, store, now, effects);
 }
 
-enum err group_delete(struct group *group, struct group_time now, struct group_effects *effects)
+void group_delete(struct group *group, struct group_reply *reply, size_t result,
+                  struct clock_time now, struct group_effects *effects)
 {
     if (group->state != GROUP_EMPTY) {
-        return group->state == GROUP_DEAD ? ERR_GROUP_NOT_FOUND : ERR_GROUP_NOT_EMPTY;
+        reply->groups.items[result].err =
+            group->state == GROUP_DEAD ? ERR_GROUP_NOT_FOUND : ERR_GROUP_NOT_EMPTY;
+        return;
     }
-    struct group_store *store = group_store_new(NULL);
+    struct group_store *store = removal_new(HASH_COUNT(group->offsets));
     struct group_offset_entry *entry, *next;
     HASH_ITER (hh, group->offsets, entry, next) {
         bury(group, store, entry);
     }
-    group_tell(group, effects, GROUP_EVENT_GONE, NULL, "DeleteGroups");
     group->kind->bury(group, store);
-    group_set_state(group, GROUP_DEAD, now);
-    emit_or_free(store, effects);
-    return ERR_NONE;
+    store->ends_group = true;
+    store->reply = reply;
+    store->result = result;
+    group_reply_share(reply);
+    emit(group, store, now, effects);
 }

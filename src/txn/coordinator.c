@@ -2,12 +2,6 @@
 
 /* Into a transactional id and out again. */
 
-struct txn_time txnc_now(const struct txn_coordinator *coordinator)
-{
-    const struct clock *clock = coordinator->base.env.clock;
-    return (struct txn_time){.mono_ms = clock_mono_ms(clock), .wall_ms = clock_wall_ms(clock)};
-}
-
 enum err txnc_check(const struct txn_coordinator *coordinator, struct slice id,
                     struct reason *reason)
 {

@@ -41,9 +41,6 @@ static inline struct txn_coordinator *txnc_of(const struct txn_entry *entry)
 
 /* ---- coordinator.c ---- */
 
-/* What the clock says now. */
-struct txn_time txnc_now(const struct txn_coordinator *coordinator);
-
 /* ERR_NONE, ERR_INVALID (null or empty id), ERR_LOADING, ERR_COORDINATOR_UNAVAILABLE. */
 enum err txnc_check(const struct txn_coordinator *coordinator, struct slice id,
                     struct reason *reason);

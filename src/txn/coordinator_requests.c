@@ -76,7 +76,7 @@ static enum err init_entered(struct txn_coordinator *coordinator, struct slice i
 {
     enum err err = enter_or_make(coordinator, id, entry, reason);
     if (err == ERR_NONE) {
-        err = txn_init((*entry)->txn, request, txnc_now(coordinator), change, reason);
+        err = txn_init((*entry)->txn, request, coordinator_now(&coordinator->base), change, reason);
     }
     if (err != ERR_AGAIN) {
         return err;
@@ -125,8 +125,8 @@ void txn_coordinator_add(struct txn_coordinator *coordinator, struct slice id,
     struct txn_entry *entry;
     enum err err = txnc_enter_known(coordinator, id, producer, &entry, &reason);
     if (err == ERR_NONE) {
-        err = txn_add(entry->txn, producer, version, partitions, count, txnc_now(coordinator),
-                      &change, &reason);
+        err = txn_add(entry->txn, producer, version, partitions, count,
+                      coordinator_now(&coordinator->base), &change, &reason);
     }
     log_refusal(id, err, &reason);
     finish(entry, &change, err, waiter, &reason);
@@ -145,7 +145,8 @@ enum err txn_coordinator_end(struct txn_coordinator *coordinator, struct slice i
     for (;;) {
         err = txnc_enter_known(coordinator, id, request->producer, &entry, &reason);
         if (err == ERR_NONE) {
-            err = txn_end(entry->txn, &wanted, txnc_now(coordinator), &change, &reason);
+            err =
+                txn_end(entry->txn, &wanted, coordinator_now(&coordinator->base), &change, &reason);
         }
         if (err != ERR_AGAIN) {
             break;

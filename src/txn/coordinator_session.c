@@ -11,7 +11,7 @@ static enum err enter_locked(struct txn_entry *entry, struct txn_producer produc
     }
     struct txn_change change;
     enum err err = txn_add(entry->txn, producer, version, partitions, count,
-                           txnc_now(txnc_of(entry)), &change, reason);
+                           coordinator_now(&txnc_of(entry)->base), &change, reason);
     if (err == ERR_NONE && change.store) {
         err = txnc_store(entry, &change, NULL, reason);
     }

@@ -25,8 +25,8 @@ static struct entry *make_entry(struct coordinator *base, struct slice id, const
 {
     struct txn_coordinator *coordinator = container_of(base, struct txn_coordinator, base);
     struct txn_entry *entry = mem_new(struct txn_entry);
-    entry->txn =
-        txn_new(id, *(const int64_t *)producer_id, &coordinator->config.txn, txnc_now(coordinator));
+    entry->txn = txn_new(id, *(const int64_t *)producer_id, &coordinator->config.txn,
+                         coordinator_now(&coordinator->base));
     return &entry->base;
 }
 
@@ -49,7 +49,7 @@ static int64_t entry_deadline(struct entry *base)
 }
 
 /* An ongoing transaction that took too long is aborted, an idle id forgotten. */
-static void time_out(struct txn_entry *entry, struct txn_time now)
+static void time_out(struct txn_entry *entry, struct clock_time now)
 {
     struct txn *txn = entry->txn;
     struct txn_change change;
@@ -72,7 +72,7 @@ static void time_out(struct txn_entry *entry, struct txn_time now)
 static void on_deadline(struct entry *base, int64_t now_ms)
 {
     struct txn_entry *entry = container_of(base, struct txn_entry, base);
-    struct txn_time now = txnc_now(txnc_of(entry));
+    struct clock_time now = coordinator_now(&txnc_of(entry)->base);
     now.mono_ms = now_ms;
     if (txn_is_prepared(entry->txn)) {
         txnc_carry_out(entry);
@@ -121,7 +121,8 @@ enum err txn_coordinator_replay(struct txn_coordinator *coordinator, struct slic
         return ERR_NONE; /* a tombstone of what is not there */
     }
     if (!tombstone) {
-        err = txn_record_apply(entry->txn, value, &coordinator->config.txn, txnc_now(coordinator));
+        err = txn_record_apply(entry->txn, value, &coordinator->config.txn,
+                               coordinator_now(&coordinator->base));
     }
     /* Of an unreadable first record nothing is known. */
     entry->base.dead = tombstone || (err != ERR_NONE && entry->txn->fields.producer_epoch < 0);

@@ -61,8 +61,8 @@ static void try_again(struct txn_entry *entry)
 {
     struct txn_coordinator *coordinator = txnc_of(entry);
     entry->step = END_AGAIN;
-    entry->retry_ms =
-        txnc_now(coordinator).mono_ms + (coordinator->config.retry_ms << entry->failures);
+    entry->retry_ms = coordinator_now(&coordinator->base).mono_ms +
+                      (coordinator->config.retry_ms << entry->failures);
     entry->failures += entry->failures < RETRY_DOUBLINGS;
     leave_answering(entry, ERR_CONCURRENT_TXNS);
 }
@@ -77,7 +77,7 @@ static void give_up(struct txn_entry *entry)
 static void complete(struct txn_entry *entry)
 {
     struct txn_change change;
-    txn_complete(entry->txn, txnc_now(txnc_of(entry)), &change);
+    txn_complete(entry->txn, coordinator_now(&txnc_of(entry)->base), &change);
     if (txnc_store(entry, &change, NULL, NULL) != ERR_NONE) {
         try_again(entry);
         return;
@@ -161,7 +161,7 @@ static void completed(struct txn_entry *entry, const struct txn_change *change, 
     entry->step = END_NONE;
     entry->retry_ms = 0;
     entry->failures = 0;
-    txn_apply(entry->txn, change, &coordinator->config.txn, txnc_now(coordinator));
+    txn_apply(entry->txn, change, &coordinator->config.txn, coordinator_now(&coordinator->base));
     leave_answering(entry, ERR_NONE);
 }
 
@@ -243,7 +243,8 @@ enum err txnc_store(struct txn_entry *entry, const struct txn_change *change,
                            SLICE_ARGS(entry->base.key));
     }
     if (store->purpose != STORE_COMPLETE) {
-        txn_apply(entry->txn, change, &coordinator->config.txn, txnc_now(coordinator));
+        txn_apply(entry->txn, change, &coordinator->config.txn,
+                  coordinator_now(&coordinator->base));
         entry->base.dead = change->dead;
     }
     return ERR_NONE;

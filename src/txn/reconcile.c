@@ -97,8 +97,8 @@ static bool settle_owned(struct txn_entry *entry, const struct txn_open *open, b
     struct txn_coordinator *coordinator = txnc_of(entry);
     struct txn_partition partition = {open->topic, open->partition};
     struct txn_change change;
-    enum txn_claim claim =
-        txn_claim(entry->txn, open->producer, &partition, txnc_now(coordinator), &change);
+    enum txn_claim claim = txn_claim(entry->txn, open->producer, &partition,
+                                     coordinator_now(&coordinator->base), &change);
     if (claim == TXN_CLAIM_KNOWN ||
         !coordinator->participants.is_open(coordinator->participants.context, open)) {
         return false;

@@ -102,7 +102,7 @@ void txn_partitions_clear(struct txn_partitions *set)
 /* ---- life ---- */
 
 struct txn *txn_new(struct slice id, int64_t producer_id, const struct txn_config *config,
-                    struct txn_time now)
+                    struct clock_time now)
 {
     struct txn *txn = mem_new(struct txn);
     txn->id = slice_of(mem_dup(id.data, id.size), id.size);
@@ -192,7 +192,7 @@ static bool epochs_used_up(const struct txn *txn)
 }
 
 /* A change to `state` that keeps the rest; every update notes the producer id before it. */
-static void change_to(const struct txn *txn, enum txn_state state, struct txn_time now,
+static void change_to(const struct txn *txn, enum txn_state state, struct clock_time now,
                       struct txn_change *change)
 {
     *change = (struct txn_change){.store = true, .fields = txn->fields};
@@ -220,7 +220,7 @@ static bool may_init(const struct txn *txn, const struct txn_init_request *reque
 
 /* The next epoch, or the first of a new producer id when they are used up. */
 static enum err rotate_or_raise(const struct txn *txn, const struct txn_init_request *request,
-                                struct txn_time now, struct txn_change *change,
+                                struct clock_time now, struct txn_change *change,
                                 struct reason *reason)
 {
     const struct txn_fields *fields = &txn->fields;
@@ -249,7 +249,7 @@ static enum err rotate_or_raise(const struct txn *txn, const struct txn_init_req
 }
 
 enum err txn_init(const struct txn *txn, const struct txn_init_request *request,
-                  struct txn_time now, struct txn_change *change, struct reason *reason)
+                  struct clock_time now, struct txn_change *change, struct reason *reason)
 {
     *change = (struct txn_change){0};
     if (txn_is_prepared(txn)) {
@@ -281,7 +281,7 @@ static bool holds_all(const struct txn *txn, const struct txn_partition *partiti
 }
 
 enum err txn_add(const struct txn *txn, struct txn_producer producer, int16_t version,
-                 const struct txn_partition *partitions, size_t count, struct txn_time now,
+                 const struct txn_partition *partitions, size_t count, struct clock_time now,
                  struct txn_change *change, struct reason *reason)
 {
     *change = (struct txn_change){0};
@@ -320,7 +320,7 @@ enum err txn_verify(const struct txn *txn, struct txn_producer producer, struct 
 
 /* ---- the end ---- */
 
-static void prepare(const struct txn *txn, bool commit, struct txn_time now,
+static void prepare(const struct txn *txn, bool commit, struct clock_time now,
                     struct txn_change *change)
 {
     change_to(txn, commit ? TXN_PREPARE_COMMIT : TXN_PREPARE_ABORT, now, change);
@@ -329,7 +329,7 @@ static void prepare(const struct txn *txn, bool commit, struct txn_time now,
     }
 }
 
-static void prepare_raised(const struct txn *txn, bool commit, struct txn_time now,
+static void prepare_raised(const struct txn *txn, bool commit, struct clock_time now,
                            struct txn_change *change)
 {
     prepare(txn, commit, now, change);
@@ -341,7 +341,8 @@ static void prepare_raised(const struct txn *txn, bool commit, struct txn_time n
 }
 
 static enum err end_version_1(const struct txn *txn, const struct txn_end_request *request,
-                              struct txn_time now, struct txn_change *change, struct reason *reason)
+                              struct clock_time now, struct txn_change *change,
+                              struct reason *reason)
 {
     const struct txn_fields *fields = &txn->fields;
     if (fields->producer_id != request->producer.id) {
@@ -373,7 +374,8 @@ static enum err end_version_1(const struct txn *txn, const struct txn_end_reques
  *   CompleteCommit  bad state abort     done      bad state
  */
 static enum err end_version_2(const struct txn *txn, const struct txn_end_request *request,
-                              struct txn_time now, struct txn_change *change, struct reason *reason)
+                              struct clock_time now, struct txn_change *change,
+                              struct reason *reason)
 {
     const struct txn_fields *fields = &txn->fields;
     struct txn_producer producer = request->producer;
@@ -408,8 +410,8 @@ static enum err end_version_2(const struct txn *txn, const struct txn_end_reques
     return ERR_NONE;
 }
 
-enum err txn_end(const struct txn *txn, const struct txn_end_request *request, struct txn_time now,
-                 struct txn_change *change, struct reason *reason)
+enum err txn_end(const struct txn *txn, const struct txn_end_request *request,
+                 struct clock_time now, struct txn_change *change, struct reason *reason)
 {
     *change = (struct txn_change){.fields = txn->fields};
     enum err err = request->version >= TXN_VERSION_2
@@ -419,14 +421,14 @@ enum err txn_end(const struct txn *txn, const struct txn_end_request *request, s
     return err;
 }
 
-void txn_fence(const struct txn *txn, struct txn_time now, struct txn_change *change)
+void txn_fence(const struct txn *txn, struct clock_time now, struct txn_change *change)
 {
     assert(txn->fields.state == TXN_ONGOING);
     prepare_raised(txn, false, now, change);
     answer_with_fields(change);
 }
 
-void txn_complete(const struct txn *txn, struct txn_time now, struct txn_change *change)
+void txn_complete(const struct txn *txn, struct clock_time now, struct txn_change *change)
 {
     assert(txn_is_prepared(txn));
     bool commit = txn->fields.state == TXN_PREPARE_COMMIT;
@@ -451,7 +453,7 @@ void txn_expire(const struct txn *txn, struct txn_change *change)
 /* ---- what logs show ---- */
 
 enum txn_claim txn_claim(const struct txn *txn, struct txn_producer producer,
-                         const struct txn_partition *partition, struct txn_time now,
+                         const struct txn_partition *partition, struct clock_time now,
                          struct txn_change *change)
 {
     const struct txn_fields *fields = &txn->fields;
@@ -487,7 +489,7 @@ enum txn_claim txn_claim(const struct txn *txn, struct txn_producer producer,
 /* ---- applying ---- */
 
 /* How much of `whole_ms` is left by the wall clock: clocks jump, so never more than all of it. */
-static int64_t left_ms(int64_t whole_ms, int64_t since_wall_ms, struct txn_time now)
+static int64_t left_ms(int64_t whole_ms, int64_t since_wall_ms, struct clock_time now)
 {
     int64_t gone_ms;
     if (__builtin_sub_overflow(now.wall_ms, since_wall_ms, &gone_ms)) {
@@ -496,7 +498,7 @@ static int64_t left_ms(int64_t whole_ms, int64_t since_wall_ms, struct txn_time 
     return gone_ms <= 0 ? whole_ms : gone_ms >= whole_ms ? 0 : whole_ms - gone_ms;
 }
 
-static void set_deadline(struct txn *txn, const struct txn_config *config, struct txn_time now)
+static void set_deadline(struct txn *txn, const struct txn_config *config, struct clock_time now)
 {
     const struct txn_fields *fields = &txn->fields;
     if (fields->state == TXN_ONGOING) {
@@ -517,7 +519,7 @@ static void add_all(struct txn_partitions *set, const struct txn_partition *adde
 }
 
 void txn_apply(struct txn *txn, const struct txn_change *change, const struct txn_config *config,
-               struct txn_time now)
+               struct clock_time now)
 {
     assert(change->store);
     bool goes_on = txn->fields.state == TXN_ONGOING && change->fields.state == TXN_ONGOING;

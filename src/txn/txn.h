@@ -2,6 +2,7 @@
 #define TIDINGS_TXN_TXN_H
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/slice.h"
 #include "base/vec.h"
@@ -42,12 +43,6 @@ enum { TXN_LAST_EPOCH = INT16_MAX - 1 };
 const char *txn_state_name(enum txn_state state);
 /* False for a name that there is not. */
 bool txn_state_parse(struct slice name, enum txn_state *state);
-
-/* The same moment by both clocks: time-outs run by mono, records carry wall. */
-struct txn_time {
-    int64_t mono_ms;
-    int64_t wall_ms;
-};
 
 struct txn_partition {
     struct slice topic;
@@ -95,7 +90,7 @@ struct txn_config {
 
 /* Empty, with this producer id and no epoch yet. */
 struct txn *txn_new(struct slice id, int64_t producer_id, const struct txn_config *config,
-                    struct txn_time now);
+                    struct clock_time now);
 void txn_free(struct txn *txn);
 
 /*
@@ -134,7 +129,7 @@ CHECKED enum err txn_check_timeout(const struct txn_config *config, int32_t time
  * new producer id is needed and none at hand. ERR_CONCURRENT_TXNS, ERR_TXN_PRODUCER_FENCED.
  */
 CHECKED enum err txn_init(const struct txn *txn, const struct txn_init_request *request,
-                          struct txn_time now, struct txn_change *change, struct reason *reason);
+                          struct clock_time now, struct txn_change *change, struct reason *reason);
 
 /* Who asks. */
 struct txn_producer {
@@ -148,8 +143,8 @@ struct txn_producer {
  * ERR_CONCURRENT_TXNS, ERR_PRODUCER_ID_MAPPING, ERR_TXN_PRODUCER_FENCED.
  */
 CHECKED enum err txn_add(const struct txn *txn, struct txn_producer producer, int16_t version,
-                         const struct txn_partition *partitions, size_t count, struct txn_time now,
-                         struct txn_change *change, struct reason *reason);
+                         const struct txn_partition *partitions, size_t count,
+                         struct clock_time now, struct txn_change *change, struct reason *reason);
 
 /* Whether the producer may write within its open transaction; of what partitions, the caller asks
  * txn_partitions_has. ERR_PRODUCER_ID_MAPPING, ERR_TXN_PRODUCER_FENCED, ERR_CONCURRENT_TXNS. */
@@ -169,14 +164,14 @@ struct txn_end_request {
  * ERR_PRODUCER_ID_MAPPING, ERR_TXN_PRODUCER_FENCED, ERR_CONCURRENT_TXNS, ERR_INVALID_TXN_STATE.
  */
 CHECKED enum err txn_end(const struct txn *txn, const struct txn_end_request *request,
-                         struct txn_time now, struct txn_change *change, struct reason *reason);
+                         struct clock_time now, struct txn_change *change, struct reason *reason);
 
 /* The server aborts an ongoing transaction, with an epoch that fences its producer: it took too
  * long, or a new producer came. */
-void txn_fence(const struct txn *txn, struct txn_time now, struct txn_change *change);
+void txn_fence(const struct txn *txn, struct clock_time now, struct txn_change *change);
 
 /* All markers of a prepared end are on disk. */
-void txn_complete(const struct txn *txn, struct txn_time now, struct txn_change *change);
+void txn_complete(const struct txn *txn, struct clock_time now, struct txn_change *change);
 
 /* An idle id is forgotten. */
 void txn_expire(const struct txn *txn, struct txn_change *change);
@@ -193,12 +188,12 @@ enum txn_claim {
  * no epoch is given out twice.
  */
 enum txn_claim txn_claim(const struct txn *txn, struct txn_producer producer,
-                         const struct txn_partition *partition, struct txn_time now,
+                         const struct txn_partition *partition, struct clock_time now,
                          struct txn_change *change);
 
 /* The change was stored. */
 void txn_apply(struct txn *txn, const struct txn_change *change, const struct txn_config *config,
-               struct txn_time now);
+               struct clock_time now);
 
 /* Its end was decided and is being carried out. */
 static inline bool txn_is_prepared(const struct txn *txn)
@@ -220,6 +215,6 @@ CHECKED enum err txn_record_key_read(struct slice key, struct slice *id);
  * the wall clock, and is never longer than a whole one. ERR_CORRUPT, ERR_UNSUPPORTED: as it was.
  */
 CHECKED enum err txn_record_apply(struct txn *txn, struct slice value,
-                                  const struct txn_config *config, struct txn_time now);
+                                  const struct txn_config *config, struct clock_time now);
 
 #endif

@@ -161,7 +161,7 @@ static void add_partitions(const struct transaction_log_value *value, struct txn
 }
 
 enum err txn_record_apply(struct txn *txn, struct slice bytes, const struct txn_config *config,
-                          struct txn_time now)
+                          struct clock_time now)
 {
     struct arena arena = {0};
     struct wire_reader reader;

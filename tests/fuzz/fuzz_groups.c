@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const struct group_time now = {.mono_ms = 1000, .wall_ms = 1700000000000};
+static const struct clock_time now = {.mono_ms = 1000, .wall_ms = 1700000000000};
 
 static void must(bool holds, const char *what)
 {
@@ -136,7 +136,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         store_again(group, &config);
     }
     struct group_effects effects = {0};
-    struct group_time later = {.mono_ms = INT64_MAX / 2, .wall_ms = now.wall_ms};
+    struct clock_time later = {.mono_ms = INT64_MAX / 2, .wall_ms = now.wall_ms};
     group_tick(group, later, &effects);
     group_effects_deinit(&effects);
     group_free(group);

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 
 static const struct txn_config config = {.max_timeout_ms = 900000, .expiration_ms = 604800000};
-static const struct txn_time now = {.mono_ms = 1000, .wall_ms = 1700000000000};
+static const struct clock_time now = {.mono_ms = 1000, .wall_ms = 1700000000000};
 
 static void must(bool holds, const char *what)
 {

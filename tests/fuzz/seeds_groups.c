@@ -5,7 +5,7 @@
 
 /* The log of a group with two members, one of them classic, and patterns. */
 
-static const struct group_time now = {.mono_ms = 1000, .wall_ms = 1700000000000};
+static const struct clock_time now = {.mono_ms = 1000, .wall_ms = 1700000000000};
 
 static bool find(void *context, struct slice name, struct wire_uuid *id, int32_t *count)
 {

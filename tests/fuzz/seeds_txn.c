@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 static const struct txn_config config = {.max_timeout_ms = 900000, .expiration_ms = 604800000};
-static const struct txn_time now = {.mono_ms = 1000, .wall_ms = 1700000000000};
+static const struct clock_time now = {.mono_ms = 1000, .wall_ms = 1700000000000};
 
 /* A record of each stored state, at a first, a middle, the last and the fencing epoch. */
 void fuzz_seeds(const char *corpus_path, void (*each)(void *context, struct slice seed),

@@ -22,7 +22,7 @@ enum { MAX_REQUESTS = 4096, SESSION_MS = 10000, REBALANCE_MS = 60000 };
 
 struct world {
     struct group_config config;
-    struct group_time now;
+    struct clock_time now;
     struct group *group;
     struct group_store *stores; /* appended, not yet on disk */
     struct group_reply *answers[MAX_REQUESTS];
@@ -57,7 +57,7 @@ static inline struct world *world_new(void)
     group_config_init(&world->config);
     world->config.make_uuid = fixture_uuid;
     world->config.uuid_context = world;
-    world->now = (struct group_time){.mono_ms = 1000, .wall_ms = 1700000000000};
+    world->now = (struct clock_time){.mono_ms = 1000, .wall_ms = 1700000000000};
     world->group = group_new(slice_str("g"), &world->config, world->now);
     return world;
 }
@@ -101,6 +101,9 @@ static inline void world_take(struct world *world, struct group_effects *effects
             }
         }
         LL_APPEND(world->stores, store);
+        if (world->disk == ERR_NONE) {
+            group_appended(world->group, store, world->now, effects);
+        }
     }
     struct group_event *event, *next_event;
     LL_FOREACH_SAFE (effects->events, event, next_event) {
@@ -269,6 +272,22 @@ static inline enum err leave(struct world *world, const char *member_id, const c
     enum err err = group_leave(world->group, &leaving, world->now, &effects);
     world_take(world, &effects);
     return err;
+}
+
+/* DeleteGroups of this group: its result, once the disk has answered. */
+static inline enum err delete_group(struct world *world)
+{
+    struct completion waiter = next_waiter(world);
+    struct group_effects effects = {0};
+    struct group_reply *answer = group_reply_new(GROUP_REPLY_DELETE_GROUPS, &waiter, ERR_NONE);
+    answer->groups.items = arena_alloc_array(&answer->arena, 1, sizeof *answer->groups.items);
+    answer->groups.items[0] = (struct group_delete_result){slice_str("g"), ERR_NONE};
+    answer->groups.count = 1;
+    group_reply_share(answer);
+    group_delete(world->group, answer, 0, world->now, &effects);
+    group_reply_give(answer, &effects);
+    world_take(world, &effects);
+    return reply(world, waiter.token.sequence)->groups.items[0].err;
 }
 
 /* TxnOffsetCommit of one partition, by no member. */

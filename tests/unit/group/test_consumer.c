@@ -232,9 +232,7 @@ static void members_that_go_are_forgotten(void **state)
     assert_int_equal(group_state(world->group), GROUP_EMPTY);
     assert_replay_equal(world);
     /* Deleted, nothing is left in the log. */
-    struct group_effects effects = {0};
-    assert_int_equal(group_delete(world->group, world->now, &effects), ERR_NONE);
-    world_take(world, &effects);
+    assert_int_equal(delete_group(world), ERR_NONE);
     struct group *copy = replayed_consumer(world);
     assert_true(group_is_forgotten(copy));
     group_free(copy);

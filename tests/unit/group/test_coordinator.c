@@ -476,6 +476,33 @@ static void groups_are_deleted_in_one_answer(void **state)
     bench_free(bench);
 }
 
+static void a_group_whose_deletion_is_not_written_is_still_there(void **state)
+{
+    struct bench *bench = serving();
+    struct group_delete_result ids[] = {{slice_str("a"), ERR_NONE}, {slice_str("b"), ERR_NONE}};
+    uint64_t n;
+    bool found;
+    commit(bench, "a", "", -1, "t", 1);
+    commit(bench, "b", "", -1, "t", 2);
+    bench->append_err = ERR_NO_SPACE;
+    struct completion who = waiter(bench, &n);
+    group_coordinator_delete(bench->coordinator, &who, ids, 2);
+    assert_int_equal(reply_to(bench, n)->groups.items[0].err, ERR_COORDINATOR_UNAVAILABLE);
+    assert_int_equal(reply_to(bench, n)->groups.items[1].err, ERR_COORDINATOR_UNAVAILABLE);
+    state_of(bench, "a", &found);
+    assert_true(found);
+    assert_int_equal(fetch(bench, "b", "t"), 2);
+    bench->append_err = ERR_NONE;
+    who = waiter(bench, &n);
+    group_coordinator_delete(bench->coordinator, &who, ids, 2);
+    assert_int_equal(reply_to(bench, n)->groups.items[0].err, ERR_NONE);
+    assert_int_equal(reply_to(bench, n)->groups.items[1].err, ERR_NONE);
+    state_of(bench, "b", &found);
+    assert_false(found);
+    assert_true(bench->log[bench->log_size - 1].tombstone);
+    bench_free(bench);
+}
+
 static void deleted_topics_are_forgotten_by_all(void **state)
 {
     struct bench *bench = serving();
@@ -741,6 +768,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_group_that_nobody_joined_is_forgotten),
         cmocka_unit_test(empty_groups_vanish_with_their_offsets),
         cmocka_unit_test(groups_are_deleted_in_one_answer),
+        cmocka_unit_test(a_group_whose_deletion_is_not_written_is_still_there),
         cmocka_unit_test(deleted_topics_are_forgotten_by_all),
         cmocka_unit_test(the_end_of_a_transaction_finds_its_groups),
         cmocka_unit_test(transactions_go_on_after_a_restart),

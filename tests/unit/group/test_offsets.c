@@ -273,16 +273,36 @@ static void only_an_empty_group_is_deleted(void **state)
 {
     struct world *world = world_new();
     const char *id = stable_one(world);
-    struct group_effects effects = {0};
-    assert_int_equal(group_delete(world->group, world->now, &effects), ERR_GROUP_NOT_EMPTY);
+    assert_int_equal(delete_group(world), ERR_GROUP_NOT_EMPTY);
     commit(world, COMMIT(.member_id = id, .generation = 1, .offset = 1));
     leave(world, id, NULL);
     size_t before = world->log_size;
-    assert_int_equal(group_delete(world->group, world->now, &effects), ERR_NONE);
-    world_take(world, &effects);
+    assert_int_equal(delete_group(world), ERR_NONE);
     assert_int_equal(world->log_size, before + 2);
     assert_true(world->log[before].tombstone && world->log[before + 1].tombstone);
-    assert_int_equal(group_delete(world->group, world->now, &effects), ERR_GROUP_NOT_FOUND);
+    assert_int_equal(delete_group(world), ERR_GROUP_NOT_FOUND);
+    world_free(world);
+}
+
+static void what_cannot_be_deleted_stays_until_the_next_try(void **state)
+{
+    struct world *world = world_new();
+    commit(world, COMMIT(.topic = "t", .offset = 7));
+    world->told_count = 0;
+    world->disk = ERR_NO_SPACE;
+    assert_int_equal(reply(world, delete_offset(world, "t"))->err, ERR_COORDINATOR_UNAVAILABLE);
+    assert_int_equal(delete_group(world), ERR_COORDINATOR_UNAVAILABLE);
+    world->config.offsets_retention_ms = 5000;
+    pass(world, 5001);
+    expire(world);
+    assert_int_equal(world->told_count, 0); /* nothing is gone */
+    assert_int_equal(fetch(world, "t", 0), 7);
+    world->disk = ERR_NONE;
+    assert_int_equal(reply(world, delete_offset(world, "t"))->err, ERR_NONE);
+    assert_int_equal(delete_group(world), ERR_NONE);
+    struct group *copy = replayed(world);
+    assert_null(copy->offsets); /* also after a restart */
+    group_free(copy);
     world_free(world);
 }
 
@@ -365,6 +385,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(offsets_expire_after_their_retention),
         cmocka_unit_test(a_group_in_use_keeps_its_offsets),
         cmocka_unit_test(only_an_empty_group_is_deleted),
+        cmocka_unit_test(what_cannot_be_deleted_stays_until_the_next_try),
         cmocka_unit_test(all_offsets_come_in_order),
         cmocka_unit_test(records_are_in_kafkas_format),
         cmocka_unit_test(groups_are_placed_as_in_kafka),

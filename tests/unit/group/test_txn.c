@@ -199,8 +199,7 @@ static void deletions_reach_what_is_held(void **state)
     assert_int_equal(fetch(world, "u", 0), 43);
 
     txn_commit(world, 7, "u", 0, 44);
-    assert_int_equal(group_delete(world->group, world->now, &effects), ERR_NONE);
-    world_take(world, &effects);
+    assert_int_equal(delete_group(world), ERR_NONE);
     assert_false(txn_end(world, 7, true));
     struct group *copy = replayed(world);
     assert_null(copy->offsets);

@@ -20,7 +20,7 @@ static const struct txn_config config = {.max_timeout_ms = 900000, .expiration_m
 struct play {
     struct random random;
     struct txn *txn;
-    struct txn_time now;
+    struct clock_time now;
     int64_t next_producer_id;
     /* the producer as its client knows it */
     struct txn_producer producer;

@@ -10,7 +10,7 @@
 enum { PRODUCER = 7000, NEXT_PRODUCER = 8000, TIMEOUT_MS = 60000 };
 
 static const struct txn_config config = {.max_timeout_ms = 900000, .expiration_ms = 604800000};
-static const struct txn_time now = {.mono_ms = 500, .wall_ms = 1700000000500};
+static const struct clock_time now = {.mono_ms = 500, .wall_ms = 1700000000500};
 
 static struct txn_partition partition_of(const char *topic, int32_t index)
 {
@@ -435,7 +435,7 @@ static void test_clock_jumps_over_a_restart(void **state)
         assert_int_equal(add(txn, PRODUCER, 5, "in", &change), ERR_NONE);
         txn_record_write(txn, &change, &key, &value);
         struct txn *again = txn_new(slice_str("pay"), 0, &config, now);
-        struct txn_time later = {.mono_ms = 9000, .wall_ms = now.wall_ms + rows[i].later_ms};
+        struct clock_time later = {.mono_ms = 9000, .wall_ms = now.wall_ms + rows[i].later_ms};
         assert_int_equal(txn_record_apply(again, buf_slice(&value), &config, later), ERR_NONE);
         assert_int_equal(again->fields.state, TXN_ONGOING);
         assert_int_equal(again->deadline_ms, 9000 + rows[i].left_ms);
@@ -450,8 +450,8 @@ static void test_clock_jumps_over_a_restart(void **state)
 static void test_times_that_cannot_be(void **state)
 {
     static const int64_t starts[][2] = {{INT64_MIN, 0}, {INT64_MAX, TIMEOUT_MS}};
-    struct txn_time later = {.mono_ms = 9000, .wall_ms = INT64_C(1700000000000)};
-    struct txn_time before = {.mono_ms = 9000, .wall_ms = -2};
+    struct clock_time later = {.mono_ms = 9000, .wall_ms = INT64_C(1700000000000)};
+    struct clock_time before = {.mono_ms = 9000, .wall_ms = -2};
     (void)state;
     for (size_t i = 0; i < 2; i++) {
         struct txn *txn = make(TXN_COMPLETE_ABORT, 5);
@@ -480,7 +480,7 @@ static void test_more_partitions_give_no_more_time(void **state)
     assert_int_equal(add(txn, PRODUCER, 5, "in", &change), ERR_NONE);
     txn_apply(txn, &change, &config, now);
     assert_int_equal(add(txn, PRODUCER, 5, "out", &change), ERR_NONE);
-    txn_apply(txn, &change, &config, (struct txn_time){now.mono_ms + 50000, now.wall_ms - 50000});
+    txn_apply(txn, &change, &config, (struct clock_time){now.mono_ms + 50000, now.wall_ms - 50000});
     assert_int_equal(txn->deadline_ms, now.mono_ms + TIMEOUT_MS);
     txn_free(txn);
 }
