@@ -7,90 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- what is held --- */
-
-/* The bus bounds topic names (249 bytes). */
-enum { NAME_SIZE = 288 };
-
-struct reader_partition *reader_find(struct reader *reader, const char *topic, int32_t number)
-{
-    struct reader_partition *last = reader->last;
-    if (last != NULL && last->number == number && strcmp(last->topic, topic) == 0) {
-        return last;
-    }
-    char name[NAME_SIZE];
-    snprintf(name, sizeof name, "%s/%d", topic, (int)number);
-    struct reader_partition *found = NULL;
-    HASH_FIND_STR(reader->partitions, name, found);
-    reader->last = found;
-    return found;
-}
-
-struct reader_partition *reader_hold(struct reader *reader, const char *topic, int32_t number)
-{
-    struct reader_partition *partition = mem_new(struct reader_partition);
-    partition->name = mem_sprintf("%.249s/%d", topic, (int)number);
-    partition->topic = mem_strdup(topic);
-    partition->number = number;
-    partition->epoch = ++reader->last_epoch;
-    partition->mark = -1;
-    partition->committed = -1;
-    partition->stored = -1;
-    HASH_ADD_KEYPTR(hh, reader->partitions, partition->name, strlen(partition->name), partition);
-    return partition;
-}
-
-void reader_drop(struct reader *reader, struct reader_partition *partition)
-{
-    reader->misplaced_count -= partition->place_at_ms != 0;
-    reader->last = NULL;
-    HASH_DEL(reader->partitions, partition);
-    free(partition->name);
-    free(partition->topic);
-    free(partition->metadata);
-    free(partition);
-}
-
-int64_t reader_epoch(struct reader *reader, const char *topic, int32_t number)
-{
-    const struct reader_partition *partition = reader_find(reader, topic, number);
-    return partition != NULL ? partition->epoch : 0;
-}
-
-static bool same_text(const char *a, const char *b)
-{
-    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
-}
-
-bool reader_mark(struct reader *reader, const char *topic, int32_t number, int64_t epoch,
-                 int64_t offset, const char *metadata)
-{
-    struct reader_partition *partition = reader_find(reader, topic, number);
-    if (partition == NULL || partition->epoch != epoch) {
-        return false;
-    }
-    partition->mark = offset;
-    if (!same_text(partition->metadata, metadata)) {
-        free(partition->metadata);
-        partition->metadata = mem_strdup(metadata);
-        partition->committed = -1;
-    }
-    return true;
-}
-
-void reader_notice(struct reader *reader, const struct client_error *what)
-{
-    const struct connection *connection = &reader->connection;
-    if (connection->notice != NULL) {
-        connection->notice(connection->notice_context, what);
-    }
-}
-
-struct connection *reader_connection(struct reader *reader)
-{
-    return &reader->connection;
-}
-
 /* --- events in hand --- */
 
 /* A received one with its record and header array. */
@@ -312,6 +228,11 @@ enum client_status reader_seek(struct reader *reader, const char *topic, int32_t
 }
 
 /* --- life --- */
+
+struct connection *reader_connection(struct reader *reader)
+{
+    return &reader->connection;
+}
 
 static enum client_status configure(const struct reader_settings *settings,
                                     struct connection *connection, rd_kafka_conf_t **conf,

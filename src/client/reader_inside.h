@@ -1,8 +1,12 @@
 #ifndef TIDINGS_CLIENT_READER_INSIDE_H
 #define TIDINGS_CLIENT_READER_INSIDE_H
 
-/* The inside of client/reader.h: reader.c takes, reader_group.c shares and commits, reader_place.c
- * knows where partitions begin and go on. */
+/*
+ * The inside of client/reader.h, from the ground up: reader_held.c knows what is held,
+ * reader_flow.c keeps librdkafka fetching, reader_commit.c writes progress down, reader_place.c
+ * knows where partitions begin and go on, reader_group.c takes and gives them, reader.c takes
+ * events.
+ */
 
 #include "client/kafka.h"
 #include "client/reader.h"
@@ -75,7 +79,7 @@ struct reader {
     int batch_count, batch_next;
 };
 
-/* --- reader.c --- */
+/* --- reader_held.c --- */
 
 /* NULL when it is not held. */
 struct reader_partition *reader_find(struct reader *reader, const char *topic, int32_t number);
@@ -84,27 +88,12 @@ struct reader_partition *reader_find(struct reader *reader, const char *topic, i
 struct reader_partition *reader_hold(struct reader *reader, const char *topic, int32_t number);
 void reader_drop(struct reader *reader, struct reader_partition *partition);
 
+/* The bus does not have the position `offset` (below 0: none is known) of a partition, or has it of
+ * another topic of this name (is_reborn is set). */
+void reader_misplaced(struct reader *reader, struct reader_partition *partition, int64_t offset);
+
 /* Tells the connection's notice. */
 void reader_notice(struct reader *reader, const struct client_error *what);
-
-/* --- reader_group.c --- */
-
-/* Group settings beyond the properties: callbacks and interceptors. */
-void reader_group_configure(struct reader *reader, rd_kafka_conf_t *conf);
-
-/* Commits and waits for the answer, at most the connection's timeout_ms, when closing only until
- * close_by_ms. __TIMED_OUT: it may still be taken. */
-rd_kafka_resp_err_t reader_commit_list(struct reader *reader,
-                                       const rd_kafka_topic_partition_list_t *list);
-
-/* Gives the partitions back and leaves the group, until close_by_ms. */
-enum client_status reader_group_leave(struct reader *reader, struct client_error *error);
-
-/* Subscribes; what is given to this member comes by a callback of reader_take. */
-enum client_status reader_group_join(struct reader *reader, struct client_error *error);
-
-/* Sends what was marked, if it is time. */
-void reader_commit_due(struct reader *reader);
 
 /* --- reader_flow.c --- */
 
@@ -113,6 +102,27 @@ void reader_flow_init(struct reader *reader, const struct reader_settings *setti
 
 /* An event was taken: keeps librdkafka fetching. May take a millisecond now and then. */
 void reader_flow_taken(struct reader *reader, const rd_kafka_message_t *message);
+
+/* --- reader_commit.c --- */
+
+/* How long an answer is waited for now: when closing only until close_by_ms. */
+int reader_patience_ms(const struct reader *reader);
+
+/* Commits and waits for the answer, at most reader_patience_ms. __TIMED_OUT: it may still be
+ * taken. */
+rd_kafka_resp_err_t reader_commit_list(struct reader *reader,
+                                       const rd_kafka_topic_partition_list_t *list);
+
+/* What was marked of these, which are about to be given back; waits for the answer. */
+void reader_commit_before_leaving(struct reader *reader,
+                                  const rd_kafka_topic_partition_list_t *leaving);
+
+/* Sends what was marked, if it is time. */
+void reader_commit_due(struct reader *reader);
+
+/* librdkafka's callback: answers of commits that nobody waits for. */
+void reader_on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t code,
+                      rd_kafka_topic_partition_list_t *list, void *opaque);
 
 /* --- reader_place.c --- */
 
@@ -123,11 +133,18 @@ void reader_flow_taken(struct reader *reader, const rd_kafka_message_t *message)
  */
 void reader_place(struct reader *reader, rd_kafka_topic_partition_list_t *list);
 
-/* The bus does not have the position `offset` (below 0: none is known) of a partition, or has it of
- * another topic of this name (is_reborn is set). */
-void reader_misplaced(struct reader *reader, struct reader_partition *partition, int64_t offset);
-
 /* Places again what was misplaced, and learns which topics there are, if it is time. */
 void reader_place_due(struct reader *reader);
+
+/* --- reader_group.c --- */
+
+/* Group settings beyond the properties: callbacks and interceptors. */
+void reader_group_configure(struct reader *reader, rd_kafka_conf_t *conf);
+
+/* Subscribes; what is given to this member comes by a callback of reader_take. */
+enum client_status reader_group_join(struct reader *reader, struct client_error *error);
+
+/* Gives the partitions back and leaves the group, until close_by_ms. */
+enum client_status reader_group_leave(struct reader *reader, struct client_error *error);
 
 #endif

@@ -188,13 +188,6 @@ void reader_place(struct reader *reader, rd_kafka_topic_partition_list_t *list)
 
 /* --- lost positions --- */
 
-void reader_misplaced(struct reader *reader, struct reader_partition *partition, int64_t offset)
-{
-    reader->misplaced_count += partition->place_at_ms == 0;
-    partition->lost_at = offset;
-    partition->place_at_ms = clock_mono_ms(clock_system());
-}
-
 /* Where to go on, and what is missing; false: cannot be found out now. */
 static bool find_place(struct reader *reader, const struct reader_partition *partition,
                        int64_t *offset, struct reader_gap *gap)

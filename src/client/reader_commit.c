@@ -1,0 +1,169 @@
+#include "client/reader_inside.h"
+
+#include "base/clock.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Progress is written down: what was marked, and not for a topic that was made anew meanwhile. */
+
+/* The bus answered a commit. */
+static void commit_answered(struct reader *reader, rd_kafka_resp_err_t code,
+                            const rd_kafka_topic_partition_list_t *list)
+{
+    for (int i = 0; list != NULL && i < list->cnt; i++) {
+        const rd_kafka_topic_partition_t *at = &list->elems[i];
+        struct reader_partition *partition = reader_find(reader, at->topic, at->partition);
+        if (partition == NULL) {
+            continue;
+        }
+        if (code == RD_KAFKA_RESP_ERR_NO_ERROR && at->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+            partition->stored = at->offset;
+        } else {
+            partition->committed = -1; /* the next commit sends it again */
+        }
+    }
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR || code == RD_KAFKA_RESP_ERR__NO_OFFSET) {
+        return;
+    }
+    struct client_error what;
+    client_fail_code(&what, code, NULL);
+    snprintf(what.text, sizeof what.text,
+             "progress could not be written down (%s); events since then may come again",
+             rd_kafka_err2str(code));
+    reader_notice(reader, &what);
+}
+
+void reader_on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t code,
+                      rd_kafka_topic_partition_list_t *list, void *opaque)
+{
+    (void)rk;
+    commit_answered(opaque, code, list);
+}
+
+/* There is news to commit. */
+static bool has_news(const struct reader_partition *partition)
+{
+    return partition->mark >= 0 && partition->mark != partition->committed &&
+           partition->place_at_ms == 0;
+}
+
+/*
+ * A bus forgets a topic's commits when it deletes the topic. So when one is missing that it had,
+ * the topic was made anew, and what was read since may have begun in the middle of it: the commit
+ * would hide that for good. (Topic ids, KIP-516, would tell it at once; librdkafka 2.0.2 has none.)
+ */
+static void check_stored(struct reader *reader)
+{
+    enum { PATIENCE_MS = 2000 };
+    rd_kafka_topic_partition_list_t *list =
+        rd_kafka_topic_partition_list_new((int)HASH_COUNT(reader->partitions) + 1);
+    for (const struct reader_partition *p = reader->partitions; p != NULL; p = p->hh.next) {
+        if (has_news(p) && p->stored >= 0) {
+            rd_kafka_topic_partition_list_add(list, p->topic, p->number);
+        }
+    }
+    bool is_known =
+        list->cnt > 0 && rd_kafka_committed(reader->connection.rk, list, PATIENCE_MS) == 0;
+    for (int i = 0; is_known && i < list->cnt; i++) {
+        const rd_kafka_topic_partition_t *at = &list->elems[i];
+        struct reader_partition *partition = reader_find(reader, at->topic, at->partition);
+        if (at->err == RD_KAFKA_RESP_ERR_NO_ERROR && at->offset < 0) {
+            partition->is_reborn = true;
+            reader_misplaced(reader, partition, partition->stored);
+        }
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+static void add_mark(struct reader_partition *partition, rd_kafka_topic_partition_list_t *list)
+{
+    if (!has_news(partition)) {
+        return;
+    }
+    rd_kafka_topic_partition_t *element =
+        rd_kafka_topic_partition_list_add(list, partition->topic, partition->number);
+    element->offset = partition->mark;
+    if (partition->metadata != NULL) {
+        element->metadata = strdup(partition->metadata); /* librdkafka frees it */
+        element->metadata_size = strlen(partition->metadata);
+    }
+    partition->committed = partition->mark;
+}
+
+int reader_patience_ms(const struct reader *reader)
+{
+    int64_t left_ms = reader->close_by_ms - clock_mono_ms(clock_system());
+    int most_ms = reader->connection.timeout_ms;
+    return reader->close_by_ms == 0 || left_ms > most_ms ? most_ms : left_ms > 0 ? (int)left_ms : 0;
+}
+
+rd_kafka_resp_err_t reader_commit_list(struct reader *reader,
+                                       const rd_kafka_topic_partition_list_t *list)
+{
+    rd_kafka_queue_t *answers = rd_kafka_queue_new(reader->connection.rk);
+    rd_kafka_resp_err_t code =
+        rd_kafka_commit_queue(reader->connection.rk, list, answers, NULL, NULL);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        rd_kafka_event_t *answer = rd_kafka_queue_poll(answers, reader_patience_ms(reader));
+        code = answer != NULL ? rd_kafka_event_error(answer) : RD_KAFKA_RESP_ERR__TIMED_OUT;
+        rd_kafka_event_destroy(answer);
+    }
+    rd_kafka_queue_destroy(answers);
+    return code;
+}
+
+/* Sends and destroys the list. */
+static enum client_status send_commit(struct reader *reader, rd_kafka_topic_partition_list_t *list,
+                                      bool wait, struct client_error *error)
+{
+    enum client_status status = CLIENT_OK;
+    if (list->cnt > 0) {
+        rd_kafka_resp_err_t code = wait ? reader_commit_list(reader, list)
+                                        : rd_kafka_commit(reader->connection.rk, list, 1);
+        if (wait || code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+            commit_answered(reader, code, list);
+        }
+        status = connection_fail(&reader->connection, error, code, NULL);
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+    return status;
+}
+
+enum client_status reader_commit(struct reader *reader, bool wait, struct client_error *error)
+{
+    if (reader->callbacks.before_commit != NULL) {
+        reader->callbacks.before_commit(reader->context);
+    }
+    check_stored(reader);
+    rd_kafka_topic_partition_list_t *list =
+        rd_kafka_topic_partition_list_new((int)HASH_COUNT(reader->partitions) + 1);
+    for (struct reader_partition *p = reader->partitions; p != NULL; p = p->hh.next) {
+        add_mark(p, list);
+    }
+    return send_commit(reader, list, wait, error);
+}
+
+void reader_commit_before_leaving(struct reader *reader,
+                                  const rd_kafka_topic_partition_list_t *leaving)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(leaving->cnt + 1);
+    check_stored(reader);
+    for (int i = 0; i < leaving->cnt; i++) {
+        const rd_kafka_topic_partition_t *at = &leaving->elems[i];
+        struct reader_partition *partition = reader_find(reader, at->topic, at->partition);
+        if (partition != NULL) {
+            add_mark(partition, list);
+        }
+    }
+    (void)send_commit(reader, list, true, NULL); /* a refusal is a notice */
+}
+
+void reader_commit_due(struct reader *reader)
+{
+    int64_t now_ms = clock_mono_ms(clock_system());
+    if (now_ms >= reader->next_commit_ms && !atomic_load(&reader->is_joining)) {
+        reader->next_commit_ms = now_ms + reader->commit_interval_ms;
+        (void)reader_commit(reader, false, NULL); /* a refusal is a notice */
+    }
+}
