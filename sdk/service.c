@@ -9,9 +9,6 @@
 #include <string.h>
 #include <utlist.h>
 
-/* Kafka's FENCED_INSTANCE_ID. */
-enum { FENCED_INSTANCE = 82 };
-
 enum tidings_status error_set(struct tidings_error *error, enum tidings_status status,
                               const char *format, ...)
 {
@@ -75,11 +72,7 @@ void service_fail(struct tidings *service, const struct client_error *why)
     pthread_mutex_lock(&service->lock);
     bool first = !service->fatal;
     service->fatal = true;
-    if (first && service->instance != NULL && why->code == FENCED_INSTANCE) {
-        error_set(&service->fatal_error, TIDINGS_FATAL,
-                  "another process of %s runs under the instance name %s", service->name,
-                  service->instance);
-    } else if (first) {
+    if (first) {
         error_set(&service->fatal_error, TIDINGS_FATAL, "%s", why->text);
     }
     pthread_cond_broadcast(&service->work);

@@ -101,7 +101,9 @@ struct tidings_options {
      * Name of this process among those that share the work [none]. With one, a process that is
      * killed and comes back under the same instance name gets its partitions back at once; but
      * they wait for it, for session_timeout_ms, also when it is stopped on purpose. Without one,
-     * they go to the others when it stops, or session_timeout_ms after it died.
+     * they go to the others when it stops, or session_timeout_ms after it died. A process that
+     * was cut off for longer joins again by itself. Of two processes with one name the later one
+     * has it, and tidings_run of the other one ends with TIDINGS_FATAL, naming it.
      * (Kafka: group.instance.id, KIP-345.)
      */
     const char *instance;

@@ -128,8 +128,7 @@ struct tidings *store_service_new(const char *name, const struct store_common *c
         .bootstrap_servers = common->bootstrap_servers,
         .instance = common->instance,
         .publish_timeout_ms = 10000,
-        .session_timeout_ms = 20000, /* a busy machine may stall a service for seconds */
-        .commit_interval_ms = 100,   /* little comes again after a kill */
+        .commit_interval_ms = 100, /* little comes again after a kill */
     };
     struct tidings *service;
     struct tidings_error error;

@@ -13,10 +13,12 @@
 struct held_event {
     struct received received; /* first */
     rd_kafka_message_t *message;
+    struct reader_handle *handle;
     struct event_header headers[];
 };
 
-static struct received *received_new(rd_kafka_message_t *message, int64_t epoch)
+static struct received *received_new(struct reader_handle *handle, rd_kafka_message_t *message,
+                                     int64_t epoch)
 {
     rd_kafka_headers_t *headers = NULL;
     size_t count = rd_kafka_message_headers(message, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR
@@ -24,6 +26,8 @@ static struct received *received_new(rd_kafka_message_t *message, int64_t epoch)
                        : 0;
     struct held_event *held = mem_alloc(sizeof *held + count * sizeof held->headers[0]);
     held->message = message;
+    held->handle = handle;
+    atomic_fetch_add_explicit(&handle->in_hand, 1, memory_order_relaxed);
     held->received = (struct received){
         .event = {.topic = rd_kafka_topic_name(message->rkt),
                   .partition = message->partition,
@@ -49,6 +53,7 @@ void received_free(struct received *received)
     if (received != NULL) {
         struct held_event *held = (struct held_event *)received;
         rd_kafka_message_destroy(held->message);
+        atomic_fetch_sub(&held->handle->in_hand, 1);
         free(held);
     }
 }
@@ -72,9 +77,9 @@ static void name_place(struct client_error *error, const char *topic,
     snprintf(error->text, sizeof error->text, "%s", text);
 }
 
-/* What comes instead of an event: the end of a partition, a lost position, an error. */
-static enum client_status take_signal(struct reader *reader, const rd_kafka_message_t *message,
-                                      struct client_error *error)
+/* The end of a partition, a lost position, an error. */
+static enum client_status heed(struct reader *reader, const rd_kafka_message_t *message,
+                               struct client_error *error)
 {
     const char *topic = message->rkt != NULL ? rd_kafka_topic_name(message->rkt) : "";
     struct reader_partition *partition = reader_find(reader, topic, message->partition);
@@ -104,6 +109,16 @@ static enum client_status take_signal(struct reader *reader, const rd_kafka_mess
     }
 }
 
+/* What comes instead of an event. Frees message. */
+static enum client_status take_signal(struct reader *reader, rd_kafka_message_t *message,
+                                      struct client_error *error)
+{
+    bool is_fenced = message->err == RD_KAFKA_RESP_ERR__FATAL && reader_is_fenced(reader);
+    enum client_status status = is_fenced ? CLIENT_OK : heed(reader, message, error);
+    rd_kafka_message_destroy(message);
+    return is_fenced ? reader_fenced(reader, error) : status;
+}
+
 /* The next message of a direct reader: one that is there already, else one that comes in time. */
 static rd_kafka_message_t *next_direct(struct reader *reader, int timeout_ms)
 {
@@ -124,21 +139,23 @@ enum client_status reader_take(struct reader *reader, int timeout_ms, struct rec
                                struct client_error *error)
 {
     *received = NULL;
+    enum client_status status = CLIENT_OK;
     if (reader->is_group) {
+        status = reader_again_due(reader, error);
         reader_commit_due(reader);
     }
     reader_place_due(reader);
+    if (status != CLIENT_OK) {
+        return status;
+    }
     rd_kafka_message_t *message = reader->is_group
                                       ? rd_kafka_consumer_poll(reader->connection.rk, timeout_ms)
                                       : next_direct(reader, timeout_ms);
     if (message == NULL) {
         return CLIENT_OK;
     }
-    enum client_status status = CLIENT_OK;
     if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        status = take_signal(reader, message, error);
-        rd_kafka_message_destroy(message);
-        return status;
+        return take_signal(reader, message, error);
     }
     connection_heard(&reader->connection);
     reader_flow_taken(reader, message);
@@ -148,7 +165,7 @@ enum client_status reader_take(struct reader *reader, int timeout_ms, struct rec
         rd_kafka_message_destroy(message); /* read ahead under an ownership that ended */
         return CLIENT_OK;
     }
-    *received = received_new(message, partition->epoch);
+    *received = received_new(reader->handle, message, partition->epoch);
     return CLIENT_OK;
 }
 
@@ -328,7 +345,16 @@ static void free_reader(struct reader *reader)
     if (reader->is_group && reader->fetched != NULL) {
         rd_kafka_queue_destroy(reader->fetched);
     }
+    reader_bury_due(reader);
     connection_deinit(&reader->connection);
+    if (reader->conf != NULL) {
+        rd_kafka_conf_destroy(reader->conf);
+    }
+    free(reader->group);
+    free(reader->instance);
+    free(reader->member_id);
+    free(reader->fence.last_id);
+    free(reader->handle);
     for (size_t i = 0; i < reader->topic_count; i++) {
         free(reader->topics[i]);
     }
@@ -344,6 +370,7 @@ static void free_reader(struct reader *reader)
 static struct reader *make(const struct reader_settings *settings)
 {
     struct reader *reader = mem_new(struct reader);
+    reader->handle = mem_new(struct reader_handle);
     reader->callbacks = settings->callbacks;
     reader_flow_init(reader, settings);
     reader->context = settings->context;
@@ -364,6 +391,29 @@ static struct reader *make(const struct reader_settings *settings)
     return reader;
 }
 
+/* The value of a property, or NULL. */
+static char *property(const rd_kafka_conf_t *conf, const char *name)
+{
+    size_t size = 0;
+    if (rd_kafka_conf_get(conf, name, NULL, &size) != RD_KAFKA_CONF_OK || size <= 1) {
+        return NULL;
+    }
+    char *text = mem_alloc(size);
+    (void)rd_kafka_conf_get(conf, name, text, &size);
+    return text;
+}
+
+/* Takes conf, and from it what the connection's properties may have changed. */
+static void note_group(struct reader *reader, rd_kafka_conf_t *conf)
+{
+    char *session_ms = property(conf, "session.timeout.ms");
+    reader->conf = conf;
+    reader->group = property(conf, "group.id");
+    reader->instance = property(conf, "group.instance.id");
+    reader->session_timeout_ms = atoi(session_ms);
+    free(session_ms);
+}
+
 enum client_status reader_open(const struct reader_settings *settings, struct reader **reader,
                                struct client_error *error)
 {
@@ -371,14 +421,11 @@ enum client_status reader_open(const struct reader_settings *settings, struct re
     rd_kafka_conf_t *conf;
     *reader = NULL;
     enum client_status status = configure(settings, &opened->connection, &conf, error);
-    if (status == CLIENT_OK) {
-        if (opened->is_group) {
-            reader_group_configure(opened, conf);
-        }
-        status = connection_start(&opened->connection, RD_KAFKA_CONSUMER, conf, error);
-    }
     if (status == CLIENT_OK && opened->is_group) {
-        opened->fetched = rd_kafka_queue_get_consumer(opened->connection.rk);
+        note_group(opened, conf);
+        status = reader_start_group(opened, error);
+    } else if (status == CLIENT_OK) {
+        status = connection_start(&opened->connection, RD_KAFKA_CONSUMER, conf, error);
     }
     if (status == CLIENT_OK) {
         status = opened->is_group ? reader_group_join(opened, error)

@@ -31,6 +31,10 @@
  * is recognised by the commit that the bus forgot with the old one, at the next commit; a direct
  *   reader recognises it only when the new one is shorter.
  *
+ * A static member that is fenced because it was away longer than its session, and not because
+ * another process has its instance id, loses its partitions (revoked, is_lost), tells it by a
+ * notice (CLIENT_TIMED_OUT) and joins again; events of before may be in hand meanwhile.
+ *
  * One thread takes, and it alone calls everything here but received_free. Callbacks run on it,
  * inside of reader_take and reader_close.
  */

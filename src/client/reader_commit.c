@@ -28,6 +28,9 @@ static void commit_answered(struct reader *reader, rd_kafka_resp_err_t code,
     }
     struct client_error what;
     client_fail_code(&what, code, NULL);
+    if (what.status == CLIENT_FATAL) {
+        what.status = CLIENT_REFUSED; /* whether it is the end, reader_take will tell */
+    }
     snprintf(what.text, sizeof what.text,
              "progress could not be written down (%s); events since then may come again",
              rd_kafka_err2str(code));
@@ -162,7 +165,8 @@ void reader_commit_before_leaving(struct reader *reader,
 void reader_commit_due(struct reader *reader)
 {
     int64_t now_ms = clock_mono_ms(clock_system());
-    if (now_ms >= reader->next_commit_ms && !atomic_load(&reader->is_joining)) {
+    if (now_ms >= reader->next_commit_ms && !atomic_load(&reader->handle->is_joining) &&
+        !rd_kafka_assignment_lost(reader->connection.rk)) {
         reader->next_commit_ms = now_ms + reader->commit_interval_ms;
         (void)reader_commit(reader, false, NULL); /* a refusal is a notice */
     }

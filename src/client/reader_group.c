@@ -1,5 +1,8 @@
 #include "client/reader_inside.h"
 
+#include "base/mem.h"
+
+#include <stdlib.h>
 #include <time.h>
 
 /* Partitions come and go, and progress is committed before they do. */
@@ -15,12 +18,13 @@ static rd_kafka_resp_err_t on_request_sent(rd_kafka_t *rk, int socket, const cha
                                            int32_t broker_id, int16_t api, int16_t version,
                                            int32_t correlation, size_t size, void *opaque)
 {
-    struct reader *reader = opaque;
+    struct reader_handle *handle = opaque;
     if (api == API_JOIN_GROUP) {
-        atomic_store(&reader->is_joining, true);
+        atomic_store(&handle->is_joining, true);
+        atomic_store(&handle->has_open_join, true);
     }
     if (api == API_JOIN_GROUP || api == API_SYNC_GROUP) {
-        atomic_store(&reader->is_assigning, false);
+        atomic_store(&handle->is_assigning, false);
     }
     return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
@@ -30,12 +34,13 @@ static rd_kafka_resp_err_t on_response_received(rd_kafka_t *rk, int socket, cons
                                                 int32_t correlation, size_t size, int64_t rtt,
                                                 rd_kafka_resp_err_t code, void *opaque)
 {
-    struct reader *reader = opaque;
+    struct reader_handle *handle = opaque;
     if (api == API_JOIN_GROUP) {
-        atomic_store(&reader->is_assigning, true);
+        atomic_store(&handle->has_open_join, false);
+        atomic_store(&handle->is_assigning, true);
     }
     if (api == API_SYNC_GROUP) {
-        atomic_store(&reader->is_joining, false);
+        atomic_store(&handle->is_joining, false);
     }
     return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
@@ -64,8 +69,17 @@ static struct topic_partitions partitions_of(const rd_kafka_topic_partition_list
     return partitions;
 }
 
+static void note_member_id(struct reader *reader)
+{
+    char *id = rd_kafka_memberid(reader->connection.rk);
+    free(reader->member_id);
+    reader->member_id = mem_strdup(id);
+    rd_kafka_mem_free(reader->connection.rk, id);
+}
+
 static void take(struct reader *reader, rd_kafka_topic_partition_list_t *list)
 {
+    note_member_id(reader);
     for (int i = 0; i < list->cnt; i++) {
         if (reader_find(reader, list->elems[i].topic, list->elems[i].partition) == NULL) {
             reader_hold(reader, list->elems[i].topic, list->elems[i].partition);
@@ -99,6 +113,20 @@ static void give(struct reader *reader, rd_kafka_topic_partition_list_t *list, b
     }
 }
 
+void reader_group_lose(struct reader *reader)
+{
+    rd_kafka_topic_partition_list_t *list =
+        rd_kafka_topic_partition_list_new((int)HASH_COUNT(reader->partitions) + 1);
+    for (const struct reader_partition *p = reader->partitions; p != NULL; p = p->hh.next) {
+        rd_kafka_topic_partition_list_add(list, p->topic, p->number);
+    }
+    if (list->cnt > 0) {
+        give(reader, list, true);
+        rd_kafka_pause_partitions(reader->connection.rk, list);
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
 /* Tells librdkafka that the change is accepted. */
 static rd_kafka_error_t *accept_change(struct reader *reader, bool is_assignment,
                                        const rd_kafka_topic_partition_list_t *list)
@@ -124,7 +152,8 @@ static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
         take(reader, list);
     } else {
         give(reader, list, rd_kafka_assignment_lost(rk));
-        atomic_store(&reader->is_joining, true); /* giving partitions back ends in a new join */
+        atomic_store(&reader->handle->is_joining,
+                     true); /* giving partitions back ends in a new join */
     }
     rd_kafka_error_t *failure = accept_change(reader, is_assignment, list);
     if (failure != NULL) {
@@ -140,7 +169,7 @@ void reader_group_configure(struct reader *reader, rd_kafka_conf_t *conf)
 {
     rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
     rd_kafka_conf_set_offset_commit_cb(conf, reader_on_commit);
-    rd_kafka_conf_interceptor_add_on_new(conf, "tidings", on_new, reader);
+    rd_kafka_conf_interceptor_add_on_new(conf, "tidings", on_new, reader->handle);
 }
 
 enum client_status reader_group_join(struct reader *reader, struct client_error *error)
@@ -150,7 +179,6 @@ enum client_status reader_group_join(struct reader *reader, struct client_error 
     for (size_t i = 0; i < reader->topic_count; i++) {
         rd_kafka_topic_partition_list_add(list, reader->topics[i], RD_KAFKA_PARTITION_UA);
     }
-    rd_kafka_poll_set_consumer(reader->connection.rk);
     rd_kafka_resp_err_t code = rd_kafka_subscribe(reader->connection.rk, list);
     rd_kafka_topic_partition_list_destroy(list);
     return connection_fail(&reader->connection, error, code, NULL);
@@ -165,7 +193,7 @@ static void await_assignment(const struct reader *reader)
 {
     enum { MOST_MS = 1000 };
     const struct timespec a_moment = {.tv_nsec = 1000000};
-    for (int i = 0; i < MOST_MS && atomic_load(&reader->is_assigning); i++) {
+    for (int i = 0; i < MOST_MS && atomic_load(&reader->handle->is_assigning); i++) {
         nanosleep(&a_moment, NULL);
     }
 }

@@ -4,8 +4,8 @@
 /*
  * The inside of client/reader.h, from the ground up: reader_held.c knows what is held,
  * reader_flow.c keeps librdkafka fetching, reader_commit.c writes progress down, reader_place.c
- * knows where partitions begin and go on, reader_group.c takes and gives them, reader.c takes
- * events.
+ * knows where partitions begin and go on, reader_group.c takes and gives them, reader_again.c comes
+ * back when fenced, reader.c takes events.
  */
 
 #include "client/kafka.h"
@@ -47,12 +47,41 @@ struct reader_flow {
 
 enum { READER_BATCH_MAX = 256, READER_PREFETCH_EVENTS = 100000, READER_PREFETCH_KBYTES = 65536 };
 
+/* A handle of librdkafka's: the connection's, or one that was fenced (reader_again.c). */
+struct reader_handle {
+    atomic_long in_hand;       /* events of it that are not freed */
+    atomic_bool is_joining;    /* between JoinGroup and SyncGroup: commits would be refused */
+    atomic_bool is_assigning;  /* between JoinGroup's answer and SyncGroup: reader_group_leave */
+    atomic_bool has_open_join; /* a JoinGroup was sent and not answered */
+
+    /* of one that is out of use, until no event of it is in hand */
+    rd_kafka_t *rk;
+    rd_kafka_queue_t *fetched;
+    struct reader_handle *next;
+};
+
+/* What is known of a member that was fenced (reader_again.c). */
+struct reader_fence {
+    int64_t look_at_ms;   /* monotonic: when to see whose the instance id is; 0: not fenced */
+    int64_t joined_at_ms; /* monotonic: when it joined again; 0: never */
+    char *last_id;        /* the member id it had in the end; NULL: none */
+    bool may_have_joined; /* and it may have got another one that it does not know */
+};
+
 struct reader {
     struct connection connection; /* first: librdkafka's opaque */
     struct reader_callbacks callbacks;
     void *context;
     bool is_group;
     bool is_eager;
+    char *group;            /* this and the next ones are a group reader's */
+    char *instance;         /* NULL: no static member */
+    char *member_id;        /* when partitions were given to it last; NULL: never */
+    int session_timeout_ms; /* as all properties have it */
+    rd_kafka_conf_t *conf;  /* to open another handle by; without the group's callbacks */
+    struct reader_fence fence;
+    struct reader_handle *handle; /* what is in use */
+    struct reader_handle *buried; /* out of use, with events in hand */
     char **topics;
     size_t topic_count;
     struct position from;
@@ -61,8 +90,6 @@ struct reader {
     int64_t next_commit_ms; /* monotonic */
     int64_t close_by_ms;    /* monotonic: nothing is waited for any longer; 0: not closing */
     int64_t last_epoch;
-    atomic_bool is_joining;   /* between JoinGroup and SyncGroup: commits would be refused */
-    atomic_bool is_assigning; /* between JoinGroup's answer and SyncGroup: see reader_group_leave */
 
     struct reader_partition *partitions;
     struct reader_partition *last; /* found last: events come in runs */
@@ -146,5 +173,27 @@ enum client_status reader_group_join(struct reader *reader, struct client_error 
 
 /* Gives the partitions back and leaves the group, until close_by_ms. */
 enum client_status reader_group_leave(struct reader *reader, struct client_error *error);
+
+/* All that is held is lost: the callbacks learn of it, and nothing is committed or fetched. */
+void reader_group_lose(struct reader *reader);
+
+/* --- reader_again.c --- */
+
+/* Opens the group's handle by reader->conf. */
+enum client_status reader_start_group(struct reader *reader, struct client_error *error);
+
+/* The handle ended with FENCED_INSTANCE_ID. */
+bool reader_is_fenced(const struct reader *reader);
+
+/* Then: replaces the handle, which loses all partitions; reader_again_due goes on. CLIENT_FATAL
+ * when that makes no sense. */
+enum client_status reader_fenced(struct reader *reader, struct client_error *error);
+
+/* Joins again when the instance id is still this reader's. CLIENT_FATAL: it is another process's.
+ */
+enum client_status reader_again_due(struct reader *reader, struct client_error *error);
+
+/* Frees handles out of use that no event in hand needs. */
+void reader_bury_due(struct reader *reader);
 
 #endif

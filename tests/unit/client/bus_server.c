@@ -25,7 +25,7 @@ static void expect(enum client_status status, const struct client_error *error)
     }
 }
 
-static void run_server(const char *data, int ready_fd)
+static void run_server(const struct bus_server *server, int ready_fd)
 {
     char fd_text[16];
     const char *program = getenv("TIDINGS_BIN");
@@ -35,8 +35,9 @@ static void run_server(const char *data, int ready_fd)
         (getenv("TEST_LOG") == NULL && freopen("/dev/null", "w", stderr) == NULL)) {
         fail("/dev/null");
     }
-    execl(program, program, "serve", "--data", data, "--listen", "127.0.0.1:0", "--ready-fd",
-          fd_text, (char *)NULL);
+    execl(program, program, "serve", "--data", server->data, "--listen",
+          server->address != NULL ? server->address : "127.0.0.1:0", "--ready-fd", fd_text, "--set",
+          "group.min.session.timeout.ms=100", (char *)NULL);
     fail(program);
 }
 
@@ -56,27 +57,21 @@ static void connect_to(struct bus_server *server)
     expect(publisher_open(&publisher, &server->publisher, &error), &error);
 }
 
-void bus_server_start(struct bus_server *server)
+/* Returns when it listens. */
+static void launch(struct bus_server *server)
 {
-    char directory[] = "/tmp/tidings-client-test-XXXXXX";
     int ready[2];
     char line[512];
-    *server = (struct bus_server){0};
-    if (getenv("TIDINGS_BIN") == NULL) {
-        fprintf(stderr, "TIDINGS_BIN names no server\n");
-        abort();
+    if (pipe(ready) != 0) {
+        fail("pipe");
     }
-    if (mkdtemp(directory) == NULL || pipe(ready) != 0) {
-        fail("a place for the server");
-    }
-    server->data = strdup(directory);
     server->pid = fork();
     if (server->pid < 0) {
         fail("fork");
     }
     if (server->pid == 0) {
         close(ready[0]);
-        run_server(directory, ready[1]);
+        run_server(server, ready[1]);
     }
     close(ready[1]);
     FILE *from = fdopen(ready[0], "r");
@@ -86,9 +81,40 @@ void bus_server_start(struct bus_server *server)
     }
     found += strlen("listen=");
     found[strcspn(found, " \n")] = '\0';
+    free(server->address);
     server->address = strdup(found);
     fclose(from);
+}
+
+void bus_server_start(struct bus_server *server)
+{
+    char directory[] = "/tmp/tidings-client-test-XXXXXX";
+    *server = (struct bus_server){0};
+    if (getenv("TIDINGS_BIN") == NULL) {
+        fprintf(stderr, "TIDINGS_BIN names no server\n");
+        abort();
+    }
+    if (mkdtemp(directory) == NULL) {
+        fail("a place for the server");
+    }
+    server->data = strdup(directory);
+    launch(server);
     connect_to(server);
+}
+
+void bus_server_kill(struct bus_server *server)
+{
+    kill(server->pid, SIGKILL);
+    if (waitpid(server->pid, NULL, 0) != server->pid) {
+        fail("the server was not killed");
+    }
+}
+
+void bus_server_start_again(struct bus_server *server)
+{
+    struct client_error error;
+    launch(server);
+    expect(connection_reach(server->connection, &error), &error);
 }
 
 void bus_server_stop(struct bus_server *server)

@@ -8,7 +8,8 @@
 
 /*
  * A server of its own for a test: `tidings serve` ($TIDINGS_BIN) on a fresh data directory, with a
- * connection and a publisher to it. What fails here ends the test program.
+ * connection and a publisher to it. Groups may have sessions of a tenth of a second. What fails
+ * here ends the test program.
  */
 struct bus_server {
     pid_t pid;
@@ -21,6 +22,10 @@ struct bus_server {
 
 /* Returns when clients can connect. The server dies with the test. */
 void bus_server_start(struct bus_server *server);
+
+/* Kills it, and starts it again at its address; what it had acknowledged is there. */
+void bus_server_kill(struct bus_server *server);
+void bus_server_start_again(struct bus_server *server);
 
 /* Stops it, which must go well, and removes its data. */
 void bus_server_stop(struct bus_server *server);

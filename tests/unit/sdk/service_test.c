@@ -445,6 +445,14 @@ static enum tidings_verdict wait_at_gate(struct tidings *service, const struct t
     return TIDINGS_DONE;
 }
 
+static void gate_open(struct gate *gate)
+{
+    pthread_mutex_lock(&gate->lock);
+    gate->is_open = true;
+    pthread_cond_broadcast(&gate->opened);
+    pthread_mutex_unlock(&gate->lock);
+}
+
 /* A handler that hangs is told, keeps its place, and others of the group come and go meanwhile. */
 static void test_a_hanging_handler_harms_only_itself(void **state)
 {
@@ -469,10 +477,7 @@ static void test_a_hanging_handler_harms_only_itself(void **state)
     seen_wait_part(lines, " offset 0) for "); /* of either partition: which comes first is open */
     runner_start(&fine_runner, fine);
     seen_wait(other, 1); /* it got its share though the other one does not return */
-    pthread_mutex_lock(&gate.lock);
-    gate.is_open = true;
-    pthread_cond_broadcast(&gate.opened);
-    pthread_mutex_unlock(&gate.lock);
+    gate_open(&gate);
     runner_stop(&fine_runner);
     runner_stop(&hanging_runner);
     assert_true(bus_server_committed(bus, "hangers", "hangs", 0) +
@@ -658,6 +663,95 @@ static void test_instances_share(void **state)
     free(lines);
 }
 
+/* Two gates, and "second" waits at the second one. */
+static enum tidings_verdict wait_at_gates(struct tidings *service,
+                                          const struct tidings_event *event, void *context)
+{
+    struct gate *gates = context;
+    return wait_at_gate(service, event, &gates[strcmp(event->data, "second") == 0]);
+}
+
+/*
+ * The bus is away for longer than a static member's session, and its own old id is in the way. An
+ * event of before is in hand all the while.
+ */
+static void test_a_static_member_that_was_away_too_long_goes_on(void **state)
+{
+    enum { SESSION_MS = 4000 };
+    struct bus_server *bus = *state;
+    bus_server_topic(bus, "away", 1);
+    bus_server_put(bus, "away", 0, "first");
+    bus_server_put(bus, "away", 0, "second");
+    struct seen *lines = seen_new(), *seen = seen_new();
+    struct gate gates[] = {
+        {.seen = seen, .lock = PTHREAD_MUTEX_INITIALIZER, .opened = PTHREAD_COND_INITIALIZER},
+        {.seen = seen, .lock = PTHREAD_MUTEX_INITIALIZER, .opened = PTHREAD_COND_INITIALIZER}};
+    struct tidings_options options = options_of(bus, "stayers");
+    options.instance = "one";
+    options.session_timeout_ms = SESSION_MS;
+    options.log_context = lines;
+    struct tidings *service = service_of(&options);
+    tidings_on(service, "away", NULL, wait_at_gates, gates, NULL);
+    struct runner runner;
+    runner_start(&runner, service);
+    seen_wait(seen, 1);
+    bus_server_kill(bus);
+    gate_open(&gates[0]); /* what is done now is committed in vain */
+    seen_wait(seen, 2);
+    seen_wait_part(lines, "holds 0 partitions");
+    bus_server_start_again(bus);
+    seen_wait_part(lines, "instance 'one' of group 'stayers' was away longer than");
+    gate_open(&gates[1]);
+    bus_server_put(bus, "away", 0, "third");
+    seen_wait_for(seen, "third");
+    runner_stop(&runner);
+    assert_int_equal(bus_server_committed(bus, "stayers", "away", 0), 3);
+    const char *const order[] = {"first", "second", "first", "second", "third"};
+    assert_int_equal(seen->count, 5); /* the two were not committed: at least once */
+    for (int i = 0; i < 5; i++) {
+        assert_string_equal(seen->texts[i], order[i]);
+    }
+    free(lines);
+    free(seen);
+}
+
+/* Two processes with one instance name: the later one has it, and the other one says so and ends.
+ */
+static void test_a_member_whose_place_was_taken_ends(void **state)
+{
+    struct bus_server *bus = *state;
+    bus_server_topic(bus, "place", 1);
+    struct seen *lines = seen_new();
+    struct flaky to_first = {.seen = seen_new(), .fails_on = ""};
+    struct flaky to_second = {.seen = seen_new(), .fails_on = ""};
+    struct tidings_options options = options_of(bus, "placed");
+    options.instance = "one";
+    options.session_timeout_ms = 1000;
+    options.log_context = lines;
+    struct tidings *first = service_of(&options);
+    options.log_context = NULL;
+    struct tidings *second = service_of(&options);
+    tidings_on(first, "place", NULL, fail_sometimes, &to_first, NULL);
+    tidings_on(second, "place", NULL, fail_sometimes, &to_second, NULL);
+    struct runner first_runner, second_runner;
+    runner_start(&first_runner, first);
+    bus_server_put(bus, "place", 0, "a");
+    seen_wait_for(to_first.seen, "a");
+    runner_start(&second_runner, second);
+    pthread_join(first_runner.thread, NULL);
+    assert_int_equal(first_runner.status, TIDINGS_FATAL);
+    tidings_free(first);
+    bus_server_put(bus, "place", 0, "b");
+    seen_wait_for(to_second.seen, "b");
+    runner_stop(&second_runner);
+    assert_true(has_part(lines, "cannot go on: instance 'one' of group 'placed' is another"));
+    assert_false(has_part(lines, "joins again"));
+    assert_int_equal(bus_server_committed(bus, "placed", "place", 0), 2);
+    free(lines);
+    free(to_first.seen);
+    free(to_second.seen);
+}
+
 static void test_stop_before_run(void **state)
 {
     struct tidings *service = service_new(*state, "stopped");
@@ -752,6 +846,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_structured_events_are_taken_apart),
         cmocka_unit_test(test_a_kept_cause_gives_its_ids),
         cmocka_unit_test(test_instances_share),
+        cmocka_unit_test(test_a_static_member_that_was_away_too_long_goes_on),
+        cmocka_unit_test(test_a_member_whose_place_was_taken_ends),
         cmocka_unit_test(test_stop_before_run),
         cmocka_unit_test(test_bad_options),
         cmocka_unit_test(test_publish_without_bus),

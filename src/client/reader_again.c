@@ -1,0 +1,174 @@
+#include "client/reader_inside.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "client/admin.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/*
+ * A static member that was refused with FENCED_INSTANCE_ID. librdkafka takes that as the end of its
+ * handle, whatever the reason was:
+ * - Another process joined under the same instance id (KIP-345). Then it really is the end.
+ * - This one did not hear of the bus for a session and forgot its own member id. What it sends
+ *   under none, a commit from before for example, is refused because the bus still knows the id.
+ *   Then a new handle joins again, and goes on from what was committed.
+ * The group's description tells the two apart: who holds the instance id now, somebody else's
+ * member id or one that was ours. The later process to join has it, so two of them do not fence
+ * each other by turns; and where the answer of our own JoinGroup was lost, so that its member id is
+ * not known here, once a session is the limit.
+ */
+
+enum { AGAIN_MS = 1000 };
+
+/* --- handles --- */
+
+void reader_bury_due(struct reader *reader)
+{
+    struct reader_handle **at = &reader->buried;
+    while (*at != NULL) {
+        struct reader_handle *handle = *at;
+        if (atomic_load(&handle->in_hand) > 0) {
+            at = &handle->next;
+            continue;
+        }
+        *at = handle->next;
+        rd_kafka_queue_destroy(handle->fetched);
+        rd_kafka_destroy_flags(handle->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+        free(handle);
+    }
+}
+
+enum client_status reader_start_group(struct reader *reader, struct client_error *error)
+{
+    rd_kafka_conf_t *conf = rd_kafka_conf_dup(reader->conf); /* without its interceptors */
+    reader_group_configure(reader, conf);
+    enum client_status status =
+        connection_start(&reader->connection, RD_KAFKA_CONSUMER, conf, error);
+    if (status == CLIENT_OK) {
+        reader->fetched = rd_kafka_queue_get_consumer(reader->connection.rk);
+        rd_kafka_poll_set_consumer(reader->connection.rk);
+    }
+    return status;
+}
+
+/* Opens another handle. The one of before is freed when no event of it is in hand any more. */
+static enum client_status replace(struct reader *reader, struct client_error *error)
+{
+    struct reader_handle *former = reader->handle;
+    former->rk = reader->connection.rk;
+    former->fetched = reader->fetched;
+    reader->handle = mem_new(struct reader_handle);
+    struct client_error why;
+    if (reader_start_group(reader, &why) == CLIENT_OK) {
+        former->next = reader->buried;
+        reader->buried = former;
+        return CLIENT_OK;
+    }
+    free(reader->handle);
+    reader->handle = former;
+    reader->connection.rk = former->rk;
+    return client_fail(error, CLIENT_FATAL, NULL, "cannot join again: %.400s", why.text);
+}
+
+/* --- whose place it is --- */
+
+static enum client_status fail_fenced(const struct reader *reader, const char *how,
+                                      struct client_error *error)
+{
+    char text[400];
+    snprintf(text, sizeof text, "instance '%.100s' of group '%.100s' %s", reader->instance,
+             reader->group, how);
+    return client_fail_code(error, RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID, text);
+}
+
+static bool was_ours(const struct reader *reader, const char *member_id)
+{
+    const char *const ours[] = {reader->member_id, reader->fence.last_id};
+    bool is_ours = reader->fence.may_have_joined;
+    for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++) {
+        is_ours |= ours[i] != NULL && strcmp(member_id, ours[i]) == 0;
+    }
+    return is_ours;
+}
+
+/* Whether the group knows another process under our instance id. */
+static enum client_status find_other(struct reader *reader, bool *is_other,
+                                     struct client_error *error)
+{
+    struct admin_group group;
+    *is_other = false;
+    enum client_status status = admin_group(&reader->connection, reader->group, &group, error);
+    for (size_t i = 0; status == CLIENT_OK && i < group.members.count; i++) {
+        const struct admin_member *member = &group.members.items[i];
+        *is_other |= member->instance_id != NULL &&
+                     strcmp(member->instance_id, reader->instance) == 0 &&
+                     !was_ours(reader, member->id);
+    }
+    admin_group_deinit(&group);
+    return status;
+}
+
+static void tell_again(struct reader *reader)
+{
+    struct client_error what;
+    client_fail(&what, CLIENT_TIMED_OUT, NULL,
+                "instance '%.100s' of group '%.100s' was away longer than its session (%d ms): it "
+                "joins again and goes on from what was committed; events since then may come again",
+                reader->instance, reader->group, reader->session_timeout_ms);
+    reader_notice(reader, &what);
+}
+
+/* --- the way back --- */
+
+bool reader_is_fenced(const struct reader *reader)
+{
+    char text[16];
+    return reader->is_group && reader->instance != NULL &&
+           rd_kafka_fatal_error(reader->connection.rk, text, sizeof text) ==
+               RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID;
+}
+
+enum client_status reader_fenced(struct reader *reader, struct client_error *error)
+{
+    struct reader_fence *fence = &reader->fence;
+    int64_t now_ms = clock_mono_ms(clock_system());
+    if (fence->joined_at_ms != 0 && now_ms - fence->joined_at_ms < reader->session_timeout_ms) {
+        return fail_fenced(reader,
+                           "was fenced right after it had joined again: another process has its "
+                           "name",
+                           error);
+    }
+    fence->may_have_joined = atomic_load(&reader->handle->has_open_join);
+    char *last_id = rd_kafka_memberid(reader->connection.rk);
+    free(fence->last_id);
+    fence->last_id = mem_strdup(last_id);
+    rd_kafka_mem_free(reader->connection.rk, last_id);
+    reader_group_lose(reader);
+    fence->look_at_ms = now_ms;
+    return replace(reader, error);
+}
+
+enum client_status reader_again_due(struct reader *reader, struct client_error *error)
+{
+    struct reader_fence *fence = &reader->fence;
+    reader_bury_due(reader);
+    if (fence->look_at_ms == 0 || clock_mono_ms(clock_system()) < fence->look_at_ms) {
+        return CLIENT_OK;
+    }
+    bool is_other;
+    struct client_error why;
+    if (find_other(reader, &is_other, &why) != CLIENT_OK) {
+        fence->look_at_ms = clock_mono_ms(clock_system()) + AGAIN_MS;
+        return CLIENT_OK; /* the bus is away again: later */
+    }
+    if (is_other) {
+        return fail_fenced(reader, "is another process by now", error);
+    }
+    tell_again(reader);
+    fence->look_at_ms = 0;
+    fence->joined_at_ms = clock_mono_ms(clock_system());
+    return reader_group_join(reader, error);
+}
