@@ -101,7 +101,7 @@ struct api_request {
 
 /*
  * Decodes the body and sees to the answer. An error means that the body is malformed: the
- * connection is closed with one log line, and the request is the caller's again.
+ * connection is closed with one log line, and the request is the caller's again (api_run).
  */
 typedef enum err api_handler(struct api_request *request, struct reason *reason);
 
@@ -129,8 +129,7 @@ extern const int api_table_count;
 const struct api_entry *api_find(int16_t key);
 
 /* For net_handler.on_frame: takes a frame in. context is the api_server. */
-enum err api_on_frame(void *context, struct conn *conn, struct reply_token token,
-                      struct slice frame, struct reason *reason);
+void api_on_frame(void *context, struct conn *conn, struct reply_token token, struct slice frame);
 
 /* For net_handler.on_open and on_close (api/connection.h). */
 void api_on_open(void *context, struct conn *conn);
@@ -144,6 +143,10 @@ void api_on_close(void *context, struct conn *conn, enum conn_end end);
  */
 void api_park(struct api_request *request, api_step *step);
 void api_resume(struct api_request *request);
+
+/* Runs a step, a handler as the first. Where it fails, the request ends by closing its connection,
+ * with one log line. */
+void api_run(struct api_request *request, api_step *step);
 
 /* Both at once: `return api_go_on(request, step)`. */
 enum err api_go_on(struct api_request *request, api_step *step);

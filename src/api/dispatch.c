@@ -1,13 +1,9 @@
 #include "api/api.h"
 
 #include "api/handlers.h"
-#include "base/logger.h"
 #include "base/mem.h"
 
-#include <assert.h>
-#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 const struct api_entry *api_find(int16_t key)
 {
@@ -17,98 +13,6 @@ const struct api_entry *api_find(int16_t key)
         }
     }
     return NULL;
-}
-
-void api_request_free(struct api_request *request)
-{
-    api_connection_unref(request->connection);
-    arena_deinit(&request->arena);
-    free(request->own_frame);
-    free(request);
-}
-
-void *api_alloc(struct api_request *request, size_t count, size_t size)
-{
-    request->arena.limit_bytes = 0; /* the limit is for decoding what a peer sent */
-    return arena_alloc_array(&request->arena, count ? count : 1, size);
-}
-
-void *api_alloc_state(struct api_request *request, size_t size)
-{
-    size_t limit_bytes = request->arena.limit_bytes;
-    request->state = api_alloc(request, 1, size);
-    request->arena.limit_bytes = limit_bytes;
-    return request->state;
-}
-
-enum err api_check_size(const struct api_request *request, struct reason *reason)
-{
-    if (request->arena.used_bytes > API_ANSWER_BYTES) {
-        return reason_fail(
-            reason, ERR_TOO_LARGE,
-            "the answer to this %s request would take more than %d MiB: ask for less "
-            "at once",
-            wire_api_find(request->completion.api_key)->name, API_ANSWER_BYTES >> 20);
-    }
-    return ERR_NONE;
-}
-
-struct named {
-    struct slice name;
-    int32_t index;
-};
-
-static int compare_named(const void *a, const void *b)
-{
-    const struct named *left = a;
-    const struct named *right = b;
-    if (left->name.size != right->name.size) {
-        return left->name.size < right->name.size ? -1 : 1;
-    }
-    int order =
-        left->name.size > 0 ? memcmp(left->name.data, right->name.data, left->name.size) : 0;
-    return order != 0 ? order : (left->index > right->index) - (left->index < right->index);
-}
-
-const int32_t *api_first_of_equal(struct api_request *request, const struct slice *names,
-                                  int32_t count)
-{
-    struct named *sorted = api_alloc(request, (size_t)count, sizeof *sorted);
-    int32_t *first = api_alloc(request, (size_t)count, sizeof *first);
-    for (int32_t i = 0; i < count; i++) {
-        sorted[i] = (struct named){names[i], i};
-    }
-    qsort(sorted, (size_t)count, sizeof *sorted, compare_named);
-    for (int32_t i = 0, run = 0; i < count; i++) {
-        run = i > 0 && slice_equal(sorted[i].name, sorted[run].name) ? run : i;
-        first[sorted[i].index] = sorted[run].index;
-    }
-    return first;
-}
-
-struct slice api_keep(struct api_request *request, struct slice slice)
-{
-    if (slice_is_null(slice)) {
-        return slice;
-    }
-    uint8_t *copy = api_alloc(request, slice.size, 1);
-    memcpy(copy, slice.data, slice.size);
-    return slice_of(copy, slice.size);
-}
-
-struct slice api_text(struct api_request *request, const char *format, ...)
-{
-    char text[512];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    return api_keep(request, slice_str(text));
-}
-
-struct slice api_reason(struct api_request *request, const struct reason *reason)
-{
-    return reason->text[0] != '\0' ? api_keep(request, slice_str(reason->text)) : (struct slice){0};
 }
 
 void api_on_open(void *context, struct conn *conn)
@@ -139,10 +43,9 @@ static void set_address(struct api_request *request, struct conn *conn)
 }
 
 /* Reads the header. An ApiVersions of any version is taken, as its handler answers it (KIP-511). */
-static enum err read_header(struct api_request *request, struct slice frame, struct reason *reason)
+static enum err read_header(struct api_request *request, struct reason *reason)
 {
     struct wire_request_header header;
-    wire_reader_init(&request->body, frame, &request->arena);
     enum err err = wire_request_header_decode(&request->body, &header);
     if (err != ERR_NONE && err != ERR_UNSUPPORTED) {
         return reason_fail(reason, err,
@@ -169,22 +72,9 @@ static enum err read_header(struct api_request *request, struct slice frame, str
     return ERR_NONE;
 }
 
-/* A step, or the handler as the first one. An error leaves the request with the caller, and says
- * why the connection is to be closed. */
-static enum err run(struct api_request *request, api_step *step, struct reason *reason)
+static enum err begin(struct api_request *request, struct reason *reason)
 {
-    enum err err = step(request, reason);
-    if (err != ERR_NONE && reason->text[0] == '\0') {
-        reason_set(reason, "malformed %s request, version %d (%s)",
-                   wire_api_find(request->completion.api_key)->name, api_version(request),
-                   err_name(err));
-    }
-    return err;
-}
-
-static enum err begin(struct api_request *request, struct slice frame, struct reason *reason)
-{
-    enum err err = read_header(request, frame, reason);
+    enum err err = read_header(request, reason);
     if (err != ERR_NONE) {
         return err;
     }
@@ -197,11 +87,10 @@ static enum err begin(struct api_request *request, struct slice frame, struct re
         request->client_id = api_moved(request->client_id, api_take_frame(request));
     }
     return entry->flags & API_ON_WORKER ? api_go_on(request, entry->handle)
-                                        : run(request, entry->handle, reason);
+                                        : entry->handle(request, reason);
 }
 
-enum err api_on_frame(void *context, struct conn *conn, struct reply_token token,
-                      struct slice frame, struct reason *reason)
+void api_on_frame(void *context, struct conn *conn, struct reply_token token, struct slice frame)
 {
     struct api_server *server = context;
     struct api_request *request = mem_new(struct api_request);
@@ -211,149 +100,7 @@ enum err api_on_frame(void *context, struct conn *conn, struct reply_token token
     request->conn = conn;
     request->completion.token = token;
     request->arena.limit_bytes = (size_t)server->request_arena_bytes;
+    wire_reader_init(&request->body, frame, &request->arena);
     atomic_fetch_add_explicit(&server->requests, 1, memory_order_relaxed);
-    enum err err = begin(request, frame, reason);
-    if (err != ERR_NONE) {
-        api_request_free(request); /* net completes it: by the end of the connection */
-    }
-    return err;
-}
-
-static void run_step(struct task *task)
-{
-    struct api_request *request = container_of(task, struct api_request, task);
-    struct reason reason = {.text = ""};
-    if (run(request, request->step, &reason) != ERR_NONE) {
-        api_close(request, &reason);
-    }
-}
-
-ptrdiff_t api_take_frame(struct api_request *request)
-{
-    if (request->own_frame != NULL) {
-        return 0;
-    }
-    struct slice *frame = &request->body.bytes;
-    request->own_frame = mem_dup(frame->data, frame->size);
-    ptrdiff_t by = (ptrdiff_t)((uintptr_t)request->own_frame - (uintptr_t)frame->data);
-    frame->data = request->own_frame;
-    return by;
-}
-
-struct slice api_moved(struct slice slice, ptrdiff_t by)
-{
-    if (slice.data != NULL) {
-        slice.data = (const uint8_t *)((uintptr_t)slice.data + (uintptr_t)by);
-    }
-    return slice;
-}
-
-void api_hold(struct api_request *request)
-{
-    conn_hold(request->conn, request->completion.token);
-}
-
-struct reactor *api_reactor(const struct api_request *request)
-{
-    return net_reactor(request->server->net, request->completion.token.reactor_index);
-}
-
-void api_park(struct api_request *request, api_step *step)
-{
-    assert(request->own_frame != NULL);
-    if (request->conn != NULL) {
-        api_hold(request);
-        request->conn = NULL;
-    }
-    request->step = step;
-    request->task.run = run_step;
-}
-
-void api_resume(struct api_request *request)
-{
-    workers_post(request->server->workers, &request->task);
-}
-
-enum err api_go_on(struct api_request *request, api_step *step)
-{
-    api_park(request, step);
-    api_resume(request);
-    return ERR_NONE;
-}
-
-void api_reply_begin(const struct completion *completion, struct api_reply *reply)
-{
-    *reply = (struct api_reply){.ending = API_ANSWERS};
-    buf_reserve(&reply->bytes, 256);
-    wire_writer_init(&reply->writer, &reply->bytes);
-    wire_response_header_encode(&reply->writer, completion->api_key, completion->api_version,
-                                completion->correlation_id);
-}
-
-/* The encoded bytes with their file spans. */
-static struct reply take_encoded(struct api_reply *reply)
-{
-    struct reply out = {.bytes = buf_take(&reply->bytes)};
-    size_t count;
-    struct wire_splice *splices = wire_writer_take_splices(&reply->writer, &count);
-    if (count > 0) {
-        out.spans = mem_new_array(struct reply_span, count);
-        out.span_count = count;
-        for (size_t i = 0; i < count; i++) {
-            out.spans[i] = (struct reply_span){splices[i].offset, splices[i].span};
-        }
-    }
-    free(splices);
-    return out;
-}
-
-int32_t api_hold_ms(const struct api_server *server, enum err err)
-{
-    return err == ERR_COORDINATOR_UNAVAILABLE ? server->unwritten_hold_ms : 0;
-}
-
-void api_complete(struct net *net, const struct completion *completion, struct api_reply *reply)
-{
-    struct reply out = {.nothing = true};
-    if (reply->ending == API_ANSWERS && reply->writer.err != ERR_NONE) {
-        /* A response that the protocol cannot carry: a bug or a huge cluster; never half a reply.
-         */
-        LOG_ERROR("api", "a response could not be encoded; its connection is closed", "error=%s",
-                  err_name(reply->writer.err));
-        reply->ending = API_CLOSES;
-    } else if (reply->ending == API_ANSWERS) {
-        out = take_encoded(reply);
-    }
-    out.close_after = reply->ending == API_CLOSES;
-    out.hold_ms = reply->hold_ms;
-    wire_writer_deinit(&reply->writer);
-    buf_deinit(&reply->bytes);
-    net_reply(net, completion->token, &out);
-}
-
-void api_finish(struct api_request *request, struct api_reply *reply)
-{
-    api_complete(request->server->net, &request->completion, reply);
-    api_request_free(request);
-}
-
-void api_close(struct api_request *request, const struct reason *reason)
-{
-    struct api_reply reply = {.ending = API_CLOSES};
-    LOG_WARN("api", "connection closed", "peer=%s reason=\"%s\"", request->connection->peer,
-             reason->text);
-    api_finish(request, &reply);
-}
-
-struct partition *api_find_partition(struct api_server *server, struct slice name, int32_t index)
-{
-    struct topic *topic = catalogue_find(server->catalogue, name);
-    if (topic == NULL) {
-        return NULL;
-    }
-    struct partition *partition = topic_partition(topic, index);
-    if (partition == NULL) {
-        topic_unref(topic);
-    }
-    return partition; /* the topic's reference is the partition's */
+    api_run(request, begin);
 }

@@ -29,7 +29,7 @@ static void on_ready(struct poll_source *source, uint32_t events)
         if (events & (conn->receive_waits | EPOLLIN | EPOLLHUP | EPOLLERR)) {
             conn_read(conn);
         }
-    } else if (events & (EPOLLHUP | EPOLLERR)) {
+    } else if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
         conn_close(conn, CONN_END_PEER);
     }
 }
@@ -168,6 +168,9 @@ void conn_settle(struct conn *conn)
         conn_later(conn);
     }
     uint32_t interest = (may_read || conn->lingering ? conn->receive_waits : 0) | conn->send_waits;
+    if (conn->closing && !conn->lingering) {
+        interest |= EPOLLRDHUP; /* it is not read again: nothing else would tell that it has gone */
+    }
     if (interest != conn->interest) {
         struct epoll_event event = {.events = interest, .data.ptr = &conn->source};
         epoll_ctl(conn->reactor->epoll_fd, EPOLL_CTL_MOD, conn->transport.fd, &event);

@@ -64,17 +64,8 @@ static void deliver(struct conn *conn, const uint8_t *data, size_t size)
     counter_add(&reactor->counters.frames, 1);
     conn->parked++;
     conn->active_ms = reactor->now_ms;
-    struct reason reason = {.text = ""};
     const struct net_handler *handler = &reactor->net->handler;
-    enum err err = handler->on_frame(handler->context, conn, token, slice_of(data, size), &reason);
-    if (err == ERR_NONE) {
-        return;
-    }
-    conn_flush(conn); /* what was answered before goes out, as far as the socket takes it */
-    if (!conn->dead) {
-        conn_close_why(conn, CONN_END_HANDLER, "%s",
-                       reason.text[0] != '\0' ? reason.text : err_name(err));
-    }
+    handler->on_frame(handler->context, conn, token, slice_of(data, size));
 }
 
 static void allocate_large(struct conn *conn)

@@ -57,7 +57,8 @@ struct reply {
     int32_t hold_ms;  /* complete it only after so long; at once when the net drains or stops.
                          Those behind it on the connection wait with it */
     bool nothing;     /* send nothing: the frame expects no answer (acks=0) */
-    bool close_after; /* close the connection once this reply is sent */
+    bool close_after; /* close the connection once this reply and those before it are sent; no
+                         further frame is delivered from now on */
 };
 
 /* Frees a reply that was not handed to net_reply: bytes, spans (released) and array. */
@@ -67,7 +68,7 @@ void reply_deinit(struct reply *reply);
 enum conn_end {
     CONN_END_PEER,      /* closed or reset by the peer */
     CONN_END_BAD_FRAME, /* a size that is negative, zero or over the limit */
-    CONN_END_HANDLER,   /* on_frame or close_after said so, or a reply could not be made whole */
+    CONN_END_HANDLER,   /* close_after said so, or a reply could not be made whole */
     CONN_END_IDLE,      /* nothing sent or asked for idle_timeout_ms */
     CONN_END_SLOW,      /* a frame or a reply did not move for stall_timeout_ms */
     CONN_END_LIMIT,     /* over a limit on connections; only counted: refused before on_open */
@@ -82,12 +83,11 @@ struct net_handler {
 
     /*
      * One whole frame without its size (1..max_frame_bytes), on the conn's reactor. frame is
-     * borrowed until return. net_reply may be called from within; it never calls back.
-     * Anything but ERR_NONE closes the connection with one log line that holds reason; the frame
-     * is then owed no reply.
+     * borrowed until return. net_reply may be called from within; it never calls back. A frame
+     * that is no good is answered by a reply with close_after.
      */
-    enum err (*on_frame)(void *context, struct conn *conn, struct reply_token token,
-                         struct slice frame, struct reason *reason);
+    void (*on_frame)(void *context, struct conn *conn, struct reply_token token,
+                     struct slice frame);
 
     /*
      * After the last frame, on the conn's reactor (or in net_stop's caller once that is joined);

@@ -1,6 +1,7 @@
 #include "base/clock.h"
 #include "base/logger.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "net/state.h"
 #include "net/thread.h"
 
@@ -247,13 +248,10 @@ enum err reactor_start(struct reactor *reactor, struct reason *reason)
 void reactor_log_peer(struct reactor *reactor, const char *message, const char *peer,
                       const char *reason)
 {
-    char text[sizeof(struct reason)];
-    size_t size = 0;
-    for (; reason[size] != '\0' && size + 1 < sizeof text; size++) {
-        text[size] = reason[size] == '"' ? '\'' : reason[size];
-    }
-    text[size] = '\0';
-    LOG_WARN("net", message, "peer=%s reason=\"%s\"", peer, text);
+    struct buf quoted = {0};
+    utf8_quote(&quoted, slice_str(reason));
+    LOG_WARN("net", message, "peer=%s reason=%s", peer, buf_cstr(&quoted));
+    buf_deinit(&quoted);
 }
 
 unsigned reactor_index(const struct reactor *reactor)

@@ -36,13 +36,11 @@ static void look_at_connection(struct fixture *fixture, const struct api_connect
     pthread_mutex_unlock(&fixture->lock);
 }
 
-static enum err on_frame(void *context, struct conn *conn, struct reply_token token,
-                         struct slice frame, struct reason *reason)
+static void on_frame(void *context, struct conn *conn, struct reply_token token, struct slice frame)
 {
     struct fixture *fixture = context;
-    enum err err = api_on_frame(&fixture->api, conn, token, frame, reason);
+    api_on_frame(&fixture->api, conn, token, frame);
     look_at_connection(fixture, conn_user(conn));
-    return err;
 }
 
 static void on_flushed(void *context, struct log *log)

@@ -22,10 +22,8 @@ static void on_open(void *context, struct conn *conn)
 {
 }
 
-static enum err on_frame(void *context, struct conn *conn, struct reply_token token,
-                         struct slice frame, struct reason *reason)
+static void on_frame(void *context, struct conn *conn, struct reply_token token, struct slice frame)
 {
-    return ERR_INVALID;
 }
 
 static void on_close(void *context, struct conn *conn, enum conn_end end)

@@ -64,8 +64,7 @@ static void park(struct server *server, struct reply_token token)
     pthread_mutex_unlock(&server->lock);
 }
 
-static enum err on_frame(void *context, struct conn *conn, struct reply_token token,
-                         struct slice frame, struct reason *reason)
+static void on_frame(void *context, struct conn *conn, struct reply_token token, struct slice frame)
 {
     struct server *server = context;
     struct reply reply = {0};
@@ -74,30 +73,32 @@ static enum err on_frame(void *context, struct conn *conn, struct reply_token to
     case 'n':
         reply.nothing = true;
         net_reply(server->net, token, &reply);
-        return ERR_NONE;
+        break;
     case 'c':
         buf_append_slice(&reply.bytes, frame);
         reply.close_after = true;
         net_reply(server->net, token, &reply);
-        return ERR_NONE;
+        break;
     case 'x':
-        return reason_fail(reason, ERR_CORRUPT, "the \"frame\" is no good");
+        reply.nothing = reply.close_after = true;
+        net_reply(server->net, token, &reply);
+        break;
     case 'h':
         conn_hold(conn, token);
         park(server, token);
-        return ERR_NONE;
+        break;
     case 'p':
         park(server, token);
-        return ERR_NONE;
+        break;
     case 'b':
         reply_many(server, token, frame);
-        return ERR_NONE;
+        break;
     case 'f':
         reply_file(server, token, frame);
-        return ERR_NONE;
+        break;
     default:
         reply_bytes(server->net, token, frame);
-        return ERR_NONE;
+        break;
     }
 }
 

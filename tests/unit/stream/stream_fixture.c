@@ -30,11 +30,9 @@ static void on_flushed(void *context, struct log *log)
 }
 
 /* No connection comes: there is no listener. */
-static enum err no_frame(void *context, struct conn *conn, struct reply_token token,
-                         struct slice frame, struct reason *reason)
+static void no_frame(void *context, struct conn *conn, struct reply_token token, struct slice frame)
 {
-    (void)context, (void)conn, (void)token, (void)frame, (void)reason;
-    return ERR_INVALID;
+    (void)context, (void)conn, (void)token, (void)frame;
 }
 
 static void no_open(void *context, struct conn *conn)
