@@ -1,5 +1,6 @@
 #include "cli/source.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "cli/cli.h"
 #include "cli/last_events.h"
@@ -28,9 +29,11 @@ static void mark_done(struct source *source, struct source_partition *at)
 {
     source->open_count -= !at->is_done;
     at->is_done = true;
+    source->is_heard = true;
 }
 
-static void track(struct source *source, const struct topic_partition *from, int64_t stop)
+static void track(struct source *source, const struct topic_partition *from, int64_t stop,
+                  struct admin_bounds bounds)
 {
     struct source_partition *at = find(source, from->topic, from->partition);
     if (at == NULL) {
@@ -40,6 +43,7 @@ static void track(struct source *source, const struct topic_partition *from, int
         source->open_count++;
     }
     at->stop = stop;
+    at->is_there = stop <= bounds.end;
     if (from->offset >= stop) {
         mark_done(source, at);
     }
@@ -112,9 +116,10 @@ static void on_assigned(void *context, const struct topic_partitions *partitions
             bus_fail(&error, "look up the offsets of group '%s'", source->options->group);
     }
     for (size_t i = 0; status == CLIENT_OK && i < partitions->count; i++) {
-        track(source, &partitions->items[i], stops[i]);
+        track(source, &partitions->items[i], stops[i], bounds[i]);
     }
     source->is_assigned = true;
+    source->is_heard = true;
     free(bounds);
     free(stops);
 }
@@ -280,7 +285,7 @@ static int place(struct source *source, struct connection *connection,
     for (size_t i = 0; status == CLIENT_OK && i < list->count; i++) {
         const struct topic_partition *at = &list->items[i];
         if (source->options->group == NULL) {
-            track(source, at, stops[i]);
+            track(source, at, stops[i], bounds[i]);
         }
         if (source->options->group != NULL || at->offset < stops[i]) {
             topic_partitions_add(begin, at->topic, at->partition, at->offset);
@@ -293,7 +298,7 @@ static int place(struct source *source, struct connection *connection,
 
 int source_open(struct source *source, const struct source_options *options)
 {
-    *source = (struct source){.options = options};
+    *source = (struct source){.options = options, .is_heard = true};
     struct connection *connection;
     struct topic_partitions list = {0};
     struct topic_partitions begin = {0};
@@ -321,14 +326,54 @@ static int fail_reading(const struct client_error *error)
     return bus_fail(error, "read events");
 }
 
+static const struct source_partition *find_owed(const struct source *source)
+{
+    for (size_t i = 0; i < source->partitions.count; i++) {
+        const struct source_partition *at = &source->partitions.items[i];
+        if (!at->is_done && at->is_there) {
+            return at;
+        }
+    }
+    return NULL;
+}
+
+/* Nothing came just now. EXIT_TIMED_OUT (told) when that lasts too long. */
+static int note_silence(struct source *source)
+{
+    static const char hint[] = "does the bus hang? Or allow more time with --timeout";
+    const struct source_options *options = source->options;
+    bool is_outside = options->group != NULL && !source->is_assigned;
+    const struct source_partition *owed = find_owed(source);
+    int64_t now_ms = clock_mono_ms(clock_system());
+    if (source->is_heard || (!is_outside && owed == NULL)) {
+        source->heard_ms = now_ms;
+        source->is_heard = false;
+    }
+    double silent_s = (double)options->bus->timeout_ms / 1000;
+    if (now_ms - source->heard_ms <= options->bus->timeout_ms) {
+        return EXIT_OK;
+    }
+    if (is_outside) {
+        return cli_fail(EXIT_TIMED_OUT, hint, "group '%s' did not let this member in within %g s",
+                        options->group, silent_s);
+    }
+    return cli_fail(EXIT_TIMED_OUT, hint,
+                    "topic '%s' partition %d has events up to offset %lld, but none came for %g s",
+                    owed->topic, (int)owed->partition, (long long)owed->stop - 1, silent_s);
+}
+
 int source_take(struct source *source, int timeout_ms, struct received **received)
 {
     struct client_error error;
     if (reader_take(source->reader, timeout_ms, received, &error) != CLIENT_OK) {
         return fail_reading(&error);
     }
-    if (*received == NULL || !source->options->has_to) {
+    source->is_heard |= *received != NULL;
+    if (!source->options->has_to || source->failure != EXIT_OK) {
         return source->failure;
+    }
+    if (*received == NULL) {
+        return timeout_ms > 0 ? note_silence(source) : EXIT_OK;
     }
     const struct event *event = &(*received)->event;
     struct source_partition *at = find(source, event->topic, event->partition);

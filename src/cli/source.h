@@ -29,6 +29,7 @@ struct source_partition {
     int64_t epoch;   /* of the last event handled */
     int64_t handled; /* everything below is; -1: nothing was */
     bool is_done;    /* stop is reached */
+    bool is_there;   /* the events up to stop existed when reading began: the bus owes them */
 };
 
 struct source {
@@ -39,6 +40,8 @@ struct source {
     size_t last;       /* in partitions: of the event before */
     size_t open_count; /* partitions that are not done */
     bool is_assigned;  /* the group has given us our share at least once */
+    bool is_heard;     /* something came since the last look at heard_ms */
+    int64_t heard_ms;  /* monotonic; how long the bus is silent that owes us something */
     int failure;       /* exit code of what went wrong inside a callback */
 };
 
@@ -48,7 +51,8 @@ int source_open(struct source *source, const struct source_options *options);
 /*
  * The next event in *received, or NULL when none came within timeout_ms; source_handled takes it
  * back. Events behind the stop are not given out. A failure that ends reading is told; returns the
- * exit code.
+ * exit code. With a stop, EXIT_TIMED_OUT when the bus gave nothing for the --timeout that it owes:
+ * a place in the group, or events that were there when reading began.
  */
 int source_take(struct source *source, int timeout_ms, struct received **received);
 

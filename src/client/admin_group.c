@@ -223,18 +223,22 @@ static enum client_status list_all_offsets(struct connection *connection, const 
 {
     struct admin_request request =
         admin_request_begin(connection, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS);
-    for (size_t i = 0; i < count; i++) {
-        rd_kafka_AdminOptions_set_opaque(request.options, &answers[i]);
-        send_list_offsets(&request, names[i], NULL);
-    }
     enum client_status status = CLIENT_OK;
-    for (size_t i = 0; i < count && status == CLIENT_OK; i++) {
+    size_t open = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (answers[i].error.status == CLIENT_OK) {
+            rd_kafka_AdminOptions_set_opaque(request.options, &answers[i]);
+            send_list_offsets(&request, names[i], NULL);
+            open++;
+        }
+    }
+    for (; open > 0 && status == CLIENT_OK; open--) {
         status = admin_request_wait(&request, error);
         if (request.event != NULL) { /* what it says of one group does not end the others */
             struct admin_group_answer *answer = rd_kafka_event_opaque(request.event);
             if (status != CLIENT_OK) {
                 answer->error = *error;
-            } else if (answer->error.status == CLIENT_OK) {
+            } else {
                 (void)take_offsets(request.event, &answer->offsets, &answer->error);
             }
             status = CLIENT_OK;

@@ -9,48 +9,42 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import unittest
 
-BIN = os.path.abspath(os.environ.get("TIDINGS_BIN", "build/tidings"))
-DEADLINE_S = 30
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+# pylint: disable=wrong-import-position
+from harness.server import BINARY, Server, WAIT_S
 
 
-class Serve:
-    """One server; `with` stops it and checks that it ended with 0."""
+class Serve(Server):
+    """One server with these options; `with` stops it and checks that it ended with 0."""
 
     def __init__(self, *options, pass_fds=(), env=None, cwd=None, stop=signal.SIGTERM):
-        self.stop = stop
-        self.process = subprocess.Popen(
-            [BIN, "serve", *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            pass_fds=pass_fds, env=dict(os.environ, **(env or {})), cwd=cwd)
-        self.line = self.process.stdout.readline()
-        found = re.search(r"^ready listen=(\S+) data=(\S+) pid=(\d+)$", self.line)
+        self.how = stop
+        super().__init__(None, listen=None, options=options, env=env,
+                         popen={"pass_fds": pass_fds, "cwd": cwd})
+        found = re.search(r"^ready listen=(\S+) data=(\S+) pid=(\d+)$", self.ready)
         if not found:
-            raise AssertionError(f"no ready line but {self.line!r}: {self.process.stderr.read()}")
+            raise AssertionError(f"no ready line but {self.ready!r}")
         self.addresses, self.data, self.pid = found[1].split(","), found[2], int(found[3])
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, kind, *_):
-        self.process.send_signal(self.stop)
-        rest, self.log = self.process.communicate(timeout=DEADLINE_S)
-        if kind is None:
-            if self.process.returncode != 0:
-                raise AssertionError(f"ended with {self.process.returncode}: {self.log}")
-            if rest:
-                raise AssertionError(f"more than one line on standard output: {rest!r}")
+    def stop(self):
+        code = self.end(self.how)
+        if self.rest:
+            raise AssertionError(f"more than one line on standard output: {self.rest!r}")
+        return code
 
 
 def tidings(address, *arguments):
-    return subprocess.run([BIN, *arguments, "--bootstrap-server", address], timeout=DEADLINE_S,
+    return subprocess.run([BINARY, *arguments, "--bootstrap-server", address], timeout=WAIT_S,
                           capture_output=True, text=True, check=False)
 
 
 def refused(*options):
     """Exit code and standard error of a server that must not start."""
-    done = subprocess.run([BIN, "serve", *options], timeout=DEADLINE_S, capture_output=True,
+    done = subprocess.run([BINARY, "serve", *options], timeout=WAIT_S, capture_output=True,
                           text=True, check=False)
     if done.stdout:
         raise AssertionError(f"it said ready: {done.stdout}")
@@ -70,7 +64,7 @@ class ServeTest(unittest.TestCase):
             bus = server.addresses[0]
             tidings(bus, "publish", "t", "--create", "one")
             reader = subprocess.Popen(
-                [BIN, "subscribe", "t", "--group", "g", "--value-only", "--timeout", "1s",
+                [BINARY, "subscribe", "t", "--group", "g", "--value-only", "--timeout", "1s",
                  "--bootstrap-server", bus], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                 text=True)
             self.addCleanup(reader.kill)
@@ -78,7 +72,7 @@ class ServeTest(unittest.TestCase):
             server.process.send_signal(signal.SIGSTOP)
             try:
                 reader.send_signal(signal.SIGTERM)
-                _, said = reader.communicate(timeout=DEADLINE_S)
+                _, said = reader.communicate(timeout=WAIT_S)
             finally:
                 server.process.send_signal(signal.SIGCONT)
             # 0 when its commit was answered just before
@@ -102,13 +96,13 @@ class ServeTest(unittest.TestCase):
     def test_start_and_stop_are_in_the_log(self):
         with Serve(*self.common) as server:
             tidings(server.addresses[0], "topic", "create", "t")
-        version = subprocess.run([BIN, "version"], capture_output=True, text=True,
+        version = subprocess.run([BINARY, "version"], capture_output=True, text=True,
                                  check=True).stdout.split()[1]
-        self.assertRegex(server.log, r'level=info room=broker msg="server started" version=%s '
+        self.assertRegex(server.log(), r'level=info room=broker msg="server started" version=%s '
                          r'pid=%d listen=%s data="%s"' % (re.escape(version), server.pid,
                                                           server.addresses[0], self.data))
-        self.assertRegex(server.log, r'msg="server is stopping" pid=%d requests=[1-9]' % server.pid)
-        self.assertRegex(server.log.splitlines()[-1], r'msg="server stopped" clean=yes')
+        self.assertRegex(server.log(), r'msg="server is stopping" pid=%d requests=[1-9]' % server.pid)
+        self.assertRegex(server.log().splitlines()[-1], r'msg="server stopped" clean=yes')
 
     def partitions_of_a_new_topic(self, address):
         self.assertEqual(tidings(address, "topic", "create", "t").returncode, 0)
@@ -140,7 +134,7 @@ class ServeTest(unittest.TestCase):
             file.write("# a comment\n\nnum.partitions = 3\nlog.level=warn\n")
         with Serve(*self.common, "--config", path) as bus:
             self.assertEqual(self.partitions_of_a_new_topic(bus.addresses[0]), 3)
-        self.assertNotIn("level=info", bus.log)
+        self.assertNotIn("level=info", bus.log())
 
     def test_set_is_stronger_than_the_file(self):
         path = os.path.join(self.folder, "server.properties")
@@ -154,13 +148,13 @@ class ServeTest(unittest.TestCase):
         with Serve(*self.common, "--ready-fd", str(writer), pass_fds=[writer]) as bus:
             os.close(writer)
             with os.fdopen(reader) as pipe:
-                self.assertEqual(pipe.read(), bus.line)  # to its end: the server closed it
+                self.assertEqual(pipe.read(), bus.ready)  # to its end: the server closed it
 
     def test_systemd_is_notified(self):
         path = os.path.join(self.folder, "notify")
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
             listener.bind(path)
-            listener.settimeout(DEADLINE_S)
+            listener.settimeout(WAIT_S)
             with Serve(*self.common, env={"NOTIFY_SOCKET": path}):
                 self.assertEqual(listener.recv(100), b"READY=1")
             self.assertEqual(listener.recv(100), b"STOPPING=1")
@@ -169,14 +163,14 @@ class ServeTest(unittest.TestCase):
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             with Serve(*self.common, stop=number) as bus:
                 pass
-            self.assertNotIn("level=error", bus.log)
+            self.assertNotIn("level=error", bus.log())
         with Serve(*self.common) as bus:
             pass
-        self.assertIn("clean=yes scanned_bytes=0", bus.log)
+        self.assertIn("clean=yes scanned_bytes=0", bus.log())
 
     def test_settings_are_listed(self):
-        done = subprocess.run([BIN, "serve", "--settings"], capture_output=True, text=True,
-                              check=True, timeout=DEADLINE_S)
+        done = subprocess.run([BINARY, "serve", "--settings"], capture_output=True, text=True,
+                              check=True, timeout=WAIT_S)
         for name in ("listeners", "log.retention.ms", "num.partitions", "message.max.bytes"):
             self.assertRegex(done.stdout, rf"(?m)^{re.escape(name)}=")
 
@@ -237,7 +231,7 @@ class ServeTest(unittest.TestCase):
         """Nothing of the data directory takes the place of standard input, output or error."""
         reader, writer = os.pipe()
         with subprocess.Popen(
-                ["/bin/sh", "-c", 'exec "$0" "$@" <&- >&- 2>&-', BIN, "serve", *self.common,
+                ["/bin/sh", "-c", 'exec "$0" "$@" <&- >&- 2>&-', BINARY, "serve", *self.common,
                  "--ready-fd", str(writer)], pass_fds=[writer]) as process:
             os.close(writer)
             with os.fdopen(reader) as pipe:
@@ -246,7 +240,7 @@ class ServeTest(unittest.TestCase):
             held = [os.readlink(f"/proc/{process.pid}/fd/{fd}") for fd in range(3)]
             self.partitions_of_a_new_topic(re.search(r"listen=(\S+)", ready)[1])
             process.send_signal(signal.SIGTERM)
-            self.assertEqual(process.wait(DEADLINE_S), 0)
+            self.assertEqual(process.wait(WAIT_S), 0)
         self.assertEqual(held, ["/dev/null"] * 3)
 
 

@@ -55,19 +55,21 @@ class Server:
 
     `settings` as for --set. `options`: more words of the command line. `env`: added to the
     environment. `preload`: libraries that come before all others (LD_PRELOAD). `before`: the words
-    in front of the program. `log_path`: where its log is kept,
-    over restarts too; else it is gone with this object.
+    in front of the program. `popen`: more arguments for subprocess.Popen. `log_path`: where its log
+    is kept, over restarts too; else it is gone with this object.
     """
 
     def __init__(self, data, *settings, listen="127.0.0.1:0", options=(), env=None, preload=(),
-                 before=(), binary=BINARY, log_path=None, start=True):
+                 before=(), popen=None, binary=BINARY, log_path=None, start=True):
         self.data, self.settings, self.listen = data, settings, listen
         self.options, self.before, self.binary = options, before, binary
+        self.popen = popen or {}
         self.env = dict(env or {}, **self.preloading(preload))
         self.log_file = None if log_path else tempfile.NamedTemporaryFile(suffix=".log")
         self.log_path = log_path or self.log_file.name
         self.log_from = 0
         self.process = self.address = self.port = None
+        self.ready = self.rest = ""  # the line that it is ready, and what it printed behind that
         if start:
             self.start()
 
@@ -87,7 +89,8 @@ class Server:
         raise AssertionError(text)
 
     def command(self):
-        words = [*self.before, self.binary, "serve", "--data", self.data]
+        words = [*self.before, self.binary, "serve"]
+        words += ["--data", self.data] if self.data else []
         words += ["--listen", self.listen] if self.listen else []
         words += [word for setting in self.settings for word in ("--set", setting)]
         return words + list(self.options)
@@ -100,7 +103,7 @@ class Server:
             self.log_from = log.tell()
             self.process = subprocess.Popen(self.command(), env=dict(os.environ, **self.env),
                                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                            stderr=log)
+                                            stderr=log, **self.popen)
 
     def start(self):
         self.spawn()
@@ -110,7 +113,7 @@ class Server:
         if not match:
             self.kill()
             self.failed(f"the server did not start: {line}{self.log()[-TOLD:]}")
-        self.address, self.port = match.group(1), int(match.group(2))
+        self.ready, self.address, self.port = line, match.group(1), int(match.group(2))
 
     def alive(self):
         return self.process.poll() is None
@@ -122,6 +125,7 @@ class Server:
 
     def reap(self, seconds=2 * WAIT_S):
         code = self.process.wait(seconds)
+        self.rest = self.process.stdout.read().decode()
         self.process.stdout.close()
         return code
 
