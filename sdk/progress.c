@@ -13,6 +13,13 @@
  * acknowledged; else a crash in between would lose what it published.
  */
 
+bool service_wait(struct tidings *service, pthread_cond_t *condition, int64_t deadline_ms)
+{
+    struct timespec deadline = {.tv_sec = deadline_ms / 1000,
+                                .tv_nsec = deadline_ms % 1000 * 1000000};
+    return pthread_cond_timedwait(condition, &service->lock, &deadline) == 0;
+}
+
 struct flight *flight_join(struct tidings_in_hand *in_hand)
 {
     if (in_hand->flight == NULL) {

@@ -1,26 +1,12 @@
 #include "service.h"
 
-#include "base/clock.h"
 #include "base/mem.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <utlist.h>
 
-enum tidings_status error_set(struct tidings_error *error, enum tidings_status status,
-                              const char *format, ...)
-{
-    if (error != NULL) {
-        error->status = status;
-        va_list arguments;
-        va_start(arguments, format);
-        vsnprintf(error->text, sizeof error->text, format, arguments);
-        va_end(arguments);
-    }
-    return status;
-}
+/* Life of a service: made, run, freed. */
 
 static void log_to_stderr(void *context, enum tidings_log_level level, const char *message)
 {
@@ -29,108 +15,6 @@ static void log_to_stderr(void *context, enum tidings_log_level level, const cha
                        : level == TIDINGS_LOG_WARN ? "warning: "
                                                    : "";
     fprintf(stderr, "%s: %s%s\n", service->name, mark, message);
-}
-
-void service_log(struct tidings *service, enum tidings_log_level level, const char *format, ...)
-{
-    char message[1024];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(message, sizeof message, format, arguments);
-    va_end(arguments);
-    pthread_mutex_lock(&service->log_lock);
-    service->log(service->log_context, level, message);
-    pthread_mutex_unlock(&service->log_lock);
-}
-
-/* --- failures --- */
-
-enum tidings_status status_from(enum client_status status)
-{
-    static const enum tidings_status statuses[] = {
-        [CLIENT_OK] = TIDINGS_OK,
-        [CLIENT_INVALID] = TIDINGS_INVALID,
-        [CLIENT_UNREACHABLE] = TIDINGS_UNREACHABLE,
-        [CLIENT_TIMED_OUT] = TIDINGS_UNREACHABLE,
-        [CLIENT_NOT_FOUND] = TIDINGS_REFUSED,
-        [CLIENT_CONFLICT] = TIDINGS_REFUSED,
-        [CLIENT_REFUSED] = TIDINGS_REFUSED,
-        [CLIENT_FULL] = TIDINGS_FULL,
-        [CLIENT_CLOSED] = TIDINGS_CLOSED,
-        [CLIENT_FATAL] = TIDINGS_FATAL,
-    };
-    return statuses[status];
-}
-
-enum tidings_status error_from(struct tidings_error *error, const struct client_error *from)
-{
-    return error_set(error, status_from(from->status), "%s", from->text);
-}
-
-void service_fail(struct tidings *service, const struct client_error *why)
-{
-    pthread_mutex_lock(&service->lock);
-    bool first = !service->fatal;
-    service->fatal = true;
-    if (first) {
-        error_set(&service->fatal_error, TIDINGS_FATAL, "%s", why->text);
-    }
-    pthread_cond_broadcast(&service->work);
-    pthread_mutex_unlock(&service->lock);
-    if (first) {
-        service_log(service, TIDINGS_LOG_ERROR, "cannot go on: %s", service->fatal_error.text);
-    }
-}
-
-/* What the connections of publisher and reader tell; both do when the bus goes. */
-static void on_notice(void *context, const struct client_error *what)
-{
-    enum { QUIET_MS = 4000 };
-    struct tidings *service = context;
-    if (what->status == CLIENT_FATAL) {
-        service_fail(service, what);
-        return;
-    }
-    if (what->status == CLIENT_UNREACHABLE && what->code != 0) {
-        int64_t now_ms = clock_mono_ms(clock_system());
-        int64_t last_ms = atomic_load(&service->said_down_ms);
-        if ((last_ms != 0 && now_ms - last_ms < QUIET_MS) ||
-            !atomic_compare_exchange_strong(&service->said_down_ms, &last_ms, now_ms)) {
-            return;
-        }
-    }
-    service_log(service, what->status == CLIENT_OK ? TIDINGS_LOG_INFO : TIDINGS_LOG_WARN, "%s",
-                what->text);
-}
-
-struct connection_settings service_connection(struct tidings *service)
-{
-    return (struct connection_settings){
-        .bootstrap_servers = service->bootstrap_servers,
-        .client_id = service->client_id,
-        .properties = (const char *const *)service->client_settings,
-        .property_count = service->client_setting_count,
-        .notice = on_notice,
-        .notice_context = service,
-    };
-}
-
-bool service_wait(struct tidings *service, pthread_cond_t *condition, int64_t deadline_ms)
-{
-    struct timespec deadline = {.tv_sec = deadline_ms / 1000,
-                                .tv_nsec = deadline_ms % 1000 * 1000000};
-    return pthread_cond_timedwait(condition, &service->lock, &deadline) == 0;
-}
-
-/* --- life --- */
-
-/* Group and topic names end up in ids, paths and settings of many tools: keep them plain. */
-static bool name_is_plain(const char *name)
-{
-    size_t size = strlen(name);
-    return size > 0 && size <= 249 &&
-           strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") ==
-               size;
 }
 
 static enum tidings_status options_check(const struct tidings_options *options,
@@ -268,58 +152,6 @@ void tidings_free(struct tidings *service)
     free(service->client_id);
     free(service->bootstrap_servers);
     free(service);
-}
-
-static bool same_type(const char *a, const char *b)
-{
-    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
-}
-
-enum tidings_status tidings_on(struct tidings *service, const char *topic, const char *type,
-                               tidings_handler_fn *handler, void *context,
-                               struct tidings_error *error)
-{
-    if (topic == NULL || !name_is_plain(topic)) {
-        return error_set(error, TIDINGS_INVALID,
-                         "a topic name is 1 to 249 letters, digits, '.', '_' or '-'");
-    }
-    if (handler == NULL) {
-        return error_set(error, TIDINGS_INVALID, "no handler given for topic %s", topic);
-    }
-    if (service->ran) {
-        return error_set(error, TIDINGS_INVALID, "handlers are registered before tidings_run");
-    }
-    const struct handler *other;
-    LL_FOREACH (service->handlers, other) {
-        if (strcmp(other->topic, topic) == 0 && same_type(other->type, type)) {
-            return error_set(error, TIDINGS_INVALID, "%s events of topic %s have a handler already",
-                             type ? type : "all", topic);
-        }
-    }
-    struct handler *added = mem_new(struct handler);
-    added->topic = mem_strdup(topic);
-    added->type = mem_strdup(type);
-    added->call = handler;
-    added->context = context;
-    LL_APPEND(service->handlers, added);
-    return TIDINGS_OK;
-}
-
-const struct handler *handler_find(const struct tidings *service, const char *topic,
-                                   const char *type)
-{
-    const struct handler *handler, *general = NULL;
-    LL_FOREACH (service->handlers, handler) {
-        if (strcmp(handler->topic, topic) != 0) {
-            continue;
-        }
-        if (handler->type == NULL) {
-            general = handler;
-        } else if (strcmp(handler->type, type) == 0) {
-            return handler;
-        }
-    }
-    return general;
 }
 
 void tidings_stop(struct tidings *service)

@@ -2,10 +2,11 @@
 #define TIDINGS_SDK_SERVICE_H
 
 /*
- * The inside of libtidings, on src/client/. service.c: life, handlers, log; publish.c: the
- * publisher; feed.c: the thread that reads, so that the group sees this process alive while a
- * handler works; run.c: the caller's thread, which handles; progress.c: partitions and what may be
- * committed; event.c: events as handlers see them.
+ * The inside of libtidings, on src/client/, from the ground up: report.c tells callers and log;
+ * handlers.c knows who handles what; event.c shows events as handlers see them; progress.c knows
+ * the partitions and what may be committed; publish.c has the publisher; feed.c is the thread that
+ * reads, so that the group sees this process alive while a handler works; run.c is the caller's
+ * thread, which handles; service.c makes, runs and frees it all.
  */
 
 #include "tidings.h"
@@ -116,7 +117,7 @@ struct tidings {
     struct reader *reader; /* the feeding thread's own */
 };
 
-/* --- service.c --- */
+/* --- report.c --- */
 
 /* Formats into error (NULL is fine) and returns status. */
 enum tidings_status error_set(struct tidings_error *error, enum tidings_status status,
@@ -136,30 +137,15 @@ void service_fail(struct tidings *service, const struct client_error *why);
 /* What both clients share; context is the service. */
 struct connection_settings service_connection(struct tidings *service);
 
+/* --- handlers.c --- */
+
+/* Group and topic names end up in ids, paths and settings of many tools: 1 to 249 letters, digits,
+ * '.', '_' or '-'. */
+bool name_is_plain(const char *name);
+
 /* The handler for an event, or NULL. */
 const struct handler *handler_find(const struct tidings *service, const char *topic,
                                    const char *type);
-
-/* Waits on a condition until deadline_ms (monotonic). Lock held. False when time is over. */
-bool service_wait(struct tidings *service, pthread_cond_t *condition, int64_t deadline_ms);
-
-/* --- publish.c --- */
-
-struct publisher_settings service_publisher(struct tidings *service);
-
-/* --- feed.c --- */
-
-/* Borrows topics, an array of the caller's with room for the service's handlers. */
-struct reader_settings service_reader(struct tidings *service, const char **topics);
-
-/* The reading thread, from opening the reader to closing it; argument and result as pthreads have
- * it: the service, NULL. */
-void *feed_main(void *service);
-
-/* --- run.c --- */
-
-/* Handles events until the service stops or fails. */
-void handle_all(struct tidings *service);
 
 /* --- event.c --- */
 
@@ -168,6 +154,9 @@ void event_show(const struct received *received, int attempt, struct arena *aren
                 struct tidings_event *event);
 
 /* --- progress.c: the lock is held in all of these --- */
+
+/* Waits on a condition until deadline_ms (monotonic). False when time is over. */
+bool service_wait(struct tidings *service, pthread_cond_t *condition, int64_t deadline_ms);
 
 /* One more publish of the event in hand. */
 struct flight *flight_join(struct tidings_in_hand *in_hand);
@@ -206,5 +195,23 @@ void partition_free(struct partition *partition);
 void partition_queue(struct partition *partition, struct received *received);
 struct received *partition_dequeue(struct partition *partition);
 void partition_queue_again(struct partition *partition, struct received *received);
+
+/* --- publish.c --- */
+
+struct publisher_settings service_publisher(struct tidings *service);
+
+/* --- feed.c --- */
+
+/* Borrows topics, an array of the caller's with room for the service's handlers. */
+struct reader_settings service_reader(struct tidings *service, const char **topics);
+
+/* The reading thread, from opening the reader to closing it; argument and result as pthreads have
+ * it: the service, NULL. */
+void *feed_main(void *service);
+
+/* --- run.c --- */
+
+/* Handles events until the service stops or fails. */
+void handle_all(struct tidings *service);
 
 #endif

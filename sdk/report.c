@@ -1,0 +1,103 @@
+#include "service.h"
+
+#include "base/clock.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+/* What callers and the log are told, and what ends a service. */
+
+enum tidings_status error_set(struct tidings_error *error, enum tidings_status status,
+                              const char *format, ...)
+{
+    if (error != NULL) {
+        error->status = status;
+        va_list arguments;
+        va_start(arguments, format);
+        vsnprintf(error->text, sizeof error->text, format, arguments);
+        va_end(arguments);
+    }
+    return status;
+}
+
+void service_log(struct tidings *service, enum tidings_log_level level, const char *format, ...)
+{
+    char message[1024];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(message, sizeof message, format, arguments);
+    va_end(arguments);
+    pthread_mutex_lock(&service->log_lock);
+    service->log(service->log_context, level, message);
+    pthread_mutex_unlock(&service->log_lock);
+}
+
+enum tidings_status status_from(enum client_status status)
+{
+    static const enum tidings_status statuses[] = {
+        [CLIENT_OK] = TIDINGS_OK,
+        [CLIENT_INVALID] = TIDINGS_INVALID,
+        [CLIENT_UNREACHABLE] = TIDINGS_UNREACHABLE,
+        [CLIENT_TIMED_OUT] = TIDINGS_UNREACHABLE,
+        [CLIENT_NOT_FOUND] = TIDINGS_REFUSED,
+        [CLIENT_CONFLICT] = TIDINGS_REFUSED,
+        [CLIENT_REFUSED] = TIDINGS_REFUSED,
+        [CLIENT_FULL] = TIDINGS_FULL,
+        [CLIENT_CLOSED] = TIDINGS_CLOSED,
+        [CLIENT_FATAL] = TIDINGS_FATAL,
+    };
+    return statuses[status];
+}
+
+enum tidings_status error_from(struct tidings_error *error, const struct client_error *from)
+{
+    return error_set(error, status_from(from->status), "%s", from->text);
+}
+
+void service_fail(struct tidings *service, const struct client_error *why)
+{
+    pthread_mutex_lock(&service->lock);
+    bool first = !service->fatal;
+    service->fatal = true;
+    if (first) {
+        error_set(&service->fatal_error, TIDINGS_FATAL, "%s", why->text);
+    }
+    pthread_cond_broadcast(&service->work);
+    pthread_mutex_unlock(&service->lock);
+    if (first) {
+        service_log(service, TIDINGS_LOG_ERROR, "cannot go on: %s", service->fatal_error.text);
+    }
+}
+
+/* What the connections of publisher and reader tell; both do when the bus goes. */
+static void on_notice(void *context, const struct client_error *what)
+{
+    enum { QUIET_MS = 4000 };
+    struct tidings *service = context;
+    if (what->status == CLIENT_FATAL) {
+        service_fail(service, what);
+        return;
+    }
+    if (what->status == CLIENT_UNREACHABLE && what->code != 0) {
+        int64_t now_ms = clock_mono_ms(clock_system());
+        int64_t last_ms = atomic_load(&service->said_down_ms);
+        if ((last_ms != 0 && now_ms - last_ms < QUIET_MS) ||
+            !atomic_compare_exchange_strong(&service->said_down_ms, &last_ms, now_ms)) {
+            return;
+        }
+    }
+    service_log(service, what->status == CLIENT_OK ? TIDINGS_LOG_INFO : TIDINGS_LOG_WARN, "%s",
+                what->text);
+}
+
+struct connection_settings service_connection(struct tidings *service)
+{
+    return (struct connection_settings){
+        .bootstrap_servers = service->bootstrap_servers,
+        .client_id = service->client_id,
+        .properties = (const char *const *)service->client_settings,
+        .property_count = service->client_setting_count,
+        .notice = on_notice,
+        .notice_context = service,
+    };
+}
