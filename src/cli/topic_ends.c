@@ -59,6 +59,9 @@ static enum client_status ask(struct connection *connection, struct topic_ends *
 void topic_ends_load(struct connection *connection, struct topic_ends_list *list)
 {
     struct client_error error;
+    if (list->count == 0) {
+        return; /* there is no array to point into */
+    }
     struct topic_ends *stop = list->items + list->count;
     for (struct topic_ends *at = list->items; at < stop; at++) {
         at->bounds = mem_new_array(struct admin_bounds, at->topic->partitions.count + 1);
