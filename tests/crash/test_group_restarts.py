@@ -17,7 +17,8 @@ import shutil
 import tempfile
 
 from group_client import (PARTITIONS, SETTINGS, ConsumerMember, Member,
-                          consumer_described, create_topic, described, form, offsets, rejoin, settle)
+                          consumer_described, create_topic, described, form, offsets, rejoin, settle,
+                          try_commit)
 from txn_client import Client, child
 
 SESSION_MS = 5000
@@ -81,6 +82,10 @@ def restart_static(old, others, port):
     assert new.id != old.id and new.generation == old.generation, "the static member made a rebalance"
     assert new.sync() == old.assignment, "another assignment for the static member"
     assert old.beat() == FENCED_INSTANCE_ID, "the static member's old id is not fenced"
+    # Its former self may not know any more who it is; as Apache Kafka answers.
+    for member, epoch in ((old.id, old.generation), ("", old.generation), ("", -1)):
+        assert try_commit(old.client, old.group, old.topic, 0, 1, epoch, member, old.instance) == (
+            FENCED_INSTANCE_ID), "a commit of the static member's old self"
     for member in others:
         assert member.beat() == 0, "a static member's return made a rebalance"
 

@@ -50,7 +50,7 @@ static void commit(struct world *world, const char *topic, int64_t offset)
     world_take(world, &effects);
 }
 
-static void seen_after_the_commit_only(void **state)
+static void held_offsets_are_seen_after_the_commit_only(void **state)
 {
     struct world *world = world_new();
     commit(world, "t", 3);
@@ -71,7 +71,7 @@ static void seen_after_the_commit_only(void **state)
     world_free(world);
 }
 
-static void dropped_by_an_abort(void **state)
+static void an_abort_drops_held_offsets(void **state)
 {
     struct world *world = world_new();
     txn_commit(world, 7, "t", 0, 42);
@@ -121,7 +121,7 @@ static uint64_t txn_commit_as(struct world *world, const char *member_id, const 
     return request.waiter.token.sequence;
 }
 
-static void checked_against_the_membership(void **state)
+static void commits_in_transactions_are_checked_against_the_membership(void **state)
 {
     struct world *world = world_new();
     const char *id = stable_one(world);
@@ -249,10 +249,10 @@ static void a_restart_knows_what_is_held(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(seen_after_the_commit_only),
-        cmocka_unit_test(dropped_by_an_abort),
+        cmocka_unit_test(held_offsets_are_seen_after_the_commit_only),
+        cmocka_unit_test(an_abort_drops_held_offsets),
         cmocka_unit_test(the_later_place_in_the_log_holds),
-        cmocka_unit_test(checked_against_the_membership),
+        cmocka_unit_test(commits_in_transactions_are_checked_against_the_membership),
         cmocka_unit_test(a_failed_store_leaves_nothing),
         cmocka_unit_test(a_failed_second_store_leaves_the_first),
         cmocka_unit_test(deletions_reach_what_is_held),

@@ -30,7 +30,7 @@ static bool directory_exists(const struct fixture *fixture, const char *name)
     return exists;
 }
 
-static void test_create_and_find(void **state)
+static void test_a_created_topic_is_found(void **state)
 {
     struct fixture *fixture = *state;
     struct topic *topic = create_topic(fixture, "orders", 3, NULL, NULL);
@@ -92,7 +92,7 @@ static void test_events_outlive_a_clean_stop_unread(void **state)
     topic_unref(topic);
 }
 
-static void test_creation_is_refused(void **state)
+static void test_a_bad_creation_is_refused_with_a_reason(void **state)
 {
     struct fixture *fixture = *state;
     topic_unref(create_topic(fixture, "orders.new", 1, NULL, NULL));
@@ -117,7 +117,7 @@ static void test_creation_is_refused(void **state)
     assert_false(directory_exists(fixture, "topics/none-0"));
 }
 
-static void test_validate_only_creates_nothing(void **state)
+static void test_validating_creates_nothing(void **state)
 {
     struct fixture *fixture = *state;
     struct topic_creation creation = {
@@ -144,7 +144,7 @@ static void test_a_strange_directory_is_not_taken_over(void **state)
     free(path);
 }
 
-static void test_failed_creation_leaves_nothing(void **state)
+static void test_a_failed_creation_leaves_nothing(void **state)
 {
     struct fixture *fixture = *state;
     /* The third partition cannot be made: a file has its name. */
@@ -161,7 +161,7 @@ static void test_failed_creation_leaves_nothing(void **state)
     assert_int_equal(try_create(fixture, "orders", 4), ERR_NONE);
 }
 
-static void test_delete(void **state)
+static void test_a_deleted_topic_is_gone_with_its_files(void **state)
 {
     struct fixture *fixture = *state;
     struct topic *topic = create_topic(fixture, "orders", 2, NULL, NULL);
@@ -192,7 +192,7 @@ static void run_sql(struct fixture *fixture, const char *sql)
     free(path);
 }
 
-static void test_deletion_is_finished_at_start(void **state)
+static void test_a_deletion_is_finished_at_start(void **state)
 {
     struct fixture *fixture = *state;
     struct topic *topic = create_topic(fixture, "orders", 2, NULL, NULL);
@@ -225,7 +225,7 @@ static void test_missing_directories_are_made_at_start(void **state)
     topic_unref(topic);
 }
 
-static void test_add_partitions(void **state)
+static void test_added_partitions_outlive_a_crash(void **state)
 {
     struct fixture *fixture = *state;
     struct topic *topic = create_topic(fixture, "orders", 2, NULL, NULL);
@@ -246,7 +246,7 @@ static void test_add_partitions(void **state)
     assert_int_equal(fixture->recovery.partitions, 5);
 }
 
-static void test_failed_growth_changes_nothing(void **state)
+static void test_a_failed_growth_changes_nothing(void **state)
 {
     struct fixture *fixture = *state;
     struct topic *topic = create_topic(fixture, "orders", 1, NULL, NULL);
@@ -266,7 +266,7 @@ static void test_failed_growth_changes_nothing(void **state)
     assert_int_equal(fixture->recovery.partitions, 1);
 }
 
-static void test_settings(void **state)
+static void test_settings_are_changed_as_a_whole(void **state)
 {
     struct fixture *fixture = *state;
     struct topic *topic = create_topic(fixture, "orders", 1, "retention.ms", "1000000");
@@ -331,7 +331,7 @@ static void assert_group(struct fixture *fixture, const char *group, const char 
     overrides_deinit(&own);
 }
 
-static void test_settings_of_groups(void **state)
+static void test_settings_of_groups_outlive_a_crash(void **state)
 {
     struct fixture *fixture = *state;
     assert_int_equal(edit_group(fixture, slice_str("shipping"), "50000", true), ERR_NONE);
@@ -349,7 +349,7 @@ static void test_settings_of_groups(void **state)
     assert_group(fixture, "other", NULL);
 }
 
-static void test_delete_records(void **state)
+static void test_records_are_deleted_up_to_the_watermark(void **state)
 {
     struct fixture *fixture = *state;
     struct topic *topic = create_topic(fixture, "orders", 1, NULL, NULL);
@@ -396,7 +396,7 @@ static void test_producer_ids_are_never_given_twice(void **state)
     }
 }
 
-static void test_list_is_sorted(void **state)
+static void test_the_list_is_sorted(void **state)
 {
     struct fixture *fixture = *state;
     topic_unref(create_topic(fixture, "b", 1, NULL, NULL));
@@ -410,7 +410,7 @@ static void test_list_is_sorted(void **state)
     catalogue_list_free(topics, count);
 }
 
-static void test_cluster_id_stays(void **state)
+static void test_the_cluster_id_stays(void **state)
 {
     struct fixture *fixture = *state;
     char id[32];
@@ -421,7 +421,7 @@ static void test_cluster_id_stays(void **state)
     assert_string_equal(catalogue_cluster_id(fixture->catalogue), id);
 }
 
-static void test_newer_format_is_refused(void **state)
+static void test_a_newer_format_is_refused(void **state)
 {
     struct fixture *fixture = *state;
     fixture_close(fixture);
@@ -438,7 +438,7 @@ static void test_newer_format_is_refused(void **state)
     fixture->catalogue = NULL;
 }
 
-static void test_maintain_writes_a_checkpoint(void **state)
+static void test_upkeep_writes_a_checkpoint(void **state)
 {
     struct fixture *fixture = *state;
     struct topic *topic = create_topic(fixture, "orders", 1, NULL, NULL);
@@ -453,7 +453,7 @@ static void test_maintain_writes_a_checkpoint(void **state)
     assert_true(fixture->recovery.scanned_bytes < 200); /* the last event alone */
 }
 
-static void test_names(void **state)
+static void test_names_follow_kafkas_rules(void **state)
 {
     (void)state;
     struct reason reason;
@@ -478,27 +478,27 @@ static void test_names(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_create_and_find),
+        TEST(test_a_created_topic_is_found),
         TEST(test_created_topics_outlive_a_crash),
         TEST(test_events_outlive_a_clean_stop_unread),
-        TEST(test_creation_is_refused),
-        TEST(test_validate_only_creates_nothing),
+        TEST(test_a_bad_creation_is_refused_with_a_reason),
+        TEST(test_validating_creates_nothing),
         TEST(test_a_strange_directory_is_not_taken_over),
-        TEST(test_failed_creation_leaves_nothing),
-        TEST(test_delete),
-        TEST(test_deletion_is_finished_at_start),
+        TEST(test_a_failed_creation_leaves_nothing),
+        TEST(test_a_deleted_topic_is_gone_with_its_files),
+        TEST(test_a_deletion_is_finished_at_start),
         TEST(test_missing_directories_are_made_at_start),
-        TEST(test_add_partitions),
-        TEST(test_failed_growth_changes_nothing),
-        TEST(test_settings),
-        TEST(test_settings_of_groups),
-        TEST(test_delete_records),
+        TEST(test_added_partitions_outlive_a_crash),
+        TEST(test_a_failed_growth_changes_nothing),
+        TEST(test_settings_are_changed_as_a_whole),
+        TEST(test_settings_of_groups_outlive_a_crash),
+        TEST(test_records_are_deleted_up_to_the_watermark),
         TEST(test_producer_ids_are_never_given_twice),
-        TEST(test_list_is_sorted),
-        TEST(test_cluster_id_stays),
-        TEST(test_newer_format_is_refused),
-        TEST(test_maintain_writes_a_checkpoint),
-        cmocka_unit_test(test_names),
+        TEST(test_the_list_is_sorted),
+        TEST(test_the_cluster_id_stays),
+        TEST(test_a_newer_format_is_refused),
+        TEST(test_upkeep_writes_a_checkpoint),
+        cmocka_unit_test(test_names_follow_kafkas_rules),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
 }

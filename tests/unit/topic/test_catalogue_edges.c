@@ -49,7 +49,7 @@ static void longest_name(char *name)
     name[TOPIC_NAME_MAX] = '\0';
 }
 
-static void test_longest_name_is_deleted(void **state)
+static void test_a_topic_of_the_longest_name_is_deleted(void **state)
 {
     struct fixture *fixture = *state;
     char name[TOPIC_NAME_MAX + 1];
@@ -61,7 +61,7 @@ static void test_longest_name_is_deleted(void **state)
     assert_int_equal(try_create(fixture, name, 1), ERR_NONE);
 }
 
-static void test_unfinished_deletion_of_longest_name(void **state)
+static void test_an_unfinished_deletion_of_the_longest_name_is_finished(void **state)
 {
     struct fixture *fixture = *state;
     char name[TOPIC_NAME_MAX + 1];
@@ -75,7 +75,7 @@ static void test_unfinished_deletion_of_longest_name(void **state)
 }
 
 /* A topic that was deleted and its name given to another: changes by the old one are refused. */
-static void test_changes_of_a_deleted_topic(void **state)
+static void test_changes_of_a_deleted_topic_are_refused(void **state)
 {
     struct fixture *fixture = *state;
     struct catalogue *catalogue = fixture->catalogue;
@@ -100,7 +100,7 @@ static void test_changes_of_a_deleted_topic(void **state)
 }
 
 /* Upkeep that was under way on a deleted log leaves the files of the next one alone. */
-static void test_upkeep_of_a_deleted_log(void **state)
+static void test_upkeep_of_a_deleted_log_leaves_the_next_alone(void **state)
 {
     struct fixture *fixture = *state;
     struct reason *reason = &fixture->reason;
@@ -129,7 +129,7 @@ static void test_upkeep_of_a_deleted_log(void **state)
     topic_unref(fresh);
 }
 
-static void test_foreign_directory(void **state)
+static void test_a_foreign_directory_stays(void **state)
 {
     struct fixture *fixture = *state;
     char *dir = fixture_path(fixture, "topics/orders-2");
@@ -145,7 +145,7 @@ static void test_foreign_directory(void **state)
     free(dir);
 }
 
-static void test_room_for_partitions(void **state)
+static void test_partitions_are_limited(void **state)
 {
     struct fixture *fixture = *state;
     fixture_close(fixture);
@@ -170,7 +170,7 @@ static void test_room_for_partitions(void **state)
     topic_unref(topic);
 }
 
-static void test_reserved_name(void **state)
+static void test_a_reserved_name_is_refused(void **state)
 {
     struct fixture *fixture = *state;
     assert_int_equal(try_create(fixture, "__transaction_state", 1), ERR_INVALID);
@@ -178,7 +178,7 @@ static void test_reserved_name(void **state)
 
 /* A crash took events that were not on disk, and the start that DeleteRecords had set with them:
  * what is written in their place stays. */
-static void test_start_behind_the_end(void **state)
+static void test_a_start_behind_the_end_is_brought_back_to_it(void **state)
 {
     struct fixture *fixture = *state;
     struct topic *topic = create_topic(fixture, "orders", 1, NULL, NULL);
@@ -211,7 +211,7 @@ static enum err set_one(void *context, struct overrides *overrides, struct reaso
     return ERR_NONE;
 }
 
-static void test_edits_add_up(void **state)
+static void test_edits_add_up_and_a_bad_one_changes_nothing(void **state)
 {
     struct fixture *fixture = *state;
     struct catalogue *catalogue = fixture->catalogue;
@@ -332,7 +332,7 @@ static int full_rename(void *context, const char *from, const char *to)
     return real->rename(real->context, from, to);
 }
 
-static void test_deletion_uses_the_spare(void **state)
+static void test_a_deletion_uses_the_spare(void **state)
 {
     struct fixture *fixture = *state;
     struct full full = {.files = *file_ops_system(), .fixture = fixture};
@@ -364,24 +364,29 @@ static void test_deletion_uses_the_spare(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_longest_name_is_deleted, fixture_setup,
+        cmocka_unit_test_setup_teardown(test_a_topic_of_the_longest_name_is_deleted, fixture_setup,
                                         fixture_teardown),
-        cmocka_unit_test_setup_teardown(test_unfinished_deletion_of_longest_name, fixture_setup,
+        cmocka_unit_test_setup_teardown(test_an_unfinished_deletion_of_the_longest_name_is_finished,
+                                        fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_changes_of_a_deleted_topic_are_refused, fixture_setup,
                                         fixture_teardown),
-        cmocka_unit_test_setup_teardown(test_changes_of_a_deleted_topic, fixture_setup,
+        cmocka_unit_test_setup_teardown(test_upkeep_of_a_deleted_log_leaves_the_next_alone,
+                                        fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_a_foreign_directory_stays, fixture_setup,
                                         fixture_teardown),
-        cmocka_unit_test_setup_teardown(test_upkeep_of_a_deleted_log, fixture_setup,
+        cmocka_unit_test_setup_teardown(test_partitions_are_limited, fixture_setup,
                                         fixture_teardown),
-        cmocka_unit_test_setup_teardown(test_foreign_directory, fixture_setup, fixture_teardown),
-        cmocka_unit_test_setup_teardown(test_room_for_partitions, fixture_setup, fixture_teardown),
-        cmocka_unit_test_setup_teardown(test_reserved_name, fixture_setup, fixture_teardown),
-        cmocka_unit_test_setup_teardown(test_start_behind_the_end, fixture_setup, fixture_teardown),
-        cmocka_unit_test_setup_teardown(test_edits_add_up, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_a_reserved_name_is_refused, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_a_start_behind_the_end_is_brought_back_to_it,
+                                        fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_edits_add_up_and_a_bad_one_changes_nothing,
+                                        fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_unlinking_holds_nobody_up, fixture_setup,
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(test_files_that_remain_go_at_start, fixture_setup,
                                         fixture_teardown),
-        cmocka_unit_test_setup_teardown(test_deletion_uses_the_spare, fixture_setup,
+        cmocka_unit_test_setup_teardown(test_a_deletion_uses_the_spare, fixture_setup,
                                         fixture_teardown),
     };
     return unit_run(tests, NULL, NULL, argc, argv);

@@ -54,7 +54,7 @@ static void save_some(const char *file, int count, bool clean)
     checkpoint_deinit(&checkpoint);
 }
 
-static void test_save_and_load(void **state)
+static void test_what_is_saved_is_loaded(void **state)
 {
     struct checkpoint checkpoint;
     save_some(*state, 100, true);
@@ -80,7 +80,7 @@ static void test_save_and_load(void **state)
 }
 
 /* A file as the version before wrote it. */
-static void test_version_1(void **state)
+static void test_version_1_is_read(void **state)
 {
     struct topic_id id = id_of(7);
     struct buf file = {0};
@@ -113,7 +113,7 @@ static void test_version_1(void **state)
     buf_deinit(&file);
 }
 
-static void test_missing_and_empty(void **state)
+static void test_a_missing_checkpoint_is_not_clean_and_an_empty_one_is(void **state)
 {
     struct checkpoint checkpoint;
     struct topic_id id = id_of(0);
@@ -138,7 +138,7 @@ static void write_file(const char *file, const void *bytes, size_t size)
 }
 
 /* No flipped bit and no cut is believed. */
-static void test_damage(void **state)
+static void test_damage_is_not_believed(void **state)
 {
     char *good;
     size_t size;
@@ -171,10 +171,10 @@ static void test_damage(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_save_and_load),
-        TEST(test_version_1),
-        TEST(test_missing_and_empty),
-        TEST(test_damage),
+        TEST(test_what_is_saved_is_loaded),
+        TEST(test_version_1_is_read),
+        TEST(test_a_missing_checkpoint_is_not_clean_and_an_empty_one_is),
+        TEST(test_damage_is_not_believed),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
 }

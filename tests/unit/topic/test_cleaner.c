@@ -90,7 +90,7 @@ static void test_idle_dirty_logs_are_cleaned(void **state)
 }
 
 /* One that cannot be loaded is tried once; the cleaner goes on to the next. */
-static void test_idle_log_that_cannot_be_loaded(void **state)
+static void test_an_idle_log_that_cannot_be_loaded_is_tried_once(void **state)
 {
     struct fixture *fixture = *state;
     fill(fixture);
@@ -109,8 +109,8 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_idle_dirty_logs_are_cleaned, fixture_setup,
                                         fixture_teardown),
-        cmocka_unit_test_setup_teardown(test_idle_log_that_cannot_be_loaded, fixture_setup,
-                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_an_idle_log_that_cannot_be_loaded_is_tried_once,
+                                        fixture_setup, fixture_teardown),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
 }

@@ -67,7 +67,7 @@ static struct cleaner *start(struct fixture *fixture, const struct cleaner_confi
     return cleaner;
 }
 
-static void test_held_while_reading_keys(void **state)
+static void test_progress_is_told_while_keys_are_read(void **state)
 {
     struct fixture *fixture = *state;
     struct topic *topic = fill(fixture);
@@ -93,7 +93,7 @@ static void test_held_while_reading_keys(void **state)
 }
 
 /* One key has room in the map, so that each key takes a pass. */
-static void test_goes_forward_through_passes(void **state)
+static void test_progress_goes_forward_through_passes(void **state)
 {
     struct fixture *fixture = *state;
     struct topic *topic = fill(fixture);
@@ -135,9 +135,9 @@ static void test_goes_forward_through_passes(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_held_while_reading_keys, fixture_setup,
+        cmocka_unit_test_setup_teardown(test_progress_is_told_while_keys_are_read, fixture_setup,
                                         fixture_teardown),
-        cmocka_unit_test_setup_teardown(test_goes_forward_through_passes, fixture_setup,
+        cmocka_unit_test_setup_teardown(test_progress_goes_forward_through_passes, fixture_setup,
                                         fixture_teardown),
     };
     return unit_run(tests, NULL, NULL, argc, argv);

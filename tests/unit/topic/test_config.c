@@ -27,7 +27,7 @@ static void test_defaults_are_kafkas(void **state)
     topic_config_deinit(&config);
 }
 
-static void test_own_before_server_before_default(void **state)
+static void test_own_settings_come_before_the_servers_and_those_before_defaults(void **state)
 {
     (void)state;
     struct overrides server = {0};
@@ -96,7 +96,7 @@ static void test_bad_values_are_named(void **state)
     }
 }
 
-static void test_codec_and_level(void **state)
+static void test_codec_and_level_follow_their_settings(void **state)
 {
     (void)state;
     static const struct {
@@ -132,7 +132,7 @@ static void test_codec_and_level(void **state)
     }
 }
 
-static void test_cleanup_policies(void **state)
+static void test_cleanup_policies_are_a_list(void **state)
 {
     (void)state;
     static const struct {
@@ -187,10 +187,10 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_defaults_are_kafkas),
-        cmocka_unit_test(test_own_before_server_before_default),
+        cmocka_unit_test(test_own_settings_come_before_the_servers_and_those_before_defaults),
         cmocka_unit_test(test_bad_values_are_named),
-        cmocka_unit_test(test_codec_and_level),
-        cmocka_unit_test(test_cleanup_policies),
+        cmocka_unit_test(test_codec_and_level_follow_their_settings),
+        cmocka_unit_test(test_cleanup_policies_are_a_list),
         cmocka_unit_test(test_every_default_is_accepted),
     };
     return unit_run(tests, NULL, NULL, argc, argv);

@@ -32,7 +32,7 @@ static enum err open_dir(const char *path, int *dir_fd, int *lock_fd, struct rea
     return data_dir_open(file_ops_system(), path, dir_fd, lock_fd, &made, reason);
 }
 
-static void test_lock(void **state)
+static void test_one_process_at_a_time_has_it(void **state)
 {
     const char *dir = *state;
     int fds[4];
@@ -63,7 +63,7 @@ static void test_parents_are_made(void **state)
     free(deep);
 }
 
-static void test_a_file_in_the_way(void **state)
+static void test_a_file_in_the_way_is_named(void **state)
 {
     char *file = mem_sprintf("%s/file", (char *)*state);
     char *below = mem_sprintf("%s/file/data", (char *)*state);
@@ -84,9 +84,9 @@ static void test_a_file_in_the_way(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_lock),
+        TEST(test_one_process_at_a_time_has_it),
         TEST(test_parents_are_made),
-        TEST(test_a_file_in_the_way),
+        TEST(test_a_file_in_the_way_is_named),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
 }

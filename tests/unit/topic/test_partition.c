@@ -5,7 +5,7 @@
 
 /* What readers may see of a partition, and who is told. */
 
-static void test_watermark_is_what_is_on_disk(void **state)
+static void test_the_watermark_is_what_is_on_disk(void **state)
 {
     struct fixture *fixture = *state;
     struct topic *topic = create_topic(fixture, "orders", 1, NULL, NULL);
@@ -22,7 +22,7 @@ static void test_watermark_is_what_is_on_disk(void **state)
 }
 
 /* The flusher publishes the offset before it tells the partition: asking between is no failure. */
-static void test_acknowledged_between_sync_and_notice(void **state)
+static void test_what_is_synced_is_acknowledged_before_the_notice(void **state)
 {
     struct fixture *fixture = *state;
     struct topic *topic = create_topic(fixture, "orders", 1, NULL, NULL);
@@ -82,7 +82,7 @@ static void test_a_held_partition_outlives_its_topic(void **state)
     partition_unref(partition);
 }
 
-static void test_append_time(void **state)
+static void test_append_time_replaces_the_events_own(void **state)
 {
     struct fixture *fixture = *state;
     struct topic *topic =
@@ -140,7 +140,7 @@ static enum err mark(struct partition *partition, int64_t producer_id, int16_t e
 }
 
 /* It moves when the marker is on disk, and before anybody who waits is told. */
-static void test_last_stable_offset(void **state)
+static void test_the_last_stable_offset_waits_for_the_marker_on_disk(void **state)
 {
     struct fixture *fixture = *state;
     struct topic *topic = create_topic(fixture, "orders", 1, NULL, NULL);
@@ -173,7 +173,7 @@ static void test_last_stable_offset(void **state)
     topic_unref(topic);
 }
 
-static void test_marker_errors(void **state)
+static void test_a_bad_marker_is_refused(void **state)
 {
     struct fixture *fixture = *state;
     struct topic *topic = create_topic(fixture, "orders", 1, NULL, NULL);
@@ -188,7 +188,7 @@ static void test_marker_errors(void **state)
     topic_unref(topic);
 }
 
-static void test_stable_at_once_with_flush_messages(void **state)
+static void test_flush_messages_above_one_is_stable_at_once(void **state)
 {
     struct fixture *fixture = *state;
     struct topic *topic = create_topic(fixture, "orders", 1, "flush.messages", "2");
@@ -201,7 +201,7 @@ static void test_stable_at_once_with_flush_messages(void **state)
     topic_unref(topic);
 }
 
-static void test_open_transaction_over_a_restart(void **state)
+static void test_an_open_transaction_outlives_a_restart(void **state)
 {
     struct fixture *fixture = *state;
     struct topic *topic = create_topic(fixture, "orders", 1, NULL, NULL);
@@ -222,16 +222,16 @@ static void test_open_transaction_over_a_restart(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_watermark_is_what_is_on_disk),
-        TEST(test_acknowledged_between_sync_and_notice),
+        TEST(test_the_watermark_is_what_is_on_disk),
+        TEST(test_what_is_synced_is_acknowledged_before_the_notice),
         TEST(test_flush_messages_above_one_shows_at_once),
         TEST(test_watchers_are_told_once),
         TEST(test_a_held_partition_outlives_its_topic),
-        TEST(test_append_time),
-        TEST(test_last_stable_offset),
-        TEST(test_marker_errors),
-        TEST(test_stable_at_once_with_flush_messages),
-        TEST(test_open_transaction_over_a_restart),
+        TEST(test_append_time_replaces_the_events_own),
+        TEST(test_the_last_stable_offset_waits_for_the_marker_on_disk),
+        TEST(test_a_bad_marker_is_refused),
+        TEST(test_flush_messages_above_one_is_stable_at_once),
+        TEST(test_an_open_transaction_outlives_a_restart),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
 }

@@ -52,7 +52,7 @@ static struct topic *find(struct fixture *fixture)
     return topic;
 }
 
-static void test_thousands(void **state)
+static void test_thousands_of_partitions_need_few_descriptors(void **state)
 {
     struct fixture *fixture = *state;
     limit_descriptors();
@@ -93,7 +93,7 @@ static void test_thousands(void **state)
 }
 
 /* One partition that cannot be opened is offline; all others are served. */
-static void test_offline_partition(void **state)
+static void test_one_offline_partition_leaves_the_others_served(void **state)
 {
     struct fixture *fixture = *state;
     struct topic *topic = create_topic(fixture, "orders", 2, "retention.ms", "-1");
@@ -143,8 +143,10 @@ static void test_offline_partition(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_offline_partition, fixture_setup, fixture_teardown),
-        cmocka_unit_test_setup_teardown(test_thousands, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_one_offline_partition_leaves_the_others_served,
+                                        fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_thousands_of_partitions_need_few_descriptors,
+                                        fixture_setup, fixture_teardown),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
 }

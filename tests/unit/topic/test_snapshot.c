@@ -128,7 +128,7 @@ static void check_one(struct load *load, const char *dir)
     assert_false(file_exists(dir));
 }
 
-static void test_one_instant(void **state)
+static void test_a_snapshot_is_one_instant(void **state)
 {
     struct load load = {.fixture = *state};
     void *(*const works[])(void *) = {append_in_turn, delete_old, come_and_go};
@@ -156,7 +156,7 @@ static void test_one_instant(void **state)
 }
 
 /* A data directory made of a snapshot opens with what was there, uncut. */
-static void test_opens_as_a_data_directory(void **state)
+static void test_a_snapshot_opens_as_a_data_directory(void **state)
 {
     struct fixture *fixture = *state;
     struct catalogue_snapshot made;
@@ -185,8 +185,9 @@ static void test_opens_as_a_data_directory(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_one_instant, fixture_setup, fixture_teardown),
-        cmocka_unit_test_setup_teardown(test_opens_as_a_data_directory, fixture_setup,
+        cmocka_unit_test_setup_teardown(test_a_snapshot_is_one_instant, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_a_snapshot_opens_as_a_data_directory, fixture_setup,
                                         fixture_teardown),
     };
     logger_set_level(LOG_LEVEL_WARN); /* topics come and go by the hundred */

@@ -115,7 +115,7 @@ static enum txn_state state_of(struct bench *bench)
 
 /* ---- the order of safety ---- */
 
-static void test_steps_of_a_commit(void **state)
+static void test_a_commit_is_prepared_marked_and_completed(void **state)
 {
     struct bench *bench = *state;
     struct disk *disk = bench->disk;
@@ -166,7 +166,7 @@ static void test_markers_wait_for_the_prepare_record(void **state)
     assert_false(disk_sync_one(disk));
 }
 
-static void test_failing_prepare_changes_nothing(void **state)
+static void test_a_failing_prepare_changes_nothing(void **state)
 {
     struct bench *bench = *state;
     struct txn_producer producer = init(bench);
@@ -184,7 +184,7 @@ static void test_failing_prepare_changes_nothing(void **state)
     assert_int_equal(state_of(bench), TXN_COMPLETE_COMMIT);
 }
 
-static void test_failed_sync_is_not_acknowledged(void **state)
+static void test_a_failed_sync_is_not_acknowledged(void **state)
 {
     struct bench *bench = *state;
     struct txn_producer producer = init(bench);
@@ -239,7 +239,7 @@ static void test_markers_are_tried_again(void **state)
     assert_int_equal(disk->partitions[1].count, 1);
 }
 
-static void test_complete_record_is_tried_again(void **state)
+static void test_the_complete_record_is_tried_again(void **state)
 {
     struct bench *bench = *state;
     struct disk *disk = bench->disk;
@@ -259,7 +259,7 @@ static void test_complete_record_is_tried_again(void **state)
     assert_int_equal(disk->partitions[0].count, 1);
 }
 
-static void test_deleted_partition_is_skipped(void **state)
+static void test_a_deleted_partition_is_skipped(void **state)
 {
     struct bench *bench = *state;
     struct txn_producer producer = init(bench);
@@ -274,7 +274,7 @@ static void test_deleted_partition_is_skipped(void **state)
 
 /* ---- sessions ---- */
 
-static void test_sessions(void **state)
+static void test_a_session_lets_only_the_current_producer_write(void **state)
 {
     struct bench *bench = *state;
     struct txn_producer producer = init(bench);
@@ -310,7 +310,7 @@ static void test_sessions(void **state)
 
 /* ---- time ---- */
 
-static void test_time_out_aborts(void **state)
+static void test_a_time_out_aborts(void **state)
 {
     struct bench *bench = *state;
     struct disk *disk = bench->disk;
@@ -334,7 +334,7 @@ static void test_time_out_aborts(void **state)
     assert_int_equal(asked.answer.err, ERR_TXN_PRODUCER_FENCED);
 }
 
-static void test_time_out_goes_on_after_a_restart(void **state)
+static void test_a_time_out_goes_on_after_a_restart(void **state)
 {
     struct bench *bench = *state;
     struct disk *disk = bench->disk;
@@ -350,7 +350,7 @@ static void test_time_out_goes_on_after_a_restart(void **state)
     assert_int_equal(state_of(bench), TXN_COMPLETE_ABORT);
 }
 
-static void test_failing_abort_is_tried_again(void **state)
+static void test_a_failing_abort_is_tried_again(void **state)
 {
     struct bench *bench = *state;
     struct disk *disk = bench->disk;
@@ -429,7 +429,7 @@ static void test_a_known_transaction_is_left_alone(void **state)
     assert_int_equal(bench->disk->partitions[1].count, 1);
 }
 
-static void test_requests_while_loading_and_stopped(void **state)
+static void test_requests_are_refused_while_loading_and_when_stopped(void **state)
 {
     struct bench *bench = *state;
     struct txn_coordinator *c = disk_coordinator_new(bench->disk, &bench->clock);
@@ -500,7 +500,7 @@ static void stop_while_parking(struct bench *bench)
     disk_sync_all(bench->disk);
 }
 
-static void test_stop_leaves_nobody_parked(void **state)
+static void test_a_stop_leaves_nobody_parked(void **state)
 {
     for (int i = 0; i < 20; i++) {
         stop_while_parking(*state);
@@ -562,7 +562,7 @@ static void *run_producer(void *context)
     return NULL;
 }
 
-static void test_threads(void **state)
+static void test_threads_end_transactions_at_once(void **state)
 {
     struct bench *bench = *state;
     struct txn_coordinator_config config;
@@ -593,24 +593,24 @@ static void test_threads(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_steps_of_a_commit),
+        TEST(test_a_commit_is_prepared_marked_and_completed),
         TEST(test_markers_wait_for_the_prepare_record),
-        TEST(test_failing_prepare_changes_nothing),
-        TEST(test_failed_sync_is_not_acknowledged),
+        TEST(test_a_failing_prepare_changes_nothing),
+        TEST(test_a_failed_sync_is_not_acknowledged),
         TEST(test_markers_are_tried_again),
-        TEST(test_complete_record_is_tried_again),
-        TEST(test_deleted_partition_is_skipped),
-        TEST(test_sessions),
-        TEST(test_time_out_aborts),
-        TEST(test_time_out_goes_on_after_a_restart),
-        TEST(test_failing_abort_is_tried_again),
+        TEST(test_the_complete_record_is_tried_again),
+        TEST(test_a_deleted_partition_is_skipped),
+        TEST(test_a_session_lets_only_the_current_producer_write),
+        TEST(test_a_time_out_aborts),
+        TEST(test_a_time_out_goes_on_after_a_restart),
+        TEST(test_a_failing_abort_is_tried_again),
         TEST(test_idle_ids_expire),
         TEST(test_orphans_are_aborted),
         TEST(test_a_lost_add_is_found_at_start),
         TEST(test_a_known_transaction_is_left_alone),
-        TEST(test_requests_while_loading_and_stopped),
-        TEST(test_stop_leaves_nobody_parked),
-        TEST(test_threads),
+        TEST(test_requests_are_refused_while_loading_and_when_stopped),
+        TEST(test_a_stop_leaves_nobody_parked),
+        TEST(test_threads_end_transactions_at_once),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
 }

@@ -333,7 +333,7 @@ static void play_seed(uint64_t seed)
     free(play);
 }
 
-static void test_seeds(void **state)
+static void test_crashes_between_any_two_steps_lose_nothing(void **state)
 {
     (void)state;
     for (uint64_t seed = 1; seed <= SEEDS; seed++) {
@@ -342,7 +342,7 @@ static void test_seeds(void **state)
 }
 
 /* PLAY_SEED=n plays one seed. */
-static void test_one(void **state)
+static void test_a_given_crash_loses_nothing(void **state)
 {
     const char *seed = getenv("PLAY_SEED");
     if (seed == NULL) {
@@ -353,6 +353,8 @@ static void test_one(void **state)
 
 int main(int argc, char **argv)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_one), cmocka_unit_test(test_seeds)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_given_crash_loses_nothing),
+        cmocka_unit_test(test_crashes_between_any_two_steps_lose_nothing)};
     return unit_run(tests, NULL, NULL, argc, argv);
 }

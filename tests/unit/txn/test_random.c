@@ -219,7 +219,7 @@ static void play_seed(uint64_t seed)
     txn_free(play.txn);
 }
 
-static void test_seeds(void **state)
+static void test_random_requests_keep_the_rules(void **state)
 {
     (void)state;
     for (uint64_t seed = 1; seed <= SEEDS; seed++) {
@@ -229,6 +229,6 @@ static void test_seeds(void **state)
 
 int main(int argc, char **argv)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_seeds)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_random_requests_keep_the_rules)};
     return unit_run(tests, NULL, NULL, argc, argv);
 }

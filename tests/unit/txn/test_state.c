@@ -65,7 +65,7 @@ static enum err end(const struct txn *txn, int64_t producer, int16_t epoch, bool
 
 /* ---- InitProducerId ---- */
 
-static void test_init_of_every_state(void **state)
+static void test_init_aborts_what_is_open_and_waits_for_an_end_under_way(void **state)
 {
     static const struct {
         enum txn_state from;
@@ -99,7 +99,7 @@ static void test_init_of_every_state(void **state)
     }
 }
 
-static void test_first_init(void **state)
+static void test_the_first_init_begins_at_epoch_0(void **state)
 {
     (void)state;
     struct txn *txn = make(TXN_EMPTY, -1);
@@ -112,7 +112,7 @@ static void test_first_init(void **state)
 }
 
 /* KIP-360: a producer that comes back with what it had. */
-static void test_init_with_what_it_had(void **state)
+static void test_a_producer_that_comes_back_with_what_it_had_goes_on(void **state)
 {
     (void)state;
     struct txn *txn = make(TXN_COMPLETE_ABORT, 5);
@@ -134,7 +134,7 @@ static void test_init_with_what_it_had(void **state)
     txn_free(txn);
 }
 
-static void test_init_when_epochs_are_used_up(void **state)
+static void test_used_up_epochs_give_a_new_producer_id(void **state)
 {
     (void)state;
     struct txn *txn = make(TXN_COMPLETE_COMMIT, TXN_LAST_EPOCH);
@@ -176,7 +176,7 @@ static void test_fencing_reaches_the_last_epoch(void **state)
     txn_free(txn);
 }
 
-static void test_timeout_bounds(void **state)
+static void test_a_time_out_is_positive_and_within_the_servers(void **state)
 {
     (void)state;
     struct reason reason;
@@ -189,7 +189,7 @@ static void test_timeout_bounds(void **state)
 
 /* ---- adding ---- */
 
-static void test_add_in_every_state(void **state)
+static void test_partitions_are_added_unless_an_end_is_under_way(void **state)
 {
     static const struct {
         enum txn_state from;
@@ -227,7 +227,7 @@ static void test_add_in_every_state(void **state)
     }
 }
 
-static void test_add_of_what_is_there_stores_nothing(void **state)
+static void test_adding_what_is_there_stores_nothing(void **state)
 {
     (void)state;
     struct txn *txn = make(TXN_ONGOING, 5);
@@ -237,7 +237,7 @@ static void test_add_of_what_is_there_stores_nothing(void **state)
     txn_free(txn);
 }
 
-static void test_verify(void **state)
+static void test_a_write_needs_the_current_producer_and_epoch(void **state)
 {
     (void)state;
     for (int s = TXN_EMPTY; s <= TXN_COMPLETE_ABORT; s++) {
@@ -258,7 +258,7 @@ static void test_verify(void **state)
 
 /* ---- EndTxn ---- */
 
-static void test_end_version_1(void **state)
+static void test_an_end_of_version_1_keeps_the_epoch(void **state)
 {
     static const struct {
         enum txn_state from;
@@ -299,7 +299,7 @@ static void test_end_version_1(void **state)
     }
 }
 
-static void test_end_version_2(void **state)
+static void test_an_end_of_version_2_raises_the_epoch(void **state)
 {
     static const struct {
         enum txn_state from;
@@ -349,7 +349,7 @@ static void test_end_version_2(void **state)
     }
 }
 
-static void test_end_version_2_with_the_last_epoch(void **state)
+static void test_an_end_of_version_2_at_the_last_epoch_changes_the_id(void **state)
 {
     (void)state;
     struct txn *txn = make(TXN_ONGOING, TXN_LAST_EPOCH);
@@ -379,7 +379,7 @@ static void test_end_version_2_with_the_last_epoch(void **state)
     txn_free(txn);
 }
 
-static void test_complete(void **state)
+static void test_a_complete_transaction_has_no_partitions(void **state)
 {
     (void)state;
     for (int commit = 0; commit <= 1; commit++) {
@@ -416,7 +416,7 @@ static void test_time_out_fences_the_zombie(void **state)
 
 /* However the wall clock jumps, a restart leaves no more than a whole time-out and no less than
  * none. */
-static void test_clock_jumps_over_a_restart(void **state)
+static void test_clock_jumps_over_a_restart_keep_the_time_out_within_bounds(void **state)
 {
     static const struct {
         int64_t later_ms;
@@ -447,7 +447,7 @@ static void test_clock_jumps_over_a_restart(void **state)
 }
 
 /* A damaged record may say that it began at any time at all. */
-static void test_times_that_cannot_be(void **state)
+static void test_times_that_cannot_be_are_survived(void **state)
 {
     static const int64_t starts[][2] = {{INT64_MIN, 0}, {INT64_MAX, TIMEOUT_MS}};
     struct clock_time later = {.mono_ms = 9000, .wall_ms = INT64_C(1700000000000)};
@@ -487,7 +487,7 @@ static void test_more_partitions_give_no_more_time(void **state)
 
 /* ---- what logs show ---- */
 
-static void test_claims(void **state)
+static void test_what_logs_show_is_known_adopted_or_an_orphan(void **state)
 {
     (void)state;
     static const struct {
@@ -531,7 +531,7 @@ static void test_claims(void **state)
 
 /* ---- records ---- */
 
-static void test_bad_records(void **state)
+static void test_bad_records_change_nothing(void **state)
 {
     (void)state;
     struct txn *txn = make(TXN_EMPTY, 5);
@@ -548,7 +548,7 @@ static void test_bad_records(void **state)
     txn_free(txn);
 }
 
-static void test_names(void **state)
+static void test_names_of_states_are_kafkas(void **state)
 {
     (void)state;
     for (unsigned i = 0; i < TXN_STATE_COUNT; i++) {
@@ -563,26 +563,26 @@ static void test_names(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_init_of_every_state),
-        cmocka_unit_test(test_first_init),
-        cmocka_unit_test(test_init_with_what_it_had),
-        cmocka_unit_test(test_init_when_epochs_are_used_up),
+        cmocka_unit_test(test_init_aborts_what_is_open_and_waits_for_an_end_under_way),
+        cmocka_unit_test(test_the_first_init_begins_at_epoch_0),
+        cmocka_unit_test(test_a_producer_that_comes_back_with_what_it_had_goes_on),
+        cmocka_unit_test(test_used_up_epochs_give_a_new_producer_id),
         cmocka_unit_test(test_fencing_reaches_the_last_epoch),
-        cmocka_unit_test(test_timeout_bounds),
-        cmocka_unit_test(test_add_in_every_state),
-        cmocka_unit_test(test_add_of_what_is_there_stores_nothing),
-        cmocka_unit_test(test_verify),
-        cmocka_unit_test(test_end_version_1),
-        cmocka_unit_test(test_end_version_2),
-        cmocka_unit_test(test_end_version_2_with_the_last_epoch),
-        cmocka_unit_test(test_complete),
+        cmocka_unit_test(test_a_time_out_is_positive_and_within_the_servers),
+        cmocka_unit_test(test_partitions_are_added_unless_an_end_is_under_way),
+        cmocka_unit_test(test_adding_what_is_there_stores_nothing),
+        cmocka_unit_test(test_a_write_needs_the_current_producer_and_epoch),
+        cmocka_unit_test(test_an_end_of_version_1_keeps_the_epoch),
+        cmocka_unit_test(test_an_end_of_version_2_raises_the_epoch),
+        cmocka_unit_test(test_an_end_of_version_2_at_the_last_epoch_changes_the_id),
+        cmocka_unit_test(test_a_complete_transaction_has_no_partitions),
         cmocka_unit_test(test_time_out_fences_the_zombie),
-        cmocka_unit_test(test_clock_jumps_over_a_restart),
-        cmocka_unit_test(test_times_that_cannot_be),
+        cmocka_unit_test(test_clock_jumps_over_a_restart_keep_the_time_out_within_bounds),
+        cmocka_unit_test(test_times_that_cannot_be_are_survived),
         cmocka_unit_test(test_more_partitions_give_no_more_time),
-        cmocka_unit_test(test_claims),
-        cmocka_unit_test(test_bad_records),
-        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_what_logs_show_is_known_adopted_or_an_orphan),
+        cmocka_unit_test(test_bad_records_change_nothing),
+        cmocka_unit_test(test_names_of_states_are_kafkas),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
 }
