@@ -22,19 +22,21 @@
 
 enum { ACCEPTS_PER_TURN = 64, BACKLOG = 4096, PAUSE_MS = 100 };
 
-static unsigned least_loaded(struct net *net)
+/* The reactor with the fewest connections, and how many there are in all. */
+static unsigned least_loaded(struct net *net, size_t *total)
 {
+    *total = 0;
     unsigned best = 0;
     size_t best_count = SIZE_MAX;
     for (unsigned i = 1; i <= net->config.reactor_count; i++) {
         unsigned index = (net->last_choice + i) % net->config.reactor_count;
         size_t count = atomic_load(&net->reactors[index].connection_count);
+        *total += count;
         if (count < best_count) {
             best = index;
             best_count = count;
         }
     }
-    net->last_choice = best;
     return best;
 }
 
@@ -51,7 +53,9 @@ static void take_connection(struct listener *listener, int fd,
                             const struct sockaddr_storage *address)
 {
     struct net *net = listener->net;
-    if (net_connection_count(net) >= net->config.max_connections) {
+    size_t total;
+    unsigned chosen = least_loaded(net, &total);
+    if (total >= net->config.max_connections) {
         refuse(net, fd, address, "the limit on connections is reached (max.connections)");
         return;
     }
@@ -64,7 +68,8 @@ static void take_connection(struct listener *listener, int fd,
     int yes = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
     setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &yes, sizeof yes);
-    struct reactor *reactor = &net->reactors[least_loaded(net)];
+    struct reactor *reactor = &net->reactors[chosen];
+    net->last_choice = chosen;
     atomic_fetch_add(&reactor->connection_count, 1);
     struct transport transport = {.kind = listener->transport, .fd = fd};
     struct conn *conn = conn_new(reactor, transport, listener->index, address, &key);

@@ -87,7 +87,7 @@ enum err net_start(struct net *net, struct reason *reason)
     net->started = true;
     listeners_start(net); /* before the threads: from then on they are reactor 0's */
     for (unsigned i = 0; i < net->config.reactor_count; i++) {
-        enum err err = reactor_start(&net->reactors[i], reason);
+        enum err err = loop_start(&net->reactors[i], reason);
         if (err != ERR_NONE) {
             net_stop(net);
             return err;
@@ -104,9 +104,9 @@ static void drain(struct task *task)
     }
     atomic_store(&reactor->draining, true);
     held_reply_release(reactor);
-    for (uint32_t i = 0; i < reactor->slot_count; i++) {
-        if (reactor->slots[i] != NULL) {
-            conn_touch(reactor->slots[i]); /* to stop watching for input */
+    for (size_t i = 0; i < reactor->slots.count; i++) {
+        if (reactor->slots.items[i] != NULL) {
+            conn_touch(reactor->slots.items[i]); /* to stop watching for input */
         }
     }
 }

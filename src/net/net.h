@@ -4,9 +4,8 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/file.h"
-#include "base/heap.h"
 #include "base/slice.h"
-#include "base/task.h"
+#include "net/reactor.h"
 #include "net/transport.h"
 
 #include <stdbool.h>
@@ -32,7 +31,6 @@
  * Signals are blocked in the threads started here; SIGPIPE is never raised.
  */
 struct net;
-struct reactor;
 struct conn;
 
 /* Names one frame of one connection. Copy freely. */
@@ -191,25 +189,6 @@ unsigned conn_listener(const struct conn *conn);
 void conn_local_address(const struct conn *conn, char *host, size_t host_size, uint16_t *port);
 void conn_set_user(struct conn *conn, void *user);
 void *conn_user(const struct conn *conn);
-
-/* Which one of net_reactor it is. Any thread. */
-unsigned reactor_index(const struct reactor *reactor);
-
-/* Runs task->run on the reactor's thread, in posting order per poster. Any thread. */
-void reactor_post(struct reactor *reactor, struct task *task);
-
-/* The reactor's monotonic clock as of this loop turn. Its thread only. */
-int64_t reactor_now_ms(const struct reactor *reactor);
-
-/* A timer embedded in its owner; fires once, on the reactor's thread. */
-struct reactor_timer {
-    struct heap_node node;
-    void (*fire)(struct reactor_timer *timer);
-};
-
-/* Arms or moves the timer to the monotonic time at_ms. Its reactor's thread only. */
-void reactor_timer_set(struct reactor *reactor, struct reactor_timer *timer, int64_t at_ms);
-void reactor_timer_cancel(struct reactor *reactor, struct reactor_timer *timer);
 
 /* Numbers for metrics and tests; any thread. closed[CONN_END_LIMIT] counts those refused. */
 struct net_stats {

@@ -3,7 +3,6 @@
 #include "base/mem.h"
 #include "base/utf8.h"
 #include "net/state.h"
-#include "net/thread.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -12,9 +11,8 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
-#include <utlist.h>
 
-enum { EVENTS_PER_TURN = 256, POOL_KEEP_MS = 2000 };
+enum { POOL_KEEP_MS = 2000 };
 
 static void on_wake(struct poll_source *source, uint32_t events)
 {
@@ -69,7 +67,7 @@ void reactor_deinit(struct reactor *reactor)
     }
     heap_deinit(&reactor->timers);
     frame_pool_clear(&reactor->pool);
-    free(reactor->slots);
+    vec_deinit(&reactor->slots);
     free(reactor->read_scratch);
     free(reactor->write_scratch);
 }
@@ -122,7 +120,7 @@ void reactor_timer_cancel(struct reactor *reactor, struct reactor_timer *timer)
     heap_remove(&reactor->timers, &timer->node);
 }
 
-static void run_timers(struct reactor *reactor)
+void reactor_run_timers(struct reactor *reactor)
 {
     /* A timer that sets itself to now again waits for the next turn. */
     for (size_t left = reactor->timers.nodes.count; left > 0; left--) {
@@ -150,7 +148,7 @@ static int wait_ms(struct reactor *reactor)
     return left <= 0 ? 0 : left > 3600000 ? 3600000 : (int)left;
 }
 
-static int wait_for_events(struct reactor *reactor, struct epoll_event *events)
+int reactor_wait(struct reactor *reactor, struct epoll_event events[EVENTS_PER_TURN])
 {
     int timeout_ms = wait_ms(reactor);
     if (timeout_ms != 0) {
@@ -163,86 +161,6 @@ static int wait_for_events(struct reactor *reactor, struct epoll_event *events)
     atomic_store_explicit(&reactor->asleep, false, memory_order_relaxed);
     reactor->now_ms = clock_mono_ms(clock_system());
     return count;
-}
-
-/* Connections that had more to do than one turn allows, or may read again. */
-static void run_ready(struct reactor *reactor)
-{
-    struct conn *ready = reactor->ready;
-    size_t left = 0;
-    for (struct conn *conn = ready; conn != NULL; conn = conn->ready_next) {
-        left++;
-    }
-    for (; left > 0 && reactor->ready != NULL; left--) {
-        struct conn *conn = reactor->ready;
-        DL_DELETE2(reactor->ready, conn, ready_prev, ready_next);
-        conn->ready = false;
-        reactor->worked = true;
-        conn_read(conn);
-        if (!conn->dead) {
-            conn_touch(conn);
-        }
-    }
-}
-
-static void settle_touched(struct reactor *reactor)
-{
-    while (reactor->touched != NULL) {
-        struct conn *conn = reactor->touched;
-        DL_DELETE2(reactor->touched, conn, touched_prev, touched_next);
-        conn->touched = false;
-        conn_settle(conn);
-    }
-}
-
-static void turn(struct reactor *reactor)
-{
-    struct epoll_event events[EVENTS_PER_TURN];
-    int count = wait_for_events(reactor, events);
-    for (int i = 0; i < count; i++) {
-        struct poll_source *source = events[i].data.ptr;
-        reactor->worked = true;
-        source->ready(source, events[i].events);
-    }
-    run_ready(reactor);
-    reactor_run_mailbox(reactor);
-    run_timers(reactor);
-    if (reactor->worked) {
-        reactor->worked = false; /* what on_turn_end and settling do counts for the next turn */
-        if (reactor->net->handler.on_turn_end != NULL) {
-            reactor->net->handler.on_turn_end(reactor->net->handler.context, reactor);
-        }
-    }
-    settle_touched(reactor);
-    conn_free_dead(reactor);
-}
-
-static void close_all(struct reactor *reactor)
-{
-    for (uint32_t i = 0; i < reactor->slot_count; i++) {
-        if (reactor->slots[i] != NULL) {
-            conn_close(reactor->slots[i], CONN_END_STOP);
-        }
-    }
-    conn_free_dead(reactor);
-}
-
-static void *run(void *context)
-{
-    struct reactor *reactor = context;
-    atomic_store(&reactor->owner, pthread_self());
-    while (!reactor->stopping) {
-        turn(reactor);
-    }
-    close_all(reactor);
-    return NULL;
-}
-
-enum err reactor_start(struct reactor *reactor, struct reason *reason)
-{
-    enum err err = thread_start(&reactor->thread, "reactor", reactor->index, run, reactor, reason);
-    reactor->has_thread = err == ERR_NONE;
-    return err;
 }
 
 void reactor_log_peer(struct reactor *reactor, const char *message, const char *peer,

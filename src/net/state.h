@@ -1,6 +1,7 @@
 #ifndef TIDINGS_NET_STATE_H
 #define TIDINGS_NET_STATE_H
 
+#include "base/vec.h"
 #include "net/frame_memory.h"
 #include "net/frame_pool.h"
 #include "net/mailbox.h"
@@ -11,13 +12,16 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/epoll.h>
 
 /*
- * The structs behind net.h, private to this folder. A reactor's fields and those of its connections
+ * The structs behind net.h and what works on them, private to this folder; each file calls those
+ * above it in the list below. A reactor's fields and those of its connections
  * belong to its thread, but for the atomics and the mailbox.
  */
 
 enum {
+    EVENTS_PER_TURN = 256,
     SCRATCH_BYTES = 64 << 10,       /* read at once when no frame is half read */
     LARGE_FRAME_BYTES = 64 << 10,   /* from here on a frame is received straight into its buffer */
     TURN_BYTES = 1 << 20,           /* per connection, direction and loop turn */
@@ -143,9 +147,8 @@ struct reactor {
     struct heap timers;
     struct held_reply *held; /* replies that wait for their time */
 
-    struct conn **slots; /* NULL where free */
-    uint32_t slot_count;
-    uint32_t slot_hint; /* no slot below is free */
+    VEC(struct conn *) slots; /* NULL where free */
+    uint32_t slot_hint;       /* no slot below is free */
     uint64_t next_conn;
     struct conn *touched; /* to settle at the end of this turn */
     struct conn *ready;   /* to go on with in the next turn */
@@ -193,9 +196,11 @@ struct net {
 CHECKED enum err reactor_init(struct reactor *reactor, struct net *net, unsigned index,
                               struct reason *reason);
 void reactor_deinit(struct reactor *reactor);
-CHECKED enum err reactor_start(struct reactor *reactor, struct reason *reason);
 bool reactor_is_own(struct reactor *reactor);
+/* Waits until something happens or a timer is due; returns how many events there are. */
+int reactor_wait(struct reactor *reactor, struct epoll_event events[EVENTS_PER_TURN]);
 void reactor_run_mailbox(struct reactor *reactor);
+void reactor_run_timers(struct reactor *reactor);
 bool reactor_watch(struct reactor *reactor, int fd, struct poll_source *source, uint32_t events);
 
 /* One log line about a peer, unless there are too many. Reason is put in quotes. */
@@ -203,9 +208,6 @@ void reactor_log_peer(struct reactor *reactor, const char *message, const char *
                       const char *reason);
 
 /* conn.c */
-struct conn *conn_new(struct reactor *reactor, struct transport transport, unsigned listener_index,
-                      const struct sockaddr_storage *peer, const struct peer_key *key);
-void conn_adopt(struct task *task);
 void conn_close(struct conn *conn, enum conn_end end);
 void conn_close_why(struct conn *conn, enum conn_end end, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -213,11 +215,12 @@ void conn_free_dead(struct reactor *reactor);
 struct conn *conn_find(struct reactor *reactor, uint32_t slot, uint64_t id);
 void conn_touch(struct conn *conn);
 void conn_later(struct conn *conn);
-void conn_settle(struct conn *conn);
 bool conn_has_pending(const struct conn *conn);
 bool conn_may_read(const struct conn *conn);
 void conn_complete(struct reactor *reactor, struct reply_token token, struct reply *reply);
 void owed_add(struct reactor *reactor, int64_t change);
+/* What the acceptor counted for this connection. */
+void conn_give_back_counts(struct conn *conn);
 
 /* conn_timeout.c */
 void conn_arm(struct conn *conn, int64_t at_ms);
@@ -231,6 +234,15 @@ void conn_drop_input(struct conn *conn);
 
 /* conn_write.c */
 void conn_flush(struct conn *conn);
+
+/* conn_life.c */
+struct conn *conn_new(struct reactor *reactor, struct transport transport, unsigned listener_index,
+                      const struct sockaddr_storage *peer, const struct peer_key *key);
+void conn_adopt(struct task *task);
+void conn_settle(struct conn *conn);
+
+/* loop.c */
+CHECKED enum err loop_start(struct reactor *reactor, struct reason *reason);
 
 /* listener.c */
 void listeners_start(struct net *net);
