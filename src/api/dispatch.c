@@ -1,7 +1,9 @@
 #include "api/api.h"
 
 #include "api/handlers.h"
+#include "base/logger.h"
 #include "base/mem.h"
+#include "wire/refusal.h"
 
 #include <stdio.h>
 
@@ -42,7 +44,41 @@ static void set_address(struct api_request *request, struct conn *conn)
     }
 }
 
-/* Reads the header. An ApiVersions of any version is taken, as its handler answers it (KIP-511). */
+/* Why a request cannot be served, and whose it is. */
+static enum err fail_unserved(const struct api_request *request, struct reason *reason,
+                              const char *what)
+{
+    const struct api_connection *client = request->connection;
+    const char *name = client->software_name != NULL ? client->software_name : "unknown software";
+    const char *version = client->software_version != NULL ? client->software_version : "";
+    return reason_fail(reason, ERR_UNSUPPORTED, "%s is not served; the client is %s%s%s", what,
+                       name, version[0] != '\0' ? " " : "", version);
+}
+
+/* ERR_UNSUPPORTED when no row of the table is for the request. An ApiVersions of any version is
+ * taken, as its handler answers it (KIP-511). */
+static enum err find_entry(struct api_request *request, struct reason *reason)
+{
+    int16_t key = request->completion.api_key;
+    int16_t version = api_version(request);
+    const struct wire_api_info *info = wire_api_find(key);
+    const struct api_entry *entry = api_find(key);
+    char what[128];
+    request->entry = entry;
+    if (info == NULL) {
+        snprintf(what, sizeof what, "API key %d", key);
+    } else if (entry == NULL) {
+        snprintf(what, sizeof what, "%s (API key %d)", info->name, key);
+    } else if (key != API_KEY_API_VERSIONS &&
+               (version < entry->lowest_version || version > entry->highest_version)) {
+        snprintf(what, sizeof what, "%s version %d (of %d to %d)", info->name, version,
+                 entry->lowest_version, entry->highest_version);
+    } else {
+        return ERR_NONE;
+    }
+    return fail_unserved(request, reason, what);
+}
+
 static enum err read_header(struct api_request *request, struct reason *reason)
 {
     struct wire_request_header header;
@@ -55,26 +91,34 @@ static enum err read_header(struct api_request *request, struct reason *reason)
     request->completion.correlation_id = header.correlation_id;
     request->completion.api_key = header.api_key;
     request->completion.api_version = header.api_version;
-    request->entry = api_find(header.api_key);
-    if (request->entry == NULL) {
-        return reason_fail(reason, ERR_UNSUPPORTED, "API key %d is not served", header.api_key);
+    return find_entry(request, reason);
+}
+
+/* Answers a request that is not served with UNSUPPORTED_VERSION, in its own version. False: there
+ * is no such answer, and the connection is to be closed. */
+static bool refuse(struct api_request *request, const struct reason *reason)
+{
+    struct api_reply reply;
+    api_reply_begin(&request->completion, &reply);
+    bool told = wire_refuse(&reply.writer, request->completion.api_key, api_version(request),
+                            &request->body, KAFKA_ERROR_UNSUPPORTED_VERSION);
+    if (!told || reply.writer.err != ERR_NONE) {
+        wire_writer_deinit(&reply.writer);
+        buf_deinit(&reply.bytes);
+        return false;
     }
-    if (header.api_key == API_KEY_API_VERSIONS) {
-        return ERR_NONE;
-    }
-    if (header.api_version < request->entry->lowest_version ||
-        header.api_version > request->entry->highest_version) {
-        const struct wire_api_info *info = wire_api_find(header.api_key);
-        return reason_fail(reason, ERR_UNSUPPORTED, "%s version %d is not served (%d to %d are)",
-                           info->name, header.api_version, request->entry->lowest_version,
-                           request->entry->highest_version);
-    }
-    return ERR_NONE;
+    LOG_INFO("api", "request refused", "peer=%s reason=\"%s\"", request->connection->peer,
+             reason->text);
+    api_finish(request, &reply);
+    return true;
 }
 
 static enum err begin(struct api_request *request, struct reason *reason)
 {
     enum err err = read_header(request, reason);
+    if (err == ERR_UNSUPPORTED && refuse(request, reason)) {
+        return ERR_NONE;
+    }
     if (err != ERR_NONE) {
         return err;
     }

@@ -7,6 +7,7 @@
 import pathlib
 import sys
 
+import refusal
 import schema
 
 C_TYPES = {'bool': 'bool', 'int8': 'int8_t', 'int16': 'int16_t', 'uint16': 'uint16_t',
@@ -501,6 +502,7 @@ def outputs(units):
     files['api_info.c'] = lambda: api_info_text(units)
     files['codecs.c'] = lambda: codecs_text(units)
     files['records.c'] = lambda: records_text(units)
+    files['refusals.c'] = lambda: BANNER + refusal.text(units, Code(), within)
     return files
 
 

@@ -57,6 +57,7 @@ class Field:
     shown: str = None  # its name in JSON: '-' for none, '.' for that of its struct
     left_out: bool = False  # of JSON while it is null or has its default
     names: list = field(default_factory=list)  # of its values from 0 on
+    of: str = None  # the field of the request that it tells of
 
 
 @dataclass
@@ -261,6 +262,10 @@ class Parser:
         if len(words) > 1 and words[0] == '=':
             result.default = parse_default(result, words[1], line)
             del words[:2]
+        result.of = result.name
+        if len(words) > 1 and words[0] == 'of' and self.message.name.endswith('_response'):
+            result.of = check_name(words[1], line)
+            del words[:2]
         return words
 
     def parse_shown(self, result, words, line):
@@ -322,6 +327,15 @@ def check_unit(unit):
         raise SchemaError(unit.line, f'api {unit.name} needs one request, then one response')
     for message in unit.messages:
         collect_structs(message, message.root, tagged=False)
+    if unit.key >= 0:
+        check_told_of(*unit.messages)
+
+
+def check_told_of(request, response):
+    asked = {f.name for struct in request.structs for f in struct.fields}
+    for item in [f for struct in response.structs for f in struct.fields]:
+        if item.of not in asked | {item.name}:
+            raise SchemaError(item.line, f'the request has no field "{item.of}"')
 
 
 def collect_structs(message, struct, tagged):

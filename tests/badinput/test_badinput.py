@@ -81,6 +81,28 @@ class Case(unittest.TestCase):
         self.assertRegex(lines[0], reason)
 
 
+def one_of_each(item, version):
+    """The fields of a struct, with one element in each array."""
+    values = {}
+    for field in item.fields:
+        if not field.low <= version <= field.high or field.tag is not None:
+            continue
+        value = one_of_each(field.struct, version) if field.struct else {
+            "string": "x", "bytes": b"x", "records": b"", "uuid": bytes(range(16))}.get(field.type, 1)
+        values[field.name] = [value] if field.array else value
+    return values
+
+
+def error_codes(answer):
+    """All of them, wherever they are."""
+    for name, value in answer.items():
+        if name == "error_code":
+            yield value
+        for element in value if isinstance(value, list) else ():
+            if isinstance(element, dict):
+                yield from error_codes(element)
+
+
 class NoRequest(Case):
     """Bytes that are no Kafka request."""
     settings = ("socket.request.max.bytes=1048576",)
@@ -110,14 +132,45 @@ class NoRequest(Case):
         client.send(client.frame(999, 0, b""))
         self.assert_closed(client, "API key 999 is not served")
 
-    def test_versions_not_served(self):
-        for key, version, name in ((kafka.PRODUCE, 99, "Produce"), (kafka.FETCH, 0, "Fetch"),
+    def test_versions_that_nobody_knows(self):
+        for key, version, name in ((kafka.PRODUCE, 99, "Produce"), (kafka.FETCH, 99, "Fetch"),
                                    (kafka.METADATA, -1, "Metadata"),
                                    (kafka.LIST_OFFSETS, 32767, "ListOffsets")):
             with self.subTest(name):
                 client = self.connect()
+                client.ask("api_versions", 3, client_software_name="odd", client_software_version="7")
                 client.send(client.frame(key, version, bytes(64)))
-                self.assert_closed(client, f"{name} version {version} is not served")
+                self.assert_closed(client, f"{name} version {version} .* is not served; "
+                                   "the client is odd 7")
+
+    def test_what_is_not_served_is_answered_in_its_own_version(self):
+        """Each API and version of the schema that is not served, asked about one of each thing."""
+        client = self.connect()
+        served = {key["api_key"]: range(key["min_version"], key["max_version"] + 1)
+                  for key in client.ask("api_versions", 3, client_software_name="odd",
+                                        client_software_version="7")["api_keys"]}
+        refused = [(name, version) for name, (key, request, _) in kafka.APIS.items()
+                   for version in range(request.low, request.high + 1)
+                   if version not in served.get(key, ())]
+        for name, version in refused:
+            with self.subTest(name=name, version=version):
+                fields = one_of_each(kafka.APIS[name][1].root, version)
+                codes = error_codes(client.ask(name, version, **fields))
+                self.assertEqual(set(codes), {35})
+        self.assertLessEqual({("fetch", 0), ("fetch", 17), ("list_offsets", 0), ("offset_fetch", 0),
+                              ("offset_commit", 10), ("find_coordinator", 6), ("metadata", 13),
+                              ("describe_quorum", 2), ("alter_client_quotas", 0)}, set(refused))
+
+    def test_an_answer_that_would_look_like_success_is_not_given(self):
+        client = self.connect()
+        client.request("list_offsets", 0, topics=[])
+        self.assert_closed(client, r"ListOffsets version 0 \(of 1 to 8\) is not served; "
+                           "the client is unknown software")
+
+    def test_an_unserved_request_cut_short(self):
+        client = self.connect()
+        client.request("list_offsets", 0, raw=b"\xff\xff\xff\xff\x00\x00\x00\x02\x00")
+        self.assert_closed(client, "ListOffsets version 0 .* is not served")
 
     def test_api_versions_of_any_version_is_answered(self):
         client = self.connect()

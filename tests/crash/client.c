@@ -235,7 +235,8 @@ bool client_commit(struct client *client, const char *group, const char *topic, 
     offset_commit_request_partition_init(&in);
     in.partition_index = partition;
     in.committed_offset = offset;
-    struct offset_commit_request_topic topics = {slice_str(topic), &in, 1};
+    struct offset_commit_request_topic topics = {
+        .name = slice_str(topic), .partitions = &in, .partitions_count = 1};
     struct offset_commit_request request;
     offset_commit_request_init(&request);
     request.group_id = slice_str(group);

@@ -6,8 +6,10 @@
 #include "wire/generated/api_versions.h"
 #include "wire/generated/delete_records.h"
 #include "wire/generated/delete_topics.h"
+#include "wire/generated/describe_quorum.h"
 #include "wire/generated/describe_topic_partitions.h"
 #include "wire/generated/fetch.h"
+#include "wire/generated/init_producer_id.h"
 #include "wire/generated/list_offsets.h"
 #include "wire/generated/metadata.h"
 #include "wire/generated/offset_commit.h"
@@ -67,7 +69,7 @@ static void check_closes(struct fixture *fixture, const void *bytes, size_t size
 static void test_bad_frames_close(void **state)
 {
     static const uint8_t unknown_key[] = {0x03, 0xe7, 0, 0, 0, 0, 0, 1, 0xff, 0xff};
-    static const uint8_t old_fetch[] = {0, 1, 0, 3, 0, 0, 0, 1, 0xff, 0xff};
+    static const uint8_t new_fetch[] = {0, 1, 0, 99, 0, 0, 0, 1, 0xff, 0xff};
     static const uint8_t new_produce[] = {0, 0, 0x7f, 0xff, 0, 0, 0, 1, 0xff, 0xff};
     static const uint8_t short_header[] = {0, 3, 0, 1, 0, 0};
     static const uint8_t client_id_too_long[] = {0, 3, 0, 1, 0, 0, 0, 1, 0, 9, 'x'};
@@ -75,12 +77,74 @@ static void test_bad_frames_close(void **state)
     static const uint8_t no_body_on_worker[] = {0, 19, 0, 1, 0, 0, 0, 1, 0xff, 0xff};
     struct fixture *fixture = *state;
     check_closes(fixture, unknown_key, sizeof unknown_key);
-    check_closes(fixture, old_fetch, sizeof old_fetch);
+    check_closes(fixture, new_fetch, sizeof new_fetch);
     check_closes(fixture, new_produce, sizeof new_produce);
     check_closes(fixture, short_header, sizeof short_header);
     check_closes(fixture, client_id_too_long, sizeof client_id_too_long);
     check_closes(fixture, no_body, sizeof no_body);
     check_closes(fixture, no_body_on_worker, sizeof no_body_on_worker);
+}
+
+/* A request of a version that is not served, told where its answer has a place for the error. */
+static void test_an_unserved_version_is_answered_with_an_error(void **state)
+{
+    struct fixture *fixture = *state;
+    struct client *client = &fixture->client;
+    struct init_producer_id_request producer;
+    struct init_producer_id_response refused;
+    init_producer_id_request_init(&producer);
+    producer.transactional_id = (struct slice){0};
+    assert_true(client_call(client, API_KEY_INIT_PRODUCER_ID, 6, &producer, &refused));
+    assert_int_equal(refused.error_code, KAFKA_ERROR_UNSUPPORTED_VERSION);
+    assert_int_equal(refused.producer_id, -1);
+
+    struct describe_quorum_request quorum = {0};
+    struct describe_quorum_response unserved;
+    assert_true(client_call(client, API_KEY_DESCRIBE_QUORUM, 2, &quorum, &unserved));
+    assert_int_equal(unserved.error_code, KAFKA_ERROR_UNSUPPORTED_VERSION);
+    assert_true(ask_versions(client)); /* on the same connection */
+}
+
+/* Where the answer has an error for each thing only, each thing asked for gets it. */
+static void test_an_unserved_version_gives_each_partition_the_error(void **state)
+{
+    struct fixture *fixture = *state;
+    struct client *client = &fixture->client;
+    struct fetch_request_partition partitions[2] = {{.partition = 3}, {.partition = 5}};
+    struct fetch_request_topic topics[2] = {
+        {.topic = slice_str("orders"), .partitions = partitions, .partitions_count = 2},
+        {.topic = slice_str("bills"), .partitions = partitions, .partitions_count = 1}};
+    struct fetch_request request;
+    struct fetch_response response;
+    fetch_request_init(&request);
+    request.topics = topics;
+    request.topics_count = 2;
+    assert_true(client_call(client, API_KEY_FETCH, 3, &request, &response));
+    assert_int_equal(response.responses_count, 2);
+    assert_true(slice_equal(response.responses[0].topic, slice_str("orders")));
+    assert_true(slice_equal(response.responses[1].topic, slice_str("bills")));
+    assert_int_equal(response.responses[0].partitions_count, 2);
+    assert_int_equal(response.responses[1].partitions_count, 1);
+    for (int i = 0; i < 2; i++) {
+        const struct fetch_response_partition *seen = &response.responses[0].partitions[i];
+        assert_int_equal(seen->partition_index, partitions[i].partition);
+        assert_int_equal(seen->error_code, KAFKA_ERROR_UNSUPPORTED_VERSION);
+        assert_true(wire_records_is_null(&seen->records));
+    }
+}
+
+/* Nothing was asked for, so the answer would look like success. */
+static void test_an_unserved_version_without_room_for_the_error_closes(void **state)
+{
+    struct fixture *fixture = *state;
+    struct client bad = {.fd = -1};
+    struct fetch_request request;
+    struct fetch_response response;
+    fetch_request_init(&request);
+    assert_true(client_connect(&bad, fixture->port));
+    assert_true(client_send(&bad, API_KEY_FETCH, 3, &request));
+    assert_false(client_receive(&bad, API_KEY_FETCH, 3, &response));
+    client_deinit(&bad);
 }
 
 /* KIP-511: whatever the version, the answer is version 0, and the connection stays. */
@@ -493,6 +557,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_error_codes),
         TEST(test_bad_frames_close),
         TEST(test_unknown_api_versions_version),
+        TEST(test_an_unserved_version_is_answered_with_an_error),
+        TEST(test_an_unserved_version_gives_each_partition_the_error),
+        TEST(test_an_unserved_version_without_room_for_the_error_closes),
         TEST(test_deferred_requests_hold_the_next),
         TEST(test_answers_come_in_order),
         TEST(test_produce_answers),

@@ -57,6 +57,7 @@ class SchemaTest(unittest.TestCase):
         for old, new, line, words in [
                 ('name  string', 'name  strong', 3, 'unknown type'),
                 ('name  string', 'Name  string', 3, 'no usable name'),
+                ('code int16', 'code int16 of thing', 9, 'no field "thing"'),
                 ('name  string', 'int   string', 3, 'no usable name'),
                 ('name  string null 1+', 'name string 4+', 3, 'not within 0-3'),
                 ('name  string null 1+', 'name string 1-0', 3, 'not within'),

@@ -209,7 +209,7 @@ static void request_headers_are_read(void **state)
     assert_int_equal(header.api_version, 99);
     assert_int_equal(header.correlation_id, 42);
     assert_int_equal(read_header("7fff 0000 0000002a", &header, &position), ERR_UNSUPPORTED);
-    assert_int_equal(read_header("0001 0003 0000002a", &header, &position), ERR_UNSUPPORTED);
+    assert_int_equal(read_header("0001 0013 0000002a", &header, &position), ERR_UNSUPPORTED);
 
     assert_int_equal(read_header("0003 0001 000000", &header, &position), ERR_TRUNCATED);
     assert_int_equal(read_header("0003 0001 00000001 0005 61", &header, &position), ERR_TRUNCATED);
