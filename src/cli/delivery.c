@@ -17,21 +17,16 @@ void delivery_deinit(struct delivery *delivery)
     for (size_t i = 0; i < DELIVERY_FAILURES_KEPT; i++) {
         free(delivery->failures[i].why);
     }
-    free(delivery->partitions);
+    vec_deinit(&delivery->partitions);
     *delivery = (struct delivery){0};
 }
 
 static struct delivery_partition *partition_of(struct delivery *delivery, int32_t partition)
 {
-    if (partition >= delivery->partition_count) {
-        int32_t count = partition + 1;
-        delivery->partitions =
-            mem_realloc(delivery->partitions, (size_t)count * sizeof *delivery->partitions);
-        memset(delivery->partitions + delivery->partition_count, 0,
-               (size_t)(count - delivery->partition_count) * sizeof *delivery->partitions);
-        delivery->partition_count = count;
+    while (delivery->partitions.count <= (size_t)partition) {
+        (void)vec_add(&delivery->partitions);
     }
-    return &delivery->partitions[partition];
+    return &delivery->partitions.items[partition];
 }
 
 void delivery_acknowledge(struct delivery *delivery, int32_t partition, int64_t offset,
@@ -78,8 +73,8 @@ static double seconds(const struct delivery *delivery, int64_t now_ms)
 static json_t *partitions_to_json(const struct delivery *delivery)
 {
     json_t *list = json_array();
-    for (int32_t i = 0; i < delivery->partition_count; i++) {
-        const struct delivery_partition *at = &delivery->partitions[i];
+    for (size_t i = 0; i < delivery->partitions.count; i++) {
+        const struct delivery_partition *at = &delivery->partitions.items[i];
         if (at->count > 0) {
             json_array_append_new(list, json_pack("{s:i,s:I,s:I,s:I}", "partition", (int)i, "count",
                                                   (json_int_t)at->count, "first_offset",
@@ -110,10 +105,11 @@ json_t *delivery_to_json(const struct delivery *delivery)
 static void print_acknowledged(const struct delivery *delivery, FILE *out)
 {
     if (delivery->acknowledged == 1 && delivery->failed == 0) {
-        for (int32_t i = 0; i < delivery->partition_count; i++) {
-            if (delivery->partitions[i].count == 1) {
+        for (size_t i = 0; i < delivery->partitions.count; i++) {
+            if (delivery->partitions.items[i].count == 1) {
                 fprintf(out, "published 1 event to %s, partition %d, offset %lld\n",
-                        delivery->topic, (int)i, (long long)delivery->partitions[i].last_offset);
+                        delivery->topic, (int)i,
+                        (long long)delivery->partitions.items[i].last_offset);
                 return;
             }
         }

@@ -1,6 +1,7 @@
 #ifndef TIDINGS_CLI_DELIVERY_H
 #define TIDINGS_CLI_DELIVERY_H
 
+#include "base/vec.h"
 #include "client/connection.h"
 
 #include <jansson.h>
@@ -30,9 +31,8 @@ struct delivery {
     uint64_t sent; /* handed to the publisher or refused by it */
     uint64_t acknowledged;
     uint64_t failed;
-    uint64_t bytes; /* of acknowledged keys and values */
-    struct delivery_partition *partitions;
-    int32_t partition_count;
+    uint64_t bytes;                            /* of acknowledged keys and values */
+    VEC(struct delivery_partition) partitions; /* by number */
     struct delivery_failure failures[DELIVERY_FAILURES_KEPT];
     bool is_hopeless; /* the last failure will strike every further event too */
     int64_t start_ms;

@@ -1,9 +1,7 @@
 #include "cli/group.h"
 
 #include "cli/cli.h"
-#include "cli/output.h"
-
-#include <stdio.h>
+#include "cli/outcomes.h"
 
 struct delete_options {
     struct bus_options bus;
@@ -27,47 +25,29 @@ static const struct option_spec specs[] = {
      "a group that does not exist is no error"},
 };
 
-static int conclude(const struct delete_options *options, const struct admin_outcome *outcome,
-                    struct report *report)
-{
-    bool is_absent = outcome->error.status == CLIENT_NOT_FOUND && options->if_exists;
-    if (outcome->error.status == CLIENT_NOT_FOUND && !is_absent) {
-        return cli_group_fail_unknown(outcome->name);
-    }
-    if (outcome->error.status != CLIENT_OK && !is_absent) {
-        return bus_fail(&outcome->error, "delete group '%s'", outcome->name);
-    }
-    json_array_append_new(report->items,
-                          json_pack("{s:s,s:b}", "group", outcome->name, "deleted", !is_absent));
-    if (!report->is_json) {
-        printf(is_absent ? "group %s did not exist\n" : "deleted group %s\n", outcome->name);
-    }
-    return EXIT_OK;
-}
-
 static int run(const struct delete_options *options)
 {
+    const struct outcome_words words = {
+        .verb = "delete",
+        .done = "deleted",
+        .kind = "group",
+        .json_name = "group",
+        .is_forgiving = options->if_exists,
+        .forgiven = CLIENT_NOT_FOUND,
+        .forgiven_text = "did not exist",
+        .fail_unknown = cli_group_fail_unknown,
+    };
     struct connection *connection;
     struct admin_outcomes outcomes;
     struct client_error error;
-    size_t count = options->groups.count;
     int code = bus_open(&options->bus, &connection);
-    if (code != EXIT_OK) {
-        return code;
+    if (code == EXIT_OK) {
+        enum client_status status = admin_delete_groups(connection, options->groups.items,
+                                                        options->groups.count, &outcomes, &error);
+        code = outcomes_tell(&words, &options->groups, options->bus.is_json, status, &error,
+                             &outcomes);
+        connection_close(connection);
     }
-    if (admin_delete_groups(connection, options->groups.items, count, &outcomes, &error) !=
-        CLIENT_OK) {
-        code = bus_fail(&error, "delete group '%s'%s", options->groups.items[0],
-                        count > 1 ? " and others" : "");
-    } else {
-        struct report report = report_new(options->bus.is_json);
-        for (size_t i = 0; i < outcomes.count; i++) {
-            report_note(&report, conclude(options, &outcomes.items[i], &report));
-        }
-        code = output_finish(report_finish(&report));
-    }
-    admin_outcomes_deinit(&outcomes);
-    connection_close(connection);
     return code;
 }
 

@@ -17,14 +17,12 @@ enum { HELP_CODE = 'h', LONG_CODE_BASE = 1000 };
 
 void text_list_add(struct text_list *list, const char *text)
 {
-    list->items = mem_realloc(list->items, (list->count + 1) * sizeof *list->items);
-    list->items[list->count++] = text;
+    vec_push(list, text);
 }
 
 void text_list_deinit(struct text_list *list)
 {
-    free(list->items);
-    *list = (struct text_list){0};
+    vec_deinit(list);
 }
 
 int options_fail(const struct help_page *page, const char *format, ...)

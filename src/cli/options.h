@@ -1,6 +1,8 @@
 #ifndef TIDINGS_CLI_OPTIONS_H
 #define TIDINGS_CLI_OPTIONS_H
 
+#include "base/vec.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -12,8 +14,7 @@
 
 /* Texts in the order given; borrows from argv, owns the array. Zero-initialised is empty. */
 struct text_list {
-    const char **items;
-    size_t count;
+    VEC_FIELDS(const char *);
 };
 
 /* Adds a copy of the text; _deinit frees all. */

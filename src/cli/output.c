@@ -18,10 +18,10 @@ void table_init(struct table *table, const char *const *titles, size_t column_co
 
 void table_deinit(struct table *table)
 {
-    for (size_t i = 0; i < table->cell_count; i++) {
-        free(table->cells[i]);
+    for (size_t i = 0; i < table->cells.count; i++) {
+        free(table->cells.items[i]);
     }
-    free(table->cells);
+    vec_deinit(&table->cells);
     *table = (struct table){0};
 }
 
@@ -32,8 +32,7 @@ void table_cell(struct table *table, const char *format, ...)
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    table->cells = mem_realloc(table->cells, (table->cell_count + 1) * sizeof *table->cells);
-    table->cells[table->cell_count++] = mem_strdup(text);
+    vec_push(&table->cells, mem_strdup(text));
 }
 
 void table_number(struct table *table, int64_t number)
@@ -63,8 +62,8 @@ static const char *title(const struct table *table, size_t column)
 static int width(const struct table *table, size_t column)
 {
     size_t most = strlen(title(table, column));
-    for (size_t i = column; i < table->cell_count; i += table->column_count) {
-        size_t size = utf8_length(table->cells[i]);
+    for (size_t i = column; i < table->cells.count; i += table->column_count) {
+        size_t size = utf8_length(table->cells.items[i]);
         most = size > most ? size : most;
     }
     return (int)most;
@@ -90,12 +89,12 @@ void table_print(const struct table *table, int indent)
         widths[column] = width(table, column);
         print_cell(table, column, widths[column], title(table, column));
     }
-    for (size_t i = 0; i < table->cell_count; i++) {
+    for (size_t i = 0; i < table->cells.count; i++) {
         size_t column = i % table->column_count;
         if (column == 0) {
             printf("%*s", indent, "");
         }
-        print_cell(table, column, widths[column], table->cells[i]);
+        print_cell(table, column, widths[column], table->cells.items[i]);
     }
     free(widths);
 }

@@ -2,6 +2,7 @@
 #define TIDINGS_CLI_OUTPUT_H
 
 #include "base/buf.h"
+#include "base/vec.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -16,8 +17,7 @@
 struct table {
     const char *const *titles; /* a leading '>' right-aligns the column */
     size_t column_count;
-    char **cells;
-    size_t cell_count;
+    VEC(char *) cells;
 };
 
 /* Zero-initialised rows under these titles, which must outlive the table. */

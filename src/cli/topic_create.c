@@ -3,9 +3,8 @@
 #include "base/mem.h"
 #include "cli/bus.h"
 #include "cli/cli.h"
-#include "cli/output.h"
+#include "cli/outcomes.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 struct create_options {
@@ -56,44 +55,29 @@ static int take_settings(const struct create_options *options, struct admin_sett
     return EXIT_OK;
 }
 
-/* Tells the outcome for one topic. */
-static int conclude(const struct create_options *options, const struct admin_outcome *outcome,
-                    struct report *report)
-{
-    bool exists = outcome->error.status == CLIENT_CONFLICT && options->if_not_exists;
-    if (outcome->error.status != CLIENT_OK && !exists) {
-        return bus_fail(&outcome->error, "create topic '%s'", outcome->name);
-    }
-    json_array_append_new(report->items,
-                          json_pack("{s:s,s:b}", "name", outcome->name, "created", !exists));
-    if (!report->is_json) {
-        printf(exists ? "topic %s exists already\n" : "created topic %s\n", outcome->name);
-    }
-    return EXIT_OK;
-}
-
 static int create(const struct create_options *options, const struct admin_new_topic *topics)
 {
+    const struct outcome_words words = {
+        .verb = "create",
+        .done = "created",
+        .kind = "topic",
+        .json_name = "name",
+        .is_forgiving = options->if_not_exists,
+        .forgiven = CLIENT_CONFLICT,
+        .forgiven_text = "exists already",
+        .fail_unknown = bus_fail_no_topic,
+    };
     struct connection *connection;
     struct admin_outcomes outcomes;
     struct client_error error;
-    size_t count = options->topics.count;
     int code = bus_open(&options->bus, &connection);
-    if (code != EXIT_OK) {
-        return code;
+    if (code == EXIT_OK) {
+        enum client_status status =
+            admin_create_topics(connection, topics, options->topics.count, &outcomes, &error);
+        code = outcomes_tell(&words, &options->topics, options->bus.is_json, status, &error,
+                             &outcomes);
+        connection_close(connection);
     }
-    if (admin_create_topics(connection, topics, count, &outcomes, &error) != CLIENT_OK) {
-        code = bus_fail(&error, "create topic '%s'%s", options->topics.items[0],
-                        count > 1 ? " and others" : "");
-    } else {
-        struct report report = report_new(options->bus.is_json);
-        for (size_t i = 0; i < outcomes.count; i++) {
-            report_note(&report, conclude(options, &outcomes.items[i], &report));
-        }
-        code = output_finish(report_finish(&report));
-    }
-    admin_outcomes_deinit(&outcomes);
-    connection_close(connection);
     return code;
 }
 

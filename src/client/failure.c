@@ -50,7 +50,7 @@ static const struct {
     {RD_KAFKA_RESP_ERR__FATAL, CLIENT_FATAL, 0, NULL},
     {RD_KAFKA_RESP_ERR__INVALID_ARG, CLIENT_INVALID, ABOUT_EVENT, NULL},
     {RD_KAFKA_RESP_ERR_INVALID_CONFIG, CLIENT_REFUSED, 0,
-     "see all settings of a topic with: tidings topic describe TOPIC --all"},
+     "see what settings there are and what each takes with: tidings topic settings"},
     {RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION, CLIENT_REFUSED, 0,
      "a topic name has up to 249 letters, digits, dots, dashes and underscores; "
      "__consumer_offsets is the bus's own"},

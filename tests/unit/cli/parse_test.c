@@ -1,42 +1,15 @@
 #include "../unit.h"
 
-#include "base/time_text.h"
 #include "cli/cli.h"
 #include "cli/group_progress.h"
 #include "cli/options.h"
 #include "cli/reset_target.h"
 #include "cli/setting_text.h"
 #include "cli/suggest.h"
-#include "client/connection.h"
-#include "client/position.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-
-static const int64_t NOON_MS = INT64_C(1769947200000); /* 2026-02-01T12:00:00Z */
-
-static void test_durations(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *text;
-        int64_t ms;
-    } good[] = {{"500ms", 500},    {"30s", 30000},     {"5m", 300000}, {"2h", 7200000},
-                {"1d", 86400000},  {"1h30m", 5400000}, {"10", 10000},  {"0", 0},
-                {"1w", 604800000}, {"1m1s1ms", 61001}};
-    static const char *const bad[] = {
-        "", "s", "1x", "-1h", "1h ", "99999999999999999999d", "99999999999w"};
-    int64_t ms;
-    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
-        assert_int_equal(duration_parse(good[i].text, &ms, NULL), ERR_NONE);
-        assert_int_equal(ms, good[i].ms);
-    }
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        assert_int_equal(duration_parse(bad[i], &ms, NULL), ERR_INVALID);
-    }
-}
 
 static void test_settings_take_durations_and_sizes(void **state)
 {
@@ -85,87 +58,6 @@ static void test_lag_is_what_is_left_to_read(void **state)
     assert_int_equal(group_lag(99, bounds), 20); /* the topic was made again */
 }
 
-static void test_times(void **state)
-{
-    (void)state;
-    setenv("TZ", "UTC-3", 1); /* three hours east */
-    tzset();
-    static const struct {
-        const char *text;
-        int64_t ms;
-    } good[] = {{"2026-02-01T12:00:00Z", NOON_MS},
-                {"2026-02-01 12:00:00.250Z", NOON_MS + 250},
-                {"2026-02-01T14:00:00+02:00", NOON_MS},
-                {"2026-02-01T10:30-0130", NOON_MS},
-                {"2026-02-01T12:00:00.123456789Z", NOON_MS + 123},
-                {"2026-02-01T15:00", NOON_MS}, /* local */
-                {"now", NOON_MS},
-                {"-1h", NOON_MS - 3600000},
-                {"@1769947200000", NOON_MS}};
-    static const char *const bad[] = {"",
-                                      "2026",
-                                      "2026-02-30",
-                                      "2026-13-01",
-                                      "2026-02-01T25:00",
-                                      "2026-02-01T12",
-                                      "2026-02-01T12:00:00Zx",
-                                      "2026-02-01T12:00+99:00",
-                                      "@",
-                                      "1969-12-31T23:59:59Z",
-                                      "yesterday"};
-    int64_t ms;
-    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
-        assert_int_equal(time_parse(good[i].text, NOON_MS, &ms, NULL), ERR_NONE);
-        assert_int_equal(ms, good[i].ms);
-    }
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        assert_int_equal(time_parse(bad[i], NOON_MS, &ms, NULL), ERR_INVALID);
-    }
-    char text[TIME_TEXT_SIZE];
-    assert_string_equal(time_format(NOON_MS + 7, text), "2026-02-01T12:00:00.007Z");
-    assert_string_equal(time_format(-1, text), "1969-12-31T23:59:59.999Z");
-}
-
-static void test_positions(void **state)
-{
-    (void)state;
-    struct position at;
-    assert_int_equal(position_parse("earliest", NOON_MS, &at, NULL), ERR_NONE);
-    assert_int_equal(at.kind, POSITION_START);
-    assert_int_equal(position_parse("end", NOON_MS, &at, NULL), ERR_NONE);
-    assert_int_equal(at.kind, POSITION_END);
-    assert_int_equal(position_parse("42", NOON_MS, &at, NULL), ERR_NONE);
-    assert_int_equal(at.kind, POSITION_OFFSET);
-    assert_int_equal(at.value, 42);
-    assert_int_equal(position_parse("-10", NOON_MS, &at, NULL), ERR_NONE);
-    assert_int_equal(at.kind, POSITION_LAST);
-    assert_int_equal(at.value, 10);
-    assert_int_equal(position_parse("-10m", NOON_MS, &at, NULL), ERR_NONE);
-    assert_int_equal(at.kind, POSITION_TIME);
-    assert_int_equal(at.value, NOON_MS - 600000);
-    struct reason reason;
-    assert_int_equal(position_parse("middle", NOON_MS, &at, &reason), ERR_INVALID);
-    assert_non_null(strstr(reason.text, "'middle'"));
-    assert_int_equal(position_parse("99999999999999999999", NOON_MS, &at, NULL), ERR_INVALID);
-}
-
-static void test_places_stay_within_bounds(void **state)
-{
-    (void)state;
-    struct admin_bounds bounds = {.start = 100, .end = 200};
-    static const struct {
-        struct position position;
-        int64_t offset;
-    } cases[] = {{{POSITION_START, 0}, 100},       {{POSITION_END, 0}, 200},
-                 {{POSITION_OFFSET, 150}, 150},    {{POSITION_OFFSET, 3}, 100},
-                 {{POSITION_OFFSET, 900}, 200},    {{POSITION_LAST, 10}, 190},
-                 {{POSITION_LAST, 1000}, 100},     {{POSITION_LAST, 0}, 200},
-                 {{POSITION_LAST, INT64_MAX}, 100}};
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        assert_int_equal(position_offset(&cases[i].position, bounds), cases[i].offset);
-    }
-}
-
 struct settings {
     bool is_loud;
     const char *name;
@@ -209,7 +101,7 @@ static bool parse(struct settings *settings, struct text_list *arguments, int *c
         text                                                                                       \
     }
 
-static void test_options_fill_settings(void **state)
+static void test_options_fill_what_they_are_for(void **state)
 {
     (void)state;
     struct settings settings = {0};
@@ -235,7 +127,7 @@ static void test_options_fill_settings(void **state)
     assert_int_equal(settings.headers.count, 0);
 }
 
-static void test_options_tell_what_is_wrong(void **state)
+static void test_a_wrong_option_is_told_with_a_hint(void **state)
 {
     (void)state;
     static const struct {
@@ -265,7 +157,7 @@ static void test_options_tell_what_is_wrong(void **state)
     }
 }
 
-static void test_suggestions(void **state)
+static void test_the_nearest_word_is_suggested(void **state)
 {
     (void)state;
     static const char *const words[] = {"topic", "publish", "subscribe", "group"};
@@ -278,7 +170,7 @@ static void test_suggestions(void **state)
     assert_int_equal(suggest_distance("same", "same"), 0);
 }
 
-static void test_reset_targets(void **state)
+static void test_a_topic_may_name_its_partition(void **state)
 {
     (void)state;
     char topic[RESET_TOPIC_SIZE];
@@ -295,31 +187,15 @@ static void test_reset_targets(void **state)
     }
 }
 
-static void test_probe_tells_why(void **state)
-{
-    (void)state;
-    struct reason reason;
-    assert_int_equal(connection_probe("127.0.0.1:1", 1000, &reason), ERR_IO);
-    assert_non_null(strstr(reason.text, "refused"));
-    assert_int_equal(connection_probe("127.0.0.1:99999", 1000, &reason), ERR_INVALID);
-    assert_int_equal(connection_probe("127.0.0.1:", 1000, &reason), ERR_INVALID);
-    assert_int_equal(connection_probe("", 1000, &reason), ERR_INVALID);
-}
-
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_durations),
         cmocka_unit_test(test_lag_is_what_is_left_to_read),
         cmocka_unit_test(test_settings_take_durations_and_sizes),
-        cmocka_unit_test(test_times),
-        cmocka_unit_test(test_positions),
-        cmocka_unit_test(test_places_stay_within_bounds),
-        cmocka_unit_test(test_options_fill_settings),
-        cmocka_unit_test(test_options_tell_what_is_wrong),
-        cmocka_unit_test(test_suggestions),
-        cmocka_unit_test(test_reset_targets),
-        cmocka_unit_test(test_probe_tells_why),
+        cmocka_unit_test(test_options_fill_what_they_are_for),
+        cmocka_unit_test(test_a_wrong_option_is_told_with_a_hint),
+        cmocka_unit_test(test_the_nearest_word_is_suggested),
+        cmocka_unit_test(test_a_topic_may_name_its_partition),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
 }

@@ -97,7 +97,7 @@ static void test_an_events_own_values_win(void **state)
     publish_options_deinit(&options);
 }
 
-static void test_wrong_options_are_told(void **state)
+static void test_options_that_do_not_go_together_are_told(void **state)
 {
     (void)state;
     static const struct {
@@ -127,7 +127,7 @@ static void test_wrong_options_are_told(void **state)
     }
 }
 
-static void test_delivery_counts(void **state)
+static void test_what_was_acknowledged_is_counted_by_partition(void **state)
 {
     (void)state;
     struct delivery delivery;
@@ -152,7 +152,7 @@ static void test_delivery_counts(void **state)
     delivery_deinit(&delivery);
 }
 
-static void test_failures_are_named(void **state)
+static void test_the_first_failures_are_named(void **state)
 {
     (void)state;
     enum { MESSAGE_TOO_LARGE = 10, MESSAGE_TIMED_OUT = -192 /* librdkafka's */ };
@@ -182,7 +182,7 @@ static void test_failures_are_named(void **state)
     delivery_deinit(&delivery);
 }
 
-static void test_progress_line(void **state)
+static void test_the_progress_line_tells_how_far_and_how_fast(void **state)
 {
     (void)state;
     struct delivery delivery;
@@ -201,10 +201,10 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_options_complete_an_event),
         cmocka_unit_test(test_an_events_own_values_win),
-        cmocka_unit_test(test_wrong_options_are_told),
-        cmocka_unit_test(test_delivery_counts),
-        cmocka_unit_test(test_failures_are_named),
-        cmocka_unit_test(test_progress_line),
+        cmocka_unit_test(test_options_that_do_not_go_together_are_told),
+        cmocka_unit_test(test_what_was_acknowledged_is_counted_by_partition),
+        cmocka_unit_test(test_the_first_failures_are_named),
+        cmocka_unit_test(test_the_progress_line_tells_how_far_and_how_fast),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
 }

@@ -277,6 +277,17 @@ static void test_nobody_listens(void **state)
     assert_int_equal(publisher_check(&publisher, &error), CLIENT_OK);
 }
 
+static void test_a_probe_tells_why_nobody_is_there(void **state)
+{
+    (void)state;
+    struct reason reason;
+    assert_int_equal(connection_probe("127.0.0.1:1", 1000, &reason), ERR_IO);
+    assert_non_null(strstr(reason.text, "refused"));
+    assert_int_equal(connection_probe("127.0.0.1:99999", 1000, &reason), ERR_INVALID);
+    assert_int_equal(connection_probe("127.0.0.1:", 1000, &reason), ERR_INVALID);
+    assert_int_equal(connection_probe("", 1000, &reason), ERR_INVALID);
+}
+
 static void test_each_event_has_one_completion(void **state)
 {
     struct bus_server *bus = *state;
@@ -609,6 +620,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_groups_and_offsets),
         cmocka_unit_test(test_many_groups_are_asked_at_once_and_told_apart),
         cmocka_unit_test(test_nobody_listens),
+        cmocka_unit_test(test_a_probe_tells_why_nobody_is_there),
         cmocka_unit_test(test_each_event_has_one_completion),
         cmocka_unit_test(test_closing_gives_up),
         cmocka_unit_test(test_direct_reading),

@@ -322,6 +322,74 @@ static void test_attributes(void **state)
     arena_deinit(&arena);
 }
 
+/* What is written directly must be what jansson makes of the same event. */
+static void assert_same_json(const struct event *event)
+{
+    struct buf line = {0};
+    json_t *json = event_to_json(event);
+    char *expected = json_dumps(json, JSON_COMPACT);
+    event_to_json_line(event, &line);
+    assert_string_equal(buf_cstr(&line), expected);
+    buf_deinit(&line);
+    free(expected);
+    json_decref(json);
+}
+
+static void test_json_lines_are_the_same_objects(void **state)
+{
+    (void)state;
+    uint8_t ascii[128];
+    for (size_t i = 0; i < sizeof ascii; i++) {
+        ascii[i] = (uint8_t)i;
+    }
+    struct slice values[] = {{0},
+                             slice_str(""),
+                             slice_str("plain"),
+                             slice_str("\"quoted\" and \\ and / and \x7f"),
+                             slice_of(ascii, sizeof ascii),
+                             slice_str("\xc3\xa9\xe2\x82\xac\xf0\x9f\x8e\x89"),
+                             slice_str("cut short \xe2\x82"),
+                             slice_str("\xed\xa0\x80 a surrogate"),
+                             slice_str("\xc0\x80 overlong"),
+                             slice_str("\xff")};
+    enum { COUNT = sizeof values / sizeof values[0] };
+    for (size_t i = 0; i < COUNT; i++) {
+        for (size_t j = 0; j < COUNT; j++) {
+            struct event_header headers[] = {{"a", values[i]},
+                                             {"b", values[j]},
+                                             {"a", values[j]},
+                                             {"\xc3\xa9 \"", values[i]},
+                                             {"a", slice_str("third")}};
+            struct event event = {.topic = "t.x_y-1",
+                                  .partition = (int32_t)i - 1,
+                                  .offset = INT64_MAX - (int64_t)j,
+                                  .timestamp_ms = (int64_t)i * 86399999999 - 1,
+                                  .key = values[i],
+                                  .value = values[j],
+                                  .headers = headers,
+                                  .header_count = j % 6};
+            assert_same_json(&event);
+        }
+    }
+}
+
+static void test_odd_headers_go_the_long_way(void **state)
+{
+    (void)state;
+    struct event_header headers[100];
+    for (size_t i = 0; i < 100; i++) {
+        headers[i] = (struct event_header){i % 2 == 0 ? "same" : "other", slice_str("v")};
+    }
+    struct event event = event_blank();
+    event.topic = "t";
+    event.headers = headers;
+    event.header_count = 100;
+    assert_same_json(&event);
+    event.header_count = 3;
+    headers[1].name = "\xff";
+    assert_same_json(&event);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -334,6 +402,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_bad_envelopes_are_refused_whole),
         cmocka_unit_test(test_binary_becomes_structured_and_back),
         cmocka_unit_test(test_attributes),
+        cmocka_unit_test(test_json_lines_are_the_same_objects),
+        cmocka_unit_test(test_odd_headers_go_the_long_way),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
 }
