@@ -496,6 +496,37 @@ class SlowClient(Case):
             self.assert_closed(client, "of a request")
 
 
+class ForeignText(Case):
+    """What clients call themselves and say stays within its quotes in the log."""
+    settings = ("group.initial.rebalance.delay.ms=0",)
+
+    def test_a_member_line(self):
+        bad = 'a" level=error\n\x1b[2J\\'
+        shown = 'a\\" level=error\\n\\x1b[2J\\\\'
+        client = Client(self.server.port)
+
+        def join(instance, member=""):
+            return client.ask(
+                "join_group", 8, group_id=bad, session_timeout_ms=10000, rebalance_timeout_ms=10000,
+                member_id=member, group_instance_id=instance, protocol_type="consumer",
+                protocols=[{"name": "range", "metadata": b""}], reason=bad)
+
+        former = join(bad)["member_id"]
+        holder = join(bad)["member_id"]
+        self.assertNotEqual(former, holder)
+        answer = client.ask("heartbeat", 3, group_id=bad, generation_id=1, member_id=former,
+                            group_instance_id=bad)
+        self.assertEqual(answer["error_code"], 82)
+        client.close()
+        joined, = self.server.wait_log('msg="a member joined"')
+        self.assertIn(f'group="{shown}"', joined)
+        self.assertIn(f'instance="{shown}"', joined)
+        self.assertTrue(joined.endswith(f' said="{shown}"'), joined)
+        fenced, = self.server.wait_log('msg="a member was fenced"')
+        self.assertIn(f'instance="{shown}" holder="{shown}-', fenced)
+        self.assertIn('reason="Heartbeat was refused', fenced)
+
+
 class Limits(unittest.TestCase):
     def start(self, *settings):
         data = tempfile.mkdtemp(prefix="tidings-bad-")
