@@ -22,7 +22,7 @@ struct check {
     bool distrust_clean; /* repair: the checkpoint is not to be called clean */
 };
 
-/* Counts and tells a finding. */
+/* Counts and tells a finding. check_tell.c */
 void check_tell(struct check *check, const struct check_finding *finding);
 
 /* A finding about a file as a whole. name: below the data directory. */
