@@ -1,5 +1,7 @@
 #include "base/utf8.h"
 
+#include <stdio.h>
+
 static bool is_continuation(uint8_t byte)
 {
     return (byte & 0xc0) == 0x80;
@@ -104,4 +106,15 @@ void utf8_quote(struct buf *to, struct slice bytes)
         bytes = slice_of(bytes.data + plain, bytes.size - plain);
     }
     buf_append_str(to, "\"");
+}
+
+struct utf8_quoted utf8_quoted(struct slice bytes)
+{
+    struct utf8_quoted out;
+    struct buf text = {0};
+    size_t shown = bytes.size < UTF8_SHOWN_BYTES ? bytes.size : UTF8_SHOWN_BYTES;
+    utf8_quote(&text, slice_of(bytes.data, shown));
+    (void)snprintf(out.text, sizeof out.text, "%s", buf_cstr(&text));
+    buf_deinit(&text);
+    return out;
 }

@@ -21,4 +21,13 @@ void utf8_escape(struct buf *to, struct slice bytes);
  */
 void utf8_quote(struct buf *to, struct slice bytes);
 
+enum { UTF8_SHOWN_BYTES = 300 };
+
+struct utf8_quoted {
+    char text[4 * UTF8_SHOWN_BYTES + 3]; /* four for each byte, two quotes, the end */
+};
+
+/* What utf8_quote makes of the first UTF8_SHOWN_BYTES, as an argument of a log line. */
+struct utf8_quoted utf8_quoted(struct slice bytes);
+
 #endif

@@ -81,15 +81,6 @@ static enum err build_batch(const struct state_batch *from, int64_t wall_ms, str
     return err;
 }
 
-/* What a failed write was about. One line tells of it: who waits does not write one of its own. */
-static struct buf about(const struct partition *partition, struct slice id)
-{
-    struct buf text = {0};
-    buf_printf(&text, "topic=%s partition=%d id=", partition->topic->name, (int)partition->index);
-    utf8_quote(&text, id);
-    return text;
-}
-
 static enum err append(void *context, int32_t partition_index, const struct state_batch *records,
                        int64_t wall_ms, struct state_append *append)
 {
@@ -114,10 +105,10 @@ static enum err append(void *context, int32_t partition_index, const struct stat
         return err;
     }
     if (err != ERR_NONE) {
-        struct buf what = about(partition, records->id);
+        /* One line for a failed write: who waits for it has none of his own. */
         LOG_ERROR("coordinator", "the server's own state could not be stored; who waited was told",
-                  "%s reason=\"%s\"", buf_cstr(&what), reason.text);
-        buf_deinit(&what);
+                  "topic=%s partition=%d id=%s reason=\"%s\"", state->topic->name,
+                  (int)partition_index, utf8_quoted(records->id).text, reason.text);
         return err;
     }
     append->id = records->id;
@@ -131,10 +122,9 @@ static void on_flushed(struct flush_waiter *waiter)
     struct state_append *append = container_of(waiter, struct state_append, waiter);
     bool safe = partition_acknowledged(append->partition, append->target.end_offset);
     if (!safe) {
-        struct buf what = about(append->partition, append->id);
         LOG_ERROR("coordinator", "the server's own state was not flushed; who waited was told",
-                  "%s", buf_cstr(&what));
-        buf_deinit(&what);
+                  "topic=%s partition=%d id=%s", append->partition->topic->name,
+                  (int)append->partition->index, utf8_quoted(append->id).text);
     }
     append->done(append, safe ? ERR_NONE : ERR_IO);
 }

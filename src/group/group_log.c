@@ -18,24 +18,19 @@ static const char *const messages[GROUP_EVENT_COUNT] = {
     [GROUP_EVENT_GONE] = "a group was deleted",
 };
 
-/* Texts of clients: so much of each is shown. */
-enum { SHOWN_BYTES = 300 };
-
 /* Adds name="text", but for null. */
 static void add(struct buf *line, const char *name, struct slice text)
 {
     if (!slice_is_null(text)) {
-        buf_printf(line, " %s=", name);
-        utf8_quote(line, slice_of(text.data, text.size < SHOWN_BYTES ? text.size : SHOWN_BYTES));
+        buf_printf(line, " %s=%s", name, utf8_quoted(text).text);
     }
 }
 
 static void write_line(const struct group_event *event)
 {
     struct buf line = {0};
-    buf_append_str(&line, "group=");
-    utf8_quote(&line, event->group_id);
-    buf_printf(&line, " generation=%d members=%zu", (int)event->generation, event->member_count);
+    buf_printf(&line, "group=%s generation=%d members=%zu", utf8_quoted(event->group_id).text,
+               (int)event->generation, event->member_count);
     add(&line, "member", event->who.member_id);
     add(&line, "instance", event->who.instance_id);
     add(&line, event->kind == GROUP_EVENT_RETURNED ? "former" : "holder", event->other);

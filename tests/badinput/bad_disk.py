@@ -11,6 +11,7 @@ from harness.kafka import Client, batch, good_batch, record
 from harness.server import Server, wait_for
 
 MIB = 1 << 20
+NOT_AVAILABLE = 15  # COORDINATOR_NOT_AVAILABLE
 
 
 class SmallDisk(unittest.TestCase):
@@ -176,6 +177,11 @@ class DiskHasNoByte(SmallDisk):
                                 {"member_id": joined["member_id"], "assignment": b""}])
         return joined["error_code"], synced["error_code"]
 
+    @staticmethod
+    def init_producer(client):
+        return client.ask("init_producer_id", 1, transactional_id="pay",
+                          transaction_timeout_ms=1000)["error_code"]
+
     def test_state_goes_on_while_producers_wait(self):
         _, client = self.start(*self.SETTINGS)
         self.assertEqual(client.create_topic("orders")[0], 0)
@@ -190,11 +196,14 @@ class DiskHasNoByte(SmallDisk):
         for name in ("gone", "short", "kept"):
             self.fill_topic(client, name, 40)
         self.assertEqual(client.create_topic("orders")[0], 0)
+        self.assertEqual(self.init_producer(client), 0)
         count = self.fill(client)
         self.assertTrue(os.path.exists(self.data + "/spare"))
 
         self.take_the_rest()
-        self.assertNotEqual(client.commit("billing", "orders", 1), 0)
+        self.assertEqual(client.commit("billing", "orders", 1), NOT_AVAILABLE)
+        self.assertEqual(self.join_and_sync(client, "late"), (0, NOT_AVAILABLE))
+        self.assertEqual(self.init_producer(client), NOT_AVAILABLE)
         self.assertNotEqual(self.alter(client, "kept", "segment.ms", "7000000")[0], 0,
                             "the room for deletions is for what frees space")
         self.assertEqual(client.delete_records("orders", count - 1), 0)
@@ -249,7 +258,8 @@ class DiskHasNoByte(SmallDisk):
             each.request("offset_commit", 2, **kafka.commit_of("billing", "orders", 1))
         for each in clients:
             answer = each.answer("offset_commit", 2)
-            self.assertEqual(answer["topics"][0]["partitions"][0]["error_code"], 15)
+            self.assertEqual(answer["topics"][0]["partitions"][0]["error_code"],
+                             NOT_AVAILABLE)
             each.close()
         refused = len(clients)
         os.remove(self.data + "/foreign")

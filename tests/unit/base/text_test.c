@@ -139,6 +139,19 @@ static void test_foreign_text_stays_within_its_quotes(void **state)
     }
 }
 
+static void test_long_foreign_text_is_cut_and_still_quoted(void **state)
+{
+    (void)state;
+    uint8_t bytes[UTF8_SHOWN_BYTES + 1];
+    memset(bytes, 0xff, sizeof bytes);
+    struct utf8_quoted shown = utf8_quoted(slice_of(bytes, sizeof bytes));
+    assert_int_equal(strlen(shown.text), sizeof shown.text - 1);
+    assert_memory_equal(shown.text, "\"\\xff", 5);
+    assert_string_equal(shown.text + sizeof shown.text - 6, "\\xff\"");
+    assert_string_equal(utf8_quoted(slice_str("a\"")).text, "\"a\\\"\"");
+    assert_string_equal(utf8_quoted((struct slice){0}).text, "\"\"");
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -148,6 +161,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_base64_goes_both_ways_and_refuses_the_rest),
         cmocka_unit_test(test_each_uuid_is_another),
         cmocka_unit_test(test_foreign_text_stays_within_its_quotes),
+        cmocka_unit_test(test_long_foreign_text_is_cut_and_still_quoted),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
 }
