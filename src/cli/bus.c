@@ -134,6 +134,12 @@ int bus_fail_no_topic(const char *topic)
                     "topic '%s' does not exist", topic);
 }
 
+int bus_fail_no_group(const char *group)
+{
+    return cli_fail(EXIT_NOT_FOUND, "see the groups with: tidings group list",
+                    "group '%s' does not exist", group);
+}
+
 int bus_topic(struct connection *connection, const char *name, struct admin_topics *topics)
 {
     struct client_error error;

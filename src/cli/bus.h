@@ -55,7 +55,8 @@ int bus_topic(struct connection *connection, const char *name, struct admin_topi
 int bus_partitions(struct connection *connection, const char *topic, int64_t number,
                    struct topic_partitions *list);
 
-/* "topic 'x' does not exist", with a hint. Returns EXIT_NOT_FOUND. */
+/* "topic 'x' does not exist", "group 'x' does not exist", with a hint. Return EXIT_NOT_FOUND. */
 int bus_fail_no_topic(const char *topic);
+int bus_fail_no_group(const char *group);
 
 #endif

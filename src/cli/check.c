@@ -44,8 +44,8 @@ static const struct option_spec specs[] = {
     {'p', "partition", "N", OPTION_INTEGER, offsetof(struct check_settings, partition), 0,
      INT32_MAX, "only this partition of each topic"},
     {0, "repair", NULL, OPTION_FLAG, offsetof(struct check_settings, repair), 0, 0,
-     "remove or rewrite indexes and a checkpoint that are bad, and have the next\nstart make "
-     "what is missing and bad snapshots anew; events are never\ntouched"},
+     "remove or rewrite indexes and a checkpoint that are bad, and have the\n"
+     "next start make what is missing and bad snapshots anew; events are\nnever touched"},
     {'j', "json", NULL, OPTION_FLAG, offsetof(struct check_settings, is_json), 0, 0,
      "print JSON for programs"},
 };

@@ -3,39 +3,10 @@
 #include "cli/output.h"
 #include "cli/suggest.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 enum { COMMANDS_MAX = 64 };
-
-__attribute__((format(printf, 1, 0))) static void tell(const char *format, va_list args)
-{
-    fflush(stdout);
-    fputs("tidings: ", stderr);
-    vfprintf(stderr, format, args);
-    fputc('\n', stderr);
-}
-
-int cli_fail(enum cli_exit code, const char *hint, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    tell(format, args);
-    va_end(args);
-    if (hint != NULL) {
-        fprintf(stderr, "hint: %s\n", hint);
-    }
-    return (int)code;
-}
-
-void cli_warn(const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    tell(format, args);
-    va_end(args);
-}
 
 /* Words of other commands and habits, for the name that is used here. */
 static const char *usual_name(const char *name)

@@ -24,12 +24,6 @@ int cli_group(int argc, char **argv)
                         argc, argv);
 }
 
-int cli_group_fail_unknown(const char *group)
-{
-    return cli_fail(EXIT_NOT_FOUND, "see the groups with: tidings group list",
-                    "group '%s' does not exist", group);
-}
-
 static void add_group(const struct admin_group_listing *group,
                       const struct group_progress *progress, struct table *table, json_t *list)
 {

@@ -9,7 +9,4 @@ int group_command_describe(int argc, char **argv);
 int group_command_reset(int argc, char **argv);
 int group_command_delete(int argc, char **argv);
 
-/* "group 'x' does not exist", with a hint. Returns EXIT_NOT_FOUND. */
-int cli_group_fail_unknown(const char *group);
-
 #endif

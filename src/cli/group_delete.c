@@ -35,7 +35,7 @@ static int run(const struct delete_options *options)
         .is_forgiving = options->if_exists,
         .forgiven = CLIENT_NOT_FOUND,
         .forgiven_text = "did not exist",
-        .fail_unknown = cli_group_fail_unknown,
+        .fail_unknown = bus_fail_no_group,
     };
     struct connection *connection;
     struct admin_outcomes outcomes;

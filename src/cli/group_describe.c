@@ -154,7 +154,7 @@ static int describe(struct connection *connection, const char *group, struct rep
     int code = EXIT_OK;
     group_progress_load(connection, &group, 1, &progress);
     if (progress.error.status == CLIENT_NOT_FOUND) {
-        code = cli_group_fail_unknown(group);
+        code = bus_fail_no_group(group);
     } else if (progress.error.status != CLIENT_OK) {
         code = bus_fail(&progress.error, "describe group '%s'", group);
     } else if (report->is_json) {

@@ -192,7 +192,7 @@ static int run(const struct reset_options *options)
         code = bus_fail(&error, "read the offsets of group '%s'", options->group);
     }
     if (code == EXIT_OK && !exists && committed.count == 0 && options->topics.count == 0) {
-        code = cli_group_fail_unknown(options->group);
+        code = bus_fail_no_group(options->group);
     }
     if (code == EXIT_OK) {
         code = plan_and_do(connection, options, &committed);

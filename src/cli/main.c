@@ -31,6 +31,7 @@ static const char epilogue[] =
     "  tidings topic create orders --partitions 3\n"
     "  tidings publish orders --key 42 'an order'\n"
     "  tidings subscribe orders                    from the start, then follow; Ctrl-C ends\n"
+    "  tidings subscribe orders --group shipping   as a member of a group, which shares the work\n"
     "  tidings group describe shipping             who reads, how far, how much is left\n"
     "\n"
     "The bus is at --bootstrap-server HOST:PORT, else at $TIDINGS_BOOTSTRAP_SERVER, else at\n"

@@ -38,7 +38,9 @@ static const struct help_page page = {
         "all topics that it matches when reading begins.\n"
         "Without --group it reads all partitions and leaves no trace. With --group it joins the\n"
         "consumer group, shares the partitions with the other members, goes on where the group\n"
-        "left off (--from counts at its first start only), and commits what it printed.",
+        "left off (--from counts at its first start only), and commits what it printed.\n"
+        "With --to or --until-end it ends with 6 when the bus gives nothing for --timeout though\n"
+        "events up to that place were there when reading began.",
     .examples =
         "  tidings subscribe orders                            everything, then follow\n"
         "  tidings subscribe orders --from end                 only what comes from now on\n"
@@ -88,7 +90,7 @@ static const struct option_spec specs[] = {
      "1970, %d time, %k key, %s value, %S its size, %h headers, %{NAME} a\n"
      "header, %% \\n \\t \\r \\0 \\\\"},
     {0, "colour", "WHEN", OPTION_TEXT, offsetof(struct subscribe_options, colour), 0, 0,
-     "auto (default: on a terminal, unless $NO_COLOR is set), always, never"},
+     "auto (on a terminal, unless $NO_COLOR is set; the default), always, never"},
 };
 
 enum { SET_COUNT = 2 };

@@ -32,8 +32,8 @@ static const struct option_spec specs[] = {
     {'p', "partitions", "N", OPTION_INTEGER, offsetof(struct create_options, partitions), 1, 100000,
      "number of partitions"},
     {'c', "config", "NAME=VALUE", OPTION_TEXTS, offsetof(struct create_options, configs), 0, 0,
-     "a setting of the topic, by Kafka's name: retention.ms=7d, segment.bytes=64MiB;\n"
-     "tidings topic settings lists them (repeat it)"},
+     "a setting of the topic, by Kafka's name: retention.ms=7d,\n"
+     "segment.bytes=64MiB; tidings topic settings lists them (repeat it)"},
     {0, "if-not-exists", NULL, OPTION_FLAG, offsetof(struct create_options, if_not_exists), 0, 0,
      "a topic that exists is no error"},
 };
