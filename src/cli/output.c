@@ -140,7 +140,8 @@ const char *output_size(double bytes, char text[32])
         bytes /= 1000;
         unit++;
     }
-    snprintf(text, 32, unit == 0 ? "%.0f %s" : "%.1f %s", bytes, units[unit]);
+    snprintf(text, 32, unit == 0 ? "%.0f %s" : "%.1f %s", bytes,
+             bytes == 1 && unit == 0 ? "byte" : units[unit]);
     return text;
 }
 

@@ -60,7 +60,7 @@ static void print_cleaner(const json_t *cleaner)
            output_size((double)number(cleaner, "moved_bytes"), moved),
            output_size((double)number(cleaner, "freed_bytes"), freed));
     if (number(cleaner, "failures") > 0) {
-        printf("            %lld tries failed: see the server's log\n",
+        printf("            %lld failed: see the server's log\n",
                (long long)number(cleaner, "failures"));
     }
     const json_t *now = json_object_get(cleaner, "now");
@@ -88,8 +88,9 @@ static void print_status(const json_t *status)
            output_plural((uint64_t)number(status, "partitions")),
            output_size((double)number(status, "bytes"), size));
     if (number(status, "offline_partitions") > 0) {
-        printf("offline     %lld partitions: see 'a partition is offline' in the server's log\n",
-               (long long)number(status, "offline_partitions"));
+        uint64_t offline = (uint64_t)number(status, "offline_partitions");
+        printf("offline     %llu partition%s: see 'a partition is offline' in the server's log\n",
+               (unsigned long long)offline, output_plural(offline));
     }
     print_cleaner(json_object_get(status, "cleaner"));
 }

@@ -286,7 +286,7 @@ class StatusTest(Case):
             pass
         with Server(self.data):
             self.assertEqual(self.status()["offline_partitions"], 1)
-            self.assertRegex(run("status", self.data)[0], r"offline +1 partitions")
+            self.assertRegex(run("status", self.data)[0], r"offline +1 partition:")
 
     def test_no_server(self):
         _, said = run("status", self.data + "/none", code=4)
