@@ -70,7 +70,7 @@ static int system_unlink(void *context, const char *path)
 static int system_mkdir(void *context, const char *path)
 {
     (void)context;
-    return mkdir(path, 0755);
+    return mkdir(path, DIR_MODE);
 }
 
 static int system_rmdir(void *context, const char *path)
@@ -143,7 +143,7 @@ const struct file_ops *file_ops_system(void)
 enum err file_open(const struct file_ops *ops, const char *path, int flags, int *fd,
                    struct reason *reason)
 {
-    *fd = ops->open(ops->context, path, flags, 0644);
+    *fd = ops->open(ops->context, path, flags, FILE_MODE);
     if (*fd >= 0) {
         return ERR_NONE;
     }
@@ -241,6 +241,12 @@ enum err file_size(int fd, int64_t *size, struct reason *reason)
     }
     *size = status.st_size;
     return ERR_NONE;
+}
+
+bool file_is_unlinked(int fd)
+{
+    struct stat status;
+    return fstat(fd, &status) == 0 && status.st_nlink == 0;
 }
 
 enum err file_rename(const struct file_ops *ops, const char *from, const char *to,
@@ -353,14 +359,21 @@ enum err file_load(const struct file_ops *ops, const char *path, size_t max_byte
     if (err != ERR_NONE) {
         return err;
     }
-    int64_t length;
-    err = file_size(fd, &length, reason);
-    if (err == ERR_NONE && (uint64_t)length > max_bytes) {
+    struct stat status;
+    size_t length = 0;
+    if (fstat(fd, &status) != 0) {
+        err = reason_errno(reason, "cannot look at %s", path);
+    } else if (!S_ISREG(status.st_mode)) {
+        err = reason_fail(reason, ERR_INVALID, "%s is no regular file", path);
+    } else {
+        length = (size_t)status.st_size;
+    }
+    if (err == ERR_NONE && length > max_bytes) {
         err = reason_fail(reason, ERR_TOO_LARGE, "%s is larger than %zu bytes", path, max_bytes);
     }
     if (err == ERR_NONE) {
-        *data = mem_alloc((size_t)length + 1);
-        err = file_read_at(ops, fd, *data, (size_t)length, 0, size, reason);
+        *data = mem_alloc(length + 1);
+        err = file_read_at(ops, fd, *data, length, 0, size, reason);
         if (err == ERR_NONE) {
             (*data)[*size] = '\0';
         } else {
@@ -369,6 +382,20 @@ enum err file_load(const struct file_ops *ops, const char *path, size_t max_byte
         }
     }
     file_close(ops, fd);
+    return err;
+}
+
+enum err file_load_text(const struct file_ops *ops, const char *path, size_t max_bytes, char **text,
+                        struct reason *reason)
+{
+    size_t size;
+    enum err err = file_load(ops, path, max_bytes, text, &size, reason);
+    size_t end = err == ERR_NONE ? strlen(*text) : 0;
+    if (err == ERR_NONE && end < size) {
+        err = reason_fail(reason, ERR_INVALID, "%s is no text file: byte %zu is NUL", path, end);
+        free(*text);
+        *text = NULL;
+    }
     return err;
 }
 

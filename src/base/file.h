@@ -34,6 +34,9 @@ struct file_ops {
     int (*fallocate)(void *context, int fd, int64_t size); /* the first size bytes */
 };
 
+/* Who may look into what this program makes: its owner. The umask takes away more, if it likes. */
+enum { FILE_MODE = 0600, DIR_MODE = 0700 };
+
 /*
  * Call first in main. A program that was started without descriptors 0, 1 or 2 would get its next
  * file or socket there, and would read it as input or print into it. Fills the gaps so that
@@ -44,7 +47,7 @@ void file_hold_standard(void);
 /* The machine's files. Static, never freed. */
 const struct file_ops *file_ops_system(void);
 
-/* Opens with these flags of open(2); a new file gets mode 0644 and close-on-exec is set.
+/* Opens with these flags of open(2); a new file gets FILE_MODE and close-on-exec is set.
  * ERR_NOT_FOUND, ERR_EXISTS, ERR_IO and the like, with the path. */
 CHECKED enum err file_open(const struct file_ops *ops, const char *path, int flags, int *fd,
                            struct reason *reason);
@@ -68,6 +71,8 @@ CHECKED enum err file_truncate(const struct file_ops *ops, int fd, int64_t size,
                                struct reason *reason);
 /* The size of an open file. */
 CHECKED enum err file_size(int fd, int64_t *size, struct reason *reason);
+/* Whether an open file or directory has no name left: its bytes go when it is closed. */
+bool file_is_unlinked(int fd);
 /* Takes the place of a file that is at `to`. Durable once the directory is synced. */
 CHECKED enum err file_rename(const struct file_ops *ops, const char *from, const char *to,
                              struct reason *reason);
@@ -93,9 +98,14 @@ CHECKED enum err file_replace(const struct file_ops *ops, const char *path, cons
 CHECKED enum err file_replace_unsynced(const struct file_ops *ops, const char *path,
                                        const void *data, size_t size, struct reason *reason);
 
-/* The whole file into fresh memory (free it), NUL-terminated; ERR_TOO_LARGE over max_bytes. */
+/* The whole file into fresh memory (free it), NUL-terminated; ERR_TOO_LARGE over max_bytes,
+ * ERR_INVALID when it is a pipe, a directory or the like. */
 CHECKED enum err file_load(const struct file_ops *ops, const char *path, size_t max_bytes,
                            char **data, size_t *size, struct reason *reason);
+
+/* The same of a text: a NUL byte in it, behind which it would not be seen, is ERR_INVALID. */
+CHECKED enum err file_load_text(const struct file_ops *ops, const char *path, size_t max_bytes,
+                                char **text, struct reason *reason);
 
 /* Whether there is something by that name, of whatever kind. */
 bool file_exists(const char *path);

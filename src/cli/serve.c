@@ -80,9 +80,8 @@ static int collect(const struct serve_settings *settings, struct overrides *out)
     struct reason reason;
     if (settings->config_file != NULL) {
         char *text;
-        size_t size;
         enum err err =
-            file_load(file_ops_system(), settings->config_file, 1 << 20, &text, &size, &reason);
+            file_load_text(file_ops_system(), settings->config_file, 1 << 20, &text, &reason);
         if (err == ERR_NONE) {
             err = overrides_parse(out, settings->config_file, text, &reason);
             free(text);

@@ -67,7 +67,7 @@ enum err backup_open_dir(const char *dir, int *lock_fd, struct reason *reason)
         err = copy_make_parents(inside, reason);
     }
     if (err == ERR_NONE) {
-        *lock_fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+        *lock_fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, FILE_MODE);
         if (*lock_fd < 0) {
             err = reason_errno(reason, "cannot make %s", lock);
         } else if (flock(*lock_fd, LOCK_EX | LOCK_NB) != 0) {

@@ -174,9 +174,8 @@ static enum err take_list(struct backup_source *source, char *text, struct reaso
 static enum err read_list(struct backup_source *source, struct reason *reason)
 {
     char *text;
-    size_t size;
     char *path = mem_sprintf("%s/files", source->root);
-    enum err err = file_load(file_ops_system(), path, LIST_MAX_BYTES, &text, &size, reason);
+    enum err err = file_load_text(file_ops_system(), path, LIST_MAX_BYTES, &text, reason);
     free(path);
     if (err == ERR_NONE) {
         err = take_list(source, text, reason);
@@ -197,7 +196,8 @@ static enum err take_stopped(struct backup_source *source, const char *data_dir,
         source->lock_fd = -1;
         return reason_fail(reason, err, "no control socket, and %s", why.text);
     }
-    close(dir_fd);
+    close(source->dir_fd);
+    source->dir_fd = dir_fd; /* it holds the lock */
     return make_stopped(source, data_dir, reason);
 }
 

@@ -104,7 +104,7 @@ enum err copy_make_parents(const char *path, struct reason *reason)
     for (char *at = strchr(copy + 1, '/'); at != NULL && err == ERR_NONE;
          at = strchr(at + 1, '/')) {
         *at = '\0';
-        if (mkdir(copy, 0755) != 0 && errno != EEXIST) {
+        if (mkdir(copy, DIR_MODE) != 0 && errno != EEXIST) {
             err = reason_errno(reason, "cannot make directory %s", copy);
         }
         *at = '/';

@@ -1,13 +1,17 @@
 #include "topic/catalogue_db.h"
 
+#include "base/file.h"
 #include "base/mem.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sqlite3.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 enum { BUSY_TIMEOUT_MS = 5000 /* someone looks into the file with the sqlite3 shell */ };
 
@@ -132,12 +136,24 @@ static enum err check_format(struct catalogue_db *db, struct reason *reason)
     return ERR_NONE;
 }
 
+/* SQLite takes the mode of a file that is there, for those beside it as well (WAL). Closed to others
+ * (FILE_MODE) before anything is in it. */
+static int open_private(const char *path, sqlite3 **sqlite)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, FILE_MODE);
+    if (fd >= 0) {
+        (void)!fchmod(fd, FILE_MODE); /* an older program's; somebody else's stays */
+        close(fd);
+    }
+    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
+    return sqlite3_open_v2(path, sqlite, flags, NULL);
+}
+
 enum err catalogue_db_open(const char *path, struct catalogue_db **out, struct reason *reason)
 {
     struct catalogue_db *db = mem_new(struct catalogue_db);
     enum err err = ERR_NONE;
-    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
-    if (sqlite3_open_v2(path, &db->sqlite, flags, NULL) != SQLITE_OK) {
+    if (open_private(path, &db->sqlite) != SQLITE_OK) {
         err = db_fail(db, "open it", reason);
     }
     if (err == ERR_NONE) {
@@ -371,9 +387,8 @@ enum err catalogue_db_get(struct catalogue_db *db, const char *name, char **text
 enum err catalogue_db_copy(struct catalogue_db *db, const char *path, struct reason *reason)
 {
     struct catalogue_db copy = {.sqlite = NULL};
-    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
     enum err err = ERR_NONE;
-    if (sqlite3_open_v2(path, &copy.sqlite, flags, NULL) != SQLITE_OK) {
+    if (open_private(path, &copy.sqlite) != SQLITE_OK) {
         err = db_fail(&copy, "open its copy", reason);
     } else {
         sqlite3_backup *backup = sqlite3_backup_init(copy.sqlite, "main", db->sqlite, "main");

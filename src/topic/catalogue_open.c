@@ -5,6 +5,7 @@
 #include "log/space.h"
 #include "topic/catalogue.h"
 #include "topic/catalogue_internal.h"
+#include "topic/data_dir.h"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -354,7 +355,7 @@ enum err catalogue_open(const struct catalogue_config *config, struct catalogue 
     pthread_rwlock_init(&catalogue->table_lock, NULL);
     pthread_rwlock_init(&catalogue->names_lock, NULL);
 
-    char *db_path = mem_sprintf("%s/tidings.db", config->data_dir);
+    char *db_path = mem_sprintf("%s/" DATA_DIR_CATALOGUE, config->data_dir);
     enum err err = catalogue_db_open(db_path, &catalogue->db, reason);
     free(db_path);
     if (err == ERR_NONE) {

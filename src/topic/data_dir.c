@@ -1,5 +1,6 @@
 #include "topic/data_dir.h"
 
+#include "base/logger.h"
 #include "base/mem.h"
 
 #include <errno.h>
@@ -8,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static enum err make_one(const struct file_ops *files, const char *path, int *made,
@@ -59,9 +61,11 @@ void data_dir_undo(const struct file_ops *files, const char *path, int made)
     free(at);
 }
 
-static enum err lock(const char *data_dir, int fd, struct reason *reason)
+/* The lock is on the directory: nobody can remove it from below its holder. The file says who holds
+ * it, and is locked as well, for programs that know only that. */
+static enum err lock(const char *data_dir, int dir_fd, int fd, struct reason *reason)
 {
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    if (flock(dir_fd, LOCK_EX | LOCK_NB) != 0 || flock(fd, LOCK_EX | LOCK_NB) != 0) {
         if (errno != EWOULDBLOCK) {
             return reason_errno(reason, "cannot lock %s", data_dir);
         }
@@ -82,6 +86,41 @@ static enum err lock(const char *data_dir, int fd, struct reason *reason)
     return ERR_NONE;
 }
 
+static enum err count_others(void *context, const char *name)
+{
+    int *count = context;
+    *count += strcmp(name, "lost+found") != 0;
+    return ERR_NONE;
+}
+
+/* Whether it is for this program alone: it holds a catalogue, or nothing. */
+static bool is_own(const char *path)
+{
+    char *catalogue = mem_sprintf("%s/" DATA_DIR_CATALOGUE, path);
+    int others = 0;
+    bool own = file_exists(catalogue) ||
+               (file_list_dir(path, count_others, &others, NULL) == ERR_NONE && others == 0);
+    free(catalogue);
+    return own;
+}
+
+/* What is made in it is for its owner only (FILE_MODE, DIR_MODE); what an older program made is
+ * not. A directory that has other uses, or is somebody else's, keeps its mode. */
+static void close_to_others(const char *path, int dir_fd, bool own)
+{
+    struct stat status;
+    if (fstat(dir_fd, &status) != 0 || (status.st_mode & 077) == 0) {
+        return;
+    }
+    if (own && fchmod(dir_fd, DIR_MODE) == 0) {
+        LOG_INFO("topic", "the data directory was closed to other users", "dir=\"%s\" was=%04o",
+                 path, (unsigned)status.st_mode & 07777);
+    } else {
+        LOG_WARN("topic", "other users may list the data directory", "dir=\"%s\" mode=%04o", path,
+                 (unsigned)status.st_mode & 07777);
+    }
+}
+
 enum err data_dir_open(const struct file_ops *files, const char *path, int *dir_fd, int *lock_fd,
                        int *made, struct reason *reason)
 {
@@ -94,18 +133,21 @@ enum err data_dir_open(const struct file_ops *files, const char *path, int *dir_
         return err;
     }
     char *lock_path = mem_sprintf("%s/lock", path);
+    bool own = *made > 0 || is_own(path);
     *dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    *lock_fd = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    *lock_fd = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC, FILE_MODE);
     free(lock_path);
     if (*dir_fd < 0 || *lock_fd < 0) {
         err = reason_errno(reason, "cannot use the data directory %s", path);
     } else {
-        err = lock(path, *lock_fd, reason);
+        err = lock(path, *dir_fd, *lock_fd, reason);
     }
     if (err != ERR_NONE) {
         close(*dir_fd);
         close(*lock_fd);
         data_dir_undo(files, path, *made);
+    } else {
+        close_to_others(path, *dir_fd, own);
     }
     return err;
 }

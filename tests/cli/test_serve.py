@@ -184,6 +184,9 @@ class ServeTest(unittest.TestCase):
         units = os.path.join(self.folder, "units.properties")
         with open(units, "w", encoding="utf-8") as file:
             file.write("log.retention.ms=1y\n")
+        cut = os.path.join(self.folder, "cut.properties")
+        with open(cut, "w", encoding="utf-8") as file:
+            file.write("num.partitions=3\n\0num.partitions=5\n")
         for options, word in [
                 (["--set", "num.partition=3"], "num.partitions"),
                 (["--set", "num.partitions=many"], "whole number"),
@@ -192,6 +195,8 @@ class ServeTest(unittest.TestCase):
                 (["--config", values], "values.properties:2: num.partitions=many"),
                 (["--config", units], "units.properties:1: log.retention.ms: '1y' is no duration"),
                 (["--set", "log.retention.hours=90m"], "no whole number of hours"),
+                (["--config", cut], "cut.properties is no text file: byte 17 is NUL"),
+                (["--config", self.folder], "is no regular file"),
                 (["--config", path + ".missing"], "no such file"),
                 (["--listen", "nowhere"], "HOST:PORT"),
                 (["extra"], "extra"),

@@ -262,6 +262,24 @@ static enum err stop_at_second(void *context, const char *name)
     return ++*(unsigned *)context == 2 ? ERR_TIMEOUT : ERR_NONE;
 }
 
+static void test_a_text_is_loaded_whole_or_refused(void **state)
+{
+    struct place *place = *state;
+    const struct file_ops *files = &place->ops;
+    const char *path = place->path;
+    char *text = NULL;
+    struct reason reason;
+    assert_int_equal(file_replace(files, path, "a=1\nb=2\n", 8, NULL), ERR_NONE);
+    assert_int_equal(file_load_text(files, path, 100, &text, &reason), ERR_NONE);
+    assert_string_equal(text, "a=1\nb=2\n");
+    free(text);
+    assert_int_equal(file_replace(files, path, "a=1\n\0b=2\n", 9, NULL), ERR_NONE);
+    assert_int_equal(file_load_text(files, path, 100, &text, &reason), ERR_INVALID);
+    assert_non_null(strstr(reason.text, "byte 4 is NUL"));
+    assert_int_equal(file_load_text(files, place->directory, 100, &text, &reason), ERR_INVALID);
+    assert_non_null(strstr(reason.text, "no regular file"));
+}
+
 static void test_names(void **state)
 {
     struct place *place = *state;
@@ -353,6 +371,7 @@ int main(int argc, char **argv)
         FILE_TEST(test_full_disk_is_told),
         FILE_TEST(test_replace_is_whole_or_not_at_all),
         FILE_TEST(test_load_limits),
+        FILE_TEST(test_a_text_is_loaded_whole_or_refused),
         FILE_TEST(test_names),
         cmocka_unit_test(test_log_lines_cannot_be_forged),
         cmocka_unit_test(test_long_lines_are_cut_and_levels_kept),
