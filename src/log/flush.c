@@ -156,17 +156,35 @@ static void take_round(struct flusher *flusher)
     }
 }
 
+static void tell_failure(struct flusher *flusher, const struct log_sync *sync,
+                         const struct reason *why)
+{
+    if (sync->err != ERR_NONE) {
+        atomic_fetch_add(&flusher->failures, 1);
+        LOG_ERROR("log", "a sync failed; the log takes no more writes: check the disk and restart",
+                  "dir=\"%s\" reason=\"%s\"", sync->log->dir, why->text);
+    }
+}
+
 static void sync_each(struct flusher *flusher)
 {
     for (size_t i = 0; i < flusher->syncs.count; i++) {
         struct log_sync *sync = &flusher->syncs.items[i];
         struct reason why;
         log_sync_files(sync, &why);
-        if (sync->err != ERR_NONE) {
-            atomic_fetch_add(&flusher->failures, 1);
-            LOG_ERROR("log",
-                      "a sync failed; the log takes no more writes: check the disk and restart",
-                      "dir=\"%s\" reason=\"%s\"", sync->log->dir, why.text);
+        tell_failure(flusher, sync, &why);
+    }
+}
+
+/* What is on disk without a name is as good as lost: nobody is told that it is kept. */
+static void check_names(struct flusher *flusher)
+{
+    for (size_t i = 0; i < flusher->syncs.count; i++) {
+        struct log_sync *sync = &flusher->syncs.items[i];
+        struct reason why;
+        if (sync->err == ERR_NONE) {
+            log_sync_check_names(sync, &why);
+            tell_failure(flusher, sync, &why);
         }
     }
 }
@@ -235,6 +253,7 @@ static void *flusher_run(void *context)
         if (flusher->syncs.count > 0) {
             atomic_fetch_add(&flusher->rounds, 1);
             sync_round(flusher);
+            check_names(flusher);
             finish_round(flusher);
         }
         complete_waiters(flusher);

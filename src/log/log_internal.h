@@ -157,6 +157,9 @@ struct log_sync {
 void log_sync_begin(struct log *log, struct log_sync *sync);
 /* fdatasync of each file, and the directory. Sets sync->err. */
 void log_sync_files(struct log_sync *sync, struct reason *reason);
+/* Behind the sync: an error in sync->err when a file has no name any more, so that what is in it
+ * goes with this process. Sets sync->err when it is ERR_NONE. */
+void log_sync_check_names(struct log_sync *sync, struct reason *reason);
 /* Publishes what was synced or fails the log; true when the flushed offset moved or the log
  * failed. */
 bool log_sync_finish(struct log_sync *sync);

@@ -55,6 +55,24 @@ void log_sync_files(struct log_sync *sync, struct reason *reason)
     }
 }
 
+/* Whether somebody else removed the file: not the log itself, which says so before it unlinks. */
+static bool is_removed(const struct log *log, const struct segment *segment)
+{
+    return file_is_unlinked(segment->fd) && !atomic_load(&segment->replaced) &&
+           !atomic_load(&log->deleted);
+}
+
+void log_sync_check_names(struct log_sync *sync, struct reason *reason)
+{
+    for (size_t i = 0; i < sync->segment_count && sync->err == ERR_NONE; i++) {
+        const struct segment *segment = sync->segments[i];
+        if (segment->synced_bytes < sync->sizes[i] && is_removed(sync->log, segment)) {
+            sync->err = reason_fail(reason, ERR_IO, "the file of segment %lld was removed",
+                                    (long long)segment->base_offset);
+        }
+    }
+}
+
 static void publish_synced(struct log *log, struct log_sync *sync)
 {
     for (size_t i = 0; i < sync->segment_count; i++) {
@@ -99,6 +117,7 @@ enum err log_flush(struct log *log, struct reason *reason)
     struct reason why;
     log_sync_begin(log, &sync);
     log_sync_files(&sync, &why);
+    log_sync_check_names(&sync, &why);
     if (sync.err != ERR_NONE) {
         LOG_ERROR("log", "a sync failed; the log takes no more writes until the next start",
                   "dir=\"%s\" reason=\"%s\"", log->dir, why.text);

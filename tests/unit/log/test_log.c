@@ -213,6 +213,51 @@ static int bad_syncfs(void *context, int fd)
     return syncfs(fd);
 }
 
+/* Bytes in a file that somebody removed are not acknowledged, whichever way the flusher takes. */
+static void test_a_removed_file_fails_its_log(void **state)
+{
+    enum { LOGS = 8 }; /* enough for one syncfs */
+    struct fixture *fixture = *state;
+    for (int count = 1; count <= LOGS; count += LOGS - 1) {
+        int fd = open(fixture->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        struct flush_handler handler = {.context = NULL};
+        struct log_env env = {.files = file_ops_system(), .clock = &fixture->clock};
+        assert_int_equal(flusher_new(env.files, fd, NULL, &handler, &env.flusher, NULL), ERR_NONE);
+        struct log *logs[LOGS];
+        struct flush_target targets[LOGS];
+        struct buf bytes = {0};
+        struct batch batch;
+        struct batch_spec spec = {.timestamp = 1};
+        build_batch(&spec, &bytes, &batch);
+        for (int i = 0; i < count; i++) {
+            char dir[100];
+            char file[140];
+            snprintf(dir, sizeof dir, "%s/removed-%d-%d", fixture->dir, count, i);
+            snprintf(file, sizeof file, "%s/%020d.log", dir, 0);
+            assert_int_equal(log_open(dir, &fixture->config, &env, NULL, &logs[i], NULL, NULL),
+                             ERR_NONE);
+            assert_int_equal(i == 0 ? unlink(file) : 0, 0);
+        }
+        for (int i = 0; i < count; i++) {
+            struct log_append append = {.batches = &batch, .batch_count = 1};
+            assert_int_equal(log_append(logs[i], &append, NULL), ERR_NONE);
+            targets[i] = (struct flush_target){.log = logs[i], .end_offset = append.end_offset};
+        }
+        struct done_waiter waiter = {
+            .waiter = {.targets = targets, .target_count = (size_t)count, .done = on_done}};
+        flush_wait(env.flusher, &waiter.waiter);
+        flusher_free(env.flusher);
+        assert_int_equal(atomic_load(&waiter.done), 1);
+        for (int i = 0; i < count; i++) {
+            assert_int_equal(log_failed(logs[i]), i == 0);
+            assert_int_equal(log_flushed_offset(logs[i]), i == 0 ? 0 : 1);
+            log_unref(logs[i]);
+        }
+        buf_deinit(&bytes);
+        close(fd);
+    }
+}
+
 /* A failed sync fails the logs that it hit, and no other, whichever way the flusher takes. */
 static void test_failed_sync(void **state)
 {
@@ -279,6 +324,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_roll, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_reopen_unclean, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_torn_tail, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_a_removed_file_fails_its_log, fixture_setup,
+                                        fixture_teardown),
         cmocka_unit_test_setup_teardown(test_failed_sync, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_flusher, fixture_setup, fixture_teardown),
     };
