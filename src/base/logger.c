@@ -1,7 +1,10 @@
 #include "base/logger.h"
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/log_limit.h"
+#include "base/logfmt.h"
+#include "base/utf8.h"
 
 #include <inttypes.h>
 #include <pthread.h>
@@ -11,6 +14,8 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+enum { LINE_BYTES = 1023 }; /* without the newline */
 
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
 static atomic_int minimum_level = LOG_LEVEL_INFO;
@@ -33,8 +38,8 @@ bool logger_level_parse(const char *text, enum log_level *level)
     return false;
 }
 
-static size_t write_head(char *line, size_t size, enum log_level level, const char *room,
-                         const char *message)
+static void append_head(struct buf *line, enum log_level level, const char *room,
+                        const char *message)
 {
     struct timespec now;
     struct tm utc;
@@ -42,9 +47,23 @@ static size_t write_head(char *line, size_t size, enum log_level level, const ch
     gmtime_r(&now.tv_sec, &utc);
     char stamp[32];
     strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%S", &utc);
-    int used = snprintf(line, size, "time=%s.%03ldZ level=%s room=%s msg=\"%s\"", stamp,
-                        now.tv_nsec / 1000000, level_names[level], room, message);
-    return used < 0 ? 0 : (size_t)used < size ? (size_t)used : size - 1;
+    buf_printf(line, "time=%s.%03ldZ level=%s room=%s msg=\"%s\"", stamp, now.tv_nsec / 1000000,
+               level_names[level], room, message);
+}
+
+/* Cuts it to what one line may have, between two characters. */
+static void cut_line(struct buf *line)
+{
+    size_t size = 0;
+    while (size < line->size) {
+        size_t part = utf8_sequence(slice_of(line->data + size, line->size - size));
+        part = part > 0 ? part : 1;
+        if (size + part > LINE_BYTES) {
+            break;
+        }
+        size += part;
+    }
+    line->size = size;
 }
 
 static bool may_write(const char *room, const char *message)
@@ -59,24 +78,15 @@ __attribute__((format(printf, 4, 0))) static void write_line(enum log_level leve
                                                              const char *message,
                                                              const char *format, va_list args)
 {
-    char line[1024];
-    size_t room_left = sizeof line - 1; /* one byte kept for the newline */
-    size_t used = write_head(line, room_left, level, room, message);
-    if (format[0] != '\0' && used + 1 < room_left) {
-        line[used++] = ' ';
-        int more = vsnprintf(line + used, room_left - used, format, args);
-        used += more < 0                          ? 0
-                : (size_t)more < room_left - used ? (size_t)more
-                                                  : room_left - used - 1;
-    }
-    for (size_t i = 0; i < used; i++) {
-        if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f) {
-            line[i] = '?';
-        }
-    }
-    line[used++] = '\n';
-    ssize_t ignored = write(STDERR_FILENO, line, used);
+    struct buf line = {0};
+    append_head(&line, level, room, message);
+    buf_append_str(&line, format[0] != '\0' ? " " : "");
+    logfmt_append(&line, format, args);
+    cut_line(&line);
+    buf_append_u8(&line, '\n');
+    ssize_t ignored = write(STDERR_FILENO, line.data, line.size);
     (void)ignored;
+    buf_deinit(&line);
 }
 
 void logger_line(enum log_level level, const char *room, const char *message, const char *format,

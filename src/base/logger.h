@@ -24,8 +24,8 @@ bool logger_level_parse(const char *text, enum log_level *level);
 /*
  * room: the module ("net", "log"). message: what happened, in plain words; both are literals, their
  * pointers are kept, and together they are the kind of which so many may be written. format:
- * further key=value pairs (quote values that may hold spaces yourself, as \"%s\"); may be "".
- * Control characters in the result are replaced, so bytes from a peer cannot forge lines.
+ * further key=value pairs; may be "". Texts are made safe by base/logfmt.h, so that bytes from a
+ * peer can forge neither lines nor pairs, and do nothing to a terminal. Lines are cut at 1 KiB.
  */
 void logger_line(enum log_level level, const char *room, const char *message, const char *format,
                  ...) __attribute__((format(printf, 4, 5)));

@@ -322,14 +322,15 @@ static char *logged(void (*log)(void))
 
 static void log_forged(void)
 {
-    LOG_WARN("net", "bad name", "name=\"%s\"", "a\nlevel=error\r\t\x1b[31m\x7f");
+    LOG_WARN("net", "bad name", "name=\"%s\"", "a\nlevel=error\r\t\x1b[31m\x7f\" level=error");
 }
 
 static void test_log_lines_cannot_be_forged(void **state)
 {
     (void)state;
     char *text = logged(log_forged);
-    assert_non_null(strstr(text, " level=warn room=net msg=\"bad name\" name=\"a?level=error"));
+    assert_non_null(strstr(text, " level=warn room=net msg=\"bad name\" name=\"a\\x0alevel=error"));
+    assert_non_null(strstr(text, "\\\" level=error\""));
     assert_ptr_equal(strchr(text, '\n'), text + strlen(text) - 1);
     for (const char *at = text; at[1] != '\0'; at++) {
         assert_true((unsigned char)*at >= 0x20 && *at != 0x7f);
