@@ -140,15 +140,33 @@ const struct file_ops *file_ops_system(void)
     return &system_ops;
 }
 
+bool file_is_link(const char *path)
+{
+    struct stat status;
+    return lstat(path, &status) == 0 && S_ISLNK(status.st_mode);
+}
+
+static enum err fail_link(const char *path, struct reason *reason)
+{
+    return reason_fail(reason, ERR_INVALID,
+                       "%s is a symbolic link, which is not followed: put what it names in its "
+                       "place, or remove it",
+                       path);
+}
+
 enum err file_open(const struct file_ops *ops, const char *path, int flags, int *fd,
                    struct reason *reason)
 {
-    *fd = ops->open(ops->context, path, flags, FILE_MODE);
+    bool writes = (flags & O_ACCMODE) != O_RDONLY;
+    *fd = ops->open(ops->context, path, flags | (writes ? O_NOFOLLOW : 0), FILE_MODE);
     if (*fd >= 0) {
         return ERR_NONE;
     }
     if (errno == ENOENT) {
         return reason_fail(reason, ERR_NOT_FOUND, "%s: no such file", path);
+    }
+    if (errno == ELOOP && writes) {
+        return fail_link(path, reason);
     }
     return reason_errno(reason, "cannot open %s", path);
 }
@@ -326,7 +344,9 @@ static enum err replace(const struct file_ops *ops, const char *path, const void
     struct reason why;
     char *temporary = mem_sprintf("%s.tmp", path);
     enum err err = write_whole(ops, temporary, data, size, sync, &why);
-    if (err != ERR_NONE) { /* it may not say of which file */
+    if (err != ERR_NONE && strstr(why.text, temporary) != NULL) {
+        reason_fail(reason, err, "%s", why.text);
+    } else if (err != ERR_NONE) {
         reason_fail(reason, err, "%s: %s", temporary, why.text);
     }
     if (err == ERR_NONE) {
@@ -444,9 +464,13 @@ bool file_exists(const char *path)
 enum err file_list_dir(const char *path, enum err (*each)(void *context, const char *name),
                        void *context, struct reason *reason)
 {
-    DIR *dir = opendir(path);
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
     if (dir == NULL) {
-        return reason_errno(reason, "cannot read directory %s", path);
+        enum err why = file_is_link(path) ? fail_link(path, reason)
+                                          : reason_errno(reason, "cannot read directory %s", path);
+        file_close(&system_ops, fd);
+        return why;
     }
     enum err err = ERR_NONE;
     const struct dirent *entry;
@@ -456,6 +480,37 @@ enum err file_list_dir(const char *path, enum err (*each)(void *context, const c
         }
     }
     closedir(dir);
+    return err;
+}
+
+struct removal {
+    const struct file_ops *ops;
+    const char *dir;
+    struct reason *reason;
+};
+
+static enum err remove_entry(void *context, const char *name)
+{
+    const struct removal *removal = context;
+    char *path = mem_sprintf("%s/%s", removal->dir, name);
+    struct stat status;
+    bool is_dir = lstat(path, &status) == 0 && S_ISDIR(status.st_mode);
+    enum err err = is_dir ? file_remove_tree(removal->ops, path, removal->reason)
+                          : file_unlink(removal->ops, path, removal->reason);
+    free(path);
+    return err;
+}
+
+enum err file_remove_tree(const struct file_ops *ops, const char *path, struct reason *reason)
+{
+    if (!file_exists(path)) {
+        return ERR_NONE;
+    }
+    struct removal removal = {.ops = ops, .dir = path, .reason = reason};
+    enum err err = file_list_dir(path, remove_entry, &removal, reason);
+    if (err == ERR_NONE && ops->rmdir(ops->context, path) != 0 && errno != ENOENT) {
+        err = reason_errno(reason, "cannot remove directory %s", path);
+    }
     return err;
 }
 

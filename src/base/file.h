@@ -47,8 +47,9 @@ void file_hold_standard(void);
 /* The machine's files. Static, never freed. */
 const struct file_ops *file_ops_system(void);
 
-/* Opens with these flags of open(2); a new file gets FILE_MODE and close-on-exec is set.
- * ERR_NOT_FOUND, ERR_EXISTS, ERR_IO and the like, with the path. */
+/* Opens with these flags of open(2); a new file gets FILE_MODE and close-on-exec is set. What is
+ * written into is never what a symbolic link names: ERR_INVALID. Else ERR_NOT_FOUND, ERR_IO and the
+ * like, with the path. */
 CHECKED enum err file_open(const struct file_ops *ops, const char *path, int flags, int *fd,
                            struct reason *reason);
 void file_close(const struct file_ops *ops, int fd);
@@ -119,9 +120,18 @@ CHECKED enum err file_reserve(const struct file_ops *ops, const char *path, int6
 CHECKED enum err file_free_space(const struct file_ops *ops, int fd, uint64_t *total_bytes,
                                  uint64_t *free_bytes, struct reason *reason);
 
+/* Whether there is a symbolic link by that name. */
+bool file_is_link(const char *path);
+
+/* Removes a directory with all that is in it; of a symbolic link in it the link. None is no error;
+ * a path that is a symbolic link itself is ERR_INVALID, and nothing is touched. */
+CHECKED enum err file_remove_tree(const struct file_ops *ops, const char *path,
+                                  struct reason *reason);
+
 /*
  * Calls each(context, name) for every entry but "." and "..", in no order, until it returns
- * something else than ERR_NONE, which is then returned.
+ * something else than ERR_NONE, which is then returned. A symbolic link is not followed
+ * (ERR_INVALID), but for a path that ends with a slash: for what a person has named.
  */
 CHECKED enum err file_list_dir(const char *path, enum err (*each)(void *context, const char *name),
                                void *context, struct reason *reason);

@@ -50,7 +50,7 @@ static void drop_snapshot(struct control *control, struct control_client *client
     if (client->snapshot == NULL) {
         return;
     }
-    if (snapshot_remove(control->files, client->snapshot, &why) != ERR_NONE) {
+    if (file_remove_tree(control->files, client->snapshot, &why) != ERR_NONE) {
         LOG_WARN("broker", "a snapshot could not be removed; the next start removes it",
                  "reason=\"%s\"", why.text);
     }
@@ -304,7 +304,7 @@ enum err control_new(const char *data_dir, int dir_fd, struct catalogue *catalog
         control->clients[i].fd = -1;
     }
     control->wake_fd = eventfd(0, EFD_CLOEXEC);
-    enum err err = snapshot_remove(control->files, control->snapshots_dir, reason);
+    enum err err = file_remove_tree(control->files, control->snapshots_dir, reason);
     if (err == ERR_NONE) {
         err = bind_socket(control, dir_fd, reason);
     }

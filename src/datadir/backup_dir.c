@@ -48,11 +48,13 @@ static enum err refuse_foreign(const char *dir, struct reason *reason)
 {
     struct contents contents = {.ours = false};
     char *topics = mem_sprintf("%s/topics", dir);
-    enum err err = file_list_dir(dir, look, &contents, reason);
+    char *root = mem_sprintf("%s/", dir); /* it may be a link */
+    enum err err = file_list_dir(root, look, &contents, reason);
     if (err == ERR_NONE && ((contents.any && !contents.ours) || file_exists(topics))) {
         err = reason_fail(reason, ERR_EXISTS, "%s is not empty and no backup: choose another", dir);
     }
     free(topics);
+    free(root);
     return err;
 }
 
@@ -67,7 +69,7 @@ enum err backup_open_dir(const char *dir, int *lock_fd, struct reason *reason)
         err = copy_make_parents(inside, reason);
     }
     if (err == ERR_NONE) {
-        *lock_fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, FILE_MODE);
+        *lock_fd = open(lock, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, FILE_MODE);
         if (*lock_fd < 0) {
             err = reason_errno(reason, "cannot make %s", lock);
         } else if (flock(*lock_fd, LOCK_EX | LOCK_NB) != 0) {

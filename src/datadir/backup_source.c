@@ -121,7 +121,7 @@ static enum err make_stopped(struct backup_source *source, const char *data_dir,
     char *snapshots = mem_sprintf("%s/snapshots", data_dir);
     source->root = mem_sprintf("%s/stopped", snapshots);
     source->cut_ms = clock_wall_ms(clock_system());
-    enum err err = snapshot_remove(files, snapshots, reason); /* of a killed server or backup */
+    enum err err = file_remove_tree(files, snapshots, reason); /* of a killed server or backup */
     if (err == ERR_NONE) {
         err = file_make_dir(files, snapshots, reason);
     }
@@ -230,7 +230,7 @@ void backup_source_close(struct backup_source *source)
     if (source->control_fd >= 0) {
         close(source->control_fd); /* the server removes the snapshot */
     } else if (source->lock_fd >= 0 && source->root != NULL) {
-        (void)!snapshot_remove(file_ops_system(), source->root, &why); /* or the next start */
+        (void)!file_remove_tree(file_ops_system(), source->root, &why); /* or the next start */
         char *parent =
             mem_strndup(source->root, (size_t)(strrchr(source->root, '/') - source->root));
         rmdir(parent);

@@ -126,7 +126,9 @@ static enum err check_target(const struct restore *restore, struct reason *reaso
         return errno == ENOENT ? ERR_NONE
                                : reason_errno(reason, "cannot look at %s", restore->data_dir);
     }
-    enum err err = file_list_dir(restore->data_dir, find_any, &any, reason);
+    char *root = mem_sprintf("%s/", restore->data_dir); /* it may be a link */
+    enum err err = file_list_dir(root, find_any, &any, reason);
+    free(root);
     if (err == ERR_NONE && any) {
         err =
             reason_fail(reason, ERR_EXISTS, "%s is not empty: a restore makes a new data directory",
@@ -152,7 +154,7 @@ static enum err open_work_dir(struct restore *restore, struct reason *reason)
         if (err != ERR_NONE) {
             err = reason_fail(reason, ERR_EXISTS, "%s is in the way: remove it", restore->work_dir);
         } else if (strcmp(found, restore->marker) != 0) {
-            err = snapshot_remove(files, restore->work_dir, reason);
+            err = file_remove_tree(files, restore->work_dir, reason);
             any = false;
         }
     }

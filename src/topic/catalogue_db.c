@@ -136,26 +136,27 @@ static enum err check_format(struct catalogue_db *db, struct reason *reason)
     return ERR_NONE;
 }
 
-/* SQLite takes the mode of a file that is there, for those beside it as well (WAL). Closed to others
- * (FILE_MODE) before anything is in it. */
-static int open_private(const char *path, sqlite3 **sqlite)
+/* SQLite takes the mode of a file that is there, for those beside it as well (WAL). Closed to
+ * others (FILE_MODE) before anything is in it. */
+static enum err open_private(const char *path, struct catalogue_db *db, struct reason *reason)
 {
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, FILE_MODE);
-    if (fd >= 0) {
-        (void)!fchmod(fd, FILE_MODE); /* an older program's; somebody else's stays */
-        close(fd);
+    int fd;
+    enum err err = file_open(file_ops_system(), path, O_RDWR | O_CREAT, &fd, reason);
+    if (err != ERR_NONE) {
+        return err;
     }
+    (void)!fchmod(fd, FILE_MODE); /* an older program's; somebody else's stays */
+    close(fd);
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
-    return sqlite3_open_v2(path, sqlite, flags, NULL);
+    return sqlite3_open_v2(path, &db->sqlite, flags, NULL) == SQLITE_OK
+               ? ERR_NONE
+               : db_fail(db, "open it", reason);
 }
 
 enum err catalogue_db_open(const char *path, struct catalogue_db **out, struct reason *reason)
 {
     struct catalogue_db *db = mem_new(struct catalogue_db);
-    enum err err = ERR_NONE;
-    if (open_private(path, &db->sqlite) != SQLITE_OK) {
-        err = db_fail(db, "open it", reason);
-    }
+    enum err err = open_private(path, db, reason);
     if (err == ERR_NONE) {
         sqlite3_busy_timeout(db->sqlite, BUSY_TIMEOUT_MS);
         err = run(db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-512;",
@@ -387,10 +388,8 @@ enum err catalogue_db_get(struct catalogue_db *db, const char *name, char **text
 enum err catalogue_db_copy(struct catalogue_db *db, const char *path, struct reason *reason)
 {
     struct catalogue_db copy = {.sqlite = NULL};
-    enum err err = ERR_NONE;
-    if (open_private(path, &copy.sqlite) != SQLITE_OK) {
-        err = db_fail(&copy, "open its copy", reason);
-    } else {
+    enum err err = open_private(path, &copy, reason);
+    if (err == ERR_NONE) {
         sqlite3_backup *backup = sqlite3_backup_init(copy.sqlite, "main", db->sqlite, "main");
         if (backup == NULL || sqlite3_backup_step(backup, -1) != SQLITE_DONE) {
             err = db_fail(&copy, "copy it", reason);

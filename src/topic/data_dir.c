@@ -97,11 +97,31 @@ static enum err count_others(void *context, const char *name)
 static bool is_own(const char *path)
 {
     char *catalogue = mem_sprintf("%s/" DATA_DIR_CATALOGUE, path);
+    char *root = mem_sprintf("%s/", path); /* it may be a link */
     int others = 0;
     bool own = file_exists(catalogue) ||
-               (file_list_dir(path, count_others, &others, NULL) == ERR_NONE && others == 0);
+               (file_list_dir(root, count_others, &others, NULL) == ERR_NONE && others == 0);
     free(catalogue);
+    free(root);
     return own;
+}
+
+/* What is in these is removed by its name, which must not lead out of the data directory. */
+static enum err refuse_links(const char *path, struct reason *reason)
+{
+    static const char *const folders[] = {"topics", "snapshots"};
+    enum err err = ERR_NONE;
+    for (size_t i = 0; i < sizeof folders / sizeof folders[0] && err == ERR_NONE; i++) {
+        char *folder = mem_sprintf("%s/%s", path, folders[i]);
+        if (file_is_link(folder)) {
+            err = reason_fail(reason, ERR_INVALID,
+                              "%s is a symbolic link, which is not followed: put the folder itself "
+                              "there, or make the whole data directory a link",
+                              folder);
+        }
+        free(folder);
+    }
+    return err;
 }
 
 /* What is made in it is for its owner only (FILE_MODE, DIR_MODE); what an older program made is
@@ -135,12 +155,15 @@ enum err data_dir_open(const struct file_ops *files, const char *path, int *dir_
     char *lock_path = mem_sprintf("%s/lock", path);
     bool own = *made > 0 || is_own(path);
     *dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    *lock_fd = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC, FILE_MODE);
+    *lock_fd = open(lock_path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, FILE_MODE);
     free(lock_path);
     if (*dir_fd < 0 || *lock_fd < 0) {
         err = reason_errno(reason, "cannot use the data directory %s", path);
     } else {
         err = lock(path, *dir_fd, *lock_fd, reason);
+    }
+    if (err == ERR_NONE) {
+        err = refuse_links(path, reason);
     }
     if (err != ERR_NONE) {
         close(*dir_fd);

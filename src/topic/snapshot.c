@@ -137,37 +137,3 @@ struct log_state snapshot_state(int64_t start_offset, int64_t end_offset)
         .active_base = -1,
     };
 }
-
-struct removal {
-    const struct file_ops *files;
-    const char *dir;
-    struct reason *reason;
-};
-
-static enum err remove_entry(void *context, const char *name)
-{
-    const struct removal *removal = context;
-    char *path = mem_sprintf("%s/%s", removal->dir, name);
-    enum err err = ERR_NONE;
-    struct stat status;
-    if (lstat(path, &status) == 0 && S_ISDIR(status.st_mode)) {
-        err = snapshot_remove(removal->files, path, removal->reason);
-    } else {
-        err = file_unlink(removal->files, path, removal->reason);
-    }
-    free(path);
-    return err;
-}
-
-enum err snapshot_remove(const struct file_ops *files, const char *dir, struct reason *reason)
-{
-    if (!file_exists(dir)) {
-        return ERR_NONE;
-    }
-    struct removal removal = {.files = files, .dir = dir, .reason = reason};
-    enum err err = file_list_dir(dir, remove_entry, &removal, reason);
-    if (err == ERR_NONE && files->rmdir(files->context, dir) != 0 && errno != ENOENT) {
-        err = reason_errno(reason, "cannot remove directory %s", dir);
-    }
-    return err;
-}

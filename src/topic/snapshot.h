@@ -50,8 +50,4 @@ bool snapshot_is_sidecar(const char *name);
  */
 struct log_state snapshot_state(int64_t start_offset, int64_t end_offset);
 
-/* Removes the folder with all that is in it; nothing there is no error. */
-CHECKED enum err snapshot_remove(const struct file_ops *files, const char *dir,
-                                 struct reason *reason);
-
 #endif

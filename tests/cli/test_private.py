@@ -59,6 +59,46 @@ class PrivateTest(Case):
         self.assertEqual(open_to_others(self.data), [])
 
 
+class LinksTest(Case):
+    def refused(self):
+        code, text, _ = run_to_end("--data", self.data, "--listen", "127.0.0.1:0")
+        self.assertNotEqual(code, 0)
+        self.assertIn("is a symbolic link", text)
+
+    def test_a_linked_folder_is_left_alone(self):
+        outside = self.path("outside")
+        os.mkdir(outside)
+        with open(os.path.join(outside, "kept"), "w", encoding="ascii") as file:
+            file.write("kept")
+        for name in ("snapshots", "topics"):
+            with self.subTest(name=name):
+                os.makedirs(self.data, exist_ok=True)
+                os.symlink(outside, os.path.join(self.data, name))
+                self.refused()
+                self.assertEqual(os.listdir(outside), ["kept"])
+                os.unlink(os.path.join(self.data, name))
+
+    def test_a_linked_file_is_not_written_through(self):
+        with Server(self.data) as bus:
+            bus.run("topic", "create", "orders")
+        outside = self.path("outside")
+        with open(outside, "w", encoding="ascii") as file:
+            file.write("kept")
+        os.symlink(outside, os.path.join(self.data, "checkpoint.tmp"))
+        self.refused()
+        with open(outside, encoding="ascii") as file:
+            self.assertEqual(file.read(), "kept")
+
+    def test_the_data_directory_itself_may_be_a_link(self):
+        real = self.path("real")
+        os.mkdir(real)
+        os.symlink(real, self.data)
+        with Server(self.data) as bus:
+            bus.run("topic", "create", "orders")
+        self.check(0)
+        self.assertTrue(os.path.exists(os.path.join(real, "tidings.db")))
+
+
 class TakenAwayTest(Case):
     def test_events_of_a_removed_directory_are_not_acknowledged(self):
         bus = Server(self.data)

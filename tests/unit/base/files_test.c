@@ -280,6 +280,41 @@ static void test_a_text_is_loaded_whole_or_refused(void **state)
     assert_non_null(strstr(reason.text, "no regular file"));
 }
 
+/* Files outside that a link leads to are neither written, listed nor removed. */
+static void test_links_lead_nowhere(void **state)
+{
+    struct place *place = *state;
+    const struct file_ops *files = file_ops_system();
+    struct reason reason;
+    int fd;
+    char *outside = mem_sprintf("%s/outside", place->directory);
+    char *kept = mem_sprintf("%s/kept", outside);
+    char *folder = mem_sprintf("%s/folder", place->directory);
+    char *link_to_folder = mem_sprintf("%s/link", folder);
+    char *link_to_file = mem_sprintf("%s/file", folder);
+    char *followed = mem_sprintf("%s/", link_to_folder);
+    unsigned seen = 0;
+    assert_int_equal(mkdir(outside, 0700) | mkdir(folder, 0700), 0);
+    assert_int_equal(file_replace(files, kept, "kept", 4, NULL), ERR_NONE);
+    assert_int_equal(symlink(outside, link_to_folder) | symlink(kept, link_to_file), 0);
+    assert_int_equal(file_open(files, link_to_file, O_WRONLY | O_CREAT, &fd, &reason), ERR_INVALID);
+    assert_non_null(strstr(reason.text, "symbolic link"));
+    assert_int_equal(file_remove_tree(files, link_to_folder, &reason), ERR_INVALID);
+    assert_int_equal(file_list_dir(link_to_folder, stop_at_second, &seen, &reason), ERR_INVALID);
+    assert_int_equal(file_list_dir(followed, stop_at_second, &seen, &reason), ERR_NONE);
+    assert_int_equal(seen, 1);
+    assert_int_equal(file_remove_tree(files, folder, &reason), ERR_NONE);
+    assert_false(file_exists(folder));
+    assert_true(file_exists(kept));
+    assert_int_equal(file_remove_tree(files, outside, &reason), ERR_NONE);
+    free(outside);
+    free(kept);
+    free(folder);
+    free(link_to_folder);
+    free(link_to_file);
+    free(followed);
+}
+
 static void test_names(void **state)
 {
     struct place *place = *state;
@@ -373,6 +408,7 @@ int main(int argc, char **argv)
         FILE_TEST(test_replace_is_whole_or_not_at_all),
         FILE_TEST(test_load_limits),
         FILE_TEST(test_a_text_is_loaded_whole_or_refused),
+        FILE_TEST(test_links_lead_nowhere),
         FILE_TEST(test_names),
         cmocka_unit_test(test_log_lines_cannot_be_forged),
         cmocka_unit_test(test_long_lines_are_cut_and_levels_kept),

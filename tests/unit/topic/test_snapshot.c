@@ -124,7 +124,7 @@ static void check_one(struct load *load, const char *dir)
     assert_true(second->end_offset <= first->end_offset);
     assert_true(first->end_offset <= second->end_offset + 1);
     checkpoint_deinit(&checkpoint);
-    assert_int_equal(snapshot_remove(file_ops_system(), dir, &reason), ERR_NONE);
+    assert_int_equal(file_remove_tree(file_ops_system(), dir, &reason), ERR_NONE);
     assert_false(file_exists(dir));
 }
 
