@@ -79,11 +79,12 @@ static void find_topic(struct produce_call *call, const struct produce_request_t
     }
 }
 
-/* Whether a batch has to be opened or compressed: not a reactor's work. */
-static bool is_slow(const struct produce_call *call)
+/* Whether much has to be opened or compressed: not a reactor's work. */
+static bool is_slow(struct produce_call *call)
 {
+    size_t quick_bytes = PRODUCE_QUICK_BYTES;
     for (size_t i = 0; i < call->item_count; i++) {
-        if (produce_is_slow(&call->items[i])) {
+        if (produce_is_slow(&call->items[i], &quick_bytes)) {
             return true;
         }
     }
@@ -93,9 +94,13 @@ static bool is_slow(const struct produce_call *call)
 static void append_all(struct produce_call *call)
 {
     int64_t now_ms = clock_wall_ms(call->request->server->clock);
+    size_t may_open = PRODUCE_OPENED_BYTES;
     for (size_t i = 0; i < call->item_count; i++) {
-        if (call->items[i].partition != NULL) {
-            produce_append(&call->items[i], now_ms);
+        struct produce_item *item = &call->items[i];
+        if (item->partition != NULL) {
+            item->open_max_bytes = may_open > 0 ? may_open : 1;
+            produce_append(item, now_ms);
+            may_open -= item->opened_bytes < may_open ? item->opened_bytes : may_open;
         }
     }
 }
@@ -106,6 +111,7 @@ static void let_go(struct produce_call *call)
         if (call->items[i].partition != NULL) {
             partition_unref(call->items[i].partition);
             vec_deinit(&call->items[i].record_errors);
+            buf_deinit(&call->items[i].plain);
         }
     }
 }

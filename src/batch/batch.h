@@ -99,12 +99,14 @@ struct batch_rules {
     bool keys_required;              /* compacted topic: a null key is ERR_INVALID_RECORD */
     int64_t timestamp_before_max_ms; /* message.timestamp.before.max.ms; INT64_MAX: any */
     int64_t timestamp_after_max_ms;
+    bool open; /* compressed batches are opened and looked into, whatever else is asked */
+    size_t open_max_bytes; /* what one may decompress into; 0: BATCH_DECOMPRESSED_MAX_BYTES */
 };
 
-/* Whether the rules speak of single records, so that compressed batches must be decompressed. */
+/* Whether compressed batches must be decompressed: the rules say so, or speak of single records. */
 static inline bool batch_rules_open(const struct batch_rules *rules)
 {
-    return rules->keys_required || rules->timestamp_before_max_ms != INT64_MAX ||
+    return rules->open || rules->keys_required || rules->timestamp_before_max_ms != INT64_MAX ||
            rules->timestamp_after_max_ms != INT64_MAX;
 }
 
@@ -127,20 +129,28 @@ struct batch_record_errors {
  *                                                                  ERR_INVALID_RECORD
  *                its timestamp within rules                        ERR_INVALID_TIMESTAMP
  * Records of compressed batches are looked at only when batch_rules_open; then bytes that are not
- * of the codec give ERR_CORRUPT and more than BATCH_DECOMPRESSED_MAX_BYTES ERR_TOO_LARGE. Unknown
- * attribute bits are ignored, and timestamp -1 (none) is always allowed, as Kafka's broker does.
- * Records without a key or with a bad timestamp are all found, and reason tells of the first; the
- * error is ERR_INVALID_TIMESTAMP when there is one of that kind. Of malformed records only the
- * first. now_ms: the wall clock. errors may be NULL.
+ * of the codec give ERR_INVALID_RECORD, as the CRC has shown that they are the producer's own, and
+ * more than the rules' open_max_bytes ERR_TOO_LARGE. Unknown attribute bits are ignored, and
+ * timestamp -1 (none) is always allowed, as Kafka's broker does. Records without a key or with a
+ * bad timestamp are all found, and reason tells of the first; the error is ERR_INVALID_TIMESTAMP
+ * when there is one of that kind. Of malformed records only the first. now_ms: the wall clock.
+ * errors may be NULL.
  */
 CHECKED enum err batch_validate(const struct batch *batch, const struct batch_rules *rules,
                                 int64_t now_ms, struct batch_record_errors *errors,
                                 struct reason *reason);
 
 /*
+ * Appends the uncompressed records of a compressed batch to *plain, at most max_bytes of them:
+ * ERR_TOO_LARGE past that, ERR_CORRUPT for bytes that are not of the codec, ERR_UNSUPPORTED_CODEC.
+ */
+CHECKED enum err batch_open(const struct batch *batch, size_t max_bytes, struct buf *plain,
+                            struct reason *reason);
+
+/*
  * The same, but looks at the records of compressed batches too, and leaves what it decompressed in
- * *plain, an empty buffer at first, for batch_recompress. *plain stays empty when the batch is not
- * compressed; it is to be freed also after an error.
+ * *plain for batch_recompress. *plain is empty at first, or what batch_open gave; it stays empty
+ * when the batch is not compressed; it is to be freed also after an error.
  */
 CHECKED enum err batch_validate_opened(const struct batch *batch, const struct batch_rules *rules,
                                        int64_t now_ms, struct buf *plain,

@@ -191,15 +191,45 @@ static enum err check_records(const struct batch *batch, struct slice records, b
     return broken;
 }
 
+static struct slice stored_records(const struct batch *batch)
+{
+    return slice_of(batch->bytes.data + BATCH_HEADER_BYTES, batch->bytes.size - BATCH_HEADER_BYTES);
+}
+
+enum err batch_open(const struct batch *batch, size_t max_bytes, struct buf *plain,
+                    struct reason *reason)
+{
+    return compression_decompress(batch_compression(batch), stored_records(batch), max_bytes, plain,
+                                  reason);
+}
+
+static enum err open_checked(const struct batch *batch, const struct batch_rules *rules,
+                             struct buf *plain, struct reason *reason)
+{
+    struct reason why;
+    size_t most = rules->open_max_bytes;
+    most = most == 0 || most > BATCH_DECOMPRESSED_MAX_BYTES ? BATCH_DECOMPRESSED_MAX_BYTES : most;
+    enum err err = batch_open(batch, most, plain, &why);
+    if (err == ERR_CORRUPT) {
+        return reason_fail(reason, ERR_INVALID_RECORD,
+                           "record batch: its records cannot be decompressed: %s", why.text);
+    }
+    if (err != ERR_NONE) {
+        reason_fail(reason, err, "record batch: %s%s", why.text,
+                    most < BATCH_DECOMPRESSED_MAX_BYTES
+                        ? ", which is what the other batches of its request have left"
+                        : "");
+    }
+    return err;
+}
+
 static enum err check_content(const struct batch *batch, const struct batch_rules *rules,
                               const struct timestamp_range *range, struct buf *plain,
                               struct batch_record_errors *errors, struct reason *reason)
 {
-    struct slice records =
-        slice_of(batch->bytes.data + BATCH_HEADER_BYTES, batch->bytes.size - BATCH_HEADER_BYTES);
+    struct slice records = stored_records(batch);
     if (batch_compression(batch) != BATCH_COMPRESSION_NONE) {
-        enum err err = compression_decompress(batch_compression(batch), records,
-                                              BATCH_DECOMPRESSED_MAX_BYTES, plain, reason);
+        enum err err = plain->size > 0 ? ERR_NONE : open_checked(batch, rules, plain, reason);
         if (err != ERR_NONE) {
             return err;
         }

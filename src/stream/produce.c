@@ -56,6 +56,7 @@ static struct batch_rules rules_of(const struct topic_config *config)
     return (struct batch_rules){
         .max_bytes = (size_t)config->max_message_bytes,
         .keys_required = config->log.compact,
+        .open = config->compression_check,
         .timestamp_before_max_ms = server_time ? INT64_MAX : config->timestamp_before_max_ms,
         .timestamp_after_max_ms = server_time ? INT64_MAX : config->timestamp_after_max_ms,
     };
@@ -68,7 +69,22 @@ static bool wants_codec(const struct topic_config *config, const struct batch *b
     return topic_config_codec(config, codec, level) && *codec != batch_compression(batch);
 }
 
-bool produce_is_slow(const struct produce_item *item)
+/* Whether it is opened now, or will not be: what no decoder takes is told by produce_append. */
+static bool open_quickly(struct produce_item *item, size_t *quick_bytes)
+{
+    struct reason why;
+    if (item->batch.bytes.size > *quick_bytes) {
+        return false;
+    }
+    enum err err = batch_open(&item->batch, *quick_bytes, &item->plain, &why);
+    *quick_bytes -= item->plain.size < *quick_bytes ? item->plain.size : *quick_bytes;
+    if (err != ERR_NONE) {
+        buf_deinit(&item->plain);
+    }
+    return err != ERR_TOO_LARGE;
+}
+
+bool produce_is_slow(struct produce_item *item, size_t *quick_bytes)
 {
     if (item->partition == NULL || item->err != ERR_NONE) {
         return false; /* refused without a look inside */
@@ -77,8 +93,11 @@ bool produce_is_slow(const struct produce_item *item)
     struct batch_rules rules = rules_of(config);
     enum batch_compression codec;
     int level;
-    return wants_codec(config, &item->batch, &codec, &level) ||
-           (batch_compression(&item->batch) != BATCH_COMPRESSION_NONE && batch_rules_open(&rules));
+    if (wants_codec(config, &item->batch, &codec, &level)) {
+        return true;
+    }
+    return batch_compression(&item->batch) != BATCH_COMPRESSION_NONE && batch_rules_open(&rules) &&
+           !open_quickly(item, quick_bytes);
 }
 
 /* The batch in the topic's codec, in *recoded; the limit of bytes holds for it too. */
@@ -100,14 +119,15 @@ static enum err recompress(struct batch *batch, const struct buf *plain,
     return err;
 }
 
-/* Checks the batch against the topic and gives it the topic's codec; plain and recoded hold what it
- * then borrows. */
-static enum err prepare(struct produce_item *item, int64_t now_ms, struct buf *plain,
-                        struct buf *recoded)
+/* Checks the batch against the topic and gives it the topic's codec; item->plain and recoded hold
+ * what it then borrows. */
+static enum err prepare(struct produce_item *item, int64_t now_ms, struct buf *recoded)
 {
+    struct buf *plain = &item->plain;
     struct batch *batch = &item->batch;
     const struct topic_config *config = partition_config(item->partition);
     struct batch_rules rules = rules_of(config);
+    rules.open_max_bytes = item->open_max_bytes;
     enum batch_compression codec;
     int level;
     if (item->no_zstd && batch_compression(batch) == BATCH_COMPRESSION_ZSTD) {
@@ -115,10 +135,11 @@ static enum err prepare(struct produce_item *item, int64_t now_ms, struct buf *p
                            "a record batch in zstd, which this version of the request knows not");
     }
     bool recode = wants_codec(config, batch, &codec, &level);
-    enum err err = recode
+    enum err err = recode || batch_rules_open(&rules)
                        ? batch_validate_opened(batch, &rules, now_ms, plain, &item->record_errors,
                                                &item->reason)
                        : batch_validate(batch, &rules, now_ms, &item->record_errors, &item->reason);
+    item->opened_bytes = plain->size;
     if (err == ERR_NONE && batch_is_transactional(batch) && !item->in_transaction) {
         /* Nobody would end it, and readers would wait for its end for ever. */
         err = reason_fail(&item->reason, ERR_INVALID_TXN_STATE,
@@ -137,18 +158,17 @@ static enum err prepare(struct produce_item *item, int64_t now_ms, struct buf *p
 
 void produce_append(struct produce_item *item, int64_t now_ms)
 {
-    struct buf plain = {0};
     struct buf recoded = {0};
     item->record_errors = (struct batch_record_errors){.count = 0};
     if (item->err != ERR_NONE) {
         item->base_offset = -1;
         return;
     }
-    item->err = prepare(item, now_ms, &plain, &recoded);
+    item->err = prepare(item, now_ms, &recoded);
     if (item->err == ERR_NONE) {
         item->err = append_checked(item);
     }
-    buf_deinit(&plain);
+    buf_deinit(&item->plain);
     buf_deinit(&recoded);
     if (item->err == ERR_IO || item->err == ERR_NO_SPACE) {
         LOG_ERROR("stream", "an event could not be written; its producer was told",

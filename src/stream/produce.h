@@ -19,7 +19,9 @@ struct produce_item {
     struct batch batch;          /* by produce_take; its bytes are borrowed up to produce_append */
     bool no_zstd;                /* the client speaks a version that knows no zstd (KIP-110) */
     bool in_transaction; /* the caller has entered the transaction that writes to it (txn/) */
-    enum err err;        /* in and out: nothing is appended when it is set before */
+    size_t
+        open_max_bytes; /* what a compressed batch may be opened into; 0: BATCH_DECOMPRESSED_... */
+    enum err err;       /* in and out: nothing is appended when it is set before */
     /* out */
     struct reason reason;                     /* why, when err is set */
     struct batch_record_errors record_errors; /* which records broke a rule; vec_deinit */
@@ -27,7 +29,13 @@ struct produce_item {
     int64_t end_offset; /* acknowledged once this is visible */
     int64_t append_time_ms;
     int64_t log_start_offset;
+    size_t opened_bytes; /* what the compressed batch was opened into */
+    /* between produce_is_slow and produce_append; buf_deinit it when the latter is never called */
+    struct buf plain;
 };
+
+/* What one request may have opened on a reactor, and in all. */
+enum { PRODUCE_QUICK_BYTES = 64 << 10, PRODUCE_OPENED_BYTES = 256 << 20 };
 
 /*
  * Takes in what a producer sends to the item's partition. The header of the record batch is read
@@ -37,11 +45,13 @@ struct produce_item {
 void produce_take(struct produce_item *item, struct slice records);
 
 /*
- * Whether produce_append would take long for an item: it has to decompress or compress its batch,
- * since the topic wants another codec or rules over single records. Such requests belong on a
- * worker. Any thread.
+ * Whether produce_append would take long for an item: it has to decompress or compress much, since
+ * compressed batches are looked into (compression.check.enable, rules over single records) or the
+ * topic wants another codec. Such requests belong on a worker. A compressed batch that is small
+ * when it is opened is opened here, into item->plain; *quick_bytes is how much of that may be done,
+ * and becomes less. Any thread.
  */
-bool produce_is_slow(const struct produce_item *item);
+bool produce_is_slow(struct produce_item *item, size_t *quick_bytes);
 
 /*
  * Validates and appends the item's record batch, in the topic's compression.type. A batch that was

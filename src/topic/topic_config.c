@@ -20,6 +20,11 @@ static const struct setting rows[] = {
      .choices = "uncompressed|zstd|lz4|snappy|gzip|producer", .broker_name = "compression.type",
      .help = "The codec of stored batches: what comes in another one is recompressed; producer: as "
              "it comes."},
+    {"compression.check.enable", SETTING_BOOLEAN, FIELD(compression_check), "true",
+     .broker_name = "compression.check.enable",
+     .help = "Look into compressed batches before they are acknowledged: what cannot be read by "
+             "consumers is refused. false: only their CRC is checked, which saves the "
+             "decompression."},
     {"compression.gzip.level", SETTING_INT, FIELD(gzip_level), "-1", -1, 9,
      .broker_name = "compression.gzip.level",
      .help = "Level of gzip with compression.type=gzip: 1 (quick) to 9 (small), -1 the codec's own "

@@ -21,6 +21,7 @@ struct topic_config {
     int64_t timestamp_after_max_ms;
     char *timestamp_type;   /* "CreateTime" or "LogAppendTime" */
     char *compression_type; /* "producer" or the codec of stored batches */
+    bool compression_check; /* compressed batches are opened and looked into */
     int64_t gzip_level;
     int64_t lz4_level;
     int64_t zstd_level;

@@ -14,6 +14,7 @@ import tempfile
 import threading
 import time
 import unittest
+import zlib
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from harness import kafka  # noqa: E402
@@ -352,8 +353,25 @@ class BadBatch(Case):
         self.assertEqual(self.bystander.end("orders"), end, "the duplicate was appended")
 
     def test_compressed_garbage(self):
-        """Compressed bytes are kept as they come; looking into them later harms nobody."""
-        self.assertEqual(self.bystander.create_topic("squeezed")[0], 0)
+        """What no consumer could read is refused, and counts that do not fit as well."""
+        packer = zlib.compressobj(wbits=31)
+        three = packer.compress(b"".join(record(b"x", i) for i in range(3))) + packer.flush()
+        for codec in (1, 2, 3, 4):
+            self.refuse(batch([], attributes=codec, count=3, last_delta=2, payload=b"\x9d" * 300),
+                        INVALID, "cannot be decompressed")
+        for count in (2, 4, 2**31 - 1):
+            self.refuse(batch([], attributes=1, count=count, last_delta=count - 1, payload=three),
+                        INVALID, "record 3 of|bytes follow")
+        packer = zlib.compressobj(wbits=31)
+        bomb = packer.compress(bytes(65 << 20)) + packer.flush()
+        self.refuse(batch([], attributes=1, count=1, last_delta=0, payload=bomb), TOO_LARGE,
+                    "decompresses to more than")
+
+    def test_unchecked_compressed_garbage(self):
+        """A topic may keep compressed bytes as they come; looking into them later harms nobody."""
+        created = self.bystander.create_topic(
+            "squeezed", configs=[("compression.check.enable", "false")])
+        self.assertEqual(created[0], 0)
         for codec in (1, 2, 3, 4):
             with self.subTest(codec):
                 bad = batch([], attributes=codec, count=3, last_delta=2, payload=b"\x9d" * 300)

@@ -50,7 +50,8 @@ def produce(k):
     for version in range(3, k.ranges["produce"][1] + 1):
         put("ordinary", events(2), version=version)
     for version in (6, 7):
-        put("zstd", events(1, attributes=4), version=version)
+        put("zstd", events(1, attributes=4, payload=kafka.stored_zstd(kafka.record(b"value"))),
+            version=version)
     for version in (0, 2):
         put("before message format 2", events(1), version=version)
     put("acks 1", events(1), acks=1)

@@ -72,6 +72,12 @@ def batch(records, **changes):
                        crc) + body
 
 
+def stored_zstd(data):
+    """Up to 255 bytes as one frame of zstd with one raw block (RFC 8878)."""
+    return b"\x28\xb5\x2f\xfd\x20" + bytes([len(data)]) + \
+        struct.pack("<I", len(data) << 3 | 1)[:3] + data
+
+
 def good_batch(value=b"good"):
     return batch([record(value)])
 

@@ -194,9 +194,30 @@ static void keys_are_required_by_compacted_topics(void **state)
     struct subject s;
     subject_init(&s, BATCH_COMPRESSION_NONE);
     s.batch.attributes = BATCH_COMPRESSION_ZSTD; /* over plain records */
-    assert_fails(&s, &rules, ERR_CORRUPT, -1, "zstd");
+    assert_fails(&s, &rules, ERR_INVALID_RECORD, -1, "zstd");
     assert_int_equal(subject_check(&s, &lax), ERR_NONE); /* not looked into */
     buf_deinit(&s.bytes);
+}
+
+static void compressed_records_are_looked_into_when_the_rules_say_so(void **state)
+{
+    (void)state;
+    struct batch_rules rules = lax;
+    rules.open = true;
+    for (int i = 0; i < JAVA_BATCH_COUNT; i++) {
+        struct subject s;
+        subject_init(&s, (enum batch_compression)i);
+        assert_int_equal(subject_check(&s, &rules), ERR_NONE);
+        s.batch.record_count = INT32_MAX; /* would move the offsets by so many */
+        s.batch.last_offset_delta = INT32_MAX - 1;
+        assert_fails(&s, &rules, ERR_INVALID_RECORD, 3, "record 3 of 2147483647");
+        if (i != BATCH_COMPRESSION_NONE) {
+            rules.open_max_bytes = 10;
+            assert_fails(&s, &rules, ERR_TOO_LARGE, -1, "more than 10 bytes");
+            rules.open_max_bytes = 0;
+        }
+        buf_deinit(&s.bytes);
+    }
 }
 
 /* Three records: without a key, with one, without one. zigzag -1 is 01. */
@@ -323,6 +344,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(size_and_crc),
         cmocka_unit_test(timestamp_rules),
         cmocka_unit_test(keys_are_required_by_compacted_topics),
+        cmocka_unit_test(compressed_records_are_looked_into_when_the_rules_say_so),
         cmocka_unit_test(all_bad_records_are_found),
         cmocka_unit_test(record_rules),
         cmocka_unit_test(a_missing_max_timestamp_is_computed),

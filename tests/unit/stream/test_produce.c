@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "topic/topic.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -209,8 +210,96 @@ static struct buf stored_batch(struct partition *partition, int64_t offset, stru
 static bool is_slow(struct partition *partition, const struct buf *batch)
 {
     struct produce_item item = {.partition = partition};
+    size_t quick_bytes = PRODUCE_QUICK_BYTES;
     produce_take(&item, buf_slice(batch));
-    return produce_is_slow(&item);
+    bool slow = produce_is_slow(&item, &quick_bytes);
+    buf_deinit(&item.plain);
+    return slow;
+}
+
+/* One event of value_bytes equal bytes, in zstd. */
+static struct buf make_compressed(size_t value_bytes)
+{
+    struct buf plain = make_batch(-1, 0, value_bytes);
+    struct buf out = {0};
+    struct batch batch;
+    assert_int_equal(batch_parse(buf_slice(&plain), &batch, NULL), ERR_NONE);
+    struct slice records =
+        slice_of(batch.bytes.data + BATCH_HEADER_BYTES, batch.bytes.size - BATCH_HEADER_BYTES);
+    assert_int_equal(batch_recompress(&batch, records, BATCH_COMPRESSION_ZSTD, INT_MIN, &out, NULL),
+                     ERR_NONE);
+    buf_deinit(&plain);
+    return out;
+}
+
+/* Spoils the codec's magic, and gives it the CRC that fits: what a broken producer sends. */
+static void break_records(struct buf *bytes)
+{
+    struct batch batch;
+    bytes->data[BATCH_HEADER_BYTES] ^= 1;
+    assert_int_equal(batch_parse(buf_slice(bytes), &batch, NULL), ERR_NONE);
+    batch_renew_crc(&batch);
+    batch_header_store(&batch, bytes->data);
+}
+
+static enum err edit_to_unchecked(void *context, struct overrides *overrides, struct reason *reason)
+{
+    (void)context;
+    (void)reason;
+    overrides_set(overrides, slice_str("compression.check.enable"), slice_str("false"));
+    return ERR_NONE;
+}
+
+static void test_a_compressed_batch_that_nobody_can_read_is_refused(void **state)
+{
+    struct fixture *fixture = *state;
+    struct partition *partition = topic_partition(fixture->topic, 0);
+    struct buf good = make_compressed(1000);
+    struct buf bad = make_compressed(1000);
+    break_records(&bad);
+    assert_int_equal(produce(fixture, 0, buf_slice(&good)).err, ERR_NONE);
+    struct produce_item item = produce(fixture, 0, buf_slice(&bad));
+    assert_int_equal(item.err, ERR_INVALID_RECORD);
+    assert_non_null(strstr(item.reason.text, "cannot be decompressed"));
+    assert_int_equal(log_end_offset(partition->log), 1);
+    assert_int_equal(catalogue_edit_overrides(fixture->catalogue, fixture->topic, edit_to_unchecked,
+                                              NULL, false, &fixture->reason),
+                     ERR_NONE);
+    assert_int_equal(produce(fixture, 0, buf_slice(&bad)).err, ERR_NONE); /* as it was asked for */
+    buf_deinit(&good);
+    buf_deinit(&bad);
+}
+
+static void test_only_small_batches_are_opened_on_a_reactor(void **state)
+{
+    struct fixture *fixture = *state;
+    struct partition *partition = topic_partition(fixture->topic, 0);
+    struct buf small = make_compressed(1000);
+    struct buf bomb = make_compressed(PRODUCE_QUICK_BYTES); /* some bytes more with its header */
+    struct buf bad = make_compressed(1000);
+    break_records(&bad);
+    assert_true(bomb.size < 1000);
+    assert_false(is_slow(partition, &small));
+    assert_true(is_slow(partition, &bomb));
+    assert_false(is_slow(partition, &bad)); /* soon told */
+    /* What was opened for one is used, and counts for the next. */
+    struct produce_item item = {.partition = partition};
+    size_t quick_bytes = 1500;
+    produce_take(&item, buf_slice(&small));
+    assert_false(produce_is_slow(&item, &quick_bytes));
+    assert_in_range(item.plain.size, 1000, 1100);
+    assert_int_equal(quick_bytes, 1500 - item.plain.size);
+    produce_append(&item, clock_wall_ms(clock_system()));
+    assert_int_equal(item.err, ERR_NONE);
+    assert_in_range(item.opened_bytes, 1000, 1100);
+    assert_int_equal(item.plain.size, 0);
+    assert_true(produce_is_slow(&item, &quick_bytes));
+    item.open_max_bytes = 500;
+    produce_append(&item, clock_wall_ms(clock_system()));
+    assert_int_equal(item.err, ERR_TOO_LARGE);
+    buf_deinit(&small);
+    buf_deinit(&bomb);
+    buf_deinit(&bad);
 }
 
 static void test_topic_codec(void **state)
@@ -250,10 +339,15 @@ static void test_topic_codec(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_wait_until_on_disk),  TEST(test_nothing_to_wait_for),
-        TEST(test_failed_sync),         TEST(test_bad_batches),
-        TEST(test_idempotent_producer), TEST(test_duplicate_waits_too),
+        TEST(test_wait_until_on_disk),
+        TEST(test_nothing_to_wait_for),
+        TEST(test_failed_sync),
+        TEST(test_bad_batches),
+        TEST(test_idempotent_producer),
+        TEST(test_duplicate_waits_too),
         TEST(test_topic_codec),
+        TEST(test_a_compressed_batch_that_nobody_can_read_is_refused),
+        TEST(test_only_small_batches_are_opened_on_a_reactor),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
 }
