@@ -4,6 +4,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "batch/batch.h"
 #include "wire/api_key.h"
 
 #include <jansson.h>
@@ -39,9 +40,10 @@ struct load_options {
     const char *topic;
     int partitions; /* of the topic; used from 0 on */
     int connections;
-    size_t batch_bytes;  /* of one record batch at most */
-    size_t event_bytes;  /* of one event's value */
-    int batch_events;    /* of one batch; 0: as many as batch_bytes hold */
+    size_t batch_bytes; /* of one record batch at most */
+    size_t event_bytes; /* of one event's value */
+    int batch_events;   /* of one batch; 0: as many as batch_bytes hold */
+    enum batch_compression compression;
     int request_batches; /* partitions that one produce request covers */
     int acks;            /* -1: all, or 1 */
     int in_flight;       /* requests on a connection without an answer */

@@ -1,5 +1,7 @@
 #include "load.h"
 
+#include "batch/compression.h"
+
 #include <arpa/inet.h>
 #include <getopt.h>
 #include <signal.h>
@@ -25,6 +27,7 @@ static const char help[] =
     "  --batch-bytes N      of a record batch at most, default 1048576\n"
     "  --event-bytes N      of an event's value, default 1024\n"
     "  --batch-events N     of a batch, instead of --batch-bytes\n"
+    "  --compression NAME   of the batches: gzip, snappy, lz4, zstd; values are then like text\n"
     "  --request-batches N  partitions that one produce request covers, default 1\n"
     "  --acks all|1         default all\n"
     "  --in-flight N        produce requests without an answer, default 4\n"
@@ -50,6 +53,7 @@ static const struct option known[] = {
     {"batch-bytes", required_argument, NULL, 'B'},
     {"event-bytes", required_argument, NULL, 'e'},
     {"batch-events", required_argument, NULL, 'E'},
+    {"compression", required_argument, NULL, 'C'},
     {"request-batches", required_argument, NULL, 'r'},
     {"acks", required_argument, NULL, 'a'},
     {"in-flight", required_argument, NULL, 'i'},
@@ -130,6 +134,11 @@ static void set_option(struct load_options *options, int letter, const char *val
         break;
     case 'E':
         options->batch_events = (int)number(value, 1, 1 << 20);
+        break;
+    case 'C':
+        if (!compression_parse(value, &options->compression)) {
+            fail_usage("unknown compression", value);
+        }
         break;
     case 'r':
         options->request_batches = (int)number(value, 1, 100000);
