@@ -1,0 +1,143 @@
+#include "base/budget.h"
+
+#include "base/mem.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* They leave 100 for the program itself. */
+static const struct {
+    const char *name;
+    int permille;
+} rows[BUDGET_SHARES] = {
+    [BUDGET_FRAMES] = {"frames", 150},      [BUDGET_REQUESTS] = {"requests", 200},
+    [BUDGET_ANSWERS] = {"answers", 150},    [BUDGET_GROUPS] = {"groups", 150},
+    [BUDGET_PRODUCERS] = {"producers", 50}, [BUDGET_PARTITIONS] = {"partitions", 150},
+    [BUDGET_CLEANER] = {"cleaner", 50},
+};
+
+const char *budget_share_name(enum budget_share share)
+{
+    return rows[share].name;
+}
+
+int budget_share_permille(enum budget_share share)
+{
+    return rows[share].permille;
+}
+
+void budget_init(struct budget *budget, int64_t max_bytes)
+{
+    memset(budget, 0, sizeof *budget);
+    budget->max_bytes = max_bytes;
+    for (int i = 0; i < BUDGET_SHARES; i++) {
+        budget->shares[i].limit_bytes = max_bytes / 1000 * rows[i].permille;
+    }
+}
+
+/* The first number of a file; -1: none, or no limit ("max"). */
+static int64_t number_in(const char *path)
+{
+    char text[32] = "";
+    FILE *file = fopen(path, "re");
+    if (file == NULL) {
+        return -1;
+    }
+    bool any = fgets(text, sizeof text, file) != NULL;
+    fclose(file);
+    return any && text[0] >= '0' && text[0] <= '9' ? strtoll(text, NULL, 10) : -1;
+}
+
+static int64_t least_limit(int64_t a, int64_t b)
+{
+    return b > 0 && b < a ? b : a;
+}
+
+/* The smallest limit from the group of the process up to the root. path is used up. */
+static int64_t limit_above(const char *root, char *path, const char *name, int64_t least)
+{
+    for (char *slash; (slash = strrchr(path, '/')) != NULL; *slash = '\0') {
+        char *file = mem_sprintf("%s%s/%s", root, path, name);
+        least = least_limit(least, number_in(file));
+        free(file);
+    }
+    char *file = mem_sprintf("%s/%s", root, name); /* inside of a container */
+    least = least_limit(least, number_in(file));
+    free(file);
+    return least;
+}
+
+/* A line of /proc/self/cgroup: "0::/path" (v2), "7:memory:/path" (v1). */
+static int64_t limit_of(char *line, int64_t least)
+{
+    line[strcspn(line, "\n")] = '\0';
+    char *first = strchr(line, ':');
+    char *second = first != NULL ? strchr(first + 1, ':') : NULL;
+    if (second == NULL) {
+        return least;
+    }
+    *second = '\0';
+    const char *controllers = first + 1;
+    if (controllers[0] == '\0') {
+        return limit_above("/sys/fs/cgroup", second + 1, "memory.max", least);
+    }
+    return strcmp(controllers, "memory") == 0
+               ? limit_above("/sys/fs/cgroup/memory", second + 1, "memory.limit_in_bytes", least)
+               : least;
+}
+
+int64_t budget_default_bytes(void)
+{
+    char line[4200]; /* a path at most */
+    int64_t least = (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
+    FILE *file = fopen("/proc/self/cgroup", "re");
+    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+        least = limit_of(line, least);
+    }
+    if (file != NULL) {
+        fclose(file);
+    }
+    return least / 2 > BUDGET_LEAST_BYTES ? least / 2 : BUDGET_LEAST_BYTES;
+}
+
+static void note_most(struct budget_used *used, int64_t bytes)
+{
+    int64_t most = atomic_load_explicit(&used->most_bytes, memory_order_relaxed);
+    while (bytes > most && !atomic_compare_exchange_weak(&used->most_bytes, &most, bytes)) {
+    }
+}
+
+bool budget_take(struct budget *budget, enum budget_share share, size_t bytes)
+{
+    struct budget_used *used = &budget->shares[share];
+    int64_t want = (int64_t)bytes;
+    int64_t now = atomic_fetch_add(&used->bytes, want) + want;
+    if (want < 0 || now > used->limit_bytes) {
+        atomic_fetch_sub(&used->bytes, want);
+        atomic_fetch_add(&used->refused, 1);
+        return false;
+    }
+    note_most(used, now);
+    return true;
+}
+
+void budget_add(struct budget *budget, enum budget_share share, size_t bytes)
+{
+    struct budget_used *used = &budget->shares[share];
+    note_most(used, atomic_fetch_add(&used->bytes, (int64_t)bytes) + (int64_t)bytes);
+}
+
+void budget_give(struct budget *budget, enum budget_share share, size_t bytes)
+{
+    int64_t before = atomic_fetch_sub(&budget->shares[share].bytes, (int64_t)bytes);
+    assert(before >= (int64_t)bytes);
+}
+
+bool budget_is_over(const struct budget *budget, enum budget_share share)
+{
+    const struct budget_used *used = &budget->shares[share];
+    return atomic_load_explicit(&used->bytes, memory_order_relaxed) > used->limit_bytes;
+}

@@ -1,0 +1,64 @@
+#ifndef TIDINGS_BASE_BUDGET_H
+#define TIDINGS_BASE_BUDGET_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * The memory that the server may hold for others, in shares. A share is asked before memory is
+ * taken; who does not get it refuses, closes or waits, and what uses other shares goes on. The
+ * shares and what is kept free beside them (the program, stacks, SQLite, what the allocator loses
+ * between the pieces) come to the whole, memory.max.
+ */
+enum budget_share {
+    BUDGET_FRAMES,     /* requests that are being received */
+    BUDGET_REQUESTS,   /* requests that are decoded: running, or parked until something happens */
+    BUDGET_ANSWERS,    /* answers that are made and not sent */
+    BUDGET_GROUPS,     /* groups, their members and offsets */
+    BUDGET_PRODUCERS,  /* idempotent producers, transactional ids */
+    BUDGET_PARTITIONS, /* topics, partitions, their indexes */
+    BUDGET_CLEANER,    /* the map and the buffers of compaction, batches that are opened */
+    BUDGET_SHARES
+};
+
+struct budget {
+    int64_t max_bytes;
+    struct budget_used {
+        int64_t limit_bytes;
+        _Atomic int64_t bytes;
+        _Atomic int64_t most_bytes; /* ever */
+        _Atomic uint64_t refused;   /* how often there was not enough */
+    } shares[BUDGET_SHARES];
+};
+
+/* "frames", "requests"...; static. */
+const char *budget_share_name(enum budget_share share);
+
+/* Of a thousand parts of memory.max: what the share gets. */
+int budget_share_permille(enum budget_share share);
+
+/* Divides max_bytes. */
+void budget_init(struct budget *budget, int64_t max_bytes);
+
+/*
+ * What a server takes when nothing is set: half of the machine's memory, or of the smallest limit
+ * of the control groups (v1, v2) around this process; at least BUDGET_LEAST_BYTES.
+ */
+enum { BUDGET_LEAST_BYTES = 64 << 20 };
+int64_t budget_default_bytes(void);
+
+/* Reserves bytes of a share; false, and nothing reserved, when they do not fit. Any thread. */
+bool budget_take(struct budget *budget, enum budget_share share, size_t bytes);
+
+/* Counts bytes that are taken in any case: bounded by what was asked for before. Any thread. */
+void budget_add(struct budget *budget, enum budget_share share, size_t bytes);
+
+/* Gives back what was taken or added. Any thread. */
+void budget_give(struct budget *budget, enum budget_share share, size_t bytes);
+
+/* Whether a share holds more than its part, as budget_add makes possible. Any thread. */
+bool budget_is_over(const struct budget *budget, enum budget_share share);
+
+#endif

@@ -1,0 +1,104 @@
+#include "../unit.h"
+
+#include "base/budget.h"
+
+#include <pthread.h>
+#include <unistd.h>
+
+static void test_the_shares_come_to_the_whole(void **state)
+{
+    (void)state;
+    struct budget budget;
+    int64_t sum = 0;
+    int permille = 0;
+    budget_init(&budget, 1000000);
+    for (int i = 0; i < BUDGET_SHARES; i++) {
+        sum += budget.shares[i].limit_bytes;
+        permille += budget_share_permille((enum budget_share)i);
+        assert_true(strlen(budget_share_name((enum budget_share)i)) > 0);
+    }
+    assert_int_equal(sum, 1000 * permille);
+    assert_in_range(permille, 850, 950); /* some is left for the program */
+}
+
+static void test_what_does_not_fit_is_refused_and_not_counted(void **state)
+{
+    (void)state;
+    struct budget budget;
+    budget_init(&budget, 1000000); /* 150,000 for frames */
+    assert_true(budget_take(&budget, BUDGET_FRAMES, 100000));
+    assert_false(budget_take(&budget, BUDGET_FRAMES, 50001));
+    assert_true(budget_take(&budget, BUDGET_FRAMES, 50000));
+    assert_false(budget_take(&budget, BUDGET_FRAMES, 1));
+    assert_false(budget_take(&budget, BUDGET_FRAMES, SIZE_MAX));
+    assert_true(budget_take(&budget, BUDGET_ANSWERS, 150000)); /* the others' is theirs */
+    budget_give(&budget, BUDGET_FRAMES, 100000);
+    assert_true(budget_take(&budget, BUDGET_FRAMES, 1));
+    assert_int_equal(atomic_load(&budget.shares[BUDGET_FRAMES].bytes), 50001);
+    assert_int_equal(atomic_load(&budget.shares[BUDGET_FRAMES].most_bytes), 150000);
+    assert_int_equal(atomic_load(&budget.shares[BUDGET_FRAMES].refused), 3);
+}
+
+static void test_what_is_taken_in_any_case_is_seen(void **state)
+{
+    (void)state;
+    struct budget budget;
+    budget_init(&budget, 1000000);
+    budget_add(&budget, BUDGET_GROUPS, 150000);
+    assert_false(budget_is_over(&budget, BUDGET_GROUPS));
+    budget_add(&budget, BUDGET_GROUPS, 1);
+    assert_true(budget_is_over(&budget, BUDGET_GROUPS));
+    assert_false(budget_take(&budget, BUDGET_GROUPS, 1));
+    budget_give(&budget, BUDGET_GROUPS, 1);
+    assert_false(budget_is_over(&budget, BUDGET_GROUPS));
+}
+
+enum { TAKERS = 4, TAKES = 20000 };
+
+static void *take_and_give(void *context)
+{
+    struct budget *budget = context;
+    for (int i = 0; i < TAKES; i++) {
+        if (budget_take(budget, BUDGET_FRAMES, 60000)) {
+            budget_give(budget, BUDGET_FRAMES, 60000);
+        }
+    }
+    return NULL;
+}
+
+static void test_threads_never_hold_more_than_the_share(void **state)
+{
+    (void)state;
+    struct budget budget;
+    pthread_t threads[TAKERS];
+    budget_init(&budget, 1000000);
+    for (int i = 0; i < TAKERS; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, take_and_give, &budget), 0);
+    }
+    for (int i = 0; i < TAKERS; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    assert_int_equal(atomic_load(&budget.shares[BUDGET_FRAMES].bytes), 0);
+    assert_in_range(atomic_load(&budget.shares[BUDGET_FRAMES].most_bytes), 60000, 150000);
+}
+
+static void test_the_default_fits_the_machine(void **state)
+{
+    (void)state;
+    int64_t bytes = budget_default_bytes();
+    int64_t machine = (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
+    assert_true(bytes >= BUDGET_LEAST_BYTES);
+    assert_true(bytes <= machine / 2 || bytes == BUDGET_LEAST_BYTES);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_the_shares_come_to_the_whole),
+        cmocka_unit_test(test_what_does_not_fit_is_refused_and_not_counted),
+        cmocka_unit_test(test_what_is_taken_in_any_case_is_seen),
+        cmocka_unit_test(test_threads_never_hold_more_than_the_share),
+        cmocka_unit_test(test_the_default_fits_the_machine),
+    };
+    return unit_run(tests, NULL, NULL, argc, argv);
+}
