@@ -42,11 +42,12 @@ int budget_share_permille(enum budget_share share);
 /* Divides max_bytes. */
 void budget_init(struct budget *budget, int64_t max_bytes);
 
+enum { BUDGET_LEAST_BYTES = 64 << 20 };
+
 /*
  * What a server takes when nothing is set: half of the machine's memory, or of the smallest limit
  * of the control groups (v1, v2) around this process; at least BUDGET_LEAST_BYTES.
  */
-enum { BUDGET_LEAST_BYTES = 64 << 20 };
 int64_t budget_default_bytes(void);
 
 /* Reserves bytes of a share; false, and nothing reserved, when they do not fit. Any thread. */
