@@ -7,7 +7,7 @@ static enum err check_assignments(struct api_request *request, const struct topi
                                   const struct create_partitions_request_topic *in,
                                   struct reason *reason)
 {
-    int32_t added = in->count - topic_partition_count(topic);
+    int64_t added = (int64_t)in->count - topic_partition_count(topic);
     if (in->assignments_count < 0 || added <= 0) {
         return ERR_NONE; /* nothing assigned, or refused by its count */
     }
@@ -16,7 +16,7 @@ static enum err check_assignments(struct api_request *request, const struct topi
                            (int)added, (int)in->assignments_count);
     }
     enum err err = ERR_NONE;
-    for (int32_t i = 0; err == ERR_NONE && i < added; i++) {
+    for (int32_t i = 0; err == ERR_NONE && i < (int32_t)added; i++) {
         err = admin_check_replicas(request->server, in->assignments[i].broker_ids,
                                    in->assignments[i].broker_ids_count,
                                    topic_partition_count(topic) + i, reason);

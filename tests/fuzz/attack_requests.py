@@ -11,6 +11,7 @@ import argparse
 import collections
 import os
 import random
+import re
 import select
 import socket
 import struct
@@ -48,19 +49,20 @@ WAITS = {"max_wait_ms": 50, "timeout_ms": 100, "session_timeout_ms": 6000,
 class Maker:
     """Makes up requests."""
 
-    def __init__(self, seed, ranges, topic_ids):
+    def __init__(self, seed, ranges, topic_ids, members, producers):
         self.random = random.Random(seed)
         self.apis = [(name, key, request, low, high) for name, (key, request, _) in
                      sorted(kafka.APIS.items()) for low, high in [ranges.get(key, (0, -1))]
                      if low <= high]
         self.topic_ids = topic_ids
-        self.known_members = []
+        self.names = dict(NAMES, member_id=members + NAMES["member_id"])
+        self.producers = producers
         self.version = 0
 
     def text(self, name):
         pick = self.random.random()
         if pick < 0.85:
-            return self.random.choice(NAMES.get(name, ["", "a", "b"]))
+            return self.random.choice(self.names.get(name, ["", "a", "b"]))
         if pick < 0.95:
             return "".join(self.random.choice("abc.-_é\x1b\"") for _ in range(
                 self.random.randrange(20)))
@@ -72,6 +74,8 @@ class Maker:
             return WAITS[item.name]
         if item.name in FEW:
             return max(low, min(high, self.random.choice((-1, 0, 1, 2, 3, 1 << 30, low, high))))
+        if item.name == "producer_id" and self.random.random() < 0.8:
+            return self.random.choice(self.producers)
         pick = self.random.random()
         if pick < 0.7:
             return self.random.choice((0, 0, 1, 1, 2, 3, -1 if low < 0 else 0))
@@ -85,7 +89,7 @@ class Maker:
                 for i in range(self.random.randrange(1, 5))]
         changes = {}
         for name, values in (("attributes", (0, 1, 2, 3, 4, 7, 8, 16, 32)),
-                             ("producer_id", (-1, 0, 1, 1000)), ("producer_epoch", (-1, 0, 1)),
+                             ("producer_id", (-1, 1000, *self.producers)), ("producer_epoch", (-1, 0, 1)),
                              ("sequence", (-1, 0, 1, 2147483647)), ("magic", (0, 1, 2)),
                              ("last_delta", (0, -1, 2147483647)),
                              ("count", (0, -1, 2147483647)), ("crc", (0,)), ("size", (0, 1 << 30)),
@@ -248,6 +252,22 @@ def prepare(client):
     return [topic["topic_id"] for topic in answer["topics"]]
 
 
+def states(client):
+    """Member ids and producer ids that the server knows."""
+    members, producers = [], []
+    for group in ("g1", "g2"):
+        answer = client.ask("join_group", 4, group_id=group, session_timeout_ms=60000,
+                            rebalance_timeout_ms=60000, protocol_type="consumer",
+                            protocols=[{"name": "range", "metadata": b""}])
+        members.append(answer["member_id"])
+    for transactional_id in ("t1", "t2", None):
+        answer = client.ask("init_producer_id", 4, transactional_id=transactional_id,
+                            transaction_timeout_ms=60000, producer_id=-1, producer_epoch=-1)
+        assert answer["error_code"] == 0, answer
+        producers.append(answer["producer_id"])
+    return members, producers
+
+
 def ranges_of(client):
     answer = client.ask("api_versions", 0)
     return {api["api_key"]: (api["min_version"], api["max_version"]) for api in answer["api_keys"]}
@@ -277,7 +297,7 @@ def attack(server, maker, bystander, until, last):
 
 def run(options, server, last):
     client = kafka.Client(server.port)
-    maker = Maker(options.seed, ranges_of(client), prepare(client))
+    maker = Maker(options.seed, ranges_of(client), prepare(client), *states(client))
     client.close()
     bystander = Bystander(server.port)
     counts = attack(server, maker, bystander, time.monotonic() + options.seconds, last)
@@ -293,6 +313,15 @@ def run(options, server, last):
     assert code == 0, f"the server stopped with {code} after a restart"
     print(f"{sum(counts.values())} requests of {len(counts)} APIs, {bystander.count} events of the "
           f"client beside them, at most {most >> 10} MiB")
+
+
+def tell_log(path):
+    """What a sanitizer found, or the last lines."""
+    with open(path, encoding="utf-8", errors="replace") as text:
+        lines = [line for line in text if not re.match(r"time=\S+ level=(info|warn)", line)]
+    first = next((i for i, line in enumerate(lines)
+                  if re.search("Sanitizer|runtime error|Assertion", line)), max(len(lines) - 40, 0))
+    print("".join(lines[first:first + 60]))
 
 
 def main():
@@ -311,8 +340,7 @@ def main():
         except (AssertionError, OSError, kafka.Closed) as error:
             for name, version, data in last:
                 print(f"  {name} {version} {data[:400].hex()}")
-            with open(server.log_path, encoding="utf-8", errors="replace") as text:
-                print(text.read()[-6000:])
+            tell_log(server.log_path)
             print(f"FAIL: {error!r}\n0 passed, 1 failed")
             return 1
         finally:
