@@ -9,8 +9,8 @@
 /*
  * Creates the data directory when it is missing and locks it for this process until *dir_fd and
  * *lock_fd are closed. ERR_LOCKED when another process holds it; the reason says which. *dir_fd: a
- * descriptor on the directory. One that holds a catalogue or nothing is closed to other users. *made: how many directories were created, for data_dir_undo; on failure they are
- * gone again.
+ * descriptor on the directory. One that holds a catalogue or nothing is closed to other users.
+ * *made: how many directories were created, for data_dir_undo; on failure they are gone again.
  */
 CHECKED enum err data_dir_open(const struct file_ops *files, const char *path, int *dir_fd,
                                int *lock_fd, int *made, struct reason *reason);
