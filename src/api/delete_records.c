@@ -3,6 +3,12 @@
 #include "api/appended.h"
 #include "api/handlers.h"
 
+/* From the request to its answer. */
+struct delete_records_call {
+    struct delete_records_request body;
+    bool *allowed; /* by topic */
+};
+
 static void cut_one(struct api_request *request, struct slice topic, bool allowed,
                     const struct delete_records_request_partition *in,
                     struct delete_records_response_partition *out)
@@ -37,20 +43,19 @@ static void cut_one(struct api_request *request, struct slice topic, bool allowe
 static enum err cut_all(struct api_request *request, struct reason *reason)
 {
     (void)reason;
-    const struct delete_records_request *body = request->state;
+    const struct delete_records_call *call = request->state;
     struct delete_records_response response;
     delete_records_response_init(&response);
-    response.topics = api_alloc(request, (size_t)body->topics_count, sizeof *response.topics);
-    response.topics_count = body->topics_count;
-    for (int32_t t = 0; t < body->topics_count; t++) {
-        bool allowed = api_allows(request, API_DELETE, api_topic(body->topics[t].name));
-        const struct delete_records_request_topic *in = &body->topics[t];
+    response.topics_count = call->body.topics_count;
+    response.topics = api_alloc(request, (size_t)response.topics_count, sizeof *response.topics);
+    for (int32_t t = 0; t < response.topics_count; t++) {
+        const struct delete_records_request_topic *in = &call->body.topics[t];
         struct delete_records_response_topic *out = &response.topics[t];
         out->name = in->name;
         out->partitions = api_alloc(request, (size_t)in->partitions_count, sizeof *out->partitions);
         out->partitions_count = in->partitions_count;
         for (int32_t i = 0; i < in->partitions_count; i++) {
-            cut_one(request, in->name, allowed, &in->partitions[i], &out->partitions[i]);
+            cut_one(request, in->name, call->allowed[t], &in->partitions[i], &out->partitions[i]);
         }
     }
     API_REPLY(request, delete_records_response_encode, &response);
@@ -58,13 +63,12 @@ static enum err cut_all(struct api_request *request, struct reason *reason)
 }
 
 /* What was acknowledged can be deleted, and -1 means all of it. */
-static bool waits_for_appended(struct api_request *request,
-                               const struct delete_records_request *body)
+static bool waits_for_appended(struct api_request *request, const struct delete_records_call *call)
 {
     struct appended appended = {.count = 0};
-    for (int32_t t = 0; t < body->topics_count; t++) {
-        const struct delete_records_request_topic *topic = &body->topics[t];
-        for (int32_t i = 0; i < topic->partitions_count; i++) {
+    for (int32_t t = 0; t < call->body.topics_count; t++) {
+        const struct delete_records_request_topic *topic = &call->body.topics[t];
+        for (int32_t i = 0; call->allowed[t] && i < topic->partitions_count; i++) {
             appended_add(&appended, request, topic->name, topic->partitions[i].partition_index);
         }
     }
@@ -73,10 +77,15 @@ static bool waits_for_appended(struct api_request *request,
 
 enum err handle_delete_records(struct api_request *request, struct reason *reason)
 {
-    struct delete_records_request *body = api_alloc_state(request, sizeof *body);
+    struct delete_records_call *call = api_alloc_state(request, sizeof *call);
+    struct delete_records_request *body = &call->body;
     enum err err = delete_records_request_decode(&request->body, api_version(request), body);
     if (err != ERR_NONE) {
         return err;
     }
-    return waits_for_appended(request, body) ? ERR_NONE : cut_all(request, reason);
+    call->allowed = api_alloc(request, (size_t)body->topics_count, sizeof *call->allowed);
+    for (int32_t i = 0; i < body->topics_count; i++) {
+        call->allowed[i] = api_allows(request, API_DELETE, api_topic(body->topics[i].name));
+    }
+    return waits_for_appended(request, call) ? ERR_NONE : cut_all(request, reason);
 }

@@ -12,6 +12,12 @@ enum {
     TIME_EARLIEST_LOCAL = -4, /* nothing is tiered: all is local */
 };
 
+/* From the request to its answer. */
+struct list_offsets_call {
+    struct list_offsets_request body;
+    bool *allowed; /* by topic */
+};
+
 static void look_up(struct partition *partition, int8_t isolation_level, int64_t timestamp,
                     struct list_offsets_response_partition *out)
 {
@@ -52,21 +58,20 @@ static void look_up(struct partition *partition, int8_t isolation_level, int64_t
     out->error_code = api_error_code(err);
 }
 
-static void answer_topic(struct api_request *request, const struct list_offsets_request *body,
-                         const struct list_offsets_request_topic *in,
-                         struct list_offsets_response_topic *out)
+static void answer_topic(struct api_request *request, const struct list_offsets_call *call,
+                         int32_t index, struct list_offsets_response_topic *out)
 {
+    const struct list_offsets_request_topic *in = &call->body.topics[index];
     list_offsets_response_topic_init(out);
     out->name = in->name;
     out->partitions = api_alloc(request, (size_t)in->partitions_count, sizeof *out->partitions);
     out->partitions_count = in->partitions_count;
-    bool allowed = api_allows(request, API_DESCRIBE, api_topic(in->name));
     for (int32_t i = 0; i < in->partitions_count; i++) {
         const struct list_offsets_request_partition *wanted = &in->partitions[i];
         struct list_offsets_response_partition *answer = &out->partitions[i];
         list_offsets_response_partition_init(answer);
         answer->partition_index = wanted->partition_index;
-        if (!allowed) {
+        if (!call->allowed[index]) {
             answer->error_code = KAFKA_ERROR_TOPIC_AUTHORIZATION_FAILED;
             continue;
         }
@@ -81,7 +86,7 @@ static void answer_topic(struct api_request *request, const struct list_offsets_
         } else if (wanted->current_leader_epoch > 0) {
             answer->error_code = KAFKA_ERROR_UNKNOWN_LEADER_EPOCH;
         } else {
-            look_up(partition, body->isolation_level, wanted->timestamp, answer);
+            look_up(partition, call->body.isolation_level, wanted->timestamp, answer);
         }
         partition_unref(partition);
     }
@@ -104,25 +109,25 @@ static bool reads_log(const struct list_offsets_request *body)
 static enum err answer(struct api_request *request, struct reason *reason)
 {
     (void)reason;
-    const struct list_offsets_request *body = request->state;
+    const struct list_offsets_call *call = request->state;
     struct list_offsets_response response;
     list_offsets_response_init(&response);
-    response.topics = api_alloc(request, (size_t)body->topics_count, sizeof *response.topics);
-    response.topics_count = body->topics_count;
-    for (int32_t i = 0; i < body->topics_count; i++) {
-        answer_topic(request, body, &body->topics[i], &response.topics[i]);
+    response.topics_count = call->body.topics_count;
+    response.topics = api_alloc(request, (size_t)response.topics_count, sizeof *response.topics);
+    for (int32_t i = 0; i < response.topics_count; i++) {
+        answer_topic(request, call, i, &response.topics[i]);
     }
     API_REPLY(request, list_offsets_response_encode, &response);
     return ERR_NONE;
 }
 
 /* Each answer but the log's start depends on how far it goes. */
-static bool waits_for_appended(struct api_request *request, const struct list_offsets_request *body)
+static bool waits_for_appended(struct api_request *request, const struct list_offsets_call *call)
 {
     struct appended appended = {.count = 0};
-    for (int32_t t = 0; t < body->topics_count; t++) {
-        const struct list_offsets_request_topic *topic = &body->topics[t];
-        for (int32_t i = 0; i < topic->partitions_count; i++) {
+    for (int32_t t = 0; t < call->body.topics_count; t++) {
+        const struct list_offsets_request_topic *topic = &call->body.topics[t];
+        for (int32_t i = 0; call->allowed[t] && i < topic->partitions_count; i++) {
             int64_t timestamp = topic->partitions[i].timestamp;
             if (timestamp != TIME_EARLIEST && timestamp != TIME_EARLIEST_LOCAL) {
                 appended_add(&appended, request, topic->name, topic->partitions[i].partition_index);
@@ -134,12 +139,17 @@ static bool waits_for_appended(struct api_request *request, const struct list_of
 
 enum err handle_list_offsets(struct api_request *request, struct reason *reason)
 {
-    struct list_offsets_request *body = api_alloc_state(request, sizeof *body);
+    struct list_offsets_call *call = api_alloc_state(request, sizeof *call);
+    struct list_offsets_request *body = &call->body;
     enum err err = list_offsets_request_decode(&request->body, api_version(request), body);
     if (err != ERR_NONE) {
         return err;
     }
-    if (waits_for_appended(request, body)) {
+    call->allowed = api_alloc(request, (size_t)body->topics_count, sizeof *call->allowed);
+    for (int32_t i = 0; i < body->topics_count; i++) {
+        call->allowed[i] = api_allows(request, API_DESCRIBE, api_topic(body->topics[i].name));
+    }
+    if (waits_for_appended(request, call)) {
         return ERR_NONE;
     }
     return reads_log(body) ? api_go_on(request, answer) : answer(request, reason);

@@ -380,6 +380,53 @@ static void test_acknowledged_events_are_counted(void **state)
     check_deleted(fixture, -1, 6);
 }
 
+static bool refuses_all(void *context, const struct api_connection *who,
+                        enum api_operation operation, struct api_resource resource)
+{
+    (void)context;
+    (void)who;
+    (void)operation;
+    (void)resource;
+    return false;
+}
+
+/* Who may not know is told at once, and does not wait for what it may not know. */
+static void test_who_is_refused_does_not_wait_for_the_sync(void **state)
+{
+    struct fixture *fixture = *state;
+    struct client *client = &fixture->client;
+    static const struct api_authorizer none = {.allows = refuses_all};
+    struct topic_plan plan = {.name = "orders", .partitions = 1};
+    struct list_offsets_request_partition end = {.timestamp = -1};
+    struct list_offsets_request_topic listed = {
+        .name = slice_str("orders"), .partitions = &end, .partitions_count = 1};
+    struct list_offsets_request list = {.topics = &listed, .topics_count = 1};
+    struct delete_records_request_partition all = {.offset = -1};
+    struct delete_records_request_topic cut = {
+        .name = slice_str("orders"), .partitions = &all, .partitions_count = 1};
+    struct delete_records_request deletion = {.topics = &cut, .topics_count = 1};
+    struct offset_for_leader_epoch_request_partition first = {.current_leader_epoch = -1};
+    struct offset_for_leader_epoch_request_topic asked = {
+        .topic = slice_str("orders"), .partitions = &first, .partitions_count = 1};
+    struct offset_for_leader_epoch_request epoch = {.topics = &asked, .topics_count = 1};
+    struct list_offsets_response ends;
+    struct delete_records_response deleted;
+    struct offset_for_leader_epoch_response epochs;
+    assert_int_equal(client_create_topic(client, &plan), 0);
+    publish_unsynced(fixture);
+    atomic_store(&fixture->api.authorizer, &none);
+    assert_true(client_call(client, API_KEY_LIST_OFFSETS, 7, &list, &ends));
+    assert_int_equal(ends.topics[0].partitions[0].error_code,
+                     KAFKA_ERROR_TOPIC_AUTHORIZATION_FAILED);
+    assert_true(client_call(client, API_KEY_DELETE_RECORDS, 2, &deletion, &deleted));
+    assert_int_equal(deleted.topics[0].partitions[0].error_code,
+                     KAFKA_ERROR_TOPIC_AUTHORIZATION_FAILED);
+    assert_true(client_call(client, API_KEY_OFFSET_FOR_LEADER_EPOCH, 4, &epoch, &epochs));
+    assert_int_equal(epochs.topics[0].partitions[0].error_code,
+                     KAFKA_ERROR_TOPIC_AUTHORIZATION_FAILED);
+    pthread_mutex_unlock(&fixture->sync_lock);
+}
+
 /* What one request may decode into is bounded, whatever its counts say. */
 static void test_decoding_is_bounded(void **state)
 {
@@ -564,6 +611,7 @@ int main(int argc, char **argv)
         TEST(test_answers_come_in_order),
         TEST(test_produce_answers),
         TEST(test_acknowledged_events_are_counted),
+        TEST(test_who_is_refused_does_not_wait_for_the_sync),
         TEST(test_decoding_is_bounded),
         TEST(test_an_answer_about_unwritten_state_is_held_until_the_stop),
         cmocka_unit_test_setup_teardown(test_offline_has_no_leader, fixture_setup_offline,
