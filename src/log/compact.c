@@ -87,10 +87,10 @@ int64_t log_cleaned_offset(struct log *log)
 static struct compact_source *take_sources(struct log *log, int64_t limit, size_t *count)
 {
     pthread_mutex_lock(&log->segments_lock);
-    struct compact_source *sources = mem_new_array(struct compact_source, log->segment_count);
+    struct compact_source *sources = mem_new_array(struct compact_source, log->segments.count);
     *count = 0;
-    for (size_t i = 0; i + 1 < log->segment_count && log_segment_end(log, i) <= limit; i++) {
-        struct segment *segment = log->segments[i];
+    for (size_t i = 0; i + 1 < log->segments.count && log_segment_end(log, i) <= limit; i++) {
+        struct segment *segment = log->segments.items[i];
         if (!segment->finished || segment->synced_bytes < segment->size_bytes) {
             break;
         }
@@ -101,7 +101,7 @@ static struct compact_source *take_sources(struct log *log, int64_t limit, size_
             .end = log_segment_end(log, i),
             .index_bytes = index_rows(&segment->offsets) * 8,
             .time_index_bytes = index_rows(&segment->times) * 12,
-            .damaged = segment->damage_count > 0,
+            .damaged = segment->damages.count > 0,
         };
     }
     pthread_mutex_unlock(&log->segments_lock);
@@ -265,7 +265,8 @@ static enum err take_producers(struct compact_pass *pass, struct reason *reason)
     }
     buf_deinit(&copies);
     pthread_mutex_lock(&pass->log->upkeep_lock);
-    pass->oldest_snapshot = pass->log->snapshot_count > 0 ? pass->log->snapshots[0] : INT64_MAX;
+    pass->oldest_snapshot =
+        pass->log->snapshots.count > 0 ? pass->log->snapshots.items[0] : INT64_MAX;
     pthread_mutex_unlock(&pass->log->upkeep_lock);
     return flush_producers(pass->log, reason);
 }

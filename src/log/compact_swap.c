@@ -128,12 +128,12 @@ static bool find_sources(const struct log *log, const struct compact_source *sou
                          size_t *first)
 {
     *first = log_segment_number(log, sources[0].segment->base_offset);
-    if (*first + count >= log->segment_count) {
+    if (*first + count >= log->segments.count) {
         return false;
     }
     for (size_t i = 0; i < count; i++) {
-        const struct segment *segment = log->segments[*first + i];
-        if (segment != sources[i].segment || segment->damage_count > 0) {
+        const struct segment *segment = log->segments.items[*first + i];
+        if (segment != sources[i].segment || segment->damages.count > 0) {
             return false;
         }
     }
@@ -163,10 +163,10 @@ static void replace(struct log *log, struct segment *fresh, const struct compact
         forget_positions(log->hints, LOG_READ_HINTS, old->base_offset);
         atomic_store(&old->replaced, true);
     }
-    log->segments[first] = fresh;
-    memmove(log->segments + first + 1, log->segments + first + count,
-            (log->segment_count - first - count) * sizeof *log->segments);
-    log->segment_count -= count - 1;
+    log->segments.items[first] = fresh;
+    memmove(log->segments.items + first + 1, log->segments.items + first + count,
+            (log->segments.count - first - count) * sizeof *log->segments.items);
+    log->segments.count -= count - 1;
     pthread_mutex_unlock(&log->segments_lock);
     pthread_mutex_unlock(&log->append_lock);
     atomic_fetch_add(&log->size_bytes, change);
@@ -252,11 +252,14 @@ enum err compact_swap(struct log *log, struct segment *fresh, const struct compa
 
 /* ---- opening ---- */
 
+struct swap_name {
+    int64_t base;
+    int64_t end;
+};
+
 struct swap_names {
-    int64_t *bases; /* of .log files */
-    size_t base_count;
-    int64_t *swaps; /* pairs of base and end */
-    size_t swap_count;
+    struct offsets bases; /* of .log files */
+    VEC(struct swap_name) swaps;
 };
 
 static enum err take_name(void *context, const char *name)
@@ -267,31 +270,27 @@ static enum err take_name(void *context, const char *name)
     int used = 0;
     if (sscanf(name, "%20" SCNd64 ".%20" SCNd64 ".swap%n", &base, &end, &used) == 2 && used > 0 &&
         name[used] == '\0') {
-        names->swaps = mem_realloc(names->swaps, (names->swap_count + 1) * 2 * sizeof(int64_t));
-        names->swaps[2 * names->swap_count] = base;
-        names->swaps[2 * names->swap_count + 1] = end;
-        names->swap_count++;
+        vec_push(&names->swaps, (struct swap_name){base, end});
     } else if (used = 0, sscanf(name, "%20" SCNd64 ".log%n", &base, &used) == 1 && used > 0 &&
                              name[used] == '\0') {
-        names->bases = mem_realloc(names->bases, (names->base_count + 1) * sizeof(int64_t));
-        names->bases[names->base_count++] = base;
+        vec_push(&names->bases, base);
     }
     return ERR_NONE;
 }
 
 enum err log_finish_swaps(struct log *log, struct reason *reason)
 {
-    struct swap_names names = {.base_count = 0};
+    struct swap_names names = {.bases = {.items = NULL}};
     enum err err = file_list_dir(log->dir, take_name, &names, reason);
-    for (size_t i = 0; i < names.swap_count && err == ERR_NONE; i++) {
-        int64_t base = names.swaps[2 * i];
-        int64_t end = names.swaps[2 * i + 1];
+    for (size_t i = 0; i < names.swaps.count && err == ERR_NONE; i++) {
+        int64_t base = names.swaps.items[i].base;
+        int64_t end = names.swaps.items[i].end;
         size_t count = 0;
-        int64_t *old = mem_new_array(int64_t, names.base_count + 1);
+        int64_t *old = mem_new_array(int64_t, names.bases.count + 1);
         old[count++] = base;
-        for (size_t k = 0; k < names.base_count; k++) {
-            if (names.bases[k] > base && names.bases[k] < end) {
-                old[count++] = names.bases[k];
+        for (size_t k = 0; k < names.bases.count; k++) {
+            if (names.bases.items[k] > base && names.bases.items[k] < end) {
+                old[count++] = names.bases.items[k];
             }
         }
         err = finish_files(log, old, count, base, end, reason);
@@ -299,7 +298,7 @@ enum err log_finish_swaps(struct log *log, struct reason *reason)
         LOG_INFO("log", "a compacted segment was put in its place", "dir=\"%s\" segment=%lld",
                  log->dir, (long long)base);
     }
-    free(names.bases);
-    free(names.swaps);
+    vec_deinit(&names.bases);
+    vec_deinit(&names.swaps);
     return err;
 }

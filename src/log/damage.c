@@ -25,10 +25,10 @@ static bool known_damage(struct log *log, const struct segment *segment, int64_t
 {
     bool found = false;
     pthread_mutex_lock(&log->segments_lock);
-    for (size_t i = 0; i < segment->damage_count && !found; i++) {
-        found = segment->damages[i].position == position;
+    for (size_t i = 0; i < segment->damages.count && !found; i++) {
+        found = segment->damages.items[i].position == position;
         if (found) {
-            *damage = segment->damages[i];
+            *damage = segment->damages.items[i];
         }
     }
     pthread_mutex_unlock(&log->segments_lock);
@@ -40,8 +40,8 @@ static void save_damages(struct log *log, struct segment *segment)
     struct buf text = {0};
     struct reason why;
     pthread_mutex_lock(&log->segments_lock);
-    for (size_t i = 0; i < segment->damage_count; i++) {
-        const struct damage *damage = &segment->damages[i];
+    for (size_t i = 0; i < segment->damages.count; i++) {
+        const struct damage *damage = &segment->damages.items[i];
         buf_printf(&text, "%lld %lld %lld %lld\n", (long long)damage->position,
                    (long long)damage->end, (long long)damage->first_offset,
                    (long long)damage->next_offset);
@@ -125,12 +125,12 @@ static bool parse_damages(struct segment *segment, const char *text)
 
 void log_cut_damages(struct log *log, struct segment *segment, int64_t position)
 {
-    size_t before = segment->damage_count;
-    while (segment->damage_count > 0 &&
-           segment->damages[segment->damage_count - 1].end > position) {
-        segment->damage_count--;
+    size_t before = segment->damages.count;
+    while (segment->damages.count > 0 &&
+           segment->damages.items[segment->damages.count - 1].end > position) {
+        segment->damages.count--;
     }
-    if (segment->damage_count < before) {
+    if (segment->damages.count < before) {
         save_damages(log, segment);
     }
 }

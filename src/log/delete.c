@@ -94,8 +94,8 @@ static bool mark_deleted(struct log *log)
     pthread_mutex_lock(&log->append_lock);
     bool first = !atomic_exchange(&log->deleted, true);
     pthread_mutex_lock(&log->segments_lock);
-    for (size_t i = 0; i < log->segment_count; i++) {
-        atomic_store(&log->segments[i]->replaced, true); /* before the directory is renamed */
+    for (size_t i = 0; i < log->segments.count; i++) {
+        atomic_store(&log->segments.items[i]->replaced, true); /* before the directory is renamed */
     }
     pthread_mutex_unlock(&log->segments_lock);
     pthread_mutex_unlock(&log->append_lock);

@@ -18,12 +18,18 @@ struct listing {
     char first_stray[64];
 };
 
-static void push(int64_t **numbers, size_t *count, int64_t number)
+static int compare(const void *a, const void *b)
 {
-    if ((*count & (*count - 1)) == 0) { /* a power of two: full */
-        *numbers = mem_realloc(*numbers, (*count == 0 ? 1 : *count * 2) * sizeof **numbers);
+    int64_t left = *(const int64_t *)a;
+    int64_t right = *(const int64_t *)b;
+    return left < right ? -1 : left > right;
+}
+
+static void sort(struct offsets *offsets)
+{
+    if (offsets->count > 0) {
+        qsort(offsets->items, offsets->count, sizeof *offsets->items, compare);
     }
-    (*numbers)[(*count)++] = number;
 }
 
 /* "<20 digits><suffix>" */
@@ -71,19 +77,19 @@ static enum err take_name(void *context, const char *name)
     }
     if (parse_name(name, &offset, &suffix)) {
         if (strcmp(suffix, ".log") == 0) {
-            push(&listing->found->segments, &listing->found->segment_count, offset);
+            vec_push(&listing->found->segments, offset);
             return ERR_NONE;
         }
         if (strcmp(suffix, ".snapshot") == 0) {
-            push(&listing->found->snapshots, &listing->found->snapshot_count, offset);
+            vec_push(&listing->found->snapshots, offset);
             return ERR_NONE;
         }
         if (strcmp(suffix, ".damage") == 0) {
-            push(&listing->found->damages, &listing->found->damage_count, offset);
+            vec_push(&listing->found->damages, offset);
             return ERR_NONE;
         }
         if (strcmp(suffix, ".txnindex") == 0) {
-            push(&listing->found->txn_indexes, &listing->found->txn_index_count, offset);
+            vec_push(&listing->found->txn_indexes, offset);
             return ERR_NONE;
         }
         if (strcmp(suffix, ".index") == 0 || strcmp(suffix, ".timeindex") == 0) {
@@ -96,28 +102,17 @@ static enum err take_name(void *context, const char *name)
     return ERR_NONE;
 }
 
-static int compare(const void *a, const void *b)
-{
-    int64_t left = *(const int64_t *)a;
-    int64_t right = *(const int64_t *)b;
-    return left < right ? -1 : left > right;
-}
-
 enum err log_files_list(struct log *log, struct log_files *found, struct reason *reason)
 {
     struct listing listing = {.log = log, .found = found};
-    *found = (struct log_files){.segment_count = 0};
+    *found = (struct log_files){.compacted = false};
     enum err err = file_list_dir(log->dir, take_name, &listing, reason);
     if (err != ERR_NONE) {
         log_files_deinit(found);
         return err;
     }
-    if (found->segment_count > 0) {
-        qsort(found->segments, found->segment_count, sizeof(int64_t), compare);
-    }
-    if (found->snapshot_count > 0) {
-        qsort(found->snapshots, found->snapshot_count, sizeof(int64_t), compare);
-    }
+    sort(&found->segments);
+    sort(&found->snapshots);
     if (listing.strays > 0) {
         LOG_WARN("log", "files that are no part of a log are left alone",
                  "dir=\"%s\" count=%d first=\"%s\"", log->dir, listing.strays, listing.first_stray);
@@ -127,11 +122,10 @@ enum err log_files_list(struct log *log, struct log_files *found, struct reason 
 
 void log_files_deinit(struct log_files *found)
 {
-    free(found->segments);
-    free(found->snapshots);
-    free(found->damages);
-    free(found->txn_indexes);
-    *found = (struct log_files){.segment_count = 0};
+    vec_deinit(&found->segments);
+    vec_deinit(&found->snapshots);
+    vec_deinit(&found->damages);
+    vec_deinit(&found->txn_indexes);
 }
 
 static enum err take_segment(void *context, const char *name)
@@ -140,24 +134,22 @@ static enum err take_segment(void *context, const char *name)
     int64_t offset;
     const char *suffix;
     if (parse_name(name, &offset, &suffix) && strcmp(suffix, ".log") == 0) {
-        push(&found->segments, &found->segment_count, offset);
+        vec_push(&found->segments, offset);
     }
     return ERR_NONE;
 }
 
 enum err log_segment_bases(struct log *log, int64_t **bases, size_t *count, struct reason *reason)
 {
-    struct log_files found = {.segment_count = 0};
+    struct log_files found = {.compacted = false};
     enum err err = file_list_dir(log->dir, take_segment, &found, reason);
     if (err != ERR_NONE) {
         log_files_deinit(&found);
         return err;
     }
-    if (found.segment_count > 0) {
-        qsort(found.segments, found.segment_count, sizeof(int64_t), compare);
-    }
-    *bases = found.segments;
-    *count = found.segment_count;
+    sort(&found.segments);
+    *bases = found.segments.items;
+    *count = found.segments.count;
     return ERR_NONE;
 }
 

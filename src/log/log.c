@@ -48,21 +48,19 @@ struct log *log_new(const char *dir, const struct log_config *config, const stru
 
 void log_drop_segments(struct log *log)
 {
-    for (size_t i = 0; i < log->segment_count; i++) {
-        segment_unref(log->segments[i]);
+    for (size_t i = 0; i < log->segments.count; i++) {
+        segment_unref(log->segments.items[i]);
     }
-    log->segment_count = 0;
+    log->segments.count = 0;
     producer_state_deinit(&log->producers);
     log->producers = (struct producer_state){.changes = 0};
-    free(log->snapshots);
-    log->snapshots = NULL;
-    log->snapshot_count = 0;
+    vec_deinit(&log->snapshots);
 }
 
 static void log_free(struct log *log)
 {
     log_drop_segments(log);
-    free(log->segments);
+    vec_deinit(&log->segments);
     free(log->recent);
     free(log->hints);
     vec_deinit(&log->undecided);
@@ -116,10 +114,10 @@ struct batch_position *log_positions_new(int count)
 size_t log_segment_number(const struct log *log, int64_t offset)
 {
     size_t low = 0; /* segments below low begin at or before offset */
-    size_t high = log->segment_count;
+    size_t high = log->segments.count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (log->segments[middle]->base_offset <= offset) {
+        if (log->segments.items[middle]->base_offset <= offset) {
             low = middle + 1;
         } else {
             high = middle;
@@ -130,12 +128,7 @@ size_t log_segment_number(const struct log *log, int64_t offset)
 
 void log_add_segment(struct log *log, struct segment *segment)
 {
-    if (log->segment_count == log->segment_capacity) {
-        log->segment_capacity = log->segment_capacity == 0 ? 4 : log->segment_capacity * 2;
-        log->segments =
-            mem_realloc(log->segments, log->segment_capacity * sizeof(struct segment *));
-    }
-    log->segments[log->segment_count++] = segment;
+    vec_push(&log->segments, segment);
 }
 
 enum err log_roll(struct log *log, struct reason *reason)

@@ -12,7 +12,7 @@ static bool has_changed(const struct log *log)
            last->start_offset != atomic_load(&log->start_offset) ||
            last->size_bytes != atomic_load(&log->size_bytes) ||
            last->active_base != log_active(log)->base_offset ||
-           last->first_base != log->segments[0]->base_offset ||
+           last->first_base != log->segments.items[0]->base_offset ||
            log->producers.changes != log->snapshot_changes;
 }
 
@@ -38,7 +38,7 @@ static void take(struct log *log, struct log_checkpointing *taken)
         .active_size = active->size_bytes,
         .idle_known = true,
         .open_txns = producer_first_open(&log->producers) != INT64_MAX,
-        .first_base = log->segments[0]->base_offset,
+        .first_base = log->segments.items[0]->base_offset,
         .size_bytes = atomic_load(&log->size_bytes),
     };
 }
@@ -47,7 +47,7 @@ static void take(struct log *log, struct log_checkpointing *taken)
 static enum err load_oldest(struct log *log, struct log_state *state, struct reason *reason)
 {
     pthread_mutex_lock(&log->segments_lock);
-    struct segment *first = log->segments[0];
+    struct segment *first = log->segments.items[0];
     segment_ref(first);
     pthread_mutex_unlock(&log->segments_lock);
     enum err err = log_load_times(log, first, reason);

@@ -23,13 +23,13 @@ void log_note_instant(struct log *log, struct log_instant *instant)
     *instant = (struct log_instant){
         .start_offset = atomic_load(&log->start_offset),
         .end_offset = atomic_load(&log->end_offset),
-        .segments = mem_new_array(struct log_instant_segment, log->segment_count),
-        .segment_count = log->segment_count,
+        .segments = mem_new_array(struct log_instant_segment, log->segments.count),
+        .segment_count = log->segments.count,
     };
-    for (size_t i = 0; i < log->segment_count; i++) {
+    for (size_t i = 0; i < log->segments.count; i++) {
         instant->segments[i] = (struct log_instant_segment){
-            .base_offset = log->segments[i]->base_offset,
-            .size_bytes = log->segments[i]->size_bytes,
+            .base_offset = log->segments.items[i]->base_offset,
+            .size_bytes = log->segments.items[i]->size_bytes,
         };
     }
     pthread_mutex_unlock(&log->segments_lock);

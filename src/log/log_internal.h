@@ -19,6 +19,10 @@ enum {
 
 struct scan; /* scan.h */
 
+struct offsets {
+    VEC_FIELDS(int64_t);
+};
+
 struct batch_position {
     int64_t segment_base; /* -1: unused */
     int64_t offset;       /* a batch with this base offset, or the first behind a gap, ... */
@@ -62,11 +66,9 @@ struct log {
     /* guards the next ones; the list itself changes under append_lock as well, so that an appender
      * may look at the active segment */
     pthread_mutex_t segments_lock;
-    struct segment **segments; /* by base offset; the last one is active; never empty */
-    size_t segment_count;
-    size_t segment_capacity;
-    bool dir_dirty; /* file names in the directory are not durable yet */
-    bool syncing;   /* a flush is between begin and finish; one at a time */
+    VEC(struct segment *) segments; /* by base offset; the last one is active; never empty */
+    bool dir_dirty;                 /* file names in the directory are not durable yet */
+    bool syncing;                   /* a flush is between begin and finish; one at a time */
     pthread_cond_t sync_idle;
     struct batch_position *recent; /* a ring of the newest batches; NULL: none yet */
     unsigned recent_next;
@@ -75,8 +77,7 @@ struct log {
 
     /* One writer of index and snapshot files at a time. Taken before the other two. */
     pthread_mutex_t upkeep_lock;
-    int64_t *snapshots; /* offsets of the snapshot files, rising */
-    size_t snapshot_count;
+    struct offsets snapshots;    /* of the snapshot files, rising */
     struct log_state checkpoint; /* the last one that was taken, or that opening started from */
     uint64_t snapshot_changes;   /* producers.changes when the last checkpoint took one */
 
@@ -104,14 +105,14 @@ struct log_config log_config_copy(struct log *log);
 /* The last segment, which is appended to. append_lock or segments_lock. */
 static inline struct segment *log_active(const struct log *log)
 {
-    return log->segments[log->segment_count - 1];
+    return log->segments.items[log->segments.count - 1];
 }
 
 /* The end offset of segment number i. segments_lock. */
 static inline int64_t log_segment_end(const struct log *log, size_t i)
 {
-    return i + 1 < log->segment_count ? log->segments[i + 1]->base_offset
-                                      : atomic_load(&log->end_offset);
+    return i + 1 < log->segments.count ? log->segments.items[i + 1]->base_offset
+                                       : atomic_load(&log->end_offset);
 }
 
 /* The number of the segment that holds offset: the last with base <= offset. segments_lock. */
@@ -241,14 +242,10 @@ CHECKED enum err log_recover(struct log *log, const struct log_state *known,
 
 /* The files of a log's directory. directory.c */
 struct log_files {
-    int64_t *segments; /* base offsets, rising */
-    size_t segment_count;
-    int64_t *snapshots; /* offsets, rising */
-    size_t snapshot_count;
-    int64_t *damages; /* base offsets of segments with a .damage file */
-    size_t damage_count;
-    int64_t *txn_indexes; /* likewise with a .txnindex file */
-    size_t txn_index_count;
+    struct offsets segments;    /* base offsets, rising */
+    struct offsets snapshots;   /* rising */
+    struct offsets damages;     /* base offsets of segments with a .damage file */
+    struct offsets txn_indexes; /* likewise with a .txnindex file */
     bool compacted; /* there is a LOG_CLEANED_NAME: segments may not be as they were written */
 };
 

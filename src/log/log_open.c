@@ -40,8 +40,8 @@ static bool list_agrees(struct log *log, const struct log_state *known)
         log_files_list(log, &found, &ignored) != ERR_NONE) {
         return false;
     }
-    bool fits = found.segment_count > 0 && found.segments[0] == known->first_base &&
-                found.segments[found.segment_count - 1] == known->active_base;
+    bool fits = found.segments.count > 0 && found.segments.items[0] == known->first_base &&
+                found.segments.items[found.segments.count - 1] == known->active_base;
     log_files_deinit(&found);
     return fits;
 }

@@ -56,11 +56,11 @@ static int64_t boundary(const struct log *log, int64_t base, int64_t offset)
 static void fill_plan(struct log *log, struct read_plan *plan)
 {
     size_t number = log_segment_number(log, plan->offset);
-    plan->segment = log->segments[number];
+    plan->segment = log->segments.items[number];
     plan->segment_end = log_segment_end(log, number);
     plan->size = plan->segment->size_bytes;
     plan->end_offset = plan->max_offset < plan->segment_end ? plan->max_offset : plan->segment_end;
-    plan->damaged = plan->segment->damage_count > 0;
+    plan->damaged = plan->segment->damages.count > 0;
     int64_t base = plan->segment->base_offset;
     plan->start = recent_holding(log, base, plan->offset);
     plan->recent = plan->start >= 0;
@@ -109,10 +109,11 @@ static bool damage_between(struct log *log, const struct segment *segment, int64
 {
     bool found = false;
     pthread_mutex_lock(&log->segments_lock);
-    for (size_t i = 0; i < segment->damage_count && !found; i++) {
-        found = segment->damages[i].position >= from && segment->damages[i].position < to;
+    for (size_t i = 0; i < segment->damages.count && !found; i++) {
+        found =
+            segment->damages.items[i].position >= from && segment->damages.items[i].position < to;
         if (found) {
-            *damage = segment->damages[i];
+            *damage = segment->damages.items[i];
         }
     }
     pthread_mutex_unlock(&log->segments_lock);

@@ -10,8 +10,9 @@
  * list. segments_lock. */
 static size_t first_unsynced(const struct log *log)
 {
-    size_t i = log->segment_count - 1;
-    while (i > 0 && log->segments[i - 1]->synced_bytes < log->segments[i - 1]->size_bytes) {
+    size_t i = log->segments.count - 1;
+    while (i > 0 &&
+           log->segments.items[i - 1]->synced_bytes < log->segments.items[i - 1]->size_bytes) {
         i--;
     }
     return i;
@@ -25,8 +26,8 @@ void log_sync_begin(struct log *log, struct log_sync *sync)
         pthread_cond_wait(&log->sync_idle, &log->segments_lock);
     }
     log->syncing = true;
-    size_t first = log->segment_count > 0 ? first_unsynced(log) : 0; /* none: not loaded */
-    size_t count = log->segment_count - first;
+    size_t first = log->segments.count > 0 ? first_unsynced(log) : 0; /* none: not loaded */
+    size_t count = log->segments.count - first;
     sync->end_offset = atomic_load(&log->end_offset);
     sync->dir = log->dir_dirty;
     log->dir_dirty = false;
@@ -34,7 +35,7 @@ void log_sync_begin(struct log *log, struct log_sync *sync)
     sync->sizes = (int64_t *)(void *)(sync->segments + count);
     sync->segment_count = count;
     for (size_t i = 0; i < count; i++) {
-        sync->segments[i] = log->segments[first + i];
+        sync->segments[i] = log->segments.items[first + i];
         sync->sizes[i] = sync->segments[i]->size_bytes;
         segment_ref(sync->segments[i]);
     }

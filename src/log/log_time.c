@@ -26,8 +26,8 @@ static struct segment *take_segment(struct log *log, size_t i, int64_t *size, in
 {
     struct segment *segment = NULL;
     pthread_mutex_lock(&log->segments_lock);
-    if (i < log->segment_count) {
-        segment = log->segments[i];
+    if (i < log->segments.count) {
+        segment = log->segments.items[i];
         *size = segment->size_bytes;
         *end = log_segment_end(log, i);
         *base_after = *end;

@@ -108,14 +108,14 @@ static struct abort_rows next_rows(struct log *log, int64_t offset, int64_t from
 {
     struct abort_rows rows = {.segment = NULL};
     pthread_mutex_lock(&log->segments_lock);
-    for (size_t i = log_segment_number(log, offset); i < log->segment_count; i++) {
-        struct segment *segment = log->segments[i];
+    for (size_t i = log_segment_number(log, offset); i < log->segments.count; i++) {
+        struct segment *segment = log->segments.items[i];
         if (index_rows(&segment->aborts) > 0) {
             rows.segment = segment;
             rows.file_rows = segment->aborts.file_rows;
             rows.complete =
                 txn_index_collect(buf_slice(&segment->aborts.tail), from, to, &rows.newer) ||
-                i + 1 == log->segment_count;
+                i + 1 == log->segments.count;
             rows.end = log_segment_end(log, i);
             segment_ref(segment);
             break;
@@ -128,7 +128,7 @@ static struct abort_rows next_rows(struct log *log, int64_t offset, int64_t from
 static bool was_deleted(struct log *log, const struct segment *segment)
 {
     pthread_mutex_lock(&log->segments_lock);
-    bool gone = segment->base_offset < log->segments[0]->base_offset;
+    bool gone = segment->base_offset < log->segments.items[0]->base_offset;
     pthread_mutex_unlock(&log->segments_lock);
     return gone;
 }

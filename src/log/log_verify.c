@@ -26,7 +26,7 @@ static void find_segment(struct verification *check)
     struct log *log = check->log;
     pthread_mutex_lock(&log->segments_lock);
     size_t number = log_segment_number(log, check->segment->base_offset);
-    check->listed = log->segments[number] == check->segment;
+    check->listed = log->segments.items[number] == check->segment;
     check->size = check->segment->size_bytes;
     check->segment_end = check->listed ? log_segment_end(log, number) : INT64_MAX;
     pthread_mutex_unlock(&log->segments_lock);

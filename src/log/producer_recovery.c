@@ -27,8 +27,8 @@ enum err log_load_producers(struct log *log, const struct log_files *found, int6
                             int64_t *loaded, struct reason *reason)
 {
     *loaded = -1;
-    for (size_t i = found->snapshot_count; i > 0 && *loaded < 0; i--) {
-        int64_t at = found->snapshots[i - 1];
+    for (size_t i = found->snapshots.count; i > 0 && *loaded < 0; i--) {
+        int64_t at = found->snapshots.items[i - 1];
         struct reason why;
         enum err err = at > offset ? ERR_NOT_FOUND : load_one(log, at, &why);
         if (err == ERR_NONE) {
@@ -45,11 +45,11 @@ enum err log_load_producers(struct log *log, const struct log_files *found, int6
 
 void log_adopt_snapshots(struct log *log, const struct log_files *found, int64_t end_offset)
 {
-    log->snapshots = mem_new_array(int64_t, found->snapshot_count);
-    for (size_t i = 0; i < found->snapshot_count; i++) {
-        int64_t at = found->snapshots[i];
+    vec_reserve(&log->snapshots, found->snapshots.count);
+    for (size_t i = 0; i < found->snapshots.count; i++) {
+        int64_t at = found->snapshots.items[i];
         if (at <= end_offset) {
-            log->snapshots[log->snapshot_count++] = at;
+            vec_push(&log->snapshots, at);
             continue;
         }
         char *path = segment_path(log->dir, at, ".snapshot");
@@ -146,10 +146,10 @@ enum err log_replay_producers(struct log *log, struct producer_state *producers,
     struct replay replay = {
         .producers = producers, .from = from, .to = to, .index_aborts = index_aborts};
     enum err err = ERR_NONE;
-    for (size_t i = 0; i < log->segment_count && err == ERR_NONE; i++) {
-        int64_t end = i + 1 < log->segment_count ? log->segments[i + 1]->base_offset : to;
-        if (end > from && log->segments[i]->base_offset < to) {
-            err = replay_segment(log, log->segments[i], end, &replay, reason);
+    for (size_t i = 0; i < log->segments.count && err == ERR_NONE; i++) {
+        int64_t end = i + 1 < log->segments.count ? log->segments.items[i + 1]->base_offset : to;
+        if (end > from && log->segments.items[i]->base_offset < to) {
+            err = replay_segment(log, log->segments.items[i], end, &replay, reason);
         }
     }
     return err;

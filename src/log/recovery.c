@@ -10,17 +10,17 @@
 
 static enum err open_segments(struct log *log, const struct log_files *found, struct reason *reason)
 {
-    for (size_t i = 0; i < found->segment_count; i++) {
+    for (size_t i = 0; i < found->segments.count; i++) {
         struct segment *segment;
-        enum err err = segment_open(log->env.files, log->env.fds, log->dir, found->segments[i],
-                                    false, &segment, reason);
+        enum err err = segment_open(log->env.files, log->env.fds, log->dir,
+                                    found->segments.items[i], false, &segment, reason);
         if (err != ERR_NONE) {
             return err;
         }
         segment->finished = true;
         log_add_segment(log, segment);
-        for (size_t k = 0; k < found->damage_count && err == ERR_NONE; k++) {
-            if (found->damages[k] == segment->base_offset) {
+        for (size_t k = 0; k < found->damages.count && err == ERR_NONE; k++) {
+            if (found->damages.items[k] == segment->base_offset) {
                 err = log_load_damages(log, segment, reason);
             }
         }
@@ -36,7 +36,7 @@ static enum err adopt_indexes(struct recovery *recovery, size_t i, int64_t end, 
                               struct reason *reason)
 {
     struct log *log = recovery->log;
-    struct segment *segment = log->segments[i];
+    struct segment *segment = log->segments.items[i];
     int64_t rows = log_index_file_rows(log, segment, INDEX_OFFSETS, end, deep);
     int64_t times = log_index_file_rows(log, segment, INDEX_TIMES, end, deep);
     if ((rows < 0 || times < 0) && segment->size_bytes > log->config.index_interval_bytes) {
@@ -99,16 +99,16 @@ static enum err choose_start(struct recovery *recovery, const struct log_state *
 {
     const struct log *log = recovery->log;
     recovery->position = 0;
-    recovery->from = log->segments[0]->base_offset;
+    recovery->from = log->segments.items[0]->base_offset;
     *number = 0;
     if (known == NULL) {
         return ERR_NONE;
     }
     *number = log_segment_number(log, known->active_base);
-    struct segment *segment = log->segments[*number];
+    struct segment *segment = log->segments.items[*number];
     recovery->from = segment->base_offset;
     const struct segment *next =
-        compacted && *number + 1 < log->segment_count ? log->segments[*number + 1] : NULL;
+        compacted && *number + 1 < log->segments.count ? log->segments.items[*number + 1] : NULL;
     enum err err = segment_hold(segment, reason);
     if (err != ERR_NONE) {
         return err;
@@ -128,16 +128,16 @@ static enum err recover_producers(struct recovery *recovery, const struct log_fi
     struct log *log = recovery->log;
     int64_t loaded;
     int64_t newest = -1;
-    for (size_t i = 0; i < found->snapshot_count; i++) {
-        if (found->snapshots[i] <= recovery->from) {
-            newest = found->snapshots[i];
+    for (size_t i = 0; i < found->snapshots.count; i++) {
+        if (found->snapshots.items[i] <= recovery->from) {
+            newest = found->snapshots.items[i];
         }
     }
     enum err err = log_load_producers(log, found, recovery->from, &loaded, reason);
     if (loaded >= 0) {
         log->producers.changes++;
     }
-    if (loaded >= 0 && loaded < log->segments[0]->base_offset) {
+    if (loaded >= 0 && loaded < log->segments.items[0]->base_offset) {
         /* Their markers may have been deleted since. What was deleted of those that are still open
          * holds nobody back, and what was not opens them again. */
         producer_forget_txns(&log->producers);
@@ -146,9 +146,9 @@ static enum err recover_producers(struct recovery *recovery, const struct log_fi
         log->snapshot_changes = log->producers.changes;
     }
     /* Snapshots only of later: the one that belongs here was given up for them. */
-    bool lost = newest < 0 && found->snapshot_count > 0;
+    bool lost = newest < 0 && found->snapshots.count > 0;
     if (err == ERR_NONE && (loaded != newest || lost || (!exact && loaded >= 0))) {
-        int64_t first = log->segments[0]->base_offset;
+        int64_t first = log->segments.items[0]->base_offset;
         err = log_replay_producers(log, &log->producers, loaded > first ? loaded : first,
                                    recovery->from, false, reason);
     }
@@ -163,7 +163,7 @@ static enum err scan_from(struct recovery *recovery, const struct log_state *kno
     enum err err = choose_start(recovery, known, found->compacted, &number, reason);
     recovery->next = recovery->from;
     for (size_t i = 0; i < number && err == ERR_NONE; i++) {
-        err = adopt_indexes(recovery, i, log->segments[i + 1]->base_offset, true, reason);
+        err = adopt_indexes(recovery, i, log->segments.items[i + 1]->base_offset, true, reason);
     }
     if (err == ERR_NONE) {
         err = log_adopt_aborts(log, found, number, recovery->from, true,
@@ -174,7 +174,7 @@ static enum err scan_from(struct recovery *recovery, const struct log_state *kno
         err = recover_producers(recovery, found, exact, reason);
     }
     int64_t position = recovery->position;
-    for (size_t i = number; i < log->segment_count && err == ERR_NONE; i++) {
+    for (size_t i = number; i < log->segments.count && err == ERR_NONE; i++) {
         err = recovery_scan_segment(recovery, i, position, reason);
         position = 0;
     }
@@ -191,15 +191,15 @@ static enum err trust_clean(struct recovery *recovery, const struct log_state *k
 {
     struct log *log = recovery->log;
     enum err err = ERR_NONE;
-    for (size_t i = 0; i < log->segment_count && err == ERR_NONE; i++) {
-        int64_t end =
-            i + 1 < log->segment_count ? log->segments[i + 1]->base_offset : known->end_offset;
+    for (size_t i = 0; i < log->segments.count && err == ERR_NONE; i++) {
+        int64_t end = i + 1 < log->segments.count ? log->segments.items[i + 1]->base_offset
+                                                  : known->end_offset;
         err = adopt_indexes(recovery, i, end, log->load_deep, reason);
     }
     recovery->from = known->end_offset;
     recovery->next = known->end_offset;
     if (err == ERR_NONE) {
-        err = log_adopt_aborts(log, found, log->segment_count, recovery->from, log->load_deep,
+        err = log_adopt_aborts(log, found, log->segments.count, recovery->from, log->load_deep,
                                &recovery->report->rebuilt_indexes, reason);
     }
     return err == ERR_NONE ? recover_producers(recovery, found, true, reason) : err;
@@ -223,13 +223,13 @@ static bool is_clean(const struct log *log, const struct log_state *known)
 static void settle_offsets(struct recovery *recovery, const struct log_state *known)
 {
     struct log *log = recovery->log;
-    int64_t start = log->segments[0]->base_offset;
+    int64_t start = log->segments.items[0]->base_offset;
     if (known != NULL && known->start_offset > start) {
         start = known->start_offset;
     }
     int64_t size = 0;
-    for (size_t i = 0; i < log->segment_count; i++) {
-        size += log->segments[i]->size_bytes;
+    for (size_t i = 0; i < log->segments.count; i++) {
+        size += log->segments.items[i]->size_bytes;
     }
     atomic_store(&log->start_offset, start);
     atomic_store(&log->end_offset, recovery->next);
@@ -240,7 +240,7 @@ static void settle_offsets(struct recovery *recovery, const struct log_state *kn
         log->checkpoint = *known;
         log->checkpoint.clean = false;
     } else {
-        int64_t base = log->segments[0]->base_offset;
+        int64_t base = log->segments.items[0]->base_offset;
         log->checkpoint = (struct log_state){.end_offset = base, .active_base = base};
     }
 }
@@ -276,10 +276,10 @@ enum err log_recover(struct log *log, const struct log_state *known, struct log_
         return err;
     }
     err = open_segments(log, &found, reason);
-    if (err == ERR_NONE && log->segment_count == 0) {
+    if (err == ERR_NONE && log->segments.count == 0) {
         err = begin_empty(&recovery, known, &found, reason);
     } else if (err == ERR_NONE) {
-        recovery.floor = known != NULL ? known->end_offset : log->segments[0]->base_offset;
+        recovery.floor = known != NULL ? known->end_offset : log->segments.items[0]->base_offset;
         err = is_clean(log, known) ? trust_clean(&recovery, known, &found, reason)
                                    : scan_from(&recovery, known, &found, reason);
     }

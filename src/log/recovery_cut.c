@@ -20,8 +20,8 @@ enum { COPY_PIECE_BYTES = 256 * 1024 };
 static int64_t count_behind(const struct log *log, const struct cut *cut, int64_t least_offset)
 {
     int64_t count = 0;
-    for (size_t i = cut->segment; i < log->segment_count; i++) {
-        struct segment *segment = log->segments[i];
+    for (size_t i = cut->segment; i < log->segments.count; i++) {
+        struct segment *segment = log->segments.items[i];
         bool first = i == cut->segment;
         struct scan scan;
         if (segment_hold(segment, NULL) != ERR_NONE) {
@@ -70,7 +70,7 @@ static enum err keep_bytes(const struct log *log, const struct cut *cut, char **
                            struct reason *reason)
 {
     const struct file_ops *files = log->env.files;
-    const struct segment *segment = log->segments[cut->segment];
+    const struct segment *segment = log->segments.items[cut->segment];
     char *tmp = segment_path(log->dir, segment->base_offset, ".cut.tmp");
     char *path = NULL;
     int fd = -1;
@@ -104,8 +104,8 @@ static enum err keep_bytes(const struct log *log, const struct cut *cut, char **
 static enum err set_aside(struct recovery *recovery, size_t i, struct reason *reason)
 {
     struct log *log = recovery->log;
-    while (log->segment_count > i) {
-        struct segment *segment = log->segments[log->segment_count - 1];
+    while (log->segments.count > i) {
+        struct segment *segment = log->segments.items[log->segments.count - 1];
         char *from = segment_path(log->dir, segment->base_offset, ".log");
         char *to = segment_path(log->dir, segment->base_offset, ".log.cut");
         enum err err = segment->size_bytes > 0 ? file_rename(log->env.files, from, to, reason)
@@ -119,7 +119,7 @@ static enum err set_aside(struct recovery *recovery, size_t i, struct reason *re
             return err;
         }
         recovery->report->truncated_bytes += segment->size_bytes;
-        log->segment_count--;
+        log->segments.count--;
         segment_unref(segment);
     }
     return file_sync_dir(log->env.files, log->dir, reason);
@@ -134,7 +134,7 @@ static void tell(const struct recovery *recovery, const struct cut *cut, int64_t
                        : "cut off a tail that a crash left unfinished",
              "file=\"%s/%020lld.log\" position=%lld bytes=%lld end_offset=%lld "
              "whole_batches_behind=%lld kept_in=\"%s\"",
-             log->dir, (long long)log->segments[cut->segment]->base_offset,
+             log->dir, (long long)log->segments.items[cut->segment]->base_offset,
              (long long)cut->position, (long long)recovery->report->truncated_bytes,
              (long long)recovery->next, (long long)behind, kept);
 }
@@ -142,7 +142,7 @@ static void tell(const struct recovery *recovery, const struct cut *cut, int64_t
 enum err recovery_cut(struct recovery *recovery, const struct cut *cut, struct reason *reason)
 {
     struct log *log = recovery->log;
-    struct segment *segment = log->segments[cut->segment];
+    struct segment *segment = log->segments.items[cut->segment];
     int64_t behind = count_behind(log, cut, recovery->next);
     char *kept = NULL;
     enum err err = ERR_NONE;

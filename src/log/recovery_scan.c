@@ -82,8 +82,8 @@ static bool may_cut(const struct recovery *recovery, int64_t segment_end)
  */
 static bool is_noted(const struct segment *segment, int64_t position)
 {
-    for (size_t i = 0; i < segment->damage_count; i++) {
-        if (segment->damages[i].position == position) {
+    for (size_t i = 0; i < segment->damages.count; i++) {
+        if (segment->damages.items[i].position == position) {
             return true;
         }
     }
@@ -208,7 +208,7 @@ static enum err settle_closed(struct recovery *recovery, size_t i, struct segmen
                               struct reason *reason)
 {
     struct log *log = recovery->log;
-    struct segment *next = log->segments[i + 1];
+    struct segment *next = log->segments.items[i + 1];
     if (at->position == at->size && recovery->next == next->base_offset) {
         return ERR_NONE;
     }
@@ -218,7 +218,7 @@ static enum err settle_closed(struct recovery *recovery, size_t i, struct segmen
         err = is_whole_but_bad(at, recovery->next, next, &keep, reason);
     }
     if (keep && err == ERR_NONE) {
-        keep_bad_tail(recovery, log->segments[i], at->position, at->size, next->base_offset);
+        keep_bad_tail(recovery, log->segments.items[i], at->position, at->size, next->base_offset);
     }
     return keep || err != ERR_NONE ? err : cut_tail(recovery, i, at, reason);
 }
@@ -228,9 +228,9 @@ static enum err settle_end(struct recovery *recovery, size_t i, struct segment_s
                            struct reason *reason)
 {
     struct log *log = recovery->log;
-    struct segment *segment = log->segments[i];
+    struct segment *segment = log->segments.items[i];
     segment->size_bytes = at->position;
-    if (i + 1 < log->segment_count) {
+    if (i + 1 < log->segments.count) {
         return settle_closed(recovery, i, at, reason);
     }
     if (recovery->next < recovery->floor) {
@@ -280,12 +280,13 @@ static enum err scan_held(struct recovery *recovery, size_t i, int64_t position,
                           struct reason *reason)
 {
     struct log *log = recovery->log;
-    struct segment *segment = log->segments[i];
-    struct segment_scan at = {
-        .segment = segment,
-        .size = segment->size_bytes,
-        .end_offset = i + 1 < log->segment_count ? log->segments[i + 1]->base_offset : INT64_MAX,
-        .position = position};
+    struct segment *segment = log->segments.items[i];
+    struct segment_scan at = {.segment = segment,
+                              .size = segment->size_bytes,
+                              .end_offset = i + 1 < log->segments.count
+                                                ? log->segments.items[i + 1]->base_offset
+                                                : INT64_MAX,
+                              .position = position};
     segment->size_bytes = position;
     segment->written_from = position;
     enum err err = ERR_NONE;
@@ -317,7 +318,7 @@ static enum err scan_held(struct recovery *recovery, size_t i, int64_t position,
 enum err recovery_scan_segment(struct recovery *recovery, size_t i, int64_t position,
                                struct reason *reason)
 {
-    struct segment *segment = recovery->log->segments[i];
+    struct segment *segment = recovery->log->segments.items[i];
     enum err err = segment_hold(segment, reason);
     if (err == ERR_NONE) {
         err = scan_held(recovery, i, position, reason);

@@ -20,15 +20,15 @@ static struct segment **take_old(struct log *log, int64_t start, size_t *count)
 {
     pthread_mutex_lock(&log->segments_lock);
     size_t old = 0;
-    while (old + 1 < log->segment_count && log_segment_end(log, old) <= start) {
+    while (old + 1 < log->segments.count && log_segment_end(log, old) <= start) {
         old++;
     }
     struct segment **taken = NULL;
     if (old > 0) {
-        taken = mem_dup(log->segments, old * sizeof *taken);
-        memmove(log->segments, log->segments + old,
-                (log->segment_count - old) * sizeof *log->segments);
-        log->segment_count -= old;
+        taken = mem_dup(log->segments.items, old * sizeof *taken);
+        memmove(log->segments.items, log->segments.items + old,
+                (log->segments.count - old) * sizeof *log->segments.items);
+        log->segments.count -= old;
         for (size_t i = 0; i < old; i++) {
             atomic_store(&taken[i]->replaced, true); /* before the file goes */
             atomic_fetch_sub(&log->size_bytes, taken[i]->size_bytes);
@@ -94,11 +94,11 @@ static bool take_candidate(struct log *log, size_t i, struct candidate *candidat
 {
     bool there = false;
     pthread_mutex_lock(&log->segments_lock);
-    if (i < log->segment_count) {
-        candidate->segment = log->segments[i];
-        candidate->size = log->segments[i]->size_bytes;
+    if (i < log->segments.count) {
+        candidate->segment = log->segments.items[i];
+        candidate->size = log->segments.items[i]->size_bytes;
         candidate->end = log_segment_end(log, i);
-        candidate->active = i + 1 == log->segment_count;
+        candidate->active = i + 1 == log->segments.count;
         segment_ref(candidate->segment);
         there = true;
     }
@@ -199,9 +199,9 @@ static struct segment *next_bad_index(struct log *log)
 {
     struct segment *bad = NULL;
     pthread_mutex_lock(&log->segments_lock);
-    for (size_t i = 0; i + 1 < log->segment_count && bad == NULL; i++) {
-        if (log->segments[i]->index_bad) {
-            bad = log->segments[i];
+    for (size_t i = 0; i + 1 < log->segments.count && bad == NULL; i++) {
+        if (log->segments.items[i]->index_bad) {
+            bad = log->segments.items[i];
             segment_ref(bad);
         }
     }

@@ -128,7 +128,7 @@ void segment_unref(struct segment *segment)
     index_deinit(&segment->aborts);
     buf_deinit(&segment->snapshot);
     free(segment->verified);
-    free(segment->damages);
+    vec_deinit(&segment->damages);
     free(segment);
 }
 
@@ -294,20 +294,18 @@ void segment_note_verified(struct segment *segment, int64_t from, int64_t to)
 
 void segment_add_damage(struct segment *segment, const struct damage *damage)
 {
-    for (size_t i = 0; i < segment->damage_count; i++) {
-        if (segment->damages[i].position == damage->position) {
+    for (size_t i = 0; i < segment->damages.count; i++) {
+        if (segment->damages.items[i].position == damage->position) {
             return; /* two readers found it at once */
         }
     }
-    size_t count = segment->damage_count + 1;
-    segment->damages = mem_realloc(segment->damages, count * sizeof *segment->damages);
-    size_t at = segment->damage_count;
-    while (at > 0 && segment->damages[at - 1].position > damage->position) {
-        segment->damages[at] = segment->damages[at - 1];
+    size_t at = segment->damages.count;
+    vec_add(&segment->damages);
+    while (at > 0 && segment->damages.items[at - 1].position > damage->position) {
+        segment->damages.items[at] = segment->damages.items[at - 1];
         at--;
     }
-    segment->damages[at] = *damage;
-    segment->damage_count = count;
+    segment->damages.items[at] = *damage;
 }
 
 enum err segment_unlink(const struct file_ops *files, const char *dir, int64_t base_offset,

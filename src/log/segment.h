@@ -3,6 +3,7 @@
 
 #include "base/buf.h"
 #include "base/file.h"
+#include "base/vec.h"
 #include "batch/batch.h"
 #include "log/index.h"
 #include "log/segment_fds.h"
@@ -60,8 +61,7 @@ struct segment {
     struct index aborts; /* aborted transactions whose markers are here */
     bool aborts_bad;     /* opening: they are to be made anew */
     bool aborts_old;     /* opening: those in the file are, by the scan */
-    struct damage *damages;
-    size_t damage_count;
+    VEC(struct damage) damages;
     int64_t first_written_ms; /* wall clock of the first append; of a found file: its last change */
     bool index_bad;           /* a row of an index file led nowhere: rebuild it */
     bool finished;            /* closed, and index tails and snapshot are written */

@@ -15,8 +15,8 @@
 
 static bool has_file(const struct log_files *found, int64_t base)
 {
-    for (size_t i = 0; i < found->txn_index_count; i++) {
-        if (found->txn_indexes[i] == base) {
+    for (size_t i = 0; i < found->txn_indexes.count; i++) {
+        if (found->txn_indexes.items[i] == base) {
             return true;
         }
     }
@@ -25,7 +25,7 @@ static bool has_file(const struct log_files *found, int64_t base)
 
 static bool is_segment(const struct log *log, int64_t base)
 {
-    return log->segments[log_segment_number(log, base)]->base_offset == base;
+    return log->segments.items[log_segment_number(log, base)]->base_offset == base;
 }
 
 /* Who deletes index files to have them made anew deletes all of them. Of closed segments the caller
@@ -84,8 +84,8 @@ static enum err adopt(struct log *log, struct segment *segment, int64_t end, boo
 static enum err write_rebuilt(struct log *log, int32_t *rebuilt, struct reason *reason)
 {
     enum err err = ERR_NONE;
-    for (size_t i = 0; i < log->segment_count && err == ERR_NONE; i++) {
-        struct segment *segment = log->segments[i];
+    for (size_t i = 0; i < log->segments.count && err == ERR_NONE; i++) {
+        struct segment *segment = log->segments.items[i];
         if (segment->aborts_bad) {
             segment->aborts_bad = false;
             (*rebuilt)++;
@@ -99,8 +99,8 @@ static enum err write_rebuilt(struct log *log, int32_t *rebuilt, struct reason *
 static enum err rebuild_bad(struct log *log, int64_t to, int32_t *rebuilt, struct reason *reason)
 {
     bool any = false;
-    for (size_t i = 0; i < log->segment_count; i++) {
-        struct segment *segment = log->segments[i];
+    for (size_t i = 0; i < log->segments.count; i++) {
+        struct segment *segment = log->segments.items[i];
         if (segment->aborts_bad) {
             any = true;
             index_reset(&segment->aborts);
@@ -112,8 +112,8 @@ static enum err rebuild_bad(struct log *log, int64_t to, int32_t *rebuilt, struc
         return ERR_NONE;
     }
     struct producer_state producers = {.changes = 0};
-    enum err err =
-        log_replay_producers(log, &producers, log->segments[0]->base_offset, to, true, reason);
+    enum err err = log_replay_producers(log, &producers, log->segments.items[0]->base_offset, to,
+                                        true, reason);
     producer_state_deinit(&producers);
     return err == ERR_NONE ? write_rebuilt(log, rebuilt, reason) : err;
 }
@@ -122,20 +122,20 @@ enum err log_adopt_aborts(struct log *log, const struct log_files *found, size_t
                           int64_t from, bool deep, int32_t *rebuilt, struct reason *reason)
 {
     enum err err = ERR_NONE;
-    for (size_t i = 0; i < found->txn_index_count && err == ERR_NONE; i++) {
-        if (!is_segment(log, found->txn_indexes[i])) {
-            err = drop_file(log, found->txn_indexes[i], reason);
+    for (size_t i = 0; i < found->txn_indexes.count && err == ERR_NONE; i++) {
+        if (!is_segment(log, found->txn_indexes.items[i])) {
+            err = drop_file(log, found->txn_indexes.items[i], reason);
         }
     }
-    for (size_t i = 0; i < log->segment_count && err == ERR_NONE; i++) {
-        struct segment *segment = log->segments[i];
+    for (size_t i = 0; i < log->segments.count && err == ERR_NONE; i++) {
+        struct segment *segment = log->segments.items[i];
         if (i == scanned && from > segment->base_offset && lacks_index(log, segment)) {
             segment->aborts_bad = true;
         }
         if (!has_file(found, segment->base_offset)) {
             continue;
         }
-        int64_t end = i + 1 < log->segment_count ? log->segments[i + 1]->base_offset : from;
+        int64_t end = i + 1 < log->segments.count ? log->segments.items[i + 1]->base_offset : from;
         end = end < from ? end : from;
         if (i < scanned || (i == scanned && from > segment->base_offset)) {
             err = adopt(log, segment, end, i < scanned, deep, reason);
@@ -149,8 +149,8 @@ enum err log_adopt_aborts(struct log *log, const struct log_files *found, size_t
 enum err log_replace_aborts(struct log *log, struct reason *reason)
 {
     enum err err = ERR_NONE;
-    for (size_t i = 0; i < log->segment_count && err == ERR_NONE; i++) {
-        struct segment *segment = log->segments[i];
+    for (size_t i = 0; i < log->segments.count && err == ERR_NONE; i++) {
+        struct segment *segment = log->segments.items[i];
         if (segment->aborts_old) {
             segment->aborts_old = false;
             err = segment->aborts.tail.size > 0 ? log_write_aborts(log, segment, reason)

@@ -81,18 +81,16 @@ enum err log_write_indexes(struct log *log, struct segment *segment, struct reas
 
 static void note_snapshot(struct log *log, int64_t offset)
 {
-    size_t at = log->snapshot_count;
-    while (at > 0 && log->snapshots[at - 1] >= offset) {
-        if (log->snapshots[--at] == offset) {
+    size_t at = log->snapshots.count;
+    while (at > 0 && log->snapshots.items[at - 1] >= offset) {
+        if (log->snapshots.items[--at] == offset) {
             return; /* it was replaced */
         }
     }
-    size_t count = log->snapshot_count + 1;
-    log->snapshots = mem_realloc(log->snapshots, count * sizeof *log->snapshots);
-    memmove(log->snapshots + at + 1, log->snapshots + at,
-            (log->snapshot_count - at) * sizeof *log->snapshots);
-    log->snapshots[at] = offset;
-    log->snapshot_count = count;
+    size_t behind = log->snapshots.count - at;
+    vec_add(&log->snapshots);
+    memmove(log->snapshots.items + at + 1, log->snapshots.items + at, behind * sizeof offset);
+    log->snapshots.items[at] = offset;
 }
 
 enum err log_write_snapshot(struct log *log, int64_t offset, struct slice bytes, bool sync,
@@ -118,10 +116,10 @@ void log_drop_old_snapshots(struct log *log, int64_t checkpoint_offset)
 {
     size_t old = 0;
     enum err err = ERR_NONE;
-    while (err == ERR_NONE && old + 1 < log->snapshot_count &&
-           log->snapshots[old + 1] <= checkpoint_offset) {
+    while (err == ERR_NONE && old + 1 < log->snapshots.count &&
+           log->snapshots.items[old + 1] <= checkpoint_offset) {
         struct reason why;
-        char *path = segment_path(log->dir, log->snapshots[old], ".snapshot");
+        char *path = segment_path(log->dir, log->snapshots.items[old], ".snapshot");
         err = file_unlink(log->env.files, path, &why);
         if (err == ERR_NONE) {
             old++;
@@ -132,8 +130,9 @@ void log_drop_old_snapshots(struct log *log, int64_t checkpoint_offset)
         free(path);
     }
     if (old > 0) {
-        log->snapshot_count -= old;
-        memmove(log->snapshots, log->snapshots + old, log->snapshot_count * sizeof *log->snapshots);
+        log->snapshots.count -= old;
+        memmove(log->snapshots.items, log->snapshots.items + old,
+                log->snapshots.count * sizeof *log->snapshots.items);
     }
 }
 
@@ -161,8 +160,8 @@ static struct segment *next_unfinished(struct log *log, int64_t *end_offset)
 {
     struct segment *segment = NULL;
     pthread_mutex_lock(&log->segments_lock);
-    for (size_t i = log->segment_count - 1; i > 0 && !log->segments[i - 1]->finished; i--) {
-        segment = log->segments[i - 1];
+    for (size_t i = log->segments.count - 1; i > 0 && !log->segments.items[i - 1]->finished; i--) {
+        segment = log->segments.items[i - 1];
         *end_offset = log_segment_end(log, i - 1);
     }
     if (segment != NULL) {

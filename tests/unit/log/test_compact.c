@@ -496,8 +496,8 @@ static void times_and_indexes_follow(void **state)
         }
     }
     compact(fixture);
-    assert_int_equal(fixture->log->segment_count, 2);
-    struct segment *segment = fixture->log->segments[0];
+    assert_int_equal(fixture->log->segments.count, 2);
+    struct segment *segment = fixture->log->segments.items[0];
     assert_true(segment->offsets.file_rows > 20 && segment->times.file_rows > 20);
     assert_int_equal(size_of(file_of(fixture, 0, ".index")), segment->offsets.file_rows * 8);
     int64_t offset;
@@ -512,7 +512,7 @@ static void times_and_indexes_follow(void **state)
     assert_int_equal(offset, 299);
     assert_false(segment->index_bad);
     assert_int_equal(read_all(fixture, 240, 300, 100), 60);
-    assert_int_equal(fixture->log->segments[0]->index_bad, false);
+    assert_int_equal(fixture->log->segments.items[0]->index_bad, false);
 }
 
 static void deletion_meets_compaction(void **state)
