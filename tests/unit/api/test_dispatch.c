@@ -21,7 +21,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static void test_table(void **state)
+static void test_the_table_rises_and_stays_within_the_schema(void **state)
 {
     (void)state;
     for (int i = 0; i < api_table_count; i++) {
@@ -39,7 +39,7 @@ static void test_table(void **state)
     assert_null(api_find(999));
 }
 
-static void test_error_codes(void **state)
+static void test_every_error_has_a_code_of_kafkas(void **state)
 {
     (void)state;
     assert_int_equal(api_error_code(ERR_NONE), 0);
@@ -148,7 +148,7 @@ static void test_an_unserved_version_without_room_for_the_error_closes(void **st
 }
 
 /* KIP-511: whatever the version, the answer is version 0, and the connection stays. */
-static void test_unknown_api_versions_version(void **state)
+static void test_any_version_of_api_versions_is_answered(void **state)
 {
     struct fixture *fixture = *state;
     static const uint8_t frame[] = {0, 18, 0, 99, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff};
@@ -236,7 +236,7 @@ static void test_answers_come_in_order(void **state)
 }
 
 /* acks=0: no answer at all; acks=all to what is not there: its code, and the server lives. */
-static void test_produce_answers(void **state)
+static void test_acks_0_gets_no_answer_and_what_is_not_there_its_code(void **state)
 {
     struct fixture *fixture = *state;
     struct client *client = &fixture->client;
@@ -444,7 +444,7 @@ static void test_decoding_is_bounded(void **state)
 /* ---- a partition that is offline ---- */
 
 /* It has no leader, and the replica that cannot lead it. */
-static void test_offline_has_no_leader(void **state)
+static void test_a_partition_that_is_offline_has_no_leader(void **state)
 {
     struct fixture *fixture = *state;
     struct metadata_request request;
@@ -551,7 +551,7 @@ static void check_offline_epoch(struct client *client)
     assert_int_equal(response.topics[0].partitions[0].error_code, KAFKA_ERROR_KAFKA_STORAGE_ERROR);
 }
 
-static void test_offline_answers_storage_error(void **state)
+static void test_a_partition_that_is_offline_answers_storage_error(void **state)
 {
     struct fixture *fixture = *state;
     check_offline_offsets(&fixture->client);
@@ -600,24 +600,24 @@ static void test_an_answer_about_unwritten_state_is_held_until_the_stop(void **s
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_table),
-        cmocka_unit_test(test_error_codes),
+        cmocka_unit_test(test_the_table_rises_and_stays_within_the_schema),
+        cmocka_unit_test(test_every_error_has_a_code_of_kafkas),
         TEST(test_bad_frames_close),
-        TEST(test_unknown_api_versions_version),
+        TEST(test_any_version_of_api_versions_is_answered),
         TEST(test_an_unserved_version_is_answered_with_an_error),
         TEST(test_an_unserved_version_gives_each_partition_the_error),
         TEST(test_an_unserved_version_without_room_for_the_error_closes),
         TEST(test_deferred_requests_hold_the_next),
         TEST(test_answers_come_in_order),
-        TEST(test_produce_answers),
+        TEST(test_acks_0_gets_no_answer_and_what_is_not_there_its_code),
         TEST(test_acknowledged_events_are_counted),
         TEST(test_who_is_refused_does_not_wait_for_the_sync),
         TEST(test_decoding_is_bounded),
         TEST(test_an_answer_about_unwritten_state_is_held_until_the_stop),
-        cmocka_unit_test_setup_teardown(test_offline_has_no_leader, fixture_setup_offline,
-                                        fixture_teardown),
-        cmocka_unit_test_setup_teardown(test_offline_answers_storage_error, fixture_setup_offline,
-                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_a_partition_that_is_offline_has_no_leader,
+                                        fixture_setup_offline, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_a_partition_that_is_offline_answers_storage_error,
+                                        fixture_setup_offline, fixture_teardown),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
 }

@@ -33,7 +33,7 @@ static void reopen_bare(struct fixture *fixture)
     assert_int_equal(fixture->recovery.truncated_bytes, 0);
 }
 
-static void newest_of_each_key_survives(void **state)
+static void the_newest_of_each_key_survives(void **state)
 {
     struct fixture *fixture = open_log(state);
     put(fixture, "a", "1");
@@ -89,7 +89,7 @@ static void batches_keep_their_bounds(void **state)
     file_span_release(&span);
 }
 
-static void producer_sequence_survives(void **state)
+static void a_producers_sequence_survives(void **state)
 {
     struct fixture *fixture = open_log(state);
     struct kv_batch batch = {.producer_id = 7};
@@ -114,7 +114,7 @@ static void producer_sequence_survives(void **state)
     assert_null(strstr(log_text(fixture), "_"));
 }
 
-static void last_batch_of_a_segment_stays(void **state)
+static void the_last_batch_of_a_segment_stays(void **state)
 {
     struct fixture *fixture = open_log(state);
     put(fixture, "a", "1");
@@ -172,7 +172,7 @@ static void note_horizon(void *context, const struct batch *batch)
     }
 }
 
-static void horizon_leaves_timestamps(void **state)
+static void the_horizon_of_deletion_leaves_timestamps_alone(void **state)
 {
     struct fixture *fixture = open_log(state);
     struct kv_batch batch = {.timestamp = 1234567, .codec = BATCH_COMPRESSION_ZSTD};
@@ -243,7 +243,7 @@ static void aborted_records_go(void **state)
     assert_string_equal(log_text(fixture), "0:a=1 4:b=2 5:C 6:c=1 7:d=1 8:again=1 9:e=1 ");
 }
 
-static void marker_stays_while_its_batches_do(void **state)
+static void a_marker_stays_while_its_batches_do(void **state)
 {
     struct fixture *fixture = open_log(state);
     struct kv_batch txn = {.producer_id = 7, .transactional = true};
@@ -314,7 +314,7 @@ static void open_transactions_are_left_alone(void **state)
     assert_string_equal(log_text(fixture), "3-3:_ 4:a=5 5:C ");
 }
 
-static void codecs_stay(void **state)
+static void batches_keep_their_codec(void **state)
 {
     struct fixture *fixture = open_log(state);
     for (int codec = BATCH_COMPRESSION_NONE; codec <= BATCH_COMPRESSION_ZSTD; codec++) {
@@ -328,7 +328,7 @@ static void codecs_stay(void **state)
     assert_string_equal(log_text(fixture), "1:k0=2 3:k1=2 5:k2=2 7:k3=2 8:a=1 9:k4=2 ");
 }
 
-static void several_passes_when_the_map_is_small(void **state)
+static void a_small_map_takes_several_passes(void **state)
 {
     struct fixture *fixture = open_log(state);
     char key[16];
@@ -383,7 +383,7 @@ static void lags_are_kept(void **state)
     assert_true(need.due);
 }
 
-static void cleaned_offset_outlives_a_restart(void **state)
+static void the_cleaned_offset_outlives_a_restart(void **state)
 {
     struct fixture *fixture = open_log(state);
     put(fixture, "a", "1");
@@ -481,7 +481,7 @@ static void readers_of_old_segments_go_on(void **state)
     }
 }
 
-static void times_and_indexes_follow(void **state)
+static void times_and_indexes_lead_to_what_is_left(void **state)
 {
     struct fixture *fixture = open_log(state);
     fixture->config.index_interval_bytes = 100;
@@ -542,7 +542,7 @@ static bool count_step(void *context, int64_t bytes)
     return --*left > 0;
 }
 
-static void stops_when_told(void **state)
+static void a_compaction_stops_when_told(void **state)
 {
     struct fixture *fixture = open_log(state);
     char key[16];
@@ -575,7 +575,7 @@ static void stops_when_told(void **state)
 }
 
 /* A checkpoint of a segment that was compacted since says nothing of positions. */
-static void old_checkpoint_is_not_believed(void **state)
+static void a_checkpoint_from_before_is_not_believed(void **state)
 {
     struct fixture *fixture = open_log(state);
     char key[16];
@@ -658,7 +658,7 @@ static void idle_logs_wait_for_the_lag(void **state)
     assert_true(reopen_idle(fixture).due);
 }
 
-static void idle_log_that_cannot_be_loaded_is_left_alone(void **state)
+static void an_idle_log_that_cannot_be_loaded_is_left_alone(void **state)
 {
     struct fixture *fixture = open_log(state);
     struct compact_need need;
@@ -675,30 +675,30 @@ static void idle_log_that_cannot_be_loaded_is_left_alone(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        TEST(newest_of_each_key_survives),
+        TEST(the_newest_of_each_key_survives),
         TEST(batches_keep_their_bounds),
-        TEST(producer_sequence_survives),
-        TEST(last_batch_of_a_segment_stays),
+        TEST(a_producers_sequence_survives),
+        TEST(the_last_batch_of_a_segment_stays),
         TEST(tombstones_go_after_their_time),
-        TEST(horizon_leaves_timestamps),
+        TEST(the_horizon_of_deletion_leaves_timestamps_alone),
         TEST(aborted_records_go),
         TEST(aborted_rows_survive_two_crashes),
-        TEST(marker_stays_while_its_batches_do),
+        TEST(a_marker_stays_while_its_batches_do),
         TEST(open_transactions_are_left_alone),
-        TEST(codecs_stay),
-        TEST(several_passes_when_the_map_is_small),
+        TEST(batches_keep_their_codec),
+        TEST(a_small_map_takes_several_passes),
         TEST(lags_are_kept),
-        TEST(cleaned_offset_outlives_a_restart),
+        TEST(the_cleaned_offset_outlives_a_restart),
         TEST(damage_is_left_alone),
         TEST(closed_batches_are_kept),
         TEST(readers_of_old_segments_go_on),
-        TEST(times_and_indexes_follow),
+        TEST(times_and_indexes_lead_to_what_is_left),
         TEST(deletion_meets_compaction),
-        TEST(stops_when_told),
-        TEST(old_checkpoint_is_not_believed),
+        TEST(a_compaction_stops_when_told),
+        TEST(a_checkpoint_from_before_is_not_believed),
         TEST(idle_logs_know_their_need),
         TEST(idle_logs_wait_for_the_lag),
-        TEST(idle_log_that_cannot_be_loaded_is_left_alone),
+        TEST(an_idle_log_that_cannot_be_loaded_is_left_alone),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
 }

@@ -15,7 +15,7 @@ static struct slice key_of(int number)
     return slice_str(text);
 }
 
-static void keeps_the_newest(void **state)
+static void the_map_keeps_the_newest_of_each_key(void **state)
 {
     (void)state;
     struct compact_map map;
@@ -42,7 +42,7 @@ static void keeps_the_newest(void **state)
 }
 
 /* Whatever it is given, it takes no more room than it may, and says when it is full. */
-static void is_bounded(void **state)
+static void the_map_takes_no_more_room_than_it_may(void **state)
 {
     (void)state;
     static const size_t sizes[] = {COMPACT_MAP_MIN_BYTES, 100, 1000, 24000};
@@ -80,8 +80,8 @@ static void few_keys_take_little(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(keeps_the_newest),
-        cmocka_unit_test(is_bounded),
+        cmocka_unit_test(the_map_keeps_the_newest_of_each_key),
+        cmocka_unit_test(the_map_takes_no_more_room_than_it_may),
         cmocka_unit_test(few_keys_take_little),
     };
     return unit_run(tests, NULL, NULL, argc, argv);

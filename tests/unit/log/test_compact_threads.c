@@ -104,7 +104,7 @@ static void *keep_on(void *context)
     return NULL;
 }
 
-static void all_at_once(void **state)
+static void readers_and_writers_go_on_while_it_compacts(void **state)
 {
     struct shared shared = {.fixture = *state};
     shared.fixture->config.segment_bytes = 3000;
@@ -135,7 +135,7 @@ static void all_at_once(void **state)
 
 int main(int argc, char **argv)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(all_at_once, fixture_setup, fixture_teardown)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(
+        readers_and_writers_go_on_while_it_compacts, fixture_setup, fixture_teardown)};
     return unit_run(tests, NULL, NULL, argc, argv);
 }

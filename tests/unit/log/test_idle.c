@@ -24,7 +24,7 @@ static void fill_and_close(struct fixture *fixture, int count)
     fixture_close(fixture);
 }
 
-static void test_answers_without_files(void **state)
+static void test_an_idle_log_answers_its_offsets_without_files(void **state)
 {
     struct fixture *fixture = *state;
     fill_and_close(fixture, 20);
@@ -45,7 +45,7 @@ static void test_answers_without_files(void **state)
     assert_true(fixture->state.clean && fixture->state.end_offset == 20);
 }
 
-static void test_first_use_loads(void **state)
+static void test_the_first_use_loads_it(void **state)
 {
     struct fixture *fixture = *state;
     fill_and_close(fixture, 20);
@@ -78,7 +78,7 @@ static void test_first_use_loads(void **state)
 }
 
 /* A producer's batches are recognised by a log that was idle. */
-static void test_producers(void **state)
+static void test_a_producers_batches_are_recognised(void **state)
 {
     struct fixture *fixture = *state;
     struct batch_spec spec = {.timestamp = 1000, .producer_id = 7};
@@ -93,7 +93,7 @@ static void test_producers(void **state)
 }
 
 /* Whoever finishes transactions after a start must find the open ones. */
-static void test_open_transaction_is_loaded(void **state)
+static void test_a_log_with_an_open_transaction_is_loaded(void **state)
 {
     struct fixture *fixture = *state;
     struct batch_spec spec = {.timestamp = 1000, .producer_id = 7, .transactional = true};
@@ -113,7 +113,7 @@ static void test_open_transaction_is_loaded(void **state)
 }
 
 /* After a crash, too, a log whose files end where the checkpoint says is not read. */
-static void test_after_a_crash(void **state)
+static void test_a_log_that_fits_its_checkpoint_is_not_read_after_a_crash(void **state)
 {
     struct fixture *fixture = *state;
     fixture->config.segment_bytes = 400;
@@ -144,7 +144,7 @@ static void test_after_a_crash(void **state)
 
 /* A last segment that went on, was closed and was compacted to the size that the checkpoint knows:
  * only the one behind it tells. */
-static void test_compacted_to_the_same_size(void **state)
+static void test_a_segment_compacted_to_the_same_size_is_noticed(void **state)
 {
     struct fixture *fixture = *state;
     fixture_open(fixture, NULL);
@@ -180,7 +180,7 @@ static void test_cut_and_rolled_files_are_seen(void **state)
 }
 
 /* An error of the first use is told; a later one tries again. */
-static void test_load_fails(void **state)
+static void test_a_load_that_failed_is_tried_again(void **state)
 {
     struct fixture *fixture = *state;
     fill_and_close(fixture, 5);
@@ -195,7 +195,7 @@ static void test_load_fails(void **state)
     assert_int_equal(read_all(fixture, 0, 5, 1000), 5);
 }
 
-static void test_retention_of_an_idle_log(void **state)
+static void test_an_idle_log_knows_when_retention_is_due(void **state)
 {
     struct fixture *fixture = *state;
     fill_and_close(fixture, 5);
@@ -213,7 +213,7 @@ static void test_retention_of_an_idle_log(void **state)
 }
 
 /* A log that did not change since the last checkpoint writes nothing. */
-static void test_unchanged_writes_nothing(void **state)
+static void test_an_unchanged_log_writes_nothing(void **state)
 {
     struct fixture *fixture = *state;
     struct log_checkpointing taken;
@@ -259,7 +259,7 @@ static void *read_first(void *context)
 }
 
 /* Many first users at once, and a deletion among them. */
-static void test_load_races(void **state)
+static void test_many_first_users_race_with_a_deletion(void **state)
 {
     enum { THREADS = 4 };
     struct fixture *fixture = *state;
@@ -288,23 +288,29 @@ static void test_load_races(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_answers_without_files, fixture_setup,
+        cmocka_unit_test_setup_teardown(test_an_idle_log_answers_its_offsets_without_files,
+                                        fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_the_first_use_loads_it, fixture_setup,
                                         fixture_teardown),
-        cmocka_unit_test_setup_teardown(test_first_use_loads, fixture_setup, fixture_teardown),
-        cmocka_unit_test_setup_teardown(test_producers, fixture_setup, fixture_teardown),
-        cmocka_unit_test_setup_teardown(test_open_transaction_is_loaded, fixture_setup,
+        cmocka_unit_test_setup_teardown(test_a_producers_batches_are_recognised, fixture_setup,
                                         fixture_teardown),
-        cmocka_unit_test_setup_teardown(test_after_a_crash, fixture_setup, fixture_teardown),
-        cmocka_unit_test_setup_teardown(test_compacted_to_the_same_size, fixture_setup,
-                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_a_log_with_an_open_transaction_is_loaded,
+                                        fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(
+            test_a_log_that_fits_its_checkpoint_is_not_read_after_a_crash, fixture_setup,
+            fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_a_segment_compacted_to_the_same_size_is_noticed,
+                                        fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_cut_and_rolled_files_are_seen, fixture_setup,
                                         fixture_teardown),
-        cmocka_unit_test_setup_teardown(test_load_fails, fixture_setup, fixture_teardown),
-        cmocka_unit_test_setup_teardown(test_retention_of_an_idle_log, fixture_setup,
+        cmocka_unit_test_setup_teardown(test_a_load_that_failed_is_tried_again, fixture_setup,
                                         fixture_teardown),
-        cmocka_unit_test_setup_teardown(test_unchanged_writes_nothing, fixture_setup,
+        cmocka_unit_test_setup_teardown(test_an_idle_log_knows_when_retention_is_due, fixture_setup,
                                         fixture_teardown),
-        cmocka_unit_test_setup_teardown(test_load_races, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_an_unchanged_log_writes_nothing, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_many_first_users_race_with_a_deletion, fixture_setup,
+                                        fixture_teardown),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
 }

@@ -14,7 +14,7 @@
 
 /* Open, append, read, roll, close: what holds without faults. */
 
-static void test_empty(void **state)
+static void test_an_empty_log_begins_and_ends_at_zero(void **state)
 {
     struct fixture *fixture = *state;
     fixture_open(fixture, NULL);
@@ -28,7 +28,7 @@ static void test_empty(void **state)
     assert_int_equal(log_end_offset(fixture->log), 0);
 }
 
-static void test_append_and_read(void **state)
+static void test_what_is_appended_is_read(void **state)
 {
     struct fixture *fixture = *state;
     fixture_open(fixture, NULL);
@@ -49,7 +49,7 @@ static void test_append_and_read(void **state)
 }
 
 /* Kafka's layout: the bytes of the header stand where its documentation says. */
-static void test_layout(void **state)
+static void test_the_file_has_kafkas_layout(void **state)
 {
     struct fixture *fixture = *state;
     fixture_open(fixture, NULL);
@@ -69,7 +69,7 @@ static void test_layout(void **state)
     assert_int_equal(load_be32(head + 57), 1);
 }
 
-static void test_limits(void **state)
+static void test_a_read_keeps_to_its_limits(void **state)
 {
     struct fixture *fixture = *state;
     fixture_open(fixture, NULL);
@@ -94,7 +94,7 @@ static void test_limits(void **state)
     assert_int_equal(span.size, 0);
 }
 
-static void test_roll(void **state)
+static void test_a_full_segment_is_rolled(void **state)
 {
     struct fixture *fixture = *state;
     fixture->config.segment_bytes = 10000;
@@ -117,7 +117,7 @@ static void test_roll(void **state)
     assert_int_equal(read_all(fixture, 195, 210, 100000), 15);
 }
 
-static void test_reopen_unclean(void **state)
+static void test_a_log_is_whole_after_a_kill(void **state)
 {
     struct fixture *fixture = *state;
     fixture->config.segment_bytes = 10000;
@@ -138,7 +138,7 @@ static void test_reopen_unclean(void **state)
     assert_int_equal(read_all(fixture, 0, 100, 3000), 100);
 }
 
-static void test_torn_tail(void **state)
+static void test_a_torn_tail_is_cut(void **state)
 {
     struct fixture *fixture = *state;
     fixture_open(fixture, NULL);
@@ -164,7 +164,7 @@ static void on_done(struct flush_waiter *waiter)
     atomic_store(&((struct done_waiter *)(void *)waiter)->done, 1);
 }
 
-static void test_flusher(void **state)
+static void test_the_flusher_tells_who_waits(void **state)
 {
     struct fixture *fixture = *state;
     int fd = open(fixture->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -259,7 +259,7 @@ static void test_a_removed_file_fails_its_log(void **state)
 }
 
 /* A failed sync fails the logs that it hit, and no other, whichever way the flusher takes. */
-static void test_failed_sync(void **state)
+static void test_a_failed_sync_fails_only_its_logs(void **state)
 {
     enum { LOGS = 8, BAD = 3 };
     struct fixture *fixture = *state;
@@ -317,17 +317,25 @@ static void test_failed_sync(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_empty, fixture_setup, fixture_teardown),
-        cmocka_unit_test_setup_teardown(test_append_and_read, fixture_setup, fixture_teardown),
-        cmocka_unit_test_setup_teardown(test_layout, fixture_setup, fixture_teardown),
-        cmocka_unit_test_setup_teardown(test_limits, fixture_setup, fixture_teardown),
-        cmocka_unit_test_setup_teardown(test_roll, fixture_setup, fixture_teardown),
-        cmocka_unit_test_setup_teardown(test_reopen_unclean, fixture_setup, fixture_teardown),
-        cmocka_unit_test_setup_teardown(test_torn_tail, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_an_empty_log_begins_and_ends_at_zero, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_what_is_appended_is_read, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_the_file_has_kafkas_layout, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_a_read_keeps_to_its_limits, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_a_full_segment_is_rolled, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_a_log_is_whole_after_a_kill, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_a_torn_tail_is_cut, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_a_removed_file_fails_its_log, fixture_setup,
                                         fixture_teardown),
-        cmocka_unit_test_setup_teardown(test_failed_sync, fixture_setup, fixture_teardown),
-        cmocka_unit_test_setup_teardown(test_flusher, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_a_failed_sync_fails_only_its_logs, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_the_flusher_tells_who_waits, fixture_setup,
+                                        fixture_teardown),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
 }

@@ -25,7 +25,7 @@ static enum err send_epoch(struct fixture *fixture, int16_t epoch, int32_t seque
     return append_spec(fixture, &spec, &append);
 }
 
-static void test_duplicates(void **state)
+static void test_the_last_five_batches_are_known_as_duplicates(void **state)
 {
     struct fixture *fixture = *state;
     struct log_append append;
@@ -44,7 +44,7 @@ static void test_duplicates(void **state)
     assert_int_equal(log_end_offset(fixture->log), 18);
 }
 
-static void test_epochs(void **state)
+static void test_an_older_epoch_is_fenced_and_a_newer_one_begins_at_0(void **state)
 {
     struct fixture *fixture = *state;
     fixture_open(fixture, NULL);
@@ -56,7 +56,7 @@ static void test_epochs(void **state)
     assert_int_equal(send_epoch(fixture, 2, 41), ERR_PRODUCER_FENCED);
 }
 
-static void test_wrap(void **state)
+static void test_the_sequence_wraps_to_0(void **state)
 {
     struct fixture *fixture = *state;
     struct log_append append;
@@ -68,7 +68,7 @@ static void test_wrap(void **state)
     assert_int_equal(producer_sequence_add(INT32_MAX, 1), 0);
 }
 
-static void test_restart(void **state)
+static void test_producers_are_known_after_a_restart(void **state)
 {
     struct fixture *fixture = *state;
     struct log_append append;
@@ -96,7 +96,7 @@ static void test_restart(void **state)
     assert_int_equal(send(fixture, 6, 1, &append), ERR_NONE);
 }
 
-static void test_expiry(void **state)
+static void test_a_silent_producer_expires(void **state)
 {
     struct fixture *fixture = *state;
     struct log_append append;
@@ -111,7 +111,7 @@ static void test_expiry(void **state)
 }
 
 /* The file as Kafka's ProducerSnapshot.json lays it out. */
-static void test_snapshot_layout(void **state)
+static void test_a_snapshot_has_kafkas_layout(void **state)
 {
     (void)state;
     struct producer_state producers = {.changes = 0};
@@ -157,7 +157,7 @@ static void test_snapshot_layout(void **state)
 }
 
 /* A COMMIT marker of a newer epoch ends the transaction and fences the older one. */
-static void test_marker(void **state)
+static void test_a_marker_of_a_newer_epoch_fences_the_older(void **state)
 {
     (void)state;
     struct producer_state producers = {.changes = 0};
@@ -193,13 +193,18 @@ static void test_marker(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_duplicates, fixture_setup, fixture_teardown),
-        cmocka_unit_test_setup_teardown(test_epochs, fixture_setup, fixture_teardown),
-        cmocka_unit_test_setup_teardown(test_wrap, fixture_setup, fixture_teardown),
-        cmocka_unit_test_setup_teardown(test_restart, fixture_setup, fixture_teardown),
-        cmocka_unit_test_setup_teardown(test_expiry, fixture_setup, fixture_teardown),
-        cmocka_unit_test(test_snapshot_layout),
-        cmocka_unit_test(test_marker),
+        cmocka_unit_test_setup_teardown(test_the_last_five_batches_are_known_as_duplicates,
+                                        fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_an_older_epoch_is_fenced_and_a_newer_one_begins_at_0,
+                                        fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_the_sequence_wraps_to_0, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_producers_are_known_after_a_restart, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_a_silent_producer_expires, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test(test_a_snapshot_has_kafkas_layout),
+        cmocka_unit_test(test_a_marker_of_a_newer_epoch_fences_the_older),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
 }

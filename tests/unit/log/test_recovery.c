@@ -23,7 +23,7 @@ static ssize_t counting_pread(void *context, int fd, void *to, size_t size, int6
     return pread(fd, to, size, position);
 }
 
-static void test_clean_start_reads_nothing(void **state)
+static void test_a_clean_start_reads_no_data(void **state)
 {
     struct fixture *fixture = *state;
     struct file_ops counting = *file_ops_system();
@@ -105,27 +105,27 @@ static void spoil_rubbish(const char *path)
     free(bytes);
 }
 
-static void test_index_missing(void **state)
+static void test_a_missing_index_is_made_anew(void **state)
 {
     spoiled_index(*state, true, spoil_delete);
 }
 
-static void test_index_cut(void **state)
+static void test_an_index_that_was_cut_is_made_anew(void **state)
 {
     spoiled_index(*state, true, spoil_cut);
 }
 
-static void test_index_zero(void **state)
+static void test_an_index_of_zeros_is_made_anew(void **state)
 {
     spoiled_index(*state, true, spoil_zero);
 }
 
-static void test_index_rubbish(void **state)
+static void test_an_index_of_rubbish_is_made_anew(void **state)
 {
     spoiled_index(*state, false, spoil_rubbish);
 }
 
-static void test_index_rubbish_clean(void **state)
+static void test_an_index_of_rubbish_is_made_anew_after_a_clean_stop(void **state)
 {
     spoiled_index(*state, true, spoil_rubbish);
 }
@@ -165,28 +165,28 @@ static void damaged_middle(struct fixture *fixture, int64_t into)
     check_damage_at_10(fixture);
 }
 
-static void test_damaged_value(void **state)
+static void test_a_damaged_value_is_passed_over(void **state)
 {
     damaged_middle(*state, 500);
 }
 
-static void test_damaged_length(void **state)
+static void test_a_damaged_length_is_passed_over(void **state)
 {
     damaged_middle(*state, 9);
 }
 
-static void test_damaged_magic(void **state)
+static void test_a_damaged_magic_is_passed_over(void **state)
 {
     damaged_middle(*state, 16);
 }
 
-static void test_damaged_base_offset(void **state)
+static void test_a_damaged_base_offset_is_passed_over(void **state)
 {
     damaged_middle(*state, 7);
 }
 
 /* Damage that comes later is found by whoever reads. */
-static void test_damage_while_running(void **state)
+static void test_damage_while_running_is_found_by_who_reads(void **state)
 {
     struct fixture *fixture = *state;
     fixture->config.segment_bytes = 30000;
@@ -199,7 +199,7 @@ static void test_damage_while_running(void **state)
     assert_int_equal(read_all(fixture, 11, 100, 100000), 89);
 }
 
-static void test_vanished_tail(void **state)
+static void test_offsets_of_a_vanished_tail_are_not_given_out_again(void **state)
 {
     struct fixture *fixture = *state;
     fixture_open(fixture, NULL);
@@ -223,7 +223,7 @@ static void test_vanished_tail(void **state)
     file_span_release(&span);
 }
 
-static void test_foreign_files(void **state)
+static void test_foreign_files_are_left_alone(void **state)
 {
     struct fixture *fixture = *state;
     fixture_open(fixture, NULL);
@@ -248,19 +248,19 @@ static void test_foreign_files(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        LOG_TEST(test_clean_start_reads_nothing),
-        LOG_TEST(test_index_missing),
-        LOG_TEST(test_index_cut),
-        LOG_TEST(test_index_zero),
-        LOG_TEST(test_index_rubbish),
-        LOG_TEST(test_index_rubbish_clean),
-        LOG_TEST(test_damaged_value),
-        LOG_TEST(test_damaged_length),
-        LOG_TEST(test_damaged_magic),
-        LOG_TEST(test_damaged_base_offset),
-        LOG_TEST(test_damage_while_running),
-        LOG_TEST(test_vanished_tail),
-        LOG_TEST(test_foreign_files),
+        LOG_TEST(test_a_clean_start_reads_no_data),
+        LOG_TEST(test_a_missing_index_is_made_anew),
+        LOG_TEST(test_an_index_that_was_cut_is_made_anew),
+        LOG_TEST(test_an_index_of_zeros_is_made_anew),
+        LOG_TEST(test_an_index_of_rubbish_is_made_anew),
+        LOG_TEST(test_an_index_of_rubbish_is_made_anew_after_a_clean_stop),
+        LOG_TEST(test_a_damaged_value_is_passed_over),
+        LOG_TEST(test_a_damaged_length_is_passed_over),
+        LOG_TEST(test_a_damaged_magic_is_passed_over),
+        LOG_TEST(test_a_damaged_base_offset_is_passed_over),
+        LOG_TEST(test_damage_while_running_is_found_by_who_reads),
+        LOG_TEST(test_offsets_of_a_vanished_tail_are_not_given_out_again),
+        LOG_TEST(test_foreign_files_are_left_alone),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
 }

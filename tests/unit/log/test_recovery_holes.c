@@ -100,7 +100,7 @@ static int64_t next_whole(int64_t position, int64_t batch_bytes)
     return (block_after(position) + batch_bytes - 1) / batch_bytes;
 }
 
-static void test_hole_at_header(void **state)
+static void test_a_hole_at_a_header_is_cut(void **state)
 {
     struct fixture *fixture = *state;
     struct log_state known;
@@ -110,7 +110,7 @@ static void test_hole_at_header(void **state)
     check_cut(fixture, &known, 10, (COUNT - 10) * batch);
 }
 
-static void test_hole_at_checkpoint(void **state)
+static void test_a_hole_at_the_checkpoint_is_cut(void **state)
 {
     struct fixture *fixture = *state;
     struct log_state known;
@@ -119,7 +119,7 @@ static void test_hole_at_checkpoint(void **state)
     check_cut(fixture, &known, 10, (COUNT - 10) * batch);
 }
 
-static void test_hole_without_checkpoint(void **state)
+static void test_a_hole_without_a_checkpoint_is_cut(void **state)
 {
     struct fixture *fixture = *state;
     struct log_state known;
@@ -128,7 +128,7 @@ static void test_hole_without_checkpoint(void **state)
     check_cut(fixture, NULL, 0, COUNT * batch);
 }
 
-static void test_hole_inside_batch(void **state)
+static void test_a_hole_inside_a_batch_is_cut(void **state)
 {
     struct fixture *fixture = *state;
     struct log_state known;
@@ -171,7 +171,7 @@ static void test_short_zeros_are_kept(void **state)
     check_kept(fixture, &known, 11);
 }
 
-static void test_hole_below_checkpoint_is_kept(void **state)
+static void test_a_hole_below_the_checkpoint_is_kept(void **state)
 {
     struct fixture *fixture = *state;
     struct log_state known;
@@ -190,7 +190,7 @@ static void test_hole_below_checkpoint_is_kept(void **state)
     check_kept(fixture, NULL, next);   /* and then it stays even when the checkpoint is lost */
 }
 
-static void test_hole_in_clean_log_is_kept(void **state)
+static void test_a_hole_in_a_clean_log_is_kept(void **state)
 {
     struct fixture *fixture = *state;
     fixture_open(fixture, NULL);
@@ -241,7 +241,7 @@ static void hole_in_split_header(struct fixture *fixture, int64_t before, bool f
     assert_int_equal(system(command), 0);
 }
 
-static void test_hole_in_split_header(void **state)
+static void test_a_hole_that_splits_a_header_is_cut(void **state)
 {
     for (int64_t before = 1; before <= 61; before++) {
         hole_in_split_header(*state, before, true);
@@ -250,7 +250,7 @@ static void test_hole_in_split_header(void **state)
 }
 
 /* The hole is in the last batch of a segment, all good ones are in the next segments. */
-static void test_hole_at_end_of_segment(void **state)
+static void test_a_hole_at_the_end_of_a_segment_is_cut(void **state)
 {
     struct fixture *fixture = *state;
     int64_t kept;
@@ -277,7 +277,7 @@ static void test_hole_at_end_of_segment(void **state)
 }
 
 /* Two crashes at the same place: neither takes away what the other kept. */
-static void test_cut_twice(void **state)
+static void test_two_cuts_at_one_place_keep_what_each_cut(void **state)
 {
     struct fixture *fixture = *state;
     struct log_state known;
@@ -299,18 +299,18 @@ static void test_cut_twice(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        LOG_TEST(test_hole_at_header),
-        LOG_TEST(test_hole_at_checkpoint),
-        LOG_TEST(test_hole_without_checkpoint),
-        LOG_TEST(test_hole_inside_batch),
+        LOG_TEST(test_a_hole_at_a_header_is_cut),
+        LOG_TEST(test_a_hole_at_the_checkpoint_is_cut),
+        LOG_TEST(test_a_hole_without_a_checkpoint_is_cut),
+        LOG_TEST(test_a_hole_inside_a_batch_is_cut),
         LOG_TEST(test_garbage_is_kept),
         LOG_TEST(test_garbage_before_zeros_is_kept),
         LOG_TEST(test_short_zeros_are_kept),
-        LOG_TEST(test_hole_below_checkpoint_is_kept),
-        LOG_TEST(test_hole_in_clean_log_is_kept),
-        LOG_TEST(test_hole_in_split_header),
-        LOG_TEST(test_hole_at_end_of_segment),
-        LOG_TEST(test_cut_twice),
+        LOG_TEST(test_a_hole_below_the_checkpoint_is_kept),
+        LOG_TEST(test_a_hole_in_a_clean_log_is_kept),
+        LOG_TEST(test_a_hole_that_splits_a_header_is_cut),
+        LOG_TEST(test_a_hole_at_the_end_of_a_segment_is_cut),
+        LOG_TEST(test_two_cuts_at_one_place_keep_what_each_cut),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
 }

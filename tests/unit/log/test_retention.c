@@ -11,7 +11,7 @@
 
 /* Start offset, retention, deletion, times. */
 
-static void test_start_offset(void **state)
+static void test_the_start_offset_moves_and_takes_segments_along(void **state)
 {
     struct fixture *fixture = *state;
     fixture->config.segment_bytes = 10000;
@@ -36,7 +36,7 @@ static void test_start_offset(void **state)
     assert_int_equal(log_start_offset(fixture->log), 50);
 }
 
-static void test_retention_by_size(void **state)
+static void test_retention_by_size_takes_the_oldest_segments(void **state)
 {
     struct fixture *fixture = *state;
     fixture->config.segment_bytes = 10000;
@@ -52,7 +52,7 @@ static void test_retention_by_size(void **state)
     assert_int_equal(log_retention_start(fixture->log, 100), start);
 }
 
-static void test_retention_by_time(void **state)
+static void test_retention_by_time_takes_the_oldest_segments(void **state)
 {
     struct fixture *fixture = *state;
     fixture->config.segment_bytes = 10000;
@@ -75,7 +75,7 @@ static void test_retention_by_time(void **state)
     assert_int_equal(read_all(fixture, 51, 52, 10), 1);
 }
 
-static void test_roll_by_time(void **state)
+static void test_a_segment_is_rolled_by_time(void **state)
 {
     struct fixture *fixture = *state;
     fixture->config.segment_ms = 1000;
@@ -89,7 +89,7 @@ static void test_roll_by_time(void **state)
     assert_int_equal(size_of(file_of(fixture, 4, ".log")), 0);
 }
 
-static void test_find_time(void **state)
+static void test_an_offset_is_found_by_time(void **state)
 {
     struct fixture *fixture = *state;
     int64_t offset;
@@ -141,7 +141,7 @@ static int entries_of(const char *path)
     return count - 2;
 }
 
-static void test_delete(void **state)
+static void test_a_deleted_log_leaves_no_file(void **state)
 {
     struct fixture *fixture = *state;
     fixture_open(fixture, NULL);
@@ -172,9 +172,12 @@ static void test_delete(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        LOG_TEST(test_start_offset),      LOG_TEST(test_retention_by_size),
-        LOG_TEST(test_retention_by_time), LOG_TEST(test_roll_by_time),
-        LOG_TEST(test_find_time),         LOG_TEST(test_delete),
+        LOG_TEST(test_the_start_offset_moves_and_takes_segments_along),
+        LOG_TEST(test_retention_by_size_takes_the_oldest_segments),
+        LOG_TEST(test_retention_by_time_takes_the_oldest_segments),
+        LOG_TEST(test_a_segment_is_rolled_by_time),
+        LOG_TEST(test_an_offset_is_found_by_time),
+        LOG_TEST(test_a_deleted_log_leaves_no_file),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
 }

@@ -69,7 +69,7 @@ static bool reads_own_number(struct segment *segment)
            number == segment->base_offset;
 }
 
-static void test_bound(void **state)
+static void test_open_descriptors_are_bounded(void **state)
 {
     struct bench *bench = *state;
     assert_int_equal(stats_of(bench).open, LIMIT);
@@ -85,7 +85,7 @@ static void test_bound(void **state)
 }
 
 /* Held descriptors stay, even beyond the limit, and are given back to it later. */
-static void test_held(void **state)
+static void test_held_descriptors_stay_open(void **state)
 {
     struct bench *bench = *state;
     int fds[2 * LIMIT];
@@ -111,7 +111,7 @@ static void test_held(void **state)
 }
 
 /* One that is used all the time is not the one that goes. */
-static void test_second_chance(void **state)
+static void test_one_in_steady_use_stays_open(void **state)
 {
     struct bench *bench = *state;
     assert_int_equal(segment_hold(bench->segments[0], NULL), ERR_NONE);
@@ -128,7 +128,7 @@ static void test_second_chance(void **state)
 }
 
 /* What stands in the place of a deleted or replaced file is never taken for it. */
-static void test_replaced(void **state)
+static void test_another_file_in_its_place_is_never_taken_for_it(void **state)
 {
     struct bench *bench = *state;
     struct segment *open = bench->segments[SEGMENTS - 1];
@@ -176,7 +176,7 @@ static void *run_racer(void *context)
     return NULL;
 }
 
-static void test_threads(void **state)
+static void test_many_threads_hold_and_let_go(void **state)
 {
     enum { THREADS = 4 };
     pthread_t threads[THREADS];
@@ -194,11 +194,12 @@ static void test_threads(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_bound, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_held, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_second_chance, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_replaced, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_threads, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_open_descriptors_are_bounded, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_held_descriptors_stay_open, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_one_in_steady_use_stays_open, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_another_file_in_its_place_is_never_taken_for_it, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_many_threads_hold_and_let_go, setup, teardown),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
 }

@@ -167,7 +167,7 @@ static void *run_upkeep(void *context)
     return NULL;
 }
 
-static void test_stress(void **state)
+static void test_appenders_readers_and_upkeep_at_once_lose_nothing(void **state)
 {
     struct fixture *fixture = *state;
     struct stress stress = {.fixture = fixture, .appenders_left = APPENDERS};
@@ -287,7 +287,7 @@ static void *run_checkpoints(void *context)
     return NULL;
 }
 
-static void test_transactions(void **state)
+static void test_transactions_at_once_are_each_whole(void **state)
 {
     struct fixture *fixture = *state;
     struct stress stress = {.fixture = fixture, .appenders_left = APPENDERS};
@@ -325,8 +325,10 @@ static void test_transactions(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_stress, fixture_setup, fixture_teardown),
-        cmocka_unit_test_setup_teardown(test_transactions, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_appenders_readers_and_upkeep_at_once_lose_nothing,
+                                        fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_transactions_at_once_are_each_whole, fixture_setup,
+                                        fixture_teardown),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
 }

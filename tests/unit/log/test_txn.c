@@ -102,7 +102,7 @@ static void test_no_mix_within_a_transaction(void **state)
     buf_deinit(&bytes[1]);
 }
 
-static void test_marker_epochs(void **state)
+static void test_a_marker_of_an_older_epoch_is_refused(void **state)
 {
     struct fixture *fixture = *state;
     fixture_open(fixture, NULL);
@@ -127,7 +127,7 @@ static void test_marker_epochs(void **state)
     assert_int_equal(plain(fixture, 8, 3, 0, true, false), ERR_NONE);
 }
 
-static void test_first_unstable(void **state)
+static void test_the_first_unstable_offset_is_that_of_the_oldest_open_one(void **state)
 {
     struct fixture *fixture = *state;
     fixture_open(fixture, NULL);
@@ -179,7 +179,7 @@ static void check_filled(struct fixture *fixture)
     assert_string_equal(aborted(fixture, 10, 10), "");
 }
 
-static void test_aborted_ranges(void **state)
+static void test_aborted_transactions_are_told_by_range(void **state)
 {
     struct fixture *fixture = *state;
     fixture_open(fixture, NULL);
@@ -188,7 +188,7 @@ static void test_aborted_ranges(void **state)
 }
 
 /* Each batch in a segment of its own: transactions reach over segments. */
-static void test_over_segments(void **state)
+static void test_transactions_reach_over_segments(void **state)
 {
     struct fixture *fixture = *state;
     fixture->config.segment_bytes = 1;
@@ -208,7 +208,7 @@ static void test_over_segments(void **state)
     assert_string_equal(aborted(fixture, 6, 10), "1:7-9/10");
 }
 
-static void test_file_layout(void **state)
+static void test_the_transaction_index_has_kafkas_layout(void **state)
 {
     struct fixture *fixture = *state;
     fixture_open(fixture, NULL);
@@ -227,7 +227,7 @@ static void test_file_layout(void **state)
     assert_int_equal(load_be64(row + 26), 3);
 }
 
-static void test_restarts(void **state)
+static void test_transactions_outlive_restarts(void **state)
 {
     struct fixture *fixture = *state;
     fixture_open(fixture, NULL);
@@ -256,7 +256,7 @@ static void test_restarts(void **state)
 }
 
 /* The segment that a clean start goes on in is finished like any other once it is rolled. */
-static void test_grown_after_a_clean_start(void **state)
+static void test_a_segment_that_grew_after_a_clean_start_is_finished(void **state)
 {
     struct fixture *fixture = *state;
     fixture_open(fixture, NULL);
@@ -276,7 +276,7 @@ static void test_grown_after_a_clean_start(void **state)
 }
 
 /* Rows of what the crash took are not kept for what comes in its place. */
-static void test_torn_marker(void **state)
+static void test_rows_of_a_torn_marker_are_not_kept(void **state)
 {
     struct fixture *fixture = *state;
     struct log_state later;
@@ -298,7 +298,7 @@ static void test_torn_marker(void **state)
     assert_string_equal(aborted(fixture, 0, 3), "");
 }
 
-static void test_bad_files(void **state)
+static void test_a_bad_transaction_index_is_made_anew(void **state)
 {
     struct fixture *fixture = *state;
     fixture->config.segment_bytes = 1;
@@ -340,7 +340,7 @@ static void test_bad_files(void **state)
 }
 
 /* Who deletes the index files of a log to have them made anew gets all of them. */
-static void test_deleted_files(void **state)
+static void test_deleted_indexes_are_all_made_anew(void **state)
 {
     struct fixture *fixture = *state;
     fixture->config.index_interval_bytes = 100;
@@ -362,7 +362,7 @@ static void test_deleted_files(void **state)
 }
 
 /* What is open holds nothing back below the log's start, and ends as others do. */
-static void test_start_passes_open(void **state)
+static void test_the_start_may_pass_an_open_transaction(void **state)
 {
     struct fixture *fixture = *state;
     fixture->config.segment_bytes = 1;
@@ -409,7 +409,7 @@ static int64_t span_end(const struct file_span *span)
     return end_offset;
 }
 
-static void test_read_range(void **state)
+static void test_a_read_gives_exactly_the_range(void **state)
 {
     struct fixture *fixture = *state;
     fixture->config.index_interval_bytes = 300;
@@ -434,7 +434,7 @@ static void test_read_range(void **state)
 }
 
 /* Many rows, in the file and in memory, against the plain answer. */
-static void test_many_rows(void **state)
+static void test_many_rows_are_found_as_by_the_plain_way(void **state)
 {
     struct fixture *fixture = *state;
     fixture->config.segment_bytes = 40000;
@@ -470,7 +470,7 @@ static void test_many_rows(void **state)
 #define TEST(function) cmocka_unit_test_setup_teardown(function, fixture_setup, fixture_teardown)
 
 /* The marker of what is open in the only snapshot left may be deleted. */
-static void test_snapshot_before_the_start(void **state)
+static void test_the_marker_of_what_an_old_snapshot_has_open_may_be_deleted(void **state)
 {
     struct fixture *fixture = *state;
     struct log_state known;
@@ -496,21 +496,21 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_no_mix_within_a_transaction),
-        TEST(test_marker_epochs),
-        TEST(test_first_unstable),
-        TEST(test_aborted_ranges),
-        TEST(test_over_segments),
-        TEST(test_file_layout),
-        TEST(test_restarts),
-        TEST(test_grown_after_a_clean_start),
-        TEST(test_torn_marker),
-        TEST(test_bad_files),
-        TEST(test_deleted_files),
-        TEST(test_start_passes_open),
-        TEST(test_snapshot_before_the_start),
+        TEST(test_a_marker_of_an_older_epoch_is_refused),
+        TEST(test_the_first_unstable_offset_is_that_of_the_oldest_open_one),
+        TEST(test_aborted_transactions_are_told_by_range),
+        TEST(test_transactions_reach_over_segments),
+        TEST(test_the_transaction_index_has_kafkas_layout),
+        TEST(test_transactions_outlive_restarts),
+        TEST(test_a_segment_that_grew_after_a_clean_start_is_finished),
+        TEST(test_rows_of_a_torn_marker_are_not_kept),
+        TEST(test_a_bad_transaction_index_is_made_anew),
+        TEST(test_deleted_indexes_are_all_made_anew),
+        TEST(test_the_start_may_pass_an_open_transaction),
+        TEST(test_the_marker_of_what_an_old_snapshot_has_open_may_be_deleted),
         TEST(test_open_transactions_do_not_expire),
-        TEST(test_read_range),
-        TEST(test_many_rows),
+        TEST(test_a_read_gives_exactly_the_range),
+        TEST(test_many_rows_are_found_as_by_the_plain_way),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
 }

@@ -63,7 +63,7 @@ static bool is_verified(struct fixture *fixture, int64_t from, size_t max_bytes)
     return span.verified;
 }
 
-static void test_verified_once(void **state)
+static void test_what_is_read_once_is_verified(void **state)
 {
     struct fixture *fixture = *state;
     int64_t batch_bytes = fill(fixture);
@@ -86,7 +86,7 @@ static void test_verified_once(void **state)
     assert_true(is_verified(fixture, 0, MANY_BYTES));
 }
 
-static void test_written_is_verified(void **state)
+static void test_what_was_written_or_scanned_is_verified(void **state)
 {
     struct fixture *fixture = *state;
     fixture_open(fixture, NULL);
@@ -123,33 +123,33 @@ static void rotten(struct fixture *fixture, int64_t into)
     check_damage_at_10(fixture, batch_bytes);
 }
 
-static void test_rotten_value(void **state)
+static void test_a_rotten_value_ends_the_span(void **state)
 {
     rotten(*state, AT_VALUE);
 }
 
-static void test_rotten_crc(void **state)
+static void test_a_rotten_crc_ends_the_span(void **state)
 {
     rotten(*state, 18);
 }
 
-static void test_rotten_last_offset(void **state)
+static void test_a_rotten_last_offset_ends_the_span(void **state)
 {
     rotten(*state, 26);
 }
 
-static void test_rotten_length(void **state)
+static void test_a_rotten_length_ends_the_span(void **state)
 {
     rotten(*state, 9);
 }
 
-static void test_rotten_base_offset(void **state)
+static void test_a_rotten_base_offset_ends_the_span(void **state)
 {
     rotten(*state, AT_BASE_OFFSET);
 }
 
 /* The very batch that is asked for, reached by a walk or by a place that an earlier read noted. */
-static void test_rotten_first(void **state)
+static void test_a_rotten_batch_that_is_asked_for_is_told(void **state)
 {
     struct fixture *fixture = *state;
     int64_t batch_bytes = fill(fixture);
@@ -162,7 +162,7 @@ static void test_rotten_first(void **state)
     check_damage_at_10(fixture, batch_bytes);
 }
 
-static void test_rotten_base_offset_first(void **state)
+static void test_a_rotten_base_offset_that_is_asked_for_is_told(void **state)
 {
     struct fixture *fixture = *state;
     int64_t batch_bytes = fill(fixture);
@@ -178,7 +178,7 @@ static void test_rotten_base_offset_first(void **state)
 }
 
 /* More readers than a segment remembers: each gets on, whatever is forgotten. */
-static void test_many_readers(void **state)
+static void test_more_readers_than_ranges_get_on(void **state)
 {
     struct fixture *fixture = *state;
     int64_t batch_bytes = fill(fixture);
@@ -203,7 +203,7 @@ static void test_many_readers(void **state)
     }
 }
 
-static void test_ranges(void **state)
+static void test_verified_ranges_join_where_they_meet(void **state)
 {
     (void)state;
     struct segment segment = {.written_from = 1000};
@@ -226,7 +226,7 @@ static void test_ranges(void **state)
 }
 
 /* A reader that holds a span of a segment that goes meanwhile looks at the log again. */
-static void test_segment_gone(void **state)
+static void test_a_segment_that_goes_meanwhile_is_looked_for_again(void **state)
 {
     struct fixture *fixture = *state;
     fixture->config.segment_bytes = 5000;
@@ -250,18 +250,18 @@ static void test_segment_gone(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        LOG_TEST(test_verified_once),
-        LOG_TEST(test_written_is_verified),
-        LOG_TEST(test_rotten_value),
-        LOG_TEST(test_rotten_crc),
-        LOG_TEST(test_rotten_last_offset),
-        LOG_TEST(test_rotten_length),
-        LOG_TEST(test_rotten_base_offset),
-        LOG_TEST(test_rotten_first),
-        LOG_TEST(test_rotten_base_offset_first),
-        LOG_TEST(test_many_readers),
-        cmocka_unit_test(test_ranges),
-        LOG_TEST(test_segment_gone),
+        LOG_TEST(test_what_is_read_once_is_verified),
+        LOG_TEST(test_what_was_written_or_scanned_is_verified),
+        LOG_TEST(test_a_rotten_value_ends_the_span),
+        LOG_TEST(test_a_rotten_crc_ends_the_span),
+        LOG_TEST(test_a_rotten_last_offset_ends_the_span),
+        LOG_TEST(test_a_rotten_length_ends_the_span),
+        LOG_TEST(test_a_rotten_base_offset_ends_the_span),
+        LOG_TEST(test_a_rotten_batch_that_is_asked_for_is_told),
+        LOG_TEST(test_a_rotten_base_offset_that_is_asked_for_is_told),
+        LOG_TEST(test_more_readers_than_ranges_get_on),
+        cmocka_unit_test(test_verified_ranges_join_where_they_meet),
+        LOG_TEST(test_a_segment_that_goes_meanwhile_is_looked_for_again),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
 }

@@ -9,7 +9,7 @@
 
 /* Frames in, replies out, in order. */
 
-static void test_echo(void **state)
+static void test_a_frame_is_answered_on_its_connection(void **state)
 {
     struct server *server = *state;
     server_start(server);
@@ -31,7 +31,7 @@ static void test_echo(void **state)
     assert_true(atomic_load(&server->turns) > 0);
 }
 
-static void test_split_at_every_byte(void **state)
+static void test_frames_may_be_split_at_every_byte(void **state)
 {
     struct server *server = *state;
     server_start(server);
@@ -58,7 +58,7 @@ static void test_split_at_every_byte(void **state)
 }
 
 /* So many that they cross the scratch buffer's end in many places. */
-static void test_many_frames_in_one_write(void **state)
+static void test_many_frames_may_come_in_one_write(void **state)
 {
     enum { FRAMES = 5000 };
     struct server *server = *state;
@@ -100,7 +100,7 @@ static size_t odd_size(unsigned index)
 
 /* Every way of receiving: in place, copied, straight into a large buffer, and from one to another.
  */
-static void test_sizes_mixed(void **state)
+static void test_frames_of_all_sizes_come_whole(void **state)
 {
     enum { FRAMES = 90 };
     struct server *server = *state;
@@ -160,7 +160,7 @@ static void test_out_of_order_replies_leave_in_order(void **state)
     close(fd);
 }
 
-static void test_reply_after_close_is_freed(void **state)
+static void test_a_reply_after_the_close_is_freed(void **state)
 {
     struct server *server = *state;
     server->config.reactor_count = 1; /* so that the next connection takes the same slot */
@@ -240,7 +240,7 @@ static void test_a_held_reply_of_a_closed_connection_is_freed_at_stop(void **sta
     wait_until(atomic_load(&server->closed) == 1);
 }
 
-static void test_hold(void **state)
+static void test_a_held_connection_delivers_no_further_frame(void **state)
 {
     struct server *server = *state;
     server_start(server);
@@ -262,7 +262,7 @@ static void test_hold(void **state)
     close(other);
 }
 
-static void test_parked_limit_pauses_reading(void **state)
+static void test_too_many_owed_replies_pause_reading(void **state)
 {
     struct server *server = *state;
     server->config.max_parked_replies = 3;
@@ -283,7 +283,7 @@ static void test_parked_limit_pauses_reading(void **state)
     close(other);
 }
 
-static void test_close_after(void **state)
+static void test_close_after_closes_behind_its_reply(void **state)
 {
     struct server *server = *state;
     server_start(server);
@@ -313,7 +313,7 @@ static void write_file(struct server *server, size_t size)
     buf_deinit(&content);
 }
 
-static void test_file_spans(void **state)
+static void test_spans_of_files_stand_where_they_belong(void **state)
 {
     static const uint32_t parts[][2] = {{0, 10},     {5000, 8191},    {100, 8192}, {0, 0},
                                         {77, 20000}, {1000, 3000000}, {3, 1},      {9, 8000}};
@@ -351,7 +351,7 @@ static void test_file_spans(void **state)
     wait_until(atomic_load(&server->spans_out) == 0);
 }
 
-static void test_truncated_file_closes(void **state)
+static void test_a_file_that_is_too_short_closes_the_connection(void **state)
 {
     struct server *server = *state;
     write_file(server, 100000);
@@ -404,20 +404,20 @@ static void test_a_refused_peer_that_goes_is_not_kept_for_an_answer_it_is_owed(v
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        SERVER_TEST(test_echo),
-        SERVER_TEST(test_split_at_every_byte),
-        SERVER_TEST(test_many_frames_in_one_write),
-        SERVER_TEST(test_sizes_mixed),
+        SERVER_TEST(test_a_frame_is_answered_on_its_connection),
+        SERVER_TEST(test_frames_may_be_split_at_every_byte),
+        SERVER_TEST(test_many_frames_may_come_in_one_write),
+        SERVER_TEST(test_frames_of_all_sizes_come_whole),
         SERVER_TEST(test_out_of_order_replies_leave_in_order),
-        SERVER_TEST(test_reply_after_close_is_freed),
+        SERVER_TEST(test_a_reply_after_the_close_is_freed),
         SERVER_TEST(test_a_held_reply_leaves_when_the_net_drains),
         SERVER_TEST(test_a_held_reply_leaves_after_its_time),
         SERVER_TEST(test_a_held_reply_of_a_closed_connection_is_freed_at_stop),
-        SERVER_TEST(test_hold),
-        SERVER_TEST(test_parked_limit_pauses_reading),
-        SERVER_TEST(test_close_after),
-        SERVER_TEST(test_file_spans),
-        SERVER_TEST(test_truncated_file_closes),
+        SERVER_TEST(test_a_held_connection_delivers_no_further_frame),
+        SERVER_TEST(test_too_many_owed_replies_pause_reading),
+        SERVER_TEST(test_close_after_closes_behind_its_reply),
+        SERVER_TEST(test_spans_of_files_stand_where_they_belong),
+        SERVER_TEST(test_a_file_that_is_too_short_closes_the_connection),
         SERVER_TEST(test_a_refused_frame_closes_behind_the_answers_before_it),
         SERVER_TEST(test_a_refused_peer_that_goes_is_not_kept_for_an_answer_it_is_owed),
     };

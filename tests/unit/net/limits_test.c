@@ -59,7 +59,7 @@ static void test_bad_frames_close_only_their_connection(void **state)
     close(good);
 }
 
-static void test_log_of_bad_frames_is_limited(void **state)
+static void test_the_log_of_bad_frames_is_limited(void **state)
 {
     enum { CONNECTIONS = 400 };
     struct server *server = *state;
@@ -84,7 +84,7 @@ static void test_log_of_bad_frames_is_limited(void **state)
     assert_int_equal(lines + left_out, CONNECTIONS); /* each is seen, if only as a number */
 }
 
-static void test_slow_reader_is_bounded_and_closed(void **state)
+static void test_a_slow_reader_is_bounded_and_closed(void **state)
 {
     struct server *server = *state;
     server->config.max_unsent_bytes = 1 << 20;
@@ -108,7 +108,7 @@ static void test_slow_reader_is_bounded_and_closed(void **state)
 }
 
 /* A reader that is slow but steady is kept, and gets every byte. */
-static void test_reply_larger_than_the_socket(void **state)
+static void test_a_slow_but_steady_reader_gets_every_byte(void **state)
 {
     struct server *server = *state;
     server->config.max_unsent_bytes = 1 << 20;
@@ -129,7 +129,7 @@ static void test_reply_larger_than_the_socket(void **state)
     close(fd);
 }
 
-static void test_half_a_frame_is_closed(void **state)
+static void test_half_a_frame_ends_its_connection(void **state)
 {
     static const size_t parts[] = {2, 4, 50};
     struct server *server = *state;
@@ -150,7 +150,7 @@ static void test_half_a_frame_is_closed(void **state)
 }
 
 /* A byte now and then is no progress: the frame must end in time. */
-static void test_slowloris_is_closed(void **state)
+static void test_a_byte_now_and_then_is_no_progress(void **state)
 {
     struct server *server = *state;
     server->config.stall_timeout_ms = 200;
@@ -165,7 +165,7 @@ static void test_slowloris_is_closed(void **state)
     close(fd);
 }
 
-static void test_idle_is_closed_but_not_parked(void **state)
+static void test_who_is_idle_is_closed_but_not_who_waits_for_a_reply(void **state)
 {
     struct server *server = *state;
     server->config.idle_timeout_ms = 100;
@@ -188,7 +188,7 @@ static void test_idle_is_closed_but_not_parked(void **state)
     close(used);
 }
 
-static void test_thousand_connections_spread_evenly(void **state)
+static void test_a_thousand_connections_spread_evenly(void **state)
 {
     enum { CONNECTIONS = 1000 };
     struct server *server = *state;
@@ -273,21 +273,21 @@ static void limited(struct server *server, const char *why)
     close(b);
 }
 
-static void test_connection_limit(void **state)
+static void test_connections_over_the_limit_are_refused(void **state)
 {
     struct server *server = *state;
     server->config.max_connections = 2;
     limited(server, "(max.connections)");
 }
 
-static void test_limit_per_ip(void **state)
+static void test_connections_of_one_address_over_its_limit_are_refused(void **state)
 {
     struct server *server = *state;
     server->config.max_connections_per_ip = 2;
     limited(server, "(max.connections.per.ip)");
 }
 
-static void test_out_of_descriptors_pauses_accepting(void **state)
+static void test_want_of_descriptors_pauses_accepting(void **state)
 {
     struct server *server = *state;
     server_start(server);
@@ -350,7 +350,7 @@ static void *finish_large(void *context)
 }
 
 /* Room for less than one frame: the half-read ones go on one after another, and all get through. */
-static void test_request_memory_is_shared_in_turn(void **state)
+static void test_memory_for_requests_is_given_in_turn(void **state)
 {
     struct server *server = *state;
     server->config.request_memory_bytes = 300000;
@@ -405,7 +405,7 @@ static void visit_reactors(struct server *server)
     }
 }
 
-static void test_drain(void **state)
+static void test_a_drain_answers_what_came_before_and_reads_no_more(void **state)
 {
     struct server *server = *state;
     server_start(server);
@@ -431,7 +431,7 @@ static void test_drain(void **state)
     close(fd);
 }
 
-static void test_stop_with_parked_and_half_read(void **state)
+static void test_a_stop_frees_what_is_owed_and_half_read(void **state)
 {
     struct server *server = *state;
     server_start(server);
@@ -448,7 +448,7 @@ static void test_stop_with_parked_and_half_read(void **state)
     close(half);
 }
 
-static void test_bad_config_and_port_in_use(void **state)
+static void test_a_bad_setting_and_a_port_in_use_are_told(void **state)
 {
     struct server *server = *state;
     struct net_handler handler = {0};
@@ -474,7 +474,7 @@ static void test_bad_config_and_port_in_use(void **state)
 }
 
 /* An IPv4 client of an any-address socket is shown as IPv4. */
-static void test_addresses(void **state)
+static void test_an_ipv4_client_is_shown_as_ipv4(void **state)
 {
     struct server *server = *state;
     server->host = "*";
@@ -498,22 +498,22 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         SERVER_TEST(test_bad_frames_close_only_their_connection),
-        SERVER_TEST(test_log_of_bad_frames_is_limited),
-        SERVER_TEST(test_slow_reader_is_bounded_and_closed),
-        SERVER_TEST(test_reply_larger_than_the_socket),
-        SERVER_TEST(test_half_a_frame_is_closed),
-        SERVER_TEST(test_slowloris_is_closed),
-        SERVER_TEST(test_idle_is_closed_but_not_parked),
-        SERVER_TEST(test_thousand_connections_spread_evenly),
+        SERVER_TEST(test_the_log_of_bad_frames_is_limited),
+        SERVER_TEST(test_a_slow_reader_is_bounded_and_closed),
+        SERVER_TEST(test_a_slow_but_steady_reader_gets_every_byte),
+        SERVER_TEST(test_half_a_frame_ends_its_connection),
+        SERVER_TEST(test_a_byte_now_and_then_is_no_progress),
+        SERVER_TEST(test_who_is_idle_is_closed_but_not_who_waits_for_a_reply),
+        SERVER_TEST(test_a_thousand_connections_spread_evenly),
         SERVER_TEST(test_new_connections_go_where_few_are),
-        SERVER_TEST(test_connection_limit),
-        SERVER_TEST(test_limit_per_ip),
-        SERVER_TEST(test_out_of_descriptors_pauses_accepting),
-        SERVER_TEST(test_request_memory_is_shared_in_turn),
-        SERVER_TEST(test_drain),
-        SERVER_TEST(test_stop_with_parked_and_half_read),
-        SERVER_TEST(test_addresses),
-        SERVER_TEST(test_bad_config_and_port_in_use),
+        SERVER_TEST(test_connections_over_the_limit_are_refused),
+        SERVER_TEST(test_connections_of_one_address_over_its_limit_are_refused),
+        SERVER_TEST(test_want_of_descriptors_pauses_accepting),
+        SERVER_TEST(test_memory_for_requests_is_given_in_turn),
+        SERVER_TEST(test_a_drain_answers_what_came_before_and_reads_no_more),
+        SERVER_TEST(test_a_stop_frees_what_is_owed_and_half_read),
+        SERVER_TEST(test_an_ipv4_client_is_shown_as_ipv4),
+        SERVER_TEST(test_a_bad_setting_and_a_port_in_use_are_told),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
 }

@@ -111,7 +111,7 @@ static void *post_all(void *context)
     return NULL;
 }
 
-static void test_posts_of_many_threads(void **state)
+static void test_posts_of_many_threads_run_in_order(void **state)
 {
     struct server *server = *state;
     server_start(server);
@@ -191,7 +191,7 @@ static void run_job(struct task *task)
     atomic_fetch_add(job->run, 1);
 }
 
-static void test_workers_run_everything(void **state)
+static void test_workers_run_every_task_before_they_stop(void **state)
 {
     enum { JOBS = 2000 };
     (void)state;
@@ -210,7 +210,7 @@ static void test_workers_run_everything(void **state)
     workers_free(NULL);
 }
 
-static void test_mailbox_order(void **state)
+static void test_a_mailbox_keeps_the_order(void **state)
 {
     (void)state;
     struct mailbox mailbox = {NULL};
@@ -267,7 +267,7 @@ static void test_frame_memory_serves_in_line(void **state)
     frame_memory_deinit(&memory);
 }
 
-static void test_frame_pool_reuses(void **state)
+static void test_the_frame_pool_gives_its_buffers_out_again(void **state)
 {
     (void)state;
     struct frame_pool pool = {0};
@@ -294,7 +294,7 @@ static void test_frame_pool_reuses(void **state)
     assert_int_equal(pool.kept_bytes, 0);
 }
 
-static void test_reply_queue_grows_and_rests(void **state)
+static void test_the_reply_queue_grows_and_wraps(void **state)
 {
     (void)state;
     struct reply_queue queue = {0};
@@ -321,14 +321,14 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         SERVER_TEST(test_timers_fire_in_order),
-        SERVER_TEST(test_posts_of_many_threads),
+        SERVER_TEST(test_posts_of_many_threads_run_in_order),
         SERVER_TEST(test_posts_around_start_and_stop_run_once),
         SERVER_TEST(test_no_wake_is_lost),
-        cmocka_unit_test(test_workers_run_everything),
-        cmocka_unit_test(test_mailbox_order),
+        cmocka_unit_test(test_workers_run_every_task_before_they_stop),
+        cmocka_unit_test(test_a_mailbox_keeps_the_order),
         cmocka_unit_test(test_frame_memory_serves_in_line),
-        cmocka_unit_test(test_frame_pool_reuses),
-        cmocka_unit_test(test_reply_queue_grows_and_rests),
+        cmocka_unit_test(test_the_frame_pool_gives_its_buffers_out_again),
+        cmocka_unit_test(test_the_reply_queue_grows_and_wraps),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
 }

@@ -36,7 +36,7 @@ static void expect_record(struct csv *csv, size_t count, const char *const field
     expect_record(csv, sizeof((const char *[]){__VA_ARGS__}) / sizeof(char *),                     \
                   (const char *[]){__VA_ARGS__})
 
-static void test_fields(void **state)
+static void test_fields_are_read_as_they_are_quoted(void **state)
 {
     static const char text[] = "\xEF\xBB\xBFone,two,three\r\n"
                                "\"a, b\",\"say \"\"hi\"\"\",\n"
@@ -79,7 +79,7 @@ static void expect_problem(const char *text, size_t size, const char *problem)
     reading_end(&reading);
 }
 
-static void test_problems(void **state)
+static void test_a_bad_record_is_told_and_the_next_one_read(void **state)
 {
     static const char behind[] = "\"a\"b,c\ngood\n", zero[] = "a\0b\ngood\n";
     expect_problem(behind, sizeof behind - 1, "text behind a closing quote");
@@ -93,7 +93,7 @@ static void test_problems(void **state)
     reading_end(&reading);
 }
 
-static void test_long_record(void **state)
+static void test_a_record_over_the_limit_is_refused(void **state)
 {
     static char text[4 * CSV_RECORD_MAX];
     memset(text, 0xE9, sizeof text); /* each byte doubles */
@@ -110,10 +110,10 @@ static void test_long_record(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_fields),
+        cmocka_unit_test(test_fields_are_read_as_they_are_quoted),
         cmocka_unit_test(test_latin1_becomes_utf8),
-        cmocka_unit_test(test_problems),
-        cmocka_unit_test(test_long_record),
+        cmocka_unit_test(test_a_bad_record_is_told_and_the_next_one_read),
+        cmocka_unit_test(test_a_record_over_the_limit_is_refused),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
 }

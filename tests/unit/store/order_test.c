@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void test_prices(void **state)
+static void test_prices_are_read_exactly(void **state)
 {
     const struct {
         const char *text;
@@ -27,7 +27,7 @@ static void test_prices(void **state)
     }
 }
 
-static void test_dates(void **state)
+static void test_dates_are_read_in_each_way_of_writing(void **state)
 {
     char iso[20];
     assert_true(intake_date("12-01-2010 08:26", iso));
@@ -43,7 +43,7 @@ static void test_dates(void **state)
     }
 }
 
-static void test_json_round_trip(void **state)
+static void test_an_order_comes_back_from_its_json(void **state)
 {
     struct order order = {.id = strdup("C7"), .country = strdup("EIRE")}, read;
     order_add_line(&order, "A1", "CAF\xC3\x89, \"x\"", -3, 8550);
@@ -74,7 +74,7 @@ static void expect_refused(const char *json, const char *why)
     assert_null(order.id);
 }
 
-static void test_bad_json(void **state)
+static void test_an_order_of_bad_json_is_refused_with_a_reason(void **state)
 {
     expect_refused("{\"orderId\"", "not JSON");
     expect_refused("[]", "an order is a JSON object");
@@ -104,10 +104,10 @@ static void test_bad_json(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_prices),
-        cmocka_unit_test(test_dates),
-        cmocka_unit_test(test_json_round_trip),
-        cmocka_unit_test(test_bad_json),
+        cmocka_unit_test(test_prices_are_read_exactly),
+        cmocka_unit_test(test_dates_are_read_in_each_way_of_writing),
+        cmocka_unit_test(test_an_order_comes_back_from_its_json),
+        cmocka_unit_test(test_an_order_of_bad_json_is_refused_with_a_reason),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
 }

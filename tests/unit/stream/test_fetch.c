@@ -72,7 +72,7 @@ static void end(struct asked *asked)
     free(asked);
 }
 
-static void test_data_at_once(void **state)
+static void test_what_is_there_is_answered_at_once(void **state)
 {
     struct fixture *fixture = *state;
     publish_event(fixture, 0, EVENT);
@@ -89,7 +89,7 @@ static void test_data_at_once(void **state)
     end(asked);
 }
 
-static void test_budgets(void **state)
+static void test_budgets_end_at_whole_batches(void **state)
 {
     struct fixture *fixture = *state;
     for (int32_t i = 0; i < 3; i++) {
@@ -151,7 +151,7 @@ static void test_errors_are_answered_at_once(void **state)
     end(asked);
 }
 
-static void test_no_wait(void **state)
+static void test_who_does_not_wait_is_answered_at_once(void **state)
 {
     struct asked *asked = ask(*state, 2);
     asked->fetch.max_wait_ms = 0;
@@ -187,7 +187,7 @@ static void test_data_ends_a_wait(void **state)
     end(asked);
 }
 
-static void test_waits_for_min_bytes(void **state)
+static void test_a_fetch_waits_for_its_least_bytes(void **state)
 {
     struct fixture *fixture = *state;
     struct asked *asked = ask(fixture, 2);
@@ -237,7 +237,7 @@ static void test_unsynced_events_are_not_seen(void **state)
     end(asked);
 }
 
-static void test_many_wait_for_one(void **state)
+static void test_one_event_wakes_all_who_wait(void **state)
 {
     struct fixture *fixture = *state;
     struct asked *asked[50];
@@ -253,7 +253,7 @@ static void test_many_wait_for_one(void **state)
     }
 }
 
-static void test_one_partition_twice_in_a_fetch(void **state)
+static void test_one_partition_may_be_in_a_fetch_twice(void **state)
 {
     struct fixture *fixture = *state;
     struct asked *asked = ask(fixture, 3);
@@ -272,7 +272,7 @@ static void cancel_now(void *context)
     asked->cancelled = fetch_cancel(&asked->fetch);
 }
 
-static void test_cancel(void **state)
+static void test_a_cancelled_fetch_is_not_answered(void **state)
 {
     struct fixture *fixture = *state;
     struct asked *asked = ask(fixture, 3);
@@ -288,7 +288,7 @@ static void test_cancel(void **state)
     end(other);
 }
 
-static void test_drain_answers_who_waits(void **state)
+static void test_a_drain_answers_who_waits(void **state)
 {
     struct fixture *fixture = *state;
     struct asked *first = ask(fixture, 2);
@@ -302,7 +302,7 @@ static void test_drain_answers_who_waits(void **state)
     end(second);
 }
 
-static void test_deleted_topic_ends_a_wait(void **state)
+static void test_a_deleted_topic_ends_a_wait(void **state)
 {
     struct fixture *fixture = *state;
     struct asked *asked = ask(fixture, 2);
@@ -349,7 +349,7 @@ static struct asked *ask_committed(struct fixture *fixture, int64_t offset)
     return asked;
 }
 
-static void test_committed_ends_at_the_last_stable_offset(void **state)
+static void test_a_read_of_committed_events_ends_at_the_last_stable_offset(void **state)
 {
     struct fixture *fixture = *state;
     publish_event(fixture, 0, EVENT);
@@ -373,7 +373,7 @@ static void test_committed_ends_at_the_last_stable_offset(void **state)
 }
 
 /* The list is of what is returned, not of what might follow. */
-static void test_aborted_of_the_range(void **state)
+static void test_the_aborted_are_those_of_what_is_returned(void **state)
 {
     struct fixture *fixture = *state;
     publish_event(fixture, 0, EVENT); /* 0 */
@@ -432,7 +432,7 @@ static void test_the_marker_ends_a_wait(void **state)
 }
 
 /* min_bytes counts what a reader of committed events may have. */
-static void test_min_bytes_of_committed(void **state)
+static void test_the_least_bytes_are_of_committed_events(void **state)
 {
     struct fixture *fixture = *state;
     publish_event(fixture, 0, EVENT);
@@ -454,23 +454,23 @@ static void test_min_bytes_of_committed(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_data_at_once),
-        TEST(test_budgets),
+        TEST(test_what_is_there_is_answered_at_once),
+        TEST(test_budgets_end_at_whole_batches),
         TEST(test_errors_are_answered_at_once),
-        TEST(test_no_wait),
+        TEST(test_who_does_not_wait_is_answered_at_once),
         TEST(test_time_ends_a_wait),
         TEST(test_data_ends_a_wait),
-        TEST(test_waits_for_min_bytes),
+        TEST(test_a_fetch_waits_for_its_least_bytes),
         TEST(test_unsynced_events_are_not_seen),
-        TEST(test_many_wait_for_one),
-        TEST(test_one_partition_twice_in_a_fetch),
-        TEST(test_cancel),
-        TEST(test_drain_answers_who_waits),
-        TEST(test_deleted_topic_ends_a_wait),
-        TEST(test_committed_ends_at_the_last_stable_offset),
-        TEST(test_aborted_of_the_range),
+        TEST(test_one_event_wakes_all_who_wait),
+        TEST(test_one_partition_may_be_in_a_fetch_twice),
+        TEST(test_a_cancelled_fetch_is_not_answered),
+        TEST(test_a_drain_answers_who_waits),
+        TEST(test_a_deleted_topic_ends_a_wait),
+        TEST(test_a_read_of_committed_events_ends_at_the_last_stable_offset),
+        TEST(test_the_aborted_are_those_of_what_is_returned),
         TEST(test_the_marker_ends_a_wait),
-        TEST(test_min_bytes_of_committed),
+        TEST(test_the_least_bytes_are_of_committed_events),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
 }

@@ -37,7 +37,7 @@ static bool begin(struct fixture *fixture, struct waiting *waiting,
                               count, waiting->targets);
 }
 
-static void test_wait_until_on_disk(void **state)
+static void test_a_producer_waits_until_its_events_are_on_disk(void **state)
 {
     struct fixture *fixture = *state;
     struct buf bytes = make_batch(-1, 0, 10);
@@ -63,7 +63,7 @@ static void test_wait_until_on_disk(void **state)
     buf_deinit(&bytes);
 }
 
-static void test_nothing_to_wait_for(void **state)
+static void test_what_was_refused_is_not_waited_for(void **state)
 {
     struct fixture *fixture = *state;
     struct waiting waiting;
@@ -75,7 +75,7 @@ static void test_nothing_to_wait_for(void **state)
 }
 
 /* A failed sync: who waits is told, and nobody is told otherwise afterwards (promise 1). */
-static void test_failed_sync(void **state)
+static void test_a_failed_sync_is_told_to_who_waits(void **state)
 {
     struct fixture *fixture = *state;
     struct buf bytes = make_batch(-1, 0, 10);
@@ -112,7 +112,7 @@ static void refuse(struct fixture *fixture, struct slice records, enum err err, 
     assert_int_equal(log_end_offset(partition->log), end);
 }
 
-static void test_bad_batches(void **state)
+static void test_bad_batches_are_refused_with_a_reason(void **state)
 {
     struct fixture *fixture = *state;
     struct buf bytes = make_batch(-1, 0, 10);
@@ -134,7 +134,7 @@ static void test_bad_batches(void **state)
     buf_deinit(&bytes);
 }
 
-static void test_idempotent_producer(void **state)
+static void test_a_repeated_batch_is_not_appended_twice(void **state)
 {
     struct fixture *fixture = *state;
     struct buf first = make_batch(7, 0, 10);
@@ -161,7 +161,7 @@ static void test_idempotent_producer(void **state)
 }
 
 /* A duplicate waits for the first one's sync: it is acknowledged no sooner. */
-static void test_duplicate_waits_too(void **state)
+static void test_a_duplicate_waits_for_the_first_ones_sync(void **state)
 {
     struct fixture *fixture = *state;
     struct buf bytes = make_batch(7, 0, 10);
@@ -302,7 +302,7 @@ static void test_only_small_batches_are_opened_on_a_reactor(void **state)
     buf_deinit(&bad);
 }
 
-static void test_topic_codec(void **state)
+static void test_a_topics_own_codec_makes_a_batch_slow(void **state)
 {
     struct fixture *fixture = *state;
     struct partition *partition = topic_partition(fixture->topic, 0);
@@ -339,13 +339,13 @@ static void test_topic_codec(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_wait_until_on_disk),
-        TEST(test_nothing_to_wait_for),
-        TEST(test_failed_sync),
-        TEST(test_bad_batches),
-        TEST(test_idempotent_producer),
-        TEST(test_duplicate_waits_too),
-        TEST(test_topic_codec),
+        TEST(test_a_producer_waits_until_its_events_are_on_disk),
+        TEST(test_what_was_refused_is_not_waited_for),
+        TEST(test_a_failed_sync_is_told_to_who_waits),
+        TEST(test_bad_batches_are_refused_with_a_reason),
+        TEST(test_a_repeated_batch_is_not_appended_twice),
+        TEST(test_a_duplicate_waits_for_the_first_ones_sync),
+        TEST(test_a_topics_own_codec_makes_a_batch_slow),
         TEST(test_a_compressed_batch_that_nobody_can_read_is_refused),
         TEST(test_only_small_batches_are_opened_on_a_reactor),
     };

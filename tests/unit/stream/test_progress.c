@@ -162,7 +162,7 @@ static void make_topic(struct fixture *fixture)
     overrides_deinit(&creation.overrides);
 }
 
-static void one_key_written_often(void **state)
+static void a_reader_gets_past_one_key_written_often(void **state)
 {
     struct fixture *fixture = *state;
     make_topic(fixture);
@@ -181,7 +181,7 @@ static void one_key_written_often(void **state)
 }
 
 /* The last batch of each producer stays, empty, as it holds the producer's sequence. */
-static void many_producers(void **state)
+static void a_reader_gets_past_the_empty_batches_of_many_producers(void **state)
 {
     struct fixture *fixture = *state;
     make_topic(fixture);
@@ -208,7 +208,7 @@ static void many_producers(void **state)
 
 /* Where nothing but empty batches is left they are given, so that a reader comes to the end; but
  * they end no wait, as a reader that does not get past them would ask again at once. */
-static void only_empty_batches(void **state)
+static void empty_batches_alone_are_given_but_end_no_wait(void **state)
 {
     struct fixture *fixture = *state;
     make_topic(fixture);
@@ -254,9 +254,12 @@ static void only_empty_batches(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(one_key_written_often, fixture_setup, fixture_teardown),
-        cmocka_unit_test_setup_teardown(many_producers, fixture_setup, fixture_teardown),
-        cmocka_unit_test_setup_teardown(only_empty_batches, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_reader_gets_past_one_key_written_often, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_reader_gets_past_the_empty_batches_of_many_producers,
+                                        fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(empty_batches_alone_are_given_but_end_no_wait,
+                                        fixture_setup, fixture_teardown),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
 }

@@ -16,7 +16,7 @@ static struct produce_item produce(struct fixture *fixture, struct buf *batch)
     return item;
 }
 
-static void test_transactional_batch(void **state)
+static void test_a_transactional_batch_outside_of_a_transaction_is_refused(void **state)
 {
     struct fixture *fixture = *state;
     struct buf bytes = make_batch(7, 0, 10);
@@ -32,7 +32,7 @@ static void test_transactional_batch(void **state)
     buf_deinit(&bytes);
 }
 
-static void test_deleted_topic(void **state)
+static void test_an_event_for_a_deleted_topic_is_refused(void **state)
 {
     struct fixture *fixture = *state;
     struct buf bytes = make_batch(-1, 0, 10);
@@ -52,8 +52,11 @@ static void test_deleted_topic(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_transactional_batch, fixture_setup, fixture_teardown),
-        cmocka_unit_test_setup_teardown(test_deleted_topic, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(
+            test_a_transactional_batch_outside_of_a_transaction_is_refused, fixture_setup,
+            fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_an_event_for_a_deleted_topic_is_refused, fixture_setup,
+                                        fixture_teardown),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
 }
