@@ -192,26 +192,25 @@ def is_compacted(folder, end):
 
 def make(data):
     """Writes and compacts the logs; the server has stopped then. {topic: (start, end)}."""
-    server = Server(data, "log.cleaner.backoff.ms=20")
-    client = Client(server.port)
-    one_key(client)
-    holes(client)
-    producers(client)
-    client.create_topic("txn")
-    client.create_topic("txn-compact", configs=COMPACT + (("segment.bytes", "1000"),))
-    open_ones = [transactions(server.port, "txn", 1 << 20),
-                 transactions(server.port, "txn-compact", 2)]
-    cut(client)
-    large(client)
-    for topic in ("one-key", "holes", "producers", "txn-compact"):
-        folder = os.path.join(data, "topics", topic + "-0")
-        end = client.end(topic)
-        wait_for(lambda: is_compacted(folder, end), f"{topic} to be compacted")  # pylint: disable=cell-var-from-loop
-    ends = {topic: (client.offset(topic, -2)[1], client.end(topic))
-            for topic in ("one-key", "holes", "producers", "txn", "txn-compact", "cut", "large")}
-    client.close()
-    code = server.stop()
-    assert code == 0, code
+    with Server(data, "log.cleaner.backoff.ms=20") as server:
+        client = Client(server.port)
+        one_key(client)
+        holes(client)
+        producers(client)
+        client.create_topic("txn")
+        client.create_topic("txn-compact", configs=COMPACT + (("segment.bytes", "1000"),))
+        open_ones = [transactions(server.port, "txn", 1 << 20),
+                     transactions(server.port, "txn-compact", 2)]
+        cut(client)
+        large(client)
+        compacted = ("one-key", "holes", "producers", "txn-compact")
+        for topic in compacted:
+            folder = os.path.join(data, "topics", topic + "-0")
+            end = client.end(topic)
+            wait_for(lambda: is_compacted(folder, end), f"{topic} to be compacted")  # pylint: disable=cell-var-from-loop
+        ends = {topic: (client.offset(topic, -2)[1], client.end(topic))
+                for topic in (*compacted, "txn", "cut", "large")}
+        client.close()
     del open_ones
     return ends
 
@@ -305,11 +304,11 @@ def main():
     walks = os.path.join(data, "walks.json")
     with open(walks, "w", encoding="utf-8") as file:
         json.dump(walks_of(data, ends), file)
-    server = Server(data, "log.cleaner.enable=false", "group.initial.rebalance.delay.ms=0")
     counts = clients.Counts()
-    with ThreadPoolExecutor(6) as threads:  # they mostly wait
-        list(threads.map(lambda name: counts.add(go(name, server.port, walks)), names))
-    code = server.stop()
+    with Server(data, "log.cleaner.enable=false", "group.initial.rebalance.delay.ms=0") as server:
+        with ThreadPoolExecutor(6) as threads:  # they mostly wait
+            list(threads.map(lambda name: counts.add(go(name, server.port, walks)), names))
+        code = server.stop()
     counts.add([f"not ok server clean-stop: {code}" if code else "ok server clean-stop"])
     if options.keep:
         print("kept", data)
