@@ -128,7 +128,7 @@ static void expect_committed(struct bus_server *bus, const char *group, const ch
     topic_partitions_deinit(&offsets);
 }
 
-static void test_topics_and_settings(void **state)
+static void test_topics_and_their_settings_are_made_changed_and_deleted(void **state)
 {
     struct bus_server *bus = *state;
     struct admin_topics topics;
@@ -172,7 +172,7 @@ static void test_topics_and_settings(void **state)
     assert_non_null(strstr(error.hint, "topic list"));
 }
 
-static void test_groups_and_offsets(void **state)
+static void test_offsets_of_a_group_are_set_read_and_forgotten(void **state)
 {
     struct bus_server *bus = *state;
     struct client_error error;
@@ -250,7 +250,7 @@ static void test_many_groups_are_asked_at_once_and_told_apart(void **state)
     admin_describe_groups(bus->connection, names, 0, answers);
 }
 
-static void test_nobody_listens(void **state)
+static void test_an_address_where_nobody_listens_fails_at_once(void **state)
 {
     struct connection_settings settings = {
         .bootstrap_servers = "127.0.0.1:1", .client_id = "x", .timeout_ms = 2000};
@@ -330,7 +330,7 @@ static void test_each_event_has_one_completion(void **state)
     publisher_close(publisher);
 }
 
-static void test_closing_gives_up(void **state)
+static void test_closing_a_publisher_gives_up_what_waits(void **state)
 {
     for (int has_thread = 0; has_thread < 2; has_thread++) {
         struct publication last = {.status = CLIENT_OK};
@@ -351,7 +351,7 @@ static void test_closing_gives_up(void **state)
     }
 }
 
-static void test_direct_reading(void **state)
+static void test_a_direct_reader_begins_where_it_is_told(void **state)
 {
     struct bus_server *bus = *state;
     struct seen seen = {0};
@@ -378,7 +378,7 @@ static void test_direct_reading(void **state)
     topic_partitions_deinit(&partitions);
 }
 
-static void test_group_goes_on_where_it_committed(void **state)
+static void test_a_group_goes_on_where_it_committed(void **state)
 {
     struct bus_server *bus = *state;
     static const char *const topics[] = {"steps"};
@@ -453,7 +453,7 @@ static void test_paused_partitions_wait(void **state)
 }
 
 /* The end is for the group's first start only: what comes later is never skipped. */
-static void test_from_end_loses_nothing_later(void **state)
+static void test_a_group_from_the_end_loses_nothing_later(void **state)
 {
     struct bus_server *bus = *state;
     static const char *const topics[] = {"ends", "late"};
@@ -576,7 +576,7 @@ static void test_a_position_is_not_reused_in_a_new_topic(void **state)
     expect_committed(bus, "swappers", "swapped", 0, 6, NULL);
 }
 
-static void test_direct_reading_tells_gaps_too(void **state)
+static void test_a_direct_reader_tells_gaps_too(void **state)
 {
     struct bus_server *bus = *state;
     struct seen seen = {0};
@@ -616,22 +616,22 @@ static int tear_down(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_topics_and_settings),
-        cmocka_unit_test(test_groups_and_offsets),
+        cmocka_unit_test(test_topics_and_their_settings_are_made_changed_and_deleted),
+        cmocka_unit_test(test_offsets_of_a_group_are_set_read_and_forgotten),
         cmocka_unit_test(test_many_groups_are_asked_at_once_and_told_apart),
-        cmocka_unit_test(test_nobody_listens),
+        cmocka_unit_test(test_an_address_where_nobody_listens_fails_at_once),
         cmocka_unit_test(test_a_probe_tells_why_nobody_is_there),
         cmocka_unit_test(test_each_event_has_one_completion),
-        cmocka_unit_test(test_closing_gives_up),
-        cmocka_unit_test(test_direct_reading),
-        cmocka_unit_test(test_group_goes_on_where_it_committed),
+        cmocka_unit_test(test_closing_a_publisher_gives_up_what_waits),
+        cmocka_unit_test(test_a_direct_reader_begins_where_it_is_told),
+        cmocka_unit_test(test_a_group_goes_on_where_it_committed),
         cmocka_unit_test(test_an_old_epoch_cannot_mark),
         cmocka_unit_test(test_paused_partitions_wait),
-        cmocka_unit_test(test_from_end_loses_nothing_later),
+        cmocka_unit_test(test_a_group_from_the_end_loses_nothing_later),
         cmocka_unit_test(test_events_that_are_gone_are_told),
         cmocka_unit_test(test_a_topic_made_anew_is_read_from_its_start),
         cmocka_unit_test(test_a_position_is_not_reused_in_a_new_topic),
-        cmocka_unit_test(test_direct_reading_tells_gaps_too),
+        cmocka_unit_test(test_a_direct_reader_tells_gaps_too),
     };
     return unit_run(tests, set_up, tear_down, argc, argv);
 }

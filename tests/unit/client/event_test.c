@@ -14,7 +14,7 @@ static char *dump(const struct event *event)
     return text;
 }
 
-static void test_json_shape(void **state)
+static void test_an_event_has_one_json_shape(void **state)
 {
     (void)state;
     struct event_header headers[] = {
@@ -35,7 +35,7 @@ static void test_json_shape(void **state)
     free(text);
 }
 
-static void test_json_round_trip(void **state)
+static void test_json_gives_back_the_same_event(void **state)
 {
     (void)state;
     struct event_header headers[] = {
@@ -67,7 +67,7 @@ static void test_json_round_trip(void **state)
     arena_deinit(&arena);
 }
 
-static void test_json_input(void **state)
+static void test_json_input_is_read_or_refused_with_a_reason(void **state)
 {
     (void)state;
     struct arena arena = {0};
@@ -149,7 +149,7 @@ static struct event structured(const char *envelope)
                           .header_count = 3};
 }
 
-static void test_structured_becomes_binary(void **state)
+static void test_a_structured_event_becomes_a_binary_one(void **state)
 {
     (void)state;
     struct arena arena = {0};
@@ -173,7 +173,7 @@ static void test_structured_becomes_binary(void **state)
     arena_deinit(&arena);
 }
 
-static void test_structured_data_by_content_type(void **state)
+static void test_structured_data_is_read_by_its_content_type(void **state)
 {
     (void)state;
     static const struct {
@@ -291,7 +291,7 @@ static void test_binary_becomes_structured_and_back(void **state)
     }
 }
 
-static void test_attributes(void **state)
+static void test_attributes_are_read_and_added(void **state)
 {
     (void)state;
     struct arena arena = {0};
@@ -393,15 +393,15 @@ static void test_odd_headers_go_the_long_way(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_json_shape),
-        cmocka_unit_test(test_json_round_trip),
-        cmocka_unit_test(test_json_input),
+        cmocka_unit_test(test_an_event_has_one_json_shape),
+        cmocka_unit_test(test_json_gives_back_the_same_event),
+        cmocka_unit_test(test_json_input_is_read_or_refused_with_a_reason),
         cmocka_unit_test(test_lines_are_safe_on_a_terminal),
-        cmocka_unit_test(test_structured_becomes_binary),
-        cmocka_unit_test(test_structured_data_by_content_type),
+        cmocka_unit_test(test_a_structured_event_becomes_a_binary_one),
+        cmocka_unit_test(test_structured_data_is_read_by_its_content_type),
         cmocka_unit_test(test_bad_envelopes_are_refused_whole),
         cmocka_unit_test(test_binary_becomes_structured_and_back),
-        cmocka_unit_test(test_attributes),
+        cmocka_unit_test(test_attributes_are_read_and_added),
         cmocka_unit_test(test_json_lines_are_the_same_objects),
         cmocka_unit_test(test_odd_headers_go_the_long_way),
     };

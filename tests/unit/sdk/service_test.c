@@ -178,7 +178,7 @@ static enum tidings_verdict note_event(struct tidings *service, const struct tid
     return TIDINGS_DONE;
 }
 
-static void test_publish_reaches_handler(void **state)
+static void test_a_published_event_reaches_its_handler(void **state)
 {
     struct bus_server *bus = *state;
     bus_server_topic(bus, "orders", 1);
@@ -226,7 +226,7 @@ static enum tidings_verdict fail_sometimes(struct tidings *service,
     return fails ? TIDINGS_RETRY : TIDINGS_DONE;
 }
 
-static void test_retry_keeps_order(void **state)
+static void test_a_failed_event_is_tried_again_in_its_place(void **state)
 {
     struct bus_server *bus = *state;
     bus_server_topic(bus, "flaky", 2);
@@ -264,7 +264,7 @@ static void test_retry_keeps_order(void **state)
     free(flaky.seen);
 }
 
-static void test_blocked_partition_harms_no_other(void **state)
+static void test_a_blocked_partition_harms_no_other(void **state)
 {
     struct bus_server *bus = *state;
     bus_server_topic(bus, "blocked", 2);
@@ -343,7 +343,7 @@ static void test_causes_are_filled_in(void **state)
 }
 
 /* A follow-up that the bus refuses: its cause is tried again, and nothing is lost. */
-static void test_unkept_publish_handles_again(void **state)
+static void test_a_cause_whose_follow_up_is_not_kept_is_handled_again(void **state)
 {
     struct bus_server *bus = *state;
     bus_server_topic(bus, "cause", 1);
@@ -489,7 +489,7 @@ static void test_a_hanging_handler_harms_only_itself(void **state)
 }
 
 /* "From the end" is for the first start: what is added later is handled from its first event. */
-static void test_from_end_skips_nothing_later(void **state)
+static void test_a_service_from_the_end_skips_nothing_later(void **state)
 {
     struct bus_server *bus = *state;
     bus_server_topic(bus, "ends", 1);
@@ -622,7 +622,7 @@ static bool has_part(struct seen *seen, const char *part)
 }
 
 /* Cooperative: nothing is lost and nothing handled twice when partitions move orderly. */
-static void test_instances_share(void **state)
+static void test_instances_share_partitions_without_loss_or_repeat(void **state)
 {
     struct bus_server *bus = *state;
     bus_server_topic(bus, "shared", 4);
@@ -752,7 +752,7 @@ static void test_a_member_whose_place_was_taken_ends(void **state)
     free(to_second.seen);
 }
 
-static void test_stop_before_run(void **state)
+static void test_a_stop_before_the_run_ends_it(void **state)
 {
     struct tidings *service = service_new(*state, "stopped");
     struct tidings_error error;
@@ -764,7 +764,7 @@ static void test_stop_before_run(void **state)
     tidings_free(service);
 }
 
-static void test_bad_options(void **state)
+static void test_bad_options_are_refused_by_name(void **state)
 {
     struct tidings *service;
     struct tidings_error error;
@@ -780,7 +780,7 @@ static void test_bad_options(void **state)
     assert_non_null(strstr(error.text, "retry_max_ms"));
 }
 
-static void test_publish_without_bus(void **state)
+static void test_a_publish_without_a_bus_fails_in_time(void **state)
 {
     struct tidings_error error;
     struct tidings_options options = {.name = "alone",
@@ -802,7 +802,7 @@ static void note_delivery(void *context, const struct tidings_delivery *delivery
     *(enum tidings_status *)context = delivery->status;
 }
 
-static void test_free_gives_up(void **state)
+static void test_freeing_a_service_gives_up_what_waits(void **state)
 {
     struct tidings_options options = {
         .name = "alone", .bootstrap_servers = "127.0.0.1:1", .log = quiet_log};
@@ -834,24 +834,24 @@ static int bus_stop(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_publish_reaches_handler),
-        cmocka_unit_test(test_retry_keeps_order),
-        cmocka_unit_test(test_blocked_partition_harms_no_other),
+        cmocka_unit_test(test_a_published_event_reaches_its_handler),
+        cmocka_unit_test(test_a_failed_event_is_tried_again_in_its_place),
+        cmocka_unit_test(test_a_blocked_partition_harms_no_other),
         cmocka_unit_test(test_causes_are_filled_in),
-        cmocka_unit_test(test_unkept_publish_handles_again),
+        cmocka_unit_test(test_a_cause_whose_follow_up_is_not_kept_is_handled_again),
         cmocka_unit_test(test_a_refused_follow_up_repeats_nothing_else),
         cmocka_unit_test(test_a_hanging_handler_harms_only_itself),
-        cmocka_unit_test(test_from_end_skips_nothing_later),
+        cmocka_unit_test(test_a_service_from_the_end_skips_nothing_later),
         cmocka_unit_test(test_gone_events_are_told),
         cmocka_unit_test(test_structured_events_are_taken_apart),
         cmocka_unit_test(test_a_kept_cause_gives_its_ids),
-        cmocka_unit_test(test_instances_share),
+        cmocka_unit_test(test_instances_share_partitions_without_loss_or_repeat),
         cmocka_unit_test(test_a_static_member_that_was_away_too_long_goes_on),
         cmocka_unit_test(test_a_member_whose_place_was_taken_ends),
-        cmocka_unit_test(test_stop_before_run),
-        cmocka_unit_test(test_bad_options),
-        cmocka_unit_test(test_publish_without_bus),
-        cmocka_unit_test(test_free_gives_up),
+        cmocka_unit_test(test_a_stop_before_the_run_ends_it),
+        cmocka_unit_test(test_bad_options_are_refused_by_name),
+        cmocka_unit_test(test_a_publish_without_a_bus_fails_in_time),
+        cmocka_unit_test(test_freeing_a_service_gives_up_what_waits),
     };
     return unit_run(tests, bus_start, bus_stop, argc, argv);
 }
