@@ -1,6 +1,7 @@
 #include "cli/interrupt.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <poll.h>
 #include <stddef.h>
 #include <sys/signalfd.h>
@@ -33,6 +34,16 @@ bool interrupt_is_raised(struct interrupt *interrupt)
         sigprocmask(SIG_SETMASK, &interrupt->before, NULL);
     }
     return interrupt->is_raised;
+}
+
+bool interrupt_wait_output(struct interrupt *interrupt, int output_fd, int grace_ms)
+{
+    bool was_raised = interrupt_is_raised(interrupt);
+    struct pollfd fds[] = {{.fd = output_fd, .events = POLLOUT},
+                           {.fd = interrupt->fd, .events = POLLIN}};
+    while (poll(fds, was_raised ? 1 : 2, was_raised ? grace_ms : -1) < 0 && errno == EINTR) {
+    }
+    return fds[0].revents != 0;
 }
 
 enum interrupt_wait interrupt_wait(struct interrupt *interrupt, int input_fd, int timeout_ms)

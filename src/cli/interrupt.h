@@ -21,6 +21,10 @@ void interrupt_deinit(struct interrupt *interrupt);
 /* True from the first signal on. From then on a second signal ends the process at once. */
 bool interrupt_is_raised(struct interrupt *interrupt);
 
+/* Waits until output_fd can be written to, or has ended. False when a signal came first, or had
+ * come before and grace_ms passed since this call. */
+bool interrupt_wait_output(struct interrupt *interrupt, int output_fd, int grace_ms);
+
 enum interrupt_wait { WAIT_READABLE, WAIT_RAISED, WAIT_TIMED_OUT };
 
 /* Waits until input_fd can be read or has ended, a signal came, or timeout_ms passed. */

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 void table_init(struct table *table, const char *const *titles, size_t column_count)
 {
@@ -148,7 +149,7 @@ const char *output_size(double bytes, char text[32])
 /* For an earlier write that failed, whose errno is lost. */
 static bool is_reader_gone(void)
 {
-    struct pollfd out = {.fd = fileno(stdout), .events = POLLOUT};
+    struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
     return poll(&out, 1, 0) > 0 && (out.revents & POLLERR) != 0;
 }
 

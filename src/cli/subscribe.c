@@ -7,6 +7,8 @@
 #include "cli/output.h"
 #include "cli/source.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -236,22 +238,78 @@ static int read_all(struct subscription *subscription)
     return code;
 }
 
-static int run(const struct subscribe_options *options, const struct source_options *from)
+/* Output that a signal ends when nobody takes it. */
+struct output {
+    struct interrupt *interrupt;
+    FILE *before; /* stdout of before */
+    int fd;       /* of that */
+};
+
+/* stdio's write, by fopencookie. What is not written is not committed, as its flush fails. */
+static ssize_t write_output(void *cookie, const char *data, size_t size)
+{
+    enum { GRACE_MS = 100, STEP_BYTES = PIPE_BUF }; /* so much fits where there is room at all */
+    const struct output *output = cookie;
+    for (size_t done = 0; done < size;) {
+        if (!interrupt_wait_output(output->interrupt, output->fd, GRACE_MS)) {
+            errno = EINTR;
+            return 0;
+        }
+        size_t left = size - done;
+        ssize_t written = write(output->fd, data + done, left < STEP_BYTES ? left : STEP_BYTES);
+        if (written < 0 && errno != EINTR && errno != EAGAIN) {
+            return 0;
+        }
+        done += written > 0 ? (size_t)written : 0;
+    }
+    return (ssize_t)size;
+}
+
+/* Makes stdout write by write_output, until close_output. A stream without a file stays. */
+static void open_output(struct output *output, struct interrupt *interrupt)
 {
     enum { OUTPUT_BYTES = 1 << 18 };
+    *output = (struct output){.interrupt = interrupt, .before = stdout, .fd = fileno(stdout)};
+    FILE *stream = output->fd >= 0
+                       ? fopencookie(output, "w", (cookie_io_functions_t){.write = write_output})
+                       : NULL;
+    stdout = stream != NULL ? stream : stdout;
+    if (stream != NULL) {
+        setvbuf(stdout, NULL, _IOFBF, OUTPUT_BYTES);
+    }
+}
+
+static void close_output(const struct output *output)
+{
+    if (stdout != output->before) {
+        fclose(stdout);
+        stdout = output->before;
+    }
+}
+
+/* The end of the output; that a signal cut it is no failure. */
+static int finish_output(struct interrupt *interrupt, int code)
+{
+    return interrupt_is_raised(interrupt) && !flush_output() ? code : output_finish(code);
+}
+
+static int run(const struct subscribe_options *options, const struct source_options *from)
+{
     struct subscription subscription = {.options = options, .print = print_of(options)};
-    setvbuf(stdout, NULL, _IOFBF, OUTPUT_BYTES);
     interrupt_init(&subscription.interrupt);
+    struct output output;
+    open_output(&output, &subscription.interrupt);
     int code = source_open(&subscription.source, from);
     if (code == EXIT_OK) {
         code = read_all(&subscription);
-        code = output_finish(code);
+        code = finish_output(&subscription.interrupt, code);
     }
     if (code == EXIT_OK && isatty(STDERR_FILENO) && isatty(STDOUT_FILENO)) {
         fprintf(stderr, "%lld event%s\n", (long long)subscription.printed,
                 output_plural((uint64_t)subscription.printed));
     }
     int close_code = source_close(&subscription.source);
+    close_output(&output);
     interrupt_deinit(&subscription.interrupt);
     buf_deinit(&subscription.text);
     return code != EXIT_OK ? code : close_code;

@@ -1,9 +1,12 @@
 #!/usr/bin/python3
 """`tidings subscribe`: places, filters, looks and groups."""
+import fcntl
 import os
 import re
 import select
 import signal
+import sys
+import termios
 import unittest
 import uuid
 
@@ -13,7 +16,13 @@ except ImportError:
     confluent_kafka = None
 
 from case import setUpModule, tearDownModule  # pylint: disable=unused-import
-from case import Case, start, transaction, WAIT_S
+from case import Case, start, transaction, wait_for, WAIT_S
+
+
+def pipe_is_full(reading_end):
+    waiting, room = bytearray(4), fcntl.fcntl(reading_end, fcntl.F_GETPIPE_SZ)
+    fcntl.ioctl(reading_end, termios.FIONREAD, waiting)
+    return int.from_bytes(waiting, sys.byteorder) > room - 4096
 
 
 class Subscribe(Case):
@@ -166,6 +175,24 @@ class Subscribe(Case):
         self.assertEqual(self.line(process), "new\n")
         process.send_signal(signal.SIGINT)
         self.assertEqual(process.wait(WAIT_S), 0)
+
+    def test_a_signal_ends_what_waits_for_its_reader(self):
+        name, group = self.topic(), "g-" + uuid.uuid4().hex[:8]
+        count = 100000  # more than the pipe and the command's own buffer take
+        self.run_tidings("publish", name, text="x%06d\n" * count % tuple(range(count)))
+        before = 0
+        for how in (signal.SIGTERM, signal.SIGINT):
+            process = self.follow(name, "-v", "-g", group)
+            first = self.line(process)  # from now on nobody reads
+            wait_for(lambda fd=process.stdout.fileno(): pipe_is_full(fd), "the pipe is full")
+            process.send_signal(how)
+            self.assertEqual(process.wait(WAIT_S), 0)
+            written = (first + process.stdout.read().decode()).count("\n")
+            self.assertLess(written, count)
+            group_now = self.json("group", "describe", group, "--json")[0]
+            committed = count - (group_now["total_lag"] or count)
+            self.assertLessEqual(committed - before, written)
+            before = committed
 
     def test_closed_pipe_is_no_failure(self):
         name = self.topic()
