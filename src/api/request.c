@@ -1,7 +1,6 @@
 #include "api/api.h"
 #include "base/logger.h"
 #include "base/mem.h"
-#include "base/utf8.h"
 
 #include <assert.h>
 #include <stdarg.h>
@@ -235,11 +234,8 @@ void api_finish(struct api_request *request, struct api_reply *reply)
 void api_close(struct api_request *request, const struct reason *reason)
 {
     struct api_reply reply = {.ending = API_CLOSES};
-    struct buf quoted = {0};
-    utf8_quote(&quoted, slice_str(reason->text)); /* may hold what the client wrote */
-    LOG_WARN("api", "connection closed", "peer=%s reason=%s", request->connection->peer,
-             buf_cstr(&quoted));
-    buf_deinit(&quoted);
+    LOG_WARN("api", "connection closed", "peer=%s reason=\"%s\"", request->connection->peer,
+             reason->text);
     api_finish(request, &reply);
 }
 

@@ -138,6 +138,13 @@ static void append_escaped(struct buf *to, struct slice text)
     }
 }
 
+void logfmt_pair(struct buf *to, const char *name, struct slice text)
+{
+    buf_printf(to, "%s%s=\"", to->size > 0 ? " " : "", name);
+    append_escaped(to, text);
+    buf_append_str(to, "\"");
+}
+
 /* bare: the text is all of a value, and not between quotes. */
 static void append_text(struct buf *to, const struct conversion *conversion, const char *text,
                         bool bare)

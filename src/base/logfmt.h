@@ -18,4 +18,8 @@ enum { LOGFMT_VALUE_BYTES = 512 };
 void logfmt_append(struct buf *to, const char *format, va_list args)
     __attribute__((format(printf, 2, 0)));
 
+/* Appends name="text", the text escaped and cut likewise, behind a blank if anything is there: for
+ * pairs that not every line of a kind has. Any thread. */
+void logfmt_pair(struct buf *to, const char *name, struct slice text);
+
 #endif

@@ -66,6 +66,16 @@ static void cut_line(struct buf *line)
     line->size = size;
 }
 
+/* Writes it out, and frees it. */
+static void put_line(struct buf *line)
+{
+    cut_line(line);
+    buf_append_u8(line, '\n');
+    ssize_t ignored = write(STDERR_FILENO, line->data, line->size);
+    (void)ignored;
+    buf_deinit(line);
+}
+
 static bool may_write(const char *room, const char *message)
 {
     pthread_mutex_lock(&limit_lock);
@@ -82,11 +92,21 @@ __attribute__((format(printf, 4, 0))) static void write_line(enum log_level leve
     append_head(&line, level, room, message);
     buf_append_str(&line, format[0] != '\0' ? " " : "");
     logfmt_append(&line, format, args);
-    cut_line(&line);
-    buf_append_u8(&line, '\n');
-    ssize_t ignored = write(STDERR_FILENO, line.data, line.size);
-    (void)ignored;
-    buf_deinit(&line);
+    put_line(&line);
+}
+
+void logger_pairs(enum log_level level, const char *room, const char *message,
+                  const struct buf *pairs)
+{
+    if ((int)level < atomic_load_explicit(&minimum_level, memory_order_relaxed) ||
+        !may_write(room, message)) {
+        return;
+    }
+    struct buf line = {0};
+    append_head(&line, level, room, message);
+    buf_append_u8(&line, ' ');
+    buf_append_slice(&line, buf_slice(pairs));
+    put_line(&line);
 }
 
 void logger_line(enum log_level level, const char *room, const char *message, const char *format,

@@ -1,6 +1,8 @@
 #ifndef TIDINGS_BASE_LOGGER_H
 #define TIDINGS_BASE_LOGGER_H
 
+#include "base/buf.h"
+
 #include <stdbool.h>
 
 /*
@@ -29,6 +31,10 @@ bool logger_level_parse(const char *text, enum log_level *level);
  */
 void logger_line(enum log_level level, const char *room, const char *message, const char *format,
                  ...) __attribute__((format(printf, 4, 5)));
+
+/* The same with pairs that are made already (base/logfmt.h). */
+void logger_pairs(enum log_level level, const char *room, const char *message,
+                  const struct buf *pairs);
 
 /* Writes one line for each kind of which lines were left out since the last call. The server calls
  * it every few seconds and at its end. Any thread. */

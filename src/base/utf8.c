@@ -1,7 +1,5 @@
 #include "base/utf8.h"
 
-#include <stdio.h>
-
 static bool is_continuation(uint8_t byte)
 {
     return (byte & 0xc0) == 0x80;
@@ -88,33 +86,4 @@ void utf8_escape(struct buf *to, struct slice bytes)
             append_escape(to, bytes.data[at++]);
         }
     }
-}
-
-void utf8_quote(struct buf *to, struct slice bytes)
-{
-    buf_append_str(to, "\"");
-    while (bytes.size > 0) {
-        size_t plain = 0;
-        while (plain < bytes.size && bytes.data[plain] != '"' && bytes.data[plain] != '\\') {
-            plain++;
-        }
-        utf8_escape(to, slice_of(bytes.data, plain));
-        if (plain < bytes.size) {
-            buf_append_str(to, bytes.data[plain] == '"' ? "\\\"" : "\\\\");
-            plain++;
-        }
-        bytes = slice_of(bytes.data + plain, bytes.size - plain);
-    }
-    buf_append_str(to, "\"");
-}
-
-struct utf8_quoted utf8_quoted(struct slice bytes)
-{
-    struct utf8_quoted out;
-    struct buf text = {0};
-    size_t shown = bytes.size < UTF8_SHOWN_BYTES ? bytes.size : UTF8_SHOWN_BYTES;
-    utf8_quote(&text, slice_of(bytes.data, shown));
-    (void)snprintf(out.text, sizeof out.text, "%s", buf_cstr(&text));
-    buf_deinit(&text);
-    return out;
 }

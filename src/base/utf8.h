@@ -17,17 +17,4 @@ size_t utf8_length(const char *text);
  * characters and bytes that are no UTF-8 as \n, \t, \r or \x1b. */
 void utf8_escape(struct buf *to, struct slice bytes);
 
-/* The same between double quotes, with " and \ as \" and \\: foreign text as a value of a log line.
- */
-void utf8_quote(struct buf *to, struct slice bytes);
-
-enum { UTF8_SHOWN_BYTES = 300 };
-
-struct utf8_quoted {
-    char text[4 * UTF8_SHOWN_BYTES + 3]; /* four for each byte, two quotes, the end */
-};
-
-/* What utf8_quote makes of the first UTF8_SHOWN_BYTES, as an argument of a log line. */
-struct utf8_quoted utf8_quoted(struct slice bytes);
-
 #endif

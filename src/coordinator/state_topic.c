@@ -2,7 +2,6 @@
 
 #include "base/logger.h"
 #include "base/mem.h"
-#include "base/utf8.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -107,8 +106,8 @@ static enum err append(void *context, int32_t partition_index, const struct stat
     if (err != ERR_NONE) {
         /* One line for a failed write: who waits for it has none of his own. */
         LOG_ERROR("coordinator", "the server's own state could not be stored; who waited was told",
-                  "topic=%s partition=%d id=%s reason=\"%s\"", state->topic->name,
-                  (int)partition_index, utf8_quoted(records->id).text, reason.text);
+                  "topic=%s partition=%d id=\"%.*s\" reason=\"%s\"", state->topic->name,
+                  (int)partition_index, SLICE_ARGS(records->id), reason.text);
         return err;
     }
     append->id = records->id;
@@ -123,8 +122,8 @@ static void on_flushed(struct flush_waiter *waiter)
     bool safe = partition_acknowledged(append->partition, append->target.end_offset);
     if (!safe) {
         LOG_ERROR("coordinator", "the server's own state was not flushed; who waited was told",
-                  "topic=%s partition=%d id=%s", append->partition->topic->name,
-                  (int)append->partition->index, utf8_quoted(append->id).text);
+                  "topic=%s partition=%d id=\"%.*s\"", append->partition->topic->name,
+                  (int)append->partition->index, SLICE_ARGS(append->id));
     }
     append->done(append, safe ? ERR_NONE : ERR_IO);
 }

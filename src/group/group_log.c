@@ -1,8 +1,7 @@
 #include "group/group_log.h"
 
-#include "base/buf.h"
+#include "base/logfmt.h"
 #include "base/logger.h"
-#include "base/utf8.h"
 
 static const char *const messages[GROUP_EVENT_COUNT] = {
     [GROUP_EVENT_JOINED] = "a member joined",
@@ -18,28 +17,28 @@ static const char *const messages[GROUP_EVENT_COUNT] = {
     [GROUP_EVENT_GONE] = "a group was deleted",
 };
 
-/* Adds name="text", but for null. */
-static void add(struct buf *line, const char *name, struct slice text)
+/* But for null. */
+static void add(struct buf *pairs, const char *name, struct slice text)
 {
     if (!slice_is_null(text)) {
-        buf_printf(line, " %s=%s", name, utf8_quoted(text).text);
+        logfmt_pair(pairs, name, text);
     }
 }
 
 static void write_line(const struct group_event *event)
 {
-    struct buf line = {0};
-    buf_printf(&line, "group=%s generation=%d members=%zu", utf8_quoted(event->group_id).text,
-               (int)event->generation, event->member_count);
-    add(&line, "member", event->who.member_id);
-    add(&line, "instance", event->who.instance_id);
-    add(&line, event->kind == GROUP_EVENT_RETURNED ? "former" : "holder", event->other);
-    add(&line, "reason", event->reason);
-    add(&line, "client", event->who.client_id);
-    add(&line, "host", event->who.client_host);
-    add(&line, "said", event->said);
-    LOG_INFO("group", messages[event->kind], "%.*s", (int)line.size, (const char *)line.data);
-    buf_deinit(&line);
+    struct buf pairs = {0};
+    logfmt_pair(&pairs, "group", event->group_id);
+    buf_printf(&pairs, " generation=%d members=%zu", (int)event->generation, event->member_count);
+    add(&pairs, "member", event->who.member_id);
+    add(&pairs, "instance", event->who.instance_id);
+    add(&pairs, event->kind == GROUP_EVENT_RETURNED ? "former" : "holder", event->other);
+    add(&pairs, "reason", event->reason);
+    add(&pairs, "client", event->who.client_id);
+    add(&pairs, "host", event->who.client_host);
+    add(&pairs, "said", event->said);
+    logger_pairs(LOG_LEVEL_INFO, "group", messages[event->kind], &pairs);
+    buf_deinit(&pairs);
 }
 
 void group_log_events(struct group_effects *effects)

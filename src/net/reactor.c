@@ -1,7 +1,6 @@
 #include "base/clock.h"
 #include "base/logger.h"
 #include "base/mem.h"
-#include "base/utf8.h"
 #include "net/state.h"
 
 #include <errno.h>
@@ -166,10 +165,7 @@ int reactor_wait(struct reactor *reactor, struct epoll_event events[EVENTS_PER_T
 void reactor_log_peer(struct reactor *reactor, const char *message, const char *peer,
                       const char *reason)
 {
-    struct buf quoted = {0};
-    utf8_quote(&quoted, slice_str(reason));
-    LOG_WARN("net", message, "peer=%s reason=%s", peer, buf_cstr(&quoted));
-    buf_deinit(&quoted);
+    LOG_WARN("net", message, "peer=%s reason=\"%s\"", peer, reason);
 }
 
 unsigned reactor_index(const struct reactor *reactor)

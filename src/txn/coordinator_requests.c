@@ -1,7 +1,6 @@
 #include "txn/coordinator_internal.h"
 
 #include "base/logger.h"
-#include "base/utf8.h"
 #include "base/vec.h"
 
 #include <stdlib.h>
@@ -13,8 +12,8 @@ static void log_refusal(struct slice id, enum err err, const struct reason *reas
 {
     if (err == ERR_TXN_PRODUCER_FENCED || err == ERR_PRODUCER_ID_MAPPING ||
         err == ERR_INVALID_TXN_STATE) {
-        LOG_INFO("txn", "a transactional request was refused", "id=%s err=%s reason=%s",
-                 utf8_quoted(id).text, err_name(err), utf8_quoted(slice_str(reason->text)).text);
+        LOG_INFO("txn", "a transactional request was refused", "id=\"%.*s\" err=%s reason=\"%s\"",
+                 SLICE_ARGS(id), err_name(err), reason->text);
     }
 }
 
@@ -106,7 +105,7 @@ void txn_coordinator_init_producer(struct txn_coordinator *coordinator, struct s
     }
     if (err == ERR_NONE && change.answer == ERR_CONCURRENT_TXNS) {
         LOG_INFO("txn", "a new producer has a transactional id: the open transaction is aborted",
-                 "id=%s producer=%lld epoch=%d new_epoch=%d", utf8_quoted(id).text,
+                 "id=\"%.*s\" producer=%lld epoch=%d new_epoch=%d", SLICE_ARGS(id),
                  (long long)change.fields.producer_id, entry->txn->fields.producer_epoch,
                  change.fields.producer_epoch);
     }

@@ -1,7 +1,6 @@
 #include "txn/coordinator_internal.h"
 
 #include "base/logger.h"
-#include "base/utf8.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -57,8 +56,8 @@ static void time_out(struct txn_entry *entry, struct clock_time now)
     if (txn->fields.state == TXN_ONGOING) {
         txn_fence(txn, now, &change);
         LOG_WARN("txn", "a transaction took longer than its time-out and is aborted",
-                 "id=%s producer=%lld epoch=%d new_epoch=%d timeout_ms=%d partitions=%zu",
-                 utf8_quoted(txn->id).text, (long long)txn->fields.producer_id,
+                 "id=\"%.*s\" producer=%lld epoch=%d new_epoch=%d timeout_ms=%d partitions=%zu",
+                 SLICE_ARGS(txn->id), (long long)txn->fields.producer_id,
                  txn->fields.producer_epoch, change.fields.producer_epoch,
                  (int)txn->fields.timeout_ms, txn->partitions.count);
     } else {
@@ -145,8 +144,8 @@ static void visit_loaded(struct entry *base, void *context)
         txnc_leave(entry);
         return;
     }
-    LOG_INFO("txn", "the end of a transaction is carried on", "id=%s state=%s",
-             utf8_quoted(base->key).text, txn_state_name(entry->txn->fields.state));
+    LOG_INFO("txn", "the end of a transaction is carried on", "id=\"%.*s\" state=%s",
+             SLICE_ARGS(base->key), txn_state_name(entry->txn->fields.state));
     txnc_carry_out(entry);
 }
 

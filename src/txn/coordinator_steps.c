@@ -2,7 +2,6 @@
 
 #include "base/logger.h"
 #include "base/mem.h"
-#include "base/utf8.h"
 
 #include <stdlib.h>
 
@@ -112,8 +111,8 @@ static void on_markers(struct txn_markers *markers)
         return;
     }
     LOG_WARN("txn", "markers of a transaction could not be written and are tried again",
-             "id=%s producer=%lld epoch=%d partitions=%zu first=\"%.*s-%d\"",
-             utf8_quoted(entry->txn->id).text, (long long)entry->txn->fields.producer_id,
+             "id=\"%.*s\" producer=%lld epoch=%d partitions=%zu first=\"%.*s-%d\"",
+             SLICE_ARGS(entry->txn->id), (long long)entry->txn->fields.producer_id,
              entry->txn->fields.producer_epoch, entry->left_count, SLICE_ARGS(entry->left[0].topic),
              (int)entry->left[0].partition);
     try_again(entry);

@@ -1,7 +1,6 @@
 #include "txn/coordinator_internal.h"
 
 #include "base/logger.h"
-#include "base/utf8.h"
 #include "base/vec.h"
 
 #include <stdlib.h>
@@ -106,8 +105,8 @@ static bool settle_owned(struct txn_entry *entry, const struct txn_open *open, b
     }
     if (claim == TXN_CLAIM_ADOPT) {
         LOG_WARN("txn", "a partition is put back into its transaction",
-                 "id=%s topic=\"%.*s\" partition=%d producer=%lld epoch=%d",
-                 utf8_quoted(entry->txn->id).text, SLICE_ARGS(open->topic), (int)open->partition,
+                 "id=\"%.*s\" topic=\"%.*s\" partition=%d producer=%lld epoch=%d",
+                 SLICE_ARGS(entry->txn->id), SLICE_ARGS(open->topic), (int)open->partition,
                  (long long)open->producer.id, open->producer.epoch);
     }
     *stored = change.store && txnc_store(entry, &change, NULL, NULL) == ERR_NONE;

@@ -520,7 +520,7 @@ class ForeignText(Case):
 
     def test_a_member_line(self):
         bad = 'a" level=error\n\x1b[2J\\'
-        shown = 'a\\" level=error\\n\\x1b[2J\\\\'
+        shown = 'a\\" level=error\\x0a\\x1b[2J\\\\'
         client = Client(self.server.port)
 
         def join(instance, member=""):

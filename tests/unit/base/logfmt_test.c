@@ -87,6 +87,16 @@ static void test_a_long_text_leaves_room_for_the_others(void **state)
     expect(line, "v=%s", wide);
 }
 
+static void test_a_pair_is_put_behind_others(void **state)
+{
+    (void)state;
+    struct buf pairs = {0};
+    logfmt_pair(&pairs, "group", slice_str("a\" b=\\"));
+    logfmt_pair(&pairs, "said", slice_of("\n\0\xff", 3));
+    assert_string_equal(buf_cstr(&pairs), "group=\"a\\\" b=\\\\\" said=\"\\x0a\\x00\\xff\"");
+    buf_deinit(&pairs);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -96,6 +106,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_a_text_cannot_pass_for_another_pair),
         cmocka_unit_test(test_a_text_does_nothing_to_a_terminal),
         cmocka_unit_test(test_a_long_text_leaves_room_for_the_others),
+        cmocka_unit_test(test_a_pair_is_put_behind_others),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
 }

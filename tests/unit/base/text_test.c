@@ -122,36 +122,6 @@ static void test_each_uuid_is_another(void **state)
     assert_int_equal(first[14], '4'); /* a random one, RFC 9562 */
 }
 
-static void test_foreign_text_stays_within_its_quotes(void **state)
-{
-    (void)state;
-    static const char *const pairs[][2] = {
-        {"", "\"\""},
-        {"plain \xc3\xa4", "\"plain \xc3\xa4\""},
-        {"a\" level=error b=\"\\", "\"a\\\" level=error b=\\\"\\\\\""},
-        {"\n\x1b[2J\xc2\x9b\xff", "\"\\n\\x1b[2J\\xc2\\x9b\\xff\""},
-    };
-    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
-        struct buf text = {0};
-        utf8_quote(&text, slice_str(pairs[i][0]));
-        assert_string_equal(buf_cstr(&text), pairs[i][1]);
-        buf_deinit(&text);
-    }
-}
-
-static void test_long_foreign_text_is_cut_and_still_quoted(void **state)
-{
-    (void)state;
-    uint8_t bytes[UTF8_SHOWN_BYTES + 1];
-    memset(bytes, 0xff, sizeof bytes);
-    struct utf8_quoted shown = utf8_quoted(slice_of(bytes, sizeof bytes));
-    assert_int_equal(strlen(shown.text), sizeof shown.text - 1);
-    assert_memory_equal(shown.text, "\"\\xff", 5);
-    assert_string_equal(shown.text + sizeof shown.text - 6, "\\xff\"");
-    assert_string_equal(utf8_quoted(slice_str("a\"")).text, "\"a\\\"\"");
-    assert_string_equal(utf8_quoted((struct slice){0}).text, "\"\"");
-}
-
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -160,8 +130,6 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_a_number_is_written_as_printf_does),
         cmocka_unit_test(test_base64_goes_both_ways_and_refuses_the_rest),
         cmocka_unit_test(test_each_uuid_is_another),
-        cmocka_unit_test(test_foreign_text_stays_within_its_quotes),
-        cmocka_unit_test(test_long_foreign_text_is_cut_and_still_quoted),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
 }
