@@ -244,10 +244,26 @@ static int list_topics(struct source *source, struct connection *connection,
     return code;
 }
 
+/* A request that a hung bus does not answer holds back a member's end: librdkafka gives it a minute
+ * of its own, and wants it to be longer than a fetch may wait. What the user says counts more. */
+static void limit_requests(const struct bus_options *bus, char text[64], struct text_list *list)
+{
+    enum { LEAST_MS = 2000 };
+    int64_t most_ms = bus->timeout_ms < 60000 ? bus->timeout_ms : 60000;
+    snprintf(text, 64, "socket.timeout.ms=%lld",
+             (long long)(most_ms > LEAST_MS ? most_ms : LEAST_MS));
+    text_list_add(list, text);
+    for (size_t i = 0; i < bus->properties.count; i++) {
+        text_list_add(list, bus->properties.items[i]);
+    }
+}
+
 static int open_reader(struct source *source, const struct topic_partitions *begin)
 {
     const struct source_options *options = source->options;
     struct client_error error;
+    struct text_list properties = {0};
+    char limit[64];
     struct reader_settings settings = {
         .connection = bus_settings(options->bus),
         .partitions = begin,
@@ -262,10 +278,16 @@ static int open_reader(struct source *source, const struct topic_partitions *beg
                       .ended = options->has_to ? on_ended : NULL},
         .context = source,
     };
+    if (options->group != NULL) {
+        limit_requests(options->bus, limit, &properties);
+        settings.connection.properties = properties.items;
+        settings.connection.property_count = properties.count;
+    }
     settings.connection.notice = on_notice;
     settings.connection.notice_context = source;
-    return reader_open(&settings, &source->reader, &error) == CLIENT_OK ? EXIT_OK
-                                                                        : bus_fail_open(&error);
+    enum client_status status = reader_open(&settings, &source->reader, &error);
+    text_list_deinit(&properties);
+    return status == CLIENT_OK ? EXIT_OK : bus_fail_open(&error);
 }
 
 /* Finds out where reading begins and ends. *begin: the partitions that are not at their end. */
