@@ -180,6 +180,49 @@ static void plan_topic(struct fetch_call *call, const struct fetch_request_topic
     }
 }
 
+/* Partitions that were seen: open addressing, twice as many places as there are items. */
+struct seen {
+    const struct partition **places;
+    size_t mask;
+};
+
+static bool see(struct seen *seen, const struct partition *partition)
+{
+    size_t at = (size_t)((uintptr_t)partition / sizeof(void *) * 0x9e3779b97f4a7c15u >> 17);
+    for (;; at++) {
+        const struct partition **place = &seen->places[at & seen->mask];
+        if (*place == partition) {
+            return false;
+        }
+        if (*place == NULL) {
+            *place = partition;
+            return true;
+        }
+    }
+}
+
+/* One that is named again is refused: each would wait on its own, and be looked at for each event.
+ */
+static void refuse_repeated(struct fetch_call *call)
+{
+    size_t places = 4;
+    while (places < 2 * call->fetch.item_count) {
+        places *= 2;
+    }
+    struct seen seen = {api_alloc(call->request, places, sizeof *seen.places), places - 1};
+    struct fetch_item *item = call->fetch.items;
+    for (int32_t t = 0; t < call->response.responses_count; t++) {
+        struct fetch_response_topic *topic = &call->response.responses[t];
+        for (int32_t i = 0; i < topic->partitions_count; i++, item++) {
+            if (item->partition != NULL && !see(&seen, item->partition)) {
+                topic->partitions[i].error_code = KAFKA_ERROR_INVALID_REQUEST;
+                partition_unref(item->partition);
+                item->partition = NULL;
+            }
+        }
+    }
+}
+
 static void plan(struct fetch_call *call, const struct fetch_request *body)
 {
     struct api_request *request = call->request;
@@ -195,6 +238,9 @@ static void plan(struct fetch_call *call, const struct fetch_request *body)
     for (int32_t i = 0; i < body->topics_count; i++) {
         plan_topic(call, &body->topics[i], &call->response.responses[i]);
     }
+    if (items > 1) {
+        refuse_repeated(call);
+    }
     int64_t most = request->server->config.fetch_max_bytes;
     call->fetch.max_bytes = body->max_bytes < most ? body->max_bytes : most;
     call->fetch.min_bytes =
@@ -202,6 +248,7 @@ static void plan(struct fetch_call *call, const struct fetch_request *body)
     call->fetch.max_wait_ms = body->max_wait_ms;
     call->fetch.read_committed = body->isolation_level == 1;
     call->fetch.done = on_done;
+    call->fetch.held_bytes = request->arena.held_bytes;
 }
 
 enum err handle_fetch(struct api_request *request, struct reason *reason)

@@ -28,6 +28,7 @@ void arena_deinit(struct arena *arena)
     }
     arena->chunks = NULL;
     arena->used_bytes = 0;
+    arena->held_bytes = 0;
 }
 
 void arena_reset(struct arena *arena)
@@ -47,6 +48,7 @@ void arena_reset(struct arena *arena)
     }
     arena->chunks = keep;
     arena->used_bytes = 0;
+    arena->held_bytes = keep != NULL ? sizeof *keep + keep->size : 0;
 }
 
 static struct arena_chunk *chunk_for(struct arena *arena, size_t size)
@@ -62,6 +64,7 @@ static struct arena_chunk *chunk_for(struct arena *arena, size_t size)
     chunk->used = 0;
     chunk->next = arena->chunks;
     arena->chunks = chunk;
+    arena->held_bytes += sizeof *chunk + room;
     return chunk;
 }
 

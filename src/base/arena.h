@@ -16,6 +16,7 @@ struct arena_chunk;
 struct arena {
     struct arena_chunk *chunks; /* newest first */
     size_t used_bytes;          /* handed out so far */
+    size_t held_bytes;          /* taken for that from the heap */
     size_t limit_bytes;         /* 0: no limit */
 };
 

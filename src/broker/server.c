@@ -31,9 +31,10 @@
 #include <time.h>
 #include <unistd.h>
 
-/* What one request may decode into, record bytes not counted: room for some 100,000 partitions. Few
- * bytes of a hostile request make many items, and each item takes more for its answer. */
-enum { REQUEST_DECODED_BYTES = 16 << 20 };
+/* What one request may decode into at most, record bytes not counted: room for some 100,000
+ * partitions. Few bytes of a hostile request make many items, and each item takes more for its
+ * answer; so it is less where memory is little. */
+enum { REQUEST_DECODED_BYTES = 16 << 20, REQUEST_DECODED_PART = 128 };
 
 /* Longer than a client needs to come back, shorter than any of its time-outs. */
 enum { UNWRITTEN_HOLD_MS = 300 };
@@ -53,6 +54,7 @@ struct server {
     int dir_fd;
     int lock_fd;
     int64_t started_ms; /* mono */
+    struct budget budget;
     struct net *net;
     struct workers *workers;
     struct space *space;
@@ -118,6 +120,8 @@ static enum err read_config(struct server *server, const struct overrides *setti
                         server->advertised.count, server->listeners.count);
     }
     if (err == ERR_NONE) {
+        int64_t most = server->config.memory_max_bytes;
+        budget_init(&server->budget, most > 0 ? most : budget_default_bytes());
         err = server_config_check(&server->config, &server->advertised, reason);
     }
     if (err == ERR_NONE) {
@@ -310,6 +314,12 @@ static const char *without_brackets(char *host)
     return host + 1;
 }
 
+static int64_t decoded_bytes(int64_t memory_max_bytes)
+{
+    int64_t part = memory_max_bytes / REQUEST_DECODED_PART;
+    return part < REQUEST_DECODED_BYTES ? part : REQUEST_DECODED_BYTES;
+}
+
 static void fill_api(struct server *server)
 {
     const struct server_config *config = &server->config;
@@ -326,7 +336,7 @@ static void fill_api(struct server *server)
     api->overrides = &config->given;
     api->data_dir = config->data_dir;
     api->config = config->api;
-    api->request_arena_bytes = REQUEST_DECODED_BYTES;
+    api->request_arena_bytes = decoded_bytes(server->budget.max_bytes);
     api->unwritten_hold_ms = UNWRITTEN_HOLD_MS;
     api->advertised = mem_new_array(struct api_address, server->listeners.count);
     api->advertised_count = server->listeners.count;
@@ -347,7 +357,7 @@ static enum err start_all(struct server *server, struct reason *reason)
         err = workers_new((unsigned)server->config.background_threads, &server->workers, reason);
     }
     if (err == ERR_NONE) {
-        server->fetches = fetch_service_new(server->net, server->workers);
+        server->fetches = fetch_service_new(server->net, server->workers, &server->budget);
         server->segment_fds = segment_fds_new(file_ops_system(), segment_fds_limit());
         err = start_flusher(server, reason);
     }

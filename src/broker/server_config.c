@@ -96,6 +96,11 @@ static const struct setting own_rows[] = {
      .help = "Most connections at a time."},
     {"max.connections.per.ip", SETTING_INT, FIELD(net.max_connections_per_ip), "2147483647", 1,
      INT32_MAX, .help = "Most connections from one address."},
+    {"memory.max", SETTING_LONG, FIELD(memory_max_bytes), "0", 0, INT64_MAX,
+     .help =
+         "Bytes of memory for clients, of which what waiting fetches may hold (a fifth) and what "
+         "one request may decode into (a 128th, 16 MiB at most) are parts; 0: half of the "
+         "machine's memory, or of its control group's limit."},
     {"node.id", SETTING_INT, FIELD(api.node_id), "1", 0, INT32_MAX,
      .help = "The id of this server in answers to clients."},
     {"num.network.threads", SETTING_INT, FIELD(net.reactor_count), "0", 0, 64,

@@ -22,6 +22,7 @@ struct server_config {
     char *data_dir;
     char *log_level;
     int64_t background_threads;
+    int64_t memory_max_bytes; /* 0: by the machine */
     int64_t retention_check_interval_ms;
     int64_t shutdown_timeout_ms;
     int64_t producer_expiration_ms;

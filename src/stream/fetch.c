@@ -23,15 +23,18 @@ struct reactor_fetches {
 struct fetch_service {
     struct net *net;
     struct workers *workers;
+    struct budget *budget;
     unsigned reactor_count;
     struct reactor_fetches *reactors;
 };
 
-struct fetch_service *fetch_service_new(struct net *net, struct workers *workers)
+struct fetch_service *fetch_service_new(struct net *net, struct workers *workers,
+                                        struct budget *budget)
 {
     struct fetch_service *service = mem_new(struct fetch_service);
     service->net = net;
     service->workers = workers;
+    service->budget = budget;
     service->reactor_count = net_reactor_count(net);
     service->reactors = mem_new_array(struct reactor_fetches, service->reactor_count);
     return service;
@@ -238,6 +241,7 @@ static void leave_rooms(struct fetch *fetch)
     }
     DL_DELETE2(mine->parked, fetch, prev_parked, next_parked);
     fetch->parked = false;
+    budget_give(fetch->service->budget, BUDGET_REQUESTS, fetch->held_bytes);
 }
 
 static void unpark(struct fetch *fetch)
@@ -315,6 +319,35 @@ static void on_time(struct reactor_timer *timer)
     finish(fetch);
 }
 
+static struct fetch *largest_parked(struct reactor_fetches *mine)
+{
+    struct fetch *largest = NULL;
+    struct fetch *fetch;
+    DL_FOREACH2(mine->parked, fetch, next_parked)
+    {
+        if (largest == NULL || fetch->held_bytes > largest->held_bytes) {
+            largest = fetch;
+        }
+    }
+    return largest;
+}
+
+/* Reserves what the fetch keeps while it waits, and has larger ones answered for it. False: it is
+ * the largest itself. */
+static bool reserve(struct fetch *fetch)
+{
+    while (!budget_take(fetch->service->budget, BUDGET_REQUESTS, fetch->held_bytes)) {
+        struct fetch *largest = largest_parked(reactor_part(fetch));
+        if (largest == NULL || largest->held_bytes <= fetch->held_bytes) {
+            return false;
+        }
+        unpark(largest);
+        read_all(largest);
+        finish(largest);
+    }
+    return true;
+}
+
 void fetch_start(struct fetch_service *service, struct reactor *reactor, struct fetch *fetch)
 {
     fetch->service = service;
@@ -328,14 +361,16 @@ void fetch_start(struct fetch_service *service, struct reactor *reactor, struct 
         partition_watch(fetch->items[i].partition, reactor_index(reactor));
     }
     /* Again, as the watermark may have moved before the watch was set. */
-    if (read_all(fetch)) {
+    if (read_all(fetch) || !reserve(fetch)) {
         finish(fetch);
         return;
     }
     drop_found(fetch);
     enter_rooms(fetch);
+    int64_t wait_ms =
+        fetch->max_wait_ms < FETCH_WAIT_MAX_MS ? fetch->max_wait_ms : FETCH_WAIT_MAX_MS;
     fetch->timer.fire = on_time;
-    reactor_timer_set(reactor, &fetch->timer, reactor_now_ms(reactor) + fetch->max_wait_ms);
+    reactor_timer_set(reactor, &fetch->timer, reactor_now_ms(reactor) + wait_ms);
 }
 
 /* A partition moved: told to one reactor. */

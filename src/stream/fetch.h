@@ -1,6 +1,7 @@
 #ifndef TIDINGS_STREAM_FETCH_H
 #define TIDINGS_STREAM_FETCH_H
 
+#include "base/budget.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "base/heap.h"
@@ -23,6 +24,8 @@
  */
 struct fetch_service;
 struct fetch;
+
+enum { FETCH_WAIT_MAX_MS = 300000 };
 struct waiting_room;
 
 struct fetch_item {
@@ -58,6 +61,7 @@ struct fetch {
     int64_t min_bytes;
     int64_t max_wait_ms;
     bool read_committed;
+    size_t held_bytes; /* memory that its request keeps while it waits */
     /* On the reactor: the items' results are there. The fetch is the caller's again. */
     void (*done)(struct fetch *fetch);
     /* the service's */
@@ -72,8 +76,10 @@ struct fetch {
     struct fetch *prev_parked;
 };
 
-/* One service for all reactors. */
-struct fetch_service *fetch_service_new(struct net *net, struct workers *workers);
+/* One service for all reactors. Fetches that wait take their memory from the budget's share for
+ * requests. */
+struct fetch_service *fetch_service_new(struct net *net, struct workers *workers,
+                                        struct budget *budget);
 /* After the reactors have stopped and their connections, with all that waits, are gone. */
 void fetch_service_free(struct fetch_service *service);
 
@@ -86,8 +92,11 @@ void fetch_on_advanced(void *context, struct partition *partition, uint64_t reac
 
 /*
  * Fills the results at once when there is enough, an error, or max_wait_ms is 0, and calls done
- * before it returns; otherwise waits and calls done later. Events that are not in memory, or whose
- * CRCs nobody has checked since the start, are read by a worker first. On the reactor's thread.
+ * before it returns; otherwise waits and calls done later, at most FETCH_WAIT_MAX_MS. When the
+ * memory of all that wait passes its share, the largest that waits on this reactor, or this one, is
+ * answered with what there is: its client asks again, and smaller ones go on waiting. Events that
+ * are not in memory, or whose CRCs nobody has checked since the start, are read by a worker first.
+ * On the reactor's thread.
  */
 void fetch_start(struct fetch_service *service, struct reactor *reactor, struct fetch *fetch);
 

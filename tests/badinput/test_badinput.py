@@ -21,6 +21,7 @@ from harness import kafka  # noqa: E402
 from harness.kafka import Client, Closed, batch, good_batch, record  # noqa: E402
 from harness.server import Server, wait_for  # noqa: E402
 from bad_disk import DiskFull, DiskHasNoByte  # tests as those below
+from bad_memory import Memory
 from bad_state import DataDirectory, Settings
 
 MIB = 1 << 20

@@ -138,7 +138,8 @@ static int start(void **state, void (*open_catalogue)(struct fixture *fixture))
     assert_int_equal(net_listen(api->net, &transport_plain, "127.0.0.1", 0, &fixture->port, reason),
                      ERR_NONE);
     assert_int_equal(workers_new(2, &api->workers, reason), ERR_NONE);
-    api->fetches = fetch_service_new(api->net, api->workers);
+    budget_init(&fixture->budget, 1 << 30);
+    api->fetches = fetch_service_new(api->net, api->workers, &fixture->budget);
     struct flush_handler flushed = {.on_flushed = on_flushed};
     pthread_mutex_init(&fixture->sync_lock, NULL);
     fixture->disk = *file_ops_system();

@@ -5,6 +5,7 @@
 
 #include "../../crash/client.h"
 #include "api/api.h"
+#include "base/budget.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -14,6 +15,7 @@
 struct fixture {
     char dir[64];
     int dir_fd;
+    struct budget budget;
     uint16_t port;
     struct api_server api;
     struct overrides none;

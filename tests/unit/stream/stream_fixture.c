@@ -58,7 +58,8 @@ static void start_threads(struct fixture *fixture)
     assert_int_equal(
         flusher_new(&fixture->disk, fixture->dir_fd, NULL, &flushed, &fixture->flusher, reason),
         ERR_NONE);
-    fixture->fetches = fetch_service_new(fixture->net, fixture->workers);
+    budget_init(&fixture->budget, 1 << 30);
+    fixture->fetches = fetch_service_new(fixture->net, fixture->workers, &fixture->budget);
 }
 
 int fixture_setup(void **state)

@@ -27,6 +27,7 @@ struct fixture {
     struct net *net;
     struct workers *workers;
     struct flusher *flusher;
+    struct budget budget;
     struct fetch_service *fetches;
     struct catalogue *catalogue;
     struct topic *topic; /* "orders", four partitions */

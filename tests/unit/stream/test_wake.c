@@ -45,8 +45,8 @@ static void start_now(void *context)
     fetch_start(asked->fixture->fetches, fixture_reactor(asked->fixture), &asked->fetch);
 }
 
-/* A fetch from all partitions that waits, none of them looked at since. */
-static struct asked *wait_for(struct fixture *fixture, int64_t min_bytes)
+/* A fetch from all partitions for which there is nothing yet, of a request that keeps so much. */
+static struct asked *ask(struct fixture *fixture, int64_t min_bytes, size_t held_bytes)
 {
     struct asked *asked = mem_new(struct asked);
     asked->fixture = fixture;
@@ -56,6 +56,7 @@ static struct asked *wait_for(struct fixture *fixture, int64_t min_bytes)
         .max_bytes = 1 << 20,
         .min_bytes = min_bytes,
         .max_wait_ms = LONG_MS,
+        .held_bytes = held_bytes,
         .done = on_done,
     };
     for (int32_t i = 0; i < ITEMS; i++) {
@@ -63,6 +64,13 @@ static struct asked *wait_for(struct fixture *fixture, int64_t min_bytes)
         asked->items[i].max_bytes = 1 << 20;
     }
     on_reactor(fixture, start_now, asked);
+    return asked;
+}
+
+/* One that waits, with none of its partitions looked at since. */
+static struct asked *wait_for(struct fixture *fixture, int64_t min_bytes)
+{
+    struct asked *asked = ask(fixture, min_bytes, 0);
     assert_int_equal(atomic_load(&asked->done), 0);
     atomic_store(&looks, 0);
     return asked;
@@ -107,6 +115,33 @@ static void test_what_moved_before_is_not_looked_at_until_it_is_enough(void **st
     end(asked);
 }
 
+/* What waits holds no more than the share: the largest is answered early, small ones wait on. */
+static void test_the_largest_is_answered_when_memory_is_short(void **state)
+{
+    struct fixture *fixture = *state;
+    struct budget_used *share = &fixture->budget.shares[BUDGET_REQUESTS];
+    share->limit_bytes = 1000;
+    struct asked *large = ask(fixture, 1, 600);
+    struct asked *small = ask(fixture, 1, 300);
+    assert_int_equal(atomic_load(&large->done) + atomic_load(&small->done), 0);
+    struct asked *other = ask(fixture, 1, 200);
+    assert_int_equal(atomic_load(&large->done), 1);
+    assert_int_equal(large->items[0].err, ERR_NONE);
+    assert_int_equal(atomic_load(&other->done), 0);
+    assert_int_equal(atomic_load(&share->bytes), 500);
+    struct asked *huge = ask(fixture, 1, 5000);
+    assert_int_equal(atomic_load(&huge->done), 1);
+    assert_int_equal(atomic_load(&small->done) + atomic_load(&other->done), 0);
+    publish_event(fixture, 1, EVENT);
+    wait_until(atomic_load(&small->done) == 1 && atomic_load(&other->done) == 1);
+    wait_until(atomic_load(&share->bytes) == 0);
+    assert_in_range(atomic_load(&share->most_bytes), 900, 1000);
+    end(large);
+    end(small);
+    end(other);
+    end(huge);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(int argc, char **argv)
@@ -114,6 +149,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         TEST(test_only_the_partition_that_moved_is_looked_at),
         TEST(test_what_moved_before_is_not_looked_at_until_it_is_enough),
+        TEST(test_the_largest_is_answered_when_memory_is_short),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
 }
