@@ -346,6 +346,13 @@ static void free_reader(struct reader *reader)
         rd_kafka_queue_destroy(reader->fetched);
     }
     reader_bury_due(reader);
+    if (reader->connection.rk != NULL) {
+        atomic_store(&reader->connection.is_closing, true);
+        reader_free_handle(reader->handle, reader->connection.rk, reader->connection.is_stuck);
+        reader->connection.rk = NULL;
+    } else {
+        free(reader->handle);
+    }
     connection_deinit(&reader->connection);
     if (reader->conf != NULL) {
         rd_kafka_conf_destroy(reader->conf);
@@ -354,7 +361,6 @@ static void free_reader(struct reader *reader)
     free(reader->instance);
     free(reader->member_id);
     free(reader->fence.last_id);
-    free(reader->handle);
     for (size_t i = 0; i < reader->topic_count; i++) {
         free(reader->topics[i]);
     }

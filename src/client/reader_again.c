@@ -36,8 +36,7 @@ void reader_bury_due(struct reader *reader)
         }
         *at = handle->next;
         rd_kafka_queue_destroy(handle->fetched);
-        rd_kafka_destroy_flags(handle->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
-        free(handle);
+        reader_free_handle(handle, handle->rk, true);
     }
 }
 
@@ -63,6 +62,7 @@ static enum client_status replace(struct reader *reader, struct client_error *er
     reader->handle = mem_new(struct reader_handle);
     struct client_error why;
     if (reader_start_group(reader, &why) == CLIENT_OK) {
+        reader->is_committing = false;
         former->next = reader->buried;
         reader->buried = former;
         return CLIENT_OK;

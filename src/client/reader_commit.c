@@ -17,10 +17,12 @@ static void commit_answered(struct reader *reader, rd_kafka_resp_err_t code,
         if (partition == NULL) {
             continue;
         }
-        if (code == RD_KAFKA_RESP_ERR_NO_ERROR && at->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
-            partition->stored = at->offset;
-        } else {
-            partition->committed = -1; /* the next commit sends it again */
+        bool is_stored =
+            code == RD_KAFKA_RESP_ERR_NO_ERROR && at->err == RD_KAFKA_RESP_ERR_NO_ERROR;
+        partition->stored = is_stored ? at->offset : partition->stored;
+        if (!is_stored || at->offset != partition->committed) {
+            /* The next commit sends it again: also when an older one was answered last. */
+            partition->committed = -1;
         }
     }
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR || code == RD_KAFKA_RESP_ERR__NO_OFFSET) {
@@ -40,8 +42,11 @@ static void commit_answered(struct reader *reader, rd_kafka_resp_err_t code,
 void reader_on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t code,
                       rd_kafka_topic_partition_list_t *list, void *opaque)
 {
-    (void)rk;
-    commit_answered(opaque, code, list);
+    struct reader *reader = opaque;
+    if (rk == reader->connection.rk) { /* else of a handle that was replaced */
+        reader->is_committing = false;
+    }
+    commit_answered(reader, code, list);
 }
 
 /* There is news to commit. */
@@ -124,6 +129,9 @@ static enum client_status send_commit(struct reader *reader, rd_kafka_topic_part
     if (list->cnt > 0) {
         rd_kafka_resp_err_t code = wait ? reader_commit_list(reader, list)
                                         : rd_kafka_commit(reader->connection.rk, list, 1);
+        if (!wait) {
+            reader->is_committing = code == RD_KAFKA_RESP_ERR_NO_ERROR;
+        }
         if (wait || code != RD_KAFKA_RESP_ERR_NO_ERROR) {
             commit_answered(reader, code, list);
         }
@@ -162,10 +170,13 @@ void reader_commit_before_leaving(struct reader *reader,
     (void)send_commit(reader, list, true, NULL); /* a refusal is a notice */
 }
 
+/* One at a time: librdkafka tries again what the bus was away for, and an older commit that comes
+ * behind a newer one would take progress back. */
 void reader_commit_due(struct reader *reader)
 {
     int64_t now_ms = clock_mono_ms(clock_system());
-    if (now_ms >= reader->next_commit_ms && !atomic_load(&reader->handle->is_joining) &&
+    if (now_ms >= reader->next_commit_ms && !reader->is_committing &&
+        !atomic_load(&reader->handle->is_joining) &&
         !rd_kafka_assignment_lost(reader->connection.rk)) {
         reader->next_commit_ms = now_ms + reader->commit_interval_ms;
         (void)reader_commit(reader, false, NULL); /* a refusal is a notice */

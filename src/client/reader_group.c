@@ -3,6 +3,7 @@
 #include "base/mem.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 /* Partitions come and go, and progress is committed before they do. */
@@ -37,6 +38,7 @@ static rd_kafka_resp_err_t on_response_received(rd_kafka_t *rk, int socket, cons
     struct reader_handle *handle = opaque;
     if (api == API_JOIN_GROUP) {
         atomic_store(&handle->has_open_join, false);
+        atomic_store(&handle->has_joined, true);
         atomic_store(&handle->is_assigning, true);
     }
     if (api == API_SYNC_GROUP) {
@@ -149,6 +151,7 @@ static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
     struct reader *reader = opaque;
     bool is_assignment = code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
     if (is_assignment) {
+        atomic_store(&reader->handle->was_assigned, true);
         take(reader, list);
     } else {
         give(reader, list, rd_kafka_assignment_lost(rk));
@@ -167,6 +170,11 @@ static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
 
 void reader_group_configure(struct reader *reader, rd_kafka_conf_t *conf)
 {
+    char strategy[256];
+    size_t size = sizeof strategy;
+    reader->handle->is_sticky = rd_kafka_conf_get(conf, "partition.assignment.strategy", strategy,
+                                                  &size) != RD_KAFKA_CONF_OK ||
+                                strstr(strategy, "sticky") != NULL;
     rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
     rd_kafka_conf_set_offset_commit_cb(conf, reader_on_commit);
     rd_kafka_conf_interceptor_add_on_new(conf, "tidings", on_new, reader->handle);
@@ -185,9 +193,9 @@ enum client_status reader_group_join(struct reader *reader, struct client_error 
 }
 
 /*
- * librdkafka 2.0.2 ends the process when a leader of cooperative-sticky is closed before it has
- * assigned ("assignor_state" is asserted when it is freed). Its own thread is at that for a moment
- * after JoinGroup was answered, so let it get to SyncGroup.
+ * librdkafka 2.0.2 ends the process when it frees a member of cooperative-sticky that has joined
+ * and was never given partitions ("assignor_state" is asserted). What it has just joined it is
+ * mostly given soon, so let it get to SyncGroup; else see reader_free_handle.
  */
 static void await_assignment(const struct reader *reader)
 {
@@ -196,6 +204,23 @@ static void await_assignment(const struct reader *reader)
     for (int i = 0; i < MOST_MS && atomic_load(&reader->handle->is_assigning); i++) {
         nanosleep(&a_moment, NULL);
     }
+}
+
+/* Handles that cannot be freed: they have left their groups, and stay until the process ends. */
+static _Atomic(struct reader_handle *) abandoned;
+
+void reader_free_handle(struct reader_handle *handle, rd_kafka_t *rk, bool is_stuck)
+{
+    if (handle->is_sticky && atomic_load(&handle->has_joined) &&
+        !atomic_load(&handle->was_assigned)) {
+        handle->rk = rk;
+        handle->next = atomic_load(&abandoned);
+        while (!atomic_compare_exchange_weak(&abandoned, &handle->next, handle)) {
+        }
+        return;
+    }
+    rd_kafka_destroy_flags(rk, is_stuck ? RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE : 0);
+    free(handle);
 }
 
 enum client_status reader_group_leave(struct reader *reader, struct client_error *error)

@@ -53,6 +53,9 @@ struct reader_handle {
     atomic_bool is_joining;    /* between JoinGroup and SyncGroup: commits would be refused */
     atomic_bool is_assigning;  /* between JoinGroup's answer and SyncGroup: reader_group_leave */
     atomic_bool has_open_join; /* a JoinGroup was sent and not answered */
+    bool is_sticky;            /* by all properties: its assignor keeps a state */
+    atomic_bool has_joined;    /* a JoinGroup was answered */
+    atomic_bool was_assigned;  /* and partitions were given, perhaps none: reader_free_handle */
 
     /* of one that is out of use, until no event of it is in hand */
     rd_kafka_t *rk;
@@ -87,6 +90,7 @@ struct reader {
     struct position from;
     struct topic_partitions begin; /* of a group: instead of `from` for those named */
     int commit_interval_ms;
+    bool is_committing;     /* a commit is on its way that nobody waits for */
     int64_t next_commit_ms; /* monotonic */
     int64_t close_by_ms;    /* monotonic: nothing is waited for any longer; 0: not closing */
     int64_t last_epoch;
@@ -193,6 +197,11 @@ enum client_status reader_fenced(struct reader *reader, struct client_error *err
  */
 enum client_status reader_again_due(struct reader *reader, struct client_error *error);
 
+/*
+ * Frees a handle and what librdkafka has of it; is_stuck: without a farewell. One that librdkafka
+ * could not free without ending the process is left as it is until the process ends.
+ */
+void reader_free_handle(struct reader_handle *handle, rd_kafka_t *rk, bool is_stuck);
 /* Frees handles out of use that no event in hand needs. */
 void reader_bury_due(struct reader *reader);
 

@@ -5,6 +5,7 @@ import os
 import re
 import select
 import signal
+import struct
 import sys
 import termios
 import unittest
@@ -16,7 +17,8 @@ except ImportError:
     confluent_kafka = None
 
 from case import setUpModule, tearDownModule  # pylint: disable=unused-import
-from case import Case, start, transaction, wait_for, WAIT_S
+from case import bus_address, Case, start, transaction, wait_for, WAIT_S
+from harness import kafka
 
 
 def pipe_is_full(reading_end):
@@ -222,6 +224,33 @@ class Subscribe(Case):
         self.run_tidings("publish", name, "a", "b", "c")
         group = "g-" + uuid.uuid4().hex[:8]
         self.assertEqual(self.values(name, "-g", group, "--from", "-1"), ["c"])
+
+    def test_a_member_ends_before_it_was_given_anything(self):
+        """Its leader is slow; librdkafka 2.0.2 aborts when it frees such a member (sticky)."""
+        name, group = self.topic(), "g-" + uuid.uuid4().hex[:8]
+        strategy = "cooperative-sticky"
+        subscription = struct.pack(">h", 1) + kafka.array([kafka.string(name)]) + \
+            struct.pack(">i", -1) + kafka.array([])
+        host, port = bus_address().rsplit(":", 1)
+        leader = kafka.Client((host, int(port)), timeout_s=WAIT_S)
+        self.addCleanup(leader.close)
+
+        def join(member):
+            return leader.ask("join_group", 5, group_id=group, session_timeout_ms=60000,
+                              rebalance_timeout_ms=60000, member_id=member, group_instance_id=None,
+                              protocol_type="consumer",
+                              protocols=[{"name": strategy, "metadata": subscription}])
+
+        member = join("")["member_id"]
+        self.assertEqual(join(member)["error_code"], 0)
+        leader.ask("sync_group", 3, group_id=group, generation_id=1, member_id=member,
+                   group_instance_id=None, assignments=[])
+        process = self.follow(name, "-g", group, "-X", "partition.assignment.strategy=" + strategy)
+        wait_for(lambda: self.json("group", "describe", group, "--json")[0]["state"] ==
+                 "PreparingRebalance", "the other member to join")
+        self.assertEqual(len(join(member)["members"]), 2)
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(WAIT_S), 0)
 
     def test_refusals(self):
         self.fails(2, "which topic", "subscribe")
