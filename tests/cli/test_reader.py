@@ -100,10 +100,10 @@ class Commits(unittest.TestCase):
             proxy.hold(OFFSET_COMMIT)
             publish_and_read("held")
             wait_for(lambda: proxy.held, "a commit that is held")
-            for i in range(3): # some seconds of heartbeats, each with news to commit
+            for i in range(3): # seconds of heartbeats, each with news to commit
                 publish_and_read(f"later {i}")
                 beats = proxy.seen[HEARTBEAT]
-                wait_for(lambda beats=beats: proxy.seen[HEARTBEAT] > beats + 12, "heartbeats")
+                wait_for(lambda beats=beats: proxy.seen[HEARTBEAT] > beats + 3, "heartbeats")
             self.assertEqual(len(proxy.held), 1, "commits passed one another")
             proxy.release()
 
