@@ -8,10 +8,12 @@
 #include "cli/source.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct subscribe_options {
@@ -205,7 +207,7 @@ static void handle(struct subscription *subscription, struct received *received)
     if (filter_accepts(&subscription->options->filter, event)) {
         buf_clear(&subscription->text);
         event_print(&subscription->print, event, &subscription->text);
-        fwrite(subscription->text.data, 1, subscription->text.size, stdout);
+        fwrite_unlocked(subscription->text.data, 1, subscription->text.size, stdout);
         subscription->printed++;
     }
     source_handled(&subscription->source, received);
@@ -241,22 +243,26 @@ static int read_all(struct subscription *subscription)
 /* Output that a signal ends when nobody takes it. */
 struct output {
     struct interrupt *interrupt;
-    FILE *before; /* stdout of before */
-    int fd;       /* of that */
+    FILE *before;      /* stdout of before */
+    int fd;            /* of that */
+    int pipe_fd;       /* the same pipe, but its writes do not wait; -1: none */
+    size_t step_bytes; /* written at once without waiting, where there is room at all */
 };
 
 /* stdio's write, by fopencookie. What is not written is not committed, as its flush fails. */
 static ssize_t write_output(void *cookie, const char *data, size_t size)
 {
-    enum { GRACE_MS = 100, STEP_BYTES = PIPE_BUF }; /* so much fits where there is room at all */
+    enum { GRACE_MS = 100 };
     const struct output *output = cookie;
+    int fd = output->pipe_fd >= 0 ? output->pipe_fd : output->fd;
     for (size_t done = 0; done < size;) {
         if (!interrupt_wait_output(output->interrupt, output->fd, GRACE_MS)) {
             errno = EINTR;
             return 0;
         }
         size_t left = size - done;
-        ssize_t written = write(output->fd, data + done, left < STEP_BYTES ? left : STEP_BYTES);
+        ssize_t written =
+            write(fd, data + done, left < output->step_bytes ? left : output->step_bytes);
         if (written < 0 && errno != EINTR && errno != EAGAIN) {
             return 0;
         }
@@ -265,16 +271,33 @@ static ssize_t write_output(void *cookie, const char *data, size_t size)
     return (ssize_t)size;
 }
 
+/* How to write without waiting: O_NONBLOCK on the descriptor would be seen by all who share it, so
+ * a pipe is opened once more. Files and devices do not wait. */
+static void find_step(struct output *output)
+{
+    struct stat about = {0};
+    char path[64];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", output->fd);
+    bool can_wait = fstat(output->fd, &about) != 0 || S_ISSOCK(about.st_mode) || isatty(output->fd);
+    if (S_ISFIFO(about.st_mode)) {
+        output->pipe_fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+        can_wait = output->pipe_fd < 0;
+    }
+    output->step_bytes = can_wait ? PIPE_BUF : SIZE_MAX;
+}
+
 /* Makes stdout write by write_output, until close_output. A stream without a file stays. */
 static void open_output(struct output *output, struct interrupt *interrupt)
 {
     enum { OUTPUT_BYTES = 1 << 18 };
-    *output = (struct output){.interrupt = interrupt, .before = stdout, .fd = fileno(stdout)};
+    *output = (struct output){
+        .interrupt = interrupt, .before = stdout, .fd = fileno(stdout), .pipe_fd = -1};
     FILE *stream = output->fd >= 0
                        ? fopencookie(output, "w", (cookie_io_functions_t){.write = write_output})
                        : NULL;
-    stdout = stream != NULL ? stream : stdout;
     if (stream != NULL) {
+        find_step(output);
+        stdout = stream;
         setvbuf(stdout, NULL, _IOFBF, OUTPUT_BYTES);
     }
 }
@@ -284,6 +307,9 @@ static void close_output(const struct output *output)
     if (stdout != output->before) {
         fclose(stdout);
         stdout = output->before;
+    }
+    if (output->pipe_fd >= 0) {
+        close(output->pipe_fd);
     }
 }
 
