@@ -338,8 +338,15 @@ class Services(WithDirectory):
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)
         folder = f"/proc/{process.pid}/fd"
-        self.wait(lambda: any(os.readlink(os.path.join(folder, fd)).startswith("socket:")
-                              for fd in os.listdir(folder)))
+
+        def has_socket():
+            try:
+                return any(os.readlink(os.path.join(folder, fd)).startswith("socket:")
+                           for fd in os.listdir(folder))
+            except FileNotFoundError: # closed since it was listed
+                return False
+
+        self.wait(has_socket)
         self.assertEqual([os.readlink(os.path.join(folder, fd)) for fd in "012"],
                          ["/dev/null"] * 3)
 
