@@ -134,7 +134,10 @@ class Transform:
 def is_waiting(pid):
     """It takes signals as something to read, and has a socket."""
     folder = f"/proc/{pid}/fd"
-    links = [os.readlink(os.path.join(folder, fd)) for fd in os.listdir(folder)]
+    try:
+        links = [os.readlink(os.path.join(folder, fd)) for fd in os.listdir(folder)]
+    except FileNotFoundError: # closed since it was listed
+        return False
     return "anon_inode:[signalfd]" in links and any(link.startswith("socket:") for link in links)
 
 
