@@ -224,11 +224,22 @@ static void follow(struct matcher *m, int32_t from, int side)
     }
 }
 
-static bool run(struct matcher *m)
+static bool is_matched(const struct matcher *m, int side)
+{
+    for (int32_t i = 0; i < m->count[side]; i++) {
+        if (m->pattern->steps[m->steps[side][i]].kind == STEP_MATCH) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* is_part: the match may begin at any byte, and end at any. */
+static bool run(struct matcher *m, bool is_part)
 {
     int side = 0;
     follow(m, 0, side);
-    while (m->at < m->name.size && m->count[side] > 0) {
+    while (m->at < m->name.size && (is_part ? !is_matched(m, side) : m->count[side] > 0)) {
         uint8_t byte = m->name.data[m->at++];
         m->count[1 - side] = 0;
         for (int32_t i = 0; i < m->count[side]; i++) {
@@ -238,16 +249,14 @@ static bool run(struct matcher *m)
             }
         }
         side = 1 - side;
-    }
-    for (int32_t i = 0; i < m->count[side] && m->at == m->name.size; i++) {
-        if (m->pattern->steps[m->steps[side][i]].kind == STEP_MATCH) {
-            return true;
+        if (is_part) {
+            follow(m, 0, side);
         }
     }
-    return false;
+    return (is_part || m->at == m->name.size) && is_matched(m, side);
 }
 
-bool pattern_matches(const struct pattern *pattern, struct slice name)
+static bool match(const struct pattern *pattern, struct slice name, bool is_part)
 {
     size_t count = (size_t)pattern->count;
     /* Each step is followed once a round and leaves at most two to follow. */
@@ -259,7 +268,17 @@ bool pattern_matches(const struct pattern *pattern, struct slice name)
         .pending = memory + 2 * count,
         .seen = (uint32_t *)memory + 4 * count + 2,
     };
-    bool matches = run(&matcher);
+    bool matches = run(&matcher, is_part);
     free(memory);
     return matches;
+}
+
+bool pattern_matches(const struct pattern *pattern, struct slice name)
+{
+    return match(pattern, name, false);
+}
+
+bool pattern_finds(const struct pattern *pattern, struct slice name)
+{
+    return match(pattern, name, true);
 }

@@ -5,9 +5,10 @@
 #include "base/slice.h"
 
 /*
- * The regular expressions of subscriptions (KIP-848): RE2's syntax, as in Kafka, and like RE2 in
- * time linear in the name, whatever the pattern: clients choose it. The C library's regexec reads
- * another syntax and takes memory without bound, which is why this is our own.
+ * The regular expressions of subscriptions (KIP-848, and `tidings subscribe`): RE2's syntax, as in
+ * Kafka, and like RE2 in time linear in the name, whatever the pattern: clients choose it. The C
+ * library's regexec reads another syntax and takes memory without bound, which is why this is our
+ * own.
  *
  * Served: literals, ., classes with ranges, escapes and [:names:], \d \w \s \D \W \S, \b \B, ^ $ \A
  * \z, groups (capturing or not, also named), (?i) and (?s), |, * + ? {m,n} with counts up to 1000,
@@ -31,5 +32,9 @@ void pattern_free(struct pattern *pattern);
 
 /* Whether the whole name matches. At most name.size * PATTERN_MAX_STEPS moves. Any thread. */
 bool pattern_matches(const struct pattern *pattern, struct slice name);
+
+/* Whether a part of the name matches, as with regexec: ^ and $ tie it to the name's ends. Costs as
+ * pattern_matches. Any thread. */
+bool pattern_finds(const struct pattern *pattern, struct slice name);
 
 #endif

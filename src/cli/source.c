@@ -5,7 +5,6 @@
 #include "cli/cli.h"
 #include "cli/last_events.h"
 
-#include <regex.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -186,60 +185,24 @@ static void on_notice(void *context, const struct client_error *what)
 
 /* --- opening --- */
 
-static void add_name(struct source *source, const char *name)
-{
-    for (size_t i = 0; i < source->names.count; i++) {
-        if (strcmp(source->names.items[i], name) == 0) {
-            return;
-        }
-    }
-    text_list_add(&source->names, mem_strdup(name));
-}
+enum { LOOK_EVERY_MS = 5000 }; /* for topics that were made meanwhile */
 
-/* Adds the topics that an expression names now. */
-static int add_matching(struct source *source, struct connection *connection, const char *pattern)
-{
-    struct admin_topics topics;
-    struct client_error error;
-    regex_t regex;
-    if (regcomp(&regex, pattern, REG_EXTENDED | REG_NOSUB) != 0) {
-        return cli_fail(EXIT_USAGE, NULL, "'%s' is no regular expression", pattern);
-    }
-    int code = EXIT_OK;
-    size_t before = source->names.count;
-    if (admin_topics(connection, &topics, &error) != CLIENT_OK) {
-        code = bus_fail(&error, "list the topics");
-    }
-    for (size_t i = 0; i < topics.count; i++) {
-        if (!topics.items[i].is_internal &&
-            regexec(&regex, topics.items[i].name, 0, NULL, 0) == 0) {
-            add_name(source, topics.items[i].name);
-        }
-    }
-    if (code == EXIT_OK && source->names.count == before) {
-        code = cli_fail(EXIT_NOT_FOUND, "see the topics with: tidings topic list",
-                        "no topic's name matches '%s'", pattern);
-    }
-    admin_topics_deinit(&topics);
-    regfree(&regex);
-    return code;
-}
-
-/* The names of all topics to read, and their partitions. */
+/* All partitions to read. */
 static int list_topics(struct source *source, struct connection *connection,
                        struct topic_partitions *list)
 {
-    const struct text_list *given = &source->options->topics;
+    struct topic_choice *choice = &source->choice;
+    struct topic_partitions found = {0};
+    struct client_error error;
     int code = EXIT_OK;
-    for (size_t i = 0; code == EXIT_OK && i < given->count; i++) {
-        if (given->items[i][0] == '^') {
-            code = add_matching(source, connection, given->items[i]);
-        } else {
-            add_name(source, given->items[i]);
-        }
+    if (choice->expressions.count > 0) {
+        code = topic_choice_look(choice, connection, -1, &found, &error) == CLIENT_OK
+                   ? topic_choice_check(choice)
+                   : bus_fail(&error, "list the topics");
+        topic_partitions_deinit(&found);
     }
-    for (size_t i = 0; code == EXIT_OK && i < source->names.count; i++) {
-        code = bus_partitions(connection, source->names.items[i], source->options->partition, list);
+    for (size_t i = 0; code == EXIT_OK && i < choice->names.count; i++) {
+        code = bus_partitions(connection, choice->names.items[i], source->options->partition, list);
     }
     return code;
 }
@@ -269,8 +232,8 @@ static int open_reader(struct source *source, const struct topic_partitions *beg
         .partitions = begin,
         .from = options->from,
         .group = options->group,
-        .topics = options->group != NULL ? source->names.items : NULL,
-        .topic_count = options->group != NULL ? source->names.count : 0,
+        .topics = options->group != NULL ? source->choice.names.items : NULL,
+        .topic_count = options->group != NULL ? source->choice.names.count : 0,
         .callbacks = {.assigned = on_assigned,
                       .revoked = on_revoked,
                       .before_commit = options->group != NULL ? on_commit : NULL,
@@ -321,10 +284,13 @@ static int place(struct source *source, struct connection *connection,
 int source_open(struct source *source, const struct source_options *options)
 {
     *source = (struct source){.options = options, .is_heard = true};
-    struct connection *connection;
+    struct connection *connection = NULL;
     struct topic_partitions list = {0};
     struct topic_partitions begin = {0};
-    int code = bus_open(options->bus, &connection);
+    int code = topic_choice_init(&source->choice, &options->topics);
+    if (code == EXIT_OK) {
+        code = bus_open(options->bus, &connection);
+    }
     if (code == EXIT_OK) {
         code = list_topics(source, connection, &list);
     }
@@ -335,6 +301,7 @@ int source_open(struct source *source, const struct source_options *options)
     if (code == EXIT_OK) {
         code = open_reader(source, options->group == NULL || begin.count > 0 ? &begin : NULL);
     }
+    source->look_at_ms = clock_mono_ms(clock_system()) + LOOK_EVERY_MS;
     topic_partitions_deinit(&list);
     topic_partitions_deinit(&begin);
     connection_close(connection);
@@ -384,9 +351,65 @@ static int note_silence(struct source *source)
                     owed->topic, (int)owed->partition, (long long)owed->stop - 1, silent_s);
 }
 
+/* --- topics that are made meanwhile --- */
+
+/* A look that the bus does not answer holds up reading, and the end by a signal, for so long. */
+static bool open_looker(struct source *source)
+{
+    enum { PATIENCE_MS = 1000 };
+    struct connection_settings settings = bus_settings(source->options->bus);
+    settings.timeout_ms = settings.timeout_ms < PATIENCE_MS ? settings.timeout_ms : PATIENCE_MS;
+    return source->looker != NULL || connection_open(&settings, &source->looker, NULL) == CLIENT_OK;
+}
+
+/* Reads what waits, from its start. What the bus does not tell now is asked at the next look. */
+static enum client_status read_waiting(struct source *source, struct client_error *error)
+{
+    struct topic_partitions *waiting = &source->waiting;
+    struct admin_bounds *bounds = mem_new_array(struct admin_bounds, waiting->count + 1);
+    enum client_status status = CLIENT_OK;
+    if (admin_bounds(source->looker, waiting, bounds, NULL) == CLIENT_OK) {
+        for (size_t i = 0; i < waiting->count; i++) {
+            waiting->items[i].offset = bounds[i].start;
+        }
+        status = reader_add(source->reader, waiting, error);
+        topic_partitions_deinit(waiting);
+    }
+    free(bounds);
+    return status;
+}
+
+/* With an end only what was there at the beginning counts. */
+static enum client_status look_due(struct source *source, struct client_error *error)
+{
+    const struct source_options *options = source->options;
+    struct topic_choice *choice = &source->choice;
+    if (choice->expressions.count == 0 || options->has_to ||
+        clock_mono_ms(clock_system()) < source->look_at_ms) {
+        return CLIENT_OK;
+    }
+    enum client_status status = CLIENT_OK;
+    size_t before = choice->names.count;
+    if (open_looker(source) && topic_choice_look(choice, source->looker, options->partition,
+                                                 &source->waiting, NULL) == CLIENT_OK) {
+        if (options->group == NULL && source->waiting.count > 0) {
+            status = read_waiting(source, error);
+        } else if (options->group != NULL && choice->names.count > before) {
+            status =
+                reader_subscribe(source->reader, choice->names.items, choice->names.count, error);
+        }
+    }
+    source->look_at_ms = clock_mono_ms(clock_system()) + LOOK_EVERY_MS;
+    return status;
+}
+
 int source_take(struct source *source, int timeout_ms, struct received **received)
 {
     struct client_error error;
+    *received = NULL;
+    if (look_due(source, &error) != CLIENT_OK) {
+        return bus_fail(&error, "read the topics that were made meanwhile");
+    }
     if (reader_take(source->reader, timeout_ms, received, &error) != CLIENT_OK) {
         return fail_reading(&error);
     }
@@ -442,9 +465,8 @@ int source_close(struct source *source)
         free(source->partitions.items[i].topic);
     }
     vec_deinit(&source->partitions);
-    for (size_t i = 0; i < source->names.count; i++) {
-        free((void *)(uintptr_t)source->names.items[i]);
-    }
-    text_list_deinit(&source->names);
+    connection_close(source->looker);
+    topic_partitions_deinit(&source->waiting);
+    topic_choice_deinit(&source->choice);
     return code;
 }

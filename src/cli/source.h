@@ -2,6 +2,7 @@
 #define TIDINGS_CLI_SOURCE_H
 
 #include "cli/bus.h"
+#include "cli/topic_choice.h"
 #include "client/reader.h"
 
 /*
@@ -10,7 +11,9 @@
  */
 struct source_options {
     const struct bus_options *bus;
-    struct text_list topics; /* names; "^..." is a regular expression */
+    struct text_list topics; /* names; "^..." is an expression (cli/topic_choice.h), looked up again
+                              * every few seconds when there is no stop; what was made meanwhile is
+                              * read from its start */
     const char *group;       /* NULL: read directly, commit nothing */
     int64_t partition;       /* -1: all; only without a group */
     struct position from;
@@ -34,7 +37,10 @@ struct source_partition {
 
 struct source {
     const struct source_options *options;
-    struct text_list names; /* owned: the topics' names, expressions resolved */
+    struct topic_choice choice;
+    struct connection *looker;       /* looks for topics made meanwhile; NULL: not needed yet */
+    int64_t look_at_ms;              /* monotonic; only without a stop */
+    struct topic_partitions waiting; /* found, and not read yet; only without a group */
     struct reader *reader;
     VEC(struct source_partition) partitions;
     size_t last;       /* in partitions: of the event before */

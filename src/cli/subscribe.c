@@ -38,8 +38,9 @@ static const struct help_page page = {
     .usage = "TOPIC... [OPTIONS]",
     .about =
         "Prints the events of one or more topics: from the start unless --from says otherwise,\n"
-        "and then as they come, until Ctrl-C. A topic that begins with ^ is a regular expression:\n"
-        "all topics that it matches when reading begins.\n"
+        "and then as they come, until Ctrl-C. A topic that begins with ^ is a regular expression\n"
+        "(RE2's syntax): all topics whose names begin so, end them with $ for whole names. Topics\n"
+        "made later are read from their start, unless there is an end (--to, --until-end).\n"
         "Without --group it reads all partitions and leaves no trace. With --group it joins the\n"
         "consumer group, shares the partitions with the other members, goes on where the group\n"
         "left off (--from counts at its first start only), and commits what it printed.\n"

@@ -297,28 +297,13 @@ enum client_status reader_check(const struct reader_settings *settings, struct c
     return status;
 }
 
-/* Reads the partitions into reader->queue. */
 static enum client_status start_direct(struct reader *reader,
                                        const struct topic_partitions *partitions,
                                        struct client_error *error)
 {
     reader->queue = rd_kafka_queue_new(reader->connection.rk);
     reader->fetched = reader->queue;
-    enum client_status status = CLIENT_OK;
-    for (size_t i = 0; status == CLIENT_OK && i < partitions->count; i++) {
-        const struct topic_partition *at = &partitions->items[i];
-        rd_kafka_topic_t *topic = rd_kafka_topic_new(reader->connection.rk, at->topic, NULL);
-        if (topic == NULL ||
-            rd_kafka_consume_start_queue(topic, at->partition, at->offset, reader->queue) != 0) {
-            status = connection_fail(&reader->connection, error, rd_kafka_last_error(), NULL);
-        } else {
-            reader_hold(reader, at->topic, at->partition);
-        }
-        if (topic != NULL) {
-            rd_kafka_topic_destroy(topic); /* the started partition keeps its own hold */
-        }
-    }
-    return status;
+    return reader_add(reader, partitions, error);
 }
 
 static void stop_direct(struct reader *reader)
@@ -361,9 +346,7 @@ static void free_reader(struct reader *reader)
     free(reader->instance);
     free(reader->member_id);
     free(reader->fence.last_id);
-    for (size_t i = 0; i < reader->topic_count; i++) {
-        free(reader->topics[i]);
-    }
+    reader_set_topics(reader, NULL, 0);
     for (size_t i = 0; i < reader->known.count; i++) {
         free(reader->known.items[i].name);
     }
@@ -389,11 +372,7 @@ static struct reader *make(const struct reader_settings *settings)
     if (reader->is_group && settings->partitions != NULL) {
         topic_partitions_append(&reader->begin, settings->partitions);
     }
-    reader->topic_count = settings->topic_count;
-    reader->topics = mem_new_array(char *, settings->topic_count + 1);
-    for (size_t i = 0; i < settings->topic_count; i++) {
-        reader->topics[i] = mem_strdup(settings->topics[i]);
-    }
+    reader_set_topics(reader, settings->topics, settings->topic_count);
     return reader;
 }
 

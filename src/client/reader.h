@@ -128,6 +128,21 @@ CHECKED enum client_status reader_open(const struct reader_settings *settings,
  */
 enum client_status reader_close(struct reader *reader, struct client_error *error);
 
+/*
+ * A direct reader reads these as well, from their offsets (no negative ones); what it reads already
+ * is left as it is. After a failure those in front of the one that failed are read.
+ */
+CHECKED enum client_status reader_add(struct reader *reader,
+                                      const struct topic_partitions *partitions,
+                                      struct client_error *error);
+
+/*
+ * A member of a group wants these topics from now on, instead of those of before: the group is
+ * balanced anew. A topic that was made after reader_open is read from its start.
+ */
+CHECKED enum client_status reader_subscribe(struct reader *reader, const char *const *topics,
+                                            size_t count, struct client_error *error);
+
 /* To ask and administer by, and for connection_reach. Lives as long as the reader. */
 struct connection *reader_connection(struct reader *reader);
 

@@ -126,6 +126,11 @@ void reader_misplaced(struct reader *reader, struct reader_partition *partition,
 /* Tells the connection's notice. */
 void reader_notice(struct reader *reader, const struct client_error *what);
 
+/* --- reader_more.c --- */
+
+/* Copies what a group reader subscribes to. */
+void reader_set_topics(struct reader *reader, const char *const *topics, size_t count);
+
 /* --- reader_flow.c --- */
 
 /* Notes how much librdkafka may fetch ahead. */

@@ -90,6 +90,31 @@ class Subscribe(Case):
         self.fails(4, "no topic's name matches", "subscribe", "^%snone" % stem)
         self.fails(2, "no regular expression", "subscribe", "^(")
 
+    def lines(self, process, count):
+        lines = []
+        while len(lines) < count:
+            lines += self.line(process).splitlines()
+        return lines
+
+    def test_topics_made_later_are_read_from_their_start(self):
+        for words in ([], ["-g"]):
+            stem = "m-" + uuid.uuid4().hex[:8]
+            for end in (".a", "-no", ".b"):
+                self.addCleanup(self.run_tidings, "topic", "delete", stem + end, "--if-exists")
+            self.run_tidings("topic", "create", stem + ".a")
+            self.run_tidings("publish", stem + ".a", "first", "last")
+            process = self.follow("^%s\\." % stem, "-v", "--from", "-1", *words,
+                                  *(["g-" + stem] if words else []))
+            self.assertEqual(self.lines(process, 1), ["last"])
+            for end in ("-no", ".b"):
+                self.run_tidings("topic", "create", stem + end)
+                self.run_tidings("publish", stem + end, "1" + end, "2" + end)
+            self.assertEqual(self.lines(process, 2), ["1.b", "2.b"])
+            self.run_tidings("publish", stem + ".a", "more")
+            self.assertEqual(self.lines(process, 1), ["more"])
+            process.send_signal(signal.SIGINT)
+            self.assertEqual(process.wait(WAIT_S), 0)
+
     def test_format(self):
         name = self.topic()
         self.run_tidings("publish", name, "v", "-k", "k", "-H", "a=1", "-H", "b=2", "--timestamp",

@@ -9,16 +9,22 @@
 
 /* Regular expressions of subscriptions. */
 
-static bool matches(const char *text, const char *name)
+static bool ask(bool (*how)(const struct pattern *, struct slice), const char *text,
+                const char *name)
 {
     struct pattern *pattern;
     struct reason reason = {""};
     if (pattern_new(slice_str(text), &pattern, &reason) != ERR_NONE) {
         fail_msg("%s", reason.text);
     }
-    bool result = pattern_matches(pattern, slice_str(name));
+    bool result = how(pattern, slice_str(name));
     pattern_free(pattern);
     return result;
+}
+
+static bool matches(const char *text, const char *name)
+{
+    return ask(pattern_matches, text, name);
 }
 
 static void names_match_as_a_whole(void **state)
@@ -63,6 +69,25 @@ static void names_match_as_a_whole(void **state)
         assert_true(matches(cases[i].pattern, cases[i].yes));
         assert_false(matches(cases[i].pattern, cases[i].no));
     }
+}
+
+static void a_part_of_a_name_is_found(void **state)
+{
+    static const struct {
+        const char *pattern, *yes, *no;
+    } cases[] = {
+        {"^orders\\.", "orders.eu", "my.orders.eu"},
+        {"ders", "orders.eu", "order"},
+        {"eu$", "orders.eu", "eu.orders"},
+        {"^a|b$", "ac", "cab-"},
+        {"x+y", "xxxxy", "xxxx"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        print_message("%s\n", cases[i].pattern);
+        assert_true(ask(pattern_finds, cases[i].pattern, cases[i].yes));
+        assert_false(ask(pattern_finds, cases[i].pattern, cases[i].no));
+    }
+    assert_true(ask(pattern_finds, "", ""));
 }
 
 static void bad_ones_are_refused(void **state)
@@ -177,8 +202,11 @@ static void agrees_with_the_c_library(void **state)
             continue;
         }
         snprintf(anchored, sizeof anchored, "^(%s)$", text);
-        regex_t regex;
+        regex_t regex, part;
         assert_int_equal(regcomp(&regex, anchored, REG_EXTENDED | REG_NOSUB), 0);
+        anchored[strlen(anchored) - 1] = '\0';
+        const char *within = anchored + i % 2; /* with its ^ or without */
+        assert_int_equal(regcomp(&part, within, REG_EXTENDED | REG_NOSUB), 0);
         for (int n = 0; n < 10; n++) {
             size_t length = random_below(&random, 7);
             for (size_t c = 0; c < length; c++) {
@@ -190,8 +218,13 @@ static void agrees_with_the_c_library(void **state)
                 fail_msg("'%s' and '%s': the C library says %d", text, name, expected);
             }
             both += expected;
+            expected = regexec(&part, name, 0, NULL, 0) == 0;
+            if (ask(pattern_finds, within, name) != expected) {
+                fail_msg("'%s' within '%s': the C library says %d", within, name, expected);
+            }
         }
         regfree(&regex);
+        regfree(&part);
     }
     assert_true(both > 1000);
 }
@@ -199,9 +232,8 @@ static void agrees_with_the_c_library(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(names_match_as_a_whole),
-        cmocka_unit_test(bad_ones_are_refused),
-        cmocka_unit_test(hard_ones_take_no_time),
+        cmocka_unit_test(names_match_as_a_whole),    cmocka_unit_test(a_part_of_a_name_is_found),
+        cmocka_unit_test(bad_ones_are_refused),      cmocka_unit_test(hard_ones_take_no_time),
         cmocka_unit_test(agrees_with_the_c_library),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
