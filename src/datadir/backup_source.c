@@ -92,12 +92,9 @@ static enum err copy_catalogue(struct backup_source *source, const char *data_di
                                struct reason *reason)
 {
     struct catalogue_db *db;
-    char *from = mem_sprintf("%s/tidings.db", data_dir);
     char *to = mem_sprintf("%s/tidings.db", source->root);
     char *id = NULL;
-    enum err err = file_exists(from) ? catalogue_db_open(from, &db, reason)
-                                     : reason_fail(reason, ERR_NOT_FOUND,
-                                                   "%s has no catalogue tidings.db", data_dir);
+    enum err err = catalogue_db_inspect(data_dir, NULL, NULL, &db, reason);
     if (err == ERR_NONE) {
         err = catalogue_db_copy(db, to, reason);
         if (err == ERR_NONE) {
@@ -107,7 +104,6 @@ static enum err copy_catalogue(struct backup_source *source, const char *data_di
     }
     snprintf(source->cluster_id, sizeof source->cluster_id, "%s", id != NULL ? id : "-");
     free(id);
-    free(from);
     free(to);
     return err;
 }

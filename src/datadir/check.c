@@ -42,10 +42,17 @@ static enum err take_topic(void *context, const struct catalogue_db_topic *row,
     return ERR_NONE;
 }
 
-static void take_complaint(void *context, const char *text)
+static void take_complaint(void *context, const char *file, bool harmless, const char *text)
 {
     struct catalogue_view *view = context;
-    check_tell_file(view->check, CHECK_DAMAGE, "bad-catalogue", "tidings.db", false, text);
+    struct reason whole;
+    reason_set(&whole, "%s%s", text,
+               harmless
+                   ? "; the other of tidings.db and tidings-copy.db is good, and the next start "
+                     "makes this one anew from it"
+                   : "");
+    check_tell_file(view->check, harmless ? CHECK_DISPOSABLE : CHECK_DAMAGE, "bad-catalogue", file,
+                    false, whole.text);
 }
 
 static enum err load_policies(struct catalogue_view *view, struct catalogue_db *db,
@@ -64,43 +71,32 @@ static enum err load_policies(struct catalogue_view *view, struct catalogue_db *
     return err;
 }
 
-static enum err read_catalogue(struct catalogue_view *view, struct catalogue_db *db,
-                               struct reason *reason)
-{
-    enum err err = catalogue_db_check(db, take_complaint, view, reason);
-    if (err == ERR_NONE) {
-        err = catalogue_db_each_topic(db, take_topic, view, reason);
-    }
-    return err == ERR_NONE ? load_policies(view, db, reason) : err;
-}
-
 /* What it finds wrong is told: the events can be read without. ERR_IO. */
 static enum err check_catalogue(struct catalogue_view *view, struct reason *reason)
 {
     struct check *check = view->check;
-    char *path = mem_sprintf("%s/tidings.db", check->options->data_dir);
-    enum err err = ERR_NONE;
-    if (!file_exists(path)) {
-        check_tell_file(check, CHECK_DAMAGE, "no-catalogue", "tidings.db", false,
-                        "the catalogue is missing: a start would know of no topic");
-    } else {
-        struct reason why;
-        struct catalogue_db *db;
-        err = catalogue_db_open(path, &db, &why);
+    struct reason why = {.text = ""};
+    struct catalogue_db *db;
+    int64_t told = check->totals->findings[CHECK_DAMAGE];
+    enum err err = catalogue_db_inspect(check->options->data_dir, take_complaint, view, &db, &why);
+    if (err == ERR_NONE) {
+        err = catalogue_db_each_topic(db, take_topic, view, &why);
         if (err == ERR_NONE) {
-            err = read_catalogue(view, db, &why);
-            view->known = err == ERR_NONE;
-            catalogue_db_close(db);
+            err = load_policies(view, db, &why);
         }
-        if (err == ERR_CORRUPT) {
-            check_tell_file(check, CHECK_DAMAGE, "bad-catalogue", "tidings.db", false, why.text);
-            err = ERR_NONE;
-        } else if (err != ERR_NONE) {
-            reason_set(reason, "%s", why.text);
-        }
+        view->known = err == ERR_NONE;
+        catalogue_db_close(db);
     }
-    free(path);
-    return err;
+    if (err == ERR_NOT_FOUND) {
+        check_tell_file(check, CHECK_DAMAGE, "no-catalogue", "tidings.db", false,
+                        "the catalogue is missing");
+    } else if (err == ERR_CORRUPT && told == check->totals->findings[CHECK_DAMAGE]) {
+        check_tell_file(check, CHECK_DAMAGE, "no-catalogue", "tidings.db", false, why.text);
+    } else if (err != ERR_NONE && err != ERR_CORRUPT) {
+        reason_set(reason, "%s", why.text);
+        return err;
+    }
+    return ERR_NONE;
 }
 
 static void check_checkpoint(struct catalogue_view *view)

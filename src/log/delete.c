@@ -180,11 +180,12 @@ enum err log_delete(struct log *log, struct reason *reason)
 struct leftovers {
     const struct file_ops *files;
     const char *parent;
+    int removed;
 };
 
 static enum err remove_leftover(void *context, const char *name)
 {
-    const struct leftovers *leftovers = context;
+    struct leftovers *leftovers = context;
     size_t length = strlen(name);
     if (length <= sizeof suffix - 1 || strcmp(name + length - (sizeof suffix - 1), suffix) != 0) {
         return ERR_NONE;
@@ -193,6 +194,8 @@ static enum err remove_leftover(void *context, const char *name)
     char *path = mem_sprintf("%s/%s", leftovers->parent, name);
     if (remove_dir(leftovers->files, path, &why) != ERR_NONE) {
         LOG_WARN("log", "a deleted log could not be removed", "reason=\"%s\"", why.text);
+    } else if (leftovers->removed++ == 0) {
+        LOG_INFO("log", "directories of deleted partitions are removed", "first=\"%s\"", path);
     }
     free(path);
     return ERR_NONE;
@@ -204,5 +207,9 @@ void log_delete_leftovers(const struct file_ops *files, const char *parent)
     struct reason why;
     if (file_list_dir(parent, remove_leftover, &leftovers, &why) != ERR_NONE) {
         LOG_WARN("log", "leftovers of deleted logs were not looked for", "reason=\"%s\"", why.text);
+    }
+    if (leftovers.removed > 0) {
+        LOG_INFO("log", "directories of deleted partitions were removed", "count=%d dir=\"%s\"",
+                 leftovers.removed, parent);
     }
 }

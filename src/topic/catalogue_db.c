@@ -1,65 +1,30 @@
-#include "topic/catalogue_db.h"
+#include "topic/catalogue_db_internal.h"
 
 #include "base/file.h"
+#include "base/logger.h"
 #include "base/mem.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <sqlite3.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-enum { BUSY_TIMEOUT_MS = 5000 /* someone looks into the file with the sqlite3 shell */ };
+/* What is read and changed in an open catalogue. */
 
-struct catalogue_db {
-    sqlite3 *sqlite;
-};
-
-static const char schema[] =
-    "CREATE TABLE IF NOT EXISTS meta(name TEXT PRIMARY KEY, value TEXT NOT NULL);"
-    "CREATE TABLE IF NOT EXISTS topic(id BLOB PRIMARY KEY, name TEXT NOT NULL UNIQUE,"
-    " partitions INTEGER NOT NULL, internal INTEGER NOT NULL, deleting INTEGER NOT NULL);"
-    "CREATE TABLE IF NOT EXISTS topic_setting(topic_id BLOB NOT NULL, name TEXT NOT NULL,"
-    " value TEXT NOT NULL, PRIMARY KEY(topic_id, name));"
-    "CREATE TABLE IF NOT EXISTS log_start(topic_id BLOB NOT NULL, partition INTEGER NOT NULL,"
-    " start_offset INTEGER NOT NULL, PRIMARY KEY(topic_id, partition));"
-    "CREATE TABLE IF NOT EXISTS group_setting(group_id TEXT NOT NULL, name TEXT NOT NULL,"
-    " value TEXT NOT NULL, PRIMARY KEY(group_id, name));";
-
-static enum err db_fail(struct catalogue_db *db, const char *what, struct reason *reason)
+static enum err run(sqlite3 *sqlite, const char *sql, struct reason *reason)
 {
-    int code = sqlite3_errcode(db->sqlite);
-    bool full =
-        code == SQLITE_FULL || (code == SQLITE_IOERR && sqlite3_system_errno(db->sqlite) == ENOSPC);
-    enum err err = full                     ? ERR_NO_SPACE
-                   : code == SQLITE_CORRUPT ? ERR_CORRUPT
-                   : code == SQLITE_NOTADB  ? ERR_CORRUPT
-                                            : ERR_IO;
-    return reason_fail(reason, err, "catalogue tidings.db: cannot %s: %s", what,
-                       sqlite3_errmsg(db->sqlite));
-}
-
-static enum err run(struct catalogue_db *db, const char *sql, struct reason *reason)
-{
-    if (sqlite3_exec(db->sqlite, sql, NULL, NULL, NULL) != SQLITE_OK) {
-        return db_fail(db, "change it", reason);
-    }
-    return ERR_NONE;
+    return sqlite3_exec(sqlite, sql, NULL, NULL, NULL) == SQLITE_OK
+               ? ERR_NONE
+               : catalogue_rows_fail(sqlite, "change it", reason);
 }
 
 /*
- * Prepares and binds: 'b' topic id, 't' slice (by pointer), 's' C string, 'i' int64_t.
+ * Prepares and binds: 'b' topic id, 's' C string, 'i' int64_t.
  */
-static enum err prepare_list(struct catalogue_db *db, sqlite3_stmt **statement,
-                             struct reason *reason, const char *sql, const char *types,
-                             va_list args)
+static enum err prepare_list(sqlite3 *sqlite, sqlite3_stmt **statement, struct reason *reason,
+                             const char *sql, const char *types, va_list args)
 {
-    if (sqlite3_prepare_v2(db->sqlite, sql, -1, statement, NULL) != SQLITE_OK) {
-        return db_fail(db, "read it", reason);
+    if (sqlite3_prepare_v2(sqlite, sql, -1, statement, NULL) != SQLITE_OK) {
+        return catalogue_rows_fail(sqlite, "read it", reason);
     }
     for (int i = 0; types[i] != '\0'; i++) {
         if (types[i] == 'b') {
@@ -79,7 +44,7 @@ static enum err prepare(struct catalogue_db *db, sqlite3_stmt **statement, struc
 {
     va_list args;
     va_start(args, types);
-    enum err err = prepare_list(db, statement, reason, sql, types, args);
+    enum err err = prepare_list(db->sqlite, statement, reason, sql, types, args);
     va_end(args);
     return err;
 }
@@ -92,94 +57,147 @@ static bool next_row(struct catalogue_db *db, sqlite3_stmt *statement, enum err 
     if (code == SQLITE_ROW) {
         return true;
     }
-    *err = code == SQLITE_DONE ? ERR_NONE : db_fail(db, "read it", reason);
+    *err = code == SQLITE_DONE ? ERR_NONE : catalogue_rows_fail(db->sqlite, "read it", reason);
     sqlite3_finalize(statement);
     return false;
 }
 
-/* Runs one statement with bound values to its end. */
-static enum err change(struct catalogue_db *db, struct reason *reason, const char *sql,
-                       const char *types, ...)
+/* Runs one statement to its end, in one file. Adds the checksums that it returns to *crcs. */
+static enum err step_all(sqlite3 *sqlite, int64_t *rows, int64_t *crcs, struct reason *reason,
+                         const char *sql, const char *types, va_list args)
 {
     sqlite3_stmt *statement;
-    va_list args;
-    va_start(args, types);
-    enum err err = prepare_list(db, &statement, reason, sql, types, args);
-    va_end(args);
-    if (err == ERR_NONE) {
-        err = sqlite3_step(statement) == SQLITE_DONE ? ERR_NONE : db_fail(db, "change it", reason);
-        sqlite3_finalize(statement);
+    enum err err = prepare_list(sqlite, &statement, reason, sql, types, args);
+    if (err != ERR_NONE) {
+        return err;
     }
+    int code;
+    while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
+        *rows += 1;
+        *crcs += sqlite3_column_int64(statement, 0);
+    }
+    err = code == SQLITE_DONE ? ERR_NONE : catalogue_rows_fail(sqlite, "change it", reason);
+    sqlite3_finalize(statement);
     return err;
 }
 
-static enum err check_format(struct catalogue_db *db, struct reason *reason)
+/* It is made anew by the next change. */
+static void give_up_copy(struct catalogue_db *db, const char *why)
 {
-    char *text;
-    enum err err = catalogue_db_get(db, "format", &text, reason);
-    if (err != ERR_NONE) {
-        return err;
+    LOG_WARN("topic", "the copy of the catalogue cannot be written and is made anew later",
+             "file=\"%s\" reason=\"%s\"", db->copy_path, why);
+    sqlite3_close(db->copy);
+    db->copy = NULL;
+    (void)!catalogue_db_unlink(db->copy_path, NULL);
+}
+
+/*
+ * Runs one statement in both files. It returns the checksums of the rows that it is about, which
+ * come to the sum (sign 1), leave it (-1) or stay (0).
+ */
+static enum err change(struct catalogue_db *db, int sign, struct reason *reason, const char *sql,
+                       const char *types, ...)
+{
+    va_list args;
+    va_list again;
+    int64_t rows = 0;
+    int64_t crcs = 0;
+    va_start(args, types);
+    va_copy(again, args);
+    enum err err = step_all(db->sqlite, &rows, &crcs, reason, sql, types, args);
+    if (err == ERR_NONE && db->copy != NULL) {
+        struct reason why;
+        int64_t copy_rows = 0;
+        int64_t copy_crcs = 0;
+        if (step_all(db->copy, &copy_rows, &copy_crcs, &why, sql, types, again) != ERR_NONE) {
+            give_up_copy(db, why.text);
+        } else if (copy_rows != rows || copy_crcs != crcs) {
+            give_up_copy(db, "it has other rows");
+        }
     }
-    if (text == NULL) {
-        char format[16];
-        snprintf(format, sizeof format, "%d", CATALOGUE_DB_FORMAT);
-        return catalogue_db_put(db, "format", format, reason);
+    va_end(again);
+    va_end(args);
+    db->sum.rows += sign * rows;
+    db->sum.crcs += sign * crcs;
+    return err;
+}
+
+/* Whether the names still lead to what is open: what is committed elsewhere is lost. */
+static enum err check_place(struct catalogue_db *db, struct reason *reason)
+{
+    int moved = 0;
+    char *wal = mem_sprintf("%s-wal", db->path);
+    bool there = file_exists(wal);
+    free(wal);
+    (void)sqlite3_file_control(db->sqlite, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
+    if (moved != 0 || !there) {
+        return reason_fail(reason, ERR_IO,
+                           "%s%s was removed or replaced below the running server: no topic is "
+                           "changed any more; restart it",
+                           db->path, moved != 0 ? "" : "-wal");
     }
-    int format = atoi(text);
-    free(text);
-    if (format > CATALOGUE_DB_FORMAT || format < 1) {
-        return reason_fail(reason, ERR_UNSUPPORTED,
-                           "the data directory has format %d, this program knows up to %d: "
-                           "use the newer tidings that wrote it",
-                           format, CATALOGUE_DB_FORMAT);
+    moved = 0;
+    if (db->copy != NULL &&
+        sqlite3_file_control(db->copy, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK &&
+        moved != 0) {
+        give_up_copy(db, "it was removed or replaced");
     }
     return ERR_NONE;
 }
 
-/* SQLite takes the mode of a file that is there, for those beside it as well (WAL). Closed to
- * others (FILE_MODE) before anything is in it. */
-static enum err open_private(const char *path, struct catalogue_db *db, struct reason *reason)
+/* One change: begin, then change() and finish(). */
+static enum err begin(struct catalogue_db *db, struct reason *reason)
 {
-    int fd;
-    enum err err = file_open(file_ops_system(), path, O_RDWR | O_CREAT, &fd, reason);
+    struct reason why;
+    db->before = db->sum;
+    enum err err = run(db->sqlite, "BEGIN IMMEDIATE", reason);
     if (err != ERR_NONE) {
         return err;
     }
-    (void)!fchmod(fd, FILE_MODE); /* an older program's; somebody else's stays */
-    close(fd);
-    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
-    return sqlite3_open_v2(path, &db->sqlite, flags, NULL) == SQLITE_OK
-               ? ERR_NONE
-               : db_fail(db, "open it", reason);
-}
-
-enum err catalogue_db_open(const char *path, struct catalogue_db **out, struct reason *reason)
-{
-    struct catalogue_db *db = mem_new(struct catalogue_db);
-    enum err err = open_private(path, db, reason);
-    if (err == ERR_NONE) {
-        sqlite3_busy_timeout(db->sqlite, BUSY_TIMEOUT_MS);
-        err = run(db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-512;",
-                  reason);
-    }
-    if (err == ERR_NONE) {
-        err = run(db, schema, reason);
-    }
-    if (err == ERR_NONE) {
-        err = check_format(db, reason);
-    }
+    err = check_place(db, reason);
     if (err != ERR_NONE) {
-        catalogue_db_close(db);
+        (void)!run(db->sqlite, "ROLLBACK", NULL);
         return err;
     }
-    *out = db;
+    if (db->copy != NULL && run(db->copy, "BEGIN IMMEDIATE", &why) != ERR_NONE) {
+        give_up_copy(db, why.text);
+    }
     return ERR_NONE;
 }
 
-void catalogue_db_close(struct catalogue_db *db)
+/* What the first file has, the second is to have as well; else there is none. */
+static void commit_copy(struct catalogue_db *db)
 {
-    sqlite3_close(db->sqlite);
-    free(db);
+    struct reason why;
+    if (db->copy != NULL && (catalogue_rows_put_sum(db->copy, &db->sum, &why) != ERR_NONE ||
+                             run(db->copy, "COMMIT", &why) != ERR_NONE)) {
+        give_up_copy(db, why.text);
+    }
+    if (db->copy == NULL) {
+        (void)!catalogue_db_make_copy(db, NULL); /* the next change tries again */
+    }
+}
+
+/* COMMIT when err is ERR_NONE, else ROLLBACK and err. */
+static enum err finish(struct catalogue_db *db, enum err err, struct reason *reason)
+{
+    db->sum.version++;
+    if (err == ERR_NONE) {
+        err = catalogue_rows_put_sum(db->sqlite, &db->sum, reason);
+    }
+    if (err == ERR_NONE) {
+        err = run(db->sqlite, "COMMIT", reason);
+    }
+    if (err == ERR_NONE) {
+        commit_copy(db);
+        return ERR_NONE;
+    }
+    (void)!run(db->sqlite, "ROLLBACK", NULL);
+    if (db->copy != NULL) {
+        (void)!run(db->copy, "ROLLBACK", NULL);
+    }
+    db->sum = db->before;
+    return err;
 }
 
 enum err catalogue_db_each_topic(struct catalogue_db *db,
@@ -189,16 +207,25 @@ enum err catalogue_db_each_topic(struct catalogue_db *db,
                                  void *context, struct reason *reason)
 {
     sqlite3_stmt *statement;
-    enum err err = prepare(db, &statement, reason,
-                           "SELECT id, name, partitions, internal, deleting FROM topic", "");
+    /* A deletion is named twice: by a mark and by a row of its own. */
+    enum err err =
+        prepare(db, &statement, reason,
+                db->format == 1 ? "SELECT id, name, partitions, internal, deleting, 0 FROM topic"
+                                : "SELECT t.id, t.name, t.partitions, t.internal, t.deleting,"
+                                  " d.name IS t.name AND d.partitions IS t.partitions"
+                                  " FROM topic t LEFT JOIN deletion d ON d.topic_id = t.id",
+                "");
     int code = SQLITE_DONE;
     while (err == ERR_NONE && (code = sqlite3_step(statement)) == SQLITE_ROW) {
         struct catalogue_db_topic row = {
             .name = slice_str((const char *)sqlite3_column_text(statement, 1)),
             .partition_count = sqlite3_column_int(statement, 2),
             .internal = sqlite3_column_int(statement, 3) != 0,
-            .deleting = sqlite3_column_int(statement, 4) != 0,
         };
+        bool marked = sqlite3_column_int(statement, 4) != 0;
+        bool named = sqlite3_column_int(statement, 5) != 0;
+        row.deleting = marked && named;
+        row.half_deleting = marked != named;
         if (sqlite3_column_bytes(statement, 0) != (int)sizeof row.id.bytes) {
             err = reason_fail(reason, ERR_CORRUPT, "catalogue tidings.db: topic %.*s has a bad id",
                               SLICE_ARGS(row.name));
@@ -208,7 +235,7 @@ enum err catalogue_db_each_topic(struct catalogue_db *db,
         err = each(context, &row, reason);
     }
     if (err == ERR_NONE && code != SQLITE_DONE) {
-        err = db_fail(db, "read it", reason);
+        err = catalogue_rows_fail(db->sqlite, "read it", reason);
     }
     sqlite3_finalize(statement);
     return err;
@@ -231,23 +258,13 @@ enum err catalogue_db_load_overrides(struct catalogue_db *db, const struct topic
 static enum err put_overrides(struct catalogue_db *db, const struct topic_id *id,
                               const struct overrides *overrides, struct reason *reason)
 {
-    enum err err = change(db, reason, "DELETE FROM topic_setting WHERE topic_id = ?", "b", id);
+    enum err err = change(db, -1, reason,
+                          "DELETE FROM topic_setting WHERE topic_id = ?1 RETURNING crc", "b", id);
     for (size_t i = 0; err == ERR_NONE && i < overrides->count; i++) {
-        err = change(db, reason, "INSERT INTO topic_setting VALUES(?, ?, ?)", "bss", id,
-                     overrides->items[i].name, overrides->items[i].value);
-    }
-    return err;
-}
-
-/* COMMIT when err is ERR_NONE, else ROLLBACK and err. */
-static enum err finish(struct catalogue_db *db, enum err err, struct reason *reason)
-{
-    if (err == ERR_NONE) {
-        err = run(db, "COMMIT", reason);
-    }
-    if (err != ERR_NONE) {
-        struct reason ignored;
-        (void)!run(db, "ROLLBACK", &ignored);
+        err = change(db, 1, reason,
+                     "INSERT INTO topic_setting VALUES(?1, ?2, ?3,"
+                     " row_crc('topic_setting', ?1, ?2, ?3)) RETURNING crc",
+                     "bss", id, overrides->items[i].name, overrides->items[i].value);
     }
     return err;
 }
@@ -256,37 +273,73 @@ enum err catalogue_db_insert(struct catalogue_db *db, const struct topic *topic,
                              int32_t partition_count, const struct overrides *overrides,
                              struct reason *reason)
 {
-    enum err err = run(db, "BEGIN IMMEDIATE", reason);
+    enum err err = begin(db, reason);
     if (err != ERR_NONE) {
         return err;
     }
-    err = change(db, reason, "INSERT INTO topic VALUES(?, ?, ?, ?, 0)", "bsii", &topic->id,
-                 topic->name, (int64_t)partition_count, (int64_t)topic->internal);
+    err =
+        change(db, 1, reason,
+               "INSERT INTO topic VALUES(?1, ?2, ?3, ?4, 0,"
+               " row_crc('topic', ?1, ?2, ?3, ?4, 0)) RETURNING crc",
+               "bsii", &topic->id, topic->name, (int64_t)partition_count, (int64_t)topic->internal);
     if (err == ERR_NONE) {
         err = put_overrides(db, &topic->id, overrides, reason);
     }
     return finish(db, err, reason);
 }
 
+/* Changes the topic's row. */
+static enum err update_topic(struct catalogue_db *db, const struct topic_id *id, const char *sql,
+                             int64_t value, struct reason *reason)
+{
+    int64_t rows = db->sum.rows;
+    enum err err = change(db, -1, reason, "SELECT crc FROM topic WHERE id = ?1", "b", id);
+    if (err == ERR_NONE && db->sum.rows == rows) {
+        return reason_fail(reason, ERR_NOT_FOUND, "the catalogue has no such topic any more");
+    }
+    return err == ERR_NONE ? change(db, 1, reason, sql, "bi", id, value) : err;
+}
+
 enum err catalogue_db_mark_deleting(struct catalogue_db *db, const struct topic_id *id,
                                     struct reason *reason)
 {
-    return change(db, reason, "UPDATE topic SET deleting = 1 WHERE id = ?", "b", id);
+    enum err err = begin(db, reason);
+    if (err != ERR_NONE) {
+        return err;
+    }
+    err = change(db, -1, reason, "DELETE FROM deletion WHERE topic_id = ?1 RETURNING crc", "b", id);
+    if (err == ERR_NONE) {
+        err = update_topic(db, id,
+                           "UPDATE topic SET deleting = ?2, crc ="
+                           " row_crc('topic', id, name, partitions, internal, ?2)"
+                           " WHERE id = ?1 RETURNING crc",
+                           1, reason);
+    }
+    if (err == ERR_NONE) {
+        err = change(db, 1, reason,
+                     "INSERT INTO deletion SELECT id, name, partitions,"
+                     " row_crc('deletion', id, name, partitions) FROM topic WHERE id = ?1"
+                     " RETURNING crc",
+                     "b", id);
+    }
+    return finish(db, err, reason);
 }
 
 enum err catalogue_db_remove(struct catalogue_db *db, const struct topic_id *id,
                              struct reason *reason)
 {
-    enum err err = run(db, "BEGIN IMMEDIATE", reason);
+    static const char *const statements[] = {
+        "DELETE FROM topic_setting WHERE topic_id = ?1 RETURNING crc",
+        "DELETE FROM log_start WHERE topic_id = ?1 RETURNING crc",
+        "DELETE FROM topic WHERE id = ?1 RETURNING crc",
+        "DELETE FROM deletion WHERE topic_id = ?1 RETURNING crc",
+    };
+    enum err err = begin(db, reason);
     if (err != ERR_NONE) {
         return err;
     }
-    err = change(db, reason, "DELETE FROM topic_setting WHERE topic_id = ?", "b", id);
-    if (err == ERR_NONE) {
-        err = change(db, reason, "DELETE FROM log_start WHERE topic_id = ?", "b", id);
-    }
-    if (err == ERR_NONE) {
-        err = change(db, reason, "DELETE FROM topic WHERE id = ?", "b", id);
+    for (size_t i = 0; i < sizeof statements / sizeof statements[0] && err == ERR_NONE; i++) {
+        err = change(db, -1, reason, statements[i], "b", id);
     }
     return finish(db, err, reason);
 }
@@ -294,18 +347,23 @@ enum err catalogue_db_remove(struct catalogue_db *db, const struct topic_id *id,
 enum err catalogue_db_set_partitions(struct catalogue_db *db, const struct topic_id *id,
                                      int32_t count, struct reason *reason)
 {
-    return change(db, reason, "UPDATE topic SET partitions = ? WHERE id = ?", "ib", (int64_t)count,
-                  id);
+    enum err err = begin(db, reason);
+    if (err != ERR_NONE) {
+        return err;
+    }
+    err = update_topic(db, id,
+                       "UPDATE topic SET partitions = ?2, crc ="
+                       " row_crc('topic', id, name, ?2, internal, deleting)"
+                       " WHERE id = ?1 RETURNING crc",
+                       count, reason);
+    return finish(db, err, reason);
 }
 
 enum err catalogue_db_set_overrides(struct catalogue_db *db, const struct topic_id *id,
                                     const struct overrides *overrides, struct reason *reason)
 {
-    enum err err = run(db, "BEGIN IMMEDIATE", reason);
-    if (err != ERR_NONE) {
-        return err;
-    }
-    return finish(db, put_overrides(db, id, overrides, reason), reason);
+    enum err err = begin(db, reason);
+    return err == ERR_NONE ? finish(db, put_overrides(db, id, overrides, reason), reason) : err;
 }
 
 enum err catalogue_db_each_group_setting(struct catalogue_db *db,
@@ -327,10 +385,13 @@ enum err catalogue_db_each_group_setting(struct catalogue_db *db,
 static enum err put_group(struct catalogue_db *db, const char *group, const struct overrides *own,
                           struct reason *reason)
 {
-    enum err err = change(db, reason, "DELETE FROM group_setting WHERE group_id = ?", "s", group);
+    enum err err = change(
+        db, -1, reason, "DELETE FROM group_setting WHERE group_id = ?1 RETURNING crc", "s", group);
     for (size_t i = 0; err == ERR_NONE && i < own->count; i++) {
-        err = change(db, reason, "INSERT INTO group_setting VALUES(?, ?, ?)", "sss", group,
-                     own->items[i].name, own->items[i].value);
+        err = change(db, 1, reason,
+                     "INSERT INTO group_setting VALUES(?1, ?2, ?3,"
+                     " row_crc('group_setting', ?1, ?2, ?3)) RETURNING crc",
+                     "sss", group, own->items[i].name, own->items[i].value);
     }
     return err;
 }
@@ -338,7 +399,7 @@ static enum err put_group(struct catalogue_db *db, const char *group, const stru
 enum err catalogue_db_set_group_overrides(struct catalogue_db *db, const char *group,
                                           const struct overrides *own, struct reason *reason)
 {
-    enum err err = run(db, "BEGIN IMMEDIATE", reason);
+    enum err err = begin(db, reason);
     return err == ERR_NONE ? finish(db, put_group(db, group, own, reason), reason) : err;
 }
 
@@ -361,8 +422,20 @@ enum err catalogue_db_log_starts(struct catalogue_db *db, const struct topic_id 
 enum err catalogue_db_set_log_start(struct catalogue_db *db, const struct topic_id *id,
                                     int32_t partition, int64_t start, struct reason *reason)
 {
-    return change(db, reason, "INSERT OR REPLACE INTO log_start VALUES(?, ?, ?)", "bii", id,
-                  (int64_t)partition, start);
+    enum err err = begin(db, reason);
+    if (err != ERR_NONE) {
+        return err;
+    }
+    err = change(db, -1, reason,
+                 "DELETE FROM log_start WHERE topic_id = ?1 AND partition = ?2 RETURNING crc", "bi",
+                 id, (int64_t)partition);
+    if (err == ERR_NONE) {
+        err = change(db, 1, reason,
+                     "INSERT INTO log_start VALUES(?1, ?2, ?3, row_crc('log_start', ?1, ?2, ?3))"
+                     " RETURNING crc",
+                     "bii", id, (int64_t)partition, start);
+    }
+    return finish(db, err, reason);
 }
 
 enum err catalogue_db_get(struct catalogue_db *db, const char *name, char **text,
@@ -379,45 +452,24 @@ enum err catalogue_db_get(struct catalogue_db *db, const char *name, char **text
     if (code == SQLITE_ROW) {
         *text = mem_strdup((const char *)sqlite3_column_text(statement, 0));
     } else if (code != SQLITE_DONE) {
-        err = db_fail(db, "read it", reason);
+        err = catalogue_rows_fail(db->sqlite, "read it", reason);
     }
     sqlite3_finalize(statement);
-    return err;
-}
-
-enum err catalogue_db_copy(struct catalogue_db *db, const char *path, struct reason *reason)
-{
-    struct catalogue_db copy = {.sqlite = NULL};
-    enum err err = open_private(path, &copy, reason);
-    if (err == ERR_NONE) {
-        sqlite3_backup *backup = sqlite3_backup_init(copy.sqlite, "main", db->sqlite, "main");
-        if (backup == NULL || sqlite3_backup_step(backup, -1) != SQLITE_DONE) {
-            err = db_fail(&copy, "copy it", reason);
-        }
-        if (backup != NULL && sqlite3_backup_finish(backup) != SQLITE_OK && err == ERR_NONE) {
-            err = db_fail(&copy, "copy it", reason);
-        }
-    }
-    sqlite3_close(copy.sqlite);
-    return err;
-}
-
-enum err catalogue_db_check(struct catalogue_db *db, void (*each)(void *context, const char *text),
-                            void *context, struct reason *reason)
-{
-    sqlite3_stmt *statement;
-    enum err err = prepare(db, &statement, reason, "PRAGMA integrity_check", "");
-    while (err == ERR_NONE && next_row(db, statement, &err, reason)) {
-        const char *text = (const char *)sqlite3_column_text(statement, 0);
-        if (text != NULL && strcmp(text, "ok") != 0) {
-            each(context, text);
-        }
-    }
     return err;
 }
 
 enum err catalogue_db_put(struct catalogue_db *db, const char *name, const char *text,
                           struct reason *reason)
 {
-    return change(db, reason, "INSERT OR REPLACE INTO meta VALUES(?, ?)", "ss", name, text);
+    enum err err = begin(db, reason);
+    if (err != ERR_NONE) {
+        return err;
+    }
+    err = change(db, -1, reason, "DELETE FROM meta WHERE name = ?1 RETURNING crc", "s", name);
+    if (err == ERR_NONE) {
+        err = change(db, 1, reason,
+                     "INSERT INTO meta VALUES(?1, ?2, row_crc('meta', ?1, ?2)) RETURNING crc", "ss",
+                     name, text);
+    }
+    return finish(db, err, reason);
 }

@@ -10,26 +10,42 @@
 #include <stdint.h>
 
 /*
- * The catalogue's tables in DATA/tidings.db (SQLite, WAL, synchronous=FULL): when a function here
- * returns ERR_NONE, the change is on disk. docs/formats.md lists the tables. One thread at a time.
+ * The catalogue's tables in DATA/tidings.db (SQLite, WAL, synchronous=FULL), and the same once more
+ * in DATA/tidings-copy.db: when a function here returns ERR_NONE, the change is on disk.
+ * docs/formats.md lists the tables. One thread at a time.
+ *
+ * Each row has a checksum, and the rows together (catalogue_rows.h). What is read was compared with
+ * them when the files were opened.
  */
 struct catalogue_db;
 
-enum { CATALOGUE_DB_FORMAT = 1 };
-
-/* Opens or creates. ERR_UNSUPPORTED when a newer program wrote the file. */
-CHECKED enum err catalogue_db_open(const char *path, struct catalogue_db **out,
+/*
+ * Opens the catalogue of a data directory; makes it in one that has no topics. Of the two files the
+ * newest that is good is taken, and the other one made like it: a bad DATA/tidings.db is kept
+ * aside, with a warning. One of format 1 is taken over. ERR_CORRUPT when neither can be believed,
+ * or both are missing beside topics; ERR_UNSUPPORTED when a newer program wrote them: nothing is
+ * changed then.
+ */
+CHECKED enum err catalogue_db_open(const char *data_dir, struct catalogue_db **out,
                                    struct reason *reason);
 void catalogue_db_close(struct catalogue_db *db);
+
+/* What is wrong with one of the files. harmless: the next start makes it anew from the other. */
+typedef void catalogue_db_complaint(void *context, const char *file, bool harmless,
+                                    const char *text);
+
+/*
+ * Looks at both files as catalogue_db_open does, and at all pages by SQLite's integrity check, and
+ * changes nothing. each (may be NULL) hears all that is wrong. *out: to read what a start would
+ * take; the same errors.
+ */
+CHECKED enum err catalogue_db_inspect(const char *data_dir, catalogue_db_complaint *each,
+                                      void *context, struct catalogue_db **out,
+                                      struct reason *reason);
 
 /* Writes a copy, synced, as one transaction sees it, to a file that does not exist. */
 CHECKED enum err catalogue_db_copy(struct catalogue_db *db, const char *path,
                                    struct reason *reason);
-
-/* SQLite's integrity check: each(context, text) for every complaint. */
-CHECKED enum err catalogue_db_check(struct catalogue_db *db,
-                                    void (*each)(void *context, const char *text), void *context,
-                                    struct reason *reason);
 
 /* A row of the topic table as loaded; the callee copies what it keeps. */
 struct catalogue_db_topic {
@@ -37,7 +53,8 @@ struct catalogue_db_topic {
     struct slice name;
     int32_t partition_count;
     bool internal;
-    bool deleting; /* a deletion was begun and not finished */
+    bool deleting;      /* a deletion was begun and not finished: said in both places */
+    bool half_deleting; /* said in one of them only, which is not to be believed */
 };
 
 /* Visits all topics until `each` fails; its error is returned then. */
@@ -51,7 +68,8 @@ CHECKED enum err catalogue_db_load_overrides(struct catalogue_db *db, const stru
                                              struct overrides *out, struct reason *reason);
 
 /* Changes of one topic. Each is one transaction of SQLite, on disk when it returns ERR_NONE;
- * without effect otherwise. ERR_IO, ERR_NO_SPACE. */
+ * without effect otherwise. ERR_IO, ERR_NO_SPACE; ERR_NOT_FOUND without such a topic. Also ERR_IO,
+ * here and below, once somebody removed or replaced the file. */
 CHECKED enum err catalogue_db_insert(struct catalogue_db *db, const struct topic *topic,
                                      int32_t partition_count, const struct overrides *overrides,
                                      struct reason *reason);

@@ -5,7 +5,6 @@
 #include "log/space.h"
 #include "topic/catalogue.h"
 #include "topic/catalogue_internal.h"
-#include "topic/data_dir.h"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -40,6 +39,12 @@ static enum err load_topic(void *context, const struct catalogue_db_topic *row,
                            SLICE_ARGS(row->name));
     }
     struct topic *topic = topic_new(row->name, &row->id, row->internal);
+    if (row->half_deleting) {
+        LOG_WARN("topic",
+                 "a topic is marked as deleted in one place of two; it is kept: delete it again if "
+                 "that was meant",
+                 "topic=%s partitions=%d", topic->name, (int)row->partition_count);
+    }
     vec_push(row->deleting ? &loading->doomed : &loading->topics,
              (struct listed_topic){topic, row->partition_count});
     return ERR_NONE;
@@ -52,6 +57,9 @@ static enum err finish_deletions(struct loading *loading, struct reason *reason)
     enum err err = ERR_NONE;
     for (size_t i = 0; i < loading->doomed.count; i++) {
         struct topic *topic = loading->doomed.items[i].topic;
+        LOG_INFO("topic", "a deletion that was begun is finished: the topic's files are removed",
+                 "topic=%s partitions=%d dir=\"%s/%s-*\"", topic->name,
+                 (int)loading->doomed.items[i].partition_count, catalogue->topics_dir, topic->name);
         for (int32_t p = 0; err == ERR_NONE && p < loading->doomed.items[i].partition_count; p++) {
             char *dir = catalogue_log_dir(catalogue, topic, p);
             err = log_discard_dir(catalogue->env.files, dir, reason);
@@ -355,9 +363,7 @@ enum err catalogue_open(const struct catalogue_config *config, struct catalogue 
     pthread_rwlock_init(&catalogue->table_lock, NULL);
     pthread_rwlock_init(&catalogue->names_lock, NULL);
 
-    char *db_path = mem_sprintf("%s/" DATA_DIR_CATALOGUE, config->data_dir);
-    enum err err = catalogue_db_open(db_path, &catalogue->db, reason);
-    free(db_path);
+    enum err err = catalogue_db_open(config->data_dir, &catalogue->db, reason);
     if (err == ERR_NONE) {
         err = file_make_dir(catalogue->env.files, catalogue->topics_dir, reason);
     }

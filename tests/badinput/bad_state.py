@@ -3,12 +3,11 @@ import os
 import random
 import shutil
 import socket
-import sqlite3
 import subprocess
 import tempfile
 import unittest
 
-from harness import kafka
+from harness import catalogue, kafka
 from harness.kafka import Client, batch, good_batch
 from harness.server import Server, run_to_end
 
@@ -52,35 +51,69 @@ class DataDirectory(unittest.TestCase):
 
     def test_newer_format(self):
         self.fill()
-        db = sqlite3.connect(self.data + "/tidings.db")
-        db.execute("UPDATE meta SET value='999' WHERE name='format'")
-        db.commit()
-        db.close()
+        catalogue.change(self.data, "UPDATE meta SET value='999' WHERE name='format'")
         self.refuse(1, "format 999.*newer")
         for junk in ("0", "-1", "", "abc"):
-            db = sqlite3.connect(self.data + "/tidings.db")
-            db.execute("UPDATE meta SET value=? WHERE name='format'", (junk,))
-            db.commit()
-            db.close()
+            catalogue.change(self.data, "UPDATE meta SET value=? WHERE name='format'", junk)
             self.refuse(1, "format")
 
     def test_catalogue_is_no_database(self):
+        """The copy takes its place; without one the start is refused, and changes nothing."""
         self.fill()
-        with open(self.data + "/tidings.db", "r+b") as file:
+        self.spoil("tidings.db")
+        server = self.start()
+        self.assertTrue(server.log_lines("catalogue was damaged and is taken from its copy"))
+        self.check_events(server, 20)
+        self.assertEqual(server.stop(), 0)
+        self.spoil("tidings.db")
+        self.spoil("tidings-copy.db")
+        for _ in range(2):
+            names = sorted(os.listdir(self.data))
+            self.refuse(1, "restore a backup.*tidings.db")
+            self.assertEqual(sorted(os.listdir(self.data)), names)
+            self.assertTrue(os.path.exists(self.data + "/topics/orders-0"))
+
+    def spoil(self, name):
+        with open(os.path.join(self.data, name), "r+b") as file:
             file.write(b"this is no database " * 300)
         for extra in ("-wal", "-shm"):
-            if os.path.exists(self.data + "/tidings.db" + extra):
-                os.remove(self.data + "/tidings.db" + extra)
-        self.refuse(1, "tidings.db")
-        self.assertTrue(os.path.exists(self.data + "/topics/orders-0"))
+            if os.path.exists(os.path.join(self.data, name + extra)):
+                os.remove(os.path.join(self.data, name + extra))
 
     def test_catalogue_damaged_inside(self):
         self.fill()
-        db = sqlite3.connect(self.data + "/tidings.db")
-        db.execute("UPDATE topic SET name='../../etc', partitions=1 WHERE name='orders'")
-        db.commit()
-        db.close()
+        catalogue.change(self.data, "UPDATE topic SET name='../../etc', partitions=1"
+                                    " WHERE name='orders'")
         self.refuse(1, "damaged")
+
+    def test_flipped_marks_remove_nothing(self):
+        """Of a deletion, of a retention: the copy has what it was; alone, the start is refused."""
+        for sql in ("UPDATE topic SET deleting = 1 WHERE name = 'orders'",
+                    "UPDATE topic_setting SET value = '1' WHERE name = 'segment.bytes'",
+                    "DELETE FROM topic_setting WHERE name = 'segment.bytes'",
+                    "DELETE FROM topic WHERE name = 'orders'"):
+            with self.subTest(sql):
+                shutil.rmtree(self.data)
+                os.mkdir(self.data)
+                self.fill()
+                db = catalogue.connect(self.data)
+                self.assertGreater(db.execute(sql).rowcount, 0)
+                db.commit()
+                db.close()
+                with open(self.data + "/tidings.db", "rb") as file:
+                    bad = file.read()
+                server = self.start()
+                self.assertTrue(server.log_lines("taken from its copy"))
+                self.check_events(server, 20)
+                server.kill()
+                catalogue.forget_copy(self.data)
+                for extra in ("-wal", "-shm"):
+                    if os.path.exists(self.data + "/tidings.db" + extra):
+                        os.remove(self.data + "/tidings.db" + extra)
+                with open(self.data + "/tidings.db", "wb") as file:
+                    file.write(bad)
+                self.refuse(1, "restore a backup")
+                self.assertTrue(os.path.exists(self.segment()))
 
     def test_checkpoint_damaged(self):
         for damage in (b"", b"x", b"TDCP", os.urandom(200), b"TDCP" + bytes(300)):

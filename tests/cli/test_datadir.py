@@ -9,13 +9,13 @@ import json
 import os
 import shutil
 import signal
-import sqlite3
 import struct
 import sys
 import time
 import unittest
 
 from directory import batch, batches, Case, DEADLINE_S, FIRST_MS, patch, run, Server, wait_until
+from harness import catalogue
 from harness.kafka import crc32c
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "crash"))
@@ -191,16 +191,37 @@ class CheckTest(Case):
 
     def test_catalogue(self):
         self.made()
-        with sqlite3.connect(os.path.join(self.data, "tidings.db")) as db:
-            db.execute("UPDATE topic SET name = 'other' WHERE name = 't'")
-        db.close()
+        catalogue.change(self.data, "UPDATE topic SET name = 'other' WHERE name = 't'")
         found = {f["kind"]: f for f in self.check(1)["findings"]}
         self.assertEqual(found["unknown-directory"]["file"], "topics/t-0")
         self.assertEqual(found["missing-directory"]["level"], "damage")
         with open(os.path.join(self.data, "tidings.db"), "r+b") as file:
             file.seek(4096)
             file.write(os.urandom(4096))
+        self.assertFalse(os.path.exists(os.path.join(self.data, "tidings.db-wal")))
         self.assertIn("bad-catalogue", [f["kind"] for f in self.check(1)["findings"]])
+
+    def test_catalogue_with_a_good_copy(self):
+        self.made()
+        catalogue.settle(self.data)
+        for name in ("tidings.db", "tidings-copy.db"):
+            with open(os.path.join(self.data, name), "rb") as file:
+                good = file.read()
+            spoilt = os.path.join(self.data, name)
+            with open(spoilt, "r+b") as file:
+                file.seek(4096)
+                file.write(os.urandom(100))
+            found = self.check(1)["findings"]
+            self.assertEqual({(f["level"], f["kind"], f["file"]) for f in found},
+                             {("disposable", "bad-catalogue", name)})
+            with open(spoilt, "wb") as file:
+                file.write(good)
+        for name in ("tidings.db", "tidings-copy.db"):
+            os.remove(os.path.join(self.data, name))
+        for _ in range(2):  # a refused start leaves no new one
+            self.assertIn(("damage", "no-catalogue"),
+                          [(f["level"], f["kind"]) for f in self.check(1)["findings"]])
+            run("serve", "--data", self.data, "--listen", "127.0.0.1:0", code=1)
 
     def test_files_set_aside(self):
         path = self.made()

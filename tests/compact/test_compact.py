@@ -19,6 +19,7 @@ TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path[:0] = [TESTS, os.path.join(TESTS, "clients")]
 
 import run as clients  # noqa: E402
+from harness import catalogue  # noqa: E402
 from harness.kafka import Client, batch, record  # noqa: E402
 from harness.server import BINARY, WAIT_S, Server, wait_for  # noqa: E402
 
@@ -299,12 +300,9 @@ class Compaction(unittest.TestCase):
     def test_old_offsets_topic_becomes_compacted(self):
         self.start()
         self.assertEqual(self.server.stop(), 0)
-        import sqlite3  # pylint: disable=import-outside-toplevel
-        db = sqlite3.connect(os.path.join(self.data, "tidings.db"))
-        self.assertEqual(db.execute("update topic_setting set name='retention.ms', value='-1' "
-                                    "where name='cleanup.policy'").rowcount, 2)
-        db.commit()
-        db.close()
+        self.assertEqual(catalogue.change(
+            self.data, "update topic_setting set name='retention.ms', value='-1' "
+                       "where name='cleanup.policy'"), 2)
         self.start()
         out = subprocess.run([BINARY, "topic", "describe", "__consumer_offsets",
                               "--bootstrap-server", f"127.0.0.1:{self.server.port}"], check=True,

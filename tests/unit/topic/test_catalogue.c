@@ -2,9 +2,9 @@
 #include "topic_fixture.h"
 
 #include "base/mem.h"
+#include "topic/catalogue_db.h"
 
 #include <fcntl.h>
-#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -182,25 +182,18 @@ static void test_a_deleted_topic_is_gone_with_its_files(void **state)
     assert_int_equal(fixture->recovery.partitions, 1);
 }
 
-static void run_sql(struct fixture *fixture, const char *sql)
-{
-    char *path = fixture_path(fixture, "tidings.db");
-    sqlite3 *db;
-    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
-    sqlite3_close(db);
-    free(path);
-}
-
 static void test_a_deletion_is_finished_at_start(void **state)
 {
     struct fixture *fixture = *state;
     struct topic *topic = create_topic(fixture, "orders", 2, NULL, NULL);
     append_events(topic_partition(topic, 1), 3, true);
-    topic_unref(topic);
     topic_unref(create_topic(fixture, "kept", 1, NULL, NULL));
     fixture_abandon(fixture);
-    run_sql(fixture, "UPDATE topic SET deleting=1 WHERE name='orders'");
+    struct catalogue_db *db;
+    assert_int_equal(catalogue_db_open(fixture->dir, &db, &fixture->reason), ERR_NONE);
+    assert_int_equal(catalogue_db_mark_deleting(db, &topic->id, &fixture->reason), ERR_NONE);
+    catalogue_db_close(db);
+    topic_unref(topic);
     fixture_open(fixture);
     assert_gone(fixture, "orders");
     assert_int_equal(fixture->recovery.topics, 1);
@@ -425,7 +418,10 @@ static void test_a_newer_format_is_refused(void **state)
 {
     struct fixture *fixture = *state;
     fixture_close(fixture);
-    run_sql(fixture, "UPDATE meta SET value='2' WHERE name='format'");
+    struct catalogue_db *db;
+    assert_int_equal(catalogue_db_open(fixture->dir, &db, &fixture->reason), ERR_NONE);
+    assert_int_equal(catalogue_db_put(db, "format", "3", &fixture->reason), ERR_NONE);
+    catalogue_db_close(db);
     struct catalogue_config config = {
         .data_dir = fixture->dir,
         .topic_defaults = &fixture->server_defaults,
@@ -434,7 +430,7 @@ static void test_a_newer_format_is_refused(void **state)
     assert_int_equal(
         catalogue_open(&config, &fixture->catalogue, &fixture->recovery, &fixture->reason),
         ERR_UNSUPPORTED);
-    assert_non_null(strstr(fixture->reason.text, "format 2"));
+    assert_non_null(strstr(fixture->reason.text, "format 3"));
     fixture->catalogue = NULL;
 }
 

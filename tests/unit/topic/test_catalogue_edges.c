@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,14 +16,11 @@
 
 /* Topics that go while something is still at work on them, and names at their limits. */
 
-static void change_db(struct fixture *fixture, const char *sql)
+static struct catalogue_db *open_db(struct fixture *fixture)
 {
-    char *path = fixture_path(fixture, "tidings.db");
-    sqlite3 *db;
-    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
-    sqlite3_close(db);
-    free(path);
+    struct catalogue_db *db;
+    assert_int_equal(catalogue_db_open(fixture->dir, &db, &fixture->reason), ERR_NONE);
+    return db;
 }
 
 static enum err count_names(void *context, const char *name)
@@ -66,9 +62,12 @@ static void test_an_unfinished_deletion_of_the_longest_name_is_finished(void **s
     struct fixture *fixture = *state;
     char name[TOPIC_NAME_MAX + 1];
     longest_name(name);
-    topic_unref(create_topic(fixture, name, 2, NULL, NULL));
+    struct topic *topic = create_topic(fixture, name, 2, NULL, NULL);
     fixture_close(fixture);
-    change_db(fixture, "UPDATE topic SET deleting = 1");
+    struct catalogue_db *db = open_db(fixture);
+    assert_int_equal(catalogue_db_mark_deleting(db, &topic->id, &fixture->reason), ERR_NONE);
+    catalogue_db_close(db);
+    topic_unref(topic);
     fixture_open(fixture);
     assert_int_equal(fixture->recovery.topics, 0);
     assert_int_equal(names_in(fixture, "topics"), 0);
@@ -183,9 +182,12 @@ static void test_a_start_behind_the_end_is_brought_back_to_it(void **state)
     struct fixture *fixture = *state;
     struct topic *topic = create_topic(fixture, "orders", 1, NULL, NULL);
     append_events(topic_partition(topic, 0), 5, true);
-    topic_unref(topic);
     fixture_close(fixture);
-    change_db(fixture, "INSERT INTO log_start SELECT id, 0, 100 FROM topic");
+    struct catalogue_db *db = open_db(fixture);
+    assert_int_equal(catalogue_db_set_log_start(db, &topic->id, 0, 100, &fixture->reason),
+                     ERR_NONE);
+    catalogue_db_close(db);
+    topic_unref(topic);
 
     fixture_open(fixture);
     topic = catalogue_find(fixture->catalogue, slice_str("orders"));
