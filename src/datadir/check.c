@@ -18,6 +18,7 @@ struct listed_topic {
     int32_t partition_count;
     bool deleting;
     bool compacted;
+    struct catalogue_db_log_starts starts;
 };
 
 struct catalogue_view {
@@ -67,6 +68,10 @@ static enum err load_policies(struct catalogue_view *view, struct catalogue_db *
             view->topics.items[i].compacted = true;
         }
         overrides_deinit(&overrides);
+        if (err == ERR_NONE) {
+            err = catalogue_db_log_starts(db, &view->topics.items[i].id,
+                                          &view->topics.items[i].starts, reason);
+        }
     }
     return err;
 }
@@ -192,6 +197,11 @@ static enum err check_one(struct catalogue_view *view, const struct tree_partiti
     if (topic != NULL && partition->partition < topic->partition_count) {
         known.state = checkpoint_find(&view->checkpoint, &topic->id, partition->partition);
         known.compacted = topic->compacted;
+        for (size_t i = 0; i < topic->starts.count; i++) {
+            if (topic->starts.items[i].partition == partition->partition) {
+                known.deleted_to = topic->starts.items[i].start;
+            }
+        }
     } else if (view->known) {
         char *name = mem_sprintf("topics/%s-%d", partition->topic, (int)partition->partition);
         check_tell_file(view->check, CHECK_NOTE, "unknown-directory", name, false,
@@ -264,6 +274,7 @@ static enum err check_locked(struct check *check, const struct tree *tree, struc
     }
     for (size_t i = 0; i < view.topics.count; i++) {
         free(view.topics.items[i].name);
+        vec_deinit(&view.topics.items[i].starts);
     }
     vec_deinit(&view.topics);
     checkpoint_deinit(&view.checkpoint);

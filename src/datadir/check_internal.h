@@ -39,6 +39,7 @@ const char *check_remedy(const struct check *check, const char *text, struct rea
 struct check_known {
     const struct log_state *state; /* NULL: nothing */
     bool compacted;                /* offsets may be missing */
+    int64_t deleted_to;            /* by DeleteRecords */
 };
 
 /* One partition. ERR_IO. check_partition.c */

@@ -137,11 +137,13 @@ static void push_pending(struct part *part, const char *file, struct check_findi
     reason_set(&pending->text, "%s", text);
 }
 
-/* Offsets that should be there and are not, without a damaged byte. */
-static void note_missing(struct piece *piece, int64_t position, int64_t from, int64_t to)
+/* Offsets that should be there and are not, without a damaged byte. Compaction leaves gaps between
+ * batches, but none between files. */
+static void note_missing(struct piece *piece, int64_t position, int64_t from, int64_t to,
+                         bool between_files)
 {
     struct part *part = piece->part;
-    if (part->known->compacted || from < 0 || from >= to) {
+    if (from < 0 || from >= to || (part->known->compacted && !between_files)) {
         return;
     }
     push_pending(part, piece->file,
@@ -154,6 +156,42 @@ static void note_missing(struct piece *piece, int64_t position, int64_t from, in
                  "offsets are missing between good batches");
     sequence_check_forget(part->sequences);
     part->txns.blind = true;
+}
+
+/* A log that begins behind where it is known to begin, or has no file at all. */
+static void check_begin(struct part *part)
+{
+    const struct log_state *state = part->known->state;
+    const struct tree_file *first = tree_first_segment(&part->files);
+    if (state == NULL) {
+        return;
+    }
+    int64_t from = state->start_offset > part->known->deleted_to ? state->start_offset
+                                                                 : part->known->deleted_to;
+    int64_t start = first != NULL ? first->offset : state->end_offset;
+    if (start <= from) {
+        return;
+    }
+    /* Retention writes no checkpoint before it deletes. */
+    bool retention = first != NULL && !state->clean && !part->known->compacted;
+    char *name =
+        mem_sprintf("topics/%s-%d", part->partition->topic, (int)part->partition->partition);
+    check_tell(
+        part->check,
+        &(struct check_finding){
+            .level = retention ? CHECK_NOTE : CHECK_DAMAGE,
+            .kind = "missing-segments",
+            .file = name,
+            .position = -1,
+            .end = -1,
+            .first_offset = from,
+            .last_offset = start - 1,
+            .text = first == NULL ? "the partition had events and has no segment"
+                    : retention
+                        ? "the log begins behind where the checkpoint of before the crash "
+                          "has it: retention came after that, or files are gone"
+                        : "the log begins behind where it is known to begin: files are gone"});
+    free(name);
 }
 
 /* Whether bytes at the log's end may be what a crash left half written. */
@@ -236,7 +274,7 @@ static void take_batch(struct piece *piece)
                                     .end = walk->next_position,
                                     .first_offset = walk->batch.base_offset,
                                     .last_offset = batch_last_offset(&walk->batch)};
-    note_missing(piece, walk->position, part->next_offset, walk->batch.base_offset);
+    note_missing(piece, walk->position, part->next_offset, walk->batch.base_offset, false);
     if (part->pending.count > 0) {
         struct check_event behind = {.known = false};
         take_event(&walk->batch, false, &behind);
@@ -360,7 +398,7 @@ static enum err check_segment(struct part *part, size_t at, struct reason *reaso
                                reason);
     }
     if (err == ERR_NONE) {
-        note_missing(&piece, 0, part->next_offset, file->offset);
+        note_missing(&piece, 0, part->next_offset, file->offset, true);
         part->next_offset = file->offset;
         err = walk_piece(&piece, reason);
     }
@@ -368,7 +406,7 @@ static enum err check_segment(struct part *part, size_t at, struct reason *reaso
         conclude_index(&piece, &piece.offsets);
         conclude_index(&piece, &piece.times);
         if (piece.is_last && part->known->state != NULL) {
-            note_missing(&piece, size, part->next_offset, part->known->state->end_offset);
+            note_missing(&piece, size, part->next_offset, part->known->state->end_offset, true);
         }
         part->check->totals->segments++;
         err = check_txn_index(&piece, reason);
@@ -440,6 +478,9 @@ enum err check_partition(struct check *check, const struct tree_partition *parti
     enum err err = tree_list_files(partition->dir, &part.files, reason);
     const struct tree_file *first = tree_first_segment(&part.files);
     part.txns.first_base = first != NULL ? first->offset : 0;
+    if (err == ERR_NONE) {
+        check_begin(&part);
+    }
     for (size_t i = 0; i < part.files.count && err == ERR_NONE; i++) {
         err = part.files.items[i].kind == TREE_SEGMENT
                   ? check_segment(&part, i, reason)

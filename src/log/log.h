@@ -102,6 +102,7 @@ struct log_recovery {
     int64_t truncated_at;    /* the end offset after the cut; -1 when nothing was cut */
     int32_t damaged_batches; /* in the middle, left in place; each was logged with its place */
     int32_t rebuilt_indexes;
+    bool emptied; /* there was no segment, though events were known */
 };
 
 /*

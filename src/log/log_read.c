@@ -19,6 +19,7 @@ struct read_plan {
     bool recent;        /* start is among the newest batches */
     bool emptied;       /* batches without records are wanted too */
     bool passed;        /* such batches were passed over */
+    int64_t reached; /* what was walked over to the segment's end goes up to here; -1: it was not */
 };
 
 /* Position of the batch that holds the offset, by the newest batches. segments_lock. */
@@ -185,7 +186,22 @@ static enum err walk_to_start(struct log *log, struct read_plan *plan, int64_t p
     }
     scan_deinit(&scan);
     plan->start = position;
+    plan->reached = position < plan->size || expected >= plan->max_offset ? -1 : expected;
     return err;
+}
+
+/*
+ * A segment reaches to where the next one begins, a compacted one too: its last batch stays. Where
+ * it does not, another segment was between them that is gone, and nobody is led over what was in
+ * it.
+ */
+static enum err check_reach(const struct read_plan *plan, struct reason *reason)
+{
+    if (plan->reached < 0 || plan->segment_end == INT64_MAX || plan->reached >= plan->segment_end) {
+        return ERR_NONE;
+    }
+    return reason_fail(reason, ERR_CORRUPT, "offsets %lld to %lld are gone: a segment is missing",
+                       (long long)plan->reached, (long long)plan->segment_end - 1);
 }
 
 /* A start that was remembered, not walked to: goes on from there when it is an empty batch. */
@@ -297,8 +313,8 @@ static enum err find_span(struct log *log, struct read_plan *plan, size_t max_by
 {
     enum err err;
     struct damage damage;
-    if (plan->damaged) {
-        plan->start = -1; /* walk, so that damages are seen */
+    if (plan->damaged || plan->start >= plan->size) {
+        plan->start = -1; /* walk, so that damages are seen, and how far the batches reach */
     }
     err = plan->start < 0 ? find_start(log, plan, reason) : check_start(log, plan, reason);
     if (err != ERR_NONE || plan->start >= plan->size) {
@@ -370,7 +386,11 @@ static enum err read_on(struct log *log, struct read_plan wanted, size_t max_byt
         if (err != ERR_NONE || plan.segment == NULL) {
             return err;
         }
+        plan.reached = -1;
         err = find_span(log, &plan, max_bytes, at_least_one, reason);
+        if (err == ERR_NONE && plan.start >= plan.size) {
+            err = check_reach(&plan, reason);
+        }
         *passed = *passed || plan.passed;
         if (err == ERR_NONE && plan.start < plan.end) {
             *span = (struct file_span){.fd = plan.segment->fd,

@@ -255,6 +255,7 @@ static enum err begin_empty(struct recovery *recovery, const struct log_state *k
                   recovery->log->dir, (long long)known->start_offset,
                   (long long)known->end_offset - 1);
         recovery->report->damaged_batches++;
+        recovery->report->emptied = true;
     }
     enum err err = recovery_add_segment(recovery->log, recovery->next, reason);
     return err == ERR_NONE ? log_adopt_aborts(recovery->log, found, 0, recovery->next, true,

@@ -84,6 +84,7 @@ struct open_job {
     const struct log_config *config;
     struct log_state known;
     bool has_known;
+    int64_t deleted_to; /* by DeleteRecords */
     struct partition *partition;
     struct log_recovery recovery;
     enum err err;
@@ -96,6 +97,57 @@ struct open_jobs {
     _Atomic size_t next;
 };
 
+/*
+ * Compares where the log begins with what is known: events that nobody deleted are gone with their
+ * files. Retention may have taken them after the checkpoint was written, when no clean stop came
+ * behind it. Consumers are told OFFSET_OUT_OF_RANGE; the server's own state has no consumer who
+ * could be told, and is not to be begun anew: ERR_CORRUPT. (An end below the known one is kept free
+ * by the log, and told.)
+ */
+static enum err check_start(const struct open_job *job, struct reason *reason)
+{
+    const struct log *log = job->partition->log;
+    int64_t from = job->deleted_to;
+    if (job->has_known && job->known.start_offset > from) {
+        from = job->known.start_offset;
+    }
+    int64_t start = log_start_offset(log);
+    if (!job->has_known || log_is_offline(log) || start <= from) {
+        return ERR_NONE;
+    }
+    if (!job->config->retain && !job->known.clean && !job->recovery.emptied &&
+        !job->topic->internal) {
+        LOG_WARN("topic",
+                 "a log begins behind where its checkpoint has it: retention took the events after "
+                 "that, or their files are gone",
+                 "topic=%s partition=%d offsets=%lld-%lld", job->topic->name, (int)job->index,
+                 (long long)from, (long long)start - 1);
+        return ERR_NONE;
+    }
+    LOG_ERROR("topic", "files of events are gone: the log begins behind where it is known to begin",
+              "topic=%s partition=%d offsets=%lld-%lld", job->topic->name, (int)job->index,
+              (long long)from, (long long)start - 1);
+    return job->topic->internal
+               ? reason_fail(reason, ERR_CORRUPT,
+                             "files of topics/%s-%d are missing, offsets %lld to %lld: what groups "
+                             "or transactions have done would be forgotten; put them back or "
+                             "restore a backup",
+                             job->topic->name, (int)job->index, (long long)from,
+                             (long long)start - 1)
+               : ERR_NONE;
+}
+
+/* A topic's directories are there before its creation is answered. */
+static void tell_missing_dir(const struct open_jobs *all, const struct open_job *job)
+{
+    char *dir = catalogue_log_dir(all->catalogue, job->topic, job->index);
+    if (!file_exists(dir)) {
+        LOG_WARN("topic", "the directory of a partition is missing and made anew",
+                 "topic=%s partition=%d", job->topic->name, (int)job->index);
+    }
+    free(dir);
+}
+
 static void *open_some(void *argument)
 {
     struct open_jobs *all = argument;
@@ -103,6 +155,7 @@ static void *open_some(void *argument)
     while ((i = atomic_fetch_add(&all->next, 1)) < all->count) {
         struct open_job *job = &all->items[i];
         const struct log_state *known = job->has_known ? &job->known : NULL;
+        tell_missing_dir(all, job);
         job->err = catalogue_open_partition(all->catalogue, job->topic, job->index, job->config,
                                             known, &job->partition, &job->recovery, &job->reason);
         /* One that fails stops itself only, but for the server's own: their state would be lost. */
@@ -110,6 +163,9 @@ static void *open_some(void *argument)
             job->partition = catalogue_open_offline(all->catalogue, job->topic, job->index,
                                                     job->config, known, &job->reason);
             job->err = ERR_NONE;
+        }
+        if (job->err == ERR_NONE) {
+            job->err = check_start(job, &job->reason);
         }
     }
     return NULL;
@@ -151,6 +207,21 @@ static enum err prepare_topic(struct loading *loading, size_t i, struct reason *
     return err;
 }
 
+/* jobs: of one topic. */
+static enum err note_deleted(struct catalogue *catalogue, const struct topic *topic,
+                             struct open_job *jobs, int32_t count, struct reason *reason)
+{
+    struct catalogue_db_log_starts starts = {0};
+    enum err err = catalogue_db_log_starts(catalogue->db, &topic->id, &starts, reason);
+    for (size_t i = 0; i < starts.count && err == ERR_NONE; i++) {
+        if (starts.items[i].partition >= 0 && starts.items[i].partition < count) {
+            jobs[starts.items[i].partition].deleted_to = starts.items[i].start;
+        }
+    }
+    vec_deinit(&starts);
+    return err;
+}
+
 static enum err plan_jobs(struct loading *loading, const struct checkpoint *checkpoint,
                           struct open_jobs *all, struct reason *reason)
 {
@@ -167,6 +238,10 @@ static enum err plan_jobs(struct loading *loading, const struct checkpoint *chec
                 job.has_known = true;
             }
             vec_push(all, job);
+        }
+        if (err == ERR_NONE) {
+            err = note_deleted(loading->catalogue, topic, all->items + all->count - count, count,
+                               reason);
         }
         if (err != ERR_NONE) {
             return err;

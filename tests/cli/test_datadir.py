@@ -223,6 +223,14 @@ class CheckTest(Case):
                           [(f["level"], f["kind"]) for f in self.check(1)["findings"]])
             run("serve", "--data", self.data, "--listen", "127.0.0.1:0", code=1)
 
+    def test_missing_segments(self):
+        path = self.made()
+        os.remove(path)
+        found = {f["kind"]: f for f in self.check(1)["findings"]}
+        self.assertEqual(found["missing-segments"]["level"], "damage")
+        self.assertEqual(found["missing-segments"]["first_offset"], 0)
+        self.assertEqual(found["missing-segments"]["last_offset"], 4)
+
     def test_files_set_aside(self):
         path = self.made()
         with open(path.replace(".log", ".300.0badcafe.cut"), "wb") as file:

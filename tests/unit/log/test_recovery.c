@@ -216,11 +216,46 @@ static void test_offsets_of_a_vanished_tail_are_not_given_out_again(void **state
     assert_int_equal(read_all(fixture, 0, 15, 100000), 15);
     assert_int_equal(read_all(fixture, 20, 21, 100000), 1);
     struct file_span span;
-    assert_int_equal(log_read(fixture->log, 16, 21, 100, true, &span, NULL), ERR_NONE);
-    uint8_t head[8];
-    assert_int_equal(pread(span.fd, head, 8, span.position), 8);
-    assert_int_equal(load_be64(head), 20); /* the next one behind the gap */
-    file_span_release(&span);
+    for (int64_t gone = 15; gone < 20; gone++) { /* nobody is led over them without a word */
+        assert_int_equal(log_read(fixture->log, gone, 21, 100, true, &span, &fixture->reason),
+                         ERR_CORRUPT);
+        assert_non_null(strstr(fixture->reason.text, "offsets 15 to 19 are gone"));
+    }
+}
+
+/* Whether a start reads all, or trusts a checkpoint or a clean stop. */
+static void test_nobody_is_led_over_a_missing_segment(void **state)
+{
+    struct fixture *fixture = *state;
+    struct file_span span;
+    fixture->config.segment_bytes = 10000;
+    fixture_open(fixture, NULL);
+    append_many(fixture, 100, 1000);
+    struct log_state known;
+    assert_int_equal(log_checkpoint(fixture->log, &known, NULL), ERR_NONE);
+    fixture_close(fixture);
+    int64_t first = 1; /* of the third segment */
+    for (int number = 0; number < 2; first++) {
+        number += size_of(file_of(fixture, first, ".log")) >= 0;
+    }
+    first--;
+    int64_t next = first + 1;
+    while (size_of(file_of(fixture, next, ".log")) < 0) {
+        next++;
+    }
+    assert_int_equal(unlink(file_of(fixture, first, ".log")), 0);
+    const struct log_state *states[] = {&fixture->state, &known};
+    for (size_t i = 0; i < 2; i++) {
+        fixture_open(fixture, states[i]);
+        assert_int_equal(log_end_offset(fixture->log), 100);
+        assert_int_equal(read_all(fixture, 0, first, 3000), first);
+        assert_int_equal(read_all(fixture, next, 100, 3000), 100 - next);
+        for (int64_t gone = first; gone < next; gone++) {
+            assert_int_equal(log_read(fixture->log, gone, 100, 3000, true, &span, NULL),
+                             ERR_CORRUPT);
+        }
+        fixture_kill(fixture);
+    }
 }
 
 static void test_foreign_files_are_left_alone(void **state)
@@ -260,6 +295,7 @@ int main(int argc, char **argv)
         LOG_TEST(test_a_damaged_base_offset_is_passed_over),
         LOG_TEST(test_damage_while_running_is_found_by_who_reads),
         LOG_TEST(test_offsets_of_a_vanished_tail_are_not_given_out_again),
+        LOG_TEST(test_nobody_is_led_over_a_missing_segment),
         LOG_TEST(test_foreign_files_are_left_alone),
     };
     return unit_run(tests, NULL, NULL, argc, argv);

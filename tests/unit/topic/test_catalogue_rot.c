@@ -518,6 +518,93 @@ static void test_an_older_catalogue_is_taken_over(void **state)
     free(path);
 }
 
+/* A topic with several segments, stopped cleanly or not. */
+static void fill_topic(struct fixture *fixture, const char *name, bool internal, bool clean)
+{
+    struct topic_creation creation = {
+        .name = slice_str(name), .partition_count = 1, .internal = internal};
+    struct topic *topic;
+    overrides_set(&creation.overrides, slice_str("segment.bytes"), slice_str("200"));
+    overrides_set(&creation.overrides, slice_str("cleanup.policy"),
+                  slice_str(internal ? "compact" : "delete"));
+    assert_int_equal(catalogue_create(fixture->catalogue, &creation, &topic, &fixture->reason),
+                     ERR_NONE);
+    overrides_deinit(&creation.overrides);
+    append_events(topic_partition(topic, 0), 20, true);
+    catalogue_checkpoint(fixture->catalogue);
+    topic_unref(topic);
+    if (clean) {
+        fixture_close(fixture);
+    } else {
+        fixture_abandon(fixture);
+    }
+}
+
+/* In its oldest segment, or in all. */
+static void remove_segments(struct fixture *fixture, const char *name, bool all)
+{
+    char *command =
+        all ? mem_sprintf("rm %s/topics/%s-0/*.log", fixture->dir, name)
+            : mem_sprintf("rm %s/topics/%s-0/00000000000000000000.log", fixture->dir, name);
+    assert_int_equal(system(command), 0);
+    free(command);
+}
+
+static void test_lost_segments_of_a_topic_are_told_to_its_readers(void **state)
+{
+    struct fixture *fixture = *state;
+    static const char *const names[] = {"a", "b", "c", "d"};
+    for (int i = 0; i < 4; i++) {
+        struct file_span span;
+        fill_topic(fixture, names[i], false, i % 2 == 0);
+        remove_segments(fixture, names[i], i >= 2);
+        fixture_open(fixture);
+        struct topic *topic = catalogue_find(fixture->catalogue, slice_str(names[i]));
+        struct log *log = topic_partition(topic, 0)->log;
+        assert_int_equal(log_end_offset(log), 20); /* no offset is given out twice */
+        assert_true(log_start_offset(log) > 0);
+        assert_int_equal(partition_load(topic_partition(topic, 0), NULL), ERR_NONE);
+        assert_int_equal(log_read(log, 0, 20, 1000, true, &span, NULL), ERR_OUT_OF_RANGE);
+        topic_unref(topic);
+    }
+}
+
+/* What groups have committed must not be begun anew without a word. */
+static void test_lost_segments_of_the_servers_own_state_stop_the_start(void **state)
+{
+    struct fixture *fixture = *state;
+    for (int i = 0; i < 4; i++) {
+        fixture_teardown(state);
+        fixture_setup(state);
+        fixture = *state;
+        topic_unref(create_topic(fixture, "orders", 2, NULL, NULL));
+        fill_topic(fixture, "__consumer_offsets", true, i % 2 == 0);
+        remove_segments(fixture, "__consumer_offsets", i >= 2);
+        assert_refused(fixture, "__consumer_offsets-0 are missing");
+    }
+    char *command = mem_sprintf("rm -r %s", fixture->dir);
+    assert_int_equal(system(command), 0);
+    assert_int_equal(mkdir(fixture->dir, 0700), 0);
+    fixture_open(fixture);
+    free(command);
+}
+
+static void test_deleted_records_are_not_taken_for_lost(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t low;
+    fill_topic(fixture, "__consumer_offsets", true, true);
+    fixture_open(fixture);
+    catalogue_checkpoint(fixture->catalogue);
+    struct topic *topic = catalogue_find(fixture->catalogue, slice_str("__consumer_offsets"));
+    assert_int_equal(catalogue_delete_records(fixture->catalogue, topic_partition(topic, 0), 15,
+                                              &low, &fixture->reason),
+                     ERR_NONE);
+    topic_unref(topic);
+    fixture_abandon(fixture);
+    fixture_open(fixture);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -540,6 +627,12 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_changes_of_a_replaced_catalogue_are_refused,
                                         fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_a_removed_copy_is_made_anew, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_lost_segments_of_a_topic_are_told_to_its_readers,
+                                        fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_lost_segments_of_the_servers_own_state_stop_the_start,
+                                        fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_deleted_records_are_not_taken_for_lost, fixture_setup,
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(test_an_older_catalogue_is_taken_over, fixture_setup,
                                         fixture_teardown),
