@@ -176,21 +176,20 @@ static void check_begin(struct part *part)
     bool retention = first != NULL && !state->clean && !part->known->compacted;
     char *name =
         mem_sprintf("topics/%s-%d", part->partition->topic, (int)part->partition->partition);
-    check_tell(
-        part->check,
-        &(struct check_finding){
-            .level = retention ? CHECK_NOTE : CHECK_DAMAGE,
-            .kind = "missing-segments",
-            .file = name,
-            .position = -1,
-            .end = -1,
-            .first_offset = from,
-            .last_offset = start - 1,
-            .text = first == NULL ? "the partition had events and has no segment"
-                    : retention
-                        ? "the log begins behind where the checkpoint of before the crash "
-                          "has it: retention came after that, or files are gone"
-                        : "the log begins behind where it is known to begin: files are gone"});
+    struct reason text;
+    reason_set(&text, "offsets %lld-%lld are gone: %s", (long long)from, (long long)start - 1,
+               first == NULL ? "the partition had events and has no segment"
+               : retention   ? "the log begins behind where the checkpoint of before the crash has "
+                               "it; retention came after that, or files are gone"
+                             : "the log begins behind where it is known to begin");
+    check_tell(part->check, &(struct check_finding){.level = retention ? CHECK_NOTE : CHECK_DAMAGE,
+                                                    .kind = "missing-segments",
+                                                    .file = name,
+                                                    .position = -1,
+                                                    .end = -1,
+                                                    .first_offset = from,
+                                                    .last_offset = start - 1,
+                                                    .text = text.text});
     free(name);
 }
 

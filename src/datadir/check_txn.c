@@ -117,7 +117,11 @@ enum err txn_check_segment(struct txn_check *check, const struct file_ops *files
     enum err err = file_load(files, path, TXN_INDEX_MAX_BYTES, &data, &size, reason);
     err = err == ERR_NOT_FOUND ? ERR_NONE : err;
     if (err == ERR_NONE) {
-        bool rows_good = load_rows(slice_of(data, size), base_offset, &rows, &result->why);
+        struct buf fresh = {0};
+        bool old = txn_index_take_over(slice_of(data, size), &fresh);
+        bool rows_good = load_rows(old ? buf_slice(&fresh) : slice_of(data, size), base_offset,
+                                   &rows, &result->why);
+        buf_deinit(&fresh);
         result->bad =
             !rows_good || (!check->blind && !compare(check, &rows, end_offset, &result->why));
         if (result->bad && repair && !check->blind) {

@@ -1,5 +1,7 @@
 #include "log/index.h"
 
+#include "base/crc32c.h"
+
 #include <assert.h>
 #include <fcntl.h>
 #include <string.h>
@@ -18,7 +20,7 @@ void index_deinit(struct index *index)
 
 size_t index_row_bytes(enum index_kind kind)
 {
-    static const size_t bytes[] = {[INDEX_OFFSETS] = 8, [INDEX_TIMES] = 12, [INDEX_ABORTS] = 34};
+    static const size_t bytes[] = {[INDEX_OFFSETS] = 8, [INDEX_TIMES] = 12, [INDEX_ABORTS] = 38};
     return bytes[kind];
 }
 
@@ -41,6 +43,13 @@ static struct index_row row_load(enum index_kind kind, const uint8_t *from)
     }
     return (struct index_row){.key = (int64_t)load_be64(from),
                               .value = (int32_t)load_be32(from + 8)};
+}
+
+/* Rows of the others are hints, these are believed. */
+static bool row_is_good(enum index_kind kind, const uint8_t *from)
+{
+    size_t size = index_row_bytes(kind) - sizeof(uint32_t);
+    return kind != INDEX_ABORTS || crc32c(0, from, size) == load_be32(from + size);
 }
 
 void index_add(struct index *index, int64_t key, int64_t value)
@@ -111,7 +120,12 @@ static enum err block_row(const struct file_ops *files, int fd, enum index_kind 
     }
     *found = number < block->first_row + block->row_count;
     if (*found) {
-        *row = row_load(kind, block->bytes + (size_t)(number - block->first_row) * row_bytes);
+        const uint8_t *from = block->bytes + (size_t)(number - block->first_row) * row_bytes;
+        *row = row_load(kind, from);
+        return row_is_good(kind, from)
+                   ? ERR_NONE
+                   : reason_fail(reason, ERR_CORRUPT, "row %lld of a transaction index is damaged",
+                                 (long long)number);
     }
     return ERR_NONE;
 }

@@ -43,7 +43,7 @@ enum index_field { INDEX_BY_KEY, INDEX_BY_VALUE };
 void index_init(struct index *index, enum index_kind kind);
 void index_deinit(struct index *index);
 
-/* Bytes of one row: 8 for offsets, 12 for times, 34 for aborts. */
+/* Bytes of one row: 8 for offsets, 12 for times, 38 for aborts. */
 size_t index_row_bytes(enum index_kind kind);
 
 /* ".index", ".timeindex" or ".txnindex". */
@@ -64,7 +64,8 @@ bool index_tail_floor(const struct index *index, enum index_field field, int64_t
 
 /*
  * The last of the first `rows` rows of the index file at `path` whose field is <= target. *found
- * false when there is none or the file is shorter. ERR_IO, ERR_NOT_FOUND.
+ * false when there is none or the file is shorter. ERR_IO, ERR_NOT_FOUND; ERR_CORRUPT of a row of
+ * aborts that does not fit its checksum.
  */
 CHECKED enum err index_file_floor(const struct file_ops *files, const char *path,
                                   enum index_kind kind, int64_t rows, enum index_field field,

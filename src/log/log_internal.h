@@ -264,11 +264,10 @@ CHECKED enum err log_segment_bases(struct log *log, int64_t **bases, size_t *cou
  * Opening: takes over the .txnindex files. Segments before number `scanned` keep their rows; that
  * one keeps those below `from`, and none when from is its base offset, nor do later ones: the scan
  * makes theirs, and log_replace_aborts their files. Files without a segment are deleted. Bad ones
- * are made anew by a replay from the log's start, and counted in *rebuilt. deep: looks at the rows
- * too. txn_recovery.c
+ * are made anew by a replay from the log's start, and counted in *rebuilt. txn_recovery.c
  */
 CHECKED enum err log_adopt_aborts(struct log *log, const struct log_files *found, size_t scanned,
-                                  int64_t from, bool deep, int32_t *rebuilt, struct reason *reason);
+                                  int64_t from, int32_t *rebuilt, struct reason *reason);
 
 /* Opening, after the scan: what it made takes the place of the files that were left to it. A
  * checkpoint may vouch for these, so that a crash must not find them gone. */

@@ -166,7 +166,7 @@ static enum err scan_from(struct recovery *recovery, const struct log_state *kno
         err = adopt_indexes(recovery, i, log->segments.items[i + 1]->base_offset, true, reason);
     }
     if (err == ERR_NONE) {
-        err = log_adopt_aborts(log, found, number, recovery->from, true,
+        err = log_adopt_aborts(log, found, number, recovery->from,
                                &recovery->report->rebuilt_indexes, reason);
     }
     if (err == ERR_NONE) {
@@ -199,7 +199,7 @@ static enum err trust_clean(struct recovery *recovery, const struct log_state *k
     recovery->from = known->end_offset;
     recovery->next = known->end_offset;
     if (err == ERR_NONE) {
-        err = log_adopt_aborts(log, found, log->segments.count, recovery->from, log->load_deep,
+        err = log_adopt_aborts(log, found, log->segments.count, recovery->from,
                                &recovery->report->rebuilt_indexes, reason);
     }
     return err == ERR_NONE ? recover_producers(recovery, found, true, reason) : err;
@@ -258,7 +258,7 @@ static enum err begin_empty(struct recovery *recovery, const struct log_state *k
         recovery->report->emptied = true;
     }
     enum err err = recovery_add_segment(recovery->log, recovery->next, reason);
-    return err == ERR_NONE ? log_adopt_aborts(recovery->log, found, 0, recovery->next, true,
+    return err == ERR_NONE ? log_adopt_aborts(recovery->log, found, 0, recovery->next,
                                               &recovery->report->rebuilt_indexes, reason)
                            : err;
 }

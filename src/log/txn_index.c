@@ -1,24 +1,37 @@
 #include "log/txn_index.h"
 
 #include "base/bytes.h"
+#include "base/crc32c.h"
 #include "base/mem.h"
 
 #include <assert.h>
 #include <fcntl.h>
 
-enum { ROWS_PER_READ = 120 }; /* about a page */
+enum {
+    ROWS_PER_READ = 107, /* about a page */
+    VERSION = 1,
+    CRC_AT = 34,        /* behind what it covers, which is all of a row of version 0 */
+    OLD_ROW_BYTES = 34, /* Kafka's */
+};
+
+static void add_row(struct buf *rows, const struct aborted_txn *txn)
+{
+    size_t at = rows->size;
+    buf_append_be16(rows, VERSION);
+    buf_append_be64(rows, (uint64_t)txn->producer_id);
+    buf_append_be64(rows, (uint64_t)txn->first_offset);
+    buf_append_be64(rows, (uint64_t)txn->last_offset);
+    buf_append_be64(rows, (uint64_t)txn->last_stable_offset);
+    buf_append_be32(rows, crc32c(0, rows->data + at, CRC_AT));
+}
 
 void txn_index_add(struct index *index, const struct aborted_txn *txn)
 {
     assert(index->kind == INDEX_ABORTS);
-    buf_append_be16(&index->tail, 0);
-    buf_append_be64(&index->tail, (uint64_t)txn->producer_id);
-    buf_append_be64(&index->tail, (uint64_t)txn->first_offset);
-    buf_append_be64(&index->tail, (uint64_t)txn->last_offset);
-    buf_append_be64(&index->tail, (uint64_t)txn->last_stable_offset);
+    add_row(&index->tail, txn);
 }
 
-bool txn_index_row_load(const uint8_t from[TXN_INDEX_ROW_BYTES], struct aborted_txn *txn)
+static bool load_fields(const uint8_t *from, struct aborted_txn *txn)
 {
     *txn = (struct aborted_txn){
         .producer_id = (int64_t)load_be64(from + 2),
@@ -26,9 +39,30 @@ bool txn_index_row_load(const uint8_t from[TXN_INDEX_ROW_BYTES], struct aborted_
         .last_offset = (int64_t)load_be64(from + 18),
         .last_stable_offset = (int64_t)load_be64(from + 26),
     };
-    return load_be16(from) == 0 && txn->producer_id >= 0 && txn->first_offset >= 0 &&
+    return txn->producer_id >= 0 && txn->first_offset >= 0 &&
            txn->first_offset < txn->last_offset && txn->last_stable_offset >= 0 &&
            txn->last_stable_offset - 1 <= txn->last_offset;
+}
+
+bool txn_index_row_load(const uint8_t from[TXN_INDEX_ROW_BYTES], struct aborted_txn *txn)
+{
+    return load_fields(from, txn) && load_be16(from) == VERSION &&
+           load_be32(from + CRC_AT) == crc32c(0, from, CRC_AT);
+}
+
+bool txn_index_take_over(struct slice old, struct buf *rows)
+{
+    struct aborted_txn txn;
+    if (old.size == 0 || old.size % OLD_ROW_BYTES != 0) {
+        return false;
+    }
+    for (size_t at = 0; at < old.size; at += OLD_ROW_BYTES) {
+        if (load_be16(old.data + at) != 0 || !load_fields(old.data + at, &txn)) {
+            return false;
+        }
+        add_row(rows, &txn);
+    }
+    return true;
 }
 
 static int64_t last_offset_at(const uint8_t *row)
@@ -84,6 +118,15 @@ static enum err collect_from(const struct file_ops *files, int fd, int64_t first
             return err;
         }
         int64_t read = (int64_t)(got / TXN_INDEX_ROW_BYTES);
+        for (int64_t i = 0; i < read; i++) {
+            struct aborted_txn txn;
+            if (!txn_index_row_load(bytes + i * TXN_INDEX_ROW_BYTES, &txn)) {
+                return reason_fail(reason, ERR_CORRUPT,
+                                   "row %lld of a transaction index is damaged; the next start "
+                                   "makes it anew",
+                                   (long long)(at + i));
+            }
+        }
         if (read == 0) {
             return reason_fail(reason, ERR_IO, "a transaction index ends after %lld of %lld rows",
                                (long long)at, (long long)rows);

@@ -13,6 +13,8 @@
  * looked for here, and made anew by a replay of the producers from the log's start.
  */
 
+enum { FILE_MAX_BYTES = 1 << 30 };
+
 static bool has_file(const struct log_files *found, int64_t base)
 {
     for (size_t i = 0; i < found->txn_indexes.count; i++) {
@@ -44,14 +46,35 @@ static enum err drop_file(struct log *log, int64_t base, struct reason *reason)
     return err;
 }
 
+/* A file of an older program is written anew, with the checksums that it lacks. */
+static enum err take_over(struct log *log, const char *path, struct reason *reason)
+{
+    char *data;
+    size_t size;
+    struct buf rows = {0};
+    enum err err = file_load(log->env.files, path, FILE_MAX_BYTES, &data, &size, reason);
+    if (err != ERR_NONE) {
+        return err == ERR_NOT_FOUND || err == ERR_TOO_LARGE ? ERR_NONE : err;
+    }
+    if (txn_index_take_over(slice_of(data, size), &rows)) {
+        err = file_replace(log->env.files, path, rows.data, rows.size, reason);
+    }
+    buf_deinit(&rows);
+    free(data);
+    return err;
+}
+
 /* Rows below `end` stay. closed: there should be no others. */
-static enum err adopt_deep(struct log *log, struct segment *segment, int64_t end, bool closed,
+static enum err check_file(struct log *log, struct segment *segment, int64_t end, bool closed,
                            struct reason *reason)
 {
     bool surplus;
     char *path = segment_path(log->dir, segment->base_offset, index_suffix(INDEX_ABORTS));
-    enum err err = txn_index_check_file(log->env.files, path, segment->base_offset, end,
-                                        &segment->aborts.file_rows, &surplus, reason);
+    enum err err = take_over(log, path, reason);
+    if (err == ERR_NONE) {
+        err = txn_index_check_file(log->env.files, path, segment->base_offset, end,
+                                   &segment->aborts.file_rows, &surplus, reason);
+    }
     if (err == ERR_CORRUPT || (err == ERR_NONE && surplus && closed)) {
         segment->aborts_bad = true;
         err = ERR_NONE;
@@ -64,17 +87,10 @@ static enum err adopt_deep(struct log *log, struct segment *segment, int64_t end
     return err;
 }
 
-static enum err adopt(struct log *log, struct segment *segment, int64_t end, bool closed, bool deep,
+static enum err adopt(struct log *log, struct segment *segment, int64_t end, bool closed,
                       struct reason *reason)
 {
-    enum err err = ERR_NONE;
-    if (deep) {
-        err = adopt_deep(log, segment, end, closed, reason);
-    } else {
-        int64_t rows = log_index_file_rows(log, segment, INDEX_ABORTS, end, false);
-        segment->aborts.file_rows = rows < 0 ? 0 : rows;
-        segment->aborts_bad = segment->aborts_bad || rows < 0;
-    }
+    enum err err = check_file(log, segment, end, closed, reason);
     if (segment->aborts.file_rows > 0) {
         atomic_store(&log->has_aborts, true);
     }
@@ -119,7 +135,7 @@ static enum err rebuild_bad(struct log *log, int64_t to, int32_t *rebuilt, struc
 }
 
 enum err log_adopt_aborts(struct log *log, const struct log_files *found, size_t scanned,
-                          int64_t from, bool deep, int32_t *rebuilt, struct reason *reason)
+                          int64_t from, int32_t *rebuilt, struct reason *reason)
 {
     enum err err = ERR_NONE;
     for (size_t i = 0; i < found->txn_indexes.count && err == ERR_NONE; i++) {
@@ -138,7 +154,7 @@ enum err log_adopt_aborts(struct log *log, const struct log_files *found, size_t
         int64_t end = i + 1 < log->segments.count ? log->segments.items[i + 1]->base_offset : from;
         end = end < from ? end : from;
         if (i < scanned || (i == scanned && from > segment->base_offset)) {
-            err = adopt(log, segment, end, i < scanned, deep, reason);
+            err = adopt(log, segment, end, i < scanned, reason);
         } else {
             segment->aborts_old = true;
         }

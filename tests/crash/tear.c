@@ -161,6 +161,27 @@ static enum err tear_log(void *context, const char *name)
     return err;
 }
 
+/*
+ * SQLite's bytes: what it wrote behind the size that a file had at its last sync. (What it writes
+ * over older bytes is not known here.) A file that was not synced in this run was not written in
+ * it.
+ */
+static void tear_catalogue(struct tearing *tearing)
+{
+    static const char *const names[] = {"tidings.db", "tidings.db-wal", "tidings-copy.db",
+                                        "tidings-copy.db-wal"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        struct stat status;
+        char *path = mem_sprintf("%s/%s", tearing->tear->data_dir, names[i]);
+        int64_t synced =
+            stat(path, &status) == 0 ? synced_bytes(&tearing->witness, status.st_ino) : 0;
+        if (synced > 0 && synced < status.st_size) {
+            (void)tear_file(tearing->tear, path, synced, true);
+        }
+        free(path);
+    }
+}
+
 int tear_tails(struct tear *tear)
 {
     struct tearing tearing = {.tear = tear, .witness = load_witness(tear)};
@@ -169,6 +190,7 @@ int tear_tails(struct tear *tear)
         crash_fail("cannot list %s", dir);
     }
     free(dir);
+    tear_catalogue(&tearing);
     free(tearing.witness.records);
     return tearing.torn;
 }

@@ -2,6 +2,7 @@
 #include "log_fixture.h"
 
 #include "base/bytes.h"
+#include "base/crc32c.h"
 #include "base/mem.h"
 #include "log/producer_state.h"
 
@@ -196,7 +197,7 @@ static void test_transactions_reach_over_segments(void **state)
     fill(fixture);
     check_filled(fixture);
     assert_int_equal(log_checkpoint(fixture->log, &fixture->state, &fixture->reason), ERR_NONE);
-    assert_int_equal(size_of(file_of(fixture, 5, ".txnindex")), 34);
+    assert_int_equal(size_of(file_of(fixture, 5, ".txnindex")), 38);
     assert_int_equal(size_of(file_of(fixture, 6, ".txnindex")), -1);
     check_filled(fixture);
     fixture_kill(fixture);
@@ -208,23 +209,24 @@ static void test_transactions_reach_over_segments(void **state)
     assert_string_equal(aborted(fixture, 6, 10), "1:7-9/10");
 }
 
-static void test_the_transaction_index_has_kafkas_layout(void **state)
+static void test_rows_of_the_transaction_index_have_kafkas_layout_and_a_checksum(void **state)
 {
     struct fixture *fixture = *state;
     fixture_open(fixture, NULL);
     fill(fixture);
     fixture_close(fixture);
     const char *path = file_of(fixture, 0, ".txnindex");
-    assert_int_equal(size_of(path), 68);
+    assert_int_equal(size_of(path), 76);
     FILE *file = fopen(path, "rb");
-    uint8_t row[34];
+    uint8_t row[38];
     assert_int_equal(fread(row, 1, sizeof row, file), sizeof row);
     fclose(file);
-    assert_int_equal(load_be16(row), 0);
+    assert_int_equal(load_be16(row), 1);
     assert_int_equal(load_be64(row + 2), 1);
     assert_int_equal(load_be64(row + 10), 0);
     assert_int_equal(load_be64(row + 18), 5);
     assert_int_equal(load_be64(row + 26), 3);
+    assert_int_equal(load_be32(row + 34), crc32c(0, row, 34));
 }
 
 static void test_transactions_outlive_restarts(void **state)
@@ -269,7 +271,7 @@ static void test_a_segment_that_grew_after_a_clean_start_is_finished(void **stat
     log_set_config(fixture->log, &fixture->config);
     append_many(fixture, 2, 10);
     assert_int_equal(log_checkpoint(fixture->log, &fixture->state, &fixture->reason), ERR_NONE);
-    assert_int_equal(size_of(file_of(fixture, 0, ".txnindex")), 34);
+    assert_int_equal(size_of(file_of(fixture, 0, ".txnindex")), 38);
     fixture_kill(fixture);
     fixture_open(fixture, &fixture->state);
     assert_string_equal(aborted(fixture, 0, 5), "1:1-3/4");
@@ -286,7 +288,7 @@ static void test_rows_of_a_torn_marker_are_not_kept(void **state)
     int64_t size = size_of(file_of(fixture, 0, ".log"));
     end(fixture, 1, false); /* 2 */
     assert_int_equal(log_checkpoint(fixture->log, &later, &fixture->reason), ERR_NONE);
-    assert_int_equal(size_of(file_of(fixture, 0, ".txnindex")), 34);
+    assert_int_equal(size_of(file_of(fixture, 0, ".txnindex")), 38);
     fixture_kill(fixture);
     cut_file(file_of(fixture, 0, ".log"), size); /* a disk that lied */
     fixture_open(fixture, &fixture->state);
@@ -310,17 +312,20 @@ static void test_a_bad_transaction_index_is_made_anew(void **state)
     fixture_open(fixture, &fixture->state);
     assert_int_equal(fixture->recovery.rebuilt_indexes, 1);
     check_filled(fixture);
-    assert_int_equal(size_of(file_of(fixture, 5, ".txnindex")), 34);
+    assert_int_equal(size_of(file_of(fixture, 5, ".txnindex")), 38);
     fixture_kill(fixture);
     fixture->state.clean = false;
-    static const int bytes[] = {1, 10, 18, 20, 26, 33};
-    for (size_t i = 0; i < sizeof bytes / sizeof bytes[0]; i++) {
-        flip_byte(file_of(fixture, 5, ".txnindex"), bytes[i]);
-        fixture_open(fixture, &fixture->state);
-        assert_int_equal(fixture->recovery.rebuilt_indexes, 1);
-        check_filled(fixture);
-        fixture_kill(fixture);
+    for (int clean = 0; clean < 2; clean++) { /* whichever bit it is, and also after a clean stop */
+        fixture->state.clean = clean != 0;
+        for (int at = 0; at < 38; at++) {
+            flip_byte(file_of(fixture, 5, ".txnindex"), at);
+            fixture_open(fixture, &fixture->state);
+            assert_int_equal(fixture->recovery.rebuilt_indexes, 1);
+            check_filled(fixture);
+            fixture_kill(fixture);
+        }
     }
+    fixture->state.clean = false;
     /* A leftover of a segment that is gone, where a segment may begin one day. */
     FILE *file = fopen(file_of(fixture, 10, ".txnindex"), "wb");
     assert_int_equal(fwrite("rubbish", 1, 7, file), 7);
@@ -332,11 +337,55 @@ static void test_a_bad_transaction_index_is_made_anew(void **state)
     for (int64_t base = 0; base < 10; base++) {
         unlink(file_of(fixture, base, ".log"));
     }
-    assert_int_equal(size_of(file_of(fixture, 5, ".txnindex")), 34);
+    assert_int_equal(size_of(file_of(fixture, 5, ".txnindex")), 38);
     fixture_open(fixture, NULL); /* nothing is left but index files */
     assert_int_equal(size_of(file_of(fixture, 5, ".txnindex")), -1);
     append_many(fixture, 8, 10);
     assert_string_equal(aborted(fixture, 0, 8), "");
+}
+
+/* The rows of a file without checksums count, and get them. */
+static void test_files_of_older_programs_are_taken_over(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture_open(fixture, NULL);
+    fill(fixture);
+    fixture_close(fixture);
+    uint8_t rows[2][38];
+    FILE *file = fopen(file_of(fixture, 0, ".txnindex"), "r+b");
+    assert_int_equal(fread(rows, 1, sizeof rows, file), sizeof rows);
+    rewind(file);
+    for (size_t i = 0; i < 2; i++) {
+        rows[i][1] = 0;
+        assert_int_equal(fwrite(rows[i], 1, 34, file), 34);
+    }
+    fclose(file);
+    cut_file(file_of(fixture, 0, ".txnindex"), 68);
+    fixture->state.idle_known = false;
+    fixture_open(fixture, &fixture->state);
+    check_filled(fixture);
+    assert_int_equal(fixture->recovery.rebuilt_indexes, 0);
+    assert_int_equal(size_of(file_of(fixture, 0, ".txnindex")), 76);
+}
+
+/* Rows that rot while the log is open are an error to who asks, not a transaction fewer. */
+static void test_a_row_that_rots_while_it_is_served_is_told(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture_open(fixture, NULL);
+    fill(fixture);
+    fixture_close(fixture);
+    fixture_open(fixture, &fixture->state);
+    check_filled(fixture);
+    for (int at = 0; at < 38; at++) {
+        struct aborted_txn *found;
+        size_t count;
+        flip_byte(file_of(fixture, 0, ".txnindex"), at);
+        assert_int_equal(log_aborted_txns(fixture->log, 0, 10, &found, &count, &fixture->reason),
+                         ERR_CORRUPT);
+        flip_byte(file_of(fixture, 0, ".txnindex"), at);
+    }
+    check_filled(fixture);
 }
 
 /* Who deletes the index files of a log to have them made anew gets all of them. */
@@ -352,7 +401,7 @@ static void test_deleted_indexes_are_all_made_anew(void **state)
     assert_int_equal(unlink(file_of(fixture, 0, ".txnindex")), 0);
     fixture_open(fixture, &fixture->state);
     check_filled(fixture);
-    assert_int_equal(size_of(file_of(fixture, 0, ".txnindex")), 68);
+    assert_int_equal(size_of(file_of(fixture, 0, ".txnindex")), 76);
     fixture_kill(fixture);
     fixture->state.clean = false; /* after a crash too */
     assert_int_equal(unlink(file_of(fixture, 0, ".index")), 0);
@@ -500,11 +549,13 @@ int main(int argc, char **argv)
         TEST(test_the_first_unstable_offset_is_that_of_the_oldest_open_one),
         TEST(test_aborted_transactions_are_told_by_range),
         TEST(test_transactions_reach_over_segments),
-        TEST(test_the_transaction_index_has_kafkas_layout),
+        TEST(test_rows_of_the_transaction_index_have_kafkas_layout_and_a_checksum),
         TEST(test_transactions_outlive_restarts),
         TEST(test_a_segment_that_grew_after_a_clean_start_is_finished),
         TEST(test_rows_of_a_torn_marker_are_not_kept),
         TEST(test_a_bad_transaction_index_is_made_anew),
+        TEST(test_files_of_older_programs_are_taken_over),
+        TEST(test_a_row_that_rots_while_it_is_served_is_told),
         TEST(test_deleted_indexes_are_all_made_anew),
         TEST(test_the_start_may_pass_an_open_transaction),
         TEST(test_the_marker_of_what_an_old_snapshot_has_open_may_be_deleted),
