@@ -143,7 +143,9 @@ static void note_missing(struct piece *piece, int64_t position, int64_t from, in
                          bool between_files)
 {
     struct part *part = piece->part;
-    if (from < 0 || from >= to || (part->known->compacted && !between_files)) {
+    const struct log_state *state = part->known->state;
+    bool deleted = to <= part->known->deleted_to || (state != NULL && to <= state->start_offset);
+    if (from < 0 || from >= to || (part->known->compacted && (!between_files || deleted))) {
         return;
     }
     push_pending(part, piece->file,

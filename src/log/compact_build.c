@@ -57,6 +57,9 @@ static enum err map_source(struct compact_pass *pass, struct compact_txns *txns,
         if (err == ERR_CORRUPT) {
             err = compact_note_damage(pass, &reader, reason);
         }
+        if (err == ERR_NONE && done) {
+            err = compact_check_reach(pass, &reader, reason);
+        }
         if (err != ERR_NONE || done) {
             break;
         }

@@ -113,6 +113,9 @@ static enum err copy_source(struct compact_pass *pass, const struct compact_sour
         if (err == ERR_CORRUPT) {
             err = compact_note_damage(pass, &reader, reason);
         }
+        if (err == ERR_NONE && done) {
+            err = compact_check_reach(pass, &reader, reason);
+        }
         if (err != ERR_NONE || done) {
             break;
         }

@@ -35,7 +35,8 @@ void compact_reader_deinit(struct compact_reader *reader);
 
 /*
  * The next batch, borrowed until the next call; *done at the segment's end. ERR_CORRUPT: at
- * reader->position lies no good batch; ERR_IO; ERR_AGAIN: to stop.
+ * reader->position lies no good batch, ERR_IO;
+ * ERR_AGAIN: to stop.
  */
 CHECKED enum err compact_reader_next(struct compact_reader *reader, struct batch *batch, bool *done,
                                      struct reason *reason);
@@ -138,6 +139,14 @@ CHECKED enum err compact_group(struct compact_pass *pass, const struct compact_s
 /* Notes the damage at the reader's position, so that the segment is left alone from now on;
  * ERR_CORRUPT, or what the look for its end gave. compact_reader.c */
 CHECKED enum err compact_note_damage(struct compact_pass *pass, const struct compact_reader *reader,
+                                     struct reason *reason);
+
+/*
+ * At the reader's end: a segment that does not reach to the next one, above the log's start, has
+ * lost one behind it. Merged with the next, what is missing would look like a gap of compaction: it
+ * is noted as a damage, as by compact_note_damage. compact_reader.c
+ */
+CHECKED enum err compact_check_reach(struct compact_pass *pass, const struct compact_reader *reader,
                                      struct reason *reason);
 
 /* ---- swap: compact_swap.c ---- */

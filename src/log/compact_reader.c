@@ -114,6 +114,14 @@ enum err compact_reader_next(struct compact_reader *reader, struct batch *batch,
     return ERR_NONE;
 }
 
+enum err compact_check_reach(struct compact_pass *pass, const struct compact_reader *reader,
+                             struct reason *reason)
+{
+    return reader->expected < reader->end && reader->end > log_start_offset(pass->log)
+               ? compact_note_damage(pass, reader, reason)
+               : ERR_NONE;
+}
+
 enum err compact_note_damage(struct compact_pass *pass, const struct compact_reader *reader,
                              struct reason *reason)
 {

@@ -56,12 +56,6 @@ void model_note_records(struct model_batch *batch)
     record_iterator_deinit(&iterator);
 }
 
-bool play_is_compacted_file(const char *name)
-{
-    return strstr(name, ".log") != NULL || strstr(name, ".swap") != NULL ||
-           strstr(name, ".txnindex") != NULL;
-}
-
 /* ---- what a batch became ---- */
 
 static bool is_same_record(const struct record *a, const struct record *b)
@@ -132,11 +126,10 @@ void play_take_form(struct play *play, struct model_batch *at, const struct batc
         see_records(play, at, batch);
         return;
     }
-    if (at->damaged) {
-        return;
+    if (!at->damaged) { /* else a crash brought it back, and it may have been compacted since */
+        check_header(play, at, batch);
+        see_records(play, at, batch);
     }
-    check_header(play, at, batch);
-    see_records(play, at, batch);
     at->horizon_ms = batch_delete_horizon(batch);
     at->bytes = mem_realloc(at->bytes, batch->bytes.size);
     memcpy(at->bytes, batch->bytes.data, batch->bytes.size);

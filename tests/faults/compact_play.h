@@ -11,9 +11,6 @@ void play_set_compact(struct play *play);
 /* Fills the batch's records from its bytes. */
 void model_note_records(struct model_batch *batch);
 
-/* Whether damage to this file is more than the model of compaction knows of. */
-bool play_is_compacted_file(const char *name);
-
 /* One compaction, perhaps cut short by its budget, a failing file or the end of all files. */
 void play_step_compact(struct play *play);
 

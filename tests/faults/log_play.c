@@ -288,10 +288,29 @@ void model_doubt(struct model *model, struct model_batch *batch)
     }
 }
 
-/* A flipped bit in the offsets of a header that was not scanned again hides the next batch too. */
-static bool beside_flipped(const struct model *model, const struct model_batch *batch)
+/*
+ * A flipped bit in the offsets of a header that was not scanned again hides the next batch too. In
+ * a compacted log a damage reaches from the last batch that is there to the next one: what
+ * compaction took on either side cannot be told from what is damaged. While all is read it is not
+ * known yet what that is: whatever is not seen then must have been free to go.
+ */
+static bool beside_flipped(const struct play *play, const struct model_batch *batch)
 {
-    return batch > model->batches && (batch - 1)->flipped;
+    const struct model_batch *first = play->model->batches;
+    const struct model_batch *end = first + play->model->count;
+    if (batch > first && (batch - 1)->flipped) {
+        return true;
+    }
+    for (int step = -1; step <= 1 && play->config.compact; step += 2) {
+        const struct model_batch *at = batch;
+        while (at >= first && at < end && !at->damaged && (at->gone || play->taking)) {
+            at += step;
+        }
+        if (at >= first && at < end && at->damaged) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* Whether compaction may have left nothing of [from, to). */
@@ -301,7 +320,9 @@ static bool may_be_gap(const struct play *play, int64_t from, int64_t to)
     bool gone = play->config.compact;
     for (int i = 0; i < model->count && gone && !play->taking; i++) {
         const struct model_batch *batch = &model->batches[i];
-        gone = batch->gone || batch->last_offset < from || batch->base_offset >= to;
+        /* A crash may bring back what a flip took: the batch is as it was, and goes like others. */
+        gone =
+            batch->gone || batch->damaged || batch->last_offset < from || batch->base_offset >= to;
     }
     return gone;
 }
@@ -317,7 +338,7 @@ void play_check_range(struct play *play, int64_t from, int64_t to, size_t max_by
             if (at != NULL && at->last_offset >= play->model->torn) {
                 model_doubt(play->model, at);
             }
-            CHECK(play, at != NULL && (at->damaged || beside_flipped(play->model, at)),
+            CHECK(play, at != NULL && (at->damaged || beside_flipped(play, at)),
                   "offset %lld is unreadable: %s", (long long)from, play->reason.text);
             from = at->last_offset + 1;
             continue;

@@ -61,7 +61,6 @@ struct model {
     int16_t epoch[PRODUCERS];
     bool doubtful[PRODUCERS]; /* damage may have hidden some of its batches */
     int64_t decided;          /* the watermark that the log was told */
-    bool aborts_doubtful;     /* a bit of a transaction index was flipped */
     int64_t attempted;        /* compaction went no further: untouched from here on */
     int64_t cleaned;          /* compaction was over up to here */
     int64_t compacted_ms;     /* the clock at the last compaction */

@@ -44,7 +44,7 @@ struct model_producer model_producer(const struct model *model, int producer)
 
 bool model_txns_doubtful(const struct model *model)
 {
-    bool doubt = model->aborts_doubtful;
+    bool doubt = false;
     for (int i = 0; i < PRODUCERS; i++) {
         doubt = doubt || model->doubtful[i];
     }

@@ -438,6 +438,37 @@ static void damage_is_left_alone(void **state)
     file_span_release(&span);
 }
 
+/* What is missing between two segments stays visible: merged, it would be a gap like any other. */
+static void a_missing_segment_is_not_merged_away(void **state)
+{
+    struct fixture *fixture = open_log(state);
+    put(fixture, "a", "1");
+    put(fixture, "b", "1");
+    roll(fixture);
+    put(fixture, "c", "1");
+    roll(fixture);
+    put(fixture, "a", "2");
+    put(fixture, "b", "2");
+    roll(fixture);
+    put(fixture, "d", "1");
+    fixture_close(fixture);
+    assert_int_equal(unlink(file_of(fixture, 2, ".log")), 0);
+    fixture_open(fixture, &fixture->state);
+    struct compact_limits limits = roomy_limits();
+    struct compact_result result;
+    struct file_span span;
+    assert_int_equal(try_compact(fixture, &limits, &result), ERR_CORRUPT);
+    assert_int_equal(try_compact(fixture, &limits, &result), ERR_NONE);
+    assert_int_equal(result.damaged_segments, 1);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(log_read(fixture->log, 2, 6, 1000, true, &span, NULL), ERR_CORRUPT);
+        assert_int_equal(log_read(fixture->log, 3, 6, 1000, true, &span, NULL), ERR_NONE);
+        file_span_release(&span);
+        fixture_close(fixture);
+        fixture_open(fixture, &fixture->state);
+    }
+}
+
 static void closed_batches_are_kept(void **state)
 {
     struct fixture *fixture = open_log(state);
@@ -690,6 +721,7 @@ int main(int argc, char **argv)
         TEST(lags_are_kept),
         TEST(the_cleaned_offset_outlives_a_restart),
         TEST(damage_is_left_alone),
+        TEST(a_missing_segment_is_not_merged_away),
         TEST(closed_batches_are_kept),
         TEST(readers_of_old_segments_go_on),
         TEST(times_and_indexes_lead_to_what_is_left),
