@@ -43,7 +43,8 @@ class Memory(unittest.TestCase):
         self.assertEqual((code, offset), (0, self.events), message)
         self.events += 1
         self.assertEqual(self.bystander.fetch("orders", offset)[0], 0)
-        self.assertLess(self.server.memory_kib("VmHWM") << 10, MEMORY_MAX)
+        if self.server.memory_kib("VmSize") < 100 << 20: # ASan and TSan take memory of their own
+            self.assertLess(self.server.memory_kib("VmHWM") << 10, MEMORY_MAX)
 
     def connect(self):
         client = Client(self.server.port)
