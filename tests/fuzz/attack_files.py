@@ -264,7 +264,8 @@ def compare(server, sound, done):
         data, failed = read(client, name, partition)
         here = f"{name}-{partition}"
         values_of(data, here)
-        if not touched(done, name, partition) and (failed or data != whole):
+        # A marker may be new: that of a transaction whose time-out has passed meanwhile.
+        if not touched(done, name, partition) and (failed or not data.startswith(whole)):
             raise Failure(f"{here} was not touched, but gives {len(data)} of {len(whole)} bytes")
         known = {base: (last, stored) for base, last, stored in pieces(whole)}
         for base, last, stored in pieces(data):
@@ -307,7 +308,8 @@ def one_try(seed, sounds, expected):
             told = server.log_lines("level=(warn|error)")
             if code != 0 and not (code == 1 and told):
                 raise Failure(f"the server stopped with {code}")
-            if lost and not told:
+            # What came after the last checkpoint of a killed server nobody can know.
+            if lost and not told and sounds[which].endswith("stopped"):
                 raise Failure(f"{lost} partitions give less, and no line of the log says so")
             return done, ("less" if lost else "whole") + (", told by check" if found else "")
         except (Failure, OSError, kafka.Closed, AssertionError) as error:
