@@ -187,9 +187,9 @@ void classic_assignment_stored(struct group *group, struct group_store *store, e
     struct arena arena = {0};
     struct group_record_key key;
     struct group_change change;
-    err = group_record_key_read(store->records[0].key, &key);
+    err = group_record_key_read(store->records.items[0].key, &key);
     assert(err == ERR_NONE);
-    err = group_change_read(&key, store->records[0].value, &arena, &change);
+    err = group_change_read(&key, store->records.items[0].value, &arena, &change);
     assert(err == ERR_NONE);
     (void)classic_apply(group, &change, now);
     arena_deinit(&arena);

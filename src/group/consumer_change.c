@@ -41,8 +41,8 @@ static void on_stored(struct group *group, struct group_store *store, enum err e
                       struct clock_time now, struct group_effects *effects)
 {
     struct consumer_group *consumer = group->consumer;
-    for (size_t i = 0; err != ERR_NONE && consumer != NULL && i < store->record_count; i++) {
-        consumer_note_redo(consumer, store->records[i].key);
+    for (size_t i = 0; err != ERR_NONE && consumer != NULL && i < store->records.count; i++) {
+        consumer_note_redo(consumer, store->records.items[i].key);
     }
     if (err == ERR_NONE && consumer != NULL && store->sequence > consumer->stored) {
         consumer->stored = store->sequence;

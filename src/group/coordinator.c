@@ -77,8 +77,8 @@ static enum err append_store(struct group_entry *entry, struct group_store *stor
 {
     struct pending_store *pending = mem_new(struct pending_store);
     *pending = (struct pending_store){.append.done = on_stored, .store = store};
-    struct state_batch records = {.records = store->records,
-                                  .record_count = store->record_count,
+    struct state_batch records = {.records = store->records.items,
+                                  .record_count = store->records.count,
                                   .producer_id = store->producer_id,
                                   .producer_epoch = store->producer_epoch};
     enum err err = entry_append(&entry->base, &records, &pending->append);

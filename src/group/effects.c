@@ -44,16 +44,11 @@ struct group_store *group_store_new(group_stored_function *stored)
 
 void group_store_record(struct group_store *store, struct buf *key, struct buf *value)
 {
-    size_t count = store->record_count;
-    if ((count & (count - 1)) == 0) { /* room doubles at every power of two */
-        store->records =
-            mem_realloc(store->records, (count == 0 ? 1 : 2 * count) * sizeof *store->records);
+    struct state_record record = {.key = group_arena_slice(&store->arena, buf_slice(key))};
+    if (value != NULL) {
+        record.value = group_arena_slice(&store->arena, buf_slice(value));
     }
-    store->records[store->record_count++] = (struct state_record){
-        .key = group_arena_slice(&store->arena, buf_slice(key)),
-        .value =
-            value != NULL ? group_arena_slice(&store->arena, buf_slice(value)) : (struct slice){0},
-    };
+    vec_push(&store->records, record);
     buf_deinit(key);
     if (value != NULL) {
         buf_deinit(value);
@@ -65,7 +60,7 @@ void group_store_free(struct group_store *store)
     if (store != NULL) {
         group_reply_free(store->reply);
         arena_deinit(&store->arena);
-        free(store->records);
+        vec_deinit(&store->records);
         free(store->offsets);
         free(store);
     }

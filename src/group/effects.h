@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/slice.h"
+#include "base/vec.h"
 #include "coordinator/state_log.h"
 #include "group/partition_set.h"
 #include "net/completion.h"
@@ -123,11 +124,10 @@ struct group_store {
     int64_t producer_id;               /* of an offset commit within a transaction; else -1 */
     int16_t producer_epoch;            /* likewise */
     struct arena arena;
-    struct state_record *records; /* for __consumer_offsets, in Kafka's format */
-    size_t record_count;
-    struct group_reply *reply; /* given once it is stored; may be NULL */
-    size_t result;             /* which one of a DeleteGroups' reply it is about */
-    bool ends_group;           /* nothing of the group is left then */
+    VEC(struct state_record) records; /* for __consumer_offsets, in Kafka's format */
+    struct group_reply *reply;        /* given once it is stored; may be NULL */
+    size_t result;                    /* which one of a DeleteGroups' reply it is about */
+    bool ends_group;                  /* nothing of the group is left then */
     struct group_commit_item *offsets;
     size_t offset_count;
     int64_t commit_wall_ms;

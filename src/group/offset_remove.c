@@ -69,7 +69,7 @@ static void bury(struct group *group, struct group_store *store, struct group_of
 static void emit(struct group *group, struct group_store *store, struct clock_time now,
                  struct group_effects *effects)
 {
-    if (store->record_count > 0) {
+    if (store->records.count > 0) {
         group_effects_store(effects, store);
         return;
     }

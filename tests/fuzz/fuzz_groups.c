@@ -95,10 +95,11 @@ static void store_again(struct group *group, const struct group_config *config)
         store_piece(group, GROUP_RECORD_REGEX, r->text, store);
     }
     struct group *copy = group_new(slice_str("g"), config, now);
-    for (size_t i = 0; i < store->record_count; i++) {
+    for (size_t i = 0; i < store->records.count; i++) {
         struct group_record_key key;
-        must(group_record_key_read(store->records[i].key, &key) == ERR_NONE, "own key");
-        must(group_apply_record(copy, &key, store->records[i].value, now) == ERR_NONE, "own value");
+        must(group_record_key_read(store->records.items[i].key, &key) == ERR_NONE, "own key");
+        must(group_apply_record(copy, &key, store->records.items[i].value, now) == ERR_NONE,
+             "own value");
     }
     must(group_member_count(copy) == group_member_count(group), "a member was lost");
     group_store_free(store);

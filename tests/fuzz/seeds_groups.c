@@ -35,9 +35,9 @@ static void carry_out(struct group *group, struct group_effects *effects, struct
         struct group_store *store = effects->stores;
         effects->stores = store->next;
         store->next = NULL;
-        for (size_t i = 0; i < store->record_count; i++) {
-            append(log, store->records[i].key);
-            append(log, store->records[i].value);
+        for (size_t i = 0; i < store->records.count; i++) {
+            append(log, store->records.items[i].key);
+            append(log, store->records.items[i].value);
         }
         group_stored(group, store, ERR_NONE, now, effects);
     }

@@ -240,7 +240,7 @@ static void test_replace_is_whole_or_not_at_all(void **state)
     expect_content(place, "new");
 }
 
-static void test_load_limits(void **state)
+static void test_a_file_over_the_limit_is_not_loaded(void **state)
 {
     struct place *place = *state;
     char *data = NULL;
@@ -315,7 +315,7 @@ static void test_links_lead_nowhere(void **state)
     free(followed);
 }
 
-static void test_names(void **state)
+static void test_files_are_renamed_listed_and_removed(void **state)
 {
     struct place *place = *state;
     char folder[128];
@@ -406,10 +406,10 @@ int main(int argc, char **argv)
         FILE_TEST(test_short_and_interrupted_transfers_are_completed),
         FILE_TEST(test_full_disk_is_told),
         FILE_TEST(test_replace_is_whole_or_not_at_all),
-        FILE_TEST(test_load_limits),
+        FILE_TEST(test_a_file_over_the_limit_is_not_loaded),
         FILE_TEST(test_a_text_is_loaded_whole_or_refused),
         FILE_TEST(test_links_lead_nowhere),
-        FILE_TEST(test_names),
+        FILE_TEST(test_files_are_renamed_listed_and_removed),
         cmocka_unit_test(test_log_lines_cannot_be_forged),
         cmocka_unit_test(test_long_lines_are_cut_and_levels_kept),
     };

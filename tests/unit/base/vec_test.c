@@ -31,7 +31,7 @@ static void test_items_keep_their_order_and_content_while_it_grows(void **state)
     vec_deinit(&pairs);
 }
 
-static void test_growth_doubles(void **state)
+static void test_room_doubles_when_it_is_full(void **state)
 {
     VEC(char) bytes = {0};
     size_t moves = 0;
@@ -159,7 +159,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_items_keep_their_order_and_content_while_it_grows),
-        cmocka_unit_test(test_growth_doubles),
+        cmocka_unit_test(test_room_doubles_when_it_is_full),
         cmocka_unit_test(test_a_reserve_is_enough_for_what_was_asked_and_adds_nothing),
         cmocka_unit_test(test_an_added_item_is_zeroed_even_where_another_lay),
         cmocka_unit_test(test_a_pushed_value_is_evaluated_once),

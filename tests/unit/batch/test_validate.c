@@ -79,7 +79,7 @@ static void java_batches_are_valid(void **state)
     }
 }
 
-static void header_rules(void **state)
+static void a_header_that_breaks_a_rule_is_refused(void **state)
 {
     struct subject s;
     subject_init(&s, BATCH_COMPRESSION_NONE);
@@ -113,7 +113,7 @@ static void header_rules(void **state)
     buf_deinit(&s.bytes);
 }
 
-static void producer_rules(void **state)
+static void a_producer_id_wants_epoch_and_sequence(void **state)
 {
     struct subject s;
     subject_init(&s, BATCH_COMPRESSION_NONE);
@@ -150,7 +150,7 @@ static void size_and_crc(void **state)
     buf_deinit(&s.bytes);
 }
 
-static void timestamp_rules(void **state)
+static void timestamps_outside_of_the_bounds_are_refused(void **state)
 {
     struct subject s;
     subject_init(&s, BATCH_COMPRESSION_NONE); /* from now - 1000 to now + 5 */
@@ -259,7 +259,7 @@ static void all_bad_records_are_found(void **state)
 }
 
 /* Records: length, attributes, timestamp delta, offset delta, key, value, header count. */
-static void record_rules(void **state)
+static void a_malformed_record_is_refused(void **state)
 {
     static const struct {
         const char *hex;
@@ -339,14 +339,14 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(java_batches_are_valid),
-        cmocka_unit_test(header_rules),
-        cmocka_unit_test(producer_rules),
+        cmocka_unit_test(a_header_that_breaks_a_rule_is_refused),
+        cmocka_unit_test(a_producer_id_wants_epoch_and_sequence),
         cmocka_unit_test(size_and_crc),
-        cmocka_unit_test(timestamp_rules),
+        cmocka_unit_test(timestamps_outside_of_the_bounds_are_refused),
         cmocka_unit_test(keys_are_required_by_compacted_topics),
         cmocka_unit_test(compressed_records_are_looked_into_when_the_rules_say_so),
         cmocka_unit_test(all_bad_records_are_found),
-        cmocka_unit_test(record_rules),
+        cmocka_unit_test(a_malformed_record_is_refused),
         cmocka_unit_test(a_missing_max_timestamp_is_computed),
     };
     return unit_run(tests, NULL, NULL, argc, argv);

@@ -90,8 +90,8 @@ static inline void world_take(struct world *world, struct group_effects *effects
     struct group_store *store, *next_store;
     LL_FOREACH_SAFE (effects->stores, store, next_store) {
         store->next = NULL;
-        for (size_t i = 0; i < store->record_count && world->disk == ERR_NONE; i++) {
-            const struct state_record *record = &store->records[i];
+        for (size_t i = 0; i < store->records.count && world->disk == ERR_NONE; i++) {
+            const struct state_record *record = &store->records.items[i];
             size_t at = world->log_size++;
             world->log[at].producer_id = store->producer_id;
             buf_append_slice(&world->log[at].key, record->key);

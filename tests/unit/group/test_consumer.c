@@ -188,7 +188,7 @@ static void requests_that_make_no_sense_change_nothing(void **state)
     world_free(world);
 }
 
-static void epochs_fence(void **state)
+static void an_older_or_newer_epoch_is_fenced(void **state)
 {
     struct world *world = consumer_world(&topics);
     struct consumer_client c[2] = {{.id = "a"}, {.id = "b"}};
@@ -730,7 +730,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(bad_settings_of_a_group_are_refused),
         cmocka_unit_test(partitions_are_given_up_before_they_are_given),
         cmocka_unit_test(requests_that_make_no_sense_change_nothing),
-        cmocka_unit_test(epochs_fence),
+        cmocka_unit_test(an_older_or_newer_epoch_is_fenced),
         cmocka_unit_test(members_that_go_are_forgotten),
         cmocka_unit_test(one_that_does_not_give_up_is_fenced),
         cmocka_unit_test(static_members_come_back_to_what_they_had),
