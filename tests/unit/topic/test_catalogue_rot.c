@@ -242,8 +242,8 @@ static void test_files_go_when_both_places_say_so(void **state)
         "UPDATE topic SET deleting = 0, crc = row_crc('topic', id, name, partitions, internal, 0);"
         "INSERT INTO deletion SELECT id, name, partitions,"
         " row_crc('deletion', id, name, partitions) FROM topic",
-        "UPDATE topic SET deleting = 1, crc = row_crc('topic', id, name, partitions, internal, 1);"
-        "UPDATE deletion SET partitions = 2, crc = row_crc('deletion', topic_id, name, 2)"};
+        ("UPDATE topic SET deleting = 1, crc = row_crc('topic', id, name, partitions, internal, 1);"
+         "UPDATE deletion SET partitions = 2, crc = row_crc('deletion', topic_id, name, 2)")};
     for (size_t i = 0; i < 3; i++) {
         fixture_close(fixture);
         change_both(fixture, halves[i]);
