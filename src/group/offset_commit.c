@@ -175,7 +175,11 @@ void group_commit(struct group *group, const struct group_commit_request *reques
         return;
     }
     struct group_store *store = group_store_new(offsets_stored);
-    int64_t expire_wall_ms = request->retention_ms < 0 ? -1 : now.wall_ms + request->retention_ms;
+    int64_t expire_wall_ms = -1;
+    if (request->retention_ms >= 0 &&
+        __builtin_add_overflow(now.wall_ms, request->retention_ms, &expire_wall_ms)) {
+        expire_wall_ms = INT64_MAX; /* as good as for ever */
+    }
     struct group_reply *reply =
         stage_offsets(group, store, GROUP_REPLY_OFFSET_COMMIT, &request->waiter, request->offsets,
                       request->count, expire_wall_ms, now);
