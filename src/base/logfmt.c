@@ -99,12 +99,6 @@ static void append_number(struct buf *to, const struct conversion *conversion,
 }
 #pragma GCC diagnostic pop
 
-static bool is_control(const uint8_t *bytes, size_t size)
-{
-    return bytes[0] < 0x20 || bytes[0] == 0x7f ||
-           (size == 2 && bytes[0] == 0xc2 && bytes[1] < 0xa0); /* C1 */
-}
-
 static bool needs_quotes(struct slice text)
 {
     for (size_t i = 0; i < text.size; i++) {
@@ -119,15 +113,13 @@ static void append_escaped(struct buf *to, struct slice text)
 {
     size_t most = text.size < LOGFMT_VALUE_BYTES ? text.size : (size_t)LOGFMT_VALUE_BYTES;
     for (size_t at = 0; at < text.size;) {
-        size_t size = utf8_sequence(slice_of(text.data + at, text.size - at));
+        size_t size = utf8_printable(slice_of(text.data + at, text.size - at));
         if (at + (size > 0 ? size : 1) > most) {
             buf_append_str(to, "...");
             return;
         }
-        if (size == 0 || is_control(text.data + at, size)) {
-            for (size_t end = at + (size > 0 ? size : 1); at < end; at++) {
-                buf_printf(to, "\\x%02x", text.data[at]);
-            }
+        if (size == 0) {
+            buf_printf(to, "\\x%02x", text.data[at++]);
             continue;
         }
         if (text.data[at] == '"' || text.data[at] == '\\') {

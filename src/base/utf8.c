@@ -46,18 +46,24 @@ static bool is_printable_ascii(uint8_t byte)
     return byte >= 0x20 && byte < 0x7f;
 }
 
+size_t utf8_printable(struct slice bytes)
+{
+    size_t size = utf8_sequence(bytes);
+    bool is_c1 = size == 2 && bytes.data[0] == 0xc2 && bytes.data[1] < 0xa0;
+    return is_c1 || (size == 1 && !is_printable_ascii(bytes.data[0])) ? 0 : size;
+}
+
 /* How many bytes from `from` on may go to a terminal as they are. */
 static size_t printable_size(struct slice bytes, size_t from)
 {
     size_t at = from;
     while (at < bytes.size) {
-        if (is_printable_ascii(bytes.data[at])) {
+        if (is_printable_ascii(bytes.data[at])) { /* most are */
             at++;
             continue;
         }
-        size_t size = utf8_sequence(slice_of(bytes.data + at, bytes.size - at));
-        bool is_c1 = size == 2 && bytes.data[at] == 0xc2 && bytes.data[at + 1] < 0xa0;
-        if (size < 2 || is_c1) {
+        size_t size = utf8_printable(slice_of(bytes.data + at, bytes.size - at));
+        if (size == 0) {
             break;
         }
         at += size;

@@ -10,6 +10,9 @@
 /* Size of the well-formed UTF-8 sequence (RFC 3629) the bytes begin with, 0 when there is none. */
 size_t utf8_sequence(struct slice bytes);
 
+/* The same, but 0 also for what does something to a terminal: control characters (C0, C1, DEL). */
+size_t utf8_printable(struct slice bytes);
+
 /* Code points in a text, for lining up columns; stray bytes count as one each. */
 size_t utf8_length(const char *text);
 
