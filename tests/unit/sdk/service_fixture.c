@@ -1,0 +1,174 @@
+#include "../unit.h"
+
+#include "service_fixture.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void seen_add(struct seen *seen, const char *text)
+{
+    pthread_mutex_lock(&seen->lock);
+    assert_true(seen->count < SEEN_MAX);
+    snprintf(seen->texts[seen->count++], TEXT_MAX, "%s", text);
+    pthread_cond_broadcast(&seen->changed);
+    pthread_mutex_unlock(&seen->lock);
+}
+
+void seen_wait(struct seen *seen, int count)
+{
+    pthread_mutex_lock(&seen->lock);
+    while (seen->count < count) {
+        pthread_cond_wait(&seen->changed, &seen->lock);
+    }
+    pthread_mutex_unlock(&seen->lock);
+}
+
+int index_of(const struct seen *seen, const char *text)
+{
+    for (int i = 0; i < seen->count; i++) {
+        if (strcmp(seen->texts[i], text) == 0) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+void seen_wait_for(struct seen *seen, const char *text)
+{
+    pthread_mutex_lock(&seen->lock);
+    while (index_of(seen, text) < 0) {
+        pthread_cond_wait(&seen->changed, &seen->lock);
+    }
+    pthread_mutex_unlock(&seen->lock);
+}
+
+struct seen *seen_new(void)
+{
+    struct seen *seen = calloc(1, sizeof *seen);
+    pthread_mutex_init(&seen->lock, NULL);
+    pthread_cond_init(&seen->changed, NULL);
+    return seen;
+}
+
+void quiet_log(void *context, enum tidings_log_level level, const char *message)
+{
+    if (context != NULL) {
+        seen_add(context, message);
+    }
+    if (getenv("TEST_LOG") != NULL) {
+        fprintf(stderr, "%s\n", message);
+    }
+}
+
+struct tidings_options options_of(const struct bus_server *bus, const char *name)
+{
+    /* quick to see what changed: a seek waits for the fetch that is on its way */
+    static const char *const quick[] = {"fetch.wait.max.ms=20",
+                                        "topic.metadata.refresh.interval.ms=200", NULL};
+    return (struct tidings_options){.name = name,
+                                    .bootstrap_servers = bus->address,
+                                    .retry_first_ms = 10,
+                                    .retry_max_ms = 20,
+                                    .commit_interval_ms = 50,
+                                    .publish_timeout_ms = 20000,
+                                    .session_timeout_ms = 6000,
+                                    .client_settings = quick,
+                                    .log = quiet_log};
+}
+
+struct tidings *service_of(const struct tidings_options *options)
+{
+    struct tidings *service;
+    struct tidings_error error;
+    if (tidings_new(options, &service, &error) != TIDINGS_OK) {
+        fail_msg("%s", error.text);
+    }
+    return service;
+}
+
+struct tidings *service_new(const struct bus_server *bus, const char *name)
+{
+    struct tidings_options options = options_of(bus, name);
+    return service_of(&options);
+}
+
+struct tidings *service_new_telling(const struct bus_server *bus, const char *name,
+                                    struct seen *lines)
+{
+    struct tidings_options options = options_of(bus, name);
+    options.log_context = lines;
+    return service_of(&options);
+}
+
+void seen_wait_part(struct seen *seen, const char *part)
+{
+    pthread_mutex_lock(&seen->lock);
+    for (int i = 0; i < seen->count || pthread_cond_wait(&seen->changed, &seen->lock) == 0;) {
+        if (i < seen->count && strstr(seen->texts[i++], part) != NULL) {
+            break;
+        }
+    }
+    pthread_mutex_unlock(&seen->lock);
+}
+
+void publish(struct tidings *service, const char *topic, const char *key, const char *type,
+             const char *data)
+{
+    struct tidings_error error;
+    struct tidings_message message = {.topic = topic,
+                                      .type = type,
+                                      .key = key,
+                                      .id = data,
+                                      .data = data,
+                                      .data_size = strlen(data)};
+    if (tidings_publish_wait(service, &message, &error) != TIDINGS_OK) {
+        fail_msg("publish: %s", error.text);
+    }
+}
+
+static void *runner_main(void *argument)
+{
+    struct runner *runner = argument;
+    runner->status = tidings_run(runner->service, NULL);
+    return NULL;
+}
+
+void runner_start(struct runner *runner, struct tidings *service)
+{
+    runner->service = service;
+    assert_int_equal(pthread_create(&runner->thread, NULL, runner_main, runner), 0);
+}
+
+void runner_stop(struct runner *runner)
+{
+    tidings_stop(runner->service);
+    pthread_join(runner->thread, NULL);
+    assert_int_equal(runner->status, TIDINGS_OK);
+    tidings_free(runner->service);
+}
+
+enum tidings_verdict fail_sometimes(struct tidings *service, const struct tidings_event *event,
+                                    void *context)
+{
+    struct flaky *flaky = context;
+    char text[TEXT_MAX];
+    bool fails = strcmp(event->data, flaky->fails_on) == 0 && event->attempt <= flaky->failures;
+    snprintf(text, sizeof text, "%s%s", (const char *)event->data, fails ? " failed" : "");
+    seen_add(flaky->seen, text);
+    return fails ? TIDINGS_RETRY : TIDINGS_DONE;
+}
+
+int service_bus_start(void **state)
+{
+    struct bus_server *bus = calloc(1, sizeof *bus);
+    bus_server_start(bus);
+    *state = bus;
+    return 0;
+}
+
+int service_bus_stop(void **state)
+{
+    bus_server_stop(*state);
+    free(*state);
+    return 0;
+}
