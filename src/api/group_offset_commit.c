@@ -72,6 +72,8 @@ enum err handle_offset_commit(struct api_request *request, struct reason *reason
         .instance_id = body.group_instance_id,
         .generation = body.generation_id_or_member_epoch,
         .retention_ms = body.retention_time_ms,
+        .client_id = request->client_id,
+        .client_host = slice_str(request->connection->peer),
         .offsets = offsets,
         .count = count,
     };

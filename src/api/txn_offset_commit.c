@@ -81,6 +81,8 @@ static enum err commit_offsets(struct api_request *request, struct reason *reaso
         .member_id = body->member_id,
         .instance_id = body->group_instance_id,
         .generation = body->generation_id_or_member_epoch,
+        .client_id = request->client_id,
+        .client_host = slice_str(request->connection->peer),
         .offsets = offsets,
         .count = count,
     };

@@ -46,6 +46,7 @@ static const char *const names[ERR_COUNT] = {
     [ERR_INVALID_GROUP] = "invalid-group",
     [ERR_COORDINATOR_UNAVAILABLE] = "coordinator-unavailable",
     [ERR_METADATA_TOO_LARGE] = "metadata-too-large",
+    [ERR_COMMIT_SIZE] = "commit-size",
     [ERR_UNSTABLE_OFFSET] = "unstable-offset",
     [ERR_FENCED_MEMBER_EPOCH] = "fenced-member-epoch",
     [ERR_STALE_MEMBER_EPOCH] = "stale-member-epoch",

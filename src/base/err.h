@@ -59,6 +59,7 @@ enum err {
     ERR_INVALID_GROUP,           /* an empty or missing group id */
     ERR_COORDINATOR_UNAVAILABLE, /* the group's records could not be stored */
     ERR_METADATA_TOO_LARGE,      /* of a committed offset: over offset.metadata.max.bytes */
+    ERR_COMMIT_SIZE,             /* of a committed offset: there is no room for it */
     ERR_UNSTABLE_OFFSET,         /* an open transaction holds an offset for this partition */
     ERR_FENCED_MEMBER_EPOCH,     /* the member's epoch is not the one on record (KIP-848) */
     ERR_STALE_MEMBER_EPOCH,      /* the member is to heartbeat first (KIP-848) */

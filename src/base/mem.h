@@ -26,6 +26,16 @@ void *mem_zalloc_array(size_t count, size_t size);
 /* Makes the memory hold count things of size bytes; an overflowing product ends the process. */
 void *mem_realloc_array(void *memory, size_t count, size_t size);
 
+/* What size bytes on the heap take with the allocator's own part: an estimate, as glibc does it. */
+static inline size_t mem_cost(size_t size)
+{
+    size_t chunk = (size + sizeof(size_t) + 15) & ~(size_t)15;
+    return chunk > 32 ? chunk : 32;
+}
+
+/* What a hash (uthash) takes beside its items, from the first one on. */
+enum { MEM_HASH_COST = 640 };
+
 /* The struct of `type` whose member `member` is at `pointer`. */
 #define container_of(pointer, type, member)                                                        \
     ((type *)(void *)((char *)(pointer)-offsetof(type, member)))

@@ -223,6 +223,7 @@ static enum err start_groups(struct server *server, struct reason *reason)
         return err;
     }
     struct group_config groups = config->group;
+    groups.budget = &server->budget;
     groups.topics = group_topics_interface(server->catalogue);
     group_settings_own(server->catalogue, &groups);
     struct coordinator_env env = {

@@ -151,6 +151,14 @@ struct entry *entry_enter_new(struct coordinator *coordinator, struct slice key,
     return enter(coordinator, key, true, origin);
 }
 
+size_t coordinator_count(struct coordinator *coordinator)
+{
+    pthread_mutex_lock(&coordinator->table_lock);
+    size_t count = HASH_COUNT(coordinator->table);
+    pthread_mutex_unlock(&coordinator->table_lock);
+    return count;
+}
+
 void coordinator_each(struct coordinator *coordinator, entry_visit *visit, void *context)
 {
     pthread_mutex_lock(&coordinator->table_lock);

@@ -113,6 +113,9 @@ CHECKED enum err coordinator_check(const struct coordinator *coordinator);
 /* The partition of the state log that holds the key's records: Kafka's rule. */
 int32_t coordinator_partition(const struct coordinator *coordinator, struct slice key);
 
+/* How many entries there are. Any thread. */
+size_t coordinator_count(struct coordinator *coordinator);
+
 /* Looks at all entries whose deadline is over at now_ms and returns when it wants to be called
  * next; INT64_MAX: when woken. */
 int64_t coordinator_tick(struct coordinator *coordinator, int64_t now_ms);

@@ -85,6 +85,7 @@ static void set_member(struct group *group, struct classic_member *member,
     if (slice_is_null(had) || !slice_equal(had, offer.metadata)) {
         classic_set_protocols(group, member, &offer, 1);
     }
+    classic_count(group, member);
 }
 
 /* Keeps who is in the record, in its order; a record may name one twice: the first counts. */

@@ -4,6 +4,7 @@
 #include "group/classic_change.h"
 #include "group/classic_rebalance.h"
 #include "group/member_id.h"
+#include "group/room.h"
 
 /* Whether group.max.size leaves room. Members who are in stay in, so far as they come back in
    time: during a rebalance those who joined count, else all. */
@@ -28,6 +29,24 @@ static bool has_room(const struct group *group, const struct group_join_request 
         break; /* of consumer groups, whose members do not join here */
     }
     return false;
+}
+
+/* Whether there is memory for what the member says of itself. Its assignment stays as it is. */
+static bool has_memory(struct group *group, const struct group_join_request *request,
+                       struct group_effects *effects)
+{
+    const struct classic_member *member = classic_find(group, request->member_id);
+    if (request->member_id.size == 0) {
+        member = classic_find_static(group, request->instance_id);
+    }
+    size_t had =
+        member != NULL ? member->counted_bytes - kept_cost(member->assignment) + mem_cost(0) : 0;
+    struct group_who who = {request->member_id, request->instance_id, request->client_id,
+                            request->client_host};
+    size_t id_size = request->member_id.size > 0 ? request->member_id.size : MEMBER_ID_BYTES;
+    size_t bytes = classic_join_cost(request, id_size);
+    return group_take_member_room(group, bytes, bytes > had ? bytes - had : 0, &who, "JoinGroup",
+                                  effects);
 }
 
 static void begin_rebalance(struct group *group, const char *reason, struct slice said,
@@ -85,11 +104,7 @@ static void require_member_id(struct group *group, const struct group_join_reque
         group_reply_join_error(effects, &request->waiter, slice_str(""), ERR_GROUP_MAX_SIZE);
         return;
     }
-    struct classic_pending *pending = mem_new(struct classic_pending);
-    pending->id = kept_copy(member_id);
-    pending->deadline_ms = now.mono_ms + request->session_timeout_ms;
-    HASH_ADD_KEYPTR(hh, group->pending, pending->id.data, pending->id.size, pending);
-    group_wake_by(group, pending->deadline_ms);
+    classic_add_pending(group, member_id, now.mono_ms + request->session_timeout_ms);
     group_reply_join_error(effects, &request->waiter, member_id, ERR_MEMBER_ID_REQUIRED);
 }
 
@@ -270,6 +285,9 @@ void classic_join(struct group *group, const struct group_join_request *request,
         group_reply_join_error(effects, &request->waiter,
                                is_new ? slice_str("") : request->member_id,
                                ERR_INCONSISTENT_PROTOCOL);
+    } else if (!has_memory(group, request, effects)) {
+        group_reply_join_error(effects, &request->waiter,
+                               is_new ? slice_str("") : request->member_id, ERR_GROUP_MAX_SIZE);
     } else if (is_new) {
         join_new(group, request, now, effects);
     } else {

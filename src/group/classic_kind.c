@@ -118,6 +118,7 @@ const struct group_kind classic_kind = {
     .expires_from_empty = true,
     .bury = bury,
     .member_count = member_count,
+    .member_bytes = classic_member_bytes,
     .holder = holder,
     .generation = generation,
     .shown_state = shown_state,

@@ -1,6 +1,6 @@
 #include "group/classic_members.h"
 
-#include "base/mem.h"
+#include "group/room.h"
 #include "wire/generated/consumer_protocol_subscription.h"
 
 #include <assert.h>
@@ -62,6 +62,43 @@ enum err classic_check(const struct group *group, struct slice member_id, struct
     return *member != NULL ? ERR_NONE : ERR_UNKNOWN_MEMBER;
 }
 
+/* ---- what they take ---- */
+
+static size_t pending_cost(const struct classic_pending *pending)
+{
+    return mem_cost(sizeof *pending) + kept_cost(pending->id);
+}
+
+static size_t support_cost(const struct classic_support *support)
+{
+    return mem_cost(sizeof *support) + kept_cost(support->name);
+}
+
+void classic_count(struct group *group, struct classic_member *member)
+{
+    size_t bytes = mem_cost(sizeof *member) + kept_cost(member->id) +
+                   kept_cost(member->instance_id) + kept_cost(member->client_id) +
+                   kept_cost(member->client_host) + kept_cost(member->assignment) +
+                   group_offers_cost(member->protocols, member->protocol_count);
+    group->member_bytes += bytes - member->counted_bytes;
+    member->counted_bytes = bytes;
+}
+
+size_t classic_join_cost(const struct group_join_request *request, size_t id_size)
+{
+    return mem_cost(sizeof(struct classic_member)) + mem_cost(id_size) +
+           kept_cost(request->instance_id) + kept_cost(request->client_id) +
+           kept_cost(request->client_host) + mem_cost(0) +
+           group_offers_cost(request->protocols, request->protocol_count);
+}
+
+size_t classic_member_bytes(const struct group *group)
+{
+    size_t hashes = (size_t)(group->members != NULL) + (group->static_members != NULL) +
+                    (group->pending != NULL) + (group->support != NULL);
+    return group->member_bytes + hashes * MEM_HASH_COST;
+}
+
 /* ---- protocols ---- */
 
 static void support_change(struct group *group, struct slice name, bool more)
@@ -72,6 +109,7 @@ static void support_change(struct group *group, struct slice name, bool more)
         if (support == NULL) {
             support = mem_new(struct classic_support);
             support->name = kept_copy(name);
+            group->member_bytes += support_cost(support);
             HASH_ADD_KEYPTR(hh, group->support, support->name.data, support->name.size, support);
         }
         support->count++;
@@ -80,6 +118,7 @@ static void support_change(struct group *group, struct slice name, bool more)
     assert(support != NULL && support->count > 0);
     if (--support->count == 0) {
         HASH_DEL(group->support, support);
+        group->member_bytes -= support_cost(support);
         kept_free(&support->name);
         free(support);
     }
@@ -129,6 +168,7 @@ void classic_set_protocols(struct group *group, struct classic_member *member,
             kept_copy(slice_is_null(protocols[i].metadata) ? slice_str("") : protocols[i].metadata);
         support_change(group, kept->name, true);
     }
+    classic_count(group, member);
 }
 
 bool classic_supports(const struct group *group, const struct group_join_request *request)
@@ -240,6 +280,7 @@ void classic_add(struct group *group, struct classic_member *member, struct slic
         HASH_ADD_KEYPTR(hh_instance, group->static_members, member->instance_id.data,
                         member->instance_id.size, member);
     }
+    classic_count(group, member);
 }
 
 void classic_take_out(struct group *group, struct classic_member *member)
@@ -256,6 +297,7 @@ void classic_take_out(struct group *group, struct classic_member *member)
         kept_set(&group->leader, group->members != NULL ? group->members->id : (struct slice){0});
     }
     drop_protocols(group, member);
+    group->member_bytes -= member->counted_bytes;
     member_free(member);
 }
 
@@ -266,14 +308,26 @@ void classic_set_id(struct group *group, struct classic_member *member, struct s
     HASH_DEL(group->members, member);
     kept_set(&member->id, new_id);
     HASH_ADD_KEYPTR(hh, group->members, member->id.data, member->id.size, member);
+    classic_count(group, member);
     if (leads) {
         kept_set(&group->leader, new_id);
     }
 }
 
+void classic_add_pending(struct group *group, struct slice id, int64_t deadline_ms)
+{
+    struct classic_pending *pending = mem_new(struct classic_pending);
+    pending->id = kept_copy(id);
+    pending->deadline_ms = deadline_ms;
+    HASH_ADD_KEYPTR(hh, group->pending, pending->id.data, pending->id.size, pending);
+    group->member_bytes += pending_cost(pending);
+    group_wake_by(group, deadline_ms);
+}
+
 void classic_remove_pending(struct group *group, struct classic_pending *pending)
 {
     HASH_DEL(group->pending, pending);
+    group->member_bytes -= pending_cost(pending);
     kept_free(&pending->id);
     free(pending);
 }

@@ -27,9 +27,10 @@ struct classic_member {
     bool is_new;             /* has not had its first JoinGroup answer */
     bool awaits_join;
     bool awaits_sync;
-    bool owes_sync; /* of this generation, no SyncGroup seen yet */
-    bool is_listed; /* while a change is applied */
-    uint32_t index; /* while a change is made: where it is in there */
+    bool owes_sync;       /* of this generation, no SyncGroup seen yet */
+    bool is_listed;       /* while a change is applied */
+    uint32_t index;       /* while a change is made: where it is in there */
+    size_t counted_bytes; /* in the group's member_bytes */
     struct completion join_waiter;
     struct completion sync_waiter;
     UT_hash_handle hh;          /* by id, in order of joining */
@@ -67,6 +68,15 @@ static inline struct group_who classic_who(const struct classic_member *member)
     return (struct group_who){member->id, member->instance_id, member->client_id,
                               member->client_host};
 }
+
+/* Counts what the member takes now: to be called when a text of it has changed. */
+void classic_count(struct group *group, struct classic_member *member);
+/* What a member takes that joins so, under an id of this size. */
+size_t classic_join_cost(const struct group_join_request *request, size_t id_size);
+/* Notes an id that is given out, until deadline_ms. */
+void classic_add_pending(struct group *group, struct slice id, int64_t deadline_ms);
+/* What the members, ids given out and names of protocols take. */
+size_t classic_member_bytes(const struct group *group);
 
 /* Puts the member in; the first one gives the group its protocol type and becomes leader. */
 void classic_add(struct group *group, struct classic_member *member, struct slice protocol_type);

@@ -24,6 +24,7 @@ static void hand_out(struct group *group, enum err err, struct clock_time now,
     for (struct classic_member *m = group->members; m != NULL; m = m->hh.next) {
         if (err != ERR_NONE) {
             kept_set(&m->assignment, slice_str(""));
+            classic_count(group, m);
         }
         if (m->awaits_sync) {
             classic_end_sync(group, m, err, effects);

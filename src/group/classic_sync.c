@@ -2,6 +2,7 @@
 
 #include "group/classic_change.h"
 #include "group/classic_rebalance.h"
+#include "group/room.h"
 
 #include <assert.h>
 
@@ -52,6 +53,24 @@ static void take_assignment(struct group *group, const struct group_sync_request
     arena_deinit(&arena);
 }
 
+/* Whether there is memory for what the leader assigns, in the place of what was assigned before. */
+static bool has_memory(struct group *group, const struct group_sync_request *request,
+                       const struct classic_member *leader, struct group_effects *effects)
+{
+    struct group_who who = classic_who(leader);
+    size_t had = 0, wanted = 0, most = 0;
+    for (const struct classic_member *m = group->members; m != NULL; m = m->hh.next) {
+        had += kept_cost(m->assignment);
+    }
+    for (size_t i = 0; i < request->assignment_count; i++) {
+        size_t bytes = kept_cost(request->assignments[i].assignment);
+        most = bytes > most ? bytes : most;
+        wanted += bytes;
+    }
+    return group_take_member_room(group, most, wanted > had ? wanted - had : 0, &who, "SyncGroup",
+                                  effects);
+}
+
 void classic_sync(struct group *group, const struct group_sync_request *request,
                   struct clock_time now, struct group_effects *effects)
 {
@@ -70,15 +89,21 @@ void classic_sync(struct group *group, const struct group_sync_request *request,
         return;
     }
     assert(group->state == GROUP_COMPLETING_REBALANCE || group->state == GROUP_STABLE);
-    classic_settle_sync(group, member);
     if (group->state == GROUP_STABLE) {
+        classic_settle_sync(group, member);
         classic_touch(group, member, now);
         classic_reply_sync(group, effects, &request->waiter, member);
         return;
     }
-    classic_park_sync(group, member, &request->waiter, effects);
     /* A leader that asks again while its assignment is being stored only waits. */
-    if (classic_is_leader(group, member) && !group->assignment_stored) {
+    bool assigns = classic_is_leader(group, member) && !group->assignment_stored;
+    if (assigns && !has_memory(group, request, member, effects)) {
+        group_reply_sync_error(effects, &request->waiter, ERR_GROUP_MAX_SIZE);
+        return;
+    }
+    classic_settle_sync(group, member);
+    classic_park_sync(group, member, &request->waiter, effects);
+    if (assigns) {
         take_assignment(group, request, effects);
     }
 }

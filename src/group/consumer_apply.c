@@ -62,6 +62,7 @@ static void apply_member(struct consumer_group *consumer, struct slice id,
     set_names(&member->topics, &member->topic_count, value->subscribed_topic_names,
               value->subscribed_topic_names_count);
     consumer_set_classic(consumer, member, read_classic(value->classic_member_metadata));
+    consumer_count(consumer, member);
 }
 
 static void apply_target(struct consumer_group *consumer, struct slice id,
@@ -75,7 +76,9 @@ static void apply_target(struct consumer_group *consumer, struct slice id,
         }
     }
     partition_set_sort(&target);
-    partition_set_take(&take_member(consumer, id)->target, &target);
+    struct consumer_member *member = take_member(consumer, id);
+    partition_set_take(&member->target, &target);
+    consumer_count(consumer, member);
 }
 
 static struct partition_set read_current(
@@ -123,8 +126,9 @@ static void apply_topics(struct consumer_group *consumer,
         topic->id = value->topics[i].topic_id;
         topic->partition_count = value->topics[i].num_partitions;
         HASH_ADD_KEYPTR(hh, consumer->topics, topic->name.data, topic->name.size, topic);
+        consumer->bytes += consumer_topic_cost(topic);
     }
-    consumer_free_topics(&former);
+    consumer_drop_topics(consumer, &former);
 }
 
 /* The version is of one run of the server: whoever looks the expression up sets it. */
@@ -136,9 +140,12 @@ static void apply_regex(struct consumer_group *consumer, struct slice text,
         regex = mem_new(struct consumer_regex);
         regex->text = kept_copy(text);
         HASH_ADD_KEYPTR(hh, consumer->regexes, regex->text.data, regex->text.size, regex);
+    } else {
+        consumer->bytes -= consumer_regex_cost(regex);
     }
     regex->wall_ms = value->timestamp;
     set_names(&regex->topics, &regex->topic_count, value->topics, value->topics_count);
+    consumer->bytes += consumer_regex_cost(regex);
 }
 
 static enum err apply_value(struct consumer_group *consumer, const struct group_change *change)
@@ -199,6 +206,7 @@ static void drop_of_member(struct consumer_group *consumer, const struct group_r
         consumer_take_out(consumer, member);
     } else if (key->kind == GROUP_RECORD_TARGET) {
         partition_set_deinit(&member->target);
+        consumer_count(consumer, member);
     } else {
         drop_current(consumer, member);
     }
@@ -213,7 +221,7 @@ static void drop_piece(struct group *group, const struct group_record_key *key)
         consumer_forget(group);
         break;
     case GROUP_RECORD_TOPICS:
-        consumer_free_topics(&consumer->topics);
+        consumer_drop_topics(consumer, &consumer->topics);
         break;
     case GROUP_RECORD_ASSIGNMENT_EPOCH:
         consumer->assignment_epoch = 0;

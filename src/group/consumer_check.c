@@ -2,6 +2,8 @@
 
 #include "group/classic_members.h"
 #include "group/consumer_members.h"
+#include "group/member_id.h"
+#include "group/room.h"
 
 #include <stdio.h>
 
@@ -186,4 +188,57 @@ enum err consumer_check_regex(const struct group *group,
     refusal->err = pattern_new(request->regex, &pattern, &refusal->reason);
     pattern_free(pattern);
     return refusal->err;
+}
+
+/* What a partition takes once it is assigned: in the target, among what the member has, as held. */
+static size_t assigned_cost(void)
+{
+    return 2 * sizeof(struct topic_partition) + mem_cost(sizeof(struct consumer_holding));
+}
+
+/* Of the topics that nobody in the group reads yet. */
+static size_t new_topics_cost(const struct group *group,
+                              const struct consumer_heartbeat_request *request)
+{
+    const struct group_topics *topics = &group->config->topics;
+    size_t bytes = 0;
+    for (size_t i = 0; i < request->topic_count && topics->find != NULL; i++) {
+        struct wire_uuid id;
+        int32_t count;
+        bool known =
+            group->consumer != NULL && consumer_find_topic(group->consumer, request->topics[i]);
+        if (!known && topics->find(topics->context, request->topics[i], &id, &count)) {
+            bytes += (size_t)count * assigned_cost();
+        }
+    }
+    return bytes;
+}
+
+enum err consumer_check_room(struct group *group, const struct consumer_member *member,
+                             const struct consumer_heartbeat_request *request,
+                             struct group_effects *effects, struct consumer_refusal *refusal)
+{
+    struct group_who who = {request->member_id, request->instance_id, request->client_id,
+                            request->client_host};
+    struct consumer_regex regex = {.text = request->regex};
+    if (member != NULL && !request->has_topics && request->regex.size == 0) {
+        return ERR_NONE;
+    }
+    size_t had = member == NULL ? 0
+                                : consumer_names_cost(member->topics, member->topic_count) +
+                                      kept_cost(member->regex);
+    size_t wanted = consumer_names_cost(request->topics, request->topic_count) +
+                    (request->regex.size > 0 ? consumer_regex_cost(&regex) : 0);
+    if (member == NULL) {
+        wanted += mem_cost(sizeof *member) + mem_cost(MEMBER_ID_BYTES) +
+                  kept_cost(request->instance_id) + kept_cost(request->rack_id) +
+                  kept_cost(request->client_id) + kept_cost(request->client_host);
+    }
+    size_t growth = (wanted > had ? wanted - had : 0) + new_topics_cost(group, request);
+    if (!group_take_member_room(group, wanted, growth, &who, "ConsumerGroupHeartbeat", effects)) {
+        return REFUSE(refusal, ERR_GROUP_MAX_SIZE,
+                      "there is no memory for this member: see group.member.max.bytes, "
+                      "group.max.bytes and memory.max of the server");
+    }
+    return ERR_NONE;
 }

@@ -37,4 +37,13 @@ enum err consumer_check_regex(const struct group *group,
                               const struct consumer_heartbeat_request *request,
                               struct consumer_refusal *refusal);
 
+/*
+ * Whether there is memory for what the request names: texts, and what of its topics will be
+ * assigned. What a regular expression brings is counted when it is known. member: NULL for a new
+ * one; the group may be classic yet. The log is told of ERR_GROUP_MAX_SIZE.
+ */
+enum err consumer_check_room(struct group *group, const struct consumer_member *member,
+                             const struct consumer_heartbeat_request *request,
+                             struct group_effects *effects, struct consumer_refusal *refusal);
+
 #endif

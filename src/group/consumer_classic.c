@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "group/classic_join.h"
+#include "group/classic_members.h"
 #include "group/consumer_change.h"
 #include "group/consumer_downgrade.h"
 #include "group/consumer_leave.h"
@@ -12,6 +13,7 @@
 #include "group/consumer_target.h"
 #include "group/consumer_topics.h"
 #include "group/member_id.h"
+#include "group/room.h"
 
 #include <stdlib.h>
 
@@ -181,6 +183,17 @@ static struct consumer_member *settle(struct group *group, struct consumer_membe
     return member;
 }
 
+/* Whether there is memory for what the member says of itself: its topics are kept once more. */
+static bool has_memory(struct group *group, const struct consumer_member *member,
+                       const struct group_join_request *request, size_t id_size,
+                       const struct group_who *who, struct group_effects *effects)
+{
+    size_t bytes = classic_join_cost(request, id_size) + request->protocols[0].metadata.size;
+    size_t had = member != NULL ? member->counted_bytes : 0;
+    return group_take_member_room(group, bytes, bytes > had ? bytes - had : 0, who, "JoinGroup",
+                                  effects);
+}
+
 void consumer_classic_join(struct group *group, const struct group_join_request *request,
                            struct clock_time now, struct group_effects *effects)
 {
@@ -205,10 +218,13 @@ void consumer_classic_join(struct group *group, const struct group_join_request 
         id = member_id_make(group->config, prefix, text, sizeof text);
         err = request->member_id_required ? ERR_MEMBER_ID_REQUIRED : ERR_NONE;
     }
+    struct group_who who = {request->member_id, request->instance_id, request->client_id,
+                            request->client_host};
     if (err == ERR_FENCED_INSTANCE) {
-        struct group_who who = {request->member_id, request->instance_id, request->client_id,
-                                request->client_host};
         group_tell_fenced(group, effects, &who, "JoinGroup");
+    }
+    if (err == ERR_NONE && !has_memory(group, member, request, id.size, &who, effects)) {
+        err = ERR_GROUP_MAX_SIZE;
     }
     if (err != ERR_NONE) {
         group_reply_join_error(effects, &request->waiter, id, err);

@@ -215,6 +215,18 @@ static void beat(struct group *group, struct consumer_member *member,
                     effects);
 }
 
+/* The member that it will be; NULL: a new one. */
+static const struct consumer_member *find_joining(const struct group *group,
+                                                  const struct consumer_heartbeat_request *request)
+{
+    if (group->consumer == NULL) {
+        return NULL;
+    }
+    const struct consumer_member *holder =
+        consumer_find_static(group->consumer, request->instance_id);
+    return holder != NULL ? holder : consumer_find(group->consumer, request->member_id);
+}
+
 /* Whether the request may go on; makes the group a consumer group if it is to be one. *member: who
  * asks, unless it joins. */
 static enum err check(struct group *group, const struct consumer_heartbeat_request *request,
@@ -232,10 +244,15 @@ static enum err check(struct group *group, const struct consumer_heartbeat_reque
             consumer_check_epoch(*member, request, refusal) != ERR_NONE) {
             return refusal->err;
         }
-        return consumer_check_regex(group, request, refusal);
+        if (consumer_check_regex(group, request, refusal) != ERR_NONE) {
+            return refusal->err;
+        }
+        return consumer_check_room(group, *member, request, effects, refusal);
     }
     if (consumer_check_join(group, request, refusal) != ERR_NONE ||
-        consumer_check_regex(group, request, refusal) != ERR_NONE) {
+        consumer_check_regex(group, request, refusal) != ERR_NONE ||
+        consumer_check_room(group, find_joining(group, request), request, effects, refusal) !=
+            ERR_NONE) {
         return refusal->err;
     }
     if (group->consumer == NULL && consumer_upgrade(group, now, effects) != ERR_NONE) {

@@ -77,6 +77,7 @@ const struct group_kind consumer_kind = {
     .is_subscribed = consumer_is_subscribed,
     .bury = consumer_bury,
     .member_count = member_count,
+    .member_bytes = consumer_member_bytes,
     .holder = holder,
     .generation = generation,
     .shown_state = consumer_shown_state,

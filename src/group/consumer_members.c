@@ -1,6 +1,6 @@
 #include "group/consumer_members.h"
 
-#include "base/mem.h"
+#include "group/room.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -55,6 +55,59 @@ struct slice *consumer_keep_names(const struct slice *names, size_t count)
         kept[i] = kept_copy(names[i]);
     }
     return kept;
+}
+
+/* ---- what they take ---- */
+
+/* A pattern is compiled to steps of a few bytes each, about one for each character. */
+enum { REGEX_COST_PER_BYTE = 32, HASHES = 5 };
+
+static size_t set_cost(const struct partition_set *set)
+{
+    return set->capacity > 0 ? mem_cost(set->capacity * sizeof *set->items) : 0;
+}
+
+size_t consumer_names_cost(const struct slice *names, size_t count)
+{
+    size_t bytes = mem_cost(count * sizeof *names);
+    for (size_t i = 0; i < count; i++) {
+        bytes += kept_cost(names[i]);
+    }
+    return bytes;
+}
+
+size_t consumer_topic_cost(const struct consumer_topic *topic)
+{
+    return mem_cost(sizeof *topic) + kept_cost(topic->name);
+}
+
+size_t consumer_regex_cost(const struct consumer_regex *regex)
+{
+    return mem_cost(sizeof *regex) + kept_cost(regex->text) +
+           REGEX_COST_PER_BYTE * regex->text.size +
+           consumer_names_cost(regex->topics, regex->topic_count);
+}
+
+void consumer_count(struct consumer_group *consumer, struct consumer_member *member)
+{
+    const struct consumer_classic *classic = member->classic;
+    size_t bytes =
+        mem_cost(sizeof *member) + kept_cost(member->id) + kept_cost(member->instance_id) +
+        kept_cost(member->rack_id) + kept_cost(member->client_id) + kept_cost(member->client_host) +
+        kept_cost(member->regex) + kept_cost(member->assignor) +
+        consumer_names_cost(member->topics, member->topic_count) + set_cost(&member->assigned) +
+        set_cost(&member->revoking) + set_cost(&member->target);
+    if (classic != NULL) {
+        bytes += mem_cost(sizeof *classic) +
+                 group_offers_cost(classic->protocols, classic->protocol_count);
+    }
+    consumer->bytes += bytes - member->counted_bytes;
+    member->counted_bytes = bytes;
+}
+
+size_t consumer_member_bytes(const struct group *group)
+{
+    return mem_cost(sizeof *group->consumer) + HASHES * MEM_HASH_COST + group->consumer->bytes;
 }
 
 /* ---- members ---- */
@@ -191,6 +244,7 @@ static void let_go(struct consumer_group *consumer, const struct consumer_member
         struct consumer_holding *holding = find_holding(consumer, &set->items[i]);
         if (holding != NULL && holding->holder == member) {
             HASH_DEL(consumer->holdings, holding);
+            consumer->bytes -= mem_cost(sizeof *holding);
             free(holding);
         }
     }
@@ -205,6 +259,7 @@ static void hold(struct consumer_group *consumer, const struct consumer_member *
             holding->key = set->items[i];
             holding->holder = member;
             HASH_ADD(hh, consumer->holdings, key, sizeof holding->key, holding);
+            consumer->bytes += mem_cost(sizeof *holding);
         }
     }
 }
@@ -222,6 +277,7 @@ void consumer_put_current(struct consumer_group *consumer, struct consumer_membe
         hold(consumer, member, &member->assigned);
         hold(consumer, member, &member->revoking);
     }
+    consumer_count(consumer, member);
 }
 
 void consumer_take_out(struct consumer_group *consumer, struct consumer_member *member)
@@ -231,6 +287,7 @@ void consumer_take_out(struct consumer_group *consumer, struct consumer_member *
     consumer_set_classic(consumer, member, NULL);
     consumer_set_instance(consumer, member, (struct slice){0});
     HASH_DEL(consumer->members, member);
+    consumer->bytes -= member->counted_bytes;
     member_free(member);
 }
 
@@ -255,6 +312,7 @@ struct consumer_regex *consumer_find_regex(const struct consumer_group *consumer
 void consumer_drop_regex(struct consumer_group *consumer, struct consumer_regex *regex)
 {
     HASH_DEL(consumer->regexes, regex);
+    consumer->bytes -= consumer_regex_cost(regex);
     kept_free(&regex->text);
     pattern_free(regex->pattern);
     consumer_names_free(regex->topics, regex->topic_count);
@@ -269,6 +327,14 @@ void consumer_free_topics(struct consumer_topic **table)
         kept_free(&topic->name);
         free(topic);
     }
+}
+
+void consumer_drop_topics(struct consumer_group *consumer, struct consumer_topic **table)
+{
+    for (const struct consumer_topic *topic = *table; topic != NULL; topic = topic->hh.next) {
+        consumer->bytes -= consumer_topic_cost(topic);
+    }
+    consumer_free_topics(table);
 }
 
 void consumer_begin(struct group *group, bool loading)
@@ -295,20 +361,23 @@ void consumer_free(struct group *group)
     struct consumer_holding *holding, *next_holding;
     HASH_ITER (hh, consumer->holdings, holding, next_holding) {
         HASH_DEL(consumer->holdings, holding);
+        consumer->bytes -= mem_cost(sizeof *holding);
         free(holding);
     }
     HASH_CLEAR(hh_instance, consumer->static_members);
     struct consumer_member *member, *next_member;
     HASH_ITER (hh, consumer->members, member, next_member) {
         HASH_DEL(consumer->members, member);
+        consumer->bytes -= member->counted_bytes;
         member_free(member);
     }
-    consumer_free_topics(&consumer->topics);
+    consumer_drop_topics(consumer, &consumer->topics);
     struct consumer_regex *regex, *next_regex;
     HASH_ITER (hh, consumer->regexes, regex, next_regex) {
         consumer_drop_regex(consumer, regex);
     }
     free_redo(consumer);
+    assert(consumer->bytes == 0);
     free(consumer);
     group->consumer = NULL;
 }

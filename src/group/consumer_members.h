@@ -45,6 +45,17 @@ struct consumer_regex *consumer_find_regex(const struct consumer_group *consumer
 /* Whether some member has the partition, or is to give it up yet. */
 bool consumer_is_held(const struct consumer_group *consumer, const struct topic_partition *key);
 
+/* ---- what they take ---- */
+
+/* Counts what the member takes now: to be called when something of it has changed. */
+void consumer_count(struct consumer_group *consumer, struct consumer_member *member);
+/* What a subscribed topic, an expression with what it matches takes. */
+size_t consumer_topic_cost(const struct consumer_topic *topic);
+size_t consumer_regex_cost(const struct consumer_regex *regex);
+size_t consumer_names_cost(const struct slice *names, size_t count);
+/* Members, topics, expressions, holdings. */
+size_t consumer_member_bytes(const struct group *group);
+
 /* ---- changing ---- */
 
 /* A consumer group without members. loading: holdings are made when all is replayed. */
@@ -72,6 +83,8 @@ void consumer_put_current(struct consumer_group *consumer, struct consumer_membe
                           struct partition_set *assigned, struct partition_set *revoking);
 /* Frees the table; it is empty then. */
 void consumer_free_topics(struct consumer_topic **table);
+/* The same of a table that counts among the group's bytes. */
+void consumer_drop_topics(struct consumer_group *consumer, struct consumer_topic **table);
 /* Takes it out and frees it. */
 void consumer_drop_regex(struct consumer_group *consumer, struct consumer_regex *regex);
 

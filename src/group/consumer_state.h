@@ -47,8 +47,9 @@ struct consumer_member {
     struct partition_set revoking;
     struct partition_set target;
 
-    bool known;        /* on replay: its metadata was seen */
-    uint64_t sequence; /* of the last store that tells of it */
+    bool known;           /* on replay: its metadata was seen */
+    uint64_t sequence;    /* of the last store that tells of it */
+    size_t counted_bytes; /* in the group's bytes, without its holdings */
 
     /* INT64_MAX: does not count */
     int64_t session_deadline_ms;
@@ -105,6 +106,8 @@ struct consumer_group {
     uint64_t topics_version; /* of the catalogue, when topics was made; 0: never */
     uint64_t sequence;       /* of the last store */
     uint64_t stored;         /* up to here they are on disk */
+
+    size_t bytes; /* of all that is in here */
 
     bool loading;              /* replay: holdings are made at its end */
     struct group_store *store; /* the changes of this call so far; NULL: none */

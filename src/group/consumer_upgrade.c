@@ -94,10 +94,12 @@ static void adopt(struct group *group, const struct group *former,
 /* Takes the classic members out of the group, for the new ones to be made of. */
 static struct group set_aside(struct group *group)
 {
+    classic_remove_all_pending(group);
     struct group former = {
         .members = group->members,
         .static_members = group->static_members,
         .support = group->support,
+        .member_bytes = group->member_bytes,
         .owed_sync_count = group->owed_sync_count,
         .joined_count = group->joined_count,
         .generation = group->generation,
@@ -107,6 +109,7 @@ static struct group set_aside(struct group *group)
     };
     group->members = group->static_members = NULL;
     group->support = NULL;
+    group->member_bytes = 0;
     group->owed_sync_count = group->joined_count = 0;
     group->protocol_type = group->protocol = group->leader = (struct slice){0};
     classic_kind.forget(group);

@@ -1,6 +1,8 @@
 #include "group/coordinator_internal.h"
 
+#include "base/logger.h"
 #include "group/group_log.h"
+#include "group/room.h"
 
 #include <stdlib.h>
 
@@ -23,17 +25,48 @@ struct group_entry *groupc_enter(struct group_coordinator *coordinator, struct s
     return entry != NULL ? container_of(entry, struct group_entry, base) : NULL;
 }
 
+struct group_entry *groupc_enter_new(struct group_coordinator *coordinator, struct slice group_id,
+                                     struct slice client_id)
+{
+    struct group_entry *entry = groupc_enter(coordinator, group_id, false);
+    if (entry != NULL) {
+        return entry;
+    }
+    int32_t most = coordinator->config.max_groups;
+    if (coordinator_count(&coordinator->base) >= (size_t)most) {
+        LOG_WARN("group", "a group was refused: there are too many",
+                 "group=\"%.*s\" client=\"%.*s\" setting=group.max.count limit=%d",
+                 SLICE_ARGS(group_id), SLICE_ARGS(client_id), (int)most);
+        return NULL;
+    }
+    return groupc_enter(coordinator, group_id, true);
+}
+
 enum err groupc_enter_checked(struct group_coordinator *coordinator, struct slice group_id,
-                              bool may_be_empty, bool create, enum err absent,
-                              struct group_entry **entry)
+                              bool may_be_empty, enum err absent, struct group_entry **entry)
 {
     *entry = NULL;
     enum err err = groupc_check(coordinator, group_id, may_be_empty);
     if (err != ERR_NONE) {
         return err;
     }
-    *entry = groupc_enter(coordinator, group_id, create);
+    *entry = groupc_enter(coordinator, group_id, false);
     return *entry != NULL ? ERR_NONE : absent;
+}
+
+enum err groupc_enter_commit(struct group_coordinator *coordinator, struct slice group_id,
+                             bool may_be_empty, bool create, enum err absent,
+                             struct slice client_id, struct group_entry **entry)
+{
+    *entry = NULL;
+    enum err err = groupc_check(coordinator, group_id, may_be_empty);
+    if (err != ERR_NONE || !create) {
+        return err != ERR_NONE
+                   ? err
+                   : groupc_enter_checked(coordinator, group_id, may_be_empty, absent, entry);
+    }
+    *entry = groupc_enter_new(coordinator, group_id, client_id);
+    return *entry != NULL ? ERR_NONE : ERR_COMMIT_SIZE;
 }
 
 /* ---- replies ---- */
@@ -58,7 +91,18 @@ void groupc_send(struct group_coordinator *coordinator, struct group_effects *ef
 struct pending_store {
     struct entry_append append;
     struct group_store *store;
+    size_t bytes; /* in the group's store_bytes */
 };
+
+/* What its records take, if that is much. */
+static size_t store_cost(const struct group_store *store)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < store->records.count; i++) {
+        bytes += store->records.items[i].key.size + store->records.items[i].value.size;
+    }
+    return bytes < GROUP_LARGE_STORE_BYTES ? 0 : bytes;
+}
 
 static void on_stored(struct entry_append *append, struct entry *base, enum err err)
 {
@@ -66,6 +110,7 @@ static void on_stored(struct entry_append *append, struct entry *base, enum err 
     struct group_entry *entry = container_of(base, struct group_entry, base);
     struct group_effects effects = {0};
     entry_lock(base);
+    entry->group->store_bytes -= pending->bytes;
     group_stored(entry->group, pending->store, err, coordinator_now(&groupc_of(entry)->base),
                  &effects);
     groupc_leave(entry, &effects);
@@ -76,7 +121,8 @@ static void on_stored(struct entry_append *append, struct entry *base, enum err 
 static enum err append_store(struct group_entry *entry, struct group_store *store)
 {
     struct pending_store *pending = mem_new(struct pending_store);
-    *pending = (struct pending_store){.append.done = on_stored, .store = store};
+    *pending = (struct pending_store){
+        .append.done = on_stored, .store = store, .bytes = store_cost(store)};
     struct state_batch records = {.records = store->records.items,
                                   .record_count = store->records.count,
                                   .producer_id = store->producer_id,
@@ -84,6 +130,8 @@ static enum err append_store(struct group_entry *entry, struct group_store *stor
     enum err err = entry_append(&entry->base, &records, &pending->append);
     if (err != ERR_NONE) {
         free(pending);
+    } else {
+        entry->group->store_bytes += pending->bytes;
     }
     return err;
 }
@@ -107,6 +155,7 @@ void groupc_leave(struct group_entry *entry, struct group_effects *effects)
         group_set_state(entry->group, GROUP_DEAD, now);
     }
     entry->base.dead = group_state(entry->group) == GROUP_DEAD;
+    group_settle(entry->group);
     struct entry_append *appended = entry_unlock(&entry->base);
     groupc_send(coordinator, effects);
     entry_await(&entry->base, appended);

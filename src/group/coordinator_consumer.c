@@ -31,7 +31,13 @@ void group_coordinator_consumer_heartbeat(struct group_coordinator *coordinator,
         return;
     }
     bool joins = request->member_epoch == CONSUMER_EPOCH_JOIN;
-    struct group_entry *entry = groupc_enter(coordinator, group_id, joins);
+    struct group_entry *entry = joins ? groupc_enter_new(coordinator, group_id, request->client_id)
+                                      : groupc_enter(coordinator, group_id, false);
+    if (entry == NULL && joins) {
+        reply_error(coordinator, &request->waiter, ERR_GROUP_MAX_SIZE,
+                    "there are group.max.count groups already");
+        return;
+    }
     if (entry == NULL) {
         reply_error(coordinator, &request->waiter, ERR_GROUP_NOT_FOUND, "there is no such group");
         return;
@@ -46,8 +52,7 @@ enum err group_coordinator_consumer_describe(struct group_coordinator *coordinat
                                              struct consumer_description *out)
 {
     struct group_entry *entry;
-    enum err err =
-        groupc_enter_checked(coordinator, group_id, false, false, ERR_GROUP_NOT_FOUND, &entry);
+    enum err err = groupc_enter_checked(coordinator, group_id, false, ERR_GROUP_NOT_FOUND, &entry);
     if (err != ERR_NONE) {
         return err;
     }
@@ -67,7 +72,7 @@ enum err group_coordinator_check_fetch(struct group_coordinator *coordinator, st
         return ERR_NONE;
     }
     struct group_entry *entry;
-    enum err err = groupc_enter_checked(coordinator, group_id, true, false, ERR_NONE, &entry);
+    enum err err = groupc_enter_checked(coordinator, group_id, true, ERR_NONE, &entry);
     if (entry == NULL) {
         return ERR_NONE; /* a group that is not known has no offsets; the fetch says what else */
     }

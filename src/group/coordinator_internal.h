@@ -38,11 +38,20 @@ enum err groupc_check(const struct group_coordinator *coordinator, struct slice 
 struct group_entry *groupc_enter(struct group_coordinator *coordinator, struct slice group_id,
                                  bool create);
 
-/* The same where groupc_check has nothing against it. Else *entry is NULL and the error says why:
- * `absent` (which may be ERR_NONE) when there is no such group. */
+/* Finds the group, or makes it for a request of this client, and locks it. NULL: there are
+ * group.max.count already, which the log is told. */
+struct group_entry *groupc_enter_new(struct group_coordinator *coordinator, struct slice group_id,
+                                     struct slice client_id);
+
+/* groupc_enter of a group that is there, where groupc_check has nothing against it. Else *entry is
+ * NULL and the error says why: `absent` (which may be ERR_NONE) when there is no such group. */
 enum err groupc_enter_checked(struct group_coordinator *coordinator, struct slice group_id,
-                              bool may_be_empty, bool create, enum err absent,
-                              struct group_entry **entry);
+                              bool may_be_empty, enum err absent, struct group_entry **entry);
+
+/* The same for a commit: one by no member makes the group. ERR_COMMIT_SIZE: there is no room. */
+enum err groupc_enter_commit(struct group_coordinator *coordinator, struct slice group_id,
+                             bool may_be_empty, bool create, enum err absent,
+                             struct slice client_id, struct group_entry **entry);
 
 /* Appends the stores, leaves the entry, sends the replies. */
 void groupc_leave(struct group_entry *entry, struct group_effects *effects);

@@ -20,8 +20,11 @@ void group_coordinator_join(struct group_coordinator *coordinator, struct slice 
     if (err == ERR_NONE && !allows_session(&coordinator->config, request)) {
         err = ERR_INVALID_SESSION_TIMEOUT; /* before a group is made for it */
     }
-    if (err == ERR_NONE) {
-        entry = groupc_enter(coordinator, group_id, request->member_id.size == 0);
+    if (err == ERR_NONE && request->member_id.size == 0) {
+        entry = groupc_enter_new(coordinator, group_id, request->client_id);
+        err = entry == NULL ? ERR_GROUP_MAX_SIZE : ERR_NONE;
+    } else if (err == ERR_NONE) {
+        entry = groupc_enter(coordinator, group_id, false);
         err = entry == NULL ? ERR_UNKNOWN_MEMBER : ERR_NONE;
     }
     if (err == ERR_NONE) {
@@ -37,8 +40,7 @@ void group_coordinator_sync(struct group_coordinator *coordinator, struct slice 
 {
     struct group_effects effects = {0};
     struct group_entry *entry;
-    enum err err =
-        groupc_enter_checked(coordinator, group_id, false, false, ERR_UNKNOWN_MEMBER, &entry);
+    enum err err = groupc_enter_checked(coordinator, group_id, false, ERR_UNKNOWN_MEMBER, &entry);
     if (err == ERR_LOADING) {
         err = ERR_REBALANCE_IN_PROGRESS; /* older clients know no other way to start over */
     }
@@ -55,8 +57,7 @@ enum err group_coordinator_heartbeat(struct group_coordinator *coordinator, stru
                                      int32_t generation)
 {
     struct group_entry *entry;
-    enum err err =
-        groupc_enter_checked(coordinator, group_id, false, false, ERR_UNKNOWN_MEMBER, &entry);
+    enum err err = groupc_enter_checked(coordinator, group_id, false, ERR_UNKNOWN_MEMBER, &entry);
     if (err != ERR_NONE) {
         return err == ERR_LOADING ? ERR_NONE : err; /* nobody is thrown out while we load */
     }
@@ -72,7 +73,7 @@ enum err group_coordinator_leave(struct group_coordinator *coordinator, struct s
 {
     struct group_effects effects = {0};
     struct group_entry *entry;
-    enum err err = groupc_enter_checked(coordinator, group_id, false, false, ERR_NONE, &entry);
+    enum err err = groupc_enter_checked(coordinator, group_id, false, ERR_NONE, &entry);
     for (size_t i = 0; err == ERR_NONE && i < count; i++) {
         members[i].err = entry == NULL ? ERR_UNKNOWN_MEMBER
                                        : group_leave(entry->group, &members[i],
@@ -91,7 +92,8 @@ void group_coordinator_commit(struct group_coordinator *coordinator, struct slic
     /* From version 9 on the error says what is the case (KIP-848). */
     enum err absent =
         request->waiter.api_version >= 9 ? ERR_GROUP_NOT_FOUND : ERR_ILLEGAL_GENERATION;
-    enum err err = groupc_enter_checked(coordinator, group_id, true, create, absent, &entry);
+    enum err err = groupc_enter_commit(coordinator, group_id, true, create, absent,
+                                       request->client_id, &entry);
     if (err == ERR_NONE) {
         group_commit(entry->group, request, coordinator_now(&coordinator->base), &effects);
     } else {
@@ -105,8 +107,7 @@ void group_coordinator_offset_delete(struct group_coordinator *coordinator, stru
 {
     struct group_effects effects = {0};
     struct group_entry *entry;
-    enum err err =
-        groupc_enter_checked(coordinator, group_id, false, false, ERR_GROUP_NOT_FOUND, &entry);
+    enum err err = groupc_enter_checked(coordinator, group_id, false, ERR_GROUP_NOT_FOUND, &entry);
     if (err == ERR_NONE) {
         group_offset_delete(entry->group, request, coordinator_now(&coordinator->base), &effects);
     } else {
@@ -120,7 +121,7 @@ enum err group_coordinator_fetch(struct group_coordinator *coordinator, struct s
                                  struct arena *arena, struct group_offset *offsets, size_t count)
 {
     struct group_entry *entry;
-    enum err err = groupc_enter_checked(coordinator, group_id, true, false, ERR_NONE, &entry);
+    enum err err = groupc_enter_checked(coordinator, group_id, true, ERR_NONE, &entry);
     for (size_t i = 0; err == ERR_NONE && i < count; i++) {
         if (entry != NULL) {
             group_offset_fetch(entry->group, arena, &offsets[i]);
@@ -143,7 +144,7 @@ enum err group_coordinator_fetch_all(struct group_coordinator *coordinator, stru
     *offsets = NULL;
     *count = 0;
     struct group_entry *entry;
-    enum err err = groupc_enter_checked(coordinator, group_id, true, false, ERR_NONE, &entry);
+    enum err err = groupc_enter_checked(coordinator, group_id, true, ERR_NONE, &entry);
     if (entry != NULL) {
         *count = group_offset_fetch_all(entry->group, arena, offsets);
         entry_leave(&entry->base);
@@ -158,7 +159,7 @@ enum err group_coordinator_describe(struct group_coordinator *coordinator, struc
     *out = (struct group_description){
         .state = GROUP_DEAD, .protocol_type = slice_str(""), .protocol = slice_str("")};
     struct group_entry *entry;
-    enum err err = groupc_enter_checked(coordinator, group_id, true, false, ERR_NONE, &entry);
+    enum err err = groupc_enter_checked(coordinator, group_id, true, ERR_NONE, &entry);
     if (entry != NULL) {
         *found = true;
         group_describe(entry->group, arena, out);
@@ -222,7 +223,7 @@ void group_coordinator_delete(struct group_coordinator *coordinator,
         items[i].group_id = group_arena_slice(&reply->arena, wanted[i].group_id);
         items[i].err = wanted[i].err != ERR_NONE
                            ? wanted[i].err
-                           : groupc_enter_checked(coordinator, wanted[i].group_id, true, false,
+                           : groupc_enter_checked(coordinator, wanted[i].group_id, true,
                                                   ERR_GROUP_NOT_FOUND, &entry);
         if (items[i].err == ERR_NONE) {
             group_delete(entry->group, reply, i, coordinator_now(&coordinator->base), &effects);

@@ -1,6 +1,7 @@
 #include "group/coordinator_internal.h"
 
 #include "base/vec.h"
+#include "group/room.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -87,7 +88,8 @@ void group_coordinator_txn_commit(struct group_coordinator *coordinator, struct 
     bool create = request->generation < 0; /* by no member */
     enum err absent = request->waiter.api_version >= TXN_KIP_1319_VERSION ? ERR_GROUP_NOT_FOUND
                                                                           : ERR_ILLEGAL_GENERATION;
-    enum err err = groupc_enter_checked(coordinator, group_id, false, create, absent, &entry);
+    enum err err = groupc_enter_commit(coordinator, group_id, false, create, absent,
+                                       request->client_id, &entry);
     if (err == ERR_NONE) {
         group_txn_commit(entry->group, request, coordinator_now(&coordinator->base), &effects);
         if (group_has_txn(entry->group, request->producer_id)) {
@@ -135,6 +137,7 @@ enum err group_coordinator_replay_txn(struct group_coordinator *coordinator, int
     if (group_has_txn(entry->group, producer_id)) {
         note(entry, producer_id);
     }
+    group_settle(entry->group);
     entry_leave(&entry->base);
     return err;
 }

@@ -153,6 +153,7 @@ enum group_event_kind {
     GROUP_EVENT_EMPTY,     /* nobody is left */
     GROUP_EVENT_CONVERTED, /* the other protocol is spoken from now on */
     GROUP_EVENT_GONE,      /* deleted */
+    GROUP_EVENT_FULL,      /* a request was refused: there is no room for what it brings */
     GROUP_EVENT_COUNT
 };
 

@@ -5,7 +5,9 @@
 #include "group/consumer_config.h"
 #include "group/consumer_kind.h"
 #include "group/offset_table.h"
+#include "group/room.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 const char *group_state_name(enum group_state state)
@@ -64,6 +66,8 @@ void group_free(struct group *group)
     group_free_offsets(group);
     kept_free(&group->id);
     kept_free(&group->protocol_type);
+    assert(group->offset_bytes == 0 && group->member_bytes == 0 && group->store_bytes == 0);
+    group_settle_gone(group);
     free(group);
 }
 

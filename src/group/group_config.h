@@ -2,6 +2,7 @@
 #define TIDINGS_GROUP_GROUP_CONFIG_H
 
 #include "base/arena.h"
+#include "base/budget.h"
 #include "base/settings.h"
 #include "base/slice.h"
 #include "group/consumer_assign.h"
@@ -32,6 +33,11 @@ struct group_config {
     int32_t min_session_timeout_ms;     /* group.min.session.timeout.ms */
     int32_t max_session_timeout_ms;     /* group.max.session.timeout.ms */
     int32_t max_size;                   /* group.max.size */
+    int32_t max_groups;                 /* group.max.count */
+    int32_t max_offsets;                /* group.max.offsets: of one group */
+    int64_t max_bytes;                  /* group.max.bytes: of one group's members */
+    int64_t max_member_bytes;           /* group.member.max.bytes */
+    struct budget *budget;              /* BUDGET_GROUPS is asked; NULL: nobody is */
     int32_t offset_metadata_max_bytes;  /* offset.metadata.max.bytes */
     int64_t offsets_retention_ms;       /* offsets.retention.minutes */
     int64_t offsets_retention_check_interval_ms;
@@ -58,7 +64,8 @@ struct group_config {
     void *uuid_context;
 };
 
-/* Kafka's defaults, but for the initial delay: 0, so that the first consumer starts at once. */
+/* Kafka's defaults, but for the initial delay: 0, so that the first consumer starts at once; and
+ * for what is without a limit there. */
 void group_config_init(struct group_config *config);
 
 #endif

@@ -25,7 +25,7 @@ static void add(struct buf *pairs, const char *name, struct slice text)
     }
 }
 
-static void write_line(const struct group_event *event)
+static void write_line(const struct group_event *event, enum log_level level, const char *message)
 {
     struct buf pairs = {0};
     logfmt_pair(&pairs, "group", event->group_id);
@@ -37,7 +37,7 @@ static void write_line(const struct group_event *event)
     add(&pairs, "client", event->who.client_id);
     add(&pairs, "host", event->who.client_host);
     add(&pairs, "said", event->said);
-    logger_pairs(LOG_LEVEL_INFO, "group", messages[event->kind], &pairs);
+    logger_pairs(level, "group", message, &pairs);
     buf_deinit(&pairs);
 }
 
@@ -48,7 +48,12 @@ void group_log_events(struct group_effects *effects)
     effects->last_event = NULL;
     while (event != NULL) {
         struct group_event *next = event->next;
-        write_line(event);
+        if (event->kind == GROUP_EVENT_FULL) {
+            write_line(event, LOG_LEVEL_WARN,
+                       "a group's request was refused: there is no room for it");
+        } else {
+            write_line(event, LOG_LEVEL_INFO, messages[event->kind]);
+        }
         group_event_free(event);
         event = next;
     }

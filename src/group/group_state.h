@@ -16,6 +16,7 @@
  * Who may know whom, from the ground up; a file includes what stands before it:
  *   effects, requests, change      replies and stores, requests, records
  *   group_state, member_id         this
+ *   room                           what it may take of memory
  *   offset_table, offset_*         offsets, whoever the members are
  *   classic_*                      the classic protocol; classic_kind is its row of the table
  *   consumer_*                     the new one; consumer_kind is its row
@@ -72,6 +73,8 @@ struct group_kind {
     void (*bury)(const struct group *group, struct group_store *store);
 
     size_t (*member_count)(const struct group *group);
+    /* What the members take on the heap (group/room.h). */
+    size_t (*member_bytes)(const struct group *group);
     /* The id of the member that has this instance id; null: none. */
     struct slice (*holder)(const struct group *group, struct slice instance_id);
     /* The generation, or the epoch. */
@@ -100,6 +103,11 @@ struct group {
     struct slice protocol_type;  /* null: never had a member */
     int64_t wake_ms;             /* see group_deadline_ms */
 
+    /* What it takes on the heap; see group/room.h. */
+    size_t offset_bytes;  /* offsets, and what transactions hold */
+    size_t store_bytes;   /* large stores on their way to disk */
+    size_t counted_bytes; /* of config->budget */
+
     /* offset_table.c */
     struct group_offset_entry *offsets;
     struct group_txn *txns; /* open transactions that hold offsets */
@@ -115,6 +123,7 @@ struct group {
     struct classic_member *static_members;
     struct classic_pending *pending;
     struct classic_support *support;
+    size_t member_bytes;    /* of members, ids given out, names of protocols */
     size_t joined_count;    /* members with awaits_join */
     size_t owed_sync_count; /* members with owes_sync */
 

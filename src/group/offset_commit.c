@@ -3,6 +3,9 @@
 #include "base/mem.h"
 #include "group/offset_reply.h"
 #include "group/offset_table.h"
+#include "group/room.h"
+
+#include <stdio.h>
 
 /* OffsetCommit and TxnOffsetCommit. */
 
@@ -34,56 +37,118 @@ void group_reply_txn_commit_error(struct group_effects *effects,
                         request->count, err);
 }
 
-static void stage_offset(struct group *group, struct group_store *store,
-                         const struct group_offset_commit *commit, size_t result,
-                         int64_t expire_wall_ms, struct clock_time now)
+/* A commit while its offsets are staged. */
+struct staging {
+    struct group *group;
+    struct group_store *store;
+    struct group_who who;
+    bool transactional;
+    int64_t expire_wall_ms; /* -1: by offsets.retention */
+    struct clock_time now;
+    struct group_effects *effects;
+    bool told; /* the log: once for a request */
+};
+
+static void tell_full(struct staging *staging, const char *what)
 {
-    struct slice metadata = slice_is_null(commit->metadata) ? slice_str("") : commit->metadata;
-    struct group_commit_item *item = &store->offsets[store->offset_count++];
-    *item = (struct group_commit_item){
-        .entry = group_take_offset(group, commit->topic, commit->partition),
-        .result = result,
-        .offset = commit->offset,
-        .leader_epoch = commit->leader_epoch,
-        .metadata = group_arena_slice(&store->arena, metadata),
-        .expire_wall_ms = expire_wall_ms,
-    };
-    item->entry->pending++;
-    struct group_change change = group_change_of(group, GROUP_RECORD_OFFSET, commit->topic);
+    const char *api = staging->transactional ? "TxnOffsetCommit" : "OffsetCommit";
+    if (!staging->told && what != NULL) {
+        group_tell_full(staging->group, staging->effects, &staging->who, api, what);
+    } else if (!staging->told) {
+        group_tell_share_full(staging->group, staging->effects, &staging->who, api);
+    }
+    staging->told = true;
+}
+
+/* Whether there is room for what the commit adds; one that adds nothing always has it. */
+static bool has_room(struct staging *staging, const struct group_offset_entry *entry, size_t growth)
+{
+    struct group *group = staging->group;
+    int32_t most = group->config->max_offsets;
+    if (entry == NULL && HASH_COUNT(group->offsets) >= (size_t)most) {
+        char what[64];
+        (void)snprintf(what, sizeof what, "it has group.max.offsets=%d already", (int)most);
+        tell_full(staging, what);
+        return false;
+    }
+    if (growth > 0 && !group_take_room(group, growth)) {
+        tell_full(staging, NULL);
+        return false;
+    }
+    return true;
+}
+
+static void store_offset(struct staging *staging, const struct group_offset_commit *commit,
+                         const struct group_commit_item *item)
+{
+    struct group_change change =
+        group_change_of(staging->group, GROUP_RECORD_OFFSET, commit->topic);
     change.key.partition = commit->partition;
     change.offset = (struct offset_commit_value){
         .offset = item->offset,
         .leader_epoch = item->leader_epoch,
         .metadata = item->metadata,
-        .commit_timestamp = now.wall_ms,
+        .commit_timestamp = staging->now.wall_ms,
         .expire_timestamp = item->expire_wall_ms,
     };
-    group_change_store(&change, store);
+    group_change_store(&change, staging->store);
 }
 
-/* Stages the offsets that may be stored, and returns the answer with a result for each.
- * expire_wall_ms -1: by offsets.retention. */
-static struct group_reply *stage_offsets(struct group *group, struct group_store *store,
-                                         enum group_reply_kind kind,
-                                         const struct completion *waiter,
-                                         const struct group_offset_commit *offsets, size_t count,
-                                         int64_t expire_wall_ms, struct clock_time now)
+static enum err stage_offset(struct staging *staging, const struct group_offset_commit *commit,
+                             size_t result)
 {
+    struct group *group = staging->group;
+    struct group_store *store = staging->store;
+    struct slice metadata = slice_is_null(commit->metadata) ? slice_str("") : commit->metadata;
+    if (metadata.size > (size_t)group->config->offset_metadata_max_bytes) {
+        return ERR_METADATA_TOO_LARGE;
+    }
+    struct group_offset_entry *entry = group_find_offset(group, commit->topic, commit->partition);
+    size_t growth = group_offset_growth(entry, commit->topic, metadata, staging->transactional);
+    if ((entry == NULL || growth > 0) && !has_room(staging, entry, growth)) {
+        return ERR_COMMIT_SIZE;
+    }
+    size_t held_bytes = group->offset_bytes;
+    if (entry == NULL) {
+        entry = group_add_offset(group, commit->topic, commit->partition);
+    }
+    struct group_commit_item *item = &store->offsets[store->offset_count++];
+    *item = (struct group_commit_item){
+        .entry = entry,
+        .result = result,
+        .offset = commit->offset,
+        .leader_epoch = commit->leader_epoch,
+        .metadata = group_arena_slice(&store->arena, metadata),
+        .expire_wall_ms = staging->expire_wall_ms,
+        .reserved_bytes = growth - (group->offset_bytes - held_bytes),
+    };
+    group->offset_bytes += item->reserved_bytes;
+    entry->pending++;
+    store_offset(staging, commit, item);
+    return ERR_NONE;
+}
+
+/* What was reserved is taken, or not needed. */
+static void end_reservation(struct group *group, struct group_commit_item *item)
+{
+    group->offset_bytes -= item->reserved_bytes;
+    item->reserved_bytes = 0;
+}
+
+/* Stages the offsets that may be stored, and returns the answer with a result for each. */
+static struct group_reply *stage_offsets(struct staging *staging, enum group_reply_kind kind,
+                                         const struct completion *waiter,
+                                         const struct group_offset_commit *offsets, size_t count)
+{
+    struct group_store *store = staging->store;
     struct group_reply *reply = offset_reply_new(kind, waiter, count);
     store->offsets = mem_new_array(struct group_commit_item, count);
-    store->sequence = ++group->sequence;
-    store->commit_wall_ms = now.wall_ms;
+    store->sequence = ++staging->group->sequence;
+    store->commit_wall_ms = staging->now.wall_ms;
     for (size_t i = 0; i < count; i++) {
         const struct group_offset_commit *commit = &offsets[i];
-        enum err own = commit->err;
-        if (own == ERR_NONE &&
-            commit->metadata.size > (size_t)group->config->offset_metadata_max_bytes) {
-            own = ERR_METADATA_TOO_LARGE;
-        }
+        enum err own = commit->err != ERR_NONE ? commit->err : stage_offset(staging, commit, i);
         offset_reply_add_commit(reply, commit, own);
-        if (own == ERR_NONE) {
-            stage_offset(group, store, commit, i, expire_wall_ms, now);
-        }
     }
     return reply;
 }
@@ -116,7 +181,8 @@ static void settle_offsets(struct group *group, struct group_store *store, enum 
     struct group_reply *reply = store->reply;
     store->reply = NULL;
     for (size_t i = 0; i < store->offset_count; i++) {
-        const struct group_commit_item *item = &store->offsets[i];
+        struct group_commit_item *item = &store->offsets[i];
+        end_reservation(group, item);
         item->entry->pending--;
         if (err != ERR_NONE) {
             reply->partitions.items[item->result].err = told(err);
@@ -130,7 +196,7 @@ static void offsets_stored(struct group *group, struct group_store *store, enum 
                            struct clock_time now, struct group_effects *effects)
 {
     for (size_t i = 0; i < store->offset_count && err == ERR_NONE; i++) {
-        group_put_offset(&store->offsets[i], store->sequence, store->commit_wall_ms);
+        group_put_offset(group, &store->offsets[i], store->sequence, store->commit_wall_ms);
     }
     settle_offsets(group, store, err, effects);
 }
@@ -174,16 +240,22 @@ void group_commit(struct group *group, const struct group_commit_request *reques
         group_reply_commit_error(effects, request, err);
         return;
     }
-    struct group_store *store = group_store_new(offsets_stored);
     int64_t expire_wall_ms = -1;
     if (request->retention_ms >= 0 &&
         __builtin_add_overflow(now.wall_ms, request->retention_ms, &expire_wall_ms)) {
         expire_wall_ms = INT64_MAX; /* as good as for ever */
     }
-    struct group_reply *reply =
-        stage_offsets(group, store, GROUP_REPLY_OFFSET_COMMIT, &request->waiter, request->offsets,
-                      request->count, expire_wall_ms, now);
-    emit_offsets(store, reply, effects);
+    struct staging staging = {
+        .group = group,
+        .store = group_store_new(offsets_stored),
+        .who = {request->member_id, request->instance_id, request->client_id, request->client_host},
+        .expire_wall_ms = expire_wall_ms,
+        .now = now,
+        .effects = effects,
+    };
+    struct group_reply *reply = stage_offsets(&staging, GROUP_REPLY_OFFSET_COMMIT, &request->waiter,
+                                              request->offsets, request->count);
+    emit_offsets(staging.store, reply, effects);
 }
 
 void group_txn_commit(struct group *group, const struct group_txn_commit_request *request,
@@ -205,11 +277,20 @@ void group_txn_commit(struct group *group, const struct group_txn_commit_request
     struct group_store *store = group_store_new(txn_offsets_stored);
     store->producer_id = request->producer_id;
     store->producer_epoch = request->producer_epoch;
-    struct group_reply *reply =
-        stage_offsets(group, store, GROUP_REPLY_TXN_OFFSET_COMMIT, &request->waiter,
-                      request->offsets, request->count, -1, now);
+    struct staging staging = {
+        .group = group,
+        .store = store,
+        .who = {request->member_id, request->instance_id, request->client_id, request->client_host},
+        .transactional = true,
+        .expire_wall_ms = -1,
+        .now = now,
+        .effects = effects,
+    };
+    struct group_reply *reply = stage_offsets(&staging, GROUP_REPLY_TXN_OFFSET_COMMIT,
+                                              &request->waiter, request->offsets, request->count);
     /* From now on, not only once it is on disk: who is to have stable offsets waits from now on. */
     for (size_t i = 0; i < store->offset_count; i++) {
+        end_reservation(group, &store->offsets[i]);
         group_hold_offset(group, store->producer_id, &store->offsets[i], store->sequence,
                           store->commit_wall_ms);
     }
@@ -237,7 +318,7 @@ void group_apply_offset(struct group *group, const struct group_change *change)
         return;
     }
     struct group_commit_item item = read_item(group, change);
-    group_put_offset(&item, ++group->sequence, change->offset.commit_timestamp);
+    group_put_offset(group, &item, ++group->sequence, change->offset.commit_timestamp);
 }
 
 void group_apply_txn_offset(struct group *group, int64_t producer_id,

@@ -1,8 +1,8 @@
 #include "group/offset_table.h"
 
 #include "base/bytes.h"
-#include "base/mem.h"
 #include "group/group_offsets.h"
+#include "group/room.h"
 
 #include <stdlib.h>
 
@@ -22,6 +22,32 @@ struct group_txn {
     struct group_txn_offset *offsets;
     UT_hash_handle hh;
 };
+
+#define TXN_COST (mem_cost(sizeof(struct group_txn)) + MEM_HASH_COST)
+
+/* ---- what they take ---- */
+
+static size_t entry_cost(size_t topic_size)
+{
+    return mem_cost(sizeof(struct group_offset_entry)) + mem_cost(4 + topic_size);
+}
+
+static size_t held_cost(struct slice metadata)
+{
+    return mem_cost(sizeof(struct group_txn_offset)) + kept_cost(metadata);
+}
+
+size_t group_offset_growth(const struct group_offset_entry *entry, struct slice topic,
+                           struct slice metadata, bool held)
+{
+    size_t bytes = entry == NULL ? entry_cost(topic.size) : 0;
+    if (held) {
+        return bytes + held_cost(metadata);
+    }
+    size_t had = entry == NULL ? 0 : kept_cost(entry->metadata);
+    size_t note = mem_cost(metadata.size);
+    return bytes + (note > had ? note - had : 0);
+}
 
 /* ---- the table ---- */
 
@@ -45,31 +71,37 @@ struct group_offset_entry *group_find_offset(const struct group *group, struct s
     return entry;
 }
 
+struct group_offset_entry *group_add_offset(struct group *group, struct slice topic,
+                                            int32_t partition)
+{
+    struct group_offset_entry *entry = mem_new(struct group_offset_entry);
+    entry->key = make_key(topic, partition);
+    entry->topic = slice_of(entry->key.data + 4, topic.size);
+    entry->partition = partition;
+    HASH_ADD_KEYPTR(hh, group->offsets, entry->key.data, entry->key.size, entry);
+    group->offset_bytes += entry_cost(topic.size);
+    return entry;
+}
+
 struct group_offset_entry *group_take_offset(struct group *group, struct slice topic,
                                              int32_t partition)
 {
     struct group_offset_entry *entry = group_find_offset(group, topic, partition);
-    if (entry == NULL) {
-        entry = mem_new(struct group_offset_entry);
-        entry->key = make_key(topic, partition);
-        entry->topic = slice_of(entry->key.data + 4, topic.size);
-        entry->partition = partition;
-        HASH_ADD_KEYPTR(hh, group->offsets, entry->key.data, entry->key.size, entry);
-    }
-    return entry;
+    return entry != NULL ? entry : group_add_offset(group, topic, partition);
 }
 
 void group_free_offset_if_unused(struct group *group, struct group_offset_entry *entry)
 {
     if (!entry->present && entry->pending == 0 && entry->txn_pending == 0) {
         HASH_DEL(group->offsets, entry);
+        group->offset_bytes -= entry_cost(entry->topic.size) + kept_cost(entry->metadata);
         kept_free(&entry->key);
         kept_free(&entry->metadata);
         free(entry);
     }
 }
 
-void group_put_offset(const struct group_commit_item *item, uint64_t sequence,
+void group_put_offset(struct group *group, const struct group_commit_item *item, uint64_t sequence,
                       int64_t commit_wall_ms)
 {
     struct group_offset_entry *entry = item->entry;
@@ -80,6 +112,7 @@ void group_put_offset(const struct group_commit_item *item, uint64_t sequence,
     entry->sequence = sequence;
     entry->offset = item->offset;
     entry->leader_epoch = item->leader_epoch;
+    group->offset_bytes += kept_cost(item->metadata) - kept_cost(entry->metadata);
     kept_set(&entry->metadata, item->metadata);
     entry->commit_wall_ms = commit_wall_ms;
     entry->expire_wall_ms = item->expire_wall_ms;
@@ -100,11 +133,12 @@ bool group_has_txn(const struct group *group, int64_t producer_id)
 }
 
 /* What it holds is stored: what was held before is not needed any more. */
-static void forget_earlier(struct group_txn_offset *held)
+static void forget_earlier(struct group *group, struct group_txn_offset *held)
 {
     while (held->earlier != NULL) {
         struct group_txn_offset *earlier = held->earlier;
         held->earlier = earlier->earlier;
+        group->offset_bytes -= held_cost(earlier->metadata);
         kept_free(&earlier->metadata);
         free(earlier);
     }
@@ -114,7 +148,8 @@ static void drop_offset(struct group *group, struct group_txn *txn, struct group
 {
     struct group_offset_entry *entry = held->entry;
     HASH_DEL(txn->offsets, held);
-    forget_earlier(held);
+    forget_earlier(group, held);
+    group->offset_bytes -= held_cost(held->metadata);
     kept_free(&held->metadata);
     free(held);
     entry->txn_pending--;
@@ -125,6 +160,7 @@ static void free_txn_if_empty(struct group *group, struct group_txn *txn)
 {
     if (txn->offsets == NULL) {
         HASH_DEL(group->txns, txn);
+        group->offset_bytes -= TXN_COST;
         free(txn);
     }
 }
@@ -138,6 +174,7 @@ void group_hold_offset(struct group *group, int64_t producer_id,
         txn = mem_new(struct group_txn);
         txn->producer_id = producer_id;
         HASH_ADD(hh, group->txns, producer_id, sizeof txn->producer_id, txn);
+        group->offset_bytes += TXN_COST;
     }
     struct group_txn_offset *held;
     HASH_FIND_PTR(txn->offsets, &item->entry, held);
@@ -155,6 +192,7 @@ void group_hold_offset(struct group *group, int64_t producer_id,
     held->offset = item->offset;
     held->leader_epoch = item->leader_epoch;
     kept_set(&held->metadata, item->metadata);
+    group->offset_bytes += held_cost(held->metadata);
     held->commit_wall_ms = commit_wall_ms;
 }
 
@@ -170,6 +208,7 @@ static void take_back(struct group *group, struct group_txn *txn, struct group_t
     }
     if (held->sequence == sequence) {
         lost = held->earlier;
+        group->offset_bytes += kept_cost(lost->metadata) - kept_cost(held->metadata);
         kept_set(&held->metadata, lost->metadata);
         held->sequence = lost->sequence;
         held->offset = lost->offset;
@@ -183,6 +222,7 @@ static void take_back(struct group *group, struct group_txn *txn, struct group_t
     }
     if (lost != NULL) {
         *at = lost->earlier;
+        group->offset_bytes -= held_cost(lost->metadata);
         kept_free(&lost->metadata);
         free(lost);
     }
@@ -197,7 +237,7 @@ void group_settle_held(struct group *group, int64_t producer_id,
         struct group_txn_offset *held;
         HASH_FIND_PTR(txn->offsets, &items[i].entry, held);
         if (held != NULL && stored && held->sequence == sequence) {
-            forget_earlier(held);
+            forget_earlier(group, held);
         } else if (held != NULL && !stored) {
             take_back(group, txn, held, sequence);
         }
@@ -223,7 +263,7 @@ bool group_txn_end(struct group *group, int64_t producer_id, bool commit)
                 .metadata = held->metadata,
                 .expire_wall_ms = -1,
             };
-            group_put_offset(&item, held->sequence, held->commit_wall_ms);
+            group_put_offset(group, &item, held->sequence, held->commit_wall_ms);
         }
         drop_offset(group, txn, held);
     }

@@ -35,19 +35,28 @@ struct group_commit_item {
     int32_t leader_epoch;
     struct slice metadata; /* in the store's arena */
     int64_t expire_wall_ms;
+    size_t reserved_bytes; /* in the group's offset_bytes, for a longer note; until it is settled */
 };
 
 /* NULL when there is none. */
 struct group_offset_entry *group_find_offset(const struct group *group, struct slice topic,
                                              int32_t partition);
-/* Finds or adds; group_free_offset_if_unused when it comes to nothing. */
+/* Adds one that is not there; group_free_offset_if_unused when it comes to nothing. */
+struct group_offset_entry *group_add_offset(struct group *group, struct slice topic,
+                                            int32_t partition);
+/* Finds or adds. */
 struct group_offset_entry *group_take_offset(struct group *group, struct slice topic,
                                              int32_t partition);
 /* Nothing is stored, under way or held any more: frees the entry. */
 void group_free_offset_if_unused(struct group *group, struct group_offset_entry *entry);
 
+/* What the commit of this offset adds to what the group holds. held: by a transaction. entry: what
+ * is there; NULL: nothing. */
+size_t group_offset_growth(const struct group_offset_entry *entry, struct slice topic,
+                           struct slice metadata, bool held);
+
 /* What a stored commit says, live or on replay; nothing when something newer is there. */
-void group_put_offset(const struct group_commit_item *item, uint64_t sequence,
+void group_put_offset(struct group *group, const struct group_commit_item *item, uint64_t sequence,
                       int64_t commit_wall_ms);
 /* Takes the offset out, also of transactions; frees the entry unless commits are under way. */
 void group_remove_offset(struct group *group, struct group_offset_entry *entry);

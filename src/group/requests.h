@@ -74,8 +74,10 @@ struct group_commit_request {
     struct completion waiter;
     struct slice member_id;
     struct slice instance_id;
-    int32_t generation;   /* -1: not a member */
-    int64_t retention_ms; /* OffsetCommit 2-4; -1: the broker's */
+    int32_t generation;     /* -1: not a member */
+    int64_t retention_ms;   /* OffsetCommit 2-4; -1: the broker's */
+    struct slice client_id; /* for the log, as client_host */
+    struct slice client_host;
     const struct group_offset_commit *offsets;
     size_t count;
 };
@@ -91,6 +93,8 @@ struct group_txn_commit_request {
     struct slice member_id; /* TxnOffsetCommit 3+ (KIP-447); else empty, null, -1 */
     struct slice instance_id;
     int32_t generation;
+    struct slice client_id; /* for the log, as client_host */
+    struct slice client_host;
     const struct group_offset_commit *offsets;
     size_t count;
 };

@@ -5,6 +5,7 @@
 #include "group/classic_members.h"
 #include "group/group.h"
 #include "group/offset_table.h"
+#include "group/room.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -117,6 +118,7 @@ static inline void world_take(struct world *world, struct group_effects *effects
         world->last_told = event;
     }
     *effects = (struct group_effects){0};
+    group_settle(world->group);
     if (!world->slow_disk) {
         flush(world);
     }
@@ -322,7 +324,9 @@ static inline bool txn_end(struct world *world, int64_t producer_id, bool commit
     world->log[at].producer_id = producer_id;
     world->log[at].is_marker = true;
     world->log[at].commits = commit;
-    return group_txn_end(world->group, producer_id, commit);
+    bool held = group_txn_end(world->group, producer_id, commit);
+    group_settle(world->group);
+    return held;
 }
 
 /* A fresh group by what the log holds. */

@@ -24,6 +24,7 @@ struct stored {
 
 struct bench {
     struct group_config config;
+    struct budget budget;
     struct group_coordinator *coordinator;
     struct clock clocks[2]; /* the second of a restart */
     atomic_bool running;
@@ -148,6 +149,8 @@ static struct bench *bench_new(void)
 {
     struct bench *bench = mem_new(struct bench);
     group_config_init(&bench->config);
+    budget_init(&bench->budget, INT64_C(1) << 32);
+    bench->config.budget = &bench->budget;
     bench->now_ms = 1000;
     bench->woken_ms = INT64_MAX;
     pthread_mutex_init(&bench->lock, NULL);
@@ -169,6 +172,7 @@ static void bench_free(struct bench *bench)
     group_coordinator_stop(bench->coordinator);
     flush_all(bench);
     group_coordinator_free(bench->coordinator);
+    assert_int_equal(bench->budget.shares[BUDGET_GROUPS].bytes, 0);
     for (uint64_t n = 1; n <= bench->next; n++) {
         assert_non_null(bench->replies[n]); /* everyone was answered */
         group_reply_free(bench->replies[n]);
@@ -636,6 +640,51 @@ static void a_restart_finds_groups_and_offsets_again(void **state)
     bench_free(bench);
 }
 
+static void there_are_no_more_groups_than_allowed(void **state)
+{
+    struct bench *bench = serving();
+    char id[320];
+    make_stable(bench, "a", id);
+    bench->config.max_groups = 2;
+    restart(bench, true);
+    assert_int_equal(reply_to(bench, commit(bench, "b", "", -1, "t", 1))->partitions.items[0].err,
+                     ERR_NONE);
+    assert_int_equal(reply_to(bench, commit(bench, "c", "", -1, "t", 1))->partitions.items[0].err,
+                     ERR_COMMIT_SIZE);
+    assert_int_equal(reply_to(bench, join(bench, "c", ""))->err, ERR_GROUP_MAX_SIZE);
+    assert_int_equal(beat(bench, "a", id, 1), ERR_NONE);
+    assert_int_equal(reply_to(bench, commit(bench, "b", "", -1, "u", 1))->partitions.items[0].err,
+                     ERR_NONE);
+    bench_free(bench);
+}
+
+/* Groups that were deleted or expired, and those that a restart found, leave nothing behind. */
+static void the_share_is_what_the_groups_take(void **state)
+{
+    struct bench *bench = serving();
+    char id[320];
+    const _Atomic int64_t *used = &bench->budget.shares[BUDGET_GROUPS].bytes;
+    make_stable(bench, "a", id);
+    int64_t with_one = *used;
+    assert_true(with_one > 0);
+    for (int i = 0; i < 100; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "g%d", i);
+        commit(bench, name, "", -1, "t", 1);
+    }
+    assert_true(*used > with_one + 100 * 500);
+    restart(bench, true);
+    bench->now_ms +=
+        bench->config.offsets_retention_ms + bench->config.offsets_retention_check_interval_ms;
+    assert_int_equal(beat(bench, "a", id, 1), ERR_NONE);
+    group_coordinator_tick(bench->coordinator, bench->now_ms);
+    bool found;
+    state_of(bench, "g7", &found);
+    assert_false(found);
+    assert_int_equal(*used, with_one);
+    bench_free(bench);
+}
+
 static void stopping_answers_the_parked(void **state)
 {
     struct bench *bench = serving();
@@ -774,6 +823,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(transactions_go_on_after_a_restart),
         cmocka_unit_test(a_stop_forgets_open_transactions),
         cmocka_unit_test(a_restart_finds_groups_and_offsets_again),
+        cmocka_unit_test(there_are_no_more_groups_than_allowed),
+        cmocka_unit_test(the_share_is_what_the_groups_take),
         cmocka_unit_test(stopping_answers_the_parked),
         cmocka_unit_test(many_threads_get_all_their_answers),
     };
