@@ -96,7 +96,8 @@ struct api_request {
     const struct api_entry *entry;
     uint8_t *own_frame; /* the frame, once it has to outlive on_frame */
     struct task task;   /* for workers */
-    api_step *step;     /* what the task runs */
+    enum worker_speed speed;
+    api_step *step; /* what the task runs */
 };
 
 /*
@@ -109,6 +110,7 @@ enum api_flags {
     API_ON_WORKER = 1,    /* always on a worker thread: writes to the catalogue, takes long */
     API_WITH_ADDRESS = 2, /* needs request->host and port */
     API_MAY_PARK = 4,     /* the request gets a frame of its own before it is decoded */
+    API_SLOW = 8,         /* with API_ON_WORKER: may take long in one piece */
 };
 
 struct api_entry {
@@ -150,6 +152,13 @@ void api_run(struct api_request *request, api_step *step);
 
 /* Both at once: `return api_go_on(request, step)`. */
 enum err api_go_on(struct api_request *request, api_step *step);
+
+/*
+ * The same, for work that may take long. It is done in pieces, a step each, which goes on with the
+ * next in this way: other connections have their turns in between (net/workers.h), and nothing of
+ * this connection is handled before the request has ended.
+ */
+enum err api_go_on_slowly(struct api_request *request, api_step *step);
 
 /*
  * Gives the request a frame of its own, if it has none. Slices that were decoded before point to

@@ -130,6 +130,9 @@ static enum err begin(struct api_request *request, struct reason *reason)
     if (entry->flags & (API_ON_WORKER | API_MAY_PARK)) {
         request->client_id = api_moved(request->client_id, api_take_frame(request));
     }
+    if (entry->flags & API_SLOW) {
+        request->speed = WORKER_SLOW;
+    }
     return entry->flags & API_ON_WORKER ? api_go_on(request, entry->handle)
                                         : entry->handle(request, reason);
 }

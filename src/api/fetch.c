@@ -249,6 +249,7 @@ static void plan(struct fetch_call *call, const struct fetch_request *body)
     call->fetch.read_committed = body->isolation_level == 1;
     call->fetch.done = on_done;
     call->fetch.held_bytes = request->arena.held_bytes;
+    call->fetch.owner = request->connection;
 }
 
 enum err handle_fetch(struct api_request *request, struct reason *reason)

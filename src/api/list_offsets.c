@@ -16,7 +16,13 @@ enum {
 struct list_offsets_call {
     struct list_offsets_request body;
     bool *allowed; /* by topic */
+    struct list_offsets_response response;
+    int32_t topic; /* which is looked up next */
+    int32_t partition;
 };
+
+/* Of look-ups that do not read the log, one after the other on a worker. */
+enum { QUICK_LOOK_UPS = 256 };
 
 static void look_up(struct partition *partition, int8_t isolation_level, int64_t timestamp,
                     struct list_offsets_response_partition *out)
@@ -58,38 +64,35 @@ static void look_up(struct partition *partition, int8_t isolation_level, int64_t
     out->error_code = api_error_code(err);
 }
 
-static void answer_topic(struct api_request *request, const struct list_offsets_call *call,
-                         int32_t index, struct list_offsets_response_topic *out)
+static void answer_partition(struct api_request *request, const struct list_offsets_call *call,
+                             int32_t topic, const struct list_offsets_request_partition *wanted,
+                             struct list_offsets_response_partition *answer)
 {
-    const struct list_offsets_request_topic *in = &call->body.topics[index];
-    list_offsets_response_topic_init(out);
-    out->name = in->name;
-    out->partitions = api_alloc(request, (size_t)in->partitions_count, sizeof *out->partitions);
-    out->partitions_count = in->partitions_count;
-    for (int32_t i = 0; i < in->partitions_count; i++) {
-        const struct list_offsets_request_partition *wanted = &in->partitions[i];
-        struct list_offsets_response_partition *answer = &out->partitions[i];
-        list_offsets_response_partition_init(answer);
-        answer->partition_index = wanted->partition_index;
-        if (!call->allowed[index]) {
-            answer->error_code = KAFKA_ERROR_TOPIC_AUTHORIZATION_FAILED;
-            continue;
-        }
-        struct partition *partition =
-            api_find_partition(request->server, in->name, wanted->partition_index);
-        if (partition == NULL) {
-            answer->error_code = KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION;
-            continue;
-        }
-        if (log_is_offline(partition->log)) {
-            answer->error_code = KAFKA_ERROR_KAFKA_STORAGE_ERROR;
-        } else if (wanted->current_leader_epoch > 0) {
-            answer->error_code = KAFKA_ERROR_UNKNOWN_LEADER_EPOCH;
-        } else {
-            look_up(partition, call->body.isolation_level, wanted->timestamp, answer);
-        }
-        partition_unref(partition);
+    list_offsets_response_partition_init(answer);
+    answer->partition_index = wanted->partition_index;
+    if (!call->allowed[topic]) {
+        answer->error_code = KAFKA_ERROR_TOPIC_AUTHORIZATION_FAILED;
+        return;
     }
+    struct partition *partition =
+        api_find_partition(request->server, call->body.topics[topic].name, wanted->partition_index);
+    if (partition == NULL) {
+        answer->error_code = KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION;
+        return;
+    }
+    if (log_is_offline(partition->log)) {
+        answer->error_code = KAFKA_ERROR_KAFKA_STORAGE_ERROR;
+    } else if (wanted->current_leader_epoch > 0) {
+        answer->error_code = KAFKA_ERROR_UNKNOWN_LEADER_EPOCH;
+    } else {
+        look_up(partition, call->body.isolation_level, wanted->timestamp, answer);
+    }
+    partition_unref(partition);
+}
+
+static bool is_by_time(int64_t timestamp)
+{
+    return timestamp >= 0 || timestamp == TIME_MAX;
 }
 
 /* Only looking for a time reads the log. */
@@ -97,8 +100,7 @@ static bool reads_log(const struct list_offsets_request *body)
 {
     for (int32_t t = 0; t < body->topics_count; t++) {
         for (int32_t i = 0; i < body->topics[t].partitions_count; i++) {
-            int64_t timestamp = body->topics[t].partitions[i].timestamp;
-            if (timestamp >= 0 || timestamp == TIME_MAX) {
+            if (is_by_time(body->topics[t].partitions[i].timestamp)) {
                 return true;
             }
         }
@@ -106,18 +108,66 @@ static bool reads_log(const struct list_offsets_request *body)
     return false;
 }
 
-static enum err answer(struct api_request *request, struct reason *reason)
+/* Answers the next partition, in its place; false when there is none. *by_time: the log was read.
+ */
+static bool answer_next(struct api_request *request, struct list_offsets_call *call, bool *by_time)
+{
+    struct list_offsets_response *response = &call->response;
+    while (call->topic < call->body.topics_count) {
+        const struct list_offsets_request_topic *in = &call->body.topics[call->topic];
+        struct list_offsets_response_topic *out = &response->topics[call->topic];
+        if (call->partition == 0) {
+            list_offsets_response_topic_init(out);
+            out->name = in->name;
+            out->partitions =
+                api_alloc(request, (size_t)in->partitions_count, sizeof *out->partitions);
+            out->partitions_count = in->partitions_count;
+        }
+        if (call->partition < in->partitions_count) {
+            int32_t index = call->partition++;
+            *by_time = is_by_time(in->partitions[index].timestamp);
+            answer_partition(request, call, call->topic, &in->partitions[index],
+                             &out->partitions[index]);
+            return true;
+        }
+        call->topic++;
+        call->partition = 0;
+    }
+    return false;
+}
+
+/* On a worker: one look-up by time, as thousands may be asked for, and others have their turns in
+ * between. */
+static enum err answer_some(struct api_request *request, struct reason *reason)
 {
     (void)reason;
-    const struct list_offsets_call *call = request->state;
-    struct list_offsets_response response;
-    list_offsets_response_init(&response);
-    response.topics_count = call->body.topics_count;
-    response.topics = api_alloc(request, (size_t)response.topics_count, sizeof *response.topics);
-    for (int32_t i = 0; i < response.topics_count; i++) {
-        answer_topic(request, call, i, &response.topics[i]);
+    struct list_offsets_call *call = request->state;
+    bool by_time = false;
+    for (int i = 0; i < QUICK_LOOK_UPS && !by_time; i++) {
+        if (!answer_next(request, call, &by_time)) {
+            API_REPLY(request, list_offsets_response_encode, &call->response);
+            return ERR_NONE;
+        }
     }
-    API_REPLY(request, list_offsets_response_encode, &response);
+    return api_go_on_slowly(request, answer_some);
+}
+
+/* All on the spot, of what reads no log; else on workers. */
+static enum err answer(struct api_request *request, struct reason *reason)
+{
+    struct list_offsets_call *call = request->state;
+    list_offsets_response_init(&call->response);
+    call->response.topics_count = call->body.topics_count;
+    call->response.topics =
+        api_alloc(request, (size_t)call->body.topics_count, sizeof *call->response.topics);
+    if (reads_log(&call->body)) {
+        return api_go_on_slowly(request, answer_some);
+    }
+    bool by_time;
+    while (answer_next(request, call, &by_time)) {
+    }
+    API_REPLY(request, list_offsets_response_encode, &call->response);
+    (void)reason;
     return ERR_NONE;
 }
 
@@ -152,5 +202,5 @@ enum err handle_list_offsets(struct api_request *request, struct reason *reason)
     if (waits_for_appended(request, call)) {
         return ERR_NONE;
     }
-    return reads_log(body) ? api_go_on(request, answer) : answer(request, reason);
+    return answer(request, reason);
 }

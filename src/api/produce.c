@@ -16,6 +16,8 @@ struct produce_call {
     bool id_denied;             /* its transactional id is not the client's to use */
     struct produce_item *items; /* in the order of the response's partitions */
     size_t item_count;
+    size_t next_item; /* those before it are prepared */
+    size_t may_open;  /* what the compressed batches may still be opened into */
     struct produce_response response;
     struct produce_wait wait;
 };
@@ -91,16 +93,31 @@ static bool is_slow(struct produce_call *call)
     return false;
 }
 
+/* Prepares the next item; NULL: there is none. */
+static struct produce_item *prepare_one(struct produce_call *call, int64_t now_ms)
+{
+    while (call->next_item < call->item_count) {
+        struct produce_item *item = &call->items[call->next_item++];
+        if (item->partition != NULL) {
+            item->open_max_bytes = call->may_open > 0 ? call->may_open : 1;
+            produce_prepare(item, now_ms);
+            call->may_open -=
+                item->opened_bytes < call->may_open ? item->opened_bytes : call->may_open;
+            return item;
+        }
+    }
+    return NULL;
+}
+
 static void append_all(struct produce_call *call)
 {
     int64_t now_ms = clock_wall_ms(call->request->server->clock);
-    size_t may_open = PRODUCE_OPENED_BYTES;
     for (size_t i = 0; i < call->item_count; i++) {
-        struct produce_item *item = &call->items[i];
-        if (item->partition != NULL) {
-            item->open_max_bytes = may_open > 0 ? may_open : 1;
-            produce_append(item, now_ms);
-            may_open -= item->opened_bytes < may_open ? item->opened_bytes : may_open;
+        if (i == call->next_item) {
+            (void)prepare_one(call, now_ms);
+        }
+        if (call->items[i].partition != NULL) {
+            produce_append(&call->items[i], now_ms);
         }
     }
 }
@@ -110,8 +127,7 @@ static void let_go(struct produce_call *call)
     for (size_t i = 0; i < call->item_count; i++) {
         if (call->items[i].partition != NULL) {
             partition_unref(call->items[i].partition);
-            vec_deinit(&call->items[i].record_errors);
-            buf_deinit(&call->items[i].plain);
+            produce_item_deinit(&call->items[i]);
         }
     }
 }
@@ -259,6 +275,20 @@ static enum err append_or_wait(struct api_request *request, struct reason *reaso
     return ERR_NONE;
 }
 
+/* On a worker, up to the next batch that may take long. Others have their turns in between. */
+static enum err prepare_next(struct api_request *request, struct reason *reason)
+{
+    struct produce_call *call = request->state;
+    int64_t now_ms = clock_wall_ms(request->server->clock);
+    const struct produce_item *item;
+    while ((item = prepare_one(call, now_ms)) != NULL) {
+        if (item->opened_bytes > 0 || item->recoded.size > 0 || item->err != ERR_NONE) {
+            return api_go_on_slowly(request, prepare_next);
+        }
+    }
+    return append_or_wait(request, reason);
+}
+
 static struct produce_call *new_call(struct api_request *request,
                                      const struct produce_request *body)
 {
@@ -266,6 +296,7 @@ static struct produce_call *new_call(struct api_request *request,
     call->request = request;
     call->transactional_id = body->transactional_id;
     call->acks = body->acks;
+    call->may_open = PRODUCE_OPENED_BYTES;
     call->id_denied = !slice_is_null(body->transactional_id) &&
                       !api_allows(request, API_WRITE, api_transactional_id(body->transactional_id));
     produce_response_init(&call->response);
@@ -294,7 +325,7 @@ enum err handle_produce(struct api_request *request, struct reason *reason)
     request->state = call;
     if (is_slow(call)) {
         take_frame(call);
-        return api_go_on(request, append_or_wait);
+        return api_go_on_slowly(request, prepare_next);
     }
     return append_or_wait(request, reason);
 }

@@ -165,7 +165,7 @@ void api_park(struct api_request *request, api_step *step)
 
 void api_resume(struct api_request *request)
 {
-    workers_post(request->server->workers, &request->task);
+    workers_post(request->server->workers, request->connection, request->speed, &request->task);
 }
 
 enum err api_go_on(struct api_request *request, api_step *step)
@@ -173,6 +173,12 @@ enum err api_go_on(struct api_request *request, api_step *step)
     api_park(request, step);
     api_resume(request);
     return ERR_NONE;
+}
+
+enum err api_go_on_slowly(struct api_request *request, api_step *step)
+{
+    request->speed = WORKER_SLOW;
+    return api_go_on(request, step);
 }
 
 void api_reply_begin(const struct completion *completion, struct api_reply *reply)

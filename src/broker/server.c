@@ -57,6 +57,7 @@ struct server {
     struct budget budget;
     struct net *net;
     struct workers *workers;
+    struct workers *keepers; /* for upkeep alone */
     struct space *space;
     struct flusher *flusher;
     struct segment_fds *segment_fds;
@@ -355,7 +356,11 @@ static enum err start_all(struct server *server, struct reason *reason)
         err = listen_all(server, reason);
     }
     if (err == ERR_NONE) {
-        err = workers_new((unsigned)server->config.background_threads, &server->workers, reason);
+        err = workers_new("worker", (unsigned)server->config.background_threads, &server->workers,
+                          reason);
+    }
+    if (err == ERR_NONE) {
+        err = workers_new("keeper", 1, &server->keepers, reason);
     }
     if (err == ERR_NONE) {
         server->fetches = fetch_service_new(server->net, server->workers, &server->budget);
@@ -367,7 +372,7 @@ static enum err start_all(struct server *server, struct reason *reason)
     }
     if (err == ERR_NONE) {
         server->timekeeper =
-            timekeeper_new(net_reactor(server->net, 0), server->workers, server->catalogue,
+            timekeeper_new(net_reactor(server->net, 0), server->keepers, server->catalogue,
                            server->config.retention_check_interval_ms);
         alarm_init(&server->groups_alarm, net_reactor(server->net, 0));
         alarm_init(&server->txns_alarm, net_reactor(server->net, 0));
@@ -493,6 +498,7 @@ enum err server_stop(struct server *server, struct reason *reason)
     net_stop(server->net);
     cleaner_free(server->cleaner);
     workers_free(server->workers);
+    workers_free(server->keepers);
     flusher_free(server->flusher);
     txn_coordinator_free(server->txns);
     state_topic_close(&server->transactions);

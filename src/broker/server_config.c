@@ -19,8 +19,9 @@ static const struct setting own_rows[] = {
              "address each client reached the server at."},
     {"auto.create.topics.enable", SETTING_BOOLEAN, FIELD(api.auto_create_topics), "true",
      .help = "Create a topic when a producer first asks for it."},
-    {"background.threads", SETTING_INT, FIELD(background_threads), "2", 1, 64,
-     .help = "Threads for catalogue changes, time look-ups and upkeep."},
+    {"background.threads", SETTING_INT, FIELD(background_threads), "3", 1, 64,
+     .help = "Threads for catalogue changes, look-ups and opening compressed batches; long work "
+             "leaves one of them free."},
     {"connections.max.idle.ms", SETTING_LONG, FIELD(net.idle_timeout_ms), "600000", 0, LONGEST_MS,
      .help = "Close connections that ask for nothing this long; 0: never."},
     {"connections.stall.timeout.ms", SETTING_LONG, FIELD(net.stall_timeout_ms), "30000", 100,

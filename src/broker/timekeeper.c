@@ -14,7 +14,7 @@ enum {
 
 struct timekeeper {
     struct reactor *reactor;
-    struct workers *workers;
+    struct workers *keepers;
     struct catalogue *catalogue;
     struct txn_coordinator *txns;
     int64_t upkeep_interval_ms;
@@ -46,7 +46,7 @@ static void run_upkeep(struct task *task)
 static void begin_upkeep(struct timekeeper *timekeeper)
 {
     if (!atomic_exchange(&timekeeper->upkeep_running, true)) {
-        workers_post(timekeeper->workers, &timekeeper->upkeep_task);
+        workers_post(timekeeper->keepers, timekeeper, WORKER_QUICK, &timekeeper->upkeep_task);
     }
 }
 
@@ -92,12 +92,12 @@ static void on_start(struct task *task)
     reactor_timer_set(timekeeper->reactor, &timekeeper->left_out_timer, now_ms);
 }
 
-struct timekeeper *timekeeper_new(struct reactor *reactor, struct workers *workers,
+struct timekeeper *timekeeper_new(struct reactor *reactor, struct workers *keepers,
                                   struct catalogue *catalogue, int64_t upkeep_interval_ms)
 {
     struct timekeeper *timekeeper = mem_new(struct timekeeper);
     timekeeper->reactor = reactor;
-    timekeeper->workers = workers;
+    timekeeper->keepers = keepers;
     timekeeper->catalogue = catalogue;
     timekeeper->upkeep_interval_ms = upkeep_interval_ms;
     timekeeper->upkeep_timer.fire = on_upkeep_time;

@@ -6,50 +6,117 @@
 
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
+#include <uthash.h>
 
-struct workers {
-    pthread_mutex_t lock; /* guards oldest, newest and stopping */
-    pthread_cond_t posted;
+struct owner_key {
+    const void *owner;
+    uint64_t speed; /* no padding: it is hashed */
+};
+
+/* Of an owner that has tasks. It is in the line of its speed unless one of them runs. */
+struct owner_queue {
+    struct owner_key key;
     struct task *oldest;
     struct task *newest;
+    struct owner_queue *next; /* in the line */
+    UT_hash_handle hh;
+};
+
+/* Owners whose turn comes. */
+struct line {
+    struct owner_queue *first;
+    struct owner_queue *last;
+};
+
+struct workers {
+    pthread_mutex_t lock; /* guards all but the threads */
+    pthread_cond_t posted;
+    struct owner_queue *owners;
+    struct line lines[2]; /* by worker_speed */
+    unsigned slow_running;
+    unsigned slow_most;
+    bool slow_next; /* with one thread: whose turn it is */
     bool stopping;
     unsigned thread_count;
     pthread_t threads[];
 };
 
-/* The next task, or NULL when the pool stops and nothing is left. */
-static struct task *next_task(struct workers *workers)
+static void line_add(struct line *line, struct owner_queue *queue)
 {
-    pthread_mutex_lock(&workers->lock);
-    while (workers->oldest == NULL && !workers->stopping) {
-        pthread_cond_wait(&workers->posted, &workers->lock);
+    queue->next = NULL;
+    if (line->first == NULL) {
+        line->first = queue;
+    } else {
+        line->last->next = queue;
     }
-    struct task *task = workers->oldest;
-    if (task != NULL) {
-        workers->oldest = task->next;
+    line->last = queue;
+}
+
+/* Whose turn it is: NULL when nobody has a task that may run now. */
+static struct owner_queue *take_turn(struct workers *workers)
+{
+    bool quick = workers->lines[WORKER_QUICK].first != NULL;
+    bool slow =
+        workers->lines[WORKER_SLOW].first != NULL && workers->slow_running < workers->slow_most;
+    if (!quick && !slow) {
+        return NULL;
     }
-    pthread_mutex_unlock(&workers->lock);
-    return task;
+    enum worker_speed speed = slow && (!quick || workers->slow_next) ? WORKER_SLOW : WORKER_QUICK;
+    workers->slow_next = speed == WORKER_QUICK;
+    workers->slow_running += speed == WORKER_SLOW;
+    struct owner_queue *queue = workers->lines[speed].first;
+    workers->lines[speed].first = queue->next;
+    return queue;
+}
+
+/* The task has run: its owner waits for the next turn, or has no more. This thread takes a turn
+ * next, so nobody needs to be woken. */
+static void end_turn(struct workers *workers, struct owner_queue *queue)
+{
+    workers->slow_running -= queue->key.speed == WORKER_SLOW;
+    if (queue->oldest != NULL) {
+        line_add(&workers->lines[queue->key.speed], queue);
+    } else {
+        HASH_DEL(workers->owners, queue);
+        free(queue);
+    }
 }
 
 static void *work(void *context)
 {
     struct workers *workers = context;
-    struct task *task;
-    while ((task = next_task(workers)) != NULL) {
+    pthread_mutex_lock(&workers->lock);
+    for (;;) {
+        struct owner_queue *queue = take_turn(workers);
+        if (queue == NULL && workers->stopping) {
+            break;
+        }
+        if (queue == NULL) {
+            pthread_cond_wait(&workers->posted, &workers->lock);
+            continue;
+        }
+        struct task *task = queue->oldest;
+        queue->oldest = task->next;
+        pthread_mutex_unlock(&workers->lock);
         task->run(task);
+        pthread_mutex_lock(&workers->lock);
+        end_turn(workers, queue);
     }
+    pthread_mutex_unlock(&workers->lock);
     return NULL;
 }
 
-enum err workers_new(unsigned thread_count, struct workers **out, struct reason *reason)
+enum err workers_new(const char *name, unsigned thread_count, struct workers **out,
+                     struct reason *reason)
 {
     struct workers *workers =
         mem_zalloc(sizeof *workers + (size_t)thread_count * sizeof workers->threads[0]);
     pthread_mutex_init(&workers->lock, NULL);
     pthread_cond_init(&workers->posted, NULL);
+    workers->slow_most = thread_count > 1 ? thread_count - 1 : 1;
     for (unsigned i = 0; i < thread_count; i++) {
-        enum err err = thread_start(&workers->threads[i], "worker", i, work, workers, reason);
+        enum err err = thread_start(&workers->threads[i], name, i, work, workers, reason);
         if (err != ERR_NONE) {
             workers_free(workers);
             return err;
@@ -60,17 +127,39 @@ enum err workers_new(unsigned thread_count, struct workers **out, struct reason 
     return ERR_NONE;
 }
 
-void workers_post(struct workers *workers, struct task *task)
+/* Under the lock. */
+static struct owner_queue *queue_of(struct workers *workers, const void *owner,
+                                    enum worker_speed speed, bool *idle)
 {
+    struct owner_key key = {.owner = owner, .speed = speed};
+    struct owner_queue *queue;
+    HASH_FIND(hh, workers->owners, &key, sizeof key, queue);
+    *idle = queue == NULL;
+    if (queue == NULL) {
+        queue = mem_new(struct owner_queue);
+        queue->key = key;
+        HASH_ADD(hh, workers->owners, key, sizeof queue->key, queue);
+    }
+    return queue;
+}
+
+void workers_post(struct workers *workers, const void *owner, enum worker_speed speed,
+                  struct task *task)
+{
+    bool idle;
     task->next = NULL;
     pthread_mutex_lock(&workers->lock);
-    if (workers->oldest == NULL) {
-        workers->oldest = task;
+    struct owner_queue *queue = queue_of(workers, owner, speed, &idle);
+    if (queue->oldest == NULL) {
+        queue->oldest = task;
     } else {
-        workers->newest->next = task;
+        queue->newest->next = task;
     }
-    workers->newest = task;
-    pthread_cond_signal(&workers->posted);
+    queue->newest = task;
+    if (idle) {
+        line_add(&workers->lines[speed], queue);
+        pthread_cond_signal(&workers->posted);
+    }
     pthread_mutex_unlock(&workers->lock);
 }
 

@@ -7,16 +7,31 @@
 #include <stddef.h>
 
 /*
- * A small pool of threads for work that waits for the disk: catalogue writes, recovery, read-ahead,
- * retention. Tasks start in the order they were posted.
+ * A small pool of threads for work that waits for the disk or takes long: catalogue writes,
+ * look-ups, read-ahead, opening what is compressed.
+ *
+ * It is shared fairly. Each task has an owner, the one whose work it is (a connection, say). The
+ * owners with tasks take turns, one task a turn; an owner's tasks run one at a time, in the order
+ * they were posted. So one owner with many tasks delays others by one task, and long work is to be
+ * posted in pieces, each of which posts the next. Work that may take long is said to be slow: it
+ * has turns of its own, on all threads but one, which stays free for the rest (one thread: it takes
+ * both by turns).
  */
 struct workers;
 
-/* Starts thread_count (>= 1) threads with signals blocked. */
-CHECKED enum err workers_new(unsigned thread_count, struct workers **out, struct reason *reason);
+enum worker_speed { WORKER_QUICK, WORKER_SLOW };
 
-/* Any thread. Tasks that queued tasks post while workers_free runs are still run. */
-void workers_post(struct workers *workers, struct task *task);
+/* Starts thread_count (>= 1) threads of this name with signals blocked. */
+CHECKED enum err workers_new(const char *name, unsigned thread_count, struct workers **out,
+                             struct reason *reason);
+
+/*
+ * Any thread. owner: only compared, may be gone before the task runs; NULL is an owner, too. Quick
+ * and slow tasks of one owner are not ordered between each other. Tasks that queued tasks post
+ * while workers_free runs are still run.
+ */
+void workers_post(struct workers *workers, const void *owner, enum worker_speed speed,
+                  struct task *task);
 
 /* Runs what is queued, joins the threads, frees the pool. Not from a worker. NULL does nothing. */
 void workers_free(struct workers *workers);

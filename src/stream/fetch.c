@@ -282,13 +282,30 @@ static void verify_item(struct fetch_item *item)
     }
 }
 
+static struct fetch_item *find_cold(struct fetch *fetch)
+{
+    for (; fetch->next_cold < fetch->item_count; fetch->next_cold++) {
+        struct fetch_item *item = &fetch->items[fetch->next_cold];
+        if (item->span.size > 0 && !is_ready(&item->span)) {
+            return item;
+        }
+    }
+    return NULL;
+}
+
+static void post_cold(struct fetch *fetch)
+{
+    workers_post(fetch->service->workers, fetch->owner, WORKER_SLOW, &fetch->task);
+}
+
+/* One item a turn. */
 static void read_cold(struct task *task)
 {
     struct fetch *fetch = container_of(task, struct fetch, task);
-    for (size_t i = 0; i < fetch->item_count; i++) {
-        if (fetch->items[i].span.size > 0 && !is_ready(&fetch->items[i].span)) {
-            verify_item(&fetch->items[i]);
-        }
+    verify_item(&fetch->items[fetch->next_cold++]);
+    if (find_cold(fetch) != NULL) {
+        post_cold(fetch);
+        return;
     }
     find_aborted(fetch);
     fetch->task.run = on_read;
@@ -298,14 +315,12 @@ static void read_cold(struct task *task)
 /* The results are there: hands them over, after a worker has read and checked what needs it. */
 static void finish(struct fetch *fetch)
 {
-    for (size_t i = 0; i < fetch->item_count; i++) {
-        const struct file_span *span = &fetch->items[i].span;
-        if (span->size > 0 && !is_ready(span)) {
-            fetch->reading = true;
-            fetch->task.run = read_cold;
-            workers_post(fetch->service->workers, &fetch->task);
-            return;
-        }
+    fetch->next_cold = 0;
+    if (find_cold(fetch) != NULL) {
+        fetch->reading = true;
+        fetch->task.run = read_cold;
+        post_cold(fetch);
+        return;
     }
     find_aborted(fetch);
     fetch->done(fetch);

@@ -62,6 +62,7 @@ struct fetch {
     int64_t max_wait_ms;
     bool read_committed;
     size_t held_bytes; /* memory that its request keeps while it waits */
+    const void *owner; /* whose work it is (net/workers.h) */
     /* On the reactor: the items' results are there. The fetch is the caller's again. */
     void (*done)(struct fetch *fetch);
     /* the service's */
@@ -71,7 +72,8 @@ struct fetch {
     struct reactor_timer timer;
     struct task task; /* to a worker and back */
     bool parked;
-    bool reading; /* a worker reads its cold spans */
+    bool reading;     /* a worker reads its cold spans */
+    size_t next_cold; /* items before it are read */
     struct fetch *next_parked;
     struct fetch *prev_parked;
 };

@@ -121,7 +121,7 @@ static enum err recompress(struct batch *batch, const struct buf *plain,
 
 /* Checks the batch against the topic and gives it the topic's codec; item->plain and recoded hold
  * what it then borrows. */
-static enum err prepare(struct produce_item *item, int64_t now_ms, struct buf *recoded)
+static enum err prepare(struct produce_item *item, int64_t now_ms)
 {
     struct buf *plain = &item->plain;
     struct batch *batch = &item->batch;
@@ -140,41 +140,66 @@ static enum err prepare(struct produce_item *item, int64_t now_ms, struct buf *r
                                                &item->reason)
                        : batch_validate(batch, &rules, now_ms, &item->record_errors, &item->reason);
     item->opened_bytes = plain->size;
-    if (err == ERR_NONE && batch_is_transactional(batch) && !item->in_transaction) {
-        /* Nobody would end it, and readers would wait for its end for ever. */
-        err = reason_fail(&item->reason, ERR_INVALID_TXN_STATE,
-                          "a transactional record batch of producer %lld (epoch %d) came without a "
-                          "transaction: the request names no transactional id",
-                          (long long)batch->producer_id, batch->producer_epoch);
-    }
     if (err == ERR_NONE) {
         err = batch_mend_max_timestamp(batch, &item->reason);
     }
     if (err == ERR_NONE && recode) {
-        err = recompress(batch, plain, codec, level, rules.max_bytes, recoded, &item->reason);
+        err =
+            recompress(batch, plain, codec, level, rules.max_bytes, &item->recoded, &item->reason);
     }
     return err;
 }
 
+void produce_prepare(struct produce_item *item, int64_t now_ms)
+{
+    item->prepared = true;
+    item->record_errors = (struct batch_record_errors){.count = 0};
+    if (item->err == ERR_NONE) {
+        item->err = prepare(item, now_ms);
+    }
+    buf_deinit(&item->plain);
+}
+
+/* Nobody would end it, and readers would wait for its end for ever. */
+static enum err check_transaction(struct produce_item *item)
+{
+    const struct batch *batch = &item->batch;
+    if (!batch_is_transactional(batch) || item->in_transaction) {
+        return ERR_NONE;
+    }
+    return reason_fail(&item->reason, ERR_INVALID_TXN_STATE,
+                       "a transactional record batch of producer %lld (epoch %d) came without a "
+                       "transaction: the request names no transactional id",
+                       (long long)batch->producer_id, batch->producer_epoch);
+}
+
 void produce_append(struct produce_item *item, int64_t now_ms)
 {
-    struct buf recoded = {0};
-    item->record_errors = (struct batch_record_errors){.count = 0};
+    if (!item->prepared) {
+        produce_prepare(item, now_ms);
+    }
+    item->prepared = false;
     if (item->err != ERR_NONE) {
         item->base_offset = -1;
         return;
     }
-    item->err = prepare(item, now_ms, &recoded);
+    item->err = check_transaction(item);
     if (item->err == ERR_NONE) {
         item->err = append_checked(item);
     }
-    buf_deinit(&item->plain);
-    buf_deinit(&recoded);
+    buf_deinit(&item->recoded);
     if (item->err == ERR_IO || item->err == ERR_NO_SPACE) {
         LOG_ERROR("stream", "an event could not be written; its producer was told",
                   "topic=%s partition=%d reason=\"%s\"", item->partition->topic->name,
                   (int)item->partition->index, item->reason.text);
     }
+}
+
+void produce_item_deinit(struct produce_item *item)
+{
+    vec_deinit(&item->record_errors);
+    buf_deinit(&item->plain);
+    buf_deinit(&item->recoded);
 }
 
 void produce_settle(struct produce_item *item)

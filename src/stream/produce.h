@@ -30,8 +30,10 @@ struct produce_item {
     int64_t append_time_ms;
     int64_t log_start_offset;
     size_t opened_bytes; /* what the compressed batch was opened into */
-    /* between produce_is_slow and produce_append; buf_deinit it when the latter is never called */
+    /* the callee's: what the batch was opened into, and the batch in the topic's codec */
     struct buf plain;
+    struct buf recoded;
+    bool prepared;
 };
 
 /* What one request may have opened on a reactor, and in all. */
@@ -54,13 +56,22 @@ void produce_take(struct produce_item *item, struct slice records);
 bool produce_is_slow(struct produce_item *item, size_t *quick_bytes);
 
 /*
- * Validates and appends the item's record batch, in the topic's compression.type. A batch that was
- * appended before (idempotent retry) gives ERR_NONE and its first offsets. A transactional batch
- * outside of a transaction gives ERR_INVALID_TXN_STATE. On any error nothing is
- * appended and reason says what is wrong with what. Reactor thread, or a worker's when
- * produce_is_slow; does not wait for the disk's sync.
+ * What takes long of produce_append: opens and validates the batch, and gives it the topic's codec;
+ * err says when it is not good. opened_bytes says what was opened. Once for an item, on a worker
+ * when produce_is_slow.
+ */
+void produce_prepare(struct produce_item *item, int64_t now_ms);
+
+/*
+ * Appends the item's record batch, in the topic's compression.type; prepares it if that was not
+ * done. A batch that was appended before (idempotent retry) gives ERR_NONE and its first offsets. A
+ * transactional batch outside of a transaction gives ERR_INVALID_TXN_STATE. On any error nothing is
+ * appended and reason says what is wrong with what. Does not wait for the disk's sync.
  */
 void produce_append(struct produce_item *item, int64_t now_ms);
+
+/* Frees what the item holds, but for the partition. */
+void produce_item_deinit(struct produce_item *item);
 
 /* Sets err to a storage error when the log failed before the append was on disk. For after the
  * wait. */

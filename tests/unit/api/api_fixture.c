@@ -137,7 +137,7 @@ static int start(void **state, void (*open_catalogue)(struct fixture *fixture))
     assert_int_equal(net_new(&config, &handler, &api->net, reason), ERR_NONE);
     assert_int_equal(net_listen(api->net, &transport_plain, "127.0.0.1", 0, &fixture->port, reason),
                      ERR_NONE);
-    assert_int_equal(workers_new(2, &api->workers, reason), ERR_NONE);
+    assert_int_equal(workers_new("worker", 2, &api->workers, reason), ERR_NONE);
     budget_init(&fixture->budget, 1 << 30);
     api->fetches = fetch_service_new(api->net, api->workers, &fixture->budget);
     struct flush_handler flushed = {.on_flushed = on_flushed};

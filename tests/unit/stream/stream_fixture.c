@@ -53,7 +53,7 @@ static void start_threads(struct fixture *fixture)
     config.reactor_count = 1;
     struct reason *reason = &fixture->reason;
     assert_int_equal(net_new(&config, &handler, &fixture->net, reason), ERR_NONE);
-    assert_int_equal(workers_new(1, &fixture->workers, reason), ERR_NONE);
+    assert_int_equal(workers_new("worker", 1, &fixture->workers, reason), ERR_NONE);
     struct flush_handler flushed = {.on_flushed = on_flushed};
     assert_int_equal(
         flusher_new(&fixture->disk, fixture->dir_fd, NULL, &flushed, &fixture->flusher, reason),

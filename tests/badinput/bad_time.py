@@ -1,0 +1,99 @@
+"""Clients that want all of the server's time. Run by test_badinput.py.
+
+Nothing here measures time: another client's request has its answer while most of the attack is not answered yet.
+"""
+import select
+import shutil
+import tempfile
+import unittest
+import zlib
+
+from harness import codec, kafka
+from harness.kafka import Client, batch, good_batch, record
+from harness.server import Server
+
+MIB = 1 << 20
+PARTITIONS = 16
+ATTACKERS = 12
+DAY_MS = 86400000
+
+
+def bomb(size=PARTITIONS * MIB):
+    """A batch of one record, in gzip."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    return batch([record(b"")], attributes=1,
+                 payload=packer.compress(record(bytes(size))) + packer.flush())
+
+
+class Time(unittest.TestCase):
+    """Others have their turns, whatever one client asks for, and on however many connections."""
+
+    def setUp(self):
+        self.data = tempfile.mkdtemp(prefix="tidings-bad-")
+        self.addCleanup(shutil.rmtree, self.data)
+        self.server = Server(self.data)
+        self.addCleanup(lambda: self.server.alive() and self.server.kill())
+        self.bystander = self.connect()
+        self.assertEqual(self.bystander.create_topic("wide", PARTITIONS)[0], 0)
+
+    def connect(self):
+        client = Client(self.server.port, timeout_s=300)
+        self.addCleanup(client.close)
+        return client
+
+    def attack(self, frame):
+        """The clients that have sent the frame and wait for its answer."""
+        clients = [self.connect() for _ in range(ATTACKERS)]
+        for client in clients:
+            client.correlation += 1
+            client.send(frame)
+        return clients
+
+    def check_few_are_answered(self, clients):
+        ready, _, _ = select.select([client.socket for client in clients], [], [], 0)
+        self.assertLess(len(ready), len(clients) // 2)
+
+    def check_others(self, clients):
+        """Changes, events and look-ups of others are answered before the attack is."""
+        for i in range(4):
+            self.assertEqual(self.bystander.create_topic(f"other-{i}", 4)[0], 0)
+            self.assertEqual(self.bystander.produce(f"other-{i}", good_batch())[0], 0)
+            self.assertEqual(self.bystander.fetch(f"other-{i}", 0)[0], 0)
+        self.check_few_are_answered(clients)
+
+    def stop(self):
+        self.bystander.close()
+        self.assertEqual(self.server.stop(), 0, self.server.log()[-2000:])
+
+    def test_bombs(self):
+        """Requests of 256 KiB, each of which opens into 256 MiB."""
+        message = codec.Codec(kafka.APIS["produce"][1], 8)
+        data = bomb()
+        clients = self.attack(self.connect().frame(kafka.PRODUCE, 8, message.encode({
+            "acks": -1, "timeout_ms": 30000, "topic_data": [{"name": "wide", "partition_data": [
+                {"index": partition, "records": data} for partition in range(PARTITIONS)]}]})))
+        self.check_others(clients)
+        for client in clients: # in order, and whole
+            answer = codec.Codec(kafka.APIS["produce"][2], 8).decode(client.receive())
+            codes = [part["error_code"] for part in answer["responses"][0]["partition_responses"]]
+            self.assertEqual(codes, [0] * (PARTITIONS - 1) + [10]) # the last is over the sum
+        self.stop()
+
+    def test_look_ups_by_time(self):
+        """300 in a request, each behind a batch that has to be opened."""
+        count = 300
+        for partition in range(PARTITIONS):
+            for _ in range(2):
+                self.assertEqual(
+                    self.bystander.produce("wide", bomb(MIB), partition=partition)[0], 0)
+        key, request, reply = kafka.APIS["list_offsets"]
+        frame = self.connect().frame(key, 1, codec.Codec(request, 1).encode({
+            "replica_id": -1, "topics": [{"name": "wide", "partitions": [
+                {"partition_index": i % PARTITIONS, "timestamp": 1} for i in range(count)]}]}))
+        clients = self.attack(frame)
+        self.check_others(clients)
+        for client in clients:
+            answer = codec.Codec(reply, 1).decode(client.receive())
+            found = answer["topics"][0]["partitions"]
+            self.assertEqual([part["offset"] for part in found], [0] * count)
+        self.stop()
