@@ -98,16 +98,21 @@ class Hanging:
             log(f"acked {self.name}:{number} {self.first + number}")
 
     def forget(self, everything):
-        """Cuts off the coordinator's last record of it, or all. The server is down."""
-        folder = self.folder(state_partition(self.name, self.count))
+        """Cuts off the coordinator's last record of it, or all. The server is down. What the last
+        checkpoint had of that is gone for good, and `tidings check` is to say so."""
+        partition = state_partition(self.name, self.count)
+        folder = self.folder(partition)
         paths = [os.path.join(folder, name) for name in sorted(os.listdir(folder))
                  if name.endswith(".log")]
         path = [path for path in paths if os.path.getsize(path) > 0][-1]
         with open(path, "rb") as file:
-            sizes = [len(data) for _, _, _, data in whole_batches(file.read())]
-        if len(sizes) < 2:
-            raise Failure(f"{path} holds {len(sizes)} batches; two of {self.name} were expected")
-        os.truncate(path, 0 if everything else sum(sizes[:-1]))
+            batches = list(whole_batches(file.read()))
+        if len(batches) < 2:
+            raise Failure(f"{path} holds {len(batches)} batches; two of {self.name} were expected")
+        kept = [] if everything else batches[:-1]
+        os.truncate(path, sum(len(data) for _, _, _, data in kept))
+        self.run.forgotten[f"{STATE}-{partition}"].update(
+            range(batches[len(kept)][0], batches[-1][1] + 1))
 
     def stable_offset(self):
         answer = self.ask("list_offsets", 5, replica_id=-1, isolation_level=READ_COMMITTED, topics=[
