@@ -111,8 +111,9 @@ struct log_recovery {
  * scanned from known->end_offset's position (all of it when known is NULL): every CRC there is
  * verified, the torn tail is cut and logged; segments behind a cut are set aside as
  * "<name>.log.cut". A hole (scan_is_hole) counts as a torn tail; good batches behind it are set
- * aside as "<base>.<position>.<crc>.cut". Any other bad batch that has good batches behind it is
- * reported and kept, and never hides what follows; nothing below known->end_offset is cut.
+ * aside as "<base>.<position>.<crc>.cut". Any other bad batch that has good batches behind it, or
+ * whose CRC tells that it was whole (scan_find_whole), is reported and kept, and never hides what
+ * follows; nothing below known->end_offset is cut.
  * start_offset is the larger of known's and the first segment's base. recovery may be NULL. ERR_IO,
  * ERR_NO_SPACE. Any one thread.
  *

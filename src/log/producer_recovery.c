@@ -99,18 +99,17 @@ static enum err replay_held(struct log *log, struct segment *segment, int64_t en
     struct batch header;
     struct index_row row;
     bool found;
+    int64_t limit = segment->written_from; /* what is behind is the scan's to judge */
     enum err err = log_index_floor(log, segment, INDEX_BY_KEY, from - segment->base_offset, &row,
                                    &found, reason);
     int64_t position = found ? row.value : 0;
     int64_t expected = segment->base_offset;
-    scan_init(&scan, segment->files, segment->fd, segment->size_bytes);
-    /* Not a look at what is behind: the scan decides whether that is damage or a torn tail. */
-    while (err == ERR_NONE && position < segment->size_bytes && expected < to) {
+    scan_init(&scan, segment->files, segment->fd, limit);
+    while (err == ERR_NONE && position < limit && expected < to) {
         err = scan_header(&scan, position, &header, reason);
         if (err == ERR_CORRUPT || err == ERR_TRUNCATED) {
             struct damage damage;
-            err = log_note_damage(log, segment, position, segment->size_bytes, expected, end,
-                                  &damage, reason);
+            err = log_note_damage(log, segment, position, limit, expected, end, &damage, reason);
             position = damage.end;
             expected = damage.next_offset;
             continue;

@@ -116,6 +116,7 @@ static enum err choose_start(struct recovery *recovery, const struct log_state *
     if (segment->base_offset == known->active_base && position_fits(segment, next, known)) {
         recovery->from = known->end_offset;
         recovery->position = known->active_size;
+        segment->written_from = recovery->position; /* no replay looks behind it */
     }
     segment_let_go(segment);
     return ERR_NONE;

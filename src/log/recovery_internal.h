@@ -2,8 +2,10 @@
 #define TIDINGS_LOG_RECOVERY_INTERNAL_H
 
 #include "log/log_internal.h"
+#include "log/scan.h"
 
-/* Private to recovery.c, recovery_scan.c, recovery_cut.c: one opening. One thread. */
+/* Private to recovery.c, recovery_scan.c, recovery_damage.c, recovery_cut.c: one opening. One
+ * thread. */
 struct recovery {
     struct log *log;
     struct log_recovery *report;
@@ -22,6 +24,44 @@ CHECKED enum err recovery_add_segment(struct log *log, int64_t base_offset, stru
  */
 CHECKED enum err recovery_scan_segment(struct recovery *recovery, size_t i, int64_t position,
                                        struct reason *reason);
+
+/* One segment's scan. */
+struct segment_scan {
+    struct scan scan;
+    struct segment *segment;
+    int64_t size;
+    int64_t end_offset; /* where the next segment begins; INT64_MAX: this is the active one */
+    int64_t position;   /* good up to here */
+    bool after_damage;
+    bool hole; /* the bad bytes at position were never written */
+};
+
+/* Whether the place where the scan is lies behind the checkpoint, so that it need not have been
+ * synced. segment_end: where the next segment begins. */
+bool recovery_may_cut(const struct recovery *recovery, int64_t segment_end);
+
+/* What an earlier opening or a reader noted of the bad bytes at the position, or NULL. What came
+ * behind them may be synced since. */
+const struct damage *recovery_find_noted(const struct segment *segment, int64_t position);
+
+/*
+ * What is damaged from the position of the scan on: one batch when its CRC fits or its header leads
+ * on to another with the next offset, else all up to the next good one. *found false when nothing
+ * behind it is good and it was not written as a whole, or when it is a hole (at->hole): a torn
+ * tail. ERR_IO.
+ */
+CHECKED enum err recovery_measure_damage(const struct recovery *recovery, struct segment_scan *at,
+                                         struct damage *damage, bool *found, struct reason *reason);
+
+/*
+ * At the end of a segment that another one follows: whether the bad bytes are one batch that
+ * reaches exactly to the next segment by its length, with an offset that belongs there, and that
+ * one begins well: it is damage with good batches behind it and no torn tail, unless there is a
+ * hole in it (at->hole). ERR_IO.
+ */
+CHECKED enum err recovery_is_whole_but_bad(struct segment_scan *at, int64_t expected,
+                                           struct segment *next, bool *damage,
+                                           struct reason *reason);
 
 /* A tail that is to be cut off. */
 struct cut {

@@ -13,7 +13,8 @@
  * ever published as flushed, since a flush covers the older segments first: this is a torn tail and
  * is cut. So is a tail that begins with a hole (scan_is_hole): had a sync covered what lies behind
  * it, it would have covered the hole. Other bad bytes with good batches behind them in the same
- * file may be damage to synced data: they are reported and kept, and so is everything behind.
+ * file may be damage to synced data: they are reported and kept, and so is everything behind. So
+ * is a batch whose CRC tells that it was whole: only what the CRC does not cover is bad.
  * Below the checkpoint nothing is cut; without one all counts as behind it.
  */
 
@@ -40,17 +41,6 @@ enum err recovery_add_segment(struct log *log, int64_t base_offset, struct reaso
     return err;
 }
 
-/* One segment's scan. */
-struct segment_scan {
-    struct scan scan;
-    struct segment *segment;
-    int64_t size;
-    int64_t end_offset; /* where the next segment begins; INT64_MAX: this is the active one */
-    int64_t position;   /* good up to here */
-    bool after_damage;
-    bool hole; /* the bad bytes at position were never written */
-};
-
 /* ERR_NONE when a good batch begins at the position. */
 static enum err check_batch(struct recovery *recovery, struct segment_scan *at,
                             struct batch *header, struct reason *reason)
@@ -72,47 +62,22 @@ static enum err check_batch(struct recovery *recovery, struct segment_scan *at,
     return scan_check_crc(&at->scan, at->position, header, reason);
 }
 
-/* Whether the place is behind the checkpoint, so that it need not have been synced. */
-static bool may_cut(const struct recovery *recovery, int64_t segment_end)
-{
-    return recovery->next >= recovery->floor && segment_end > recovery->floor;
-}
-
-/* Whether an earlier opening kept the bad bytes there: what came behind them may be synced since.
- */
-static bool is_noted(const struct segment *segment, int64_t position)
-{
-    for (size_t i = 0; i < segment->damages.count; i++) {
-        if (segment->damages.items[i].position == position) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* Goes to the next good batch behind bad bytes; *found false when there is none, or a hole. */
 static enum err step_over(struct recovery *recovery, struct segment_scan *at, bool *found,
                           struct reason *reason)
 {
-    bool active = at->end_offset == INT64_MAX;
-    int64_t most = active ? at->segment->base_offset + INT32_MAX : at->end_offset - 1;
-    struct batch header;
     struct damage damage;
-    int64_t next;
-    enum err err =
-        scan_resync(&at->scan, at->position, recovery->next, most, &next, &header, reason);
-    *found = err == ERR_NONE && next >= 0;
-    if (*found && may_cut(recovery, at->end_offset) && !is_noted(at->segment, at->position)) {
-        err = scan_is_hole(&at->scan, at->position, recovery->next, next, &at->hole, reason);
-        *found = err == ERR_NONE && !at->hole;
-    }
+    bool noted = recovery_find_noted(at->segment, at->position) != NULL;
+    enum err err = recovery_measure_damage(recovery, at, &damage, found, reason);
     if (!*found) {
         return err;
     }
     recovery->report->damaged_batches++;
-    err = log_note_damage(recovery->log, at->segment, at->position, at->size, recovery->next,
-                          active ? header.base_offset + 1 : at->end_offset, &damage, reason);
-    at->position = next;
+    if (!noted) {
+        log_add_damage(recovery->log, at->segment, &damage);
+    }
+    recovery->next = damage.next_offset;
+    at->position = damage.end;
     at->after_damage = true;
     return err;
 }
@@ -157,45 +122,6 @@ static void keep_bad_tail(struct recovery *recovery, struct segment *segment, in
     recovery->next = next_offset;
 }
 
-static bool begins_good(struct segment *segment)
-{
-    struct scan scan;
-    struct batch header;
-    if (segment_hold(segment, NULL) != ERR_NONE) {
-        return false;
-    }
-    scan_init(&scan, segment->files, segment->fd, segment->size_bytes);
-    bool good = scan_header(&scan, 0, &header, NULL) == ERR_NONE &&
-                header.base_offset >= segment->base_offset && /* compaction leaves gaps */
-                scan_check_crc(&scan, 0, &header, NULL) == ERR_NONE;
-    scan_deinit(&scan);
-    segment_let_go(segment);
-    return good;
-}
-
-/* Whether the bad bytes are one whole batch that reaches exactly to the next segment, which begins
- * well: it is damage with good batches behind it and no torn tail, unless there is a hole in it. */
-static enum err is_whole_but_bad(struct segment_scan *at, int64_t expected, struct segment *next,
-                                 bool *damage, struct reason *reason)
-{
-    struct batch header;
-    bool hole = false;
-    *damage = at->position < at->size &&
-              scan_header(&at->scan, at->position, &header, NULL) == ERR_NONE &&
-              at->position + (int64_t)header.bytes.size == at->size &&
-              batch_last_offset(&header) + 1 == next->base_offset && begins_good(next);
-    if (!*damage) {
-        return ERR_NONE;
-    }
-    enum err err = ERR_NONE;
-    if (!is_noted(at->segment, at->position)) {
-        err = scan_is_hole(&at->scan, at->position, expected, at->size, &hole, reason);
-    }
-    at->hole = hole;
-    *damage = !hole;
-    return err;
-}
-
 static enum err cut_tail(struct recovery *recovery, size_t i, const struct segment_scan *at,
                          struct reason *reason)
 {
@@ -212,10 +138,10 @@ static enum err settle_closed(struct recovery *recovery, size_t i, struct segmen
     if (at->position == at->size && recovery->next == next->base_offset) {
         return ERR_NONE;
     }
-    bool keep = !may_cut(recovery, next->base_offset);
+    bool keep = !recovery_may_cut(recovery, next->base_offset);
     enum err err = ERR_NONE;
     if (!keep && !at->hole) {
-        err = is_whole_but_bad(at, recovery->next, next, &keep, reason);
+        err = recovery_is_whole_but_bad(at, recovery->next, next, &keep, reason);
     }
     if (keep && err == ERR_NONE) {
         keep_bad_tail(recovery, log->segments.items[i], at->position, at->size, next->base_offset);

@@ -7,13 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    SCAN_PIECE_BYTES = 256 * 1024,
-    BATCH_LENGTH_END = 12,
-    BATCH_MAGIC_AT = 16,
-    BATCH_CRC_FROM = 21,                   /* the CRC covers the bytes from here on */
-    HOLE_LEAST_BYTES = BATCH_HEADER_BYTES, /* fewer zeros may be the end of any batch */
-};
+enum { BATCH_CRC_FROM = 21 /* the CRC covers the bytes from here on */ };
 
 void scan_init(struct scan *scan, const struct file_ops *files, int fd, int64_t limit)
 {
@@ -31,7 +25,7 @@ void scan_deinit(struct scan *scan)
     scan->piece = NULL;
 }
 
-static uint8_t *piece_of(struct scan *scan)
+uint8_t *scan_piece(struct scan *scan)
 {
     if (scan->piece == NULL) {
         scan->piece = mem_alloc(SCAN_PIECE_BYTES);
@@ -146,7 +140,7 @@ enum err scan_check_crc(struct scan *scan, int64_t position, const struct batch 
     while (at < end) {
         size_t want = end - at < SCAN_PIECE_BYTES ? (size_t)(end - at) : (size_t)SCAN_PIECE_BYTES;
         size_t got;
-        err = file_read_at(scan->files, scan->fd, piece_of(scan), want, at, &got, reason);
+        err = file_read_at(scan->files, scan->fd, scan_piece(scan), want, at, &got, reason);
         if (err == ERR_NONE && got < want) {
             err = reason_fail(reason, ERR_CORRUPT, "the file ends inside the batch at %lld",
                               (long long)position);
@@ -258,92 +252,6 @@ enum err scan_resync(struct scan *scan, int64_t position, int64_t least_offset, 
     }
     free(piece);
     return err;
-}
-
-static enum err all_zero(struct scan *scan, int64_t from, int64_t to, bool *zero,
-                         struct reason *reason)
-{
-    enum err err = ERR_NONE;
-    *zero = true;
-    while (from < to && *zero && err == ERR_NONE) {
-        size_t want = to - from < SCAN_PIECE_BYTES ? (size_t)(to - from) : (size_t)SCAN_PIECE_BYTES;
-        size_t got;
-        const uint8_t *piece = piece_of(scan);
-        err = file_read_at(scan->files, scan->fd, piece_of(scan), want, from, &got, reason);
-        *zero = err == ERR_NONE && got == want && piece[0] == 0 &&
-                memcmp(piece, piece + 1, got - 1) == 0;
-        from += (int64_t)want;
-    }
-    return err;
-}
-
-/* Whether the first `size` bytes of a header show that offset; *zero: they would all be zero. */
-static enum err shows_offset(struct scan *scan, int64_t position, int64_t size, int64_t offset,
-                             bool *shows, bool *zero, struct reason *reason)
-{
-    static const uint8_t zeros[8];
-    uint8_t wanted[8];
-    uint8_t found[8];
-    size_t count = size < 8 ? (size_t)size : 8;
-    size_t got;
-    store_be64(wanted, (uint64_t)offset);
-    *zero = memcmp(wanted, zeros, count) == 0;
-    enum err err = file_read_at(scan->files, scan->fd, found, count, position, &got, reason);
-    *shows = err == ERR_NONE && got == count && memcmp(wanted, found, count) == 0;
-    return err;
-}
-
-/* Whether a block that begins in [from, to) is zero. */
-static enum err holds_zero_block(struct scan *scan, int64_t from, int64_t to, bool *hole,
-                                 struct reason *reason)
-{
-    enum err err = ERR_NONE;
-    *hole = false;
-    for (int64_t at = from; at < to && !*hole && err == ERR_NONE; at += SCAN_BLOCK_BYTES) {
-        int64_t left = scan->limit - at;
-        if (left >= HOLE_LEAST_BYTES) {
-            int64_t size = left < SCAN_BLOCK_BYTES ? left : SCAN_BLOCK_BYTES;
-            err = all_zero(scan, at, at + size, hole, reason);
-        }
-    }
-    return err;
-}
-
-enum err scan_is_hole(struct scan *scan, int64_t position, int64_t expected, int64_t bad_end,
-                      bool *hole, struct reason *reason)
-{
-    int64_t block = (position / SCAN_BLOCK_BYTES + 1) * SCAN_BLOCK_BYTES;
-    int64_t before = block - position; /* bytes in the block where the batch begins */
-    int64_t size = bad_end < block ? bad_end - position : before;
-    bool shows;
-    bool natural; /* an untouched header has only zeros there */
-    bool zero;
-    *hole = false;
-    enum err err = all_zero(scan, position, position + size, &zero, reason);
-    if (err == ERR_NONE) {
-        err = shows_offset(scan, position, size, expected, &shows, &natural, reason);
-    }
-    if (err != ERR_NONE) {
-        return err;
-    }
-    natural = natural && size < BATCH_LENGTH_END;
-    if (zero && !natural && (size == before || size >= HOLE_LEAST_BYTES)) {
-        *hole = true;
-        return ERR_NONE;
-    }
-    struct batch header;
-    err = scan_header(scan, position, &header, reason);
-    int64_t end = bad_end;
-    if (err == ERR_CORRUPT && before <= BATCH_MAGIC_AT) {
-        end = block + 1; /* how long the batch is was lost with its magic */
-        err = ERR_NONE;
-    } else if (err == ERR_NONE && position + (int64_t)header.bytes.size < end) {
-        end = position + (int64_t)header.bytes.size;
-    }
-    if (err != ERR_NONE || !shows) {
-        return err == ERR_IO ? err : ERR_NONE;
-    }
-    return holds_zero_block(scan, block, end < bad_end ? end : bad_end, hole, reason);
 }
 
 int64_t scan_count_good(struct scan *scan, int64_t position, int64_t least_offset)

@@ -14,6 +14,7 @@
 enum {
     SCAN_WINDOW_BYTES = 4096,
     SCAN_BLOCK_BYTES = 4096, /* what a file system writes as a whole, or not at all */
+    SCAN_PIECE_BYTES = 256 * 1024,
 };
 
 struct scan {
@@ -29,6 +30,10 @@ struct scan {
 /* scan_deinit is needed only after functions that look at more than a header. */
 void scan_init(struct scan *scan, const struct file_ops *files, int fd, int64_t limit);
 void scan_deinit(struct scan *scan);
+
+/* SCAN_PIECE_BYTES to read into, for the files of the scan; the next function that looks at more
+ * than a header uses them too. */
+uint8_t *scan_piece(struct scan *scan);
 
 /*
  * The header of the batch at position, which must end within limit. header->bytes has the size of
@@ -85,6 +90,18 @@ CHECKED enum err scan_resync(struct scan *scan, int64_t position, int64_t least_
  */
 CHECKED enum err scan_is_hole(struct scan *scan, int64_t position, int64_t expected,
                               int64_t bad_end, bool *hole, struct reason *reason);
+
+/*
+ * Whether the bad bytes at position begin with a batch that was written as a whole, going by its
+ * CRC. What that does not cover (base offset, length, leader epoch, magic) may be wrong: the batch
+ * counts as the one with the expected offset, and ends where one with the offset behind it begins,
+ * or at bad_end (where good batches begin again, or the limit). Then *end is there and *next_offset
+ * is the offset behind it; else *end is -1. A beginning of zeros that a lost block leaves is none
+ * of a whole batch. ERR_IO.
+ */
+CHECKED enum err scan_find_whole(struct scan *scan, int64_t position, int64_t expected,
+                                 int64_t bad_end, int64_t *end, int64_t *next_offset,
+                                 struct reason *reason);
 
 /* How many good batches lie in [position, limit), whatever lies between them. Stops at an
  * unreadable place. */

@@ -51,6 +51,25 @@ static enum err take_batch(struct walk *walk, int64_t position, struct reason *r
                : ERR_NONE;
 }
 
+/* Nothing behind the damage is good: still it is no torn tail when it was written as a whole. */
+static enum err try_whole(struct walk *walk, struct walk_damage *damage, struct reason *reason)
+{
+    int64_t end;
+    int64_t next_offset;
+    enum err err = scan_find_whole(&walk->scan, damage->position, damage->first_offset, damage->end,
+                                   &end, &next_offset, reason);
+    if (err != ERR_NONE || end < 0) {
+        return err;
+    }
+    damage->at_end = false;
+    if (end < damage->end || damage->next_offset < 0) {
+        damage->end = end;
+        damage->next_offset = next_offset;
+        walk->next_offset = next_offset;
+    }
+    return ERR_NONE;
+}
+
 static enum err take_damage(struct walk *walk, int64_t position, const struct reason *why,
                             struct reason *reason)
 {
@@ -71,8 +90,11 @@ static enum err take_damage(struct walk *walk, int64_t position, const struct re
         .at_end = found < 0,
         .why = *why,
     };
+    if (found < 0) {
+        err = try_whole(walk, &walk->damage, reason);
+    }
     walk->next_position = walk->damage.end;
-    return ERR_NONE;
+    return err;
 }
 
 enum err walk_next(struct walk *walk, enum walk_item *item, struct reason *reason)

@@ -20,7 +20,7 @@ struct walk_damage {
     int64_t end;          /* where good batches begin again, or the limit */
     int64_t first_offset; /* the first offset that may be lost */
     int64_t next_offset; /* of the next good batch; else where the segment ends, or -1: not known */
-    bool at_end;         /* no good batch follows in this file */
+    bool at_end;         /* no good batch follows in this file, nor was this one written whole */
     struct reason why;
 };
 

@@ -125,9 +125,6 @@ class Vault:
         at = rng.choice([*range(EPOCH_AT), *range(MAGIC_AT, size)])
         if rng.random() < 0.3:
             at = rng.randrange(EPOCH_AT)        # offset and length, which no CRC covers
-        if position + size == os.path.getsize(path):
-            # Without them the end of a segment behind the checkpoint looks torn: docs/formats.md.
-            at = max(at, MAGIC_AT)
         flip_bit(path, position + at, rng.randrange(8))
         self.damaged[first] = last
         self.places[path, position] = first, size
