@@ -117,32 +117,47 @@ static bool begins_good(struct segment *segment)
     return good;
 }
 
-/* Whether the batch at the position reaches to the end of the file by its length, and its offset
- * belongs there: the last one may be what is bad. */
-static bool fills_segment(struct segment_scan *at, int64_t expected, int64_t end_offset)
+/* Whether the batch at the position reaches to the end of the file by its length and to the end of
+ * the segment by its last offset; when only the latter is bad, its CRC tells. */
+static enum err fills_segment(struct segment_scan *at, int64_t expected, int64_t end_offset,
+                              bool *fills, struct reason *reason)
 {
-    uint8_t front[12];
+    uint8_t head[BATCH_HEADER_BYTES];
     size_t got;
-    if (file_read_at(at->scan.files, at->scan.fd, front, sizeof front, at->position, &got, NULL) !=
-            ERR_NONE ||
-        got < sizeof front) {
-        return false;
+    *fills = false;
+    enum err err =
+        file_read_at(at->scan.files, at->scan.fd, head, sizeof head, at->position, &got, reason);
+    if (err != ERR_NONE || got < sizeof head) {
+        return err;
     }
-    int64_t base_offset = (int64_t)load_be64(front);
-    int64_t length = (int64_t)load_be32(front + 8) + BATCH_LENGTH_OVERHEAD;
-    return base_offset >= expected && base_offset < end_offset && at->position + length == at->size;
+    int64_t base_offset = (int64_t)load_be64(head);
+    int64_t length = (int64_t)load_be32(head + 8) + BATCH_LENGTH_OVERHEAD;
+    struct batch header;
+    if (at->position + length != at->size) {
+        return ERR_NONE;
+    }
+    if (scan_header(&at->scan, at->position, &header, NULL) == ERR_NONE &&
+        batch_last_offset(&header) + 1 == end_offset) {
+        *fills = true;
+    } else if (base_offset >= expected && base_offset < end_offset) {
+        err = scan_fits_with_last(&at->scan, at->position, at->size, end_offset - 1, fills, reason);
+    }
+    return err;
 }
 
 enum err recovery_is_whole_but_bad(struct segment_scan *at, int64_t expected, struct segment *next,
                                    bool *damage, struct reason *reason)
 {
     bool hole = false;
-    *damage = at->position < at->size && fills_segment(at, expected, next->base_offset) &&
-              begins_good(next);
-    if (!*damage) {
-        return ERR_NONE;
-    }
     enum err err = ERR_NONE;
+    *damage = false;
+    if (at->position < at->size) {
+        err = fills_segment(at, expected, next->base_offset, damage, reason);
+    }
+    *damage = err == ERR_NONE && *damage && begins_good(next);
+    if (!*damage) {
+        return err;
+    }
     if (recovery_find_noted(at->segment, at->position) == NULL) {
         err = scan_is_hole(&at->scan, at->position, expected, at->size, &hole, reason);
     }

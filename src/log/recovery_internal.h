@@ -55,9 +55,8 @@ CHECKED enum err recovery_measure_damage(const struct recovery *recovery, struct
 
 /*
  * At the end of a segment that another one follows: whether the bad bytes are one batch that
- * reaches exactly to the next segment by its length, with an offset that belongs there, and that
- * one begins well: it is damage with good batches behind it and no torn tail, unless there is a
- * hole in it (at->hole). ERR_IO.
+ * reaches exactly to the next segment, which begins well: it is damage with good batches behind it
+ * and no torn tail, unless there is a hole in it (at->hole). ERR_IO.
  */
 CHECKED enum err recovery_is_whole_but_bad(struct segment_scan *at, int64_t expected,
                                            struct segment *next, bool *damage,

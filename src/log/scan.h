@@ -103,6 +103,11 @@ CHECKED enum err scan_find_whole(struct scan *scan, int64_t position, int64_t ex
                                  int64_t bad_end, int64_t *end, int64_t *next_offset,
                                  struct reason *reason);
 
+/* Whether the batch in [position, end) is as it was written but for its last offset, which was that
+ * one, going by its CRC. ERR_IO. */
+CHECKED enum err scan_fits_with_last(struct scan *scan, int64_t position, int64_t end,
+                                     int64_t last_offset, bool *fits, struct reason *reason);
+
 /* How many good batches lie in [position, limit), whatever lies between them. Stops at an
  * unreadable place. */
 int64_t scan_count_good(struct scan *scan, int64_t position, int64_t least_offset);

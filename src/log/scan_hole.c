@@ -195,3 +195,27 @@ enum err scan_find_whole(struct scan *scan, int64_t position, int64_t expected, 
     *next_offset = whole.next_offset;
     return err;
 }
+
+enum err scan_fits_with_last(struct scan *scan, int64_t position, int64_t end, int64_t last_offset,
+                             bool *fits, struct reason *reason)
+{
+    uint8_t head[BATCH_HEADER_BYTES];
+    size_t got;
+    *fits = false;
+    enum err err = file_read_at(scan->files, scan->fd, head, sizeof head, position, &got, reason);
+    if (err != ERR_NONE || got < sizeof head) {
+        return err;
+    }
+    store_be32(head + BATCH_DELTA_AT, (uint32_t)(last_offset - (int64_t)load_be64(head)));
+    uint32_t crc = crc32c(0, head + BATCH_CRC_FROM, sizeof head - BATCH_CRC_FROM);
+    for (int64_t at = position + BATCH_HEADER_BYTES; at < end; at += (int64_t)got) {
+        size_t want = end - at < SCAN_PIECE_BYTES ? (size_t)(end - at) : (size_t)SCAN_PIECE_BYTES;
+        err = file_read_at(scan->files, scan->fd, scan_piece(scan), want, at, &got, reason);
+        if (err != ERR_NONE || got < want) {
+            return err;
+        }
+        crc = crc32c(crc, scan->piece, got);
+    }
+    *fits = crc == load_be32(head + BATCH_CRC_AT);
+    return ERR_NONE;
+}
