@@ -14,7 +14,7 @@
 /* Start and stop of the catalogue, and the periodic upkeep. */
 
 struct listed_topic {
-    struct topic *topic;
+    struct topic *topic; /* NULL: published */
     int32_t partition_count;
 };
 
@@ -71,7 +71,6 @@ static enum err finish_deletions(struct loading *loading, struct reason *reason)
         if (err == ERR_NONE) {
             err = catalogue_db_remove(catalogue->db, &topic->id, reason);
         }
-        topic_unref(topic);
     }
     log_delete_leftovers(catalogue->env.files, catalogue->topics_dir);
     return err;
@@ -84,8 +83,8 @@ struct open_job {
     const struct log_config *config;
     struct log_state known;
     bool has_known;
-    int64_t deleted_to; /* by DeleteRecords */
-    struct partition *partition;
+    int64_t deleted_to;          /* by DeleteRecords */
+    struct partition *partition; /* NULL: not opened, or its topic has it */
     struct log_recovery recovery;
     enum err err;
     struct reason reason;
@@ -288,43 +287,75 @@ static enum err apply_log_starts(struct catalogue *catalogue, const struct topic
     return err;
 }
 
-static enum err collect_jobs(struct loading *loading, struct open_jobs *all,
-                             struct catalogue_recovery *recovery, struct reason *reason)
+/* Gives a topic what was opened for it. jobs: of that topic. */
+static enum err collect_topic(struct loading *loading, struct listed_topic *listed,
+                              struct open_job *jobs, struct catalogue_recovery *recovery,
+                              struct reason *reason)
 {
     struct catalogue *catalogue = loading->catalogue;
-    size_t at = 0;
-    for (size_t i = 0; i < loading->topics.count; i++) {
-        int32_t count = loading->topics.items[i].partition_count;
-        struct partition **partitions = mem_new_array(struct partition *, (size_t)count);
-        enum err err = ERR_NONE;
-        for (int32_t p = 0; p < count && err == ERR_NONE; p++, at++) {
-            struct open_job *job = &all->items[at];
-            err = job->err;
-            if (err != ERR_NONE) {
-                *reason = job->reason;
-                break;
-            }
-            partitions[p] = job->partition;
-            recovery->scanned_bytes += job->recovery.scanned_bytes;
-            recovery->truncated_bytes += job->recovery.truncated_bytes;
-            recovery->damaged_batches += job->recovery.damaged_batches;
-            recovery->offline_partitions += log_is_offline(job->partition->log);
+    int32_t count = listed->partition_count;
+    for (int32_t p = 0; p < count; p++) {
+        if (jobs[p].err != ERR_NONE) {
+            *reason = jobs[p].reason;
+            return jobs[p].err;
         }
-        if (err == ERR_NONE) {
-            err = apply_log_starts(catalogue, loading->topics.items[i].topic, partitions, count,
-                                   reason);
-        }
-        if (err != ERR_NONE) {
-            free(partitions);
-            return err; /* the process ends: what was opened is not closed one by one */
-        }
-        topic_add_partitions(loading->topics.items[i].topic, partitions, count);
-        free(partitions);
-        catalogue_publish(catalogue, loading->topics.items[i].topic);
+    }
+    struct partition **partitions = mem_new_array(struct partition *, (size_t)count);
+    for (int32_t p = 0; p < count; p++) {
+        partitions[p] = jobs[p].partition;
+        recovery->scanned_bytes += jobs[p].recovery.scanned_bytes;
+        recovery->truncated_bytes += jobs[p].recovery.truncated_bytes;
+        recovery->damaged_batches += jobs[p].recovery.damaged_batches;
+        recovery->offline_partitions += log_is_offline(partitions[p]->log);
+    }
+    enum err err = apply_log_starts(catalogue, listed->topic, partitions, count, reason);
+    if (err == ERR_NONE) {
+        topic_add_partitions(listed->topic, partitions, count);
+        catalogue_publish(catalogue, listed->topic);
+        listed->topic = NULL;
         recovery->partitions += count;
         recovery->topics++;
     }
-    return ERR_NONE;
+    for (int32_t p = 0; err == ERR_NONE && p < count; p++) {
+        jobs[p].partition = NULL;
+    }
+    free(partitions);
+    return err;
+}
+
+static enum err collect_jobs(struct loading *loading, struct open_jobs *all,
+                             struct catalogue_recovery *recovery, struct reason *reason)
+{
+    enum err err = ERR_NONE;
+    struct open_job *jobs = all->items;
+    for (size_t i = 0; i < loading->topics.count && err == ERR_NONE; i++) {
+        err = collect_topic(loading, &loading->topics.items[i], jobs, recovery, reason);
+        jobs += loading->topics.items[i].partition_count;
+    }
+    return err;
+}
+
+/* What did not come into the catalogue. */
+static void loading_deinit(struct loading *loading, struct open_jobs *all)
+{
+    for (size_t i = 0; i < all->count; i++) {
+        struct partition *partition = all->items[i].partition;
+        if (partition != NULL) {
+            log_set_user(partition->log, NULL);
+            log_unref(partition->log);
+            free(partition);
+        }
+    }
+    struct listed_topics *lists[] = {&loading->topics, &loading->doomed};
+    for (size_t k = 0; k < sizeof lists / sizeof lists[0]; k++) {
+        for (size_t i = 0; i < lists[k]->count; i++) {
+            if (lists[k]->items[i].topic != NULL) {
+                topic_unref(lists[k]->items[i].topic);
+            }
+        }
+        vec_deinit(lists[k]);
+    }
+    vec_deinit(all);
 }
 
 static enum err load_identity(struct catalogue *catalogue, struct reason *reason)
@@ -389,11 +420,20 @@ static enum err load_topics(struct catalogue *catalogue, unsigned open_threads,
         err =
             checkpoint_save(&checkpoint, catalogue->env.files, catalogue->checkpoint_path, reason);
     }
-    vec_deinit(&all);
-    vec_deinit(&loading.topics);
-    vec_deinit(&loading.doomed);
+    loading_deinit(&loading, &all);
     checkpoint_deinit(&checkpoint);
     return err;
+}
+
+static void forget_topics(struct catalogue *catalogue)
+{
+    struct topic *topic;
+    struct topic *next;
+    HASH_ITER (by_name, catalogue->by_name, topic, next) {
+        HASH_DELETE(by_name, catalogue->by_name, topic);
+        HASH_DELETE(by_id, catalogue->by_id, topic);
+        topic_unref(topic);
+    }
 }
 
 static void catalogue_free(struct catalogue *catalogue)
@@ -453,6 +493,7 @@ enum err catalogue_open(const struct catalogue_config *config, struct catalogue 
         err = load_topics(catalogue, config->open_threads, recovery, reason);
     }
     if (err != ERR_NONE) {
+        forget_topics(catalogue);
         catalogue_free(catalogue);
         return err;
     }
@@ -467,8 +508,7 @@ enum err catalogue_close(struct catalogue *catalogue, struct reason *reason)
     struct checkpoint checkpoint = {.clean = true};
     enum err err = ERR_NONE;
     struct topic *topic;
-    struct topic *next;
-    HASH_ITER (by_name, catalogue->by_name, topic, next) {
+    for (topic = catalogue->by_name; topic != NULL; topic = topic->by_name.next) {
         for (int32_t i = 0; i < topic_partition_count(topic); i++) {
             struct log_state state = {0};
             struct reason why;
@@ -481,10 +521,8 @@ enum err catalogue_close(struct catalogue *catalogue, struct reason *reason)
                                   (int)i, why.text);
             }
         }
-        HASH_DELETE(by_name, catalogue->by_name, topic);
-        HASH_DELETE(by_id, catalogue->by_id, topic);
-        topic_unref(topic);
     }
+    forget_topics(catalogue);
     struct reason why;
     enum err saved = ERR_NONE;
     if (!catalogue->sync_failed) { /* else the last one that is on disk for sure stays */

@@ -605,13 +605,6 @@ static void test_deleted_records_are_not_taken_for_lost(void **state)
     fixture_open(fixture);
 }
 
-/* A start that is refused ends the process and leaves its memory to it: no leaks are looked for. */
-const char *__asan_default_options(void);
-const char *__asan_default_options(void)
-{
-    return "detect_leaks=0";
-}
-
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
