@@ -497,6 +497,7 @@ enum err server_stop(struct server *server, struct reason *reason)
     control_free(server->control);
     net_stop(server->net);
     cleaner_free(server->cleaner);
+    catalogue_end_changes(server->catalogue); /* nobody is left to be answered */
     workers_free(server->workers);
     workers_free(server->keepers);
     flusher_free(server->flusher);

@@ -174,9 +174,25 @@ enum err catalogue_build_config(const struct catalogue *catalogue, const struct 
     return err;
 }
 
+void catalogue_end_changes(struct catalogue *catalogue)
+{
+    atomic_store(&catalogue->no_more_changes, true);
+}
+
+static enum err check_open(const struct catalogue *catalogue, struct reason *reason)
+{
+    return atomic_load(&catalogue->no_more_changes)
+               ? reason_fail(reason, ERR_CLOSED, "the server is stopping")
+               : ERR_NONE;
+}
+
 enum err catalogue_check_known(struct catalogue *catalogue, const struct topic *topic,
                                struct reason *reason)
 {
+    enum err err = check_open(catalogue, reason);
+    if (err != ERR_NONE) {
+        return err;
+    }
     struct topic *found = catalogue_find_id(catalogue, &topic->id);
     if (found == NULL) {
         return reason_fail(reason, ERR_NOT_FOUND, "topic '%s' is not there any more", topic->name);
@@ -303,6 +319,9 @@ enum err catalogue_create(struct catalogue *catalogue, const struct topic_creati
     }
     if (err == ERR_NONE) {
         err = check_count(creation->partition_count, reason);
+    }
+    if (err == ERR_NONE) {
+        err = check_open(catalogue, reason);
     }
     if (err != ERR_NONE) {
         return err;

@@ -49,6 +49,13 @@ struct catalogue_recovery {
 CHECKED enum err catalogue_open(const struct catalogue_config *config, struct catalogue **out,
                                 struct catalogue_recovery *recovery, struct reason *reason);
 
+/*
+ * From now on topics are not created, deleted or changed: ERR_CLOSED. One request may ask for
+ * 100,000 such changes, each with syncs of its own; a stop waits for the one that is being made.
+ * Any thread.
+ */
+void catalogue_end_changes(struct catalogue *catalogue);
+
 /* Closes all logs and writes a clean checkpoint. No other thread uses the catalogue any more. */
 CHECKED enum err catalogue_close(struct catalogue *catalogue, struct reason *reason);
 

@@ -25,6 +25,7 @@ struct catalogue {
     struct catalogue_db *db;
     int64_t next_producer_id;
     int64_t producer_id_limit; /* ids below it are reserved on disk */
+    _Atomic bool no_more_changes;
 
     pthread_mutex_t checkpoint_lock; /* one checkpoint at a time; guards: */
     int sync_fd;           /* for syncfs: its own, so that it sees every failed write-back */
@@ -44,7 +45,7 @@ char *catalogue_log_dir(const struct catalogue *catalogue, const struct topic *t
                         int32_t partition);
 
 /* Under change_lock: whoever holds a topic may find it deleted, and its name given to another.
- * ERR_NOT_FOUND. */
+ * ERR_NOT_FOUND; ERR_CLOSED when nothing is to be changed any more. */
 enum err catalogue_check_known(struct catalogue *catalogue, const struct topic *topic,
                                struct reason *reason);
 

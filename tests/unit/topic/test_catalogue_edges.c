@@ -363,6 +363,26 @@ static void test_a_deletion_uses_the_spare(void **state)
     free(spare);
 }
 
+static void test_a_stopping_server_changes_no_topics(void **state)
+{
+    struct fixture *fixture = *state;
+    struct topic *topic = create_topic(fixture, "orders", 1, NULL, NULL);
+    catalogue_end_changes(fixture->catalogue);
+    assert_int_equal(try_create(fixture, "more", 1), ERR_CLOSED);
+    assert_int_equal(catalogue_delete(fixture->catalogue, topic, &fixture->reason), ERR_CLOSED);
+    assert_int_equal(
+        catalogue_add_partitions(fixture->catalogue, topic, 2, false, &fixture->reason),
+        ERR_CLOSED);
+    topic_unref(topic);
+    fixture_close(fixture);
+    fixture_open(fixture);
+    topic = catalogue_find(fixture->catalogue, slice_str("orders"));
+    assert_non_null(topic);
+    assert_int_equal(topic_partition_count(topic), 1);
+    topic_unref(topic);
+    assert_null(catalogue_find(fixture->catalogue, slice_str("more")));
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -389,6 +409,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_files_that_remain_go_at_start, fixture_setup,
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(test_a_deletion_uses_the_spare, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_a_stopping_server_changes_no_topics, fixture_setup,
                                         fixture_teardown),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
