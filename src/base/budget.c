@@ -124,6 +124,17 @@ bool budget_take(struct budget *budget, enum budget_share share, size_t bytes)
     return true;
 }
 
+bool budget_has_room(struct budget *budget, enum budget_share share, size_t bytes)
+{
+    struct budget_used *used = &budget->shares[share];
+    int64_t now = atomic_load_explicit(&used->bytes, memory_order_relaxed);
+    if ((int64_t)bytes < 0 || now > used->limit_bytes - (int64_t)bytes) {
+        atomic_fetch_add(&used->refused, 1);
+        return false;
+    }
+    return true;
+}
+
 void budget_add(struct budget *budget, enum budget_share share, size_t bytes)
 {
     struct budget_used *used = &budget->shares[share];

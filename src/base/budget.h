@@ -53,6 +53,12 @@ int64_t budget_default_bytes(void);
 /* Reserves bytes of a share; false, and nothing reserved, when they do not fit. Any thread. */
 bool budget_take(struct budget *budget, enum budget_share share, size_t bytes);
 
+/*
+ * Whether so many bytes fit now; false counts as refused. Reserves nothing: for who adds them soon,
+ * where a few that ask at once may come to a little too much. Any thread.
+ */
+bool budget_has_room(struct budget *budget, enum budget_share share, size_t bytes);
+
 /* Counts bytes that are taken in any case: bounded by what was asked for before. Any thread. */
 void budget_add(struct budget *budget, enum budget_share share, size_t bytes);
 

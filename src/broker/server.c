@@ -187,6 +187,7 @@ static enum err open_catalogue(struct server *server, struct reason *reason)
                     .clock = clock_system(),
                     .flusher = server->flusher,
                     .space = server->space,
+                    .budget = &server->budget,
                     .fds = server->segment_fds},
         .producer_expiration_ms = server->config.producer_expiration_ms,
         .max_partitions = PARTITIONS_MOST,
@@ -265,6 +266,7 @@ static enum err start_transactions(struct server *server, struct reason *reason)
     struct txn_coordinator_config txns;
     txn_coordinator_config_init(&txns);
     txns.txn = config->txn;
+    txns.budget = &server->budget;
     server->txn_logs = (struct txn_logs){
         .catalogue = server->catalogue,
         .flusher = server->flusher,
@@ -349,6 +351,22 @@ static void fill_api(struct server *server)
 }
 
 /* In the order in which each needs the one before it. */
+/* All that was acknowledged is kept at a start, whatever it takes. */
+static void tell_full_shares(const struct server *server)
+{
+    for (int i = 0; i < BUDGET_SHARES; i++) {
+        const struct budget_used *share = &server->budget.shares[i];
+        if (budget_is_over(&server->budget, (enum budget_share)i)) {
+            LOG_WARN("broker",
+                     "what is stored takes more memory than its share: all of it is kept, nothing "
+                     "is added until there is room",
+                     "share=%s bytes=%lld limit=%lld setting=memory.max",
+                     budget_share_name((enum budget_share)i), (long long)share->bytes,
+                     (long long)share->limit_bytes);
+        }
+    }
+}
+
 static enum err start_all(struct server *server, struct reason *reason)
 {
     enum err err = start_net(server, reason);
@@ -385,6 +403,7 @@ static enum err start_all(struct server *server, struct reason *reason)
         err = start_cleaner(server, reason);
     }
     if (err == ERR_NONE) {
+        tell_full_shares(server);
         fill_api(server);
         timekeeper_start(server->timekeeper, server->txns);
         alarm_start(&server->groups_alarm, tick_groups, server->groups);

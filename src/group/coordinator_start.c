@@ -1,6 +1,5 @@
 #include "group/coordinator_internal.h"
 
-#include "base/logger.h"
 #include "batch/marker.h"
 #include "group/room.h"
 
@@ -155,16 +154,6 @@ void group_coordinator_load_done(struct group_coordinator *coordinator)
 {
     coordinator->base.phase = COORDINATOR_SERVING;
     groupc_each(coordinator, visit_loaded, NULL);
-    const struct budget *budget = coordinator->config.budget;
-    if (budget != NULL && budget_is_over(budget, BUDGET_GROUPS)) {
-        const struct budget_used *share = &budget->shares[BUDGET_GROUPS];
-        LOG_WARN("group",
-                 "the groups that were stored take more memory than their share: all are kept, "
-                 "nothing is added until there is room",
-                 "share=%s bytes=%lld limit=%lld setting=memory.max",
-                 budget_share_name(BUDGET_GROUPS), (long long)share->bytes,
-                 (long long)share->limit_bytes);
-    }
 }
 
 static void visit_stop(struct group *group, void *context, struct clock_time now,

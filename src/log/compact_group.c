@@ -31,6 +31,7 @@ static enum err open_output(struct compact_pass *pass, int64_t base, struct comp
     free(path);
     if (err == ERR_NONE) {
         output->segment = segment_adopt(log->env.files, log->env.fds, log->dir, fd, base);
+        segment_count(output->segment, log->env.budget);
     }
     return err;
 }

@@ -32,6 +32,7 @@ struct log *log_new(const char *dir, const struct log_config *config, const stru
     log->dir = mem_strdup(dir);
     log->env = *env;
     log->config = *config;
+    log->producers.budget = env->budget;
     log->cleaned_offset = -1;
     pthread_mutex_init(&log->load_lock, NULL);
     pthread_mutex_init(&log->append_lock, NULL);
@@ -46,6 +47,11 @@ struct log *log_new(const char *dir, const struct log_config *config, const stru
     return log;
 }
 
+size_t log_cost(const char *dir)
+{
+    return mem_cost(sizeof(struct log)) + mem_cost(strlen(dir) + 1);
+}
+
 void log_drop_segments(struct log *log)
 {
     for (size_t i = 0; i < log->segments.count; i++) {
@@ -53,7 +59,7 @@ void log_drop_segments(struct log *log)
     }
     log->segments.count = 0;
     producer_state_deinit(&log->producers);
-    log->producers = (struct producer_state){.changes = 0};
+    log->producers = (struct producer_state){.budget = log->env.budget};
     vec_deinit(&log->snapshots);
 }
 
@@ -128,6 +134,7 @@ size_t log_segment_number(const struct log *log, int64_t offset)
 
 void log_add_segment(struct log *log, struct segment *segment)
 {
+    segment_count(segment, log->env.budget);
     vec_push(&log->segments, segment);
 }
 

@@ -1,6 +1,7 @@
 #ifndef TIDINGS_LOG_LOG_H
 #define TIDINGS_LOG_LOG_H
 
+#include "base/budget.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/err.h"
@@ -71,6 +72,7 @@ struct log_env {
      * their directory; for writing by a backup while it links them. NULL: nobody links.
      */
     pthread_rwlock_t *names_lock;
+    struct budget *budget;   /* BUDGET_PRODUCERS, BUDGET_PARTITIONS; NULL: nobody counts */
     struct segment_fds *fds; /* NULL: each segment keeps its file open */
     bool sync_later;         /* log_open leaves what it changed unsynced: who opens many logs syncs
                                 the file system once before they are used */
@@ -104,6 +106,9 @@ struct log_recovery {
     int32_t rebuilt_indexes;
     bool emptied; /* there was no segment, though events were known */
 };
+
+/* What a log takes on the heap without its segments. Pure. */
+size_t log_cost(const char *dir);
 
 /*
  * Opens or creates the log in `dir` (created with its parent's entry durable). known: the last
@@ -200,10 +205,11 @@ struct log_append {
  * end_offset tell where (the caller answers success once end_offset is flushed).
  * ERR_OUT_OF_ORDER_SEQUENCE, ERR_PRODUCER_FENCED, ERR_UNKNOWN_PRODUCER (KIP-98, KIP-360);
  * ERR_INVALID_TXN_STATE: not transactional within its producer's open transaction;
- * ERR_COORDINATOR_FENCED: a marker of an older coordinator epoch; ERR_INVALID: a control batch that
- * does not come alone. Producer and transaction are looked at whatever check_producer says;
- * ERR_NO_SPACE and ERR_IO: the file was cut back, the next append may succeed; ERR_CLOSED: the log
- * failed (a sync or a cut failed) or is deleted. Any thread; waits for append_lock.
+ * ERR_COORDINATOR_FENCED: a marker of an older coordinator epoch; ERR_LIMIT: its producer is new,
+ * and the memory for producers is used up; ERR_INVALID: a control batch that does not come alone.
+ * Producer and transaction are looked at whatever check_producer says; ERR_NO_SPACE and ERR_IO: the
+ * file was cut back, the next append may succeed; ERR_CLOSED: the log failed (a sync or a cut
+ * failed) or is deleted. Any thread; waits for append_lock.
  */
 CHECKED enum err log_append(struct log *log, struct log_append *append, struct reason *reason);
 

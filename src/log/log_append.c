@@ -64,6 +64,19 @@ static enum err check_follows(const struct batch *before, const struct batch *ba
     return ERR_NONE;
 }
 
+static enum err check_room(struct log *log, const struct batch *batch, struct reason *reason)
+{
+    struct reason why;
+    int64_t now_ms = clock_wall_ms(log->env.clock);
+    enum err err = producer_check_room(&log->producers, batch->producer_id, now_ms, &why);
+    if (err != ERR_NONE) {
+        LOG_WARN("log", "a producer was refused: there is no memory for it",
+                 "dir=\"%s\" reason=\"%s\"", log->dir, why.text);
+        return reason_fail(reason, err, "%s", why.text);
+    }
+    return ERR_NONE;
+}
+
 static enum err check_with_state(struct log *log, struct log_append *append,
                                  const struct batch *batch, struct reason *reason)
 {
@@ -76,7 +89,8 @@ static enum err check_with_state(struct log *log, struct log_append *append,
     if (err == ERR_DUPLICATE_SEQUENCE) {
         append->end_offset = last_offset + 1;
     }
-    return err;
+    bool is_new = err == ERR_NONE && producer_find(&log->producers, batch->producer_id) == NULL;
+    return is_new ? check_room(log, batch, reason) : err;
 }
 
 static enum err check_producers(struct log *log, struct log_append *append, struct reason *reason)

@@ -66,8 +66,7 @@ void producer_snapshot_encode(const struct producer_state *state, struct buf *ou
 
 static void decode_entry(struct producer_state *state, const uint8_t *from, int64_t now_ms)
 {
-    struct producer_entry *entry = mem_new(struct producer_entry);
-    entry->producer_id = (int64_t)load_be64(from);
+    struct producer_entry *entry = producer_put_new(state, (int64_t)load_be64(from));
     entry->epoch = (int16_t)load_be16(from + 8);
     struct producer_batch last = {
         .last_sequence = (int32_t)load_be32(from + 10),
@@ -83,9 +82,6 @@ static void decode_entry(struct producer_state *state, const uint8_t *from, int6
         entry->batches[0] = last;
         entry->batch_count = 1;
     }
-    struct producer_entry *old;
-    HASH_REPLACE(hh, state->entries, producer_id, sizeof entry->producer_id, entry, old);
-    free(old);
 }
 
 /* False when the section is not whole. */

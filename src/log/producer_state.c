@@ -6,17 +6,98 @@
 #include <string.h>
 #include <utlist.h>
 
+/* ---- coming and going ---- */
+
+/* Tells the budget of one entry more or less. hash: it is the only one. */
+static void count_entry(const struct producer_state *state, bool more, bool hash)
+{
+    if (state->budget == NULL) {
+        return;
+    }
+    size_t bytes = mem_cost(sizeof(struct producer_entry)) + (hash ? MEM_HASH_COST : 0);
+    if (more) {
+        budget_add(state->budget, BUDGET_PRODUCERS, bytes);
+    } else {
+        budget_give(state->budget, BUDGET_PRODUCERS, bytes);
+    }
+}
+
+static void drop(struct producer_state *state, struct producer_entry *entry)
+{
+    HASH_DEL(state->entries, entry);
+    DL_DELETE2(state->by_use, entry, use_prev, use_next);
+    if (entry->txn_first_offset >= 0 &&
+        entry->open_prev != NULL) { /* one that is read is not yet */
+        DL_DELETE2(state->open, entry, open_prev, open_next);
+    }
+    free(entry);
+    count_entry(state, false, state->entries == NULL);
+}
+
 void producer_state_deinit(struct producer_state *state)
 {
-    struct producer_entry *entry;
-    struct producer_entry *next;
-    HASH_ITER (hh, state->entries, entry, next) {
-        HASH_DEL(state->entries, entry);
-        free(entry);
+    while (state->by_use != NULL) {
+        drop(state, state->by_use);
     }
-    state->entries = NULL;
-    state->open = NULL;
 }
+
+struct producer_entry *producer_put_new(struct producer_state *state, int64_t producer_id)
+{
+    struct producer_entry *old = producer_find(state, producer_id);
+    if (old != NULL) {
+        drop(state, old);
+    }
+    struct producer_entry *entry = mem_new(struct producer_entry);
+    entry->producer_id = producer_id;
+    entry->txn_first_offset = -1;
+    count_entry(state, true, state->entries == NULL);
+    HASH_ADD(hh, state->entries, producer_id, sizeof entry->producer_id, entry);
+    DL_APPEND2(state->by_use, entry, use_prev, use_next);
+    return entry;
+}
+
+/* One that was not used for so long and has no transaction open; looks at the first few. */
+static struct producer_entry *find_idle(const struct producer_state *state, int64_t now_ms,
+                                        int64_t idle_ms)
+{
+    struct producer_entry *entry = state->by_use;
+    for (int i = 0; i < 32 && entry != NULL && now_ms - entry->used_ms >= idle_ms; i++) {
+        if (entry->txn_first_offset < 0) {
+            return entry;
+        }
+        entry = entry->use_next;
+    }
+    return NULL;
+}
+
+enum err producer_check_room(struct producer_state *state, int64_t producer_id, int64_t now_ms,
+                             struct reason *reason)
+{
+    if (state->budget == NULL) {
+        return ERR_NONE;
+    }
+    const struct budget_used *share = &state->budget->shares[BUDGET_PRODUCERS];
+    size_t part = (size_t)share->limit_bytes / PRODUCER_LOG_PART;
+    size_t here = HASH_COUNT(state->entries) * mem_cost(sizeof(struct producer_entry));
+    if (here + PRODUCER_COST <= part &&
+        budget_has_room(state->budget, BUDGET_PRODUCERS, PRODUCER_COST)) {
+        return ERR_NONE;
+    }
+    struct producer_entry *idle = find_idle(state, now_ms, PRODUCER_SPARED_MS);
+    if (idle != NULL) {
+        drop(state, idle);
+        state->changes++;
+        return ERR_NONE;
+    }
+    return reason_fail(
+        reason, ERR_LIMIT,
+        "there is no memory for producer %lld beside %u others: share=%s has %lld of "
+        "%lld bytes in use, one partition gets a quarter; see memory.max",
+        (long long)producer_id, HASH_COUNT(state->entries), budget_share_name(BUDGET_PRODUCERS),
+        (long long)share->bytes, (long long)share->limit_bytes);
+}
+
+/* ---- looking ---- */
 
 struct producer_entry *producer_find(const struct producer_state *state, int64_t producer_id)
 {
@@ -153,14 +234,20 @@ static struct producer_entry *find_or_add(struct producer_state *state, int64_t 
 {
     struct producer_entry *entry = producer_find(state, producer_id);
     if (entry == NULL) {
-        entry = mem_new(struct producer_entry);
-        entry->producer_id = producer_id;
+        entry = producer_put_new(state, producer_id);
         entry->epoch = -1;
         entry->coordinator_epoch = -1;
-        entry->txn_first_offset = -1;
-        HASH_ADD(hh, state->entries, producer_id, sizeof entry->producer_id, entry);
     }
     return entry;
+}
+
+static void use(struct producer_state *state, struct producer_entry *entry, int64_t now_ms)
+{
+    entry->used_ms = now_ms;
+    if (entry->use_next != NULL) {
+        DL_DELETE2(state->by_use, entry, use_prev, use_next);
+        DL_APPEND2(state->by_use, entry, use_prev, use_next);
+    }
 }
 
 static void take_epoch(struct producer_entry *entry, int16_t epoch)
@@ -189,7 +276,7 @@ void producer_update(struct producer_state *state, const struct batch *batch, in
     struct producer_entry *entry = find_or_add(state, batch->producer_id);
     take_epoch(entry, batch->producer_epoch);
     entry->last_timestamp = batch->max_timestamp;
-    entry->used_ms = now_ms;
+    use(state, entry, now_ms);
     if (batch->base_sequence >= 0) {
         struct producer_batch kept = {
             .last_sequence = producer_sequence_add(batch->base_sequence, batch->last_offset_delta),
@@ -237,7 +324,7 @@ bool producer_apply(struct producer_state *state, const struct batch *batch, int
     take_epoch(entry, batch->producer_epoch);
     entry->coordinator_epoch = marker.coordinator_epoch;
     entry->last_timestamp = batch->max_timestamp;
-    entry->used_ms = now_ms;
+    use(state, entry, now_ms);
     state->changes++;
     *ended =
         (struct producer_txn){.last_offset = batch_last_offset(batch), .aborted = !marker.commit};
@@ -258,12 +345,21 @@ void producer_forget_txns(struct producer_state *state)
 
 void producer_expire(struct producer_state *state, int64_t now_ms, int64_t expiration_ms)
 {
+    bool tight =
+        state->budget != NULL && state->budget->shares[BUDGET_PRODUCERS].bytes >
+                                     state->budget->shares[BUDGET_PRODUCERS].limit_bytes / 8 * 7;
+    if (tight && expiration_ms > PRODUCER_SPARED_MS) {
+        expiration_ms = PRODUCER_SPARED_MS;
+    }
     struct producer_entry *entry;
     struct producer_entry *next;
-    HASH_ITER (hh, state->entries, entry, next) {
-        if (entry->txn_first_offset < 0 && now_ms - entry->used_ms >= expiration_ms) {
-            HASH_DEL(state->entries, entry);
-            free(entry);
+    DL_FOREACH_SAFE2(state->by_use, entry, next, use_next)
+    {
+        if (now_ms - entry->used_ms < expiration_ms) {
+            break;
+        }
+        if (entry->txn_first_offset < 0) {
+            drop(state, entry);
             state->changes++;
         }
     }

@@ -1,8 +1,10 @@
 #ifndef TIDINGS_LOG_PRODUCER_STATE_H
 #define TIDINGS_LOG_PRODUCER_STATE_H
 
+#include "base/budget.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/mem.h"
 #include "batch/batch.h"
 #include "batch/marker.h"
 
@@ -17,6 +19,14 @@
  * Guarded by the log's append_lock.
  */
 enum { PRODUCER_BATCHES_KEPT = 5 }; /* the most that a client has in flight */
+
+enum {
+    /* For so long after its last batch a producer is not forgotten for want of memory: clients send
+     * a batch again until delivery.timeout.ms is over, by default 2 minutes. */
+    PRODUCER_SPARED_MS = 5 * 60 * 1000,
+    /* Of the share of all producers, one log's may have so much. */
+    PRODUCER_LOG_PART = 4
+};
 
 struct producer_batch {
     int32_t last_sequence;
@@ -37,15 +47,22 @@ struct producer_entry {
     UT_hash_handle hh;
     struct producer_entry *open_prev; /* among those with an open transaction */
     struct producer_entry *open_next;
+    struct producer_entry *use_prev; /* among all */
+    struct producer_entry *use_next;
 };
+
+/* What one takes on the heap, in a log where it is the first. */
+#define PRODUCER_COST (mem_cost(sizeof(struct producer_entry)) + MEM_HASH_COST)
 
 struct producer_state {
     struct producer_entry *entries; /* by producer_id */
     struct producer_entry *open;    /* those with an open transaction, by its first offset */
+    struct producer_entry *by_use;  /* all, the one that was used last at the end */
     uint64_t changes;               /* counts updates, so that a checkpoint sees whether any came */
+    struct budget *budget;          /* BUDGET_PRODUCERS counts them; NULL: nobody does */
 };
 
-/* Frees all entries; empty afterwards. */
+/* Frees all entries; empty afterwards, with the budget that it had. */
 void producer_state_deinit(struct producer_state *state);
 
 /* The entry of this producer, or NULL. */
@@ -71,6 +88,17 @@ CHECKED enum err producer_check(const struct producer_state *state, const struct
  */
 CHECKED enum err producer_check_own(const struct producer_state *state, const struct batch *batch,
                                     struct reason *reason);
+
+/*
+ * Whether there is memory for one more producer: in the share, of which one log has a part at most.
+ * Forgets the one that was used the longest ago for it, if that is PRODUCER_SPARED_MS and it has no
+ * transaction open. ERR_LIMIT.
+ */
+CHECKED enum err producer_check_room(struct producer_state *state, int64_t producer_id,
+                                     int64_t now_ms, struct reason *reason);
+
+/* Puts a zeroed entry in; one that has the id already is dropped. For producer_snapshot.c. */
+struct producer_entry *producer_put_new(struct producer_state *state, int64_t producer_id);
 
 /* The sequence `count` after `sequence`: wraps from INT32_MAX to 0. */
 int32_t producer_sequence_add(int32_t sequence, int32_t count);
@@ -99,7 +127,8 @@ void producer_update(struct producer_state *state, const struct batch *batch, in
 /* Nobody knows any more which transactions are open: none is. */
 void producer_forget_txns(struct producer_state *state);
 
-/* Forgets producers without an open transaction that were not seen for expiration_ms. */
+/* Forgets producers without an open transaction that were not seen for expiration_ms; when the
+ * share is nearly full, for PRODUCER_SPARED_MS if that is less. */
 void producer_expire(struct producer_state *state, int64_t now_ms, int64_t expiration_ms);
 
 /*

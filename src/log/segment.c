@@ -108,6 +108,14 @@ enum err segment_open(const struct file_ops *files, struct segment_fds *fds, con
     return ERR_NONE;
 }
 
+void segment_count(struct segment *segment, struct budget *budget)
+{
+    if (budget != NULL && segment->budget == NULL) {
+        segment->budget = budget;
+        budget_add(budget, BUDGET_PARTITIONS, SEGMENT_COST);
+    }
+}
+
 void segment_ref(struct segment *segment)
 {
     atomic_fetch_add_explicit(&segment->refs, 1, memory_order_relaxed);
@@ -122,6 +130,9 @@ void segment_unref(struct segment *segment)
         segment_fds_remove(segment->fds, segment);
     } else if (segment->fd >= 0) {
         file_close(segment->files, segment->fd);
+    }
+    if (segment->budget != NULL) {
+        budget_give(segment->budget, BUDGET_PARTITIONS, SEGMENT_COST);
     }
     index_deinit(&segment->offsets);
     index_deinit(&segment->times);

@@ -1,8 +1,10 @@
 #ifndef TIDINGS_LOG_SEGMENT_H
 #define TIDINGS_LOG_SEGMENT_H
 
+#include "base/budget.h"
 #include "base/buf.h"
 #include "base/file.h"
+#include "base/mem.h"
 #include "base/vec.h"
 #include "batch/batch.h"
 #include "log/index.h"
@@ -43,6 +45,7 @@ struct segment {
     struct segment *ring_prev; /* among the open ones; segment_fds.c */
     struct segment *ring_next;
     const struct file_ops *files;
+    struct budget *budget;   /* that counts it; NULL: none does */
     struct segment_fds *fds; /* NULL: stays open until it is freed */
     const char *dir;         /* the log's; only while the log is there */
     int64_t base_offset;
@@ -88,6 +91,11 @@ CHECKED enum err segment_open(const struct file_ops *files, struct segment_fds *
  */
 struct segment *segment_adopt(const struct file_ops *files, struct segment_fds *fds,
                               const char *dir, int fd, int64_t base_offset);
+
+/* Has the budget count it among BUDGET_PARTITIONS, with its index tails, and with what a log has
+ * besides once it is used: about SEGMENT_COST, until it is freed. NULL: no effect. */
+void segment_count(struct segment *segment, struct budget *budget);
+#define SEGMENT_COST (mem_cost(sizeof(struct segment)) + 1024)
 
 /* One reference more, one less; the last frees and closes. Any thread. */
 void segment_ref(struct segment *segment);

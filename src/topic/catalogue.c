@@ -238,7 +238,8 @@ static enum err check_collision(struct catalogue *catalogue, const char *name,
 }
 
 /* Each partition takes memory: without a limit one request takes that of all. */
-static enum err check_room(struct catalogue *catalogue, int32_t added, struct reason *reason)
+static enum err check_room(struct catalogue *catalogue, const char *name, int32_t added,
+                           struct reason *reason)
 {
     int64_t total = added;
     pthread_rwlock_rdlock(&catalogue->table_lock);
@@ -254,7 +255,21 @@ static enum err check_room(struct catalogue *catalogue, int32_t added, struct re
                            "some first",
                            (long long)total, (int)catalogue->max_partitions);
     }
-    return ERR_NONE;
+    struct budget *budget = catalogue->env.budget;
+    size_t bytes = (size_t)added * topic_partition_cost();
+    if (budget == NULL || budget_has_room(budget, BUDGET_PARTITIONS, bytes)) {
+        return ERR_NONE;
+    }
+    const struct budget_used *share = &budget->shares[BUDGET_PARTITIONS];
+    LOG_WARN("topic", "partitions were refused: there is no memory for them",
+             "topic=%s added=%d total=%lld share=%s bytes=%lld limit=%lld setting=memory.max", name,
+             (int)added, (long long)total, budget_share_name(BUDGET_PARTITIONS),
+             (long long)share->bytes, (long long)share->limit_bytes);
+    return reason_fail(reason, ERR_LIMIT,
+                       "there is no memory for %d more partitions: share=%s has %lld of %lld bytes "
+                       "in use; delete topics, or raise memory.max",
+                       (int)added, budget_share_name(BUDGET_PARTITIONS), (long long)share->bytes,
+                       (long long)share->limit_bytes);
 }
 
 /* A directory that no topic owns must not become part of one. */
@@ -335,6 +350,7 @@ enum err catalogue_create(struct catalogue *catalogue, const struct topic_creati
     struct topic_id id;
     random_uuid(id.bytes);
     struct topic *topic = topic_new(creation->name, &id, creation->internal);
+    topic->budget = catalogue->env.budget;
     pthread_mutex_lock(&catalogue->change_lock);
     struct topic *existing = catalogue_find(catalogue, creation->name);
     if (existing != NULL) {
@@ -343,8 +359,8 @@ enum err catalogue_create(struct catalogue *catalogue, const struct topic_creati
     } else {
         err = check_collision(catalogue, topic->name, reason);
     }
-    if (err == ERR_NONE) {
-        err = check_room(catalogue, creation->partition_count, reason);
+    if (err == ERR_NONE && !creation->internal) { /* without its own the server cannot start */
+        err = check_room(catalogue, topic->name, creation->partition_count, reason);
     }
     if (err == ERR_NONE && !creation->validate_only) {
         err = create_checked(catalogue, topic, creation, &config, reason);
@@ -374,7 +390,7 @@ enum err catalogue_add_partitions(struct catalogue *catalogue, struct topic *top
                           "topic '%s' has %d partitions already, %d would not be an increase",
                           topic->name, (int)now, (int)total);
     } else if (err == ERR_NONE) {
-        err = check_room(catalogue, total - now, reason);
+        err = check_room(catalogue, topic->name, total - now, reason);
     }
     if (err == ERR_NONE) {
         err = check_foreign(catalogue, topic, now, total, reason);

@@ -39,6 +39,7 @@ static enum err load_topic(void *context, const struct catalogue_db_topic *row,
                            SLICE_ARGS(row->name));
     }
     struct topic *topic = topic_new(row->name, &row->id, row->internal);
+    topic->budget = loading->catalogue->env.budget;
     if (row->half_deleting) {
         LOG_WARN("topic",
                  "a topic is marked as deleted in one place of two; it is kept: delete it again if "

@@ -1,6 +1,7 @@
 #include "topic/topic.h"
 
 #include "base/mem.h"
+#include "log/segment.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -50,6 +51,9 @@ static void topic_free(struct topic *topic)
         free(version);
         version = older;
     }
+    if (topic->budget != NULL) {
+        budget_give(topic->budget, BUDGET_PARTITIONS, topic->counted_bytes);
+    }
     overrides_deinit(&topic->overrides);
     free(topic);
 }
@@ -79,9 +83,36 @@ struct partition *topic_partition(const struct topic *topic, int32_t index)
     return atomic_load_explicit(&topic->partitions, memory_order_acquire)[index];
 }
 
+enum { LOG_DIR_BYTES = 128 }; /* about */
+
+/* Of its array too, and of the arrays that were replaced. */
+static size_t idle_partition_cost(void)
+{
+    return mem_cost(sizeof(struct partition)) + 2 * sizeof(struct partition *) + log_cost("") +
+           LOG_DIR_BYTES;
+}
+
+size_t topic_partition_cost(void)
+{
+    return idle_partition_cost() + SEGMENT_COST;
+}
+
+static void count_partitions(struct topic *topic, int32_t partitions)
+{
+    size_t bytes = (size_t)partitions * idle_partition_cost();
+    if (topic->counted_bytes == 0) {
+        bytes += mem_cost(sizeof *topic) + mem_cost(sizeof(struct topic_config_version));
+    }
+    if (topic->budget != NULL) {
+        budget_add(topic->budget, BUDGET_PARTITIONS, bytes);
+        topic->counted_bytes += bytes;
+    }
+}
+
 void topic_add_partitions(struct topic *topic, struct partition **added, int32_t count)
 {
     int32_t before = topic->partition_count;
+    count_partitions(topic, count);
     struct partition **array = mem_new_array(struct partition *, (size_t)(before + count));
     struct partition **old = atomic_load(&topic->partitions);
     if (old != NULL) {

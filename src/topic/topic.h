@@ -39,6 +39,9 @@ struct topic {
     struct partition **_Atomic partitions;
     struct topic_config_version *_Atomic config;
 
+    struct budget *budget; /* BUDGET_PARTITIONS counts it from its first partition on, or NULL */
+    size_t counted_bytes;
+
     /* guarded by the catalogue's lock */
     struct overrides overrides; /* as set by clients */
     struct old_partitions {
@@ -69,7 +72,11 @@ CHECKED enum err topic_check_name(struct slice name, struct reason *reason);
 /* For the catalogue. A topic without partitions, refs 1. */
 struct topic *topic_new(struct slice name, const struct topic_id *id, bool internal);
 
-/* For the catalogue, under its lock: publishes the partitions (takes the array's pointers over). */
+/* What one partition more takes, with a log that is in use; about. Pure. */
+size_t topic_partition_cost(void);
+
+/* For the catalogue, under its lock: publishes the partitions (takes the array's pointers over),
+ * and has the budget count them. */
 void topic_add_partitions(struct topic *topic, struct partition **added, int32_t count);
 
 /* For the catalogue, under its lock: makes *config (taken over) the settings in force, also of the

@@ -1,5 +1,7 @@
 #include "txn/coordinator_internal.h"
 
+#include "base/logger.h"
+
 /* Into a transactional id and out again. */
 
 enum err txnc_check(const struct txn_coordinator *coordinator, struct slice id,
@@ -48,8 +50,82 @@ struct txn_entry *txnc_enter_new(struct txn_coordinator *coordinator, struct sli
                         base);
 }
 
+/* ---- what they take ---- */
+
+/* An id without partitions, its entry included. */
+static size_t id_cost(struct slice id)
+{
+    return mem_cost(sizeof(struct txn_entry)) + mem_cost(sizeof(struct txn)) +
+           2 * mem_cost(id.size);
+}
+
+/* A partition, and what its log will know of the producer by the marker. */
+static size_t partition_cost(void)
+{
+    return sizeof(struct txn_partition) + sizeof(struct txn_marker) + PRODUCER_COST;
+}
+
+static size_t held_bytes(const struct txn_entry *entry)
+{
+    const struct txn_partitions *set = &entry->txn->partitions;
+    return id_cost(entry->base.key) + set->count * partition_cost() + set->topic_bytes;
+}
+
+static void settle(struct txn_entry *entry)
+{
+    struct budget *budget = txnc_of(entry)->config.budget;
+    size_t held = entry->base.dead ? 0 : held_bytes(entry);
+    if (budget == NULL || held == entry->counted_bytes) {
+        return;
+    }
+    if (held > entry->counted_bytes) {
+        budget_add(budget, BUDGET_PRODUCERS, held - entry->counted_bytes);
+    } else {
+        budget_give(budget, BUDGET_PRODUCERS, entry->counted_bytes - held);
+    }
+    entry->counted_bytes = held;
+}
+
+static enum err refuse(const struct txn_coordinator *coordinator, struct slice id, const char *what,
+                       struct reason *reason)
+{
+    const struct budget_used *share = &coordinator->config.budget->shares[BUDGET_PRODUCERS];
+    LOG_WARN("txn", "a transactional request was refused: there is no memory for it",
+             "id=\"%.*s\" wanted=\"%s\" share=%s bytes=%lld limit=%lld setting=memory.max",
+             SLICE_ARGS(id), what, budget_share_name(BUDGET_PRODUCERS), (long long)share->bytes,
+             (long long)share->limit_bytes);
+    return reason_fail(reason, ERR_LIMIT, "there is no memory for %s: see memory.max", what);
+}
+
+enum err txnc_check_room(struct txn_coordinator *coordinator, struct slice id,
+                         struct reason *reason)
+{
+    struct budget *budget = coordinator->config.budget;
+    return budget == NULL || budget_has_room(budget, BUDGET_PRODUCERS, id_cost(id))
+               ? ERR_NONE
+               : refuse(coordinator, id, "one more transactional id", reason);
+}
+
+enum err txnc_check_partitions(struct txn_entry *entry, const struct txn_change *change,
+                               struct reason *reason)
+{
+    struct txn_coordinator *coordinator = txnc_of(entry);
+    size_t bytes = 0;
+    for (size_t i = 0; i < change->added_count; i++) {
+        const struct txn_partition *added = &change->added[i];
+        if (!txn_partitions_has(&entry->txn->partitions, added->topic, added->index)) {
+            bytes += partition_cost() + mem_cost(added->topic.size);
+        }
+    }
+    struct budget *budget = coordinator->config.budget;
+    return bytes == 0 || budget == NULL || budget_has_room(budget, BUDGET_PRODUCERS, bytes)
+               ? ERR_NONE
+               : refuse(coordinator, entry->base.key, "more partitions in its transaction", reason);
+}
+
 void txnc_leave(struct txn_entry *entry)
 {
+    settle(entry);
     entry_leave(&entry->base);
 }
 

@@ -2,6 +2,7 @@
 #define TIDINGS_TXN_COORDINATOR_H
 
 #include "base/arena.h"
+#include "base/budget.h"
 #include "base/clock.h"
 #include "batch/batch.h"
 #include "coordinator/coordinator.h"
@@ -71,7 +72,8 @@ struct txn_participants {
 
 struct txn_coordinator_config {
     struct txn_config txn;
-    int64_t retry_ms; /* after a step that failed; doubles with each try, up to 8 times */
+    struct budget *budget; /* BUDGET_PRODUCERS is asked; NULL: nobody is */
+    int64_t retry_ms;      /* after a step that failed; doubles with each try, up to 8 times */
 };
 
 /* Kafka's defaults: 15 minutes at most, 7 days. Retries after a second. */
@@ -143,7 +145,8 @@ struct txn_waiter {
 };
 
 /* InitProducerId with a transactional id; new_producer_id is not looked at. May wait for the disk:
- * worker thread. ERR_INVALID for an empty id, ERR_INVALID_TXN_TIMEOUT, and as txn_init. */
+ * worker thread. ERR_INVALID for an empty id, ERR_INVALID_TXN_TIMEOUT, ERR_LIMIT (no memory for one
+ * more id), and as txn_init. */
 void txn_coordinator_init_producer(struct txn_coordinator *coordinator, struct slice id,
                                    const struct txn_init_request *request,
                                    struct txn_waiter *waiter);

@@ -2,6 +2,7 @@
 #define TIDINGS_TXN_COORDINATOR_INTERNAL_H
 
 #include "base/mem.h"
+#include "log/producer_state.h"
 #include "txn/coordinator.h"
 
 /* For coordinator*.c and reconcile.c only. */
@@ -25,6 +26,7 @@ struct txn_entry {
     int64_t retry_ms;          /* mono; of END_AGAIN, and of a time-out whose abort failed */
     int failures;              /* tries of the end that failed, up to a bound */
     struct txn_waiter *parked; /* until the end is complete */
+    size_t counted_bytes;      /* of config.budget */
 };
 
 struct txn_coordinator {
@@ -57,6 +59,13 @@ enum err txnc_enter_known(struct txn_coordinator *coordinator, struct slice id,
 /* As txnc_enter, but makes it with this producer id when there is none. */
 struct txn_entry *txnc_enter_new(struct txn_coordinator *coordinator, struct slice id,
                                  int64_t producer_id);
+
+/* Whether there is memory for one more id, or for the partitions that the change adds: ERR_LIMIT,
+ * and a line in the log. What is there is counted when the id is left. */
+enum err txnc_check_room(struct txn_coordinator *coordinator, struct slice id,
+                         struct reason *reason);
+enum err txnc_check_partitions(struct txn_entry *entry, const struct txn_change *change,
+                               struct reason *reason);
 
 /* As entry_leave: unlocks, and waits for what was stored. */
 void txnc_leave(struct txn_entry *entry);

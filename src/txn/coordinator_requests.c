@@ -53,8 +53,12 @@ static enum err enter_or_make(struct txn_coordinator *coordinator, struct slice 
         return ERR_NONE;
     }
     int64_t producer_id;
-    enum err err = coordinator->participants.next_producer_id(coordinator->participants.context,
-                                                              &producer_id, reason);
+    enum err err = txnc_check_room(coordinator, id, reason);
+    if (err != ERR_NONE) {
+        return err;
+    }
+    err = coordinator->participants.next_producer_id(coordinator->participants.context,
+                                                     &producer_id, reason);
     if (err == ERR_NONE) {
         *entry = txnc_enter_new(coordinator, id, producer_id);
     }
@@ -127,6 +131,9 @@ void txn_coordinator_add(struct txn_coordinator *coordinator, struct slice id,
     if (err == ERR_NONE) {
         err = txn_add(entry->txn, producer, version, partitions, count,
                       coordinator_now(&coordinator->base), &change, &reason);
+    }
+    if (err == ERR_NONE && change.store) {
+        err = txnc_check_partitions(entry, &change, &reason);
     }
     log_refusal(id, err, &reason);
     finish(entry, &change, err, waiter, &reason);

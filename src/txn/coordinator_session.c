@@ -13,6 +13,9 @@ static enum err enter_locked(struct txn_entry *entry, struct txn_producer produc
     enum err err = txn_add(entry->txn, producer, version, partitions, count,
                            coordinator_now(&txnc_of(entry)->base), &change, reason);
     if (err == ERR_NONE && change.store) {
+        err = txnc_check_partitions(entry, &change, reason);
+    }
+    if (err == ERR_NONE && change.store) {
         err = txnc_store(entry, &change, NULL, reason);
     }
     return err;

@@ -33,6 +33,9 @@ static struct entry *make_entry(struct coordinator *base, struct slice id, const
 static void free_entry(struct entry *base)
 {
     struct txn_entry *entry = container_of(base, struct txn_entry, base);
+    if (entry->counted_bytes > 0) {
+        budget_give(txnc_of(entry)->config.budget, BUDGET_PRODUCERS, entry->counted_bytes);
+    }
     txn_free(entry->txn);
     free(entry->left);
     free(entry);

@@ -86,6 +86,7 @@ bool txn_partitions_add(struct txn_partitions *set, struct slice topic, int32_t 
         .topic = slice_of(mem_dup(topic.data, topic.size), topic.size),
         .index = index,
     };
+    set->topic_bytes += mem_cost(topic.size);
     set->count++;
     return true;
 }

@@ -52,6 +52,7 @@ struct txn_partition {
 /* A set, ordered by topic and index; it owns the topics' bytes. Zero-initialised is empty. */
 struct txn_partitions {
     VEC_FIELDS(struct txn_partition);
+    size_t topic_bytes; /* of the topics, on the heap */
 };
 
 /* Whether this partition is in the set. */

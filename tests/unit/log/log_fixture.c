@@ -27,8 +27,11 @@ int fixture_setup(void **state)
     fixture->clock = (struct clock){.context = fixture, .wall_ms = clock_now, .mono_ms = clock_now};
     log_config_init(&fixture->config);
     fixture->fds = segment_fds_new(file_ops_system(), 2); /* so that every test opens them anew */
-    fixture->env =
-        (struct log_env){.files = file_ops_system(), .clock = &fixture->clock, .fds = fixture->fds};
+    budget_init(&fixture->budget, INT64_C(1) << 32);
+    fixture->env = (struct log_env){.files = file_ops_system(),
+                                    .clock = &fixture->clock,
+                                    .budget = &fixture->budget,
+                                    .fds = fixture->fds};
     *state = fixture;
     return 0;
 }
@@ -39,6 +42,8 @@ int fixture_teardown(void **state)
     if (fixture->log != NULL) {
         log_unref(fixture->log);
     }
+    assert_int_equal(fixture->budget.shares[BUDGET_PRODUCERS].bytes, 0);
+    assert_int_equal(fixture->budget.shares[BUDGET_PARTITIONS].bytes, 0);
     segment_fds_free(fixture->fds);
     char command[128];
     snprintf(command, sizeof command, "rm -rf %s", fixture->dir);

@@ -20,6 +20,7 @@ struct fixture {
     int64_t now_ms;
     struct log_config config;
     struct log_env env;
+    struct budget budget; /* what a test leaves in it fails the test */
     struct segment_fds *fds;
     struct log *log;
     struct log_state state;

@@ -110,6 +110,88 @@ static void test_a_silent_producer_expires(void **state)
     assert_int_equal(send(fixture, 9, 1, &append), ERR_NONE);
 }
 
+/* ---- memory ---- */
+
+static enum err send_as(struct fixture *fixture, int64_t producer_id, int32_t sequence,
+                        bool transactional)
+{
+    struct log_append append;
+    struct batch_spec spec = {.timestamp = 1000,
+                              .producer_id = producer_id,
+                              .sequence = sequence,
+                              .transactional = transactional};
+    return append_spec(fixture, &spec, &append);
+}
+
+/* A share in which one log may have four producers; the first of them has a transaction open. */
+static void fill(struct fixture *fixture)
+{
+    fixture->budget.shares[BUDGET_PRODUCERS].limit_bytes =
+        PRODUCER_LOG_PART * (int64_t)(PRODUCER_COST + 3 * mem_cost(sizeof(struct producer_entry)));
+    fixture_open(fixture, NULL);
+    for (int64_t id = 1; id <= 4; id++) {
+        assert_int_equal(send_as(fixture, id, 0, id == 1), ERR_NONE);
+        fixture->now_ms++;
+    }
+}
+
+static void test_a_producer_too_many_is_refused_and_the_others_go_on(void **state)
+{
+    struct fixture *fixture = *state;
+    fill(fixture);
+    int64_t used = fixture->budget.shares[BUDGET_PRODUCERS].bytes;
+    int64_t end = log_end_offset(fixture->log);
+    assert_int_equal(send_as(fixture, 5, 0, false), ERR_LIMIT);
+    assert_int_equal(log_end_offset(fixture->log), end);
+    assert_int_equal(fixture->budget.shares[BUDGET_PRODUCERS].bytes, used);
+    assert_int_equal(send_as(fixture, 4, 1, false), ERR_NONE);
+    assert_int_equal(send_as(fixture, 4, 1, false), ERR_DUPLICATE_SEQUENCE);
+    assert_int_equal(send_as(fixture, 0, 0, false), ERR_NONE); /* no producer id: as ever */
+}
+
+static void test_the_producer_that_is_idle_for_longest_makes_room(void **state)
+{
+    struct fixture *fixture = *state;
+    fill(fixture);
+    int64_t used = fixture->budget.shares[BUDGET_PRODUCERS].bytes;
+    assert_int_equal(send_as(fixture, 2, 1, false), ERR_NONE); /* 3 is the oldest without one */
+    fixture->now_ms += PRODUCER_SPARED_MS - 3;
+    assert_int_equal(send_as(fixture, 5, 0, false), ERR_LIMIT);
+    fixture->now_ms++;
+    assert_int_equal(send_as(fixture, 5, 0, false), ERR_NONE);
+    assert_int_equal(send_as(fixture, 2, 1, false), ERR_DUPLICATE_SEQUENCE);
+    assert_int_equal(send_as(fixture, 6, 0, false), ERR_LIMIT);
+    assert_int_equal(send_as(fixture, 1, 1, true), ERR_NONE); /* its transaction goes on */
+    assert_int_equal(fixture->budget.shares[BUDGET_PRODUCERS].bytes, used);
+}
+
+static void test_upkeep_forgets_idle_producers_early_when_the_share_is_nearly_full(void **state)
+{
+    struct fixture *fixture = *state;
+    fill(fixture);
+    int64_t used = fixture->budget.shares[BUDGET_PRODUCERS].bytes;
+    fixture->now_ms += PRODUCER_SPARED_MS;
+    assert_int_equal(log_maintain(fixture->log, NULL), ERR_NONE);
+    assert_int_equal(fixture->budget.shares[BUDGET_PRODUCERS].bytes, used);
+    fixture->budget.shares[BUDGET_PRODUCERS].limit_bytes = used;
+    assert_int_equal(log_maintain(fixture->log, NULL), ERR_NONE);
+    assert_int_equal(fixture->budget.shares[BUDGET_PRODUCERS].bytes, PRODUCER_COST);
+    assert_int_equal(send_as(fixture, 1, 1, true), ERR_NONE);
+}
+
+static void test_producers_of_a_start_are_kept_though_they_are_too_many(void **state)
+{
+    struct fixture *fixture = *state;
+    fill(fixture);
+    int64_t used = fixture->budget.shares[BUDGET_PRODUCERS].bytes;
+    fixture_close(fixture);
+    fixture->budget.shares[BUDGET_PRODUCERS].limit_bytes = 1;
+    fixture_open(fixture, &fixture->state);
+    assert_int_equal(fixture->budget.shares[BUDGET_PRODUCERS].bytes, used);
+    assert_int_equal(send_as(fixture, 4, 0, false), ERR_DUPLICATE_SEQUENCE);
+    assert_int_equal(send_as(fixture, 5, 0, false), ERR_LIMIT);
+}
+
 /* The file as Kafka's ProducerSnapshot.json lays it out. */
 static void test_a_snapshot_has_kafkas_layout(void **state)
 {
@@ -193,6 +275,15 @@ static void test_a_marker_of_a_newer_epoch_fences_the_older(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_a_producer_too_many_is_refused_and_the_others_go_on,
+                                        fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_the_producer_that_is_idle_for_longest_makes_room,
+                                        fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(
+            test_upkeep_forgets_idle_producers_early_when_the_share_is_nearly_full, fixture_setup,
+            fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_producers_of_a_start_are_kept_though_they_are_too_many,
+                                        fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_the_last_five_batches_are_known_as_duplicates,
                                         fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_an_older_epoch_is_fenced_and_a_newer_one_begins_at_0,

@@ -169,6 +169,35 @@ static void test_partitions_are_limited(void **state)
     topic_unref(topic);
 }
 
+static void test_partitions_ask_for_memory_and_give_it_back(void **state)
+{
+    struct fixture *fixture = *state;
+    struct budget_used *share = &fixture->budget.shares[BUDGET_PARTITIONS];
+    struct topic *topic = create_topic(fixture, "orders", 3, NULL, NULL);
+    int64_t with_one = share->bytes;
+    assert_true(with_one >= 3 * (int64_t)topic_partition_cost());
+    share->limit_bytes = with_one + 3 * (int64_t)topic_partition_cost() + 2000;
+    assert_int_equal(try_create(fixture, "payments", 4), ERR_LIMIT);
+    assert_non_null(strstr(fixture->reason.text, "memory.max"));
+    assert_int_equal(names_in(fixture, "topics"), 3);
+    assert_int_equal(
+        catalogue_add_partitions(fixture->catalogue, topic, 7, false, &fixture->reason), ERR_LIMIT);
+    assert_int_equal(share->bytes, with_one);
+    struct topic *other = create_topic(fixture, "payments", 3, NULL, NULL);
+    assert_true(share->bytes > with_one && share->bytes <= share->limit_bytes);
+    assert_int_equal(catalogue_delete(fixture->catalogue, other, &fixture->reason), ERR_NONE);
+    topic_unref(other);
+    assert_int_equal(share->bytes, with_one);
+    topic_unref(topic);
+    fixture_close(fixture);
+    assert_int_equal(share->bytes, 0);
+    share->limit_bytes = 1;
+    fixture_open(fixture); /* what is there is kept */
+    assert_true(budget_is_over(&fixture->budget, BUDGET_PARTITIONS));
+    assert_int_equal(fixture->recovery.partitions, 3);
+    assert_int_equal(try_create(fixture, "payments", 1), ERR_LIMIT);
+}
+
 static void test_a_reserved_name_is_refused(void **state)
 {
     struct fixture *fixture = *state;
@@ -386,6 +415,8 @@ static void test_a_stopping_server_changes_no_topics(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_partitions_ask_for_memory_and_give_it_back,
+                                        fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_a_topic_of_the_longest_name_is_deleted, fixture_setup,
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(test_an_unfinished_deletion_of_the_longest_name_is_finished,

@@ -21,6 +21,7 @@ int fixture_setup(void **state)
     struct fixture *fixture = mem_new(struct fixture);
     snprintf(fixture->dir, sizeof fixture->dir, "/tmp/tidings-topic-XXXXXX");
     assert_non_null(mkdtemp(fixture->dir));
+    budget_init(&fixture->budget, INT64_C(1) << 32);
     fixture->fds = segment_fds_new(file_ops_system(), 2);
     fixture_open(fixture);
     *state = fixture;
@@ -33,6 +34,8 @@ int fixture_teardown(void **state)
     if (fixture->catalogue != NULL) {
         fixture_close(fixture);
     }
+    assert_int_equal(fixture->budget.shares[BUDGET_PRODUCERS].bytes, 0);
+    assert_int_equal(fixture->budget.shares[BUDGET_PARTITIONS].bytes, 0);
     char *command = mem_sprintf("rm -rf %s", fixture->dir);
     assert_int_equal(system(command), 0);
     free(command);
@@ -50,6 +53,7 @@ void fixture_open(struct fixture *fixture)
         .log_env = {.files = fixture->files != NULL ? fixture->files : file_ops_system(),
                     .clock = clock_system(),
                     .space = fixture->space,
+                    .budget = &fixture->budget,
                     .fds = fixture->fds},
         .open_threads = 3,
         .advanced = on_advanced,

@@ -18,6 +18,7 @@ struct fixture {
     struct overrides server_defaults;
     const struct file_ops *files; /* NULL: the system's */
     struct space *space;          /* NULL: nobody looks after it */
+    struct budget budget;         /* what a test leaves in it fails the test */
     struct segment_fds *fds;
     struct catalogue *catalogue;
     struct catalogue_recovery recovery;

@@ -65,6 +65,7 @@ struct disk {
     bool fails_syncs;     /* of records */
     struct random *order; /* of the syncs; NULL: as they were asked for */
     int64_t next_producer_id;
+    struct budget budget;
     int64_t mono_ms;
     int64_t wall_ms;
 };
@@ -264,6 +265,7 @@ static inline struct txn_coordinator *disk_coordinator_new(struct disk *disk,
                                             .next_producer_id = disk_next_producer_id};
     struct txn_coordinator_config config;
     txn_coordinator_config_init(&config);
+    config.budget = &disk->budget;
     return txn_coordinator_new(&config, &env, &participants);
 }
 
@@ -283,6 +285,7 @@ static inline struct disk *disk_new(void)
 {
     struct disk *disk = mem_new(struct disk);
     disk->steps_left = -1;
+    budget_init(&disk->budget, INT64_C(1) << 32);
     disk->next_producer_id = 1000;
     disk->mono_ms = 5000;
     disk->wall_ms = 1700000000000;
@@ -349,6 +352,7 @@ static inline void disk_coordinator_free(struct disk *disk, struct txn_coordinat
     txn_coordinator_stop(coordinator);
     disk_cut_off(disk);
     txn_coordinator_free(coordinator);
+    assert_int_equal(disk->budget.shares[BUDGET_PRODUCERS].bytes, 0);
 }
 
 #endif

@@ -389,6 +389,51 @@ static void test_idle_ids_expire(void **state)
     arena_deinit(&arena);
 }
 
+static enum err init_other(struct bench *bench, const char *other)
+{
+    struct asked asked = ask();
+    struct txn_init_request request = {
+        .timeout_ms = 60000, .producer_id = -1, .producer_epoch = -1};
+    txn_coordinator_init_producer(bench->coordinator, slice_str(other), &request, &asked.waiter);
+    disk_sync_all(bench->disk);
+    assert_int_equal(asked.answers, 1);
+    return asked.answer.err;
+}
+
+static void test_new_ids_are_refused_when_the_share_is_full_and_known_ones_go_on(void **state)
+{
+    struct bench *bench = *state;
+    struct disk *disk = bench->disk;
+    struct budget_used *share = &disk->budget.shares[BUDGET_PRODUCERS];
+    struct txn_producer producer = init(bench);
+    int64_t with_one = share->bytes;
+    assert_true(with_one > 0);
+    assert_int_equal(add(bench, producer, 0), ERR_NONE);
+    int64_t with_partition = share->bytes;
+    assert_true(with_partition > with_one);
+    share->limit_bytes = with_partition;
+    assert_int_equal(init_other(bench, "other"), ERR_LIMIT);
+    assert_int_equal(add(bench, producer, 0), ERR_NONE); /* it is in it already */
+    assert_int_equal(add(bench, producer, 1), ERR_LIMIT);
+    assert_int_equal(share->bytes, with_partition);
+    put_data(disk, producer, 0);
+    struct asked asked = ask();
+    end(bench, producer, true, &asked);
+    disk_sync_all(disk);
+    assert_int_equal(asked.answer.err, ERR_NONE);
+    assert_int_equal(state_of(bench), TXN_COMPLETE_COMMIT);
+    assert_int_equal(share->bytes, with_one);
+    assert_int_equal(init_other(bench, "other"), ERR_NONE);
+    share->limit_bytes = 1;
+    restart(bench); /* what is there is kept */
+    assert_true(share->bytes > with_one);
+    producer = init(bench);
+    disk->mono_ms += INT64_C(7) * 86400000;
+    (void)txn_coordinator_tick(bench->coordinator, disk->mono_ms);
+    disk_sync_all(disk);
+    assert_int_equal(share->bytes, 0);
+}
+
 /* ---- the log knows more ---- */
 
 static void test_orphans_are_aborted(void **state)
@@ -605,6 +650,7 @@ int main(int argc, char **argv)
         TEST(test_a_time_out_goes_on_after_a_restart),
         TEST(test_a_failing_abort_is_tried_again),
         TEST(test_idle_ids_expire),
+        TEST(test_new_ids_are_refused_when_the_share_is_full_and_known_ones_go_on),
         TEST(test_orphans_are_aborted),
         TEST(test_a_lost_add_is_found_at_start),
         TEST(test_a_known_transaction_is_left_alone),
