@@ -46,11 +46,28 @@ static bool is_printable_ascii(uint8_t byte)
     return byte >= 0x20 && byte < 0x7f;
 }
 
+/* Of a well-formed sequence of this size. */
+static uint32_t code_point(const uint8_t *bytes, size_t size)
+{
+    uint32_t code = size == 1 ? bytes[0] : bytes[0] & (0x7fU >> size);
+    for (size_t i = 1; i < size; i++) {
+        code = code << 6 | (bytes[i] & 0x3fU);
+    }
+    return code;
+}
+
+static bool is_control(uint32_t code)
+{
+    return code < 0x20 || (code >= 0x7f && code < 0xa0) ||      /* C0, DEL, C1 */
+           code == 0x61c || code == 0x200e || code == 0x200f || /* marks of direction */
+           (code >= 0x2028 && code <= 0x202e) || /* line breaks, directions and overrides */
+           (code >= 0x2066 && code <= 0x2069);
+}
+
 size_t utf8_printable(struct slice bytes)
 {
     size_t size = utf8_sequence(bytes);
-    bool is_c1 = size == 2 && bytes.data[0] == 0xc2 && bytes.data[1] < 0xa0;
-    return is_c1 || (size == 1 && !is_printable_ascii(bytes.data[0])) ? 0 : size;
+    return size > 0 && is_control(code_point(bytes.data, size)) ? 0 : size;
 }
 
 /* How many bytes from `from` on may go to a terminal as they are. */
@@ -79,6 +96,25 @@ static void append_escape(struct buf *to, uint8_t byte)
     } else {
         char text[] = {'\\', 'x', digits[byte >> 4], digits[byte & 15]};
         buf_append(to, text, sizeof text);
+    }
+}
+
+void utf8_escape_json(struct buf *to, struct slice text)
+{
+    for (size_t at = 0; at < text.size;) {
+        size_t size = printable_size(text, at);
+        buf_append(to, text.data + at, size);
+        at += size;
+        if (at == text.size) {
+            break;
+        }
+        size = utf8_sequence(slice_of(text.data + at, text.size - at));
+        if (size == 0 || text.data[at] < ' ') { /* a line break between values */
+            buf_append_u8(to, text.data[at++]);
+            continue;
+        }
+        buf_printf(to, "\\u%04X", (unsigned)code_point(text.data + at, size));
+        at += size;
     }
 }
 

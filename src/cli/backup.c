@@ -129,7 +129,7 @@ static void on_bad(void *context, const char *path, const char *why)
     progress_clear(&listener->progress);
     json_array_append_new(listener->files, json_pack("{s:s,s:s}", "file", path, "text", why));
     if (!listener->is_json) {
-        printf("bad: %s\n", why);
+        output_text(stdout, "bad: %s\n", why);
     }
 }
 
@@ -164,14 +164,14 @@ static void tell_backup(const struct backup_totals *totals, struct listener *lis
         output_json(json);
         return;
     }
-    printf("backup %s holds the bus of %s: %lld file%s, %s\n", dir, cut_time(totals->cut_ms, time),
-           (long long)totals->files, output_plural((uint64_t)totals->files),
-           output_size((double)totals->bytes, all));
-    printf("copied %lld file%s, %s; the rest was there\n", (long long)totals->copied_files,
-           output_plural((uint64_t)totals->copied_files),
-           output_size((double)totals->copied_bytes, copied));
+    output_text(stdout, "backup %s holds the bus of %s: %lld file%s, %s\n", dir,
+                cut_time(totals->cut_ms, time), (long long)totals->files,
+                output_plural((uint64_t)totals->files), output_size((double)totals->bytes, all));
+    output_text(stdout, "copied %lld file%s, %s; the rest was there\n",
+                (long long)totals->copied_files, output_plural((uint64_t)totals->copied_files),
+                output_size((double)totals->copied_bytes, copied));
     if (!totals->stopped_source) {
-        printf("publishing waited %.1f ms\n", (double)totals->waited_us / 1000);
+        output_text(stdout, "publishing waited %.1f ms\n", (double)totals->waited_us / 1000);
     }
 }
 
@@ -216,12 +216,13 @@ static void tell_verify(const struct backup_check *check, struct listener *liste
         output_json(json);
         return;
     }
-    printf("backup %s of %s: %lld file%s, %s, %lld bad\n", dir, cut_time(check->cut_ms, time),
-           (long long)check->files, output_plural((uint64_t)check->files),
-           output_size((double)check->bytes, all), (long long)check->bad_files);
+    output_text(stdout, "backup %s of %s: %lld file%s, %s, %lld bad\n", dir,
+                cut_time(check->cut_ms, time), (long long)check->files,
+                output_plural((uint64_t)check->files), output_size((double)check->bytes, all),
+                (long long)check->bad_files);
     if (check->damaged_files > 0) {
-        printf("%lld file%s damaged in the bus already\n", (long long)check->damaged_files,
-               check->damaged_files == 1 ? " was" : "s were");
+        output_text(stdout, "%lld file%s damaged in the bus already\n",
+                    (long long)check->damaged_files, check->damaged_files == 1 ? " was" : "s were");
     }
 }
 
@@ -283,9 +284,10 @@ static void tell_restore(const struct restore_totals *totals, bool is_json, cons
                               "copied_files", (json_int_t)totals->copied_files));
         return;
     }
-    printf("restored the bus of %s: %lld file%s, %s\nstart it with: tidings serve --data %s\n",
-           cut_time(totals->cut_ms, time), (long long)totals->files,
-           output_plural((uint64_t)totals->files), output_size((double)totals->bytes, all), data);
+    output_text(
+        stdout, "restored the bus of %s: %lld file%s, %s\nstart it with: tidings serve --data %s\n",
+        cut_time(totals->cut_ms, time), (long long)totals->files,
+        output_plural((uint64_t)totals->files), output_size((double)totals->bytes, all), data);
 }
 
 static int run_restore(const struct restore_settings *settings, const char *dir, const char *data)

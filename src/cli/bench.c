@@ -348,23 +348,24 @@ static void print_flow(const struct bench *bench, const char *what, double secon
 {
     char rate[32];
     double events = (double)bench->options->events;
-    printf("%s in %.2f s: %.0f events/s, %s/s\n", what, seconds, events / seconds,
-           output_size(events * (double)bench->options->size_bytes / seconds, rate));
+    output_text(stdout, "%s in %.2f s: %.0f events/s, %s/s\n", what, seconds, events / seconds,
+                output_size(events * (double)bench->options->size_bytes / seconds, rate));
 }
 
 static void print_text(const struct bench *bench)
 {
     const struct bench_options *options = bench->options;
-    printf("%lld event%s of %lld bytes, %lld partition%s, acks %s, compression %s\n",
-           (long long)options->events, output_plural((uint64_t)options->events),
-           (long long)options->size_bytes, (long long)options->partitions,
-           output_plural((uint64_t)options->partitions), options->acks, options->compression);
+    output_text(stdout, "%lld event%s of %lld bytes, %lld partition%s, acks %s, compression %s\n",
+                (long long)options->events, output_plural((uint64_t)options->events),
+                (long long)options->size_bytes, (long long)options->partitions,
+                output_plural((uint64_t)options->partitions), options->acks, options->compression);
     print_flow(bench, "published", bench->publish_seconds);
     print_flow(bench, "consumed ", bench->consume_seconds);
     if (bench->latency_ns != NULL) {
-        printf("publish to consume: p50 %.2f ms, p99 %.2f ms, p99.9 %.2f ms, max %.2f ms\n",
-               latency_ms(bench, 0.5), latency_ms(bench, 0.99), latency_ms(bench, 0.999),
-               latency_ms(bench, 1));
+        output_text(stdout,
+                    "publish to consume: p50 %.2f ms, p99 %.2f ms, p99.9 %.2f ms, max %.2f ms\n",
+                    latency_ms(bench, 0.5), latency_ms(bench, 0.99), latency_ms(bench, 0.999),
+                    latency_ms(bench, 1));
     }
 }
 

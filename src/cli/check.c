@@ -103,7 +103,7 @@ static json_t *finding_json(const struct check_finding *finding)
 static void print_event(const char *label, const struct check_event *event)
 {
     if (event == NULL || !event->known) {
-        printf("    %s: none\n", label);
+        output_text(stdout, "    %s: none\n", label);
         return;
     }
     char time[TIME_TEXT_SIZE];
@@ -113,27 +113,27 @@ static void print_event(const char *label, const struct check_event *event)
     } else {
         buf_append_str(&key, "(null)");
     }
-    printf("    %s: offset %lld  %s  key=%s\n", label, (long long)event->offset,
-           event->timestamp < 0 ? "-" : time_format(event->timestamp, time), buf_cstr(&key));
+    output_text(stdout, "    %s: offset %lld  %s  key=%s\n", label, (long long)event->offset,
+                event->timestamp < 0 ? "-" : time_format(event->timestamp, time), buf_cstr(&key));
     buf_deinit(&key);
 }
 
 static void print_finding(const struct check_finding *finding)
 {
-    printf("%s: %s: %s", level_name(finding->level), finding->kind, finding->file);
+    output_text(stdout, "%s: %s: %s", level_name(finding->level), finding->kind, finding->file);
     if (finding->position < 0) {
-        printf("\n    %s%s\n", finding->text, finding->repaired ? " (repaired)" : "");
+        output_text(stdout, "\n    %s%s\n", finding->text, finding->repaired ? " (repaired)" : "");
         return;
     }
-    printf(" position %lld, %lld bytes", (long long)finding->position,
-           (long long)(finding->end - finding->position));
+    output_text(stdout, " position %lld, %lld bytes", (long long)finding->position,
+                (long long)(finding->end - finding->position));
     if (finding->first_offset >= 0 && finding->last_offset >= finding->first_offset) {
-        printf(", offsets %lld-%lld", (long long)finding->first_offset,
-               (long long)finding->last_offset);
+        output_text(stdout, ", offsets %lld-%lld", (long long)finding->first_offset,
+                    (long long)finding->last_offset);
     } else if (finding->first_offset >= 0) {
-        printf(", offsets from %lld", (long long)finding->first_offset);
+        output_text(stdout, ", offsets from %lld", (long long)finding->first_offset);
     }
-    printf("\n    %s\n", finding->text);
+    output_text(stdout, "\n    %s\n", finding->text);
     print_event("before", finding->before);
     print_event("behind", finding->behind);
 }
@@ -159,14 +159,16 @@ static void on_progress(void *context, int64_t bytes, int64_t total_bytes)
 static void print_totals(const struct check_totals *totals)
 {
     char size[32];
-    printf("%lld partition%s, %lld segment%s, %lld batch%s, %lld event%s, %s\n",
-           (long long)totals->partitions, output_plural((uint64_t)totals->partitions),
-           (long long)totals->segments, output_plural((uint64_t)totals->segments),
-           (long long)totals->batches, totals->batches == 1 ? "" : "es", (long long)totals->records,
-           output_plural((uint64_t)totals->records), output_size((double)totals->bytes, size));
-    printf("damage: %lld, disposable: %lld, notes: %lld, repaired: %lld\n",
-           (long long)totals->findings[CHECK_DAMAGE], (long long)totals->findings[CHECK_DISPOSABLE],
-           (long long)totals->findings[CHECK_NOTE], (long long)totals->repaired);
+    output_text(stdout, "%lld partition%s, %lld segment%s, %lld batch%s, %lld event%s, %s\n",
+                (long long)totals->partitions, output_plural((uint64_t)totals->partitions),
+                (long long)totals->segments, output_plural((uint64_t)totals->segments),
+                (long long)totals->batches, totals->batches == 1 ? "" : "es",
+                (long long)totals->records, output_plural((uint64_t)totals->records),
+                output_size((double)totals->bytes, size));
+    output_text(stdout, "damage: %lld, disposable: %lld, notes: %lld, repaired: %lld\n",
+                (long long)totals->findings[CHECK_DAMAGE],
+                (long long)totals->findings[CHECK_DISPOSABLE],
+                (long long)totals->findings[CHECK_NOTE], (long long)totals->repaired);
 }
 
 static json_t *totals_json(const struct check_totals *totals, bool sound)

@@ -107,25 +107,25 @@ static void print_acknowledged(const struct delivery *delivery, FILE *out)
     if (delivery->acknowledged == 1 && delivery->failed == 0) {
         for (size_t i = 0; i < delivery->partitions.count; i++) {
             if (delivery->partitions.items[i].count == 1) {
-                fprintf(out, "published 1 event to %s, partition %d, offset %lld\n",
-                        delivery->topic, (int)i,
-                        (long long)delivery->partitions.items[i].last_offset);
+                output_text(out, "published 1 event to %s, partition %d, offset %lld\n",
+                            delivery->topic, (int)i,
+                            (long long)delivery->partitions.items[i].last_offset);
                 return;
             }
         }
     }
     if (delivery->acknowledged == 0) {
-        fprintf(out, "published 0 events to %s\n", delivery->topic);
+        output_text(out, "published 0 events to %s\n", delivery->topic);
         return;
     }
     char size[32];
     char time[32];
     double taken = seconds(delivery, delivery->end_ms);
     snprintf(time, sizeof time, taken < 1 ? "%.0f ms" : "%.1f s", taken < 1 ? taken * 1000 : taken);
-    fprintf(out, "published %llu event%s to %s (%s, %s, %.0f events/s)\n",
-            (unsigned long long)delivery->acknowledged, delivery->acknowledged == 1 ? "" : "s",
-            delivery->topic, output_size((double)delivery->bytes, size), time,
-            (double)delivery->acknowledged / taken);
+    output_text(out, "published %llu event%s to %s (%s, %s, %.0f events/s)\n",
+                (unsigned long long)delivery->acknowledged, delivery->acknowledged == 1 ? "" : "s",
+                delivery->topic, output_size((double)delivery->bytes, size), time,
+                (double)delivery->acknowledged / taken);
 }
 
 void delivery_print(const struct delivery *delivery, FILE *out, FILE *errors)
@@ -135,19 +135,19 @@ void delivery_print(const struct delivery *delivery, FILE *out, FILE *errors)
     if (delivery->failed == 0) {
         return;
     }
-    fprintf(errors, "tidings: %llu event%s NOT acknowledged\n",
-            (unsigned long long)delivery->failed, delivery->failed == 1 ? " was" : "s were");
+    output_text(errors, "tidings: %llu event%s NOT acknowledged\n",
+                (unsigned long long)delivery->failed, delivery->failed == 1 ? " was" : "s were");
     for (size_t i = 0; i < delivery->failed && i < DELIVERY_FAILURES_KEPT; i++) {
-        fprintf(errors, "  event %llu: %s\n", (unsigned long long)delivery->failures[i].event,
-                delivery->failures[i].why);
+        output_text(errors, "  event %llu: %s\n", (unsigned long long)delivery->failures[i].event,
+                    delivery->failures[i].why);
     }
     if (delivery->failed > DELIVERY_FAILURES_KEPT) {
-        fprintf(errors, "  and %llu more\n",
-                (unsigned long long)(delivery->failed - DELIVERY_FAILURES_KEPT));
+        output_text(errors, "  and %llu more\n",
+                    (unsigned long long)(delivery->failed - DELIVERY_FAILURES_KEPT));
     }
     const char *hint = delivery->failures[0].hint;
     if (hint != NULL) {
-        fprintf(errors, "hint: %s\n", hint);
+        output_text(errors, "hint: %s\n", hint);
     }
 }
 

@@ -1,6 +1,7 @@
 #include "datadir/dump.h"
 #include "base/mem.h"
 #include "base/time_text.h"
+#include "base/utf8.h"
 #include "cli/cli.h"
 #include "cli/options.h"
 #include "cli/output.h"
@@ -63,13 +64,6 @@ struct printer {
     bool damaged;
 };
 
-static void print_json_line(json_t *json)
-{
-    json_dumpf(json, stdout, JSON_COMPACT);
-    putchar('\n');
-    json_decref(json);
-}
-
 /* False when nobody reads any more. */
 static bool goes_on(void)
 {
@@ -110,24 +104,27 @@ static bool on_batch(void *context, const struct dump_place *place, int64_t posi
     char most[TIME_TEXT_SIZE];
     if (printer->settings->is_json) {
         if (printer->settings->batches) {
-            print_json_line(json_pack("{s:o}", "batch", batch_json(place, position, batch)));
+            output_json_line(json_pack("{s:o}", "batch", batch_json(place, position, batch)));
         }
         return goes_on();
     }
-    printf("batch %s[%d]@%lld-%lld  position=%lld bytes=%zu records=%d codec=%s time=%s "
-           "max_time=%s%s",
-           place->topic, (int)place->partition, (long long)batch->base_offset,
-           (long long)batch_last_offset(batch), (long long)position, batch->bytes.size,
-           (int)batch->record_count, dump_codec(batch), time_or_dash(batch->base_timestamp, first),
-           time_or_dash(batch->max_timestamp, most),
-           (batch->attributes & BATCH_ATTRIBUTE_LOG_APPEND_TIME) != 0 ? " log_append_time" : "");
+    output_text(
+        stdout,
+        "batch %s[%d]@%lld-%lld  position=%lld bytes=%zu records=%d codec=%s time=%s "
+        "max_time=%s%s",
+        place->topic, (int)place->partition, (long long)batch->base_offset,
+        (long long)batch_last_offset(batch), (long long)position, batch->bytes.size,
+        (int)batch->record_count, dump_codec(batch), time_or_dash(batch->base_timestamp, first),
+        time_or_dash(batch->max_timestamp, most),
+        (batch->attributes & BATCH_ATTRIBUTE_LOG_APPEND_TIME) != 0 ? " log_append_time" : "");
     if (batch->producer_id >= 0) {
-        printf(" producer=%lld epoch=%d sequence=%d", (long long)batch->producer_id,
-               (int)batch->producer_epoch, (int)batch->base_sequence);
+        output_text(stdout, " producer=%lld epoch=%d sequence=%d", (long long)batch->producer_id,
+                    (int)batch->producer_epoch, (int)batch->base_sequence);
     }
-    printf(
-        "%s%s leader_epoch=%d crc=%08x ok\n", batch_is_transactional(batch) ? " transactional" : "",
-        batch_is_control(batch) ? " control" : "", (int)batch->leader_epoch, (unsigned)batch->crc);
+    output_text(stdout, "%s%s leader_epoch=%d crc=%08x ok\n",
+                batch_is_transactional(batch) ? " transactional" : "",
+                batch_is_control(batch) ? " control" : "", (int)batch->leader_epoch,
+                (unsigned)batch->crc);
     return goes_on();
 }
 
@@ -174,8 +171,8 @@ static void print_record(const struct printer *printer, const struct event *even
     }
     if (decoded != NULL) {
         char *text = json_dumps(decoded, JSON_COMPACT);
-        buf_printf(&line, "    ");
-        buf_append_str(&line, text);
+        buf_append_str(&line, "    ");
+        utf8_escape_json(&line, slice_str(text));
         buf_append_str(&line, "\n");
         free(text);
     }
@@ -199,7 +196,7 @@ static void print_record_json(const struct event *event, int64_t position,
     if (decoded != NULL) {
         json_object_set_new(json, "decoded", decoded);
     }
-    print_json_line(json);
+    output_json_line(json);
 }
 
 static bool on_record(void *context, const struct dump_place *place, int64_t position,
@@ -235,18 +232,19 @@ static bool on_damage(void *context, const struct dump_place *place,
         json_object_set_new(json, "next_offset",
                             damage->next_offset < 0 ? json_null()
                                                     : json_integer(damage->next_offset));
-        print_json_line(json_pack("{s:o}", "damage", json));
+        output_json_line(json_pack("{s:o}", "damage", json));
         return goes_on();
     }
     if (last) {
-        printf(
+        output_text(
+            stdout,
             "end %s position %lld: %lld bytes that are no whole batch: a write under way, or one "
             "that a crash cut short\n",
             place->file, (long long)damage->position, bytes);
     } else {
-        printf("damage %s position %lld, %lld bytes, offsets from %lld: %s\n", place->file,
-               (long long)damage->position, bytes, (long long)damage->first_offset,
-               damage->why.text);
+        output_text(stdout, "damage %s position %lld, %lld bytes, offsets from %lld: %s\n",
+                    place->file, (long long)damage->position, bytes,
+                    (long long)damage->first_offset, damage->why.text);
     }
     return goes_on();
 }

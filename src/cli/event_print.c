@@ -2,6 +2,7 @@
 
 #include "base/decimal.h"
 #include "base/time_text.h"
+#include "base/utf8.h"
 
 #include <string.h>
 
@@ -34,17 +35,29 @@ enum err event_template_check(const char *template, struct reason *reason)
     return ERR_NONE;
 }
 
-static void append_headers(const struct event *event, struct buf *text)
+/* Bytes that others chose: as they are for a program, escaped for a terminal. */
+static void append_foreign(const struct event_print *print, struct slice bytes, struct buf *text)
 {
-    for (size_t i = 0; i < event->header_count; i++) {
-        buf_append_str(text, i > 0 ? "," : "");
-        buf_append_str(text, event->headers[i].name);
-        buf_append_u8(text, '=');
-        buf_append_slice(text, event->headers[i].value);
+    if (print->is_terminal) {
+        utf8_escape(text, bytes);
+    } else {
+        buf_append_slice(text, bytes);
     }
 }
 
-static void append_field(char letter, const struct event *event, struct buf *text)
+static void append_headers(const struct event_print *print, const struct event *event,
+                           struct buf *text)
+{
+    for (size_t i = 0; i < event->header_count; i++) {
+        buf_append_str(text, i > 0 ? "," : "");
+        append_foreign(print, slice_str(event->headers[i].name), text);
+        buf_append_u8(text, '=');
+        append_foreign(print, event->headers[i].value, text);
+    }
+}
+
+static void append_field(const struct event_print *print, char letter, const struct event *event,
+                         struct buf *text)
 {
     char time[TIME_TEXT_SIZE];
     switch (letter) {
@@ -64,16 +77,16 @@ static void append_field(char letter, const struct event *event, struct buf *tex
         buf_append_str(text, time_format(event->timestamp_ms, time));
         break;
     case 'k':
-        buf_append_slice(text, event->key);
+        append_foreign(print, event->key, text);
         break;
     case 's':
-        buf_append_slice(text, event->value);
+        append_foreign(print, event->value, text);
         break;
     case 'S':
         decimal_append(text, slice_is_null(event->value) ? -1 : (int64_t)event->value.size);
         break;
     case 'h':
-        append_headers(event, text);
+        append_headers(print, event, text);
         break;
     default:
         buf_append_u8(text, (uint8_t)letter);
@@ -81,29 +94,31 @@ static void append_field(char letter, const struct event *event, struct buf *tex
 }
 
 /* "{NAME}" at `at`; returns its '}'. */
-static const char *append_header(const char *at, const struct event *event, struct buf *text)
+static const char *append_header(const struct event_print *print, const char *at,
+                                 const struct event *event, struct buf *text)
 {
     const char *end = strchr(at, '}');
     size_t size = (size_t)(end - at - 1);
     for (size_t i = event->header_count; i > 0; i--) {
         const struct event_header *header = &event->headers[i - 1];
         if (strncmp(header->name, at + 1, size) == 0 && header->name[size] == '\0') {
-            buf_append_slice(text, header->value);
+            append_foreign(print, header->value, text);
             break;
         }
     }
     return end;
 }
 
-static void append_template(const char *template, const struct event *event, struct buf *text)
+static void append_template(const struct event_print *print, const struct event *event,
+                            struct buf *text)
 {
-    for (const char *at = template; *at != '\0'; at++) {
+    for (const char *at = print->template; *at != '\0'; at++) {
         if (*at == '\\') {
             buf_append_u8(text, (uint8_t)escaped[strchr(escapes, *++at) - escapes]);
         } else if (*at == '%' && at[1] == '{') {
-            at = append_header(at + 1, event, text);
+            at = append_header(print, at + 1, event, text);
         } else if (*at == '%') {
-            append_field(*++at, event, text);
+            append_field(print, *++at, event, text);
         } else {
             buf_append_u8(text, (uint8_t)*at);
         }
@@ -114,7 +129,7 @@ void event_print(const struct event_print *print, const struct event *event, str
 {
     switch (print->look) {
     case LOOK_VALUE:
-        buf_append_slice(text, event->value);
+        append_foreign(print, event->value, text);
         buf_append_u8(text, print->is_nul ? '\0' : '\n');
         break;
     case LOOK_JSON:
@@ -122,7 +137,7 @@ void event_print(const struct event_print *print, const struct event *event, str
         buf_append_u8(text, '\n');
         break;
     case LOOK_TEMPLATE:
-        append_template(print->template, event, text);
+        append_template(print, event, text);
         break;
     case LOOK_LINE:
         event_to_line(event, print->has_colours ? &colours : NULL, text);

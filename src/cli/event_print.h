@@ -7,7 +7,7 @@
 enum event_look {
     LOOK_LINE,     /* for people */
     LOOK_JSON,     /* one object a line */
-    LOOK_VALUE,    /* the value, byte for byte, then a line break or NUL */
+    LOOK_VALUE,    /* the value, then a line break or NUL */
     LOOK_TEMPLATE, /* as the user wants it */
 };
 
@@ -16,6 +16,7 @@ struct event_print {
     bool has_headers; /* LOOK_LINE: a line for each below */
     bool has_colours; /* LOOK_LINE */
     bool is_nul;      /* LOOK_VALUE */
+    bool is_terminal; /* LOOK_VALUE, LOOK_TEMPLATE: not byte for byte, but as utf8_escape has it */
     const char *template;
 };
 

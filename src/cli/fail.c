@@ -1,4 +1,5 @@
 #include "cli/cli.h"
+#include "cli/output_text.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -7,7 +8,7 @@ __attribute__((format(printf, 1, 0))) static void tell(const char *format, va_li
 {
     fflush(stdout);
     fputs("tidings: ", stderr);
-    vfprintf(stderr, format, args);
+    output_text_list(stderr, format, args);
     fputc('\n', stderr);
 }
 
@@ -18,7 +19,7 @@ int cli_fail(enum cli_exit code, const char *hint, const char *format, ...)
     tell(format, args);
     va_end(args);
     if (hint != NULL) {
-        fprintf(stderr, "hint: %s\n", hint);
+        output_text(stderr, "hint: %s\n", hint);
     }
     return (int)code;
 }

@@ -80,16 +80,16 @@ static void print_members(const struct admin_group *about)
 static void print_group(const char *group, const struct group_progress *progress)
 {
     size_t members = progress->about.members.count;
-    printf("group %s, %s, %zu member%s, ", group, progress->about.state, members,
-           output_plural(members));
+    output_text(stdout, "group %s, %s, %zu member%s, ", group, progress->about.state, members,
+                output_plural(members));
     if (progress->lag >= 0) {
-        printf("total lag %lld", (long long)progress->lag);
+        output_text(stdout, "total lag %lld", (long long)progress->lag);
     } else {
-        printf("total lag not known: %s", progress->why);
+        output_text(stdout, "total lag not known: %s", progress->why);
     }
     if (progress->uncommitted > 0) {
-        printf(" (%zu partition%s without a committed offset, counted from the start)",
-               progress->uncommitted, output_plural(progress->uncommitted));
+        output_text(stdout, " (%zu partition%s without a committed offset, counted from the start)",
+                    progress->uncommitted, output_plural(progress->uncommitted));
     }
     putchar('\n');
     if (progress->partitions.count > 0) {

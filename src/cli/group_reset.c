@@ -113,9 +113,9 @@ static void print_plan(const struct reset_options *options,
     table_print(&table, 0);
     table_deinit(&table);
     if (options->is_execute) {
-        printf("moved group %s\n", options->group);
+        output_text(stdout, "moved group %s\n", options->group);
     } else {
-        printf("nothing was changed; add --execute to do it\n");
+        output_text(stdout, "nothing was changed; add --execute to do it\n");
     }
 }
 

@@ -18,9 +18,9 @@ static int tell(const struct outcome_words *words, const struct admin_outcome *o
     json_array_append_new(report->items, json_pack("{s:s,s:b}", words->json_name, outcome->name,
                                                    words->done, !is_forgiven));
     if (!report->is_json && is_forgiven) {
-        printf("%s %s %s\n", words->kind, outcome->name, words->forgiven_text);
+        output_text(stdout, "%s %s %s\n", words->kind, outcome->name, words->forgiven_text);
     } else if (!report->is_json) {
-        printf("%s %s %s\n", words->done, words->kind, outcome->name);
+        output_text(stdout, "%s %s %s\n", words->done, words->kind, outcome->name);
     }
     return EXIT_OK;
 }

@@ -1,6 +1,7 @@
 #include "cli/output.h"
 
 #include "base/mem.h"
+#include "base/text_format.h"
 #include "base/utf8.h"
 #include "cli/cli.h"
 
@@ -11,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+enum { CELL_BYTES = 1000 };
 
 void table_init(struct table *table, const char *const *titles, size_t column_count)
 {
@@ -26,14 +29,29 @@ void table_deinit(struct table *table)
     *table = (struct table){0};
 }
 
+/* Between two code points. */
+static void cut_cell(struct buf *text)
+{
+    size_t size = CELL_BYTES;
+    while ((text->data[size] & 0xc0) == 0x80) {
+        size--;
+    }
+    text->size = size;
+    buf_append_str(text, "...");
+}
+
 void table_cell(struct table *table, const char *format, ...)
 {
-    char text[1024];
+    struct buf text = {0};
     va_list args;
     va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
+    text_format_escaped(&text, format, args);
     va_end(args);
-    vec_push(&table->cells, mem_strdup(text));
+    if (text.size > CELL_BYTES) {
+        cut_cell(&text);
+    }
+    vec_push(&table->cells, mem_strdup(buf_cstr(&text)));
+    buf_deinit(&text);
 }
 
 void table_number(struct table *table, int64_t number)
@@ -100,11 +118,26 @@ void table_print(const struct table *table, int indent)
     free(widths);
 }
 
+static void print_json(json_t *value, size_t flags)
+{
+    char *plain = json_dumps(value, flags);
+    struct buf text = {0};
+    utf8_escape_json(&text, slice_str(plain != NULL ? plain : "null"));
+    buf_append_u8(&text, '\n');
+    fwrite(text.data, 1, text.size, stdout);
+    buf_deinit(&text);
+    free(plain);
+    json_decref(value);
+}
+
 void output_json(json_t *value)
 {
-    json_dumpf(value, stdout, JSON_INDENT(2));
-    putchar('\n');
-    json_decref(value);
+    print_json(value, JSON_INDENT(2));
+}
+
+void output_json_line(json_t *value)
+{
+    print_json(value, JSON_COMPACT);
 }
 
 struct report report_new(bool is_json)

@@ -3,6 +3,7 @@
 
 #include "base/buf.h"
 #include "base/vec.h"
+#include "cli/output_text.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -23,6 +24,7 @@ struct table {
 /* Zero-initialised rows under these titles, which must outlive the table. */
 void table_init(struct table *table, const char *const *titles, size_t column_count);
 void table_deinit(struct table *table);
+/* Texts as output_text has them; over 1,000 bytes it is cut and ends in "...". */
 void table_cell(struct table *table, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* A number, or "-" when it is below 0: not known, or none. */
@@ -34,8 +36,12 @@ void table_print(const struct table *table, int indent);
 /* null when the number is below 0. */
 json_t *output_number_or_null(int64_t number);
 
-/* Prints the value as indented JSON with a line break, and frees it. */
+/* Prints the value as indented JSON with a line break, and frees it. Safe on a terminal: see
+ * utf8_escape_json. */
 void output_json(json_t *value);
+
+/* The same, on one line. */
+void output_json_line(json_t *value);
 
 /*
  * What a command that deals with several things has to tell: a text of each as it comes, or one

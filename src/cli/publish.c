@@ -137,7 +137,7 @@ static void publish_input(struct publishing *publishing)
 {
     enum { SERVE_EVERY = 1000 };
     if (isatty(publishing->fd) && !publishing->options->is_quiet) {
-        fprintf(stderr, "Type events, one a line; end with Ctrl-D.\n");
+        output_text(stderr, "Type events, one a line; end with Ctrl-D.\n");
     }
     while (!publishing->delivery.is_hopeless && !interrupt_is_raised(&publishing->interrupt)) {
         struct event event;
@@ -211,7 +211,7 @@ static bool is_yes(const char *question)
 {
     char *line = NULL;
     size_t size = 0;
-    fprintf(stderr, "%s [y/N] ", question);
+    output_text(stderr, "%s [y/N] ", question);
     bool yes = getline(&line, &size, stdin) > 0 && (line[0] == 'y' || line[0] == 'Y');
     free(line);
     return yes;

@@ -51,21 +51,23 @@ static void print_cleaner(const json_t *cleaner)
 {
     char moved[32], freed[32], most[32], size[32];
     if (!json_is_object(cleaner)) {
-        printf("compaction  off (log.cleaner.enable=false)\n");
+        output_text(stdout, "compaction  off (log.cleaner.enable=false)\n");
         return;
     }
-    printf("compaction  %lld log%s cleaned since the start, %s read and written, %s freed\n",
-           (long long)number(cleaner, "cleanings"),
-           output_plural((uint64_t)number(cleaner, "cleanings")),
-           output_size((double)number(cleaner, "moved_bytes"), moved),
-           output_size((double)number(cleaner, "freed_bytes"), freed));
+    output_text(stdout,
+                "compaction  %lld log%s cleaned since the start, %s read and written, %s freed\n",
+                (long long)number(cleaner, "cleanings"),
+                output_plural((uint64_t)number(cleaner, "cleanings")),
+                output_size((double)number(cleaner, "moved_bytes"), moved),
+                output_size((double)number(cleaner, "freed_bytes"), freed));
     if (number(cleaner, "failures") > 0) {
-        printf("            %lld failed: see the server's log\n",
-               (long long)number(cleaner, "failures"));
+        output_text(stdout, "            %lld failed: see the server's log\n",
+                    (long long)number(cleaner, "failures"));
     }
     const json_t *now = json_object_get(cleaner, "now");
     if (json_is_object(now)) {
-        printf(
+        output_text(
+            stdout,
             "            at %s-%lld for %.1f s, %s, pass %lld: %s of at most %s read and written, "
             "the log has %s\n",
             text(now, "topic"), (long long)number(now, "partition"),
@@ -80,17 +82,20 @@ static void print_status(const json_t *status)
 {
     char started[TIME_TEXT_SIZE];
     char size[32];
-    printf("server      tidings %s, process %lld, since %s\n", text(status, "version"),
-           (long long)number(status, "pid"), time_format(number(status, "started_ms"), started));
-    printf("cluster     %s\n", text(status, "cluster_id"));
-    printf("topics      %lld with %lld partition%s, %s\n", (long long)number(status, "topics"),
-           (long long)number(status, "partitions"),
-           output_plural((uint64_t)number(status, "partitions")),
-           output_size((double)number(status, "bytes"), size));
+    output_text(stdout, "server      tidings %s, process %lld, since %s\n", text(status, "version"),
+                (long long)number(status, "pid"),
+                time_format(number(status, "started_ms"), started));
+    output_text(stdout, "cluster     %s\n", text(status, "cluster_id"));
+    output_text(stdout, "topics      %lld with %lld partition%s, %s\n",
+                (long long)number(status, "topics"), (long long)number(status, "partitions"),
+                output_plural((uint64_t)number(status, "partitions")),
+                output_size((double)number(status, "bytes"), size));
     if (number(status, "offline_partitions") > 0) {
         uint64_t offline = (uint64_t)number(status, "offline_partitions");
-        printf("offline     %llu partition%s: see 'a partition is offline' in the server's log\n",
-               (unsigned long long)offline, output_plural(offline));
+        output_text(
+            stdout,
+            "offline     %llu partition%s: see 'a partition is offline' in the server's log\n",
+            (unsigned long long)offline, output_plural(offline));
     }
     print_cleaner(json_object_get(status, "cleaner"));
 }

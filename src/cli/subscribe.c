@@ -87,7 +87,7 @@ static const struct option_spec specs[] = {
     {'H', "headers", NULL, OPTION_FLAG, offsetof(struct subscribe_options, has_headers), 0, 0,
      "print headers below each event"},
     {'v', "value-only", NULL, OPTION_FLAG, offsetof(struct subscribe_options, is_value_only), 0, 0,
-     "print values byte for byte, each followed by a line break"},
+     "print values, each followed by a line break: byte for byte unless\non a terminal"},
     {'0', "null", NULL, OPTION_FLAG, offsetof(struct subscribe_options, is_nul), 0, 0,
      "with --value-only: a NUL byte after each value instead"},
     {'F', "format", "TEMPLATE", OPTION_TEXT, offsetof(struct subscribe_options, template), 0, 0,
@@ -189,6 +189,7 @@ static struct event_print print_of(const struct subscribe_options *options)
         .has_headers = options->has_headers,
         .has_colours = wants_colours(options->colour),
         .is_nul = options->is_nul,
+        .is_terminal = isatty(STDOUT_FILENO) != 0,
         .template = options->template,
     };
 }
@@ -332,8 +333,8 @@ static int run(const struct subscribe_options *options, const struct source_opti
         code = finish_output(&subscription.interrupt, code);
     }
     if (code == EXIT_OK && isatty(STDERR_FILENO) && isatty(STDOUT_FILENO)) {
-        fprintf(stderr, "%lld event%s\n", (long long)subscription.printed,
-                output_plural((uint64_t)subscription.printed));
+        output_text(stderr, "%lld event%s\n", (long long)subscription.printed,
+                    output_plural((uint64_t)subscription.printed));
     }
     int close_code = source_close(&subscription.source);
     close_output(&output);

@@ -148,7 +148,7 @@ static int run(const struct alter_options *options)
     if (code == EXIT_OK && options->bus.is_json) {
         output_json(json_pack("{s:s,s:b}", "name", options->topic, "changed", 1));
     } else if (code == EXIT_OK) {
-        printf("changed topic %s\n", options->topic);
+        output_text(stdout, "changed topic %s\n", options->topic);
     }
     return output_finish(code);
 }

@@ -86,14 +86,15 @@ static void print_partitions(const struct description *description)
 static void print_description(const struct description *description)
 {
     size_t count = description->topic->partitions.count;
-    printf("topic %s, %zu partition%s\n", description->topic->name, count, output_plural(count));
+    output_text(stdout, "topic %s, %zu partition%s\n", description->topic->name, count,
+                output_plural(count));
     print_partitions(description);
     bool has_title = false;
     for (size_t i = 0; i < description->settings.count; i++) {
         const struct admin_topic_setting *setting = &description->settings.items[i];
         if (description->has_all || setting->is_own) {
-            printf("%s    %s=%s\n", has_title ? "" : "  settings:\n", setting->name,
-                   setting->value != NULL ? setting->value : "");
+            output_text(stdout, "%s    %s=%s\n", has_title ? "" : "  settings:\n", setting->name,
+                        setting->value != NULL ? setting->value : "");
             has_title = true;
         }
     }

@@ -111,8 +111,8 @@ void event_attributes_add(struct event *event, size_t own_count,
  */
 json_t *event_to_json(const struct event *event);
 
-/* Appends what json_dumps(event_to_json(event), JSON_COMPACT) says, written directly: for many
- * events. */
+/* Appends what json_dumps(event_to_json(event), JSON_COMPACT) says, as utf8_escape_json has it,
+ * written directly: for many events. */
 void event_to_json_line(const struct event *event, struct buf *line);
 
 /* Sets object's member to the bytes: as text, or in base 64 with the member encoding_name saying

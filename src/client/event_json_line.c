@@ -12,19 +12,19 @@
 /* Headers are compared with one another: more than these go by jansson. */
 enum { HEADERS_MAX = 64 };
 
-/* How many bytes from `from` on need no escape in a JSON text; 0 when it is no UTF-8 there. */
+/* How many bytes from `from` on need no escape in a JSON text. */
 static size_t plain_size(struct slice bytes, size_t from)
 {
     size_t at = from;
     while (at < bytes.size) {
         uint8_t byte = bytes.data[at];
         if (byte >= 0x80) {
-            size_t size = utf8_sequence(slice_of(bytes.data + at, bytes.size - at));
+            size_t size = utf8_printable(slice_of(bytes.data + at, bytes.size - at));
             if (size == 0) {
                 break;
             }
             at += size;
-        } else if (byte < 0x20 || byte == '"' || byte == '\\') {
+        } else if (byte < 0x20 || byte == 0x7f || byte == '"' || byte == '\\') {
             break;
         } else {
             at++;
@@ -57,11 +57,17 @@ static bool append_text(struct buf *line, struct slice bytes)
         buf_append(line, bytes.data + at, size);
         at += size;
         if (at < bytes.size) {
-            if (bytes.data[at] >= 0x80) {
+            size = utf8_sequence(slice_of(bytes.data + at, bytes.size - at));
+            if (size == 0) {
                 line->size = before;
                 return false;
             }
-            append_escape(line, bytes.data[at++]);
+            if (size > 1) {
+                utf8_escape_json(line, slice_of(bytes.data + at, size));
+            } else {
+                append_escape(line, bytes.data[at]);
+            }
+            at += size;
         }
     }
     buf_append_u8(line, '"');
@@ -179,7 +185,7 @@ void event_to_json_line(const struct event *event, struct buf *line)
     line->size = before;
     json_t *json = event_to_json(event);
     char *text = json_dumps(json, JSON_COMPACT);
-    buf_append_str(line, text != NULL ? text : "{}");
+    utf8_escape_json(line, slice_str(text != NULL ? text : "{}"));
     free(text);
     json_decref(json);
 }

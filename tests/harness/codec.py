@@ -168,7 +168,9 @@ class Codec:
         if item.type in ("string", "bytes", "records"):
             size = self.read_count(reader, item.type == "string")
             data = None if size < 0 else reader.take(size)
-            return data.decode() if item.type == "string" and data is not None else data
+            if item.type != "string" or data is None:
+                return data
+            return data.decode(errors="surrogateescape")
         if item.type == "uuid":
             return reader.take(16)
         return reader.number(PACKED[item.type])

@@ -3,6 +3,7 @@
 #include "base/base64.h"
 #include "base/decimal.h"
 #include "base/random.h"
+#include "base/text_format.h"
 #include "base/utf8.h"
 
 #include <inttypes.h>
@@ -47,6 +48,8 @@ static void test_no_control_character_reaches_a_terminal(void **state)
     assert_escaped(slice_of("", 0), "");
     assert_escaped(slice_str("caf\xc3\xa9 \xe2\x82\xac"), "caf\xc3\xa9 \xe2\x82\xac");
     assert_escaped(slice_str("a\nb\tc\rd\x1b[2J"), "a\\nb\\tc\\rd\\x1b[2J");
+    assert_escaped(slice_str("\xe2\x80\xae right to left \xd8\x9c\xe2\x81\xa6\xe2\x80\xa8"),
+                   "\\xe2\\x80\\xae right to left \\xd8\\x9c\\xe2\\x81\\xa6\\xe2\\x80\\xa8");
     assert_escaped(slice_of("\0x", 2), "\\x00x");
     assert_escaped(slice_str("\xc2\x9b"
                              "31m\xc2\xa0"),
@@ -64,6 +67,42 @@ static void test_no_control_character_reaches_a_terminal(void **state)
                                            : byte == '\t' ? "\\t"
                                                           : "\\r");
     }
+}
+
+static void assert_json(const char *json, const char *wanted)
+{
+    struct buf text = {0};
+    utf8_escape_json(&text, slice_str(json));
+    assert_string_equal(buf_cstr(&text), wanted);
+    buf_deinit(&text);
+}
+
+static void test_json_says_the_same_and_moves_no_terminal(void **state)
+{
+    (void)state;
+    assert_json("{\n  \"caf\xc3\xa9\": 1\n}", "{\n  \"caf\xc3\xa9\": 1\n}");
+    assert_json("\"\\u001B \x7f \xc2\x9b\xe2\x80\xae\xe2\x81\xa9 \"",
+                "\"\\u001B \\u007F \\u009B\\u202E\\u2069 \"");
+}
+
+__attribute__((format(printf, 2, 3))) static void assert_formatted(const char *wanted,
+                                                                   const char *format, ...)
+{
+    struct buf text = {0};
+    va_list args;
+    va_start(args, format);
+    text_format_escaped(&text, format, args);
+    va_end(args);
+    assert_string_equal(buf_cstr(&text), wanted);
+    buf_deinit(&text);
+}
+
+static void test_texts_of_a_format_are_escaped_and_no_more(void **state)
+{
+    (void)state;
+    assert_formatted("plain\n100% \"x\\x1b[1m\\n\"\t-7 cut\n", "plain\n100%% \"%s\"\t%d %.3s\n",
+                     "x\x1b[1m\n", -7, "cut off");
+    assert_formatted("1.50 0x2a 12345678901", "%.2f %#x %lld", 1.5, 42U, 12345678901LL);
 }
 
 static void test_a_number_is_written_as_printf_does(void **state)
@@ -126,6 +165,8 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_is_no_utf8_is_told_from_what_is),
+        cmocka_unit_test(test_json_says_the_same_and_moves_no_terminal),
+        cmocka_unit_test(test_texts_of_a_format_are_escaped_and_no_more),
         cmocka_unit_test(test_no_control_character_reaches_a_terminal),
         cmocka_unit_test(test_a_number_is_written_as_printf_does),
         cmocka_unit_test(test_base64_goes_both_ways_and_refuses_the_rest),
