@@ -39,12 +39,14 @@ static bool has_memory(struct group *group, const struct group_join_request *req
     if (request->member_id.size == 0) {
         member = classic_find_static(group, request->instance_id);
     }
-    size_t had =
-        member != NULL ? member->counted_bytes - kept_cost(member->assignment) + mem_cost(0) : 0;
+    size_t had = kept_cost(group->protocol_type);
+    if (member != NULL) {
+        had += member->counted_bytes - kept_cost(member->assignment) + mem_cost(0);
+    }
     struct group_who who = {request->member_id, request->instance_id, request->client_id,
                             request->client_host};
     size_t id_size = request->member_id.size > 0 ? request->member_id.size : MEMBER_ID_BYTES;
-    size_t bytes = classic_join_cost(request, id_size);
+    size_t bytes = classic_join_cost(request, id_size) + kept_cost(request->protocol_type);
     return group_take_member_room(group, bytes, bytes > had ? bytes - had : 0, &who, "JoinGroup",
                                   effects);
 }

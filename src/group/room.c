@@ -15,6 +15,7 @@ size_t group_held_bytes(const struct group *group)
 {
     size_t hashes = (size_t)(group->offsets != NULL) + (group->txns != NULL);
     return GROUP_BASE_BYTES + mem_cost(sizeof *group) + 2 * kept_cost(group->id) +
+           kept_cost(group->protocol_type) + kept_cost(group->protocol) + kept_cost(group->leader) +
            hashes * MEM_HASH_COST + group->offset_bytes + group->store_bytes +
            group->kind->member_bytes(group);
 }

@@ -22,6 +22,7 @@ from harness.kafka import Client, Closed, batch, good_batch, record  # noqa: E40
 from harness.server import Server, wait_for  # noqa: E402
 from bad_disk import DiskFull, DiskHasNoByte  # tests as those below
 from bad_memory import Memory
+from bad_memory_groups import MemoryOfGroups
 from bad_state import DataDirectory, Settings
 from bad_time import Time
 
