@@ -349,7 +349,9 @@ void play_step_compact(struct play *play)
         play->files->left = (long)play_below(play, MOST_OPERATIONS);
     }
     model->attempted = limit > model->attempted ? limit : model->attempted;
-    model->compacted_ms = play->now_ms;
+    if (!play->log->compact_blocked) { /* else the next start may put in what was made before */
+        model->compacted_ms = play->now_ms;
+    }
     enum err err = log_compact(play->log, stable, &limits, &result, &play->reason);
     check_compact_error(play, err, limited);
     play_note_flushed(play);

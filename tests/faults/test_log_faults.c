@@ -20,8 +20,8 @@
  * A log under faults, against a model. Each seed plays one history: appends, flushes, checkpoints,
  * rolls, reads, deletions, compactions of half of the logs, failing calls, crashes that keep any
  * part of what was not synced, and flipped bits; after each opening all is compared with the model.
- * FAULT_SEED=n replays one seed, FAULT_SEEDS=n plays n of them, FAULT_VERBOSE=1 shows the log's
- * lines.
+ * FAULT_SEED=n replays one seed, FAULT_SEEDS=n plays n of them, from FAULT_FIRST=n on, and
+ * FAULT_VERBOSE=1 shows the log's lines.
  */
 /* ---- crash, damage, opening ---- */
 
@@ -489,6 +489,7 @@ int main(void)
 {
     const char *one = getenv("FAULT_SEED");
     const char *many = getenv("FAULT_SEEDS");
+    const char *from = getenv("FAULT_FIRST");
     logger_set_level(getenv("FAULT_VERBOSE") != NULL ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR + 1);
     signal(SIGABRT, on_abort);
     if (one != NULL) {
@@ -496,7 +497,8 @@ int main(void)
         return 0;
     }
     uint64_t count = many != NULL ? strtoull(many, NULL, 10) : 300;
-    for (uint64_t seed = 1; seed <= count; seed++) {
+    uint64_t first = from != NULL ? strtoull(from, NULL, 10) : 1;
+    for (uint64_t seed = first; seed < first + count; seed++) {
         running_seed = (sig_atomic_t)seed;
         run_seed(seed);
     }
