@@ -75,9 +75,7 @@ static enum err link_partition(struct stopped *stopped, const struct tree_partit
 static enum err add_checkpoint(struct stopped *stopped, struct reason *reason)
 {
     struct checkpoint checkpoint;
-    char *path = mem_sprintf("%s/checkpoint", stopped->data_dir);
-    bool known = checkpoint_read(&checkpoint, file_ops_system(), path);
-    free(path);
+    bool known = checkpoint_read_any(&checkpoint, file_ops_system(), stopped->data_dir);
     for (size_t i = 0; i < checkpoint.entries.count; i++) {
         const struct log_state *state = &checkpoint.entries.items[i].state;
         checkpoint.entries.items[i].state = snapshot_state(state->start_offset, state->end_offset);

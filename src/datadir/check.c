@@ -23,8 +23,8 @@ struct listed_topic {
 
 struct catalogue_view {
     struct check *check;
-    bool known; /* false: the catalogue cannot be read */
-    VEC(struct listed_topic) topics;
+    bool known;                      /* false: the catalogue cannot be read */
+    VEC(struct listed_topic) topics; /* by name */
     struct checkpoint checkpoint;
 };
 
@@ -104,20 +104,40 @@ static enum err check_catalogue(struct catalogue_view *view, struct reason *reas
     return ERR_NONE;
 }
 
-static void check_checkpoint(struct catalogue_view *view)
+/* One of the two files; *there: it exists, good or not. */
+static bool check_checkpoint_file(struct catalogue_view *view, const char *name, bool *there,
+                                  struct checkpoint *checkpoint)
 {
     struct check *check = view->check;
     struct reason text;
-    char *path = mem_sprintf("%s/checkpoint", check->options->data_dir);
-    if (!file_exists(path)) {
-        check_tell_file(check, CHECK_NOTE, "no-checkpoint", "checkpoint", false,
-                        "there is no checkpoint: the next start reads all events");
-    } else if (!checkpoint_read(&view->checkpoint, check->files, path)) {
+    char *path = mem_sprintf("%s/%s", check->options->data_dir, name);
+    bool good = checkpoint_read(checkpoint, check->files, path);
+    *there = good || file_exists(path);
+    if (*there && !good) {
         bool repaired = check->options->repair && file_unlink(check->files, path, NULL) == ERR_NONE;
-        check_tell_file(check, CHECK_DISPOSABLE, "bad-checkpoint", "checkpoint", repaired,
+        check_tell_file(check, CHECK_DISPOSABLE, "bad-checkpoint", name, repaired,
                         check_remedy(check, "its checksum does not fit what it says", &text));
     }
     free(path);
+    return good;
+}
+
+static void check_checkpoint(struct catalogue_view *view)
+{
+    struct checkpoint copy;
+    bool there;
+    bool copy_there;
+    bool good = check_checkpoint_file(view, CHECKPOINT_NAME, &there, &view->checkpoint);
+    bool copy_good = check_checkpoint_file(view, CHECKPOINT_COPY_NAME, &copy_there, &copy);
+    if (!good && copy_good) {
+        view->checkpoint = copy;
+    } else {
+        checkpoint_deinit(&copy);
+    }
+    if (!there && !copy_there) {
+        check_tell_file(view->check, CHECK_NOTE, "no-checkpoint", CHECKPOINT_NAME, false,
+                        "there is no checkpoint: the next start reads all events");
+    }
 }
 
 /* So that the next start looks closely at what it would else believe. */
@@ -127,20 +147,39 @@ static enum err save_distrust(struct catalogue_view *view, struct reason *reason
         return ERR_NONE;
     }
     view->checkpoint.clean = false;
-    char *path = mem_sprintf("%s/checkpoint", view->check->options->data_dir);
-    enum err err = checkpoint_save(&view->checkpoint, view->check->files, path, reason);
-    free(path);
-    return err;
+    return checkpoint_save_both(&view->checkpoint, view->check->files,
+                                view->check->options->data_dir, reason);
+}
+
+static int compare_topics(const void *a, const void *b)
+{
+    return strcmp(((const struct listed_topic *)a)->name, ((const struct listed_topic *)b)->name);
 }
 
 static const struct listed_topic *find_topic(const struct catalogue_view *view, const char *name)
 {
-    for (size_t i = 0; i < view->topics.count; i++) {
-        if (strcmp(view->topics.items[i].name, name) == 0) {
-            return &view->topics.items[i];
-        }
-    }
-    return NULL;
+    struct listed_topic wanted = {.name = (char *)(uintptr_t)name};
+    return view->topics.count == 0 ? NULL
+                                   : bsearch(&wanted, view->topics.items, view->topics.count,
+                                             sizeof wanted, compare_topics);
+}
+
+static int compare_starts(const void *a, const void *b)
+{
+    int32_t left = ((const struct catalogue_db_log_start *)a)->partition;
+    int32_t right = ((const struct catalogue_db_log_start *)b)->partition;
+    return (left > right) - (left < right);
+}
+
+/* Up to where DeleteRecords deleted. */
+static int64_t deleted_to(const struct listed_topic *topic, int32_t partition)
+{
+    struct catalogue_db_log_start wanted = {.partition = partition};
+    const struct catalogue_db_log_start *found =
+        topic->starts.count == 0 ? NULL
+                                 : bsearch(&wanted, topic->starts.items, topic->starts.count,
+                                           sizeof wanted, compare_starts);
+    return found == NULL ? 0 : found->start;
 }
 
 static bool is_wanted(const struct check_options *options, const char *topic, int32_t partition)
@@ -197,11 +236,7 @@ static enum err check_one(struct catalogue_view *view, const struct tree_partiti
     if (topic != NULL && partition->partition < topic->partition_count) {
         known.state = checkpoint_find(&view->checkpoint, &topic->id, partition->partition);
         known.compacted = topic->compacted;
-        for (size_t i = 0; i < topic->starts.count; i++) {
-            if (topic->starts.items[i].partition == partition->partition) {
-                known.deleted_to = topic->starts.items[i].start;
-            }
-        }
+        known.deleted_to = deleted_to(topic, partition->partition);
     } else if (view->known) {
         char *name = mem_sprintf("topics/%s-%d", partition->topic, (int)partition->partition);
         check_tell_file(view->check, CHECK_NOTE, "unknown-directory", name, false,
@@ -266,6 +301,9 @@ static enum err check_locked(struct check *check, const struct tree *tree, struc
     struct catalogue_view view = {.check = check};
     enum err err = check_catalogue(&view, reason);
     if (err == ERR_NONE) {
+        if (view.topics.count > 1) {
+            qsort(view.topics.items, view.topics.count, sizeof *view.topics.items, compare_topics);
+        }
         check_checkpoint(&view);
         err = check_tree(&view, tree, reason);
     }

@@ -217,11 +217,19 @@ enum err catalogue_db_each_topic(struct catalogue_db *db,
                 "");
     int code = SQLITE_DONE;
     while (err == ERR_NONE && (code = sqlite3_step(statement)) == SQLITE_ROW) {
+        const char *name = (const char *)sqlite3_column_text(statement, 1);
+        int64_t partitions = sqlite3_column_int64(statement, 2);
         struct catalogue_db_topic row = {
-            .name = slice_str((const char *)sqlite3_column_text(statement, 1)),
-            .partition_count = sqlite3_column_int(statement, 2),
+            .name = slice_str(name != NULL ? name : ""),
+            .partition_count = (int32_t)partitions,
             .internal = sqlite3_column_int(statement, 3) != 0,
         };
+        if (topic_check_name(row.name, NULL) != ERR_NONE || partitions < 1 ||
+            partitions > TOPIC_MAX_PARTITIONS) {
+            err = reason_fail(reason, ERR_CORRUPT, "catalogue tidings.db: topic '%.*s' is damaged",
+                              SLICE_ARGS(row.name));
+            break;
+        }
         bool marked = sqlite3_column_int(statement, 4) != 0;
         bool named = sqlite3_column_int(statement, 5) != 0;
         row.deleting = marked && named;
@@ -407,9 +415,10 @@ enum err catalogue_db_log_starts(struct catalogue_db *db, const struct topic_id 
                                  struct catalogue_db_log_starts *out, struct reason *reason)
 {
     sqlite3_stmt *statement;
-    enum err err =
-        prepare(db, &statement, reason,
-                "SELECT partition, start_offset FROM log_start WHERE topic_id = ?", "b", id);
+    enum err err = prepare(db, &statement, reason,
+                           "SELECT partition, start_offset FROM log_start WHERE topic_id = ?"
+                           " AND partition BETWEEN 0 AND ? ORDER BY partition",
+                           "bi", id, (int64_t)TOPIC_MAX_PARTITIONS - 1);
     while (err == ERR_NONE && next_row(db, statement, &err, reason)) {
         *vec_add(out) = (struct catalogue_db_log_start){
             .partition = sqlite3_column_int(statement, 0),

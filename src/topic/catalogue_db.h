@@ -57,7 +57,8 @@ struct catalogue_db_topic {
     bool half_deleting; /* said in one of them only, which is not to be believed */
 };
 
-/* Visits all topics until `each` fails; its error is returned then. */
+/* Visits all topics until `each` fails; its error is returned then. ERR_CORRUPT at one whose name
+ * or number of partitions cannot be. */
 CHECKED enum err catalogue_db_each_topic(struct catalogue_db *db,
                                          enum err (*each)(void *context,
                                                           const struct catalogue_db_topic *row,
@@ -103,7 +104,7 @@ struct catalogue_db_log_starts {
     VEC_FIELDS(struct catalogue_db_log_start);
 };
 
-/* Adds all of a topic to *out; vec_deinit it, also after an error. */
+/* Adds all of a topic to *out, by partition; vec_deinit it, also after an error. */
 CHECKED enum err catalogue_db_log_starts(struct catalogue_db *db, const struct topic_id *id,
                                          struct catalogue_db_log_starts *out,
                                          struct reason *reason);

@@ -11,7 +11,6 @@
 struct catalogue {
     char *data_dir;
     char *topics_dir;
-    char *checkpoint_path;
     char cluster_id[23];
     struct overrides topic_defaults;
     struct log_env env;          /* with names_lock: */

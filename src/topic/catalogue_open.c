@@ -32,12 +32,7 @@ static enum err load_topic(void *context, const struct catalogue_db_topic *row,
                            struct reason *reason)
 {
     struct loading *loading = context;
-    enum err err = topic_check_name(row->name, reason);
-    if (err != ERR_NONE || row->partition_count < 1 ||
-        row->partition_count > TOPIC_MAX_PARTITIONS) {
-        return reason_fail(reason, ERR_CORRUPT, "catalogue tidings.db: topic '%.*s' is damaged",
-                           SLICE_ARGS(row->name));
-    }
+    (void)reason;
     struct topic *topic = topic_new(row->name, &row->id, row->internal);
     topic->budget = loading->catalogue->env.budget;
     if (row->half_deleting) {
@@ -396,7 +391,7 @@ static enum err load_topics(struct catalogue *catalogue, unsigned open_threads,
     struct checkpoint checkpoint;
     struct loading loading = {.catalogue = catalogue};
     struct open_jobs all = {.catalogue = catalogue};
-    checkpoint_load(&checkpoint, catalogue->env.files, catalogue->checkpoint_path);
+    checkpoint_load(&checkpoint, catalogue->env.files, catalogue->data_dir);
     recovery->was_clean = checkpoint.clean;
     enum err err = catalogue_db_each_topic(catalogue->db, load_topic, &loading, reason);
     if (err == ERR_NONE) {
@@ -418,8 +413,7 @@ static enum err load_topics(struct catalogue *catalogue, unsigned open_threads,
     if (err == ERR_NONE && checkpoint.clean) {
         /* Before the first append: what it says of sizes will not hold any more. */
         checkpoint.clean = false;
-        err =
-            checkpoint_save(&checkpoint, catalogue->env.files, catalogue->checkpoint_path, reason);
+        err = checkpoint_save_both(&checkpoint, catalogue->env.files, catalogue->data_dir, reason);
     }
     loading_deinit(&loading, &all);
     checkpoint_deinit(&checkpoint);
@@ -453,7 +447,6 @@ static void catalogue_free(struct catalogue *catalogue)
     overrides_deinit(&catalogue->topic_defaults);
     free(catalogue->data_dir);
     free(catalogue->topics_dir);
-    free(catalogue->checkpoint_path);
     free(catalogue);
 }
 
@@ -464,7 +457,6 @@ enum err catalogue_open(const struct catalogue_config *config, struct catalogue 
     struct catalogue *catalogue = mem_new(struct catalogue);
     catalogue->data_dir = mem_strdup(config->data_dir);
     catalogue->topics_dir = mem_sprintf("%s/topics", config->data_dir);
-    catalogue->checkpoint_path = mem_sprintf("%s/checkpoint", config->data_dir);
     catalogue->env = config->log_env;
     catalogue->env.names_lock = &catalogue->names_lock;
     catalogue->max_partitions = config->max_partitions;
@@ -527,8 +519,7 @@ enum err catalogue_close(struct catalogue *catalogue, struct reason *reason)
     struct reason why;
     enum err saved = ERR_NONE;
     if (!catalogue->sync_failed) { /* else the last one that is on disk for sure stays */
-        saved =
-            checkpoint_save(&checkpoint, catalogue->env.files, catalogue->checkpoint_path, &why);
+        saved = checkpoint_save_both(&checkpoint, catalogue->env.files, catalogue->data_dir, &why);
     }
     if (saved != ERR_NONE && err == ERR_NONE) {
         err = saved;

@@ -141,7 +141,7 @@ static void save(struct catalogue *catalogue, struct topic **topics, size_t coun
         }
     }
     struct reason reason;
-    if (checkpoint_save(&checkpoint, catalogue->env.files, catalogue->checkpoint_path, &reason) ==
+    if (checkpoint_save_both(&checkpoint, catalogue->env.files, catalogue->data_dir, &reason) ==
         ERR_NONE) {
         catalogue->checkpoint_stale = false;
     } else {

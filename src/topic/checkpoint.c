@@ -79,27 +79,50 @@ static struct log_state load_state(const uint8_t *at, bool clean)
     };
 }
 
-enum err checkpoint_save(struct checkpoint *checkpoint, const struct file_ops *files,
-                         const char *path, struct reason *reason)
+static void encode(struct checkpoint *checkpoint, struct buf *buf)
 {
-    struct buf buf = {0};
     if (checkpoint->entries.count != 0) {
         qsort(checkpoint->entries.items, checkpoint->entries.count,
               sizeof *checkpoint->entries.items, compare);
     }
-    buf_append_str(&buf, "TDCP");
-    buf_append_be16(&buf, VERSION);
-    buf_append_u8(&buf, checkpoint->clean);
-    buf_append_u8(&buf, 0);
-    buf_append_be32(&buf, (uint32_t)checkpoint->entries.count);
+    buf_append_str(buf, "TDCP");
+    buf_append_be16(buf, VERSION);
+    buf_append_u8(buf, checkpoint->clean);
+    buf_append_u8(buf, 0);
+    buf_append_be32(buf, (uint32_t)checkpoint->entries.count);
     for (size_t i = 0; i < checkpoint->entries.count; i++) {
         const struct checkpoint_entry *entry = &checkpoint->entries.items[i];
-        buf_append(&buf, entry->topic_id.bytes, sizeof entry->topic_id.bytes);
-        buf_append_be32(&buf, (uint32_t)entry->partition);
-        append_state(&buf, &entry->state);
+        buf_append(buf, entry->topic_id.bytes, sizeof entry->topic_id.bytes);
+        buf_append_be32(buf, (uint32_t)entry->partition);
+        append_state(buf, &entry->state);
     }
-    buf_append_be32(&buf, crc32c(0, buf.data, buf.size));
+    buf_append_be32(buf, crc32c(0, buf->data, buf->size));
+}
+
+enum err checkpoint_save(struct checkpoint *checkpoint, const struct file_ops *files,
+                         const char *path, struct reason *reason)
+{
+    struct buf buf = {0};
+    encode(checkpoint, &buf);
     enum err err = file_replace(files, path, buf.data, buf.size, reason);
+    buf_deinit(&buf);
+    return err;
+}
+
+static const char *const names[] = {CHECKPOINT_NAME, CHECKPOINT_COPY_NAME};
+enum { FILES = sizeof names / sizeof names[0] };
+
+enum err checkpoint_save_both(struct checkpoint *checkpoint, const struct file_ops *files,
+                              const char *data_dir, struct reason *reason)
+{
+    struct buf buf = {0};
+    enum err err = ERR_NONE;
+    encode(checkpoint, &buf);
+    for (int i = 0; i < FILES && err == ERR_NONE; i++) {
+        char *path = mem_sprintf("%s/%s", data_dir, names[i]);
+        err = file_replace(files, path, buf.data, buf.size, reason);
+        free(path);
+    }
     buf_deinit(&buf);
     return err;
 }
@@ -135,42 +158,64 @@ static bool decode(struct checkpoint *checkpoint, const uint8_t *bytes, size_t s
     return true;
 }
 
-void checkpoint_load(struct checkpoint *checkpoint, const struct file_ops *files, const char *path)
+/* ERR_NOT_FOUND, ERR_CORRUPT, ERR_IO: the checkpoint is empty then. */
+static enum err load_one(struct checkpoint *checkpoint, const struct file_ops *files,
+                         const char *path, struct reason *reason)
 {
     *checkpoint = (struct checkpoint){0};
     char *data;
     size_t size;
-    struct reason reason;
-    enum err err = file_load(files, path, MAX_BYTES, &data, &size, &reason);
-    if (err == ERR_NOT_FOUND) {
-        return;
-    }
+    enum err err = file_load(files, path, MAX_BYTES, &data, &size, reason);
     if (err != ERR_NONE) {
-        LOG_WARN("topic", "checkpoint cannot be read; logs are scanned instead", "reason=\"%s\"",
-                 reason.text);
-        return;
+        return err;
     }
     if (!decode(checkpoint, (const uint8_t *)data, size)) {
-        LOG_WARN("topic", "checkpoint is damaged; logs are scanned instead", "file=\"%s\"", path);
         checkpoint_deinit(checkpoint);
+        err = reason_fail(reason, ERR_CORRUPT, "the checksum does not fit what it says");
     }
     free(data);
+    return err;
+}
+
+/* From the first of the two files that is good. *first: what is wrong with the first. */
+static enum err load_any(struct checkpoint *checkpoint, const struct file_ops *files,
+                         const char *data_dir, enum err *first, struct reason *why)
+{
+    struct reason ignored;
+    char *path = mem_sprintf("%s/" CHECKPOINT_NAME, data_dir);
+    char *copy = mem_sprintf("%s/" CHECKPOINT_COPY_NAME, data_dir);
+    *first = load_one(checkpoint, files, path, why);
+    enum err err = *first == ERR_NONE ? ERR_NONE : load_one(checkpoint, files, copy, &ignored);
+    free(path);
+    free(copy);
+    return err;
+}
+
+void checkpoint_load(struct checkpoint *checkpoint, const struct file_ops *files,
+                     const char *data_dir)
+{
+    struct reason why;
+    enum err first;
+    enum err err = load_any(checkpoint, files, data_dir, &first, &why);
+    if (first != ERR_NONE && err == ERR_NONE) {
+        LOG_WARN("topic", "the checkpoint is missing or damaged; its copy is taken",
+                 "file=\"%s/" CHECKPOINT_NAME "\" reason=\"%s\"", data_dir, why.text);
+    } else if (err != ERR_NONE && (first != ERR_NOT_FOUND || err != ERR_NOT_FOUND)) {
+        LOG_WARN("topic", "checkpoint is damaged; logs are scanned instead",
+                 "file=\"%s/" CHECKPOINT_NAME "\" reason=\"%s\"", data_dir, why.text);
+    }
 }
 
 bool checkpoint_read(struct checkpoint *checkpoint, const struct file_ops *files, const char *path)
 {
-    *checkpoint = (struct checkpoint){0};
-    char *data;
-    size_t size;
-    if (file_load(files, path, MAX_BYTES, &data, &size, NULL) != ERR_NONE) {
-        return false;
-    }
-    bool good = decode(checkpoint, (const uint8_t *)data, size);
-    if (!good) {
-        checkpoint_deinit(checkpoint);
-    }
-    free(data);
-    return good;
+    return load_one(checkpoint, files, path, NULL) == ERR_NONE;
+}
+
+bool checkpoint_read_any(struct checkpoint *checkpoint, const struct file_ops *files,
+                         const char *data_dir)
+{
+    enum err first;
+    return load_any(checkpoint, files, data_dir, &first, NULL) == ERR_NONE;
 }
 
 const struct log_state *checkpoint_find(const struct checkpoint *checkpoint,

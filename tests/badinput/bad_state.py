@@ -124,6 +124,13 @@ class DataDirectory(unittest.TestCase):
                 with open(self.data + "/checkpoint", "wb") as file:
                     file.write(damage)
                 server = self.start()
+                self.assertTrue(server.log_lines("damaged; its copy is taken"))
+                self.check_events(server, 20)
+                server.kill()
+                for name in "checkpoint", "checkpoint-copy":
+                    with open(f"{self.data}/{name}", "wb") as file:
+                        file.write(damage)
+                server = self.start()
                 self.assertTrue(server.log_lines("checkpoint is damaged.*checkpoint"))
                 self.check_events(server, 20)
                 self.assertEqual(server.stop(), 0)
@@ -135,8 +142,9 @@ class DataDirectory(unittest.TestCase):
             good = file.read()
         for at in sorted(random.Random(3).sample(range(len(good)), min(25, len(good)))):
             with self.subTest(at):
-                with open(self.data + "/checkpoint", "wb") as file:
-                    file.write(good[:at] + bytes([good[at] ^ 0x40]) + good[at + 1:])
+                for name in "checkpoint", "checkpoint-copy":
+                    with open(f"{self.data}/{name}", "wb") as file:
+                        file.write(good[:at] + bytes([good[at] ^ 0x40]) + good[at + 1:])
                 server = self.start()
                 self.check_events(server, 5)
                 server.kill()
@@ -186,6 +194,7 @@ class DataDirectory(unittest.TestCase):
                 os.mkdir(self.data)
                 self.fill()
                 os.remove(self.data + "/checkpoint")
+                os.remove(self.data + "/checkpoint-copy")
                 position = self.damage_batch(7, at)
                 server = self.start()
                 self.check_damage(server, position)

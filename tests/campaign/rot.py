@@ -15,7 +15,9 @@ CORRUPT_MESSAGE = 2
 EPOCH_AT, MAGIC_AT = 12, 16     # the leader epoch between them is no part of what was sent
 MAX_BYTES = 8192
 DISPOSABLE = (".index", ".timeindex", ".snapshot", ".txnindex")
-CATALOGUES = ("tidings.db", "tidings-copy.db")     # one of them: the other takes its place
+# One of each: the other takes its place.
+CATALOGUES = ("tidings.db", "tidings-copy.db")
+CHECKPOINTS = ("checkpoint", "checkpoint-copy")
 
 
 def flip_bit(path, position, bit):
@@ -30,11 +32,12 @@ def flip_disposable(data, rng):
     """Flips one bit in some of the files that the server can do without; the number of bits."""
     files = []
     spared = rng.choice(CATALOGUES)
+    checkpoint = rng.choice(CHECKPOINTS)
     for folder, _, names in os.walk(data):
         for name in names:
             path = os.path.join(folder, name)
             catalogue = name.removesuffix("-wal") in CATALOGUES and not name.startswith(spared)
-            if (name.endswith(DISPOSABLE) or name == "checkpoint" or catalogue) and \
+            if (name.endswith(DISPOSABLE) or name == checkpoint or catalogue) and \
                     os.path.getsize(path) > 0:
                 files.append(path)
     chosen = rng.sample(sorted(files), min(len(files), rng.randint(1, 12)))

@@ -188,6 +188,8 @@ class CheckTest(Case):
         self.assertEqual((finding["level"], finding["kind"]), ("disposable", "bad-checkpoint"))
         self.check(0, "--repair")
         self.assertFalse(os.path.exists(checkpoint))
+        self.assertEqual(self.check(0)["findings"], [])     # its copy says the same
+        os.remove(checkpoint + "-copy")
         self.assertEqual([f["kind"] for f in self.check(0)["findings"]], ["no-checkpoint"])
 
     def test_catalogue(self):

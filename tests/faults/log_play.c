@@ -238,6 +238,16 @@ static void step_delete(struct play *play)
     play_check_unstable(play);
 }
 
+/* The batch that stands where one with the offset is looked for: compaction leaves gaps. NULL. */
+static const struct model_batch *find_left(struct model *model, int64_t offset)
+{
+    const struct model_batch *at = model_find(model, offset);
+    while (at != NULL && at->gone) {
+        at = at + 1 < model->batches + model->count ? at + 1 : NULL;
+    }
+    return at;
+}
+
 /* Compares a span with the model; returns the offset behind it. */
 static int64_t check_span(struct play *play, const struct file_span *span, int64_t offset)
 {
@@ -248,7 +258,7 @@ static int64_t check_span(struct play *play, const struct file_span *span, int64
     while (rest.size > 0) {
         struct batch batch;
         enum err err = batch_parse(rest, &batch, &play->reason);
-        const struct model_batch *at = model_find(play->model, offset);
+        const struct model_batch *at = find_left(play->model, offset);
         if (at != NULL && at->flipped &&
             (err != ERR_NONE || batch_check_crc(&batch, NULL) != ERR_NONE ||
              batch.base_offset != at->base_offset)) {

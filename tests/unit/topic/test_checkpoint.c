@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const char path[] = "/tmp/tidings-checkpoint-test";
@@ -33,9 +34,13 @@ static int remove_file(void **state)
     return 0;
 }
 
-static void save_some(const char *file, int count, bool clean)
+static void load(const char *file, struct checkpoint *checkpoint)
 {
-    struct checkpoint checkpoint = {.clean = clean};
+    (void)!checkpoint_read(checkpoint, file_ops_system(), file); /* empty when it is bad */
+}
+
+static void add_some(struct checkpoint *checkpoint, int count)
+{
     for (int i = count - 1; i >= 0; i--) { /* not in order */
         struct topic_id id = id_of((uint8_t)(i / 3));
         struct log_state log = {.start_offset = i,
@@ -47,9 +52,15 @@ static void save_some(const char *file, int count, bool clean)
                                 .first_base = 5 + i,
                                 .size_bytes = 2000 + i,
                                 .oldest_ms = INT64_MAX - i};
-        checkpoint_add(&checkpoint, &id, i % 3, &log);
+        checkpoint_add(checkpoint, &id, i % 3, &log);
     }
+}
+
+static void save_some(const char *file, int count, bool clean)
+{
+    struct checkpoint checkpoint = {.clean = clean};
     struct reason reason;
+    add_some(&checkpoint, count);
     assert_int_equal(checkpoint_save(&checkpoint, file_ops_system(), file, &reason), ERR_NONE);
     checkpoint_deinit(&checkpoint);
 }
@@ -58,7 +69,7 @@ static void test_what_is_saved_is_loaded(void **state)
 {
     struct checkpoint checkpoint;
     save_some(*state, 100, true);
-    checkpoint_load(&checkpoint, file_ops_system(), *state);
+    load(*state, &checkpoint);
     assert_true(checkpoint.clean);
     assert_int_equal(checkpoint.entries.count, 100);
     for (int i = 0; i < 100; i++) {
@@ -97,7 +108,7 @@ static void test_version_1_is_read(void **state)
     buf_append_be32(&file, crc32c(0, file.data, file.size));
     assert_int_equal(file_replace(file_ops_system(), *state, file.data, file.size, NULL), ERR_NONE);
     struct checkpoint checkpoint;
-    checkpoint_load(&checkpoint, file_ops_system(), *state);
+    load(*state, &checkpoint);
     const struct log_state *found = checkpoint_find(&checkpoint, &id, 3);
     assert_non_null(found);
     assert_true(checkpoint.clean && found->clean);
@@ -107,7 +118,7 @@ static void test_version_1_is_read(void **state)
     checkpoint_deinit(&checkpoint);
     file.data[20]++;
     assert_int_equal(file_replace(file_ops_system(), *state, file.data, file.size, NULL), ERR_NONE);
-    checkpoint_load(&checkpoint, file_ops_system(), *state);
+    load(*state, &checkpoint);
     assert_int_equal(checkpoint.entries.count, 0);
     checkpoint_deinit(&checkpoint);
     buf_deinit(&file);
@@ -117,13 +128,13 @@ static void test_a_missing_checkpoint_is_not_clean_and_an_empty_one_is(void **st
 {
     struct checkpoint checkpoint;
     struct topic_id id = id_of(0);
-    checkpoint_load(&checkpoint, file_ops_system(), *state);
+    load(*state, &checkpoint);
     assert_int_equal(checkpoint.entries.count, 0);
     assert_false(checkpoint.clean);
     assert_null(checkpoint_find(&checkpoint, &id, 0));
     checkpoint_deinit(&checkpoint);
     save_some(*state, 0, true);
-    checkpoint_load(&checkpoint, file_ops_system(), *state);
+    load(*state, &checkpoint);
     assert_int_equal(checkpoint.entries.count, 0);
     assert_true(checkpoint.clean);
     checkpoint_deinit(&checkpoint);
@@ -151,19 +162,57 @@ static void test_damage_is_not_believed(void **state)
         good[at] ^= 1;
         write_file(*state, good, size);
         good[at] ^= 1;
-        checkpoint_load(&checkpoint, file_ops_system(), *state);
+        load(*state, &checkpoint);
         assert_int_equal(checkpoint.entries.count, 0);
         assert_false(checkpoint.clean);
         checkpoint_deinit(&checkpoint);
     }
     for (size_t cut = 0; cut < size; cut++) {
         write_file(*state, good, cut);
-        checkpoint_load(&checkpoint, file_ops_system(), *state);
+        load(*state, &checkpoint);
         assert_int_equal(checkpoint.entries.count, 0);
         assert_false(checkpoint.clean);
         checkpoint_deinit(&checkpoint);
     }
     free(good);
+}
+
+/* One flipped bit, or one file that is gone, takes nothing: the other has the same. */
+static void test_the_copy_takes_the_place_of_a_bad_checkpoint(void **state)
+{
+    static const char *const names[] = {CHECKPOINT_NAME, CHECKPOINT_COPY_NAME};
+    struct checkpoint checkpoint = {.clean = true};
+    struct reason reason;
+    assert_int_equal(mkdir(*state, 0700), 0);
+    add_some(&checkpoint, 4);
+    for (int i = 0; i < 2; i++) {
+        for (int missing = 0; missing < 2; missing++) {
+            struct checkpoint found;
+            assert_int_equal(checkpoint_save_both(&checkpoint, file_ops_system(), *state, &reason),
+                             ERR_NONE);
+            char *file = mem_sprintf("%s/%s", (char *)*state, names[i]);
+            if (missing) {
+                assert_int_equal(unlink(file), 0);
+            } else {
+                write_file(file, "TDCP", 4);
+            }
+            checkpoint_load(&found, file_ops_system(), *state);
+            assert_true(found.clean);
+            assert_int_equal(found.entries.count, 4);
+            checkpoint_deinit(&found);
+            free(file);
+        }
+    }
+    checkpoint_deinit(&checkpoint);
+    for (int i = 0; i < 2; i++) {
+        char *file = mem_sprintf("%s/%s", (char *)*state, names[i]);
+        unlink(file);
+        free(file);
+    }
+    checkpoint_load(&checkpoint, file_ops_system(), *state);
+    assert_int_equal(checkpoint.entries.count, 0);
+    assert_false(checkpoint.clean);
+    rmdir(*state);
 }
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, in_own_file, remove_file)
@@ -175,6 +224,7 @@ int main(int argc, char **argv)
         TEST(test_version_1_is_read),
         TEST(test_a_missing_checkpoint_is_not_clean_and_an_empty_one_is),
         TEST(test_damage_is_not_believed),
+        TEST(test_the_copy_takes_the_place_of_a_bad_checkpoint),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
 }

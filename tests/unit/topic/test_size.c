@@ -108,6 +108,7 @@ static void test_one_offline_partition_leaves_the_others_served(void **state)
     char *dir = fixture_path(fixture, "topics/orders-0");
     char *away = fixture_path(fixture, "away");
     char *checkpoint = fixture_path(fixture, "checkpoint");
+    char *copy = fixture_path(fixture, "checkpoint-copy");
     for (int round = 0; round < 2; round++) {
         assert_int_equal(rename(dir, away), 0);
         FILE *file = fopen(dir, "wb"); /* a file where a directory belongs */
@@ -134,9 +135,11 @@ static void test_one_offline_partition_leaves_the_others_served(void **state)
         topic_unref(topic);
         fixture_close(fixture);
         unlink(checkpoint); /* the second time without one */
+        unlink(copy);
     }
     free(dir);
     free(away);
+    free(copy);
     free(checkpoint);
 }
 

@@ -82,11 +82,15 @@ void fixture_abandon(struct fixture *fixture)
         assert_int_equal(link(path, kept), 0);
     }
     fixture_close(fixture);
+    char *copy = fixture_path(fixture, "checkpoint-copy");
+    assert_int_equal(unlink(copy), 0);
     if (had) {
+        assert_int_equal(link(kept, copy), 0);
         assert_int_equal(rename(kept, path), 0);
     } else {
         assert_int_equal(unlink(path), 0);
     }
+    free(copy);
     free(path);
     free(kept);
 }
