@@ -9,8 +9,8 @@
 
 /*
  * Opening, and loading what opening left. Of most partitions of a large bus nothing is wanted but
- * their offsets: the checkpoint knows these, so that a start costs two looks at file sizes, and
- * segments, indexes and producers are loaded when the partition is used first.
+ * their offsets: the checkpoint knows these, so that a start costs a look at the sizes of
+ * their files, and segments, indexes and producers are loaded when the partition is used first.
  */
 
 static bool has_size(const struct log *log, int64_t base, int64_t size)
@@ -30,8 +30,22 @@ static bool has_segment(const struct log *log, int64_t base)
     return there;
 }
 
-/* Whether the directory begins and ends with the segments that are known. What a crash left of a
- * swap is finished before: listing deletes what was not decided. */
+/* What the segments have together; -1 when one cannot be looked at. */
+static int64_t sum_sizes(const struct log *log, const struct offsets *segments)
+{
+    int64_t sum = 0;
+    for (size_t i = 0; i < segments->count && sum >= 0; i++) {
+        struct stat status;
+        char *path = segment_path(log->dir, segments->items[i], ".log");
+        sum = stat(path, &status) == 0 ? sum + status.st_size : -1;
+        free(path);
+    }
+    return sum;
+}
+
+/* Whether the directory begins and ends with the segments that are known, and none is missing or
+ * shorter in between. What a crash left of a swap is finished before: listing deletes what was not
+ * decided. */
 static bool list_agrees(struct log *log, const struct log_state *known)
 {
     struct log_files found;
@@ -41,19 +55,21 @@ static bool list_agrees(struct log *log, const struct log_state *known)
         return false;
     }
     bool fits = found.segments.count > 0 && found.segments.items[0] == known->first_base &&
-                found.segments.items[found.segments.count - 1] == known->active_base;
+                found.segments.items[found.segments.count - 1] == known->active_base &&
+                sum_sizes(log, &found.segments) == known->size_bytes;
     log_files_deinit(&found);
     return fits;
 }
 
 /*
  * Whether nothing was appended, rolled or cut since: the last segment is as long as it was, none
- * begins behind it, and the first one is there. After a crash the directory is listed: a segment
- * that was the last one may have grown, been closed and been made shorter again by compaction.
+ * begins behind it, and the first one is there. Of several segments the directory is listed, as one
+ * in the middle may be missing; after a crash also of one: a segment that was the last one may have
+ * grown, been closed and been made shorter again by compaction.
  */
 static bool files_agree(struct log *log, const struct log_state *known)
 {
-    if (!known->clean && !list_agrees(log, known)) {
+    if ((!known->clean || known->first_base != known->active_base) && !list_agrees(log, known)) {
         return false;
     }
     return has_size(log, known->active_base, known->active_size) &&

@@ -122,6 +122,57 @@ static enum err choose_start(struct recovery *recovery, const struct log_state *
     return ERR_NONE;
 }
 
+/* Where the batches of a segment end by their headers from near its end on; -1: not known, as
+ * damage is in the way, which is told by who finds it. The segment is held. */
+static enum err find_reach(struct log *log, struct segment *segment, int64_t end, int64_t *reach,
+                           struct reason *reason)
+{
+    struct scan scan;
+    struct batch header;
+    int64_t position;
+    enum err err = log_walk_begin(log, segment, end - 1, &position, reach, reason);
+    scan_init(&scan, segment->files, segment->fd, segment->size_bytes);
+    while (err == ERR_NONE && *reach >= 0 && position < segment->size_bytes) {
+        const struct damage *noted = recovery_find_noted(segment, position);
+        if (noted != NULL) {
+            position = noted->end;
+            *reach = noted->next_offset;
+            continue;
+        }
+        err = scan_header(&scan, position, &header, reason);
+        if (err == ERR_CORRUPT || err == ERR_TRUNCATED) {
+            *reach = -1;
+            return ERR_NONE;
+        }
+        position += (int64_t)header.bytes.size;
+        *reach = batch_last_offset(&header) + 1;
+    }
+    return err;
+}
+
+/* Says which offsets are gone with a segment, or the end of one, below what is scanned. A segment
+ * reaches to where the next one begins, also a compacted one. */
+static enum err tell_missing(struct recovery *recovery, size_t i, struct reason *reason)
+{
+    struct log *log = recovery->log;
+    struct segment *segment = log->segments.items[i];
+    int64_t end = log->segments.items[i + 1]->base_offset;
+    int64_t reach = -1;
+    enum err err = segment_hold(segment, reason);
+    if (err == ERR_NONE) {
+        err = find_reach(log, segment, end, &reach, reason);
+        segment_let_go(segment);
+    }
+    if (err == ERR_NONE && reach >= 0 && reach < end) {
+        recovery->report->damaged_batches++;
+        LOG_ERROR("log", "events that were on disk are gone",
+                  "file=\"%s/%020lld.log\" position=%lld offsets=%lld-%lld", log->dir,
+                  (long long)segment->base_offset, (long long)segment->size_bytes, (long long)reach,
+                  (long long)end - 1);
+    }
+    return err;
+}
+
 /* Producers as of `from`. exact: the newest snapshot at or before it is their state there. */
 static enum err recover_producers(struct recovery *recovery, const struct log_files *found,
                                   bool exact, struct reason *reason)
@@ -165,6 +216,9 @@ static enum err scan_from(struct recovery *recovery, const struct log_state *kno
     recovery->next = recovery->from;
     for (size_t i = 0; i < number && err == ERR_NONE; i++) {
         err = adopt_indexes(recovery, i, log->segments.items[i + 1]->base_offset, true, reason);
+        if (err == ERR_NONE) {
+            err = tell_missing(recovery, i, reason);
+        }
     }
     if (err == ERR_NONE) {
         err = log_adopt_aborts(log, found, number, recovery->from,
@@ -187,15 +241,29 @@ static enum err scan_from(struct recovery *recovery, const struct log_state *kno
                                                    : err;
 }
 
+/* Whether all segments have the bytes that are known: none is missing or shorter. */
+static bool has_all_bytes(const struct log *log, const struct log_state *known)
+{
+    int64_t size = 0;
+    for (size_t i = 0; i < log->segments.count; i++) {
+        size += log->segments.items[i]->size_bytes;
+    }
+    return known->idle_known && size == known->size_bytes;
+}
+
 static enum err trust_clean(struct recovery *recovery, const struct log_state *known,
                             const struct log_files *found, struct reason *reason)
 {
     struct log *log = recovery->log;
     enum err err = ERR_NONE;
+    bool whole = has_all_bytes(log, known);
     for (size_t i = 0; i < log->segments.count && err == ERR_NONE; i++) {
         int64_t end = i + 1 < log->segments.count ? log->segments.items[i + 1]->base_offset
                                                   : known->end_offset;
         err = adopt_indexes(recovery, i, end, log->load_deep, reason);
+        if (err == ERR_NONE && !whole && i + 1 < log->segments.count) {
+            err = tell_missing(recovery, i, reason);
+        }
     }
     recovery->from = known->end_offset;
     recovery->next = known->end_offset;

@@ -247,6 +247,7 @@ static void test_nobody_is_led_over_a_missing_segment(void **state)
     const struct log_state *states[] = {&fixture->state, &known};
     for (size_t i = 0; i < 2; i++) {
         fixture_open(fixture, states[i]);
+        assert_int_equal(fixture->recovery.damaged_batches, 1); /* told at the start */
         assert_int_equal(log_end_offset(fixture->log), 100);
         assert_int_equal(read_all(fixture, 0, first, 3000), first);
         assert_int_equal(read_all(fixture, next, 100, 3000), 100 - next);
