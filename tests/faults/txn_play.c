@@ -189,14 +189,14 @@ void play_check_aborted(struct play *play, int64_t from, int64_t to)
             continue;
         }
         bool there = next < row_count && rows[next].last_offset == txn->last;
-        CHECK(play,
-              there || txn->newest < model->start ||
-                  ((play->config.compact || txn->first < model->start) &&
-                   !model_has_left(model, 100 + txn->producer,
-                                   txn->first > from ? txn->first : from,
-                                   txn->last < to ? txn->last : to)),
-              "%d: %lld-%lld was aborted and is not listed for %lld-%lld", 100 + txn->producer,
-              (long long)txn->first, (long long)txn->last, (long long)from, (long long)to);
+        CHECK(
+            play,
+            there || txn->newest < model->start ||
+                ((play->config.compact || txn->first < model->start) &&
+                 !model_has_left(model, 100 + txn->producer, txn->first > from ? txn->first : from,
+                                 txn->last < to ? txn->last : to)),
+            "%d: %lld-%lld was aborted and is not listed for %lld-%lld", 100 + txn->producer,
+            (long long)txn->first, (long long)txn->last, (long long)from, (long long)to);
         if (there) {
             compare(play, &rows[next++], txn);
         }
