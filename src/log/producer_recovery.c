@@ -97,16 +97,13 @@ static enum err replay_held(struct log *log, struct segment *segment, int64_t en
     struct segment *aborts = replay->index_aborts && segment->aborts_bad ? segment : NULL;
     struct scan scan;
     struct batch header;
-    struct index_row row;
-    bool found;
+    int64_t position;
+    int64_t expected;
     int64_t limit = segment->written_from; /* what is behind is the scan's to judge */
-    enum err err = log_index_floor(log, segment, INDEX_BY_KEY, from - segment->base_offset, &row,
-                                   &found, reason);
-    int64_t position = found ? row.value : 0;
-    int64_t expected = segment->base_offset;
+    enum err err = log_walk_begin(log, segment, from, &position, &expected, reason);
     scan_init(&scan, segment->files, segment->fd, limit);
     while (err == ERR_NONE && position < limit && expected < to) {
-        err = scan_header(&scan, position, &header, reason);
+        err = scan_header_expected(&scan, position, expected, end, &header, reason);
         if (err == ERR_CORRUPT || err == ERR_TRUNCATED) {
             struct damage damage;
             err = log_note_damage(log, segment, position, limit, expected, end, &damage, reason);
@@ -125,6 +122,7 @@ static enum err replay_held(struct log *log, struct segment *segment, int64_t en
         expected = batch_last_offset(&header) + 1;
         position += (int64_t)header.bytes.size;
     }
+    scan_deinit(&scan);
     return err;
 }
 

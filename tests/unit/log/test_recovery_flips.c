@@ -159,6 +159,27 @@ static void test_a_flip_before_the_checkpoint_hides_nothing_behind_it(void **sta
     fixture_kill(fixture);
 }
 
+/* A length that leads into the next batch: that one is not taken for damaged as well. */
+static void test_a_flipped_length_below_the_checkpoint_hides_one_batch(void **state)
+{
+    struct fixture *fixture = *state;
+    struct log_state known;
+    fixture_open(fixture, NULL);
+    append_many(fixture, COUNT, 1000);
+    int64_t batch = log_size_bytes(fixture->log) / COUNT;
+    assert_int_equal(log_checkpoint(fixture->log, &known, NULL), ERR_NONE);
+    append_many(fixture, 1, 1000);
+    fixture_kill(fixture);
+    flip_bit(file_of(fixture, 0, ".log"), 5 * batch + 10, 0); /* 256 bytes more */
+    unlink(file_of(fixture, COUNT, ".snapshot"));
+    int fd = open(file_of(fixture, 0, ".snapshot"), O_CREAT | O_WRONLY, 0600); /* no good one */
+    close(fd);
+    fixture_open(fixture, &known);
+    assert_int_equal(read_all(fixture, 0, 5, 3000), 5);
+    assert_int_equal(read_all(fixture, 6, COUNT + 1, 3000), COUNT - 5);
+    fixture_kill(fixture);
+}
+
 #define LOG_TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(int argc, char **argv)
@@ -169,6 +190,7 @@ int main(int argc, char **argv)
         LOG_TEST(test_a_torn_last_batch_is_still_cut),
         LOG_TEST(test_two_flips_beside_each_other_at_the_end_of_a_segment_are_damage),
         LOG_TEST(test_a_flip_before_the_checkpoint_hides_nothing_behind_it),
+        LOG_TEST(test_a_flipped_length_below_the_checkpoint_hides_one_batch),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
 }
