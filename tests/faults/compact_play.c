@@ -93,6 +93,16 @@ static void see_records(struct play *play, struct model_batch *at, const struct 
     record_iterator_deinit(&new);
 }
 
+/* Whether a compaction may have set the horizon. */
+static bool is_horizon(const struct model *model, int64_t horizon_ms)
+{
+    bool is = horizon_ms == model->compacted_ms + DELETE_RETENTION_MS;
+    for (int i = 0; i < model->failed_count && !is; i++) {
+        is = horizon_ms == model->failed_ms[i] + DELETE_RETENTION_MS;
+    }
+    return is;
+}
+
 static void check_header(struct play *play, const struct model_batch *at, const struct batch *now)
 {
     enum { KEPT = BATCH_ATTRIBUTE_TRANSACTIONAL | BATCH_ATTRIBUTE_CONTROL };
@@ -113,7 +123,7 @@ static void check_header(struct play *play, const struct model_batch *at, const 
           (long long)at->base_offset, (long long)model->attempted);
     CHECK(play,
           horizon_ms == at->horizon_ms || now->record_count == 0 ||
-              (at->horizon_ms < 0 && horizon_ms == model->compacted_ms + DELETE_RETENTION_MS),
+              (at->horizon_ms < 0 && is_horizon(model, horizon_ms)),
           "the delete horizon of the batch at offset %lld is %lld, and was %lld",
           (long long)at->base_offset, (long long)horizon_ms, (long long)at->horizon_ms);
 }
@@ -349,11 +359,12 @@ void play_step_compact(struct play *play)
         play->files->left = (long)play_below(play, MOST_OPERATIONS);
     }
     model->attempted = limit > model->attempted ? limit : model->attempted;
-    if (!play->log->compact_blocked) { /* else the next start may put in what was made before */
-        model->compacted_ms = play->now_ms;
-    }
+    model->compacted_ms = play->now_ms;
     enum err err = log_compact(play->log, stable, &limits, &result, &play->reason);
     check_compact_error(play, err, limited);
+    if (err != ERR_NONE || play->log->compact_blocked) {
+        model->failed_ms[model->failed_count++] = play->now_ms;
+    }
     play_note_flushed(play);
     if (err == ERR_NONE) {
         CHECK(play, result.to <= limit || result.to == result.from, "compacted up to %lld of %lld",

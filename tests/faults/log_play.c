@@ -313,7 +313,8 @@ static bool beside_flipped(const struct play *play, const struct model_batch *ba
     }
     for (int step = -1; step <= 1 && play->config.compact; step += 2) {
         const struct model_batch *at = batch;
-        while (at >= first && at < end && !at->damaged && (at->gone || play->taking)) {
+        while (at >= first && at < end && !at->damaged &&
+               (at->gone || play->taking || at->last_offset < play->model->start)) {
             at += step;
         }
         if (at >= first && at < end && at->damaged) {

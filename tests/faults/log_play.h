@@ -59,11 +59,14 @@ struct model {
     int64_t torn;    /* from here on a crash may have left rubbish */
     int32_t next_sequence[PRODUCERS];
     int16_t epoch[PRODUCERS];
-    bool doubtful[PRODUCERS]; /* damage may have hidden some of its batches */
-    int64_t decided;          /* the watermark that the log was told */
-    int64_t attempted;        /* compaction went no further: untouched from here on */
-    int64_t cleaned;          /* compaction was over up to here */
-    int64_t compacted_ms;     /* the clock at the last compaction */
+    bool doubtful[PRODUCERS];         /* damage may have hidden some of its batches */
+    int64_t decided;                  /* the watermark that the log was told */
+    int64_t attempted;                /* compaction went no further: untouched from here on */
+    int64_t cleaned;                  /* compaction was over up to here */
+    int64_t compacted_ms;             /* the clock at the last compaction */
+    int64_t failed_ms[LIVES * STEPS]; /* and at those that failed: a crash may take back that they
+                                         took back their swap */
+    int failed_count;
 };
 
 struct play {
