@@ -60,7 +60,9 @@ struct batch {
 /* The offset of the last record, which compaction may have taken away. */
 static inline int64_t batch_last_offset(const struct batch *batch)
 {
-    return batch->base_offset + batch->last_offset_delta;
+    int64_t last;
+    bool over = __builtin_add_overflow(batch->base_offset, batch->last_offset_delta, &last);
+    return over || last == INT64_MAX ? INT64_MAX - 1 : last;
 }
 
 /* The codec by the attributes; may be one that is not known. */

@@ -116,8 +116,8 @@ static void on_damaged(void *context, const char *path, int64_t position)
 {
     struct listener *listener = context;
     progress_clear(&listener->progress);
-    json_array_append_new(listener->files,
-                          json_pack("{s:s,s:I}", "file", path, "position", (json_int_t)position));
+    json_array_append_new(listener->files, json_pack("{s:o,s:I}", "file", output_json_text(path),
+                                                     "position", (json_int_t)position));
     cli_warn("%s has a damaged batch at position %lld; it is copied as it is (tidings check tells "
              "more)",
              path, (long long)position);
@@ -127,7 +127,8 @@ static void on_bad(void *context, const char *path, const char *why)
 {
     struct listener *listener = context;
     progress_clear(&listener->progress);
-    json_array_append_new(listener->files, json_pack("{s:s,s:s}", "file", path, "text", why));
+    json_array_append_new(listener->files, json_pack("{s:o,s:o}", "file", output_json_text(path),
+                                                     "text", output_json_text(why)));
     if (!listener->is_json) {
         output_text(stdout, "bad: %s\n", why);
     }
@@ -155,11 +156,12 @@ static void tell_backup(const struct backup_totals *totals, struct listener *lis
     char copied[32];
     if (listener->is_json) {
         json_t *json = json_pack(
-            "{s:s,s:s,s:s,s:b,s:I,s:I,s:I,s:I,s:I}", "dir", dir, "cluster_id", totals->cluster_id,
-            "cut", cut_time(totals->cut_ms, time), "running", !totals->stopped_source, "files",
-            (json_int_t)totals->files, "bytes", (json_int_t)totals->bytes, "copied_files",
-            (json_int_t)totals->copied_files, "copied_bytes", (json_int_t)totals->copied_bytes,
-            "appends_waited_us", (json_int_t)totals->waited_us);
+            "{s:o,s:s,s:s,s:b,s:I,s:I,s:I,s:I,s:I}", "dir", output_json_text(dir), "cluster_id",
+            totals->cluster_id, "cut", cut_time(totals->cut_ms, time), "running",
+            !totals->stopped_source, "files", (json_int_t)totals->files, "bytes",
+            (json_int_t)totals->bytes, "copied_files", (json_int_t)totals->copied_files,
+            "copied_bytes", (json_int_t)totals->copied_bytes, "appends_waited_us",
+            (json_int_t)totals->waited_us);
         json_object_set(json, "damaged", listener->files);
         output_json(json);
         return;
@@ -207,11 +209,11 @@ static void tell_verify(const struct backup_check *check, struct listener *liste
     char time[TIME_TEXT_SIZE];
     char all[32];
     if (listener->is_json) {
-        json_t *json =
-            json_pack("{s:s,s:s,s:s,s:b,s:I,s:I,s:I}", "dir", dir, "cluster_id", check->cluster_id,
-                      "cut", cut_time(check->cut_ms, time), "good", check->bad_files == 0, "files",
-                      (json_int_t)check->files, "bytes", (json_int_t)check->bytes,
-                      "damaged_in_source", (json_int_t)check->damaged_files);
+        json_t *json = json_pack(
+            "{s:o,s:s,s:s,s:b,s:I,s:I,s:I}", "dir", output_json_text(dir), "cluster_id",
+            check->cluster_id, "cut", cut_time(check->cut_ms, time), "good", check->bad_files == 0,
+            "files", (json_int_t)check->files, "bytes", (json_int_t)check->bytes,
+            "damaged_in_source", (json_int_t)check->damaged_files);
         json_object_set(json, "bad", listener->files);
         output_json(json);
         return;
@@ -278,10 +280,11 @@ static void tell_restore(const struct restore_totals *totals, bool is_json, cons
     char time[TIME_TEXT_SIZE];
     char all[32];
     if (is_json) {
-        output_json(json_pack("{s:s,s:s,s:s,s:I,s:I,s:I}", "data", data, "cluster_id",
-                              totals->cluster_id, "cut", cut_time(totals->cut_ms, time), "files",
-                              (json_int_t)totals->files, "bytes", (json_int_t)totals->bytes,
-                              "copied_files", (json_int_t)totals->copied_files));
+        output_json(json_pack("{s:o,s:s,s:s,s:I,s:I,s:I}", "data", output_json_text(data),
+                              "cluster_id", totals->cluster_id, "cut",
+                              cut_time(totals->cut_ms, time), "files", (json_int_t)totals->files,
+                              "bytes", (json_int_t)totals->bytes, "copied_files",
+                              (json_int_t)totals->copied_files));
         return;
     }
     output_text(

@@ -95,7 +95,7 @@ static json_t *finding_json(const struct check_finding *finding)
         json_object_set_new(json, "before", event_json(finding->before));
         json_object_set_new(json, "behind", event_json(finding->behind));
     }
-    json_object_set_new(json, "text", json_string(finding->text));
+    json_object_set_new(json, "text", output_json_text(finding->text));
     json_object_set_new(json, "repaired", json_boolean(finding->repaired));
     return json;
 }

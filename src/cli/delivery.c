@@ -91,9 +91,9 @@ json_t *delivery_to_json(const struct delivery *delivery)
     for (size_t i = 0; i < delivery->failed && i < DELIVERY_FAILURES_KEPT; i++) {
         const struct delivery_failure *failure = &delivery->failures[i];
         json_array_append_new(
-            failures, json_pack("{s:I,s:s,s:s}", "event", (json_int_t)failure->event, "error",
+            failures, json_pack("{s:I,s:s,s:o}", "event", (json_int_t)failure->event, "error",
                                 failure->code != 0 ? client_code_name(failure->code) : "INVALID",
-                                "message", failure->why));
+                                "message", output_json_text(failure->why)));
     }
     return json_pack("{s:s,s:I,s:I,s:I,s:f,s:o,s:o}", "topic", delivery->topic, "acknowledged",
                      (json_int_t)delivery->acknowledged, "failed", (json_int_t)delivery->failed,

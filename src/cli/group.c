@@ -36,12 +36,12 @@ static void add_group(const struct admin_group_listing *group,
     table_number(table, topics);
     table_number(table, progress->lag);
     json_t *json =
-        json_pack("{s:s,s:s,s:o,s:o,s:o}", "group", group->name, "state", group->state, "members",
-                  output_number_or_null(members), "topics", output_number_or_null(topics),
-                  "total_lag", output_number_or_null(progress->lag));
+        json_pack("{s:o,s:s,s:o,s:o,s:o}", "group", output_json_text(group->name), "state",
+                  group->state, "members", output_number_or_null(members), "topics",
+                  output_number_or_null(topics), "total_lag", output_number_or_null(progress->lag));
     if (progress->lag < 0) {
         json_object_set_new(json, "lag_unknown_because",
-                            json_string(is_known ? progress->why : progress->error.text));
+                            output_json_text(is_known ? progress->why : progress->error.text));
     }
     json_array_append_new(list, json);
 }

@@ -104,12 +104,12 @@ static json_t *partitions_to_json(const struct group_progress *progress)
     for (size_t i = 0; i < progress->partitions.count; i++) {
         const struct group_partition *at = &progress->partitions.items[i];
         json_t *one = json_pack(
-            "{s:s,s:i,s:o,s:o,s:o,s:o,s:s?}", "topic", at->topic, "partition", (int)at->partition,
+            "{s:s,s:i,s:o,s:o,s:o,s:o,s:o}", "topic", at->topic, "partition", (int)at->partition,
             "committed_offset", output_number_or_null(at->committed), "start_offset",
             output_number_or_null(at->start), "end_offset", output_number_or_null(at->end), "lag",
-            output_number_or_null(at->lag), "member", at->member);
+            output_number_or_null(at->lag), "member", output_json_text(at->member));
         if (at->lag < 0) {
-            json_object_set_new(one, "lag_unknown_because", json_string(at->why));
+            json_object_set_new(one, "lag_unknown_because", output_json_text(at->why));
         }
         json_array_append_new(list, one);
     }
@@ -127,10 +127,11 @@ static json_t *members_to_json(const struct admin_group *about)
             json_array_append_new(partitions, json_pack("{s:s,s:i}", "topic", at->topic,
                                                         "partition", (int)at->partition));
         }
-        json_array_append_new(list,
-                              json_pack("{s:s?,s:s?,s:s?,s:s?,s:o}", "id", member->id, "client_id",
-                                        member->client_id, "instance_id", member->instance_id,
-                                        "host", member->host, "partitions", partitions));
+        json_array_append_new(
+            list, json_pack("{s:o,s:o,s:o,s:o,s:o}", "id", output_json_text(member->id),
+                            "client_id", output_json_text(member->client_id), "instance_id",
+                            output_json_text(member->instance_id), "host",
+                            output_json_text(member->host), "partitions", partitions));
     }
     return list;
 }
@@ -138,12 +139,12 @@ static json_t *members_to_json(const struct admin_group *about)
 static json_t *to_json(const char *group, const struct group_progress *progress)
 {
     json_t *json = json_pack(
-        "{s:s,s:s,s:s?,s:o,s:o,s:o,s:i}", "group", group, "state", progress->about.state,
-        "assignor", progress->about.assignor, "members", members_to_json(&progress->about),
-        "partitions", partitions_to_json(progress), "total_lag",
+        "{s:o,s:s,s:o,s:o,s:o,s:o,s:i}", "group", output_json_text(group), "state",
+        progress->about.state, "assignor", output_json_text(progress->about.assignor), "members",
+        members_to_json(&progress->about), "partitions", partitions_to_json(progress), "total_lag",
         output_number_or_null(progress->lag), "uncommitted_partitions", (int)progress->uncommitted);
     if (progress->lag < 0) {
-        json_object_set_new(json, "lag_unknown_because", json_string(progress->why));
+        json_object_set_new(json, "lag_unknown_because", output_json_text(progress->why));
     }
     return json;
 }

@@ -132,7 +132,7 @@ static void print_json(const struct reset_options *options,
                                         output_number_or_null(committed_at(committed, at)),
                                         "to_offset", (json_int_t)at->offset));
     }
-    output_json(json_pack("{s:s,s:b,s:o}", "group", options->group, "executed",
+    output_json(json_pack("{s:o,s:b,s:o}", "group", output_json_text(options->group), "executed",
                           (int)options->is_execute, "partitions", partitions));
 }
 

@@ -15,8 +15,9 @@ static int tell(const struct outcome_words *words, const struct admin_outcome *o
     if (status != CLIENT_OK && !is_forgiven) {
         return bus_fail(&outcome->error, "%s %s '%s'", words->verb, words->kind, outcome->name);
     }
-    json_array_append_new(report->items, json_pack("{s:s,s:b}", words->json_name, outcome->name,
-                                                   words->done, !is_forgiven));
+    json_array_append_new(report->items,
+                          json_pack("{s:o,s:b}", words->json_name, output_json_text(outcome->name),
+                                    words->done, !is_forgiven));
     if (!report->is_json && is_forgiven) {
         output_text(stdout, "%s %s %s\n", words->kind, outcome->name, words->forgiven_text);
     } else if (!report->is_json) {

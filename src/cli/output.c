@@ -63,6 +63,18 @@ void table_number(struct table *table, int64_t number)
     }
 }
 
+json_t *output_json_text(const char *text)
+{
+    json_t *json = text != NULL ? json_string(text) : json_null();
+    if (json == NULL) {
+        struct buf escaped = {0};
+        utf8_escape(&escaped, slice_str(text));
+        json = json_string(buf_cstr(&escaped));
+        buf_deinit(&escaped);
+    }
+    return json;
+}
+
 json_t *output_number_or_null(int64_t number)
 {
     return number < 0 ? json_null() : json_integer(number);

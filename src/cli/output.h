@@ -33,6 +33,10 @@ void table_number(struct table *table, int64_t number);
 /* Prints titles and rows on standard output, each line after `indent` blanks. */
 void table_print(const struct table *table, int indent);
 
+/* A text as JSON, null for NULL. Stray bytes that JSON has no place for are written as utf8_escape
+ * does it: a name that others chose does not make an answer unreadable. */
+json_t *output_json_text(const char *text);
+
 /* null when the number is below 0. */
 json_t *output_number_or_null(int64_t number);
 

@@ -58,8 +58,7 @@ static json_t *to_json(const struct description *description)
     for (size_t i = 0; i < description->settings.count; i++) {
         const struct admin_topic_setting *setting = &description->settings.items[i];
         if (description->has_all || setting->is_own) {
-            json_object_set_new(settings, setting->name,
-                                setting->value != NULL ? json_string(setting->value) : json_null());
+            json_object_set_new(settings, setting->name, output_json_text(setting->value));
         }
     }
     return json_pack("{s:s,s:o,s:o}", "name", topic->name, "partitions", partitions, "settings",

@@ -155,12 +155,12 @@ static enum err take_list(struct backup_source *source, char *text, struct reaso
          line = strtok_r(NULL, "\n", &rest)) {
         int64_t size;
         int used = 0;
-        if (sscanf(line, "%" SCNd64 " %n", &size, &used) != 1 || used == 0 || size < 0) {
+        if (sscanf(line, "%" SCNd64 " %n", &size, &used) != 1 || used == 0 || size < 0 ||
+            __builtin_add_overflow(source->total_bytes, size, &source->total_bytes)) {
             return reason_fail(reason, ERR_CORRUPT, "the snapshot's list of files is damaged");
         }
         vec_push(&source->files,
                  (struct backup_source_file){.path = mem_strdup(line + used), .size = size});
-        source->total_bytes += size;
     }
     return ERR_NONE;
 }

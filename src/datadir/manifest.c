@@ -120,7 +120,8 @@ static bool parse_file(const char *line, struct manifest_file *file)
     if (sscanf(line, "file %8" SCNx32 " %" SCNd64 " %" SCNd32 " %" SCNu64 " %" SCNd64 " %d %639s",
                &parsed.crc, &parsed.size, &parsed.version, &parsed.inode, &parsed.mtime_ns,
                &damaged, path) != 7 ||
-        parsed.size < 0 || parsed.version < 0 || (damaged != 0 && damaged != 1) || !is_path(path)) {
+        parsed.size < 0 || parsed.version < 0 || parsed.version == INT32_MAX ||
+        (damaged != 0 && damaged != 1) || !is_path(path)) {
         return false;
     }
     parsed.damaged = damaged != 0;
@@ -174,11 +175,17 @@ static enum err decode_files(struct manifest *manifest, struct slice whole, stru
                              struct reason *reason)
 {
     struct manifest_file file;
+    int64_t total_bytes = 0;
     while (manifest_decode_file(text, &file)) {
         bool in_order =
             manifest->files.count == 0 ||
             strcmp(manifest->files.items[manifest->files.count - 1].path, file.path) < 0;
+        bool fits = !__builtin_add_overflow(total_bytes, file.size, &total_bytes);
         manifest_add(manifest, &file);
+        if (!fits) {
+            return reason_fail(reason, ERR_CORRUPT,
+                               "the manifest's files are larger than any disk");
+        }
         if (!in_order) {
             return reason_fail(reason, ERR_CORRUPT, "the manifest's files are out of order");
         }

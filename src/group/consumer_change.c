@@ -147,7 +147,9 @@ static void set_epoch(struct group *group, int32_t epoch, struct clock_time now)
 
 void consumer_bump(struct group *group, struct clock_time now)
 {
-    set_epoch(group, group->consumer->epoch + 1, now);
+    /* A record may say INT32_MAX: the epochs begin anew, as a classic group's generations do. */
+    int32_t epoch = group->consumer->epoch;
+    set_epoch(group, epoch == INT32_MAX ? 1 : epoch + 1, now);
 }
 
 void consumer_set_assignment_epoch(struct group *group, int32_t epoch, struct clock_time now)

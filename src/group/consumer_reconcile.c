@@ -123,7 +123,8 @@ void consumer_reconcile(struct group *group, struct consumer_member *member, boo
         break;
     case CONSUMER_UNREVOKED:
         if (has_owned && !partition_set_has_any(&member->revoking, owned, count)) {
-            advance(group, member, member->epoch + 1, has_owned, owned, count, now);
+            int32_t next = member->epoch == INT32_MAX ? 1 : member->epoch + 1;
+            advance(group, member, next, has_owned, owned, count, now);
         }
         break;
     }

@@ -136,7 +136,7 @@ static bool is_expired(const struct group *group, const struct group_offset_entr
     }
     bool due = entry->expire_wall_ms >= 0
                    ? now.wall_ms >= entry->expire_wall_ms
-                   : now.wall_ms - since >= group->config->offsets_retention_ms;
+                   : since <= now.wall_ms - group->config->offsets_retention_ms;
     return due && (empty || (group->state == GROUP_STABLE &&
                              !group->kind->is_subscribed(group, entry->topic)));
 }

@@ -30,7 +30,7 @@ static int64_t parse_offset(const char *text)
     int at = 0;
     if (sscanf(text, "tidings-cleaned 1 %8" SCNx32 "\n%n", &crc, &at) != 1 || at == 0 ||
         crc32c(0, text + at, strlen(text + at)) != crc ||
-        sscanf(text + at, "%" SCNd64, &offset) != 1) {
+        sscanf(text + at, "%" SCNd64, &offset) != 1 || offset < 0) {
         return -1;
     }
     return offset;

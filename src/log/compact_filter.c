@@ -22,6 +22,15 @@ static bool is_last_of_producer(const struct compact_pass *pass, const struct ba
                : batch_is_control(batch) && batch->producer_epoch == producer->epoch;
 }
 
+/* When tombstones that are found now may go; never overflows: they may be kept for ever. */
+static int64_t next_horizon(const struct compact_pass *pass)
+{
+    int64_t horizon_ms;
+    return __builtin_add_overflow(pass->now_ms, pass->delete_retention_ms, &horizon_ms)
+               ? INT64_MAX
+               : horizon_ms;
+}
+
 static bool horizon_passed(const struct compact_pass *pass, const struct batch *batch)
 {
     int64_t horizon_ms = batch_delete_horizon(batch);
@@ -116,9 +125,8 @@ static enum err filter_records(struct compact_pass *pass, const struct batch *ba
         take_whole(batch, out);
     } else {
         *changed = true;
-        err =
-            batch_filter(batch, iterator.records, pass->keep.data,
-                         horizon_due ? pass->now_ms + pass->delete_retention_ms : -1, out, reason);
+        err = batch_filter(batch, iterator.records, pass->keep.data,
+                           horizon_due ? next_horizon(pass) : -1, out, reason);
     }
     pass->result->records_removed += closed ? 0 : batch->record_count - verdict.kept;
     record_iterator_deinit(&iterator);

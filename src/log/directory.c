@@ -32,7 +32,7 @@ static void sort(struct offsets *offsets)
     }
 }
 
-/* "<20 digits><suffix>" */
+/* "<20 digits><suffix>"; a segment's offsets are up to INT32_MAX above its base. */
 static bool parse_name(const char *name, int64_t *offset, const char **suffix)
 {
     int64_t value = 0;
@@ -44,7 +44,7 @@ static bool parse_name(const char *name, int64_t *offset, const char **suffix)
     }
     *offset = value;
     *suffix = name + SEGMENT_NAME_DIGITS;
-    return true;
+    return value <= INT64_MAX - INT32_MAX - 1;
 }
 
 static bool ends_with(const char *name, const char *suffix)

@@ -355,7 +355,7 @@ void producer_expire(struct producer_state *state, int64_t now_ms, int64_t expir
     struct producer_entry *next;
     DL_FOREACH_SAFE2(state->by_use, entry, next, use_next)
     {
-        if (now_ms - entry->used_ms < expiration_ms) {
+        if (entry->used_ms > now_ms - expiration_ms) {
             break;
         }
         if (entry->txn_first_offset < 0) {

@@ -127,7 +127,7 @@ static bool is_expired(struct log *log, const struct candidate *candidate, int64
         newest = candidate->segment->first_written_ms; /* events without time */
     }
     pthread_mutex_unlock(&log->segments_lock);
-    return clock_wall_ms(log->env.clock) - newest > retention_ms;
+    return newest < clock_wall_ms(log->env.clock) - retention_ms; /* an index may say anything */
 }
 
 static void roll_for_retention(struct log *log)
@@ -154,7 +154,7 @@ bool log_retention_may_be_due(struct log *log)
     struct log_state state = log_last_checkpoint(log);
     int64_t now_ms = clock_wall_ms(log->env.clock);
     bool by_time = config.retention_ms >= 0 && state.oldest_ms != INT64_MAX &&
-                   now_ms - state.oldest_ms > config.retention_ms;
+                   state.oldest_ms < now_ms - config.retention_ms;
     bool by_size = config.retention_bytes >= 0 && state.size_bytes > config.retention_bytes;
     return !log_is_offline(log) && !config.retain && (by_time || by_size);
 }

@@ -31,6 +31,17 @@ static void parse_reads_every_field(void **state)
     buf_deinit(&bytes);
 }
 
+static void no_last_offset_is_beyond_the_numbers(void **state)
+{
+    (void)state;
+    struct batch batch = {.base_offset = INT64_MAX - 1, .last_offset_delta = INT32_MAX};
+    assert_int_equal(batch_last_offset(&batch), INT64_MAX - 1); /* one more can be added */
+    batch.last_offset_delta = 1;
+    assert_int_equal(batch_last_offset(&batch), INT64_MAX - 1);
+    batch = (struct batch){.base_offset = INT64_MIN, .last_offset_delta = -1};
+    assert_int_equal(batch_last_offset(&batch), INT64_MAX - 1);
+}
+
 static void parse_wants_all_bytes(void **state)
 {
     struct buf bytes = from_hex(java_batches[BATCH_COMPRESSION_NONE]);
@@ -178,6 +189,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parse_reads_every_field),
+        cmocka_unit_test(no_last_offset_is_beyond_the_numbers),
         cmocka_unit_test(parse_wants_all_bytes),
         cmocka_unit_test(parse_refuses_what_cannot_be),
         cmocka_unit_test(crc_covers_attributes_to_end),

@@ -121,6 +121,22 @@ static void test_paths_stay_inside_of_the_data_directory(void **state)
     buf_deinit(&text);
 }
 
+static void test_numbers_that_cannot_be_added_are_refused(void **state)
+{
+    (void)state;
+    static const char *const bad[][2] = {
+        {"file 00000000 9223372036854775807 0 1 1 0 a", "file 00000000 1 0 1 1 0 b"},
+        {"file 00000000 1 2147483647 1 1 0 a", "file 00000000 1 0 1 1 0 b"}};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        struct buf text = {0};
+        char why[256];
+        buf_printf(&text, "tidings-backup 1\ncluster abc\ncut 1\n%s\n%s\n", bad[i][0], bad[i][1]);
+        buf_printf(&text, "end 2 %08x\n", crc32c(0, text.data, text.size));
+        assert_int_equal(decode((char *)text.data, text.size, why), ERR_CORRUPT);
+        buf_deinit(&text);
+    }
+}
+
 /* A stream of three batches: good whole, in pieces and bit by bit noticed. */
 static void test_batches_are_checked_in_pieces_of_any_size(void **state)
 {
@@ -159,6 +175,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_a_manifest_is_read_as_it_was_written),
         cmocka_unit_test(test_every_changed_byte_is_refused),
         cmocka_unit_test(test_paths_stay_inside_of_the_data_directory),
+        cmocka_unit_test(test_numbers_that_cannot_be_added_are_refused),
         cmocka_unit_test(test_batches_are_checked_in_pieces_of_any_size),
     };
     return unit_run(tests, NULL, NULL, argc, argv);

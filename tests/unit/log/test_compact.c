@@ -156,6 +156,21 @@ static void tombstones_go_after_their_time(void **state)
     assert_string_equal(log_text(fixture), "1:b=1 3:c=1 4:d=1 5:e=1 ");
 }
 
+static void tombstones_may_be_kept_for_ever(void **state)
+{
+    struct fixture *fixture = open_log(state);
+    fixture->config.delete_retention_ms = INT64_MAX;
+    log_set_config(fixture->log, &fixture->config);
+    put(fixture, "a", "1");
+    append_kv(fixture, &plain, (struct kv[]){{"a", NULL}, {"c", "1"}}, 2);
+    for (int i = 0; i < 3; i++) {
+        roll(fixture);
+        compact(fixture);
+        assert_string_equal(log_text(fixture), "1:a- 2:c=1 ");
+        fixture->now_ms += INT32_MAX;
+    }
+}
+
 static void note_horizon(void *context, const struct batch *batch)
 {
     int64_t *horizon = context;
@@ -711,6 +726,7 @@ int main(int argc, char **argv)
         TEST(a_producers_sequence_survives),
         TEST(the_last_batch_of_a_segment_stays),
         TEST(tombstones_go_after_their_time),
+        TEST(tombstones_may_be_kept_for_ever),
         TEST(the_horizon_of_deletion_leaves_timestamps_alone),
         TEST(aborted_records_go),
         TEST(aborted_rows_survive_two_crashes),

@@ -266,8 +266,12 @@ static void test_foreign_files_are_left_alone(void **state)
     append_many(fixture, 3, 10);
     fixture_kill(fixture);
     char path[200];
-    static const char *const names[] = {"notes.txt", "00000000000000000000.log.bak", "123.log",
-                                        "0000000000000000000a.log", "x.tmp"};
+    static const char *const names[] = {"notes.txt",
+                                        "00000000000000000000.log.bak",
+                                        "123.log",
+                                        "0000000000000000000a.log",
+                                        "09223372036854775807.log",
+                                        "x.tmp"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         snprintf(path, sizeof path, "%s/%s", fixture->log_dir, names[i]);
         close(open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0644));
