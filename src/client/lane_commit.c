@@ -1,0 +1,144 @@
+#include "client/lane_inside.h"
+
+void lane_open_add(struct lane_partition *partition, struct lane_event *event)
+{
+    DL_APPEND2(partition->open, event, open_prev, open_next);
+}
+
+void lane_open_remove(struct lane_partition *partition, struct lane_event *event)
+{
+    DL_DELETE2(partition->open, event, open_prev, open_next);
+    partition->is_dirty = true;
+}
+
+/* The first range of what the owner before told as done that ends beyond the offset. */
+static size_t known_beyond(const struct lane_ranges *known, int64_t offset)
+{
+    size_t low = 0;
+    size_t high = known->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (known->items[middle].to <= offset) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+bool lane_is_known_done(const struct lane_partition *partition, int64_t offset)
+{
+    const struct lane_ranges *known = &partition->known;
+    size_t at = known_beyond(known, offset);
+    return at < known->count && known->items[at].from <= offset;
+}
+
+int64_t lane_base(const struct lane_partition *partition)
+{
+    const struct lane_ranges *known = &partition->known;
+    if (partition->open != NULL) {
+        return partition->open->offset;
+    }
+    size_t at = known_beyond(known, partition->next);
+    return at < known->count && known->items[at].from <= partition->next ? known->items[at].to
+                                                                         : partition->next;
+}
+
+static void add_open(struct lane_ranges *ranges, int64_t from, int64_t to)
+{
+    struct lane_range *last = ranges->count > 0 ? &ranges->items[ranges->count - 1] : NULL;
+    if (from >= to) {
+        return;
+    }
+    if (last != NULL && last->to == from) {
+        last->to = to;
+    } else {
+        vec_push(ranges, (struct lane_range){from, to});
+    }
+}
+
+/* The open offsets as ranges: what lies between them is done, or does not exist. Behind the last
+ * arrival this is what the owner before left to know. Returns where knowledge ends. */
+static int64_t collect_open(const struct lane_partition *partition, struct lane_ranges *ranges)
+{
+    const struct lane_event *event;
+    int64_t end = partition->open != NULL ? partition->next : lane_base(partition);
+    ranges->count = 0;
+    DL_FOREACH2(partition->open, event, open_next)
+    {
+        add_open(ranges, event->offset, event->offset + 1);
+    }
+    for (size_t i = known_beyond(&partition->known, end); i < partition->known.count; i++) {
+        struct lane_range known = partition->known.items[i];
+        add_open(ranges, end, known.from);
+        end = known.to > end ? known.to : end;
+    }
+    return end;
+}
+
+/* The lanes that hold back progress leave for lanes.<group>, when the text grows too long. */
+static void relieve(struct lane_machine *machine, const struct lane_partition *partition)
+{
+    if (machine->metadata.size <= machine->settings.metadata_bytes / 4 * 3) {
+        return;
+    }
+    for (int i = 0; i < machine->settings.handler_count; i++) {
+        struct lane *lane;
+        DL_FOREACH2(machine->handlers[i].failing, lane, failing_next)
+        {
+            if (lane->partition == partition && lane->attempts > 0 && lane->events != NULL &&
+                !machine->handlers[i].is_down) {
+                lane_want_aside(machine, lane);
+            }
+        }
+    }
+}
+
+static void commit(struct lane_machine *machine, struct lane_partition *partition)
+{
+    int64_t base = lane_base(partition);
+    int64_t end = collect_open(partition, &machine->ranges);
+    partition->commit_told =
+        lane_metadata_encode(partition->fence, base, &machine->ranges, end,
+                             machine->settings.metadata_bytes, &machine->metadata);
+    partition->commit_base = base;
+    partition->commits++;
+    partition->is_committing = true;
+    partition->is_dirty = false;
+    partition->commit_at_ms = machine->now_ms + machine->settings.commit_interval_ms;
+    relieve(machine, partition);
+    struct lane_effect *effect = lane_emit(machine, LANE_COMMIT, partition);
+    effect->offset = base;
+    vec_push(&machine->texts, buf_take(&machine->metadata));
+    effect->metadata = buf_cstr(&machine->texts.items[machine->texts.count - 1]);
+}
+
+void lane_commit_if_due(struct lane_machine *machine, struct lane_partition *partition)
+{
+    bool is_due = partition->commit_at_ms <= machine->now_ms && partition->fence > 0 &&
+                  (!partition->is_revoking || partition->busy == 0);
+    if (partition->is_dirty && !partition->is_committing && is_due) {
+        commit(machine, partition);
+    }
+}
+
+void lane_committed(struct lane_machine *machine, int32_t id, int64_t epoch, bool is_stored)
+{
+    struct lane_partition *partition = lane_partition_find(machine, id);
+    if (partition == NULL || partition->epoch != epoch || !partition->is_committing) {
+        return;
+    }
+    partition->is_committing = false;
+    if (!is_stored) {
+        partition->is_dirty = true;
+        partition->commit_at_ms = machine->now_ms + machine->settings.commit_interval_ms;
+        return;
+    }
+    if (!partition->is_marked) {
+        partition->is_marked = true;
+        lane_emit(machine, LANE_OWN, partition)->fence = partition->fence;
+    }
+    lane_write_forgets(machine, partition, partition->commit_base, partition->commit_told,
+                       partition->commits);
+}

@@ -1,0 +1,271 @@
+#ifndef TIDINGS_CLIENT_LANE_INSIDE_H
+#define TIDINGS_CLIENT_LANE_INSIDE_H
+
+#include "client/lane.h"
+#include "client/lane_metadata.h"
+
+#include "base/heap.h"
+#include "base/random.h"
+#include "base/vec.h"
+
+#define HASH_FUNCTION(key, size, hash) HASH_FNV(key, size, hash)
+#include <uthash.h>
+#include <utlist.h>
+
+/*
+ * What the files of the machine share. lane_queue.c: which lane runs next, outages and back-off;
+ * lane_event.c: an event's way through its lane; lane_aside.c: lanes.<group>; lane_commit.c:
+ * progress in the source; lane_partition.c: ownership, memory and effects. They call downwards in
+ * the order of this header.
+ */
+
+/* An event that is set aside and not in memory. */
+struct lane_row {
+    int64_t offset;
+    int64_t position; /* in lanes.<group> */
+    uint32_t bytes;
+    uint32_t
+        closed_at; /* the partition's commits that were made before it was closed in its source */
+    int handler;
+};
+
+enum lane_state {
+    LANE_RESTING, /* nothing to run, or it may not */
+    LANE_READY,   /* in a list of its handler */
+    LANE_WAITING, /* for its back-off */
+    LANE_LOADING,
+    LANE_RUNNING,
+    LANE_DYING /* its head is being given up */
+};
+
+/* A list of lanes that may run, first come first served. */
+struct lane_list {
+    struct lane *first;
+};
+
+struct lane {
+    UT_hash_handle hh; /* of the partition, by name */
+    uint8_t *name;
+    size_t name_size;
+    struct lane *all_next, *all_prev; /* of the machine */
+    uint64_t id;                      /* never used again */
+    struct lane_partition
+        *partition; /* NULL: the partition is lost, freed with the last reference */
+    unsigned refs;  /* marks and loads under way */
+
+    struct lane_event *events;    /* in memory and open in the source, by offset */
+    struct lane_event *redriven;  /* in memory, from dlq.<group>, by offset */
+    struct lane_event *loaded;    /* of the first row, while it is tried */
+    struct lane_event *hand;      /* runs, or is being given up */
+    struct lane_event *lingering; /* done, and open in the source until `marks` are durable */
+    VEC(struct lane_row) rows;
+    size_t row;             /* the first that is not done */
+    int64_t finished_below; /* arrivals below it that are no rows were finished before a restart */
+    size_t memory_events, memory_bytes;
+    unsigned marks; /* those to be durable before anything later of this lane is told as done */
+
+    enum lane_state state;
+    struct lane *next, *prev; /* in `list` */
+    struct lane_list *list;
+    struct heap_node timer;
+
+    bool is_parked, is_held;
+    bool is_noted;   /* lanes.<group> has a note of it */
+    bool goes_aside; /* what it has and gets is set aside */
+    bool is_wanting; /* in the partition's list of those with something to set aside */
+    bool is_counted_open;
+    bool skips_head;
+    bool counts_waiting;
+    enum lane_give_up gives_up_by;
+    struct lane_event
+        *parking; /* its dead letter is written, the note that closes the lane is not */
+    int64_t parked_offset;
+
+    /* its head's failures */
+    int tries;
+    int attempts;    /* those that count */
+    int alone;       /* tries that failed while it was the only lane to fail, and none succeeded */
+    bool is_pending; /* the last failure counts once another lane has succeeded */
+    bool has_news;   /* to be noted */
+    int probes;      /* the handler that it is the probe of; -1: none */
+    int64_t failed_offset;
+    int64_t first_failed_ms;
+    int64_t due_ms;
+    uint64_t failed_stamp; /* of its handler then: successes, outages, and the round */
+    uint64_t failed_downs;
+    uint64_t failed_round;
+    struct lane *failing_next, *failing_prev; /* of the handler */
+    int failing_handler;                      /* -1: in no such list */
+    struct lane *wanting_next, *wanting_prev;
+};
+
+struct lane_handler {
+    struct lane_list fresh;  /* their heads never failed */
+    struct lane_list due;    /* back-off over, and others succeeded meanwhile */
+    struct lane_list probes; /* back-off over, and nobody did */
+    struct lane *failing;
+    uint64_t successes;
+    uint64_t last_id, last_stamp, other_stamp; /* the last success, and that of another lane */
+    uint64_t round;                            /* goes up with each success */
+    int failures;                              /* lanes that failed in this round */
+    size_t running;
+    uint64_t downs;
+    bool is_down;
+    bool is_probing;
+    bool takes_due; /* due and fresh ones take turns */
+    int64_t probe_at_ms;
+    int64_t probe_wait_ms;
+};
+
+struct lane_forget {
+    struct lane *lane;
+    int64_t offset;
+    uint32_t closed_at;
+    uint32_t bytes;
+};
+
+struct lane_partition {
+    UT_hash_handle hh;
+    int32_t id;
+    int64_t epoch;
+    int64_t fence;      /* 0: it is not known yet which one is the next */
+    int64_t last_fence; /* that of the owner before, as far as its commit told */
+    bool is_marked;     /* the group has this owner's fence */
+    bool is_restored, is_revoking, is_quiet, is_paused, is_full;
+    int64_t restored_below; /* the highest finished_below of its lanes */
+    struct lane *lanes;
+    struct lane_event *open;
+    struct lane *wanting;
+    size_t busy; /* handlers, writes, loads and marks under way */
+    size_t open_lanes;
+    int64_t aside_bytes;
+    int64_t next;             /* behind the last arrival */
+    struct lane_ranges known; /* done, as the metadata said */
+
+    VEC(struct lane_forget) forgets;
+    bool is_dirty, is_committing;
+    uint32_t commits;    /* made */
+    int64_t commit_base; /* of the one under way */
+    int64_t commit_told;
+    int64_t commit_at_ms;
+};
+
+struct lane_machine {
+    struct lane_settings settings;
+    struct random random;
+    struct lane_partition *partitions;
+    struct lane_handler *handlers;
+    struct lane_list unhandled; /* their heads have no handler */
+    int next_handler;
+    struct heap timers;
+    VEC(struct lane_effect) effects;
+    size_t effect;
+    struct buf metadata;
+    VEC(struct buf) texts; /* of the commits among the effects */
+    struct lane_ranges ranges;
+    struct lane *all;
+    uint64_t last_lane_id;
+    int64_t now_ms;
+    struct lane_counts counts;
+    bool is_runnable_full, is_waiting_full;
+};
+
+/* --- lane_effect.c: what goes out, and what is counted --- */
+
+/* Behind the others; to be filled in before the next one. partition NULL: about none. */
+struct lane_effect *lane_emit(struct lane_machine *machine, enum lane_effect_kind kind,
+                              const struct lane_partition *partition);
+/* To a handler or a writer, who brings it back. */
+void lane_emit_event(struct lane_machine *machine, enum lane_effect_kind kind,
+                     struct lane_event *event);
+/* A record about the lane, or a load for it. */
+struct lane_effect *lane_emit_lane(struct lane_machine *machine, enum lane_effect_kind kind,
+                                   struct lane *lane);
+void lane_release(struct lane_machine *machine, struct lane_event *event);
+/* Into or out of what the lane has in memory. */
+void lane_memory_add(struct lane_machine *machine, struct lane *lane,
+                     const struct lane_event *event);
+void lane_memory_remove(struct lane_machine *machine, struct lane *lane,
+                        const struct lane_event *event);
+/* Counts its memory as waiting or as runnable, as it is now. */
+void lane_memory_move(struct lane_machine *machine, struct lane *lane);
+struct lane_partition *lane_partition_find(struct lane_machine *machine, int32_t id);
+/* The lane of this name, made when create says so; else NULL. */
+struct lane *lane_lookup(struct lane_machine *machine, struct lane_partition *partition,
+                         struct lane_name name, bool create);
+struct lane_name lane_name_of(const struct lane *lane);
+/* Of an event, as the order of the settings says. */
+struct lane_name lane_name_for(const struct lane_machine *machine, struct slice key,
+                               int64_t offset);
+void lane_free(struct lane_machine *machine, struct lane *lane);
+/* Forgets the lane when nothing is known of it. */
+void lane_drop_if_empty(struct lane_machine *machine, struct lane *lane);
+
+/* --- lane_queue.c: which lane runs next, back-off, outages --- */
+
+/* What the lane handles next. */
+struct lane_head {
+    struct lane_event *event; /* NULL: it is aside, `row` tells where */
+    const struct lane_row *row;
+    int64_t offset;
+    int handler;
+};
+/* The lowest offset of all that it has; false: nothing. */
+bool lane_head(const struct lane *lane, struct lane_head *head);
+/* Puts the lane where it belongs: a list of its handler, its timer, or nowhere. */
+void lane_place(struct lane_machine *machine, struct lane *lane);
+void lane_unplace(struct lane_machine *machine, struct lane *lane);
+void lane_succeeded(struct lane_machine *machine, struct lane *lane, int handler);
+void lane_failed(struct lane_machine *machine, struct lane *lane, const struct lane_event *event,
+                 int64_t retry_at_ms);
+/* It is no probe any more, and told nothing. */
+void lane_end_probe(struct lane_machine *machine, struct lane *lane);
+/* Its head is over: nothing of its failures is known any more. */
+void lane_forget_failures(struct lane_machine *machine, struct lane *lane);
+/* Its attempts are used up. */
+bool lane_is_used_up(const struct lane_machine *machine, const struct lane *lane);
+/* The next lane to run, taken out of its list; NULL: none may. */
+struct lane *lane_pick(struct lane_machine *machine);
+void lane_run_timers(struct lane_machine *machine);
+/* When a timer or a probe is due at the latest. */
+int64_t lane_next_due(const struct lane_machine *machine);
+
+/* --- lane_aside.c: lanes.<group> --- */
+
+/* What the lane has and gets goes to lanes.<group> from now on, as room allows. */
+void lane_want_aside(struct lane_machine *machine, struct lane *lane);
+/* Writes what wants to be set aside. */
+void lane_write_asides(struct lane_machine *machine);
+/* Sets lanes aside that wait, while their share of the memory is used up. */
+void lane_relieve(struct lane_machine *machine);
+/* Notes what is remembered of the lane, or that nothing is. */
+void lane_write_note(struct lane_machine *machine, struct lane *lane);
+void lane_row_add(struct lane_machine *machine, struct lane *lane, struct lane_row row);
+/* By offset, and counts the lane as open if it has any. */
+void lane_rows_sort(struct lane *lane);
+/* The row that is handled next is done. */
+void lane_row_finish(struct lane_machine *machine, struct lane *lane);
+bool lane_has_row(const struct lane *lane, int64_t offset); /* done ones, too */
+bool lane_has_open_row(const struct lane *lane, int64_t offset);
+/* Writes the forgets of what the group's commits told as done. */
+void lane_write_forgets(struct lane_machine *machine, struct lane_partition *partition,
+                        int64_t base, int64_t told, uint32_t commits);
+
+/* --- lane_commit.c: progress in the source --- */
+
+/* Behind all others of the partition; out of them. */
+void lane_open_add(struct lane_partition *partition, struct lane_event *event);
+void lane_open_remove(struct lane_partition *partition, struct lane_event *event);
+/* The owner before told that it is done. */
+bool lane_is_known_done(const struct lane_partition *partition, int64_t offset);
+/* Everything below is closed in the source. */
+int64_t lane_base(const struct lane_partition *partition);
+/* A commit, when one is due (or the partition is given up) and there is something to say. */
+void lane_commit_if_due(struct lane_machine *machine, struct lane_partition *partition);
+
+/* --- lane_event.c: an event's way through its lane --- */
+
+/* Starts what may run. */
+void lane_run(struct lane_machine *machine);
+
+#endif

@@ -1,0 +1,436 @@
+#include "client/lane_inside.h"
+
+#include "base/mem.h"
+
+#include <assert.h>
+
+void lane_settings_init(struct lane_settings *settings)
+{
+    *settings = (struct lane_settings){
+        .order = LANE_BY_KEY,
+        .with_key = LANE_PARK,
+        .without_key = LANE_SKIP,
+        .handler_count = 1,
+        .workers = 16,
+        .attempts = 10,
+        .backoff_first_ms = 200,
+        .backoff_max_ms = 60000,
+        .probe_first_ms = 1000,
+        .probe_max_ms = 4000,
+        .down_after = 10,
+        .aside_after_ms = 30000,
+        .commit_interval_ms = 1000,
+        .intake_events = 10000,
+        .intake_bytes = (size_t)64 << 20,
+        .waiting_events = 10000,
+        .waiting_bytes = (size_t)64 << 20,
+        .open_lanes = 100000,
+        .aside_bytes = (int64_t)1 << 30,
+        .metadata_bytes = 4096,
+        .seed = 1,
+    };
+}
+
+struct lane_machine *lane_machine_new(const struct lane_settings *settings)
+{
+    struct lane_machine *machine = mem_new(struct lane_machine);
+    machine->settings = *settings;
+    machine->random.state = settings->seed;
+    machine->handlers = mem_new_array(struct lane_handler, (size_t)settings->handler_count);
+    for (int i = 0; i < settings->handler_count; i++) {
+        machine->handlers[i].probe_wait_ms = settings->probe_first_ms;
+    }
+    return machine;
+}
+
+static void texts_free(struct lane_machine *machine)
+{
+    for (size_t i = 0; i < machine->texts.count; i++) {
+        buf_deinit(&machine->texts.items[i]);
+    }
+    machine->texts.count = 0;
+}
+
+bool lane_next_effect(struct lane_machine *machine, struct lane_effect *effect)
+{
+    if (machine->effect == machine->effects.count) {
+        machine->effect = machine->effects.count = 0;
+        texts_free(machine);
+        return false;
+    }
+    *effect = machine->effects.items[machine->effect++];
+    return true;
+}
+
+void lane_machine_free(struct lane_machine *machine,
+                       void (*release)(void *context, struct lane_event *event), void *context)
+{
+    struct lane_partition *partition, *next;
+    struct lane_effect effect;
+    HASH_ITER (hh, machine->partitions, partition, next) {
+        lane_lose(machine, partition->id);
+    }
+    while (lane_next_effect(machine, &effect)) {
+        if (effect.kind == LANE_RELEASE) {
+            release(context, effect.event);
+        }
+    }
+    while (machine->all != NULL) {
+        lane_free(machine, machine->all); /* answers are outstanding, and nobody waits for them */
+    }
+    vec_deinit(&machine->effects);
+    vec_deinit(&machine->texts);
+    vec_deinit(&machine->ranges);
+    buf_deinit(&machine->metadata);
+    heap_deinit(&machine->timers);
+    free(machine->handlers);
+    free(machine);
+}
+
+/* --- ownership --- */
+
+void lane_own(struct lane_machine *machine, int32_t id, int64_t epoch, int64_t committed,
+              const char *metadata)
+{
+    lane_lose(machine, id);
+    struct lane_partition *partition = mem_new(struct lane_partition);
+    partition->id = id;
+    partition->epoch = epoch;
+    partition->next = committed;
+    partition->is_paused = true;
+    partition->last_fence = lane_metadata_decode(metadata, committed, &partition->known);
+    HASH_ADD_INT(machine->partitions, id, partition);
+    lane_emit(machine, LANE_LOOK, partition);
+}
+
+void lane_looked(struct lane_machine *machine, int32_t id, int64_t epoch, int64_t highest)
+{
+    struct lane_partition *partition = lane_partition_find(machine, id);
+    if (partition == NULL || partition->epoch != epoch || partition->fence > 0) {
+        return;
+    }
+    partition->fence = (highest > partition->last_fence ? highest : partition->last_fence) + 1;
+    partition->is_dirty = true;
+}
+
+static struct lane *restored_lane(struct lane_machine *machine, struct lane_partition *partition,
+                                  struct lane_name name, int64_t finished_below)
+{
+    struct lane *lane = lane_lookup(machine, partition, name, true);
+    if (lane->finished_below < finished_below) {
+        lane->finished_below = finished_below;
+    }
+    if (partition->restored_below < finished_below) {
+        partition->restored_below = finished_below;
+    }
+    return lane;
+}
+
+void lane_restore_event(struct lane_machine *machine, int32_t id, struct slice key, int64_t offset,
+                        int64_t position, size_t bytes, int handler)
+{
+    struct lane_partition *partition = lane_partition_find(machine, id);
+    assert(partition != NULL && !partition->is_restored);
+    struct lane *lane =
+        restored_lane(machine, partition, lane_name_for(machine, key, offset), offset + 1);
+    vec_push(&lane->rows, (struct lane_row){.offset = offset,
+                                            .position = position,
+                                            .bytes = (uint32_t)bytes,
+                                            .handler = handler});
+    partition->aside_bytes += (int64_t)bytes;
+}
+
+void lane_restore_note(struct lane_machine *machine, int32_t id, struct lane_name name,
+                       const struct lane_note *note)
+{
+    struct lane_partition *partition = lane_partition_find(machine, id);
+    assert(partition != NULL && !partition->is_restored);
+    /* What stands before a head that only failed may have to be repeated with what is before it. */
+    struct lane *lane =
+        restored_lane(machine, partition, name, note->is_parked ? note->offset + 1 : 0);
+    lane->is_noted = true;
+    lane->is_parked = note->is_parked;
+    lane->is_held = note->is_held;
+    lane->goes_aside = note->is_parked || note->is_held;
+    lane->parked_offset = note->is_parked ? note->offset : -1;
+    if (note->attempts > 0 && !note->is_parked) {
+        lane->tries = lane->attempts = note->attempts;
+        lane->failed_offset = note->offset;
+        lane->first_failed_ms = note->first_failed_ms;
+    }
+    lane_memory_move(machine, lane);
+}
+
+void lane_restored(struct lane_machine *machine, int32_t id, int64_t epoch)
+{
+    struct lane_partition *partition = lane_partition_find(machine, id);
+    struct lane *lane, *next;
+    if (partition == NULL || partition->epoch != epoch || partition->is_restored) {
+        return;
+    }
+    partition->is_restored = true;
+    HASH_ITER (hh, partition->lanes, lane, next) {
+        lane_rows_sort(lane);
+        while (lane->is_parked && lane->row < lane->rows.count &&
+               lane->rows.items[lane->row].offset <= lane->parked_offset) {
+            lane_row_finish(machine, lane); /* the dead head's: only its forgetting is missing */
+        }
+        lane_place(machine, lane);
+    }
+}
+
+void lane_revoke(struct lane_machine *machine, int32_t id)
+{
+    struct lane_partition *partition = lane_partition_find(machine, id);
+    struct lane *lane, *next;
+    if (partition == NULL || partition->is_revoking) {
+        return;
+    }
+    partition->is_revoking = true;
+    partition->commit_at_ms = 0;
+    HASH_ITER (hh, partition->lanes, lane, next) {
+        lane_place(machine, lane);
+    }
+}
+
+/* --- losing a partition --- */
+
+/* What nobody has taken yet is not carried out. */
+static void take_back_effects(struct lane_machine *machine, struct lane_partition *partition)
+{
+    size_t kept = machine->effect;
+    for (size_t i = machine->effect; i < machine->effects.count; i++) {
+        struct lane_effect *effect = &machine->effects.items[i];
+        bool is_its = effect->partition == partition->id && effect->epoch == partition->epoch;
+        if (!is_its || effect->kind == LANE_RELEASE) {
+            machine->effects.items[kept++] = *effect;
+            continue;
+        }
+        if (effect->event != NULL) {
+            effect->event->is_busy = false;
+        } else if (effect->lane != NULL) {
+            effect->lane->refs--;
+        }
+        if (effect->kind == LANE_RUN || effect->kind == LANE_LOAD) {
+            machine->counts.running--;
+        }
+        if (effect->kind == LANE_RUN) {
+            machine->handlers[effect->handler].running--;
+        }
+    }
+    machine->effects.count = kept;
+}
+
+static void let_go(struct lane_machine *machine, struct lane *lane, struct lane_event *event)
+{
+    if (event->keep != LANE_ASIDE || event == lane->loaded) {
+        lane_memory_remove(machine, lane, event);
+    }
+    if (event->is_busy) {
+        event->lane = NULL; /* released when it comes back */
+    } else {
+        lane_release(machine, event);
+    }
+}
+
+static void lose_events(struct lane_machine *machine, struct lane *lane, struct lane_event **list)
+{
+    struct lane_event *event, *next;
+    DL_FOREACH_SAFE (*list, event, next) {
+        DL_DELETE(*list, event);
+        let_go(machine, lane, event);
+    }
+}
+
+static void lose_lane(struct lane_machine *machine, struct lane *lane)
+{
+    lane->is_parked = lane->is_held = lane->is_noted = lane->is_wanting = false;
+    lane_unplace(machine, lane);
+    lane_end_probe(machine, lane);
+    lane_forget_failures(machine, lane);
+    lose_events(machine, lane, &lane->events);
+    lose_events(machine, lane, &lane->redriven);
+    lose_events(machine, lane, &lane->lingering);
+    if (lane->loaded != NULL) {
+        let_go(machine, lane, lane->loaded);
+    }
+    lane->loaded = lane->hand = lane->parking = NULL;
+    lane->state = LANE_RESTING;
+    lane->rows.count = lane->row = 0;
+    lane->marks = 0;
+    HASH_DELETE(hh, lane->partition->lanes, lane);
+    lane->partition = NULL;
+    lane_drop_if_empty(machine, lane);
+}
+
+void lane_lose(struct lane_machine *machine, int32_t id)
+{
+    struct lane_partition *partition = lane_partition_find(machine, id);
+    struct lane *lane, *next;
+    if (partition == NULL) {
+        return;
+    }
+    take_back_effects(machine, partition);
+    for (size_t i = 0; i < partition->forgets.count; i++) {
+        partition->forgets.items[i].lane->refs--;
+    }
+    HASH_ITER (hh, partition->lanes, lane, next) {
+        lose_lane(machine, lane);
+    }
+    HASH_DELETE(hh, machine->partitions, partition);
+    vec_deinit(&partition->forgets);
+    vec_deinit(&partition->known);
+    free(partition);
+}
+
+/* --- by somebody's word --- */
+
+bool lane_find(struct lane_machine *machine, int32_t id, struct lane_name name, struct lane **lane)
+{
+    struct lane_partition *partition = lane_partition_find(machine, id);
+    *lane = partition != NULL ? lane_lookup(machine, partition, name, false) : NULL;
+    return *lane != NULL;
+}
+
+void lane_try_now(struct lane_machine *machine, struct lane *lane)
+{
+    lane->due_ms = 0;
+    lane_place(machine, lane);
+}
+
+void lane_skip_head(struct lane_machine *machine, struct lane *lane)
+{
+    if (lane->is_parked) {
+        lane->is_parked = false;
+        lane->goes_aside = lane->is_held;
+        lane_write_note(machine, lane);
+        lane_memory_move(machine, lane);
+    } else if (lane->state != LANE_RUNNING && lane->state != LANE_DYING) {
+        lane->skips_head = true;
+    }
+    lane_place(machine, lane);
+    lane_drop_if_empty(machine, lane);
+}
+
+static void set_held(struct lane_machine *machine, struct lane *lane, bool is_held)
+{
+    if (lane->is_held == is_held) {
+        return;
+    }
+    lane->is_held = is_held;
+    lane->goes_aside = is_held || lane->is_parked;
+    lane_write_note(machine, lane);
+    lane_memory_move(machine, lane);
+    if (lane->goes_aside) {
+        lane_want_aside(machine, lane);
+    }
+    lane_place(machine, lane);
+    lane_drop_if_empty(machine, lane);
+}
+
+void lane_hold(struct lane_machine *machine, struct lane *lane)
+{
+    set_held(machine, lane, true);
+}
+
+void lane_let_go(struct lane_machine *machine, struct lane *lane)
+{
+    set_held(machine, lane, false);
+}
+
+/* --- a round --- */
+
+/* Full at the limit, and until a quarter is free again. */
+static bool is_full(bool was_full, size_t events, size_t event_limit, size_t bytes,
+                    size_t byte_limit)
+{
+    return was_full ? events * 4 > event_limit * 3 || bytes * 4 > byte_limit * 3
+                    : events >= event_limit || bytes >= byte_limit;
+}
+
+static void pause_or_resume(struct lane_machine *machine)
+{
+    const struct lane_settings *settings = &machine->settings;
+    const struct lane_counts *counts = &machine->counts;
+    struct lane_partition *partition, *next;
+    machine->is_runnable_full =
+        is_full(machine->is_runnable_full, counts->runnable_events, settings->intake_events,
+                counts->runnable_bytes, settings->intake_bytes);
+    machine->is_waiting_full =
+        is_full(machine->is_waiting_full, counts->waiting_events, settings->waiting_events,
+                counts->waiting_bytes, settings->waiting_bytes);
+    HASH_ITER (hh, machine->partitions, partition, next) {
+        bool pauses = !partition->is_restored || partition->is_revoking || partition->is_full ||
+                      machine->is_runnable_full || machine->is_waiting_full;
+        if (pauses != partition->is_paused) {
+            partition->is_paused = pauses;
+            lane_emit(machine, pauses ? LANE_PAUSE : LANE_RESUME, partition);
+        }
+    }
+}
+
+/* Lanes that a start made are kept until the source is beyond what they remember. */
+static void sweep_restored(struct lane_machine *machine, struct lane_partition *partition)
+{
+    struct lane *lane, *next;
+    if (partition->restored_below == 0 || partition->next < partition->restored_below) {
+        return;
+    }
+    partition->restored_below = 0;
+    HASH_ITER (hh, partition->lanes, lane, next) {
+        lane_drop_if_empty(machine, lane);
+    }
+}
+
+static int64_t tend(struct lane_machine *machine, struct lane_partition *partition)
+{
+    sweep_restored(machine, partition);
+    lane_commit_if_due(machine, partition);
+    bool has_more = partition->is_dirty && partition->fence > 0;
+    if (partition->is_revoking && !partition->is_quiet && partition->busy == 0 &&
+        !partition->is_committing && !has_more) {
+        partition->is_quiet = true;
+        lane_emit(machine, LANE_QUIET, partition);
+    }
+    bool waits = partition->is_committing || (partition->is_revoking && partition->busy > 0);
+    return has_more && !waits ? partition->commit_at_ms : INT64_MAX;
+}
+
+int64_t lane_settle(struct lane_machine *machine, int64_t now_ms)
+{
+    struct lane_partition *partition, *next;
+    machine->now_ms = now_ms > machine->now_ms ? now_ms : machine->now_ms;
+    lane_run_timers(machine);
+    lane_relieve(machine);
+    lane_write_asides(machine);
+    lane_run(machine);
+    lane_write_asides(machine);
+    lane_run(machine);
+    pause_or_resume(machine);
+    int64_t due_ms = lane_next_due(machine);
+    HASH_ITER (hh, machine->partitions, partition, next) {
+        int64_t its_ms = tend(machine, partition);
+        due_ms = its_ms < due_ms ? its_ms : due_ms;
+    }
+    return due_ms;
+}
+
+/* --- numbers --- */
+
+struct lane_counts lane_counts(const struct lane_machine *machine)
+{
+    struct lane_counts counts = machine->counts;
+    struct lane_partition *partition, *next;
+    HASH_ITER (hh, machine->partitions, partition, next) {
+        counts.open_lanes += partition->open_lanes;
+        counts.aside_bytes += partition->aside_bytes;
+    }
+    return counts;
+}
+
+int64_t lane_progress(struct lane_machine *machine, int32_t id, int64_t *next)
+{
+    const struct lane_partition *partition = lane_partition_find(machine, id);
+    *next = partition != NULL ? partition->next : -1;
+    return partition != NULL ? lane_base(partition) : -1;
+}

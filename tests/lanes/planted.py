@@ -1,0 +1,124 @@
+#!/usr/bin/python3
+"""Plants faults that shipped once in systems of this kind, one by one, into the machine of key lanes, and demands that the
+simulation finds each. A fault is a change of the source; one that does not fit the source any more fails as well.
+
+    planted.py SOURCE BUILD [NAME...]      BUILD has test-lanes built; CC is the compiler (cc)
+"""
+import os
+import pathlib
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+
+# name: file, what stands there, what is planted
+FAULTS = {
+    'unreadable metadata is taken as done': ('lane_metadata.c', '''    if (text != NULL && base64_decode''', '''    if (text != NULL && text[0] == 'b') {
+        vec_push(done, (struct lane_range){base + 1, base + 1000});
+    } else if (text != NULL && base64_decode'''),
+    'waiting events count as load': ('lane_effect.c', 'bool is_waiting = lane->is_parked || lane->is_held || lane->tries > 0;', 'bool is_waiting = false;'),
+    'a full text stops intake': ('lane_commit.c', '''    relieve(machine, partition);''', '''    if (partition->commit_told < end) {
+        partition->is_full = true;
+        machine->settings.metadata_bytes = 40;
+        partition->fence = partition->fence;
+        partition->is_dirty = true;
+        partition->is_committing = false;
+        return;
+    }'''),
+    'what runs is committed at a revoke': ('lane_commit.c', '''    int64_t base = lane_base(partition);
+    int64_t end''', '''    int64_t base = partition->is_revoking ? partition->next : lane_base(partition);
+    int64_t end'''),
+    'a commit that failed is taken as stored': ('lane_commit.c', 'if (!is_stored) {', 'if (false && !is_stored) {'),
+    'a member that leaves starts retries': ('lane_queue.c', 'partition->is_restored && !partition->is_revoking &&', 'partition->is_restored &&'),
+    'holes break run lengths': ('lane_commit.c', 'if (last != NULL && last->to == from) {', 'if (last != NULL && last->to + 1 >= from) {'),
+    'keys are compared by their place': ('lane_effect.c', 'buf_append_slice(bytes, name.key);', 'buf_append_be64(bytes, (uint64_t)(uintptr_t)name.key.data);'),
+    'a lane is let go while it drains': ('lane_queue.c', 'if (!any || row->offset < head->offset) {', 'if (!any) {'),
+    'an answer of an old owner counts': ('lane_commit.c', 'if (partition == NULL || partition->epoch != epoch || !partition->is_committing) {', 'if (partition == NULL || !partition->is_committing) {'),
+    'a result of an old owner counts': ('lane_event.c', '''    if (lane == NULL) {
+        lane_release(machine, event);
+        return NULL;''', '''    if (lane == NULL) {
+        struct lane_partition *its = lane_partition_find(machine, event->partition);
+        if (its != NULL && its->open != NULL && its->open->offset == event->offset && !its->open->is_busy) {
+            struct lane_event *other = its->open;
+            lane_unplace(machine, other->lane);
+            close_or_linger(machine, other->lane, other);
+        }
+        lane_release(machine, event);
+        return NULL;'''),
+    'a redrive goes behind what waits': ('lane_queue.c', '''    take_lower(head, &any, lane->redriven);
+    take_lower(head, &any, lane->events);''', '''    take_lower(head, &any, lane->events);
+    if (!any) {
+        take_lower(head, &any, lane->redriven);
+    }'''),
+    'a dead letter is marked before it is written': ('lane_event.c', '''        lane_emit_event(machine, LANE_WRITE_DEAD, event);
+    }''', '''        finish(machine, lane, event, false);
+    }'''),
+    'set aside is marked before it is written': ('lane_commit.c', '''        add_open(ranges, event->offset, event->offset + 1);''', '''        if (!event->is_writing) {
+            add_open(ranges, event->offset, event->offset + 1);
+        }'''),
+    'a lane opens before its closing is durable': ('lane_event.c', '''        lane->parking = event;
+        park(machine, lane, event->offset);''', '''        lane->is_parked = true;
+        lane->parked_offset = event->offset;
+        finish(machine, lane, event, false);'''),
+    'an outage uses attempts up': ('lane_queue.c', 'if (lane->is_pending && others_succeeded(handler, lane)) {', 'if (lane->is_pending) {'),
+    'what was set aside is forgotten before the commit': ('lane_aside.c', '''    partition->is_dirty = true;
+    lane->row++;''', '''    partition->is_dirty = true;
+    lane_write_forgets(machine, partition, INT64_MAX, 0, 0);
+    lane->row++;'''),
+    'two of one lane run at once': ('lane_queue.c', 'if (lane->state == LANE_LOADING || lane->state == LANE_RUNNING || lane->state == LANE_DYING) {', 'if (lane->state == LANE_LOADING || lane->state == LANE_DYING) {'),
+    'an owner delivers before it has read its lanes': ('lane_partition.c', 'bool pauses = !partition->is_restored || ', 'bool pauses = '),
+}
+SEEDS = 2000000
+TIME_S = 60
+
+
+def build(source, build_dir, name, work):
+    """test-lanes with the fault in it; None and a reason when it cannot be made."""
+    file, there, planted = FAULTS[name]
+    text = (source / 'src/client' / file).read_text()
+    if text.count(there) != 1:
+        return None, f'{file} has it {text.count(there)} times:\n{there}'
+    changed = work / file
+    changed.write_text(text.replace(there, planted))
+    program = work / 'test-lanes'
+    flags = subprocess.run(['pkg-config', '--libs', 'libisal'], capture_output=True, text=True, check=True).stdout.split()
+    command = shlex.split(os.environ.get('CC', 'cc')) + ['-std=gnu17', '-O2', '-w', f'-I{source}/src', str(changed), '-o', str(program)]
+    command += sorted(str(path) for path in (build_dir / 'tests/lanes/test-lanes.p').glob('*.o'))
+    command += [str(build_dir / 'src/client/libclient.a'), str(build_dir / 'src/base/libbase.a'), '-lpthread', '-lm'] + flags
+    made = subprocess.run(command, capture_output=True, text=True, check=False)
+    return (program, '') if made.returncode == 0 else (None, made.stderr)
+
+
+def find(program):
+    """How the simulation failed, or None."""
+    try:
+        ran = subprocess.run([str(program), '--count', str(SEEDS)], capture_output=True, text=True, check=False, timeout=TIME_S)
+    except subprocess.TimeoutExpired:
+        return None
+    if ran.returncode == 0:
+        return None
+    lines = (ran.stdout + ran.stderr).strip().splitlines()
+    return lines[0] if lines else f'signal {-ran.returncode}'
+
+
+def main():
+    source, build_dir = (pathlib.Path(path).resolve() for path in sys.argv[1:3])
+    names = sys.argv[3:] or list(FAULTS)
+    missed = 0
+    for name in names:
+        with tempfile.TemporaryDirectory(prefix='planted-') as work:
+            program, why = build(source, build_dir, name, pathlib.Path(work))
+            begun = time.monotonic()
+            found = find(program) if program else None
+        if found:
+            print(f'found  {name}: {found} ({time.monotonic() - begun:.1f} s)', flush=True)
+        else:
+            missed += 1
+            print(f'MISSED {name}: {why or "no schedule fails"}', flush=True)
+    print(f'{len(names) - missed} of {len(names)} planted faults were found')
+    return 1 if missed else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

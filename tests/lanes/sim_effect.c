@@ -1,0 +1,186 @@
+#include "sim_world.h"
+
+#include "base/mem.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+/* --- effects of the machine --- */
+
+static void append_later(struct world *world, int member, const struct lane_effect *effect,
+                         struct record record)
+{
+    struct share *share = &world->members[member].shares[effect->partition];
+    int64_t at_ms = world->now_ms + sim_between(world, 0, 15);
+    at_ms = at_ms > share->order_ms ? at_ms : share->order_ms;
+    share->order_ms = at_ms;
+    struct op *op =
+        sim_later_of(world, at_ms - world->now_ms, OP_APPEND, member, effect->partition);
+    op->epoch = effect->epoch;
+    op->effect = *effect;
+    op->record = record;
+    op->record.fence = effect->kind == LANE_OWN ? effect->fence : share->fence;
+}
+
+static int key_of(const struct world *world, struct slice key)
+{
+    char text[16];
+    for (int i = 0; i < world->key_count; i++) {
+        snprintf(text, sizeof text, "key-%d", i);
+        if (!slice_is_null(key) && slice_equal_str(key, text)) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+static void write_record(struct world *world, int member, const struct lane_effect *effect)
+{
+    struct record record = {.offset = effect->offset, .was_done = effect->was_done};
+    switch (effect->kind) {
+    case LANE_OWN:
+        record.kind = MARK;
+        world->members[member].shares[effect->partition].fence = effect->fence;
+        break;
+    case LANE_WRITE_ASIDE:
+        record.kind = ASIDE;
+        break;
+    case LANE_WRITE_FORGET:
+        record.kind = FORGET;
+        break;
+    case LANE_WRITE_REDRIVEN:
+        record.kind = REDRIVEN;
+        break;
+    default:
+        record.kind = effect->kind == LANE_WRITE_NOTE ? NOTE : CLOSE;
+        record.note = effect->note;
+        record.key = key_of(world, effect->name.key);
+        record.name_offset = effect->name.offset;
+        break;
+    }
+    append_later(world, member, effect, record);
+}
+
+static void run(struct world *world, int member, const struct lane_effect *effect)
+{
+    struct held *held = sim_held_of(effect->event);
+    int64_t takes_ms =
+        sim_chance(world, 10) ? sim_between(world, 50, 400) : sim_between(world, 1, 20);
+    held->fence = world->members[member].shares[effect->partition].fence;
+    if (world->members[member].shares[effect->partition].is_leaving) {
+        check_fail(world, "%d@%d is started though its partition is given away",
+                   (int)held->about->offset, effect->partition);
+    }
+    held->is_redrive = effect->event->keep == LANE_REDRIVEN;
+    check_starts(world, held, sim_is_owner(world, member, effect->partition, effect->epoch));
+    struct op *op = sim_later_of(world, takes_ms, OP_HANDLED, member, effect->partition);
+    op->epoch = effect->epoch;
+    op->held = held;
+}
+
+static void commit(struct world *world, int member, const struct lane_effect *effect)
+{
+    struct op *op =
+        sim_later_of(world, sim_between(world, 0, 30), OP_COMMIT, member, effect->partition);
+    op->epoch = effect->epoch;
+    op->effect = *effect;
+    op->metadata = mem_strdup(effect->metadata);
+}
+
+static void carry_out(struct world *world, int member, const struct lane_effect *effect)
+{
+    struct share *share =
+        effect->partition >= 0 ? &world->members[member].shares[effect->partition] : NULL;
+    struct op *op;
+    switch (effect->kind) {
+    case LANE_RUN:
+        run(world, member, effect);
+        break;
+    case LANE_RELEASE:
+        sim_held_free(sim_held_of(effect->event));
+        break;
+    case LANE_WRITE_DEAD:
+        op = sim_later_of(world, sim_between(world, 0, 15), OP_DEAD, member, effect->partition);
+        op->epoch = effect->epoch;
+        op->effect = *effect;
+        break;
+    case LANE_LOOK:
+        op = sim_later_of(world, sim_between(world, 0, 10), OP_LOOK, member, effect->partition);
+        op->epoch = effect->epoch;
+        break;
+    case LANE_LOAD:
+        op = sim_later_of(world, sim_between(world, 0, 10), OP_LOAD, member, effect->partition);
+        op->epoch = effect->epoch;
+        op->effect = *effect;
+        break;
+    case LANE_COMMIT:
+        commit(world, member, effect);
+        break;
+    case LANE_PAUSE:
+    case LANE_RESUME:
+        share->is_paused = effect->kind == LANE_PAUSE;
+        break;
+    case LANE_QUIET:
+        sim_lose_share(world, member, effect->partition);
+        break;
+    case LANE_TELL_DOWN:
+    case LANE_TELL_UP:
+    case LANE_TELL_FULL:
+    case LANE_GIVE_UP:
+        break;
+    default:
+        write_record(world, member, effect);
+        break;
+    }
+}
+
+static const char *const effect_names[] = {
+    "RUN",        "RELEASE", "LOOK",   "OWN",      "LOAD",   "WRITE_ASIDE", "WRITE_DEAD",
+    "WRITE_NOTE", "CLOSE",   "FORGET", "REDRIVEN", "COMMIT", "PAUSE",       "RESUME",
+    "QUIET",      "DOWN",    "UP",     "FULL",     "GIVE_UP"};
+
+/* Takes what the source has, then lets the machine go on, until it wants nothing more. */
+static void deliver(struct world *world, int member)
+{
+    struct member *its = &world->members[member];
+    for (int p = 0; p < PARTITIONS; p++) {
+        struct share *share = &its->shares[p];
+        struct source *source = &world->sources[p];
+        for (int n = 0;
+             n < 3 && share->is_held && !share->is_paused && share->read < source->published; n++) {
+            struct sim_event *about = &source->events.items[share->read++];
+            lane_arrive(its->machine, &sim_held_new(world, member, about)->event);
+        }
+    }
+}
+
+static bool has_more(const struct world *world, int member)
+{
+    for (int p = 0; p < PARTITIONS; p++) {
+        const struct share *share = &world->members[member].shares[p];
+        if (share->is_held && !share->is_paused && share->read < world->sources[p].published) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void sim_settle(struct world *world, int member)
+{
+    struct member *its = &world->members[member];
+    struct lane_effect effect;
+    if (!its->is_alive) {
+        return;
+    }
+    deliver(world, member);
+    int64_t due_ms = lane_settle(its->machine, world->now_ms);
+    check_memory(world, its->machine);
+    while (its->is_alive && lane_next_effect(its->machine, &effect)) {
+        sim_say(world, "%d: %s %d@%d", member, effect_names[effect.kind], (int)effect.offset,
+                effect.partition);
+        carry_out(world, member, &effect);
+    }
+    if (its->is_alive) {
+        sim_settle_at(world, member, has_more(world, member) ? world->now_ms : due_ms);
+    }
+}

@@ -1,0 +1,52 @@
+#ifndef TIDINGS_TESTS_LANES_SIM_WORLD_H
+#define TIDINGS_TESTS_LANES_SIM_WORLD_H
+
+#include "sim.h"
+
+/* What the files of the world share, from the ground up. */
+
+/* --- sim_later.c: chance, what happens later, events in hand --- */
+
+int64_t sim_between(struct world *world, int64_t low, int64_t high);
+bool sim_chance(struct world *world, int percent);
+__attribute__((format(printf, 2, 3))) void sim_say(const struct world *world, const char *format,
+                                                   ...);
+struct op *sim_later(struct world *world, int64_t in_ms, enum op_kind kind, int member);
+struct op *sim_later_of(struct world *world, int64_t in_ms, enum op_kind kind, int member,
+                        int partition);
+void sim_happens_at(struct world *world, struct op *op, int64_t at_ms);
+int64_t sim_time_of(const struct op *op);
+void sim_settle_at(struct world *world, int member, int64_t due_ms);
+bool sim_is_owner(const struct world *world, int member, int partition, int64_t epoch);
+struct held *sim_held_new(struct world *world, int member, struct sim_event *about);
+void sim_held_free(struct held *held);
+struct held *sim_held_of(struct lane_event *event);
+struct sim_event *sim_find(struct world *world, int partition, int64_t offset);
+
+/* --- sim_owner.c: who has which partition, what a new owner reads, redrives --- */
+
+void sim_own(struct world *world, int member, int partition);
+void sim_give(struct world *world, int member, int partition);
+void sim_lose_share(struct world *world, int member, int partition);
+void sim_crash(struct world *world, int member);
+void sim_op_free(struct op *op, bool has_machine);
+void sim_machine_end(struct world *world, int member);
+void sim_begin(struct world *world, int member);
+void sim_fence_out(struct world *world, int member, int partition);
+void sim_move(struct world *world, int member, int partition);
+void sim_committed(struct world *world, struct op *op, bool is_answered);
+bool sim_is_newest(const struct source *source, size_t at);
+void sim_ask_redrive(struct world *world, struct sim_event *event);
+void sim_redrive(struct world *world, struct op *op);
+void sim_restore(struct world *world, struct op *op);
+
+/* --- sim_effect.c: what the machines want done --- */
+
+void sim_settle(struct world *world, int member);
+
+/* --- sim_happen.c: what happens, one thing after another --- */
+
+bool sim_step(struct world *world);
+void sim_redrive_all(struct world *world);
+
+#endif
