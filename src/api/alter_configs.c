@@ -52,22 +52,40 @@ static void alter_one(struct api_request *request, const struct alter_configs_re
     out->error_message = api_reason(request, &reason);
 }
 
-enum err handle_alter_configs(struct api_request *request, struct reason *reason)
+/* From the request to its answer. */
+struct alter_configs_call {
+    struct alter_configs_request body;
+    struct alter_configs_response response;
+    int32_t next;
+};
+
+/* A resource a turn. */
+static enum err alter_next(struct api_request *request, struct reason *reason)
 {
     (void)reason;
-    struct alter_configs_request body;
-    enum err err = alter_configs_request_decode(&request->body, api_version(request), &body);
+    struct alter_configs_call *call = request->state;
+    if (call->next < call->body.resources_count) {
+        alter_one(request, &call->body.resources[call->next], call->body.validate_only,
+                  &call->response.responses[call->next]);
+        call->next++;
+    }
+    if (call->next < call->body.resources_count) {
+        return api_go_on_slowly(request, alter_next);
+    }
+    API_REPLY(request, alter_configs_response_encode, &call->response);
+    return ERR_NONE;
+}
+
+enum err handle_alter_configs(struct api_request *request, struct reason *reason)
+{
+    struct alter_configs_call *call = api_alloc_state(request, sizeof *call);
+    enum err err = alter_configs_request_decode(&request->body, api_version(request), &call->body);
     if (err != ERR_NONE) {
         return err;
     }
-    struct alter_configs_response response;
-    alter_configs_response_init(&response);
-    response.responses =
-        api_alloc(request, (size_t)body.resources_count, sizeof *response.responses);
-    response.responses_count = body.resources_count;
-    for (int32_t i = 0; i < body.resources_count; i++) {
-        alter_one(request, &body.resources[i], body.validate_only, &response.responses[i]);
-    }
-    API_REPLY(request, alter_configs_response_encode, &response);
-    return ERR_NONE;
+    alter_configs_response_init(&call->response);
+    call->response.responses =
+        api_alloc(request, (size_t)call->body.resources_count, sizeof *call->response.responses);
+    call->response.responses_count = call->body.resources_count;
+    return alter_next(request, reason);
 }

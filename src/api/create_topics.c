@@ -102,79 +102,130 @@ static void describe_settings(struct api_request *request, const struct override
     }
 }
 
-static void create_one(struct api_request *request, const struct create_topics_request_topic *in,
-                       bool validate_only, struct create_topics_response_topic *out)
+/* From the request to its answer. */
+struct create_topics_call {
+    struct create_topics_request body;
+    struct create_topics_response response;
+    const bool *repeated;
+    int32_t next;
+    struct topic_creation creation; /* that is on its way */
+    struct catalogue_change *change;
+};
+
+static void fail_creation(struct api_request *request, const struct topic_creation *creation,
+                          enum err err, const struct reason *reason,
+                          struct create_topics_response_topic *out)
 {
-    struct topic_creation creation = {.name = in->name, .validate_only = validate_only};
-    if (!api_allows(request, API_CREATE, api_cluster()) &&
-        !api_allows(request, API_CREATE, api_topic(in->name))) {
-        struct reason why;
-        reason_set(&why, "this client may not create the topic");
-        fail(request, out, KAFKA_ERROR_TOPIC_AUTHORIZATION_FAILED, &why);
-        return;
+    bool partitions =
+        creation->partition_count < 1 || creation->partition_count > TOPIC_MAX_PARTITIONS;
+    fail(request, out,
+         err != ERR_INVALID ? api_error_code(err)
+         : partitions       ? KAFKA_ERROR_INVALID_PARTITIONS
+                            : KAFKA_ERROR_INVALID_TOPIC_EXCEPTION,
+         reason);
+}
+
+static void describe_creation(struct api_request *request, const struct topic_creation *creation,
+                              struct create_topics_response_topic *out)
+{
+    struct reason ignored;
+    out->error_message = (struct slice){0};
+    out->num_partitions = creation->partition_count;
+    out->replication_factor = 1;
+    if (!api_allows(request, API_DESCRIBE_CONFIGS, api_topic(creation->name))) {
+        out->topic_config_error_code = KAFKA_ERROR_TOPIC_AUTHORIZATION_FAILED;
+        out->num_partitions = -1;
+        out->replication_factor = -1;
+    } else if (api_check_size(request, &ignored) == ERR_NONE) { /* else left out: null */
+        describe_settings(request, &creation->overrides, out);
     }
-    if (read_wanted(request, in, &creation, out)) {
-        struct topic *topic = NULL;
-        struct reason reason = {.text = ""};
-        enum err err = catalogue_create(request->server->catalogue, &creation, &topic, &reason);
+}
+
+static void end_change(struct api_request *request, struct create_topics_call *call,
+                       struct create_topics_response_topic *out)
+{
+    struct topic *topic;
+    struct reason reason = {.text = ""};
+    enum err err = catalogue_change_end(call->change, &topic, &reason);
+    if (err != ERR_NONE) {
+        fail_creation(request, &call->creation, err, &reason, out);
+    } else {
+        describe_creation(request, &call->creation, out);
+    }
+    if (topic != NULL) {
+        memcpy(out->topic_id.bytes, topic->id.bytes, sizeof out->topic_id.bytes);
+        topic_unref(topic);
+    }
+    call->change = NULL;
+}
+
+/* Begins a creation, or says why not. */
+static void begin_one(struct api_request *request, struct create_topics_call *call,
+                      const struct create_topics_request_topic *in,
+                      struct create_topics_response_topic *out)
+{
+    struct reason reason = {.text = ""};
+    create_topics_response_topic_init(out);
+    out->name = in->name;
+    call->creation =
+        (struct topic_creation){.name = in->name, .validate_only = call->body.validate_only};
+    if (call->repeated[call->next]) {
+        reason_set(&reason, "the request names this topic more than once");
+        fail(request, out, KAFKA_ERROR_INVALID_REQUEST, &reason);
+    } else if (!api_allows(request, API_CREATE, api_cluster()) &&
+               !api_allows(request, API_CREATE, api_topic(in->name))) {
+        reason_set(&reason, "this client may not create the topic");
+        fail(request, out, KAFKA_ERROR_TOPIC_AUTHORIZATION_FAILED, &reason);
+    } else if (read_wanted(request, in, &call->creation, out)) {
+        enum err err = catalogue_create_begin(request->server->catalogue, &call->creation,
+                                              &call->change, &reason);
         if (err != ERR_NONE) {
-            bool partitions =
-                creation.partition_count < 1 || creation.partition_count > TOPIC_MAX_PARTITIONS;
-            fail(request, out,
-                 err != ERR_INVALID ? api_error_code(err)
-                 : partitions       ? KAFKA_ERROR_INVALID_PARTITIONS
-                                    : KAFKA_ERROR_INVALID_TOPIC_EXCEPTION,
-                 &reason);
-        } else {
-            out->error_message = (struct slice){0};
-            out->num_partitions = creation.partition_count;
-            out->replication_factor = 1;
-            struct reason ignored;
-            if (!api_allows(request, API_DESCRIBE_CONFIGS, api_topic(in->name))) {
-                out->topic_config_error_code = KAFKA_ERROR_TOPIC_AUTHORIZATION_FAILED;
-                out->num_partitions = -1;
-                out->replication_factor = -1;
-            } else if (api_check_size(request, &ignored) == ERR_NONE) { /* else left out: null */
-                describe_settings(request, &creation.overrides, out);
-            }
-        }
-        if (topic != NULL) {
-            memcpy(out->topic_id.bytes, topic->id.bytes, sizeof out->topic_id.bytes);
-            topic_unref(topic);
+            fail_creation(request, &call->creation, err, &reason, out);
         }
     }
-    overrides_deinit(&creation.overrides);
+}
+
+/* A topic, or a piece of one, a turn. */
+static enum err create_some(struct api_request *request, struct reason *reason)
+{
+    (void)reason;
+    struct create_topics_call *call = request->state;
+    if (call->next < call->body.topics_count) {
+        struct create_topics_response_topic *out = &call->response.topics[call->next];
+        if (call->change == NULL) {
+            begin_one(request, call, &call->body.topics[call->next], out);
+        }
+        if (call->change != NULL && !catalogue_change_step(call->change)) {
+            end_change(request, call, out);
+        }
+        if (call->change == NULL) {
+            overrides_deinit(&call->creation.overrides);
+            call->next++;
+        }
+    }
+    if (call->next < call->body.topics_count) {
+        return api_go_on_slowly(request, create_some);
+    }
+    API_REPLY(request, create_topics_response_encode, &call->response);
+    return ERR_NONE;
 }
 
 enum err handle_create_topics(struct api_request *request, struct reason *reason)
 {
-    (void)reason;
-    struct create_topics_request body;
-    enum err err = create_topics_request_decode(&request->body, api_version(request), &body);
+    struct create_topics_call *call = api_alloc_state(request, sizeof *call);
+    struct create_topics_request *body = &call->body;
+    enum err err = create_topics_request_decode(&request->body, api_version(request), body);
     if (err != ERR_NONE) {
         return err;
     }
-    struct create_topics_response response;
-    create_topics_response_init(&response);
-    response.topics = api_alloc(request, (size_t)body.topics_count, sizeof *response.topics);
-    response.topics_count = body.topics_count;
-    struct slice *names = api_alloc(request, (size_t)body.topics_count, sizeof *names);
-    for (int32_t i = 0; i < body.topics_count; i++) {
-        names[i] = body.topics[i].name;
+    create_topics_response_init(&call->response);
+    call->response.topics =
+        api_alloc(request, (size_t)body->topics_count, sizeof *call->response.topics);
+    call->response.topics_count = body->topics_count;
+    struct slice *names = api_alloc(request, (size_t)body->topics_count, sizeof *names);
+    for (int32_t i = 0; i < body->topics_count; i++) {
+        names[i] = body->topics[i].name;
     }
-    const bool *repeated = admin_find_repeated(request, names, body.topics_count);
-    for (int32_t i = 0; i < body.topics_count; i++) {
-        struct create_topics_response_topic *out = &response.topics[i];
-        create_topics_response_topic_init(out);
-        out->name = body.topics[i].name;
-        if (repeated[i]) {
-            struct reason why;
-            reason_set(&why, "the request names this topic more than once");
-            fail(request, out, KAFKA_ERROR_INVALID_REQUEST, &why);
-        } else {
-            create_one(request, &body.topics[i], body.validate_only, out);
-        }
-    }
-    API_REPLY(request, create_topics_response_encode, &response);
-    return ERR_NONE;
+    call->repeated = admin_find_repeated(request, names, body->topics_count);
+    return create_some(request, reason);
 }

@@ -7,6 +7,9 @@
 struct delete_records_call {
     struct delete_records_request body;
     bool *allowed; /* by topic */
+    struct delete_records_response response;
+    int32_t topic; /* which is cut next */
+    int32_t partition;
 };
 
 static void cut_one(struct api_request *request, struct slice topic, bool allowed,
@@ -40,26 +43,50 @@ static void cut_one(struct api_request *request, struct slice topic, bool allowe
     partition_unref(partition);
 }
 
-static enum err cut_all(struct api_request *request, struct reason *reason)
+/* Cuts the next partition; false when there is none. */
+static bool cut_next(struct api_request *request, struct delete_records_call *call)
+{
+    while (call->topic < call->body.topics_count) {
+        const struct delete_records_request_topic *in = &call->body.topics[call->topic];
+        struct delete_records_response_topic *out = &call->response.topics[call->topic];
+        if (call->partition == 0) {
+            out->name = in->name;
+            out->partitions =
+                api_alloc(request, (size_t)in->partitions_count, sizeof *out->partitions);
+            out->partitions_count = in->partitions_count;
+        }
+        if (call->partition < in->partitions_count) {
+            int32_t index = call->partition++;
+            cut_one(request, in->name, call->allowed[call->topic], &in->partitions[index],
+                    &out->partitions[index]);
+            return true;
+        }
+        call->topic++;
+        call->partition = 0;
+    }
+    return false;
+}
+
+/* A partition a turn. */
+static enum err cut_some(struct api_request *request, struct reason *reason)
 {
     (void)reason;
-    const struct delete_records_call *call = request->state;
-    struct delete_records_response response;
-    delete_records_response_init(&response);
-    response.topics_count = call->body.topics_count;
-    response.topics = api_alloc(request, (size_t)response.topics_count, sizeof *response.topics);
-    for (int32_t t = 0; t < response.topics_count; t++) {
-        const struct delete_records_request_topic *in = &call->body.topics[t];
-        struct delete_records_response_topic *out = &response.topics[t];
-        out->name = in->name;
-        out->partitions = api_alloc(request, (size_t)in->partitions_count, sizeof *out->partitions);
-        out->partitions_count = in->partitions_count;
-        for (int32_t i = 0; i < in->partitions_count; i++) {
-            cut_one(request, in->name, call->allowed[t], &in->partitions[i], &out->partitions[i]);
-        }
+    struct delete_records_call *call = request->state;
+    if (cut_next(request, call)) {
+        return api_go_on_slowly(request, cut_some);
     }
-    API_REPLY(request, delete_records_response_encode, &response);
+    API_REPLY(request, delete_records_response_encode, &call->response);
     return ERR_NONE;
+}
+
+static enum err cut_all(struct api_request *request, struct reason *reason)
+{
+    struct delete_records_call *call = request->state;
+    delete_records_response_init(&call->response);
+    call->response.topics_count = call->body.topics_count;
+    call->response.topics =
+        api_alloc(request, (size_t)call->body.topics_count, sizeof *call->response.topics);
+    return cut_some(request, reason);
 }
 
 /* What was acknowledged can be deleted, and -1 means all of it. */

@@ -24,8 +24,33 @@ static bool check_allowed(struct api_request *request, const struct topic *topic
     return false;
 }
 
-static void delete_one(struct api_request *request, const struct delete_topics_request_topic *in,
-                       struct delete_topics_response_topic *out)
+/* From the request to its answer. */
+struct delete_topics_call {
+    struct delete_topics_request body;
+    struct delete_topics_response response;
+    int32_t next;
+    struct topic *topic; /* of the change that is on its way */
+    struct catalogue_change *change;
+};
+
+static void end_change(struct api_request *request, struct delete_topics_call *call)
+{
+    struct delete_topics_response_topic *out = &call->response.responses[call->next];
+    struct reason reason = {.text = ""};
+    enum err err = catalogue_change_end(call->change, NULL, &reason);
+    out->error_code = api_error_code(err);
+    out->error_message = api_reason(request, &reason);
+    if (err == ERR_NONE) {
+        group_coordinator_topic_deleted(request->server->groups, slice_str(call->topic->name));
+    }
+    topic_unref(call->topic);
+    call->change = NULL;
+}
+
+/* Begins a deletion, or says why not. */
+static void begin_one(struct api_request *request, struct delete_topics_call *call,
+                      const struct delete_topics_request_topic *in,
+                      struct delete_topics_response_topic *out)
 {
     struct api_server *server = request->server;
     struct topic *topic;
@@ -65,40 +90,62 @@ static void delete_one(struct api_request *request, const struct delete_topics_r
         out->error_message = api_text(request, "'%s' is the server's own topic", topic->name);
     } else {
         struct reason reason = {.text = ""};
-        enum err err = catalogue_delete(server->catalogue, topic, &reason);
+        enum err err = catalogue_delete_begin(server->catalogue, topic, &call->change, &reason);
+        if (err == ERR_NONE) {
+            call->topic = topic;
+            return;
+        }
         out->error_code = api_error_code(err);
         out->error_message = api_reason(request, &reason);
-        if (err == ERR_NONE) {
-            group_coordinator_topic_deleted(server->groups, slice_str(topic->name));
-        }
     }
     topic_unref(topic);
 }
 
-enum err handle_delete_topics(struct api_request *request, struct reason *reason)
+static struct delete_topics_request_topic topic_of(const struct api_request *request,
+                                                   const struct delete_topics_call *call)
+{
+    struct delete_topics_request_topic named;
+    if (api_version(request) >= 6) {
+        return call->body.topics[call->next];
+    }
+    delete_topics_request_topic_init(&named);
+    named.name = call->body.topic_names[call->next];
+    return named;
+}
+
+/* A topic, or a piece of one, a turn. */
+static enum err delete_some(struct api_request *request, struct reason *reason)
 {
     (void)reason;
-    struct delete_topics_request body;
-    enum err err = delete_topics_request_decode(&request->body, api_version(request), &body);
+    struct delete_topics_call *call = request->state;
+    if (call->next < call->response.responses_count) {
+        if (call->change == NULL) {
+            struct delete_topics_request_topic named = topic_of(request, call);
+            begin_one(request, call, &named, &call->response.responses[call->next]);
+        }
+        if (call->change != NULL && !catalogue_change_step(call->change)) {
+            end_change(request, call);
+        }
+        call->next += call->change == NULL;
+    }
+    if (call->next < call->response.responses_count) {
+        return api_go_on_slowly(request, delete_some);
+    }
+    API_REPLY(request, delete_topics_response_encode, &call->response);
+    return ERR_NONE;
+}
+
+enum err handle_delete_topics(struct api_request *request, struct reason *reason)
+{
+    struct delete_topics_call *call = api_alloc_state(request, sizeof *call);
+    enum err err = delete_topics_request_decode(&request->body, api_version(request), &call->body);
     if (err != ERR_NONE) {
         return err;
     }
-    bool by_name = api_version(request) < 6;
-    int32_t count = by_name ? body.topic_names_count : body.topics_count;
-    struct delete_topics_response response;
-    delete_topics_response_init(&response);
-    response.responses = api_alloc(request, (size_t)count, sizeof *response.responses);
-    response.responses_count = count;
-    for (int32_t i = 0; i < count; i++) {
-        struct delete_topics_request_topic named;
-        if (by_name) {
-            delete_topics_request_topic_init(&named);
-            named.name = body.topic_names[i];
-        } else {
-            named = body.topics[i];
-        }
-        delete_one(request, &named, &response.responses[i]);
-    }
-    API_REPLY(request, delete_topics_response_encode, &response);
-    return ERR_NONE;
+    int32_t count =
+        api_version(request) < 6 ? call->body.topic_names_count : call->body.topics_count;
+    delete_topics_response_init(&call->response);
+    call->response.responses = api_alloc(request, (size_t)count, sizeof *call->response.responses);
+    call->response.responses_count = count;
+    return delete_some(request, reason);
 }

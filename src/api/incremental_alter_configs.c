@@ -20,6 +20,9 @@ static bool list_has(const char *list, struct slice item)
     return false;
 }
 
+/* What lists are merged from: each item is compared with all. */
+enum { LISTS_MAX_BYTES = 8192 };
+
 /* The items of list without those of `without`, then the new ones of `with`. */
 static void merge_lists(struct buf *out, const char *list, const char *without, const char *with)
 {
@@ -50,6 +53,12 @@ static enum err change_list(struct api_request *request, const struct settings_t
     enum topic_config_source source;
     const char *now = topic_config_value(row, catalogue_topic_defaults(request->server->catalogue),
                                          overrides, &source);
+    if (strlen(now) + change->value.size > LISTS_MAX_BYTES) {
+        return reason_fail(reason, ERR_CONFIG,
+                           "setting '%.*s' would be changed in a list of more than %d bytes: set "
+                           "it as a whole",
+                           SLICE_ARGS(change->name), LISTS_MAX_BYTES);
+    }
     char *items = arena_cstr(&request->arena, change->value);
     struct buf merged = {0};
     bool append = change->config_operation == OPERATION_APPEND;
@@ -123,23 +132,41 @@ static void alter_one(struct api_request *request,
     out->error_message = api_reason(request, &reason);
 }
 
-enum err handle_incremental_alter_configs(struct api_request *request, struct reason *reason)
+/* From the request to its answer. */
+struct incremental_alter_configs_call {
+    struct incremental_alter_configs_request body;
+    struct incremental_alter_configs_response response;
+    int32_t next;
+};
+
+/* A resource a turn. */
+static enum err alter_next(struct api_request *request, struct reason *reason)
 {
     (void)reason;
-    struct incremental_alter_configs_request body;
+    struct incremental_alter_configs_call *call = request->state;
+    if (call->next < call->body.resources_count) {
+        alter_one(request, &call->body.resources[call->next], call->body.validate_only,
+                  &call->response.responses[call->next]);
+        call->next++;
+    }
+    if (call->next < call->body.resources_count) {
+        return api_go_on_slowly(request, alter_next);
+    }
+    API_REPLY(request, incremental_alter_configs_response_encode, &call->response);
+    return ERR_NONE;
+}
+
+enum err handle_incremental_alter_configs(struct api_request *request, struct reason *reason)
+{
+    struct incremental_alter_configs_call *call = api_alloc_state(request, sizeof *call);
     enum err err =
-        incremental_alter_configs_request_decode(&request->body, api_version(request), &body);
+        incremental_alter_configs_request_decode(&request->body, api_version(request), &call->body);
     if (err != ERR_NONE) {
         return err;
     }
-    struct incremental_alter_configs_response response;
-    incremental_alter_configs_response_init(&response);
-    response.responses =
-        api_alloc(request, (size_t)body.resources_count, sizeof *response.responses);
-    response.responses_count = body.resources_count;
-    for (int32_t i = 0; i < body.resources_count; i++) {
-        alter_one(request, &body.resources[i], body.validate_only, &response.responses[i]);
-    }
-    API_REPLY(request, incremental_alter_configs_response_encode, &response);
-    return ERR_NONE;
+    incremental_alter_configs_response_init(&call->response);
+    call->response.responses =
+        api_alloc(request, (size_t)call->body.resources_count, sizeof *call->response.responses);
+    call->response.responses_count = call->body.resources_count;
+    return alter_next(request, reason);
 }

@@ -138,15 +138,6 @@ enum err log_set_aside_many(struct log *const *logs, size_t count, char ***away,
     for (size_t i = 0; i < count; i++) {
         dirs[i] = begin_delete(logs[i], &err, reason);
     }
-    struct reason why;
-    enum err synced = count > 0 ? sync_parent(logs[0]->env.files, logs[0]->dir, &why) : ERR_NONE;
-    for (size_t i = 0; i < count && synced != ERR_NONE; i++) {
-        free(dirs[i]);
-        dirs[i] = NULL; /* they stay until the next start */
-    }
-    if (err == ERR_NONE && synced != ERR_NONE) {
-        err = reason_fail(reason, synced, "%s", why.text);
-    }
     *away = dirs;
     return err;
 }
@@ -157,7 +148,8 @@ enum err log_remove_aside(const struct file_ops *files, char **away, size_t coun
     enum err err = ERR_NONE;
     for (size_t i = 0; i < count; i++) {
         struct reason why;
-        enum err removed = away[i] != NULL ? remove_dir(files, away[i], &why) : ERR_NONE;
+        enum err removed =
+            away[i] != NULL && files != NULL ? remove_dir(files, away[i], &why) : ERR_NONE;
         if (removed != ERR_NONE && err == ERR_NONE) {
             err = reason_fail(reason, removed, "%s", why.text);
         }
@@ -172,7 +164,11 @@ enum err log_delete(struct log *log, struct reason *reason)
     char **away;
     struct reason why;
     enum err err = log_set_aside_many(&log, 1, &away, reason);
-    enum err removed = log_remove_aside(log->env.files, away, 1, &why);
+    enum err synced = sync_parent(log->env.files, log->dir, &why);
+    if (err == ERR_NONE && synced != ERR_NONE) {
+        err = reason_fail(reason, synced, "%s", why.text);
+    }
+    enum err removed = log_remove_aside(synced == ERR_NONE ? log->env.files : NULL, away, 1, &why);
     return err == ERR_NONE && removed != ERR_NONE ? reason_fail(reason, removed, "%s", why.text)
                                                   : err;
 }

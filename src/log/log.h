@@ -164,15 +164,16 @@ void log_unref(struct log *log);
 CHECKED enum err log_delete(struct log *log, struct reason *reason);
 
 /*
- * The same for many logs of one parent directory, in two steps. The first marks and renames them,
- * with one sync of the parent for all. On an error, of which the first is told, the others are set
- * aside nevertheless. *away, with an entry for each log, goes to log_remove_aside in any case.
+ * The same for many logs, in two steps. The first marks and renames them; the caller syncs their
+ * parent directory. On an error, of which the first is told, the others are set aside nevertheless.
+ * *away, with an entry for each log, goes to log_remove_aside in any case.
  */
 CHECKED enum err log_set_aside_many(struct log *const *logs, size_t count, char ***away,
                                     struct reason *reason);
 
-/* The second step: removes the files, and frees `away`. What stays on an error, of which the first
- * is told, or after a crash, log_delete_leftovers removes. */
+/* The second step, once the names are on disk: removes the files, and frees `away`. What stays on
+ * an error, of which the first is told, or after a crash, log_delete_leftovers removes. files NULL:
+ * only frees, and all stays. */
 CHECKED enum err log_remove_aside(const struct file_ops *files, char **away, size_t count,
                                   struct reason *reason);
 

@@ -89,14 +89,43 @@ CHECKED enum err catalogue_create(struct catalogue *catalogue,
                                   struct reason *reason);
 
 /* Deletes durably: events and settings are gone, also after a crash. Works on a full disk, as does
- * catalogue_delete_records, and a change of settings that shortens retention. ERR_NOT_FOUND. */
+ * catalogue_delete_records, and a change of settings that shortens retention. ERR_NOT_FOUND;
+ * ERR_TIMEOUT while partitions are being added. */
 CHECKED enum err catalogue_delete(struct catalogue *catalogue, struct topic *topic,
                                   struct reason *reason);
 
 /* Grows to `total` partitions. ERR_INVALID when that is not more than there are; ERR_NOT_FOUND;
- * ERR_LIMIT; ERR_EXISTS when a directory is in the way. */
+ * ERR_LIMIT; ERR_EXISTS when a directory is in the way; ERR_TIMEOUT while others are being added.
+ */
 CHECKED enum err catalogue_add_partitions(struct catalogue *catalogue, struct topic *topic,
                                           int32_t total, bool validate_only, struct reason *reason);
+
+/*
+ * The same three in pieces, so that others have their turns, and their changes, in between: begin,
+ * then step while it says that there is more, then end with what became of it. Begin gives the
+ * errors that are found at once, and *out is NULL then. The name of a topic on its way is taken
+ * (ERR_EXISTS). A change that is never ended blocks its topic; a crash leaves what a start mends.
+ */
+struct catalogue_change;
+
+/* Of catalogue_create. */
+CHECKED enum err catalogue_create_begin(struct catalogue *catalogue,
+                                        const struct topic_creation *creation,
+                                        struct catalogue_change **out, struct reason *reason);
+/* Of catalogue_delete. */
+CHECKED enum err catalogue_delete_begin(struct catalogue *catalogue, struct topic *topic,
+                                        struct catalogue_change **out, struct reason *reason);
+/* Of catalogue_add_partitions. */
+CHECKED enum err catalogue_grow_begin(struct catalogue *catalogue, struct topic *topic,
+                                      int32_t total, bool validate_only,
+                                      struct catalogue_change **out, struct reason *reason);
+
+/* A bounded piece of work; false: all is done. */
+bool catalogue_change_step(struct catalogue_change *change);
+
+/* Frees the change. *out (may be NULL): the topic, as of catalogue_create. */
+CHECKED enum err catalogue_change_end(struct catalogue_change *change, struct topic **out,
+                                      struct reason *reason);
 
 /* Changes a copy of the topic's own settings; an error is the caller's. */
 typedef enum err catalogue_edit(void *context, struct overrides *overrides, struct reason *reason);

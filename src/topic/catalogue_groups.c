@@ -106,13 +106,13 @@ enum err catalogue_edit_group_overrides(struct catalogue *catalogue, struct slic
                            "settings need a group id, which is not empty and has no zero byte");
     }
     struct overrides own;
-    pthread_mutex_lock(&catalogue->change_lock);
+    fair_lock_take(&catalogue->change_lock);
     catalogue_group_overrides(catalogue, group, &own);
     enum err err = edit(context, &own, reason);
     if (err == ERR_NONE && !validate_only) {
         err = store(catalogue, group, &own, reason);
     }
     overrides_deinit(&own);
-    pthread_mutex_unlock(&catalogue->change_lock);
+    fair_lock_give(&catalogue->change_lock);
     return err;
 }

@@ -1,6 +1,7 @@
 #ifndef TIDINGS_TOPIC_CATALOGUE_INTERNAL_H
 #define TIDINGS_TOPIC_CATALOGUE_INTERNAL_H
 
+#include "base/fair_lock.h"
 #include "topic/catalogue.h"
 #include "topic/catalogue_db.h"
 #include "topic/checkpoint.h"
@@ -20,7 +21,8 @@ struct catalogue {
     partition_advanced *advanced;
     void *advanced_context;
 
-    pthread_mutex_t change_lock; /* guards db, producer ids; held for one change */
+    struct fair_lock change_lock; /* guards db, producer ids, pending; held for a bounded piece */
+    struct catalogue_change *pending;
     struct catalogue_db *db;
     int64_t next_producer_id;
     int64_t producer_id_limit; /* ids below it are reserved on disk */
@@ -42,6 +44,9 @@ struct catalogue {
 /* DATA/topics/<topic>-<partition>; free it. */
 char *catalogue_log_dir(const struct catalogue *catalogue, const struct topic *topic,
                         int32_t partition);
+
+/* ERR_CLOSED when nothing is to be changed any more. */
+enum err catalogue_check_open(const struct catalogue *catalogue, struct reason *reason);
 
 /* Under change_lock: whoever holds a topic may find it deleted, and its name given to another.
  * ERR_NOT_FOUND; ERR_CLOSED when nothing is to be changed any more. */

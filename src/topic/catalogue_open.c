@@ -4,6 +4,7 @@
 #include "base/vec.h"
 #include "log/space.h"
 #include "topic/catalogue.h"
+#include "topic/catalogue_change.h"
 #include "topic/catalogue_internal.h"
 
 #include <fcntl.h>
@@ -439,7 +440,8 @@ static void catalogue_free(struct catalogue *catalogue)
     if (catalogue->sync_fd >= 0) {
         file_close(catalogue->env.files, catalogue->sync_fd);
     }
-    pthread_mutex_destroy(&catalogue->change_lock);
+    catalogue_change_forget_all(catalogue);
+    fair_lock_deinit(&catalogue->change_lock);
     pthread_mutex_destroy(&catalogue->checkpoint_lock);
     pthread_rwlock_destroy(&catalogue->table_lock);
     pthread_rwlock_destroy(&catalogue->names_lock);
@@ -466,7 +468,7 @@ enum err catalogue_open(const struct catalogue_config *config, struct catalogue 
     overrides_copy(&catalogue->topic_defaults, config->topic_defaults);
     catalogue->env.sync_later = true; /* catalogue_sync, or of the directory, for all */
     catalogue->sync_fd = -1;
-    pthread_mutex_init(&catalogue->change_lock, NULL);
+    fair_lock_init(&catalogue->change_lock);
     pthread_mutex_init(&catalogue->checkpoint_lock, NULL);
     pthread_rwlock_init(&catalogue->table_lock, NULL);
     pthread_rwlock_init(&catalogue->names_lock, NULL);

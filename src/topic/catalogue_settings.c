@@ -38,7 +38,7 @@ enum err catalogue_edit_overrides(struct catalogue *catalogue, struct topic *top
                                   catalogue_edit *edit, void *context, bool validate_only,
                                   struct reason *reason)
 {
-    pthread_mutex_lock(&catalogue->change_lock);
+    fair_lock_take(&catalogue->change_lock);
     enum err err = catalogue_check_known(catalogue, topic, reason);
     if (err == ERR_NONE) {
         struct overrides overrides;
@@ -49,7 +49,7 @@ enum err catalogue_edit_overrides(struct catalogue *catalogue, struct topic *top
         }
         overrides_deinit(&overrides);
     }
-    pthread_mutex_unlock(&catalogue->change_lock);
+    fair_lock_give(&catalogue->change_lock);
     return err;
 }
 

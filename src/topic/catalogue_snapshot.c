@@ -180,7 +180,7 @@ enum err catalogue_snapshot(struct catalogue *catalogue, const char *dir,
 {
     *out = (struct catalogue_snapshot){0};
     struct making making = {.catalogue = catalogue, .dir = dir, .out = out};
-    pthread_mutex_lock(&catalogue->change_lock); /* before names_lock: deletions take both */
+    fair_lock_take(&catalogue->change_lock); /* before names_lock: deletions take both */
     pthread_rwlock_wrlock(&catalogue->names_lock);
     gather_parts(&making);
     enum err err = load_parts(&making, reason);
@@ -191,7 +191,7 @@ enum err catalogue_snapshot(struct catalogue *catalogue, const char *dir,
     if (err == ERR_NONE) {
         err = copy_catalogue(&making, reason);
     }
-    pthread_mutex_unlock(&catalogue->change_lock);
+    fair_lock_give(&catalogue->change_lock);
     if (err == ERR_NONE) {
         err = link_all(&making, reason);
     }

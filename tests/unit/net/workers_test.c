@@ -1,5 +1,6 @@
 #include "../unit.h"
 
+#include "base/fair_lock.h"
 #include "base/mem.h"
 #include "net/workers.h"
 
@@ -221,6 +222,50 @@ static void test_slow_work_leaves_a_thread_free(void **state)
     assert_int_equal(gate.passed, OWNERS);
 }
 
+struct contender {
+    struct fair_lock lock;
+    atomic_bool had;
+};
+
+static void *take_once(void *context)
+{
+    struct contender *contender = context;
+    fair_lock_take(&contender->lock);
+    atomic_store(&contender->had, true);
+    fair_lock_give(&contender->lock);
+    return NULL;
+}
+
+static bool somebody_waits(struct fair_lock *lock)
+{
+    pthread_mutex_lock(&lock->mutex);
+    bool waits = lock->next == lock->served + 2;
+    pthread_mutex_unlock(&lock->mutex);
+    return waits;
+}
+
+static void test_who_waits_for_a_fair_lock_has_it_next(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 1000; i++) {
+        struct contender contender;
+        pthread_t thread;
+        fair_lock_init(&contender.lock);
+        atomic_init(&contender.had, false);
+        fair_lock_take(&contender.lock);
+        assert_int_equal(pthread_create(&thread, NULL, take_once, &contender), 0);
+        while (!somebody_waits(&contender.lock)) {
+            sched_yield();
+        }
+        fair_lock_give(&contender.lock);
+        fair_lock_take(&contender.lock);
+        assert_true(atomic_load(&contender.had));
+        fair_lock_give(&contender.lock);
+        pthread_join(thread, NULL);
+        fair_lock_deinit(&contender.lock);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -229,6 +274,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_long_work_in_pieces_lets_others_in_between),
         cmocka_unit_test(test_one_owner_has_one_thread_at_most),
         cmocka_unit_test(test_slow_work_leaves_a_thread_free),
+        cmocka_unit_test(test_who_waits_for_a_fair_lock_has_it_next),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
 }

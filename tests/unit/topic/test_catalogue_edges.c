@@ -278,13 +278,9 @@ static int watch_unlink(void *context, const char *path)
 {
     struct watch *watch = context;
     if (strstr(path, "-delete/") != NULL && watch->fixture->catalogue != NULL) {
-        pthread_mutex_t *lock = &watch->fixture->catalogue->change_lock;
+        const struct fair_lock *lock = &watch->fixture->catalogue->change_lock;
         watch->unlinked++;
-        if (pthread_mutex_trylock(lock) != 0) {
-            watch->locked = true;
-        } else {
-            pthread_mutex_unlock(lock);
-        }
+        watch->locked = watch->locked || lock->served != lock->next;
         if (watch->fail) {
             errno = EIO;
             return -1;
