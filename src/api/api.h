@@ -32,12 +32,16 @@
  * connection's next frames until it is answered, so that a client sees its own effects.
  */
 struct group_coordinator;
+struct topic_matches;
 struct txn_coordinator;
 struct fetch_service;
 struct fetch;
 
 /* The most memory that a request may take for its answer (encoding takes as much again). */
 enum { API_ANSWER_BYTES = 128 << 20 };
+
+/* Larger requests are handled on workers. */
+enum { API_QUICK_BYTES = 32 << 10 };
 
 /* The settings that handlers look at. */
 struct api_config {
@@ -55,6 +59,7 @@ struct api_server {
     struct flusher *flusher;
     struct catalogue *catalogue;
     struct group_coordinator *groups;
+    struct topic_matches *matches;
     struct txn_coordinator *txns;
     struct fetch_service *fetches;
     const struct clock *clock;
@@ -111,6 +116,7 @@ enum api_flags {
     API_WITH_ADDRESS = 2, /* needs request->host and port */
     API_MAY_PARK = 4,     /* the request gets a frame of its own before it is decoded */
     API_SLOW = 8,         /* with API_ON_WORKER: may take long in one piece */
+    API_ON_REACTOR = 16,  /* however large the request is */
 };
 
 struct api_entry {

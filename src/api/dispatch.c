@@ -113,6 +113,14 @@ static bool refuse(struct api_request *request, const struct reason *reason)
     return true;
 }
 
+/* What names thousands of things takes longer than a reactor has. Events are another matter: they
+ * are many, and looked at by themselves. */
+static bool is_large(const struct api_request *request)
+{
+    return request->body.bytes.size > API_QUICK_BYTES &&
+           !(request->entry->flags & (API_ON_REACTOR | API_ON_WORKER));
+}
+
 static enum err begin(struct api_request *request, struct reason *reason)
 {
     enum err err = read_header(request, reason);
@@ -132,6 +140,10 @@ static enum err begin(struct api_request *request, struct reason *reason)
     }
     if (entry->flags & API_SLOW) {
         request->speed = WORKER_SLOW;
+    }
+    if (is_large(request)) {
+        request->client_id = api_moved(request->client_id, api_take_frame(request));
+        return api_go_on_slowly(request, entry->handle);
     }
     return entry->flags & API_ON_WORKER ? api_go_on(request, entry->handle)
                                         : entry->handle(request, reason);

@@ -242,7 +242,8 @@ enum err handle_metadata(struct api_request *request, struct reason *reason)
     }
     call->all = body->topics_count < 0 || (api_version(request) == 0 && body->topics_count == 0);
     call->create = request->server->config.auto_create_topics && body->allow_auto_topic_creation;
-    return !call->all && call->create && must_create(request, body)
-               ? api_go_on(request, answer_call)
+    /* Of all topics, or with files to be made: not a reactor's work. */
+    return call->all || (call->create && must_create(request, body))
+               ? api_go_on_slowly(request, answer_call)
                : answer_call(request, reason);
 }

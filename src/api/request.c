@@ -144,7 +144,9 @@ struct slice api_moved(struct slice slice, ptrdiff_t by)
 
 void api_hold(struct api_request *request)
 {
-    conn_hold(request->conn, request->completion.token);
+    if (request->conn != NULL) { /* else it is held back already */
+        conn_hold(request->conn, request->completion.token);
+    }
 }
 
 struct reactor *api_reactor(const struct api_request *request)
@@ -155,10 +157,8 @@ struct reactor *api_reactor(const struct api_request *request)
 void api_park(struct api_request *request, api_step *step)
 {
     assert(request->own_frame != NULL);
-    if (request->conn != NULL) {
-        api_hold(request);
-        request->conn = NULL;
-    }
+    api_hold(request);
+    request->conn = NULL;
     request->step = step;
     request->task.run = run_step;
 }

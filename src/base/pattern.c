@@ -167,6 +167,7 @@ struct matcher {
     int32_t count[2];
     int32_t *pending; /* steps to follow yet */
     uint32_t *seen;   /* in which round a step was reached last */
+    int64_t moves_left;
 };
 
 static bool is_word(const struct matcher *m, size_t at)
@@ -199,6 +200,7 @@ static void follow(struct matcher *m, int32_t from, int side)
     while (pending > 0) {
         int32_t index = m->pending[--pending];
         const struct step *step = &m->pattern->steps[index];
+        m->moves_left--;
         if (m->seen[index] == m->at + 1) {
             continue;
         }
@@ -242,6 +244,10 @@ static bool run(struct matcher *m, bool is_part)
     while (m->at < m->name.size && (is_part ? !is_matched(m, side) : m->count[side] > 0)) {
         uint8_t byte = m->name.data[m->at++];
         m->count[1 - side] = 0;
+        m->moves_left -= m->count[side];
+        if (m->moves_left < 0) {
+            return false;
+        }
         for (int32_t i = 0; i < m->count[side]; i++) {
             const struct step *step = &m->pattern->steps[m->steps[side][i]];
             if (step->kind == STEP_SET && byte_set_has(&m->pattern->sets[step->set], byte)) {
@@ -256,7 +262,8 @@ static bool run(struct matcher *m, bool is_part)
     return (is_part || m->at == m->name.size) && is_matched(m, side);
 }
 
-static bool match(const struct pattern *pattern, struct slice name, bool is_part)
+static bool match(const struct pattern *pattern, struct slice name, bool is_part,
+                  int64_t *moves_left)
 {
     size_t count = (size_t)pattern->count;
     /* Each step is followed once a round and leaves at most two to follow. */
@@ -267,18 +274,27 @@ static bool match(const struct pattern *pattern, struct slice name, bool is_part
         .steps = {memory, memory + count},
         .pending = memory + 2 * count,
         .seen = (uint32_t *)memory + 4 * count + 2,
+        .moves_left = *moves_left,
     };
     bool matches = run(&matcher, is_part);
+    *moves_left = matcher.moves_left;
     free(memory);
     return matches;
 }
 
 bool pattern_matches(const struct pattern *pattern, struct slice name)
 {
-    return match(pattern, name, false);
+    int64_t moves_left = INT64_MAX;
+    return match(pattern, name, false, &moves_left);
+}
+
+bool pattern_matches_within(const struct pattern *pattern, struct slice name, int64_t *moves_left)
+{
+    return match(pattern, name, false, moves_left);
 }
 
 bool pattern_finds(const struct pattern *pattern, struct slice name)
 {
-    return match(pattern, name, true);
+    int64_t moves_left = INT64_MAX;
+    return match(pattern, name, true, &moves_left);
 }

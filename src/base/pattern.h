@@ -33,6 +33,10 @@ void pattern_free(struct pattern *pattern);
 /* Whether the whole name matches. At most name.size * PATTERN_MAX_STEPS moves. Any thread. */
 bool pattern_matches(const struct pattern *pattern, struct slice name);
 
+/* The same, for at most *moves_left moves, which becomes less: negative when they were not enough,
+ * and then the name is taken not to match. Any thread. */
+bool pattern_matches_within(const struct pattern *pattern, struct slice name, int64_t *moves_left);
+
 /* Whether a part of the name matches, as with regexec: ^ and $ tie it to the name's ends. Costs as
  * pattern_matches. Any thread. */
 bool pattern_finds(const struct pattern *pattern, struct slice name);

@@ -81,13 +81,14 @@ static struct slice find_topic_name(void *context, struct wire_uuid id, struct a
     return name;
 }
 
-static size_t list_topics(void *context, struct arena *arena, struct slice **names)
+static size_t list_topics(void *context, uint64_t version, struct arena *arena,
+                          struct slice **names)
 {
     size_t count, kept = 0;
     struct topic **topics = catalogue_list(context, &count);
     *names = arena_alloc_array(arena, count, sizeof **names);
     for (size_t i = 0; i < count; i++) {
-        if (!topics[i]->internal) {
+        if (!topics[i]->internal && topics[i]->since > version) {
             struct slice name = slice_str(topics[i]->name);
             (*names)[kept++] = slice_of(arena_dup(arena, name.data, name.size), name.size);
         }

@@ -11,6 +11,7 @@
 #include "coordinator/alarm.h"
 #include "coordinator/state_topic.h"
 #include "group/coordinator.h"
+#include "group/topic_matches.h"
 #include "log/flush.h"
 #include "log/segment_fds.h"
 #include "log/space.h"
@@ -227,6 +228,9 @@ static enum err start_groups(struct server *server, struct reason *reason)
     struct group_config groups = config->group;
     groups.budget = &server->budget;
     groups.topics = group_topics_interface(server->catalogue);
+    server->api.matches = topic_matches_new(&groups.topics, server->workers);
+    groups.topics.match = topic_matches_find;
+    groups.topics.match_context = server->api.matches;
     group_settings_own(server->catalogue, &groups);
     struct coordinator_env env = {
         .clock = clock_system(),
@@ -523,6 +527,7 @@ enum err server_stop(struct server *server, struct reason *reason)
     txn_coordinator_free(server->txns);
     state_topic_close(&server->transactions);
     group_coordinator_free(server->groups);
+    topic_matches_free(server->api.matches);
     state_topic_close(&server->offsets);
     enum err err = catalogue_close(server->catalogue, reason);
     server_free(server);

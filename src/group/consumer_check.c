@@ -1,5 +1,7 @@
 #include "group/consumer_check.h"
 
+#include "base/pattern.h"
+
 #include "group/classic_members.h"
 #include "group/consumer_members.h"
 #include "group/member_id.h"
@@ -183,6 +185,9 @@ enum err consumer_check_regex(const struct group *group,
     if (request->regex.size == 0 ||
         (group->consumer != NULL && consumer_find_regex(group->consumer, request->regex) != NULL)) {
         return ERR_NONE;
+    }
+    if (request->regex_refusal != NULL) {
+        return REFUSE(refusal, ERR_INVALID_REGEX, "%s", request->regex_refusal->text);
     }
     struct pattern *pattern;
     refusal->err = pattern_new(request->regex, &pattern, &refusal->reason);

@@ -59,8 +59,7 @@ struct slice *consumer_keep_names(const struct slice *names, size_t count)
 
 /* ---- what they take ---- */
 
-/* A pattern is compiled to steps of a few bytes each, about one for each character. */
-enum { REGEX_COST_PER_BYTE = 32, HASHES = 5 };
+enum { HASHES = 5 };
 
 static size_t set_cost(const struct partition_set *set)
 {
@@ -84,7 +83,6 @@ size_t consumer_topic_cost(const struct consumer_topic *topic)
 size_t consumer_regex_cost(const struct consumer_regex *regex)
 {
     return mem_cost(sizeof *regex) + kept_cost(regex->text) +
-           REGEX_COST_PER_BYTE * regex->text.size +
            consumer_names_cost(regex->topics, regex->topic_count);
 }
 
@@ -314,7 +312,6 @@ void consumer_drop_regex(struct consumer_group *consumer, struct consumer_regex 
     HASH_DEL(consumer->regexes, regex);
     consumer->bytes -= consumer_regex_cost(regex);
     kept_free(&regex->text);
-    pattern_free(regex->pattern);
     consumer_names_free(regex->topics, regex->topic_count);
     free(regex);
 }

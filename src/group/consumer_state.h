@@ -1,7 +1,6 @@
 #ifndef TIDINGS_GROUP_CONSUMER_STATE_H
 #define TIDINGS_GROUP_CONSUMER_STATE_H
 
-#include "base/pattern.h"
 #include "group/group_state.h"
 
 /*
@@ -72,7 +71,6 @@ struct consumer_topic {
 
 struct consumer_regex {
     struct slice text;
-    struct pattern *pattern;
     struct slice *topics; /* the names it matches, in order */
     size_t topic_count;
     uint64_t version; /* of the catalogue; 0: not looked up yet */

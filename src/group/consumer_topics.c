@@ -20,77 +20,61 @@ bool consumer_topics_outdated(const struct group *group)
 
 /* ---- regular expressions ---- */
 
-/* One look at the catalogue for all expressions; the names are listed when the first is new. */
-struct lookup {
-    struct arena arena;
-    bool listed;
-    struct slice *names;
-    size_t count;
-    uint64_t version;
-};
-
-/* The names that the pattern matches, in order: a fresh array that borrows them. */
-static struct slice *find_names(const struct group *group, const struct pattern *pattern,
-                                struct lookup *lookup, size_t *count)
+/* Takes over what is known of the topics that it matches; whether that is current. regex NULL: the
+ * expression is new. */
+static bool resolve(struct group *group, struct slice text, struct consumer_regex *regex,
+                    struct clock_time now)
 {
     const struct group_topics *topics = &group->config->topics;
-    if (!lookup->listed && topics->list != NULL) {
-        lookup->count = topics->list(topics->context, &lookup->arena, &lookup->names);
+    struct arena arena = {0};
+    struct group_matched found = {.current = true};
+    enum group_match match = GROUP_MATCH_UNKNOWN;
+    if (topics->match != NULL) {
+        match = topics->match(topics->match_context, text, regex != NULL ? regex->version : 0,
+                              &arena, &found);
     }
-    lookup->listed = true;
-    struct slice *found = mem_new_array(struct slice, lookup->count);
-    *count = 0;
-    for (size_t i = 0; pattern != NULL && i < lookup->count; i++) {
-        if (pattern_matches(pattern, lookup->names[i])) {
-            found[(*count)++] = lookup->names[i];
-        }
+    if (match == GROUP_MATCH_NEW) {
+        found.count = consumer_sort_names(found.names, found.count);
     }
-    *count = consumer_sort_names(found, *count);
-    return found;
-}
-
-/* Looks an expression up that is new, or older than the catalogue. */
-static void resolve(struct group *group, struct slice text, struct consumer_regex *regex,
-                    struct lookup *lookup, struct clock_time now)
-{
-    struct pattern *pattern = regex != NULL ? regex->pattern : NULL;
-    if (pattern == NULL) { /* new, or from the log; a bad one matches nothing */
-        (void)!pattern_new(text, &pattern, NULL);
-    }
-    size_t count;
-    struct slice *names = find_names(group, pattern, lookup, &count);
-    if (regex == NULL || !consumer_same_names(names, count, regex->topics, regex->topic_count)) {
+    if (match == GROUP_MATCH_NEW &&
+        (regex == NULL ||
+         !consumer_same_names(found.names, found.count, regex->topics, regex->topic_count))) {
         struct group_change change = group_change_of(group, GROUP_RECORD_REGEX, text);
         change.regex = (struct consumer_group_regular_expression_value){
-            .topics = names,
-            .topics_count = (int32_t)count,
-            .version = (int64_t)lookup->version,
+            .topics = found.names,
+            .topics_count = (int32_t)found.count,
+            .version = (int64_t)found.version,
             .timestamp = now.wall_ms,
         };
         consumer_change(group, &change, now);
         regex = consumer_find_regex(group->consumer, text);
     }
-    regex->pattern = pattern;
-    regex->version = lookup->version;
-    free(names);
+    if (match == GROUP_MATCH_NEW) {
+        regex->version = found.version;
+    }
+    arena_deinit(&arena);
+    return found.current;
 }
 
-/* Drops those that no member uses, looks up those that are new or older than the catalogue. */
-static void refresh_regexes(struct group *group, uint64_t version, struct clock_time now)
+/* Drops those that no member uses, takes over what is new of the others. False: more comes later.
+ */
+static bool refresh_regexes(struct group *group, struct clock_time now)
 {
     struct consumer_group *consumer = group->consumer;
-    struct lookup lookup = {.version = version};
+    bool current = true;
     for (const struct consumer_member *m = consumer->members; m != NULL; m = m->hh.next) {
         if (m->regex.size == 0) {
             continue;
         }
         struct consumer_regex *regex = consumer_find_regex(consumer, m->regex);
-        if (regex == NULL || regex->version != version) {
-            resolve(group, m->regex, regex, &lookup, now);
+        if (regex == NULL || !regex->used) {
+            current = resolve(group, m->regex, regex, now) && current;
+            regex = consumer_find_regex(consumer, m->regex);
         }
-        consumer_find_regex(consumer, m->regex)->used = true;
+        if (regex != NULL) {
+            regex->used = true;
+        }
     }
-    arena_deinit(&lookup.arena);
     struct consumer_regex *regex, *next;
     HASH_ITER (hh, consumer->regexes, regex, next) {
         if (regex->used) {
@@ -101,6 +85,7 @@ static void refresh_regexes(struct group *group, uint64_t version, struct clock_
         change.gone = true;
         consumer_change(group, &change, now);
     }
+    return current;
 }
 
 /* ---- topics ---- */
@@ -176,10 +161,10 @@ bool consumer_refresh_topics(struct group *group, struct clock_time now)
 {
     struct consumer_group *consumer = group->consumer;
     uint64_t version = catalogue_version(group); /* before the look: what comes later shows again */
-    refresh_regexes(group, version, now);
+    bool current = refresh_regexes(group, now);
     struct consumer_topic *table = list_topics(group);
     bool changed = !same_topics(consumer, table);
-    consumer->topics_version = version;
+    consumer->topics_version = current ? version : 0; /* 0: to be looked at again */
     if (changed) {
         set_topics(group, table, now);
     }

@@ -7,6 +7,15 @@
 #include "base/slice.h"
 #include "group/consumer_assign.h"
 
+/* What a regular expression matches, and how new that is. */
+enum group_match { GROUP_MATCH_UNKNOWN, GROUP_MATCH_SAME, GROUP_MATCH_NEW };
+struct group_matched {
+    struct slice *names; /* of GROUP_MATCH_NEW */
+    size_t count;
+    uint64_t version; /* of the catalogue */
+    bool current;     /* nothing newer is to be expected */
+};
+
 /* What a consumer group (group/consumer.h) needs to know of topics. Called under the group's lock,
  * any thread. */
 struct group_topics {
@@ -17,8 +26,17 @@ struct group_topics {
     bool (*find)(void *context, struct slice name, struct wire_uuid *id, int32_t *partition_count);
     /* The topic's name in the arena; null when there is none of this id. */
     struct slice (*find_name)(void *context, struct wire_uuid id, struct arena *arena);
-    /* The names of all topics but the server's own, in the arena. */
-    size_t (*list)(void *context, struct arena *arena, struct slice **names);
+    /* The names of the topics that came after this version (0: all), but the server's own, in the
+     * arena. */
+    size_t (*list)(void *context, uint64_t version, struct arena *arena, struct slice **names);
+    /*
+     * What is known of the topics that the expression matches, but for known_version, which the
+     * caller has (GROUP_MATCH_SAME). Does not match itself: what is not known yet comes later
+     * (topic_matches.h). NULL: nothing ever is.
+     */
+    enum group_match (*match)(void *context, struct slice regex, uint64_t known_version,
+                              struct arena *arena, struct group_matched *out);
+    void *match_context;
 };
 
 /* What a group of the new protocol may have of its own; group/consumer_config.h. */

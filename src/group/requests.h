@@ -139,8 +139,9 @@ struct consumer_heartbeat_request {
     bool has_topics;
     const struct slice *topics; /* names */
     size_t topic_count;
-    struct slice regex;    /* null: unchanged; empty: none */
-    struct slice assignor; /* null: unchanged */
+    struct slice regex;                 /* null: unchanged; empty: none */
+    const struct reason *regex_refusal; /* why it is not taken; NULL: it is */
+    struct slice assignor;              /* null: unchanged */
     bool has_owned;
     const struct group_topic_partitions *owned;
     size_t owned_count;

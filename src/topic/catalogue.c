@@ -73,7 +73,7 @@ void catalogue_publish(struct catalogue *catalogue, struct topic *topic)
 {
     HASH_ADD_KEYPTR(by_name, catalogue->by_name, topic->name, strlen(topic->name), topic);
     HASH_ADD(by_id, catalogue->by_id, id, sizeof topic->id, topic);
-    catalogue->changes++;
+    topic->since = ++catalogue->changes + 1;
 }
 
 uint64_t catalogue_version(const struct catalogue *catalogue)

@@ -33,7 +33,8 @@ struct topic_config_version {
 struct topic {
     char name[TOPIC_NAME_MAX + 1];
     struct topic_id id;
-    bool internal; /* the server's own: __consumer_offsets */
+    bool internal;  /* the server's own: __consumer_offsets */
+    uint64_t since; /* catalogue_version when it came; fixed once it is seen */
     _Atomic int32_t refs;
     _Atomic int32_t partition_count;
     struct partition **_Atomic partitions;

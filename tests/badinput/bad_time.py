@@ -136,3 +136,20 @@ class Time(unittest.TestCase):
         self.assertEqual({one["error_code"] for one in
                           client.answer("delete_topics", 1)["responses"]}, {0})
         self.stop()
+
+    def test_costly_expressions(self):
+        """Members whose regular expressions keep thousands of steps alive at each byte of a name."""
+        for i in range(200):
+            self.assertEqual(self.bystander.create_topic("a" * 220 + str(i))[0], 0)
+        clients = [self.connect() for _ in range(ATTACKERS)]
+        for i, client in enumerate(clients):
+            client.request("consumer_group_heartbeat", 1, group_id=f"g{i}", member_id=f"m{i}",
+                           member_epoch=0, instance_id=None, rack_id=None,
+                           rebalance_timeout_ms=60000, subscribed_topic_names=None,
+                           subscribed_topic_regex=f"(a?){{900}}(.?){{900}}b{i}",
+                           server_assignor=None, topic_partitions=[])
+        self.check_others(clients)
+        for client in clients:
+            answer = client.answer("consumer_group_heartbeat", 1)
+            self.assertEqual(answer["error_code"], 128, answer) # INVALID_REGULAR_EXPRESSION
+        self.stop()

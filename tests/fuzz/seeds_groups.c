@@ -15,12 +15,19 @@ static bool find(void *context, struct slice name, struct wire_uuid *id, int32_t
     return true;
 }
 
-static size_t list(void *context, struct arena *arena, struct slice **names)
+static enum group_match match(void *context, struct slice regex, uint64_t known,
+                              struct arena *arena, struct group_matched *out)
 {
     (void)context;
-    *names = arena_alloc(arena, sizeof **names);
-    **names = slice_str("t");
-    return 1;
+    (void)regex;
+    *out = (struct group_matched){.version = 1, .current = true};
+    if (known == 1) {
+        return GROUP_MATCH_SAME;
+    }
+    out->names = arena_alloc(arena, sizeof *out->names);
+    *out->names = slice_str("t");
+    out->count = 1;
+    return GROUP_MATCH_NEW;
 }
 
 static void append(struct buf *to, struct slice bytes)
@@ -101,7 +108,7 @@ void fuzz_seeds(const char *corpus_path, void (*each)(void *context, struct slic
     struct group_config config;
     group_config_init(&config);
     config.topics.find = find;
-    config.topics.list = list;
+    config.topics.match = match;
     struct group *group = group_new(slice_str("g"), &config, now);
     struct buf log = {0};
     buf_append_u8(&log, 0);

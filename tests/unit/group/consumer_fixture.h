@@ -1,6 +1,7 @@
 #ifndef TIDINGS_TESTS_GROUP_CONSUMER_FIXTURE_H
 #define TIDINGS_TESTS_GROUP_CONSUMER_FIXTURE_H
 
+#include "base/pattern.h"
 #include "fixture.h"
 #include "group/consumer.h"
 #include "group/consumer_members.h"
@@ -15,6 +16,7 @@ struct topics {
         int32_t partitions; /* 0: there is none */
     } items[MAX_TOPICS];
     uint64_t version;
+    bool matched; /* expressions are looked up */
     uint8_t next_id;
 };
 
@@ -48,17 +50,29 @@ static inline struct slice topics_name(void *context, struct wire_uuid id, struc
     return (struct slice){0};
 }
 
-static inline size_t topics_list(void *context, struct arena *arena, struct slice **names)
+/* At once; the server needs workers for it (topic_matches.h). */
+static inline enum group_match topics_match(void *context, struct slice regex, uint64_t known,
+                                            struct arena *arena, struct group_matched *out)
 {
     struct topics *topics = context;
-    size_t count = 0;
-    *names = arena_alloc_array(arena, MAX_TOPICS, sizeof **names);
+    struct pattern *pattern;
+    *out = (struct group_matched){.version = topics->version, .current = topics->matched};
+    if (!topics->matched) {
+        return GROUP_MATCH_UNKNOWN;
+    }
+    if (known == topics->version) {
+        return GROUP_MATCH_SAME;
+    }
+    assert_int_equal(pattern_new(regex, &pattern, NULL), ERR_NONE);
+    out->names = arena_alloc_array(arena, MAX_TOPICS, sizeof *out->names);
     for (int i = 0; i < MAX_TOPICS; i++) {
-        if (topics->items[i].partitions > 0) {
-            (*names)[count++] = slice_str(arena_sprintf(arena, "%s", topics->items[i].name));
+        struct slice name = slice_str(topics->items[i].name);
+        if (topics->items[i].partitions > 0 && pattern_matches(pattern, name)) {
+            out->names[out->count++] = slice_str(arena_sprintf(arena, "%s", name.data));
         }
     }
-    return count;
+    pattern_free(pattern);
+    return GROUP_MATCH_NEW;
 }
 
 /* Makes the topic, or changes its count; 0 deletes it. A topic made again has another id. */
@@ -94,12 +108,13 @@ static inline struct wire_uuid id_of_topic(struct topics *topics, const char *na
 static inline struct world *consumer_world(struct topics *topics)
 {
     struct world *world = world_new();
-    *topics = (struct topics){.version = 1};
+    *topics = (struct topics){.version = 1, .matched = true};
     world->config.topics = (struct group_topics){.context = topics,
                                                  .version = topics_version,
                                                  .find = topics_find,
                                                  .find_name = topics_name,
-                                                 .list = topics_list};
+                                                 .match = topics_match,
+                                                 .match_context = topics};
     return world;
 }
 

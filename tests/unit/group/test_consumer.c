@@ -353,6 +353,35 @@ static void regular_expressions_subscribe(void **state)
     world_free(world);
 }
 
+/* While an expression is looked up, heartbeats are answered with what is known. */
+static void expressions_are_looked_up_meanwhile(void **state)
+{
+    struct world *world = consumer_world(&topics);
+    set_topic(&topics, "orders-eu", 2);
+    topics.matched = false;
+    uint64_t n = heartbeat(world, HB(.id = "a", .regex = "orders-.*"));
+    assert_int_equal(reply(world, n)->err, ERR_NONE);
+    assert_int_equal(reply(world, n)->consumer.topic_count, 0);
+    int32_t epoch = reply(world, n)->consumer.member_epoch;
+    n = heartbeat(world, HB(.id = "a", .epoch = epoch));
+    assert_int_equal(reply(world, n)->consumer.member_epoch, epoch);
+    topics.matched = true;
+    n = heartbeat(world, HB(.id = "a", .epoch = epoch));
+    assert_int_equal(reply(world, n)->consumer.topic_count, 1);
+    epoch = reply(world, n)->consumer.member_epoch;
+    topics.matched = false; /* what is known stays */
+    set_topic(&topics, "orders-us", 3);
+    n = heartbeat(world, HB(.id = "a", .epoch = epoch));
+    assert_int_equal(reply(world, n)->consumer.member_epoch, epoch);
+    assert_true(world->group->kind->is_subscribed(world->group, slice_str("orders-eu")));
+    assert_replay_equal(world);
+    topics.matched = true;
+    n = heartbeat(world, HB(.id = "a", .epoch = epoch));
+    assert_int_equal(reply(world, n)->consumer.topic_count, 2);
+    assert_replay_equal(world);
+    world_free(world);
+}
+
 static void members_choose_the_assignor(void **state)
 {
     struct world *world = consumer_world(&topics);
@@ -736,6 +765,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(static_members_come_back_to_what_they_had),
         cmocka_unit_test(topics_that_come_and_go_are_followed),
         cmocka_unit_test(regular_expressions_subscribe),
+        cmocka_unit_test(expressions_are_looked_up_meanwhile),
         cmocka_unit_test(members_choose_the_assignor),
         cmocka_unit_test(a_full_group_takes_no_more),
         cmocka_unit_test(offsets_need_the_epoch),
