@@ -569,17 +569,22 @@ static void test_lost_segments_of_a_topic_are_told_to_its_readers(void **state)
     }
 }
 
-/* What groups have committed must not be begun anew without a word. */
+/* What groups have committed must not be begun anew without a word, also when the checkpoint, or
+ * its copy, is bad as well. */
 static void test_lost_segments_of_the_servers_own_state_stop_the_start(void **state)
 {
     struct fixture *fixture = *state;
-    for (int i = 0; i < 4; i++) {
+    static const char *const bad[] = {NULL, "checkpoint", "checkpoint-copy"};
+    for (int i = 0; i < 12; i++) {
         fixture_teardown(state);
         fixture_setup(state);
         fixture = *state;
         topic_unref(create_topic(fixture, "orders", 2, NULL, NULL));
         fill_topic(fixture, "__consumer_offsets", true, i % 2 == 0);
-        remove_segments(fixture, "__consumer_offsets", i >= 2);
+        remove_segments(fixture, "__consumer_offsets", i / 2 % 2 == 1);
+        if (bad[i / 4] != NULL) {
+            store_file(fixture, bad[i / 4], "TDCP", 4);
+        }
         assert_refused(fixture, "__consumer_offsets-0 are missing");
     }
     char *command = mem_sprintf("rm -r %s", fixture->dir);

@@ -74,25 +74,24 @@ void fixture_close(struct fixture *fixture)
 
 void fixture_abandon(struct fixture *fixture)
 {
-    /* Close as usual, then put the checkpoint back that was there: a kill would have left it. */
-    char *path = fixture_path(fixture, "checkpoint");
-    char *kept = fixture_path(fixture, "checkpoint.kept");
-    bool had = file_exists(path);
-    if (had) {
-        assert_int_equal(link(path, kept), 0);
+    /* Close as usual, then put the checkpoints back that were there: a kill would have left them.
+     */
+    static const char *const names[] = {"checkpoint", "checkpoint-copy"};
+    char *paths[2];
+    char *kept[2];
+    bool had[2];
+    for (int i = 0; i < 2; i++) {
+        paths[i] = fixture_path(fixture, names[i]);
+        kept[i] = mem_sprintf("%s.kept", paths[i]);
+        had[i] = file_exists(paths[i]);
+        assert_true(!had[i] || link(paths[i], kept[i]) == 0);
     }
     fixture_close(fixture);
-    char *copy = fixture_path(fixture, "checkpoint-copy");
-    assert_int_equal(unlink(copy), 0);
-    if (had) {
-        assert_int_equal(link(kept, copy), 0);
-        assert_int_equal(rename(kept, path), 0);
-    } else {
-        assert_int_equal(unlink(path), 0);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(had[i] ? rename(kept[i], paths[i]) : unlink(paths[i]), 0);
+        free(paths[i]);
+        free(kept[i]);
     }
-    free(copy);
-    free(path);
-    free(kept);
 }
 
 char *fixture_path(const struct fixture *fixture, const char *name)
