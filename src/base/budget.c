@@ -110,12 +110,26 @@ static void note_most(struct budget_used *used, int64_t bytes)
     }
 }
 
+static int64_t part_of(const struct budget_used *used, int percent)
+{
+    return used->limit_bytes / 100 * percent + used->limit_bytes % 100 * percent / 100;
+}
+
 bool budget_take(struct budget *budget, enum budget_share share, size_t bytes)
+{
+    return budget_take_within(budget, share, bytes, 100);
+}
+
+bool budget_take_within(struct budget *budget, enum budget_share share, size_t bytes, int percent)
 {
     struct budget_used *used = &budget->shares[share];
     int64_t want = (int64_t)bytes;
+    if (want < 0) {
+        atomic_fetch_add(&used->refused, 1);
+        return false;
+    }
     int64_t now = atomic_fetch_add(&used->bytes, want) + want;
-    if (want < 0 || now > used->limit_bytes) {
+    if (now > part_of(used, percent)) {
         atomic_fetch_sub(&used->bytes, want);
         atomic_fetch_add(&used->refused, 1);
         return false;
@@ -149,6 +163,65 @@ void budget_give(struct budget *budget, enum budget_share share, size_t bytes)
 
 bool budget_is_over(const struct budget *budget, enum budget_share share)
 {
+    return budget_is_past(budget, share, 100);
+}
+
+bool budget_is_past(const struct budget *budget, enum budget_share share, int percent)
+{
     const struct budget_used *used = &budget->shares[share];
-    return atomic_load_explicit(&used->bytes, memory_order_relaxed) > used->limit_bytes;
+    return atomic_load_explicit(&used->bytes, memory_order_relaxed) > part_of(used, percent);
+}
+
+/* What the purse asks for, so that bytes more fit: whole pieces. */
+static size_t missing(const struct budget_purse *purse, size_t bytes)
+{
+    size_t lacks = (size_t)(purse->used_bytes + (int64_t)bytes - purse->taken_bytes);
+    return (lacks + BUDGET_PIECE_BYTES - 1) / BUDGET_PIECE_BYTES * BUDGET_PIECE_BYTES;
+}
+
+static bool has_room(const struct budget_purse *purse, size_t bytes)
+{
+    return purse->used_bytes + (int64_t)bytes <= purse->taken_bytes;
+}
+
+bool budget_purse_add(struct budget_purse *purse, size_t bytes)
+{
+    bool asks = !has_room(purse, bytes);
+    if (asks) {
+        size_t more = missing(purse, bytes);
+        if (purse->budget != NULL) {
+            budget_add(purse->budget, purse->share, more);
+        }
+        purse->taken_bytes += (int64_t)more;
+    }
+    purse->used_bytes += (int64_t)bytes;
+    return asks;
+}
+
+bool budget_purse_take(struct budget_purse *purse, size_t bytes, int percent)
+{
+    if (!has_room(purse, bytes)) {
+        size_t more = missing(purse, bytes);
+        if (purse->budget != NULL &&
+            !budget_take_within(purse->budget, purse->share, more, percent)) {
+            return false;
+        }
+        purse->taken_bytes += (int64_t)more;
+    }
+    purse->used_bytes += (int64_t)bytes;
+    return true;
+}
+
+void budget_purse_give(struct budget_purse *purse, size_t bytes)
+{
+    assert(purse->used_bytes >= (int64_t)bytes);
+    purse->used_bytes -= (int64_t)bytes;
+    int64_t spare = purse->taken_bytes - purse->used_bytes;
+    if (spare > 2 * BUDGET_PIECE_BYTES) {
+        int64_t back = spare / BUDGET_PIECE_BYTES * BUDGET_PIECE_BYTES - BUDGET_PIECE_BYTES;
+        purse->taken_bytes -= back;
+        if (purse->budget != NULL) {
+            budget_give(purse->budget, purse->share, (size_t)back);
+        }
+    }
 }

@@ -59,6 +59,10 @@ bool budget_take(struct budget *budget, enum budget_share share, size_t bytes);
  */
 bool budget_has_room(struct budget *budget, enum budget_share share, size_t bytes);
 
+/* As budget_take, of a part of the share only: percent of it. Who asks for less than all of it
+ * leaves the rest to others. */
+bool budget_take_within(struct budget *budget, enum budget_share share, size_t bytes, int percent);
+
 /* Counts bytes that are taken in any case: bounded by what was asked for before. Any thread. */
 void budget_add(struct budget *budget, enum budget_share share, size_t bytes);
 
@@ -67,5 +71,32 @@ void budget_give(struct budget *budget, enum budget_share share, size_t bytes);
 
 /* Whether a share holds more than its part, as budget_add makes possible. Any thread. */
 bool budget_is_over(const struct budget *budget, enum budget_share share);
+
+/* Whether a share holds more than this many hundredths of its part. Any thread. */
+bool budget_is_past(const struct budget *budget, enum budget_share share, int percent);
+
+/*
+ * What one thread holds of a share and counts for itself: it asks the budget for BUDGET_PIECE_BYTES
+ * and more at once, so that counting costs no atomic operation. The budget shows up to two pieces
+ * more for it than it holds. Without a budget it only counts. Its thread.
+ */
+enum { BUDGET_PIECE_BYTES = 64 << 10 };
+
+struct budget_purse {
+    struct budget *budget; /* may be NULL */
+    enum budget_share share;
+    int64_t used_bytes;
+    int64_t taken_bytes; /* from the budget; never less than used */
+};
+
+/* Counts bytes that are taken in any case. True: the budget was asked for more, so whether it is
+ * over may have changed. */
+bool budget_purse_add(struct budget_purse *purse, size_t bytes);
+
+/* Counts bytes when they fit within percent of the share; else false, and nothing is counted. */
+bool budget_purse_take(struct budget_purse *purse, size_t bytes, int percent);
+
+/* Gives back what was counted. */
+void budget_purse_give(struct budget_purse *purse, size_t bytes);
 
 #endif

@@ -46,6 +46,7 @@ bool conn_may_read(const struct conn *conn)
     return !conn->dead && !conn->closing && !conn->lingering && !conn->held &&
            conn->memory_wait == NULL && conn->parked < config->max_parked_replies &&
            conn->unsent_bytes <= config->max_unsent_bytes &&
+           !(conn->reactor->crowded && (conn->unsent_bytes > 0 || conn->reactor->packed)) &&
            !atomic_load_explicit(&conn->reactor->draining, memory_order_relaxed);
 }
 
@@ -84,15 +85,64 @@ static void give_back_frame_memory(struct conn *conn)
         free(conn->memory_wait);
     } /* else its task is in the mailbox, and gives back what was granted */
     conn->memory_wait = NULL;
-    if (conn->frame.buffer.data != NULL) {
-        if (conn->frame.size >= LARGE_FRAME_BYTES) {
-            frame_pool_give(&conn->reactor->pool, conn->frame.buffer);
-            frame_memory_give(&net->memory, conn->frame.size);
-        } else {
-            free(conn->frame.buffer.data);
-        }
-        conn->frame.buffer = (struct frame_buffer){0};
+    conn_release_frame(conn->reactor, &conn->frame);
+}
+
+void conn_release_frame(struct reactor *reactor, struct frame_state *frame)
+{
+    if (frame->buffer.data == NULL) {
+        return;
     }
+    if (frame->size >= LARGE_FRAME_BYTES) {
+        frame_pool_give(&reactor->pool, frame->buffer);
+        reactor_count_pool(reactor);
+    } else {
+        free(frame->buffer.data);
+    }
+    frame->buffer = (struct frame_buffer){0};
+    if (frame->granted) {
+        frame_memory_give(&reactor->net->memory, frame->size);
+    } else {
+        budget_purse_give(&reactor->frames, frame->size);
+    }
+}
+
+void conn_set_carry(struct conn *conn, struct buf carry, size_t taken)
+{
+    budget_purse_add(&conn->reactor->frames, carry.capacity);
+    conn->carry = carry;
+    conn->carry_taken = taken;
+}
+
+struct buf conn_take_carry(struct conn *conn)
+{
+    budget_purse_give(&conn->reactor->frames, conn->carry.capacity);
+    return buf_take(&conn->carry);
+}
+
+void conn_count_replies(struct conn *conn)
+{
+    struct reactor *reactor = conn->reactor;
+    size_t held = conn->replies.held_bytes;
+    if (held < conn->replies_counted) {
+        budget_purse_give(&reactor->answers, conn->replies_counted - held);
+    } else if (held > conn->replies_counted &&
+               budget_purse_add(&reactor->answers, held - conn->replies_counted)) {
+        pressure_look(reactor);
+    }
+    conn->replies_counted = held;
+}
+
+void conn_drop_all(struct conn *conn)
+{
+    struct reactor *reactor = conn->reactor;
+    struct buf carry = conn_take_carry(conn);
+    buf_deinit(&carry);
+    owed_add(reactor, -(int64_t)conn->replies.count);
+    reply_queue_deinit(&conn->replies);
+    conn_count_replies(conn);
+    conn->parked = 0;
+    conn->unsent_bytes = 0;
 }
 
 void conn_close(struct conn *conn, enum conn_end end)
@@ -106,9 +156,8 @@ void conn_close(struct conn *conn, enum conn_end end)
     leave_lists(conn);
     conn->transport.kind->close(&conn->transport); /* epoll forgets it */
     give_back_frame_memory(conn);
-    buf_deinit(&conn->carry);
-    owed_add(reactor, -(int64_t)conn->replies.count);
-    reply_queue_deinit(&conn->replies);
+    conn_drop_all(conn);
+    budget_purse_give(&reactor->frames, CONN_BYTES);
     counter_add(&reactor->counters.closed[end], 1);
     reactor->net->handler.on_close(reactor->net->handler.context, conn, end);
     conn_give_back_counts(conn);
@@ -152,18 +201,26 @@ void conn_complete(struct reactor *reactor, struct reply_token token, struct rep
         reply_deinit(reply);
         *reply = (struct reply){.nothing = true, .close_after = true};
     }
-    slot->reply = *reply;
-    *reply = (struct reply){0};
+    reply_queue_put(&conn->replies, slot, reply);
     slot->done = true;
     store_be32(slot->size_prefix, (uint32_t)size);
     conn->parked--;
     /* The slot counts too, so that many empty replies behind a parked one are bounded. */
     conn->unsent_bytes += slot->reply.bytes.size + sizeof *slot;
+    conn_count_replies(conn);
     conn->closing = conn->closing || slot->reply.close_after;
     if (conn->held && conn->held_sequence == token.sequence) {
         conn->held = false;
     }
     conn_touch(conn);
+}
+
+void conn_hurry(struct conn *conn)
+{
+    const struct net_handler *handler = &conn->reactor->net->handler;
+    if (handler->on_hurry != NULL) {
+        handler->on_hurry(handler->context, conn);
+    }
 }
 
 void conn_hold(struct conn *conn, struct reply_token token)

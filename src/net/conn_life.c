@@ -8,6 +8,15 @@
 /* What a connection lives through: taken over by its reactor, woken, settled at the end of a turn.
  */
 
+/* Told once, as epoll would go on telling. A peer that is gone resets what is sent to it now; one
+ * that has only ended its side reads it. */
+static void tell_peer_done(struct conn *conn)
+{
+    conn->peer_done = true;
+    conn_touch(conn);
+    conn_hurry(conn);
+}
+
 static void on_ready(struct poll_source *source, uint32_t events)
 {
     struct conn *conn = (struct conn *)source;
@@ -22,10 +31,12 @@ static void on_ready(struct poll_source *source, uint32_t events)
         conn_drop_input(conn);
     } else if (conn_may_read(conn)) {
         if (events & (conn->receive_waits | EPOLLIN | EPOLLHUP | EPOLLERR)) {
-            conn_read(conn);
+            conn_read_on(conn, events);
         }
-    } else if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
+    } else if (events & (EPOLLHUP | EPOLLERR) || (events & EPOLLRDHUP && conn->closing)) {
         conn_close(conn, CONN_END_PEER);
+    } else if (events & EPOLLRDHUP) {
+        tell_peer_done(conn);
     }
 }
 
@@ -87,6 +98,7 @@ void conn_adopt(struct task *task)
         return;
     }
     take_slot(reactor, conn);
+    budget_purse_add(&reactor->frames, CONN_BYTES);
     counter_add(&reactor->counters.accepted, 1);
     conn->reading = true;
     conn->active_ms = reactor->now_ms;
@@ -114,8 +126,9 @@ void conn_settle(struct conn *conn)
         conn_later(conn);
     }
     uint32_t interest = (may_read || conn->lingering ? conn->receive_waits : 0) | conn->send_waits;
-    if (conn->closing && !conn->lingering) {
-        interest |= EPOLLRDHUP; /* it is not read again: nothing else would tell that it has gone */
+    bool deaf = conn->awaits || (!may_read && !conn->peer_done) || conn->closing;
+    if (deaf && !conn->lingering) {
+        interest |= EPOLLRDHUP; /* no receive tells that the peer has gone */
     }
     if (interest != conn->interest) {
         struct epoll_event event = {.events = interest, .data.ptr = &conn->source};

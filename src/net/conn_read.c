@@ -40,7 +40,7 @@ static bool begin_frame(struct conn *conn)
                        "request size %" PRId32 " is %s%s (bytes %02x %02x %02x %02x)", size,
                        size < 0    ? "negative"
                        : size == 0 ? "zero"
-                                   : "over the limit (socket.request.max.bytes)",
+                                   : "over the limit (socket.request.max.bytes, memory.max)",
                        mistake(conn->frame.prefix), conn->frame.prefix[0], conn->frame.prefix[1],
                        conn->frame.prefix[2], conn->frame.prefix[3]);
         return false;
@@ -68,13 +68,40 @@ static void deliver(struct conn *conn, const uint8_t *data, size_t size)
     handler->on_frame(handler->context, conn, token, slice_of(data, size));
 }
 
+/* A connection that pauses inside a burst of frames: what else was received. */
+static void keep_rest(struct conn *conn, const uint8_t *data, size_t size)
+{
+    struct buf carry = {0};
+    buf_append(&carry, data, size);
+    conn_set_carry(conn, carry, 0);
+}
+
+static void allocate_small(struct conn *conn)
+{
+    conn->frame.buffer.data = mem_alloc(conn->frame.size);
+    conn->frame.buffer.capacity = conn->frame.size;
+}
+
 static void allocate_large(struct conn *conn)
 {
     struct reactor *reactor = conn->reactor;
     conn->frame.buffer = frame_pool_take(&reactor->pool, conn->frame.size);
+    reactor_count_pool(reactor);
     reactor->pool_used = true;
     if (!heap_has(&reactor->pool_timer.node)) {
         reactor_timer_set(reactor, &reactor->pool_timer, reactor->now_ms + POOL_LOOK_MS);
+    }
+}
+
+/* The frame's memory is reserved. */
+static void allocate_granted(struct conn *conn)
+{
+    conn->frame.granted = true;
+    conn->frame.since_ms = conn->frame.moved_ms = conn->reactor->now_ms;
+    if (conn->frame.size >= LARGE_FRAME_BYTES) {
+        allocate_large(conn);
+    } else {
+        allocate_small(conn);
     }
 }
 
@@ -84,7 +111,7 @@ static void on_memory(struct task *task)
     struct conn *conn = conn_find(wait->reactor, wait->slot, wait->id);
     if (conn != NULL && conn->memory_wait == wait) {
         conn->memory_wait = NULL;
-        allocate_large(conn);
+        allocate_granted(conn);
         conn_touch(conn);
     } else {
         frame_memory_give(&wait->reactor->net->memory, wait->wait.size);
@@ -102,17 +129,19 @@ static void on_granted(struct memory_wait *granted)
 static bool allocate_frame(struct conn *conn)
 {
     struct frame_memory *memory = &conn->reactor->net->memory;
-    if (conn->frame.size < LARGE_FRAME_BYTES) {
-        conn->frame.buffer.data = mem_alloc(conn->frame.size);
-        conn->frame.buffer.capacity = conn->frame.size;
+    if (conn->frame.size < LARGE_FRAME_BYTES && !pressure_on_frames(conn->reactor)) {
+        budget_purse_add(&conn->reactor->frames, conn->frame.size);
+        conn->frame.since_ms = conn->frame.moved_ms = conn->reactor->now_ms;
+        allocate_small(conn);
         return true;
     }
     if (frame_memory_take(memory, conn->frame.size)) {
-        allocate_large(conn);
+        allocate_granted(conn);
         return true;
     }
     struct conn_memory_wait *wait = mem_new(struct conn_memory_wait);
     wait->wait.size = conn->frame.size;
+    wait->wait.served = conn->replies.first > 0;
     wait->wait.granted = on_granted;
     wait->task.run = on_memory;
     wait->reactor = conn->reactor;
@@ -120,6 +149,7 @@ static bool allocate_frame(struct conn *conn)
     wait->id = conn->id;
     conn->memory_wait = wait;
     frame_memory_wait(memory, &wait->wait);
+    pressure_tell(conn->reactor->net);
     return false;
 }
 
@@ -133,12 +163,7 @@ static void finish_frame(struct conn *conn)
     }
     conn->frame = (struct frame_state){0};
     deliver(conn, frame.buffer.data, frame.size);
-    if (frame.size >= LARGE_FRAME_BYTES) {
-        frame_pool_give(&reactor->pool, frame.buffer);
-        frame_memory_give(&reactor->net->memory, frame.size);
-    } else {
-        free(frame.buffer.data);
-    }
+    conn_release_frame(reactor, &frame);
 }
 
 static size_t least(size_t a, size_t b)
@@ -170,6 +195,7 @@ static size_t take_bytes(struct conn *conn, const uint8_t *data, size_t size)
             size_t part = least(size - used, frame->size - frame->have);
             memcpy(frame->buffer.data + frame->have, data + used, part);
             frame->have += part;
+            frame->moved_ms = conn->reactor->now_ms;
             used += part;
             finish_frame(conn);
         } else if (size - used >= frame->size) {
@@ -189,15 +215,14 @@ static size_t take_bytes(struct conn *conn, const uint8_t *data, size_t size)
 static void take_carry(struct conn *conn)
 {
     /* Owned here while in use, as the connection may close in between. */
-    struct buf carry = buf_take(&conn->carry);
+    struct buf carry = conn_take_carry(conn);
     size_t taken = conn->carry_taken;
     taken += take_bytes(conn, carry.data + taken, carry.size - taken);
     if (conn->dead || taken == carry.size) {
         buf_deinit(&carry);
         return;
     }
-    conn->carry = carry;
-    conn->carry_taken = taken;
+    conn_set_carry(conn, carry, taken);
 }
 
 /* Sets what tells of input from now on. */
@@ -223,6 +248,7 @@ static ssize_t receive(struct conn *conn, struct iovec *iov, int count)
     } else if (got == TRANSPORT_FAILED) {
         conn_close_why(conn, CONN_END_PEER, "cannot receive: %s", conn->transport.failure);
     } else {
+        conn_flush(conn); /* it may have ended its side only: what is ready goes out */
         conn_close(conn, CONN_END_PEER);
     }
     return got;
@@ -245,13 +271,13 @@ static ssize_t receive_into_frame(struct conn *conn, size_t *asked)
     }
     size_t part = least((size_t)got, iov[0].iov_len);
     frame->have += part;
+    frame->moved_ms = conn->reactor->now_ms;
     finish_frame(conn);
     size_t extra = (size_t)got - part;
     if (extra > 0 && !conn->dead) {
         size_t taken = take_bytes(conn, next_prefix, extra);
         if (taken < extra && !conn->dead) {
-            buf_append(&conn->carry, next_prefix + taken, extra - taken);
-            conn->carry_taken = 0;
+            keep_rest(conn, next_prefix + taken, extra - taken);
         }
     }
     return got;
@@ -279,11 +305,44 @@ static ssize_t receive_into_scratch(struct conn *conn, size_t *asked)
     if (got > 0) {
         size_t taken = take_bytes(conn, scratch, (size_t)got);
         if (taken < (size_t)got && !conn->dead) {
-            buf_append(&conn->carry, scratch + taken, (size_t)got - taken);
-            conn->carry_taken = 0;
+            keep_rest(conn, scratch + taken, (size_t)got - taken);
         }
     }
     return got;
+}
+
+static void stop_awaiting(struct conn *conn)
+{
+    if (conn->awaits) {
+        conn->awaits = false;
+        conn->cannot_await = conn->transport.kind->await(&conn->transport, 1) < 0;
+        conn_touch(conn);
+    }
+}
+
+/* Receives a small frame only when it is whole, so that half of it takes no memory. False: not yet,
+ * or the transport cannot tell; then it gets its buffer in line. */
+static bool receive_whole(struct conn *conn, size_t *asked, ssize_t *got)
+{
+    size_t size = conn->frame.size;
+    ssize_t here = conn->transport.kind->await(&conn->transport, size);
+    if (here < (ssize_t)size) {
+        conn->cannot_await = here < 0;
+        conn->awaits = here >= 0;
+        conn_touch(conn);
+        return false;
+    }
+    stop_awaiting(conn);
+    struct iovec iov = {conn->reactor->read_scratch, size};
+    *asked = size;
+    *got = receive(conn, &iov, 1);
+    if (*got == (ssize_t)size) {
+        conn->frame = (struct frame_state){0};
+        deliver(conn, conn->reactor->read_scratch, size);
+    } else if (*got > 0) { /* cannot be, of what was there; no byte is lost all the same */
+        keep_rest(conn, conn->reactor->read_scratch, (size_t)*got);
+    }
+    return true;
 }
 
 /* One receive, in the way that fits where the connection stands. False: no more for now. */
@@ -291,15 +350,24 @@ static bool receive_some(struct conn *conn, size_t *budget)
 {
     struct frame_state *frame = &conn->frame;
     bool size_known = frame->prefix_have == sizeof frame->prefix;
-    if (size_known && frame->buffer.data == NULL && frame->size >= LARGE_FRAME_BYTES &&
-        !allocate_frame(conn)) {
+    bool tight = pressure_on_frames(conn->reactor);
+    bool whole = tight && conn->transport.kind->await != NULL && !conn->cannot_await;
+    bool reserves = frame->size >= LARGE_FRAME_BYTES || (tight && !whole);
+    if (size_known && frame->buffer.data == NULL && reserves && !allocate_frame(conn)) {
         return false;
+    }
+    if (!whole) {
+        stop_awaiting(conn);
     }
     size_t asked;
     ssize_t got;
-    if (frame->buffer.data != NULL && frame->size >= LARGE_FRAME_BYTES) {
+    if (frame->buffer.data != NULL && (tight || frame->size >= LARGE_FRAME_BYTES)) {
         got = receive_into_frame(conn, &asked);
-    } else if (conn->expects_large && !size_known) {
+    } else if (size_known && whole) {
+        if (!receive_whole(conn, &asked, &got)) {
+            return false;
+        }
+    } else if ((conn->expects_large || tight) && !size_known) {
         got = receive_prefix(conn, &asked);
     } else {
         got = receive_into_scratch(conn, &asked);
@@ -309,6 +377,32 @@ static bool receive_some(struct conn *conn, size_t *budget)
     }
     /* Less than asked for: the socket is empty, epoll will tell. */
     return got > 0 && !conn->dead && ((size_t)got >= asked || conn_has_pending(conn));
+}
+
+/* An awaited frame: is it whole, has its sender gone, or does the kernel keep no more of it? */
+static void end_await(struct conn *conn, uint32_t events)
+{
+    size_t size = conn->frame.size;
+    ssize_t here = conn->transport.kind->await(&conn->transport, size);
+    stop_awaiting(conn);
+    if (here >= (ssize_t)size) {
+        return;
+    }
+    if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
+        conn_close(conn, CONN_END_PEER);
+    } else {
+        conn->cannot_await = true;
+    }
+}
+
+void conn_read_on(struct conn *conn, uint32_t events)
+{
+    if (conn->awaits) {
+        end_await(conn, events);
+    }
+    if (!conn->dead) {
+        conn_read(conn);
+    }
 }
 
 void conn_read(struct conn *conn)

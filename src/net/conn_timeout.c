@@ -18,18 +18,26 @@ static bool inside_frame(const struct conn *conn)
     return conn->frame.prefix_have > 0;
 }
 
+/* Of the frame, here or in the kernel. */
+static size_t bytes_here(struct conn *conn)
+{
+    ssize_t kept =
+        conn->awaits ? conn->transport.kind->await(&conn->transport, conn->frame.size) : 0;
+    return conn->frame.have + (size_t)(kept > 0 ? kept : 0);
+}
+
 void conn_mark_reading(struct conn *conn)
 {
     if (!inside_frame(conn)) {
         return;
     }
+    size_t have = bytes_here(conn);
     uint64_t sequence = conn->replies.first + conn->replies.count;
-    if (conn->mark_sequence == sequence &&
-        conn->frame.have - conn->read_mark_have < STALL_PROGRESS_BYTES) {
+    if (conn->mark_sequence == sequence && have - conn->read_mark_have < STALL_PROGRESS_BYTES) {
         return;
     }
     conn->mark_sequence = sequence;
-    conn->read_mark_have = conn->frame.have;
+    conn->read_mark_have = have;
     conn->read_mark_ms = conn->reactor->now_ms;
     conn_arm(conn, conn->read_mark_ms + conn->reactor->net->config.stall_timeout_ms);
 }
@@ -46,6 +54,13 @@ void conn_mark_writing(struct conn *conn)
     conn->write_mark_ms = conn->reactor->now_ms;
     conn->write_mark_taken = bytes_taken(conn);
     conn_arm(conn, conn->write_mark_ms + conn->reactor->net->config.stall_timeout_ms);
+}
+
+void conn_see_writing(struct conn *conn)
+{
+    if (bytes_taken(conn) >= conn->write_mark_taken + STALL_PROGRESS_BYTES) {
+        conn_mark_writing(conn); /* slow, but the kernel's queue shrinks */
+    }
 }
 
 static int64_t least(int64_t a, int64_t b)
@@ -94,7 +109,7 @@ static void close_overdue(struct conn *conn)
     } else if (inside_frame(conn) && conn->reading) {
         conn_close_why(conn, CONN_END_SLOW,
                        "less than %d bytes of a request came in %lld ms (%zu of %zu bytes)",
-                       STALL_PROGRESS_BYTES, (long long)config->stall_timeout_ms, conn->frame.have,
+                       STALL_PROGRESS_BYTES, (long long)config->stall_timeout_ms, bytes_here(conn),
                        conn->frame.size);
     } else {
         conn_close(conn, CONN_END_IDLE);
@@ -105,9 +120,11 @@ void conn_on_timer(struct reactor_timer *timer)
 {
     struct conn *conn = container_of(timer, struct conn, timer);
     int64_t stall_ms = conn->reactor->net->config.stall_timeout_ms;
-    if (conn->send_waits != 0 && conn->reactor->now_ms >= conn->write_mark_ms + stall_ms &&
-        bytes_taken(conn) >= conn->write_mark_taken + STALL_PROGRESS_BYTES) {
-        conn_mark_writing(conn); /* slow, but the kernel's queue shrinks */
+    if (conn->send_waits != 0 && conn->reactor->now_ms >= conn->write_mark_ms + stall_ms) {
+        conn_see_writing(conn);
+    }
+    if (conn->awaits) {
+        conn_mark_reading(conn); /* the kernel may have got more of it */
     }
     int64_t at_ms = deadline_ms(conn);
     if (at_ms == INT64_MAX) {

@@ -184,9 +184,11 @@ static bool advance(struct conn *conn, size_t sent)
         reply_queue_pop(&conn->replies);
         owed_add(conn->reactor, -1);
         if (close_after) {
+            conn_count_replies(conn);
             return true;
         }
     }
+    conn_count_replies(conn);
     return false;
 }
 
@@ -253,12 +255,8 @@ static bool send_some(struct conn *conn, size_t *budget, bool *close_after)
 static void linger(struct conn *conn)
 {
     conn->lingering = true;
-    owed_add(conn->reactor, -(int64_t)conn->replies.count);
-    reply_queue_deinit(&conn->replies);
-    conn->parked = 0;
-    conn->unsent_bytes = 0;
+    conn_drop_all(conn);
     conn->send_waits = 0;
-    buf_deinit(&conn->carry);
     conn->transport.kind->end(&conn->transport);
     conn->linger_until_ms = conn->reactor->now_ms + LINGER_MS;
     conn_arm(conn, conn->linger_until_ms);

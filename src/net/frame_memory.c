@@ -3,44 +3,63 @@
 #include <assert.h>
 #include <utlist.h>
 
-void frame_memory_init(struct frame_memory *memory, size_t limit_bytes)
+void frame_memory_init(struct frame_memory *memory, size_t limit_bytes, struct budget *budget)
 {
-    *memory = (struct frame_memory){.limit_bytes = limit_bytes};
+    *memory = (struct frame_memory){.limit_bytes = limit_bytes, .budget = budget};
     pthread_mutex_init(&memory->lock, NULL);
+}
+
+static bool has_line(const struct frame_memory *memory)
+{
+    return memory->lines[0] != NULL || memory->lines[1] != NULL;
+}
+
+static struct memory_wait **line_of(struct frame_memory *memory, const struct memory_wait *wait)
+{
+    return &memory->lines[wait->served ? 0 : 1];
 }
 
 void frame_memory_deinit(struct frame_memory *memory)
 {
-    assert(memory->line == NULL && memory->used_bytes == 0);
+    assert(!has_line(memory) && memory->used_bytes == 0);
     pthread_mutex_destroy(&memory->lock);
 }
 
-static bool fits(const struct frame_memory *memory, size_t size)
+/* Reserves what fits. */
+static bool reserve(struct frame_memory *memory, size_t size)
 {
-    return memory->used_bytes == 0 || (memory->used_bytes <= memory->limit_bytes &&
-                                       size <= memory->limit_bytes - memory->used_bytes);
+    if (memory->used_bytes == 0) {
+        if (memory->budget != NULL) {
+            budget_add(memory->budget, BUDGET_FRAMES, size);
+        }
+    } else if (memory->used_bytes > memory->limit_bytes ||
+               size > memory->limit_bytes - memory->used_bytes ||
+               (memory->budget != NULL && !budget_take(memory->budget, BUDGET_FRAMES, size))) {
+        return false;
+    }
+    memory->used_bytes += size;
+    return true;
 }
 
 bool frame_memory_take(struct frame_memory *memory, size_t size)
 {
     pthread_mutex_lock(&memory->lock);
-    bool taken = memory->line == NULL && fits(memory, size);
-    if (taken) {
-        memory->used_bytes += size;
-    }
+    bool taken = !has_line(memory) && reserve(memory, size);
     pthread_mutex_unlock(&memory->lock);
     return taken;
 }
 
-/* Takes from the head of the line who fits now. The lock is held. */
+/* Reserves for those in line that fit and takes them out; they are to be told without the lock. */
 static struct memory_wait *grant_waiting(struct frame_memory *memory)
 {
     struct memory_wait *granted = NULL;
-    while (memory->line != NULL && fits(memory, memory->line->size)) {
-        struct memory_wait *wait = memory->line;
-        DL_DELETE(memory->line, wait);
+    while (has_line(memory)) {
+        struct memory_wait *wait = memory->lines[0] != NULL ? memory->lines[0] : memory->lines[1];
+        if (!reserve(memory, wait->size)) {
+            break;
+        }
+        DL_DELETE(*line_of(memory, wait), wait);
         wait->in_line = false;
-        memory->used_bytes += wait->size;
         DL_APPEND(granted, wait);
     }
     return granted;
@@ -59,7 +78,7 @@ void frame_memory_wait(struct frame_memory *memory, struct memory_wait *wait)
 {
     pthread_mutex_lock(&memory->lock);
     wait->in_line = true;
-    DL_APPEND(memory->line, wait);
+    DL_APPEND(*line_of(memory, wait), wait);
     struct memory_wait *granted = grant_waiting(memory);
     pthread_mutex_unlock(&memory->lock);
     tell_granted(granted);
@@ -71,7 +90,7 @@ bool frame_memory_cancel(struct frame_memory *memory, struct memory_wait *wait)
     bool in_line = wait->in_line;
     struct memory_wait *granted = NULL;
     if (in_line) {
-        DL_DELETE(memory->line, wait);
+        DL_DELETE(*line_of(memory, wait), wait);
         wait->in_line = false;
         granted = grant_waiting(memory);
     }
@@ -85,7 +104,20 @@ void frame_memory_give(struct frame_memory *memory, size_t size)
     pthread_mutex_lock(&memory->lock);
     assert(memory->used_bytes >= size);
     memory->used_bytes -= size;
+    if (memory->budget != NULL) {
+        budget_give(memory->budget, BUDGET_FRAMES, size);
+    }
     struct memory_wait *granted = grant_waiting(memory);
     pthread_mutex_unlock(&memory->lock);
     tell_granted(granted);
+}
+
+bool frame_memory_retry(struct frame_memory *memory)
+{
+    pthread_mutex_lock(&memory->lock);
+    struct memory_wait *granted = grant_waiting(memory);
+    bool waits = has_line(memory);
+    pthread_mutex_unlock(&memory->lock);
+    tell_granted(granted);
+    return waits;
 }

@@ -37,12 +37,12 @@ struct frame_buffer frame_pool_take(struct frame_pool *pool, size_t size)
 
 void frame_pool_give(struct frame_pool *pool, struct frame_buffer buffer)
 {
-    if (buffer.capacity > FRAME_POOL_BUFFER_BYTES) {
+    size_t limit = pool->limit_bytes > 0 ? pool->limit_bytes : FRAME_POOL_BYTES;
+    if (buffer.capacity > FRAME_POOL_BUFFER_BYTES || buffer.capacity > limit) {
         free(buffer.data);
         return;
     }
-    while (pool->count == FRAME_POOL_BUFFERS ||
-           pool->kept_bytes + buffer.capacity > FRAME_POOL_BYTES) {
+    while (pool->count == FRAME_POOL_BUFFERS || pool->kept_bytes + buffer.capacity > limit) {
         free(remove_at(pool, 0).data);
     }
     pool->kept[pool->count++] = buffer;

@@ -25,6 +25,7 @@ struct frame_pool {
     struct frame_buffer kept[FRAME_POOL_BUFFERS]; /* oldest first */
     unsigned count;
     size_t kept_bytes;
+    size_t limit_bytes; /* of them; 0: FRAME_POOL_BYTES */
 };
 
 /* A buffer of at least size bytes, content unset. */

@@ -17,6 +17,7 @@ struct held_reply {
 static void give(struct held_reply *held)
 {
     DL_DELETE(held->reactor->held, held);
+    budget_purse_give(&held->reactor->answers, held->reply.bytes.capacity);
     conn_complete(held->reactor, held->token, &held->reply);
     free(held);
 }
@@ -37,6 +38,7 @@ void held_reply_add(struct reactor *reactor, struct reply_token token, struct re
         .timer.fire = on_time, .reactor = reactor, .token = token, .reply = *reply};
     *reply = (struct reply){0};
     DL_APPEND(reactor->held, held);
+    budget_purse_add(&reactor->answers, held->reply.bytes.capacity);
     reactor_timer_set(reactor, &held->timer, reactor->now_ms + held->reply.hold_ms);
 }
 

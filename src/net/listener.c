@@ -55,8 +55,11 @@ static void take_connection(struct listener *listener, int fd,
     struct net *net = listener->net;
     size_t total;
     unsigned chosen = least_loaded(net, &total);
-    if (total >= net->config.max_connections) {
-        refuse(net, fd, address, "the limit on connections is reached (max.connections)");
+    if (total >= net->most_connections) {
+        refuse(net, fd, address,
+               total >= net->config.max_connections
+                   ? "the limit on connections is reached (max.connections)"
+                   : "the memory for connections is used up (memory.max)");
         return;
     }
     struct peer_key key = peer_key_of(address);

@@ -55,6 +55,9 @@ static void turn(struct reactor *reactor)
         }
     }
     settle_touched(reactor);
+    if (reactor->crowded) {
+        pressure_look(reactor);
+    }
     conn_free_dead(reactor);
 }
 

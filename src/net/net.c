@@ -54,6 +54,16 @@ static enum err check_config(const struct net_config *config, struct reason *rea
     return ERR_NONE;
 }
 
+/* Connections alone may take three fifths of the share for frames. */
+static size_t most_connections(const struct net_config *config)
+{
+    if (config->budget == NULL) {
+        return config->max_connections;
+    }
+    size_t fit = (size_t)config->budget->shares[BUDGET_FRAMES].limit_bytes / 5 * 3 / CONN_BYTES;
+    return fit < config->max_connections ? fit : config->max_connections;
+}
+
 enum err net_new(const struct net_config *config, const struct net_handler *handler,
                  struct net **out, struct reason *reason)
 {
@@ -65,7 +75,8 @@ enum err net_new(const struct net_config *config, const struct net_handler *hand
     net->config = *config;
     net->handler = *handler;
     net->last_choice = config->reactor_count - 1;
-    frame_memory_init(&net->memory, config->request_memory_bytes);
+    frame_memory_init(&net->memory, config->request_memory_bytes, config->budget);
+    net->most_connections = most_connections(config);
     peer_table_init(&net->peers, config->max_connections_per_ip);
     net->reactors = mem_new_array(struct reactor, config->reactor_count);
     for (unsigned i = 0; i < config->reactor_count; i++) {
@@ -73,6 +84,7 @@ enum err net_new(const struct net_config *config, const struct net_handler *hand
     }
     for (unsigned i = 0; i < config->reactor_count && err == ERR_NONE; i++) {
         err = reactor_init(&net->reactors[i], net, i, reason);
+        relief_init(&net->reactors[i]);
     }
     if (err != ERR_NONE) {
         net_free(net);

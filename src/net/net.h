@@ -1,6 +1,7 @@
 #ifndef TIDINGS_NET_NET_H
 #define TIDINGS_NET_NET_H
 
+#include "base/budget.h"
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/file.h"
@@ -69,6 +70,7 @@ enum conn_end {
     CONN_END_HANDLER,   /* close_after said so, or a reply could not be made whole */
     CONN_END_IDLE,      /* nothing sent or asked for idle_timeout_ms */
     CONN_END_SLOW,      /* a frame or a reply did not move for stall_timeout_ms */
+    CONN_END_MEMORY,    /* it held memory that others waited for, and did not move */
     CONN_END_LIMIT,     /* over a limit on connections; only counted: refused before on_open */
     CONN_END_STOP       /* the server stops */
 };
@@ -93,25 +95,48 @@ struct net_handler {
      */
     void (*on_close)(void *context, struct conn *conn, enum conn_end end);
 
+    /*
+     * What the connection is owed and can be had at once should come now, on the conn's reactor.
+     * Its peer has ended its side, or is gone, while the connection is not read (bytes that it sent
+     * before are still to be delivered); or memory is short and answers that are made stand behind
+     * one that is not. net_reply may be called from within. May be NULL.
+     */
+    void (*on_hurry)(void *context, struct conn *conn);
+
     /* At the end of every loop turn that did anything, before the reactor sleeps. May be NULL. */
     void (*on_turn_end)(void *context, struct reactor *reactor);
 };
 
 /*
- * Memory for requests is bounded by request_memory_bytes, plus one frame of any size when it is
- * alone, plus 128 KiB a connection at the very worst (a half-read frame under 64 KiB, and as much
- * received while delivery pauses); replies by max_unsent_bytes a connection plus one reply. A
- * connection at rest takes less than 1 KiB. Each reactor keeps up to 16 MiB of freed frame buffers
- * while large frames come, none a few seconds after.
+ * What connections may hold comes out of two shares of the budget (base/budget.h).
+ *
+ * Frames: each connection itself, the buffers of half-read frames, what was received and cannot be
+ * delivered yet, and up to 16 MiB a reactor (a sixteenth of the share, if that is less) of freed
+ * frame buffers, which go a few seconds after the last large frame. A frame of 64 KiB and more is
+ * reserved as a whole before it is read, and waits in line for that; one that is alone is always
+ * read. Beyond two fifths of the share a smaller frame is left to the kernel until it is whole
+ * and is then delivered from where it was read: it takes no memory, and waits for nobody.
+ * Connections may take three fifths, then they are refused. So the share is passed by one frame at
+ * most, and by what one receive brings to each reactor (128 KiB).
+ *
+ * Answers: replies that are completed and not sent, and the queues of those that are owed. Beyond
+ * the share a connection is read only when it has nothing unsent, and those whose peer has taken
+ * nothing for a second are closed, those with most and longest first; beyond five quarters none is
+ * read, and any that waits for its peer may be closed. So the share is passed by a quarter and one
+ * answer a reactor.
+ *
+ * While connections stand in line for the memory of a frame, those that hold it and brought nothing
+ * for half a second, or less than 64 KiB a second, are closed, the largest and oldest first.
  */
 struct net_config {
     unsigned reactor_count;        /* 1..64 */
     size_t max_frame_bytes;        /* socket.request.max.bytes */
     size_t max_connections;        /* over it a new connection is closed at once */
     size_t max_connections_per_ip; /* max.connections.per.ip; SIZE_MAX: no limit */
-    size_t request_memory_bytes;   /* sum of the read buffers of half-read frames over 64 KiB; over
-                                      it connections wait in line before they read on; a frame
-                                      that is alone is always read (queued.max.request.bytes) */
+    size_t request_memory_bytes;   /* sum of the read buffers of half-read frames over 64 KiB, also
+                                      where the share for frames has room (queued.max.request.bytes)
+                                      */
+    struct budget *budget;         /* outlives the net; NULL: nothing is bounded but the above */
     size_t max_parked_replies; /* frames of one connection without a reply; reading pauses there */
     size_t max_unsent_bytes;   /* completed but unsent reply bytes (file spans not counted) of one
                                   connection; over it reading pauses there */

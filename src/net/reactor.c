@@ -11,7 +11,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-enum { POOL_KEEP_MS = 2000 };
+enum { POOL_KEEP_MS = 2000, POOL_PART = 16 /* of the share for frames, a reactor */ };
 
 static void on_wake(struct poll_source *source, uint32_t events)
 {
@@ -31,7 +31,28 @@ static void on_pool_timer(struct reactor_timer *timer)
         reactor_timer_set(reactor, timer, reactor->now_ms + POOL_KEEP_MS);
     } else {
         frame_pool_clear(&reactor->pool);
+        reactor_count_pool(reactor);
     }
+}
+
+void reactor_count_pool(struct reactor *reactor)
+{
+    size_t kept = reactor->pool.kept_bytes;
+    if (kept > reactor->pool_counted) {
+        budget_purse_add(&reactor->frames, kept - reactor->pool_counted);
+    } else {
+        budget_purse_give(&reactor->frames, reactor->pool_counted - kept);
+    }
+    reactor->pool_counted = kept;
+}
+
+/* What is kept of buffers, out of a share for all reactors. */
+static size_t pool_limit(const struct net_config *config)
+{
+    int64_t part = config->budget != NULL
+                       ? config->budget->shares[BUDGET_FRAMES].limit_bytes / POOL_PART
+                       : FRAME_POOL_BYTES;
+    return part < FRAME_POOL_BYTES ? (size_t)part : FRAME_POOL_BYTES;
 }
 
 enum err reactor_init(struct reactor *reactor, struct net *net, unsigned index,
@@ -41,6 +62,7 @@ enum err reactor_init(struct reactor *reactor, struct net *net, unsigned index,
     reactor->index = index;
     reactor->wake_source.ready = on_wake;
     reactor->pool_timer.fire = on_pool_timer;
+    reactor->pool.limit_bytes = pool_limit(&net->config);
     reactor->now_ms = clock_mono_ms(clock_system());
     reactor->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (reactor->epoll_fd < 0) {

@@ -41,6 +41,7 @@ void reply_queue_deinit(struct reply_queue *queue)
     queue->first += queue->count;
     queue->count = 0;
     queue->capacity = 0;
+    queue->held_bytes = 0;
 }
 
 static void grow(struct reply_queue *queue)
@@ -52,6 +53,7 @@ static void grow(struct reply_queue *queue)
         *slot_of(queue, old.first + i) = *slot_of(&old, old.first + i);
     }
     free(old.slots);
+    queue->held_bytes += (queue->capacity - old.capacity) * sizeof *queue->slots;
 }
 
 uint64_t reply_queue_push(struct reply_queue *queue)
@@ -62,6 +64,13 @@ uint64_t reply_queue_push(struct reply_queue *queue)
     uint64_t sequence = queue->first + queue->count++;
     *slot_of(queue, sequence) = (struct reply_slot){0};
     return sequence;
+}
+
+void reply_queue_put(struct reply_queue *queue, struct reply_slot *slot, struct reply *reply)
+{
+    slot->reply = *reply;
+    *reply = (struct reply){0};
+    queue->held_bytes += slot->reply.bytes.capacity;
 }
 
 struct reply_slot *reply_queue_at(const struct reply_queue *queue, uint64_t sequence)
@@ -75,6 +84,7 @@ struct reply_slot *reply_queue_at(const struct reply_queue *queue, uint64_t sequ
 void reply_queue_pop(struct reply_queue *queue)
 {
     assert(queue->count > 0);
+    queue->held_bytes -= slot_of(queue, queue->first)->reply.bytes.capacity;
     reply_deinit(&slot_of(queue, queue->first)->reply);
     queue->first++;
     queue->count--;

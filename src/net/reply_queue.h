@@ -17,7 +17,8 @@ struct reply_queue {
     struct reply_slot *slots;
     uint32_t capacity; /* a power of two, or 0 */
     uint32_t count;
-    uint64_t first; /* sequence of the oldest */
+    uint64_t first;    /* sequence of the oldest */
+    size_t held_bytes; /* the ring and the replies' bytes */
 };
 
 /* Frees every reply. */
@@ -25,6 +26,9 @@ void reply_queue_deinit(struct reply_queue *queue);
 
 /* Adds a slot for the next frame and returns its sequence number. */
 uint64_t reply_queue_push(struct reply_queue *queue);
+
+/* Puts the reply into its slot and zeroes *reply. */
+void reply_queue_put(struct reply_queue *queue, struct reply_slot *slot, struct reply *reply);
 
 /* The slot of a sequence number, or NULL when it is not in the queue. */
 struct reply_slot *reply_queue_at(const struct reply_queue *queue, uint64_t sequence);

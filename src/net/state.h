@@ -49,6 +49,9 @@ struct frame_state {
     size_t size; /* known once prefix_have is 4 */
     size_t have; /* bytes in buffer */
     struct frame_buffer buffer;
+    bool granted;     /* the buffer's memory is of frame_memory; else of the reactor's purse */
+    int64_t since_ms; /* the buffer is there */
+    int64_t moved_ms; /* last time that bytes came */
 };
 
 /* A connection waiting for frame memory; outlives it when the grant is already on its way. */
@@ -76,6 +79,9 @@ struct conn {
     struct frame_state frame;
     struct buf carry;   /* received but not taken in, when delivery paused */
     size_t carry_taken; /* of carry */
+    bool awaits;        /* the transport tells when the frame is whole */
+    bool cannot_await;
+    bool peer_done; /* told by epoll while it is not read */
     struct conn_memory_wait *memory_wait;
     uint64_t held_sequence;
     bool held;          /* until held_sequence is done */
@@ -84,10 +90,12 @@ struct conn {
 
     /* Writing. */
     struct reply_queue replies;
+    size_t replies_counted; /* of what they hold, in the reactor's purse */
     struct send_cursor cursor;
     size_t parked;       /* frames without a reply */
     size_t unsent_bytes; /* of done replies, spans not counted */
     uint64_t sent_bytes;
+    int64_t hurried_ms;  /* answers stand behind one that is not made; 0: they do not, or not yet */
     uint32_t send_waits; /* 0, or the event that a send waits for: EPOLLOUT, the socket is full */
 
     /* Life. */
@@ -111,6 +119,9 @@ struct conn {
     struct peer_key peer_key;
     char peer[PEER_TEXT_BYTES];
 };
+
+/* With its queue at rest, and what the handler keeps of it. */
+enum { CONN_BYTES = sizeof(struct conn) + 512 };
 
 /* Written by one thread, read by any. */
 struct reactor_counters {
@@ -156,8 +167,16 @@ struct reactor {
 
     uint8_t *read_scratch;
     uint8_t *write_scratch; /* small spans on their way out */
+    struct budget_purse frames, answers;
+    bool crowded; /* the share for answers is used up, as of the last look */
+    bool packed;  /* by a quarter more than there is */
+    bool pressed; /* pressure_timer goes on until there is room again */
+    struct reactor_timer pressure_timer;
+    struct task pressure_task;
+    atomic_bool pressure_posted;
     struct frame_pool pool;
-    bool pool_used; /* since pool_timer was set */
+    size_t pool_counted; /* in frames */
+    bool pool_used;      /* since pool_timer was set */
     struct reactor_timer pool_timer;
     struct task drain_task;
     struct task stop_task;
@@ -185,6 +204,7 @@ struct net {
     struct frame_memory memory;
     struct peer_table peers;
     struct listener *listeners;
+    size_t most_connections;
     unsigned listen_count;
     unsigned last_choice; /* of the acceptor */
     bool started, stopped;
@@ -199,6 +219,8 @@ void reactor_deinit(struct reactor *reactor);
 bool reactor_is_own(struct reactor *reactor);
 /* Waits until something happens or a timer is due; returns how many events there are. */
 int reactor_wait(struct reactor *reactor, struct epoll_event events[EVENTS_PER_TURN]);
+/* The pool has changed: counts what it keeps. */
+void reactor_count_pool(struct reactor *reactor);
 void reactor_run_mailbox(struct reactor *reactor);
 void reactor_run_timers(struct reactor *reactor);
 bool reactor_watch(struct reactor *reactor, int fd, struct poll_source *source, uint32_t events);
@@ -207,7 +229,24 @@ bool reactor_watch(struct reactor *reactor, int fd, struct poll_source *source, 
 void reactor_log_peer(struct reactor *reactor, const char *message, const char *peer,
                       const char *reason);
 
+/* pressure.c */
+/* Looks whether the share for answers is used up, and has all reactors told when it is. */
+void pressure_look(struct reactor *reactor);
+/* Has all reactors see to it that there is room. Any of their threads. */
+void pressure_tell(struct net *net);
+/* Small frames are left to the kernel until they are whole. */
+bool pressure_on_frames(const struct reactor *reactor);
+bool pressure_on_answers(const struct reactor *reactor, int percent);
+
 /* conn.c */
+void conn_release_frame(struct reactor *reactor, struct frame_state *frame);
+void conn_set_carry(struct conn *conn, struct buf carry, size_t taken);
+struct buf conn_take_carry(struct conn *conn);
+/* The replies have changed: counts what they hold. */
+void conn_count_replies(struct conn *conn);
+/* Frees what the connection has received and what it owes. */
+void conn_drop_all(struct conn *conn);
+void conn_hurry(struct conn *conn); /* handler.on_hurry */
 void conn_close(struct conn *conn, enum conn_end end);
 void conn_close_why(struct conn *conn, enum conn_end end, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -227,19 +266,26 @@ void conn_arm(struct conn *conn, int64_t at_ms);
 void conn_on_timer(struct reactor_timer *timer);
 void conn_mark_reading(struct conn *conn);
 void conn_mark_writing(struct conn *conn);
-
-/* conn_read.c */
-void conn_read(struct conn *conn);
-void conn_drop_input(struct conn *conn);
+/* Marks that a peer whose socket is full has taken something meanwhile, if so. */
+void conn_see_writing(struct conn *conn);
 
 /* conn_write.c */
 void conn_flush(struct conn *conn);
+
+/* conn_read.c */
+void conn_read(struct conn *conn);
+/* The same, with what epoll told. */
+void conn_read_on(struct conn *conn, uint32_t events);
+void conn_drop_input(struct conn *conn);
 
 /* conn_life.c */
 struct conn *conn_new(struct reactor *reactor, struct transport transport, unsigned listener_index,
                       const struct sockaddr_storage *peer, const struct peer_key *key);
 void conn_adopt(struct task *task);
 void conn_settle(struct conn *conn);
+
+/* relief.c */
+void relief_init(struct reactor *reactor);
 
 /* loop.c */
 CHECKED enum err loop_start(struct reactor *reactor, struct reason *reason);

@@ -51,6 +51,13 @@ struct transport_kind {
      * NULL: never. */
     bool (*has_pending)(const struct transport *transport);
 
+    /*
+     * How many bytes wait to be received, at most as many as asked for (bytes, up to 64 KiB). When
+     * there are fewer, epoll tells of input again once so many are there or the peer has ended, and
+     * not before; await(1) ends that. -1: this cannot be told. NULL: it never can.
+     */
+    ssize_t (*await)(struct transport *transport, size_t bytes);
+
     /* Ends this side, as far as that goes without waiting; the peer may still send. */
     void (*end)(struct transport *transport);
 

@@ -56,6 +56,21 @@ static ssize_t send_file(struct transport *transport, int fd, int64_t position, 
     return sent < 0 ? send_failed(transport) : sent;
 }
 
+/* The kernel keeps the bytes meanwhile, as far as the socket's buffer goes; socket(7). */
+static ssize_t await(struct transport *transport, size_t bytes)
+{
+    int here = 0;
+    int least = (int)bytes;
+    if (ioctl(transport->fd, SIOCINQ, &here) != 0 || here < 0) {
+        return -1;
+    }
+    if ((size_t)here >= bytes && bytes > 1) {
+        return (ssize_t)bytes;
+    }
+    return setsockopt(transport->fd, SOL_SOCKET, SO_RCVLOWAT, &least, sizeof least) == 0 ? here
+                                                                                         : -1;
+}
+
 static void end(struct transport *transport)
 {
     shutdown(transport->fd, SHUT_WR);
@@ -70,6 +85,7 @@ const struct transport_kind transport_plain = {
     .receive = receive,
     .send = send_bytes,
     .send_file = send_file,
+    .await = await,
     .end = end,
     .close = close_socket,
 };

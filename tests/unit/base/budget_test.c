@@ -53,6 +53,44 @@ static void test_what_is_taken_in_any_case_is_seen(void **state)
     assert_false(budget_is_over(&budget, BUDGET_GROUPS));
 }
 
+static void test_a_part_of_a_share_leaves_the_rest_to_others(void **state)
+{
+    (void)state;
+    struct budget budget;
+    budget_init(&budget, 1000000); /* 150,000 for frames */
+    assert_false(budget_take_within(&budget, BUDGET_FRAMES, 75001, 50));
+    assert_true(budget_take_within(&budget, BUDGET_FRAMES, 75000, 50));
+    assert_false(budget_take_within(&budget, BUDGET_FRAMES, 1, 50));
+    assert_true(budget_take(&budget, BUDGET_FRAMES, 75000));
+    assert_true(budget_is_past(&budget, BUDGET_FRAMES, 99));
+    assert_false(budget_is_past(&budget, BUDGET_FRAMES, 100));
+}
+
+static void test_a_purse_asks_for_whole_pieces(void **state)
+{
+    (void)state;
+    struct budget budget;
+    budget_init(&budget, 10000000); /* 1,500,000 for frames: 22 pieces */
+    struct budget_purse purse = {.budget = &budget, .share = BUDGET_FRAMES};
+    const _Atomic int64_t *bytes = &budget.shares[BUDGET_FRAMES].bytes;
+    assert_true(budget_purse_add(&purse, 1));
+    assert_int_equal(atomic_load(bytes), BUDGET_PIECE_BYTES);
+    assert_false(budget_purse_add(&purse, BUDGET_PIECE_BYTES - 1)); /* nobody was asked */
+    assert_true(budget_purse_take(&purse, 20 * BUDGET_PIECE_BYTES, 100));
+    assert_true(budget_purse_take(&purse, BUDGET_PIECE_BYTES, 100));
+    assert_false(budget_purse_take(&purse, 1, 100)); /* a piece more does not fit */
+    assert_int_equal(purse.used_bytes, 22 * BUDGET_PIECE_BYTES);
+    budget_purse_give(&purse, 2 * BUDGET_PIECE_BYTES); /* kept, as it may be needed again */
+    assert_int_equal(atomic_load(bytes), 22 * BUDGET_PIECE_BYTES);
+    budget_purse_give(&purse, 20 * BUDGET_PIECE_BYTES);
+    assert_in_range(atomic_load(bytes), 1, 2 * BUDGET_PIECE_BYTES);
+    assert_int_equal(purse.used_bytes, 0);
+    struct budget_purse counter = {.budget = NULL};
+    (void)budget_purse_add(&counter, 1 << 30);
+    assert_int_equal(counter.used_bytes, 1 << 30);
+    budget_purse_give(&counter, 1 << 30);
+}
+
 enum { TAKERS = 4, TAKES = 20000 };
 
 static void *take_and_give(void *context)
@@ -97,6 +135,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_the_shares_come_to_the_whole),
         cmocka_unit_test(test_what_does_not_fit_is_refused_and_not_counted),
         cmocka_unit_test(test_what_is_taken_in_any_case_is_seen),
+        cmocka_unit_test(test_a_part_of_a_share_leaves_the_rest_to_others),
+        cmocka_unit_test(test_a_purse_asks_for_whole_pieces),
         cmocka_unit_test(test_threads_never_hold_more_than_the_share),
         cmocka_unit_test(test_the_default_fits_the_machine),
     };

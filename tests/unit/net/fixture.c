@@ -123,6 +123,13 @@ static void on_close(void *context, struct conn *conn, enum conn_end end)
     atomic_fetch_add(&server->closed, 1);
 }
 
+static void on_hurry(void *context, struct conn *conn)
+{
+    struct server *server = context;
+    assert_ptr_equal(conn_user(conn), server);
+    atomic_fetch_add(&server->hurried, 1);
+}
+
 static void on_turn_end(void *context, struct reactor *reactor)
 {
     struct server *server = context;
@@ -150,6 +157,7 @@ void server_start(struct server *server)
                                   .on_open = on_open,
                                   .on_frame = on_frame,
                                   .on_close = on_close,
+                                  .on_hurry = on_hurry,
                                   .on_turn_end = on_turn_end};
     struct reason reason = {.text = ""};
     if (net_new(&server->config, &handler, &server->net, &reason) != ERR_NONE ||

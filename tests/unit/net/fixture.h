@@ -39,7 +39,7 @@ struct server {
     pthread_mutex_t lock; /* guards parked and parked_count */
     struct reply_token parked[MAX_PARKED];
     unsigned parked_count;
-    atomic_uint opened, closed, frames, turns, spans_out;
+    atomic_uint opened, closed, frames, turns, spans_out, hurried;
     atomic_uint opened_on[64];     /* by reactor */
     char peer[64], local_host[64]; /* of the last opened; to be read after its first reply */
     uint16_t local_port;

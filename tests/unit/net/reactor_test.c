@@ -240,7 +240,7 @@ static void test_frame_memory_serves_in_line(void **state)
 {
     (void)state;
     struct frame_memory memory;
-    frame_memory_init(&memory, 10);
+    frame_memory_init(&memory, 10, NULL);
     struct memory_wait a = {.size = 8, .granted = granted}, b = {.size = 1, .granted = granted},
                        c = {.size = 9, .granted = granted}, d = {.size = 2, .granted = granted};
     granted_row = 0;
@@ -263,7 +263,15 @@ static void test_frame_memory_serves_in_line(void **state)
     frame_memory_give(&memory, 2);
     assert_true(frame_memory_take(&memory, 1000)); /* alone: always */
     assert_false(frame_memory_take(&memory, 1));
+    struct memory_wait served = {.size = 3, .served = true, .granted = granted};
+    frame_memory_wait(&memory, &b);
+    frame_memory_wait(&memory, &served); /* before those who were not */
+    granted_row = 0;
     frame_memory_give(&memory, 1000);
+    assert_int_equal(granted_row, 31);
+    assert_false(frame_memory_retry(&memory));
+    frame_memory_give(&memory, 3);
+    frame_memory_give(&memory, 1);
     frame_memory_deinit(&memory);
 }
 
