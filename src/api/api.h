@@ -4,6 +4,7 @@
 #include "api/allow.h"
 #include "api/connection.h"
 #include "base/arena.h"
+#include "base/budget.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/settings.h"
@@ -37,7 +38,8 @@ struct txn_coordinator;
 struct fetch_service;
 struct fetch;
 
-/* The most memory that a request may take for its answer (encoding takes as much again). */
+/* The most memory that a request may take for its answer (encoding takes as much again), however
+ * much there is. */
 enum { API_ANSWER_BYTES = 128 << 20 };
 
 /* Larger requests are handled on workers. */
@@ -69,7 +71,10 @@ struct api_server {
     _Atomic(const struct api_authorizer *) authorizer; /* NULL: all is allowed */
 
     struct api_config config;
-    int64_t request_arena_bytes; /* limit for what one request may decode into */
+    int64_t request_arena_bytes;  /* limit for what one request may decode into */
+    int64_t answer_bytes;         /* may be less than API_ANSWER_BYTES; 0: it is not */
+    struct budget *budget;        /* its share for requests is asked; NULL: nobody is */
+    struct api_reactor *reactors; /* by reactor index; NULL with the budget */
     /* advertised.listeners: by listener index; NULL host: the address that the client reached */
     struct api_address {
         const char *host;
@@ -79,6 +84,15 @@ struct api_server {
     int32_t unwritten_hold_ms; /* see api_hold_ms */
     _Atomic uint64_t requests; /* for metrics */
 };
+
+/* What a reactor counts for itself. */
+struct api_reactor {
+    struct budget_purse requests;
+    char apart[64]; /* from the next one's cache line */
+};
+
+/* One for each of net's; free it. */
+struct api_reactor *api_reactors_new(const struct net *net, struct budget *budget);
 
 struct api_request;
 
@@ -99,8 +113,9 @@ struct api_request {
     int32_t hold_ms; /* of its answer; see api_hold_ms */
 
     const struct api_entry *entry;
-    uint8_t *own_frame; /* the frame, once it has to outlive on_frame */
-    struct task task;   /* for workers */
+    size_t reserved_bytes; /* of the budget; see api_reserve */
+    uint8_t *own_frame;    /* the frame, once it has to outlive on_frame */
+    struct task task;      /* for workers */
     enum worker_speed speed;
     api_step *step; /* what the task runs */
 };
@@ -143,6 +158,9 @@ void api_on_frame(void *context, struct conn *conn, struct reply_token token, st
 void api_on_open(void *context, struct conn *conn);
 void api_on_close(void *context, struct conn *conn, enum conn_end end);
 
+/* For net_handler.on_hurry: fetches that wait are answered with what there is. */
+void api_on_hurry(void *context, struct conn *conn);
+
 /*
  * Takes the request off its connection, which delivers no more frames until it is answered. Once
  * somebody calls api_resume, from any thread, `step` goes on with it on a worker thread. Memory and
@@ -173,6 +191,23 @@ enum err api_go_on_slowly(struct api_request *request, api_step *step);
  */
 ptrdiff_t api_take_frame(struct api_request *request);
 struct slice api_moved(struct slice slice, ptrdiff_t by);
+
+/*
+ * Asks for the memory of a request that outlives its frame, as it is now: its frame and what was
+ * decoded. False: three quarters of the share for requests are used up, and the request is to be
+ * refused (api_refuse_for_memory). What the request allocates afterwards is bounded by the limits
+ * for one (request_arena_bytes, answer_bytes), and by how many run at a time: one a thread. Given
+ * back when the request is freed. Any thread, at most once.
+ */
+CHECKED bool api_reserve(struct api_request *request);
+
+/* Answers REQUEST_TIMED_OUT to all that was asked for, after a while, as the client will try again;
+ * or closes the connection where there is no such answer. body: as it was before it was decoded. */
+void api_refuse_for_memory(struct api_request *request, struct wire_reader body);
+
+/* Of the share for requests, the quarter that is for requests that wait for the disk only: NULL
+ * when there is no budget. On the request's reactor. */
+struct budget_purse *api_purse(const struct api_request *request);
 
 /* Delivers no further frame of the connection until the request is answered. On its reactor, in
  * on_frame; for requests whose effect the next one must see. */

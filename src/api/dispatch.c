@@ -32,6 +32,12 @@ void api_on_close(void *context, struct conn *conn, enum conn_end end)
     conn_set_user(conn, NULL);
 }
 
+void api_on_hurry(void *context, struct conn *conn)
+{
+    (void)context;
+    api_fetch_answer_all(conn_user(conn));
+}
+
 static void set_address(struct api_request *request, struct conn *conn)
 {
     const struct api_server *server = request->server;
@@ -136,6 +142,10 @@ static enum err begin(struct api_request *request, struct reason *reason)
         set_address(request, request->conn);
     }
     if (entry->flags & (API_ON_WORKER | API_MAY_PARK)) {
+        if (!api_reserve(request)) {
+            api_refuse_for_memory(request, request->body);
+            return ERR_NONE;
+        }
         request->client_id = api_moved(request->client_id, api_take_frame(request));
     }
     if (entry->flags & API_SLOW) {

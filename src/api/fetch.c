@@ -48,6 +48,15 @@ void api_fetch_cancel_all(struct api_connection *connection)
     }
 }
 
+void api_fetch_answer_all(struct api_connection *connection)
+{
+    struct fetch_call *call;
+    struct fetch_call *next;
+    DL_FOREACH_SAFE (connection->fetches, call, next) {
+        fetch_answer(&call->fetch);
+    }
+}
+
 static void fill_aborted(struct api_request *request, const struct fetch_item *item,
                          struct fetch_response_partition *out)
 {

@@ -20,6 +20,8 @@ struct produce_call {
     size_t may_open;  /* what the compressed batches may still be opened into */
     struct produce_response response;
     struct produce_wait wait;
+    size_t body_position;
+    size_t counted_bytes; /* in the reactor's purse */
 };
 
 static void find_partition(struct produce_item *item, struct topic *topic, int32_t index,
@@ -193,10 +195,32 @@ static void send_nothing(struct produce_call *call)
     api_finish(call->request, &nothing);
 }
 
+/* Memory for a request that waits for the disk: small, so it is counted on the reactor. False:
+ * there is none. */
+static bool count(struct produce_call *call)
+{
+    struct budget_purse *purse = api_purse(call->request);
+    size_t bytes = sizeof *call->request + call->request->arena.held_bytes;
+    if (purse != NULL && !budget_purse_take(purse, bytes, 100)) {
+        return false;
+    }
+    call->counted_bytes = purse != NULL ? bytes : 0;
+    return true;
+}
+
+static void uncount(struct produce_call *call)
+{
+    if (call->counted_bytes > 0) {
+        budget_purse_give(api_purse(call->request), call->counted_bytes);
+        call->counted_bytes = 0;
+    }
+}
+
 static void send_answer(struct produce_call *call)
 {
     struct api_request *request = call->request;
     size_t next = 0;
+    uncount(call);
     for (int32_t t = 0; t < call->response.responses_count; t++) {
         struct produce_response_topic *topic = &call->response.responses[t];
         for (int32_t i = 0; i < topic->partition_responses_count; i++) {
@@ -232,14 +256,35 @@ static void answer_or_wait(struct produce_call *call)
     send_answer(call);
 }
 
-/* Gives the request its frame, for what the items borrow of it is still to be appended. */
-static void take_frame(struct produce_call *call)
+/* Gives the request its frame, for what the items borrow of it is still to be appended. On its
+ * reactor. False: there is no room for it. */
+static bool take_frame(struct produce_call *call)
 {
+    if (call->request->own_frame != NULL) {
+        return true;
+    }
+    if (!api_reserve(call->request)) {
+        return false;
+    }
+    uncount(call);
     ptrdiff_t by = api_take_frame(call->request);
     call->transactional_id = api_moved(call->transactional_id, by);
     for (size_t i = 0; i < call->item_count; i++) {
         call->items[i].batch.bytes = api_moved(call->items[i].batch.bytes, by);
     }
+    return true;
+}
+
+/* Nothing was appended. */
+static enum err refuse(struct produce_call *call)
+{
+    struct api_request *request = call->request;
+    struct wire_reader body = request->body;
+    body.position = call->body_position;
+    uncount(call);
+    let_go(call);
+    api_refuse_for_memory(request, body);
+    return ERR_NONE;
 }
 
 static void append_in(struct produce_call *call, struct produce_txn *txn)
@@ -267,7 +312,9 @@ static enum err append_or_wait(struct api_request *request, struct reason *reaso
     struct produce_txn txn;
     produce_txn_enter(request, call->transactional_id, call->items, call->item_count, true, &txn);
     if (txn.must_wait) {
-        take_frame(call);
+        if (!take_frame(call)) {
+            return refuse(call);
+        }
         api_txn_park(request, call->transactional_id, append_after_end);
     } else {
         append_in(call, &txn);
@@ -317,15 +364,19 @@ static struct produce_call *new_call(struct api_request *request,
 enum err handle_produce(struct api_request *request, struct reason *reason)
 {
     struct produce_request body;
+    size_t body_position = request->body.position;
     enum err err = produce_request_decode(&request->body, api_version(request), &body);
     if (err != ERR_NONE) {
         return err;
     }
     struct produce_call *call = new_call(request, &body);
+    call->body_position = body_position;
     request->state = call;
     if (is_slow(call)) {
-        take_frame(call);
-        return api_go_on_slowly(request, prepare_next);
+        return take_frame(call) ? api_go_on_slowly(request, prepare_next) : refuse(call);
+    }
+    if (call->acks == -1 && !count(call)) {
+        return refuse(call);
     }
     return append_or_wait(request, reason);
 }

@@ -1,11 +1,15 @@
 #include "api/api.h"
 #include "base/logger.h"
 #include "base/mem.h"
+#include "wire/refusal.h"
 
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+/* The rest of the share for requests is for those that wait for the disk only (api_purse). */
+enum { RESERVE_PERCENT = 75 };
 
 /* The life of a request, as every handler uses it: its memory, its steps and its end. */
 
@@ -14,6 +18,9 @@ void api_request_free(struct api_request *request)
     api_connection_unref(request->connection);
     arena_deinit(&request->arena);
     free(request->own_frame);
+    if (request->reserved_bytes > 0) {
+        budget_give(request->server->budget, BUDGET_REQUESTS, request->reserved_bytes);
+    }
     free(request);
 }
 
@@ -33,14 +40,71 @@ void *api_alloc_state(struct api_request *request, size_t size)
 
 enum err api_check_size(const struct api_request *request, struct reason *reason)
 {
-    if (request->arena.used_bytes > API_ANSWER_BYTES) {
+    int64_t most = request->server->answer_bytes;
+    size_t limit = most > 0 && most < API_ANSWER_BYTES ? (size_t)most : API_ANSWER_BYTES;
+    if (request->arena.used_bytes > limit) {
         return reason_fail(
             reason, ERR_TOO_LARGE,
-            "the answer to this %s request would take more than %d MiB: ask for less "
-            "at once",
-            wire_api_find(request->completion.api_key)->name, API_ANSWER_BYTES >> 20);
+            "the answer to this %s request would take more than %zu KiB: ask for less "
+            "at once, or raise memory.max",
+            wire_api_find(request->completion.api_key)->name, limit >> 10);
     }
     return ERR_NONE;
+}
+
+struct api_reactor *api_reactors_new(const struct net *net, struct budget *budget)
+{
+    struct api_reactor *reactors = mem_new_array(struct api_reactor, net_reactor_count(net));
+    for (unsigned i = 0; i < net_reactor_count(net); i++) {
+        reactors[i].requests = (struct budget_purse){.budget = budget, .share = BUDGET_REQUESTS};
+    }
+    return reactors;
+}
+
+struct budget_purse *api_purse(const struct api_request *request)
+{
+    struct api_reactor *reactors = request->server->reactors;
+    return reactors != NULL ? &reactors[request->completion.token.reactor_index].requests : NULL;
+}
+
+bool api_reserve(struct api_request *request)
+{
+    struct budget *budget = request->server->budget;
+    size_t bytes = sizeof *request + request->body.bytes.size + request->arena.held_bytes;
+    if (budget == NULL) {
+        return true;
+    }
+    if (!budget_take_within(budget, BUDGET_REQUESTS, bytes, RESERVE_PERCENT)) {
+        return false;
+    }
+    request->reserved_bytes = bytes;
+    return true;
+}
+
+void api_refuse_for_memory(struct api_request *request, struct wire_reader body)
+{
+    struct api_reply reply;
+    const char *name = wire_api_find(request->completion.api_key)->name;
+    request->arena.limit_bytes =
+        request->arena.used_bytes + (size_t)request->server->request_arena_bytes;
+    api_reply_begin(&request->completion, &reply);
+    reply.hold_ms = request->server->unwritten_hold_ms;
+    if (wire_refuse(&reply.writer, request->completion.api_key, api_version(request), &body,
+                    KAFKA_ERROR_REQUEST_TIMED_OUT) &&
+        reply.writer.err == ERR_NONE) {
+        LOG_WARN("api", "a request was refused: the memory for requests is used up (memory.max)",
+                 "peer=%s api=%s bytes=%zu", request->connection->peer, name, body.bytes.size);
+        api_finish(request, &reply);
+        return;
+    }
+    wire_writer_deinit(&reply.writer);
+    buf_deinit(&reply.bytes);
+    struct reason reason;
+    reason_set(&reason,
+               "no room for this %s request: the memory for requests is used up "
+               "(memory.max)",
+               name);
+    api_close(request, &reason);
 }
 
 struct named {

@@ -33,6 +33,7 @@ struct control_client {
 struct control {
     char *snapshots_dir;
     char *socket_path;
+    const struct budget *budget;
     struct catalogue *catalogue;
     struct cleaner *cleaner; /* NULL: none */
     const struct file_ops *files;
@@ -170,6 +171,23 @@ static json_t *describe_cleaner(struct cleaner *cleaner)
     return json;
 }
 
+/* memory.max, and of each share what is held, its limit, the most ever, how often it was refused.
+ */
+static json_t *describe_memory(const struct budget *budget)
+{
+    json_t *shares = json_array();
+    for (int i = 0; i < BUDGET_SHARES; i++) {
+        const struct budget_used *used = &budget->shares[i];
+        json_t *share = json_pack(
+            "{s:s,s:I,s:I,s:I,s:I}", "name", budget_share_name((enum budget_share)i), "used_bytes",
+            (json_int_t)atomic_load(&used->bytes), "limit_bytes", (json_int_t)used->limit_bytes,
+            "most_bytes", (json_int_t)atomic_load(&used->most_bytes), "refused",
+            (json_int_t)atomic_load(&used->refused));
+        json_array_append_new(shares, share);
+    }
+    return json_pack("{s:I,s:o}", "max_bytes", (json_int_t)budget->max_bytes, "shares", shares);
+}
+
 static json_t *do_status(const struct control *control)
 {
     json_t *status =
@@ -177,6 +195,7 @@ static json_t *do_status(const struct control *control)
                   (int)getpid(), "cluster_id", catalogue_cluster_id(control->catalogue),
                   "started_ms", (json_int_t)control->started_ms);
     add_topics(control, status);
+    json_object_set_new(status, "memory", describe_memory(control->budget));
     json_object_set_new(status, "cleaner",
                         control->cleaner != NULL ? describe_cleaner(control->cleaner)
                                                  : json_null());
@@ -289,11 +308,13 @@ static enum err bind_socket(struct control *control, int dir_fd, struct reason *
     return ERR_NONE;
 }
 
-enum err control_new(const char *data_dir, int dir_fd, struct catalogue *catalogue,
-                     struct cleaner *cleaner, struct control **out, struct reason *reason)
+enum err control_new(const char *data_dir, int dir_fd, const struct budget *budget,
+                     struct catalogue *catalogue, struct cleaner *cleaner, struct control **out,
+                     struct reason *reason)
 {
     struct control *control = mem_new(struct control);
     control->files = file_ops_system();
+    control->budget = budget;
     control->catalogue = catalogue;
     control->cleaner = cleaner;
     control->started_ms = clock_wall_ms(clock_system());

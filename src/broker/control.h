@@ -1,6 +1,7 @@
 #ifndef TIDINGS_BROKER_CONTROL_H
 #define TIDINGS_BROKER_CONTROL_H
 
+#include "base/budget.h"
 #include "base/err.h"
 #include "topic/catalogue.h"
 #include "topic/cleaner.h"
@@ -20,9 +21,10 @@
 struct control;
 
 /* Removes leftovers, binds, starts the thread. dir_fd: a descriptor on data_dir, which outlives the
- * control, as catalogue and cleaner do (NULL: there is no cleaner). ERR_IO. */
-CHECKED enum err control_new(const char *data_dir, int dir_fd, struct catalogue *catalogue,
-                             struct cleaner *cleaner, struct control **out, struct reason *reason);
+ * control, as budget, catalogue and cleaner do (NULL: there is no cleaner). ERR_IO. */
+CHECKED enum err control_new(const char *data_dir, int dir_fd, const struct budget *budget,
+                             struct catalogue *catalogue, struct cleaner *cleaner,
+                             struct control **out, struct reason *reason);
 
 /* Ends the thread, removes the snapshots and the socket. NULL is fine. */
 void control_free(struct control *control);

@@ -8,6 +8,7 @@
 #include "broker/group_settings.h"
 #include "broker/server_config.h"
 #include "broker/timekeeper.h"
+#include "broker/trimmer.h"
 #include "coordinator/alarm.h"
 #include "coordinator/state_topic.h"
 #include "group/coordinator.h"
@@ -36,6 +37,12 @@
  * partitions. Few bytes of a hostile request make many items, and each item takes more for its
  * answer; so it is less where memory is little. */
 enum { REQUEST_DECODED_BYTES = 16 << 20, REQUEST_DECODED_PART = 128 };
+
+/* One request may have this part of memory.max, where socket.request.max.bytes allows more. */
+enum { LARGEST_REQUEST_PART = 8 };
+
+/* One answer, as long as it is not encoded: at most API_ANSWER_BYTES. */
+enum { ANSWER_PART = 32 };
 
 /* Longer than a client needs to come back, shorter than any of its time-outs. */
 enum { UNWRITTEN_HOLD_MS = 300 };
@@ -72,6 +79,7 @@ struct server {
     struct txn_coordinator *txns;
     struct alarm txns_alarm;
     struct timekeeper *timekeeper;
+    struct trimmer *trimmer;
     struct control *control;
     struct cleaner *cleaner; /* NULL with log.cleaner.enable=false */
     struct api_server api;
@@ -141,7 +149,13 @@ static enum err start_net(struct server *server, struct reason *reason)
         .on_open = api_on_open,
         .on_frame = api_on_frame,
         .on_close = api_on_close,
+        .on_hurry = api_on_hurry,
     };
+    /* So that one alone fits into the shares for requests. */
+    size_t largest = (size_t)server->budget.max_bytes / LARGEST_REQUEST_PART;
+    struct net_config *net = &server->config.net;
+    net->max_frame_bytes = net->max_frame_bytes < largest ? net->max_frame_bytes : largest;
+    net->budget = &server->budget;
     return net_new(&server->config.net, &handler, &server->net, reason);
 }
 
@@ -345,6 +359,9 @@ static void fill_api(struct server *server)
     api->data_dir = config->data_dir;
     api->config = config->api;
     api->request_arena_bytes = decoded_bytes(server->budget.max_bytes);
+    api->answer_bytes = server->budget.max_bytes / ANSWER_PART;
+    api->budget = &server->budget;
+    api->reactors = api_reactors_new(server->net, &server->budget);
     api->unwritten_hold_ms = UNWRITTEN_HOLD_MS;
     api->advertised = mem_new_array(struct api_address, server->listeners.count);
     api->advertised_count = server->listeners.count;
@@ -396,6 +413,8 @@ static enum err start_all(struct server *server, struct reason *reason)
         server->timekeeper =
             timekeeper_new(net_reactor(server->net, 0), server->keepers, server->catalogue,
                            server->config.retention_check_interval_ms);
+        server->trimmer =
+            trimmer_new(net_reactor(server->net, 0), server->keepers, &server->budget);
         alarm_init(&server->groups_alarm, net_reactor(server->net, 0));
         alarm_init(&server->txns_alarm, net_reactor(server->net, 0));
         err = start_groups(server, reason);
@@ -410,10 +429,11 @@ static enum err start_all(struct server *server, struct reason *reason)
         tell_full_shares(server);
         fill_api(server);
         timekeeper_start(server->timekeeper, server->txns);
+        trimmer_start(server->trimmer);
         alarm_start(&server->groups_alarm, tick_groups, server->groups);
         alarm_start(&server->txns_alarm, tick_txns, server->txns);
-        err = control_new(server->config.data_dir, server->dir_fd, server->catalogue,
-                          server->cleaner, &server->control, reason);
+        err = control_new(server->config.data_dir, server->dir_fd, &server->budget,
+                          server->catalogue, server->cleaner, &server->control, reason);
     }
     if (err == ERR_NONE) {
         err = net_start(server->net, reason);
@@ -500,6 +520,8 @@ static void server_free(struct server *server)
     net_free(server->net); /* runs what was posted after its stop */
     fetch_service_free(server->fetches);
     timekeeper_free(server->timekeeper);
+    trimmer_free(server->trimmer);
+    free(server->api.reactors);
     segment_fds_free(server->segment_fds); /* nothing unsent holds a segment any more */
     space_free(server->space);
     free(server->api.advertised);

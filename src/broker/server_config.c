@@ -109,9 +109,9 @@ static const struct setting own_rows[] = {
      INT32_MAX, .help = "Most connections from one address."},
     {"memory.max", SETTING_LONG, FIELD(memory_max_bytes), "0", 0, INT64_MAX,
      .help =
-         "Bytes of memory for clients, of which what waiting fetches may hold (a fifth) and what "
-         "one request may decode into (a 128th, 16 MiB at most) are parts; 0: half of the "
-         "machine's memory, or of its control group's limit."},
+         "Bytes of memory for clients, in shares that tidings status shows; of it one request may "
+         "have an eighth, decode into a 128th (16 MiB at most) and be answered with a 32nd (128 "
+         "MiB at most). 0: half of the machine's memory, or of its control group's limit."},
     {"node.id", SETTING_INT, FIELD(api.node_id), "1", 0, INT32_MAX,
      .help = "The id of this server in answers to clients."},
     {"num.network.threads", SETTING_INT, FIELD(net.reactor_count), "0", 0, 64,
@@ -130,11 +130,13 @@ static const struct setting own_rows[] = {
     {"producer.id.expiration.ms", SETTING_LONG, FIELD(producer_expiration_ms), "86400000", 1,
      LONGEST_MS, .help = "How long an idempotent producer that went quiet is remembered."},
     {"queued.max.request.bytes", SETTING_LONG, FIELD(net.request_memory_bytes), "268435456",
-     1048576, INT64_MAX, .help = "Memory for requests that are being received."},
+     1048576, INT64_MAX,
+     .help = "Memory for requests over 64 KiB that are being received, within their share of "
+             "memory.max."},
     {"shutdown.timeout.ms", SETTING_LONG, FIELD(shutdown_timeout_ms), "10000", 0, LONGEST_MS,
      .help = "How long a stop waits for answers that are under way."},
     {"socket.request.max.bytes", SETTING_INT, FIELD(net.max_frame_bytes), "104857600", 1024,
-     INT32_MAX, .help = "Largest request taken."},
+     INT32_MAX, .help = "Largest request taken; an eighth of memory.max where that is less."},
     {"transaction.max.timeout.ms", SETTING_INT, FIELD(txn.max_timeout_ms), "900000", 1, INT32_MAX,
      .help = "Longest time-out of a transaction that a producer may ask for."},
     {"transaction.partition.verification.enable", SETTING_BOOLEAN, SETTING_NO_FIELD, "true",

@@ -16,8 +16,10 @@ static const struct help_page page = {
     .usage = "DATA [OPTIONS]",
     .about =
         "Tells what the server that runs on the data directory DATA is at: which one it is, how\n"
-        "much it keeps, whether partitions are offline, and which log it is compacting. Run it on\n"
-        "the server's machine, as its user.\n"
+        "much it keeps, whether partitions are offline, what each share of memory.max holds and "
+        "how\n"
+        "often it had no room, and which log it is compacting. Run it on the server's machine, as\n"
+        "its user.\n"
         "\n"
         "A log is compacted in two phases: 'keys' reads the keys that are new, 'rewriting' writes\n"
         "the segments without what is superseded. When the keys do not fit the memory for them,\n"
@@ -78,6 +80,27 @@ static void print_cleaner(const json_t *cleaner)
     }
 }
 
+static void print_memory(const json_t *memory)
+{
+    char used[32], limit[32], most[32];
+    size_t i;
+    const json_t *share;
+    if (!json_is_object(memory)) {
+        return; /* an older server */
+    }
+    printf("memory      %s (memory.max), in shares:\n",
+           output_size((double)number(memory, "max_bytes"), limit));
+    json_array_foreach(json_object_get(memory, "shares"), i, share)
+    {
+        printf("            %-10s %s of %s, at most %s, refused %lld time%s\n", text(share, "name"),
+               output_size((double)number(share, "used_bytes"), used),
+               output_size((double)number(share, "limit_bytes"), limit),
+               output_size((double)number(share, "most_bytes"), most),
+               (long long)number(share, "refused"),
+               output_plural((uint64_t)number(share, "refused")));
+    }
+}
+
 static void print_status(const json_t *status)
 {
     char started[TIME_TEXT_SIZE];
@@ -97,6 +120,7 @@ static void print_status(const json_t *status)
             "offline     %llu partition%s: see 'a partition is offline' in the server's log\n",
             (unsigned long long)offline, output_plural(offline));
     }
+    print_memory(json_object_get(status, "memory"));
     print_cleaner(json_object_get(status, "cleaner"));
 }
 

@@ -8,6 +8,9 @@
 #include <stdlib.h>
 #include <utlist.h>
 
+/* Of the share for requests: the rest is for those that run, and others that wait. */
+enum { WAITING_PERCENT = 50 };
+
 /* The fetches of one reactor that wait for one partition. */
 struct waiting_room {
     struct partition *key;
@@ -334,6 +337,15 @@ static void on_time(struct reactor_timer *timer)
     finish(fetch);
 }
 
+void fetch_answer(struct fetch *fetch)
+{
+    if (fetch->parked) {
+        unpark(fetch);
+        read_all(fetch);
+        finish(fetch);
+    }
+}
+
 static struct fetch *largest_parked(struct reactor_fetches *mine)
 {
     struct fetch *largest = NULL;
@@ -351,14 +363,13 @@ static struct fetch *largest_parked(struct reactor_fetches *mine)
  * the largest itself. */
 static bool reserve(struct fetch *fetch)
 {
-    while (!budget_take(fetch->service->budget, BUDGET_REQUESTS, fetch->held_bytes)) {
+    while (!budget_take_within(fetch->service->budget, BUDGET_REQUESTS, fetch->held_bytes,
+                               WAITING_PERCENT)) {
         struct fetch *largest = largest_parked(reactor_part(fetch));
         if (largest == NULL || largest->held_bytes <= fetch->held_bytes) {
             return false;
         }
-        unpark(largest);
-        read_all(largest);
-        finish(largest);
+        fetch_answer(largest);
     }
     return true;
 }
@@ -478,9 +489,7 @@ static void on_drain_message(struct task *task)
     struct drain_message *message = container_of(task, struct drain_message, task);
     while (message->fetches->parked != NULL) {
         struct fetch *fetch = message->fetches->parked;
-        unpark(fetch);
-        read_all(fetch);
-        finish(fetch);
+        fetch_answer(fetch);
     }
     free(message);
 }

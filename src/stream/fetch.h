@@ -79,7 +79,7 @@ struct fetch {
 };
 
 /* One service for all reactors. Fetches that wait take their memory from the budget's share for
- * requests. */
+ * requests, half of it at most. */
 struct fetch_service *fetch_service_new(struct net *net, struct workers *workers,
                                         struct budget *budget);
 /* After the reactors have stopped and their connections, with all that waits, are gone. */
@@ -95,7 +95,7 @@ void fetch_on_advanced(void *context, struct partition *partition, uint64_t reac
 /*
  * Fills the results at once when there is enough, an error, or max_wait_ms is 0, and calls done
  * before it returns; otherwise waits and calls done later, at most FETCH_WAIT_MAX_MS. When the
- * memory of all that wait passes its share, the largest that waits on this reactor, or this one, is
+ * memory of all that wait passes its part, the largest that waits on this reactor, or this one, is
  * answered with what there is: its client asks again, and smaller ones go on waiting. Events that
  * are not in memory, or whose CRCs nobody has checked since the start, are read by a worker first.
  * On the reactor's thread.
@@ -107,6 +107,9 @@ void fetch_start(struct fetch_service *service, struct reactor *reactor, struct 
  * reads for it, and done will be called when that is over. Its reactor's thread.
  */
 CHECKED bool fetch_cancel(struct fetch *fetch);
+
+/* Answers a fetch that waits with what there is; else does nothing. Its reactor's thread. */
+void fetch_answer(struct fetch *fetch);
 
 /* Gives back spans, and frees the lists of aborted transactions. */
 void fetch_release(struct fetch *fetch);

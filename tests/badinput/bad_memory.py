@@ -23,8 +23,9 @@ def fetch_frame(client, topic, partitions, wait_ms=HOUR_MS):
             for partition in partitions]}]}))
 
 
-class Memory(unittest.TestCase):
+class MemoryCase(unittest.TestCase):
     """A server with memory.max: whatever one client does, it stays below, and others are served."""
+    partitions = PARTITIONS
 
     def setUp(self):
         self.data = tempfile.mkdtemp(prefix="tidings-bad-")
@@ -34,7 +35,7 @@ class Memory(unittest.TestCase):
         self.bystander = Client(self.server.port)
         self.addCleanup(self.bystander.close)
         self.assertEqual(self.bystander.create_topic("orders")[0], 0)
-        self.assertEqual(self.bystander.create_topic("wide", PARTITIONS)[0], 0)
+        self.assertEqual(self.bystander.create_topic("wide", self.partitions)[0], 0)
         self.events = 0
 
     def check_others(self):
@@ -54,6 +55,10 @@ class Memory(unittest.TestCase):
     def stop(self):
         self.bystander.close()
         self.assertEqual(self.server.stop(), 0, self.server.log()[-2000:])
+
+
+class Memory(MemoryCase):
+    """Requests that wait."""
 
     def test_fetches_that_wait(self):
         """200 on each of 8 connections, each for 5,000 partitions: 3 GB, would they all be kept."""

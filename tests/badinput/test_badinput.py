@@ -23,6 +23,7 @@ from harness.server import Server, wait_for  # noqa: E402
 from bad_disk import DiskFull, DiskHasNoByte  # tests as those below
 from bad_memory import Memory
 from bad_memory_groups import MemoryOfGroups
+from bad_memory_net import NetMemory
 from bad_state import DataDirectory, Settings
 from bad_time import Time
 

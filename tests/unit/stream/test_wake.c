@@ -115,12 +115,12 @@ static void test_what_moved_before_is_not_looked_at_until_it_is_enough(void **st
     end(asked);
 }
 
-/* What waits holds no more than the share: the largest is answered early, small ones wait on. */
+/* What waits holds no more than its part: the largest is answered early, small ones wait on. */
 static void test_the_largest_is_answered_when_memory_is_short(void **state)
 {
     struct fixture *fixture = *state;
     struct budget_used *share = &fixture->budget.shares[BUDGET_REQUESTS];
-    share->limit_bytes = 1000;
+    share->limit_bytes = 2000; /* of which half is for those that wait */
     struct asked *large = ask(fixture, 1, 600);
     struct asked *small = ask(fixture, 1, 300);
     assert_int_equal(atomic_load(&large->done) + atomic_load(&small->done), 0);

@@ -1,0 +1,82 @@
+#include "broker/trimmer.h"
+
+#include "base/mem.h"
+
+#include <malloc.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+enum { LOOK_MS = 1000, PART = 32 /* of memory.max: worth the work */ };
+
+struct trimmer {
+    struct reactor *reactor;
+    struct workers *keepers;
+    const struct budget *budget;
+    struct reactor_timer timer;
+    struct task start_task;
+    struct task trim_task;
+    atomic_bool running;
+    int64_t most_bytes; /* since the last trim */
+    int64_t last_bytes;
+};
+
+static int64_t held_bytes(const struct budget *budget)
+{
+    int64_t sum = 0;
+    for (int i = 0; i < BUDGET_SHARES; i++) {
+        sum += atomic_load_explicit(&budget->shares[i].bytes, memory_order_relaxed);
+    }
+    return sum;
+}
+
+static void trim(struct task *task)
+{
+    struct trimmer *trimmer = container_of(task, struct trimmer, trim_task);
+    malloc_trim(0);
+    atomic_store(&trimmer->running, false);
+}
+
+static void on_time(struct reactor_timer *timer)
+{
+    struct trimmer *trimmer = container_of(timer, struct trimmer, timer);
+    int64_t now_bytes = held_bytes(trimmer->budget);
+    if (now_bytes > trimmer->most_bytes) {
+        trimmer->most_bytes = now_bytes;
+    }
+    bool fell = trimmer->most_bytes - now_bytes >= trimmer->budget->max_bytes / PART;
+    if (fell && now_bytes <= trimmer->last_bytes && !atomic_exchange(&trimmer->running, true)) {
+        trimmer->most_bytes = now_bytes;
+        workers_post(trimmer->keepers, trimmer, WORKER_QUICK, &trimmer->trim_task);
+    }
+    trimmer->last_bytes = now_bytes;
+    reactor_timer_set(trimmer->reactor, timer, reactor_now_ms(trimmer->reactor) + LOOK_MS);
+}
+
+static void on_start(struct task *task)
+{
+    struct trimmer *trimmer = container_of(task, struct trimmer, start_task);
+    reactor_timer_set(trimmer->reactor, &trimmer->timer, reactor_now_ms(trimmer->reactor));
+}
+
+struct trimmer *trimmer_new(struct reactor *reactor, struct workers *keepers,
+                            const struct budget *budget)
+{
+    struct trimmer *trimmer = mem_new(struct trimmer);
+    trimmer->reactor = reactor;
+    trimmer->keepers = keepers;
+    trimmer->budget = budget;
+    trimmer->timer.fire = on_time;
+    trimmer->start_task.run = on_start;
+    trimmer->trim_task.run = trim;
+    return trimmer;
+}
+
+void trimmer_start(struct trimmer *trimmer)
+{
+    reactor_post(trimmer->reactor, &trimmer->start_task);
+}
+
+void trimmer_free(struct trimmer *trimmer)
+{
+    free(trimmer);
+}
