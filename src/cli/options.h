@@ -17,7 +17,7 @@ struct text_list {
     VEC_FIELDS(const char *);
 };
 
-/* Adds a copy of the text; _deinit frees all. */
+/* Adds the text, which must outlive the list; _deinit frees the array. */
 void text_list_add(struct text_list *list, const char *text);
 void text_list_deinit(struct text_list *list);
 

@@ -31,7 +31,6 @@ PENDING = {  # scenarios that do not hold yet: why
     "unread-answers": "answers are bounded a connection only",
     "bombs": "what workers open is not bounded together",
     "joins": "frames that are being received are not bounded by memory.max",
-    "patterns": "names are matched on the event loops",
 }
 
 
