@@ -27,10 +27,7 @@ from scenarios import SCENARIOS
 MIB = 1 << 20
 MEMORY_MAX = 128 * MIB
 PENDING = {  # scenarios that do not hold yet: why
-    "half-frames": "frames below 64 KiB are not bounded together",
-    "unread-answers": "answers are bounded a connection only",
     "bombs": "what workers open is not bounded together",
-    "joins": "frames that are being received are not bounded by memory.max",
 }
 
 
