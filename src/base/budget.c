@@ -115,21 +115,14 @@ static int64_t part_of(const struct budget_used *used, int percent)
     return used->limit_bytes / 100 * percent + used->limit_bytes % 100 * percent / 100;
 }
 
-bool budget_take(struct budget *budget, enum budget_share share, size_t bytes)
+static bool take(struct budget_used *used, int64_t want, int64_t limit_bytes)
 {
-    return budget_take_within(budget, share, bytes, 100);
-}
-
-bool budget_take_within(struct budget *budget, enum budget_share share, size_t bytes, int percent)
-{
-    struct budget_used *used = &budget->shares[share];
-    int64_t want = (int64_t)bytes;
     if (want < 0) {
         atomic_fetch_add(&used->refused, 1);
         return false;
     }
     int64_t now = atomic_fetch_add(&used->bytes, want) + want;
-    if (now > part_of(used, percent)) {
+    if (now > limit_bytes) {
         atomic_fetch_sub(&used->bytes, want);
         atomic_fetch_add(&used->refused, 1);
         return false;
@@ -138,11 +131,37 @@ bool budget_take_within(struct budget *budget, enum budget_share share, size_t b
     return true;
 }
 
-bool budget_has_room(struct budget *budget, enum budget_share share, size_t bytes)
+bool budget_take(struct budget *budget, enum budget_share share, size_t bytes)
+{
+    return budget_take_within(budget, share, bytes, 100);
+}
+
+bool budget_take_within(struct budget *budget, enum budget_share share, size_t bytes, int percent)
+{
+    struct budget_used *used = &budget->shares[share];
+    return take(used, (int64_t)bytes, part_of(used, percent));
+}
+
+/* Up to where the share may be filled for this holder. */
+static int64_t fair_limit(const struct budget_used *used, size_t bytes, size_t has)
+{
+    size_t little = (size_t)(used->limit_bytes / BUDGET_LITTLE_PART);
+    bool has_little = has <= little && bytes <= little - has;
+    return has_little ? used->limit_bytes
+                      : used->limit_bytes - used->limit_bytes / BUDGET_LEFT_PART;
+}
+
+bool budget_take_fairly(struct budget *budget, enum budget_share share, size_t bytes, size_t has)
+{
+    struct budget_used *used = &budget->shares[share];
+    return take(used, (int64_t)bytes, fair_limit(used, bytes, has));
+}
+
+bool budget_has_room(struct budget *budget, enum budget_share share, size_t bytes, size_t has)
 {
     struct budget_used *used = &budget->shares[share];
     int64_t now = atomic_load_explicit(&used->bytes, memory_order_relaxed);
-    if ((int64_t)bytes < 0 || now > used->limit_bytes - (int64_t)bytes) {
+    if ((int64_t)bytes < 0 || now > fair_limit(used, bytes, has) - (int64_t)bytes) {
         atomic_fetch_add(&used->refused, 1);
         return false;
     }

@@ -54,10 +54,20 @@ int64_t budget_default_bytes(void);
 bool budget_take(struct budget *budget, enum budget_share share, size_t bytes);
 
 /*
- * Whether so many bytes fit now; false counts as refused. Reserves nothing: for who adds them soon,
- * where a few that ask at once may come to a little too much. Any thread.
+ * The same for one holder of many, who has `has` bytes of the share already: what is left of it
+ * when it is nearly full is for those who have little. BUDGET_NEW: a holder that is new. Any
+ * thread.
  */
-bool budget_has_room(struct budget *budget, enum budget_share share, size_t bytes);
+bool budget_take_fairly(struct budget *budget, enum budget_share share, size_t bytes, size_t has);
+#define BUDGET_NEW SIZE_MAX
+enum {
+    BUDGET_LITTLE_PART = 64, /* of a share: who has less than a 64th has little, */
+    BUDGET_LEFT_PART = 8     /* and the last eighth is for those */
+};
+
+/* Whether budget_take_fairly would take them; reserves nothing. For who adds them soon, where a few
+ * that ask at once may come to a little too much. False counts as refused. Any thread. */
+bool budget_has_room(struct budget *budget, enum budget_share share, size_t bytes, size_t has);
 
 /* As budget_take, of a part of the share only: percent of it. Who asks for less than all of it
  * leaves the rest to others. */

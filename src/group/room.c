@@ -23,11 +23,12 @@ size_t group_held_bytes(const struct group *group)
 bool group_take_room(struct group *group, size_t bytes)
 {
     struct budget *budget = group->config->budget;
+    size_t had = group->counted_bytes;
     size_t need = group_held_bytes(group) + bytes;
-    if (budget == NULL || need <= group->counted_bytes) {
+    if (budget == NULL || need <= had) {
         return true;
     }
-    if (!budget_take(budget, BUDGET_GROUPS, need - group->counted_bytes)) {
+    if (!budget_take_fairly(budget, BUDGET_GROUPS, need - had, had > 0 ? had : BUDGET_NEW)) {
         return false;
     }
     group->counted_bytes = need;

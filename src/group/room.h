@@ -31,8 +31,9 @@ size_t group_offers_cost(const struct group_protocol_offer *offers, size_t count
 size_t group_held_bytes(const struct group *group);
 
 /*
- * Whether `bytes` more fit into the share of all groups. They are the group's then, until
- * group_settle. What is no growth always fits.
+ * Whether `bytes` more fit into the share of all groups, the last eighth of which is for groups
+ * that have little (budget_take_fairly). They are the group's then, until group_settle. What is no
+ * growth always fits.
  */
 CHECKED bool group_take_room(struct group *group, size_t bytes);
 

@@ -80,7 +80,7 @@ enum err producer_check_room(struct producer_state *state, int64_t producer_id, 
     size_t part = (size_t)share->limit_bytes / PRODUCER_LOG_PART;
     size_t here = HASH_COUNT(state->entries) * mem_cost(sizeof(struct producer_entry));
     if (here + PRODUCER_COST <= part &&
-        budget_has_room(state->budget, BUDGET_PRODUCERS, PRODUCER_COST)) {
+        budget_has_room(state->budget, BUDGET_PRODUCERS, PRODUCER_COST, here)) {
         return ERR_NONE;
     }
     struct producer_entry *idle = find_idle(state, now_ms, PRODUCER_SPARED_MS);

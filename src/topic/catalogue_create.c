@@ -93,7 +93,7 @@ static enum err check_room(struct catalogue *catalogue, const char *name, int32_
     }
     struct budget *budget = catalogue->env.budget;
     size_t bytes = (size_t)coming * topic_partition_cost();
-    if (budget == NULL || budget_has_room(budget, BUDGET_PARTITIONS, bytes)) {
+    if (budget == NULL || budget_has_room(budget, BUDGET_PARTITIONS, bytes, 0)) {
         return ERR_NONE;
     }
     const struct budget_used *share = &budget->shares[BUDGET_PARTITIONS];

@@ -78,6 +78,7 @@ static void settle(struct txn_entry *entry)
     if (budget == NULL || held == entry->counted_bytes) {
         return;
     }
+    atomic_fetch_add(&txnc_of(entry)->held_bytes, (int64_t)held - (int64_t)entry->counted_bytes);
     if (held > entry->counted_bytes) {
         budget_add(budget, BUDGET_PRODUCERS, held - entry->counted_bytes);
     } else {
@@ -97,11 +98,23 @@ static enum err refuse(const struct txn_coordinator *coordinator, struct slice i
     return reason_fail(reason, ERR_LIMIT, "there is no memory for %s: see memory.max", what);
 }
 
+/* All ids have half of the share at most: they stay for days, where others' producers come and go.
+ */
+static bool has_room(struct txn_coordinator *coordinator, size_t bytes, size_t has)
+{
+    struct budget *budget = coordinator->config.budget;
+    if (budget == NULL || bytes == 0) {
+        return true;
+    }
+    int64_t half = budget->shares[BUDGET_PRODUCERS].limit_bytes / 2;
+    return coordinator->held_bytes <= half - (int64_t)bytes &&
+           budget_has_room(budget, BUDGET_PRODUCERS, bytes, has);
+}
+
 enum err txnc_check_room(struct txn_coordinator *coordinator, struct slice id,
                          struct reason *reason)
 {
-    struct budget *budget = coordinator->config.budget;
-    return budget == NULL || budget_has_room(budget, BUDGET_PRODUCERS, id_cost(id))
+    return has_room(coordinator, id_cost(id), BUDGET_NEW)
                ? ERR_NONE
                : refuse(coordinator, id, "one more transactional id", reason);
 }
@@ -117,8 +130,7 @@ enum err txnc_check_partitions(struct txn_entry *entry, const struct txn_change 
             bytes += partition_cost() + mem_cost(added->topic.size);
         }
     }
-    struct budget *budget = coordinator->config.budget;
-    return bytes == 0 || budget == NULL || budget_has_room(budget, BUDGET_PRODUCERS, bytes)
+    return has_room(coordinator, bytes, entry->counted_bytes)
                ? ERR_NONE
                : refuse(coordinator, entry->base.key, "more partitions in its transaction", reason);
 }

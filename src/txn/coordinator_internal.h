@@ -33,6 +33,7 @@ struct txn_coordinator {
     struct coordinator base;
     struct txn_coordinator_config config;
     struct txn_participants participants;
+    _Atomic int64_t held_bytes; /* what all ids take, of config.budget */
 };
 
 /* The coordinator that the entry is of. */

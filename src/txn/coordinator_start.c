@@ -34,6 +34,7 @@ static void free_entry(struct entry *base)
 {
     struct txn_entry *entry = container_of(base, struct txn_entry, base);
     if (entry->counted_bytes > 0) {
+        atomic_fetch_sub(&txnc_of(entry)->held_bytes, (int64_t)entry->counted_bytes);
         budget_give(txnc_of(entry)->config.budget, BUDGET_PRODUCERS, entry->counted_bytes);
     }
     txn_free(entry->txn);

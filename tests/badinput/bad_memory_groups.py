@@ -154,6 +154,37 @@ class MemoryOfGroups(unittest.TestCase):
         self.check_others()
         self.stop()
 
+    def check_consumers(self, subscription):
+        """Groups of the new protocol, of one member each, that reads 2,000 partitions."""
+        client = self.connect()
+        self.assertEqual(client.create_topic("wide", 2000)[0], 0)
+        answers = self.ask_many(client, "consumer_group_heartbeat", 1, (
+            {"group_id": f"g{i}", "member_id": f"m{i}", "member_epoch": 0, "instance_id": None,
+             "rack_id": None, "rebalance_timeout_ms": 60000, "server_assignor": None,
+             "topic_partitions": [], **subscription} for i in range(500)))
+        codes = [answer["error_code"] for answer in answers]
+        self.assertEqual(set(codes), {0, GROUP_MAX_SIZE})
+        self.assertGreater(codes.count(0), 20)
+        self.check_others()
+        self.restart()
+        client = self.connect()
+        for i, code in enumerate(codes):
+            if code == 0:
+                answer = client.ask("consumer_group_heartbeat", 1, group_id=f"g{i}",
+                                    member_id=f"m{i}", member_epoch=-1, instance_id=None,
+                                    rack_id=None, rebalance_timeout_ms=-1,
+                                    subscribed_topic_names=None, subscribed_topic_regex=None,
+                                    server_assignor=None, topic_partitions=None)
+                self.assertEqual(answer["error_code"], 0)
+        self.check_others()
+        self.stop()
+
+    def test_consumer_groups_of_many_partitions(self):
+        self.check_consumers({"subscribed_topic_names": ["wide"], "subscribed_topic_regex": None})
+
+    def test_consumer_groups_with_an_expression_for_many_partitions(self):
+        self.check_consumers({"subscribed_topic_names": None, "subscribed_topic_regex": "w.*"})
+
     # -- offsets --
 
     def test_offsets_with_long_notes(self):

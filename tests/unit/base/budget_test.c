@@ -91,6 +91,26 @@ static void test_a_purse_asks_for_whole_pieces(void **state)
     budget_purse_give(&counter, 1 << 30);
 }
 
+static void test_the_last_eighth_is_for_who_has_little(void **state)
+{
+    (void)state;
+    struct budget budget;
+    budget_init(&budget, 1000000);
+    budget.shares[BUDGET_GROUPS].limit_bytes = 640000;
+    assert_false(budget_take_fairly(&budget, BUDGET_GROUPS, 560001, 0));
+    assert_true(budget_take_fairly(&budget, BUDGET_GROUPS, 560000, BUDGET_NEW));
+    assert_false(budget_take_fairly(&budget, BUDGET_GROUPS, 1, BUDGET_NEW));
+    assert_false(budget_take_fairly(&budget, BUDGET_GROUPS, 2, 9999));
+    assert_true(budget_has_room(&budget, BUDGET_GROUPS, 1, 9999));
+    assert_true(budget_take_fairly(&budget, BUDGET_GROUPS, 1, 9999));
+    assert_true(budget_take_fairly(&budget, BUDGET_GROUPS, 10000, 0));
+    assert_false(budget_has_room(&budget, BUDGET_GROUPS, 10001, 0));
+    assert_int_equal(atomic_load(&budget.shares[BUDGET_GROUPS].bytes), 570001);
+    budget_add(&budget, BUDGET_GROUPS, 69999);
+    assert_false(budget_take_fairly(&budget, BUDGET_GROUPS, 1, 1));
+    assert_false(budget_has_room(&budget, BUDGET_GROUPS, SIZE_MAX, 0));
+}
+
 enum { TAKERS = 4, TAKES = 20000 };
 
 static void *take_and_give(void *context)
@@ -137,6 +157,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_what_is_taken_in_any_case_is_seen),
         cmocka_unit_test(test_a_part_of_a_share_leaves_the_rest_to_others),
         cmocka_unit_test(test_a_purse_asks_for_whole_pieces),
+        cmocka_unit_test(test_the_last_eighth_is_for_who_has_little),
         cmocka_unit_test(test_threads_never_hold_more_than_the_share),
         cmocka_unit_test(test_the_default_fits_the_machine),
     };

@@ -215,15 +215,32 @@ static void test_offsets_with_notes_are_refused_when_the_share_is_full(void **st
     assert_int_equal(commit(world, 1, 10), ERR_NONE);
     assert_int_equal(commit(world, 1, 4090), ERR_COMMIT_SIZE);
     assert_int_equal(commit(world, 0, 5000), ERR_METADATA_TOO_LARGE);
+    budget_give(&budget, BUDGET_GROUPS, rest);
     delete_offset(world, 2);
     assert_int_equal(commit(world, stored, 3000), ERR_NONE);
-    budget_give(&budget, BUDGET_GROUPS, rest);
     for (int32_t i = 0; i <= stored; i++) {
         delete_offset(world, i);
     }
     assert_int_equal(used(), before);
     world_free(world);
     assert_int_equal(used(), 0);
+}
+
+static void test_a_small_group_may_grow_where_a_large_one_may_not(void **state)
+{
+    struct world *world = world_with(1 << 20);
+    size_t rest = (size_t)((1 << 20) / 8 * 7 - used());
+    budget_add(&budget, BUDGET_GROUPS, rest);
+    int32_t stored = 0;
+    while (commit(world, stored, 4000) == ERR_NONE) {
+        stored++;
+    }
+    assert_int_equal(stored, 3); /* a 64th is 16 KiB */
+    assert_int_equal(commit(world, stored, 0), ERR_NONE);
+    struct group *fresh = group_new(slice_str("new"), &world->config, world->now);
+    assert_false(group_take_room(fresh, 100));
+    group_free(fresh);
+    world_free(world);
 }
 
 static void test_a_group_has_a_bound_of_offsets(void **state)
@@ -393,6 +410,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_a_leader_cannot_assign_more_than_there_is_room_for),
         cmocka_unit_test(test_members_that_leave_give_their_memory_back),
         cmocka_unit_test(test_offsets_with_notes_are_refused_when_the_share_is_full),
+        cmocka_unit_test(test_a_small_group_may_grow_where_a_large_one_may_not),
         cmocka_unit_test(test_a_group_has_a_bound_of_offsets),
         cmocka_unit_test(test_a_commit_that_does_not_reach_the_disk_takes_nothing),
         cmocka_unit_test(test_a_commit_on_its_way_to_disk_is_counted),

@@ -176,7 +176,7 @@ static void test_partitions_ask_for_memory_and_give_it_back(void **state)
     struct topic *topic = create_topic(fixture, "orders", 3, NULL, NULL);
     int64_t with_one = share->bytes;
     assert_true(with_one >= 3 * (int64_t)topic_partition_cost());
-    share->limit_bytes = with_one + 3 * (int64_t)topic_partition_cost() + 2000;
+    share->limit_bytes = (with_one + 3 * (int64_t)topic_partition_cost() + 2000) * 8 / 7 + 1;
     assert_int_equal(try_create(fixture, "payments", 4), ERR_LIMIT);
     assert_non_null(strstr(fixture->reason.text, "memory.max"));
     assert_int_equal(names_in(fixture, "topics"), 3);

@@ -423,6 +423,9 @@ static void test_new_ids_are_refused_when_the_share_is_full_and_known_ones_go_on
     assert_int_equal(asked.answer.err, ERR_NONE);
     assert_int_equal(state_of(bench), TXN_COMPLETE_COMMIT);
     assert_int_equal(share->bytes, with_one);
+    share->limit_bytes = 3 * with_one; /* of which ids get half */
+    assert_int_equal(init_other(bench, "other"), ERR_LIMIT);
+    share->limit_bytes = 5 * with_one;
     assert_int_equal(init_other(bench, "other"), ERR_NONE);
     share->limit_bytes = 1;
     restart(bench); /* what is there is kept */
