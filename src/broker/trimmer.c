@@ -6,7 +6,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-enum { LOOK_MS = 1000, PART = 32 /* of memory.max: worth the work */ };
+enum { LOOK_MS = 250, PART = 128 /* of memory.max: worth the work */ };
 
 struct trimmer {
     struct reactor *reactor;

@@ -7,9 +7,10 @@
 
 /*
  * Gives memory back to the system. The allocator keeps what was freed for the next one who asks,
- * also after a burst that will not come again. Once a second a timer looks at what the budget's
- * shares hold: when they have come down from their most by a 32nd of memory.max, and did not grow
- * in that second, the allocator is told to let go, on a thread where nobody waits for it.
+ * also after a burst that will not come again. Four times a second a timer looks at what the
+ * budget's shares hold: when they have come down from their most by a 128th of memory.max, and did
+ * not grow since the last look, the allocator is told to let go, on a thread where nobody waits for
+ * it.
  */
 struct trimmer;
 
