@@ -73,6 +73,7 @@ struct api_server {
     struct api_config config;
     int64_t request_arena_bytes;  /* limit for what one request may decode into */
     int64_t answer_bytes;         /* may be less than API_ANSWER_BYTES; 0: it is not */
+    size_t open_max_bytes;        /* what one compressed batch may open into; 0: 64 MiB */
     struct budget *budget;        /* its share for requests is asked; NULL: nobody is */
     struct api_reactor *reactors; /* by reactor index; NULL with the budget */
     /* advertised.listeners: by listener index; NULL host: the address that the client reached */

@@ -8,6 +8,8 @@
 
 #include <stdlib.h>
 
+enum { RECODED_PERCENT = 75 }; /* of the share for requests, as of what goes to a worker */
+
 /* A produce request from its appends to its answer. Lives in the request's arena. */
 struct produce_call {
     struct api_request *request;
@@ -22,6 +24,7 @@ struct produce_call {
     struct produce_wait wait;
     size_t body_position;
     size_t counted_bytes; /* in the reactor's purse */
+    size_t recoded_bytes; /* of batches in the topic's codec, in the budget */
 };
 
 static void find_partition(struct produce_item *item, struct topic *topic, int32_t index,
@@ -95,16 +98,59 @@ static bool is_slow(struct produce_call *call)
     return false;
 }
 
+/* A batch in the topic's codec is kept until it is appended. */
+static void count_recoded(struct produce_call *call, struct produce_item *item)
+{
+    struct budget *budget = call->request->server->budget;
+    size_t bytes = item->recoded.capacity;
+    if (bytes == 0 || budget == NULL) {
+        return;
+    }
+    if (budget_take_within(budget, BUDGET_REQUESTS, bytes, RECODED_PERCENT)) {
+        call->recoded_bytes += bytes;
+        return;
+    }
+    buf_deinit(&item->recoded);
+    if (item->err == ERR_NONE) {
+        item->err = reason_fail(&item->reason, ERR_TIMEOUT,
+                                "there is no memory for one more batch in the topic's "
+                                "compression.type (memory.max): try again");
+    }
+}
+
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Opens, checks and recompresses; what that takes meanwhile is counted, for as many as there are
+ * threads that do such work. */
+static void prepare(struct produce_call *call, struct produce_item *item, int64_t now_ms)
+{
+    const struct api_server *server = call->request->server;
+    size_t left = call->may_open > 0 ? call->may_open : 1;
+    item->open_max_bytes = server->open_max_bytes > 0 ? least(server->open_max_bytes, left) : left;
+    bool opens = server->budget != NULL && item->plain.size == 0 &&
+                 batch_compression(&item->batch) != BATCH_COMPRESSION_NONE;
+    size_t counted = opens ? 2 * item->open_max_bytes : 0;
+    if (opens) {
+        budget_add(server->budget, BUDGET_CLEANER, counted);
+    }
+    produce_prepare(item, now_ms);
+    if (opens) {
+        budget_give(server->budget, BUDGET_CLEANER, counted);
+    }
+    count_recoded(call, item);
+    call->may_open -= least(item->opened_bytes, call->may_open);
+}
+
 /* Prepares the next item; NULL: there is none. */
 static struct produce_item *prepare_one(struct produce_call *call, int64_t now_ms)
 {
     while (call->next_item < call->item_count) {
         struct produce_item *item = &call->items[call->next_item++];
         if (item->partition != NULL) {
-            item->open_max_bytes = call->may_open > 0 ? call->may_open : 1;
-            produce_prepare(item, now_ms);
-            call->may_open -=
-                item->opened_bytes < call->may_open ? item->opened_bytes : call->may_open;
+            prepare(call, item, now_ms);
             return item;
         }
     }
@@ -131,6 +177,10 @@ static void let_go(struct produce_call *call)
             partition_unref(call->items[i].partition);
             produce_item_deinit(&call->items[i]);
         }
+    }
+    if (call->recoded_bytes > 0) {
+        budget_give(call->request->server->budget, BUDGET_REQUESTS, call->recoded_bytes);
+        call->recoded_bytes = 0;
     }
 }
 

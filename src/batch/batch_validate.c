@@ -217,7 +217,7 @@ static enum err open_checked(const struct batch *batch, const struct batch_rules
     if (err != ERR_NONE) {
         reason_fail(reason, err, "record batch: %s%s", why.text,
                     most < BATCH_DECOMPRESSED_MAX_BYTES
-                        ? ", which is what the other batches of its request have left"
+                        ? ", which is what memory.max and the other batches of its request leave"
                         : "");
     }
     return err;

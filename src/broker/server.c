@@ -44,6 +44,10 @@ enum { LARGEST_REQUEST_PART = 8 };
 /* One answer, as long as it is not encoded: at most API_ANSWER_BYTES. */
 enum { ANSWER_PART = 32 };
 
+/* What all threads that open batches may hold of memory.max: an opened batch is at most
+ * BATCH_DECOMPRESSED_MAX_BYTES, and takes up to twice its size while it grows. */
+enum { OPENED_PART = 8 };
+
 /* Longer than a client needs to come back, shorter than any of its time-outs. */
 enum { UNWRITTEN_HOLD_MS = 300 };
 
@@ -317,12 +321,16 @@ static int64_t tick_txns(void *context, int64_t now_ms)
     return txn_coordinator_tick(context, now_ms);
 }
 
+/* The map of keys has most of the share for the cleaner, where the setting allows more. */
 static enum err start_cleaner(struct server *server, struct reason *reason)
 {
-    const struct server_config *config = &server->config;
-    return config->cleaner_enable
-               ? cleaner_new(server->catalogue, &config->cleaner, &server->cleaner, reason)
-               : ERR_NONE;
+    struct cleaner_config cleaner = server->config.cleaner;
+    int64_t most = server->budget.shares[BUDGET_CLEANER].limit_bytes / 4 * 3;
+    if (!server->config.cleaner_enable) {
+        return ERR_NONE;
+    }
+    cleaner.map_bytes = cleaner.map_bytes < most ? cleaner.map_bytes : most;
+    return cleaner_new(server->catalogue, &cleaner, &server->cleaner, reason);
 }
 
 /* Clients want an IPv6 address bare: cuts "[::1]" down to "::1" in place. */
@@ -340,6 +348,14 @@ static int64_t decoded_bytes(int64_t memory_max_bytes)
 {
     int64_t part = memory_max_bytes / REQUEST_DECODED_PART;
     return part < REQUEST_DECODED_BYTES ? part : REQUEST_DECODED_BYTES;
+}
+
+static size_t opened_bytes(const struct server *server)
+{
+    int64_t openers =
+        server->config.background_threads > 1 ? server->config.background_threads - 1 : 1;
+    int64_t part = server->budget.max_bytes / OPENED_PART / openers / 2;
+    return part < BATCH_DECOMPRESSED_MAX_BYTES ? (size_t)part : BATCH_DECOMPRESSED_MAX_BYTES;
 }
 
 static void fill_api(struct server *server)
@@ -360,6 +376,7 @@ static void fill_api(struct server *server)
     api->config = config->api;
     api->request_arena_bytes = decoded_bytes(server->budget.max_bytes);
     api->answer_bytes = server->budget.max_bytes / ANSWER_PART;
+    api->open_max_bytes = opened_bytes(server);
     api->budget = &server->budget;
     api->reactors = api_reactors_new(server->net, &server->budget);
     api->unwritten_hold_ms = UNWRITTEN_HOLD_MS;

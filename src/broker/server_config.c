@@ -111,7 +111,8 @@ static const struct setting own_rows[] = {
      .help =
          "Bytes of memory for clients, in shares that tidings status shows; of it one request may "
          "have an eighth, decode into a 128th (16 MiB at most) and be answered with a 32nd (128 "
-         "MiB at most). 0: half of the machine's memory, or of its control group's limit."},
+         "MiB at most), and all threads may open compressed batches into an eighth (64 MiB a "
+         "batch at most). 0: half of the machine's memory, or of its control group's limit."},
     {"node.id", SETTING_INT, FIELD(api.node_id), "1", 0, INT32_MAX,
      .help = "The id of this server in answers to clients."},
     {"num.network.threads", SETTING_INT, FIELD(net.reactor_count), "0", 0, 64,

@@ -26,9 +26,7 @@ from scenarios import SCENARIOS
 
 MIB = 1 << 20
 MEMORY_MAX = 128 * MIB
-PENDING = {  # scenarios that do not hold yet: why
-    "bombs": "what workers open is not bounded together",
-}
+PENDING = {}  # scenarios that do not hold yet: why
 
 
 def percentile(times, part):
