@@ -103,11 +103,23 @@ int64_t budget_default_bytes(void)
     return least / 2 > BUDGET_LEAST_BYTES ? least / 2 : BUDGET_LEAST_BYTES;
 }
 
+static void raise_to(_Atomic int64_t *most_bytes, int64_t bytes)
+{
+    int64_t most = atomic_load_explicit(most_bytes, memory_order_relaxed);
+    while (bytes > most && !atomic_compare_exchange_weak(most_bytes, &most, bytes)) {
+    }
+}
+
 static void note_most(struct budget_used *used, int64_t bytes)
 {
-    int64_t most = atomic_load_explicit(&used->most_bytes, memory_order_relaxed);
-    while (bytes > most && !atomic_compare_exchange_weak(&used->most_bytes, &most, bytes)) {
-    }
+    raise_to(&used->most_bytes, bytes);
+    raise_to(&used->recent_bytes, bytes);
+}
+
+int64_t budget_recent_most(struct budget *budget, enum budget_share share)
+{
+    struct budget_used *used = &budget->shares[share];
+    return atomic_exchange(&used->recent_bytes, atomic_load(&used->bytes));
 }
 
 static int64_t part_of(const struct budget_used *used, int percent)

@@ -28,8 +28,9 @@ struct budget {
     struct budget_used {
         int64_t limit_bytes;
         _Atomic int64_t bytes;
-        _Atomic int64_t most_bytes; /* ever */
-        _Atomic uint64_t refused;   /* how often there was not enough */
+        _Atomic int64_t most_bytes;   /* ever */
+        _Atomic int64_t recent_bytes; /* the most since somebody looked */
+        _Atomic uint64_t refused;     /* how often there was not enough */
     } shares[BUDGET_SHARES];
 };
 
@@ -78,6 +79,9 @@ void budget_add(struct budget *budget, enum budget_share share, size_t bytes);
 
 /* Gives back what was taken or added. Any thread. */
 void budget_give(struct budget *budget, enum budget_share share, size_t bytes);
+
+/* The most that a share has held since this was called last. Any thread, one caller. */
+int64_t budget_recent_most(struct budget *budget, enum budget_share share);
 
 /* Whether a share holds more than its part, as budget_add makes possible. Any thread. */
 bool budget_is_over(const struct budget *budget, enum budget_share share);

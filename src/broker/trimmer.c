@@ -11,7 +11,7 @@ enum { LOOK_MS = 250, PART = 128 /* of memory.max: worth the work */ };
 struct trimmer {
     struct reactor *reactor;
     struct workers *keepers;
-    const struct budget *budget;
+    struct budget *budget;
     struct reactor_timer timer;
     struct task start_task;
     struct task trim_task;
@@ -20,11 +20,14 @@ struct trimmer {
     int64_t last_bytes;
 };
 
-static int64_t held_bytes(const struct budget *budget)
+/* What the shares hold, and the most that they held since the last look. */
+static int64_t held_bytes(struct budget *budget, int64_t *most_bytes)
 {
     int64_t sum = 0;
+    *most_bytes = 0;
     for (int i = 0; i < BUDGET_SHARES; i++) {
         sum += atomic_load_explicit(&budget->shares[i].bytes, memory_order_relaxed);
+        *most_bytes += budget_recent_most(budget, (enum budget_share)i);
     }
     return sum;
 }
@@ -39,9 +42,10 @@ static void trim(struct task *task)
 static void on_time(struct reactor_timer *timer)
 {
     struct trimmer *trimmer = container_of(timer, struct trimmer, timer);
-    int64_t now_bytes = held_bytes(trimmer->budget);
-    if (now_bytes > trimmer->most_bytes) {
-        trimmer->most_bytes = now_bytes;
+    int64_t recent_bytes;
+    int64_t now_bytes = held_bytes(trimmer->budget, &recent_bytes);
+    if (recent_bytes > trimmer->most_bytes) {
+        trimmer->most_bytes = recent_bytes;
     }
     bool fell = trimmer->most_bytes - now_bytes >= trimmer->budget->max_bytes / PART;
     if (fell && now_bytes <= trimmer->last_bytes && !atomic_exchange(&trimmer->running, true)) {
@@ -58,8 +62,7 @@ static void on_start(struct task *task)
     reactor_timer_set(trimmer->reactor, &trimmer->timer, reactor_now_ms(trimmer->reactor));
 }
 
-struct trimmer *trimmer_new(struct reactor *reactor, struct workers *keepers,
-                            const struct budget *budget)
+struct trimmer *trimmer_new(struct reactor *reactor, struct workers *keepers, struct budget *budget)
 {
     struct trimmer *trimmer = mem_new(struct trimmer);
     trimmer->reactor = reactor;

@@ -16,7 +16,7 @@ struct trimmer;
 
 /* The timer runs on the reactor, the work on the keepers; all outlive it. */
 struct trimmer *trimmer_new(struct reactor *reactor, struct workers *keepers,
-                            const struct budget *budget);
+                            struct budget *budget);
 
 /* Before the reactors start. */
 void trimmer_start(struct trimmer *trimmer);
