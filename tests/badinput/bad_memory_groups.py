@@ -191,11 +191,15 @@ class MemoryOfGroups(unittest.TestCase):
         """150,000 of 4 KB took 618 MiB once, and again after each restart."""
         client = self.connect()
         note = "n" * 4096
-        answers = self.ask_many(client, "offset_commit", 2, (
-            {"group_id": f"notes-{i}", "generation_id_or_member_epoch": -1, "member_id": "",
-             "retention_time_ms": -1, "topics": [{"name": "orders", "partitions": [
-                 {"partition_index": p, "committed_offset": 1, "committed_metadata": note}
-                 for p in range(20)]}]} for i in range(7500)))
+
+        def notes(group):
+            return {"group_id": group, "generation_id_or_member_epoch": -1, "member_id": "",
+                    "retention_time_ms": -1, "topics": [{"name": "orders", "partitions": [
+                        {"partition_index": p, "committed_offset": 1, "committed_metadata": note}
+                        for p in range(20)]}]}
+
+        answers = self.ask_many(client, "offset_commit", 2,
+                                (notes(f"notes-{i}") for i in range(7500)))
         codes = [partition["error_code"] for answer in answers
                  for partition in answer["topics"][0]["partitions"]]
         self.assertEqual(len(codes), 150000)
@@ -204,12 +208,17 @@ class MemoryOfGroups(unittest.TestCase):
         self.check_others()
         self.restart()
         client = self.connect()
-        self.assertEqual(self.commit(note="longer " * 500), INVALID_COMMIT_OFFSET_SIZE)
+        more = client.ask("offset_commit", 2, **notes("notes-more"))
+        self.assertIn(INVALID_COMMIT_OFFSET_SIZE, [
+            partition["error_code"] for partition in more["topics"][0]["partitions"]])
         names = [f"notes-{i}" for i, answer in enumerate(answers)
                  if answer["topics"][0]["partitions"][0]["error_code"] == 0]
         answer = client.ask("delete_groups", 1, groups_names=names)
         self.assertEqual({result["error_code"] for result in answer["results"]}, {0})
         self.assertEqual(self.commit(note="longer " * 500), 0)
+        more = client.ask("offset_commit", 2, **notes("notes-again"))
+        self.assertEqual({partition["error_code"]
+                          for partition in more["topics"][0]["partitions"]}, {0})
         self.check_others()
         self.stop()
 
