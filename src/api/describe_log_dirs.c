@@ -58,13 +58,12 @@ static void fill_topics(struct api_request *request, const struct describe_log_d
         }
         return;
     }
-    size_t count;
-    struct topic **topics = catalogue_list(request->server->catalogue, &count);
-    result->topics = api_alloc(request, count, sizeof *result->topics);
-    for (size_t i = 0; i < count; i++) {
-        add_whole_topic(request, result, topics[i]);
+    struct topic_list *topics = catalogue_list(request->server->catalogue);
+    result->topics = api_alloc(request, topics->count, sizeof *result->topics);
+    for (size_t i = 0; i < topics->count; i++) {
+        add_whole_topic(request, result, topics->items[i]);
     }
-    catalogue_list_free(topics, count);
+    topic_list_unref(topics);
 }
 
 enum err handle_describe_log_dirs(struct api_request *request, struct reason *reason)

@@ -14,7 +14,8 @@ struct page {
     struct describe_topic_partitions_response response;
     struct describe_topic_partitions_response_cursor cursor;
     int32_t *node;
-    int32_t room; /* partitions that still fit */
+    int32_t room;           /* partitions that still fit */
+    struct topic_list *all; /* or NULL: the topics were named */
 };
 
 static void add_partitions(struct page *page, const struct topic *topic, int32_t first,
@@ -58,12 +59,10 @@ static void add_topic(struct page *page, struct slice name, int32_t first_partit
 {
     struct describe_topic_partitions_response_topic *out =
         &page->response.topics[page->response.topics_count];
-    if (page->room <= 0 || page->response.next_cursor != NULL) {
-        if (page->response.next_cursor == NULL) {
-            page->cursor.topic_name = name;
-            page->cursor.partition_index = 0;
-            page->response.next_cursor = &page->cursor;
-        }
+    if (page->room <= 0) {
+        page->cursor.topic_name = name;
+        page->cursor.partition_index = 0;
+        page->response.next_cursor = &page->cursor;
         return;
     }
     page->response.topics_count++;
@@ -98,10 +97,11 @@ static int compare_slices(const void *a, const void *b)
 }
 
 /* The names asked for, or all, sorted. */
-static struct slice *wanted_names(struct api_request *request,
+static struct slice *wanted_names(struct page *page,
                                   const struct describe_topic_partitions_request *body,
                                   size_t *count)
 {
+    struct api_request *request = page->request;
     struct slice *names;
     if (body->topics_count > 0) {
         *count = (size_t)body->topics_count;
@@ -112,16 +112,15 @@ static struct slice *wanted_names(struct api_request *request,
         qsort(names, *count, sizeof *names, compare_slices);
         return names;
     }
-    struct topic **topics = catalogue_list(request->server->catalogue, count);
-    names = api_alloc(request, *count, sizeof *names);
-    size_t seen = 0;
-    for (size_t i = 0; i < *count; i++) {
-        if (api_allows(request, API_DESCRIBE, api_topic(slice_str(topics[i]->name)))) {
-            names[seen++] = api_keep(request, slice_str(topics[i]->name));
+    page->all = catalogue_list(request->server->catalogue);
+    names = api_alloc(request, page->all->count, sizeof *names);
+    *count = 0;
+    for (size_t i = 0; i < page->all->count; i++) {
+        struct slice name = slice_str(page->all->items[i]->name);
+        if (api_allows(request, API_DESCRIBE, api_topic(name))) {
+            names[(*count)++] = name;
         }
     }
-    catalogue_list_free(topics, *count);
-    *count = seen;
     return names;
 }
 
@@ -175,9 +174,9 @@ enum err handle_describe_topic_partitions(struct api_request *request, struct re
     *page.node = request->server->config.node_id;
     describe_topic_partitions_response_init(&page.response);
     size_t count;
-    struct slice *names = wanted_names(request, &body, &count);
+    struct slice *names = wanted_names(&page, &body, &count);
     page.response.topics = api_alloc(request, count, sizeof *page.response.topics);
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count && page.response.next_cursor == NULL; i++) {
         if (i > 0 && slice_equal(names[i], names[i - 1])) {
             continue;
         }
@@ -187,5 +186,8 @@ enum err handle_describe_topic_partitions(struct api_request *request, struct re
         }
     }
     API_REPLY(request, describe_topic_partitions_response_encode, &page.response);
+    if (page.all != NULL) {
+        topic_list_unref(page.all);
+    }
     return ERR_NONE;
 }

@@ -41,13 +41,14 @@ static bool is_wanted(const struct list_config_resources_request *body, int8_t t
 static void list_all(struct listing *listing, const struct list_config_resources_request *body)
 {
     struct api_server *server = listing->request->server;
-    size_t topic_count, group_count;
-    struct topic **topics = catalogue_list(server->catalogue, &topic_count);
+    size_t group_count;
+    struct topic_list *topics = catalogue_list(server->catalogue);
     char **groups = catalogue_groups_with_settings(server->catalogue, &group_count);
-    listing->response->config_resources = api_alloc(listing->request, topic_count + group_count + 1,
-                                                    sizeof *listing->response->config_resources);
-    for (size_t i = 0; is_wanted(body, CONFIG_RESOURCE_TOPIC) && i < topic_count; i++) {
-        add(listing, slice_str(topics[i]->name), CONFIG_RESOURCE_TOPIC);
+    listing->response->config_resources =
+        api_alloc(listing->request, topics->count + group_count + 1,
+                  sizeof *listing->response->config_resources);
+    for (size_t i = 0; is_wanted(body, CONFIG_RESOURCE_TOPIC) && i < topics->count; i++) {
+        add(listing, slice_str(topics->items[i]->name), CONFIG_RESOURCE_TOPIC);
     }
     if (is_wanted(body, CONFIG_RESOURCE_BROKER)) {
         add(listing, api_text(listing->request, "%d", (int)server->config.node_id),
@@ -56,7 +57,7 @@ static void list_all(struct listing *listing, const struct list_config_resources
     for (size_t i = 0; is_wanted(body, CONFIG_RESOURCE_GROUP) && i < group_count; i++) {
         add(listing, slice_str(groups[i]), CONFIG_RESOURCE_GROUP);
     }
-    catalogue_list_free(topics, topic_count);
+    topic_list_unref(topics);
     for (size_t i = 0; i < group_count; i++) {
         free(groups[i]);
     }

@@ -135,15 +135,15 @@ static struct topic *find_wanted(struct api_request *request,
 
 static void answer_all(struct answer *answer, bool operations)
 {
-    size_t count;
-    struct topic **topics = catalogue_list(answer->request->server->catalogue, &count);
-    answer->topics = api_alloc(answer->request, count, sizeof *answer->topics);
-    for (size_t i = 0; i < count; i++) {
-        if (api_allows(answer->request, API_DESCRIBE, api_topic(slice_str(topics[i]->name)))) {
-            add_topic(answer, topics[i], operations);
+    struct topic_list *topics = catalogue_list(answer->request->server->catalogue);
+    answer->topics = api_alloc(answer->request, topics->count, sizeof *answer->topics);
+    for (size_t i = 0; i < topics->count; i++) {
+        const struct topic *topic = topics->items[i];
+        if (api_allows(answer->request, API_DESCRIBE, api_topic(slice_str(topic->name)))) {
+            add_topic(answer, topic, operations);
         }
     }
-    catalogue_list_free(topics, count);
+    topic_list_unref(topics);
 }
 
 /* A topic that is named again and again is answered once: its partitions may be many. */

@@ -132,18 +132,17 @@ static json_t *do_release(struct control *control, struct control_client *client
 static void add_topics(const struct control *control, json_t *status)
 {
     json_int_t partitions = 0, offline = 0, bytes = 0;
-    size_t count;
-    struct topic **topics = catalogue_list(control->catalogue, &count);
-    for (size_t i = 0; i < count; i++) {
-        for (int32_t p = 0; p < topic_partition_count(topics[i]); p++) {
-            const struct partition *partition = topic_partition(topics[i], p);
+    struct topic_list *topics = catalogue_list(control->catalogue);
+    for (size_t i = 0; i < topics->count; i++) {
+        for (int32_t p = 0; p < topic_partition_count(topics->items[i]); p++) {
+            const struct partition *partition = topic_partition(topics->items[i], p);
             partitions++;
             offline += log_is_offline(partition->log);
             bytes += log_size_bytes(partition->log);
         }
     }
-    catalogue_list_free(topics, count);
-    json_object_set_new(status, "topics", json_integer((json_int_t)count));
+    json_object_set_new(status, "topics", json_integer((json_int_t)topics->count));
+    topic_list_unref(topics);
     json_object_set_new(status, "partitions", json_integer(partitions));
     json_object_set_new(status, "offline_partitions", json_integer(offline));
     json_object_set_new(status, "bytes", json_integer(bytes));

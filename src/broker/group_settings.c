@@ -84,16 +84,17 @@ static struct slice find_topic_name(void *context, struct wire_uuid id, struct a
 static size_t list_topics(void *context, uint64_t version, struct arena *arena,
                           struct slice **names)
 {
-    size_t count, kept = 0;
-    struct topic **topics = catalogue_list(context, &count);
-    *names = arena_alloc_array(arena, count, sizeof **names);
-    for (size_t i = 0; i < count; i++) {
-        if (!topics[i]->internal && topics[i]->since > version) {
-            struct slice name = slice_str(topics[i]->name);
+    size_t kept = 0;
+    struct topic_list *topics = catalogue_list(context);
+    *names = arena_alloc_array(arena, topics->count, sizeof **names);
+    for (size_t i = 0; i < topics->count; i++) {
+        const struct topic *topic = topics->items[i];
+        if (!topic->internal && topic->since > version) {
+            struct slice name = slice_str(topic->name);
             (*names)[kept++] = slice_of(arena_dup(arena, name.data, name.size), name.size);
         }
     }
-    catalogue_list_free(topics, count);
+    topic_list_unref(topics);
     return kept;
 }
 

@@ -35,47 +35,6 @@ struct topic *catalogue_find_id(struct catalogue *catalogue, const struct topic_
     return topic;
 }
 
-static int compare_names(const void *a, const void *b)
-{
-    const struct topic *const *left = a;
-    const struct topic *const *right = b;
-    return strcmp((*left)->name, (*right)->name);
-}
-
-struct topic **catalogue_list(struct catalogue *catalogue, size_t *count)
-{
-    pthread_rwlock_rdlock(&catalogue->table_lock);
-    struct topic **topics = mem_new_array(struct topic *, HASH_CNT(by_name, catalogue->by_name));
-    size_t filled = 0;
-    struct topic *topic;
-    struct topic *next;
-    HASH_ITER (by_name, catalogue->by_name, topic, next) {
-        topic_ref(topic);
-        topics[filled++] = topic;
-    }
-    pthread_rwlock_unlock(&catalogue->table_lock);
-    if (filled > 1) {
-        qsort(topics, filled, sizeof(struct topic *), compare_names);
-    }
-    *count = filled;
-    return topics;
-}
-
-void catalogue_list_free(struct topic **topics, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        topic_unref(topics[i]);
-    }
-    free(topics);
-}
-
-void catalogue_publish(struct catalogue *catalogue, struct topic *topic)
-{
-    HASH_ADD_KEYPTR(by_name, catalogue->by_name, topic->name, strlen(topic->name), topic);
-    HASH_ADD(by_id, catalogue->by_id, id, sizeof topic->id, topic);
-    topic->since = ++catalogue->changes + 1;
-}
-
 uint64_t catalogue_version(const struct catalogue *catalogue)
 {
     return catalogue->changes + 1;

@@ -63,9 +63,22 @@ CHECKED enum err catalogue_close(struct catalogue *catalogue, struct reason *rea
 struct topic *catalogue_find(struct catalogue *catalogue, struct slice name);
 struct topic *catalogue_find_id(struct catalogue *catalogue, const struct topic_id *id);
 
-/* References to all topics, sorted by name, in a fresh array (free it, unref each). */
-struct topic **catalogue_list(struct catalogue *catalogue, size_t *count);
-void catalogue_list_free(struct topic **topics, size_t count);
+/* Topics sorted by name, as of one moment. It never changes, and holds a reference to each. */
+struct topic_list {
+    _Atomic int32_t refs;
+    size_t count;
+    struct topic *items[];
+};
+
+/*
+ * A reference to the list of all topics. The same one for all who ask, until a topic comes or goes;
+ * who asks first then makes it anew: 1 ms for 2,000 topics, 8 ms for 10,000. Any thread; one that
+ * must not take so long may not ask.
+ */
+struct topic_list *catalogue_list(struct catalogue *catalogue);
+
+/* Any thread; the last one lets go of the topics. */
+void topic_list_unref(struct topic_list *list);
 
 /* Another number after each change of which topics there are and how many partitions they have;
  * never 0. Read before a look-up, it tells later whether to look again. Any thread, no lock. */

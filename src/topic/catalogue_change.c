@@ -17,8 +17,15 @@ struct catalogue_change *catalogue_change_new(struct catalogue *catalogue, struc
 
 void catalogue_change_begin(struct catalogue_change *change)
 {
-    LL_PREPEND2(change->catalogue->pending, change, next_pending);
+    struct catalogue *catalogue = change->catalogue;
+    DL_APPEND2(catalogue->pending, change, prev_pending, next_pending);
     change->is_pending = true;
+    change->topic->change = change;
+    catalogue->coming += change->total - change->first; /* of a deletion: none */
+    catalogue->partitions += change->total - change->first;
+    if (change->creates) {
+        catalogue_names_add(&catalogue->names, change->topic);
+    }
     bool small = change->total - change->first + change->count <= CATALOGUE_PIECE;
     while (change->phase != NULL && !change->phase->behind && small) {
         change->phase->run(change);
@@ -27,18 +34,17 @@ void catalogue_change_begin(struct catalogue_change *change)
 
 void catalogue_change_settle(struct catalogue_change *change)
 {
-    LL_DELETE2(change->catalogue->pending, change, next_pending);
+    struct catalogue *catalogue = change->catalogue;
+    DL_DELETE2(catalogue->pending, change, prev_pending, next_pending);
     change->is_pending = false;
-}
-
-const struct catalogue_change *catalogue_change_of(const struct catalogue *catalogue,
-                                                   const struct topic *topic)
-{
-    const struct catalogue_change *change = catalogue->pending;
-    while (change != NULL && change->topic != topic) {
-        change = change->next_pending;
+    change->topic->change = NULL;
+    catalogue->coming -= change->total - change->first;
+    if (!change->is_seen) {
+        catalogue->partitions -= change->total - change->first;
     }
-    return change;
+    if (change->deletes || (change->creates && !change->is_seen)) {
+        catalogue_names_remove(&catalogue->names, change->topic);
+    }
 }
 
 bool catalogue_change_step(struct catalogue_change *change)
@@ -91,7 +97,7 @@ void catalogue_change_forget_all(struct catalogue *catalogue)
 {
     struct catalogue_change *change;
     struct catalogue_change *next;
-    LL_FOREACH_SAFE2(catalogue->pending, change, next, next_pending)
+    DL_FOREACH_SAFE2(catalogue->pending, change, next, next_pending)
     {
         for (int32_t i = 0; change->added != NULL && i < change->next - change->first; i++) {
             log_unref(change->added[i]->log);

@@ -29,17 +29,20 @@ struct catalogue_change {
     int32_t next; /* of the phase; from `first` on */
     enum err err;
     struct reason reason;
-    struct catalogue_change *next_pending;
+    struct catalogue_change *next_pending; /* a list both ways */
+    struct catalogue_change *prev_pending;
     bool is_pending;
 
     /* of what comes */
     bool creates; /* the topic; else partitions */
     bool validate_only;
+    bool is_seen; /* it came */
     struct partition **added;
     struct topic_config config;
     struct overrides overrides;
 
     /* of a deletion */
+    bool deletes;
     int32_t count; /* of its partitions */
     char ***away;  /* by piece: see log_set_aside_many */
     bool unnamed;  /* all are set aside */
@@ -50,15 +53,12 @@ struct catalogue_change {
 struct catalogue_change *catalogue_change_new(struct catalogue *catalogue, struct topic *topic,
                                               const struct catalogue_phase *phase);
 
-/* change_lock. Begins: small changes are over but for what comes behind. */
+/* change_lock. Begins: takes the name and the room. Small changes are over then but for what comes
+ * behind. */
 void catalogue_change_begin(struct catalogue_change *change);
 
-/* change_lock. */
+/* change_lock. Others may have its name and its room, or it has come and keeps them. */
 void catalogue_change_settle(struct catalogue_change *change);
-
-/* change_lock. The pending change of the topic, or NULL. */
-const struct catalogue_change *catalogue_change_of(const struct catalogue *catalogue,
-                                                   const struct topic *topic);
 
 /* Frees those that had to stay pending; closing. */
 void catalogue_change_forget_all(struct catalogue *catalogue);

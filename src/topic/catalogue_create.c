@@ -24,67 +24,12 @@ static enum err check_count(int32_t count, struct reason *reason)
     return ERR_NONE;
 }
 
-/* Names that differ in '.' and '_' only. */
-static bool names_collide(const char *a, const char *b)
-{
-    size_t i = 0;
-    while (a[i] != '\0' && (a[i] == b[i] || (strchr("._", a[i]) && b[i] && strchr("._", b[i])))) {
-        i++;
-    }
-    return a[i] == '\0' && b[i] == '\0' && strcmp(a, b) != 0;
-}
-
-static enum err fail_collision(const char *name, const char *other, struct reason *reason)
-{
-    return reason_fail(reason, ERR_INVALID,
-                       "topic '%s' collides with existing topic '%s': names that differ in '.' and "
-                       "'_' only are not told apart in metrics",
-                       name, other);
-}
-
-/* Kafka refuses such names, as metrics would mix them up. change_lock. */
-static enum err check_collision(struct catalogue *catalogue, const char *name,
-                                struct reason *reason)
-{
-    enum err err = ERR_NONE;
-    pthread_rwlock_rdlock(&catalogue->table_lock);
-    struct topic *topic;
-    struct topic *next;
-    HASH_ITER (by_name, catalogue->by_name, topic, next) {
-        if (names_collide(name, topic->name)) {
-            err = fail_collision(name, topic->name, reason);
-            break;
-        }
-    }
-    pthread_rwlock_unlock(&catalogue->table_lock);
-    const struct catalogue_change *other;
-    LL_FOREACH2(catalogue->pending, other, next_pending)
-    {
-        if (err == ERR_NONE && other->creates && names_collide(name, other->topic->name)) {
-            err = fail_collision(name, other->topic->name, reason);
-        }
-    }
-    return err;
-}
-
 /* Each partition takes memory: without a limit one request takes that of all. change_lock. */
 static enum err check_room(struct catalogue *catalogue, const char *name, int32_t added,
                            struct reason *reason)
 {
-    int64_t coming = added;
-    const struct catalogue_change *other;
-    LL_FOREACH2(catalogue->pending, other, next_pending)
-    {
-        coming += other->total - other->first; /* of a deletion: none */
-    }
-    int64_t total = coming;
-    pthread_rwlock_rdlock(&catalogue->table_lock);
-    struct topic *topic;
-    struct topic *next;
-    HASH_ITER (by_name, catalogue->by_name, topic, next) {
-        total += topic_partition_count(topic);
-    }
-    pthread_rwlock_unlock(&catalogue->table_lock);
+    int64_t coming = catalogue->coming + added;
+    int64_t total = catalogue->partitions + added;
     if (catalogue->max_partitions > 0 && total > catalogue->max_partitions) {
         return reason_fail(reason, ERR_LIMIT,
                            "%lld partitions are more than the %d that one server takes: delete "
@@ -133,10 +78,8 @@ static void see(struct catalogue_change *change)
     if (change->creates) {
         topic_set_config(topic, &change->config);
         overrides_copy(&topic->overrides, &change->overrides);
-        pthread_rwlock_wrlock(&catalogue->table_lock);
         topic_ref(topic);
         catalogue_publish(catalogue, topic);
-        pthread_rwlock_unlock(&catalogue->table_lock);
         LOG_INFO("topic", "topic created", "topic=%s partitions=%d", topic->name,
                  (int)change->total);
     } else {
@@ -145,6 +88,7 @@ static void see(struct catalogue_change *change)
         }
         catalogue->changes++;
     }
+    change->is_seen = true;
     settle(change);
 }
 
@@ -257,24 +201,31 @@ static const struct catalogue_phase checking = {check_foreign, false, false};
 
 /* ---- begin ---- */
 
-/* Whether the name is nobody's. change_lock. */
+/* Whether the name is nobody's. Kafka refuses those that are alike too, as metrics would mix them
+ * up. change_lock. */
 static enum err check_name_free(struct catalogue *catalogue, const char *name,
                                 struct reason *reason)
 {
-    struct topic *existing = catalogue_find(catalogue, slice_str(name));
-    if (existing != NULL) {
-        topic_unref(existing);
-        return reason_fail(reason, ERR_EXISTS, "topic '%s' already exists", name);
-    }
-    const struct catalogue_change *other;
-    LL_FOREACH2(catalogue->pending, other, next_pending)
+    const struct topic *like = NULL;
+    const struct topic *other;
+    LL_FOREACH2(catalogue_names_find(&catalogue->names, name), other, next_alike)
     {
-        if (strcmp(other->topic->name, name) == 0) {
-            return reason_fail(reason, ERR_EXISTS, "topic '%s' is being %s: try again later", name,
-                               other->creates ? "created" : "deleted");
+        const struct catalogue_change *change = other->change;
+        bool comes_or_goes = change != NULL && (change->creates || change->deletes);
+        if (strcmp(other->name, name) == 0) {
+            return comes_or_goes
+                       ? reason_fail(reason, ERR_EXISTS, "topic '%s' is being %s: try again later",
+                                     name, change->creates ? "created" : "deleted")
+                       : reason_fail(reason, ERR_EXISTS, "topic '%s' already exists", name);
         }
+        like = comes_or_goes && change->deletes ? like : other;
     }
-    return check_collision(catalogue, name, reason);
+    return like == NULL
+               ? ERR_NONE
+               : reason_fail(reason, ERR_INVALID,
+                             "topic '%s' collides with existing topic '%s': names that differ in "
+                             "'.' and '_' only are not told apart in metrics",
+                             name, like->name);
 }
 
 /* Refuses what no state of the catalogue makes good. */
@@ -347,7 +298,7 @@ enum err catalogue_grow_begin(struct catalogue *catalogue, struct topic *topic, 
     fair_lock_take(&catalogue->change_lock);
     int32_t now = topic_partition_count(topic);
     err = catalogue_check_known(catalogue, topic, reason);
-    if (err == ERR_NONE && catalogue_change_of(catalogue, topic) != NULL) {
+    if (err == ERR_NONE && topic->change != NULL) {
         err = reason_fail(reason, ERR_TIMEOUT, "partitions of topic '%s' are being added",
                           topic->name);
     } else if (err == ERR_NONE && total <= now) {

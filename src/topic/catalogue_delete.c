@@ -17,16 +17,6 @@ static const struct catalogue_phase setting_aside = {set_some_aside, false, fals
 static const struct catalogue_phase removing_row = {remove_row, true, false};
 static const struct catalogue_phase removing_files = {remove_some_files, false, true};
 
-/* Takes the topic out of the hashes. */
-static void unpublish(struct catalogue *catalogue, struct topic *topic)
-{
-    pthread_rwlock_wrlock(&catalogue->table_lock);
-    HASH_DELETE(by_name, catalogue->by_name, topic);
-    HASH_DELETE(by_id, catalogue->by_id, topic);
-    catalogue->changes++;
-    pthread_rwlock_unlock(&catalogue->table_lock);
-}
-
 static void warn_remains(const struct topic *topic, const struct reason *why)
 {
     LOG_WARN("topic", "files of a deleted topic remain until the next start",
@@ -113,7 +103,7 @@ enum err catalogue_delete_begin(struct catalogue *catalogue, struct topic *topic
     *out = NULL;
     fair_lock_take(&catalogue->change_lock);
     enum err err = catalogue_check_known(catalogue, topic, reason);
-    if (err == ERR_NONE && catalogue_change_of(catalogue, topic) != NULL) {
+    if (err == ERR_NONE && topic->change != NULL) {
         err = reason_fail(reason, ERR_TIMEOUT, "partitions of topic '%s' are being added",
                           topic->name);
     }
@@ -124,9 +114,11 @@ enum err catalogue_delete_begin(struct catalogue *catalogue, struct topic *topic
     }
     if (err == ERR_NONE) {
         /* From here on the deletion happened: what fails is finished at the next start. */
-        unpublish(catalogue, topic);
+        catalogue_unpublish(catalogue, topic);
+        catalogue->partitions -= topic_partition_count(topic);
         topic_ref(topic);
         struct catalogue_change *change = catalogue_change_new(catalogue, topic, &setting_aside);
+        change->deletes = true;
         change->count = topic_partition_count(topic);
         change->away =
             mem_new_array(char **, ((size_t)change->count + CATALOGUE_PIECE - 1) / CATALOGUE_PIECE);

@@ -4,6 +4,7 @@
 #include "base/fair_lock.h"
 #include "topic/catalogue.h"
 #include "topic/catalogue_db.h"
+#include "topic/catalogue_names.h"
 #include "topic/checkpoint.h"
 
 #include <pthread.h>
@@ -21,8 +22,11 @@ struct catalogue {
     partition_advanced *advanced;
     void *advanced_context;
 
-    struct fair_lock change_lock; /* guards db, producer ids, pending; held for a bounded piece */
+    struct fair_lock change_lock; /* guards all up to the next lock; held for a bounded piece */
     struct catalogue_change *pending;
+    struct catalogue_names names; /* of topics that are there, that come, and that go */
+    int64_t partitions;           /* that are there or come */
+    int64_t coming;               /* of these: that come */
     struct catalogue_db *db;
     int64_t next_producer_id;
     int64_t producer_id_limit; /* ids below it are reserved on disk */
@@ -34,9 +38,10 @@ struct catalogue {
     bool checkpoint_stale; /* a checkpoint was taken and not saved */
     _Atomic uint64_t checkpointed_bytes; /* flush_stats.bytes_synced when the last one began */
 
-    pthread_rwlock_t table_lock; /* guards the hashes and each topic's overrides */
+    pthread_rwlock_t table_lock; /* guards the hashes, the list and each topic's overrides */
     struct topic *by_name;
     struct topic *by_id;
+    struct topic_list *list; /* of what is in the hashes; NULL: nobody asked since they changed */
     struct group_settings *groups;
     _Atomic uint64_t changes; /* of the hashes and of partition counts */
 };
@@ -86,7 +91,10 @@ struct partition *catalogue_open_offline(struct catalogue *catalogue, struct top
 enum err catalogue_groups_load(struct catalogue *catalogue, struct reason *reason);
 void catalogue_groups_free(struct catalogue *catalogue);
 
-/* Puts the topic in both hashes (takes over the reference). Under table_lock for writing. */
+/* Puts the topic in both hashes (takes over the reference). change_lock, or at start. */
 void catalogue_publish(struct catalogue *catalogue, struct topic *topic);
+
+/* Takes the topic out of them. change_lock, or at the end. */
+void catalogue_unpublish(struct catalogue *catalogue, struct topic *topic);
 
 #endif

@@ -309,6 +309,8 @@ static enum err collect_topic(struct loading *loading, struct listed_topic *list
     if (err == ERR_NONE) {
         topic_add_partitions(listed->topic, partitions, count);
         catalogue_publish(catalogue, listed->topic);
+        catalogue_names_add(&catalogue->names, listed->topic);
+        catalogue->partitions += count;
         listed->topic = NULL;
         recovery->partitions += count;
         recovery->topics++;
@@ -426,8 +428,7 @@ static void forget_topics(struct catalogue *catalogue)
     struct topic *topic;
     struct topic *next;
     HASH_ITER (by_name, catalogue->by_name, topic, next) {
-        HASH_DELETE(by_name, catalogue->by_name, topic);
-        HASH_DELETE(by_id, catalogue->by_id, topic);
+        catalogue_unpublish(catalogue, topic);
         topic_unref(topic);
     }
 }
@@ -441,6 +442,10 @@ static void catalogue_free(struct catalogue *catalogue)
         file_close(catalogue->env.files, catalogue->sync_fd);
     }
     catalogue_change_forget_all(catalogue);
+    catalogue_names_deinit(&catalogue->names);
+    if (catalogue->list != NULL) {
+        topic_list_unref(catalogue->list); /* of no topics */
+    }
     fair_lock_deinit(&catalogue->change_lock);
     pthread_mutex_destroy(&catalogue->checkpoint_lock);
     pthread_rwlock_destroy(&catalogue->table_lock);

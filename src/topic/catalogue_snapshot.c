@@ -28,8 +28,7 @@ struct part {
 struct making {
     struct catalogue *catalogue;
     const char *dir;
-    struct topic **topics;
-    size_t topic_count;
+    struct topic_list *topics;
     struct part *parts;
     size_t part_count;
     struct snapshot_writer *list;
@@ -38,15 +37,16 @@ struct making {
 
 static void gather_parts(struct making *making)
 {
-    making->topics = catalogue_list(making->catalogue, &making->topic_count);
+    making->topics = catalogue_list(making->catalogue);
     size_t count = 0;
-    for (size_t i = 0; i < making->topic_count; i++) {
-        count += (size_t)topic_partition_count(making->topics[i]);
+    for (size_t i = 0; i < making->topics->count; i++) {
+        count += (size_t)topic_partition_count(making->topics->items[i]);
     }
     making->parts = mem_new_array(struct part, count);
-    for (size_t i = 0; i < making->topic_count; i++) {
-        for (int32_t p = 0; p < topic_partition_count(making->topics[i]); p++) {
-            making->parts[making->part_count++].partition = topic_partition(making->topics[i], p);
+    for (size_t i = 0; i < making->topics->count; i++) {
+        const struct topic *topic = making->topics->items[i];
+        for (int32_t p = 0; p < topic_partition_count(topic); p++) {
+            making->parts[making->part_count++].partition = topic_partition(topic, p);
         }
     }
 }
@@ -162,7 +162,7 @@ static void making_deinit(struct making *making)
         log_instant_deinit(&making->parts[i].instant);
     }
     free(making->parts);
-    catalogue_list_free(making->topics, making->topic_count);
+    topic_list_unref(making->topics);
 }
 
 /* Before the freeze: an idle log does not know its segments. */
@@ -200,7 +200,7 @@ enum err catalogue_snapshot(struct catalogue *catalogue, const char *dir,
         err = snapshot_finish(making.list, reason);
     }
     snapshot_writer_free(making.list);
-    out->topics = (int32_t)making.topic_count;
+    out->topics = (int32_t)making.topics->count;
     out->partitions = (int32_t)making.part_count;
     making_deinit(&making);
     return err;

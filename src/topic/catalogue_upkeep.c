@@ -131,13 +131,14 @@ static void finish_round(struct catalogue *catalogue, struct round *round, struc
 }
 
 /* checkpoint_lock. */
-static void save(struct catalogue *catalogue, struct topic **topics, size_t count)
+static void save(struct catalogue *catalogue, const struct topic_list *topics)
 {
     struct checkpoint checkpoint = {.clean = false};
-    for (size_t i = 0; i < count; i++) {
-        for (int32_t p = 0; p < topic_partition_count(topics[i]); p++) {
-            struct log_state state = log_last_checkpoint(topic_partition(topics[i], p)->log);
-            checkpoint_add(&checkpoint, &topics[i]->id, p, &state);
+    for (size_t i = 0; i < topics->count; i++) {
+        const struct topic *topic = topics->items[i];
+        for (int32_t p = 0; p < topic_partition_count(topic); p++) {
+            struct log_state state = log_last_checkpoint(topic_partition(topic, p)->log);
+            checkpoint_add(&checkpoint, &topic->id, p, &state);
         }
     }
     struct reason reason;
@@ -163,23 +164,22 @@ static uint64_t bytes_synced(struct catalogue *catalogue)
 void catalogue_keep(struct catalogue *catalogue, bool maintain, struct flusher *flusher)
 {
     struct round round = {.count = 0};
-    size_t count;
     pthread_mutex_lock(&catalogue->checkpoint_lock);
     if (flusher != NULL) {
         atomic_store(&catalogue->checkpointed_bytes, bytes_synced(catalogue));
     }
-    struct topic **topics = catalogue_list(catalogue, &count);
-    for (size_t i = 0; i < count; i++) {
-        for (int32_t p = 0; p < topic_partition_count(topics[i]); p++) {
-            begin_partition(topic_partition(topics[i], p), maintain, &round);
+    struct topic_list *topics = catalogue_list(catalogue);
+    for (size_t i = 0; i < topics->count; i++) {
+        for (int32_t p = 0; p < topic_partition_count(topics->items[i]); p++) {
+            begin_partition(topic_partition(topics->items[i], p), maintain, &round);
         }
     }
     finish_round(catalogue, &round, flusher);
     if (catalogue->checkpoint_stale) {
-        save(catalogue, topics, count);
+        save(catalogue, topics);
     }
     space_keep_spare(catalogue->env.space);
-    catalogue_list_free(topics, count);
+    topic_list_unref(topics);
     pthread_mutex_unlock(&catalogue->checkpoint_lock);
     vec_deinit(&round);
 }

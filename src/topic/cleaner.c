@@ -273,18 +273,18 @@ static void consider(struct partition *partition, struct choice *choice)
 static struct partition *choose(struct cleaner *cleaner, const struct partition_list *tried)
 {
     struct choice choice = {.partition = NULL};
-    size_t count;
-    struct topic **topics = catalogue_list(cleaner->catalogue, &count);
-    for (size_t i = 0; i < count; i++) {
-        bool compact = topic_config(topics[i])->log.compact;
-        for (int32_t p = 0; compact && p < topic_partition_count(topics[i]); p++) {
-            struct partition *partition = topic_partition(topics[i], p);
+    struct topic_list *topics = catalogue_list(cleaner->catalogue);
+    for (size_t i = 0; i < topics->count; i++) {
+        const struct topic *topic = topics->items[i];
+        bool compact = topic_config(topic)->log.compact;
+        for (int32_t p = 0; compact && p < topic_partition_count(topic); p++) {
+            struct partition *partition = topic_partition(topic, p);
             if (!is_tried(tried, partition) && wait_until(cleaner, 0)) {
                 consider(partition, &choice);
             }
         }
     }
-    catalogue_list_free(topics, count);
+    topic_list_unref(topics);
     return choice.partition;
 }
 

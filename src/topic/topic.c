@@ -83,7 +83,8 @@ struct partition *topic_partition(const struct topic *topic, int32_t index)
     return atomic_load_explicit(&topic->partitions, memory_order_acquire)[index];
 }
 
-enum { LOG_DIR_BYTES = 128 }; /* about */
+/* About: the path of a log, and what finds a topic by its name. */
+enum { LOG_DIR_BYTES = 128, NAMES_BYTES = 256 };
 
 /* Of its array too, and of the arrays that were replaced. */
 static size_t idle_partition_cost(void)
@@ -101,7 +102,8 @@ static void count_partitions(struct topic *topic, int32_t partitions)
 {
     size_t bytes = (size_t)partitions * idle_partition_cost();
     if (topic->counted_bytes == 0) {
-        bytes += mem_cost(sizeof *topic) + mem_cost(sizeof(struct topic_config_version));
+        bytes +=
+            mem_cost(sizeof *topic) + mem_cost(sizeof(struct topic_config_version)) + NAMES_BYTES;
     }
     if (topic->budget != NULL) {
         budget_add(topic->budget, BUDGET_PARTITIONS, bytes);

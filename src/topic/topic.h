@@ -51,6 +51,10 @@ struct topic {
     } * old_partitions;
     UT_hash_handle by_name;
     UT_hash_handle by_id;
+
+    /* guarded by the catalogue's change_lock */
+    struct topic *next_alike;        /* see catalogue_names.h */
+    struct catalogue_change *change; /* that is pending, or NULL */
 };
 
 /* Any thread. */

@@ -147,12 +147,11 @@ static struct txn_open *list_open(void *context, struct arena *arena, size_t *co
 {
     struct txn_logs *logs = context;
     struct open_list list = {0};
-    size_t topic_count;
-    struct topic **topics = catalogue_list(logs->catalogue, &topic_count);
-    for (size_t i = 0; i < topic_count; i++) {
-        list_topic(topics[i], arena, &list);
+    struct topic_list *topics = catalogue_list(logs->catalogue);
+    for (size_t i = 0; i < topics->count; i++) {
+        list_topic(topics->items[i], arena, &list);
     }
-    catalogue_list_free(topics, topic_count);
+    topic_list_unref(topics);
     *count = list.open.count;
     return list.open.items;
 }

@@ -395,12 +395,11 @@ static void test_the_list_is_sorted(void **state)
     topic_unref(create_topic(fixture, "b", 1, NULL, NULL));
     topic_unref(create_topic(fixture, "c", 1, NULL, NULL));
     topic_unref(create_topic(fixture, "a", 1, NULL, NULL));
-    size_t count;
-    struct topic **topics = catalogue_list(fixture->catalogue, &count);
-    assert_int_equal(count, 3);
-    assert_string_equal(topics[0]->name, "a");
-    assert_string_equal(topics[2]->name, "c");
-    catalogue_list_free(topics, count);
+    struct topic_list *topics = catalogue_list(fixture->catalogue);
+    assert_int_equal(topics->count, 3);
+    assert_string_equal(topics->items[0]->name, "a");
+    assert_string_equal(topics->items[2]->name, "c");
+    topic_list_unref(topics);
 }
 
 static void test_the_cluster_id_stays(void **state)
