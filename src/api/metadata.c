@@ -64,34 +64,6 @@ static void add_missing(struct answer *answer, const struct metadata_request_top
     }
 }
 
-static struct topic *create_missing(struct api_request *request, struct slice name, int16_t *code)
-{
-    if (!api_allows(request, API_CREATE, api_cluster()) &&
-        !api_allows(request, API_CREATE, api_topic(name))) {
-        *code = KAFKA_ERROR_TOPIC_AUTHORIZATION_FAILED;
-        return NULL;
-    }
-    struct topic_creation creation = {
-        .name = name,
-        .partition_count = request->server->config.default_partitions,
-    };
-    struct topic *topic;
-    struct reason reason;
-    enum err err = catalogue_create(request->server->catalogue, &creation, &topic, &reason);
-    if (err == ERR_EXISTS) {
-        topic = catalogue_find(request->server->catalogue, name);
-    } else if (err == ERR_INVALID) {
-        *code = KAFKA_ERROR_INVALID_TOPIC_EXCEPTION;
-    } else if (err != ERR_NONE) {
-        *code = api_error_code(err);
-    }
-    if (topic == NULL && err != ERR_INVALID) {
-        LOG_WARN("api", "a topic could not be created", "topic=%.*s reason=\"%s\"",
-                 SLICE_ARGS(name), reason.text);
-    }
-    return topic;
-}
-
 /* By id, whatever name comes with it: Java's client sends an empty one. */
 static bool is_by_id(const struct metadata_request_topic *wanted)
 {
@@ -100,8 +72,7 @@ static bool is_by_id(const struct metadata_request_topic *wanted)
 
 /* The topic asked for: a reference, or NULL with the code for the answer. */
 static struct topic *find_wanted(struct api_request *request,
-                                 const struct metadata_request_topic *wanted, bool create,
-                                 int16_t *code)
+                                 const struct metadata_request_topic *wanted, int16_t *code)
 {
     struct catalogue *catalogue = request->server->catalogue;
     if (is_by_id(wanted)) {
@@ -126,11 +97,7 @@ static struct topic *find_wanted(struct api_request *request,
         return NULL;
     }
     *code = KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION;
-    struct topic *topic = catalogue_find(catalogue, wanted->name);
-    if (topic == NULL && create) {
-        topic = create_missing(request, wanted->name, code);
-    }
-    return topic;
+    return catalogue_find(catalogue, wanted->name);
 }
 
 static void answer_all(struct answer *answer, bool operations)
@@ -158,47 +125,37 @@ static const int32_t *first_named(struct api_request *request, const struct meta
     return api_first_of_equal(request, names, body->topics_count);
 }
 
-static void answer_wanted(struct answer *answer, const struct metadata_request *body, bool create)
+/* What is asked, on its way to a worker. */
+struct metadata_call {
+    struct metadata_request body;
+    bool all;
+    const int32_t *first; /* see first_named; NULL when all are asked for */
+
+    /* topics that have to be made first */
+    int32_t next;
+    int16_t *refused; /* by topic: why it could not be made, or 0; NULL: none had to */
+    struct catalogue_change *change; /* that is on its way */
+};
+
+static void answer_wanted(struct answer *answer, const struct metadata_call *call)
 {
-    const int32_t *first = first_named(answer->request, body);
+    const struct metadata_request *body = &call->body;
     answer->topics = api_alloc(answer->request, (size_t)body->topics_count, sizeof *answer->topics);
     for (int32_t i = 0; i < body->topics_count; i++) {
-        if (first[i] != i) {
+        if (call->first[i] != i) {
             continue;
         }
         int16_t code;
-        struct topic *topic = find_wanted(answer->request, &body->topics[i], create, &code);
+        struct topic *topic = find_wanted(answer->request, &body->topics[i], &code);
         if (topic == NULL) {
-            add_missing(answer, &body->topics[i], code);
+            bool refused = call->refused != NULL && call->refused[i] != KAFKA_ERROR_NONE;
+            add_missing(answer, &body->topics[i], refused ? call->refused[i] : code);
         } else {
             add_topic(answer, topic, body->include_topic_authorized_operations);
             topic_unref(topic);
         }
     }
 }
-
-/* Whether answering needs a topic to be created first, which a reactor must not wait for. */
-static bool must_create(struct api_request *request, const struct metadata_request *body)
-{
-    for (int32_t i = 0; i < body->topics_count; i++) {
-        int16_t code;
-        struct topic *topic = find_wanted(request, &body->topics[i], false, &code);
-        if (topic == NULL && code == KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION) {
-            return true;
-        }
-        if (topic != NULL) {
-            topic_unref(topic);
-        }
-    }
-    return false;
-}
-
-/* What is asked, on its way to a worker. */
-struct metadata_call {
-    struct metadata_request body;
-    bool all;
-    bool create;
-};
 
 static enum err answer_call(struct api_request *request, struct reason *reason)
 {
@@ -210,7 +167,7 @@ static enum err answer_call(struct api_request *request, struct reason *reason)
     if (call->all) {
         answer_all(&answer, call->body.include_topic_authorized_operations);
     } else {
-        answer_wanted(&answer, &call->body, call->create);
+        answer_wanted(&answer, call);
     }
     struct metadata_response_broker broker = {
         .node_id = server->config.node_id,
@@ -232,6 +189,91 @@ static enum err answer_call(struct api_request *request, struct reason *reason)
     return ERR_NONE;
 }
 
+/* ---- topics that are made because they are asked for ---- */
+
+/* Whether the topic has to be made first. */
+static bool is_to_be_made(struct api_request *request, const struct metadata_call *call, int32_t i)
+{
+    int16_t code = KAFKA_ERROR_NONE;
+    struct topic *topic =
+        call->first[i] == i ? find_wanted(request, &call->body.topics[i], &code) : NULL;
+    if (topic != NULL) {
+        topic_unref(topic);
+    }
+    return topic == NULL && code == KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION;
+}
+
+static void note_refused(struct api_request *request, struct metadata_call *call, enum err err,
+                         const struct reason *reason)
+{
+    struct slice name = call->body.topics[call->next].name;
+    if (err == ERR_INVALID) {
+        call->refused[call->next] = KAFKA_ERROR_INVALID_TOPIC_EXCEPTION;
+        return;
+    }
+    if (err != ERR_EXISTS) {
+        call->refused[call->next] = api_error_code(err);
+    } else if (!is_to_be_made(request, call, call->next)) {
+        return; /* somebody else was quicker */
+    }
+    LOG_WARN("api", "a topic could not be created", "topic=%.*s reason=\"%s\"", SLICE_ARGS(name),
+             reason->text);
+}
+
+static void begin_creation(struct api_request *request, struct metadata_call *call)
+{
+    struct topic_creation creation = {
+        .name = call->body.topics[call->next].name,
+        .partition_count = request->server->config.default_partitions,
+    };
+    struct reason reason;
+    if (!api_allows(request, API_CREATE, api_cluster()) &&
+        !api_allows(request, API_CREATE, api_topic(creation.name))) {
+        call->refused[call->next] = KAFKA_ERROR_TOPIC_AUTHORIZATION_FAILED;
+        return;
+    }
+    enum err err =
+        catalogue_create_begin(request->server->catalogue, &creation, &call->change, &reason);
+    if (err != ERR_NONE) {
+        note_refused(request, call, err, &reason);
+    }
+}
+
+/* A topic, or a piece of one, a turn. */
+static enum err create_some(struct api_request *request, struct reason *reason)
+{
+    struct metadata_call *call = request->state;
+    int32_t count = call->body.topics_count;
+    if (call->change == NULL) {
+        while (call->next < count && !is_to_be_made(request, call, call->next)) {
+            call->next++;
+        }
+        if (call->next < count) {
+            begin_creation(request, call);
+        }
+    }
+    if (call->change != NULL && !catalogue_change_step(call->change)) {
+        struct reason why;
+        enum err err = catalogue_change_end(call->change, NULL, &why);
+        call->change = NULL;
+        if (err != ERR_NONE) {
+            note_refused(request, call, err, &why);
+        }
+    }
+    call->next += call->change == NULL && call->next < count;
+    return call->next < count ? api_go_on_slowly(request, create_some)
+                              : answer_call(request, reason);
+}
+
+static bool must_create(struct api_request *request, const struct metadata_call *call)
+{
+    bool must = false;
+    for (int32_t i = 0; i < call->body.topics_count && !must; i++) {
+        must = is_to_be_made(request, call, i);
+    }
+    return must;
+}
+
 enum err handle_metadata(struct api_request *request, struct reason *reason)
 {
     struct metadata_call *call = api_alloc_state(request, sizeof *call);
@@ -241,9 +283,14 @@ enum err handle_metadata(struct api_request *request, struct reason *reason)
         return err;
     }
     call->all = body->topics_count < 0 || (api_version(request) == 0 && body->topics_count == 0);
-    call->create = request->server->config.auto_create_topics && body->allow_auto_topic_creation;
-    /* Of all topics, or with files to be made: not a reactor's work. */
-    return call->all || (call->create && must_create(request, body))
-               ? api_go_on_slowly(request, answer_call)
-               : answer_call(request, reason);
+    if (call->all) {
+        return api_go_on_slowly(request, answer_call);
+    }
+    call->first = first_named(request, body);
+    if (request->server->config.auto_create_topics && body->allow_auto_topic_creation &&
+        must_create(request, call)) {
+        call->refused = api_alloc(request, (size_t)body->topics_count, sizeof *call->refused);
+        return api_go_on_slowly(request, create_some);
+    }
+    return answer_call(request, reason);
 }

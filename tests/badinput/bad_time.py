@@ -137,6 +137,29 @@ class Time(unittest.TestCase):
                           client.answer("delete_topics", 1)["responses"]}, {0})
         self.stop()
 
+    def test_topics_that_are_made_when_they_are_asked_for(self):
+        """40 of 100 partitions in a Metadata, among such as cannot be made, or are there."""
+        self.bystander.close()
+        self.assertEqual(self.server.stop(), 0, self.server.log()[-2000:])
+        self.server = Server(self.data, "num.partitions=100")
+        self.bystander = self.connect()
+        names = [f"asked.{i}" for i in range(40)]
+        wanted = names[:20] + ["wide", "not/one", "asked_7", "asked.7"] + names[20:]
+        client = self.connect()
+        client.request("metadata", 4, topics=[{"name": name} for name in wanted],
+                       allow_auto_topic_creation=True)
+        self.check_others([client])
+        answer = client.answer("metadata", 4)["topics"]
+        self.assertEqual([topic["name"] for topic in answer],
+                         [name for i, name in enumerate(wanted) if name not in wanted[:i]])
+        for topic in answer:
+            code, count = {"wide": (0, PARTITIONS), "not/one": (17, 0), "asked_7": (17, 0)}.get(
+                topic["name"], (0, 100))
+            self.assertEqual(topic["error_code"], code, topic["name"])
+            self.assertEqual([part["partition_index"] for part in topic["partitions"]],
+                             list(range(count)))
+        self.stop()
+
     def test_costly_expressions(self):
         """Members whose regular expressions keep thousands of steps alive at each byte of a name."""
         for i in range(200):
