@@ -1,0 +1,289 @@
+#include "client/lane_book.h"
+
+#include "base/vec.h"
+
+#define HASH_FUNCTION(key, size, hash) HASH_FNV(key, size, hash)
+#include <uthash.h>
+#include <utlist.h>
+
+/* A record that is not erased. */
+struct row {
+    UT_hash_handle hh; /* of the book, by id, in the order of the log */
+    struct lane_record_id id;
+    enum lane_record_kind kind;
+    bool is_condemned;
+    int64_t offset;
+    struct lane_place place;
+    struct buf key; /* ASIDE: of the event, until it is restored */
+    bool has_key;
+    struct lane_note note;
+    struct subject *subject; /* NULL: a mark, or void */
+    struct row *next, *prev; /* of the subject, the marks or the void ones */
+};
+
+/* An event or a lane, and what was said of it. */
+struct subject {
+    UT_hash_handle hh;
+    uint8_t *name;
+    size_t name_size;
+    struct row *rows; /* the last one counts */
+};
+
+struct lane_book {
+    struct row *rows;
+    struct subject *subjects;
+    struct row *marks;
+    struct row *voids;
+    int64_t fence;
+    bool is_restored;
+    VEC(struct lane_record_id) erased;
+    size_t next_erased;
+};
+
+struct lane_book *lane_book_new(void)
+{
+    return mem_new(struct lane_book);
+}
+
+static struct row *last_of(struct row *rows)
+{
+    return rows != NULL ? rows->prev : NULL; /* utlist keeps the tail there */
+}
+
+static void row_free(struct lane_book *book, struct row *row)
+{
+    HASH_DELETE(hh, book->rows, row);
+    buf_deinit(&row->key);
+    free(row);
+}
+
+static void subject_free(struct lane_book *book, struct subject *subject)
+{
+    HASH_DELETE(hh, book->subjects, subject);
+    free(subject->name);
+    free(subject);
+}
+
+void lane_book_free(struct lane_book *book)
+{
+    struct row *row, *next_row;
+    struct subject *subject, *next_subject;
+    if (book == NULL) {
+        return;
+    }
+    HASH_ITER (hh, book->rows, row, next_row) {
+        row_free(book, row);
+    }
+    HASH_ITER (hh, book->subjects, subject, next_subject) {
+        subject_free(book, subject);
+    }
+    vec_deinit(&book->erased);
+    free(book);
+}
+
+/* --- what is erased --- */
+
+static void condemn(struct lane_book *book, struct row *row)
+{
+    if (!row->is_condemned) {
+        row->is_condemned = true;
+        vec_push(&book->erased, row->id);
+    }
+}
+
+/* It says that there is nothing, and nothing older is left that it says it of. */
+static void condemn_if_alone(struct lane_book *book, struct row *row)
+{
+    if (row->prev == row && (row->kind == LANE_RECORD_CLOSE || row->kind == LANE_RECORD_FORGET)) {
+        condemn(book, row);
+    }
+}
+
+/* Marks make records void that stand behind them: those of before go when nothing is void. */
+static void condemn_marks(struct lane_book *book)
+{
+    struct row *mark;
+    bool has_kept = false;
+    if (book->voids != NULL || book->marks == NULL || book->marks->next == NULL) {
+        return;
+    }
+    DL_FOREACH (book->marks, mark) {
+        if (mark->offset == book->fence && !has_kept) {
+            has_kept = true;
+        } else {
+            condemn(book, mark);
+        }
+    }
+}
+
+static struct row *find(const struct lane_book *book, struct lane_record_id id)
+{
+    struct row *row;
+    HASH_FIND(hh, book->rows, &id, sizeof id, row);
+    return row;
+}
+
+bool lane_book_next_erased(struct lane_book *book, struct lane_record_id *id)
+{
+    while (book->next_erased < book->erased.count) {
+        *id = book->erased.items[book->next_erased++];
+        const struct row *row = find(book, *id);
+        if (row != NULL && row->is_condemned) {
+            return true;
+        }
+    }
+    book->next_erased = book->erased.count = 0;
+    return false;
+}
+
+/* The newest one of its subject was erased as void, and its mark was gone already: the one before
+ * counts as it always did. */
+static void count_again(struct lane_book *book, struct row *row)
+{
+    row->is_condemned = false;
+    condemn_if_alone(book, row);
+}
+
+static void erase(struct lane_book *book, struct row *row)
+{
+    struct subject *subject = row->subject;
+    if (subject != NULL) {
+        DL_DELETE(subject->rows, row);
+        if (subject->rows == NULL) {
+            subject_free(book, subject);
+        } else {
+            count_again(book, last_of(subject->rows));
+        }
+    } else if (row->kind == LANE_RECORD_MARK) {
+        DL_DELETE(book->marks, row);
+    } else {
+        DL_DELETE(book->voids, row);
+        condemn_marks(book);
+    }
+    row_free(book, row);
+}
+
+/* --- reading --- */
+
+/* Records of one name are about one thing. */
+static void name_of(const struct lane_record *record, struct buf *name)
+{
+    switch (record->kind) {
+    case LANE_RECORD_ASIDE:
+    case LANE_RECORD_FORGET:
+        buf_append_u8(name, 'e');
+        buf_append_be64(name, (uint64_t)record->offset);
+        break;
+    case LANE_RECORD_REDRIVEN:
+        buf_append_u8(name, 'r');
+        buf_append_be64(name, (uint64_t)record->offset);
+        break;
+    default:
+        buf_append_u8(name, slice_is_null(record->name.key) ? 'n' : 'k');
+        buf_append_be64(name, (uint64_t)record->name.offset);
+        buf_append_slice(name, record->name.key);
+        break;
+    }
+}
+
+static struct lane_name lane_of(const struct subject *subject)
+{
+    struct lane_name name = {.offset = (int64_t)load_be64(subject->name + 1)};
+    if (subject->name[0] == 'k') {
+        name.key = slice_of(subject->name + 9, subject->name_size - 9);
+    }
+    return name;
+}
+
+static struct subject *subject_for(struct lane_book *book, const struct lane_record *record)
+{
+    struct buf name = {0};
+    struct subject *subject;
+    name_of(record, &name);
+    HASH_FIND(hh, book->subjects, name.data, name.size, subject);
+    if (subject == NULL) {
+        subject = mem_new(struct subject);
+        subject->name = mem_dup(name.data, name.size);
+        subject->name_size = name.size;
+        HASH_ADD_KEYPTR(hh, book->subjects, subject->name, subject->name_size, subject);
+    }
+    buf_deinit(&name);
+    return subject;
+}
+
+static void place_row(struct lane_book *book, struct row *row, const struct lane_record *record)
+{
+    struct row *before;
+    if (record->kind == LANE_RECORD_MARK) {
+        row->offset = record->fence;
+        book->fence = record->fence > book->fence ? record->fence : book->fence;
+        DL_APPEND(book->marks, row);
+        condemn_marks(book);
+        return;
+    }
+    if (record->fence < book->fence) {
+        DL_APPEND(book->voids, row);
+        condemn(book, row);
+        return;
+    }
+    row->subject = subject_for(book, record);
+    DL_FOREACH (row->subject->rows, before) {
+        condemn(book, before);
+    }
+    DL_APPEND(row->subject->rows, row);
+    condemn_if_alone(book, row);
+}
+
+void lane_book_read(struct lane_book *book, struct lane_record_id id,
+                    const struct lane_record *record, struct lane_place place)
+{
+    struct row *row = find(book, id);
+    if (record == NULL) {
+        if (row != NULL) {
+            erase(book, row);
+        }
+        return;
+    }
+    if (row != NULL) {
+        return;
+    }
+    row = mem_new(struct row);
+    row->id = id;
+    row->kind = record->kind;
+    row->offset = record->offset;
+    row->note = record->note;
+    row->place = place;
+    if (record->kind == LANE_RECORD_ASIDE && !book->is_restored &&
+        !slice_is_null(record->event.key)) {
+        row->has_key = true;
+        buf_append_slice(&row->key, record->event.key);
+    }
+    HASH_ADD(hh, book->rows, id, sizeof row->id, row);
+    place_row(book, row, record);
+}
+
+int64_t lane_book_fence(const struct lane_book *book)
+{
+    return book->fence;
+}
+
+size_t lane_book_count(const struct lane_book *book)
+{
+    return HASH_COUNT(book->rows);
+}
+
+void lane_book_restore(struct lane_book *book, struct lane_machine *machine, int32_t partition)
+{
+    book->is_restored = true;
+    for (struct row *row = book->rows; row != NULL; row = row->hh.next) {
+        bool counts = row->subject != NULL && last_of(row->subject->rows) == row;
+        if (counts && row->kind == LANE_RECORD_ASIDE) {
+            lane_restore_event(machine, partition,
+                               row->has_key ? buf_slice(&row->key) : (struct slice){0}, row->offset,
+                               row->place.position, row->place.bytes, row->place.handler);
+        } else if (counts && row->kind == LANE_RECORD_NOTE) {
+            lane_restore_note(machine, partition, lane_of(row->subject), &row->note);
+        }
+        buf_deinit(&row->key);
+    }
+}

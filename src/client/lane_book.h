@@ -1,0 +1,55 @@
+#ifndef TIDINGS_CLIENT_LANE_BOOK_H
+#define TIDINGS_CLIENT_LANE_BOOK_H
+
+#include "client/lane_record.h"
+
+/*
+ * What the records of lanes.<group> about one source partition say together, read in the order of
+ * the log: what is set aside, what is remembered of lanes, and which records are of no use any
+ * more. It goes on reading as long as the owner owns, its own records with the others.
+ *
+ * Compaction knows no fences: a void record would take the place of a good one of the same key. So
+ * each record has a key of its own, and goes only when an owner erases it (a record with that key
+ * and no value). Erased is only what can never count again, whoever reads it: a record that is
+ * void, and one that stands before a newer one about the same event or lane that was read back from
+ * the log and is not void. The newest one, if all it says is that there is nothing, goes when the
+ * older ones are read as erased; the marks of earlier owners, when nothing void is left. So it does
+ * not matter which of the erased records a reader still meets.
+ *
+ * Memory: about 200 bytes a record that is not erased. One thread at a time.
+ */
+struct lane_book;
+
+/* An empty one. Free with lane_book_free. */
+struct lane_book *lane_book_new(void);
+
+/* Frees it; NULL is fine. */
+void lane_book_free(struct lane_book *book);
+
+/* Where a record stands, and who handles the event in it. */
+struct lane_place {
+    int64_t position;
+    size_t bytes;
+    int handler;
+};
+
+/* The next record of the log; record NULL: that of this id is erased. `place` is for
+ * LANE_RECORD_ASIDE. An id that is known already is passed over. */
+void lane_book_read(struct lane_book *book, struct lane_record_id id,
+                    const struct lane_record *record, struct lane_place place);
+
+/* The highest fence of a mark; 0: there was none. */
+int64_t lane_book_fence(const struct lane_book *book);
+
+/* Tells the machine what is set aside and remembered (lane_restore_event and lane_restore_note),
+ * in the order of the log. Once: keys are not kept any longer. */
+void lane_book_restore(struct lane_book *book, struct lane_machine *machine, int32_t partition);
+
+/* The next record to erase, each once; false: none now. Only who owns erases, after it has read its
+ * own mark. */
+bool lane_book_next_erased(struct lane_book *book, struct lane_record_id *id);
+
+/* Records that are not erased. */
+size_t lane_book_count(const struct lane_book *book);
+
+#endif

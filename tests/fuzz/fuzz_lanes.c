@@ -1,0 +1,100 @@
+/*
+ * What an owner of key lanes reads that may be anything: records of lanes.<group> (as key size u16,
+ * key, value size u16 with 0xffff for none, value) and the text beside a commit (the bytes as they
+ * are). What is read is written as the same bytes again, and a book takes all of it.
+ */
+#include "base/bytes.h"
+#include "base/mem.h"
+#include "client/lane_book.h"
+#include "client/lane_metadata.h"
+#include "fuzz.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static void must(bool holds, const char *what)
+{
+    if (!holds) {
+        fprintf(stderr, "lanes: %s\n", what);
+        abort();
+    }
+}
+
+static bool take(struct slice *left, struct slice *out)
+{
+    if (left->size < 2) {
+        return false;
+    }
+    size_t size = load_be16(left->data);
+    bool none = size == 0xffff;
+    size = none ? 0 : size;
+    if (size > left->size - 2) {
+        return false;
+    }
+    *out = none ? (struct slice){0} : slice_of(left->data + 2, size);
+    *left = slice_of(left->data + 2 + size, left->size - 2 - size);
+    return true;
+}
+
+/* Numbers may be written longer than need be: so read, written and read once more. */
+static void write_again(const struct lane_record *record)
+{
+    struct buf bytes = {0}, again = {0};
+    struct arena arena = {0};
+    struct lane_record same;
+    lane_record_write(record, &bytes);
+    must(lane_record_read(buf_slice(&bytes), &arena, &same) == ERR_NONE, "what is written is read");
+    lane_record_write(&same, &again);
+    must(slice_equal(buf_slice(&bytes), buf_slice(&again)), "it comes back as it was");
+    buf_deinit(&bytes);
+    buf_deinit(&again);
+    arena_deinit(&arena);
+}
+
+static void read_text(const uint8_t *data, size_t size)
+{
+    struct lane_ranges done = {0};
+    char *text = mem_strndup((const char *)data, size);
+    int64_t fence = lane_metadata_decode(text, 0, &done);
+    must(fence >= 0, "no fence below 0");
+    must(fence > 0 || done.count == 0, "without a fence nothing is known");
+    for (size_t i = 0; i < done.count; i++) {
+        must(done.items[i].from < done.items[i].to, "ranges ascend");
+        must(i == 0 || done.items[i - 1].to < done.items[i].from, "ranges do not touch");
+    }
+    vec_deinit(&done);
+    free(text);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct slice left = slice_of(data, size), key, value;
+    struct lane_book *book = lane_book_new();
+    struct lane_record_id id;
+    size_t count = 0, erased = 0;
+    read_text(data, size);
+    while (take(&left, &key) && take(&left, &value)) {
+        struct arena arena = {0};
+        struct lane_record_key its;
+        struct lane_record record;
+        if (lane_record_key_read(key, &its)) {
+            bool has_value = !slice_is_null(value);
+            bool is_read = has_value && lane_record_read(value, &arena, &record) == ERR_NONE;
+            if (is_read) {
+                write_again(&record);
+            }
+            if (is_read || !has_value) {
+                lane_book_read(book, its.id, is_read ? &record : NULL, (struct lane_place){0});
+                count += is_read;
+            }
+        }
+        arena_deinit(&arena);
+    }
+    must(lane_book_count(book) <= count, "no more rows than records");
+    while (lane_book_next_erased(book, &id)) {
+        lane_book_read(book, id, NULL, (struct lane_place){0});
+        must(++erased <= count, "each is erased once");
+    }
+    lane_book_free(book);
+    return 0;
+}
