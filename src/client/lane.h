@@ -52,7 +52,8 @@ enum lane_order {
 enum lane_give_up {
     LANE_PARK, /* dead letter; its lane stays closed until somebody opens it */
     LANE_SKIP, /* dead letter; its lane goes on */
-    LANE_STOP  /* the service is told to end; nothing is written */
+    LANE_STOP /* the service is told to end (LANE_GIVE_UP); nothing is written, the event stays open
+                 and closes its lane until then. Who owns it next tries it at least once more */
 };
 
 enum lane_verdict {
@@ -69,22 +70,23 @@ struct lane_settings {
     int handler_count;             /* 1: events name one below it */
     int workers;                   /* 16: events in a handler's hand at once */
     int attempts;                  /* 10: counted ones, then it is given up */
-    int attempts_alone;            /* 0 (never): those of a lane that fails with nobody beside it */
-    int64_t backoff_first_ms;      /* 200; doubles, with full jitter */
-    int64_t backoff_max_ms;        /* 60000 */
-    int64_t probe_first_ms;        /* 1000: between the probes of a handler that is down; doubles */
-    int64_t probe_max_ms;          /* 4000 */
-    int down_after;                /* 10: so many lanes failed with no success between */
-    int64_t aside_after_ms;        /* 30000: a lane that waits longer is set aside */
-    int64_t commit_interval_ms;    /* 1000 */
-    size_t intake_events;          /* 10000: runnable or running; then partitions pause */
-    size_t intake_bytes;           /* 64 MiB */
-    size_t waiting_events;         /* 10000: behind heads that wait; then lanes are set aside */
-    size_t waiting_bytes;          /* 64 MiB */
-    size_t open_lanes;             /* 100000 a partition: parked or set aside; then it pauses */
-    int64_t aside_bytes;           /* 1 GiB a partition */
-    size_t metadata_bytes;         /* 4096: the group's offset.metadata.max.bytes */
-    uint64_t seed;                 /* 1: of the jitter */
+    int attempts_alone;       /* 0 (never): those of a lane that fails with nobody beside it: since
+                                 the first of them no other lane of its handler succeeded or failed */
+    int64_t backoff_first_ms; /* 200; doubles, with full jitter */
+    int64_t backoff_max_ms;   /* 60000 */
+    int64_t probe_first_ms;   /* 1000: between the probes of a handler that is down; doubles */
+    int64_t probe_max_ms;     /* 4000 */
+    int down_after;           /* 10: so many lanes failed with no success between */
+    int64_t aside_after_ms;   /* 30000: a lane that waits longer is set aside */
+    int64_t commit_interval_ms; /* 1000 */
+    size_t intake_events;       /* 10000: runnable or running; then partitions pause */
+    size_t intake_bytes;        /* 64 MiB */
+    size_t waiting_events;      /* 10000: behind heads that wait; then lanes are set aside */
+    size_t waiting_bytes;       /* 64 MiB */
+    size_t open_lanes;          /* 100000 a partition: parked or set aside; then it pauses */
+    int64_t aside_bytes;        /* 1 GiB a partition */
+    size_t metadata_bytes;      /* 4096: the group's offset.metadata.max.bytes */
+    uint64_t seed;              /* 1: of the jitter */
 };
 
 /* Fills in the defaults that stand beside the fields. */
@@ -247,24 +249,45 @@ void lane_marked(struct lane_machine *machine, const struct lane_effect *effect)
 /* is_stored: the group has it. Else it is tried again. */
 void lane_committed(struct lane_machine *machine, int32_t partition, int64_t epoch, bool is_stored);
 
-/* --- by somebody's word (records in lanes.<group>, carried out by the owner) --- */
+/*
+ * --- by somebody's word (records in lanes.<group>, carried out by the owner) ---
+ *
+ * A word works in this owner's memory at once. It is durable when what it made is: the note that
+ * the lane is held, let go or open again, the dead letter of what is skipped. An owner that loses
+ * the partition before has not carried it out, and the next one does not know of it.
+ */
 
-/* What of a lane is known: false when there is no such lane. */
+/* What of a lane is known. False: there is no such lane, or the partition is not restored yet or
+ * given away, and others decide. For use before the machine is
+ * called again. */
 bool lane_find(struct lane_machine *machine, int32_t partition, struct lane_name name,
                struct lane **lane);
+/* The same, and a key's or partition's lane of which nothing is known is made: it can be held
+ * before it has an event. False as well when the order has no lanes of that name. Followed by
+ * lane_hold. */
+bool lane_reach(struct lane_machine *machine, int32_t partition, struct lane_name name,
+                struct lane **lane);
 
-/* Its head is tried at once, if it waits. */
+/* A head that waits for its back-off or a probe is tried as soon as a worker is free, before all
+ * others, whether its handler is down or not; as an attempt it counts like any other. A lane that
+ * is held or parked stays so. */
 void lane_try_now(struct lane_machine *machine, struct lane *lane);
-/* Its head goes to the dead letters and the lane on; a parked lane is opened without its dead head.
+/*
+ * Its head goes to the dead letters and the lane on, whatever the rule for giving up; in a held
+ * lane, too. A head in its handler's hand is skipped if that attempt fails. A parked lane is opened
+ * without its dead head; a redrive of that one is over when it fails.
  */
 void lane_skip_head(struct lane_machine *machine, struct lane *lane);
-/* Nothing of it is started until it is let go; what it has and gets is set aside. */
+/* Nothing of it is started until it is let go; what it has and gets is set aside. What runs is
+ * not stopped. Through restarts and other owners. */
 void lane_hold(struct lane_machine *machine, struct lane *lane);
 void lane_let_go(struct lane_machine *machine, struct lane *lane);
 
 /*
  * A dead event is tried again, before everything else of its lane, which is made for it if need
- * be. Taken over; keep is LANE_REDRIVEN. LANE_WRITE_REDRIVEN tells the end.
+ * be. Taken over; keep is LANE_REDRIVEN. LANE_WRITE_REDRIVEN tells the end: done, which opens a
+ * lane that it closed; or given up again, whatever the rule: it is dead and its lane open or closed
+ * as before.
  */
 void lane_redrive(struct lane_machine *machine, struct lane_event *event);
 

@@ -152,7 +152,7 @@ static struct lane *lane_new(struct lane_machine *machine, struct lane_partition
     lane->partition = partition;
     lane->failing_handler = -1;
     lane->probes = -1;
-    lane->parked_offset = -1;
+    lane->parked_offset = lane->skip_offset = -1;
     HASH_ADD_KEYPTR(hh, partition->lanes, lane->name, lane->name_size, lane);
     DL_APPEND2(machine->all, lane, all_prev, all_next);
     machine->counts.lanes++;

@@ -52,6 +52,7 @@ static void finish_redriven(struct lane_machine *machine, struct lane *lane,
     effect->was_done = was_done;
     if (was_done && lane->is_parked && lane->parked_offset <= event->offset) {
         lane->is_parked = false;
+        lane->parked_offset = -1;
         lane_write_note(machine, lane);
     }
     lane_release(machine, event);
@@ -63,7 +64,11 @@ static void finish(struct lane_machine *machine, struct lane *lane, struct lane_
 {
     lane->hand = NULL;
     lane->state = LANE_RESTING;
-    lane_forget_failures(machine, lane);
+    lane->skip_offset = lane->skip_offset == event->offset ? -1 : lane->skip_offset;
+    /* else a redrive went before the head that failed */
+    if (lane->failed_offset <= event->offset) {
+        lane_forget_failures(machine, lane);
+    }
     switch (event->keep) {
     case LANE_REDRIVEN:
         finish_redriven(machine, lane, event, was_done);
@@ -92,11 +97,8 @@ static void finish(struct lane_machine *machine, struct lane *lane, struct lane_
 
 /* --- giving up --- */
 
-static enum lane_give_up rule_for(const struct lane_machine *machine, const struct lane *lane)
+enum lane_give_up lane_rule(const struct lane_machine *machine, const struct lane *lane)
 {
-    if (lane->skips_head) {
-        return LANE_SKIP;
-    }
     bool is_alone = machine->settings.order == LANE_FREE ||
                     (machine->settings.order == LANE_BY_KEY && lane_name_of(lane).offset >= 0);
     return is_alone ? machine->settings.without_key : machine->settings.with_key;
@@ -111,20 +113,26 @@ static void park(struct lane_machine *machine, struct lane *lane, int64_t offset
 
 static void give_up(struct lane_machine *machine, struct lane *lane, struct lane_event *event)
 {
-    enum lane_give_up rule = rule_for(machine, lane);
     lane->hand = event;
     lane->state = LANE_DYING;
-    lane->gives_up_by = rule;
-    if (rule == LANE_STOP) {
-        lane_emit(machine, LANE_GIVE_UP, lane->partition)->event = event;
-    } else if (event->keep == LANE_REDRIVEN) {
-        if (rule == LANE_PARK) {
-            park(machine, lane, event->offset);
-        }
-        finish(machine, lane, event, false);
+    lane->gives_up_by = lane->skip_offset == event->offset ? LANE_SKIP : lane_rule(machine, lane);
+    if (event->keep == LANE_REDRIVEN) {
+        finish(machine, lane, event, false); /* dead as before, its lane open or closed as before */
+    } else if (lane->gives_up_by == LANE_STOP) {
+        struct lane_effect *effect = lane_emit(machine, LANE_GIVE_UP, lane->partition);
+        effect->event = event;
+        effect->offset = event->offset;
     } else {
         lane_emit_event(machine, LANE_WRITE_DEAD, event);
     }
+}
+
+void lane_skip_dying(struct lane_machine *machine, struct lane *lane)
+{
+    if (lane->gives_up_by == LANE_STOP) {
+        lane_emit_event(machine, LANE_WRITE_DEAD, lane->hand);
+    }
+    lane->gives_up_by = LANE_SKIP;
 }
 
 /* --- running --- */
@@ -144,20 +152,22 @@ static void start(struct lane_machine *machine, struct lane *lane)
         machine->counts.running++;
         return;
     }
-    if (head.handler < 0 && !lane->skips_head) {
+    bool is_skipped = lane->skip_offset == head.offset;
+    if (head.handler < 0 && !is_skipped) {
         lane_end_probe(machine, lane);
         finish(machine, lane, head.event, true);
         return;
     }
-    if (lane->skips_head || lane_is_used_up(machine, lane)) {
+    if (is_skipped || (head.offset == lane->failed_offset && lane_is_used_up(machine, lane))) {
         lane_end_probe(machine, lane);
         give_up(machine, lane, head.event);
         return;
     }
     lane->hand = head.event;
     lane->state = LANE_RUNNING;
-    head.event->attempt = lane->tries + 1;
-    head.event->first_failed_ms = lane->first_failed_ms;
+    bool has_failed = head.offset == lane->failed_offset;
+    head.event->attempt = has_failed ? lane->tries + 1 : 1;
+    head.event->first_failed_ms = has_failed ? lane->first_failed_ms : 0;
     machine->counts.running++;
     machine->handlers[head.handler].running++;
     lane_emit_event(machine, LANE_RUN, head.event);
@@ -245,7 +255,7 @@ void lane_loaded(struct lane_machine *machine, struct lane *lane, struct lane_ev
     lane->loaded = event;
     lane->state = LANE_RESTING;
     lane_memory_add(machine, lane, event);
-    if (lane->partition->is_revoking || lane->is_held) {
+    if (lane->partition->is_revoking || (lane->is_held && lane->skip_offset != event->offset)) {
         unload(machine, lane);
         lane_end_probe(machine, lane);
         lane_place(machine, lane);

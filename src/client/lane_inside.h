@@ -74,17 +74,18 @@ struct lane {
     bool goes_aside; /* what it has and gets is set aside */
     bool is_wanting; /* in the partition's list of those with something to set aside */
     bool is_counted_open;
-    bool skips_head;
     bool counts_waiting;
+    bool is_urged; /* somebody said that its head is to be tried at once */
     enum lane_give_up gives_up_by;
     struct lane_event
-        *parking; /* its dead letter is written, the note that closes the lane is not */
-    int64_t parked_offset;
+        *parking;          /* its dead letter is written, the note that closes the lane is not */
+    int64_t parked_offset; /* -1: it is not parked */
+    int64_t skip_offset;   /* the event to be given up by somebody's word; -1: none */
 
     /* its head's failures */
     int tries;
     int attempts;    /* those that count */
-    int alone;       /* tries that failed while it was the only lane to fail, and none succeeded */
+    int alone;       /* tries that failed with no other lane's result between */
     bool is_pending; /* the last failure counts once another lane has succeeded */
     bool has_news;   /* to be noted */
     int probes;      /* the handler that it is the probe of; -1: none */
@@ -94,6 +95,7 @@ struct lane {
     uint64_t failed_stamp; /* of its handler then: successes, outages, and the round */
     uint64_t failed_downs;
     uint64_t failed_round;
+    int failed_handler;
     struct lane *failing_next, *failing_prev; /* of the handler */
     int failing_handler;                      /* -1: in no such list */
     struct lane *wanting_next, *wanting_prev;
@@ -108,6 +110,7 @@ struct lane_handler {
     uint64_t last_id, last_stamp, other_stamp; /* the last success, and that of another lane */
     uint64_t round;                            /* goes up with each success */
     int failures;                              /* lanes that failed in this round */
+    uint64_t alone_id;                         /* the lane of the last failure; 0: of a success */
     size_t running;
     uint64_t downs;
     bool is_down;
@@ -155,7 +158,8 @@ struct lane_machine {
     struct random random;
     struct lane_partition *partitions;
     struct lane_handler *handlers;
-    struct lane_list unhandled; /* their heads have no handler */
+    struct lane_list unhandled; /* their heads are in memory, and no handler is asked */
+    struct lane_list urged;     /* before all others, as workers allow */
     int next_handler;
     struct heap timers;
     VEC(struct lane_effect) effects;
@@ -265,6 +269,10 @@ void lane_commit_if_due(struct lane_machine *machine, struct lane_partition *par
 
 /* --- lane_event.c: an event's way through its lane --- */
 
+/* What happens to an event of the lane that is given up. */
+enum lane_give_up lane_rule(const struct lane_machine *machine, const struct lane *lane);
+/* Its head, which is being given up already, goes to the dead letters and the lane on. */
+void lane_skip_dying(struct lane_machine *machine, struct lane *lane);
 /* Starts what may run. */
 void lane_run(struct lane_machine *machine);
 

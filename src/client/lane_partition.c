@@ -154,7 +154,11 @@ void lane_restore_note(struct lane_machine *machine, int32_t id, struct lane_nam
     lane->goes_aside = note->is_parked || note->is_held;
     lane->parked_offset = note->is_parked ? note->offset : -1;
     if (note->attempts > 0 && !note->is_parked) {
-        lane->tries = lane->attempts = note->attempts;
+        /* What ended the service is tried once more: its cause may be mended. */
+        int most = machine->settings.attempts;
+        most = lane_rule(machine, lane) == LANE_STOP ? most - 1 : most;
+        lane->tries = note->attempts;
+        lane->attempts = note->attempts < most ? note->attempts : most;
         lane->failed_offset = note->offset;
         lane->first_failed_ms = note->first_failed_ms;
     }
@@ -285,28 +289,69 @@ void lane_lose(struct lane_machine *machine, int32_t id)
 
 /* --- by somebody's word --- */
 
-bool lane_find(struct lane_machine *machine, int32_t id, struct lane_name name, struct lane **lane)
+/* Before it is restored its lanes are not known; when it is given away the next owner decides. */
+static struct lane_partition *decided_here(struct lane_machine *machine, int32_t id)
 {
     struct lane_partition *partition = lane_partition_find(machine, id);
+    bool is_here = partition != NULL && partition->is_restored && !partition->is_revoking;
+    return is_here ? partition : NULL;
+}
+
+bool lane_find(struct lane_machine *machine, int32_t id, struct lane_name name, struct lane **lane)
+{
+    struct lane_partition *partition = decided_here(machine, id);
     *lane = partition != NULL ? lane_lookup(machine, partition, name, false) : NULL;
+    return *lane != NULL;
+}
+
+bool lane_reach(struct lane_machine *machine, int32_t id, struct lane_name name, struct lane **lane)
+{
+    struct lane_partition *partition = decided_here(machine, id);
+    enum lane_order order = machine->settings.order;
+    bool has_key = !slice_is_null(name.key);
+    bool is_made = has_key ? order == LANE_BY_KEY : order == LANE_BY_PARTITION && name.offset < 0;
+    *lane = partition != NULL ? lane_lookup(machine, partition, name, is_made) : NULL;
     return *lane != NULL;
 }
 
 void lane_try_now(struct lane_machine *machine, struct lane *lane)
 {
-    lane->due_ms = 0;
+    struct lane_head head;
+    lane->is_urged = lane->tries > 0 && lane->hand == NULL && lane_head(lane, &head) &&
+                     head.offset == lane->failed_offset;
     lane_place(machine, lane);
+}
+
+static bool has_redriven(const struct lane *lane, int64_t offset)
+{
+    const struct lane_event *event = lane->redriven;
+    while (event != NULL && event->offset != offset) {
+        event = event->next;
+    }
+    return event != NULL;
+}
+
+static void open_parked(struct lane_machine *machine, struct lane *lane)
+{
+    lane->skip_offset = has_redriven(lane, lane->parked_offset) ? lane->parked_offset : -1;
+    lane->is_parked = false;
+    lane->parked_offset = -1;
+    lane->goes_aside = lane->is_held;
+    lane_write_note(machine, lane);
+    lane_memory_move(machine, lane);
 }
 
 void lane_skip_head(struct lane_machine *machine, struct lane *lane)
 {
+    struct lane_head head;
     if (lane->is_parked) {
-        lane->is_parked = false;
-        lane->goes_aside = lane->is_held;
-        lane_write_note(machine, lane);
-        lane_memory_move(machine, lane);
-    } else if (lane->state != LANE_RUNNING && lane->state != LANE_DYING) {
-        lane->skips_head = true;
+        open_parked(machine, lane);
+    } else if (lane->state == LANE_DYING) {
+        lane_skip_dying(machine, lane);
+    } else if (lane->hand != NULL) {
+        lane->skip_offset = lane->hand->offset;
+    } else if (lane_head(lane, &head)) {
+        lane->skip_offset = head.offset;
     }
     lane_place(machine, lane);
     lane_drop_if_empty(machine, lane);

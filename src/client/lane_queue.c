@@ -72,7 +72,8 @@ static bool may_run(const struct lane *lane, const struct lane_head *head)
 {
     const struct lane_partition *partition = lane->partition;
     bool is_redriven = head->event != NULL && head->event->keep == LANE_REDRIVEN;
-    return partition->is_restored && !partition->is_revoking && !lane->is_held &&
+    return partition->is_restored && !partition->is_revoking &&
+           (!lane->is_held || lane->skip_offset == head->offset) &&
            (!lane->is_parked || is_redriven) && (head->event == NULL || !head->event->is_busy);
 }
 
@@ -97,9 +98,12 @@ void lane_place(struct lane_machine *machine, struct lane *lane)
     if (!lane_head(lane, &head) || !may_run(lane, &head)) {
         return;
     }
-    if (head.handler < 0 || lane->skips_head) {
-        list_add(&machine->unhandled, lane);
-    } else if (lane->tries > 0 && head.offset == lane->failed_offset) {
+    bool has_failed = lane->tries > 0 && head.offset == lane->failed_offset;
+    if (head.handler < 0 || lane->skip_offset == head.offset) {
+        list_add(head.event != NULL ? &machine->unhandled : &machine->urged, lane);
+    } else if (has_failed && lane->is_urged) {
+        list_add(&machine->urged, lane);
+    } else if (has_failed) {
         place_failed(machine, lane, head.handler);
     } else {
         list_add(&handler_of(machine, head.handler)->fresh, lane);
@@ -122,6 +126,7 @@ void lane_succeeded(struct lane_machine *machine, struct lane *lane, int handler
     its->successes++;
     its->round++;
     its->failures = 0;
+    its->alone_id = 0;
     if (its->last_id != lane->id) {
         its->other_stamp = its->last_stamp;
         its->last_id = lane->id;
@@ -184,7 +189,7 @@ void lane_forget_failures(struct lane_machine *machine, struct lane *lane)
 {
     failing_remove(machine, lane);
     lane->tries = lane->attempts = lane->alone = 0;
-    lane->is_pending = lane->has_news = lane->skips_head = false;
+    lane->is_pending = lane->has_news = lane->is_urged = false;
     lane->first_failed_ms = lane->due_ms = 0;
     lane->failed_offset = -1;
     lane_memory_move(machine, lane);
@@ -209,14 +214,16 @@ void lane_failed(struct lane_machine *machine, struct lane *lane, const struct l
     if (lane->tries > 0 && lane->failed_offset != event->offset) {
         lane_forget_failures(machine, lane);
     }
-    bool is_alone = !others_succeeded(its, lane) || lane->tries == 0;
-    if (its->round + 1 != lane->failed_round || lane->failing_handler != event->handler) {
-        its->failures++;
+    if (its->round + 1 != lane->failed_round || lane->failed_handler != event->handler) {
+        its->failures++; /* of its lanes: a second event of one is no second lane */
         lane->failed_round = its->round + 1;
+        lane->failed_handler = event->handler;
     }
-    lane->alone = is_alone && its->failures == 1 ? lane->alone + 1 : 0;
+    lane->alone = its->alone_id == lane->id ? lane->alone + 1 : 1;
+    its->alone_id = lane->id;
     lane->tries++;
     lane->is_pending = true;
+    lane->is_urged = false;
     lane->failed_offset = event->offset;
     lane->failed_stamp = its->successes;
     lane->failed_downs = its->downs;
@@ -240,8 +247,14 @@ void lane_failed(struct lane_machine *machine, struct lane *lane, const struct l
 bool lane_is_used_up(const struct lane_machine *machine, const struct lane *lane)
 {
     const struct lane_settings *settings = &machine->settings;
-    return lane->attempts >= settings->attempts ||
-           (settings->attempts_alone > 0 && lane->alone >= settings->attempts_alone);
+    if (lane->attempts >= settings->attempts) {
+        return true;
+    }
+    if (settings->attempts_alone == 0 || lane->alone < settings->attempts_alone) {
+        return false;
+    }
+    const struct lane_handler *its = handler_of(machine, lane->failing_handler);
+    return its->alone_id == lane->id && its->failing == lane && lane->failing_next == NULL;
 }
 
 /* --- what runs next --- */
@@ -298,6 +311,12 @@ struct lane *lane_pick(struct lane_machine *machine)
     struct lane *lane = take(&machine->unhandled);
     int count = machine->settings.handler_count;
     if (machine->counts.running >= (size_t)machine->settings.workers) {
+        return lane;
+    }
+    if (lane == NULL && (lane = take(&machine->urged)) != NULL) {
+        if (lane->failing_handler >= 0) {
+            count_attempt(handler_of(machine, lane->failing_handler), lane);
+        }
         return lane;
     }
     for (int i = 0; lane == NULL && i < count; i++) {
