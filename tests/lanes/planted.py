@@ -68,6 +68,49 @@ FAULTS = {
     lane->row++;'''),
     'two of one lane run at once': ('lane_queue.c', 'if (lane->state == LANE_LOADING || lane->state == LANE_RUNNING || lane->state == LANE_DYING) {', 'if (lane->state == LANE_LOADING || lane->state == LANE_DYING) {'),
     'an owner delivers before it has read its lanes': ('lane_partition.c', 'bool pauses = !partition->is_restored || ', 'bool pauses = '),
+    'a word to retry is not heard': ('lane_partition.c', 'lane->is_urged = lane->tries > 0', 'lane->is_urged = false && lane->tries > 0'),
+    'a retry waits for the probe of its handler': ('lane_queue.c', '} else if (has_failed && lane->is_urged) {', '} else if (has_failed && lane->is_urged && !handler_of(machine, head.handler)->is_down) {'),
+    'what is skipped is tried once more': ('lane_event.c', 'bool is_skipped = lane->skip_offset == head.offset;', 'bool is_skipped = false;'),
+    'a skip parks the lane': ('lane_event.c', 'lane->gives_up_by = lane->skip_offset == event->offset ? LANE_SKIP : lane_rule(machine, lane);', 'lane->gives_up_by = lane_rule(machine, lane);'),
+    'a skip does not open a parked lane': ('lane_partition.c', '''    lane->is_parked = false;
+    lane->parked_offset = -1;
+    lane->goes_aside''', '''    lane->goes_aside'''),
+    'a held lane starts what it has': ('lane_queue.c', '(!lane->is_held || lane->skip_offset == head->offset) &&', 'true &&'),
+    'a hold is not written down': ('lane_partition.c', '''    lane->goes_aside = is_held || lane->is_parked;
+    lane_write_note(machine, lane);''', '''    lane->goes_aside = is_held || lane->is_parked;'''),
+    'a hold is forgotten by the next owner': ('lane_partition.c', 'lane->is_held = note->is_held;', 'lane->is_held = false;'),
+    'what is held stays in the source': ('lane_partition.c', 'lane->goes_aside = is_held || lane->is_parked;', 'lane->goes_aside = lane->is_parked;'),
+    'who is let go is not started': ('lane_partition.c', '''        lane_want_aside(machine, lane);
+    }
+    lane_place(machine, lane);
+    lane_drop_if_empty''', '''        lane_want_aside(machine, lane);
+        lane_place(machine, lane);
+    }
+    lane_drop_if_empty'''),
+    'words count before the lanes are read': ('lane_partition.c', 'partition->is_restored && !partition->is_revoking;', 'true;'),
+    'the service ends, and the event is passed': ('lane_event.c', '''        effect->event = event;
+        effect->offset = event->offset;''', '''        effect->event = event;
+        effect->offset = event->offset;
+        finish(machine, lane, event, false);'''),
+    'a service that ended does not try again': ('lane_partition.c', 'most = lane_rule(machine, lane) == LANE_STOP ? most - 1 : most;', ''),
+    'who fails alone is never given up': ('lane_queue.c', 'lane->alone = its->alone_id == lane->id ? lane->alone + 1 : 1;', 'lane->alone = 1;'),
+    'many that fail count as one alone': ('lane_queue.c', 'return its->alone_id == lane->id && its->failing == lane && lane->failing_next == NULL;', 'return true;'),
+    'a handler counts by the success of another': ('lane_queue.c', 'return &machine->handlers[handler];', 'return &machine->handlers[0 * handler];'),
+    'keys of an ordered partition run side by side': ('lane_effect.c', '''    case LANE_BY_PARTITION:
+        return (struct lane_name){.offset = -1};
+''', '''    case LANE_BY_PARTITION:
+        return (struct lane_name){.key = key, .offset = -1};
+'''),
+    'events without order wait for each other': ('lane_effect.c', '''    case LANE_FREE:
+        break;
+    }
+    return''', '''    case LANE_FREE:
+        offset = -1;
+        break;
+    }
+    return'''),
+    'the time that a handler gives is not kept': ('lane_queue.c', 'retry_at_ms > machine->now_ms ? retry_at_ms :', 'false ? retry_at_ms :'),
+    'a redrive forgets how the head failed': ('lane_event.c', 'if (lane->failed_offset <= event->offset) {', 'if (true) {'),
 }
 SEEDS = 2000000
 TIME_S = 60

@@ -13,8 +13,9 @@
 /*
  * A small world around the machine of key lanes, played from a seed: source partitions, the topics
  * lanes.<group> and dlq.<group>, a group with members that crash, leave, and go on for a while
- * after they lost a partition, handlers that fail, and a clock. sim_check.c is the model: it sees
- * every effect of a handler, every record and every commit, and knows nothing of the machine.
+ * after they lost a partition, handlers that fail, and a clock. sim_check.c and sim_words.c are the
+ * model: it sees every effect of a handler, every record, every commit and every word of people,
+ * and knows nothing of the machine.
  */
 
 enum { PARTITIONS = 2, MEMBERS = 2, HANDLERS = 2, MOST_KEYS = 5 };
@@ -69,6 +70,12 @@ struct held {
     bool is_redrive;
 };
 
+/* Failures of one event of a handler in one member, with no other's result between. */
+struct sim_alone {
+    const struct sim_event *event;
+    int fails;
+};
+
 /* A partition as a member sees it. */
 struct share {
     bool is_held, is_paused, is_leaving, is_restored;
@@ -81,8 +88,10 @@ struct share {
 
 struct member {
     bool is_alive;
-    int64_t life; /* goes up with each crash */
+    int64_t life;     /* goes up with each crash */
+    bool is_stopping; /* an event that is given up ends the service */
     struct lane_machine *machine;
+    struct sim_alone alone[HANDLERS];
     struct share shares[PARTITIONS];
 };
 
@@ -101,7 +110,11 @@ enum op_kind {
     OP_LOSE,
     OP_OWN,
     OP_REDRIVE,
-    OP_REDRIVE_ALL
+    OP_REDRIVE_ALL,
+    OP_WORDS_ALL,
+    OP_STOP,
+    OP_END,
+    OP_BEGIN
 };
 
 /* Something that happens later. */
@@ -120,6 +133,22 @@ struct op {
     bool is_void; /* its member crashed before it was sent */
 };
 
+enum sim_say { SAY_TRY, SAY_SKIP, SAY_HOLD, SAY_LET_GO };
+
+/* What a member was told of a lane under one epoch, and what it has of it. Offsets, -1: none. */
+struct sim_word {
+    int64_t epoch;
+    bool is_held;
+    bool is_stopped;  /* an event of it ends the service */
+    bool must_try;    /* before this round is over */
+    bool is_skipping; /* one event may be given up for it */
+    int64_t skipped;  /* not to be tried again */
+    int64_t running, dying, last_ran;
+    int64_t failed; /* and waits, */
+    int64_t not_before_ms;
+    int busy; /* loads, and writes to lanes.<group> */
+};
+
 /* A lane of the model: what its key's effects have been. */
 struct sim_lane {
     int partition;
@@ -130,6 +159,8 @@ struct sim_lane {
     int64_t last;    /* offset of the last effect (no redrive) under it; -1: none */
     int64_t highest; /* of all effects */
     int running;     /* by owners, now */
+    bool was_held;   /* once, and not everybody was told since to let it go */
+    struct sim_word words[MEMBERS];
 };
 
 struct world {
@@ -147,6 +178,9 @@ struct world {
     int64_t outage_from_ms[HANDLERS], outage_to_ms[HANDLERS];
     bool has_limits;
     bool tries_alone; /* nothing is mended before all is done that can be */
+    bool fails_alone; /* each handler has one lane, which is given up by attempts_alone */
+    bool has_words;   /* people say something of lanes */
+    bool skips_all;   /* parked lanes are opened by skipping, before redrives */
     bool is_mended;   /* nothing fails any more */
     bool is_calm;     /* no crashes and rebalances any more */
     int chaos_left;
@@ -154,7 +188,7 @@ struct world {
     bool is_loud;
     bool has_failed;
     char failure[300];
-    uint64_t effects, dead, asides, crashes, moves, redrives;
+    uint64_t effects, dead, asides, crashes, moves, redrives, words;
 };
 
 /* --- sim_schedule.c --- */
@@ -177,6 +211,22 @@ void check_memory(struct world *world, const struct lane_machine *machine);
 void check_end(struct world *world, bool is_all_done);
 /* The world does not get to `what`: fails it, and says what is in the way. */
 void check_stuck(struct world *world, const char *what);
+/* --- sim_words.c: words and what they promise --- */
+
+void words_effect(struct world *world, int member, const struct lane_effect *effect);
+void words_result(struct world *world, int member, const struct held *held,
+                  enum lane_verdict verdict, int64_t retry_at_ms);
+/* A load, a write to lanes.<group> or a dead letter is answered. */
+void words_answered(struct world *world, int member, const struct sim_event *event, bool is_dead);
+void words_restored(struct world *world, int member, int partition);
+void words_quiet(struct world *world, int member, int partition);
+void words_settled(struct world *world, int member);
+/* Its lane is closed on disk. */
+bool words_is_parked(const struct world *world, const struct sim_lane *lane);
+void words_say_any(struct world *world, int member);
+/* Every held lane is let go, and every parked one opened. */
+void words_say_all(struct world *world, bool is_skip);
+
 /* Whether lanes.<group> has the event now. */
 bool check_is_aside(const struct world *world, int partition, int64_t offset);
 

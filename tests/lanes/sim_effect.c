@@ -71,7 +71,6 @@ static void run(struct world *world, int member, const struct lane_effect *effec
         check_fail(world, "%d@%d is started though its partition is given away",
                    (int)held->about->offset, effect->partition);
     }
-    held->is_redrive = effect->event->keep == LANE_REDRIVEN;
     check_starts(world, held, sim_is_owner(world, member, effect->partition, effect->epoch));
     struct op *op = sim_later_of(world, takes_ms, OP_HANDLED, member, effect->partition);
     op->epoch = effect->epoch;
@@ -89,9 +88,13 @@ static void commit(struct world *world, int member, const struct lane_effect *ef
 
 static void carry_out(struct world *world, int member, const struct lane_effect *effect)
 {
+    if (effect->kind == LANE_RUN) {
+        sim_held_of(effect->event)->is_redrive = effect->event->keep == LANE_REDRIVEN;
+    }
     struct share *share =
         effect->partition >= 0 ? &world->members[member].shares[effect->partition] : NULL;
     struct op *op;
+    words_effect(world, member, effect);
     switch (effect->kind) {
     case LANE_RUN:
         run(world, member, effect);
@@ -121,6 +124,7 @@ static void carry_out(struct world *world, int member, const struct lane_effect 
         share->is_paused = effect->kind == LANE_PAUSE;
         break;
     case LANE_QUIET:
+        words_quiet(world, member, effect->partition);
         sim_lose_share(world, member, effect->partition);
         break;
     case LANE_TELL_DOWN:
@@ -180,6 +184,7 @@ void sim_settle(struct world *world, int member)
                 effect.partition);
         carry_out(world, member, &effect);
     }
+    words_settled(world, member);
     if (its->is_alive) {
         sim_settle_at(world, member, has_more(world, member) ? world->now_ms : due_ms);
     }

@@ -11,6 +11,8 @@ static void chaos(struct world *world)
     }
     if (!its->is_alive) {
         sim_begin(world, member);
+    } else if (world->has_words && sim_chance(world, 60)) {
+        words_say_any(world, member);
     } else if (what <= 25) {
         sim_machine_end(world, member);
         sim_crash(world, member);
@@ -61,8 +63,17 @@ static void handled(struct world *world, struct op *op)
     enum lane_verdict verdict = handle(world, op->held, &is_refused);
     sim_say(world, "%d: %d@%d is %s", op->member, (int)op->held->about->offset, op->partition,
             verdict == LANE_DONE ? "done" : "not done");
-    lane_result(world->members[op->member].machine, &op->held->event, verdict, 0, world->now_ms);
-    if (is_refused && world->members[op->member].shares[op->partition].epoch == op->epoch) {
+    struct share *share = &world->members[op->member].shares[op->partition];
+    bool is_its = share->epoch == op->epoch && share->is_held;
+    int64_t retry_at_ms = verdict == LANE_RETRY && sim_chance(world, 10)
+                              ? world->now_ms + sim_between(world, 1, 300)
+                              : 0;
+    if (is_its) {
+        words_result(world, op->member, op->held, verdict, retry_at_ms);
+    }
+    lane_result(world->members[op->member].machine, &op->held->event, verdict, retry_at_ms,
+                world->now_ms);
+    if (is_refused && is_its) {
         sim_lose_share(world, op->member, op->partition);
     }
 }
@@ -109,11 +120,15 @@ static void look(struct world *world, struct op *op)
 static void answer(struct world *world, struct op *op)
 {
     struct lane_machine *machine = world->members[op->member].machine;
+    bool is_its = world->members[op->member].shares[op->partition].epoch == op->epoch;
     switch (op->effect.kind) {
     case LANE_OWN:
         sim_restore(world, op);
         break;
     case LANE_WRITE_ASIDE:
+        if (is_its) {
+            words_answered(world, op->member, sim_held_of(op->effect.event)->about, false);
+        }
         lane_wrote_aside(machine, op->effect.event, op->position);
         break;
     default:
@@ -126,12 +141,10 @@ static void dead(struct world *world, struct op *op, bool is_answered)
 {
     struct sim_event *event = sim_find(world, op->partition, op->effect.offset);
     check_dead(world, event);
-    event->may_skip =
-        event->may_skip ||
-        (event->key >= 0 && world->settings.order == LANE_BY_KEY ? world->settings.with_key
-         : world->settings.order == LANE_BY_PARTITION            ? world->settings.with_key
-                                                      : world->settings.without_key) == LANE_SKIP;
     if (is_answered) {
+        if (world->members[op->member].shares[op->partition].epoch == op->epoch) {
+            words_answered(world, op->member, event, true);
+        }
         lane_wrote_dead(world->members[op->member].machine, op->effect.event);
     }
 }
@@ -147,6 +160,9 @@ static void load(struct world *world, struct op *op)
         check_fail(world, "a load of %d, where no event is", (int)op->effect.position);
     }
     held->event.epoch = share->epoch;
+    if (share->epoch == op->epoch) {
+        words_answered(world, op->member, held->about, false);
+    }
     lane_loaded(world->members[op->member].machine, op->effect.lane, &held->event);
 }
 
@@ -184,6 +200,28 @@ void sim_redrive_all(struct world *world)
             sim_ask_redrive(world, &world->sources[p].events.items[i]);
         }
     }
+}
+
+static void say_all(struct world *world)
+{
+    words_say_all(world, world->skips_all);
+    sim_later(world, 300, OP_WORDS_ALL, -1);
+}
+
+/* The service ends as it was told to, gives away what it has, and is started again. */
+static void stop(struct world *world, int member)
+{
+    for (int p = 0; p < PARTITIONS; p++) {
+        sim_move(world, member, p);
+    }
+    sim_later(world, sim_between(world, 0, 600), OP_END, member);
+}
+
+static void end(struct world *world, int member)
+{
+    sim_machine_end(world, member);
+    sim_crash(world, member);
+    sim_later(world, sim_between(world, 0, 300), OP_BEGIN, -1)->position = member;
 }
 
 static void happen(struct world *world, struct op *op)
@@ -235,6 +273,20 @@ static void happen(struct world *world, struct op *op)
     case OP_REDRIVE_ALL:
         sim_redrive_all(world);
         sim_later(world, 500, OP_REDRIVE_ALL, -1);
+        break;
+    case OP_WORDS_ALL:
+        say_all(world);
+        break;
+    case OP_STOP:
+        stop(world, op->member);
+        break;
+    case OP_END:
+        end(world, op->member);
+        break;
+    case OP_BEGIN:
+        if (!world->members[op->position].is_alive) {
+            sim_begin(world, (int)op->position);
+        }
         break;
     }
 }

@@ -2,6 +2,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 /* --- ownership --- */
 
@@ -179,6 +180,8 @@ void sim_begin(struct world *world, int member)
     struct lane_settings settings = world->settings;
     settings.seed = random_next(&world->random);
     its->is_alive = true;
+    its->is_stopping = false;
+    memset(its->alone, 0, sizeof its->alone);
     its->machine = lane_machine_new(&settings);
     for (int p = 0; p < PARTITIONS; p++) {
         int owner = world->sources[p].owner;
@@ -327,6 +330,7 @@ void sim_restore(struct world *world, struct op *op)
         return;
     }
     share->is_restored = true;
+    words_restored(world, op->member, op->partition);
     for (size_t i = 0; i < (size_t)op->position; i++) {
         if (sim_is_newest(source, i)) {
             restore_record(world, op->member, op->partition, i);

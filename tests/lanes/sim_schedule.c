@@ -37,14 +37,15 @@ static void make_source(struct world *world, int partition)
     source->committed = -1;
     for (int64_t i = 0; i < count; i++) {
         vec_push(&source->events,
-                 (struct sim_event){.partition = partition,
-                                    .offset = offset,
-                                    .key = sim_chance(world, 85)
-                                               ? (int)sim_between(world, 0, world->key_count - 1)
-                                               : -1,
-                                    .handler = (int)sim_between(world, 0, HANDLERS - 1),
-                                    .fate = draw_fate(world),
-                                    .fails_left = (int)sim_between(world, 1, 2)});
+                 (struct sim_event){
+                     .partition = partition,
+                     .offset = offset,
+                     .key = sim_chance(world, 85) ? (int)sim_between(world, 0, world->key_count - 1)
+                                                  : -1,
+                     .handler = world->fails_alone ? partition % HANDLERS
+                                                   : (int)sim_between(world, 0, HANDLERS - 1),
+                     .fate = draw_fate(world),
+                     .fails_left = (int)sim_between(world, 1, 2)});
         /* compaction and markers leave holes */
         offset += sim_chance(world, 75) ? 1 : sim_between(world, 2, 6);
     }
@@ -56,6 +57,23 @@ static void make_source(struct world *world, int partition)
     }
 }
 
+/* What people say; and worlds where one lane has a handler for itself. */
+static void draw_words(struct world *world)
+{
+    struct lane_settings *settings = &world->settings;
+    world->has_words = sim_chance(world, 50);
+    world->skips_all = world->has_words && sim_chance(world, 50);
+    settings->attempts_alone = sim_chance(world, 10) ? (int)sim_between(world, 2, 5) : 0;
+    world->fails_alone = !world->has_limits && sim_chance(world, 5);
+    if (world->fails_alone) {
+        settings->order = LANE_BY_PARTITION;
+        settings->with_key = sim_chance(world, 50) ? LANE_PARK : LANE_SKIP;
+        settings->attempts_alone = (int)sim_between(world, 2, 4);
+    }
+    bool may_stop = settings->with_key == LANE_STOP || settings->without_key == LANE_STOP;
+    world->tries_alone = world->tries_alone && !world->fails_alone && !may_stop;
+}
+
 static void draw_settings(struct world *world)
 {
     struct lane_settings *settings = &world->settings;
@@ -63,8 +81,12 @@ static void draw_settings(struct world *world)
     settings->order = sim_chance(world, 70)   ? LANE_BY_KEY
                       : sim_chance(world, 60) ? LANE_BY_PARTITION
                                               : LANE_FREE;
-    settings->with_key = sim_chance(world, 70) ? LANE_PARK : LANE_SKIP;
-    settings->without_key = sim_chance(world, 80) ? LANE_SKIP : LANE_PARK;
+    settings->with_key = sim_chance(world, 65)   ? LANE_PARK
+                         : sim_chance(world, 75) ? LANE_SKIP
+                                                 : LANE_STOP;
+    settings->without_key = sim_chance(world, 75)   ? LANE_SKIP
+                            : sim_chance(world, 75) ? LANE_PARK
+                                                    : LANE_STOP;
     settings->handler_count = HANDLERS;
     settings->workers = (int)sim_between(world, 1, 5);
     settings->attempts =
@@ -85,6 +107,7 @@ static void draw_settings(struct world *world)
     settings->metadata_bytes = (size_t)sim_between(world, 40, 80);
     /* With so few that fail, it can be told that the handler does not. */
     world->tries_alone = !world->has_limits && sim_chance(world, 40);
+    draw_words(world);
     settings->down_after = world->tries_alone ? 1000 : settings->down_after;
     settings->attempts = world->tries_alone && sim_chance(world, 50) ? 100000 : settings->attempts;
 }
@@ -106,7 +129,7 @@ static void world_begin(struct world *world, uint64_t seed, bool is_loud)
         world->settles[m] = (struct op){.kind = OP_SETTLE, .member = m};
         sim_begin(world, m);
     }
-    world->chaos_left = (int)sim_between(world, 0, 12);
+    world->chaos_left = (int)sim_between(world, 0, world->has_words ? 25 : 12);
     sim_later(world, 0, OP_PUBLISH, -1);
     if (world->chaos_left > 0) {
         sim_later(world, sim_between(world, 1, 200), OP_CHAOS, -1);
@@ -156,7 +179,8 @@ static bool is_settled(const struct world *world, bool all_done)
         for (size_t i = 0; i < source->events.count; i++) {
             const struct sim_event *event = &source->events.items[i];
             bool is_aside = check_is_aside(world, p, event->offset);
-            if (event->is_asked ||
+            bool is_held = world->lanes.items[event->lane].was_held;
+            if ((event->is_asked && (all_done || !is_held)) ||
                 (event->applied == 0 && (all_done || (!event->is_dead && !is_aside))) ||
                 (all_done && is_aside)) {
                 return false;
@@ -191,15 +215,56 @@ static bool is_harmless(const struct world *world)
         const struct sim_lane *lane = &world->lanes.items[i];
         for (size_t j = 0; j < lane->events.count; j++) {
             const struct sim_event *event = lane->events.items[j];
+            if (lane->was_held) {
+                break;
+            }
             if (event->applied == 0 && (event->fate == POISON || event->fate == REJECTED)) {
                 break;
             }
             if (event->applied == 0 && !event->is_dead) {
-                return false;
+                /* its handler may have been away, with nobody beside it */
+                bool may_be_parked = world->settings.attempts_alone > 0;
+                if (!may_be_parked || !words_is_parked(world, lane)) {
+                    return false;
+                }
+                break;
             }
         }
     }
     return true;
+}
+
+/* Who fails with nobody beside it is given up. */
+static bool is_given_up(const struct world *world)
+{
+    for (size_t i = 0; i < world->lanes.count; i++) {
+        const struct sim_lane *lane = &world->lanes.items[i];
+        for (size_t j = 0; j < lane->events.count && !lane->was_held; j++) {
+            const struct sim_event *event = lane->events.items[j];
+            if (event->applied == 0 && !event->is_dead && !words_is_parked(world, lane)) {
+                return false;
+            }
+            if ((event->is_dead && !event->may_skip) || (event->applied == 0 && !event->is_dead)) {
+                break;
+            }
+        }
+    }
+    return true;
+}
+
+/* Where parked lanes were opened nothing stands behind them any more. */
+static bool is_opened(const struct world *world)
+{
+    bool is_all = true;
+    for (int p = 0; p < PARTITIONS; p++) {
+        const struct source *source = &world->sources[p];
+        for (size_t i = 0; i < source->events.count && is_all; i++) {
+            const struct sim_event *event = &source->events.items[i];
+            is_all = (event->applied > 0 || event->is_dead) && !event->is_asked &&
+                     !check_is_aside(world, p, event->offset);
+        }
+    }
+    return is_all;
 }
 
 static bool is_all_done(const struct world *world)
@@ -220,11 +285,18 @@ bool sim_run(struct world *world, uint64_t seed, bool is_loud)
     if (world->tries_alone) {
         until(world, is_harmless, "what stands behind no failing event is done");
     }
+    if (world->fails_alone) {
+        until(world, is_given_up, "what fails with nobody beside it is given up");
+    }
     world->is_mended = true;
     sim_say(world, "all is mended");
     if (!world->has_limits) {
         until(world, is_done_or_dead, "every event is done, dead or set aside");
         check_end(world, false);
+    }
+    sim_later(world, 0, OP_WORDS_ALL, -1);
+    if (world->skips_all) {
+        until(world, is_opened, "parked lanes are opened by skipping");
     }
     sim_later(world, 0, OP_REDRIVE_ALL, -1);
     until(world, is_all_done, "every event is done");
