@@ -110,8 +110,9 @@ static char *begin_delete(struct log *log, enum err *err, struct reason *reason)
     if (!mark_deleted(log)) {
         return NULL;
     }
-    if (log->env.flusher != NULL) {
-        flusher_mark(log->env.flusher, log); /* so that waiters are told */
+    if (log->env.flusher != NULL &&
+        atomic_load(&log->flushed_offset) < atomic_load(&log->end_offset)) {
+        flusher_mark(log->env.flusher, log); /* so that who waits for the rest is told */
     }
     char *away;
     struct reason why;

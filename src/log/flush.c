@@ -189,13 +189,23 @@ static void check_names(struct flusher *flusher)
     }
 }
 
+/* A log that was deleted, or comes from somewhere else than an append, may have none. */
+static size_t count_unsynced(const struct log_sync *sync)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < sync->segment_count; i++) {
+        count += sync->segments[i]->synced_bytes < sync->sizes[i];
+    }
+    return count;
+}
+
 /* fdatasync for a few files, one syncfs for many. When syncfs fails it does not say whose bytes are
  * lost; each file's own fdatasync does. */
 static void sync_round(struct flusher *flusher)
 {
     size_t files = 0;
     for (size_t i = 0; i < flusher->syncs.count; i++) {
-        files += flusher->syncs.items[i].segment_count;
+        files += count_unsynced(&flusher->syncs.items[i]);
     }
     atomic_fetch_add(&flusher->files_synced, files);
     if (files >= FLUSH_SYNCFS_FILES) {

@@ -258,6 +258,57 @@ static void test_a_removed_file_fails_its_log(void **state)
     }
 }
 
+/* The file system as a whole is synced for what was appended only: others' bytes take long. */
+static void test_what_has_nothing_to_sync_syncs_nothing(void **state)
+{
+    enum { LOGS = 8 }; /* enough for one syncfs */
+    struct fixture *fixture = *state;
+    int fd = open(fixture->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct flush_handler handler = {.context = NULL};
+    struct log_env env = {.files = file_ops_system(), .clock = &fixture->clock};
+    assert_int_equal(flusher_new(env.files, fd, NULL, &handler, &env.flusher, NULL), ERR_NONE);
+    struct log *logs[LOGS];
+    struct flush_target targets[LOGS];
+    struct flush_stats stats;
+    struct buf bytes = {0};
+    struct batch batch;
+    struct batch_spec spec = {.timestamp = 1};
+    build_batch(&spec, &bytes, &batch);
+    for (int i = 0; i < LOGS; i++) {
+        char dir[100];
+        snprintf(dir, sizeof dir, "%s/quiet-%d", fixture->dir, i);
+        assert_int_equal(log_open(dir, &fixture->config, &env, NULL, &logs[i], NULL, NULL),
+                         ERR_NONE);
+        struct log_append append = {.batches = &batch, .batch_count = 1};
+        assert_int_equal(log_append(logs[i], &append, NULL), ERR_NONE);
+        targets[i] = (struct flush_target){.log = logs[i], .end_offset = append.end_offset};
+        flush_wait_blocking(env.flusher, &targets[i], 1); /* one by one */
+    }
+    for (int i = 0; i < LOGS; i++) {
+        flusher_mark(env.flusher, logs[i]);
+        assert_int_equal(log_delete(logs[i], NULL), ERR_NONE);
+        assert_int_equal(log_flushed_offset(logs[i]), 1);
+    }
+    struct log *last;
+    char dir[100];
+    snprintf(dir, sizeof dir, "%s/quiet-last", fixture->dir);
+    assert_int_equal(log_open(dir, &fixture->config, &env, NULL, &last, NULL, NULL), ERR_NONE);
+    struct log_append append = {.batches = &batch, .batch_count = 1};
+    assert_int_equal(log_append(last, &append, NULL), ERR_NONE);
+    struct flush_target target = {.log = last, .end_offset = append.end_offset};
+    flush_wait_blocking(env.flusher, &target, 1); /* behind all others */
+    flusher_stats(env.flusher, &stats);
+    assert_int_equal(stats.whole_syncs, 0);
+    assert_int_equal(stats.files_synced, LOGS + 1);
+    flusher_free(env.flusher);
+    for (int i = 0; i < LOGS; i++) {
+        log_unref(logs[i]);
+    }
+    log_unref(last);
+    buf_deinit(&bytes);
+    close(fd);
+}
+
 /* A failed sync fails the logs that it hit, and no other, whichever way the flusher takes. */
 static void test_a_failed_sync_fails_only_its_logs(void **state)
 {
@@ -331,6 +382,8 @@ int main(int argc, char **argv)
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(test_a_torn_tail_is_cut, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_a_removed_file_fails_its_log, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_what_has_nothing_to_sync_syncs_nothing, fixture_setup,
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(test_a_failed_sync_fails_only_its_logs, fixture_setup,
                                         fixture_teardown),
