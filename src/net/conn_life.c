@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <unistd.h>
+#include <utlist.h>
 
 /* What a connection lives through: taken over by its reactor, woken, settled at the end of a turn.
  */
@@ -17,12 +18,8 @@ static void tell_peer_done(struct conn *conn)
     conn_hurry(conn);
 }
 
-static void on_ready(struct poll_source *source, uint32_t events)
+static void wake(struct conn *conn, uint32_t events)
 {
-    struct conn *conn = (struct conn *)source;
-    if (conn->dead) {
-        return; /* closed earlier in this turn */
-    }
     if (events & conn->send_waits) {
         conn->send_waits = 0;
         conn_touch(conn);
@@ -37,6 +34,45 @@ static void on_ready(struct poll_source *source, uint32_t events)
         conn_close(conn, CONN_END_PEER);
     } else if (events & EPOLLRDHUP) {
         tell_peer_done(conn);
+    }
+}
+
+static void on_ready(struct poll_source *source, uint32_t events)
+{
+    struct conn *conn = (struct conn *)source;
+    if (conn->dead) {
+        return; /* closed earlier in this turn */
+    }
+    if (conn->ready || conn_is_busy(conn)) {
+        conn->told = events;
+        conn_later(conn);
+        return;
+    }
+    conn_begin_small_slice(conn);
+    wake(conn, events);
+    conn_end_slice(conn);
+}
+
+static void leave_touched(struct conn *conn)
+{
+    if (conn->touched) {
+        conn->touched = false;
+        DL_DELETE2(conn->reactor->touched, conn, touched_prev, touched_next);
+    }
+}
+
+void conn_serve(struct conn *conn)
+{
+    uint32_t told = conn->told;
+    conn->told = 0;
+    if (told != 0) {
+        wake(conn, told);
+    } else if (conn->carry.size > 0 || conn_has_pending(conn)) {
+        conn_read(conn);
+    }
+    if (!conn->dead) {
+        leave_touched(conn);
+        conn_settle(conn);
     }
 }
 

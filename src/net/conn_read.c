@@ -187,7 +187,8 @@ static size_t take_prefix(struct conn *conn, const uint8_t *data, size_t size)
 static size_t take_bytes(struct conn *conn, const uint8_t *data, size_t size)
 {
     size_t used = 0;
-    while (used < size && conn_may_read(conn)) {
+    bool goes_on = true;
+    while (goes_on && used < size && conn_may_read(conn)) {
         struct frame_state *frame = &conn->frame;
         if (frame->prefix_have < sizeof frame->prefix) {
             used += take_prefix(conn, data + used, size - used);
@@ -204,8 +205,9 @@ static size_t take_bytes(struct conn *conn, const uint8_t *data, size_t size)
             used += frame_size;
             conn->frame = (struct frame_state){0};
             deliver(conn, whole, frame_size);
-        } else if (!allocate_frame(conn)) {
-            break;
+            goes_on = !conn_is_slice_over(conn);
+        } else {
+            goes_on = allocate_frame(conn);
         }
     }
     return used;
@@ -408,12 +410,14 @@ void conn_read_on(struct conn *conn, uint32_t events)
 void conn_read(struct conn *conn)
 {
     size_t budget = TURN_BYTES;
-    while (conn_may_read(conn)) {
+    bool goes_on = true;
+    while (goes_on && conn_may_read(conn)) {
         if (conn->carry.size > 0) {
             take_carry(conn);
         } else if (budget == 0 || !receive_some(conn, &budget)) {
             break;
         }
+        goes_on = !conn_is_slice_over(conn);
     }
     if (conn->dead) {
         return;

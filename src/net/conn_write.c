@@ -267,12 +267,12 @@ void conn_flush(struct conn *conn)
     size_t budget = TURN_BYTES;
     bool close_after = advance(conn, 0); /* replies that send nothing */
     while (!close_after && conn->send_waits == 0 && conn->replies.count > 0) {
-        if (budget == 0) {
-            conn_later(conn);
-            return;
-        }
         if (!send_some(conn, &budget, &close_after)) {
             break;
+        }
+        if (conn->replies.count > 0 && (budget == 0 || conn_is_slice_over(conn))) {
+            conn_later(conn);
+            return;
         }
     }
     if (close_after && !conn->dead) {

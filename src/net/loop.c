@@ -1,3 +1,4 @@
+#include "base/clock.h"
 #include "net/state.h"
 #include "net/thread.h"
 
@@ -6,23 +7,35 @@
 
 /* The thread of a reactor: turn after turn, what its connections have to do. */
 
-/* Connections that had more to do than one turn allows, or may read again. */
-static void run_ready(struct reactor *reactor)
+/* Takes who is next out of the line; NULL: all of it was served, or is to wait. */
+static struct conn *take_next(struct reactor *reactor)
 {
-    struct conn *ready = reactor->ready;
-    size_t left = 0;
-    for (struct conn *conn = ready; conn != NULL; conn = conn->ready_next) {
-        left++;
-    }
-    for (; left > 0 && reactor->ready != NULL; left--) {
+    for (;;) {
         struct conn *conn = reactor->ready;
+        if (conn == NULL) {
+            return NULL;
+        }
+        bool waits = conn_waits_for_others(conn);
         DL_DELETE2(reactor->ready, conn, ready_prev, ready_next);
         conn->ready = false;
-        reactor->worked = true;
-        conn_read(conn);
-        if (!conn->dead) {
-            conn_touch(conn);
+        if (!waits) {
+            return conn;
         }
+        conn_later(conn);
+    }
+}
+
+/* Connections that had more to do than one turn allows, or are busy. */
+static void run_line(struct reactor *reactor)
+{
+    int64_t end_ns = reactor_line_end_ns(reactor);
+    struct conn *last = reactor->ready != NULL ? reactor->ready->ready_prev : NULL;
+    struct conn *conn = NULL;
+    while (conn != last && reactor->now_ns < end_ns && (conn = take_next(reactor)) != NULL) {
+        reactor->worked = true;
+        conn_begin_slice(conn);
+        conn_serve(conn);
+        conn_end_slice(conn);
     }
 }
 
@@ -32,7 +45,13 @@ static void settle_touched(struct reactor *reactor)
         struct conn *conn = reactor->touched;
         DL_DELETE2(reactor->touched, conn, touched_prev, touched_next);
         conn->touched = false;
-        conn_settle(conn);
+        if (conn_is_busy(conn)) {
+            conn_later(conn);
+        } else {
+            conn_begin_small_slice(conn);
+            conn_settle(conn);
+            conn_end_slice(conn);
+        }
     }
 }
 
@@ -45,7 +64,6 @@ static void turn(struct reactor *reactor)
         reactor->worked = true;
         source->ready(source, events[i].events);
     }
-    run_ready(reactor);
     reactor_run_mailbox(reactor);
     reactor_run_timers(reactor);
     if (reactor->worked) {
@@ -54,7 +72,9 @@ static void turn(struct reactor *reactor)
             reactor->net->handler.on_turn_end(reactor->net->handler.context, reactor);
         }
     }
+    reactor->now_ns = clock_now_ns();
     settle_touched(reactor);
+    run_line(reactor);
     if (reactor->crowded) {
         pressure_look(reactor);
     }

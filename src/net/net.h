@@ -25,9 +25,11 @@
  * Replies leave in the order of their frames whatever the order of the net_reply calls. A token is
  * a plain value: when its connection is gone, net_reply frees what it was given and does nothing.
  *
- * Loop turn: events, then connections that had more to do, posted tasks, timers, on_turn_end; then
- * every reply that was completed in the turn goes out, those of one connection in one system call.
- * One connection reads and writes about 1 MiB a turn, so that none starves the others.
+ * Loop turn: events, posted tasks, timers, on_turn_end; then every reply that was completed in the
+ * turn goes out, those of one connection in one system call; then some of the line: connections
+ * that had much of the reactor's time lately, or have more to do than one slice of it
+ * (conn_time.c). So none starves the others, and who asks for little does not wait for who asks for
+ * much.
  *
  * Signals are blocked in the threads started here; SIGPIPE is never raised.
  */

@@ -180,7 +180,8 @@ int reactor_wait(struct reactor *reactor, struct epoll_event events[EVENTS_PER_T
     }
     int count = epoll_wait(reactor->epoll_fd, events, EVENTS_PER_TURN, timeout_ms);
     atomic_store_explicit(&reactor->asleep, false, memory_order_relaxed);
-    reactor->now_ms = clock_mono_ms(clock_system());
+    reactor->now_ns = clock_now_ns();
+    reactor->now_ms = reactor->now_ns / 1000000;
     return count;
 }
 

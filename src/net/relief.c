@@ -11,8 +11,9 @@
 
 enum {
     LOOK_MS = 20,
+    MOST_CLOSED = 16,          /* a look: what they hold takes a while to free */
     ROOM_PERCENT = 90,         /* of answers: so far connections are closed, once it has begun */
-    GRACE_MS = 1000,           /* for whoever does not move */
+    GRACE_MS = 1000,           /* for whoever does not move; when packed, LOOK_MS */
     FRAME_IDLE_MS = 500,       /* the same, for a frame that others wait for */
     SLOWEST_BYTES_PER_MS = 64, /* of a frame that others wait for */
 };
@@ -46,7 +47,7 @@ static double answers_weight(struct conn *conn)
         return 0;
     }
     int64_t stalled_ms = conn->reactor->now_ms - since_ms;
-    if (stalled_ms < GRACE_MS && !conn->reactor->packed) {
+    if (stalled_ms < (conn->reactor->packed ? LOOK_MS : GRACE_MS)) {
         return 0;
     }
     return (double)conn->replies_counted * (double)(stalled_ms + 1);
@@ -91,14 +92,16 @@ static void find(struct reactor *reactor, double (*weigh)(struct conn *conn), ca
     }
 }
 
-static void relieve_answers(struct reactor *reactor)
+/* True: there are more to close at once. */
+static bool relieve_answers(struct reactor *reactor)
 {
     candidates found = {.count = 0};
     pressure_look(reactor);
     if (reactor->crowded) {
         find(reactor, answers_weight, &found);
     }
-    for (size_t i = 0; i < found.count && pressure_on_answers(reactor, ROOM_PERCENT); i++) {
+    size_t most = found.count < MOST_CLOSED ? found.count : MOST_CLOSED;
+    for (size_t i = 0; i < most && pressure_on_answers(reactor, ROOM_PERCENT); i++) {
         struct conn *conn = found.items[i].conn;
         conn_close_why(
             conn, CONN_END_MEMORY,
@@ -106,8 +109,10 @@ static void relieve_answers(struct reactor *reactor)
             "is used up (memory.max)",
             conn->replies_counted, (long long)(reactor->now_ms - stalled_since_ms(conn)));
     }
-    vec_deinit(&found);
     pressure_look(reactor);
+    bool more = reactor->crowded && most < found.count;
+    vec_deinit(&found);
+    return more;
 }
 
 /* True: connections still wait for memory. */
@@ -136,10 +141,10 @@ static bool relieve_frames(struct reactor *reactor)
 static void on_pressure_timer(struct reactor_timer *timer)
 {
     struct reactor *reactor = container_of(timer, struct reactor, pressure_timer);
-    relieve_answers(reactor);
+    bool more = relieve_answers(reactor);
     reactor->pressed = relieve_frames(reactor) || reactor->crowded;
     if (reactor->pressed) {
-        reactor_timer_set(reactor, timer, reactor->now_ms + LOOK_MS);
+        reactor_timer_set(reactor, timer, reactor->now_ms + (more ? 1 : LOOK_MS));
     }
     for (size_t i = 0; i < reactor->slots.count; i++) {
         struct conn *conn = reactor->slots.items[i];

@@ -21,7 +21,7 @@
  */
 
 enum {
-    EVENTS_PER_TURN = 256,
+    EVENTS_PER_TURN = 1024,         /* many: connections in the line are told of again each turn */
     SCRATCH_BYTES = 64 << 10,       /* read at once when no frame is half read */
     LARGE_FRAME_BYTES = 64 << 10,   /* from here on a frame is received straight into its buffer */
     TURN_BYTES = 1 << 20,           /* per connection, direction and loop turn */
@@ -111,6 +111,13 @@ struct conn {
     int64_t write_mark_ms; /* last time the peer was seen to take bytes */
     uint64_t write_mark_taken;
 
+    /* The reactor's time. */
+    int64_t used_ns;       /* lately */
+    int64_t used_since_ns; /* used_ns is as of then */
+    int64_t debt_ns;       /* had beyond its slices, while others stood in the line */
+    uint32_t told;         /* by epoll, since it stands in the line */
+    bool was_served;       /* very many that are new at once wait behind those that are not */
+
     /* Lists of the reactor. */
     struct conn *touched_prev, *touched_next;
     struct conn *ready_prev, *ready_next; /* also links the dead */
@@ -153,8 +160,10 @@ struct reactor {
     atomic_bool asleep; /* a poster must write to wake_fd */
 
     bool stopping;
-    bool worked; /* something happened since the last on_turn_end */
-    int64_t now_ms;
+    bool worked;                          /* something happened since the last on_turn_end */
+    int64_t now_ms;                       /* as of this turn */
+    int64_t now_ns;                       /* as of the last look */
+    int64_t slice_began_ns, slice_end_ns; /* of the connection that is served */
     struct heap timers;
     struct held_reply *held; /* replies that wait for their time */
 
@@ -162,7 +171,7 @@ struct reactor {
     uint32_t slot_hint;       /* no slot below is free */
     uint64_t next_conn;
     struct conn *touched; /* to settle at the end of this turn */
-    struct conn *ready;   /* to go on with in the next turn */
+    struct conn *ready;   /* the line: those that go on in later turns */
     struct conn *dead;    /* to free at the end of this turn */
 
     uint8_t *read_scratch;
@@ -261,6 +270,21 @@ void owed_add(struct reactor *reactor, int64_t change);
 /* What the acceptor counted for this connection. */
 void conn_give_back_counts(struct conn *conn);
 
+/* conn_time.c */
+/* It had much of the reactor's time lately, or is new. */
+bool conn_is_busy(struct conn *conn);
+/* Of one in the line, and of one that is not. */
+void conn_begin_slice(struct conn *conn);
+void conn_begin_small_slice(struct conn *conn);
+/* Looks at the clock. */
+bool conn_is_slice_over(const struct conn *conn);
+/* Counts what was used; the connection may be dead. */
+void conn_end_slice(struct conn *conn);
+/* The first of the line had more than its slice: another round of the others comes first. */
+bool conn_waits_for_others(struct conn *conn);
+/* So far the line may be served in this turn. */
+int64_t reactor_line_end_ns(const struct reactor *reactor);
+
 /* conn_timeout.c */
 void conn_arm(struct conn *conn, int64_t at_ms);
 void conn_on_timer(struct reactor_timer *timer);
@@ -282,6 +306,8 @@ void conn_drop_input(struct conn *conn);
 struct conn *conn_new(struct reactor *reactor, struct transport transport, unsigned listener_index,
                       const struct sockaddr_storage *peer, const struct peer_key *key);
 void conn_adopt(struct task *task);
+/* Does what it waited for in the line; then settles it. */
+void conn_serve(struct conn *conn);
 void conn_settle(struct conn *conn);
 
 /* relief.c */

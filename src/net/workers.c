@@ -3,6 +3,7 @@
 #include "net/thread.h"
 
 #include "base/mem.h"
+#include "base/priority.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
@@ -86,6 +87,7 @@ static void end_turn(struct workers *workers, struct owner_queue *queue)
 static void *work(void *context)
 {
     struct workers *workers = context;
+    priority_set_nice(PRIORITY_NICE_BEHIND);
     pthread_mutex_lock(&workers->lock);
     for (;;) {
         struct owner_queue *queue = take_turn(workers);

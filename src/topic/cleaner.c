@@ -2,6 +2,7 @@
 
 #include "base/logger.h"
 #include "base/mem.h"
+#include "base/priority.h"
 #include "base/vec.h"
 #include "log/compact.h"
 #include "topic/topic.h"
@@ -10,14 +11,10 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 enum {
-    /* Behind whatever clients wait for. */
-    CLEANER_NICE = 10,
     /* The longest that it goes on without a look at its limit of bytes. */
     SHORTEST_SLEEP_NS = 1000 * 1000,
 };
@@ -313,7 +310,7 @@ static bool run_round(struct cleaner *cleaner)
 static void *cleaner_run(void *context)
 {
     struct cleaner *cleaner = context;
-    (void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), CLEANER_NICE); /* of this thread */
+    priority_set_nice(PRIORITY_NICE_BEHIND);
     while (run_round(cleaner) &&
            wait_until(cleaner, clock_now_ns() + cleaner->config.backoff_ms * 1000000)) {
     }

@@ -6,7 +6,8 @@
 Each scenario has a server of its own. Under the attack and after it the quiet client gets all its
 events acknowledged and read, in order; the server's memory stays below memory.max, also when it has
 started again; it stops cleanly. With --measure, how long the quiet client waits without and with
-the attack, as a table; nothing is asserted of that.
+the attack, as a table; nothing is asserted of that. The server then has one half of the processors
+and the clients the other, as if they had machines of their own.
 """
 import argparse
 import os
@@ -34,11 +35,22 @@ def percentile(times, part):
     return times[min(len(times) - 1, int(len(times) * part))]
 
 
+def part_processors():
+    """Takes this process to one half; returns the words in front of the server's command for the
+    other."""
+    cpus = sorted(os.sched_getaffinity(0))
+    if len(cpus) < 2:
+        return ()
+    half = len(cpus) // 2
+    os.sched_setaffinity(0, cpus[half:])
+    return ("taskset", "--cpu-list", ",".join(map(str, cpus[:half])))
+
+
 class Trial:
     """One scenario against one server."""
 
-    def __init__(self, name, options):
-        self.name, self.options = name, options
+    def __init__(self, name, options, before):
+        self.name, self.options, self.before = name, options, before
         self.quiet_times, self.attack_times = [], []
         self.most_kib = self.last_kib = 0
         self.counts = {}
@@ -54,7 +66,7 @@ class Trial:
         server = Server(os.path.join(folder, "data"), f"memory.max={MEMORY_MAX}",
                         "offsets.topic.num.partitions=2",
                         "transaction.state.log.num.partitions=2",
-                        log_path=os.path.join(folder, "log"))
+                        log_path=os.path.join(folder, "log"), before=self.before)
         try:
             self.against(server)
         except BaseException:
@@ -128,6 +140,7 @@ def main():
         for name, scenario in SCENARIOS.items():
             print(f"{name:17} {' '.join(scenario.__doc__.split())}")
         return 0
+    before = part_processors() if options.measure else ()
     passed, failed, skipped = [], 0, 0
     for name in options.names or SCENARIOS:
         if name in PENDING and not options.names:
@@ -135,7 +148,7 @@ def main():
             skipped += 1
             continue
         folder = tempfile.mkdtemp(prefix="tidings-attack-", dir=options.folder)
-        trial = Trial(name, options)
+        trial = Trial(name, options, before)
         try:
             trial.run(folder)
             trial.tell()

@@ -1,5 +1,6 @@
 #include "fixture.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 
 #include <arpa/inet.h>
@@ -56,6 +57,20 @@ static void reply_file(struct server *server, struct reply_token token, struct s
     net_reply(server->net, token, &reply);
 }
 
+static void reply_order(struct server *server, struct reply_token token)
+{
+    uint8_t count[4];
+    store_be32(count, atomic_load(&server->frames));
+    reply_bytes(server->net, token, slice_of(count, sizeof count));
+}
+
+static void work(int64_t ns)
+{
+    int64_t until_ns = clock_now_ns() + ns;
+    while (clock_now_ns() < until_ns) {
+    }
+}
+
 static void park(struct server *server, struct reply_token token)
 {
     pthread_mutex_lock(&server->lock);
@@ -92,6 +107,18 @@ static void on_frame(void *context, struct conn *conn, struct reply_token token,
         break;
     case 'b':
         reply_many(server, token, frame);
+        break;
+    case 'O':
+        reply_order(server, token);
+        break;
+    case 'G':
+        sem_wait(&server->gate);
+        reply_bytes(server->net, token, frame);
+        break;
+    case 'W':
+    case 'L':
+        work(frame.data[0] == 'W' ? 500000 : 5000000);
+        reply_bytes(server->net, token, frame);
         break;
     case 'f':
         reply_file(server, token, frame);
@@ -146,6 +173,7 @@ int server_set_up(void **state)
     server->transport = &transport_plain;
     server->file_fd = -1;
     atomic_store(&server->last_end, -1);
+    sem_init(&server->gate, 0, 0);
     pthread_mutex_init(&server->lock, NULL);
     *state = server;
     return 0;
@@ -178,6 +206,7 @@ int server_tear_down(void **state)
         close(server->file_fd);
     }
     pthread_mutex_destroy(&server->lock);
+    sem_destroy(&server->gate);
     free(server);
     return 0;
 }

@@ -13,6 +13,7 @@
 #include "net/net.h"
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 
 /*
@@ -24,6 +25,9 @@
  * - p: park the token until server_complete
  * - h: park it and hold the connection as well
  * - b: answer with as many bytes as the big-endian uint32 after it says
+ * - G: hold the reactor until the test posts server.gate, then echo
+ * - W: work for half a millisecond, then echo; L: ten times as long
+ * - O: answer with the number of frames so far, as big-endian uint32
  * - f: answer from server.file_fd, between "<" and ">": rows of uint32 position, uint32 size
  * - any other: echo
  */
@@ -36,6 +40,7 @@ struct server {
     struct net *net;
     uint16_t port;
     int file_fd;
+    sem_t gate;
     pthread_mutex_t lock; /* guards parked and parked_count */
     struct reply_token parked[MAX_PARKED];
     unsigned parked_count;

@@ -1,0 +1,83 @@
+#include "base/clock.h"
+#include "net/state.h"
+
+/*
+ * Who has the reactor's time. A connection that had little of it lately is served a little as soon
+ * as something happens on it. One that has more to do, had much lately (it is busy), or is new
+ * stands in the reactor's line, of which a slice is served each turn. So who asks for little waits
+ * for one slice, or one request, however much others ask for; those who ask for much share what is
+ * left by turns.
+ */
+
+enum {
+    SLICE_NS = 300000,      /* of one in the line at a time, and of the whole line a turn */
+    SMALL_SLICE_NS = 50000, /* of one that is not in the line */
+    DEBT_NS = 6000000,      /* at most: the thread may have been off its processor for longer */
+    BUSY_NS = 400000,       /* used lately */
+    HALF_LIFE_NS = 10000000 /* of what counts as lately; with BUSY_NS: some 3 % of the time */
+};
+
+/* What was used counts half after each half-life. */
+static void forget_old(struct conn *conn)
+{
+    int64_t halvings = (conn->reactor->now_ns - conn->used_since_ns) / HALF_LIFE_NS;
+    if (halvings > 0) {
+        conn->used_ns = halvings < 32 ? conn->used_ns >> halvings : 0;
+        conn->used_since_ns += halvings * HALF_LIFE_NS;
+    }
+}
+
+bool conn_is_busy(struct conn *conn)
+{
+    forget_old(conn);
+    return !conn->was_served || conn->used_ns >= BUSY_NS;
+}
+
+static void begin(struct reactor *reactor, int64_t slice_ns)
+{
+    reactor->slice_began_ns = reactor->now_ns;
+    reactor->slice_end_ns = reactor->now_ns + slice_ns;
+}
+
+void conn_begin_slice(struct conn *conn)
+{
+    begin(conn->reactor, SLICE_NS);
+}
+
+void conn_begin_small_slice(struct conn *conn)
+{
+    begin(conn->reactor, SMALL_SLICE_NS);
+}
+
+bool conn_is_slice_over(const struct conn *conn)
+{
+    struct reactor *reactor = conn->reactor;
+    reactor->now_ns = clock_now_ns();
+    return reactor->now_ns >= reactor->slice_end_ns;
+}
+
+void conn_end_slice(struct conn *conn)
+{
+    struct reactor *reactor = conn->reactor;
+    bool is_over = conn_is_slice_over(conn);
+    forget_old(conn);
+    conn->was_served = true;
+    conn->used_ns += reactor->now_ns - reactor->slice_began_ns;
+    conn->debt_ns += is_over ? reactor->now_ns - reactor->slice_end_ns : 0;
+    if (conn->debt_ns > DEBT_NS) {
+        conn->debt_ns = DEBT_NS;
+    }
+}
+
+bool conn_waits_for_others(struct conn *conn)
+{
+    bool is_alone = conn->ready_next == NULL && conn->reactor->ready == conn;
+    bool waits = conn->debt_ns > 0 && !is_alone;
+    conn->debt_ns = waits ? conn->debt_ns - SLICE_NS : 0;
+    return waits;
+}
+
+int64_t reactor_line_end_ns(const struct reactor *reactor)
+{
+    return reactor->now_ns + SLICE_NS;
+}

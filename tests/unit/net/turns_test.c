@@ -1,0 +1,180 @@
+#include "../unit.h"
+#include "fixture.h"
+
+#include "base/buf.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+/*
+ * How connections share a reactor. Each test holds the only reactor while it sends, so that all
+ * frames are there when it goes on, and then looks in which order they were handled.
+ */
+
+enum { WORK = 400 /* frames of half a millisecond: far more than anybody's share */ };
+
+static int set_up(void **state)
+{
+    int failed = server_set_up(state);
+    struct server *server = *state;
+    server->config.reactor_count = 1;
+    return failed;
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, server_tear_down)
+
+/* From here on the reactor does nothing until it is let go; returns who holds it. */
+static int hold_reactor(struct server *server)
+{
+    int fd = client_connect(server);
+    unsigned frames = atomic_load(&server->frames);
+    client_send_text(fd, "G");
+    wait_until(atomic_load(&server->frames) == frames + 1);
+    return fd;
+}
+
+static void let_go(struct server *server, int fd)
+{
+    sem_post(&server->gate);
+    client_expect(fd, "G");
+    close(fd);
+}
+
+static void send_work(int fd, int count)
+{
+    struct buf all = {0};
+    for (int n = 0; n < count; n++) {
+        append_frame(&all, "W", 1);
+    }
+    client_send(fd, all.data, all.size);
+    buf_deinit(&all);
+}
+
+static void expect_work(int fd, int count)
+{
+    for (int n = 0; n < count; n++) {
+        client_expect(fd, "W");
+    }
+}
+
+/* How many frames had been handled when this one of the connection was. */
+static unsigned read_order(int fd)
+{
+    struct buf frame = {0};
+    assert_true(client_read_frame(fd, &frame));
+    assert_int_equal(frame.size, 4);
+    unsigned order = load_be32(frame.data);
+    buf_deinit(&frame);
+    return order;
+}
+
+static void test_who_asks_for_little_does_not_wait_for_who_asks_for_much(void **state)
+{
+    struct server *server = *state;
+    server_start(server);
+    int greedy = client_connect(server);
+    int quiet = client_connect(server);
+    client_expect_echo(greedy);
+    client_expect_echo(quiet);
+    int holder = hold_reactor(server);
+    unsigned before = atomic_load(&server->frames);
+    send_work(greedy, WORK);
+    client_send_text(quiet, "O");
+    let_go(server, holder);
+    assert_in_range(read_order(quiet) - before, 1, 10);
+    expect_work(greedy, WORK);
+    close(greedy);
+    close(quiet);
+}
+
+static void test_those_who_ask_for_much_have_turns(void **state)
+{
+    struct server *server = *state;
+    server_start(server);
+    enum { COUNT = 4 };
+    int fds[COUNT];
+    for (int i = 0; i < COUNT; i++) {
+        fds[i] = client_connect(server);
+        client_expect_echo(fds[i]);
+    }
+    int holder = hold_reactor(server);
+    unsigned before = atomic_load(&server->frames);
+    for (int i = 0; i < COUNT; i++) {
+        send_work(fds[i], WORK / COUNT);
+        client_send_text(fds[i], "O");
+    }
+    let_go(server, holder);
+    for (int i = 0; i < COUNT; i++) {
+        expect_work(fds[i], WORK / COUNT);
+        /* The first to end does so when the others are far, too. */
+        assert_in_range(read_order(fds[i]) - before, WORK / 2, WORK + COUNT);
+        close(fds[i]);
+    }
+}
+
+/* One request is never cut, so whoever sends long ones sits out the turns that he had too much. */
+static void test_long_requests_give_no_larger_share(void **state)
+{
+    struct server *server = *state;
+    server_start(server);
+    int longer = client_connect(server);
+    int shorter = client_connect(server);
+    client_expect_echo(longer);
+    client_expect_echo(shorter);
+    int holder = hold_reactor(server);
+    unsigned before = atomic_load(&server->frames);
+    struct buf many = {0};
+    for (int n = 0; n < 40; n++) {
+        append_frame(&many, "L", 1);
+    }
+    client_send(longer, many.data, many.size);
+    buf_deinit(&many);
+    send_work(shorter, 40);
+    client_send_text(shorter, "O");
+    let_go(server, holder);
+    expect_work(shorter, 40);
+    assert_in_range(read_order(shorter) - before, 41, 70);
+    for (int n = 0; n < 40; n++) {
+        client_expect(longer, "L");
+    }
+    close(longer);
+    close(shorter);
+}
+
+/* Those who were there come before very many who have just come. */
+static void test_new_connections_wait_for_old_ones(void **state)
+{
+    struct server *server = *state;
+    server_start(server);
+    enum { COUNT = 100 };
+    int quiet = client_connect(server);
+    client_expect_echo(quiet);
+    int fresh[COUNT];
+    int holder = hold_reactor(server);
+    unsigned before = atomic_load(&server->frames);
+    for (int i = 0; i < COUNT; i++) {
+        fresh[i] = client_connect(server);
+        client_send_text(fresh[i], i == 0 ? "G" : "W");
+    }
+    let_go(server, holder);
+    wait_until(atomic_load(&server->frames) > before); /* the first of them holds it now */
+    client_send_text(quiet, "O");
+    sem_post(&server->gate);
+    assert_in_range(read_order(quiet) - before, 1, COUNT / 2);
+    for (int i = 0; i < COUNT; i++) {
+        client_expect(fresh[i], i == 0 ? "G" : "W");
+        close(fresh[i]);
+    }
+    close(quiet);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_who_asks_for_little_does_not_wait_for_who_asks_for_much),
+        TEST(test_those_who_ask_for_much_have_turns),
+        TEST(test_long_requests_give_no_larger_share),
+        TEST(test_new_connections_wait_for_old_ones),
+    };
+    return unit_run(tests, NULL, NULL, argc, argv);
+}
