@@ -178,6 +178,7 @@ struct lane_effect {
     const char *metadata; /* borrowed until the next call of the machine */
     int handler;
     bool was_done;
+    bool closes_lane; /* LANE_WRITE_DEAD: by the dead letter (LANE_PARK) */
 };
 
 /* With no partition. The settings are copied and within sane bounds: all above 0, metadata_bytes at

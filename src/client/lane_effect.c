@@ -28,6 +28,7 @@ void lane_emit_event(struct lane_machine *machine, enum lane_effect_kind kind,
     effect->name = lane_name_of(lane);
     effect->offset = event->offset;
     effect->handler = event->handler;
+    effect->closes_lane = kind == LANE_WRITE_DEAD && lane->gives_up_by == LANE_PARK;
 }
 
 struct lane_effect *lane_emit_lane(struct lane_machine *machine, enum lane_effect_kind kind,

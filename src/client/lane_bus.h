@@ -1,0 +1,116 @@
+#ifndef TIDINGS_CLIENT_LANE_BUS_H
+#define TIDINGS_CLIENT_LANE_BUS_H
+
+#include "client/lane_book.h"
+#include "client/reader.h"
+
+/*
+ * Between the runner of key lanes (lane_runner.h) and the bus: what the runner asks for, and how it
+ * is answered. lane_bus_open makes the real one; tests play one.
+ */
+
+struct lane_runner;
+
+/* A source partition, as it is held: under another epoch it is another one. */
+struct lane_share {
+    const char *topic; /* borrowed */
+    int32_t partition;
+    int64_t epoch;
+};
+
+/* All are called on the poll thread, but wake. None waits for the bus, but take and commit. */
+struct lane_bus {
+    void *context;
+
+    /* As reader_take. Inside of it come lane_bus_assigned, _revoked, _committed and _gone. */
+    enum client_status (*take)(void *context, int timeout_ms, struct received **received,
+                               struct client_error *error);
+
+    /* Frees what was taken (received_free). */
+    void (*release)(void *context, struct received *received);
+
+    /* Commits this soon (reader_mark). Answer: lane_bus_committed, once for the last mark. False:
+     * it is not held any more. */
+    bool (*mark)(void *context, const struct lane_share *share, int64_t offset,
+                 const char *metadata);
+    /* Commits what is marked now, and answers inside. */
+    void (*commit)(void *context);
+
+    /* False: it could not be done, and is to be asked for again. */
+    bool (*pause)(void *context, const struct lane_share *share, bool pauses);
+
+    /*
+     * Reads the share's place in lanes.<group>, from its start on and without end: a MAIL_RECORD
+     * for each record about the share, in their order, and one MAIL_END when what was there when
+     * it was asked for is read. Makes the topics of the group first, if need be.
+     */
+    void (*watch)(void *context, const struct lane_share *share);
+    void (*unwatch)(void *context, const struct lane_share *share);
+
+    /* Reads the record at this position of the share's place. Answer: MAIL_LOADED. */
+    void (*load)(void *context, const struct lane_share *share, int64_t position, void *token);
+
+    /*
+     * Appends a record to the share's place. CLIENT_OK: MAIL_APPENDED follows, else nothing. Those
+     * of one place reach the log in the order of these calls, and when one does not, none behind it
+     * does that was asked for before it was answered. CLIENT_FULL: later.
+     */
+    enum client_status (*append)(void *context, const struct lane_share *share, struct slice key,
+                                 struct slice value, void *token, struct client_error *error);
+
+    /* Publishes a dead letter to dlq.<group>. CLIENT_OK: MAIL_BURIED follows, else nothing. */
+    enum client_status (*bury)(void *context, const struct event *letter, void *token,
+                               struct client_error *error);
+
+    /* take returns soon. Any thread. */
+    void (*wake)(void *context);
+};
+
+/* --- what comes back, inside of take and commit: see reader_callbacks --- */
+
+/* It is this member's from now on; reading begins at `committed` (>= 0), beside which the group has
+ * `metadata` (NULL: none). */
+void lane_bus_assigned(struct lane_runner *runner, const struct lane_share *share,
+                       int64_t committed, const char *metadata);
+/* All that one rebalance takes away. What is marked when it returns is committed unless is_lost. */
+void lane_bus_revoked(struct lane_runner *runner, const struct lane_share *shares, size_t count,
+                      bool is_lost);
+/* What was marked last: the group has it, or refused it and gets it again unless marked anew. */
+void lane_bus_committed(struct lane_runner *runner, const struct lane_share *share, bool is_stored);
+
+/* --- what comes back from any thread --- */
+
+enum lane_mail_kind {
+    LANE_MAIL_RESULT, /* of a worker */
+    LANE_MAIL_RECORD,
+    LANE_MAIL_END,
+    LANE_MAIL_LOADED,
+    LANE_MAIL_APPENDED,
+    LANE_MAIL_BURIED
+};
+
+struct lane_mail {
+    struct lane_mail *next;
+    enum lane_mail_kind kind;
+    void *token;        /* as given; RESULT: the event */
+    bool is_done;       /* APPENDED, BURIED: it is durable; LOADED: it was read */
+    int64_t position;   /* APPENDED: where */
+    struct arena arena; /* of what the record borrows; freed with the mail */
+    bool has_share;     /* RECORD, END: */
+    struct lane_share share;
+    struct lane_record_id id;
+    bool is_erased;            /* RECORD: the record of this id */
+    struct lane_record record; /* RECORD, LOADED */
+    struct lane_place place;   /* RECORD: an event set aside */
+    char why[200];             /* not done */
+};
+
+/* Zeroed but for these; the mailbox takes it, or lane_mail_free. Any thread. */
+struct lane_mail *lane_mail_new(enum lane_mail_kind kind, void *token);
+/* Frees it with its arena. Any thread. */
+void lane_mail_free(struct lane_mail *mail);
+
+/* Takes the mail. Any thread. */
+void lane_runner_post(struct lane_runner *runner, struct lane_mail *mail);
+
+#endif

@@ -1,0 +1,198 @@
+#include "client/lane_runner_inside.h"
+
+#include <inttypes.h>
+
+/* --- effects --- */
+
+static void run(struct lane_runner *runner, const struct lane_effect *effect)
+{
+    struct lane_held *held = lane_held_of(effect->event);
+    held->hand = (struct lane_hand){
+        .received = lane_held_received(held),
+        .handler = effect->event->handler,
+        .attempt = effect->event->attempt,
+        .first_failed_ms = effect->event->first_failed_ms,
+        .fence = held->source->fence,
+        .is_redriven = effect->event->keep == LANE_REDRIVEN,
+    };
+    lane_workers_give(runner, held);
+}
+
+static void commit(struct lane_runner *runner, struct lane_source *source,
+                   const struct lane_effect *effect)
+{
+    struct lane_share share = lane_source_share(source);
+    source->is_committing = true;
+    if (runner->bus.mark(runner->bus.context, &share, effect->offset, effect->metadata)) {
+        runner->must_commit |= runner->is_letting_go;
+    }
+}
+
+static void give_up(struct lane_runner *runner, const struct lane_effect *effect)
+{
+    const struct lane_held *held = lane_held_of(effect->event);
+    char place[160];
+    lane_tell_place(&lane_held_received(held)->event, place, sizeof place);
+    client_fail(&runner->failure, CLIENT_FATAL, NULL, "%s is given up (%s), which ends the service",
+                place, held->said.message);
+}
+
+static void tell_full(struct lane_runner *runner, const struct lane_source *source)
+{
+    struct lane_counts counts = lane_counts(runner->machine);
+    lane_tell(runner, LANE_LOG_WARN,
+              "%s/%d: no more is set aside (%zu lanes are open, with %" PRId64
+              " bytes, in all partitions); it stands still until some are through",
+              source->topic, (int)source->number, counts.open_lanes, counts.aside_bytes);
+}
+
+/* About a partition that is held. */
+static void carry_of(struct lane_runner *runner, const struct lane_effect *effect)
+{
+    struct lane_source *source = runner->sources.items[effect->partition];
+    struct lane_share share = lane_source_share(source);
+    struct lane_held *held;
+    switch (effect->kind) {
+    case LANE_LOOK:
+        runner->bus.watch(runner->bus.context, &share);
+        break;
+    case LANE_OWN:
+        source->fence = effect->fence;
+        lane_append_effect(runner, source, effect);
+        break;
+    case LANE_WRITE_DEAD:
+        held = lane_held_of(effect->event);
+        held->closes_lane = effect->closes_lane;
+        lane_bury(runner, held);
+        break;
+    case LANE_COMMIT:
+        commit(runner, source, effect);
+        break;
+    case LANE_PAUSE:
+    case LANE_RESUME:
+        source->wants_pause = effect->kind == LANE_PAUSE;
+        break;
+    case LANE_QUIET:
+        source->is_quiet = true;
+        break;
+    case LANE_TELL_FULL:
+        tell_full(runner, source);
+        break;
+    default:
+        lane_append_effect(runner, source, effect);
+        break;
+    }
+}
+
+static void carry(struct lane_runner *runner, const struct lane_effect *effect)
+{
+    switch (effect->kind) {
+    case LANE_RUN:
+        run(runner, effect);
+        break;
+    case LANE_RELEASE:
+        lane_held_free(runner, lane_held_of(effect->event));
+        break;
+    case LANE_LOAD:
+        lane_load_start(runner, effect);
+        break;
+    case LANE_TELL_DOWN:
+    case LANE_TELL_UP:
+        lane_tell_handler(runner, effect->handler, effect->kind == LANE_TELL_DOWN);
+        break;
+    case LANE_GIVE_UP:
+        give_up(runner, effect);
+        break;
+    default:
+        carry_of(runner, effect);
+        break;
+    }
+}
+
+static void carry_all(struct lane_runner *runner)
+{
+    struct lane_effect effect;
+    while (lane_next_effect(runner->machine, &effect)) {
+        carry(runner, &effect);
+    }
+}
+
+void lane_carry_out(struct lane_runner *runner)
+{
+    int64_t due_ms;
+    bool has_committed;
+    do {
+        due_ms = lane_settle(runner->machine, lane_now_ms(runner));
+        carry_all(runner);
+        has_committed = runner->must_commit;
+        runner->must_commit = false;
+        if (has_committed) {
+            runner->bus.commit(runner->bus.context); /* it is answered inside */
+        }
+    } while (has_committed);
+    runner->due_ms = due_ms == INT64_MAX ? INT64_MAX : due_ms - runner->wall_from_mono_ms;
+    for (size_t i = 0; i < runner->sources.count; i++) {
+        struct lane_source *source = runner->sources.items[i];
+        if (source->epoch != 0) {
+            int64_t its_ms = lane_append_send(runner, source);
+            runner->due_ms = its_ms < runner->due_ms ? its_ms : runner->due_ms;
+            lane_source_pause_due(runner, source);
+        }
+    }
+    lane_loads_due(runner);
+    lane_bury_due(runner);
+    lane_tell_due(runner, false);
+}
+
+/* --- mail --- */
+
+static void take_result(struct lane_runner *runner, struct lane_held *held)
+{
+    int64_t now_ms = lane_now_ms(runner);
+    struct lane_said *said = &held->said;
+    if (said->verdict != LANE_DONE) {
+        held->failed_ms = now_ms;
+    }
+    if (held->event.keep == LANE_ASIDE && held->source->epoch == held->event.epoch) {
+        if (said->verdict == LANE_DONE) {
+            lane_failure_forget(runner, held);
+        } else {
+            lane_failure_keep(runner, held);
+        }
+    }
+    lane_result(runner->machine, &held->event, said->verdict,
+                said->retry_in_ms > 0 ? now_ms + said->retry_in_ms : 0, now_ms);
+}
+
+static void read_one(struct lane_runner *runner, struct lane_mail *mail)
+{
+    switch (mail->kind) {
+    case LANE_MAIL_RESULT:
+        take_result(runner, mail->token);
+        break;
+    case LANE_MAIL_RECORD:
+    case LANE_MAIL_END:
+        lane_source_read(runner, mail);
+        break;
+    case LANE_MAIL_LOADED:
+        lane_load_answered(runner, mail);
+        break;
+    case LANE_MAIL_APPENDED:
+        lane_append_answered(runner, mail);
+        break;
+    case LANE_MAIL_BURIED:
+        lane_buried(runner, mail);
+        break;
+    }
+}
+
+void lane_read_mail(struct lane_runner *runner)
+{
+    struct lane_mail *mail = lane_mailbox_take(&runner->mailbox);
+    while (mail != NULL) {
+        struct lane_mail *next = mail->next;
+        read_one(runner, mail);
+        lane_mail_free(mail);
+        mail = next;
+    }
+}

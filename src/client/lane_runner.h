@@ -1,0 +1,108 @@
+#ifndef TIDINGS_CLIENT_LANE_RUNNER_H
+#define TIDINGS_CLIENT_LANE_RUNNER_H
+
+#include "client/lane.h"
+#include "client/lane_bus.h"
+
+#include "base/clock.h"
+
+/*
+ * The runner of key lanes: a member of a consumer group whose events are handled key by key, in
+ * order, through failures (client/lane.h is the machine, docs/architecture.md, "Lanes" the rules).
+ *
+ * Threads, and what each owns:
+ * - The poll thread is the caller of lane_runner_run. It owns the machine, the sources (partitions
+ *   that are held, with the book of what lanes.<group> says of each), all events, and talks to the
+ *   bus. It never waits for a handler or for a record to be durable, so the group sees the member
+ *   alive whatever handlers do; but while partitions are taken away, as long as revoke_wait_ms.
+ * - Workers, as many as lanes.workers, call the handler. Each has one event at a time, borrowed.
+ * - The bus's threads (lane_bus.h): one reads lanes.<group>, one brings acknowledgements.
+ *
+ * Two locks, never both at once: that of the workers' queue, and that of the mailbox by which
+ * everybody else tells the poll thread. Nothing is called under them.
+ *
+ *     reader -> poll thread -> machine -> effects -> workers, records, commits
+ *                    ^                                   |
+ *                    +------------- mailbox -------------+
+ *
+ * Records of lanes.<group> about one source are sent in their order from one queue; what could not
+ * be written is sent again, with all behind it, until it is durable or the partition is lost: until
+ * then its events are open in the source, so that the commit waits, and a line of the log tells so.
+ */
+
+/* What a handler gets. Borrowed. */
+struct lane_hand {
+    const struct received *received;
+    int handler;             /* as classify said */
+    int attempt;             /* 1 for the first one */
+    int64_t first_failed_ms; /* wall clock; 0: never */
+    int64_t fence;           /* of the owner: for whoever keeps effects of late ones out */
+    bool is_redriven;
+};
+
+/* What it says: zeroed is "done". */
+struct lane_said {
+    enum lane_verdict verdict;
+    int64_t retry_in_ms;  /* LANE_RETRY: not before; 0: as the back-off says */
+    char error_class[64]; /* of a failure: short, the same for what has one cause */
+    char message[400];
+};
+
+enum lane_log_level { LANE_LOG_INFO, LANE_LOG_WARN, LANE_LOG_ERROR };
+
+/* Zero or NULL stands for the default in brackets. */
+struct lane_runner_settings {
+    const char *group;
+    struct lane_settings lanes;       /* all filled in: lane_settings_init */
+    const char *const *handler_names; /* lanes.handler_count */
+
+    /* Which handler an event is for, -1: nobody's. Any thread, several at once. */
+    int (*classify)(void *context, const struct event *event);
+    /* Called by workers. */
+    void (*handle)(void *context, const struct lane_hand *hand, struct lane_said *said);
+    /* A line for people. Any thread. */
+    void (*log)(void *context, enum lane_log_level level, const char *text);
+    void *context;
+
+    int revoke_wait_ms;        /* for what runs, when partitions are taken away [5000] */
+    int stop_wait_ms;          /* for what is to be written, when the runner ends [30000] */
+    const struct clock *clock; /* [the machine's] */
+};
+
+struct lane_runner;
+
+/* CLIENT_INVALID names the setting that is wrong. */
+CHECKED enum client_status lane_runner_check(const struct lane_runner_settings *settings,
+                                             struct client_error *error);
+
+/* Makes a runner; CLIENT_INVALID as above. Nothing runs yet. Settings are copied, the texts
+ * borrowed. Free with lane_runner_free. */
+CHECKED enum client_status lane_runner_new(const struct lane_runner_settings *settings,
+                                           struct lane_runner **runner, struct client_error *error);
+
+/* The bus answers to this runner. Before the first turn. */
+void lane_runner_set_bus(struct lane_runner *runner, const struct lane_bus *bus);
+
+/*
+ * Reads and has handled until lane_runner_stop (CLIENT_OK), the reader cannot go on or an event is
+ * given up by LANE_STOP (CLIENT_FATAL). When it returns no handler runs, what was done is
+ * committed as far as the bus answered in time, and no partition is held here any more.
+ */
+CHECKED enum client_status lane_runner_run(struct lane_runner *runner, struct client_error *error);
+
+/* One turn of it: takes what there is, waiting for at most timeout_ms, and does what is due.
+ * For tests; CLIENT_OK: go on. lane_runner_end is what lane_runner_run does behind the last one. */
+CHECKED enum client_status lane_runner_turn(struct lane_runner *runner, int timeout_ms,
+                                            struct client_error *error);
+void lane_runner_end(struct lane_runner *runner);
+
+/* lane_runner_run is to return. Any thread, and a signal handler if the bus's wake may be. */
+void lane_runner_stop(struct lane_runner *runner);
+
+/* Frees it: after lane_runner_run, when the bus answers no more. NULL is fine. */
+void lane_runner_free(struct lane_runner *runner);
+
+/* Numbers of now. On the poll thread. */
+struct lane_counts lane_runner_counts(const struct lane_runner *runner);
+
+#endif

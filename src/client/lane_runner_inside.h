@@ -1,0 +1,214 @@
+#ifndef TIDINGS_CLIENT_LANE_RUNNER_INSIDE_H
+#define TIDINGS_CLIENT_LANE_RUNNER_INSIDE_H
+
+#include "client/lane_book.h"
+#include "client/lane_runner.h"
+
+#define HASH_FUNCTION(key, size, hash) HASH_FNV(key, size, hash)
+#include <pthread.h>
+#include <stdatomic.h>
+#include <uthash.h>
+#include <utlist.h>
+
+/*
+ * What the files of the runner share, from the ground up: lane_mail.c, the mailbox; lane_hands.c,
+ * events in hand and the workers; lane_failure.c, why they failed; lane_tell.c, lines for people;
+ * lane_append.c, records on their way; lane_load.c, events read back; lane_source.c, partitions and
+ * their books; lane_carry.c, effects; lane_owner.c, partitions come and go; lane_runner.c, turns
+ * and life.
+ */
+
+/* An event of the machine, with what the handler sees. */
+struct lane_held {
+    struct lane_event event;   /* first */
+    struct received *received; /* the reader's; NULL: `own` */
+    struct received own;
+    struct arena arena; /* of `own` */
+    struct lane_source *source;
+    struct lane_hand hand;
+    struct lane_said said; /* what the handler said last */
+    int64_t failed_ms;     /* and when, if it failed; 0: not here */
+    bool closes_lane;      /* when it is given up */
+    struct lane_held *next, *prev;
+};
+
+/* A record on its way to lanes.<group>. */
+struct lane_append {
+    struct lane_append *next, *prev; /* of its source, in order */
+    struct lane_source *source;      /* NULL: it is held no more */
+    bool is_sent;
+    bool has_effect; /* else it erases `erased` */
+    struct lane_effect effect;
+    struct lane_record_id erased;
+    struct buf value; /* empty: an erasure */
+    bool is_durable;  /* and one before it is not yet */
+    int64_t position;
+};
+
+/* A source partition that is or was held. Never freed before the runner: its number is the
+ * machine's name for it. */
+struct lane_source {
+    UT_hash_handle hh;
+    char *name; /* "topic/partition" */
+    char *topic;
+    int32_t number;
+    int32_t id;
+    int64_t epoch; /* 0: not held */
+    int64_t fence;
+    bool is_restored;
+    bool is_committing; /* the machine waits for an answer */
+    bool is_quiet;
+    bool wants_pause, is_paused;
+    struct lane_held *early; /* arrived before it was restored */
+    struct lane_book *book;
+    uint64_t writer;
+    int64_t serial;
+    struct lane_append *appends;
+    struct lane_append *unsent; /* none before it waits to be sent */
+    size_t sent;                /* of them, not answered */
+    size_t erasing;             /* of them, erasures */
+    int64_t append_at_ms;       /* monotonic: not before; 0: at once */
+    bool is_stalled;            /* told once */
+};
+
+/* As the bus knows it. Borrows. */
+static inline struct lane_share lane_source_share(const struct lane_source *source)
+{
+    return (struct lane_share){
+        .topic = source->topic, .partition = source->number, .epoch = source->epoch};
+}
+
+struct lane_mailbox {
+    pthread_mutex_t lock; /* guards the list */
+    pthread_cond_t came;  /* monotonic */
+    struct lane_mail *first, *last;
+};
+
+struct lane_workers {
+    pthread_mutex_t lock; /* guards the queue and is_ending */
+    pthread_cond_t work;
+    struct lane_held *queue;
+    bool is_ending;
+    pthread_t *threads;
+    int count;
+};
+
+/* What is told at most once in a while, with counts. */
+struct lane_tally {
+    uint64_t parked, skipped, aside, told_parked, told_skipped, told_aside;
+    char last[160]; /* the last one parked or skipped */
+    int64_t tell_at_ms;
+};
+
+struct lane_runner {
+    struct lane_runner_settings settings;
+    struct lane_bus bus;
+    const struct clock *clock;
+    int64_t wall_from_mono_ms; /* the wall clock as it was at the start, so that it never jumps */
+    struct lane_machine *machine;
+    struct lane_source *by_name;
+    VEC(struct lane_source *) sources; /* by id */
+    char dlq_topic[LANE_TOPIC_SIZE];
+    struct lane_mailbox mailbox;
+    struct lane_workers workers;
+    struct lane_tally tally;
+    struct lane_load *loads;
+    struct lane_failure *failures; /* of events that are set aside */
+    struct lane_held *burials;     /* dead letters to be sent again */
+    int64_t bury_at_ms;
+    bool is_bury_stalled;
+    int64_t *down_since_ms; /* of each handler; 0: it is up */
+    atomic_bool is_stopping;
+    bool is_letting_go; /* commits are sent at once */
+    bool must_commit;
+    struct client_error failure;
+    int64_t due_ms;
+};
+
+/* --- lane_mail.c --- */
+void lane_mailbox_init(struct lane_mailbox *mailbox);
+void lane_mailbox_deinit(struct lane_mailbox *mailbox);
+/* All that came, oldest first. */
+struct lane_mail *lane_mailbox_take(struct lane_mailbox *mailbox);
+/* Waits until something came, at most so long. */
+void lane_mailbox_wait(struct lane_mailbox *mailbox, int64_t most_ms);
+
+/* --- lane_hands.c --- */
+/* An event of the reader's, taken over; or of a record set aside. The latter copies nothing: it
+ * takes the arena. */
+struct lane_held *lane_held_new(struct lane_runner *runner, struct lane_source *source,
+                                struct received *received);
+struct lane_held *lane_held_load(struct lane_runner *runner, struct lane_source *source,
+                                 struct lane_mail *mail);
+struct lane_held *lane_held_of(struct lane_event *event);
+const struct received *lane_held_received(const struct lane_held *held);
+void lane_held_free(struct lane_runner *runner, struct lane_held *held);
+CHECKED bool lane_workers_start(struct lane_runner *runner);
+void lane_workers_give(struct lane_runner *runner, struct lane_held *held);
+/* When nothing is queued. */
+void lane_workers_end(struct lane_runner *runner);
+
+/* --- lane_failure.c --- */
+/* Notes why it failed; gives that back to the event loaded anew; it is over. */
+void lane_failure_keep(struct lane_runner *runner, const struct lane_held *held);
+void lane_failure_recall(struct lane_runner *runner, struct lane_held *held);
+void lane_failure_forget(struct lane_runner *runner, const struct lane_held *held);
+void lane_failures_drop(struct lane_runner *runner, const struct lane_source *source);
+
+/* --- lane_tell.c --- */
+void lane_tell(const struct lane_runner *runner, enum lane_log_level level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* "orders/3@17 key anna" */
+void lane_tell_place(const struct event *event, char *to, size_t size);
+void lane_tell_dead(struct lane_runner *runner, const struct lane_held *held, bool closes_lane);
+void lane_tell_handler(struct lane_runner *runner, int handler, bool is_down);
+/* Counts that are due to be told. */
+void lane_tell_due(struct lane_runner *runner, bool is_last);
+
+/* --- lane_append.c --- */
+int64_t lane_now_ms(const struct lane_runner *runner); /* the machine's time */
+void lane_append_effect(struct lane_runner *runner, struct lane_source *source,
+                        const struct lane_effect *effect);
+/* Sends what waits, and erasures. Returns when to call again at the latest, monotonic. */
+int64_t lane_append_send(struct lane_runner *runner, struct lane_source *source);
+void lane_append_answered(struct lane_runner *runner, const struct lane_mail *mail);
+/* The source is held no more: what is not on its way is answered, so that the machine frees it. */
+void lane_append_drop(struct lane_runner *runner, struct lane_source *source);
+/* An answer, durable or not needed any more. */
+void lane_append_tell(struct lane_runner *runner, const struct lane_effect *effect,
+                      int64_t position);
+void lane_bury(struct lane_runner *runner, struct lane_held *held);
+void lane_buried(struct lane_runner *runner, const struct lane_mail *mail);
+/* Dead letters that wait to be sent again. */
+void lane_bury_due(struct lane_runner *runner);
+/* Those of a source that is held no more are let go. */
+void lane_bury_drop(struct lane_runner *runner, const struct lane_source *source);
+
+/* --- lane_load.c --- */
+void lane_load_start(struct lane_runner *runner, const struct lane_effect *effect);
+void lane_load_answered(struct lane_runner *runner, struct lane_mail *mail);
+/* Asks again for what could not be read. */
+void lane_loads_due(struct lane_runner *runner);
+/* Loads that wait for a source that is held no more. */
+void lane_loads_drop(struct lane_runner *runner, const struct lane_source *source);
+
+/* --- lane_source.c --- */
+struct lane_source *lane_source_find(struct lane_runner *runner, const struct lane_share *share);
+struct lane_source *lane_source_get(struct lane_runner *runner, const struct lane_share *share);
+void lane_source_read(struct lane_runner *runner, const struct lane_mail *mail);
+void lane_source_arrive(struct lane_runner *runner, struct received *received);
+void lane_source_pause_due(struct lane_runner *runner, struct lane_source *source);
+void lane_source_lose(struct lane_runner *runner, struct lane_source *source);
+void lane_source_free(struct lane_source *source);
+
+/* --- lane_carry.c --- */
+/* Does what is due and carries out all effects. */
+void lane_carry_out(struct lane_runner *runner);
+/* What came by mail; then lane_carry_out. */
+void lane_read_mail(struct lane_runner *runner);
+/* Nothing of the sources is started any more; waits until each is quiet or time is over, and
+ * lets them go. */
+void lane_let_sources_go(struct lane_runner *runner, struct lane_source *const *sources,
+                         size_t count, int64_t most_ms);
+
+#endif

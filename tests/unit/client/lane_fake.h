@@ -1,0 +1,87 @@
+#ifndef TIDINGS_TESTS_CLIENT_LANE_FAKE_H
+#define TIDINGS_TESTS_CLIENT_LANE_FAKE_H
+
+#include "client/lane_runner.h"
+
+#include <pthread.h>
+
+/*
+ * A bus in memory for the runner of key lanes: one source topic, its group's commits, lanes.<group>
+ * and dlq.<group>, with faults; handlers that do as an event's value says; a clock that is moved by
+ * hand. It outlives runners, so that a test can start another one on what the one before left.
+ *
+ * Values: "ok"; "fail N": the first N tries; "reject"; "wait": until the gate is opened;
+ * "away": fails until then.
+ */
+enum { FAKE_PARTITIONS = 2 };
+
+struct fake_event {
+    char *key; /* NULL: none */
+    char *value;
+    int tries;
+};
+
+struct fake_record {
+    int partition; /* of the source */
+    struct buf key, value;
+    bool has_value;
+};
+
+struct fake_partition {
+    VEC(struct fake_event) events;
+    int64_t committed;
+    char *metadata;
+    int64_t epoch; /* 0: nobody's */
+    int64_t read;
+    bool is_paused, is_watched;
+    int64_t marked; /* -1: nothing to commit */
+    char *marked_metadata;
+};
+
+/* What a handler did: the events it was done with, "key/offset" each. */
+struct fake {
+    pthread_mutex_t lock; /* guards effects, running, blocked, is_open, tries, is_woken */
+    pthread_cond_t changed;
+    struct buf effects;
+    int running;
+    int blocked; /* of them, at the gate */
+    bool is_open;
+    bool is_woken;
+
+    struct fake_partition partitions[FAKE_PARTITIONS];
+    VEC(struct fake_record) lanes;
+    VEC(struct buf) letters; /* one line each: key value name=value... */
+    struct buf lines;        /* the log */
+    int fails_appends, fails_burials, fails_loads, refuses_commits;
+    int failed_loads; /* that were not asked for again yet */
+    int64_t last_epoch;
+    int64_t now_ms;
+    struct clock clock;
+    struct lane_runner_settings settings;
+    struct lane_runner *runner;
+};
+
+void fake_init(struct fake *fake);
+void fake_deinit(struct fake *fake);
+void fake_publish(struct fake *fake, int partition, const char *key, const char *value);
+/* A runner that owns partition 0. */
+void fake_start(struct fake *fake);
+/* It dies: nothing is said to anybody. Or ends well. */
+void fake_kill(struct fake *fake);
+void fake_stop(struct fake *fake);
+void fake_assign(struct fake *fake, int partition);
+void fake_revoke(struct fake *fake, int partition, bool is_lost);
+/* Turns until it holds, moving the clock by step_ms each time when no handler is at work but those
+ * at the gate; fails the test when it never does. */
+void fake_until(struct fake *fake, bool (*holds)(struct fake *fake), int64_t step_ms);
+/* So many of these turns, to see what happens or that nothing does. */
+void fake_turns(struct fake *fake, int count, int64_t step_ms);
+void fake_open_gate(struct fake *fake);
+/* A copy of what the handlers did. Free it. */
+char *fake_effects(struct fake *fake);
+/* Records of a kind in lanes.<group> that are not erased. */
+int fake_count(const struct fake *fake, enum lane_record_kind kind);
+/* A mark by somebody else, told to who watches. */
+void fake_put_mark(struct fake *fake, int partition, int64_t fence);
+
+#endif

@@ -1,0 +1,522 @@
+#include "../unit.h"
+
+#include "lane_fake.h"
+
+/* The runner of key lanes on a bus in memory. */
+
+static int setup(void **state)
+{
+    struct fake *fake = malloc(sizeof *fake);
+    fake_init(fake);
+    *state = fake;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    fake_deinit(*state);
+    free(*state);
+    return 0;
+}
+
+static void assert_effects(struct fake *fake, const char *expected)
+{
+    char *effects = fake_effects(fake);
+    assert_string_equal(effects, expected);
+    free(effects);
+}
+
+/* The effects of one key, as "1 2 3 ". */
+static void assert_effects_of(struct fake *fake, const char *key, const char *expected)
+{
+    char *effects = fake_effects(fake);
+    char *of_key = calloc(1, strlen(effects) + 1), *rest = effects, *word;
+    while ((word = strsep(&rest, " ")) != NULL) {
+        if (strncmp(word, key, strlen(key)) == 0) {
+            strcat(strcat(of_key, word + strlen(key)), " ");
+        }
+    }
+    assert_string_equal(of_key, expected);
+    free(of_key);
+    free(effects);
+}
+
+static bool all_committed(struct fake *fake)
+{
+    return fake->partitions[0].committed == (int64_t)fake->partitions[0].events.count;
+}
+
+static bool is_running(struct fake *fake)
+{
+    return fake->running > 0;
+}
+
+static bool has_mark(struct fake *fake)
+{
+    return fake_count(fake, LANE_RECORD_MARK) > 0;
+}
+
+static bool has_letter(struct fake *fake)
+{
+    return fake->letters.count > 0;
+}
+
+static void test_keys_are_handled_in_order_and_committed(void **state)
+{
+    struct fake *fake = *state;
+    for (int i = 0; i < 9; i++) {
+        fake_publish(fake, 0, i % 3 == 0 ? "a" : i % 3 == 1 ? "b" : NULL, "ok");
+    }
+    fake_start(fake);
+    fake_until(fake, all_committed, 10);
+    assert_effects_of(fake, "a", "0 3 6 ");
+    assert_effects_of(fake, "b", "1 4 7 ");
+    assert_int_equal(fake_count(fake, LANE_RECORD_MARK), 1);
+    assert_int_equal(fake_count(fake, LANE_RECORD_ASIDE), 0);
+    fake_stop(fake);
+    assert_int_equal(fake->lines.size, 0);
+}
+
+static void test_what_nobody_handles_is_passed(void **state)
+{
+    struct fake *fake = *state;
+    fake_publish(fake, 0, "a", "foreign");
+    fake_publish(fake, 0, "a", "ok");
+    fake_start(fake);
+    fake_until(fake, all_committed, 10);
+    assert_effects(fake, "a1 ");
+    fake_stop(fake);
+}
+
+static void test_a_failing_event_holds_back_its_key_only(void **state)
+{
+    struct fake *fake = *state;
+    fake_publish(fake, 0, "a", "fail 3");
+    fake_publish(fake, 0, "a", "ok");
+    fake_publish(fake, 0, "b", "ok");
+    fake_publish(fake, 0, "b", "ok");
+    fake_start(fake);
+    fake_until(fake, all_committed, 50);
+    assert_effects_of(fake, "a", "0 1 ");
+    assert_effects(fake, "b2 b3 a0 a1 ");
+    assert_int_equal(fake->letters.count, 0);
+    fake_stop(fake);
+}
+
+static void publish_poison(struct fake *fake)
+{
+    fake_publish(fake, 0, "b", "ok");
+    fake_publish(fake, 0, "a", "reject");
+    fake_publish(fake, 0, "a", "ok");
+    fake_publish(fake, 0, "b", "ok");
+    fake_publish(fake, 0, "a", "ok");
+}
+
+static bool is_parked(struct fake *fake)
+{
+    return all_committed(fake) && fake_count(fake, LANE_RECORD_ASIDE) == 2;
+}
+
+static void test_a_poison_key_is_parked_and_the_others_go_on(void **state)
+{
+    struct fake *fake = *state;
+    publish_poison(fake);
+    fake_start(fake);
+    fake_until(fake, is_parked, 10);
+    fake_stop(fake);
+    assert_effects(fake, "b0 b3 ");
+    assert_int_equal(fake->letters.count, 1);
+    const char *letter = (const char *)fake->letters.items[0].data;
+    const char *const parts[] = {
+        "dlq.email a reject ce_type=Order", "__dlq.errors.topic=orders",
+        "__dlq.errors.partition=0",         "__dlq.errors.offset=1",
+        "__dlq.errors.group=email",         "__dlq.errors.delivery.count=1",
+        "__dlq.errors.message=as told",     "tidings-dead-first-failure=2023",
+        "tidings-dead-last-failure=2023",   "tidings-dead-handler=orders",
+        "tidings-dead-error-class=test",    "tidings-dead-lane=closed"};
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        assert_non_null(strstr(letter, parts[i]));
+    }
+    const char *lines = buf_cstr(&fake->lines);
+    assert_non_null(strstr(lines, "given up: 1 events that closed their lane"));
+    assert_non_null(strstr(lines, "the last orders/0@1 (key a); they are in dlq.email"));
+    assert_non_null(strstr(lines, "set aside: 2 events"));
+}
+
+static void test_a_parked_lane_is_parked_after_a_restart(void **state)
+{
+    struct fake *fake = *state;
+    publish_poison(fake);
+    fake_start(fake);
+    fake_until(fake, is_parked, 10);
+    fake_kill(fake);
+    fake_publish(fake, 0, "a", "ok");
+    fake_publish(fake, 0, "b", "ok");
+    fake_start(fake);
+    fake_until(fake, all_committed, 10);
+    assert_effects(fake, "b0 b3 b6 ");
+    assert_int_equal(fake_count(fake, LANE_RECORD_ASIDE), 3);
+    assert_int_equal(fake->letters.count, 1);
+    fake_turns(fake, 20, 1000);
+    assert_int_equal(fake_count(fake, LANE_RECORD_MARK), 1); /* that of before is erased */
+    fake_stop(fake);
+}
+
+static void test_without_key_a_poison_event_is_skipped(void **state)
+{
+    struct fake *fake = *state;
+    fake_publish(fake, 0, NULL, "reject");
+    fake_publish(fake, 0, NULL, "ok");
+    fake_start(fake);
+    fake_until(fake, all_committed, 10);
+    fake_stop(fake);
+    assert_effects(fake, "1 ");
+    assert_non_null(strstr((const char *)fake->letters.items[0].data, "tidings-dead-lane=open"));
+    assert_non_null(strstr(buf_cstr(&fake->lines), "given up: 0 events that closed their lane, 1"));
+}
+
+/* A lane that waits for long is set aside, and comes back from there. */
+static void publish_slow(struct fake *fake, const char *value)
+{
+    fake_publish(fake, 0, "b", "ok");
+    fake_publish(fake, 0, "a", value);
+    fake_publish(fake, 0, "a", "ok");
+    for (int i = 0; i < 40; i++) {
+        fake_publish(fake, 0, "b", "ok"); /* so that it is no outage */
+    }
+    fake->settings.lanes.aside_after_ms = 1000;
+}
+
+static bool is_drained(struct fake *fake)
+{
+    return all_committed(fake) && fake->lanes.count > 1 &&
+           fake_count(fake, LANE_RECORD_ASIDE) == 0 && fake_count(fake, LANE_RECORD_FORGET) == 0 &&
+           fake_count(fake, LANE_RECORD_NOTE) == 0 && fake_count(fake, LANE_RECORD_CLOSE) == 0;
+}
+
+/* Publishes one more of b now and then: somebody succeeds. */
+static bool is_drained_with_others(struct fake *fake)
+{
+    if (fake->now_ms % 7 == 0 && fake->partitions[0].events.count < 1000) {
+        fake_publish(fake, 0, "b", "ok");
+    }
+    return fake_count(fake, LANE_RECORD_ASIDE) == 0 && fake->lanes.count > 4 && is_drained(fake);
+}
+
+static void test_a_lane_set_aside_comes_back_in_order_and_leaves_nothing(void **state)
+{
+    struct fake *fake = *state;
+    publish_slow(fake, "fail 6");
+    fake_start(fake);
+    fake_until(fake, is_drained_with_others, 101);
+    assert_effects_of(fake, "a", "1 2 ");
+    assert_int_equal(fake->letters.count, 0);
+    fake_stop(fake);
+}
+
+static void test_an_event_set_aside_that_cannot_be_read_is_read_later(void **state)
+{
+    struct fake *fake = *state;
+    publish_slow(fake, "fail 6");
+    fake->fails_loads = 2;
+    fake_start(fake);
+    fake_until(fake, is_drained_with_others, 101);
+    assert_effects_of(fake, "a", "1 2 ");
+    assert_non_null(strstr(buf_cstr(&fake->lines), "cannot be read (away)"));
+    fake_stop(fake);
+}
+
+static void test_a_dead_letter_from_aside_says_why(void **state)
+{
+    struct fake *fake = *state;
+    publish_slow(fake, "fail 1000");
+    fake->settings.lanes.attempts = 4;
+    fake->settings.lanes.aside_after_ms = 300;
+    fake_start(fake);
+    for (int i = 0; i < 4000 && fake->letters.count == 0; i++) {
+        fake_publish(fake, 0, "b", "ok");
+        fake_turns(fake, 1, 101);
+    }
+    assert_int_equal(fake->letters.count, 1);
+    const char *letter = (const char *)fake->letters.items[0].data;
+    assert_non_null(strstr(letter, "__dlq.errors.message=as told"));
+    assert_non_null(strstr(letter, "__dlq.errors.delivery.count="));
+    assert_non_null(strstr(letter, "tidings-dead-last-failure="));
+    fake_stop(fake);
+}
+
+static void test_a_record_that_cannot_be_written_stalls_and_loses_nothing(void **state)
+{
+    struct fake *fake = *state;
+    fake_start(fake);
+    fake_until(fake, has_mark, 10);
+    publish_poison(fake);
+    fake->fails_appends = 7;
+    fake_until(fake, has_letter, 10);
+    fake_turns(fake, 30, 100);
+    assert_int_equal(fake->partitions[0].committed, 1);
+    fake_until(fake, is_parked, 1000);
+    assert_effects(fake, "b0 b3 ");
+    const char *first = strstr(buf_cstr(&fake->lines), "cannot be written (no room)");
+    assert_non_null(first);
+    assert_null(strstr(first + 1, "cannot be written (no room)"));
+    assert_non_null(strstr(first, "written again"));
+    fake_stop(fake);
+}
+
+static void test_a_dead_letter_that_cannot_be_written_stalls_the_commit(void **state)
+{
+    struct fake *fake = *state;
+    publish_poison(fake);
+    fake->fails_burials = 3;
+    fake_start(fake);
+    fake_turns(fake, 200, 10);
+    assert_int_equal(fake->partitions[0].committed, 1);
+    assert_int_equal(fake->letters.count, 0);
+    fake_until(fake, is_parked, 100);
+    assert_int_equal(fake->letters.count, 1);
+    assert_non_null(strstr(buf_cstr(&fake->lines),
+                           "the dead letter of orders/0@1 (key a) cannot be written to dlq.email"));
+    fake_stop(fake);
+}
+
+static void test_a_refused_commit_is_made_again(void **state)
+{
+    struct fake *fake = *state;
+    fake_publish(fake, 0, "a", "ok");
+    fake->refuses_commits = 3;
+    fake_start(fake);
+    fake_until(fake, all_committed, 100);
+    fake_stop(fake);
+}
+
+static void *open_later(void *argument)
+{
+    struct fake *fake = argument;
+    pthread_mutex_lock(&fake->lock);
+    while (fake->running < 1) {
+        pthread_cond_wait(&fake->changed, &fake->lock);
+    }
+    pthread_mutex_unlock(&fake->lock);
+    fake_open_gate(fake);
+    return NULL;
+}
+
+static void test_what_runs_is_waited_for_when_a_partition_is_taken_away(void **state)
+{
+    struct fake *fake = *state;
+    pthread_t opener;
+    fake_publish(fake, 0, "a", "wait");
+    fake_publish(fake, 0, "a", "ok");
+    fake_start(fake);
+    fake_until(fake, is_running, 10);
+    assert_int_equal(pthread_create(&opener, NULL, open_later, fake), 0);
+    fake_revoke(fake, 0, false);
+    pthread_join(opener, NULL);
+    assert_effects(fake, "a0 ");
+    assert_int_equal(fake->partitions[0].committed, 1);
+    fake_assign(fake, 0);
+    fake_until(fake, all_committed, 10);
+    assert_effects(fake, "a0 a1 ");
+    fake_stop(fake);
+}
+
+static void test_what_hangs_is_not_waited_for_longer_than_said(void **state)
+{
+    struct fake *fake = *state;
+    fake_publish(fake, 0, "a", "wait");
+    fake_publish(fake, 0, "b", "ok");
+    fake->settings.revoke_wait_ms = 1;
+    fake_start(fake);
+    fake_until(fake, is_running, 10);
+    fake_revoke(fake, 0, false);
+    assert_int_equal(fake->partitions[0].committed, 0);
+    assert_non_null(strstr(buf_cstr(&fake->lines), "orders/0 is given back before all was done"));
+    fake_open_gate(fake);
+    fake_assign(fake, 0);
+    fake_until(fake, all_committed, 10); /* the late result is dropped, and it comes again */
+    assert_effects_of(fake, "a", "0 0 ");
+    fake_stop(fake);
+}
+
+static void test_of_a_lost_partition_nothing_is_committed(void **state)
+{
+    struct fake *fake = *state;
+    fake_publish(fake, 0, "a", "wait");
+    fake_start(fake);
+    fake_until(fake, is_running, 10);
+    int64_t epoch = fake->partitions[0].epoch;
+    fake_revoke(fake, 0, true);
+    fake_open_gate(fake);
+    fake_turns(fake, 20, 1000);
+    assert_int_equal(fake->partitions[0].committed, 0);
+    assert_true(epoch > 0);
+    fake_stop(fake);
+}
+
+static void test_one_partition_goes_and_the_other_stays(void **state)
+{
+    struct fake *fake = *state;
+    fake_publish(fake, 0, "a", "ok");
+    fake_publish(fake, 1, "z", "ok");
+    fake_start(fake);
+    fake_assign(fake, 1);
+    fake_until(fake, all_committed, 10);
+    fake_revoke(fake, 0, false);
+    fake_publish(fake, 0, "a", "ok");
+    fake_publish(fake, 1, "z", "ok");
+    while (fake->partitions[1].committed < 2) {
+        fake_turns(fake, 1, 100);
+    }
+    assert_effects_of(fake, "a", "0 ");
+    assert_effects_of(fake, "z", "0 1 ");
+    fake_stop(fake);
+}
+
+static void test_behind_a_higher_mark_nothing_is_delivered(void **state)
+{
+    struct fake *fake = *state;
+    fake_publish(fake, 0, "a", "ok");
+    fake_start(fake);
+    fake_turns(fake, 1, 10);
+    fake_put_mark(fake, 0, 100); /* another owner's, after this one looked */
+    fake_turns(fake, 50, 100);
+    assert_effects(fake, "");
+    fake_stop(fake);
+    fake_start(fake);
+    fake_until(fake, all_committed, 10);
+    assert_effects(fake, "a0 ");
+    fake_stop(fake);
+}
+
+static bool is_told_down(struct fake *fake)
+{
+    return strstr(buf_cstr(&fake->lines), "handler orders is down") != NULL;
+}
+
+static void test_an_outage_is_told_once_and_so_is_its_end(void **state)
+{
+    struct fake *fake = *state;
+    char key[8];
+    for (int i = 0; i < 30; i++) {
+        snprintf(key, sizeof key, "k%d-", i);
+        fake_publish(fake, 0, key, "away");
+    }
+    fake_start(fake);
+    fake_until(fake, is_told_down, 10);
+    fake_turns(fake, 100, 1000);
+    assert_int_equal(fake->partitions[0].committed, 0);
+    fake_open_gate(fake);
+    fake_until(fake, all_committed, 100);
+    fake_stop(fake);
+    assert_int_equal(fake->letters.count, 0);
+    const char *down = strstr(buf_cstr(&fake->lines), "handler orders is down");
+    assert_null(strstr(down + 1, "handler orders is down"));
+    assert_non_null(strstr(down, "handler orders is up again after"));
+}
+
+static void test_an_event_may_end_the_service(void **state)
+{
+    struct fake *fake = *state;
+    struct client_error error;
+    enum client_status status = CLIENT_OK;
+    fake_publish(fake, 0, "a", "reject");
+    fake->settings.lanes.with_key = LANE_STOP;
+    fake_start(fake);
+    for (int i = 0; i < 20000 && status == CLIENT_OK; i++) {
+        status = lane_runner_turn(fake->runner, 5, &error);
+        fake->now_ms += 10;
+    }
+    assert_int_equal(status, CLIENT_FATAL);
+    assert_non_null(strstr(error.text, "orders/0@0 (key a) is given up (as told)"));
+    fake_stop(fake);
+    assert_int_equal(fake->letters.count, 0);
+    assert_int_equal(fake->partitions[0].committed, 0);
+}
+
+static void test_the_end_waits_for_what_runs(void **state)
+{
+    struct fake *fake = *state;
+    pthread_t opener;
+    fake_publish(fake, 0, "a", "wait");
+    fake_publish(fake, 0, "a", "ok");
+    fake_start(fake);
+    fake_until(fake, is_running, 10);
+    assert_int_equal(pthread_create(&opener, NULL, open_later, fake), 0);
+    fake_stop(fake);
+    pthread_join(opener, NULL);
+    assert_effects(fake, "a0 ");
+    assert_int_equal(fake->partitions[0].committed, 1);
+}
+
+static void test_a_run_ends_when_it_is_told(void **state)
+{
+    struct fake *fake = *state;
+    struct client_error error;
+    fake_start(fake);
+    lane_runner_stop(fake->runner);
+    assert_int_equal(lane_runner_run(fake->runner, &error), CLIENT_OK);
+    lane_runner_free(fake->runner);
+}
+
+static void assert_refused(struct fake *fake, const char *why)
+{
+    struct client_error error;
+    struct lane_runner *runner;
+    assert_int_equal(lane_runner_new(&fake->settings, &runner, &error), CLIENT_INVALID);
+    assert_null(runner);
+    assert_non_null(strstr(error.text, why));
+    lane_settings_init(&fake->settings.lanes);
+}
+
+static void test_a_wrong_setting_names_itself(void **state)
+{
+    struct fake *fake = *state;
+    fake->settings.lanes.workers = 0;
+    assert_refused(fake, "workers: 0 is not within 1 and 10000");
+    fake->settings.lanes.backoff_max_ms = 100;
+    assert_refused(fake, "longest back-off: 100");
+    fake->settings.lanes.metadata_bytes = 39;
+    assert_refused(fake, "bytes of a commit's text: 39");
+    fake->settings.lanes.handler_count = 2;
+    static const char *const one[] = {"orders", NULL};
+    fake->settings.handler_names = one;
+    assert_refused(fake, "handler 1 has no name");
+    fake->settings.group = "";
+    assert_refused(fake, "the group has no name");
+    fake->settings.group = "email";
+    fake->settings.handle = NULL;
+    assert_refused(fake, "nobody handles events");
+}
+
+#define RUNNER_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(int argc, char **argv)
+{
+
+    const struct CMUnitTest tests[] = {
+        RUNNER_TEST(test_keys_are_handled_in_order_and_committed),
+        RUNNER_TEST(test_what_nobody_handles_is_passed),
+        RUNNER_TEST(test_a_failing_event_holds_back_its_key_only),
+        RUNNER_TEST(test_a_poison_key_is_parked_and_the_others_go_on),
+        RUNNER_TEST(test_a_parked_lane_is_parked_after_a_restart),
+        RUNNER_TEST(test_without_key_a_poison_event_is_skipped),
+        RUNNER_TEST(test_a_lane_set_aside_comes_back_in_order_and_leaves_nothing),
+        RUNNER_TEST(test_an_event_set_aside_that_cannot_be_read_is_read_later),
+        RUNNER_TEST(test_a_dead_letter_from_aside_says_why),
+        RUNNER_TEST(test_a_record_that_cannot_be_written_stalls_and_loses_nothing),
+        RUNNER_TEST(test_a_dead_letter_that_cannot_be_written_stalls_the_commit),
+        RUNNER_TEST(test_a_refused_commit_is_made_again),
+        RUNNER_TEST(test_what_runs_is_waited_for_when_a_partition_is_taken_away),
+        RUNNER_TEST(test_what_hangs_is_not_waited_for_longer_than_said),
+        RUNNER_TEST(test_of_a_lost_partition_nothing_is_committed),
+        RUNNER_TEST(test_one_partition_goes_and_the_other_stays),
+        RUNNER_TEST(test_behind_a_higher_mark_nothing_is_delivered),
+        RUNNER_TEST(test_an_outage_is_told_once_and_so_is_its_end),
+        RUNNER_TEST(test_an_event_may_end_the_service),
+        RUNNER_TEST(test_the_end_waits_for_what_runs),
+        RUNNER_TEST(test_a_run_ends_when_it_is_told),
+        RUNNER_TEST(test_a_wrong_setting_names_itself),
+    };
+    return unit_run(tests, NULL, NULL, argc, argv);
+}
