@@ -325,7 +325,8 @@ static bool take_frame(struct produce_call *call)
     return true;
 }
 
-/* Nothing was appended. */
+/* Nothing was appended. Who asked for no answer gets none, and learns of it by the close, as in
+ * Kafka. */
 static enum err refuse(struct produce_call *call)
 {
     struct api_request *request = call->request;
@@ -333,6 +334,13 @@ static enum err refuse(struct produce_call *call)
     body.position = call->body_position;
     uncount(call);
     let_go(call);
+    if (call->acks == 0) {
+        struct reason reason;
+        reason_set(&reason, "no room for this Produce request: the memory for requests is used up "
+                            "(memory.max)");
+        api_close(request, &reason);
+        return ERR_NONE;
+    }
     api_refuse_for_memory(request, body);
     return ERR_NONE;
 }

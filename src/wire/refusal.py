@@ -15,6 +15,11 @@ def has_error(struct):
                for f in struct.fields)
 
 
+def value_field(struct):
+    """Which field of an answer's struct takes a plain value of the request."""
+    return next(f for f in struct.fields if not f.name.startswith('error_'))
+
+
 def counterpart(item, request):
     """The field of the request that this one of the answer tells of, if one can be."""
     other = next((f for f in request.fields if f.name == item.of), None)
@@ -22,7 +27,7 @@ def counterpart(item, request):
             (item.default, other.default) != (None, None)):
         return None  # a default: not what tells one from another
     if item.array and item.struct and other.struct is None:
-        return other if item.struct.fields[0].type == other.type else None
+        return other if value_field(item.struct).type == other.type else None
     return other if item.type == other.type and (item.array == bool(item.struct)) else None
 
 
@@ -92,7 +97,7 @@ class Refusals:
                          f'&out->{item.name}[i]);')
                 return
             code.add(f'{item.struct.name}_init(&out->{item.name}[i]);',
-                     f'out->{item.name}[i].{item.struct.fields[0].name} = in->{asked.name}[i];')
+                     f'out->{item.name}[i].{value_field(item.struct).name} = in->{asked.name}[i];')
             code.add(*[f'out->{item.name}[i].{f.name} = refusal_tell(refusal);'
                        for f in item.struct.fields if is_error(f)])
 

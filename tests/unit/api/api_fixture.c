@@ -139,6 +139,8 @@ static int start(void **state, void (*open_catalogue)(struct fixture *fixture))
                      ERR_NONE);
     assert_int_equal(workers_new("worker", 2, &api->workers, reason), ERR_NONE);
     budget_init(&fixture->budget, 1 << 30);
+    api->budget = &fixture->budget;
+    api->reactors = api_reactors_new(api->net, api->budget);
     api->fetches = fetch_service_new(api->net, api->workers, &fixture->budget);
     struct flush_handler flushed = {.on_flushed = on_flushed};
     pthread_mutex_init(&fixture->sync_lock, NULL);
@@ -173,6 +175,17 @@ int fixture_setup_offline(void **state)
     return start(state, open_offline);
 }
 
+/* What requests counted was given back; the reactors keep what they have asked for. */
+static void check_memory(struct fixture *fixture)
+{
+    int64_t taken_bytes = 0;
+    for (unsigned i = 0; i < net_reactor_count(fixture->api.net); i++) {
+        assert_int_equal(fixture->api.reactors[i].requests.used_bytes, 0);
+        taken_bytes += fixture->api.reactors[i].requests.taken_bytes;
+    }
+    assert_int_equal(fixture->budget.shares[BUDGET_REQUESTS].bytes, taken_bytes);
+}
+
 int fixture_teardown(void **state)
 {
     struct fixture *fixture = *state;
@@ -185,7 +198,9 @@ int fixture_teardown(void **state)
     group_coordinator_free(api->groups);
     assert_int_equal(catalogue_close(api->catalogue, &fixture->reason), ERR_NONE);
     fetch_service_free(api->fetches);
+    check_memory(fixture);
     net_free(api->net);
+    free(api->reactors);
     pthread_mutex_destroy(&fixture->lock);
     close(fixture->dir_fd);
     pthread_mutex_destroy(&fixture->sync_lock);
