@@ -286,9 +286,9 @@ void lane_let_go(struct lane_machine *machine, struct lane *lane);
 
 /*
  * A dead event is tried again, before everything else of its lane, which is made for it if need
- * be. Taken over; keep is LANE_REDRIVEN. LANE_WRITE_REDRIVEN tells the end: done, which opens a
- * lane that it closed; or given up again, whatever the rule: it is dead and its lane open or closed
- * as before.
+ * be. Taken over; keep is LANE_REDRIVEN, and how many there are at once is up to the caller.
+ * LANE_WRITE_REDRIVEN tells the end: done, which opens a lane that it closed; or given up again,
+ * whatever the rule: it is dead, its lane open or closed as before.
  */
 void lane_redrive(struct lane_machine *machine, struct lane_event *event);
 

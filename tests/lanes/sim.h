@@ -32,9 +32,10 @@ struct sim_event {
     int fails_left;
     size_t lane; /* its lane of the model */
 
-    int applied;   /* effects of its handler */
-    bool is_dead;  /* a dead letter stands in dlq.<group> */
-    bool may_skip; /* its lane may go on without it */
+    int applied;               /* effects of its handler */
+    bool is_dead;              /* a dead letter stands in dlq.<group> */
+    bool may_skip;             /* its lane may go on without it */
+    int64_t tried_by[MEMBERS]; /* the epoch of each for whom its handler ran */
     int64_t redriven_ms;
     bool is_asked; /* its redrive is asked for and not over */
 };
@@ -143,7 +144,7 @@ struct sim_word {
     bool must_try;    /* before this round is over */
     bool is_skipping; /* one event may be given up for it */
     int64_t skipped;  /* not to be tried again */
-    int64_t running, dying, last_ran;
+    int64_t running, dying;
     int64_t failed; /* and waits, */
     int64_t not_before_ms;
     int busy; /* loads, and writes to lanes.<group> */

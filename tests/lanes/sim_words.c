@@ -15,12 +15,8 @@ static struct sim_word *word_of(struct world *world, struct sim_lane *lane, int 
     struct sim_word *word = &lane->words[member];
     int64_t epoch = world->members[member].shares[lane->partition].epoch;
     if (word->epoch != epoch) {
-        *word = (struct sim_word){.epoch = epoch,
-                                  .failed = -1,
-                                  .running = -1,
-                                  .dying = -1,
-                                  .skipped = -1,
-                                  .last_ran = -1};
+        *word = (struct sim_word){
+            .epoch = epoch, .failed = -1, .running = -1, .dying = -1, .skipped = -1};
     }
     return word;
 }
@@ -37,7 +33,7 @@ static enum lane_give_up rule_of(const struct world *world, const struct sim_eve
 
 static void check_run(struct world *world, int member, const struct held *held)
 {
-    const struct sim_event *event = held->about;
+    struct sim_event *event = held->about;
     struct sim_word *word = word_of(world, lane_of(world, event), member);
     int offset = (int)event->offset;
     if (word->is_held) {
@@ -54,7 +50,8 @@ static void check_run(struct world *world, int member, const struct held *held)
         check_fail(world, "%d@%d is started before the time that its handler gave", offset,
                    event->partition);
     }
-    word->running = word->last_ran = event->offset;
+    word->running = event->offset;
+    event->tried_by[member] = word->epoch;
 }
 
 /* --- what is given up --- */
@@ -90,7 +87,7 @@ static void check_dying(struct world *world, int member, struct sim_event *event
 static void check_stop(struct world *world, int member, const struct sim_event *event)
 {
     struct sim_word *word = word_of(world, lane_of(world, event), member);
-    if (rule_of(world, event) != LANE_STOP || word->last_ran != event->offset ||
+    if (rule_of(world, event) != LANE_STOP || event->tried_by[member] != word->epoch ||
         !is_proven(world, member, event)) {
         check_fail(world, "%d@%d ends the service without a reason", (int)event->offset,
                    event->partition);
