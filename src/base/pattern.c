@@ -21,6 +21,7 @@ struct pattern {
     struct step *steps;
     int32_t count;
     struct byte_set *sets;
+    int32_t set_count;
 };
 
 /* ---- compiling ---- */
@@ -133,6 +134,7 @@ enum err pattern_new(struct slice text, struct pattern **out, struct reason *rea
         pattern->steps =
             mem_realloc(pattern->steps, (size_t)pattern->count * sizeof *pattern->steps);
         pattern->sets = tree.sets;
+        pattern->set_count = tree.set_count;
         tree.sets = NULL;
         if (compiler.full) {
             pattern_free(pattern);
@@ -146,6 +148,14 @@ enum err pattern_new(struct slice text, struct pattern **out, struct reason *rea
     }
     pattern_tree_deinit(&tree);
     return err;
+}
+
+size_t pattern_bytes(const struct pattern *pattern)
+{
+    return pattern == NULL ? 0
+                           : mem_cost(sizeof *pattern) +
+                                 mem_cost((size_t)pattern->count * sizeof *pattern->steps) +
+                                 mem_cost((size_t)pattern->set_count * sizeof *pattern->sets);
 }
 
 void pattern_free(struct pattern *pattern)

@@ -27,6 +27,9 @@ enum {
  * thread. */
 CHECKED enum err pattern_new(struct slice text, struct pattern **out, struct reason *reason);
 
+/* What it takes of the heap; NULL: nothing. Any thread. */
+size_t pattern_bytes(const struct pattern *pattern);
+
 /* NULL is fine. */
 void pattern_free(struct pattern *pattern);
 

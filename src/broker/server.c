@@ -246,7 +246,7 @@ static enum err start_groups(struct server *server, struct reason *reason)
     struct group_config groups = config->group;
     groups.budget = &server->budget;
     groups.topics = group_topics_interface(server->catalogue);
-    server->api.matches = topic_matches_new(&groups.topics, server->workers);
+    server->api.matches = topic_matches_new(&groups.topics, server->workers, &server->budget);
     groups.topics.match = topic_matches_find;
     groups.topics.match_context = server->api.matches;
     group_settings_own(server->catalogue, &groups);

@@ -30,8 +30,9 @@ struct expression {
     bool wanted;    /* in the line for a worker */
     unsigned users; /* who are in a step, or the line: it stays then */
     struct name_set known;
-    uint64_t version; /* of the catalogue that `known` is of; 0: none yet */
-    enum err err;     /* of the first look-up */
+    size_t counted_bytes; /* of the budget */
+    uint64_t version;     /* of the catalogue that `known` is of; 0: none yet */
+    enum err err;         /* of the first look-up */
     struct reason reason;
 
     pthread_mutex_t step_lock; /* one piece at a time; guards what follows */
@@ -51,10 +52,12 @@ struct expression {
 struct topic_matches {
     struct group_topics topics;
     struct workers *workers;
+    struct budget *budget;
     pthread_mutex_t lock; /* guards what follows, and of expressions what is not step_lock's */
     struct expression *expressions;
     struct expression *in_order; /* the one used longest ago is first */
     size_t names;                /* of all that is known */
+    size_t counted_bytes;        /* of all */
     struct expression *wanted;
     bool working;
     struct task task;
@@ -74,9 +77,23 @@ static void end_work(struct expression *expression)
     expression->working = false;
 }
 
+/* Changes what the expression has counted, by memory that is there already. Under the lock. */
+static void recount(struct topic_matches *matches, struct expression *expression, size_t bytes)
+{
+    size_t before = expression->counted_bytes;
+    if (matches->budget != NULL && bytes > before) {
+        budget_add(matches->budget, BUDGET_GROUPS, bytes - before);
+    } else if (matches->budget != NULL) {
+        budget_give(matches->budget, BUDGET_GROUPS, before - bytes);
+    }
+    matches->counted_bytes += bytes - before;
+    expression->counted_bytes = bytes;
+}
+
 static void drop(struct topic_matches *matches, struct expression *expression)
 {
     matches->names -= expression->known.count;
+    recount(matches, expression, 0);
     HASH_DEL(matches->expressions, expression);
     DL_DELETE(matches->in_order, expression);
     end_work(expression);
@@ -104,6 +121,56 @@ static void make_room(struct topic_matches *matches)
     }
 }
 
+/* The one used longest ago that nobody is at, but for the last one; NULL: none. Under the lock. */
+static struct expression *oldest_unused(struct topic_matches *matches)
+{
+    struct expression *expression = matches->in_order;
+    while (expression != NULL && (expression->users > 0 || expression->next == NULL)) {
+        expression = expression->next;
+    }
+    return expression;
+}
+
+static bool has_room(struct topic_matches *matches, size_t bytes)
+{
+    const struct budget_used *share = &matches->budget->shares[BUDGET_GROUPS];
+    size_t most = (size_t)share->limit_bytes / TOPIC_MATCHES_SHARE_PART;
+    size_t has = matches->counted_bytes;
+    return bytes <= most && has <= most - bytes &&
+           budget_take_fairly(matches->budget, BUDGET_GROUPS, bytes, has);
+}
+
+/* Asks for more; those used longest ago go for it. False: there is none. Not under the lock. */
+static bool take_room(struct topic_matches *matches, struct expression *expression, size_t bytes)
+{
+    bool took = true;
+    pthread_mutex_lock(&matches->lock);
+    while (matches->budget != NULL && !(took = has_room(matches, bytes))) {
+        struct expression *oldest = oldest_unused(matches);
+        if (oldest == NULL) {
+            break;
+        }
+        drop(matches, oldest);
+    }
+    if (took) {
+        matches->counted_bytes += bytes;
+        expression->counted_bytes += bytes;
+    }
+    pthread_mutex_unlock(&matches->lock);
+    if (!took) {
+        LOG_WARN("group", "no memory to match topics with a regular expression (memory.max)",
+                 "regex=\"%.*s\" bytes=%zu", SLICE_ARGS(expression->text), bytes);
+    }
+    return took;
+}
+
+/* What it holds beside its work. */
+static size_t kept_bytes(const struct expression *expression)
+{
+    return mem_cost(sizeof *expression) + mem_cost(expression->text.size) +
+           pattern_bytes(expression->pattern) + expression->known.arena.held_bytes;
+}
+
 /* The expression, which is made if need be; now the one used last. Under the lock. */
 static struct expression *use(struct topic_matches *matches, struct slice text)
 {
@@ -115,6 +182,7 @@ static struct expression *use(struct topic_matches *matches, struct slice text)
         pthread_mutex_init(&expression->step_lock, NULL);
         HASH_ADD_KEYPTR(hh, matches->expressions, expression->text.data, expression->text.size,
                         expression);
+        recount(matches, expression, kept_bytes(expression));
     } else {
         DL_DELETE(matches->in_order, expression);
     }
@@ -212,13 +280,14 @@ static void publish(struct topic_matches *matches, struct expression *expression
     set_deinit(&expression->known);
     expression->known = set;
     expression->version = expression->work_version;
+    end_work(expression);
+    recount(matches, expression, kept_bytes(expression));
     make_room(matches);
     pthread_mutex_unlock(&matches->lock);
-    end_work(expression);
 }
 
-/* step_lock. */
-static void begin_work(struct topic_matches *matches, struct expression *expression)
+/* False: there is no memory for it. step_lock. */
+static bool begin_work(struct topic_matches *matches, struct expression *expression)
 {
     const struct group_topics *topics = &matches->topics;
     expression->working = true;
@@ -227,6 +296,30 @@ static void begin_work(struct topic_matches *matches, struct expression *express
         topics->list(topics->context, expression->version, &expression->arena, &expression->names);
     expression->at = 0;
     expression->moves_left = TOPIC_MATCHES_MOVES;
+    /* What is found is among the new names, and so is what will be known. */
+    size_t bytes = expression->arena.held_bytes + 2 * expression->count * sizeof(struct slice);
+    if (!take_room(matches, expression, bytes)) {
+        end_work(expression);
+        return false;
+    }
+    return true;
+}
+
+/* False: it is bad, or there is no memory for it. step_lock. */
+static bool compile(struct topic_matches *matches, struct expression *expression)
+{
+    struct reason reason = {.text = ""};
+    enum err err = pattern_new(expression->text, &expression->pattern, &reason);
+    if (err == ERR_NONE && !take_room(matches, expression, pattern_bytes(expression->pattern))) {
+        pattern_free(expression->pattern);
+        expression->pattern = NULL;
+        return false;
+    }
+    pthread_mutex_lock(&matches->lock);
+    expression->err = err;
+    expression->reason = reason;
+    pthread_mutex_unlock(&matches->lock);
+    return err == ERR_NONE;
 }
 
 static void match_some(struct topic_matches *matches, struct expression *expression)
@@ -252,16 +345,10 @@ static bool step(struct topic_matches *matches, struct expression *expression, u
     pthread_mutex_lock(&expression->step_lock);
     bool more = expression->err == ERR_NONE && expression->version < version;
     if (more && expression->pattern == NULL) {
-        struct reason reason = {.text = ""};
-        enum err err = pattern_new(expression->text, &expression->pattern, &reason);
-        pthread_mutex_lock(&matches->lock);
-        expression->err = err;
-        expression->reason = reason;
-        pthread_mutex_unlock(&matches->lock);
-        more = err == ERR_NONE;
+        more = compile(matches, expression);
     }
     if (more && !expression->working) {
-        begin_work(matches, expression);
+        more = begin_work(matches, expression);
     }
     if (more) {
         match_some(matches, expression);
@@ -375,11 +462,13 @@ uint64_t topic_matches_count(struct topic_matches *matches)
     return matches->evaluations;
 }
 
-struct topic_matches *topic_matches_new(const struct group_topics *topics, struct workers *workers)
+struct topic_matches *topic_matches_new(const struct group_topics *topics, struct workers *workers,
+                                        struct budget *budget)
 {
     struct topic_matches *matches = mem_new(struct topic_matches);
     matches->topics = *topics;
     matches->workers = workers;
+    matches->budget = budget;
     matches->task.run = run_wanted;
     pthread_mutex_init(&matches->lock, NULL);
     return matches;

@@ -51,6 +51,7 @@ static size_t list(void *context, uint64_t since, struct arena *arena, struct sl
 
 struct fixture {
     struct topics topics;
+    struct budget budget;
     struct workers *workers;
     struct topic_matches *matches;
 };
@@ -59,10 +60,11 @@ static int setup(void **state)
 {
     struct fixture *fixture = mem_new(struct fixture);
     fixture->topics.version = 1;
+    budget_init(&fixture->budget, INT64_C(1) << 30);
     struct group_topics topics = {
         .context = &fixture->topics, .version = version, .find = find, .list = list};
     assert_int_equal(workers_new("worker", 2, &fixture->workers, NULL), ERR_NONE);
-    fixture->matches = topic_matches_new(&topics, fixture->workers);
+    fixture->matches = topic_matches_new(&topics, fixture->workers, &fixture->budget);
     *state = fixture;
     return 0;
 }
@@ -72,6 +74,7 @@ static int teardown(void **state)
     struct fixture *fixture = *state;
     workers_free(fixture->workers);
     topic_matches_free(fixture->matches);
+    assert_int_equal(fixture->budget.shares[BUDGET_GROUPS].bytes, 0);
     free(fixture);
     return 0;
 }
@@ -200,6 +203,51 @@ static void test_the_expressions_used_last_are_kept(void **state)
     assert_true(topic_matches_is_current(fixture->matches, slice_str(text)));
 }
 
+static void fill_share(struct fixture *fixture, int64_t bytes)
+{
+    struct budget_used *share = &fixture->budget.shares[BUDGET_GROUPS];
+    share->limit_bytes = 1 << 20;
+    budget_add(&fixture->budget, BUDGET_GROUPS, (size_t)bytes);
+}
+
+static void test_those_used_longest_ago_go_when_their_memory_is_used_up(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct budget_used *share = &fixture->budget.shares[BUDGET_GROUPS];
+    int pieces;
+    char text[32];
+    add_topics(fixture, "orders", 1000);
+    fill_share(fixture, 0);
+    for (int i = 0; i < 50; i++) {
+        snprintf(text, sizeof text, "orders-.*|%d", i);
+        assert_int_equal(resolve(fixture, text, &pieces), ERR_NONE);
+        assert_true(topic_matches_is_current(fixture->matches, slice_str(text)));
+        assert_in_range(share->bytes, 1000 * sizeof(struct slice),
+                        share->limit_bytes / TOPIC_MATCHES_SHARE_PART + 1000);
+    }
+    assert_false(topic_matches_is_current(fixture->matches, slice_str("orders-.*|0")));
+}
+
+static void test_what_does_not_fit_is_not_matched_and_what_is_known_stays(void **state)
+{
+    struct fixture *fixture = *state;
+    int pieces;
+    bool current;
+    add_topics(fixture, "orders", 100);
+    assert_int_equal(resolve(fixture, "orders-.*", &pieces), ERR_NONE);
+    fill_share(fixture, 1 << 20); /* groups have it all */
+    add_topics(fixture, "orders-eu", 100);
+    assert_int_equal(resolve(fixture, "orders-.*", &pieces), ERR_NONE);
+    assert_int_equal(known(fixture, "orders-.*", &current), 100);
+    assert_false(current);
+    assert_int_equal(resolve(fixture, "stock-.*", &pieces), ERR_NONE);
+    assert_int_equal(known(fixture, "stock-.*", &current), -1);
+    budget_give(&fixture->budget, BUDGET_GROUPS, 1 << 20);
+    assert_int_equal(resolve(fixture, "orders-.*", &pieces), ERR_NONE);
+    assert_int_equal(known(fixture, "orders-.*", &current), 200);
+    assert_true(current);
+}
+
 #define MATCH_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(int argc, char **argv)
@@ -210,6 +258,8 @@ int main(int argc, char **argv)
         MATCH_TEST(test_the_version_that_is_known_is_not_told_again),
         MATCH_TEST(test_work_is_in_pieces_and_bounded),
         MATCH_TEST(test_the_expressions_used_last_are_kept),
+        MATCH_TEST(test_those_used_longest_ago_go_when_their_memory_is_used_up),
+        MATCH_TEST(test_what_does_not_fit_is_not_matched_and_what_is_known_stays),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
 }
