@@ -6,7 +6,7 @@ import unittest
 
 from harness import codec, kafka
 from harness.kafka import Client, good_batch
-from harness.server import Server, wait_for
+from harness.server import Server
 
 MIB = 1 << 20
 MEMORY_MAX = 128 * MIB
@@ -48,7 +48,9 @@ class MemoryCase(unittest.TestCase):
             self.assertLess(self.server.memory_kib("VmHWM") << 10, MEMORY_MAX)
 
     def connect(self):
+        log_from = self.server.log_size()
         client = Client(self.server.port)
+        client.log_from = log_from
         self.addCleanup(client.close)
         return client
 
@@ -102,7 +104,6 @@ class Memory(MemoryCase):
                 self.assertEqual(codes, [0] + [42] * (count - 1)) # INVALID_REQUEST
             except kafka.Closed: # more than a request may decode into
                 self.assertEqual(count, 400000)
-                wait_for(lambda peer=client.address: self.server.log_lines(f"peer={peer} "),
-                         "a line about it")
+                self.server.wait_lines_of(client)
             self.check_others()
         self.stop()

@@ -135,5 +135,5 @@ class NetMemory(MemoryCase):
         client = self.connect()
         client.send(struct.pack(">i", MEMORY_MAX // 8 + 1))
         client.ends()
-        self.server.wait_log(f"peer={client.address} .*over the limit")
+        self.server.wait_lines_of(client, "over the limit")
         self.end("frames")

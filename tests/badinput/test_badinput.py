@@ -74,14 +74,16 @@ class Case(unittest.TestCase):
         self.assertEqual(self.bystander.fetch("orders", 0)[0], 0)
 
     def connect(self, **options):
+        log_from = self.server.log_size()
         client = Client(self.server.port, **options)
+        client.log_from = log_from
         self.addCleanup(client.close)
         return client
 
     def assert_closed(self, client, reason):
         """The server closes, and says so in one line that names the peer and the reason."""
         client.ends()
-        lines = self.server.wait_log(f"peer={client.address} ")
+        lines = self.server.wait_lines_of(client)
         self.assertEqual(len(lines), 1, lines)
         self.assertRegex(lines[0], reason)
 
@@ -481,7 +483,7 @@ class SlowClient(Case):
         client = self.connect(receive_buffer=4096)
         for _ in range(20):
             client.send(client.fetch_frame("orders", 1, max_bytes=25 * MIB))
-        lines = self.server.wait_log(f"peer={client.address} ")
+        lines = self.server.wait_lines_of(client)
         self.assertEqual(len(lines), 1, lines)
         self.assertRegex(lines[0], "of a reply")
         if not SANITIZED:
@@ -494,14 +496,14 @@ class SlowClient(Case):
         client.socket.settimeout(0.05)
         sent = 0
         until = time.monotonic() + 60
-        while time.monotonic() < until and not self.server.log_lines(f"peer={client.address} "):
+        while time.monotonic() < until and not self.server.lines_of(client):
             try:
                 sent += client.socket.send(request * 1000)
             except TimeoutError:
                 pass
             except OSError:
                 break
-        self.assertRegex(self.server.wait_log(f"peer={client.address} ")[0], "of a reply")
+        self.assertRegex(self.server.wait_lines_of(client)[0], "of a reply")
         if not SANITIZED:
             self.assertLess(self.server.memory_kib("VmHWM") - before, 100 << 10)
 

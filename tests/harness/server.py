@@ -154,11 +154,25 @@ class Server:
         """The command against this server: see run()."""
         return run(*words, text=text, code=code, address=self.address)
 
-    def log(self):
-        """The lines since the last start."""
+    def log(self, since=0):
+        """The lines since the last start, or since the log was so long."""
         with open(self.log_path, encoding="utf-8", errors="replace") as lines:
-            lines.seek(self.log_from)
+            lines.seek(max(self.log_from, since))
             return lines.read()
+
+    def log_size(self):
+        return os.path.getsize(self.log_path)
+
+    def lines_of(self, client, pattern=""):
+        """The lines that name the client and match, since the log was as long as client.log_from:
+        its port may have been somebody else's before."""
+        peer = f"peer={client.address} "
+        return [line for line in self.log(client.log_from).splitlines()
+                if peer in line and re.search(pattern, line)]
+
+    def wait_lines_of(self, client, pattern=""):
+        return wait_for(lambda: self.lines_of(client, pattern),
+                        f"log line of {client.address} {pattern} in\n{self.log()[-TOLD:]}", 20)
 
     def log_lines(self, pattern):
         return [line for line in self.log().splitlines() if re.search(pattern, line)]
