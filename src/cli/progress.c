@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "cli/output.h"
+#include "cli/output_text.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -27,10 +28,12 @@ void progress_show(struct progress *progress, const char *verb, int64_t bytes, i
     char all[32];
     char rate[32];
     double seconds = (double)(now_ns - progress->began_ns) / NS_PER_S;
-    fprintf(stderr, "%s%s %s of %s (%d%%), %s/s%s", progress->is_shown ? "\r\033[K" : "", verb,
-            output_size((double)bytes, done), output_size((double)total_bytes, all),
-            total_bytes > 0 ? (int)(100 * (double)bytes / (double)total_bytes) : 100,
-            output_size((double)bytes / seconds, rate), progress->is_terminal ? "" : "\n");
+    progress_clear(progress);
+    output_text(stderr, "%s %s of %s (%d%%), %s/s", verb, output_size((double)bytes, done),
+                output_size((double)total_bytes, all),
+                total_bytes > 0 ? (int)(100 * (double)bytes / (double)total_bytes) : 100,
+                output_size((double)bytes / seconds, rate));
+    fputs(progress->is_terminal ? "" : "\n", stderr);
     progress->is_shown = progress->is_terminal;
 }
 

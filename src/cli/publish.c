@@ -4,6 +4,7 @@
 #include "cli/delivery.h"
 #include "cli/interrupt.h"
 #include "cli/output.h"
+#include "cli/output_text.h"
 #include "cli/publish_options.h"
 #include "client/admin.h"
 #include "client/publisher.h"
@@ -62,8 +63,9 @@ static void show_progress(struct publishing *publishing, bool is_last)
     char text[256];
     delivery_progress(&publishing->delivery, publishing->reader.read_bytes, publishing->total_bytes,
                       now, text, sizeof text);
-    fprintf(stderr, is_terminal ? "\r\033[K%s%s" : "%s%s", text,
-            !is_terminal || is_last ? "\n" : "");
+    fputs(is_terminal ? "\r\033[K" : "", stderr);
+    output_text(stderr, "%s", text);
+    fputs(!is_terminal || is_last ? "\n" : "", stderr);
     publishing->shown_ms = now;
     publishing->has_shown = true;
 }

@@ -2,9 +2,11 @@
 #include "cli/cli.h"
 #include "cli/options.h"
 #include "cli/output.h"
+#include "cli/output_text.h"
 #include "datadir/control_client.h"
 
 #include <stdio.h>
+#include <string.h>
 
 struct status_settings {
     int64_t timeout_ms;
@@ -88,16 +90,19 @@ static void print_memory(const json_t *memory)
     if (!json_is_object(memory)) {
         return; /* an older server */
     }
-    printf("memory      %s (memory.max), in shares:\n",
-           output_size((double)number(memory, "max_bytes"), limit));
+    output_text(stdout, "memory      %s (memory.max), in shares:\n",
+                output_size((double)number(memory, "max_bytes"), limit));
     json_array_foreach(json_object_get(memory, "shares"), i, share)
     {
-        printf("            %-10s %s of %s, at most %s, refused %lld time%s\n", text(share, "name"),
-               output_size((double)number(share, "used_bytes"), used),
-               output_size((double)number(share, "limit_bytes"), limit),
-               output_size((double)number(share, "most_bytes"), most),
-               (long long)number(share, "refused"),
-               output_plural((uint64_t)number(share, "refused")));
+        const char *name = text(share, "name");
+        output_text(stdout, "            %s", name);
+        printf("%*s", 11 - (int)strnlen(name, 10), "");
+        output_text(stdout, "%s of %s, at most %s, refused %lld time%s\n",
+                    output_size((double)number(share, "used_bytes"), used),
+                    output_size((double)number(share, "limit_bytes"), limit),
+                    output_size((double)number(share, "most_bytes"), most),
+                    (long long)number(share, "refused"),
+                    output_plural((uint64_t)number(share, "refused")));
     }
 }
 

@@ -2,6 +2,7 @@
 
 #include "cli/options.h"
 #include "cli/output.h"
+#include "cli/output_text.h"
 #include "client/connection.h"
 
 #include <stdio.h>
@@ -35,7 +36,8 @@ int cli_version(int argc, char **argv)
         output_json(json_pack("{s:s,s:s}", "version", TIDINGS_VERSION, "librdkafka",
                               client_library_version()));
     } else {
-        printf("tidings %s (librdkafka %s)\n", TIDINGS_VERSION, client_library_version());
+        output_text(stdout, "tidings %s (librdkafka %s)\n", TIDINGS_VERSION,
+                    client_library_version());
     }
     text_list_deinit(&arguments);
     return code == EXIT_OK ? output_finish(code) : code;
