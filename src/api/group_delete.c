@@ -12,7 +12,6 @@ enum err handle_delete_groups(struct api_request *request, struct reason *reason
     if (err != ERR_NONE) {
         return err;
     }
-    api_hold(request);
     size_t count = (size_t)body.groups_names_count;
     struct group_delete_result *wanted = api_alloc(request, count, sizeof *wanted);
     for (size_t i = 0; i < count; i++) {

@@ -191,16 +191,26 @@ static enum err answer_call(struct api_request *request, struct reason *reason)
 
 /* ---- topics that are made because they are asked for ---- */
 
+/* NULL with code NONE: it is named before. */
+static struct topic *find_first_named(struct api_request *request, const struct metadata_call *call,
+                                      int32_t i, int16_t *code)
+{
+    *code = KAFKA_ERROR_NONE;
+    struct topic *topic =
+        call->first[i] == i ? find_wanted(request, &call->body.topics[i], code) : NULL;
+    *code = topic != NULL ? KAFKA_ERROR_NONE : *code;
+    return topic;
+}
+
 /* Whether the topic has to be made first. */
 static bool is_to_be_made(struct api_request *request, const struct metadata_call *call, int32_t i)
 {
-    int16_t code = KAFKA_ERROR_NONE;
-    struct topic *topic =
-        call->first[i] == i ? find_wanted(request, &call->body.topics[i], &code) : NULL;
+    int16_t code;
+    struct topic *topic = find_first_named(request, call, i, &code);
     if (topic != NULL) {
         topic_unref(topic);
     }
-    return topic == NULL && code == KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION;
+    return code == KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION;
 }
 
 static void note_refused(struct api_request *request, struct metadata_call *call, enum err err,
@@ -265,13 +275,28 @@ static enum err create_some(struct api_request *request, struct reason *reason)
                               : answer_call(request, reason);
 }
 
-static bool must_create(struct api_request *request, const struct metadata_call *call)
+/* More are described on a worker. */
+enum { QUICK_PARTITIONS = 2000 };
+
+/* What answering comes to. */
+struct weight {
+    int64_t partitions; /* of the topics that are there */
+    bool missing;       /* some topic is not, and may be made */
+};
+
+static struct weight weigh(struct api_request *request, const struct metadata_call *call)
 {
-    bool must = false;
-    for (int32_t i = 0; i < call->body.topics_count && !must; i++) {
-        must = is_to_be_made(request, call, i);
+    struct weight weight = {0};
+    for (int32_t i = 0; i < call->body.topics_count; i++) {
+        int16_t code = KAFKA_ERROR_NONE;
+        struct topic *topic = find_first_named(request, call, i, &code);
+        if (topic != NULL) {
+            weight.partitions += topic_partition_count(topic);
+            topic_unref(topic);
+        }
+        weight.missing = weight.missing || code == KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION;
     }
-    return must;
+    return weight;
 }
 
 enum err handle_metadata(struct api_request *request, struct reason *reason)
@@ -287,10 +312,12 @@ enum err handle_metadata(struct api_request *request, struct reason *reason)
         return api_go_on_slowly(request, answer_call);
     }
     call->first = first_named(request, body);
-    if (request->server->config.auto_create_topics && body->allow_auto_topic_creation &&
-        must_create(request, call)) {
+    struct weight weight = weigh(request, call);
+    if (weight.missing && request->server->config.auto_create_topics &&
+        body->allow_auto_topic_creation) {
         call->refused = api_alloc(request, (size_t)body->topics_count, sizeof *call->refused);
         return api_go_on_slowly(request, create_some);
     }
-    return answer_call(request, reason);
+    return weight.partitions > QUICK_PARTITIONS ? api_go_on_slowly(request, answer_call)
+                                                : answer_call(request, reason);
 }
