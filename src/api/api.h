@@ -265,6 +265,13 @@ void api_close(struct api_request *request, const struct reason *reason);
 /* Frees a request without its end: somebody else has the completion, or its connection is gone. */
 void api_request_free(struct api_request *request);
 
+/*
+ * Has the request handled on a worker, from its beginning, as it turned out to be more than a
+ * reactor has time for. whole: its body as it was before it was decoded. On its reactor, in
+ * on_frame (request->conn tells). The handler returns what this returns.
+ */
+CHECKED enum err api_handle_slowly(struct api_request *request, struct wire_reader whole);
+
 /* Memory of the request for its answer: never NULL. How much an answer may take is looked at by
  * api_check_size, where few bytes of a request can ask for much. */
 void *api_alloc(struct api_request *request, size_t count, size_t size);

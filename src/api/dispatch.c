@@ -152,8 +152,7 @@ static enum err begin(struct api_request *request, struct reason *reason)
         request->speed = WORKER_SLOW;
     }
     if (is_large(request)) {
-        request->client_id = api_moved(request->client_id, api_take_frame(request));
-        return api_go_on_slowly(request, entry->handle);
+        return api_handle_slowly(request, request->body);
     }
     return entry->flags & API_ON_WORKER ? api_go_on(request, entry->handle)
                                         : entry->handle(request, reason);

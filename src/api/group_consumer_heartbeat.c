@@ -95,15 +95,40 @@ static enum err match_some(struct api_request *request, struct reason *reason)
     return ERR_NONE;
 }
 
+/* More make computing what each member gets too long for a reactor. */
+enum { QUICK_PARTITIONS = 2000 };
+
+/* Whether the heartbeat may have much computed. One that joins or changes what it wants names it.
+ */
+static bool is_slow(const struct api_request *request,
+                    const struct consumer_group_heartbeat_request *body)
+{
+    int64_t partitions = 0;
+    for (int32_t i = 0; i < body->subscribed_topic_names_count; i++) {
+        struct topic *topic =
+            catalogue_find(request->server->catalogue, body->subscribed_topic_names[i]);
+        if (topic != NULL) {
+            partitions += topic_partition_count(topic);
+            topic_unref(topic);
+        }
+    }
+    return body->subscribed_topic_regex.size > 0 || partitions > QUICK_PARTITIONS ||
+           api_is_of_large_group(request, body->group_id);
+}
+
 enum err handle_consumer_group_heartbeat(struct api_request *request, struct reason *reason)
 {
     (void)reason;
+    struct wire_reader whole = request->body;
     struct heartbeat_call *call = api_alloc_state(request, sizeof *call);
     struct consumer_group_heartbeat_request *body = &call->body;
     enum err err =
         consumer_group_heartbeat_request_decode(&request->body, api_version(request), body);
     if (err != ERR_NONE) {
         return err;
+    }
+    if (request->conn != NULL && is_slow(request, body)) {
+        return api_handle_slowly(request, whole);
     }
     if (!api_allows(request, API_READ, api_group(body->group_id))) {
         deny(request, KAFKA_ERROR_GROUP_AUTHORIZATION_FAILED);

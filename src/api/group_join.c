@@ -8,10 +8,14 @@ enum err handle_join_group(struct api_request *request, struct reason *reason)
 {
     (void)reason;
     struct join_group_request body;
+    struct wire_reader whole = request->body;
     int16_t version = api_version(request);
     enum err err = join_group_request_decode(&request->body, version, &body);
     if (err != ERR_NONE) {
         return err;
+    }
+    if (api_is_of_large_group(request, body.group_id)) {
+        return api_handle_slowly(request, whole);
     }
     if (!api_allows(request, API_READ, api_group(body.group_id))) {
         struct join_group_response denied;

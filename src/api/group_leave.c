@@ -1,5 +1,6 @@
 #include "wire/generated/leave_group.h"
 
+#include "api/group_reply.h"
 #include "api/handlers.h"
 #include "group/coordinator.h"
 
@@ -40,9 +41,13 @@ enum err handle_leave_group(struct api_request *request, struct reason *reason)
 {
     (void)reason;
     struct leave_group_request body;
+    struct wire_reader whole = request->body;
     enum err err = leave_group_request_decode(&request->body, api_version(request), &body);
     if (err != ERR_NONE) {
         return err;
+    }
+    if (api_is_of_large_group(request, body.group_id)) {
+        return api_handle_slowly(request, whole);
     }
     if (!api_allows(request, API_READ, api_group(body.group_id))) {
         struct leave_group_response denied;

@@ -48,7 +48,6 @@ enum err handle_offset_delete(struct api_request *request, struct reason *reason
         .partitions = partitions,
         .count = count,
     };
-    api_hold(request);
     group_coordinator_offset_delete(request->server->groups, body.group_id, &deletion);
     api_request_free(request);
     return ERR_NONE;

@@ -1,5 +1,6 @@
 #include "wire/generated/offset_fetch.h"
 
+#include "api/group_reply.h"
 #include "api/handlers.h"
 #include "group/coordinator.h"
 
@@ -151,14 +152,16 @@ static void fetch_single(struct api_request *request, const struct offset_fetch_
     }
 }
 
-/* Whether all offsets of a group are asked for: of few bytes, they may be 100,000. */
-static bool asks_for_all(const struct api_request *request, const struct offset_fetch_request *body)
+/* Not a reactor's work: all offsets of a group, which may be 100,000, and those of large groups. */
+static bool is_slow(const struct api_request *request, const struct offset_fetch_request *body)
 {
-    bool all = api_version(request) < 8 && body->topics_count < 0;
-    for (int32_t i = 0; i < body->groups_count && !all; i++) {
-        all = body->groups[i].topics_count < 0;
+    bool slow = api_version(request) < 8 &&
+                (body->topics_count < 0 || api_is_of_large_group(request, body->group_id));
+    for (int32_t i = 0; i < body->groups_count && !slow; i++) {
+        slow = body->groups[i].topics_count < 0 ||
+               api_is_of_large_group(request, body->groups[i].group_id);
     }
-    return all;
+    return slow && request->conn != NULL;
 }
 
 enum err handle_offset_fetch(struct api_request *request, struct reason *reason)
@@ -169,10 +172,8 @@ enum err handle_offset_fetch(struct api_request *request, struct reason *reason)
     if (err != ERR_NONE) {
         return err;
     }
-    if (request->conn != NULL && asks_for_all(request, &body)) { /* not a reactor's work */
-        request->body = whole;
-        request->client_id = api_moved(request->client_id, api_take_frame(request));
-        return api_go_on_slowly(request, handle_offset_fetch);
+    if (is_slow(request, &body)) {
+        return api_handle_slowly(request, whole);
     }
     struct offset_fetch_response response;
     offset_fetch_response_init(&response);

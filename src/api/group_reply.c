@@ -1,6 +1,7 @@
 #include "api/group_reply.h"
 
 #include "api/api.h"
+#include "group/coordinator.h"
 #include "wire/generated/consumer_group_heartbeat.h"
 #include "wire/generated/delete_groups.h"
 #include "wire/generated/join_group.h"
@@ -235,4 +236,9 @@ void api_group_reply_send(const struct api_server *server, struct group_reply *r
     encoders[reply->kind](reply, &out.writer);
     api_complete(server->net, &reply->waiter, &out);
     group_reply_free(reply);
+}
+
+bool api_is_of_large_group(const struct api_request *request, struct slice group_id)
+{
+    return request->conn != NULL && group_coordinator_is_large(request->server->groups, group_id);
 }

@@ -13,6 +13,10 @@ struct api_server;
  */
 void api_group_reply_send(const struct api_server *server, struct group_reply *reply);
 
+/* Whether the request is on its reactor, and about a group that takes longer than that has
+ * (api_handle_slowly). */
+bool api_is_of_large_group(const struct api_request *request, struct slice group_id);
+
 /* The peer's address as Kafka shows it: "/127.0.0.1". In the request's memory. */
 struct slice api_client_host(struct api_request *request);
 

@@ -245,6 +245,13 @@ enum err api_go_on_slowly(struct api_request *request, api_step *step)
     return api_go_on(request, step);
 }
 
+enum err api_handle_slowly(struct api_request *request, struct wire_reader whole)
+{
+    request->body = whole;
+    request->client_id = api_moved(request->client_id, api_take_frame(request));
+    return api_go_on_slowly(request, request->entry->handle);
+}
+
 void api_reply_begin(const struct completion *completion, struct api_reply *reply)
 {
     *reply = (struct api_reply){.ending = API_ANSWERS};

@@ -100,10 +100,14 @@ static enum err commit_offsets(struct api_request *request, struct reason *reaso
 
 enum err handle_txn_offset_commit(struct api_request *request, struct reason *reason)
 {
+    struct wire_reader whole = request->body;
     struct txn_offset_commit_request *body = api_alloc_state(request, sizeof *body);
     enum err err = txn_offset_commit_request_decode(&request->body, api_version(request), body);
     if (err != ERR_NONE) {
         return err;
+    }
+    if (api_is_of_large_group(request, body->group_id)) {
+        return api_handle_slowly(request, whole);
     }
     return api_version(request) >= ADDING_VERSION
                ? api_txn_after_end(request, body->transactional_id, commit_offsets, reason)

@@ -151,6 +151,15 @@ struct entry *entry_enter_new(struct coordinator *coordinator, struct slice key,
     return enter(coordinator, key, true, origin);
 }
 
+bool coordinator_is_large(struct coordinator *coordinator, struct slice key)
+{
+    pthread_mutex_lock(&coordinator->table_lock);
+    const struct entry *entry = find_locked(coordinator, key);
+    bool large = entry != NULL && atomic_load(&entry->large);
+    pthread_mutex_unlock(&coordinator->table_lock);
+    return large;
+}
+
 size_t coordinator_count(struct coordinator *coordinator)
 {
     pthread_mutex_lock(&coordinator->table_lock);

@@ -37,6 +37,7 @@ struct entry {
     int32_t partition;    /* of the state log; never changes */
     pthread_mutex_t lock; /* guards the user's part, dead and what was appended */
     bool dead;            /* the user's to set: forgotten when it is left; a new one may follow */
+    atomic_bool large;    /* the user's to set, under the lock: see coordinator_is_large */
     struct entry_append *appended; /* since it was locked, in order */
     struct entry_append *last_appended;
     atomic_int refs;
@@ -112,6 +113,10 @@ CHECKED enum err coordinator_check(const struct coordinator *coordinator);
 
 /* The partition of the state log that holds the key's records: Kafka's rule. */
 int32_t coordinator_partition(const struct coordinator *coordinator, struct slice key);
+
+/* Whether the key's entry was said to be large, when it was left last: its lock may be held, and
+ * work on it may take, longer than an event loop has. Waits for nobody who holds an entry. */
+bool coordinator_is_large(struct coordinator *coordinator, struct slice key);
 
 /* How many entries there are. Any thread. */
 size_t coordinator_count(struct coordinator *coordinator);

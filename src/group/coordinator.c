@@ -136,6 +136,19 @@ static enum err append_store(struct group_entry *entry, struct group_store *stor
     return err;
 }
 
+enum { LARGE_GROUP_BYTES = 256 << 10 };
+
+void groupc_settle(struct group_entry *entry)
+{
+    group_settle(entry->group);
+    atomic_store(&entry->base.large, group_held_bytes(entry->group) > LARGE_GROUP_BYTES);
+}
+
+bool group_coordinator_is_large(struct group_coordinator *coordinator, struct slice group_id)
+{
+    return !slice_is_null(group_id) && coordinator_is_large(&coordinator->base, group_id);
+}
+
 void groupc_leave(struct group_entry *entry, struct group_effects *effects)
 {
     struct group_coordinator *coordinator = groupc_of(entry);
@@ -155,7 +168,7 @@ void groupc_leave(struct group_entry *entry, struct group_effects *effects)
         group_set_state(entry->group, GROUP_DEAD, now);
     }
     entry->base.dead = group_state(entry->group) == GROUP_DEAD;
-    group_settle(entry->group);
+    groupc_settle(entry);
     struct entry_append *appended = entry_unlock(&entry->base);
     groupc_send(coordinator, effects);
     entry_await(&entry->base, appended);

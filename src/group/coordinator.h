@@ -38,6 +38,11 @@ struct group_coordinator *group_coordinator_new(const struct group_config *confi
                                                 const struct coordinator_env *env,
                                                 const struct group_outlet *outlet);
 
+/* Whether the group holds so much (256 KiB: hundreds of members, or thousands of offsets or
+ * partitions) that a request about it may take over a millisecond. Any thread; waits for nobody who
+ * works on the group. */
+bool group_coordinator_is_large(struct group_coordinator *coordinator, struct slice group_id);
+
 /* The partition of __consumer_offsets that holds the group. Any thread. */
 int32_t group_coordinator_partition(const struct group_coordinator *coordinator,
                                     struct slice group_id);

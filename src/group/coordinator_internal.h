@@ -29,6 +29,9 @@ static inline struct group_coordinator *groupc_of(const struct group_entry *entr
 
 /* ---- coordinator.c ---- */
 
+/* The group was changed, and is about to be left: counts what it holds. */
+void groupc_settle(struct group_entry *entry);
+
 /* ERR_NONE, ERR_LOADING, ERR_COORDINATOR_UNAVAILABLE, ERR_INVALID_GROUP (null or, unless
    may_be_empty, empty). */
 enum err groupc_check(const struct group_coordinator *coordinator, struct slice group_id,

@@ -122,7 +122,7 @@ enum err group_coordinator_replay(struct group_coordinator *coordinator, struct 
     }
     struct group_entry *entry = groupc_enter(coordinator, parsed.group_id, true);
     err = group_apply_record(entry->group, &parsed, value, coordinator_now(&coordinator->base));
-    group_settle(entry->group);
+    groupc_settle(entry);
     entry_leave(&entry->base);
     return err;
 }

@@ -137,7 +137,7 @@ enum err group_coordinator_replay_txn(struct group_coordinator *coordinator, int
     if (group_has_txn(entry->group, producer_id)) {
         note(entry, producer_id);
     }
-    group_settle(entry->group);
+    groupc_settle(entry);
     entry_leave(&entry->base);
     return err;
 }

@@ -245,6 +245,37 @@ static void restart(struct bench *bench, bool loaded)
     group_coordinator_free(old);
 }
 
+static bool is_large(struct bench *bench, const char *group)
+{
+    return group_coordinator_is_large(bench->coordinator, slice_str(group));
+}
+
+static void large_groups_are_known(void **state)
+{
+    enum { OFFSETS = 4000 };
+    struct bench *bench = serving();
+    char topic[32];
+    assert_false(is_large(bench, "none"));
+    assert_false(is_large(bench, NULL));
+    commit(bench, "small", "", -1, "t", 1);
+    for (int i = 0; i < OFFSETS; i++) {
+        snprintf(topic, sizeof topic, "t-%d", i);
+        commit(bench, "large", "", -1, topic, 1);
+        assert_true(i > OFFSETS / 100 || !is_large(bench, "large"));
+    }
+    assert_true(is_large(bench, "large"));
+    assert_false(is_large(bench, "small"));
+    restart(bench, true);
+    assert_true(is_large(bench, "large"));
+    assert_false(is_large(bench, "small"));
+    for (int i = 0; i < OFFSETS; i++) {
+        snprintf(topic, sizeof topic, "t-%d", i);
+        group_coordinator_topic_deleted(bench->coordinator, slice_str(topic));
+    }
+    assert_false(is_large(bench, "large"));
+    bench_free(bench);
+}
+
 static uint64_t txn_commit(struct bench *bench, int64_t producer_id, const char *group,
                            int64_t offset)
 {
@@ -415,6 +446,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(groups_are_deleted_in_one_answer),
         cmocka_unit_test(a_group_whose_deletion_is_not_written_is_still_there),
         cmocka_unit_test(deleted_topics_are_forgotten_by_all),
+        cmocka_unit_test(large_groups_are_known),
         cmocka_unit_test(the_end_of_a_transaction_finds_its_groups),
         cmocka_unit_test(transactions_go_on_after_a_restart),
         cmocka_unit_test(a_stop_forgets_open_transactions),
