@@ -432,8 +432,8 @@ static enum err start_all(struct server *server, struct reason *reason)
                            server->config.retention_check_interval_ms);
         server->trimmer =
             trimmer_new(net_reactor(server->net, 0), server->keepers, &server->budget);
-        alarm_init(&server->groups_alarm, net_reactor(server->net, 0));
-        alarm_init(&server->txns_alarm, net_reactor(server->net, 0));
+        alarm_init(&server->groups_alarm, net_reactor(server->net, 0), server->workers);
+        alarm_init(&server->txns_alarm, net_reactor(server->net, 0), server->workers);
         err = start_groups(server, reason);
     }
     if (err == ERR_NONE) {

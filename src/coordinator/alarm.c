@@ -2,12 +2,22 @@
 
 #include "base/mem.h"
 
+static void run_tick(struct task *task)
+{
+    struct alarm *alarm = container_of(task, struct alarm, tick_task);
+    atomic_store(&alarm->ticking, false); /* it may be time again before this tick ends */
+    int64_t next_ms = alarm->tick(alarm->context, atomic_load(&alarm->now_ms));
+    if (next_ms < INT64_MAX) {
+        alarm_wake(alarm, next_ms);
+    }
+}
+
 static void on_time(struct reactor_timer *timer)
 {
     struct alarm *alarm = container_of(timer, struct alarm, timer);
-    int64_t next_ms = alarm->tick(alarm->context, reactor_now_ms(alarm->reactor));
-    if (next_ms < INT64_MAX) {
-        reactor_timer_set(alarm->reactor, timer, next_ms);
+    atomic_store(&alarm->now_ms, reactor_now_ms(alarm->reactor));
+    if (!atomic_exchange(&alarm->ticking, true)) {
+        workers_post(alarm->workers, alarm, WORKER_QUICK, &alarm->tick_task);
     }
 }
 
@@ -22,9 +32,15 @@ static void on_wake(struct task *task)
     }
 }
 
-void alarm_init(struct alarm *alarm, struct reactor *reactor)
+void alarm_init(struct alarm *alarm, struct reactor *reactor, struct workers *workers)
 {
-    *alarm = (struct alarm){.reactor = reactor, .timer.fire = on_time, .task.run = on_wake};
+    *alarm = (struct alarm){
+        .reactor = reactor,
+        .workers = workers,
+        .timer.fire = on_time,
+        .task.run = on_wake,
+        .tick_task.run = run_tick,
+    };
     atomic_init(&alarm->wanted_ms, INT64_MAX);
 }
 

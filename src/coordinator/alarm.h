@@ -3,27 +3,33 @@
 
 #include "base/task.h"
 #include "net/net.h"
+#include "net/workers.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 /*
- * Calls a tick by the time that was last asked for, on the thread of one reactor: the deadlines of
- * a coordinator. Lives until that reactor has run its last task.
+ * Calls a tick by the time that was last asked for: the deadlines of a coordinator. The time is
+ * kept by a reactor; the tick runs on a worker, as much may be due at once, one at a time. Lives
+ * until the workers are gone and that reactor has run its last task.
  */
 struct alarm {
     struct reactor *reactor;
+    struct workers *workers;
     int64_t (*tick)(void *context, int64_t now_ms); /* when next; INT64_MAX: when woken */
     void *context;
     struct reactor_timer timer; /* the reactor's thread */
     struct task task;
     atomic_bool posted;
+    struct task tick_task;
+    atomic_bool ticking;       /* it waits for a worker */
+    _Atomic int64_t now_ms;    /* when it was posted last */
     _Atomic int64_t wanted_ms; /* the earliest deadline asked for since the last look */
 };
 
 /* Before the reactors run. From now on it may be woken. */
-void alarm_init(struct alarm *alarm, struct reactor *reactor);
+void alarm_init(struct alarm *alarm, struct reactor *reactor, struct workers *workers);
 
 /* Before the reactors run: they begin with one tick. */
 void alarm_start(struct alarm *alarm, int64_t (*tick)(void *context, int64_t now_ms),

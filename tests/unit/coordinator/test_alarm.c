@@ -10,13 +10,26 @@
 
 struct bench {
     struct net *net;
+    struct workers *workers;
     struct alarm alarm;
     pthread_mutex_t lock; /* guards what is below */
     pthread_cond_t ticked;
     int ticks;
     int64_t last_now_ms;
     int64_t next_ms; /* what the tick answers */
+    struct task task;
+    bool waits; /* the tick, for the task on the reactor */
+    bool task_ran;
 };
+
+static void run_task(struct task *task)
+{
+    struct bench *bench = container_of(task, struct bench, task);
+    pthread_mutex_lock(&bench->lock);
+    bench->task_ran = true;
+    pthread_cond_broadcast(&bench->ticked);
+    pthread_mutex_unlock(&bench->lock);
+}
 
 static void on_open(void *context, struct conn *conn)
 {
@@ -34,6 +47,13 @@ static int64_t tick(void *context, int64_t now_ms)
 {
     struct bench *bench = context;
     pthread_mutex_lock(&bench->lock);
+    if (bench->waits) {
+        bench->task.run = run_task;
+        reactor_post(net_reactor(bench->net, 0), &bench->task);
+    }
+    while (bench->waits && !bench->task_ran) {
+        pthread_cond_wait(&bench->ticked, &bench->lock);
+    }
     bench->ticks++;
     bench->last_now_ms = now_ms;
     int64_t next_ms = bench->next_ms;
@@ -63,7 +83,8 @@ static int set_up(void **state)
     pthread_mutex_init(&bench->lock, NULL);
     pthread_cond_init(&bench->ticked, NULL);
     bench->next_ms = INT64_MAX;
-    alarm_init(&bench->alarm, net_reactor(bench->net, 0));
+    assert_int_equal(workers_new("worker", 2, &bench->workers, &reason), ERR_NONE);
+    alarm_init(&bench->alarm, net_reactor(bench->net, 0), bench->workers);
     *state = bench;
     return 0;
 }
@@ -71,6 +92,8 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     struct bench *bench = *state;
+    net_stop(bench->net);
+    workers_free(bench->workers);
     net_free(bench->net);
     pthread_mutex_destroy(&bench->lock);
     pthread_cond_destroy(&bench->ticked);
@@ -90,6 +113,15 @@ static void it_begins_with_a_tick(void **state)
     struct bench *bench = *state;
     run(bench);
     await_ticks(bench, 1);
+}
+
+static void the_reactor_goes_on_while_a_tick_lasts(void **state)
+{
+    struct bench *bench = *state;
+    bench->waits = true;
+    run(bench);
+    await_ticks(bench, 1);
+    assert_true(bench->task_ran);
 }
 
 static void a_wake_from_before_the_start_counts(void **state)
@@ -170,6 +202,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         TEST(it_begins_with_a_tick),
+        TEST(the_reactor_goes_on_while_a_tick_lasts),
         TEST(a_wake_from_before_the_start_counts),
         TEST(a_tick_names_the_time_of_the_next),
         TEST(a_wake_brings_the_tick_forward),
