@@ -171,6 +171,13 @@ enum client_status reader_take(struct reader *reader, int timeout_ms, struct rec
 
 /* --- steering --- */
 
+void reader_wake(struct reader *reader)
+{
+    pthread_mutex_lock(&reader->wake_lock);
+    rd_kafka_queue_yield(reader->fetched);
+    pthread_mutex_unlock(&reader->wake_lock);
+}
+
 static enum client_status fail_not_held(struct client_error *error, const char *topic,
                                         int32_t number)
 {
@@ -353,12 +360,14 @@ static void free_reader(struct reader *reader)
     vec_deinit(&reader->known);
     topic_partitions_deinit(&reader->begin);
     free(reader->topics);
+    pthread_mutex_destroy(&reader->wake_lock);
     free(reader);
 }
 
 static struct reader *make(const struct reader_settings *settings)
 {
     struct reader *reader = mem_new(struct reader);
+    pthread_mutex_init(&reader->wake_lock, NULL);
     reader->handle = mem_new(struct reader_handle);
     reader->callbacks = settings->callbacks;
     reader_flow_init(reader, settings);

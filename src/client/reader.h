@@ -35,8 +35,8 @@
  * another process has its instance id, loses its partitions (revoked, is_lost), tells it by a
  * notice (CLIENT_TIMED_OUT) and joins again; events of before may be in hand meanwhile.
  *
- * One thread takes, and it alone calls everything here but received_free. Callbacks run on it,
- * inside of reader_take and reader_close.
+ * One thread takes, and it alone calls everything here but received_free and reader_wake. Callbacks
+ * run on it, inside of reader_take and reader_close.
  */
 
 /* One event in hand. The event borrows from it; header values are followed by a NUL. */
@@ -59,10 +59,18 @@ struct reader_gap {
                         * topic was deleted and made again; the partition has a new epoch */
 };
 
+/* What the bus said of a commit: of the last reader_mark of its partition. */
+struct reader_commit_answer {
+    const char *topic;
+    int32_t partition;
+    int64_t epoch;
+    bool is_stored; /* else it is sent again, or what is marked by then */
+};
+
 /* All may be NULL. `context` is that of the settings. */
 struct reader_callbacks {
     /* These partitions are this member's now; reading begins at their offsets (below 0: not known
-     * yet). */
+     * yet), beside which the group has their metadata. */
     void (*assigned)(void *context, const struct topic_partitions *partitions);
 
     /*
@@ -74,6 +82,10 @@ struct reader_callbacks {
 
     /* A commit is about to be sent: the last moment for marks. */
     void (*before_commit)(void *context);
+
+    /* A commit was answered, and nothing else is marked of the partition since it was sent. Inside
+     * of reader_commit, too. */
+    void (*committed)(void *context, const struct reader_commit_answer *answer);
 
     void (*gone)(void *context, const struct reader_gap *gap);
 
@@ -155,6 +167,10 @@ struct connection *reader_connection(struct reader *reader);
  */
 CHECKED enum client_status reader_take(struct reader *reader, int timeout_ms,
                                        struct received **received, struct client_error *error);
+
+/* reader_take returns soon, now or when it is called next, without an event perhaps. Any thread,
+ * while the reader is open. */
+void reader_wake(struct reader *reader);
 
 /*
  * Everything of the partition below `offset` is done. metadata (NULL: none) is stored beside it; it

@@ -47,7 +47,9 @@ enum client_status reader_start_group(struct reader *reader, struct client_error
     enum client_status status =
         connection_start(&reader->connection, RD_KAFKA_CONSUMER, conf, error);
     if (status == CLIENT_OK) {
+        pthread_mutex_lock(&reader->wake_lock);
         reader->fetched = rd_kafka_queue_get_consumer(reader->connection.rk);
+        pthread_mutex_unlock(&reader->wake_lock);
         rd_kafka_poll_set_consumer(reader->connection.rk);
     }
     return status;

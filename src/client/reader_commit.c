@@ -5,7 +5,24 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { AGAIN_MS = 1000 };
+
 /* Progress is written down: what was marked, and not for a topic that was made anew meanwhile. */
+
+static void tell_committed(struct reader *reader, struct reader_partition *partition,
+                           bool is_stored)
+{
+    if (reader->callbacks.committed == NULL || partition->sent != partition->marks ||
+        partition->told == partition->marks) {
+        return;
+    }
+    struct reader_commit_answer answer = {.topic = partition->topic,
+                                          .partition = partition->number,
+                                          .epoch = partition->epoch,
+                                          .is_stored = is_stored};
+    partition->told = is_stored ? partition->marks : partition->told;
+    reader->callbacks.committed(reader->context, &answer);
+}
 
 /* The bus answered a commit. */
 static void commit_answered(struct reader *reader, rd_kafka_resp_err_t code,
@@ -24,10 +41,12 @@ static void commit_answered(struct reader *reader, rd_kafka_resp_err_t code,
             /* The next commit sends it again: also when an older one was answered last. */
             partition->committed = -1;
         }
+        tell_committed(reader, partition, is_stored);
     }
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR || code == RD_KAFKA_RESP_ERR__NO_OFFSET) {
         return;
     }
+    reader->next_commit_ms = clock_mono_ms(clock_system()) + AGAIN_MS; /* refused: not at once */
     struct client_error what;
     client_fail_code(&what, code, NULL);
     if (what.status == CLIENT_FATAL) {
@@ -84,11 +103,22 @@ static void check_stored(struct reader *reader)
     rd_kafka_topic_partition_list_destroy(list);
 }
 
+/* Marked again as the bus has it: answered without asking. */
+static void tell_old_news(struct reader *reader, struct reader_partition *partition)
+{
+    if (!has_news(partition) && partition->place_at_ms == 0 && partition->mark >= 0 &&
+        partition->stored == partition->mark) {
+        partition->sent = partition->marks;
+        tell_committed(reader, partition, true);
+    }
+}
+
 static void add_mark(struct reader_partition *partition, rd_kafka_topic_partition_list_t *list)
 {
     if (!has_news(partition)) {
         return;
     }
+    partition->sent = partition->marks;
     rd_kafka_topic_partition_t *element =
         rd_kafka_topic_partition_list_add(list, partition->topic, partition->number);
     element->offset = partition->mark;
@@ -150,6 +180,7 @@ enum client_status reader_commit(struct reader *reader, bool wait, struct client
     rd_kafka_topic_partition_list_t *list =
         rd_kafka_topic_partition_list_new((int)HASH_COUNT(reader->partitions) + 1);
     for (struct reader_partition *p = reader->partitions; p != NULL; p = p->hh.next) {
+        tell_old_news(reader, p);
         add_mark(p, list);
     }
     return send_commit(reader, list, wait, error);

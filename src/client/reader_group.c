@@ -66,7 +66,11 @@ static struct topic_partitions partitions_of(const rd_kafka_topic_partition_list
     struct topic_partitions partitions = {0};
     for (int i = 0; i < list->cnt; i++) {
         const rd_kafka_topic_partition_t *at = &list->elems[i];
-        topic_partitions_add(&partitions, at->topic, at->partition, at->offset);
+        struct topic_partition *added =
+            topic_partitions_add(&partitions, at->topic, at->partition, at->offset);
+        if (at->metadata != NULL) {
+            added->metadata = mem_strndup(at->metadata, at->metadata_size);
+        }
     }
     return partitions;
 }

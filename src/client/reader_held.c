@@ -70,6 +70,7 @@ bool reader_mark(struct reader *reader, const char *topic, int32_t number, int64
         return false;
     }
     partition->mark = offset;
+    partition->marks++;
     if (!same_text(partition->metadata, metadata)) {
         free(partition->metadata);
         partition->metadata = mem_strdup(metadata);

@@ -25,6 +25,9 @@ struct reader_partition {
     char *metadata;      /* beside it; NULL: none */
     int64_t committed;   /* the mark that was sent last; -1: none, or its metadata changed */
     int64_t stored;      /* a commit that the bus said it has; -1: none */
+    uint64_t marks;      /* by reader_mark */
+    uint64_t sent;       /* of them, when a commit was sent last */
+    uint64_t told;       /* of them, that callbacks.committed told of */
     bool is_reborn;      /* the bus forgot that: the topic was deleted and made again */
     int64_t lost_at;     /* the position that the bus refused; below 0: it has none */
     int64_t place_at_ms; /* monotonic: when to look for another one; 0: not needed */
@@ -103,6 +106,7 @@ struct reader {
     int64_t know_at_ms;
     VEC(struct known_topic) known;
 
+    pthread_mutex_t wake_lock; /* guards `fetched` against reader_wake, while it is replaced */
     rd_kafka_queue_t *fetched; /* what librdkafka read ahead: `queue` or the group's */
     struct reader_flow flow;
     rd_kafka_queue_t *queue; /* direct reading only, with what was taken of it at once */

@@ -18,11 +18,26 @@ struct seen {
     bool was_lost;
     struct reader_gap gap;
     char notice[512];
+    char metadata[40]; /* of what was given last */
+    int stored;        /* commits of which the bus said that it has them */
+    int64_t stored_epoch;
 };
 
 static void on_assigned(void *context, const struct topic_partitions *partitions)
 {
-    ((struct seen *)context)->assigned += (int)partitions->count;
+    struct seen *seen = context;
+    seen->assigned += (int)partitions->count;
+    for (size_t i = 0; i < partitions->count; i++) {
+        const char *metadata = partitions->items[i].metadata;
+        snprintf(seen->metadata, sizeof seen->metadata, "%s", metadata != NULL ? metadata : "");
+    }
+}
+
+static void on_committed(void *context, const struct reader_commit_answer *answer)
+{
+    struct seen *seen = context;
+    seen->stored += answer->is_stored;
+    seen->stored_epoch = answer->epoch;
 }
 
 static void on_revoked(void *context, const struct topic_partitions *partitions, bool is_lost)
@@ -50,8 +65,11 @@ static void on_notice(void *context, const struct client_error *what)
     snprintf(seen->notice, sizeof seen->notice, "%s", what->text);
 }
 
-static const struct reader_callbacks callbacks = {
-    .assigned = on_assigned, .revoked = on_revoked, .ended = on_ended, .gone = on_gone};
+static const struct reader_callbacks callbacks = {.assigned = on_assigned,
+                                                  .revoked = on_revoked,
+                                                  .committed = on_committed,
+                                                  .ended = on_ended,
+                                                  .gone = on_gone};
 
 static void join(struct bus_server *bus, struct seen *seen, const char *group,
                  const char *const *topics, size_t topic_count, enum position_kind from)
@@ -401,6 +419,50 @@ static void test_a_group_goes_on_where_it_committed(void **state)
     assert_int_equal(seen.gaps, 0);
 }
 
+static void test_a_member_is_told_what_the_group_has(void **state)
+{
+    struct bus_server *bus = *state;
+    static const char *const topics[] = {"told"};
+    struct seen seen;
+    bus_server_topic(bus, "told", 1);
+    join(bus, &seen, "listeners", topics, 1, POSITION_START);
+    wait_assigned(&seen, 1);
+    assert_string_equal(seen.metadata, "");
+    bus_server_put_numbers(bus, "told", 0, 0, 3);
+    int64_t epoch = reader_epoch(seen.reader, "told", 0);
+    assert_int_equal(seen.stored, 0);
+    assert_true(reader_mark(seen.reader, "told", 0, epoch, 3, "so far"));
+    assert_int_equal(reader_commit(seen.reader, true, NULL), CLIENT_OK);
+    assert_int_equal(seen.stored, 1);
+    assert_int_equal(seen.stored_epoch, epoch);
+    assert_int_equal(reader_commit(seen.reader, true, NULL), CLIENT_OK);
+    assert_int_equal(seen.stored, 1); /* each mark once */
+    assert_true(reader_mark(seen.reader, "told", 0, epoch, 3, "so far"));
+    assert_int_equal(reader_commit(seen.reader, true, NULL), CLIENT_OK);
+    assert_int_equal(seen.stored, 2); /* though the bus had it already */
+    assert_int_equal(reader_close(seen.reader, NULL), CLIENT_OK);
+    join(bus, &seen, "listeners", topics, 1, POSITION_START);
+    wait_assigned(&seen, 1);
+    assert_string_equal(seen.metadata, "so far");
+    assert_int_equal(reader_close(seen.reader, NULL), CLIENT_OK);
+}
+
+static void test_a_reader_that_waits_is_woken(void **state)
+{
+    struct bus_server *bus = *state;
+    static const char *const topics[] = {"quiet"};
+    enum { FOR_LONG_MS = 600000 }; /* far beyond the time that this program has */
+    struct received *received;
+    struct seen seen;
+    bus_server_topic(bus, "quiet", 1);
+    join(bus, &seen, "sleepers", topics, 1, POSITION_START);
+    wait_assigned(&seen, 1);
+    reader_wake(seen.reader);
+    assert_int_equal(reader_take(seen.reader, FOR_LONG_MS, &received, NULL), CLIENT_OK);
+    assert_null(received);
+    assert_int_equal(reader_close(seen.reader, NULL), CLIENT_OK);
+}
+
 static void test_an_old_epoch_cannot_mark(void **state)
 {
     struct bus_server *bus = *state;
@@ -625,6 +687,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_closing_a_publisher_gives_up_what_waits),
         cmocka_unit_test(test_a_direct_reader_begins_where_it_is_told),
         cmocka_unit_test(test_a_group_goes_on_where_it_committed),
+        cmocka_unit_test(test_a_member_is_told_what_the_group_has),
+        cmocka_unit_test(test_a_reader_that_waits_is_woken),
         cmocka_unit_test(test_an_old_epoch_cannot_mark),
         cmocka_unit_test(test_paused_partitions_wait),
         cmocka_unit_test(test_a_group_from_the_end_loses_nothing_later),
