@@ -78,6 +78,9 @@ void lane_bus_revoked(struct lane_runner *runner, const struct lane_share *share
 /* What was marked last: the group has it, or refused it and gets it again unless marked anew. */
 void lane_bus_committed(struct lane_runner *runner, const struct lane_share *share, bool is_stored);
 
+/* What an event costs in memory: bytes of a place. Any thread. */
+size_t lane_event_cost(const struct event *event);
+
 /* --- what comes back from any thread --- */
 
 enum lane_mail_kind {

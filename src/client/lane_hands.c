@@ -17,7 +17,7 @@ const struct received *lane_held_received(const struct lane_held *held)
     return held->received != NULL ? held->received : &held->own;
 }
 
-static size_t cost(const struct event *event)
+size_t lane_event_cost(const struct event *event)
 {
     size_t bytes = OVERHEAD_BYTES + event->key.size + event->value.size;
     for (size_t i = 0; i < event->header_count; i++) {
@@ -33,7 +33,7 @@ static void describe(struct lane_runner *runner, struct lane_held *held)
     held->event.epoch = held->source->epoch;
     held->event.offset = event->offset;
     held->event.key = event->key;
-    held->event.bytes = cost(event);
+    held->event.bytes = lane_event_cost(event);
     held->event.handler = runner->settings.classify(runner->settings.context, event);
 }
 

@@ -1,0 +1,384 @@
+#include "client/lane_kafka_inside.h"
+
+#include "base/mem.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+enum { AGAIN_MS = 1000 };
+
+struct lane_kafka {
+    struct lane_kafka_settings settings;
+    struct lane_runner_settings runner_settings;
+    struct lane_runner *runner;
+    struct reader *reader;
+    struct publisher *lanes;
+    struct publisher *dlq;
+    atomic_bool is_broken; /* lanes: a record failed, and so do all behind it */
+    struct lane_log log;
+    struct topic_partitions unplaced; /* held, and the group's commit could not be asked for */
+    int64_t place_at_ms;
+};
+
+static void say(struct lane_kafka *kafka, enum lane_log_level level, const char *text)
+{
+    if (kafka->runner_settings.log != NULL) {
+        kafka->runner_settings.log(kafka->runner_settings.context, level, text);
+    }
+}
+
+/* --- the reader's callbacks --- */
+
+static void assigned(void *context, const struct topic_partitions *partitions)
+{
+    struct lane_kafka *kafka = context;
+    for (size_t i = 0; i < partitions->count; i++) {
+        const struct topic_partition *at = &partitions->items[i];
+        if (at->offset < 0) {
+            topic_partitions_add(&kafka->unplaced, at->topic, at->partition, -1);
+            continue;
+        }
+        struct lane_share share = {at->topic, at->partition,
+                                   reader_epoch(kafka->reader, at->topic, at->partition)};
+        lane_bus_assigned(kafka->runner, &share, at->offset, at->metadata);
+    }
+}
+
+static void forget_unplaced(struct lane_kafka *kafka, const struct topic_partition *at)
+{
+    struct topic_partitions kept = {0};
+    for (size_t i = 0; i < kafka->unplaced.count; i++) {
+        const struct topic_partition *one = &kafka->unplaced.items[i];
+        if (one->partition != at->partition || strcmp(one->topic, at->topic) != 0) {
+            topic_partitions_add(&kept, one->topic, one->partition, -1);
+        }
+    }
+    topic_partitions_deinit(&kafka->unplaced);
+    kafka->unplaced = kept;
+}
+
+static void revoked(void *context, const struct topic_partitions *partitions, bool is_lost)
+{
+    struct lane_kafka *kafka = context;
+    struct lane_share *shares = mem_new_array(struct lane_share, partitions->count + 1);
+    for (size_t i = 0; i < partitions->count; i++) {
+        const struct topic_partition *at = &partitions->items[i];
+        shares[i] = (struct lane_share){at->topic, at->partition,
+                                        reader_epoch(kafka->reader, at->topic, at->partition)};
+        forget_unplaced(kafka, at);
+    }
+    lane_bus_revoked(kafka->runner, shares, partitions->count, is_lost);
+    free(shares);
+}
+
+static void committed(void *context, const struct reader_commit_answer *answer)
+{
+    struct lane_kafka *kafka = context;
+    struct lane_share share = {answer->topic, answer->partition, answer->epoch};
+    lane_bus_committed(kafka->runner, &share, answer->is_stored);
+}
+
+static void gone(void *context, const struct reader_gap *gap)
+{
+    struct lane_kafka *kafka = context;
+    char text[700];
+    snprintf(text, sizeof text,
+             gap->is_new_topic
+                 ? "%.249s/%d: the topic was deleted and made again since this service stood at "
+                   "offset %" PRId64 "; handling it from its start, offset %" PRId64
+                 : "%.249s/%d: the events from offset %" PRId64 " on are gone, expired or deleted "
+                   "before this service had them; going on at %" PRId64,
+             gap->topic, (int)gap->partition, gap->from, gap->to);
+    say(kafka, LANE_LOG_WARN, text);
+    if (gap->is_new_topic) {
+        struct lane_share share = {gap->topic, gap->partition,
+                                   reader_epoch(kafka->reader, gap->topic, gap->partition)};
+        lane_bus_assigned(kafka->runner, &share, gap->to, NULL);
+    }
+}
+
+/* Asks for the commits that could not be had when the partitions were given. */
+static void place_due(struct lane_kafka *kafka)
+{
+    struct topic_partitions offsets = {0}, asked = {0};
+    int64_t now_ms = clock_mono_ms(clock_system());
+    if (kafka->unplaced.count == 0 || now_ms < kafka->place_at_ms) {
+        return;
+    }
+    kafka->place_at_ms = now_ms + AGAIN_MS;
+    topic_partitions_append(&asked, &kafka->unplaced);
+    if (admin_group_offsets(reader_connection(kafka->reader), kafka->settings.group, &asked,
+                            &offsets, NULL) == CLIENT_OK) {
+        for (size_t i = 0; i < offsets.count; i++) {
+            const struct topic_partition *at = &offsets.items[i];
+            struct lane_share share = {at->topic, at->partition,
+                                       reader_epoch(kafka->reader, at->topic, at->partition)};
+            if (at->offset >= 0 && share.epoch != 0 &&
+                reader_seek(kafka->reader, at->topic, at->partition, at->offset, NULL) ==
+                    CLIENT_OK) {
+                lane_bus_assigned(kafka->runner, &share, at->offset, at->metadata);
+                forget_unplaced(kafka, at);
+            }
+        }
+    }
+    topic_partitions_deinit(&offsets);
+    topic_partitions_deinit(&asked);
+}
+
+/* --- the runner's calls --- */
+
+static enum client_status take(void *context, int timeout_ms, struct received **received,
+                               struct client_error *error)
+{
+    struct lane_kafka *kafka = context;
+    place_due(kafka);
+    return reader_take(kafka->reader, timeout_ms, received, error);
+}
+
+static void release(void *context, struct received *received)
+{
+    (void)context;
+    received_free(received);
+}
+
+static bool mark(void *context, const struct lane_share *share, int64_t offset,
+                 const char *metadata)
+{
+    struct lane_kafka *kafka = context;
+    return reader_mark(kafka->reader, share->topic, share->partition, share->epoch, offset,
+                       metadata);
+}
+
+static void commit(void *context)
+{
+    struct lane_kafka *kafka = context;
+    (void)reader_commit(kafka->reader, true, NULL); /* each partition's answer tells */
+}
+
+static bool set_pause(void *context, const struct lane_share *share, bool pauses)
+{
+    struct lane_kafka *kafka = context;
+    enum client_status status =
+        pauses ? reader_pause(kafka->reader, share->topic, share->partition, NULL)
+               : reader_resume(kafka->reader, share->topic, share->partition, NULL);
+    return status == CLIENT_OK;
+}
+
+static void watch(void *context, const struct lane_share *share)
+{
+    struct lane_kafka *kafka = context;
+    lane_log_order(&kafka->log, LANE_ORDER_WATCH, share, -1, NULL);
+}
+
+static void unwatch(void *context, const struct lane_share *share)
+{
+    struct lane_kafka *kafka = context;
+    lane_log_order(&kafka->log, LANE_ORDER_UNWATCH, share, -1, NULL);
+}
+
+static void load(void *context, const struct lane_share *share, int64_t position, void *token)
+{
+    struct lane_kafka *kafka = context;
+    lane_log_order(&kafka->log, LANE_ORDER_LOAD, share, position, token);
+}
+
+/* A publisher that is gapless gives up all behind a record that failed, and takes no more. */
+static enum client_status open_lanes(struct lane_kafka *kafka, struct client_error *error);
+
+static enum client_status mend(struct lane_kafka *kafka, struct client_error *error)
+{
+    if (publisher_pending(kafka->lanes) > 0) {
+        return client_fail(error, CLIENT_FULL, NULL, "those before are not answered yet");
+    }
+    publisher_close(kafka->lanes);
+    kafka->lanes = NULL;
+    atomic_store(&kafka->is_broken, false);
+    enum client_status status = open_lanes(kafka, error);
+    atomic_store(&kafka->is_broken, status != CLIENT_OK);
+    return status;
+}
+
+static enum client_status append(void *context, const struct lane_share *share, struct slice key,
+                                 struct slice value, void *token, struct client_error *error)
+{
+    struct lane_kafka *kafka = context;
+    enum client_status status = CLIENT_OK;
+    struct event event = event_blank();
+    int places = atomic_load(&kafka->log.place_count);
+    if (atomic_load(&kafka->is_broken)) {
+        status = kafka->lanes != NULL ? mend(kafka, error) : open_lanes(kafka, error);
+        atomic_store(&kafka->is_broken, status != CLIENT_OK);
+    }
+    if (status != CLIENT_OK) {
+        return status;
+    }
+    event.topic = kafka->log.lanes_topic;
+    event.partition = places > 0 ? share->partition % places : 0;
+    event.key = key;
+    event.value = value;
+    return publisher_publish(kafka->lanes, &event, token, error);
+}
+
+static enum client_status bury(void *context, const struct event *letter, void *token,
+                               struct client_error *error)
+{
+    struct lane_kafka *kafka = context;
+    return publisher_publish(kafka->dlq, letter, token, error);
+}
+
+static void wake(void *context)
+{
+    struct lane_kafka *kafka = context;
+    reader_wake(kafka->reader);
+}
+
+/* --- acknowledgements --- */
+
+static void answer(struct lane_kafka *kafka, enum lane_mail_kind kind,
+                   const struct publication *publication)
+{
+    struct lane_mail *mail = lane_mail_new(kind, publication->context);
+    mail->is_done = publication->status == CLIENT_OK;
+    mail->position = publication->offset;
+    if (!mail->is_done) {
+        snprintf(mail->why, sizeof mail->why, "%.190s", publication->error->text);
+    }
+    lane_runner_post(kafka->runner, mail);
+}
+
+static void appended(void *context, const struct publication *publication)
+{
+    struct lane_kafka *kafka = context;
+    if (publication->status != CLIENT_OK) {
+        atomic_store(&kafka->is_broken, true); /* before the runner hears of it */
+    }
+    answer(kafka, LANE_MAIL_APPENDED, publication);
+}
+
+static void buried(void *context, const struct publication *publication)
+{
+    answer(context, LANE_MAIL_BURIED, publication);
+}
+
+/* --- life --- */
+
+enum { EVENT_MAX_BYTES = 100000000 }; /* the topics' own limits count */
+
+static enum client_status open_lanes(struct lane_kafka *kafka, struct client_error *error)
+{
+    const struct connection_settings *connection = &kafka->settings.connection;
+    size_t count = connection->property_count;
+    const char **properties = mem_new_array(const char *, count + 1);
+    for (size_t i = 0; i < count; i++) {
+        properties[i] = connection->properties[i];
+    }
+    properties[count] = "enable.gapless.guarantee=true";
+    struct publisher_settings settings = {.connection = *connection,
+                                          .has_thread = true,
+                                          .event_max_bytes = EVENT_MAX_BYTES,
+                                          .done = appended,
+                                          .done_context = kafka};
+    settings.connection.properties = properties;
+    settings.connection.property_count = count + 1;
+    settings.connection.notice = NULL; /* the reader tells the same */
+    enum client_status status = publisher_open(&settings, &kafka->lanes, error);
+    free(properties);
+    return status;
+}
+
+static enum client_status open_dlq(struct lane_kafka *kafka, struct client_error *error)
+{
+    struct publisher_settings settings = {.connection = kafka->settings.connection,
+                                          .has_thread = true,
+                                          .event_max_bytes = EVENT_MAX_BYTES,
+                                          .done = buried,
+                                          .done_context = kafka};
+    settings.connection.notice = NULL;
+    return publisher_open(&settings, &kafka->dlq, error);
+}
+
+static enum client_status open_reader(struct lane_kafka *kafka, struct client_error *error)
+{
+    enum { COMMIT_MS = 50 }; /* the machine knows when: this is how soon it is sent */
+    const struct lane_kafka_settings *from = &kafka->settings;
+    struct reader_settings settings = {.connection = from->connection,
+                                       .group = from->group,
+                                       .instance = from->instance,
+                                       .topics = from->topics,
+                                       .topic_count = from->topic_count,
+                                       .from = from->from,
+                                       .is_cooperative = true,
+                                       .session_timeout_ms = from->session_timeout_ms,
+                                       .commit_interval_ms = COMMIT_MS,
+                                       .callbacks = {.assigned = assigned,
+                                                     .revoked = revoked,
+                                                     .committed = committed,
+                                                     .gone = gone},
+                                       .context = kafka};
+    return reader_open(&settings, &kafka->reader, error);
+}
+
+static const struct lane_bus calls = {.take = take,
+                                      .release = release,
+                                      .mark = mark,
+                                      .commit = commit,
+                                      .pause = set_pause,
+                                      .watch = watch,
+                                      .unwatch = unwatch,
+                                      .load = load,
+                                      .append = append,
+                                      .bury = bury,
+                                      .wake = wake};
+
+enum client_status lane_kafka_open(const struct lane_kafka_settings *settings,
+                                   const struct lane_runner_settings *runner_settings,
+                                   struct lane_runner *runner, struct lane_kafka **kafka,
+                                   struct client_error *error)
+{
+    struct lane_kafka *opened = mem_new(struct lane_kafka);
+    struct lane_bus bus = calls;
+    opened->settings = *settings;
+    opened->runner_settings = *runner_settings;
+    opened->runner = runner;
+    *kafka = NULL;
+    bus.context = opened;
+    lane_runner_set_bus(runner, &bus);
+    enum client_status status = open_lanes(opened, error);
+    if (status == CLIENT_OK) {
+        status = open_dlq(opened, error);
+    }
+    if (status == CLIENT_OK) {
+        opened->log.runner = runner;
+        opened->log.settings = &opened->settings;
+        opened->log.runner_settings = &opened->runner_settings;
+        opened->log.connection = publisher_connection(opened->dlq);
+        status = lane_log_start(&opened->log, error);
+    }
+    if (status == CLIENT_OK) {
+        status = open_reader(opened, error);
+    }
+    if (status != CLIENT_OK) {
+        lane_kafka_close(opened);
+        return status;
+    }
+    *kafka = opened;
+    return CLIENT_OK;
+}
+
+void lane_kafka_close(struct lane_kafka *kafka)
+{
+    struct client_error error;
+    if (kafka == NULL) {
+        return;
+    }
+    if (kafka->log.runner != NULL) {
+        lane_log_stop(&kafka->log);
+    }
+    publisher_close(kafka->lanes);
+    publisher_close(kafka->dlq);
+    if (reader_close(kafka->reader, &error) != CLIENT_OK) {
+        say(kafka, LANE_LOG_WARN, error.text);
+    }
+    topic_partitions_deinit(&kafka->unplaced);
+    free(kafka);
+}

@@ -1,0 +1,91 @@
+#ifndef TIDINGS_CLIENT_LANE_KAFKA_INSIDE_H
+#define TIDINGS_CLIENT_LANE_KAFKA_INSIDE_H
+
+#include "client/admin.h"
+#include "client/lane_kafka.h"
+#include "client/publisher.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <utlist.h>
+
+/* What lane_kafka.c (the poll thread) and lane_kafka_log.c (the log thread) share. */
+
+enum lane_order_kind { LANE_ORDER_WATCH, LANE_ORDER_UNWATCH, LANE_ORDER_LOAD };
+
+/* What the poll thread wants of the log thread. */
+struct lane_order_of {
+    struct lane_order_of *next, *prev;
+    enum lane_order_kind kind;
+    char *topic;
+    int32_t partition;
+    int64_t epoch;
+    int64_t position;
+    void *token;
+};
+
+/* A share whose place is read. */
+struct lane_watch {
+    struct lane_watch *next, *prev;
+    char *topic;
+    int32_t partition;
+    int64_t epoch;
+    int32_t place;         /* -1: not known yet, the topics are missing */
+    int64_t next_position; /* records below were told */
+    int64_t end;           /* of the place when it was asked for; -1: not known yet */
+    bool is_ended;         /* and told */
+};
+
+struct lane_log {
+    struct lane_runner *runner;
+    const struct lane_kafka_settings *settings;
+    const struct lane_runner_settings *runner_settings;
+    struct connection *connection; /* to ask by */
+    char lanes_topic[LANE_TOPIC_SIZE];
+    char dlq_topic[LANE_TOPIC_SIZE];
+    atomic_int place_count; /* 0: not known yet */
+
+    pthread_mutex_t lock; /* guards orders and is_ending; never held while anything is called */
+    pthread_cond_t ordered;
+    struct lane_order_of *orders;
+    bool is_ending;
+    pthread_t thread;
+    bool has_thread;
+
+    /* the log thread's own */
+    struct reader *tail;   /* of the places that are watched */
+    struct reader *loader; /* of events set aside; NULL until the first one */
+    int32_t loads_from;    /* the place that the loader reads; -1: none */
+    int64_t loads_next;    /* and where it stands */
+    struct lane_watch *watches;
+    int64_t again_ms; /* monotonic: when to try again what failed */
+    bool is_told;     /* that the topics cannot be made */
+};
+
+enum { LANE_LOG_TURN_MS = 200 }; /* how long the log thread waits for more at most */
+
+/* --- lane_kafka_load.c --- */
+
+/* Where in lanes.<group> the records about a partition are; -1: it is not known yet. */
+int32_t lane_log_place(const struct lane_log *log, int32_t partition);
+/* Settings of a reader of these partitions. */
+struct reader_settings lane_log_reader(struct lane_log *log,
+                                       const struct topic_partitions *partitions);
+/* Reads what is ordered, and answers. On the log thread; waits for the bus. */
+void lane_log_load(struct lane_log *log, const struct lane_order_of *order);
+
+/* --- lane_kafka_log.c --- */
+
+/* Starts the thread. Settings and connection are borrowed. */
+CHECKED enum client_status lane_log_start(struct lane_log *log, struct client_error *error);
+/* Ends it, answering all loads. */
+void lane_log_stop(struct lane_log *log);
+/* Has the log thread do it, in this order. Any thread. */
+void lane_log_order(struct lane_log *log, enum lane_order_kind kind, const struct lane_share *share,
+                    int64_t position, void *token);
+
+/* Makes lanes.<group> and dlq.<group> if need be, and sets place_count (lane_kafka_topic.c). Waits
+ * for the bus. */
+CHECKED enum client_status lane_topics_make(struct lane_log *log, struct client_error *error);
+
+#endif

@@ -1,0 +1,311 @@
+#!/usr/bin/python3
+"""A service with key lanes against a real server: order through failures, kills and rebalances.
+
+usage: test_runner.py LANE_SERVICE [SCENARIO...]
+
+Each scenario publishes events whose values say what the handler does (lane_service.c), lets it be killed, taken
+partitions away or joined by another member, and waits until the group has committed everything. Then a checker reads
+what the handlers did, one line each, and compares with the model: per key, effects are a prefix of what was published
+plus repeats behind a new owner; under one owner they follow each other without a gap; no two of a key at once.
+"""
+import base64
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from harness.server import BINARY, Server, wait_for  # noqa: E402
+
+TOPIC = "orders"
+PARTITIONS = 4
+PROGRAM = None
+
+
+class Service:
+    """One process."""
+
+    def __init__(self, world, attempts=4):
+        self.world = world
+        self.log_path = os.path.join(world.directory, f"service-{len(world.services)}.log")
+        with open(self.log_path, "wb") as log:
+            self.process = subprocess.Popen(
+                [PROGRAM, world.server.address, world.group, TOPIC, world.effects_path, str(attempts)],
+                stderr=log)
+        world.services.append(self)
+
+    def kill(self):
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(60)
+        assert code == 0, f"it ended with {code}: {self.log()}"
+
+    def log(self):
+        with open(self.log_path, encoding="utf-8") as log:
+            return log.read()
+
+
+class World:
+    """A server, a topic, a group, and what was published."""
+
+    def __init__(self, directory, group="email"):
+        self.directory, self.group = directory, group
+        self.effects_path = os.path.join(directory, "effects")
+        self.services = []
+        self.values = {}  # key: [value]
+        self.places = {}  # (partition, offset): (key, index)
+        self.server = Server(os.path.join(directory, "data"), "group.min.session.timeout.ms=100",
+                             "group.initial.rebalance.delay.ms=0")
+        self.run("topic", "create", TOPIC, "--partitions", str(PARTITIONS))
+
+    def run(self, *words, text=None):
+        return self.server.run(*words, text=text)[0]
+
+    def publish(self, events):
+        """Pairs of key and value, in this order for each key."""
+        lines = "".join(json.dumps({"key": key, "value": value, "headers": {"from": "test"}}) + "\n"
+                        for key, value in events)
+        self.run("publish", TOPIC, "--input", "json", "--quiet", text=lines)
+        for key, value in events:
+            self.values.setdefault(key, []).append(value)
+
+    def read(self, topic):
+        out = self.run("subscribe", topic, "--until-end", "--json")
+        return [json.loads(line) for line in out.splitlines()]
+
+    def locate(self):
+        """Where each event stands."""
+        seen = {}
+        for event in sorted(self.read(TOPIC), key=lambda e: (e["partition"], e["offset"])):
+            index = seen.setdefault(event["key"], 0)
+            assert event["value"] == self.values[event["key"]][index], event
+            seen[event["key"]] += 1
+            self.places[event["partition"], event["offset"]] = event["key"], index
+        assert {k: len(v) for k, v in self.values.items()} == seen
+
+    def effects(self):
+        if not os.path.exists(self.effects_path):
+            return []
+        with open(self.effects_path, encoding="utf-8") as lines:
+            fields = [line.split(" ", 5) for line in lines.read().splitlines()]
+        return [(f[0], int(f[1]), int(f[2]), int(f[3]), int(f[4]), f[5]) for f in fields]
+
+    def done(self):
+        return sum(1 for effect in self.effects() if effect[0] == "end")
+
+    def lag(self):
+        out = subprocess.run([BINARY, "group", "describe", self.group, "--json", "-b", self.server.address],
+                             capture_output=True, text=True, check=False)
+        if out.returncode != 0:
+            return None
+        partitions = [p for p in json.loads(out.stdout)[0]["partitions"] if p["topic"] == TOPIC]
+        lags = [p["lag"] for p in partitions if p["committed_offset"] is not None]
+        return sum(lags) if len(lags) == PARTITIONS else None
+
+    def until_all_done(self, dead=()):
+        """Also what was set aside: behind it the group has committed long ago."""
+        closed = dict(dead)
+
+        def is_done():
+            done = {(partition, offset) for what, _, partition, offset, _, _ in self.effects() if what == "end"}
+            return len(done) == sum(closed.get(key, len(values)) for key, values in self.values.items())
+        wait_for(is_done, "all that can be is done")
+        wait_for(lambda: self.lag() == 0, "everything is committed")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        for service in self.services:
+            if service.process.poll() is None:
+                service.kill()
+        if kind is not None:
+            for service in self.services:
+                sys.stderr.write(f"--- {service.log_path}\n{service.log()[-3000:]}\n")
+        self.server.stop()
+
+
+def check(world, dead=()):
+    """The model. dead: (key, index) of events that are given up; their lanes are closed behind them."""
+    world.locate()
+    fences, last, applied, running = {}, {}, {}, {}
+    closed = dict(dead)
+    for what, fence, partition, offset, attempt, key in world.effects():
+        its, index = world.places[partition, offset]
+        assert its == key, (key, offset)
+        if fence < fences.get(key, 0):
+            continue  # an owner of before, whose effects an inbox keeps out
+        if fence > fences.get(key, 0):
+            fences[key], last[key] = fence, None
+            running.pop(key, None)
+        where = f"{key}[{index}] of {partition}@{offset}, fence {fence}"
+        if what == "begin":
+            assert key not in running, f"{where} begins while {running[key]} runs"
+            assert index <= closed.get(key, index), f"{where} is tried though its lane is closed"
+            running[key] = index
+            continue
+        assert running.pop(key) == index, where
+        if what != "end":
+            continue
+        assert index <= applied.get(key, -1) + 1, f"{where} comes before {applied.get(key, -1) + 1}"
+        if last[key] is not None:
+            assert index == last[key] + 1, f"{where} follows {last[key]}"
+        last[key] = index
+        applied[key] = max(applied.get(key, -1), index)
+    for key, values in world.values.items():
+        wanted = closed.get(key, len(values))
+        assert applied.get(key, -1) + 1 == wanted, f"{key}: {applied.get(key, -1) + 1} of {wanted} are done"
+
+
+def check_dead_letter(world, key, lane):
+    letters = world.read("dlq." + world.group)
+    mine = [letter for letter in letters if letter["key"] == key]
+    assert mine, letters
+    letter = mine[-1]
+    headers = letter["headers"]
+    partition, offset = next(p for p, (k, i) in world.places.items()
+                             if k == key and world.values[k][i] == letter["value"])
+    wanted = {"from": "test", "__dlq.errors.topic": TOPIC, "__dlq.errors.partition": str(partition),
+              "__dlq.errors.offset": str(offset), "__dlq.errors.group": world.group,
+              "__dlq.errors.message": f"offset {offset} did not work", "tidings-dead-version": "1",
+              "tidings-dead-handler": "test", "tidings-dead-error-class": "test", "tidings-dead-lane": lane}
+    for name, value in wanted.items():
+        assert headers.get(name) == value, (name, value, headers)
+    for name in ("first-failure", "last-failure", "published"):
+        assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", headers["tidings-dead-" + name]), headers
+    assert re.fullmatch(r"[0-9a-f]{32}", headers["tidings-dead-fingerprint"]), headers
+    assert int(headers["tidings-dead-attempts"]) == int(headers["__dlq.errors.delivery.count"]) >= 1
+    return mine
+
+
+def keys(count):
+    return [f"k{i}" for i in range(count)]
+
+
+def mixed(count, per_key):
+    """Some of them fail a few times."""
+    return [(key, "fail 2" if (i + j) % 11 == 5 else "ok") for j in range(per_key)
+            for i, key in enumerate(keys(count))]
+
+
+def raw(record):
+    if record.get("value_encoding") == "base64":
+        return base64.b64decode(record["value"])
+    return (record["value"] or "").encode()
+
+
+# ---- scenarios ----
+
+def order_through_retries(world):
+    world.publish(mixed(20, 20))
+    service = Service(world)
+    world.until_all_done()
+    service.stop()
+    check(world)
+
+
+def a_poison_key(world):
+    world.publish(mixed(10, 5))
+    world.publish([("poison", "ok"), ("poison", "reject"), ("poison", "ok"), ("poison", "ok")])
+    world.publish(mixed(10, 5))
+    service = Service(world)
+    world.until_all_done([("poison", 1)])
+    wait_for(lambda: "given up: 1 events" in service.log(), "it is told")
+    service.kill()
+    world.publish([("poison", "ok")])  # its lane stays closed after a restart
+    world.publish(mixed(10, 5))
+    service = Service(world)
+    world.until_all_done([("poison", 1)])
+    service.stop()
+    check(world, dead=[("poison", 1)])
+    assert len(check_dead_letter(world, "poison", "closed")) == 1
+    values = [raw(record) for record in world.read("lanes." + world.group)]
+    assert sum(1 for value in values if b"poison" in value) >= 4, values  # three events and a note
+
+
+def set_aside_and_back(world):
+    """A key waits for long: what stands behind it leaves the source, and comes back in order."""
+    gate = os.path.join(world.directory, "gate")
+    world.publish([("slow", "gate " + gate)] + [("slow", "ok")] * 5)
+    service = Service(world, attempts=1000000)
+
+    def goes_on():
+        world.publish([(key, "ok") for key in keys(4)])  # so that it is no outage
+        return "set aside: " in service.log()
+    wait_for(goes_on, "it is set aside")
+    with open(gate, "w", encoding="utf-8"):
+        pass
+    world.until_all_done()
+    service.stop()
+    check(world)
+
+
+def kills(world):
+    world.publish(mixed(40, 10))
+    for _ in range(3):
+        service = Service(world)
+        before = world.done()
+        wait_for(lambda: world.done() >= before + 60, "it is at work")
+        service.kill()
+        world.publish(mixed(40, 3))
+    service = Service(world)
+    world.until_all_done()
+    service.stop()
+    check(world)
+
+
+def a_second_member(world):
+    world.publish(mixed(40, 10))
+    first = Service(world)
+    wait_for(lambda: world.done() >= 50, "the first is at work")
+    second = Service(world)
+    world.publish(mixed(40, 10))
+    wait_for(lambda: world_members(world) == 2, "both are members")
+    world.publish(mixed(40, 10))
+    first.stop()
+    world.publish(mixed(40, 5))
+    world.until_all_done()
+    second.stop()
+    check(world)
+
+
+def world_members(world):
+    out = world.run("group", "describe", world.group, "--json")
+    return sum(1 for member in json.loads(out)[0]["members"] if member["partitions"])
+
+
+def the_bus_is_killed(world):
+    world.publish(mixed(30, 10) + [("poison", "reject"), ("poison", "ok")])
+    service = Service(world)
+    wait_for(lambda: world.done() >= 40, "it is at work")
+    world.server.listen = world.server.address
+    world.server.kill()
+    world.server.start()
+    world.publish(mixed(30, 5))
+    world.until_all_done([("poison", 0)])
+    service.stop()
+    check(world, dead=[("poison", 0)])
+    check_dead_letter(world, "poison", "closed")
+
+
+SCENARIOS = [order_through_retries, a_poison_key, set_aside_and_back, kills, a_second_member, the_bus_is_killed]
+
+
+def main():
+    global PROGRAM
+    PROGRAM = os.path.abspath(sys.argv[1])
+    for scenario in SCENARIOS:
+        if len(sys.argv) > 2 and scenario.__name__ not in sys.argv[2:]:
+            continue
+        with tempfile.TemporaryDirectory(prefix="tidings-lanes-") as directory, World(directory) as world:
+            scenario(world)
+        print(scenario.__name__.replace("_", " "), flush=True)
+
+
+main()
