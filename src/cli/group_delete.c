@@ -37,18 +37,7 @@ static int run(const struct delete_options *options)
         .forgiven_text = "did not exist",
         .fail_unknown = bus_fail_no_group,
     };
-    struct connection *connection;
-    struct admin_outcomes outcomes;
-    struct client_error error;
-    int code = bus_open(&options->bus, &connection);
-    if (code == EXIT_OK) {
-        enum client_status status = admin_delete_groups(connection, options->groups.items,
-                                                        options->groups.count, &outcomes, &error);
-        code = outcomes_tell(&words, &options->groups, options->bus.is_json, status, &error,
-                             &outcomes);
-        connection_close(connection);
-    }
-    return code;
+    return outcomes_of_delete(&words, &options->bus, &options->groups, admin_delete_groups);
 }
 
 int group_command_delete(int argc, char **argv)

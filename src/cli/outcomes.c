@@ -44,3 +44,19 @@ int outcomes_tell(const struct outcome_words *words, const struct text_list *nam
     admin_outcomes_deinit(outcomes);
     return code;
 }
+
+int outcomes_of_delete(const struct outcome_words *words, const struct bus_options *bus,
+                       const struct text_list *names, outcomes_delete *delete_all)
+{
+    struct connection *connection;
+    struct admin_outcomes outcomes;
+    struct client_error error;
+    int code = bus_open(bus, &connection);
+    if (code == EXIT_OK) {
+        enum client_status status =
+            delete_all(connection, names->items, names->count, &outcomes, &error);
+        code = outcomes_tell(words, names, bus->is_json, status, &error, &outcomes);
+        connection_close(connection);
+    }
+    return code;
+}

@@ -23,4 +23,13 @@ int outcomes_tell(const struct outcome_words *words, const struct text_list *nam
                   enum client_status status, const struct client_error *error,
                   struct admin_outcomes *outcomes);
 
+/* Deletes what was named: admin_delete_topics or admin_delete_groups. */
+typedef enum client_status outcomes_delete(struct connection *connection, const char *const *names,
+                                           size_t count, struct admin_outcomes *outcomes,
+                                           struct client_error *error);
+
+/* Asks the bus to delete them, and tells the outcomes. Returns the exit code. */
+int outcomes_of_delete(const struct outcome_words *words, const struct bus_options *bus,
+                       const struct text_list *names, outcomes_delete *delete_all);
+
 #endif

@@ -1,101 +1,12 @@
-#include "cli/source.h"
+#include "cli/source_inside.h"
 
 #include "base/clock.h"
 #include "base/mem.h"
 #include "cli/cli.h"
-#include "cli/last_events.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* --- partitions --- */
-
-static struct source_partition *find(struct source *source, const char *topic, int32_t partition)
-{
-    for (size_t n = 0; n < source->partitions.count; n++) {
-        size_t i = (source->last + n) % source->partitions.count;
-        struct source_partition *at = &source->partitions.items[i];
-        if (at->partition == partition && strcmp(at->topic, topic) == 0) {
-            source->last = i;
-            return at;
-        }
-    }
-    return NULL;
-}
-
-static void mark_done(struct source *source, struct source_partition *at)
-{
-    source->open_count -= !at->is_done;
-    at->is_done = true;
-    source->is_heard = true;
-}
-
-static void track(struct source *source, const struct topic_partition *from, int64_t stop,
-                  struct admin_bounds bounds)
-{
-    struct source_partition *at = find(source, from->topic, from->partition);
-    if (at == NULL) {
-        at = vec_add(&source->partitions);
-        *at = (struct source_partition){
-            .topic = mem_strdup(from->topic), .partition = from->partition, .handled = -1};
-        source->open_count++;
-    }
-    at->stop = stop;
-    at->is_there = stop <= bounds.end;
-    if (from->offset >= stop) {
-        mark_done(source, at);
-    }
-}
-
-static void forget(struct source *source, const struct topic_partitions *list)
-{
-    for (size_t i = 0; i < list->count; i++) {
-        struct source_partition *at = find(source, list->items[i].topic, list->items[i].partition);
-        if (at != NULL) {
-            source->open_count -= !at->is_done;
-            free(at->topic);
-            vec_remove(&source->partitions, (size_t)(at - source->partitions.items));
-            source->last = 0;
-        }
-    }
-}
-
-/* Where reading ends: stops[i] for list->items[i]. */
-static enum client_status find_stops(const struct source *source, struct connection *connection,
-                                     const struct topic_partitions *list,
-                                     const struct admin_bounds *bounds, int64_t *stops,
-                                     struct client_error *error)
-{
-    const struct position *to = &source->options->to;
-    struct topic_partitions places = {0};
-    enum client_status status = CLIENT_OK;
-    topic_partitions_append(&places, list);
-    if (source->options->has_to && to->kind == POSITION_LAST) {
-        struct connection_settings settings = bus_settings(source->options->bus);
-        status = last_events(&settings, &places, bounds, to->value, error);
-    } else if (source->options->has_to && to->kind != POSITION_OFFSET) {
-        status = position_resolve(connection, &places, to, bounds, error);
-    }
-    for (size_t i = 0; i < list->count; i++) {
-        stops[i] = !source->options->has_to      ? INT64_MAX
-                   : to->kind == POSITION_OFFSET ? to->value /* it may be one that comes later */
-                                                 : places.items[i].offset;
-    }
-    topic_partitions_deinit(&places);
-    return status;
-}
-
-/* Sets the list's offsets to where reading begins. */
-static enum client_status find_starts(const struct source *source, struct connection *connection,
-                                      struct topic_partitions *list,
-                                      const struct admin_bounds *bounds, struct client_error *error)
-{
-    const struct position *from = &source->options->from;
-    struct connection_settings settings = bus_settings(source->options->bus);
-    return from->kind == POSITION_LAST ? last_events(&settings, list, bounds, from->value, error)
-                                       : position_resolve(connection, list, from, bounds, error);
-}
 
 /* --- what the reader tells --- */
 
@@ -108,14 +19,14 @@ static void on_assigned(void *context, const struct topic_partitions *partitions
     struct connection *connection = reader_connection(source->reader);
     enum client_status status = admin_bounds(connection, partitions, bounds, &error);
     if (status == CLIENT_OK) {
-        status = find_stops(source, connection, partitions, bounds, stops, &error);
+        status = source_find_stops(source, connection, partitions, bounds, stops, &error);
     }
     if (status != CLIENT_OK) {
         source->failure =
             bus_fail(&error, "look up the offsets of group '%s'", source->options->group);
     }
     for (size_t i = 0; status == CLIENT_OK && i < partitions->count; i++) {
-        track(source, &partitions->items[i], stops[i], bounds[i]);
+        source_track(source, &partitions->items[i], stops[i], bounds[i]);
     }
     source->is_assigned = true;
     source->is_heard = true;
@@ -145,7 +56,7 @@ static void on_revoked(void *context, const struct topic_partitions *partitions,
     if (!is_lost) {
         on_commit(context);
     }
-    forget(context, partitions);
+    source_forget(context, partitions);
 }
 
 static void on_gone(void *context, const struct reader_gap *gap)
@@ -163,9 +74,9 @@ static void on_gone(void *context, const struct reader_gap *gap)
 static void on_ended(void *context, const char *topic, int32_t partition, int64_t offset)
 {
     struct source *source = context;
-    struct source_partition *at = find(source, topic, partition);
+    struct source_partition *at = source_find(source, topic, partition);
     if (at != NULL && offset >= at->stop) {
-        mark_done(source, at);
+        source_mark_done(source, at);
     }
 }
 
@@ -184,8 +95,6 @@ static void on_notice(void *context, const struct client_error *what)
 }
 
 /* --- opening --- */
-
-enum { LOOK_EVERY_MS = 5000 }; /* for topics that were made meanwhile */
 
 /* All partitions to read. */
 static int list_topics(struct source *source, struct connection *connection,
@@ -262,15 +171,15 @@ static int place(struct source *source, struct connection *connection,
     int64_t *stops = mem_new_array(int64_t, list->count + 1);
     enum client_status status = admin_bounds(connection, list, bounds, &error);
     if (status == CLIENT_OK) {
-        status = find_starts(source, connection, list, bounds, &error);
+        status = source_find_starts(source, connection, list, bounds, &error);
     }
     if (status == CLIENT_OK) {
-        status = find_stops(source, connection, list, bounds, stops, &error);
+        status = source_find_stops(source, connection, list, bounds, stops, &error);
     }
     for (size_t i = 0; status == CLIENT_OK && i < list->count; i++) {
         const struct topic_partition *at = &list->items[i];
         if (source->options->group == NULL) {
-            track(source, at, stops[i], bounds[i]);
+            source_track(source, at, stops[i], bounds[i]);
         }
         if (source->options->group != NULL || at->offset < stops[i]) {
             topic_partitions_add(begin, at->topic, at->partition, at->offset);
@@ -351,63 +260,11 @@ static int note_silence(struct source *source)
                     owed->topic, (int)owed->partition, (long long)owed->stop - 1, silent_s);
 }
 
-/* --- topics that are made meanwhile --- */
-
-/* A look that the bus does not answer holds up reading, and the end by a signal, for so long. */
-static bool open_looker(struct source *source)
-{
-    enum { PATIENCE_MS = 1000 };
-    struct connection_settings settings = bus_settings(source->options->bus);
-    settings.timeout_ms = settings.timeout_ms < PATIENCE_MS ? settings.timeout_ms : PATIENCE_MS;
-    return source->looker != NULL || connection_open(&settings, &source->looker, NULL) == CLIENT_OK;
-}
-
-/* Reads what waits, from its start. What the bus does not tell now is asked at the next look. */
-static enum client_status read_waiting(struct source *source, struct client_error *error)
-{
-    struct topic_partitions *waiting = &source->waiting;
-    struct admin_bounds *bounds = mem_new_array(struct admin_bounds, waiting->count + 1);
-    enum client_status status = CLIENT_OK;
-    if (admin_bounds(source->looker, waiting, bounds, NULL) == CLIENT_OK) {
-        for (size_t i = 0; i < waiting->count; i++) {
-            waiting->items[i].offset = bounds[i].start;
-        }
-        status = reader_add(source->reader, waiting, error);
-        topic_partitions_deinit(waiting);
-    }
-    free(bounds);
-    return status;
-}
-
-/* With an end only what was there at the beginning counts. */
-static enum client_status look_due(struct source *source, struct client_error *error)
-{
-    const struct source_options *options = source->options;
-    struct topic_choice *choice = &source->choice;
-    if (choice->expressions.count == 0 || options->has_to ||
-        clock_mono_ms(clock_system()) < source->look_at_ms) {
-        return CLIENT_OK;
-    }
-    enum client_status status = CLIENT_OK;
-    size_t before = choice->names.count;
-    if (open_looker(source) && topic_choice_look(choice, source->looker, options->partition,
-                                                 &source->waiting, NULL) == CLIENT_OK) {
-        if (options->group == NULL && source->waiting.count > 0) {
-            status = read_waiting(source, error);
-        } else if (options->group != NULL && choice->names.count > before) {
-            status =
-                reader_subscribe(source->reader, choice->names.items, choice->names.count, error);
-        }
-    }
-    source->look_at_ms = clock_mono_ms(clock_system()) + LOOK_EVERY_MS;
-    return status;
-}
-
 int source_take(struct source *source, int timeout_ms, struct received **received)
 {
     struct client_error error;
     *received = NULL;
-    if (look_due(source, &error) != CLIENT_OK) {
+    if (source_look(source, &error) != CLIENT_OK) {
         return bus_fail(&error, "read the topics that were made meanwhile");
     }
     if (reader_take(source->reader, timeout_ms, received, &error) != CLIENT_OK) {
@@ -421,9 +278,9 @@ int source_take(struct source *source, int timeout_ms, struct received **receive
         return timeout_ms > 0 ? note_silence(source) : EXIT_OK;
     }
     const struct event *event = &(*received)->event;
-    struct source_partition *at = find(source, event->topic, event->partition);
+    struct source_partition *at = source_find(source, event->topic, event->partition);
     if (at != NULL && event->offset >= at->stop) {
-        mark_done(source, at);
+        source_mark_done(source, at);
         (void)reader_pause(source->reader, event->topic, event->partition, NULL);
         received_free(*received);
         *received = NULL;
@@ -435,12 +292,12 @@ void source_handled(struct source *source, struct received *received)
 {
     const struct event *event = &received->event;
     if (source->options->has_to || source->options->group != NULL) {
-        struct source_partition *at = find(source, event->topic, event->partition);
+        struct source_partition *at = source_find(source, event->topic, event->partition);
         if (at != NULL) {
             at->handled = event->offset + 1;
             at->epoch = received->epoch;
             if (at->handled >= at->stop) {
-                mark_done(source, at);
+                source_mark_done(source, at);
             }
         }
     }

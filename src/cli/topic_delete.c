@@ -37,18 +37,7 @@ static int run(const struct delete_options *options)
         .forgiven_text = "did not exist",
         .fail_unknown = bus_fail_no_topic,
     };
-    struct connection *connection;
-    struct admin_outcomes outcomes;
-    struct client_error error;
-    int code = bus_open(&options->bus, &connection);
-    if (code == EXIT_OK) {
-        enum client_status status = admin_delete_topics(connection, options->topics.items,
-                                                        options->topics.count, &outcomes, &error);
-        code = outcomes_tell(&words, &options->topics, options->bus.is_json, status, &error,
-                             &outcomes);
-        connection_close(connection);
-    }
-    return code;
+    return outcomes_of_delete(&words, &options->bus, &options->topics, admin_delete_topics);
 }
 
 int cli_topic_delete(int argc, char **argv)
