@@ -148,11 +148,14 @@ static void erase(struct lane_book *book, struct row *row)
 {
     struct subject *subject = row->subject;
     if (subject != NULL) {
+        bool was_last = last_of(subject->rows) == row;
         DL_DELETE(subject->rows, row);
         if (subject->rows == NULL) {
             subject_free(book, subject);
-        } else {
+        } else if (was_last) {
             count_again(book, last_of(subject->rows));
+        } else {
+            condemn_if_alone(book, last_of(subject->rows));
         }
     } else if (row->kind == LANE_RECORD_MARK) {
         DL_DELETE(book->marks, row);
@@ -286,4 +289,19 @@ void lane_book_restore(struct lane_book *book, struct lane_machine *machine, int
         }
         buf_deinit(&row->key);
     }
+}
+
+size_t lane_book_forget(struct lane_book *book)
+{
+    size_t events = 0;
+    book->is_restored = true;
+    for (struct row *row = book->rows; row != NULL; row = row->hh.next) {
+        bool counts = row->subject != NULL && last_of(row->subject->rows) == row;
+        events += counts && row->kind == LANE_RECORD_ASIDE;
+        if (row->kind != LANE_RECORD_MARK) {
+            condemn(book, row);
+        }
+        buf_deinit(&row->key);
+    }
+    return events;
 }

@@ -45,6 +45,11 @@ int64_t lane_book_fence(const struct lane_book *book);
  * in the order of the log. Once: keys are not kept any longer. */
 void lane_book_restore(struct lane_book *book, struct lane_machine *machine, int32_t partition);
 
+/* The source was deleted and made again: what was said of it until now is about other events. All
+ * of it but marks is to be erased, instead of lane_book_restore. Returns how many events that were.
+ */
+size_t lane_book_forget(struct lane_book *book);
+
 /* The next record to erase, each once; false: none now. Only who owns erases, after it has read its
  * own mark. */
 bool lane_book_next_erased(struct lane_book *book, struct lane_record_id *id);

@@ -69,9 +69,10 @@ struct lane_bus {
 /* --- what comes back, inside of take and commit: see reader_callbacks --- */
 
 /* It is this member's from now on; reading begins at `committed` (>= 0), beside which the group has
- * `metadata` (NULL: none). */
+ * `metadata` (NULL: none). is_new_topic: the topic was deleted and made again since this member had
+ * it, and nothing that is remembered of it counts. */
 void lane_bus_assigned(struct lane_runner *runner, const struct lane_share *share,
-                       int64_t committed, const char *metadata);
+                       int64_t committed, const char *metadata, bool is_new_topic);
 /* All that one rebalance takes away. What is marked when it returns is committed unless is_lost. */
 void lane_bus_revoked(struct lane_runner *runner, const struct lane_share *shares, size_t count,
                       bool is_lost);

@@ -40,7 +40,7 @@ static void assigned(void *context, const struct topic_partitions *partitions)
         }
         struct lane_share share = {at->topic, at->partition,
                                    reader_epoch(kafka->reader, at->topic, at->partition)};
-        lane_bus_assigned(kafka->runner, &share, at->offset, at->metadata);
+        lane_bus_assigned(kafka->runner, &share, at->offset, at->metadata, false);
     }
 }
 
@@ -93,7 +93,7 @@ static void gone(void *context, const struct reader_gap *gap)
     if (gap->is_new_topic) {
         struct lane_share share = {gap->topic, gap->partition,
                                    reader_epoch(kafka->reader, gap->topic, gap->partition)};
-        lane_bus_assigned(kafka->runner, &share, gap->to, NULL);
+        lane_bus_assigned(kafka->runner, &share, gap->to, NULL, true);
     }
 }
 
@@ -116,7 +116,7 @@ static void place_due(struct lane_kafka *kafka)
             if (at->offset >= 0 && share.epoch != 0 &&
                 reader_seek(kafka->reader, at->topic, at->partition, at->offset, NULL) ==
                     CLIENT_OK) {
-                lane_bus_assigned(kafka->runner, &share, at->offset, at->metadata);
+                lane_bus_assigned(kafka->runner, &share, at->offset, at->metadata, false);
                 forget_unplaced(kafka, at);
             }
         }

@@ -5,7 +5,7 @@
 /* Partitions come and go: inside of the bus's take, on the poll thread. */
 
 void lane_bus_assigned(struct lane_runner *runner, const struct lane_share *share,
-                       int64_t committed, const char *metadata)
+                       int64_t committed, const char *metadata, bool is_new_topic)
 {
     struct lane_source *source = lane_source_get(runner, share);
     lane_source_lose(runner, source);
@@ -13,6 +13,7 @@ void lane_bus_assigned(struct lane_runner *runner, const struct lane_share *shar
     source->book = lane_book_new();
     random_secure(&source->writer, sizeof source->writer);
     source->serial = 0;
+    source->begins_anew = is_new_topic;
     source->wants_pause = true;
     source->is_paused = false;
     lane_own(runner->machine, source->id, source->epoch, committed, metadata);

@@ -56,6 +56,7 @@ struct lane_source {
     int64_t epoch; /* 0: not held */
     int64_t fence;
     bool is_restored;
+    bool begins_anew;   /* what lanes.<group> says is of a topic that was deleted */
     bool is_committing; /* the machine waits for an answer */
     bool is_quiet;
     bool wants_pause, is_paused;

@@ -52,7 +52,14 @@ static void arrive(struct lane_runner *runner, struct lane_held *held)
 static void restore(struct lane_runner *runner, struct lane_source *source)
 {
     struct lane_held *held, *next;
-    lane_book_restore(source->book, runner->machine, source->id);
+    if (source->begins_anew) {
+        lane_tell(runner, LANE_LOG_WARN,
+                  "%s/%d: the topic was deleted and made again: its %zu events that were set aside "
+                  "are forgotten, and which of its lanes were closed",
+                  source->topic, (int)source->number, lane_book_forget(source->book));
+    } else {
+        lane_book_restore(source->book, runner->machine, source->id);
+    }
     source->is_restored = true;
     lane_restored(runner->machine, source->id, source->epoch);
     DL_FOREACH_SAFE (source->early, held, next) {

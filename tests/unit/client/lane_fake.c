@@ -321,15 +321,20 @@ void fake_init(struct fake *fake)
     }
 }
 
+static void free_events(struct fake_partition *partition)
+{
+    for (size_t i = 0; i < partition->events.count; i++) {
+        free(partition->events.items[i].key);
+        free(partition->events.items[i].value);
+    }
+    vec_deinit(&partition->events);
+}
+
 void fake_deinit(struct fake *fake)
 {
     for (int p = 0; p < FAKE_PARTITIONS; p++) {
         struct fake_partition *partition = &fake->partitions[p];
-        for (size_t i = 0; i < partition->events.count; i++) {
-            free(partition->events.items[i].key);
-            free(partition->events.items[i].value);
-        }
-        vec_deinit(&partition->events);
+        free_events(partition);
         free(partition->metadata);
         free(partition->marked_metadata);
     }
@@ -362,7 +367,21 @@ void fake_assign(struct fake *fake, int number)
     partition->is_paused = false;
     partition->marked = -1;
     struct lane_share share = {topic, number, partition->epoch};
-    lane_bus_assigned(fake->runner, &share, partition->committed, partition->metadata);
+    lane_bus_assigned(fake->runner, &share, partition->committed, partition->metadata, false);
+}
+
+void fake_make_again(struct fake *fake, int number)
+{
+    struct fake_partition *partition = &fake->partitions[number];
+    struct fake_partition before = *partition;
+    memset(&partition->events, 0, sizeof partition->events);
+    partition->epoch = ++fake->last_epoch;
+    partition->read = partition->committed = 0;
+    partition->marked = -1;
+    struct lane_share share = {topic, number, partition->epoch};
+    lane_bus_assigned(fake->runner, &share, 0, NULL, true);
+    fake_turns(fake, 1, 0); /* nobody has an event of before any more */
+    free_events(&before);
 }
 
 void fake_revoke(struct fake *fake, int number, bool is_lost)

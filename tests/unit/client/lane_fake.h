@@ -70,6 +70,8 @@ void fake_start(struct fake *fake);
 void fake_kill(struct fake *fake);
 void fake_stop(struct fake *fake);
 void fake_assign(struct fake *fake, int partition);
+/* The topic is deleted and made again, empty, while it is held. */
+void fake_make_again(struct fake *fake, int partition);
 void fake_revoke(struct fake *fake, int partition, bool is_lost);
 /* Turns until it holds, moving the clock by step_ms each time when no handler is at work but those
  * at the gate; fails the test when it never does. */

@@ -162,6 +162,27 @@ static void test_a_parked_lane_is_parked_after_a_restart(void **state)
     fake_stop(fake);
 }
 
+static void test_of_a_topic_made_again_nothing_is_remembered(void **state)
+{
+    struct fake *fake = *state;
+    publish_poison(fake);
+    fake_start(fake);
+    fake_until(fake, is_parked, 10);
+    fake_make_again(fake, 0);
+    fake_publish(fake, 0, "a", "ok");
+    fake_publish(fake, 0, "b", "ok");
+    fake_until(fake, all_committed, 10);
+    assert_effects_of(fake, "a", "0 ");
+    assert_effects_of(fake, "b", "0 3 1 ");
+    assert_non_null(
+        strstr(buf_cstr(&fake->lines), "its 2 events that were set aside are forgotten"));
+    fake_turns(fake, 20, 100);
+    for (int kind = LANE_RECORD_ASIDE; kind <= LANE_RECORD_REDRIVEN; kind++) {
+        assert_int_equal(fake_count(fake, (enum lane_record_kind)kind), 0);
+    }
+    fake_stop(fake);
+}
+
 static void test_without_key_a_poison_event_is_skipped(void **state)
 {
     struct fake *fake = *state;
@@ -500,6 +521,7 @@ int main(int argc, char **argv)
         RUNNER_TEST(test_a_failing_event_holds_back_its_key_only),
         RUNNER_TEST(test_a_poison_key_is_parked_and_the_others_go_on),
         RUNNER_TEST(test_a_parked_lane_is_parked_after_a_restart),
+        RUNNER_TEST(test_of_a_topic_made_again_nothing_is_remembered),
         RUNNER_TEST(test_without_key_a_poison_event_is_skipped),
         RUNNER_TEST(test_a_lane_set_aside_comes_back_in_order_and_leaves_nothing),
         RUNNER_TEST(test_an_event_set_aside_that_cannot_be_read_is_read_later),
