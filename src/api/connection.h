@@ -3,6 +3,7 @@
 
 #include "base/slice.h"
 #include "net/net.h"
+#include "stream/fetch.h"
 
 #include <stdatomic.h>
 
@@ -13,7 +14,6 @@
  * every request on its way, since some end on other threads and after the connection. What is fixed
  * is read by whoever holds a reference; the rest belongs to the connection's reactor.
  */
-struct fetch_call;
 
 /* Of a client's own words about itself, so many bytes are kept at most. */
 enum { API_CLIENT_TEXT_BYTES = 255 };
@@ -27,11 +27,11 @@ struct api_connection {
     char peer[64];         /* "127.0.0.1:54321" */
 
     /* The reactor's. */
-    char *client_id;            /* as of the newest request; NULL: it was null */
-    size_t client_id_size;      /* of what is kept */
-    char *software_name;        /* as of ApiVersions (KIP-511); NULL: not told */
-    char *software_version;     /* the same */
-    struct fetch_call *fetches; /* that wait, to end with the connection */
+    char *client_id;           /* as of the newest request; NULL: it was null */
+    size_t client_id_size;     /* of what is kept */
+    char *software_name;       /* as of ApiVersions (KIP-511); NULL: not told */
+    char *software_version;    /* the same */
+    struct fetch_list fetches; /* that wait, to end with the connection */
 };
 
 /* With one reference, of a connection that has just opened. */

@@ -27,15 +27,17 @@ void api_on_close(void *context, struct conn *conn, enum conn_end end)
 {
     (void)context;
     (void)end;
-    api_fetch_cancel_all(conn_user(conn));
-    api_connection_unref(conn_user(conn));
+    struct api_connection *connection = conn_user(conn);
+    fetch_cancel_all(&connection->fetches);
+    api_connection_unref(connection);
     conn_set_user(conn, NULL);
 }
 
 void api_on_hurry(void *context, struct conn *conn)
 {
     (void)context;
-    api_fetch_answer_all(conn_user(conn));
+    struct api_connection *connection = conn_user(conn);
+    fetch_answer_all(&connection->fetches);
 }
 
 static void set_address(struct api_request *request, struct conn *conn)

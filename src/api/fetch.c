@@ -4,56 +4,52 @@
 #include "base/mem.h"
 #include "wire/generated/fetch.h"
 
+#include <stdlib.h>
 #include <string.h>
-#include <utlist.h>
 
 /*
  * Fetch sessions (KIP-227) are declined as the protocol allows: every answer has session id 0, so
  * clients send the whole list each time.
+ *
+ * What was asked for lives as long as the fetch waits, so it is little: the request as it was
+ * decoded is forgotten once it is planned, and the answer is made when there is one.
  */
 
-/* From this version on topics come by id (KIP-516). */
-enum { NO_NAMES_VERSION = 13 };
+enum {
+    /* From this version on topics come by id (KIP-516). */
+    NO_NAMES_VERSION = 13,
+    /* Larger requests are planned, looked at and answered on a worker. */
+    QUICK_BYTES = 4096,
+};
 
-/* A fetch from request to answer. Lives in the request's arena. */
+struct asked_partition {
+    int32_t index;
+    int16_t error_code; /* why it has no partition */
+};
+
+struct asked_topic {
+    struct slice name;
+    struct wire_uuid id;
+    struct topic *topic; /* held while its partitions are in use; NULL: none is */
+    int32_t count;       /* of partitions */
+};
+
+/* A fetch from request to answer. Lives in the request's memory. */
 struct fetch_call {
     struct api_request *request;
     struct fetch fetch;
-    struct fetch_response response;
-    struct fetch_call *prev; /* among the connection's waiting fetches */
-    struct fetch_call *next;
-    bool listed;
+    struct asked_topic *topics;
+    int32_t topic_count;
+    struct asked_partition
+        *partitions; /* of all topics, one behind another, as the fetch's items */
 };
 
-static void release_partitions(struct fetch_call *call)
+static void release_topics(struct fetch_call *call)
 {
-    for (size_t i = 0; i < call->fetch.item_count; i++) {
-        if (call->fetch.items[i].partition != NULL) {
-            partition_unref(call->fetch.items[i].partition);
+    for (int32_t i = 0; i < call->topic_count; i++) {
+        if (call->topics[i].topic != NULL) {
+            topic_unref(call->topics[i].topic);
         }
-    }
-}
-
-void api_fetch_cancel_all(struct api_connection *connection)
-{
-    struct fetch_call *call;
-    struct fetch_call *next;
-    DL_FOREACH_SAFE (connection->fetches, call, next) {
-        DL_DELETE(connection->fetches, call);
-        call->listed = false;
-        if (fetch_cancel(&call->fetch)) {
-            release_partitions(call);
-            api_request_free(call->request);
-        } /* else on_done answers a dead token, which frees it */
-    }
-}
-
-void api_fetch_answer_all(struct api_connection *connection)
-{
-    struct fetch_call *call;
-    struct fetch_call *next;
-    DL_FOREACH_SAFE (connection->fetches, call, next) {
-        fetch_answer(&call->fetch);
     }
 }
 
@@ -61,6 +57,9 @@ static void fill_aborted(struct api_request *request, const struct fetch_item *i
                          struct fetch_response_partition *out)
 {
     out->aborted_transactions_count = (int32_t)item->aborted_count;
+    if (item->aborted_count == 0) {
+        return;
+    }
     out->aborted_transactions =
         api_alloc(request, item->aborted_count, sizeof *out->aborted_transactions);
     for (size_t i = 0; i < item->aborted_count; i++) {
@@ -69,12 +68,15 @@ static void fill_aborted(struct api_request *request, const struct fetch_item *i
     }
 }
 
-static void fill_partition(struct api_request *request, const struct fetch_item *item,
-                           struct fetch_response_partition *out, bool read_committed)
+static void fill_partition(struct fetch_call *call, const struct asked_partition *asked,
+                           struct fetch_item *item, struct fetch_response_partition *out)
 {
+    fetch_response_partition_init(out);
+    out->partition_index = asked->index;
+    out->error_code = asked->error_code;
     out->records.bytes = WIRE_EMPTY;
-    if (read_committed) {
-        fill_aborted(request, item, out);
+    if (call->fetch.read_committed) {
+        fill_aborted(call->request, item, out);
     } else {
         out->aborted_transactions_count = -1; /* null: the reader did not ask */
     }
@@ -86,32 +88,50 @@ static void fill_partition(struct api_request *request, const struct fetch_item 
     out->high_watermark = item->err == ERR_NONE ? item->high_watermark : -1;
     out->last_stable_offset = item->err == ERR_NONE ? item->last_stable_offset : -1;
     out->log_start_offset = item->log_start_offset;
+    if (item->span.size > 0) {
+        out->records.spans = &item->span;
+        out->records.span_count = 1;
+    }
 }
 
+static void fill_response(struct fetch_call *call, struct fetch_response *out)
+{
+    size_t next = 0;
+    fetch_response_init(out);
+    out->responses_count = call->topic_count;
+    out->responses = api_alloc(call->request, (size_t)call->topic_count, sizeof *out->responses);
+    for (int32_t t = 0; t < call->topic_count; t++) {
+        const struct asked_topic *asked = &call->topics[t];
+        struct fetch_response_topic *topic = &out->responses[t];
+        fetch_response_topic_init(topic);
+        topic->topic = asked->name;
+        topic->topic_id = asked->id;
+        topic->partitions_count = asked->count;
+        topic->partitions =
+            api_alloc(call->request, (size_t)asked->count, sizeof *topic->partitions);
+        for (int32_t i = 0; i < asked->count; i++, next++) {
+            fill_partition(call, &call->partitions[next], &call->fetch.items[next],
+                           &topic->partitions[i]);
+        }
+    }
+}
+
+/* On the reactor or a worker. */
 static void on_done(struct fetch *fetch)
 {
     struct fetch_call *call = container_of(fetch, struct fetch_call, fetch);
-    if (call->listed) {
-        DL_DELETE(call->request->connection->fetches, call);
+    struct api_request *request = call->request;
+    if (fetch->cancelled) {
+        release_topics(call);
+        api_request_free(request);
+        return;
     }
-    size_t next = 0;
-    for (int32_t t = 0; t < call->response.responses_count; t++) {
-        struct fetch_response_topic *topic = &call->response.responses[t];
-        for (int32_t i = 0; i < topic->partitions_count; i++) {
-            struct fetch_item *item = &fetch->items[next++];
-            fill_partition(call->request, item, &topic->partitions[i], fetch->read_committed);
-            if (item->partition != NULL && item->span.size > 0) {
-                topic->partitions[i].records.spans = &item->span;
-                topic->partitions[i].records.span_count = 1;
-            }
-        }
-    }
-    struct api_reply reply;
-    api_reply_begin(&call->request->completion, &reply);
-    fetch_response_encode(&reply.writer, api_version(call->request), &call->response);
+    struct fetch_response response;
+    fill_response(call, &response);
     fetch_free_aborted(fetch);
-    release_partitions(call); /* the spans hold what they need */
-    api_finish(call->request, &reply);
+    release_topics(call); /* the spans hold what they need */
+    request->hold_ms = fetch->hold_ms;
+    API_REPLY(request, fetch_response_encode, &response);
 }
 
 static struct topic *find_topic(struct api_request *request, const struct fetch_request_topic *in,
@@ -139,10 +159,9 @@ static bool is_unreadable(const struct topic *topic, int16_t version)
 
 static void plan_partition(struct topic *topic, int16_t topic_code, int16_t version,
                            const struct fetch_request_partition *in, struct fetch_item *item,
-                           struct fetch_response_partition *out)
+                           struct asked_partition *out)
 {
-    fetch_response_partition_init(out);
-    out->partition_index = in->partition;
+    out->index = in->partition;
     item->offset = in->fetch_offset;
     item->max_bytes = in->partition_max_bytes;
     item->partition = topic != NULL ? topic_partition(topic, in->partition) : NULL;
@@ -155,13 +174,11 @@ static void plan_partition(struct topic *topic, int16_t topic_code, int16_t vers
     } else if (is_unreadable(topic, version)) {
         out->error_code = KAFKA_ERROR_UNSUPPORTED_COMPRESSION_TYPE;
         item->partition = NULL;
-    } else {
-        partition_ref(item->partition);
     }
 }
 
 static void plan_topic(struct fetch_call *call, const struct fetch_request_topic *in,
-                       struct fetch_response_topic *out)
+                       struct asked_topic *out)
 {
     struct api_request *request = call->request;
     int16_t code;
@@ -175,17 +192,14 @@ static void plan_topic(struct fetch_call *call, const struct fetch_request_topic
             topic = NULL;
         }
     }
-    fetch_response_topic_init(out);
-    out->topic = api_keep(request, in->topic);
-    out->topic_id = in->topic_id;
-    out->partitions = api_alloc(request, (size_t)in->partitions_count, sizeof *out->partitions);
-    out->partitions_count = in->partitions_count;
+    out->name = api_keep(request, in->topic);
+    out->id = in->topic_id;
+    out->topic = topic;
+    out->count = in->partitions_count;
     for (int32_t i = 0; i < in->partitions_count; i++) {
+        size_t next = call->fetch.item_count++;
         plan_partition(topic, code, api_version(request), &in->partitions[i],
-                       &call->fetch.items[call->fetch.item_count++], &out->partitions[i]);
-    }
-    if (topic != NULL) {
-        topic_unref(topic);
+                       &call->fetch.items[next], &call->partitions[next]);
     }
 }
 
@@ -218,72 +232,132 @@ static void refuse_repeated(struct fetch_call *call)
     while (places < 2 * call->fetch.item_count) {
         places *= 2;
     }
-    struct seen seen = {api_alloc(call->request, places, sizeof *seen.places), places - 1};
-    struct fetch_item *item = call->fetch.items;
-    for (int32_t t = 0; t < call->response.responses_count; t++) {
-        struct fetch_response_topic *topic = &call->response.responses[t];
-        for (int32_t i = 0; i < topic->partitions_count; i++, item++) {
-            if (item->partition != NULL && !see(&seen, item->partition)) {
-                topic->partitions[i].error_code = KAFKA_ERROR_INVALID_REQUEST;
-                partition_unref(item->partition);
-                item->partition = NULL;
-            }
+    struct seen seen = {mem_new_array(const struct partition *, places), places - 1};
+    for (size_t i = 0; i < call->fetch.item_count; i++) {
+        struct fetch_item *item = &call->fetch.items[i];
+        if (item->partition != NULL && !see(&seen, item->partition)) {
+            call->partitions[i].error_code = KAFKA_ERROR_INVALID_REQUEST;
+            item->partition = NULL;
         }
     }
+    free(seen.places);
 }
 
 static void plan(struct fetch_call *call, const struct fetch_request *body)
 {
     struct api_request *request = call->request;
+    struct fetch *fetch = &call->fetch;
     size_t items = 0;
     for (int32_t i = 0; i < body->topics_count; i++) {
         items += (size_t)body->topics[i].partitions_count;
     }
-    fetch_response_init(&call->response);
-    call->response.responses =
-        api_alloc(request, (size_t)body->topics_count, sizeof *call->response.responses);
-    call->response.responses_count = body->topics_count;
-    call->fetch.items = api_alloc(request, items, sizeof *call->fetch.items);
+    call->topics = api_alloc(request, (size_t)body->topics_count, sizeof *call->topics);
+    call->topic_count = body->topics_count;
+    call->partitions = api_alloc(request, items, sizeof *call->partitions);
+    fetch->items = api_alloc(request, items, sizeof *fetch->items);
     for (int32_t i = 0; i < body->topics_count; i++) {
-        plan_topic(call, &body->topics[i], &call->response.responses[i]);
+        plan_topic(call, &body->topics[i], &call->topics[i]);
     }
     if (items > 1) {
         refuse_repeated(call);
     }
     int64_t most = request->server->config.fetch_max_bytes;
-    call->fetch.max_bytes = body->max_bytes < most ? body->max_bytes : most;
-    call->fetch.min_bytes =
-        body->min_bytes < call->fetch.max_bytes ? body->min_bytes : call->fetch.max_bytes;
-    call->fetch.max_wait_ms = body->max_wait_ms;
-    call->fetch.read_committed = body->isolation_level == 1;
-    call->fetch.done = on_done;
-    call->fetch.held_bytes = request->arena.held_bytes;
-    call->fetch.owner = request->connection;
+    fetch->max_bytes = body->max_bytes < most ? body->max_bytes : most;
+    fetch->min_bytes = body->min_bytes < fetch->max_bytes ? body->min_bytes : fetch->max_bytes;
+    fetch->max_wait_ms = body->max_wait_ms;
+    fetch->read_committed = body->isolation_level == 1;
+    fetch->done = on_done;
+    fetch->owner = request->connection;
+    fetch->list = &request->connection->fetches;
+}
+
+/* Nothing points to the request's bytes any more, or to what was decoded. */
+static void forget_frame(struct api_request *request)
+{
+    free(request->own_frame);
+    request->own_frame = NULL;
+    request->client_id = (struct slice){0};
+    request->body = (struct wire_reader){.arena = &request->arena};
+    if (request->reserved_bytes > 0) {
+        budget_give(request->server->budget, BUDGET_REQUESTS, request->reserved_bytes);
+        request->reserved_bytes = 0;
+    }
+}
+
+/* Continues a session, and none was ever given. 0 asks for a new one, -1 for none. */
+static void refuse_session(struct api_request *request)
+{
+    struct fetch_response response;
+    fetch_response_init(&response);
+    response.error_code = KAFKA_ERROR_FETCH_SESSION_ID_NOT_FOUND;
+    API_REPLY(request, fetch_response_encode, &response);
+}
+
+/* *planned: there is a fetch in request->state; else its session is refused. */
+static enum err decode_and_plan(struct api_request *request, bool *planned)
+{
+    struct arena decoded = {.limit_bytes = request->arena.limit_bytes};
+    struct fetch_request body;
+    request->body.arena = &decoded;
+    enum err err = fetch_request_decode(&request->body, api_version(request), &body);
+    *planned = err == ERR_NONE && body.session_epoch <= 0;
+    if (*planned) {
+        plan(request->state, &body);
+    }
+    arena_deinit(&decoded);
+    forget_frame(request);
+    return err;
+}
+
+typedef void fetch_starter(struct fetch_service *service, struct reactor *reactor,
+                           struct fetch *fetch);
+
+static enum err plan_and_start(struct api_request *request, fetch_starter *start)
+{
+    struct fetch_call *call = request->state;
+    bool planned;
+    enum err err = decode_and_plan(request, &planned);
+    if (err == ERR_NONE && planned) {
+        call->fetch.held_bytes = sizeof *request + request->arena.held_bytes;
+        start(request->server->fetches, api_reactor(request), &call->fetch);
+    } else if (err == ERR_NONE) {
+        refuse_session(request);
+    }
+    return err;
+}
+
+static enum err run_slowly(struct api_request *request, struct reason *reason)
+{
+    (void)reason;
+    return plan_and_start(request, fetch_start_slowly);
+}
+
+/* Many partitions: on a worker, with a frame of its own, which is counted as those are that wait.
+ */
+static enum err go_on_slowly(struct api_request *request)
+{
+    const struct api_server *server = request->server;
+    size_t bytes = sizeof *request + request->body.bytes.size;
+    if (server->budget != NULL) {
+        if (!fetch_make_room(server->fetches, api_reactor(request), bytes)) {
+            api_refuse_for_memory(request, request->body);
+            return ERR_NONE;
+        }
+        request->reserved_bytes = bytes;
+    }
+    request->client_id = api_moved(request->client_id, api_take_frame(request));
+    return api_go_on_slowly(request, run_slowly);
 }
 
 enum err handle_fetch(struct api_request *request, struct reason *reason)
 {
     (void)reason;
-    struct fetch_request body;
-    enum err err = fetch_request_decode(&request->body, api_version(request), &body);
-    if (err != ERR_NONE) {
-        return err;
-    }
-    if (body.session_epoch > 0) {
-        /* Continues a session, and none was ever given. 0 asks for a new one, -1 for none. */
-        struct fetch_response response;
-        fetch_response_init(&response);
-        response.error_code = KAFKA_ERROR_FETCH_SESSION_ID_NOT_FOUND;
-        API_REPLY(request, fetch_response_encode, &response);
-        return ERR_NONE;
-    }
-    struct fetch_call *call = api_alloc(request, 1, sizeof *call);
+    struct fetch_call *call = api_alloc_state(request, sizeof *call);
     call->request = request;
-    plan(call, &body);
-    struct reactor *reactor = conn_reactor(request->conn);
-    call->listed = true;
-    DL_APPEND(request->connection->fetches, call);
+    call->fetch.hurries = request->connection->fetches.hurries;
+    if (request->body.bytes.size > QUICK_BYTES) {
+        return go_on_slowly(request);
+    }
     request->conn = NULL;
-    fetch_start(request->server->fetches, reactor, &call->fetch);
-    return ERR_NONE;
+    return plan_and_start(request, fetch_start);
 }

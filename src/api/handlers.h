@@ -53,10 +53,4 @@ api_handler handle_sync_group;
 api_handler handle_txn_offset_commit;
 api_handler handle_write_txn_markers;
 
-/* Ends the fetches of a connection that wait, as it is closed. On its reactor. */
-void api_fetch_cancel_all(struct api_connection *connection);
-
-/* Answers the fetches of a connection that wait with what there is. On its reactor. */
-void api_fetch_answer_all(struct api_connection *connection);
-
 #endif

@@ -107,7 +107,10 @@ enum err partition_append_marker(struct partition *partition, struct partition_m
 
 void partition_watch(struct partition *partition, unsigned reactor_index)
 {
-    atomic_fetch_or(&partition->watching_reactors, UINT64_C(1) << reactor_index);
+    uint64_t bit = UINT64_C(1) << reactor_index;
+    if ((atomic_load(&partition->watching_reactors) & bit) == 0) {
+        atomic_fetch_or(&partition->watching_reactors, bit);
+    }
 }
 
 void partition_on_flushed(void *user)

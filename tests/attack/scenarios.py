@@ -108,11 +108,11 @@ def counted(few):
 
 
 def parked_fetches(client):
-    """8 connections with as many fetches that wait as they may have, each for 5,000 partitions and
+    """64 connections with as many fetches that wait as they may have, each for 5,000 partitions and
     those of the quiet client."""
     create(client, "wide", WIDE_PARTITIONS)
     wide = fetch_of({"wide": range(WIDE_PARTITIONS), TOPIC: range(PAIRS)})
-    return [Line(again(wide), depth=256) for _ in range(8)]
+    return [Line(again(wide), depth=256) for _ in range(64)]
 
 
 def unread_answers(client):

@@ -131,8 +131,11 @@ static int start(void **state, void (*open_catalogue)(struct fixture *fixture))
     struct net_config config;
     net_config_init(&config);
     config.reactor_count = 2;
-    struct net_handler handler = {
-        .context = fixture, .on_open = api_on_open, .on_frame = on_frame, .on_close = api_on_close};
+    struct net_handler handler = {.context = fixture,
+                                  .on_open = api_on_open,
+                                  .on_frame = on_frame,
+                                  .on_close = api_on_close,
+                                  .on_hurry = api_on_hurry};
     pthread_mutex_init(&fixture->lock, NULL);
     assert_int_equal(net_new(&config, &handler, &api->net, reason), ERR_NONE);
     assert_int_equal(net_listen(api->net, &transport_plain, "127.0.0.1", 0, &fixture->port, reason),
