@@ -7,7 +7,9 @@ Each scenario has a server of its own. Under the attack and after it the quiet c
 events acknowledged and read, in order; the server's memory stays below memory.max, also when it has
 started again; it stops cleanly. With --measure, how long the quiet client waits without and with
 the attack, as a table; nothing is asserted of that. The server then has one half of the processors
-and the clients the other, as if they had machines of their own.
+and the clients the other, as if they had machines of their own. Without the attack, a process is
+busy beside the client that does nothing to the server: else the table would show what it costs to
+share a processor with the attacker.
 """
 import argparse
 import os
@@ -19,7 +21,7 @@ import traceback
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 # pylint: disable=wrong-import-position
-from attacker import Attacker
+from attacker import Attacker, Neighbour
 from harness import kafka
 from harness.server import Server
 from quiet import PAIRS, TOPIC, Quiet
@@ -83,7 +85,8 @@ class Trial:
         lines = SCENARIOS[self.name](client)
         quiet = Quiet(server.port)
         if self.options.measure:
-            self.quiet_times = quiet.run(time.monotonic() + self.options.seconds, server.alive)
+            with Neighbour():
+                self.quiet_times = quiet.run(time.monotonic() + self.options.seconds, server.alive)
         with Attacker(server.port, lines, self.options.measure) as attacker:
             until = time.monotonic() + self.options.seconds
             while True:

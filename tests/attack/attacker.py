@@ -60,6 +60,31 @@ class Line:
         return count
 
 
+class Neighbour:
+    """A process that is as busy as an attacker and does nothing to the server."""
+
+    def __init__(self):
+        self.process = multiprocessing.get_context("fork").Process(target=self.work, daemon=True)
+
+    @staticmethod
+    def work():
+        os.nice(19)
+        here, there = socket.socketpair()
+        data = bytes(CHUNK // 4)
+        while True:
+            left = here.send(data)
+            while left > 0:
+                left -= len(there.recv(left))
+
+    def __enter__(self):
+        self.process.start()
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.join()
+
+
 class Attacker:
     """Moves its lines until it is ended. What it did is in `counts`, which both processes see."""
 
