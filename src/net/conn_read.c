@@ -423,7 +423,7 @@ void conn_read(struct conn *conn)
         return;
     }
     conn_mark_reading(conn);
-    if (!conn_may_read(conn) || conn_has_pending(conn)) {
+    if (!conn_may_read(conn) || conn->carry.size > 0 || conn_has_pending(conn)) {
         conn_touch(conn); /* epoll must stop telling of input, or cannot tell of it */
     }
 }

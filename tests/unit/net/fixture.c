@@ -102,6 +102,10 @@ static void on_frame(void *context, struct conn *conn, struct reply_token token,
         conn_hold(conn, token);
         park(server, token);
         break;
+    case 'S':
+        work(500000);
+        park(server, token);
+        break;
     case 'p':
         park(server, token);
         break;

@@ -26,6 +26,7 @@
  * - h: park it and hold the connection as well
  * - b: answer with as many bytes as the big-endian uint32 after it says
  * - G: hold the reactor until the test posts server.gate, then echo
+ * - S: work for half a millisecond, then park the token
  * - W: work for half a millisecond, then echo; L: ten times as long
  * - O: answer with the number of frames so far, as big-endian uint32
  * - f: answer from server.file_fd, between "<" and ">": rows of uint32 position, uint32 size

@@ -141,6 +141,26 @@ static void test_long_requests_give_no_larger_share(void **state)
     close(shorter);
 }
 
+/* What is left of a row when a slice is over is not forgotten, though nothing is answered. */
+static void test_a_row_goes_on_when_nothing_is_answered(void **state)
+{
+    struct server *server = *state;
+    server_start(server);
+    int fd = client_connect(server);
+    client_expect_echo(fd);
+    int holder = hold_reactor(server);
+    client_send_texts(fd, "S", "S", "p", "p");
+    let_go(server, holder);
+    server_complete(server, server_parked(server, 3), "4");
+    for (unsigned i = 0; i < 3; i++) {
+        server_complete(server, server_parked(server, i), "1");
+    }
+    for (unsigned i = 0; i < 4; i++) {
+        client_expect(fd, i < 3 ? "1" : "4");
+    }
+    close(fd);
+}
+
 /* Those who were there come before very many who have just come. */
 static void test_new_connections_wait_for_old_ones(void **state)
 {
@@ -174,6 +194,7 @@ int main(int argc, char **argv)
         TEST(test_who_asks_for_little_does_not_wait_for_who_asks_for_much),
         TEST(test_those_who_ask_for_much_have_turns),
         TEST(test_long_requests_give_no_larger_share),
+        TEST(test_a_row_goes_on_when_nothing_is_answered),
         TEST(test_new_connections_wait_for_old_ones),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
