@@ -77,15 +77,25 @@ static bool may_run(const struct lane *lane, const struct lane_head *head)
            (!lane->is_parked || is_redriven) && (head->event == NULL || !head->event->is_busy);
 }
 
-static void place_failed(struct lane_machine *machine, struct lane *lane, int handler)
+/* Where it waits for its turn; NULL: its time has not come. */
+static struct lane_list *list_for(struct lane_machine *machine, const struct lane *lane,
+                                  const struct lane_head *head)
 {
-    struct lane_handler *its = handler_of(machine, handler);
-    if (lane->due_ms > machine->now_ms) {
-        heap_set(&machine->timers, &lane->timer, lane->due_ms);
-        lane->state = LANE_WAITING;
-    } else {
-        list_add(others_succeeded(its, lane) ? &its->due : &its->probes, lane);
+    bool has_failed = lane->tries > 0 && head->offset == lane->failed_offset;
+    if (head->handler < 0 || lane->skip_offset == head->offset) {
+        return head->event != NULL ? &machine->unhandled : &machine->urged;
     }
+    struct lane_handler *its = handler_of(machine, head->handler);
+    if (!has_failed) {
+        return &its->fresh;
+    }
+    if (lane->is_urged) {
+        return &machine->urged;
+    }
+    if (lane->due_ms > machine->now_ms) {
+        return NULL;
+    }
+    return others_succeeded(its, lane) ? &its->due : &its->probes;
 }
 
 void lane_place(struct lane_machine *machine, struct lane *lane)
@@ -94,19 +104,17 @@ void lane_place(struct lane_machine *machine, struct lane *lane)
     if (lane->state == LANE_LOADING || lane->state == LANE_RUNNING || lane->state == LANE_DYING) {
         return;
     }
-    lane_unplace(machine, lane);
-    if (!lane_head(lane, &head) || !may_run(lane, &head)) {
-        return;
+    bool runs = lane_head(lane, &head) && may_run(lane, &head);
+    struct lane_list *list = runs ? list_for(machine, lane, &head) : NULL;
+    if (list != NULL && lane->list == list) {
+        return; /* it keeps its turn */
     }
-    bool has_failed = lane->tries > 0 && head.offset == lane->failed_offset;
-    if (head.handler < 0 || lane->skip_offset == head.offset) {
-        list_add(head.event != NULL ? &machine->unhandled : &machine->urged, lane);
-    } else if (has_failed && lane->is_urged) {
-        list_add(&machine->urged, lane);
-    } else if (has_failed) {
-        place_failed(machine, lane, head.handler);
-    } else {
-        list_add(&handler_of(machine, head.handler)->fresh, lane);
+    lane_unplace(machine, lane);
+    if (list != NULL) {
+        list_add(list, lane);
+    } else if (runs) {
+        heap_set(&machine->timers, &lane->timer, lane->due_ms);
+        lane->state = LANE_WAITING;
     }
 }
 

@@ -180,6 +180,7 @@ struct world {
     bool has_limits;
     bool tries_alone; /* nothing is mended before all is done that can be */
     bool fails_alone; /* each handler has one lane, which is given up by attempts_alone */
+    bool is_plain;    /* nobody says anything, and no service ends: more of the rest happens */
     bool has_words;   /* people say something of lanes */
     bool skips_all;   /* parked lanes are opened by skipping, before redrives */
     bool is_mended;   /* nothing fails any more */

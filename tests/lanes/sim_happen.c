@@ -65,7 +65,7 @@ static void handled(struct world *world, struct op *op)
             verdict == LANE_DONE ? "done" : "not done");
     struct share *share = &world->members[op->member].shares[op->partition];
     bool is_its = share->epoch == op->epoch && share->is_held;
-    int64_t retry_at_ms = verdict == LANE_RETRY && sim_chance(world, 10)
+    int64_t retry_at_ms = verdict == LANE_RETRY && !world->is_plain && sim_chance(world, 10)
                               ? world->now_ms + sim_between(world, 1, 300)
                               : 0;
     if (is_its) {

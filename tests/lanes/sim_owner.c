@@ -15,6 +15,18 @@ static bool has_reader(const struct world *world, int partition)
     return has_any;
 }
 
+/* Of owners of before, who have sent it and are gone. */
+static bool is_append_on_its_way(const struct world *world, int partition)
+{
+    for (size_t i = 0; i < world->ops.nodes.count; i++) {
+        const struct op *op = container_of(world->ops.nodes.items[i], struct op, node);
+        if (op->kind == OP_APPEND && op->partition == partition && !op->is_void) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void sim_own(struct world *world, int member, int partition)
 {
     struct member *its = &world->members[member];
@@ -32,8 +44,10 @@ void sim_own(struct world *world, int member, int partition)
     source->owner_epoch = world->last_epoch;
     sim_say(world, "%d: owns %d from %d", member, partition, (int)committed);
     /* an operator may set the offset of a group that nobody reads with, and leave a text of his
-     * own or none */
-    bool is_set = !has_reader(world, partition) && sim_chance(world, 10);
+     * own or none; but not while a mark of the last one is still to come, whose fence only that
+     * text would tell */
+    bool is_set = !has_reader(world, partition) && sim_chance(world, 10) &&
+                  !is_append_on_its_way(world, partition);
     its->shares[partition].is_held = true;
     lane_own(its->machine, partition, world->last_epoch, committed,
              !is_set                 ? source->metadata

@@ -78,15 +78,16 @@ static void draw_settings(struct world *world)
 {
     struct lane_settings *settings = &world->settings;
     lane_settings_init(settings);
+    world->is_plain = sim_chance(world, 60);
     settings->order = sim_chance(world, 70)   ? LANE_BY_KEY
                       : sim_chance(world, 60) ? LANE_BY_PARTITION
                                               : LANE_FREE;
-    settings->with_key = sim_chance(world, 65)   ? LANE_PARK
-                         : sim_chance(world, 75) ? LANE_SKIP
-                                                 : LANE_STOP;
-    settings->without_key = sim_chance(world, 75)   ? LANE_SKIP
-                            : sim_chance(world, 75) ? LANE_PARK
-                                                    : LANE_STOP;
+    settings->with_key = sim_chance(world, 70)                      ? LANE_PARK
+                         : world->is_plain || sim_chance(world, 60) ? LANE_SKIP
+                                                                    : LANE_STOP;
+    settings->without_key = sim_chance(world, 80)                      ? LANE_SKIP
+                            : world->is_plain || sim_chance(world, 60) ? LANE_PARK
+                                                                       : LANE_STOP;
     settings->handler_count = HANDLERS;
     settings->workers = (int)sim_between(world, 1, 5);
     settings->attempts =
@@ -107,7 +108,9 @@ static void draw_settings(struct world *world)
     settings->metadata_bytes = (size_t)sim_between(world, 40, 80);
     /* With so few that fail, it can be told that the handler does not. */
     world->tries_alone = !world->has_limits && sim_chance(world, 40);
-    draw_words(world);
+    if (!world->is_plain) {
+        draw_words(world);
+    }
     settings->down_after = world->tries_alone ? 1000 : settings->down_after;
     settings->attempts = world->tries_alone && sim_chance(world, 50) ? 100000 : settings->attempts;
 }
