@@ -32,7 +32,8 @@ struct asked {
     struct fixture *fixture;
     struct fetch_list list;
     struct task task;
-    atomic_bool started;
+    bool on_worker;
+    atomic_bool started; /* by the worker, which has let go of it */
     atomic_int done;
     struct fetch_item items[];
 };
@@ -87,6 +88,7 @@ static void start_on_worker(struct task *task)
 
 static void start(struct asked *asked)
 {
+    asked->on_worker = true;
     asked->task.run = start_on_worker;
     workers_post(asked->fixture->workers, NULL, WORKER_SLOW, &asked->task);
 }
@@ -112,6 +114,7 @@ static void wait_done(struct asked *asked)
 
 static void end(struct asked *asked)
 {
+    wait_until(!asked->on_worker || atomic_load(&asked->started));
     fetch_release(&asked->fetch);
     free(asked);
 }
