@@ -8,6 +8,8 @@ Prints one line a client and step, and last the counts. A step that a client doe
 failed; so has a server that does not stop cleanly.
 """
 import argparse
+import contextlib
+import fcntl
 import json
 import os
 import re
@@ -56,9 +58,18 @@ def need(*commands):
             raise Missing(f"{command} is not installed")
 
 
-def stamped(name, made_from, make):
-    """Calls make() unless it succeeded before, later than any change to the files made_from."""
+@contextlib.contextmanager
+def alone(what):
+    """One at a time gets a client, of all threads and all processes: other suites use them too."""
     os.makedirs(CACHE, exist_ok=True)
+    with open(os.path.join(CACHE, what + ".lock"), "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def stamped(name, made_from, make):
+    """Calls make() unless it succeeded before, later than any change to the files made_from.
+    In alone(), where others make the same."""
     stamp = os.path.join(CACHE, name + ".done")
     changed = max(os.stat(path).st_mtime for path in made_from)
     if not os.path.exists(stamp) or os.stat(stamp).st_mtime < changed:
@@ -102,7 +113,7 @@ def node(runner):
     if "platformatic" in runner and version < (20, 19, 4):
         raise Missing(f"@platformatic/kafka needs Node 20.19.4, here is {version}")
     packages = [os.path.join(folder, name) for name in ("package.json", "package-lock.json")]
-    with NODE_LOCK:
+    with alone("npm"):
         if not os.path.isdir(os.path.join(folder, "node_modules")):
             os.utime(packages[0])
         stamped("npm", packages,
@@ -110,12 +121,13 @@ def node(runner):
     return ["node", os.path.join(folder, runner)]
 
 
-def java_classes(pom="pom.xml", more=()):
-    """The scenario's classes, and `more`, with what the POM names; another POM is another set."""
+def java_classes(pom="pom.xml"):
+    """The scenario's classes, those of the POM's own folder, and what the POM names."""
     need("java", "javac", "mvn")
     name = "java" + pom.replace("pom", "").replace(".xml", "")
     source, target = os.path.join(HERE, "java"), os.path.join(CACHE, name)
-    files = sorted(os.path.join(source, name) for name in os.listdir(source)) + list(more)
+    files = [os.path.join(folder, file) for folder in sorted({source, os.path.join(HERE, name)})
+             for file in sorted(os.listdir(folder))]
     libraries, classes = os.path.join(target, "libs"), os.path.join(target, "classes")
 
     def copy():
@@ -125,9 +137,9 @@ def java_classes(pom="pom.xml", more=()):
 
     def build():
         sh("javac", "javac", "-cp", libraries + "/*", "-d", classes,
-           *[name for name in files if name.endswith(".java")])
+           *[file for file in files if file.endswith(".java")])
 
-    with JAVA_LOCK:
+    with alone("java"):
         stamped("maven-" + name, [os.path.join(source, pom)], copy)
         stamped("javac-" + name, files, build)
     return f"{classes}:{libraries}/*"
@@ -144,7 +156,7 @@ def java4():
 
 
 def java4_classes():
-    return java_classes("pom-4.xml", [os.path.join(HERE, "java-4", "Groups.java")])
+    return java_classes("pom-4.xml")
 
 
 def kafka_tools():
@@ -173,7 +185,7 @@ def from_index(name, requirements):
         sh("pip install", os.path.join(folder, "bin", "pip"), "install", "-q",
            "--disable-pip-version-check", "-r", wanted)
 
-    with PIP_LOCK:
+    with alone("pip"):
         stamped("pip-" + name, [wanted], install)
     return [os.path.join(folder, "bin", "python")]
 
@@ -188,10 +200,6 @@ def confluent_new():
             *from_index("confluent-kafka", "requirements-confluent.txt"),
             os.path.join(HERE, "python", "run_confluent_kafka.py")]
 
-
-PIP_LOCK = threading.Lock()
-NODE_LOCK = threading.Lock()
-JAVA_LOCK = threading.Lock()
 
 CLIENTS = {
     "kcat": kcat,
