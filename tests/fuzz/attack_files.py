@@ -257,7 +257,7 @@ def touched(done, name, partition):
                for _, file in done)
 
 
-def compare(server, sound, done):
+def compare(server, sound, done, killed):
     client = kafka.Client(server.port, timeout_s=60)
     lost = 0
     for (name, partition), whole in sound.items():
@@ -271,7 +271,10 @@ def compare(server, sound, done):
         for base, last, stored in pieces(data):
             # One without records ends a segment; readers are led past it while more follows.
             emptied = stored[57:61] == bytes(4)
-            new_marker = base not in known and stored[22] & 0x20 # nobody would end its transaction
+            # Nobody would end its transaction. Where a killed server's log is emptied, no checkpoint
+            # says which offsets it had, and the marker may have one of them.
+            new_marker = stored[22] & 0x20 and (
+                base not in known or (killed and touched(done, name, partition)))
             if known.get(base) != (last, stored) and not emptied and not new_marker:
                 raise Failure(f"{here} gives a batch {base}-{last} that was never written")
         lost += len(data) < len(whole)
@@ -302,7 +305,7 @@ def one_try(seed, sounds, expected):
             server = begin(data)
             if server is None:
                 return done, "refused"
-            lost = compare(server, expected[which], done)
+            lost = compare(server, expected[which], done, sounds[which].endswith("killed"))
             code = server.end(signal.SIGTERM)
             clean_exit(code, server.log(), "serve")
             told = server.log_lines("level=(warn|error)")
