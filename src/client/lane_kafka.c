@@ -347,11 +347,13 @@ enum client_status lane_kafka_open(const struct lane_kafka_settings *settings,
     if (status == CLIENT_OK) {
         status = open_dlq(opened, error);
     }
+    if (status == CLIENT_OK) { /* a publisher's would make the topics by looking for them */
+        status = connection_open(&settings->connection, &opened->log.connection, error);
+    }
     if (status == CLIENT_OK) {
         opened->log.runner = runner;
         opened->log.settings = &opened->settings;
         opened->log.runner_settings = &opened->runner_settings;
-        opened->log.connection = publisher_connection(opened->dlq);
         status = lane_log_start(&opened->log, error);
     }
     if (status == CLIENT_OK) {
@@ -374,6 +376,7 @@ void lane_kafka_close(struct lane_kafka *kafka)
     if (kafka->log.runner != NULL) {
         lane_log_stop(&kafka->log);
     }
+    connection_close(kafka->log.connection);
     publisher_close(kafka->lanes);
     publisher_close(kafka->dlq);
     if (reader_close(kafka->reader, &error) != CLIENT_OK) {

@@ -208,6 +208,9 @@ def order_through_retries(world):
     world.until_all_done()
     service.stop()
     check(world)
+    out = json.loads(world.run("topic", "describe", "lanes." + world.group, "--json"))
+    text = json.dumps(out)
+    assert '"compact"' in text, text  # and not made by who looked for it
 
 
 def a_poison_key(world):
