@@ -16,11 +16,8 @@ int64_t lane_now_ms(const struct lane_runner *runner)
 
 static void encode(struct lane_append *append, const struct lane_effect *effect, int64_t fence)
 {
-    struct lane_record record = {.fence = fence,
-                                 .offset = effect->offset,
-                                 .name = effect->name,
-                                 .note = effect->note,
-                                 .was_done = effect->was_done};
+    struct lane_record record = {
+        .fence = fence, .offset = effect->offset, .name = effect->name, .note = effect->note};
     switch (effect->kind) {
     case LANE_OWN:
         record.kind = LANE_RECORD_MARK;
@@ -40,6 +37,7 @@ static void encode(struct lane_append *append, const struct lane_effect *effect,
         break;
     default:
         record.kind = LANE_RECORD_REDRIVEN;
+        record.redriven = effect->was_done ? LANE_REDRIVEN_DONE : LANE_DEAD_AGAIN;
         break;
     }
     lane_record_write(&record, &append->value);
@@ -119,9 +117,10 @@ static bool send(struct lane_runner *runner, struct lane_source *source, struct 
     return append->is_sent;
 }
 
-static void queue_erasures(struct lane_source *source)
+static void queue_erasures(struct lane_source *source, int64_t now_ms)
 {
     struct lane_record_id id;
+    lane_book_grow_old(source->book, now_ms);
     while (source->is_restored && source->erasing < ERASE_AHEAD &&
            lane_book_next_erased(source->book, &id)) {
         struct lane_append *append = mem_new(struct lane_append);
@@ -137,7 +136,7 @@ int64_t lane_append_send(struct lane_runner *runner, struct lane_source *source)
     struct client_error error = {0};
     struct lane_append *append;
     int64_t now_ms = clock_mono_ms(runner->clock);
-    queue_erasures(source);
+    queue_erasures(source, lane_now_ms(runner));
     if (source->append_at_ms != 0 && source->sent > 0) {
         return INT64_MAX; /* what is on its way is answered first */
     }

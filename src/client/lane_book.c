@@ -17,8 +17,18 @@ struct row {
     struct buf key; /* ASIDE: of the event, until it is restored */
     bool has_key;
     struct lane_note note;
+    enum lane_redriven redriven;
+    int64_t number;
     struct subject *subject; /* NULL: a mark, or void */
     struct row *next, *prev; /* of the subject, the marks or the void ones */
+    struct ages *ages;       /* NULL: it is in none */
+    struct row *age_next, *age_prev;
+};
+
+/* What is kept for a while, the oldest first. */
+struct ages {
+    struct row *rows;
+    size_t count;
 };
 
 /* An event or a lane, and what was said of it. */
@@ -34,6 +44,9 @@ struct lane_book {
     struct subject *subjects;
     struct row *marks;
     struct row *voids;
+    struct ages answers;
+    struct ages redriven;
+    struct ages left; /* dead events whose lane was opened without them: to be redriven some day */
     int64_t fence;
     bool is_restored;
     VEC(struct lane_record_id) erased;
@@ -50,8 +63,31 @@ static struct row *last_of(struct row *rows)
     return rows != NULL ? rows->prev : NULL; /* utlist keeps the tail there */
 }
 
+static void age_remove(struct row *row)
+{
+    if (row->ages != NULL) {
+        DL_DELETE2(row->ages->rows, row, age_prev, age_next);
+        row->ages->count--;
+        row->ages = NULL;
+    }
+}
+
+static void age_add(struct lane_book *book, struct row *row)
+{
+    struct ages *ages = row->kind == LANE_RECORD_ANSWER     ? &book->answers
+                        : row->kind != LANE_RECORD_REDRIVEN ? NULL
+                        : row->redriven == LANE_LEFT_DEAD   ? &book->left
+                                                            : &book->redriven;
+    if (ages != NULL && row->ages == NULL) {
+        DL_APPEND2(ages->rows, row, age_prev, age_next);
+        ages->count++;
+        row->ages = ages;
+    }
+}
+
 static void row_free(struct lane_book *book, struct row *row)
 {
+    age_remove(row);
     HASH_DELETE(hh, book->rows, row);
     buf_deinit(&row->key);
     free(row);
@@ -87,6 +123,7 @@ static void condemn(struct lane_book *book, struct row *row)
 {
     if (!row->is_condemned) {
         row->is_condemned = true;
+        age_remove(row);
         vec_push(&book->erased, row->id);
     }
 }
@@ -141,7 +178,26 @@ bool lane_book_next_erased(struct lane_book *book, struct lane_record_id *id)
 static void count_again(struct lane_book *book, struct row *row)
 {
     row->is_condemned = false;
+    age_add(book, row);
     condemn_if_alone(book, row);
+}
+
+static void grow_old(struct lane_book *book, const struct ages *ages, size_t most,
+                     int64_t before_ms)
+{
+    struct row *row = ages->rows;
+    while (row != NULL && (ages->count > most || row->place.time_ms < before_ms) &&
+           row->prev == row) {
+        condemn(book, row);
+        row = ages->rows;
+    }
+}
+
+void lane_book_grow_old(struct lane_book *book, int64_t now_ms)
+{
+    grow_old(book, &book->answers, LANE_ANSWERS_KEPT, now_ms - LANE_ANSWER_KEPT_MS);
+    grow_old(book, &book->redriven, LANE_REDRIVENS_KEPT, now_ms - LANE_REDRIVEN_KEPT_MS);
+    grow_old(book, &book->left, LANE_LEFT_KEPT, INT64_MIN);
 }
 
 static void erase(struct lane_book *book, struct row *row)
@@ -168,8 +224,28 @@ static void erase(struct lane_book *book, struct row *row)
 
 /* --- reading --- */
 
+static void name_word(struct lane_record_id id, struct buf *name)
+{
+    buf_append_u8(name, 'w');
+    buf_append_be64(name, id.writer);
+    buf_append_be64(name, (uint64_t)id.serial);
+}
+
+static void name_redriven(int64_t offset, struct buf *name)
+{
+    buf_append_u8(name, 'r');
+    buf_append_be64(name, (uint64_t)offset);
+}
+
+static void name_lane(struct lane_name lane, struct buf *name)
+{
+    buf_append_u8(name, slice_is_null(lane.key) ? 'n' : 'k');
+    buf_append_be64(name, (uint64_t)lane.offset);
+    buf_append_slice(name, lane.key);
+}
+
 /* Records of one name are about one thing. */
-static void name_of(const struct lane_record *record, struct buf *name)
+static void name_of(struct lane_record_id id, const struct lane_record *record, struct buf *name)
 {
     switch (record->kind) {
     case LANE_RECORD_ASIDE:
@@ -178,13 +254,16 @@ static void name_of(const struct lane_record *record, struct buf *name)
         buf_append_be64(name, (uint64_t)record->offset);
         break;
     case LANE_RECORD_REDRIVEN:
-        buf_append_u8(name, 'r');
-        buf_append_be64(name, (uint64_t)record->offset);
+        name_redriven(record->offset, name);
+        break;
+    case LANE_RECORD_WORD:
+        name_word(id, name);
+        break;
+    case LANE_RECORD_ANSWER:
+        name_word(record->answer.word, name);
         break;
     default:
-        buf_append_u8(name, slice_is_null(record->name.key) ? 'n' : 'k');
-        buf_append_be64(name, (uint64_t)record->name.offset);
-        buf_append_slice(name, record->name.key);
+        name_lane(record->name, name);
         break;
     }
 }
@@ -198,11 +277,12 @@ static struct lane_name lane_of(const struct subject *subject)
     return name;
 }
 
-static struct subject *subject_for(struct lane_book *book, const struct lane_record *record)
+static struct subject *subject_for(struct lane_book *book, struct lane_record_id id,
+                                   const struct lane_record *record)
 {
     struct buf name = {0};
     struct subject *subject;
-    name_of(record, &name);
+    name_of(id, record, &name);
     HASH_FIND(hh, book->subjects, name.data, name.size, subject);
     if (subject == NULL) {
         subject = mem_new(struct subject);
@@ -224,12 +304,19 @@ static void place_row(struct lane_book *book, struct row *row, const struct lane
         condemn_marks(book);
         return;
     }
-    if (record->fence < book->fence) {
+    bool is_word = record->kind == LANE_RECORD_WORD;
+    if (record->fence < book->fence && !is_word) {
         DL_APPEND(book->voids, row);
         condemn(book, row);
         return;
     }
-    row->subject = subject_for(book, record);
+    row->subject = subject_for(book, row->id, record);
+    if (is_word && row->subject->rows != NULL) { /* behind its answer: nobody who keeps the rules */
+        DL_PREPEND(row->subject->rows, row);
+        condemn(book, row);
+        return;
+    }
+    age_add(book, row);
     DL_FOREACH (row->subject->rows, before) {
         condemn(book, before);
     }
@@ -255,6 +342,8 @@ void lane_book_read(struct lane_book *book, struct lane_record_id id,
     row->kind = record->kind;
     row->offset = record->offset;
     row->note = record->note;
+    row->redriven = record->redriven;
+    row->number = record->number;
     row->place = place;
     if (record->kind == LANE_RECORD_ASIDE && !book->is_restored &&
         !slice_is_null(record->event.key)) {
@@ -275,33 +364,125 @@ size_t lane_book_count(const struct lane_book *book)
     return HASH_COUNT(book->rows);
 }
 
-void lane_book_restore(struct lane_book *book, struct lane_machine *machine, int32_t partition)
+static bool counts(const struct row *row)
+{
+    return row->subject != NULL && last_of(row->subject->rows) == row;
+}
+
+void lane_book_each(const struct lane_book *book,
+                    void (*each)(void *context, const struct lane_entry *entry), void *context)
+{
+    for (const struct row *row = book->rows; row != NULL; row = row->hh.next) {
+        struct lane_entry entry = {
+            .kind = row->kind, .offset = row->offset, .place = row->place, .note = row->note};
+        bool is_aside = row->kind == LANE_RECORD_ASIDE;
+        if (!counts(row) || (!is_aside && row->kind != LANE_RECORD_NOTE)) {
+            continue;
+        }
+        if (!is_aside) {
+            entry.name = lane_of(row->subject);
+        } else if (row->has_key) {
+            entry.name.key = buf_slice(&row->key);
+        }
+        each(context, &entry);
+    }
+}
+
+struct restoring {
+    struct lane_machine *machine;
+    int32_t partition;
+};
+
+static void restore_entry(void *context, const struct lane_entry *entry)
+{
+    const struct restoring *to = context;
+    if (entry->kind == LANE_RECORD_ASIDE) {
+        lane_restore_event(to->machine, to->partition, entry->name.key, entry->offset,
+                           entry->place.position, entry->place.bytes, entry->place.handler);
+    } else {
+        lane_restore_note(to->machine, to->partition, entry->name, &entry->note);
+    }
+}
+
+static void forget_keys(struct lane_book *book)
 {
     book->is_restored = true;
     for (struct row *row = book->rows; row != NULL; row = row->hh.next) {
-        bool counts = row->subject != NULL && last_of(row->subject->rows) == row;
-        if (counts && row->kind == LANE_RECORD_ASIDE) {
-            lane_restore_event(machine, partition,
-                               row->has_key ? buf_slice(&row->key) : (struct slice){0}, row->offset,
-                               row->place.position, row->place.bytes, row->place.handler);
-        } else if (counts && row->kind == LANE_RECORD_NOTE) {
-            lane_restore_note(machine, partition, lane_of(row->subject), &row->note);
-        }
         buf_deinit(&row->key);
     }
+}
+
+void lane_book_restore(struct lane_book *book, struct lane_machine *machine, int32_t partition)
+{
+    struct restoring to = {machine, partition};
+    lane_book_each(book, restore_entry, &to);
+    forget_keys(book);
+}
+
+static bool is_about_events(const struct row *row)
+{
+    return row->kind != LANE_RECORD_MARK && row->kind != LANE_RECORD_WORD &&
+           row->kind != LANE_RECORD_ANSWER;
 }
 
 size_t lane_book_forget(struct lane_book *book)
 {
     size_t events = 0;
-    book->is_restored = true;
     for (struct row *row = book->rows; row != NULL; row = row->hh.next) {
-        bool counts = row->subject != NULL && last_of(row->subject->rows) == row;
-        events += counts && row->kind == LANE_RECORD_ASIDE;
-        if (row->kind != LANE_RECORD_MARK) {
+        events += counts(row) && row->kind == LANE_RECORD_ASIDE;
+        if (is_about_events(row)) {
             condemn(book, row);
         }
-        buf_deinit(&row->key);
     }
+    forget_keys(book);
     return events;
+}
+
+/* --- words --- */
+
+static const struct row *newest(const struct lane_book *book, struct buf *name)
+{
+    struct subject *subject;
+    HASH_FIND(hh, book->subjects, name->data, name->size, subject);
+    buf_deinit(name);
+    return subject != NULL ? last_of(subject->rows) : NULL;
+}
+
+bool lane_book_is_open(const struct lane_book *book, struct lane_record_id word)
+{
+    struct buf name = {0};
+    name_word(word, &name);
+    const struct row *row = newest(book, &name);
+    return row != NULL && row->kind == LANE_RECORD_WORD;
+}
+
+bool lane_book_redriven(const struct lane_book *book, int64_t offset, enum lane_redriven *how,
+                        int64_t *number)
+{
+    struct buf name = {0};
+    name_redriven(offset, &name);
+    const struct row *row = newest(book, &name);
+    if (row != NULL) {
+        *how = row->redriven;
+        *number = row->number;
+    }
+    return row != NULL;
+}
+
+int64_t lane_book_parked(const struct lane_book *book, struct lane_name lane)
+{
+    struct buf name = {0};
+    name_lane(lane, &name);
+    const struct row *row = newest(book, &name);
+    bool is_parked = row != NULL && row->kind == LANE_RECORD_NOTE && row->note.is_parked;
+    return is_parked ? row->note.offset : -1;
+}
+
+size_t lane_book_open_words(const struct lane_book *book)
+{
+    size_t count = 0;
+    for (const struct row *row = book->rows; row != NULL; row = row->hh.next) {
+        count += row->kind == LANE_RECORD_WORD && counts(row);
+    }
+    return count;
 }

@@ -70,6 +70,7 @@ static void tell_record(struct lane_log *log, const struct lane_watch *watch,
     mail->is_erased = slice_is_null(event->value);
     mail->id = key->id;
     mail->place.position = event->offset;
+    mail->place.time_ms = event->timestamp_ms;
     if (!mail->is_erased &&
         lane_record_read(event->value, &mail->arena, &mail->record) != ERR_NONE) {
         lane_mail_free(mail); /* of a newer version, or somebody else's */

@@ -45,6 +45,34 @@ static void append_name(struct buf *to, struct lane_name name)
     buf_append_varlong(to, name.offset);
 }
 
+static void append_letter(struct buf *to, struct lane_letter letter)
+{
+    buf_append_varlong(to, letter.partition);
+    buf_append_varlong(to, letter.offset);
+}
+
+static void append_word(struct buf *to, const struct lane_word *word)
+{
+    buf_append_u8(to, (uint8_t)word->verb);
+    append_name(to, word->name);
+    buf_append_varlong(to, word->head);
+    append_letter(to, word->letter);
+    buf_append_varlong(to, word->number);
+    append_bytes(to, word->who);
+    append_bytes(to, word->why);
+    buf_append_varlong(to, word->time_ms);
+}
+
+static void append_answer(struct buf *to, const struct lane_answer *answer)
+{
+    buf_append_be64(to, answer->word.writer);
+    buf_append_varlong(to, answer->word.serial);
+    buf_append_u8(to, (uint8_t)answer->outcome);
+    append_letter(to, answer->letter);
+    append_bytes(to, answer->text);
+    buf_append_varlong(to, answer->time_ms);
+}
+
 void lane_record_write(const struct lane_record *record, struct buf *to)
 {
     buf_append_u8(to, VERSION);
@@ -73,7 +101,14 @@ void lane_record_write(const struct lane_record *record, struct buf *to)
         break;
     case LANE_RECORD_REDRIVEN:
         buf_append_varlong(to, record->offset);
-        buf_append_u8(to, record->was_done);
+        buf_append_u8(to, (uint8_t)record->redriven);
+        buf_append_varlong(to, record->number);
+        break;
+    case LANE_RECORD_WORD:
+        append_word(to, &record->word);
+        break;
+    case LANE_RECORD_ANSWER:
+        append_answer(to, &record->answer);
         break;
     }
 }
@@ -185,13 +220,71 @@ static bool take_offset(struct slice *bytes, struct lane_record *record)
     return take_number(bytes, 0, INT64_MAX - 1, &record->offset);
 }
 
+/* One byte of an enum whose values go up without a gap. */
+static bool take_choice(struct slice *bytes, uint8_t least, uint8_t most, uint8_t *choice)
+{
+    return take_u8(bytes, choice) && *choice >= least && *choice <= most;
+}
+
 static bool take_redriven(struct slice *bytes, struct lane_record *record)
 {
-    uint8_t was_done;
-    if (!take_offset(bytes, record) || !take_u8(bytes, &was_done) || was_done > 1) {
+    uint8_t how;
+    if (!take_offset(bytes, record) || !take_choice(bytes, LANE_DEAD_AGAIN, LANE_LEFT_DEAD, &how) ||
+        !take_number(bytes, 0, INT64_MAX, &record->number)) {
         return false;
     }
-    record->was_done = was_done == 1;
+    record->redriven = (enum lane_redriven)how;
+    return true;
+}
+
+static bool take_letter(struct slice *bytes, struct lane_letter *letter)
+{
+    int64_t partition;
+    if (!take_number(bytes, -1, INT32_MAX, &partition) ||
+        !take_number(bytes, -1, INT64_MAX - 1, &letter->offset)) {
+        return false;
+    }
+    letter->partition = (int32_t)partition;
+    return true;
+}
+
+static bool take_word(struct slice *bytes, struct arena *arena, struct lane_word *word)
+{
+    uint8_t verb;
+    if (!take_choice(bytes, LANE_SAY_RETRY, LANE_SAY_REDRIVE, &verb) ||
+        !take_name(bytes, arena, &word->name) ||
+        !take_number(bytes, -1, INT64_MAX - 1, &word->head) || !take_letter(bytes, &word->letter) ||
+        !take_number(bytes, 0, INT64_MAX, &word->number) || !take_copy(bytes, arena, &word->who) ||
+        !take_copy(bytes, arena, &word->why) || !take_number(bytes, 0, INT64_MAX, &word->time_ms)) {
+        return false;
+    }
+    word->verb = (enum lane_verb)verb;
+    bool is_redrive = word->verb == LANE_SAY_REDRIVE;
+    return (word->verb != LANE_SAY_SKIP || word->head >= 0) &&
+           (!is_redrive || (word->head >= 0 && word->number > 0 && word->letter.partition >= 0 &&
+                            word->letter.offset >= 0));
+}
+
+static bool take_id(struct slice *bytes, struct lane_record_id *id)
+{
+    if (bytes->size < sizeof(uint64_t)) {
+        return false;
+    }
+    id->writer = load_be64(bytes->data);
+    *bytes = slice_of(bytes->data + sizeof(uint64_t), bytes->size - sizeof(uint64_t));
+    return take_number(bytes, 1, INT64_MAX, &id->serial);
+}
+
+static bool take_answer(struct slice *bytes, struct arena *arena, struct lane_answer *answer)
+{
+    uint8_t outcome;
+    if (!take_id(bytes, &answer->word) ||
+        !take_choice(bytes, LANE_CARRIED_OUT, LANE_FAILED_AGAIN, &outcome) ||
+        !take_letter(bytes, &answer->letter) || !take_copy(bytes, arena, &answer->text) ||
+        !take_number(bytes, 0, INT64_MAX, &answer->time_ms)) {
+        return false;
+    }
+    answer->outcome = (enum lane_outcome)outcome;
     return true;
 }
 
@@ -210,6 +303,10 @@ static bool take_body(struct slice *bytes, struct arena *arena, struct lane_reco
         return take_offset(bytes, record);
     case LANE_RECORD_REDRIVEN:
         return take_redriven(bytes, record);
+    case LANE_RECORD_WORD:
+        return take_word(bytes, arena, &record->word);
+    case LANE_RECORD_ANSWER:
+        return take_answer(bytes, arena, &record->answer);
     }
     return false;
 }
@@ -221,11 +318,12 @@ enum err lane_record_read(struct slice bytes, struct arena *arena, struct lane_r
     if (!take_u8(&bytes, &version) || !take_u8(&bytes, &kind)) {
         return ERR_CORRUPT;
     }
-    if (version != VERSION || kind < LANE_RECORD_MARK || kind > LANE_RECORD_REDRIVEN) {
+    if (version != VERSION || kind < LANE_RECORD_MARK || kind > LANE_RECORD_ANSWER) {
         return ERR_UNSUPPORTED;
     }
     record->kind = (enum lane_record_kind)kind;
-    bool is_whole = take_number(&bytes, 1, INT64_MAX - 1, &record->fence) &&
+    bool has_fence = record->kind != LANE_RECORD_WORD;
+    bool is_whole = take_number(&bytes, has_fence, has_fence ? INT64_MAX - 1 : 0, &record->fence) &&
                     take_body(&bytes, arena, record) && bytes.size == 0;
     return is_whole ? ERR_NONE : ERR_CORRUPT;
 }
@@ -234,13 +332,9 @@ bool lane_record_key_read(struct slice bytes, struct lane_record_key *key)
 {
     uint8_t version;
     int64_t partition;
-    if (!take_u8(&bytes, &version) || version != VERSION || bytes.size < sizeof(uint64_t)) {
-        return false;
-    }
-    key->id.writer = load_be64(bytes.data);
-    bytes = slice_of(bytes.data + sizeof(uint64_t), bytes.size - sizeof(uint64_t));
-    if (!take_number(&bytes, 1, INT64_MAX, &key->id.serial) || !take_bytes(&bytes, &key->topic) ||
-        slice_is_null(key->topic) || !take_number(&bytes, 0, INT32_MAX, &partition)) {
+    if (!take_u8(&bytes, &version) || version != VERSION || !take_id(&bytes, &key->id) ||
+        !take_bytes(&bytes, &key->topic) || slice_is_null(key->topic) ||
+        !take_number(&bytes, 0, INT32_MAX, &partition)) {
         return false;
     }
     key->partition = (int32_t)partition;

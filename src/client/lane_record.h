@@ -16,12 +16,38 @@ enum lane_record_kind {
     LANE_RECORD_NOTE = 3,
     LANE_RECORD_CLOSE = 4,
     LANE_RECORD_FORGET = 5,
-    LANE_RECORD_REDRIVEN = 6
+    LANE_RECORD_REDRIVEN = 6,
+    LANE_RECORD_WORD = 7, /* somebody's, who owns nothing: it has no fence and is never void */
+    LANE_RECORD_ANSWER = 8
+};
+
+/* What became of a dead event. As it stands in the log. */
+enum lane_redriven {
+    LANE_DEAD_AGAIN = 0, /* its redrive failed, or was not begun */
+    LANE_REDRIVEN_DONE = 1,
+    LANE_LEFT_DEAD = 2 /* its lane was opened without it, by somebody's word */
+};
+
+/* What somebody wants of a lane. As it stands in the log. */
+enum lane_verb {
+    LANE_SAY_RETRY = 1,
+    LANE_SAY_SKIP = 2,
+    LANE_SAY_HOLD = 3,
+    LANE_SAY_RELEASE = 4,
+    LANE_SAY_REDRIVE = 5
+};
+
+/* How a word ended. As it stands in the log. */
+enum lane_outcome {
+    LANE_CARRIED_OUT = 1, /* and durable; of a redrive: the event is done */
+    LANE_NOTHING_TO_DO = 2,
+    LANE_REFUSED = 3,
+    LANE_FAILED_AGAIN = 4 /* a redrive: the event was tried and is dead again */
 };
 
 /* Whose record it is and which one of his: never used twice. */
 struct lane_record_id {
-    uint64_t writer; /* drawn at random by each owner */
+    uint64_t writer; /* drawn at random by each owner, and by each who sends words */
     int64_t serial;  /* above 0 */
 };
 
@@ -32,14 +58,42 @@ struct lane_record_key {
     int32_t partition;
 };
 
+/* Where a dead letter stands in dlq.<group>. */
+struct lane_letter {
+    int32_t partition; /* -1: there is none */
+    int64_t offset;
+};
+
+struct lane_word {
+    enum lane_verb verb;
+    struct lane_name name; /* its lane; of a redrive: to be shown, the event's own lane counts */
+    int64_t head;          /* the head that is meant, -1: whatever it is (not with SKIP); of a
+                              redrive the dead event's offset in its source */
+    struct lane_letter letter; /* REDRIVE */
+    int64_t number;            /* REDRIVE: which one of this event, 1 and up; else 0 */
+    struct slice who, why;     /* text for people */
+    int64_t time_ms;
+};
+
+struct lane_answer {
+    struct lane_record_id word;
+    enum lane_outcome outcome;
+    struct lane_letter letter; /* FAILED_AGAIN: the new one, if it is known */
+    struct slice text;         /* for people */
+    int64_t time_ms;
+};
+
 struct lane_record {
     enum lane_record_kind kind;
-    int64_t fence;
-    int64_t offset;        /* ASIDE, FORGET, REDRIVEN: of the event in its source */
-    struct event event;    /* ASIDE: as it stood there, without topic and partition */
-    struct lane_name name; /* NOTE, CLOSE */
-    struct lane_note note; /* NOTE */
-    bool was_done;         /* REDRIVEN */
+    int64_t fence;               /* WORD: 0 */
+    int64_t offset;              /* ASIDE, FORGET, REDRIVEN: of the event in its source */
+    struct event event;          /* ASIDE: as it stood there, without topic and partition */
+    struct lane_name name;       /* NOTE, CLOSE */
+    struct lane_note note;       /* NOTE */
+    enum lane_redriven redriven; /* REDRIVEN */
+    int64_t number;              /* REDRIVEN: of the redrive; 0: none */
+    struct lane_word word;       /* WORD */
+    struct lane_answer answer;   /* ANSWER */
 };
 
 /* Appends the key. */

@@ -66,6 +66,13 @@ static void read_text(const uint8_t *data, size_t size)
     free(text);
 }
 
+static void look_at(void *context, const struct lane_entry *entry)
+{
+    const size_t *count = context;
+    must(*count > 0, "an entry is a record");
+    must(entry->kind == LANE_RECORD_ASIDE || entry->kind == LANE_RECORD_NOTE, "it is one of two");
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct slice left = slice_of(data, size), key, value;
@@ -91,9 +98,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         arena_deinit(&arena);
     }
     must(lane_book_count(book) <= count, "no more rows than records");
+    must(lane_book_open_words(book) <= count, "no more words than records");
+    lane_book_each(book, look_at, &count);
+    lane_book_grow_old(book, INT64_MAX);
     while (lane_book_next_erased(book, &id)) {
         lane_book_read(book, id, NULL, (struct lane_place){0});
         must(++erased <= count, "each is erased once");
+        lane_book_grow_old(book, INT64_MAX);
     }
     lane_book_free(book);
     return 0;

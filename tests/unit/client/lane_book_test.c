@@ -240,6 +240,140 @@ static void test_readers_agree_whatever_compaction_took(void **state)
     }
 }
 
+/* --- words --- */
+
+static struct lane_record_id put_word(struct log *log)
+{
+    return put(log, (struct lane_record){.kind = LANE_RECORD_WORD,
+                                         .word = {.verb = LANE_SAY_HOLD, .head = -1}});
+}
+
+static struct lane_record_id put_answer(struct log *log, int64_t fence, struct lane_record_id word)
+{
+    return put(log, (struct lane_record){.kind = LANE_RECORD_ANSWER,
+                                         .fence = fence,
+                                         .answer = {.word = word, .outcome = LANE_CARRIED_OUT}});
+}
+
+static struct lane_record_id put_redriven(struct log *log, int64_t fence, int64_t offset,
+                                          enum lane_redriven how, int64_t number)
+{
+    return put(log, (struct lane_record){.kind = LANE_RECORD_REDRIVEN,
+                                         .fence = fence,
+                                         .offset = offset,
+                                         .redriven = how,
+                                         .number = number});
+}
+
+static void test_a_word_is_open_until_an_owner_answers(void **state)
+{
+    (void)state;
+    struct log log = {0};
+    put_mark(&log, 1);
+    put_mark(&log, 2);
+    struct lane_record_id word = put_word(&log); /* no fence, and not void */
+    struct lane_record_id other = put_word(&log);
+    put_answer(&log, 1, word); /* of an owner of before, who did not know */
+    struct lane_book *book = read_from(&log, lane_book_new(), 0);
+    assert_true(lane_book_is_open(book, word));
+    assert_int_equal(lane_book_open_words(book), 2);
+    size_t from = log.count;
+    put_answer(&log, 2, word);
+    read_from(&log, book, from);
+    assert_false(lane_book_is_open(book, word));
+    assert_true(lane_book_is_open(book, other));
+    assert_int_equal(lane_book_open_words(book), 1);
+    lane_book_free(book);
+}
+
+/* An answer that went before its word would let the word be carried out once more. */
+static void test_an_answer_goes_behind_its_word_and_after_a_while(void **state)
+{
+    (void)state;
+    struct log log = {0};
+    struct lane_record_id id;
+    put_mark(&log, 1);
+    struct lane_record_id word = put_word(&log);
+    put_answer(&log, 1, word);
+    struct lane_book *book = read_from(&log, lane_book_new(), 0);
+    lane_book_grow_old(book, LANE_ANSWER_KEPT_MS + 1); /* its word stands there still */
+    assert_true(lane_book_next_erased(book, &id));
+    assert_memory_equal(&id, &word, sizeof id);
+    assert_false(lane_book_next_erased(book, &id));
+    lane_book_read(book, word, NULL, (struct lane_place){0});
+    assert_int_equal(erase_all(&log, book), 0);
+    lane_book_grow_old(book, LANE_ANSWER_KEPT_MS);
+    assert_int_equal(erase_all(&log, book), 0);
+    lane_book_grow_old(book, LANE_ANSWER_KEPT_MS + 1);
+    assert_int_equal(erase_all(&log, book), 1);
+    assert_int_equal(lane_book_count(book), 1); /* the mark */
+    lane_book_free(book);
+}
+
+static void test_ends_of_redrives_are_kept_for_who_asks_again(void **state)
+{
+    (void)state;
+    struct log log = {0};
+    enum lane_redriven how;
+    int64_t number;
+    put_mark(&log, 1);
+    put_redriven(&log, 1, 7, LANE_DEAD_AGAIN, 1);
+    put_redriven(&log, 1, 7, LANE_REDRIVEN_DONE, 2);
+    put_redriven(&log, 1, 8, LANE_LEFT_DEAD, 0);
+    struct lane_book *book = read_from(&log, lane_book_new(), 0);
+    assert_true(lane_book_redriven(book, 7, &how, &number));
+    assert_int_equal(how, LANE_REDRIVEN_DONE);
+    assert_int_equal(number, 2);
+    assert_false(lane_book_redriven(book, 9, &how, &number));
+    lane_book_grow_old(book, LANE_REDRIVEN_KEPT_MS + 1);
+    assert_int_equal(erase_all(&log, book), 1); /* the first one, which says nothing any more */
+    lane_book_grow_old(book, LANE_REDRIVEN_KEPT_MS + 1);
+    assert_int_equal(erase_all(&log, book), 1);
+    assert_false(lane_book_redriven(book, 7, &how, &number));
+    assert_true(lane_book_redriven(book, 8, &how, &number)); /* it may be redriven some day */
+    assert_int_equal(how, LANE_LEFT_DEAD);
+    lane_book_free(book);
+}
+
+static void test_no_more_answers_are_kept_than_said(void **state)
+{
+    (void)state;
+    struct lane_book *book = lane_book_new();
+    struct lane_record_id id;
+    int erased = 0;
+    for (int i = 1; i <= LANE_ANSWERS_KEPT + 3; i++) {
+        const struct lane_record record = {.kind = LANE_RECORD_ANSWER,
+                                           .fence = 1,
+                                           .answer = {.word = {7, i}, .outcome = LANE_REFUSED}};
+        lane_book_read(book, (struct lane_record_id){1, i}, &record, (struct lane_place){0});
+    }
+    lane_book_grow_old(book, 0);
+    while (lane_book_next_erased(book, &id)) {
+        assert_int_equal(id.serial, ++erased); /* the oldest */
+    }
+    assert_int_equal(erased, 3);
+    lane_book_free(book);
+}
+
+static void test_a_lane_is_parked_by_the_event_of_its_last_note(void **state)
+{
+    (void)state;
+    struct log log = {0};
+    struct lane_name name = {.key = slice_str("a"), .offset = -1};
+    put_mark(&log, 1);
+    put_parked(&log, 1, "a");
+    struct lane_book *book = read_from(&log, lane_book_new(), 0);
+    assert_int_equal(lane_book_parked(book, name), 1);
+    name.key = slice_str("b");
+    assert_int_equal(lane_book_parked(book, name), -1);
+    size_t from = log.count;
+    put_close(&log, 1, "a");
+    read_from(&log, book, from);
+    name.key = slice_str("a");
+    assert_int_equal(lane_book_parked(book, name), -1);
+    lane_book_free(book);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -248,6 +382,11 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_what_is_over_leaves_nothing),
         cmocka_unit_test(test_void_records_and_old_marks_are_erased_in_this_order),
         cmocka_unit_test(test_readers_agree_whatever_compaction_took),
+        cmocka_unit_test(test_a_word_is_open_until_an_owner_answers),
+        cmocka_unit_test(test_an_answer_goes_behind_its_word_and_after_a_while),
+        cmocka_unit_test(test_ends_of_redrives_are_kept_for_who_asks_again),
+        cmocka_unit_test(test_no_more_answers_are_kept_than_said),
+        cmocka_unit_test(test_a_lane_is_parked_by_the_event_of_its_last_note),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
 }

@@ -98,16 +98,105 @@ static void test_the_small_ones_come_back(void **state)
         {.kind = LANE_RECORD_MARK, .fence = 4},
         {.kind = LANE_RECORD_CLOSE, .fence = 4, .name = {.key = slice_str("k"), .offset = -1}},
         {.kind = LANE_RECORD_FORGET, .fence = 4, .offset = 8},
-        {.kind = LANE_RECORD_REDRIVEN, .fence = 4, .offset = 8, .was_done = true},
+        {.kind = LANE_RECORD_REDRIVEN,
+         .fence = 4,
+         .offset = 8,
+         .redriven = LANE_REDRIVEN_DONE,
+         .number = 3},
     };
     for (size_t i = 0; i < sizeof records / sizeof records[0]; i++) {
         struct lane_record read = round_trip(&records[i], &arena);
         assert_int_equal(read.kind, records[i].kind);
         assert_int_equal(read.offset, records[i].offset);
-        assert_int_equal(read.was_done, records[i].was_done);
+        assert_int_equal(read.redriven, records[i].redriven);
+        assert_int_equal(read.number, records[i].number);
         assert_true(slice_equal(read.name.key, records[i].name.key));
     }
     arena_deinit(&arena);
+}
+
+static struct lane_record full_word(void)
+{
+    return (struct lane_record){.kind = LANE_RECORD_WORD,
+                                .word = {.verb = LANE_SAY_REDRIVE,
+                                         .name = {.key = slice_of("a\0b", 3), .offset = -1},
+                                         .head = 12345678901,
+                                         .letter = {3, 77},
+                                         .number = 2,
+                                         .who = slice_str("anna"),
+                                         .why = slice_str("mended"),
+                                         .time_ms = 1700000000000}};
+}
+
+static bool is_read(const struct lane_record *record)
+{
+    struct arena arena = {0};
+    struct buf bytes = {0};
+    struct lane_record read;
+    lane_record_write(record, &bytes);
+    enum err err = lane_record_read(buf_slice(&bytes), &arena, &read);
+    buf_deinit(&bytes);
+    arena_deinit(&arena);
+    return err == ERR_NONE;
+}
+
+static void test_words_and_answers_come_back(void **state)
+{
+    (void)state;
+    struct arena arena = {0};
+    struct lane_record record = full_word();
+    struct lane_record read = round_trip(&record, &arena);
+    assert_int_equal(read.kind, LANE_RECORD_WORD);
+    assert_int_equal(read.fence, 0);
+    assert_int_equal(read.word.verb, LANE_SAY_REDRIVE);
+    assert_true(slice_equal(read.word.name.key, slice_of("a\0b", 3)));
+    assert_int_equal(read.word.head, 12345678901);
+    assert_int_equal(read.word.letter.partition, 3);
+    assert_int_equal(read.word.letter.offset, 77);
+    assert_int_equal(read.word.number, 2);
+    assert_true(slice_equal_str(read.word.who, "anna"));
+    assert_true(slice_equal_str(read.word.why, "mended"));
+    assert_int_equal(read.word.time_ms, 1700000000000);
+    record = (struct lane_record){.kind = LANE_RECORD_ANSWER,
+                                  .fence = 4,
+                                  .answer = {.word = {UINT64_MAX, 9},
+                                             .outcome = LANE_FAILED_AGAIN,
+                                             .letter = {-1, -1},
+                                             .text = slice_str("no"),
+                                             .time_ms = 5}};
+    read = round_trip(&record, &arena);
+    assert_int_equal(read.fence, 4);
+    assert_true(read.answer.word.writer == UINT64_MAX);
+    assert_int_equal(read.answer.word.serial, 9);
+    assert_int_equal(read.answer.outcome, LANE_FAILED_AGAIN);
+    assert_int_equal(read.answer.letter.partition, -1);
+    assert_true(slice_equal_str(read.answer.text, "no"));
+    assert_int_equal(read.answer.time_ms, 5);
+    arena_deinit(&arena);
+}
+
+static void test_a_word_that_means_nothing_is_no_word(void **state)
+{
+    (void)state;
+    struct lane_record record = full_word();
+    assert_true(is_read(&record));
+    record.fence = 1; /* it would be void behind a mark */
+    assert_false(is_read(&record));
+    record = full_word();
+    record.word.number = 0;
+    assert_false(is_read(&record));
+    record = full_word();
+    record.word.letter.partition = -1;
+    assert_false(is_read(&record));
+    record = full_word();
+    record.word.verb = LANE_SAY_SKIP;
+    assert_true(is_read(&record));
+    record.word.head = -1; /* it might hit another event than the one that was seen */
+    assert_false(is_read(&record));
+    record.word.verb = LANE_SAY_HOLD;
+    assert_true(is_read(&record));
+    record.word.verb = (enum lane_verb)9;
+    assert_false(is_read(&record));
 }
 
 static void test_what_is_cut_or_longer_is_no_record(void **state)
@@ -189,6 +278,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_an_event_without_key_and_value_comes_back_without),
         cmocka_unit_test(test_notes_come_back),
         cmocka_unit_test(test_the_small_ones_come_back),
+        cmocka_unit_test(test_words_and_answers_come_back),
+        cmocka_unit_test(test_a_word_that_means_nothing_is_no_word),
         cmocka_unit_test(test_what_is_cut_or_longer_is_no_record),
         cmocka_unit_test(test_a_key_comes_back_and_nothing_else_is_one),
         cmocka_unit_test(test_names_of_groups_become_names_of_topics),
