@@ -99,11 +99,12 @@ class Install(unittest.TestCase):
         return os.path.join(folder, "a.out")
 
     def test_the_parts_are_there(self):
-        for pattern in (r"bin/tidings", r"include/tidings\.h", r"/libtidings\.so",
+        for pattern in (r"bin/tidings", r"include/tidings\.h", r"include/tidings_once\.h",
+                        r"/libtidings\.so",
                         r"/libtidings\.a", r"/pkgconfig/tidings\.pc", r"/tidings/LICENSE",
                         r"man1/tidings\.1", r"man3/libtidings\.3"):
             self.find(pattern)
-        self.assertEqual(len(files_below(self.prefix)), 10, files_below(self.prefix))
+        self.assertEqual(len(files_below(self.prefix)), 11, files_below(self.prefix))
 
     def test_nothing_but_these_is_built(self):
         made = files_below(os.path.join(self.tree, "build"))
@@ -123,13 +124,15 @@ class Install(unittest.TestCase):
         module = run("pkg-config", "--modversion", "tidings", **self.program_environment())
         self.assertEqual(module.strip(), version)
 
-    def test_the_libraries_export_what_the_header_declares(self):
-        declared = set(re.findall(r"\b(tidings_\w+)\(", read(ROOT, "sdk", "tidings.h")))
+    def test_the_libraries_export_what_the_headers_declare(self):
+        declared = set(re.findall(r"^TIDINGS_API .*?\b(tidings_\w+)\(",
+                                  read(ROOT, "sdk", "tidings.h") +
+                                  read(ROOT, "sdk", "tidings_once.h"), re.M | re.S))
         for library, how in ((r"/libtidings\.so", ["-D"]), (r"/libtidings\.a", [])):
             text = run("nm", "--defined-only", "--extern-only", *how, self.find(library))
             names = re.findall(r"^[0-9a-f]+ [A-Z] (\S+)$", text, re.M)
             self.assertGreater(len(names), 8)
-            self.assertEqual([name for name in names if name not in declared], [], library)
+            self.assertEqual(set(names), declared, library)
 
     def test_the_manual_pages_can_be_read(self):
         if shutil.which("man") is None:

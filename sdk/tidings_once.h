@@ -1,0 +1,111 @@
+#ifndef TIDINGS_ONCE_H
+#define TIDINGS_ONCE_H
+
+#include <tidings.h>
+
+/*
+ * Exactly once, for effects in a database of the service's own: SQLite (3.35 or later) or
+ * PostgreSQL (13 or later).
+ *
+ *     static enum tidings_verdict reserve(struct tidings *shop, const struct tidings_event *placed,
+ *                                         void *context)
+ *     {
+ *         sqlite3 *stock = context;
+ *         struct tidings_error error;
+ *         sqlite3_exec(stock, "begin immediate", NULL, NULL, NULL);
+ *         switch (tidings_once(shop, tidings_sqlite(stock), placed, &error)) {
+ *         case TIDINGS_ONCE_FIRST:
+ *             if (take_from(stock, placed) &&
+ *                 sqlite3_exec(stock, "commit", NULL, NULL, NULL) == SQLITE_OK) {
+ *                 return TIDINGS_DONE;
+ *             }
+ *             break;
+ *         case TIDINGS_ONCE_BEFORE:
+ *             sqlite3_exec(stock, "rollback", NULL, NULL, NULL);
+ *             return TIDINGS_DONE;
+ *         default:
+ *             fprintf(stderr, "shop: %s\n", error.text);
+ *         }
+ *         sqlite3_exec(stock, "rollback", NULL, NULL, NULL);
+ *         return TIDINGS_RETRY;
+ *     }
+ *
+ * The database is handed over as the service has it open. Its library is the one that the process
+ * has loaded (libsqlite3.so.0, libpq.so.5); libtidings itself links neither. A connection is used
+ * by one thread at a time, as ever.
+ *
+ * The tables, tidings_inbox, tidings_fence, tidings_outbox and tidings_outbox_owner, are made when
+ * they are first needed, in the transaction that is open then; tidings_once_schema has the SQL for
+ * those who make them themselves. Rows carry the name of their service, so any number of services
+ * may use one database; where tables of one name are kept apart (search_path), so are these.
+ */
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct sqlite3; /* sqlite3.h: sqlite3 * */
+struct pg_conn; /* libpq-fe.h: PGconn * */
+
+enum tidings_db_kind { TIDINGS_SQLITE = 1, TIDINGS_POSTGRES };
+
+/* A connection of the service's own. Zero stands for the default in brackets. */
+struct tidings_db {
+    enum tidings_db_kind kind;
+    void *connection;
+    int keep_days; /* how long the inbox knows what was handled [8] */
+};
+
+static inline struct tidings_db tidings_sqlite(struct sqlite3 *connection)
+{
+    struct tidings_db db = {TIDINGS_SQLITE, connection, 0};
+    return db;
+}
+
+static inline struct tidings_db tidings_postgres(struct pg_conn *connection)
+{
+    struct tidings_db db = {TIDINGS_POSTGRES, connection, 0};
+    return db;
+}
+
+/* The SQL that makes the tables where they are missing. Static. */
+TIDINGS_API const char *tidings_once_schema(enum tidings_db_kind kind);
+
+enum tidings_once_answer {
+    TIDINGS_ONCE_FIRST,  /* do the work in this transaction, commit, return TIDINGS_DONE */
+    TIDINGS_ONCE_BEFORE, /* it is done: roll back, return TIDINGS_DONE */
+    TIDINGS_ONCE_LATE,  /* the partition has another owner: roll back, what you return is dropped */
+    TIDINGS_ONCE_FAILED /* the database failed (error says how): roll back, TIDINGS_RETRY */
+};
+
+/*
+ * The inbox: whether the work for this event is to be done now. Called by a handler in a
+ * transaction that it has begun on db; the answer becomes true when that is committed. So what a
+ * handler writes there is written once for each event of its service, whatever is repeated after
+ * crashes, rebalances or a commit whose answer was lost.
+ *
+ * - An event is known by service, source and id; one without id by its place and time. Events that
+ *   have the same source and id are one event, also in two topics. A redrive of a dead letter is
+ *   let through once more, each redrive once.
+ * - A process that has lost the partition, and does not know, is told TIDINGS_ONCE_LATE as soon as
+ *   the new owner has called. In turn the new owner's first call waits for open transactions of the
+ *   old one that were told to go on; a hung one is ended by the database (SQLite: by the end of its
+ *   process; PostgreSQL: idle_in_transaction_session_timeout, tcp_keepalives_idle).
+ * - What was handled is known for db.keep_days. Set it above the time for which the topics keep
+ *   their events: an event that comes again later than that (a group set back to the start of a
+ *   topic) is taken for a new one. Old rows of this service go bit by bit, with later calls.
+ * - In SQLite begin with "begin immediate", or a transaction that read before it writes may fail
+ *   beside others. In PostgreSQL any isolation level will do; above READ COMMITTED some
+ *   calls fail that would have waited.
+ *
+ * Any thread that may use the connection.
+ */
+TIDINGS_API enum tidings_once_answer tidings_once(struct tidings *service, struct tidings_db db,
+                                                  const struct tidings_event *event,
+                                                  struct tidings_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
