@@ -12,10 +12,19 @@ enum { COMMANDS_MAX = 64 };
 static const char *usual_name(const char *name)
 {
     static const char *const words[][2] = {
-        {"ls", "list"},       {"rm", "delete"},         {"remove", "delete"},
-        {"show", "describe"}, {"new", "create"},        {"produce", "publish"},
-        {"pub", "publish"},   {"consume", "subscribe"}, {"sub", "subscribe"},
-        {"topics", "topic"},  {"groups", "group"},
+        {"ls", "list"},
+        {"rm", "delete"},
+        {"remove", "delete"},
+        {"show", "describe"},
+        {"new", "create"},
+        {"produce", "publish"},
+        {"pub", "publish"},
+        {"consume", "subscribe"},
+        {"sub", "subscribe"},
+        {"topics", "topic"},
+        {"groups", "group"},
+        {"dlq", "deadletter"},
+        {"deadletters", "deadletter"},
     };
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
         if (strcmp(words[i][0], name) == 0) {
@@ -27,10 +36,12 @@ static const char *usual_name(const char *name)
 
 static const struct cli_command *command_find(const struct cli_command *table, const char *given)
 {
-    const char *name = usual_name(given);
-    for (; table->name != NULL; table++) {
-        if (strcmp(table->name, name) == 0) {
-            return table;
+    const char *names[] = {given, usual_name(given)};
+    for (size_t i = 0; i < 2; i++) {
+        for (const struct cli_command *at = table; at->name != NULL; at++) {
+            if (strcmp(at->name, names[i]) == 0) {
+                return at;
+            }
         }
     }
     return NULL;

@@ -1,0 +1,181 @@
+#include "cli/deadletter.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "cli/cli.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct discard_options {
+    struct dead_options dead;
+    const char *why;
+    bool is_execute;
+    bool is_undo;
+};
+
+static const struct help_page page = {
+    .name = "tidings deadletter discard",
+    .usage = "GROUP ID... --why TEXT [OPTIONS]",
+    .about = "Says that dead letters are not to be tried again. Nothing is deleted: who did it, "
+             "when and\n"
+             "why is kept with them, and --undo takes it back. Chosen by anything else than IDs, "
+             "it only\n"
+             "tells what it would do, unless --execute is given.",
+    .examples = "  tidings deadletter discard email 3:41 --why 'the address never existed'\n"
+                "  tidings deadletter discard email --cause 5b07 --why 'test orders' --execute\n"
+                "  tidings deadletter discard email 3:41 --undo\n",
+};
+
+static const struct option_spec specs[] = {
+    {0, "why", "TEXT", OPTION_TEXT, offsetof(struct discard_options, why), 0, 0,
+     "the reason, for who asks later"},
+    {0, "undo", NULL, OPTION_FLAG, offsetof(struct discard_options, is_undo), 0, 0,
+     "take it back: they are open again"},
+    {0, "execute", NULL, OPTION_FLAG, offsetof(struct discard_options, is_execute), 0, 0,
+     "do it, when they are not chosen by ID"},
+};
+
+/* What is to be discarded. */
+struct pick {
+    char *topic;
+    int32_t partition;
+    int64_t offset;
+    struct dead_place id;
+    bool closes_lane;
+};
+
+struct discarding {
+    const struct discard_options *options;
+    VEC(struct pick) picks;
+    int64_t passed; /* done, running, or so already */
+    int64_t lanes;
+};
+
+static bool take(void *context, const struct dead_seen *seen)
+{
+    struct discarding *discarding = context;
+    bool is_discarded = seen->state == DEAD_DISCARDED;
+    bool is_fixed =
+        seen->state == DEAD_IS_DONE || seen->state == DEAD_RUNNING || seen->state == DEAD_REQUESTED;
+    if (discarding->options->is_undo ? !is_discarded : is_discarded || is_fixed) {
+        discarding->passed++;
+        return true;
+    }
+    discarding->lanes += seen->closes_lane;
+    vec_push(&discarding->picks,
+             (struct pick){
+                 mem_strndup((const char *)seen->event.topic.data, seen->event.topic.size),
+                 seen->event.partition, seen->event.offset, seen->its->first, seen->closes_lane});
+    return true;
+}
+
+static int write_all(struct discarding *discarding)
+{
+    const struct discard_options *options = discarding->options;
+    struct dead_writer *writer = NULL;
+    struct client_error error;
+    char who[DEAD_WHO_SIZE];
+    int code = dead_writing_open(&options->dead, &writer);
+    for (size_t i = 0; code == EXIT_OK && i < discarding->picks.count; i++) {
+        const struct pick *pick = &discarding->picks.items[i];
+        const struct dead_fact fact = {
+            .kind = DEAD_FACT_DISCARD,
+            .is_erased = options->is_undo,
+            .event = {slice_str(pick->topic), pick->partition, pick->offset},
+            .time_ms = clock_wall_ms(clock_system()),
+            .who = dead_who(who),
+            .text = options->why,
+            .lane = pick->closes_lane ? "left" : NULL};
+        if (dead_writer_put(writer, &fact, &error) != CLIENT_OK) {
+            code = bus_fail(&error, "discard");
+        }
+    }
+    return dead_writing_close(&options->dead, writer, code);
+}
+
+static void tell(const struct discarding *discarding, bool is_done)
+{
+    const struct discard_options *options = discarding->options;
+    const char *what = options->is_undo ? "open again" : "discarded";
+    long long count = (long long)discarding->picks.count;
+    if (options->dead.bus.is_json) {
+        json_t *list = json_array();
+        char place[DEAD_PLACE_SIZE];
+        for (size_t i = 0; i < discarding->picks.count; i++) {
+            json_array_append_new(
+                list, json_string(dead_place_text(discarding->picks.items[i].id, place)));
+        }
+        output_json(json_pack(
+            "{s:o,s:b,s:o,s:I,s:I}", "group", output_json_text(options->dead.group), "executed",
+            (int)is_done, options->is_undo ? "undone" : "discarded", list, "passed_over",
+            (json_int_t)discarding->passed, "closed_lanes", (json_int_t)discarding->lanes));
+        return;
+    }
+    output_text(stdout, "%lld event%s %s %s\n", count, output_plural((uint64_t)count),
+                is_done ? (count == 1 ? "is" : "are") : "would be", what);
+    if (discarding->passed > 0) {
+        output_text(stdout, "%lld passed over: %s\n", (long long)discarding->passed,
+                    options->is_undo ? "not discarded" : "done, under way, or discarded already");
+    }
+    if (discarding->lanes > 0 && !options->is_undo) {
+        output_text(stdout,
+                    "%lld lane%s: what comes behind waits until it is opened with: "
+                    "tidings lanes skip\n",
+                    (long long)discarding->lanes,
+                    discarding->lanes == 1 ? " stays closed" : "s stay closed");
+    }
+    if (!is_done) {
+        output_text(stdout, "nothing was changed; add --execute to do it\n");
+    }
+}
+
+static int run(const struct discard_options *options)
+{
+    struct dead_reading reading;
+    struct discarding discarding = {.options = options};
+    bool is_execute = options->is_execute || options->dead.ids.count > 0;
+    int code = dead_reading_open(&reading, &options->dead);
+    if (code == EXIT_OK) {
+        code = dead_reading_each(&reading, &options->dead, take, &discarding);
+    }
+    if (code == EXIT_OK && is_execute && discarding.picks.count > 0) {
+        code = write_all(&discarding);
+    }
+    if (code == EXIT_OK) {
+        tell(&discarding, is_execute);
+    }
+    for (size_t i = 0; i < discarding.picks.count; i++) {
+        free(discarding.picks.items[i].topic);
+    }
+    vec_deinit(&discarding.picks);
+    dead_reading_close(&reading);
+    return output_finish(code);
+}
+
+int deadletter_command_discard(int argc, char **argv)
+{
+    struct discard_options options = {.dead = dead_options_default()};
+    struct option_set sets[] = {{"Options", specs, sizeof specs / sizeof specs[0], &options},
+                                dead_choose_set(&options.dead),
+                                dead_group_set(&options.dead),
+                                bus_option_set(&options.dead.bus)};
+    int code;
+    if (options_parse(&page, sets, 4, argc, argv, &options.dead.arguments, &code)) {
+        code = dead_options_check(&page, &options.dead);
+        if (code == EXIT_OK && !dead_options_choose(&options.dead)) {
+            code =
+                options_fail(&page, "discard which? Name IDs, or choose by --cause, --where ...");
+        } else if (code == EXIT_OK && options.why == NULL && !options.is_undo) {
+            code = options_fail(&page, "give the reason with --why");
+        }
+        if (code == EXIT_OK) {
+            code = run(&options);
+        }
+    }
+    text_list_deinit(&options.dead.arguments);
+    dead_options_deinit(&options.dead);
+    options_deinit(sets, 4);
+    return code;
+}

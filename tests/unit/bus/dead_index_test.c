@@ -1,0 +1,247 @@
+#include "../unit.h"
+
+#include "bus/dead_group.h"
+
+/* One event, its letters, and what is said of it, in any order of topics. */
+
+static const struct dead_event orders = {{(const uint8_t *)"orders", 6}, 3, 41};
+
+static struct dead_letter letter_at(int32_t partition, int64_t offset, int64_t died_ms)
+{
+    return (struct dead_letter){.place = {partition, offset},
+                                .died_ms = died_ms,
+                                .topic = orders.topic,
+                                .partition = orders.partition,
+                                .offset = orders.offset,
+                                .edit_of = {-1, -1},
+                                .lane = DEAD_LANE_CLOSED};
+}
+
+static void add_letter(struct dead_index *index, int32_t partition, int64_t offset, int64_t died_ms)
+{
+    const struct dead_letter letter = letter_at(partition, offset, died_ms);
+    assert_true(dead_index_letter(index, &letter));
+}
+
+static void add_redrive(struct dead_index *index, int64_t number, enum dead_outcome outcome)
+{
+    const struct dead_fact fact = {
+        .kind = DEAD_FACT_REDRIVE, .event = orders, .number = number, .outcome = outcome};
+    assert_true(dead_index_fact(index, &fact));
+}
+
+static void add_discard(struct dead_index *index, bool is_erased)
+{
+    const struct dead_fact fact = {
+        .kind = DEAD_FACT_DISCARD, .event = orders, .is_erased = is_erased};
+    assert_true(dead_index_fact(index, &fact));
+}
+
+static void add_lane(struct dead_index *index, const struct lane_record *record)
+{
+    const struct lane_record_key key = {
+        .id = {1, 1}, .topic = orders.topic, .partition = orders.partition};
+    assert_true(dead_index_lane(index, &key, record));
+}
+
+static const struct dead_case *its(const struct dead_index *index)
+{
+    return dead_index_find(index, &orders);
+}
+
+static void expect(const struct dead_index *index, enum dead_state state, int64_t next)
+{
+    assert_non_null(its(index));
+    assert_string_equal(dead_state_name(dead_case_state(its(index))), dead_state_name(state));
+    assert_int_equal(dead_case_next_number(its(index)), next);
+}
+
+static void test_letters_of_one_event_are_one(void **state)
+{
+    (void)state;
+    struct dead_index *index = dead_index_new("dlq.g");
+    add_letter(index, 0, 5, 100);
+    add_letter(index, 0, 9, 300);
+    add_letter(index, 1, 2, 200); /* of another tool, which chose another partition */
+    assert_int_equal(dead_index_count(index), 1);
+    assert_int_equal(its(index)->letters, 3);
+    assert_int_equal(its(index)->first.offset, 5);
+    assert_int_equal(its(index)->newest.offset, 9);
+    struct dead_letter edited = letter_at(0, 12, 400);
+    edited.edit_of = (struct dead_place){0, 5};
+    assert_int_equal(dead_case_letter(its(index)).offset, 9);
+    assert_true(dead_index_letter(index, &edited));
+    assert_int_equal(its(index)->letters, 3);
+    assert_int_equal(its(index)->newest.offset, 9);
+    assert_int_equal(dead_case_letter(its(index)).offset, 12);
+    struct dead_letter foreign = letter_at(0, 7, 50);
+    foreign.topic = (struct slice){0};
+    assert_true(dead_index_letter(index, &foreign));
+    assert_int_equal(dead_index_count(index), 2);
+    const struct dead_event itself = {slice_str("dlq.g"), 0, 7};
+    assert_non_null(dead_index_find(index, &itself));
+    dead_index_free(index);
+}
+
+static void test_the_states_of_a_redrive(void **state)
+{
+    (void)state;
+    struct dead_index *index = dead_index_new("dlq.g");
+    add_letter(index, 0, 5, 100);
+    expect(index, DEAD_OPEN, 1);
+    add_redrive(index, 1, DEAD_ASKED);
+    expect(index, DEAD_REQUESTED, 1); /* asked for, and not sent: again under its number */
+    add_redrive(index, 1, DEAD_REFUSED);
+    expect(index, DEAD_OPEN, 2);
+    add_redrive(index, 2, DEAD_FAILED);
+    add_redrive(index, 2, DEAD_FAILED); /* the topic is not compacted yet */
+    expect(index, DEAD_AGAIN, 3);
+    assert_int_equal(dead_case_failed(its(index)), 1);
+    add_redrive(index, 70, DEAD_FAILED);
+    assert_int_equal(dead_case_failed(its(index)), 2);
+    add_discard(index, false);
+    expect(index, DEAD_DISCARDED, 71);
+    add_discard(index, true);
+    expect(index, DEAD_AGAIN, 71);
+    add_redrive(index, 71, DEAD_REPUBLISHED);
+    expect(index, DEAD_SENT_BACK, 72);
+    add_redrive(index, 72, DEAD_DONE);
+    expect(index, DEAD_IS_DONE, 73);
+    add_discard(index, false);
+    expect(index, DEAD_IS_DONE, 73);
+    dead_index_free(index);
+}
+
+static void test_what_people_said_may_come_first(void **state)
+{
+    (void)state;
+    struct dead_index *index = dead_index_new("dlq.g");
+    add_discard(index, false);
+    assert_int_equal(dead_index_count(index), 0);
+    add_letter(index, 0, 5, 100);
+    assert_int_equal(dead_index_count(index), 1);
+    expect(index, DEAD_DISCARDED, 1);
+    dead_index_free(index);
+}
+
+static struct lane_record note(int64_t fence, bool is_parked)
+{
+    return (struct lane_record){
+        .kind = LANE_RECORD_NOTE,
+        .fence = fence,
+        .name = {slice_str("anna"), -1},
+        .note = {.offset = orders.offset, .is_parked = is_parked},
+    };
+}
+
+static bool is_parked(const struct lane_record *records, size_t count)
+{
+    struct dead_index *index = dead_index_new("dlq.g");
+    add_letter(index, 0, 5, 100);
+    for (size_t i = 0; i < count; i++) {
+        add_lane(index, &records[i]);
+    }
+    add_lane(index, NULL);
+    dead_index_settle(index);
+    bool result = its(index)->is_lane_parked;
+    dead_index_free(index);
+    return result;
+}
+
+static void test_the_lane_is_closed_as_its_owner_says(void **state)
+{
+    (void)state;
+    const struct lane_record marks[] = {{.kind = LANE_RECORD_MARK, .fence = 1},
+                                        {.kind = LANE_RECORD_MARK, .fence = 2}};
+    const struct lane_record closed = {
+        .kind = LANE_RECORD_CLOSE, .fence = 2, .name = {slice_str("anna"), -1}};
+    const struct lane_record of_another = {
+        .kind = LANE_RECORD_CLOSE, .fence = 2, .name = {slice_str("bert"), -1}};
+    const struct lane_record rows[][3] = {
+        {marks[0], note(1, true), marks[1]},       {marks[1], note(2, true), closed},
+        {marks[1], note(2, true), of_another},     {marks[1], note(2, true), note(2, false)},
+        {marks[1], note(2, true), note(1, false)}, {marks[1], marks[0], note(1, true)},
+    };
+    const bool expected[] = {true, false, true, false, true, false};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        assert_int_equal(is_parked(rows[i], 3), expected[i]);
+    }
+}
+
+/* --- groups --- */
+
+static struct dead_case cases[3];
+
+static void add_seen(struct dead_groups *groups, size_t i, const char *message,
+                     enum dead_state state, const char *type)
+{
+    struct event record = event_blank();
+    struct dead_letter letter = letter_at(0, (int64_t)i, 1700000000000 + (int64_t)i);
+    letter.event = &record;
+    letter.message = slice_str(message);
+    letter.type = slice_str(type);
+    snprintf(letter.fingerprint, sizeof letter.fingerprint, "%s", message);
+    cases[i].first_died_ms = letter.died_ms - 10;
+    const struct dead_seen seen = {.subject = {.letter = &letter},
+                                   .its = &cases[i],
+                                   .state = state,
+                                   .event = orders,
+                                   .closes_lane = true};
+    dead_groups_add(groups, &seen);
+}
+
+static void test_groups_count_what_they_have(void **state)
+{
+    (void)state;
+    struct dead_groups groups = {.by = DEAD_BY_CAUSE};
+    add_seen(&groups, 0, "m1", DEAD_IS_DONE, "a");
+    add_seen(&groups, 1, "m2", DEAD_OPEN, "b");
+    add_seen(&groups, 2, "m1", DEAD_IS_DONE, "a");
+    dead_groups_sort(&groups);
+    const struct dead_group *first = groups.all, *second = first->hh.next;
+    assert_string_equal(first->name, "m2"); /* what needs hands is first */
+    assert_int_equal(second->count, 2);
+    assert_int_equal(second->states[DEAD_IS_DONE], 2);
+    assert_int_equal(second->lanes_closed, 2);
+    assert_int_equal(second->type_count, 1);
+    assert_int_equal(second->first_ms, 1700000000000 - 10);
+    assert_int_equal(second->last_ms, 1700000000002);
+    assert_null(second->hh.next);
+    dead_groups_deinit(&groups);
+}
+
+static void test_groups_are_bounded(void **state)
+{
+    (void)state;
+    struct dead_groups groups = {.by = DEAD_BY_TYPE};
+    for (int i = 0; i < DEAD_GROUPS_MAX + 5; i++) {
+        char type[24];
+        snprintf(type, sizeof type, "t%d", i);
+        add_seen(&groups, 0, "m", DEAD_OPEN, type);
+    }
+    add_seen(&groups, 0, "m", DEAD_OPEN, "t1");
+    assert_int_equal(groups.left_out, 5);
+    assert_int_equal(groups.total, DEAD_GROUPS_MAX + 6);
+    dead_groups_deinit(&groups);
+    groups = (struct dead_groups){.by = DEAD_BY_CAUSE};
+    for (int i = 0; i < DEAD_TYPES_MAX + 1; i++) {
+        char type[24];
+        snprintf(type, sizeof type, "t%d", i);
+        add_seen(&groups, 0, "m", DEAD_OPEN, type);
+    }
+    assert_true(groups.all->has_more_types);
+    dead_groups_deinit(&groups);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_letters_of_one_event_are_one),
+        cmocka_unit_test(test_the_states_of_a_redrive),
+        cmocka_unit_test(test_what_people_said_may_come_first),
+        cmocka_unit_test(test_the_lane_is_closed_as_its_owner_says),
+        cmocka_unit_test(test_groups_count_what_they_have),
+        cmocka_unit_test(test_groups_are_bounded),
+    };
+    return unit_run(tests, NULL, NULL, argc, argv);
+}

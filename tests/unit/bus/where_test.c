@@ -1,0 +1,244 @@
+#include "../unit.h"
+
+#include "bus/where.h"
+
+/* A thing with a name, a size, a time and headers. */
+struct thing {
+    const char *name;
+    int64_t size; /* below 0: none */
+    int64_t at_ms;
+    const char *tenant; /* a header */
+};
+
+static const struct where_field fields[] = {
+    {"name", WHERE_TEXT}, {"size", WHERE_NUMBER}, {"at", WHERE_TIME}, {NULL, WHERE_TEXT}};
+
+static struct where_value get(const void *context, size_t field, const char *header)
+{
+    const struct thing *thing = context;
+    if (header != NULL) {
+        bool is_it = strcmp(header, "tenant") == 0 && thing->tenant != NULL;
+        return (struct where_value){.is_there = is_it, .text = slice_str(thing->tenant)};
+    }
+    switch (field) {
+    case 0:
+        return (struct where_value){.is_there = thing->name != NULL,
+                                    .text = slice_str(thing->name)};
+    case 1:
+        return (struct where_value){.is_there = thing->size >= 0, .number = thing->size};
+    default:
+        return (struct where_value){.is_there = true, .number = thing->at_ms};
+    }
+}
+
+enum { NOW_MS = 1700000000 };
+
+static bool holds(const char *text, const struct thing *thing)
+{
+    struct where *where = where_new(fields);
+    struct reason reason = {0};
+    if (where_add(where, text, NOW_MS, &reason) != ERR_NONE) {
+        print_message("%s: %s\n", text, reason.text);
+        fail();
+    }
+    bool result = where_holds(where, get, thing);
+    where_free(where);
+    return result;
+}
+
+static void test_what_holds(void **state)
+{
+    (void)state;
+    const struct thing thing = {"order.placed", 42, NOW_MS - 60000, "acme"};
+    static const char *const yes[] = {
+        "name = order.placed",
+        "name=order.placed",
+        "  name  ==  'order.placed'  ",
+        "name ~ order.*",
+        "name ~ '*placed'",
+        "name ~ order?pl*d",
+        "name !~ paid",
+        "name != x",
+        "name < p and name > a",
+        "size = 42 and size >= 42 and size <= 42 and size > 7 and size < 100",
+        "size != 7",
+        "at < now and at > -1h",
+        "at >= -60s and at <= -60s",
+        "header.tenant = acme",
+        "header.tenant",
+        "not header.shop",
+        "header.shop != x",
+        "header.shop !~ *",
+        "name",
+        "NOT (name = a OR name = b) AND size = 42",
+        "name = a or name = order.placed and size = 42",
+        "(name = a or name = order.placed) and size = 42",
+        "not not name",
+        "((((name))))",
+    };
+    static const char *const no[] = {
+        "name = order",
+        "name ~ placed",
+        "name = ''",
+        "size = 7",
+        "size > 42",
+        "at > now",
+        "header.shop",
+        "header.shop = ''",
+        "header.shop < z",
+        "header.shop ~ *",
+        "not name",
+        "name = a or name = b",
+        "name = order.placed and size = 7",
+        "header.tenant = ACME",
+    };
+    for (size_t i = 0; i < sizeof yes / sizeof yes[0]; i++) {
+        if (!holds(yes[i], &thing)) {
+            fail_msg("does not hold: %s", yes[i]);
+        }
+    }
+    for (size_t i = 0; i < sizeof no / sizeof no[0]; i++) {
+        if (holds(no[i], &thing)) {
+            fail_msg("holds: %s", no[i]);
+        }
+    }
+}
+
+static void test_quotes_and_numbers(void **state)
+{
+    (void)state;
+    const struct thing quoted = {"it's a \"b\\c\" (d)", -1, 0, "10"};
+    assert_true(holds("name = 'it\\'s a \"b\\\\c\" (d)'", &quoted));
+    assert_true(holds("name = \"it's a \\\"b\\\\c\\\" (d)\"", &quoted));
+    assert_false(holds("size = 0", &quoted));
+    assert_true(holds("size != 0", &quoted));
+    assert_true(holds("header.tenant > 9", &quoted));   /* as numbers */
+    assert_false(holds("header.tenant > 9x", &quoted)); /* as texts */
+    const struct thing digits = {"007", 7, 0, "007"};
+    assert_false(holds("name = 7", &digits)); /* a text is no number */
+    assert_true(holds("header.tenant = 7", &digits));
+}
+
+static void test_what_is_wrong_is_told(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *told;
+    } rows[] = {
+        {"", "it ends where the name of a field should come"},
+        {"name =", "it ends where a value should come"},
+        {"name = )", "at letter 8"},
+        {"colour = red", "there is no field 'colour'; there are: name, size, at, header.NAME"},
+        {"header. = x", "there is no field 'header.'"},
+        {"size = big", "size is a number, 'big' is none"},
+        {"size ~ 4*", "size is no text"},
+        {"at > soon", "at: "},
+        {"name = 'x", "a quote is not closed"},
+        {"name = 'x\\", "a quote is not closed"},
+        {"(name = x", "')' should come"},
+        {"name = x name = y", "'and', 'or' or the end should come"},
+        {"name = x and", "it ends where the name of a field should come"},
+        {"and", "there is no field 'and'"},
+        {"= x", "the name of a field should come"},
+    };
+    const struct thing thing = {"order.placed", 42, 0, NULL};
+    struct where *where = where_new(fields);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct reason reason = {0};
+        assert_int_equal(where_add(where, rows[i].text, NOW_MS, &reason), ERR_INVALID);
+        if (strstr(reason.text, rows[i].told) == NULL) {
+            fail_msg("%s: said '%s'", rows[i].text, reason.text);
+        }
+    }
+    assert_true(where_is_empty(where));
+    assert_true(where_holds(where, get, &thing));
+    where_free(where);
+}
+
+static void test_what_is_too_much_is_refused(void **state)
+{
+    (void)state;
+    struct where *where = where_new(fields);
+    char deep[WHERE_MAX_DEPTH * 4];
+    char *wide = calloc(1, WHERE_MAX_BYTES + 2);
+    memset(deep, '(', sizeof deep - 1);
+    deep[sizeof deep - 1] = '\0';
+    assert_int_equal(where_add(where, deep, 0, NULL), ERR_INVALID);
+    memset(deep, '\0', sizeof deep);
+    for (int i = 0; i < WHERE_MAX_DEPTH; i++) {
+        strcpy(deep + strlen(deep), "not ");
+    }
+    assert_int_equal(where_add(where, deep, 0, NULL), ERR_INVALID);
+    memset(wide, ' ', WHERE_MAX_BYTES + 1);
+    assert_int_equal(where_add(where, wide, 0, NULL), ERR_INVALID);
+    const char *const values[] = {"a", "b"};
+    int added = 0;
+    while (where_add_any(where, "name", "=", values, 2, 0, NULL) == ERR_NONE) {
+        assert_true(++added < WHERE_MAX_NODES);
+    }
+    assert_true(added > WHERE_MAX_NODES / 5);
+    const struct thing thing = {"b", 0, 0, NULL};
+    assert_true(where_holds(where, get, &thing)); /* what was taken before still counts */
+    free(wide);
+    where_free(where);
+}
+
+static void test_what_is_added_narrows(void **state)
+{
+    (void)state;
+    struct where *where = where_new(fields);
+    const struct thing thing = {"b", 3, 0, NULL};
+    const char *const names[] = {"a", "b"}, *const sizes[] = {"4"};
+    assert_int_equal(where_add_any(where, "name", "=", NULL, 0, 0, NULL), ERR_NONE);
+    assert_true(where_is_empty(where));
+    assert_int_equal(where_add_any(where, "name", "=", names, 2, 0, NULL), ERR_NONE);
+    assert_true(where_holds(where, get, &thing));
+    assert_int_equal(where_add(where, "size = 3 or size = 4", 0, NULL), ERR_NONE);
+    assert_true(where_holds(where, get, &thing));
+    assert_true(where_uses(where, "size"));
+    assert_false(where_uses(where, "at"));
+    assert_int_equal(where_add_any(where, "size", ">=", sizes, 1, 0, NULL), ERR_NONE);
+    assert_false(where_holds(where, get, &thing));
+    assert_int_equal(where_add_any(where, "size", "=", names, 1, 0, NULL), ERR_INVALID);
+    where_free(where);
+}
+
+static void test_patterns(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *pattern, *text;
+        bool fits;
+    } rows[] = {
+        {"", "", true},
+        {"*", "", true},
+        {"?", "", false},
+        {"a*b*c", "aXbYc", true},
+        {"a*b*c", "abcabc", true},
+        {"a*b*c", "acb", false},
+        {"**a", "ba", true},
+        {"a?", "ab", true},
+        {"a?", "a", false},
+        {"*aab", "aaaaaab", true},
+        {"[a]", "a", false},
+        {"[a]", "[a]", true},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        assert_int_equal(where_glob(rows[i].pattern, slice_str(rows[i].text)), rows[i].fits);
+    }
+    assert_true(where_glob("a*", slice_of("a\0b", 3)));
+    assert_false(where_glob("a", slice_of("a\0b", 3)));
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_what_holds),
+        cmocka_unit_test(test_quotes_and_numbers),
+        cmocka_unit_test(test_what_is_wrong_is_told),
+        cmocka_unit_test(test_what_is_too_much_is_refused),
+        cmocka_unit_test(test_what_is_added_narrows),
+        cmocka_unit_test(test_patterns),
+    };
+    return unit_run(tests, NULL, NULL, argc, argv);
+}
