@@ -79,6 +79,7 @@ void dead_index_settle(struct dead_index *index);
 const struct dead_case *dead_index_find(const struct dead_index *index,
                                         const struct dead_event *event);
 
+/* What became of the event. */
 enum dead_state dead_case_state(const struct dead_case *at);
 
 /* How many of its redrives failed. */

@@ -54,8 +54,9 @@ void dead_letter_read(const struct event *record, struct arena *arena, struct de
 /* Whether the header is one of those that a dead letter adds to its event's. */
 bool dead_letter_adds(const char *header);
 
-/* "3:41" into text; returns text. */
 enum { DEAD_PLACE_SIZE = 36 };
+
+/* "3:41" into text; returns text. */
 const char *dead_place_text(struct dead_place place, char text[DEAD_PLACE_SIZE]);
 
 /* False when the text is no such place. */

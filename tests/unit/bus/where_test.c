@@ -159,7 +159,7 @@ static void test_what_is_too_much_is_refused(void **state)
 {
     (void)state;
     struct where *where = where_new(fields);
-    char deep[WHERE_MAX_DEPTH * 4];
+    char deep[WHERE_MAX_DEPTH * 4 + 8];
     char *wide = calloc(1, WHERE_MAX_BYTES + 2);
     memset(deep, '(', sizeof deep - 1);
     deep[sizeof deep - 1] = '\0';
