@@ -40,13 +40,30 @@ void conn_later(struct conn *conn)
     }
 }
 
+bool conn_asks_little(const struct conn *conn)
+{
+    return conn->send_waits == 0 && conn->answer_peak <= LITTLE_ANSWER_BYTES;
+}
+
+/* The share for answers is used up: who takes his answers is read all the same, and of those that
+ * do when it is more than that, who asks for little. */
+static bool waits_for_answers(const struct conn *conn)
+{
+    const struct reactor *reactor = conn->reactor;
+    if (!reactor->crowded) {
+        return false;
+    }
+    bool is_known = conn->replies.first > 0;
+    return conn->unsent_bytes > 0 || reactor->full ||
+           (reactor->packed && !(is_known && conn_asks_little(conn)));
+}
+
 bool conn_may_read(const struct conn *conn)
 {
     const struct net_config *config = &conn->reactor->net->config;
     return !conn->dead && !conn->closing && !conn->lingering && !conn->held &&
            conn->memory_wait == NULL && conn->parked < config->max_parked_replies &&
-           conn->unsent_bytes <= config->max_unsent_bytes &&
-           !(conn->reactor->crowded && (conn->unsent_bytes > 0 || conn->reactor->packed)) &&
+           conn->unsent_bytes <= config->max_unsent_bytes && !waits_for_answers(conn) &&
            !atomic_load_explicit(&conn->reactor->draining, memory_order_relaxed);
 }
 
@@ -186,6 +203,14 @@ void conn_free_dead(struct reactor *reactor)
     }
 }
 
+/* The most that its answers held lately: an eighth of an older one is forgotten with each. */
+static void note_peak(struct conn *conn)
+{
+    size_t older = conn->answer_peak - conn->answer_peak / 8;
+    size_t held = conn->replies.held_bytes;
+    conn->answer_peak = held > older ? held : older;
+}
+
 void conn_complete(struct reactor *reactor, struct reply_token token, struct reply *reply)
 {
     struct conn *conn = conn_find(reactor, token.conn_slot, token.conn_id);
@@ -208,6 +233,7 @@ void conn_complete(struct reactor *reactor, struct reply_token token, struct rep
     /* The slot counts too, so that many empty replies behind a parked one are bounded. */
     conn->unsent_bytes += slot->reply.bytes.size + sizeof *slot;
     conn_count_replies(conn);
+    note_peak(conn);
     conn->closing = conn->closing || slot->reply.close_after;
     if (conn->held && conn->held_sequence == token.sequence) {
         conn->held = false;

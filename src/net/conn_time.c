@@ -30,7 +30,7 @@ static void forget_old(struct conn *conn)
 bool conn_is_busy(struct conn *conn)
 {
     forget_old(conn);
-    return !conn->was_served || conn->used_ns >= BUSY_NS;
+    return !conn->was_served || !conn_asks_little(conn) || conn->used_ns >= BUSY_NS;
 }
 
 static void begin(struct reactor *reactor, int64_t slice_ns)
@@ -56,13 +56,22 @@ bool conn_is_slice_over(const struct conn *conn)
     return reactor->now_ns >= reactor->slice_end_ns;
 }
 
+/* What the slice counts as. A small one may have been long as others had the processor: one alone
+ * makes nobody busy. */
+static int64_t counted_ns(const struct reactor *reactor)
+{
+    int64_t took_ns = reactor->now_ns - reactor->slice_began_ns;
+    bool is_small = reactor->slice_end_ns - reactor->slice_began_ns < SLICE_NS;
+    return is_small && took_ns > BUSY_NS / 2 ? BUSY_NS / 2 : took_ns;
+}
+
 void conn_end_slice(struct conn *conn)
 {
     struct reactor *reactor = conn->reactor;
     bool is_over = conn_is_slice_over(conn);
     forget_old(conn);
     conn->was_served = true;
-    conn->used_ns += reactor->now_ns - reactor->slice_began_ns;
+    conn->used_ns += counted_ns(reactor);
     conn->debt_ns += is_over ? reactor->now_ns - reactor->slice_end_ns : 0;
     if (conn->debt_ns > DEBT_NS) {
         conn->debt_ns = DEBT_NS;

@@ -1,3 +1,4 @@
+#include "base/clock.h"
 #include "base/logger.h"
 #include "base/mem.h"
 #include "net/state.h"
@@ -20,7 +21,11 @@
  * leave reactors without work. Accepting is rare enough for one thread.
  */
 
-enum { ACCEPTS_PER_TURN = 64, BACKLOG = 4096, PAUSE_MS = 100 };
+enum {
+    ACCEPT_NS = 300000, /* a turn: others wait for it */
+    BACKLOG = 4096,
+    PAUSE_MS = 100,
+};
 
 /* The reactor with the fewest connections, and how many there are in all. */
 static unsigned least_loaded(struct net *net, size_t *total)
@@ -113,7 +118,8 @@ static void on_ready(struct poll_source *source, uint32_t events)
 {
     (void)events;
     struct listener *listener = (struct listener *)source;
-    for (unsigned i = 0; i < ACCEPTS_PER_TURN && listener->fd >= 0; i++) {
+    int64_t end_ns = clock_now_ns() + ACCEPT_NS;
+    while (listener->fd >= 0 && clock_now_ns() < end_ns) {
         struct sockaddr_storage address = {0};
         socklen_t size = sizeof address;
         int fd =

@@ -4,7 +4,8 @@
 
 enum {
     TIGHT_PERCENT = 40,   /* of frames: from here on the kernel keeps small ones */
-    PACKED_PERCENT = 125, /* of answers: from here on nobody is read */
+    PACKED_PERCENT = 125, /* of answers: from here on only who asks for little is read, */
+    FULL_PERCENT = 200,   /* and from here on nobody */
 };
 
 bool pressure_on_frames(const struct reactor *reactor)
@@ -21,6 +22,7 @@ bool pressure_on_answers(const struct reactor *reactor, int percent)
 
 void pressure_look(struct reactor *reactor)
 {
+    reactor->full = pressure_on_answers(reactor, FULL_PERCENT);
     reactor->packed = pressure_on_answers(reactor, PACKED_PERCENT);
     reactor->crowded = pressure_on_answers(reactor, 100);
     if (reactor->crowded && !reactor->pressed) {

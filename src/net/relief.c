@@ -1,3 +1,4 @@
+#include "base/clock.h"
 #include "base/mem.h"
 #include "net/state.h"
 
@@ -11,7 +12,7 @@
 
 enum {
     LOOK_MS = 20,
-    MOST_CLOSED = 16,          /* a look: what they hold takes a while to free */
+    CLOSING_NS = 300000,       /* a look: what they hold takes a while to free */
     ROOM_PERCENT = 90,         /* of answers: so far connections are closed, once it has begun */
     GRACE_MS = 1000,           /* for whoever does not move; when packed, LOOK_MS */
     FRAME_IDLE_MS = 500,       /* the same, for a frame that others wait for */
@@ -100,9 +101,11 @@ static bool relieve_answers(struct reactor *reactor)
     if (reactor->crowded) {
         find(reactor, answers_weight, &found);
     }
-    size_t most = found.count < MOST_CLOSED ? found.count : MOST_CLOSED;
-    for (size_t i = 0; i < most && pressure_on_answers(reactor, ROOM_PERCENT); i++) {
-        struct conn *conn = found.items[i].conn;
+    size_t closed = 0;
+    int64_t end_ns = clock_now_ns() + CLOSING_NS;
+    while (closed < found.count && pressure_on_answers(reactor, ROOM_PERCENT) &&
+           (closed == 0 || clock_now_ns() < end_ns)) {
+        struct conn *conn = found.items[closed++].conn;
         conn_close_why(
             conn, CONN_END_MEMORY,
             "%zu bytes of answers were not taken for %lld ms, and the memory for answers "
@@ -110,7 +113,7 @@ static bool relieve_answers(struct reactor *reactor)
             conn->replies_counted, (long long)(reactor->now_ms - stalled_since_ms(conn)));
     }
     pressure_look(reactor);
-    bool more = reactor->crowded && most < found.count;
+    bool more = reactor->crowded && closed < found.count;
     vec_deinit(&found);
     return more;
 }
@@ -148,8 +151,8 @@ static void on_pressure_timer(struct reactor_timer *timer)
     }
     for (size_t i = 0; i < reactor->slots.count; i++) {
         struct conn *conn = reactor->slots.items[i];
-        if (conn != NULL && !conn->reading) {
-            conn_touch(conn); /* to see whether it may be read now */
+        if (conn != NULL && !conn->reading && conn_may_read(conn)) {
+            conn_later(conn);
         }
     }
 }

@@ -26,6 +26,7 @@ enum {
     LARGE_FRAME_BYTES = 64 << 10,   /* from here on a frame is received straight into its buffer */
     TURN_BYTES = 1 << 20,           /* per connection, direction and loop turn */
     STALL_PROGRESS_BYTES = 4 << 10, /* less than this in stall_timeout_ms is no progress */
+    LITTLE_ANSWER_BYTES = 16 << 10, /* whose answers hold no more asks for little */
     LINGER_MS = 1000                /* for the peer to take the last reply of close_after */
 };
 
@@ -91,6 +92,7 @@ struct conn {
     /* Writing. */
     struct reply_queue replies;
     size_t replies_counted; /* of what they hold, in the reactor's purse */
+    size_t answer_peak;     /* the most they held lately */
     struct send_cursor cursor;
     size_t parked;       /* frames without a reply */
     size_t unsent_bytes; /* of done replies, spans not counted */
@@ -179,6 +181,7 @@ struct reactor {
     struct budget_purse frames, answers;
     bool crowded; /* the share for answers is used up, as of the last look */
     bool packed;  /* by a quarter more than there is */
+    bool full;    /* by twice that */
     bool pressed; /* pressure_timer goes on until there is room again */
     struct reactor_timer pressure_timer;
     struct task pressure_task;
@@ -264,6 +267,8 @@ struct conn *conn_find(struct reactor *reactor, uint32_t slot, uint64_t id);
 void conn_touch(struct conn *conn);
 void conn_later(struct conn *conn);
 bool conn_has_pending(const struct conn *conn);
+/* Its answers were small lately, and it takes them. */
+bool conn_asks_little(const struct conn *conn);
 bool conn_may_read(const struct conn *conn);
 void conn_complete(struct reactor *reactor, struct reply_token token, struct reply *reply);
 void owed_add(struct reactor *reactor, int64_t change);
@@ -271,7 +276,7 @@ void owed_add(struct reactor *reactor, int64_t change);
 void conn_give_back_counts(struct conn *conn);
 
 /* conn_time.c */
-/* It had much of the reactor's time lately, or is new. */
+/* It had much of the reactor's time lately, asked for much, or is new. */
 bool conn_is_busy(struct conn *conn);
 /* Of one in the line, and of one that is not. */
 void conn_begin_slice(struct conn *conn);

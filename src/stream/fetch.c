@@ -9,11 +9,11 @@
 /* The fetch is the caller's again; its memory is given back when that has let go of it. */
 static void finish(struct fetch *fetch)
 {
-    struct budget *budget = fetch->service->budget;
+    struct fetch_service *service = fetch->service;
     size_t reserved_bytes = fetch->reserved_bytes;
     fetch->done(fetch);
     if (reserved_bytes > 0) {
-        budget_give(budget, BUDGET_REQUESTS, reserved_bytes);
+        fetch_give_room(service, reserved_bytes);
     }
 }
 
@@ -117,7 +117,7 @@ void fetch_start(struct fetch_service *service, struct reactor *reactor, struct 
 {
     if (look_first(service, reactor, fetch)) {
         give(fetch);
-    } else if (!fetch_make_room(service, reactor, fetch->held_bytes)) {
+    } else if (!fetch_take_room(service, reactor, fetch->held_bytes)) {
         give_for_want_of_memory(fetch);
     } else {
         fetch->reserved_bytes = fetch->held_bytes;

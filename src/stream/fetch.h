@@ -136,9 +136,9 @@ void fetch_start_slowly(struct fetch_service *service, struct reactor *reactor,
                         struct fetch *fetch);
 
 /*
- * Takes memory for one that is going to wait, as fetch_start does: the largest that waits on this
- * reactor ends for it, if that is larger. False, and nothing taken: there is none. Whoever took it
- * gives it back to the budget. On the reactor's thread.
+ * Takes memory for a fetch that is not planned yet: the largest that waits on this reactor ends for
+ * it, if that is larger. False, and nothing taken: there is none. Whoever took it gives it back to
+ * the budget. On the reactor's thread.
  */
 CHECKED bool fetch_make_room(struct fetch_service *service, struct reactor *reactor, size_t bytes);
 

@@ -13,6 +13,9 @@ enum {
      * came when it was used up take a little more of it, until who ends for them has left. */
     WAITING_PERCENT = 50,
     PASSING_PERCENT = 60,
+    /* So full may the share be, by whatever, for one that begins to wait: more than requests on
+     * workers may fill it (api_reserve), or these would let no consumer wait. */
+    CROWDED_PERCENT = 90,
     /* Of the share for answers: no more are held back when it is as full as that. */
     HOLDING_PERCENT = 50,
     /* For one loop turn of a reactor, in looks at partitions; and of these, what one in the lines
@@ -386,19 +389,54 @@ static bool evict(struct fetch_service *service, struct reactor_fetches *mine, s
     return true;
 }
 
-bool fetch_make_room(struct fetch_service *service, struct reactor *reactor, size_t bytes)
+/* Takes memory when so much of the share is free. */
+typedef bool taker(struct fetch_service *service, size_t bytes, int percent);
+
+static bool take_of_share(struct fetch_service *service, size_t bytes, int percent)
+{
+    return budget_take_within(service->budget, BUDGET_REQUESTS, bytes, percent);
+}
+
+static bool take_of_waiting(struct fetch_service *service, size_t bytes, int percent)
+{
+    int64_t most = service->budget->shares[BUDGET_REQUESTS].limit_bytes / 100 * percent;
+    int64_t now = atomic_fetch_add(&service->waiting_bytes, (int64_t)bytes) + (int64_t)bytes;
+    if (now <= most && take_of_share(service, bytes, CROWDED_PERCENT)) {
+        return true;
+    }
+    atomic_fetch_sub(&service->waiting_bytes, (int64_t)bytes);
+    return false;
+}
+
+void fetch_give_room(struct fetch_service *service, size_t bytes)
+{
+    atomic_fetch_sub(&service->waiting_bytes, (int64_t)bytes);
+    budget_give(service->budget, BUDGET_REQUESTS, bytes);
+}
+
+static bool make_room(struct fetch_service *service, struct reactor *reactor, size_t bytes,
+                      taker *take)
 {
     struct reactor_fetches *mine = fetches_of(service, reactor);
-    struct budget *budget = service->budget;
-    while (!budget_take_within(budget, BUDGET_REQUESTS, bytes, WAITING_PERCENT)) {
+    while (!take(service, bytes, WAITING_PERCENT)) {
         if (!evict(service, mine, bytes)) {
             return false;
         }
         if (mine->evicted > 0) {
-            return budget_take_within(budget, BUDGET_REQUESTS, bytes, PASSING_PERCENT);
+            return take(service, bytes, PASSING_PERCENT);
         }
     }
     return true;
+}
+
+bool fetch_make_room(struct fetch_service *service, struct reactor *reactor, size_t bytes)
+{
+    return make_room(service, reactor, bytes, take_of_share);
+}
+
+bool fetch_take_room(struct fetch_service *service, struct reactor *reactor, size_t bytes)
+{
+    return make_room(service, reactor, bytes, take_of_waiting);
 }
 
 struct room_message {
@@ -417,7 +455,7 @@ static void on_room_message(struct task *task)
 
 bool fetch_try_room(struct fetch_service *service, struct reactor *reactor, size_t bytes)
 {
-    if (budget_take_within(service->budget, BUDGET_REQUESTS, bytes, WAITING_PERCENT)) {
+    if (take_of_waiting(service, bytes, WAITING_PERCENT)) {
         return true;
     }
     struct room_message *message = mem_new(struct room_message);

@@ -19,6 +19,7 @@ struct fetch_service {
     struct budget *budget;
     unsigned reactor_count;
     struct reactor_fetches *reactors;
+    _Atomic int64_t waiting_bytes; /* of all that wait */
 };
 
 /*
@@ -29,9 +30,14 @@ struct fetch_service {
  */
 void fetch_wait_begin(struct fetch *fetch);
 
-/* As fetch_make_room, on any thread: one that is refused does not wait until the larger one has
- * ended. */
+/* Takes memory for one that is going to wait: what all of them hold stays below its part of the
+ * share, whatever else is in the share. The largest that waits on this reactor ends for it, if that
+ * is larger. False, and nothing taken: there is none. On the reactor's thread. */
+CHECKED bool fetch_take_room(struct fetch_service *service, struct reactor *reactor, size_t bytes);
+/* The same on any thread: one that is refused does not wait until the larger one has ended. */
 CHECKED bool fetch_try_room(struct fetch_service *service, struct reactor *reactor, size_t bytes);
+/* Gives back what one of these took. Any thread. */
+void fetch_give_room(struct fetch_service *service, size_t bytes);
 
 /* The answer of a fetch that ends for want of memory, and might wait for so long: fetch.hold_ms. */
 int32_t fetch_hold_ms(const struct fetch_service *service, int64_t wait_ms);

@@ -142,6 +142,25 @@ static void test_the_largest_is_answered_when_memory_is_short(void **state)
     end(huge);
 }
 
+/* Requests on workers may hold three quarters of the share. */
+static void test_who_waits_has_room_beside_requests_on_workers(void **state)
+{
+    struct fixture *fixture = *state;
+    struct budget_used *share = &fixture->budget.shares[BUDGET_REQUESTS];
+    share->limit_bytes = 10000;
+    budget_add(&fixture->budget, BUDGET_REQUESTS, 7500);
+    struct asked *asked = ask(fixture, 1, 1000);
+    assert_int_equal(atomic_load(&asked->done), 0);
+    struct asked *late = ask(fixture, 1, 1000); /* the rest is for those that run */
+    assert_int_equal(atomic_load(&late->done), 1);
+    publish_event(fixture, 1, EVENT);
+    wait_until(atomic_load(&asked->done) == 1);
+    wait_until(atomic_load(&share->bytes) == 7500);
+    budget_give(&fixture->budget, BUDGET_REQUESTS, 7500);
+    end(asked);
+    end(late);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(int argc, char **argv)
@@ -150,6 +169,7 @@ int main(int argc, char **argv)
         TEST(test_only_the_partition_that_moved_is_looked_at),
         TEST(test_what_moved_before_is_not_looked_at_until_it_is_enough),
         TEST(test_the_largest_is_answered_when_memory_is_short),
+        TEST(test_who_waits_has_room_beside_requests_on_workers),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
 }
