@@ -78,7 +78,7 @@ struct lane_settings {
     int64_t probe_max_ms;     /* 4000 */
     int down_after;           /* 10: so many lanes failed with no success between */
     int64_t aside_after_ms;   /* 30000: a lane that waits longer is set aside */
-    int64_t commit_interval_ms; /* 1000 */
+    int64_t commit_interval_ms; /* 500 */
     size_t intake_events;       /* 10000: runnable or running; then partitions pause */
     size_t intake_bytes;        /* 64 MiB */
     size_t waiting_events;      /* 10000: behind heads that wait; then lanes are set aside */
@@ -276,9 +276,11 @@ void lane_try_now(struct lane_machine *machine, struct lane *lane);
 /*
  * Its head goes to the dead letters and the lane on, whatever the rule for giving up; in a held
  * lane, too. A head in its handler's hand is skipped if that attempt fails. A parked lane is opened
- * without its dead head; a redrive of that one is over when it fails.
+ * without its dead head; a redrive of that one is over when it fails. offset: of the head that is
+ * meant, as somebody saw it (parked: of the dead one). False: another one is the head now, or none,
+ * and nothing is done.
  */
-void lane_skip_head(struct lane_machine *machine, struct lane *lane);
+bool lane_skip_head(struct lane_machine *machine, struct lane *lane, int64_t offset);
 /* Nothing of it is started until it is let go; what it has and gets is set aside. What runs is
  * not stopped. Through restarts and other owners. */
 void lane_hold(struct lane_machine *machine, struct lane *lane);
@@ -297,6 +299,8 @@ void lane_redrive(struct lane_machine *machine, struct lane_event *event);
 struct lane_counts {
     size_t runnable_events, runnable_bytes; /* or running */
     size_t waiting_events, waiting_bytes;   /* behind heads that wait, in memory */
+    size_t redriven_events,
+        redriven_bytes; /* of both of these: who asks for redrives bounds them */
     size_t running;
     size_t lanes, open_lanes; /* in memory; parked or set aside */
     int64_t aside_bytes;

@@ -37,14 +37,19 @@ void lane_write_note(struct lane_machine *machine, struct lane *lane)
 
 /* --- setting aside --- */
 
-void lane_want_aside(struct lane_machine *machine, struct lane *lane)
+static void want(struct lane *lane)
 {
-    (void)machine;
-    lane->goes_aside = true;
     if (!lane->is_wanting) {
         lane->is_wanting = true;
         DL_APPEND2(lane->partition->wanting, lane, wanting_prev, wanting_next);
     }
+}
+
+void lane_want_aside(struct lane_machine *machine, struct lane *lane)
+{
+    (void)machine;
+    lane->goes_aside = true;
+    want(lane);
 }
 
 static bool has_room(const struct lane_machine *machine, const struct lane_partition *partition,
@@ -62,6 +67,11 @@ static void tell_full(struct lane_machine *machine, struct lane_partition *parti
     }
 }
 
+static bool is_leaving(const struct lane *lane, const struct lane_event *event)
+{
+    return lane->goes_aside || event->offset < lane->aside_below;
+}
+
 /* False when there is no room for all of it. An event in a handler's hand is left where it is,
  * and what stands behind it with it: they go in their order. */
 static bool write_lane(struct lane_machine *machine, struct lane *lane)
@@ -74,7 +84,7 @@ static bool write_lane(struct lane_machine *machine, struct lane *lane)
         if (event->is_writing) {
             continue;
         }
-        if (event->is_busy || event == lane->hand) {
+        if (event->is_busy || event == lane->hand || !is_leaving(lane, event)) {
             return true;
         }
         if (!has_room(machine, lane->partition, lane)) {
@@ -96,7 +106,7 @@ static void write_partition(struct lane_machine *machine, struct lane_partition 
         if (partition->is_revoking) {
             return;
         }
-        bool is_all = !lane->goes_aside || write_lane(machine, lane);
+        bool is_all = write_lane(machine, lane);
         lane_place(machine, lane); /* what is being written does not run meanwhile */
         if (!is_all) {
             return;
@@ -134,14 +144,45 @@ static size_t used_permille(size_t used, size_t leaving, size_t limit)
     return (used - (leaving < used ? leaving : used)) * 1000 / (limit > 0 ? limit : 1);
 }
 
+/*
+ * Nothing of the handler succeeds, and it was asked about each lane in memory: who would succeed is
+ * still in the source, or nobody would. So each probe that fails lets a few events go, those of
+ * the lane that was tried longest ago first.
+ */
+static void displace(struct lane_machine *machine, struct lane_handler *handler)
+{
+    struct lane *lane;
+    if (handler->fresh.first != NULL || handler->running > 0) {
+        return;
+    }
+    DL_FOREACH2(handler->failing, lane, failing_next)
+    {
+        struct lane_event *event;
+        DL_FOREACH (lane->events, event) {
+            if (handler->displaces == 0) {
+                return;
+            }
+            if (event->is_writing) {
+                continue;
+            }
+            if (!is_leaving(lane, event)) {
+                lane->aside_below = event->offset + 1;
+                handler->displaces--;
+            }
+            want(lane);
+        }
+    }
+}
+
 void lane_relieve(struct lane_machine *machine)
 {
     const struct lane_settings *settings = &machine->settings;
     const struct lane_counts *counts = &machine->counts;
     size_t events = 0;
     size_t bytes = 0;
+    /* as long as the sources are paused for it */
     if (counts->waiting_events < settings->waiting_events &&
-        counts->waiting_bytes < settings->waiting_bytes) {
+        counts->waiting_bytes < settings->waiting_bytes && !machine->is_waiting_full) {
         return;
     }
     for (int i = 0; i < settings->handler_count; i++) {
@@ -158,6 +199,7 @@ void lane_relieve(struct lane_machine *machine)
                 lane_want_aside(machine, lane);
             }
         }
+        displace(machine, &machine->handlers[i]);
     }
 }
 
@@ -224,13 +266,22 @@ void lane_row_finish(struct lane_machine *machine, struct lane *lane)
     count_open(lane);
 }
 
+/* What a start left is open there until the source comes to it, unless its owner told else. */
+static bool was_told(const struct lane_partition *partition, const struct lane_forget *forget,
+                     int64_t told, uint32_t commits)
+{
+    return forget->offset < told && forget->closed_at < commits &&
+           (forget->offset < partition->commit_next ||
+            lane_ranges_have(&partition->known, forget->offset));
+}
+
 void lane_write_forgets(struct lane_machine *machine, struct lane_partition *partition,
                         int64_t base, int64_t told, uint32_t commits)
 {
     size_t kept = 0;
     for (size_t i = 0; i < partition->forgets.count; i++) {
         struct lane_forget forget = partition->forgets.items[i];
-        if (forget.offset < base || (forget.offset < told && forget.closed_at < commits)) {
+        if (forget.offset < base || was_told(partition, &forget, told, commits)) {
             forget.lane->refs--; /* the effect's from now on */
             struct lane_effect *effect = lane_emit_lane(machine, LANE_WRITE_FORGET, forget.lane);
             effect->offset = forget.offset;

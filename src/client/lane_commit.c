@@ -11,36 +11,13 @@ void lane_open_remove(struct lane_partition *partition, struct lane_event *event
     partition->is_dirty = true;
 }
 
-/* The first range of what the owner before told as done that ends beyond the offset. */
-static size_t known_beyond(const struct lane_ranges *known, int64_t offset)
-{
-    size_t low = 0;
-    size_t high = known->count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (known->items[middle].to <= offset) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low;
-}
-
-bool lane_is_known_done(const struct lane_partition *partition, int64_t offset)
-{
-    const struct lane_ranges *known = &partition->known;
-    size_t at = known_beyond(known, offset);
-    return at < known->count && known->items[at].from <= offset;
-}
-
 int64_t lane_base(const struct lane_partition *partition)
 {
     const struct lane_ranges *known = &partition->known;
     if (partition->open != NULL) {
         return partition->open->offset;
     }
-    size_t at = known_beyond(known, partition->next);
+    size_t at = lane_ranges_beyond(known, partition->next);
     return at < known->count && known->items[at].from <= partition->next ? known->items[at].to
                                                                          : partition->next;
 }
@@ -69,7 +46,7 @@ static int64_t collect_open(const struct lane_partition *partition, struct lane_
     {
         add_open(ranges, event->offset, event->offset + 1);
     }
-    for (size_t i = known_beyond(&partition->known, end); i < partition->known.count; i++) {
+    for (size_t i = lane_ranges_beyond(&partition->known, end); i < partition->known.count; i++) {
         struct lane_range known = partition->known.items[i];
         add_open(ranges, end, known.from);
         end = known.to > end ? known.to : end;
@@ -103,6 +80,7 @@ static void commit(struct lane_machine *machine, struct lane_partition *partitio
         lane_metadata_encode(partition->fence, base, &machine->ranges, end,
                              machine->settings.metadata_bytes, &machine->metadata);
     partition->commit_base = base;
+    partition->commit_next = partition->next;
     partition->commits++;
     partition->is_committing = true;
     partition->is_dirty = false;

@@ -55,13 +55,26 @@ void lane_release(struct lane_machine *machine, struct lane_event *event)
 
 /* --- memory --- */
 
+static void count_to(size_t *counted, size_t more, bool adds)
+{
+    *counted = adds ? *counted + more : *counted - more;
+}
+
 static void count(struct lane_counts *counts, bool is_waiting, size_t events, size_t bytes,
                   bool adds)
 {
-    size_t *event_count = is_waiting ? &counts->waiting_events : &counts->runnable_events;
-    size_t *byte_count = is_waiting ? &counts->waiting_bytes : &counts->runnable_bytes;
-    *event_count = adds ? *event_count + events : *event_count - events;
-    *byte_count = adds ? *byte_count + bytes : *byte_count - bytes;
+    count_to(is_waiting ? &counts->waiting_events : &counts->runnable_events, events, adds);
+    count_to(is_waiting ? &counts->waiting_bytes : &counts->runnable_bytes, bytes, adds);
+}
+
+static void count_event(struct lane_machine *machine, const struct lane *lane,
+                        const struct lane_event *event, bool adds)
+{
+    count(&machine->counts, lane->counts_waiting, 1, event->bytes, adds);
+    if (event->keep == LANE_REDRIVEN) {
+        count_to(&machine->counts.redriven_events, 1, adds);
+        count_to(&machine->counts.redriven_bytes, event->bytes, adds);
+    }
 }
 
 void lane_memory_add(struct lane_machine *machine, struct lane *lane,
@@ -69,7 +82,7 @@ void lane_memory_add(struct lane_machine *machine, struct lane *lane,
 {
     lane->memory_events++;
     lane->memory_bytes += event->bytes;
-    count(&machine->counts, lane->counts_waiting, 1, event->bytes, true);
+    count_event(machine, lane, event, true);
 }
 
 void lane_memory_remove(struct lane_machine *machine, struct lane *lane,
@@ -77,7 +90,7 @@ void lane_memory_remove(struct lane_machine *machine, struct lane *lane,
 {
     lane->memory_events--;
     lane->memory_bytes -= event->bytes;
-    count(&machine->counts, lane->counts_waiting, 1, event->bytes, false);
+    count_event(machine, lane, event, false);
 }
 
 void lane_memory_move(struct lane_machine *machine, struct lane *lane)

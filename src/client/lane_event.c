@@ -222,11 +222,12 @@ void lane_result(struct lane_machine *machine, struct lane_event *event, enum la
         finish(machine, lane, event, true);
         return;
     }
-    lane_failed(machine, lane, event, retry_at_ms);
     if (verdict == LANE_REJECT) {
+        lane_rejected(machine, lane, event);
         give_up(machine, lane, event);
         return;
     }
+    lane_failed(machine, lane, event, retry_at_ms);
     lane->hand = NULL;
     lane->state = LANE_RESTING;
     if (event->keep == LANE_ASIDE) {
@@ -331,7 +332,7 @@ void lane_arrive(struct lane_machine *machine, struct lane_event *event)
     }
     partition->next = event->offset + 1;
     partition->is_dirty = true;
-    if (event->handler < 0 || lane_is_known_done(partition, event->offset)) {
+    if (event->handler < 0 || lane_ranges_have(&partition->known, event->offset)) {
         lane_release(machine, event);
         return;
     }
@@ -372,7 +373,7 @@ static bool is_not_given_up(const struct lane *lane, const struct lane_event *ev
     int64_t offset = event->offset;
     const struct lane_partition *partition = lane->partition;
     bool is_to_come = offset >= partition->next && offset >= lane->finished_below &&
-                      !lane_is_known_done(partition, offset);
+                      !lane_ranges_have(&partition->known, offset);
     bool is_closing = event->closes_lane && !(lane->is_parked && lane->parked_offset == offset);
     return is_closing || is_to_come || has_event(lane->events, offset) ||
            has_event(lane->redriven, offset) || lane_has_open_row(lane, offset);

@@ -71,11 +71,12 @@ struct lane {
 
     bool is_parked, is_held;
     bool is_noted;   /* lanes.<group> has a note of it */
-    bool goes_aside; /* what it has and gets is set aside */
+    bool goes_aside; /* what it has and gets is set aside, */
     bool is_wanting; /* in the partition's list of those with something to set aside */
     bool is_counted_open;
     bool counts_waiting;
-    bool is_urged; /* somebody said that its head is to be tried at once */
+    int64_t aside_below; /* else what it has below this offset */
+    bool is_urged;       /* somebody said that its head is to be tried at once */
     enum lane_give_up gives_up_by;
     struct lane_event
         *parking;          /* its dead letter is written, the note that closes the lane is not */
@@ -118,6 +119,7 @@ struct lane_handler {
     bool takes_due; /* due and fresh ones take turns */
     int64_t probe_at_ms;
     int64_t probe_wait_ms;
+    size_t displaces; /* so many events may leave full memory until the next probe fails */
 };
 
 struct lane_forget {
@@ -150,6 +152,7 @@ struct lane_partition {
     uint32_t commits;    /* made */
     int64_t commit_base; /* of the one under way */
     int64_t commit_told;
+    int64_t commit_next; /* `next` then */
     int64_t commit_at_ms;
 };
 
@@ -222,6 +225,8 @@ void lane_unplace(struct lane_machine *machine, struct lane *lane);
 void lane_succeeded(struct lane_machine *machine, struct lane *lane, int handler);
 void lane_failed(struct lane_machine *machine, struct lane *lane, const struct lane_event *event,
                  int64_t retry_at_ms);
+/* The same, by a handler that says that it can never work: that is about the event. */
+void lane_rejected(struct lane_machine *machine, struct lane *lane, const struct lane_event *event);
 /* It is no probe any more, and told nothing. */
 void lane_end_probe(struct lane_machine *machine, struct lane *lane);
 /* Its head is over: nothing of its failures is known any more. */
@@ -260,8 +265,6 @@ void lane_write_forgets(struct lane_machine *machine, struct lane_partition *par
 /* Behind all others of the partition; out of them. */
 void lane_open_add(struct lane_partition *partition, struct lane_event *event);
 void lane_open_remove(struct lane_partition *partition, struct lane_event *event);
-/* The owner before told that it is done. */
-bool lane_is_known_done(const struct lane_partition *partition, int64_t offset);
 /* Everything below is closed in the source. */
 int64_t lane_base(const struct lane_partition *partition);
 /* A commit, when one is due (or the partition is given up) and there is something to say. */

@@ -6,6 +6,27 @@
 
 enum { VERSION = 1, CRC_BYTES = 4 };
 
+size_t lane_ranges_beyond(const struct lane_ranges *ranges, int64_t offset)
+{
+    size_t low = 0;
+    size_t high = ranges->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (ranges->items[middle].to <= offset) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+bool lane_ranges_have(const struct lane_ranges *ranges, int64_t offset)
+{
+    size_t at = lane_ranges_beyond(ranges, offset);
+    return at < ranges->count && ranges->items[at].from <= offset;
+}
+
 /* The most bytes whose base 64 fits. */
 static size_t room_for(size_t characters)
 {

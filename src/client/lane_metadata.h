@@ -23,6 +23,11 @@ struct lane_ranges {
     VEC_FIELDS(struct lane_range);
 };
 
+/* The first of ranges that ascend which ends beyond the offset; their count when none does. */
+size_t lane_ranges_beyond(const struct lane_ranges *ranges, int64_t offset);
+/* One of them has the offset. */
+bool lane_ranges_have(const struct lane_ranges *ranges, int64_t offset);
+
 /*
  * Writes into `text` (cleared before) the owner's fence, and that of the offsets in [base, end)
  * those of `open` (ranges that ascend, do not touch, and begin at base) are open and the others

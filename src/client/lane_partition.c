@@ -19,7 +19,7 @@ void lane_settings_init(struct lane_settings *settings)
         .probe_max_ms = 4000,
         .down_after = 10,
         .aside_after_ms = 30000,
-        .commit_interval_ms = 1000,
+        .commit_interval_ms = 500,
         .intake_events = 10000,
         .intake_bytes = (size_t)64 << 20,
         .waiting_events = 10000,
@@ -341,20 +341,34 @@ static void open_parked(struct lane_machine *machine, struct lane *lane)
     lane_memory_move(machine, lane);
 }
 
-void lane_skip_head(struct lane_machine *machine, struct lane *lane)
+/* What somebody sees as its head: the dead one that closed it, the one in hand, or the next. */
+static int64_t seen_head(const struct lane *lane)
 {
     struct lane_head head;
+    if (lane->is_parked) {
+        return lane->parked_offset;
+    }
+    if (lane->hand != NULL) {
+        return lane->hand->offset;
+    }
+    return lane_head(lane, &head) ? head.offset : -1;
+}
+
+bool lane_skip_head(struct lane_machine *machine, struct lane *lane, int64_t offset)
+{
+    if (offset < 0 || seen_head(lane) != offset) {
+        return false;
+    }
     if (lane->is_parked) {
         open_parked(machine, lane);
     } else if (lane->state == LANE_DYING) {
         lane_skip_dying(machine, lane);
-    } else if (lane->hand != NULL) {
-        lane->skip_offset = lane->hand->offset;
-    } else if (lane_head(lane, &head)) {
-        lane->skip_offset = head.offset;
+    } else {
+        lane->skip_offset = offset;
     }
     lane_place(machine, lane);
     lane_drop_if_empty(machine, lane);
+    return true;
 }
 
 static void set_held(struct lane_machine *machine, struct lane *lane, bool is_held)

@@ -135,6 +135,7 @@ void lane_succeeded(struct lane_machine *machine, struct lane *lane, int handler
     its->round++;
     its->failures = 0;
     its->alone_id = 0;
+    its->displaces = 0;
     if (its->last_id != lane->id) {
         its->other_stamp = its->last_stamp;
         its->last_id = lane->id;
@@ -215,22 +216,17 @@ static void count_attempt(struct lane_handler *handler, struct lane *lane)
     }
 }
 
-void lane_failed(struct lane_machine *machine, struct lane *lane, const struct lane_event *event,
-                 int64_t retry_at_ms)
+/* What the lane remembers of it. */
+static void remember_failure(struct lane_machine *machine, struct lane_handler *its,
+                             struct lane *lane, const struct lane_event *event, int64_t retry_at_ms)
 {
-    struct lane_handler *its = handler_of(machine, event->handler);
     if (lane->tries > 0 && lane->failed_offset != event->offset) {
         lane_forget_failures(machine, lane);
-    }
-    if (its->round + 1 != lane->failed_round || lane->failed_handler != event->handler) {
-        its->failures++; /* of its lanes: a second event of one is no second lane */
-        lane->failed_round = its->round + 1;
-        lane->failed_handler = event->handler;
     }
     lane->alone = its->alone_id == lane->id ? lane->alone + 1 : 1;
     its->alone_id = lane->id;
     lane->tries++;
-    lane->is_pending = true;
+    lane->is_pending = !its->is_down;
     lane->is_urged = false;
     lane->failed_offset = event->offset;
     lane->failed_stamp = its->successes;
@@ -241,15 +237,39 @@ void lane_failed(struct lane_machine *machine, struct lane *lane, const struct l
     lane->due_ms =
         retry_at_ms > machine->now_ms ? retry_at_ms : machine->now_ms + backoff_ms(machine, lane);
     failing_add(machine, lane, event->handler);
+    lane_memory_move(machine, lane);
+}
+
+void lane_failed(struct lane_machine *machine, struct lane *lane, const struct lane_event *event,
+                 int64_t retry_at_ms)
+{
+    const struct lane_settings *settings = &machine->settings;
+    struct lane_handler *its = handler_of(machine, event->handler);
+    remember_failure(machine, its, lane, event, retry_at_ms);
+    if (its->round + 1 != lane->failed_round || lane->failed_handler != event->handler) {
+        its->failures++; /* of its lanes: a second event of one is no second lane */
+        lane->failed_round = its->round + 1;
+        lane->failed_handler = event->handler;
+    }
     if (lane->probes >= 0) {
         lane_end_probe(machine, lane);
         its->probe_at_ms = machine->now_ms + its->probe_wait_ms;
-        its->probe_wait_ms = its->probe_wait_ms * 2 < machine->settings.probe_max_ms
+        its->probe_wait_ms = its->probe_wait_ms * 2 < settings->probe_max_ms
                                  ? its->probe_wait_ms * 2
-                                 : machine->settings.probe_max_ms;
+                                 : settings->probe_max_ms;
+        its->displaces = is_throttled(machine, its) ? (size_t)settings->workers : 0;
     }
-    lane_memory_move(machine, lane);
     tell_if_down(machine, its, event->handler);
+}
+
+void lane_rejected(struct lane_machine *machine, struct lane *lane, const struct lane_event *event)
+{
+    struct lane_handler *its = handler_of(machine, event->handler);
+    remember_failure(machine, its, lane, event, 0);
+    if (lane->probes >= 0) { /* it told nothing: the next one asks as long after it */
+        lane_end_probe(machine, lane);
+        its->probe_at_ms = machine->now_ms + its->probe_wait_ms;
+    }
 }
 
 bool lane_is_used_up(const struct lane_machine *machine, const struct lane *lane)

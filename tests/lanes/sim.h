@@ -93,6 +93,7 @@ struct member {
     bool is_stopping; /* an event that is given up ends the service */
     struct lane_machine *machine;
     struct sim_alone alone[HANDLERS];
+    int failures[HANDLERS]; /* since it last succeeded; who rejects an event has not failed */
     struct share shares[PARTITIONS];
 };
 
@@ -107,6 +108,7 @@ enum op_kind {
     OP_LOOK,
     OP_DEAD,
     OP_COMMIT,
+    OP_COMMITTED,
     OP_LEAVE_DEADLINE,
     OP_LOSE,
     OP_OWN,
@@ -131,7 +133,8 @@ struct op {
     struct record record;
     int64_t position;
     char *metadata;
-    bool is_void; /* its member crashed before it was sent */
+    bool is_stored; /* what the answer says */
+    bool is_void;   /* its member crashed before it was sent */
 };
 
 enum sim_say { SAY_TRY, SAY_SKIP, SAY_HOLD, SAY_LET_GO };
@@ -142,12 +145,13 @@ struct sim_word {
     bool is_held;
     bool is_stopped;  /* an event of it ends the service */
     bool must_try;    /* before this round is over */
-    bool is_skipping; /* one event may be given up for it */
+    int64_t skipping; /* may be given up for it */
     int64_t skipped;  /* not to be tried again */
     int64_t running, dying;
     int64_t failed; /* and waits, */
-    int64_t not_before_ms;
-    int busy; /* loads, and writes to lanes.<group> */
+    int64_t not_before_ms, failed_ms;
+    int passed; /* retries of other lanes since its time came */
+    int busy;   /* loads, and writes to lanes.<group> */
 };
 
 /* A lane of the model: what its key's effects have been. */
@@ -178,13 +182,14 @@ struct world {
     VEC(struct sim_lane) lanes;
     int64_t outage_from_ms[HANDLERS], outage_to_ms[HANDLERS];
     bool has_limits;
-    bool tries_alone; /* nothing is mended before all is done that can be */
-    bool fails_alone; /* each handler has one lane, which is given up by attempts_alone */
-    bool is_plain;    /* nobody says anything, and no service ends: more of the rest happens */
-    bool has_words;   /* people say something of lanes */
-    bool skips_all;   /* parked lanes are opened by skipping, before redrives */
-    bool is_mended;   /* nothing fails any more */
-    bool is_calm;     /* no crashes and rebalances any more */
+    bool tries_alone;  /* nothing is mended before all is done that can be */
+    bool fails_alone;  /* each handler has one lane, which is given up by attempts_alone */
+    bool is_plain;     /* nobody says anything, and no service ends: more of the rest happens */
+    bool has_words;    /* people say something of lanes */
+    bool skips_all;    /* parked lanes are opened by skipping, before redrives */
+    bool is_malformed; /* much of what comes can never work */
+    bool is_mended;    /* nothing fails any more */
+    bool is_calm;      /* no crashes and rebalances any more */
     int chaos_left;
     int64_t last_epoch;
     bool is_loud;
@@ -208,6 +213,7 @@ bool check_applies(struct world *world, const struct held *held);
 void check_dead(struct world *world, struct sim_event *event);
 void check_commit(struct world *world, int partition, int64_t base, const char *metadata);
 void check_forget(struct world *world, int partition, int64_t offset);
+void check_mark(struct world *world, int partition, int64_t fence);
 void check_memory(struct world *world, const struct lane_machine *machine);
 /* Everything is done or dead, and what is not closed is forgotten. */
 void check_end(struct world *world, bool is_all_done);

@@ -113,9 +113,32 @@ bool check_is_aside(const struct world *world, int partition, int64_t offset)
     return is_there;
 }
 
+static bool is_said_done(const struct lane_ranges *done, int64_t base, int64_t offset)
+{
+    bool is_said = offset < base;
+    for (size_t i = 0; i < done->count && !is_said; i++) {
+        is_said = offset >= done->items[i].from && offset < done->items[i].to;
+    }
+    return is_said;
+}
+
+/* What the group's commit says now, and the fence in it. */
+static int64_t read_commit(const struct source *source, struct lane_ranges *done)
+{
+    return lane_metadata_decode(source->metadata, source->committed, done);
+}
+
+/* A start before the commit would take it for one that was never set aside. */
 void check_forget(struct world *world, int partition, int64_t offset)
 {
     const struct source *source = &world->sources[partition];
+    struct lane_ranges done = {0};
+    read_commit(source, &done);
+    if (!is_said_done(&done, source->committed, offset)) {
+        check_fail(world, "%d@%d is forgotten before a commit says that it is over", (int)offset,
+                   partition);
+    }
+    vec_deinit(&done);
     for (size_t i = 0; i < source->events.count; i++) {
         const struct sim_event *event = &source->events.items[i];
         if (event->offset == offset && event->applied == 0 && !event->is_dead) {
@@ -125,16 +148,17 @@ void check_forget(struct world *world, int partition, int64_t offset)
     }
 }
 
-/* --- progress --- */
-
-static bool is_said_done(const struct lane_ranges *done, int64_t base, int64_t offset)
+/* The group has its fence: else it may not be the owner, and another may have the same one. */
+void check_mark(struct world *world, int partition, int64_t fence)
 {
-    bool is_said = offset < base;
-    for (size_t i = 0; i < done->count && !is_said; i++) {
-        is_said = offset >= done->items[i].from && offset < done->items[i].to;
+    struct lane_ranges done = {0};
+    if (read_commit(&world->sources[partition], &done) < fence) {
+        check_fail(world, "the mark of fence %d stands before its commit", (int)fence);
     }
-    return is_said;
+    vec_deinit(&done);
 }
+
+/* --- progress --- */
 
 void check_commit(struct world *world, int partition, int64_t base, const char *metadata)
 {

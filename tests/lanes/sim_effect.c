@@ -169,6 +169,25 @@ static bool has_more(const struct world *world, int member)
     return false;
 }
 
+/* Memory has room, and by more than what it takes to pause and resume. */
+static bool has_room(const struct world *world, const struct lane_machine *machine)
+{
+    struct lane_counts counts = lane_counts(machine);
+    return !world->has_limits && counts.runnable_events * 4 <= world->settings.intake_events * 3 &&
+           counts.waiting_events * 4 <= world->settings.waiting_events * 3;
+}
+
+/* A partition that is not given away goes on, whatever happens to others. */
+static void check_goes_on(struct world *world, int member)
+{
+    for (int p = 0; p < PARTITIONS; p++) {
+        const struct share *share = &world->members[member].shares[p];
+        if (share->is_held && share->is_restored && !share->is_leaving && share->is_paused) {
+            check_fail(world, "%d: partition %d stands still, and memory has room", member, p);
+        }
+    }
+}
+
 void sim_settle(struct world *world, int member)
 {
     struct member *its = &world->members[member];
@@ -179,12 +198,16 @@ void sim_settle(struct world *world, int member)
     deliver(world, member);
     int64_t due_ms = lane_settle(its->machine, world->now_ms);
     check_memory(world, its->machine);
+    bool is_roomy = has_room(world, its->machine);
     while (its->is_alive && lane_next_effect(its->machine, &effect)) {
         sim_say(world, "%d: %s %d@%d", member, effect_names[effect.kind], (int)effect.offset,
                 effect.partition);
         carry_out(world, member, &effect);
     }
     words_settled(world, member);
+    if (is_roomy && its->is_alive) {
+        check_goes_on(world, member);
+    }
     if (its->is_alive) {
         sim_settle_at(world, member, has_more(world, member) ? world->now_ms : due_ms);
     }

@@ -36,12 +36,15 @@ static enum lane_verdict handle(struct world *world, struct held *held, bool *is
 {
     struct sim_event *event = held->about;
     if (!world->is_mended) {
+        if (event->fate == REJECTED) {
+            return LANE_REJECT; /* what it says can be seen without what may be away */
+        }
         if (world->now_ms >= world->outage_from_ms[event->handler] &&
             world->now_ms < world->outage_to_ms[event->handler]) {
             return LANE_RETRY;
         }
-        if (event->fate == POISON || event->fate == REJECTED) {
-            return event->fate == POISON ? LANE_RETRY : LANE_REJECT;
+        if (event->fate == POISON) {
+            return LANE_RETRY;
         }
         if (event->fails_left > 0) {
             event->fails_left--;
@@ -86,6 +89,9 @@ static void append(struct world *world, struct op *op)
     vec_push(&source->lanes, op->record);
     if (was_aside && !check_is_aside(world, op->partition, record->offset)) {
         check_forget(world, op->partition, record->offset);
+    }
+    if (record->kind == MARK) {
+        check_mark(world, op->partition, record->fence);
     }
     if (record->kind == REDRIVEN) {
         struct sim_event *event = sim_find(world, op->partition, record->offset);
@@ -255,6 +261,9 @@ static void happen(struct world *world, struct op *op)
         break;
     case OP_COMMIT:
         sim_committed(world, op, true);
+        break;
+    case OP_COMMITTED:
+        lane_committed(world->members[op->member].machine, op->partition, op->epoch, op->is_stored);
         break;
     case OP_OWN:
         sim_own(world, op->member, op->partition);

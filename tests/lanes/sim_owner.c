@@ -119,7 +119,12 @@ void sim_committed(struct world *world, struct op *op, bool is_answered)
         op->metadata = NULL;
     }
     if (is_answered) {
-        lane_committed(world->members[op->member].machine, op->partition, op->epoch, is_stored);
+        /* some answers take so long that the partition is gone, or back */
+        int64_t takes_ms =
+            sim_chance(world, 15) ? sim_between(world, 20, 150) : sim_between(world, 0, 5);
+        struct op *answer = sim_later_of(world, takes_ms, OP_COMMITTED, op->member, op->partition);
+        answer->epoch = op->epoch;
+        answer->is_stored = is_stored;
     }
 }
 
@@ -196,6 +201,7 @@ void sim_begin(struct world *world, int member)
     its->is_alive = true;
     its->is_stopping = false;
     memset(its->alone, 0, sizeof its->alone);
+    memset(its->failures, 0, sizeof its->failures);
     its->machine = lane_machine_new(&settings);
     for (int p = 0; p < PARTITIONS; p++) {
         int owner = world->sources[p].owner;

@@ -24,6 +24,9 @@ static size_t lane_for(struct world *world, const struct sim_event *event)
 static enum fate draw_fate(struct world *world)
 {
     int64_t drawn = sim_between(world, 1, 100);
+    if (world->is_malformed) {
+        return drawn <= 50 ? GOOD : drawn <= 55 ? FLAKY : drawn <= 60 ? POISON : REJECTED;
+    }
     return drawn <= 75 ? GOOD : drawn <= 85 ? FLAKY : drawn <= 95 ? POISON : REJECTED;
 }
 
@@ -106,12 +109,14 @@ static void draw_settings(struct world *world)
     settings->open_lanes = world->has_limits ? (size_t)sim_between(world, 1, 4) : 1000;
     settings->aside_bytes = world->has_limits ? sim_between(world, 40, 400) : 1000000;
     settings->metadata_bytes = (size_t)sim_between(world, 40, 80);
-    /* With so few that fail, it can be told that the handler does not. */
+    /* Whether the few that fail can be told from an outage, or it takes who would succeed. */
     world->tries_alone = !world->has_limits && sim_chance(world, 40);
+    world->is_malformed = sim_chance(world, 10);
     if (!world->is_plain) {
         draw_words(world);
     }
-    settings->down_after = world->tries_alone ? 1000 : settings->down_after;
+    settings->down_after =
+        world->tries_alone && sim_chance(world, 60) ? 1000 : settings->down_after;
     settings->attempts = world->tries_alone && sim_chance(world, 50) ? 100000 : settings->attempts;
 }
 

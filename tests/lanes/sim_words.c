@@ -15,8 +15,12 @@ static struct sim_word *word_of(struct world *world, struct sim_lane *lane, int 
     struct sim_word *word = &lane->words[member];
     int64_t epoch = world->members[member].shares[lane->partition].epoch;
     if (word->epoch != epoch) {
-        *word = (struct sim_word){
-            .epoch = epoch, .failed = -1, .running = -1, .dying = -1, .skipped = -1};
+        *word = (struct sim_word){.epoch = epoch,
+                                  .failed = -1,
+                                  .running = -1,
+                                  .dying = -1,
+                                  .skipping = -1,
+                                  .skipped = -1};
     }
     return word;
 }
@@ -31,11 +35,52 @@ static enum lane_give_up rule_of(const struct world *world, const struct sim_eve
 
 /* --- what is started --- */
 
+static bool is_redriving(const struct sim_lane *lane)
+{
+    bool is_any = false;
+    for (size_t i = 0; i < lane->events.count; i++) {
+        is_any |= lane->events.items[i]->is_asked;
+    }
+    return is_any;
+}
+
+/* It waits for its turn: no back-off is left, and nothing of it is on its way. */
+static bool waits_for_turn(const struct world *world, const struct sim_lane *lane,
+                           const struct sim_word *word, int member)
+{
+    const struct share *share = &world->members[member].shares[lane->partition];
+    return word->failed >= 0 && word->running < 0 && word->dying < 0 && word->busy == 0 &&
+           share->is_held && share->is_restored && !share->is_leaving && !is_redriving(lane) &&
+           world->now_ms > word->failed_ms + world->settings.backoff_max_ms;
+}
+
+/* One that failed is tried again: those of its handler that wait get their turn, too. */
+static void check_turns(struct world *world, int member, const struct sim_event *event)
+{
+    int most = 10 + (int)world->lanes.count;
+    for (size_t i = 0; i < world->lanes.count; i++) {
+        struct sim_lane *lane = &world->lanes.items[i];
+        struct sim_word *word = word_of(world, lane, member);
+        if (i == event->lane) {
+            word->passed = 0;
+        } else if (waits_for_turn(world, lane, word, member) &&
+                   sim_find(world, lane->partition, word->failed)->handler == event->handler &&
+                   ++word->passed > most) {
+            check_fail(world, "%d@%d waits for its turn, and others are tried %d times",
+                       (int)word->failed, lane->partition, word->passed);
+        }
+    }
+}
+
 static void check_run(struct world *world, int member, const struct held *held)
 {
     struct sim_event *event = held->about;
     struct sim_word *word = word_of(world, lane_of(world, event), member);
     int offset = (int)event->offset;
+    if (world->is_plain && word->failed == event->offset) {
+        check_turns(world, member, event);
+    }
+    word->passed = 0;
     if (word->is_held) {
         check_fail(world, "%d@%d is started though its lane is held", offset, event->partition);
     }
@@ -70,17 +115,18 @@ static void check_dying(struct world *world, int member, struct sim_event *event
 {
     struct sim_word *word = word_of(world, lane_of(world, event), member);
     enum lane_give_up rule = rule_of(world, event);
-    event->may_skip = event->may_skip || rule == LANE_SKIP || word->is_skipping;
-    if (!word->is_skipping && rule == LANE_STOP) {
+    bool is_skipping = word->skipping == event->offset;
+    event->may_skip = event->may_skip || rule == LANE_SKIP || is_skipping;
+    if (!is_skipping && rule == LANE_STOP) {
         check_fail(world, "%d@%d is given up, and the service should have ended",
                    (int)event->offset, event->partition);
     }
-    if (!word->is_skipping && !is_proven(world, member, event)) {
+    if (!is_skipping && !is_proven(world, member, event)) {
         check_fail(world, "%d@%d is given up though only its handler was away", (int)event->offset,
                    event->partition);
     }
-    word->is_skipping = word->is_stopped = false;
-    word->failed = word->skipped = -1;
+    word->is_stopped = false;
+    word->failed = word->skipped = word->skipping = -1;
     word->dying = event->offset;
 }
 
@@ -101,8 +147,21 @@ static void check_stop(struct world *world, int member, const struct sim_event *
     }
 }
 
+/* One lane alone is no outage, unless it is told to be. */
+static void check_down(struct world *world, int member, int handler)
+{
+    int least = world->settings.down_after < 2 ? world->settings.down_after : 2;
+    if (world->members[member].failures[handler] < least) {
+        check_fail(world, "handler %d is told down after %d failures", handler,
+                   world->members[member].failures[handler]);
+    }
+}
+
 void words_effect(struct world *world, int member, const struct lane_effect *effect)
 {
+    if (effect->kind == LANE_TELL_DOWN) {
+        check_down(world, member, effect->handler);
+    }
     struct sim_event *event = effect->event != NULL ? sim_held_of(effect->event)->about : NULL;
     if (effect->kind == LANE_LOAD) {
         const struct source *source = &world->sources[effect->partition];
@@ -156,12 +215,15 @@ void words_result(struct world *world, int member, const struct held *held,
     word->running = -1;
     if (verdict == LANE_DONE) {
         word->failed = word->failed == event->offset ? -1 : word->failed;
-        word->is_skipping = word->is_skipping && word->skipped != event->offset;
+        word->skipping = word->skipping == event->offset ? -1 : word->skipping;
         word->skipped = word->skipped == event->offset ? -1 : word->skipped;
         *alone = (struct sim_alone){0};
+        world->members[member].failures[event->handler] = 0;
         return;
     }
+    world->members[member].failures[event->handler] += verdict == LANE_RETRY;
     word->failed = event->offset;
+    word->failed_ms = world->now_ms;
     word->not_before_ms = retry_at_ms;
     if (alone->event != event) {
         *alone = (struct sim_alone){.event = event};
@@ -234,15 +296,6 @@ void words_settled(struct world *world, int member)
 
 /* --- the words --- */
 
-static bool is_redriving(const struct sim_lane *lane)
-{
-    bool is_any = false;
-    for (size_t i = 0; i < lane->events.count; i++) {
-        is_any |= lane->events.items[i]->is_asked;
-    }
-    return is_any;
-}
-
 static void say_try(struct world *world, int member, struct sim_lane *lane, struct lane *its)
 {
     struct lane_machine *machine = world->members[member].machine;
@@ -254,28 +307,51 @@ static void say_try(struct world *world, int member, struct sim_lane *lane, stru
     lane_try_now(machine, its);
 }
 
-/* The head is what runs, what failed and waits, or the dead one that closed the lane. */
+/* What somebody who looks takes for its head: the dead one that closed it, what is given up or
+ * runs, what failed and waits, or the first that is not over. Sometimes he looked long ago. */
+static int64_t seen_head(struct world *world, const struct sim_lane *lane,
+                         const struct sim_word *word)
+{
+    const struct record *note = note_of(world, lane);
+    size_t count = lane->events.count;
+    size_t at = 0;
+    if (sim_chance(world, 20)) {
+        return lane->events.items[sim_between(world, 0, (int64_t)count - 1)]->offset;
+    }
+    if (note != NULL && note->note.is_parked) {
+        return note->note.offset;
+    }
+    if (word->dying >= 0 || word->running >= 0 || word->failed >= 0) {
+        return word->dying >= 0 ? word->dying : word->running >= 0 ? word->running : word->failed;
+    }
+    while (at + 1 < count &&
+           (lane->events.items[at]->applied > 0 || lane->events.items[at]->is_dead)) {
+        at++;
+    }
+    return lane->events.items[at]->offset;
+}
+
 static void say_skip(struct world *world, int member, struct sim_lane *lane, struct lane *its)
 {
     struct sim_word *word = word_of(world, lane, member);
-    const struct record *note = note_of(world, lane);
-    struct sim_event *dead = note != NULL && note->note.is_parked
-                                 ? sim_find(world, lane->partition, note->note.offset)
-                                 : NULL;
-    for (size_t i = 0; i < lane->events.count; i++) {
-        struct sim_event *event = lane->events.items[i];
-        bool is_closing = event->is_dead && event->applied == 0 && !event->may_skip;
-        event->may_skip = event->may_skip || event->offset == word->dying;
-        dead = dead == NULL && is_closing ? event : dead;
+    int64_t offset = seen_head(world, lane, word);
+    struct sim_event *event = sim_find(world, lane->partition, offset);
+    if (!lane_skip_head(world->members[member].machine, its, offset)) {
+        return;
     }
-    if (dead != NULL) {
-        dead->may_skip = true;
+    int64_t head = word->dying >= 0     ? word->dying
+                   : word->running >= 0 ? word->running
+                                        : word->failed;
+    bool is_closing = event->is_dead && event->applied == 0 && !event->may_skip;
+    event->may_skip = event->may_skip || is_closing || offset == word->dying;
+    if (head >= 0 && head != offset && !is_closing && !is_redriving(lane)) {
+        check_fail(world, "%d@%d is skipped, and %d is its lane's head", (int)offset,
+                   lane->partition, (int)head);
     }
-    if (dead == NULL && word->dying < 0 && !is_redriving(lane)) {
-        word->skipped = word->running >= 0 ? word->running : word->failed;
+    if (!is_closing && word->dying < 0 && !is_redriving(lane)) {
+        word->skipped = offset;
     }
-    word->is_skipping = true;
-    lane_skip_head(world->members[member].machine, its);
+    word->skipping = offset;
 }
 
 static void say_hold(struct world *world, int member, struct sim_lane *lane, struct lane *its,
