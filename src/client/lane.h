@@ -118,6 +118,7 @@ struct lane_event {
     int attempt;                    /* LANE_RUN: 1 for the first one */
     int64_t first_failed_ms;        /* 0: never */
     bool is_busy;                   /* somebody else has it: a handler, or a write */
+    bool is_put_by;                 /* lane_put_by */
     bool is_writing;                /* to lanes.<group> */
     struct lane *lane;              /* NULL: nobody waits for it, it is let go when it comes back */
     struct lane_event *next, *prev; /* of its lane, by offset */
@@ -239,6 +240,10 @@ void lane_result(struct lane_machine *machine, struct lane_event *event, enum la
 
 /* The event of LANE_LOAD; taken over. handler, key, bytes as with lane_arrive. */
 void lane_loaded(struct lane_machine *machine, struct lane *lane, struct lane_event *event);
+
+/* The handler of a running event has returned, and what it says comes later (lane_result): its
+ * worker is free for another lane. What it counts as in memory stays. */
+void lane_put_by(struct lane_machine *machine, struct lane_event *event);
 
 /* It is durable there, at `position`. */
 void lane_wrote_aside(struct lane_machine *machine, struct lane_event *event, int64_t position);

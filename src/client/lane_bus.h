@@ -86,6 +86,7 @@ size_t lane_event_cost(const struct event *event);
 
 enum lane_mail_kind {
     LANE_MAIL_RESULT, /* of a worker */
+    LANE_MAIL_LATER,  /* it has returned, and the result follows */
     LANE_MAIL_RECORD,
     LANE_MAIL_END,
     LANE_MAIL_LOADED,
@@ -96,7 +97,7 @@ enum lane_mail_kind {
 struct lane_mail {
     struct lane_mail *next;
     enum lane_mail_kind kind;
-    void *token;        /* as given; RESULT: the event */
+    void *token;        /* as given; RESULT, LATER: the event */
     bool is_done;       /* APPENDED, BURIED: it is durable; LOADED: it was read */
     int64_t position;   /* APPENDED: where */
     struct arena arena; /* of what the record borrows; freed with the mail */

@@ -142,6 +142,9 @@ void lane_carry_out(struct lane_runner *runner)
     lane_loads_due(runner);
     lane_bury_due(runner);
     lane_tell_due(runner, false);
+    if (runner->settings.tick != NULL) {
+        runner->settings.tick(runner->settings.context);
+    }
 }
 
 /* --- mail --- */
@@ -169,6 +172,9 @@ static void read_one(struct lane_runner *runner, struct lane_mail *mail)
     switch (mail->kind) {
     case LANE_MAIL_RESULT:
         take_result(runner, mail->token);
+        break;
+    case LANE_MAIL_LATER:
+        lane_put_by(runner->machine, &((struct lane_held *)mail->token)->event);
         break;
     case LANE_MAIL_RECORD:
     case LANE_MAIL_END:

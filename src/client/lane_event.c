@@ -206,13 +206,22 @@ static struct lane *take_back(struct lane_machine *machine, struct lane_event *e
     return lane;
 }
 
+void lane_put_by(struct lane_machine *machine, struct lane_event *event)
+{
+    assert(event->is_busy && !event->is_put_by);
+    event->is_put_by = true;
+    machine->counts.running--;
+}
+
 void lane_result(struct lane_machine *machine, struct lane_event *event, enum lane_verdict verdict,
                  int64_t retry_at_ms, int64_t now_ms)
 {
+    int handler = event->handler;
+    machine->counts.running -= !event->is_put_by;
+    event->is_put_by = false;
     struct lane *lane = take_back(machine, event);
     machine->now_ms = now_ms > machine->now_ms ? now_ms : machine->now_ms;
-    machine->counts.running--;
-    machine->handlers[event->handler].running--;
+    machine->handlers[handler].running--;
     if (lane == NULL) {
         return;
     }

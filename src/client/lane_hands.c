@@ -76,15 +76,17 @@ void lane_held_free(struct lane_runner *runner, struct lane_held *held)
 /* --- workers --- */
 
 /* The next event, NULL: the end. */
-static struct lane_held *next(struct lane_workers *workers)
+static struct lane_held *next(struct lane_workers *workers, bool had_one)
 {
     pthread_mutex_lock(&workers->lock);
+    workers->busy -= had_one;
     while (workers->queue == NULL && !workers->is_ending) {
         pthread_cond_wait(&workers->work, &workers->lock);
     }
     struct lane_held *held = workers->queue;
     if (held != NULL) {
         DL_DELETE(workers->queue, held);
+        workers->busy++;
     }
     pthread_mutex_unlock(&workers->lock);
     return held;
@@ -94,12 +96,27 @@ static void *work(void *argument)
 {
     struct lane_runner *runner = argument;
     struct lane_held *held;
-    while ((held = next(&runner->workers)) != NULL) {
+    for (bool had_one = false; (held = next(&runner->workers, had_one)) != NULL; had_one = true) {
         memset(&held->said, 0, sizeof held->said);
-        runner->settings.handle(runner->settings.context, &held->hand, &held->said);
-        lane_runner_post(runner, lane_mail_new(LANE_MAIL_RESULT, held));
+        if (runner->settings.handle(runner->settings.context, &held->hand, &held->said)) {
+            lane_runner_post(runner, lane_mail_new(LANE_MAIL_RESULT, held));
+        }
     }
     return NULL;
+}
+
+void lane_runner_later(struct lane_runner *runner, struct lane_hand *hand)
+{
+    lane_runner_post(runner,
+                     lane_mail_new(LANE_MAIL_LATER, container_of(hand, struct lane_held, hand)));
+}
+
+void lane_runner_say(struct lane_runner *runner, struct lane_hand *hand,
+                     const struct lane_said *said)
+{
+    struct lane_held *held = container_of(hand, struct lane_held, hand);
+    held->said = *said;
+    lane_runner_post(runner, lane_mail_new(LANE_MAIL_RESULT, held));
 }
 
 bool lane_workers_start(struct lane_runner *runner)
@@ -121,6 +138,15 @@ void lane_workers_give(struct lane_runner *runner, struct lane_held *held)
     DL_APPEND(workers->queue, held);
     pthread_cond_signal(&workers->work);
     pthread_mutex_unlock(&workers->lock);
+}
+
+bool lane_workers_are_busy(struct lane_runner *runner)
+{
+    struct lane_workers *workers = &runner->workers;
+    pthread_mutex_lock(&workers->lock);
+    bool are_busy = workers->busy > 0 || workers->queue != NULL;
+    pthread_mutex_unlock(&workers->lock);
+    return are_busy;
 }
 
 void lane_workers_end(struct lane_runner *runner)

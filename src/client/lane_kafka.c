@@ -16,6 +16,7 @@ struct lane_kafka {
     struct publisher *dlq;
     atomic_bool is_broken; /* lanes: a record failed, and so do all behind it */
     struct lane_log log;
+    struct topic_partitions held;
     struct topic_partitions unplaced; /* held, and the group's commit could not be asked for */
     int64_t place_at_ms;
 };
@@ -29,11 +30,24 @@ static void say(struct lane_kafka *kafka, enum lane_log_level level, const char 
 
 /* --- the reader's callbacks --- */
 
+static void say_held(struct lane_kafka *kafka)
+{
+    struct buf text = {0};
+    buf_printf(&text, "holds %zu partitions:", kafka->held.count);
+    for (size_t i = 0; i < kafka->held.count; i++) {
+        const struct topic_partition *at = &kafka->held.items[i];
+        buf_printf(&text, " %s/%d", at->topic, (int)at->partition);
+    }
+    say(kafka, LANE_LOG_INFO, buf_cstr(&text));
+    buf_deinit(&text);
+}
+
 static void assigned(void *context, const struct topic_partitions *partitions)
 {
     struct lane_kafka *kafka = context;
     for (size_t i = 0; i < partitions->count; i++) {
         const struct topic_partition *at = &partitions->items[i];
+        topic_partitions_add(&kafka->held, at->topic, at->partition, -1);
         if (at->offset < 0) {
             topic_partitions_add(&kafka->unplaced, at->topic, at->partition, -1);
             continue;
@@ -42,19 +56,22 @@ static void assigned(void *context, const struct topic_partitions *partitions)
                                    reader_epoch(kafka->reader, at->topic, at->partition)};
         lane_bus_assigned(kafka->runner, &share, at->offset, at->metadata, false);
     }
+    if (partitions->count > 0) {
+        say_held(kafka);
+    }
 }
 
-static void forget_unplaced(struct lane_kafka *kafka, const struct topic_partition *at)
+static void forget(struct topic_partitions *list, const struct topic_partition *at)
 {
     struct topic_partitions kept = {0};
-    for (size_t i = 0; i < kafka->unplaced.count; i++) {
-        const struct topic_partition *one = &kafka->unplaced.items[i];
+    for (size_t i = 0; i < list->count; i++) {
+        const struct topic_partition *one = &list->items[i];
         if (one->partition != at->partition || strcmp(one->topic, at->topic) != 0) {
             topic_partitions_add(&kept, one->topic, one->partition, -1);
         }
     }
-    topic_partitions_deinit(&kafka->unplaced);
-    kafka->unplaced = kept;
+    topic_partitions_deinit(list);
+    *list = kept;
 }
 
 static void revoked(void *context, const struct topic_partitions *partitions, bool is_lost)
@@ -65,9 +82,13 @@ static void revoked(void *context, const struct topic_partitions *partitions, bo
         const struct topic_partition *at = &partitions->items[i];
         shares[i] = (struct lane_share){at->topic, at->partition,
                                         reader_epoch(kafka->reader, at->topic, at->partition)};
-        forget_unplaced(kafka, at);
+        forget(&kafka->unplaced, at);
+        forget(&kafka->held, at);
     }
     lane_bus_revoked(kafka->runner, shares, partitions->count, is_lost);
+    if (partitions->count > 0) {
+        say_held(kafka);
+    }
     free(shares);
 }
 
@@ -82,13 +103,17 @@ static void gone(void *context, const struct reader_gap *gap)
 {
     struct lane_kafka *kafka = context;
     char text[700];
-    snprintf(text, sizeof text,
-             gap->is_new_topic
-                 ? "%.249s/%d: the topic was deleted and made again since this service stood at "
-                   "offset %" PRId64 "; handling it from its start, offset %" PRId64
-                 : "%.249s/%d: the events from offset %" PRId64 " on are gone, expired or deleted "
-                   "before this service had them; going on at %" PRId64,
-             gap->topic, (int)gap->partition, gap->from, gap->to);
+    if (gap->is_new_topic) {
+        snprintf(text, sizeof text,
+                 "%.249s/%d: the topic was deleted and made again since this service stood at "
+                 "offset %" PRId64 "; handling it from its start, offset %" PRId64,
+                 gap->topic, (int)gap->partition, gap->from, gap->to);
+    } else {
+        snprintf(text, sizeof text,
+                 "%.249s/%d: the events from offset %" PRId64 " to %" PRId64
+                 " are gone, expired or deleted before this service had them; going on at %" PRId64,
+                 gap->topic, (int)gap->partition, gap->from, gap->to - 1, gap->to);
+    }
     say(kafka, LANE_LOG_WARN, text);
     if (gap->is_new_topic) {
         struct lane_share share = {gap->topic, gap->partition,
@@ -117,7 +142,7 @@ static void place_due(struct lane_kafka *kafka)
                 reader_seek(kafka->reader, at->topic, at->partition, at->offset, NULL) ==
                     CLIENT_OK) {
                 lane_bus_assigned(kafka->runner, &share, at->offset, at->metadata, false);
-                forget_unplaced(kafka, at);
+                forget(&kafka->unplaced, at);
             }
         }
     }
@@ -383,5 +408,6 @@ void lane_kafka_close(struct lane_kafka *kafka)
         say(kafka, LANE_LOG_WARN, error.text);
     }
     topic_partitions_deinit(&kafka->unplaced);
+    topic_partitions_deinit(&kafka->held);
     free(kafka);
 }

@@ -174,6 +174,7 @@ enum client_status lane_runner_turn(struct lane_runner *runner, int timeout_ms,
 
 void lane_runner_end(struct lane_runner *runner)
 {
+    enum { WAIT_MS = 20 };
     VEC(struct lane_source *) held = {0};
     for (size_t i = 0; i < runner->sources.count; i++) {
         if (runner->sources.items[i]->epoch != 0) {
@@ -184,6 +185,11 @@ void lane_runner_end(struct lane_runner *runner)
         lane_let_sources_go(runner, held.items, held.count, runner->settings.stop_wait_ms);
     }
     vec_deinit(&held);
+    while (lane_workers_are_busy(runner)) { /* whoever watches over handlers is called meanwhile */
+        lane_mailbox_wait(&runner->mailbox, WAIT_MS);
+        lane_read_mail(runner);
+        lane_carry_out(runner);
+    }
     lane_workers_end(runner);
     lane_read_mail(runner);
     lane_carry_out(runner);

@@ -16,6 +16,7 @@
  *   bus. It never waits for a handler or for a record to be durable, so the group sees the member
  *   alive whatever handlers do; but while partitions are taken away, as long as revoke_wait_ms.
  * - Workers, as many as lanes.workers, call the handler. Each has one event at a time, borrowed.
+ *   What a handler says may come later, from any thread; its worker is free meanwhile.
  * - The bus's threads (lane_bus.h): one reads lanes.<group>, one brings acknowledgements.
  *
  * Two locks, never both at once: that of the workers' queue, and that of the mailbox by which
@@ -58,8 +59,11 @@ struct lane_runner_settings {
 
     /* Which handler an event is for, -1: nobody's. Any thread, several at once. */
     int (*classify)(void *context, const struct event *event);
-    /* Called by workers. */
-    void (*handle)(void *context, const struct lane_hand *hand, struct lane_said *said);
+    /* Called by workers. True: that is what it says. False: lane_runner_later was called, and
+     * lane_runner_say is or will be. */
+    bool (*handle)(void *context, struct lane_hand *hand, struct lane_said *said);
+    /* On the poll thread, each turn, at least every 200 ms, also while the runner ends [nothing] */
+    void (*tick)(void *context);
     /* A line for people. Any thread. */
     void (*log)(void *context, enum lane_log_level level, const char *text);
     void *context;
@@ -101,6 +105,14 @@ void lane_runner_stop(struct lane_runner *runner);
 
 /* Frees it: after lane_runner_run, when the bus answers no more. NULL is fine. */
 void lane_runner_free(struct lane_runner *runner);
+
+/* From inside of `handle`, which is about to return: what it says comes later, and until then the
+ * event is in hand, its lane waits, and its worker is free. */
+void lane_runner_later(struct lane_runner *runner, struct lane_hand *hand);
+/* Then, once, before lane_runner_free and while the bus's wake may be called; `hand` is the
+ * runner's again. Any thread. */
+void lane_runner_say(struct lane_runner *runner, struct lane_hand *hand,
+                     const struct lane_said *said);
 
 /* Numbers of now. On the poll thread. */
 struct lane_counts lane_runner_counts(const struct lane_runner *runner);

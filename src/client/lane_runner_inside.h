@@ -86,9 +86,10 @@ struct lane_mailbox {
 };
 
 struct lane_workers {
-    pthread_mutex_t lock; /* guards the queue and is_ending */
+    pthread_mutex_t lock; /* guards the queue, busy and is_ending */
     pthread_cond_t work;
     struct lane_held *queue;
+    int busy; /* have an event */
     bool is_ending;
     pthread_t *threads;
     int count;
@@ -146,6 +147,7 @@ const struct received *lane_held_received(const struct lane_held *held);
 void lane_held_free(struct lane_runner *runner, struct lane_held *held);
 CHECKED bool lane_workers_start(struct lane_runner *runner);
 void lane_workers_give(struct lane_runner *runner, struct lane_held *held);
+bool lane_workers_are_busy(struct lane_runner *runner);
 /* When nothing is queued. */
 void lane_workers_end(struct lane_runner *runner);
 

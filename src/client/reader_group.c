@@ -86,6 +86,9 @@ static void note_member_id(struct reader *reader)
 static void take(struct reader *reader, rd_kafka_topic_partition_list_t *list)
 {
     note_member_id(reader);
+    if (reader->close_by_ms != 0) {
+        return; /* they are given back at once, and nobody answers while the handle is closing */
+    }
     for (int i = 0; i < list->cnt; i++) {
         if (reader_find(reader, list->elems[i].topic, list->elems[i].partition) == NULL) {
             reader_hold(reader, list->elems[i].topic, list->elems[i].partition);

@@ -65,11 +65,12 @@ static bool works(const struct lane_hand *hand, struct lane_said *said)
     return said->verdict == LANE_DONE;
 }
 
-static void handle(void *context, const struct lane_hand *hand, struct lane_said *said)
+static bool handle(void *context, struct lane_hand *hand, struct lane_said *said)
 {
     struct service *service = context;
     note(service, "begin", hand);
     note(service, works(hand, said) ? "end" : "fail", hand);
+    return true;
 }
 
 static void log_line(void *context, enum lane_log_level level, const char *text)

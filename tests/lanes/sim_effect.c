@@ -98,6 +98,10 @@ static void carry_out(struct world *world, int member, const struct lane_effect 
     switch (effect->kind) {
     case LANE_RUN:
         run(world, member, effect);
+        if (world->seed % 4 == 0 && effect->event->offset % 3 == 0) { /* its word comes later */
+            lane_put_by(world->members[member].machine, effect->event);
+            sim_settle_at(world, member, world->now_ms);
+        }
         break;
     case LANE_RELEASE:
         sim_held_free(sim_held_of(effect->event));

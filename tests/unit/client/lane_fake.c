@@ -260,7 +260,7 @@ static bool is_failing(struct fake_event *event)
     return sscanf(event->value, "fail %d", &fails) == 1 && event->tries++ < fails;
 }
 
-static void handle(void *context, const struct lane_hand *hand, struct lane_said *said)
+static bool handle(void *context, struct lane_hand *hand, struct lane_said *said)
 {
     struct fake *fake = context;
     const struct event *event = &hand->received->event;
@@ -283,8 +283,16 @@ static void handle(void *context, const struct lane_hand *hand, struct lane_said
     } else {
         buf_printf(&fake->effects, "%.*s%d ", SLICE_ARGS(event->key), (int)event->offset);
     }
+    bool is_later = strcmp(its->value, "later") == 0;
     fake->running--;
     pthread_mutex_unlock(&fake->lock);
+    if (is_later) {
+        lane_runner_later(fake->runner, hand);
+        pthread_mutex_lock(&fake->lock);
+        vec_push(&fake->later, hand);
+        pthread_mutex_unlock(&fake->lock);
+    }
+    return !is_later;
 }
 
 static void keep_line(void *context, enum lane_log_level level, const char *text)
@@ -345,6 +353,7 @@ void fake_deinit(struct fake *fake)
     for (size_t i = 0; i < fake->letters.count; i++) {
         buf_deinit(&fake->letters.items[i]);
     }
+    vec_deinit(&fake->later);
     vec_deinit(&fake->lanes);
     vec_deinit(&fake->letters);
     buf_deinit(&fake->effects);
@@ -487,6 +496,15 @@ void fake_open_gate(struct fake *fake)
     fake->is_open = true;
     pthread_cond_broadcast(&fake->changed);
     pthread_mutex_unlock(&fake->lock);
+}
+
+void fake_say_later(struct fake *fake)
+{
+    const struct lane_said done = {0};
+    for (size_t i = 0; i < fake->later.count; i++) { /* no handler is at work */
+        lane_runner_say(fake->runner, fake->later.items[i], &done);
+    }
+    fake->later.count = 0;
 }
 
 char *fake_effects(struct fake *fake)

@@ -11,7 +11,7 @@
  * hand. It outlives runners, so that a test can start another one on what the one before left.
  *
  * Values: "ok"; "fail N": the first N tries; "reject"; "wait": until the gate is opened;
- * "away": fails until then.
+ * "away": fails until then; "later": returns, and is done when fake_say_later is called.
  */
 enum { FAKE_PARTITIONS = 2 };
 
@@ -40,13 +40,14 @@ struct fake_partition {
 
 /* What a handler did: the events it was done with, "key/offset" each. */
 struct fake {
-    pthread_mutex_t lock; /* guards effects, running, blocked, is_open, tries, is_woken */
+    pthread_mutex_t lock; /* guards effects, running, blocked, is_open, tries, is_woken, later */
     pthread_cond_t changed;
     struct buf effects;
     int running;
     int blocked; /* of them, at the gate */
     bool is_open;
     bool is_woken;
+    VEC(struct lane_hand *) later;
 
     struct fake_partition partitions[FAKE_PARTITIONS];
     VEC(struct fake_record) lanes;
@@ -79,6 +80,7 @@ void fake_until(struct fake *fake, bool (*holds)(struct fake *fake), int64_t ste
 /* So many of these turns, to see what happens or that nothing does. */
 void fake_turns(struct fake *fake, int count, int64_t step_ms);
 void fake_open_gate(struct fake *fake);
+void fake_say_later(struct fake *fake);
 /* A copy of what the handlers did. Free it. */
 char *fake_effects(struct fake *fake);
 /* Records of a kind in lanes.<group> that are not erased. */

@@ -103,6 +103,46 @@ static void test_a_failing_event_holds_back_its_key_only(void **state)
     fake_stop(fake);
 }
 
+static bool two_are_later(struct fake *fake)
+{
+    return fake->later.count == 2;
+}
+
+/* A worker is free for the next lane while what its handler says is to come; the lane waits. */
+static void test_a_word_that_comes_later_holds_back_its_lane_only(void **state)
+{
+    struct fake *fake = *state;
+    fake->settings.lanes.workers = 1;
+    fake_publish(fake, 0, "a", "later");
+    fake_publish(fake, 0, "b", "later");
+    fake_publish(fake, 0, "a", "ok");
+    fake_publish(fake, 0, "c", "ok");
+    fake_start(fake);
+    fake_until(fake, two_are_later, 10);
+    fake_turns(fake, 20, 500);
+    assert_effects(fake, "a0 b1 c3 ");
+    assert_int_equal(fake->partitions[0].committed, 0);
+    fake_say_later(fake);
+    fake_until(fake, all_committed, 10);
+    assert_effects(fake, "a0 b1 c3 a2 ");
+    fake_stop(fake);
+}
+
+/* It may come after the partition is lost, and then changes nothing. */
+static void test_a_word_that_comes_too_late_changes_nothing(void **state)
+{
+    struct fake *fake = *state;
+    fake_publish(fake, 0, "a", "later");
+    fake_publish(fake, 0, "b", "later");
+    fake_start(fake);
+    fake_until(fake, two_are_later, 10);
+    fake_revoke(fake, 0, true);
+    fake_say_later(fake);
+    fake_turns(fake, 3, 10);
+    fake_stop(fake);
+    assert_int_equal(fake->partitions[0].committed, 0);
+}
+
 static void publish_poison(struct fake *fake)
 {
     fake_publish(fake, 0, "b", "ok");
@@ -519,6 +559,8 @@ int main(int argc, char **argv)
         RUNNER_TEST(test_keys_are_handled_in_order_and_committed),
         RUNNER_TEST(test_what_nobody_handles_is_passed),
         RUNNER_TEST(test_a_failing_event_holds_back_its_key_only),
+        RUNNER_TEST(test_a_word_that_comes_later_holds_back_its_lane_only),
+        RUNNER_TEST(test_a_word_that_comes_too_late_changes_nothing),
         RUNNER_TEST(test_a_poison_key_is_parked_and_the_others_go_on),
         RUNNER_TEST(test_a_parked_lane_is_parked_after_a_restart),
         RUNNER_TEST(test_of_a_topic_made_again_nothing_is_remembered),
