@@ -21,10 +21,19 @@ static const struct tidings_header *show_headers(const struct event *event, stru
     return headers;
 }
 
-void event_show(const struct received *received, int attempt, struct arena *arena,
-                struct tidings_event *event)
+/* Of the headers, or of a CloudEvent's extension (its distributed tracing one has these names). */
+static const char *trace_header(const struct event *event, const char *name)
 {
-    struct event from = received->event;
+    const struct event_header *found = event_header_find(event, name + strlen("ce_"));
+    if (found == NULL || slice_is_null(found->value)) {
+        found = event_header_find(event, name);
+    }
+    return found != NULL && !slice_is_null(found->value) ? (const char *)found->value.data : "";
+}
+
+void event_show(const struct lane_hand *hand, struct arena *arena, struct tidings_event *event)
+{
+    struct event from = hand->received->event;
     (void)!event_unwrap(&from, arena, NULL); /* one that cannot be is shown as it is */
     struct event_attributes attributes = event_attributes(&from);
     *event = (struct tidings_event){
@@ -36,13 +45,18 @@ void event_show(const struct received *received, int attempt, struct arena *aren
         .content_type = or_empty(attributes.content_type),
         .correlation_id = or_empty(attributes.correlation_id),
         .causation_id = or_empty(attributes.causation_id),
+        .traceparent = trace_header(&from, "ce_traceparent"),
+        .tracestate = trace_header(&from, "ce_tracestate"),
         .headers = show_headers(&from, arena),
         .header_count = from.header_count,
         .topic = from.topic,
         .partition = from.partition,
         .offset = from.offset,
         .timestamp_ms = from.timestamp_ms,
-        .attempt = attempt,
+        .attempt = hand->attempt,
+        .first_failed_ms = hand->first_failed_ms,
+        .fence = hand->fence,
+        .is_redriven = hand->is_redriven,
     };
     if (event->id == NULL || event->id[0] == '\0') {
         event->id = arena_sprintf(arena, "%s/%d/%lld", from.topic, (int)from.partition,

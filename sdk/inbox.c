@@ -215,13 +215,15 @@ enum tidings_once_answer tidings_once(struct tidings *service, struct tidings_db
     if (sql_begin(db, &sql, error) != TIDINGS_OK) {
         return TIDINGS_ONCE_FAILED;
     }
-    struct inbox_event taken = {.service = service->name,
+    struct inbox_event taken = {.service = service->options.name,
                                 .source = event->source,
                                 .id = id_of(event, &arena),
                                 .topic = event->topic,
-                                .partition = event->partition};
+                                .partition = event->partition,
+                                .fence = event->fence};
     enum tidings_once_answer answer = inbox_take(&sql, &taken, error);
-    if (answer == TIDINGS_ONCE_FIRST && !retire_some(&sql, service->name, db.keep_days, error)) {
+    if (answer == TIDINGS_ONCE_FIRST &&
+        !retire_some(&sql, service->options.name, db.keep_days, error)) {
         answer = TIDINGS_ONCE_FAILED;
     }
     arena_deinit(&arena);

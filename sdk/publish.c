@@ -5,6 +5,7 @@
 #include "base/random.h"
 #include "base/time_text.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 /* Publishing: one publisher, made at the first publish, with a thread for its completions. */
@@ -31,13 +32,15 @@ static void on_done(void *context, const struct publication *publication)
         outgoing->delivered(outgoing->context, &delivery);
     }
     if (outgoing->flight != NULL) {
-        if (publication->error != NULL && publication->status != CLIENT_CLOSED) {
-            service_log(service, TIDINGS_LOG_WARN, "an event for %s was not kept: %s",
-                        publication->topic, publication->error->text);
+        struct lane_said failed = {.verdict = LANE_RETRY};
+        if (publication->error != NULL) {
+            snprintf(failed.error_class, sizeof failed.error_class, "publish %s",
+                     client_code_name(publication->error->code));
+            snprintf(failed.message, sizeof failed.message,
+                     "what it published for %.100s was not kept: %.250s", publication->topic,
+                     publication->error->text);
         }
-        pthread_mutex_lock(&service->lock);
-        flight_settle(service, outgoing->flight, publication->status == CLIENT_OK);
-        pthread_mutex_unlock(&service->lock);
+        flight_settle(service, outgoing->flight, publication->error != NULL ? &failed : NULL);
     }
     free(outgoing);
 }
@@ -46,7 +49,7 @@ struct publisher_settings service_publisher(struct tidings *service)
 {
     return (struct publisher_settings){
         .connection = service_connection(service),
-        .event_timeout_ms = service->publish_timeout_ms,
+        .event_timeout_ms = service->options.publish_timeout_ms,
         .has_thread = true,
         .done = on_done,
         .done_context = service,
@@ -97,10 +100,36 @@ static bool is_set(const char *text)
     return text != NULL && text[0] != '\0';
 }
 
+static bool has_header(const struct tidings_message *message, const char *name)
+{
+    size_t i = 0;
+    while (i < message->header_count && strcmp(message->headers[i].name, name) != 0) {
+        i++;
+    }
+    return i < message->header_count;
+}
+
+/* The cause's trace goes on, unless the message has its own. */
+static void add_trace(struct event *event, const struct tidings_message *message,
+                      struct arena *arena)
+{
+    const struct tidings_event *cause = message->cause;
+    char *child = arena_alloc(arena, TRACEPARENT_SIZE);
+    if (cause == NULL || has_header(message, "traceparent") ||
+        !trace_child(cause->traceparent, child)) {
+        return;
+    }
+    event_header_add(event, "traceparent", slice_str(child));
+    if (is_set(cause->tracestate) && !has_header(message, "tracestate")) {
+        event_header_add(event, "tracestate", slice_str(cause->tracestate));
+    }
+}
+
 /* The record of a message: a CloudEvent in binary mode. */
 static struct event event_of(const struct tidings *service, const struct tidings_message *message,
                              struct arena *arena)
 {
+    enum { TRACE_HEADERS = 2 };
     char *id = arena_alloc(arena, UUID_TEXT_SIZE), *now = arena_alloc(arena, TIME_TEXT_SIZE);
     const struct tidings_event *cause = message->cause;
     struct event_attributes attributes = {
@@ -127,8 +156,9 @@ static struct event event_of(const struct tidings *service, const struct tidings
     event.topic = message->topic;
     event.key = slice_str(message->key);
     event.value = slice_of(message->data, message->data != NULL ? message->data_size : 0);
-    event_header_room(&event, EVENT_ATTRIBUTES_MAX + message->header_count, arena);
+    event_header_room(&event, EVENT_ATTRIBUTES_MAX + TRACE_HEADERS + message->header_count, arena);
     event_attributes_add(&event, 0, &attributes);
+    add_trace(&event, message, arena);
     for (size_t i = 0; i < message->header_count; i++) {
         const struct tidings_header *header = &message->headers[i];
         event_header_add(&event, header->name,
@@ -158,16 +188,12 @@ static enum tidings_status publish(struct tidings *service, const struct tidings
     outgoing->delivered = delivered;
     outgoing->context = context;
     if (in_hand != NULL) {
-        pthread_mutex_lock(&service->lock);
         outgoing->flight = flight = flight_join(in_hand);
-        pthread_mutex_unlock(&service->lock);
     }
     if (publisher_publish(publisher, &event, outgoing, &why) != CLIENT_OK) {
         status = error_from(error, &why);
         if (flight != NULL) {
-            pthread_mutex_lock(&service->lock);
-            flight_settle(service, flight, true); /* the handler sees the status and decides */
-            pthread_mutex_unlock(&service->lock);
+            flight_settle(service, flight, NULL); /* the handler sees the status and decides */
         }
         free(outgoing);
     }
@@ -233,5 +259,5 @@ enum tidings_status tidings_flush(struct tidings *service, int timeout_ms,
     }
     return error_set(error, TIDINGS_UNREACHABLE,
                      "%zu events were not acknowledged by %s within %d ms",
-                     publisher_pending(publisher), service->bootstrap_servers, timeout_ms);
+                     publisher_pending(publisher), service->options.bootstrap_servers, timeout_ms);
 }

@@ -1,6 +1,7 @@
 #include "service.h"
 
 #include "base/clock.h"
+#include "base/time_text.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -20,15 +21,63 @@ enum tidings_status error_set(struct tidings_error *error, enum tidings_status s
     return status;
 }
 
+void log_to_stderr(void *context, enum tidings_log_level level, const char *message)
+{
+    static const char *const marks[] = {
+        [TIDINGS_LOG_WARN] = "warning: ", [TIDINGS_LOG_ERROR] = "error: "};
+    const struct tidings *service = context;
+    char now[TIME_TEXT_SIZE];
+    fprintf(stderr, "%s %s: %s%s\n", time_format(clock_wall_ms(clock_system()), now),
+            service->options.name, level == TIDINGS_LOG_INFO ? "" : marks[level], message);
+}
+
+enum { MESSAGE_SIZE = 1024 };
+
+/* log_lock is held. */
+static void tell(struct tidings *service, enum tidings_log_level level, const char *message)
+{
+    service->options.log(service->options.log_context, level, message);
+}
+
 void service_log(struct tidings *service, enum tidings_log_level level, const char *format, ...)
 {
-    char message[1024];
+    char message[MESSAGE_SIZE];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(message, sizeof message, format, arguments);
     va_end(arguments);
     pthread_mutex_lock(&service->log_lock);
-    service->log(service->log_context, level, message);
+    tell(service, level, message);
+    pthread_mutex_unlock(&service->log_lock);
+}
+
+void service_log_often(struct tidings *service, struct quiet *quiet, enum tidings_log_level level,
+                       const char *format, ...)
+{
+    enum { SPAN_MS = 10000, SPAN_LINES = 20 };
+    char message[MESSAGE_SIZE];
+    va_list arguments;
+    int64_t now_ms = clock_mono_ms(clock_system());
+    va_start(arguments, format);
+    vsnprintf(message, sizeof message, format, arguments);
+    va_end(arguments);
+    pthread_mutex_lock(&service->log_lock);
+    if (now_ms - quiet->since_ms >= SPAN_MS) {
+        quiet->since_ms = now_ms;
+        quiet->told = 0;
+    }
+    if (quiet->told++ >= SPAN_LINES) {
+        quiet->left_out++;
+    } else {
+        if (quiet->left_out > 0) {
+            char left_out[80];
+            snprintf(left_out, sizeof left_out, "%d lines like the next one were left out",
+                     quiet->left_out);
+            tell(service, TIDINGS_LOG_INFO, left_out);
+            quiet->left_out = 0;
+        }
+        tell(service, level, message);
+    }
     pthread_mutex_unlock(&service->log_lock);
 }
 
@@ -62,7 +111,6 @@ void service_fail(struct tidings *service, const struct client_error *why)
     if (first) {
         error_set(&service->fatal_error, TIDINGS_FATAL, "%s", why->text);
     }
-    pthread_cond_broadcast(&service->work);
     pthread_mutex_unlock(&service->lock);
     if (first) {
         service_log(service, TIDINGS_LOG_ERROR, "cannot go on: %s", service->fatal_error.text);
@@ -93,9 +141,9 @@ static void on_notice(void *context, const struct client_error *what)
 struct connection_settings service_connection(struct tidings *service)
 {
     return (struct connection_settings){
-        .bootstrap_servers = service->bootstrap_servers,
+        .bootstrap_servers = service->options.bootstrap_servers,
         .client_id = service->client_id,
-        .properties = (const char *const *)service->client_settings,
+        .properties = service->options.client_settings,
         .property_count = service->client_setting_count,
         .notice = on_notice,
         .notice_context = service,

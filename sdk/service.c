@@ -2,105 +2,43 @@
 
 #include "base/mem.h"
 
-#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <utlist.h>
 
 /* Life of a service: made, run, freed. */
 
-static void log_to_stderr(void *context, enum tidings_log_level level, const char *message)
-{
-    const struct tidings *service = context;
-    const char *mark = level == TIDINGS_LOG_ERROR  ? "error: "
-                       : level == TIDINGS_LOG_WARN ? "warning: "
-                                                   : "";
-    fprintf(stderr, "%s: %s%s\n", service->name, mark, message);
-}
-
-static enum tidings_status options_check(const struct tidings_options *options,
-                                         struct tidings_error *error)
-{
-    if (options->name == NULL || !name_is_plain(options->name)) {
-        return error_set(error, TIDINGS_INVALID,
-                         "options.name must be 1 to 249 letters, digits, '.', '_' or '-'");
-    }
-    const struct {
-        const char *name;
-        int value;
-    } numbers[] = {
-        {"publish_timeout_ms", options->publish_timeout_ms},
-        {"retry_first_ms", options->retry_first_ms},
-        {"retry_max_ms", options->retry_max_ms},
-        {"commit_interval_ms", options->commit_interval_ms},
-        {"session_timeout_ms", options->session_timeout_ms},
-        {"handler_warn_ms", options->handler_warn_ms},
-    };
-    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
-        if (numbers[i].value < 0) {
-            return error_set(error, TIDINGS_INVALID, "options.%s must not be negative",
-                             numbers[i].name);
-        }
-    }
-    return TIDINGS_OK;
-}
-
-static void settings_copy(struct tidings *service, const char *const *settings)
-{
-    size_t count = 0;
-    while (settings != NULL && settings[count] != NULL) {
-        count++;
-    }
-    service->client_setting_count = count;
-    service->client_settings = mem_new_array(char *, count + 1);
-    for (size_t i = 0; i < count; i++) {
-        service->client_settings[i] = mem_strdup(settings[i]);
-    }
-}
-
-static int or_default(int value, int otherwise)
-{
-    return value != 0 ? value : otherwise;
-}
-
 static struct tidings *service_make(const struct tidings_options *options)
 {
     struct tidings *service = mem_new(struct tidings);
-    service->name = mem_strdup(options->name);
-    service->instance = mem_strdup(options->instance);
+    options_copy(service, options);
     service->source = mem_sprintf("/%s", options->name);
-    service->bootstrap_servers =
-        mem_strdup(options->bootstrap_servers ? options->bootstrap_servers : "127.0.0.1:9092");
     service->client_id = options->instance != NULL
                              ? mem_sprintf("%s-%s", options->name, options->instance)
                              : mem_strdup(options->name);
-    settings_copy(service, options->client_settings);
-    service->publish_timeout_ms = or_default(options->publish_timeout_ms, 30000);
-    service->retry_first_ms = or_default(options->retry_first_ms, 100);
-    service->retry_max_ms = or_default(options->retry_max_ms, 10000);
-    service->commit_interval_ms = or_default(options->commit_interval_ms, 1000);
-    service->session_timeout_ms = or_default(options->session_timeout_ms, 10000);
-    service->handler_warn_ms = or_default(options->handler_warn_ms, 10000);
-    service->from_end = options->from_end;
-    service->log = options->log ? options->log : log_to_stderr;
-    service->log_context = options->log ? options->log_context : service;
     pthread_mutex_init(&service->log_lock, NULL);
+    pthread_mutex_init(&service->hands_lock, NULL);
     pthread_mutex_init(&service->lock, NULL);
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&service->work, &monotonic);
-    pthread_cond_init(&service->progress, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    pthread_cond_init(&service->landed, NULL);
     return service;
+}
+
+static struct position from_of(const struct tidings *service)
+{
+    return (struct position){.kind = service->options.from_end ? POSITION_END : POSITION_START};
 }
 
 /* Settings are tried now, so that a wrong one shows at start and not at the first event. */
 static enum tidings_status settings_check(struct tidings *service, struct tidings_error *error)
 {
-    const char *no_topics[1];
     struct client_error why;
     struct publisher_settings publisher = service_publisher(service);
-    struct reader_settings reader = service_reader(service, no_topics);
+    struct reader_settings reader = {.connection = service_connection(service),
+                                     .group = service->options.name,
+                                     .instance = service->options.instance,
+                                     .from = from_of(service),
+                                     .is_cooperative = true,
+                                     .session_timeout_ms = service->options.session_timeout_ms};
     if (publisher_check(&publisher, &why) != CLIENT_OK ||
         reader_check(&reader, &why) != CLIENT_OK) {
         return error_from(error, &why);
@@ -136,21 +74,16 @@ void tidings_free(struct tidings *service)
     LL_FOREACH_SAFE (service->handlers, handler, next) {
         free(handler->topic);
         free(handler->type);
+        free(handler->name);
         free(handler);
     }
-    for (char **setting = service->client_settings; *setting != NULL; setting++) {
-        free(*setting);
-    }
-    free(service->client_settings);
-    pthread_cond_destroy(&service->work);
-    pthread_cond_destroy(&service->progress);
+    options_free(service);
+    pthread_cond_destroy(&service->landed);
     pthread_mutex_destroy(&service->lock);
+    pthread_mutex_destroy(&service->hands_lock);
     pthread_mutex_destroy(&service->log_lock);
-    free(service->name);
-    free(service->instance);
     free(service->source);
     free(service->client_id);
-    free(service->bootstrap_servers);
     free(service);
 }
 
@@ -159,32 +92,122 @@ void tidings_stop(struct tidings *service)
     atomic_store(&service->stopping, true);
 }
 
+/* --- running --- */
+
+static void on_log(void *context, enum lane_log_level level, const char *text)
+{
+    static const enum tidings_log_level levels[] = {[LANE_LOG_INFO] = TIDINGS_LOG_INFO,
+                                                    [LANE_LOG_WARN] = TIDINGS_LOG_WARN,
+                                                    [LANE_LOG_ERROR] = TIDINGS_LOG_ERROR};
+    service_log(context, levels[level], "%s", text);
+}
+
+static bool is_over(struct tidings *service)
+{
+    pthread_mutex_lock(&service->lock);
+    bool fatal = service->fatal;
+    pthread_mutex_unlock(&service->lock);
+    return fatal || atomic_load(&service->stopping);
+}
+
+static void on_tick(void *context)
+{
+    struct tidings *service = context;
+    if (is_over(service)) {
+        lane_runner_stop(service->runner);
+    }
+    hand_watch(service);
+}
+
+/* What the lanes know the handlers by. Arrays of the handlers' number, each to be freed. */
+struct service_names {
+    const char **handlers;
+    const char **topics; /* each once */
+    size_t topic_count;
+};
+
+static size_t names_take(struct tidings *service, struct service_names *names)
+{
+    size_t count = 0;
+    struct handler *handler;
+    LL_FOREACH (service->handlers, handler) {
+        count++;
+    }
+    service->numbered = mem_new_array(struct handler *, count);
+    *names = (struct service_names){.handlers = mem_new_array(const char *, count),
+                                    .topics = mem_new_array(const char *, count)};
+    LL_FOREACH (service->handlers, handler) {
+        size_t i = 0;
+        service->numbered[handler->number] = handler;
+        names->handlers[handler->number] = handler->name;
+        while (i < names->topic_count && strcmp(names->topics[i], handler->topic) != 0) {
+            i++;
+        }
+        names->topics[i] = handler->topic;
+        names->topic_count += i == names->topic_count;
+    }
+    return count;
+}
+
+static void names_free(struct tidings *service, struct service_names *names)
+{
+    free(names->handlers);
+    free(names->topics);
+    free(service->numbered);
+    service->numbered = NULL;
+}
+
+/* Until all that the handlers published has its end, which is within publish_timeout_ms. */
+static enum client_status run_lanes(struct tidings *service,
+                                    const struct lane_runner_settings *settings,
+                                    const struct service_names *names, struct client_error *why)
+{
+    struct lane_kafka *kafka = NULL;
+    struct lane_kafka_settings bus = {.connection = service_connection(service),
+                                      .group = service->options.name,
+                                      .instance = service->options.instance,
+                                      .topics = names->topics,
+                                      .topic_count = names->topic_count,
+                                      .from = from_of(service),
+                                      .session_timeout_ms = service->options.session_timeout_ms};
+    enum client_status status = lane_runner_new(settings, &service->runner, why);
+    if (status == CLIENT_OK) {
+        status = lane_kafka_open(&bus, settings, service->runner, &kafka, why);
+    }
+    if (status == CLIENT_OK) {
+        status = lane_runner_run(service->runner, why);
+        flights_wait(service);
+    }
+    lane_kafka_close(kafka);
+    lane_runner_free(service->runner);
+    service->runner = NULL;
+    return status;
+}
+
 static enum tidings_status run(struct tidings *service, struct tidings_error *error)
 {
-    pthread_t feeding;
-    size_t handler_count = 0;
-    for (const struct handler *h = service->handlers; h != NULL; h = h->next) {
-        handler_count++;
-    }
-    const char **topics = mem_new_array(const char *, handler_count);
-    struct reader_settings settings = service_reader(service, topics);
+    enum { SLACK_MS = 1000 };
+    struct service_names names;
     struct client_error why;
-    enum client_status status = reader_open(&settings, &service->reader, &why);
-    free(topics);
-    if (status != CLIENT_OK) {
+    int handler_count = (int)names_take(service, &names);
+    struct lane_runner_settings settings = {
+        .group = service->options.name,
+        .lanes = options_lanes(&service->options, handler_count),
+        .handler_names = names.handlers,
+        .classify = handler_number,
+        .handle = hand_call,
+        .tick = on_tick,
+        .log = on_log,
+        .context = service,
+        .stop_wait_ms = service->options.publish_timeout_ms + SLACK_MS,
+    };
+    enum client_status status = run_lanes(service, &settings, &names, &why);
+    names_free(service, &names);
+    if (status == CLIENT_FATAL) {
+        service_fail(service, &why);
+    } else if (status != CLIENT_OK) {
         return error_from(error, &why);
     }
-    if (pthread_create(&feeding, NULL, feed_main, service) != 0) {
-        reader_close(service->reader, NULL);
-        service->reader = NULL;
-        return error_set(error, TIDINGS_FATAL, "no thread to read with");
-    }
-    handle_all(service);
-    pthread_mutex_lock(&service->lock);
-    service->is_handling_over = true;
-    pthread_cond_broadcast(&service->progress);
-    pthread_mutex_unlock(&service->lock);
-    pthread_join(feeding, NULL);
     return service->fatal ? error_set(error, TIDINGS_FATAL, "%s", service->fatal_error.text)
                           : TIDINGS_OK;
 }
@@ -198,5 +221,5 @@ enum tidings_status tidings_run(struct tidings *service, struct tidings_error *e
         return error_set(error, TIDINGS_INVALID, "no handler registered: call tidings_on first");
     }
     service->ran = true;
-    return run(service, error);
+    return is_over(service) ? TIDINGS_OK : run(service, error);
 }

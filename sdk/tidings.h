@@ -16,11 +16,13 @@
  *             .topic = "shipments", .type = "OrderShipped", .key = placed->key, .cause = placed,
  *             .data = "{}", .data_size = 2,
  *         };
- *         if (!pack(depot, placed->data, placed->data_size) ||
- *             tidings_publish(shop, &shipped, NULL, NULL, NULL) != TIDINGS_OK) {
- *             return TIDINGS_RETRY;
+ *         struct tidings_error error;
+ *         if (!pack(depot, placed->data, placed->data_size)) {
+ *             return tidings_retry(placed, 0, "depot", "no room for %s", placed->subject);
  *         }
- *         return TIDINGS_DONE;
+ *         return tidings_publish(shop, &shipped, NULL, NULL, &error) == TIDINGS_OK
+ *                    ? TIDINGS_DONE
+ *                    : tidings_retry(placed, 0, "publish", "%s", error.text);
  *     }
  *
  *     struct tidings *shop;
@@ -36,35 +38,45 @@
  * Events are CloudEvents 1.0 in Kafka's binary mode, so any Kafka client can read and write them.
  *
  * What a handler may rely on
- * - At least once: an event is given up only after its handler returned TIDINGS_DONE and all that
- *   it caused (tidings_message.cause) is acknowledged. After a crash some events come again;
+ * - At least once: an event is done only when its handler returned TIDINGS_DONE and all that it
+ *   caused (tidings_message.cause) is acknowledged. After a crash some events come again;
  *   event->id tells them apart (same source and id: same event), so keep the ids you are done with
- *   beside your data.
- * - In order: events of one partition, hence of one key, come in the order they were published,
- *   through retries too. An event that is retried holds back the rest of its partition; the other
- *   partitions go on. A handler that never succeeds therefore stops its partition for good: return
- *   TIDINGS_DONE for what can never work, after you have kept it somewhere.
+ *   beside your data. event->fence goes up with each owner of a partition: beside your data it
+ *   keeps out one that does not know yet that it is none any more.
+ * - In order, per key: the events of one key are handled one after another as they were published,
+ *   through failures, giving up, restarts and rebalances. One that fails holds back its own key and
+ *   nothing else. Events without key have no order among each other. (tidings_options.order)
+ * - Tried again, and given up: what fails is tried again after growing waits, `attempts` times, also
+ *   over restarts; then it goes to the topic dlq.NAME with the reason, and its key stays closed
+ *   until somebody opens it (TIDINGS_PARK), or goes on (TIDINGS_SKIP). Events behind a closed key
+ *   are kept in the topic lanes.NAME. While nothing of a handler succeeds that is an outage: it is
+ *   tried now and then, no attempt is used up, nothing is given up.
  * - Shared: processes that use the same name share the partitions; when one comes or goes only
  *   the partitions that move are interrupted (cooperative rebalance). All processes of one name
  *   must register the same topics.
  * - Complete: partitions and topics that are added are handled from their first event on. Events
  *   that expired or were deleted before the service had them cannot come: the log says which.
  *
- * Threads: tidings_run calls the handlers, one at a time, on the thread that called it. A handler
- * may take as long as it needs: a thread of the library's own keeps the place in the group, and a
- * warning names the event that takes longer than handler_warn_ms. Only when a partition moves to
- * another process meanwhile, and the handler does not return within 5 s, the other one handles the
- * event too. tidings_publish, tidings_publish_wait and tidings_flush may be called from any thread;
- * tidings_stop also from a signal handler. All others: before tidings_run, from one thread.
+ * Threads: handlers run on threads of the library's own, `workers` of them, several at once for
+ * different keys, and each event's on any of them: what they share (a database connection, a
+ * counter, the context of tidings_on) has to be safe for that. With workers = 1 there is one handler
+ * at a time, of all handlers of the service. A handler may take as long as it needs without losing
+ * its place in the group; the log names one that takes longer than handler_warn_ms, and again when
+ * it is back. Only when a partition moves to another process meanwhile, and the handler does not
+ * return within 5 s, the other one handles the event too. tidings_publish, tidings_publish_wait and
+ * tidings_flush may be called from any thread; tidings_stop also from a signal handler. All others:
+ * before tidings_run, from one thread.
  *
  * Memory: what goes in is copied; what a handler or callback is given is borrowed until it returns.
  */
 /* clang-format on */
 
 #if defined(__GNUC__)
-#define TIDINGS_API __attribute__((visibility("default")))
+#define TIDINGS_API                 __attribute__((visibility("default")))
+#define TIDINGS_FORMAT(text, first) __attribute__((format(printf, text, first)))
 #else
 #define TIDINGS_API
+#define TIDINGS_FORMAT(text, first)
 #endif
 
 #ifdef __cplusplus
@@ -92,7 +104,23 @@ enum tidings_log_level { TIDINGS_LOG_INFO, TIDINGS_LOG_WARN, TIDINGS_LOG_ERROR }
 /* Called from any thread, never two at once for one service. */
 typedef void tidings_log_fn(void *context, enum tidings_log_level level, const char *message);
 
-/* Zero or NULL stands for the default in brackets. */
+/* Which events are handled one after another, in the order they were published. */
+enum tidings_order {
+    TIDINGS_BY_KEY,       /* those of a key; those without key are free */
+    TIDINGS_BY_PARTITION, /* those of a partition: one that fails holds back all behind it */
+    TIDINGS_UNORDERED     /* none */
+};
+
+/* What happens to an event that is given up. */
+enum tidings_give_up {
+    TIDINGS_GIVE_UP_DEFAULT,
+    TIDINGS_PARK, /* to dlq.NAME, and those behind it in its key wait until somebody opens it */
+    TIDINGS_SKIP, /* to dlq.NAME, and those behind it go on */
+    TIDINGS_END   /* tidings_run ends with TIDINGS_FATAL; the event stays where it is, and is tried
+                     again by the next start */
+};
+
+/* Zero or NULL stands for the default in brackets. tidings_new names a setting that is wrong. */
 struct tidings_options {
     const char *name;              /* required: the service; also its consumer group */
     const char *bootstrap_servers; /* host:port, ... [127.0.0.1:9092] */
@@ -109,11 +137,45 @@ struct tidings_options {
     const char *instance;
 
     int publish_timeout_ms; /* how long to try to get an event acknowledged [30000] */
-    int retry_first_ms;     /* wait before a failed event is tried again [100], then doubled ... */
-    int retry_max_ms;       /* ... up to this [10000] */
     int commit_interval_ms; /* how often progress is written down [1000] */
     int session_timeout_ms; /* how long a silent process keeps its partitions [10000] */
     int handler_warn_ms;    /* a handler that takes longer is named in the log [10000] */
+
+    int workers;              /* threads that handle: as many handlers at once [16] */
+    enum tidings_order order; /* [TIDINGS_BY_KEY] */
+
+    /*
+     * A failed event is tried again after a random part of retry_first_ms [200], then of twice
+     * that, up to retry_max_ms [60000]. A failure counts as an attempt when an event of another key
+     * has succeeded with the same handler since, and the handler was in no outage between; after
+     * so many the event is given up [10]. One that fails with nobody beside it cannot be told
+     * from an outage, and is given up only after attempts_alone such failures [never].
+     */
+    int retry_first_ms;
+    int retry_max_ms;
+    int attempts;
+    int attempts_alone;
+    enum tidings_give_up give_up_with_key;    /* [TIDINGS_PARK] */
+    enum tidings_give_up give_up_without_key; /* [TIDINGS_SKIP] */
+
+    /* In an outage (so many keys of a handler failed with no success between [10]) the handler is
+     * tried once in probe_first_ms [1000], then in twice that, up to probe_max_ms [4000]. */
+    int outage_after;
+    int probe_first_ms;
+    int probe_max_ms;
+
+    /*
+     * In memory there are at most so many events that are handled or about to be [10000, 64 MiB],
+     * and so many that wait behind one that failed [10000, 64 MiB]. What waits longer than
+     * aside_after_ms [30000] is set aside in lanes.NAME, as are those that find no room here. Of
+     * each partition up to open_lanes keys [100000] and aside_bytes [1 GiB] wait there; then it
+     * stands still, and the log says so.
+     */
+    size_t memory_events, memory_bytes;
+    size_t waiting_events, waiting_bytes;
+    int aside_after_ms;
+    size_t open_lanes;
+    int64_t aside_bytes;
 
     /*
      * When the group starts for the first time it begins with the next event [with the oldest one].
@@ -124,7 +186,7 @@ struct tidings_options {
     /* Further librdkafka settings, "name=value", NULL-terminated: TLS, SASL, ... [NULL] */
     const char *const *client_settings;
 
-    tidings_log_fn *log; /* [one line on standard error, "name: message"] */
+    tidings_log_fn *log; /* [one line on standard error, "TIME NAME: message"] */
     void *log_context;
 };
 
@@ -149,6 +211,8 @@ struct tidings_event {
     const char *content_type;
     const char *correlation_id; /* of the first event of the story */
     const char *causation_id;   /* of the event that made this one happen */
+    const char *traceparent;    /* W3C trace context: the header of this name, or ce_traceparent */
+    const char *tracestate;
 
     const char *key; /* NULL: no key; NUL-terminated, key_size does not count that */
     size_t key_size;
@@ -162,7 +226,11 @@ struct tidings_event {
     int32_t partition;
     int64_t offset;
     int64_t timestamp_ms; /* of the record, since 1970 UTC; -1: none */
-    int attempt;          /* 1, 2, ... in this process */
+
+    int attempt;             /* 1 for the first one; those that count are known over restarts */
+    int64_t first_failed_ms; /* since 1970 UTC: when the first one failed; 0: none did */
+    int64_t fence;    /* of this process as owner of the partition: the next owner's is higher */
+    bool is_redriven; /* it was given up, and somebody asked for it to be tried again */
 
     /* The library's: ties what is published because of this event to it. Borrowed like the rest,
      * NULL in an event that you make yourself. */
@@ -184,7 +252,10 @@ struct tidings_message {
     /*
      * The event that made this one happen [none]. When that is the event in a handler's hand, it
      * counts as done only when this one is acknowledged: see tidings_publish. An event that you
-     * made or kept (in_hand NULL) gives its ids only.
+     * made or kept (in_hand NULL) gives its ids only. When the cause has a traceparent (W3C trace
+     * context) this one gets one of the same trace with a new span id, and the tracestate, unless
+     * `headers` say otherwise. Without one none is made: a trace begins with who records it, and
+     * one that was made up would decide for those behind whether they record theirs.
      */
     const struct tidings_event *cause;
     const char *correlation_id; /* [the cause's, or its id when it has none] */
@@ -211,16 +282,33 @@ struct tidings_delivery {
 typedef void tidings_delivered_fn(void *context, const struct tidings_delivery *delivery);
 
 enum tidings_verdict {
-    TIDINGS_DONE, /* go on; never give me this event again, as far as you can help it */
-    TIDINGS_RETRY /* give me this event again, later and before those behind it */
+    TIDINGS_DONE,  /* go on; never give me this event again, as far as you can help it */
+    TIDINGS_RETRY, /* give me this event again, later and before those behind it in its key */
+    TIDINGS_REJECT /* this event can never work: it is given up at once */
 };
 
 /* A service: its connections to the bus and its handlers. */
 struct tidings;
 
-/* On the thread of tidings_run. */
+/* On one of the service's worker threads, several at once for different keys (workers). What it
+ * returns may be TIDINGS_RETRY or _REJECT without a reason; better is: */
 typedef enum tidings_verdict tidings_handler_fn(struct tidings *service,
                                                 const struct tidings_event *event, void *context);
+
+/*
+ * For a handler to return: it failed, and why; not before after_ms from now (0: as the back-off
+ * says). error_class (NULL: none) is short and the same for what has one cause ("smtp"), at most 63
+ * bytes; the message (as printf's, at most 399 bytes) says more. Both stand in the log and in the
+ * dead letter. Returns TIDINGS_RETRY.
+ */
+TIDINGS_API enum tidings_verdict tidings_retry(const struct tidings_event *event, int64_t after_ms,
+                                               const char *error_class, const char *message, ...)
+    TIDINGS_FORMAT(4, 5);
+
+/* The same for what can never work. Returns TIDINGS_REJECT. */
+TIDINGS_API enum tidings_verdict tidings_reject(const struct tidings_event *event,
+                                                const char *error_class, const char *message, ...)
+    TIDINGS_FORMAT(3, 4);
 
 /*
  * Makes a service; the bus need not be up. TIDINGS_INVALID names the setting that is wrong.
@@ -239,15 +327,17 @@ TIDINGS_API enum tidings_status tidings_on(struct tidings *service, const char *
                                            void *context, struct tidings_error *error);
 
 /*
- * Gives events to the handlers until tidings_stop. While the bus cannot be reached it keeps
- * trying. Before it returns, what the handlers published is acknowledged (or publish_timeout_ms is
- * over), progress is written down, and the partitions are handed back. Once per service.
- * TIDINGS_OK after a stop; TIDINGS_FATAL when the client cannot go on.
+ * Gives events to the handlers until tidings_stop; this thread reads, commits and takes part in the
+ * group. The topics lanes.NAME and dlq.NAME are made if need be. While the bus cannot be reached it
+ * keeps trying. Before it returns, all handlers have returned, what they published is acknowledged
+ * (or publish_timeout_ms is over), progress is written down, and the partitions are handed back.
+ * Once per service. TIDINGS_OK after a stop; TIDINGS_FATAL when the client cannot go on, or an
+ * event was given up by TIDINGS_END.
  */
 TIDINGS_API enum tidings_status tidings_run(struct tidings *service, struct tidings_error *error);
 
-/* Makes tidings_run return after the event in hand, also when it has not begun. Any thread, and
- * signal handlers: it only sets a flag, which is looked at at least every 100 ms. */
+/* Makes tidings_run return after the events in hand, also when it has not begun. Any thread, and
+ * signal handlers: it only sets a flag, which is looked at at least every 200 ms. */
 TIDINGS_API void tidings_stop(struct tidings *service);
 
 /*
@@ -257,10 +347,11 @@ TIDINGS_API void tidings_stop(struct tidings *service);
  * Events of one key are kept in the order of these calls.
  *
  * With a cause that a handler has in hand (before that handler returns, from any thread): the
- * cause counts as done only when this one is acknowledged. If that fails, the cause is handled
- * again after a wait, as if its handler had returned TIDINGS_RETRY, and once it is done also those
- * behind it in its partition that had been handled meanwhile. Without a cause the handler answers
- * for this event itself.
+ * cause counts as done only when this one is acknowledged; its worker does not wait for that, those
+ * behind it in its key do. If it is refused, or not acknowledged in time, that is a failed attempt
+ * of the cause with the reason, as if its handler had returned tidings_retry: it is tried again
+ * after a wait, and given up after `attempts`. Without a cause the handler answers for this event
+ * itself, and so it does when this call returns another status than TIDINGS_OK.
  */
 TIDINGS_API enum tidings_status tidings_publish(struct tidings *service,
                                                 const struct tidings_message *message,

@@ -128,6 +128,7 @@ struct tidings *store_service_new(const char *name, const struct store_common *c
         .bootstrap_servers = common->bootstrap_servers,
         .instance = common->instance,
         .publish_timeout_ms = 10000,
+        .workers = 1,              /* handlers share a database connection and its statements */
         .commit_interval_ms = 100, /* little comes again after a kill */
     };
     struct tidings *service;

@@ -105,17 +105,6 @@ static int seen_both(struct seen *one, struct seen *two)
     return count;
 }
 
-static bool has_part(struct seen *seen, const char *part)
-{
-    bool found = false;
-    pthread_mutex_lock(&seen->lock);
-    for (int i = 0; i < seen->count; i++) {
-        found |= strstr(seen->texts[i], part) != NULL;
-    }
-    pthread_mutex_unlock(&seen->lock);
-    return found;
-}
-
 /* Cooperative: nothing is lost and nothing handled twice when partitions move orderly. */
 static void test_instances_share_partitions_without_loss_or_repeat(void **state)
 {
@@ -184,6 +173,7 @@ static void test_a_static_member_that_was_away_too_long_goes_on(void **state)
     struct tidings_options options = options_of(bus, "stayers");
     options.instance = "one";
     options.session_timeout_ms = SESSION_MS;
+    options.order = TIDINGS_BY_PARTITION;
     options.log_context = lines;
     struct tidings *service = service_of(&options);
     tidings_on(service, "away", NULL, wait_at_gates, gates, NULL);

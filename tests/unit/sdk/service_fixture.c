@@ -23,6 +23,17 @@ void seen_wait(struct seen *seen, int count)
     pthread_mutex_unlock(&seen->lock);
 }
 
+bool has_part(struct seen *seen, const char *part)
+{
+    bool found = false;
+    pthread_mutex_lock(&seen->lock);
+    for (int i = 0; i < seen->count; i++) {
+        found |= strstr(seen->texts[i], part) != NULL;
+    }
+    pthread_mutex_unlock(&seen->lock);
+    return found;
+}
+
 int index_of(const struct seen *seen, const char *text)
 {
     for (int i = 0; i < seen->count; i++) {
@@ -69,6 +80,8 @@ struct tidings_options options_of(const struct bus_server *bus, const char *name
                                     .bootstrap_servers = bus->address,
                                     .retry_first_ms = 10,
                                     .retry_max_ms = 20,
+                                    .probe_first_ms = 10,
+                                    .probe_max_ms = 20,
                                     .commit_interval_ms = 50,
                                     .publish_timeout_ms = 20000,
                                     .session_timeout_ms = 6000,
@@ -156,6 +169,37 @@ enum tidings_verdict fail_sometimes(struct tidings *service, const struct tiding
     snprintf(text, sizeof text, "%s%s", (const char *)event->data, fails ? " failed" : "");
     seen_add(flaky->seen, text);
     return fails ? TIDINGS_RETRY : TIDINGS_DONE;
+}
+
+/* A dead letter: its value, and what it says of its end. */
+static enum tidings_verdict note_letter(struct tidings *service, const struct tidings_event *event,
+                                        void *context)
+{
+    static const char *const names[] = {"tidings-dead-error-class", "__dlq.errors.message",
+                                        "tidings-dead-attempts", "tidings-dead-lane"};
+    char text[TEXT_MAX];
+    size_t size, used = (size_t)snprintf(text, sizeof text, "%s", (const char *)event->data);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        const void *value = tidings_event_header(event, names[i], &size);
+        used += (size_t)snprintf(text + used, sizeof text - used, "|%.*s", (int)size,
+                                 value != NULL ? (const char *)value : "");
+    }
+    seen_add(context, text);
+    return TIDINGS_DONE;
+}
+
+struct seen *letters_of(struct bus_server *bus, const char *topic, int count)
+{
+    struct seen *letters = seen_new();
+    struct runner runner;
+    char name[300];
+    snprintf(name, sizeof name, "reads-%s", topic);
+    struct tidings *service = service_new(bus, name);
+    assert_int_equal(tidings_on(service, topic, NULL, note_letter, letters, NULL), TIDINGS_OK);
+    runner_start(&runner, service);
+    seen_wait(letters, count);
+    runner_stop(&runner);
+    return letters;
 }
 
 int service_bus_start(void **state)

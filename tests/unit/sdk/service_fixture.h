@@ -24,6 +24,7 @@ void seen_add(struct seen *seen, const char *text);
 void seen_wait(struct seen *seen, int count);
 void seen_wait_for(struct seen *seen, const char *text);
 void seen_wait_part(struct seen *seen, const char *part);
+bool has_part(struct seen *seen, const char *part);
 /* Where the text is; -1: nowhere. */
 int index_of(const struct seen *seen, const char *text);
 
@@ -59,6 +60,9 @@ struct flaky {
 };
 enum tidings_verdict fail_sometimes(struct tidings *service, const struct tidings_event *event,
                                     void *context);
+
+/* What a topic of dead letters has, waiting for so many: "VALUE|CLASS|MESSAGE|ATTEMPTS|LANE". */
+struct seen *letters_of(struct bus_server *bus, const char *topic, int count);
 
 /* cmocka's group set-up and tear-down: *state is the struct bus_server. */
 int service_bus_start(void **state);

@@ -33,9 +33,10 @@ static void test_a_published_event_reaches_its_handler(void **state)
     runner_stop(&runner);
     assert_string_equal(seen->texts[0], "OrderPlaced key=7 data={\"n\":1} subject= "
                                         "source=/reader content=application/json attempt=1");
-    assert_string_equal(others->texts[0], "OrderCancelled key=7 data={} subject= source=/reader "
-                                          "content=application/json attempt=1");
-    assert_string_equal(others->texts[1], " key=- data=plain subject= source= content= attempt=1");
+    /* of different lanes: in any order */
+    assert_true(index_of(others, "OrderCancelled key=7 data={} subject= source=/reader "
+                                 "content=application/json attempt=1") >= 0);
+    assert_true(index_of(others, " key=- data=plain subject= source= content= attempt=1") >= 0);
     assert_int_equal(seen->count, 1);
     assert_int_equal(others->count, 2);
     /* stop wrote down how far it came */
@@ -56,7 +57,9 @@ static void test_a_failed_event_is_tried_again_in_its_place(void **state)
         bus_server_put(bus, "flaky", 1, text);
     }
     struct flaky flaky = {.seen = seen_new(), .fails_on = "a3", .failures = 3};
-    struct tidings *service = service_new(bus, "flaky");
+    struct tidings_options options = options_of(bus, "flaky");
+    options.order = TIDINGS_BY_PARTITION;
+    struct tidings *service = service_of(&options);
     assert_int_equal(tidings_on(service, "flaky", NULL, fail_sometimes, &flaky, NULL), 0);
     struct runner runner;
     runner_start(&runner, service);
@@ -89,7 +92,9 @@ static void test_a_blocked_partition_harms_no_other(void **state)
     bus_server_put(bus, "blocked", 0, "a0");
     bus_server_put(bus, "blocked", 0, "a1");
     struct flaky flaky = {.seen = seen_new(), .fails_on = "a1", .failures = 1 << 30};
-    struct tidings *service = service_new(bus, "blocked");
+    struct tidings_options options = options_of(bus, "blocked");
+    options.order = TIDINGS_BY_PARTITION;
+    struct tidings *service = service_of(&options);
     assert_int_equal(tidings_on(service, "blocked", NULL, fail_sometimes, &flaky, NULL), 0);
     struct runner runner;
     runner_start(&runner, service);
@@ -177,13 +182,14 @@ static void test_a_cause_whose_follow_up_is_not_kept_is_handled_again(void **sta
     struct runner runner, watch_runner;
     runner_start(&runner, service);
     runner_start(&watch_runner, watch);
-    seen_wait_part(lines, "(attempt 3)");
+    seen_wait_part(lines, "what it published for effect was not kept");
     bus_server_alter(bus, "effect", "max.message.bytes", "1000000");
     seen_wait(seen, 2);
     runner_stop(&runner);
     runner_stop(&watch_runner);
     assert_string_equal(seen->texts[0], "cause/0/0 cause/0/0");
     assert_int_equal(bus_server_committed(bus, "effects", "cause", 0), 1);
+    seen_wait_part(lines, "is done, at attempt ");
     free(seen);
     free(lines);
 }
@@ -211,10 +217,11 @@ static enum tidings_verdict publish_refused(struct tidings *service,
     return status == TIDINGS_OK ? TIDINGS_DONE : TIDINGS_RETRY;
 }
 
-/* One that is refused for good repeats itself, with growing waits, and not what is behind it. */
-static void test_a_refused_follow_up_repeats_nothing_else(void **state)
+/* One that is refused for good is an attempt each time, and in the end a dead letter with the
+ * reason; nothing else is repeated. */
+static void test_a_refused_follow_up_uses_up_the_attempts_of_its_cause(void **state)
 {
-    enum { COUNT = 200 };
+    enum { COUNT = 200, ATTEMPTS = 4 };
     struct bus_server *bus = *state;
     bus_server_topic(bus, "busy", 1);
     bus_server_topic(bus, "tiny", 1);
@@ -222,25 +229,35 @@ static void test_a_refused_follow_up_repeats_nothing_else(void **state)
     bus_server_alter(bus, "tiny", "max.message.bytes", "1");
     bus_server_put_numbers(bus, "busy", 0, 0, COUNT);
     struct refused refused = {.attempts = seen_new(), .others = seen_new()};
-    struct tidings *service = service_new(bus, "refused");
+    struct seen *lines = seen_new();
+    struct tidings_options options = options_of(bus, "refused");
+    options.attempts = ATTEMPTS;
+    options.log_context = lines;
+    struct tidings *service = service_of(&options);
     tidings_on(service, "busy", NULL, publish_refused, &refused, NULL);
     struct runner runner;
     runner_start(&runner, service);
-    seen_wait(refused.attempts, 12);
+    int put = COUNT;
+    while (!has_part(lines, "given up: 0 events that closed their lane, 1 others")) {
+        bus_server_put_numbers(bus, "busy", 0, put++, 1); /* others succeed meanwhile */
+        seen_wait(refused.others, put - 1);
+    }
     runner_stop(&runner);
-    for (int i = 0; i < 12; i++) {
-        char expected[TEXT_MAX];
-        snprintf(expected, sizeof expected, "10 attempt=%d", i + 1);
-        assert_string_equal(refused.attempts->texts[i], expected);
+    struct seen *letters = letters_of(bus, "dlq.refused", 1);
+    assert_in_range(refused.attempts->count, ATTEMPTS, put);
+    assert_string_equal(refused.attempts->texts[0], "10 attempt=1");
+    assert_string_equal(refused.attempts->texts[1], "10 attempt=2");
+    assert_int_equal(refused.others->count, put - 1);
+    assert_int_equal(bus_server_committed(bus, "refused", "busy", 0), put);
+    const char *parts[] = {
+        "10|publish MSG_SIZE_TOO_LARGE|what it published for tiny was not kept: ", "|open"};
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        assert_non_null(strstr(letters->texts[0], parts[i]));
     }
-    /* those behind it had been begun before the first refusal came, once at most */
-    assert_in_range(refused.others->count, 10, COUNT - 1);
-    for (int i = 0; i < refused.others->count; i++) {
-        assert_int_equal(index_of(refused.others, refused.others->texts[i]), i);
-    }
-    assert_int_equal(bus_server_committed(bus, "refused", "busy", 0), 10);
+    free(letters);
     free(refused.attempts);
     free(refused.others);
+    free(lines);
 }
 
 static void test_gone_events_are_told(void **state)
@@ -320,8 +337,8 @@ static void test_a_kept_cause_gives_its_ids(void **state)
     runner_start(&runner, service);
     seen_wait(seen, 4);
     runner_stop(&runner);
-    assert_string_equal(seen->texts[0], "story old");
-    assert_string_equal(seen->texts[2], "story given");
+    assert_true(index_of(seen, "story old") >= 0); /* in any order: they have no key */
+    assert_true(index_of(seen, "story given") >= 0);
     free(seen);
 }
 
@@ -397,7 +414,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_a_blocked_partition_harms_no_other),
         cmocka_unit_test(test_causes_are_filled_in),
         cmocka_unit_test(test_a_cause_whose_follow_up_is_not_kept_is_handled_again),
-        cmocka_unit_test(test_a_refused_follow_up_repeats_nothing_else),
+        cmocka_unit_test(test_a_refused_follow_up_uses_up_the_attempts_of_its_cause),
         cmocka_unit_test(test_gone_events_are_told),
         cmocka_unit_test(test_structured_events_are_taken_apart),
         cmocka_unit_test(test_a_kept_cause_gives_its_ids),
