@@ -23,6 +23,15 @@ struct parked {
     UT_hash_handle hh;
     struct lane_key key;
     int64_t offset; /* of the dead one */
+    enum dead_lane_kind kind;
+};
+
+/* A redrive for the owner that has no answer yet. */
+struct word {
+    UT_hash_handle hh;
+    struct lane_record_id id;
+    struct dead_case *its;
+    int64_t number;
 };
 
 struct dead_index {
@@ -30,6 +39,7 @@ struct dead_index {
     struct dead_case *cases;
     struct fence *fences;
     struct parked *parked;
+    struct word *words;
     size_t count; /* with letters */
 };
 
@@ -67,6 +77,7 @@ void dead_index_free(struct dead_index *index)
     struct dead_case *at, *next;
     struct fence *fence, *next_fence;
     struct parked *parked, *next_parked;
+    struct word *word, *next_word;
     if (index == NULL) {
         return;
     }
@@ -81,6 +92,10 @@ void dead_index_free(struct dead_index *index)
     HASH_ITER (hh, index->parked, parked, next_parked) {
         HASH_DELETE(hh, index->parked, parked);
         free(parked);
+    }
+    HASH_ITER (hh, index->words, word, next_word) {
+        HASH_DELETE(hh, index->words, word);
+        free(word);
     }
     free(index);
 }
@@ -171,12 +186,12 @@ void dead_index_want(struct dead_index *index, const struct dead_letter *letter)
 static void note_end(struct dead_case *at, int64_t number, enum dead_outcome outcome)
 {
     enum { BITS = 64 };
+    uint64_t bit = UINT64_C(1) << (number < BITS ? number - 1 : BITS - 1);
     at->answered = number > at->answered ? number : at->answered;
     at->is_done |= outcome == DEAD_DONE;
     at->is_republished |= outcome == DEAD_REPUBLISHED;
-    if (outcome == DEAD_FAILED) {
-        at->failed_numbers |= UINT64_C(1) << (number < BITS ? number - 1 : BITS - 1);
-    }
+    at->failed_numbers |= outcome == DEAD_FAILED ? bit : 0;
+    at->refused_numbers |= outcome == DEAD_REFUSED ? bit : 0;
 }
 
 bool dead_index_fact(struct dead_index *index, const struct dead_fact *fact)
@@ -238,6 +253,10 @@ static void note_lane(struct dead_index *index, struct dead_key source,
         HASH_ADD(hh, index->parked, key, sizeof parked->key, parked);
     }
     if (is_parked) {
+        bool has_key = !slice_is_null(record->name.key);
+        parked->kind = has_key                    ? DEAD_LANE_OF_KEY
+                       : record->name.offset >= 0 ? DEAD_LANE_OF_EVENT
+                                                  : DEAD_LANE_OF_PARTITION;
         parked->offset = record->note.offset;
     } else if (parked != NULL) {
         HASH_DELETE(hh, index->parked, parked);
@@ -245,17 +264,104 @@ static void note_lane(struct dead_index *index, struct dead_key source,
     }
 }
 
+/* --- redrives in lanes.<group> --- */
+
+static struct word *find_word(const struct dead_index *index, struct lane_record_id id)
+{
+    struct word *word;
+    HASH_FIND(hh, index->words, &id, sizeof id, word);
+    return word;
+}
+
+static void drop_word(struct dead_index *index, struct word *word)
+{
+    HASH_DELETE(hh, index->words, word);
+    free(word);
+}
+
+static bool note_word(struct dead_index *index, const struct lane_record_key *key,
+                      const struct lane_word *said)
+{
+    struct dead_case *at = said->verb == LANE_SAY_REDRIVE && said->number > 0 && said->head >= 0
+                               ? reach(index, key_of(key->topic, key->partition, said->head))
+                               : NULL;
+    if (at == NULL || find_word(index, key->id) != NULL) {
+        return said->verb != LANE_SAY_REDRIVE || at != NULL;
+    }
+    struct word *word = mem_new(struct word);
+    word->id = key->id;
+    word->its = at;
+    word->number = said->number;
+    at->sent = said->number > at->sent ? said->number : at->sent;
+    HASH_ADD(hh, index->words, id, sizeof word->id, word);
+    return true;
+}
+
+static void note_answer(struct dead_index *index, const struct lane_answer *answer)
+{
+    struct word *word = find_word(index, answer->word);
+    if (word != NULL) {
+        note_end(word->its, word->number,
+                 answer->outcome == LANE_CARRIED_OUT    ? DEAD_DONE
+                 : answer->outcome == LANE_FAILED_AGAIN ? DEAD_FAILED
+                                                        : DEAD_REFUSED);
+        drop_word(index, word);
+    }
+}
+
+/* An answered word is erased after its answer; one without was taken back. */
+static void note_erased(struct dead_index *index, struct lane_record_id id)
+{
+    struct word *word = find_word(index, id);
+    if (word != NULL) {
+        note_end(word->its, word->number, DEAD_REFUSED);
+        drop_word(index, word);
+    }
+}
+
+static bool note_redriven(struct dead_index *index, const struct lane_record_key *key,
+                          const struct lane_record *record)
+{
+    if (record->number <= 0) {
+        return true;
+    }
+    struct dead_case *at = reach(index, key_of(key->topic, key->partition, record->offset));
+    if (at != NULL) {
+        note_end(at, record->number,
+                 record->redriven == LANE_REDRIVEN_DONE ? DEAD_DONE
+                 : record->redriven == LANE_DEAD_AGAIN  ? DEAD_FAILED
+                                                        : DEAD_ASKED);
+    }
+    return at != NULL;
+}
+
 bool dead_index_lane(struct dead_index *index, const struct lane_record_key *key,
                      const struct lane_record *record)
 {
     struct dead_key source = key_of(key->topic, key->partition, 0);
-    if (record == NULL || !is_valid(index, source, record)) {
+    if (record == NULL) {
+        note_erased(index, key->id);
         return true;
     }
-    if (record->kind == LANE_RECORD_NOTE || record->kind == LANE_RECORD_CLOSE) {
-        note_lane(index, source, record);
+    if (record->kind == LANE_RECORD_WORD) { /* it has no fence */
+        return note_word(index, key, &record->word);
     }
-    return true;
+    if (!is_valid(index, source, record)) {
+        return true;
+    }
+    switch (record->kind) {
+    case LANE_RECORD_NOTE:
+    case LANE_RECORD_CLOSE:
+        note_lane(index, source, record);
+        return true;
+    case LANE_RECORD_REDRIVEN:
+        return note_redriven(index, key, record);
+    case LANE_RECORD_ANSWER:
+        note_answer(index, &record->answer);
+        return true;
+    default:
+        return true;
+    }
 }
 
 void dead_index_settle(struct dead_index *index)
@@ -267,6 +373,7 @@ void dead_index_settle(struct dead_index *index)
         struct dead_case *at = find(index, &key);
         if (at != NULL) {
             at->is_lane_parked = true;
+            at->lane_kind = parked->kind;
         }
     }
 }
@@ -285,12 +392,12 @@ enum dead_state dead_case_state(const struct dead_case *at)
     if (number > at->answered) {
         return number == at->sent ? DEAD_RUNNING : DEAD_REQUESTED;
     }
-    return at->is_republished ? DEAD_SENT_BACK : at->failed_numbers != 0 ? DEAD_AGAIN : DEAD_OPEN;
+    return at->is_republished ? DEAD_SENT_BACK : dead_case_failed(at) != 0 ? DEAD_AGAIN : DEAD_OPEN;
 }
 
 int64_t dead_case_failed(const struct dead_case *at)
 {
-    return __builtin_popcountll(at->failed_numbers);
+    return __builtin_popcountll(at->failed_numbers & ~at->refused_numbers);
 }
 
 struct dead_place dead_case_letter(const struct dead_case *at)

@@ -11,7 +11,8 @@
  * order, in whatever order of topics: dlq.<group> (the letters), dlq-state.<group> (what people
  * said) and lanes.<group> (what the owners did). Nothing of the letters' content is kept.
  *
- * Memory: about 220 bytes an event, 150 a lane that is closed. Pure; one thread at a time.
+ * Memory: about 220 bytes an event, 150 a lane that is closed or a redrive that
+ * has no answer. Pure; one thread at a time.
  */
 enum dead_state {
     DEAD_OPEN,
@@ -26,6 +27,9 @@ enum { DEAD_STATES = DEAD_DISCARDED + 1 };
 
 /* "open", "requested", "running", "done", "failed", "republished", "discarded"; static. */
 const char *dead_state_name(enum dead_state state);
+
+/* What is a lane of its own, as lanes.<group> says. */
+enum dead_lane_kind { DEAD_LANE_OF_KEY, DEAD_LANE_OF_EVENT, DEAD_LANE_OF_PARTITION };
 
 struct dead_key {
     uint64_t topic[2]; /* a hash of its name */
@@ -43,12 +47,14 @@ struct dead_case {
     int64_t first_died_ms, newest_died_ms, edit_ms;
     uint32_t letters; /* edited forms do not count */
     uint32_t notes;
-    uint64_t failed_numbers; /* a bit for each redrive that failed; the 64th for all above */
-    int64_t asked;           /* highest number of a redrive that was asked for */
-    int64_t sent;            /* highest that stands in lanes.<group> */
-    int64_t answered;        /* highest whose end is known */
+    uint64_t failed_numbers;  /* a bit for each redrive that failed; the 64th for all above */
+    uint64_t refused_numbers; /* and for those that the owner did not try */
+    int64_t asked;            /* highest number of a redrive that was asked for */
+    int64_t sent;             /* highest that stands in lanes.<group> */
+    int64_t answered;         /* highest whose end is known */
     bool is_done, is_republished, is_discarded, is_lane_parked;
-    bool is_wanted; /* of those that dead_index_want named */
+    enum dead_lane_kind lane_kind; /* of the parked one */
+    bool is_wanted;                /* of those that dead_index_want named */
 };
 
 struct dead_index;

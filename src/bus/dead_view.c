@@ -102,14 +102,19 @@ static enum client_status scan_if_there(struct pass *pass,
     return status == CLIENT_NOT_FOUND ? CLIENT_OK : status;
 }
 
-enum client_status dead_view_load(struct dead_view *view, const struct dead_view_settings *settings,
-                                  struct client_error *error)
+void dead_view_init(struct dead_view *view, const struct dead_view_settings *settings)
 {
-    bool is_there;
     *view = (struct dead_view){.settings = *settings};
     lane_topic_name("dlq.", settings->group, view->dlq_topic);
     lane_topic_name("dlq-state.", settings->group, view->state_topic);
     lane_topic_name("lanes.", settings->group, view->lanes_topic);
+}
+
+enum client_status dead_view_load(struct dead_view *view, const struct dead_view_settings *settings,
+                                  struct client_error *error)
+{
+    bool is_there;
+    dead_view_init(view, settings);
     view->index = dead_index_new(view->dlq_topic);
     for (size_t i = 0; i < settings->wanted_count; i++) {
         vec_push(&view->missing, settings->wanted[i]);

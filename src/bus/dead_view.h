@@ -40,6 +40,9 @@ struct dead_view {
     VEC(struct dead_place) missing; /* wanted letters that are not there */
 };
 
+/* Prepares a view of which only dead_view_facts is asked. Nothing is read. */
+void dead_view_init(struct dead_view *view, const struct dead_view_settings *settings);
+
 /* Reads what is known. CLIENT_NOT_FOUND: there is no topic dlq.<group>. Free the view in any case
  * with dead_view_deinit. */
 CHECKED enum client_status dead_view_load(struct dead_view *view,

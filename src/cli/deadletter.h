@@ -16,6 +16,8 @@ int deadletter_command_show(int argc, char **argv);
 int deadletter_command_discard(int argc, char **argv);
 int deadletter_command_edit(int argc, char **argv);
 int deadletter_command_note(int argc, char **argv);
+int deadletter_command_redrive(int argc, char **argv);
+int deadletter_command_tasks(int argc, char **argv);
 
 /* Which dead letters are meant. */
 struct dead_choose {
@@ -61,6 +63,8 @@ struct dead_reading {
 /* Reads what is known of the letters that are meant. Letters that are not there are told, as is a
  * bound that was met. Returns the exit code; close in any case. */
 int dead_reading_open(struct dead_reading *reading, const struct dead_options *options);
+/* The same, but nothing is read yet: for dead_view_facts only. */
+int dead_reading_begin(struct dead_reading *reading, const struct dead_options *options);
 void dead_reading_close(struct dead_reading *reading);
 
 /* Calls each for all that are meant; a failure is told. Returns the exit code. */

@@ -205,24 +205,43 @@ static int tell_missing(const struct dead_reading *reading, const struct dead_op
     return code;
 }
 
+static struct dead_view_settings begin(struct dead_reading *reading,
+                                       const struct dead_options *options)
+{
+    *reading = (struct dead_reading){.settings = bus_settings(&options->bus)};
+    progress_init(&reading->progress);
+    return (struct dead_view_settings){.connection = &reading->settings,
+                                       .group = options->group,
+                                       .wanted = options->ids.count > 0 ? options->ids.items : NULL,
+                                       .wanted_count = options->ids.count,
+                                       .progress = on_progress,
+                                       .context = reading};
+}
+
+/* Fails fast where nobody listens. */
+static int reach(const struct dead_options *options)
+{
+    struct connection *connection;
+    int code = bus_open(&options->bus, &connection);
+    connection_close(connection);
+    return code;
+}
+
+int dead_reading_begin(struct dead_reading *reading, const struct dead_options *options)
+{
+    const struct dead_view_settings settings = begin(reading, options);
+    dead_view_init(&reading->view, &settings);
+    return reach(options);
+}
+
 int dead_reading_open(struct dead_reading *reading, const struct dead_options *options)
 {
     struct client_error error;
-    struct connection *connection;
-    *reading = (struct dead_reading){.settings = bus_settings(&options->bus)};
-    progress_init(&reading->progress);
-    int code = bus_open(&options->bus, &connection); /* fails fast where nobody listens */
+    const struct dead_view_settings settings = begin(reading, options);
+    int code = reach(options);
     if (code != EXIT_OK) {
         return code;
     }
-    connection_close(connection);
-    const struct dead_view_settings settings = {
-        .connection = &reading->settings,
-        .group = options->group,
-        .wanted = options->ids.count > 0 ? options->ids.items : NULL,
-        .wanted_count = options->ids.count,
-        .progress = on_progress,
-        .context = reading};
     enum client_status status = dead_view_load(&reading->view, &settings, &error);
     progress_clear(&reading->progress);
     if (status != CLIENT_OK) {

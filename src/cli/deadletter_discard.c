@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "bus/dead_lane.h"
 #include "cli/cli.h"
 
 #include <stdio.h>
@@ -11,6 +12,7 @@
 struct discard_options {
     struct dead_options dead;
     const char *why;
+    const char *lane;
     bool is_execute;
     bool is_undo;
 };
@@ -18,11 +20,15 @@ struct discard_options {
 static const struct help_page page = {
     .name = "tidings deadletter discard",
     .usage = "GROUP ID... --why TEXT [OPTIONS]",
-    .about = "Says that dead letters are not to be tried again. Nothing is deleted: who did it, "
-             "when and\n"
-             "why is kept with them, and --undo takes it back. Chosen by anything else than IDs, "
-             "it only\n"
-             "tells what it would do, unless --execute is given.",
+    .about =
+        "Says that dead letters are not to be tried again. Nothing is deleted: who did it, when "
+        "and\n"
+        "why is kept with them, and --undo takes it back. A lane that is closed because of one is\n"
+        "opened without it by its owner, so that what waits behind it is handled; with --lane "
+        "leave\n"
+        "it stays closed. Chosen by anything else than IDs, it only tells what it would do, "
+        "unless\n"
+        "--execute is given.",
     .examples = "  tidings deadletter discard email 3:41 --why 'the address never existed'\n"
                 "  tidings deadletter discard email --cause 5b07 --why 'test orders' --execute\n"
                 "  tidings deadletter discard email 3:41 --undo\n",
@@ -31,6 +37,8 @@ static const struct help_page page = {
 static const struct option_spec specs[] = {
     {0, "why", "TEXT", OPTION_TEXT, offsetof(struct discard_options, why), 0, 0,
      "the reason, for who asks later"},
+    {0, "lane", "WHAT", OPTION_TEXT, offsetof(struct discard_options, lane), 0, 0,
+     "open (default): what waits behind it is handled; leave: it stays closed"},
     {0, "undo", NULL, OPTION_FLAG, offsetof(struct discard_options, is_undo), 0, 0,
      "take it back: they are open again"},
     {0, "execute", NULL, OPTION_FLAG, offsetof(struct discard_options, is_execute), 0, 0,
@@ -44,11 +52,13 @@ struct pick {
     int64_t offset;
     struct dead_place id;
     bool closes_lane;
+    size_t opening; /* with closes_lane */
 };
 
 struct discarding {
     const struct discard_options *options;
     VEC(struct pick) picks;
+    struct dead_openings openings;
     int64_t passed; /* done, running, or so already */
     int64_t lanes;
 };
@@ -64,13 +74,31 @@ static bool take(void *context, const struct dead_seen *seen)
         return true;
     }
     discarding->lanes += seen->closes_lane;
-    vec_push(&discarding->picks,
-             (struct pick){
-                 mem_strndup((const char *)seen->event.topic.data, seen->event.topic.size),
-                 seen->event.partition, seen->event.offset, seen->its->first, seen->closes_lane});
+    size_t opening = discarding->openings.count;
+    if (seen->closes_lane) {
+        dead_openings_add(&discarding->openings, seen);
+    }
+    vec_push(&discarding->picks, (struct pick){mem_strndup((const char *)seen->event.topic.data,
+                                                           seen->event.topic.size),
+                                               seen->event.partition, seen->event.offset,
+                                               seen->its->first, seen->closes_lane, opening});
     return true;
 }
 
+static bool wants_open(const struct discarding *discarding)
+{
+    const struct discard_options *options = discarding->options;
+    return !options->is_undo && discarding->openings.count > 0 &&
+           (options->lane == NULL || strcmp(options->lane, "leave") != 0);
+}
+
+static const char *lane_text(const struct discarding *discarding, const struct pick *pick)
+{
+    static const char *const texts[] = {"left", "asked", "opened"};
+    return pick->closes_lane ? texts[discarding->openings.items[pick->opening].opened] : NULL;
+}
+
+/* With what became of their lanes. */
 static int write_all(struct discarding *discarding)
 {
     const struct discard_options *options = discarding->options;
@@ -87,12 +115,53 @@ static int write_all(struct discarding *discarding)
             .time_ms = clock_wall_ms(clock_system()),
             .who = dead_who(who),
             .text = options->why,
-            .lane = pick->closes_lane ? "left" : NULL};
+            .lane = lane_text(discarding, pick)};
         if (dead_writer_put(writer, &fact, &error) != CLIENT_OK) {
             code = bus_fail(&error, "discard");
         }
     }
     return dead_writing_close(&options->dead, writer, code);
+}
+
+/* Nobody redrives what is discarded before its lane is opened. */
+static int execute(struct dead_reading *reading, struct discarding *discarding)
+{
+    struct client_error error;
+    char who[DEAD_WHO_SIZE];
+    const struct dead_options *dead = &discarding->options->dead;
+    int code = write_all(discarding);
+    if (code != EXIT_OK || !wants_open(discarding)) {
+        return code;
+    }
+    if (dead_lanes_open(&reading->settings, dead->group, dead_who(who), discarding->options->why,
+                        &discarding->openings, &error) != CLIENT_OK) {
+        return bus_fail(&error, "open the lanes of what is discarded");
+    }
+    return write_all(discarding);
+}
+
+static void tell_lanes(const struct discarding *discarding)
+{
+    int64_t counts[3] = {0};
+    for (size_t i = 0; i < discarding->openings.count; i++) {
+        counts[discarding->openings.items[i].opened]++;
+    }
+    if (counts[DEAD_OPENED] > 0) {
+        output_text(stdout, "%lld lane%s opened: what waits behind is handled\n",
+                    (long long)counts[DEAD_OPENED], counts[DEAD_OPENED] == 1 ? " is" : "s are");
+    }
+    if (counts[DEAD_TO_BE_OPENED] > 0) {
+        output_text(stdout, "%lld lane%s opened when the service comes to it\n",
+                    (long long)counts[DEAD_TO_BE_OPENED],
+                    counts[DEAD_TO_BE_OPENED] == 1 ? " is" : "s are");
+    }
+    if (counts[DEAD_NOT_OPENED] > 0) {
+        output_text(stdout,
+                    "%lld lane%s closed: what comes behind waits until it is opened with: "
+                    "tidings lanes skip\n",
+                    (long long)counts[DEAD_NOT_OPENED],
+                    counts[DEAD_NOT_OPENED] == 1 ? " stays" : "s stay");
+    }
 }
 
 static void tell(const struct discarding *discarding, bool is_done)
@@ -119,12 +188,8 @@ static void tell(const struct discarding *discarding, bool is_done)
         output_text(stdout, "%lld passed over: %s\n", (long long)discarding->passed,
                     options->is_undo ? "not discarded" : "done, under way, or discarded already");
     }
-    if (discarding->lanes > 0 && !options->is_undo) {
-        output_text(stdout,
-                    "%lld lane%s: what comes behind waits until it is opened with: "
-                    "tidings lanes skip\n",
-                    (long long)discarding->lanes,
-                    discarding->lanes == 1 ? " stays closed" : "s stay closed");
+    if (is_done && !options->is_undo) {
+        tell_lanes(discarding);
     }
     if (!is_done) {
         output_text(stdout, "nothing was changed; add --execute to do it\n");
@@ -141,7 +206,7 @@ static int run(const struct discard_options *options)
         code = dead_reading_each(&reading, &options->dead, take, &discarding);
     }
     if (code == EXIT_OK && is_execute && discarding.picks.count > 0) {
-        code = write_all(&discarding);
+        code = execute(&reading, &discarding);
     }
     if (code == EXIT_OK) {
         tell(&discarding, is_execute);
@@ -150,6 +215,7 @@ static int run(const struct discard_options *options)
         free(discarding.picks.items[i].topic);
     }
     vec_deinit(&discarding.picks);
+    dead_openings_deinit(&discarding.openings);
     dead_reading_close(&reading);
     return output_finish(code);
 }
@@ -167,6 +233,9 @@ int deadletter_command_discard(int argc, char **argv)
         if (code == EXIT_OK && !dead_options_choose(&options.dead)) {
             code =
                 options_fail(&page, "discard which? Name IDs, or choose by --cause, --where ...");
+        } else if (code == EXIT_OK && options.lane != NULL && strcmp(options.lane, "open") != 0 &&
+                   strcmp(options.lane, "leave") != 0) {
+            code = options_fail(&page, "--lane is open or leave, not '%s'", options.lane);
         } else if (code == EXIT_OK && options.why == NULL && !options.is_undo) {
             code = options_fail(&page, "give the reason with --why");
         }

@@ -13,8 +13,9 @@ import unittest
 import uuid
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-from harness.server import Server, run, wait_for  # noqa: E402
+from harness.server import BINARY, Server, run, wait_for  # noqa: E402
 
+NO_OUTAGE = "1000000"  # the service is never down, so that it gives up soon
 PROGRAM = None
 SERVER = None
 DIRECTORY = None
@@ -69,7 +70,7 @@ class Case(unittest.TestCase):
     def start(self, attempts=2):
         with open(self.effects + ".log", "ab") as log:
             self.service = subprocess.Popen([PROGRAM, SERVER.address, self.group, self.topic, self.effects,
-                                             str(attempts)], stderr=log)
+                                             str(attempts), NO_OUTAGE], stderr=log)
 
     def stop(self):
         self.service.send_signal(signal.SIGTERM)
@@ -85,7 +86,11 @@ class Case(unittest.TestCase):
         return [json.loads(line) for line in out.splitlines()]
 
     def until_dead(self, count):
-        wait_for(lambda: len(self.letters()) >= count, f"{count} are given up")
+        def are_given_up():
+            # others have to succeed meanwhile
+            self.publish(self.topic, [event(f"fine{i}", "ok") for i in range(10)])
+            return len(self.letters()) >= count
+        wait_for(are_given_up, f"{count} are given up")
 
     def given_up(self, events, count):
         """A service that has given `count` of these up, and stopped."""
@@ -211,6 +216,150 @@ class Treating(Case):
         self.assertIn("known \\x1b[31m trouble", out)
         self.assertNotIn("\x1b", out)
         self.assertEqual(self.dead_json("show", letter["id"])[0]["history"][-1]["text"], "asked the customer")
+
+
+class WithGate(Case):
+    def closed(self, count, behind=0):
+        """As many keys with an event that is given up until the gate is open, and so many behind each."""
+        events = [event(f"k{i}", "closed " + self.gate) for i in range(count)]
+        events += [event(f"k{i}", "ok") for i in range(count) for _ in range(behind)]
+        self.given_up(events, count)
+
+    def ends(self, key):
+        """What was done with a key's events: their offsets in this order."""
+        with open(self.effects, encoding="utf-8") as lines:
+            fields = [line.split() for line in lines]
+        return [int(f[3]) for f in fields if f[0] == "end" and f[5] == key]
+
+    def states(self):
+        return {letter["key"]: letter["state"] for letter in self.dead_json("list", "--each")}
+
+
+class Redriving(WithGate):
+    def test_in_order_and_once(self):
+        self.given_up([event("a", "closed " + self.gate), event("b", "closed " + self.gate), event("c", "reject"),
+                       event("a", "ok"), event("a", "ok"), event("c", "ok")], 3)
+        self.start()
+        plan = self.dead_json("redrive", "--all", "--dry-run")
+        self.assertEqual((plan["events"], plan["lanes"]), (3, 3))
+        self.assertEqual(set(self.states().values()), {"open"})
+        self.open_gate()
+        told = self.dead_json("redrive", "--plan", plan["plan"], code=1)
+        self.assertEqual((told["state"], told["sent"], told["done"], told["failed_again"]), ("done", 3, 2, 1))
+        self.assertEqual(self.states(), {"a": "done", "b": "done", "c": "failed"})
+        wait_for(lambda: len(self.ends("a")) == 3, "what waited behind it is done")
+        self.assertEqual(self.ends("a"), sorted(set(self.ends("a"))))
+        self.assertEqual(self.ends("c"), [])
+        listed = self.dead_json("list")
+        self.assertEqual([(g["events"], g["closed_lanes"]) for g in listed["failed_again"]], [(1, 1)])
+        self.assertEqual(listed["groups"][0]["states"]["done"], 2)
+        out, _ = self.dead("list")
+        self.assertIn("failed again after a redrive:", out)
+        again = self.dead_json("redrive", "--plan", plan["plan"])
+        self.assertEqual((again["events"], again["changed_since"]), (0, 3))
+        one = next(letter for letter in self.dead_json("list", "--each") if letter["key"] == "c")
+        self.assertEqual((one["failed_again"], one["letters"]), (1, 2))
+        self.dead("edit", one["id"], "--value", "ok")
+        self.dead("redrive", one["id"])
+        wait_for(lambda: len(self.ends("c")) == 2, "c goes on")
+        self.assertEqual(self.states()["c"], "done")
+        whats = [entry["what"] for entry in self.dead_json("show", one["id"])[0]["history"]]
+        self.assertEqual(sorted(whats), sorted(["died", "redrive requested", "died", "redrive failed", "edited",
+                                                "redrive requested", "redrive done"]))
+        tasks = json.loads(self.tidings("deadletter", "tasks", "list", self.group, "--json")[0])
+        self.assertEqual([task["state"] for task in tasks], ["done", "done"])
+        self.assertEqual(tasks[0]["plan"], plan["plan"])
+
+    def test_a_discard_opens_its_lane(self):
+        self.given_up([event("a", "reject"), event("a", "ok"), event("b", "reject"), event("b", "ok")], 2)
+        ids = {letter["key"]: letter["id"] for letter in self.dead_json("list", "--each")}
+        out, _ = self.dead("discard", ids["b"], "--why", "a test", "--lane", "leave")
+        self.assertIn("1 lane stays closed", out)
+        out, _ = self.dead("discard", ids["a"], "--why", "a test")
+        self.assertIn("1 lane is opened when the service comes to it", out)
+        self.start()
+        wait_for(lambda: len(self.ends("a")) == 1, "what waited is done")
+        self.dead("discard", ids["b"], "--undo")
+        out, _ = self.dead("discard", ids["b"], "--why", "a test")
+        self.assertIn("1 lane is opened", out)
+        wait_for(lambda: len(self.ends("b")) == 1, "what waited is done")
+        self.assertEqual(self.states(), {"a": "discarded", "b": "discarded"})
+        self.assertEqual(self.dead_json("redrive", "--all")["passed_over"], {"discarded": 2})
+
+
+class Tasks(WithGate):
+    def test_cancelled_and_gone_on_with(self):
+        self.closed(6)
+        self.open_gate()
+        self.start()
+        words = ["deadletter", "redrive", self.group, "--all", "--rate", "1/s", "--json"]
+        with subprocess.Popen([BINARY, *words], env=dict(os.environ, TIDINGS_BOOTSTRAP_SERVER=SERVER.address),
+                              stdout=subprocess.PIPE, text=True) as command:
+            tasks = wait_for(lambda: [task for task in json.loads(
+                self.tidings("deadletter", "tasks", "list", self.group, "--json")[0]) if task["sent"]], "it is at work")
+            self.tidings("deadletter", "tasks", "cancel", self.group, tasks[0]["task"])
+            told = json.loads(command.communicate(timeout=60)[0])
+        self.assertEqual(told["state"], "cancelled")
+        self.assertEqual(told["sent"], told["done"])
+        self.assertLess(told["sent"], 6)
+        states = sorted(self.states().values())
+        self.assertEqual(states.count("done"), told["done"])
+        self.assertNotIn("running", states)
+        shown = json.loads(self.tidings("deadletter", "tasks", "show", self.group, told["task"], "--json")[0])
+        self.assertEqual(shown[0]["state"], "cancelled")
+        self.tidings("deadletter", "tasks", "cancel", self.group, "0" * 16, code=4)
+        rest = self.dead_json("redrive", "--plan", told["plan"])
+        self.assertEqual(rest["done"] + told["done"], 6)
+        self.assertEqual(set(self.states().values()), {"done"})
+
+    def test_what_is_sent_stays_without_the_service(self):
+        self.closed(2, 1)
+        self.open_gate()
+        _, err = self.dead("redrive", "--all", "--timeout", "1s", code=6)
+        self.assertIn("no member", err)
+        self.assertEqual(set(self.states().values()), {"running"})
+        self.start()
+        wait_for(lambda: set(self.states().values()) == {"done"}, "the service comes to it")
+        wait_for(lambda: len(self.ends("k0")) == 2 and len(self.ends("k1")) == 2, "and to what is behind")
+
+
+class Republishing(Case):
+    """A group without key lanes."""
+
+    def test_all_who_read_there_see_it(self):
+        dlq = "dlq." + self.group
+        self.topics(1)
+        self.tidings("topic", "create", dlq, "--partitions", "1")
+        source = {"__dlq.errors.topic": self.topic, "__dlq.errors.partition": "0", "tenant": "x"}
+        self.publish(dlq, [{"key": "k", "value": f"v{i}", "headers": dict(source, **{"__dlq.errors.offset": str(i)})}
+                           for i in (2, 1, 0)] + [{"key": "k", "value": "nowhere"}])
+        self.publish(self.topic, [{"key": "k", "value": "before"}])
+        for group in (self.group, "other-" + self.group):
+            self.tidings("subscribe", self.topic, "--group", group, "--max", "1", "--value-only")
+        _, err = self.dead("redrive", "--all", code=4)
+        self.assertIn("--republish", err)
+        _, err = self.dead("redrive", "--all", "--republish", code=5)
+        self.assertIn(f"group other-{self.group} reads topic {self.topic}", err)
+        self.assertNotIn(f"group {self.group} reads", err)
+        self.assertEqual(len(self.values()), 1)
+        edited = self.dead_json("list", "--each")[0]["id"]
+        self.dead("edit", edited, "--value", "edited")
+        out, _ = self.dead("redrive", "--all", "--republish", "--others-will-see-it")
+        self.assertIn("3 of 3 events are published again", out)
+        self.assertEqual(self.values(), ["before", "v0", "v1", "edited"])
+        last = self.events()[-1]
+        self.assertEqual(last["headers"], {"tenant": "x", "tidings-redrive-for": self.group})
+        states = sorted(letter["state"] for letter in self.dead_json("list", "--each"))
+        self.assertEqual(states, ["open", "republished", "republished", "republished"])
+        out, _ = self.dead("redrive", "--all", "--republish", "--others-will-see-it")
+        self.assertIn("0 events", out)
+
+    def events(self):
+        out, _ = self.tidings("subscribe", self.topic, "--until-end", "--json")
+        return [json.loads(line) for line in out.splitlines()]
+
+    def values(self):
+        return [one["value"] for one in self.events()]
 
 
 class Foreign(Case):

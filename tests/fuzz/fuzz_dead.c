@@ -1,8 +1,8 @@
 /*
  * What the commands about dead letters read that may be anything: conditions (the bytes as they
- * are), and records of dlq.<group>, dlq-state.<group> (as key size u16, key, value size u16 with
- * 0xffff for none, value; the value doubles as a header). Facts come back as they were, and an
- * index takes all of it.
+ * are), and records of dlq.<group>, dlq-state.<group> and lanes.<group> (as key size u16, key,
+ * value size u16 with 0xffff for none, value; the value doubles as a header). Facts come back as
+ * they were, and an index takes all of it.
  */
 #include "base/bytes.h"
 #include "base/mem.h"
@@ -105,6 +105,13 @@ static void read_record(struct dead_index *index, struct slice key, struct slice
     must(seen.its != NULL, "what was told is known");
     dead_groups_add(&groups, &seen);
     read_condition(data, size, &seen.subject);
+    struct lane_record_key lane_key;
+    struct lane_record lane;
+    if (!slice_is_null(key) && lane_record_key_read(key, &lane_key)) {
+        bool is_read = !slice_is_null(value) && lane_record_read(value, &arena, &lane) == ERR_NONE;
+        must(dead_index_lane(index, &lane_key, is_read ? &lane : NULL), "there is room");
+        (void)dead_case_state(seen.its);
+    }
     if (dead_fact_read(&record, &arena, &fact)) {
         write_again(&fact);
         must(dead_index_fact(index, &fact), "there is room");

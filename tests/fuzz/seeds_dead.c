@@ -1,4 +1,5 @@
 #include "bus/dead_fact.h"
+#include "client/lane_record.h"
 #include "fuzz.h"
 
 #include <string.h>
@@ -44,6 +45,26 @@ static void append_facts(struct buf *log)
         dead_fact_write(&facts[i], &key, &value);
         append(log, buf_slice(&key));
         append(log, facts[i].is_erased ? (struct slice){0} : buf_slice(&value));
+        buf_deinit(&key);
+        buf_deinit(&value);
+    }
+    const struct lane_record records[] = {
+        {.kind = LANE_RECORD_WORD,
+         .word = {.verb = LANE_SAY_REDRIVE, .head = 41, .letter = {0, 1}, .number = 1}},
+        {.kind = LANE_RECORD_ANSWER, .fence = 2, .answer = {.word = {7, 1}, .outcome = 4}},
+        {.kind = LANE_RECORD_REDRIVEN, .fence = 2, .offset = 41, .number = 2, .redriven = 1},
+        {.kind = LANE_RECORD_NOTE,
+         .fence = 2,
+         .name = {slice_str("a"), -1},
+         .note = {.offset = 41, .is_parked = true}},
+    };
+    for (size_t i = 0; i < sizeof records / sizeof records[0]; i++) {
+        const struct lane_record_key id = {{7, 1}, slice_str("orders"), 3};
+        struct buf key = {0}, value = {0};
+        lane_record_key_write(&id, &key);
+        lane_record_write(&records[i], &value);
+        append(log, buf_slice(&key));
+        append(log, buf_slice(&value));
         buf_deinit(&key);
         buf_deinit(&value);
     }

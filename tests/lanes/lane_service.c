@@ -1,13 +1,13 @@
 /*
  * A service with key lanes for test_runner.py.
  *
- * usage: lane_service ADDRESS GROUP TOPIC FILE ATTEMPTS
+ * usage: lane_service ADDRESS GROUP TOPIC FILE ATTEMPTS [DOWN_AFTER]
  *
  * What it does with an event is what the event's value says: "ok"; "fail N": fails its first N
- * attempts; "reject": can never work; "gate PATH": fails until there is a file of that name. Each
- * effect is a line of FILE, "begin" when a handler starts and "end" or "fail" when it is through:
- * what, fence, partition, offset, attempt, key. SIGTERM ends it in order. Log lines on standard
- * error.
+ * attempts; "reject": can never work; "gate PATH": fails until there is a file of that name;
+ * "closed PATH": can never work until then. Each effect is a line of FILE, "begin" when a handler
+ * starts and "end" or "fail" when it is through: what, fence, partition, offset, attempt, key.
+ * SIGTERM ends it in order. Log lines on standard error.
  */
 #include "client/lane_kafka.h"
 
@@ -53,7 +53,8 @@ static bool works(const struct lane_hand *hand, struct lane_said *said)
     char value[300];
     int fails = 0;
     snprintf(value, sizeof value, "%.*s", SLICE_ARGS(hand->received->event.value));
-    if (strcmp(value, "reject") == 0) {
+    if (strcmp(value, "reject") == 0 ||
+        (strncmp(value, "closed ", 7) == 0 && access(value + 7, F_OK) != 0)) {
         said->verdict = LANE_REJECT;
     } else if ((sscanf(value, "fail %d", &fails) == 1 && hand->attempt <= fails) ||
                (strncmp(value, "gate ", 5) == 0 && access(value + 5, F_OK) != 0)) {
@@ -128,7 +129,7 @@ int main(int argc, char **argv)
     pthread_t thread;
     sigset_t set;
     int got;
-    if (argc != 6) {
+    if (argc != 6 && argc != 7) {
         return 2;
     }
     sigemptyset(&set);
@@ -145,6 +146,7 @@ int main(int argc, char **argv)
                                            .session_timeout_ms = 1000};
     struct lane_runner_settings its = runner_settings(&service, argv[2]);
     its.lanes.attempts = atoi(argv[5]);
+    its.lanes.down_after = argc > 6 ? atoi(argv[6]) : its.lanes.down_after;
     if (lane_runner_new(&its, &service.runner, &error) != CLIENT_OK ||
         lane_kafka_open(&settings, &its, service.runner, &kafka, &error) != CLIENT_OK) {
         return fail(&error);

@@ -28,12 +28,12 @@ PROGRAM = None
 class Service:
     """One process."""
 
-    def __init__(self, world, attempts=4):
+    def __init__(self, world, attempts=4, more=()):
         self.world = world
         self.log_path = os.path.join(world.directory, f"service-{len(world.services)}.log")
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
-                [PROGRAM, world.server.address, world.group, TOPIC, world.effects_path, str(attempts)],
+                [PROGRAM, world.server.address, world.group, TOPIC, world.effects_path, str(attempts), *more],
                 stderr=log)
         world.services.append(self)
 
@@ -311,4 +311,5 @@ def main():
         print(scenario.__name__.replace("_", " "), flush=True)
 
 
-main()
+if __name__ == "__main__":
+    main()

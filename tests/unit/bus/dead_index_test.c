@@ -1,6 +1,7 @@
 #include "../unit.h"
 
 #include "bus/dead_group.h"
+#include "bus/dead_plan.h"
 
 /* One event, its letters, and what is said of it, in any order of topics. */
 
@@ -168,6 +169,144 @@ static void test_the_lane_is_closed_as_its_owner_says(void **state)
     }
 }
 
+/* --- redrives that owners have --- */
+
+static void add_word(struct dead_index *index, int64_t serial, int64_t number)
+{
+    const struct lane_record_key key = {
+        .id = {7, serial}, .topic = orders.topic, .partition = orders.partition};
+    const struct lane_record record = {
+        .kind = LANE_RECORD_WORD,
+        .word = {.verb = LANE_SAY_REDRIVE, .head = orders.offset, .number = number}};
+    assert_true(dead_index_lane(index, &key, &record));
+}
+
+static void erase_word(struct dead_index *index, int64_t serial)
+{
+    const struct lane_record_key key = {
+        .id = {7, serial}, .topic = orders.topic, .partition = orders.partition};
+    assert_true(dead_index_lane(index, &key, NULL));
+}
+
+static void add_answer(struct dead_index *index, int64_t serial, enum lane_outcome outcome,
+                       int64_t fence)
+{
+    const struct lane_record record = {.kind = LANE_RECORD_ANSWER,
+                                       .fence = fence,
+                                       .answer = {.word = {7, serial}, .outcome = outcome}};
+    add_lane(index, &record);
+}
+
+static void add_redriven(struct dead_index *index, int64_t number, enum lane_redriven how)
+{
+    const struct lane_record record = {.kind = LANE_RECORD_REDRIVEN,
+                                       .fence = 2,
+                                       .offset = orders.offset,
+                                       .number = number,
+                                       .redriven = how};
+    add_lane(index, &record);
+}
+
+static void test_an_owner_has_it_until_it_answers(void **state)
+{
+    (void)state;
+    const struct lane_record mark = {.kind = LANE_RECORD_MARK, .fence = 2};
+    struct dead_index *index = dead_index_new("dlq.g");
+    add_letter(index, 0, 5, 100);
+    add_lane(index, &mark);
+    add_redrive(index, 1, DEAD_ASKED);
+    add_word(index, 1, 1);
+    expect(index, DEAD_RUNNING, 2);
+    add_answer(index, 1, LANE_CARRIED_OUT, 1); /* of who owned no more */
+    expect(index, DEAD_RUNNING, 2);
+    add_answer(index, 1, LANE_FAILED_AGAIN, 2);
+    expect(index, DEAD_AGAIN, 2);
+    add_word(index, 2, 2); /* the command that sent it is gone, and wrote nothing */
+    expect(index, DEAD_RUNNING, 3);
+    add_answer(index, 2, LANE_REFUSED, 2);
+    expect(index, DEAD_AGAIN, 3);
+    add_word(index, 3, 3);
+    erase_word(index, 3); /* taken back */
+    expect(index, DEAD_AGAIN, 4);
+    assert_int_equal(dead_case_failed(its(index)), 1);
+    add_word(index, 4, 4);
+    add_answer(index, 4, LANE_CARRIED_OUT, 2);
+    erase_word(index, 4);
+    expect(index, DEAD_IS_DONE, 5);
+    dead_index_free(index);
+}
+
+static void test_what_owners_keep_is_enough(void **state)
+{
+    (void)state;
+    struct dead_index *index = dead_index_new("dlq.g");
+    add_letter(index, 0, 5, 100);
+    add_redriven(index, 0, LANE_LEFT_DEAD); /* its lane was opened without it */
+    expect(index, DEAD_OPEN, 1);
+    add_redriven(index, 1, LANE_DEAD_AGAIN);
+    expect(index, DEAD_AGAIN, 2);
+    add_redrive(index, 1, DEAD_REFUSED); /* it was not tried, as its answer said */
+    expect(index, DEAD_OPEN, 2);
+    add_redriven(index, 2, LANE_LEFT_DEAD);
+    expect(index, DEAD_OPEN, 3);
+    add_redriven(index, 3, LANE_REDRIVEN_DONE);
+    expect(index, DEAD_IS_DONE, 4);
+    dead_index_free(index);
+}
+
+/* --- plans --- */
+
+static void test_a_plan_has_what_can_be_tried(void **state)
+{
+    (void)state;
+    static const enum dead_state states[] = {DEAD_OPEN,     DEAD_REQUESTED, DEAD_RUNNING,
+                                             DEAD_IS_DONE,  DEAD_AGAIN,     DEAD_SENT_BACK,
+                                             DEAD_DISCARDED};
+    struct dead_plan plan;
+    struct dead_index *index = dead_index_new("dlq.g");
+    dead_plan_init(&plan);
+    for (size_t i = 0; i < sizeof states / sizeof states[0]; i++) {
+        struct event record = event_blank();
+        struct dead_letter letter = letter_at(0, (int64_t)i, 100);
+        letter.offset = 50 - (int64_t)i;
+        record.key = slice_str(i == 0 ? "a" : "b");
+        letter.event = &record;
+        assert_true(dead_index_letter(index, &letter));
+        struct dead_seen seen = {.subject = {.letter = &letter},
+                                 .state = states[i],
+                                 .event = dead_event_of(&letter, "dlq.g")};
+        seen.its = dead_index_find(index, &seen.event);
+        dead_plan_take(&plan, &seen, false);
+        letter.topic = (struct slice){0};
+        dead_plan_take(&plan, &seen, false);
+    }
+    dead_plan_sort(&plan);
+    assert_int_equal(plan.choices.count, 3);
+    assert_int_equal(plan.lanes, 2);
+    assert_int_equal(plan.nameless, 3);
+    assert_int_equal(plan.passed[DEAD_IS_DONE], 2);
+    assert_int_equal(plan.choices.items[0].event.offset, 46); /* the heads first */
+    assert_int_equal(plan.choices.items[2].event.offset, 50);
+    assert_int_equal(plan.choices.items[2].number, 1);
+    assert_int_equal(dead_plan_check(&plan, index), 0);
+    struct dead_fact fact = {.kind = DEAD_FACT_REDRIVE,
+                             .event = plan.choices.items[0].event,
+                             .number = 1,
+                             .outcome = DEAD_FAILED};
+    assert_true(dead_index_fact(index, &fact));
+    fact = (struct dead_fact){.kind = DEAD_FACT_DISCARD, .event = plan.choices.items[1].event};
+    assert_true(dead_index_fact(index, &fact));
+    fact = (struct dead_fact){.kind = DEAD_FACT_REDRIVE,
+                              .event = plan.choices.items[2].event,
+                              .number = 1,
+                              .outcome = DEAD_ASKED};
+    assert_true(dead_index_fact(index, &fact)); /* by this plan, which was killed */
+    assert_int_equal(dead_plan_check(&plan, index), 2);
+    assert_int_equal(plan.choices.items[0].event.offset, 50);
+    dead_plan_deinit(&plan);
+    dead_index_free(index);
+}
+
 /* --- groups --- */
 
 static struct dead_case cases[3];
@@ -240,6 +379,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_the_states_of_a_redrive),
         cmocka_unit_test(test_what_people_said_may_come_first),
         cmocka_unit_test(test_the_lane_is_closed_as_its_owner_says),
+        cmocka_unit_test(test_an_owner_has_it_until_it_answers),
+        cmocka_unit_test(test_what_owners_keep_is_enough),
+        cmocka_unit_test(test_a_plan_has_what_can_be_tried),
         cmocka_unit_test(test_groups_count_what_they_have),
         cmocka_unit_test(test_groups_are_bounded),
     };
