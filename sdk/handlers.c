@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
 
@@ -20,31 +21,54 @@ static bool same_type(const char *a, const char *b)
     return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
 }
 
+/* Its pattern, when it is one. */
+static enum tidings_status topic_check(const char *topic, struct pattern **pattern,
+                                       struct tidings_error *error)
+{
+    struct reason reason;
+    *pattern = NULL;
+    if (topic == NULL || (topic[0] != '^' && !name_is_plain(topic))) {
+        return error_set(error, TIDINGS_INVALID,
+                         "a topic name is 1 to 249 letters, digits, '.', '_' or '-', or a pattern "
+                         "that begins with '^'");
+    }
+    if (topic[0] == '^' && pattern_new(slice_str(topic), pattern, &reason) != ERR_NONE) {
+        return error_set(error, TIDINGS_INVALID, "'%.100s' is no pattern: %.120s", topic,
+                         reason.text);
+    }
+    return TIDINGS_OK;
+}
+
 enum tidings_status tidings_on(struct tidings *service, const char *topic, const char *type,
                                tidings_handler_fn *handler, void *context,
                                struct tidings_error *error)
 {
-    if (topic == NULL || !name_is_plain(topic)) {
-        return error_set(error, TIDINGS_INVALID,
-                         "a topic name is 1 to 249 letters, digits, '.', '_' or '-'");
-    }
-    if (handler == NULL) {
-        return error_set(error, TIDINGS_INVALID, "no handler given for topic %s", topic);
-    }
+    struct pattern *pattern;
     if (service->ran) {
         return error_set(error, TIDINGS_INVALID, "handlers are registered before tidings_run");
+    }
+    enum tidings_status status = topic_check(topic, &pattern, error);
+    if (status == TIDINGS_OK && handler == NULL) {
+        status = error_set(error, TIDINGS_INVALID, "no handler given for topic %s", topic);
     }
     const struct handler *other;
     int number = 0;
     LL_FOREACH (service->handlers, other) {
         number++;
-        if (strcmp(other->topic, topic) == 0 && same_type(other->type, type)) {
-            return error_set(error, TIDINGS_INVALID, "%s events of topic %s have a handler already",
-                             type ? type : "all", topic);
+        if (status == TIDINGS_OK && strcmp(other->topic, topic) == 0 &&
+            same_type(other->type, type)) {
+            status =
+                error_set(error, TIDINGS_INVALID, "%s events of topic %s have a handler already",
+                          type ? type : "all", topic);
         }
+    }
+    if (status != TIDINGS_OK) {
+        pattern_free(pattern);
+        return status;
     }
     struct handler *added = mem_new(struct handler);
     added->topic = mem_strdup(topic);
+    added->pattern = pattern;
     added->type = mem_strdup(type);
     added->name = type != NULL ? mem_sprintf("%s %s", topic, type) : mem_strdup(topic);
     added->call = handler;
@@ -54,22 +78,46 @@ enum tidings_status tidings_on(struct tidings *service, const char *topic, const
     return TIDINGS_OK;
 }
 
-/* Numbers are in the order of the list, so that it can be gone through without a lock. */
+void handler_free(struct handler *handler)
+{
+    pattern_free(handler->pattern);
+    free(handler->topic);
+    free(handler->type);
+    free(handler->name);
+    free(handler);
+}
+
+static bool is_for_topic(const struct handler *handler, const char *topic)
+{
+    return handler->pattern != NULL ? pattern_finds(handler->pattern, slice_str(topic))
+                                    : strcmp(handler->topic, topic) == 0;
+}
+
+bool handler_has_topic(const struct tidings *service, const char *topic)
+{
+    const struct handler *handler = service->handlers;
+    while (handler != NULL && !is_for_topic(handler, topic)) {
+        handler = handler->next;
+    }
+    return handler != NULL;
+}
+
+/* The one that names most: the topic before a pattern, the type before every type; else the first
+ * one. The list does not change any more, and needs no lock. */
 static int find(const struct tidings *service, const struct event *event, const char *type)
 {
     const struct handler *handler;
-    int general = -1;
+    int best = -1, best_rank = -1;
     LL_FOREACH (service->handlers, handler) {
-        if (strcmp(handler->topic, event->topic) != 0) {
-            continue;
-        }
-        if (handler->type == NULL) {
-            general = handler->number;
-        } else if (type != NULL && strcmp(handler->type, type) == 0) {
-            return handler->number;
+        bool is_for_type =
+            handler->type == NULL || (type != NULL && strcmp(handler->type, type) == 0);
+        int rank = 2 * (handler->pattern == NULL) + (handler->type != NULL);
+        if (rank > best_rank && is_for_type && is_for_topic(handler, event->topic)) {
+            best = handler->number;
+            best_rank = rank;
         }
     }
-    return general;
+    return best;
 }
 
 int handler_number(void *context, const struct event *event)

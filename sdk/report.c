@@ -103,6 +103,14 @@ enum tidings_status error_from(struct tidings_error *error, const struct client_
     return error_set(error, status_from(from->status), "%s", from->text);
 }
 
+bool service_is_over(struct tidings *service)
+{
+    pthread_mutex_lock(&service->lock);
+    bool fatal = service->fatal;
+    pthread_mutex_unlock(&service->lock);
+    return fatal || atomic_load(&service->stopping);
+}
+
 void service_fail(struct tidings *service, const struct client_error *why)
 {
     pthread_mutex_lock(&service->lock);

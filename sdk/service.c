@@ -72,10 +72,7 @@ void tidings_free(struct tidings *service)
     publisher_close(service->publisher);
     struct handler *handler, *next;
     LL_FOREACH_SAFE (service->handlers, handler, next) {
-        free(handler->topic);
-        free(handler->type);
-        free(handler->name);
-        free(handler);
+        handler_free(handler);
     }
     options_free(service);
     pthread_cond_destroy(&service->landed);
@@ -102,31 +99,17 @@ static void on_log(void *context, enum lane_log_level level, const char *text)
     service_log(context, levels[level], "%s", text);
 }
 
-static bool is_over(struct tidings *service)
-{
-    pthread_mutex_lock(&service->lock);
-    bool fatal = service->fatal;
-    pthread_mutex_unlock(&service->lock);
-    return fatal || atomic_load(&service->stopping);
-}
-
 static void on_tick(void *context)
 {
     struct tidings *service = context;
-    if (is_over(service)) {
+    if (service_is_over(service)) {
         lane_runner_stop(service->runner);
     }
     hand_watch(service);
 }
 
-/* What the lanes know the handlers by. Arrays of the handlers' number, each to be freed. */
-struct service_names {
-    const char **handlers;
-    const char **topics; /* each once */
-    size_t topic_count;
-};
-
-static size_t names_take(struct tidings *service, struct service_names *names)
+/* The handlers by number, and what the lanes know them by: each to be freed. Returns how many. */
+static int number_handlers(struct tidings *service, const char ***names)
 {
     size_t count = 0;
     struct handler *handler;
@@ -134,40 +117,25 @@ static size_t names_take(struct tidings *service, struct service_names *names)
         count++;
     }
     service->numbered = mem_new_array(struct handler *, count);
-    *names = (struct service_names){.handlers = mem_new_array(const char *, count),
-                                    .topics = mem_new_array(const char *, count)};
+    *names = mem_new_array(const char *, count);
     LL_FOREACH (service->handlers, handler) {
-        size_t i = 0;
         service->numbered[handler->number] = handler;
-        names->handlers[handler->number] = handler->name;
-        while (i < names->topic_count && strcmp(names->topics[i], handler->topic) != 0) {
-            i++;
-        }
-        names->topics[i] = handler->topic;
-        names->topic_count += i == names->topic_count;
+        (*names)[handler->number] = handler->name;
     }
-    return count;
-}
-
-static void names_free(struct tidings *service, struct service_names *names)
-{
-    free(names->handlers);
-    free(names->topics);
-    free(service->numbered);
-    service->numbered = NULL;
+    return (int)count;
 }
 
 /* Until all that the handlers published has its end, which is within publish_timeout_ms. */
 static enum client_status run_lanes(struct tidings *service,
                                     const struct lane_runner_settings *settings,
-                                    const struct service_names *names, struct client_error *why)
+                                    struct client_error *why)
 {
     struct lane_kafka *kafka = NULL;
     struct lane_kafka_settings bus = {.connection = service_connection(service),
                                       .group = service->options.name,
                                       .instance = service->options.instance,
-                                      .topics = names->topics,
-                                      .topic_count = names->topic_count,
+                                      .topics = service->topics.names.items,
+                                      .topic_count = service->topics.names.count,
                                       .from = from_of(service),
                                       .session_timeout_ms = service->options.session_timeout_ms};
     enum client_status status = lane_runner_new(settings, &service->runner, why);
@@ -175,9 +143,13 @@ static enum client_status run_lanes(struct tidings *service,
         status = lane_kafka_open(&bus, settings, service->runner, &kafka, why);
     }
     if (status == CLIENT_OK) {
+        status = topics_watch(service, kafka, why);
+    }
+    if (status == CLIENT_OK) {
         status = lane_runner_run(service->runner, why);
         flights_wait(service);
     }
+    topics_unwatch(service);
     lane_kafka_close(kafka);
     lane_runner_free(service->runner);
     service->runner = NULL;
@@ -187,13 +159,13 @@ static enum client_status run_lanes(struct tidings *service,
 static enum tidings_status run(struct tidings *service, struct tidings_error *error)
 {
     enum { SLACK_MS = 1000 };
-    struct service_names names;
+    const char **names;
     struct client_error why;
-    int handler_count = (int)names_take(service, &names);
+    int handler_count = number_handlers(service, &names);
     struct lane_runner_settings settings = {
         .group = service->options.name,
         .lanes = options_lanes(&service->options, handler_count),
-        .handler_names = names.handlers,
+        .handler_names = names,
         .classify = handler_number,
         .handle = hand_call,
         .tick = on_tick,
@@ -201,8 +173,14 @@ static enum tidings_status run(struct tidings *service, struct tidings_error *er
         .context = service,
         .stop_wait_ms = service->options.publish_timeout_ms + SLACK_MS,
     };
-    enum client_status status = run_lanes(service, &settings, &names, &why);
-    names_free(service, &names);
+    enum client_status status = topics_open(service, &why);
+    if (status == CLIENT_OK && !service_is_over(service)) {
+        status = run_lanes(service, &settings, &why);
+    }
+    topics_close(service);
+    free(names);
+    free(service->numbered);
+    service->numbered = NULL;
     if (status == CLIENT_FATAL) {
         service_fail(service, &why);
     } else if (status != CLIENT_OK) {
@@ -221,5 +199,5 @@ enum tidings_status tidings_run(struct tidings *service, struct tidings_error *e
         return error_set(error, TIDINGS_INVALID, "no handler registered: call tidings_on first");
     }
     service->ran = true;
-    return is_over(service) ? TIDINGS_OK : run(service, error);
+    return service_is_over(service) ? TIDINGS_OK : run(service, error);
 }

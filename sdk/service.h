@@ -4,13 +4,13 @@
 /*
  * The inside of libtidings, the face of key lanes (client/lane_runner.h), from the ground up:
  * report.c tells callers and log; options.c checks settings and hands them on; handlers.c knows who
- * handles what; event.c shows events as handlers see them; trace.c has W3C trace context; hand.c
- * calls handlers, watches over them and waits for what they published; publish.c has the publisher;
- * service.c makes, runs and frees it all.
+ * handles what; topics.c finds topics by patterns; event.c shows events as handlers see them;
+ * trace.c has W3C trace context; hand.c calls handlers, watches over them and waits for what they
+ * published; publish.c has the publisher; service.c makes, runs and frees it all.
  *
  * Threads: the caller's runs the lanes (the runner's poll thread), its workers call handlers, the
- * publisher's thread brings completions. Locks, never two at once: `lock`, `hands_lock`,
- * `log_lock`.
+ * publisher's thread brings completions, and with patterns one looks for topics. Locks, never two
+ * at once: `lock`, `hands_lock`, `log_lock`.
  */
 
 #include "tidings.h"
@@ -18,13 +18,16 @@
 #include "client/lane_kafka.h"
 #include "client/publisher.h"
 
+#include "base/pattern.h"
+
 #include <pthread.h>
 #include <stdatomic.h>
 
 struct handler {
-    char *topic;
-    char *type; /* NULL: every other type */
-    char *name; /* "orders OrderPlaced", "orders" */
+    char *topic;             /* or the text of */
+    struct pattern *pattern; /* NULL: it is a name */
+    char *type;              /* NULL: every other type */
+    char *name;              /* "orders OrderPlaced", "orders" */
     tidings_handler_fn *call;
     void *context;
     int number;
@@ -54,6 +57,17 @@ struct tidings_in_hand {
     struct tidings_in_hand *next, *prev; /* of the service, under hands_lock */
 };
 
+/* What the handlers are for: one thread at a time has them. */
+struct topics {
+    VEC(const char *) names; /* each once; of its own */
+    bool has_patterns;
+    struct connection *connection; /* to look for more by; NULL: there are no patterns */
+    struct lane_kafka *kafka;
+    pthread_t thread;
+    bool has_thread;
+    atomic_bool is_ending;
+};
+
 /* Lines of one kind are told this often at most, with the number of those left out. */
 struct quiet {
     int64_t since_ms;
@@ -75,6 +89,7 @@ struct tidings {
     bool ran;
 
     struct lane_runner *runner; /* while it runs */
+    struct topics topics;
 
     pthread_mutex_t hands_lock; /* guards hands and the times in them */
     struct tidings_in_hand *hands;
@@ -108,6 +123,9 @@ void service_log_often(struct tidings *service, struct quiet *quiet, enum tiding
 /* The default of options.log. */
 void log_to_stderr(void *service, enum tidings_log_level level, const char *message);
 
+/* Somebody wants it to end, or it cannot go on. Any thread, lock not held. */
+bool service_is_over(struct tidings *service);
+
 /* Notes what makes tidings_run end. Any thread, lock not held. */
 void service_fail(struct tidings *service, const struct client_error *why);
 
@@ -135,6 +153,21 @@ bool name_is_plain(const char *name);
 
 /* The number of the handler for an event, -1: nobody's. context is the service. Any thread. */
 int handler_number(void *context, const struct event *event);
+
+/* Somebody handles events of this topic. */
+bool handler_has_topic(const struct tidings *service, const char *topic);
+void handler_free(struct handler *handler);
+
+/* --- topics.c --- */
+
+/* Fills in service->topics; with patterns it waits until the bus tells which there are and at least
+ * one is, or the service is to end. Close with topics_close. */
+CHECKED enum client_status topics_open(struct tidings *service, struct client_error *error);
+/* Keeps the bus of the lanes informed, until topics_unwatch. */
+CHECKED enum client_status topics_watch(struct tidings *service, struct lane_kafka *kafka,
+                                        struct client_error *error);
+void topics_unwatch(struct tidings *service);
+void topics_close(struct tidings *service);
 
 /* --- event.c --- */
 

@@ -319,8 +319,14 @@ TIDINGS_API enum tidings_status tidings_new(const struct tidings_options *option
 
 /*
  * Registers a handler for the events of one type on a topic; type NULL takes those of every type
- * that has no handler of its own. Events without a handler are passed over. TIDINGS_INVALID when
- * the pair has a handler already, or after tidings_run.
+ * that has no handler of its own. A topic that begins with '^' is a pattern, a regular expression
+ * in RE2's syntax as in Kafka, which a part of a topic's name has to match ("^orders\\.",
+ * "^eu-.*-log$"): such topics are handled, also those that are made later (seen within 5 s, then
+ * handled from their first event on), but the bus's own and those of groups (lanes.*, dlq.*). An
+ * event goes to one handler: one for its topic's name before one for a pattern, then one for its
+ * type, then the one that was registered first. Events without a handler are passed over.
+ * TIDINGS_INVALID when the pair has a handler already, for what is no pattern, or after
+ * tidings_run.
  */
 TIDINGS_API enum tidings_status tidings_on(struct tidings *service, const char *topic,
                                            const char *type, tidings_handler_fn *handler,

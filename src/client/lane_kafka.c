@@ -152,10 +152,34 @@ static void place_due(struct lane_kafka *kafka)
 
 /* --- the runner's calls --- */
 
+/* Has the reader want other topics, if they are. */
+static void subscribe_due(struct lane_kafka *kafka)
+{
+    struct client_error error;
+    pthread_mutex_lock(&kafka->log.lock);
+    bool are_other = kafka->log.are_other;
+    kafka->log.are_other = false;
+    pthread_mutex_unlock(&kafka->log.lock);
+    if (!are_other) {
+        return;
+    }
+    struct lane_names names = lane_log_sources(&kafka->log);
+    const char **topics = mem_new_array(const char *, names.count);
+    for (size_t i = 0; i < names.count; i++) {
+        topics[i] = names.items[i];
+    }
+    if (reader_subscribe(kafka->reader, topics, names.count, &error) != CLIENT_OK) {
+        say(kafka, LANE_LOG_WARN, error.text);
+    }
+    free(topics);
+    lane_names_free(&names);
+}
+
 static enum client_status take(void *context, int timeout_ms, struct received **received,
                                struct client_error *error)
 {
     struct lane_kafka *kafka = context;
+    subscribe_due(kafka);
     place_due(kafka);
     return reader_take(kafka->reader, timeout_ms, received, error);
 }
@@ -390,6 +414,12 @@ enum client_status lane_kafka_open(const struct lane_kafka_settings *settings,
     }
     *kafka = opened;
     return CLIENT_OK;
+}
+
+void lane_kafka_set_topics(struct lane_kafka *kafka, const char *const *topics, size_t count)
+{
+    lane_log_set_sources(&kafka->log, topics, count);
+    reader_wake(kafka->reader);
 }
 
 void lane_kafka_close(struct lane_kafka *kafka)

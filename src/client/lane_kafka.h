@@ -16,7 +16,7 @@ struct lane_kafka_settings {
     struct connection_settings connection;
     const char *group;
     const char *instance;      /* static membership; NULL: none */
-    const char *const *topics; /* the sources */
+    const char *const *topics; /* the sources, at least one; copied */
     size_t topic_count;
     struct position from;   /* as reader_settings */
     int session_timeout_ms; /* 0: the reader's default */
@@ -33,6 +33,12 @@ CHECKED enum client_status lane_kafka_open(const struct lane_kafka_settings *set
                                            const struct lane_runner_settings *runner_settings,
                                            struct lane_runner *runner, struct lane_kafka **kafka,
                                            struct client_error *error);
+
+/*
+ * These are the sources from now on (at least one), instead of those of before: the group is
+ * balanced anew. Copied. Any thread, while the bus is open.
+ */
+void lane_kafka_set_topics(struct lane_kafka *kafka, const char *const *topics, size_t count);
 
 /* Leaves the group and frees, after lane_runner_run and before lane_runner_free. What is not
  * answered yet is answered as not done. NULL is fine. */

@@ -36,6 +36,11 @@ struct lane_watch {
     bool is_ended;         /* and told */
 };
 
+/* Topics that are read from, texts of its own. */
+struct lane_names {
+    VEC_FIELDS(char *);
+};
+
 struct lane_log {
     struct lane_runner *runner;
     const struct lane_kafka_settings *settings;
@@ -45,9 +50,12 @@ struct lane_log {
     char dlq_topic[LANE_TOPIC_SIZE];
     atomic_int place_count; /* 0: not known yet */
 
-    pthread_mutex_t lock; /* guards orders and is_ending; never held while anything is called */
+    pthread_mutex_t lock; /* guards orders, sources and is_ending; never held while anything is
+                             called */
     pthread_cond_t ordered;
     struct lane_order_of *orders;
+    struct lane_names sources;
+    bool are_other; /* than the reader knows */
     bool is_ending;
     pthread_t thread;
     bool has_thread;
@@ -63,6 +71,13 @@ struct lane_log {
 };
 
 enum { LANE_LOG_TURN_MS = 200 }; /* how long the log thread waits for more at most */
+
+/* --- lane_kafka_sources.c --- */
+
+/* The sources from now on; and a copy of them, to be freed. Any thread. */
+void lane_log_set_sources(struct lane_log *log, const char *const *topics, size_t count);
+struct lane_names lane_log_sources(struct lane_log *log);
+void lane_names_free(struct lane_names *names);
 
 /* --- lane_kafka_load.c --- */
 

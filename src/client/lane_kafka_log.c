@@ -321,6 +321,8 @@ enum client_status lane_log_start(struct lane_log *log, struct client_error *err
 {
     pthread_mutex_init(&log->lock, NULL);
     pthread_cond_init(&log->ordered, NULL);
+    lane_log_set_sources(log, log->settings->topics, log->settings->topic_count);
+    log->are_other = false;
     lane_topic_name("lanes.", log->settings->group, log->lanes_topic);
     lane_topic_name("dlq.", log->settings->group, log->dlq_topic);
     struct topic_partitions nothing = {0};
@@ -357,6 +359,7 @@ void lane_log_stop(struct lane_log *log)
     }
     (void)reader_close(log->tail, NULL);
     (void)reader_close(log->loader, NULL);
+    lane_names_free(&log->sources);
     pthread_cond_destroy(&log->ordered);
     pthread_mutex_destroy(&log->lock);
 }

@@ -10,10 +10,11 @@ static enum client_status look_at_sources(struct lane_log *log, int32_t *partiti
                                           int64_t *event_bytes, struct client_error *error)
 {
     enum client_status status = CLIENT_OK;
+    struct lane_names sources = lane_log_sources(log);
     *partitions = 0;
     *event_bytes = 0;
-    for (size_t i = 0; status == CLIENT_OK && i < log->settings->topic_count; i++) {
-        const char *name = log->settings->topics[i];
+    for (size_t i = 0; status == CLIENT_OK && i < sources.count; i++) {
+        const char *name = sources.items[i];
         struct admin_topics found;
         struct admin_topic_settings settings = {0};
         status = admin_topic(log->connection, name, false, &found, error);
@@ -33,6 +34,7 @@ static enum client_status look_at_sources(struct lane_log *log, int32_t *partiti
         admin_topics_deinit(&found);
         status = status == CLIENT_NOT_FOUND ? CLIENT_OK : status; /* it may be made later */
     }
+    lane_names_free(&sources);
     if (status == CLIENT_OK && *partitions == 0) {
         status = client_fail(error, CLIENT_NOT_FOUND, NULL, "none of the topics exists");
     }

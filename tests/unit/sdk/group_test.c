@@ -237,12 +237,67 @@ static void test_a_member_whose_place_was_taken_ends(void **state)
     free(to_second.seen);
 }
 
+/* Topics by a pattern, also those that are made later; the handler that names most is asked. */
+static void test_a_pattern_takes_topics_that_come_later(void **state)
+{
+    struct bus_server *bus = *state;
+    struct tidings_error error;
+    struct seen *lines = seen_new();
+    struct flaky by_pattern = {.seen = seen_new(), .fails_on = ""};
+    struct flaky by_name = {.seen = seen_new(), .fails_on = ""};
+    struct tidings *service = service_new_telling(bus, "patterns", lines);
+    tidings_on(service, "^many\\.", NULL, fail_sometimes, &by_pattern, NULL);
+    tidings_on(service, "many.named", NULL, fail_sometimes, &by_name, NULL);
+    assert_int_equal(tidings_on(service, "^many(", NULL, fail_sometimes, &by_pattern, &error),
+                     TIDINGS_INVALID);
+    assert_non_null(strstr(error.text, "'^many(' is no pattern"));
+    bus_server_topic(bus, "many.first", 1);
+    bus_server_topic(bus, "many.named", 1);
+    bus_server_topic(bus, "notmany.x", 1);
+    bus_server_put(bus, "notmany.x", 0, "no");
+    bus_server_put(bus, "many.first", 0, "a");
+    bus_server_put(bus, "many.named", 0, "b");
+    struct runner runner;
+    runner_start(&runner, service);
+    seen_wait_for(by_pattern.seen, "a");
+    seen_wait_for(by_name.seen, "b");
+    bus_server_topic(bus, "many.second", 1);
+    bus_server_put(bus, "many.second", 0, "c");
+    bus_server_put(bus, "many.first", 0, "d");
+    seen_wait_for(by_pattern.seen, "c");
+    seen_wait_for(by_pattern.seen, "d");
+    runner_stop(&runner);
+    assert_int_equal(by_pattern.seen->count, 3);
+    assert_int_equal(by_name.seen->count, 1);
+    assert_int_equal(bus_server_committed(bus, "patterns", "many.second", 0), 1);
+    free(lines);
+    free(by_pattern.seen);
+    free(by_name.seen);
+}
+
+/* A pattern that fits nothing yet waits for a topic, and may be stopped while it does. */
+static void test_a_pattern_waits_for_its_first_topic(void **state)
+{
+    struct seen *lines = seen_new();
+    struct flaky flaky = {.seen = seen_new(), .fails_on = ""};
+    struct tidings *service = service_new_telling(*state, "waiters", lines);
+    tidings_on(service, "^nothing-yet", NULL, fail_sometimes, &flaky, NULL);
+    struct runner runner;
+    runner_start(&runner, service);
+    seen_wait_part(lines, "no topic's name matches; waiting for it");
+    runner_stop(&runner);
+    free(lines);
+    free(flaky.seen);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_hanging_handler_harms_only_itself),
         cmocka_unit_test(test_a_service_from_the_end_skips_nothing_later),
         cmocka_unit_test(test_instances_share_partitions_without_loss_or_repeat),
+        cmocka_unit_test(test_a_pattern_takes_topics_that_come_later),
+        cmocka_unit_test(test_a_pattern_waits_for_its_first_topic),
         cmocka_unit_test(test_a_static_member_that_was_away_too_long_goes_on),
         cmocka_unit_test(test_a_member_whose_place_was_taken_ends),
     };
