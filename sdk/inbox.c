@@ -3,41 +3,14 @@
 #include "service.h"
 
 #include "base/random.h"
-#include "base/siphash.h"
 
-#include <stdio.h>
 #include <string.h>
 
 enum {
-    NAME_MAX_BYTES = 512, /* of an id or source as it is kept: the key of an index has a limit */
-    NAME_HEAD_BYTES = 400,
     KEEP_DAYS = 8, /* the bus keeps events for 7, unless told otherwise */
     RETIRE_EACH = 64,
     RETIRE_ROWS = 256
 };
-
-/* As printable ASCII, whatever it was and whatever the database can keep: other bytes and '%' as
- * %XX; what is too long ends with a hash of all of it. Two names stay two. */
-static const char *plain(const char *name, struct arena *arena)
-{
-    static const struct siphash_key key = {0}; /* for a length, not against those who choose ids */
-    size_t size = strlen(name), used = 0;
-    char *text = arena_alloc(arena, size * 3 + 1);
-    for (size_t i = 0; i < size; i++) {
-        unsigned char byte = (unsigned char)name[i];
-        if (byte > ' ' && byte < 0x7f && byte != '%') {
-            text[used++] = name[i];
-        } else {
-            used += (size_t)snprintf(text + used, 4, "%%%02X", byte);
-        }
-    }
-    if (used > NAME_MAX_BYTES) {
-        struct siphash128 hash = siphash128(&key, name, size);
-        snprintf(text + NAME_HEAD_BYTES, size * 3 + 1 - NAME_HEAD_BYTES, "%%~%016llx%016llx",
-                 (unsigned long long)hash.high, (unsigned long long)hash.low);
-    }
-    return text;
-}
 
 static void on_number(void *context, const struct sql_value *columns)
 {
@@ -102,8 +75,9 @@ static enum sql_status add(const struct sql *sql, const struct inbox_event *even
                            struct arena *arena, bool *is_first, struct tidings_error *error)
 {
     int64_t added = 0;
-    struct sql_value values[] = {sql_text(event->service), sql_text(plain(event->source, arena)),
-                                 sql_text(plain(event->id, arena)), sql_number(event->redrive)};
+    struct sql_value values[] = {sql_text(event->service),
+                                 sql_text(sql_plain(event->source, arena)),
+                                 sql_text(sql_plain(event->id, arena)), sql_number(event->redrive)};
     struct sql_statement insert = {
         .text =
             arena_sprintf(arena,
@@ -220,6 +194,7 @@ enum tidings_once_answer tidings_once(struct tidings *service, struct tidings_db
                                 .id = id_of(event, &arena),
                                 .topic = event->topic,
                                 .partition = event->partition,
+                                .redrive = event->is_redriven,
                                 .fence = event->fence};
     enum tidings_once_answer answer = inbox_take(&sql, &taken, error);
     if (answer == TIDINGS_ONCE_FIRST &&

@@ -71,9 +71,9 @@ static enum tidings_status publisher_get(struct tidings *service, struct publish
     return status == CLIENT_OK ? TIDINGS_OK : error_from(error, &why);
 }
 
-static enum tidings_status message_check(const struct tidings *service,
-                                         const struct tidings_message *message,
-                                         struct tidings_error *error)
+enum tidings_status message_check(const struct tidings *service,
+                                  const struct tidings_message *message,
+                                  struct tidings_error *error)
 {
     if (message->topic == NULL || message->topic[0] == '\0') {
         return error_set(error, TIDINGS_INVALID, "the message names no topic");
@@ -125,9 +125,8 @@ static void add_trace(struct event *event, const struct tidings_message *message
     }
 }
 
-/* The record of a message: a CloudEvent in binary mode. */
-static struct event event_of(const struct tidings *service, const struct tidings_message *message,
-                             struct arena *arena)
+struct event event_of(const struct tidings *service, const struct tidings_message *message,
+                      struct arena *arena)
 {
     enum { TRACE_HEADERS = 2 };
     char *id = arena_alloc(arena, UUID_TEXT_SIZE), *now = arena_alloc(arena, TIME_TEXT_SIZE);

@@ -1,16 +1,21 @@
 #include "service.h"
 #include "sql.h"
 
+#include "base/siphash.h"
+
+#include <stdio.h>
+#include <string.h>
+
 /*
- * The tables of inbox and outbox, and who makes them. `service` is the name of the service, its
- * consumer group, in each: any number of services may use one database.
+ * The tables of inbox and outbox, who makes them, and what texts they hold. `service` is the name
+ * of the service, its consumer group, in each: any number of services may use one database.
  *
  * tidings_inbox: what was handled. id and source are printable ASCII (inbox.c).
  * tidings_fence: the highest owner of each partition that ever asked.
  * tidings_outbox: what is to be published. state: 0 free, 1 refused by the bus (attempts, the time
  * of the next one, why, and whether it holds back its whole topic or its lane), 2 behind such a
  * one. batch: it is on its way to the bus. lane: a number of topic and key; null: no key.
- * tidings_outbox_owner: who publishes, until when, and the number of its last batch.
+ * tidings_outbox_owner: the outbox's own id, who publishes, until when, and the last batch.
  */
 
 #define TABLES(serial, bytes, xid)                                                                 \
@@ -36,7 +41,8 @@
     "create index if not exists tidings_outbox_held on tidings_outbox (service, topic, lane)\n"    \
     "    where state <> 0;\n"                                                                      \
     "create table if not exists tidings_outbox_owner (\n"                                          \
-    "    service text primary key, owner text not null, until_ms bigint not null,\n"               \
+    "    service text primary key, outbox text not null, owner text not null, until_ms bigint "    \
+    "not null,\n"                                                                                  \
     "    batch bigint not null);\n"
 
 const char sql_sqlite_schema[] = TABLES("integer primary key autoincrement", "blob", "");
@@ -47,6 +53,41 @@ const char sql_postgres_schema[] =
 const char *tidings_once_schema(enum tidings_db_kind kind)
 {
     return kind == TIDINGS_POSTGRES ? sql_postgres_schema : sql_sqlite_schema;
+}
+
+enum {
+    NAME_MAX_BYTES = 512, /* the key of an index has a limit, two such and a hash are below it */
+    NAME_HEAD_BYTES = 400
+};
+
+const char *sql_plain(const char *name, struct arena *arena)
+{
+    static const struct siphash_key key = {0}; /* for a length, not against those who choose ids */
+    size_t size = strlen(name), used = 0;
+    char *text = arena_alloc(arena, size * 3 + 1);
+    for (size_t i = 0; i < size; i++) {
+        unsigned char byte = (unsigned char)name[i];
+        if (byte > ' ' && byte < 0x7f && byte != '%') {
+            text[used++] = name[i];
+        } else {
+            used += (size_t)snprintf(text + used, 4, "%%%02X", byte);
+        }
+    }
+    if (used > NAME_MAX_BYTES) {
+        struct siphash128 hash = siphash128(&key, name, size);
+        snprintf(text + NAME_HEAD_BYTES, size * 3 + 1 - NAME_HEAD_BYTES, "%%~%016llx%016llx",
+                 (unsigned long long)hash.high, (unsigned long long)hash.low);
+    }
+    return text;
+}
+
+const char *sql_words(const char *words, struct arena *arena)
+{
+    char *text = arena_cstr(arena, slice_str(words));
+    for (char *at = text; *at != '\0'; at++) {
+        *at = *at >= ' ' && *at < 0x7f ? *at : '?';
+    }
+    return text;
 }
 
 static void on_number(void *context, const struct sql_value *columns)

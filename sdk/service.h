@@ -205,4 +205,13 @@ void flights_wait(struct tidings *service);
 
 struct publisher_settings service_publisher(struct tidings *service);
 
+/* TIDINGS_INVALID says what a message lacks. */
+enum tidings_status message_check(const struct tidings *service,
+                                  const struct tidings_message *message,
+                                  struct tidings_error *error);
+
+/* The record of a message: a CloudEvent in binary mode. Borrows from both. */
+struct event event_of(const struct tidings *service, const struct tidings_message *message,
+                      struct arena *arena);
+
 #endif

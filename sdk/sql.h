@@ -60,14 +60,16 @@ struct sql_statement {
 /* Where the two differ. */
 struct sql_dialect {
     const char *name;
-    const char *now_ms;       /* an expression: milliseconds since 1970 by the database's clock */
-    const char *share_lock;   /* behind a SELECT: its rows stay as they are until the end */
-    const char *skip_locked;  /* the same, passing over those that others changed */
-    const char *is_settled;   /* a condition: no transaction that wrote before may still end */
-    const char *begin;        /* a transaction that will write */
-    const char *schema_guard; /* who makes tables alone until the end; NULL: nothing is needed */
-    const char *table_exists; /* a query of one number, $1 is the name; NULL: just try */
-    const char *schema;       /* what makes the tables, where they are not there yet */
+    const char *now_ms;        /* an expression: milliseconds since 1970 by the database's clock */
+    const char *share_lock;    /* behind a SELECT: its rows stay as they are until the end */
+    const char *row_lock;      /* the same, and nobody else may lock them */
+    const char *skip_locked;   /* the same, passing over those that others changed */
+    const char *is_settled;    /* a condition: no transaction that wrote before may still end */
+    const char *oldest_writer; /* a query of one number: the process that may hold back; or NULL */
+    const char *begin;         /* a transaction that will write */
+    const char *schema_guard;  /* who makes tables alone until the end; NULL: nothing is needed */
+    const char *table_exists;  /* a query of one number, $1 is the name; NULL: just try */
+    const char *schema;        /* what makes the tables, where they are not there yet */
 };
 
 struct sql_driver;
@@ -102,6 +104,13 @@ bool sql_revive(const struct sql *sql, struct tidings_error *error);
  * transaction); and to note that it is, or is not. */
 bool sql_has_schema(const struct sql *sql);
 void sql_note_schema(const struct sql *sql, bool there);
+
+/* As printable ASCII, whatever it was and whatever the database can keep: other bytes and '%' as
+ * %XX; what is too long for the key of an index ends with a hash of all of it. Two stay two. */
+const char *sql_plain(const char *name, struct arena *arena);
+
+/* Words for people as printable ASCII, with '?' for the rest. */
+const char *sql_words(const char *words, struct arena *arena);
 
 /* Makes the tables where they are missing, in the transaction that is open. */
 enum sql_status sql_make_tables(const struct sql *sql, struct tidings_error *error);

@@ -202,9 +202,12 @@ const struct sql_driver sql_postgres_driver = {
     .dialect = {.name = "PostgreSQL",
                 .now_ms = "(extract(epoch from clock_timestamp()) * 1000)::bigint",
                 .share_lock = " for share",
+                .row_lock = " for update",
                 .skip_locked = " for update skip locked",
                 .is_settled = "(xid < pg_snapshot_xmin(pg_current_snapshot()) or "
                               "xid >= pg_snapshot_xmax(pg_current_snapshot()))",
+                .oldest_writer = "select pid::bigint from pg_stat_activity where backend_xid is "
+                                 "not null order by age(backend_xid) desc limit 1",
                 .begin = "begin",
                 .schema_guard = "select pg_advisory_xact_lock(8388073, 1)",
                 .table_exists = "select (to_regclass($1) is not null)::int::bigint",

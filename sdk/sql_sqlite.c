@@ -133,6 +133,7 @@ const struct sql_driver sql_sqlite_driver = {
     .dialect = {.name = "SQLite",
                 .now_ms = "cast((julianday('now') - 2440587.5) * 86400000 as integer)",
                 .share_lock = "",
+                .row_lock = "",
                 .skip_locked = "",
                 .is_settled = "true",
                 .begin = "begin immediate",

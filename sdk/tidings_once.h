@@ -104,6 +104,83 @@ TIDINGS_API enum tidings_once_answer tidings_once(struct tidings *service, struc
                                                   const struct tidings_event *event,
                                                   struct tidings_error *error);
 
+/*
+ * The outbox: writes an event in the service's own transaction, open on db; once that is committed
+ * it will be published (tidings_outbox_start), and if it is rolled back it never was. So an event
+ * says what happened, always, and nothing else. The id and time are those of this call.
+ * TIDINGS_INVALID: the message lacks something, or no transaction is open. TIDINGS_FATAL: the
+ * database failed; roll back. A cause gives its ids.
+ *
+ * Order: events of one key are published in the order of these calls, as far as the transactions
+ * wait for one another: call it behind the change to the row that the key stands for. In PostgreSQL
+ * an event waits until no transaction that wrote earlier is still open, in any database of the
+ * server: so none is overtaken by one that came behind it, and a forgotten transaction holds all
+ * up, which is told.
+ *
+ * Any thread that may use the connection.
+ */
+TIDINGS_API enum tidings_status tidings_outbox_add(struct tidings *service, struct tidings_db db,
+                                                   const struct tidings_message *message,
+                                                   struct tidings_error *error);
+
+/* Zero stands for the default in brackets. */
+struct tidings_outbox_options {
+    int poll_ms;  /* how often to look for new rows [100]; tidings_outbox_wake does so at once */
+    int lease_ms; /* how long after the death of a process another one begins [5000] */
+    int batch_events; /* published together at most, up to 4 MiB [500] */
+    int retry_ms; /* a refused row is tried again after this [1000], then after twice that, ... */
+};
+
+/* What it has come to, as of its last look. */
+struct tidings_outbox_counts {
+    uint64_t published; /* events, since the start here */
+    int64_t failing;    /* rows that the bus refuses; the column failure says why */
+    int64_t oldest_ms;  /* how long the oldest row waits; 0: there is none */
+    bool is_publishing; /* this process does it; false: another one, or there was nothing yet */
+    bool is_down;       /* the bus or the database does not answer */
+};
+
+struct tidings_outbox;
+
+/*
+ * Publishes what the service adds to its outbox in this database, on a thread of its own, in order,
+ * and deletes it. db is a connection for that thread alone until tidings_outbox_stop (SQLite: in
+ * its busy time-out, sqlite3_busy_timeout, is how long it waits for others). Any number of
+ * processes may run one outbox: one of them publishes, and another one goes on when it ends or
+ * dies.
+ *
+ * - Each row is seen once by those who read committed events only (librdkafka's default; Java:
+ *   isolation.level=read_committed), whatever is killed when: a batch is a transaction of the bus
+ *   that also keeps the batch's number, as an offset of the group NAME.outbox.ID. Others may see
+ *   a row again, with the same id. So may everybody if the bus has forgotten that number
+ *   (offsets.retention.minutes) before a process comes back that died between commit and delete.
+ * - While the bus is away rows stay where they are; that is told once, and when it is back.
+ * - A row that the bus refuses (too large, not allowed, no such topic) is never dropped. It is
+ * told, counted, and tried again, after growing waits up to some minutes. It holds back its key,
+ * those without key themselves only; a topic that is refused holds back all of the topic.
+ * - Memory: one batch.
+ */
+TIDINGS_API enum tidings_status tidings_outbox_start(struct tidings *service, struct tidings_db db,
+                                                     const struct tidings_outbox_options *options,
+                                                     struct tidings_outbox **outbox,
+                                                     struct tidings_error *error);
+
+/* Has it look for new rows now: after a commit. Any thread. */
+TIDINGS_API void tidings_outbox_wake(struct tidings_outbox *outbox);
+
+/* Waits until no row of the service waits any more. TIDINGS_UNREACHABLE when time is over. Any
+ * thread. */
+TIDINGS_API enum tidings_status tidings_outbox_wait(struct tidings_outbox *outbox, int timeout_ms,
+                                                    struct tidings_error *error);
+
+/* Any thread. */
+TIDINGS_API void tidings_outbox_counts(struct tidings_outbox *outbox,
+                                       struct tidings_outbox_counts *counts);
+
+/* Ends after the batch that is on its way, which has some seconds for that; what is not published
+ * stays. Then the connection is the caller's again. Before tidings_free. NULL is fine. */
+TIDINGS_API void tidings_outbox_stop(struct tidings_outbox *outbox);
+
 #ifdef __cplusplus
 }
 #endif

@@ -58,6 +58,10 @@ bool client_is_passing(int code);
 /* True when a refused publish concerns that one event; others would strike the next event too. */
 bool client_is_about_event(int code);
 
+/* True when it concerns all events for that topic: no such topic, a name that is none, not allowed.
+ */
+bool client_is_about_topic(int code);
+
 /* "2.0.2" */
 const char *client_library_version(void);
 

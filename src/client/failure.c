@@ -5,7 +5,7 @@
 
 /* The one table of what codes of Kafka and librdkafka mean to a program and to a person. */
 
-enum { PASSING = 1, ABOUT_EVENT = 2 };
+enum { PASSING = 1, ABOUT_EVENT = 2, ABOUT_TOPIC = 4 };
 
 #define TOPICS_HINT  "see the topics with: tidings topic list"
 #define MEMBERS_HINT "stop the group's members first; see them with: tidings group describe GROUP"
@@ -19,8 +19,8 @@ static const struct {
     int flags;
     const char *hint;
 } meanings[] = {
-    {RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, CLIENT_NOT_FOUND, 0, TOPICS_HINT},
-    {RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC, CLIENT_NOT_FOUND, 0, TOPICS_HINT},
+    {RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, CLIENT_NOT_FOUND, ABOUT_TOPIC, TOPICS_HINT},
+    {RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC, CLIENT_NOT_FOUND, ABOUT_TOPIC, TOPICS_HINT},
     {RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION, CLIENT_NOT_FOUND, ABOUT_EVENT,
      "see the partitions with: tidings topic describe TOPIC"},
     {RD_KAFKA_RESP_ERR_GROUP_ID_NOT_FOUND, CLIENT_NOT_FOUND, 0,
@@ -51,7 +51,7 @@ static const struct {
     {RD_KAFKA_RESP_ERR__INVALID_ARG, CLIENT_INVALID, ABOUT_EVENT, NULL},
     {RD_KAFKA_RESP_ERR_INVALID_CONFIG, CLIENT_REFUSED, 0,
      "see what settings there are and what each takes with: tidings topic settings"},
-    {RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION, CLIENT_REFUSED, 0,
+    {RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION, CLIENT_REFUSED, ABOUT_TOPIC,
      "a topic name has up to 249 letters, digits, dots, dashes and underscores; "
      "__consumer_offsets is the bus's own"},
     {RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR, CLIENT_REFUSED, 0,
@@ -62,7 +62,7 @@ static const struct {
     {RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP, CLIENT_REFUSED, ABOUT_EVENT, NULL},
     {RD_KAFKA_RESP_ERR_INVALID_MSG, CLIENT_REFUSED, ABOUT_EVENT, NULL},
     {RD_KAFKA_RESP_ERR__AUTHENTICATION, CLIENT_REFUSED, 0, "check user, password and mechanism"},
-    {RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, CLIENT_REFUSED, 0, USER_HINT},
+    {RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, CLIENT_REFUSED, ABOUT_TOPIC, USER_HINT},
     {RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED, CLIENT_REFUSED, 0, USER_HINT},
     {RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED, CLIENT_REFUSED, 0, USER_HINT},
     {RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE, CLIENT_REFUSED, 0,
@@ -100,6 +100,11 @@ static bool has_flag(int code, int flag)
 bool client_is_passing(int code)
 {
     return has_flag(code, PASSING);
+}
+
+bool client_is_about_topic(int code)
+{
+    return has_flag(code, ABOUT_TOPIC);
 }
 
 bool client_is_about_event(int code)

@@ -3,6 +3,7 @@
 
 #include "client/connection.h"
 #include "client/event.h"
+#include "client/partitions.h"
 
 /*
  * Publishing: events go out in the background, each once (idempotent, acks=all), those of one key
@@ -79,5 +80,39 @@ CHECKED enum client_status publisher_flush(struct publisher *publisher, int time
 
 /* Events that have no completion yet. Any thread. */
 size_t publisher_pending(struct publisher *publisher);
+
+/*
+ * --- transactions (publisher_txn.c; KIP-98): all that is published between begin and commit is
+ * seen by readers of committed events together or not at all, with the offsets of a group ---
+ *
+ * For a publisher with the property transactional.id. Of several with one id the last one that
+ * called publisher_txn_start is the one; the others fail for good. After any failure but
+ * CLIENT_TIMED_OUT the publisher is of no use but to be closed: what became of its last transaction
+ * is known when another one has started. One thread at a time, which also serves completions.
+ */
+
+/* Ends what an earlier one of this id left open. CLIENT_TIMED_OUT: call again to go on waiting. */
+CHECKED enum client_status publisher_txn_start(struct publisher *publisher, int timeout_ms,
+                                               struct client_error *error);
+
+/* What is published from now on is in a transaction. */
+CHECKED enum client_status publisher_txn_begin(struct publisher *publisher,
+                                               struct client_error *error);
+
+/* Adds offsets that are committed for a group (without members) with the transaction.
+ * CLIENT_TIMED_OUT: call again to go on waiting. */
+CHECKED enum client_status publisher_txn_offsets(struct publisher *publisher, const char *group,
+                                                 const struct topic_partitions *offsets,
+                                                 int timeout_ms, struct client_error *error);
+
+/* Everything published is acknowledged, and the transaction committed. CLIENT_TIMED_OUT as above;
+ * else it may or may not be. */
+CHECKED enum client_status publisher_txn_commit(struct publisher *publisher, int timeout_ms,
+                                                struct client_error *error);
+
+/* What was published is never seen by readers of committed events; each event has its completion.
+ */
+CHECKED enum client_status publisher_txn_abort(struct publisher *publisher, int timeout_ms,
+                                               struct client_error *error);
 
 #endif

@@ -37,7 +37,8 @@ static void run_server(const struct bus_server *server, int ready_fd)
     }
     execl(program, program, "serve", "--data", server->data, "--listen",
           server->address != NULL ? server->address : "127.0.0.1:0", "--ready-fd", fd_text, "--set",
-          "group.min.session.timeout.ms=100", (char *)NULL);
+          "group.min.session.timeout.ms=100", "--set", "auto.create.topics.enable=false",
+          (char *)NULL);
     fail(program);
 }
 

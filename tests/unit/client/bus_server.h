@@ -8,8 +8,8 @@
 
 /*
  * A server of its own for a test: `tidings serve` ($TIDINGS_BIN) on a fresh data directory, with a
- * connection and a publisher to it. Groups may have sessions of a tenth of a second. What fails
- * here ends the test program.
+ * connection and a publisher to it. Groups may have sessions of a tenth of a second, and no topic
+ * is made by being named. What fails here ends the test program.
  */
 struct bus_server {
     pid_t pid;

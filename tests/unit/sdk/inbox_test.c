@@ -340,7 +340,7 @@ static void test_a_handler_asks_with_its_service_and_event(void **state)
     struct tidings_error error;
     struct tidings_options options = {.name = "shop", .bootstrap_servers = "127.0.0.1:1"};
     assert_int_equal(tidings_new(&options, &service, &error), TIDINGS_OK);
-    struct tidings_event event = {.id = "17", .source = "/orders", .topic = "orders"};
+    struct tidings_event event = {.id = "17", .source = "/orders", .topic = "orders", .fence = 5};
     struct tidings_event plain = {
         .id = "orders/0/7", .source = "", .topic = "orders", .offset = 7, .timestamp_ms = 1000};
     const struct tidings_event *events[] = {&event, &plain};
@@ -350,6 +350,14 @@ static void test_a_handler_asks_with_its_service_and_event(void **state)
                          i % 2 == 0 ? TIDINGS_ONCE_FIRST : TIDINGS_ONCE_BEFORE);
         base_do(&sql, "commit");
     }
+    event.is_redriven = true;
+    begin(&sql);
+    assert_int_equal(tidings_once(service, base_db(&sql), &event, &error), TIDINGS_ONCE_FIRST);
+    assert_int_equal(tidings_once(service, base_db(&sql), &event, &error), TIDINGS_ONCE_BEFORE);
+    event.fence = 4;
+    assert_int_equal(tidings_once(service, base_db(&sql), &event, &error), TIDINGS_ONCE_LATE);
+    assert_non_null(strstr(error.text, "another owner"));
+    base_do(&sql, "commit");
     plain.timestamp_ms = 2000; /* the topic was deleted and made again */
     begin(&sql);
     assert_int_equal(tidings_once(service, base_db(&sql), &plain, &error), TIDINGS_ONCE_FIRST);
