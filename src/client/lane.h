@@ -286,6 +286,8 @@ void lane_try_now(struct lane_machine *machine, struct lane *lane);
  * and nothing is done.
  */
 bool lane_skip_head(struct lane_machine *machine, struct lane *lane, int64_t offset);
+/* The dead event that closed it; -1: it is not parked. */
+int64_t lane_parked_at(const struct lane *lane);
 /* Nothing of it is started until it is let go; what it has and gets is set aside. What runs is
  * not stopped. Through restarts and other owners. */
 void lane_hold(struct lane_machine *machine, struct lane *lane);

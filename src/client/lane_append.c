@@ -14,7 +14,8 @@ int64_t lane_now_ms(const struct lane_runner *runner)
 
 /* --- records --- */
 
-static void encode(struct lane_append *append, const struct lane_effect *effect, int64_t fence)
+static void encode(struct lane_append *append, const struct lane_effect *effect, int64_t fence,
+                   int64_t redrive)
 {
     struct lane_record record = {
         .fence = fence, .offset = effect->offset, .name = effect->name, .note = effect->note};
@@ -38,6 +39,7 @@ static void encode(struct lane_append *append, const struct lane_effect *effect,
     default:
         record.kind = LANE_RECORD_REDRIVEN;
         record.redriven = effect->was_done ? LANE_REDRIVEN_DONE : LANE_DEAD_AGAIN;
+        record.number = redrive;
         break;
     }
     lane_record_write(&record, &append->value);
@@ -51,15 +53,22 @@ static void queue(struct lane_source *source, struct lane_append *append)
     }
 }
 
-void lane_append_effect(struct lane_runner *runner, struct lane_source *source,
-                        const struct lane_effect *effect)
+void lane_append_effect(struct lane_source *source, const struct lane_effect *effect,
+                        int64_t redrive)
 {
-    (void)runner;
     struct lane_append *append = mem_new(struct lane_append);
     append->source = source;
     append->has_effect = true;
     append->effect = *effect;
-    encode(append, effect, source->fence);
+    encode(append, effect, source->fence, redrive);
+    queue(source, append);
+}
+
+void lane_append_record(struct lane_source *source, const struct lane_record *record)
+{
+    struct lane_append *append = mem_new(struct lane_append);
+    append->source = source;
+    lane_record_write(record, &append->value);
     queue(source, append);
 }
 
@@ -102,14 +111,14 @@ static bool send(struct lane_runner *runner, struct lane_source *source, struct 
     struct buf key = {0};
     struct lane_share share = lane_source_share(source);
     struct lane_record_id id = append->erased;
-    if (append->has_effect) {
+    if (!append->is_erasure) {
         id = (struct lane_record_id){source->writer, ++source->serial};
     }
     lane_record_key_write(&(struct lane_record_key){.id = id,
                                                     .topic = slice_str(source->topic),
                                                     .partition = source->number},
                           &key);
-    struct slice value = append->has_effect ? buf_slice(&append->value) : (struct slice){0};
+    struct slice value = append->is_erasure ? (struct slice){0} : buf_slice(&append->value);
     append->is_sent = runner->bus.append(runner->bus.context, &share, buf_slice(&key), value,
                                          append, error) == CLIENT_OK;
     source->sent += append->is_sent;
@@ -125,6 +134,7 @@ static void queue_erasures(struct lane_source *source, int64_t now_ms)
            lane_book_next_erased(source->book, &id)) {
         struct lane_append *append = mem_new(struct lane_append);
         append->source = source;
+        append->is_erasure = true;
         append->erased = id;
         source->erasing++;
         queue(source, append);
@@ -164,7 +174,7 @@ static void tell_durable(struct lane_runner *runner, struct lane_source *source)
     while (source->appends != NULL && source->appends->is_durable) {
         struct lane_append *append = source->appends;
         DL_DELETE(source->appends, append);
-        source->erasing -= !append->has_effect;
+        source->erasing -= append->is_erasure;
         if (append->has_effect) {
             lane_append_tell(runner, &append->effect, append->position);
             runner->tally.aside += append->effect.kind == LANE_WRITE_ASIDE;
@@ -223,7 +233,7 @@ void lane_append_drop(struct lane_runner *runner, struct lane_source *source)
 
 /* --- dead letters --- */
 
-static void bury_again(struct lane_runner *runner, struct lane_held *held, const char *why)
+void lane_bury_again(struct lane_runner *runner, struct lane_held *held, const char *why)
 {
     runner->bury_at_ms = clock_mono_ms(runner->clock) + AGAIN_MS;
     DL_APPEND(runner->burials, held);
@@ -257,28 +267,13 @@ void lane_bury(struct lane_runner *runner, struct lane_held *held)
             held->event.first_failed_ms != 0 ? held->event.first_failed_ms : held->failed_ms,
         .last_failure_ms = held->failed_ms,
         .closes_lane = held->closes_lane,
+        .redrive = held->redrive,
     };
     lane_dead_letter(&lane_held_received(held)->event, &death, runner->dlq_topic, &arena, &letter);
     if (runner->bus.bury(runner->bus.context, &letter, held, &error) != CLIENT_OK) {
-        bury_again(runner, held, error.text);
+        lane_bury_again(runner, held, error.text);
     }
     arena_deinit(&arena);
-}
-
-void lane_buried(struct lane_runner *runner, const struct lane_mail *mail)
-{
-    struct lane_held *held = mail->token;
-    bool is_owned = held->source->epoch == held->event.epoch;
-    if (!mail->is_done && is_owned) {
-        bury_again(runner, held, mail->why);
-        return;
-    }
-    if (mail->is_done) {
-        runner->is_bury_stalled = false;
-        lane_tell_dead(runner, held, held->closes_lane);
-        lane_failure_forget(runner, held);
-    }
-    lane_wrote_dead(runner->machine, &held->event);
 }
 
 void lane_bury_due(struct lane_runner *runner)
@@ -291,16 +286,5 @@ void lane_bury_due(struct lane_runner *runner)
     DL_FOREACH_SAFE (waiting, held, next) {
         DL_DELETE(waiting, held);
         lane_bury(runner, held);
-    }
-}
-
-void lane_bury_drop(struct lane_runner *runner, const struct lane_source *source)
-{
-    struct lane_held *held, *next;
-    DL_FOREACH_SAFE (runner->burials, held, next) {
-        if (held->source == source) {
-            DL_DELETE(runner->burials, held);
-            lane_wrote_dead(runner->machine, &held->event);
-        }
     }
 }

@@ -50,6 +50,10 @@ struct lane_bus {
     /* Reads the record at this position of the share's place. Answer: MAIL_LOADED. */
     void (*load)(void *context, const struct lane_share *share, int64_t position, void *token);
 
+    /* Reads a record of dlq.<group>. Answer: MAIL_LETTER. */
+    void (*load_letter)(void *context, const struct lane_share *share, struct lane_letter letter,
+                        void *token);
+
     /*
      * Appends a record to the share's place. CLIENT_OK: MAIL_APPENDED follows, else nothing. Those
      * of one place reach the log in the order of these calls, and when one does not, none behind it
@@ -90,6 +94,7 @@ enum lane_mail_kind {
     LANE_MAIL_RECORD,
     LANE_MAIL_END,
     LANE_MAIL_LOADED,
+    LANE_MAIL_LETTER,
     LANE_MAIL_APPENDED,
     LANE_MAIL_BURIED
 };
@@ -98,14 +103,16 @@ struct lane_mail {
     struct lane_mail *next;
     enum lane_mail_kind kind;
     void *token;        /* as given; RESULT, LATER: the event */
-    bool is_done;       /* APPENDED, BURIED: it is durable; LOADED: it was read */
-    int64_t position;   /* APPENDED: where */
+    bool is_done;       /* APPENDED, BURIED: it is durable; LOADED, LETTER: it was read */
+    bool is_gone;       /* LETTER, not done: there is no such record, and never will be */
+    int64_t position;   /* APPENDED, BURIED: where */
+    int32_t partition;  /* BURIED */
     struct arena arena; /* of what the record borrows; freed with the mail */
     bool has_share;     /* RECORD, END: */
     struct lane_share share;
     struct lane_record_id id;
     bool is_erased;            /* RECORD: the record of this id */
-    struct lane_record record; /* RECORD, LOADED */
+    struct lane_record record; /* RECORD, LOADED; LETTER: its event only */
     struct lane_place place;   /* RECORD: an event set aside */
     char why[200];             /* not done */
 };

@@ -23,6 +23,7 @@ static void commit(struct lane_runner *runner, struct lane_source *source,
 {
     struct lane_share share = lane_source_share(source);
     source->is_committing = true;
+    lane_obey_commits(source, effect->offset, effect->metadata);
     if (runner->bus.mark(runner->bus.context, &share, effect->offset, effect->metadata)) {
         runner->must_commit |= runner->is_letting_go;
     }
@@ -58,7 +59,7 @@ static void carry_of(struct lane_runner *runner, const struct lane_effect *effec
         break;
     case LANE_OWN:
         source->fence = effect->fence;
-        lane_append_effect(runner, source, effect);
+        lane_append_effect(source, effect, 0);
         break;
     case LANE_WRITE_DEAD:
         held = lane_held_of(effect->event);
@@ -78,8 +79,15 @@ static void carry_of(struct lane_runner *runner, const struct lane_effect *effec
     case LANE_TELL_FULL:
         tell_full(runner, source);
         break;
+    case LANE_WRITE_REDRIVEN:
+        lane_append_effect(source, effect, lane_redo_ended(runner, source, effect));
+        break;
+    case LANE_WRITE_FORGET:
+        lane_append_effect(source, effect, 0);
+        lane_obey_forgotten(source, effect->offset);
+        break;
     default:
-        lane_append_effect(runner, source, effect);
+        lane_append_effect(source, effect, 0);
         break;
     }
 }
@@ -91,7 +99,7 @@ static void carry(struct lane_runner *runner, const struct lane_effect *effect)
         run(runner, effect);
         break;
     case LANE_RELEASE:
-        lane_held_free(runner, lane_held_of(effect->event));
+        lane_redo_release(runner, lane_held_of(effect->event));
         break;
     case LANE_LOAD:
         lane_load_start(runner, effect);
@@ -115,12 +123,28 @@ static void carry_all(struct lane_runner *runner)
     while (lane_next_effect(runner->machine, &effect)) {
         carry(runner, &effect);
     }
+    for (size_t i = 0; i < runner->sources.count; i++) {
+        lane_obey_answer(runner, runner->sources.items[i]);
+    }
+}
+
+/* Words, before the machine decides what runs next. */
+static void obey(struct lane_runner *runner)
+{
+    for (size_t i = 0; i < runner->sources.count; i++) {
+        struct lane_source *source = runner->sources.items[i];
+        if (source->is_restored && !source->is_leaving) {
+            lane_obey_due(runner, source);
+            lane_redo_due(runner, source);
+        }
+    }
 }
 
 void lane_carry_out(struct lane_runner *runner)
 {
     int64_t due_ms;
     bool has_committed;
+    obey(runner);
     do {
         due_ms = lane_settle(runner->machine, lane_now_ms(runner));
         carry_all(runner);
@@ -156,6 +180,9 @@ static void take_result(struct lane_runner *runner, struct lane_held *held)
     if (said->verdict != LANE_DONE) {
         held->failed_ms = now_ms;
     }
+    if (said->verdict == LANE_DONE && held->source->epoch == held->event.epoch) {
+        lane_obey_done(held->source, held->event.offset);
+    }
     if (held->event.keep == LANE_ASIDE && held->source->epoch == held->event.epoch) {
         if (said->verdict == LANE_DONE) {
             lane_failure_forget(runner, held);
@@ -165,6 +192,32 @@ static void take_result(struct lane_runner *runner, struct lane_held *held)
     }
     lane_result(runner->machine, &held->event, said->verdict,
                 said->retry_in_ms > 0 ? now_ms + said->retry_in_ms : 0, now_ms);
+}
+
+static void take_buried(struct lane_runner *runner, const struct lane_mail *mail)
+{
+    struct lane_held *held = mail->token;
+    bool is_owned = held->source->epoch == held->event.epoch;
+    if (!mail->is_done && is_owned) {
+        lane_bury_again(runner, held, mail->why);
+        return;
+    }
+    if (mail->is_done) {
+        runner->is_bury_stalled = false;
+    }
+    if (held->is_buried_again) {
+        int32_t partition = mail->is_done ? mail->partition : -1;
+        lane_redo_buried(runner, held, (struct lane_letter){partition, mail->position});
+        return;
+    }
+    if (mail->is_done) {
+        lane_tell_dead(runner, held, held->closes_lane);
+        lane_failure_forget(runner, held);
+        if (is_owned) {
+            lane_obey_buried(held->source, held);
+        }
+    }
+    lane_wrote_dead(runner->machine, &held->event);
 }
 
 static void read_one(struct lane_runner *runner, struct lane_mail *mail)
@@ -183,11 +236,14 @@ static void read_one(struct lane_runner *runner, struct lane_mail *mail)
     case LANE_MAIL_LOADED:
         lane_load_answered(runner, mail);
         break;
+    case LANE_MAIL_LETTER:
+        lane_redo_loaded(runner, mail);
+        break;
     case LANE_MAIL_APPENDED:
         lane_append_answered(runner, mail);
         break;
     case LANE_MAIL_BURIED:
-        lane_buried(runner, mail);
+        take_buried(runner, mail);
         break;
     }
 }

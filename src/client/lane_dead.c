@@ -4,7 +4,9 @@
 #include "base/time_text.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 static const char *or_empty(const char *text)
 {
@@ -72,7 +74,7 @@ static void add_time(struct event *letter, struct arena *arena, const char *name
 void lane_dead_letter(const struct event *event, const struct lane_death *death,
                       const char *dlq_topic, struct arena *arena, struct event *letter)
 {
-    enum { HEADERS = 15 };
+    enum { HEADERS = 16 };
     char fingerprint[LANE_FINGERPRINT_SIZE];
     *letter = *event;
     letter->topic = dlq_topic;
@@ -98,4 +100,64 @@ void lane_dead_letter(const struct event *event, const struct lane_death *death,
     add(letter, arena, "tidings-dead-fingerprint",
         lane_dead_fingerprint(death->error_class, death->message, fingerprint));
     add(letter, arena, "tidings-dead-lane", death->closes_lane ? "closed" : "open");
+    if (death->redrive > 0) {
+        add_number(letter, arena, "tidings-dead-redrive", death->redrive);
+    }
+}
+
+/* --- and back --- */
+
+static const char *text_of(const struct event *letter, const char *name)
+{
+    const struct event_header *header = event_header_find(letter, name);
+    return header != NULL && !slice_is_null(header->value) ? (const char *)header->value.data
+                                                           : NULL;
+}
+
+static bool number_of(const struct event *letter, const char *name, int64_t most, int64_t *number)
+{
+    const char *text = text_of(letter, name);
+    char *end;
+    errno = 0;
+    *number = text != NULL ? strtoll(text, &end, 10) : -1;
+    return text != NULL && errno == 0 && isdigit((unsigned char)text[0]) && *end == '\0' &&
+           *number <= most;
+}
+
+/* Where the headers begin that were added; count: they are not there. */
+static size_t own_headers(const struct event *letter)
+{
+    for (size_t i = letter->header_count; i > 0; i--) {
+        if (strcmp(letter->headers[i - 1].name, "__dlq.errors.topic") == 0) {
+            return i - 1;
+        }
+    }
+    return letter->header_count;
+}
+
+bool lane_dead_event(const struct event *letter, struct event *event, struct lane_dead_place *place)
+{
+    int64_t partition;
+    const char *published = text_of(letter, "tidings-dead-published");
+    const char *lane = text_of(letter, "tidings-dead-lane");
+    size_t own = own_headers(letter);
+    *event = *letter;
+    *place = (struct lane_dead_place){.topic = text_of(letter, "__dlq.errors.topic"),
+                                      .closes_lane = lane != NULL && strcmp(lane, "closed") == 0};
+    if (own == letter->header_count || place->topic == NULL ||
+        text_of(letter, "tidings-dead-version") == NULL ||
+        !number_of(letter, "__dlq.errors.partition", INT32_MAX, &partition) ||
+        !number_of(letter, "__dlq.errors.offset", INT64_MAX - 1, &place->offset)) {
+        return false;
+    }
+    place->partition = (int32_t)partition;
+    event->header_count = own;
+    event->topic = place->topic;
+    event->partition = place->partition;
+    event->offset = place->offset;
+    struct reason reason;
+    if (published == NULL || time_parse(published, 0, &event->timestamp_ms, &reason) != ERR_NONE) {
+        event->timestamp_ms = -1;
+    }
+    return true;
 }

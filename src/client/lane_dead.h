@@ -19,6 +19,7 @@ struct lane_death {
     int64_t first_failure_ms; /* wall clock; 0: not known */
     int64_t last_failure_ms;
     bool closes_lane; /* nothing behind it in its lane is handled before it is */
+    int64_t redrive;  /* which one of this event failed; 0: it was none */
 };
 
 /*
@@ -27,6 +28,22 @@ struct lane_death {
  */
 void lane_dead_letter(const struct event *event, const struct lane_death *death,
                       const char *dlq_topic, struct arena *arena, struct event *letter);
+
+/* What a dead letter says of its event beside the event itself. */
+struct lane_dead_place {
+    const char *topic; /* borrowed from the letter */
+    int32_t partition;
+    int64_t offset;
+    bool closes_lane;
+};
+
+/*
+ * Takes the event out of its dead letter (also an edited one) as it was: without what was added
+ * behind its headers, with its own time, and its offset and partition. It borrows from the letter.
+ * False: it is no letter that lane_dead_letter made.
+ */
+CHECKED bool lane_dead_event(const struct event *letter, struct event *event,
+                             struct lane_dead_place *place);
 
 enum { LANE_FINGERPRINT_SIZE = 33 };
 

@@ -231,6 +231,13 @@ static void load(void *context, const struct lane_share *share, int64_t position
     lane_log_order(&kafka->log, LANE_ORDER_LOAD, share, position, token);
 }
 
+static void load_letter(void *context, const struct lane_share *share, struct lane_letter letter,
+                        void *token)
+{
+    struct lane_kafka *kafka = context;
+    lane_log_order_letter(&kafka->log, share, letter, token);
+}
+
 /* A publisher that is gapless gives up all behind a record that failed, and takes no more. */
 static enum client_status open_lanes(struct lane_kafka *kafka, struct client_error *error);
 
@@ -289,6 +296,7 @@ static void answer(struct lane_kafka *kafka, enum lane_mail_kind kind,
     struct lane_mail *mail = lane_mail_new(kind, publication->context);
     mail->is_done = publication->status == CLIENT_OK;
     mail->position = publication->offset;
+    mail->partition = publication->partition;
     if (!mail->is_done) {
         snprintf(mail->why, sizeof mail->why, "%.190s", publication->error->text);
     }
@@ -375,6 +383,7 @@ static const struct lane_bus calls = {.take = take,
                                       .watch = watch,
                                       .unwatch = unwatch,
                                       .load = load,
+                                      .load_letter = load_letter,
                                       .append = append,
                                       .bury = bury,
                                       .wake = wake};

@@ -11,7 +11,7 @@
 
 /* What lane_kafka.c (the poll thread) and lane_kafka_log.c (the log thread) share. */
 
-enum lane_order_kind { LANE_ORDER_WATCH, LANE_ORDER_UNWATCH, LANE_ORDER_LOAD };
+enum lane_order_kind { LANE_ORDER_WATCH, LANE_ORDER_UNWATCH, LANE_ORDER_LOAD, LANE_ORDER_LETTER };
 
 /* What the poll thread wants of the log thread. */
 struct lane_order_of {
@@ -21,7 +21,16 @@ struct lane_order_of {
     int32_t partition;
     int64_t epoch;
     int64_t position;
+    int32_t letter_partition; /* LETTER: of dlq.<group> */
     void *token;
+};
+
+/* Reads single records. */
+struct lane_loader {
+    struct reader *reader; /* NULL until the first one */
+    int32_t partition;     /* that it reads; -1: none */
+    int64_t next;          /* and where it stands */
+    int64_t end;           /* of the partition, as far as it is known */
 };
 
 /* A share whose place is read. */
@@ -61,10 +70,9 @@ struct lane_log {
     bool has_thread;
 
     /* the log thread's own */
-    struct reader *tail;   /* of the places that are watched */
-    struct reader *loader; /* of events set aside; NULL until the first one */
-    int32_t loads_from;    /* the place that the loader reads; -1: none */
-    int64_t loads_next;    /* and where it stands */
+    struct reader *tail; /* of the places that are watched */
+    struct lane_loader asides;
+    struct lane_loader letters;
     struct lane_watch *watches;
     int64_t again_ms; /* monotonic: when to try again what failed */
     bool is_told;     /* that the topics cannot be made */
@@ -86,7 +94,8 @@ int32_t lane_log_place(const struct lane_log *log, int32_t partition);
 /* Settings of a reader of these partitions. */
 struct reader_settings lane_log_reader(struct lane_log *log,
                                        const struct topic_partitions *partitions);
-/* Reads what is ordered, and answers. On the log thread; waits for the bus. */
+/* Reads what is ordered, an event set aside or a dead letter, and answers. On the log thread; waits
+ * for the bus. */
 void lane_log_load(struct lane_log *log, const struct lane_order_of *order);
 
 /* --- lane_kafka_log.c --- */
@@ -98,6 +107,9 @@ void lane_log_stop(struct lane_log *log);
 /* Has the log thread do it, in this order. Any thread. */
 void lane_log_order(struct lane_log *log, enum lane_order_kind kind, const struct lane_share *share,
                     int64_t position, void *token);
+/* The same for a dead letter. */
+void lane_log_order_letter(struct lane_log *log, const struct lane_share *share,
+                           struct lane_letter letter, void *token);
 
 /* Makes lanes.<group> and dlq.<group> if need be, and sets place_count (lane_kafka_topic.c). Waits
  * for the bus. */

@@ -222,8 +222,10 @@ static void order_free(struct lane_order_of *order)
 
 static void refuse(struct lane_log *log, const struct lane_order_of *order)
 {
-    if (order->kind == LANE_ORDER_LOAD) {
-        struct lane_mail *mail = lane_mail_new(LANE_MAIL_LOADED, order->token);
+    bool is_letter = order->kind == LANE_ORDER_LETTER;
+    if (order->kind == LANE_ORDER_LOAD || is_letter) {
+        struct lane_mail *mail =
+            lane_mail_new(is_letter ? LANE_MAIL_LETTER : LANE_MAIL_LOADED, order->token);
         snprintf(mail->why, sizeof mail->why, "the service ends");
         lane_runner_post(log->runner, mail);
     }
@@ -239,6 +241,7 @@ static void carry_out(struct lane_log *log, const struct lane_order_of *order)
         unwatch(log, order);
         break;
     case LANE_ORDER_LOAD:
+    case LANE_ORDER_LETTER:
         lane_log_load(log, order);
         break;
     }
@@ -300,21 +303,34 @@ static void *run(void *argument)
     return NULL;
 }
 
-void lane_log_order(struct lane_log *log, enum lane_order_kind kind, const struct lane_share *share,
-                    int64_t position, void *token)
+static void give_order(struct lane_log *log, enum lane_order_kind kind,
+                       const struct lane_share *share, struct lane_letter at, void *token)
 {
     struct lane_order_of *order = mem_new(struct lane_order_of);
     order->kind = kind;
     order->topic = mem_strdup(share->topic);
     order->partition = share->partition;
     order->epoch = share->epoch;
-    order->position = position;
+    order->position = at.offset;
+    order->letter_partition = at.partition;
     order->token = token;
     pthread_mutex_lock(&log->lock);
     DL_APPEND(log->orders, order);
     pthread_cond_signal(&log->ordered);
     pthread_mutex_unlock(&log->lock);
     reader_wake(log->tail);
+}
+
+void lane_log_order(struct lane_log *log, enum lane_order_kind kind, const struct lane_share *share,
+                    int64_t position, void *token)
+{
+    give_order(log, kind, share, (struct lane_letter){-1, position}, token);
+}
+
+void lane_log_order_letter(struct lane_log *log, const struct lane_share *share,
+                           struct lane_letter letter, void *token)
+{
+    give_order(log, LANE_ORDER_LETTER, share, letter, token);
 }
 
 enum client_status lane_log_start(struct lane_log *log, struct client_error *error)
@@ -358,7 +374,8 @@ void lane_log_stop(struct lane_log *log)
         watch_free(watch);
     }
     (void)reader_close(log->tail, NULL);
-    (void)reader_close(log->loader, NULL);
+    (void)reader_close(log->asides.reader, NULL);
+    (void)reader_close(log->letters.reader, NULL);
     lane_names_free(&log->sources);
     pthread_cond_destroy(&log->ordered);
     pthread_mutex_destroy(&log->lock);

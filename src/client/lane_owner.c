@@ -14,6 +14,7 @@ void lane_bus_assigned(struct lane_runner *runner, const struct lane_share *shar
     random_secure(&source->writer, sizeof source->writer);
     source->serial = 0;
     source->begins_anew = is_new_topic;
+    source->is_leaving = false;
     source->wants_pause = true;
     source->is_paused = false;
     lane_own(runner->machine, source->id, source->epoch, committed, metadata);
@@ -25,6 +26,9 @@ void lane_bus_committed(struct lane_runner *runner, const struct lane_share *sha
     if (source != NULL && source->is_committing) {
         source->is_committing = false;
         lane_committed(runner->machine, source->id, source->epoch, is_stored);
+        if (is_stored) {
+            lane_obey_committed(source);
+        }
     }
 }
 
@@ -46,6 +50,7 @@ void lane_let_sources_go(struct lane_runner *runner, struct lane_source *const *
     for (size_t i = 0; i < count; i++) {
         struct lane_source *source = sources[i];
         source->is_quiet = false;
+        source->is_leaving = true;
         if (source->is_committing) { /* its answer cannot come in here */
             source->is_committing = false;
             lane_committed(runner->machine, source->id, source->epoch, false);

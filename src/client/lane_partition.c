@@ -371,6 +371,11 @@ bool lane_skip_head(struct lane_machine *machine, struct lane *lane, int64_t off
     return true;
 }
 
+int64_t lane_parked_at(const struct lane *lane)
+{
+    return lane->is_parked ? lane->parked_offset : -1;
+}
+
 static void set_held(struct lane_machine *machine, struct lane *lane, bool is_held)
 {
     if (lane->is_held == is_held) {

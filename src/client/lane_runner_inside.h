@@ -13,8 +13,9 @@
 /*
  * What the files of the runner share, from the ground up: lane_mail.c, the mailbox; lane_hands.c,
  * events in hand and the workers; lane_failure.c, why they failed; lane_tell.c, lines for people;
- * lane_append.c, records on their way; lane_load.c, events read back; lane_source.c, partitions and
- * their books; lane_carry.c, effects; lane_owner.c, partitions come and go; lane_runner.c, turns
+ * lane_append.c, records on their way; lane_load.c, events read back; lane_redo.c, dead events that
+ * are tried again; lane_obey.c, words of people; lane_source.c, partitions and their books;
+ * lane_carry.c, effects; lane_owner.c, partitions come and go; lane_runner.c, turns
  * and life.
  */
 
@@ -29,7 +30,41 @@ struct lane_held {
     struct lane_said said; /* what the handler said last */
     int64_t failed_ms;     /* and when, if it failed; 0: not here */
     bool closes_lane;      /* when it is given up */
+    int64_t redrive;       /* of a dead event: which one; else 0 */
+    bool is_buried_again;  /* its redrive failed, and its new letter is on its way */
     struct lane_held *next, *prev;
+};
+
+enum lane_wish_state {
+    LANE_WISH_WAITS,    /* for its turn */
+    LANE_WISH_LOADS,    /* a redrive: its letter is read */
+    LANE_WISH_RUNS,     /* a redrive: it is in its lane */
+    LANE_WISH_SKIPS,    /* a skip: its head is to be given up */
+    LANE_WISH_CLOSES,   /* a skip: its head is dead, and open in its source still */
+    LANE_WISH_ANSWERED, /* and the answer is not read back */
+};
+
+/* A word of somebody that has no answer in lanes.<group> yet. */
+struct lane_wish {
+    UT_hash_handle hh; /* of the source, by id, in the order of the log */
+    struct lane_record_id id;
+    UT_hash_handle by_head;        /* redrives that were begun, by head */
+    struct lane_wish *next, *prev; /* those that wait, or that are to be answered */
+    enum lane_wish_state state;
+    bool is_begun;
+    enum lane_verb verb;
+    struct buf key;
+    struct lane_name name; /* borrows the key */
+    int64_t head;
+    struct lane_letter letter;
+    int64_t number;
+    char *who, *why;
+    const char *refusal;           /* why it cannot be carried out; NULL: it can */
+    bool is_aside;                 /* CLOSES: its head was set aside */
+    struct lane_held *held;        /* RUNS */
+    enum lane_outcome outcome;     /* of its answer */
+    struct lane_letter new_letter; /* of its answer */
+    char text[200];                /* of its answer */
 };
 
 /* A record on its way to lanes.<group>. */
@@ -37,11 +72,12 @@ struct lane_append {
     struct lane_append *next, *prev; /* of its source, in order */
     struct lane_source *source;      /* NULL: it is held no more */
     bool is_sent;
-    bool has_effect; /* else it erases `erased` */
+    bool has_effect;
+    bool is_erasure; /* of `erased` */
     struct lane_effect effect;
     struct lane_record_id erased;
-    struct buf value; /* empty: an erasure */
-    bool is_durable;  /* and one before it is not yet */
+    struct buf value;
+    bool is_durable; /* and one before it is not yet */
     int64_t position;
 };
 
@@ -70,6 +106,18 @@ struct lane_source {
     size_t erasing;             /* of them, erasures */
     int64_t append_at_ms;       /* monotonic: not before; 0: at once */
     bool is_stalled;            /* told once */
+
+    bool is_leaving;            /* nothing new is begun */
+    struct lane_wish *wishes;   /* by id */
+    struct lane_wish *begun;    /* redrives, by head */
+    struct lane_wish *waiting;  /* all but redrives */
+    struct lane_wish *redrives; /* that wait */
+    struct lane_wish *answers;  /* to be queued behind what carries them out */
+    size_t skips;               /* under way */
+    bool is_loading_letter;
+    int64_t letter_at_ms;  /* monotonic: not before; 0: at once */
+    int64_t commit_offset; /* while there are skips: the commit under way */
+    char *commit_text;
 };
 
 /* As the bus knows it. Borrows. */
@@ -98,6 +146,7 @@ struct lane_workers {
 /* What is told at most once in a while, with counts. */
 struct lane_tally {
     uint64_t parked, skipped, aside, told_parked, told_skipped, told_aside;
+    uint64_t redone, failed_again, told_redone, told_failed_again;
     char last[160]; /* the last one parked or skipped */
     int64_t tell_at_ms;
 };
@@ -115,8 +164,9 @@ struct lane_runner {
     struct lane_workers workers;
     struct lane_tally tally;
     struct lane_load *loads;
-    struct lane_failure *failures; /* of events that are set aside */
-    struct lane_held *burials;     /* dead letters to be sent again */
+    struct lane_failure *failures;          /* of events that are set aside */
+    size_t redriven_events, redriven_bytes; /* in the machine, by redrives */
+    struct lane_held *burials;              /* dead letters to be sent again */
     int64_t bury_at_ms;
     bool is_bury_stalled;
     int64_t *down_since_ms; /* of each handler; 0: it is up */
@@ -170,8 +220,11 @@ void lane_tell_due(struct lane_runner *runner, bool is_last);
 
 /* --- lane_append.c --- */
 int64_t lane_now_ms(const struct lane_runner *runner); /* the machine's time */
-void lane_append_effect(struct lane_runner *runner, struct lane_source *source,
-                        const struct lane_effect *effect);
+/* redrive: the number of LANE_WRITE_REDRIVEN. */
+void lane_append_effect(struct lane_source *source, const struct lane_effect *effect,
+                        int64_t redrive);
+/* A record that the machine knows nothing of. */
+void lane_append_record(struct lane_source *source, const struct lane_record *record);
 /* Sends what waits, and erasures. Returns when to call again at the latest, monotonic. */
 int64_t lane_append_send(struct lane_runner *runner, struct lane_source *source);
 void lane_append_answered(struct lane_runner *runner, const struct lane_mail *mail);
@@ -181,11 +234,10 @@ void lane_append_drop(struct lane_runner *runner, struct lane_source *source);
 void lane_append_tell(struct lane_runner *runner, const struct lane_effect *effect,
                       int64_t position);
 void lane_bury(struct lane_runner *runner, struct lane_held *held);
-void lane_buried(struct lane_runner *runner, const struct lane_mail *mail);
+/* It could not be sent, and is later (lane_bury_due). */
+void lane_bury_again(struct lane_runner *runner, struct lane_held *held, const char *why);
 /* Dead letters that wait to be sent again. */
 void lane_bury_due(struct lane_runner *runner);
-/* Those of a source that is held no more are let go. */
-void lane_bury_drop(struct lane_runner *runner, const struct lane_source *source);
 
 /* --- lane_load.c --- */
 void lane_load_start(struct lane_runner *runner, const struct lane_effect *effect);
@@ -194,6 +246,43 @@ void lane_load_answered(struct lane_runner *runner, struct lane_mail *mail);
 void lane_loads_due(struct lane_runner *runner);
 /* Loads that wait for a source that is held no more. */
 void lane_loads_drop(struct lane_runner *runner, const struct lane_source *source);
+
+/* --- lane_redo.c --- */
+/* Begins the redrives that wait, as the memory for them allows. */
+void lane_redo_due(struct lane_runner *runner, struct lane_source *source);
+void lane_redo_loaded(struct lane_runner *runner, struct lane_mail *mail);
+/* The effect says that a redrive is over. Returns its number. */
+int64_t lane_redo_ended(struct lane_runner *runner, struct lane_source *source,
+                        const struct lane_effect *effect);
+/* The machine lets go of an event of a redrive. */
+void lane_redo_release(struct lane_runner *runner, struct lane_held *held);
+/* Its new letter is there, or nobody waits for it any more. */
+void lane_redo_buried(struct lane_runner *runner, struct lane_held *held,
+                      struct lane_letter letter);
+
+/* --- lane_obey.c --- */
+/* A word or an answer was read; an erased word. */
+void lane_obey_read(struct lane_runner *runner, struct lane_source *source,
+                    const struct lane_mail *mail);
+/* What is read is all that there was. */
+void lane_obey_restored(struct lane_source *source);
+/* Carries out what waits. */
+void lane_obey_due(struct lane_runner *runner, struct lane_source *source);
+/* Queues answers, behind the effects of what was carried out. */
+void lane_obey_answer(struct lane_runner *runner, struct lane_source *source);
+/* How a wish ends. letter partition -1: none. */
+void lane_obey_end(struct lane_source *source, struct lane_wish *wish, enum lane_outcome outcome,
+                   const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* Of skips: the head was done; its dead letter is there; its redrive is over; it is forgotten; the
+ * group has a commit. */
+void lane_obey_done(struct lane_source *source, int64_t offset);
+void lane_obey_buried(struct lane_source *source, const struct lane_held *held);
+void lane_obey_redriven(struct lane_source *source, int64_t offset);
+void lane_obey_forgotten(struct lane_source *source, int64_t offset);
+void lane_obey_commits(struct lane_source *source, int64_t offset, const char *text);
+void lane_obey_committed(struct lane_source *source);
+/* All of them are forgotten here; who owns next reads them. */
+void lane_obey_drop(struct lane_source *source);
 
 /* --- lane_source.c --- */
 struct lane_source *lane_source_find(struct lane_runner *runner, const struct lane_share *share);

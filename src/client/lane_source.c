@@ -36,6 +36,7 @@ struct lane_source *lane_source_get(struct lane_runner *runner, const struct lan
 
 void lane_source_free(struct lane_source *source)
 {
+    lane_obey_drop(source);
     lane_book_free(source->book);
     free(source->name);
     free(source->topic);
@@ -61,6 +62,7 @@ static void restore(struct lane_runner *runner, struct lane_source *source)
         lane_book_restore(source->book, runner->machine, source->id);
     }
     source->is_restored = true;
+    lane_obey_restored(source);
     lane_restored(runner->machine, source->id, source->epoch);
     DL_FOREACH_SAFE (source->early, held, next) {
         DL_DELETE(source->early, held);
@@ -80,6 +82,7 @@ void lane_source_read(struct lane_runner *runner, const struct lane_mail *mail)
     }
     const struct lane_record *record = mail->is_erased ? NULL : &mail->record;
     lane_book_read(source->book, mail->id, record, mail->place);
+    lane_obey_read(runner, source, mail);
     /* Behind a higher mark ours is that of an owner of before, who will learn it. */
     if (record != NULL && record->kind == LANE_RECORD_MARK && !source->is_restored &&
         mail->id.writer == source->writer && lane_book_fence(source->book) == source->fence) {
@@ -118,6 +121,22 @@ void lane_source_pause_due(struct lane_runner *runner, struct lane_source *sourc
 
 /* --- the end of an ownership --- */
 
+/* Dead letters that wait to be sent again: nobody waits for them any more. */
+static void drop_burials(struct lane_runner *runner, const struct lane_source *source)
+{
+    struct lane_held *held, *next;
+    DL_FOREACH_SAFE (runner->burials, held, next) {
+        if (held->source == source) {
+            DL_DELETE(runner->burials, held);
+            if (held->is_buried_again) {
+                lane_redo_buried(runner, held, (struct lane_letter){-1, -1});
+            } else {
+                lane_wrote_dead(runner->machine, &held->event);
+            }
+        }
+    }
+}
+
 void lane_source_lose(struct lane_runner *runner, struct lane_source *source)
 {
     struct lane_held *held, *next;
@@ -127,13 +146,14 @@ void lane_source_lose(struct lane_runner *runner, struct lane_source *source)
     }
     lane_lose(runner->machine, source->id);
     lane_append_drop(runner, source);
-    lane_bury_drop(runner, source);
+    drop_burials(runner, source);
     lane_loads_drop(runner, source);
     lane_failures_drop(runner, source);
     DL_FOREACH_SAFE (source->early, held, next) {
         DL_DELETE(source->early, held);
         lane_held_free(runner, held);
     }
+    lane_obey_drop(source);
     runner->bus.unwatch(runner->bus.context, &share);
     lane_book_free(source->book);
     source->book = NULL;

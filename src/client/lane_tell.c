@@ -69,13 +69,23 @@ void lane_tell_due(struct lane_runner *runner, bool is_last)
     uint64_t parked = tally->parked - tally->told_parked;
     uint64_t skipped = tally->skipped - tally->told_skipped;
     uint64_t aside = tally->aside - tally->told_aside;
-    if (parked + skipped + aside == 0 || (now_ms < tally->tell_at_ms && !is_last)) {
+    uint64_t redone = tally->redone - tally->told_redone;
+    uint64_t failed = tally->failed_again - tally->told_failed_again;
+    if (parked + skipped + aside + redone + failed == 0 ||
+        (now_ms < tally->tell_at_ms && !is_last)) {
         return;
     }
     tally->tell_at_ms = now_ms + TELL_EVERY_MS;
     tally->told_parked = tally->parked;
     tally->told_skipped = tally->skipped;
     tally->told_aside = tally->aside;
+    tally->told_redone = tally->redone;
+    tally->told_failed_again = tally->failed_again;
+    if (redone + failed > 0) {
+        lane_tell(runner, failed > 0 ? LANE_LOG_WARN : LANE_LOG_INFO,
+                  "redriven: %" PRIu64 " dead events are done, %" PRIu64 " are dead again%s%s",
+                  redone, failed, failed > 0 ? ", the last " : "", failed > 0 ? tally->last : "");
+    }
     if (parked + skipped > 0) {
         lane_tell(runner, LANE_LOG_WARN,
                   "given up: %" PRIu64 " events that closed their lane, %" PRIu64

@@ -19,6 +19,7 @@ struct sent {
     int64_t serial;
     void *token;
     int32_t place;
+    bool is_written;
     int64_t doubtful;  /* the fence of an answer by who may own no more; 0: there was none */
     struct buf answer; /* and that record */
 };
@@ -43,8 +44,9 @@ struct lane_words {
     int64_t serial;
     struct sent *sent;
     size_t pending;
-    size_t replies;  /* since serve began */
-    int64_t next_us; /* monotonic: the rate allows the next one */
+    size_t unwritten; /* of them */
+    size_t replies;   /* since serve began */
+    int64_t next_us;  /* monotonic: the rate allows the next one */
 };
 
 const char *lane_verb_name(enum lane_verb verb)
@@ -69,6 +71,7 @@ static void reply(struct sent *sent, const struct lane_answer *answer,
     struct lane_words *words = sent->words;
     const struct lane_reply what = {.token = sent->token, .answer = answer, .error = error};
     HASH_DELETE(hh, words->sent, sent);
+    words->unwritten -= !sent->is_written;
     words->pending--;
     words->replies++;
     words->settings.replied(words->settings.context, &what);
@@ -82,9 +85,15 @@ static void on_written(void *context, const struct publication *publication)
     struct sent *sent;
     int64_t serial = (int64_t)(intptr_t)publication->context; /* its answer may be here already */
     HASH_FIND(hh, words->sent, &serial, sizeof serial, sent);
-    if (sent != NULL && publication->status != CLIENT_OK) {
-        reply(sent, NULL, publication->error);
+    if (sent == NULL) {
+        return;
     }
+    if (publication->status == CLIENT_OK) {
+        sent->is_written = true;
+        words->unwritten--;
+    } else if (publication->status != CLIENT_CLOSED) {
+        reply(sent, NULL, publication->error);
+    } /* else lane_words_close does it */
 }
 
 /* --- what lanes.<group> says --- */
@@ -284,6 +293,7 @@ enum client_status lane_words_send(struct lane_words *words, const char *topic, 
         sent->place = partition % words->place_count;
         HASH_ADD(hh, words->sent, serial, sizeof sent->serial, sent);
         words->pending++;
+        words->unwritten++;
     }
     return status;
 }
@@ -291,6 +301,11 @@ enum client_status lane_words_send(struct lane_words *words, const char *topic, 
 size_t lane_words_pending(const struct lane_words *words)
 {
     return words->pending;
+}
+
+size_t lane_words_unwritten(const struct lane_words *words)
+{
+    return words->unwritten;
 }
 
 struct connection *lane_words_connection(struct lane_words *words)
@@ -303,7 +318,7 @@ enum client_status lane_words_silence(struct lane_words *words, struct client_er
     struct admin_group group;
     enum client_status status = admin_group(words->connection, words->group, &group, error);
     if (status == CLIENT_OK && group.members.count == 0) {
-        status = client_fail(error, CLIENT_TIMED_OUT,
+        status = client_fail(error, CLIENT_NOT_FOUND,
                              "start the service; words are carried out in their order",
                              "nobody answers: group '%s' has no member now; what was said stays "
                              "and is carried out when one comes",
@@ -378,7 +393,8 @@ static enum client_status find_places(struct lane_words *words, struct client_er
 enum client_status lane_words_open(const struct lane_words_settings *settings,
                                    struct lane_words **words, struct client_error *error)
 {
-    enum { WINDOW = 256 };
+    enum { WINDOW = 256, WRITE_MS = 10000 };
+    int timeout_ms = settings->connection.timeout_ms;
     struct lane_words *made = mem_new(struct lane_words);
     *words = NULL;
     made->settings = *settings;
@@ -386,10 +402,12 @@ enum client_status lane_words_open(const struct lane_words_settings *settings,
     made->group = mem_strdup(settings->group);
     lane_topic_name("lanes.", settings->group, made->topic);
     random_secure(&made->writer, sizeof made->writer);
-    struct publisher_settings publisher = {.connection = settings->connection,
-                                           .linger_ms = -1,
-                                           .done = on_written,
-                                           .done_context = made};
+    struct publisher_settings publisher = {
+        .connection = settings->connection,
+        .linger_ms = -1,
+        .event_timeout_ms = timeout_ms > 0 && timeout_ms < WRITE_MS ? WRITE_MS : 0,
+        .done = on_written,
+        .done_context = made};
     enum client_status status = connection_open(&settings->connection, &made->connection, error);
     if (status == CLIENT_OK) {
         status = publisher_open(&publisher, &made->publisher, error);
@@ -417,14 +435,15 @@ enum client_status lane_words_open(const struct lane_words_settings *settings,
 void lane_words_close(struct lane_words *words)
 {
     struct sent *sent, *next;
-    struct client_error closed = {0};
+    struct client_error closed = {0}, unknown = {0};
     if (words == NULL) {
         return;
     }
-    publisher_close(words->publisher); /* what was not written has its reply now */
+    publisher_close(words->publisher);
+    client_fail(&unknown, CLIENT_TIMED_OUT, NULL, "it is not known whether it was written");
     client_fail(&closed, CLIENT_CLOSED, NULL, "its answer is not waited for any longer");
     HASH_ITER (hh, words->sent, sent, next) {
-        reply(sent, NULL, &closed);
+        reply(sent, NULL, sent->is_written ? &closed : &unknown);
     }
     (void)reader_close(words->reader, NULL);
     connection_close(words->connection);

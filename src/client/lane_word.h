@@ -31,7 +31,8 @@ struct lane_reply {
     void *token;                      /* as given to lane_words_send */
     const struct lane_answer *answer; /* the owner's; NULL: it was not written, or is given up */
     const struct client_error *error; /* why; NULL with an answer. CLIENT_CLOSED: the word is
-                                         written, and stays, but nobody waits any longer */
+                                         written, and stays, but nobody waits any longer;
+                                         CLIENT_TIMED_OUT: it may be written or not */
 };
 
 /* Zero or NULL stands for the default in brackets. */
@@ -75,9 +76,12 @@ CHECKED enum client_status lane_words_serve(struct lane_words *words, int timeou
 /* Words that have no reply yet. */
 size_t lane_words_pending(const struct lane_words *words);
 
+/* Of these, words that the bus has not acknowledged yet. */
+size_t lane_words_unwritten(const struct lane_words *words);
+
 /* For who waited for long: asks the bus who is in the group, and writes into the error what a
- * person is to know: that there is no member, or that those there are have not answered.
- * CLIENT_TIMED_OUT, or why it could not be asked. */
+ * person is to know: CLIENT_NOT_FOUND, there is no member; CLIENT_TIMED_OUT, those there are have
+ * not answered; or why it could not be asked. */
 enum client_status lane_words_silence(struct lane_words *words, struct client_error *error);
 
 /* To ask and administer by. Lives as long as the sender. */

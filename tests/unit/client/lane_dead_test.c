@@ -57,6 +57,43 @@ static void test_a_dead_letter_is_the_event_and_says_why(void **state)
     arena_deinit(&arena);
 }
 
+static void test_the_event_comes_out_of_its_letter_as_it_was(void **state)
+{
+    (void)state;
+    struct arena arena = {0};
+    struct event_header own[] = {{"ce_id", slice_str("77")},
+                                 {"__dlq.errors.topic", slice_str("x")}};
+    struct event event = event_blank(), letter, again;
+    struct lane_dead_place place;
+    event.topic = "orders";
+    event.partition = 3;
+    event.offset = 41;
+    event.timestamp_ms = 1700000000123;
+    event.key = slice_str("anna");
+    event.headers = own;
+    event.header_count = 2; /* one was dead elsewhere before */
+    struct lane_death death = {.group = "email", .closes_lane = true, .redrive = 2};
+    assert_false(lane_dead_event(&event, &again, &place));
+    lane_dead_letter(&event, &death, "dlq.email", &arena, &letter);
+    assert_string_equal(header(&letter, "tidings-dead-redrive"), "2");
+    letter.partition = 1;
+    letter.offset = 99;
+    assert_true(lane_dead_event(&letter, &again, &place));
+    assert_string_equal(place.topic, "orders");
+    assert_int_equal(place.partition, 3);
+    assert_int_equal(place.offset, 41);
+    assert_true(place.closes_lane);
+    assert_string_equal(again.topic, "orders");
+    assert_int_equal(again.partition, 3);
+    assert_int_equal(again.offset, 41);
+    assert_int_equal(again.timestamp_ms, 1700000000123);
+    assert_true(slice_equal_str(again.key, "anna"));
+    assert_true(slice_is_null(again.value));
+    assert_int_equal(again.header_count, 2);
+    assert_true(slice_equal_str(again.headers[1].value, "x"));
+    arena_deinit(&arena);
+}
+
 static void test_what_is_not_known_is_left_out(void **state)
 {
     (void)state;
@@ -95,6 +132,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_dead_letter_is_the_event_and_says_why),
+        cmocka_unit_test(test_the_event_comes_out_of_its_letter_as_it_was),
         cmocka_unit_test(test_what_is_not_known_is_left_out),
         cmocka_unit_test(test_one_cause_has_one_fingerprint),
     };

@@ -126,6 +126,41 @@ static bool set_pause(void *context, const struct lane_share *share, bool pauses
     return partition != NULL;
 }
 
+/* A copy of what is buried, at the end of dlq.<group>. */
+static void keep_letter(struct fake *fake, const struct event *letter)
+{
+    struct fake_letter *kept = vec_add(&fake->dead);
+    struct arena *arena = &kept->arena;
+    kept->event = *letter;
+    kept->event.key =
+        slice_is_null(letter->key) ? letter->key : slice_str(arena_cstr(arena, letter->key));
+    kept->event.value = slice_str(arena_cstr(arena, letter->value));
+    kept->event.headers = arena_alloc_array(arena, letter->header_count, sizeof *letter->headers);
+    for (size_t i = 0; i < letter->header_count; i++) {
+        const struct event_header *from = &letter->headers[i];
+        kept->event.headers[i].name = arena_cstr(arena, slice_str(from->name));
+        kept->event.headers[i].value = slice_str(arena_cstr(arena, from->value));
+    }
+}
+
+/* They outlive what reads them. */
+static void load_letter(void *context, const struct lane_share *share, struct lane_letter letter,
+                        void *token)
+{
+    struct fake *fake = context;
+    struct lane_mail *mail = lane_mail_new(LANE_MAIL_LETTER, token);
+    (void)share;
+    mail->is_gone = letter.offset >= (int64_t)fake->dead.count;
+    mail->is_done = !mail->is_gone && fake->fails_letters == 0;
+    fake->fails_letters -= fake->fails_letters > 0;
+    if (mail->is_done) {
+        mail->record.event = fake->dead.items[letter.offset].event;
+    } else {
+        snprintf(mail->why, sizeof mail->why, "away");
+    }
+    lane_runner_post(fake->runner, mail);
+}
+
 static void post_record(struct fake *fake, const struct lane_share *share, size_t at)
 {
     const struct fake_record *record = &fake->lanes.items[at];
@@ -139,7 +174,8 @@ static void post_record(struct fake *fake, const struct lane_share *share, size_
         assert_int_equal(lane_record_read(buf_slice(&record->value), &mail->arena, &mail->record),
                          ERR_NONE);
     }
-    mail->place = (struct lane_place){.position = (int64_t)at, .bytes = 100};
+    mail->place =
+        (struct lane_place){.position = (int64_t)at, .bytes = 100, .time_ms = record->time_ms};
     lane_runner_post(fake->runner, mail);
 }
 
@@ -183,7 +219,8 @@ static void load(void *context, const struct lane_share *share, int64_t position
 
 static size_t put_record(struct fake *fake, int partition, struct slice key, struct slice value)
 {
-    struct fake_record record = {.partition = partition, .has_value = !slice_is_null(value)};
+    struct fake_record record = {
+        .partition = partition, .has_value = !slice_is_null(value), .time_ms = fake->now_ms};
     buf_append_slice(&record.key, key);
     if (record.has_value) {
         buf_append_slice(&record.value, value);
@@ -229,7 +266,9 @@ static enum client_status bury(void *context, const struct event *letter, void *
                        SLICE_ARGS(letter->headers[i].value));
         }
         buf_cstr(&line);
+        mail->position = (int64_t)fake->letters.count;
         vec_push(&fake->letters, line);
+        keep_letter(fake, letter);
     } else {
         snprintf(mail->why, sizeof mail->why, "no room");
     }
@@ -276,8 +315,10 @@ static bool handle(void *context, struct lane_hand *hand, struct lane_said *said
     assert_true(slice_equal_str(event->value, its->value));
     assert_true(hand->fence > 0);
     bool is_away = strcmp(its->value, "away") == 0 && !fake->is_open;
-    if (is_away || is_failing(its) || strcmp(its->value, "reject") == 0) {
-        said->verdict = strcmp(its->value, "reject") == 0 ? LANE_REJECT : LANE_RETRY;
+    bool is_poison =
+        strcmp(its->value, "reject") == 0 || (strcmp(its->value, "poison") == 0 && !fake->is_open);
+    if (is_away || is_failing(its) || is_poison) {
+        said->verdict = is_poison ? LANE_REJECT : LANE_RETRY;
         snprintf(said->error_class, sizeof said->error_class, "test");
         snprintf(said->message, sizeof said->message, "as told");
     } else {
@@ -354,6 +395,10 @@ void fake_deinit(struct fake *fake)
         buf_deinit(&fake->letters.items[i]);
     }
     vec_deinit(&fake->later);
+    for (size_t i = 0; i < fake->dead.count; i++) {
+        arena_deinit(&fake->dead.items[i].arena);
+    }
+    vec_deinit(&fake->dead);
     vec_deinit(&fake->lanes);
     vec_deinit(&fake->letters);
     buf_deinit(&fake->effects);
@@ -415,6 +460,7 @@ void fake_start(struct fake *fake)
                                  .watch = watch,
                                  .unwatch = unwatch,
                                  .load = load,
+                                 .load_letter = load_letter,
                                  .append = append,
                                  .bury = bury,
                                  .wake = wake};
@@ -529,19 +575,65 @@ int fake_count(const struct fake *fake, enum lane_record_kind kind)
     return count;
 }
 
-void fake_put_mark(struct fake *fake, int partition, int64_t fence)
+/* Told to who watches. record NULL: that of this id is erased. */
+static void put_said(struct fake *fake, int partition, struct lane_record_id id,
+                     const struct lane_record *record)
 {
     struct buf key = {0}, value = {0};
-    lane_record_key_write(&(struct lane_record_key){.id = {(uint64_t)fence, 1},
-                                                    .topic = slice_str(topic),
-                                                    .partition = partition},
-                          &key);
-    lane_record_write(&(struct lane_record){.kind = LANE_RECORD_MARK, .fence = fence}, &value);
-    size_t at = put_record(fake, partition, buf_slice(&key), buf_slice(&value));
+    lane_record_key_write(
+        &(struct lane_record_key){.id = id, .topic = slice_str(topic), .partition = partition},
+        &key);
+    if (record != NULL) {
+        lane_record_write(record, &value);
+    }
+    size_t at = put_record(fake, partition, buf_slice(&key),
+                           record != NULL ? buf_slice(&value) : (struct slice){0});
     struct lane_share share = {topic, partition, fake->partitions[partition].epoch};
     if (fake->partitions[partition].is_watched) {
         post_record(fake, &share, at);
     }
     buf_deinit(&key);
     buf_deinit(&value);
+}
+
+void fake_put_mark(struct fake *fake, int partition, int64_t fence)
+{
+    put_said(fake, partition, (struct lane_record_id){(uint64_t)fence, 1},
+             &(struct lane_record){.kind = LANE_RECORD_MARK, .fence = fence});
+}
+
+/* --- words --- */
+
+enum { SPEAKER = 77 };
+
+int64_t fake_say(struct fake *fake, const struct lane_word *word)
+{
+    put_said(fake, 0, (struct lane_record_id){SPEAKER, ++fake->words},
+             &(struct lane_record){.kind = LANE_RECORD_WORD, .word = *word});
+    return fake->words;
+}
+
+void fake_take_back(struct fake *fake, int64_t word)
+{
+    put_said(fake, 0, (struct lane_record_id){SPEAKER, word}, NULL);
+}
+
+enum lane_outcome fake_answer(const struct fake *fake, int64_t word, char text[200])
+{
+    enum lane_outcome outcome = (enum lane_outcome)0;
+    for (size_t i = 0; i < fake->lanes.count; i++) {
+        const struct fake_record *at = &fake->lanes.items[i];
+        struct arena arena = {0};
+        struct lane_record record;
+        if (at->has_value && lane_record_read(buf_slice(&at->value), &arena, &record) == ERR_NONE &&
+            record.kind == LANE_RECORD_ANSWER && record.answer.word.writer == SPEAKER &&
+            record.answer.word.serial == word) {
+            outcome = record.answer.outcome;
+            if (text != NULL) {
+                snprintf(text, 200, "%.*s", SLICE_ARGS(record.answer.text));
+            }
+        }
+        arena_deinit(&arena);
+    }
+    return outcome;
 }

@@ -11,7 +11,8 @@
  * hand. It outlives runners, so that a test can start another one on what the one before left.
  *
  * Values: "ok"; "fail N": the first N tries; "reject"; "wait": until the gate is opened;
- * "away": fails until then; "later": returns, and is done when fake_say_later is called.
+ * "away": fails until then; "poison": can never work until then; "later": returns, and is done when
+ * fake_say_later is called.
  */
 enum { FAKE_PARTITIONS = 2 };
 
@@ -25,6 +26,12 @@ struct fake_record {
     int partition; /* of the source */
     struct buf key, value;
     bool has_value;
+    int64_t time_ms;
+};
+
+struct fake_letter {
+    struct arena arena;
+    struct event event;
 };
 
 struct fake_partition {
@@ -51,9 +58,11 @@ struct fake {
 
     struct fake_partition partitions[FAKE_PARTITIONS];
     VEC(struct fake_record) lanes;
-    VEC(struct buf) letters; /* one line each: key value name=value... */
-    struct buf lines;        /* the log */
-    int fails_appends, fails_burials, fails_loads, refuses_commits;
+    VEC(struct buf) letters;      /* one line each: key value name=value... */
+    VEC(struct fake_letter) dead; /* the same as events */
+    int64_t words;                /* that were said */
+    struct buf lines;             /* the log */
+    int fails_appends, fails_burials, fails_loads, fails_letters, refuses_commits;
     int failed_loads; /* that were not asked for again yet */
     int64_t last_epoch;
     int64_t now_ms;
@@ -85,6 +94,12 @@ void fake_say_later(struct fake *fake);
 char *fake_effects(struct fake *fake);
 /* Records of a kind in lanes.<group> that are not erased. */
 int fake_count(const struct fake *fake, enum lane_record_kind kind);
+/* Somebody says a word of partition 0. Returns which one it is: 1 and up. */
+int64_t fake_say(struct fake *fake, const struct lane_word *word);
+/* It is erased by who said it. */
+void fake_take_back(struct fake *fake, int64_t word);
+/* The last answer to it that is in lanes.<group>; 0: none. text NULL: nobody wants it. */
+enum lane_outcome fake_answer(const struct fake *fake, int64_t word, char text[200]);
 /* A mark by somebody else, told to who watches. */
 void fake_put_mark(struct fake *fake, int partition, int64_t fence);
 
