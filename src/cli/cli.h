@@ -34,6 +34,7 @@ int cli_publish(int argc, char **argv);
 int cli_subscribe(int argc, char **argv);
 int cli_group(int argc, char **argv);
 int cli_deadletter(int argc, char **argv);
+int cli_lanes(int argc, char **argv);
 int cli_status(int argc, char **argv);
 int cli_check(int argc, char **argv);
 int cli_backup(int argc, char **argv);

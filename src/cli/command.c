@@ -12,19 +12,13 @@ enum { COMMANDS_MAX = 64 };
 static const char *usual_name(const char *name)
 {
     static const char *const words[][2] = {
-        {"ls", "list"},
-        {"rm", "delete"},
-        {"remove", "delete"},
-        {"show", "describe"},
-        {"new", "create"},
-        {"produce", "publish"},
-        {"pub", "publish"},
-        {"consume", "subscribe"},
-        {"sub", "subscribe"},
-        {"topics", "topic"},
-        {"groups", "group"},
-        {"dlq", "deadletter"},
-        {"deadletters", "deadletter"},
+        {"ls", "list"},        {"rm", "delete"},
+        {"remove", "delete"},  {"show", "describe"},
+        {"new", "create"},     {"produce", "publish"},
+        {"pub", "publish"},    {"consume", "subscribe"},
+        {"sub", "subscribe"},  {"topics", "topic"},
+        {"groups", "group"},   {"lane", "lanes"},
+        {"dlq", "deadletter"}, {"deadletters", "deadletter"},
     };
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
         if (strcmp(words[i][0], name) == 0) {

@@ -10,6 +10,7 @@ static const struct cli_command commands[] = {
     {"publish", "publish events from arguments, standard input or a file", cli_publish},
     {"subscribe", "read events, from any place in a topic, alone or in a group", cli_subscribe},
     {"group", "list, describe, reset and delete consumer groups", cli_group},
+    {"lanes", "list, retry, skip, hold and release the lanes of a group", cli_lanes},
     {"deadletter", "list, show, redrive, discard and edit what a group gave up", cli_deadletter},
     {"bench", "measure how fast a bus takes and gives events", cli_bench},
     {"status", "tell what the server on a data directory is at", cli_status},

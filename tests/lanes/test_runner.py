@@ -297,7 +297,108 @@ def the_bus_is_killed(world):
     check_dead_letter(world, "poison", "closed")
 
 
-SCENARIOS = [order_through_retries, a_poison_key, set_aside_and_back, kills, a_second_member, the_bus_is_killed]
+# ---- words ----
+
+def lanes(world, *words, code=0):
+    out = subprocess.run([BINARY, "lanes", *words, "-b", world.server.address, "--json"], capture_output=True,
+                         text=True, check=False)
+    assert out.returncode == code, (words, out)
+    return json.loads(out.stdout) if out.stdout else None
+
+
+def listed(world):
+    return {(lane["key"], lane["state"]): lane for lane in lanes(world, "list", world.group)["lanes"]}
+
+
+def park(world, poison="poison"):
+    """One key stands behind a dead event, with two more behind it."""
+    world.publish(mixed(4, 3) + [(poison, "reject"), (poison, "ok"), (poison, "ok")] + mixed(4, 3))
+    service = Service(world)
+    world.until_all_done([(poison, 0)])
+    wait_for(lambda: (poison, "parked") in listed(world) and
+             listed(world)[poison, "parked"]["events_set_aside"] == 2, "it is parked")
+    return service
+
+
+def check_skipped(world, key, index):
+    """All of it was done but this one, in order."""
+    done = []
+    for what, _, partition, offset, _, its in world.effects():
+        if what == "end" and its == key and world.places[partition, offset][1] not in done:
+            done.append(world.places[partition, offset][1])
+    assert done == [i for i in range(len(world.values[key])) if i != index], done
+
+
+def a_parked_lane_is_skipped_by_a_word(world):
+    service = park(world)
+    shown = lanes(world, "show", world.group, "--key", "poison")[0]
+    assert shown["head"] >= 0 and len(shown["events"]) == 2, shown
+    said = lanes(world, "skip", world.group, "--key", "poison", "--why", "a test")
+    assert [lane["outcome"] for lane in said["lanes"]] == ["carried out"], said
+    wait_for(lambda: not listed(world), "nothing is remembered of it")
+    wait_for(lambda: "said by" in service.log() and "(a test)" in service.log(), "it is told")
+    service.stop()
+    world.locate()
+    check_skipped(world, "poison", 0)
+    again = lanes(world, "skip", world.group, "--key", "poison", code=4)
+    assert again is None, again
+
+
+def a_word_is_carried_out_by_the_next_owner(world):
+    """Each owner is killed while words come: what was not answered the next one does."""
+    service = park(world)
+    for name in ("first", "second"):
+        speaker = subprocess.Popen(
+            [BINARY, "lanes", "hold", world.group, "--topic", TOPIC, "--key", name, "-b", world.server.address,
+             "--json"], stdout=subprocess.PIPE)
+        wait_for(lambda: lanes(world, "list", world.group)["words_without_answer"] > 0 or
+                 speaker.poll() is not None, "it is said")
+        service.kill()
+        service = Service(world)
+        out = json.loads(speaker.communicate(timeout=60)[0])
+        assert {lane["outcome"] for lane in out["lanes"]} == {"carried out"}, out
+        assert len(out["lanes"]) == PARTITIONS, out
+    service.kill()
+    skip = subprocess.Popen([BINARY, "lanes", "skip", world.group, "--key", "poison", "-b", world.server.address,
+                             "--json"], stdout=subprocess.PIPE)
+    wait_for(lambda: lanes(world, "list", world.group)["words_without_answer"] == 1, "it is said to nobody")
+    world.server.listen = world.server.address
+    world.server.kill()
+    world.server.start()
+    service = Service(world)
+    out = json.loads(skip.communicate(timeout=60)[0])
+    assert [lane["outcome"] for lane in out["lanes"]] == ["carried out"], out
+    assert {key for key, state in listed(world) if state == "held"} == {"first", "second"}
+    world.publish([("first", "ok"), ("first", "ok")])
+    wait_for(lambda: sum(lane["events_set_aside"] for lane in lanes(world, "list", world.group)["lanes"]) == 2,
+             "it is set aside")
+    assert not [effect for effect in world.effects() if effect[5] == "first"]
+    lanes(world, "release", world.group, "--where", "state = held")
+    assert ("first", "held") in listed(world)  # that was the plan only
+    lanes(world, "release", world.group, "--where", "state = held", "--execute")
+    wait_for(lambda: not listed(world), "nothing is remembered of them")
+    wait_for(lambda: lanes(world, "list", world.group)["words_without_answer"] == 0, "all are answered")
+    service.stop()
+    world.locate()
+    check_skipped(world, "poison", 0)
+    check_skipped(world, "first", -1)
+
+
+def nobody_is_there(world):
+    service = park(world)
+    service.stop()
+    out = subprocess.run([BINARY, "lanes", "retry", world.group, "--topic", TOPIC, "--key", "k1", "--timeout",
+                          "1s", "-b", world.server.address], capture_output=True, text=True, check=False)
+    assert out.returncode == 6, out
+    assert "group 'email' has no member now; what was said stays" in out.stderr, out
+    assert "no answer: it stays" in out.stdout, out
+    service = Service(world)
+    wait_for(lambda: lanes(world, "list", world.group)["words_without_answer"] == 0, "the next one answers")
+    service.stop()
+
+
+SCENARIOS = [order_through_retries, a_poison_key, set_aside_and_back, kills, a_second_member, the_bus_is_killed,
+             a_parked_lane_is_skipped_by_a_word, a_word_is_carried_out_by_the_next_owner, nobody_is_there]
 
 
 def main():
