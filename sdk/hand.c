@@ -182,7 +182,7 @@ static bool end_flight(struct tidings *service, struct lane_hand *hand, struct f
 static void take_in_hand(struct tidings *service, struct tidings_in_hand *in_hand)
 {
     pthread_mutex_lock(&service->hands_lock);
-    in_hand->since_ms = clock_mono_ms(clock_system());
+    in_hand->since_ms = clock_mono_ms(service->clock);
     in_hand->warn_at_ms = in_hand->since_ms + service->options.handler_warn_ms;
     DL_APPEND(service->hands, in_hand);
     pthread_mutex_unlock(&service->hands_lock);
@@ -195,7 +195,7 @@ static void let_go(struct tidings *service, struct tidings_in_hand *in_hand)
     DL_DELETE(service->hands, in_hand);
     pthread_mutex_unlock(&service->hands_lock);
     if (in_hand->is_told) {
-        int64_t taken_ms = clock_mono_ms(clock_system()) - in_hand->since_ms;
+        int64_t taken_ms = clock_mono_ms(service->clock) - in_hand->since_ms;
         service_log(service, TIDINGS_LOG_INFO, "the handler is back from %s after %lld.%lld s",
                     name_of(in_hand->hand, name), (long long)(taken_ms / 1000),
                     (long long)(taken_ms % 1000 / 100));
@@ -206,7 +206,7 @@ static void let_go(struct tidings *service, struct tidings_in_hand *in_hand)
 static int64_t find_slow(struct tidings *service, char name[NAME_SIZE])
 {
     struct tidings_in_hand *in_hand;
-    int64_t now_ms = clock_mono_ms(clock_system()), taken_ms = 0;
+    int64_t now_ms = clock_mono_ms(service->clock), taken_ms = 0;
     pthread_mutex_lock(&service->hands_lock);
     DL_FOREACH (service->hands, in_hand) {
         if (now_ms >= in_hand->warn_at_ms) {

@@ -346,7 +346,8 @@ enum tidings_status tidings_outbox_add(struct tidings *service, struct tidings_d
                            "begin a transaction first: the event belongs to what it tells of");
     }
     if (status == TIDINGS_OK) {
-        struct event event = event_of(service, message, &arena);
+        struct event event =
+            message_event(message, service->source, clock_wall_ms(service->clock), &arena);
         if (outbox_add(&sql, service->options.name, &event, error) != SQL_OK) {
             status = TIDINGS_FATAL;
         }

@@ -34,8 +34,9 @@ static void on_done(void *context, const struct publication *publication)
     if (outgoing->flight != NULL) {
         struct lane_said failed = {.verdict = LANE_RETRY};
         if (publication->error != NULL) {
-            snprintf(failed.error_class, sizeof failed.error_class, "publish %s",
-                     client_code_name(publication->error->code));
+            int code = publication->error->code;
+            snprintf(failed.error_class, sizeof failed.error_class, "publish%s%s",
+                     code != 0 ? " " : "", code != 0 ? client_code_name(code) : "");
             snprintf(failed.message, sizeof failed.message,
                      "what it published for %.100s was not kept: %.250s", publication->topic,
                      publication->error->text);
@@ -125,19 +126,18 @@ static void add_trace(struct event *event, const struct tidings_message *message
     }
 }
 
-struct event event_of(const struct tidings *service, const struct tidings_message *message,
-                      struct arena *arena)
+struct event message_event(const struct tidings_message *message, const char *source,
+                           int64_t now_ms, struct arena *arena)
 {
     enum { TRACE_HEADERS = 2 };
     char *id = arena_alloc(arena, UUID_TEXT_SIZE), *now = arena_alloc(arena, TIME_TEXT_SIZE);
     const struct tidings_event *cause = message->cause;
     struct event_attributes attributes = {
         .id = is_set(message->id) ? message->id : random_uuid_text(id),
-        .source = is_set(message->source) ? message->source : service->source,
+        .source = is_set(message->source) ? message->source : source,
         .type = message->type,
         .subject = message->subject,
-        .time =
-            is_set(message->time) ? message->time : time_format(clock_wall_ms(clock_system()), now),
+        .time = is_set(message->time) ? message->time : time_format(now_ms, now),
         .content_type = is_set(message->content_type) ? message->content_type
                         : message->data != NULL       ? "application/json"
                                                       : NULL,
@@ -171,9 +171,9 @@ static enum tidings_status publish(struct tidings *service, const struct tidings
                                    tidings_delivered_fn *delivered, void *context,
                                    struct tidings_in_hand *in_hand, struct tidings_error *error)
 {
-    struct publisher *publisher;
+    struct publisher *publisher = NULL;
     enum tidings_status status = message_check(service, message, error);
-    if (status == TIDINGS_OK) {
+    if (status == TIDINGS_OK && service->played == NULL) {
         status = publisher_get(service, &publisher, error);
     }
     if (status != TIDINGS_OK) {
@@ -181,7 +181,8 @@ static enum tidings_status publish(struct tidings *service, const struct tidings
     }
     struct arena arena = {0};
     struct client_error why;
-    struct event event = event_of(service, message, &arena);
+    struct event event =
+        message_event(message, service->source, clock_wall_ms(service->clock), &arena);
     struct outgoing *outgoing = mem_new(struct outgoing);
     struct flight *flight = NULL;
     outgoing->delivered = delivered;
@@ -189,7 +190,9 @@ static enum tidings_status publish(struct tidings *service, const struct tidings
     if (in_hand != NULL) {
         outgoing->flight = flight = flight_join(in_hand);
     }
-    if (publisher_publish(publisher, &event, outgoing, &why) != CLIENT_OK) {
+    if ((service->played != NULL
+             ? service->played->publish(service, &event, outgoing, &why)
+             : publisher_publish(publisher, &event, outgoing, &why)) != CLIENT_OK) {
         status = error_from(error, &why);
         if (flight != NULL) {
             flight_settle(service, flight, NULL); /* the handler sees the status and decides */

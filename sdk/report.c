@@ -27,7 +27,7 @@ void log_to_stderr(void *context, enum tidings_log_level level, const char *mess
         [TIDINGS_LOG_WARN] = "warning: ", [TIDINGS_LOG_ERROR] = "error: "};
     const struct tidings *service = context;
     char now[TIME_TEXT_SIZE];
-    fprintf(stderr, "%s %s: %s%s\n", time_format(clock_wall_ms(clock_system()), now),
+    fprintf(stderr, "%s %s: %s%s\n", time_format(clock_wall_ms(service->clock), now),
             service->options.name, level == TIDINGS_LOG_INFO ? "" : marks[level], message);
 }
 
@@ -57,7 +57,7 @@ void service_log_often(struct tidings *service, struct quiet *quiet, enum tiding
     enum { SPAN_MS = 10000, SPAN_LINES = 20 };
     char message[MESSAGE_SIZE];
     va_list arguments;
-    int64_t now_ms = clock_mono_ms(clock_system());
+    int64_t now_ms = clock_mono_ms(service->clock);
     va_start(arguments, format);
     vsnprintf(message, sizeof message, format, arguments);
     va_end(arguments);
@@ -135,7 +135,7 @@ static void on_notice(void *context, const struct client_error *what)
         return;
     }
     if (what->status == CLIENT_UNREACHABLE && what->code != 0) {
-        int64_t now_ms = clock_mono_ms(clock_system());
+        int64_t now_ms = clock_mono_ms(service->clock);
         int64_t last_ms = atomic_load(&service->said_down_ms);
         if ((last_ms != 0 && now_ms - last_ms < QUIET_MS) ||
             !atomic_compare_exchange_strong(&service->said_down_ms, &last_ms, now_ms)) {

@@ -1,5 +1,6 @@
 #include "service.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 
 #include <stdlib.h>
@@ -12,6 +13,7 @@ static struct tidings *service_make(const struct tidings_options *options)
 {
     struct tidings *service = mem_new(struct tidings);
     options_copy(service, options);
+    service->clock = clock_system();
     service->source = mem_sprintf("/%s", options->name);
     service->client_id = options->instance != NULL
                              ? mem_sprintf("%s-%s", options->name, options->instance)
@@ -69,6 +71,9 @@ void tidings_free(struct tidings *service)
     if (service == NULL) {
         return;
     }
+    if (service->played != NULL) {
+        service->played->leave(service);
+    }
     publisher_close(service->publisher);
     struct handler *handler, *next;
     LL_FOREACH_SAFE (service->handlers, handler, next) {
@@ -108,27 +113,48 @@ static void on_tick(void *context)
     hand_watch(service);
 }
 
-/* The handlers by number, and what the lanes know them by: each to be freed. Returns how many. */
-static int number_handlers(struct tidings *service, const char ***names)
+enum client_status service_begin_lanes(struct tidings *service, struct client_error *why)
 {
+    enum { SLACK_MS = 1000 };
     size_t count = 0;
     struct handler *handler;
     LL_FOREACH (service->handlers, handler) {
         count++;
     }
     service->numbered = mem_new_array(struct handler *, count);
-    *names = mem_new_array(const char *, count);
+    service->handler_names = mem_new_array(const char *, count);
     LL_FOREACH (service->handlers, handler) {
         service->numbered[handler->number] = handler;
-        (*names)[handler->number] = handler->name;
+        service->handler_names[handler->number] = handler->name;
     }
-    return (int)count;
+    struct lane_runner_settings settings = {
+        .group = service->options.name,
+        .lanes = options_lanes(&service->options, (int)count),
+        .handler_names = service->handler_names,
+        .classify = handler_number,
+        .handle = hand_call,
+        .tick = on_tick,
+        .log = on_log,
+        .context = service,
+        .stop_wait_ms = service->options.publish_timeout_ms + SLACK_MS,
+        .clock = service->clock,
+    };
+    service->lanes = settings;
+    return lane_runner_new(&settings, &service->runner, why);
+}
+
+void service_end_lanes(struct tidings *service)
+{
+    lane_runner_free(service->runner);
+    free(service->handler_names);
+    free(service->numbered);
+    service->runner = NULL;
+    service->handler_names = NULL;
+    service->numbered = NULL;
 }
 
 /* Until all that the handlers published has its end, which is within publish_timeout_ms. */
-static enum client_status run_lanes(struct tidings *service,
-                                    const struct lane_runner_settings *settings,
-                                    struct client_error *why)
+static enum client_status run_lanes(struct tidings *service, struct client_error *why)
 {
     struct lane_kafka *kafka = NULL;
     struct lane_kafka_settings bus = {.connection = service_connection(service),
@@ -138,9 +164,9 @@ static enum client_status run_lanes(struct tidings *service,
                                       .topic_count = service->topics.names.count,
                                       .from = from_of(service),
                                       .session_timeout_ms = service->options.session_timeout_ms};
-    enum client_status status = lane_runner_new(settings, &service->runner, why);
+    enum client_status status = service_begin_lanes(service, why);
     if (status == CLIENT_OK) {
-        status = lane_kafka_open(&bus, settings, service->runner, &kafka, why);
+        status = lane_kafka_open(&bus, &service->lanes, service->runner, &kafka, why);
     }
     if (status == CLIENT_OK) {
         status = topics_watch(service, kafka, why);
@@ -151,36 +177,18 @@ static enum client_status run_lanes(struct tidings *service,
     }
     topics_unwatch(service);
     lane_kafka_close(kafka);
-    lane_runner_free(service->runner);
-    service->runner = NULL;
+    service_end_lanes(service);
     return status;
 }
 
 static enum tidings_status run(struct tidings *service, struct tidings_error *error)
 {
-    enum { SLACK_MS = 1000 };
-    const char **names;
     struct client_error why;
-    int handler_count = number_handlers(service, &names);
-    struct lane_runner_settings settings = {
-        .group = service->options.name,
-        .lanes = options_lanes(&service->options, handler_count),
-        .handler_names = names,
-        .classify = handler_number,
-        .handle = hand_call,
-        .tick = on_tick,
-        .log = on_log,
-        .context = service,
-        .stop_wait_ms = service->options.publish_timeout_ms + SLACK_MS,
-    };
     enum client_status status = topics_open(service, &why);
     if (status == CLIENT_OK && !service_is_over(service)) {
-        status = run_lanes(service, &settings, &why);
+        status = run_lanes(service, &why);
     }
     topics_close(service);
-    free(names);
-    free(service->numbered);
-    service->numbered = NULL;
     if (status == CLIENT_FATAL) {
         service_fail(service, &why);
     } else if (status != CLIENT_OK) {
@@ -197,6 +205,10 @@ enum tidings_status tidings_run(struct tidings *service, struct tidings_error *e
     }
     if (service->handlers == NULL) {
         return error_set(error, TIDINGS_INVALID, "no handler registered: call tidings_on first");
+    }
+    if (service->played != NULL) {
+        return error_set(error, TIDINGS_INVALID,
+                         "the service is on a bus in memory: call tidings_test_settle");
     }
     service->ran = true;
     return service_is_over(service) ? TIDINGS_OK : run(service, error);

@@ -6,7 +6,8 @@
  * report.c tells callers and log; options.c checks settings and hands them on; handlers.c knows who
  * handles what; topics.c finds topics by patterns; event.c shows events as handlers see them;
  * trace.c has W3C trace context; hand.c calls handlers, watches over them and waits for what they
- * published; publish.c has the publisher; service.c makes, runs and frees it all.
+ * published; publish.c has the publisher; service.c makes, runs and frees it all; test.c and
+ * test_bus.c play the bus for services' own tests.
  *
  * Threads: the caller's runs the lanes (the runner's poll thread), its workers call handlers, the
  * publisher's thread brings completions, and with patterns one looks for topics. Locks, never two
@@ -68,6 +69,15 @@ struct topics {
     atomic_bool is_ending;
 };
 
+/* A bus that tests play (test.c) instead of a real one. */
+struct played {
+    /* As publisher_publish; its completion comes inside. */
+    enum client_status (*publish)(struct tidings *service, const struct event *event, void *context,
+                                  struct client_error *error);
+    /* The service is about to be freed. */
+    void (*leave)(struct tidings *service);
+};
+
 /* Lines of one kind are told this often at most, with the number of those left out. */
 struct quiet {
     int64_t since_ms;
@@ -88,7 +98,12 @@ struct tidings {
     atomic_bool stopping;
     bool ran;
 
-    struct lane_runner *runner; /* while it runs */
+    struct lane_runner *runner;        /* while it runs */
+    const char **handler_names;        /* by number, then */
+    struct lane_runner_settings lanes; /* its own */
+    const struct clock *clock;         /* the machine's, or a test's */
+    const struct played *played;       /* NULL: the bus is a real one */
+    struct test_group *test;           /* its own */
     struct topics topics;
 
     pthread_mutex_t hands_lock; /* guards hands and the times in them */
@@ -205,13 +220,20 @@ void flights_wait(struct tidings *service);
 
 struct publisher_settings service_publisher(struct tidings *service);
 
-/* TIDINGS_INVALID says what a message lacks. */
+/* TIDINGS_INVALID: it can be no event, or its cause is in the hand of another service. */
 enum tidings_status message_check(const struct tidings *service,
                                   const struct tidings_message *message,
                                   struct tidings_error *error);
 
-/* The record of a message: a CloudEvent in binary mode. Borrows from both. */
-struct event event_of(const struct tidings *service, const struct tidings_message *message,
-                      struct arena *arena);
+/* The record of a message, a CloudEvent in binary mode; borrows from it and the arena. source and
+ * time, where it has none. */
+struct event message_event(const struct tidings_message *message, const char *source,
+                           int64_t now_ms, struct arena *arena);
+
+/* --- service.c --- */
+
+/* Numbers the handlers and makes the runner, whose bus is still to be set; and frees it. */
+enum client_status service_begin_lanes(struct tidings *service, struct client_error *why);
+void service_end_lanes(struct tidings *service);
 
 #endif

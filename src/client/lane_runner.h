@@ -114,6 +114,10 @@ void lane_runner_later(struct lane_runner *runner, struct lane_hand *hand);
 void lane_runner_say(struct lane_runner *runner, struct lane_hand *hand,
                      const struct lane_said *said);
 
+/* When something is due at the latest, by the monotonic clock; INT64_MAX: nothing is. On the poll
+ * thread. */
+int64_t lane_runner_due_ms(const struct lane_runner *runner);
+
 /* Numbers of now. On the poll thread. */
 struct lane_counts lane_runner_counts(const struct lane_runner *runner);
 

@@ -100,11 +100,11 @@ class Install(unittest.TestCase):
 
     def test_the_parts_are_there(self):
         for pattern in (r"bin/tidings", r"include/tidings\.h", r"include/tidings_once\.h",
-                        r"/libtidings\.so",
+                        r"include/tidings_test\.h", r"/libtidings\.so",
                         r"/libtidings\.a", r"/pkgconfig/tidings\.pc", r"/tidings/LICENSE",
                         r"man1/tidings\.1", r"man3/libtidings\.3"):
             self.find(pattern)
-        self.assertEqual(len(files_below(self.prefix)), 11, files_below(self.prefix))
+        self.assertEqual(len(files_below(self.prefix)), 12, files_below(self.prefix))
 
     def test_nothing_but_these_is_built(self):
         made = files_below(os.path.join(self.tree, "build"))
@@ -127,7 +127,8 @@ class Install(unittest.TestCase):
     def test_the_libraries_export_what_the_headers_declare(self):
         declared = set(re.findall(r"^TIDINGS_API .*?\b(tidings_\w+)\(",
                                   read(ROOT, "sdk", "tidings.h") +
-                                  read(ROOT, "sdk", "tidings_once.h"), re.M | re.S))
+                                  read(ROOT, "sdk", "tidings_once.h") +
+                                  read(ROOT, "sdk", "tidings_test.h"), re.M | re.S))
         for library, how in ((r"/libtidings\.so", ["-D"]), (r"/libtidings\.a", [])):
             text = run("nm", "--defined-only", "--extern-only", *how, self.find(library))
             names = re.findall(r"^[0-9a-f]+ [A-Z] (\S+)$", text, re.M)

@@ -1,0 +1,405 @@
+#include "test_bus.h"
+
+#include "base/mem.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* --- topics --- */
+
+struct test_topic *test_topic_get(struct tidings_test *bus, const char *name)
+{
+    struct test_topic *topic;
+    HASH_FIND_STR(bus->topics, name, topic);
+    if (topic == NULL) {
+        topic = mem_new(struct test_topic);
+        topic->name = mem_strdup(name);
+        HASH_ADD_KEYPTR(hh, bus->topics, topic->name, strlen(topic->name), topic);
+    }
+    return topic;
+}
+
+static struct slice copy(struct arena *arena, struct slice from)
+{
+    return slice_is_null(from) ? from : slice_of(arena_cstr(arena, from), from.size);
+}
+
+static struct test_event *keep(struct tidings_test *bus, struct test_topic *topic,
+                               const struct event *from)
+{
+    struct test_event *kept = mem_new(struct test_event);
+    struct event *event = &kept->received.event;
+    *event = *from;
+    event->topic = topic->name;
+    event->partition = 0;
+    event->offset = (int64_t)topic->events.count;
+    event->timestamp_ms = from->timestamp_ms >= 0 ? from->timestamp_ms : atomic_load(&bus->now_ms);
+    event->key = copy(&kept->arena, from->key);
+    event->value = copy(&kept->arena, from->value);
+    event_header_room(event, 0, &kept->arena);
+    for (size_t i = 0; i < event->header_count; i++) {
+        event->headers[i].name = arena_cstr(&kept->arena, slice_str(from->headers[i].name));
+        event->headers[i].value = copy(&kept->arena, from->headers[i].value);
+    }
+    kept->hand = (struct lane_hand){.received = &kept->received, .attempt = 1};
+    event_show(&kept->hand, &kept->arena, &kept->shown);
+    return kept;
+}
+
+/* Something happened. Lock held, or not: */
+static void move(struct tidings_test *bus)
+{
+    bus->moves++;
+    bus->is_woken = true;
+    pthread_cond_broadcast(&bus->changed);
+}
+
+static void has_moved(struct tidings_test *bus)
+{
+    pthread_mutex_lock(&bus->lock);
+    move(bus);
+    pthread_mutex_unlock(&bus->lock);
+}
+
+bool test_put(struct tidings_test *bus, const struct event *event, int64_t *offset)
+{
+    pthread_mutex_lock(&bus->lock);
+    struct test_topic *topic = test_topic_get(bus, event->topic);
+    bool is_taken = topic->refusals == 0;
+    if (is_taken) {
+        struct test_event *kept = keep(bus, topic, event);
+        *offset = kept->received.event.offset;
+        vec_push(&topic->events, kept);
+    } else {
+        topic->refusals--;
+    }
+    move(bus);
+    pthread_mutex_unlock(&bus->lock);
+    return is_taken;
+}
+
+/* --- what the lanes ask for --- */
+
+static struct test_progress *progress_of(struct test_group *group, const struct lane_share *share)
+{
+    for (size_t i = 0; i < group->progress.count; i++) {
+        struct test_progress *at = &group->progress.items[i];
+        if (at->epoch == share->epoch && strcmp(at->topic->name, share->topic) == 0) {
+            return at;
+        }
+    }
+    return NULL;
+}
+
+static struct lane_share share_of(const struct test_progress *progress)
+{
+    return (struct lane_share){.topic = progress->topic->name, .epoch = progress->epoch};
+}
+
+static bool is_named(const struct tidings *service, const char *topic)
+{
+    const struct handler *handler = service->handlers;
+    while (handler != NULL && strcmp(handler->topic, topic) != 0) {
+        handler = handler->next;
+    }
+    return handler != NULL;
+}
+
+/* Patterns do not mean what the groups have. */
+static bool is_wanted(const struct tidings *service, const char *topic)
+{
+    return is_named(service, topic) ||
+           (strncmp(topic, "dlq.", strlen("dlq.")) != 0 && handler_has_topic(service, topic));
+}
+
+static struct test_progress *progress_for(struct test_group *group, struct test_topic *topic)
+{
+    for (size_t i = 0; i < group->progress.count; i++) {
+        if (group->progress.items[i].topic == topic) {
+            return &group->progress.items[i];
+        }
+    }
+    bool skips = group->member->options.from_end && !group->has_begun;
+    struct test_progress *added = vec_add(&group->progress);
+    added->topic = topic;
+    added->committed = skips ? (int64_t)topic->events.count : 0;
+    added->marked = -1;
+    return added;
+}
+
+/* Gives the member the topics that it handles and does not have. */
+static void assign(struct test_group *group)
+{
+    struct tidings_test *bus = group->bus;
+    VEC(struct test_topic *) wanted = {0};
+    pthread_mutex_lock(&bus->lock);
+    for (const struct handler *h = group->member->handlers; h != NULL; h = h->next) {
+        if (h->pattern == NULL) {
+            (void)test_topic_get(bus, h->topic);
+        }
+    }
+    for (struct test_topic *topic = bus->topics; topic != NULL; topic = topic->hh.next) {
+        if (is_wanted(group->member, topic->name)) {
+            vec_push(&wanted, topic);
+        }
+    }
+    pthread_mutex_unlock(&bus->lock);
+    for (size_t i = 0; i < wanted.count; i++) {
+        struct test_progress *progress = progress_for(group, wanted.items[i]);
+        if (progress->epoch == 0) {
+            progress->epoch = ++bus->last_epoch;
+            progress->read = progress->committed;
+            progress->is_paused = progress->is_watched = false;
+            struct lane_share share = share_of(progress);
+            lane_bus_assigned(group->member->runner, &share, progress->committed,
+                              progress->metadata, false);
+        }
+    }
+    group->has_begun = true;
+    vec_deinit(&wanted);
+}
+
+static void commit(void *context)
+{
+    struct test_group *group = context;
+    for (size_t i = 0; i < group->progress.count; i++) {
+        struct test_progress *at = &group->progress.items[i];
+        if (at->epoch == 0 || at->marked < 0) {
+            continue;
+        }
+        at->committed = at->marked;
+        free(at->metadata);
+        at->metadata = at->marked_metadata;
+        at->marked_metadata = NULL;
+        at->marked = -1;
+        struct lane_share share = share_of(at);
+        has_moved(group->bus);
+        lane_bus_committed(group->member->runner, &share, true);
+    }
+}
+
+/* Lock held. */
+static struct received *next_event(struct test_group *group)
+{
+    for (size_t i = 0; i < group->progress.count; i++) {
+        struct test_progress *at = &group->progress.items[i];
+        if (at->epoch != 0 && !at->is_paused && at->read < (int64_t)at->topic->events.count) {
+            struct received *received = mem_new(struct received);
+            received->event = at->topic->events.items[at->read++]->received.event;
+            received->epoch = at->epoch;
+            return received;
+        }
+    }
+    return NULL;
+}
+
+static enum client_status take(void *context, int timeout_ms, struct received **received,
+                               struct client_error *error)
+{
+    struct test_group *group = context;
+    struct tidings_test *bus = group->bus;
+    struct timespec until;
+    (void)error;
+    commit(group);
+    assign(group);
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += (long)timeout_ms % 1000 * 1000000;
+    until.tv_sec += timeout_ms / 1000 + until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    pthread_mutex_lock(&bus->lock);
+    *received = next_event(group);
+    while (*received == NULL && bus->waits && timeout_ms > 0 && !bus->is_woken &&
+           pthread_cond_timedwait(&bus->changed, &bus->lock, &until) == 0) {
+    }
+    bus->is_woken = false;
+    bus->moves += *received != NULL;
+    pthread_mutex_unlock(&bus->lock);
+    return CLIENT_OK;
+}
+
+static void release(void *context, struct received *received)
+{
+    (void)context;
+    free(received);
+}
+
+static bool mark(void *context, const struct lane_share *share, int64_t offset,
+                 const char *metadata)
+{
+    struct test_group *group = context;
+    struct test_progress *at = progress_of(group, share);
+    if (at == NULL) {
+        return false;
+    }
+    at->marked = offset;
+    free(at->marked_metadata);
+    at->marked_metadata = mem_strdup(metadata);
+    has_moved(group->bus);
+    return true;
+}
+
+static bool set_pause(void *context, const struct lane_share *share, bool pauses)
+{
+    struct test_group *group = context;
+    struct test_progress *at = progress_of(group, share);
+    if (at != NULL) {
+        at->is_paused = pauses;
+        has_moved(group->bus);
+    }
+    return at != NULL;
+}
+
+/* --- lanes.<group> --- */
+
+static void post(struct test_group *group, struct lane_mail *mail)
+{
+    has_moved(group->bus);
+    lane_runner_post(group->member->runner, mail);
+}
+
+/* They were written by us: they can be read. */
+static void read_record(const struct test_record *record, struct lane_mail *mail)
+{
+    if (lane_record_read(buf_slice(&record->value), &mail->arena, &mail->record) != ERR_NONE) {
+        abort();
+    }
+}
+
+static void post_record(struct test_group *group, const struct lane_share *share, size_t position)
+{
+    const struct test_record *record = &group->lanes.items[position];
+    struct lane_mail *mail = lane_mail_new(LANE_MAIL_RECORD, NULL);
+    struct lane_record_key key;
+    if (!lane_record_key_read(buf_slice(&record->key), &key)) {
+        abort();
+    }
+    mail->has_share = true;
+    mail->share = *share;
+    mail->id = key.id;
+    mail->is_erased = !record->has_value;
+    mail->place = (struct lane_place){.position = (int64_t)position};
+    if (record->has_value) {
+        read_record(record, mail);
+    }
+    if (!mail->is_erased && mail->record.kind == LANE_RECORD_ASIDE) {
+        struct event event = mail->record.event;
+        event.topic = share->topic;
+        event.partition = share->partition;
+        mail->place.bytes = lane_event_cost(&event);
+        mail->place.handler = handler_number(group->member, &event);
+    }
+    post(group, mail);
+}
+
+static void watch(void *context, const struct lane_share *share)
+{
+    struct test_group *group = context;
+    struct test_progress *progress = progress_of(group, share);
+    struct lane_share kept = share_of(progress);
+    struct lane_mail *end = lane_mail_new(LANE_MAIL_END, NULL);
+    progress->is_watched = true;
+    for (size_t i = 0; i < group->lanes.count; i++) {
+        if (group->lanes.items[i].source == progress->topic) {
+            post_record(group, &kept, i);
+        }
+    }
+    end->has_share = true;
+    end->share = kept;
+    post(group, end);
+}
+
+static void unwatch(void *context, const struct lane_share *share)
+{
+    struct test_progress *at = progress_of(context, share);
+    if (at != NULL) {
+        at->is_watched = false;
+    }
+}
+
+static void load(void *context, const struct lane_share *share, int64_t position, void *token)
+{
+    struct test_group *group = context;
+    struct lane_mail *mail = lane_mail_new(LANE_MAIL_LOADED, token);
+    (void)share;
+    mail->is_done = true;
+    read_record(&group->lanes.items[position], mail);
+    post(group, mail);
+}
+
+static enum client_status append(void *context, const struct lane_share *share, struct slice key,
+                                 struct slice value, void *token, struct client_error *error)
+{
+    struct test_group *group = context;
+    struct test_progress *progress = progress_of(group, share);
+    struct lane_mail *mail = lane_mail_new(LANE_MAIL_APPENDED, token);
+    struct lane_share kept = share_of(progress);
+    struct test_record record = {.source = progress->topic, .has_value = !slice_is_null(value)};
+    (void)error;
+    buf_append_slice(&record.key, key);
+    buf_append_slice(&record.value, value);
+    mail->is_done = true;
+    mail->position = (int64_t)group->lanes.count;
+    vec_push(&group->lanes, record);
+    if (progress->is_watched) {
+        post_record(group, &kept, group->lanes.count - 1);
+    }
+    post(group, mail);
+    return CLIENT_OK;
+}
+
+static enum client_status bury(void *context, const struct event *letter, void *token,
+                               struct client_error *error)
+{
+    struct test_group *group = context;
+    struct lane_mail *mail = lane_mail_new(LANE_MAIL_BURIED, token);
+    (void)error;
+    mail->is_done = test_put(group->bus, letter, &mail->position);
+    if (!mail->is_done) {
+        snprintf(mail->why, sizeof mail->why, "the test refuses it");
+    }
+    post(group, mail);
+    return CLIENT_OK;
+}
+
+static void wake(void *context)
+{
+    struct test_group *group = context;
+    pthread_mutex_lock(&group->bus->lock);
+    group->bus->is_woken = true;
+    pthread_cond_broadcast(&group->bus->changed);
+    pthread_mutex_unlock(&group->bus->lock);
+}
+
+struct lane_bus test_calls(struct test_group *group)
+{
+    return (struct lane_bus){.context = group,
+                             .take = take,
+                             .release = release,
+                             .mark = mark,
+                             .commit = commit,
+                             .pause = set_pause,
+                             .watch = watch,
+                             .unwatch = unwatch,
+                             .load = load,
+                             .append = append,
+                             .bury = bury,
+                             .wake = wake};
+}
+
+void test_group_free(struct test_group *group)
+{
+    for (size_t i = 0; i < group->progress.count; i++) {
+        free(group->progress.items[i].metadata);
+        free(group->progress.items[i].marked_metadata);
+    }
+    for (size_t i = 0; i < group->lanes.count; i++) {
+        buf_deinit(&group->lanes.items[i].key);
+        buf_deinit(&group->lanes.items[i].value);
+    }
+    vec_deinit(&group->progress);
+    vec_deinit(&group->lanes);
+    free(group->name);
+    free(group);
+}

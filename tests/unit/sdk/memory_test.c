@@ -1,0 +1,235 @@
+/* The bus in memory for services' own tests: what a test can rely on. */
+#include "../unit.h"
+
+#include "tidings_test.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct work {
+    struct tidings_test *bus;
+    pthread_mutex_t lock;
+    int calls;
+    int64_t last_ms;
+    bool is_away; /* what the handler needs */
+};
+
+static int setup(void **state)
+{
+    struct work *work = calloc(1, sizeof *work);
+    work->bus = tidings_test_new();
+    pthread_mutex_init(&work->lock, NULL);
+    *state = work;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct work *work = *state;
+    tidings_test_free(work->bus);
+    free(work);
+    return 0;
+}
+
+static void no_log(void *context, enum tidings_log_level level, const char *message)
+{
+    (void)context;
+    (void)level;
+    if (getenv("TEST_LOG") != NULL) {
+        fprintf(stderr, "%s\n", message);
+    }
+}
+
+/* Publishes what it gets to "out"; "poison" it rejects, and it may be away. */
+static enum tidings_verdict pass_on(struct tidings *service, const struct tidings_event *event,
+                                    void *context)
+{
+    struct work *work = context;
+    struct tidings_message message = {.topic = "out",
+                                      .type = "Passed",
+                                      .key = event->key,
+                                      .cause = event,
+                                      .data = event->data,
+                                      .data_size = event->data_size};
+    pthread_mutex_lock(&work->lock);
+    work->calls++;
+    work->last_ms = tidings_test_now_ms(work->bus);
+    bool is_away = work->is_away;
+    pthread_mutex_unlock(&work->lock);
+    if (strcmp(event->data, "poison") == 0) {
+        return tidings_reject(event, "test", "no such thing");
+    }
+    if (is_away) {
+        return tidings_retry(event, 0, "test", "away");
+    }
+    return tidings_publish(service, &message, NULL, NULL, NULL) == TIDINGS_OK ? TIDINGS_DONE
+                                                                              : TIDINGS_RETRY;
+}
+
+static struct tidings *start(struct work *work, struct tidings_options options)
+{
+    struct tidings *service;
+    options.name = "passer";
+    options.log = no_log;
+    assert_int_equal(tidings_test_service(work->bus, &options, &service, NULL), TIDINGS_OK);
+    assert_int_equal(tidings_on(service, "in", NULL, pass_on, work, NULL), TIDINGS_OK);
+    return service;
+}
+
+static void put(struct work *work, const char *key, const char *data)
+{
+    struct tidings_message message = {
+        .topic = "in", .type = "Thing", .key = key, .data = data, .data_size = strlen(data)};
+    assert_int_equal(tidings_test_publish(work->bus, &message, NULL), TIDINGS_OK);
+}
+
+static void settle(struct work *work)
+{
+    struct tidings_error error = {0};
+    if (tidings_test_settle(work->bus, &error) != TIDINGS_OK) {
+        fail_msg("%s", error.text);
+    }
+}
+
+static void test_what_a_handler_publishes_can_be_looked_at(void **state)
+{
+    struct work *work = *state;
+    struct tidings *service = start(work, (struct tidings_options){0});
+    put(work, "17", "{\"n\":1}");
+    assert_int_equal(tidings_test_count(work->bus, "out"), 0);
+    settle(work);
+    assert_int_equal(tidings_test_count(work->bus, "out"), 1);
+    const struct tidings_event *in = tidings_test_event(work->bus, "in", 0);
+    const struct tidings_event *out = tidings_test_event(work->bus, "out", 0);
+    assert_string_equal(out->key, "17");
+    assert_string_equal(out->type, "Passed");
+    assert_string_equal(out->source, "/passer");
+    assert_string_equal(out->data, "{\"n\":1}");
+    assert_string_equal(out->causation_id, in->id);
+    assert_string_equal(in->source, "/test");
+    assert_string_equal(out->time, "2026-01-01T00:00:00.000Z");
+    assert_null(tidings_test_event(work->bus, "out", 1));
+    tidings_free(service);
+}
+
+/* The wait is in the clock of the test: an hour passes in no time. */
+static void test_an_outage_of_an_hour_is_over_at_once(void **state)
+{
+    struct work *work = *state;
+    struct tidings *service = start(work, (struct tidings_options){0});
+    put(work, "a", "1");
+    put(work, "b", "2");
+    put(work, "a", "3");
+    work->is_away = true;
+    settle(work);
+    assert_int_equal(tidings_test_advance(work->bus, 3600 * 1000, NULL), TIDINGS_OK);
+    assert_in_range(work->calls, 100, 3600 * 2); /* one probe in 4 s at most, and the first ones */
+    assert_int_equal(tidings_test_count(work->bus, "out"), 0);
+    work->is_away = false;
+    assert_int_equal(tidings_test_advance(work->bus, 60 * 1000, NULL), TIDINGS_OK);
+    assert_int_equal(tidings_test_count(work->bus, "out"), 3);
+    assert_int_equal(tidings_test_count(work->bus, "dlq.passer"), 0);
+    tidings_free(service);
+}
+
+static void test_a_rejected_event_parks_its_key(void **state)
+{
+    struct work *work = *state;
+    struct tidings *service = start(work, (struct tidings_options){0});
+    put(work, "a", "poison");
+    put(work, "a", "behind");
+    put(work, "b", "1");
+    settle(work);
+    assert_int_equal(tidings_test_count(work->bus, "out"), 1);
+    assert_string_equal(tidings_test_event(work->bus, "out", 0)->key, "b");
+    const struct tidings_event *letter = tidings_test_event(work->bus, "dlq.passer", 0);
+    size_t size;
+    const char *message = tidings_event_header(letter, "__dlq.errors.message", &size);
+    assert_int_equal(size, strlen("no such thing"));
+    assert_memory_equal(message, "no such thing", size);
+    /* and the next process finds it closed, and what stands behind it kept */
+    assert_int_equal(tidings_test_advance(work->bus, 10000, NULL), TIDINGS_OK);
+    tidings_free(service);
+    service = start(work, (struct tidings_options){0});
+    put(work, "a", "later");
+    put(work, "b", "2");
+    settle(work);
+    assert_int_equal(tidings_test_count(work->bus, "out"), 2);
+    assert_string_equal(tidings_test_event(work->bus, "out", 1)->data, "2");
+    tidings_free(service);
+}
+
+static void test_a_refused_follow_up_is_tried_again_with_its_cause(void **state)
+{
+    struct work *work = *state;
+    struct tidings *service = start(work, (struct tidings_options){0});
+    tidings_test_refuse(work->bus, "out", 2);
+    put(work, "a", "1");
+    settle(work);
+    assert_int_equal(work->calls, 1);
+    assert_int_equal(tidings_test_count(work->bus, "out"), 0);
+    assert_int_equal(tidings_test_advance(work->bus, 60 * 1000, NULL), TIDINGS_OK);
+    assert_int_equal(work->calls, 3);
+    assert_int_equal(tidings_test_count(work->bus, "out"), 1);
+    tidings_free(service);
+}
+
+static void test_a_service_goes_on_where_it_was(void **state)
+{
+    struct work *work = *state;
+    struct tidings *service = start(work, (struct tidings_options){.workers = 1});
+    put(work, NULL, "1");
+    settle(work);
+    tidings_free(service);
+    put(work, NULL, "2");
+    service = start(work, (struct tidings_options){.workers = 1});
+    settle(work);
+    tidings_free(service);
+    assert_int_equal(work->calls, 2);
+    assert_int_equal(tidings_test_count(work->bus, "out"), 2);
+}
+
+static void test_what_cannot_be_is_refused(void **state)
+{
+    struct work *work = *state;
+    struct tidings *service = start(work, (struct tidings_options){0}), *second;
+    struct tidings_error error;
+    struct tidings_options options = {.name = "passer"}, wrong = {.name = "x", .workers = -1};
+    assert_int_equal(tidings_test_service(work->bus, &options, &second, &error), TIDINGS_INVALID);
+    assert_int_equal(tidings_test_service(work->bus, &wrong, &second, &error), TIDINGS_INVALID);
+    assert_non_null(strstr(error.text, "options.workers"));
+    assert_int_equal(tidings_run(service, &error), TIDINGS_INVALID);
+    struct tidings_message message = {.topic = "in"};
+    assert_int_equal(tidings_test_publish(work->bus, &message, &error), TIDINGS_INVALID);
+    tidings_free(service);
+}
+
+static void test_an_event_may_end_its_service(void **state)
+{
+    struct work *work = *state;
+    struct tidings_error error;
+    struct tidings *service =
+        start(work, (struct tidings_options){.give_up_with_key = TIDINGS_END});
+    put(work, "a", "poison");
+    assert_int_equal(tidings_test_settle(work->bus, &error), TIDINGS_FATAL);
+    assert_non_null(strstr(error.text, "no such thing"));
+    tidings_free(service);
+    assert_int_equal(tidings_test_count(work->bus, "dlq.passer"), 0);
+}
+
+#define MEMORY_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        MEMORY_TEST(test_what_a_handler_publishes_can_be_looked_at),
+        MEMORY_TEST(test_an_outage_of_an_hour_is_over_at_once),
+        MEMORY_TEST(test_a_rejected_event_parks_its_key),
+        MEMORY_TEST(test_a_refused_follow_up_is_tried_again_with_its_cause),
+        MEMORY_TEST(test_a_service_goes_on_where_it_was),
+        MEMORY_TEST(test_what_cannot_be_is_refused),
+        MEMORY_TEST(test_an_event_may_end_its_service),
+    };
+    return unit_run(tests, NULL, NULL, argc, argv);
+}
