@@ -224,7 +224,7 @@ static enum client_status loop(struct running *running, struct client_error *err
             *error = running->failure;
             return error->status;
         }
-        return sent != CLIENT_OK ? sent : lane_words_silence(running->words, error);
+        return sent != CLIENT_OK ? sent : lane_words_silence(running->words, NULL, error);
     }
     return status;
 }

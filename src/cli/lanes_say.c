@@ -210,8 +210,9 @@ static bool waits_on(struct saying *saying, int64_t silent_ms, int64_t *ask_ms,
         return true;
     }
     *ask_ms = silent_ms + AGAIN_MS;
-    enum client_status status = lane_words_silence(saying->words, error);
-    return status != CLIENT_NOT_FOUND && silent_ms < most_ms;
+    int members;
+    (void)lane_words_silence(saying->words, &members, error);
+    return members != 0 && silent_ms < most_ms;
 }
 
 /* Until all have answered, or nobody has for as long as --timeout. */

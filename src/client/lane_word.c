@@ -313,21 +313,26 @@ struct connection *lane_words_connection(struct lane_words *words)
     return words->connection;
 }
 
-enum client_status lane_words_silence(struct lane_words *words, struct client_error *error)
+enum client_status lane_words_silence(struct lane_words *words, int *members,
+                                      struct client_error *error)
 {
     struct admin_group group;
     enum client_status status = admin_group(words->connection, words->group, &group, error);
+    if (members != NULL) {
+        *members = status == CLIENT_OK ? (int)group.members.count : -1;
+    }
     if (status == CLIENT_OK && group.members.count == 0) {
-        status = client_fail(error, CLIENT_NOT_FOUND,
+        status = client_fail(error, CLIENT_TIMED_OUT,
                              "start the service; words are carried out in their order",
                              "nobody answers: group '%s' has no member now; what was said stays "
                              "and is carried out when one comes",
                              words->group);
     } else if (status == CLIENT_OK) {
-        status = client_fail(error, CLIENT_TIMED_OUT, "wait longer with --timeout",
-                             "no answer yet, though group '%s' has %zu members; what was said "
-                             "stays and is carried out when the owner of the lane comes to it",
-                             words->group, group.members.count);
+        status =
+            client_fail(error, CLIENT_TIMED_OUT, "wait longer with --timeout",
+                        "no answer yet, though group '%s' has %zu member%s; what was said "
+                        "stays and is carried out when the owner of the lane comes to it",
+                        words->group, group.members.count, group.members.count == 1 ? "" : "s");
     }
     admin_group_deinit(&group);
     return status;

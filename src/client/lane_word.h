@@ -80,9 +80,11 @@ size_t lane_words_pending(const struct lane_words *words);
 size_t lane_words_unwritten(const struct lane_words *words);
 
 /* For who waited for long: asks the bus who is in the group, and writes into the error what a
- * person is to know: CLIENT_NOT_FOUND, there is no member; CLIENT_TIMED_OUT, those there are have
- * not answered; or why it could not be asked. */
-enum client_status lane_words_silence(struct lane_words *words, struct client_error *error);
+ * person is to know: that there is no member, or that those there are have not answered
+ * (CLIENT_TIMED_OUT); or why it could not be asked. members, when not NULL: how many; -1: unknown.
+ */
+enum client_status lane_words_silence(struct lane_words *words, int *members,
+                                      struct client_error *error);
 
 /* To ask and administer by. Lives as long as the sender. */
 struct connection *lane_words_connection(struct lane_words *words);

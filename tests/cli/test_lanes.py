@@ -1,63 +1,12 @@
 #!/usr/bin/python3
 """`tidings lanes` on records that no service of ours wrote, and what it says when something is wrong."""
 import base64
-import json
-import struct
 import unittest
 import uuid
 
 from case import setUpModule, tearDownModule  # pylint: disable=unused-import
 from case import Case
-
-
-def varlong(number):
-    number = (number << 1) ^ (number >> 63)
-    out = b""
-    while True:
-        byte = number & 0x7f
-        number >>= 7
-        if number == 0:
-            return out + bytes([byte])
-        out += bytes([byte | 0x80])
-
-
-def text(value):
-    return varlong(-1) if value is None else varlong(len(value)) + value
-
-
-class Log:
-    """Records of lanes.<group> as docs/formats.md has them, written apart from the C code."""
-
-    def __init__(self, topic):
-        self.topic, self.serial, self.lines = topic, 0, []
-
-    def key(self, serial, partition):
-        return (b"\x01" + struct.pack(">Q", 7) + varlong(serial) + text(self.topic.encode()) + varlong(partition))
-
-    def put(self, partition, kind, fence, body):
-        self.serial += 1
-        self.line(self.key(self.serial, partition), bytes([1, kind]) + varlong(fence) + body)
-        return self.serial
-
-    def line(self, key, value):
-        encoded = base64.b64encode(value).decode() if value is not None else None
-        self.lines.append(json.dumps({
-            "partition": 0, "key": base64.b64encode(key).decode(), "key_encoding": "base64", "value": encoded,
-            **({"value_encoding": "base64"} if value is not None else {})}) + "\n")
-
-    def mark(self, partition, fence):
-        return self.put(partition, 1, fence, b"")
-
-    def aside(self, partition, fence, offset, key, value=b"value"):
-        return self.put(partition, 2, fence, varlong(offset) + varlong(1000) + text(key) + text(value) + varlong(0))
-
-    def note(self, partition, fence, key, head, attempts, first_ms, flags):
-        return self.put(partition, 3, fence, text(key) + varlong(-1) + varlong(head) + varlong(attempts) +
-                        varlong(first_ms) + bytes([flags]))
-
-    def word(self, partition):
-        return self.put(partition, 7, 0, b"\x03" + text(b"k") + varlong(-1) * 2 + varlong(-1) * 2 + varlong(0) +
-                        text(b"anna") + text(b"") + varlong(1000))
+from harness.lanes import Log
 
 
 class Lanes(Case):
