@@ -122,6 +122,12 @@ struct lane_mail *lane_mail_new(enum lane_mail_kind kind, void *token);
 /* Frees it with its arena. Any thread. */
 void lane_mail_free(struct lane_mail *mail);
 
+/*
+ * Whether the mailbox has room for what can wait, records that are read: waits for it up to most_ms
+ * (10,000 mails: so much of a long log is in memory at once). Any thread but the poll thread.
+ */
+bool lane_runner_has_room(struct lane_runner *runner, int most_ms);
+
 /* Takes the mail. Any thread. */
 void lane_runner_post(struct lane_runner *runner, struct lane_mail *mail);
 

@@ -267,7 +267,8 @@ static void read_on(struct lane_log *log)
     struct received *received;
     struct client_error error = {0};
     int timeout_ms = LANE_LOG_TURN_MS;
-    for (int n = 0; n < EVENTS_OF_A_TURN; n++, timeout_ms = 0) {
+    for (int n = 0; n < EVENTS_OF_A_TURN && lane_runner_has_room(log->runner, LANE_LOG_TURN_MS);
+         n++, timeout_ms = 0) {
         if (reader_take(log->tail, timeout_ms, &received, &error) != CLIENT_OK) {
             say(log, LANE_LOG_WARN, error.text);
         }

@@ -25,12 +25,14 @@ void lane_mailbox_init(struct lane_mailbox *mailbox)
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&mailbox->came, &monotonic);
+    pthread_cond_init(&mailbox->taken, &monotonic);
     pthread_condattr_destroy(&monotonic);
 }
 
 void lane_mailbox_deinit(struct lane_mailbox *mailbox)
 {
     pthread_cond_destroy(&mailbox->came);
+    pthread_cond_destroy(&mailbox->taken);
     pthread_mutex_destroy(&mailbox->lock);
 }
 
@@ -46,6 +48,7 @@ void lane_runner_post(struct lane_runner *runner, struct lane_mail *mail)
         mailbox->last->next = mail;
     }
     mailbox->last = mail;
+    mailbox->count++;
     pthread_cond_signal(&mailbox->came);
     pthread_mutex_unlock(&mailbox->lock);
     if (was_empty) { /* else the poll thread was woken and did not look yet */
@@ -58,14 +61,35 @@ struct lane_mail *lane_mailbox_take(struct lane_mailbox *mailbox)
     pthread_mutex_lock(&mailbox->lock);
     struct lane_mail *mail = mailbox->first;
     mailbox->first = mailbox->last = NULL;
+    mailbox->count = 0;
+    pthread_cond_broadcast(&mailbox->taken);
     pthread_mutex_unlock(&mailbox->lock);
     return mail;
 }
 
-void lane_mailbox_wait(struct lane_mailbox *mailbox, int64_t most_ms)
+static struct timespec from_now(int64_t most_ms)
 {
     int64_t until_ms = clock_mono_ms(clock_system()) + most_ms;
-    struct timespec until = {.tv_sec = until_ms / 1000, .tv_nsec = until_ms % 1000 * 1000000};
+    return (struct timespec){.tv_sec = until_ms / 1000, .tv_nsec = until_ms % 1000 * 1000000};
+}
+
+bool lane_runner_has_room(struct lane_runner *runner, int most_ms)
+{
+    enum { MAILS_MAX = 10000 };
+    struct lane_mailbox *mailbox = &runner->mailbox;
+    struct timespec until = from_now(most_ms);
+    pthread_mutex_lock(&mailbox->lock);
+    while (mailbox->count >= MAILS_MAX &&
+           pthread_cond_timedwait(&mailbox->taken, &mailbox->lock, &until) == 0) {
+    }
+    bool has_room = mailbox->count < MAILS_MAX;
+    pthread_mutex_unlock(&mailbox->lock);
+    return has_room;
+}
+
+void lane_mailbox_wait(struct lane_mailbox *mailbox, int64_t most_ms)
+{
+    struct timespec until = from_now(most_ms);
     pthread_mutex_lock(&mailbox->lock);
     while (mailbox->first == NULL &&
            pthread_cond_timedwait(&mailbox->came, &mailbox->lock, &until) == 0) {

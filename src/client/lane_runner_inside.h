@@ -128,8 +128,10 @@ static inline struct lane_share lane_source_share(const struct lane_source *sour
 }
 
 struct lane_mailbox {
-    pthread_mutex_t lock; /* guards the list */
-    pthread_cond_t came;  /* monotonic */
+    pthread_mutex_t lock; /* guards the list and its count */
+    pthread_cond_t came;  /* monotonic, as is the next one */
+    pthread_cond_t taken;
+    size_t count;
     struct lane_mail *first, *last;
 };
 

@@ -510,6 +510,25 @@ static void test_the_end_waits_for_what_runs(void **state)
     assert_int_equal(fake->partitions[0].committed, 1);
 }
 
+/* A log that is long is not in memory as a whole. */
+static void test_who_reads_records_waits_for_room(void **state)
+{
+    struct fake *fake = *state;
+    int posted = 0;
+    fake_start(fake);
+    fake_turns(fake, 1, 10);
+    while (posted <= 100000 && lane_runner_has_room(fake->runner, 0)) {
+        struct lane_mail *mail = lane_mail_new(LANE_MAIL_RECORD, NULL);
+        mail->share = (struct lane_share){"orders", 0, 1000}; /* of an ownership that ended */
+        lane_runner_post(fake->runner, mail);
+        posted++;
+    }
+    assert_true(posted > 9000 && posted <= 10000); /* beside what the bus told */
+    fake_turns(fake, 1, 10);
+    assert_true(lane_runner_has_room(fake->runner, 0));
+    fake_stop(fake);
+}
+
 static void test_a_run_ends_when_it_is_told(void **state)
 {
     struct fake *fake = *state;
@@ -579,6 +598,7 @@ int main(int argc, char **argv)
         RUNNER_TEST(test_an_outage_is_told_once_and_so_is_its_end),
         RUNNER_TEST(test_an_event_may_end_the_service),
         RUNNER_TEST(test_the_end_waits_for_what_runs),
+        RUNNER_TEST(test_who_reads_records_waits_for_room),
         RUNNER_TEST(test_a_run_ends_when_it_is_told),
         RUNNER_TEST(test_a_wrong_setting_names_itself),
     };
