@@ -66,24 +66,22 @@ static enum client_status send_one(struct lane_words *words, const char *who, co
     return lane_words_send(words, opening->topic, opening->partition, &word, opening, error);
 }
 
-/* How long to wait for an answer. */
-static int64_t patience_ms(struct lane_words *words, const char *group)
+/* Nobody is there to answer. */
+static bool is_empty(struct lane_words *words, const char *group)
 {
-    enum { NOBODY_THERE_MS = 2000 };
     struct admin_group about;
-    struct connection *connection = lane_words_connection(words);
-    int64_t most_ms = connection_timeout_ms(connection);
-    bool is_empty =
-        admin_group(connection, group, &about, NULL) == CLIENT_OK && about.members.count == 0;
+    bool is_known = admin_group(lane_words_connection(words), group, &about, NULL) == CLIENT_OK;
+    bool has_members = about.members.count > 0;
     admin_group_deinit(&about);
-    return is_empty && most_ms > NOBODY_THERE_MS ? NOBODY_THERE_MS : most_ms;
+    return is_known && !has_members;
 }
 
-static enum client_status say_all(struct lane_words *words, struct opener *opener,
-                                  int64_t timeout_ms, const char *who, const char *why,
-                                  struct dead_openings *openings, struct client_error *error)
+static enum client_status say_all(struct lane_words *words, struct opener *opener, bool has_nobody,
+                                  const char *who, const char *why, struct dead_openings *openings,
+                                  struct client_error *error)
 {
     enum { TURN_MS = 20 };
+    int64_t timeout_ms = connection_timeout_ms(lane_words_connection(words));
     size_t next = 0;
     opener->heard_ms = clock_mono_ms(clock_system());
     while (next < openings->count || lane_words_pending(words) > 0) {
@@ -99,7 +97,9 @@ static enum client_status say_all(struct lane_words *words, struct opener *opene
         if (status == CLIENT_FATAL) {
             return status;
         }
-        if (clock_mono_ms(clock_system()) - opener->heard_ms > timeout_ms) {
+        bool is_written = next == openings->count && lane_words_unwritten(words) == 0;
+        if ((has_nobody && is_written) ||
+            clock_mono_ms(clock_system()) - opener->heard_ms > timeout_ms) {
             break;
         }
     }
@@ -119,7 +119,7 @@ enum client_status dead_lanes_open(const struct connection_settings *connection,
                                                  .context = &opener};
     enum client_status status = lane_words_open(&settings, &words, error);
     if (status == CLIENT_OK) {
-        status = say_all(words, &opener, patience_ms(words, group), who, why, openings, error);
+        status = say_all(words, &opener, is_empty(words, group), who, why, openings, error);
     }
     lane_words_close(words);
     return status;

@@ -35,8 +35,8 @@ void dead_openings_add(struct dead_openings *openings, const struct dead_seen *s
 void dead_openings_deinit(struct dead_openings *openings);
 
 /*
- * Says the words and waits for the answers: for the connection's timeout_ms without any, or 2 s
- * when the group has no member. CLIENT_OK: each tells how it is.
+ * Says the words and waits for the answers: for the connection's timeout_ms without any, or until
+ * the words are written when the group has no member. CLIENT_OK: each tells how it is.
  */
 CHECKED enum client_status dead_lanes_open(const struct connection_settings *connection,
                                            const char *group, const char *who, const char *why,

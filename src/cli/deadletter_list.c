@@ -24,7 +24,7 @@ static const struct help_page page = {
         "and message, but for ids, counts and times in it. STATES: open; requested and running: a\n"
         "redrive is under way; done: redriven with success; discarded. What was redriven and died\n"
         "again stands apart. CLOSED LANES: so many keys wait behind these.\n"
-        "It reads dlq.GROUP twice; memory: about 220 bytes a dead event, at most a million of "
+        "It reads dlq.GROUP twice; memory: about 300 bytes a dead event, at most a million of "
         "them.",
     .examples =
         "  tidings deadletter list email\n"

@@ -420,6 +420,9 @@ enum client_status lane_words_open(const struct lane_words_settings *settings,
     if (status == CLIENT_OK) {
         status = connection_reach(made->connection, error);
     }
+    if (status == CLIENT_OK) { /* else its first word would wait a second for a producer id */
+        status = connection_reach(publisher_connection(made->publisher), error);
+    }
     if (status == CLIENT_OK) {
         status = find_places(made, error);
     }

@@ -38,6 +38,9 @@ static const struct setting rows[] = {
     {"delete.retention.ms", SETTING_LONG, FIELD(log.delete_retention_ms), "86400000", 0, INT64_MAX,
      .broker_name = "log.cleaner.delete.retention.ms",
      .help = "How long compaction keeps tombstones, from the first time that it meets them."},
+    {"errors.deadletterqueue.group.enable", SETTING_BOOLEAN, SETTING_NO_FIELD, "false",
+     .help = "Marks a topic of what consumer groups gave up (KIP-1191); the server writes none "
+             "itself."},
     {"file.delete.delay.ms", SETTING_LONG, FIELD(log.file_delete_delay_ms), "60000", 0, INT64_MAX,
      .broker_name = "log.segment.delete.delay.ms",
      .help = "At most how long a removed segment's file may stay on disk."},

@@ -156,6 +156,8 @@ class Listing(Case):
         out, _ = self.dead("show", letter["id"])
         for part in ("order.placed", "reject", "what comes behind it waits", "did not work", "history"):
             self.assertIn(part, out)
+        about = json.loads(self.tidings("topic", "describe", "dlq." + self.group, "--json")[0])
+        self.assertIn("errors.deadletterqueue.group.enable", json.dumps(about))
         _, err = self.dead("show", "0:999999", code=4)
         self.assertIn("no dead letter 0:999999", err)
 
