@@ -186,6 +186,10 @@ struct lane_effect {
  * least 40. Free with lane_machine_free. */
 struct lane_machine *lane_machine_new(const struct lane_settings *settings);
 
+/* So many events may be in hand at once from now on, `workers` of the settings or more: some of
+ * them wait in front of the workers when handlers are short. */
+void lane_set_hands(struct lane_machine *machine, size_t hands);
+
 /* Frees it with all that it knows; the events that it holds come out as LANE_RELEASE of `release`.
  */
 void lane_machine_free(struct lane_machine *machine,

@@ -145,6 +145,7 @@ void lane_carry_out(struct lane_runner *runner)
     int64_t due_ms;
     bool has_committed;
     obey(runner);
+    lane_set_hands(runner->machine, lane_workers_hands(runner));
     do {
         due_ms = lane_settle(runner->machine, lane_now_ms(runner));
         carry_all(runner);
@@ -154,6 +155,7 @@ void lane_carry_out(struct lane_runner *runner)
             runner->bus.commit(runner->bus.context); /* it is answered inside */
         }
     } while (has_committed);
+    lane_workers_flush(runner);
     runner->due_ms = due_ms == INT64_MAX ? INT64_MAX : due_ms - runner->wall_from_mono_ms;
     for (size_t i = 0; i < runner->sources.count; i++) {
         struct lane_source *source = runner->sources.items[i];
@@ -173,9 +175,8 @@ void lane_carry_out(struct lane_runner *runner)
 
 /* --- mail --- */
 
-static void take_result(struct lane_runner *runner, struct lane_held *held)
+static void take_result(struct lane_runner *runner, struct lane_held *held, int64_t now_ms)
 {
-    int64_t now_ms = lane_now_ms(runner);
     struct lane_said *said = &held->said;
     if (said->verdict != LANE_DONE) {
         held->failed_ms = now_ms;
@@ -224,7 +225,7 @@ static void read_one(struct lane_runner *runner, struct lane_mail *mail)
 {
     switch (mail->kind) {
     case LANE_MAIL_RESULT:
-        take_result(runner, mail->token);
+        take_result(runner, mail->token, lane_now_ms(runner));
         break;
     case LANE_MAIL_LATER:
         lane_put_by(runner->machine, &((struct lane_held *)mail->token)->event);
@@ -250,7 +251,14 @@ static void read_one(struct lane_runner *runner, struct lane_mail *mail)
 
 void lane_read_mail(struct lane_runner *runner)
 {
+    struct lane_held *done = lane_workers_take(runner);
+    int64_t now_ms = lane_now_ms(runner);
     struct lane_mail *mail = lane_mailbox_take(&runner->mailbox);
+    while (done != NULL) {
+        struct lane_held *held = done;
+        DL_DELETE(done, held);
+        take_result(runner, held, now_ms);
+    }
     while (mail != NULL) {
         struct lane_mail *next = mail->next;
         read_one(runner, mail);

@@ -158,6 +158,7 @@ struct lane_partition {
 
 struct lane_machine {
     struct lane_settings settings;
+    size_t hands; /* events that may be in hand at once */
     struct random random;
     struct lane_partition *partitions;
     struct lane_handler *handlers;

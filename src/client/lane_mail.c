@@ -56,11 +56,22 @@ void lane_runner_post(struct lane_runner *runner, struct lane_mail *mail)
     }
 }
 
+void lane_runner_wake(struct lane_runner *runner)
+{
+    struct lane_mailbox *mailbox = &runner->mailbox;
+    pthread_mutex_lock(&mailbox->lock);
+    mailbox->is_woken = true;
+    pthread_cond_signal(&mailbox->came);
+    pthread_mutex_unlock(&mailbox->lock);
+    runner->bus.wake(runner->bus.context);
+}
+
 struct lane_mail *lane_mailbox_take(struct lane_mailbox *mailbox)
 {
     pthread_mutex_lock(&mailbox->lock);
     struct lane_mail *mail = mailbox->first;
     mailbox->first = mailbox->last = NULL;
+    mailbox->is_woken = false;
     mailbox->count = 0;
     pthread_cond_broadcast(&mailbox->taken);
     pthread_mutex_unlock(&mailbox->lock);
@@ -91,7 +102,7 @@ void lane_mailbox_wait(struct lane_mailbox *mailbox, int64_t most_ms)
 {
     struct timespec until = from_now(most_ms);
     pthread_mutex_lock(&mailbox->lock);
-    while (mailbox->first == NULL &&
+    while (mailbox->first == NULL && !mailbox->is_woken &&
            pthread_cond_timedwait(&mailbox->came, &mailbox->lock, &until) == 0) {
     }
     pthread_mutex_unlock(&mailbox->lock);

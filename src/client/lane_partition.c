@@ -35,12 +35,18 @@ struct lane_machine *lane_machine_new(const struct lane_settings *settings)
 {
     struct lane_machine *machine = mem_new(struct lane_machine);
     machine->settings = *settings;
+    machine->hands = (size_t)settings->workers;
     machine->random.state = settings->seed;
     machine->handlers = mem_new_array(struct lane_handler, (size_t)settings->handler_count);
     for (int i = 0; i < settings->handler_count; i++) {
         machine->handlers[i].probe_wait_ms = settings->probe_first_ms;
     }
     return machine;
+}
+
+void lane_set_hands(struct lane_machine *machine, size_t hands)
+{
+    machine->hands = hands;
 }
 
 static void texts_free(struct lane_machine *machine)

@@ -338,7 +338,7 @@ struct lane *lane_pick(struct lane_machine *machine)
 {
     struct lane *lane = take(&machine->unhandled);
     int count = machine->settings.handler_count;
-    if (machine->counts.running >= (size_t)machine->settings.workers) {
+    if (machine->counts.running >= machine->hands) {
         return lane;
     }
     if (lane == NULL && (lane = take(&machine->urged)) != NULL) {

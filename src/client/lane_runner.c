@@ -137,7 +137,7 @@ void lane_runner_free(struct lane_runner *runner)
 
 static void take_all(struct lane_runner *runner, int timeout_ms)
 {
-    enum { EVENTS_OF_A_TURN = 500 };
+    enum { EVENTS_OF_A_TURN = 1000 };
     struct received *received;
     struct client_error error = {0};
     for (int n = 0; n < EVENTS_OF_A_TURN; n++) {
@@ -163,7 +163,7 @@ enum client_status lane_runner_turn(struct lane_runner *runner, int timeout_ms,
     }
     int64_t wait_ms = runner->due_ms - clock_mono_ms(runner->clock);
     wait_ms = wait_ms < 0 ? 0 : wait_ms > timeout_ms ? timeout_ms : wait_ms;
-    take_all(runner, (int)wait_ms);
+    take_all(runner, lane_workers_wait_ms(runner, (int)wait_ms));
     lane_read_mail(runner);
     lane_carry_out(runner);
     if (runner->failure.status != CLIENT_OK && error != NULL) {

@@ -133,14 +133,30 @@ struct lane_mailbox {
     pthread_cond_t taken;
     size_t count;
     struct lane_mail *first, *last;
+    bool is_woken; /* there is something to see, though no mail */
 };
 
+/*
+ * Handlers may be short or long. Of short ones (recent_ns) one worker does many, one after another,
+ * and the poll thread looks at all results at once: to wake a thread costs more than they do. Of
+ * long ones as many run at once as there are workers, and each result is told as it comes.
+ */
 struct lane_workers {
-    pthread_mutex_t lock; /* guards the queue, busy and is_ending */
+    pthread_mutex_t lock; /* guards: */
     pthread_cond_t work;
     struct lane_held *queue;
-    int busy; /* have an event */
+    struct lane_held *done; /* with what their handlers said */
+    size_t done_count;
+    uint64_t taken;    /* of the queue, ever */
+    int64_t recent_ns; /* that a handler took lately; grows at once, shrinks slowly */
+    int busy;          /* have an event */
+    int idle;          /* wait for one */
+    bool is_told;      /* the poll thread was woken, and did not look since */
     bool is_ending;
+
+    uint64_t seen_taken; /* the poll thread's own: as it was at seen_ns, and still is */
+    int64_t seen_ns;
+    struct lane_held *given; /* to be queued at the end of the turn */
     pthread_t *threads;
     int count;
 };
@@ -182,6 +198,8 @@ struct lane_runner {
 /* --- lane_mail.c --- */
 void lane_mailbox_init(struct lane_mailbox *mailbox);
 void lane_mailbox_deinit(struct lane_mailbox *mailbox);
+/* The poll thread is to look; wakes those who wait in lane_mailbox_wait, too. Any thread. */
+void lane_runner_wake(struct lane_runner *runner);
 /* All that came, oldest first. */
 struct lane_mail *lane_mailbox_take(struct lane_mailbox *mailbox);
 /* Waits until something came, at most so long. */
@@ -198,7 +216,17 @@ struct lane_held *lane_held_of(struct lane_event *event);
 const struct received *lane_held_received(const struct lane_held *held);
 void lane_held_free(struct lane_runner *runner, struct lane_held *held);
 CHECKED bool lane_workers_start(struct lane_runner *runner);
+/* To a worker, with the next lane_workers_flush. */
 void lane_workers_give(struct lane_runner *runner, struct lane_held *held);
+/* Queues what was given, and wakes as many as it takes. */
+void lane_workers_flush(struct lane_runner *runner);
+/* Those whose handlers have said what became of them. */
+struct lane_held *lane_workers_take(struct lane_runner *runner);
+/* How many events may be in hand or queued: so many beyond the threads that the queue holds work
+ * for a moment. */
+size_t lane_workers_hands(struct lane_runner *runner);
+/* How long the poll thread may wait for something else. */
+int lane_workers_wait_ms(struct lane_runner *runner, int most_ms);
 bool lane_workers_are_busy(struct lane_runner *runner);
 /* When nothing is queued. */
 void lane_workers_end(struct lane_runner *runner);

@@ -103,6 +103,48 @@ static void test_a_failing_event_holds_back_its_key_only(void **state)
     fake_stop(fake);
 }
 
+enum { SHORT_ONES = 300 };
+
+static void publish_short(struct fake *fake, int count)
+{
+    char key[16];
+    for (int i = 0; i < count; i++) {
+        snprintf(key, sizeof key, "k%d", i);
+        fake_publish(fake, 0, key, "ok");
+    }
+}
+
+static size_t count_effects(struct fake *fake)
+{
+    size_t count = 0;
+    for (const char *at = buf_cstr(&fake->effects); (at = strchr(at, ' ')) != NULL; at++) {
+        count++;
+    }
+    return count;
+}
+
+static bool all_but_one_are_done(struct fake *fake)
+{
+    return count_effects(fake) == (size_t)2 * SHORT_ONES;
+}
+
+/* Short events are handed over many at a time; one that hangs among them keeps no other one. */
+static void test_one_that_hangs_among_short_ones_keeps_nobody(void **state)
+{
+    struct fake *fake = *state;
+    fake->settings.lanes.workers = 2;
+    publish_short(fake, SHORT_ONES);
+    fake_publish(fake, 0, "hangs", "wait");
+    publish_short(fake, SHORT_ONES);
+    fake_start(fake);
+    fake_until(fake, all_but_one_are_done, 1);
+    fake_turns(fake, 3, 1000);
+    assert_int_equal(fake->partitions[0].committed, SHORT_ONES);
+    fake_open_gate(fake);
+    fake_until(fake, all_committed, 10);
+    fake_stop(fake);
+}
+
 static bool two_are_later(struct fake *fake)
 {
     return fake->later.count == 2;
@@ -578,6 +620,7 @@ int main(int argc, char **argv)
         RUNNER_TEST(test_keys_are_handled_in_order_and_committed),
         RUNNER_TEST(test_what_nobody_handles_is_passed),
         RUNNER_TEST(test_a_failing_event_holds_back_its_key_only),
+        RUNNER_TEST(test_one_that_hangs_among_short_ones_keeps_nobody),
         RUNNER_TEST(test_a_word_that_comes_later_holds_back_its_lane_only),
         RUNNER_TEST(test_a_word_that_comes_too_late_changes_nothing),
         RUNNER_TEST(test_a_poison_key_is_parked_and_the_others_go_on),
