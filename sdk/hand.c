@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <utlist.h>
 
 /* Events in their handlers' hands, and what these publish: until all of it is acknowledged the
@@ -74,8 +75,7 @@ enum tidings_verdict tidings_reject(const struct tidings_event *event, const cha
     return TIDINGS_REJECT;
 }
 
-/* A reason counts when the verdict is the one that it was given for. */
-static void conclude(enum tidings_verdict returned, struct lane_said *said)
+void hand_conclude(enum tidings_verdict returned, struct lane_said *said)
 {
     enum lane_verdict verdict = returned == TIDINGS_DONE     ? LANE_DONE
                                 : returned == TIDINGS_REJECT ? LANE_REJECT
@@ -109,6 +109,21 @@ static void tell_said(struct tidings *service, const struct lane_hand *hand,
 
 /* --- what they publish --- */
 
+void flight_open(struct tidings *service)
+{
+    pthread_mutex_lock(&service->lock);
+    service->flights++;
+    pthread_mutex_unlock(&service->lock);
+}
+
+void flight_close(struct tidings *service)
+{
+    pthread_mutex_lock(&service->lock);
+    service->flights--;
+    pthread_cond_broadcast(&service->landed);
+    pthread_mutex_unlock(&service->lock);
+}
+
 struct flight *flight_join(struct tidings_in_hand *in_hand)
 {
     struct tidings *service = in_hand->service;
@@ -140,10 +155,7 @@ void flight_settle(struct tidings *service, struct flight *flight, const struct 
         lane_runner_say(service->runner, flight->hand, &flight->said);
     }
     free(flight);
-    pthread_mutex_lock(&service->lock);
-    service->flights--;
-    pthread_cond_broadcast(&service->landed);
-    pthread_mutex_unlock(&service->lock);
+    flight_close(service);
 }
 
 void flights_wait(struct tidings *service)
@@ -177,9 +189,25 @@ static bool end_flight(struct tidings *service, struct lane_hand *hand, struct f
     return is_over;
 }
 
+void hand_say(struct tidings *service, struct tidings_in_hand *in_hand)
+{
+    struct flight *flight = in_hand->flight;
+    bool is_over = flight == NULL || in_hand->said->verdict != LANE_DONE;
+    if (flight != NULL) {
+        pthread_mutex_lock(&service->lock);
+        flight->says = !is_over;
+        pthread_mutex_unlock(&service->lock);
+        flight_settle(service, flight, NULL);
+    }
+    if (is_over) {
+        tell_said(service, in_hand->hand, in_hand->said);
+        lane_runner_say(service->runner, in_hand->hand, in_hand->said);
+    }
+}
+
 /* --- calling, and watching over those who were called --- */
 
-static void take_in_hand(struct tidings *service, struct tidings_in_hand *in_hand)
+void hand_begin(struct tidings *service, struct tidings_in_hand *in_hand)
 {
     pthread_mutex_lock(&service->hands_lock);
     in_hand->since_ms = clock_mono_ms(service->clock);
@@ -188,7 +216,7 @@ static void take_in_hand(struct tidings *service, struct tidings_in_hand *in_han
     pthread_mutex_unlock(&service->hands_lock);
 }
 
-static void let_go(struct tidings *service, struct tidings_in_hand *in_hand)
+void hand_end(struct tidings *service, struct tidings_in_hand *in_hand)
 {
     char name[NAME_SIZE];
     pthread_mutex_lock(&service->hands_lock);
@@ -199,6 +227,14 @@ static void let_go(struct tidings *service, struct tidings_in_hand *in_hand)
         service_log(service, TIDINGS_LOG_INFO, "the handler is back from %s after %lld.%lld s",
                     name_of(in_hand->hand, name), (long long)(taken_ms / 1000),
                     (long long)(taken_ms % 1000 / 100));
+    }
+}
+
+static void append_others(const struct tidings_in_hand *in_hand, char name[NAME_SIZE])
+{
+    size_t size = strlen(name);
+    if (in_hand->others > 0) {
+        snprintf(name + size, NAME_SIZE - size, " and %zu others", in_hand->others);
     }
 }
 
@@ -214,6 +250,7 @@ static int64_t find_slow(struct tidings *service, char name[NAME_SIZE])
             in_hand->warn_at_ms = now_ms + taken_ms; /* again after twice the time, and so on */
             in_hand->is_told = true;
             name_of(in_hand->hand, name);
+            append_others(in_hand, name);
             break;
         }
     }
@@ -242,9 +279,9 @@ bool hand_call(void *context, struct lane_hand *hand, struct lane_said *said)
         .service = service, .hand = hand, .event = &event, .said = said};
     event_show(hand, &arena, &event);
     event.in_hand = &in_hand;
-    take_in_hand(service, &in_hand);
-    conclude(handler->call(service, &event, handler->context), said);
-    let_go(service, &in_hand);
+    hand_begin(service, &in_hand);
+    hand_conclude(handler->call(service, &event, handler->context), said);
+    hand_end(service, &in_hand);
     bool is_said = in_hand.flight == NULL || end_flight(service, hand, in_hand.flight, said);
     if (is_said) {
         tell_said(service, hand, said);

@@ -39,16 +39,17 @@ static enum tidings_status topic_check(const char *topic, struct pattern **patte
     return TIDINGS_OK;
 }
 
-enum tidings_status tidings_on(struct tidings *service, const char *topic, const char *type,
-                               tidings_handler_fn *handler, void *context,
+/* A copy of `like`, with texts of its own, goes to the end of the list. */
+static enum tidings_status add(struct tidings *service, const struct handler *like,
                                struct tidings_error *error)
 {
     struct pattern *pattern;
+    const char *topic = like->topic, *type = like->type;
     if (service->ran) {
         return error_set(error, TIDINGS_INVALID, "handlers are registered before tidings_run");
     }
     enum tidings_status status = topic_check(topic, &pattern, error);
-    if (status == TIDINGS_OK && handler == NULL) {
+    if (status == TIDINGS_OK && like->call == NULL && like->call_many == NULL) {
         status = error_set(error, TIDINGS_INVALID, "no handler given for topic %s", topic);
     }
     const struct handler *other;
@@ -66,16 +67,41 @@ enum tidings_status tidings_on(struct tidings *service, const char *topic, const
         pattern_free(pattern);
         return status;
     }
-    struct handler *added = mem_new(struct handler);
+    struct handler *added = mem_dup(like, sizeof *like);
     added->topic = mem_strdup(topic);
     added->pattern = pattern;
     added->type = mem_strdup(type);
     added->name = type != NULL ? mem_sprintf("%s %s", topic, type) : mem_strdup(topic);
-    added->call = handler;
-    added->context = context;
     added->number = number;
     LL_APPEND(service->handlers, added);
     return TIDINGS_OK;
+}
+
+enum tidings_status tidings_on(struct tidings *service, const char *topic, const char *type,
+                               tidings_handler_fn *handler, void *context,
+                               struct tidings_error *error)
+{
+    struct handler like = {.topic = (char *)(uintptr_t)topic,
+                           .type = (char *)(uintptr_t)type,
+                           .call = handler,
+                           .context = context};
+    return add(service, &like, error);
+}
+
+enum tidings_status tidings_on_batch(struct tidings *service, const char *topic, const char *type,
+                                     size_t most, tidings_batch_fn *handler, void *context,
+                                     struct tidings_error *error)
+{
+    enum { MOST = 100000 };
+    struct handler like = {.topic = (char *)(uintptr_t)topic,
+                           .type = (char *)(uintptr_t)type,
+                           .call_many = handler,
+                           .most = most,
+                           .context = context};
+    if (most == 0 || most > MOST) {
+        return error_set(error, TIDINGS_INVALID, "a batch has 1 to %d events", (int)MOST);
+    }
+    return add(service, &like, error);
 }
 
 void handler_free(struct handler *handler)

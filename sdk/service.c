@@ -113,6 +113,17 @@ static void on_tick(void *context)
     hand_watch(service);
 }
 
+static bool on_hand(void *context, struct lane_hand *hand, struct lane_said *said)
+{
+    struct tidings *service = context;
+    const struct handler *handler = service->numbered[hand->handler];
+    if (handler->batch == NULL) {
+        return hand_call(service, hand, said);
+    }
+    batch_add(service, handler, hand);
+    return false;
+}
+
 enum client_status service_begin_lanes(struct tidings *service, struct client_error *why)
 {
     enum { SLACK_MS = 1000 };
@@ -132,7 +143,7 @@ enum client_status service_begin_lanes(struct tidings *service, struct client_er
         .lanes = options_lanes(&service->options, (int)count),
         .handler_names = service->handler_names,
         .classify = handler_number,
-        .handle = hand_call,
+        .handle = on_hand,
         .tick = on_tick,
         .log = on_log,
         .context = service,
@@ -140,7 +151,15 @@ enum client_status service_begin_lanes(struct tidings *service, struct client_er
         .clock = service->clock,
     };
     service->lanes = settings;
-    return lane_runner_new(&settings, &service->runner, why);
+    return batches_begin(service)
+               ? lane_runner_new(&settings, &service->runner, why)
+               : client_fail(why, CLIENT_FATAL, NULL, "no thread for a handler of batches");
+}
+
+void service_let_go(struct tidings *service)
+{
+    batches_end(service);
+    flights_wait(service);
 }
 
 void service_end_lanes(struct tidings *service)
@@ -173,8 +192,8 @@ static enum client_status run_lanes(struct tidings *service, struct client_error
     }
     if (status == CLIENT_OK) {
         status = lane_runner_run(service->runner, why);
-        flights_wait(service);
     }
+    service_let_go(service);
     topics_unwatch(service);
     lane_kafka_close(kafka);
     service_end_lanes(service);

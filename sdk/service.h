@@ -6,12 +6,13 @@
  * report.c tells callers and log; options.c checks settings and hands them on; handlers.c knows who
  * handles what; topics.c finds topics by patterns; event.c shows events as handlers see them;
  * trace.c has W3C trace context; hand.c calls handlers, watches over them and waits for what they
- * published; publish.c has the publisher; service.c makes, runs and frees it all; test.c and
- * test_bus.c play the bus for services' own tests.
+ * published; batch.c calls those that take several events at once; publish.c has the publisher;
+ * service.c makes, runs and frees it all; test.c and test_bus.c play the bus for services' own
+ * tests.
  *
- * Threads: the caller's runs the lanes (the runner's poll thread), its workers call handlers, the
- * publisher's thread brings completions, and with patterns one looks for topics. Locks, never two
- * at once: `lock`, `hands_lock`, `log_lock`.
+ * Threads: the caller's runs the lanes (the runner's poll thread), its workers call handlers, each
+ * handler of batches has one, the publisher's brings completions, and with patterns one looks for
+ * topics. Locks, never two at once: `lock`, `hands_lock`, `log_lock`, that of each batch.
  */
 
 #include "tidings.h"
@@ -25,11 +26,14 @@
 #include <stdatomic.h>
 
 struct handler {
-    char *topic;             /* or the text of */
-    struct pattern *pattern; /* NULL: it is a name */
-    char *type;              /* NULL: every other type */
-    char *name;              /* "orders OrderPlaced", "orders" */
-    tidings_handler_fn *call;
+    char *topic;                 /* or the text of */
+    struct pattern *pattern;     /* NULL: it is a name */
+    char *type;                  /* NULL: every other type */
+    char *name;                  /* "orders OrderPlaced", "orders" */
+    tidings_handler_fn *call;    /* or */
+    tidings_batch_fn *call_many; /* with so many */
+    size_t most;
+    struct batch *batch; /* of call_many, while it runs */
     void *context;
     int number;
     struct handler *next;
@@ -55,6 +59,7 @@ struct tidings_in_hand {
     struct flight *flight;               /* NULL: nothing published yet */
     int64_t since_ms, warn_at_ms;        /* monotonic */
     bool is_told;                        /* that it takes long */
+    size_t others;                       /* that the handler has with it */
     struct tidings_in_hand *next, *prev; /* of the service, under hands_lock */
 };
 
@@ -206,6 +211,15 @@ bool trace_child(const char *parent, char child[TRACEPARENT_SIZE]);
 bool hand_call(void *service, struct lane_hand *hand, struct lane_said *said);
 void hand_watch(struct tidings *service);
 
+/* A handler begins and ends with an event: in between it is watched over. */
+void hand_begin(struct tidings *service, struct tidings_in_hand *in_hand);
+void hand_end(struct tidings *service, struct tidings_in_hand *in_hand);
+/* What it returned is what it says, with the reason that it gave for that. */
+void hand_conclude(enum tidings_verdict returned, struct lane_said *said);
+/* Of an event that is said later (lane_runner_later): tells the runner, or leaves that to what the
+ * handler published. */
+void hand_say(struct tidings *service, struct tidings_in_hand *in_hand);
+
 /* One more publish of the event in hand. Lock not held. */
 struct flight *flight_join(struct tidings_in_hand *in_hand);
 
@@ -213,8 +227,21 @@ struct flight *flight_join(struct tidings_in_hand *in_hand);
  * held. */
 void flight_settle(struct tidings *service, struct flight *flight, const struct lane_said *failed);
 
+/* One more that flights_wait waits for. */
+void flight_open(struct tidings *service);
+void flight_close(struct tidings *service);
+
 /* Waits until no flight is open. */
 void flights_wait(struct tidings *service);
+
+/* --- batch.c --- */
+
+/* Starts the threads of handlers that take several events. False: one cannot be had. */
+bool batches_begin(struct tidings *service);
+/* Ends them, when nothing is handed over any more. */
+void batches_end(struct tidings *service);
+/* The event is said later, with others. On a worker. */
+void batch_add(struct tidings *service, const struct handler *handler, struct lane_hand *hand);
 
 /* --- publish.c --- */
 
@@ -232,8 +259,10 @@ struct event message_event(const struct tidings_message *message, const char *so
 
 /* --- service.c --- */
 
-/* Numbers the handlers and makes the runner, whose bus is still to be set; and frees it. */
+/* Numbers the handlers and makes the runner, whose bus is still to be set; waits until nothing is
+ * in a hand, while the bus is there; and frees it. */
 enum client_status service_begin_lanes(struct tidings *service, struct client_error *why);
+void service_let_go(struct tidings *service);
 void service_end_lanes(struct tidings *service);
 
 #endif

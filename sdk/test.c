@@ -78,7 +78,7 @@ static void leave(struct tidings *service)
     if (service->runner != NULL) {
         group->bus->waits = true;
         lane_runner_end(service->runner);
-        flights_wait(service);
+        service_let_go(service);
         service_end_lanes(service);
     }
     for (size_t i = 0; i < group->progress.count; i++) {

@@ -60,7 +60,8 @@
  * Threads: handlers run on threads of the library's own, `workers` of them, several at once for
  * different keys, and each event's on any of them: what they share (a database connection, a
  * counter, the context of tidings_on) has to be safe for that. With workers = 1 there is one handler
- * at a time, of all handlers of the service. A handler may take as long as it needs without losing
+ * at a time, of all handlers of the service. A handler of batches (tidings_on_batch) has one more
+ * thread, which is its own. A handler may take as long as it needs without losing
  * its place in the group; the log names one that takes longer than handler_warn_ms, and again when
  * it is back. Only when a partition moves to another process meanwhile, and the handler does not
  * return within 5 s, the other one handles the event too. tidings_publish, tidings_publish_wait and
@@ -296,6 +297,15 @@ typedef enum tidings_verdict tidings_handler_fn(struct tidings *service,
                                                 const struct tidings_event *event, void *context);
 
 /*
+ * The same for several events at once, each of another key, on a thread of the handler's own. What
+ * it returns counts for all of them but those for which it called tidings_retry or tidings_reject;
+ * a reason that it gave for one is that of all with the same verdict that have none.
+ */
+typedef enum tidings_verdict tidings_batch_fn(struct tidings *service,
+                                              const struct tidings_event *const *events,
+                                              size_t count, void *context);
+
+/*
  * For a handler to return: it failed, and why; not before after_ms from now (0: as the back-off
  * says). error_class (NULL: none) is short and the same for what has one cause ("smtp"), at most 63
  * bytes; the message (as printf's, at most 399 bytes) says more. Both stand in the log and in the
@@ -331,6 +341,17 @@ TIDINGS_API enum tidings_status tidings_new(const struct tidings_options *option
 TIDINGS_API enum tidings_status tidings_on(struct tidings *service, const char *topic,
                                            const char *type, tidings_handler_fn *handler,
                                            void *context, struct tidings_error *error);
+
+/*
+ * As tidings_on, for a handler that takes 1 to `most` events at once: all that have gathered, up to
+ * 100000. It is called for one batch at a time, beside the workers, whatever `workers` is; while
+ * it works the next batch gathers, and it never waits for more. Each event is one of its own for
+ * all else: the order of its key, attempts, dead letter, and what is published because of it.
+ */
+TIDINGS_API enum tidings_status tidings_on_batch(struct tidings *service, const char *topic,
+                                                 const char *type, size_t most,
+                                                 tidings_batch_fn *handler, void *context,
+                                                 struct tidings_error *error);
 
 /*
  * Gives events to the handlers until tidings_stop; this thread reads, commits and takes part in the

@@ -218,6 +218,95 @@ static void test_an_event_may_end_its_service(void **state)
     assert_int_equal(tidings_test_count(work->bus, "dlq.passer"), 0);
 }
 
+struct batches {
+    struct work *work;
+    pthread_cond_t went;
+    int singles, batches, most, events;
+    char order[2000]; /* of key "a" */
+};
+
+static enum tidings_verdict count_single(struct tidings *service, const struct tidings_event *event,
+                                         void *context)
+{
+    struct batches *batches = context;
+    pthread_mutex_lock(&batches->work->lock);
+    batches->singles++;
+    pthread_cond_broadcast(&batches->went);
+    pthread_mutex_unlock(&batches->work->lock);
+    return TIDINGS_DONE;
+}
+
+/* The first one waits until others had the time to gather. */
+static enum tidings_verdict take_batch(struct tidings *service,
+                                       const struct tidings_event *const *events, size_t count,
+                                       void *context)
+{
+    struct batches *batches = context;
+    struct tidings_message message = {.topic = "out", .type = "Taken"};
+    pthread_mutex_lock(&batches->work->lock);
+    batches->batches++;
+    batches->events += (int)count;
+    batches->most = (int)count > batches->most ? (int)count : batches->most;
+    while (batches->singles < 20) {
+        pthread_cond_wait(&batches->went, &batches->work->lock);
+    }
+    pthread_mutex_unlock(&batches->work->lock);
+    for (size_t i = 0; i < count; i++) {
+        for (size_t j = 0; j < i; j++) { /* one of a key */
+            assert_string_not_equal(events[i]->key, events[j]->key);
+        }
+        if (strcmp(events[i]->data, "poison") == 0) {
+            tidings_reject(events[i], "test", "no such thing");
+            continue;
+        }
+        if (strcmp(events[i]->key, "a") == 0) {
+            strcat(strcat(batches->order, events[i]->data), " ");
+        }
+        message.cause = events[i];
+        message.key = events[i]->key;
+        assert_int_equal(tidings_publish(service, &message, NULL, NULL, NULL), TIDINGS_OK);
+    }
+    return TIDINGS_DONE;
+}
+
+static void put_typed(struct work *work, const char *type, const char *key, const char *data)
+{
+    struct tidings_message message = {
+        .topic = "in", .type = type, .key = key, .data = data, .data_size = strlen(data)};
+    assert_int_equal(tidings_test_publish(work->bus, &message, NULL), TIDINGS_OK);
+}
+
+/* Several at once, each with its own end, and the order of keys as ever. */
+static void test_a_batch_has_one_event_of_a_key(void **state)
+{
+    struct work *work = *state;
+    struct batches batches = {.work = work, .went = PTHREAD_COND_INITIALIZER};
+    struct tidings_options options = {.name = "batcher", .workers = 1, .log = no_log};
+    struct tidings *service;
+    assert_int_equal(tidings_test_service(work->bus, &options, &service, NULL), TIDINGS_OK);
+    assert_int_equal(tidings_on(service, "in", "Single", count_single, &batches, NULL), TIDINGS_OK);
+    assert_int_equal(tidings_on_batch(service, "in", NULL, 0, take_batch, &batches, NULL),
+                     TIDINGS_INVALID);
+    assert_int_equal(tidings_on_batch(service, "in", NULL, 8, take_batch, &batches, NULL),
+                     TIDINGS_OK);
+    for (int i = 0; i < 20; i++) {
+        char text[16];
+        snprintf(text, sizeof text, "%d", i);
+        put_typed(work, "Many", text, i == 7 ? "poison" : "ok");
+        put_typed(work, "Many", "a", text);
+        put_typed(work, "Single", NULL, "");
+    }
+    settle(work);
+    tidings_free(service);
+    assert_int_equal(batches.events, 40);
+    assert_in_range(batches.most, 2, 8);
+    assert_true(batches.batches < 40);
+    assert_string_equal(batches.order, "0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 ");
+    assert_int_equal(tidings_test_count(work->bus, "out"), 39);
+    assert_int_equal(tidings_test_count(work->bus, "dlq.batcher"), 1);
+    assert_string_equal(tidings_test_event(work->bus, "dlq.batcher", 0)->key, "7");
+}
+
 #define MEMORY_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(int argc, char **argv)
@@ -230,6 +319,7 @@ int main(int argc, char **argv)
         MEMORY_TEST(test_a_service_goes_on_where_it_was),
         MEMORY_TEST(test_what_cannot_be_is_refused),
         MEMORY_TEST(test_an_event_may_end_its_service),
+        MEMORY_TEST(test_a_batch_has_one_event_of_a_key),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
 }
