@@ -62,7 +62,7 @@ static enum tidings_verdict on_shipped(struct tidings *service, const struct tid
     struct ledger *ledger = &analytics->worker.ledger;
     switch (ledger_begin(ledger, event)) {
     case LEDGER_FAILED:
-        return TIDINGS_RETRY;
+        return ledger_retry(ledger, event);
     case LEDGER_KNOWN:
         return TIDINGS_DONE;
     case LEDGER_NEW:
@@ -75,9 +75,9 @@ static enum tidings_verdict on_shipped(struct tidings *service, const struct tid
     sqlite3_bind_text(add, 4, event->causation_id, -1, SQLITE_STATIC);
     if (!ledger_step(ledger, add)) {
         ledger_rollback(ledger);
-        return TIDINGS_RETRY;
+        return ledger_retry(ledger, event);
     }
-    return ledger_commit(ledger);
+    return ledger_commit(ledger) ? TIDINGS_DONE : ledger_retry(ledger, event);
 }
 
 /* Prints the rows of a query: first column left, the others right; amounts have two decimals. */

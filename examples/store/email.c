@@ -91,8 +91,8 @@ static bool mail_send(struct email *email, struct mail *mail, const char *recipi
     CURLcode code = curl_easy_perform(email->smtp);
     curl_slist_free_all(recipients);
     if (code != CURLE_OK) {
-        store_complain("mail to %s by %s: %s", recipient, email->url,
-                       why[0] != '\0' ? why : curl_easy_strerror(code));
+        ledger_fail(&email->worker.ledger, "smtp", "mail to %s by %s: %s", recipient, email->url,
+                    why[0] != '\0' ? why : curl_easy_strerror(code));
     }
     return code == CURLE_OK;
 }

@@ -59,7 +59,7 @@ static bool announce(struct worker *worker, struct tidings *service,
     struct tidings_error error;
     bool ok = tidings_publish(service, &message, NULL, NULL, &error) == TIDINGS_OK;
     if (!ok) {
-        store_complain("OrderShipped of %s: %s", order->id, error.text);
+        ledger_fail(&worker->ledger, "publish", "OrderShipped of %s: %s", order->id, error.text);
     }
     free(data);
     return ok;

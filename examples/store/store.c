@@ -164,11 +164,26 @@ static const char ledger_tables[] =
     " instance TEXT NOT NULL, deliveries INTEGER NOT NULL DEFAULT 1,"
     " PRIMARY KEY (source, event_id)) WITHOUT ROWID;";
 
+void ledger_fail(struct ledger *ledger, const char *error_class, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(ledger->why, sizeof ledger->why, format, arguments);
+    va_end(arguments);
+    ledger->error_class = error_class;
+    store_complain("%s: %s", error_class, ledger->why);
+}
+
+enum tidings_verdict ledger_retry(const struct ledger *ledger, const struct tidings_event *event)
+{
+    return tidings_retry(event, 0, ledger->error_class, "%s", ledger->why);
+}
+
 static bool ledger_execute(struct ledger *ledger, const char *sql)
 {
     char *why = NULL;
     if (sqlite3_exec(ledger->db, sql, NULL, NULL, &why) != SQLITE_OK) {
-        store_complain("database: %s", why);
+        ledger_fail(ledger, "database", "%s", why);
         sqlite3_free(why);
         return false;
     }
@@ -216,7 +231,7 @@ bool ledger_step(struct ledger *ledger, sqlite3_stmt *statement)
 {
     bool ok = sqlite3_step(statement) == SQLITE_DONE;
     if (!ok) {
-        store_complain("database: %s", sqlite3_errmsg(ledger->db));
+        ledger_fail(ledger, "database", "%s", sqlite3_errmsg(ledger->db));
     }
     sqlite3_reset(statement);
     return ok;
@@ -242,7 +257,7 @@ static int ledger_note(struct ledger *ledger, const struct tidings_event *event)
         }
     }
     if (deliveries == 0) {
-        store_complain("database: %s", sqlite3_errmsg(ledger->db));
+        ledger_fail(ledger, "database", "%s", sqlite3_errmsg(ledger->db));
     }
     sqlite3_reset(note);
     return deliveries;
@@ -261,19 +276,20 @@ enum ledger_state ledger_begin(struct ledger *ledger, const struct tidings_event
     if (deliveries == 1) {
         return LEDGER_NEW;
     }
-    return ledger_commit(ledger) == TIDINGS_DONE ? LEDGER_KNOWN : LEDGER_FAILED;
+    return ledger_commit(ledger) ? LEDGER_KNOWN : LEDGER_FAILED;
 }
 
-enum tidings_verdict ledger_commit(struct ledger *ledger)
+bool ledger_commit(struct ledger *ledger)
 {
-    if (ledger_execute(ledger, "COMMIT")) {
-        return TIDINGS_DONE;
+    bool ok = ledger_execute(ledger, "COMMIT");
+    if (!ok) {
+        ledger_rollback(ledger);
     }
-    ledger_rollback(ledger);
-    return TIDINGS_RETRY;
+    return ok;
 }
 
+/* Why it is done is what counts, not whether this works: SQLite may have done it already. */
 void ledger_rollback(struct ledger *ledger)
 {
-    ledger_execute(ledger, "ROLLBACK");
+    sqlite3_exec(ledger->db, "ROLLBACK", NULL, NULL, NULL);
 }

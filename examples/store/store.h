@@ -66,6 +66,10 @@ struct ledger {
     sqlite3 *db;
     sqlite3_stmt *note;
     const char *instance; /* written beside each event */
+
+    /* why something failed last: ledger_fail */
+    const char *error_class;
+    char why[300];
 };
 
 /* Opens or creates the database with the service's tables (SQL). False after a complaint. */
@@ -79,9 +83,16 @@ enum ledger_state {
 };
 enum ledger_state ledger_begin(struct ledger *ledger, const struct tidings_event *event);
 
-/* TIDINGS_DONE when it is on disk; else rolled back and TIDINGS_RETRY. */
-enum tidings_verdict ledger_commit(struct ledger *ledger);
+/* True when it is on disk; else rolled back. */
+bool ledger_commit(struct ledger *ledger);
 void ledger_rollback(struct ledger *ledger);
+
+/* Complains, and notes why for ledger_retry. */
+void ledger_fail(struct ledger *ledger, const char *error_class, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* For a handler to return: what failed last, here or by ledger_fail, is the reason to try again. */
+enum tidings_verdict ledger_retry(const struct ledger *ledger, const struct tidings_event *event);
 
 /* Prepares a statement; NULL after a complaint. */
 sqlite3_stmt *ledger_prepare(struct ledger *ledger, const char *sql);

@@ -5,7 +5,7 @@ static enum tidings_verdict worker_apply(struct worker *worker, const struct tid
 {
     switch (ledger_begin(&worker->ledger, event)) {
     case LEDGER_FAILED:
-        return TIDINGS_RETRY;
+        return ledger_retry(&worker->ledger, event);
     case LEDGER_KNOWN:
         return TIDINGS_DONE;
     case LEDGER_NEW:
@@ -13,9 +13,9 @@ static enum tidings_verdict worker_apply(struct worker *worker, const struct tid
     }
     if (order != NULL && !worker->apply(worker, event, order)) {
         ledger_rollback(&worker->ledger);
-        return TIDINGS_RETRY;
+        return ledger_retry(&worker->ledger, event);
     }
-    return ledger_commit(&worker->ledger);
+    return ledger_commit(&worker->ledger) ? TIDINGS_DONE : ledger_retry(&worker->ledger, event);
 }
 
 enum tidings_verdict worker_handle(struct tidings *service, const struct tidings_event *event,
@@ -32,7 +32,7 @@ enum tidings_verdict worker_handle(struct tidings *service, const struct tidings
     enum tidings_verdict verdict = worker_apply(worker, event, &order);
     if (verdict == TIDINGS_DONE && worker->announce != NULL &&
         !worker->announce(worker, service, event, &order)) {
-        verdict = TIDINGS_RETRY;
+        verdict = ledger_retry(&worker->ledger, event);
     }
     order_deinit(&order);
     return verdict;

@@ -12,7 +12,8 @@
 struct worker {
     struct ledger ledger;
 
-    /* Does the work inside the open transaction; false: undo it and try again later. */
+    /* Does the work inside the open transaction; false: undo it and try again later. What failed
+     * was said by ledger_fail, as ledger_step does; so with announce. */
     bool (*apply)(struct worker *worker, const struct tidings_event *event,
                   const struct order *order);
 
