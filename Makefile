@@ -3,7 +3,7 @@ BUILD ?= build
 PREFIX ?= /usr/local
 sources = $(shell git ls-files '*.c' '*.h')
 
-.PHONY: all help demo test campaign bench format check-format layers deps clean install
+.PHONY: all help demo test test-kafka campaign bench format check-format layers deps clean install
 
 all: $(BUILD)/build.ninja
 	@ninja -C '$(BUILD)' programs
@@ -17,6 +17,7 @@ help:
 	@echo "make               build $(BUILD)/tidings, the library and the example"
 	@echo "make demo          run the online retail store on the bus; ORDERS=FILE for your own orders"
 	@echo "make test          run every test; ONLY='NAME ...' for some, ONLY=list names them"
+	@echo "make test-kafka    run the library's suites on three nodes of Apache Kafka, where Java and Maven are; ONLY='SUITE ...'"
 	@echo "make campaign      clients against the server under faults; MINUTES=n (10), SEED=x plays one again"
 	@echo "make bench         measure this machine's limit and Tidings beside it"
 	@echo "make format        lay out the sources; make check-format only looks"
@@ -38,6 +39,10 @@ demo:
 test:
 	@tools/install-deps test
 	@/usr/bin/python3 tests/run $(ONLY)
+
+test-kafka: all
+	@ninja -C '$(BUILD)' tests/lanes/lane-service
+	@TIDINGS_BIN='$(BUILD)/tidings' TIDINGS_BUILD='$(BUILD)' /usr/bin/python3 tests/kafka/run.py $(ONLY)
 
 campaign:
 	@tools/install-deps build

@@ -8,7 +8,6 @@ somebody is killed (SIGKILL) again and again at a time that the seed chooses: th
 are started again; the command with the same plan. Then the checker of tests/lanes reads what the handlers did: no event
 is missing, none comes before the one ahead of it, none is done twice by one owner.
 """
-import argparse
 import json
 import os
 import random
@@ -138,15 +137,14 @@ def play(world, options):
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("service")
+    parser = test_runner.arguments()
     parser.add_argument("--letters", type=int, default=300)
     parser.add_argument("--kills", type=int, default=2)
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 30))
     options = parser.parse_args()
     print(f"seed {options.seed}", flush=True)
-    test_runner.PROGRAM = os.path.abspath(options.service)
-    with tempfile.TemporaryDirectory(prefix="tidings-dead-") as directory, test_runner.World(directory) as world:
+    with (tempfile.TemporaryDirectory(prefix="tidings-dead-") as directory,
+          test_runner.World(options, directory, "kills") as world):
         play(world, options)
     print(f"{options.letters} dead letters redriven, {options.kills} kills: the checker is silent")
 
