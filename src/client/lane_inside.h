@@ -85,11 +85,13 @@ struct lane {
 
     /* its head's failures */
     int tries;
-    int attempts;    /* those that count */
-    int alone;       /* tries that failed with no other lane's result between */
-    bool is_pending; /* the last failure counts once another lane has succeeded */
-    bool has_news;   /* to be noted */
-    int probes;      /* the handler that it is the probe of; -1: none */
+    int attempts;     /* those that count */
+    int alone;        /* tries that failed with no other lane's result between */
+    bool is_pending;  /* the last failure counts once another lane has succeeded */
+    bool is_doubtful; /* it may have been an outage: it counts if the next one fails as well */
+    bool failed_down; /* its handler was down then */
+    bool has_news;    /* to be noted */
+    int probes;       /* the handler that it is the probe of; -1: none */
     int64_t failed_offset;
     int64_t first_failed_ms;
     int64_t due_ms;

@@ -198,21 +198,30 @@ void lane_forget_failures(struct lane_machine *machine, struct lane *lane)
 {
     failing_remove(machine, lane);
     lane->tries = lane->attempts = lane->alone = 0;
-    lane->is_pending = lane->has_news = lane->is_urged = false;
+    lane->is_pending = lane->is_doubtful = lane->has_news = lane->is_urged = false;
     lane->first_failed_ms = lane->due_ms = 0;
     lane->failed_offset = -1;
     lane_memory_move(machine, lane);
 }
 
-/* An attempt counts when another lane has succeeded since, and the handler did not go down. */
-static void count_attempt(struct lane_handler *handler, struct lane *lane)
+static void count_attempt(struct lane *lane)
 {
-    if (lane->is_pending && others_succeeded(handler, lane)) {
-        lane->is_pending = false;
-        if (lane->failed_downs == handler->downs && !handler->is_down) {
-            lane->attempts++;
-            lane->has_news = true;
-        }
+    lane->attempts++;
+    lane->has_news = true;
+}
+
+/* An attempt counts when another lane has succeeded since, and the handler was not down: else it
+ * may have been an outage, and counts if the next one fails as well. */
+static void judge_attempt(const struct lane_handler *handler, struct lane *lane)
+{
+    if (!lane->is_pending || !others_succeeded(handler, lane)) {
+        return;
+    }
+    lane->is_pending = false;
+    lane->is_doubtful =
+        lane->failed_down || lane->failed_downs != handler->downs || handler->is_down;
+    if (!lane->is_doubtful) {
+        count_attempt(lane);
     }
 }
 
@@ -223,10 +232,15 @@ static void remember_failure(struct lane_machine *machine, struct lane_handler *
     if (lane->tries > 0 && lane->failed_offset != event->offset) {
         lane_forget_failures(machine, lane);
     }
+    if (lane->is_doubtful && !its->is_down) {
+        count_attempt(lane);
+    }
+    lane->is_doubtful = false;
     lane->alone = its->alone_id == lane->id ? lane->alone + 1 : 1;
     its->alone_id = lane->id;
     lane->tries++;
-    lane->is_pending = !its->is_down;
+    lane->is_pending = true;
+    lane->failed_down = its->is_down;
     lane->is_urged = false;
     lane->failed_offset = event->offset;
     lane->failed_stamp = its->successes;
@@ -329,7 +343,7 @@ static struct lane *take_of(struct lane_machine *machine, struct lane_handler *h
     }
     lane = lane != NULL ? lane : take_probe(machine, handler);
     if (lane != NULL && lane->tries > 0) {
-        count_attempt(handler, lane);
+        judge_attempt(handler, lane);
     }
     return lane;
 }
@@ -343,7 +357,7 @@ struct lane *lane_pick(struct lane_machine *machine)
     }
     if (lane == NULL && (lane = take(&machine->urged)) != NULL) {
         if (lane->failing_handler >= 0) {
-            count_attempt(handler_of(machine, lane->failing_handler), lane);
+            judge_attempt(handler_of(machine, lane->failing_handler), lane);
         }
         return lane;
     }

@@ -63,7 +63,7 @@ FAULTS = {
         park(machine, lane, event->offset);''', '''        lane->is_parked = true;
         lane->parked_offset = event->offset;
         finish(machine, lane, event, false);'''),
-    'an outage uses attempts up': ('lane_queue.c', 'if (lane->is_pending && others_succeeded(handler, lane)) {', 'if (lane->is_pending) {'),
+    'an outage uses attempts up': ('lane_queue.c', 'if (!lane->is_pending || !others_succeeded(handler, lane)) {', 'if (!lane->is_pending) {'),
     'what was set aside is forgotten before the commit': ('lane_aside.c', '''    partition->is_dirty = true;
     lane->row++;''', '''    partition->is_dirty = true;
     lane_write_forgets(machine, partition, INT64_MAX, 0, 0);

@@ -350,6 +350,19 @@ static void test_keys_that_never_succeed_cost_the_others_nothing(void **state)
     service_end(&without);
 }
 
+/* So few others come that the handler is thought down between them. */
+static void test_many_that_fail_beside_few_that_succeed_are_given_up(void **state)
+{
+    (void)state;
+    struct service service = service_of(100, 2, judge_poison);
+    service.poison_keys = 30;
+    service_begin(&service);
+    run_to(&service, (int64_t)3600 * 1000);
+    assert_int_equal(service.dead, 30);
+    assert_true(service.downs > 0);
+    service_end(&service);
+}
+
 /* --- what all handlers need is away --- */
 
 static void test_a_database_that_is_away_uses_no_attempt(void **state)
@@ -509,6 +522,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_keys_that_never_succeed_cost_the_others_nothing),
+        cmocka_unit_test(test_many_that_fail_beside_few_that_succeed_are_given_up),
         cmocka_unit_test(test_a_database_that_is_away_uses_no_attempt),
         cmocka_unit_test(test_who_would_succeed_comes_in_though_all_in_memory_fails),
         cmocka_unit_test(test_an_outage_sets_few_events_aside),
