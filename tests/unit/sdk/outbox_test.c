@@ -343,6 +343,27 @@ static void test_rows_of_a_restored_database_do_not_wait_for_its_old_transaction
     base_close(&sql);
 }
 
+static void test_a_service_may_have_the_longest_name(void **state)
+{
+    struct world *world = *state;
+    char name[250];
+    struct sql sql = base_connect(&world->base);
+    struct work work;
+    memset(name, 'n', sizeof name);
+    name[sizeof name - 1] = '\0';
+    struct tidings *service = service_new(&world->bus, name);
+    bus_server_topic(&world->bus, name, 1);
+    add_alone(service, &sql, name, "a", "1");
+    work_start(&work, world, service, NULL, NULL);
+    work_wait(&work);
+    work_stop(&work);
+    struct seen *seen = read_topic(&world->bus, name, 1);
+    assert_int_equal(seen->count, 1);
+    free(seen);
+    tidings_free(service);
+    base_close(&sql);
+}
+
 /* --- what the bus refuses --- */
 
 static void test_a_row_that_is_too_large_holds_back_its_key_only(void **state)
@@ -604,6 +625,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_an_event_comes_out_as_it_went_in),
         cmocka_unit_test(test_a_slower_transaction_is_not_overtaken),
         cmocka_unit_test(test_rows_of_a_restored_database_do_not_wait_for_its_old_transactions),
+        cmocka_unit_test(test_a_service_may_have_the_longest_name),
         cmocka_unit_test(test_a_row_that_is_too_large_holds_back_its_key_only),
         cmocka_unit_test(test_a_topic_that_is_not_there_holds_back_its_rows_only),
         cmocka_unit_test(test_while_the_bus_is_away_rows_stay),
