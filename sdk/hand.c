@@ -85,25 +85,31 @@ void hand_conclude(enum tidings_verdict returned, struct lane_said *said)
     }
 }
 
+enum { REASON_SIZE = sizeof(struct lane_said) };
+
+static const char *reason_of(const struct lane_said *said, char reason[REASON_SIZE])
+{
+    bool has_both = said->error_class[0] != '\0' && said->message[0] != '\0';
+    snprintf(reason, REASON_SIZE, "%s%s%s", said->error_class, has_both ? ": " : "", said->message);
+    return reason[0] != '\0' ? reason : "no reason was given";
+}
+
 /* What people want to know of it. The hand is not the runner's again yet. */
 static void tell_said(struct tidings *service, const struct lane_hand *hand,
                       const struct lane_said *said)
 {
-    char name[NAME_SIZE];
+    char name[NAME_SIZE], reason[REASON_SIZE];
     bool has_failed_before = hand->first_failed_ms != 0;
-    const char *gap = said->error_class[0] != '\0' && said->message[0] != '\0' ? ": " : "";
     if (said->verdict == LANE_DONE && has_failed_before) {
         service_log_often(service, &service->recoveries, TIDINGS_LOG_INFO,
                           "%s is done, at attempt %d", name_of(hand, name), hand->attempt);
     } else if (said->verdict == LANE_REJECT) {
-        service_log_often(service, &service->failures, TIDINGS_LOG_WARN, "%s is rejected (%s%s%s)",
-                          name_of(hand, name), said->error_class, gap, said->message);
+        service_log_often(service, &service->failures, TIDINGS_LOG_WARN, "%s is rejected (%s)",
+                          name_of(hand, name), reason_of(said, reason));
     } else if (said->verdict == LANE_RETRY && !has_failed_before) {
         service_log_often(service, &service->failures, TIDINGS_LOG_WARN,
-                          "%s failed (%s%s%s); trying it again, its key waits", name_of(hand, name),
-                          said->error_class, gap,
-                          said->message[0] != '\0' || gap[0] != '\0' ? said->message
-                                                                     : "no reason was given");
+                          "%s failed (%s); trying it again, its key waits", name_of(hand, name),
+                          reason_of(said, reason));
     }
 }
 

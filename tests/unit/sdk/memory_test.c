@@ -15,6 +15,8 @@ struct work {
     bool is_away; /* what the handler needs */
 };
 
+enum { LINES_SIZE = 4096 };
+
 static int setup(void **state)
 {
     struct work *work = calloc(1, sizeof *work);
@@ -32,10 +34,15 @@ static int teardown(void **state)
     return 0;
 }
 
+/* One at a time, as the header says. context: where to add the line; NULL: nowhere. */
 static void no_log(void *context, enum tidings_log_level level, const char *message)
 {
-    (void)context;
     (void)level;
+    if (context != NULL) {
+        char *lines = context;
+        size_t used = strlen(lines);
+        snprintf(lines + used, LINES_SIZE - used, "%s\n", message);
+    }
     if (getenv("TEST_LOG") != NULL) {
         fprintf(stderr, "%s\n", message);
     }
@@ -218,6 +225,31 @@ static void test_an_event_may_end_its_service(void **state)
     assert_int_equal(tidings_test_count(work->bus, "dlq.passer"), 0);
 }
 
+static enum tidings_verdict say_little(struct tidings *service, const struct tidings_event *event,
+                                       void *context)
+{
+    return strcmp(event->data, "class") == 0 ? tidings_reject(event, "class", "%s", "")
+                                             : TIDINGS_REJECT;
+}
+
+/* A verdict needs no reason, nor both parts of one. */
+static void test_a_reason_may_be_left_out(void **state)
+{
+    struct work *work = *state;
+    char lines[LINES_SIZE] = "";
+    struct tidings_options options = {.name = "short", .log = no_log, .log_context = lines};
+    struct tidings *service;
+    assert_int_equal(tidings_test_service(work->bus, &options, &service, NULL), TIDINGS_OK);
+    assert_int_equal(tidings_on(service, "in", NULL, say_little, NULL, NULL), TIDINGS_OK);
+    put(work, "a", "class");
+    put(work, "b", "nothing");
+    settle(work);
+    tidings_free(service);
+    assert_int_equal(tidings_test_count(work->bus, "dlq.short"), 2);
+    assert_non_null(strstr(lines, "(in/0 offset 0, key a) is rejected (class)\n"));
+    assert_non_null(strstr(lines, "(in/0 offset 1, key b) is rejected (no reason was given)\n"));
+}
+
 struct batches {
     struct work *work;
     pthread_cond_t went;
@@ -319,6 +351,7 @@ int main(int argc, char **argv)
         MEMORY_TEST(test_a_service_goes_on_where_it_was),
         MEMORY_TEST(test_what_cannot_be_is_refused),
         MEMORY_TEST(test_an_event_may_end_its_service),
+        MEMORY_TEST(test_a_reason_may_be_left_out),
         MEMORY_TEST(test_a_batch_has_one_event_of_a_key),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
