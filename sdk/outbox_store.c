@@ -126,7 +126,7 @@ enum sql_status outbox_add(const struct sql *sql, const char *service, const str
 static enum sql_status look_for_work(const struct sql *sql, const struct outbox_owner *owner,
                                      struct outbox_look *look, struct tidings_error *error)
 {
-    int64_t numbers[7] = {0};
+    int64_t numbers[8] = {0};
     const char *now = sql->dialect->now_ms;
     struct sql_value values[] = {sql_text(owner->service), sql_text(owner->name)};
     char *text = mem_sprintf(
@@ -136,15 +136,18 @@ static enum sql_status look_for_work(const struct sql *sql, const struct outbox_
         "limit 1) b), (select count(*) from tidings_outbox where " REFUSED "), (select count(*) "
         "from tidings_outbox_owner where service = $1 and owner <> $2 and until_ms > %s), (select "
         "count(*) from (select 1 from tidings_outbox where " FREE " limit 1) c), (select %s - "
-        "min(added_ms) from tidings_outbox where " REFUSED ")",
+        "min(added_ms) from tidings_outbox where " REFUSED
+        "), (select count(*) from (select 1 from "
+        "tidings_outbox where service = $1 and state <> 0 limit 1) d)",
         sql->dialect->is_settled, now, now, now);
-    enum sql_status status = ask(sql, text, values, 2, numbers, 7, NULL, error);
+    enum sql_status status = ask(sql, text, values, 2, numbers, 8, NULL, error);
     free(text);
     if (status == SQL_OK) {
-        look->has_work = numbers[0] > 0 || numbers[1] > 0 || numbers[2] > 0;
+        bool is_orphaned = numbers[7] > 0 && numbers[3] == 0;
+        look->has_work = numbers[0] > 0 || numbers[1] > 0 || numbers[2] > 0 || is_orphaned;
         look->failing = numbers[3];
         look->is_foreign = numbers[4] > 0;
-        look->has_row = numbers[5] > 0 || numbers[2] > 0 || numbers[3] > 0;
+        look->has_row = numbers[5] > 0 || numbers[2] > 0 || numbers[7] > 0;
         look->oldest_ms = numbers[6];
     }
     return status;
@@ -390,6 +393,19 @@ static enum sql_status mark_refused(const struct sql *sql, const struct outbox_o
     return status;
 }
 
+/* What stands behind a refused row that somebody has deleted goes on. */
+static enum sql_status free_orphans(const struct sql *sql, const struct outbox_owner *owner,
+                                    struct tidings_error *error)
+{
+    struct sql_value service = sql_text(owner->service);
+    return run(sql,
+               "update tidings_outbox set state = 0 where service = $1 and state <> 0 and state = "
+               "2 and not exists (select 1 from tidings_outbox f where f.service = $1 and f.state "
+               "<> 0 and f.state = 1 and f.topic = tidings_outbox.topic and (f.whole_topic = 1 or "
+               "f.lane = tidings_outbox.lane))",
+               &service, 1, NULL, error);
+}
+
 static enum sql_status mark_next(const struct sql *sql, struct outbox_owner *owner,
                                  int64_t rows_max, int64_t bytes_max, struct outbox_batch *batch,
                                  struct tidings_error *error)
@@ -409,6 +425,9 @@ static enum sql_status mark_next(const struct sql *sql, struct outbox_owner *own
         if (status == SQL_OK) {
             status = mark_rows(sql, owner, rows_max, bytes_max, &marked, error);
         }
+    }
+    if (status == SQL_OK && (marked == 0 || batch->is_retry)) {
+        status = free_orphans(sql, owner, error); /* seldom enough to look at all that waits */
     }
     if (status == SQL_OK && marked > 0) {
         batch->number = owner->batch + 1;

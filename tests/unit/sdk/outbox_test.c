@@ -416,6 +416,46 @@ static void test_a_row_that_is_too_large_holds_back_its_key_only(void **state)
     base_close(&sql);
 }
 
+static void test_what_is_behind_a_refused_row_goes_on_when_that_is_deleted(void **state)
+{
+    struct world *world = *state;
+    struct sql sql = base_connect(&world->base);
+    struct tidings *service = service_new(&world->bus, "deleted");
+    struct work work;
+    char large[3000];
+    memset(large, 'x', sizeof large);
+    large[sizeof large - 1] = '\0';
+    bus_server_topic(&world->bus, "deleted", 1);
+    bus_server_alter(&world->bus, "deleted", "max.message.bytes", "1500");
+    add_alone(service, &sql, "deleted", "a", large);
+    add_alone(service, &sql, "deleted", "b", large);
+    add_alone(service, &sql, "deleted", "a", "behind");
+    add_alone(service, &sql, "deleted", "b", "waits");
+    work_start(&work, world, service, NULL, NULL);
+    while (base_number(&sql, "select count(*) from tidings_outbox where state = 2") < 2) {
+        (void)tidings_outbox_wait(work.outbox, 10, NULL);
+    }
+    begin(&sql); /* one of two, then the other one */
+    base_do(&sql, "delete from tidings_outbox where state = 1 and seq = (select min(seq) from "
+                  "tidings_outbox)");
+    base_do(&sql, "commit");
+    while (base_number(&sql, "select count(*) from tidings_outbox") > 2) {
+        (void)tidings_outbox_wait(work.outbox, 10, NULL);
+    }
+    begin(&sql);
+    base_do(&sql, "delete from tidings_outbox where state = 1");
+    base_do(&sql, "commit");
+    work_wait(&work);
+    work_stop(&work);
+    struct seen *seen = read_topic(&world->bus, "deleted", 1);
+    assert_int_equal(seen->count, 2);
+    assert_string_equal(seen->texts[0], "a behind");
+    assert_string_equal(seen->texts[1], "b waits");
+    free(seen);
+    tidings_free(service);
+    base_close(&sql);
+}
+
 static void test_a_topic_that_is_not_there_holds_back_its_rows_only(void **state)
 {
     struct world *world = *state;
@@ -627,6 +667,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_rows_of_a_restored_database_do_not_wait_for_its_old_transactions),
         cmocka_unit_test(test_a_service_may_have_the_longest_name),
         cmocka_unit_test(test_a_row_that_is_too_large_holds_back_its_key_only),
+        cmocka_unit_test(test_what_is_behind_a_refused_row_goes_on_when_that_is_deleted),
         cmocka_unit_test(test_a_topic_that_is_not_there_holds_back_its_rows_only),
         cmocka_unit_test(test_while_the_bus_is_away_rows_stay),
         cmocka_unit_test(test_a_late_owner_publishes_nothing),
