@@ -110,6 +110,7 @@ struct lane_handler {
     struct lane_list probes; /* back-off over, and nobody did */
     struct lane *failing;
     uint64_t successes;
+    int64_t succeeded_ms;                      /* the last one */
     uint64_t last_id, last_stamp, other_stamp; /* the last success, and that of another lane */
     uint64_t round;                            /* goes up with each success */
     int failures;                              /* lanes that failed in this round */

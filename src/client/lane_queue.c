@@ -132,6 +132,7 @@ void lane_succeeded(struct lane_machine *machine, struct lane *lane, int handler
 {
     struct lane_handler *its = handler_of(machine, handler);
     its->successes++;
+    its->succeeded_ms = machine->now_ms;
     its->round++;
     its->failures = 0;
     its->alone_id = 0;
@@ -169,7 +170,8 @@ static int64_t backoff_ms(struct lane_machine *machine, const struct lane *lane)
 static void tell_if_down(struct lane_machine *machine, struct lane_handler *its, int handler)
 {
     bool are_all = its->failures >= 2 && its->fresh.first == NULL && its->due.first == NULL &&
-                   its->running == 0;
+                   its->running == 0 &&
+                   machine->now_ms - its->succeeded_ms >= machine->settings.probe_first_ms;
     if (!its->is_down && (is_throttled(machine, its) || are_all)) {
         its->is_down = true;
         its->downs++;
@@ -260,7 +262,9 @@ void lane_failed(struct lane_machine *machine, struct lane *lane, const struct l
     const struct lane_settings *settings = &machine->settings;
     struct lane_handler *its = handler_of(machine, event->handler);
     remember_failure(machine, its, lane, event, retry_at_ms);
-    if (its->round + 1 != lane->failed_round || lane->failed_handler != event->handler) {
+    bool is_new = lane->tries == 1; /* one that failed before says nothing about the others */
+    if (is_new &&
+        (its->round + 1 != lane->failed_round || lane->failed_handler != event->handler)) {
         its->failures++; /* of its lanes: a second event of one is no second lane */
         lane->failed_round = its->round + 1;
         lane->failed_handler = event->handler;

@@ -350,6 +350,24 @@ static void test_keys_that_never_succeed_cost_the_others_nothing(void **state)
     service_end(&without);
 }
 
+/* The same where the workers have little to do: those that are tried again meet nobody. */
+static void test_keys_that_fail_alone_now_and_then_are_no_outage(void **state)
+{
+    (void)state;
+    struct service with = service_of(1000, 100, judge_poison);
+    struct service without = service_of(1000, 100, judge_all_good);
+    with.poison_keys = 200;
+    service_begin(&with);
+    service_begin(&without);
+    run_to(&with, (int64_t)300 * 1000);
+    run_to(&without, (int64_t)300 * 1000);
+    assert_int_equal(with.downs, 0);
+    assert_int_equal(with.dead, 200);
+    assert_true(p99_ms(&with) * 100 <= p99_ms(&without) * 105);
+    service_end(&with);
+    service_end(&without);
+}
+
 /* So few others come that the handler is thought down between them. */
 static void test_many_that_fail_beside_few_that_succeed_are_given_up(void **state)
 {
@@ -522,6 +540,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_keys_that_never_succeed_cost_the_others_nothing),
+        cmocka_unit_test(test_keys_that_fail_alone_now_and_then_are_no_outage),
         cmocka_unit_test(test_many_that_fail_beside_few_that_succeed_are_given_up),
         cmocka_unit_test(test_a_database_that_is_away_uses_no_attempt),
         cmocka_unit_test(test_who_would_succeed_comes_in_though_all_in_memory_fails),
