@@ -47,7 +47,8 @@ static const struct option_spec specs[] = {
     {0, "plan", "ID", OPTION_TEXT, offsetof(struct redrive_options, plan), 0, 0,
      "run this plan of --dry-run, or of an earlier redrive"},
     {0, "rate", "N/s", OPTION_TEXT, offsetof(struct redrive_options, rate_text), 0, 0,
-     "so many events a second at most (default: as fast as it goes)"},
+     "so many dead letters a second at most (default: as fast as it goes);\n"
+     "what waits behind them follows as the service takes it"},
     {0, "republish", NULL, OPTION_FLAG, offsetof(struct redrive_options, is_republish), 0, 0,
      "for a group without key lanes: publish the events to their topics\n"
      "again, with the header tidings-redrive-for"},
