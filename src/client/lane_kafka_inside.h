@@ -25,13 +25,18 @@ struct lane_order_of {
     void *token;
 };
 
-/* Reads single records. */
+/* Reads single records of one partition, from `next` on. */
 struct lane_loader {
-    struct reader *reader; /* NULL until the first one */
-    int32_t partition;     /* that it reads; -1: none */
-    int64_t next;          /* and where it stands */
-    int64_t end;           /* of the partition, as far as it is known */
+    struct reader *reader; /* NULL: it is free */
+    bool is_letters;       /* of dlq.<group>, else of lanes.<group> */
+    int32_t partition;
+    int64_t next;
+    int64_t end;     /* of dlq.<group>'s partition, as far as it is known */
+    int64_t used_ms; /* monotonic */
 };
+
+/* Lanes drain from several positions at once, and redrives read several partitions. */
+enum { LANE_LOADERS = 8 };
 
 /* A share whose place is read. */
 struct lane_watch {
@@ -71,8 +76,7 @@ struct lane_log {
 
     /* the log thread's own */
     struct reader *tail; /* of the places that are watched */
-    struct lane_loader asides;
-    struct lane_loader letters;
+    struct lane_loader loaders[LANE_LOADERS];
     struct lane_watch *watches;
     int64_t again_ms; /* monotonic: when to try again what failed */
     bool is_told;     /* that the topics cannot be made */
@@ -97,6 +101,8 @@ struct reader_settings lane_log_reader(struct lane_log *log,
 /* Reads what is ordered, an event set aside or a dead letter, and answers. On the log thread; waits
  * for the bus. */
 void lane_log_load(struct lane_log *log, const struct lane_order_of *order);
+/* Closes readers that nobody needed for a while, or all. */
+void lane_log_rest(struct lane_log *log, bool is_end);
 
 /* --- lane_kafka_log.c --- */
 

@@ -20,25 +20,79 @@ struct reader_settings lane_log_reader(struct lane_log *log, const struct topic_
     return settings;
 }
 
-/*
- * The loader stands at the position then, or a little before. It is opened anew where it is to
- * jump: a seek would wait until the fetch that is on its way is answered.
- */
-static enum client_status go_to(struct lane_log *log, struct lane_loader *loader, const char *topic,
-                                struct lane_letter at, struct client_error *error)
+static void close_loader(struct lane_loader *loader)
 {
-    enum { NEAR = 200 };
-    struct topic_partitions one = {0};
-    if (loader->reader != NULL && loader->partition == at.partition && at.offset >= loader->next &&
-        at.offset - loader->next < NEAR) {
-        return CLIENT_OK;
-    }
     (void)reader_close(loader->reader, NULL);
     loader->reader = NULL;
-    topic_partitions_add(&one, topic, at.partition, at.offset);
+}
+
+void lane_log_rest(struct lane_log *log, bool is_end)
+{
+    enum { IDLE_MS = 10000 };
+    int64_t now_ms = clock_mono_ms(clock_system());
+    for (int i = 0; i < LANE_LOADERS; i++) {
+        struct lane_loader *loader = &log->loaders[i];
+        if (loader->reader != NULL && (is_end || now_ms - loader->used_ms > IDLE_MS)) {
+            close_loader(loader);
+        }
+    }
+}
+
+/* Whether it stands at the position, or a little before. */
+static bool is_near(const struct lane_loader *loader, bool is_letters, struct lane_letter at)
+{
+    enum { NEAR = 200 };
+    return loader->reader != NULL && loader->is_letters == is_letters &&
+           loader->partition == at.partition && at.offset >= loader->next &&
+           at.offset - loader->next < NEAR;
+}
+
+/* The nearest one that stands before it, else one that is free, else the one that rests longest. */
+static struct lane_loader *choose(struct lane_log *log, bool is_letters, struct lane_letter at)
+{
+    struct lane_loader *best = NULL, *other = &log->loaders[0];
+    for (int i = 0; i < LANE_LOADERS; i++) {
+        struct lane_loader *loader = &log->loaders[i];
+        if (is_near(loader, is_letters, at) && (best == NULL || loader->next > best->next)) {
+            best = loader;
+        }
+        if (other->reader != NULL && (loader->reader == NULL || loader->used_ms < other->used_ms)) {
+            other = loader;
+        }
+    }
+    return best != NULL ? best : other;
+}
+
+/* A loader that stands near it knows that there is such a letter. */
+static bool is_known(struct lane_log *log, struct lane_letter at)
+{
+    const struct lane_loader *loader = choose(log, true, at);
+    return is_near(loader, true, at) && at.offset < loader->end;
+}
+
+/*
+ * A loader that stands there. It is opened anew where it is to jump: a seek would wait until the
+ * fetch that is on its way is answered.
+ */
+static enum client_status go_to(struct lane_log *log, bool is_letters, struct lane_letter at,
+                                struct lane_loader **chosen, struct client_error *error)
+{
+    enum { AHEAD_KBYTES = 1024 };
+    struct topic_partitions one = {0};
+    struct lane_loader *loader = choose(log, is_letters, at);
+    *chosen = loader;
+    loader->used_ms = clock_mono_ms(clock_system());
+    if (is_near(loader, is_letters, at)) {
+        return CLIENT_OK;
+    }
+    close_loader(loader);
+    topic_partitions_add(&one, is_letters ? log->dlq_topic : log->lanes_topic, at.partition,
+                         at.offset);
     struct reader_settings settings = lane_log_reader(log, &one);
+    settings.prefetch_kbytes = AHEAD_KBYTES;
     enum client_status status = reader_open(&settings, &loader->reader, error);
     topic_partitions_deinit(&one);
+    loader->is_letters = is_letters;
     loader->partition = at.partition;
     loader->next = at.offset;
     return status;
@@ -107,16 +161,15 @@ static enum client_status read_at(struct lane_log *log, struct lane_loader *load
 }
 
 /* A place behind the end would be waited for in vain, and one without partition, too. */
-static enum client_status find_letter(struct lane_log *log, struct lane_letter at,
+static enum client_status find_letter(struct lane_log *log, struct lane_letter at, int64_t *end,
                                       struct lane_mail *mail, struct client_error *error)
 {
-    struct lane_loader *loader = &log->letters;
     struct topic_partitions one = {0};
     struct admin_bounds bounds;
     topic_partitions_add(&one, log->dlq_topic, at.partition, at.offset);
     enum client_status status = admin_bounds(log->connection, &one, &bounds, error);
     topic_partitions_deinit(&one);
-    loader->end = status == CLIENT_OK ? bounds.end : 0;
+    *end = status == CLIENT_OK ? bounds.end : 0;
     if (status == CLIENT_NOT_FOUND ||
         (status == CLIENT_OK && (at.offset < bounds.start || at.offset >= bounds.end))) {
         mail->is_gone = true;
@@ -131,26 +184,29 @@ void lane_log_load(struct lane_log *log, const struct lane_order_of *order)
     struct lane_mail *mail =
         lane_mail_new(is_letter ? LANE_MAIL_LETTER : LANE_MAIL_LOADED, order->token);
     struct client_error error = {0};
-    struct lane_loader *loader = is_letter ? &log->letters : &log->asides;
+    struct lane_loader *loader = NULL;
+    int64_t end = -1;
     struct lane_letter at = {is_letter ? order->letter_partition
                                        : lane_log_place(log, order->partition),
                              order->position};
     enum client_status status = CLIENT_OK;
     if (at.partition < 0) {
         status = client_fail(&error, CLIENT_NOT_FOUND, NULL, "its topic is not known");
-    } else if (is_letter && (loader->partition != at.partition || at.offset < loader->next ||
-                             at.offset >= loader->end)) {
-        status = find_letter(log, at, mail, &error);
+    } else if (is_letter && !is_known(log, at)) {
+        status = find_letter(log, at, &end, mail, &error);
     }
     if (status == CLIENT_OK) {
-        status = go_to(log, loader, is_letter ? log->dlq_topic : log->lanes_topic, at, &error);
+        status = go_to(log, is_letter, at, &loader, &error);
     }
     if (status == CLIENT_OK) {
+        loader->end = end >= 0 ? end : loader->end;
         status = read_at(log, loader, at, mail, &error);
     }
     if (status != CLIENT_OK) {
-        loader->partition = -1; /* begin anew */
         snprintf(mail->why, sizeof mail->why, "%.150s", error.text);
+        if (loader != NULL) {
+            close_loader(loader); /* begin anew */
+        }
     }
     lane_runner_post(log->runner, mail);
 }

@@ -299,6 +299,7 @@ static void *run(void *argument)
         if (goes_on) {
             begin_watches(log);
             read_on(log);
+            lane_log_rest(log, false);
         }
     } while (goes_on);
     return NULL;
@@ -375,8 +376,7 @@ void lane_log_stop(struct lane_log *log)
         watch_free(watch);
     }
     (void)reader_close(log->tail, NULL);
-    (void)reader_close(log->asides.reader, NULL);
-    (void)reader_close(log->letters.reader, NULL);
+    lane_log_rest(log, true);
     lane_names_free(&log->sources);
     pthread_cond_destroy(&log->ordered);
     pthread_mutex_destroy(&log->lock);
