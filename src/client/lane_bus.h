@@ -54,6 +54,10 @@ struct lane_bus {
     void (*load_letter)(void *context, const struct lane_share *share, struct lane_letter letter,
                         void *token);
 
+    /* Asks where the share's source begins by now. Answer: MAIL_START, or none when it cannot be
+     * told. NULL: nobody knows. */
+    void (*bounds)(void *context, const struct lane_share *share);
+
     /*
      * Appends a record to the share's place. CLIENT_OK: MAIL_APPENDED follows, else nothing. Those
      * of one place reach the log in the order of these calls, and when one does not, none behind it
@@ -95,6 +99,7 @@ enum lane_mail_kind {
     LANE_MAIL_END,
     LANE_MAIL_LOADED,
     LANE_MAIL_LETTER,
+    LANE_MAIL_START,
     LANE_MAIL_APPENDED,
     LANE_MAIL_BURIED
 };
@@ -105,10 +110,10 @@ struct lane_mail {
     void *token;        /* as given; RESULT, LATER: the event */
     bool is_done;       /* APPENDED, BURIED: it is durable; LOADED, LETTER: it was read */
     bool is_gone;       /* LETTER, not done: there is no such record, and never will be */
-    int64_t position;   /* APPENDED, BURIED: where */
+    int64_t position;   /* APPENDED, BURIED: where; START: the first offset there is */
     int32_t partition;  /* BURIED */
     struct arena arena; /* of what the record borrows; freed with the mail */
-    bool has_share;     /* RECORD, END: */
+    bool has_share;     /* RECORD, END, START: */
     struct lane_share share;
     struct lane_record_id id;
     bool is_erased;            /* RECORD: the record of this id */

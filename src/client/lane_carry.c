@@ -163,6 +163,7 @@ void lane_carry_out(struct lane_runner *runner)
             int64_t its_ms = lane_append_send(runner, source);
             runner->due_ms = its_ms < runner->due_ms ? its_ms : runner->due_ms;
             lane_source_pause_due(runner, source);
+            lane_retention_due(runner, source);
         }
     }
     lane_loads_due(runner);
@@ -236,6 +237,9 @@ static void read_one(struct lane_runner *runner, struct lane_mail *mail)
         break;
     case LANE_MAIL_LOADED:
         lane_load_answered(runner, mail);
+        break;
+    case LANE_MAIL_START:
+        lane_retention_read(runner, mail);
         break;
     case LANE_MAIL_LETTER:
         lane_redo_loaded(runner, mail);

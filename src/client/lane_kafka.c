@@ -238,6 +238,12 @@ static void load_letter(void *context, const struct lane_share *share, struct la
     lane_log_order_letter(&kafka->log, share, letter, token);
 }
 
+static void ask_start(void *context, const struct lane_share *share)
+{
+    struct lane_kafka *kafka = context;
+    lane_log_order(&kafka->log, LANE_ORDER_START, share, -1, NULL);
+}
+
 /* A publisher that is gapless gives up all behind a record that failed, and takes no more. */
 static enum client_status open_lanes(struct lane_kafka *kafka, struct client_error *error);
 
@@ -384,6 +390,7 @@ static const struct lane_bus calls = {.take = take,
                                       .unwatch = unwatch,
                                       .load = load,
                                       .load_letter = load_letter,
+                                      .bounds = ask_start,
                                       .append = append,
                                       .bury = bury,
                                       .wake = wake};

@@ -11,7 +11,13 @@
 
 /* What lane_kafka.c (the poll thread) and lane_kafka_log.c (the log thread) share. */
 
-enum lane_order_kind { LANE_ORDER_WATCH, LANE_ORDER_UNWATCH, LANE_ORDER_LOAD, LANE_ORDER_LETTER };
+enum lane_order_kind {
+    LANE_ORDER_WATCH,
+    LANE_ORDER_UNWATCH,
+    LANE_ORDER_LOAD,
+    LANE_ORDER_LETTER,
+    LANE_ORDER_START
+};
 
 /* What the poll thread wants of the log thread. */
 struct lane_order_of {
@@ -101,6 +107,8 @@ struct reader_settings lane_log_reader(struct lane_log *log,
 /* Reads what is ordered, an event set aside or a dead letter, and answers. On the log thread; waits
  * for the bus. */
 void lane_log_load(struct lane_log *log, const struct lane_order_of *order);
+/* Asks where the source begins, and answers. The same. */
+void lane_log_look(struct lane_log *log, const struct lane_order_of *order);
 /* Closes readers that nobody needed for a while, or all. */
 void lane_log_rest(struct lane_log *log, bool is_end);
 

@@ -210,3 +210,18 @@ void lane_log_load(struct lane_log *log, const struct lane_order_of *order)
     }
     lane_runner_post(log->runner, mail);
 }
+
+void lane_log_look(struct lane_log *log, const struct lane_order_of *order)
+{
+    struct topic_partitions one = {0};
+    struct admin_bounds bounds;
+    topic_partitions_add(&one, order->topic, order->partition, -1);
+    if (admin_bounds(log->connection, &one, &bounds, NULL) == CLIENT_OK) {
+        struct lane_mail *mail = lane_mail_new(LANE_MAIL_START, NULL);
+        mail->position = bounds.start;
+        mail->share = (struct lane_share){arena_cstr(&mail->arena, slice_str(order->topic)),
+                                          order->partition, order->epoch};
+        lane_runner_post(log->runner, mail);
+    }
+    topic_partitions_deinit(&one);
+}

@@ -244,6 +244,9 @@ static void carry_out(struct lane_log *log, const struct lane_order_of *order)
     case LANE_ORDER_LETTER:
         lane_log_load(log, order);
         break;
+    case LANE_ORDER_START:
+        lane_log_look(log, order);
+        break;
     }
 }
 

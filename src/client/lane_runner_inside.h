@@ -81,6 +81,15 @@ struct lane_append {
     int64_t position;
 };
 
+/* What retention does to a source while its intake is paused. */
+struct lane_retention {
+    int64_t ask_ms;      /* monotonic: when to ask next */
+    int64_t first, last; /* where the source began; first -1: not known yet */
+    int64_t first_ms;    /* monotonic */
+    int64_t step;        /* the longest one */
+    bool is_told;
+};
+
 /* A source partition that is or was held. Never freed before the runner: its number is the
  * machine's name for it. */
 struct lane_source {
@@ -115,7 +124,8 @@ struct lane_source {
     struct lane_wish *answers;  /* to be queued behind what carries them out */
     size_t skips;               /* under way */
     bool is_loading_letter;
-    int64_t letter_at_ms;  /* monotonic: not before; 0: at once */
+    int64_t letter_at_ms; /* monotonic: not before; 0: at once */
+    struct lane_retention retention;
     int64_t commit_offset; /* while there are skips: the commit under way */
     char *commit_text;
 };
@@ -322,6 +332,11 @@ void lane_source_arrive(struct lane_runner *runner, struct received *received);
 void lane_source_pause_due(struct lane_runner *runner, struct lane_source *source);
 void lane_source_lose(struct lane_runner *runner, struct lane_source *source);
 void lane_source_free(struct lane_source *source);
+
+/* --- lane_retention.c --- */
+/* Asks now and then while the source is paused. */
+void lane_retention_due(struct lane_runner *runner, struct lane_source *source);
+void lane_retention_read(struct lane_runner *runner, const struct lane_mail *mail);
 
 /* --- lane_carry.c --- */
 /* Does what is due and carries out all effects. */

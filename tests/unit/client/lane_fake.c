@@ -161,6 +161,15 @@ static void load_letter(void *context, const struct lane_share *share, struct la
     lane_runner_post(fake->runner, mail);
 }
 
+static void bounds(void *context, const struct lane_share *share)
+{
+    struct fake *fake = context;
+    struct lane_mail *mail = lane_mail_new(LANE_MAIL_START, NULL);
+    mail->share = *share;
+    mail->position = fake->start;
+    lane_runner_post(fake->runner, mail);
+}
+
 static void post_record(struct fake *fake, const struct lane_share *share, size_t at)
 {
     const struct fake_record *record = &fake->lanes.items[at];
@@ -461,6 +470,7 @@ void fake_start(struct fake *fake)
                                  .unwatch = unwatch,
                                  .load = load,
                                  .load_letter = load_letter,
+                                 .bounds = bounds,
                                  .append = append,
                                  .bury = bury,
                                  .wake = wake};

@@ -64,6 +64,7 @@ struct fake {
     struct buf lines;             /* the log */
     int fails_appends, fails_burials, fails_loads, fails_letters, refuses_commits;
     int failed_loads; /* that were not asked for again yet */
+    int64_t start;    /* of each source: what was before is gone */
     int64_t last_epoch;
     int64_t now_ms;
     struct clock clock;

@@ -552,6 +552,44 @@ static void test_the_end_waits_for_what_runs(void **state)
     assert_int_equal(fake->partitions[0].committed, 1);
 }
 
+static bool is_warned(struct fake *fake)
+{
+    return strstr(buf_cstr(&fake->lines), "the topic's retention comes near") != NULL;
+}
+
+static bool is_blocked_and_full(struct fake *fake)
+{
+    return fake->blocked == 1 && fake->partitions[0].is_paused;
+}
+
+static void test_retention_that_comes_near_is_told_while_the_intake_is_paused(void **state)
+{
+    struct fake *fake = *state;
+    for (int i = 0; i < 2000; i++) {
+        fake_publish(fake, 0, "a", i == 0 ? "wait" : "ok");
+    }
+    fake->settings.lanes.waiting_events = 1000;
+    fake->settings.lanes.intake_events = 1000;
+    fake->settings.lanes.aside_bytes = 1;
+    fake_start(fake);
+    fake_until(fake, is_blocked_and_full, 10);
+    fake_turns(fake, 30, 60000); /* nothing is taken: nothing is told */
+    assert_false(is_warned(fake));
+    fake->start = 10;
+    fake_turns(fake, 30, 60000); /* ten offsets in an hour: far away */
+    assert_false(is_warned(fake));
+    fake->start = 900;
+    fake_turns(fake, 2, 60000);
+    assert_true(is_warned(fake));
+    const char *first = strstr(buf_cstr(&fake->lines), "comes near: it has reached 900, 900");
+    assert_non_null(first);
+    fake_turns(fake, 10, 60000);
+    assert_null(strstr(strstr(buf_cstr(&fake->lines), "comes near") + 1, "comes near"));
+    fake_open_gate(fake);
+    fake_until(fake, all_committed, 10);
+    fake_stop(fake);
+}
+
 /* A log that is long is not in memory as a whole. */
 static void test_who_reads_records_waits_for_room(void **state)
 {
@@ -641,6 +679,7 @@ int main(int argc, char **argv)
         RUNNER_TEST(test_an_outage_is_told_once_and_so_is_its_end),
         RUNNER_TEST(test_an_event_may_end_the_service),
         RUNNER_TEST(test_the_end_waits_for_what_runs),
+        RUNNER_TEST(test_retention_that_comes_near_is_told_while_the_intake_is_paused),
         RUNNER_TEST(test_who_reads_records_waits_for_room),
         RUNNER_TEST(test_a_run_ends_when_it_is_told),
         RUNNER_TEST(test_a_wrong_setting_names_itself),
