@@ -155,7 +155,7 @@ def main():
     options = parser.parse_args()
     print(f"seed {options.seed}", flush=True)
     with (tempfile.TemporaryDirectory(prefix="tidings-dead-") as directory,
-          test_runner.World(options, directory, "kills") as world):
+          test_runner.World(options, directory, "redrive-kills") as world):
         play(world, options)
     print(f"{options.letters} dead letters redriven, {options.kills} kills: the checker is silent")
 

@@ -385,7 +385,7 @@ def a_word_is_carried_out_by_the_next_owner(world):
         assert len(out["lanes"]) == PARTITIONS, out
     service.kill()
     skip = subprocess.Popen([BINARY, "lanes", "skip", world.group, "--key", "poison", "-b", world.server.address,
-                             "--json"], stdout=subprocess.PIPE)
+                             "--timeout", "2m", "--json"], stdout=subprocess.PIPE)
     wait_for(lambda: lanes(world, "list", world.group)["words_without_answer"] == 1, "it is said to nobody")
     world.server.listen = world.server.address
     world.server.kill()
