@@ -188,6 +188,7 @@ struct world {
     bool has_words;    /* people say something of lanes */
     bool skips_all;    /* parked lanes are opened by skipping, before redrives */
     bool is_malformed; /* much of what comes can never work */
+    bool is_crowded;   /* what fails fills the memory, and is not given up */
     bool is_mended;    /* nothing fails any more */
     bool is_calm;      /* no crashes and rebalances any more */
     int chaos_left;

@@ -27,6 +27,9 @@ static enum fate draw_fate(struct world *world)
     if (world->is_malformed) {
         return drawn <= 50 ? GOOD : drawn <= 55 ? FLAKY : drawn <= 60 ? POISON : REJECTED;
     }
+    if (world->is_crowded) {
+        return drawn <= 55 ? GOOD : drawn <= 65 ? FLAKY : POISON;
+    }
     return drawn <= 75 ? GOOD : drawn <= 85 ? FLAKY : drawn <= 95 ? POISON : REJECTED;
 }
 
@@ -112,6 +115,11 @@ static void draw_settings(struct world *world)
     /* Whether the few that fail can be told from an outage, or it takes who would succeed. */
     world->tries_alone = !world->has_limits && sim_chance(world, 40);
     world->is_malformed = sim_chance(world, 10);
+    world->is_crowded = world->tries_alone && !world->is_malformed && sim_chance(world, 30);
+    if (world->is_crowded) {
+        settings->waiting_events = (size_t)sim_between(world, 2, 5);
+        settings->attempts = 100000;
+    }
     if (!world->is_plain) {
         draw_words(world);
     }
