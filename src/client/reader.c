@@ -199,6 +199,9 @@ static enum client_status set_paused(struct reader *reader, const char *topic, i
         code = list->elems[0].err;
     }
     rd_kafka_topic_partition_list_destroy(list);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR && !is_paused) {
+        reader_flow_wake(reader, topic, number);
+    }
     return connection_fail(&reader->connection, error, code, NULL);
 }
 

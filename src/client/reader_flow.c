@@ -3,9 +3,9 @@
 /*
  * Keeps librdkafka fetching. It stops when as much is fetched as may be (prefetch_events,
  * prefetch_kbytes), and up to version 2.1 looks again after a whole second, by when a quick reader
- * has long waited. Any request to the partition's leader wakes the thread that fetches, so one is
- * sent when what was fetched is half read. Newer versions have fetch.queue.backoff.ms for it; the
- * request does no harm there.
+ * has long waited; so it does with a partition that is resumed. Any request to the partition's
+ * leader wakes the thread that fetches, so one is sent when what was fetched is half read. Newer
+ * versions have fetch.queue.backoff.ms for it; the request does no harm there.
  */
 
 enum { LOOK_EVERY = 64, WAKE_MS = 1 };
@@ -20,11 +20,10 @@ void reader_flow_init(struct reader *reader, const struct reader_settings *setti
 }
 
 /* The answer is not waited for: asking is what wakes. */
-static void wake(struct reader *reader, const rd_kafka_message_t *message)
+void reader_flow_wake(struct reader *reader, const char *topic, int32_t number)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_list_add(list, rd_kafka_topic_name(message->rkt), message->partition)
-        ->offset = RD_KAFKA_OFFSET_BEGINNING;
+    rd_kafka_topic_partition_list_add(list, topic, number)->offset = RD_KAFKA_OFFSET_BEGINNING;
     (void)rd_kafka_offsets_for_times(reader->connection.rk, list, WAKE_MS);
     rd_kafka_topic_partition_list_destroy(list);
 }
@@ -45,6 +44,6 @@ void reader_flow_taken(struct reader *reader, const rd_kafka_message_t *message)
         flow->full_length = length;
     } else if (flow->full_length > 0 && length < flow->full_length / 2) {
         flow->full_length = 0;
-        wake(reader, message);
+        reader_flow_wake(reader, rd_kafka_topic_name(message->rkt), message->partition);
     }
 }

@@ -142,6 +142,8 @@ void reader_flow_init(struct reader *reader, const struct reader_settings *setti
 
 /* An event was taken: keeps librdkafka fetching. May take a millisecond now and then. */
 void reader_flow_taken(struct reader *reader, const rd_kafka_message_t *message);
+/* The thread that fetches looks at the partition at once; waits for 1 ms at most. */
+void reader_flow_wake(struct reader *reader, const char *topic, int32_t number);
 
 /* --- reader_commit.c --- */
 
