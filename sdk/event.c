@@ -56,7 +56,7 @@ void event_show(const struct lane_hand *hand, struct arena *arena, struct tiding
         .attempt = hand->attempt,
         .first_failed_ms = hand->first_failed_ms,
         .fence = hand->fence,
-        .is_redriven = hand->is_redriven,
+        .redrive = hand->redrive,
     };
     if (event->id == NULL || event->id[0] == '\0') {
         event->id = arena_sprintf(arena, "%s/%d/%lld", from.topic, (int)from.partition,

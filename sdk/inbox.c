@@ -194,7 +194,7 @@ enum tidings_once_answer tidings_once(struct tidings *service, struct tidings_db
                                 .id = id_of(event, &arena),
                                 .topic = event->topic,
                                 .partition = event->partition,
-                                .redrive = event->is_redriven,
+                                .redrive = event->redrive,
                                 .fence = event->fence};
     enum tidings_once_answer answer = inbox_take(&sql, &taken, error);
     if (answer == TIDINGS_ONCE_FIRST &&

@@ -230,8 +230,9 @@ struct tidings_event {
 
     int attempt;             /* 1 for the first one; those that count are known over restarts */
     int64_t first_failed_ms; /* since 1970 UTC: when the first one failed; 0: none did */
-    int64_t fence;    /* of this process as owner of the partition: the next owner's is higher */
-    bool is_redriven; /* it was given up, and somebody asked for it to be tried again */
+    int64_t fence;   /* of this process as owner of the partition: the next owner's is higher */
+    int64_t redrive; /* it was given up, and somebody asked for the n-th time for it to be tried
+                        again; 0: it was not */
 
     /* The library's: ties what is published because of this event to it. Borrowed like the rest,
      * NULL in an event that you make yourself. */

@@ -13,7 +13,7 @@ static void run(struct lane_runner *runner, const struct lane_effect *effect)
         .attempt = effect->event->attempt,
         .first_failed_ms = effect->event->first_failed_ms,
         .fence = held->source->fence,
-        .is_redriven = effect->event->keep == LANE_REDRIVEN,
+        .redrive = effect->event->keep == LANE_REDRIVEN ? held->redrive : 0,
     };
     lane_workers_give(runner, held);
 }

@@ -38,7 +38,7 @@ struct lane_hand {
     int attempt;             /* 1 for the first one */
     int64_t first_failed_ms; /* wall clock; 0: never */
     int64_t fence;           /* of the owner: for whoever keeps effects of late ones out */
-    bool is_redriven;
+    int64_t redrive; /* of an event that was given up: the redrive's number, from 1; else 0 */
 };
 
 /* What it says: zeroed is "done". */

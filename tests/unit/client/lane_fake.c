@@ -323,6 +323,7 @@ static bool handle(void *context, struct lane_hand *hand, struct lane_said *said
     fake->blocked--;
     assert_true(slice_equal_str(event->value, its->value));
     assert_true(hand->fence > 0);
+    fake->redrive = hand->redrive > 0 ? hand->redrive : fake->redrive;
     bool is_away = strcmp(its->value, "away") == 0 && !fake->is_open;
     bool is_poison =
         strcmp(its->value, "reject") == 0 || (strcmp(its->value, "poison") == 0 && !fake->is_open);

@@ -51,7 +51,8 @@ struct fake {
     pthread_cond_t changed;
     struct buf effects;
     int running;
-    int blocked; /* of them, at the gate */
+    int blocked;     /* of them, at the gate */
+    int64_t redrive; /* of the last event that was redriven */
     bool is_open;
     bool is_woken;
     VEC(struct lane_hand *) later;

@@ -285,6 +285,7 @@ static void test_a_redrive_that_fails_leaves_a_new_letter_and_its_lane_closed(vo
     int64_t first = say_redrive(fake, 1, 0, 1);
     fake_until(fake, has_answers, 10);
     assert_answer(fake, first, LANE_FAILED_AGAIN, "test: as told");
+    assert_int_equal(fake->redrive, 1);
     assert_int_equal(fake->letters.count, 2);
     const char *letter = (const char *)fake->letters.items[1].data;
     assert_non_null(strstr(letter, "tidings-dead-redrive=1"));
@@ -299,6 +300,7 @@ static void test_a_redrive_that_fails_leaves_a_new_letter_and_its_lane_closed(vo
     int64_t next = say_redrive(fake, 1, 1, 2);
     fake_until(fake, is_through, 10);
     assert_answer(fake, next, LANE_CARRIED_OUT, "done at attempt 1");
+    assert_int_equal(fake->redrive, 2);
     assert_effects_of(fake, "a", "1 2 4 ");
     fake_stop(fake);
 }

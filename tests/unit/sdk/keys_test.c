@@ -84,7 +84,7 @@ static enum tidings_verdict play(struct tidings *service, const struct tidings_e
     char text[TEXT_MAX];
     const char *key = event->key != NULL ? event->key : "-";
     assert_true(event->fence > 0);
-    assert_false(event->is_redriven);
+    assert_int_equal(event->redrive, 0);
     assert_true((event->attempt == 1) == (event->first_failed_ms == 0));
     count_running(play, 1);
     snprintf(text, sizeof text, "%s %s attempt=%d", key, (const char *)event->data, event->attempt);
