@@ -80,14 +80,14 @@ def check(shell, command, expected):
 def main():
     readme, *programs = sys.argv[1:]
     with tempfile.TemporaryDirectory(prefix="tidings-readme-") as folder:
-        server = Server(os.path.join(folder, "data"))
-        shell = Shell(folder, server.address, programs)
-        try:
-            for command, expected in steps_of(readme):
-                check(shell, command, expected)
-        finally:
-            shell.end()
-        assert server.stop() == 0, "the server did not stop cleanly"
+        with Server(os.path.join(folder, "data")) as server:
+            shell = Shell(folder, server.address, programs)
+            try:
+                for command, expected in steps_of(readme):
+                    check(shell, command, expected)
+            finally:
+                shell.end()
+            assert server.stop() == 0, "the server did not stop cleanly"
     print("ok: the example of README.md does what it says")
 
 
