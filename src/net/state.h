@@ -181,7 +181,7 @@ struct reactor {
     struct budget_purse frames, answers;
     bool crowded; /* the share for answers is used up, as of the last look */
     bool packed;  /* by a quarter more than there is */
-    bool full;    /* by twice that */
+    bool full;    /* by as much again */
     bool pressed; /* pressure_timer goes on until there is room again */
     struct reactor_timer pressure_timer;
     struct task pressure_task;

@@ -4,10 +4,10 @@
  * value size u16 with 0xffff for none, value; the value doubles as a header). Facts come back as
  * they were, and an index takes all of it.
  */
-#include "base/bytes.h"
 #include "base/mem.h"
 #include "bus/dead_group.h"
 #include "fuzz.h"
+#include "parts.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,22 +18,6 @@ static void must(bool holds, const char *what)
         fprintf(stderr, "dead letters: %s\n", what);
         abort();
     }
-}
-
-static bool take(struct slice *left, struct slice *out)
-{
-    if (left->size < 2) {
-        return false;
-    }
-    size_t size = load_be16(left->data);
-    bool none = size == 0xffff;
-    size = none ? 0 : size;
-    if (size > left->size - 2) {
-        return false;
-    }
-    *out = none ? (struct slice){0} : slice_of(left->data + 2, size);
-    *left = slice_of(left->data + 2 + size, left->size - 2 - size);
-    return true;
 }
 
 static void read_condition(const uint8_t *data, size_t size, const struct dead_subject *subject)

@@ -4,11 +4,11 @@
  * regular expressions of clients (first byte odd; then the pattern, a NUL and a name). A group that
  * was replayed can be described, and what it stores of itself is understood again.
  */
-#include "base/bytes.h"
 #include "base/pattern.h"
 #include "fuzz.h"
 #include "group/consumer.h"
 #include "group/consumer_pieces.h"
+#include "parts.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,22 +21,6 @@ static void must(bool holds, const char *what)
         fprintf(stderr, "groups: %s\n", what);
         abort();
     }
-}
-
-static bool take(struct slice *left, struct slice *out)
-{
-    if (left->size < 2) {
-        return false;
-    }
-    size_t size = load_be16(left->data);
-    bool none = size == 0xffff;
-    size = none ? 0 : size;
-    if (size > left->size - 2) {
-        return false;
-    }
-    *out = none ? (struct slice){0} : slice_of(left->data + 2, size);
-    *left = slice_of(left->data + 2 + size, left->size - 2 - size);
-    return true;
 }
 
 static void replay(struct group *group, struct slice left)

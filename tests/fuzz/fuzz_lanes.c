@@ -3,11 +3,11 @@
  * key, value size u16 with 0xffff for none, value) and the text beside a commit (the bytes as they
  * are). What is read is written as the same bytes again, and a book takes all of it.
  */
-#include "base/bytes.h"
 #include "base/mem.h"
 #include "client/lane_book.h"
 #include "client/lane_metadata.h"
 #include "fuzz.h"
+#include "parts.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,22 +18,6 @@ static void must(bool holds, const char *what)
         fprintf(stderr, "lanes: %s\n", what);
         abort();
     }
-}
-
-static bool take(struct slice *left, struct slice *out)
-{
-    if (left->size < 2) {
-        return false;
-    }
-    size_t size = load_be16(left->data);
-    bool none = size == 0xffff;
-    size = none ? 0 : size;
-    if (size > left->size - 2) {
-        return false;
-    }
-    *out = none ? (struct slice){0} : slice_of(left->data + 2, size);
-    *left = slice_of(left->data + 2 + size, left->size - 2 - size);
-    return true;
 }
 
 /* Numbers may be written longer than need be: so read, written and read once more. */

@@ -648,3 +648,18 @@ enum lane_outcome fake_answer(const struct fake *fake, int64_t word, char text[2
     }
     return outcome;
 }
+
+int fake_setup(void **state)
+{
+    struct fake *fake = malloc(sizeof *fake);
+    fake_init(fake);
+    *state = fake;
+    return 0;
+}
+
+int fake_teardown(void **state)
+{
+    fake_deinit(*state);
+    free(*state);
+    return 0;
+}

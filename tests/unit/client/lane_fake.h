@@ -75,6 +75,9 @@ struct fake {
 
 void fake_init(struct fake *fake);
 void fake_deinit(struct fake *fake);
+/* For cmocka: *state is a struct fake. */
+int fake_setup(void **state);
+int fake_teardown(void **state);
 void fake_publish(struct fake *fake, int partition, const char *key, const char *value);
 /* A runner that owns partition 0. */
 void fake_start(struct fake *fake);

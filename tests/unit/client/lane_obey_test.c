@@ -3,21 +3,6 @@
 
 #include "lane_fake.h"
 
-static int setup(void **state)
-{
-    struct fake *fake = malloc(sizeof *fake);
-    fake_init(fake);
-    *state = fake;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    fake_deinit(*state);
-    free(*state);
-    return 0;
-}
-
 /* --- what is said --- */
 
 static struct lane_word word_of(enum lane_verb verb, int64_t head)
@@ -399,7 +384,7 @@ static void test_a_word_can_be_taken_back_while_it_waits(void **state)
     fake_stop(fake);
 }
 
-#define OBEY_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define OBEY_TEST(name) cmocka_unit_test_setup_teardown(name, fake_setup, fake_teardown)
 
 int main(int argc, char **argv)
 {

@@ -4,21 +4,6 @@
 
 /* The runner of key lanes on a bus in memory. */
 
-static int setup(void **state)
-{
-    struct fake *fake = malloc(sizeof *fake);
-    fake_init(fake);
-    *state = fake;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    fake_deinit(*state);
-    free(*state);
-    return 0;
-}
-
 static void assert_effects(struct fake *fake, const char *expected)
 {
     char *effects = fake_effects(fake);
@@ -649,7 +634,7 @@ static void test_a_wrong_setting_names_itself(void **state)
     assert_refused(fake, "nobody handles events");
 }
 
-#define RUNNER_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define RUNNER_TEST(name) cmocka_unit_test_setup_teardown(name, fake_setup, fake_teardown)
 
 int main(int argc, char **argv)
 {
