@@ -14,7 +14,7 @@ enum tidings_status intake_publish(struct tidings *service, const struct order *
     struct tidings_message message = {
         .topic = "orders",
         .type = cancelled ? "OrderCancelled" : "OrderPlaced",
-        .key = order->id,
+        .key = order_key(order),
         .subject = order->id,
         .id = id,
         .data = json,

@@ -7,7 +7,7 @@
 
 /* Order intake: from HTTP and from CSV to events on the topic orders. */
 
-/* Publishes OrderPlaced or OrderCancelled, keyed by order. json (order_to_json) lives until the
+/* Publishes OrderPlaced or OrderCancelled, keyed by order_key. json (order_to_json) lives until the
  * call returns. delivered NULL: waits until the order is kept. */
 enum tidings_status intake_publish(struct tidings *service, const struct order *order,
                                    const char *json, tidings_delivered_fn *delivered, void *context,

@@ -38,6 +38,20 @@ bool order_is_cancellation(const struct order *order)
     return order->id != NULL && order->id[0] == 'C';
 }
 
+const char *order_key(const struct order *order)
+{
+    return order->customer_id != NULL ? order->customer_id : order->id;
+}
+
+bool order_has_article(const struct order *order, const char *stock_code)
+{
+    bool has = false;
+    for (size_t i = 0; i < order->line_count && !has; i++) {
+        has = strcmp(order->lines[i].stock_code, stock_code) == 0;
+    }
+    return has;
+}
+
 int64_t order_pieces(const struct order *order)
 {
     int64_t pieces = 0;

@@ -48,6 +48,12 @@ struct order_problem {
 
 void order_deinit(struct order *order);
 bool order_is_cancellation(const struct order *order);
+
+/* The key of its events: the customer, whose orders stay in order; the order itself when nobody
+ * knows the customer. */
+const char *order_key(const struct order *order);
+
+bool order_has_article(const struct order *order, const char *stock_code);
 int64_t order_pieces(const struct order *order);
 int64_t order_amount(const struct order *order); /* 1/PRICE_UNITS */
 

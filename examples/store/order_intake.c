@@ -22,7 +22,7 @@ int main(int argc, char **argv)
     store_options(
         argc, argv,
         "Takes orders and publishes OrderPlaced and OrderCancelled to the topic orders,\n"
-        "keyed by order. With --listen it answers 202 when the bus has kept the order, 400\n"
+        "keyed by customer. With --listen it answers 202 when the bus has kept the order, 400\n"
         "when the order is wrong, 503 when the bus does not answer. With --csv it reads\n"
         "the columns InvoiceNo, StockCode, Description, Quantity, InvoiceDate, UnitPrice,\n"
         "CustomerID and Country; lines of one InvoiceNo are one order, and one that starts\n"

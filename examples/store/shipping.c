@@ -49,7 +49,7 @@ static bool announce(struct worker *worker, struct tidings *service,
     struct tidings_message message = {
         .topic = "shipments",
         .type = "OrderShipped",
-        .key = order->id,
+        .key = order_key(order),
         .subject = order->id,
         .id = id,
         .cause = event,

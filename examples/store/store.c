@@ -128,6 +128,8 @@ struct tidings *store_service_new(const char *name, const struct store_common *c
         .bootstrap_servers = common->bootstrap_servers,
         .instance = common->instance,
         .publish_timeout_ms = 10000,
+        .attempts =
+            common->attempts != NULL ? (int)store_number("attempts", common->attempts, 1, 1000) : 0,
         .workers = 1,              /* handlers share a database connection and its statements */
         .commit_interval_ms = 100, /* little comes again after a kill */
     };
@@ -244,7 +246,7 @@ static int ledger_note(struct ledger *ledger, const struct tidings_event *event)
     sqlite3_bind_text(note, 1, event->source, -1, SQLITE_STATIC);
     sqlite3_bind_text(note, 2, event->id, -1, SQLITE_STATIC);
     sqlite3_bind_text(note, 3, event->type, -1, SQLITE_STATIC);
-    sqlite3_bind_text(note, 4, event->key != NULL ? event->key : "", -1, SQLITE_STATIC);
+    sqlite3_bind_text(note, 4, event->subject, -1, SQLITE_STATIC);
     sqlite3_bind_text(note, 5, event->topic, -1, SQLITE_STATIC);
     sqlite3_bind_int(note, 6, event->partition);
     sqlite3_bind_int64(note, 7, event->offset);

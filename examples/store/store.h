@@ -39,13 +39,21 @@ struct store_common {
     const char *bootstrap_servers;
     const char *instance;
     const char *database;
+    const char *attempts;
+    const char *slow_ms; /* the faults that the demo asks for */
+    const char *poison;
 };
 #define STORE_COMMON_OPTIONS(common, default_database)                                             \
     {"bootstrap-server", "HOST:PORT", "the bus [127.0.0.1:9092]", &(common)->bootstrap_servers},   \
         {"instance", "NAME", "name of this process among those that share the work [none]",        \
          &(common)->instance},                                                                     \
+        {"db", "FILE", "where it keeps its data [" default_database "]", &(common)->database},     \
+        {"attempts", "N", "how often an event is tried before it is given up [10]",                \
+         &(common)->attempts},                                                                     \
+        {"slow-ms", "N", "for trying out: each event takes so long [0]", &(common)->slow_ms},      \
     {                                                                                              \
-        "db", "FILE", "where it keeps its data [" default_database "]", &(common)->database        \
+        "poison", "CODE", "for trying out: orders with this article fail [none]",                  \
+            &(common)->poison                                                                      \
     }
 
 /* Makes the service `name`; SIGTERM and SIGINT stop it. NULL after a complaint. */

@@ -1,5 +1,7 @@
 #include "worker.h"
 
+#include <time.h>
+
 static enum tidings_verdict worker_apply(struct worker *worker, const struct tidings_event *event,
                                          const struct order *order)
 {
@@ -22,6 +24,7 @@ enum tidings_verdict worker_handle(struct tidings *service, const struct tidings
                                    void *context)
 {
     struct worker *worker = context;
+    nanosleep(&(struct timespec){worker->slow_ms / 1000, worker->slow_ms % 1000 * 1000000}, NULL);
     struct order order;
     struct order_problem problem;
     if (!order_from_event(event->data, event->data_size, &order, &problem)) {
@@ -29,7 +32,10 @@ enum tidings_verdict worker_handle(struct tidings *service, const struct tidings
                        (int)event->partition, (long long)event->offset, problem.text);
         return worker_apply(worker, event, NULL);
     }
-    enum tidings_verdict verdict = worker_apply(worker, event, &order);
+    enum tidings_verdict verdict =
+        worker->poison != NULL && order_has_article(&order, worker->poison)
+            ? tidings_retry(event, 0, "poison", "order %s has article %s", order.id, worker->poison)
+            : worker_apply(worker, event, &order);
     if (verdict == TIDINGS_DONE && worker->announce != NULL &&
         !worker->announce(worker, service, event, &order)) {
         verdict = ledger_retry(&worker->ledger, event);
@@ -41,6 +47,10 @@ enum tidings_verdict worker_handle(struct tidings *service, const struct tidings
 struct tidings *worker_start(struct worker *worker, const char *name,
                              const struct store_common *common, const char *tables)
 {
+    worker->poison = common->poison;
+    if (common->slow_ms != NULL) {
+        worker->slow_ms = store_number("slow-ms", common->slow_ms, 0, 3600000);
+    }
     if (!ledger_open(&worker->ledger, common->database, tables, common->instance)) {
         return NULL;
     }

@@ -11,6 +11,8 @@
  */
 struct worker {
     struct ledger ledger;
+    long slow_ms;       /* each event takes so long */
+    const char *poison; /* orders with this article fail; NULL: none */
 
     /* Does the work inside the open transaction; false: undo it and try again later. What failed
      * was said by ledger_fail, as ledger_step does; so with announce. */

@@ -252,7 +252,7 @@ class Intake(WithDirectory):
                        "--bootstrap-server", bus.address)
             self.assertEqual((done.returncode, done.stdout),
                              (0, "orders published=3 refused=0 lost=0\n"), done.stderr)
-            events = {e["key"]: e for e in self.events(bus, "orders")}
+            events = {e["headers"]["ce_subject"]: e for e in self.events(bus, "orders")}
         self.assertEqual(sorted(events), ["1", "1-2", "C2"])
         self.assertIn("OrderCancelled", json.dumps(events["C2"]))
         self.assertIn("caf\\u00e9", json.dumps(events["1"]))
