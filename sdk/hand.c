@@ -99,6 +99,7 @@ static void tell_said(struct tidings *service, const struct lane_hand *hand,
                       const struct lane_said *said)
 {
     char name[NAME_SIZE], reason[REASON_SIZE];
+    meter_said(service, hand->handler, said->verdict);
     bool has_failed_before = hand->first_failed_ms != 0;
     if (said->verdict == LANE_DONE && has_failed_before) {
         service_log_often(service, &service->recoveries, TIDINGS_LOG_INFO,
@@ -218,6 +219,7 @@ void hand_begin(struct tidings *service, struct tidings_in_hand *in_hand)
     pthread_mutex_lock(&service->hands_lock);
     in_hand->since_ms = clock_mono_ms(service->clock);
     in_hand->warn_at_ms = in_hand->since_ms + service->options.handler_warn_ms;
+    in_hand->since_ns = service->meter.is_on ? clock_now_ns() : 0;
     DL_APPEND(service->hands, in_hand);
     pthread_mutex_unlock(&service->hands_lock);
 }
@@ -225,6 +227,9 @@ void hand_begin(struct tidings *service, struct tidings_in_hand *in_hand)
 void hand_end(struct tidings *service, struct tidings_in_hand *in_hand)
 {
     char name[NAME_SIZE];
+    if (service->meter.is_on) {
+        meter_called(service, in_hand->hand->handler, clock_now_ns() - in_hand->since_ns);
+    }
     pthread_mutex_lock(&service->hands_lock);
     DL_DELETE(service->hands, in_hand);
     pthread_mutex_unlock(&service->hands_lock);

@@ -74,6 +74,7 @@ static enum tidings_status add(struct tidings *service, const struct handler *li
     added->name = type != NULL ? mem_sprintf("%s %s", topic, type) : mem_strdup(topic);
     added->number = number;
     LL_APPEND(service->handlers, added);
+    atomic_store(&service->meter.has_handlers, true);
     return TIDINGS_OK;
 }
 

@@ -99,6 +99,7 @@ void options_copy(struct tidings *service, const struct tidings_options *options
     *its = *options;
     its->name = mem_strdup(options->name);
     its->instance = mem_strdup(options->instance);
+    its->http_listen = mem_strdup(options->http_listen);
     its->bootstrap_servers =
         mem_strdup(options->bootstrap_servers ? options->bootstrap_servers : "127.0.0.1:9092");
     its->client_settings = settings_copy(options->client_settings, &service->client_setting_count);
@@ -118,6 +119,7 @@ void options_free(struct tidings *service)
     free((void *)(uintptr_t)its->client_settings);
     free((void *)(uintptr_t)its->name);
     free((void *)(uintptr_t)its->instance);
+    free((void *)(uintptr_t)its->http_listen);
     free((void *)(uintptr_t)its->bootstrap_servers);
 }
 

@@ -43,6 +43,7 @@ struct tidings_outbox {
     int64_t stop_ms;            /* monotonic */
     uint64_t looks, empty_look; /* looks that began; the last one that found no row */
     struct tidings_outbox_counts counts;
+    struct meter_outbox shown; /* under the meter's lock */
 };
 
 static int64_t now_ms(void)
@@ -59,12 +60,20 @@ static void step(struct tidings_outbox *outbox, enum outbox_step at)
 
 /* --- what is told --- */
 
+static void show_counts(struct tidings_outbox *outbox)
+{
+    struct tidings_outbox_counts counts;
+    tidings_outbox_counts(outbox, &counts);
+    meter_outbox(outbox->service, &outbox->shown, &counts);
+}
+
 static void tell_down(struct tidings_outbox *outbox, const char *why)
 {
     pthread_mutex_lock(&outbox->lock);
     bool was_down = outbox->counts.is_down;
     outbox->counts.is_down = true;
     pthread_mutex_unlock(&outbox->lock);
+    show_counts(outbox);
     if (!was_down) {
         service_log(outbox->service, TIDINGS_LOG_WARN,
                     "outbox: cannot publish, its rows wait: %.400s", why);
@@ -78,6 +87,7 @@ static void tell_up(struct tidings_outbox *outbox, size_t published)
     outbox->counts.is_down = false;
     outbox->counts.published += published;
     pthread_mutex_unlock(&outbox->lock);
+    show_counts(outbox);
     if (was_down) {
         service_log(outbox->service, TIDINGS_LOG_INFO, "outbox: publishes again");
     }
@@ -151,6 +161,7 @@ static void note_look(struct tidings_outbox *outbox, const struct outbox_look *l
         pthread_cond_broadcast(&outbox->changed);
     }
     pthread_mutex_unlock(&outbox->lock);
+    show_counts(outbox);
     tell_held(outbox, look);
 }
 
@@ -358,6 +369,7 @@ enum tidings_status tidings_outbox_add(struct tidings *service, struct tidings_d
 
 static void outbox_free(struct tidings_outbox *outbox)
 {
+    meter_outbox_end(outbox->service, &outbox->shown);
     arena_deinit(&outbox->batch.arena);
     free(outbox->batch.rows);
     pthread_cond_destroy(&outbox->changed);

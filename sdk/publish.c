@@ -21,6 +21,7 @@ static void on_done(void *context, const struct publication *publication)
 {
     struct tidings *service = context;
     struct outgoing *outgoing = publication->context;
+    meter_published(service, publication->error == NULL);
     if (outgoing->delivered != NULL) {
         struct tidings_delivery delivery = {
             .status = status_from(publication->status),

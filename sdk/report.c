@@ -134,7 +134,11 @@ static void on_notice(void *context, const struct client_error *what)
         service_fail(service, what);
         return;
     }
+    if (what->status == CLIENT_OK) {
+        atomic_store(&service->meter.is_bus_away, false);
+    }
     if (what->status == CLIENT_UNREACHABLE && what->code != 0) {
+        atomic_store(&service->meter.is_bus_away, true);
         int64_t now_ms = clock_mono_ms(service->clock);
         int64_t last_ms = atomic_load(&service->said_down_ms);
         if ((last_ms != 0 && now_ms - last_ms < QUIET_MS) ||

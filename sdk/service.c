@@ -22,6 +22,7 @@ static struct tidings *service_make(const struct tidings_options *options)
     pthread_mutex_init(&service->hands_lock, NULL);
     pthread_mutex_init(&service->lock, NULL);
     pthread_cond_init(&service->landed, NULL);
+    meter_init(&service->meter);
     return service;
 }
 
@@ -58,6 +59,9 @@ enum tidings_status tidings_new(const struct tidings_options *options, struct ti
     }
     struct tidings *made = service_make(options);
     status = settings_check(made, error);
+    if (status == TIDINGS_OK) {
+        status = show_open(made, &made->show, error);
+    }
     if (status != TIDINGS_OK) {
         tidings_free(made);
         return status;
@@ -71,6 +75,7 @@ void tidings_free(struct tidings *service)
     if (service == NULL) {
         return;
     }
+    show_close(service->show);
     if (service->played != NULL) {
         service->played->leave(service);
     }
@@ -80,6 +85,7 @@ void tidings_free(struct tidings *service)
         handler_free(handler);
     }
     options_free(service);
+    meter_deinit(&service->meter);
     pthread_cond_destroy(&service->landed);
     pthread_mutex_destroy(&service->lock);
     pthread_mutex_destroy(&service->hands_lock);
@@ -111,6 +117,7 @@ static void on_tick(void *context)
         lane_runner_stop(service->runner);
     }
     hand_watch(service);
+    meter_turn(service);
 }
 
 static bool on_hand(void *context, struct lane_hand *hand, struct lane_said *said)
@@ -151,6 +158,8 @@ enum client_status service_begin_lanes(struct tidings *service, struct client_er
         .clock = service->clock,
     };
     service->lanes = settings;
+    atomic_store(&service->meter.turned_ms, clock_mono_ms(clock_system()));
+    atomic_store(&service->meter.state, METER_RUNNING);
     return batches_begin(service)
                ? lane_runner_new(&settings, &service->runner, why)
                : client_fail(why, CLIENT_FATAL, NULL, "no thread for a handler of batches");
@@ -158,6 +167,7 @@ enum client_status service_begin_lanes(struct tidings *service, struct client_er
 
 void service_let_go(struct tidings *service)
 {
+    atomic_store(&service->meter.state, METER_OVER);
     batches_end(service);
     flights_wait(service);
 }
@@ -230,5 +240,6 @@ enum tidings_status tidings_run(struct tidings *service, struct tidings_error *e
                          "the service is on a bus in memory: call tidings_test_settle");
     }
     service->ran = true;
+    atomic_store(&service->meter.state, METER_OPENING);
     return service_is_over(service) ? TIDINGS_OK : run(service, error);
 }

@@ -5,16 +5,18 @@
  * The inside of libtidings, the face of key lanes (client/lane_runner.h), from the ground up:
  * report.c tells callers and log; options.c checks settings and hands them on; handlers.c knows who
  * handles what; topics.c finds topics by patterns; event.c shows events as handlers see them;
- * trace.c has W3C trace context; hand.c calls handlers, watches over them and waits for what they
- * published; batch.c calls those that take several events at once; publish.c has the publisher;
- * service.c makes, runs and frees it all; test.c and test_bus.c play the bus for services' own
- * tests.
+ * trace.c has W3C trace context; meter.h tells how what happens is counted and shown; hand.c calls
+ * handlers, watches over them and waits for what they published; batch.c calls those that take
+ * several events at once; publish.c has the publisher; service.c makes, runs and frees it all;
+ * test.c and test_bus.c play the bus for services' own tests.
  *
  * Threads: the caller's runs the lanes (the runner's poll thread), its workers call handlers, each
  * handler of batches has one, the publisher's brings completions, and with patterns one looks for
- * topics. Locks, never two at once: `lock`, `hands_lock`, `log_lock`, that of each batch.
+ * topics; one shows numbers by HTTP (show.c). Locks, never two at once: `lock`, `hands_lock`,
+ * `log_lock`, that of each batch, the meter's.
  */
 
+#include "meter.h"
 #include "tidings.h"
 
 #include "client/lane_kafka.h"
@@ -36,6 +38,7 @@ struct handler {
     struct batch *batch; /* of call_many, while it runs */
     void *context;
     int number;
+    struct meter_handler meter;
     struct handler *next;
 };
 
@@ -58,6 +61,7 @@ struct tidings_in_hand {
     struct lane_said *said;
     struct flight *flight;               /* NULL: nothing published yet */
     int64_t since_ms, warn_at_ms;        /* monotonic */
+    int64_t since_ns;                    /* of a meter that is on */
     bool is_told;                        /* that it takes long */
     size_t others;                       /* that the handler has with it */
     struct tidings_in_hand *next, *prev; /* of the service, under hands_lock */
@@ -110,6 +114,8 @@ struct tidings {
     const struct played *played;       /* NULL: the bus is a real one */
     struct test_group *test;           /* its own */
     struct topics topics;
+    struct meter meter;
+    struct show *show; /* NULL: it is not shown */
 
     pthread_mutex_t hands_lock; /* guards hands and the times in them */
     struct tidings_in_hand *hands;

@@ -184,6 +184,19 @@ struct tidings_options {
      */
     bool from_end;
 
+    /*
+     * What the service shows of itself by HTTP at this HOST:PORT (port 0: any that is free, which
+     * the log names): /metrics for Prometheus, names tidings_service_...; /healthz, 200 while the
+     * process works, else 503; /readyz, 200 while it is in its group and the bus answers (without
+     * handlers: while the bus answers). Both say in words how it is. NULL [none]: the environment
+     * variable TIDINGS_HTTP_LISTEN says where, if it is set. tidings_new begins it, tidings_free
+     * ends it, both on a thread of its own. libmicrohttpd is loaded for it (libmicrohttpd.so.12).
+     * TIDINGS_INVALID when it cannot be had; when the environment asks for it the log says so, and
+     * the service goes on without. Nobody is asked who he is: listen where only those come who may
+     * see it.
+     */
+    const char *http_listen;
+
     /* Further librdkafka settings, "name=value", NULL-terminated: TLS, SASL, ... [NULL] */
     const char *const *client_settings;
 

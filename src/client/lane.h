@@ -324,4 +324,16 @@ struct lane_counts lane_counts(const struct lane_machine *machine);
  */
 int64_t lane_progress(struct lane_machine *machine, int32_t partition, int64_t *next);
 
+/* How a partition stands. */
+struct lane_standing {
+    int64_t committed;   /* by the group, as far as it answered */
+    int64_t next;        /* behind the last arrival */
+    size_t open_events;  /* arrived, and open in the source */
+    size_t aside_events; /* in lanes.<group>, and not done */
+    /* its lanes whose heads failed and are tried again; that are parked; that are held */
+    size_t waiting_lanes, parked_lanes, held_lanes;
+};
+/* False: it is not held. O(events and lanes of the partition). */
+bool lane_standing(struct lane_machine *machine, int32_t partition, struct lane_standing *standing);
+
 #endif

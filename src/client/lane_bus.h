@@ -57,6 +57,8 @@ struct lane_bus {
     /* Asks where the share's source begins by now. Answer: MAIL_START, or none when it cannot be
      * told. NULL: nobody knows. */
     void (*bounds)(void *context, const struct lane_share *share);
+    /* Where the source ended when last heard of; -1: it was not. NULL: nobody knows. */
+    int64_t (*end)(void *context, const struct lane_share *share);
 
     /*
      * Appends a record to the share's place. CLIENT_OK: MAIL_APPENDED follows, else nothing. Those
@@ -86,6 +88,8 @@ void lane_bus_revoked(struct lane_runner *runner, const struct lane_share *share
                       bool is_lost);
 /* What was marked last: the group has it, or refused it and gets it again unless marked anew. */
 void lane_bus_committed(struct lane_runner *runner, const struct lane_share *share, bool is_stored);
+/* The group has told this member what is its own, perhaps nothing; or it is out of the group. */
+void lane_bus_joined(struct lane_runner *runner, bool has_joined);
 
 /* What an event costs in memory: bytes of a place. Any thread. */
 size_t lane_event_cost(const struct event *event);
@@ -111,6 +115,7 @@ struct lane_mail {
     bool is_done;       /* APPENDED, BURIED: it is durable; LOADED, LETTER: it was read */
     bool is_gone;       /* LETTER, not done: there is no such record, and never will be */
     int64_t position;   /* APPENDED, BURIED: where; START: the first offset there is */
+    int64_t end;        /* START: behind the last one */
     int32_t partition;  /* BURIED */
     struct arena arena; /* of what the record borrows; freed with the mail */
     bool has_share;     /* RECORD, END, START: */

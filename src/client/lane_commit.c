@@ -113,6 +113,7 @@ void lane_committed(struct lane_machine *machine, int32_t id, int64_t epoch, boo
         partition->commit_at_ms = machine->now_ms + machine->settings.commit_interval_ms;
         return;
     }
+    partition->committed = partition->commit_base;
     if (!partition->is_marked) {
         partition->is_marked = true;
         lane_emit(machine, LANE_OWN, partition)->fence = partition->fence;

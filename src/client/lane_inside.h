@@ -154,6 +154,7 @@ struct lane_partition {
     bool is_dirty, is_committing;
     uint32_t commits;    /* made */
     int64_t commit_base; /* of the one under way */
+    int64_t committed;   /* of the last one that is stored, or that was found */
     int64_t commit_told;
     int64_t commit_next; /* `next` then */
     int64_t commit_at_ms;

@@ -56,6 +56,7 @@ static void assigned(void *context, const struct topic_partitions *partitions)
                                    reader_epoch(kafka->reader, at->topic, at->partition)};
         lane_bus_assigned(kafka->runner, &share, at->offset, at->metadata, false);
     }
+    lane_bus_joined(kafka->runner, true);
     if (partitions->count > 0) {
         say_held(kafka);
     }
@@ -86,6 +87,9 @@ static void revoked(void *context, const struct topic_partitions *partitions, bo
         forget(&kafka->held, at);
     }
     lane_bus_revoked(kafka->runner, shares, partitions->count, is_lost);
+    if (is_lost) {
+        lane_bus_joined(kafka->runner, false);
+    }
     if (partitions->count > 0) {
         say_held(kafka);
     }
@@ -244,6 +248,12 @@ static void ask_start(void *context, const struct lane_share *share)
     lane_log_order(&kafka->log, LANE_ORDER_START, share, -1, NULL);
 }
 
+static int64_t known_end(void *context, const struct lane_share *share)
+{
+    struct lane_kafka *kafka = context;
+    return reader_known_end(kafka->reader, share->topic, share->partition);
+}
+
 /* A publisher that is gapless gives up all behind a record that failed, and takes no more. */
 static enum client_status open_lanes(struct lane_kafka *kafka, struct client_error *error);
 
@@ -391,6 +401,7 @@ static const struct lane_bus calls = {.take = take,
                                       .load = load,
                                       .load_letter = load_letter,
                                       .bounds = ask_start,
+                                      .end = known_end,
                                       .append = append,
                                       .bury = bury,
                                       .wake = wake};

@@ -219,6 +219,7 @@ void lane_log_look(struct lane_log *log, const struct lane_order_of *order)
     if (admin_bounds(log->connection, &one, &bounds, NULL) == CLIENT_OK) {
         struct lane_mail *mail = lane_mail_new(LANE_MAIL_START, NULL);
         mail->position = bounds.start;
+        mail->end = bounds.end;
         mail->share = (struct lane_share){arena_cstr(&mail->arena, slice_str(order->topic)),
                                           order->partition, order->epoch};
         lane_runner_post(log->runner, mail);

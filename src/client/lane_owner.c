@@ -17,6 +17,7 @@ void lane_bus_assigned(struct lane_runner *runner, const struct lane_share *shar
     source->is_leaving = false;
     source->wants_pause = true;
     source->is_paused = false;
+    source->asked_end = 0;
     lane_own(runner->machine, source->id, source->epoch, committed, metadata);
 }
 
@@ -27,9 +28,15 @@ void lane_bus_committed(struct lane_runner *runner, const struct lane_share *sha
         source->is_committing = false;
         lane_committed(runner->machine, source->id, source->epoch, is_stored);
         if (is_stored) {
+            runner->tally.commits++;
             lane_obey_committed(source);
         }
     }
+}
+
+void lane_bus_joined(struct lane_runner *runner, bool has_joined)
+{
+    runner->has_joined = has_joined;
 }
 
 static bool all_quiet(struct lane_source *const *sources, size_t count)

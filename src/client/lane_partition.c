@@ -102,7 +102,7 @@ void lane_own(struct lane_machine *machine, int32_t id, int64_t epoch, int64_t c
     struct lane_partition *partition = mem_new(struct lane_partition);
     partition->id = id;
     partition->epoch = epoch;
-    partition->next = committed;
+    partition->next = partition->committed = committed;
     partition->is_paused = true;
     partition->last_fence = lane_metadata_decode(metadata, committed, &partition->known);
     HASH_ADD_INT(machine->partitions, id, partition);
@@ -503,4 +503,22 @@ int64_t lane_progress(struct lane_machine *machine, int32_t id, int64_t *next)
     const struct lane_partition *partition = lane_partition_find(machine, id);
     *next = partition != NULL ? partition->next : -1;
     return partition != NULL ? lane_base(partition) : -1;
+}
+
+bool lane_standing(struct lane_machine *machine, int32_t id, struct lane_standing *standing)
+{
+    const struct lane_partition *partition = lane_partition_find(machine, id);
+    if (partition == NULL) {
+        return false;
+    }
+    *standing = (struct lane_standing){.committed = partition->committed, .next = partition->next};
+    const struct lane_event *event;
+    DL_COUNT2(partition->open, event, standing->open_events, open_next);
+    for (const struct lane *lane = partition->lanes; lane != NULL; lane = lane->hh.next) {
+        standing->aside_events += lane->rows.count - lane->row;
+        standing->waiting_lanes += lane->tries > 0;
+        standing->parked_lanes += lane->is_parked;
+        standing->held_lanes += lane->is_held;
+    }
+    return true;
 }

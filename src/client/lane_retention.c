@@ -39,6 +39,7 @@ void lane_retention_read(struct lane_runner *runner, const struct lane_mail *mai
         lane_progress(runner->machine, source->id, &next) < 0) {
         return;
     }
+    source->asked_end = mail->end;
     struct lane_retention *retention = &source->retention;
     if (retention->first < 0) {
         retention->first = retention->last = start;

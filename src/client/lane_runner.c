@@ -213,11 +213,6 @@ void lane_runner_stop(struct lane_runner *runner)
     runner->bus.wake(runner->bus.context);
 }
 
-struct lane_counts lane_runner_counts(const struct lane_runner *runner)
-{
-    return lane_counts(runner->machine);
-}
-
 int64_t lane_runner_due_ms(const struct lane_runner *runner)
 {
     return runner->due_ms;

@@ -118,7 +118,36 @@ void lane_runner_say(struct lane_runner *runner, struct lane_hand *hand,
  * thread. */
 int64_t lane_runner_due_ms(const struct lane_runner *runner);
 
-/* Numbers of now. On the poll thread. */
+/* --- numbers of now (lane_numbers.c), on the poll thread --- */
+
+/* Of the machine. O(partitions). */
 struct lane_counts lane_runner_counts(const struct lane_runner *runner);
+
+struct lane_numbers {
+    struct lane_counts counts;
+    uint64_t parked, skipped; /* dead letters that closed their lane, and others; since the start */
+    uint64_t aside;           /* events set aside */
+    uint64_t redone, failed_again; /* redrives */
+    uint64_t commits;              /* that the group has stored, a partition each */
+    bool has_joined;               /* the group has told what is this member's, perhaps nothing */
+};
+/* Those and what happened since the start. O(partitions). */
+void lane_runner_numbers(const struct lane_runner *runner, struct lane_numbers *numbers);
+
+/* Nothing of the handler succeeds. */
+bool lane_runner_is_down(const struct lane_runner *runner, int handler);
+
+/* A partition that is held. Borrows its topic. */
+struct lane_share_numbers {
+    const char *topic;
+    int32_t partition;
+    bool is_paused;
+    struct lane_standing standing;
+    int64_t end; /* of the source, as last heard of, each minute while paused; -1: never */
+};
+/* Each of them. O(events and lanes in memory). */
+void lane_runner_each_share(const struct lane_runner *runner,
+                            void (*each)(void *context, const struct lane_share_numbers *share),
+                            void *context);
 
 #endif

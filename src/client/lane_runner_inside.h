@@ -12,11 +12,11 @@
 
 /*
  * What the files of the runner share, from the ground up: lane_mail.c, the mailbox; lane_hands.c,
- * events in hand and the workers; lane_failure.c, why they failed; lane_tell.c, lines for people;
- * lane_append.c, records on their way; lane_load.c, events read back; lane_redo.c, dead events that
- * are tried again; lane_obey.c, words of people; lane_source.c, partitions and their books;
- * lane_carry.c, effects; lane_owner.c, partitions come and go; lane_runner.c, turns
- * and life.
+ * events in hand and the workers; lane_failure.c, why they failed; lane_numbers.c, counts;
+ * lane_tell.c, lines for people; lane_append.c, records on their way; lane_load.c, events read
+ * back; lane_redo.c, dead events that are tried again; lane_obey.c, words of people; lane_source.c,
+ * partitions and their books; lane_carry.c, effects; lane_owner.c, partitions come and go;
+ * lane_runner.c, turns and life.
  */
 
 /* An event of the machine, with what the handler sees. */
@@ -105,6 +105,7 @@ struct lane_source {
     bool is_committing; /* the machine waits for an answer */
     bool is_quiet;
     bool wants_pause, is_paused;
+    int64_t asked_end;       /* of the source; 0: not known */
     struct lane_held *early; /* arrived before it was restored */
     struct lane_book *book;
     uint64_t writer;
@@ -175,6 +176,7 @@ struct lane_workers {
 struct lane_tally {
     uint64_t parked, skipped, aside, told_parked, told_skipped, told_aside;
     uint64_t redone, failed_again, told_redone, told_failed_again;
+    uint64_t commits;
     char last[160]; /* the last one parked or skipped */
     int64_t tell_at_ms;
 };
@@ -199,6 +201,7 @@ struct lane_runner {
     bool is_bury_stalled;
     int64_t *down_since_ms; /* of each handler; 0: it is up */
     atomic_bool is_stopping;
+    bool has_joined;
     bool is_letting_go; /* commits are sent at once */
     bool must_commit;
     struct client_error failure;

@@ -194,6 +194,10 @@ enum client_status reader_resume(struct reader *reader, const char *topic, int32
 enum client_status reader_seek(struct reader *reader, const char *topic, int32_t partition,
                                int64_t offset, struct client_error *error);
 
+/* The partition's high watermark, as the bus said with the events that were fetched last: nothing
+ * is asked. -1: not known. */
+int64_t reader_known_end(const struct reader *reader, const char *topic, int32_t partition);
+
 /* Commits what is marked. wait: returns with the answer; else a notice of the connection tells of a
  * refusal, and the next commit sends it again. CLIENT_OK when there was nothing to commit. */
 enum client_status reader_commit(struct reader *reader, bool wait, struct client_error *error);

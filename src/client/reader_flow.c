@@ -47,3 +47,11 @@ void reader_flow_taken(struct reader *reader, const rd_kafka_message_t *message)
         reader_flow_wake(reader, rd_kafka_topic_name(message->rkt), message->partition);
     }
 }
+
+int64_t reader_known_end(const struct reader *reader, const char *topic, int32_t partition)
+{
+    int64_t low, high;
+    rd_kafka_resp_err_t code =
+        rd_kafka_get_watermark_offsets(reader->connection.rk, topic, partition, &low, &high);
+    return code == RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0 ? high : -1;
+}
