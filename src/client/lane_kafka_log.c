@@ -366,6 +366,9 @@ void lane_log_stop(struct lane_log *log)
     log->is_ending = true;
     pthread_cond_signal(&log->ordered);
     pthread_mutex_unlock(&log->lock);
+    if (log->tail != NULL) {
+        reader_wake(log->tail);
+    }
     if (log->has_thread) {
         pthread_join(log->thread, NULL);
     }

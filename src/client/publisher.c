@@ -166,6 +166,9 @@ void publisher_close(struct publisher *publisher)
     rd_kafka_purge(rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
     atomic_store(&publisher->is_ending, true);
     if (publisher->is_running) {
+        rd_kafka_queue_t *answers = rd_kafka_queue_get_main(rk);
+        rd_kafka_queue_yield(answers);
+        rd_kafka_queue_destroy(answers);
         pthread_join(publisher->thread, NULL);
     }
     rd_kafka_flush(rk, PURGE_MS);
@@ -214,9 +217,15 @@ enum client_status publisher_publish(struct publisher *publisher, const struct e
     if (status != CLIENT_OK) {
         return status;
     }
+    /* By its handle, not by its name: only so librdkafka (2.0.2) asks at once for a topic that is
+     * new to it, and not within a second. */
+    rd_kafka_topic_t *topic = rd_kafka_topic_new(publisher->connection.rk, event->topic, NULL);
+    if (topic == NULL) {
+        return client_fail_code(error, rd_kafka_last_error(), NULL);
+    }
     rd_kafka_headers_t *headers = event->header_count > 0 ? headers_of(event) : NULL;
     rd_kafka_vu_t parts[] = {
-        {.vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = event->topic},
+        {.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = topic},
         {.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = event->partition},
         {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
         {.vtype = RD_KAFKA_VTYPE_VALUE,
@@ -231,6 +240,7 @@ enum client_status publisher_publish(struct publisher *publisher, const struct e
     size_t count = sizeof parts / sizeof parts[0] - (headers == NULL);
     atomic_fetch_add(&publisher->pending, 1);
     rd_kafka_error_t *failure = rd_kafka_produceva(publisher->connection.rk, parts, count);
+    rd_kafka_topic_destroy(topic);
     if (failure == NULL) {
         return CLIENT_OK;
     }

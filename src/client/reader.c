@@ -143,6 +143,7 @@ enum client_status reader_take(struct reader *reader, int timeout_ms, struct rec
     if (reader->is_group) {
         status = reader_again_due(reader, error);
         reader_commit_due(reader);
+        timeout_ms = reader_commit_wait_ms(reader, timeout_ms);
     }
     reader_place_due(reader);
     if (status != CLIENT_OK) {

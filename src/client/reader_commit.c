@@ -66,6 +66,7 @@ void reader_on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t code,
         reader->is_committing = false;
     }
     commit_answered(reader, code, list);
+    rd_kafka_yield(rk); /* whoever waits in reader_take may go on by what the answer says */
 }
 
 /* There is news to commit. */
@@ -176,6 +177,7 @@ enum client_status reader_commit(struct reader *reader, bool wait, struct client
     if (reader->callbacks.before_commit != NULL) {
         reader->callbacks.before_commit(reader->context);
     }
+    reader->has_marks = false;
     check_stored(reader);
     rd_kafka_topic_partition_list_t *list =
         rd_kafka_topic_partition_list_new((int)HASH_COUNT(reader->partitions) + 1);
@@ -199,6 +201,14 @@ void reader_commit_before_leaving(struct reader *reader,
         }
     }
     (void)send_commit(reader, list, true, NULL); /* a refusal is a notice */
+}
+
+int reader_commit_wait_ms(const struct reader *reader, int most_ms)
+{
+    int64_t left_ms = reader->next_commit_ms - clock_mono_ms(clock_system());
+    bool is_next =
+        reader->has_marks && !reader->is_committing && left_ms > 0; /* else it is held up */
+    return is_next && left_ms < most_ms ? (int)left_ms : most_ms;
 }
 
 /* One at a time: librdkafka tries again what the bus was away for, and an older commit that comes

@@ -71,6 +71,7 @@ bool reader_mark(struct reader *reader, const char *topic, int32_t number, int64
     }
     partition->mark = offset;
     partition->marks++;
+    reader->has_marks = true;
     if (!same_text(partition->metadata, metadata)) {
         free(partition->metadata);
         partition->metadata = mem_strdup(metadata);

@@ -94,6 +94,7 @@ struct reader {
     struct topic_partitions begin; /* of a group: instead of `from` for those named */
     int commit_interval_ms;
     bool is_committing;     /* a commit is on its way that nobody waits for */
+    bool has_marks;         /* since the last commit */
     int64_t next_commit_ms; /* monotonic */
     int64_t close_by_ms;    /* monotonic: nothing is waited for any longer; 0: not closing */
     int64_t last_epoch;
@@ -161,6 +162,9 @@ void reader_commit_before_leaving(struct reader *reader,
 
 /* Sends what was marked, if it is time. */
 void reader_commit_due(struct reader *reader);
+
+/* How long to wait for events, at most most_ms: until there is something to commit. */
+int reader_commit_wait_ms(const struct reader *reader, int most_ms);
 
 /* librdkafka's callback: answers of commits that nobody waits for. */
 void reader_on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t code,
