@@ -140,6 +140,11 @@ static void obey(struct lane_runner *runner)
     }
 }
 
+static bool is_letting_go_too_long(const struct lane_runner *runner)
+{
+    return runner->is_letting_go && clock_mono_ms(clock_system()) >= runner->let_go_until_ms;
+}
+
 void lane_carry_out(struct lane_runner *runner)
 {
     int64_t due_ms;
@@ -154,7 +159,7 @@ void lane_carry_out(struct lane_runner *runner)
         if (has_committed) {
             runner->bus.commit(runner->bus.context); /* it is answered inside */
         }
-    } while (has_committed);
+    } while (has_committed && !is_letting_go_too_long(runner));
     lane_workers_flush(runner);
     runner->due_ms = due_ms == INT64_MAX ? INT64_MAX : due_ms - runner->wall_from_mono_ms;
     for (size_t i = 0; i < runner->sources.count; i++) {

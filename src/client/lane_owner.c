@@ -54,6 +54,7 @@ void lane_let_sources_go(struct lane_runner *runner, struct lane_source *const *
     enum { WAIT_MS = 20 };
     int64_t until_ms = clock_mono_ms(clock_system()) + most_ms;
     runner->is_letting_go = true;
+    runner->let_go_until_ms = until_ms;
     for (size_t i = 0; i < count; i++) {
         struct lane_source *source = sources[i];
         source->is_quiet = false;

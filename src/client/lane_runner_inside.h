@@ -202,7 +202,8 @@ struct lane_runner {
     int64_t *down_since_ms; /* of each handler; 0: it is up */
     atomic_bool is_stopping;
     bool has_joined;
-    bool is_letting_go; /* commits are sent at once */
+    bool is_letting_go;      /* commits are sent at once, and again when they are refused */
+    int64_t let_go_until_ms; /* on the system's clock: but not behind this */
     bool must_commit;
     struct client_error failure;
     int64_t due_ms;

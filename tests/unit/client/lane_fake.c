@@ -58,6 +58,7 @@ static void answer_commits(struct fake *fake)
         struct lane_share share = {topic, p, partition->epoch};
         bool is_stored = fake->refuses_commits == 0;
         fake->refuses_commits -= !is_stored;
+        fake->now_ms += is_stored ? 0 : fake->refusal_ms;
         if (is_stored) {
             assert_true(partition->marked >= partition->committed);
             partition->committed = partition->marked;

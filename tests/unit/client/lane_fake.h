@@ -64,8 +64,9 @@ struct fake {
     int64_t words;                /* that were said */
     struct buf lines;             /* the log */
     int fails_appends, fails_burials, fails_loads, fails_letters, refuses_commits;
-    int failed_loads; /* that were not asked for again yet */
-    int64_t start;    /* of each source: what was before is gone */
+    int64_t refusal_ms; /* how long the bus takes to refuse one */
+    int failed_loads;   /* that were not asked for again yet */
+    int64_t start;      /* of each source: what was before is gone */
     int64_t last_epoch;
     int64_t now_ms;
     struct clock clock;

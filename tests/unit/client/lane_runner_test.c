@@ -2,6 +2,8 @@
 
 #include "lane_fake.h"
 
+#include <limits.h>
+
 /* The runner of key lanes on a bus in memory. */
 
 static void assert_effects(struct fake *fake, const char *expected)
@@ -378,6 +380,30 @@ static void test_a_refused_commit_is_made_again(void **state)
     fake_stop(fake);
 }
 
+static bool is_handled(struct fake *fake)
+{
+    return fake->effects.size > 0 && strstr(buf_cstr(&fake->effects), "a1") != NULL;
+}
+
+static void test_refused_commits_do_not_keep_a_partition_that_goes(void **state)
+{
+    struct fake *fake = *state;
+    fake_publish(fake, 0, "a", "ok");
+    fake->settings.revoke_wait_ms = 1;
+    fake_start(fake);
+    fake_until(fake, all_committed, 10);
+    fake->refuses_commits = INT_MAX;
+    fake->refusal_ms = 10000; /* so the next one is due by then */
+    fake_publish(fake, 0, "a", "ok");
+    fake_until(fake, is_handled, 10);
+    fake_revoke(fake, 0, false);
+    assert_non_null(strstr(buf_cstr(&fake->lines), "orders/0 is given back before all was done"));
+    fake->refuses_commits = 0;
+    fake_assign(fake, 0);
+    fake_until(fake, all_committed, 10);
+    fake_stop(fake);
+}
+
 static void *open_later(void *argument)
 {
     struct fake *fake = argument;
@@ -656,6 +682,7 @@ int main(int argc, char **argv)
         RUNNER_TEST(test_a_record_that_cannot_be_written_stalls_and_loses_nothing),
         RUNNER_TEST(test_a_dead_letter_that_cannot_be_written_stalls_the_commit),
         RUNNER_TEST(test_a_refused_commit_is_made_again),
+        RUNNER_TEST(test_refused_commits_do_not_keep_a_partition_that_goes),
         RUNNER_TEST(test_what_runs_is_waited_for_when_a_partition_is_taken_away),
         RUNNER_TEST(test_what_hangs_is_not_waited_for_longer_than_said),
         RUNNER_TEST(test_of_a_lost_partition_nothing_is_committed),
