@@ -179,6 +179,9 @@ enum client_status reader_commit(struct reader *reader, bool wait, struct client
     }
     reader->has_marks = false;
     check_stored(reader);
+    if (!wait && atomic_load(&reader->handle->is_joining)) {
+        return CLIENT_OK; /* that question was answered behind a JoinGroup, or went on to it */
+    }
     rd_kafka_topic_partition_list_t *list =
         rd_kafka_topic_partition_list_new((int)HASH_COUNT(reader->partitions) + 1);
     for (struct reader_partition *p = reader->partitions; p != NULL; p = p->hh.next) {
