@@ -135,6 +135,14 @@ static rd_kafka_message_t *next_direct(struct reader *reader, int timeout_ms)
     return reader->batch_next < reader->batch_count ? reader->batch[reader->batch_next++] : NULL;
 }
 
+/* The bus is back, also when it has no event. An answer of before it was told away is none. */
+static void hear_answer(struct reader *reader, bool was_down)
+{
+    if (atomic_exchange(&reader->handle->has_answer, false) && was_down) {
+        connection_heard(&reader->connection);
+    }
+}
+
 enum client_status reader_take(struct reader *reader, int timeout_ms, struct received **received,
                                struct client_error *error)
 {
@@ -149,9 +157,11 @@ enum client_status reader_take(struct reader *reader, int timeout_ms, struct rec
     if (status != CLIENT_OK) {
         return status;
     }
+    bool was_down = atomic_load(&reader->connection.is_down);
     rd_kafka_message_t *message = reader->is_group
                                       ? rd_kafka_consumer_poll(reader->connection.rk, timeout_ms)
                                       : next_direct(reader, timeout_ms);
+    hear_answer(reader, was_down);
     if (message == NULL) {
         return CLIENT_OK;
     }

@@ -36,6 +36,9 @@ static rd_kafka_resp_err_t on_response_received(rd_kafka_t *rk, int socket, cons
                                                 rd_kafka_resp_err_t code, void *opaque)
 {
     struct reader_handle *handle = opaque;
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        atomic_store(&handle->has_answer, true);
+    }
     if (api == API_JOIN_GROUP) {
         atomic_store(&handle->has_open_join, false);
         atomic_store(&handle->has_joined, true);

@@ -59,6 +59,7 @@ struct reader_handle {
     bool is_sticky;            /* by all properties: its assignor keeps a state */
     atomic_bool has_joined;    /* a JoinGroup was answered */
     atomic_bool was_assigned;  /* and partitions were given, perhaps none: reader_free_handle */
+    atomic_bool has_answer;    /* the bus answered any request since reader_take last looked */
 
     /* of one that is out of use, until no event of it is in hand */
     rd_kafka_t *rk;

@@ -200,6 +200,28 @@ static void test_a_static_member_that_was_away_too_long_goes_on(void **state)
     free(seen);
 }
 
+/* Nothing is published meanwhile: the answers of the bus alone tell that it is there. */
+static void test_a_bus_that_is_back_is_told_without_an_event(void **state)
+{
+    struct bus_server *bus = *state;
+    bus_server_topic(bus, "idle", 1);
+    struct seen *lines = seen_new(), *seen = seen_new();
+    struct flaky never = {.seen = seen, .fails_on = ""};
+    struct tidings *service = service_new_telling(bus, "idlers", lines);
+    tidings_on(service, "idle", NULL, fail_sometimes, &never, NULL);
+    struct runner runner;
+    runner_start(&runner, service);
+    seen_wait_part(lines, "holds 1 partitions");
+    bus_server_kill(bus);
+    seen_wait_part(lines, "no bus answers");
+    assert_false(has_part(lines, "answers again"));
+    bus_server_start_again(bus);
+    seen_wait_part(lines, "answers again");
+    runner_stop(&runner);
+    free(lines);
+    free(seen);
+}
+
 /* Two processes with one instance name: the later one has it, and the other one says so and ends.
  */
 static void test_a_member_whose_place_was_taken_ends(void **state)
@@ -299,6 +321,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_a_pattern_takes_topics_that_come_later),
         cmocka_unit_test(test_a_pattern_waits_for_its_first_topic),
         cmocka_unit_test(test_a_static_member_that_was_away_too_long_goes_on),
+        cmocka_unit_test(test_a_bus_that_is_back_is_told_without_an_event),
         cmocka_unit_test(test_a_member_whose_place_was_taken_ends),
     };
     return unit_run(tests, service_bus_start, service_bus_stop, argc, argv);
