@@ -33,7 +33,8 @@ static void say(struct lane_kafka *kafka, enum lane_log_level level, const char 
 static void say_held(struct lane_kafka *kafka)
 {
     struct buf text = {0};
-    buf_printf(&text, "holds %zu partitions:", kafka->held.count);
+    buf_printf(&text, "holds %zu partitions%s", kafka->held.count,
+               kafka->held.count > 0 ? ":" : "");
     for (size_t i = 0; i < kafka->held.count; i++) {
         const struct topic_partition *at = &kafka->held.items[i];
         buf_printf(&text, " %s/%d", at->topic, (int)at->partition);
