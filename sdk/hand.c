@@ -233,8 +233,12 @@ void hand_end(struct tidings *service, struct tidings_in_hand *in_hand)
     pthread_mutex_lock(&service->hands_lock);
     DL_DELETE(service->hands, in_hand);
     pthread_mutex_unlock(&service->hands_lock);
+    if (in_hand->is_told || in_hand->said->verdict != LANE_DONE || in_hand->hand->attempt > 1) {
+        in_hand->hand->took_ms = clock_mono_ms(service->clock) - in_hand->since_ms;
+        in_hand->hand->is_slow = in_hand->is_told;
+    }
     if (in_hand->is_told) {
-        int64_t taken_ms = clock_mono_ms(service->clock) - in_hand->since_ms;
+        int64_t taken_ms = in_hand->hand->took_ms;
         service_log(service, TIDINGS_LOG_INFO, "the handler is back from %s after %lld.%lld s",
                     name_of(in_hand->hand, name), (long long)(taken_ms / 1000),
                     (long long)(taken_ms % 1000 / 100));
@@ -249,8 +253,10 @@ static void append_others(const struct tidings_in_hand *in_hand, char name[NAME_
     }
 }
 
-/* One that takes long and was not told of lately; 0: there is none. Else how long, and its name. */
-static int64_t find_slow(struct tidings *service, char name[NAME_SIZE])
+/* One that takes long and was not told of lately; 0: there is none. Else how long, and its name.
+ * The hand stays while the poll thread is here, as it alone frees. */
+static int64_t find_slow(struct tidings *service, char name[NAME_SIZE],
+                         const struct lane_hand **hand)
 {
     struct tidings_in_hand *in_hand;
     int64_t now_ms = clock_mono_ms(service->clock), taken_ms = 0;
@@ -260,6 +266,7 @@ static int64_t find_slow(struct tidings *service, char name[NAME_SIZE])
             taken_ms = now_ms - in_hand->since_ms;
             in_hand->warn_at_ms = now_ms + taken_ms; /* again after twice the time, and so on */
             in_hand->is_told = true;
+            *hand = in_hand->hand;
             name_of(in_hand->hand, name);
             append_others(in_hand, name);
             break;
@@ -269,14 +276,33 @@ static int64_t find_slow(struct tidings *service, char name[NAME_SIZE])
     return taken_ms;
 }
 
+static void tell_story(struct tidings *service, const struct lane_hand *hand, int64_t taken_ms)
+{
+    struct lane_story story = {.kind = OUTCOME_SLOW,
+                               .event = &hand->received->event,
+                               .handler = service->numbered[hand->handler]->name,
+                               .attempt = hand->attempt,
+                               .counted = -1,
+                               .took_ms = taken_ms,
+                               .behind = -1,
+                               .letter = {-1, -1},
+                               .closes_lane = -1,
+                               .redrive = hand->redrive > 0 ? hand->redrive : -1};
+    if (service->lanes.story != NULL) {
+        service->lanes.story(service, &story);
+    }
+}
+
 void hand_watch(struct tidings *service)
 {
     char name[NAME_SIZE];
     int64_t taken_ms;
-    while ((taken_ms = find_slow(service, name)) > 0) {
+    const struct lane_hand *hand;
+    while ((taken_ms = find_slow(service, name, &hand)) > 0) {
         service_log(service, TIDINGS_LOG_WARN,
                     "the handler has been at %s for %lld.%lld s; its key waits", name,
                     (long long)(taken_ms / 1000), (long long)(taken_ms % 1000 / 100));
+        tell_story(service, hand, taken_ms);
     }
 }
 

@@ -249,6 +249,20 @@ static void publishes(struct tidings *service, struct buf *to)
         publisher != NULL ? (double)publisher_pending(publisher) : 0);
 }
 
+static void outcomes(struct tidings *service, struct buf *to)
+{
+    struct outcome_log_counts counts;
+    if (service->outcomes == NULL) {
+        return;
+    }
+    outcome_log_counts(service->outcomes, &counts);
+    head(to, "outcomes_total", "counter",
+         "Records for __tidings_outcomes: told; left out, as there were too many; dropped.");
+    with(to, "outcomes_total", "result", "told", (double)counts.told);
+    with(to, "outcomes_total", "result", "left_out", (double)counts.left_out);
+    with(to, "outcomes_total", "result", "dropped", (double)counts.dropped);
+}
+
 void meter_text(struct tidings *service, struct buf *text)
 {
     struct meter *meter = &service->meter;
@@ -264,6 +278,7 @@ void meter_text(struct tidings *service, struct buf *text)
     buf_append_u8(text, '}');
     value(text, 1);
     publishes(service, text);
+    outcomes(service, text);
     pthread_mutex_lock(&meter->lock);
     outboxes(meter, text);
     pthread_mutex_unlock(&meter->lock);

@@ -49,6 +49,27 @@ static enum tidings_status settings_check(struct tidings *service, struct tiding
     return TIDINGS_OK;
 }
 
+static void on_log(void *context, enum lane_log_level level, const char *text)
+{
+    static const enum tidings_log_level levels[] = {[LANE_LOG_INFO] = TIDINGS_LOG_INFO,
+                                                    [LANE_LOG_WARN] = TIDINGS_LOG_WARN,
+                                                    [LANE_LOG_ERROR] = TIDINGS_LOG_ERROR};
+    service_log(context, levels[level], "%s", text);
+}
+
+static struct outcome_log *outcomes_new(struct tidings *service)
+{
+    struct outcome_log_settings settings = {
+        .connection = service_connection(service),
+        .group = service->options.name,
+        .instance = service->options.instance,
+        .attempts = options_lanes(&service->options, 1).attempts,
+        .log = on_log,
+        .context = service,
+    };
+    return outcome_log_new(&settings);
+}
+
 enum tidings_status tidings_new(const struct tidings_options *options, struct tidings **service,
                                 struct tidings_error *error)
 {
@@ -59,6 +80,7 @@ enum tidings_status tidings_new(const struct tidings_options *options, struct ti
     }
     struct tidings *made = service_make(options);
     status = settings_check(made, error);
+    made->outcomes = made->options.tells_no_outcomes ? NULL : outcomes_new(made);
     if (status == TIDINGS_OK) {
         status = show_open(made, &made->show, error);
     }
@@ -80,6 +102,7 @@ void tidings_free(struct tidings *service)
         service->played->leave(service);
     }
     publisher_close(service->publisher);
+    outcome_log_free(service->outcomes);
     struct handler *handler, *next;
     LL_FOREACH_SAFE (service->handlers, handler, next) {
         handler_free(handler);
@@ -102,14 +125,6 @@ void tidings_stop(struct tidings *service)
 
 /* --- running --- */
 
-static void on_log(void *context, enum lane_log_level level, const char *text)
-{
-    static const enum tidings_log_level levels[] = {[LANE_LOG_INFO] = TIDINGS_LOG_INFO,
-                                                    [LANE_LOG_WARN] = TIDINGS_LOG_WARN,
-                                                    [LANE_LOG_ERROR] = TIDINGS_LOG_ERROR};
-    service_log(context, levels[level], "%s", text);
-}
-
 static void on_tick(void *context)
 {
     struct tidings *service = context;
@@ -118,6 +133,14 @@ static void on_tick(void *context)
     }
     hand_watch(service);
     meter_turn(service);
+}
+
+static void on_story(void *context, const struct lane_story *story)
+{
+    struct tidings *service = context;
+    if (service->outcomes != NULL && service->played == NULL) {
+        outcome_log_story(service->outcomes, story);
+    }
 }
 
 static bool on_hand(void *context, struct lane_hand *hand, struct lane_said *said)
@@ -152,6 +175,7 @@ enum client_status service_begin_lanes(struct tidings *service, struct client_er
         .classify = handler_number,
         .handle = on_hand,
         .tick = on_tick,
+        .story = on_story,
         .log = on_log,
         .context = service,
         .stop_wait_ms = service->options.publish_timeout_ms + SLACK_MS,

@@ -20,6 +20,7 @@
 #include "tidings.h"
 
 #include "client/lane_kafka.h"
+#include "client/outcome_log.h"
 #include "client/publisher.h"
 
 #include "base/pattern.h"
@@ -115,7 +116,8 @@ struct tidings {
     struct test_group *test;           /* its own */
     struct topics topics;
     struct meter meter;
-    struct show *show; /* NULL: it is not shown */
+    struct show *show;            /* NULL: it is not shown */
+    struct outcome_log *outcomes; /* NULL: nothing is told */
 
     pthread_mutex_t hands_lock; /* guards hands and the times in them */
     struct tidings_in_hand *hands;

@@ -197,6 +197,14 @@ struct tidings_options {
      */
     const char *http_listen;
 
+    /*
+     * What becomes of events that do not simply go through (failures, waits, what is given up or
+     * redriven, slow handlers) is written to the topic __tidings_outcomes, for `tidings why`, on a
+     * thread that begins with the first of them; nothing for a success. No handler waits for it,
+     * and where it may not be made the service goes on without. [false]: it is written.
+     */
+    bool tells_no_outcomes;
+
     /* Further librdkafka settings, "name=value", NULL-terminated: TLS, SASL, ... [NULL] */
     const char *const *client_settings;
 
@@ -346,11 +354,11 @@ TIDINGS_API enum tidings_status tidings_new(const struct tidings_options *option
  * that has no handler of its own. A topic that begins with '^' is a pattern, a regular expression
  * in RE2's syntax as in Kafka, which a part of a topic's name has to match ("^orders\\.",
  * "^eu-.*-log$"): such topics are handled, also those that are made later (seen within 5 s, then
- * handled from their first event on), but the bus's own and those of groups (lanes.*, dlq.*). An
- * event goes to one handler: one for its topic's name before one for a pattern, then one for its
- * type, then the one that was registered first. Events without a handler are passed over.
- * TIDINGS_INVALID when the pair has a handler already, for what is no pattern, or after
- * tidings_run.
+ * handled from their first event on), but the bus's own and those of groups and services (lanes.*,
+ * dlq.*, dlq-state.*, __tidings_*). An event goes to one handler: one for its topic's name before
+ * one for a pattern, then one for its type, then the one that was registered first. Events without
+ * a handler are passed over. TIDINGS_INVALID when the pair has a handler already, for what is no
+ * pattern, or after tidings_run.
  */
 TIDINGS_API enum tidings_status tidings_on(struct tidings *service, const char *topic,
                                            const char *type, tidings_handler_fn *handler,

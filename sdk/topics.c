@@ -41,8 +41,12 @@ static void names_free(struct topics *topics)
 /* Those of the groups are not meant, though a pattern may fit them. */
 static bool may_match(const struct admin_topic *topic)
 {
-    return !topic->is_internal && strncmp(topic->name, "lanes.", strlen("lanes.")) != 0 &&
-           strncmp(topic->name, "dlq.", strlen("dlq.")) != 0;
+    static const char *const begins[] = {"lanes.", "dlq.", "dlq-state.", "__tidings_"};
+    bool is_own = topic->is_internal;
+    for (size_t i = 0; i < sizeof begins / sizeof begins[0]; i++) {
+        is_own |= strncmp(topic->name, begins[i], strlen(begins[i])) == 0;
+    }
+    return !is_own;
 }
 
 static void add_named(const struct tidings *service, struct topics *topics)

@@ -324,6 +324,21 @@ struct lane_counts lane_counts(const struct lane_machine *machine);
  */
 int64_t lane_progress(struct lane_machine *machine, int32_t partition, int64_t *next);
 
+/* What becomes of an event that its handler did not take (lane_result, just now). */
+struct lane_outlook {
+    int attempts;   /* those that count by now */
+    int64_t due_ms; /* it is not tried before */
+    bool is_down;   /* its handler is: it is tried as a probe, whenever that is */
+    bool is_given_up;
+};
+/* False: its partition is lost, or nothing is known of it any more. */
+bool lane_outlook(struct lane_machine *machine, const struct lane_event *event,
+                  struct lane_outlook *outlook);
+
+/* The event that this one, in memory, waits behind: one that failed, or the dead one that closed
+ * its lane. -1: there is none. *goes_aside (NULL is fine): it is about to be set aside. */
+int64_t lane_behind(const struct lane_event *event, bool *goes_aside);
+
 /* How a partition stands. */
 struct lane_standing {
     int64_t committed;   /* by the group, as far as it answered */

@@ -85,6 +85,9 @@ void lane_append_tell(struct lane_runner *runner, const struct lane_effect *effe
     case LANE_OWN: /* it counts when it is read */
         break;
     case LANE_WRITE_ASIDE:
+        if (position >= 0) {
+            lane_story_aside(runner, lane_held_of(effect->event));
+        }
         lane_wrote_aside(runner->machine, effect->event, position);
         break;
     default:

@@ -199,6 +199,7 @@ static void take_result(struct lane_runner *runner, struct lane_held *held, int6
     }
     lane_result(runner->machine, &held->event, said->verdict,
                 said->retry_in_ms > 0 ? now_ms + said->retry_in_ms : 0, now_ms);
+    lane_story_result(runner, held);
 }
 
 static void take_buried(struct lane_runner *runner, const struct lane_mail *mail)
@@ -220,9 +221,8 @@ static void take_buried(struct lane_runner *runner, const struct lane_mail *mail
     if (mail->is_done) {
         lane_tell_dead(runner, held, held->closes_lane);
         lane_failure_forget(runner, held);
-        if (is_owned) {
-            lane_obey_buried(held->source, held);
-        }
+        const struct lane_wish *skip = is_owned ? lane_obey_buried(held->source, held) : NULL;
+        lane_story_dead(runner, held, (struct lane_letter){mail->partition, mail->position}, skip);
     }
     lane_wrote_dead(runner->machine, &held->event);
 }

@@ -312,13 +312,16 @@ void lane_obey_done(struct lane_source *source, int64_t offset)
     }
 }
 
-void lane_obey_buried(struct lane_source *source, const struct lane_held *held)
+const struct lane_wish *lane_obey_buried(struct lane_source *source, const struct lane_held *held)
 {
+    const struct lane_wish *last = NULL;
     struct lane_wish *wish;
     while ((wish = skip_of(source, LANE_WISH_SKIPS, held->event.offset)) != NULL) {
         wish->state = LANE_WISH_CLOSES;
         wish->is_aside = held->event.keep == LANE_ASIDE;
+        last = wish;
     }
+    return last;
 }
 
 static void end_skip(struct lane_source *source, struct lane_wish *wish)

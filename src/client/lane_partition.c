@@ -522,3 +522,38 @@ bool lane_standing(struct lane_machine *machine, int32_t id, struct lane_standin
     }
     return true;
 }
+
+bool lane_outlook(struct lane_machine *machine, const struct lane_event *event,
+                  struct lane_outlook *outlook)
+{
+    struct lane_partition *partition = lane_partition_find(machine, event->partition);
+    struct lane *lane = partition != NULL && partition->epoch == event->epoch
+                            ? lane_lookup(machine, partition,
+                                          lane_name_for(machine, event->key, event->offset), false)
+                            : NULL;
+    if (lane == NULL) {
+        return false;
+    }
+    *outlook = (struct lane_outlook){
+        .attempts = lane->attempts,
+        .due_ms = lane->due_ms,
+        .is_down = machine->handlers[event->handler].is_down,
+        .is_given_up = lane->state == LANE_DYING || lane_is_used_up(machine, lane),
+    };
+    return true;
+}
+
+int64_t lane_behind(const struct lane_event *event, bool *goes_aside)
+{
+    const struct lane *lane = event->lane;
+    if (goes_aside != NULL) {
+        *goes_aside = lane != NULL && lane->goes_aside;
+    }
+    if (lane == NULL || !lane->counts_waiting) {
+        return -1;
+    }
+    int64_t head = lane->is_parked   ? lane->parked_offset
+                   : lane->tries > 0 ? lane->failed_offset
+                                     : -1;
+    return head < event->offset ? head : -1;
+}

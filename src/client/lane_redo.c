@@ -185,6 +185,7 @@ int64_t lane_redo_ended(struct lane_runner *runner, struct lane_source *source,
     wish->held = NULL;
     if (effect->was_done) {
         runner->tally.redone++;
+        lane_story_redriven(runner, held, (struct lane_letter){-1, -1});
         lane_obey_end(source, wish, LANE_CARRIED_OUT, "done at attempt %d", held->event.attempt);
     } else if (held->failed_ms != 0) {
         held->is_buried_again = true; /* answered when it is there */
@@ -221,6 +222,7 @@ void lane_redo_buried(struct lane_runner *runner, struct lane_held *held, struct
         lane_tell_place(&lane_held_received(held)->event, runner->tally.last,
                         sizeof runner->tally.last);
         wish->new_letter = letter;
+        lane_story_redriven(runner, held, letter);
         lane_obey_end(source, wish, LANE_FAILED_AGAIN, "%.60s: %.120s", held->said.error_class,
                       held->said.message);
     }

@@ -3,6 +3,7 @@
 
 #include "client/lane.h"
 #include "client/lane_bus.h"
+#include "client/outcome.h"
 
 #include "base/clock.h"
 
@@ -39,6 +40,9 @@ struct lane_hand {
     int64_t first_failed_ms; /* wall clock; 0: never */
     int64_t fence;           /* of the owner: for whoever keeps effects of late ones out */
     int64_t redrive; /* of an event that was given up: the redrive's number, from 1; else 0 */
+
+    int64_t took_ms; /* told by who handles, if it likes; 0: not yet, or less than 1 ms */
+    bool is_slow;    /* told by who handles: it took long */
 };
 
 /* What it says: zeroed is "done". */
@@ -47,6 +51,29 @@ struct lane_said {
     int64_t retry_in_ms;  /* LANE_RETRY: not before; 0: as the back-off says */
     char error_class[64]; /* of a failure: short, the same for what has one cause */
     char message[400];
+};
+
+/*
+ * What happened to an event that did not simply go through (nothing is told of those that do), or
+ * to a handler; of a kind of client/outcome.h. Numbers below 0, times 0 and pointers NULL: not
+ * known, or not of this kind. Borrowed.
+ */
+struct lane_story {
+    enum outcome_kind kind;
+    const struct event *event; /* NULL: it is about the handler */
+    const char *handler;
+    const struct lane_said *said;
+    int attempt; /* 0: not known */
+    int counted; /* attempts that count */
+    bool is_down;
+    int64_t next_ms; /* wall clock, as the next one */
+    int64_t since_ms;
+    int64_t took_ms;
+    int64_t behind; /* offset of the event that it waits behind */
+    struct lane_letter letter;
+    int closes_lane;
+    int64_t redrive;
+    const char *who, *why;
 };
 
 enum lane_log_level { LANE_LOG_INFO, LANE_LOG_WARN, LANE_LOG_ERROR };
@@ -64,6 +91,8 @@ struct lane_runner_settings {
     bool (*handle)(void *context, struct lane_hand *hand, struct lane_said *said);
     /* On the poll thread, each turn, at least every 200 ms, also while the runner ends [nothing] */
     void (*tick)(void *context);
+    /* What is to be told of events and handlers. On the poll thread; must not wait [nothing] */
+    void (*story)(void *context, const struct lane_story *story);
     /* A line for people. Any thread. */
     void (*log)(void *context, enum lane_log_level level, const char *text);
     void *context;

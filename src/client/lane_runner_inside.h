@@ -13,10 +13,10 @@
 /*
  * What the files of the runner share, from the ground up: lane_mail.c, the mailbox; lane_hands.c,
  * events in hand and the workers; lane_failure.c, why they failed; lane_numbers.c, counts;
- * lane_tell.c, lines for people; lane_append.c, records on their way; lane_load.c, events read
- * back; lane_redo.c, dead events that are tried again; lane_obey.c, words of people; lane_source.c,
- * partitions and their books; lane_carry.c, effects; lane_owner.c, partitions come and go;
- * lane_runner.c, turns and life.
+ * lane_story.c, accounts; lane_tell.c, lines for people; lane_append.c, records on their way;
+ * lane_load.c, events read back; lane_redo.c, dead events that are tried again; lane_obey.c, words
+ * of people; lane_source.c, partitions and their books; lane_carry.c, effects; lane_owner.c,
+ * partitions come and go; lane_runner.c, turns and life.
  */
 
 /* An event of the machine, with what the handler sees. */
@@ -252,6 +252,22 @@ void lane_failure_recall(struct lane_runner *runner, struct lane_held *held);
 void lane_failure_forget(struct lane_runner *runner, const struct lane_held *held);
 void lane_failures_drop(struct lane_runner *runner, const struct lane_source *source);
 
+/* --- lane_story.c: for settings.story --- */
+/* It has come, or its head has failed: if it waits behind another one. */
+void lane_story_waits(struct lane_runner *runner, const struct lane_held *held);
+/* What its handler said; behind lane_result, before the effects. */
+void lane_story_result(struct lane_runner *runner, const struct lane_held *held);
+/* It is set aside; before lane_wrote_aside. */
+void lane_story_aside(struct lane_runner *runner, const struct lane_held *held);
+/* Its dead letter is there. skip: the word that wanted it, or NULL. */
+void lane_story_dead(struct lane_runner *runner, const struct lane_held *held,
+                     struct lane_letter letter, const struct lane_wish *skip);
+/* Its redrive is over, as it said last; letter: the new one. */
+void lane_story_redriven(struct lane_runner *runner, const struct lane_held *held,
+                         struct lane_letter letter);
+/* The handler is down (0), or up again. */
+void lane_story_handler(struct lane_runner *runner, int handler, int64_t down_since_ms);
+
 /* --- lane_tell.c --- */
 void lane_tell(const struct lane_runner *runner, enum lane_log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -320,7 +336,8 @@ void lane_obey_end(struct lane_source *source, struct lane_wish *wish, enum lane
 /* Of skips: the head was done; its dead letter is there; its redrive is over; it is forgotten; the
  * group has a commit. */
 void lane_obey_done(struct lane_source *source, int64_t offset);
-void lane_obey_buried(struct lane_source *source, const struct lane_held *held);
+/* Returns the word that wanted this letter; NULL: there is none. */
+const struct lane_wish *lane_obey_buried(struct lane_source *source, const struct lane_held *held);
 void lane_obey_redriven(struct lane_source *source, int64_t offset);
 void lane_obey_forgotten(struct lane_source *source, int64_t offset);
 void lane_obey_commits(struct lane_source *source, int64_t offset, const char *text);

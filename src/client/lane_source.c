@@ -48,6 +48,7 @@ void lane_source_free(struct lane_source *source)
 static void arrive(struct lane_runner *runner, struct lane_held *held)
 {
     lane_arrive(runner->machine, &held->event);
+    lane_story_waits(runner, held);
 }
 
 static void restore(struct lane_runner *runner, struct lane_source *source)

@@ -51,6 +51,7 @@ void lane_tell_handler(struct lane_runner *runner, int handler, bool is_down)
     struct lane_counts counts = lane_counts(runner->machine);
     if (is_down) {
         *since_ms = now_ms;
+        lane_story_handler(runner, handler, 0);
         lane_tell(runner, LANE_LOG_WARN,
                   "handler %s is down: nothing of it succeeds; its events wait and use up no "
                   "attempt, %zu in memory; it is tried now and then",
@@ -58,6 +59,7 @@ void lane_tell_handler(struct lane_runner *runner, int handler, bool is_down)
     } else {
         lane_tell(runner, LANE_LOG_INFO, "handler %s is up again after %" PRId64 " s", name,
                   (now_ms - *since_ms) / 1000);
+        lane_story_handler(runner, handler, *since_ms + runner->wall_from_mono_ms);
         *since_ms = 0;
     }
 }
