@@ -102,9 +102,19 @@ class Install(unittest.TestCase):
         for pattern in (r"bin/tidings", r"include/tidings\.h", r"include/tidings_once\.h",
                         r"include/tidings_test\.h", r"/libtidings\.so",
                         r"/libtidings\.a", r"/pkgconfig/tidings\.pc", r"/tidings/LICENSE",
-                        r"man1/tidings\.1", r"man3/libtidings\.3"):
+                        r"man1/tidings\.1", r"man1/tidings-serve\.1", r"man3/tidings_on\.3",
+                        r"man7/libtidings\.7"):
             self.find(pattern)
-        self.assertEqual(len(files_below(self.prefix)), 12, files_below(self.prefix))
+        others = [name for name in files_below(self.prefix) if not re.search(r"/man[137]/", name)]
+        self.assertEqual(len(others), 10, others)
+
+    def test_the_tutorial_installs_as_it_says(self):
+        lines = re.findall(r"^```sh\n(.*?)^```", read(ROOT, "docs", "tutorial.md"), re.M | re.S)
+        self.assertEqual(len(lines), 1)
+        home = tempfile.mkdtemp(prefix="tidings-home-")
+        self.addCleanup(shutil.rmtree, home)
+        run("/bin/sh", "-ec", lines[0], cwd=self.tree, timeout=BUILD_TIMEOUT_S, HOME=home)
+        self.assertTrue(os.path.exists(os.path.join(home, "tidings", "bin", "tidings")))
 
     def test_nothing_but_these_is_built(self):
         made = files_below(os.path.join(self.tree, "build"))
@@ -138,7 +148,8 @@ class Install(unittest.TestCase):
     def test_the_manual_pages_can_be_read(self):
         if shutil.which("man") is None:
             self.skipTest("no man")
-        for page, word in ((r"man1/tidings\.1", "subscribe"), (r"man3/libtidings\.3", "tidings_on")):
+        for page, word in ((r"man1/tidings\.1", "subscribe"), (r"man1/tidings-topic\.1", "--partitions"),
+                           (r"man3/tidings_stop\.3", "tidings_run"), (r"man7/libtidings\.7", "tidings_on")):
             text = run("man", "--warnings", "-l", self.find(page), MANPAGER="cat", MANWIDTH="120")
             self.assertIn(word, text)
             self.assertNotIn("warning:", text)
