@@ -19,7 +19,7 @@ from guide import Shell, parts_of
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("TIDINGS_BUILD", os.path.join(ROOT, "build"))
-DOCUMENTS = ("tutorial.md",)
+DOCUMENTS = ("tutorial.md", "recipes.md")
 WRAPPER = """#!/bin/sh
 case $1 in
 serve) shift; exec '{program}' serve --listen '{address}' "$@" ;;
