@@ -3,7 +3,6 @@
 #include "store.h"
 
 #include <errno.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -15,8 +14,10 @@ static const char *const column_names[COLUMNS] = {
     "InvoiceDate", "UnitPrice", "CustomerID",  "Country",
 };
 
+enum { BATCH = 100, WAIT_MS = 1000 };
+
 struct csv_intake {
-    struct tidings *service;
+    struct intake *intake;
     struct csv csv;
     struct intake_range range;
     size_t columns[COLUMNS]; /* where each column is */
@@ -25,40 +26,57 @@ struct csv_intake {
     char *invoice;           /* its invoice number; NULL: none begun */
     bool refused;            /* one of its lines is wrong */
     long order_count;
+    long taken_count;
+    long known_count;
     long refused_count;
-    long published_count;
-    atomic_long kept_count;
-    atomic_long lost_count;
+    int open_count; /* in the transaction that is open; 0: none is */
+    bool failed;    /* the database */
     struct timespec began;
 };
 
-static void on_kept(void *context, const struct tidings_delivery *delivery)
+static bool batch_fail(struct csv_intake *intake, const struct order_problem *problem)
 {
-    struct csv_intake *intake = context;
-    if (delivery->status == TIDINGS_OK) {
-        atomic_fetch_add(&intake->kept_count, 1);
-    } else if (atomic_fetch_add(&intake->lost_count, 1) == 0) {
-        store_complain("the bus did not keep an order: %s", delivery->text);
-    }
+    store_complain("%s", problem->text);
+    intake->failed = true;
+    return false;
 }
 
-/* Publishes without waiting for the answer, but waits for room. */
-static void order_publish(struct csv_intake *intake)
+/* Many orders are one transaction, unless they are to come one by one. */
+static void batch_end(struct csv_intake *intake)
 {
-    char *json = order_to_json(&intake->order);
-    struct tidings_error error;
-    enum tidings_status status;
-    while ((status = intake_publish(intake->service, &intake->order, json, on_kept, intake,
-                                    &error)) == TIDINGS_FULL) {
-        tidings_flush(intake->service, 1000, NULL);
+    struct order_problem problem;
+    if (intake->open_count > 0 && !intake_commit(intake->intake, &problem)) {
+        batch_fail(intake, &problem);
     }
-    if (status == TIDINGS_OK) {
-        intake->published_count++;
-    } else {
-        store_complain("order %s: %s", intake->order.id, error.text);
+    intake->open_count = 0;
+}
+
+static bool order_place(struct csv_intake *intake)
+{
+    struct order_problem problem;
+    if (intake->open_count == 0 && !intake_begin(intake->intake, &problem)) {
+        return batch_fail(intake, &problem);
+    }
+    intake->open_count++;
+    switch (intake_place(intake->intake, &intake->order, &problem)) {
+    case INTAKE_TAKEN:
+        intake->taken_count++;
+        break;
+    case INTAKE_KNOWN:
+        intake->known_count++;
+        break;
+    case INTAKE_REFUSED:
+    case INTAKE_UNKNOWN:
+        store_complain("order %s: %s", intake->order.id, problem.text);
         intake->refused_count++;
+        break;
+    case INTAKE_FAILED:
+        batch_fail(intake, &problem);
     }
-    free(json);
+    if (intake->range.rate > 0 || intake->open_count == BATCH) {
+        batch_end(intake);
+    }
+    return !intake->failed;
 }
 
 /* Waits until the next order is due at the rate asked for; a signal to stop ends the wait. */
@@ -67,7 +85,8 @@ static void pace(const struct csv_intake *intake)
     if (intake->range.rate == 0) {
         return;
     }
-    int64_t after_ns = (int64_t)intake->published_count * 1000000000 / intake->range.rate;
+    int64_t after_ns =
+        (intake->taken_count + intake->known_count) * 1000000000 / intake->range.rate;
     int64_t due_ns = intake->began.tv_nsec + after_ns;
     struct timespec due = {.tv_sec = intake->began.tv_sec + due_ns / 1000000000,
                            .tv_nsec = due_ns % 1000000000};
@@ -92,8 +111,9 @@ static void order_end(struct csv_intake *intake)
             store_complain("order %s is refused", intake->invoice);
             intake->refused_count++;
         } else {
-            order_publish(intake);
-            pace(intake);
+            if (order_place(intake)) {
+                pace(intake);
+            }
         }
     }
     intake->order_count++;
@@ -206,7 +226,7 @@ static bool header_read(struct csv_intake *intake, const char *path)
 static bool lines_read(struct csv_intake *intake)
 {
     bool past_range = false;
-    while (!store_stopping() && !past_range) {
+    while (!store_stopping() && !past_range && !intake->failed) {
         if (csv_next(&intake->csv)) {
             line_take(intake);
         } else if (intake->csv.problem == NULL) {
@@ -219,25 +239,27 @@ static bool lines_read(struct csv_intake *intake)
         past_range = intake->range.take >= 0 &&
                      intake->order_count >= intake->range.skip + intake->range.take;
     }
-    return past_range;
+    return past_range && !intake->failed;
 }
 
-int intake_csv(struct tidings *service, const char *path, struct intake_range range)
+int intake_csv(struct intake *taken_by, const char *path, struct intake_range range)
 {
     FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "r");
     if (file == NULL) {
         store_complain("%s: %s", path, strerror(errno));
         return EXIT_FAILURE;
     }
-    struct csv_intake intake = {.service = service, .range = range, .times_seen = json_object()};
+    struct csv_intake intake = {.intake = taken_by, .range = range, .times_seen = json_object()};
     csv_init(&intake.csv, file);
     clock_gettime(CLOCK_MONOTONIC, &intake.began);
     bool ok = header_read(&intake, path) && lines_read(&intake);
-    while (tidings_flush(service, 1000, NULL) != TIDINGS_OK && !store_stopping()) {
+    batch_end(&intake);
+    printf("orders taken=%ld known=%ld refused=%ld\n", intake.taken_count, intake.known_count,
+           intake.refused_count);
+    fflush(stdout);
+    while (tidings_outbox_wait(taken_by->outbox, WAIT_MS, NULL) != TIDINGS_OK &&
+           !store_stopping()) {
     }
-    long lost = intake.published_count - atomic_load(&intake.kept_count);
-    printf("orders published=%ld refused=%ld lost=%ld\n", atomic_load(&intake.kept_count),
-           intake.refused_count, lost);
     order_deinit(&intake.order);
     free(intake.invoice);
     json_decref(intake.times_seen);
@@ -245,5 +267,5 @@ int intake_csv(struct tidings *service, const char *path, struct intake_range ra
     if (file != stdin) {
         fclose(file);
     }
-    return ok && lost == 0 && intake.refused_count == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return ok && !intake.failed && intake.refused_count == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
 
 enum { BODY_MAX = 1024 * 1024, CONNECTIONS_MAX = 256, IDLE_SECONDS = 30 };
 
@@ -27,7 +26,7 @@ static enum MHD_Result answer(struct MHD_Connection *connection, unsigned status
         MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_FREE);
     MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
     if (status == MHD_HTTP_METHOD_NOT_ALLOWED) {
-        MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "POST");
+        MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, POST");
     }
     enum MHD_Result result = MHD_queue_response(connection, status, response);
     MHD_destroy_response(response);
@@ -40,8 +39,8 @@ static enum MHD_Result answer_error(struct MHD_Connection *connection, unsigned 
     return answer(connection, status, json_pack("{s:s}", "error", message));
 }
 
-/* What the customer left out: a number for the order, and the time. */
-static void order_complete(struct order *order)
+/* A number for an order that came without one. */
+static void order_number(struct order *order)
 {
     if (order->id == NULL) {
         uint64_t number = 0;
@@ -51,41 +50,79 @@ static void order_complete(struct order *order)
         snprintf(id, sizeof id, "W%016llx", (unsigned long long)number);
         order->id = strdup(id);
     }
-    if (order->ordered_at == NULL) {
-        char now[32];
-        struct tm utc;
-        gmtime_r(&(time_t){time(NULL)}, &utc);
-        strftime(now, sizeof now, "%Y-%m-%dT%H:%M:%S", &utc);
-        order->ordered_at = strdup(now);
-    }
 }
 
-static enum MHD_Result order_accept(struct tidings *service, struct MHD_Connection *connection,
-                                    const struct body *body)
+static enum MHD_Result answer_intake(struct MHD_Connection *connection, enum intake_answer taken,
+                                     const char *order_id, const struct order_problem *problem)
+{
+    switch (taken) {
+    case INTAKE_TAKEN:
+    case INTAKE_KNOWN:
+        return answer(connection, MHD_HTTP_ACCEPTED, json_pack("{s:s}", "orderId", order_id));
+    case INTAKE_REFUSED:
+        return answer_error(connection, MHD_HTTP_BAD_REQUEST, problem->text);
+    case INTAKE_UNKNOWN:
+        return answer_error(connection, MHD_HTTP_NOT_FOUND, problem->text);
+    case INTAKE_FAILED:
+        break;
+    }
+    store_complain("order %s: %s", order_id, problem->text);
+    char message[400];
+    snprintf(message, sizeof message, "not now (%s); send it again with orderId %s", problem->text,
+             order_id);
+    return answer_error(connection, MHD_HTTP_SERVICE_UNAVAILABLE, message);
+}
+
+static enum MHD_Result on_order(struct intake *intake, struct MHD_Connection *connection,
+                                const struct body *body)
 {
     struct order order;
     struct order_problem problem;
     if (!order_from_json(body->data != NULL ? body->data : "", body->size, &order, &problem)) {
         return answer_error(connection, MHD_HTTP_BAD_REQUEST, problem.text);
     }
-    order_complete(&order);
-    char *json = order_to_json(&order);
-    struct tidings_error error;
-    enum tidings_status status = intake_publish(service, &order, json, NULL, NULL, &error);
-    enum MHD_Result result;
-    if (status == TIDINGS_OK) {
-        result = answer(connection, MHD_HTTP_ACCEPTED, json_pack("{s:s}", "orderId", order.id));
-    } else {
-        char message[400];
-        snprintf(message, sizeof message,
-                 "the order could not be taken now (%s); send it again with orderId %s", error.text,
-                 order.id);
-        store_complain("order %s: %s", order.id, error.text);
-        result = answer_error(connection, MHD_HTTP_SERVICE_UNAVAILABLE, message);
+    order_number(&order);
+    enum intake_answer taken = INTAKE_FAILED;
+    if (intake_begin(intake, &problem)) {
+        taken = intake_place(intake, &order, &problem);
+        taken = intake_commit(intake, &problem) ? taken : INTAKE_FAILED;
     }
-    free(json);
+    enum MHD_Result result = answer_intake(connection, taken, order.id, &problem);
     order_deinit(&order);
     return result;
+}
+
+static enum MHD_Result on_cancel(struct intake *intake, struct MHD_Connection *connection,
+                                 const char *order_id)
+{
+    struct order_problem problem;
+    enum intake_answer taken = INTAKE_FAILED;
+    if (intake_begin(intake, &problem)) {
+        taken = intake_cancel(intake, order_id, &problem);
+        taken = intake_commit(intake, &problem) ? taken : INTAKE_FAILED;
+    }
+    return answer_intake(connection, taken, order_id, &problem);
+}
+
+static enum MHD_Result on_question(struct intake *intake, struct MHD_Connection *connection,
+                                   const char *order_id)
+{
+    struct order_problem problem;
+    char *json = NULL;
+    bool is_cancelled = false;
+    if (!intake_begin(intake, &problem)) {
+        return answer_intake(connection, INTAKE_FAILED, order_id, &problem);
+    }
+    json = intake_find(intake, order_id, &is_cancelled);
+    bool ok = intake_commit(intake, &problem);
+    json_t *order = ok && json != NULL ? json_loads(json, 0, NULL) : NULL;
+    free(json);
+    if (order == NULL) {
+        snprintf(problem.text, sizeof problem.text, "there is no order %.64s", order_id);
+        return answer_intake(connection, ok ? INTAKE_UNKNOWN : INTAKE_FAILED, order_id, &problem);
+    }
+    return answer(connection, MHD_HTTP_OK,
+                  json_pack("{s:o, s:b}", "order", order, "isCancelled", is_cancelled));
 }
 
 static void body_add(struct body *body, const char *data, size_t size)
@@ -100,6 +137,30 @@ static void body_add(struct body *body, const char *data, size_t size)
     }
     memcpy(body->data + body->size, data, size);
     body->size += size;
+}
+
+/* POST /orders, GET /orders/ID, POST /orders/ID/cancel. */
+static enum MHD_Result route(struct intake *intake, struct MHD_Connection *connection,
+                             const char *url, const char *method, const struct body *body)
+{
+    static const char usage[] = "there are POST /orders, POST /orders/ID/cancel, GET /orders/ID";
+    char id[ORDER_ID_MAX + 1] = "", end[8] = "";
+    int parts = sscanf(url, "/orders/%64[^/]/%7s", id, end);
+    bool is_post = strcmp(method, "POST") == 0, is_get = strcmp(method, "GET") == 0;
+    bool is_orders = strcmp(url, "/orders") == 0;
+    bool is_cancel = parts == 2 && strcmp(end, "cancel") == 0;
+    if (is_orders && is_post) {
+        return on_order(intake, connection, body);
+    }
+    if (is_cancel && is_post) {
+        return on_cancel(intake, connection, id);
+    }
+    if (parts == 1 && is_get) {
+        return on_question(intake, connection, id);
+    }
+    bool is_place = is_orders || is_cancel || parts == 1;
+    return answer_error(connection, is_place ? MHD_HTTP_METHOD_NOT_ALLOWED : MHD_HTTP_NOT_FOUND,
+                        usage);
 }
 
 /* Called at the head of a request, for each part of its body, and at its end. */
@@ -117,18 +178,11 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
         *size = 0;
         return MHD_YES;
     }
-    if (strcmp(url, "/orders") != 0) {
-        return answer_error(connection, MHD_HTTP_NOT_FOUND, "orders are taken at POST /orders");
-    }
-    if (strcmp(method, "POST") != 0) {
-        return answer_error(connection, MHD_HTTP_METHOD_NOT_ALLOWED,
-                            "orders are taken at POST /orders");
-    }
     if (body->too_large) {
         return answer_error(connection, MHD_HTTP_CONTENT_TOO_LARGE,
                             "an order may have 1 MiB at most");
     }
-    return order_accept(context, connection, body);
+    return route(context, connection, url, method, body);
 }
 
 static void on_request_end(void *context, struct MHD_Connection *connection, void **state,
@@ -155,7 +209,7 @@ static bool address_parse(const char *text, struct sockaddr_in *address)
     return inet_pton(AF_INET, host, &address->sin_addr) == 1;
 }
 
-int intake_http(struct tidings *service, const char *listen_address)
+int intake_http(struct intake *intake, const char *listen_address)
 {
     struct sockaddr_in address;
     if (!address_parse(listen_address, &address)) {
@@ -170,7 +224,7 @@ int intake_http(struct tidings *service, const char *listen_address)
     pthread_sigmask(SIG_BLOCK, &stop, NULL);
     struct MHD_Daemon *daemon = MHD_start_daemon(
         MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION, 0, NULL, NULL, on_request,
-        service, MHD_OPTION_SOCK_ADDR, &address, MHD_OPTION_NOTIFY_COMPLETED, on_request_end, NULL,
+        intake, MHD_OPTION_SOCK_ADDR, &address, MHD_OPTION_NOTIFY_COMPLETED, on_request_end, NULL,
         MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, IDLE_SECONDS,
         MHD_OPTION_END);
     if (daemon == NULL) {

@@ -30,12 +30,22 @@ void order_deinit(struct order *order)
     free(order->ordered_at);
     free(order->customer_id);
     free(order->country);
+    free(order->cancels);
     *order = (struct order){0};
 }
 
-bool order_is_cancellation(const struct order *order)
+bool order_is_return(const struct order *order)
 {
-    return order->id != NULL && order->id[0] == 'C';
+    return order->line_count > 0 && order->lines[0].quantity < 0;
+}
+
+bool order_is_clear(const struct order *order)
+{
+    bool is_clear = true;
+    for (size_t i = 0; i < order->line_count; i++) {
+        is_clear = is_clear && (order->lines[i].quantity < 0) == order_is_return(order);
+    }
+    return is_clear;
 }
 
 const char *order_key(const struct order *order)
@@ -50,15 +60,6 @@ bool order_has_article(const struct order *order, const char *stock_code)
         has = strcmp(order->lines[i].stock_code, stock_code) == 0;
     }
     return has;
-}
-
-int64_t order_pieces(const struct order *order)
-{
-    int64_t pieces = 0;
-    for (size_t i = 0; i < order->line_count; i++) {
-        pieces += order->lines[i].quantity;
-    }
-    return pieces;
 }
 
 int64_t order_amount(const struct order *order)
@@ -200,8 +201,20 @@ static bool take_lines(const json_t *lines, struct order *order, struct order_pr
     return true;
 }
 
-bool order_from_json(const char *data, size_t size, struct order *order,
-                     struct order_problem *problem)
+static bool take_order(const json_t *root, struct order *order, bool is_event,
+                       struct order_problem *problem)
+{
+    const json_t *lines = json_object_get(root, "lines");
+    return take_text(root, "orderId", ORDER_ID_MAX, is_event, &order->id, problem) &&
+           take_text(root, "orderedAt", ORDER_ID_MAX, false, &order->ordered_at, problem) &&
+           take_text(root, "customerId", ORDER_ID_MAX, false, &order->customer_id, problem) &&
+           take_text(root, "country", ORDER_TEXT_MAX, true, &order->country, problem) &&
+           take_text(root, "cancels", ORDER_ID_MAX, false, &order->cancels, problem) &&
+           ((is_event && lines == NULL) || take_lines(lines, order, problem));
+}
+
+static bool read_order(const char *data, size_t size, struct order *order, bool is_event,
+                       struct order_problem *problem)
 {
     *order = (struct order){0};
     json_error_t error;
@@ -213,17 +226,19 @@ bool order_from_json(const char *data, size_t size, struct order *order,
     } else if (!json_is_object(root)) {
         problem_set(problem, "an order is a JSON object");
     } else {
-        ok = take_text(root, "orderId", ORDER_ID_MAX, false, &order->id, problem) &&
-             take_text(root, "orderedAt", ORDER_ID_MAX, false, &order->ordered_at, problem) &&
-             take_text(root, "customerId", ORDER_ID_MAX, false, &order->customer_id, problem) &&
-             take_text(root, "country", ORDER_TEXT_MAX, true, &order->country, problem) &&
-             take_lines(json_object_get(root, "lines"), order, problem);
+        ok = take_order(root, order, is_event, problem);
     }
     json_decref(root);
     if (!ok) {
         order_deinit(order);
     }
     return ok;
+}
+
+bool order_from_json(const char *data, size_t size, struct order *order,
+                     struct order_problem *problem)
+{
+    return read_order(data, size, order, false, problem);
 }
 
 bool order_from_event(const void *data, size_t size, struct order *order,
@@ -234,20 +249,12 @@ bool order_from_event(const void *data, size_t size, struct order *order,
         problem_set(problem, "the event has no data");
         return false;
     }
-    if (!order_from_json(data, size, order, problem)) {
-        return false;
-    }
-    if (order->id == NULL) {
-        problem_set(problem, "orderId is missing");
-        order_deinit(order);
-        return false;
-    }
-    return true;
+    return read_order(data, size, order, true, problem);
 }
 
 char *order_to_json(const struct order *order)
 {
-    json_t *lines = json_array();
+    json_t *lines = order->line_count > 0 ? json_array() : NULL;
     for (size_t i = 0; i < order->line_count; i++) {
         const struct order_line *line = &order->lines[i];
         json_array_append_new(lines, json_pack("{s:s, s:s, s:I, s:f}", "stockCode",
@@ -255,9 +262,9 @@ char *order_to_json(const struct order *order)
                                                "quantity", (json_int_t)line->quantity, "unitPrice",
                                                (double)line->unit_price / PRICE_UNITS));
     }
-    json_t *root = json_pack("{s:s, s:s*, s:s*, s:s, s:o}", "orderId", order->id, "orderedAt",
-                             order->ordered_at, "customerId", order->customer_id, "country",
-                             order->country, "lines", lines);
+    json_t *root = json_pack("{s:s, s:s*, s:s*, s:s, s:s*, s:o*}", "orderId", order->id,
+                             "orderedAt", order->ordered_at, "customerId", order->customer_id,
+                             "country", order->country, "cancels", order->cancels, "lines", lines);
     char *text = json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(14));
     json_decref(root);
     return text;

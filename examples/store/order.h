@@ -7,14 +7,15 @@
 #include <stdint.h>
 
 /*
- * An order and its JSON, the data of OrderPlaced and OrderCancelled:
+ * An order and its JSON, the data of all events of the store:
  *
  *   {"orderId": "536365", "orderedAt": "2010-12-01T08:26:00", "customerId": "17850",
  *    "country": "United Kingdom",
  *    "lines": [{"stockCode": "85123A", "description": "...", "quantity": 6, "unitPrice": 2.55}]}
  *
- * customerId may be missing or null. A cancellation is an order whose id starts with C; its
- * quantities are negative.
+ * customerId may be missing or null. OrderPlaced has the whole order. OrderCancelled has one with
+ * negative quantities: of a return, or, with "cancels": "536365", of that order, all of it.
+ * StockShort has the lines that are short; the others have none.
  */
 enum {
     ORDER_ID_MAX = 64,
@@ -36,6 +37,7 @@ struct order {
     char *ordered_at;
     char *customer_id; /* NULL: not known */
     char *country;
+    char *cancels; /* the id of the order that this takes back; NULL: none */
     struct order_line *lines;
     size_t line_count;
     size_t line_capacity;
@@ -47,14 +49,17 @@ struct order_problem {
 };
 
 void order_deinit(struct order *order);
-bool order_is_cancellation(const struct order *order);
+
+/* Do pieces come back? Its quantities are all negative, those of other orders positive:
+ * order_is_clear. */
+bool order_is_return(const struct order *order);
+bool order_is_clear(const struct order *order);
 
 /* The key of its events: the customer, whose orders stay in order; the order itself when nobody
  * knows the customer. */
 const char *order_key(const struct order *order);
 
 bool order_has_article(const struct order *order, const char *stock_code);
-int64_t order_pieces(const struct order *order);
 int64_t order_amount(const struct order *order); /* 1/PRICE_UNITS */
 
 /* Adds a line; copies the texts. */
@@ -69,11 +74,11 @@ bool price_parse(const char *text, int64_t *price);
 bool order_from_json(const char *data, size_t size, struct order *order,
                      struct order_problem *problem);
 
-/* As order_from_json, and refuses an order without id: for those who receive events. */
+/* The same, of an event: the id must be there, lines need not. */
 bool order_from_event(const void *data, size_t size, struct order *order,
                       struct order_problem *problem);
 
-/* Fresh text, to be freed. */
+/* Fresh text, to be freed. Without lines it says nothing of lines. */
 char *order_to_json(const struct order *order);
 
 /* Is this text UTF-8 of at most max bytes, without control characters, and not empty? */

@@ -1,88 +1,178 @@
-/* store-shipping: prepares a delivery for each order and publishes OrderShipped. */
-#include "worker.h"
+/*
+ * store-shipping: prepares what is to leave the house: writes the label, a file, and publishes
+ * ShipmentPrepared. It waits for the order (topic orders) and for its pieces (topic stock), in
+ * whichever order they come. A cancelled order is not shipped; one that is cancelled later has
+ * left, and the customer sends it back.
+ */
+#include "service.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
-struct shipping {
-    struct worker worker;
-    sqlite3_stmt *prepare;
-};
-
+/* What is known of an order. placed: its JSON. */
 static const char tables[] =
-    "CREATE TABLE IF NOT EXISTS deliveries ("
-    " order_id TEXT PRIMARY KEY, kind TEXT NOT NULL, country TEXT NOT NULL,"
-    " line_count INTEGER NOT NULL, pieces INTEGER NOT NULL, event_id TEXT NOT NULL);";
+    "create table if not exists deliveries ("
+    " order_id text primary key, placed text, is_reserved bigint not null default 0,"
+    " is_cancelled bigint not null default 0, is_prepared bigint not null default 0);";
 
-static bool apply(struct worker *worker, const struct tidings_event *event,
-                  const struct order *order)
+enum { PATH_SIZE = 4096 };
+
+/* DIR/<order>.txt; what is not plain in a file's name is written %XX. */
+static void label_path(const struct work *work, char path[PATH_SIZE])
 {
-    struct shipping *shipping = (struct shipping *)worker;
-    sqlite3_stmt *prepare = shipping->prepare;
-    sqlite3_bind_text(prepare, 1, order->id, -1, SQLITE_STATIC);
-    sqlite3_bind_text(prepare, 2, order_is_cancellation(order) ? "return" : "delivery", -1,
-                      SQLITE_STATIC);
-    sqlite3_bind_text(prepare, 3, order->country, -1, SQLITE_STATIC);
-    sqlite3_bind_int64(prepare, 4, (int64_t)order->line_count);
-    sqlite3_bind_int64(prepare, 5, order_pieces(order));
-    sqlite3_bind_text(prepare, 6, event->id, -1, SQLITE_STATIC);
-    return ledger_step(&worker->ledger, prepare);
+    const char *const *values = work->self;
+    int used = snprintf(path, PATH_SIZE / 2, "%s/", values[0]);
+    for (const char *at = work->order.id; *at != '\0'; at++) {
+        bool plain =
+            strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_", *at) != NULL;
+        used += sprintf(path + used, plain ? "%c" : "%%%02X", (unsigned char)*at);
+    }
+    memcpy(path + used, ".txt", 5);
 }
 
-/*
- * Also for an order that comes again: the last time may have ended between the commit and the
- * acknowledgement. The event's id is made from the order's, so receivers recognise a repetition.
- */
-static bool announce(struct worker *worker, struct tidings *service,
-                     const struct tidings_event *event, const struct order *order)
+static void label_print(FILE *file, const struct order *order)
 {
-    if (order_is_cancellation(order)) {
-        return true; /* the customer sends it back; nothing leaves the house */
+    fprintf(file, "Order\t%s\nTo\tcustomer %s, %s\n", order->id,
+            order->customer_id != NULL ? order->customer_id : "without a number", order->country);
+    for (size_t i = 0; i < order->line_count; i++) {
+        const struct order_line *line = &order->lines[i];
+        fprintf(file, "%lld\t%s\t%s\n", (long long)line->quantity, line->stock_code,
+                line->description);
     }
-    json_t *body = json_pack("{s:s, s:s, s:I}", "orderId", order->id, "country", order->country,
-                             "pieces", (json_int_t)order_pieces(order));
-    char *data = json_dumps(body, JSON_COMPACT);
-    json_decref(body);
-    char id[ORDER_ID_MAX + 16];
-    snprintf(id, sizeof id, "%s.shipped", order->id);
-    struct tidings_message message = {
-        .topic = "shipments",
-        .type = "OrderShipped",
-        .key = order_key(order),
-        .subject = order->id,
-        .id = id,
-        .cause = event,
-        .data = data,
-        .data_size = strlen(data),
-    };
-    struct tidings_error error;
-    bool ok = tidings_publish(service, &message, NULL, NULL, &error) == TIDINGS_OK;
-    if (!ok) {
-        ledger_fail(&worker->ledger, "publish", "OrderShipped of %s: %s", order->id, error.text);
+}
+
+/* Is on disk when this returns; written twice it is the same file. */
+static bool label_write(struct work *work, const struct order *order)
+{
+    char path[PATH_SIZE], fresh[PATH_SIZE + 40];
+    label_path(work, path);
+    snprintf(fresh, sizeof fresh, "%s.%ld", path, (long)getpid());
+    FILE *file = fopen(fresh, "w");
+    if (file == NULL) {
+        return work_fail(work, "label", "%s: %s", fresh, strerror(errno));
     }
-    free(data);
+    label_print(file, order);
+    bool ok = fflush(file) == 0 && fsync(fileno(file)) == 0 && rename(fresh, path) == 0;
+    int why = errno;
+    fclose(file);
+    return ok || work_fail(work, "label", "%s: %s", path, strerror(why));
+}
+
+/* There may be one: of an order that was about to be prepared in the moment of a crash. */
+static bool label_remove(struct work *work)
+{
+    char path[PATH_SIZE];
+    label_path(work, path);
+    return unlink(path) == 0 || errno == ENOENT ||
+           work_fail(work, "label", "%s: %s", path, strerror(errno));
+}
+
+/* The label is written before the commit, and it is the same if that fails and it is done again. */
+static bool prepare(struct work *work, const char *json)
+{
+    struct order placed;
+    struct order_problem problem;
+    if (!order_from_event(json, strlen(json), &placed, &problem)) {
+        return work_fail(work, "data", "%s", problem.text);
+    }
+    struct order head = placed;
+    head.line_count = 0;
+    bool ok = label_write(work, &placed) &&
+              db_run(work->db, "update deliveries set is_prepared = 1 where order_id = $1",
+                     db_text(placed.id)) &&
+              work_publish(work, "shipments", "ShipmentPrepared", "prepared", &head);
+    order_deinit(&placed);
     return ok;
 }
 
-int main(int argc, char **argv)
+#define KNOWN " returning placed, is_reserved, is_cancelled, is_prepared"
+
+/* Does what is to be done now that something was learned of an order: the row of KNOWN. */
+static bool consider(struct work *work)
 {
-    struct store_common common = {.database = "shipping.db"};
-    const struct store_option options[] = {STORE_COMMON_OPTIONS(&common, "shipping.db"), {0}};
-    store_options(argc, argv,
-                  "Prepares a delivery for each OrderPlaced and a return for each OrderCancelled,\n"
-                  "and publishes OrderShipped to the topic shipments.",
-                  options);
-    struct shipping shipping = {.worker = {.apply = apply, .announce = announce}};
-    struct tidings *service = worker_start(&shipping.worker, "shipping", &common, tables);
-    if (service == NULL) {
-        return EXIT_FAILURE;
+    if (!db_row(work->db)) {
+        return false;
     }
-    shipping.prepare = ledger_prepare(&shipping.worker.ledger,
-                                      "INSERT INTO deliveries (order_id, kind, country, line_count,"
-                                      " pieces, event_id) VALUES (?, ?, ?, ?, ?, ?)");
-    int status = shipping.prepare != NULL ? store_service_run(service) : EXIT_FAILURE;
-    sqlite3_finalize(shipping.prepare);
-    ledger_close(&shipping.worker.ledger);
-    return status;
+    const char *placed = db_row_text(work->db, 0);
+    bool is_reserved = db_row_number(work->db, 1) != 0;
+    bool is_cancelled = db_row_number(work->db, 2) != 0;
+    bool is_prepared = db_row_number(work->db, 3) != 0;
+    if (is_prepared) {
+        return true;
+    }
+    if (is_cancelled) {
+        return label_remove(work);
+    }
+    if (placed == NULL || !is_reserved) {
+        return true; /* the other one is still to come */
+    }
+    char *json = strdup(placed);
+    bool ok = prepare(work, json);
+    free(json);
+    return ok;
 }
+
+static bool on_placed(struct work *work)
+{
+    char *json = order_to_json(&work->order);
+    bool ok = db_run(work->db,
+                     "insert into deliveries (order_id, placed) values ($1, $2)"
+                     " on conflict (order_id) do update set placed = excluded.placed" KNOWN,
+                     db_text(work->order.id), db_text(json)) &&
+              consider(work);
+    free(json);
+    return ok;
+}
+
+static bool on_reserved(struct work *work)
+{
+    return db_run(work->db,
+                  "insert into deliveries (order_id, is_reserved) values ($1, 1)"
+                  " on conflict (order_id) do update set is_reserved = 1" KNOWN,
+                  db_text(work->order.id)) &&
+           consider(work);
+}
+
+static bool on_cancelled(struct work *work)
+{
+    if (work->order.cancels == NULL) {
+        return true; /* a return: the customer sends it, nothing leaves the house */
+    }
+    return db_run(work->db,
+                  "insert into deliveries (order_id, is_cancelled) values ($1, 1)"
+                  " on conflict (order_id) do update set is_cancelled = 1" KNOWN,
+                  db_text(work->order.id)) &&
+           consider(work);
+}
+
+static void *start(const char *const *values)
+{
+    const char **self = calloc(1, sizeof *self);
+    if (self == NULL) {
+        abort();
+    }
+    self[0] = values[0];
+    if (mkdir(self[0], 0777) != 0 && errno != EEXIST) {
+        store_usage_error("--labels %s: %s", self[0], strerror(errno));
+    }
+    return self;
+}
+
+const struct service shipping_service = {
+    .name = "shipping",
+    .about =
+        "Prepares a delivery when an order was placed and its pieces are reserved: writes a label\n"
+        "into a folder and publishes ShipmentPrepared to the topic shipments. An order that was\n"
+        "cancelled before is not shipped.",
+    .tables = tables,
+    .handlers = {{"orders", "OrderPlaced", on_placed},
+                 {"orders", "OrderCancelled", on_cancelled},
+                 {"stock", "StockReserved", on_reserved}},
+    .options = {{"labels", "DIR", "where it writes the labels [labels]", "labels"}},
+    .start = start,
+};

@@ -121,16 +121,15 @@ bool store_stopping(void)
     return stop_asked != 0;
 }
 
-struct tidings *store_service_new(const char *name, const struct store_common *common)
+struct tidings *store_service_new(const char *name, const struct store_common *common, int workers)
 {
     struct tidings_options options = {
         .name = name,
         .bootstrap_servers = common->bootstrap_servers,
         .instance = common->instance,
-        .publish_timeout_ms = 10000,
         .attempts =
             common->attempts != NULL ? (int)store_number("attempts", common->attempts, 1, 1000) : 0,
-        .workers = 1,              /* handlers share a database connection and its statements */
+        .workers = workers,
         .commit_interval_ms = 100, /* little comes again after a kill */
     };
     struct tidings *service;
@@ -147,151 +146,8 @@ struct tidings *store_service_new(const char *name, const struct store_common *c
     return service;
 }
 
-int store_service_run(struct tidings *service)
+void store_service_free(struct tidings *service)
 {
-    struct tidings_error error;
-    bool ok = tidings_run(service, &error) == TIDINGS_OK;
-    if (!ok) {
-        store_complain("%s", error.text);
-    }
     running_service = NULL;
     tidings_free(service);
-    return ok ? EXIT_SUCCESS : EXIT_FAILURE;
-}
-
-static const char ledger_tables[] =
-    "CREATE TABLE IF NOT EXISTS processed_events ("
-    " source TEXT NOT NULL, event_id TEXT NOT NULL, type TEXT NOT NULL, order_id TEXT NOT NULL,"
-    " topic TEXT NOT NULL, partition INTEGER NOT NULL, position INTEGER NOT NULL,"
-    " instance TEXT NOT NULL, deliveries INTEGER NOT NULL DEFAULT 1,"
-    " PRIMARY KEY (source, event_id)) WITHOUT ROWID;";
-
-void ledger_fail(struct ledger *ledger, const char *error_class, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(ledger->why, sizeof ledger->why, format, arguments);
-    va_end(arguments);
-    ledger->error_class = error_class;
-    store_complain("%s: %s", error_class, ledger->why);
-}
-
-enum tidings_verdict ledger_retry(const struct ledger *ledger, const struct tidings_event *event)
-{
-    return tidings_retry(event, 0, ledger->error_class, "%s", ledger->why);
-}
-
-static bool ledger_execute(struct ledger *ledger, const char *sql)
-{
-    char *why = NULL;
-    if (sqlite3_exec(ledger->db, sql, NULL, NULL, &why) != SQLITE_OK) {
-        ledger_fail(ledger, "database", "%s", why);
-        sqlite3_free(why);
-        return false;
-    }
-    return true;
-}
-
-bool ledger_open(struct ledger *ledger, const char *path, const char *tables, const char *instance)
-{
-    *ledger = (struct ledger){.instance = instance != NULL ? instance : "1"};
-    if (sqlite3_open(path, &ledger->db) != SQLITE_OK) {
-        store_complain("%s: %s", path, sqlite3_errmsg(ledger->db));
-        ledger_close(ledger);
-        return false;
-    }
-    sqlite3_busy_timeout(ledger->db, 10000); /* another instance may be writing */
-    if (!ledger_execute(ledger, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;") ||
-        !ledger_execute(ledger, ledger_tables) || !ledger_execute(ledger, tables)) {
-        ledger_close(ledger);
-        return false;
-    }
-    ledger->note = ledger_prepare(
-        ledger, "INSERT INTO processed_events (source, event_id, type, order_id, topic, partition,"
-                " position, instance) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-                " ON CONFLICT DO UPDATE SET deliveries = deliveries + 1 RETURNING deliveries");
-    return ledger->note != NULL;
-}
-
-void ledger_close(struct ledger *ledger)
-{
-    sqlite3_finalize(ledger->note);
-    sqlite3_close(ledger->db);
-    *ledger = (struct ledger){0};
-}
-
-sqlite3_stmt *ledger_prepare(struct ledger *ledger, const char *sql)
-{
-    sqlite3_stmt *statement = NULL;
-    if (sqlite3_prepare_v2(ledger->db, sql, -1, &statement, NULL) != SQLITE_OK) {
-        store_complain("database: %s", sqlite3_errmsg(ledger->db));
-    }
-    return statement;
-}
-
-bool ledger_step(struct ledger *ledger, sqlite3_stmt *statement)
-{
-    bool ok = sqlite3_step(statement) == SQLITE_DONE;
-    if (!ok) {
-        ledger_fail(ledger, "database", "%s", sqlite3_errmsg(ledger->db));
-    }
-    sqlite3_reset(statement);
-    return ok;
-}
-
-/* How often the event was delivered, this time included; 0 after a complaint. */
-static int ledger_note(struct ledger *ledger, const struct tidings_event *event)
-{
-    sqlite3_stmt *note = ledger->note;
-    sqlite3_bind_text(note, 1, event->source, -1, SQLITE_STATIC);
-    sqlite3_bind_text(note, 2, event->id, -1, SQLITE_STATIC);
-    sqlite3_bind_text(note, 3, event->type, -1, SQLITE_STATIC);
-    sqlite3_bind_text(note, 4, event->subject, -1, SQLITE_STATIC);
-    sqlite3_bind_text(note, 5, event->topic, -1, SQLITE_STATIC);
-    sqlite3_bind_int(note, 6, event->partition);
-    sqlite3_bind_int64(note, 7, event->offset);
-    sqlite3_bind_text(note, 8, ledger->instance, -1, SQLITE_STATIC);
-    int deliveries = 0;
-    if (sqlite3_step(note) == SQLITE_ROW) {
-        deliveries = sqlite3_column_int(note, 0);
-        if (sqlite3_step(note) != SQLITE_DONE) {
-            deliveries = 0;
-        }
-    }
-    if (deliveries == 0) {
-        ledger_fail(ledger, "database", "%s", sqlite3_errmsg(ledger->db));
-    }
-    sqlite3_reset(note);
-    return deliveries;
-}
-
-enum ledger_state ledger_begin(struct ledger *ledger, const struct tidings_event *event)
-{
-    if (!ledger_execute(ledger, "BEGIN IMMEDIATE")) {
-        return LEDGER_FAILED;
-    }
-    int deliveries = ledger_note(ledger, event);
-    if (deliveries == 0) {
-        ledger_rollback(ledger);
-        return LEDGER_FAILED;
-    }
-    if (deliveries == 1) {
-        return LEDGER_NEW;
-    }
-    return ledger_commit(ledger) ? LEDGER_KNOWN : LEDGER_FAILED;
-}
-
-bool ledger_commit(struct ledger *ledger)
-{
-    bool ok = ledger_execute(ledger, "COMMIT");
-    if (!ok) {
-        ledger_rollback(ledger);
-    }
-    return ok;
-}
-
-/* Why it is done is what counts, not whether this works: SQLite may have done it already. */
-void ledger_rollback(struct ledger *ledger)
-{
-    sqlite3_exec(ledger->db, "ROLLBACK", NULL, NULL, NULL);
 }

@@ -1,11 +1,10 @@
 #ifndef STORE_H
 #define STORE_H
 
-/* What the store's services share: options, start and stop, and the ledger of handled events. */
+/* What the store's programs share: options, start and stop. */
 
 #include <tidings.h>
 
-#include <sqlite3.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -39,15 +38,17 @@ struct store_common {
     const char *bootstrap_servers;
     const char *instance;
     const char *database;
-    const char *attempts;
-    const char *slow_ms; /* the faults that the demo asks for */
+    const char *attempts; /* NULL: the library's */
+    const char *slow_ms;  /* the faults that the demo asks for */
     const char *poison;
 };
-#define STORE_COMMON_OPTIONS(common, default_database)                                             \
+enum { STORE_COMMON_OPTIONS_COUNT = 6 };
+#define STORE_COMMON_OPTIONS(common)                                                               \
     {"bootstrap-server", "HOST:PORT", "the bus [127.0.0.1:9092]", &(common)->bootstrap_servers},   \
         {"instance", "NAME", "name of this process among those that share the work [none]",        \
          &(common)->instance},                                                                     \
-        {"db", "FILE", "where it keeps its data [" default_database "]", &(common)->database},     \
+        {"db", "FILE", "where it keeps its data; or postgresql://... [NAME.db]",                   \
+         &(common)->database},                                                                     \
         {"attempts", "N", "how often an event is tried before it is given up [10]",                \
          &(common)->attempts},                                                                     \
         {"slow-ms", "N", "for trying out: each event takes so long [0]", &(common)->slow_ms},      \
@@ -56,56 +57,14 @@ struct store_common {
             &(common)->poison                                                                      \
     }
 
-/* Makes the service `name`; SIGTERM and SIGINT stop it. NULL after a complaint. */
-struct tidings *store_service_new(const char *name, const struct store_common *common);
+/* Makes the service `name`, of so many workers; SIGTERM and SIGINT stop it. NULL after a
+ * complaint. */
+struct tidings *store_service_new(const char *name, const struct store_common *common, int workers);
 
-/* Runs until stopped, frees it, returns the process's exit status. */
-int store_service_run(struct tidings *service);
+/* NULL is fine. */
+void store_service_free(struct tidings *service);
 
 /* Stops are noticed by this flag too, for processes without tidings_run. */
 bool store_stopping(void);
-
-/*
- * The ledger: an SQLite database with a service's own tables, and one row for each event it
- * handled. A handler's changes and that row are written in one transaction, so an event that comes
- * again is recognised and changes nothing.
- */
-struct ledger {
-    sqlite3 *db;
-    sqlite3_stmt *note;
-    const char *instance; /* written beside each event */
-
-    /* why something failed last: ledger_fail */
-    const char *error_class;
-    char why[300];
-};
-
-/* Opens or creates the database with the service's tables (SQL). False after a complaint. */
-bool ledger_open(struct ledger *ledger, const char *path, const char *tables, const char *instance);
-void ledger_close(struct ledger *ledger);
-
-enum ledger_state {
-    LEDGER_NEW,   /* a transaction is open: make the changes, then ledger_commit or _rollback */
-    LEDGER_KNOWN, /* handled before; counted, nothing is open */
-    LEDGER_FAILED /* could not be written, nothing is open: try the event again later */
-};
-enum ledger_state ledger_begin(struct ledger *ledger, const struct tidings_event *event);
-
-/* True when it is on disk; else rolled back. */
-bool ledger_commit(struct ledger *ledger);
-void ledger_rollback(struct ledger *ledger);
-
-/* Complains, and notes why for ledger_retry. */
-void ledger_fail(struct ledger *ledger, const char *error_class, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-/* For a handler to return: what failed last, here or by ledger_fail, is the reason to try again. */
-enum tidings_verdict ledger_retry(const struct ledger *ledger, const struct tidings_event *event);
-
-/* Prepares a statement; NULL after a complaint. */
-sqlite3_stmt *ledger_prepare(struct ledger *ledger, const char *sql);
-
-/* Runs a prepared statement that gives no rows, and resets it. False after a complaint. */
-bool ledger_step(struct ledger *ledger, sqlite3_stmt *statement);
 
 #endif
