@@ -1,5 +1,6 @@
 #include "service.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 
 #include <stdlib.h>
@@ -112,7 +113,7 @@ static void *run(void *argument)
             events[i++] = &item->event;
         }
         items->in_hand.others = count - 1;
-        hand_begin(service, &items->in_hand);
+        hand_begin(service, &items->in_hand, clock_mono_ms(service->clock));
         share_verdict(items, handler->call_many(service, events, count, handler->context));
         hand_end(service, &items->in_hand);
         end_all(service, items);

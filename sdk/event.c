@@ -1,5 +1,7 @@
 #include "service.h"
 
+#include "base/decimal.h"
+
 #include <string.h>
 
 /* Events as handlers see them: CloudEvents in either mode, or plain records. */
@@ -11,8 +13,11 @@ static const char *or_empty(const char *text)
 
 static const struct tidings_header *show_headers(const struct event *event, struct arena *arena)
 {
-    struct tidings_header *headers =
-        arena_alloc_array(arena, event->header_count + 1, sizeof *headers);
+    static const struct tidings_header none;
+    if (event->header_count == 0) {
+        return &none;
+    }
+    struct tidings_header *headers = arena_alloc_array(arena, event->header_count, sizeof *headers);
     for (size_t i = 0; i < event->header_count; i++) {
         headers[i] = (struct tidings_header){.name = event->headers[i].name,
                                              .value = event->headers[i].value.data,
@@ -24,11 +29,28 @@ static const struct tidings_header *show_headers(const struct event *event, stru
 /* Of the headers, or of a CloudEvent's extension (its distributed tracing one has these names). */
 static const char *trace_header(const struct event *event, const char *name)
 {
+    if (event->header_count == 0) {
+        return "";
+    }
     const struct event_header *found = event_header_find(event, name + strlen("ce_"));
     if (found == NULL || slice_is_null(found->value)) {
         found = event_header_find(event, name);
     }
     return found != NULL && !slice_is_null(found->value) ? (const char *)found->value.data : "";
+}
+
+/* "topic/partition/offset": who publishes without CloudEvents is not to pay for printf. */
+static const char *place_of(const struct event *event, struct arena *arena)
+{
+    size_t size = strlen(event->topic);
+    char *place = arena_alloc(arena, size + 2 * (1 + DECIMAL_MOST) + 1);
+    char *at = place + size;
+    memcpy(place, event->topic, size);
+    *at++ = '/';
+    at = decimal_write(at, event->partition);
+    *at++ = '/';
+    *decimal_write(at, event->offset) = '\0';
+    return place;
 }
 
 void event_show(const struct lane_hand *hand, struct arena *arena, struct tidings_event *event)
@@ -59,8 +81,7 @@ void event_show(const struct lane_hand *hand, struct arena *arena, struct tiding
         .redrive = hand->redrive,
     };
     if (event->id == NULL || event->id[0] == '\0') {
-        event->id = arena_sprintf(arena, "%s/%d/%lld", from.topic, (int)from.partition,
-                                  (long long)from.offset);
+        event->id = place_of(&from, arena);
     }
     if (!slice_is_null(from.key)) {
         event->key = arena_cstr(arena, from.key);

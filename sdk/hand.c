@@ -214,10 +214,10 @@ void hand_say(struct tidings *service, struct tidings_in_hand *in_hand)
 
 /* --- calling, and watching over those who were called --- */
 
-void hand_begin(struct tidings *service, struct tidings_in_hand *in_hand)
+void hand_begin(struct tidings *service, struct tidings_in_hand *in_hand, int64_t since_ms)
 {
+    in_hand->since_ms = since_ms;
     pthread_mutex_lock(&service->hands_lock);
-    in_hand->since_ms = clock_mono_ms(service->clock);
     in_hand->warn_at_ms = in_hand->since_ms + service->options.handler_warn_ms;
     in_hand->since_ns = service->meter.is_on ? clock_now_ns() : 0;
     DL_APPEND(service->hands, in_hand);
@@ -310,19 +310,17 @@ bool hand_call(void *context, struct lane_hand *hand, struct lane_said *said)
 {
     struct tidings *service = context;
     const struct handler *handler = service->numbered[hand->handler];
-    struct arena arena = {0};
     struct tidings_event event;
     struct tidings_in_hand in_hand = {
         .service = service, .hand = hand, .event = &event, .said = said};
-    event_show(hand, &arena, &event);
+    event_show(hand, hand->scratch, &event);
     event.in_hand = &in_hand;
-    hand_begin(service, &in_hand);
+    hand_begin(service, &in_hand, hand->began_ms);
     hand_conclude(handler->call(service, &event, handler->context), said);
     hand_end(service, &in_hand);
     bool is_said = in_hand.flight == NULL || end_flight(service, hand, in_hand.flight, said);
     if (is_said) {
         tell_said(service, hand, said);
     }
-    arena_deinit(&arena);
     return is_said;
 }

@@ -219,8 +219,8 @@ bool trace_child(const char *parent, char child[TRACEPARENT_SIZE]);
 bool hand_call(void *service, struct lane_hand *hand, struct lane_said *said);
 void hand_watch(struct tidings *service);
 
-/* A handler begins and ends with an event: in between it is watched over. */
-void hand_begin(struct tidings *service, struct tidings_in_hand *in_hand);
+/* A handler begins (since_ms, monotonic) and ends with an event: in between it is watched over. */
+void hand_begin(struct tidings *service, struct tidings_in_hand *in_hand, int64_t since_ms);
 void hand_end(struct tidings *service, struct tidings_in_hand *in_hand);
 /* What it returned is what it says, with the reason that it gave for that. */
 void hand_conclude(enum tidings_verdict returned, struct lane_said *said);

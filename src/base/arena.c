@@ -68,7 +68,8 @@ static struct arena_chunk *chunk_for(struct arena *arena, size_t size)
     return chunk;
 }
 
-void *arena_alloc(struct arena *arena, size_t size)
+/* Not zeroed. */
+static void *take(struct arena *arena, size_t size)
 {
     if (size > SIZE_MAX / 2) {
         return NULL;
@@ -81,7 +82,13 @@ void *arena_alloc(struct arena *arena, size_t size)
     void *memory = chunk->data + chunk->used;
     chunk->used += size;
     arena->used_bytes += size;
-    return memset(memory, 0, size);
+    return memory;
+}
+
+void *arena_alloc(struct arena *arena, size_t size)
+{
+    void *memory = take(arena, size);
+    return memory != NULL ? memset(memory, 0, size) : NULL;
 }
 
 void *arena_alloc_array(struct arena *arena, size_t count, size_t size)
@@ -94,7 +101,7 @@ void *arena_alloc_array(struct arena *arena, size_t count, size_t size)
 
 void *arena_dup(struct arena *arena, const void *data, size_t size)
 {
-    void *copy = arena_alloc(arena, size);
+    void *copy = take(arena, size);
     if (copy != NULL && size != 0) {
         memcpy(copy, data, size);
     }
@@ -103,9 +110,10 @@ void *arena_dup(struct arena *arena, const void *data, size_t size)
 
 char *arena_cstr(struct arena *arena, struct slice text)
 {
-    char *copy = arena_alloc(arena, text.size + 1);
-    if (copy != NULL && text.size != 0) {
-        memcpy(copy, text.data, text.size);
+    char *copy = take(arena, text.size + 1);
+    if (copy != NULL) {
+        memcpy(copy, text.size != 0 ? (const char *)text.data : "", text.size);
+        copy[text.size] = '\0';
     }
     return copy;
 }

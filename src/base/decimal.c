@@ -1,8 +1,10 @@
 #include "base/decimal.h"
 
-void decimal_append(struct buf *to, int64_t number)
+#include <string.h>
+
+char *decimal_write(char *to, int64_t number)
 {
-    char digits[24];
+    char digits[DECIMAL_MOST];
     size_t at = sizeof digits;
     uint64_t rest = number < 0 ? -(uint64_t)number : (uint64_t)number;
     do {
@@ -12,5 +14,12 @@ void decimal_append(struct buf *to, int64_t number)
     if (number < 0) {
         digits[--at] = '-';
     }
-    buf_append(to, digits + at, sizeof digits - at);
+    memcpy(to, digits + at, sizeof digits - at);
+    return to + (sizeof digits - at);
+}
+
+void decimal_append(struct buf *to, int64_t number)
+{
+    char digits[DECIMAL_MOST];
+    buf_append(to, digits, (size_t)(decimal_write(digits, number) - digits));
 }

@@ -32,6 +32,9 @@ static struct slice media_type(const struct event *event)
 
 enum event_mode event_mode(const struct event *event)
 {
+    if (event->header_count == 0) {
+        return EVENT_PLAIN;
+    }
     if (begins_with(media_type(event), STRUCTURED_TYPE)) {
         return EVENT_STRUCTURED;
     }

@@ -265,7 +265,7 @@ void lane_read_mail(struct lane_runner *runner)
     struct lane_mail *mail = lane_mailbox_take(&runner->mailbox);
     while (done != NULL) {
         struct lane_held *held = done;
-        DL_DELETE(done, held);
+        done = done->next;
         take_result(runner, held, now_ms);
     }
     while (mail != NULL) {

@@ -8,11 +8,11 @@
 struct lane_effect *lane_emit(struct lane_machine *machine, enum lane_effect_kind kind,
                               const struct lane_partition *partition)
 {
-    vec_push(&machine->effects,
-             (struct lane_effect){.kind = kind,
-                                  .partition = partition != NULL ? partition->id : -1,
-                                  .epoch = partition != NULL ? partition->epoch : 0});
-    return &machine->effects.items[machine->effects.count - 1];
+    struct lane_effect *effect = vec_add(&machine->effects);
+    effect->kind = kind;
+    effect->partition = partition != NULL ? partition->id : -1;
+    effect->epoch = partition != NULL ? partition->epoch : 0;
+    return effect;
 }
 
 void lane_emit_event(struct lane_machine *machine, enum lane_effect_kind kind,
@@ -143,31 +143,45 @@ struct lane_name lane_name_of(const struct lane *lane)
     }
 }
 
-static void name_encode(struct lane_name name, struct buf *bytes)
+static size_t name_size(struct lane_name name)
+{
+    return 1 + (!slice_is_null(name.key) ? name.key.size : name.offset >= 0 ? sizeof(int64_t) : 0);
+}
+
+static void name_encode(struct lane_name name, uint8_t *bytes)
 {
     if (!slice_is_null(name.key)) {
-        buf_append_u8(bytes, NAME_KEY);
-        buf_append_slice(bytes, name.key);
+        bytes[0] = NAME_KEY;
+        memcpy(bytes + 1, name.key.data, name.key.size);
     } else if (name.offset >= 0) {
-        buf_append_u8(bytes, NAME_EVENT);
-        buf_append_be64(bytes, (uint64_t)name.offset);
+        bytes[0] = NAME_EVENT;
+        store_be64(bytes + 1, (uint64_t)name.offset);
     } else {
-        buf_append_u8(bytes, NAME_PARTITION);
+        bytes[0] = NAME_PARTITION;
     }
 }
 
 static struct lane *lane_new(struct lane_machine *machine, struct lane_partition *partition,
-                             struct slice name)
+                             struct slice name, unsigned hash)
 {
-    struct lane *lane = mem_new(struct lane);
-    lane->name = mem_dup(name.data, name.size);
+    struct lane *lane = machine->spare;
+    if (lane != NULL) {
+        LL_DELETE(machine->spare, lane);
+        machine->spare_count--;
+        memset(lane, 0, sizeof *lane);
+    } else {
+        lane = mem_new(struct lane);
+    }
+    lane->name = name.size <= sizeof lane->short_name
+                     ? memcpy(lane->short_name, name.data, name.size)
+                     : mem_dup(name.data, name.size);
     lane->name_size = name.size;
     lane->id = ++machine->last_lane_id;
     lane->partition = partition;
     lane->failing_handler = -1;
     lane->probes = -1;
     lane->parked_offset = lane->skip_offset = -1;
-    HASH_ADD_KEYPTR(hh, partition->lanes, lane->name, lane->name_size, lane);
+    HASH_ADD_KEYPTR_BYHASHVALUE(hh, partition->lanes, lane->name, lane->name_size, hash, lane);
     DL_APPEND2(machine->all, lane, all_prev, all_next);
     machine->counts.lanes++;
     return lane;
@@ -176,24 +190,47 @@ static struct lane *lane_new(struct lane_machine *machine, struct lane_partition
 struct lane *lane_lookup(struct lane_machine *machine, struct lane_partition *partition,
                          struct lane_name name, bool create)
 {
-    struct buf bytes = {0};
+    uint8_t short_name[LANE_SHORT_NAME];
     struct lane *lane;
-    name_encode(name, &bytes);
-    HASH_FIND(hh, partition->lanes, bytes.data, bytes.size, lane);
+    unsigned hash;
+    size_t size = name_size(name);
+    uint8_t *bytes = size <= sizeof short_name ? short_name : mem_alloc(size);
+    name_encode(name, bytes);
+    HASH_VALUE(bytes, size, hash);
+    HASH_FIND_BYHASHVALUE(hh, partition->lanes, bytes, size, hash, lane);
     if (lane == NULL && create) {
-        lane = lane_new(machine, partition, buf_slice(&bytes));
+        lane = lane_new(machine, partition, slice_of(bytes, size), hash);
     }
-    buf_deinit(&bytes);
+    if (bytes != short_name) {
+        free(bytes);
+    }
     return lane;
 }
 
 void lane_free(struct lane_machine *machine, struct lane *lane)
 {
+    enum { SPARE_MOST = 4000 };
     DL_DELETE2(machine->all, lane, all_prev, all_next);
     machine->counts.lanes--;
     vec_deinit(&lane->rows);
-    free(lane->name);
-    free(lane);
+    if (lane->name != lane->short_name) {
+        free(lane->name);
+    }
+    if (machine->spare_count < SPARE_MOST) {
+        LL_PREPEND(machine->spare, lane);
+        machine->spare_count++;
+    } else {
+        free(lane);
+    }
+}
+
+void lane_free_spare(struct lane_machine *machine)
+{
+    struct lane *lane, *next;
+    LL_FOREACH_SAFE (machine->spare, lane, next) {
+        free(lane);
+    }
+    machine->spare = NULL;
 }
 
 void lane_drop_if_empty(struct lane_machine *machine, struct lane *lane)

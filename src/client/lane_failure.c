@@ -66,6 +66,7 @@ void lane_failure_recall(struct lane_runner *runner, struct lane_held *held)
         held->failed_ms = failure->failed_ms;
         held->event.first_failed_ms = failure->first_failed_ms;
         held->event.attempt = failure->attempt;
+        held->said.verdict = LANE_RETRY;
         memcpy(held->said.error_class, failure->error_class, strlen(failure->error_class) + 1);
         memcpy(held->said.message, failure->message, strlen(failure->message) + 1);
     }

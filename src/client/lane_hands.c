@@ -3,10 +3,13 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
+#include <assert.h>
+
 /* --- events --- */
 
 /* What an event costs beside its bytes: ours, the reader's, and librdkafka's. */
 enum { OVERHEAD_BYTES = 600, HEADER_BYTES = 24 };
+enum { SPARE_MOST = 4000 }; /* that are kept to be used again: what is in hand, and a turn's */
 
 struct lane_held *lane_held_of(struct lane_event *event)
 {
@@ -38,11 +41,36 @@ static void describe(struct lane_runner *runner, struct lane_held *held)
     held->event.handler = runner->settings.classify(runner->settings.context, event);
 }
 
+/* Few fail: what has no texts is not touched. */
+static void say_nothing(struct lane_said *said)
+{
+    if (said->verdict != LANE_DONE) {
+        said->error_class[0] = said->message[0] = '\0';
+    }
+    said->verdict = LANE_DONE;
+    said->retry_in_ms = 0;
+}
+
+static struct lane_held *take_spare(struct lane_runner *runner, struct lane_source *source)
+{
+    struct lane_held *held = runner->spare;
+    if (held != NULL) {
+        LL_DELETE(runner->spare, held);
+        runner->spare_count--;
+    } else {
+        held = mem_alloc(sizeof *held);
+    }
+    memset(held, 0, offsetof(struct lane_held, own));
+    held->source = source;
+    held->said.verdict = LANE_RETRY;
+    say_nothing(&held->said);
+    return held;
+}
+
 struct lane_held *lane_held_new(struct lane_runner *runner, struct lane_source *source,
                                 struct received *received)
 {
-    struct lane_held *held = mem_new(struct lane_held);
-    held->source = source;
+    struct lane_held *held = take_spare(runner, source);
     held->received = received;
     describe(runner, held);
     held->event.epoch = received->epoch;
@@ -52,9 +80,8 @@ struct lane_held *lane_held_new(struct lane_runner *runner, struct lane_source *
 struct lane_held *lane_held_load(struct lane_runner *runner, struct lane_source *source,
                                  struct lane_mail *mail)
 {
-    struct lane_held *held = mem_new(struct lane_held);
-    held->source = source;
-    held->own.event = mail->record.event;
+    struct lane_held *held = take_spare(runner, source);
+    held->own = (struct received){.event = mail->record.event};
     held->own.event.topic = source->topic;
     held->own.event.partition = source->number;
     held->own.epoch = source->epoch;
@@ -71,7 +98,21 @@ void lane_held_free(struct lane_runner *runner, struct lane_held *held)
         runner->bus.release(runner->bus.context, held->received);
     }
     arena_deinit(&held->arena);
-    free(held);
+    if (runner->spare_count < SPARE_MOST) {
+        LL_PREPEND(runner->spare, held);
+        runner->spare_count++;
+    } else {
+        free(held);
+    }
+}
+
+void lane_held_free_spare(struct lane_runner *runner)
+{
+    struct lane_held *held, *next;
+    LL_FOREACH_SAFE (runner->spare, held, next) {
+        free(held);
+    }
+    runner->spare = NULL;
 }
 
 /* --- workers --- */
@@ -85,68 +126,104 @@ enum {
     LOOK_MS = 5         /* while handlers run the poll thread looks so often */
 };
 
-static void note_time(struct lane_workers *workers, int64_t took_ns)
+/* Of several workers one may win: it is a guess. */
+static int64_t note_time(struct lane_workers *workers, int64_t took_ns)
 {
-    workers->recent_ns += took_ns > workers->recent_ns ? (took_ns - workers->recent_ns) / 2
-                                                       : (took_ns - workers->recent_ns) / 16;
+    int64_t recent_ns = atomic_load_explicit(&workers->recent_ns, memory_order_relaxed);
+    recent_ns += took_ns > recent_ns ? (took_ns - recent_ns) / 2 : (took_ns - recent_ns) / 16;
+    atomic_store_explicit(&workers->recent_ns, recent_ns, memory_order_relaxed);
+    return recent_ns;
 }
 
-/* Puts down what the handler is through with; not said: it is somebody else's by now. True: the
- * poll thread is to be woken. */
-static bool put_down(struct lane_workers *workers, struct lane_held *held, bool is_said)
+static bool has_queued(struct lane_workers *workers)
 {
-    workers->busy--;
-    if (is_said) {
-        DL_APPEND(workers->done, held);
-        workers->done_count++;
+    return atomic_load(&workers->taken) != atomic_load(&workers->queued);
+}
+
+/* The next one of the queue; NULL: it is empty. */
+static struct lane_held *take_queued(struct lane_workers *workers)
+{
+    uint64_t at = atomic_load(&workers->taken);
+    while (at != atomic_load(&workers->queued)) {
+        /* Its place is used again only when `taken` is a whole ring further. */
+        struct lane_held *held =
+            atomic_load_explicit(&workers->ring[at & workers->ring_mask], memory_order_relaxed);
+        if (atomic_compare_exchange_weak(&workers->taken, &at, at + 1)) {
+            return held;
+        }
     }
-    bool is_short = workers->recent_ns < SHORT_NS;
-    bool may_wait = is_short && workers->queue != NULL && workers->done_count < DONE_MOST;
-    bool is_due = workers->done != NULL && !may_wait && !workers->is_told;
-    workers->is_told = workers->is_told || is_due;
-    return is_due;
+    return NULL;
+}
+
+/* The handler is through with it. */
+static void put_down(struct lane_workers *workers, struct lane_held *held)
+{
+    struct lane_held *before = atomic_load_explicit(&workers->done, memory_order_relaxed);
+    do {
+        held->next = before;
+    } while (!atomic_compare_exchange_weak(&workers->done, &before, held));
+    atomic_fetch_add_explicit(&workers->done_count, 1, memory_order_relaxed);
+}
+
+/* The poll thread is to be woken: results do not wait, or nobody is going to tell them soon. */
+static bool is_due(struct lane_workers *workers, int64_t recent_ns)
+{
+    bool may_wait = recent_ns < SHORT_NS && has_queued(workers) &&
+                    atomic_load_explicit(&workers->done_count, memory_order_relaxed) < DONE_MOST;
+    return !may_wait && atomic_load(&workers->done) != NULL &&
+           !atomic_exchange(&workers->is_told, true);
 }
 
 /* Waits for an event; NULL: the end. */
-static struct lane_held *pick_up(struct lane_workers *workers)
+static struct lane_held *wait_for_one(struct lane_workers *workers)
 {
-    while (workers->queue == NULL && !workers->is_ending) {
+    struct lane_held *held;
+    pthread_mutex_lock(&workers->lock);
+    while ((held = take_queued(workers)) == NULL && !workers->is_ending) {
         workers->idle++;
         pthread_cond_wait(&workers->work, &workers->lock);
         workers->idle--;
     }
-    struct lane_held *held = workers->queue;
-    if (held != NULL) {
-        DL_DELETE(workers->queue, held);
-        workers->taken++;
-        workers->busy++;
-    }
+    pthread_mutex_unlock(&workers->lock);
     return held;
+}
+
+static int64_t handle(struct lane_runner *runner, struct lane_held *held, struct arena *scratch,
+                      int64_t began_ns)
+{
+    struct lane_workers *workers = &runner->workers;
+    say_nothing(&held->said);
+    held->hand.scratch = scratch;
+    held->hand.began_ms =
+        runner->clock == clock_system() ? began_ns / 1000000 : clock_mono_ms(runner->clock);
+    if (runner->settings.handle(runner->settings.context, &held->hand, &held->said)) {
+        put_down(workers, held); /* else it is somebody else's by now */
+    }
+    int64_t ended_ns = clock_now_ns();
+    arena_reset(scratch);
+    if (is_due(workers, note_time(workers, ended_ns - began_ns))) {
+        lane_runner_wake(runner);
+    }
+    return ended_ns;
 }
 
 static void *work(void *argument)
 {
     struct lane_runner *runner = argument;
     struct lane_workers *workers = &runner->workers;
+    struct arena scratch = {0};
     struct lane_held *held;
-    pthread_mutex_lock(&workers->lock);
-    while ((held = pick_up(workers)) != NULL) {
-        pthread_mutex_unlock(&workers->lock);
-        int64_t began_ns = clock_now_ns();
-        held->said.verdict = LANE_DONE;
-        held->said.retry_in_ms = 0;
-        held->said.error_class[0] = held->said.message[0] = '\0';
-        bool is_said = runner->settings.handle(runner->settings.context, &held->hand, &held->said);
-        int64_t took_ns = clock_now_ns() - began_ns;
-        pthread_mutex_lock(&workers->lock);
-        note_time(workers, took_ns);
-        if (put_down(workers, held, is_said)) {
-            pthread_mutex_unlock(&workers->lock);
-            lane_runner_wake(runner);
-            pthread_mutex_lock(&workers->lock);
+    int64_t now_ns = 0;
+    do {
+        if ((held = take_queued(workers)) == NULL) {
+            held = wait_for_one(workers);
+            now_ns = 0;
         }
-    }
-    pthread_mutex_unlock(&workers->lock);
+        if (held != NULL) { /* one begins when that before it ended */
+            now_ns = handle(runner, held, &scratch, now_ns != 0 ? now_ns : clock_now_ns());
+        }
+    } while (held != NULL);
+    arena_deinit(&scratch);
     return NULL;
 }
 
@@ -168,6 +245,12 @@ bool lane_workers_start(struct lane_runner *runner)
 {
     struct lane_workers *workers = &runner->workers;
     int wanted = runner->settings.lanes.workers;
+    size_t size = 1;
+    while (size < (size_t)wanted + AHEAD_MOST) {
+        size *= 2;
+    }
+    workers->ring = mem_zalloc_array(size, sizeof *workers->ring);
+    workers->ring_mask = size - 1;
     workers->threads = mem_new_array(pthread_t, (size_t)wanted);
     while (workers->count < wanted &&
            pthread_create(&workers->threads[workers->count], NULL, work, runner) == 0) {
@@ -178,14 +261,18 @@ bool lane_workers_start(struct lane_runner *runner)
 
 void lane_workers_give(struct lane_runner *runner, struct lane_held *held)
 {
-    DL_APPEND(runner->workers.given, held);
+    struct lane_workers *workers = &runner->workers;
+    assert(workers->given - atomic_load(&workers->taken) <= workers->ring_mask);
+    atomic_store_explicit(&workers->ring[workers->given++ & workers->ring_mask], held,
+                          memory_order_relaxed);
 }
 
 static bool is_stuck(struct lane_workers *workers)
 {
     int64_t now_ns = clock_now_ns();
-    if (workers->taken != workers->seen_taken) {
-        workers->seen_taken = workers->taken;
+    uint64_t taken = atomic_load(&workers->taken);
+    if (taken != workers->seen_taken) {
+        workers->seen_taken = taken;
         workers->seen_ns = now_ns;
     }
     return now_ns - workers->seen_ns >= STUCK_NS;
@@ -194,21 +281,20 @@ static bool is_stuck(struct lane_workers *workers)
 /* How many idle workers are to be woken. */
 static int wanted(struct lane_workers *workers)
 {
-    const struct lane_held *held;
-    int queued = 0;
-    DL_COUNT(workers->queue, held, queued);
-    if (!is_stuck(workers) && workers->recent_ns < SHORT_NS) {
-        queued = queued > 0 && workers->busy == 0 ? 1 : 0;
+    int idle = atomic_load(&workers->idle);
+    int queued = (int)(atomic_load(&workers->queued) - atomic_load(&workers->taken));
+    if (!is_stuck(workers) &&
+        atomic_load_explicit(&workers->recent_ns, memory_order_relaxed) < SHORT_NS) {
+        queued = queued > 0 && idle == workers->count ? 1 : 0;
     }
-    return queued < workers->idle ? queued : workers->idle;
+    return queued < idle ? queued : idle;
 }
 
 void lane_workers_flush(struct lane_runner *runner)
 {
     struct lane_workers *workers = &runner->workers;
-    pthread_mutex_lock(&workers->lock);
-    DL_CONCAT(workers->queue, workers->given);
-    workers->given = NULL;
+    atomic_store(&workers->queued, workers->given);
+    pthread_mutex_lock(&workers->lock); /* who saw an empty queue waits by now */
     for (int count = wanted(workers); count > 0; count--) {
         pthread_cond_signal(&workers->work);
     }
@@ -218,45 +304,52 @@ void lane_workers_flush(struct lane_runner *runner)
 struct lane_held *lane_workers_take(struct lane_runner *runner)
 {
     struct lane_workers *workers = &runner->workers;
-    pthread_mutex_lock(&workers->lock);
-    struct lane_held *done = workers->done;
-    workers->done = NULL;
-    workers->done_count = 0;
-    workers->is_told = false;
-    pthread_mutex_unlock(&workers->lock);
-    return done;
+    struct lane_held *first = NULL;
+    size_t count = 0;
+    atomic_store(&workers->is_told, false);
+    struct lane_held *done = atomic_exchange(&workers->done, NULL);
+    while (done != NULL) {
+        struct lane_held *before = done->next;
+        done->next = first;
+        first = done;
+        done = before;
+        count++;
+    }
+    atomic_fetch_sub_explicit(&workers->done_count, count, memory_order_relaxed);
+    return first;
 }
 
 size_t lane_workers_hands(struct lane_runner *runner)
 {
     struct lane_workers *workers = &runner->workers;
     size_t threads = (size_t)runner->settings.lanes.workers;
-    pthread_mutex_lock(&workers->lock);
-    int64_t recent_ns = workers->recent_ns;
-    bool is_known = workers->taken > 0;
-    pthread_mutex_unlock(&workers->lock);
+    int64_t recent_ns = atomic_load_explicit(&workers->recent_ns, memory_order_relaxed);
+    bool is_known = atomic_load(&workers->taken) > 0;
     size_t each = is_known ? (size_t)(AHEAD_NS / (recent_ns + 1)) : 0;
     size_t ahead = each < AHEAD_MOST ? each * threads : AHEAD_MOST;
     return threads + (ahead < AHEAD_MOST ? ahead : AHEAD_MOST);
 }
 
+/* Somebody has an event in hand, or is about to wait. */
+static bool is_at_work(struct lane_workers *workers)
+{
+    return has_queued(workers) || atomic_load(&workers->idle) < workers->count;
+}
+
 int lane_workers_wait_ms(struct lane_runner *runner, int most_ms)
 {
     struct lane_workers *workers = &runner->workers;
-    pthread_mutex_lock(&workers->lock);
-    bool is_at_work = workers->busy > 0 || workers->queue != NULL;
-    bool is_waiting = workers->queue != NULL && workers->idle > 0;
-    bool is_due = workers->done != NULL;
-    pthread_mutex_unlock(&workers->lock);
-    int its_ms = is_due ? 0 : is_waiting ? 1 : is_at_work ? LOOK_MS : most_ms;
+    bool is_waiting = has_queued(workers) && atomic_load(&workers->idle) > 0;
+    bool is_due = atomic_load(&workers->done) != NULL;
+    int its_ms = is_due ? 0 : is_waiting ? 1 : is_at_work(workers) ? LOOK_MS : most_ms;
     return its_ms < most_ms ? its_ms : most_ms;
 }
 
 bool lane_workers_are_busy(struct lane_runner *runner)
 {
     struct lane_workers *workers = &runner->workers;
-    pthread_mutex_lock(&workers->lock);
-    bool are_busy = workers->busy > 0 || workers->queue != NULL || workers->done != NULL;
+    pthread_mutex_lock(&workers->lock); /* who becomes idle has told all results */
+    bool are_busy = is_at_work(workers) || atomic_load(&workers->done) != NULL;
     pthread_mutex_unlock(&workers->lock);
     return are_busy;
 }
@@ -272,5 +365,7 @@ void lane_workers_end(struct lane_runner *runner)
         pthread_join(workers->threads[--workers->count], NULL);
     }
     free(workers->threads);
+    free(workers->ring);
     workers->threads = NULL;
+    workers->ring = NULL;
 }

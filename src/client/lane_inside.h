@@ -12,6 +12,10 @@
 #include <uthash.h>
 #include <utlist.h>
 
+/* Lanes are looked up for each event: short chains, at 16 bytes a lane. */
+#undef HASH_BKT_CAPACITY_THRESH
+#define HASH_BKT_CAPACITY_THRESH 3U
+
 /*
  * What the files of the machine share. lane_queue.c: which lane runs next, outages and back-off;
  * lane_event.c: an event's way through its lane; lane_aside.c: lanes.<group>; lane_commit.c:
@@ -43,10 +47,13 @@ struct lane_list {
     struct lane *first;
 };
 
+enum { LANE_SHORT_NAME = 40 };
+
 struct lane {
     UT_hash_handle hh; /* of the partition, by name */
-    uint8_t *name;
+    uint8_t *name;     /* short_name, or one of its own */
     size_t name_size;
+    uint8_t short_name[LANE_SHORT_NAME];
     struct lane *all_next, *all_prev; /* of the machine */
     uint64_t id;                      /* never used again */
     struct lane_partition
@@ -176,6 +183,8 @@ struct lane_machine {
     VEC(struct buf) texts; /* of the commits among the effects */
     struct lane_ranges ranges;
     struct lane *all;
+    struct lane *spare; /* to be used again, by `next`: most lanes live as long as one event */
+    size_t spare_count;
     uint64_t last_lane_id;
     int64_t now_ms;
     struct lane_counts counts;
@@ -210,6 +219,8 @@ struct lane_name lane_name_of(const struct lane *lane);
 struct lane_name lane_name_for(const struct lane_machine *machine, struct slice key,
                                int64_t offset);
 void lane_free(struct lane_machine *machine, struct lane *lane);
+/* Frees those that are kept to be used again. */
+void lane_free_spare(struct lane_machine *machine);
 /* Forgets the lane when nothing is known of it. */
 void lane_drop_if_empty(struct lane_machine *machine, struct lane *lane);
 

@@ -131,8 +131,11 @@ static void gone(void *context, const struct reader_gap *gap)
 static void place_due(struct lane_kafka *kafka)
 {
     struct topic_partitions offsets = {0}, asked = {0};
+    if (kafka->unplaced.count == 0) {
+        return;
+    }
     int64_t now_ms = clock_mono_ms(clock_system());
-    if (kafka->unplaced.count == 0 || now_ms < kafka->place_at_ms) {
+    if (now_ms < kafka->place_at_ms) {
         return;
     }
     kafka->place_at_ms = now_ms + AGAIN_MS;
@@ -161,11 +164,8 @@ static void place_due(struct lane_kafka *kafka)
 static void subscribe_due(struct lane_kafka *kafka)
 {
     struct client_error error;
-    pthread_mutex_lock(&kafka->log.lock);
-    bool are_other = kafka->log.are_other;
-    kafka->log.are_other = false;
-    pthread_mutex_unlock(&kafka->log.lock);
-    if (!are_other) {
+    if (!atomic_load_explicit(&kafka->log.are_other, memory_order_relaxed) ||
+        !atomic_exchange(&kafka->log.are_other, false)) {
         return;
     }
     struct lane_names names = lane_log_sources(&kafka->log);

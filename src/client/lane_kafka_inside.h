@@ -75,7 +75,7 @@ struct lane_log {
     pthread_cond_t ordered;
     struct lane_order_of *orders;
     struct lane_names sources;
-    bool are_other; /* than the reader knows */
+    atomic_bool are_other; /* than the reader knows */
     bool is_ending;
     pthread_t thread;
     bool has_thread;

@@ -84,6 +84,7 @@ void lane_machine_free(struct lane_machine *machine,
     while (machine->all != NULL) {
         lane_free(machine, machine->all); /* answers are outstanding, and nobody waits for them */
     }
+    lane_free_spare(machine);
     vec_deinit(&machine->effects);
     vec_deinit(&machine->texts);
     vec_deinit(&machine->ranges);

@@ -126,6 +126,7 @@ void lane_runner_free(struct lane_runner *runner)
         lane_source_free(runner->sources.items[i]);
     }
     vec_deinit(&runner->sources);
+    lane_held_free_spare(runner);
     pthread_cond_destroy(&runner->workers.work);
     pthread_mutex_destroy(&runner->workers.lock);
     lane_mailbox_deinit(&runner->mailbox);

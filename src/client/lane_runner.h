@@ -20,8 +20,9 @@
  *   What a handler says may come later, from any thread; its worker is free meanwhile.
  * - The bus's threads (lane_bus.h): one reads lanes.<group>, one brings acknowledgements.
  *
- * Two locks, never both at once: that of the workers' queue, and that of the mailbox by which
- * everybody else tells the poll thread. Nothing is called under them.
+ * Two locks, never both at once: that of workers who wait (events go to them and come back without
+ * one), and that of the mailbox by which everybody else tells the poll thread. Nothing is called
+ * under them.
  *
  *     reader -> poll thread -> machine -> effects -> workers, records, commits
  *                    ^                                   |
@@ -39,7 +40,9 @@ struct lane_hand {
     int attempt;             /* 1 for the first one */
     int64_t first_failed_ms; /* wall clock; 0: never */
     int64_t fence;           /* of the owner: for whoever keeps effects of late ones out */
-    int64_t redrive; /* of an event that was given up: the redrive's number, from 1; else 0 */
+    int64_t redrive;       /* of an event that was given up: the redrive's number, from 1; else 0 */
+    int64_t began_ms;      /* monotonic: when it was put into this hand */
+    struct arena *scratch; /* of the worker, for as long as `handle` runs */
 
     int64_t took_ms; /* told by who handles, if it likes; 0: not yet, or less than 1 ms */
     bool is_slow;    /* told by who handles: it took long */

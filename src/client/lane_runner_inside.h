@@ -19,20 +19,25 @@
  * partitions come and go; lane_runner.c, turns and life.
  */
 
-/* An event of the machine, with what the handler sees. */
+/*
+ * An event of the machine, with what the handler sees. There are thousands of them and they come
+ * and go fast: lane_held_free keeps some, only what is in front of `own` is zeroed, and what
+ * workers touch lies together.
+ */
 struct lane_held {
     struct lane_event event;   /* first */
     struct received *received; /* the reader's; NULL: `own` */
-    struct received own;
-    struct arena arena; /* of `own` */
     struct lane_source *source;
+    struct arena arena;   /* of `own` */
+    int64_t failed_ms;    /* when it failed last; 0: not here */
+    int64_t redrive;      /* of a dead event: which one; else 0 */
+    bool closes_lane;     /* when it is given up */
+    bool is_buried_again; /* its redrive failed, and its new letter is on its way */
+    struct lane_held *prev;
+    struct lane_held *next; /* of workers, too */
     struct lane_hand hand;
+    struct received own;
     struct lane_said said; /* what the handler said last */
-    int64_t failed_ms;     /* and when, if it failed; 0: not here */
-    bool closes_lane;      /* when it is given up */
-    int64_t redrive;       /* of a dead event: which one; else 0 */
-    bool is_buried_again;  /* its redrive failed, and its new letter is on its way */
-    struct lane_held *next, *prev;
 };
 
 enum lane_wish_state {
@@ -151,23 +156,30 @@ struct lane_mailbox {
  * Handlers may be short or long. Of short ones (recent_ns) one worker does many, one after another,
  * and the poll thread looks at all results at once: to wake a thread costs more than they do. Of
  * long ones as many run at once as there are workers, and each result is told as it comes.
+ *
+ * The queue is a ring that the poll thread fills: numbers `taken` to `queued` are in it. Who makes
+ * `taken` one more has that event. What is done is a stack that the poll thread takes as a whole.
+ * Neither needs the lock, which is for those who wait.
  */
 struct lane_workers {
-    pthread_mutex_t lock; /* guards: */
+    pthread_mutex_t lock; /* guards is_ending, and whoever becomes idle */
     pthread_cond_t work;
-    struct lane_held *queue;
-    struct lane_held *done; /* with what their handlers said */
-    size_t done_count;
-    uint64_t taken;    /* of the queue, ever */
-    int64_t recent_ns; /* that a handler took lately; grows at once, shrinks slowly */
-    int busy;          /* have an event */
-    int idle;          /* wait for one */
-    bool is_told;      /* the poll thread was woken, and did not look since */
     bool is_ending;
+
+    _Atomic(struct lane_held *) *ring;
+    uint64_t ring_mask; /* its size is a power of two, above what may be in hand */
+    uint64_t given;     /* the poll thread's own: behind the last one, to be queued soon */
+    _Atomic uint64_t queued;
+    _Atomic uint64_t taken;
+    _Atomic int64_t recent_ns; /* that a handler took lately; grows at once, shrinks slowly */
+    atomic_int idle;           /* wait for an event; those who have one or look for one do not */
+
+    _Atomic(struct lane_held *) done; /* the last one first, with what their handlers said */
+    atomic_size_t done_count;
+    atomic_bool is_told; /* the poll thread was woken, and did not look since */
 
     uint64_t seen_taken; /* the poll thread's own: as it was at seen_ns, and still is */
     int64_t seen_ns;
-    struct lane_held *given; /* to be queued at the end of the turn */
     pthread_t *threads;
     int count;
 };
@@ -188,10 +200,13 @@ struct lane_runner {
     int64_t wall_from_mono_ms; /* the wall clock as it was at the start, so that it never jumps */
     struct lane_machine *machine;
     struct lane_source *by_name;
+    struct lane_source *last;          /* found last */
     VEC(struct lane_source *) sources; /* by id */
     char dlq_topic[LANE_TOPIC_SIZE];
     struct lane_mailbox mailbox;
     struct lane_workers workers;
+    struct lane_held *spare; /* to be used again */
+    size_t spare_count;
     struct lane_tally tally;
     struct lane_load *loads;
     struct lane_failure *failures;          /* of events that are set aside */
@@ -229,12 +244,14 @@ struct lane_held *lane_held_load(struct lane_runner *runner, struct lane_source 
 struct lane_held *lane_held_of(struct lane_event *event);
 const struct received *lane_held_received(const struct lane_held *held);
 void lane_held_free(struct lane_runner *runner, struct lane_held *held);
+/* Frees those that are kept to be used again. */
+void lane_held_free_spare(struct lane_runner *runner);
 CHECKED bool lane_workers_start(struct lane_runner *runner);
 /* To a worker, with the next lane_workers_flush. */
 void lane_workers_give(struct lane_runner *runner, struct lane_held *held);
 /* Queues what was given, and wakes as many as it takes. */
 void lane_workers_flush(struct lane_runner *runner);
-/* Those whose handlers have said what became of them. */
+/* Those whose handlers have said what became of them, in that order, by `next`. */
 struct lane_held *lane_workers_take(struct lane_runner *runner);
 /* How many events may be in hand or queued: so many beyond the threads that the queue holds work
  * for a moment. */

@@ -10,9 +10,13 @@ enum { NAME_SIZE = 288 };
 struct lane_source *lane_source_find(struct lane_runner *runner, const struct lane_share *share)
 {
     char name[NAME_SIZE];
-    struct lane_source *source;
-    snprintf(name, sizeof name, "%.250s/%d", share->topic, (int)share->partition);
-    HASH_FIND_STR(runner->by_name, name, source);
+    struct lane_source *source = runner->last; /* events come in runs */
+    if (source == NULL || source->number != share->partition ||
+        strcmp(source->topic, share->topic) != 0) {
+        snprintf(name, sizeof name, "%.250s/%d", share->topic, (int)share->partition);
+        HASH_FIND_STR(runner->by_name, name, source);
+        runner->last = source;
+    }
     return source != NULL && source->epoch == share->epoch ? source : NULL;
 }
 

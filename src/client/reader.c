@@ -7,56 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- events in hand --- */
-
-/* A received one with its record and header array. */
-struct held_event {
-    struct received received; /* first */
-    rd_kafka_message_t *message;
-    struct reader_handle *handle;
-    struct event_header headers[];
-};
-
-static struct received *received_new(struct reader_handle *handle, rd_kafka_message_t *message,
-                                     int64_t epoch)
-{
-    rd_kafka_headers_t *headers = NULL;
-    size_t count = rd_kafka_message_headers(message, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR
-                       ? rd_kafka_header_cnt(headers)
-                       : 0;
-    struct held_event *held = mem_alloc(sizeof *held + count * sizeof held->headers[0]);
-    held->message = message;
-    held->handle = handle;
-    atomic_fetch_add_explicit(&handle->in_hand, 1, memory_order_relaxed);
-    held->received = (struct received){
-        .event = {.topic = rd_kafka_topic_name(message->rkt),
-                  .partition = message->partition,
-                  .offset = message->offset,
-                  .timestamp_ms = rd_kafka_message_timestamp(message, NULL),
-                  .key = slice_of(message->key, message->key_len),
-                  .value = slice_of(message->payload, message->len),
-                  .headers = held->headers,
-                  .header_count = count},
-        .epoch = epoch,
-    };
-    for (size_t i = 0; i < count; i++) {
-        struct event_header *header = &held->headers[i];
-        const void *value;
-        rd_kafka_header_get_all(headers, i, &header->name, &value, &header->value.size);
-        header->value.data = value;
-    }
-    return &held->received;
-}
-
-void received_free(struct received *received)
-{
-    if (received != NULL) {
-        struct held_event *held = (struct held_event *)received;
-        rd_kafka_message_destroy(held->message);
-        atomic_fetch_sub(&held->handle->in_hand, 1);
-        free(held);
-    }
-}
+/* --- taking --- */
 
 /* Puts in front of a complaint where it was met. */
 static void name_place(struct client_error *error, const char *topic,
@@ -138,22 +89,33 @@ static rd_kafka_message_t *next_direct(struct reader *reader, int timeout_ms)
 /* The bus is back, also when it has no event. An answer of before it was told away is none. */
 static void hear_answer(struct reader *reader, bool was_down)
 {
-    if (atomic_exchange(&reader->handle->has_answer, false) && was_down) {
+    struct reader_handle *handle = reader->handle;
+    if (atomic_load(&handle->has_answer) && atomic_exchange(&handle->has_answer, false) &&
+        was_down) {
         connection_heard(&reader->connection);
     }
+}
+
+/* What is to be looked after now and then; leaves how long may be waited for an event. */
+static enum client_status look(struct reader *reader, int *timeout_ms, struct client_error *error)
+{
+    enum client_status status = CLIENT_OK;
+    if (reader->is_group) {
+        status = reader_again_due(reader, error);
+        reader_commit_due(reader);
+        *timeout_ms = reader_commit_wait_ms(reader, *timeout_ms);
+    }
+    reader_place_due(reader);
+    return status;
 }
 
 enum client_status reader_take(struct reader *reader, int timeout_ms, struct received **received,
                                struct client_error *error)
 {
+    enum { LOOK_EVERY = 16 }; /* of calls that do not wait: to ask for the time costs as much */
     *received = NULL;
-    enum client_status status = CLIENT_OK;
-    if (reader->is_group) {
-        status = reader_again_due(reader, error);
-        reader_commit_due(reader);
-        timeout_ms = reader_commit_wait_ms(reader, timeout_ms);
-    }
-    reader_place_due(reader);
+    bool looks = timeout_ms > 0 || reader->takes++ % LOOK_EVERY == 0;
+    enum client_status status = looks ? look(reader, &timeout_ms, error) : CLIENT_OK;
     if (status != CLIENT_OK) {
         return status;
     }
@@ -176,7 +138,7 @@ enum client_status reader_take(struct reader *reader, int timeout_ms, struct rec
         rd_kafka_message_destroy(message); /* read ahead under an ownership that ended */
         return CLIENT_OK;
     }
-    *received = received_new(reader->handle, message, partition->epoch);
+    *received = reader_receive(reader->handle, message, partition->epoch);
     return CLIENT_OK;
 }
 

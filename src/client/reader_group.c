@@ -221,6 +221,7 @@ static _Atomic(struct reader_handle *) abandoned;
 
 void reader_free_handle(struct reader_handle *handle, rd_kafka_t *rk, bool is_stuck)
 {
+    reader_forget_kept(handle);
     if (handle->is_sticky && atomic_load(&handle->has_joined) &&
         !atomic_load(&handle->was_assigned)) {
         handle->rk = rk;

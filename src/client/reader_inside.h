@@ -3,9 +3,9 @@
 
 /*
  * The inside of client/reader.h, from the ground up: reader_held.c knows what is held,
- * reader_flow.c keeps librdkafka fetching, reader_commit.c writes progress down, reader_place.c
- * knows where partitions begin and go on, reader_group.c takes and gives them, reader_again.c comes
- * back when fenced, reader.c takes events.
+ * reader_received.c has events in hand, reader_flow.c keeps librdkafka fetching, reader_commit.c
+ * writes progress down, reader_place.c knows where partitions begin and go on, reader_group.c takes
+ * and gives them, reader_again.c comes back when fenced, reader.c takes events.
  */
 
 #include "client/kafka.h"
@@ -52,7 +52,10 @@ enum { READER_BATCH_MAX = 256, READER_PREFETCH_EVENTS = 100000, READER_PREFETCH_
 
 /* A handle of librdkafka's: the connection's, or one that was fenced (reader_again.c). */
 struct reader_handle {
-    atomic_long in_hand;       /* events of it that are not freed */
+    atomic_long in_hand;                /* events of it that are not freed */
+    _Atomic(struct held_event *) freed; /* memory to be used again, */
+    struct held_event *kept;            /* and that of the thread that takes */
+    atomic_long kept_count;             /* in both */
     atomic_bool is_joining;    /* between JoinGroup and SyncGroup: commits would be refused */
     atomic_bool is_assigning;  /* between JoinGroup's answer and SyncGroup: reader_group_leave */
     atomic_bool has_open_join; /* a JoinGroup was sent and not answered */
@@ -111,6 +114,7 @@ struct reader {
     pthread_mutex_t wake_lock; /* guards `fetched` against reader_wake, while it is replaced */
     rd_kafka_queue_t *fetched; /* what librdkafka read ahead: `queue` or the group's */
     struct reader_flow flow;
+    uint64_t takes;
     rd_kafka_queue_t *queue; /* direct reading only, with what was taken of it at once */
     rd_kafka_message_t *batch[READER_BATCH_MAX];
     int batch_count, batch_next;
@@ -131,6 +135,14 @@ void reader_misplaced(struct reader *reader, struct reader_partition *partition,
 
 /* Tells the connection's notice. */
 void reader_notice(struct reader *reader, const struct client_error *what);
+
+/* --- reader_received.c --- */
+
+/* The message as an event, which owns it; received_free. */
+struct received *reader_receive(struct reader_handle *handle, rd_kafka_message_t *message,
+                                int64_t epoch);
+/* Frees the memory that is kept for more. None of its events is in hand. */
+void reader_forget_kept(struct reader_handle *handle);
 
 /* --- reader_more.c --- */
 
