@@ -194,8 +194,7 @@ static int64_t handle(struct lane_runner *runner, struct lane_held *held, struct
     struct lane_workers *workers = &runner->workers;
     say_nothing(&held->said);
     held->hand.scratch = scratch;
-    held->hand.began_ms =
-        runner->clock == clock_system() ? began_ns / 1000000 : clock_mono_ms(runner->clock);
+    held->hand.began_ns = began_ns;
     if (runner->settings.handle(runner->settings.context, &held->hand, &held->said)) {
         put_down(workers, held); /* else it is somebody else's by now */
     }

@@ -41,7 +41,7 @@ struct lane_hand {
     int64_t first_failed_ms; /* wall clock; 0: never */
     int64_t fence;           /* of the owner: for whoever keeps effects of late ones out */
     int64_t redrive;       /* of an event that was given up: the redrive's number, from 1; else 0 */
-    int64_t began_ms;      /* monotonic: when it was put into this hand */
+    int64_t began_ns;      /* clock_now_ns: when it was put into this hand */
     struct arena *scratch; /* of the worker, for as long as `handle` runs */
 
     int64_t took_ms; /* told by who handles, if it likes; 0: not yet, or less than 1 ms */

@@ -120,7 +120,7 @@ static struct tidings *play_service(struct play *context, const char *topic,
 static void put_until(struct bus_server *bus, const char *topic, struct play *play,
                       struct seen *lines, const char *line)
 {
-    int count = play->done->count;
+    int count = seen_count(play->done);
     while (!has_part(lines, line)) {
         put(bus, topic, "other", "ok");
         seen_wait(play->done, ++count);

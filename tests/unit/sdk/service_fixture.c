@@ -23,6 +23,14 @@ void seen_wait(struct seen *seen, int count)
     pthread_mutex_unlock(&seen->lock);
 }
 
+int seen_count(struct seen *seen)
+{
+    pthread_mutex_lock(&seen->lock);
+    int count = seen->count;
+    pthread_mutex_unlock(&seen->lock);
+    return count;
+}
+
 bool has_part(struct seen *seen, const char *part)
 {
     bool found = false;

@@ -22,6 +22,7 @@ struct seen *seen_new(void);
 void seen_add(struct seen *seen, const char *text);
 /* Until so many texts are there; until this one is; until one is that has this part. */
 void seen_wait(struct seen *seen, int count);
+int seen_count(struct seen *seen);
 void seen_wait_for(struct seen *seen, const char *text);
 void seen_wait_part(struct seen *seen, const char *part);
 bool has_part(struct seen *seen, const char *part);
