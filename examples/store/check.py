@@ -239,10 +239,10 @@ def check_inventory(home, orders, first_level):
     return check_fates(home, orders) + check_journal(home, orders, first_level)
 
 
-def label_name(order_id):
-    plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_".__contains__
-    return "".join(c if plain(c) else "%%%02X" % b
-                   for c, b in ((chr(b), b) for b in order_id.encode())) + ".txt"
+def escape(text, also=""):
+    """What is not plain in a file's name or an address as %XX."""
+    plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_" + also
+    return "".join(chr(byte) if chr(byte) in plain else "%%%02X" % byte for byte in text.encode())
 
 
 def label_text(order):
@@ -262,12 +262,12 @@ def check_shipping(home, orders, _first_level):
         with open(os.path.join(folder, name), encoding="utf-8", newline="") as file:
             labels.append((name, file.read()))
     return differences("shipping: shipments", may, ready) + differences(
-        "shipping: labels", [(label_name(o.id), label_text(o)) for o in orders if o.id in ready],
+        "shipping: labels", [(escape(o.id) + ".txt", label_text(o)) for o in orders if o.id in ready],
         labels)
 
 
 def read_mail(path):
-    """(order id, Message-ID) of a mail file."""
+    """(subject, Message-ID) of a mail file."""
     headers = {}
     with open(path, encoding="utf-8", errors="replace") as file:
         for line in file:
@@ -275,15 +275,19 @@ def read_mail(path):
                 break
             name, _, value = line.partition(":")
             headers[name.lower()] = value.strip()
-    return headers.get("subject", "").split(" ")[-1], headers.get("message-id", "")
+    return headers.get("subject", ""), headers.get("message-id", "")
 
 
 def check_email(home, orders, _first_level):
+    """One mail for each step of an order, about that order."""
     folder = os.path.join(home, "mailbox", "new")
     mails = [read_mail(os.path.join(folder, name)) for name in os.listdir(folder)]
-    return differences("email: mails", [
-        (order, "<%s@store.example.com>" % event)
-        for order, event, _ in expected_events("email", home, orders)], mails)
+    about = {"<%s%s@store.example.com>" % (escape(order), event[len(order):]): order
+             for order, event, _ in expected_events("email", home, orders)}
+    return differences("email: mails", about, [message_id for _, message_id in mails]) + [
+        "email: the mail %s has the subject %s" % (message_id, subject)
+        for subject, message_id in mails
+        if not subject.endswith(" " + about.get(message_id, ""))]
 
 
 SOLD = ("kind = 'returned' OR (EXISTS (SELECT 1 FROM facts f WHERE f.order_id = o.order_id AND"

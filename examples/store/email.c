@@ -33,18 +33,6 @@ static size_t mail_read(char *to, size_t size, size_t count, void *context)
     return take;
 }
 
-/* Ids go into addresses and header lines: only what is plain there. */
-static void address_part(char *to, size_t size, const char *from)
-{
-    size_t used = 0;
-    for (; *from != '\0' && used + 1 < size; from++) {
-        bool plain = strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_",
-                            *from) != NULL;
-        to[used++] = plain ? *from : '_';
-    }
-    to[used] = '\0';
-}
-
 static void lines_print(FILE *out, const struct order *order)
 {
     for (size_t i = 0; i < order->line_count; i++) {
@@ -59,32 +47,17 @@ static void lines_print(FILE *out, const struct order *order)
     }
 }
 
-/* The subject before the order's number, and the first words. */
+/* What it is about, the subject before the order's number, and the first words. */
 struct letter {
+    const char *what;
     const char *subject;
     const char *words;
 };
 
-static struct letter letter_of(const struct work *work)
-{
-    const char *type = work->event->type;
-    bool is_return = work->order.cancels == NULL;
-    return strcmp(type, "OrderPlaced") == 0
-               ? (struct letter){"Your order", "we have received your order of:"}
-           : strcmp(type, "StockShort") == 0
-               ? (struct letter){"We cannot deliver order",
-                                 "we are sorry: there is not enough on our shelves of:"}
-           : strcmp(type, "ShipmentPrepared") == 0
-               ? (struct letter){"On its way: order", "your order has left our house."}
-           : is_return ? (struct letter){"Your return", "we have noted the return of:"}
-                       : (struct letter){"Cancelled: order", "as you wished we have cancelled:"};
-}
-
-static void mail_write(struct mail *mail, const struct work *work, const char *message_id,
-                       const char *recipient)
+static void mail_write(struct mail *mail, const struct work *work, const struct letter *letter,
+                       const char *message_id, const char *recipient)
 {
     const struct email *email = work->self;
-    const struct letter letter = letter_of(work);
     FILE *out = open_memstream(&mail->text, &mail->size);
     if (out == NULL) {
         abort();
@@ -94,7 +67,7 @@ static void mail_write(struct mail *mail, const struct work *work, const char *m
             "Subject: %s %s\r\nMIME-Version: 1.0\r\n"
             "Content-Type: text/plain; charset=utf-8\r\n\r\n"
             "Dear customer,\r\n\r\n%s\r\n\r\n",
-            email->from, recipient, message_id, letter.subject, work->order.id, letter.words);
+            email->from, recipient, message_id, letter->subject, work->order.id, letter->words);
     lines_print(out, &work->order);
     fprintf(out, "\r\nThe Store\r\n");
     fclose(out);
@@ -125,19 +98,46 @@ static bool mail_send(struct work *work, struct mail *mail, const char *recipien
                      why[0] != '\0' ? why : curl_easy_strerror(code));
 }
 
-static bool on_event(struct work *work)
+static bool tell(struct work *work, const struct letter *letter)
 {
-    char customer[ORDER_ID_MAX + 1], id[200], recipient[128], message_id[256];
-    address_part(customer, sizeof customer,
-                 work->order.customer_id != NULL ? work->order.customer_id : "guest");
-    address_part(id, sizeof id, work->event->id);
+    const struct order *order = &work->order;
+    char customer[3 * ORDER_ID_MAX + 1], id[3 * ORDER_ID_MAX + 1];
+    char recipient[sizeof customer + 32], message_id[sizeof id + 32];
+    text_escape(customer, order->customer_id != NULL ? order->customer_id : "guest", ".");
+    text_escape(id, order->id, "");
     snprintf(recipient, sizeof recipient, "customer-%s@example.com", customer);
-    snprintf(message_id, sizeof message_id, "%s@store.example.com", id);
+    snprintf(message_id, sizeof message_id, "%s.%s@store.example.com", id, letter->what);
     struct mail mail = {0};
-    mail_write(&mail, work, message_id, recipient);
+    mail_write(&mail, work, letter, message_id, recipient);
     bool ok = mail_send(work, &mail, recipient);
     free(mail.text);
     return ok;
+}
+
+static bool on_placed(struct work *work)
+{
+    return tell(work, &(struct letter){"placed", "Your order", "we have received your order of:"});
+}
+
+static bool on_cancelled(struct work *work)
+{
+    bool is_return = work->order.cancels == NULL;
+    return tell(work, is_return ? &(struct letter){"cancelled", "Your return",
+                                                   "we have noted the return of:"}
+                                : &(struct letter){"cancelled", "Cancelled: order",
+                                                   "as you wished we have cancelled:"});
+}
+
+static bool on_short(struct work *work)
+{
+    return tell(work, &(struct letter){"short", "We cannot deliver order",
+                                       "we are sorry: there is not enough on our shelves of:"});
+}
+
+static bool on_prepared(struct work *work)
+{
+    return tell(
+        work, &(struct letter){"prepared", "On its way: order", "your order has left our house."});
 }
 
 static void *start(const char *const *values)
@@ -157,10 +157,10 @@ const struct service email_service = {
         "Sends a mail for each OrderPlaced, OrderCancelled, StockShort and ShipmentPrepared: one\n"
         "for each, also when the event comes again.",
     .tables = "",
-    .handlers = {{"orders", "OrderPlaced", on_event},
-                 {"orders", "OrderCancelled", on_event},
-                 {"stock", "StockShort", on_event},
-                 {"shipments", "ShipmentPrepared", on_event}},
+    .handlers = {{"orders", "OrderPlaced", on_placed},
+                 {"orders", "OrderCancelled", on_cancelled},
+                 {"stock", "StockShort", on_short},
+                 {"shipments", "ShipmentPrepared", on_prepared}},
     .options = {{"smtp", "URL", "the mail server [smtp://127.0.0.1:2525]", "smtp://127.0.0.1:2525"},
                 {"from", "ADDRESS", "the sender [orders@store.example.com]",
                  "orders@store.example.com"}},

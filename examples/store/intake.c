@@ -150,7 +150,11 @@ enum intake_answer intake_place(struct intake *intake, struct order *order,
 {
     struct order known;
     bool is_cancelled;
-    if (!order_is_clear(order) || order->cancels != NULL) {
+    if (order->cancels != NULL) {
+        snprintf(problem->text, sizeof problem->text, "an order is cancelled at /orders/ID/cancel");
+        return INTAKE_REFUSED;
+    }
+    if (!order_is_clear(order)) {
         snprintf(problem->text, sizeof problem->text,
                  "an order has either positive quantities or, as a return, negative ones");
         return INTAKE_REFUSED;

@@ -139,28 +139,33 @@ static void body_add(struct body *body, const char *data, size_t size)
     body->size += size;
 }
 
-/* POST /orders, GET /orders/ID, POST /orders/ID/cancel. */
+/* POST /orders, GET /orders/ID, POST /orders/ID/cancel; an id may have slashes in it. */
 static enum MHD_Result route(struct intake *intake, struct MHD_Connection *connection,
                              const char *url, const char *method, const struct body *body)
 {
-    static const char usage[] = "there are POST /orders, POST /orders/ID/cancel, GET /orders/ID";
-    char id[ORDER_ID_MAX + 1] = "", end[8] = "";
-    int parts = sscanf(url, "/orders/%64[^/]/%7s", id, end);
+    static const char orders[] = "/orders/", cancel[] = "/cancel";
     bool is_post = strcmp(method, "POST") == 0, is_get = strcmp(method, "GET") == 0;
-    bool is_orders = strcmp(url, "/orders") == 0;
-    bool is_cancel = parts == 2 && strcmp(end, "cancel") == 0;
-    if (is_orders && is_post) {
+    if (is_post && strcmp(url, "/orders") == 0) {
         return on_order(intake, connection, body);
     }
-    if (is_cancel && is_post) {
-        return on_cancel(intake, connection, id);
+    char id[ORDER_ID_MAX + sizeof cancel];
+    bool is_one = strncmp(url, orders, sizeof orders - 1) == 0;
+    size_t size = is_one ? strlen(url + sizeof orders - 1) : sizeof id;
+    if (size < sizeof id) {
+        memcpy(id, url + sizeof orders - 1, size + 1);
+        bool is_cancel =
+            size >= sizeof cancel && strcmp(id + size - sizeof cancel + 1, cancel) == 0;
+        if (is_get) {
+            return on_question(intake, connection, id);
+        }
+        if (is_post && is_cancel) {
+            id[size - sizeof cancel + 1] = '\0';
+            return on_cancel(intake, connection, id);
+        }
     }
-    if (parts == 1 && is_get) {
-        return on_question(intake, connection, id);
-    }
-    bool is_place = is_orders || is_cancel || parts == 1;
+    bool is_place = is_one || strcmp(url, "/orders") == 0;
     return answer_error(connection, is_place ? MHD_HTTP_METHOD_NOT_ALLOWED : MHD_HTTP_NOT_FOUND,
-                        usage);
+                        "there are POST /orders, POST /orders/ID/cancel, GET /orders/ID");
 }
 
 /* Called at the head of a request, for each part of its body, and at its end. */

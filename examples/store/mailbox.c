@@ -23,7 +23,7 @@ enum {
     LINE_MAX_BYTES = 4096,
     MESSAGE_MAX_BYTES = 4 * 1024 * 1024,
     IDLE_SECONDS = 60,
-    ID_MAX = 200
+    ID_MAX = 232 /* with what stands around it that is a file's name */
 };
 
 struct mailbox {

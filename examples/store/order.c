@@ -119,6 +119,16 @@ bool price_parse(const char *text, int64_t *price)
     return true;
 }
 
+void text_escape(char *to, const char *text, const char *also)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
+    for (; *text != '\0'; text++) {
+        bool is_plain = strchr(plain, *text) != NULL || strchr(also, *text) != NULL;
+        to += sprintf(to, is_plain ? "%c" : "%%%02X", (unsigned char)*text);
+    }
+    *to = '\0';
+}
+
 bool text_is_plain(const char *text, size_t max)
 {
     size_t size = strlen(text);

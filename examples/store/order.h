@@ -81,6 +81,13 @@ bool order_from_event(const void *data, size_t size, struct order *order,
 /* Fresh text, to be freed. Without lines it says nothing of lines. */
 char *order_to_json(const struct order *order);
 
+/*
+ * Writes a text so that it may stand in a file's name or in a mail's address: letters, digits, '-',
+ * '_' and those of `also` as they are, all else as %XX. Different texts stay different. Needs three
+ * times the text's bytes and one.
+ */
+void text_escape(char *to, const char *text, const char *also);
+
 /* Is this text UTF-8 of at most max bytes, without control characters, and not empty? */
 bool text_is_plain(const char *text, size_t max);
 

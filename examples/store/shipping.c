@@ -22,17 +22,20 @@ static const char tables[] =
 
 enum { PATH_SIZE = 4096 };
 
-/* DIR/<order>.txt; what is not plain in a file's name is written %XX. */
-static void label_path(const struct work *work, char path[PATH_SIZE])
+struct label {
+    const char *folder;
+    char path[PATH_SIZE];
+    char fresh[PATH_SIZE + 32]; /* before it is whole */
+};
+
+static void label_init(struct label *label, const struct work *work)
 {
     const char *const *values = work->self;
-    int used = snprintf(path, PATH_SIZE / 2, "%s/", values[0]);
-    for (const char *at = work->order.id; *at != '\0'; at++) {
-        bool plain =
-            strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_", *at) != NULL;
-        used += sprintf(path + used, plain ? "%c" : "%%%02X", (unsigned char)*at);
-    }
-    memcpy(path + used, ".txt", 5);
+    char name[3 * ORDER_ID_MAX + 1];
+    text_escape(name, work->order.id, "");
+    label->folder = values[0];
+    snprintf(label->path, sizeof label->path, "%s/%s.txt", label->folder, name);
+    snprintf(label->fresh, sizeof label->fresh, "%s.%ld", label->path, (long)getpid());
 }
 
 static void label_print(FILE *file, const struct order *order)
@@ -46,30 +49,40 @@ static void label_print(FILE *file, const struct order *order)
     }
 }
 
-/* Is on disk when this returns; written twice it is the same file. */
+/* A file's name is on disk when its folder is. */
+static bool folder_sync(const char *path)
+{
+    int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool ok = folder >= 0 && fsync(folder) == 0;
+    if (folder >= 0) {
+        close(folder);
+    }
+    return ok;
+}
+
+/* It is on disk when this returns; written twice it is the same file. */
 static bool label_write(struct work *work, const struct order *order)
 {
-    char path[PATH_SIZE], fresh[PATH_SIZE + 40];
-    label_path(work, path);
-    snprintf(fresh, sizeof fresh, "%s.%ld", path, (long)getpid());
-    FILE *file = fopen(fresh, "w");
+    struct label label;
+    label_init(&label, work);
+    FILE *file = fopen(label.fresh, "w");
     if (file == NULL) {
-        return work_fail(work, "label", "%s: %s", fresh, strerror(errno));
+        return work_fail(work, "label", "%s: %s", label.fresh, strerror(errno));
     }
     label_print(file, order);
-    bool ok = fflush(file) == 0 && fsync(fileno(file)) == 0 && rename(fresh, path) == 0;
-    int why = errno;
+    bool ok = fflush(file) == 0 && fsync(fileno(file)) == 0;
     fclose(file);
-    return ok || work_fail(work, "label", "%s: %s", path, strerror(why));
+    ok = ok && rename(label.fresh, label.path) == 0 && folder_sync(label.folder);
+    return ok || work_fail(work, "label", "%s: %s", label.path, strerror(errno));
 }
 
 /* There may be one: of an order that was about to be prepared in the moment of a crash. */
 static bool label_remove(struct work *work)
 {
-    char path[PATH_SIZE];
-    label_path(work, path);
-    return unlink(path) == 0 || errno == ENOENT ||
-           work_fail(work, "label", "%s: %s", path, strerror(errno));
+    struct label label;
+    label_init(&label, work);
+    return unlink(label.path) == 0 || errno == ENOENT ||
+           work_fail(work, "label", "%s: %s", label.path, strerror(errno));
 }
 
 /* The label is written before the commit, and it is the same if that fails and it is done again. */

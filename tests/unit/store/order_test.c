@@ -27,6 +27,19 @@ static void test_prices_are_read_exactly(void **state)
     }
 }
 
+static void test_what_is_not_plain_is_escaped(void **state)
+{
+    char to[64];
+    text_escape(to, "A-b_9", "");
+    assert_string_equal(to, "A-b_9");
+    text_escape(to, "../\xC3\x9C.", ".");
+    assert_string_equal(to, "..%2F%C3%9C.");
+    text_escape(to, ".%2E", "");
+    assert_string_equal(to, "%2E%252E");
+    text_escape(to, "", ".");
+    assert_string_equal(to, "");
+}
+
 static void test_dates_are_read_in_each_way_of_writing(void **state)
 {
     char iso[20];
@@ -122,6 +135,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_prices_are_read_exactly),
+        cmocka_unit_test(test_what_is_not_plain_is_escaped),
         cmocka_unit_test(test_dates_are_read_in_each_way_of_writing),
         cmocka_unit_test(test_an_order_comes_back_from_its_json),
         cmocka_unit_test(test_an_event_may_leave_out_the_lines_but_an_order_not),
