@@ -249,12 +249,21 @@ void db_close(struct db *db)
     }
 }
 
-bool db_begin(struct db *db)
+static bool try_begin(struct db *db)
 {
     db_forget(db);
     db->has_failed = false;
     /* "immediate": a transaction that reads before it writes may fail beside others */
     return db_connected(db) && db_script(db, db->sqlite != NULL ? "begin immediate" : "begin");
+}
+
+/*
+ * That a connection broke since it was used last is seen only now. It is made again at once: when
+ * the database is back, an event must not fail on each connection that broke while others succeed.
+ */
+bool db_begin(struct db *db)
+{
+    return try_begin(db) || (db->sqlite == NULL && try_begin(db));
 }
 
 bool db_commit(struct db *db)
