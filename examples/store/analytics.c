@@ -31,14 +31,14 @@ static bool note_order(struct work *work, const char *kind)
     const struct order *order = &work->order;
     db_run(work->db,
            "insert into orders (order_id, kind, country, ordered_at, customer_id, amount)"
-           " values ($1, $2, $3, $4, $5, $6)",
+           " values ($1, $2, $3, $4, $5, $6) on conflict do nothing",
            db_text(order->id), db_text(kind), db_text(order->country), db_text(order->ordered_at),
            db_text(order->customer_id), db_number(order_amount(order)));
     for (size_t i = 0; i < order->line_count; i++) {
         const struct order_line *line = &order->lines[i];
         db_run(work->db,
                "insert into order_lines (order_id, number, stock_code, description, quantity,"
-               " unit_price) values ($1, $2, $3, $4, $5, $6)",
+               " unit_price) values ($1, $2, $3, $4, $5, $6) on conflict do nothing",
                db_text(order->id), db_number((int64_t)i + 1), db_text(line->stock_code),
                db_text(line->description), db_number(line->quantity), db_number(line->unit_price));
     }

@@ -25,7 +25,7 @@ enum { PATH_SIZE = 4096 };
 struct label {
     const char *folder;
     char path[PATH_SIZE];
-    char fresh[PATH_SIZE + 32]; /* before it is whole */
+    char fresh[PATH_SIZE + 8]; /* before it is whole; of the same name each time, so none is left */
 };
 
 static void label_init(struct label *label, const struct work *work)
@@ -35,7 +35,7 @@ static void label_init(struct label *label, const struct work *work)
     text_escape(name, work->order.id, "");
     label->folder = values[0];
     snprintf(label->path, sizeof label->path, "%s/%s.txt", label->folder, name);
-    snprintf(label->fresh, sizeof label->fresh, "%s.%ld", label->path, (long)getpid());
+    snprintf(label->fresh, sizeof label->fresh, "%s.new", label->path);
 }
 
 static void label_print(FILE *file, const struct order *order)
@@ -81,7 +81,8 @@ static bool label_remove(struct work *work)
 {
     struct label label;
     label_init(&label, work);
-    return unlink(label.path) == 0 || errno == ENOENT ||
+    return ((unlink(label.fresh) == 0 || errno == ENOENT) &&
+            (unlink(label.path) == 0 || errno == ENOENT)) ||
            work_fail(work, "label", "%s: %s", label.path, strerror(errno));
 }
 

@@ -111,10 +111,13 @@ static void test_a_label_without_a_delivery_is_taken_away(void **state)
     placed(&saga);
     snprintf(path, sizeof path, "%s/1.txt", saga.labels);
     fclose(fopen(path, "w"));
+    snprintf(path, sizeof path, "%s/1.txt.new", saga.labels);
+    fclose(fopen(path, "w"));
     assert_true(saga_has_label(&saga, "1"));
     cancelled(&saga);
     reserved(&saga);
     assert_false(saga_has_label(&saga, "1"));
+    assert_int_equal(rmdir(saga.labels), 0); /* there is nothing in it */
     saga_expect(&saga, "");
     saga_end(&saga);
 }
