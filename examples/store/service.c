@@ -98,7 +98,7 @@ static bool note_processed(struct work *work, const char *instance)
                   " do update set deliveries = processed_events.deliveries + 1",
                   db_text(event->source), db_text(event->id), db_text(event->type),
                   db_text(work->order.id), db_text(event->topic), db_number(event->partition),
-                  db_number(event->offset), db_text(instance != NULL ? instance : "1"));
+                  db_number(event->offset), db_text(instance != NULL ? instance : ""));
 }
 
 /* True: it is done, now or before. */
