@@ -6,7 +6,9 @@
 ORDERS_10K names the 10,000-line file of UCI's "Online Retail"; without it the file is looked for
 beside the repository, and its test is skipped when it is not there.
 """
+import fcntl
 import http.client
+import io
 import json
 import os
 import pty
@@ -14,9 +16,11 @@ import re
 import shutil
 import signal
 import sqlite3
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 import unittest
 
@@ -25,6 +29,8 @@ STORE = os.path.join(ROOT, "examples", "store")
 sys.dont_write_bytecode = True
 sys.path.insert(0, STORE)
 import check  # noqa: E402
+import screen  # noqa: E402
+import stage  # noqa: E402
 sys.path.insert(0, os.path.join(ROOT, "tests"))
 from harness.server import Server  # noqa: E402
 
@@ -52,9 +58,9 @@ def orders_10k():
     return path or os.path.join(ROOT, "..", "shared", "data", "online-retail-10k.csv")
 
 
-def run_demo(orders=None, keep=False):
+def run_demo(orders=None, keep=False, database=""):
     env = dict(os.environ, TIDINGS_BIN=TIDINGS, TIDINGS_BUILD=BUILD, ORDERS=orders or "",
-               DEMO_KEEP="1" if keep else "", DEMO_TIMEOUT=str(WAIT_S))
+               DEMO_KEEP="1" if keep else "", DEMO_TIMEOUT=str(WAIT_S), DEMO_DATABASE=database)
     return subprocess.run([os.path.join(STORE, "demo")], env=env, stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                           timeout=600, check=False)
@@ -127,16 +133,19 @@ class Demo(unittest.TestCase):
     """The demo on whole files, and the proof that its proof can fail."""
 
     def test_own_orders_and_the_proof(self):
-        done = run_demo(keep=True)
+        done = run_demo(keep=True, database="sqlite")
         home = re.search(r"Everything is kept in (\S+)", done.stdout)
         self.assertTrue(home, done.stdout)
         home = home.group(1)
         self.addCleanup(shutil.rmtree, home, ignore_errors=True)
         self.assertEqual(done.returncode, 0, done.stdout)
-        self.assertIn("OK: every order reached every service exactly once", done.stdout)
+        self.assertIn("OK: money, stock, shipments and mails agree with the orders", done.stdout)
         self.assertIn("The bus itself is killed", done.stdout)
+        self.assertIn("dead letters: 1 as before", done.stdout)
         self.assertNotIn("\x1b", done.stdout)
+        self.try_next(done.stdout)
         orders = check.read_orders(os.path.join(STORE, "orders.csv"))
+        orders += stage.story_orders().values()
         for name in check.SERVICES:
             self.assertEqual(check.problems(name, home, orders), [])
             self.assertGreater(check.counts(name, home)[1], len(orders) - 1)
@@ -176,26 +185,62 @@ class Demo(unittest.TestCase):
             file.write("1\tMG2040\tone more\n")
         self.assertTrue(any("shipping: labels" in text
                             for text in check.problems("shipping", home, orders)))
-        for folder, name in (("mailbox/new", "email"), ("labels", "shipping")):
+        for folder, name, missing in (("mailbox/new", "email", 1), ("labels", "shipping", 2)):
             folder = os.path.join(home, folder)
             os.unlink(os.path.join(folder, sorted(os.listdir(folder))[0]))
-            self.assertTrue(any(" missing: " in text
+            self.assertTrue(any("%d missing" % missing in text
                                 for text in check.problems(name, home, orders)))
 
+    def try_next(self, text):
+        """The lines at the end do what they say, pasted as they stand."""
+        lines = [line.split("  # ")[0] for line in text.split("To try next")[1].split("\n")[1:]
+                 if "  # " in line]
+        self.assertGreater(len(lines), 4)
+        folder = os.path.join(self.enterContext(tempfile.TemporaryDirectory()), "sales.svg")
+        script = "\n".join(["set -e", *lines, "kill %1", "wait %1"]).replace("sales.svg", folder)
+        done = run("bash", "-c", "set -m; " + script)
+        self.assertEqual(done.returncode, 0, script + done.stdout + done.stderr)
+        for word in ("OrderPlaced", "ShipmentPrepared", "poison", "Orders sold"):
+            self.assertIn(word, done.stdout)
+        self.assertTrue(os.path.exists(folder))
+
     def test_on_a_terminal(self):
-        """Live bars, in colours unless NO_COLOR is set."""
-        for colour in ("", "1"):
-            with self.subTest(no_color=colour):
-                text = self.demo_on_a_terminal(TERM="xterm", NO_COLOR=colour, DEMO_RATE="0")
-                self.assertIn("OK: every order reached every service exactly once", text)
-                self.assertRegex(text, r"shipping +\S*█+")
-                self.assertIn("killed", text)
-                self.assertIn("To try next", text)
-                self.assertEqual("\x1b[32m" in text, not colour)
+        """One screen, drawn in place, in colours; what stood there before is back at the end."""
+        text = self.demo_on_a_terminal(TERM="xterm", NO_COLOR="", DEMO_RATE="0")
+        self.assertIn("OK: money, stock, shipments and mails agree with the orders", text)
+        self.assertRegex(text, r"shipping +\S*█+")
+        self.assertIn("killed", text)
+        self.assertIn("To try next", text)
+        self.assertIn("\x1b[32m", text)
+        shown = text[text.index("\x1b[?1049h"):text.index("\x1b[?1049l")]
+        self.assertNotIn("\n", shown)  # nothing scrolls
+
+    def test_the_screen_keeps_within_the_terminal(self):
+        """However small or large it is, with the longest of texts."""
+        class Terminal(io.StringIO):
+            encoding = "utf-8"
+
+        show = screen.Screen(Terminal())
+        show.steps = 10
+        show.live = True
+        show.draw = lambda: None
+        show.step("A title " * 30, "what " * 50, "more " * 50)
+        show.rows = [screen.Row("inventory", 12345, 23456, 34567, 99999) for _ in range(4)]
+        for row in show.rows:
+            row.note = "a note " * 20
+        for _ in range(50):
+            show.tell("word " * 60)
+            show.tell("a  table  " * 30)
+        for width in (60, 79, 80, 130):
+            for height in (20, 24, 50):
+                lines = show.frame(width, height)
+                self.assertEqual(len(lines), height)
+                self.assertLessEqual(max(map(len, lines)), width)
 
     def demo_on_a_terminal(self, **env):
         """What the demo prints when its output is a terminal."""
         ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
         env = dict(os.environ, TIDINGS_BIN=TIDINGS, TIDINGS_BUILD=BUILD, ORDERS="", DEMO_KEEP="",
                    DEMO_TIMEOUT=str(WAIT_S), **env)
         with subprocess.Popen([os.path.join(STORE, "demo")], env=env, stdin=subprocess.DEVNULL,
