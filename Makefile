@@ -3,7 +3,7 @@ BUILD ?= build
 PREFIX ?= /usr/local
 sources = $(shell git ls-files '*.c' '*.h')
 
-.PHONY: all help demo test test-kafka campaign bench format check-format layers deps clean install
+.PHONY: all help demo test test-kafka campaign campaign-store bench format check-format layers deps clean install
 
 all: $(BUILD)/build.ninja
 	@ninja -C '$(BUILD)' programs
@@ -17,8 +17,9 @@ help:
 	@echo "make               build $(BUILD)/tidings, the library and the example"
 	@echo "make demo          run the online retail store on the bus; ORDERS=FILE for your own orders"
 	@echo "make test          run every test; ONLY='NAME ...' for some, ONLY=list names them"
-	@echo "make test-kafka    run the library's suites on three nodes of Apache Kafka, where Java and Maven are; ONLY='SUITE ...'"
+	@echo "make test-kafka    run the library's and the store's suites on three nodes of Apache Kafka, where Java and Maven are; ONLY='SUITE ...'"
 	@echo "make campaign      clients against the server under faults; MINUTES=n (10), SEED=x plays one again"
+	@echo "make campaign-store   the store under faults: bus, services and database are killed; MINUTES=n (10), SEED=x"
 	@echo "make bench         measure this machine's limit and Tidings beside it"
 	@echo "make format        lay out the sources; make check-format only looks"
 	@echo "make layers        check that no file includes a higher floor"
@@ -50,6 +51,12 @@ campaign:
 	@ninja -C '$(BUILD)'
 	@/usr/bin/python3 tests/campaign/campaign.py --build '$(BUILD)' --minutes $(or $(MINUTES),10) \
 		$(if $(SEED),--seed $(SEED))
+
+campaign-store:
+	@tools/install-deps build
+	@$(MAKE) --no-print-directory all
+	@TIDINGS_BIN='$(BUILD)/tidings' TIDINGS_BUILD='$(BUILD)' /usr/bin/python3 tests/campaign/store.py \
+		--minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))
 
 bench:
 	@tools/install-deps build

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Suites of the library on a cluster of Apache Kafka: `make test-kafka`.
+"""Suites of the library and the store on a cluster of Apache Kafka: `make test-kafka`.
 
 usage: run.py [SUITE...]
 
@@ -32,6 +32,7 @@ SERVICE = os.path.join(BUILD, "tests", "lanes", "lane-service")
 SUITES = {
     "lanes": [os.path.join(TESTS, "lanes", "test_runner.py"), SERVICE],
     "redrive": [os.path.join(TESTS, "deadletter", "test_kills.py"), SERVICE, "--kills", "3"],
+    "store": [os.path.join(TESTS, "campaign", "store.py"), "--short"],
 }
 
 
