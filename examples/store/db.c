@@ -228,13 +228,12 @@ struct db *db_open(const char *where, const char *tables)
         abort();
     }
     db->tables = tables;
-    bool is_open = is_postgres(where) ? postgres_open(db, where) : sqlite_open(db, where);
-    if (!is_open || !db_connected(db)) {
-        store_complain("database %s: %s", is_postgres(where) ? "" : where, db->why);
-        if (db->postgres == NULL) {
-            db_close(db);
-            return NULL;
-        }
+    bool is_open =
+        is_postgres(where) ? postgres_open(db, where) : sqlite_open(db, where) && db_connected(db);
+    if (!is_open) {
+        store_complain("%s: %s", where, db->why);
+        db_close(db);
+        return NULL;
     }
     return db;
 }

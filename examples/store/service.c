@@ -163,9 +163,21 @@ static enum tidings_verdict on_event(struct tidings *tidings, const struct tidin
 
 /* --- open and close --- */
 
+/* A database that is away is told, and waited for with each event. */
+static void look_for_database(struct db *db)
+{
+    if (!db_begin(db)) {
+        store_complain("the database is away: %s", db_why(db));
+    }
+    db_rollback(db);
+}
+
 static bool connections_open(struct shop *shop)
 {
     shop->outbox_db = db_open(shop->common->database, shop->tables);
+    if (shop->outbox_db != NULL) {
+        look_for_database(shop->outbox_db);
+    }
     for (int i = db_writers(shop->common->database); shop->outbox_db != NULL && i > 0; i--) {
         struct db *db = db_open(shop->common->database, shop->tables);
         if (db == NULL) {

@@ -23,6 +23,7 @@ import tempfile
 import termios
 import time
 import unittest
+from xml.etree import ElementTree
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 STORE = os.path.join(ROOT, "examples", "store")
@@ -149,7 +150,28 @@ class Demo(unittest.TestCase):
         for name in check.SERVICES:
             self.assertEqual(check.problems(name, home, orders), [])
             self.assertGreater(check.counts(name, home)[1], len(orders) - 1)
+        self.report(home, orders)
         self.tamper(home, orders)
+
+    def report(self, home, orders):
+        """What `store report` prints and draws is what was sold."""
+        svg = os.path.join(home, "report.svg")
+        done = run(program("x")[:-2], "report", "--db", os.path.join(home, "analytics.db"), "--svg",
+                   svg)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        fates = check.fates(home)
+        sold = [o for o in orders if fates[o.id] in ("reserved", "returned")]
+        amount = sum(o.amount for o in sold) / check.PRICE_UNITS
+        self.assertRegex(done.stdout, r"\AOrders sold, and returns +%d +%.2f\n" % (len(sold), amount))
+        name = "{http://www.w3.org/2000/svg}"
+        picture = ElementTree.parse(svg).getroot()
+        texts = ["".join(text.itertext()) for text in picture.iter(name + "text")]
+        self.assertTrue(any("{:,.2f}".format(amount) in text for text in texts), texts)
+        for country in {o.country for o in sold}:
+            self.assertIn(country, texts)
+        rows = [line for line in done.stdout.splitlines() if line.startswith("  ")]
+        bars = [bar for bar in picture.iter(name + "rect") if bar.find(name + "title") is not None]
+        self.assertEqual(len(bars), len(rows))
 
     def tamper(self, home, orders):
         """Each kind of damage must be found."""
@@ -468,6 +490,8 @@ class Services(WithDirectory):
             self.assertEqual(run(program("x")[:-2], *words).returncode, code)
         self.assertEqual(run(program("order-intake")).returncode, 2)
         self.assertEqual(run(program("mailbox"), "--port", "99999").returncode, 2)
+        self.assertEqual(run(program("report"), "--db", self.path("none.db")).returncode, 1)
+        self.assertFalse(os.path.exists(self.path("none.db")))
         done = run(program("inventory"), "--db", "/no/such/dir/x.db")
         self.assertEqual(done.returncode, 1)
         self.assertIn("/no/such/dir/x.db", done.stderr)
