@@ -111,11 +111,15 @@ static void *run(void *argument)
         i = 0;
         LL_FOREACH (items, item) {
             events[i++] = &item->event;
+            span_begin(service, &item->event, item->in_hand.hand);
         }
         items->in_hand.others = count - 1;
         hand_begin(service, &items->in_hand, clock_mono_ms(service->clock));
         share_verdict(items, handler->call_many(service, events, count, handler->context));
         hand_end(service, &items->in_hand);
+        LL_FOREACH (items, item) {
+            span_returned(item->in_hand.hand);
+        }
         end_all(service, items);
     }
     free(events);

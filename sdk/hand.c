@@ -100,6 +100,7 @@ static void tell_said(struct tidings *service, const struct lane_hand *hand,
 {
     char name[NAME_SIZE], reason[REASON_SIZE];
     meter_said(service, hand->handler, said->verdict);
+    span_said(service, hand, said);
     bool has_failed_before = hand->first_failed_ms != 0;
     if (said->verdict == LANE_DONE && has_failed_before) {
         service_log_often(service, &service->recoveries, TIDINGS_LOG_INFO,
@@ -322,9 +323,11 @@ bool hand_call(void *context, struct lane_hand *hand, struct lane_said *said)
         .service = service, .hand = hand, .event = &event, .said = said};
     event_show(hand, hand->scratch, &event);
     event.in_hand = &in_hand;
+    span_begin(service, &event, hand);
     hand_begin(service, &in_hand, began_ms(service, hand));
     hand_conclude(handler->call(service, &event, handler->context), said);
     hand_end(service, &in_hand);
+    span_returned(hand);
     bool is_said = in_hand.flight == NULL || end_flight(service, hand, in_hand.flight, said);
     if (is_said) {
         tell_said(service, hand, said);

@@ -263,6 +263,18 @@ static void outcomes(struct tidings *service, struct buf *to)
     with(to, "outcomes_total", "result", "dropped", (double)counts.dropped);
 }
 
+static void spans(struct tidings *service, struct buf *to)
+{
+    struct spans_counts counts;
+    if (service->spans == NULL) {
+        return;
+    }
+    spans_counts(service->spans, &counts);
+    head(to, "spans_total", "counter", "Spans: sent to the collector; dropped, as it took none.");
+    with(to, "spans_total", "result", "sent", (double)counts.sent);
+    with(to, "spans_total", "result", "dropped", (double)counts.dropped);
+}
+
 void meter_text(struct tidings *service, struct buf *text)
 {
     struct meter *meter = &service->meter;
@@ -279,6 +291,7 @@ void meter_text(struct tidings *service, struct buf *text)
     value(text, 1);
     publishes(service, text);
     outcomes(service, text);
+    spans(service, text);
     pthread_mutex_lock(&meter->lock);
     outboxes(meter, text);
     pthread_mutex_unlock(&meter->lock);

@@ -100,6 +100,7 @@ void options_copy(struct tidings *service, const struct tidings_options *options
     its->name = mem_strdup(options->name);
     its->instance = mem_strdup(options->instance);
     its->http_listen = mem_strdup(options->http_listen);
+    its->otlp_endpoint = mem_strdup(options->otlp_endpoint);
     its->bootstrap_servers =
         mem_strdup(options->bootstrap_servers ? options->bootstrap_servers : "127.0.0.1:9092");
     its->client_settings = settings_copy(options->client_settings, &service->client_setting_count);
@@ -120,6 +121,7 @@ void options_free(struct tidings *service)
     free((void *)(uintptr_t)its->name);
     free((void *)(uintptr_t)its->instance);
     free((void *)(uintptr_t)its->http_listen);
+    free((void *)(uintptr_t)its->otlp_endpoint);
     free((void *)(uintptr_t)its->bootstrap_servers);
 }
 

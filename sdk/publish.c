@@ -15,6 +15,7 @@ struct outgoing {
     tidings_delivered_fn *delivered;
     void *context;
     struct flight *flight; /* NULL: no event in hand depends on it */
+    struct span *span;     /* NULL: it has none */
 };
 
 static void on_done(void *context, const struct publication *publication)
@@ -22,6 +23,7 @@ static void on_done(void *context, const struct publication *publication)
     struct tidings *service = context;
     struct outgoing *outgoing = publication->context;
     meter_published(service, publication->error == NULL);
+    span_sent(service, outgoing->span, publication);
     if (outgoing->delivered != NULL) {
         struct tidings_delivery delivery = {
             .status = status_from(publication->status),
@@ -118,7 +120,7 @@ static void add_trace(struct event *event, const struct tidings_message *message
     const struct tidings_event *cause = message->cause;
     char *child = arena_alloc(arena, TRACEPARENT_SIZE);
     if (cause == NULL || has_header(message, "traceparent") ||
-        !trace_child(cause->traceparent, child)) {
+        (!span_carried(cause, child) && !trace_child(cause->traceparent, child))) {
         return;
     }
     event_header_add(event, "traceparent", slice_str(child));
@@ -188,6 +190,7 @@ static enum tidings_status publish(struct tidings *service, const struct tidings
     struct flight *flight = NULL;
     outgoing->delivered = delivered;
     outgoing->context = context;
+    outgoing->span = span_send(service, message, &event, &arena);
     if (in_hand != NULL) {
         outgoing->flight = flight = flight_join(in_hand);
     }
@@ -195,6 +198,7 @@ static enum tidings_status publish(struct tidings *service, const struct tidings
              ? service->played->publish(service, &event, outgoing, &why)
              : publisher_publish(publisher, &event, outgoing, &why)) != CLIENT_OK) {
         status = error_from(error, &why);
+        span_drop(outgoing->span);
         if (flight != NULL) {
             flight_settle(service, flight, NULL); /* the handler sees the status and decides */
         }

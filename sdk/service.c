@@ -84,6 +84,9 @@ enum tidings_status tidings_new(const struct tidings_options *options, struct ti
     if (status == TIDINGS_OK) {
         status = show_open(made, &made->show, error);
     }
+    if (status == TIDINGS_OK) {
+        status = spans_open(made, &made->spans, error);
+    }
     if (status != TIDINGS_OK) {
         tidings_free(made);
         return status;
@@ -102,6 +105,7 @@ void tidings_free(struct tidings *service)
         service->played->leave(service);
     }
     publisher_close(service->publisher);
+    spans_close(service->spans);
     outcome_log_free(service->outcomes);
     struct handler *handler, *next;
     LL_FOREACH_SAFE (service->handlers, handler, next) {

@@ -5,18 +5,19 @@
  * The inside of libtidings, the face of key lanes (client/lane_runner.h), from the ground up:
  * report.c tells callers and log; options.c checks settings and hands them on; handlers.c knows who
  * handles what; topics.c finds topics by patterns; event.c shows events as handlers see them;
- * trace.c has W3C trace context; meter.h tells how what happens is counted and shown; hand.c calls
- * handlers, watches over them and waits for what they published; batch.c calls those that take
- * several events at once; publish.c has the publisher; service.c makes, runs and frees it all;
- * test.c and test_bus.c play the bus for services' own tests.
+ * trace.c has W3C trace context; meter.h tells how what happens is counted and shown, span.h how it
+ * is traced; hand.c calls handlers, watches over them and waits for what they published; batch.c
+ * calls those that take several events at once; publish.c has the publisher; service.c makes, runs
+ * and frees it all; test.c and test_bus.c play the bus for services' own tests.
  *
  * Threads: the caller's runs the lanes (the runner's poll thread), its workers call handlers, each
  * handler of batches has one, the publisher's brings completions, and with patterns one looks for
- * topics; one shows numbers by HTTP (show.c). Locks, never two at once: `lock`, `hands_lock`,
- * `log_lock`, that of each batch, the meter's.
+ * topics; one shows numbers by HTTP (show.c), one sends spans, one outcomes. Locks, never two at
+ * once: `lock`, `hands_lock`, `log_lock`, that of each batch, the meter's, that of the spans.
  */
 
 #include "meter.h"
+#include "span.h"
 #include "tidings.h"
 
 #include "client/lane_kafka.h"
@@ -118,6 +119,7 @@ struct tidings {
     struct meter meter;
     struct show *show;            /* NULL: it is not shown */
     struct outcome_log *outcomes; /* NULL: nothing is told */
+    struct spans *spans;          /* NULL: none are made */
 
     pthread_mutex_t hands_lock; /* guards hands and the times in them */
     struct tidings_in_hand *hands;
@@ -201,17 +203,6 @@ void topics_close(struct tidings *service);
 
 /* Fills event, which borrows from the hand and the arena. */
 void event_show(const struct lane_hand *hand, struct arena *arena, struct tidings_event *event);
-
-/* --- trace.c --- */
-
-enum { TRACEPARENT_SIZE = 56 };
-
-/*
- * The traceparent of what `parent` (NULL: none) made happen: the same trace, a new span id. False:
- * parent is no valid one (W3C Trace Context, 3.2; later versions are read as that), and there is
- * none.
- */
-bool trace_child(const char *parent, char child[TRACEPARENT_SIZE]);
 
 /* --- hand.c --- */
 

@@ -198,6 +198,21 @@ struct tidings_options {
     const char *http_listen;
 
     /*
+     * Spans of OpenTelemetry go to this collector, by OTLP over HTTP in JSON (".../v1/traces" is
+     * put behind it: "http://127.0.0.1:4318"): one of kind consumer for each attempt of an event,
+     * in the trace of what published it (its parent, and linked), one of kind producer for each
+     * event published by tidings_publish and _publish_wait. The traceparent that goes along names
+     * them. NULL [none]: as the environment says, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT or
+     * OTEL_EXPORTER_OTLP_ENDPOINT; "": none. Also heard are OTEL_SDK_DISABLED,
+     * OTEL_TRACES_EXPORTER (none), OTEL_EXPORTER_OTLP_HEADERS and _TIMEOUT, OTEL_SERVICE_NAME,
+     * OTEL_RESOURCE_ATTRIBUTES, OTEL_TRACES_SAMPLER and _ARG [parentbased_always_on],
+     * OTEL_BSP_SCHEDULE_DELAY. A collector that is slow or away holds up nobody: 2048 spans wait,
+     * what is more is dropped and counted (/metrics). libcurl is loaded for it (libcurl.so.4).
+     * TIDINGS_INVALID when that is not there; when the environment asks for it the log says so.
+     */
+    const char *otlp_endpoint;
+
+    /*
      * What becomes of events that do not simply go through (failures, waits, what is given up or
      * redriven, slow handlers) is written to the topic __tidings_outcomes, for `tidings why`, on a
      * thread that begins with the first of them; nothing for a success. No handler waits for it,
@@ -277,8 +292,9 @@ struct tidings_message {
      * counts as done only when this one is acknowledged: see tidings_publish. An event that you
      * made or kept (in_hand NULL) gives its ids only. When the cause has a traceparent (W3C trace
      * context) this one gets one of the same trace with a new span id, and the tracestate, unless
-     * `headers` say otherwise. Without one none is made: a trace begins with who records it, and
-     * one that was made up would decide for those behind whether they record theirs.
+     * `headers` say otherwise. Without one none is made unless spans are sent (otlp_endpoint): a
+     * trace begins with who records it, and one that was made up would decide for those behind
+     * whether they record theirs.
      */
     const struct tidings_event *cause;
     const char *correlation_id; /* [the cause's, or its id when it has none] */

@@ -1,4 +1,4 @@
-#include "service.h"
+#include "span.h"
 
 #include "base/random.h"
 
@@ -30,16 +30,53 @@ static bool is_valid(const char *parent)
            is_hex(parent + FLAGS_AT, 2);
 }
 
+bool trace_parse(const char *traceparent, struct trace *trace)
+{
+    static const char odd[] = "13579bdf";
+    *trace = (struct trace){0};
+    if (traceparent == NULL || !is_valid(traceparent)) {
+        return false;
+    }
+    memcpy(trace->trace_id, traceparent + TRACE_AT, TRACE_SIZE);
+    memcpy(trace->span_id, traceparent + SPAN_AT, SPAN_SIZE);
+    trace->is_sampled = strchr(odd, traceparent[FLAGS_AT + 1]) != NULL;
+    return true;
+}
+
+void trace_format(const struct trace *trace, char traceparent[TRACEPARENT_SIZE])
+{
+    snprintf(traceparent, TRACEPARENT_SIZE, "00-%.32s-%.16s-%02x", trace->trace_id, trace->span_id,
+             trace->is_sampled ? 1U : 0U);
+}
+
+static uint64_t random_id(void)
+{
+    uint64_t id = 0;
+    while (id == 0) {
+        random_secure(&id, sizeof id);
+    }
+    return id;
+}
+
+void trace_new_span(struct trace *trace)
+{
+    snprintf(trace->span_id, SPAN_ID_SIZE, "%016llx", (unsigned long long)random_id());
+}
+
+void trace_new(struct trace *trace)
+{
+    *trace = (struct trace){0};
+    snprintf(trace->trace_id, TRACE_ID_SIZE, "%016llx%016llx", (unsigned long long)random_id(),
+             (unsigned long long)random_id());
+    trace_new_span(trace);
+}
+
 bool trace_child(const char *parent, char child[TRACEPARENT_SIZE])
 {
-    uint64_t span = 0;
     if (parent == NULL || !is_valid(parent)) {
         return false;
     }
-    while (span == 0) {
-        random_secure(&span, sizeof span);
-    }
     snprintf(child, TRACEPARENT_SIZE, "00-%.32s-%016llx-%.2s", parent + TRACE_AT,
-             (unsigned long long)span, parent + FLAGS_AT);
+             (unsigned long long)random_id(), parent + FLAGS_AT);
     return true;
 }

@@ -46,6 +46,7 @@ struct lane_hand {
 
     int64_t took_ms; /* told by who handles, if it likes; 0: not yet, or less than 1 ms */
     bool is_slow;    /* told by who handles: it took long */
+    void *own;       /* who handles may keep something here until it has said; NULL at first */
 };
 
 /* What it says: zeroed is "done". */

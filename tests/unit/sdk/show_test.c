@@ -206,6 +206,40 @@ static void test_a_place_that_cannot_be_had_names_itself(void **state)
     free(lines);
 }
 
+/* tests/spans has what is in them. */
+static void test_spans_for_nobody_are_dropped_and_hold_up_nothing(void **state)
+{
+    enum { EVENTS = 1500 };
+    struct bus_server *bus = *state;
+    struct seen *lines = seen_new();
+    struct tidings *service;
+    struct tidings_error error;
+    struct tidings_options options = options_of(bus, "traced");
+    bus_server_topic(bus, "traced", 2);
+    options.otlp_endpoint = "collector:4318";
+    assert_int_equal(tidings_new(&options, &service, &error), TIDINGS_INVALID);
+    assert_non_null(strstr(error.text, "options.otlp_endpoint, collector:4318: it is no URL"));
+    options.otlp_endpoint = "http://127.0.0.1:1";
+    options.http_listen = "127.0.0.1:0";
+    options.log_context = lines;
+    service = service_of(&options);
+    int port = shown_port(lines);
+    assert_int_equal(tidings_on(service, "traced", NULL, as_told, NULL, NULL), TIDINGS_OK);
+    struct runner runner;
+    runner_start(&runner, service);
+    for (int i = 0; i < EVENTS; i++) {
+        struct tidings_message message = {
+            .topic = "traced", .type = "T", .data = "ok", .data_size = 2};
+        assert_int_equal(tidings_publish(service, &message, NULL, NULL, NULL), TIDINGS_OK);
+    }
+    metric_wait(port, "tidings_service_events_total{handler=\"traced\",verdict=\"done\"}", EVENTS);
+    while (metric(port, "tidings_service_spans_total{result=\"dropped\"}") <= 0) {
+    }
+    assert_true(metric(port, "tidings_service_spans_total{result=\"sent\"}") == 0);
+    runner_stop(&runner);
+    free(lines);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -214,6 +248,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_a_service_without_handlers_is_ready_when_the_bus_answers),
         cmocka_unit_test(test_what_is_not_there_is_told),
         cmocka_unit_test(test_a_place_that_cannot_be_had_names_itself),
+        cmocka_unit_test(test_spans_for_nobody_are_dropped_and_hold_up_nothing),
     };
     return unit_run(tests, service_bus_start, service_bus_stop, argc, argv);
 }
