@@ -50,7 +50,7 @@ def settings_of(root):
     for part in re.finditer(r"/\*.*?\*/|^    [^/\n]*;|\n\n", body, re.M | re.S):
         text = part[0]
         if text.startswith("/*"):
-            brackets = [item for inside in re.findall(r"\[([^\]]*)\]", text) for item in inside.split(", ")]
+            brackets = [item for inside in re.findall(r"\[([^\]]*)\]", text) for item in re.split("[,;] ", inside)]
             if body[:part.start()].rstrip(" ").endswith("\n"):
                 above = brackets
             else:
