@@ -177,6 +177,7 @@ void lane_runner_end(struct lane_runner *runner)
 {
     enum { WAIT_MS = 20 };
     VEC(struct lane_source *) held = {0};
+    lane_tell_due(runner, true); /* while it knows its lanes */
     for (size_t i = 0; i < runner->sources.count; i++) {
         if (runner->sources.items[i]->epoch != 0) {
             vec_push(&held, runner->sources.items[i]);

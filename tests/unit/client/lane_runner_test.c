@@ -209,7 +209,7 @@ static void test_a_poison_key_is_parked_and_the_others_go_on(void **state)
     const char *lines = buf_cstr(&fake->lines);
     assert_non_null(strstr(lines, "given up: 1 events that closed their lane"));
     assert_non_null(strstr(lines, "the last orders/0@1 (key a); they are in dlq.email"));
-    assert_non_null(strstr(lines, "set aside: 2 events"));
+    assert_non_null(strstr(lines, "set aside: 2 events behind others of their key; 1 lanes"));
 }
 
 static void test_a_parked_lane_is_parked_after_a_restart(void **state)
