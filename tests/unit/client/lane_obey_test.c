@@ -50,6 +50,24 @@ static void assert_answer(struct fake *fake, int64_t word, enum lane_outcome out
 
 /* --- what happens --- */
 
+/* What lane_runner_settings.story is told, among the lines. */
+static void note_story(void *context, const struct lane_story *story)
+{
+    struct fake *fake = context;
+    buf_printf(
+        &fake->lines, "story %s %lld: verdict %d redrive %lld letter %lld closes %d why %s\n",
+        outcome_kind_name(story->kind), (long long)story->event->offset,
+        story->said != NULL ? (int)story->said->verdict : -1, (long long)story->redrive,
+        (long long)story->letter.offset, story->closes_lane, story->why != NULL ? story->why : "-");
+}
+
+static void assert_story(struct fake *fake, const char *text)
+{
+    if (strstr(buf_cstr(&fake->lines), text) == NULL) {
+        fail_msg("no '%s' in: %s", text, buf_cstr(&fake->lines));
+    }
+}
+
 /* The effects of one key, as "1 2 3 ". */
 static void assert_effects_of(struct fake *fake, const char *key, const char *expected)
 {
@@ -181,6 +199,7 @@ static bool is_waiting(struct fake *fake)
 static void test_a_head_that_waits_is_skipped_and_stays_skipped(void **state)
 {
     struct fake *fake = *state;
+    fake->settings.story = note_story;
     fake_publish(fake, 0, "a", "fail 1000");
     fake_publish(fake, 0, "a", "ok");
     fake_start(fake);
@@ -198,6 +217,10 @@ static void test_a_head_that_waits_is_skipped_and_stays_skipped(void **state)
     assert_int_equal(fake->letters.count, 1);
     assert_non_null(strstr((const char *)fake->letters.items[0].data, "tidings-dead-lane=open"));
     fake_stop(fake);
+    assert_story(fake, "story failed 0: verdict 1");
+    assert_story(fake, "story waits 1: verdict -1");
+    assert_story(fake, "story skipped 0: verdict 1 redrive -1 letter 0 closes 0 why because");
+    assert_null(strstr(buf_cstr(&fake->lines), "story dead"));
 }
 
 /* Behind a restart a skip waits until its head has come from the source once more. */
@@ -266,6 +289,7 @@ static void test_a_redrive_opens_its_lane_and_the_others_follow(void **state)
 static void test_a_redrive_that_fails_leaves_a_new_letter_and_its_lane_closed(void **state)
 {
     struct fake *fake = *state;
+    fake->settings.story = note_story;
     park(fake, "poison");
     int64_t first = say_redrive(fake, 1, 0, 1);
     fake_until(fake, has_answers, 10);
@@ -288,6 +312,12 @@ static void test_a_redrive_that_fails_leaves_a_new_letter_and_its_lane_closed(vo
     assert_int_equal(fake->redrive, 2);
     assert_effects_of(fake, "a", "1 2 4 ");
     fake_stop(fake);
+    assert_story(fake, "story dead 1: verdict 2 redrive -1 letter 0 closes 1 why -");
+    assert_story(fake, "story aside 2: verdict -1 redrive -1 letter -1");
+    assert_story(fake, "story redriven 1: verdict 2 redrive 1 letter 1");
+    assert_story(fake, "story redriven 1: verdict 0 redrive 2 letter -1");
+    assert_story(fake, "story done 2: verdict 0"); /* it was told to wait */
+    assert_null(strstr(buf_cstr(&fake->lines), "story done 3"));
 }
 
 /* What was left dead by a word is not taken for one that its owner never gave up. */
