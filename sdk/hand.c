@@ -218,9 +218,11 @@ void hand_say(struct tidings *service, struct tidings_in_hand *in_hand)
 void hand_begin(struct tidings *service, struct tidings_in_hand *in_hand, int64_t since_ms)
 {
     in_hand->since_ms = since_ms;
+    if (service->meter.is_on && in_hand->since_ns == 0) {
+        in_hand->since_ns = clock_now_ns();
+    }
     pthread_mutex_lock(&service->hands_lock);
     in_hand->warn_at_ms = in_hand->since_ms + service->options.handler_warn_ms;
-    in_hand->since_ns = service->meter.is_on ? clock_now_ns() : 0;
     DL_APPEND(service->hands, in_hand);
     pthread_mutex_unlock(&service->hands_lock);
 }
@@ -319,8 +321,11 @@ bool hand_call(void *context, struct lane_hand *hand, struct lane_said *said)
     struct tidings *service = context;
     const struct handler *handler = service->numbered[hand->handler];
     struct tidings_event event;
-    struct tidings_in_hand in_hand = {
-        .service = service, .hand = hand, .event = &event, .said = said};
+    struct tidings_in_hand in_hand = {.service = service,
+                                      .hand = hand,
+                                      .event = &event,
+                                      .said = said,
+                                      .since_ns = hand->began_ns};
     event_show(hand, hand->scratch, &event);
     event.in_hand = &in_hand;
     span_begin(service, &event, hand);

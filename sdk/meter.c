@@ -68,8 +68,7 @@ void meter_said(struct tidings *service, int handler, enum lane_verdict verdict)
     }
     add(&service->numbered[handler]->meter.verdicts[verdict], 1);
     if (verdict == LANE_DONE) {
-        atomic_store_explicit(&meter->success_ms, clock_wall_ms(service->clock),
-                              memory_order_relaxed);
+        atomic_store_explicit(&meter->has_done, true, memory_order_relaxed);
     }
 }
 
@@ -118,6 +117,9 @@ void meter_turn(struct tidings *service)
         return;
     }
     atomic_store_explicit(&meter->turned_ms, clock_mono_ms(clock_system()), memory_order_relaxed);
+    if (atomic_exchange_explicit(&meter->has_done, false, memory_order_relaxed)) {
+        atomic_store(&meter->success_ms, clock_wall_ms(service->clock));
+    }
     if (!atomic_load_explicit(&meter->is_wanted, memory_order_relaxed) ||
         !atomic_exchange(&meter->is_wanted, false)) {
         return;

@@ -57,7 +57,8 @@ struct meter {
     const struct clock *clock;
     _Atomic enum meter_state state;
     _Atomic int64_t turned_ms;  /* monotonic: the poll thread moved */
-    _Atomic int64_t success_ms; /* wall clock: a handler said done; 0: none did */
+    atomic_bool has_done;       /* a handler said done since the last turn */
+    _Atomic int64_t success_ms; /* wall clock, of a turn: one did; 0: none ever */
     atomic_bool has_handlers;
     atomic_bool is_bus_away;
     atomic_bool is_wanted;                  /* somebody wants the numbers below anew */

@@ -63,7 +63,7 @@ struct tidings_in_hand {
     struct lane_said *said;
     struct flight *flight;               /* NULL: nothing published yet */
     int64_t since_ms, warn_at_ms;        /* monotonic */
-    int64_t since_ns;                    /* of a meter that is on */
+    int64_t since_ns;                    /* for the meter; 0: not known yet */
     bool is_told;                        /* that it takes long */
     size_t others;                       /* that the handler has with it */
     struct tidings_in_hand *next, *prev; /* of the service, under hands_lock */
