@@ -115,6 +115,17 @@ static void tell_said(struct tidings *service, const struct lane_hand *hand,
     }
 }
 
+void hand_settled(void *context, struct lane_hand *hand, const struct lane_said *failed)
+{
+    static const struct lane_said done = {.verdict = LANE_DONE};
+    transact_end(context, hand, failed);
+    if (failed == NULL || failed->verdict == LANE_RETRY) {
+        tell_said(context, hand, failed != NULL ? failed : &done);
+    } else {
+        span_drop(hand->own);
+    }
+}
+
 /* --- what they publish --- */
 
 void flight_open(struct tidings *service)
@@ -208,7 +219,9 @@ void hand_say(struct tidings *service, struct tidings_in_hand *in_hand)
         flight_settle(service, flight, NULL);
     }
     if (is_over) {
-        tell_said(service, in_hand->hand, in_hand->said);
+        if (!transact_begin(in_hand)) {
+            tell_said(service, in_hand->hand, in_hand->said);
+        }
         lane_runner_say(service->runner, in_hand->hand, in_hand->said);
     }
 }
@@ -333,8 +346,9 @@ bool hand_call(void *context, struct lane_hand *hand, struct lane_said *said)
     hand_conclude(handler->call(service, &event, handler->context), said);
     hand_end(service, &in_hand);
     span_returned(hand);
+    bool is_later = transact_begin(&in_hand);
     bool is_said = in_hand.flight == NULL || end_flight(service, hand, in_hand.flight, said);
-    if (is_said) {
+    if (is_said && !is_later) {
         tell_said(service, hand, said);
     }
     return is_said;

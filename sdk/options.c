@@ -148,6 +148,7 @@ static enum lane_order order_of(enum tidings_order order)
 
 struct lane_settings options_lanes(const struct tidings_options *options, int handler_count)
 {
+    enum { TRANSACTION_MS = 100 };
     struct lane_settings lanes;
     lane_settings_init(&lanes);
     lanes.handler_count = handler_count;
@@ -162,6 +163,9 @@ struct lane_settings options_lanes(const struct tidings_options *options, int ha
     GIVEN(lanes.down_after, options->outage_after);
     GIVEN(lanes.probe_first_ms, options->probe_first_ms);
     GIVEN(lanes.probe_max_ms, options->probe_max_ms);
+    if (options->exactly_once) {
+        lanes.commit_interval_ms = TRANSACTION_MS;
+    }
     GIVEN(lanes.commit_interval_ms, options->commit_interval_ms);
     GIVEN(lanes.intake_events, options->memory_events);
     GIVEN(lanes.intake_bytes, options->memory_bytes);

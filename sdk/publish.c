@@ -176,7 +176,8 @@ static enum tidings_status publish(struct tidings *service, const struct tidings
 {
     struct publisher *publisher = NULL;
     enum tidings_status status = message_check(service, message, error);
-    if (status == TIDINGS_OK && service->played == NULL) {
+    bool is_kept = in_hand != NULL && service->options.exactly_once;
+    if (status == TIDINGS_OK && service->played == NULL && !is_kept) {
         status = publisher_get(service, &publisher, error);
     }
     if (status != TIDINGS_OK) {
@@ -186,6 +187,12 @@ static enum tidings_status publish(struct tidings *service, const struct tidings
     struct client_error why;
     struct event event =
         message_event(message, service->source, clock_wall_ms(service->clock), &arena);
+    if (is_kept) {
+        struct span *span = span_send(service, message, &event, &arena);
+        transact_keep(in_hand, &event, span, delivered, context);
+        arena_deinit(&arena);
+        return status;
+    }
     struct outgoing *outgoing = mem_new(struct outgoing);
     struct flight *flight = NULL;
     outgoing->delivered = delivered;

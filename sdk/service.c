@@ -184,6 +184,9 @@ enum client_status service_begin_lanes(struct tidings *service, struct client_er
         .context = service,
         .stop_wait_ms = service->options.publish_timeout_ms + SLACK_MS,
         .clock = service->clock,
+        .transacts = service->options.exactly_once,
+        .settled = hand_settled,
+        .commits_at_once = service->played != NULL,
     };
     service->lanes = settings;
     atomic_store(&service->meter.turned_ms, clock_mono_ms(clock_system()));

@@ -6,9 +6,10 @@
  * report.c tells callers and log; options.c checks settings and hands them on; handlers.c knows who
  * handles what; topics.c finds topics by patterns; event.c shows events as handlers see them;
  * trace.c has W3C trace context; meter.h tells how what happens is counted and shown, span.h how it
- * is traced; hand.c calls handlers, watches over them and waits for what they published; batch.c
- * calls those that take several events at once; publish.c has the publisher; service.c makes, runs
- * and frees it all; test.c and test_bus.c play the bus for services' own tests.
+ * is traced; hand.c calls handlers, watches over them and waits for what they published; transact.c
+ * keeps that for transactions; batch.c calls those that take several events at once; publish.c has
+ * the publisher; service.c makes, runs and frees it all; test.c and test_bus.c play the bus for
+ * services' own tests.
  *
  * Threads: the caller's runs the lanes (the runner's poll thread), its workers call handlers, each
  * handler of batches has one, the publisher's brings completions, and with patterns one looks for
@@ -55,13 +56,14 @@ struct flight {
     struct lane_said said; /* done, or what the first one that failed makes of it */
 };
 
-/* An event that its handler has. On the stack of its worker; its flight under the lock. */
+/* An event that its handler has. On the stack of its worker; flight and caused under the lock. */
 struct tidings_in_hand {
     struct tidings *service;
     struct lane_hand *hand;
     const struct tidings_event *event;
     struct lane_said *said;
     struct flight *flight;               /* NULL: nothing published yet */
+    struct lane_publication *caused;     /* exactly_once: what it published so far */
     int64_t since_ms, warn_at_ms;        /* monotonic */
     int64_t since_ns;                    /* for the meter; 0: not known yet */
     bool is_told;                        /* that it takes long */
@@ -219,6 +221,9 @@ void hand_conclude(enum tidings_verdict returned, struct lane_said *said);
  * handler published. */
 void hand_say(struct tidings *service, struct tidings_in_hand *in_hand);
 
+/* lane_runner_settings.settled; context is the service. */
+void hand_settled(void *service, struct lane_hand *hand, const struct lane_said *failed);
+
 /* One more publish of the event in hand. Lock not held. */
 struct flight *flight_join(struct tidings_in_hand *in_hand);
 
@@ -232,6 +237,17 @@ void flight_close(struct tidings *service);
 
 /* Waits until no flight is open. */
 void flights_wait(struct tidings *service);
+
+/* --- transact.c --- */
+
+/* Keeps what is published because of the event in hand. Any thread; lock not held. */
+void transact_keep(struct tidings_in_hand *in_hand, const struct event *event, struct span *span,
+                   tidings_delivered_fn *delivered, void *context);
+/* The handler has said what became of the event. True: it is done, when what it caused is committed
+ * with that (hand->publications). */
+bool transact_begin(struct tidings_in_hand *in_hand);
+/* What became of that (lane_runner_settings.settled): tells who published it, and frees it. */
+void transact_end(struct tidings *service, struct lane_hand *hand, const struct lane_said *failed);
 
 /* --- batch.c --- */
 

@@ -21,28 +21,17 @@ struct test_topic *test_topic_get(struct tidings_test *bus, const char *name)
     return topic;
 }
 
-static struct slice copy(struct arena *arena, struct slice from)
-{
-    return slice_is_null(from) ? from : slice_of(arena_cstr(arena, from), from.size);
-}
-
 static struct test_event *keep(struct tidings_test *bus, struct test_topic *topic,
                                const struct event *from)
 {
     struct test_event *kept = mem_new(struct test_event);
     struct event *event = &kept->received.event;
     *event = *from;
-    event->topic = topic->name;
     event->partition = 0;
     event->offset = (int64_t)topic->events.count;
     event->timestamp_ms = from->timestamp_ms >= 0 ? from->timestamp_ms : atomic_load(&bus->now_ms);
-    event->key = copy(&kept->arena, from->key);
-    event->value = copy(&kept->arena, from->value);
-    event_header_room(event, 0, &kept->arena);
-    for (size_t i = 0; i < event->header_count; i++) {
-        event->headers[i].name = arena_cstr(&kept->arena, slice_str(from->headers[i].name));
-        event->headers[i].value = copy(&kept->arena, from->headers[i].value);
-    }
+    event_own(event, &kept->arena);
+    event->topic = topic->name;
     kept->hand = (struct lane_hand){.received = &kept->received, .attempt = 1};
     event_show(&kept->hand, &kept->arena, &kept->shown);
     return kept;
@@ -328,25 +317,94 @@ static void load(void *context, const struct lane_share *share, int64_t position
     post(group, mail);
 }
 
-static enum client_status append(void *context, const struct lane_share *share, struct slice key,
-                                 struct slice value, void *token, struct client_error *error)
+static void put_record(struct test_group *group, const struct test_progress *progress,
+                       struct slice key, struct slice value)
 {
-    struct test_group *group = context;
-    struct test_progress *progress = progress_of(group, share);
-    struct lane_mail *mail = lane_mail_new(LANE_MAIL_APPENDED, token);
     struct lane_share kept = share_of(progress);
     struct test_record record = {.source = progress->topic, .has_value = !slice_is_null(value)};
-    (void)error;
     buf_append_slice(&record.key, key);
     buf_append_slice(&record.value, value);
-    mail->is_done = true;
-    mail->position = (int64_t)group->lanes.count;
     vec_push(&group->lanes, record);
     if (progress->is_watched) {
         post_record(group, &kept, group->lanes.count - 1);
     }
+}
+
+static enum client_status append(void *context, const struct lane_share *share, struct slice key,
+                                 struct slice value, void *token, struct client_error *error)
+{
+    struct test_group *group = context;
+    struct lane_mail *mail = lane_mail_new(LANE_MAIL_APPENDED, token);
+    (void)error;
+    mail->is_done = true;
+    mail->position = (int64_t)group->lanes.count;
+    put_record(group, progress_of(group, share), key, value);
     post(group, mail);
     return CLIENT_OK;
+}
+
+/* --- transactions --- */
+
+static bool is_refused(struct tidings_test *bus, struct lane_publication *publication)
+{
+    pthread_mutex_lock(&bus->lock);
+    struct test_topic *topic = test_topic_get(bus, publication->event.topic);
+    bool is_refused = topic->refusals > 0;
+    topic->refusals -= is_refused;
+    pthread_mutex_unlock(&bus->lock);
+    if (is_refused) {
+        client_fail(&publication->error, CLIENT_REFUSED, NULL, "the test refuses it");
+    }
+    return is_refused;
+}
+
+static enum lane_transacted put_caused(struct tidings_test *bus,
+                                       struct lane_transaction *transaction)
+{
+    struct lane_caused *caused;
+    enum lane_transacted outcome = LANE_COMMITTED;
+    DL_FOREACH (transaction->events, caused) {
+        for (struct lane_publication *p = caused->publications; p != NULL; p = p->next) {
+            caused->is_refused = caused->is_refused || is_refused(bus, p);
+        }
+        outcome = caused->is_refused ? LANE_REFUSED_EVENTS : outcome;
+    }
+    DL_FOREACH (outcome == LANE_COMMITTED ? transaction->events : NULL, caused) {
+        for (struct lane_publication *p = caused->publications; p != NULL; p = p->next) {
+            (void)test_put(bus, &p->event, &p->offset);
+        }
+    }
+    return outcome;
+}
+
+static void put_offset(struct test_group *group, const struct lane_transaction *transaction,
+                       size_t index)
+{
+    const struct topic_partition *offset = &transaction->offsets.items[index];
+    struct lane_share share = {offset->topic, offset->partition, transaction->epochs.items[index]};
+    struct test_progress *at = progress_of(group, &share);
+    at->committed = offset->offset;
+    free(at->metadata);
+    at->metadata = mem_strdup(offset->metadata);
+    for (size_t i = 0; i < transaction->records.count; i++) {
+        const struct lane_transaction_record *record = &transaction->records.items[i];
+        struct lane_record_key key;
+        if (lane_record_key_read(buf_slice(&record->key), &key) &&
+            slice_equal_str(key.topic, offset->topic)) {
+            put_record(group, at, buf_slice(&record->key), buf_slice(&record->value));
+        }
+    }
+}
+
+static void transact(void *context, struct lane_transaction *transaction)
+{
+    struct test_group *group = context;
+    transaction->outcome = put_caused(group->bus, transaction);
+    for (size_t i = 0; transaction->outcome == LANE_COMMITTED && i < transaction->offsets.count;
+         i++) {
+        put_offset(group, transaction, i);
+    }
+    post(group, lane_mail_new(LANE_MAIL_TRANSACTED, transaction));
 }
 
 static enum client_status bury(void *context, const struct event *letter, void *token,
@@ -385,6 +443,7 @@ struct lane_bus test_calls(struct test_group *group)
                              .load = load,
                              .append = append,
                              .bury = bury,
+                             .transact = transact,
                              .wake = wake};
 }
 

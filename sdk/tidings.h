@@ -90,8 +90,9 @@ enum tidings_status {
     TIDINGS_UNREACHABLE, /* the bus did not acknowledge in time; it may still have the event */
     TIDINGS_REFUSED,     /* the bus said no: unknown topic, too large, not allowed */
     TIDINGS_FULL,        /* too much is waiting to be acknowledged: flush, then try again */
-    TIDINGS_CLOSED,      /* given up because the service was freed */
-    TIDINGS_FATAL        /* cannot go on: end the process and start it again */
+    TIDINGS_CLOSED, /* given up: the service was freed; exactly_once: what caused it has failed,
+                       or is another process's by now */
+    TIDINGS_FATAL   /* cannot go on: end the process and start it again */
 };
 
 /* Why a call failed, in words for a person; left alone when it did not. NULL is always fine. */
@@ -138,9 +139,19 @@ struct tidings_options {
     const char *instance;
 
     int publish_timeout_ms; /* how long to try to get an event acknowledged [30000] */
-    int commit_interval_ms; /* how often progress is written down [1000] */
+    int commit_interval_ms; /* how often progress is written down [500]; with exactly_once 100 */
     int session_timeout_ms; /* how long a silent process keeps its partitions [10000] */
     int handler_warn_ms;    /* a handler that takes longer is named in the log [10000] */
+
+    /*
+     * What handlers publish with the event in hand as cause is committed in one transaction with
+     * the group's progress, every commit_interval_ms or as soon as events wait for it [false]. Who
+     * reads committed events only (librdkafka's and this library's default, Java's
+     * isolation.level=read_committed) sees the consequences of each event exactly once and in
+     * order, whatever is killed when: see tidings_publish. Without it what is published is
+     * acknowledged first, then the event is done, and after a crash some of it comes again.
+     */
+    bool exactly_once;
 
     int workers;              /* threads that handle: as many handlers at once [16] */
     enum tidings_order order; /* [TIDINGS_BY_KEY] */
@@ -417,6 +428,15 @@ TIDINGS_API void tidings_stop(struct tidings *service);
  * of the cause with the reason, as if its handler had returned tidings_retry: it is tried again
  * after a wait, and given up after `attempts`. Without a cause the handler answers for this event
  * itself, and so it does when this call returns another status than TIDINGS_OK.
+ *
+ * With options.exactly_once such an event is kept in memory, is sent when its handler has returned
+ * TIDINGS_DONE, and counts together with that: what an attempt published that failed is never seen,
+ * and neither is what was published by a process that did not know yet that the partition is
+ * another one's. delivered is then called when that is known, on a thread of the service: once,
+ * with TIDINGS_OK when it is committed. One that is refused (too large, no such topic) is a failed
+ * attempt of its cause and leaves others alone; while the bus is away all wait. Events behind the
+ * cause in its key wait for its transaction. What is published without a cause in hand, or by
+ * tidings_publish_wait, goes out at once and does not belong to it.
  */
 TIDINGS_API enum tidings_status tidings_publish(struct tidings *service,
                                                 const struct tidings_message *message,
@@ -430,7 +450,8 @@ TIDINGS_API enum tidings_status tidings_publish_wait(struct tidings *service,
                                                      const struct tidings_message *message,
                                                      struct tidings_error *error);
 
-/* Waits until everything published so far is settled; TIDINGS_UNREACHABLE when time is over. */
+/* Waits until everything published so far is settled, but what waits for its cause to be done
+ * (exactly_once); TIDINGS_UNREACHABLE when time is over. */
 TIDINGS_API enum tidings_status tidings_flush(struct tidings *service, int timeout_ms,
                                               struct tidings_error *error);
 

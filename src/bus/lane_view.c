@@ -126,6 +126,9 @@ static void add_entry(void *context, const struct lane_entry *entry)
 {
     struct loading *loading = context;
     struct lane_name name = entry->name;
+    if (entry->kind == LANE_RECORD_DONE) {
+        return;
+    }
     if (entry->kind == LANE_RECORD_ASIDE) {
         bool is_alone = slice_is_null(name.key) && !loading->is_by_partition;
         name.key = loading->is_by_partition ? (struct slice){0} : name.key;

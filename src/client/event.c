@@ -26,6 +26,24 @@ void event_header_room(struct event *event, size_t more, struct arena *arena)
     event->headers = headers;
 }
 
+static struct slice own(struct slice bytes, struct arena *arena)
+{
+    return slice_is_null(bytes) ? bytes : slice_of(arena_cstr(arena, bytes), bytes.size);
+}
+
+void event_own(struct event *event, struct arena *arena)
+{
+    event->topic = arena_cstr(arena, slice_str(event->topic));
+    event->key = own(event->key, arena);
+    event->value = own(event->value, arena);
+    event_header_room(event, 0, arena);
+    for (size_t i = 0; i < event->header_count; i++) {
+        struct event_header *header = &event->headers[i];
+        header->name = arena_cstr(arena, slice_str(header->name));
+        header->value = own(header->value, arena);
+    }
+}
+
 void event_header_add(struct event *event, const char *name, struct slice value)
 {
     event->headers[event->header_count++] = (struct event_header){.name = name, .value = value};

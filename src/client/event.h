@@ -40,6 +40,9 @@ const struct event_header *event_header_find(const struct event *event, const ch
 /* Moves the headers into the arena with room for `more`, for event_header_add. */
 void event_header_room(struct event *event, size_t more, struct arena *arena);
 
+/* What the event borrows is copied into the arena, and borrowed from there. */
+void event_own(struct event *event, struct arena *arena);
+
 /* Adds a header behind the others. Room was made; name and value are borrowed. */
 void event_header_add(struct event *event, const char *name, struct slice value);
 

@@ -86,7 +86,10 @@ struct lane_settings {
     size_t open_lanes;          /* 100000 a partition: parked or set aside; then it pauses */
     int64_t aside_bytes;        /* 1 GiB a partition */
     size_t metadata_bytes;      /* 4096: the group's offset.metadata.max.bytes */
-    uint64_t seed;              /* 1: of the jitter */
+    bool commits_on_request; /* false: every commit_interval_ms; else when lane_request_commit says
+                                so, a new owner asks for the first one itself, and who gives back a
+                                partition for the last */
+    uint64_t seed;           /* 1: of the jitter */
 };
 
 /* Fills in the defaults that stand beside the fields. */
@@ -115,11 +118,16 @@ struct lane_event {
 
     /* of the machine; the effects tell what others may read */
     enum lane_keep keep;
-    int attempt;                    /* LANE_RUN: 1 for the first one */
-    int64_t first_failed_ms;        /* 0: never */
-    bool is_busy;                   /* somebody else has it: a handler, or a write */
-    bool is_put_by;                 /* lane_put_by */
-    bool is_writing;                /* to lanes.<group> */
+    int attempt;             /* LANE_RUN: 1 for the first one */
+    int64_t first_failed_ms; /* 0: never */
+    bool is_busy;            /* somebody else has it: a handler, or a write */
+    bool is_put_by;          /* lane_put_by */
+    bool is_ready;           /* lane_ready */
+    bool is_told;            /* the commit under way says that it is done */
+    bool needs_record;       /* and that has no room for it, or it was not open in the source:
+                                a record has to say so that counts with the commit */
+    struct lane_event *ready_next, *ready_prev; /* of the partition */
+    bool is_writing;                            /* to lanes.<group> */
     struct lane *lane;              /* NULL: nobody waits for it, it is let go when it comes back */
     struct lane_event *next, *prev; /* of its lane, by offset */
     struct lane_event *open_next, *open_prev; /* open in the source, by offset */
@@ -222,8 +230,9 @@ void lane_looked(struct lane_machine *machine, int32_t partition, int64_t epoch,
 /* What was read of lanes.<group>, in the order of its log, each at its newest. */
 void lane_restore_event(struct lane_machine *machine, int32_t partition, struct slice key,
                         int64_t offset, int64_t position, size_t bytes, int handler);
+/* was_redriven: the dead event that closed it is done since, so it is opened. */
 void lane_restore_note(struct lane_machine *machine, int32_t partition, struct lane_name name,
-                       const struct lane_note *note);
+                       const struct lane_note *note, bool was_redriven);
 /* The owner's mark was read: deliveries begin. */
 void lane_restored(struct lane_machine *machine, int32_t partition, int64_t epoch);
 
@@ -242,6 +251,20 @@ void lane_arrive(struct lane_machine *machine, struct lane_event *event);
 void lane_result(struct lane_machine *machine, struct lane_event *event, enum lane_verdict verdict,
                  int64_t retry_at_ms, int64_t now_ms);
 
+/*
+ * The handler of a running event is done, and what it caused is to count together with the commit
+ * that says so: the next LANE_COMMIT of its partition tells it as done (is_told, needs_record),
+ * unless a record of its lane has to be there before. Its worker is free. When the commit is
+ * stored, lane_result follows for it before the machine is settled; else the next one tells it
+ * again. What fails in between ends by lane_result, too.
+ */
+void lane_ready(struct lane_machine *machine, struct lane_event *event);
+/* It is not to be told by the next commit; lane_ready or lane_result follows. */
+void lane_hold_back(struct lane_machine *machine, struct lane_event *event);
+/* The same is said of an event that is not in its handler's hand: a record tells that it was done.
+ * Before lane_restored. */
+void lane_restore_done(struct lane_machine *machine, int32_t partition, int64_t offset);
+
 /* The event of LANE_LOAD; taken over. handler, key, bytes as with lane_arrive. */
 void lane_loaded(struct lane_machine *machine, struct lane *lane, struct lane_event *event);
 
@@ -255,6 +278,16 @@ void lane_wrote_dead(struct lane_machine *machine, struct lane_event *event);
 
 /* Note, close, forget, redriven: durable. `effect` as it came out. */
 void lane_marked(struct lane_machine *machine, const struct lane_effect *effect);
+
+/* With commits_on_request: there is something to commit that nobody was asked for yet.
+ * O(partitions)
+ */
+bool lane_has_commits(const struct lane_machine *machine);
+/* An event is ready (lane_ready) and others wait for that: those behind it in its lane, or all, as
+ * memory is full. */
+bool lane_is_held_up(const struct lane_machine *machine);
+/* The next lane_settle commits all that there is, but where a commit is under way. */
+void lane_request_commit(struct lane_machine *machine);
 
 /* is_stored: the group has it. Else it is tried again. */
 void lane_committed(struct lane_machine *machine, int32_t partition, int64_t epoch, bool is_stored);

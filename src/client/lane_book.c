@@ -250,6 +250,7 @@ static void name_of(struct lane_record_id id, const struct lane_record *record, 
     switch (record->kind) {
     case LANE_RECORD_ASIDE:
     case LANE_RECORD_FORGET:
+    case LANE_RECORD_DONE:
         buf_append_u8(name, 'e');
         buf_append_be64(name, (uint64_t)record->offset);
         break;
@@ -375,11 +376,12 @@ void lane_book_each(const struct lane_book *book,
     for (const struct row *row = book->rows; row != NULL; row = row->hh.next) {
         struct lane_entry entry = {
             .kind = row->kind, .offset = row->offset, .place = row->place, .note = row->note};
-        bool is_aside = row->kind == LANE_RECORD_ASIDE;
-        if (!counts(row) || (!is_aside && row->kind != LANE_RECORD_NOTE)) {
+        bool is_note = row->kind == LANE_RECORD_NOTE;
+        if (!counts(row) ||
+            (!is_note && row->kind != LANE_RECORD_ASIDE && row->kind != LANE_RECORD_DONE)) {
             continue;
         }
-        if (!is_aside) {
+        if (is_note) {
             entry.name = lane_of(row->subject);
         } else if (row->has_key) {
             entry.name.key = buf_slice(&row->key);
@@ -389,6 +391,7 @@ void lane_book_each(const struct lane_book *book,
 }
 
 struct restoring {
+    const struct lane_book *book;
     struct lane_machine *machine;
     int32_t partition;
 };
@@ -399,8 +402,15 @@ static void restore_entry(void *context, const struct lane_entry *entry)
     if (entry->kind == LANE_RECORD_ASIDE) {
         lane_restore_event(to->machine, to->partition, entry->name.key, entry->offset,
                            entry->place.position, entry->place.bytes, entry->place.handler);
+    } else if (entry->kind == LANE_RECORD_DONE) {
+        lane_restore_done(to->machine, to->partition, entry->offset);
     } else {
-        lane_restore_note(to->machine, to->partition, entry->name, &entry->note);
+        enum lane_redriven how = LANE_DEAD_AGAIN;
+        int64_t number;
+        bool was_redriven = entry->note.is_parked &&
+                            lane_book_redriven(to->book, entry->note.offset, &how, &number) &&
+                            how == LANE_REDRIVEN_DONE;
+        lane_restore_note(to->machine, to->partition, entry->name, &entry->note, was_redriven);
     }
 }
 
@@ -414,7 +424,7 @@ static void forget_keys(struct lane_book *book)
 
 void lane_book_restore(struct lane_book *book, struct lane_machine *machine, int32_t partition)
 {
-    struct restoring to = {machine, partition};
+    struct restoring to = {book, machine, partition};
     lane_book_each(book, restore_entry, &to);
     forget_keys(book);
 }

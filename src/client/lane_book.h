@@ -47,8 +47,8 @@ void lane_book_read(struct lane_book *book, struct lane_record_id id,
 /* The highest fence of a mark; 0: there was none. */
 int64_t lane_book_fence(const struct lane_book *book);
 
-/* Tells the machine what is set aside and remembered (lane_restore_event and lane_restore_note),
- * in the order of the log. Once: keys are not kept any longer. */
+/* Tells the machine what is set aside, done and remembered (lane_restore_*), in the order of the
+ * log. Once: keys are not kept any longer. */
 void lane_book_restore(struct lane_book *book, struct lane_machine *machine, int32_t partition);
 
 /* The source was deleted and made again: what was said of it until now is about other events. All
@@ -78,11 +78,11 @@ enum {
 /* Answers and ends of redrives that are kept long enough are to be erased. */
 void lane_book_grow_old(struct lane_book *book, int64_t now_ms);
 
-/* A record that counts: ASIDE or NOTE. Borrowed. */
+/* A record that counts: ASIDE, NOTE or DONE. Borrowed. */
 struct lane_entry {
     enum lane_record_kind kind;
     struct lane_name name;   /* NOTE: the lane; ASIDE: only the event's key */
-    int64_t offset;          /* ASIDE */
+    int64_t offset;          /* ASIDE, DONE */
     struct lane_place place; /* ASIDE */
     struct lane_note note;   /* NOTE */
 };

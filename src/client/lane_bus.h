@@ -10,6 +10,7 @@
  */
 
 struct lane_runner;
+struct lane_source;
 
 /* A source partition, as it is held: under another epoch it is another one. */
 struct lane_share {
@@ -17,6 +18,58 @@ struct lane_share {
     int32_t partition;
     int64_t epoch;
 };
+
+/* What a handled event wants to have published. Owned by whoever handles (lane_runner_settings). */
+struct lane_publication {
+    struct lane_publication *next;
+    struct event event;
+
+    /* the bus's, when it answers */
+    bool is_settled; /* error says how */
+    struct client_error error;
+    int32_t partition;
+    int64_t offset;
+};
+
+/* An event of a transaction, and what it caused. */
+struct lane_caused {
+    struct lane_caused *next, *prev;
+    struct lane_publication *publications; /* at least one, in order */
+    bool is_refused; /* the answer: the bus, or the client before it, says no to one of them */
+};
+
+/* A record for lanes.<group>. */
+struct lane_transaction_record {
+    int32_t partition; /* of the source */
+    struct buf key, value;
+};
+
+enum lane_transacted {
+    LANE_COMMITTED,      /* all of it counts */
+    LANE_ABORTED,        /* nothing of it does: it may be tried again */
+    LANE_REFUSED_EVENTS, /* nothing of it does, and is_refused tells why; if it says so of none, the
+                            bus refused several together, and one of them is to blame */
+    LANE_UNKNOWN /* all of it does, or nothing: what the group has committed tells, once it is read
+                    with what is pending settled */
+};
+
+/* What counts together or not at all: offsets of sources with their texts, records, and what events
+ * caused. The bus borrows it until it answers. */
+struct lane_transaction {
+    struct topic_partitions offsets;
+    VEC(int64_t) epochs;               /* of each */
+    VEC(struct lane_source *) sources; /* of each; the runner's */
+    VEC(struct lane_transaction_record) records;
+    struct lane_caused *events;
+    struct buf member;              /* the bus's: the membership */
+    struct topic_partitions stored; /* the bus's: of which something was committed before */
+
+    enum lane_transacted outcome; /* the answer */
+    struct client_error error;    /* why, if not LANE_COMMITTED */
+};
+
+/* Its offset at this index is not committed with it, and not answered. */
+void lane_transaction_leave_out(struct lane_transaction *transaction, size_t index);
 
 /* All are called on the poll thread, but wake. None waits for the bus, but take and commit. */
 struct lane_bus {
@@ -72,6 +125,16 @@ struct lane_bus {
     enum client_status (*bury)(void *context, const struct event *letter, void *token,
                                struct client_error *error);
 
+    /*
+     * Commits it all, as the member of the group that holds these sources now: the bus refuses it
+     * when the group has gone on without that. Answer: MAIL_TRANSACTED. One at a time. NULL: no
+     * transactions; else all commits are in these, and mark and commit are not called.
+     */
+    void (*transact)(void *context, struct lane_transaction *transaction);
+    /* After LANE_UNKNOWN: lane_bus_revoked as lost comes inside for all that is held, and each is
+     * assigned anew when what the group has is known. */
+    void (*begin_anew)(void *context);
+
     /* take returns soon. Any thread. */
     void (*wake)(void *context);
 };
@@ -105,7 +168,8 @@ enum lane_mail_kind {
     LANE_MAIL_LETTER,
     LANE_MAIL_START,
     LANE_MAIL_APPENDED,
-    LANE_MAIL_BURIED
+    LANE_MAIL_BURIED,
+    LANE_MAIL_TRANSACTED
 };
 
 struct lane_mail {

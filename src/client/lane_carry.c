@@ -24,6 +24,10 @@ static void commit(struct lane_runner *runner, struct lane_source *source,
     struct lane_share share = lane_source_share(source);
     source->is_committing = true;
     lane_obey_commits(source, effect->offset, effect->metadata);
+    if (runner->settings.transacts) {
+        lane_transact_commit(runner, source, effect);
+        return;
+    }
     if (runner->bus.mark(runner->bus.context, &share, effect->offset, effect->metadata)) {
         runner->must_commit |= runner->is_letting_go;
     }
@@ -151,6 +155,7 @@ void lane_carry_out(struct lane_runner *runner)
     bool has_committed;
     obey(runner);
     lane_set_hands(runner->machine, lane_workers_hands(runner));
+    int64_t transact_ms = lane_transact_due(runner);
     do {
         due_ms = lane_settle(runner->machine, lane_now_ms(runner));
         carry_all(runner);
@@ -160,8 +165,10 @@ void lane_carry_out(struct lane_runner *runner)
             runner->bus.commit(runner->bus.context); /* it is answered inside */
         }
     } while (has_committed && !is_letting_go_too_long(runner));
+    lane_transact_send(runner);
     lane_workers_flush(runner);
     runner->due_ms = due_ms == INT64_MAX ? INT64_MAX : due_ms - runner->wall_from_mono_ms;
+    runner->due_ms = transact_ms < runner->due_ms ? transact_ms : runner->due_ms;
     for (size_t i = 0; i < runner->sources.count; i++) {
         struct lane_source *source = runner->sources.items[i];
         if (source->epoch != 0) {
@@ -184,6 +191,13 @@ void lane_carry_out(struct lane_runner *runner)
 static void take_result(struct lane_runner *runner, struct lane_held *held, int64_t now_ms)
 {
     struct lane_said *said = &held->said;
+    if (held->hand.publications != NULL) {
+        if (held->source->epoch == held->event.epoch) {
+            lane_transact_add(runner, held);
+            return;
+        }
+        lane_transact_discard(runner, held);
+    }
     if (said->verdict != LANE_DONE) {
         held->failed_ms = now_ms;
     }
@@ -200,6 +214,16 @@ static void take_result(struct lane_runner *runner, struct lane_held *held, int6
     lane_result(runner->machine, &held->event, said->verdict,
                 said->retry_in_ms > 0 ? now_ms + said->retry_in_ms : 0, now_ms);
     lane_story_result(runner, held);
+}
+
+static void take_results(struct lane_runner *runner, struct lane_held *ended)
+{
+    int64_t now_ms = lane_now_ms(runner);
+    while (ended != NULL) {
+        struct lane_held *held = ended;
+        ended = ended->next;
+        take_result(runner, held, now_ms);
+    }
 }
 
 static void take_buried(struct lane_runner *runner, const struct lane_mail *mail)
@@ -255,19 +279,17 @@ static void read_one(struct lane_runner *runner, struct lane_mail *mail)
     case LANE_MAIL_BURIED:
         take_buried(runner, mail);
         break;
+    case LANE_MAIL_TRANSACTED:
+        take_results(runner, lane_transact_answered(runner, mail->token));
+        break;
     }
 }
 
 void lane_read_mail(struct lane_runner *runner)
 {
     struct lane_held *done = lane_workers_take(runner);
-    int64_t now_ms = lane_now_ms(runner);
     struct lane_mail *mail = lane_mailbox_take(&runner->mailbox);
-    while (done != NULL) {
-        struct lane_held *held = done;
-        done = done->next;
-        take_result(runner, held, now_ms);
-    }
+    take_results(runner, done);
     while (mail != NULL) {
         struct lane_mail *next = mail->next;
         read_one(runner, mail);

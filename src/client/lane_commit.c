@@ -11,11 +11,22 @@ void lane_open_remove(struct lane_partition *partition, struct lane_event *event
     partition->is_dirty = true;
 }
 
+/* What the commit under way tells as done counts as that. */
+static const struct lane_event *first_open(const struct lane_partition *partition)
+{
+    const struct lane_event *event = partition->open;
+    while (event != NULL && event->is_told) {
+        event = event->open_next;
+    }
+    return event;
+}
+
 int64_t lane_base(const struct lane_partition *partition)
 {
     const struct lane_ranges *known = &partition->known;
-    if (partition->open != NULL) {
-        return partition->open->offset;
+    const struct lane_event *open = first_open(partition);
+    if (open != NULL) {
+        return open->offset;
     }
     size_t at = lane_ranges_beyond(known, partition->next);
     return at < known->count && known->items[at].from <= partition->next ? known->items[at].to
@@ -40,11 +51,13 @@ static void add_open(struct lane_ranges *ranges, int64_t from, int64_t to)
 static int64_t collect_open(const struct lane_partition *partition, struct lane_ranges *ranges)
 {
     const struct lane_event *event;
-    int64_t end = partition->open != NULL ? partition->next : lane_base(partition);
+    int64_t end = first_open(partition) != NULL ? partition->next : lane_base(partition);
     ranges->count = 0;
     DL_FOREACH2(partition->open, event, open_next)
     {
-        add_open(ranges, event->offset, event->offset + 1);
+        if (!event->is_told) {
+            add_open(ranges, event->offset, event->offset + 1);
+        }
     }
     for (size_t i = lane_ranges_beyond(&partition->known, end); i < partition->known.count; i++) {
         struct lane_range known = partition->known.items[i];
@@ -72,8 +85,44 @@ static void relieve(struct lane_machine *machine, const struct lane_partition *p
     }
 }
 
+bool lane_has_commits(const struct lane_machine *machine)
+{
+    const struct lane_partition *partition = machine->partitions;
+    while (partition != NULL &&
+           !(partition->is_dirty && partition->fence > 0 && !partition->is_committing)) {
+        partition = partition->hh.next;
+    }
+    return partition != NULL;
+}
+
+bool lane_is_held_up(const struct lane_machine *machine)
+{
+    return machine->ready > 0 && (machine->is_held_up || machine->is_runnable_full);
+}
+
+void lane_request_commit(struct lane_machine *machine)
+{
+    struct lane_partition *partition;
+    machine->is_held_up = false;
+    for (partition = machine->partitions; partition != NULL; partition = partition->hh.next) {
+        if (partition->is_dirty && !partition->is_committing) {
+            partition->commit_at_ms = 0;
+        }
+    }
+}
+
+/* --- the commit --- */
+
+static int64_t next_commit_ms(const struct lane_machine *machine,
+                              const struct lane_partition *partition)
+{
+    bool is_asked_for = machine->settings.commits_on_request && !partition->is_revoking;
+    return is_asked_for ? INT64_MAX : machine->now_ms + machine->settings.commit_interval_ms;
+}
+
 static void commit(struct lane_machine *machine, struct lane_partition *partition)
 {
+    lane_choose_ready(partition);
     int64_t base = lane_base(partition);
     int64_t end = collect_open(partition, &machine->ranges);
     partition->commit_told =
@@ -84,7 +133,8 @@ static void commit(struct lane_machine *machine, struct lane_partition *partitio
     partition->commits++;
     partition->is_committing = true;
     partition->is_dirty = false;
-    partition->commit_at_ms = machine->now_ms + machine->settings.commit_interval_ms;
+    partition->commit_at_ms = next_commit_ms(machine, partition);
+    lane_choose_records(partition);
     relieve(machine, partition);
     struct lane_effect *effect = lane_emit(machine, LANE_COMMIT, partition);
     effect->offset = base;
@@ -95,7 +145,7 @@ static void commit(struct lane_machine *machine, struct lane_partition *partitio
 void lane_commit_if_due(struct lane_machine *machine, struct lane_partition *partition)
 {
     bool is_due = partition->commit_at_ms <= machine->now_ms && partition->fence > 0 &&
-                  (!partition->is_revoking || partition->busy == 0);
+                  (!partition->is_revoking || partition->busy == 0 || partition->ready != NULL);
     if (partition->is_dirty && !partition->is_committing && is_due) {
         commit(machine, partition);
     }
@@ -108,6 +158,7 @@ void lane_committed(struct lane_machine *machine, int32_t id, int64_t epoch, boo
         return;
     }
     partition->is_committing = false;
+    lane_end_ready(partition, is_stored);
     if (!is_stored) {
         partition->is_dirty = true;
         partition->commit_at_ms = machine->now_ms + machine->settings.commit_interval_ms;
@@ -120,4 +171,5 @@ void lane_committed(struct lane_machine *machine, int32_t id, int64_t epoch, boo
     }
     lane_write_forgets(machine, partition, partition->commit_base, partition->commit_told,
                        partition->commits);
+    lane_forget_recorded(machine, partition);
 }

@@ -20,7 +20,7 @@ static void close_or_linger(struct lane_machine *machine, struct lane *lane,
                             struct lane_event *event)
 {
     DL_DELETE(lane->events, event);
-    if (lane->marks > 0) {
+    if (lane->marks > 0 && !event->is_told) {
         DL_APPEND(lane->lingering, event);
     } else {
         close_in_source(machine, lane, event);
@@ -217,6 +217,10 @@ void lane_result(struct lane_machine *machine, struct lane_event *event, enum la
                  int64_t retry_at_ms, int64_t now_ms)
 {
     int handler = event->handler;
+    bool was_ready = event->is_ready;
+    if (was_ready) {
+        lane_unready(machine, event->lane->partition, event);
+    }
     machine->counts.running -= !event->is_put_by;
     event->is_put_by = false;
     struct lane *lane = take_back(machine, event);
@@ -231,6 +235,8 @@ void lane_result(struct lane_machine *machine, struct lane_event *event, enum la
         finish(machine, lane, event, true);
         return;
     }
+    event->is_told = event->needs_record = false;
+    machine->handlers[handler].was_refused = machine->handlers[handler].was_refused || was_ready;
     if (verdict == LANE_REJECT) {
         lane_rejected(machine, lane, event);
         give_up(machine, lane, event);
@@ -310,6 +316,9 @@ void lane_wrote_dead(struct lane_machine *machine, struct lane_event *event)
 void lane_marked(struct lane_machine *machine, const struct lane_effect *effect)
 {
     struct lane *lane = effect->lane;
+    if (lane == NULL) {
+        return; /* about an event that nobody waits for */
+    }
     lane->refs--;
     if (lane->partition != NULL) {
         lane->partition->busy--;
@@ -360,6 +369,7 @@ void lane_arrive(struct lane_machine *machine, struct lane_event *event)
     if (lane->goes_aside) {
         lane_want_aside(machine, lane);
     }
+    machine->is_held_up = machine->is_held_up || (lane->hand != NULL && lane->hand->is_ready);
     if (lane->state == LANE_RESTING) { /* else its head is another one, and its turn stays */
         lane_place(machine, lane);
     }

@@ -344,6 +344,12 @@ int lane_workers_wait_ms(struct lane_runner *runner, int most_ms)
     return its_ms < most_ms ? its_ms : most_ms;
 }
 
+bool lane_workers_are_idle(struct lane_runner *runner)
+{
+    struct lane_workers *workers = &runner->workers;
+    return workers->given == atomic_load(&workers->taken) && atomic_load(&workers->idle) > 0;
+}
+
 bool lane_workers_are_busy(struct lane_runner *runner)
 {
     struct lane_workers *workers = &runner->workers;

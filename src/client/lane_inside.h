@@ -18,9 +18,9 @@
 
 /*
  * What the files of the machine share. lane_queue.c: which lane runs next, outages and back-off;
- * lane_event.c: an event's way through its lane; lane_aside.c: lanes.<group>; lane_commit.c:
- * progress in the source; lane_partition.c: ownership, memory and effects. They call downwards in
- * the order of this header.
+ * lane_event.c: an event's way through its lane; lane_aside.c: lanes.<group>; lane_ready.c: events
+ * that count with a commit; lane_commit.c: progress in the source; lane_partition.c: ownership,
+ * memory and effects. They call downwards in the order of this header.
  */
 
 /* An event that is set aside and not in memory. */
@@ -77,9 +77,10 @@ struct lane {
     struct heap_node timer;
 
     bool is_parked, is_held;
-    bool is_noted;   /* lanes.<group> has a note of it */
-    bool goes_aside; /* what it has and gets is set aside, */
-    bool is_wanting; /* in the partition's list of those with something to set aside */
+    bool is_noted;     /* lanes.<group> has a note of it */
+    bool was_redriven; /* and that it is parked is over */
+    bool goes_aside;   /* what it has and gets is set aside, */
+    bool is_wanting;   /* in the partition's list of those with something to set aside */
     bool is_counted_open;
     bool counts_waiting;
     int64_t aside_below; /* else what it has below this offset */
@@ -123,6 +124,8 @@ struct lane_handler {
     int failures;                              /* lanes that failed in this round */
     uint64_t alone_id;                         /* the lane of the last failure; 0: of a success */
     size_t running;
+    size_t ready;     /* of them, lane_ready */
+    bool was_refused; /* since the last success something ready failed */
     uint64_t downs;
     bool is_down;
     bool is_probing;
@@ -157,6 +160,9 @@ struct lane_partition {
     int64_t next;             /* behind the last arrival */
     struct lane_ranges known; /* done, as the metadata said */
 
+    struct lane_event *ready;    /* lane_ready */
+    struct lane_ranges recorded; /* single offsets that records say are done */
+
     VEC(struct lane_forget) forgets;
     bool is_dirty, is_committing;
     uint32_t commits;    /* made */
@@ -189,6 +195,8 @@ struct lane_machine {
     int64_t now_ms;
     struct lane_counts counts;
     bool is_runnable_full, is_waiting_full;
+    size_t ready; /* of all partitions */
+    bool is_held_up;
 };
 
 /* --- lane_effect.c: what goes out, and what is counted --- */
@@ -275,6 +283,23 @@ bool lane_has_open_row(const struct lane *lane, int64_t offset);
 /* Writes the forgets of what the group's commits told as done. */
 void lane_write_forgets(struct lane_machine *machine, struct lane_partition *partition,
                         int64_t base, int64_t told, uint32_t commits);
+
+/* --- lane_ready.c: events that count together with the commit --- */
+
+/* Which ones the commit tells; and which of these need a record. */
+void lane_choose_ready(struct lane_partition *partition);
+void lane_choose_records(struct lane_partition *partition);
+/* The commit is answered. */
+void lane_end_ready(struct lane_partition *partition, bool is_stored);
+/* Records that are of no use any more are to be forgotten. */
+void lane_forget_recorded(struct lane_machine *machine, struct lane_partition *partition);
+/* The event is not ready any more. */
+void lane_unready(struct lane_machine *machine, struct lane_partition *partition,
+                  struct lane_event *event);
+/* A record says that the event is done. */
+void lane_note_recorded(struct lane_partition *partition, int64_t offset);
+/* What records say is done counts as if the commit's text had said it. */
+void lane_know_recorded(struct lane_partition *partition);
 
 /* --- lane_commit.c: progress in the source --- */
 

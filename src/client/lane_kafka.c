@@ -16,6 +16,8 @@ struct lane_kafka {
     struct publisher *dlq;
     atomic_bool is_broken; /* lanes: a record failed, and so do all behind it */
     struct lane_log log;
+    struct lane_txn txn;
+    struct topic_partitions told; /* by the last transaction */
     struct topic_partitions held;
     struct topic_partitions unplaced; /* held, and the group's commit could not be asked for */
     int64_t place_at_ms;
@@ -130,7 +132,7 @@ static void gone(void *context, const struct reader_gap *gap)
 /* Asks for the commits that could not be had when the partitions were given. */
 static void place_due(struct lane_kafka *kafka)
 {
-    struct topic_partitions offsets = {0}, asked = {0};
+    struct topic_partitions offsets = {0};
     if (kafka->unplaced.count == 0) {
         return;
     }
@@ -139,9 +141,8 @@ static void place_due(struct lane_kafka *kafka)
         return;
     }
     kafka->place_at_ms = now_ms + AGAIN_MS;
-    topic_partitions_append(&asked, &kafka->unplaced);
-    if (admin_group_offsets(reader_connection(kafka->reader), kafka->settings.group, &asked,
-                            &offsets, NULL) == CLIENT_OK) {
+    topic_partitions_append(&offsets, &kafka->unplaced);
+    if (reader_committed(kafka->reader, &offsets, NULL) == CLIENT_OK) {
         for (size_t i = 0; i < offsets.count; i++) {
             const struct topic_partition *at = &offsets.items[i];
             struct lane_share share = {at->topic, at->partition,
@@ -155,7 +156,6 @@ static void place_due(struct lane_kafka *kafka)
         }
     }
     topic_partitions_deinit(&offsets);
-    topic_partitions_deinit(&asked);
 }
 
 /* --- the runner's calls --- */
@@ -207,6 +207,54 @@ static void commit(void *context)
 {
     struct lane_kafka *kafka = context;
     (void)reader_commit(kafka->reader, true, NULL); /* each partition's answer tells */
+}
+
+/* What the last transaction told, if it was committed; and topics that it found to be others. */
+static void note_last(struct lane_kafka *kafka)
+{
+    struct topic_partitions reborn = {0};
+    bool was_committed = lane_txn_last(&kafka->txn, &reborn);
+    for (size_t i = 0; was_committed && i < kafka->told.count; i++) {
+        const struct topic_partition *at = &kafka->told.items[i];
+        reader_note_stored(kafka->reader, at->topic, at->partition, at->offset);
+    }
+    for (size_t i = 0; i < reborn.count; i++) {
+        reader_note_reborn(kafka->reader, reborn.items[i].topic, reborn.items[i].partition);
+    }
+    topic_partitions_deinit(&reborn);
+    topic_partitions_deinit(&kafka->told);
+}
+
+static void transact(void *context, struct lane_transaction *transaction)
+{
+    struct lane_kafka *kafka = context;
+    struct topic_partitions *offsets = &transaction->offsets;
+    note_last(kafka);
+    for (size_t i = offsets->count; i > 0; i--) {
+        const struct topic_partition *at = &offsets->items[i - 1];
+        if (reader_is_reborn(kafka->reader, at->topic, at->partition)) {
+            lane_transaction_leave_out(transaction, i - 1); /* a commit would hide that */
+        } else if (reader_has_stored(kafka->reader, at->topic, at->partition)) {
+            topic_partitions_add(&transaction->stored, at->topic, at->partition, -1);
+        }
+    }
+    topic_partitions_append(&kafka->told, offsets);
+    reader_membership(kafka->reader, &transaction->member);
+    lane_txn_give(&kafka->txn, transaction);
+}
+
+/* Events of before do not come with the new epochs: what was read ahead is given up by the seek. */
+static void begin_anew(void *context)
+{
+    struct lane_kafka *kafka = context;
+    kafka->place_at_ms = 0;
+    for (size_t i = 0; i < kafka->held.count; i++) {
+        const struct topic_partition *at = &kafka->held.items[i];
+        reader_renew(kafka->reader, at->topic, at->partition);
+        if (topic_partitions_find(&kafka->unplaced, at->topic, at->partition) == NULL) {
+            topic_partitions_add(&kafka->unplaced, at->topic, at->partition, -1);
+        }
+    }
 }
 
 static bool set_pause(void *context, const struct lane_share *share, bool pauses)
@@ -384,6 +432,7 @@ static enum client_status open_reader(struct lane_kafka *kafka, struct client_er
                                        .is_cooperative = true,
                                        .session_timeout_ms = from->session_timeout_ms,
                                        .commit_interval_ms = COMMIT_MS,
+                                       .commits_elsewhere = kafka->runner_settings.transacts,
                                        .callbacks = {.assigned = assigned,
                                                      .revoked = revoked,
                                                      .committed = committed,
@@ -405,6 +454,8 @@ static const struct lane_bus calls = {.take = take,
                                       .end = known_end,
                                       .append = append,
                                       .bury = bury,
+                                      .transact = transact,
+                                      .begin_anew = begin_anew,
                                       .wake = wake};
 
 enum client_status lane_kafka_open(const struct lane_kafka_settings *settings,
@@ -433,6 +484,11 @@ enum client_status lane_kafka_open(const struct lane_kafka_settings *settings,
         opened->log.runner_settings = &opened->runner_settings;
         status = lane_log_start(&opened->log, error);
     }
+    if (status == CLIENT_OK && runner_settings->transacts) {
+        opened->txn.settings = &opened->settings;
+        opened->txn.log = &opened->log;
+        status = lane_txn_start(&opened->txn, error);
+    }
     if (status == CLIENT_OK) {
         status = open_reader(opened, error);
     }
@@ -456,6 +512,7 @@ void lane_kafka_close(struct lane_kafka *kafka)
     if (kafka == NULL) {
         return;
     }
+    lane_txn_stop(&kafka->txn);
     if (kafka->log.runner != NULL) {
         lane_log_stop(&kafka->log);
     }
@@ -467,5 +524,6 @@ void lane_kafka_close(struct lane_kafka *kafka)
     }
     topic_partitions_deinit(&kafka->unplaced);
     topic_partitions_deinit(&kafka->held);
+    topic_partitions_deinit(&kafka->told);
     free(kafka);
 }

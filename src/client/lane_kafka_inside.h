@@ -88,6 +88,27 @@ struct lane_log {
     bool is_told;     /* that the topics cannot be made */
 };
 
+/* Commits with what events caused (lane_kafka_txn.c). */
+struct lane_txn {
+    const struct lane_kafka_settings *settings;
+    struct lane_log *log; /* where its records go, and whose runner is told */
+    char *id;             /* transactional.id; NULL: not started */
+    atomic_bool is_ending;
+    pthread_mutex_t lock; /* guards: */
+    pthread_cond_t came;
+    struct lane_transaction *given;
+    struct topic_partitions reborn; /* topics that were deleted and made again, not asked for yet */
+    bool was_committed;             /* the last one */
+    pthread_t thread;
+    bool has_thread;
+
+    /* the transaction thread's own */
+    struct publisher *publisher; /* NULL: to be opened (again) */
+    size_t unsettled;            /* events that the publisher has */
+    struct client_error failure; /* of a record */
+    struct lane_names topics;    /* that are known to exist */
+};
+
 enum { LANE_LOG_TURN_MS = 200 }; /* how long the log thread waits for more at most */
 
 /* --- lane_kafka_sources.c --- */
@@ -124,6 +145,23 @@ void lane_log_order(struct lane_log *log, enum lane_order_kind kind, const struc
 /* The same for a dead letter. */
 void lane_log_order_letter(struct lane_log *log, const struct lane_share *share,
                            struct lane_letter letter, void *token);
+
+/* --- lane_kafka_txn.c --- */
+
+/* Starts the thread; settings and log are set. Stop with lane_txn_stop. */
+CHECKED enum client_status lane_txn_start(struct lane_txn *txn, struct client_error *error);
+/* Ends it, answering what was given; nothing when it was not started. */
+void lane_txn_stop(struct lane_txn *txn);
+/* Commits it, and answers by MAIL_TRANSACTED. One at a time; any thread. */
+void lane_txn_give(struct lane_txn *txn, struct lane_transaction *transaction);
+/* Whether what was answered last was committed; and adds the topics that were found to be made
+ * again since. When none is given. */
+bool lane_txn_last(struct lane_txn *txn, struct topic_partitions *reborn);
+/* How long a transaction may be open: readers of committed events wait for so long when this
+ * process dies within one. As long as its session, 5 s at least. */
+int lane_txn_timeout_ms(const struct lane_kafka_settings *settings);
+
+/* --- lane_kafka_topic.c --- */
 
 /* Makes lanes.<group> and dlq.<group> if need be, and sets place_count (lane_kafka_topic.c). Waits
  * for the bus. */

@@ -98,34 +98,12 @@ static enum client_status go_to(struct lane_log *log, bool is_letters, struct la
     return status;
 }
 
-/* A copy, in the arena of the mail. */
-static void keep_letter(struct lane_mail *mail, const struct event *event)
-{
-    struct arena *arena = &mail->arena;
-    struct event *kept = &mail->record.event;
-    *kept = *event;
-    kept->topic = arena_cstr(arena, slice_str(event->topic));
-    if (!slice_is_null(event->key)) {
-        kept->key = slice_of(arena_cstr(arena, event->key), event->key.size);
-    }
-    if (!slice_is_null(event->value)) {
-        kept->value = slice_of(arena_cstr(arena, event->value), event->value.size);
-    }
-    event_header_room(kept, 0, arena);
-    for (size_t i = 0; i < kept->header_count; i++) {
-        struct event_header *header = &kept->headers[i];
-        header->name = arena_cstr(arena, slice_str(header->name));
-        if (!slice_is_null(header->value)) {
-            header->value = slice_of(arena_cstr(arena, header->value), header->value.size);
-        }
-    }
-}
-
 /* What stands at the position into the mail; false: it is not what is wanted. */
 static bool take(struct lane_mail *mail, const struct event *event)
 {
     if (mail->kind == LANE_MAIL_LETTER) {
-        keep_letter(mail, event);
+        mail->record.event = *event;
+        event_own(&mail->record.event, &mail->arena);
         return true;
     }
     return !slice_is_null(event->value) &&

@@ -39,11 +39,25 @@ void lane_bus_joined(struct lane_runner *runner, bool has_joined)
     runner->has_joined = has_joined;
 }
 
+void lane_begin_anew_due(struct lane_runner *runner)
+{
+    if (!runner->begins_anew) {
+        return;
+    }
+    runner->begins_anew = false;
+    lane_tell(runner, LANE_LOG_WARN,
+              "what became of a transaction is not known: going on from what the bus has");
+    for (size_t i = 0; i < runner->sources.count; i++) {
+        lane_source_lose(runner, runner->sources.items[i]);
+    }
+    runner->bus.begin_anew(runner->bus.context);
+}
+
 static bool all_quiet(struct lane_source *const *sources, size_t count)
 {
     bool is_quiet = true;
     for (size_t i = 0; i < count; i++) {
-        is_quiet &= sources[i]->is_quiet;
+        is_quiet &= sources[i]->is_quiet || sources[i]->epoch == 0;
     }
     return is_quiet;
 }
@@ -59,7 +73,8 @@ void lane_let_sources_go(struct lane_runner *runner, struct lane_source *const *
         struct lane_source *source = sources[i];
         source->is_quiet = false;
         source->is_leaving = true;
-        if (source->is_committing) { /* its answer cannot come in here */
+        if (source->is_committing && !runner->settings.transacts) {
+            /* its answer cannot come in here */
             source->is_committing = false;
             lane_committed(runner->machine, source->id, source->epoch, false);
         }
@@ -69,10 +84,11 @@ void lane_let_sources_go(struct lane_runner *runner, struct lane_source *const *
     while (!all_quiet(sources, count) && clock_mono_ms(clock_system()) < until_ms) {
         lane_mailbox_wait(&runner->mailbox, WAIT_MS);
         lane_read_mail(runner);
+        lane_begin_anew_due(runner);
         lane_carry_out(runner);
     }
     for (size_t i = 0; i < count; i++) {
-        if (!sources[i]->is_quiet) {
+        if (!sources[i]->is_quiet && sources[i]->epoch != 0) {
             lane_tell(runner, LANE_LOG_WARN,
                       "%s/%d is given back before all was done and written that was begun; that "
                       "comes again where it is read next",

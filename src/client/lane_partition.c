@@ -148,7 +148,7 @@ void lane_restore_event(struct lane_machine *machine, int32_t id, struct slice k
 }
 
 void lane_restore_note(struct lane_machine *machine, int32_t id, struct lane_name name,
-                       const struct lane_note *note)
+                       const struct lane_note *note, bool was_redriven)
 {
     struct lane_partition *partition = lane_partition_find(machine, id);
     assert(partition != NULL && !partition->is_restored);
@@ -157,6 +157,7 @@ void lane_restore_note(struct lane_machine *machine, int32_t id, struct lane_nam
         restored_lane(machine, partition, name, note->is_parked ? note->offset + 1 : 0);
     lane->is_noted = true;
     lane->is_parked = note->is_parked;
+    lane->was_redriven = was_redriven;
     lane->is_held = note->is_held;
     lane->goes_aside = note->is_parked || note->is_held;
     lane->parked_offset = note->is_parked ? note->offset : -1;
@@ -172,6 +173,22 @@ void lane_restore_note(struct lane_machine *machine, int32_t id, struct lane_nam
     lane_memory_move(machine, lane);
 }
 
+void lane_restore_done(struct lane_machine *machine, int32_t id, int64_t offset)
+{
+    struct lane_partition *partition = lane_partition_find(machine, id);
+    assert(partition != NULL && !partition->is_restored);
+    lane_note_recorded(partition, offset);
+}
+
+static void unpark(struct lane_machine *machine, struct lane *lane)
+{
+    lane->was_redriven = lane->is_parked = false;
+    lane->parked_offset = -1;
+    lane->goes_aside = lane->is_held;
+    lane_write_note(machine, lane);
+    lane_memory_move(machine, lane);
+}
+
 void lane_restored(struct lane_machine *machine, int32_t id, int64_t epoch)
 {
     struct lane_partition *partition = lane_partition_find(machine, id);
@@ -180,11 +197,15 @@ void lane_restored(struct lane_machine *machine, int32_t id, int64_t epoch)
         return;
     }
     partition->is_restored = true;
+    lane_know_recorded(partition);
     HASH_ITER (hh, partition->lanes, lane, next) {
         lane_rows_sort(lane);
         while (lane->is_parked && lane->row < lane->rows.count &&
                lane->rows.items[lane->row].offset <= lane->parked_offset) {
             lane_row_finish(machine, lane); /* the dead head's: only its forgetting is missing */
+        }
+        if (lane->was_redriven) {
+            unpark(machine, lane);
         }
         lane_place(machine, lane);
     }
@@ -285,10 +306,14 @@ void lane_lose(struct lane_machine *machine, int32_t id)
     for (size_t i = 0; i < partition->forgets.count; i++) {
         partition->forgets.items[i].lane->refs--;
     }
+    while (partition->ready != NULL) {
+        lane_unready(machine, partition, partition->ready);
+    }
     HASH_ITER (hh, partition->lanes, lane, next) {
         lose_lane(machine, lane);
     }
     HASH_DELETE(hh, machine->partitions, partition);
+    vec_deinit(&partition->recorded);
     vec_deinit(&partition->forgets);
     vec_deinit(&partition->known);
     free(partition);
@@ -341,11 +366,7 @@ static bool has_redriven(const struct lane *lane, int64_t offset)
 static void open_parked(struct lane_machine *machine, struct lane *lane)
 {
     lane->skip_offset = has_redriven(lane, lane->parked_offset) ? lane->parked_offset : -1;
-    lane->is_parked = false;
-    lane->parked_offset = -1;
-    lane->goes_aside = lane->is_held;
-    lane_write_note(machine, lane);
-    lane_memory_move(machine, lane);
+    unpark(machine, lane);
 }
 
 /* What somebody sees as its head: the dead one that closed it, the one in hand, or the next. */
@@ -463,7 +484,8 @@ static int64_t tend(struct lane_machine *machine, struct lane_partition *partiti
         partition->is_quiet = true;
         lane_emit(machine, LANE_QUIET, partition);
     }
-    bool waits = partition->is_committing || (partition->is_revoking && partition->busy > 0);
+    bool waits = partition->is_committing ||
+                 (partition->is_revoking && partition->busy > 0 && partition->ready == NULL);
     return has_more && !waits ? partition->commit_at_ms : INT64_MAX;
 }
 

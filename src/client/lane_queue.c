@@ -8,9 +8,11 @@ static struct lane_handler *handler_of(const struct lane_machine *machine, int h
     return &machine->handlers[handler];
 }
 
+/* What is ready may count as a success soon. */
 static bool is_throttled(const struct lane_machine *machine, const struct lane_handler *handler)
 {
-    return handler->failures >= machine->settings.down_after;
+    return handler->failures >= machine->settings.down_after &&
+           (handler->ready == 0 || handler->was_refused);
 }
 
 /* --- the head --- */
@@ -135,6 +137,7 @@ void lane_succeeded(struct lane_machine *machine, struct lane *lane, int handler
     its->succeeded_ms = machine->now_ms;
     its->round++;
     its->failures = 0;
+    its->was_refused = false;
     its->alone_id = 0;
     its->displaces = 0;
     if (its->last_id != lane->id) {

@@ -97,6 +97,7 @@ void lane_record_write(const struct lane_record *record, struct buf *to)
         append_name(to, record->name);
         break;
     case LANE_RECORD_FORGET:
+    case LANE_RECORD_DONE:
         buf_append_varlong(to, record->offset);
         break;
     case LANE_RECORD_REDRIVEN:
@@ -300,6 +301,7 @@ static bool take_body(struct slice *bytes, struct arena *arena, struct lane_reco
     case LANE_RECORD_CLOSE:
         return take_name(bytes, arena, &record->name);
     case LANE_RECORD_FORGET:
+    case LANE_RECORD_DONE:
         return take_offset(bytes, record);
     case LANE_RECORD_REDRIVEN:
         return take_redriven(bytes, record);
@@ -318,7 +320,7 @@ enum err lane_record_read(struct slice bytes, struct arena *arena, struct lane_r
     if (!take_u8(&bytes, &version) || !take_u8(&bytes, &kind)) {
         return ERR_CORRUPT;
     }
-    if (version != VERSION || kind < LANE_RECORD_MARK || kind > LANE_RECORD_ANSWER) {
+    if (version != VERSION || kind < LANE_RECORD_MARK || kind > LANE_RECORD_DONE) {
         return ERR_UNSUPPORTED;
     }
     record->kind = (enum lane_record_kind)kind;

@@ -18,7 +18,8 @@ enum lane_record_kind {
     LANE_RECORD_FORGET = 5,
     LANE_RECORD_REDRIVEN = 6,
     LANE_RECORD_WORD = 7, /* somebody's, who owns nothing: it has no fence and is never void */
-    LANE_RECORD_ANSWER = 8
+    LANE_RECORD_ANSWER = 8,
+    LANE_RECORD_DONE = 9 /* in the transaction of what the event caused */
 };
 
 /* What became of a dead event. As it stands in the log. */
@@ -86,7 +87,7 @@ struct lane_answer {
 struct lane_record {
     enum lane_record_kind kind;
     int64_t fence;               /* WORD: 0 */
-    int64_t offset;              /* ASIDE, FORGET, REDRIVEN: of the event in its source */
+    int64_t offset;              /* ASIDE, FORGET, REDRIVEN, DONE: of the event in its source */
     struct event event;          /* ASIDE: as it stood there, without topic and partition */
     struct lane_name name;       /* NOTE, CLOSE */
     struct lane_note note;       /* NOTE */

@@ -59,6 +59,9 @@ enum client_status lane_runner_check(const struct lane_runner_settings *settings
     if (status == CLIENT_OK && (settings->classify == NULL || settings->handle == NULL)) {
         status = client_fail(error, CLIENT_INVALID, NULL, "lanes: nobody handles events");
     }
+    if (status == CLIENT_OK && settings->transacts && settings->settled == NULL) {
+        status = client_fail(error, CLIENT_INVALID, NULL, "lanes: nobody hears of transactions");
+    }
     if (status == CLIENT_OK && (settings->revoke_wait_ms < 0 || settings->stop_wait_ms < 0)) {
         status = client_fail(error, CLIENT_INVALID, NULL, "lanes: a time to wait is below 0");
     }
@@ -94,7 +97,9 @@ enum client_status lane_runner_new(const struct lane_runner_settings *settings,
         made->settings.stop_wait_ms = STOP_WAIT_MS;
     }
     made->wall_from_mono_ms = clock_wall_ms(made->clock) - clock_mono_ms(made->clock);
-    made->machine = lane_machine_new(&settings->lanes);
+    made->settings.lanes.commits_on_request = settings->transacts;
+    made->machine = lane_machine_new(&made->settings.lanes);
+    made->caused_most = SIZE_MAX;
     made->down_since_ms = mem_new_array(int64_t, (size_t)settings->lanes.handler_count);
     lane_topic_name("dlq.", settings->group, made->dlq_topic);
     lane_mailbox_init(&made->mailbox);
@@ -166,6 +171,7 @@ enum client_status lane_runner_turn(struct lane_runner *runner, int timeout_ms,
     wait_ms = wait_ms < 0 ? 0 : wait_ms > timeout_ms ? timeout_ms : wait_ms;
     take_all(runner, lane_workers_wait_ms(runner, (int)wait_ms));
     lane_read_mail(runner);
+    lane_begin_anew_due(runner);
     lane_carry_out(runner);
     if (runner->failure.status != CLIENT_OK && error != NULL) {
         *error = runner->failure;

@@ -43,6 +43,8 @@ struct lane_hand {
     int64_t redrive;       /* of an event that was given up: the redrive's number, from 1; else 0 */
     int64_t began_ns;      /* clock_now_ns: when it was put into this hand */
     struct arena *scratch; /* of the worker, for as long as `handle` runs */
+    struct lane_publication *publications; /* with LANE_DONE, if the runner transacts: what is to
+                                              be committed together with that */
 
     int64_t took_ms; /* told by who handles, if it likes; 0: not yet, or less than 1 ms */
     bool is_slow;    /* told by who handles: it took long */
@@ -93,6 +95,12 @@ struct lane_runner_settings {
     /* Called by workers. True: that is what it says. False: lane_runner_later was called, and
      * lane_runner_say is or will be. */
     bool (*handle)(void *context, struct lane_hand *hand, struct lane_said *said);
+    /*
+     * What became of publications of an event that was done. failed NULL: they are committed. Else
+     * they never are, and the event is tried again for that reason (LANE_RETRY), or is somebody
+     * else's by now (LANE_DONE). They are the handler's again. On the poll thread.
+     */
+    void (*settled)(void *context, struct lane_hand *hand, const struct lane_said *failed);
     /* On the poll thread, each turn, at least every 200 ms, also while the runner ends [nothing] */
     void (*tick)(void *context);
     /* What is to be told of events and handlers. On the poll thread; must not wait [nothing] */
@@ -104,6 +112,9 @@ struct lane_runner_settings {
     int revoke_wait_ms;        /* for what runs, when partitions are taken away [5000] */
     int stop_wait_ms;          /* for what is to be written, when the runner ends [30000] */
     const struct clock *clock; /* [the machine's] */
+    bool transacts; /* commits are transactions of the bus, with what handlers publish [false] */
+    bool commits_at_once; /* then: for tests, whose clock may stand still [every
+                             lanes.commit_interval_ms, earlier where events wait for it] */
 };
 
 struct lane_runner;

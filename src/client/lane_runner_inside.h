@@ -15,8 +15,9 @@
  * events in hand and the workers; lane_failure.c, why they failed; lane_numbers.c, counts;
  * lane_story.c, accounts; lane_tell.c, lines for people; lane_append.c, records on their way;
  * lane_load.c, events read back; lane_redo.c, dead events that are tried again; lane_obey.c, words
- * of people; lane_source.c, partitions and their books; lane_carry.c, effects; lane_owner.c,
- * partitions come and go; lane_runner.c, turns and life.
+ * of people; lane_source.c, partitions and their books; lane_transact.c, commits with what events
+ * caused; lane_carry.c, effects; lane_owner.c, partitions come and go; lane_runner.c, turns and
+ * life.
  */
 
 /*
@@ -33,6 +34,7 @@ struct lane_held {
     int64_t redrive;      /* of a dead event: which one; else 0 */
     bool closes_lane;     /* when it is given up */
     bool is_buried_again; /* its redrive failed, and its new letter is on its way */
+    struct lane_caused caused;
     struct lane_held *prev;
     struct lane_held *next; /* of workers, too */
     struct lane_hand hand;
@@ -211,7 +213,13 @@ struct lane_runner {
     struct lane_load *loads;
     struct lane_failure *failures;          /* of events that are set aside */
     size_t redriven_events, redriven_bytes; /* in the machine, by redrives */
-    struct lane_held *burials;              /* dead letters to be sent again */
+    struct lane_held *caused; /* done, with what they caused still to be sent; in order */
+    size_t caused_most;       /* so many go into the next transaction */
+    struct lane_transaction *filling, *sent;
+    int64_t transact_at_ms; /* monotonic: not before, unless events wait for it */
+    int transact_failures;  /* one after another, until now */
+    bool begins_anew; /* all that is held is to be lost, and read again from what is committed */
+    struct lane_held *burials; /* dead letters to be sent again */
     int64_t bury_at_ms;
     bool is_bury_stalled;
     int64_t *down_since_ms; /* of each handler; 0: it is up */
@@ -256,6 +264,8 @@ struct lane_held *lane_workers_take(struct lane_runner *runner);
 /* How many events may be in hand or queued: so many beyond the threads that the queue holds work
  * for a moment. */
 size_t lane_workers_hands(struct lane_runner *runner);
+/* Some wait for work, and there is none. */
+bool lane_workers_are_idle(struct lane_runner *runner);
 /* How long the poll thread may wait for something else. */
 int lane_workers_wait_ms(struct lane_runner *runner, int most_ms);
 bool lane_workers_are_busy(struct lane_runner *runner);
@@ -376,11 +386,33 @@ void lane_source_free(struct lane_source *source);
 void lane_retention_due(struct lane_runner *runner, struct lane_source *source);
 void lane_retention_read(struct lane_runner *runner, const struct lane_mail *mail);
 
+/* --- lane_transact.c --- */
+/* The event is done, and what it caused goes into a transaction. */
+void lane_transact_add(struct lane_runner *runner, struct lane_held *held);
+/* LANE_COMMIT: into the next transaction, with the events that it tells. */
+void lane_transact_commit(struct lane_runner *runner, struct lane_source *source,
+                          const struct lane_effect *effect);
+/* Asks for commits, if it is time. Before the machine is settled. Returns when to call again at the
+ * latest, monotonic. */
+int64_t lane_transact_due(struct lane_runner *runner);
+/* Sends what is to be sent. */
+void lane_transact_send(struct lane_runner *runner);
+/* Returns those whose fate is known by that, with what they say, for lane_result. */
+struct lane_held *lane_transact_answered(struct lane_runner *runner,
+                                         struct lane_transaction *transaction);
+/* The source is held no more: what is not sent is not. */
+void lane_transact_drop(struct lane_runner *runner, const struct lane_source *source);
+/* Nobody wants what the event caused. */
+void lane_transact_discard(struct lane_runner *runner, struct lane_held *held);
+
 /* --- lane_carry.c --- */
 /* Does what is due and carries out all effects. */
 void lane_carry_out(struct lane_runner *runner);
 /* What came by mail; then lane_carry_out. */
 void lane_read_mail(struct lane_runner *runner);
+/* --- lane_owner.c --- */
+/* Loses all, if it is to begin anew. */
+void lane_begin_anew_due(struct lane_runner *runner);
 /* Nothing of the sources is started any more; waits until each is quiet or time is over, and
  * lets them go. */
 void lane_let_sources_go(struct lane_runner *runner, struct lane_source *const *sources,

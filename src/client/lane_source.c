@@ -150,6 +150,7 @@ void lane_source_lose(struct lane_runner *runner, struct lane_source *source)
         return;
     }
     lane_lose(runner->machine, source->id);
+    lane_transact_drop(runner, source);
     lane_append_drop(runner, source);
     drop_burials(runner, source);
     lane_loads_drop(runner, source);

@@ -105,6 +105,13 @@ CHECKED enum client_status publisher_txn_offsets(struct publisher *publisher, co
                                                  const struct topic_partitions *offsets,
                                                  int timeout_ms, struct client_error *error);
 
+/* The same for a member of a group (reader_membership): refused when the group has gone on without
+ * it (KIP-447). */
+CHECKED enum client_status publisher_txn_offsets_as(struct publisher *publisher,
+                                                    struct slice member,
+                                                    const struct topic_partitions *offsets,
+                                                    int timeout_ms, struct client_error *error);
+
 /* Everything published is acknowledged, and the transaction committed. CLIENT_TIMED_OUT as above;
  * else it may or may not be. */
 CHECKED enum client_status publisher_txn_commit(struct publisher *publisher, int timeout_ms,

@@ -44,17 +44,37 @@ enum client_status publisher_txn_begin(struct publisher *publisher, struct clien
     return finish(publisher, rd_kafka_begin_transaction(handle_of(publisher)), error);
 }
 
-enum client_status publisher_txn_offsets(struct publisher *publisher, const char *group,
-                                         const struct topic_partitions *offsets, int timeout_ms,
-                                         struct client_error *error)
+/* Destroys the metadata. */
+static enum client_status send_offsets(struct publisher *publisher,
+                                       rd_kafka_consumer_group_metadata_t *metadata,
+                                       const struct topic_partitions *offsets, int timeout_ms,
+                                       struct client_error *error)
 {
     rd_kafka_topic_partition_list_t *list = kafka_list_new(offsets);
-    rd_kafka_consumer_group_metadata_t *metadata = rd_kafka_consumer_group_metadata_new(group);
     rd_kafka_error_t *failure =
         rd_kafka_send_offsets_to_transaction(handle_of(publisher), list, metadata, timeout_ms);
     rd_kafka_consumer_group_metadata_destroy(metadata);
     rd_kafka_topic_partition_list_destroy(list);
     return finish(publisher, failure, error);
+}
+
+enum client_status publisher_txn_offsets(struct publisher *publisher, const char *group,
+                                         const struct topic_partitions *offsets, int timeout_ms,
+                                         struct client_error *error)
+{
+    return send_offsets(publisher, rd_kafka_consumer_group_metadata_new(group), offsets, timeout_ms,
+                        error);
+}
+
+enum client_status publisher_txn_offsets_as(struct publisher *publisher, struct slice member,
+                                            const struct topic_partitions *offsets, int timeout_ms,
+                                            struct client_error *error)
+{
+    rd_kafka_consumer_group_metadata_t *metadata;
+    rd_kafka_error_t *failure =
+        rd_kafka_consumer_group_metadata_read(&metadata, member.data, member.size);
+    return failure != NULL ? finish(publisher, failure, error)
+                           : send_offsets(publisher, metadata, offsets, timeout_ms, error);
 }
 
 enum client_status publisher_txn_commit(struct publisher *publisher, int timeout_ms,

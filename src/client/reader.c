@@ -352,6 +352,7 @@ static struct reader *make(const struct reader_settings *settings)
     reader->is_eager = !settings->is_cooperative;
     reader->from = settings->from;
     reader->knows_topics = !reader->is_group || settings->from.kind == POSITION_START;
+    reader->commits_elsewhere = settings->commits_elsewhere;
     reader->commit_interval_ms =
         settings->commit_interval_ms > 0 ? settings->commit_interval_ms : 1000;
     if (reader->is_group && settings->partitions != NULL) {

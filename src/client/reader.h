@@ -1,6 +1,7 @@
 #ifndef TIDINGS_CLIENT_READER_H
 #define TIDINGS_CLIENT_READER_H
 
+#include "base/buf.h"
 #include "client/connection.h"
 #include "client/event.h"
 #include "client/partitions.h"
@@ -111,6 +112,7 @@ struct reader_settings {
     int session_timeout_ms; /* a member that is silent for so long is out [10000] */
     int poll_timeout_ms;    /* and one that did not take for so long [300000] */
     int commit_interval_ms; /* [1000] */
+    bool commits_elsewhere; /* nothing is marked here: transactions commit (reader_membership) */
 
     int prefetch_events; /* in memory, all partitions, at least one batch each [100000] */
     int prefetch_kbytes; /* the same in KiB [65536] */
@@ -197,6 +199,36 @@ enum client_status reader_seek(struct reader *reader, const char *topic, int32_t
 /* The partition's high watermark, as the bus said with the events that were fetched last: nothing
  * is asked. -1: not known. */
 int64_t reader_known_end(const struct reader *reader, const char *topic, int32_t partition);
+
+/*
+ * --- for who commits in transactions of a publisher (commits_elsewhere) ---
+ */
+
+/*
+ * Appends what publisher_txn_offsets_as wants of the membership under which partitions are held
+ * now; nothing when there is none. On the thread that takes, and not for later: a member that was
+ * out of the group and is back must not commit for what it held before.
+ */
+void reader_membership(struct reader *reader, struct buf *member);
+
+/* The offsets that the group has for these, pending ones settled, with their metadata; below 0:
+ * none. */
+CHECKED enum client_status reader_committed(struct reader *reader,
+                                            struct topic_partitions *partitions,
+                                            struct client_error *error);
+
+/* The bus has this commit; it is known to have one. */
+void reader_note_stored(struct reader *reader, const char *topic, int32_t partition,
+                        int64_t offset);
+bool reader_has_stored(struct reader *reader, const char *topic, int32_t partition);
+
+/* It has none any more: the topic was deleted and made again. callbacks.gone follows; so long it is
+ * known for that. */
+void reader_note_reborn(struct reader *reader, const char *topic, int32_t partition);
+bool reader_is_reborn(struct reader *reader, const char *topic, int32_t partition);
+
+/* Held under a new epoch from now on: reader_seek follows. */
+void reader_renew(struct reader *reader, const char *topic, int32_t partition);
 
 /* Commits what is marked. wait: returns with the answer; else a notice of the connection tells of a
  * refusal, and the next commit sends it again. CLIENT_OK when there was nothing to commit. */

@@ -194,6 +194,9 @@ enum client_status reader_commit(struct reader *reader, bool wait, struct client
 void reader_commit_before_leaving(struct reader *reader,
                                   const rd_kafka_topic_partition_list_t *leaving)
 {
+    if (reader->commits_elsewhere) {
+        return;
+    }
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(leaving->cnt + 1);
     check_stored(reader);
     for (int i = 0; i < leaving->cnt; i++) {
@@ -219,7 +222,7 @@ int reader_commit_wait_ms(const struct reader *reader, int most_ms)
 void reader_commit_due(struct reader *reader)
 {
     int64_t now_ms = clock_mono_ms(clock_system());
-    if (now_ms >= reader->next_commit_ms && !reader->is_committing &&
+    if (!reader->commits_elsewhere && now_ms >= reader->next_commit_ms && !reader->is_committing &&
         !atomic_load(&reader->handle->is_joining) &&
         !rd_kafka_assignment_lost(reader->connection.rk)) {
         reader->next_commit_ms = now_ms + reader->commit_interval_ms;

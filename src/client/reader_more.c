@@ -3,6 +3,7 @@
 #include "base/mem.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* What is read, from the beginning on and when more is to be read. */
 
@@ -48,4 +49,91 @@ enum client_status reader_subscribe(struct reader *reader, const char *const *to
     reader_set_topics(reader, topics, count);
     bool is_fenced = reader->fence.look_at_ms != 0; /* then it joins again by itself */
     return is_fenced ? CLIENT_OK : reader_group_join(reader, error);
+}
+
+/* --- for who commits in transactions --- */
+
+/*
+ * librdkafka's own thread moves its membership on. It cannot join anew behind our back: when it is
+ * out of the group it waits until the taking thread has heard that all is lost; and a rebalance
+ * that it has gone through without us leaves what we hold ours until we have given it back. What it
+ * says while it is out has no member id, and would be taken by the bus for a commit without group.
+ */
+void reader_membership(struct reader *reader, struct buf *member)
+{
+    rd_kafka_t *rk = reader->connection.rk;
+    rd_kafka_consumer_group_metadata_t *metadata = rd_kafka_consumer_group_metadata(rk);
+    char *id = rd_kafka_memberid(rk);
+    void *bytes = NULL;
+    size_t size;
+    bool is_member = metadata != NULL && id != NULL && id[0] != '\0' &&
+                     !rd_kafka_assignment_lost(rk) && reader->fence.look_at_ms == 0;
+    if (is_member) {
+        rd_kafka_error_t *failure = rd_kafka_consumer_group_metadata_write(metadata, &bytes, &size);
+        if (failure == NULL) {
+            buf_append(member, bytes, size);
+        } else {
+            rd_kafka_error_destroy(failure);
+        }
+    }
+    rd_kafka_mem_free(rk, bytes);
+    rd_kafka_mem_free(rk, id);
+    if (metadata != NULL) {
+        rd_kafka_consumer_group_metadata_destroy(metadata);
+    }
+}
+
+/* What is read as committed settles what is pending, too: librdkafka asks for that. */
+enum client_status reader_committed(struct reader *reader, struct topic_partitions *partitions,
+                                    struct client_error *error)
+{
+    rd_kafka_topic_partition_list_t *list = kafka_list_new(partitions);
+    rd_kafka_resp_err_t code =
+        rd_kafka_committed(reader->connection.rk, list, reader->connection.timeout_ms);
+    for (int i = 0; code == RD_KAFKA_RESP_ERR_NO_ERROR && i < list->cnt; i++) {
+        const rd_kafka_topic_partition_t *at = &list->elems[i];
+        struct topic_partition *to = &partitions->items[i]; /* in their order */
+        to->offset = at->offset;
+        free(to->metadata);
+        to->metadata = at->metadata != NULL ? mem_strndup(at->metadata, at->metadata_size) : NULL;
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+    return connection_fail(&reader->connection, error, code, NULL);
+}
+
+void reader_renew(struct reader *reader, const char *topic, int32_t number)
+{
+    struct reader_partition *partition = reader_find(reader, topic, number);
+    if (partition != NULL) {
+        partition->epoch = ++reader->last_epoch;
+    }
+}
+
+void reader_note_reborn(struct reader *reader, const char *topic, int32_t number)
+{
+    struct reader_partition *partition = reader_find(reader, topic, number);
+    if (partition != NULL && !partition->is_reborn) {
+        partition->is_reborn = true;
+        reader_misplaced(reader, partition, partition->stored);
+    }
+}
+
+bool reader_has_stored(struct reader *reader, const char *topic, int32_t number)
+{
+    const struct reader_partition *partition = reader_find(reader, topic, number);
+    return partition != NULL && partition->stored >= 0;
+}
+
+bool reader_is_reborn(struct reader *reader, const char *topic, int32_t number)
+{
+    const struct reader_partition *partition = reader_find(reader, topic, number);
+    return partition != NULL && partition->is_reborn;
+}
+
+void reader_note_stored(struct reader *reader, const char *topic, int32_t number, int64_t offset)
+{
+    struct reader_partition *partition = reader_find(reader, topic, number);
+    if (partition != NULL && !partition->is_reborn) {
+        partition->stored = offset;
+    }
 }

@@ -110,7 +110,7 @@ static void commit_beginnings(struct reader *reader, const struct topic_partitio
         const struct topic_partition *at = &beginnings->items[i];
         struct reader_partition *partition = reader_find(reader, at->topic, at->partition);
         if (partition != NULL && partition->mark < 0) {
-            partition->mark = at->offset;
+            partition->mark = reader->commits_elsewhere ? -1 : at->offset;
             partition->committed = is_written ? at->offset : -1;
             partition->stored = partition->committed;
         }

@@ -336,7 +336,7 @@ static void restore_record(struct world *world, int member, int partition, size_
             machine, partition,
             (struct lane_name){.key = record->key >= 0 ? slice_str(key) : (struct slice){0},
                                .offset = record->name_offset},
-            &record->note);
+            &record->note, false);
     }
 }
 

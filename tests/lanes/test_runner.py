@@ -62,6 +62,8 @@ class Service:
 class World:
     """A server, a topic, a group, and what was published."""
 
+    SETTINGS = ("group.min.session.timeout.ms=100", "group.initial.rebalance.delay.ms=0")
+
     def __init__(self, options, directory, name):
         self.options, self.directory = options, directory
         self.group, self.topic = f"email-{name}", f"orders-{name}"
@@ -72,8 +74,7 @@ class World:
         if options.bootstrap:
             self.server = Foreign(options.bootstrap, options.brokers)
         else:
-            self.server = Server(os.path.join(directory, "data"), "group.min.session.timeout.ms=100",
-                                 "group.initial.rebalance.delay.ms=0")
+            self.server = Server(os.path.join(directory, "data"), *self.SETTINGS)
         self.run("topic", "create", self.topic, "--partitions", str(PARTITIONS))
 
     def run(self, *words, text=None):

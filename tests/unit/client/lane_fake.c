@@ -5,6 +5,7 @@
 #include "base/mem.h"
 
 #include <time.h>
+#include <utlist.h>
 
 static const char topic[] = "orders";
 
@@ -286,6 +287,146 @@ static enum client_status bury(void *context, const struct event *letter, void *
     return CLIENT_OK;
 }
 
+/* --- transactions --- */
+
+static bool is_refused(const struct fake *fake, const struct lane_publication *publication)
+{
+    char number[24];
+    const char *at = strchr((const char *)publication->event.value.data, '/');
+    snprintf(number, sizeof number, "/%lld", (long long)fake->refused_offset);
+    return strcmp(at, number) == 0;
+}
+
+static enum lane_transacted look_at_caused(struct fake *fake, struct lane_transaction *transaction)
+{
+    struct lane_caused *caused;
+    size_t count = 0;
+    enum lane_transacted outcome = LANE_COMMITTED;
+    DL_COUNT(transaction->events, caused, count);
+    fake->largest = count > fake->largest ? count : fake->largest;
+    DL_FOREACH (transaction->events, caused) {
+        if (is_refused(fake, caused->publications)) {
+            client_fail(&caused->publications->error, CLIENT_REFUSED, NULL, "too large");
+            caused->is_refused = fake->knows_refused || count == 1;
+            outcome = LANE_REFUSED_EVENTS;
+        }
+    }
+    return outcome;
+}
+
+static void apply(struct fake *fake, struct lane_transaction *transaction)
+{
+    struct lane_caused *caused;
+    DL_FOREACH (transaction->events, caused) {
+        for (struct lane_publication *p = caused->publications; p != NULL; p = p->next) {
+            buf_printf(&fake->published, "%.*s ", SLICE_ARGS(p->event.value));
+        }
+    }
+    for (size_t i = 0; i < transaction->offsets.count; i++) {
+        const struct topic_partition *at = &transaction->offsets.items[i];
+        struct fake_partition *partition = &fake->partitions[at->partition];
+        assert_true(at->offset >= partition->committed);
+        partition->committed = at->offset;
+        free(partition->metadata);
+        partition->metadata = mem_strdup(at->metadata);
+    }
+    for (size_t i = 0; i < transaction->records.count; i++) {
+        const struct lane_transaction_record *record = &transaction->records.items[i];
+        const struct fake_partition *partition = &fake->partitions[record->partition];
+        struct lane_share share = {topic, record->partition, partition->epoch};
+        size_t at =
+            put_record(fake, record->partition, buf_slice(&record->key), buf_slice(&record->value));
+        if (partition->is_watched) {
+            post_record(fake, &share, at);
+        }
+    }
+}
+
+/* As a bus does: not of a member whose partition is another one's. */
+static bool are_its(const struct fake *fake, const struct lane_transaction *transaction)
+{
+    bool are_its = true;
+    for (size_t i = 0; i < transaction->offsets.count; i++) {
+        const struct topic_partition *at = &transaction->offsets.items[i];
+        are_its &= fake->partitions[at->partition].epoch == transaction->epochs.items[i];
+    }
+    return are_its;
+}
+
+static void answer_transaction(struct fake *fake, struct lane_transaction *transaction)
+{
+    enum lane_transacted outcome =
+        fake->outcome_count > 0 ? fake->outcomes[--fake->outcome_count] : LANE_COMMITTED;
+    outcome = are_its(fake, transaction) ? outcome : LANE_ABORTED;
+    outcome = outcome == LANE_COMMITTED ? look_at_caused(fake, transaction) : outcome;
+    if (outcome == LANE_COMMITTED || (outcome == LANE_UNKNOWN && fake->commits_unknown)) {
+        apply(fake, transaction);
+    }
+    if (outcome != LANE_COMMITTED) {
+        client_fail(&transaction->error, CLIENT_UNREACHABLE, NULL, "as told");
+    }
+    fake->transactions++;
+    transaction->outcome = outcome;
+    lane_runner_post(fake->runner, lane_mail_new(LANE_MAIL_TRANSACTED, transaction));
+}
+
+static void transact(void *context, struct lane_transaction *transaction)
+{
+    struct fake *fake = context;
+    assert_null(fake->held);
+    if (fake->holds && transaction->events != NULL) {
+        fake->held = transaction;
+    } else {
+        answer_transaction(fake, transaction);
+    }
+}
+
+void fake_go_on(struct fake *fake)
+{
+    struct lane_transaction *held = fake->held;
+    fake->held = NULL;
+    fake->holds = false;
+    if (held != NULL) {
+        answer_transaction(fake, held);
+    }
+}
+
+static void begin_anew(void *context)
+{
+    struct fake *fake = context;
+    for (int p = 0; p < FAKE_PARTITIONS; p++) {
+        if (fake->partitions[p].epoch != 0) {
+            fake_assign(fake, p);
+        }
+    }
+}
+
+struct fake_publication {
+    struct lane_publication publication; /* first */
+    char text[64];
+};
+
+static void publish(struct lane_hand *hand)
+{
+    const struct event *event = &hand->received->event;
+    struct fake_publication *made = mem_new(struct fake_publication);
+    snprintf(made->text, sizeof made->text, "%.*s/%lld", SLICE_ARGS(event->key),
+             (long long)event->offset);
+    made->publication.event = event_blank();
+    made->publication.event.topic = "out";
+    made->publication.event.value = slice_str(made->text);
+    hand->publications = &made->publication;
+}
+
+static void settled(void *context, struct lane_hand *hand, const struct lane_said *failed)
+{
+    struct fake *fake = context;
+    fake->refused += failed != NULL && failed->verdict == LANE_RETRY;
+    fake->given_back += failed != NULL && failed->verdict == LANE_DONE;
+    assert_non_null(hand->publications);
+    free(hand->publications);
+}
+
 static void wake(void *context)
 {
     struct fake *fake = context;
@@ -334,6 +475,9 @@ static bool handle(void *context, struct lane_hand *hand, struct lane_said *said
         snprintf(said->message, sizeof said->message, "as told");
     } else {
         buf_printf(&fake->effects, "%.*s%d ", SLICE_ARGS(event->key), (int)event->offset);
+        if (fake->settings.transacts && strcmp(its->value, "quiet") != 0) {
+            publish(hand);
+        }
     }
     bool is_later = strcmp(its->value, "later") == 0;
     fake->running--;
@@ -364,7 +508,7 @@ static int64_t clock_ms(void *context)
 void fake_init(struct fake *fake)
 {
     static const char *const names[] = {"orders"};
-    *fake = (struct fake){.now_ms = 1700000000000};
+    *fake = (struct fake){.now_ms = 1700000000000, .refused_offset = -1};
     pthread_mutex_init(&fake->lock, NULL);
     pthread_cond_init(&fake->changed, NULL);
     fake->clock = (struct clock){fake, clock_ms, clock_ms};
@@ -372,6 +516,7 @@ void fake_init(struct fake *fake)
                                                    .handler_names = names,
                                                    .classify = classify,
                                                    .handle = handle,
+                                                   .settled = settled,
                                                    .log = keep_line,
                                                    .context = fake,
                                                    .clock = &fake->clock};
@@ -412,6 +557,7 @@ void fake_deinit(struct fake *fake)
     vec_deinit(&fake->dead);
     vec_deinit(&fake->lanes);
     vec_deinit(&fake->letters);
+    buf_deinit(&fake->published);
     buf_deinit(&fake->effects);
     buf_deinit(&fake->lines);
     pthread_cond_destroy(&fake->changed);
@@ -475,6 +621,8 @@ void fake_start(struct fake *fake)
                                  .bounds = bounds,
                                  .append = append,
                                  .bury = bury,
+                                 .transact = transact,
+                                 .begin_anew = begin_anew,
                                  .wake = wake};
     struct client_error error;
     assert_int_equal(lane_runner_new(&fake->settings, &fake->runner, &error), CLIENT_OK);
@@ -493,6 +641,7 @@ void fake_kill(struct fake *fake)
         }
     }
     fake_open_gate(fake);
+    fake_go_on(fake);
     fake_stop(fake);
     fake->is_open = false;
 }

@@ -67,6 +67,19 @@ struct fake {
     int64_t refusal_ms; /* how long the bus takes to refuse one */
     int failed_loads;   /* that were not asked for again yet */
     int64_t start;      /* of each source: what was before is gone */
+
+    /* With settings.transacts: a handler that is done publishes its event's place, "key/offset". */
+    struct buf published;             /* what was committed */
+    enum lane_transacted outcomes[8]; /* of the next transactions; then LANE_COMMITTED */
+    int outcome_count;
+    bool commits_unknown; /* of LANE_UNKNOWN: it was committed */
+    bool holds;           /* transactions with events wait for fake_go_on */
+    struct lane_transaction *held;
+    int transactions;
+    size_t largest;          /* events in one that was answered */
+    int64_t refused_offset;  /* what this event causes is refused; below 0: none */
+    bool knows_refused;      /* and it is told that it was that one */
+    int refused, given_back; /* events that were settled as failed */
     int64_t last_epoch;
     int64_t now_ms;
     struct clock clock;
@@ -96,6 +109,8 @@ void fake_until(struct fake *fake, bool (*holds)(struct fake *fake), int64_t ste
 void fake_turns(struct fake *fake, int count, int64_t step_ms);
 void fake_open_gate(struct fake *fake);
 void fake_say_later(struct fake *fake);
+/* The transaction that is held is answered, and no other one is held. */
+void fake_go_on(struct fake *fake);
 /* A copy of what the handlers did. Free it. */
 char *fake_effects(struct fake *fake);
 /* Records of a kind in lanes.<group> that are not erased. */

@@ -13,6 +13,8 @@ struct work {
     int calls;
     int64_t last_ms;
     bool is_away; /* what the handler needs */
+    bool fails;
+    enum tidings_status last; /* of what was published */
 };
 
 enum { LINES_SIZE = 4096 };
@@ -178,6 +180,80 @@ static void test_a_refused_follow_up_is_tried_again_with_its_cause(void **state)
     assert_int_equal(tidings_test_count(work->bus, "out"), 0);
     assert_int_equal(tidings_test_advance(work->bus, 60 * 1000, NULL), TIDINGS_OK);
     assert_int_equal(work->calls, 3);
+    assert_int_equal(tidings_test_count(work->bus, "out"), 1);
+    tidings_free(service);
+}
+
+/* Publishes first, and fails then. */
+static enum tidings_verdict publish_and_fail(struct tidings *service,
+                                             const struct tidings_event *event, void *context)
+{
+    enum tidings_verdict verdict = pass_on(service, event, context);
+    struct work *work = context;
+    return verdict == TIDINGS_DONE && work->fails ? tidings_retry(event, 0, "test", "no") : verdict;
+}
+
+static void test_exactly_once_nothing_of_a_failed_attempt_is_seen(void **state)
+{
+    struct work *work = *state;
+    struct tidings *service;
+    const struct tidings_options options = {
+        .name = "once", .log = no_log, .exactly_once = true, .retry_max_ms = 200};
+    work->fails = true;
+    assert_int_equal(tidings_test_service(work->bus, &options, &service, NULL), TIDINGS_OK);
+    assert_int_equal(tidings_on(service, "in", NULL, publish_and_fail, work, NULL), TIDINGS_OK);
+    put(work, "17", "first");
+    put(work, "17", "second");
+    settle(work);
+    assert_int_equal(work->calls, 1);
+    assert_int_equal(tidings_test_count(work->bus, "out"), 0);
+    work->fails = false;
+    assert_int_equal(tidings_test_advance(work->bus, 5000, NULL), TIDINGS_OK);
+    assert_int_equal(tidings_test_count(work->bus, "out"), 2);
+    assert_string_equal(tidings_test_event(work->bus, "out", 0)->data, "first");
+    assert_string_equal(tidings_test_event(work->bus, "out", 0)->causation_id,
+                        tidings_test_event(work->bus, "in", 0)->id);
+    tidings_free(service);
+}
+
+static void on_delivered(void *context, const struct tidings_delivery *delivery)
+{
+    struct work *work = context;
+    work->last = delivery->status;
+}
+
+static enum tidings_verdict publish_and_tell(struct tidings *service,
+                                             const struct tidings_event *event, void *context)
+{
+    struct work *work = context;
+    struct tidings_message message = {
+        .topic = "out", .type = "Passed", .key = event->key, .cause = event};
+    work->calls++;
+    return tidings_publish(service, &message, on_delivered, work, NULL) == TIDINGS_OK
+               ? TIDINGS_DONE
+               : TIDINGS_RETRY;
+}
+
+static void test_exactly_once_a_refusal_is_an_attempt_and_told(void **state)
+{
+    struct work *work = *state;
+    struct tidings *service;
+    const struct tidings_options options = {
+        .name = "once", .log = no_log, .exactly_once = true, .workers = 1, .attempts_alone = 2};
+    assert_int_equal(tidings_test_service(work->bus, &options, &service, NULL), TIDINGS_OK);
+    assert_int_equal(tidings_on(service, "in", NULL, publish_and_tell, work, NULL), TIDINGS_OK);
+    tidings_test_refuse(work->bus, "out", 1);
+    put(work, "17", "x");
+    settle(work);
+    assert_int_equal(work->last, TIDINGS_REFUSED);
+    assert_int_equal(tidings_test_count(work->bus, "out"), 0);
+    assert_int_equal(tidings_test_advance(work->bus, 5000, NULL), TIDINGS_OK);
+    assert_int_equal(work->last, TIDINGS_OK);
+    assert_int_equal(tidings_test_count(work->bus, "out"), 1);
+    tidings_test_refuse(work->bus, "out", 1000);
+    put(work, "18", "x");
+    assert_int_equal(tidings_test_advance(work->bus, 60000, NULL), TIDINGS_OK);
+    assert_int_equal(tidings_test_count(work->bus, "dlq.once"), 1);
     assert_int_equal(tidings_test_count(work->bus, "out"), 1);
     tidings_free(service);
 }
@@ -348,6 +424,8 @@ int main(int argc, char **argv)
         MEMORY_TEST(test_an_outage_of_an_hour_is_over_at_once),
         MEMORY_TEST(test_a_rejected_event_parks_its_key),
         MEMORY_TEST(test_a_refused_follow_up_is_tried_again_with_its_cause),
+        MEMORY_TEST(test_exactly_once_nothing_of_a_failed_attempt_is_seen),
+        MEMORY_TEST(test_exactly_once_a_refusal_is_an_attempt_and_told),
         MEMORY_TEST(test_a_service_goes_on_where_it_was),
         MEMORY_TEST(test_what_cannot_be_is_refused),
         MEMORY_TEST(test_an_event_may_end_its_service),
