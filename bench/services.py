@@ -98,10 +98,31 @@ def poison(bench, options):
         for never, runs in found.items()}
 
 
+def turning(bench, options):
+    """An event for each event: without and with transactions; many keys, and few."""
+    found = {}
+    for keys in (KEYS, 20):
+        events = (40000 if options.quick else 200000) if keys == KEYS else 4000
+        for turn in range(options.repeat + 1):  # the first one warms up
+            for how in ("turn", "turn-once"):
+                topic = f"services-{how}-{keys}-{turn}"
+                bench.topic(topic)
+                bench.topic(topic + "-out")
+                bench.run("fill", "--topic", topic, "--events", events, "--keys", keys)
+                run = bench.run(how, "--topic", topic, "--events", events, "--keys", keys)
+                found.setdefault(f"{how} {keys}", []).extend([run] if turn > 0 else [])
+                bench.server.load("delete", "--topic", topic)
+                bench.server.load("delete", "--topic", topic + "-out")
+    return {how: {"events_per_second": spread([run["events_per_second"] for run in runs]),
+                  "cpu_us_each": spread([run["cpu_seconds"] / run["events"] * 1e6 for run in runs])}
+            for how, runs in found.items()}
+
+
 def measure(server, program, options, results, progress):
     bench = Bench(server, program)
     results["services"] = {}
-    for name, part in (("short", catch_up), ("slow", slow_handlers), ("poison", poison)):
+    for name, part in (("short", catch_up), ("slow", slow_handlers), ("turning", turning),
+                       ("poison", poison)):
         progress(f"services, {name}")
         results["services"][name] = part(bench, options)
 
@@ -115,6 +136,11 @@ def tell(services, between):
     print(f"handlers of 5 ms: loop {between(slow['loop'], 0)} events/s, lanes of {WORKERS} workers "
           f"{between(slow['lanes'], 0)}, {slow['lanes']['median'] / slow['loop']['median']:.0f} "
           "times as many")
+    print("an event for each event, acknowledged first (turn) or in transactions (turn-once): "
+          "events/s, CPU us an event")
+    for how, figure in services["turning"].items():
+        print(f"  {how:<16} keys {between(figure['events_per_second'], 0)} events/s   "
+              f"{between(figure['cpu_us_each'])} us")
     print(f"{RATE} events/s, some of 10,000 keys never succeed: ms from due to handled, of the "
           "others")
     for never, figure in services["poison"].items():

@@ -9,7 +9,7 @@
  */
 
 struct options {
-    const char *mode; /* "fill", "loop", "lanes", "steady" */
+    const char *mode; /* "fill", "loop", "lanes", "turn", "turn-once", "steady" */
     const char *bootstrap;
     const char *topic;
     const char *group;
@@ -43,6 +43,9 @@ void fill(const struct options *options);
 struct span run_loop(const struct options *options);
 /* The same by a service of libtidings. */
 struct span run_service(const struct options *options);
+/* A service that publishes an event for each one that it handles, to the topic with "-out" behind
+ * its name; until the last one is acknowledged, or committed with exactly_once. */
+struct span run_turning(const struct options *options, bool exactly_once);
 /* Publishes at options->rate for options->seconds, handles at the same time, and tells how. */
 json_t *run_steady(const struct options *options);
 

@@ -17,6 +17,8 @@ static const char help[] =
     "  fill      publishes --events over --keys keys\n"
     "  loop      handles --events one after another, by librdkafka alone\n"
     "  lanes     handles --events by libtidings\n"
+    "  turn      the same, and publishes an event for each to TOPIC-out\n"
+    "  turn-once the same, in transactions with the progress (exactly_once)\n"
     "  steady    publishes --rate a second for --seconds and handles them by libtidings;\n"
     "            --never of the keys fail always\n"
     "\n"
@@ -140,6 +142,8 @@ int main(int argc, char **argv)
         result = tell(&options, run_loop(&options));
     } else if (strcmp(options.mode, "lanes") == 0) {
         result = tell(&options, run_service(&options));
+    } else if (strncmp(options.mode, "turn", 4) == 0) {
+        result = tell(&options, run_turning(&options, strcmp(options.mode, "turn-once") == 0));
     } else if (strcmp(options.mode, "steady") == 0) {
         result = run_steady(&options);
     } else {

@@ -75,7 +75,7 @@ FAULTS = {
     'a retry waits for the probe of its handler': ('src/client/lane_queue.c', '    if (lane->is_urged) {', '    if (false) {'),
     'what is skipped is tried once more': ('src/client/lane_event.c', 'bool is_skipped = lane->skip_offset == head.offset;', 'bool is_skipped = false;'),
     'a skip parks the lane': ('src/client/lane_event.c', 'lane->gives_up_by = lane->skip_offset == event->offset ? LANE_SKIP : lane_rule(machine, lane);', 'lane->gives_up_by = lane_rule(machine, lane);'),
-    'a skip does not open a parked lane': ('src/client/lane_partition.c', '''    lane->is_parked = false;
+    'a skip does not open a parked lane': ('src/client/lane_partition.c', '''    lane->was_redriven = lane->is_parked = false;
     lane->parked_offset = -1;
     lane->goes_aside''', '''    lane->goes_aside'''),
     'a held lane starts what it has': ('src/client/lane_queue.c', '(!lane->is_held || lane->skip_offset == head->offset) &&', 'true &&'),
