@@ -30,6 +30,7 @@ LEAST_JAVA = 17
 # name: the words that are followed by --bootstrap ADDRESS --brokers DIRECTORY
 SERVICE = os.path.join(BUILD, "tests", "lanes", "lane-service")
 SUITES = {
+    "library": [os.path.join(HERE, "library.py"), BUILD],
     "lanes": [os.path.join(TESTS, "lanes", "test_runner.py"), SERVICE],
     "redrive": [os.path.join(TESTS, "deadletter", "test_kills.py"), SERVICE, "--kills", "3"],
     "store": [os.path.join(TESTS, "campaign", "store.py"), "--short"],

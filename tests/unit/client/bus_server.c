@@ -42,6 +42,78 @@ static void run_server(const struct bus_server *server, int ready_fd)
     fail(program);
 }
 
+/* --- a cluster that somebody else started --- */
+
+static bool is_foreign(void)
+{
+    return getenv("TEST_BUS") != NULL;
+}
+
+/* Of what tests made before. */
+static void clear(struct bus_server *server)
+{
+    struct admin_topics topics;
+    struct client_error error;
+    expect(admin_topics(server->connection, &topics, &error), &error);
+    for (size_t i = 0; i < topics.count; i++) {
+        if (strncmp(topics.items[i].name, "__", 2) != 0) {
+            bus_server_delete_topic(server, topics.items[i].name);
+        }
+    }
+    admin_topics_deinit(&topics);
+}
+
+/* The process of one of its nodes, from the file broker-N.pid where it keeps them. */
+static pid_t pid_of(int node)
+{
+    char name[512];
+    int pid = 0;
+    snprintf(name, sizeof name, "%s/broker-%d.pid", getenv("TEST_BUS_NODES"), node);
+    FILE *file = fopen(name, "r");
+    if (file == NULL || fscanf(file, "%d", &pid) != 1) {
+        fail(name);
+    }
+    fclose(file);
+    return pid;
+}
+
+static int node_count(void)
+{
+    int count = 1;
+    for (const char *at = getenv("TEST_BUS"); (at = strchr(at, ',')) != NULL; at++) {
+        count++;
+    }
+    return count;
+}
+
+/* All of them: else the others would go on. Who started them starts them again. */
+static void kill_nodes(struct bus_server *server)
+{
+    for (int i = 0; i < node_count(); i++) {
+        server->killed[i] = pid_of(i + 1);
+        if (kill(server->killed[i], SIGKILL) != 0) {
+            fail("a node was not killed");
+        }
+    }
+}
+
+/* Until they answer: a refused connection is told at once. */
+static void wait_for_nodes(const struct bus_server *server)
+{
+    enum { LOOK_US = 50000 };
+    struct client_error error;
+    for (int i = 0; i < node_count(); i++) {
+        while (pid_of(i + 1) == server->killed[i]) {
+            usleep(LOOK_US);
+        }
+    }
+    while (connection_reach(server->connection, &error) != CLIENT_OK) {
+        usleep(LOOK_US);
+    }
+}
+
+/* --- one of the test's own --- */
+
 static void on_done(void *context, const struct publication *publication)
 {
     ((struct bus_server *)context)->kept += publication->status == CLIENT_OK;
@@ -91,6 +163,12 @@ void bus_server_start(struct bus_server *server)
 {
     char directory[] = "/tmp/tidings-client-test-XXXXXX";
     *server = (struct bus_server){0};
+    if (is_foreign()) {
+        server->address = strdup(getenv("TEST_BUS"));
+        connect_to(server);
+        clear(server);
+        return;
+    }
     if (getenv("TIDINGS_BIN") == NULL) {
         fprintf(stderr, "TIDINGS_BIN names no server\n");
         abort();
@@ -105,6 +183,10 @@ void bus_server_start(struct bus_server *server)
 
 void bus_server_kill(struct bus_server *server)
 {
+    if (is_foreign()) {
+        kill_nodes(server);
+        return;
+    }
     kill(server->pid, SIGKILL);
     if (waitpid(server->pid, NULL, 0) != server->pid) {
         fail("the server was not killed");
@@ -114,6 +196,10 @@ void bus_server_kill(struct bus_server *server)
 void bus_server_start_again(struct bus_server *server)
 {
     struct client_error error;
+    if (is_foreign()) {
+        wait_for_nodes(server);
+        return;
+    }
     launch(server);
     expect(connection_reach(server->connection, &error), &error);
 }
@@ -124,6 +210,10 @@ void bus_server_stop(struct bus_server *server)
     char command[256];
     publisher_close(server->publisher);
     connection_close(server->connection);
+    if (is_foreign()) {
+        free(server->address);
+        return;
+    }
     kill(server->pid, SIGTERM);
     if (waitpid(server->pid, &status, 0) != server->pid || status != 0) {
         fail("the server did not end well");

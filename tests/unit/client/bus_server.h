@@ -10,9 +10,16 @@
  * A server of its own for a test: `tidings serve` ($TIDINGS_BIN) on a fresh data directory, with a
  * connection and a publisher to it. Groups may have sessions of a tenth of a second, and no topic
  * is made by being named. What fails here ends the test program.
+ *
+ * With $TEST_BUS it is the cluster of those addresses, up to NODES_MAX, instead, from which all
+ * topics of before are removed; $TEST_BUS_NODES has the files broker-N.pid of its nodes, which
+ * somebody starts again when they are killed.
  */
+enum { NODES_MAX = 8 };
+
 struct bus_server {
     pid_t pid;
+    pid_t killed[NODES_MAX]; /* of a foreign one */
     char *data;
     char *address;
     struct connection *connection;

@@ -473,10 +473,10 @@ static void test_a_topic_that_is_not_there_holds_back_its_rows_only(void **state
     add_alone(service, &sql, "absent", "b", "2");
     add_alone(service, &sql, "there", "a", "3");
     work_start(&work, world, service, NULL, NULL);
-    while (base_number(&sql, "select count(*) from tidings_outbox") > 2) {
+    while (base_number(&sql, "select count(*) from tidings_outbox") > 2 ||
+           base_number(&sql, "select count(*) from tidings_outbox where state = 1") < 1) {
         (void)tidings_outbox_wait(work.outbox, 10, NULL);
     }
-    assert_int_equal(base_number(&sql, "select count(*) from tidings_outbox where state = 1"), 1);
     assert_int_equal(base_number(&sql, "select count(*) from tidings_outbox where state = 2"), 1);
     bus_server_topic(&world->bus, "absent", 1);
     work_wait(&work);
