@@ -44,7 +44,7 @@ static void run_server(const struct bus_server *server, int ready_fd)
 
 /* --- a cluster that somebody else started --- */
 
-static bool is_foreign(void)
+bool bus_server_is_foreign(void)
 {
     return getenv("TEST_BUS") != NULL;
 }
@@ -163,7 +163,7 @@ void bus_server_start(struct bus_server *server)
 {
     char directory[] = "/tmp/tidings-client-test-XXXXXX";
     *server = (struct bus_server){0};
-    if (is_foreign()) {
+    if (bus_server_is_foreign()) {
         server->address = strdup(getenv("TEST_BUS"));
         connect_to(server);
         clear(server);
@@ -183,7 +183,7 @@ void bus_server_start(struct bus_server *server)
 
 void bus_server_kill(struct bus_server *server)
 {
-    if (is_foreign()) {
+    if (bus_server_is_foreign()) {
         kill_nodes(server);
         return;
     }
@@ -196,7 +196,7 @@ void bus_server_kill(struct bus_server *server)
 void bus_server_start_again(struct bus_server *server)
 {
     struct client_error error;
-    if (is_foreign()) {
+    if (bus_server_is_foreign()) {
         wait_for_nodes(server);
         return;
     }
@@ -210,7 +210,7 @@ void bus_server_stop(struct bus_server *server)
     char command[256];
     publisher_close(server->publisher);
     connection_close(server->connection);
-    if (is_foreign()) {
+    if (bus_server_is_foreign()) {
         free(server->address);
         return;
     }

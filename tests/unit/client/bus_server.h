@@ -27,6 +27,8 @@ struct bus_server {
     int kept; /* events that bus_server_put's publisher got acknowledged */
 };
 
+bool bus_server_is_foreign(void);
+
 /* Returns when clients can connect. The server dies with the test. */
 void bus_server_start(struct bus_server *server);
 

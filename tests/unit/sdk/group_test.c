@@ -168,6 +168,10 @@ static void test_a_static_member_that_was_away_too_long_goes_on(void **state)
 {
     enum { SESSION_MS = 4000 };
     struct bus_server *bus = *state;
+    if (bus_server_is_foreign()) {
+        print_message("skip: sessions begin anew when all nodes of a cluster come back\n");
+        skip();
+    }
     bus_server_topic(bus, "away", 1);
     bus_server_put(bus, "away", 0, "first");
     bus_server_put(bus, "away", 0, "second");
