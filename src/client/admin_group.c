@@ -136,119 +136,6 @@ enum client_status admin_group(struct connection *connection, const char *name,
     return status == CLIENT_OK ? answer.error.status : status;
 }
 
-/* --- its offsets --- */
-
-static enum client_status fail_partition(const rd_kafka_topic_partition_t *at,
-                                         struct client_error *error)
-{
-    enum client_status status = client_fail_code(error, at->err, NULL);
-    if (status != CLIENT_OK && error != NULL) {
-        size_t used = strlen(error->text);
-        snprintf(error->text + used, sizeof error->text - used, ": %s partition %d", at->topic,
-                 (int)at->partition);
-    }
-    return status;
-}
-
-static void drop_uncommitted(struct topic_partitions *offsets)
-{
-    struct topic_partitions kept = {0};
-    for (size_t i = 0; i < offsets->count; i++) {
-        if (offsets->items[i].offset >= 0) {
-            vec_push(&kept, offsets->items[i]);
-        } else {
-            free(offsets->items[i].topic);
-            free(offsets->items[i].metadata);
-        }
-    }
-    vec_deinit(offsets);
-    *offsets = kept;
-}
-
-/* The offsets in an answer, by topic and partition. */
-static enum client_status take_offsets(rd_kafka_event_t *event, struct topic_partitions *offsets,
-                                       struct client_error *error)
-{
-    size_t count;
-    const rd_kafka_group_result_t **results = rd_kafka_ListConsumerGroupOffsets_result_groups(
-        rd_kafka_event_ListConsumerGroupOffsets_result(event), &count);
-    const rd_kafka_topic_partition_list_t *list = rd_kafka_group_result_partitions(results[0]);
-    enum client_status status = admin_fail(rd_kafka_group_result_error(results[0]), error);
-    for (int i = 0; status == CLIENT_OK && list != NULL && i < list->cnt; i++) {
-        status = fail_partition(&list->elems[i], error);
-    }
-    if (status == CLIENT_OK) {
-        admin_take_list(offsets, list);
-        drop_uncommitted(offsets);
-        topic_partitions_sort(offsets);
-    }
-    return status;
-}
-
-static void send_list_offsets(struct admin_request *request, const char *group,
-                              const struct topic_partitions *partitions)
-{
-    rd_kafka_topic_partition_list_t *wanted =
-        partitions != NULL ? kafka_list_new(partitions) : NULL;
-    rd_kafka_ListConsumerGroupOffsets_t *asked =
-        rd_kafka_ListConsumerGroupOffsets_new(group, wanted);
-    rd_kafka_ListConsumerGroupOffsets(request->connection->rk, &asked, 1, request->options,
-                                      request->queue);
-    rd_kafka_ListConsumerGroupOffsets_destroy(asked);
-    if (wanted != NULL) {
-        rd_kafka_topic_partition_list_destroy(wanted);
-    }
-}
-
-enum client_status admin_group_offsets(struct connection *connection, const char *group,
-                                       const struct topic_partitions *partitions,
-                                       struct topic_partitions *offsets, struct client_error *error)
-{
-    *offsets = (struct topic_partitions){0};
-    struct admin_request request =
-        admin_request_begin(connection, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS);
-    send_list_offsets(&request, group, partitions);
-    enum client_status status = admin_request_wait(&request, error);
-    if (status == CLIENT_OK) {
-        status = take_offsets(request.event, offsets, error);
-    }
-    admin_request_end(&request);
-    return status;
-}
-
-/* librdkafka 2.0.2 takes one group a call, so there is a call for each before the first answer. */
-static enum client_status list_all_offsets(struct connection *connection, const char *const *names,
-                                           size_t count, struct admin_group_answer *answers,
-                                           struct client_error *error)
-{
-    struct admin_request request =
-        admin_request_begin(connection, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS);
-    enum client_status status = CLIENT_OK;
-    size_t open = 0;
-    for (size_t i = 0; i < count; i++) {
-        if (answers[i].error.status == CLIENT_OK) {
-            rd_kafka_AdminOptions_set_opaque(request.options, &answers[i]);
-            send_list_offsets(&request, names[i], NULL);
-            open++;
-        }
-    }
-    for (; open > 0 && status == CLIENT_OK; open--) {
-        status = admin_request_wait(&request, error);
-        if (request.event != NULL) { /* what it says of one group does not end the others */
-            struct admin_group_answer *answer = rd_kafka_event_opaque(request.event);
-            if (status != CLIENT_OK) {
-                answer->error = *error;
-            } else {
-                (void)take_offsets(request.event, &answer->offsets, &answer->error);
-            }
-            status = CLIENT_OK;
-            admin_request_next(&request);
-        }
-    }
-    admin_request_end(&request);
-    return status;
-}
-
 void admin_describe_groups(struct connection *connection, const char *const *names, size_t count,
                            struct admin_group_answer *answers)
 {
@@ -261,7 +148,7 @@ void admin_describe_groups(struct connection *connection, const char *const *nam
     }
     enum client_status status = describe(connection, names, count, answers, &error);
     if (status == CLIENT_OK) {
-        status = list_all_offsets(connection, names, count, answers, &error);
+        status = admin_list_all_offsets(connection, names, count, answers, &error);
     }
     for (size_t i = 0; i < count; i++) {
         if (status != CLIENT_OK && answers[i].error.status == CLIENT_OK) {
@@ -272,33 +159,6 @@ void admin_describe_groups(struct connection *connection, const char *const *nam
             topic_partitions_deinit(&answers[i].offsets);
         }
     }
-}
-
-enum client_status admin_set_group_offsets(struct connection *connection, const char *group,
-                                           const struct topic_partitions *offsets,
-                                           struct client_error *error)
-{
-    struct admin_request request =
-        admin_request_begin(connection, RD_KAFKA_ADMIN_OP_ALTERCONSUMERGROUPOFFSETS);
-    rd_kafka_topic_partition_list_t *list = kafka_list_new(offsets);
-    rd_kafka_AlterConsumerGroupOffsets_t *wanted =
-        rd_kafka_AlterConsumerGroupOffsets_new(group, list);
-    rd_kafka_AlterConsumerGroupOffsets(connection->rk, &wanted, 1, request.options, request.queue);
-    enum client_status status = admin_request_wait(&request, error);
-    if (status == CLIENT_OK) {
-        size_t count;
-        const rd_kafka_group_result_t **results = rd_kafka_AlterConsumerGroupOffsets_result_groups(
-            rd_kafka_event_AlterConsumerGroupOffsets_result(request.event), &count);
-        const rd_kafka_topic_partition_list_t *moved = rd_kafka_group_result_partitions(results[0]);
-        status = admin_fail(rd_kafka_group_result_error(results[0]), error);
-        for (int i = 0; status == CLIENT_OK && moved != NULL && i < moved->cnt; i++) {
-            status = fail_partition(&moved->elems[i], error);
-        }
-    }
-    rd_kafka_AlterConsumerGroupOffsets_destroy(wanted);
-    rd_kafka_topic_partition_list_destroy(list);
-    admin_request_end(&request);
-    return status;
 }
 
 enum client_status admin_delete_groups(struct connection *connection, const char *const *names,

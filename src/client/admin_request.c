@@ -4,10 +4,17 @@
 
 struct admin_request admin_request_begin(struct connection *connection, rd_kafka_admin_op_t op)
 {
+    return admin_request_begin_by(connection, connection->rk, op);
+}
+
+struct admin_request admin_request_begin_by(struct connection *connection, rd_kafka_t *rk,
+                                            rd_kafka_admin_op_t op)
+{
     struct admin_request request = {
         .connection = connection,
-        .options = rd_kafka_AdminOptions_new(connection->rk, op),
-        .queue = rd_kafka_queue_new(connection->rk),
+        .rk = rk,
+        .options = rd_kafka_AdminOptions_new(rk, op),
+        .queue = rd_kafka_queue_new(rk),
     };
     char text[128];
     rd_kafka_AdminOptions_set_request_timeout(request.options, connection->timeout_ms, text,

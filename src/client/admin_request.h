@@ -8,6 +8,7 @@
 
 struct admin_request {
     struct connection *connection;
+    rd_kafka_t *rk; /* who asks */
     rd_kafka_AdminOptions_t *options;
     rd_kafka_queue_t *queue;
     rd_kafka_event_t *event; /* the answer; NULL: none */
@@ -15,6 +16,10 @@ struct admin_request {
 
 /* Makes options with the connection's time-out and the queue: hand both to the rd_kafka_ call. */
 struct admin_request admin_request_begin(struct connection *connection, rd_kafka_admin_op_t op);
+
+/* The same for a handle of its own: see connection_group_handle. */
+struct admin_request admin_request_begin_by(struct connection *connection, rd_kafka_t *rk,
+                                            rd_kafka_admin_op_t op);
 
 /* Waits for the answer, into request->event. */
 enum client_status admin_request_wait(struct admin_request *request, struct client_error *error);
@@ -24,6 +29,11 @@ void admin_request_next(struct admin_request *request);
 
 /* Frees all of it. */
 void admin_request_end(struct admin_request *request);
+
+/* Fills offsets, or error, of the answers[i] that have no error yet, for names[i]; count > 0. */
+enum client_status admin_list_all_offsets(struct connection *connection, const char *const *names,
+                                          size_t count, struct admin_group_answer *answers,
+                                          struct client_error *error);
 
 /* An rd_kafka_error_t (NULL: none) as failure; does not destroy it. */
 enum client_status admin_fail(const rd_kafka_error_t *from, struct client_error *error);

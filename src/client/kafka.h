@@ -22,7 +22,8 @@ struct connection {
     bool is_stuck;          /* the bus did not answer the farewell: free without another one */
     atomic_bool is_down;    /* no address answered when last heard of */
     int64_t said_down_ms;   /* monotonic; the serving thread's own; 0: never */
-    pthread_mutex_t lock;   /* guards last_error */
+    pthread_mutex_t lock;   /* guards last_error and by_group */
+    rd_kafka_t *by_group;   /* see connection_group_handle; NULL: not needed yet */
     char last_error[256];   /* what librdkafka last complained of, "" when nothing */
 };
 
@@ -45,6 +46,15 @@ CHECKED enum client_status connection_configure(struct connection *connection,
 /* Opens the handle; takes conf in any case. */
 CHECKED enum client_status connection_start(struct connection *connection, rd_kafka_type_t type,
                                             rd_kafka_conf_t *conf, struct client_error *error);
+
+/*
+ * The handle to ask for committed offsets by: librdkafka (2.0.2 and later ones) writes to memory
+ * that is not there when a handle without a group of its own is told that a coordinator has moved.
+ * The connection's own when that is a consumer of a group, else one beside it that is opened for
+ * the first `group`, which it does not join, and lives as long as the connection. Any thread.
+ */
+CHECKED enum client_status connection_group_handle(struct connection *connection, const char *group,
+                                                   rd_kafka_t **rk, struct client_error *error);
 
 /* Frees what connection_configure and _start made, in place. */
 void connection_deinit(struct connection *connection);

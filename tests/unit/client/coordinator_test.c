@@ -1,0 +1,66 @@
+/* Groups whose coordinator moves, against librdkafka's mock of a cluster. */
+#include "../unit.h"
+
+#include "client/admin.h"
+
+#include <librdkafka/rdkafka.h>
+#include <librdkafka/rdkafka_mock.h>
+
+enum { OFFSET_FETCH = 9 };
+
+struct world {
+    rd_kafka_t *rk;
+    rd_kafka_mock_cluster_t *cluster;
+    struct connection *connection;
+};
+
+static void world_init(struct world *world)
+{
+    char text[256];
+    struct client_error error;
+    world->rk = rd_kafka_new(RD_KAFKA_PRODUCER, rd_kafka_conf_new(), text, sizeof text);
+    world->cluster = rd_kafka_mock_cluster_new(world->rk, 2);
+    rd_kafka_mock_topic_create(world->cluster, "orders", 1, 2);
+    struct connection_settings settings = {
+        .bootstrap_servers = rd_kafka_mock_cluster_bootstraps(world->cluster), .client_id = "test"};
+    assert_int_equal(connection_open(&settings, &world->connection, &error), CLIENT_OK);
+    struct topic_partitions at = {0};
+    topic_partitions_add(&at, "orders", 0, 7);
+    assert_int_equal(admin_set_group_offsets(world->connection, "shop", &at, &error), CLIENT_OK);
+    topic_partitions_deinit(&at);
+}
+
+static void world_deinit(struct world *world)
+{
+    connection_close(world->connection);
+    rd_kafka_mock_cluster_destroy(world->cluster);
+    rd_kafka_destroy(world->rk);
+}
+
+/* librdkafka writes to memory that is not there, if it is asked by a handle without a group. */
+static void test_offsets_are_asked_for_until_the_coordinator_is_found(void **state)
+{
+    struct world world;
+    struct client_error error = {0};
+    struct topic_partitions asked = {0}, offsets;
+    world_init(&world);
+    topic_partitions_add(&asked, "orders", 0, -1);
+    rd_kafka_mock_push_request_errors(world.cluster, OFFSET_FETCH, 2,
+                                      RD_KAFKA_RESP_ERR_NOT_COORDINATOR,
+                                      RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE);
+    assert_int_equal(admin_group_offsets(world.connection, "shop", &asked, &offsets, &error),
+                     CLIENT_OK);
+    assert_int_equal(offsets.count, 1);
+    assert_int_equal(offsets.items[0].offset, 7);
+    topic_partitions_deinit(&offsets);
+    topic_partitions_deinit(&asked);
+    world_deinit(&world);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_offsets_are_asked_for_until_the_coordinator_is_found),
+    };
+    return unit_run(tests, NULL, NULL, argc, argv);
+}
