@@ -9,7 +9,7 @@ import re
 import subprocess
 import time
 
-LOOKS = re.compile(r"(?:cat|sort|tail|head|ls|grep|sqlite3) |tidings (?:lanes list|deadletter list|group describe|subscribe) ")
+LOOKS = re.compile(r"(?:cat|curl|sort|tail|head|ls|grep|sqlite3) |tidings (?:lanes list|deadletter list|group describe|subscribe) ")
 MOST_S = 60
 END = "__end__"
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
