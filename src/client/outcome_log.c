@@ -52,12 +52,12 @@ struct outcome_log {
 
     atomic_uint_fast64_t told, refused;
     atomic_bool is_gone; /* the topic */
+    atomic_bool is_told; /* that the bus does not want them */
 
     /* the thread's own */
     struct connection *connection;
     struct publisher *publisher;
     int64_t open_at_ms, sum_at_ms;
-    bool is_told;
 };
 
 /* --- how much is told --- */
@@ -128,12 +128,12 @@ void outcome_log_add(struct outcome_log *log, const struct outcome *outcome)
 
 /* --- the topic --- */
 
-static void say(const struct outcome_log *log, enum lane_log_level level, const char *why)
+static void say(const struct outcome_log *log, const char *why)
 {
     char text[700];
-    snprintf(text, sizeof text, OUTCOME_TOPIC ": %.500s%s", why,
-             level == LANE_LOG_WARN ? "; what becomes of events is not told there" : "");
-    log->settings.log(log->settings.context, level, text);
+    snprintf(text, sizeof text, "%s: %.500s; what becomes of events is not told there",
+             OUTCOME_TOPIC, why);
+    log->settings.log(log->settings.context, LANE_LOG_WARN, text);
 }
 
 /* Bounded in time and in bytes: 1 GiB of four partitions. */
@@ -162,6 +162,13 @@ static enum client_status make_topic(struct outcome_log *log, struct client_erro
     return status;
 }
 
+static void tell_refused(struct outcome_log *log, const struct client_error *why)
+{
+    if (!atomic_exchange(&log->is_told, true)) {
+        say(log, why->text);
+    }
+}
+
 static void on_done(void *context, const struct publication *publication)
 {
     struct outcome_log *log = context;
@@ -169,6 +176,8 @@ static void on_done(void *context, const struct publication *publication)
     atomic_fetch_add(publication->status == CLIENT_OK ? &log->told : &log->refused, 1);
     if (publication->status == CLIENT_NOT_FOUND) {
         atomic_store(&log->is_gone, true);
+    } else if (publication->status == CLIENT_REFUSED || publication->status == CLIENT_INVALID) {
+        tell_refused(log, publication->error);
     }
 }
 
@@ -221,9 +230,8 @@ static bool open_due(struct outcome_log *log)
     close_all(log);
     bool is_passing = status == CLIENT_UNREACHABLE || status == CLIENT_TIMED_OUT;
     log->open_at_ms = now_ms + (is_passing ? AGAIN_MS : REFUSED_MS);
-    if (!is_passing && !log->is_told) {
-        log->is_told = true;
-        say(log, LANE_LOG_WARN, error.text);
+    if (!is_passing) {
+        tell_refused(log, &error);
     }
     return false;
 }

@@ -21,7 +21,7 @@ struct outcome_log_settings {
     const char *instance; /* NULL: none */
     int attempts;         /* that an event has */
 
-    /* A line for people, from the log's own thread. */
+    /* A line for people, from the log's own threads. */
     void (*log)(void *context, enum lane_log_level level, const char *text);
     void *context;
 };

@@ -164,11 +164,41 @@ static void test_an_outage_is_told_in_few_records(void **state)
     free(lines);
 }
 
+/* It is told once, and the service goes on. Last: it spoils the topic. */
+static void test_a_bus_that_does_not_want_them_is_told_once(void **state)
+{
+    struct bus_server *bus = *state;
+    struct seen *lines = seen_new();
+    bus_server_topic(bus, "unwanted", 1);
+    bus_server_alter(bus, OUTCOME_TOPIC, "max.message.bytes", "64");
+    struct tidings_options options = options_of(bus, "unwanted");
+    options.log_context = lines;
+    struct tidings *service = service_of(&options);
+    assert_int_equal(tidings_on(service, "unwanted", NULL, as_told, lines, NULL), TIDINGS_OK);
+    struct runner runner;
+    runner_start(&runner, service);
+    for (int i = 0; i < 5; i++) {
+        publish(service, "unwanted", "a", "T", "twice");
+    }
+    publish(service, "unwanted", "a", "T", "ok");
+    seen_wait_part(lines, OUTCOME_TOPIC ": ");
+    runner_stop(&runner);
+    int told = 0;
+    for (int i = 0; i < lines->count; i++) {
+        told += strstr(lines->texts[i], OUTCOME_TOPIC ": ") != NULL;
+    }
+    assert_int_equal(told, 1);
+    assert_true(has_part(lines, "what becomes of events is not told there"));
+    assert_int_equal(bus_server_committed(bus, "unwanted", "unwanted", 0), 6);
+    free(lines);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_becomes_of_events_is_told),
         cmocka_unit_test(test_an_outage_is_told_in_few_records),
+        cmocka_unit_test(test_a_bus_that_does_not_want_them_is_told_once),
     };
     return unit_run(tests, service_bus_start, service_bus_stop, argc, argv);
 }
