@@ -146,6 +146,8 @@ struct lane_bus {
  * it, and nothing that is remembered of it counts. */
 void lane_bus_assigned(struct lane_runner *runner, const struct lane_share *share,
                        int64_t committed, const char *metadata, bool is_new_topic);
+/* What is held may have been another one's meanwhile: it is begun anew soon (begin_anew). */
+void lane_bus_replaced(struct lane_runner *runner);
 /* All that one rebalance takes away. What is marked when it returns is committed unless is_lost. */
 void lane_bus_revoked(struct lane_runner *runner, const struct lane_share *shares, size_t count,
                       bool is_lost);

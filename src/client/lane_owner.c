@@ -39,6 +39,11 @@ void lane_bus_joined(struct lane_runner *runner, bool has_joined)
     runner->has_joined = has_joined;
 }
 
+void lane_bus_replaced(struct lane_runner *runner)
+{
+    runner->begins_anew = true;
+}
+
 void lane_begin_anew_due(struct lane_runner *runner)
 {
     if (!runner->begins_anew) {
@@ -46,7 +51,8 @@ void lane_begin_anew_due(struct lane_runner *runner)
     }
     runner->begins_anew = false;
     lane_tell(runner, LANE_LOG_WARN,
-              "what became of a transaction is not known: going on from what the bus has");
+              "what the bus took of this service's last transactions is not known for sure: going "
+              "on from what is committed");
     for (size_t i = 0; i < runner->sources.count; i++) {
         lane_source_lose(runner, runner->sources.items[i]);
     }

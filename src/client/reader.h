@@ -211,6 +211,11 @@ int64_t reader_known_end(const struct reader *reader, const char *topic, int32_t
  */
 void reader_membership(struct reader *reader, struct buf *member);
 
+/* Partitions were given to it as another member than before, which may have been out of the group
+ * between: what is held since before has to be begun anew. Told once, inside of callbacks.assigned.
+ */
+bool reader_was_replaced(struct reader *reader);
+
 /* The offsets that the group has for these, pending ones settled, with their metadata; below 0:
  * none. */
 CHECKED enum client_status reader_committed(struct reader *reader,

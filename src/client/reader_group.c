@@ -78,12 +78,32 @@ static struct topic_partitions partitions_of(const rd_kafka_topic_partition_list
     return partitions;
 }
 
+/*
+ * librdkafka may find while it joins that the group does not know it any more, and joins under
+ * another member id without saying that what it holds is lost: others may have had that meanwhile.
+ */
+static bool is_other_member(const struct reader *reader)
+{
+    char *id = rd_kafka_memberid(reader->connection.rk);
+    bool is_other = reader->member_id != NULL && (id == NULL || strcmp(id, reader->member_id) != 0);
+    rd_kafka_mem_free(reader->connection.rk, id);
+    return is_other && reader->partitions != NULL;
+}
+
 static void note_member_id(struct reader *reader)
 {
+    reader->was_replaced = reader->was_replaced || is_other_member(reader);
     char *id = rd_kafka_memberid(reader->connection.rk);
     free(reader->member_id);
     reader->member_id = mem_strdup(id);
     rd_kafka_mem_free(reader->connection.rk, id);
+}
+
+bool reader_was_replaced(struct reader *reader)
+{
+    bool was_replaced = reader->was_replaced;
+    reader->was_replaced = false;
+    return was_replaced;
 }
 
 static void take(struct reader *reader, rd_kafka_topic_partition_list_t *list)
@@ -107,6 +127,7 @@ static void take(struct reader *reader, rd_kafka_topic_partition_list_t *list)
 
 static void give(struct reader *reader, rd_kafka_topic_partition_list_t *list, bool is_lost)
 {
+    is_lost = is_lost || (reader->commits_elsewhere && is_other_member(reader));
     if (reader->callbacks.revoked != NULL) {
         struct topic_partitions partitions = partitions_of(list);
         reader->callbacks.revoked(reader->context, &partitions, is_lost);

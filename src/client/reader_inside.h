@@ -98,6 +98,7 @@ struct reader {
     struct topic_partitions begin; /* of a group: instead of `from` for those named */
     int commit_interval_ms;
     bool commits_elsewhere;
+    bool was_replaced;      /* it is another member than the one that was given what it holds */
     bool is_committing;     /* a commit is on its way that nobody waits for */
     bool has_marks;         /* since the last commit */
     int64_t next_commit_ms; /* monotonic */

@@ -54,10 +54,11 @@ enum client_status reader_subscribe(struct reader *reader, const char *const *to
 /* --- for who commits in transactions --- */
 
 /*
- * librdkafka's own thread moves its membership on. It cannot join anew behind our back: when it is
- * out of the group it waits until the taking thread has heard that all is lost; and a rebalance
- * that it has gone through without us leaves what we hold ours until we have given it back. What it
- * says while it is out has no member id, and would be taken by the bus for a commit without group.
+ * librdkafka's own thread moves its membership on, and a rebalance that it has gone through without
+ * us leaves what we hold ours until we have given it back. But when the group does not know it any
+ * more it joins as another member, and others may have what is held: only the member that
+ * partitions were given to commits for them. What it says while it is out has no member id, and
+ * would be taken by the bus for a commit without group.
  */
 void reader_membership(struct reader *reader, struct buf *member)
 {
@@ -66,8 +67,9 @@ void reader_membership(struct reader *reader, struct buf *member)
     char *id = rd_kafka_memberid(rk);
     void *bytes = NULL;
     size_t size;
-    bool is_member = metadata != NULL && id != NULL && id[0] != '\0' &&
-                     !rd_kafka_assignment_lost(rk) && reader->fence.look_at_ms == 0;
+    bool is_member = metadata != NULL && id != NULL && id[0] != '\0' && reader->member_id != NULL &&
+                     strcmp(id, reader->member_id) == 0 && !rd_kafka_assignment_lost(rk) &&
+                     reader->fence.look_at_ms == 0;
     if (is_member) {
         rd_kafka_error_t *failure = rd_kafka_consumer_group_metadata_write(metadata, &bytes, &size);
         if (failure == NULL) {

@@ -185,6 +185,7 @@ def redrive_all(world, members, kills, chance):
     words = [BINARY, "deadletter", "redrive", world.group, "--plan", plan, "--json", "-b", world.server.address]
     process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     for _ in range(kills):
+        wait_for(lambda: sum(world.members()) == PARTITIONS, "all partitions are somebody's")
         kill_one(world, members, chance.choice(["0", "1", "bus"]))
     while process.wait(300) != 0:
         process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
