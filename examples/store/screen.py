@@ -78,6 +78,10 @@ class Screen:
             return text
         return "\x1b[%sm%s\x1b[0m" % (";".join(codes), text)
 
+    def width(self):
+        """Of the terminal; anywhere else lines may be long."""
+        return terminal_size(self.out)[0] if self.is_terminal else 200
+
     # ---- what is told ----
 
     def say(self, text=""):
@@ -185,7 +189,7 @@ class Screen:
         lines = [" " + self.paint(name, BOLD) + time_text.rjust(width - len(name) - 3),
                  " " + self.paint(self.marks[2] * (width - 2), DIM),
                  " " + self.paint(self.title[:width - 2], BOLD, CYAN)]
-        what = [part for line in self.what for part in wrap(line, width - 2)][:3]
+        what = textwrap.wrap(" ".join(self.what), width - 2)[:3]
         return lines + [" " + self.paint(line, DIM) for line in what + [""] * (3 - len(what))]
 
     def row(self, row, bar_width, width):

@@ -217,6 +217,14 @@ class Sqlite:
     stop = bring_back
 
 
+def is_running(pid):
+    try:
+        with open("/proc/%d/stat" % pid, encoding="ascii") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 def postgres_programs():
     """Where Debian puts PostgreSQL's server; None when it is not there."""
     found = sorted(glob.glob("/usr/lib/postgresql/*/bin/initdb"),
@@ -277,6 +285,7 @@ class Postgres:
     def kill(self):
         """All of its processes at once, as when the machine's memory is out."""
         pid = self.server.process.pid
+        self.server.process.send_signal(signal.SIGSTOP)  # so that it makes no new ones meanwhile
         with open("/proc/%d/task/%d/children" % (pid, pid), encoding="ascii") as file:
             children = [int(word) for word in file.read().split()]
         self.server.process.kill()
@@ -286,6 +295,7 @@ class Postgres:
             except ProcessLookupError:
                 pass
         self.server.process.wait()
+        wait_for("PostgreSQL's processes to be gone", lambda: not any(map(is_running, children)))
 
     def stop(self):
         if self.server and self.server.process.poll() is None:
