@@ -5,11 +5,12 @@ import json
 import os
 import pwd
 import re
-
+import shutil
 import signal
 import socket
 import sqlite3
 import subprocess
+import tempfile
 import threading
 import time
 
@@ -86,7 +87,7 @@ class Process:
         with open(self.out_path, "ab") as out, open(self.log_path, "ab") as log:
             self.out_start, self.log_start = out.tell(), log.tell()
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out,
-                                            stderr=log, cwd=home, **options)
+                                            stderr=log, **dict({"cwd": home}, **options))
 
     @staticmethod
     def text_since(path, start):
@@ -226,10 +227,12 @@ def is_running(pid):
 
 
 def postgres_programs():
-    """Where Debian puts PostgreSQL's server; None when it is not there."""
+    """Where Debian puts PostgreSQL's server; None when it is not there, or the store was built without."""
     found = sorted(glob.glob("/usr/lib/postgresql/*/bin/initdb"),
                    key=lambda path: int(path.split("/")[4]))
-    return os.path.dirname(found[-1]) if found else None
+    with open(find_program("inventory"), "rb") as program:
+        is_built_in = b"built without libpq" not in program.read()
+    return os.path.dirname(found[-1]) if found and is_built_in else None
 
 
 class Postgres:
@@ -242,18 +245,16 @@ class Postgres:
     def __init__(self, home):
         self.home = home
         self.programs = postgres_programs()
-        self.folder = os.path.join(home, "postgres")
-        self.options = {}
+        self.folder = tempfile.mkdtemp(prefix="tidings-postgres-")  # its user may not see home
+        self.options = {"cwd": self.folder}
         self.server = None
-        os.mkdir(self.folder)
         if os.geteuid() == 0:  # it does not run as root
             user = pwd.getpwnam("postgres")
-            os.chmod(home, 0o711)
             os.chown(self.folder, user.pw_uid, user.pw_gid)
-            self.options = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+            self.options.update(user=user.pw_uid, group=user.pw_gid, extra_groups=[])
         done = subprocess.run([os.path.join(self.programs, "initdb"), "-D", self.data(), "-U", "store", "-A",
                                "trust", "-E", "UTF8", "--no-sync", "--no-locale"], capture_output=True,
-                              text=True, check=False, cwd=self.folder, **self.options)
+                              text=True, check=False, **self.options)
         if done.returncode != 0:
             raise DemoError("initdb: " + done.stderr.strip())
         with socket.socket() as free:
@@ -300,6 +301,7 @@ class Postgres:
     def stop(self):
         if self.server and self.server.process.poll() is None:
             self.take_away()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 class Lags(threading.Thread):
