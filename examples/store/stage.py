@@ -22,6 +22,7 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 TIMEOUT_S = float(os.environ.get("DEMO_TIMEOUT", "120"))
 LINGER_S = 4.0
 POLL_S = 0.05
+NOT_FOUND = 4  # exit code of the command
 LOOK_S = 1.0  # how often the bus is asked how far behind the services' commits are
 SERVICES = ("email", "inventory", "shipping", "analytics")
 TOPICS = ("orders", "stock", "shipments")
@@ -161,7 +162,12 @@ class Client:
 
     def open_letters(self, group):
         """Dead letters that nobody has treated."""
-        listed = self.ask("deadletter", "list", group)
+        done = self.run("deadletter", "list", group, "--json")
+        if done.returncode == NOT_FOUND:  # the service has not begun yet
+            return 0
+        if done.returncode != 0:
+            raise DemoError("tidings deadletter list %s: %s" % (group, done.stderr.strip()))
+        listed = json.loads(done.stdout)
         return sum(one["states"].get(state, 0) for one in listed["groups"] + listed["failed_again"]
                    for state in ("open", "failed"))
 
