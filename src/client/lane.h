@@ -247,6 +247,10 @@ void lane_lose(struct lane_machine *machine, int32_t partition);
 /* The next event of its partition, taken over. Offsets ascend; those left out do not exist. */
 void lane_arrive(struct lane_machine *machine, struct lane_event *event);
 
+/* Who reads the partition stands at `offset`: what lies before it has arrived, or does not exist
+ * (the marks of transactions, what compaction took). */
+void lane_reached(struct lane_machine *machine, int32_t partition, int64_t epoch, int64_t offset);
+
 /* What the handler said of an event. retry_at_ms: not before (0: as the back-off says). */
 void lane_result(struct lane_machine *machine, struct lane_event *event, enum lane_verdict verdict,
                  int64_t retry_at_ms, int64_t now_ms);

@@ -153,6 +153,9 @@ void lane_bus_revoked(struct lane_runner *runner, const struct lane_share *share
                       bool is_lost);
 /* What was marked last: the group has it, or refused it and gets it again unless marked anew. */
 void lane_bus_committed(struct lane_runner *runner, const struct lane_share *share, bool is_stored);
+
+/* The source ends at `offset` for now, and what comes before it was taken. */
+void lane_bus_reached(struct lane_runner *runner, const struct lane_share *share, int64_t offset);
 /* The group has told this member what is its own, perhaps nothing; or it is out of the group. */
 void lane_bus_joined(struct lane_runner *runner, bool has_joined);
 

@@ -375,6 +375,15 @@ void lane_arrive(struct lane_machine *machine, struct lane_event *event)
     }
 }
 
+void lane_reached(struct lane_machine *machine, int32_t id, int64_t epoch, int64_t offset)
+{
+    struct lane_partition *partition = lane_partition_find(machine, id);
+    if (partition != NULL && partition->epoch == epoch && offset > partition->next) {
+        partition->next = offset;
+        partition->is_dirty = true;
+    }
+}
+
 static bool has_event(const struct lane_event *list, int64_t offset)
 {
     while (list != NULL && list->offset != offset) {

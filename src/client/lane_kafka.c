@@ -102,6 +102,14 @@ static void revoked(void *context, const struct topic_partitions *partitions, bo
     free(shares);
 }
 
+/* A commit behind the last event alone would leave the mark of its transaction as lag. */
+static void ended(void *context, const char *topic, int32_t partition, int64_t offset)
+{
+    struct lane_kafka *kafka = context;
+    struct lane_share share = {topic, partition, reader_epoch(kafka->reader, topic, partition)};
+    lane_bus_reached(kafka->runner, &share, offset);
+}
+
 static void committed(void *context, const struct reader_commit_answer *answer)
 {
     struct lane_kafka *kafka = context;
@@ -438,6 +446,7 @@ static enum client_status open_reader(struct lane_kafka *kafka, struct client_er
                                        .commits_elsewhere = kafka->runner_settings.transacts,
                                        .callbacks = {.assigned = assigned,
                                                      .revoked = revoked,
+                                                     .ended = ended,
                                                      .committed = committed,
                                                      .gone = gone},
                                        .context = kafka};

@@ -13,6 +13,7 @@ void lane_bus_assigned(struct lane_runner *runner, const struct lane_share *shar
     source->book = lane_book_new();
     random_secure(&source->writer, sizeof source->writer);
     source->serial = 0;
+    source->reached = -1;
     source->begins_anew = is_new_topic;
     source->is_leaving = false;
     source->wants_pause = true;
@@ -57,6 +58,15 @@ void lane_begin_anew_due(struct lane_runner *runner)
         lane_source_lose(runner, runner->sources.items[i]);
     }
     runner->bus.begin_anew(runner->bus.context);
+}
+
+void lane_bus_reached(struct lane_runner *runner, const struct lane_share *share, int64_t offset)
+{
+    struct lane_source *source = lane_source_find(runner, share);
+    if (source != NULL) {
+        source->reached = offset;
+        lane_source_reached(runner, source);
+    }
 }
 
 static bool all_quiet(struct lane_source *const *sources, size_t count)

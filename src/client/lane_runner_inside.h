@@ -117,6 +117,7 @@ struct lane_source {
     struct lane_book *book;
     uint64_t writer;
     int64_t serial;
+    int64_t reached; /* where the source ended when all before it was taken; -1: it was not */
     struct lane_append *appends;
     struct lane_append *unsent; /* none before it waits to be sent */
     size_t sent;                /* of them, not answered */
@@ -377,6 +378,9 @@ struct lane_source *lane_source_find(struct lane_runner *runner, const struct la
 struct lane_source *lane_source_get(struct lane_runner *runner, const struct lane_share *share);
 void lane_source_read(struct lane_runner *runner, const struct lane_mail *mail);
 void lane_source_arrive(struct lane_runner *runner, struct received *received);
+
+/* Tells the machine how far it was read, when its events are not held up any more. */
+void lane_source_reached(struct lane_runner *runner, const struct lane_source *source);
 void lane_source_pause_due(struct lane_runner *runner, struct lane_source *source);
 void lane_source_lose(struct lane_runner *runner, struct lane_source *source);
 void lane_source_free(struct lane_source *source);

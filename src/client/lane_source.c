@@ -73,6 +73,14 @@ static void restore(struct lane_runner *runner, struct lane_source *source)
         DL_DELETE(source->early, held);
         arrive(runner, held);
     }
+    lane_source_reached(runner, source);
+}
+
+void lane_source_reached(struct lane_runner *runner, const struct lane_source *source)
+{
+    if (source->is_restored) { /* else events wait that come before it */
+        lane_reached(runner->machine, source->id, source->epoch, source->reached);
+    }
 }
 
 void lane_source_read(struct lane_runner *runner, const struct lane_mail *mail)

@@ -36,7 +36,7 @@ static enum client_status heed(struct reader *reader, const rd_kafka_message_t *
     struct reader_partition *partition = reader_find(reader, topic, message->partition);
     switch (message->err) {
     case RD_KAFKA_RESP_ERR__PARTITION_EOF:
-        if (partition != NULL && reader->callbacks.ended != NULL) {
+        if (partition != NULL && partition->place_at_ms == 0 && reader->callbacks.ended != NULL) {
             reader->callbacks.ended(reader->context, topic, message->partition, message->offset);
         }
         return CLIENT_OK;

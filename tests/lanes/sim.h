@@ -56,6 +56,7 @@ struct record {
 struct source {
     VEC(struct sim_event) events;
     size_t published;
+    int64_t end; /* of the log, when all of it is */
     VEC(struct record) lanes;
     int64_t committed; /* -1: nothing */
     char *metadata;

@@ -250,9 +250,8 @@ void check_end(struct world *world, bool is_all_done)
         for (size_t i = 0; i < source->events.count; i++) {
             check_event_end(world, &source->events.items[i], is_all_done);
         }
-        int64_t last = source->events.items[source->events.count - 1].offset;
-        if (source->committed != last + 1) {
-            check_fail(world, "committed %d of %d", (int)source->committed, (int)last + 1);
+        if (source->committed != source->end) {
+            check_fail(world, "committed %d of %d", (int)source->committed, (int)source->end);
         }
     }
     for (size_t i = 0; i < world->lanes.count && is_all_done; i++) {
@@ -282,6 +281,6 @@ void check_stuck(struct world *world, const char *what)
             }
         }
         check_fail(world, "never: %s; committed %d of %d@%d", what, (int)source->committed,
-                   (int)source->events.items[source->events.count - 1].offset + 1, p);
+                   (int)source->end, p);
     }
 }

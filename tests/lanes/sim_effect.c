@@ -147,6 +147,16 @@ static const char *const effect_names[] = {
     "WRITE_NOTE", "CLOSE",   "FORGET", "REDRIVEN", "COMMIT", "PAUSE",       "RESUME",
     "QUIET",      "DOWN",    "UP",     "FULL",     "GIVE_UP"};
 
+/* Where the log of a source ends: now and then behind what is no event. */
+static int64_t sim_end(const struct source *source)
+{
+    const struct sim_event *items = source->events.items;
+    size_t count = source->published;
+    return count == source->events.count  ? source->end
+           : count == 0 || count % 2 == 0 ? items[count].offset
+                                          : items[count - 1].offset + 1;
+}
+
 /* Takes what the source has, then lets the machine go on, until it wants nothing more. */
 static void deliver(struct world *world, int member)
 {
@@ -158,6 +168,9 @@ static void deliver(struct world *world, int member)
              n < 3 && share->is_held && !share->is_paused && share->read < source->published; n++) {
             struct sim_event *about = &source->events.items[share->read++];
             lane_arrive(its->machine, &sim_held_new(world, member, about)->event);
+        }
+        if (share->is_held && !share->is_paused && share->read == source->published) {
+            lane_reached(its->machine, p, share->epoch, sim_end(source));
         }
     }
 }

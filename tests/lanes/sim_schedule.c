@@ -55,6 +55,7 @@ static void make_source(struct world *world, int partition)
         /* compaction and markers leave holes */
         offset += sim_chance(world, 75) ? 1 : sim_between(world, 2, 6);
     }
+    source->end = offset;
     for (size_t i = 0; i < source->events.count; i++) {
         struct sim_event *event = &source->events.items[i];
         event->fails_left = event->fate == FLAKY ? event->fails_left : 0;
@@ -189,7 +190,7 @@ static bool is_settled(const struct world *world, bool all_done)
 {
     for (int p = 0; p < PARTITIONS; p++) {
         const struct source *source = &world->sources[p];
-        if (source->committed != source->events.items[source->events.count - 1].offset + 1) {
+        if (source->committed != source->end) {
             return false;
         }
         for (size_t i = 0; i < source->events.count; i++) {

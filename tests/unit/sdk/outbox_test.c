@@ -288,6 +288,32 @@ static void test_an_event_comes_out_as_it_went_in(void **state)
     base_close(&sql);
 }
 
+/* What a transaction leaves behind its events is no lag of who has handled them. */
+static void test_a_service_commits_behind_the_end_of_a_transaction(void **state)
+{
+    struct world *world = *state;
+    struct sql sql = base_connect(&world->base);
+    struct tidings *service = service_new(&world->bus, "tells");
+    struct tidings *hears = service_new(&world->bus, "hears");
+    struct flaky heard = {.seen = seen_new(), .fails_on = ""};
+    struct work work;
+    struct runner runner;
+    bus_server_topic(&world->bus, "told", 1);
+    add_alone(service, &sql, "told", "a", "1");
+    work_start(&work, world, service, NULL, NULL);
+    work_wait(&work);
+    work_stop(&work);
+    assert_int_equal(tidings_on(hears, "told", NULL, fail_sometimes, &heard, NULL), TIDINGS_OK);
+    runner_start(&runner, hears);
+    seen_wait(heard.seen, 1);
+    while (bus_server_committed(&world->bus, "hears", "told", 0) < 2) {
+    }
+    runner_stop(&runner);
+    free(heard.seen);
+    tidings_free(service);
+    base_close(&sql);
+}
+
 static void test_a_slower_transaction_is_not_overtaken(void **state)
 {
     struct world *world = *state;
@@ -663,6 +689,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_rows_are_published_in_order_and_deleted),
         cmocka_unit_test(test_what_is_rolled_back_was_never_there),
         cmocka_unit_test(test_an_event_comes_out_as_it_went_in),
+        cmocka_unit_test(test_a_service_commits_behind_the_end_of_a_transaction),
         cmocka_unit_test(test_a_slower_transaction_is_not_overtaken),
         cmocka_unit_test(test_rows_of_a_restored_database_do_not_wait_for_its_old_transactions),
         cmocka_unit_test(test_a_service_may_have_the_longest_name),
