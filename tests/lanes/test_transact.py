@@ -212,6 +212,9 @@ def under_kills(world, *more):
     world.open_gate()
     redrive_all(world, members, min(world.options.kills, 2), chance)
     until_all_done(world)
+    # the note that a head failed, left by an owner that died when the head was committed, goes with the key's next event
+    world.give([(key, "ok") for key in list(world.values)])
+    until_all_done(world)
     wait_for(lambda: world.listed() is not None and not world.listed()["lanes"], "no lane is open")
     for member in members:
         member.stop()
