@@ -140,7 +140,26 @@ static void gone(void *context, const struct reader_gap *gap)
     }
 }
 
-/* Asks for the commits that could not be had when the partitions were given. */
+/* Where one begins whose commit could not be had when it was given: there, or as a group does that
+ * has none. False: not now. */
+static bool place(struct lane_kafka *kafka, const struct topic_partition *at)
+{
+    struct lane_share share = {at->topic, at->partition,
+                               reader_epoch(kafka->reader, at->topic, at->partition)};
+    int64_t offset = at->offset;
+    enum client_status status = share.epoch != 0 ? CLIENT_OK : CLIENT_NOT_FOUND;
+    if (status == CLIENT_OK && offset < 0) {
+        status = reader_begin(kafka->reader, at->topic, at->partition, &offset, NULL);
+    }
+    if (status == CLIENT_OK) {
+        status = reader_seek(kafka->reader, at->topic, at->partition, offset, NULL);
+    }
+    if (status == CLIENT_OK) {
+        lane_bus_assigned(kafka->runner, &share, offset, at->metadata, false);
+    }
+    return status == CLIENT_OK;
+}
+
 static void place_due(struct lane_kafka *kafka)
 {
     struct topic_partitions offsets = {0};
@@ -155,14 +174,8 @@ static void place_due(struct lane_kafka *kafka)
     topic_partitions_append(&offsets, &kafka->unplaced);
     if (reader_committed(kafka->reader, &offsets, NULL) == CLIENT_OK) {
         for (size_t i = 0; i < offsets.count; i++) {
-            const struct topic_partition *at = &offsets.items[i];
-            struct lane_share share = {at->topic, at->partition,
-                                       reader_epoch(kafka->reader, at->topic, at->partition)};
-            if (at->offset >= 0 && share.epoch != 0 &&
-                reader_seek(kafka->reader, at->topic, at->partition, at->offset, NULL) ==
-                    CLIENT_OK) {
-                lane_bus_assigned(kafka->runner, &share, at->offset, at->metadata, false);
-                forget(&kafka->unplaced, at);
+            if (place(kafka, &offsets.items[i])) {
+                forget(&kafka->unplaced, &offsets.items[i]);
             }
         }
     }

@@ -196,6 +196,15 @@ enum client_status reader_resume(struct reader *reader, const char *topic, int32
 enum client_status reader_seek(struct reader *reader, const char *topic, int32_t partition,
                                int64_t offset, struct client_error *error);
 
+/*
+ * Where a held partition begins for which the group has no commit, as at its start (see Positions),
+ * into *offset: reader_seek follows. For those who were not told when they were given it: the bus
+ * was away just then. CLIENT_NOT_FOUND when it is not held, or is being begun anyway; after another
+ * failure try again.
+ */
+CHECKED enum client_status reader_begin(struct reader *reader, const char *topic, int32_t partition,
+                                        int64_t *offset, struct client_error *error);
+
 /* The partition's high watermark, as the bus said with the events that were fetched last: nothing
  * is asked. -1: not known. */
 int64_t reader_known_end(const struct reader *reader, const char *topic, int32_t partition);

@@ -186,6 +186,28 @@ void reader_place(struct reader *reader, rd_kafka_topic_partition_list_t *list)
     topic_partitions_deinit(&fresh);
 }
 
+enum client_status reader_begin(struct reader *reader, const char *topic, int32_t number,
+                                int64_t *offset, struct client_error *error)
+{
+    const struct reader_partition *partition = reader_find(reader, topic, number);
+    struct topic_partitions one = {0};
+    if (partition == NULL || partition->place_at_ms != 0) {
+        return client_fail(error, CLIENT_NOT_FOUND, NULL, "%s partition %d has no position yet",
+                           topic, (int)number);
+    }
+    topic_partitions_add(&one, topic, number, -1);
+    enum client_status status = place_fresh(reader, &one);
+    *offset = one.items[0].offset;
+    topic_partitions_deinit(&one);
+    if (status == CLIENT_OK && *offset < 0) {
+        status = CLIENT_UNREACHABLE;
+    }
+    return status == CLIENT_OK
+               ? status
+               : client_fail(error, status, NULL, "where %s partition %d begins cannot be told",
+                             topic, (int)number);
+}
+
 /* --- lost positions --- */
 
 /* Where to go on, and what is missing; false: cannot be found out now. */
