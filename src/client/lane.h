@@ -276,8 +276,9 @@ void lane_loaded(struct lane_machine *machine, struct lane *lane, struct lane_ev
  * worker is free for another lane. What it counts as in memory stays. */
 void lane_put_by(struct lane_machine *machine, struct lane_event *event);
 
-/* It is durable there, at `position`. */
-void lane_wrote_aside(struct lane_machine *machine, struct lane_event *event, int64_t position);
+/* It is durable there, at `position`. wrote_aside, true: the event stays in memory, to be tried
+ * again. */
+bool lane_wrote_aside(struct lane_machine *machine, struct lane_event *event, int64_t position);
 void lane_wrote_dead(struct lane_machine *machine, struct lane_event *event);
 
 /* Note, close, forget, redriven: durable. `effect` as it came out. */

@@ -88,7 +88,9 @@ void lane_append_tell(struct lane_runner *runner, const struct lane_effect *effe
         if (position >= 0) {
             lane_story_aside(runner, lane_held_of(effect->event));
         }
-        lane_wrote_aside(runner->machine, effect->event, position);
+        if (lane_wrote_aside(runner->machine, effect->event, position)) {
+            lane_held_detach(runner, lane_held_of(effect->event));
+        }
         break;
     default:
         lane_marked(runner->machine, effect);

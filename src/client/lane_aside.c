@@ -174,6 +174,22 @@ static void displace(struct lane_machine *machine, struct lane_handler *handler)
     }
 }
 
+bool lane_may_stay(const struct lane_machine *machine, const struct lane *lane)
+{
+    const struct lane_settings *settings = &machine->settings;
+    return !lane->partition->is_revoking && !lane->is_held &&
+           machine->counts.waiting_events < settings->waiting_events / 2 &&
+           machine->counts.waiting_bytes < settings->waiting_bytes / 2;
+}
+
+void lane_unload(struct lane_machine *machine, struct lane *lane)
+{
+    struct lane_event *event = lane->loaded;
+    lane->loaded = NULL;
+    lane_memory_remove(machine, lane, event);
+    lane_release(machine, event);
+}
+
 void lane_relieve(struct lane_machine *machine)
 {
     const struct lane_settings *settings = &machine->settings;
@@ -192,6 +208,10 @@ void lane_relieve(struct lane_machine *machine)
             if (used_permille(counts->waiting_events, events, settings->waiting_events) < 750 &&
                 used_permille(counts->waiting_bytes, bytes, settings->waiting_bytes) < 750) {
                 return;
+            }
+            if (lane->loaded != NULL && lane->hand != lane->loaded && !lane->loaded->is_busy) {
+                lane_unload(machine, lane);
+                lane_place(machine, lane);
             }
             if (lane->goes_aside || may_leave(machine, &machine->handlers[i], lane)) {
                 events += lane->memory_events;

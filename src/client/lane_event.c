@@ -183,15 +183,6 @@ void lane_run(struct lane_machine *machine)
 
 /* --- answers --- */
 
-/* It is durable, and can be loaded again: lanes that wait must not fill the memory. */
-static void unload(struct lane_machine *machine, struct lane *lane)
-{
-    struct lane_event *event = lane->loaded;
-    lane->loaded = NULL;
-    lane_memory_remove(machine, lane, event);
-    lane_release(machine, event);
-}
-
 /* An event is back. NULL: its partition is lost, and nobody waits for it. */
 static struct lane *take_back(struct lane_machine *machine, struct lane_event *event)
 {
@@ -245,8 +236,8 @@ void lane_result(struct lane_machine *machine, struct lane_event *event, enum la
     lane_failed(machine, lane, event, retry_at_ms);
     lane->hand = NULL;
     lane->state = LANE_RESTING;
-    if (event->keep == LANE_ASIDE) {
-        unload(machine, lane);
+    if (event->keep == LANE_ASIDE && !lane_may_stay(machine, lane)) {
+        lane_unload(machine, lane);
     }
     if (lane->goes_aside ||
         (lane->attempts > 0 && !machine->handlers[event->handler].is_down &&
@@ -272,7 +263,7 @@ void lane_loaded(struct lane_machine *machine, struct lane *lane, struct lane_ev
     lane->state = LANE_RESTING;
     lane_memory_add(machine, lane, event);
     if (lane->partition->is_revoking || (lane->is_held && lane->skip_offset != event->offset)) {
-        unload(machine, lane);
+        lane_unload(machine, lane);
         lane_end_probe(machine, lane);
         lane_place(machine, lane);
     } else {
@@ -280,12 +271,14 @@ void lane_loaded(struct lane_machine *machine, struct lane *lane, struct lane_ev
     }
 }
 
-void lane_wrote_aside(struct lane_machine *machine, struct lane_event *event, int64_t position)
+bool lane_wrote_aside(struct lane_machine *machine, struct lane_event *event, int64_t position)
 {
     struct lane *lane = take_back(machine, event);
     if (lane == NULL) {
-        return;
+        return false;
     }
+    bool stays = lane->tries > 0 && lane->failed_offset == event->offset &&
+                 lane->row == lane->rows.count && lane_may_stay(machine, lane);
     event->is_writing = false;
     DL_DELETE(lane->events, event);
     lane_row_add(machine, lane,
@@ -294,8 +287,15 @@ void lane_wrote_aside(struct lane_machine *machine, struct lane_event *event, in
                                    .bytes = (uint32_t)event->bytes,
                                    .handler = event->handler,
                                    .closed_at = lane->partition->commits});
-    close_in_source(machine, lane, event);
+    if (stays) {
+        lane_open_remove(lane->partition, event);
+        event->keep = LANE_ASIDE;
+        lane->loaded = event;
+    } else {
+        close_in_source(machine, lane, event);
+    }
     lane_place(machine, lane);
+    return stays;
 }
 
 void lane_wrote_dead(struct lane_machine *machine, struct lane_event *event)

@@ -60,10 +60,11 @@ struct lane {
         *partition; /* NULL: the partition is lost, freed with the last reference */
     unsigned refs;  /* marks and loads under way */
 
-    struct lane_event *events;    /* in memory and open in the source, by offset */
-    struct lane_event *redriven;  /* in memory, from dlq.<group>, by offset */
-    struct lane_event *loaded;    /* of the first row, while it is tried */
-    struct lane_event *hand;      /* runs, or is being given up */
+    struct lane_event *events;   /* in memory and open in the source, by offset */
+    struct lane_event *redriven; /* in memory, from dlq.<group>, by offset */
+    struct lane_event
+        *loaded;             /* of the first row: while it is tried, and between if there is room */
+    struct lane_event *hand; /* runs, or is being given up */
     struct lane_event *lingering; /* done, and open in the source until `marks` are durable */
     VEC(struct lane_row) rows;
     size_t row;             /* the first that is not done */
@@ -129,7 +130,7 @@ struct lane_handler {
     uint64_t downs;
     bool is_down;
     bool is_probing;
-    bool takes_due; /* due and fresh ones take turns */
+    unsigned turn; /* due ones wait while there are fresh ones, but for each 8th turn */
     int64_t probe_at_ms;
     int64_t probe_wait_ms;
     size_t displaces; /* so many events may leave full memory until the next probe fails */
@@ -269,6 +270,11 @@ int64_t lane_next_due(const struct lane_machine *machine);
 void lane_want_aside(struct lane_machine *machine, struct lane *lane);
 /* Writes what wants to be set aside. */
 void lane_write_asides(struct lane_machine *machine);
+/* A head that is set aside and failed may stay in memory until it is tried again: to load each
+ * costs more than to handle it. Not beyond half of what those that wait have. */
+bool lane_may_stay(const struct lane_machine *machine, const struct lane *lane);
+/* Lets such a head go. It is durable, and can be loaded again. */
+void lane_unload(struct lane_machine *machine, struct lane *lane);
 /* Sets lanes aside that wait, while their share of the memory is used up. */
 void lane_relieve(struct lane_machine *machine);
 /* Notes what is remembered of the lane, or that nothing is. */

@@ -7,6 +7,13 @@
 
 enum { AGAIN_MS = 1000 };
 
+/*
+ * A record of lanes.<group> or a dead letter is in no hurry: its lane waits anyway. With less each
+ * is sent alone, and while five of a partition are not acknowledged and more wait the thread of
+ * librdkafka (2.0) that sends runs in a circle.
+ */
+enum { LINGER_MS = 20 };
+
 struct lane_kafka {
     struct lane_kafka_settings settings;
     struct lane_runner_settings runner_settings;
@@ -421,6 +428,7 @@ static enum client_status open_lanes(struct lane_kafka *kafka, struct client_err
     properties[count] = "enable.gapless.guarantee=true";
     struct publisher_settings settings = {.connection = *connection,
                                           .has_thread = true,
+                                          .linger_ms = LINGER_MS,
                                           .event_max_bytes = EVENT_MAX_BYTES,
                                           .done = appended,
                                           .done_context = kafka};
@@ -436,6 +444,7 @@ static enum client_status open_dlq(struct lane_kafka *kafka, struct client_error
 {
     struct publisher_settings settings = {.connection = kafka->settings.connection,
                                           .has_thread = true,
+                                          .linger_ms = LINGER_MS,
                                           .event_max_bytes = EVENT_MAX_BYTES,
                                           .done = buried,
                                           .done_context = kafka};

@@ -334,12 +334,13 @@ static struct lane *take_probe(struct lane_machine *machine, struct lane_handler
     return lane;
 }
 
-/* Due and fresh ones take turns. A handler that is down tries its due ones by probes only. */
+/* Those that failed have an eighth of the turns while others wait. A handler that is down tries its
+ * due ones by probes only. */
 static struct lane *take_of(struct lane_machine *machine, struct lane_handler *handler)
 {
+    enum { DUE_EVERY = 8 };
     struct lane *lane = NULL;
-    handler->takes_due = !handler->takes_due;
-    if (handler->takes_due && !handler->is_down) {
+    if (++handler->turn % DUE_EVERY == 0 && !handler->is_down) {
         lane = take(&handler->due);
     }
     if (lane == NULL && !is_throttled(machine, handler)) {

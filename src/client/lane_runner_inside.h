@@ -252,6 +252,8 @@ struct lane_held *lane_held_load(struct lane_runner *runner, struct lane_source 
                                  struct lane_mail *mail);
 struct lane_held *lane_held_of(struct lane_event *event);
 const struct received *lane_held_received(const struct lane_held *held);
+/* It lives long: a copy of its own lets go of the reader's, and what that was fetched with. */
+void lane_held_detach(struct lane_runner *runner, struct lane_held *held);
 void lane_held_free(struct lane_runner *runner, struct lane_held *held);
 /* Frees those that are kept to be used again. */
 void lane_held_free_spare(struct lane_runner *runner);
