@@ -44,7 +44,7 @@ struct service {
 
     int64_t committed;
     int64_t runs, last_run_ms, shortest_gap_ms; /* the shortest while the handler is down */
-    int64_t done, dead, aside, notes, downs, ups;
+    int64_t done, dead, aside, loads, notes, downs, ups;
     bool is_down;
     VEC(uint32_t) waits_ms; /* of events that are done */
 };
@@ -148,6 +148,7 @@ static void carry_out(struct service *service, const struct lane_effect *effect)
         service->notes += effect->kind == LANE_WRITE_NOTE;
         service->dead += effect->kind == LANE_WRITE_DEAD;
         service->aside += effect->kind == LANE_WRITE_ASIDE;
+        service->loads += effect->kind == LANE_LOAD;
         later(service, &service->writes, WRITE_MS, effect);
         return;
     }
@@ -536,6 +537,39 @@ static void test_redrives_in_memory_are_counted(void **state)
     service_end(&service);
 }
 
+static void test_heads_that_are_set_aside_are_loaded_for_want_of_memory_only(void **state)
+{
+    (void)state;
+    const size_t shares[] = {10000, 40};
+    for (size_t i = 0; i < 2; i++) {
+        struct service service = service_of(1000, 1000, judge_poison);
+        service.poison_keys = 100;
+        service.settings.aside_after_ms = 1000;
+        service.settings.waiting_events = shares[i];
+        service_begin(&service);
+        run_to(&service, 30000);
+        assert_true(service.aside > 100);
+        assert_int_equal(service.loads > 0, shares[i] < 200);
+        assert_true(lane_counts(service.machine).waiting_events <= shares[i]);
+        service_end(&service);
+    }
+}
+
+static void test_who_failed_is_tried_behind_who_did_not(void **state)
+{
+    (void)state;
+    struct service service = service_of(10000, 2000, judge_poison);
+    service.poison_keys = 500;
+    service.settings.workers = 1;
+    service.settings.backoff_first_ms = service.settings.backoff_max_ms = 1;
+    service.settings.attempts = 1000000;
+    service_begin(&service);
+    run_to(&service, 20000);
+    assert_true(service.done * 4 > service.runs * 3);
+    assert_true(service.runs > service.done * 9 / 8); /* but it is tried */
+    service_end(&service);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -549,6 +583,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_a_reject_does_not_say_that_others_could_succeed),
         cmocka_unit_test(test_a_skip_is_of_the_head_that_was_seen),
         cmocka_unit_test(test_redrives_in_memory_are_counted),
+        cmocka_unit_test(test_heads_that_are_set_aside_are_loaded_for_want_of_memory_only),
+        cmocka_unit_test(test_who_failed_is_tried_behind_who_did_not),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
 }
