@@ -95,8 +95,8 @@ struct lane_held *lane_held_load(struct lane_runner *runner, struct lane_source 
 void lane_held_detach(struct lane_runner *runner, struct lane_held *held)
 {
     if (held->received != NULL) {
-        held->own = (struct received){.event = held->received->event,
-                                      .epoch = held->received->epoch};
+        held->own =
+            (struct received){.event = held->received->event, .epoch = held->received->epoch};
         event_own(&held->own.event, &held->arena);
         held->own.event.topic = held->source->topic;
         held->event.key = held->own.event.key;

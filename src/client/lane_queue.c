@@ -287,6 +287,8 @@ void lane_rejected(struct lane_machine *machine, struct lane *lane, const struct
 {
     struct lane_handler *its = handler_of(machine, event->handler);
     remember_failure(machine, its, lane, event, 0);
+    lane->is_pending = false;
+    lane->attempts++;        /* it counts at once, and is noted with the lane that it closes */
     if (lane->probes >= 0) { /* it told nothing: the next one asks as long after it */
         lane_end_probe(machine, lane);
         its->probe_at_ms = machine->now_ms + its->probe_wait_ms;

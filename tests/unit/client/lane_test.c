@@ -45,6 +45,7 @@ struct service {
     int64_t committed;
     int64_t runs, last_run_ms, shortest_gap_ms; /* the shortest while the handler is down */
     int64_t done, dead, aside, loads, notes, downs, ups;
+    int parked_attempts; /* as the last note of a parked lane says */
     bool is_down;
     VEC(uint32_t) waits_ms; /* of events that are done */
 };
@@ -146,6 +147,9 @@ static void carry_out(struct service *service, const struct lane_effect *effect)
         return;
     default:
         service->notes += effect->kind == LANE_WRITE_NOTE;
+        if (effect->kind == LANE_WRITE_NOTE && effect->note.is_parked) {
+            service->parked_attempts = effect->note.attempts;
+        }
         service->dead += effect->kind == LANE_WRITE_DEAD;
         service->aside += effect->kind == LANE_WRITE_ASIDE;
         service->loads += effect->kind == LANE_LOAD;
@@ -469,6 +473,7 @@ static void test_who_rejects_events_is_not_down(void **state)
     run_to(&service, 5000);
     assert_int_equal(service.downs, 0);
     assert_int_equal(service.dead, 400);
+    assert_int_equal(service.parked_attempts, 1);
     service_end(&service);
 }
 
