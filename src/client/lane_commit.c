@@ -122,7 +122,7 @@ static int64_t next_commit_ms(const struct lane_machine *machine,
 
 static void commit(struct lane_machine *machine, struct lane_partition *partition)
 {
-    lane_choose_ready(partition);
+    bool are_all = lane_choose_ready(partition);
     int64_t base = lane_base(partition);
     int64_t end = collect_open(partition, &machine->ranges);
     partition->commit_told =
@@ -132,7 +132,7 @@ static void commit(struct lane_machine *machine, struct lane_partition *partitio
     partition->commit_next = partition->next;
     partition->commits++;
     partition->is_committing = true;
-    partition->is_dirty = false;
+    partition->is_dirty = !are_all; /* the others come with the next one */
     partition->commit_at_ms = next_commit_ms(machine, partition);
     lane_choose_records(partition);
     relieve(machine, partition);

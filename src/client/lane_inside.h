@@ -292,8 +292,8 @@ void lane_write_forgets(struct lane_machine *machine, struct lane_partition *par
 
 /* --- lane_ready.c: events that count together with the commit --- */
 
-/* Which ones the commit tells; and which of these need a record. */
-void lane_choose_ready(struct lane_partition *partition);
+/* Which ones the commit tells, false: not all; and which of these need a record. */
+bool lane_choose_ready(struct lane_partition *partition);
 void lane_choose_records(struct lane_partition *partition);
 /* The commit is answered. */
 void lane_end_ready(struct lane_partition *partition, bool is_stored);

@@ -40,13 +40,16 @@ void lane_hold_back(struct lane_machine *machine, struct lane_event *event)
 }
 
 /* What is before it in its lane has to be forgotten on disk before it is told. */
-void lane_choose_ready(struct lane_partition *partition)
+bool lane_choose_ready(struct lane_partition *partition)
 {
     struct lane_event *event;
+    bool are_all = true;
     DL_FOREACH2(partition->ready, event, ready_next)
     {
         event->is_told = event->keep != LANE_IN_SOURCE || event->lane->marks == 0;
+        are_all = are_all && event->is_told;
     }
+    return are_all;
 }
 
 void lane_choose_records(struct lane_partition *partition)
