@@ -736,9 +736,8 @@ int fake_count(const struct fake *fake, enum lane_record_kind kind)
     return count;
 }
 
-/* Told to who watches. record NULL: that of this id is erased. */
-static void put_said(struct fake *fake, int partition, struct lane_record_id id,
-                     const struct lane_record *record)
+void fake_put(struct fake *fake, int partition, struct lane_record_id id,
+              const struct lane_record *record)
 {
     struct buf key = {0}, value = {0};
     lane_record_key_write(
@@ -759,44 +758,8 @@ static void put_said(struct fake *fake, int partition, struct lane_record_id id,
 
 void fake_put_mark(struct fake *fake, int partition, int64_t fence)
 {
-    put_said(fake, partition, (struct lane_record_id){(uint64_t)fence, 1},
+    fake_put(fake, partition, (struct lane_record_id){(uint64_t)fence, 1},
              &(struct lane_record){.kind = LANE_RECORD_MARK, .fence = fence});
-}
-
-/* --- words --- */
-
-enum { SPEAKER = 77 };
-
-int64_t fake_say(struct fake *fake, const struct lane_word *word)
-{
-    put_said(fake, 0, (struct lane_record_id){SPEAKER, ++fake->words},
-             &(struct lane_record){.kind = LANE_RECORD_WORD, .word = *word});
-    return fake->words;
-}
-
-void fake_take_back(struct fake *fake, int64_t word)
-{
-    put_said(fake, 0, (struct lane_record_id){SPEAKER, word}, NULL);
-}
-
-enum lane_outcome fake_answer(const struct fake *fake, int64_t word, char text[200])
-{
-    enum lane_outcome outcome = (enum lane_outcome)0;
-    for (size_t i = 0; i < fake->lanes.count; i++) {
-        const struct fake_record *at = &fake->lanes.items[i];
-        struct arena arena = {0};
-        struct lane_record record;
-        if (at->has_value && lane_record_read(buf_slice(&at->value), &arena, &record) == ERR_NONE &&
-            record.kind == LANE_RECORD_ANSWER && record.answer.word.writer == SPEAKER &&
-            record.answer.word.serial == word) {
-            outcome = record.answer.outcome;
-            if (text != NULL) {
-                snprintf(text, 200, "%.*s", SLICE_ARGS(record.answer.text));
-            }
-        }
-        arena_deinit(&arena);
-    }
-    return outcome;
 }
 
 int fake_setup(void **state)

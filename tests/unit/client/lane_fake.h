@@ -115,6 +115,9 @@ void fake_go_on(struct fake *fake);
 char *fake_effects(struct fake *fake);
 /* Records of a kind in lanes.<group> that are not erased. */
 int fake_count(const struct fake *fake, enum lane_record_kind kind);
+/* A record about a partition by somebody, told to who watches. NULL: that of this id is erased. */
+void fake_put(struct fake *fake, int partition, struct lane_record_id id,
+              const struct lane_record *record);
 /* Somebody says a word of partition 0. Returns which one it is: 1 and up. */
 int64_t fake_say(struct fake *fake, const struct lane_word *word);
 /* It is erased by who said it. */

@@ -7,9 +7,9 @@
  */
 #include "../unit.h"
 
-#include "base.h"
 #include "service_fixture.h"
 #include "tidings_once.h"
+#include "world.h"
 
 #include <librdkafka/rdkafka.h>
 #include <signal.h>
@@ -22,29 +22,6 @@ enum { PATIENCE_MS = 60000, KEYS = 8, PARTITIONS = 2, WORKERS = 4, EACH = 24 };
 
 /* Where a handler may die. */
 enum step { BEGUN, ASKED, WORKED, ADDED, COMMITTED, STEPS };
-
-struct world {
-    struct bus_server bus;
-    struct base base;
-};
-
-static int world_setup(void **state)
-{
-    struct world *world = calloc(1, sizeof *world);
-    base_start(&world->base);
-    bus_server_start(&world->bus);
-    *state = world;
-    return 0;
-}
-
-static int world_teardown(void **state)
-{
-    struct world *world = *state;
-    bus_server_stop(&world->bus);
-    base_stop(&world->base);
-    free(world);
-    return 0;
-}
 
 /* --- the service, in a process of its own --- */
 
