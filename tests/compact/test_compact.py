@@ -193,7 +193,7 @@ class Compaction(unittest.TestCase):
         seen = consume(self.server.port, "state")
         text = self.java("org.apache.kafka.tools.consumer.ConsoleConsumer", "--bootstrap-server",
                          f"127.0.0.1:{self.server.port}", "--topic", "state", "--partition", "0",
-                         "--offset", "earliest", "--timeout-ms", "8000", "--property",
+                         "--offset", "earliest", "--timeout-ms", "20000", "--property",
                          "print.offset=true", "--property", "print.value=false")
         self.assertEqual([int(offset) for offset in re.findall(r"^Offset:(\d+)", text, re.M)],
                          [offset for offset, _, _ in seen])
