@@ -7,13 +7,8 @@
 
 /* Settings: what is wrong with them, their defaults, and what they are for the lanes. */
 
-struct bound {
-    const char *name;
-    int64_t value, least, most; /* 0 is the default, and always fine */
-};
-
-static enum tidings_status bounds_check(const struct bound *bounds, size_t count,
-                                        struct tidings_error *error)
+enum tidings_status bounds_check(const struct bound *bounds, size_t count,
+                                 struct tidings_error *error)
 {
     for (size_t i = 0; i < count; i++) {
         const struct bound *at = &bounds[i];
@@ -93,6 +88,14 @@ static const char *const *settings_copy(const char *const *settings, size_t *cou
     return copy;
 }
 
+/* As the command does (cli/bus.c). */
+static const char *servers_of(const struct tidings_options *options)
+{
+    const char *servers = options->bootstrap_servers;
+    servers = servers != NULL ? servers : getenv("TIDINGS_BOOTSTRAP_SERVER");
+    return servers != NULL && servers[0] != '\0' ? servers : "127.0.0.1:9092";
+}
+
 void options_copy(struct tidings *service, const struct tidings_options *options)
 {
     struct tidings_options *its = &service->options;
@@ -101,8 +104,7 @@ void options_copy(struct tidings *service, const struct tidings_options *options
     its->instance = mem_strdup(options->instance);
     its->http_listen = mem_strdup(options->http_listen);
     its->otlp_endpoint = mem_strdup(options->otlp_endpoint);
-    its->bootstrap_servers =
-        mem_strdup(options->bootstrap_servers ? options->bootstrap_servers : "127.0.0.1:9092");
+    its->bootstrap_servers = mem_strdup(servers_of(options));
     its->client_settings = settings_copy(options->client_settings, &service->client_setting_count);
     its->publish_timeout_ms = or_default(options->publish_timeout_ms, 30000);
     its->session_timeout_ms = or_default(options->session_timeout_ms, 10000);

@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* The thread of an outbox, and its face. */
 
@@ -63,7 +64,7 @@ static void step(struct tidings_outbox *outbox, enum outbox_step at)
 static void show_counts(struct tidings_outbox *outbox)
 {
     struct tidings_outbox_counts counts;
-    tidings_outbox_counts(outbox, &counts);
+    tidings_outbox_get_counts(outbox, &counts);
     meter_outbox(outbox->service, &outbox->shown, &counts);
 }
 
@@ -340,13 +341,16 @@ static void *outbox_main(void *argument)
 
 /* --- the face --- */
 
-enum tidings_status tidings_outbox_add(struct tidings *service, struct tidings_db db,
-                                       const struct tidings_message *message,
-                                       struct tidings_error *error)
+enum tidings_status tidings_outbox_add_sized(struct tidings *service, struct tidings_db db,
+                                             const struct tidings_message *message,
+                                             size_t message_size, struct tidings_error *error)
 {
     struct sql sql;
     struct arena arena = {0};
-    enum tidings_status status = message_check(service, message, error);
+    struct tidings_message its;
+    message = message_known(message, message_size, &its, error);
+    enum tidings_status status =
+        message != NULL ? message_check(service, message, error) : TIDINGS_INVALID;
     if (status == TIDINGS_OK && !name_is_plain(message->topic)) {
         status = error_set(error, TIDINGS_INVALID,
                            "a topic name is 1 to 249 letters, digits, '.', '_' or '-'");
@@ -380,17 +384,15 @@ static void outbox_free(struct tidings_outbox *outbox)
 static struct tidings_outbox *outbox_new(struct tidings *service,
                                          const struct tidings_outbox_options *options)
 {
-    static const struct tidings_outbox_options defaults = {0};
-    const struct tidings_outbox_options *given = options != NULL ? options : &defaults;
     struct tidings_outbox *outbox = mem_new(struct tidings_outbox);
     outbox->service = service;
     outbox->owner.service = service->options.name;
-    outbox->owner.lease_ms = given->lease_ms > 0 ? given->lease_ms : 5000;
+    outbox->owner.lease_ms = options->lease_ms > 0 ? options->lease_ms : 5000;
     random_uuid_text(outbox->owner.name);
     outbox->again_ms = AGAIN_FIRST_MS;
-    outbox->owner.retry_ms = given->retry_ms > 0 ? given->retry_ms : 1000;
-    outbox->poll_ms = given->poll_ms > 0 ? given->poll_ms : 100;
-    outbox->rows_max = outbox->rows_now = given->batch_events > 0 ? given->batch_events : 500;
+    outbox->owner.retry_ms = options->retry_ms > 0 ? options->retry_ms : 1000;
+    outbox->poll_ms = options->poll_ms > 0 ? options->poll_ms : 100;
+    outbox->rows_max = outbox->rows_now = options->batch_events > 0 ? options->batch_events : 500;
     int step_ms = (int)outbox->owner.lease_ms / 3 + 1;
     outbox->sender =
         (struct outbox_sender){.service = service,
@@ -422,9 +424,15 @@ enum tidings_status outbox_start(struct tidings *service, struct tidings_db db,
     if (status != TIDINGS_OK) {
         return status;
     }
-    if (options != NULL && (options->poll_ms < 0 || options->lease_ms < 0 ||
-                            options->batch_events < 0 || options->retry_ms < 0)) {
-        return error_set(error, TIDINGS_INVALID, "options of an outbox must not be negative");
+    const struct bound bounds[] = {
+        {"poll_ms", options->poll_ms, 1, INT32_MAX},
+        {"lease_ms", options->lease_ms, 1, INT32_MAX},
+        {"batch_events", options->batch_events, 1, INT32_MAX},
+        {"retry_ms", options->retry_ms, 1, INT32_MAX},
+    };
+    status = bounds_check(bounds, sizeof bounds / sizeof bounds[0], error);
+    if (status != TIDINGS_OK) {
+        return status;
     }
     struct tidings_outbox *made = outbox_new(service, options);
     made->sql = sql;
@@ -439,12 +447,17 @@ enum tidings_status outbox_start(struct tidings *service, struct tidings_db db,
     return TIDINGS_OK;
 }
 
-enum tidings_status tidings_outbox_start(struct tidings *service, struct tidings_db db,
-                                         const struct tidings_outbox_options *options,
-                                         struct tidings_outbox **outbox,
-                                         struct tidings_error *error)
+enum tidings_status tidings_outbox_start_sized(struct tidings *service, struct tidings_db db,
+                                               const struct tidings_outbox_options *options,
+                                               size_t options_size, struct tidings_outbox **outbox,
+                                               struct tidings_error *error)
 {
-    return outbox_start(service, db, options, NULL, NULL, outbox, error);
+    struct tidings_outbox_options its = {0};
+    *outbox = NULL;
+    if (options != NULL && !sized_copy(&its, sizeof its, options, options_size)) {
+        return sized_fail(error, "tidings_outbox_options");
+    }
+    return outbox_start(service, db, &its, NULL, NULL, outbox, error);
 }
 
 void tidings_outbox_wake(struct tidings_outbox *outbox)
@@ -474,11 +487,15 @@ enum tidings_status tidings_outbox_wait(struct tidings_outbox *outbox, int timeo
                                 "rows of the outbox still wait after %d ms", timeout_ms);
 }
 
-void tidings_outbox_counts(struct tidings_outbox *outbox, struct tidings_outbox_counts *counts)
+void tidings_outbox_get_counts_sized(struct tidings_outbox *outbox,
+                                     struct tidings_outbox_counts *counts, size_t counts_size)
 {
     pthread_mutex_lock(&outbox->lock);
-    *counts = outbox->counts;
+    struct tidings_outbox_counts its = outbox->counts;
     pthread_mutex_unlock(&outbox->lock);
+    size_t known = counts_size < sizeof its ? counts_size : sizeof its;
+    memcpy(counts, &its, known);
+    memset((char *)counts + known, 0, counts_size - known);
 }
 
 void tidings_outbox_stop(struct tidings_outbox *outbox)

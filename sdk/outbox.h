@@ -168,7 +168,8 @@ enum client_status outbox_sender_send(struct outbox_sender *sender,
 
 /* --- outbox.c --- */
 
-/* tidings_outbox_start, which calls `at` on its thread at each step (NULL: never), for tests. */
+/* tidings_outbox_start, which calls `at` on its thread at each step (NULL: never), for tests.
+ * options is never NULL here. */
 enum tidings_status outbox_start(struct tidings *service, struct tidings_db db,
                                  const struct tidings_outbox_options *options,
                                  void (*at)(void *context, enum outbox_step step), void *at_context,

@@ -85,6 +85,9 @@ enum tidings_status message_check(const struct tidings *service,
     if (message->type == NULL || message->type[0] == '\0') {
         return error_set(error, TIDINGS_INVALID, "the message has no event type");
     }
+    if (message->key == NULL && message->key_size > 0) {
+        return error_set(error, TIDINGS_INVALID, "the message has a key_size and no key");
+    }
     for (size_t i = 0; i < message->header_count; i++) {
         if (message->headers[i].name == NULL) {
             return error_set(error, TIDINGS_INVALID, "header %zu has no name", i);
@@ -156,7 +159,8 @@ struct event message_event(const struct tidings_message *message, const char *so
     }
     struct event event = event_blank();
     event.topic = message->topic;
-    event.key = slice_str(message->key);
+    event.key =
+        message->key_size > 0 ? slice_of(message->key, message->key_size) : slice_str(message->key);
     event.value = slice_of(message->data, message->data != NULL ? message->data_size : 0);
     event_header_room(&event, EVENT_ATTRIBUTES_MAX + TRACE_HEADERS + message->header_count, arena);
     event_attributes_add(&event, 0, &attributes);
@@ -215,12 +219,17 @@ static enum tidings_status publish(struct tidings *service, const struct tidings
     return status;
 }
 
-enum tidings_status tidings_publish(struct tidings *service, const struct tidings_message *message,
-                                    tidings_delivered_fn *delivered, void *context,
-                                    struct tidings_error *error)
+enum tidings_status tidings_publish_sized(struct tidings *service,
+                                          const struct tidings_message *message,
+                                          size_t message_size, tidings_delivered_fn *delivered,
+                                          void *context, struct tidings_error *error)
 {
-    return publish(service, message, delivered, context,
-                   message->cause != NULL ? message->cause->in_hand : NULL, error);
+    struct tidings_message its;
+    message = message_known(message, message_size, &its, error);
+    return message == NULL
+               ? TIDINGS_INVALID
+               : publish(service, message, delivered, context,
+                         message->cause != NULL ? message->cause->in_hand : NULL, error);
 }
 
 struct publish_wait {
@@ -240,13 +249,17 @@ static void on_waited_delivery(void *context, const struct tidings_delivery *del
     pthread_mutex_unlock(&wait->lock);
 }
 
-enum tidings_status tidings_publish_wait(struct tidings *service,
-                                         const struct tidings_message *message,
-                                         struct tidings_error *error)
+enum tidings_status tidings_publish_wait_sized(struct tidings *service,
+                                               const struct tidings_message *message,
+                                               size_t message_size, struct tidings_error *error)
 {
+    struct tidings_message its;
     struct publish_wait wait = {.lock = PTHREAD_MUTEX_INITIALIZER,
                                 .done = PTHREAD_COND_INITIALIZER};
-    enum tidings_status status = publish(service, message, on_waited_delivery, &wait, NULL, error);
+    message = message_known(message, message_size, &its, error);
+    enum tidings_status status =
+        message == NULL ? TIDINGS_INVALID
+                        : publish(service, message, on_waited_delivery, &wait, NULL, error);
     if (status != TIDINGS_OK) {
         return status;
     }

@@ -52,7 +52,9 @@ const char sql_postgres_schema[] =
 
 const char *tidings_once_schema(enum tidings_db_kind kind)
 {
-    return kind == TIDINGS_POSTGRES ? sql_postgres_schema : sql_sqlite_schema;
+    return kind == TIDINGS_POSTGRES ? sql_postgres_schema
+           : kind == TIDINGS_SQLITE ? sql_sqlite_schema
+                                    : NULL;
 }
 
 enum {

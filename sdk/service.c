@@ -70,15 +70,19 @@ static struct outcome_log *outcomes_new(struct tidings *service)
     return outcome_log_new(&settings);
 }
 
-enum tidings_status tidings_new(const struct tidings_options *options, struct tidings **service,
-                                struct tidings_error *error)
+enum tidings_status tidings_new_sized(const struct tidings_options *options, size_t options_size,
+                                      struct tidings **service, struct tidings_error *error)
 {
+    struct tidings_options its;
     *service = NULL;
-    enum tidings_status status = options_check(options, error);
+    if (!sized_copy(&its, sizeof its, options, options_size)) {
+        return sized_fail(error, "tidings_options");
+    }
+    enum tidings_status status = options_check(&its, error);
     if (status != TIDINGS_OK) {
         return status;
     }
-    struct tidings *made = service_make(options);
+    struct tidings *made = service_make(&its);
     status = settings_check(made, error);
     made->outcomes = made->options.tells_no_outcomes ? NULL : outcomes_new(made);
     if (status == TIDINGS_OK) {

@@ -3,7 +3,8 @@
 
 /*
  * The inside of libtidings, the face of key lanes (client/lane_runner.h), from the ground up:
- * report.c tells callers and log; options.c checks settings and hands them on; handlers.c knows who
+ * report.c tells callers and log; sized.c reads what callers
+ * fill in; options.c checks settings and hands them on; handlers.c knows who
  * handles what; topics.c finds topics by patterns; event.c shows events as handlers see them;
  * trace.c has W3C trace context; meter.h tells how what happens is counted and shown, span.h how it
  * is traced; hand.c calls handlers, watches over them and waits for what they published; transact.c
@@ -166,7 +167,14 @@ struct connection_settings service_connection(struct tidings *service);
 
 /* --- options.c --- */
 
+struct bound {
+    const char *name;
+    int64_t value, least, most; /* 0 is the default, and always fine */
+};
+
 /* TIDINGS_INVALID names the setting that is wrong. */
+enum tidings_status bounds_check(const struct bound *bounds, size_t count,
+                                 struct tidings_error *error);
 enum tidings_status options_check(const struct tidings_options *options,
                                   struct tidings_error *error);
 
@@ -176,6 +184,20 @@ void options_free(struct tidings *service);
 
 /* What they are for the lanes: of as many handlers. */
 struct lane_settings options_lanes(const struct tidings_options *options, int handler_count);
+
+/* --- sized.c --- */
+
+/* Callers' structs have the size that their header gave them. Copies what is known of one, with 0
+ * for what it lacks; false: it has something that is not 0 beyond that. */
+bool sized_copy(void *to, size_t to_size, const void *from, size_t from_size);
+
+/* TIDINGS_INVALID, for a struct of this name that has. */
+enum tidings_status sized_fail(struct tidings_error *error, const char *what);
+
+/* The message itself, or as much of it as is known in *copy. NULL: TIDINGS_INVALID. */
+const struct tidings_message *message_known(const struct tidings_message *message, size_t size,
+                                            struct tidings_message *copy,
+                                            struct tidings_error *error);
 
 /* --- handlers.c --- */
 

@@ -52,6 +52,9 @@ enum tidings_status sql_load(const struct sql_driver *driver, void *connection, 
 enum tidings_status sql_begin(struct tidings_db db, struct sql *sql, struct tidings_error *error)
 {
     const struct sql_driver *driver = driver_of(db);
+    if (db.reserved[0] != NULL || db.reserved[1] != NULL) {
+        return sized_fail(error, "tidings_db");
+    }
     return driver != NULL && db.connection != NULL
                ? sql_load(driver, db.connection, sql, error)
                : error_set(error, TIDINGS_INVALID,

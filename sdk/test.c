@@ -111,24 +111,28 @@ static enum client_status publish(struct tidings *service, const struct event *e
 
 static const struct played played = {.publish = publish, .leave = leave};
 
-enum tidings_status tidings_test_service(struct tidings_test *bus,
-                                         const struct tidings_options *options,
-                                         struct tidings **service, struct tidings_error *error)
+enum tidings_status tidings_test_service_sized(struct tidings_test *bus,
+                                               const struct tidings_options *options,
+                                               size_t options_size, struct tidings **service,
+                                               struct tidings_error *error)
 {
-    struct tidings_options its = *options;
+    struct tidings_options its;
+    *service = NULL;
+    if (!sized_copy(&its, sizeof its, options, options_size)) {
+        return sized_fail(error, "tidings_options");
+    }
     its.instance = NULL;
-    its.bootstrap_servers = NULL;
+    its.bootstrap_servers = "127.0.0.1:9092";
     its.client_settings = NULL;
     enum tidings_status status = tidings_new(&its, service, error);
     if (status != TIDINGS_OK) {
         return status;
     }
-    struct test_group *group = group_get(bus, options->name);
+    struct test_group *group = group_get(bus, its.name);
     if (group->member != NULL) {
         tidings_free(*service);
         *service = NULL;
-        return error_set(error, TIDINGS_INVALID, "%s is a service of this bus already",
-                         options->name);
+        return error_set(error, TIDINGS_INVALID, "%s is a service of this bus already", its.name);
     }
     group->member = *service;
     group->has_failed = false;
@@ -138,13 +142,16 @@ enum tidings_status tidings_test_service(struct tidings_test *bus,
     return TIDINGS_OK;
 }
 
-enum tidings_status tidings_test_publish(struct tidings_test *bus,
-                                         const struct tidings_message *message,
-                                         struct tidings_error *error)
+enum tidings_status tidings_test_publish_sized(struct tidings_test *bus,
+                                               const struct tidings_message *message,
+                                               size_t message_size, struct tidings_error *error)
 {
     struct arena arena = {0};
+    struct tidings_message its;
     int64_t offset;
-    enum tidings_status status = message_check(NULL, message, error);
+    message = message_known(message, message_size, &its, error);
+    enum tidings_status status =
+        message != NULL ? message_check(NULL, message, error) : TIDINGS_INVALID;
     if (status == TIDINGS_OK) {
         struct event event = message_event(message, "/test", clock_ms(bus), &arena);
         if (!test_put(bus, &event, &offset)) {

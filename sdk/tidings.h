@@ -69,8 +69,24 @@
  * before tidings_run, from one thread.
  *
  * Memory: what goes in is copied; what a handler or callback is given is borrowed until it returns.
+ *
+ * Versions: a program that was built with the headers of 1.x runs with the library of every later
+ * 1.y (libtidings.so.1); functions, statuses and settings may come, none goes, and none changes its
+ * meaning. Structs that you fill (tidings_options, tidings_message, tidings_outbox_options) get
+ * members at their end: name the ones that you want, as above, so the others are 0, and 0 always
+ * is the default. How large such a struct was when the program was built goes along by itself, as
+ * the functions that take it are inline (tidings_new calls tidings_new_sized); so who makes one and
+ * who hands it over are to be built with the same header. Something that is not 0 in a member
+ * that the library is too old to know is TIDINGS_INVALID. What the library hands out may grow in
+ * the same way (tidings_event, tidings_delivery), so copy an event member by member, or keep in
+ * mind that a copy has what your header knows; of an event that you made (in_hand NULL) it reads
+ * no more than 1.0 had. tidings_error, tidings_header and tidings_db keep their size. Enums may get
+ * more values.
  */
 /* clang-format on */
+
+#define TIDINGS_VERSION_MAJOR 1 /* of this header; tidings_version tells the library's */
+#define TIDINGS_VERSION_MINOR 0
 
 #if defined(__GNUC__)
 #define TIDINGS_API                 __attribute__((visibility("default")))
@@ -124,8 +140,11 @@ enum tidings_give_up {
 
 /* Zero or NULL stands for the default in brackets. tidings_new names a setting that is wrong. */
 struct tidings_options {
-    const char *name;              /* required: the service; also its consumer group */
-    const char *bootstrap_servers; /* host:port, ... [127.0.0.1:9092] */
+    const char *name; /* required: the service; also its consumer group */
+
+    /* host:port, ... NULL [127.0.0.1:9092]: the environment variable TIDINGS_BOOTSTRAP_SERVER says
+     * where, if it is set, as for the command. */
+    const char *bootstrap_servers;
 
     /*
      * Name of this process among those that share the work [none]. With one, a process that is
@@ -294,6 +313,7 @@ struct tidings_message {
     const char *topic;
     const char *type;
     const char *key;          /* events of one key stay in order [none: any partition] */
+    size_t key_size;          /* [its length as text]; for a key that may have NULs in it */
     const char *id;           /* [a random UUID]; fixed ids let receivers recognise a repetition */
     const char *source;       /* ["/" and the service's name] */
     const char *subject;      /* [none] */
@@ -371,12 +391,36 @@ TIDINGS_API enum tidings_verdict tidings_reject(const struct tidings_event *even
                                                 const char *error_class, const char *message, ...)
     TIDINGS_FORMAT(3, 4);
 
+/* The version of the library that runs, "1.0.0". Static. Any thread. */
+TIDINGS_API const char *tidings_version(void);
+
+/*
+ * The functions that take a struct of the caller's, with its size as the caller knows it: 0 is
+ * taken for what lies beyond it. C and C++ call those without _sized, which are inline; other
+ * languages call these.
+ */
+TIDINGS_API enum tidings_status tidings_new_sized(const struct tidings_options *options,
+                                                  size_t options_size, struct tidings **service,
+                                                  struct tidings_error *error);
+TIDINGS_API enum tidings_status tidings_publish_sized(struct tidings *service,
+                                                      const struct tidings_message *message,
+                                                      size_t message_size,
+                                                      tidings_delivered_fn *delivered,
+                                                      void *context, struct tidings_error *error);
+TIDINGS_API enum tidings_status tidings_publish_wait_sized(struct tidings *service,
+                                                           const struct tidings_message *message,
+                                                           size_t message_size,
+                                                           struct tidings_error *error);
+
 /*
  * Makes a service; the bus need not be up. TIDINGS_INVALID names the setting that is wrong.
  * Release it with tidings_free.
  */
-TIDINGS_API enum tidings_status tidings_new(const struct tidings_options *options,
-                                            struct tidings **service, struct tidings_error *error);
+static inline enum tidings_status tidings_new(const struct tidings_options *options,
+                                              struct tidings **service, struct tidings_error *error)
+{
+    return tidings_new_sized(options, sizeof *options, service, error);
+}
 
 /*
  * Registers a handler for the events of one type on a topic; type NULL takes those of every type
@@ -440,17 +484,23 @@ TIDINGS_API void tidings_stop(struct tidings *service);
  * cause in its key wait for its transaction. What is published without a cause in hand, or by
  * tidings_publish_wait, goes out at once and does not belong to it.
  */
-TIDINGS_API enum tidings_status tidings_publish(struct tidings *service,
-                                                const struct tidings_message *message,
-                                                tidings_delivered_fn *delivered, void *context,
-                                                struct tidings_error *error);
+static inline enum tidings_status tidings_publish(struct tidings *service,
+                                                  const struct tidings_message *message,
+                                                  tidings_delivered_fn *delivered, void *context,
+                                                  struct tidings_error *error)
+{
+    return tidings_publish_sized(service, message, sizeof *message, delivered, context, error);
+}
 
 /* Publishes and waits until the event is kept or that failed. TIDINGS_UNREACHABLE leaves open
  * whether the bus has it: publish again with the same id. A cause gives its ids; what becomes of it
  * is the handler's to say, who sees the result. */
-TIDINGS_API enum tidings_status tidings_publish_wait(struct tidings *service,
-                                                     const struct tidings_message *message,
-                                                     struct tidings_error *error);
+static inline enum tidings_status tidings_publish_wait(struct tidings *service,
+                                                       const struct tidings_message *message,
+                                                       struct tidings_error *error)
+{
+    return tidings_publish_wait_sized(service, message, sizeof *message, error);
+}
 
 /* Waits until everything published so far is settled, but what waits for its cause to be done
  * (exactly_once); TIDINGS_UNREACHABLE when time is over. */
@@ -461,8 +511,8 @@ TIDINGS_API enum tidings_status tidings_flush(struct tidings *service, int timeo
  * flush first. NULL is fine. */
 TIDINGS_API void tidings_free(struct tidings *service);
 
-/* The value of a header as text in the event's memory when it is one there, else NULL. The last
- * one of several. Not NUL-terminated: *size is its length. */
+/* The value of a header, in the event's memory, *size long and not NUL-terminated; of several with
+ * this name the last one's. NULL and 0: there is none, or its value is null. Any thread. */
 TIDINGS_API const void *tidings_event_header(const struct tidings_event *event, const char *name,
                                              size_t *size);
 

@@ -49,26 +49,28 @@ struct pg_conn; /* libpq-fe.h: PGconn * */
 
 enum tidings_db_kind { TIDINGS_SQLITE = 1, TIDINGS_POSTGRES };
 
-/* A connection of the service's own. Zero stands for the default in brackets. */
+/* A connection of the service's own, made by the two functions below. Zero stands for the default
+ * in brackets. */
 struct tidings_db {
     enum tidings_db_kind kind;
-    void *connection;
     int keep_days; /* how long the inbox knows what was handled [8] */
+    void *connection;
+    void *reserved[2]; /* NULL */
 };
 
+/* For an open connection, as it comes from its library. */
 static inline struct tidings_db tidings_sqlite(struct sqlite3 *connection)
 {
-    struct tidings_db db = {TIDINGS_SQLITE, connection, 0};
+    struct tidings_db db = {TIDINGS_SQLITE, 0, connection, {NULL, NULL}};
     return db;
 }
-
 static inline struct tidings_db tidings_postgres(struct pg_conn *connection)
 {
-    struct tidings_db db = {TIDINGS_POSTGRES, connection, 0};
+    struct tidings_db db = {TIDINGS_POSTGRES, 0, connection, {NULL, NULL}};
     return db;
 }
 
-/* The SQL that makes the tables where they are missing. Static. */
+/* The SQL that makes the tables where they are missing. Static. NULL: there is no such kind. */
 TIDINGS_API const char *tidings_once_schema(enum tidings_db_kind kind);
 
 enum tidings_once_answer {
@@ -104,6 +106,23 @@ TIDINGS_API enum tidings_once_answer tidings_once(struct tidings *service, struc
                                                   const struct tidings_event *event,
                                                   struct tidings_error *error);
 
+struct tidings_outbox;
+struct tidings_outbox_options;
+struct tidings_outbox_counts;
+
+/* As in tidings.h, for other languages: with the size of the struct as the caller knows it. */
+TIDINGS_API enum tidings_status tidings_outbox_add_sized(struct tidings *service,
+                                                         struct tidings_db db,
+                                                         const struct tidings_message *message,
+                                                         size_t message_size,
+                                                         struct tidings_error *error);
+TIDINGS_API enum tidings_status tidings_outbox_start_sized(
+    struct tidings *service, struct tidings_db db, const struct tidings_outbox_options *options,
+    size_t options_size, struct tidings_outbox **outbox, struct tidings_error *error);
+TIDINGS_API void tidings_outbox_get_counts_sized(struct tidings_outbox *outbox,
+                                                 struct tidings_outbox_counts *counts,
+                                                 size_t counts_size);
+
 /*
  * The outbox: writes an event in the service's own transaction, open on db; once that is committed
  * it will be published (tidings_outbox_start), and if it is rolled back it never was. So an event
@@ -119,9 +138,12 @@ TIDINGS_API enum tidings_once_answer tidings_once(struct tidings *service, struc
  *
  * Any thread that may use the connection.
  */
-TIDINGS_API enum tidings_status tidings_outbox_add(struct tidings *service, struct tidings_db db,
-                                                   const struct tidings_message *message,
-                                                   struct tidings_error *error);
+static inline enum tidings_status tidings_outbox_add(struct tidings *service, struct tidings_db db,
+                                                     const struct tidings_message *message,
+                                                     struct tidings_error *error)
+{
+    return tidings_outbox_add_sized(service, db, message, sizeof *message, error);
+}
 
 /* Zero stands for the default in brackets. */
 struct tidings_outbox_options {
@@ -140,8 +162,6 @@ struct tidings_outbox_counts {
     bool is_down;       /* the bus or the database does not answer */
 };
 
-struct tidings_outbox;
-
 /*
  * Publishes what the service adds to its outbox in this database, on a thread of its own, in order,
  * and deletes it. db is a connection for that thread alone until tidings_outbox_stop (SQLite: in
@@ -159,11 +179,17 @@ struct tidings_outbox;
  * told, counted, and tried again, after growing waits up to some minutes. It holds back its key,
  * those without key themselves only; a topic that is refused holds back all of the topic.
  * - Memory: one batch.
+ *
+ * options NULL: all defaults. TIDINGS_INVALID names the option that is wrong.
  */
-TIDINGS_API enum tidings_status tidings_outbox_start(struct tidings *service, struct tidings_db db,
-                                                     const struct tidings_outbox_options *options,
-                                                     struct tidings_outbox **outbox,
-                                                     struct tidings_error *error);
+static inline enum tidings_status tidings_outbox_start(struct tidings *service,
+                                                       struct tidings_db db,
+                                                       const struct tidings_outbox_options *options,
+                                                       struct tidings_outbox **outbox,
+                                                       struct tidings_error *error)
+{
+    return tidings_outbox_start_sized(service, db, options, sizeof *options, outbox, error);
+}
 
 /* Has it look for new rows now: after a commit. Any thread. */
 TIDINGS_API void tidings_outbox_wake(struct tidings_outbox *outbox);
@@ -173,9 +199,12 @@ TIDINGS_API void tidings_outbox_wake(struct tidings_outbox *outbox);
 TIDINGS_API enum tidings_status tidings_outbox_wait(struct tidings_outbox *outbox, int timeout_ms,
                                                     struct tidings_error *error);
 
-/* Any thread. */
-TIDINGS_API void tidings_outbox_counts(struct tidings_outbox *outbox,
-                                       struct tidings_outbox_counts *counts);
+/* What it has come to. Any thread. */
+static inline void tidings_outbox_get_counts(struct tidings_outbox *outbox,
+                                             struct tidings_outbox_counts *counts)
+{
+    tidings_outbox_get_counts_sized(outbox, counts, sizeof *counts);
+}
 
 /* Ends after the batch that is on its way, which has some seconds for that; what is not published
  * stays. Then the connection is the caller's again. Before tidings_free. NULL is fine. */

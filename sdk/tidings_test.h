@@ -36,6 +36,17 @@ extern "C" {
 
 struct tidings_test;
 
+/* As in tidings.h, for other languages: with the size of the struct as the caller knows it. */
+TIDINGS_API enum tidings_status tidings_test_service_sized(struct tidings_test *bus,
+                                                           const struct tidings_options *options,
+                                                           size_t options_size,
+                                                           struct tidings **service,
+                                                           struct tidings_error *error);
+TIDINGS_API enum tidings_status tidings_test_publish_sized(struct tidings_test *bus,
+                                                           const struct tidings_message *message,
+                                                           size_t message_size,
+                                                           struct tidings_error *error);
+
 /* An empty bus, at 2026-01-01 00:00 UTC. */
 TIDINGS_API struct tidings_test *tidings_test_new(void);
 
@@ -47,15 +58,21 @@ TIDINGS_API void tidings_test_free(struct tidings_test *bus);
  * and client_settings count for nothing. Release it with tidings_free, which stops it in order:
  * what is in hand ends, progress is written down.
  */
-TIDINGS_API enum tidings_status tidings_test_service(struct tidings_test *bus,
-                                                     const struct tidings_options *options,
-                                                     struct tidings **service,
-                                                     struct tidings_error *error);
+static inline enum tidings_status tidings_test_service(struct tidings_test *bus,
+                                                       const struct tidings_options *options,
+                                                       struct tidings **service,
+                                                       struct tidings_error *error)
+{
+    return tidings_test_service_sized(bus, options, sizeof *options, service, error);
+}
 
 /* Puts an event on a topic, as another service ("/test") would. */
-TIDINGS_API enum tidings_status tidings_test_publish(struct tidings_test *bus,
-                                                     const struct tidings_message *message,
-                                                     struct tidings_error *error);
+static inline enum tidings_status tidings_test_publish(struct tidings_test *bus,
+                                                       const struct tidings_message *message,
+                                                       struct tidings_error *error)
+{
+    return tidings_test_publish_sized(bus, message, sizeof *message, error);
+}
 
 /*
  * All services of the bus do what there is to do now, until nothing is left that need not wait for

@@ -5,7 +5,6 @@
  */
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <tidings.h>
 
@@ -33,8 +32,7 @@ static enum tidings_verdict print(struct tidings *shop, const struct tidings_eve
 int main(int argc, char **argv)
 {
     struct tidings_error error = {.text = ""};
-    struct tidings_options options = {.name = "print",
-                                      .bootstrap_servers = getenv("TIDINGS_BOOTSTRAP_SERVER")};
+    struct tidings_options options = {.name = "print"};
     void *mended = argc > 2 ? argv[2] : NULL;
     if (argc < 2) {
         return 2;

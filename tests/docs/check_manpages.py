@@ -42,7 +42,9 @@ def main(program, version, library, sdk):
     with tempfile.TemporaryDirectory() as folder:
         headers = sorted(glob.glob(os.path.join(sdk, "tidings*.h")))
         run(sys.executable, "-B", os.path.join(ROOT, "tools", "manpage"), program, version, folder, *headers)
-        functions = re.findall(r" T (tidings_\w+)$", run("nm", "-D", "--defined-only", library).stdout, re.M)
+        functions = re.findall(r" T (tidings_\w+)(?:@@\S+)?$", run("nm", "-D", "--defined-only", library).stdout, re.M)
+        for header in headers:
+            functions += re.findall(r"^static inline .*?\b(tidings_\w+)\(", read(header), re.M | re.S)
         wrong += [f"no manual page tells of {name}" for name in functions
                   if not is_shown(page_of(folder, 3, name) or ".SH SYNOPSIS", name)]
         commands = re.findall(r"^  (\w+)", run(program, "help").stdout.split("Commands:\n")[1].split("\n\n")[0], re.M)

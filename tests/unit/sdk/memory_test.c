@@ -288,6 +288,21 @@ static void test_what_cannot_be_is_refused(void **state)
     tidings_free(service);
 }
 
+static void test_a_key_may_have_any_bytes(void **state)
+{
+    struct work *work = *state;
+    static const char key[] = {'a', '\0', 'b', '\xff'};
+    struct tidings_error error;
+    struct tidings_message message = {.topic = "any", .type = "T", .key_size = sizeof key};
+    assert_int_equal(tidings_test_publish(work->bus, &message, &error), TIDINGS_INVALID);
+    assert_non_null(strstr(error.text, "key_size"));
+    message.key = key;
+    assert_int_equal(tidings_test_publish(work->bus, &message, &error), TIDINGS_OK);
+    const struct tidings_event *event = tidings_test_event(work->bus, "any", 0);
+    assert_int_equal(event->key_size, sizeof key);
+    assert_memory_equal(event->key, key, sizeof key);
+}
+
 static void test_an_event_may_end_its_service(void **state)
 {
     struct work *work = *state;
@@ -428,6 +443,7 @@ int main(int argc, char **argv)
         MEMORY_TEST(test_exactly_once_a_refusal_is_an_attempt_and_told),
         MEMORY_TEST(test_a_service_goes_on_where_it_was),
         MEMORY_TEST(test_what_cannot_be_is_refused),
+        MEMORY_TEST(test_a_key_may_have_any_bytes),
         MEMORY_TEST(test_an_event_may_end_its_service),
         MEMORY_TEST(test_a_reason_may_be_left_out),
         MEMORY_TEST(test_a_batch_has_one_event_of_a_key),

@@ -176,7 +176,7 @@ static void test_rows_are_published_in_order_and_deleted(void **state)
     work_start(&work, world, service, NULL, NULL);
     add_numbers(service, &sql, "many", 1500, 500);
     work_wait(&work);
-    tidings_outbox_counts(work.outbox, &counts);
+    tidings_outbox_get_counts(work.outbox, &counts);
     assert_int_equal(counts.published, 2000);
     assert_int_equal(counts.oldest_ms, 0);
     assert_true(counts.is_publishing && !counts.is_down);
@@ -399,8 +399,20 @@ static void test_a_row_that_is_too_large_holds_back_its_key_only(void **state)
     while (base_number(&sql, "select count(*) from tidings_outbox where state = 0") > 0) {
         (void)tidings_outbox_wait(work.outbox, 10, NULL);
     }
-    tidings_outbox_counts(work.outbox, &counts);
+    tidings_outbox_get_counts(work.outbox, &counts);
     assert_int_equal(counts.failing, 1);
+    struct {
+        struct tidings_outbox_counts first;
+        uint64_t more[2];
+    } newer = {.more = {7, 7}}, older = {.more = {7, 7}};
+    tidings_outbox_get_counts_sized(work.outbox, &newer.first, sizeof newer.first + 8);
+    assert_int_equal(newer.first.failing, 1);
+    assert_int_equal(newer.more[0], 0);
+    assert_int_equal(newer.more[1], 7);
+    older.first.failing = 7;
+    tidings_outbox_get_counts_sized(work.outbox, &older.first, 8);
+    assert_int_equal(older.first.published, newer.first.published);
+    assert_int_equal(older.first.failing, 7);
     assert_int_equal(base_number(&sql, "select count(*) from tidings_outbox where state = 2"), 2);
     bus_server_alter(&world->bus, "large", "max.message.bytes", "100000");
     work_wait(&work); /* it is tried again by itself */
@@ -587,6 +599,21 @@ static void test_a_late_owner_publishes_nothing(void **state)
     base_close(&sql);
 }
 
+static void test_a_wrong_option_names_itself(void **state)
+{
+    struct world *world = *state;
+    struct sql sql = base_connect(&world->base);
+    struct tidings *service = service_new(&world->bus, "wrong");
+    struct tidings_outbox_options options = {.lease_ms = -1};
+    struct tidings_outbox *outbox;
+    struct tidings_error error;
+    assert_int_equal(tidings_outbox_start(service, base_db(&sql), &options, &outbox, &error),
+                     TIDINGS_INVALID);
+    assert_non_null(strstr(error.text, "lease_ms"));
+    tidings_free(service);
+    base_close(&sql);
+}
+
 /* --- killed --- */
 
 struct kill_at {
@@ -667,6 +694,7 @@ static void test_each_row_is_published_once_whenever_it_is_killed(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_wrong_option_names_itself),
         cmocka_unit_test(test_rows_are_published_in_order_and_deleted),
         cmocka_unit_test(test_what_is_rolled_back_was_never_there),
         cmocka_unit_test(test_an_event_comes_out_as_it_went_in),

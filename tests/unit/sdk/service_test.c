@@ -370,6 +370,24 @@ static void test_bad_options_are_refused_by_name(void **state)
     assert_non_null(strstr(error.text, "retry_max_ms"));
 }
 
+/* As the command finds it: what is said, else the environment, else the default. */
+static void test_the_environment_says_where_the_bus_is(void **state)
+{
+    struct bus_server *bus = *state;
+    struct tidings_options options = options_of(bus, "found");
+    bus_server_topic(bus, "found", 1);
+    setenv("TIDINGS_BOOTSTRAP_SERVER", "127.0.0.1:1", 1);
+    struct tidings *said = service_of(&options);
+    publish(said, "found", NULL, "T", "said");
+    tidings_free(said);
+    setenv("TIDINGS_BOOTSTRAP_SERVER", bus->address, 1);
+    options.bootstrap_servers = NULL;
+    struct tidings *found = service_of(&options);
+    unsetenv("TIDINGS_BOOTSTRAP_SERVER");
+    publish(found, "found", NULL, "T", "found");
+    tidings_free(found);
+}
+
 static void test_a_publish_without_a_bus_fails_in_time(void **state)
 {
     struct tidings_error error;
@@ -420,6 +438,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_a_kept_cause_gives_its_ids),
         cmocka_unit_test(test_a_stop_before_the_run_ends_it),
         cmocka_unit_test(test_bad_options_are_refused_by_name),
+        cmocka_unit_test(test_the_environment_says_where_the_bus_is),
         cmocka_unit_test(test_a_publish_without_a_bus_fails_in_time),
         cmocka_unit_test(test_freeing_a_service_gives_up_what_waits),
     };
