@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "group/classic_change.h"
 #include "group/classic_rebalance.h"
+#include "group/classic_topics.h"
 #include "group/member_id.h"
 #include "group/room.h"
 
@@ -155,6 +156,23 @@ static void store_static(struct group *group, struct classic_member *member,
     group_effects_store(effects, store);
 }
 
+/*
+ * Why a stable group cannot go on with the assignment that it has, now that a static member is
+ * back; NULL: it can. A member that is to give partitions up joins again when it did, and the next
+ * generation hands them on (KIP-429). One that died before that is back without them and has
+ * nothing to give up, so nobody would ever join again. Apache Kafka leaves it at that.
+ */
+static const char *why_rebalance(const struct group *group)
+{
+    if (!slice_equal(classic_select_protocol(group), group->protocol)) {
+        return "a static member came back with other protocols";
+    }
+    if (classic_has_gap(group)) {
+        return "a static member came back while partitions were nobody's";
+    }
+    return NULL;
+}
+
 static void replace_static(struct group *group, struct classic_member *member,
                            const struct group_join_request *request, struct slice new_id,
                            struct clock_time now, struct group_effects *effects)
@@ -172,11 +190,11 @@ static void replace_static(struct group *group, struct classic_member *member,
         /* The leader may be assigning to the old id already. */
         classic_prepare_rebalance(group, "a static member came back", now, effects);
     } else if (group->state == GROUP_STABLE) {
-        if (slice_equal(classic_select_protocol(group), group->protocol)) {
+        const char *reason = why_rebalance(group);
+        if (reason == NULL) {
             store_static(group, member, request, old_leader, effects);
         } else {
-            classic_prepare_rebalance(group, "a static member came back with other protocols", now,
-                                      effects);
+            classic_prepare_rebalance(group, reason, now, effects);
         }
     }
     kept_free(&old_leader);

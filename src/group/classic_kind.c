@@ -4,6 +4,7 @@
 #include "group/classic_join.h"
 #include "group/classic_rebalance.h"
 #include "group/classic_sync.h"
+#include "group/classic_topics.h"
 
 /* As Kafka's ClassicGroup: within a transaction the generation counts only when the request names a
  * member, which clients before KIP-447 do not, and a rebalance under way does not matter. */

@@ -1,7 +1,6 @@
 #include "group/classic_members.h"
 
 #include "group/room.h"
-#include "wire/generated/consumer_protocol_subscription.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -220,41 +219,6 @@ struct slice classic_select_protocol(const struct group *group)
         }
     }
     return best;
-}
-
-/* Whether the subscription in a member's metadata names the topic; true when it cannot be read.
- * Each version begins with the fields of version 0, so these are read, whatever the metadata
- * claims. */
-static bool subscription_names(struct slice metadata, struct slice topic)
-{
-    struct arena arena = {0}; /* bounded: an array's count is checked against the bytes there are */
-    struct wire_reader reader;
-    wire_reader_init(&reader, metadata, &arena);
-    struct consumer_protocol_subscription subscription;
-    (void)wire_read_int16(&reader); /* the version */
-    enum err err = consumer_protocol_subscription_decode(&reader, 0, &subscription);
-    bool names = err != ERR_NONE;
-    for (int32_t i = 0; !names && i < subscription.topics_count; i++) {
-        names = slice_equal(subscription.topics[i], topic);
-    }
-    arena_deinit(&arena);
-    return names;
-}
-
-bool classic_is_subscribed(const struct group *group, struct slice topic)
-{
-    if (!slice_equal_str(group->protocol_type, "consumer")) {
-        return true;
-    }
-    for (const struct classic_member *m = group->members; m != NULL; m = m->hh.next) {
-        struct slice metadata = slice_is_null(group->protocol)
-                                    ? (struct slice){0}
-                                    : classic_metadata(m, group->protocol);
-        if (subscription_names(metadata, topic)) {
-            return true;
-        }
-    }
-    return false;
 }
 
 /* ---- coming and going ---- */

@@ -98,9 +98,6 @@ struct slice classic_metadata(const struct classic_member *member, struct slice 
 bool classic_supports(const struct group *group, const struct group_join_request *request);
 /* The protocol most members prefer of those that all support; a tie goes to who joined first. */
 struct slice classic_select_protocol(const struct group *group);
-/* The topics that members of a "consumer" group subscribe to include this one; true also when
-   that cannot be known. */
-bool classic_is_subscribed(const struct group *group, struct slice topic);
 
 /* Whether the member is to assign. False for all when nobody leads. */
 bool classic_is_leader(const struct group *group, const struct classic_member *member);

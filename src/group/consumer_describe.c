@@ -3,6 +3,7 @@
 #include "group/consumer_protocol.h"
 #include "group/consumer_reconcile.h"
 #include "group/consumer_target.h"
+#include "wire/generated/consumer_protocol_subscription.h"
 
 /* What others may know of a consumer group. */
 
@@ -91,6 +92,26 @@ void consumer_describe(const struct group *group, struct arena *arena,
     }
 }
 
+/* As a client of the classic protocol would say it. */
+static struct slice write_subscription(const struct consumer_member *member, struct arena *arena)
+{
+    struct consumer_protocol_subscription subscription;
+    consumer_protocol_subscription_init(&subscription);
+    subscription.topics = member->topics;
+    subscription.topics_count = (int32_t)member->topic_count;
+    subscription.user_data = (struct slice){0};
+    subscription.generation_id = member->epoch;
+    subscription.rack_id = member->rack_id;
+    struct buf bytes = {0};
+    struct wire_writer writer;
+    wire_writer_init(&writer, &bytes);
+    consumer_protocol_subscription_encode_versioned(&writer, CONSUMER_PROTOCOL_VERSION,
+                                                    &subscription);
+    struct slice kept = group_arena_slice(arena, buf_slice(&bytes));
+    buf_deinit(&bytes);
+    return kept;
+}
+
 /* For tools that know classic groups only: they see subscriptions and assignments as ever. */
 void consumer_describe_as_classic(const struct group *group, struct arena *arena,
                                   struct group_description *out)
@@ -112,7 +133,7 @@ void consumer_describe_as_classic(const struct group *group, struct arena *arena
             .instance_id = group_arena_slice(arena, m->instance_id),
             .client_id = group_arena_slice(arena, m->client_id),
             .client_host = group_arena_slice(arena, m->client_host),
-            .metadata = consumer_subscription_write(m, arena),
+            .metadata = write_subscription(m, arena),
             .assignment = consumer_assignment_write(group, &m->assigned, 0, arena),
         };
     }

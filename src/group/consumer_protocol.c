@@ -4,12 +4,12 @@
 #include "wire/generated/consumer_protocol_assignment.h"
 #include "wire/generated/consumer_protocol_subscription.h"
 
-enum { HIGHEST_VERSION = 3 };
-
 int16_t consumer_protocol_version(struct slice metadata)
 {
     int16_t version = metadata.size >= 2 ? (int16_t)load_be16(metadata.data) : 0;
-    return version < 0 ? 0 : version > HIGHEST_VERSION ? HIGHEST_VERSION : version;
+    return version < 0                           ? 0
+           : version > CONSUMER_PROTOCOL_VERSION ? CONSUMER_PROTOCOL_VERSION
+                                                 : version;
 }
 
 /* Adds the partitions of a topic that exists; others are dropped, as nobody can have them. */
@@ -104,24 +104,6 @@ struct slice consumer_assignment_write(const struct group *group, const struct p
     struct wire_writer writer;
     wire_writer_init(&writer, &bytes);
     consumer_protocol_assignment_encode_versioned(&writer, version, &assignment);
-    struct slice kept = group_arena_slice(arena, buf_slice(&bytes));
-    buf_deinit(&bytes);
-    return kept;
-}
-
-struct slice consumer_subscription_write(const struct consumer_member *member, struct arena *arena)
-{
-    struct consumer_protocol_subscription subscription;
-    consumer_protocol_subscription_init(&subscription);
-    subscription.topics = member->topics;
-    subscription.topics_count = (int32_t)member->topic_count;
-    subscription.user_data = (struct slice){0};
-    subscription.generation_id = member->epoch;
-    subscription.rack_id = member->rack_id;
-    struct buf bytes = {0};
-    struct wire_writer writer;
-    wire_writer_init(&writer, &bytes);
-    consumer_protocol_subscription_encode_versioned(&writer, HIGHEST_VERSION, &subscription);
     struct slice kept = group_arena_slice(arena, buf_slice(&bytes));
     buf_deinit(&bytes);
     return kept;

@@ -1,10 +1,13 @@
 #ifndef TIDINGS_GROUP_CONSUMER_PROTOCOL_H
 #define TIDINGS_GROUP_CONSUMER_PROTOCOL_H
 
-#include "group/consumer_state.h"
+#include "group/group_state.h"
+#include "group/partition_set.h"
 
-/* What classic members say inside JoinGroup and SyncGroup. That names topics; a consumer group has
- * their ids. */
+/* What consumers of the classic protocol say inside JoinGroup and SyncGroup. That names topics;
+ * here are their ids. */
+
+enum { CONSUMER_PROTOCOL_VERSION = 3 }; /* the highest that is known here */
 
 struct consumer_subscription {
     const struct slice *topics; /* in the arena */
@@ -23,8 +26,6 @@ enum err consumer_assignment_read(const struct group *group, struct slice bytes,
 /* In the arena; topics that are gone are left out. */
 struct slice consumer_assignment_write(const struct group *group, const struct partition_set *set,
                                        int16_t version, struct arena *arena);
-/* As a client of the classic protocol would say it; in the arena. */
-struct slice consumer_subscription_write(const struct consumer_member *member, struct arena *arena);
 /* The version that the bytes begin with, as far as it is known here. */
 int16_t consumer_protocol_version(struct slice metadata);
 

@@ -18,6 +18,7 @@
  *   group_state, member_id         this
  *   room                           what it may take of memory
  *   offset_table, offset_*         offsets, whoever the members are
+ *   consumer_protocol              what consumers of the classic protocol say to each other
  *   classic_*                      the classic protocol; classic_kind is its row of the table
  *   consumer_*                     the new one; consumer_kind is its row
  *   consumer_upgrade, _heartbeat   what makes a classic group a consumer group

@@ -50,23 +50,32 @@ void partition_set_sort(struct partition_set *set)
     set->count = kept;
 }
 
-bool partition_set_has(const struct partition_set *set, struct wire_uuid topic, int32_t partition)
+/* The first item of a sorted set that is not below the key; the count when all are. */
+static size_t find_from(const struct partition_set *set, struct wire_uuid topic, int32_t partition)
 {
     struct topic_partition key = {topic, partition};
     size_t low = 0, high = set->count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        int order = topic_partition_compare(&set->items[middle], &key);
-        if (order == 0) {
-            return true;
-        }
-        if (order < 0) {
+        if (topic_partition_compare(&set->items[middle], &key) < 0) {
             low = middle + 1;
         } else {
             high = middle;
         }
     }
-    return false;
+    return low;
+}
+
+bool partition_set_has(const struct partition_set *set, struct wire_uuid topic, int32_t partition)
+{
+    struct topic_partition key = {topic, partition};
+    size_t at = find_from(set, topic, partition);
+    return at < set->count && topic_partition_compare(&set->items[at], &key) == 0;
+}
+
+size_t partition_set_count(const struct partition_set *set, struct wire_uuid topic)
+{
+    return find_from(set, topic, INT32_MAX) - find_from(set, topic, 0);
 }
 
 bool partition_set_equal(const struct partition_set *a, const struct partition_set *b)

@@ -34,6 +34,8 @@ void partition_set_sort(struct partition_set *set);
 
 /* Of a sorted set. */
 bool partition_set_has(const struct partition_set *set, struct wire_uuid topic, int32_t partition);
+/* How many of the topic are in a sorted set. */
+size_t partition_set_count(const struct partition_set *set, struct wire_uuid topic);
 /* Of sorted sets. */
 bool partition_set_equal(const struct partition_set *a, const struct partition_set *b);
 /* By topic id, then partition: below, 0 or above 0. */

@@ -1,10 +1,8 @@
 #include "../unit.h"
-#include "consumer_fixture.h"
+#include "classic_fixture.h"
 #include "group/consumer_config.h"
-#include "group/consumer_protocol.h"
 #include "group/consumer_target.h"
 #include "wire/generated/consumer_protocol_assignment.h"
-#include "wire/generated/consumer_protocol_subscription.h"
 
 /* Consumer groups of the new protocol, step by step (KIP-848). */
 
@@ -508,58 +506,6 @@ static void answers_wait_for_the_disk(void **state)
 
 /* ---- with classic members ---- */
 
-static struct slice subscription(struct arena *arena, const char *topic,
-                                 const struct partition_set *owned)
-{
-    struct consumer_protocol_subscription value;
-    struct slice name = slice_str(topic);
-    struct consumer_protocol_subscription_topic list = {.topic = name};
-    int32_t partitions[64];
-    consumer_protocol_subscription_init(&value);
-    value.topics = &name;
-    value.topics_count = 1;
-    value.user_data = (struct slice){0};
-    value.rack_id = (struct slice){0};
-    list.partitions = partitions;
-    for (size_t i = 0; owned != NULL && i < owned->count; i++) {
-        partitions[list.partitions_count++] = owned->items[i].partition;
-    }
-    value.owned_partitions = &list;
-    value.owned_partitions_count = 1;
-    struct buf bytes = {0};
-    struct wire_writer writer;
-    wire_writer_init(&writer, &bytes);
-    consumer_protocol_subscription_encode_versioned(&writer, 1, &value);
-    struct slice kept = group_arena_slice(arena, buf_slice(&bytes));
-    buf_deinit(&bytes);
-    return kept;
-}
-
-static uint64_t classic_join(struct world *world, const char *id, const char *instance,
-                             const struct partition_set *owned)
-{
-    struct arena arena = {0};
-    struct group_protocol_offer offer = {slice_str("cooperative"),
-                                         subscription(&arena, "t", owned)};
-    struct group_join_request request = {
-        .waiter = next_waiter(world),
-        .member_id = slice_str(id),
-        .instance_id = slice_str(instance),
-        .client_id = slice_str("client"),
-        .client_host = slice_str("/127.0.0.1"),
-        .protocol_type = slice_str("consumer"),
-        .protocols = &offer,
-        .protocol_count = 1,
-        .session_timeout_ms = SESSION_MS,
-        .rebalance_timeout_ms = REBALANCE_MS,
-    };
-    struct group_effects effects = {0};
-    group_join(world->group, &request, world->now, &effects);
-    world_take(world, &effects);
-    arena_deinit(&arena);
-    return request.waiter.token.sequence;
-}
-
 /* SyncGroup: what the classic member is given. */
 static struct partition_set classic_sync(struct world *world, const char *id, int32_t generation)
 {
@@ -684,6 +630,37 @@ static void a_static_member_may_change_its_protocol(void **state)
     world_free(world);
 }
 
+static void a_static_classic_member_that_died_giving_up_frees_it_by_coming_back(void **state)
+{
+    struct world *world = consumer_world(&topics);
+    struct consumer_client c[1] = {{.id = "new"}};
+    set_topic(&topics, "t", 4);
+    uint64_t n = classic_join(world, "", "a", NULL);
+    const char *old = id_of(world, n);
+    struct partition_set all = {0};
+    for (int32_t i = 0; i < 4; i++) {
+        partition_set_push(&all, id_of_topic(&topics, "t"), i);
+    }
+    struct arena arena = {0};
+    struct group_assignment item = {slice_str(old),
+                                    consumer_assignment_write(world->group, &all, 1, &arena)};
+    sync_with(world, old, "a", 1, &item, 1);
+    client_beat(world, &c[0], "t");
+    n = classic_join(world, old, "a", &all); /* it is to give up two, and dies */
+    assert_int_equal(consumer_find(world->group->consumer, slice_str(old))->state,
+                     CONSUMER_UNREVOKED);
+    client_beat(world, &c[0], "t");
+    assert_int_equal(c[0].owned.count, 0);
+    n = classic_join(world, "", "a", NULL);
+    assert_int_equal(reply(world, n)->err, ERR_NONE);
+    client_beat(world, &c[0], "t");
+    assert_int_equal(c[0].owned.count, 2);
+    arena_deinit(&arena);
+    partition_set_deinit(&all);
+    free_clients(c, 1);
+    world_free(world);
+}
+
 static void silent_classic_members_are_fenced(void **state)
 {
     struct world *world = consumer_world(&topics);
@@ -774,6 +751,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_classic_group_moves_to_the_new_protocol_and_back),
         cmocka_unit_test(the_policy_may_forbid_moving),
         cmocka_unit_test(a_static_member_may_change_its_protocol),
+        cmocka_unit_test(a_static_classic_member_that_died_giving_up_frees_it_by_coming_back),
         cmocka_unit_test(silent_classic_members_are_fenced),
         cmocka_unit_test(an_empty_group_may_be_of_either_kind),
         cmocka_unit_test(what_happens_to_members_of_the_new_protocol_is_told),

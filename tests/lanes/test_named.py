@@ -1,0 +1,121 @@
+#!/usr/bin/python3
+"""A member with a name that dies while it gives partitions up, and comes back.
+
+usage: test_named.py TRANSFORM_SERVICE [--bootstrap ADDRESS --brokers DIRECTORY]
+
+The first life of the member "a" is spoken by hand, as only so it dies where it is to: it has all partitions, another
+member comes, as the group's leader it says which ones it keeps, and is gone before it has given the others up. They
+are nobody's then (KIP-429), and as it comes back under its name (KIP-345) nobody would ask for them.
+"""
+import os
+import struct
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+import test_runner  # noqa: E402
+import test_transact  # noqa: E402
+from harness.kafka import Client, array, string  # noqa: E402
+from harness.server import wait_for  # noqa: E402
+
+REBALANCE_IN_PROGRESS = 27
+PROTOCOL = "cooperative-sticky"
+PARTITIONS = test_runner.PARTITIONS
+FOUND_S = 60
+
+
+def partitions_of(topic, numbers):
+    return array([string(topic) + array([struct.pack(">i", n) for n in numbers])] if numbers else [])
+
+
+class Hand:
+    """A member of the classic protocol with this name, one request at a time."""
+
+    def __init__(self, world, name):
+        self.world, self.name = world, name
+        self.id, self.generation = "", -1
+        self.client = Client(wait_for(self.coordinator, "the group has a coordinator"))
+
+    def coordinator(self):
+        host, port = self.world.server.address.split(",")[0].rsplit(":", 1)
+        client = Client((host, int(port)))
+        answer = client.ask("find_coordinator", 2, key=self.world.group, key_type=0)
+        client.close()
+        return (answer["host"], answer["port"]) if answer["error_code"] == 0 else None
+
+    def ids(self):
+        return {"group_id": self.world.group, "member_id": self.id, "group_instance_id": self.name}
+
+    def join(self, owned):
+        """The members, once all of them joined."""
+        metadata = struct.pack(">h", 1) + array([string(self.world.topic)]) + struct.pack(">i", 0) + \
+            partitions_of(self.world.topic, owned)
+        answer = self.client.ask("join_group", 5, **self.ids(), protocol_type="consumer", session_timeout_ms=60000,
+                                 rebalance_timeout_ms=60000, protocols=[{"name": PROTOCOL, "metadata": metadata}])
+        assert answer["error_code"] == 0, answer
+        self.id, self.generation = answer["member_id"], answer["generation_id"]
+        return [member["member_id"] for member in answer["members"]]
+
+    def assign(self, members, numbers):
+        """As the leader: these to itself, nothing to the others."""
+        answer = self.client.ask("sync_group", 3, **self.ids(), generation_id=self.generation, assignments=[
+            {"member_id": member, "assignment": struct.pack(">h", 0) + partitions_of(
+                self.world.topic, numbers if member == self.id else []) + struct.pack(">i", 0)} for member in members])
+        assert answer["error_code"] == 0, answer
+
+    def is_called(self):
+        return self.client.ask("heartbeat", 3, **self.ids(), generation_id=self.generation)["error_code"] == \
+            REBALANCE_IN_PROGRESS
+
+
+def until_nobodys(world):
+    """Half of the partitions are nobody's; the other member, which is to get them."""
+    hand = Hand(world, "a")
+    hand.assign(hand.join([]), range(PARTITIONS))
+    other = test_transact.Member(world, "instance=b")
+    wait_for(hand.is_called, "the other one joins")
+    hand.assign(hand.join(range(PARTITIONS)), range(PARTITIONS // 2))
+    wait_for(lambda: sorted(world.members()) == [0, PARTITIONS // 2], "it is to give some up")
+    hand.client.close()
+    return other
+
+
+def rebalances(world):
+    with open(world.server.log_path, encoding="utf-8") as log:
+        return log.read().count("a rebalance begins")
+
+
+def restarts_in_turn(world, members):
+    """Nobody is called for it."""
+    before = rebalances(world)
+    for at, member in enumerate(members):
+        member.kill()
+        members[at] = member.again()
+        wait_for(lambda at=at: "holds" in members[at].log(), "it is back")
+    assert rebalances(world) == before, "a member that came back made a rebalance"
+    assert sorted(world.members()) == [PARTITIONS // 2] * 2, world.members()
+
+
+def comes_back(world):
+    world.give([(f"k{i}", "ok") for i in range(test_transact.KEYS)])
+    other = until_nobodys(world)
+    members = [test_transact.Member(world, "instance=a"), other]
+    wait_for(lambda: sorted(world.members()) == [PARTITIONS // 2] * 2, "all partitions are somebody's", FOUND_S)
+    test_transact.until_all_done(world)
+    if not world.options.bootstrap:
+        restarts_in_turn(world, members)
+    for member in members:
+        member.stop()
+    world.check()
+
+
+def main():
+    options = test_runner.arguments().parse_args()
+    with (tempfile.TemporaryDirectory(prefix="tidings-named-") as directory,
+          test_transact.World(options, directory, "named") as world):
+        comes_back(world)
+    print("a named member that died giving partitions up comes back", flush=True)
+
+
+if __name__ == "__main__":
+    main()
