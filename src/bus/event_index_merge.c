@@ -2,45 +2,41 @@
 
 #include <stdlib.h>
 
-/* Of which size a run is: 0 for what memory makes, one more for each merge on the way. */
-static unsigned tier(const struct event_index *index, const struct index_run *run)
-{
-    unsigned tier = 0;
-    uint64_t most = index->config.memory_entries;
-    while (run->entries > most) {
-        most *= INDEX_MERGE_RUNS;
-        tier++;
-    }
-    return tier;
-}
+/* No run that is merged has more than this part of the entries: then each entry is merged a few
+ * times only, and there are few runs whatever their sizes are. */
+enum { LARGEST_PART = 4 };
 
-/* Whether as many runs as one merge takes, from `first` on, are of one size and make no more than
- * what one run may be. */
-static bool is_due(const struct event_index *index, size_t first)
+/* How many entries a merge of as many runs as one takes, from `first` on, would have; 0 when it is
+ * not due. */
+static uint64_t entries_due(const struct event_index *index, size_t first)
 {
-    unsigned of_first = tier(index, index->runs.items[first]->run);
     uint64_t entries = 0;
+    uint64_t largest = 0;
     uint64_t numbers = 0;
     for (size_t i = first; i < first + INDEX_MERGE_RUNS; i++) {
         const struct index_run *run = index->runs.items[i]->run;
-        if (tier(index, run) > of_first) {
-            return false;
-        }
         entries += run->entries;
+        largest = run->entries > largest ? run->entries : largest;
         numbers += index_places_count(&run->places);
     }
-    return entries <= index->config.run_entries_most && numbers < INDEX_NUMBERS_MAX / 2;
+    bool is_due = entries >= largest * LARGEST_PART && entries <= index->config.run_entries_most &&
+                  numbers < INDEX_NUMBERS_MAX / 2;
+    return is_due ? entries : 0;
 }
 
-/* The first of runs that are due, or SIZE_MAX. */
+/* The first run of the smallest merge that is due, or SIZE_MAX. */
 static size_t find_due(const struct event_index *index)
 {
+    uint64_t least = UINT64_MAX;
+    size_t found = SIZE_MAX;
     for (size_t first = 0; first + INDEX_MERGE_RUNS <= index->runs.count; first++) {
-        if (is_due(index, first)) {
-            return first;
+        uint64_t entries = entries_due(index, first);
+        if (entries > 0 && entries < least) {
+            least = entries;
+            found = first;
         }
     }
-    return SIZE_MAX;
+    return found;
 }
 
 /* Begins a merge if one is due. */

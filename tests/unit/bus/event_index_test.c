@@ -270,6 +270,22 @@ static void test_an_index_that_is_opened_again_has_all_that_was_flushed(void **s
     end(world);
 }
 
+static void test_an_event_that_is_added_twice_is_found_once(void **state)
+{
+    struct world *world = begin(11);
+    (void)state;
+    grow(world, 100);
+    for (int round = 0; round < 2; round++) {
+        for (int64_t offset = 0; offset < (int64_t)world->logs[1].count; offset++) {
+            assert_int_equal(add(world, 1, offset, NULL), ERR_NONE);
+        }
+        check_all(world);
+        assert_int_equal(event_index_flush(world->index, NULL), ERR_NONE);
+        check_all(world);
+    }
+    end(world);
+}
+
 static void test_runs_of_one_size_become_one(void **state)
 {
     struct world *world = begin(4);
@@ -533,6 +549,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_all_that_was_added_is_found_and_nothing_else),
         cmocka_unit_test(test_what_was_lost_in_a_crash_is_added_again),
         cmocka_unit_test(test_an_index_that_is_opened_again_has_all_that_was_flushed),
+        cmocka_unit_test(test_an_event_that_is_added_twice_is_found_once),
         cmocka_unit_test(test_runs_of_one_size_become_one),
         cmocka_unit_test(test_what_is_gone_from_the_log_is_not_found_and_its_files_go),
         cmocka_unit_test(test_a_hot_value_is_cut_at_what_was_asked_for),
