@@ -13,100 +13,6 @@ enum {
     MERGE_FACTOR = 4, /* entries merged for each added: more than there are sizes of runs */
 };
 
-/* --- runs --- */
-
-void indexed_run_release(struct indexed_run *run)
-{
-    if (--run->references == 0) {
-        index_run_close(run->run);
-        free(run);
-    }
-}
-
-/* What cannot be removed now is by the next start. */
-static void remove_file(struct event_index *index, uint64_t sequence)
-{
-    char *path = index_run_path(index, sequence);
-    (void)!file_unlink(index->config.files, path, NULL);
-    free(path);
-}
-
-enum err indexed_run_open(struct event_index *index, uint64_t sequence, struct indexed_run **out,
-                          struct reason *reason)
-{
-    struct index_run *run;
-    char *path = index_run_path(index, sequence);
-    enum err err = index_run_open(index->config.files, path, &run, reason);
-    free(path);
-    if (err != ERR_NONE) {
-        return err;
-    }
-    *out = mem_new(struct indexed_run);
-    **out = (struct indexed_run){.run = run, .sequence = sequence, .references = 1};
-    return ERR_NONE;
-}
-
-static void forget_memory(struct event_index *index)
-{
-    vec_deinit(&index->memory);
-    index_places_deinit(&index->places);
-}
-
-/* The list with `run` in the place of some of it. */
-static void make_list(const struct event_index *index, size_t first, size_t count,
-                      struct indexed_run *run, struct indexed_runs *list)
-{
-    for (size_t i = 0; i < first; i++) {
-        vec_push(list, index->runs.items[i]);
-    }
-    if (run != NULL) {
-        vec_push(list, run);
-    }
-    for (size_t i = first + count; i < index->runs.count; i++) {
-        vec_push(list, index->runs.items[i]);
-    }
-}
-
-/* Lets go of `count` runs of the list from `first` on, files and all. */
-static void remove_runs(struct event_index *index, struct indexed_runs *list, size_t first,
-                        size_t count)
-{
-    for (size_t i = first; i < first + count; i++) {
-        remove_file(index, list->items[i]->sequence);
-        pthread_mutex_lock(&index->lock);
-        indexed_run_release(list->items[i]);
-        pthread_mutex_unlock(&index->lock);
-    }
-}
-
-enum err index_replace_runs(struct event_index *index, size_t first, size_t count,
-                            struct indexed_run *run, bool with_memory, struct reason *reason)
-{
-    struct indexed_runs list = {0};
-    struct indexed_runs before = index->runs;
-    make_list(index, first, count, run, &list);
-    pthread_mutex_lock(&index->lock);
-    index->runs = list;
-    index->is_merged = false;
-    pthread_mutex_unlock(&index->lock);
-    enum err err = index_manifest_save(index, with_memory, reason);
-    pthread_mutex_lock(&index->lock);
-    if (err != ERR_NONE) {
-        index->runs = before;
-    } else if (with_memory) {
-        forget_memory(index);
-    }
-    pthread_mutex_unlock(&index->lock);
-    if (err == ERR_NONE) {
-        remove_runs(index, &before, first, count);
-        vec_deinit(&before);
-    } else {
-        remove_runs(index, &list, first, run != NULL ? 1 : 0);
-        vec_deinit(&list);
-    }
-    return err;
-}
-
 /* --- open and close --- */
 
 static void forget_all(struct event_index *index)
@@ -116,7 +22,7 @@ static void forget_all(struct event_index *index)
         indexed_run_release(index->runs.items[i]);
     }
     vec_deinit(&index->runs);
-    forget_memory(index);
+    index_forget_memory(index);
     index_positions_free(index);
 }
 

@@ -14,10 +14,10 @@
  * kept of a value, and whoever asks looks into the record.
  *
  * The newest entries are in memory. When they are many, or the owner says so, they become a sorted
- * run on disk (bus/index_run.h); of eight runs of about one size one is made. So what is added costs a
- * few sequential writes, and a question two reads a run. What stands in memory only is lost in a
- * crash, and event_index_next says from where on events have to be added again: an event that is
- * added twice is found once.
+ * run on disk (bus/index_run.h); of eight runs of about one size one is made. So what is added
+ * costs a few sequential writes, and a question two reads a run. What stands in memory only is lost
+ * in a crash, and event_index_next says from where on events have to be added again: an event that
+ * is added twice is found once.
  *
  * All of it can be made again from the log. A file that is not what was written is found when it is
  * read (ERR_CORRUPT), and then the whole is to be begun anew (event_index_clear).

@@ -88,6 +88,12 @@ uint64_t event_index_hash(const struct event_index *index, const struct event_te
 /* Releases what a look-up or the list held. Under the lock. */
 void indexed_run_release(struct indexed_run *run);
 
+/* What cannot be removed now is by the next start. */
+void index_remove_run(struct event_index *index, uint64_t sequence);
+
+/* Forgets the entries in memory. Under the lock. */
+void index_forget_memory(struct event_index *index);
+
 /* Opens the file of this sequence as a run of the index. */
 CHECKED enum err indexed_run_open(struct event_index *index, uint64_t sequence,
                                   struct indexed_run **run, struct reason *reason);

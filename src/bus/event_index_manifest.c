@@ -3,9 +3,7 @@
 #include "base/bytes.h"
 #include "base/crc32c.h"
 #include "base/mem.h"
-#include "base/random.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,11 +24,6 @@ enum {
 static char *manifest_path(const struct event_index *index)
 {
     return mem_sprintf("%s/manifest", index->config.dir);
-}
-
-char *index_run_path(const struct event_index *index, uint64_t sequence)
-{
-    return mem_sprintf("%s/%016" PRIx64 ".run", index->config.dir, sequence);
 }
 
 static void append_position(struct buf *buf, const struct index_position *position,

@@ -2,6 +2,61 @@
 
 #include <stdlib.h>
 
+/* The list with `run` in the place of some of it. */
+static void make_list(const struct event_index *index, size_t first, size_t count,
+                      struct indexed_run *run, struct indexed_runs *list)
+{
+    for (size_t i = 0; i < first; i++) {
+        vec_push(list, index->runs.items[i]);
+    }
+    if (run != NULL) {
+        vec_push(list, run);
+    }
+    for (size_t i = first + count; i < index->runs.count; i++) {
+        vec_push(list, index->runs.items[i]);
+    }
+}
+
+/* Lets go of `count` runs of the list from `first` on, files and all. */
+static void remove_runs(struct event_index *index, struct indexed_runs *list, size_t first,
+                        size_t count)
+{
+    for (size_t i = first; i < first + count; i++) {
+        index_remove_run(index, list->items[i]->sequence);
+        pthread_mutex_lock(&index->lock);
+        indexed_run_release(list->items[i]);
+        pthread_mutex_unlock(&index->lock);
+    }
+}
+
+enum err index_replace_runs(struct event_index *index, size_t first, size_t count,
+                            struct indexed_run *run, bool with_memory, struct reason *reason)
+{
+    struct indexed_runs list = {0};
+    struct indexed_runs before = index->runs;
+    make_list(index, first, count, run, &list);
+    pthread_mutex_lock(&index->lock);
+    index->runs = list;
+    index->is_merged = false;
+    pthread_mutex_unlock(&index->lock);
+    enum err err = index_manifest_save(index, with_memory, reason);
+    pthread_mutex_lock(&index->lock);
+    if (err != ERR_NONE) {
+        index->runs = before;
+    } else if (with_memory) {
+        index_forget_memory(index);
+    }
+    pthread_mutex_unlock(&index->lock);
+    if (err == ERR_NONE) {
+        remove_runs(index, &before, first, count);
+        vec_deinit(&before);
+    } else {
+        remove_runs(index, &list, first, run != NULL ? 1 : 0);
+        vec_deinit(&list);
+    }
+    return err;
+}
+
 /* No run that is merged has more than this part of the entries: then each entry is merged a few
  * times only, and there are few runs whatever their sizes are. */
 enum { LARGEST_PART = 4 };
