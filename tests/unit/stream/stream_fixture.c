@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "batch/batch.h"
+#include "stream/log_feed.h"
 #include "topic/topic.h"
 
 #include <errno.h>
@@ -62,10 +63,38 @@ static void start_threads(struct fixture *fixture)
     fixture->fetches = fetch_service_new(fixture->net, fixture->workers, &fixture->budget);
 }
 
+/* As the server does it: the feed is one of those who watch. */
+static void on_advanced(void *context, struct partition *partition, uint64_t reactors)
+{
+    struct fixture *fixture = context;
+    struct feed *feed = atomic_load(&fixture->feed);
+    uint64_t feed_bit = UINT64_C(1) << LOG_FEED_WATCHER;
+    if ((reactors & feed_bit) != 0 && feed != NULL) {
+        log_feed_on_advanced(feed, partition);
+    }
+    if ((reactors & ~feed_bit) != 0) {
+        fetch_on_advanced(fixture->fetches, partition, reactors & ~feed_bit);
+    }
+}
+
+void fixture_open_catalogue(struct fixture *fixture)
+{
+    struct catalogue_recovery recovery;
+    struct catalogue_config config = {
+        .data_dir = fixture->dir,
+        .topic_defaults = &fixture->no_defaults,
+        .log_env = {.files = &fixture->disk, .clock = clock_system(), .flusher = fixture->flusher},
+        .open_threads = 1,
+        .advanced = on_advanced,
+        .advanced_context = fixture,
+    };
+    assert_int_equal(catalogue_open(&config, &fixture->catalogue, &recovery, &fixture->reason),
+                     ERR_NONE);
+}
+
 int fixture_setup(void **state)
 {
     struct fixture *fixture = mem_new(struct fixture);
-    struct catalogue_recovery recovery;
     snprintf(fixture->dir, sizeof fixture->dir, "/tmp/tidings-stream-XXXXXX");
     assert_non_null(mkdtemp(fixture->dir));
     fixture->dir_fd = open(fixture->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -75,16 +104,8 @@ int fixture_setup(void **state)
     fixture->disk.fdatasync = sync_when_allowed;
     fixture->disk.syncfs = sync_when_allowed;
     start_threads(fixture);
-    struct catalogue_config config = {
-        .data_dir = fixture->dir,
-        .topic_defaults = &fixture->no_defaults,
-        .log_env = {.files = &fixture->disk, .clock = clock_system(), .flusher = fixture->flusher},
-        .open_threads = 1,
-        .advanced = fetch_on_advanced,
-        .advanced_context = fixture->fetches,
-    };
     struct reason *reason = &fixture->reason;
-    assert_int_equal(catalogue_open(&config, &fixture->catalogue, &recovery, reason), ERR_NONE);
+    fixture_open_catalogue(fixture);
     struct topic_creation creation = {.name = slice_str("orders"), .partition_count = 4};
     assert_int_equal(catalogue_create(fixture->catalogue, &creation, &fixture->topic, reason),
                      ERR_NONE);
@@ -100,6 +121,7 @@ int fixture_teardown(void **state)
     net_stop(fixture->net);
     workers_free(fixture->workers);
     flusher_free(fixture->flusher);
+    feed_free(atomic_load(&fixture->feed));
     topic_unref(fixture->topic);
     (void)!catalogue_close(fixture->catalogue, &fixture->reason); /* the disk may be broken */
     fetch_service_free(fixture->fetches);

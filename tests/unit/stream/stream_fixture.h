@@ -19,6 +19,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+struct feed;
+
 /* A broker without connections: one reactor, a flusher on a disk that the test can stop or break.
  */
 struct fixture {
@@ -30,7 +32,8 @@ struct fixture {
     struct budget budget;
     struct fetch_service *fetches;
     struct catalogue *catalogue;
-    struct topic *topic; /* "orders", four partitions */
+    struct feed *_Atomic feed; /* NULL, or is told of what advances, and freed at the end */
+    struct topic *topic;       /* "orders", four partitions */
     struct overrides no_defaults;
     struct file_ops disk;
     pthread_mutex_t sync_lock; /* held by the test: syncs wait */
@@ -40,6 +43,9 @@ struct fixture {
 
 int fixture_setup(void **state);
 int fixture_teardown(void **state);
+
+/* Opens what is in the directory: part of the setup, and for tests that close it between. */
+void fixture_open_catalogue(struct fixture *fixture);
 
 struct reactor *fixture_reactor(struct fixture *fixture);
 /* Runs on the reactor's thread and waits for its end. */

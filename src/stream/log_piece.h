@@ -1,0 +1,42 @@
+#ifndef TIDINGS_STREAM_LOG_PIECE_H
+#define TIDINGS_STREAM_LOG_PIECE_H
+
+#include "base/arena.h"
+#include "base/vec.h"
+#include "client/feed.h"
+#include "topic/partition.h"
+
+/* Some of a partition's events, read out of its log as a consumer of committed events sees them,
+ * taken apart. One thread. */
+
+enum {
+    LOG_PIECE_BYTES = 256 << 10,      /* of the log; one batch at least */
+    LOG_PIECE_OPENED_BYTES = 4 << 20, /* no batch more once so much is opened */
+};
+
+struct log_piece {
+    VEC(struct feed_event) events; /* borrow from the rest */
+    int64_t next_offset;
+    int64_t start_offset;
+    int64_t end_offset;
+    int64_t damaged_from; /* -1: nothing was passed over */
+
+    struct buf bytes;       /* as they stand in the log */
+    VEC(struct buf) opened; /* of compressed batches */
+    struct arena arena;     /* headers */
+    size_t opened_bytes;
+};
+
+/* Forgets the events. */
+void log_piece_clear(struct log_piece *piece);
+void log_piece_deinit(struct log_piece *piece);
+
+/*
+ * Reads from `from` on, up to the last stable offset. next_offset is above `from` when there was
+ * something, be it only damage, markers, or what retention took; what is damaged is passed over.
+ * ERR_IO, ERR_CLOSED. May wait for the disk.
+ */
+CHECKED enum err log_piece_read(struct log_piece *piece, struct partition *partition, int64_t from,
+                                struct reason *reason);
+
+#endif
