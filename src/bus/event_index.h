@@ -105,6 +105,7 @@ struct event_places {
     bool is_cut;                   /* there were more than asked for */
     struct arena arena;            /* of the items' names */
 };
+/* Frees what it has; empty afterwards. */
 void event_places_deinit(struct event_places *places);
 
 /*
@@ -121,6 +122,7 @@ struct event_index_size {
     int64_t disk_bytes;
     size_t runs;
 };
+/* What there is now. */
 struct event_index_size event_index_size(struct event_index *index);
 
 #endif

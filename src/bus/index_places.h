@@ -69,15 +69,17 @@ const struct index_span *index_places_span(const struct index_places *places, ui
 /* The place of a number below the count. */
 struct index_place index_places_find(const struct index_places *places, uint32_t number);
 
+/* Whether all of a partition's events below end_offset are gone. */
+typedef bool index_is_gone(void *context, const struct index_topic *topic, int32_t partition,
+                           int64_t end_offset);
+#define INDEX_GONE UINT64_MAX
+
 /*
  * For places that come together: `to`, which is empty, gets the spans of all `from` but those that
  * `is_gone` (NULL: none is), in order of topic, partition and offset, and what follows one another,
  * or is there twice, is one span. shifts[i][j] is what the numbers of from[i]'s j-th span change by
  * (modulo 2^32), or INDEX_GONE. Free each of shifts with free.
  */
-typedef bool index_is_gone(void *context, const struct index_topic *topic, int32_t partition,
-                           int64_t end_offset);
-#define INDEX_GONE UINT64_MAX
 void index_places_join(struct index_places *to, const struct index_places *const *from,
                        size_t count, index_is_gone *is_gone, void *context, uint64_t **shifts);
 

@@ -17,6 +17,7 @@ struct index_entry {
     uint32_t number;
 };
 
+/* By hash, then by number. */
 static inline bool index_entry_is_before(struct index_entry a, struct index_entry b)
 {
     return a.hash != b.hash ? a.hash < b.hash : a.number < b.number;
@@ -70,11 +71,12 @@ CHECKED enum err index_run_open(const struct file_ops *files, const char *path,
 /* NULL is fine. The file stays. */
 void index_run_close(struct index_run *run);
 
+typedef bool index_each_number(void *context, uint32_t number);
+
 /*
  * Calls each(context, number) for the hash's numbers, highest first, until it returns false. Any
  * thread, several at once. ERR_CORRUPT, ERR_IO.
  */
-typedef bool index_each_number(void *context, uint32_t number);
 CHECKED enum err index_run_find(const struct index_run *run, uint64_t hash, index_each_number *each,
                                 void *context, struct reason *reason);
 
