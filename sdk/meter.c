@@ -79,6 +79,13 @@ void meter_published(struct tidings *service, bool is_kept)
     }
 }
 
+void meter_kept(struct tidings *service, int more)
+{
+    if (service->meter.is_on) {
+        atomic_fetch_add_explicit(&service->meter.kept, more, memory_order_relaxed);
+    }
+}
+
 void meter_outbox(struct tidings *service, struct meter_outbox *outbox,
                   const struct tidings_outbox_counts *counts)
 {

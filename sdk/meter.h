@@ -63,6 +63,7 @@ struct meter {
     atomic_bool is_bus_away;
     atomic_bool is_wanted;                  /* somebody wants the numbers below anew */
     _Atomic uint64_t acknowledged, refused; /* publishes */
+    _Atomic int64_t kept;                   /* those that wait for their transaction */
 
     pthread_mutex_t lock; /* guards all below */
     pthread_cond_t copied;
@@ -85,6 +86,8 @@ void meter_called(struct tidings *service, int handler, int64_t took_ns);
 void meter_said(struct tidings *service, int handler, enum lane_verdict verdict);
 /* A publish has its end. Any thread. */
 void meter_published(struct tidings *service, bool is_kept);
+/* So many more wait for their transaction, which then says what became of them. Any thread. */
+void meter_kept(struct tidings *service, int more);
 /* An outbox has looked; the first time, too. And it is gone. */
 void meter_outbox(struct tidings *service, struct meter_outbox *outbox,
                   const struct tidings_outbox_counts *counts);

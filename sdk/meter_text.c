@@ -246,7 +246,8 @@ static void publishes(struct tidings *service, struct buf *to)
          (double)atomic_load(&meter->acknowledged));
     with(to, "publishes_total", "result", "failed", (double)atomic_load(&meter->refused));
     one(to, "publishes_pending", "gauge", "Events published that have no answer yet.",
-        publisher != NULL ? (double)publisher_pending(publisher) : 0);
+        (double)atomic_load(&meter->kept) +
+            (publisher != NULL ? (double)publisher_pending(publisher) : 0));
 }
 
 static void outcomes(struct tidings *service, struct buf *to)

@@ -27,12 +27,13 @@ void transact_keep(struct tidings_in_hand *in_hand, const struct event *event, s
     kept->span = span;
     kept->publication.event = *event;
     event_own(&kept->publication.event, &kept->arena);
+    meter_kept(service, 1);
     pthread_mutex_lock(&service->lock);
     LL_APPEND2(in_hand->caused, &kept->publication, next);
     pthread_mutex_unlock(&service->lock);
 }
 
-/* Tells who published them, and frees them. */
+/* Tells who published them, and frees them. What was never sent counts as no publish. */
 static void end_all(struct tidings *service, struct lane_publication *publications,
                     enum tidings_status status, const char *text)
 {
@@ -55,6 +56,10 @@ static void end_all(struct tidings *service, struct lane_publication *publicatio
                                          .partition = delivery.partition,
                                          .offset = delivery.offset};
         span_sent(service, kept->span, &sent);
+        meter_kept(service, -1);
+        if (status != TIDINGS_CLOSED) {
+            meter_published(service, status == TIDINGS_OK);
+        }
         if (kept->delivered != NULL) {
             kept->delivered(kept->context, &delivery);
         }

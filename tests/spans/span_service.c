@@ -6,7 +6,8 @@
  * It handles "first" and "second". What it does with an event is what the event's data say: "next"
  * publishes "ok" to "second" because of it; "fail" fails at its first attempt; "ok". Each event
  * that is done is a line of FILE: topic and traceparent. A line of its standard input, "TOPIC
- * DATA", publishes such an event; SIGTERM ends it.
+ * DATA", publishes such an event; SIGTERM ends it. "large" publishes more than the bus takes. With
+ * SPAN_EXACTLY_ONCE in the environment it has that option.
  */
 #include "tidings.h"
 
@@ -49,6 +50,15 @@ static enum tidings_verdict handle(struct tidings *of, const struct tidings_even
         if (tidings_publish(of, &next, NULL, NULL, &error) != TIDINGS_OK) {
             return tidings_retry(event, 0, "publish", "%s", error.text);
         }
+    }
+    if (strcmp(what, "large") == 0) {
+        static const char data[3000];
+        struct tidings_message large = {.topic = "many",
+                                        .type = "Large",
+                                        .cause = event,
+                                        .data = data,
+                                        .data_size = event->attempt == 1 ? sizeof data : 1};
+        (void)tidings_publish(of, &large, NULL, NULL, NULL);
     }
     note(file, event);
     return TIDINGS_DONE;
@@ -102,6 +112,7 @@ int main(int argc, char **argv)
                                       .retry_max_ms = 20,
                                       .probe_first_ms = 10,
                                       .probe_max_ms = 20,
+                                      .exactly_once = getenv("SPAN_EXACTLY_ONCE") != NULL,
                                       .http_listen = "127.0.0.1:0"};
     if (file == NULL || tidings_new(&options, &service, &error) != TIDINGS_OK ||
         tidings_on(service, "first", NULL, handle, file, &error) != TIDINGS_OK ||

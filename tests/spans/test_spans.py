@@ -212,6 +212,28 @@ class Spans(unittest.TestCase):
                          ("se cret", "2", "application/json"))
         self.assertEqual(set(self.collector.paths), {"/v1/traces"})
 
+    def test_what_is_published_in_a_transaction_has_its_span(self):
+        self.start(SPAN_EXACTLY_ONCE="1")
+        self.server.run("topic", "alter", "many", "--config", "max.message.bytes=2000")
+        self.publish("first", "next")
+        self.collector.wait(4)  # else one transaction has both, and is aborted with the other one
+        self.publish("first", "large")
+        self.collector.wait(10)
+        self.check_ids()
+        sent = [span for span in self.collector.spans() if span["name"] == "send second"]
+        self.assertEqual(len(sent), 1)
+        handled = [span for span in self.collector.spans() if span["name"] == "process first" and
+                   attributes(span)["messaging.kafka.message.key"] == "next"]
+        self.check_child(sent[0], handled[0])
+        self.assertEqual(attributes(sent[0])["messaging.kafka.offset"], 0)
+        self.check_child(self.named("process second"), sent[0])
+        large = sorted((span for span in self.collector.spans() if span["name"] == "send many"),
+                       key=lambda span: int(span["startTimeUnixNano"]))
+        self.assertEqual([span.get("status", {}).get("code") for span in large], [ERROR, None])
+        attempts = {span["spanId"]: attributes(span)["tidings.attempt"] for span in self.collector.spans()
+                    if span["name"] == "process first" and attributes(span)["messaging.kafka.message.key"] == "large"}
+        self.assertEqual([attempts.get(span["parentSpanId"]) for span in large], [1, 2])
+
     def test_a_trace_that_comes_is_gone_on_with(self):
         self.start()
         self.publish_with(f"00-{TRACE}-{SPAN}-01", "next")

@@ -14,7 +14,7 @@ static struct tidings *shown_service(const struct bus_server *bus, const char *n
     return service_of(&options);
 }
 
-/* "ok"; "reject"; "next": publishes; what else: fails once. */
+/* "ok"; "reject"; "next" and "large": publish; what else: fails once. */
 static enum tidings_verdict as_told(struct tidings *service, const struct tidings_event *event,
                                     void *context)
 {
@@ -26,6 +26,16 @@ static enum tidings_verdict as_told(struct tidings *service, const struct tiding
     if (strcmp(told, "next") == 0) {
         struct tidings_message next = {.topic = "shown-next", .type = "Next", .cause = event};
         assert_int_equal(tidings_publish(service, &next, NULL, NULL, NULL), TIDINGS_OK);
+    }
+    if (strcmp(told, "large") == 0) {
+        static const char data[3000];
+        struct tidings_message large = {.topic = "shown-small",
+                                        .type = "Large",
+                                        .cause = event,
+                                        .data = data,
+                                        .data_size = sizeof data};
+        assert_int_equal(tidings_publish(service, &large, NULL, NULL, NULL), TIDINGS_OK);
+        return TIDINGS_DONE;
     }
     return strcmp(told, "ok") == 0 || strcmp(told, "next") == 0 || event->attempt > 1
                ? TIDINGS_DONE
@@ -104,6 +114,35 @@ static void test_metrics_tell_what_became_of_events(void **state)
     check_format(text);
     free(text);
     runner_stop(&runner);
+    free(lines);
+}
+
+static void test_metrics_count_what_is_published_in_transactions(void **state)
+{
+    struct bus_server *bus = *state;
+    bus_server_topic(bus, "shown-once", 1);
+    bus_server_topic(bus, "shown-small", 1);
+    bus_server_alter(bus, "shown-small", "max.message.bytes", "1500");
+    struct seen *lines = seen_new();
+    struct tidings_options options = options_of(bus, "shown-once");
+    options.http_listen = "127.0.0.1:0";
+    options.log_context = lines;
+    options.exactly_once = true;
+    struct tidings *service = service_of(&options), *other = service_new(bus, "other");
+    assert_int_equal(tidings_on(service, "shown-once", NULL, as_told, NULL, NULL), 0);
+    int port = shown_port(lines);
+    for (int i = 0; i < 5; i++) {
+        publish(other, "shown-once", i % 2 == 0 ? "a" : "b", "T", "next");
+    }
+    publish(other, "shown-once", "c", "T", "large");
+    struct runner runner;
+    runner_start(&runner, service);
+    metric_wait(port, "tidings_service_publishes_total{result=\"acknowledged\"}", 5);
+    while (metric(port, "tidings_service_publishes_total{result=\"failed\"}") < 2) {
+        usleep(1000); /* each attempt is one */
+    }
+    runner_stop(&runner);
+    tidings_free(other);
     free(lines);
 }
 
@@ -244,6 +283,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_metrics_tell_what_became_of_events),
+        cmocka_unit_test(test_metrics_count_what_is_published_in_transactions),
         cmocka_unit_test(test_it_is_ready_while_it_is_in_its_group_and_the_bus_answers),
         cmocka_unit_test(test_a_service_without_handlers_is_ready_when_the_bus_answers),
         cmocka_unit_test(test_what_is_not_there_is_told),
