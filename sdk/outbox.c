@@ -348,6 +348,7 @@ enum tidings_status tidings_outbox_add_sized(struct tidings *service, struct tid
     struct sql sql;
     struct arena arena = {0};
     struct tidings_message its;
+    struct tidings_error why = {.status = TIDINGS_FATAL};
     message = message_known(message, message_size, &its, error);
     enum tidings_status status =
         message != NULL ? message_check(service, message, error) : TIDINGS_INVALID;
@@ -363,8 +364,8 @@ enum tidings_status tidings_outbox_add_sized(struct tidings *service, struct tid
     if (status == TIDINGS_OK) {
         struct event event =
             message_event(message, service->source, clock_wall_ms(service->clock), &arena);
-        if (outbox_add(&sql, service->options.name, &event, error) != SQL_OK) {
-            status = TIDINGS_FATAL;
+        if (outbox_add(&sql, service->options.name, &event, &why) != SQL_OK) {
+            status = error_set(error, why.status, "%s", why.text);
         }
     }
     arena_deinit(&arena);

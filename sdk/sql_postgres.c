@@ -128,7 +128,10 @@ static enum sql_status fail(const struct sql *sql, const struct pg_result *resul
 {
     const char *state = result != NULL ? CALL(PQresultErrorField)(result, SQLSTATE) : NULL;
     const char *text = CALL(PQerrorMessage)(sql->connection);
-    error_set(error, TIDINGS_FATAL, "PostgreSQL: %.*s", (int)strcspn(text, "\n"), text);
+    /* serialization_failure, deadlock_detected */
+    bool is_beaten = state != NULL && (strcmp(state, "40001") == 0 || strcmp(state, "40P01") == 0);
+    error_set(error, is_beaten ? TIDINGS_CONFLICT : TIDINGS_FATAL, "PostgreSQL: %.*s",
+              (int)strcspn(text, "\n"), text);
     return state != NULL && strcmp(state, "42P01") == 0 ? SQL_NO_TABLE : SQL_FAILED;
 }
 

@@ -106,9 +106,11 @@ enum tidings_status {
     TIDINGS_UNREACHABLE, /* the bus did not acknowledge in time; it may still have the event */
     TIDINGS_REFUSED,     /* the bus said no: unknown topic, too large, not allowed */
     TIDINGS_FULL,        /* too much is waiting to be acknowledged: flush, then try again */
-    TIDINGS_CLOSED, /* given up: the service was freed; exactly_once: what caused it has failed,
-                       or is another process's by now */
-    TIDINGS_FATAL   /* cannot go on: end the process and start it again */
+    TIDINGS_CLOSED,   /* given up: the service was freed; exactly_once: what caused it has failed,
+                         or is another process's by now */
+    TIDINGS_CONFLICT, /* the database ended the transaction for another one's sake (deadlock,
+                         serialization failure): roll back, and do it again at once */
+    TIDINGS_FATAL     /* cannot go on: end the process and start it again */
 };
 
 /* Why a call failed, in words for a person; left alone when it did not. NULL is always fine. */

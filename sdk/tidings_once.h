@@ -77,7 +77,8 @@ enum tidings_once_answer {
     TIDINGS_ONCE_FIRST,  /* do the work in this transaction, commit, return TIDINGS_DONE */
     TIDINGS_ONCE_BEFORE, /* it is done: roll back, return TIDINGS_DONE */
     TIDINGS_ONCE_LATE,  /* the partition has another owner: roll back, what you return is dropped */
-    TIDINGS_ONCE_FAILED /* the database failed (error says how): roll back, TIDINGS_RETRY */
+    TIDINGS_ONCE_FAILED /* the database failed (error says how): roll back, TIDINGS_RETRY; or, with
+                           TIDINGS_CONFLICT in error.status, do it again at once, some times */
 };
 
 /*
@@ -128,7 +129,8 @@ TIDINGS_API void tidings_outbox_get_counts_sized(struct tidings_outbox *outbox,
  * it will be published (tidings_outbox_start), and if it is rolled back it never was. So an event
  * says what happened, always, and nothing else. The id and time are those of this call.
  * TIDINGS_INVALID: the message lacks something, or no transaction is open. TIDINGS_FATAL: the
- * database failed; roll back. A cause gives its ids.
+ * database failed; roll back. TIDINGS_CONFLICT: the same, and it may be done again at once. A cause
+ * gives its ids.
  *
  * Order: events of one key are published in the order of these calls, as far as the transactions
  * wait for one another: call it behind the change to the row that the key stands for. In PostgreSQL

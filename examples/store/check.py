@@ -187,6 +187,14 @@ def check_handled(name, home, orders):
     return differences("%s: events handled" % name, expected_events(name, home, orders), rows)
 
 
+def check_repeats(name, home):
+    """The inbox lets the work for an event through once, however often it comes (redrives: each once)."""
+    rows = query(database(home, name), "SELECT event_id, repeats FROM processed_events WHERE repeats <> 0")
+    return ["%s: %s was handled %d times more, its inbox let it through" % (name, event, repeats)
+            for event, repeats in rows[:SHOWN]] + (["%s: and %d others" % (name, len(rows) - SHOWN)]
+                                                   if len(rows) > SHOWN else [])
+
+
 def check_fates(home, orders):
     """Each order has the one fate that it may have."""
     found, texts = fates(home), []
@@ -329,7 +337,7 @@ CHECKS = {"email": check_email, "inventory": check_inventory, "shipping": check_
 
 def problems(name, home, orders, first_level=FIRST_LEVEL):
     """What is wrong with a service's results in the directory home."""
-    return check_handled(name, home, orders) + CHECKS[name](home, orders, first_level)
+    return check_handled(name, home, orders) + check_repeats(name, home) + CHECKS[name](home, orders, first_level)
 
 
 # ---- what it looked like ----

@@ -14,12 +14,12 @@ typedef void PGconn; /* never made: db_open says that it was built without */
 typedef void PGresult;
 #endif
 
-enum { VALUES_MAX = 16, POSTGRES_WRITERS = 8, BUSY_MS = 10000 };
+enum { VALUES_MAX = 16, POSTGRES_WRITERS = 8, BUSY_MS = 1000 };
 
 struct db {
     const char *tables;
     bool has_tables;
-    bool has_failed;
+    bool has_failed, was_beaten;
     char why[300];
 
     sqlite3 *sqlite;         /* either this */
@@ -48,6 +48,11 @@ struct tidings_db db_tidings(const struct db *db)
                               : tidings_postgres((struct pg_conn *)db->postgres);
 }
 
+bool db_was_beaten(const struct db *db)
+{
+    return db->was_beaten;
+}
+
 bool db_ok(const struct db *db)
 {
     return !db->has_failed;
@@ -72,8 +77,11 @@ static bool db_fail(struct db *db, const char *why)
 static bool postgres_taken(struct db *db, PGresult *result)
 {
     ExecStatusType status = PQresultStatus(result);
+    const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     db->result = result;
     db->row = -1;
+    /* serialization_failure, deadlock_detected */
+    db->was_beaten |= state != NULL && (strcmp(state, "40001") == 0 || strcmp(state, "40P01") == 0);
     return (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK) ||
            db_fail(db, PQerrorMessage(db->postgres));
 }
@@ -251,7 +259,7 @@ void db_close(struct db *db)
 static bool try_begin(struct db *db)
 {
     db_forget(db);
-    db->has_failed = false;
+    db->has_failed = db->was_beaten = false;
     /* "immediate": a transaction that reads before it writes may fail beside others */
     return db_connected(db) && db_script(db, db->sqlite != NULL ? "begin immediate" : "begin");
 }

@@ -19,6 +19,9 @@
 struct db;
 
 /*
+ * SQLite lets one write at a time, and the others wait for a second; then it says that the database
+ * is locked, as when somebody has it open for long, and the event is tried again later.
+ *
  * Opens it and makes the tables that are missing (SQL). NULL after a complaint. A PostgreSQL that
  * is away is no failure here: db_begin tries again.
  */
@@ -35,6 +38,10 @@ struct tidings_db db_tidings(const struct db *db);
 bool db_begin(struct db *db);
 bool db_commit(struct db *db);
 void db_rollback(struct db *db);
+
+/* It failed since PostgreSQL ended it for another transaction's sake (a deadlock, a serialization
+ * failure): the same again may well work. */
+bool db_was_beaten(const struct db *db);
 
 /* Nothing has failed since db_begin. */
 bool db_ok(const struct db *db);

@@ -7,15 +7,17 @@
 #include <string.h>
 #include <time.h>
 
-enum { CONNECTIONS_MAX = 8 };
+enum { CONNECTIONS_MAX = 8, BEATEN_MAX = 5 };
 
-/* What was handled, for those who want to see how far a service is. That it is handled once is the
- * inbox's doing. */
+/* What was handled, for those who want to see how far a service is, and how often it came. That it
+ * is handled once is the inbox's doing; repeats counts the work that was let through again, but
+ * for redrives (of each number once), so it shows whether the inbox holds: it has to be 0. */
 static const char processed_events[] =
     "create table if not exists processed_events ("
     " source text, event_id text, type text not null, order_id text not null, topic text not null,"
     " partition bigint not null, position bigint not null, instance text not null,"
-    " deliveries bigint not null, primary key (source, event_id));";
+    " redrive bigint not null, deliveries bigint not null, repeats bigint not null,"
+    " primary key (source, event_id));";
 
 struct shop {
     const struct service *service;
@@ -65,10 +67,11 @@ bool work_publish(struct work *work, const char *topic, const char *type, const 
         .data_size = strlen(json),
     };
     struct tidings_error error;
-    bool ok =
-        tidings_outbox_add(work->tidings, db_tidings(work->db), &message, &error) == TIDINGS_OK;
+    enum tidings_status status =
+        tidings_outbox_add(work->tidings, db_tidings(work->db), &message, &error);
     free(json);
-    return ok || work_fail(work, "outbox", "%s", error.text);
+    work->was_beaten = status == TIDINGS_CONFLICT;
+    return status == TIDINGS_OK || work_fail(work, "outbox", "%s", error.text);
 }
 
 /* --- around a handler --- */
@@ -88,17 +91,26 @@ static void give_connection(struct shop *shop, struct db *db)
     pthread_mutex_unlock(&shop->lock);
 }
 
-static bool note_processed(struct work *work, const char *instance)
+static bool note_processed(struct work *work, const char *instance, bool is_first)
 {
     const struct tidings_event *event = work->event;
-    return db_run(work->db,
-                  "insert into processed_events (source, event_id, type, order_id, topic,"
-                  " partition, position, instance, deliveries)"
-                  " values ($1, $2, $3, $4, $5, $6, $7, $8, 1) on conflict (source, event_id)"
-                  " do update set deliveries = processed_events.deliveries + 1",
-                  db_text(event->source), db_text(event->id), db_text(event->type),
-                  db_text(work->order.id), db_text(event->topic), db_number(event->partition),
-                  db_number(event->offset), db_text(instance != NULL ? instance : ""));
+    return db_run(
+        work->db,
+        is_first ? "insert into processed_events (source, event_id, type, order_id, topic,"
+                   " partition, position, instance, redrive, deliveries, repeats)"
+                   " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1, 0)"
+                   " on conflict (source, event_id) do update set"
+                   " deliveries = processed_events.deliveries + 1,"
+                   " repeats = processed_events.repeats + case when processed_events.redrive ="
+                   " excluded.redrive then 1 else 0 end, redrive = excluded.redrive"
+                 : "insert into processed_events (source, event_id, type, order_id, topic,"
+                   " partition, position, instance, redrive, deliveries, repeats)"
+                   " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1, 0)"
+                   " on conflict (source, event_id) do update set"
+                   " deliveries = processed_events.deliveries + 1",
+        db_text(event->source), db_text(event->id), db_text(event->type), db_text(work->order.id),
+        db_text(event->topic), db_number(event->partition), db_number(event->offset),
+        db_text(instance != NULL ? instance : ""), db_number(event->redrive));
 }
 
 /* True: it is done, now or before. */
@@ -108,25 +120,40 @@ static bool work_do(struct work *work, work_fn *handle, const char *instance)
     if (!db_begin(work->db)) {
         return false;
     }
+    error.status = TIDINGS_OK;
     switch (tidings_once(work->tidings, db_tidings(work->db), work->event, &error)) {
     case TIDINGS_ONCE_FIRST:
-        return note_processed(work, instance) && handle(work) && db_commit(work->db);
+        return note_processed(work, instance, true) && handle(work) && db_commit(work->db);
     case TIDINGS_ONCE_BEFORE:
-        return note_processed(work, instance) && db_commit(work->db);
+        return note_processed(work, instance, false) && db_commit(work->db);
     case TIDINGS_ONCE_LATE:
         db_rollback(work->db);
         return true;
     case TIDINGS_ONCE_FAILED:
         break;
     }
+    work->was_beaten = error.status == TIDINGS_CONFLICT;
     return work_fail(work, "database", "%s", error.text);
+}
+
+/* Databases leave it to who uses them to do it again; that is no failure of the event's. */
+static bool was_beaten(const struct work *work)
+{
+    return work->was_beaten || db_was_beaten(work->db);
 }
 
 static enum tidings_verdict shop_work(struct shop *shop, struct work *work, work_fn *handle)
 {
     enum tidings_verdict verdict = TIDINGS_DONE;
     work->db = take_connection(shop);
-    if (!work_do(work, handle, shop->common->instance)) {
+    bool is_done = work_do(work, handle, shop->common->instance);
+    for (int i = 0; !is_done && was_beaten(work) && i < BEATEN_MAX; i++) {
+        db_rollback(work->db);
+        work->error_class = NULL;
+        work->was_beaten = false;
+        is_done = work_do(work, handle, shop->common->instance);
+    }
+    if (!is_done) {
         db_rollback(work->db);
         verdict = work->error_class != NULL
                       ? tidings_retry(work->event, 0, work->error_class, "%s", work->why)

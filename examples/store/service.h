@@ -22,6 +22,7 @@ struct work {
     /* why it failed: work_fail */
     const char *error_class;
     char why[300];
+    bool was_beaten; /* another transaction was in the way: it may be done again at once */
 };
 
 /* False, said by work_fail or by a failed db: all is undone, and the event is tried again. */

@@ -177,6 +177,7 @@ class Demo(unittest.TestCase):
         """Each kind of damage must be found."""
         damages = (
             ("email", "DELETE FROM processed_events WHERE order_id = '810003'"),
+            ("email", "UPDATE processed_events SET repeats = 1 WHERE order_id = '810003'"),
             ("inventory", "UPDATE stock SET level = level - 1 WHERE stock_code = 'MG2040'"),
             ("inventory", "DELETE FROM stock WHERE stock_code = 'MG2041'"),
             ("inventory", "DELETE FROM journal WHERE order_id = '810003'"),
@@ -289,6 +290,7 @@ class Demo(unittest.TestCase):
         done = run_demo("/no/such/orders.csv")
         self.assertEqual(done.returncode, 1)
         self.assertIn("/no/such/orders.csv", done.stdout)
+        self.assertNotIn("is kept in", done.stdout)  # there is nothing
 
 
 class Intake(WithDirectory):

@@ -105,6 +105,7 @@ static void test_events_that_come_again_change_nothing(void **state)
                        "2.released");
     assert_int_equal(level(&saga, "MUG"), 8);
     assert_int_equal(saga_number(&saga, "select min(deliveries) from processed_events"), 2);
+    assert_int_equal(saga_number(&saga, "select sum(repeats) from processed_events"), 0);
     saga_end(&saga);
 }
 

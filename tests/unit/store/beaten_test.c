@@ -1,0 +1,96 @@
+/* The store's Inventory on PostgreSQL: what the database ends for another transaction's sake. */
+#include "service.h"
+
+#include <tidings_test.h>
+
+#include "../sdk/base.h"
+#include "../unit.h"
+
+#include <pthread.h>
+#include <unistd.h>
+
+/* A transaction of somebody else, which takes two articles in the other order. */
+struct rival {
+    const struct base *base;
+    pthread_t thread;
+};
+
+static void *rival_main(void *argument)
+{
+    const struct rival *rival = argument;
+    struct sql sql = base_connect(rival->base), look = base_connect(rival->base);
+    base_do(&sql, "set deadlock_timeout = '100s'"); /* so that it is the other one who loses */
+    base_do(&sql, "begin; update stock set changes = changes where stock_code = 'TIN'");
+    while (base_number(&look, "select count(*) from pg_locks where not granted") == 0) {
+        usleep(1000);
+    }
+    base_do(&sql, "update stock set changes = changes where stock_code = 'MUG'; commit");
+    base_close(&look);
+    base_close(&sql);
+    return NULL;
+}
+
+static void note_failure(void *context, enum tidings_log_level level, const char *message)
+{
+    *(int *)context += strstr(message, " failed ") != NULL;
+}
+
+static void order(struct tidings_test *bus, const char *id)
+{
+    struct order placed = {.id = strdup(id), .country = strdup("EIRE")};
+    order_add_line(&placed, "MUG", "a thing", 1, 12500);
+    order_add_line(&placed, "TIN", "a thing", 1, 12500);
+    char *json = order_to_json(&placed);
+    struct tidings_message message = {.topic = "orders",
+                                      .type = "OrderPlaced",
+                                      .key = id,
+                                      .id = id,
+                                      .data = json,
+                                      .data_size = strlen(json)};
+    assert_int_equal(tidings_test_publish(bus, &message, NULL), TIDINGS_OK);
+    free(json);
+    order_deinit(&placed);
+}
+
+static void test_a_deadlock_is_no_attempt(void **state)
+{
+    struct rival rival = {.base = *state};
+    char url[256];
+    int failures = 0;
+    snprintf(url, sizeof url, "postgresql:///postgres?host=%s&user=tidings", rival.base->folder);
+    struct store_common common = {.database = url, .slow_ms = "0"};
+    const char *const values[] = {"10"};
+    struct tidings_options options = {
+        .name = "inventory", .workers = 1, .log = note_failure, .log_context = &failures};
+    struct tidings_test *bus = tidings_test_new();
+    struct tidings *tidings;
+    struct shop *shop = shop_open(&inventory_service, &common, values);
+    assert_non_null(shop);
+    assert_int_equal(tidings_test_service(bus, &options, &tidings, NULL), TIDINGS_OK);
+    assert_true(shop_register(shop, tidings));
+    order(bus, "1");
+    assert_int_equal(tidings_test_settle(bus, NULL), TIDINGS_OK);
+    struct sql look = base_connect(rival.base);
+    assert_int_equal(pthread_create(&rival.thread, NULL, rival_main, &rival), 0);
+    while (base_number(&look, "select count(*) from pg_locks where mode = 'RowExclusiveLock' and "
+                              "relation = 'stock'::regclass") == 0) {
+        usleep(1000);
+    }
+    order(bus, "2");
+    assert_int_equal(tidings_test_settle(bus, NULL), TIDINGS_OK);
+    pthread_join(rival.thread, NULL);
+    assert_int_equal(failures, 0);
+    assert_int_equal(base_number(&look, "select min(level) from stock"), 8);
+    assert_int_equal(base_number(&look, "select min(changes) from stock"), 2);
+    base_close(&look);
+    tidings_free(tidings);
+    shop_close(shop);
+    tidings_test_free(bus);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_a_deadlock_is_no_attempt)};
+    setenv("TEST_DATABASE", "postgres", 1);
+    return unit_run(tests, base_setup, base_teardown, argc, argv);
+}
