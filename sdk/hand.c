@@ -334,11 +334,8 @@ bool hand_call(void *context, struct lane_hand *hand, struct lane_said *said)
     struct tidings *service = context;
     const struct handler *handler = service->numbered[hand->handler];
     struct tidings_event event;
-    struct tidings_in_hand in_hand = {.service = service,
-                                      .hand = hand,
-                                      .event = &event,
-                                      .said = said,
-                                      .since_ns = hand->began_ns};
+    struct tidings_in_hand in_hand = {
+        .service = service, .hand = hand, .event = &event, .said = said};
     event_show(hand, hand->scratch, &event);
     event.in_hand = &in_hand;
     span_begin(service, &event, hand);

@@ -247,6 +247,17 @@ void lane_lose(struct lane_machine *machine, int32_t partition);
 /* The next event of its partition, taken over. Offsets ascend; those left out do not exist. */
 void lane_arrive(struct lane_machine *machine, struct lane_event *event);
 
+/*
+ * An event that is about to arrive may be handled by who reads it, before the machine knows of it:
+ * nothing of its lane is known or in hand, its handler is up, and the machine would start it at
+ * once. Then one of the next two is said of it, and nothing else of the machine is called before.
+ */
+bool lane_may_pass(struct lane_machine *machine, const struct lane_event *event);
+/* It was handled, with success: it is not taken over, and to be freed. */
+void lane_passed(struct lane_machine *machine, const struct lane_event *event);
+/* It arrives, taken over, and is in its handler's hand as if LANE_RUN had said so. */
+void lane_arrive_in_hand(struct lane_machine *machine, struct lane_event *event);
+
 /* Who reads the partition stands at `offset`: what lies before it has arrived, or does not exist
  * (the marks of transactions, what compaction took). */
 void lane_reached(struct lane_machine *machine, int32_t partition, int64_t epoch, int64_t offset);

@@ -7,14 +7,7 @@
 static void run(struct lane_runner *runner, const struct lane_effect *effect)
 {
     struct lane_held *held = lane_held_of(effect->event);
-    held->hand = (struct lane_hand){
-        .received = lane_held_received(held),
-        .handler = effect->event->handler,
-        .attempt = effect->event->attempt,
-        .first_failed_ms = effect->event->first_failed_ms,
-        .fence = held->source->fence,
-        .redrive = effect->event->keep == LANE_REDRIVEN ? held->redrive : 0,
-    };
+    lane_hand_fill(held);
     lane_workers_give(runner, held);
 }
 
@@ -216,6 +209,11 @@ static void take_result(struct lane_runner *runner, struct lane_held *held, int6
     lane_story_result(runner, held);
 }
 
+void lane_take_result(struct lane_runner *runner, struct lane_held *held)
+{
+    take_result(runner, held, lane_now_ms(runner));
+}
+
 static void take_results(struct lane_runner *runner, struct lane_held *ended)
 {
     int64_t now_ms = lane_now_ms(runner);
@@ -255,7 +253,7 @@ static void read_one(struct lane_runner *runner, struct lane_mail *mail)
 {
     switch (mail->kind) {
     case LANE_MAIL_RESULT:
-        take_result(runner, mail->token, lane_now_ms(runner));
+        lane_take_result(runner, mail->token);
         break;
     case LANE_MAIL_LATER:
         lane_put_by(runner->machine, &((struct lane_held *)mail->token)->event);

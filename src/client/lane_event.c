@@ -222,7 +222,8 @@ void lane_result(struct lane_machine *machine, struct lane_event *event, enum la
     }
     assert(lane->hand == event && lane->state == LANE_RUNNING);
     if (verdict == LANE_DONE) {
-        lane_succeeded(machine, lane, event->handler);
+        lane_end_probe(machine, lane);
+        lane_succeeded(machine, lane->id, event->handler);
         finish(machine, lane, event, true);
         return;
     }
@@ -341,6 +342,16 @@ static bool was_finished(const struct lane *lane, int64_t offset)
     return offset < lane->finished_below || lane_has_row(lane, offset);
 }
 
+/* The event is open in its source, behind the others of its lane. */
+static void join(struct lane_machine *machine, struct lane *lane, struct lane_event *event)
+{
+    event->lane = lane;
+    event->keep = LANE_IN_SOURCE;
+    DL_APPEND(lane->events, event);
+    lane_open_add(lane->partition, event);
+    lane_memory_add(machine, lane, event);
+}
+
 void lane_arrive(struct lane_machine *machine, struct lane_event *event)
 {
     struct lane_partition *partition = lane_partition_find(machine, event->partition);
@@ -361,11 +372,7 @@ void lane_arrive(struct lane_machine *machine, struct lane_event *event)
         lane_drop_if_empty(machine, lane);
         return;
     }
-    event->lane = lane;
-    event->keep = LANE_IN_SOURCE;
-    DL_APPEND(lane->events, event);
-    lane_open_add(partition, event);
-    lane_memory_add(machine, lane, event);
+    join(machine, lane, event);
     if (lane->goes_aside) {
         lane_want_aside(machine, lane);
     }
@@ -373,6 +380,46 @@ void lane_arrive(struct lane_machine *machine, struct lane_event *event)
     if (lane->state == LANE_RESTING) { /* else its head is another one, and its turn stays */
         lane_place(machine, lane);
     }
+}
+
+bool lane_may_pass(struct lane_machine *machine, const struct lane_event *event)
+{
+    struct lane_partition *partition = lane_partition_find(machine, event->partition);
+    if (partition == NULL || partition->epoch != event->epoch || !partition->is_restored ||
+        partition->is_revoking || event->offset < partition->next || event->handler < 0 ||
+        machine->counts.running >= machine->hands || lane_is_throttled(machine, event->handler) ||
+        lane_ranges_have(&partition->known, event->offset)) {
+        return false;
+    }
+    struct lane_name name = lane_name_for(machine, event->key, event->offset);
+    return partition->lanes == NULL || lane_lookup(machine, partition, name, false) == NULL;
+}
+
+void lane_passed(struct lane_machine *machine, const struct lane_event *event)
+{
+    struct lane_partition *partition = lane_partition_find(machine, event->partition);
+    partition->next = event->offset + 1;
+    partition->is_dirty = true;
+    lane_succeeded(machine, ++machine->last_lane_id, event->handler);
+}
+
+void lane_arrive_in_hand(struct lane_machine *machine, struct lane_event *event)
+{
+    struct lane_partition *partition = lane_partition_find(machine, event->partition);
+    struct lane_name name = lane_name_for(machine, event->key, event->offset);
+    struct lane *lane = lane_lookup(machine, partition, name, true);
+    partition->next = event->offset + 1;
+    partition->is_dirty = true;
+    join(machine, lane, event);
+    assert(lane->events == event && lane->hand == NULL);
+    lane->hand = event;
+    lane->state = LANE_RUNNING;
+    event->attempt = 1;
+    event->first_failed_ms = 0;
+    event->is_busy = true;
+    partition->busy++;
+    machine->counts.running++;
+    machine->handlers[event->handler].running++;
 }
 
 void lane_reached(struct lane_machine *machine, int32_t id, int64_t epoch, int64_t offset)

@@ -128,6 +128,19 @@ void lane_held_free_spare(struct lane_runner *runner)
     runner->spare = NULL;
 }
 
+void lane_hand_fill(struct lane_held *held)
+{
+    const struct lane_event *event = &held->event;
+    held->hand = (struct lane_hand){
+        .received = lane_held_received(held),
+        .handler = event->handler,
+        .attempt = event->attempt,
+        .first_failed_ms = event->first_failed_ms,
+        .fence = held->source->fence,
+        .redrive = event->keep == LANE_REDRIVEN ? held->redrive : 0,
+    };
+}
+
 /* --- workers --- */
 
 enum {
@@ -146,6 +159,21 @@ static int64_t note_time(struct lane_workers *workers, int64_t took_ns)
     recent_ns += took_ns > recent_ns ? (took_ns - recent_ns) / 2 : (took_ns - recent_ns) / 16;
     atomic_store_explicit(&workers->recent_ns, recent_ns, memory_order_relaxed);
     return recent_ns;
+}
+
+void lane_workers_note(struct lane_runner *runner, int64_t took_ns)
+{
+    note_time(&runner->workers, took_ns);
+}
+
+bool lane_workers_are_below(const struct lane_runner *runner, int64_t ns)
+{
+    return atomic_load_explicit(&runner->workers.recent_ns, memory_order_relaxed) < ns;
+}
+
+bool lane_workers_are_short(const struct lane_runner *runner)
+{
+    return lane_workers_are_below(runner, SHORT_NS);
 }
 
 static bool has_queued(struct lane_workers *workers)
@@ -187,32 +215,57 @@ static bool is_due(struct lane_workers *workers, int64_t recent_ns)
            !atomic_exchange(&workers->is_told, true);
 }
 
-/* Waits for an event; NULL: the end. */
-static struct lane_held *wait_for_one(struct lane_workers *workers)
+/* Somebody else is there for what is queued, or nothing is. */
+static bool may_lead(struct lane_workers *workers)
 {
-    struct lane_held *held;
+    return workers->count > 1 || !has_queued(workers);
+}
+
+/* Waits for an event, or to be the one who reads; NULL: that, or the end. */
+static struct lane_held *wait_for_one(struct lane_runner *runner, bool *reads)
+{
+    struct lane_workers *workers = &runner->workers;
+    struct lane_lead *lead = &runner->lead;
+    struct lane_held *held = NULL;
     pthread_mutex_lock(&workers->lock);
-    while ((held = take_queued(workers)) == NULL && !workers->is_ending) {
+    while (!(*reads = lead->is_offered && may_lead(workers)) &&
+           (held = take_queued(workers)) == NULL && !workers->is_ending) {
         workers->idle++;
         pthread_cond_wait(&workers->work, &workers->lock);
         workers->idle--;
     }
+    if (*reads) {
+        lead->is_offered = false;
+        atomic_store(&lead->leading, 1);
+    }
     pthread_mutex_unlock(&workers->lock);
     return held;
+}
+
+bool lane_hand_call(struct lane_runner *runner, struct lane_held *held, struct arena *scratch,
+                    int64_t began_ns)
+{
+    say_nothing(&held->said);
+    held->hand.scratch = scratch;
+    held->hand.began_ns = began_ns;
+    bool is_said = runner->settings.handle(runner->settings.context, &held->hand, &held->said);
+    arena_reset(scratch);
+    return is_said;
+}
+
+void lane_hand_put_down(struct lane_runner *runner, struct lane_held *held)
+{
+    put_down(&runner->workers, held);
 }
 
 static int64_t handle(struct lane_runner *runner, struct lane_held *held, struct arena *scratch,
                       int64_t began_ns)
 {
     struct lane_workers *workers = &runner->workers;
-    say_nothing(&held->said);
-    held->hand.scratch = scratch;
-    held->hand.began_ns = began_ns;
-    if (runner->settings.handle(runner->settings.context, &held->hand, &held->said)) {
+    if (lane_hand_call(runner, held, scratch, began_ns)) {
         put_down(workers, held); /* else it is somebody else's by now */
     }
     int64_t ended_ns = clock_now_ns();
-    arena_reset(scratch);
     if (is_due(workers, note_time(workers, ended_ns - began_ns))) {
         lane_runner_wake(runner);
     }
@@ -226,15 +279,18 @@ static void *work(void *argument)
     struct arena scratch = {0};
     struct lane_held *held;
     int64_t now_ns = 0;
+    bool reads = false;
     do {
         if ((held = take_queued(workers)) == NULL) {
-            held = wait_for_one(workers);
+            held = wait_for_one(runner, &reads);
             now_ns = 0;
         }
         if (held != NULL) { /* one begins when that before it ended */
             now_ns = handle(runner, held, &scratch, now_ns != 0 ? now_ns : clock_now_ns());
+        } else if (reads) {
+            runner->lead.take_turns(runner, &scratch);
         }
-    } while (held != NULL);
+    } while (held != NULL || reads);
     arena_deinit(&scratch);
     return NULL;
 }
@@ -261,6 +317,7 @@ bool lane_workers_start(struct lane_runner *runner)
     while (size < (size_t)wanted + AHEAD_MOST) {
         size *= 2;
     }
+    atomic_store(&workers->recent_ns, SHORT_NS); /* until it is known */
     workers->ring = mem_zalloc_array(size, sizeof *workers->ring);
     workers->ring_mask = size - 1;
     workers->threads = mem_new_array(pthread_t, (size_t)wanted);
@@ -291,13 +348,14 @@ static bool is_stuck(struct lane_workers *workers)
 }
 
 /* How many idle workers are to be woken. */
-static int wanted(struct lane_workers *workers)
+static int wanted(struct lane_runner *runner)
 {
+    struct lane_workers *workers = &runner->workers;
     int idle = atomic_load(&workers->idle);
     int queued = (int)(atomic_load(&workers->queued) - atomic_load(&workers->taken));
     if (!is_stuck(workers) &&
         atomic_load_explicit(&workers->recent_ns, memory_order_relaxed) < SHORT_NS) {
-        queued = queued > 0 && idle == workers->count ? 1 : 0;
+        queued = queued > 0 && idle + atomic_load(&runner->lead.leading) == workers->count ? 1 : 0;
     }
     return queued < idle ? queued : idle;
 }
@@ -307,7 +365,7 @@ void lane_workers_flush(struct lane_runner *runner)
     struct lane_workers *workers = &runner->workers;
     atomic_store(&workers->queued, workers->given);
     pthread_mutex_lock(&workers->lock); /* who saw an empty queue waits by now */
-    for (int count = wanted(workers); count > 0; count--) {
+    for (int count = wanted(runner); count > 0; count--) {
         pthread_cond_signal(&workers->work);
     }
     pthread_mutex_unlock(&workers->lock);
@@ -343,9 +401,11 @@ size_t lane_workers_hands(struct lane_runner *runner)
 }
 
 /* Somebody has an event in hand, or is about to wait. */
-static bool is_at_work(struct lane_workers *workers)
+static bool is_at_work(struct lane_runner *runner)
 {
-    return has_queued(workers) || atomic_load(&workers->idle) < workers->count;
+    struct lane_workers *workers = &runner->workers;
+    return has_queued(workers) ||
+           atomic_load(&workers->idle) + atomic_load(&runner->lead.leading) < workers->count;
 }
 
 int lane_workers_wait_ms(struct lane_runner *runner, int most_ms)
@@ -353,21 +413,34 @@ int lane_workers_wait_ms(struct lane_runner *runner, int most_ms)
     struct lane_workers *workers = &runner->workers;
     bool is_waiting = has_queued(workers) && atomic_load(&workers->idle) > 0;
     bool is_due = atomic_load(&workers->done) != NULL;
-    int its_ms = is_due ? 0 : is_waiting ? 1 : is_at_work(workers) ? LOOK_MS : most_ms;
+    int its_ms = is_due ? 0 : is_waiting ? 1 : is_at_work(runner) ? LOOK_MS : most_ms;
     return its_ms < most_ms ? its_ms : most_ms;
 }
 
 bool lane_workers_are_idle(struct lane_runner *runner)
 {
     struct lane_workers *workers = &runner->workers;
-    return workers->given == atomic_load(&workers->taken) && atomic_load(&workers->idle) > 0;
+    return workers->given == atomic_load(&workers->taken) &&
+           atomic_load(&workers->idle) + atomic_load(&runner->lead.leading) > 0;
+}
+
+bool lane_workers_may_lead(struct lane_runner *runner)
+{
+    struct lane_workers *workers = &runner->workers;
+    return atomic_load(&workers->idle) > 0 && may_lead(workers);
+}
+
+bool lane_workers_are_missed(struct lane_runner *runner)
+{
+    struct lane_workers *workers = &runner->workers;
+    return has_queued(workers) && atomic_load(&workers->idle) == 0;
 }
 
 bool lane_workers_are_busy(struct lane_runner *runner)
 {
     struct lane_workers *workers = &runner->workers;
     pthread_mutex_lock(&workers->lock); /* who becomes idle has told all results */
-    bool are_busy = is_at_work(workers) || atomic_load(&workers->done) != NULL;
+    bool are_busy = is_at_work(runner) || atomic_load(&workers->done) != NULL;
     pthread_mutex_unlock(&workers->lock);
     return are_busy;
 }

@@ -247,7 +247,10 @@ bool lane_head(const struct lane *lane, struct lane_head *head);
 /* Puts the lane where it belongs: a list of its handler, its timer, or nowhere. */
 void lane_place(struct lane_machine *machine, struct lane *lane);
 void lane_unplace(struct lane_machine *machine, struct lane *lane);
-void lane_succeeded(struct lane_machine *machine, struct lane *lane, int handler);
+/* An event of the lane with this id was handled; it is no probe any more. */
+void lane_succeeded(struct lane_machine *machine, uint64_t id, int handler);
+/* The handler is down, or so many failed that only probes are to tell. */
+bool lane_is_throttled(const struct lane_machine *machine, int handler);
 void lane_failed(struct lane_machine *machine, struct lane *lane, const struct lane_event *event,
                  int64_t retry_at_ms);
 /* The same, by a handler that says that it can never work: that is about the event. */

@@ -15,6 +15,12 @@ static bool is_throttled(const struct lane_machine *machine, const struct lane_h
            (handler->ready == 0 || handler->was_refused);
 }
 
+bool lane_is_throttled(const struct lane_machine *machine, int handler)
+{
+    const struct lane_handler *its = handler_of(machine, handler);
+    return its->is_down || is_throttled(machine, its);
+}
+
 /* --- the head --- */
 
 static void take_lower(struct lane_head *head, bool *any, struct lane_event *event)
@@ -130,7 +136,7 @@ void lane_end_probe(struct lane_machine *machine, struct lane *lane)
     }
 }
 
-void lane_succeeded(struct lane_machine *machine, struct lane *lane, int handler)
+void lane_succeeded(struct lane_machine *machine, uint64_t id, int handler)
 {
     struct lane_handler *its = handler_of(machine, handler);
     its->successes++;
@@ -140,14 +146,13 @@ void lane_succeeded(struct lane_machine *machine, struct lane *lane, int handler
     its->was_refused = false;
     its->alone_id = 0;
     its->displaces = 0;
-    if (its->last_id != lane->id) {
+    if (its->last_id != id) {
         its->other_stamp = its->last_stamp;
-        its->last_id = lane->id;
+        its->last_id = id;
     }
     its->last_stamp = its->successes;
     its->probe_at_ms = 0;
     its->probe_wait_ms = machine->settings.probe_first_ms;
-    lane_end_probe(machine, lane);
     if (its->is_down) {
         its->is_down = false;
         lane_emit(machine, LANE_TELL_UP, NULL)->handler = handler;

@@ -105,6 +105,7 @@ enum client_status lane_runner_new(const struct lane_runner_settings *settings,
     lane_mailbox_init(&made->mailbox);
     pthread_mutex_init(&made->workers.lock, NULL);
     pthread_cond_init(&made->workers.work, NULL);
+    lane_lead_init(&made->lead);
     *runner = made;
     return CLIENT_OK;
 }
@@ -132,6 +133,7 @@ void lane_runner_free(struct lane_runner *runner)
     }
     vec_deinit(&runner->sources);
     lane_held_free_spare(runner);
+    lane_lead_deinit(&runner->lead);
     pthread_cond_destroy(&runner->workers.work);
     pthread_mutex_destroy(&runner->workers.lock);
     lane_mailbox_deinit(&runner->mailbox);
@@ -141,38 +143,13 @@ void lane_runner_free(struct lane_runner *runner)
 
 /* --- turns --- */
 
-static void take_all(struct lane_runner *runner, int timeout_ms)
-{
-    enum { EVENTS_OF_A_TURN = 1000 };
-    struct received *received;
-    struct client_error error = {0};
-    for (int n = 0; n < EVENTS_OF_A_TURN; n++) {
-        enum client_status status =
-            runner->bus.take(runner->bus.context, n == 0 ? timeout_ms : 0, &received, &error);
-        if (status == CLIENT_FATAL) {
-            runner->failure = error;
-        } else if (status != CLIENT_OK) {
-            lane_tell(runner, LANE_LOG_WARN, "%s", error.text);
-        }
-        if (received == NULL) {
-            return;
-        }
-        lane_source_arrive(runner, received);
-    }
-}
-
 enum client_status lane_runner_turn(struct lane_runner *runner, int timeout_ms,
                                     struct client_error *error)
 {
     if (runner->workers.threads == NULL && !lane_workers_start(runner)) {
         return client_fail(error, CLIENT_FATAL, NULL, "not so many threads can be had");
     }
-    int64_t wait_ms = runner->due_ms - clock_mono_ms(runner->clock);
-    wait_ms = wait_ms < 0 ? 0 : wait_ms > timeout_ms ? timeout_ms : wait_ms;
-    take_all(runner, lane_workers_wait_ms(runner, (int)wait_ms));
-    lane_read_mail(runner);
-    lane_begin_anew_due(runner);
-    lane_carry_out(runner);
+    (void)!lane_lead_turn(runner, timeout_ms); /* nobody else reads: it was not lent */
     if (runner->failure.status != CLIENT_OK && error != NULL) {
         *error = runner->failure;
     }
@@ -210,6 +187,9 @@ enum client_status lane_runner_run(struct lane_runner *runner, struct client_err
     enum client_status status = CLIENT_OK;
     while (status == CLIENT_OK && !atomic_load(&runner->is_stopping)) {
         status = lane_runner_turn(runner, TURN_MS, error);
+        if (status == CLIENT_OK && lane_lead_is_due(runner)) {
+            lane_lead_lend(runner);
+        }
     }
     lane_runner_end(runner);
     return status;

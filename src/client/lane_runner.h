@@ -12,7 +12,8 @@
  * order, through failures (client/lane.h is the machine, docs/architecture.md, "Lanes" the rules).
  *
  * Threads, and what each owns:
- * - The poll thread is the caller of lane_runner_run. It owns the machine, the sources (partitions
+ * - The poll thread is the caller of lane_runner_run, or a worker to whom it has lent that, as long
+ *   as handlers are short (lane_lead.c). It owns the machine, the sources (partitions
  *   that are held, with the book of what lanes.<group> says of each), all events, and talks to the
  *   bus. It never waits for a handler or for a record to be durable, so the group sees the member
  *   alive whatever handlers do; but while partitions are taken away, as long as revoke_wait_ms.

@@ -16,8 +16,8 @@
  * lane_story.c, accounts; lane_tell.c, lines for people; lane_append.c, records on their way;
  * lane_load.c, events read back; lane_redo.c, dead events that are tried again; lane_obey.c, words
  * of people; lane_source.c, partitions and their books; lane_transact.c, commits with what events
- * caused; lane_carry.c, effects; lane_owner.c, partitions come and go; lane_runner.c, turns and
- * life.
+ * caused; lane_carry.c, effects; lane_owner.c, partitions come and go; lane_lead.c, turns, and
+ * workers that take them; lane_runner.c, life.
  */
 
 /*
@@ -165,7 +165,7 @@ struct lane_mailbox {
  * Neither needs the lock, which is for those who wait.
  */
 struct lane_workers {
-    pthread_mutex_t lock; /* guards is_ending, and whoever becomes idle */
+    pthread_mutex_t lock; /* guards is_ending, lead.is_offered, and whoever becomes idle */
     pthread_cond_t work;
     bool is_ending;
 
@@ -185,6 +185,29 @@ struct lane_workers {
     int64_t seen_ns;
     pthread_t *threads;
     int count;
+};
+
+/*
+ * A worker that reads (lane_lead.c): it is the poll thread meanwhile, and has what it reads handled
+ * on the spot. The poll thread looks after it, and reads again when a handler does not return.
+ */
+struct lane_lead {
+    pthread_cond_t back; /* of the workers' lock; monotonic */
+    bool is_offered;     /* to a worker that is idle; under that lock */
+    atomic_int leading;  /* workers that read: 0 or 1 */
+    _Atomic uint64_t
+        step; /* odd: `held` is being handled. Who makes it even then has the reading */
+    struct lane_held *held;
+    void (*take_turns)(struct lane_runner *runner, struct arena *scratch); /* what it does then */
+
+    /* of who reads */
+    struct arena *scratch;
+    int64_t now_ns;    /* a while ago: to ask for the time costs as much as a short handler */
+    int64_t turn_ns;   /* when this turn began; 0: it is not known yet */
+    unsigned untimed;  /* events since */
+    bool is_turn_over; /* there may be other things to do */
+    uint64_t arrived, window_arrived, seen_arrived; /* events, and as it was at */
+    int64_t window_ns, seen_ns;
 };
 
 /* What is told at most once in a while, with counts. */
@@ -208,6 +231,7 @@ struct lane_runner {
     char dlq_topic[LANE_TOPIC_SIZE];
     struct lane_mailbox mailbox;
     struct lane_workers workers;
+    struct lane_lead lead;
     struct lane_held *spare; /* to be used again */
     size_t spare_count;
     struct lane_tally tally;
@@ -274,6 +298,22 @@ int lane_workers_wait_ms(struct lane_runner *runner, int most_ms);
 bool lane_workers_are_busy(struct lane_runner *runner);
 /* When nothing is queued. */
 void lane_workers_end(struct lane_runner *runner);
+/* Handlers took so short lately that to wake a thread costs more; or less than that. */
+bool lane_workers_are_short(const struct lane_runner *runner);
+bool lane_workers_are_below(const struct lane_runner *runner, int64_t ns);
+/* One waits for work, and may read instead. */
+bool lane_workers_may_lead(struct lane_runner *runner);
+/* Events are queued, and nobody is there for them but who reads. */
+bool lane_workers_are_missed(struct lane_runner *runner);
+/* A handler took so long, or each of several did. */
+void lane_workers_note(struct lane_runner *runner, int64_t took_ns);
+/* What the handler gets, of an event that has its attempt. */
+void lane_hand_fill(struct lane_held *held);
+/* Has the handler called. True: it has said what became of the event. */
+bool lane_hand_call(struct lane_runner *runner, struct lane_held *held, struct arena *scratch,
+                    int64_t began_ns);
+/* That what it said is told to who reads, as workers do. */
+void lane_hand_put_down(struct lane_runner *runner, struct lane_held *held);
 
 /* --- lane_failure.c --- */
 /* Notes why it failed; gives that back to the event loaded anew; it is over. */
@@ -379,7 +419,9 @@ void lane_obey_drop(struct lane_source *source);
 struct lane_source *lane_source_find(struct lane_runner *runner, const struct lane_share *share);
 struct lane_source *lane_source_get(struct lane_runner *runner, const struct lane_share *share);
 void lane_source_read(struct lane_runner *runner, const struct lane_mail *mail);
-void lane_source_arrive(struct lane_runner *runner, struct received *received);
+/* An event that was read. NULL: it is nobody's, or its source is not restored yet. */
+struct lane_held *lane_source_take(struct lane_runner *runner, struct received *received);
+void lane_source_arrive(struct lane_runner *runner, struct lane_held *held);
 
 /* Tells the machine how far it was read, when its events are not held up any more. */
 void lane_source_reached(struct lane_runner *runner, const struct lane_source *source);
@@ -416,6 +458,9 @@ void lane_transact_discard(struct lane_runner *runner, struct lane_held *held);
 void lane_carry_out(struct lane_runner *runner);
 /* What came by mail; then lane_carry_out. */
 void lane_read_mail(struct lane_runner *runner);
+/* What the handler said of one event. */
+void lane_take_result(struct lane_runner *runner, struct lane_held *held);
+
 /* --- lane_owner.c --- */
 /* Loses all, if it is to begin anew. */
 void lane_begin_anew_due(struct lane_runner *runner);
@@ -423,5 +468,15 @@ void lane_begin_anew_due(struct lane_runner *runner);
  * lets them go. */
 void lane_let_sources_go(struct lane_runner *runner, struct lane_source *const *sources,
                          size_t count, int64_t most_ms);
+
+/* --- lane_lead.c: turns, and a worker that takes them and handles what it reads --- */
+void lane_lead_init(struct lane_lead *lead);
+void lane_lead_deinit(struct lane_lead *lead);
+/* A turn; false: somebody else reads by now, and nothing of the runner may be touched. */
+CHECKED bool lane_lead_turn(struct lane_runner *runner, int timeout_ms);
+/* Events come densely and handlers are short. On the poll thread, between turns. */
+bool lane_lead_is_due(struct lane_runner *runner);
+/* Has a worker take the turns until there is a reason to end that, and looks after it. The same. */
+void lane_lead_lend(struct lane_runner *runner);
 
 #endif

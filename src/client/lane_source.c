@@ -49,7 +49,7 @@ void lane_source_free(struct lane_source *source)
 
 /* --- what lanes.<group> says --- */
 
-static void arrive(struct lane_runner *runner, struct lane_held *held)
+void lane_source_arrive(struct lane_runner *runner, struct lane_held *held)
 {
     lane_arrive(runner->machine, &held->event);
     lane_story_waits(runner, held);
@@ -71,7 +71,7 @@ static void restore(struct lane_runner *runner, struct lane_source *source)
     lane_restored(runner->machine, source->id, source->epoch);
     DL_FOREACH_SAFE (source->early, held, next) {
         DL_DELETE(source->early, held);
-        arrive(runner, held);
+        lane_source_arrive(runner, held);
     }
     lane_source_reached(runner, source);
 }
@@ -105,7 +105,7 @@ void lane_source_read(struct lane_runner *runner, const struct lane_mail *mail)
 
 /* --- events --- */
 
-void lane_source_arrive(struct lane_runner *runner, struct received *received)
+struct lane_held *lane_source_take(struct lane_runner *runner, struct received *received)
 {
     struct lane_share share = {.topic = received->event.topic,
                                .partition = received->event.partition,
@@ -113,14 +113,14 @@ void lane_source_arrive(struct lane_runner *runner, struct received *received)
     struct lane_source *source = lane_source_find(runner, &share);
     if (source == NULL) {
         runner->bus.release(runner->bus.context, received);
-        return;
+        return NULL;
     }
     struct lane_held *held = lane_held_new(runner, source, received);
-    if (source->is_restored) {
-        arrive(runner, held);
-    } else {
+    if (!source->is_restored) {
         DL_APPEND(source->early, held); /* the reader is about to be paused */
+        return NULL;
     }
+    return held;
 }
 
 void lane_source_pause_due(struct lane_runner *runner, struct lane_source *source)

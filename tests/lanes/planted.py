@@ -131,9 +131,17 @@ FAULTS = {
     'nobody comes in while all that is in memory fails': ('src/client/lane_aside.c', 'if (handler->fresh.first != NULL || handler->running > 0) {', 'if (true) {'),
     'a reject counts as a failure of the handler': ('src/client/lane_event.c', 'lane_rejected(machine, lane, event);', 'lane_failed(machine, lane, event, 0);'),
     'a reject counts as a success of the handler': ('src/client/lane_event.c', 'lane_rejected(machine, lane, event);', '''lane_rejected(machine, lane, event);
-        lane_succeeded(machine, lane, event->handler);'''),
+        lane_succeeded(machine, lane->id, event->handler);'''),
     'a skip takes what has become the head meanwhile': ('src/client/lane_partition.c', 'if (offset < 0 || seen_head(lane) != offset) {', '''offset = seen_head(lane);
     if (offset < 0) {'''),
+    'who reads handles an event before those of its lane': ('src/client/lane_event.c', 'return partition->lanes == NULL || lane_lookup(machine, partition, name, false) == NULL;', 'return name.key.data != machine;'),
+    'who reads handles events of a partition that is given away': ('src/client/lane_event.c', 'partition->is_revoking || event->offset < partition->next ||', 'event->offset < partition->next ||'),
+    'who reads handles what was done before': ('src/client/lane_event.c', '''lane_is_throttled(machine, event->handler) ||
+        lane_ranges_have(&partition->known, event->offset)) {''', '''lane_is_throttled(machine, event->handler)) {'''),
+    'who reads asks a handler that is down': ('src/client/lane_event.c', '''machine->counts.running >= machine->hands || lane_is_throttled(machine, event->handler) ||''', '''machine->counts.running >= machine->hands ||'''),
+    'who reads has one event more than there are workers': ('src/client/lane_event.c', '''machine->counts.running >= machine->hands || lane_is_throttled(machine, event->handler) ||''', '''lane_is_throttled(machine, event->handler) ||'''),
+    'an event in hand is not in its lane': ('src/client/lane_event.c', '''    lane->state = LANE_RUNNING;
+    event->attempt = 1;''', '''    event->attempt = 1;'''),
     'one group retires what another has in its inbox': ('sdk/inbox.c', 'where service = $1 and done_ms', 'where (service = $1 or 1 = 1) and done_ms'),
     'one group takes what another has done for its own': ('sdk/inbox.c', 'struct sql_value values[] = {sql_text(event->service),\n', 'struct sql_value values[] = {sql_text("any"),\n'),
 }

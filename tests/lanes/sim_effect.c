@@ -167,7 +167,10 @@ static void deliver(struct world *world, int member)
         for (int n = 0;
              n < 3 && share->is_held && !share->is_paused && share->read < source->published; n++) {
             struct sim_event *about = &source->events.items[share->read++];
-            lane_arrive(its->machine, &sim_held_new(world, member, about)->event);
+            struct held *held = sim_held_new(world, member, about);
+            if (!sim_pass(world, member, held)) {
+                lane_arrive(its->machine, &held->event);
+            }
         }
         if (share->is_held && !share->is_paused && share->read == source->published) {
             lane_reached(its->machine, p, share->epoch, sim_end(source));

@@ -32,7 +32,7 @@ static void chaos(struct world *world)
 
 /* --- what happens --- */
 
-static enum lane_verdict handle(struct world *world, struct held *held, bool *is_refused)
+enum lane_verdict sim_handle(struct world *world, struct held *held, bool *is_refused)
 {
     struct sim_event *event = held->about;
     if (!world->is_mended) {
@@ -63,7 +63,7 @@ static void handled(struct world *world, struct op *op)
 {
     check_ends(world, op->held, sim_is_owner(world, op->member, op->partition, op->epoch));
     bool is_refused = false;
-    enum lane_verdict verdict = handle(world, op->held, &is_refused);
+    enum lane_verdict verdict = sim_handle(world, op->held, &is_refused);
     sim_say(world, "%d: %d@%d is %s", op->member, (int)op->held->about->offset, op->partition,
             verdict == LANE_DONE ? "done" : "not done");
     struct share *share = &world->members[op->member].shares[op->partition];

@@ -40,12 +40,19 @@ void sim_ask_redrive(struct world *world, struct sim_event *event);
 void sim_redrive(struct world *world, struct op *op);
 void sim_restore(struct world *world, struct op *op);
 
+/* --- sim_pass.c: events that are handled by who reads them --- */
+
+/* True: it was, or is; else it is to arrive. */
+bool sim_pass(struct world *world, int member, struct held *held);
+
 /* --- sim_effect.c: what the machines want done --- */
 
 void sim_settle(struct world *world, int member);
 
 /* --- sim_happen.c: what happens, one thing after another --- */
 
+/* What the handler says. */
+enum lane_verdict sim_handle(struct world *world, struct held *held, bool *is_refused);
 bool sim_step(struct world *world);
 void sim_redrive_all(struct world *world);
 

@@ -630,6 +630,75 @@ static void test_a_run_ends_when_it_is_told(void **state)
     lane_runner_free(fake->runner);
 }
 
+enum { STREAM_EVENTS = 5000, STREAM_HANGS = 4000, STREAM_LATER = 4500 };
+
+static int words_of(const char *text)
+{
+    int count = 0;
+    for (; *text != '\0'; text++) {
+        count += *text == ' ';
+    }
+    return count;
+}
+
+/* Opens the gate when all others are done, and ends the run when these are, too. */
+static void *watch_stream(void *argument)
+{
+    struct fake *fake = argument;
+    pthread_mutex_lock(&fake->lock);
+    while (words_of(buf_cstr(&fake->effects)) < STREAM_EVENTS - 2) {
+        pthread_cond_wait(&fake->changed, &fake->lock);
+    }
+    pthread_mutex_unlock(&fake->lock);
+    fake_open_gate(fake);
+    pthread_mutex_lock(&fake->lock);
+    while (words_of(buf_cstr(&fake->effects)) < STREAM_EVENTS) {
+        pthread_cond_wait(&fake->changed, &fake->lock);
+    }
+    pthread_mutex_unlock(&fake->lock);
+    lane_runner_stop(fake->runner);
+    return NULL;
+}
+
+/* Those of a key, so many, came in the order of their offsets. */
+static void assert_ascending(struct fake *fake, const char *key, int expected)
+{
+    char *effects = fake_effects(fake), *rest = effects, *word;
+    int last = -1, count = 0;
+    while ((word = strsep(&rest, " ")) != NULL) {
+        if (strncmp(word, key, strlen(key)) == 0) {
+            int offset = atoi(word + strlen(key));
+            assert_true(offset > last);
+            last = offset;
+            count++;
+        }
+    }
+    assert_int_equal(count, expected);
+    free(effects);
+}
+
+/* Whoever reads handles short ones itself, and somebody else reads when one of them hangs. */
+static void test_one_that_hangs_in_a_dense_stream_holds_up_its_lane_alone(void **state)
+{
+    struct fake *fake = *state;
+    pthread_t watcher;
+    struct client_error error;
+    char key[16];
+    for (int i = 0; i < STREAM_EVENTS; i++) {
+        snprintf(key, sizeof key, "k%d-", i % 50);
+        bool is_slow = i == STREAM_HANGS || i == STREAM_LATER;
+        fake_publish(fake, 0, is_slow ? "slow-" : key, i == STREAM_HANGS ? "wait" : "ok");
+    }
+    fake_start(fake);
+    assert_int_equal(pthread_create(&watcher, NULL, watch_stream, fake), 0);
+    assert_int_equal(lane_runner_run(fake->runner, &error), CLIENT_OK);
+    pthread_join(watcher, NULL);
+    lane_runner_free(fake->runner);
+    assert_effects_of(fake, "slow-", "4000 4500 ");
+    assert_ascending(fake, "k7-", STREAM_EVENTS / 50);
+    assert_int_equal(fake->partitions[0].committed, STREAM_EVENTS);
+}
+
 static void assert_refused(struct fake *fake, const char *why)
 {
     struct client_error error;
@@ -694,6 +763,7 @@ int main(int argc, char **argv)
         RUNNER_TEST(test_retention_that_comes_near_is_told_while_the_intake_is_paused),
         RUNNER_TEST(test_who_reads_records_waits_for_room),
         RUNNER_TEST(test_a_run_ends_when_it_is_told),
+        RUNNER_TEST(test_one_that_hangs_in_a_dense_stream_holds_up_its_lane_alone),
         RUNNER_TEST(test_a_wrong_setting_names_itself),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
