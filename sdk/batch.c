@@ -23,9 +23,10 @@ struct batch_item {
 struct batch {
     struct tidings *service;
     const struct handler *handler;
-    pthread_mutex_t lock; /* guards items and is_ending */
+    pthread_mutex_t lock; /* guards items, end and is_ending */
     pthread_cond_t came;
     struct batch_item *items;
+    struct batch_item **end; /* of the items: where the next one goes */
     bool is_ending;
     pthread_t thread;
 };
@@ -41,7 +42,8 @@ void batch_add(struct tidings *service, const struct handler *handler, struct la
     flight_open(service);
     lane_runner_later(service->runner, hand); /* before anybody says the result */
     pthread_mutex_lock(&batch->lock);
-    LL_APPEND(batch->items, item);
+    *batch->end = item;
+    batch->end = &item->next;
     pthread_cond_signal(&batch->came);
     pthread_mutex_unlock(&batch->lock);
 }
@@ -62,6 +64,7 @@ static struct batch_item *gather(struct batch *batch, size_t *count)
     }
     if (last != NULL) {
         batch->items = last->next;
+        batch->end = batch->items != NULL ? batch->end : &batch->items;
         last->next = NULL;
     }
     pthread_mutex_unlock(&batch->lock);
@@ -143,6 +146,7 @@ bool batches_begin(struct tidings *service)
         struct batch *batch = mem_new(struct batch);
         batch->service = service;
         batch->handler = handler;
+        batch->end = &batch->items;
         pthread_mutex_init(&batch->lock, NULL);
         pthread_cond_init(&batch->came, NULL);
         if (pthread_create(&batch->thread, NULL, run, batch) != 0) {

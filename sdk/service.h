@@ -63,13 +63,14 @@ struct tidings_in_hand {
     struct lane_hand *hand;
     const struct tidings_event *event;
     struct lane_said *said;
-    struct flight *flight;               /* NULL: nothing published yet */
-    struct lane_publication *caused;     /* exactly_once: what it published so far */
-    int64_t since_ms, warn_at_ms;        /* monotonic */
-    int64_t since_ns;                    /* for the meter; 0: not known yet */
-    bool is_told;                        /* that it takes long */
-    size_t others;                       /* that the handler has with it */
-    struct tidings_in_hand *next, *prev; /* of the service, under hands_lock */
+    struct flight *flight;                /* NULL: nothing published yet */
+    struct lane_publication *caused;      /* exactly_once: what it published so far, */
+    struct lane_publication *caused_last; /* and of that the last */
+    int64_t since_ms, warn_at_ms;         /* monotonic */
+    int64_t since_ns;                     /* for the meter; 0: not known yet */
+    bool is_told;                         /* that it takes long */
+    size_t others;                        /* that the handler has with it */
+    struct tidings_in_hand *next, *prev;  /* of the service, under hands_lock */
 };
 
 /* What the handlers are for: one thread at a time has them. */

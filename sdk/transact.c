@@ -29,7 +29,12 @@ void transact_keep(struct tidings_in_hand *in_hand, const struct event *event, s
     event_own(&kept->publication.event, &kept->arena);
     meter_kept(service, 1);
     pthread_mutex_lock(&service->lock);
-    LL_APPEND2(in_hand->caused, &kept->publication, next);
+    if (in_hand->caused == NULL) {
+        in_hand->caused = &kept->publication;
+    } else {
+        in_hand->caused_last->next = &kept->publication;
+    }
+    in_hand->caused_last = &kept->publication;
     pthread_mutex_unlock(&service->lock);
 }
 
