@@ -38,6 +38,9 @@ static bool take_header(struct slice bytes, size_t *at, struct arena *arena, str
         (value_size > 0 && !take(bytes, at, value_size - 1, &value))) {
         return false;
     }
+    if (!slice_is_null(value)) { /* with the NUL behind it that event_attributes wants */
+        value = slice_of(arena_cstr(arena, value), value.size);
+    }
     event_header_add(event, arena_cstr(arena, name), value);
     return true;
 }
