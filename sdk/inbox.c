@@ -84,7 +84,7 @@ static enum sql_status add(const struct sql *sql, const struct inbox_event *even
                           "insert into tidings_inbox (service, source, id, redrive, done_ms) "
                           "values ($1, $2, $3, $4, %s) on conflict (service, id, source, redrive) "
                           "do nothing",
-                          sql->dialect->now_ms),
+                          sql_now(sql)),
         .values = values,
         .value_count = 4,
         .changed = &added};
@@ -104,7 +104,7 @@ enum sql_status inbox_retire(const struct sql *sql, const char *service, int64_t
             "delete from tidings_inbox where (service, id, source, redrive) in (select service, "
             "id, source, redrive from tidings_inbox where service = $1 and done_ms < %s - $2 "
             "order by done_ms limit $3%s)",
-            sql->dialect->now_ms, sql->dialect->skip_locked),
+            sql_now(sql), sql->dialect->skip_locked),
         .values = values,
         .value_count = 3,
         .changed = gone};
@@ -189,6 +189,7 @@ enum tidings_once_answer tidings_once(struct tidings *service, struct tidings_db
     if (sql_begin(db, &sql, error) != TIDINGS_OK) {
         return TIDINGS_ONCE_FAILED;
     }
+    sql_set_clock(&sql, service->clock);
     struct inbox_event taken = {.service = service->options.name,
                                 .source = event->source,
                                 .id = id_of(event, &arena),

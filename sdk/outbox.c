@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
 
 /* The thread of an outbox, and its face. */
 
@@ -24,7 +25,9 @@ enum {
 
 struct tidings_outbox {
     struct tidings *service;
-    pthread_t thread;
+    pthread_t thread; /* none, on a bus that a test plays: */
+    struct tidings_outbox *next, *prev;
+    int64_t due_ms;
 
     /* the thread's own */
     struct sql sql;
@@ -34,7 +37,7 @@ struct tidings_outbox {
     int poll_ms, again_ms;
     int64_t rows_max, rows_now; /* less after a refusal that could not be told from others */
     int64_t renew_at_ms, wait_since_ms;
-    bool is_held;
+    bool is_held, has_failed, is_foreign;
     void (*at)(void *context, enum outbox_step step);
     void *at_context;
 
@@ -275,6 +278,7 @@ static bool send(struct tidings_outbox *outbox, bool *is_more, struct tidings_er
 static int wait_again(struct tidings_outbox *outbox, const char *why)
 {
     int wait_ms = outbox->again_ms;
+    outbox->has_failed = true;
     if (wait_ms > AGAIN_FIRST_MS && why[0] != '\0') {
         tell_down(outbox, why);
     }
@@ -290,12 +294,14 @@ static int round_once(struct tidings_outbox *outbox)
     pthread_mutex_lock(&outbox->lock);
     uint64_t number = ++outbox->looks;
     pthread_mutex_unlock(&outbox->lock);
+    outbox->has_failed = false;
     if (!sql_revive(&outbox->sql, &error) ||
         outbox_look(&outbox->sql, &outbox->owner, &look, &error) != SQL_OK) {
         outbox_sender_close(&outbox->sender);
         return wait_again(outbox, error.text);
     }
     note_look(outbox, &look, number);
+    outbox->is_foreign = look.is_foreign;
     if (look.is_foreign || !look.has_work) {
         return outbox->poll_ms;
     }
@@ -329,14 +335,45 @@ static bool pause_for(struct tidings_outbox *outbox, int pause_ms)
     return goes_on;
 }
 
+static void end(struct tidings_outbox *outbox)
+{
+    outbox_sender_close(&outbox->sender);
+    (void)outbox_disown(&outbox->sql, &outbox->owner, NULL);
+}
+
 static void *outbox_main(void *argument)
 {
     struct tidings_outbox *outbox = argument;
     while (pause_for(outbox, round_once(outbox))) {
     }
-    outbox_sender_close(&outbox->sender);
-    (void)outbox_disown(&outbox->sql, &outbox->owner, NULL);
+    end(outbox);
     return NULL;
+}
+
+/* --- on a bus that a test plays --- */
+
+struct tidings_outbox *outbox_play(struct tidings_outbox *outbox)
+{
+    int wait_ms;
+    do {
+        sql_set_clock(&outbox->sql, outbox->service->clock);
+        wait_ms = round_once(outbox);
+    } while (wait_ms == 0);
+    if (outbox->has_failed || outbox->is_foreign ||
+        outbox_due(&outbox->sql, &outbox->owner, &outbox->due_ms, NULL) != SQL_OK) {
+        outbox->due_ms = clock_wall_ms(outbox->service->clock) + wait_ms;
+    }
+    return outbox->next;
+}
+
+int64_t outboxes_due_ms(const struct tidings *service)
+{
+    int64_t due_ms = INT64_MAX;
+    const struct tidings_outbox *outbox;
+    DL_FOREACH (service->outboxes, outbox) {
+        due_ms = outbox->due_ms < due_ms ? outbox->due_ms : due_ms;
+    }
+    return due_ms;
 }
 
 /* --- the face --- */
@@ -364,6 +401,7 @@ enum tidings_status tidings_outbox_add_sized(struct tidings *service, struct tid
     if (status == TIDINGS_OK) {
         struct event event =
             message_event(message, service->source, clock_wall_ms(service->clock), &arena);
+        sql_set_clock(&sql, service->clock);
         if (outbox_add(&sql, service->options.name, &event, &why) != SQL_OK) {
             status = error_set(error, why.status, "%s", why.text);
         }
@@ -440,7 +478,10 @@ enum tidings_status outbox_start(struct tidings *service, struct tidings_db db,
     made->at = at;
     made->at_context = at_context;
     made->sender.at = sender_at;
-    if (pthread_create(&made->thread, NULL, outbox_main, made) != 0) {
+    if (service->played != NULL) {
+        made->due_ms = INT64_MAX;
+        DL_APPEND(service->outboxes, made);
+    } else if (pthread_create(&made->thread, NULL, outbox_main, made) != 0) {
         outbox_free(made);
         return error_set(error, TIDINGS_FATAL, "no thread for the outbox");
     }
@@ -474,11 +515,17 @@ enum tidings_status tidings_outbox_wait(struct tidings_outbox *outbox, int timeo
 {
     int64_t until_ms = now_ms() + timeout_ms;
     struct timespec until = {.tv_sec = until_ms / 1000, .tv_nsec = until_ms % 1000 * 1000000};
+    bool is_played = outbox->service->played != NULL;
     pthread_mutex_lock(&outbox->lock);
     uint64_t looks = outbox->looks; /* one that began before this call does not count */
     outbox->is_woken = true;
     pthread_cond_broadcast(&outbox->changed);
-    while (outbox->empty_look <= looks &&
+    if (is_played) {
+        pthread_mutex_unlock(&outbox->lock);
+        (void)outbox_play(outbox);
+        pthread_mutex_lock(&outbox->lock);
+    }
+    while (!is_played && outbox->empty_look <= looks &&
            pthread_cond_timedwait(&outbox->changed, &outbox->lock, &until) == 0) {
     }
     bool is_empty = outbox->empty_look > looks;
@@ -509,6 +556,11 @@ void tidings_outbox_stop(struct tidings_outbox *outbox)
     outbox->stop_ms = now_ms();
     pthread_cond_broadcast(&outbox->changed);
     pthread_mutex_unlock(&outbox->lock);
-    pthread_join(outbox->thread, NULL);
+    if (outbox->service->played != NULL) {
+        DL_DELETE(outbox->service->outboxes, outbox);
+        end(outbox);
+    } else {
+        pthread_join(outbox->thread, NULL);
+    }
     outbox_free(outbox);
 }

@@ -94,6 +94,10 @@ struct outbox_look {
 enum sql_status outbox_look(const struct sql *sql, const struct outbox_owner *owner,
                             struct outbox_look *look, struct tidings_error *error);
 
+/* When a refused row is tried again, by the database's clock; INT64_MAX: there is none. */
+enum sql_status outbox_due(const struct sql *sql, const struct outbox_owner *owner, int64_t *due_ms,
+                           struct tidings_error *error);
+
 /* Takes or renews the lease. *is_mine: it was free or ours; *is_new: it was not ours before. */
 enum sql_status outbox_own(const struct sql *sql, struct outbox_owner *owner, bool *is_mine,
                            bool *is_new, struct tidings_error *error);
@@ -167,6 +171,11 @@ enum client_status outbox_sender_send(struct outbox_sender *sender,
                                       struct client_error *error);
 
 /* --- outbox.c --- */
+
+/* On a bus that a test plays an outbox has no thread: it publishes all there is to publish now. The
+ * service's next outbox. And the clock's time when one of them has more to do; INT64_MAX: never. */
+struct tidings_outbox *outbox_play(struct tidings_outbox *outbox);
+int64_t outboxes_due_ms(const struct tidings *service);
 
 /* tidings_outbox_start, which calls `at` on its thread at each step (NULL: never), for tests.
  * options is never NULL here. */

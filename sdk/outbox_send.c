@@ -72,6 +72,10 @@ enum client_status outbox_sender_start(struct outbox_sender *sender,
                                        const struct outbox_owner *owner, struct client_error *error)
 {
     outbox_sender_close(sender);
+    if (sender->service->played != NULL) {
+        at(sender, OUTBOX_STARTED);
+        return CLIENT_OK;
+    }
     enum client_status status = open_publisher(sender, owner, error);
     if (status != CLIENT_OK) {
         return status;
@@ -93,6 +97,11 @@ enum client_status outbox_sender_committed(struct outbox_sender *sender,
 {
     struct topic_partitions offsets;
     char *group = group_of(owner);
+    if (sender->service->played != NULL) {
+        *number = sender->service->played->outbox_committed(sender->service, group);
+        free(group);
+        return CLIENT_OK;
+    }
     enum client_status status =
         admin_group_offsets(publisher_connection(sender->publisher), group, NULL, &offsets, error);
     *number = 0;
@@ -239,10 +248,22 @@ static enum client_status send_all(struct outbox_sender *sender, const struct ou
     return status == CLIENT_REFUSED ? CLIENT_INVALID : status; /* no row is what was refused */
 }
 
+static enum client_status play(struct tidings *service, const struct outbox_owner *owner,
+                               struct outbox_batch *batch, struct client_error *error)
+{
+    char *group = group_of(owner);
+    enum client_status status = service->played->outbox_publish(service, group, batch, error);
+    free(group);
+    return status;
+}
+
 enum client_status outbox_sender_send(struct outbox_sender *sender,
                                       const struct outbox_owner *owner, struct outbox_batch *batch,
                                       struct client_error *error)
 {
+    if (sender->service->played != NULL) {
+        return play(sender->service, owner, batch, error);
+    }
     enum client_status status = publisher_txn_begin(sender->publisher, error);
     if (status == CLIENT_OK) {
         publish(sender, batch);

@@ -96,7 +96,7 @@ static enum sql_status insert(const struct sql *sql, const char *service, const 
     char *text = mem_sprintf(
         "insert into tidings_outbox (service, topic, lane, key, value, headers, id, type, size, "
         "added_ms) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, %s)",
-        sql->dialect->now_ms);
+        sql_now(sql));
     enum sql_status status = run(sql, text, values, sizeof values / sizeof values[0], NULL, error);
     free(text);
     buf_deinit(&headers);
@@ -127,7 +127,7 @@ static enum sql_status look_for_work(const struct sql *sql, const struct outbox_
                                      struct outbox_look *look, struct tidings_error *error)
 {
     int64_t numbers[8] = {0};
-    const char *now = sql->dialect->now_ms;
+    const char *now = sql_now(sql);
     struct sql_value values[] = {sql_text(owner->service), sql_text(owner->name)};
     char *text = mem_sprintf(
         "select (select count(*) from (select 1 from tidings_outbox where " FREE " and %s limit 1) "
@@ -158,7 +158,7 @@ static enum sql_status look_for_age(const struct sql *sql, const struct outbox_o
                                     struct outbox_look *look, struct tidings_error *error)
 {
     int64_t numbers[2] = {0}; /* NULL where there is no such row: 0 */
-    const char *now = sql->dialect->now_ms;
+    const char *now = sql_now(sql);
     struct sql_value values[] = {sql_text(owner->service)};
     char *text = mem_sprintf("select (select %s - added_ms from tidings_outbox where " FREE
                              " order by seq limit 1), (select %s - added_ms from tidings_outbox "
@@ -187,6 +187,18 @@ enum sql_status outbox_look(const struct sql *sql, const struct outbox_owner *ow
         status = SQL_OK;
     }
     return status;
+}
+
+enum sql_status outbox_due(const struct sql *sql, const struct outbox_owner *owner, int64_t *due_ms,
+                           struct tidings_error *error)
+{
+    struct sql_value service = sql_text(owner->service);
+    enum sql_status status = ask(sql, "select min(retry_ms) from tidings_outbox where " REFUSED,
+                                 &service, 1, due_ms, 1, NULL, error);
+    if (status != SQL_OK || *due_ms == 0) {
+        *due_ms = INT64_MAX;
+    }
+    return status == SQL_NO_TABLE ? SQL_OK : status;
 }
 
 /* --- the lease --- */
@@ -218,7 +230,7 @@ static enum sql_status read_lease(const struct sql *sql, const char *service, st
 {
     char *text = mem_sprintf("select owner, outbox, until_ms - %s, batch from "
                              "tidings_outbox_owner where service = $1%s",
-                             sql->dialect->now_ms, sql->dialect->row_lock);
+                             sql_now(sql), sql->dialect->row_lock);
     struct sql_value value = sql_text(service);
     struct sql_statement read = {
         .text = text, .values = &value, .value_count = 1, .row = on_lease, .context = lease};
@@ -246,7 +258,7 @@ static enum sql_status write_lease(const struct sql *sql, const struct outbox_ow
                                  sql_number(owner->lease_ms), sql_number(batch)};
     char *text = mem_sprintf("update tidings_outbox_owner set owner = $2, until_ms = %s + "
                              "$3, batch = $4 where service = $1",
-                             sql->dialect->now_ms);
+                             sql_now(sql));
     enum sql_status status = run(sql, text, values, 4, NULL, error);
     free(text);
     return status;
@@ -286,7 +298,7 @@ enum sql_status outbox_renew(const struct sql *sql, const struct outbox_owner *o
                                  sql_number(owner->lease_ms)};
     char *text = mem_sprintf("update tidings_outbox_owner set until_ms = %s + $3 where "
                              "service = $1 and owner = $2",
-                             sql->dialect->now_ms);
+                             sql_now(sql));
     enum sql_status status = run(sql, text, values, 3, &changed, error);
     free(text);
     *is_mine = status == SQL_OK && changed > 0;
@@ -387,7 +399,7 @@ static enum sql_status mark_refused(const struct sql *sql, const struct outbox_o
     char *text = mem_sprintf("update tidings_outbox set batch = $2 where seq = (select seq from "
                              "tidings_outbox where " REFUSED
                              " and retry_ms <= %s order by retry_ms limit 1)",
-                             sql->dialect->now_ms);
+                             sql_now(sql));
     enum sql_status status = run(sql, text, values, 2, marked, error);
     free(text);
     return status;
@@ -547,7 +559,7 @@ static enum sql_status hold(const struct sql *sql, const struct outbox_owner *ow
     char *text = mem_sprintf("update tidings_outbox set state = 1, attempts = attempts + "
                              "1, retry_ms = %s + $2, whole_topic = $3, failure = $4 where "
                              "seq = $1 and batch = $5",
-                             sql->dialect->now_ms);
+                             sql_now(sql));
     enum sql_status status = run(sql, text, values, 5, NULL, error);
     free(text);
     arena_deinit(&arena);

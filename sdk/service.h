@@ -84,6 +84,8 @@ struct topics {
     atomic_bool is_ending;
 };
 
+struct outbox_batch;
+
 /* A bus that tests play (test.c) instead of a real one. */
 struct played {
     /* As publisher_publish; its completion comes inside. */
@@ -91,6 +93,11 @@ struct played {
                                   struct client_error *error);
     /* The service is about to be freed. */
     void (*leave)(struct tidings *service);
+
+    /* As outbox_sender_committed and _send, for the outbox whose group this is. */
+    int64_t (*outbox_committed)(struct tidings *service, const char *group);
+    enum client_status (*outbox_publish)(struct tidings *service, const char *group,
+                                         struct outbox_batch *batch, struct client_error *error);
 };
 
 /* Lines of one kind are told this often at most, with the number of those left out. */
@@ -119,6 +126,7 @@ struct tidings {
     const struct clock *clock;         /* the machine's, or a test's */
     const struct played *played;       /* NULL: the bus is a real one */
     struct test_group *test;           /* its own */
+    struct tidings_outbox *outboxes;   /* that get their turns from it */
     struct topics topics;
     struct meter meter;
     struct show *show;            /* NULL: it is not shown */

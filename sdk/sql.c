@@ -3,6 +3,7 @@
 #include "service.h"
 
 #include <dlfcn.h>
+#include <stdio.h>
 
 /* Which library a connection belongs to, and its functions. */
 
@@ -60,6 +61,18 @@ enum tidings_status sql_begin(struct tidings_db db, struct sql *sql, struct tidi
                : error_set(error, TIDINGS_INVALID,
                            "no database: use tidings_sqlite(connection) or "
                            "tidings_postgres(connection)");
+}
+
+const char *sql_now(const struct sql *sql)
+{
+    return sql->now[0] != '\0' ? sql->now : sql->dialect->now_ms;
+}
+
+void sql_set_clock(struct sql *sql, const struct clock *clock)
+{
+    if (clock != clock_system()) {
+        snprintf(sql->now, sizeof sql->now, "%lld", (long long)clock_wall_ms(clock));
+    }
 }
 
 bool sql_in_transaction(const struct sql *sql)

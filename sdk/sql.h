@@ -4,6 +4,7 @@
 #include "tidings_once.h"
 
 #include "base/arena.h"
+#include "base/clock.h"
 #include "base/slice.h"
 
 /*
@@ -82,10 +83,16 @@ struct sql {
     const struct sql_driver *driver;
     void *connection;
     sql_function *functions[SQL_FUNCTIONS_MAX]; /* of the driver's names */
+    char now[24];                               /* a test's clock; "": the database's counts */
 };
 
 /* TIDINGS_INVALID names the library that is missing or too old, or what `db` lacks. */
 enum tidings_status sql_begin(struct tidings_db db, struct sql *sql, struct tidings_error *error);
+
+/* What time it is, as an expression: milliseconds since 1970, by the database's clock; or by the
+ * service's, if a test moves that (sql_set_clock). */
+const char *sql_now(const struct sql *sql);
+void sql_set_clock(struct sql *sql, const struct clock *clock);
 
 /* Whether the service has a transaction open on it that can still be committed. */
 bool sql_in_transaction(const struct sql *sql);

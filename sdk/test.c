@@ -1,5 +1,9 @@
 #include "test_bus.h"
 
+#include "outbox.h"
+
+#include "client/lane_dead.h"
+
 #include "base/mem.h"
 
 #include <stdlib.h>
@@ -31,6 +35,11 @@ static void topic_free(struct test_topic *topic)
         arena_deinit(&topic->events.items[i]->arena);
         free(topic->events.items[i]);
     }
+    for (size_t i = 0; i < topic->partitions.count; i++) {
+        vec_deinit(&topic->partitions.items[i]->events);
+        free(topic->partitions.items[i]);
+    }
+    vec_deinit(&topic->partitions);
     vec_deinit(&topic->events);
     free(topic->name);
     free(topic);
@@ -45,6 +54,11 @@ void tidings_test_free(struct tidings_test *bus)
     }
     LL_FOREACH_SAFE (bus->groups, group, next_group) {
         test_group_free(group);
+    }
+    struct test_outbox *outbox, *next_outbox;
+    LL_FOREACH_SAFE (bus->outboxes, outbox, next_outbox) {
+        free(outbox->group);
+        free(outbox);
     }
     HASH_ITER (hh, bus->topics, topic, next) {
         HASH_DELETE(hh, bus->topics, topic);
@@ -99,8 +113,10 @@ static enum client_status publish(struct tidings *service, const struct event *e
                                       .size_bytes = event->key.size + event->value.size};
     struct client_error why = {0};
     (void)error;
-    if (test_put(service->test->bus, event, &publication.offset)) {
-        publication.partition = 0;
+    const struct event *kept = test_put(service->test->bus, event);
+    if (kept != NULL) {
+        publication.partition = kept->partition;
+        publication.offset = kept->offset;
     } else {
         publication.status = client_fail(&why, CLIENT_REFUSED, NULL, "the test refuses it");
         publication.error = &why;
@@ -109,7 +125,53 @@ static enum client_status publish(struct tidings *service, const struct event *e
     return CLIENT_OK;
 }
 
-static const struct played played = {.publish = publish, .leave = leave};
+static struct test_outbox *outbox_get(struct tidings_test *bus, const char *group)
+{
+    struct test_outbox *outbox;
+    LL_FOREACH (bus->outboxes, outbox) {
+        if (strcmp(outbox->group, group) == 0) {
+            return outbox;
+        }
+    }
+    outbox = mem_new(struct test_outbox);
+    outbox->group = mem_strdup(group);
+    LL_PREPEND(bus->outboxes, outbox);
+    return outbox;
+}
+
+static int64_t outbox_committed(struct tidings *service, const char *group)
+{
+    return outbox_get(service->test->bus, group)->number;
+}
+
+/* As one transaction of the bus: all of it and its number, or nothing. */
+static enum client_status outbox_publish(struct tidings *service, const char *group,
+                                         struct outbox_batch *batch, struct client_error *error)
+{
+    struct tidings_test *bus = service->test->bus;
+    enum client_status status = CLIENT_OK;
+    for (size_t i = 0; i < batch->count; i++) {
+        struct outbox_row *row = &batch->rows[i];
+        row->is_settled = true;
+        row->is_refused = test_refuses(bus, row->event.topic);
+        if (row->is_refused) {
+            status = client_fail(&row->error, CLIENT_REFUSED, NULL, "the test refuses it");
+            *error = row->error;
+        }
+    }
+    for (size_t i = 0; status == CLIENT_OK && i < batch->count; i++) {
+        (void)test_put(bus, &batch->rows[i].event);
+    }
+    if (status == CLIENT_OK) {
+        outbox_get(bus, group)->number = batch->number;
+    }
+    return status;
+}
+
+static const struct played played = {.publish = publish,
+                                     .leave = leave,
+                                     .outbox_committed = outbox_committed,
+                                     .outbox_publish = outbox_publish};
 
 enum tidings_status tidings_test_service_sized(struct tidings_test *bus,
                                                const struct tidings_options *options,
@@ -148,13 +210,12 @@ enum tidings_status tidings_test_publish_sized(struct tidings_test *bus,
 {
     struct arena arena = {0};
     struct tidings_message its;
-    int64_t offset;
     message = message_known(message, message_size, &its, error);
     enum tidings_status status =
         message != NULL ? message_check(NULL, message, error) : TIDINGS_INVALID;
     if (status == TIDINGS_OK) {
         struct event event = message_event(message, "/test", clock_ms(bus), &arena);
-        if (!test_put(bus, &event, &offset)) {
+        if (test_put(bus, &event) == NULL) {
             status = error_set(error, TIDINGS_REFUSED, "the test refuses it");
         }
     }
@@ -217,6 +278,17 @@ static enum client_status settle(struct test_group *group, bool *has_moved,
     return status;
 }
 
+/* What was added to outboxes is published. No handler is at work meanwhile. */
+static void play_outboxes(struct tidings_test *bus, struct tidings *service, bool *has_moved)
+{
+    uint64_t before = moves(bus);
+    struct tidings_outbox *outbox = service->outboxes;
+    while (outbox != NULL) {
+        outbox = outbox_play(outbox);
+    }
+    *has_moved |= moves(bus) != before;
+}
+
 enum tidings_status tidings_test_settle(struct tidings_test *bus, struct tidings_error *error)
 {
     struct client_error why;
@@ -228,9 +300,20 @@ enum tidings_status tidings_test_settle(struct tidings_test *bus, struct tidings
             if (group->member != NULL && settle(group, &has_moved, &why) != CLIENT_OK) {
                 return error_from(error, &why);
             }
+            if (group->member != NULL) {
+                play_outboxes(bus, group->member, &has_moved);
+            }
         }
     }
     return TIDINGS_OK;
+}
+
+/* When there is something to do for it, if nothing happens before; INT64_MAX: never. */
+static int64_t due_ms_of(const struct tidings *service)
+{
+    int64_t due_ms = outboxes_due_ms(service);
+    int64_t lanes_ms = service->runner != NULL ? lane_runner_due_ms(service->runner) : INT64_MAX;
+    return lanes_ms < due_ms ? lanes_ms : due_ms;
 }
 
 enum tidings_status tidings_test_advance(struct tidings_test *bus, int64_t ms,
@@ -242,10 +325,8 @@ enum tidings_status tidings_test_advance(struct tidings_test *bus, int64_t ms,
         int64_t next_ms = until_ms;
         const struct test_group *group;
         LL_FOREACH (bus->groups, group) {
-            if (group->member != NULL && group->member->runner != NULL) {
-                int64_t due_ms = lane_runner_due_ms(group->member->runner);
-                next_ms = due_ms < next_ms ? due_ms : next_ms;
-            }
+            int64_t due_ms = group->member != NULL ? due_ms_of(group->member) : INT64_MAX;
+            next_ms = due_ms < next_ms ? due_ms : next_ms;
         }
         atomic_store(&bus->now_ms, next_ms > clock_ms(bus) ? next_ms : clock_ms(bus) + 1);
         status = tidings_test_settle(bus, error);
@@ -258,7 +339,63 @@ int64_t tidings_test_now_ms(const struct tidings_test *bus)
     return atomic_load(&bus->now_ms);
 }
 
+/* --- dead letters --- */
+
+enum tidings_status tidings_test_redrive(struct tidings_test *bus, const char *service,
+                                         size_t index, struct tidings_error *error)
+{
+    char topic[LANE_TOPIC_SIZE];
+    struct event event;
+    struct lane_dead_place place;
+    struct test_event *letter = NULL, *dead = NULL;
+    pthread_mutex_lock(&bus->lock);
+    const struct test_topic *letters = test_topic_get(bus, lane_topic_name("dlq.", service, topic));
+    if (index < letters->events.count) {
+        letter = letters->events.items[index];
+    }
+    if (letter != NULL && lane_dead_event(&letter->received.event, &event, &place)) {
+        dead = test_event_at(bus, place.topic, place.partition, place.offset);
+    }
+    int64_t number = dead != NULL ? ++dead->redrives : 0;
+    pthread_mutex_unlock(&bus->lock);
+    if (dead == NULL) {
+        return error_set(error, TIDINGS_INVALID, "%s has no dead letter %zu", topic, index);
+    }
+    const struct lane_word word = {
+        .verb = LANE_SAY_REDRIVE,
+        .name = {.offset = -1},
+        .head = place.offset,
+        .letter = {letter->received.event.partition, letter->received.event.offset},
+        .number = number,
+        .who = slice_str("the test"),
+        .time_ms = clock_ms(bus)};
+    test_say(group_get(bus, service), place.topic, place.partition, &word);
+    return TIDINGS_OK;
+}
+
 /* --- events --- */
+
+enum tidings_status tidings_test_topic(struct tidings_test *bus, const char *topic, int partitions,
+                                       struct tidings_error *error)
+{
+    enum { PARTITIONS_MAX = 10000 };
+    if (!name_is_plain(topic)) {
+        return error_set(error, TIDINGS_INVALID,
+                         "a topic name is 1 to 249 letters, digits, '.', '_' or '-'");
+    }
+    pthread_mutex_lock(&bus->lock);
+    struct test_topic *its = test_topic_get(bus, topic);
+    bool is_fine = partitions >= (int)its->partitions.count && partitions <= PARTITIONS_MAX;
+    if (is_fine) {
+        test_topic_grow(its, (size_t)partitions);
+    }
+    pthread_mutex_unlock(&bus->lock);
+    return is_fine ? TIDINGS_OK
+                   : error_set(error, TIDINGS_INVALID,
+                               "%s cannot have %d partitions: as many as it has at least, and "
+                               "%d at most",
+                               topic, partitions, PARTITIONS_MAX);
+}
 
 size_t tidings_test_count(struct tidings_test *bus, const char *topic)
 {

@@ -16,24 +16,60 @@ struct test_topic *test_topic_get(struct tidings_test *bus, const char *name)
     if (topic == NULL) {
         topic = mem_new(struct test_topic);
         topic->name = mem_strdup(name);
+        test_topic_grow(topic, 1);
         HASH_ADD_KEYPTR(hh, bus->topics, topic->name, strlen(topic->name), topic);
     }
     return topic;
 }
 
+void test_topic_grow(struct test_topic *topic, size_t partition_count)
+{
+    while (topic->partitions.count < partition_count) {
+        struct test_partition *added = mem_new(struct test_partition);
+        added->topic = topic;
+        added->number = (int32_t)topic->partitions.count;
+        vec_push(&topic->partitions, added);
+    }
+}
+
+/* As publishers choose it; events without key go round. */
+static struct test_partition *partition_for(struct test_topic *topic, const struct event *event)
+{
+    size_t count = topic->partitions.count;
+    size_t number = slice_is_null(event->key)
+                        ? topic->next++ % count
+                        : (size_t)publisher_partition(event->key, (int32_t)count);
+    return topic->partitions.items[number];
+}
+
+struct test_event *test_event_at(struct tidings_test *bus, const char *topic, int32_t partition,
+                                 int64_t offset)
+{
+    const struct test_topic *its = test_topic_get(bus, topic);
+    if (partition < 0 || (size_t)partition >= its->partitions.count) {
+        return NULL;
+    }
+    const struct test_partition *place = its->partitions.items[partition];
+    return offset >= 0 && offset < (int64_t)place->events.count ? place->events.items[offset]
+                                                                : NULL;
+}
+
 static struct test_event *keep(struct tidings_test *bus, struct test_topic *topic,
                                const struct event *from)
 {
+    struct test_partition *place = partition_for(topic, from);
     struct test_event *kept = mem_new(struct test_event);
     struct event *event = &kept->received.event;
     *event = *from;
-    event->partition = 0;
-    event->offset = (int64_t)topic->events.count;
+    event->partition = place->number;
+    event->offset = (int64_t)place->events.count;
     event->timestamp_ms = from->timestamp_ms >= 0 ? from->timestamp_ms : atomic_load(&bus->now_ms);
     event_own(event, &kept->arena);
     event->topic = topic->name;
     kept->hand = (struct lane_hand){.received = &kept->received, .attempt = 1};
     event_show(&kept->hand, &kept->arena, &kept->shown);
+    vec_push(&place->events, kept);
+    vec_push(&topic->events, kept);
     return kept;
 }
 
@@ -52,21 +88,33 @@ static void has_moved(struct tidings_test *bus)
     pthread_mutex_unlock(&bus->lock);
 }
 
-bool test_put(struct tidings_test *bus, const struct event *event, int64_t *offset)
+/* Lock held. */
+static bool refuse(struct test_topic *topic)
+{
+    bool is_refused = topic->refusals > 0;
+    topic->refusals -= is_refused;
+    return is_refused;
+}
+
+bool test_refuses(struct tidings_test *bus, const char *topic)
 {
     pthread_mutex_lock(&bus->lock);
+    bool is_refused = refuse(test_topic_get(bus, topic));
+    pthread_mutex_unlock(&bus->lock);
+    return is_refused;
+}
+
+const struct event *test_put(struct tidings_test *bus, const struct event *event)
+{
+    const struct test_event *kept = NULL;
+    pthread_mutex_lock(&bus->lock);
     struct test_topic *topic = test_topic_get(bus, event->topic);
-    bool is_taken = topic->refusals == 0;
-    if (is_taken) {
-        struct test_event *kept = keep(bus, topic, event);
-        *offset = kept->received.event.offset;
-        vec_push(&topic->events, kept);
-    } else {
-        topic->refusals--;
+    if (!refuse(topic)) {
+        kept = keep(bus, topic, event);
     }
     move(bus);
     pthread_mutex_unlock(&bus->lock);
-    return is_taken;
+    return kept != NULL ? &kept->received.event : NULL;
 }
 
 /* --- what the lanes ask for --- */
@@ -75,7 +123,8 @@ static struct test_progress *progress_of(struct test_group *group, const struct 
 {
     for (size_t i = 0; i < group->progress.count; i++) {
         struct test_progress *at = &group->progress.items[i];
-        if (at->epoch == share->epoch && strcmp(at->topic->name, share->topic) == 0) {
+        if (at->epoch == share->epoch && at->source->number == share->partition &&
+            strcmp(at->source->topic->name, share->topic) == 0) {
             return at;
         }
     }
@@ -84,7 +133,9 @@ static struct test_progress *progress_of(struct test_group *group, const struct 
 
 static struct lane_share share_of(const struct test_progress *progress)
 {
-    return (struct lane_share){.topic = progress->topic->name, .epoch = progress->epoch};
+    return (struct lane_share){.topic = progress->source->topic->name,
+                               .partition = progress->source->number,
+                               .epoch = progress->epoch};
 }
 
 static bool is_named(const struct tidings *service, const char *topic)
@@ -103,26 +154,26 @@ static bool is_wanted(const struct tidings *service, const char *topic)
            (strncmp(topic, "dlq.", strlen("dlq.")) != 0 && handler_has_topic(service, topic));
 }
 
-static struct test_progress *progress_for(struct test_group *group, struct test_topic *topic)
+static struct test_progress *progress_for(struct test_group *group, struct test_partition *source)
 {
     for (size_t i = 0; i < group->progress.count; i++) {
-        if (group->progress.items[i].topic == topic) {
+        if (group->progress.items[i].source == source) {
             return &group->progress.items[i];
         }
     }
-    bool skips = group->member->options.from_end && !group->has_begun;
+    bool skips = !group->has_begun && group->member != NULL && group->member->options.from_end;
     struct test_progress *added = vec_add(&group->progress);
-    added->topic = topic;
-    added->committed = skips ? (int64_t)topic->events.count : 0;
+    added->source = source;
+    added->committed = skips ? (int64_t)source->events.count : 0;
     added->marked = -1;
     return added;
 }
 
-/* Gives the member the topics that it handles and does not have. */
+/* Gives the member the partitions that it handles and does not have. */
 static void assign(struct test_group *group)
 {
     struct tidings_test *bus = group->bus;
-    VEC(struct test_topic *) wanted = {0};
+    VEC(struct test_partition *) wanted = {0};
     pthread_mutex_lock(&bus->lock);
     for (const struct handler *h = group->member->handlers; h != NULL; h = h->next) {
         if (h->pattern == NULL) {
@@ -130,8 +181,9 @@ static void assign(struct test_group *group)
         }
     }
     for (struct test_topic *topic = bus->topics; topic != NULL; topic = topic->hh.next) {
-        if (is_wanted(group->member, topic->name)) {
-            vec_push(&wanted, topic);
+        for (size_t i = 0; is_wanted(group->member, topic->name) && i < topic->partitions.count;
+             i++) {
+            vec_push(&wanted, topic->partitions.items[i]);
         }
     }
     pthread_mutex_unlock(&bus->lock);
@@ -174,9 +226,9 @@ static struct received *next_event(struct test_group *group)
 {
     for (size_t i = 0; i < group->progress.count; i++) {
         struct test_progress *at = &group->progress.items[i];
-        if (at->epoch != 0 && !at->is_paused && at->read < (int64_t)at->topic->events.count) {
+        if (at->epoch != 0 && !at->is_paused && at->read < (int64_t)at->source->events.count) {
             struct received *received = mem_new(struct received);
-            received->event = at->topic->events.items[at->read++]->received.event;
+            received->event = at->source->events.items[at->read++]->received.event;
             received->epoch = at->epoch;
             return received;
         }
@@ -290,7 +342,7 @@ static void watch(void *context, const struct lane_share *share)
     struct lane_mail *end = lane_mail_new(LANE_MAIL_END, NULL);
     progress->is_watched = true;
     for (size_t i = 0; i < group->lanes.count; i++) {
-        if (group->lanes.items[i].source == progress->topic) {
+        if (group->lanes.items[i].source == progress->source) {
             post_record(group, &kept, i);
         }
     }
@@ -321,7 +373,7 @@ static void put_record(struct test_group *group, const struct test_progress *pro
                        struct slice key, struct slice value)
 {
     struct lane_share kept = share_of(progress);
-    struct test_record record = {.source = progress->topic, .has_value = !slice_is_null(value)};
+    struct test_record record = {.source = progress->source, .has_value = !slice_is_null(value)};
     buf_append_slice(&record.key, key);
     buf_append_slice(&record.value, value);
     vec_push(&group->lanes, record);
@@ -343,15 +395,49 @@ static enum client_status append(void *context, const struct lane_share *share, 
     return CLIENT_OK;
 }
 
+static void load_letter(void *context, const struct lane_share *share, struct lane_letter letter,
+                        void *token)
+{
+    struct test_group *group = context;
+    struct lane_mail *mail = lane_mail_new(LANE_MAIL_LETTER, token);
+    char topic[LANE_TOPIC_SIZE];
+    (void)share;
+    pthread_mutex_lock(&group->bus->lock);
+    const struct test_event *found = test_event_at(
+        group->bus, lane_topic_name("dlq.", group->name, topic), letter.partition, letter.offset);
+    pthread_mutex_unlock(&group->bus->lock);
+    mail->is_done = found != NULL;
+    mail->is_gone = found == NULL;
+    if (found != NULL) {
+        mail->record.event = found->received.event;
+        event_own(&mail->record.event, &mail->arena);
+    }
+    post(group, mail);
+}
+
+void test_say(struct test_group *group, const char *topic, int32_t partition,
+              const struct lane_word *word)
+{
+    enum { WRITER = 1 }; /* owners draw theirs at random */
+    struct buf key = {0}, value = {0};
+    const struct lane_record record = {.kind = LANE_RECORD_WORD, .word = *word};
+    const struct lane_record_key its = {
+        .id = {WRITER, ++group->words}, .topic = slice_str(topic), .partition = partition};
+    lane_record_key_write(&its, &key);
+    lane_record_write(&record, &value);
+    pthread_mutex_lock(&group->bus->lock);
+    struct test_partition *source = test_topic_get(group->bus, topic)->partitions.items[partition];
+    pthread_mutex_unlock(&group->bus->lock);
+    put_record(group, progress_for(group, source), buf_slice(&key), buf_slice(&value));
+    buf_deinit(&key);
+    buf_deinit(&value);
+}
+
 /* --- transactions --- */
 
 static bool is_refused(struct tidings_test *bus, struct lane_publication *publication)
 {
-    pthread_mutex_lock(&bus->lock);
-    struct test_topic *topic = test_topic_get(bus, publication->event.topic);
-    bool is_refused = topic->refusals > 0;
-    topic->refusals -= is_refused;
-    pthread_mutex_unlock(&bus->lock);
+    bool is_refused = test_refuses(bus, publication->event.topic);
     if (is_refused) {
         client_fail(&publication->error, CLIENT_REFUSED, NULL, "the test refuses it");
     }
@@ -371,7 +457,9 @@ static enum lane_transacted put_caused(struct tidings_test *bus,
     }
     DL_FOREACH (outcome == LANE_COMMITTED ? transaction->events : NULL, caused) {
         for (struct lane_publication *p = caused->publications; p != NULL; p = p->next) {
-            (void)test_put(bus, &p->event, &p->offset);
+            const struct event *kept = test_put(bus, &p->event);
+            p->partition = kept != NULL ? kept->partition : -1;
+            p->offset = kept != NULL ? kept->offset : -1;
         }
     }
     return outcome;
@@ -390,7 +478,7 @@ static void put_offset(struct test_group *group, const struct lane_transaction *
         const struct lane_transaction_record *record = &transaction->records.items[i];
         struct lane_record_key key;
         if (lane_record_key_read(buf_slice(&record->key), &key) &&
-            slice_equal_str(key.topic, offset->topic)) {
+            slice_equal_str(key.topic, offset->topic) && key.partition == offset->partition) {
             put_record(group, at, buf_slice(&record->key), buf_slice(&record->value));
         }
     }
@@ -413,8 +501,12 @@ static enum client_status bury(void *context, const struct event *letter, void *
     struct test_group *group = context;
     struct lane_mail *mail = lane_mail_new(LANE_MAIL_BURIED, token);
     (void)error;
-    mail->is_done = test_put(group->bus, letter, &mail->position);
-    if (!mail->is_done) {
+    const struct event *kept = test_put(group->bus, letter);
+    mail->is_done = kept != NULL;
+    if (kept != NULL) {
+        mail->partition = kept->partition;
+        mail->position = kept->offset;
+    } else {
         snprintf(mail->why, sizeof mail->why, "the test refuses it");
     }
     post(group, mail);
@@ -441,6 +533,7 @@ struct lane_bus test_calls(struct test_group *group)
                              .watch = watch,
                              .unwatch = unwatch,
                              .load = load,
+                             .load_letter = load_letter,
                              .append = append,
                              .bury = bury,
                              .transact = transact,

@@ -24,25 +24,35 @@ struct test_event {
     struct received received;
     struct lane_hand hand;
     struct tidings_event shown;
+    int64_t redrives; /* how often somebody asked for it to be tried again */
+};
+
+/* Offsets are indexes. */
+struct test_partition {
+    struct test_topic *topic;
+    int32_t number;
+    VEC(struct test_event *) events;
 };
 
 struct test_topic {
     char *name;
-    VEC(struct test_event *) events;
+    VEC(struct test_event *) events; /* of all partitions, as they came */
+    VEC(struct test_partition *) partitions;
+    size_t next;  /* the partition of the next event without key */
     int refusals; /* publishes to be refused */
     UT_hash_handle hh;
 };
 
 /* A record of lanes.<group>, by its source. */
 struct test_record {
-    const struct test_topic *source;
+    const struct test_partition *source;
     struct buf key, value;
     bool has_value;
 };
 
-/* What a group knows of a topic. */
+/* What a group knows of a partition. */
 struct test_progress {
-    struct test_topic *topic;
+    struct test_partition *source;
     int64_t committed;
     char *metadata;
 
@@ -63,6 +73,14 @@ struct test_group {
     VEC(struct test_progress) progress;
     VEC(struct test_record) lanes;
     bool has_begun; /* it had a member before */
+    int64_t words;  /* of people, so far */
+};
+
+/* The last batch of an outbox that was published; its group's committed offset. */
+struct test_outbox {
+    struct test_outbox *next;
+    char *group;
+    int64_t number;
 };
 
 struct tidings_test {
@@ -75,14 +93,30 @@ struct tidings_test {
     _Atomic int64_t now_ms;
     struct clock clock;
     struct test_group *groups;
+    struct test_outbox *outboxes;
     int64_t last_epoch;
 };
 
-/* The topic, made if need be. Lock held. */
+/* The topic, made if need be, with one partition. Lock held. */
 struct test_topic *test_topic_get(struct tidings_test *bus, const char *name);
 
-/* Puts a copy of the event on its topic. False: refused. Any thread, lock not held. */
-bool test_put(struct tidings_test *bus, const struct event *event, int64_t *offset);
+/* Gives it partitions until it has so many. Lock held. */
+void test_topic_grow(struct test_topic *topic, size_t partition_count);
+
+/* Puts a copy of the event on its topic, and tells where; NULL: refused. Any thread, lock not held.
+ */
+const struct event *test_put(struct tidings_test *bus, const struct event *event);
+
+/* Whether the next publish to the topic is refused, which is over with that. The same. */
+bool test_refuses(struct tidings_test *bus, const char *topic);
+
+/* The topic's event there; NULL: there is none. Lock held. */
+struct test_event *test_event_at(struct tidings_test *bus, const char *topic, int32_t partition,
+                                 int64_t offset);
+
+/* A word of somebody's to the owner of a partition, into lanes.<group>. Lock not held. */
+void test_say(struct test_group *group, const char *topic, int32_t partition,
+              const struct lane_word *word);
 
 /* The calls of the lanes of the group's member. */
 struct lane_bus test_calls(struct test_group *group);

@@ -21,10 +21,15 @@
  *     tidings_free(shop);
  *     tidings_test_free(bus);
  *
- * Instead of tidings_run a test calls tidings_test_settle. Each topic has one partition and is
- * there when somebody names it. What the group knows outlives the service: free it and make it
- * again with the same name, and it goes on where it was, as after a stop. dlq.NAME is a topic like
- * others.
+ * Instead of tidings_run a test calls tidings_test_settle. A topic is there when somebody names it,
+ * with one partition unless tidings_test_topic has given it more. What the group knows outlives the
+ * service: free it and make it again with the same name, and it goes on where it was, as after a
+ * stop. dlq.NAME is a topic like others; tidings_test_redrive has a dead letter tried again.
+ *
+ * An outbox (tidings_outbox_start, behind tidings_test_service) has no thread here: what is
+ * committed when nobody is at work is published by tidings_test_settle and _advance. So it may have
+ * the connection of the handlers, a database in memory ("sqlite3_open(":memory:", ...)", with
+ * workers = 1) too. For inbox and outbox it is as late as the test's clock says.
  *
  * One thread calls these functions; handlers run on the service's workers, inside of
  * tidings_test_settle and _advance only.
@@ -66,6 +71,20 @@ static inline enum tidings_status tidings_test_service(struct tidings_test *bus,
     return tidings_test_service_sized(bus, options, sizeof *options, service, error);
 }
 
+/* Gives a topic so many partitions; events of a key go to the one that publishers choose on a real
+ * bus, those without key go round. TIDINGS_INVALID: it has more already. */
+TIDINGS_API enum tidings_status tidings_test_topic(struct tidings_test *bus, const char *topic,
+                                                   int partitions, struct tidings_error *error);
+
+/*
+ * Has a dead letter of a service tried again: the one with this index of the topic dlq.NAME, as
+ * tidings_test_event counts. As by `tidings deadletter redrive`: in its key's order, before what
+ * stands behind it; it is done by the next tidings_test_settle, or when the service is there again;
+ * one that fails is a dead letter once more. TIDINGS_INVALID: there is none.
+ */
+TIDINGS_API enum tidings_status tidings_test_redrive(struct tidings_test *bus, const char *service,
+                                                     size_t index, struct tidings_error *error);
+
 /* Puts an event on a topic, as another service ("/test") would. */
 static inline enum tidings_status tidings_test_publish(struct tidings_test *bus,
                                                        const struct tidings_message *message,
@@ -88,10 +107,10 @@ TIDINGS_API enum tidings_status tidings_test_advance(struct tidings_test *bus, i
 /* What the clock says: milliseconds since 1970 UTC. */
 TIDINGS_API int64_t tidings_test_now_ms(const struct tidings_test *bus);
 
-/* How many events were put on a topic, by whomever. */
+/* How many events were put on a topic, in all of its partitions, by whomever. */
 TIDINGS_API size_t tidings_test_count(struct tidings_test *bus, const char *topic);
 
-/* One of them, 0 for the first; NULL: there is none. Lives as long as the bus. */
+/* One of them, as they came, 0 for the first; NULL: there is none. Lives as long as the bus. */
 TIDINGS_API const struct tidings_event *tidings_test_event(struct tidings_test *bus,
                                                            const char *topic, size_t index);
 

@@ -285,3 +285,9 @@ size_t publisher_pending(struct publisher *publisher)
 {
     return atomic_load(&publisher->pending);
 }
+
+int32_t publisher_partition(struct slice key, int32_t partition_count)
+{
+    /* of the properties above; it looks at nothing but key and count */
+    return rd_kafka_msg_partitioner_murmur2(NULL, key.data, key.size, partition_count, NULL, NULL);
+}

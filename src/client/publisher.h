@@ -74,6 +74,9 @@ CHECKED enum client_status publisher_publish(struct publisher *publisher, const 
 /* Lets completions come for up to timeout_ms, or until some came. Only without a thread. */
 void publisher_serve(struct publisher *publisher, int timeout_ms);
 
+/* The partition that events of this key (not null) go to, of so many. */
+int32_t publisher_partition(struct slice key, int32_t partition_count);
+
 /* Waits until every event has its completion; CLIENT_TIMED_OUT when time is over. Any thread but
  * that of the completions. */
 CHECKED enum client_status publisher_flush(struct publisher *publisher, int timeout_ms);

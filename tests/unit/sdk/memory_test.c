@@ -13,6 +13,8 @@ struct work {
     int calls;
     int64_t last_ms;
     bool is_away; /* what the handler needs */
+    bool is_mended;
+    int64_t redrive; /* of the event in hand last */
     bool fails;
     enum tidings_status last; /* of what was published */
 };
@@ -65,8 +67,9 @@ static enum tidings_verdict pass_on(struct tidings *service, const struct tiding
     work->calls++;
     work->last_ms = tidings_test_now_ms(work->bus);
     bool is_away = work->is_away;
+    work->redrive = event->redrive;
     pthread_mutex_unlock(&work->lock);
-    if (strcmp(event->data, "poison") == 0) {
+    if (strcmp(event->data, "poison") == 0 && !work->is_mended) {
         return tidings_reject(event, "test", "no such thing");
     }
     if (is_away) {
@@ -166,6 +169,132 @@ static void test_a_rejected_event_parks_its_key(void **state)
     settle(work);
     assert_int_equal(tidings_test_count(work->bus, "out"), 2);
     assert_string_equal(tidings_test_event(work->bus, "out", 1)->data, "2");
+    tidings_free(service);
+}
+
+/* The data of all that was passed on: "1 2 ". */
+static void expect_out(struct work *work, const char *expected)
+{
+    char out[256] = "";
+    for (size_t i = 0; i < tidings_test_count(work->bus, "out"); i++) {
+        const struct tidings_event *event = tidings_test_event(work->bus, "out", i);
+        size_t used = strlen(out);
+        snprintf(out + used, sizeof out - used, "%s ", (const char *)event->data);
+    }
+    assert_string_equal(out, expected);
+}
+
+static void test_a_redrive_opens_the_key_in_order(void **state)
+{
+    struct work *work = *state;
+    struct tidings *service = start(work, (struct tidings_options){0});
+    struct tidings_error error;
+    put(work, "a", "poison");
+    put(work, "a", "behind");
+    put(work, "b", "1");
+    settle(work);
+    assert_int_equal(tidings_test_redrive(work->bus, "passer", 1, &error), TIDINGS_INVALID);
+    assert_non_null(strstr(error.text, "dlq.passer"));
+    /* the cause is not mended: dead again, and the key stays closed */
+    assert_int_equal(tidings_test_redrive(work->bus, "passer", 0, &error), TIDINGS_OK);
+    settle(work);
+    assert_int_equal(work->redrive, 1);
+    assert_int_equal(tidings_test_count(work->bus, "dlq.passer"), 2);
+    expect_out(work, "1 ");
+    work->is_mended = true;
+    assert_int_equal(tidings_test_redrive(work->bus, "passer", 1, &error), TIDINGS_OK);
+    settle(work);
+    assert_int_equal(tidings_test_count(work->bus, "dlq.passer"), 2);
+    expect_out(work, "1 poison behind ");
+    put(work, "a", "later");
+    settle(work);
+    expect_out(work, "1 poison behind later ");
+    tidings_free(service);
+}
+
+/* Its waits are in the test's time, and it outlives the service. */
+static void test_a_redrive_that_fails_first_waits_for_the_clock(void **state)
+{
+    struct work *work = *state;
+    struct tidings *service = start(work, (struct tidings_options){0});
+    put(work, "a", "poison");
+    put(work, "a", "behind");
+    settle(work);
+    tidings_free(service);
+    assert_int_equal(tidings_test_redrive(work->bus, "passer", 0, NULL), TIDINGS_OK);
+    work->is_mended = work->is_away = true;
+    service = start(work, (struct tidings_options){0});
+    settle(work);
+    expect_out(work, "");
+    assert_int_equal(tidings_test_advance(work->bus, 10 * 60 * 1000, NULL), TIDINGS_OK);
+    expect_out(work, "");
+    work->is_away = false;
+    assert_int_equal(tidings_test_advance(work->bus, 60 * 1000, NULL), TIDINGS_OK);
+    expect_out(work, "poison behind ");
+    tidings_free(service);
+}
+
+static void put_key(struct work *work, const char *topic, const char *key)
+{
+    struct tidings_message message = {
+        .topic = topic, .type = "T", .key = key, .data = "x", .data_size = 1};
+    assert_int_equal(tidings_test_publish(work->bus, &message, NULL), TIDINGS_OK);
+}
+
+static void test_keys_go_to_the_partition_that_publishers_choose(void **state)
+{
+    /* from Apache Kafka's own test of its hash: -973932308, -790332482, -985981536, -1486304829 */
+    static const char *const keys[] = {"21", "foobar", "a-little-bit-long-string",
+                                       "a-little-bit-longer-string"};
+    static const int64_t hashes[] = {1173551340, 1357151166, 1161502112, 661178819};
+    struct work *work = *state;
+    struct tidings_error error;
+    assert_int_equal(tidings_test_topic(work->bus, "many", 7, NULL), TIDINGS_OK);
+    assert_int_equal(tidings_test_topic(work->bus, "many", 6, &error), TIDINGS_INVALID);
+    assert_int_equal(tidings_test_topic(work->bus, "a b", 1, &error), TIDINGS_INVALID);
+    for (size_t i = 0; i < 4; i++) {
+        put_key(work, "many", keys[i]);
+        put_key(work, "many", keys[i]);
+        const struct tidings_event *first = tidings_test_event(work->bus, "many", 2 * i);
+        const struct tidings_event *second = tidings_test_event(work->bus, "many", 2 * i + 1);
+        assert_int_equal(first->partition, hashes[i] % 7);
+        assert_int_equal(second->partition, first->partition);
+        assert_int_equal(second->offset, first->offset + 1);
+    }
+    for (size_t i = 0; i < 7; i++) {
+        put_key(work, "many", NULL);
+        assert_int_equal(tidings_test_event(work->bus, "many", 8 + i)->partition, i);
+    }
+}
+
+static void test_a_partition_that_fails_holds_back_no_other(void **state)
+{
+    struct work *work = *state;
+    assert_int_equal(tidings_test_topic(work->bus, "in", 4, NULL), TIDINGS_OK);
+    struct tidings *service =
+        start(work, (struct tidings_options){.order = TIDINGS_BY_PARTITION, .attempts = 2});
+    put(work, NULL, "poison"); /* round: partitions 0, 1, 2, 3, 0 */
+    put(work, NULL, "1");
+    put(work, NULL, "2");
+    put(work, NULL, "3");
+    put(work, NULL, "behind");
+    settle(work);
+    assert_int_equal(tidings_test_count(work->bus, "out"), 3);
+    tidings_free(service);
+    /* each partition goes on where it was; one that is added from its first event on */
+    assert_int_equal(tidings_test_topic(work->bus, "in", 5, NULL), TIDINGS_OK);
+    service = start(work, (struct tidings_options){.order = TIDINGS_BY_PARTITION});
+    for (int i = 0; i < 5; i++) { /* partitions 0 to 4 */
+        put(work, NULL, "next");
+    }
+    settle(work);
+    assert_int_equal(tidings_test_count(work->bus, "out"), 7);
+    work->is_mended = true;
+    assert_int_equal(tidings_test_redrive(work->bus, "passer", 0, NULL), TIDINGS_OK);
+    settle(work);
+    assert_int_equal(tidings_test_count(work->bus, "out"), 10);
+    assert_string_equal(tidings_test_event(work->bus, "out", 7)->data, "poison");
+    assert_string_equal(tidings_test_event(work->bus, "out", 8)->data, "behind");
     tidings_free(service);
 }
 
@@ -438,6 +567,10 @@ int main(int argc, char **argv)
         MEMORY_TEST(test_what_a_handler_publishes_can_be_looked_at),
         MEMORY_TEST(test_an_outage_of_an_hour_is_over_at_once),
         MEMORY_TEST(test_a_rejected_event_parks_its_key),
+        MEMORY_TEST(test_a_redrive_opens_the_key_in_order),
+        MEMORY_TEST(test_a_redrive_that_fails_first_waits_for_the_clock),
+        MEMORY_TEST(test_keys_go_to_the_partition_that_publishers_choose),
+        MEMORY_TEST(test_a_partition_that_fails_holds_back_no_other),
         MEMORY_TEST(test_a_refused_follow_up_is_tried_again_with_its_cause),
         MEMORY_TEST(test_exactly_once_nothing_of_a_failed_attempt_is_seen),
         MEMORY_TEST(test_exactly_once_a_refusal_is_an_attempt_and_told),
