@@ -124,6 +124,38 @@ static const struct file_ops system_ops = {
     .fallocate = system_fallocate,
 };
 
+static int no_sync(void *context, int fd)
+{
+    (void)context;
+    (void)fd;
+    return 0;
+}
+
+static int no_fsync_dir(void *context, const char *path)
+{
+    (void)context;
+    (void)path;
+    return 0;
+}
+
+static const struct file_ops unsynced_ops = {
+    .unsynced = true,
+    .open = system_open,
+    .close = system_close,
+    .pread = system_pread,
+    .pwritev = system_pwritev,
+    .fdatasync = no_sync,
+    .syncfs = no_sync,
+    .ftruncate = system_ftruncate,
+    .rename = system_rename,
+    .unlink = system_unlink,
+    .mkdir = system_mkdir,
+    .rmdir = system_rmdir,
+    .fsync_dir = no_fsync_dir,
+    .fstatvfs = system_fstatvfs,
+    .fallocate = system_fallocate,
+};
+
 void file_hold_standard(void)
 {
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
@@ -138,6 +170,11 @@ void file_hold_standard(void)
 const struct file_ops *file_ops_system(void)
 {
     return &system_ops;
+}
+
+const struct file_ops *file_ops_unsynced(void)
+{
+    return &unsynced_ops;
 }
 
 bool file_is_link(const char *path)

@@ -18,6 +18,7 @@
  */
 struct file_ops {
     void *context;
+    bool unsynced; /* syncs do nothing, as nothing has to outlive the process */
     int (*open)(void *context, const char *path, int flags, int mode); /* O_CLOEXEC is added */
     int (*close)(void *context, int fd);
     ssize_t (*pread)(void *context, int fd, void *to, size_t size, int64_t position);
@@ -46,6 +47,9 @@ void file_hold_standard(void);
 
 /* The machine's files. Static, never freed. */
 const struct file_ops *file_ops_system(void);
+
+/* The same without syncs: for what ends with the process. Static, never freed. */
+const struct file_ops *file_ops_unsynced(void);
 
 /* Opens with these flags of open(2); a new file gets FILE_MODE and close-on-exec is set. What is
  * written into is never what a symbolic link names: ERR_INVALID. Else ERR_NOT_FOUND, ERR_IO and the

@@ -63,6 +63,7 @@ struct server {
     struct server_addresses listeners;
     struct server_addresses advertised;
     char *addresses;
+    const struct file_ops *files;
     int dir_fd;
     int lock_fd;
     int64_t started_ms; /* mono */
@@ -190,10 +191,11 @@ static void on_flushed(void *context, struct log *log)
 static enum err start_flusher(struct server *server, struct reason *reason)
 {
     struct flush_handler handler = {.context = server, .on_flushed = on_flushed};
-    char *spare = mem_sprintf("%s/spare", server->config.data_dir);
-    server->space = space_new(file_ops_system(), clock_system(), server->dir_fd, spare);
+    /* What ends with the process needs no room to be cleaned up in. */
+    char *spare = server->files->unsynced ? NULL : mem_sprintf("%s/spare", server->config.data_dir);
+    server->space = space_new(server->files, clock_system(), server->dir_fd, spare);
     free(spare);
-    return flusher_new(file_ops_system(), server->dir_fd, server->space, &handler, &server->flusher,
+    return flusher_new(server->files, server->dir_fd, server->space, &handler, &server->flusher,
                        reason);
 }
 
@@ -202,7 +204,7 @@ static enum err open_catalogue(struct server *server, struct reason *reason)
     struct catalogue_config config = {
         .data_dir = server->config.data_dir,
         .topic_defaults = &server->config.topic_defaults,
-        .log_env = {.files = file_ops_system(),
+        .log_env = {.files = server->files,
                     .clock = clock_system(),
                     .flusher = server->flusher,
                     .space = server->space,
@@ -258,7 +260,7 @@ static enum err start_groups(struct server *server, struct reason *reason)
     };
     struct group_outlet outlet = {.context = server, .send = send_group_reply};
     server->groups = group_coordinator_new(&groups, &env, &outlet);
-    err = state_topic_replay(&server->offsets, file_ops_system(), group_coordinator_replay_stored,
+    err = state_topic_replay(&server->offsets, server->files, group_coordinator_replay_stored,
                              server->groups, reason);
     if (err == ERR_NONE) {
         group_coordinator_load_done(server->groups);
@@ -303,8 +305,8 @@ static enum err start_transactions(struct server *server, struct reason *reason)
         .wake_context = &server->txns_alarm,
     };
     server->txns = txn_coordinator_new(&txns, &env, &participants);
-    err = state_topic_replay(&server->transactions, file_ops_system(),
-                             txn_coordinator_replay_stored, server->txns, reason);
+    err = state_topic_replay(&server->transactions, server->files, txn_coordinator_replay_stored,
+                             server->txns, reason);
     if (err == ERR_NONE) {
         txn_coordinator_load_done(server->txns);
     }
@@ -420,7 +422,7 @@ static enum err start_all(struct server *server, struct reason *reason)
     }
     if (err == ERR_NONE) {
         server->fetches = fetch_service_new(server->net, server->workers, &server->budget);
-        server->segment_fds = segment_fds_new(file_ops_system(), segment_fds_limit());
+        server->segment_fds = segment_fds_new(server->files, segment_fds_limit());
         err = start_flusher(server, reason);
     }
     if (err == ERR_NONE) {
@@ -464,14 +466,14 @@ static enum err start_on_data(struct server *server, struct reason *reason)
     const char *data_dir = server->config.data_dir;
     int made;
     raise_descriptor_limit();
-    enum err err = data_dir_open(file_ops_system(), data_dir, &server->dir_fd, &server->lock_fd,
-                                 &made, reason);
+    enum err err =
+        data_dir_open(server->files, data_dir, &server->dir_fd, &server->lock_fd, &made, reason);
     if (err != ERR_NONE) {
         return err;
     }
     err = start_all(server, reason);
     if (err != ERR_NONE) {
-        data_dir_undo(file_ops_system(), data_dir, made);
+        data_dir_undo(server->files, data_dir, made);
     }
     return err;
 }
@@ -484,9 +486,11 @@ static void free_config(struct server *server)
     server_settings_free(server->settings);
 }
 
-enum err server_start(const struct overrides *settings, struct server **out, struct reason *reason)
+enum err server_start(const struct overrides *settings, const struct file_ops *files,
+                      struct server **out, struct reason *reason)
 {
     struct server *server = mem_new(struct server);
+    server->files = files;
     enum err err = read_config(server, settings, reason);
     if (err != ERR_NONE) {
         free_config(server);

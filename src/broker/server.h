@@ -2,6 +2,7 @@
 #define TIDINGS_BROKER_SERVER_H
 
 #include "base/err.h"
+#include "base/file.h"
 #include "base/settings.h"
 
 #include <stddef.h>
@@ -16,11 +17,12 @@ struct api_authorizer;
 
 /*
  * Starts with these settings (names and values as in a configuration file; unset ones have their
- * defaults). When it returns ERR_NONE, clients can connect. The reason says what to do about an
- * error: a bad setting, an address in use, a data directory that is locked or of a newer format.
+ * defaults). files: how data is kept, file_ops_unsynced() when it ends with the process. When it
+ * returns ERR_NONE, clients can connect. The reason says what to do about an error: a bad setting,
+ * an address in use, a data directory that is locked or of a newer format.
  */
-CHECKED enum err server_start(const struct overrides *settings, struct server **out,
-                              struct reason *reason);
+CHECKED enum err server_start(const struct overrides *settings, const struct file_ops *files,
+                              struct server **out, struct reason *reason);
 
 /* The addresses bound, "127.0.0.1:9092,[::1]:9092", in the order of `listeners`. */
 const char *server_addresses(const struct server *server);

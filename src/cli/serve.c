@@ -2,17 +2,21 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/scratch.h"
 #include "base/settings.h"
 #include "broker/server.h"
 #include "cli/cli.h"
 #include "cli/options.h"
 #include "cli/setting_text.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -23,6 +27,9 @@ struct serve_settings {
     const char *config_file;
     struct text_list set;
     int64_t ready_fd;
+    const char *ready_file;
+    bool memory;
+    bool until_eof;
     bool print_settings;
 };
 
@@ -38,6 +45,14 @@ static const struct option_spec specs[] = {
      "change one setting; stronger than --config (repeat it)"},
     {0, "ready-fd", "N", OPTION_INTEGER, offsetof(struct serve_settings, ready_fd), 0, 1 << 20,
      "also write the ready line to descriptor N, then close it"},
+    {0, "ready-file", "FILE", OPTION_TEXT, offsetof(struct serve_settings, ready_file), 0, 0,
+     "also write the ready line to FILE, whole when it is there; removed at\nstart and end"},
+    {'m', "memory", NULL, OPTION_FLAG, offsetof(struct serve_settings, memory), 0, 0,
+     "for tests: keep nothing; all is in memory and ends with the process.\nListens on "
+     "127.0.0.1:0 unless told otherwise; see docs/testing.md"},
+    {0, "until-eof", NULL, OPTION_FLAG, offsetof(struct serve_settings, until_eof), 0, 0,
+     "stop as well when standard input ends: a pipe from who started it,\nso that it ends with "
+     "that, however that ends"},
     {0, "settings", NULL, OPTION_FLAG, offsetof(struct serve_settings, print_settings), 0, 0,
      "list every setting with its default and meaning, then end"},
 };
@@ -48,10 +63,12 @@ static const struct help_page page = {
     .about =
         "Runs the bus: an event log that speaks the Kafka protocol. It needs no other server.\n"
         "When clients can connect, one line is printed: ready listen=HOST:PORT data=DIR pid=N\n"
+        "With --memory it goes on: storage=memory, or storage=disk where no memory can be had.\n"
         "SIGTERM or Ctrl-C stops it cleanly; after a kill -9 nothing acknowledged is lost.",
     .examples = "  tidings serve\n"
                 "  tidings serve --data /var/lib/tidings --listen :9092\n"
-                "  tidings serve --listen 127.0.0.1:0 --set log.retention.ms=1h\n",
+                "  tidings serve --listen 127.0.0.1:0 --set log.retention.ms=1h\n"
+                "  tidings serve --memory                      a bus for a test, on a free port\n",
 };
 
 /* 1h and 10MB become the numbers that the settings want. */
@@ -74,10 +91,40 @@ static enum err take_units(struct overrides *settings, struct reason *reason)
     return ERR_NONE;
 }
 
+/* What fits a test: it starts at once, takes little, and does at once what elsewhere may wait. */
+static void set_for_memory(struct overrides *out)
+{
+    static const char *const settings[][2] = {
+        {"listeners", "127.0.0.1:0"},
+        {"num.network.threads", "1"},
+        {"background.threads", "2"},
+        {"memory.max", "268435456"},
+        {"offsets.topic.num.partitions", "1"},
+        {"transaction.state.log.num.partitions", "1"},
+        {"group.min.session.timeout.ms", "100"},
+        {"log.level", "warn"},
+    };
+    for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++) {
+        overrides_set(out, slice_str(settings[i][0]), slice_str(settings[i][1]));
+    }
+}
+
+/* Who says only a port to a bus for tests wants nobody else on it. */
+static void add_address(const struct serve_settings *settings, const char *address,
+                        struct buf *list)
+{
+    buf_append_str(list, list->size > 0 ? "," : "");
+    buf_append_str(list, settings->memory && address[0] == ':' ? "127.0.0.1" : "");
+    buf_append_str(list, address);
+}
+
 /* The settings from file and options, the strongest last. Returns an exit code. */
 static int collect(const struct serve_settings *settings, struct overrides *out)
 {
     struct reason reason;
+    if (settings->memory) {
+        set_for_memory(out);
+    }
     if (settings->config_file != NULL) {
         char *text;
         enum err err =
@@ -103,8 +150,7 @@ static int collect(const struct serve_settings *settings, struct overrides *out)
     if (settings->listen.count > 0) {
         struct buf list = {0};
         for (size_t i = 0; i < settings->listen.count; i++) {
-            buf_append_str(&list, i > 0 ? "," : "");
-            buf_append_str(&list, settings->listen.items[i]);
+            add_address(settings, settings->listen.items[i], &list);
         }
         overrides_set(out, slice_str("listeners"), buf_slice(&list));
         buf_deinit(&list);
@@ -146,25 +192,83 @@ static void notify_systemd(const char *state)
     close(fd);
 }
 
-static void announce(const struct server *server, int64_t ready_fd)
+/* How the bus is told that it can be reached, and where it keeps its data. */
+struct bus {
+    const struct serve_settings *settings;
+    struct scratch *scratch; /* NULL: a data directory that stays */
+};
+
+/* A test that waits for the file sees it whole, or not at all. */
+static enum err write_ready_file(const char *path, const char *line, struct reason *reason)
 {
-    char *line = mem_sprintf("ready listen=%s data=%s pid=%d\n", server_addresses(server),
-                             server_data_dir(server), (int)getpid());
-    fputs(line, stdout);
-    fflush(stdout);
-    if (ready_fd >= 0) {
-        if (write((int)ready_fd, line, strlen(line)) < 0) {
-            cli_warn("cannot write to --ready-fd %d", (int)ready_fd);
-        }
-        close((int)ready_fd);
-    }
-    notify_systemd("READY=1");
-    free(line);
+    return file_replace_unsynced(file_ops_system(), path, line, strlen(line), reason);
 }
 
-static int serve(const struct overrides *overrides, int64_t ready_fd)
+static enum err announce(const struct bus *bus, const struct server *server, struct reason *reason)
 {
-    /* Blocked before any thread exists, so that only sigwait below takes them. */
+    const char *storage = bus->scratch == NULL              ? ""
+                          : scratch_is_memory(bus->scratch) ? " storage=memory"
+                                                            : " storage=disk";
+    char *line = mem_sprintf("ready listen=%s data=%s pid=%d%s\n", server_addresses(server),
+                             server_data_dir(server), (int)getpid(), storage);
+    int fd = (int)bus->settings->ready_fd;
+    enum err err = ERR_NONE;
+    if (bus->settings->ready_file != NULL) {
+        err = write_ready_file(bus->settings->ready_file, line, reason);
+    }
+    if (err == ERR_NONE) {
+        fputs(line, stdout);
+        fflush(stdout);
+        if (fd >= 0 && write(fd, line, strlen(line)) < 0) {
+            cli_warn("cannot write to --ready-fd %d", fd);
+        }
+        notify_systemd("READY=1");
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+    free(line);
+    return err;
+}
+
+static int fail_start(enum err err, const struct reason *reason)
+{
+    return cli_fail(err == ERR_CONFIG                        ? EXIT_USAGE
+                    : err == ERR_LOCKED || err == ERR_EXISTS ? EXIT_CONFLICT
+                                                             : EXIT_FAILED,
+                    err == ERR_CONFIG   ? "tidings serve --settings lists every setting"
+                    : err == ERR_EXISTS ? "choose another with --listen HOST:PORT; 0 is any free"
+                                        : NULL,
+                    "cannot serve: %s", reason->text);
+}
+
+/* What comes on standard input is not looked at, only its end. */
+static bool input_ended(void)
+{
+    char bytes[256];
+    ssize_t got = read(STDIN_FILENO, bytes, sizeof bytes);
+    return got == 0 || (got < 0 && errno != EINTR && errno != EAGAIN);
+}
+
+/* Until a signal comes, or until standard input ends where that is to end it. */
+static void wait_for_end(const struct bus *bus, const sigset_t *signals)
+{
+    int got;
+    struct pollfd polls[] = {{.fd = signalfd(-1, signals, SFD_CLOEXEC), .events = POLLIN},
+                             {.fd = STDIN_FILENO, .events = POLLIN}};
+    if (polls[0].fd < 0 || !bus->settings->until_eof) {
+        sigwait(signals, &got);
+    } else {
+        do {
+            (void)poll(polls, 2, -1);
+        } while (polls[0].revents == 0 && (polls[1].revents == 0 || !input_ended()));
+    }
+    close(polls[0].fd);
+}
+
+static int serve(const struct bus *bus, const struct overrides *overrides)
+{
+    /* Blocked before any thread exists, so that only wait_for_end takes them. */
     sigset_t signals;
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
@@ -175,29 +279,82 @@ static int serve(const struct overrides *overrides, int64_t ready_fd)
 
     struct server *server;
     struct reason reason = {.text = ""};
-    enum err err = server_start(overrides, &server, &reason);
+    enum err err =
+        server_start(overrides, bus->scratch != NULL ? file_ops_unsynced() : file_ops_system(),
+                     &server, &reason);
+    if (err == ERR_NONE) {
+        err = announce(bus, server, &reason);
+    }
     if (err != ERR_NONE) {
-        int code =
-            cli_fail(err == ERR_CONFIG                        ? EXIT_USAGE
-                     : err == ERR_LOCKED || err == ERR_EXISTS ? EXIT_CONFLICT
-                                                              : EXIT_FAILED,
-                     err == ERR_CONFIG   ? "tidings serve --settings lists every setting"
-                     : err == ERR_EXISTS ? "choose another with --listen HOST:PORT; 0 is any free"
-                                         : NULL,
-                     "cannot serve: %s", reason.text);
+        int code = fail_start(err, &reason);
         fflush(NULL);
         _exit(code); /* its threads may run already: nothing they use is taken from under them */
     }
-    announce(server, ready_fd);
-    int got;
-    sigwait(&signals, &got);
+    wait_for_end(bus, &signals);
     notify_systemd("STOPPING=1");
     err = server_stop(server, &reason);
+    if (bus->settings->ready_file != NULL) {
+        (void)!file_unlink(file_ops_system(), bus->settings->ready_file, NULL);
+    }
     if (err != ERR_NONE) {
         return cli_fail(EXIT_FAILED, "the next start checks the logs; nothing acknowledged is lost",
                         "stopped, but not cleanly: %s", reason.text);
     }
     return EXIT_OK;
+}
+
+static const char *place_in(const char *variable)
+{
+    const char *path = getenv(variable);
+    return path != NULL ? path : "";
+}
+
+/* A place that ends with the process. Returns an exit code. */
+static int take_memory(struct bus *bus, struct overrides *overrides)
+{
+    const char *chosen = place_in("TIDINGS_MEMORY_DIR");
+    const char *const usual[] = {place_in("XDG_RUNTIME_DIR"), "/dev/shm", place_in("TMPDIR"),
+                                 "/tmp", NULL};
+    const char *const only[] = {chosen, NULL};
+    struct reason reason;
+    if (overrides_get(overrides, "log.dirs") != NULL) {
+        return options_fail(&page, "--memory keeps nothing: it does not go with a data directory "
+                                   "(--data, log.dirs)");
+    }
+    if (scratch_new(chosen[0] != '\0' ? only : usual, "tidings-memory", &bus->scratch, &reason) !=
+        ERR_NONE) {
+        return cli_fail(EXIT_FAILED, "TIDINGS_MEMORY_DIR names a directory to use",
+                        "no place for --memory: %s", reason.text);
+    }
+    if (!scratch_is_memory(bus->scratch)) {
+        cli_warn("there is no memory file system to be used: until this bus ends its events are on "
+                 "disk, in %s",
+                 scratch_path(bus->scratch));
+    }
+    char *dir = mem_sprintf("%s/data", scratch_path(bus->scratch));
+    overrides_set(overrides, slice_str("log.dirs"), slice_str(dir));
+    free(dir);
+    return EXIT_OK;
+}
+
+static int run(const struct serve_settings *settings, struct overrides *overrides)
+{
+    struct bus bus = {.settings = settings};
+    struct reason reason;
+    int code = collect(settings, overrides);
+    /* One of before must not be taken for this start's. */
+    if (code == EXIT_OK && settings->ready_file != NULL &&
+        file_unlink(file_ops_system(), settings->ready_file, &reason) != ERR_NONE) {
+        code = cli_fail(EXIT_FAILED, NULL, "--ready-file: %s", reason.text);
+    }
+    if (code == EXIT_OK && settings->memory) {
+        code = take_memory(&bus, overrides);
+    }
+    if (code == EXIT_OK) {
+        code = serve(&bus, overrides);
+    }
+    scratch_free(bus.scratch);
+    return code;
 }
 
 int cli_serve(int argc, char **argv)
@@ -213,10 +370,7 @@ int cli_serve(int argc, char **argv)
     } else if (goes_on && settings.print_settings) {
         server_print_settings();
     } else if (goes_on) {
-        code = collect(&settings, &overrides);
-        if (code == EXIT_OK) {
-            code = serve(&overrides, settings.ready_fd);
-        }
+        code = run(&settings, &overrides);
     }
     overrides_deinit(&overrides);
     options_deinit(&set, 1);

@@ -94,9 +94,9 @@ struct space *space_new(const struct file_ops *files, const struct clock *clock,
     space->files = files;
     space->clock = clock;
     space->dir_fd = dir_fd;
-    space->spare_path = mem_strdup(spare_path);
+    space->spare_path = spare_path != NULL ? mem_strdup(spare_path) : NULL;
     pthread_mutex_init(&space->spare_lock, NULL);
-    atomic_init(&space->has_spare, has_file(spare_path));
+    atomic_init(&space->has_spare, spare_path != NULL && has_file(spare_path));
     space_make_room(space);
     space_keep_spare(space);
     return space;
@@ -191,7 +191,7 @@ bool space_spare_is_due(struct space *space)
         return false;
     }
     look(space);
-    return space_state(space) == SPACE_OK &&
+    return space->spare_path != NULL && space_state(space) == SPACE_OK &&
            atomic_load(&space->free_bytes) >=
                atomic_load(&space->floor_bytes) + (uint64_t)spare_bytes(space);
 }

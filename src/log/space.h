@@ -46,7 +46,7 @@ enum space_use {
 /*
  * Takes a first look. dir_fd: a descriptor on the file system, which the caller keeps open.
  * spare_path: the file that keeps the spare, made now when there is enough; given up now when not
- * even it is free, as a start has to write a little. One thread, at start.
+ * even it is free, as a start has to write a little; NULL: there is no spare. One thread, at start.
  */
 struct space *space_new(const struct file_ops *files, const struct clock *clock, int dir_fd,
                         const char *spare_path);

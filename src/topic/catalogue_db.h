@@ -24,9 +24,10 @@ struct catalogue_db;
  * newest that is good is taken, and the other one made like it: a bad DATA/tidings.db is kept
  * aside, with a warning. One of format 1 is taken over. ERR_CORRUPT when neither can be believed,
  * or both are missing beside topics; ERR_UNSUPPORTED when a newer program wrote them: nothing is
- * changed then.
+ * changed then. synced false: what is changed is not synced, for a directory that ends with its
+ * process.
  */
-CHECKED enum err catalogue_db_open(const char *data_dir, struct catalogue_db **out,
+CHECKED enum err catalogue_db_open(const char *data_dir, bool synced, struct catalogue_db **out,
                                    struct reason *reason);
 void catalogue_db_close(struct catalogue_db *db);
 

@@ -39,9 +39,16 @@ enum err catalogue_file_open(const char *path, int flags, sqlite3 **sqlite, stru
     return err == ERR_NONE ? catalogue_rows_init(*sqlite, reason) : err;
 }
 
-enum err catalogue_file_set_up(sqlite3 *sqlite, struct reason *reason)
+static enum err set_synced(sqlite3 *sqlite, bool synced, struct reason *reason)
 {
-    return catalogue_file_run(sqlite, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;", reason);
+    return catalogue_file_run(
+        sqlite, synced ? "PRAGMA synchronous=FULL;" : "PRAGMA synchronous=OFF;", reason);
+}
+
+enum err catalogue_file_set_up(sqlite3 *sqlite, bool synced, struct reason *reason)
+{
+    enum err err = set_synced(sqlite, synced, reason);
+    return err == ERR_NONE ? catalogue_file_run(sqlite, "PRAGMA journal_mode=WAL;", reason) : err;
 }
 
 enum err catalogue_db_unlink(const char *path, struct reason *reason)
@@ -56,11 +63,14 @@ enum err catalogue_db_unlink(const char *path, struct reason *reason)
     return err;
 }
 
-/* Writes all of it to a file that does not exist, durably but for its name. */
-static enum err copy_all(sqlite3 *from, const char *path, struct reason *reason)
+/* Writes all of it to a file that does not exist; when it is synced durably but for its name. */
+static enum err copy_all(sqlite3 *from, const char *path, bool synced, struct reason *reason)
 {
     sqlite3 *to;
     enum err err = catalogue_file_open(path, O_CREAT, &to, reason);
+    if (err == ERR_NONE) {
+        err = set_synced(to, synced, reason);
+    }
     if (err == ERR_NONE) {
         sqlite3_backup *backup = sqlite3_backup_init(to, "main", from, "main");
         if (backup == NULL || sqlite3_backup_step(backup, -1) != SQLITE_DONE) {
@@ -76,17 +86,18 @@ static enum err copy_all(sqlite3 *from, const char *path, struct reason *reason)
 
 enum err catalogue_db_copy(struct catalogue_db *db, const char *path, struct reason *reason)
 {
-    return copy_all(db->sqlite, path, reason);
+    return copy_all(db->sqlite, path, true, reason);
 }
 
-enum err catalogue_file_make_like(sqlite3 *from, const char *path, struct reason *reason)
+enum err catalogue_file_make_like(sqlite3 *from, const char *path, bool synced,
+                                  struct reason *reason)
 {
-    const struct file_ops *files = file_ops_system();
+    const struct file_ops *files = synced ? file_ops_system() : file_ops_unsynced();
     char *fresh = mem_sprintf("%s.new", path);
     char *dir = mem_strndup(path, (size_t)(strrchr(path, '/') - path));
     enum err err = catalogue_db_unlink(fresh, reason);
     if (err == ERR_NONE) {
-        err = copy_all(from, fresh, reason);
+        err = copy_all(from, fresh, synced, reason);
     }
     if (err == ERR_NONE) {
         err = catalogue_db_unlink(path, reason);

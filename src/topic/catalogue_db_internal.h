@@ -16,6 +16,7 @@
 struct catalogue_db {
     char *path;
     char *copy_path;
+    bool synced;
     sqlite3 *sqlite;
     sqlite3 *copy;  /* NULL: there is none at the moment */
     int64_t format; /* of what is read */
@@ -37,11 +38,12 @@ CHECKED enum err catalogue_file_open(const char *path, int flags, sqlite3 **sqli
 CHECKED enum err catalogue_file_run(sqlite3 *sqlite, const char *sql, struct reason *reason);
 
 /* Makes an opened file ready for changes. */
-CHECKED enum err catalogue_file_set_up(sqlite3 *sqlite, struct reason *reason);
+CHECKED enum err catalogue_file_set_up(sqlite3 *sqlite, bool synced, struct reason *reason);
 
-/* Puts a file with all of `from` in the place of the one at `path`, which nobody has open, durably.
- */
-CHECKED enum err catalogue_file_make_like(sqlite3 *from, const char *path, struct reason *reason);
+/* Puts a file with all of `from` in the place of the one at `path`, which nobody has open; durably
+ * when it is synced. */
+CHECKED enum err catalogue_file_make_like(sqlite3 *from, const char *path, bool synced,
+                                          struct reason *reason);
 
 /* SQLite's own look at its pages; each: what is wrong, a sentence. */
 CHECKED enum err catalogue_file_check_pages(sqlite3 *sqlite,

@@ -21,11 +21,11 @@ void catalogue_db_close(struct catalogue_db *db)
 
 enum err catalogue_db_make_copy(struct catalogue_db *db, struct reason *reason)
 {
-    enum err err = catalogue_file_make_like(db->sqlite, db->copy_path, reason);
+    enum err err = catalogue_file_make_like(db->sqlite, db->copy_path, db->synced, reason);
     if (err == ERR_NONE) {
         err = catalogue_file_open(db->copy_path, 0, &db->copy, reason);
         if (err == ERR_NONE) {
-            err = catalogue_file_set_up(db->copy, reason);
+            err = catalogue_file_set_up(db->copy, db->synced, reason);
         }
         if (err != ERR_NONE) {
             sqlite3_close(db->copy);
@@ -72,14 +72,14 @@ static enum err take_over(struct catalogue_db *db, struct reason *reason)
     return err;
 }
 
-static enum err create(struct catalogue_looks *looks, struct catalogue_db **out,
+static enum err create(struct catalogue_looks *looks, bool synced, struct catalogue_db **out,
                        struct reason *reason)
 {
     struct catalogue_look *look = &looks->first;
     sqlite3_close(look->sqlite); /* an empty one */
     enum err err = catalogue_file_open(look->path, O_CREAT, &look->sqlite, reason);
     if (err == ERR_NONE) {
-        err = catalogue_file_set_up(look->sqlite, reason);
+        err = catalogue_file_set_up(look->sqlite, synced, reason);
     }
     if (err == ERR_NONE) {
         err = catalogue_file_run(look->sqlite, "BEGIN IMMEDIATE", reason);
@@ -96,7 +96,7 @@ static enum err create(struct catalogue_looks *looks, struct catalogue_db **out,
 }
 
 /* The first file is bad, or lacks what the copy has. */
-static enum err take_copy(struct catalogue_looks *looks, struct catalogue_db **out,
+static enum err take_copy(struct catalogue_looks *looks, bool synced, struct catalogue_db **out,
                           struct reason *reason)
 {
     struct catalogue_look *first = &looks->first;
@@ -111,7 +111,7 @@ static enum err take_copy(struct catalogue_looks *looks, struct catalogue_db **o
                        ? ERR_NONE
                        : catalogue_file_keep_aside(first->path, &kept, reason);
     if (err == ERR_NONE) {
-        err = catalogue_file_make_like(looks->copy.sqlite, first->path, reason);
+        err = catalogue_file_make_like(looks->copy.sqlite, first->path, synced, reason);
     }
     if (err == ERR_NONE) {
         LOG_WARN("topic", "the catalogue was damaged and is taken from its copy",
@@ -131,7 +131,7 @@ static void settle_copy(struct catalogue_db *db, struct catalogue_look *copy)
 {
     struct reason why;
     if (copy->state == CATALOGUE_GOOD && memcmp(&copy->sum, &db->sum, sizeof db->sum) == 0 &&
-        catalogue_file_set_up(copy->sqlite, &why) == ERR_NONE) {
+        catalogue_file_set_up(copy->sqlite, db->synced, &why) == ERR_NONE) {
         db->copy = copy->sqlite;
         copy->sqlite = NULL;
         return;
@@ -148,20 +148,22 @@ static void settle_copy(struct catalogue_db *db, struct catalogue_look *copy)
     }
 }
 
-enum err catalogue_db_open(const char *data_dir, struct catalogue_db **out, struct reason *reason)
+enum err catalogue_db_open(const char *data_dir, bool synced, struct catalogue_db **out,
+                           struct reason *reason)
 {
     struct catalogue_looks looks;
     struct catalogue_db *db = NULL;
     enum err err = catalogue_look_at_both(data_dir, &looks, reason);
     if (err == ERR_NONE && looks.chosen == NULL) {
-        err = create(&looks, &db, reason);
+        err = create(&looks, synced, &db, reason);
     } else if (err == ERR_NONE && looks.chosen == &looks.copy) {
-        err = take_copy(&looks, &db, reason);
+        err = take_copy(&looks, synced, &db, reason);
     } else if (err == ERR_NONE) {
         db = catalogue_looks_take(&looks, &looks.first);
     }
     if (err == ERR_NONE) {
-        err = catalogue_file_set_up(db->sqlite, reason);
+        db->synced = synced;
+        err = catalogue_file_set_up(db->sqlite, synced, reason);
     }
     if (err == ERR_NONE && db->format < CATALOGUE_FORMAT) {
         err = take_over(db, reason);

@@ -478,7 +478,8 @@ enum err catalogue_open(const struct catalogue_config *config, struct catalogue 
     pthread_rwlock_init(&catalogue->table_lock, NULL);
     pthread_rwlock_init(&catalogue->names_lock, NULL);
 
-    enum err err = catalogue_db_open(config->data_dir, &catalogue->db, reason);
+    enum err err = catalogue_db_open(config->data_dir, !config->log_env.files->unsynced,
+                                     &catalogue->db, reason);
     if (err == ERR_NONE) {
         err = file_make_dir(catalogue->env.files, catalogue->topics_dir, reason);
     }

@@ -261,7 +261,7 @@ static int setup(void **state)
     overrides_set(&settings, slice_str("log.level"), slice_str("error"));
     pthread_mutex_init(&fixture->lock, NULL);
     fixture->authorizer = (struct api_authorizer){.context = fixture, .allows = allows};
-    if (server_start(&settings, &fixture->server, &reason) != ERR_NONE) {
+    if (server_start(&settings, file_ops_system(), &fixture->server, &reason) != ERR_NONE) {
         fail_msg("%s", reason.text);
     }
     overrides_deinit(&settings);

@@ -40,7 +40,7 @@ static int setup(void **state)
     set(&settings, "num.network.threads", "1");
     set(&settings, "log.level", "error");
     set(&settings, "num.partitions", "100");
-    if (server_start(&settings, &fixture->server, &reason) != ERR_NONE) {
+    if (server_start(&settings, file_ops_system(), &fixture->server, &reason) != ERR_NONE) {
         fail_msg("%s", reason.text);
     }
     overrides_deinit(&settings);

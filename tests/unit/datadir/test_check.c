@@ -48,7 +48,7 @@ static void insert(const char *dir, const char *name, int32_t partitions)
     struct topic_id id;
     struct overrides none = {0};
     memset(id.bytes, (int)strlen(name), sizeof id.bytes);
-    assert_int_equal(catalogue_db_open(dir, &db, &reason), ERR_NONE);
+    assert_int_equal(catalogue_db_open(dir, true, &db, &reason), ERR_NONE);
     struct topic *topic = topic_new(slice_str(name), &id, false);
     assert_int_equal(catalogue_db_insert(db, topic, partitions, &none, &reason), ERR_NONE);
     topic_unref(topic);

@@ -190,7 +190,7 @@ static void test_a_deletion_is_finished_at_start(void **state)
     topic_unref(create_topic(fixture, "kept", 1, NULL, NULL));
     fixture_abandon(fixture);
     struct catalogue_db *db;
-    assert_int_equal(catalogue_db_open(fixture->dir, &db, &fixture->reason), ERR_NONE);
+    assert_int_equal(catalogue_db_open(fixture->dir, true, &db, &fixture->reason), ERR_NONE);
     assert_int_equal(catalogue_db_mark_deleting(db, &topic->id, &fixture->reason), ERR_NONE);
     catalogue_db_close(db);
     topic_unref(topic);
@@ -418,7 +418,7 @@ static void test_a_newer_format_is_refused(void **state)
     struct fixture *fixture = *state;
     fixture_close(fixture);
     struct catalogue_db *db;
-    assert_int_equal(catalogue_db_open(fixture->dir, &db, &fixture->reason), ERR_NONE);
+    assert_int_equal(catalogue_db_open(fixture->dir, true, &db, &fixture->reason), ERR_NONE);
     assert_int_equal(catalogue_db_put(db, "format", "3", &fixture->reason), ERR_NONE);
     catalogue_db_close(db);
     struct catalogue_config config = {

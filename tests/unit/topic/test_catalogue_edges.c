@@ -19,7 +19,7 @@
 static struct catalogue_db *open_db(struct fixture *fixture)
 {
     struct catalogue_db *db;
-    assert_int_equal(catalogue_db_open(fixture->dir, &db, &fixture->reason), ERR_NONE);
+    assert_int_equal(catalogue_db_open(fixture->dir, true, &db, &fixture->reason), ERR_NONE);
     return db;
 }
 

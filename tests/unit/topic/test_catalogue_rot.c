@@ -108,7 +108,7 @@ static char *fill(struct fixture *fixture, struct topic_id *ids)
     struct reason *reason = &fixture->reason;
     struct catalogue_db *db;
     fixture_close(fixture);
-    assert_int_equal(catalogue_db_open(fixture->dir, &db, reason), ERR_NONE);
+    assert_int_equal(catalogue_db_open(fixture->dir, true, &db, reason), ERR_NONE);
     for (size_t i = 0; i < 3; i++) {
         struct overrides own = {0};
         memset(ids[i].bytes, (int)i + 1, sizeof ids[i].bytes);
@@ -226,7 +226,7 @@ static void change_both(struct fixture *fixture, const char *sql)
     sqlite3_close(sqlite);
     free(path);
     drop(fixture, "tidings-copy.db");
-    assert_int_equal(catalogue_db_open(fixture->dir, &db, &fixture->reason), ERR_NONE);
+    assert_int_equal(catalogue_db_open(fixture->dir, true, &db, &fixture->reason), ERR_NONE);
     catalogue_db_close(db);
 }
 
