@@ -56,8 +56,11 @@ static const char *place_of(const struct event *event, struct arena *arena)
 void event_show(const struct lane_hand *hand, struct arena *arena, struct tidings_event *event)
 {
     struct event from = hand->received->event;
-    (void)!event_unwrap(&from, arena, NULL); /* one that cannot be is shown as it is */
-    struct event_attributes attributes = event_attributes(&from);
+    struct event_attributes attributes = {0};
+    if (from.header_count > 0) {                 /* else it is a plain one */
+        (void)!event_unwrap(&from, arena, NULL); /* one that cannot be is shown as it is */
+        attributes = event_attributes(&from);
+    }
     *event = (struct tidings_event){
         .id = attributes.id,
         .source = or_empty(attributes.source),

@@ -151,6 +151,9 @@ int handler_number(void *context, const struct event *event)
 {
     struct arena arena = {0};
     struct event from = *event;
+    if (event->header_count == 0) { /* a plain one */
+        return find(context, event, NULL);
+    }
     (void)!event_unwrap(&from, &arena, NULL); /* one that cannot be has no type */
     int number = find(context, &from, event_attributes(&from).type);
     arena_deinit(&arena);

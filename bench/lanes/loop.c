@@ -72,6 +72,7 @@ static rd_kafka_t *open_consumer(const struct options *options)
     set(conf, "auto.offset.reset", "earliest");
     set(conf, "auto.commit.interval.ms", "1000");
     set(conf, "partition.assignment.strategy", "cooperative-sticky");
+    set(conf, "enable.auto.offset.store", "false"); /* at least once: stored when it is handled */
     rd_kafka_t *rk = open_client(RD_KAFKA_CONSUMER, conf);
     rd_kafka_poll_set_consumer(rk);
     rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(1);
@@ -84,15 +85,30 @@ static rd_kafka_t *open_consumer(const struct options *options)
     return rk;
 }
 
+/* A service that does not look at the key is none. */
+static unsigned look_at_key(const rd_kafka_message_t *message)
+{
+    unsigned sum = 0;
+    for (size_t i = 0; i < message->key_len; i++) {
+        sum = sum * 31 + ((const unsigned char *)message->key)[i];
+    }
+    return sum;
+}
+
 struct span run_loop(const struct options *options)
 {
+    volatile unsigned seen = 0;
     rd_kafka_t *rk = open_consumer(options);
     struct span span = {0};
     for (int count = 0; count < options->events;) {
         rd_kafka_message_t *message = rd_kafka_consumer_poll(rk, 1000);
         if (message != NULL && message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
             span.began_ns = count++ == 0 ? clock_now_ns() : span.began_ns;
+            seen += look_at_key(message);
             work(options->work_us);
+            if (rd_kafka_offset_store(message->rkt, message->partition, message->offset) != 0) {
+                fail("the offset", "is not stored");
+            }
         }
         if (message != NULL) {
             rd_kafka_message_destroy(message);

@@ -107,8 +107,11 @@ void lane_memory_move(struct lane_machine *machine, struct lane *lane)
 
 struct lane_partition *lane_partition_find(struct lane_machine *machine, int32_t id)
 {
-    struct lane_partition *partition;
-    HASH_FIND_INT(machine->partitions, &id, partition);
+    struct lane_partition *partition = machine->found;
+    if (partition == NULL || partition->id != id) {
+        HASH_FIND_INT(machine->partitions, &id, partition);
+        machine->found = partition;
+    }
     return partition;
 }
 

@@ -196,6 +196,11 @@ static struct lane_held *take_queued(struct lane_workers *workers)
     return NULL;
 }
 
+struct lane_held *lane_workers_take_queued(struct lane_runner *runner)
+{
+    return take_queued(&runner->workers);
+}
+
 /* The handler is through with it. */
 static void put_down(struct lane_workers *workers, struct lane_held *held)
 {

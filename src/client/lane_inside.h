@@ -179,6 +179,7 @@ struct lane_machine {
     size_t hands; /* events that may be in hand at once */
     struct random random;
     struct lane_partition *partitions;
+    struct lane_partition *found; /* found last: events come in runs; NULL: none */
     struct lane_handler *handlers;
     struct lane_list unhandled; /* their heads are in memory, and no handler is asked */
     struct lane_list urged;     /* before all others, as workers allow */

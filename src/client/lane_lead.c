@@ -63,6 +63,22 @@ static void end_late(struct lane_runner *runner, struct lane_held *held, bool is
     lane_runner_wake(runner);
 }
 
+/* Calls the handler. False: that took so long that somebody else reads by now. */
+static bool call(struct lane_runner *runner, struct lane_held *held, bool *is_said)
+{
+    struct lane_lead *lead = &runner->lead;
+    note_begin(lead);
+    lead->held = held;
+    uint64_t step = atomic_load_explicit(&lead->step, memory_order_relaxed) + 1;
+    atomic_store_explicit(&lead->step, step, memory_order_release);
+    *is_said = lane_hand_call(runner, held, lead->scratch, lead->now_ns);
+    if (!atomic_compare_exchange_strong(&lead->step, &step, step + 1)) {
+        end_late(runner, held, *is_said);
+        return false;
+    }
+    return true;
+}
+
 /* What became of an event that arrives. */
 enum lane_passing {
     PASSED_NOT, /* the machine is to decide; nothing was done */
@@ -77,15 +93,10 @@ static enum lane_passing pass(struct lane_runner *runner, struct lane_held *held
         !lane_workers_are_short(runner) || !lane_may_pass(runner->machine, &held->event)) {
         return PASSED_NOT;
     }
-    note_begin(lead);
     held->event.attempt = 1;
     lane_hand_fill(held);
-    lead->held = held;
-    uint64_t step = atomic_load_explicit(&lead->step, memory_order_relaxed) + 1;
-    atomic_store_explicit(&lead->step, step, memory_order_release);
-    bool is_said = lane_hand_call(runner, held, lead->scratch, lead->now_ns);
-    if (!atomic_compare_exchange_strong(&lead->step, &step, step + 1)) {
-        end_late(runner, held, is_said);
+    bool is_said;
+    if (!call(runner, held, &is_said)) {
         return PASSED_LATE;
     }
     if (is_said && held->said.verdict == LANE_DONE && held->hand.publications == NULL) {
@@ -108,16 +119,47 @@ static void begin_turn(struct lane_lead *lead)
     lead->is_turn_over = false;
 }
 
+/*
+ * What was queued before a worker had the reading: more is read when that is done, else many keys
+ * would have lanes for ever. False: somebody else reads by now.
+ */
+static bool drain(struct lane_runner *runner, int *count)
+{
+    struct lane_held *held;
+    bool is_said;
+    *count = 0;
+    if (atomic_load_explicit(&runner->lead.leading, memory_order_relaxed) == 0) {
+        return true;
+    }
+    while (!runner->lead.is_turn_over && (held = lane_workers_take_queued(runner)) != NULL) {
+        if (!call(runner, held, &is_said)) {
+            return false;
+        }
+        if (is_said) {
+            lane_hand_put_down(runner, held);
+        }
+        note_end(runner);
+        ++*count;
+    }
+    return true;
+}
+
 /* False: somebody else reads by now. */
 static bool take_all(struct lane_runner *runner, int timeout_ms)
 {
-    enum { EVENTS_OF_A_TURN = 1000 };
+    enum { EVENTS_OF_A_TURN = 1000, BESIDE_QUEUED = 16 };
     struct received *received;
     struct client_error error = {0};
+    int drained;
     begin_turn(&runner->lead);
-    for (int n = 0; n < EVENTS_OF_A_TURN && !runner->lead.is_turn_over; n++) {
+    if (!drain(runner, &drained)) {
+        return false;
+    }
+    int most = drained > 0 ? BESIDE_QUEUED : EVENTS_OF_A_TURN;
+    for (int n = 0; n < most && (n == 0 || !runner->lead.is_turn_over); n++) {
+        int wait_ms = n == 0 && drained == 0 ? timeout_ms : 0;
         enum client_status status =
-            runner->bus.take(runner->bus.context, n == 0 ? timeout_ms : 0, &received, &error);
+            runner->bus.take(runner->bus.context, wait_ms, &received, &error);
         if (status == CLIENT_FATAL) {
             runner->failure = error;
         } else if (status != CLIENT_OK) {
@@ -237,7 +279,9 @@ void lane_lead_lend(struct lane_runner *runner)
     pthread_mutex_unlock(&runner->workers.lock);
     if (taken != NULL) {
         lane_workers_note(runner, LOOK_NS);
-        lane_arrive_in_hand(runner->machine, &taken->event);
+        if (!taken->event.is_busy) { /* else it was queued, and the machine has it */
+            lane_arrive_in_hand(runner->machine, &taken->event);
+        }
     }
 }
 

@@ -313,6 +313,7 @@ void lane_lose(struct lane_machine *machine, int32_t id)
         lose_lane(machine, lane);
     }
     HASH_DELETE(hh, machine->partitions, partition);
+    machine->found = NULL;
     vec_deinit(&partition->recorded);
     vec_deinit(&partition->forgets);
     vec_deinit(&partition->known);
