@@ -196,9 +196,11 @@ static struct lane_held *take_queued(struct lane_workers *workers)
     return NULL;
 }
 
-struct lane_held *lane_workers_take_queued(struct lane_runner *runner)
+struct lane_held *lane_workers_take_queued(struct lane_runner *runner, uint64_t few)
 {
-    return take_queued(&runner->workers);
+    struct lane_workers *workers = &runner->workers;
+    uint64_t queued = atomic_load(&workers->queued) - atomic_load(&workers->taken);
+    return queued > few ? take_queued(workers) : NULL;
 }
 
 /* The handler is through with it. */

@@ -121,17 +121,19 @@ static void begin_turn(struct lane_lead *lead)
 
 /*
  * What was queued before a worker had the reading: more is read when that is done, else many keys
- * would have lanes for ever. False: somebody else reads by now.
+ * would have lanes for ever. A few are left to the others: those that are tried again may take
+ * long. False: somebody else reads by now.
  */
 static bool drain(struct lane_runner *runner, int *count)
 {
+    enum { FEW = 64 };
     struct lane_held *held;
     bool is_said;
     *count = 0;
     if (atomic_load_explicit(&runner->lead.leading, memory_order_relaxed) == 0) {
         return true;
     }
-    while (!runner->lead.is_turn_over && (held = lane_workers_take_queued(runner)) != NULL) {
+    while (!runner->lead.is_turn_over && (held = lane_workers_take_queued(runner, FEW)) != NULL) {
         if (!call(runner, held, &is_said)) {
             return false;
         }

@@ -284,8 +284,8 @@ void lane_held_free_spare(struct lane_runner *runner);
 CHECKED bool lane_workers_start(struct lane_runner *runner);
 /* To a worker, with the next lane_workers_flush. */
 void lane_workers_give(struct lane_runner *runner, struct lane_held *held);
-/* The next one that is queued, for who reads; NULL: none. */
-struct lane_held *lane_workers_take_queued(struct lane_runner *runner);
+/* The next one that is queued, for who reads; NULL: no more than so many are. */
+struct lane_held *lane_workers_take_queued(struct lane_runner *runner, uint64_t few);
 /* Queues what was given, and wakes as many as it takes. */
 void lane_workers_flush(struct lane_runner *runner);
 /* Those whose handlers have said what became of them, in that order, by `next`. */
