@@ -154,10 +154,11 @@ struct tidings_options {
      * they wait for it, for session_timeout_ms, also when it is stopped on purpose. Without one,
      * they go to the others when it stops, or session_timeout_ms after it died. A process that
      * was cut off for longer joins again by itself. Of two processes with one name the later one
-     * has it, and tidings_run of the other one ends with TIDINGS_FATAL, naming it. One that is
-     * killed just when partitions are to move from it to another leaves those to nobody, until the
-     * next process of the service comes or goes: the group gives it back what it was to keep, and
-     * does not ask for the rest again. (Kafka: group.instance.id, KIP-345, with KIP-429.)
+     * has it, and tidings_run of the other one ends with TIDINGS_FATAL, naming it. When one is
+     * killed just as partitions are to move from it to another, its return moves them on; Apache
+     * Kafka would leave them to nobody, so there it sees for itself that they are, and leaves the
+     * group and joins it anew, some 15 s after it is back. (Kafka: group.instance.id, KIP-345, with
+     * KIP-429.)
      */
     const char *instance;
 

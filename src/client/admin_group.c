@@ -98,30 +98,61 @@ static void take_group(const rd_kafka_ConsumerGroupDescription_t *from, struct a
     }
 }
 
-/* Fills group and error of answers[i] for names[i]. */
-static enum client_status describe(struct connection *connection, const char *const *names,
-                                   size_t count, struct admin_group_answer *answers,
-                                   struct client_error *error)
+static struct admin_request send_describe(struct connection *connection, const char *const *names,
+                                          size_t count)
 {
     struct admin_request request =
         admin_request_begin(connection, RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS);
     rd_kafka_DescribeConsumerGroups(connection->rk, (const char **)(uintptr_t)names, count,
                                     request.options, request.queue);
+    return request;
+}
+
+/* Fills group and error of answers[i] for the name that was sent as number i. */
+static void take_described(const struct admin_request *request, size_t count,
+                           struct admin_group_answer *answers)
+{
+    size_t found_count;
+    const rd_kafka_ConsumerGroupDescription_t **found =
+        rd_kafka_DescribeConsumerGroups_result_groups(
+            rd_kafka_event_DescribeConsumerGroups_result(request->event), &found_count);
+    for (size_t i = 0; i < found_count && i < count; i++) { /* in the order of the names */
+        if (admin_fail(rd_kafka_ConsumerGroupDescription_error(found[i]), &answers[i].error) ==
+            CLIENT_OK) {
+            take_group(found[i], &answers[i].group);
+        }
+    }
+}
+
+/* The same for names[i]. */
+static enum client_status describe(struct connection *connection, const char *const *names,
+                                   size_t count, struct admin_group_answer *answers,
+                                   struct client_error *error)
+{
+    struct admin_request request = send_describe(connection, names, count);
     enum client_status status = admin_request_wait(&request, error);
     if (status == CLIENT_OK) {
-        size_t found_count;
-        const rd_kafka_ConsumerGroupDescription_t **found =
-            rd_kafka_DescribeConsumerGroups_result_groups(
-                rd_kafka_event_DescribeConsumerGroups_result(request.event), &found_count);
-        for (size_t i = 0; i < found_count && i < count; i++) { /* in the order of the names */
-            if (admin_fail(rd_kafka_ConsumerGroupDescription_error(found[i]), &answers[i].error) ==
-                CLIENT_OK) {
-                take_group(found[i], &answers[i].group);
-            }
-        }
+        take_described(&request, count, answers);
     }
     admin_request_end(&request);
     return status;
+}
+
+struct admin_request admin_group_ask(struct connection *connection, const char *name)
+{
+    return send_describe(connection, &name, 1);
+}
+
+bool admin_group_answered(struct admin_request *request, struct admin_group *group)
+{
+    struct admin_group_answer answer = {.error = {.status = CLIENT_OK}};
+    request->event = rd_kafka_queue_poll(request->queue, 0);
+    if (request->event != NULL &&
+        rd_kafka_event_error(request->event) == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        take_described(request, 1, &answer);
+    }
+    *group = answer.group;
+    return request->event != NULL;
 }
 
 enum client_status admin_group(struct connection *connection, const char *name,

@@ -30,6 +30,12 @@ void admin_request_next(struct admin_request *request);
 /* Frees all of it. */
 void admin_request_end(struct admin_request *request);
 
+/* admin_group for who does not wait: admin_group_answered tells whether the answer is there; *group
+ * has no state when it is an error, and is the caller's to free. Then admin_request_end, also when
+ * no answer came. */
+struct admin_request admin_group_ask(struct connection *connection, const char *name);
+bool admin_group_answered(struct admin_request *request, struct admin_group *group);
+
 /* Fills offsets, or error, of the answers[i] that have no error yet, for names[i]; count > 0. */
 enum client_status admin_list_all_offsets(struct connection *connection, const char *const *names,
                                           size_t count, struct admin_group_answer *answers,

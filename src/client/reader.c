@@ -102,6 +102,7 @@ static enum client_status look(struct reader *reader, int *timeout_ms, struct cl
     enum client_status status = CLIENT_OK;
     if (reader->is_group) {
         status = reader_again_due(reader, error);
+        reader_nobody_due(reader);
         reader_commit_due(reader);
         *timeout_ms = reader_commit_wait_ms(reader, *timeout_ms);
     }
@@ -419,6 +420,7 @@ enum client_status reader_close(struct reader *reader, struct client_error *erro
         return CLIENT_OK;
     }
     enum client_status status = CLIENT_OK;
+    reader_nobody_end(reader);
     if (reader->is_group) {
         reader->close_by_ms = clock_mono_ms(clock_system()) + reader->connection.timeout_ms;
         status = reader_commit(reader, true, error);

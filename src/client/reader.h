@@ -36,6 +36,11 @@
  * another process has its instance id, loses its partitions (revoked, is_lost), tells it by a
  * notice (CLIENT_TIMED_OUT) and joins again; events of before may be in hand meanwhile.
  *
+ * A static member of a cooperative group looks, after its first partitions, whether some of its
+ * topics are nobody's though the group stands, as a bus may leave those that were to move from it
+ * when it died. If they stay so for 10 s it tells it by a notice (CLIENT_TIMED_OUT), leaves and
+ * joins again, once: its partitions are revoked (not lost) and given anew.
+ *
  * One thread takes, and it alone calls everything here but received_free and reader_wake. Callbacks
  * run on it, inside of reader_take and reader_close.
  */

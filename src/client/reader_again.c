@@ -59,6 +59,7 @@ enum client_status reader_start_group(struct reader *reader, struct client_error
 static enum client_status replace(struct reader *reader, struct client_error *error)
 {
     struct reader_handle *former = reader->handle;
+    reader_nobody_end(reader);
     former->rk = reader->connection.rk;
     former->fetched = reader->fetched;
     reader->handle = mem_new(struct reader_handle);

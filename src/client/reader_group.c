@@ -13,7 +13,7 @@
  * commit so delayed arrives with the generation of before: the bus refuses it, and librdkafka
  * gives up all its partitions. So periodic commits wait until the group stands again.
  */
-enum { API_JOIN_GROUP = 11, API_SYNC_GROUP = 14 };
+enum { API_JOIN_GROUP = 11, API_LEAVE_GROUP = 13, API_SYNC_GROUP = 14 };
 
 static rd_kafka_resp_err_t on_request_sent(rd_kafka_t *rk, int socket, const char *broker,
                                            int32_t broker_id, int16_t api, int16_t version,
@@ -23,6 +23,9 @@ static rd_kafka_resp_err_t on_request_sent(rd_kafka_t *rk, int socket, const cha
     if (api == API_JOIN_GROUP) {
         atomic_store(&handle->is_joining, true);
         atomic_store(&handle->has_open_join, true);
+    }
+    if (api == API_LEAVE_GROUP) {
+        atomic_store(&handle->has_left, true);
     }
     if (api == API_JOIN_GROUP || api == API_SYNC_GROUP) {
         atomic_store(&handle->is_assigning, false);

@@ -5,9 +5,11 @@
  * The inside of client/reader.h, from the ground up: reader_held.c knows what is held,
  * reader_received.c has events in hand, reader_flow.c keeps librdkafka fetching, reader_commit.c
  * writes progress down, reader_place.c knows where partitions begin and go on, reader_group.c takes
- * and gives them, reader_again.c comes back when fenced, reader.c takes events.
+ * and gives them, reader_again.c comes back when fenced, reader_nobody.c asks for what is nobody's,
+ * reader.c takes events.
  */
 
+#include "client/admin_request.h"
 #include "client/kafka.h"
 #include "client/reader.h"
 
@@ -62,6 +64,7 @@ struct reader_handle {
     bool is_sticky;            /* by all properties: its assignor keeps a state */
     atomic_bool has_joined;    /* a JoinGroup was answered */
     atomic_bool was_assigned;  /* and partitions were given, perhaps none: reader_free_handle */
+    atomic_bool has_left;      /* a LeaveGroup was sent: reader_nobody.c */
     atomic_bool has_answer;    /* the bus answered any request since reader_take last looked */
 
     /* of one that is out of use, until no event of it is in hand */
@@ -78,6 +81,18 @@ struct reader_fence {
     bool may_have_joined; /* and it may have got another one that it does not know */
 };
 
+/* What a static member that is back looks for (reader_nobody.c). */
+struct reader_nobody {
+    bool has_begun;     /* with this handle */
+    int64_t look_at_ms; /* monotonic: when to ask next; 0: not at all */
+    int looks;          /* so many times */
+    bool is_asking;
+    struct admin_request request;
+    struct topic_partitions seen; /* nobody's when last looked, */
+    int64_t seen_at_ms;           /* monotonic: and since then */
+    int64_t join_by_ms;           /* monotonic: left the group, and is to join again; 0: has not */
+};
+
 struct reader {
     struct connection connection; /* first: librdkafka's opaque */
     struct reader_callbacks callbacks;
@@ -90,6 +105,7 @@ struct reader {
     int session_timeout_ms; /* as all properties have it */
     rd_kafka_conf_t *conf;  /* to open another handle by; without the group's callbacks */
     struct reader_fence fence;
+    struct reader_nobody nobody;
     struct reader_handle *handle; /* what is in use */
     struct reader_handle *buried; /* out of use, with events in hand */
     char **topics;
@@ -194,6 +210,9 @@ void reader_on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t code,
  */
 void reader_place(struct reader *reader, rd_kafka_topic_partition_list_t *list);
 
+/* All partitions of the topics that are read; topics that do not exist are left out. */
+enum client_status reader_all_partitions(struct reader *reader, struct topic_partitions *all);
+
 /* Places again what was misplaced, and learns which topics there are, if it is time. */
 void reader_place_due(struct reader *reader);
 
@@ -226,6 +245,15 @@ enum client_status reader_fenced(struct reader *reader, struct client_error *err
 /* Joins again when the instance id is still this reader's. CLIENT_FATAL: it is another process's.
  */
 enum client_status reader_again_due(struct reader *reader, struct client_error *error);
+
+/* --- reader_nobody.c --- */
+
+/* Looks whether partitions are nobody's, if it is time: some seconds after the handle was given its
+ * first ones. A failure is tried again. */
+void reader_nobody_due(struct reader *reader);
+
+/* Forgets all of it, before the handle goes; the next one looks again. */
+void reader_nobody_end(struct reader *reader);
 
 /*
  * Frees a handle and what librdkafka has of it; is_stuck: without a farewell. One that librdkafka

@@ -42,8 +42,7 @@ static bool was_there(const struct reader *reader, const char *topic, int32_t nu
 
 /* --- beginnings --- */
 
-/* All partitions of the topics that are read; topics that do not exist are left out. */
-static enum client_status all_partitions(struct reader *reader, struct topic_partitions *all)
+enum client_status reader_all_partitions(struct reader *reader, struct topic_partitions *all)
 {
     enum client_status status = CLIENT_OK;
     for (size_t i = 0; status == CLIENT_OK && i < reader->topic_count; i++) {
@@ -134,7 +133,7 @@ static enum client_status place_fresh(struct reader *reader, struct topic_partit
     }
     struct topic_partitions all = {0};
     bool begun = false;
-    enum client_status status = all_partitions(reader, &all);
+    enum client_status status = reader_all_partitions(reader, &all);
     if (status == CLIENT_OK) {
         status = has_begun(reader, &all, &begun);
     }

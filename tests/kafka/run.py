@@ -33,6 +33,7 @@ SUITES = {
     "library": [os.path.join(HERE, "library.py"), BUILD],
     "lanes": [os.path.join(TESTS, "lanes", "test_runner.py"), SERVICE],
     "transact": [os.path.join(TESTS, "lanes", "test_transact.py"), os.path.join(BUILD, "tests", "lanes", "transform-service")],
+    "named": [os.path.join(TESTS, "lanes", "test_named.py"), os.path.join(BUILD, "tests", "lanes", "transform-service")],
     "redrive": [os.path.join(TESTS, "deadletter", "test_kills.py"), SERVICE, "--kills", "3"],
     "store": [os.path.join(TESTS, "campaign", "store.py"), "--short"],
 }

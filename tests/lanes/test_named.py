@@ -1,11 +1,13 @@
 #!/usr/bin/python3
-"""A member with a name that dies while it gives partitions up, and comes back.
+"""Members with names, and partitions that are nobody's.
 
 usage: test_named.py TRANSFORM_SERVICE [--bootstrap ADDRESS --brokers DIRECTORY]
 
-The first life of the member "a" is spoken by hand, as only so it dies where it is to: it has all partitions, another
-member comes, as the group's leader it says which ones it keeps, and is gone before it has given the others up. They
-are nobody's then (KIP-429), and as it comes back under its name (KIP-345) nobody would ask for them.
+One dies while it gives partitions up, and comes back: the first life of the member "a" is spoken by hand, as only so it
+dies where it is to. It has all partitions, another member comes, as the group's leader it says which ones it keeps, and
+is gone before it has given the others up. They are nobody's then (KIP-429), and as it comes back under its name (KIP-345)
+nobody would ask for them. Tidings sees that; on Apache Kafka the member does, as it does in the second scenario,
+where a leader that is spoken by hand gives some to nobody.
 """
 import os
 import struct
@@ -18,10 +20,11 @@ import test_transact  # noqa: E402
 from harness.kafka import Client, array, string  # noqa: E402
 from harness.server import wait_for  # noqa: E402
 
-REBALANCE_IN_PROGRESS = 27
+UNKNOWN_MEMBER_ID, REBALANCE_IN_PROGRESS = 25, 27
 PROTOCOL = "cooperative-sticky"
 PARTITIONS = test_runner.PARTITIONS
 FOUND_S = 60
+ASKS = "joins it anew, so that somebody gets them"
 
 
 def partitions_of(topic, numbers):
@@ -34,14 +37,21 @@ class Hand:
     def __init__(self, world, name):
         self.world, self.name = world, name
         self.id, self.generation = "", -1
-        self.client = Client(wait_for(self.coordinator, "the group has a coordinator"))
+        self.client = wait_for(self.coordinator, "the group has a coordinator")
 
     def coordinator(self):
+        """A connection to the one that knows of the group, if it says so too."""
         host, port = self.world.server.address.split(",")[0].rsplit(":", 1)
         client = Client((host, int(port)))
-        answer = client.ask("find_coordinator", 2, key=self.world.group, key_type=0)
+        found = client.ask("find_coordinator", 2, key=self.world.group, key_type=0)
         client.close()
-        return (answer["host"], answer["port"]) if answer["error_code"] == 0 else None
+        if found["error_code"] != 0:
+            return None
+        client = Client((found["host"], found["port"]))
+        if client.ask("heartbeat", 3, **self.ids(), generation_id=0)["error_code"] == UNKNOWN_MEMBER_ID:
+            return client
+        client.close()
+        return None
 
     def ids(self):
         return {"group_id": self.world.group, "member_id": self.id, "group_instance_id": self.name}
@@ -56,11 +66,11 @@ class Hand:
         self.id, self.generation = answer["member_id"], answer["generation_id"]
         return [member["member_id"] for member in answer["members"]]
 
-    def assign(self, members, numbers):
-        """As the leader: these to itself, nothing to the others."""
+    def assign(self, members, own, others=()):
+        """As the leader: to itself, and to each of the others."""
         answer = self.client.ask("sync_group", 3, **self.ids(), generation_id=self.generation, assignments=[
             {"member_id": member, "assignment": struct.pack(">h", 0) + partitions_of(
-                self.world.topic, numbers if member == self.id else []) + struct.pack(">i", 0)} for member in members])
+                self.world.topic, own if member == self.id else others) + struct.pack(">i", 0)} for member in members])
         assert answer["error_code"] == 0, answer
 
     def is_called(self):
@@ -106,15 +116,47 @@ def comes_back(world):
         restarts_in_turn(world, members)
     for member in members:
         member.stop()
+    asked = sum(member.log().count(ASKS) for member in world.services)
+    assert asked == (1 if world.options.bootstrap else 0), f"{asked} members asked for what is nobody's"
     world.check()
 
 
+def asks_for_them(world):
+    """Once, some seconds after it began to see that they are nobody's."""
+    world.give([(f"k{i}", "ok") for i in range(test_transact.KEYS)])
+    hand = Hand(world, "leader")
+    hand.assign(hand.join([]), range(PARTITIONS))
+    member = test_transact.Member(world, "instance=a")
+    wait_for(hand.is_called, "the other one joins")
+    hand.assign(hand.join([]), [], range(PARTITIONS // 2))
+    wait_for(hand.is_called, "it asks for what is nobody's", FOUND_S)
+    members = hand.join([])
+    hand.assign(members, [], range(PARTITIONS))
+    while len(members) < 2:  # it has left, and comes again
+        wait_for(hand.is_called, "it joins anew")
+        members = hand.join([])
+        hand.assign(members, [], range(PARTITIONS))
+    test_transact.until_all_done(world)
+    member.stop()
+    assert member.log().count(ASKS) == 1, member.log()
+    world.check()
+
+
+SCENARIOS = [comes_back, asks_for_them]
+
+
 def main():
-    options = test_runner.arguments().parse_args()
-    with (tempfile.TemporaryDirectory(prefix="tidings-named-") as directory,
-          test_transact.World(options, directory, "named") as world):
-        comes_back(world)
-    print("a named member that died giving partitions up comes back", flush=True)
+    parser = test_runner.arguments()
+    parser.add_argument("scenarios", nargs="*")
+    options = parser.parse_args()
+    for scenario in SCENARIOS:
+        name = scenario.__name__
+        if name not in (options.scenarios or [name]):
+            continue
+        with (tempfile.TemporaryDirectory(prefix="tidings-named-") as directory,
+              test_transact.World(options, directory, name.replace("_", "-")) as world):
+            scenario(world)
+        print(name.replace("_", " "), flush=True)
 
 
 if __name__ == "__main__":
