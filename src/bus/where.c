@@ -19,8 +19,8 @@ struct node {
     enum node_kind kind;
     size_t left, right; /* nodes; NODE_NOT: left */
     enum operator operator;
-    size_t field;
-    char *header; /* NULL: a field */
+    size_t field; /* WHERE_HEADER */
+    char *rest;   /* NULL: a field */
     char *value;
     int64_t number; /* of the value, as the field's kind has it */
     bool is_number; /* the value of a header's test is one */
@@ -51,7 +51,7 @@ static void cut_nodes(struct where *where, size_t count)
 {
     while (where->nodes.count > count) {
         struct node *node = &where->nodes.items[--where->nodes.count];
-        free(node->header);
+        free(node->rest);
         free(node->value);
     }
 }
@@ -74,7 +74,7 @@ bool where_uses(const struct where *where, const char *name)
 {
     for (size_t i = 0; i < where->nodes.count; i++) {
         const struct node *node = &where->nodes.items[i];
-        if (node->kind == NODE_TEST && node->header == NULL &&
+        if (node->kind == NODE_TEST && node->rest == NULL &&
             strcmp(where->fields[node->field].name, name) == 0) {
             return true;
         }
@@ -88,7 +88,7 @@ static enum err add_node(struct parser *parser, struct node node, size_t *index)
 {
     struct where *where = parser->where;
     if (where->nodes.count >= WHERE_MAX_NODES) {
-        free(node.header);
+        free(node.rest);
         free(node.value);
         return reason_fail(parser->reason, ERR_INVALID, "too many conditions (the most is %d)",
                            WHERE_MAX_NODES);
@@ -108,17 +108,23 @@ static enum err find_field(struct parser *parser, const char *name, struct node 
 {
     static const char prefix[] = "header.";
     if (strncmp(name, prefix, sizeof prefix - 1) == 0 && name[sizeof prefix - 1] != '\0') {
-        node->header = mem_strdup(name + sizeof prefix - 1);
+        node->field = WHERE_HEADER;
+        node->rest = mem_strdup(name + sizeof prefix - 1);
         return ERR_NONE;
     }
     struct buf names = {0};
     for (size_t i = 0; parser->where->fields[i].name != NULL; i++) {
-        if (strcmp(parser->where->fields[i].name, name) == 0) {
+        const struct where_field *field = &parser->where->fields[i];
+        size_t size = strlen(field->name);
+        bool is_open = field->kind == WHERE_OPEN;
+        if (is_open ? strncmp(field->name, name, size) == 0 && name[size] != '\0'
+                    : strcmp(field->name, name) == 0) {
             node->field = i;
+            node->rest = is_open ? mem_strdup(name + size) : NULL;
             buf_deinit(&names);
             return ERR_NONE;
         }
-        buf_printf(&names, "%s, ", parser->where->fields[i].name);
+        buf_printf(&names, "%s%s, ", field->name, is_open ? "NAME" : "");
     }
     enum err err = reason_fail(parser->reason, ERR_INVALID,
                                "there is no field '%.40s'; there are: %.160sheader.NAME", name,
@@ -142,6 +148,21 @@ static bool read_number(const char *text, size_t size, int64_t *number)
     return errno == 0 && end == copy + size;
 }
 
+/* As JSON writes numbers; not what strtod takes besides (hexadecimal, infinity, blanks). */
+static bool read_decimal(const char *text, size_t size, double *number)
+{
+    enum { LONGEST = 64 };
+    char copy[LONGEST];
+    char *end;
+    if (size == 0 || size >= sizeof copy) {
+        return false;
+    }
+    memcpy(copy, text, size);
+    copy[size] = '\0';
+    *number = strtod(copy, &end);
+    return strspn(copy, "+-.eE0123456789") == size && end == copy + size;
+}
+
 /* Takes name and value over. */
 static enum err add_test(struct parser *parser, const char *name, enum operator operator,
                          char * value, size_t *index)
@@ -149,7 +170,7 @@ static enum err add_test(struct parser *parser, const char *name, enum operator 
     struct node node = {.kind = NODE_TEST, .operator= operator, .value = value };
     enum err err = find_field(parser, name, &node);
     bool is_text = operator== OP_THERE || operator== OP_GLOB;
-    if (err == ERR_NONE && node.header == NULL && !is_text) {
+    if (err == ERR_NONE && node.rest == NULL && !is_text) {
         enum where_kind kind = parser->where->fields[node.field].kind;
         if (kind == WHERE_NUMBER && !read_number(value, strlen(value), &node.number)) {
             err = reason_fail(parser->reason, ERR_INVALID, "%s is a number, '%.40s' is none", name,
@@ -161,17 +182,17 @@ static enum err add_test(struct parser *parser, const char *name, enum operator 
                 reason_set(parser->reason, "%s: %.200s", name, why.text);
             }
         }
-    } else if (err == ERR_NONE && !is_text && node.header != NULL) {
+    } else if (err == ERR_NONE && !is_text && node.rest != NULL) {
         node.is_number = read_number(value, strlen(value), &node.number);
     }
-    if (err == ERR_NONE && operator== OP_GLOB && node.header == NULL &&
+    if (err == ERR_NONE && operator== OP_GLOB && node.rest == NULL &&
                            parser->where->fields[node.field]
                                .kind != WHERE_TEXT) {
         err =
             reason_fail(parser->reason, ERR_INVALID, "%s is no text: ~ does not go with it", name);
     }
     if (err != ERR_NONE) {
-        free(node.header);
+        free(node.rest);
         free(node.value);
         return err;
     }
@@ -476,11 +497,18 @@ static int compare(const struct where *where, const struct node *node,
                    const struct where_value *value)
 {
     int64_t number;
-    if (node->header == NULL && where->fields[node->field].kind != WHERE_TEXT) {
+    if (node->rest == NULL && where->fields[node->field].kind != WHERE_TEXT) {
         return compare_numbers(value->number, node->number);
     }
     if (node->is_number && read_number((const char *)value->text.data, value->text.size, &number)) {
         return compare_numbers(number, node->number);
+    }
+    double left, right;
+    if (node->rest != NULL &&
+        node->operator!= OP_EQUAL &&
+        read_decimal((const char *)value->text.data, value->text.size, &left) &&
+        read_decimal(node->value, strlen(node->value), &right)) {
+        return (left > right) - (left < right);
     }
     return compare_texts(value->text, slice_str(node->value));
 }
@@ -488,7 +516,7 @@ static int compare(const struct where *where, const struct node *node,
 static bool test_holds(const struct where *where, const struct node *node, where_get *get,
                        const void *context)
 {
-    struct where_value value = get(context, node->field, node->header);
+    struct where_value value = get(context, node->field, node->rest);
     if (!value.is_there || node->operator== OP_THERE) {
         return value.is_there;
     }
@@ -536,4 +564,84 @@ static bool node_holds(const struct where *where, size_t index, where_get *get, 
 bool where_holds(const struct where *where, where_get *get, const void *context)
 {
     return where->root == 0 || node_holds(where, where->root - 1, get, context);
+}
+
+/* --- in words --- */
+
+static void tell_test(const struct where *where, const struct node *node, struct buf *text)
+{
+    static const char *const operators[] = {
+        [OP_EQUAL] = "=", [OP_LESS] = "<",        [OP_LESS_EQUAL] = "<=",
+        [OP_MORE] = ">",  [OP_MORE_EQUAL] = ">=", [OP_GLOB] = "~",
+    };
+    buf_printf(text, "%s%s",
+               node->field == WHERE_HEADER ? "header." : where->fields[node->field].name,
+               node->rest != NULL ? node->rest : "");
+    if (node->operator!= OP_THERE) {
+        buf_printf(text, " %s '", operators[node->operator]);
+        for (const char *at = node->value; *at != '\0'; at++) {
+            buf_append_str(text, *at == '\'' || *at == '\\' ? "\\" : "");
+            buf_append_u8(text, (uint8_t)*at);
+        }
+        buf_append_str(text, "'");
+    }
+}
+
+static void tell_node(const struct where *where, size_t index, struct buf *text)
+{
+    const struct node *node = &where->nodes.items[index];
+    if (node->kind == NODE_TEST) {
+        tell_test(where, node, text);
+    } else if (node->kind == NODE_NOT) {
+        buf_append_str(text, "not ");
+        tell_node(where, node->left, text);
+    } else {
+        buf_append_str(text, "(");
+        tell_node(where, node->left, text);
+        buf_append_str(text, node->kind == NODE_AND ? " and " : " or ");
+        tell_node(where, node->right, text);
+        buf_append_str(text, ")");
+    }
+}
+
+struct telling {
+    const struct where *where;
+    where_get *get;
+    const void *context;
+    void (*each)(void *each_context, const struct where_part *part);
+    void *each_context;
+};
+
+static size_t tell_part(const struct telling *telling, size_t index)
+{
+    const struct where *where = telling->where;
+    const struct node *node = &where->nodes.items[index];
+    if (node->kind == NODE_AND) {
+        size_t left = tell_part(telling, node->left);
+        return left + tell_part(telling, node->right);
+    }
+    struct buf text = {0};
+    tell_node(where, index, &text);
+    const struct node *test = node->kind == NODE_NOT ? &where->nodes.items[node->left] : node;
+    struct where_part part = {
+        .holds = node_holds(where, index, telling->get, telling->context),
+        .text = buf_cstr(&text),
+        .is_test = test->kind == NODE_TEST,
+        .kind = WHERE_TEXT,
+    };
+    if (part.is_test) {
+        part.kind = test->field == WHERE_HEADER ? WHERE_TEXT : where->fields[test->field].kind;
+        part.value = telling->get(telling->context, test->field, test->rest);
+    }
+    telling->each(telling->each_context, &part);
+    buf_deinit(&text);
+    return part.holds;
+}
+
+size_t where_tell(const struct where *where, where_get *get, const void *context,
+                  void (*each)(void *each_context, const struct where_part *part),
+                  void *each_context)
+{
+    struct telling telling = {where, get, context, each, each_context};
+    return where->root == 0 ? 0 : tell_part(&telling, where->root - 1);
 }

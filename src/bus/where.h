@@ -18,12 +18,14 @@
  *     factor     = "not" factor | "(" condition ")" | name [ operator value ]
  *     operator   = "=" | "!=" | "<" | "<=" | ">" | ">=" | "~" | "!~"
  *
- * A name is one of the caller's fields, or header.NAME; a name alone: it is there. A value goes up
+ * A name is one of the caller's fields, begins with an open one (data.PATH), or is header.NAME; a
+ * name alone: it is there. A value goes up
  * to a blank or parenthesis, or stands in single or double quotes, in which \ takes the next letter
  * as it is. ~ is a pattern over the whole text: * any bytes, ? one byte. Numbers compare as
  * numbers, times as times (written as for --from: -1h, 2026-02-01T12:00), texts byte for byte, and
- * a header as a number where both sides are one. What is not there equals nothing: `!=` and `!~` of
- * it hold, all else does not.
+ * a header or an open field as a number where both sides are one: for = and != whole ones only, so
+ * that 1.10 is not 1.1. What is not there equals nothing:
+ * `!=` and `!~` of it hold, all else does not.
  *
  * Pure; any thread, one at a time a condition.
  */
@@ -35,7 +37,10 @@ enum {
     WHERE_MAX_DEPTH = 64
 };
 
-enum where_kind { WHERE_TEXT, WHERE_NUMBER, WHERE_TIME };
+/* WHERE_OPEN: a text; the name ends in a dot, and what follows it in a condition is the rest. */
+enum where_kind { WHERE_TEXT, WHERE_NUMBER, WHERE_TIME, WHERE_OPEN };
+
+#define WHERE_HEADER SIZE_MAX
 
 struct where_field {
     const char *name;
@@ -48,8 +53,9 @@ struct where_value {
     int64_t number;    /* WHERE_NUMBER; WHERE_TIME: ms since 1970 */
 };
 
-/* The value of fields[field], or of the header when that is not NULL (the last one of its name). */
-typedef struct where_value where_get(const void *context, size_t field, const char *header);
+/* The value of fields[field] with rest NULL; of an open field and its rest; or, with WHERE_HEADER,
+ * of the header that rest names (the last one of its name). */
+typedef struct where_value where_get(const void *context, size_t field, const char *rest);
 
 /* An empty condition, which holds of everything. The fields (a row with name NULL ends them) must
  * outlive it. Free with where_free. */
@@ -77,6 +83,23 @@ bool where_uses(const struct where *where, const char *name);
 
 /* Whether it holds. `get` is asked for what is needed only; its slices live until the next ask. */
 bool where_holds(const struct where *where, where_get *get, const void *context);
+
+/*
+ * One of the conditions that all have to hold ("and" joins them), and whether it does. text: in
+ * words of this language, of at most some WHERE_MAX_BYTES. For a comparison, also what is there.
+ */
+struct where_part {
+    bool holds;
+    const char *text;
+    bool is_test;
+    enum where_kind kind;
+    struct where_value value;
+};
+
+/* Tells each part, in order; what it is told lives until `each` returns. Returns how many hold. */
+size_t where_tell(const struct where *where, where_get *get, const void *context,
+                  void (*each)(void *each_context, const struct where_part *part),
+                  void *each_context);
 
 /* Whether the pattern of ~ fits the whole text. At most text.size * pattern's length steps. */
 bool where_glob(const char *pattern, struct slice text);

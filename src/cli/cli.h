@@ -33,6 +33,7 @@ int cli_topic(int argc, char **argv);
 int cli_publish(int argc, char **argv);
 int cli_subscribe(int argc, char **argv);
 int cli_group(int argc, char **argv);
+int cli_expect(int argc, char **argv);
 int cli_deadletter(int argc, char **argv);
 int cli_lanes(int argc, char **argv);
 int cli_status(int argc, char **argv);

@@ -12,6 +12,7 @@ static const struct cli_command commands[] = {
     {"group", "list, describe, reset and delete consumer groups", cli_group},
     {"lanes", "list, retry, skip, hold and release the lanes of a group", cli_lanes},
     {"deadletter", "list, show, redrive, discard and edit what a group gave up", cli_deadletter},
+    {"expect", "for tests: wait for events that fulfil a condition", cli_expect},
     {"bench", "measure how fast a bus takes and gives events", cli_bench},
     {"status", "tell what the server on a data directory is at", cli_status},
     {"check", "read a stopped data directory and tell what is wrong with it", cli_check},

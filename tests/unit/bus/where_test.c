@@ -1,5 +1,6 @@
 #include "../unit.h"
 
+#include "base/buf.h"
 #include "bus/where.h"
 
 /* A thing with a name, a size, a time and headers. */
@@ -10,14 +11,20 @@ struct thing {
     const char *tenant; /* a header */
 };
 
-static const struct where_field fields[] = {
-    {"name", WHERE_TEXT}, {"size", WHERE_NUMBER}, {"at", WHERE_TIME}, {NULL, WHERE_TEXT}};
+static const struct where_field fields[] = {{"name", WHERE_TEXT},
+                                            {"size", WHERE_NUMBER},
+                                            {"at", WHERE_TIME},
+                                            {"data.", WHERE_OPEN},
+                                            {NULL, WHERE_TEXT}};
 
-static struct where_value get(const void *context, size_t field, const char *header)
+static struct where_value get(const void *context, size_t field, const char *rest)
 {
     const struct thing *thing = context;
-    if (header != NULL) {
-        bool is_it = strcmp(header, "tenant") == 0 && thing->tenant != NULL;
+    if (field == 3) { /* says what it is asked for */
+        return (struct where_value){.is_there = strcmp(rest, "none") != 0, .text = slice_str(rest)};
+    }
+    if (field == WHERE_HEADER) {
+        bool is_it = strcmp(rest, "tenant") == 0 && thing->tenant != NULL;
         return (struct where_value){.is_there = is_it, .text = slice_str(thing->tenant)};
     }
     switch (field) {
@@ -58,6 +65,14 @@ static void test_what_holds(void **state)
         "name ~ '*placed'",
         "name ~ order?pl*d",
         "name !~ paid",
+        "data.a.b = a.b",
+        "data.10 > 9", /* as numbers */
+        "data.12.5 < 100",
+        "data.-1e3 < -12.5",
+        "data.1.10 != 1.1",
+        "data.0x20 < 100", /* no number: as texts */
+        "data.x ~ x",
+        "data.x and not data.none",
         "name != x",
         "name < p and name > a",
         "size = 42 and size >= 42 and size <= 42 and size > 7 and size < 100",
@@ -128,7 +143,8 @@ static void test_what_is_wrong_is_told(void **state)
         {"", "it ends where the name of a field should come"},
         {"name =", "it ends where a value should come"},
         {"name = )", "at letter 8"},
-        {"colour = red", "there is no field 'colour'; there are: name, size, at, header.NAME"},
+        {"colour = red",
+         "there is no field 'colour'; there are: name, size, at, data.NAME, header.NAME"},
         {"header. = x", "there is no field 'header.'"},
         {"size = big", "size is a number, 'big' is none"},
         {"size ~ 4*", "size is no text"},
@@ -230,10 +246,38 @@ static void test_patterns(void **state)
     assert_false(where_glob("a", slice_of("a\0b", 3)));
 }
 
+static void note_part(void *context, const struct where_part *part)
+{
+    struct buf *said = context;
+    buf_printf(said, "%s%s%s|", part->holds ? "+" : "-", part->text,
+               part->is_test && !part->value.is_there ? " (none)" : "");
+}
+
+static void test_each_part_is_told_in_words_of_the_language(void **state)
+{
+    (void)state;
+    const struct thing thing = {"order.placed", 42, NOW_MS, "acme"};
+    struct where *where = where_new(fields);
+    struct buf said = {0};
+    struct reason reason;
+    assert_int_equal(where_tell(where, get, &thing, note_part, &said), 0);
+    assert_int_equal(where_add(where,
+                               "name='it\\'s' and size >= 42 and not header.none and "
+                               "(size<3 or data.none and not name ~ 'o*')",
+                               NOW_MS, &reason),
+                     ERR_NONE);
+    assert_int_equal(where_tell(where, get, &thing, note_part, &said), 2);
+    assert_string_equal(buf_cstr(&said), "-name = 'it\\'s'|+size >= '42'|+not header.none (none)|"
+                                         "-(size < '3' or (data.none and not name ~ 'o*'))|");
+    buf_deinit(&said);
+    where_free(where);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_holds),
+        cmocka_unit_test(test_each_part_is_told_in_words_of_the_language),
         cmocka_unit_test(test_quotes_and_numbers),
         cmocka_unit_test(test_what_is_wrong_is_told),
         cmocka_unit_test(test_what_is_too_much_is_refused),
