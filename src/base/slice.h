@@ -39,6 +39,14 @@ static inline bool slice_equal(struct slice a, struct slice b)
     return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
 }
 
+/* Below, at or above 0, in the order of bytes (that of strcmp). Null and empty are equal. */
+static inline int slice_compare(struct slice a, struct slice b)
+{
+    size_t size = a.size < b.size ? a.size : b.size;
+    int order = size > 0 ? memcmp(a.data, b.data, size) : 0;
+    return order != 0 ? order : (a.size > b.size) - (a.size < b.size);
+}
+
 /* Whether it has the bytes of a C string; null equals "". */
 static inline bool slice_equal_str(struct slice a, const char *text)
 {

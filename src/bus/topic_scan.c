@@ -56,9 +56,12 @@ static enum client_status find_ends(struct run *run, struct connection *connecti
     struct topic_scan *scan = run->scan;
     struct admin_topics topics;
     enum client_status status = admin_topic(connection, scan->topic, false, &topics, error);
-    for (size_t i = 0; status == CLIENT_OK && i < topics.items[0].partitions.count; i++) {
+    size_t count = status == CLIENT_OK ? topics.items[0].partitions.count : 0;
+    for (size_t i = 0; i < count; i++) {
         int32_t id = topics.items[0].partitions.items[i].id;
-        topic_partitions_add(&run->list, scan->topic, id, -1);
+        if (scan->wants == NULL || scan->wants(scan->context, id, (int32_t)count)) {
+            topic_partitions_add(&run->list, scan->topic, id, -1);
+        }
     }
     admin_topics_deinit(&topics);
     struct admin_bounds *bounds = mem_new_array(struct admin_bounds, run->list.count + 1);
@@ -73,6 +76,9 @@ static enum client_status find_ends(struct run *run, struct connection *connecti
         struct topic_partition *at = &run->list.items[i];
         bool is_over = scan->from_ms > 0 && at->offset < 0;
         int64_t from = at->offset > bounds[i].start ? at->offset : bounds[i].start;
+        if (scan->last > 0 && from < bounds[i].end - scan->last) {
+            from = bounds[i].end - scan->last;
+        }
         run->legs[i] = (struct leg){is_over ? bounds[i].end : from, bounds[i].end};
         if (run->legs[i].at < run->legs[i].stop) {
             topic_partitions_add(begin, scan->topic, at->partition, run->legs[i].at);

@@ -12,6 +12,10 @@ struct topic_scan {
     const struct connection_settings *connection;
     const char *topic;
     int64_t from_ms; /* not what is older by the record's time; 0: all */
+    int64_t last;    /* only so many offsets in front of each partition's end; 0: all */
+
+    /* Whether this partition of so many is read. NULL: all are. */
+    bool (*wants)(void *context, int32_t partition, int32_t partition_count);
 
     /* Each record, borrowed. False ends the scan. */
     bool (*each)(void *context, const struct event *record);

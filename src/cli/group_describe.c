@@ -153,7 +153,7 @@ static int describe(struct connection *connection, const char *group, struct rep
 {
     struct group_progress progress;
     int code = EXIT_OK;
-    group_progress_load(connection, &group, 1, &progress);
+    group_progress_load(connection, &group, 1, &progress, NULL);
     if (progress.error.status == CLIENT_NOT_FOUND) {
         code = bus_fail_no_group(group);
     } else if (progress.error.status != CLIENT_OK) {

@@ -221,30 +221,50 @@ static void add_up(struct group_progress *progress)
     }
 }
 
+/* What is known of one, from what the bus says. */
+static void take_answer(struct group_progress *to, const struct admin_group_answer *answer)
+{
+    *to = (struct group_progress){
+        .error = answer->error, .about = answer->group, .committed = answer->offsets, .lag = -1};
+    if (to->error.status == CLIENT_OK && to->about.is_dead && to->committed.count == 0) {
+        client_fail(&to->error, CLIENT_NOT_FOUND, NULL, "the group does not exist");
+    }
+}
+
 /* Who is in the groups and what they committed. */
 static void ask_groups(struct connection *connection, const char *const *groups, size_t count,
-                       struct group_progress *progress)
+                       struct group_progress *progress, struct progress *shown)
 {
-    struct admin_group_answer *answers = mem_new_array(struct admin_group_answer, count + 1);
-    admin_describe_groups(connection, groups, count, answers);
-    for (size_t i = 0; i < count; i++) {
-        struct group_progress *to = &progress[i];
-        *to = (struct group_progress){.error = answers[i].error,
-                                      .about = answers[i].group,
-                                      .committed = answers[i].offsets,
-                                      .lag = -1};
-        if (to->error.status == CLIENT_OK && to->about.is_dead && to->committed.count == 0) {
-            client_fail(&to->error, CLIENT_NOT_FOUND, NULL, "the group does not exist");
+    enum { AT_ONCE = 250 };
+    struct admin_group_answer answers[AT_ONCE];
+    struct client_error silent = {.status = CLIENT_OK};
+    for (size_t from = 0; from < count; from += AT_ONCE) {
+        size_t some = count - from < AT_ONCE ? count - from : AT_ONCE;
+        if (silent.status == CLIENT_OK) {
+            admin_describe_groups(connection, groups + from, some, answers);
+        }
+        for (size_t i = 0; i < some; i++) {
+            if (silent.status != CLIENT_OK) {
+                answers[i] = (struct admin_group_answer){.error = silent};
+            }
+            take_answer(&progress[from + i], &answers[i]);
+        }
+        if (answers[some - 1].error.status == CLIENT_UNREACHABLE ||
+            answers[some - 1].error.status == CLIENT_TIMED_OUT) {
+            silent = answers[some - 1].error;
+        }
+        if (shown != NULL) {
+            progress_show_count(shown, "asked for", "groups", (int64_t)(from + some),
+                                (int64_t)count);
         }
     }
-    free(answers);
 }
 
 void group_progress_load(struct connection *connection, const char *const *groups, size_t count,
-                         struct group_progress *progress)
+                         struct group_progress *progress, struct progress *shown)
 {
     struct topics_read read;
-    ask_groups(connection, groups, count, progress);
+    ask_groups(connection, groups, count, progress, shown);
     for (size_t i = 0; i < count; i++) {
         collect(&progress[i]);
     }

@@ -1,6 +1,7 @@
 #ifndef TIDINGS_CLI_GROUP_PROGRESS_H
 #define TIDINGS_CLI_GROUP_PROGRESS_H
 
+#include "cli/progress.h"
 #include "client/admin.h"
 
 /*
@@ -36,12 +37,14 @@ struct group_progress {
 };
 
 /*
- * Asks the bus about `count` groups of different names, with all requests on their way at once.
- * What is wrong with one group is told in its error, what is wrong with one topic in `why` of its
- * partitions. Free each with group_progress_deinit in any case.
+ * Asks the bus about `count` groups of different names, with some hundred requests on their way at
+ * once, and shows in *shown (NULL: nowhere) how far that is. When the bus falls silent the groups
+ * that were not asked for yet have that error. What is wrong with one group is told in its error,
+ * what is wrong with one topic in `why` of its partitions. Free each with group_progress_deinit in
+ * any case.
  */
 void group_progress_load(struct connection *connection, const char *const *groups, size_t count,
-                         struct group_progress *progress);
+                         struct group_progress *progress, struct progress *shown);
 
 /* Frees all of it and leaves an empty one. */
 void group_progress_deinit(struct group_progress *progress);

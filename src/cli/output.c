@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "base/text_format.h"
+#include "base/time_text.h"
 #include "base/utf8.h"
 #include "cli/cli.h"
 
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 enum { CELL_BYTES = 1000 };
@@ -100,9 +102,29 @@ static int width(const struct table *table, size_t column)
     return (int)most;
 }
 
+/* Its bytes up to so many code points. */
+static int size_of(const char *text, int length)
+{
+    const char *at = text;
+    for (; length > 0 && *at != '\0'; length--) {
+        at++;
+        while ((*at & 0xc0) == 0x80) {
+            at++;
+        }
+    }
+    return (int)(at - text);
+}
+
 static void print_cell(const struct table *table, size_t column, int column_width, const char *text)
 {
-    int blanks = column_width - (int)utf8_length(text);
+    int length = (int)utf8_length(text);
+    char cut[CELL_BYTES + 8];
+    if (length > column_width && column_width > 2) {
+        snprintf(cut, sizeof cut, "%.*s..", size_of(text, column_width - 2), text);
+        text = cut;
+        length = column_width;
+    }
+    int blanks = column_width - length;
     bool is_last = column + 1 == table->column_count;
     if (is_right(table, column)) {
         printf("%*s%s", blanks, "", text);
@@ -112,12 +134,48 @@ static void print_cell(const struct table *table, size_t column, int column_widt
     fputs(is_last ? "\n" : "  ", stdout);
 }
 
-void table_print(const struct table *table, int indent)
+int output_columns(void)
+{
+    struct winsize size;
+    bool is_known = isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0;
+    return is_known ? size.ws_col : 0;
+}
+
+/* Narrows the widest columns of texts, down to TEXT_LEAST, until a line has `most` or less. */
+static void narrow(const struct table *table, int *widths, int most)
+{
+    enum { TEXT_LEAST = 8, GAP = 2 };
+    int line = -GAP;
+    for (size_t column = 0; column < table->column_count; column++) {
+        line += widths[column] + GAP;
+    }
+    while (line > most) {
+        size_t widest = table->column_count;
+        for (size_t column = 0; column < table->column_count; column++) {
+            if (!is_right(table, column) && widths[column] > TEXT_LEAST &&
+                (widest == table->column_count || widths[column] > widths[widest])) {
+                widest = column;
+            }
+        }
+        if (widest == table->column_count) {
+            return;
+        }
+        widths[widest]--;
+        line--;
+    }
+}
+
+static void print_table(const struct table *table, int indent, int columns)
 {
     int *widths = mem_new_array(int, table->column_count);
-    printf("%*s", indent, "");
     for (size_t column = 0; column < table->column_count; column++) {
         widths[column] = width(table, column);
+    }
+    if (columns > 0) {
+        narrow(table, widths, columns);
+    }
+    printf("%*s", indent, "");
+    for (size_t column = 0; column < table->column_count; column++) {
         print_cell(table, column, widths[column], title(table, column));
     }
     for (size_t i = 0; i < table->cells.count; i++) {
@@ -128,6 +186,48 @@ void table_print(const struct table *table, int indent)
         print_cell(table, column, widths[column], table->cells.items[i]);
     }
     free(widths);
+}
+
+void table_print(const struct table *table, int indent)
+{
+    print_table(table, indent, 0);
+}
+
+void table_print_fitting(const struct table *table)
+{
+    print_table(table, 0, output_columns());
+}
+
+const char *output_age(int64_t duration_ms, char text[32])
+{
+    static const struct {
+        int64_t most_s;
+        int64_t unit_s;
+        char name;
+    } units[] = {{120, 1, 's'}, {7200, 60, 'm'}, {172800, 3600, 'h'}, {INT64_MAX, 86400, 'd'}};
+    int64_t seconds = duration_ms > 0 ? duration_ms / 1000 : 0;
+    size_t i = 0;
+    while (seconds >= units[i].most_s) {
+        i++;
+    }
+    snprintf(text, 32, "%lld%c", (long long)(seconds / units[i].unit_s), units[i].name);
+    return text;
+}
+
+void table_ago(struct table *table, int64_t time_ms, int64_t now_ms)
+{
+    char age[32];
+    if (time_ms < 0) {
+        table_cell(table, "-");
+    } else {
+        table_cell(table, "%s ago", output_age(now_ms - time_ms, age));
+    }
+}
+
+json_t *output_json_time(int64_t time_ms)
+{
+    char text[TIME_TEXT_SIZE];
+    return time_ms < 0 ? json_null() : json_string(time_format(time_ms, text));
 }
 
 static void print_json(json_t *value, size_t flags)

@@ -33,6 +33,24 @@ void table_number(struct table *table, int64_t number);
 /* Prints titles and rows on standard output, each line after `indent` blanks. */
 void table_print(const struct table *table, int indent);
 
+/* The same for a list that people look through: on a terminal, its columns of texts are cut (ending
+ * in
+ * "..") where that makes the lines fit; elsewhere nothing is. */
+void table_print_fitting(const struct table *table);
+
+/* How many columns standard output has; 0: it is no terminal, or does not tell. */
+int output_columns(void);
+
+/* "-" for a time below 0, else how long ago that was: "0s ago", "119s ago", "3h ago", "400d ago".
+ */
+void table_ago(struct table *table, int64_t time_ms, int64_t now_ms);
+
+/* How long that is in its largest unit: "59s", "3h"; below 0 counts as 0. Returns text. */
+const char *output_age(int64_t duration_ms, char text[32]);
+
+/* A time as text, null when it is below 0. */
+json_t *output_json_time(int64_t time_ms);
+
 /* A text as JSON, null for NULL. Stray bytes that JSON has no place for are written as utf8_escape
  * does it: a name that others chose does not make an answer unreadable. */
 json_t *output_json_text(const char *text);

@@ -138,4 +138,8 @@ const char *connection_bootstrap(const struct connection *connection);
  */
 CHECKED enum err connection_probe(const char *addresses, int timeout_ms, struct reason *reason);
 
+/* The same, and leaves the connection open: *fd does not block; close it. */
+CHECKED enum err connection_dial(const char *addresses, int timeout_ms, int *fd,
+                                 struct reason *reason);
+
 #endif

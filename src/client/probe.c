@@ -49,7 +49,8 @@ static enum err address_parse(const char *text, size_t size, struct address *add
     return ERR_NONE;
 }
 
-static enum err connect_one(const struct addrinfo *info, int timeout_ms, struct reason *reason)
+static enum err connect_one(const struct addrinfo *info, int timeout_ms, int *connected,
+                            struct reason *reason)
 {
     enum err err = ERR_NONE;
     int fd = socket(info->ai_family, info->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -73,11 +74,16 @@ static enum err connect_one(const struct addrinfo *info, int timeout_ms, struct 
                                                     : strerror(error));
         }
     }
-    close(fd);
+    if (err == ERR_NONE) {
+        *connected = fd;
+    } else {
+        close(fd);
+    }
     return err;
 }
 
-static enum err probe_one(const struct address *address, int timeout_ms, struct reason *reason)
+static enum err dial_one(const struct address *address, int timeout_ms, int *fd,
+                         struct reason *reason)
 {
     struct addrinfo wanted = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
     struct addrinfo *found = NULL;
@@ -87,13 +93,13 @@ static enum err probe_one(const struct address *address, int timeout_ms, struct 
     }
     enum err err = ERR_IO;
     for (struct addrinfo *info = found; info != NULL && err != ERR_NONE; info = info->ai_next) {
-        err = connect_one(info, timeout_ms, reason);
+        err = connect_one(info, timeout_ms, fd, reason);
     }
     freeaddrinfo(found);
     return err;
 }
 
-enum err connection_probe(const char *addresses, int timeout_ms, struct reason *reason)
+enum err connection_dial(const char *addresses, int timeout_ms, int *fd, struct reason *reason)
 {
     enum err err = reason_fail(reason, ERR_INVALID, "no address given");
     for (const char *at = addresses; *at != '\0';) {
@@ -101,12 +107,22 @@ enum err connection_probe(const char *addresses, int timeout_ms, struct reason *
         struct address address;
         err = address_parse(at, size, &address, reason);
         if (err == ERR_NONE) {
-            err = probe_one(&address, timeout_ms, reason);
+            err = dial_one(&address, timeout_ms, fd, reason);
         }
         if (err == ERR_NONE) {
             return ERR_NONE;
         }
         at += size + (at[size] == ',');
+    }
+    return err;
+}
+
+enum err connection_probe(const char *addresses, int timeout_ms, struct reason *reason)
+{
+    int fd;
+    enum err err = connection_dial(addresses, timeout_ms, &fd, reason);
+    if (err == ERR_NONE) {
+        close(fd);
     }
     return err;
 }

@@ -90,9 +90,9 @@ class Group(Case):
         self.assertIn("total lag 3 (1 partition without a committed offset, counted from the start)",
                       text)
         listed = {group["group"]: group for group in self.json("group", "list", "--json")}
-        self.assertEqual(listed[self.group], {"group": self.group, "state": "Empty", "members": 0,
-                                              "topics": 1, "total_lag": 3})
-        self.assertRegex(self.out("group", "list"), r"(?m)^%s +Empty +0 +1 +3$" % self.group)
+        self.assertEqual(listed[self.group], {"group": self.group, "state": "Empty", "type": "classic",
+                                              "members": 0, "topics": 1, "total_lag": 3})
+        self.assertRegex(self.out("group", "list"), r"(?m)^%s +Empty +classic +0 +1 +3$" % self.group)
 
     def test_lag_of_a_group_that_never_committed(self):
         if confluent_kafka is None:

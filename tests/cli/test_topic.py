@@ -14,7 +14,7 @@ class Topic(Case):
                       self.out("topic", "create", name, "-p", "2", "-c", "retention.ms=1d"))
         listed = {topic["name"]: topic for topic in self.json("topic", "list", "--json")}
         self.assertEqual(listed[name], {"name": name, "partitions": 2, "offsets": 0,
-                                        "internal": False})
+                                        "internal": False, "bytes": 0, "last_event": None})
         self.assertRegex(self.out("topic", "list"), r"%s +2" % name)
         self.run_tidings("publish", name, "a", "b", "-p", "1")
         about = self.json("topic", "describe", name, "--json")[0]
@@ -87,8 +87,8 @@ class Topic(Case):
         name = self.topic(2)
         self.run_tidings("publish", name, "a", "b", "c", "-p", "1")
         self.assertRegex(self.out("topic", "describe", name), r"(?m)START +END +OFFSETS$")
-        self.assertRegex(self.out("topic", "list"), r"TOPIC +PARTITIONS +OFFSETS\n")
-        self.assertRegex(self.out("topic", "list"), r"(?m)^%s +2 +3$" % name)
+        self.assertRegex(self.out("topic", "list"), r"TOPIC +PARTITIONS +OFFSETS +SIZE +LAST EVENT\n")
+        self.assertRegex(self.out("topic", "list"), r"(?m)^%s +2 +3 +[0-9]+ bytes +[0-9]+s ago$" % name)
 
 
 if __name__ == "__main__":

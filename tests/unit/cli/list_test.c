@@ -1,0 +1,134 @@
+#include "../unit.h"
+
+#include "cli/cli.h"
+#include "cli/list_order.h"
+#include "cli/name_choice.h"
+#include "cli/output.h"
+
+#include <pty.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+static void assert_order(const struct list_order *order, size_t key, const char *expected)
+{
+    struct list_row rows[] = {{"d", 0, -1}, {"b", 1, 5}, {"a", 2, 5}, {"c", 3, 9}};
+    char got[8] = "";
+    list_order_sort(order, key, rows, 4);
+    for (size_t i = 0; i < 4; i++) {
+        strcat(got, rows[i].name);
+    }
+    assert_string_equal(got, expected);
+}
+
+static void test_a_list_is_sorted_and_what_is_not_known_comes_last(void **state)
+{
+    (void)state;
+    assert_order(&(struct list_order){.sort = "name"}, 0, "abcd");
+    assert_order(&(struct list_order){.is_reverse = true}, 0, "dcba");
+    assert_order(&(struct list_order){.sort = "lag"}, 1, "cabd");
+    assert_order(&(struct list_order){.sort = "lag", .is_reverse = true}, 1, "abcd");
+}
+
+static void test_names_and_expressions_choose(void **state)
+{
+    (void)state;
+    const char *given[] = {"orders", "^ship", "^none"};
+    const struct text_list list = {given, 3, 3};
+    struct name_choice choice;
+    assert_int_equal(name_choice_init(&choice, &list), EXIT_OK);
+    assert_true(name_choice_has(&choice, "orders"));
+    assert_true(name_choice_has(&choice, "shipments"));
+    assert_false(name_choice_has(&choice, "orders-2"));
+    assert_true(name_choice_names(&choice, "orders"));
+    assert_false(name_choice_names(&choice, "shipments"));
+    assert_int_equal(name_choice_check(&choice, "topic"), EXIT_NOT_FOUND);
+    assert_true(name_choice_has(&choice, "none"));
+    assert_int_equal(name_choice_check(&choice, "topic"), EXIT_OK);
+    name_choice_deinit(&choice);
+    assert_int_equal(name_choice_init(&choice, &(struct text_list){0}), EXIT_OK);
+    assert_true(name_choice_has(&choice, "anything"));
+    name_choice_deinit(&choice);
+    given[0] = "^(";
+    assert_int_equal(name_choice_init(&choice, &list), EXIT_USAGE);
+    name_choice_deinit(&choice);
+}
+
+static void test_a_name_is_found_in_order_of_bytes(void **state)
+{
+    (void)state;
+    const char *const names[] = {"a", "ab", "b", "\xc3\xa9"};
+    size_t index;
+    for (size_t i = 0; i < 4; i++) {
+        assert_true(name_search(names, 4, slice_str(names[i]), &index));
+        assert_int_equal(index, i);
+    }
+    assert_false(name_search(names, 4, slice_str("aa"), &index));
+    assert_false(name_search(names, 0, slice_str("a"), &index));
+}
+
+static void test_ages_have_one_unit(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t ms;
+        const char *text;
+    } rows[] = {{-5, "0s"},         {999, "0s"},       {119999, "119s"},
+                {120000, "2m"},     {7199999, "119m"}, {7200000, "2h"},
+                {172799999, "47h"}, {172800000, "2d"}, {INT64_MAX, "106751991167d"}};
+    char text[32];
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        assert_string_equal(output_age(rows[i].ms, text), rows[i].text);
+    }
+}
+
+/* What a terminal of so many columns is given. */
+static void print_on(int columns, const struct table *table, char *out, size_t size)
+{
+    int host, terminal;
+    struct winsize window = {.ws_row = 24, .ws_col = (unsigned short)columns};
+    int before = dup(STDOUT_FILENO);
+    memset(out, 0, size);
+    assert_int_equal(openpty(&host, &terminal, NULL, NULL, &window), 0);
+    fflush(stdout);
+    dup2(terminal, STDOUT_FILENO);
+    table_print_fitting(table);
+    fflush(stdout);
+    dup2(before, STDOUT_FILENO);
+    assert_true(read(host, out, size - 1) > 0);
+    close(before);
+    close(terminal);
+    close(host);
+}
+
+static void test_a_list_fits_the_terminal(void **state)
+{
+    (void)state;
+    static const char *const titles[] = {"NAME", ">LAG"};
+    struct table table;
+    char out[256];
+    table_init(&table, titles, 2);
+    table_cell(&table, "%s", "a-name-that-is-long-\xc3\xa9\xc3\xa9");
+    table_number(&table, 7);
+    print_on(80, &table, out, sizeof out);
+    assert_non_null(strstr(out, "a-name-that-is-long-\xc3\xa9\xc3\xa9    7\r\n"));
+    print_on(20, &table, out, sizeof out);
+    assert_string_equal(out, "NAME             LAG\r\na-name-that-i..    7\r\n");
+    print_on(3, &table, out, sizeof out); /* what cannot fit is cut as far as it goes */
+    assert_string_equal(out, "NAME      LAG\r\na-name..    7\r\n");
+    table_deinit(&table);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_list_is_sorted_and_what_is_not_known_comes_last),
+        cmocka_unit_test(test_names_and_expressions_choose),
+        cmocka_unit_test(test_a_name_is_found_in_order_of_bytes),
+        cmocka_unit_test(test_ages_have_one_unit),
+        cmocka_unit_test(test_a_list_fits_the_terminal),
+    };
+    return unit_run(tests, NULL, NULL, argc, argv);
+}
