@@ -2,6 +2,7 @@
 
 #include "cli/cli.h"
 #include "cli/group_progress.h"
+#include "cli/group_story.h"
 #include "cli/output.h"
 
 #include <stdio.h>
@@ -9,6 +10,7 @@
 struct describe_options {
     struct bus_options bus;
     struct text_list groups;
+    bool is_long;
 };
 
 static const struct help_page page = {
@@ -22,7 +24,9 @@ static const struct help_page page = {
         "the\n"
         "lag counts from the start of the partition, where a group of tidings begins; a client of\n"
         "another kind may be told to begin at its end. A lag that cannot be known is '-' (null in\n"
-        "JSON), with the reason.",
+        "JSON), with the reason. Below the first line: when it committed last, how fast it was in\n"
+        "the last minute (from __consumer_offsets, where that can be read), since when its oldest\n"
+        "event waits, and why it is behind, where that is known.",
     .examples = "  tidings group describe shipping\n"
                 "  tidings group describe shipping --json | jq '.[0].total_lag'\n",
 };
@@ -30,6 +34,8 @@ static const struct help_page page = {
 static const struct option_spec specs[] = {
     {'g', "group", "GROUP", OPTION_TEXTS, offsetof(struct describe_options, groups), 0, 0,
      "a group, like an argument (repeat it)"},
+    {'l', "long", NULL, OPTION_FLAG, offsetof(struct describe_options, is_long), 0, 0,
+     "count its lanes also where that takes long"},
 };
 
 static void print_partitions(const struct group_progress *progress)
@@ -77,7 +83,8 @@ static void print_members(const struct admin_group *about)
     table_deinit(&table);
 }
 
-static void print_group(const char *group, const struct group_progress *progress)
+static void print_group(const char *group, const struct group_progress *progress,
+                        const struct group_situation *situation)
 {
     size_t members = progress->about.members.count;
     output_text(stdout, "group %s, %s, %zu member%s, ", group, progress->about.state, members,
@@ -92,6 +99,7 @@ static void print_group(const char *group, const struct group_progress *progress
                     progress->uncommitted, output_plural(progress->uncommitted));
     }
     putchar('\n');
+    group_story_print(situation, progress, group);
     if (progress->partitions.count > 0) {
         print_partitions(progress);
     }
@@ -136,7 +144,8 @@ static json_t *members_to_json(const struct admin_group *about)
     return list;
 }
 
-static json_t *to_json(const char *group, const struct group_progress *progress)
+static json_t *to_json(const char *group, const struct group_progress *progress,
+                       const struct group_situation *situation)
 {
     json_t *json = json_pack(
         "{s:o,s:s,s:o,s:o,s:o,s:o,s:i}", "group", output_json_text(group), "state",
@@ -146,11 +155,15 @@ static json_t *to_json(const char *group, const struct group_progress *progress)
     if (progress->lag < 0) {
         json_object_set_new(json, "lag_unknown_because", output_json_text(progress->why));
     }
+    group_story_json(situation, json);
     return json;
 }
 
-static int describe(struct connection *connection, const char *group, struct report *report)
+static int describe(struct connection *connection, const struct describe_options *options,
+                    const char *group, struct report *report)
 {
+    struct connection_settings settings = bus_settings(&options->bus);
+    struct group_situation situation = {0};
     struct group_progress progress;
     int code = EXIT_OK;
     group_progress_load(connection, &group, 1, &progress, NULL);
@@ -158,11 +171,15 @@ static int describe(struct connection *connection, const char *group, struct rep
         code = bus_fail_no_group(group);
     } else if (progress.error.status != CLIENT_OK) {
         code = bus_fail(&progress.error, "describe group '%s'", group);
-    } else if (report->is_json) {
-        json_array_append_new(report->items, to_json(group, &progress));
     } else {
-        print_group(group, &progress);
+        group_situation_load(&situation, connection, &settings, group, &progress, options->is_long);
     }
+    if (code == EXIT_OK && report->is_json) {
+        json_array_append_new(report->items, to_json(group, &progress, &situation));
+    } else if (code == EXIT_OK) {
+        print_group(group, &progress, &situation);
+    }
+    group_situation_deinit(&situation);
     group_progress_deinit(&progress);
     return code;
 }
@@ -176,7 +193,7 @@ static int run(const struct describe_options *options)
     }
     struct report report = report_new(options->bus.is_json);
     for (size_t i = 0; i < options->groups.count; i++) {
-        report_note(&report, describe(connection, options->groups.items[i], &report));
+        report_note(&report, describe(connection, options, options->groups.items[i], &report));
     }
     connection_close(connection);
     return output_finish(report_finish(&report));
@@ -185,7 +202,8 @@ static int run(const struct describe_options *options)
 int group_command_describe(int argc, char **argv)
 {
     struct describe_options options = {.bus = bus_options_default()};
-    struct option_set sets[] = {{"Options", specs, 1, &options}, bus_option_set(&options.bus)};
+    struct option_set sets[] = {{"Options", specs, sizeof specs / sizeof specs[0], &options},
+                                bus_option_set(&options.bus)};
     int code;
     if (options_parse(&page, sets, 2, argc, argv, &options.groups, &code)) {
         code = options.groups.count == 0

@@ -1,9 +1,11 @@
 #include "../unit.h"
 
 #include "cli/cli.h"
+#include "cli/group_situation.h"
 #include "cli/list_order.h"
 #include "cli/name_choice.h"
 #include "cli/output.h"
+#include "cli/raw_bus.h"
 
 #include <pty.h>
 #include <stdio.h>
@@ -121,6 +123,124 @@ static void test_a_list_fits_the_terminal(void **state)
     table_deinit(&table);
 }
 
+static void test_the_speed_is_that_of_the_last_minute(void **state)
+{
+    (void)state;
+    enum { NOW = 1000000 };
+    char a[] = "a", b[] = "b";
+    struct commit_step steps[] = {
+        {a, 0, 100, NOW - 90000}, {a, 0, 200, NOW - 70000}, {b, 0, 10, NOW - 65000},
+        {a, 1, 5, NOW - 30000},   {a, 0, 500, NOW - 20000}, {a, 1, 65, NOW - 10000},
+        {b, 0, 3, NOW - 5000}, /* a reset counts nothing */
+        {a, 0, 800, NOW - 1},
+    };
+    struct group_commits commits = {.steps = {steps, 8, 8}};
+    assert_true(group_handled_a_second(&commits, NOW) == (600 + 60) / 60.0);
+    commits.steps.count = 2; /* nothing in the last minute */
+    assert_true(group_handled_a_second(&commits, NOW) == 0);
+    commits.steps.count = 0;
+    assert_true(group_handled_a_second(&commits, NOW) < 0);
+    struct commit_step fresh[] = {{a, 0, 0, NOW - 10000}, {a, 0, 50, NOW - 1000}};
+    commits = (struct group_commits){.steps = {fresh, 2, 2}};
+    assert_true(group_handled_a_second(&commits, NOW) == 5);
+    commits.steps.count = 1;
+    assert_true(group_handled_a_second(&commits, NOW) < 0); /* one commit is no movement */
+}
+
+/* What is said of a group with one partition that is behind and one member, as changed by `make`.
+ */
+static void assert_reason(void (*make)(struct group_situation *, struct group_progress *),
+                          const char *expected)
+{
+    static char topic[] = "t";
+    struct group_partition partition = {.topic = topic, .lag = 100, .member = "m"};
+    struct admin_member member = {.id = topic};
+    struct group_progress progress = {
+        .about = {.state = "Stable", .members = {&member, 1, 1}},
+        .partitions = {&partition, 1, 1},
+        .lag = 100,
+    };
+    struct group_situation situation = {.now_ms = 1000000000,
+                                        .last_commit_ms = 1000000000 - 1000,
+                                        .handled_a_second = 10,
+                                        .published_a_second = 5,
+                                        .has_oldest = true,
+                                        .oldest = {.time_ms = 1000000000 - 3600000}};
+    make(&situation, &progress);
+    group_situation_judge(&situation, &progress);
+    if (expected == NULL) {
+        assert_int_equal(situation.reasons.count, 0);
+    } else {
+        assert_int_equal(situation.reasons.count, 1);
+        assert_string_equal(situation.reasons.items[0].text, expected);
+    }
+    vec_deinit(&situation.reasons);
+}
+
+static void make_faster(struct group_situation *situation, struct group_progress *progress)
+{
+    (void)situation, (void)progress;
+}
+
+static void make_slower(struct group_situation *situation, struct group_progress *progress)
+{
+    (void)progress;
+    situation->published_a_second = 10;
+}
+
+static void make_silent(struct group_situation *situation, struct group_progress *progress)
+{
+    (void)progress;
+    situation->last_commit_ms = situation->now_ms - 600000;
+}
+
+static void make_unreadable(struct group_situation *situation, struct group_progress *progress)
+{
+    (void)progress;
+    snprintf(situation->no_commits, sizeof situation->no_commits, "not allowed");
+    situation->handled_a_second = -1;
+}
+
+static void make_balanced(struct group_situation *situation, struct group_progress *progress)
+{
+    (void)situation;
+    progress->about.state = "PreparingRebalance";
+}
+
+static void make_done(struct group_situation *situation, struct group_progress *progress)
+{
+    make_silent(situation, progress);
+    progress->partitions.items[0].lag = progress->lag = 0;
+}
+
+static void test_why_a_group_is_behind(void **state)
+{
+    (void)state;
+    assert_reason(make_faster, "it is catching up; at this pace it is done in 20s");
+    assert_reason(make_slower, "more comes in than it handles");
+    assert_reason(make_silent, "its members committed nothing for 10m");
+    assert_reason(make_unreadable, "not known");
+    assert_reason(make_balanced, "a rebalance is under way");
+    assert_reason(make_done, NULL);
+}
+
+static void test_what_librdkafka_cannot_ask_is_not_asked_by_tls(void **state)
+{
+    (void)state;
+    const char *properties[] = {"security.protocol=plaintext", "security.protocol=SASL_SSL"};
+    struct bus_options options = bus_options_default();
+    struct raw_bus bus;
+    struct reason reason;
+    options.bootstrap = "127.0.0.1:1";
+    options.properties = (struct text_list){properties, 2, 2};
+    assert_int_equal(raw_bus_init(&bus, &options, &reason), ERR_UNSUPPORTED);
+    assert_non_null(strstr(reason.text, "plain connections only, not by SASL_SSL"));
+    raw_bus_deinit(&bus);
+    options.properties.count = 1;
+    assert_int_equal(raw_bus_init(&bus, &options, &reason), ERR_IO); /* nobody is there */
+    raw_bus_deinit(&bus);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -129,6 +249,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_a_name_is_found_in_order_of_bytes),
         cmocka_unit_test(test_ages_have_one_unit),
         cmocka_unit_test(test_a_list_fits_the_terminal),
+        cmocka_unit_test(test_the_speed_is_that_of_the_last_minute),
+        cmocka_unit_test(test_why_a_group_is_behind),
+        cmocka_unit_test(test_what_librdkafka_cannot_ask_is_not_asked_by_tls),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
 }
