@@ -31,12 +31,14 @@ CHECKED enum err raw_bus_init(struct raw_bus *bus, const struct bus_options *opt
                               struct reason *reason);
 void raw_bus_deinit(struct raw_bus *bus);
 
-/* Begins a request: what comes behind the header is the caller's. raw_bus_ask ends it. */
 struct raw_request {
     struct buf bytes;
     struct wire_writer writer;
     int16_t api_key, version;
 };
+
+/* Begins a request: what comes behind its header goes into `writer`. _deinit frees it, after
+ * raw_bus_ask. */
 void raw_request_init(struct raw_request *request, int16_t api_key, int16_t version);
 void raw_request_deinit(struct raw_request *request);
 
