@@ -19,6 +19,7 @@ static const struct cli_command commands[] = {
     {"dump", "print batches and records as they lie on disk", cli_dump},
     {"backup", "copy a bus, running or stopped, into a directory", cli_backup},
     {"restore", "make a data directory from a backup", cli_restore},
+    {"completion", "print a script that completes commands and names in a shell", cli_completion},
     {"version", "print the version", cli_version},
     {NULL, NULL, NULL},
 };

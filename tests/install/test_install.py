@@ -103,10 +103,11 @@ class Install(unittest.TestCase):
                         r"include/tidings_test\.h", r"/libtidings\.so",
                         r"/libtidings\.a", r"/pkgconfig/tidings\.pc", r"/tidings/LICENSE",
                         r"man1/tidings\.1", r"man1/tidings-serve\.1", r"man3/tidings_on\.3",
-                        r"man7/libtidings\.7"):
+                        r"man7/libtidings\.7", r"/bash-completion/completions/tidings",
+                        r"/zsh/site-functions/_tidings", r"/fish/vendor_completions\.d/tidings\.fish"):
             self.find(pattern)
         others = [name for name in files_below(self.prefix) if not re.search(r"/man[137]/", name)]
-        self.assertEqual(len(others), 10, others)
+        self.assertEqual(len(others), 13, others)
 
     def test_the_tutorial_installs_as_it_says(self):
         lines = re.findall(r"^```sh\n(.*?)^```", read(ROOT, "docs", "tutorial.md"), re.M | re.S)
