@@ -36,6 +36,7 @@ int cli_group(int argc, char **argv);
 int cli_expect(int argc, char **argv);
 int cli_deadletter(int argc, char **argv);
 int cli_lanes(int argc, char **argv);
+int cli_top(int argc, char **argv);
 int cli_status(int argc, char **argv);
 int cli_check(int argc, char **argv);
 int cli_backup(int argc, char **argv);

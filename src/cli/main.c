@@ -14,6 +14,7 @@ static const struct cli_command commands[] = {
     {"deadletter", "list, show, redrive, discard and edit what a group gave up", cli_deadletter},
     {"expect", "for tests: wait for events that fulfil a condition", cli_expect},
     {"bench", "measure how fast a bus takes and gives events", cli_bench},
+    {"top", "watch topics and groups at work: rates, lag, members, errors", cli_top},
     {"status", "tell what the server on a data directory is at", cli_status},
     {"check", "read a stopped data directory and tell what is wrong with it", cli_check},
     {"dump", "print batches and records as they lie on disk", cli_dump},

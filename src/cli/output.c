@@ -115,7 +115,8 @@ static int size_of(const char *text, int length)
     return (int)(at - text);
 }
 
-static void print_cell(const struct table *table, size_t column, int column_width, const char *text)
+static void write_cell(const struct table *table, struct buf *to, size_t column, int column_width,
+                       const char *text)
 {
     int length = (int)utf8_length(text);
     char cut[CELL_BYTES + 8];
@@ -127,11 +128,11 @@ static void print_cell(const struct table *table, size_t column, int column_widt
     int blanks = column_width - length;
     bool is_last = column + 1 == table->column_count;
     if (is_right(table, column)) {
-        printf("%*s%s", blanks, "", text);
+        buf_printf(to, "%*s%s", blanks, "", text);
     } else {
-        printf("%s%*s", text, is_last ? 0 : blanks, "");
+        buf_printf(to, "%s%*s", text, is_last ? 0 : blanks, "");
     }
-    fputs(is_last ? "\n" : "  ", stdout);
+    buf_append_str(to, is_last ? "\n" : "  ");
 }
 
 int output_columns(void)
@@ -165,7 +166,7 @@ static void narrow(const struct table *table, int *widths, int most)
     }
 }
 
-static void print_table(const struct table *table, int indent, int columns)
+static void write_table(const struct table *table, struct buf *to, int indent, int columns)
 {
     int *widths = mem_new_array(int, table->column_count);
     for (size_t column = 0; column < table->column_count; column++) {
@@ -174,18 +175,31 @@ static void print_table(const struct table *table, int indent, int columns)
     if (columns > 0) {
         narrow(table, widths, columns);
     }
-    printf("%*s", indent, "");
+    buf_printf(to, "%*s", indent, "");
     for (size_t column = 0; column < table->column_count; column++) {
-        print_cell(table, column, widths[column], title(table, column));
+        write_cell(table, to, column, widths[column], title(table, column));
     }
     for (size_t i = 0; i < table->cells.count; i++) {
         size_t column = i % table->column_count;
         if (column == 0) {
-            printf("%*s", indent, "");
+            buf_printf(to, "%*s", indent, "");
         }
-        print_cell(table, column, widths[column], table->cells.items[i]);
+        write_cell(table, to, column, widths[column], table->cells.items[i]);
     }
     free(widths);
+}
+
+void table_write(const struct table *table, struct buf *to, int columns)
+{
+    write_table(table, to, 0, columns);
+}
+
+static void print_table(const struct table *table, int indent, int columns)
+{
+    struct buf text = {0};
+    write_table(table, &text, indent, columns);
+    fwrite(text.data, 1, text.size, stdout);
+    buf_deinit(&text);
 }
 
 void table_print(const struct table *table, int indent)

@@ -38,6 +38,9 @@ void table_print(const struct table *table, int indent);
  * "..") where that makes the lines fit; elsewhere nothing is. */
 void table_print_fitting(const struct table *table);
 
+/* The same text appended to *to, for a terminal of so many columns; 0: nothing is cut. */
+void table_write(const struct table *table, struct buf *to, int columns);
+
 /* How many columns standard output has; 0: it is no terminal, or does not tell. */
 int output_columns(void);
 

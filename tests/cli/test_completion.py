@@ -37,7 +37,7 @@ class Completion(Case):
         return done.stdout.split()
 
     def test_commands_and_options(self):
-        self.assertEqual(self.words("to"), ["topic"])
+        self.assertEqual(self.words("to"), ["topic", "top"])
         self.assertIn("describe", self.words("group", ""))
         self.assertEqual(self.words("topic", "de"), ["describe", "delete"])
         self.assertEqual(self.words("topic", "list", "--so"), ["--sort"])

@@ -75,6 +75,7 @@ COMMANDS = (
     (("subscribe", "t", "--from", "-2", "--until-end"), "cannot look up where to read"),
     (("subscribe", "^t", "--to", "2"), "cannot look up where to read"),
     (("subscribe", "t", "--group", "g", "--until-end"), "group 'g' did not let this member in"),
+    (("top", "--once"), "cannot look at topics and groups"),
     (("group", "list"), "cannot list the groups"),
     (("group", "describe", "g"), "cannot describe group 'g'"),
     (("group", "reset", "g", "--to", "start", "--execute"), "cannot describe group 'g'"),
