@@ -491,7 +491,7 @@ class Services(WithDirectory):
         for words, code in (((), 2), (("--help",), 0), (("no-such",), 2), (("../x",), 2)):
             self.assertEqual(run(program("x")[:-2], *words).returncode, code)
         self.assertEqual(run(program("order-intake")).returncode, 2)
-        self.assertEqual(run(program("mailbox"), "--port", "99999").returncode, 2)
+        self.assertEqual(run(program("mailbox"), "--dir", self.path("box"), "--port", "99999").returncode, 2)
         self.assertEqual(run(program("report"), "--db", self.path("none.db")).returncode, 1)
         self.assertFalse(os.path.exists(self.path("none.db")))
         done = run(program("inventory"), "--db", "/no/such/dir/x.db")
