@@ -1,5 +1,6 @@
 #include "client/lane_kafka_inside.h"
 
+#include "base/cond.h"
 #include "base/mem.h"
 #include "base/random.h"
 
@@ -392,9 +393,7 @@ static struct lane_transaction *next(struct lane_txn *txn, bool is_started)
 
 static void rest(struct lane_txn *txn)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += AGAIN_MS / 1000;
+    struct timespec until = cond_after_ms(AGAIN_MS);
     pthread_mutex_lock(&txn->lock);
     while (!is_ending(txn) && pthread_cond_timedwait(&txn->came, &txn->lock, &until) == 0) {
     }
@@ -441,7 +440,7 @@ enum client_status lane_txn_start(struct lane_txn *txn, struct client_error *err
     char uuid[UUID_TEXT_SIZE];
     const struct lane_kafka_settings *settings = txn->settings;
     pthread_mutex_init(&txn->lock, NULL);
-    pthread_cond_init(&txn->came, NULL);
+    cond_init(&txn->came);
     txn->id = mem_sprintf("%s.lanes.%s", settings->group,
                           settings->instance != NULL ? settings->instance : random_uuid_text(uuid));
     txn->has_thread = pthread_create(&txn->thread, NULL, run, txn) == 0;

@@ -1,5 +1,6 @@
 #include "client/lane_runner_inside.h"
 
+#include "base/cond.h"
 #include "base/mem.h"
 
 #include <time.h>
@@ -20,13 +21,9 @@ void lane_mail_free(struct lane_mail *mail)
 
 void lane_mailbox_init(struct lane_mailbox *mailbox)
 {
-    pthread_condattr_t monotonic;
     pthread_mutex_init(&mailbox->lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&mailbox->came, &monotonic);
-    pthread_cond_init(&mailbox->taken, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    cond_init(&mailbox->came);
+    cond_init(&mailbox->taken);
 }
 
 void lane_mailbox_deinit(struct lane_mailbox *mailbox)
@@ -78,17 +75,11 @@ struct lane_mail *lane_mailbox_take(struct lane_mailbox *mailbox)
     return mail;
 }
 
-static struct timespec from_now(int64_t most_ms)
-{
-    int64_t until_ms = clock_mono_ms(clock_system()) + most_ms;
-    return (struct timespec){.tv_sec = until_ms / 1000, .tv_nsec = until_ms % 1000 * 1000000};
-}
-
 bool lane_runner_has_room(struct lane_runner *runner, int most_ms)
 {
     enum { MAILS_MAX = 10000 };
     struct lane_mailbox *mailbox = &runner->mailbox;
-    struct timespec until = from_now(most_ms);
+    struct timespec until = cond_after_ms(most_ms);
     pthread_mutex_lock(&mailbox->lock);
     while (mailbox->count >= MAILS_MAX &&
            pthread_cond_timedwait(&mailbox->taken, &mailbox->lock, &until) == 0) {
@@ -100,7 +91,7 @@ bool lane_runner_has_room(struct lane_runner *runner, int most_ms)
 
 void lane_mailbox_wait(struct lane_mailbox *mailbox, int64_t most_ms)
 {
-    struct timespec until = from_now(most_ms);
+    struct timespec until = cond_after_ms(most_ms);
     pthread_mutex_lock(&mailbox->lock);
     while (mailbox->first == NULL && !mailbox->is_woken &&
            pthread_cond_timedwait(&mailbox->came, &mailbox->lock, &until) == 0) {

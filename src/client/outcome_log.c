@@ -4,6 +4,7 @@
 #include "client/publisher.h"
 
 #include "base/clock.h"
+#include "base/cond.h"
 #include "base/mem.h"
 
 #include <inttypes.h>
@@ -293,8 +294,7 @@ static void publish_all(struct outcome_log *log)
 
 static bool wait_a_while(struct outcome_log *log)
 {
-    int64_t until_ms = clock_mono_ms(clock_system()) + LOOK_MS;
-    struct timespec until = {.tv_sec = until_ms / 1000, .tv_nsec = until_ms % 1000 * 1000000};
+    struct timespec until = cond_after_ms(LOOK_MS);
     pthread_mutex_lock(&log->lock);
     while (!log->is_ending && pthread_cond_timedwait(&log->ends, &log->lock, &until) == 0) {
     }
@@ -336,12 +336,8 @@ struct outcome_log *outcome_log_new(const struct outcome_log_settings *settings)
     log->steps = (struct measure){STEPS, STEPS, STEPS_A_SECOND};
     log->ends_of = (struct measure){ENDS, ENDS, ENDS_A_SECOND};
     log->filled_ms = clock_mono_ms(clock_system());
-    pthread_condattr_t monotonic;
     pthread_mutex_init(&log->lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&log->ends, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    cond_init(&log->ends);
     return log;
 }
 

@@ -1,6 +1,7 @@
 #include "client/publisher.h"
 
 #include "base/clock.h"
+#include "base/cond.h"
 #include "base/mem.h"
 #include "client/kafka.h"
 
@@ -119,11 +120,7 @@ enum client_status publisher_open(const struct publisher_settings *settings,
     opened->done_context = settings->done_context;
     opened->has_thread = settings->has_thread;
     pthread_mutex_init(&opened->lock, NULL);
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&opened->settled, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    cond_init(&opened->settled);
     *publisher = opened;
     return CLIENT_OK;
 }
@@ -260,8 +257,7 @@ void publisher_serve(struct publisher *publisher, int timeout_ms)
 
 static void wait_settled(struct publisher *publisher, int timeout_ms)
 {
-    int64_t until_ms = clock_mono_ms(clock_system()) + timeout_ms;
-    struct timespec until = {.tv_sec = until_ms / 1000, .tv_nsec = until_ms % 1000 * 1000000};
+    struct timespec until = cond_after_ms(timeout_ms);
     pthread_mutex_lock(&publisher->lock);
     atomic_fetch_add(&publisher->waiting, 1);
     while (atomic_load(&publisher->pending) > 0 &&

@@ -3,6 +3,7 @@
 #include "stream/log_piece.h"
 
 #include "base/clock.h"
+#include "base/cond.h"
 #include "base/logger.h"
 #include "base/mem.h"
 #include "topic/topic.h"
@@ -93,12 +94,7 @@ void log_feed_on_advanced(struct feed *base, struct partition *partition)
 /* Waits until something is in the queue, it is woken, or the time is over. */
 static void wait_for_some(struct log_feed *feed, int64_t ms)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += ms / 1000;
-    until.tv_nsec += ms % 1000 * 1000000;
-    until.tv_sec += until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
+    struct timespec until = cond_after_ms(ms);
     pthread_mutex_lock(&feed->lock);
     int result = 0;
     while (feed->queue == NULL && !feed->is_woken && result == 0) {
@@ -274,16 +270,12 @@ static void free_feed(struct feed *base)
 struct feed *log_feed_new(struct catalogue *catalogue, feed_begin *begin, void *context)
 {
     struct log_feed *feed = mem_new(struct log_feed);
-    pthread_condattr_t attributes;
     feed->feed = (struct feed){.next = next_piece, .wake = wake, .free = free_feed};
     feed->catalogue = catalogue;
     feed->begin = begin;
     feed->context = context;
     feed->looked_ms = INT64_MIN / 2;
     pthread_mutex_init(&feed->lock, NULL);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&feed->wake, &attributes);
-    pthread_condattr_destroy(&attributes);
+    cond_init(&feed->wake);
     return &feed->feed;
 }

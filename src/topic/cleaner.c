@@ -1,5 +1,6 @@
 #include "topic/cleaner.h"
 
+#include "base/cond.h"
 #include "base/logger.h"
 #include "base/mem.h"
 #include "base/priority.h"
@@ -51,7 +52,7 @@ struct cleaner {
 /* Waits so long, or until it is to stop; true: go on. */
 static bool wait_until(struct cleaner *cleaner, int64_t until_ns)
 {
-    struct timespec until = {.tv_sec = until_ns / 1000000000, .tv_nsec = until_ns % 1000000000};
+    struct timespec until = cond_at_ns(until_ns);
     pthread_mutex_lock(&cleaner->lock);
     while (!cleaner->stop && clock_now_ns() < until_ns) {
         pthread_cond_timedwait(&cleaner->wake, &cleaner->lock, &until);
@@ -321,14 +322,10 @@ enum err cleaner_new(struct catalogue *catalogue, const struct cleaner_config *c
                      struct cleaner **out, struct reason *reason)
 {
     struct cleaner *cleaner = mem_new(struct cleaner);
-    pthread_condattr_t attributes;
     cleaner->catalogue = catalogue;
     cleaner->config = *config;
     pthread_mutex_init(&cleaner->lock, NULL);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&cleaner->wake, &attributes);
-    pthread_condattr_destroy(&attributes);
+    cond_init(&cleaner->wake);
     int error = pthread_create(&cleaner->thread, NULL, cleaner_run, cleaner);
     if (error != 0) {
         pthread_mutex_destroy(&cleaner->lock);
