@@ -1,4 +1,4 @@
-#include "net/thread.h"
+#include "base/thread.h"
 
 #include <errno.h>
 #include <signal.h>

@@ -1,5 +1,5 @@
-#ifndef TIDINGS_NET_THREAD_H
-#define TIDINGS_NET_THREAD_H
+#ifndef TIDINGS_BASE_THREAD_H
+#define TIDINGS_BASE_THREAD_H
 
 #include "base/err.h"
 

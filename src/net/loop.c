@@ -1,6 +1,6 @@
 #include "base/clock.h"
 #include "net/state.h"
-#include "net/thread.h"
+#include "base/thread.h"
 
 #include <sys/epoll.h>
 #include <utlist.h>

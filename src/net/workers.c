@@ -1,6 +1,6 @@
 #include "net/workers.h"
 
-#include "net/thread.h"
+#include "base/thread.h"
 
 #include "base/mem.h"
 #include "base/priority.h"
