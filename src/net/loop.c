@@ -1,6 +1,6 @@
 #include "base/clock.h"
-#include "net/state.h"
 #include "base/thread.h"
+#include "net/state.h"
 
 #include <sys/epoll.h>
 #include <utlist.h>
