@@ -1,5 +1,6 @@
 #include "api/connection.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 
 #include <stdio.h>
@@ -24,6 +25,10 @@ void api_connection_ref(struct api_connection *connection)
 void api_connection_unref(struct api_connection *connection)
 {
     if (atomic_fetch_sub_explicit(&connection->references, 1, memory_order_acq_rel) == 1) {
+        if (connection->client != NULL) {
+            client_table_leave(connection->clients, connection->client,
+                               clock_wall_ms(clock_system()));
+        }
         free(connection->client_id);
         free(connection->software_name);
         free(connection->software_version);
@@ -80,4 +85,38 @@ bool api_connection_set_software(struct api_connection *connection, struct slice
     keep_text(&connection->software_name, name);
     keep_text(&connection->software_version, version);
     return true;
+}
+
+/* "127.0.0.1" of "127.0.0.1:54321", "::1" of "[::1]:54321". */
+static struct slice host_of(const char *peer)
+{
+    const char *colon = strrchr(peer, ':');
+    size_t size = colon == NULL ? strlen(peer) : (size_t)(colon - peer);
+    bool has_brackets = size >= 2 && peer[0] == '[' && peer[size - 1] == ']';
+    return has_brackets ? slice_of(peer + 1, size - 2) : slice_of(peer, size);
+}
+
+void api_connection_enter(struct api_connection *connection, struct client_table *clients,
+                          int64_t now_ms)
+{
+    struct client_identity identity = {
+        .principal = slice_str(connection->principal),
+        .client_id = slice_of(connection->client_id, connection->client_id_size),
+        .software_name = slice_str(connection->software_name),
+        .software_version = slice_str(connection->software_version),
+        .host = host_of(connection->peer),
+    };
+    connection->clients = clients;
+    connection->client = client_table_enter(clients, &identity, now_ms);
+}
+
+void api_connection_count(struct api_connection *connection, enum client_did did,
+                          struct slice topic, struct slice group, uint64_t events, uint64_t bytes,
+                          int64_t now_ms)
+{
+    if (connection->client != NULL) {
+        struct client_flow *flow =
+            client_table_flow(connection->clients, connection->client, did, topic, group, now_ms);
+        client_flow_add(flow, events, bytes, now_ms);
+    }
 }

@@ -1,6 +1,7 @@
 #ifndef TIDINGS_API_CONNECTION_H
 #define TIDINGS_API_CONNECTION_H
 
+#include "api/client_table.h"
 #include "base/slice.h"
 #include "net/net.h"
 #include "stream/fetch.h"
@@ -32,6 +33,10 @@ struct api_connection {
     char *software_name;       /* as of ApiVersions (KIP-511); NULL: not told */
     char *software_version;    /* the same */
     struct fetch_list fetches; /* that wait, to end with the connection */
+
+    /* Set once, before the first request is handled that may count something. */
+    struct client_table *clients;
+    struct client_entry *client; /* NULL: nobody counts, or not yet */
 };
 
 /* With one reference, of a connection that has just opened. */
@@ -50,5 +55,15 @@ void api_connection_set_client_id(struct api_connection *connection, struct slic
  */
 CHECKED bool api_connection_set_software(struct api_connection *connection, struct slice name,
                                          struct slice version);
+
+/* Enters the client into the table as what it said of itself until now, once; what it says later
+ * changes nothing. While a request of the connection is handled. */
+void api_connection_enter(struct api_connection *connection, struct client_table *clients,
+                          int64_t now_ms);
+
+/* Counts what the client did. Any thread that holds a reference. */
+void api_connection_count(struct api_connection *connection, enum client_did did,
+                          struct slice topic, struct slice group, uint64_t events, uint64_t bytes,
+                          int64_t now_ms);
 
 #endif

@@ -129,6 +129,16 @@ static bool is_large(const struct api_request *request)
            !(request->entry->flags & (API_ON_REACTOR | API_ON_WORKER));
 }
 
+/* Once it can have said what software it is. */
+static void enter_client(struct api_request *request)
+{
+    struct api_server *server = request->server;
+    if (server->clients != NULL && request->connection->client == NULL &&
+        request->entry->key != API_KEY_API_VERSIONS) {
+        api_connection_enter(request->connection, server->clients, clock_wall_ms(server->clock));
+    }
+}
+
 static enum err begin(struct api_request *request, struct reason *reason)
 {
     enum err err = read_header(request, reason);
@@ -140,6 +150,7 @@ static enum err begin(struct api_request *request, struct reason *reason)
     }
     const struct api_entry *entry = request->entry;
     api_connection_set_client_id(request->connection, request->client_id);
+    enter_client(request);
     if (entry->flags & API_WITH_ADDRESS) {
         set_address(request, request->conn);
     }

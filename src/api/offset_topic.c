@@ -44,6 +44,15 @@ struct group_offset_commit offset_topic_commit(const struct offset_topic *topic,
     };
 }
 
+void offset_topic_count(struct api_request *request, struct slice group,
+                        const struct offset_topic *topic, int32_t partitions)
+{
+    if (topic->err == ERR_NONE) {
+        api_connection_count(request->connection, CLIENT_COMMITTED, topic->name, group,
+                             (uint64_t)partitions, 0, clock_wall_ms(request->server->clock));
+    }
+}
+
 void offset_topic_release(struct offset_topic *topic)
 {
     if (topic->topic != NULL) {

@@ -24,6 +24,11 @@ void offset_topic_find(struct api_request *request, struct slice name, const str
  * is no such partition. */
 struct group_offset_commit offset_topic_commit(const struct offset_topic *topic, int32_t partition);
 
+/* Counts for the client that it commits so many of the topic's offsets for the group; nothing when
+ * none of them can be. */
+void offset_topic_count(struct api_request *request, struct slice group,
+                        const struct offset_topic *topic, int32_t partitions);
+
 /* Gives its reference back. */
 void offset_topic_release(struct offset_topic *topic);
 

@@ -157,6 +157,16 @@ static struct produce_item *prepare_one(struct produce_call *call, int64_t now_m
     return NULL;
 }
 
+static void count_produced(const struct produce_call *call, const struct produce_item *item,
+                           int64_t now_ms)
+{
+    if (item->err == ERR_NONE) {
+        api_connection_count(call->request->connection, CLIENT_PRODUCED,
+                             slice_str(item->partition->topic->name), slice_of(NULL, 0),
+                             (uint64_t)item->batch.record_count, item->batch.bytes.size, now_ms);
+    }
+}
+
 static void append_all(struct produce_call *call)
 {
     int64_t now_ms = clock_wall_ms(call->request->server->clock);
@@ -166,6 +176,7 @@ static void append_all(struct produce_call *call)
         }
         if (call->items[i].partition != NULL) {
             produce_append(&call->items[i], now_ms);
+            count_produced(call, &call->items[i], now_ms);
         }
     }
 }

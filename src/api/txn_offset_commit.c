@@ -8,13 +8,14 @@
 #include "txn/coordinator.h"
 
 /* The commits of one topic; those of partitions that do not exist are only echoed. */
-static size_t add_topic(struct api_request *request,
+static size_t add_topic(struct api_request *request, struct slice group,
                         const struct txn_offset_commit_request_topic *in,
                         struct group_offset_commit *out)
 {
     struct offset_topic topic;
     offset_topic_find(request, in->name,
                       api_version(request) >= TXN_KIP_1319_VERSION ? &in->topic_id : NULL, &topic);
+    offset_topic_count(request, group, &topic, in->partitions_count);
     for (int32_t i = 0; i < in->partitions_count; i++) {
         const struct txn_offset_commit_request_partition *from = &in->partitions[i];
         out[i] = offset_topic_commit(&topic, from->partition_index);
@@ -72,7 +73,7 @@ static enum err commit_offsets(struct api_request *request, struct reason *reaso
     struct group_offset_commit *offsets = api_alloc(request, count, sizeof *offsets);
     size_t filled = 0;
     for (int32_t t = 0; t < body->topics_count; t++) {
-        filled += add_topic(request, &body->topics[t], offsets + filled);
+        filled += add_topic(request, body->group_id, &body->topics[t], offsets + filled);
     }
     struct group_txn_commit_request commit = {
         .waiter = request->completion,

@@ -44,6 +44,9 @@ enum { LARGEST_REQUEST_PART = 8 };
 /* One answer, as long as it is not encoded: at most API_ANSWER_BYTES. */
 enum { ANSWER_PART = 32 };
 
+/* What is remembered of clients and what they do. */
+enum { CLIENTS_PART = 64 };
+
 /* What all threads that open batches may hold of memory.max: an opened batch is at most
  * BATCH_DECOMPRESSED_MAX_BYTES, and takes up to twice its size while it grows. */
 enum { OPENED_PART = 8 };
@@ -375,6 +378,7 @@ static void fill_api(struct server *server)
     api->settings = server->settings;
     api->overrides = &config->given;
     api->data_dir = config->data_dir;
+    api->clients = client_table_new((size_t)server->budget.max_bytes / CLIENTS_PART);
     api->config = config->api;
     api->request_arena_bytes = decoded_bytes(server->budget.max_bytes);
     api->answer_bytes = server->budget.max_bytes / ANSWER_PART;
@@ -543,6 +547,7 @@ static void server_free(struct server *server)
     timekeeper_free(server->timekeeper);
     trimmer_free(server->trimmer);
     free(server->api.reactors);
+    client_table_free(server->api.clients);
     segment_fds_free(server->segment_fds); /* nothing unsent holds a segment any more */
     space_free(server->space);
     free(server->api.advertised);

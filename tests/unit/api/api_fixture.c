@@ -157,6 +157,7 @@ static int start(void **state, void (*open_catalogue)(struct fixture *fixture))
     open_catalogue(fixture);
     make_groups(fixture);
     api->clock = clock_system();
+    api->clients = client_table_new(1 << 20);
     api->config.node_id = 1;
     api->config.default_partitions = 1;
     api->request_arena_bytes = 1 << 20;
@@ -204,6 +205,7 @@ int fixture_teardown(void **state)
     check_memory(fixture);
     net_free(api->net);
     free(api->reactors);
+    client_table_free(api->clients);
     pthread_mutex_destroy(&fixture->lock);
     close(fixture->dir_fd);
     pthread_mutex_destroy(&fixture->sync_lock);

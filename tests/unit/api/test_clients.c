@@ -1,0 +1,296 @@
+#include "api_fixture.h"
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "wire/generated/api_versions.h"
+#include "wire/generated/fetch.h"
+#include "wire/generated/produce.h"
+
+#include <stdlib.h>
+
+/* Who is seen, and what he did: as text, a line a client and a line for each of its flows, sorted.
+ */
+static const char *const did_words[] = {"produced", "fetched", "committed"};
+
+static void show_client(void *context, const struct client_shown *client)
+{
+    const struct client_identity *who = &client->identity;
+    buf_printf(context, "%.*s %.*s %.*s/%.*s %.*s x%d\n", SLICE_ARGS(who->principal),
+               SLICE_ARGS(who->client_id), SLICE_ARGS(who->software_name),
+               SLICE_ARGS(who->software_version), SLICE_ARGS(who->host), client->connections);
+}
+
+static void show_flow(void *context, const struct client_flow_shown *flow)
+{
+    buf_printf(context, "  %s %.*s %.*s %llu %llu\n", did_words[flow->did], SLICE_ARGS(flow->topic),
+               SLICE_ARGS(flow->group), (unsigned long long)flow->events,
+               (unsigned long long)flow->bytes);
+}
+
+/* Free it. */
+static char *shown(struct client_table *table)
+{
+    struct buf text = {0};
+    struct client_visitor visitor = {&text, show_client, show_flow};
+    client_table_show(table, &visitor);
+    return mem_strndup(buf_cstr(&text), text.size);
+}
+
+static void expect(struct client_table *table, const char *expected)
+{
+    char *text = shown(table);
+    assert_string_equal(text, expected);
+    free(text);
+}
+
+static struct client_identity named(const char *client_id)
+{
+    return (struct client_identity){.principal = slice_str("User:ANONYMOUS"),
+                                    .client_id = slice_str(client_id),
+                                    .software_name = slice_str("x"),
+                                    .software_version = slice_str("1"),
+                                    .host = slice_str("::1")};
+}
+
+static void add(struct client_table *table, struct client_entry *entry, enum client_did did,
+                const char *topic, const char *group, uint64_t events)
+{
+    client_flow_add(client_table_flow(table, entry, did, slice_str(topic), slice_str(group), 1000),
+                    events, events * 10, 2000);
+}
+
+static void test_what_clients_do_is_counted_for_each(void **state)
+{
+    struct client_table *table = client_table_new(1 << 20);
+    struct client_identity shop = named("shop");
+    struct client_identity nameless = named(NULL);
+    (void)state;
+    struct client_entry *first = client_table_enter(table, &shop, 1000);
+    struct client_entry *again = client_table_enter(table, &shop, 1000);
+    assert_ptr_equal(first, again);
+    add(table, first, CLIENT_PRODUCED, "orders", NULL, 2);
+    add(table, again, CLIENT_PRODUCED, "orders", NULL, 3);
+    add(table, first, CLIENT_COMMITTED, "orders", "email", 1);
+    struct client_entry *other = client_table_enter(table, &nameless, 1000);
+    assert_ptr_not_equal(first, other);
+    add(table, other, CLIENT_FETCHED, "orders", NULL, 7);
+    expect(table, "User:ANONYMOUS shop x/1 ::1 x2\n"
+                  "  produced orders  5 50\n"
+                  "  committed orders email 1 10\n"
+                  "User:ANONYMOUS  x/1 ::1 x1\n"
+                  "  fetched orders  7 70\n");
+    client_table_leave(table, first, 3000);
+    client_table_leave(table, again, 3000);
+    client_table_leave(table, other, 3000);
+    client_table_free(table);
+}
+
+static void test_a_client_that_comes_back_is_the_same(void **state)
+{
+    struct client_table *table = client_table_new(1 << 20);
+    struct client_identity shop = named("shop");
+    (void)state;
+    struct client_entry *entry = client_table_enter(table, &shop, 1000);
+    add(table, entry, CLIENT_PRODUCED, "orders", NULL, 2);
+    client_table_leave(table, entry, 2000);
+    expect(table, "User:ANONYMOUS shop x/1 ::1 x0\n  produced orders  2 20\n");
+    assert_ptr_equal(client_table_enter(table, &shop, 3000), entry);
+    add(table, entry, CLIENT_PRODUCED, "orders", NULL, 2);
+    expect(table, "User:ANONYMOUS shop x/1 ::1 x1\n  produced orders  4 40\n");
+    client_table_leave(table, entry, 4000);
+    client_table_free(table);
+}
+
+struct count {
+    int clients, nameless;
+};
+
+static void count_client(void *context, const struct client_shown *client)
+{
+    struct count *count = context;
+    count->clients++;
+    count->nameless += slice_is_null(client->identity.principal);
+}
+
+static void count_no_flow(void *context, const struct client_flow_shown *flow)
+{
+    (void)context, (void)flow;
+}
+
+static struct count count_all(struct client_table *table)
+{
+    struct count count = {0};
+    struct client_visitor visitor = {&count, count_client, count_no_flow};
+    client_table_show(table, &visitor);
+    return count;
+}
+
+static void enter_and_leave(struct client_table *table, int number)
+{
+    char name[32];
+    snprintf(name, sizeof name, "passing-%d", number);
+    struct client_identity identity = named(name);
+    client_table_leave(table, client_table_enter(table, &identity, number), number);
+}
+
+static void test_who_went_first_makes_room_and_who_is_there_stays(void **state)
+{
+    struct client_table *table = client_table_new(1 << 20);
+    struct client_identity shop = named("shop");
+    (void)state;
+    struct client_entry *entry = client_table_enter(table, &shop, 1000);
+    add(table, entry, CLIENT_PRODUCED, "orders", NULL, 2);
+    for (int i = 0; i < 30000; i++) {
+        enter_and_leave(table, i);
+    }
+    assert_in_range(count_all(table).clients, 500, 5000);
+    assert_int_equal(count_all(table).nameless, 0);
+    assert_ptr_equal(client_table_enter(table, &shop, 2000), entry);
+    char *text = shown(table);
+    assert_non_null(strstr(text, "shop x/1 ::1 x2\n  produced orders  2 20\n"));
+    assert_null(strstr(text, "passing-0 "));
+    assert_non_null(strstr(text, "passing-29999 "));
+    free(text);
+    client_table_leave(table, entry, 3000);
+    client_table_leave(table, entry, 3000);
+    client_table_free(table);
+}
+
+static void test_more_clients_than_there_are_places_for_are_counted_together(void **state)
+{
+    struct client_table *table = client_table_new(1 << 20);
+    enum { MANY = 10000 };
+    struct client_entry **entries = mem_new_array(struct client_entry *, MANY);
+    (void)state;
+    for (int i = 0; i < MANY; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "staying-%d", i);
+        struct client_identity identity = named(name);
+        entries[i] = client_table_enter(table, &identity, i);
+    }
+    assert_ptr_equal(entries[MANY - 2], entries[MANY - 1]);
+    assert_in_range(count_all(table).clients, 500, 5000);
+    assert_int_equal(count_all(table).nameless, 1);
+    for (int i = 0; i < MANY; i++) {
+        client_table_leave(table, entries[i], 20000);
+    }
+    free(entries);
+    client_table_free(table);
+}
+
+static void test_one_client_cannot_use_up_the_flows(void **state)
+{
+    struct client_table *table = client_table_new(1 << 20);
+    struct client_identity greedy = named("greedy");
+    struct client_identity shop = named("shop");
+    (void)state;
+    struct client_entry *entry = client_table_enter(table, &greedy, 1000);
+    for (int i = 0; i < 10000; i++) {
+        char topic[32];
+        snprintf(topic, sizeof topic, "topic-%d", i);
+        add(table, entry, CLIENT_FETCHED, topic, NULL, 1);
+    }
+    char *text = shown(table);
+    assert_non_null(strstr(text, "  fetched topic-50  1 10\n"));
+    assert_null(strstr(text, "  fetched topic-9999 "));
+    assert_non_null(strstr(text, "  fetched   9")); /* the others together */
+    free(text);
+    struct client_entry *other = client_table_enter(table, &shop, 1000);
+    add(table, other, CLIENT_PRODUCED, "orders", NULL, 2);
+    text = shown(table);
+    assert_non_null(strstr(text, "  produced orders  2 20\n"));
+    free(text);
+    client_table_leave(table, entry, 2000);
+    client_table_leave(table, other, 2000);
+    client_table_free(table);
+}
+
+/* --- over a connection --- */
+
+static void produce(struct client *client, int32_t count)
+{
+    struct batch_plan plan = {.producer_id = -1, .count = count, .value_bytes = 100};
+    struct buf batch = {0};
+    batch_build(&plan, &batch);
+    struct produce_request_partition data = {.index = 0, .records.bytes = buf_slice(&batch)};
+    struct produce_request_topic topic = {slice_str("orders"), &data, 1};
+    struct produce_request request = {
+        .acks = -1, .timeout_ms = 1000, .topic_data = &topic, .topic_data_count = 1};
+    struct produce_response response;
+    assert_true(client_call(client, API_KEY_PRODUCE, 9, &request, &response));
+    assert_int_equal(response.responses[0].partition_responses[0].error_code, 0);
+    buf_deinit(&batch);
+}
+
+static void fetch(struct client *client, int64_t offset)
+{
+    struct fetch_request_partition partition;
+    fetch_request_partition_init(&partition);
+    partition.fetch_offset = offset;
+    partition.partition_max_bytes = 1 << 20;
+    struct fetch_request_topic topic = {
+        .topic = slice_str("orders"), .partitions = &partition, .partitions_count = 1};
+    struct fetch_request request;
+    struct fetch_response response;
+    fetch_request_init(&request);
+    request.max_bytes = 1 << 20;
+    request.topics = &topic;
+    request.topics_count = 1;
+    assert_true(client_call(client, API_KEY_FETCH, 11, &request, &response));
+    assert_int_equal(response.responses[0].partitions[0].error_code, 0);
+}
+
+static void test_what_goes_over_a_connection_is_counted(void **state)
+{
+    struct fixture *fixture = *state;
+    struct client *client = &fixture->client;
+    struct topic_plan plan = {.name = "orders", .partitions = 1};
+    struct api_versions_request versions = {.client_software_name = slice_str("librdkafka"),
+                                            .client_software_version = slice_str("2.0.2")};
+    struct api_versions_response answer;
+    int16_t code;
+    assert_true(client_call(client, API_KEY_API_VERSIONS, 3, &versions, &answer));
+    assert_int_equal(client_create_topic(client, &plan), 0);
+    produce(client, 3);
+    produce(client, 2);
+    fetch(client, 1);
+    (void)client_commit(client, "email", "orders", 0, 5, &code);
+    (void)client_commit(client, "email", "no-such-topic", 0, 5, &code);
+    char *text = shown(fixture->api.clients);
+    assert_non_null(strstr(text, " librdkafka/2.0.2 127.0.0.1 x1\n  produced orders  5 "));
+    assert_non_null(strstr(text, "\n  fetched orders  4 "));
+    assert_non_null(strstr(text, "\n  committed orders email 1 0\n"));
+    assert_null(strstr(text, "no-such-topic"));
+    free(text);
+}
+
+static void test_a_connection_that_ends_leaves_its_client_known(void **state)
+{
+    struct fixture *fixture = *state;
+    struct topic_plan plan = {.name = "orders", .partitions = 1};
+    assert_int_equal(client_create_topic(&fixture->client, &plan), 0);
+    client_close(&fixture->client);
+    bool is_gone = false;
+    for (int i = 0; i < 30000 && !is_gone; i++) {
+        char *text = shown(fixture->api.clients);
+        is_gone = strstr(text, "127.0.0.1 x0\n") != NULL;
+        free(text);
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
+    assert_true(is_gone);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_what_clients_do_is_counted_for_each),
+        cmocka_unit_test(test_a_client_that_comes_back_is_the_same),
+        cmocka_unit_test(test_who_went_first_makes_room_and_who_is_there_stays),
+        cmocka_unit_test(test_more_clients_than_there_are_places_for_are_counted_together),
+        cmocka_unit_test(test_one_client_cannot_use_up_the_flows),
+        TEST(test_what_goes_over_a_connection_is_counted),
+        TEST(test_a_connection_that_ends_leaves_its_client_known),
+    };
+    return unit_run(tests, NULL, NULL, argc, argv);
+}
