@@ -126,6 +126,7 @@ struct lane_event {
     bool is_told;            /* the commit under way says that it is done */
     bool needs_record;       /* and that has no room for it, or it was not open in the source:
                                 a record has to say so that counts with the commit */
+    uint64_t done_stamp;     /* when its handler was done, as that counts it; 0: it is not ready */
     struct lane_event *ready_next, *ready_prev; /* of the partition */
     bool is_writing;                            /* to lanes.<group> */
     struct lane *lane;              /* NULL: nobody waits for it, it is let go when it comes back */
@@ -146,6 +147,9 @@ enum lane_effect_kind {
                           Answer: lane_marked */
     LANE_WRITE_CLOSE,  /* nothing is remembered of the lane any more. Answer: lane_marked */
     LANE_WRITE_FORGET, /* the event at `offset`, set aside, needs no place any more. Answer:
+                          lane_marked */
+    LANE_WRITE_DONE,   /* With commits_on_request: the event at `offset` is dead, or set aside and
+                          done,   and all of its lane before it that is not set aside. Answer:
                           lane_marked */
     LANE_WRITE_REDRIVEN, /* the redrive of the event at `offset` is over: `was_done`, or it is dead
                             again. Answer: lane_marked */
@@ -276,9 +280,10 @@ void lane_result(struct lane_machine *machine, struct lane_event *event, enum la
 void lane_ready(struct lane_machine *machine, struct lane_event *event);
 /* It is not to be told by the next commit; lane_ready or lane_result follows. */
 void lane_hold_back(struct lane_machine *machine, struct lane_event *event);
-/* The same is said of an event that is not in its handler's hand: a record tells that it was done.
- * Before lane_restored. */
-void lane_restore_done(struct lane_machine *machine, int32_t partition, int64_t offset);
+/* The same is said of an event that is not in its handler's hand: a record tells that it was done,
+ * and so was what came before it in its lane and is not restored. Before lane_restored. */
+void lane_restore_done(struct lane_machine *machine, int32_t partition, struct slice key,
+                       int64_t offset);
 
 /* The event of LANE_LOAD; taken over. handler, key, bytes as with lane_arrive. */
 void lane_loaded(struct lane_machine *machine, struct lane *lane, struct lane_event *event);

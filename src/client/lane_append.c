@@ -36,6 +36,10 @@ static void encode(struct lane_append *append, const struct lane_effect *effect,
     case LANE_WRITE_FORGET:
         record.kind = LANE_RECORD_FORGET;
         break;
+    case LANE_WRITE_DONE:
+        record.kind = LANE_RECORD_DONE;
+        record.event.key = effect->name.key;
+        break;
     default:
         record.kind = LANE_RECORD_REDRIVEN;
         record.redriven = effect->was_done ? LANE_REDRIVEN_DONE : LANE_DEAD_AGAIN;

@@ -267,14 +267,20 @@ bool lane_has_open_row(const struct lane *lane, int64_t offset)
     return has_row(lane, lane->row, offset);
 }
 
-void lane_row_finish(struct lane_machine *machine, struct lane *lane)
+void lane_row_finish(struct lane_machine *machine, struct lane *lane, bool is_recorded)
 {
     const struct lane_row *row = &lane->rows.items[lane->row];
     struct lane_partition *partition = lane->partition;
-    (void)machine;
-    lane->marks++;
-    lane->refs++;
-    vec_push(&partition->forgets, (struct lane_forget){.lane = lane,
+    bool is_waited_for = !is_recorded && !machine->settings.commits_on_request;
+    if (!is_recorded) {
+        lane->marks++;
+    }
+    if (is_waited_for) {
+        lane->refs++;
+    } else if (!is_recorded) { /* what follows does not wait until a commit has room to tell it */
+        lane_emit_lane(machine, LANE_WRITE_DONE, lane)->offset = row->offset;
+    }
+    vec_push(&partition->forgets, (struct lane_forget){.lane = is_waited_for ? lane : NULL,
                                                        .offset = row->offset,
                                                        .closed_at = row->closed_at,
                                                        .bytes = row->bytes});
@@ -302,8 +308,13 @@ void lane_write_forgets(struct lane_machine *machine, struct lane_partition *par
     for (size_t i = 0; i < partition->forgets.count; i++) {
         struct lane_forget forget = partition->forgets.items[i];
         if (forget.offset < base || was_told(partition, &forget, told, commits)) {
-            forget.lane->refs--; /* the effect's from now on */
-            struct lane_effect *effect = lane_emit_lane(machine, LANE_WRITE_FORGET, forget.lane);
+            struct lane_effect *effect;
+            if (forget.lane != NULL) {
+                forget.lane->refs--; /* the effect's from now on */
+                effect = lane_emit_lane(machine, LANE_WRITE_FORGET, forget.lane);
+            } else {
+                effect = lane_emit(machine, LANE_WRITE_FORGET, partition);
+            }
             effect->offset = forget.offset;
             partition->aside_bytes -= (int64_t)forget.bytes;
         } else {

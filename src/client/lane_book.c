@@ -14,7 +14,7 @@ struct row {
     bool is_condemned;
     int64_t offset;
     struct lane_place place;
-    struct buf key; /* ASIDE: of the event, until it is restored */
+    struct buf key; /* ASIDE, DONE: of the event, until it is restored */
     bool has_key;
     struct lane_note note;
     enum lane_redriven redriven;
@@ -346,8 +346,8 @@ void lane_book_read(struct lane_book *book, struct lane_record_id id,
     row->redriven = record->redriven;
     row->number = record->number;
     row->place = place;
-    if (record->kind == LANE_RECORD_ASIDE && !book->is_restored &&
-        !slice_is_null(record->event.key)) {
+    bool has_event = record->kind == LANE_RECORD_ASIDE || record->kind == LANE_RECORD_DONE;
+    if (has_event && !book->is_restored && !slice_is_null(record->event.key)) {
         row->has_key = true;
         buf_append_slice(&row->key, record->event.key);
     }
@@ -403,7 +403,7 @@ static void restore_entry(void *context, const struct lane_entry *entry)
         lane_restore_event(to->machine, to->partition, entry->name.key, entry->offset,
                            entry->place.position, entry->place.bytes, entry->place.handler);
     } else if (entry->kind == LANE_RECORD_DONE) {
-        lane_restore_done(to->machine, to->partition, entry->offset);
+        lane_restore_done(to->machine, to->partition, entry->name.key, entry->offset);
     } else {
         enum lane_redriven how = LANE_DEAD_AGAIN;
         int64_t number;

@@ -81,7 +81,7 @@ void lane_book_grow_old(struct lane_book *book, int64_t now_ms);
 /* A record that counts: ASIDE, NOTE or DONE. Borrowed. */
 struct lane_entry {
     enum lane_record_kind kind;
-    struct lane_name name;   /* NOTE: the lane; ASIDE: only the event's key */
+    struct lane_name name;   /* NOTE: the lane; ASIDE, DONE: only the event's key */
     int64_t offset;          /* ASIDE, DONE */
     struct lane_place place; /* ASIDE */
     struct lane_note note;   /* NOTE */

@@ -97,7 +97,8 @@ bool lane_has_commits(const struct lane_machine *machine)
 
 bool lane_is_held_up(const struct lane_machine *machine)
 {
-    return machine->ready > 0 && (machine->is_held_up || machine->is_runnable_full);
+    return machine->ready > 0 &&
+           (machine->is_held_up || machine->is_runnable_full || lane_ready_is_full(machine));
 }
 
 void lane_request_commit(struct lane_machine *machine)
@@ -125,9 +126,10 @@ static void commit(struct lane_machine *machine, struct lane_partition *partitio
     bool are_all = lane_choose_ready(partition);
     int64_t base = lane_base(partition);
     int64_t end = collect_open(partition, &machine->ranges);
+    (void)lane_metadata_encode(partition->fence, base, &machine->ranges, end,
+                               machine->settings.metadata_bytes, &machine->metadata);
     partition->commit_told =
-        lane_metadata_encode(partition->fence, base, &machine->ranges, end,
-                             machine->settings.metadata_bytes, &machine->metadata);
+        lane_metadata_keeps(base, &machine->ranges, end, machine->settings.metadata_bytes);
     partition->commit_base = base;
     partition->commit_next = partition->next;
     partition->commits++;

@@ -41,13 +41,24 @@ static void marks_arrived(struct lane_machine *machine, struct lane *lane)
 
 /* --- the end of a head --- */
 
+/* A record that counted with the commit says that it is done: nobody repeats it. */
+static bool is_recorded(const struct lane_event *event)
+{
+    return event->is_told && event->needs_record;
+}
+
 static void finish_redriven(struct lane_machine *machine, struct lane *lane,
                             struct lane_event *event, bool was_done)
 {
+    struct lane_effect *effect;
     DL_DELETE(lane->redriven, event);
     lane_memory_remove(machine, lane, event);
-    lane->marks++;
-    struct lane_effect *effect = lane_emit_lane(machine, LANE_WRITE_REDRIVEN, lane);
+    if (is_recorded(event)) {
+        effect = lane_emit(machine, LANE_WRITE_REDRIVEN, lane->partition);
+    } else {
+        effect = lane_emit_lane(machine, LANE_WRITE_REDRIVEN, lane);
+        lane->marks++;
+    }
     effect->offset = event->offset;
     effect->was_done = was_done;
     if (was_done && lane->is_parked && lane->parked_offset <= event->offset) {
@@ -56,6 +67,15 @@ static void finish_redriven(struct lane_machine *machine, struct lane *lane,
         lane_write_note(machine, lane);
     }
     lane_release(machine, event);
+}
+
+/* When no commit had room to tell it, and it was redriven since, it would come once more. */
+static void record_dead(struct lane_machine *machine, struct lane *lane,
+                        const struct lane_event *event)
+{
+    lane->marks++;
+    lane_emit_lane(machine, LANE_WRITE_DONE, lane)->offset = event->offset;
+    lane_note_recorded(lane->partition, event->offset);
 }
 
 /* The head is done, dead or skipped: the lane goes on. */
@@ -76,10 +96,13 @@ static void finish(struct lane_machine *machine, struct lane *lane, struct lane_
     case LANE_ASIDE:
         lane->loaded = NULL;
         lane_memory_remove(machine, lane, event);
-        lane_row_finish(machine, lane);
+        lane_row_finish(machine, lane, is_recorded(event));
         lane_release(machine, event);
         break;
     case LANE_IN_SOURCE:
+        if (!was_done && machine->settings.commits_on_request) {
+            record_dead(machine, lane, event);
+        }
         close_or_linger(machine, lane, event);
         break;
     }
@@ -223,11 +246,13 @@ void lane_result(struct lane_machine *machine, struct lane_event *event, enum la
     assert(lane->hand == event && lane->state == LANE_RUNNING);
     if (verdict == LANE_DONE) {
         lane_end_probe(machine, lane);
-        lane_succeeded(machine, lane->id, event->handler);
+        lane_succeeded(machine, lane->id, event->handler, event->done_stamp);
+        event->done_stamp = 0;
         finish(machine, lane, event, true);
         return;
     }
     event->is_told = event->needs_record = false;
+    event->done_stamp = 0;
     machine->handlers[handler].was_refused = machine->handlers[handler].was_refused || was_ready;
     if (verdict == LANE_REJECT) {
         lane_rejected(machine, lane, event);
@@ -400,7 +425,7 @@ void lane_passed(struct lane_machine *machine, const struct lane_event *event)
     struct lane_partition *partition = lane_partition_find(machine, event->partition);
     partition->next = event->offset + 1;
     partition->is_dirty = true;
-    lane_succeeded(machine, ++machine->last_lane_id, event->handler);
+    lane_succeeded(machine, ++machine->last_lane_id, event->handler, 0);
 }
 
 void lane_arrive_in_hand(struct lane_machine *machine, struct lane_event *event)

@@ -104,7 +104,7 @@ struct lane {
     int64_t failed_offset;
     int64_t first_failed_ms;
     int64_t due_ms;
-    uint64_t failed_stamp; /* of its handler then: successes, outages, and the round */
+    uint64_t failed_stamp; /* of its handler then: stamps, outages, and the round */
     uint64_t failed_downs;
     uint64_t failed_round;
     int failed_handler;
@@ -118,8 +118,8 @@ struct lane_handler {
     struct lane_list due;    /* back-off over, and others succeeded meanwhile */
     struct lane_list probes; /* back-off over, and nobody did */
     struct lane *failing;
-    uint64_t successes;
-    int64_t succeeded_ms;                      /* the last one */
+    uint64_t stamps;      /* events that it was done with; of these some fail yet (lane_ready) */
+    int64_t succeeded_ms; /* the last one */
     uint64_t last_id, last_stamp, other_stamp; /* the last success, and that of another lane */
     uint64_t round;                            /* goes up with each success */
     int failures;                              /* lanes that failed in this round */
@@ -137,7 +137,7 @@ struct lane_handler {
 };
 
 struct lane_forget {
-    struct lane *lane;
+    struct lane *lane; /* that waits for it; NULL: none does */
     int64_t offset;
     uint32_t closed_at;
     uint32_t bytes;
@@ -169,7 +169,7 @@ struct lane_partition {
     uint32_t commits;    /* made */
     int64_t commit_base; /* of the one under way */
     int64_t committed;   /* of the last one that is stored, or that was found */
-    int64_t commit_told;
+    int64_t commit_told; /* what it and later ones tell in any case */
     int64_t commit_next; /* `next` then */
     int64_t commit_at_ms;
 };
@@ -197,7 +197,8 @@ struct lane_machine {
     int64_t now_ms;
     struct lane_counts counts;
     bool is_runnable_full, is_waiting_full;
-    size_t ready; /* of all partitions */
+    size_t ready;                            /* of all partitions */
+    size_t ready_loaded, ready_loaded_bytes; /* of them, loaded for that */
     bool is_held_up;
 };
 
@@ -248,8 +249,8 @@ bool lane_head(const struct lane *lane, struct lane_head *head);
 /* Puts the lane where it belongs: a list of its handler, its timer, or nowhere. */
 void lane_place(struct lane_machine *machine, struct lane *lane);
 void lane_unplace(struct lane_machine *machine, struct lane *lane);
-/* An event of the lane with this id was handled; it is no probe any more. */
-void lane_succeeded(struct lane_machine *machine, uint64_t id, int handler);
+/* An event of the lane with this id was handled. done_stamp: of the event; 0: just now. */
+void lane_succeeded(struct lane_machine *machine, uint64_t id, int handler, uint64_t done_stamp);
 /* The handler is down, or so many failed that only probes are to tell. */
 bool lane_is_throttled(const struct lane_machine *machine, int handler);
 void lane_failed(struct lane_machine *machine, struct lane *lane, const struct lane_event *event,
@@ -286,8 +287,9 @@ void lane_write_note(struct lane_machine *machine, struct lane *lane);
 void lane_row_add(struct lane_machine *machine, struct lane *lane, struct lane_row row);
 /* By offset, and counts the lane as open if it has any. */
 void lane_rows_sort(struct lane *lane);
-/* The row that is handled next is done. */
-void lane_row_finish(struct lane_machine *machine, struct lane *lane);
+/* The row that is handled next is done. is_recorded: a record says so, and nothing waits for its
+ * being forgotten. */
+void lane_row_finish(struct lane_machine *machine, struct lane *lane, bool is_recorded);
 bool lane_has_row(const struct lane *lane, int64_t offset); /* done ones, too */
 bool lane_has_open_row(const struct lane *lane, int64_t offset);
 /* Writes the forgets of what the group's commits told as done. */
@@ -303,6 +305,8 @@ void lane_choose_records(struct lane_partition *partition);
 void lane_end_ready(struct lane_partition *partition, bool is_stored);
 /* Records that are of no use any more are to be forgotten. */
 void lane_forget_recorded(struct lane_machine *machine, struct lane_partition *partition);
+/* So many events that were loaded wait for a commit that no more are. */
+bool lane_ready_is_full(const struct lane_machine *machine);
 /* The event is not ready any more. */
 void lane_unready(struct lane_machine *machine, struct lane_partition *partition,
                   struct lane_event *event);

@@ -109,6 +109,26 @@ static int64_t decode(struct slice bytes, int64_t base, struct lane_ranges *done
     return fence;
 }
 
+int64_t lane_metadata_keeps(int64_t base, const struct lane_ranges *open, int64_t end,
+                            size_t max_bytes)
+{
+    enum { NUMBER = 10, OTHERS = 1 + 2 * NUMBER + CRC_BYTES + NUMBER }; /* the last run may grow */
+    size_t room = room_for(max_bytes);
+    size_t size = OTHERS;
+    int64_t kept_to = base;
+    for (size_t i = 0; i < open->count; i++) {
+        int64_t done_to = i + 1 < open->count ? open->items[i + 1].from : end;
+        int64_t done_length = done_to - open->items[i].to;
+        size += (size_t)(open->items[i].to - open->items[i].from); /* each stands alone */
+        if (done_length <= 0 || size + varlong_size(done_length) > room) {
+            break;
+        }
+        size += varlong_size(done_length);
+        kept_to = done_to;
+    }
+    return kept_to;
+}
+
 int64_t lane_metadata_decode(const char *text, int64_t base, struct lane_ranges *done)
 {
     struct arena arena = {0};

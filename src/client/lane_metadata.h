@@ -38,6 +38,14 @@ int64_t lane_metadata_encode(int64_t fence, int64_t base, const struct lane_rang
                              int64_t end, size_t max_bytes, struct buf *text);
 
 /*
+ * Up to where the text of this commit and of all later ones tells what is done, whatever becomes of
+ * what is open: a run that is open takes more room when single offsets in it are done. At most what
+ * lane_metadata_encode returned.
+ */
+int64_t lane_metadata_keeps(int64_t base, const struct lane_ranges *open, int64_t end,
+                            size_t max_bytes);
+
+/*
  * What is done beyond `base`, as ranges that ascend, and the fence. Nothing and fence 0 when the
  * text is NULL, foreign, damaged or of another version; no ranges when it stood beside another
  * offset than base.

@@ -173,10 +173,11 @@ void lane_restore_note(struct lane_machine *machine, int32_t id, struct lane_nam
     lane_memory_move(machine, lane);
 }
 
-void lane_restore_done(struct lane_machine *machine, int32_t id, int64_t offset)
+void lane_restore_done(struct lane_machine *machine, int32_t id, struct slice key, int64_t offset)
 {
     struct lane_partition *partition = lane_partition_find(machine, id);
     assert(partition != NULL && !partition->is_restored);
+    (void)restored_lane(machine, partition, lane_name_for(machine, key, offset), offset + 1);
     lane_note_recorded(partition, offset);
 }
 
@@ -198,11 +199,13 @@ void lane_restored(struct lane_machine *machine, int32_t id, int64_t epoch)
     }
     partition->is_restored = true;
     lane_know_recorded(partition);
+    lane_forget_recorded(machine, partition);
     HASH_ITER (hh, partition->lanes, lane, next) {
         lane_rows_sort(lane);
         while (lane->is_parked && lane->row < lane->rows.count &&
                lane->rows.items[lane->row].offset <= lane->parked_offset) {
-            lane_row_finish(machine, lane); /* the dead head's: only its forgetting is missing */
+            /* the dead head's: only its forgetting is missing */
+            lane_row_finish(machine, lane, false);
         }
         if (lane->was_redriven) {
             unpark(machine, lane);
@@ -304,7 +307,10 @@ void lane_lose(struct lane_machine *machine, int32_t id)
     }
     take_back_effects(machine, partition);
     for (size_t i = 0; i < partition->forgets.count; i++) {
-        partition->forgets.items[i].lane->refs--;
+        struct lane *its = partition->forgets.items[i].lane;
+        if (its != NULL) {
+            its->refs--;
+        }
     }
     while (partition->ready != NULL) {
         lane_unready(machine, partition, partition->ready);

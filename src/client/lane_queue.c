@@ -136,21 +136,31 @@ void lane_end_probe(struct lane_machine *machine, struct lane *lane)
     }
 }
 
-void lane_succeeded(struct lane_machine *machine, uint64_t id, int handler)
+/* A success that is known late says that the handler worked when it was done with the event. */
+static void stamp_success(struct lane_handler *its, uint64_t id, uint64_t done_stamp)
+{
+    uint64_t stamp = done_stamp != 0 ? done_stamp : ++its->stamps;
+    if (its->last_id == id) {
+        its->last_stamp = stamp > its->last_stamp ? stamp : its->last_stamp;
+    } else if (stamp > its->last_stamp) {
+        its->other_stamp = its->last_stamp;
+        its->last_id = id;
+        its->last_stamp = stamp;
+    } else if (stamp > its->other_stamp) {
+        its->other_stamp = stamp;
+    }
+}
+
+void lane_succeeded(struct lane_machine *machine, uint64_t id, int handler, uint64_t done_stamp)
 {
     struct lane_handler *its = handler_of(machine, handler);
-    its->successes++;
+    stamp_success(its, id, done_stamp);
     its->succeeded_ms = machine->now_ms;
     its->round++;
     its->failures = 0;
     its->was_refused = false;
     its->alone_id = 0;
     its->displaces = 0;
-    if (its->last_id != id) {
-        its->other_stamp = its->last_stamp;
-        its->last_id = id;
-    }
-    its->last_stamp = its->successes;
     its->probe_at_ms = 0;
     its->probe_wait_ms = machine->settings.probe_first_ms;
     if (its->is_down) {
@@ -159,7 +169,9 @@ void lane_succeeded(struct lane_machine *machine, uint64_t id, int handler)
     }
     struct lane *waiting, *next;
     DL_FOREACH_SAFE (its->probes.first, waiting, next) {
-        lane_place(machine, waiting);
+        if (others_succeeded(its, waiting)) {
+            lane_place(machine, waiting);
+        }
     }
 }
 
@@ -253,7 +265,7 @@ static void remember_failure(struct lane_machine *machine, struct lane_handler *
     lane->failed_down = its->is_down;
     lane->is_urged = false;
     lane->failed_offset = event->offset;
-    lane->failed_stamp = its->successes;
+    lane->failed_stamp = its->stamps;
     lane->failed_downs = its->downs;
     if (lane->first_failed_ms == 0) {
         lane->first_failed_ms = machine->now_ms;
@@ -376,7 +388,7 @@ struct lane *lane_pick(struct lane_machine *machine)
         }
         return lane;
     }
-    for (int i = 0; lane == NULL && i < count; i++) {
+    for (int i = 0; lane == NULL && i < count && !lane_ready_is_full(machine); i++) {
         lane = take_of(machine, &machine->handlers[machine->next_handler]);
         machine->next_handler = (machine->next_handler + 1) % count;
     }

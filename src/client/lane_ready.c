@@ -6,6 +6,22 @@
 /* Events that are done and count together with a commit, and the records that say so where its text
  * cannot. */
 
+/* A quarter of the intake, above what is read from the source. */
+bool lane_ready_is_full(const struct lane_machine *machine)
+{
+    const struct lane_settings *settings = &machine->settings;
+    return machine->ready_loaded > settings->intake_events / 4 ||
+           machine->ready_loaded_bytes > settings->intake_bytes / 4;
+}
+
+static void count_loaded(struct lane_machine *machine, const struct lane_event *event, bool adds)
+{
+    if (event->keep == LANE_ASIDE) {
+        machine->ready_loaded += adds ? 1 : (size_t)-1;
+        machine->ready_loaded_bytes += adds ? event->bytes : (size_t)0 - event->bytes;
+    }
+}
+
 void lane_ready(struct lane_machine *machine, struct lane_event *event)
 {
     struct lane *lane = event->lane;
@@ -15,7 +31,11 @@ void lane_ready(struct lane_machine *machine, struct lane_event *event)
     DL_APPEND2(partition->ready, event, ready_prev, ready_next);
     partition->is_dirty = true;
     machine->ready++;
+    count_loaded(machine, event, true);
     machine->handlers[event->handler].ready++;
+    if (event->done_stamp == 0) {
+        event->done_stamp = ++machine->handlers[event->handler].stamps;
+    }
     if (!event->is_put_by) {
         event->is_put_by = true; /* its worker is free */
         machine->counts.running--;
@@ -30,6 +50,7 @@ void lane_unready(struct lane_machine *machine, struct lane_partition *partition
     DL_DELETE2(partition->ready, event, ready_prev, ready_next);
     event->is_ready = false;
     machine->ready--;
+    count_loaded(machine, event, false);
     machine->handlers[event->handler].ready--;
 }
 
@@ -39,14 +60,15 @@ void lane_hold_back(struct lane_machine *machine, struct lane_event *event)
     lane_unready(machine, event->lane->partition, event);
 }
 
-/* What is before it in its lane has to be forgotten on disk before it is told. */
+/* What is before it in its lane has to be forgotten on disk before it is told, wherever it is kept:
+ * an owner that dies would repeat that alone. */
 bool lane_choose_ready(struct lane_partition *partition)
 {
     struct lane_event *event;
     bool are_all = true;
     DL_FOREACH2(partition->ready, event, ready_next)
     {
-        event->is_told = event->keep != LANE_IN_SOURCE || event->lane->marks == 0;
+        event->is_told = event->lane->marks == 0;
         are_all = are_all && event->is_told;
     }
     return are_all;
@@ -87,7 +109,7 @@ void lane_forget_recorded(struct lane_machine *machine, struct lane_partition *p
     size_t kept = 0;
     for (size_t i = 0; i < recorded->count; i++) {
         struct lane_range at = recorded->items[i];
-        if (at.from < partition->commit_base) {
+        if (at.from < partition->committed) {
             lane_emit(machine, LANE_WRITE_FORGET, partition)->offset = at.from;
         } else {
             recorded->items[kept++] = at;

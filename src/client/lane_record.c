@@ -97,8 +97,11 @@ void lane_record_write(const struct lane_record *record, struct buf *to)
         append_name(to, record->name);
         break;
     case LANE_RECORD_FORGET:
+        buf_append_varlong(to, record->offset);
+        break;
     case LANE_RECORD_DONE:
         buf_append_varlong(to, record->offset);
+        append_bytes(to, record->event.key);
         break;
     case LANE_RECORD_REDRIVEN:
         buf_append_varlong(to, record->offset);
@@ -301,8 +304,10 @@ static bool take_body(struct slice *bytes, struct arena *arena, struct lane_reco
     case LANE_RECORD_CLOSE:
         return take_name(bytes, arena, &record->name);
     case LANE_RECORD_FORGET:
-    case LANE_RECORD_DONE:
         return take_offset(bytes, record);
+    case LANE_RECORD_DONE: /* the first ones had no key */
+        return take_offset(bytes, record) &&
+               (bytes->size == 0 || take_copy(bytes, arena, &record->event.key));
     case LANE_RECORD_REDRIVEN:
         return take_redriven(bytes, record);
     case LANE_RECORD_WORD:

@@ -88,7 +88,8 @@ struct lane_record {
     enum lane_record_kind kind;
     int64_t fence;               /* WORD: 0 */
     int64_t offset;              /* ASIDE, FORGET, REDRIVEN, DONE: of the event in its source */
-    struct event event;          /* ASIDE: as it stood there, without topic and partition */
+    struct event event;          /* ASIDE: as it stood there, without topic and partition; DONE:
+                                    its key only */
     struct lane_name name;       /* NOTE, CLOSE */
     struct lane_note note;       /* NOTE */
     enum lane_redriven redriven; /* REDRIVEN */

@@ -93,6 +93,7 @@ static void add_record(struct lane_transaction *transaction, struct lane_source 
         .kind = is_redriven ? LANE_RECORD_REDRIVEN : LANE_RECORD_DONE,
         .fence = source->fence,
         .offset = held->event.offset,
+        .event.key = held->event.key,
         .redriven = LANE_REDRIVEN_DONE,
         .number = held->redrive,
     };

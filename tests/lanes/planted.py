@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 """Plants faults that shipped once in systems of this kind, one by one, into the machine of key lanes, and demands that the
-simulation finds each; those in the inbox are found by its unit tests. A fault is a change of the source; one that does not
+simulation finds each; those in the inbox, and in the runner's transactions, are found by unit tests. A fault is a change of the source; one that does not
 fit the source any more fails as well.
 
-    planted.py SOURCE BUILD [NAME...]      BUILD has test-lanes built, and unit-sdk-inbox; CC is the compiler (cc)
+    planted.py SOURCE BUILD [NAME...]      BUILD has test-lanes built, unit-sdk-inbox and unit-client-lane_transact; CC is the compiler (cc)
 """
 import os
 import pathlib
@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 
-# name: file, what stands there, what is planted
+# name: file, what stands there, what is planted (and once more)
 FAULTS = {
     'unreadable metadata is taken as done': ('src/client/lane_metadata.c', '''    if (text != NULL && base64_decode''', '''    if (text != NULL && text[0] == 'b') {
         vec_push(done, (struct lane_range){base + 1, base + 1000});
@@ -131,7 +131,7 @@ FAULTS = {
     'nobody comes in while all that is in memory fails': ('src/client/lane_aside.c', 'if (handler->fresh.first != NULL || handler->running > 0) {', 'if (true) {'),
     'a reject counts as a failure of the handler': ('src/client/lane_event.c', 'lane_rejected(machine, lane, event);', 'lane_failed(machine, lane, event, 0);'),
     'a reject counts as a success of the handler': ('src/client/lane_event.c', 'lane_rejected(machine, lane, event);', '''lane_rejected(machine, lane, event);
-        lane_succeeded(machine, lane->id, event->handler);'''),
+        lane_succeeded(machine, lane->id, event->handler, 0);'''),
     'a skip takes what has become the head meanwhile': ('src/client/lane_partition.c', 'if (offset < 0 || seen_head(lane) != offset) {', '''offset = seen_head(lane);
     if (offset < 0) {'''),
     'who reads handles an event before those of its lane': ('src/client/lane_event.c', 'return partition->lanes == NULL || lane_lookup(machine, partition, name, false) == NULL;', 'return name.key.data != machine;'),
@@ -142,12 +142,34 @@ FAULTS = {
     'who reads has one event more than there are workers': ('src/client/lane_event.c', '''machine->counts.running >= machine->hands || lane_is_throttled(machine, event->handler) ||''', '''lane_is_throttled(machine, event->handler) ||'''),
     'an event in hand is not in its lane': ('src/client/lane_event.c', '''    lane->state = LANE_RUNNING;
     event->attempt = 1;''', '''    event->attempt = 1;'''),
+    'what is done is left out of commits as its lane had to wait for a note': ('src/client/lane_commit.c', 'partition->is_dirty = !are_all; /* the others', 'partition->is_dirty = false; /* the others'),
+    'a commit that failed is not made again': ('src/client/lane_commit.c', '''    if (!is_stored) {
+        partition->is_dirty = true;''', '''    if (!is_stored) {'''),
+    'events of a failed transaction are not tried again': ('src/client/lane_transact.c', 'put_back(runner, kept);', '(void)put_back;'),
+    'progress passes what is not published yet': ('src/client/lane_commit.c', 'while (event != NULL && event->is_told) {', 'while (event != NULL && event->is_ready) {'),
+    'the text of a commit passes what is not published yet': ('src/client/lane_commit.c', '        if (!event->is_told) {', '        if (!event->is_ready) {'),
+    'what was refused goes behind the others of its key': ('src/client/lane_event.c', '''    lane_failed(machine, lane, event, retry_at_ms);
+''', '''    lane_failed(machine, lane, event, retry_at_ms);
+    if (was_ready && event->keep == LANE_IN_SOURCE) {
+        DL_DELETE(lane->events, event);
+        DL_APPEND(lane->events, event);
+    }
+'''),
+    'what is ready is told before the one before it is forgotten': ('src/client/lane_ready.c', 'event->is_told = event->lane->marks == 0;', 'event->is_told = true;'),
+    'what the text of a commit has no room for is not recorded': ('src/client/lane_ready.c', ''' && (event->keep != LANE_IN_SOURCE ||
+                                                 event->offset >= partition->commit_told);''', ' && event->keep != LANE_IN_SOURCE;'),
+    'what is told now is taken as told by all commits to come': ('src/client/lane_commit.c', '''    (void)lane_metadata_encode(''', '''    partition->commit_told = lane_metadata_encode(''', '''    partition->commit_told =
+        lane_metadata_keeps(base, &machine->ranges, end, machine->settings.metadata_bytes);''', ''),
+    'a record of what is done goes before the commit stands behind it': ('src/client/lane_ready.c', 'if (at.from < partition->committed) {', 'if (true) {'),
+    'a record of what is done stays for ever': ('src/client/lane_partition.c', '    lane_forget_recorded(machine, partition);', ''),
+    'a success that is known late counts attempts in an outage': ('src/client/lane_queue.c', 'done_stamp != 0 ? done_stamp : ++its->stamps;', '++its->stamps;'),
     'one group retires what another has in its inbox': ('sdk/inbox.c', 'where service = $1 and done_ms', 'where (service = $1 or 1 = 1) and done_ms'),
     'one group takes what another has done for its own': ('sdk/inbox.c', 'struct sql_value values[] = {sql_text(event->service),\n', 'struct sql_value values[] = {sql_text("any"),\n'),
 }
 SEEDS = 1000000
-# What finds a fault of a folder: the program, and its words.
+# What finds a fault of a file or folder: the program, and its words.
 PROGRAMS = {
+    'src/client/lane_transact.c': ('tests/unit/client/unit-client-lane_transact', ['an aborted transaction*']),
     'src/client': ('tests/lanes/test-lanes', ['--count', str(SEEDS)]),
     'sdk': ('tests/unit/sdk/unit-sdk-inbox', []),
 }
@@ -155,20 +177,27 @@ TIME_S = 60  # of the processor: a machine that has other things to do finds as 
 WAIT_S = 900
 
 
+def program_of(name):
+    file = FAULTS[name][0]
+    return PROGRAMS.get(file) or PROGRAMS[os.path.dirname(file)]
+
+
 def build(source, build_dir, name, work):
     """Its program with the fault in it; None and a reason when it cannot be made."""
-    file, there, planted = FAULTS[name]
+    file, *changes = FAULTS[name]
     text = (source / file).read_text()
-    if text.count(there) != 1:
-        return None, f'{file} has it {text.count(there)} times:\n{there}'
+    for there, planted in zip(changes[::2], changes[1::2]):
+        if text.count(there) != 1:
+            return None, f'{file} has it {text.count(there)} times:\n{there}'
+        text = text.replace(there, planted)
     changed, program = work / 'changed.c', work / 'program'
-    changed.write_text(text.replace(there, planted))
+    changed.write_text(text)
     made = subprocess.run(shlex.split(os.environ.get('CC', 'cc')) + ['-std=gnu17', '-O2', '-w', '-fPIC', '-D_GNU_SOURCE',
         f'-I{source}/src', f'-I{(source / file).parent}', '-c', str(changed), '-o', f'{changed}.o'],
         capture_output=True, text=True, check=False)
     if made.returncode == 0:
         # as the build links it, with the changed object before the library that has the sound one
-        target = PROGRAMS[os.path.dirname(file)][0]
+        target = program_of(name)[0]
         words = shlex.split(subprocess.run(['ninja', '-C', str(build_dir), '-t', 'commands', target], capture_output=True,
             text=True, check=True).stdout.splitlines()[-1])
         at = words.index('-o') + 1
@@ -179,7 +208,7 @@ def build(source, build_dir, name, work):
 
 def find(program, name):
     """How the simulation or the tests failed, or None."""
-    words = PROGRAMS[os.path.dirname(FAULTS[name][0])][1]
+    words = program_of(name)[1]
     try:
         ran = subprocess.run([str(program), *words], capture_output=True, text=True, check=False, timeout=WAIT_S,
             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, (TIME_S, TIME_S + 1)))
@@ -197,7 +226,7 @@ def main():
     names = sys.argv[3:] or list(FAULTS)
     missed = skipped = 0
     for name in names:
-        if not (build_dir / PROGRAMS[os.path.dirname(FAULTS[name][0])][0]).exists():
+        if not (build_dir / program_of(name)[0]).exists():
             print(f'skip   {name}: its tests are not built here')
             skipped += 1
             continue

@@ -38,15 +38,16 @@ struct sim_event {
     int64_t tried_by[MEMBERS]; /* the epoch of each for whom its handler ran */
     int64_t redriven_ms;
     bool is_asked; /* its redrive is asked for and not over */
+    int refused;   /* what it caused, by the bus */
 };
 
-enum record_kind { MARK, ASIDE, NOTE, CLOSE, FORGET, REDRIVE, REDRIVEN };
+enum record_kind { MARK, ASIDE, NOTE, CLOSE, FORGET, REDRIVE, REDRIVEN, DONE };
 
 /* A record of lanes.<group>; its place in the log is its position. */
 struct record {
     enum record_kind kind;
     int64_t fence;
-    int64_t offset; /* ASIDE, FORGET, REDRIVE, REDRIVEN: of the event */
+    int64_t offset; /* ASIDE, FORGET, REDRIVE, REDRIVEN, DONE: of the event */
     int key;        /* NOTE, CLOSE: of the lane; -1: see name_offset */
     int64_t name_offset;
     struct lane_note note;
@@ -64,12 +65,30 @@ struct source {
     int64_t owner_epoch; /* under which it holds it; -1: not yet */
 };
 
+enum sim_outcome { TXN_COMMITTED, TXN_ABORTED, TXN_REFUSED, TXN_UNKNOWN };
+
+struct sim_commit {
+    int partition;
+    int64_t epoch;
+    int64_t offset;
+    char *metadata;
+};
+
 struct held {
     struct lane_event event;
     struct sim_event *about;
     uint8_t *key;
     int64_t fence;
     bool is_redrive;
+    bool is_refused; /* the answer of its transaction */
+    struct held *next, *prev;
+};
+
+/* What counts together or not at all, of one member. */
+struct sim_txn {
+    VEC(struct sim_commit) commits;
+    struct held *events;
+    enum sim_outcome outcome;
 };
 
 /* Failures of one event of a handler in one member, with no other's result between. */
@@ -96,6 +115,13 @@ struct member {
     struct sim_alone alone[HANDLERS];
     int failures[HANDLERS]; /* since it last succeeded; who rejects an event has not failed */
     struct share shares[PARTITIONS];
+
+    struct held *caused; /* done, and what they caused is not sent, in order */
+    struct sim_txn *filling;
+    struct sim_txn *sent; /* its op's */
+    size_t caused_most;   /* go into the next one */
+    int64_t transact_at_ms;
+    int transact_failures;
 };
 
 enum op_kind {
@@ -110,6 +136,8 @@ enum op_kind {
     OP_DEAD,
     OP_COMMIT,
     OP_COMMITTED,
+    OP_TRANSACT,
+    OP_TRANSACTED,
     OP_LEAVE_DEADLINE,
     OP_LOSE,
     OP_OWN,
@@ -134,6 +162,7 @@ struct op {
     struct record record;
     int64_t position;
     char *metadata;
+    struct sim_txn *txn;
     bool is_stored; /* what the answer says */
     bool is_void;   /* its member crashed before it was sent */
 };
@@ -183,8 +212,10 @@ struct world {
     VEC(struct sim_lane) lanes;
     int64_t outage_from_ms[HANDLERS], outage_to_ms[HANDLERS];
     bool has_limits;
+    bool transacts;    /* most effects count with the commit that tells of them */
     bool tries_alone;  /* nothing is mended before all is done that can be */
     bool fails_alone;  /* each handler has one lane, which is given up by attempts_alone */
+    bool is_long;      /* many events, and commits have no room to tell all that are done */
     bool is_plain;     /* nobody says anything, and no service ends: more of the rest happens */
     bool has_words;    /* people say something of lanes */
     bool skips_all;    /* parked lanes are opened by skipping, before redrives */
@@ -197,7 +228,7 @@ struct world {
     bool is_loud;
     bool has_failed;
     char failure[300];
-    uint64_t effects, dead, asides, crashes, moves, redrives, words;
+    uint64_t effects, dead, asides, crashes, moves, redrives, words, transactions;
 };
 
 /* --- sim_schedule.c --- */
@@ -210,11 +241,15 @@ bool sim_run(struct world *world, uint64_t seed, bool is_loud);
 void check_fail(struct world *world, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void check_starts(struct world *world, const struct held *held, bool by_owner);
 void check_ends(struct world *world, const struct held *held, bool by_owner);
+/* What events cause that count with the commits; before and behind check_commit of these. */
+void check_counts(struct world *world, const struct held *held);
+void check_told(struct world *world, const struct held *held);
 /* The handler's effect; false: refused, somebody with a higher fence had one. */
 bool check_applies(struct world *world, const struct held *held);
 void check_dead(struct world *world, struct sim_event *event);
 void check_commit(struct world *world, int partition, int64_t base, const char *metadata);
 void check_forget(struct world *world, int partition, int64_t offset);
+void check_done(struct world *world, int partition, int64_t offset);
 void check_mark(struct world *world, int partition, int64_t fence);
 void check_memory(struct world *world, const struct lane_machine *machine);
 /* Everything is done or dead, and what is not closed is forgotten. */
@@ -239,5 +274,7 @@ void words_say_all(struct world *world, bool is_skip);
 
 /* Whether lanes.<group> has the event now. */
 bool check_is_aside(const struct world *world, int partition, int64_t offset);
+/* Or knows that it is done. */
+bool check_is_recorded(const struct world *world, int partition, int64_t offset);
 
 #endif

@@ -64,6 +64,20 @@ static void check_order(struct world *world, struct sim_lane *lane, const struct
     }
 }
 
+/* What counts with a commit counts once. But who redrives what was skipped may find that its owner
+ * died before it had told so, and that it went on in its lane. */
+void check_counts(struct world *world, const struct held *held)
+{
+    const struct sim_event *event = held->about;
+    if (event->applied > 0 && !(held->is_redrive && event->may_skip)) {
+        check_fail(world, "%d@%d counts a second time", (int)event->offset, event->partition);
+    }
+    if (!check_applies(world, held)) {
+        check_fail(world, "%d@%d counts though a later owner had one of its lane",
+                   (int)event->offset, event->partition);
+    }
+}
+
 bool check_applies(struct world *world, const struct held *held)
 {
     struct sim_event *event = held->about;
@@ -95,22 +109,34 @@ void check_dead(struct world *world, struct sim_event *event)
 
 /* --- lanes.<group> --- */
 
-bool check_is_aside(const struct world *world, int partition, int64_t offset)
+/* What the last record about the event that counts says; FORGET: nothing. */
+static enum record_kind last_said(const struct world *world, int partition, int64_t offset)
 {
     const struct source *source = &world->sources[partition];
     int64_t mark = 0;
-    bool is_there = false;
+    enum record_kind last = FORGET;
     for (size_t i = 0; i < source->lanes.count; i++) {
         const struct record *record = &source->lanes.items[i];
         if (record->kind == MARK) {
             mark = record->fence > mark ? record->fence : mark;
         } else if (record->fence < mark) {
             continue;
-        } else if (record->offset == offset && (record->kind == ASIDE || record->kind == FORGET)) {
-            is_there = record->kind == ASIDE;
+        } else if (record->offset == offset &&
+                   (record->kind == ASIDE || record->kind == FORGET || record->kind == DONE)) {
+            last = record->kind;
         }
     }
-    return is_there;
+    return last;
+}
+
+bool check_is_aside(const struct world *world, int partition, int64_t offset)
+{
+    return last_said(world, partition, offset) == ASIDE;
+}
+
+bool check_is_recorded(const struct world *world, int partition, int64_t offset)
+{
+    return last_said(world, partition, offset) != FORGET;
 }
 
 static bool is_said_done(const struct lane_ranges *done, int64_t base, int64_t offset)
@@ -128,6 +154,19 @@ static int64_t read_commit(const struct source *source, struct lane_ranges *done
     return lane_metadata_decode(source->metadata, source->committed, done);
 }
 
+/* A record says so, or forgets it. */
+void check_done(struct world *world, int partition, int64_t offset)
+{
+    const struct source *source = &world->sources[partition];
+    for (size_t i = 0; i < source->events.count; i++) {
+        const struct sim_event *event = &source->events.items[i];
+        if (event->offset == offset && event->applied == 0 && !event->is_dead) {
+            check_fail(world, "%d@%d is taken for over and neither done nor dead", (int)offset,
+                       partition);
+        }
+    }
+}
+
 /* A start before the commit would take it for one that was never set aside. */
 void check_forget(struct world *world, int partition, int64_t offset)
 {
@@ -139,13 +178,7 @@ void check_forget(struct world *world, int partition, int64_t offset)
                    partition);
     }
     vec_deinit(&done);
-    for (size_t i = 0; i < source->events.count; i++) {
-        const struct sim_event *event = &source->events.items[i];
-        if (event->offset == offset && event->applied == 0 && !event->is_dead) {
-            check_fail(world, "%d@%d is forgotten and neither done nor dead", (int)offset,
-                       partition);
-        }
-    }
+    check_done(world, partition, offset);
 }
 
 /* The group has its fence: else it may not be the owner, and another may have the same one. */
@@ -183,6 +216,20 @@ void check_commit(struct world *world, int partition, int64_t base, const char *
     vec_deinit(&done);
 }
 
+/* Nobody does it again: the commit says that it is over, or a record of the same transaction. */
+void check_told(struct world *world, const struct held *held)
+{
+    const struct sim_event *event = held->about;
+    const struct source *source = &world->sources[event->partition];
+    struct lane_ranges done = {0};
+    read_commit(source, &done);
+    if (!held->event.needs_record && !is_said_done(&done, source->committed, event->offset)) {
+        check_fail(world, "%d@%d counts, and neither the commit nor a record tells it",
+                   (int)event->offset, event->partition);
+    }
+    vec_deinit(&done);
+}
+
 /* Whoever asks for redrives takes them into memory. */
 static size_t count_redriven(const struct world *world)
 {
@@ -200,10 +247,13 @@ void check_memory(struct world *world, const struct lane_machine *machine)
     struct lane_counts counts = lane_counts(machine);
     const struct lane_settings *settings = &world->settings;
     /* one delivery a partition may be on its way when it pauses */
-    size_t slack = 3 * PARTITIONS + (size_t)settings->workers;
+    size_t slack = 3 * PARTITIONS + (size_t)settings->workers +
+                   (world->transacts ? settings->intake_events / 4 + 1 : 0);
     size_t events = counts.runnable_events + counts.waiting_events;
     size_t most = settings->intake_events + settings->waiting_events + slack;
-    if (events > most && events > most + count_redriven(world)) {
+    /* a redrive whose transaction is committed is in memory until that is heard */
+    size_t redriven = world->transacts ? counts.redriven_events : 0;
+    if (events - redriven > most && events > most + count_redriven(world)) {
         check_fail(world, "%zu events in memory, %zu and %zu are allowed", events,
                    settings->intake_events, settings->waiting_events);
     }
@@ -223,7 +273,7 @@ static void check_event_end(struct world *world, const struct sim_event *event, 
                    : is_aside     ? ", it is set aside"
                                   : "");
     }
-    if (is_all_done && is_aside) {
+    if (is_all_done && check_is_recorded(world, event->partition, event->offset)) {
         check_fail(world, "%d@%d is done and not forgotten", (int)event->offset, event->partition);
     }
 }
@@ -266,17 +316,17 @@ void check_stuck(struct world *world, const char *what)
         const struct source *source = &world->sources[p];
         for (size_t i = 0; i < source->events.count; i++) {
             const struct sim_event *event = &source->events.items[i];
-            bool is_aside = check_is_aside(world, p, event->offset);
-            if (world->is_loud && (event->applied == 0 || is_aside)) {
+            bool is_recorded = check_is_recorded(world, p, event->offset);
+            if (world->is_loud && (event->applied == 0 || is_recorded)) {
                 printf("        %d@%d of lane %zu: fate %d, %d effects%s%s%s\n", (int)event->offset,
                        p, event->lane, (int)event->fate, event->applied,
                        event->is_dead ? ", dead" : "", event->may_skip ? ", skipped" : "",
-                       is_aside ? ", set aside" : "");
+                       is_recorded ? ", recorded" : "");
             }
-            if (event->applied == 0 || is_aside || event->is_asked) {
+            if (event->applied == 0 || is_recorded || event->is_asked) {
                 check_fail(world, "never: %s; %d@%d is %s%s%s%s", what, (int)event->offset, p,
                            event->applied > 0 ? "done" : "not done", event->is_dead ? ", dead" : "",
-                           is_aside ? ", set aside" : "",
+                           is_recorded ? ", recorded" : "",
                            event->is_asked ? ", its redrive is under way" : "");
             }
         }

@@ -48,6 +48,9 @@ static void write_record(struct world *world, int member, const struct lane_effe
     case LANE_WRITE_FORGET:
         record.kind = FORGET;
         break;
+    case LANE_WRITE_DONE:
+        record.kind = DONE;
+        break;
     case LANE_WRITE_REDRIVEN:
         record.kind = REDRIVEN;
         break;
@@ -121,7 +124,11 @@ static void carry_out(struct world *world, int member, const struct lane_effect 
         op->effect = *effect;
         break;
     case LANE_COMMIT:
-        commit(world, member, effect);
+        if (world->transacts) {
+            sim_transact_commit(world, member, effect);
+        } else {
+            commit(world, member, effect);
+        }
         break;
     case LANE_PAUSE:
     case LANE_RESUME:
@@ -143,9 +150,9 @@ static void carry_out(struct world *world, int member, const struct lane_effect 
 }
 
 static const char *const effect_names[] = {
-    "RUN",        "RELEASE", "LOOK",   "OWN",      "LOAD",   "WRITE_ASIDE", "WRITE_DEAD",
-    "WRITE_NOTE", "CLOSE",   "FORGET", "REDRIVEN", "COMMIT", "PAUSE",       "RESUME",
-    "QUIET",      "DOWN",    "UP",     "FULL",     "GIVE_UP"};
+    "RUN",        "RELEASE", "LOOK",   "OWN",  "LOAD",     "WRITE_ASIDE", "WRITE_DEAD",
+    "WRITE_NOTE", "CLOSE",   "FORGET", "DONE", "REDRIVEN", "COMMIT",      "PAUSE",
+    "RESUME",     "QUIET",   "DOWN",   "UP",   "FULL",     "GIVE_UP"};
 
 /* Where the log of a source ends: now and then behind what is no event. */
 static int64_t sim_end(const struct source *source)
@@ -216,7 +223,9 @@ void sim_settle(struct world *world, int member)
         return;
     }
     deliver(world, member);
+    int64_t transact_ms = sim_transact_due(world, member);
     int64_t due_ms = lane_settle(its->machine, world->now_ms);
+    due_ms = transact_ms < due_ms ? transact_ms : due_ms;
     check_memory(world, its->machine);
     bool is_roomy = has_room(world, its->machine);
     while (its->is_alive && lane_next_effect(its->machine, &effect)) {
@@ -225,6 +234,7 @@ void sim_settle(struct world *world, int member)
         carry_out(world, member, &effect);
     }
     words_settled(world, member);
+    sim_transact_send(world, member);
     if (is_roomy && its->is_alive) {
         check_goes_on(world, member);
     }

@@ -43,7 +43,7 @@ enum lane_verdict sim_handle(struct world *world, struct held *held, bool *is_re
             world->now_ms < world->outage_to_ms[event->handler]) {
             return LANE_RETRY;
         }
-        if (event->fate == POISON) {
+        if (event->fate == POISON && !sim_is_unkept(world, event)) {
             return LANE_RETRY;
         }
         if (event->fails_left > 0) {
@@ -51,7 +51,7 @@ enum lane_verdict sim_handle(struct world *world, struct held *held, bool *is_re
             return LANE_RETRY;
         }
     }
-    if (check_applies(world, held)) {
+    if (sim_is_caused(world, event) || check_applies(world, held)) {
         return LANE_DONE;
     }
     /* the inbox has a higher fence: that is how an owner of before learns of it */
@@ -61,21 +61,20 @@ enum lane_verdict sim_handle(struct world *world, struct held *held, bool *is_re
 
 static void handled(struct world *world, struct op *op)
 {
-    check_ends(world, op->held, sim_is_owner(world, op->member, op->partition, op->epoch));
     bool is_refused = false;
     enum lane_verdict verdict = sim_handle(world, op->held, &is_refused);
     sim_say(world, "%d: %d@%d is %s", op->member, (int)op->held->about->offset, op->partition,
             verdict == LANE_DONE ? "done" : "not done");
     struct share *share = &world->members[op->member].shares[op->partition];
     bool is_its = share->epoch == op->epoch && share->is_held;
-    int64_t retry_at_ms = verdict == LANE_RETRY && !world->is_plain && sim_chance(world, 10)
-                              ? world->now_ms + sim_between(world, 1, 300)
-                              : 0;
-    if (is_its) {
-        words_result(world, op->member, op->held, verdict, retry_at_ms);
+    if (verdict == LANE_DONE && sim_is_caused(world, op->held->about)) {
+        if (is_its) {
+            sim_ready(world, op->member, op->held);
+            return;
+        }
+        verdict = LANE_RETRY; /* nobody wants it */
     }
-    lane_result(world->members[op->member].machine, &op->held->event, verdict, retry_at_ms,
-                world->now_ms);
+    sim_result(world, op->member, op->held, verdict);
     if (is_refused && is_its) {
         sim_lose_share(world, op->member, op->partition);
     }
@@ -85,10 +84,14 @@ static void append(struct world *world, struct op *op)
 {
     struct source *source = &world->sources[op->partition];
     const struct record *record = &op->record;
-    bool was_aside = record->kind == FORGET && check_is_aside(world, op->partition, record->offset);
+    bool was_there =
+        record->kind == FORGET && check_is_recorded(world, op->partition, record->offset);
     vec_push(&source->lanes, op->record);
-    if (was_aside && !check_is_aside(world, op->partition, record->offset)) {
+    if (was_there && !check_is_recorded(world, op->partition, record->offset)) {
         check_forget(world, op->partition, record->offset);
+    }
+    if (record->kind == DONE) {
+        check_done(world, op->partition, record->offset);
     }
     if (record->kind == MARK) {
         check_mark(world, op->partition, record->fence);
@@ -181,6 +184,8 @@ static void land(struct world *world, struct op *op)
         dead(world, op, false);
     } else if (op->kind == OP_COMMIT) {
         sim_committed(world, op, false);
+    } else if (op->kind == OP_TRANSACT) {
+        sim_transact(world, op, false);
     }
 }
 
@@ -264,6 +269,12 @@ static void happen(struct world *world, struct op *op)
         break;
     case OP_COMMITTED:
         lane_committed(world->members[op->member].machine, op->partition, op->epoch, op->is_stored);
+        break;
+    case OP_TRANSACT:
+        sim_transact(world, op, true);
+        break;
+    case OP_TRANSACTED:
+        sim_transacted(world, op);
         break;
     case OP_OWN:
         sim_own(world, op->member, op->partition);

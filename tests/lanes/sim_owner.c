@@ -46,7 +46,7 @@ void sim_own(struct world *world, int member, int partition)
     /* an operator may set the offset of a group that nobody reads with, and leave a text of his
      * own or none; but not while a mark of the last one is still to come, whose fence only that
      * text would tell */
-    bool is_set = !has_reader(world, partition) && sim_chance(world, 10) &&
+    bool is_set = !has_reader(world, partition) && sim_chance(world, 10) && !world->transacts &&
                   !is_append_on_its_way(world, partition);
     its->shares[partition].is_held = true;
     lane_own(its->machine, partition, world->last_epoch, committed,
@@ -75,6 +75,7 @@ static void disown_running(struct world *world, int member, int partition)
             check_ends(world, op->held, true);
         }
     }
+    sim_disown_ready(world, member, partition);
 }
 
 static int another(struct world *world, int member)
@@ -97,26 +98,32 @@ void sim_lose_share(struct world *world, int member, int partition)
     sim_say(world, "%d: lets go of %d", member, partition);
     lane_lose(world->members[member].machine, partition);
     share->is_held = false;
+    sim_drop_ready(world, member, partition);
     if (was_owner) {
         sim_give(world, another(world, member), partition);
     }
 }
 
+void sim_store(struct world *world, int partition, int64_t offset, char **metadata)
+{
+    struct source *source = &world->sources[partition];
+    check_commit(world, partition, offset, *metadata);
+    if (offset < source->committed) {
+        check_fail(world, "the commit went back from %d to %d", (int)source->committed,
+                   (int)offset);
+    }
+    source->committed = offset;
+    free(source->metadata);
+    source->metadata = *metadata;
+    *metadata = NULL;
+}
+
 void sim_committed(struct world *world, struct op *op, bool is_answered)
 {
-    struct source *source = &world->sources[op->partition];
     bool is_stored = sim_is_owner(world, op->member, op->partition, op->epoch) &&
                      (world->is_mended || !sim_chance(world, 5));
     if (is_stored) {
-        check_commit(world, op->partition, op->effect.offset, op->metadata);
-        if (op->effect.offset < source->committed) {
-            check_fail(world, "the commit went back from %d to %d", (int)source->committed,
-                       (int)op->effect.offset);
-        }
-        source->committed = op->effect.offset;
-        free(source->metadata);
-        source->metadata = op->metadata;
-        op->metadata = NULL;
+        sim_store(world, op->partition, op->effect.offset, &op->metadata);
     }
     if (is_answered) {
         /* some answers take so long that the partition is gone, or back */
@@ -145,16 +152,23 @@ void sim_crash(struct world *world, int member)
         if (op->member != member || op->life != its->life) {
             continue;
         }
-        bool is_sent = op->kind == OP_APPEND || op->kind == OP_DEAD || op->kind == OP_COMMIT;
+        bool is_sent = op->kind == OP_APPEND || op->kind == OP_DEAD || op->kind == OP_COMMIT ||
+                       op->kind == OP_TRANSACT;
         op->is_void = !is_sent || sim_time_of(op) > reaches_ms;
         if (op->kind == OP_COMMIT && sim_chance(world, 50)) {
             sim_committed(world, op, false); /* before the group knows that its member is gone */
             op->is_void = true;
         }
-        if (op->kind == OP_HANDLED && sim_chance(world, 40) && op->held->about->fate == GOOD) {
+        if (op->kind == OP_TRANSACT && sim_chance(world, 50)) {
+            sim_transact(world, op, false);
+            op->is_void = true;
+        }
+        if (op->kind == OP_HANDLED && sim_chance(world, 40) && op->held->about->fate == GOOD &&
+            !sim_is_caused(world, op->held->about)) {
             check_applies(world, op->held); /* it was just done when the process died */
         }
     }
+    sim_free_ready(world, member);
     its->is_alive = false;
     its->life++;
     for (int p = 0; p < PARTITIONS; p++) {
@@ -175,6 +189,9 @@ void sim_op_free(struct op *op, bool has_machine)
         sim_held_free(op->held);
     } else if (has_event && op->effect.event != NULL && !has_machine) {
         sim_held_free(sim_held_of(op->effect.event));
+    }
+    if (op->txn != NULL) {
+        sim_txn_free(op->txn);
     }
     free(op->metadata);
     free(op);
@@ -200,6 +217,8 @@ void sim_begin(struct world *world, int member)
     settings.seed = random_next(&world->random);
     its->is_alive = true;
     its->is_stopping = false;
+    its->caused_most = SIZE_MAX;
+    its->transact_at_ms = its->transact_failures = 0;
     memset(its->alone, 0, sizeof its->alone);
     memset(its->failures, 0, sizeof its->failures);
     its->machine = lane_machine_new(&settings);
@@ -239,12 +258,17 @@ void sim_move(struct world *world, int member, int partition)
 
 /* --- redrive --- */
 
+static bool is_about_event(const struct record *record)
+{
+    return record->kind == ASIDE || record->kind == FORGET || record->kind == DONE;
+}
+
 bool sim_is_newest(const struct source *source, size_t at)
 {
     const struct record *record = &source->lanes.items[at];
     int64_t mark = 0;
     bool is_lane = record->kind == NOTE || record->kind == CLOSE;
-    bool is_event = record->kind == ASIDE || record->kind == FORGET;
+    bool is_event = is_about_event(record);
     for (size_t i = 0; i < source->lanes.count; i++) {
         const struct record *other = &source->lanes.items[i];
         if (other->kind == MARK) {
@@ -263,8 +287,7 @@ bool sim_is_newest(const struct source *source, size_t at)
             other->name_offset == record->name_offset) {
             return false;
         }
-        if (is_event && (other->kind == ASIDE || other->kind == FORGET) &&
-            other->offset == record->offset) {
+        if (is_event && is_about_event(other) && other->offset == record->offset) {
             return false;
         }
     }
@@ -320,23 +343,41 @@ void sim_redrive(struct world *world, struct op *op)
 
 /* --- restore --- */
 
-static void restore_record(struct world *world, int member, int partition, size_t at)
+/* The dead event that closed a lane is done since. */
+static bool was_redriven(const struct source *source, size_t below, const struct lane_note *note)
+{
+    for (size_t i = below; i > 0 && note->is_parked; i--) {
+        const struct record *record = &source->lanes.items[i - 1];
+        if (record->kind == REDRIVEN && record->offset == note->offset &&
+            sim_is_newest(source, i - 1)) {
+            return record->was_done;
+        }
+    }
+    return false;
+}
+
+static void restore_record(struct world *world, int member, int partition, size_t at, size_t below)
 {
     const struct record *record = &world->sources[partition].lanes.items[at];
     struct lane_machine *machine = world->members[member].machine;
     char key[16];
-    if (record->kind == ASIDE) {
+    if (record->kind == ASIDE || record->kind == DONE) {
         const struct sim_event *about = sim_find(world, partition, record->offset);
         snprintf(key, sizeof key, "key-%d", about->key);
-        lane_restore_event(machine, partition, about->key >= 0 ? slice_str(key) : (struct slice){0},
-                           record->offset, (int64_t)at, 10, about->handler);
+        struct slice its = about->key >= 0 ? slice_str(key) : (struct slice){0};
+        if (record->kind == ASIDE) {
+            lane_restore_event(machine, partition, its, record->offset, (int64_t)at, 10,
+                               about->handler);
+        } else {
+            lane_restore_done(machine, partition, its, record->offset);
+        }
     } else if (record->kind == NOTE) {
         snprintf(key, sizeof key, "key-%d", record->key);
         lane_restore_note(
             machine, partition,
             (struct lane_name){.key = record->key >= 0 ? slice_str(key) : (struct slice){0},
                                .offset = record->name_offset},
-            &record->note, false);
+            &record->note, was_redriven(&world->sources[partition], below, &record->note));
     }
 }
 
@@ -353,7 +394,7 @@ void sim_restore(struct world *world, struct op *op)
     words_restored(world, op->member, op->partition);
     for (size_t i = 0; i < (size_t)op->position; i++) {
         if (sim_is_newest(source, i)) {
-            restore_record(world, op->member, op->partition, i);
+            restore_record(world, op->member, op->partition, i, (size_t)op->position);
         }
     }
     lane_restored(its->machine, op->partition, op->epoch);

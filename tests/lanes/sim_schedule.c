@@ -37,7 +37,7 @@ static void make_source(struct world *world, int partition)
 {
     struct source *source = &world->sources[partition];
     int64_t offset = sim_between(world, 0, 3);
-    int64_t count = sim_between(world, 5, 25);
+    int64_t count = sim_between(world, 5, 25) + (world->is_long ? 40 : 0);
     source->owner = -1;
     source->owner_epoch = -1;
     source->committed = -1;
@@ -133,6 +133,13 @@ static void world_begin(struct world *world, uint64_t seed, bool is_loud)
 {
     *world = (struct world){.seed = seed, .random.state = seed, .is_loud = is_loud};
     draw_settings(world);
+    world->transacts = seed % 3 == 1;
+    world->settings.commits_on_request = world->transacts;
+    world->is_long = seed % 60 == 1;
+    if (world->is_long) {
+        world->settings.metadata_bytes = 40;
+        world->settings.intake_events = world->settings.waiting_events = 60;
+    }
     world->key_count = (int)sim_between(world, 1, MOST_KEYS);
     for (int p = 0; p < PARTITIONS; p++) {
         make_source(world, p);
@@ -159,6 +166,7 @@ static void world_end(struct world *world)
         heap_remove(&world->ops, &world->settles[m].node);
         if (world->members[m].is_alive) {
             sim_machine_end(world, m);
+            sim_free_ready(world, m);
         }
     }
     for (size_t i = 0; i < world->ops.nodes.count; i++) {
@@ -199,7 +207,7 @@ static bool is_settled(const struct world *world, bool all_done)
             bool is_held = world->lanes.items[event->lane].was_held;
             if ((event->is_asked && (all_done || !is_held)) ||
                 (event->applied == 0 && (all_done || (!event->is_dead && !is_aside))) ||
-                (all_done && is_aside)) {
+                (all_done && check_is_recorded(world, p, event->offset))) {
                 return false;
             }
         }

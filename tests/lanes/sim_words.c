@@ -107,7 +107,7 @@ static bool is_proven(const struct world *world, int member, const struct sim_ev
     const struct sim_alone *alone = &world->members[member].alone[event->handler];
     bool is_alone = world->settings.attempts_alone > 0 && alone->event == event &&
                     alone->fails >= world->settings.attempts_alone;
-    return is_alone || event->fate == POISON || event->fate == REJECTED ||
+    return is_alone || event->refused > 0 || event->fate == POISON || event->fate == REJECTED ||
            (event->fate == FLAKY && event->fails_left > 0);
 }
 

@@ -23,6 +23,29 @@ void sim_held_free(struct held *held);
 struct held *sim_held_of(struct lane_event *event);
 struct sim_event *sim_find(struct world *world, int partition, int64_t offset);
 
+/* --- sim_txn.c: commits with what events caused --- */
+
+/* What it causes counts with the commit, if the world transacts. */
+bool sim_is_caused(const struct world *world, const struct sim_event *event);
+/* The bus does not take what it causes. */
+bool sim_is_unkept(const struct world *world, const struct sim_event *event);
+/* Its handler is done. */
+void sim_ready(struct world *world, int member, struct held *held);
+/* What a handler, or the bus of what it caused, says; by whoever has the event. */
+void sim_result(struct world *world, int member, struct held *held, enum lane_verdict verdict);
+/* Before the machine is settled. Returns when to call again at the latest. */
+int64_t sim_transact_due(struct world *world, int member);
+void sim_transact_commit(struct world *world, int member, const struct lane_effect *effect);
+void sim_transact_send(struct world *world, int member);
+/* The bus has it; its member hears of that. */
+void sim_transact(struct world *world, struct op *op, bool is_answered);
+void sim_transacted(struct world *world, struct op *op);
+/* The member is not the partition's owner any more; it lets go of it; of all. */
+void sim_disown_ready(struct world *world, int member, int partition);
+void sim_drop_ready(struct world *world, int member, int partition);
+void sim_free_ready(struct world *world, int member);
+void sim_txn_free(struct sim_txn *txn);
+
 /* --- sim_owner.c: who has which partition, what a new owner reads, redrives --- */
 
 void sim_own(struct world *world, int member, int partition);
@@ -35,6 +58,8 @@ void sim_begin(struct world *world, int member);
 void sim_fence_out(struct world *world, int member, int partition);
 void sim_move(struct world *world, int member, int partition);
 void sim_committed(struct world *world, struct op *op, bool is_answered);
+/* The group has it from now on; the text is taken. */
+void sim_store(struct world *world, int partition, int64_t offset, char **metadata);
 bool sim_is_newest(const struct source *source, size_t at);
 void sim_ask_redrive(struct world *world, struct sim_event *event);
 void sim_redrive(struct world *world, struct op *op);

@@ -27,6 +27,7 @@ int main(int argc, char **argv)
         }
     }
     uint64_t effects = 0, dead = 0, asides = 0, crashes = 0, moves = 0, redrives = 0, words = 0;
+    uint64_t transactions = 0;
     setvbuf(stdout, NULL, _IOLBF, 0);
     for (uint64_t i = 0; i < count; i++) {
         struct world world;
@@ -43,10 +44,11 @@ int main(int argc, char **argv)
         moves += world.moves;
         redrives += world.redrives;
         words += world.words;
+        transactions += world.transactions;
     }
     printf("%" PRIu64 " schedules: %" PRIu64 " effects, %" PRIu64 " dead letters, %" PRIu64
            " set aside, %" PRIu64 " crashes, %" PRIu64 " moves, %" PRIu64 " redrives, %" PRIu64
-           " words\n",
-           count, effects, dead, asides, crashes, moves, redrives, words);
+           " words, %" PRIu64 " transactions\n",
+           count, effects, dead, asides, crashes, moves, redrives, words, transactions);
     return 0;
 }

@@ -51,6 +51,26 @@ static void test_what_does_not_fit_is_left_out_from_the_end(void **state)
     buf_deinit(&text);
 }
 
+/* Every second offset that is open now is done then. */
+static void test_what_is_kept_is_told_by_later_texts_as_well(void **state)
+{
+    (void)state;
+    struct lane_ranges open = {0}, later = {0};
+    struct buf text = {0};
+    for (int64_t i = 0; i < 20; i++) {
+        vec_push(&open, (struct lane_range){i * 100, i * 100 + 20});
+        for (int64_t j = 0; j < 20; j += 2) {
+            vec_push(&later, (struct lane_range){i * 100 + j, i * 100 + j + 1});
+        }
+    }
+    int64_t kept = lane_metadata_keeps(0, &open, 2000, 200);
+    assert_true(kept > 100 && kept < lane_metadata_encode(9, 0, &open, 2000, 200, &text));
+    assert_true(lane_metadata_encode(INT64_MAX, 0, &later, 1000000, 200, &text) >= kept);
+    vec_deinit(&open);
+    vec_deinit(&later);
+    buf_deinit(&text);
+}
+
 static void test_nothing_open_leaves_the_fence(void **state)
 {
     (void)state;
@@ -120,6 +140,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_is_written_is_read),
         cmocka_unit_test(test_what_does_not_fit_is_left_out_from_the_end),
+        cmocka_unit_test(test_what_is_kept_is_told_by_later_texts_as_well),
         cmocka_unit_test(test_nothing_open_leaves_the_fence),
         cmocka_unit_test(test_another_base_leaves_the_fence_only),
         cmocka_unit_test(test_a_foreign_text_says_nothing),

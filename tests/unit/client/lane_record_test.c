@@ -98,6 +98,8 @@ static void test_the_small_ones_come_back(void **state)
         {.kind = LANE_RECORD_MARK, .fence = 4},
         {.kind = LANE_RECORD_CLOSE, .fence = 4, .name = {.key = slice_str("k"), .offset = -1}},
         {.kind = LANE_RECORD_FORGET, .fence = 4, .offset = 8},
+        {.kind = LANE_RECORD_DONE, .fence = 4, .offset = 8, .event.key = slice_str("k")},
+        {.kind = LANE_RECORD_DONE, .fence = 4, .offset = 8},
         {.kind = LANE_RECORD_REDRIVEN,
          .fence = 4,
          .offset = 8,
@@ -109,6 +111,9 @@ static void test_the_small_ones_come_back(void **state)
         assert_int_equal(read.kind, records[i].kind);
         assert_int_equal(read.offset, records[i].offset);
         assert_int_equal(read.redriven, records[i].redriven);
+        assert_true(slice_is_null(records[i].event.key)
+                        ? slice_is_null(read.event.key)
+                        : slice_equal(read.event.key, records[i].event.key));
         assert_int_equal(read.number, records[i].number);
         assert_true(slice_equal(read.name.key, records[i].name.key));
     }
