@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/plural.h"
 #include "base/random.h"
 #include "base/time_text.h"
 
@@ -284,7 +285,7 @@ enum tidings_status tidings_flush(struct tidings *service, int timeout_ms,
     if (publisher == NULL || publisher_flush(publisher, timeout_ms) == CLIENT_OK) {
         return TIDINGS_OK;
     }
-    return error_set(error, TIDINGS_UNREACHABLE,
-                     "%zu events were not acknowledged by %s within %d ms",
-                     publisher_pending(publisher), service->options.bootstrap_servers, timeout_ms);
+    size_t pending = publisher_pending(publisher);
+    return error_set(error, TIDINGS_UNREACHABLE, "%zu event%s not acknowledged by %s within %d ms",
+                     pending, plural_s(pending), service->options.bootstrap_servers, timeout_ms);
 }

@@ -168,9 +168,9 @@ static void tell_backup(const struct backup_totals *totals, struct listener *lis
     }
     output_text(stdout, "backup %s holds the bus of %s: %lld file%s, %s\n", dir,
                 cut_time(totals->cut_ms, time), (long long)totals->files,
-                output_plural((uint64_t)totals->files), output_size((double)totals->bytes, all));
+                plural_s((uint64_t)totals->files), output_size((double)totals->bytes, all));
     output_text(stdout, "copied %lld file%s, %s; the rest was there\n",
-                (long long)totals->copied_files, output_plural((uint64_t)totals->copied_files),
+                (long long)totals->copied_files, plural_s((uint64_t)totals->copied_files),
                 output_size((double)totals->copied_bytes, copied));
     if (!totals->stopped_source) {
         output_text(stdout, "publishing waited %.1f ms\n", (double)totals->waited_us / 1000);
@@ -220,7 +220,7 @@ static void tell_verify(const struct backup_check *check, struct listener *liste
     }
     output_text(stdout, "backup %s of %s: %lld file%s, %s, %lld bad\n", dir,
                 cut_time(check->cut_ms, time), (long long)check->files,
-                output_plural((uint64_t)check->files), output_size((double)check->bytes, all),
+                plural_s((uint64_t)check->files), output_size((double)check->bytes, all),
                 (long long)check->bad_files);
     if (check->damaged_files > 0) {
         output_text(stdout, "%lld file%s damaged in the bus already\n",
@@ -287,10 +287,10 @@ static void tell_restore(const struct restore_totals *totals, bool is_json, cons
                               (json_int_t)totals->copied_files));
         return;
     }
-    output_text(
-        stdout, "restored the bus of %s: %lld file%s, %s\nstart it with: tidings serve --data %s\n",
-        cut_time(totals->cut_ms, time), (long long)totals->files,
-        output_plural((uint64_t)totals->files), output_size((double)totals->bytes, all), data);
+    output_text(stdout,
+                "restored the bus of %s: %lld file%s, %s\nstart it with: tidings serve --data %s\n",
+                cut_time(totals->cut_ms, time), (long long)totals->files,
+                plural_s((uint64_t)totals->files), output_size((double)totals->bytes, all), data);
 }
 
 static int run_restore(const struct restore_settings *settings, const char *dir, const char *data)

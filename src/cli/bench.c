@@ -273,8 +273,9 @@ static int check(struct bench *bench)
     }
     if (bench->consumed < bench->options->events) {
         return cli_fail(EXIT_TIMED_OUT, "wait longer with --timeout",
-                        "read %lld of %lld events, then none came", (long long)bench->consumed,
-                        (long long)bench->options->events);
+                        "read %lld of %lld event%s, then none came", (long long)bench->consumed,
+                        (long long)bench->options->events,
+                        plural_s((uint64_t)bench->options->events));
     }
     return EXIT_OK;
 }
@@ -356,9 +357,9 @@ static void print_text(const struct bench *bench)
 {
     const struct bench_options *options = bench->options;
     output_text(stdout, "%lld event%s of %lld bytes, %lld partition%s, acks %s, compression %s\n",
-                (long long)options->events, output_plural((uint64_t)options->events),
+                (long long)options->events, plural_s((uint64_t)options->events),
                 (long long)options->size_bytes, (long long)options->partitions,
-                output_plural((uint64_t)options->partitions), options->acks, options->compression);
+                plural_s((uint64_t)options->partitions), options->acks, options->compression);
     print_flow(bench, "published", bench->publish_seconds);
     print_flow(bench, "consumed ", bench->consume_seconds);
     if (bench->latency_ns != NULL) {

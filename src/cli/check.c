@@ -160,10 +160,10 @@ static void print_totals(const struct check_totals *totals)
 {
     char size[32];
     output_text(stdout, "%lld partition%s, %lld segment%s, %lld batch%s, %lld event%s, %s\n",
-                (long long)totals->partitions, output_plural((uint64_t)totals->partitions),
-                (long long)totals->segments, output_plural((uint64_t)totals->segments),
+                (long long)totals->partitions, plural_s((uint64_t)totals->partitions),
+                (long long)totals->segments, plural_s((uint64_t)totals->segments),
                 (long long)totals->batches, totals->batches == 1 ? "" : "es",
-                (long long)totals->records, output_plural((uint64_t)totals->records),
+                (long long)totals->records, plural_s((uint64_t)totals->records),
                 output_size((double)totals->bytes, size));
     output_text(stdout, "damage: %lld, disposable: %lld, notes: %lld, repaired: %lld\n",
                 (long long)totals->findings[CHECK_DAMAGE],

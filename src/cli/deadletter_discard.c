@@ -182,7 +182,7 @@ static void tell(const struct discarding *discarding, bool is_done)
             (json_int_t)discarding->passed, "closed_lanes", (json_int_t)discarding->lanes));
         return;
     }
-    output_text(stdout, "%lld event%s %s %s\n", count, output_plural((uint64_t)count),
+    output_text(stdout, "%lld event%s %s %s\n", count, plural_s((uint64_t)count),
                 is_done ? (count == 1 ? "is" : "are") : "would be", what);
     if (discarding->passed > 0) {
         output_text(stdout, "%lld passed over: %s\n", (long long)discarding->passed,

@@ -156,8 +156,8 @@ static void print_plan(const struct redriving *redriving)
         return;
     }
     print_passed(redriving);
-    output_text(stdout, "%zu event%s of %zu lane%s", count, output_plural(count), plan->lanes,
-                output_plural(plan->lanes));
+    output_text(stdout, "%zu event%s of %zu lane%s", count, plural_s(count), plan->lanes,
+                plural_s(plan->lanes));
     if (plan->first_ms >= 0) {
         output_text(stdout, ", given up from %s to %s", time_format(plan->first_ms, first),
                     time_format(plan->last_ms, last));
@@ -199,14 +199,16 @@ static int tell_run(struct redriving *redriving, const struct dead_run *run, int
     } else {
         print_passed(redriving);
         if (is_republish) {
-            output_text(stdout, "task %s %s: %lld of %lld events are published again\n", task->id,
-                        task->state, (long long)task->sent, (long long)task->total);
+            output_text(stdout, "task %s %s: %lld of %lld event%s published again\n", task->id,
+                        task->state, (long long)task->sent, (long long)task->total,
+                        plural_s((uint64_t)task->total));
         } else {
             output_text(stdout,
-                        "task %s %s: %lld of %lld events sent, %lld done, %lld failed again, %lld "
+                        "task %s %s: %lld of %lld event%s sent, %lld done, %lld failed again, %lld "
                         "refused\n",
                         task->id, task->state, (long long)task->sent, (long long)task->total,
-                        (long long)task->done, (long long)task->failed, (long long)task->refused);
+                        plural_s((uint64_t)task->total), (long long)task->done,
+                        (long long)task->failed, (long long)task->refused);
         }
     }
     if (code != EXIT_OK) {
@@ -266,8 +268,8 @@ static int check_others(struct redriving *redriving)
         code = cli_fail(EXIT_CONFLICT, "if that is right, add --others-will-see-it",
                         "%zu event%s would be published again, for all who read there: %zu other "
                         "group%s now. Nothing was done",
-                        redriving->plan.choices.count, output_plural(redriving->plan.choices.count),
-                        others, output_plural(others));
+                        redriving->plan.choices.count, plural_s(redriving->plan.choices.count),
+                        others, plural_s(others));
     }
     return code;
 }

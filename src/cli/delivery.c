@@ -123,7 +123,7 @@ static void print_acknowledged(const struct delivery *delivery, FILE *out)
     double taken = seconds(delivery, delivery->end_ms);
     snprintf(time, sizeof time, taken < 1 ? "%.0f ms" : "%.1f s", taken < 1 ? taken * 1000 : taken);
     output_text(out, "published %llu event%s to %s (%s, %s, %.0f events/s)\n",
-                (unsigned long long)delivery->acknowledged, delivery->acknowledged == 1 ? "" : "s",
+                (unsigned long long)delivery->acknowledged, plural_s(delivery->acknowledged),
                 delivery->topic, output_size((double)delivery->bytes, size), time,
                 (double)delivery->acknowledged / taken);
 }
@@ -161,7 +161,7 @@ void delivery_progress(const struct delivery *delivery, uint64_t read_bytes, uin
         snprintf(percent, sizeof percent, "%3.0f %%  ", part > 1 ? 100.0 : part * 100);
     }
     snprintf(text, size, "%s%llu event%s acknowledged, %s, %.0f events/s%s", percent,
-             (unsigned long long)delivery->acknowledged, output_plural(delivery->acknowledged),
+             (unsigned long long)delivery->acknowledged, plural_s(delivery->acknowledged),
              output_size((double)delivery->bytes, bytes),
              (double)delivery->acknowledged / seconds(delivery, now_ms),
              delivery->failed > 0 ? ", some FAILED" : "");

@@ -1,6 +1,7 @@
 #include "cli/cli.h"
 
 #include "base/clock.h"
+#include "base/plural.h"
 #include "cli/expect_read.h"
 #include "cli/expect_tell.h"
 #include "cli/interrupt.h"
@@ -145,7 +146,7 @@ static void show(struct wait *wait, bool is_over)
     fputs("\r\033[K", stderr);
     if (!is_over) {
         output_text(stderr, "%lld event%s read, %.1f of %.1f s", (long long)wait->expect->read,
-                    output_plural((uint64_t)wait->expect->read), (double)now_ms / 1000,
+                    plural_s((uint64_t)wait->expect->read), (double)now_ms / 1000,
                     (double)wait->options->within_ms / 1000);
     }
     wait->shown_ms = now_ms;

@@ -1,6 +1,7 @@
 #include "cli/expect_tell.h"
 
 #include "base/file.h"
+#include "base/plural.h"
 #include "base/utf8.h"
 #include "cli/output.h"
 
@@ -93,8 +94,8 @@ void expect_tell(const struct expect *expect, const struct expect_verdict *verdi
         tell_events(text, "the last events read", &expect->last, EXPECT_LAST_MAX);
     }
     buf_printf(text, "%lld event%s of %zu topic%s in %.3f of %.3f s\n", (long long)expect->read,
-               output_plural((uint64_t)expect->read), verdict->topic_count,
-               output_plural(verdict->topic_count), (double)verdict->took_ms / 1000,
+               plural_s((uint64_t)expect->read), verdict->topic_count,
+               plural_s(verdict->topic_count), (double)verdict->took_ms / 1000,
                (double)verdict->within_ms / 1000);
 }
 

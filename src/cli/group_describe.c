@@ -88,7 +88,7 @@ static void print_group(const char *group, const struct group_progress *progress
 {
     size_t members = progress->about.members.count;
     output_text(stdout, "group %s, %s, %zu member%s, ", group, progress->about.state, members,
-                output_plural(members));
+                plural_s(members));
     if (progress->lag >= 0) {
         output_text(stdout, "total lag %lld", (long long)progress->lag);
     } else {
@@ -96,7 +96,7 @@ static void print_group(const char *group, const struct group_progress *progress
     }
     if (progress->uncommitted > 0) {
         output_text(stdout, " (%zu partition%s without a committed offset, counted from the start)",
-                    progress->uncommitted, output_plural(progress->uncommitted));
+                    progress->uncommitted, plural_s(progress->uncommitted));
     }
     putchar('\n');
     group_story_print(situation, progress, group);

@@ -58,7 +58,7 @@ static int check_idle(struct connection *connection, const char *name, bool *exi
         code = cli_fail(EXIT_CONFLICT,
                         "stop the members first; see them with: tidings group describe GROUP",
                         "group '%s' is active: %zu member%s (state %s), nothing was moved", name,
-                        group.members.count, output_plural(group.members.count), group.state);
+                        group.members.count, plural_s(group.members.count), group.state);
     }
     *exists = !group.is_dead;
     admin_group_deinit(&group);

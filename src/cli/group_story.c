@@ -1,5 +1,6 @@
 #include "cli/group_story.h"
 
+#include "base/plural.h"
 #include "base/time_text.h"
 #include "cli/output.h"
 
@@ -48,7 +49,7 @@ static void tell_lanes(const struct group_situation *situation, const char *grou
                     "aside (tidings lanes list %s)\n",
                     (long long)lanes->parked, (long long)lanes->held, (long long)lanes->failing,
                     (long long)lanes->aside, (long long)lanes->events_aside,
-                    output_plural((uint64_t)lanes->events_aside), group);
+                    plural_s((uint64_t)lanes->events_aside), group);
     } else if (lanes->why[0] != '\0') {
         output_text(stdout, "  lanes not known: %s\n", lanes->why);
     }

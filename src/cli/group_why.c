@@ -1,4 +1,6 @@
 #include "cli/group_situation.h"
+
+#include "base/plural.h"
 #include "cli/output.h"
 
 #include <stdarg.h>
@@ -52,7 +54,7 @@ static void judge_members(struct group_situation *situation, const struct group_
         add(situation, "rebalance", "a rebalance is under way");
     } else if (unread > 0) {
         add(situation, "unread-partitions", "no member reads %zu partition%s that %s behind",
-            unread, output_plural(unread), unread == 1 ? "is" : "are");
+            unread, plural_s(unread), plural_are(unread));
     }
 }
 
@@ -95,7 +97,7 @@ static void judge_lanes(struct group_situation *situation)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         if (rows[i].count > 0) {
             add(situation, rows[i].kind, "%lld lane%s %s %s", (long long)rows[i].count,
-                output_plural((uint64_t)rows[i].count), rows[i].count == 1 ? "is" : "are",
+                plural_s((uint64_t)rows[i].count), plural_are((uint64_t)rows[i].count),
                 rows[i].text);
         }
     }

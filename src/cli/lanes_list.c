@@ -63,7 +63,7 @@ static void print_table(const struct lanes_options *options, const struct lane_v
     table_deinit(&table);
     if (view->open_words > 0) {
         output_text(stdout, "%lld word%s to its lanes %s not answered yet\n",
-                    (long long)view->open_words, output_plural((uint64_t)view->open_words),
+                    (long long)view->open_words, plural_s((uint64_t)view->open_words),
                     view->open_words == 1 ? "is" : "are");
     }
 }
@@ -150,7 +150,7 @@ static void print_lane(const struct lane_seen *lane)
         output_text(stdout, "  so since: %s\n", time_format(lane->noted_ms, text));
     }
     output_text(stdout, "  set aside: %lld event%s, %s\n", (long long)lane->events,
-                output_plural((uint64_t)lane->events), output_size((double)lane->bytes, size));
+                plural_s((uint64_t)lane->events), output_size((double)lane->bytes, size));
     for (size_t i = 0; i < lane->list.count && i < EVENTS_SHOWN; i++) {
         const struct lane_seen_event *at = &lane->list.items[i];
         output_text(stdout, "    offset %lld, %zu bytes%s%s\n", (long long)at->offset, at->bytes,

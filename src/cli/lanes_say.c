@@ -342,7 +342,7 @@ static void print_lines(const struct saying *saying, bool is_done)
     }
     if (!is_done) {
         output_text(stdout, "%zu lane%s; nothing was said; add --execute to do it\n",
-                    saying->targets.count, output_plural(saying->targets.count));
+                    saying->targets.count, plural_s(saying->targets.count));
     }
 }
 

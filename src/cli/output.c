@@ -287,11 +287,6 @@ int report_finish(struct report *report)
     return report->code;
 }
 
-const char *output_plural(uint64_t count)
-{
-    return count == 1 ? "" : "s";
-}
-
 const char *output_size(double bytes, char text[32])
 {
     static const char *const units[] = {"bytes", "kB", "MB", "GB", "TB"};

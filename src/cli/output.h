@@ -2,6 +2,7 @@
 #define TIDINGS_CLI_OUTPUT_H
 
 #include "base/buf.h"
+#include "base/plural.h"
 #include "base/vec.h"
 #include "cli/output_text.h"
 
@@ -86,9 +87,6 @@ void report_note(struct report *report, int code);
 
 /* Prints the JSON list if that is wanted, frees it, and returns the exit code. */
 int report_finish(struct report *report);
-
-/* "" for one, "s" for all others: "%llu event%s". */
-const char *output_plural(uint64_t count);
 
 /* "1.5 MB", "12 bytes" into text; returns text. */
 const char *output_size(double bytes, char text[32]);

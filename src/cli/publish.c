@@ -315,7 +315,7 @@ static int report(struct publishing *publishing)
     }
     if (publishing->interrupt.is_raised) {
         code = cli_fail(EXIT_FAILED, NULL, "interrupted after %llu event%s",
-                        (unsigned long long)delivery->sent, output_plural(delivery->sent));
+                        (unsigned long long)delivery->sent, plural_s(delivery->sent));
     }
     return output_finish(code);
 }

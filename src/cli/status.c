@@ -58,12 +58,11 @@ static void print_cleaner(const json_t *cleaner)
         output_text(stdout, "compaction  off (log.cleaner.enable=false)\n");
         return;
     }
-    output_text(stdout,
-                "compaction  %lld log%s cleaned since the start, %s read and written, %s freed\n",
-                (long long)number(cleaner, "cleanings"),
-                output_plural((uint64_t)number(cleaner, "cleanings")),
-                output_size((double)number(cleaner, "moved_bytes"), moved),
-                output_size((double)number(cleaner, "freed_bytes"), freed));
+    output_text(
+        stdout, "compaction  %lld log%s cleaned since the start, %s read and written, %s freed\n",
+        (long long)number(cleaner, "cleanings"), plural_s((uint64_t)number(cleaner, "cleanings")),
+        output_size((double)number(cleaner, "moved_bytes"), moved),
+        output_size((double)number(cleaner, "freed_bytes"), freed));
     if (number(cleaner, "failures") > 0) {
         output_text(stdout, "            %lld failed: see the server's log\n",
                     (long long)number(cleaner, "failures"));
@@ -102,7 +101,7 @@ static void print_memory(const json_t *memory)
                     output_size((double)number(share, "limit_bytes"), limit),
                     output_size((double)number(share, "most_bytes"), most),
                     (long long)number(share, "refused"),
-                    output_plural((uint64_t)number(share, "refused")));
+                    plural_s((uint64_t)number(share, "refused")));
     }
 }
 
@@ -116,14 +115,14 @@ static void print_status(const json_t *status)
     output_text(stdout, "cluster     %s\n", text(status, "cluster_id"));
     output_text(stdout, "topics      %lld with %lld partition%s, %s\n",
                 (long long)number(status, "topics"), (long long)number(status, "partitions"),
-                output_plural((uint64_t)number(status, "partitions")),
+                plural_s((uint64_t)number(status, "partitions")),
                 output_size((double)number(status, "bytes"), size));
     if (number(status, "offline_partitions") > 0) {
         uint64_t offline = (uint64_t)number(status, "offline_partitions");
         output_text(
             stdout,
             "offline     %llu partition%s: see 'a partition is offline' in the server's log\n",
-            (unsigned long long)offline, output_plural(offline));
+            (unsigned long long)offline, plural_s(offline));
     }
     print_memory(json_object_get(status, "memory"));
     print_cleaner(json_object_get(status, "cleaner"));

@@ -334,7 +334,7 @@ static int run(const struct subscribe_options *options, const struct source_opti
     }
     if (code == EXIT_OK && isatty(STDERR_FILENO) && isatty(STDOUT_FILENO)) {
         output_text(stderr, "%lld event%s\n", (long long)subscription.printed,
-                    output_plural((uint64_t)subscription.printed));
+                    plural_s((uint64_t)subscription.printed));
     }
     int close_code = source_close(&subscription.source);
     close_output(&output);

@@ -1,6 +1,7 @@
 #include "cli/top_view.h"
 
 #include "base/mem.h"
+#include "base/plural.h"
 #include "base/text_format.h"
 #include "base/time_text.h"
 #include "base/utf8.h"
@@ -112,8 +113,8 @@ static void write_head(struct buf *to, const struct top_history *history,
     } else if (history->count > 0) {
         const struct top_sample *now = history->samples[0];
         write_text(to, "%s  %zu topic%s, %zu group%s  %s", head->address, now->topics.count,
-                   output_plural(now->topics.count), now->groups.count,
-                   output_plural(now->groups.count), time_format(now->wall_ms, text));
+                   plural_s(now->topics.count), now->groups.count, plural_s(now->groups.count),
+                   time_format(now->wall_ms, text));
     } else {
         write_text(to, "%s", head->address);
     }

@@ -50,7 +50,7 @@ static int check_partitions(struct connection *connection, const struct alter_op
         size_t count = topics.items[0].partitions.count;
         code = cli_fail(EXIT_FAILED, "partitions can only be added: name a larger number",
                         "topic '%s' has %zu partition%s already", options->topic, count,
-                        output_plural(count));
+                        plural_s(count));
     }
     admin_topics_deinit(&topics);
     return code;

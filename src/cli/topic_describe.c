@@ -86,7 +86,7 @@ static void print_description(const struct description *description)
 {
     size_t count = description->topic->partitions.count;
     output_text(stdout, "topic %s, %zu partition%s\n", description->topic->name, count,
-                output_plural(count));
+                plural_s(count));
     print_partitions(description);
     bool has_title = false;
     for (size_t i = 0; i < description->settings.count; i++) {

@@ -1,5 +1,7 @@
 #include "client/lane_runner_inside.h"
 
+#include "base/plural.h"
+
 #include <inttypes.h>
 
 /* --- effects --- */
@@ -39,9 +41,10 @@ static void tell_full(struct lane_runner *runner, const struct lane_source *sour
 {
     struct lane_counts counts = lane_counts(runner->machine);
     lane_tell(runner, LANE_LOG_WARN,
-              "%s/%d: no more is set aside (%zu lanes are open, with %" PRId64
+              "%s/%d: no more is set aside (%zu lane%s %s open, with %" PRId64
               " bytes, in all partitions); it stands still until some are through",
-              source->topic, (int)source->number, counts.open_lanes, counts.aside_bytes);
+              source->topic, (int)source->number, counts.open_lanes, plural_s(counts.open_lanes),
+              plural_are(counts.open_lanes), counts.aside_bytes);
 }
 
 /* About a partition that is held. */
@@ -249,6 +252,14 @@ static void take_buried(struct lane_runner *runner, const struct lane_mail *mail
     lane_wrote_dead(runner->machine, &held->event);
 }
 
+static void read_start(struct lane_runner *runner, const struct lane_mail *mail)
+{
+    struct lane_source *source = lane_source_find(runner, &mail->share);
+    if (source != NULL && !source->is_leaving) {
+        lane_obey_start(source, mail->position);
+    }
+}
+
 static void read_one(struct lane_runner *runner, struct lane_mail *mail)
 {
     switch (mail->kind) {
@@ -267,6 +278,7 @@ static void read_one(struct lane_runner *runner, struct lane_mail *mail)
         break;
     case LANE_MAIL_START:
         lane_retention_read(runner, mail);
+        read_start(runner, mail);
         break;
     case LANE_MAIL_LETTER:
         lane_redo_loaded(runner, mail);

@@ -1,6 +1,7 @@
 #include "client/lane_kafka_inside.h"
 
 #include "base/mem.h"
+#include "base/plural.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -42,7 +43,7 @@ static void say(struct lane_kafka *kafka, enum lane_log_level level, const char 
 static void say_held(struct lane_kafka *kafka)
 {
     struct buf text = {0};
-    buf_printf(&text, "holds %zu partitions%s", kafka->held.count,
+    buf_printf(&text, "holds %zu partition%s%s", kafka->held.count, plural_s(kafka->held.count),
                kafka->held.count > 0 ? ":" : "");
     for (size_t i = 0; i < kafka->held.count; i++) {
         const struct topic_partition *at = &kafka->held.items[i];
@@ -55,7 +56,7 @@ static void say_held(struct lane_kafka *kafka)
 static void assigned(void *context, const struct topic_partitions *partitions)
 {
     struct lane_kafka *kafka = context;
-    if (kafka->runner_settings.transacts && reader_was_replaced(kafka->reader)) {
+    if (reader_was_replaced(kafka->reader)) {
         lane_bus_replaced(kafka->runner);
     }
     for (size_t i = 0; i < partitions->count; i++) {

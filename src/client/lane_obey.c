@@ -15,7 +15,7 @@
  * open.
  */
 
-enum { WISHES_MAX = 10000, TEXT_KEPT = 200 };
+enum { WISHES_MAX = 10000, TEXT_KEPT = 200, BOUNDS_EVERY_MS = 10000 };
 
 /* --- wishes --- */
 
@@ -86,7 +86,7 @@ void lane_obey_drop(struct lane_source *source)
     source->answers = NULL;
     source->skips = 0;
     source->is_loading_letter = false;
-    source->letter_at_ms = 0;
+    source->letter_at_ms = source->bounds_at_ms = 0;
 }
 
 /* --- reading --- */
@@ -282,11 +282,37 @@ static void begin(struct lane_runner *runner, struct lane_source *source, struct
     }
 }
 
+/* Skips of what has not come wait; retention may take it before. */
+static void ask_bounds(struct lane_runner *runner, struct lane_source *source)
+{
+    struct lane_share share = lane_source_share(source);
+    int64_t now_ms = clock_mono_ms(runner->clock);
+    if (runner->bus.bounds != NULL && now_ms >= source->bounds_at_ms) {
+        source->bounds_at_ms = now_ms + BOUNDS_EVERY_MS;
+        runner->bus.bounds(runner->bus.context, &share);
+    }
+}
+
 void lane_obey_due(struct lane_runner *runner, struct lane_source *source)
 {
     struct lane_wish *wish, *next;
     DL_FOREACH_SAFE (source->waiting, wish, next) {
         begin(runner, source, wish);
+    }
+    if (source->waiting != NULL) {
+        ask_bounds(runner, source);
+    }
+}
+
+void lane_obey_start(struct lane_source *source, int64_t start)
+{
+    struct lane_wish *wish, *next;
+    DL_FOREACH_SAFE (source->waiting, wish, next) {
+        if (wish->verb == LANE_SAY_SKIP && wish->head < start) {
+            lane_obey_end(source, wish, LANE_NOTHING_TO_DO,
+                          "event %" PRId64 " is gone: the partition begins at %" PRId64, wish->head,
+                          start);
+        }
     }
 }
 

@@ -52,8 +52,9 @@ void lane_begin_anew_due(struct lane_runner *runner)
     }
     runner->begins_anew = false;
     lane_tell(runner, LANE_LOG_WARN,
-              "what the bus took of this service's last transactions is not known for sure: going "
-              "on from what is committed");
+              "what the bus took of this service's last %s is not known for sure: going on from "
+              "what is committed",
+              runner->settings.transacts ? "transactions" : "commits");
     for (size_t i = 0; i < runner->sources.count; i++) {
         lane_source_lose(runner, runner->sources.items[i]);
     }

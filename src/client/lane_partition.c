@@ -169,6 +169,9 @@ void lane_restore_note(struct lane_machine *machine, int32_t id, struct lane_nam
         lane->attempts = note->attempts < most ? note->attempts : most;
         lane->failed_offset = note->offset;
         lane->first_failed_ms = note->first_failed_ms;
+        if (partition->restored_below <= note->offset) {
+            partition->restored_below = note->offset + 1; /* then it is seen whether it came */
+        }
     }
     lane_memory_move(machine, lane);
 }
@@ -468,22 +471,40 @@ static void pause_or_resume(struct lane_machine *machine)
     }
 }
 
+static bool has_head(const struct lane *lane)
+{
+    struct lane_head head;
+    return lane_head(lane, &head) && (head.offset <= lane->failed_offset || lane->hand != NULL);
+}
+
+/* Its owner died between the commit that told its head as done and the end of what was noted of
+ * that. */
+static void forget_gone_head(struct lane_machine *machine, struct lane *lane)
+{
+    if (lane->tries > 0 && lane->failed_offset < lane->partition->next && !has_head(lane)) {
+        lane_forget_failures(machine, lane);
+        lane_write_note(machine, lane);
+        lane_place(machine, lane);
+    }
+}
+
 /* Lanes that a start made are kept until the source is beyond what they remember. */
 static void sweep_restored(struct lane_machine *machine, struct lane_partition *partition)
 {
     struct lane *lane, *next;
-    if (partition->restored_below == 0 || partition->next < partition->restored_below) {
+    if (partition->restored_below == 0 || partition->next < partition->restored_below ||
+        !partition->is_restored || partition->is_revoking) {
         return;
     }
     partition->restored_below = 0;
     HASH_ITER (hh, partition->lanes, lane, next) {
+        forget_gone_head(machine, lane);
         lane_drop_if_empty(machine, lane);
     }
 }
 
 static int64_t tend(struct lane_machine *machine, struct lane_partition *partition)
 {
-    sweep_restored(machine, partition);
     lane_commit_if_due(machine, partition);
     bool has_more = partition->is_dirty && partition->fence > 0;
     if (partition->is_revoking && !partition->is_quiet && partition->busy == 0 &&
@@ -501,6 +522,9 @@ int64_t lane_settle(struct lane_machine *machine, int64_t now_ms)
     struct lane_partition *partition, *next;
     machine->now_ms = now_ms > machine->now_ms ? now_ms : machine->now_ms;
     lane_run_timers(machine);
+    HASH_ITER (hh, machine->partitions, partition, next) {
+        sweep_restored(machine, partition);
+    }
     lane_relieve(machine);
     lane_write_asides(machine);
     lane_run(machine);

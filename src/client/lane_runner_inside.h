@@ -132,6 +132,7 @@ struct lane_source {
     struct lane_wish *redrives; /* that wait */
     struct lane_wish *answers;  /* to be queued behind what carries them out */
     size_t skips;               /* under way */
+    int64_t bounds_at_ms;       /* monotonic: when to ask for the source's, for skips that wait */
     bool is_loading_letter;
     int64_t letter_at_ms; /* monotonic: not before; 0: at once */
     struct lane_retention retention;
@@ -414,6 +415,8 @@ void lane_obey_redriven(struct lane_source *source, int64_t offset);
 void lane_obey_forgotten(struct lane_source *source, int64_t offset);
 void lane_obey_commits(struct lane_source *source, int64_t offset, const char *text);
 void lane_obey_committed(struct lane_source *source);
+/* Where the source begins: what lies before it never comes. */
+void lane_obey_start(struct lane_source *source, int64_t start);
 /* All of them are forgotten here; who owns next reads them. */
 void lane_obey_drop(struct lane_source *source);
 

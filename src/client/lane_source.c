@@ -1,6 +1,7 @@
 #include "client/lane_runner_inside.h"
 
 #include "base/mem.h"
+#include "base/plural.h"
 #include "base/random.h"
 
 #include <stdio.h>
@@ -59,10 +60,11 @@ static void restore(struct lane_runner *runner, struct lane_source *source)
 {
     struct lane_held *held, *next;
     if (source->begins_anew) {
+        size_t events = lane_book_forget(source->book);
         lane_tell(runner, LANE_LOG_WARN,
-                  "%s/%d: the topic was deleted and made again: its %zu events that were set aside "
-                  "are forgotten, and which of its lanes were closed",
-                  source->topic, (int)source->number, lane_book_forget(source->book));
+                  "%s/%d: the topic was deleted and made again: what was set aside of it is "
+                  "forgotten (%zu event%s), and which of its lanes were closed",
+                  source->topic, (int)source->number, events, plural_s(events));
     } else {
         lane_book_restore(source->book, runner->machine, source->id);
     }

@@ -1,5 +1,7 @@
 #include "client/lane_runner_inside.h"
 
+#include "base/plural.h"
+
 #include "base/utf8.h"
 
 #include <inttypes.h>
@@ -85,19 +87,22 @@ void lane_tell_due(struct lane_runner *runner, bool is_last)
     tally->told_failed_again = tally->failed_again;
     if (redone + failed > 0) {
         lane_tell(runner, failed > 0 ? LANE_LOG_WARN : LANE_LOG_INFO,
-                  "redriven: %" PRIu64 " dead events are done, %" PRIu64 " are dead again%s%s",
-                  redone, failed, failed > 0 ? ", the last " : "", failed > 0 ? tally->last : "");
+                  "redriven: %" PRIu64 " dead event%s %s done, %" PRIu64 " %s dead again%s%s",
+                  redone, plural_s(redone), plural_are(redone), failed, plural_are(failed),
+                  failed > 0 ? ", the last " : "", failed > 0 ? tally->last : "");
     }
     if (parked + skipped > 0) {
         lane_tell(runner, LANE_LOG_WARN,
-                  "given up: %" PRIu64 " events that closed their lane, %" PRIu64
-                  " others, the last %s; they are in %s",
-                  parked, skipped, tally->last, runner->dlq_topic);
+                  "given up: %" PRIu64 " event%s that closed %s lane, %" PRIu64
+                  " other%s, the last %s; see %s",
+                  parked, plural_s(parked), parked == 1 ? "its" : "their", skipped,
+                  plural_s(skipped), tally->last, runner->dlq_topic);
     }
     if (aside > 0) {
         struct lane_counts counts = lane_counts(runner->machine);
         lane_tell(runner, LANE_LOG_INFO,
-                  "set aside: %" PRIu64 " events behind others of their key; %zu lanes are open",
-                  aside, counts.open_lanes);
+                  "set aside: %" PRIu64 " event%s behind others of the key; %zu lane%s %s open",
+                  aside, plural_s(aside), counts.open_lanes, plural_s(counts.open_lanes),
+                  plural_are(counts.open_lanes));
     }
 }

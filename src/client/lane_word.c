@@ -1,6 +1,7 @@
 #include "client/lane_word.h"
 
 #include "base/clock.h"
+#include "base/plural.h"
 #include "base/random.h"
 #include "client/admin.h"
 #include "client/lane_metadata.h"
@@ -274,8 +275,8 @@ enum client_status lane_words_send(struct lane_words *words, const char *topic, 
         return status;
     }
     if (words->pending >= (size_t)window || !rate_allows(words)) {
-        return client_fail(error, CLIENT_FULL, NULL, "%zu words wait for their answers",
-                           words->pending);
+        return client_fail(error, CLIENT_FULL, NULL, "%zu word%s %s not answered yet",
+                           words->pending, plural_s(words->pending), plural_are(words->pending));
     }
     if (record.word.time_ms == 0) {
         record.word.time_ms = clock_wall_ms(clock_system());
@@ -328,11 +329,10 @@ enum client_status lane_words_silence(struct lane_words *words, int *members,
                              "and is carried out when one comes",
                              words->group);
     } else if (status == CLIENT_OK) {
-        status =
-            client_fail(error, CLIENT_TIMED_OUT, "wait longer with --timeout",
-                        "no answer yet, though group '%s' has %zu member%s; what was said "
-                        "stays and is carried out when the owner of the lane comes to it",
-                        words->group, group.members.count, group.members.count == 1 ? "" : "s");
+        status = client_fail(error, CLIENT_TIMED_OUT, "wait longer with --timeout",
+                             "no answer yet, though group '%s' has %zu member%s; what was said "
+                             "stays and is carried out when the owner of the lane comes to it",
+                             words->group, group.members.count, plural_s(group.members.count));
     }
     admin_group_deinit(&group);
     return status;

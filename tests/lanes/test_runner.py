@@ -232,7 +232,7 @@ def a_poison_key(world):
     world.publish(mixed(10, 5))
     service = Service(world)
     world.until_all_done([("poison", 1)])
-    wait_for(lambda: "given up: 1 events" in service.log(), "it is told")
+    wait_for(lambda: "given up: 1 event " in service.log(), "it is told")
     service.kill()
     world.publish([("poison", "ok")])  # its lane stays closed after a restart
     world.publish(mixed(10, 5))
@@ -428,7 +428,7 @@ def a_dead_event_is_redriven_through_kills(world):
     def letters():
         world.publish([(key, "ok") for key in keys(4)])  # so that it is no outage
         return [one for one in world.read("dlq." + world.group) if one["key"] == "slow"]
-    wait_for(lambda: world.publish([("k0", "ok")]) or "given up: 1 events" in service.log(), "it is dead")
+    wait_for(lambda: world.publish([("k0", "ok")]) or "given up: 1 event " in service.log(), "it is dead")
     redrive(world, letters()[-1], 1)
     service.kill()
     service = Service(world, attempts=2)

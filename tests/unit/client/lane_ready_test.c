@@ -227,6 +227,27 @@ static void test_what_comes_before_a_recorded_one_is_not_repeated(void **state)
     }
 }
 
+/* Nothing of its key comes any more. */
+static void test_a_note_of_a_head_that_is_done_is_closed(void **state)
+{
+    struct world *world = *state;
+    const struct lane_note done = {.offset = 3, .attempts = 2, .first_failed_ms = 1};
+    const struct lane_note to_come = {.offset = 5, .attempts = 2, .first_failed_ms = 1};
+    own(world, 5);
+    lane_restore_note(world->machine, 0, (struct lane_name){slice_str("a"), -1}, &done, false);
+    lane_restore_note(world->machine, 0, (struct lane_name){slice_str("b"), -1}, &to_come, false);
+    lane_restored(world->machine, 0, 1);
+    settle(world, 0);
+    assert_null(effect_of(world, LANE_WRITE_CLOSE));
+    arrive(world, &world->events[0], 5, "b");
+    settle(world, 0);
+    assert_true(slice_equal_str(effect_of(world, LANE_WRITE_CLOSE)->name.key, "a"));
+    assert_int_equal(lane_counts(world->machine).lanes, 2);
+    struct lane_effect close = *effect_of(world, LANE_WRITE_CLOSE);
+    lane_marked(world->machine, &close);
+    assert_int_equal(lane_counts(world->machine).lanes, 1);
+}
+
 #define READY_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(int argc, char **argv)
@@ -236,6 +257,7 @@ int main(int argc, char **argv)
         READY_TEST(test_what_was_set_aside_waits_for_the_one_before_it),
         READY_TEST(test_a_success_that_is_known_late_counts_no_attempt),
         READY_TEST(test_a_record_behind_which_the_commit_stands_is_forgotten_at_the_start),
+        READY_TEST(test_a_note_of_a_head_that_is_done_is_closed),
         READY_TEST(test_what_comes_before_a_recorded_one_is_not_repeated),
     };
     return unit_run(tests, NULL, NULL, argc, argv);

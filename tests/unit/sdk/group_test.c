@@ -80,7 +80,7 @@ static void test_a_service_from_the_end_skips_nothing_later(void **state)
     tidings_on(service, "ends", NULL, fail_sometimes, &flaky, NULL);
     struct runner runner;
     runner_start(&runner, service);
-    seen_wait_part(lines, "holds 1 partitions");
+    seen_wait_part(lines, "holds 1 partition:");
     assert_int_equal(bus_server_committed(bus, "enders", "ends", 0), 1); /* before any event */
     assert_int_equal(admin_add_partitions(bus->connection, "ends", 2, NULL), CLIENT_OK);
     size_t known = 0; /* by whoever the publisher asks */
@@ -220,7 +220,7 @@ static void test_a_bus_that_is_back_is_told_without_an_event(void **state)
     tidings_on(service, "idle", NULL, fail_sometimes, &never, NULL);
     struct runner runner;
     runner_start(&runner, service);
-    seen_wait_part(lines, "holds 1 partitions");
+    seen_wait_part(lines, "holds 1 partition:");
     bus_server_kill(bus);
     seen_wait_part(lines, "no bus answers");
     assert_false(has_part(lines, "answers again"));

@@ -144,7 +144,7 @@ static void test_a_poison_event_holds_back_its_own_key_only(void **state)
     struct runner runner;
     runner_start(&runner, play_service(play, "poison", &options));
     seen_wait(play->done, 2);
-    put_until(bus, "poison", play, lines, "given up: 1 events that closed their lane");
+    put_until(bus, "poison", play, lines, "given up: 1 event that closed its lane");
     /* what stands behind it is kept elsewhere: the group goes on */
     int64_t end = 2 + play->done->count;
     while (bus_server_committed(bus, "poisoned", "poison", 0) < end) {

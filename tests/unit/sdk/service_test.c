@@ -238,7 +238,7 @@ static void test_a_refused_follow_up_uses_up_the_attempts_of_its_cause(void **st
     struct runner runner;
     runner_start(&runner, service);
     int put = COUNT;
-    while (!has_part(lines, "given up: 0 events that closed their lane, 1 others")) {
+    while (!has_part(lines, "given up: 0 events that closed their lane, 1 other")) {
         bus_server_put_numbers(bus, "busy", 0, put++, 1); /* others succeed meanwhile */
         seen_wait(refused.others, put - 1);
     }
