@@ -28,10 +28,12 @@ static void forget_all(struct event_index *index)
 
 enum err event_index_clear(struct event_index *index, struct reason *reason)
 {
+    struct siphash_key secret;
+    random_secure(&secret, sizeof secret);
     pthread_mutex_lock(&index->lock);
     forget_all(index);
+    index->secret = secret;
     pthread_mutex_unlock(&index->lock);
-    random_secure(&index->secret, sizeof index->secret);
     enum err err = index_manifest_save(index, true, reason);
     return err == ERR_NONE ? index_remove_others(index, reason) : err;
 }
