@@ -3,7 +3,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "cli/cli.h"
-#include "cli/commit_history.h"
+#include "cli/commit_times.h"
 #include "cli/group_progress.h"
 #include "cli/group_types.h"
 #include "cli/list_order.h"
@@ -53,7 +53,7 @@ struct listed {
     const char **states;
     struct group_progress *progress;
     struct group_types types;
-    struct commit_history history; /* `groups` NULL: was not read */
+    struct commit_times history; /* `groups` NULL: was not read */
 };
 
 static int64_t members(const struct listed *listed, size_t i)
@@ -179,12 +179,12 @@ static int load(struct connection *connection, struct listed *listed)
     }
     if (code == EXIT_OK && listed->options->has_commits) {
         struct client_error error;
-        listed->history = (struct commit_history){.connection = &settings,
-                                                  .names = listed->names,
-                                                  .count = listed->count,
-                                                  .progress = show_records,
-                                                  .context = &shown};
-        if (commit_history_load(&listed->history, &error) != CLIENT_OK) {
+        listed->history = (struct commit_times){.connection = &settings,
+                                                .names = listed->names,
+                                                .count = listed->count,
+                                                .progress = show_records,
+                                                .context = &shown};
+        if (commit_times_load(&listed->history, &error) != CLIENT_OK) {
             progress_clear(&shown);
             code = bus_fail(&error, "read when groups committed, in __consumer_offsets");
         }
@@ -221,7 +221,7 @@ static int list(const struct list_options *options, size_t key, struct name_choi
         group_progress_deinit(&listed.progress[i]);
     }
     group_types_deinit(&listed.types);
-    commit_history_deinit(&listed.history);
+    commit_times_deinit(&listed.history);
     free(listed.progress);
     free(listed.names);
     free(listed.states);

@@ -83,15 +83,15 @@ static void load_commits(struct group_situation *situation,
                          const struct connection_settings *settings, const char *group)
 {
     struct client_error error;
-    struct commit_history history = {
+    struct commit_times history = {
         .connection = settings, .names = &group, .count = 1, .wants_steps = true};
-    if (commit_history_load(&history, &error) != CLIENT_OK) {
+    if (commit_times_load(&history, &error) != CLIENT_OK) {
         copy_why(situation->no_commits, &error);
     } else {
         situation->last_commit_ms = history.groups[0].last_ms;
         situation->handled_a_second = group_handled_a_second(&history.groups[0], situation->now_ms);
     }
-    commit_history_deinit(&history);
+    commit_times_deinit(&history);
 }
 
 static void load_published(struct group_situation *situation, struct connection *connection,

@@ -1,7 +1,7 @@
 #ifndef TIDINGS_CLI_GROUP_SITUATION_H
 #define TIDINGS_CLI_GROUP_SITUATION_H
 
-#include "cli/commit_history.h"
+#include "cli/commit_times.h"
 #include "cli/group_progress.h"
 #include "cli/oldest_event.h"
 

@@ -1,5 +1,5 @@
-#ifndef TIDINGS_CLI_COMMIT_HISTORY_H
-#define TIDINGS_CLI_COMMIT_HISTORY_H
+#ifndef TIDINGS_CLI_COMMIT_TIMES_H
+#define TIDINGS_CLI_COMMIT_TIMES_H
 
 #include "base/vec.h"
 #include "client/connection.h"
@@ -9,7 +9,7 @@
  * records have the broker's time, on any bus that lets one read it. Only the newest records of each
  * partition are read, so that it takes no longer where there are many: what is older is not known.
  */
-enum { COMMIT_HISTORY_RECORDS = 20000 };
+enum { COMMIT_TIMES_RECORDS = 20000 };
 
 /* One commit. */
 struct commit_step {
@@ -24,7 +24,7 @@ struct group_commits {
     VEC(struct commit_step) steps; /* in order of time, when they are wanted */
 };
 
-struct commit_history {
+struct commit_times {
     const struct connection_settings *connection;
     const char *const *names; /* of groups, by name */
     size_t count;
@@ -37,8 +37,8 @@ struct commit_history {
 };
 
 /* Reads. Failures as of topic_scan (bus/topic_scan.h). Deinit in any case. */
-CHECKED enum client_status commit_history_load(struct commit_history *history,
-                                               struct client_error *error);
-void commit_history_deinit(struct commit_history *history);
+CHECKED enum client_status commit_times_load(struct commit_times *times,
+                                             struct client_error *error);
+void commit_times_deinit(struct commit_times *times);
 
 #endif
