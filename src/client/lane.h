@@ -149,7 +149,7 @@ enum lane_effect_kind {
     LANE_WRITE_FORGET, /* the event at `offset`, set aside, needs no place any more. Answer:
                           lane_marked */
     LANE_WRITE_DONE,   /* With commits_on_request: the event at `offset` is dead, or set aside and
-                          done,   and all of its lane before it that is not set aside. Answer:
+                          done, and all of its lane before it that is not set aside. Answer:
                           lane_marked */
     LANE_WRITE_REDRIVEN, /* the redrive of the event at `offset` is over: `was_done`, or it is dead
                             again. Answer: lane_marked */

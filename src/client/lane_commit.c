@@ -114,9 +114,13 @@ void lane_request_commit(struct lane_machine *machine)
 
 /* --- the commit --- */
 
+/* A partition that goes waits for nothing but what this commit lets be forgotten. */
 static int64_t next_commit_ms(const struct lane_machine *machine,
                               const struct lane_partition *partition)
 {
+    if (partition->is_revoking && !partition->is_dirty) {
+        return machine->now_ms;
+    }
     bool is_asked_for = machine->settings.commits_on_request && !partition->is_revoking;
     return is_asked_for ? INT64_MAX : machine->now_ms + machine->settings.commit_interval_ms;
 }

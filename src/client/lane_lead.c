@@ -1,8 +1,7 @@
 #include "client/lane_runner_inside.h"
 
 #include "base/clock.h"
-
-#include <time.h>
+#include "base/cond.h"
 
 /*
  * To hand a short handler's event to another thread and have its result back costs more than it
@@ -69,9 +68,11 @@ static bool call(struct lane_runner *runner, struct lane_held *held, bool *is_sa
     struct lane_lead *lead = &runner->lead;
     note_begin(lead);
     lead->held = held;
+    struct arena *scratch = lead->scratch; /* the lead may be another one's from the next step on */
+    int64_t began_ns = lead->now_ns;
     uint64_t step = atomic_load_explicit(&lead->step, memory_order_relaxed) + 1;
     atomic_store_explicit(&lead->step, step, memory_order_release);
-    *is_said = lane_hand_call(runner, held, lead->scratch, lead->now_ns);
+    *is_said = lane_hand_call(runner, held, scratch, began_ns);
     if (!atomic_compare_exchange_strong(&lead->step, &step, step + 1)) {
         end_late(runner, held, *is_said);
         return false;
@@ -243,8 +244,7 @@ bool lane_lead_is_due(struct lane_runner *runner)
 
 static void wait_a_while(struct lane_runner *runner)
 {
-    int64_t until_ns = clock_now_ns() + LOOK_NS;
-    struct timespec until = {.tv_sec = until_ns / 1000000000, .tv_nsec = until_ns % 1000000000};
+    struct timespec until = cond_at_ns(clock_now_ns() + LOOK_NS);
     pthread_cond_timedwait(&runner->lead.back, &runner->workers.lock, &until);
 }
 
@@ -291,11 +291,7 @@ void lane_lead_lend(struct lane_runner *runner)
 
 void lane_lead_init(struct lane_lead *lead)
 {
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&lead->back, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    cond_init(&lead->back);
     lead->take_turns = take_turns;
 }
 

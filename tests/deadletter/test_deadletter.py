@@ -347,7 +347,7 @@ class Republishing(Case):
         edited = self.dead_json("list", "--each")[0]["id"]
         self.dead("edit", edited, "--value", "edited")
         out, _ = self.dead("redrive", "--all", "--republish", "--others-will-see-it")
-        self.assertIn("3 of 3 events are published again", out)
+        self.assertIn("3 of 3 events published again", out)
         self.assertEqual(self.values(), ["before", "v0", "v1", "edited"])
         last = self.events()[-1]
         self.assertEqual(last["headers"], {"tenant": "x", "tidings-redrive-for": self.group})
