@@ -21,8 +21,11 @@ void index_places_deinit(struct index_places *places)
 
 uint32_t index_places_count(const struct index_places *places)
 {
-    const struct index_span *last = places->spans.items + places->spans.count;
-    return places->spans.count == 0 ? 0 : last[-1].number + last[-1].count;
+    if (places->spans.count == 0) {
+        return 0;
+    }
+    const struct index_span *last = &places->spans.items[places->spans.count - 1];
+    return last->number + last->count;
 }
 
 static bool is_same_topic(const struct index_topic *topic, const char *name, const uint8_t id[16])

@@ -34,7 +34,9 @@ static char *shown(struct client_table *table)
     struct buf text = {0};
     struct client_visitor visitor = {&text, show_client, show_flow};
     client_table_show(table, &visitor);
-    return mem_strndup(buf_cstr(&text), text.size);
+    char *copy = mem_strndup(buf_cstr(&text), text.size);
+    buf_deinit(&text);
+    return copy;
 }
 
 static void expect(struct client_table *table, const char *expected)
