@@ -56,7 +56,7 @@ static void say_held(struct lane_kafka *kafka)
 static void assigned(void *context, const struct topic_partitions *partitions)
 {
     struct lane_kafka *kafka = context;
-    if (reader_was_replaced(kafka->reader)) {
+    if (kafka->runner_settings.transacts && reader_was_replaced(kafka->reader)) {
         lane_bus_replaced(kafka->runner);
     }
     for (size_t i = 0; i < partitions->count; i++) {
