@@ -235,6 +235,41 @@ static void end(struct world *world, int member)
     sim_later(world, sim_between(world, 0, 300), OP_BEGIN, -1)->position = member;
 }
 
+static void lose(struct world *world, const struct op *op)
+{
+    if (world->members[op->member].shares[op->partition].epoch == op->epoch) {
+        sim_lose_share(world, op->member, op->partition);
+        sim_own(world, op->member, op->partition); /* it may have been given back meanwhile */
+    }
+}
+
+/* Members and their partitions come and go. */
+static void happen_to_members(struct world *world, const struct op *op)
+{
+    switch (op->kind) {
+    case OP_OWN:
+        sim_own(world, op->member, op->partition);
+        break;
+    case OP_LEAVE_DEADLINE:
+    case OP_LOSE:
+        lose(world, op);
+        break;
+    case OP_STOP:
+        stop(world, op->member);
+        break;
+    case OP_END:
+        end(world, op->member);
+        break;
+    case OP_BEGIN:
+        if (!world->members[op->position].is_alive) {
+            sim_begin(world, (int)op->position);
+        }
+        break;
+    default:
+        break;
+    }
+}
+
 static void happen(struct world *world, struct op *op)
 {
     switch (op->kind) {
@@ -276,17 +311,6 @@ static void happen(struct world *world, struct op *op)
     case OP_TRANSACTED:
         sim_transacted(world, op);
         break;
-    case OP_OWN:
-        sim_own(world, op->member, op->partition);
-        break;
-    case OP_LEAVE_DEADLINE:
-    case OP_LOSE:
-        if (world->members[op->member].shares[op->partition].epoch == op->epoch) {
-            sim_lose_share(world, op->member, op->partition);
-            /* it may have been given back meanwhile */
-            sim_own(world, op->member, op->partition);
-        }
-        break;
     case OP_REDRIVE:
         sim_redrive(world, op);
         break;
@@ -297,16 +321,13 @@ static void happen(struct world *world, struct op *op)
     case OP_WORDS_ALL:
         say_all(world);
         break;
+    case OP_OWN:
+    case OP_LEAVE_DEADLINE:
+    case OP_LOSE:
     case OP_STOP:
-        stop(world, op->member);
-        break;
     case OP_END:
-        end(world, op->member);
-        break;
     case OP_BEGIN:
-        if (!world->members[op->position].is_alive) {
-            sim_begin(world, (int)op->position);
-        }
+        happen_to_members(world, op);
         break;
     }
 }
