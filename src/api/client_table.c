@@ -18,6 +18,15 @@ struct flow {
     int64_t first_ms;
 };
 
+/* A producer id that was given out. */
+struct given {
+    UT_hash_handle hh;
+    int64_t producer_id;
+    int64_t since_ms;
+    struct client_entry *entry;
+    struct given *next, *prev; /* of the entry's, the oldest first */
+};
+
 struct client_entry {
     UT_hash_handle hh;
     struct buf key; /* each part of the identity: its size or -1, and the part */
@@ -27,6 +36,8 @@ struct client_entry {
     pthread_mutex_t lock; /* flows */
     struct flow *flows;
     size_t flow_bytes;
+    struct given *given; /* under the table's lock */
+    int given_count;
     struct client_entry *next_gone,
         *prev_gone; /* in the table's list of those without connection */
 };
@@ -36,6 +47,7 @@ struct client_table {
     struct client_entry *entries;
     struct client_entry *gone;   /* who went first is first */
     struct client_entry *others; /* for whom there is no place; in no list */
+    struct given *given;         /* by producer id */
     size_t part_bytes;           /* what clients may have, and flows */
     size_t client_bytes;
     _Atomic size_t flow_bytes;
@@ -136,9 +148,28 @@ static struct client_entry *new_entry(struct buf *key, int64_t now_ms)
     return entry;
 }
 
+/* What a producer id takes. */
+static size_t given_cost(void)
+{
+    return mem_cost(sizeof(struct given)) + MEM_HASH_COST / 32;
+}
+
+/* Under the lock. */
+static void take_back(struct client_table *table, struct given *given)
+{
+    HASH_DEL(table->given, given);
+    DL_DELETE(given->entry->given, given);
+    given->entry->given_count--;
+    table->client_bytes -= given_cost();
+    free(given);
+}
+
 static void free_entry(struct client_table *table, struct client_entry *entry)
 {
     struct flow *flow, *next;
+    while (entry->given != NULL) {
+        take_back(table, entry->given);
+    }
     HASH_ITER (hh, entry->flows, flow, next) {
         HASH_DEL(entry->flows, flow);
         buf_deinit(&flow->key);
@@ -238,6 +269,52 @@ void client_table_leave(struct client_table *table, struct client_entry *entry, 
     pthread_mutex_unlock(&table->lock);
 }
 
+/* --- producer ids --- */
+
+/* Under the lock. */
+static struct given *find_given(struct client_table *table, int64_t producer_id)
+{
+    struct given *given;
+    HASH_FIND(hh, table->given, &producer_id, sizeof producer_id, given);
+    return given;
+}
+
+/* Under the lock: room for one more, which the clients that are gone give, else the entry's own
+ * oldest. False: there is none. */
+static bool make_room_for_given(struct client_table *table, struct client_entry *entry)
+{
+    if (entry->given_count >= CLIENT_TABLE_PRODUCERS) {
+        take_back(table, entry->given);
+    }
+    while (table->client_bytes + given_cost() > table->part_bytes) {
+        if (entry->given != NULL) {
+            take_back(table, entry->given);
+        } else if (!make_room(table)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void client_table_producer(struct client_table *table, struct client_entry *entry,
+                           int64_t producer_id, int64_t now_ms)
+{
+    pthread_mutex_lock(&table->lock);
+    struct given *given = find_given(table, producer_id);
+    if (given != NULL) {
+        take_back(table, given);
+    }
+    if (make_room_for_given(table, entry)) {
+        given = mem_new(struct given);
+        *given = (struct given){.producer_id = producer_id, .since_ms = now_ms, .entry = entry};
+        HASH_ADD(hh, table->given, producer_id, sizeof given->producer_id, given);
+        DL_APPEND(entry->given, given);
+        entry->given_count++;
+        table->client_bytes += given_cost();
+    }
+    pthread_mutex_unlock(&table->lock);
+}
+
 /* --- flows --- */
 
 /* Under the entry's lock; NULL: there is no place for it. */
@@ -295,20 +372,40 @@ static void show_flow(const struct flow *flow, const struct client_visitor *visi
         .group = slice_of(key + 5 + topic_size, flow->key.size - 5 - topic_size),
         .events = atomic_load_explicit(&flow->counts.events, memory_order_relaxed),
         .bytes = atomic_load_explicit(&flow->counts.bytes, memory_order_relaxed),
+        .session_timeout_ms =
+            atomic_load_explicit(&flow->counts.session_timeout_ms, memory_order_relaxed),
         .first_ms = flow->first_ms,
         .last_ms = atomic_load_explicit(&flow->counts.last_ms, memory_order_relaxed),
     };
     visitor->flow(visitor->context, &shown);
 }
 
-static void show_entry(struct client_entry *entry, const struct client_visitor *visitor)
+static struct client_shown shown_of(const struct client_entry *entry)
 {
-    struct client_shown shown = {
+    return (struct client_shown){
         .identity = identity_of(entry),
         .connections = entry->connections,
         .first_ms = entry->first_ms,
         .last_ms = entry->connections > 0 ? 0 : entry->last_ms,
     };
+}
+
+bool client_table_find_producer(struct client_table *table, int64_t producer_id,
+                                client_producer_seen *seen, void *context)
+{
+    pthread_mutex_lock(&table->lock);
+    const struct given *given = find_given(table, producer_id);
+    if (given != NULL) {
+        struct client_shown shown = shown_of(given->entry);
+        seen(context, &shown, given->since_ms);
+    }
+    pthread_mutex_unlock(&table->lock);
+    return given != NULL;
+}
+
+static void show_entry(struct client_entry *entry, const struct client_visitor *visitor)
+{
+    struct client_shown shown = shown_of(entry);
     visitor->client(visitor->context, &shown);
     pthread_mutex_lock(&entry->lock);
     for (const struct flow *flow = entry->flows; flow != NULL; flow = flow->hh.next) {

@@ -1,7 +1,7 @@
 #ifndef TIDINGS_API_CLIENT_TABLE_H
 #define TIDINGS_API_CLIENT_TABLE_H
 
-#include "base/slice.h"
+#include "client/observer.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -9,36 +9,29 @@
 
 /*
  * Who talks to this server and what they do: for each client, that is one principal, client.id,
- * software and host, what it produced to, fetched from and committed for which topic. For people
- * and for the flow map.
+ * software and host, what it produced to, fetched from and committed for which topic, which groups
+ * it joined, and which producer ids it got. For people, for the flow map and for stories
+ * (client/observer.h).
  *
  * What is counted is added to atomics; to find a flow takes the client's own lock, for a look into
  * a hash. Clients that have gone are remembered until others need their place. Bounded by bytes,
  * half of them for clients and half for flows, of which one client has a 16th at most; what comes
  * beyond is counted under a client, or a topic, without name. Some 400 bytes a client and 250 a
- * flow, with names of usual length. Any thread.
+ * flow, with names of usual length; 100 a producer id, of which a client keeps its newest
+ * CLIENT_TABLE_PRODUCERS, counted with the clients. Any thread.
  */
 enum {
     CLIENT_TABLE_NAME_BYTES = 255, /* of a topic or a group; longer ones are cut */
     CLIENT_TABLE_LEAST_BYTES = 64 << 10,
-};
-
-enum client_did { CLIENT_PRODUCED, CLIENT_FETCHED, CLIENT_COMMITTED, CLIENT_DID_KINDS };
-
-/* What tells clients apart. Copied. */
-struct client_identity {
-    struct slice principal;
-    struct slice client_id;        /* null: it has none */
-    struct slice software_name;    /* KIP-511; null: not told */
-    struct slice software_version; /* the same */
-    struct slice host;             /* without the port */
+    CLIENT_TABLE_PRODUCERS = 64, /* of one client */
 };
 
 /* What a client did with a topic. The counters are added to by client_flow_add. */
 struct client_flow {
-    _Atomic uint64_t events; /* of commits: how many */
+    _Atomic uint64_t events; /* of commits and joins: how many */
     _Atomic uint64_t bytes;
-    _Atomic int64_t last_ms; /* wall clock */
+    _Atomic int64_t session_timeout_ms; /* of joins */
+    _Atomic int64_t last_ms;            /* wall clock */
 };
 
 struct client_table;
@@ -57,7 +50,7 @@ struct client_entry *client_table_enter(struct client_table *table,
 void client_table_leave(struct client_table *table, struct client_entry *entry, int64_t now_ms);
 
 /* The flow of an entry that was entered, never NULL; it is valid until that is left. group: of
- * commits, else null. */
+ * commits and joins, else null; of joins the topic is null. */
 struct client_flow *client_table_flow(struct client_table *table, struct client_entry *entry,
                                       enum client_did did, struct slice topic, struct slice group,
                                       int64_t now_ms);
@@ -71,28 +64,15 @@ static inline void client_flow_add(struct client_flow *flow, uint64_t events, ui
     atomic_store_explicit(&flow->last_ms, now_ms, memory_order_relaxed);
 }
 
+/* An entry that was entered was given a producer id; who had it before has it no more. */
+void client_table_producer(struct client_table *table, struct client_entry *entry,
+                           int64_t producer_id, int64_t now_ms);
+
 /* --- looking --- */
 
-struct client_shown {
-    struct client_identity identity; /* all empty: those for whom there was no place */
-    int connections;
-    int64_t first_ms;
-    int64_t last_ms; /* when its last connection ended; 0: it has one */
-};
-
-struct client_flow_shown {
-    enum client_did did;
-    struct slice topic; /* empty: those for which there was no place */
-    struct slice group;
-    uint64_t events, bytes;
-    int64_t first_ms, last_ms;
-};
-
-struct client_visitor {
-    void *context;
-    void (*client)(void *context, const struct client_shown *client);
-    void (*flow)(void *context, const struct client_flow_shown *flow); /* of the last client */
-};
+/* As observer_find_producer. */
+bool client_table_find_producer(struct client_table *table, int64_t producer_id,
+                                client_producer_seen *seen, void *context);
 
 /* Shows all, each client before its flows. Whoever comes or goes waits meanwhile; counting does
  * not. */

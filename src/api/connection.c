@@ -120,3 +120,23 @@ void api_connection_count(struct api_connection *connection, enum client_did did
         client_flow_add(flow, events, bytes, now_ms);
     }
 }
+
+void api_connection_joins(struct api_connection *connection, struct slice group,
+                          int64_t session_timeout_ms, int64_t now_ms)
+{
+    if (connection->client != NULL) {
+        struct client_flow *flow =
+            client_table_flow(connection->clients, connection->client, CLIENT_JOINED,
+                              (struct slice){0}, group, now_ms);
+        atomic_store_explicit(&flow->session_timeout_ms, session_timeout_ms, memory_order_relaxed);
+        client_flow_add(flow, 1, 0, now_ms);
+    }
+}
+
+void api_connection_gets_producer(struct api_connection *connection, int64_t producer_id,
+                                  int64_t now_ms)
+{
+    if (connection->client != NULL && producer_id >= 0) {
+        client_table_producer(connection->clients, connection->client, producer_id, now_ms);
+    }
+}

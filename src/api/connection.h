@@ -66,4 +66,12 @@ void api_connection_count(struct api_connection *connection, enum client_did did
                           struct slice topic, struct slice group, uint64_t events, uint64_t bytes,
                           int64_t now_ms);
 
+/* The client asked to join a group. On the reactor, or on a worker for it. */
+void api_connection_joins(struct api_connection *connection, struct slice group,
+                          int64_t session_timeout_ms, int64_t now_ms);
+
+/* The client was given a producer id. Any thread that holds a reference. */
+void api_connection_gets_producer(struct api_connection *connection, int64_t producer_id,
+                                  int64_t now_ms);
+
 #endif

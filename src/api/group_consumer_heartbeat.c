@@ -72,6 +72,10 @@ static void beat(struct api_request *request, struct heartbeat_call *call)
     if (call->regex_refusal.text[0] != '\0') {
         heartbeat.regex_refusal = &call->regex_refusal;
     }
+    if (body->member_epoch == 0) {
+        api_connection_joins(request->connection, body->group_id, 0,
+                             clock_wall_ms(request->server->clock));
+    }
     group_coordinator_consumer_heartbeat(request->server->groups, body->group_id, &heartbeat);
     api_request_free(request);
 }

@@ -48,6 +48,8 @@ enum err handle_join_group(struct api_request *request, struct reason *reason)
         .member_id_required = version >= 4 && slice_is_null(body.group_instance_id),
         .can_skip_assignment = version >= 9,
     };
+    api_connection_joins(request->connection, body.group_id, body.session_timeout_ms,
+                         clock_wall_ms(request->server->clock));
     group_coordinator_join(request->server->groups, body.group_id, &join);
     api_request_free(request);
     return ERR_NONE;

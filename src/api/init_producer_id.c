@@ -20,6 +20,10 @@ static void send_answer(struct api_request *request, int16_t code, int64_t produ
                         int16_t producer_epoch)
 {
     struct init_producer_id_response response;
+    if (code == KAFKA_ERROR_NONE) {
+        api_connection_gets_producer(request->connection, producer_id,
+                                     clock_wall_ms(request->server->clock));
+    }
     init_producer_id_response_init(&response);
     response.error_code = code;
     response.producer_id = producer_id;

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "broker/control.h"
 #include "broker/group_settings.h"
+#include "broker/observe.h"
 #include "broker/server_config.h"
 #include "broker/timekeeper.h"
 #include "broker/trimmer.h"
@@ -91,6 +92,7 @@ struct server {
     struct control *control;
     struct cleaner *cleaner; /* NULL with log.cleaner.enable=false */
     struct api_server api;
+    struct broker_observer observer; /* over its clients */
 };
 
 /* Thousands of partitions and connections need as many descriptors as the system allows. */
@@ -379,6 +381,7 @@ static void fill_api(struct server *server)
     api->overrides = &config->given;
     api->data_dir = config->data_dir;
     api->clients = client_table_new((size_t)server->budget.max_bytes / CLIENTS_PART);
+    broker_observer_init(&server->observer, api->clients);
     api->config = config->api;
     api->request_arena_bytes = decoded_bytes(server->budget.max_bytes);
     api->answer_bytes = server->budget.max_bytes / ANSWER_PART;
@@ -520,6 +523,11 @@ const char *server_addresses(const struct server *server)
 void server_set_authorizer(struct server *server, const struct api_authorizer *authorizer)
 {
     atomic_store(&server->api.authorizer, authorizer);
+}
+
+struct observer *server_observer(struct server *server)
+{
+    return &server->observer.observer;
 }
 
 const char *server_data_dir(const struct server *server)

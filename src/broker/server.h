@@ -14,6 +14,7 @@
  */
 struct server;
 struct api_authorizer;
+struct observer;
 
 /*
  * Starts with these settings (names and values as in a configuration file; unset ones have their
@@ -33,6 +34,9 @@ const char *server_data_dir(const struct server *server);
  * is allowed. It stays until server_stop.
  */
 void server_set_authorizer(struct server *server, const struct api_authorizer *authorizer);
+
+/* What it sees of its clients (client/observer.h), until server_stop. Any thread. */
+struct observer *server_observer(struct server *server);
 
 /*
  * Stops: takes no new requests, lets answers under way go out (shutdown.timeout.ms at most), closes

@@ -5,13 +5,15 @@
 #include "base/mem.h"
 #include "wire/generated/api_versions.h"
 #include "wire/generated/fetch.h"
+#include "wire/generated/init_producer_id.h"
+#include "wire/generated/join_group.h"
 #include "wire/generated/produce.h"
 
 #include <stdlib.h>
 
 /* Who is seen, and what he did: as text, a line a client and a line for each of its flows, sorted.
  */
-static const char *const did_words[] = {"produced", "fetched", "committed"};
+static const char *const did_words[] = {"produced", "fetched", "committed", "joined"};
 
 static void show_client(void *context, const struct client_shown *client)
 {
@@ -101,6 +103,69 @@ static void test_a_client_that_comes_back_is_the_same(void **state)
     add(table, entry, CLIENT_PRODUCED, "orders", NULL, 2);
     expect(table, "User:ANONYMOUS shop x/1 ::1 x1\n  produced orders  4 40\n");
     client_table_leave(table, entry, 4000);
+    client_table_free(table);
+}
+
+static void enter_and_leave(struct client_table *table, int number);
+
+static void name_producer(void *context, const struct client_shown *client, int64_t since_ms)
+{
+    struct buf *text = context;
+    buf_clear(text);
+    buf_printf(text, "%.*s since %lld", SLICE_ARGS(client->identity.client_id),
+               (long long)since_ms);
+}
+
+static void expect_producer(struct client_table *table, int64_t id, const char *expected)
+{
+    struct buf text = {0};
+    bool found = client_table_find_producer(table, id, name_producer, &text);
+    assert_int_equal(found, expected != NULL);
+    if (found) {
+        assert_string_equal(buf_cstr(&text), expected);
+    }
+    buf_deinit(&text);
+}
+
+static void test_who_got_a_producer_id_is_known_until_another_gets_it(void **state)
+{
+    struct client_table *table = client_table_new(1 << 20);
+    struct client_identity shop = named("shop"), mail = named("mail");
+    (void)state;
+    struct client_entry *first = client_table_enter(table, &shop, 1000);
+    struct client_entry *second = client_table_enter(table, &mail, 1000);
+    client_table_producer(table, first, 7, 1000);
+    client_table_producer(table, second, 8, 1100);
+    expect_producer(table, 7, "shop since 1000");
+    expect_producer(table, 9, NULL);
+    client_table_leave(table, first, 2000); /* what it left behind still has its name */
+    expect_producer(table, 7, "shop since 1000");
+    client_table_producer(table, second, 7, 3000);
+    expect_producer(table, 7, "mail since 3000");
+    client_table_leave(table, second, 4000);
+    client_table_free(table);
+}
+
+static void test_producer_ids_without_end_push_out_the_clients_own_oldest(void **state)
+{
+    struct client_table *table = client_table_new(CLIENT_TABLE_LEAST_BYTES);
+    struct client_identity greedy = named("greedy"), shop = named("shop");
+    (void)state;
+    struct client_entry *entry = client_table_enter(table, &greedy, 1000);
+    struct client_entry *other = client_table_enter(table, &shop, 1000);
+    client_table_producer(table, other, 1000000, 1);
+    for (int id = 0; id < 10000; id++) {
+        client_table_producer(table, entry, id, id);
+    }
+    expect_producer(table, 9999, "greedy since 9999");
+    expect_producer(table, 9999 - CLIENT_TABLE_PRODUCERS + 1, "greedy since 9936");
+    expect_producer(table, 9999 - CLIENT_TABLE_PRODUCERS, NULL);
+    expect_producer(table, 1000000, "shop since 1");
+    for (int i = 0; i < 30000; i++) { /* the gone ones go, and what they were given */
+        enter_and_leave(table, i);
+    }
+    client_table_leave(table, entry, 2000);
+    client_table_leave(table, other, 2000);
     client_table_free(table);
 }
 
@@ -267,6 +332,34 @@ static void test_what_goes_over_a_connection_is_counted(void **state)
     free(text);
 }
 
+static void test_producer_ids_and_joins_are_known_of_a_connection(void **state)
+{
+    struct fixture *fixture = *state;
+    struct client *client = &fixture->client;
+    struct init_producer_id_request init;
+    struct init_producer_id_response given;
+    init_producer_id_request_init(&init);
+    init.transactional_id = (struct slice){0};
+    init.producer_id = -1;
+    init.producer_epoch = -1;
+    assert_true(client_call(client, API_KEY_INIT_PRODUCER_ID, 4, &init, &given));
+    assert_int_equal(given.error_code, 0);
+    struct buf text = {0};
+    assert_true(
+        client_table_find_producer(fixture->api.clients, given.producer_id, name_producer, &text));
+    buf_deinit(&text);
+    struct join_group_request join;
+    struct join_group_response joined;
+    join_group_request_init(&join);
+    join.group_id = slice_str("email");
+    join.session_timeout_ms = 12000;
+    join.protocol_type = slice_str("consumer");
+    assert_true(client_call(client, API_KEY_JOIN_GROUP, 5, &join, &joined));
+    char *all = shown(fixture->api.clients);
+    assert_non_null(strstr(all, "\n  joined  email 1 0\n"));
+    free(all);
+}
+
 static void test_a_connection_that_ends_leaves_its_client_known(void **state)
 {
     struct fixture *fixture = *state;
@@ -291,7 +384,10 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_who_went_first_makes_room_and_who_is_there_stays),
         cmocka_unit_test(test_more_clients_than_there_are_places_for_are_counted_together),
         cmocka_unit_test(test_one_client_cannot_use_up_the_flows),
+        cmocka_unit_test(test_who_got_a_producer_id_is_known_until_another_gets_it),
+        cmocka_unit_test(test_producer_ids_without_end_push_out_the_clients_own_oldest),
         TEST(test_what_goes_over_a_connection_is_counted),
+        TEST(test_producer_ids_and_joins_are_known_of_a_connection),
         TEST(test_a_connection_that_ends_leaves_its_client_known),
     };
     return unit_run(tests, NULL, NULL, argc, argv);

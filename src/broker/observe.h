@@ -1,0 +1,17 @@
+#ifndef TIDINGS_BROKER_OBSERVE_H
+#define TIDINGS_BROKER_OBSERVE_H
+
+#include "api/client_table.h"
+#include "client/observer.h"
+
+/* The observer (client/observer.h) of a broker in this process: over the table in which the api
+ * room counts. */
+struct broker_observer {
+    struct observer observer;
+    struct client_table *clients;
+};
+
+/* The table outlives the observer. Any thread. */
+void broker_observer_init(struct broker_observer *observer, struct client_table *clients);
+
+#endif
