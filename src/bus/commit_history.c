@@ -49,6 +49,9 @@ enum statement { ADD_PAIR, ADD_STEP, SET_READ, FIRST_ABOVE, LAST_UP_TO, BEGAN, S
 
 struct commit_history {
     pthread_mutex_t lock;
+    char *path;
+    bool is_open;    /* all below is usable */
+    bool is_damaged; /* a call has found the file so */
     sqlite3 *sqlite;
     sqlite3_stmt *statements[STATEMENTS];
     int64_t format; /* of what was opened; 0: it was empty */
@@ -83,7 +86,13 @@ static enum err fail(struct commit_history *history, struct reason *reason)
     enum err err = code == SQLITE_FULL                               ? ERR_NO_SPACE
                    : code == SQLITE_CORRUPT || code == SQLITE_NOTADB ? ERR_CORRUPT
                                                                      : ERR_IO;
+    history->is_damaged = history->is_damaged || err == ERR_CORRUPT;
     return reason_fail(reason, err, "the history of commits: %s", sqlite3_errmsg(history->sqlite));
+}
+
+static enum err fail_closed(struct reason *reason)
+{
+    return reason_fail(reason, ERR_AGAIN, "the history of commits is not open yet: ask again");
 }
 
 static enum err run(struct commit_history *history, const char *sql, struct reason *reason)
@@ -185,6 +194,10 @@ void commit_history_note(struct commit_history *history, const struct commit_key
                          int64_t offset, int64_t time_ms)
 {
     pthread_mutex_lock(&history->lock);
+    if (!history->is_open) {
+        pthread_mutex_unlock(&history->lock);
+        return;
+    }
     struct track *track = get_track(history, key);
     time_ms = time_ms < track->committed_ms ? track->committed_ms : time_ms;
     if (offset < track->offset) {
@@ -306,7 +319,7 @@ static enum err flush(struct commit_history *history, struct reason *reason)
 enum err commit_history_flush(struct commit_history *history, struct reason *reason)
 {
     pthread_mutex_lock(&history->lock);
-    enum err err = flush(history, reason);
+    enum err err = history->is_open ? flush(history, reason) : fail_closed(reason);
     pthread_mutex_unlock(&history->lock);
     return err;
 }
@@ -322,7 +335,7 @@ enum err commit_history_thin(struct commit_history *history, int64_t now_ms, int
         "step.pair ORDER BY n.life DESC, n.off DESC LIMIT 1))",
         (long long)now_ms - HOUR_MS, MINUTE_MS, MINUTE_MS, (long long)(now_ms - keep_ms));
     pthread_mutex_lock(&history->lock);
-    enum err err = flush(history, reason);
+    enum err err = history->is_open ? flush(history, reason) : fail_closed(reason);
     if (err == ERR_NONE) {
         err = run(history, sql, reason);
     }
@@ -410,10 +423,11 @@ enum err commit_history_find(struct commit_history *history, const struct commit
 {
     *answer = (struct commit_answer){.state = COMMIT_NEVER, .offset = -1};
     pthread_mutex_lock(&history->lock);
+    enum err err = history->is_open ? ERR_NONE : fail_closed(reason);
     const struct track *track = find_track(history, key);
-    enum err err = track == NULL ? ERR_NONE : flush(history, reason);
     if (err == ERR_NONE && track != NULL) {
-        err = ask(history, track, offset, answer, reason);
+        err = flush(history, reason); /* on a full disk: what is on it has to do */
+        err = err == ERR_CORRUPT ? err : ask(history, track, offset, answer, reason);
     }
     pthread_mutex_unlock(&history->lock);
     return err;
@@ -528,11 +542,32 @@ static enum err open_file(struct commit_history *history, const char *path, stru
     return ERR_NONE;
 }
 
-enum err commit_history_open(const char *path, struct commit_history **out, struct reason *reason)
+/* Forgets all that is in memory. Under the lock. */
+static void shut(struct commit_history *history)
 {
-    struct commit_history *history = mem_new(struct commit_history);
-    pthread_mutex_init(&history->lock, NULL);
-    enum err err = open_file(history, path, reason);
+    struct track *track, *next;
+    HASH_ITER (hh, history->tracks, track, next) {
+        HASH_DEL(history->tracks, track);
+        buf_deinit(&track->key);
+        free(track);
+    }
+    for (int i = 0; i < STATEMENTS; i++) {
+        sqlite3_finalize(history->statements[i]);
+        history->statements[i] = NULL;
+    }
+    sqlite3_close(history->sqlite);
+    history->sqlite = NULL;
+    history->steps.count = 0;
+    history->added.count = 0;
+    history->places.count = 0;
+    history->format = 0;
+    history->is_damaged = false;
+    history->is_open = false;
+}
+
+static enum err open_all(struct commit_history *history, struct reason *reason)
+{
+    enum err err = open_file(history, history->path, reason);
     if (err == ERR_NONE) {
         err = check_format(history, reason);
     }
@@ -545,9 +580,55 @@ enum err commit_history_open(const char *path, struct commit_history **out, stru
     if (err == ERR_NONE) {
         err = prepare(history, reason);
     }
+    return err == ERR_NONE ? load(history, reason) : err;
+}
+
+struct commit_history *commit_history_new(const char *path)
+{
+    struct commit_history *history = mem_new(struct commit_history);
+    history->path = mem_strdup(path);
+    pthread_mutex_init(&history->lock, NULL);
+    return history;
+}
+
+enum err commit_history_begin(struct commit_history *history, struct reason *reason)
+{
+    pthread_mutex_lock(&history->lock);
+    shut(history);
+    enum err err = open_all(history, reason);
     if (err == ERR_NONE) {
-        err = load(history, reason);
+        history->is_open = true;
+    } else {
+        shut(history);
     }
+    pthread_mutex_unlock(&history->lock);
+    return err;
+}
+
+enum err commit_history_begin_anew(struct commit_history *history, struct reason *reason)
+{
+    pthread_mutex_lock(&history->lock);
+    shut(history);
+    commit_history_remove(history->path);
+    pthread_mutex_unlock(&history->lock);
+    return commit_history_begin(history, reason);
+}
+
+struct commit_history_state commit_history_state(struct commit_history *history)
+{
+    pthread_mutex_lock(&history->lock);
+    struct commit_history_state state = {.is_open = history->is_open,
+                                         .is_damaged = history->is_damaged,
+                                         .waiting_steps = history->steps.count,
+                                         .tracks = HASH_COUNT(history->tracks)};
+    pthread_mutex_unlock(&history->lock);
+    return state;
+}
+
+enum err commit_history_open(const char *path, struct commit_history **out, struct reason *reason)
+{
+    struct commit_history *history = commit_history_new(path);
+    enum err err = commit_history_begin(history, reason);
     if (err != ERR_NONE) {
         commit_history_close(history);
         return err;
@@ -561,20 +642,12 @@ void commit_history_close(struct commit_history *history)
     if (history == NULL) {
         return;
     }
-    struct track *track, *next;
-    HASH_ITER (hh, history->tracks, track, next) {
-        HASH_DEL(history->tracks, track);
-        buf_deinit(&track->key);
-        free(track);
-    }
-    for (int i = 0; i < STATEMENTS; i++) {
-        sqlite3_finalize(history->statements[i]);
-    }
-    sqlite3_close(history->sqlite);
+    shut(history);
     vec_deinit(&history->steps);
     vec_deinit(&history->added);
     vec_deinit(&history->places);
     pthread_mutex_destroy(&history->lock);
+    free(history->path);
     free(history);
 }
 

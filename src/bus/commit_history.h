@@ -34,6 +34,23 @@ struct commit_key {
 CHECKED enum err commit_history_open(const char *path, struct commit_history **history,
                                      struct reason *reason);
 
+/* The same in two steps, for who cannot wait: it is not open until commit_history_begin was
+ * ERR_NONE, which may be called again at any time; notes are lost until then, and questions get
+ * ERR_AGAIN. Errors as of commit_history_open. */
+struct commit_history *commit_history_new(const char *path);
+CHECKED enum err commit_history_begin(struct commit_history *history, struct reason *reason);
+
+/* Removes what is there, also in memory, and begins with nothing. */
+CHECKED enum err commit_history_begin_anew(struct commit_history *history, struct reason *reason);
+
+struct commit_history_state {
+    bool is_open;
+    bool is_damaged;      /* a call got ERR_CORRUPT: commit_history_begin_anew */
+    size_t waiting_steps; /* noted and not kept yet */
+    size_t tracks;        /* groups and partitions */
+};
+struct commit_history_state commit_history_state(struct commit_history *history);
+
 /* What was noted since the last flush is lost. NULL is fine. */
 void commit_history_close(struct commit_history *history);
 

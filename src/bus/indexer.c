@@ -1,44 +1,31 @@
 #include "bus/indexer.h"
 
 #include "base/clock.h"
-#include "base/cond.h"
 #include "base/logger.h"
 #include "base/mem.h"
-#include "base/priority.h"
-#include "base/thread.h"
 #include "bus/event_terms.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uthash.h>
 
-enum { FLUSH_MS = 60000, RETRY_MS = 5000, WAIT_MS = 1000, KEY_BYTES = 16 + 4 };
-
-/* How far behind a partition is. */
-struct lag {
-    UT_hash_handle hh;
-    uint8_t key[KEY_BYTES]; /* topic id, partition */
-    int64_t behind;
-};
+enum { FLUSH_MS = 60000, RETRY_MS = 5000 };
 
 struct indexer {
     struct indexer_settings settings;
-    struct event_index *index;
-    struct lag *lags;
+    char *dir;
+    struct watch *watch;
     int64_t flushed_ms; /* mono */
+    int64_t failed_ms;  /* mono; 0: it did not fail */
     struct arena arena;
-    pthread_t thread;
 
-    pthread_mutex_t lock; /* the rest */
-    pthread_cond_t wake;
-    struct feed *feed; /* changed by the thread alone */
-    bool stops;
-    bool is_damaged; /* somebody who asked has found it so */
+    pthread_mutex_t lock;      /* the rest */
+    struct event_index *index; /* NULL: not open yet; set once, by the watch's thread */
+    bool is_damaged;           /* somebody who asked has found it so */
     struct indexer_state state;
 };
 
-static bool is_own_topic(const char *topic)
+bool indexer_is_own_topic(const char *topic)
 {
     return strcmp(topic, "__consumer_offsets") == 0 || strcmp(topic, "__transaction_state") == 0;
 }
@@ -56,67 +43,27 @@ static int64_t begin(void *context, const struct feed_source *source)
     const struct indexer_settings *settings = &indexer->settings;
     struct event_source at = index_source(source);
     bool is_wanted = settings->wants != NULL ? settings->wants(settings->context, source->topic)
-                                             : !is_own_topic(source->topic);
-    return is_wanted ? event_index_next(indexer->index, &at) : FEED_NOT_WANTED;
+                                             : !indexer_is_own_topic(source->topic);
+    return is_wanted && indexer->index != NULL ? event_index_next(indexer->index, &at)
+                                               : FEED_NOT_WANTED;
 }
 
 /* --- what is known of it --- */
 
-/* Changes what is behind in all by what changed in this partition. */
-static void note_lag(struct indexer *indexer, const struct feed_source *source, int64_t behind)
-{
-    struct lag *lag;
-    uint8_t key[KEY_BYTES];
-    memcpy(key, source->topic_id, 16);
-    memcpy(key + 16, &source->partition, sizeof source->partition);
-    HASH_FIND(hh, indexer->lags, key, sizeof key, lag);
-    if (lag == NULL && behind == 0) {
-        return;
-    }
-    if (lag == NULL) {
-        lag = mem_new(struct lag);
-        memcpy(lag->key, key, sizeof key);
-        HASH_ADD(hh, indexer->lags, key, sizeof lag->key, lag);
-    }
-    indexer->state.behind += behind - lag->behind;
-    lag->behind = behind;
-    if (behind == 0) {
-        HASH_DEL(indexer->lags, lag);
-        free(lag);
-    }
-}
-
-static void forget_lags(struct indexer *indexer)
-{
-    struct lag *lag, *next;
-    HASH_ITER (hh, indexer->lags, lag, next) {
-        HASH_DEL(indexer->lags, lag);
-        free(lag);
-    }
-    indexer->state.behind = 0;
-}
-
-static void note_piece(struct indexer *indexer, const struct feed_piece *piece)
-{
-    pthread_mutex_lock(&indexer->lock);
-    indexer->state.events += (int64_t)piece->count;
-    if (piece->kind != FEED_NOTHING) {
-        bool is_gone = piece->kind == FEED_GONE;
-        note_lag(indexer, &piece->source, is_gone ? 0 : piece->end_offset - piece->next_offset);
-    }
-    if (indexer->state.behind == 0) {
-        indexer->state.level_ms = clock_wall_ms(clock_system());
-    }
-    indexer->state.is_failing = false;
-    pthread_mutex_unlock(&indexer->lock);
-}
-
 struct indexer_state indexer_state(struct indexer *indexer)
 {
+    struct watch_progress progress = watch_progress(indexer->watch, indexer);
     pthread_mutex_lock(&indexer->lock);
+    if (indexer->index != NULL && !indexer->state.is_failing) {
+        indexer->state.behind = progress.behind;
+        indexer->state.level_ms =
+            progress.level_ms != 0 ? progress.level_ms : indexer->state.level_ms;
+    }
     struct indexer_state state = indexer->state;
+    struct event_index *index = indexer->index;
     pthread_mutex_unlock(&indexer->lock);
-    state.size = event_index_size(indexer->index);
+    state.is_open = index != NULL;
+    state.size = index != NULL ? event_index_size(index) : (struct event_index_size){0};
     return state;
 }
 
@@ -124,28 +71,88 @@ struct indexer_state indexer_state(struct indexer *indexer)
 static void note_damage(struct indexer *indexer, int64_t begun_anew)
 {
     pthread_mutex_lock(&indexer->lock);
-    if (indexer->state.begun_anew == begun_anew) {
-        indexer->is_damaged = true;
-        if (indexer->feed != NULL) {
-            feed_wake(indexer->feed);
-        }
-    }
+    bool is_new = indexer->state.begun_anew == begun_anew;
+    indexer->is_damaged = indexer->is_damaged || is_new;
     pthread_mutex_unlock(&indexer->lock);
+    if (is_new) {
+        watch_wake(indexer->watch);
+    }
 }
 
 enum err indexer_find(struct indexer *indexer, const struct event_term *term, size_t most,
                       struct event_places *places, struct reason *reason)
 {
     struct reason why = {""};
-    int64_t begun_anew = indexer_state(indexer).begun_anew;
-    enum err err = event_index_find(indexer->index, term, most, places, &why);
+    pthread_mutex_lock(&indexer->lock);
+    int64_t begun_anew = indexer->state.begun_anew;
+    struct event_index *index = indexer->index;
+    pthread_mutex_unlock(&indexer->lock);
+    if (index == NULL) {
+        *places = (struct event_places){.is_cut = false};
+        return reason_fail(reason, ERR_AGAIN, "the index of events is not open yet: ask again");
+    }
+    enum err err = event_index_find(index, term, most, places, &why);
     if (err == ERR_CORRUPT) {
         note_damage(indexer, begun_anew);
     }
     return err == ERR_NONE ? ERR_NONE : reason_fail(reason, err, "%s", why.text);
 }
 
-/* --- the thread --- */
+/* --- on the watch's thread --- */
+
+static void set_failing(struct indexer *indexer, bool is_failing)
+{
+    pthread_mutex_lock(&indexer->lock);
+    indexer->state.is_failing = is_failing;
+    pthread_mutex_unlock(&indexer->lock);
+    indexer->failed_ms = is_failing ? clock_mono_ms(clock_system()) : 0;
+}
+
+/* What comes until it is tried again is passed over, and asked for again then. */
+static void note_failure(struct indexer *indexer, const struct reason *reason)
+{
+    (void)indexer_state(indexer); /* how far it came stays known */
+    pthread_mutex_lock(&indexer->lock);
+    bool was_failing = indexer->state.is_failing;
+    pthread_mutex_unlock(&indexer->lock);
+    set_failing(indexer, true);
+    if (!was_failing) {
+        LOG_WARN("bus", "events cannot be indexed: tried again until they can", "reason=\"%s\"",
+                 reason->text);
+    }
+}
+
+static void note_begun_anew(struct indexer *indexer)
+{
+    pthread_mutex_lock(&indexer->lock);
+    indexer->state.begun_anew++;
+    indexer->state.level_ms = 0;
+    indexer->is_damaged = false;
+    pthread_mutex_unlock(&indexer->lock);
+}
+
+static void begin_anew(struct indexer *indexer, const struct reason *reason)
+{
+    struct reason again = {""};
+    LOG_WARN("bus", "the index of events is damaged and is made anew", "reason=\"%s\"",
+             reason->text);
+    enum err err = event_index_clear(indexer->index, &again);
+    if (err == ERR_NONE) {
+        note_begun_anew(indexer);
+        watch_again(indexer->watch, indexer);
+    } else {
+        note_failure(indexer, &again);
+    }
+}
+
+static void note_error(struct indexer *indexer, enum err err, const struct reason *reason)
+{
+    if (err == ERR_CORRUPT) {
+        begin_anew(indexer, reason);
+    } else if (err != ERR_NONE) {
+        note_failure(indexer, reason);
+    }
+}
 
 static enum err add_events(struct indexer *indexer, const struct feed_piece *piece,
                            struct reason *reason)
@@ -163,196 +170,138 @@ static enum err add_events(struct indexer *indexer, const struct feed_piece *pie
     return err;
 }
 
-static enum err take(struct indexer *indexer, const struct feed_piece *piece, struct reason *reason)
+static void take(void *context, const struct feed_piece *piece)
 {
+    struct indexer *indexer = context;
     struct event_source source = index_source(&piece->source);
-    if (piece->kind == FEED_NOTHING) {
-        return ERR_NONE;
+    struct reason reason = {""};
+    if (indexer->failed_ms != 0) {
+        return;
     }
     if (piece->kind == FEED_GONE) {
         event_index_gone(indexer->index, &source, INT64_MAX);
-        return ERR_NONE;
+        return;
     }
-    enum err err = add_events(indexer, piece, reason);
+    enum err err = add_events(indexer, piece, &reason);
     if (err == ERR_NONE) {
         event_index_reached(indexer->index, &source, piece->next_offset);
         event_index_gone(indexer->index, &source, piece->start_offset);
+        pthread_mutex_lock(&indexer->lock);
+        indexer->state.events += (int64_t)piece->count;
+        indexer->state.is_failing = false;
+        pthread_mutex_unlock(&indexer->lock);
     }
-    return err;
+    note_error(indexer, err, &reason);
 }
 
-static enum err flush_when_due(struct indexer *indexer, struct reason *reason)
+static void open_index(struct indexer *indexer)
 {
+    struct event_index *index;
+    struct reason reason = {""};
+    bool begun_anew = false;
+    enum err err = event_index_open(&indexer->settings.index, &index, &begun_anew, &reason);
+    if (err != ERR_NONE) {
+        note_failure(indexer, &reason);
+        return;
+    }
+    if (begun_anew) {
+        LOG_WARN("bus", "the index of events is damaged and is made anew", "reason=\"%s\"",
+                 reason.text);
+        note_begun_anew(indexer);
+    }
+    pthread_mutex_lock(&indexer->lock);
+    indexer->index = index;
+    pthread_mutex_unlock(&indexer->lock);
+    set_failing(indexer, false);
+    watch_again(indexer->watch, indexer);
+}
+
+static void flush_when_due(struct indexer *indexer)
+{
+    struct reason reason = {""};
     int64_t now_ms = clock_mono_ms(clock_system());
     if (now_ms - indexer->flushed_ms < indexer->settings.flush_ms) {
-        return ERR_NONE;
+        return;
     }
     indexer->flushed_ms = now_ms;
-    return event_index_size(indexer->index).memory_entries > 0
-               ? event_index_flush(indexer->index, reason)
-               : ERR_NONE;
+    if (event_index_size(indexer->index).memory_entries > 0) {
+        note_error(indexer, event_index_flush(indexer->index, &reason), &reason);
+    }
 }
 
-/* ERR_CORRUPT once, when somebody has found the index so. */
-static enum err take_damage(struct indexer *indexer, struct reason *reason)
+/* True once, when somebody has found the index so. */
+static bool take_damage(struct indexer *indexer)
 {
     pthread_mutex_lock(&indexer->lock);
     bool is_damaged = indexer->is_damaged;
     indexer->is_damaged = false;
     pthread_mutex_unlock(&indexer->lock);
-    return is_damaged ? reason_fail(reason, ERR_CORRUPT, "a question has found a file so")
-                      : ERR_NONE;
+    return is_damaged;
 }
 
-static void set_feed(struct indexer *indexer, struct feed *feed)
+/* It counts as failing until something goes well, so that it is told once. */
+static void try_again(struct indexer *indexer)
 {
-    pthread_mutex_lock(&indexer->lock);
-    struct feed *before = indexer->feed;
-    indexer->feed = feed;
-    pthread_mutex_unlock(&indexer->lock);
-    feed_free(before);
-}
-
-static enum err work_once(struct indexer *indexer, struct reason *reason)
-{
-    struct feed_piece piece;
-    if (indexer->feed == NULL) {
-        set_feed(indexer, indexer->settings.open_feed(indexer->settings.context, begin, indexer));
-    }
-    enum err err = take_damage(indexer, reason);
+    struct reason reason = {""};
+    enum err err = event_index_flush(indexer->index, &reason);
     if (err == ERR_NONE) {
-        err = feed_next(indexer->feed, WAIT_MS, &piece, reason);
+        indexer->failed_ms = 0;
+        watch_again(indexer->watch, indexer);
+    } else {
+        note_error(indexer, err, &reason);
     }
-    if (err == ERR_NONE) {
-        err = take(indexer, &piece, reason);
-    }
-    if (err == ERR_NONE) {
-        note_piece(indexer, &piece);
-        err = flush_when_due(indexer, reason);
-    }
-    return err;
 }
 
-static bool is_stopping(struct indexer *indexer)
-{
-    pthread_mutex_lock(&indexer->lock);
-    bool stops = indexer->stops;
-    pthread_mutex_unlock(&indexer->lock);
-    return stops;
-}
-
-/* The feed is opened anew where the index ends: what was given out and not taken comes again.
- * ERR_NONE: it may go on at once. */
-static enum err recover(struct indexer *indexer, enum err err, const struct reason *reason)
-{
-    struct reason again = {""};
-    bool was_failing = indexer_state(indexer).is_failing;
-    set_feed(indexer, NULL);
-    if (err == ERR_CORRUPT) {
-        LOG_WARN("bus", "the index of events is damaged and is made anew", "reason=\"%s\"",
-                 reason->text);
-        err = event_index_clear(indexer->index, &again);
-    } else if (!was_failing) {
-        LOG_WARN("bus", "events cannot be indexed: tried again until they can", "reason=\"%s\"",
-                 reason->text);
-    }
-    pthread_mutex_lock(&indexer->lock);
-    indexer->state.begun_anew += err == ERR_NONE;
-    indexer->is_damaged = indexer->is_damaged && err != ERR_NONE;
-    indexer->state.is_failing = err != ERR_NONE;
-    forget_lags(indexer);
-    pthread_mutex_unlock(&indexer->lock);
-    return err;
-}
-
-/* For retry_ms, or until a stop. */
-static void wait_a_while(struct indexer *indexer)
-{
-    struct timespec until = cond_after_ms(indexer->settings.retry_ms);
-    int result = 0;
-    pthread_mutex_lock(&indexer->lock);
-    while (!indexer->stops && result == 0) {
-        result = pthread_cond_timedwait(&indexer->wake, &indexer->lock, &until);
-    }
-    pthread_mutex_unlock(&indexer->lock);
-}
-
-static void *run(void *context)
+static void tick(void *context, int64_t now_ms)
 {
     struct indexer *indexer = context;
-    struct reason reason = {""};
-    priority_set_nice(PRIORITY_NICE_BEHIND);
-    while (!is_stopping(indexer)) {
-        enum err err = work_once(indexer, &reason);
-        if (err != ERR_NONE && recover(indexer, err, &reason) != ERR_NONE) {
-            wait_a_while(indexer);
-        }
+    int64_t since_ms = clock_mono_ms(clock_system()) - indexer->failed_ms;
+    (void)now_ms;
+    if (indexer->failed_ms != 0 && since_ms < indexer->settings.retry_ms) {
+        return;
     }
-    return NULL;
+    if (indexer->index == NULL) {
+        open_index(indexer);
+    } else if (take_damage(indexer)) {
+        begin_anew(indexer, &(struct reason){"a question has found a file so"});
+    } else if (indexer->failed_ms != 0) {
+        try_again(indexer);
+    } else {
+        set_failing(indexer, false);
+        flush_when_due(indexer);
+    }
 }
 
-/* --- start and stop --- */
+/* --- life --- */
 
-static void free_indexer(struct indexer *indexer)
-{
-    feed_free(indexer->feed);
-    forget_lags(indexer);
-    event_index_close(indexer->index);
-    arena_deinit(&indexer->arena);
-    pthread_cond_destroy(&indexer->wake);
-    pthread_mutex_destroy(&indexer->lock);
-    free(indexer);
-}
-
-static struct indexer *make_indexer(const struct indexer_settings *settings)
+struct indexer *indexer_new(const struct indexer_settings *settings, struct watch *watch)
 {
     struct indexer *indexer = mem_new(struct indexer);
     indexer->settings = *settings;
+    indexer->dir = mem_strdup(settings->index.dir);
+    indexer->settings.index.dir = indexer->dir;
     indexer->settings.flush_ms = settings->flush_ms > 0 ? settings->flush_ms : FLUSH_MS;
     indexer->settings.retry_ms = settings->retry_ms > 0 ? settings->retry_ms : RETRY_MS;
     indexer->flushed_ms = clock_mono_ms(clock_system());
+    indexer->watch = watch;
     pthread_mutex_init(&indexer->lock, NULL);
-    cond_init(&indexer->wake);
+    watch_add(watch,
+              &(struct watch_sink){.context = indexer, .begin = begin, .take = take, .tick = tick});
     return indexer;
 }
 
-enum err indexer_start(const struct indexer_settings *settings, struct indexer **out,
-                       struct reason *reason)
-{
-    struct indexer *indexer = make_indexer(settings);
-    struct reason why = {""};
-    bool begun_anew = false;
-    enum err err = event_index_open(&settings->index, &indexer->index, &begun_anew, &why);
-    if (err == ERR_NONE && begun_anew) {
-        LOG_WARN("bus", "the index of events is damaged and is made anew", "reason=\"%s\"",
-                 why.text);
-        indexer->state.begun_anew = 1;
-    }
-    if (err == ERR_NONE) {
-        err = thread_start(&indexer->thread, "indexer", 0, run, indexer, &why);
-    }
-    if (err != ERR_NONE) {
-        free_indexer(indexer);
-        return reason_fail(reason, err, "%s", why.text);
-    }
-    *out = indexer;
-    return ERR_NONE;
-}
-
-void indexer_stop(struct indexer *indexer)
+void indexer_free(struct indexer *indexer)
 {
     struct reason reason;
     if (indexer == NULL) {
         return;
     }
-    pthread_mutex_lock(&indexer->lock);
-    indexer->stops = true;
-    pthread_cond_signal(&indexer->wake);
-    if (indexer->feed != NULL) {
-        feed_wake(indexer->feed);
+    if (indexer->index != NULL) {
+        (void)!event_index_flush(indexer->index, &reason); /* else it is read again */
     }
-    pthread_mutex_unlock(&indexer->lock);
-    pthread_join(indexer->thread, NULL);
-    (void)!event_index_flush(indexer->index, &reason); /* else it is read again */
-    free_indexer(indexer);
+    event_index_close(indexer->index);
+    arena_deinit(&indexer->arena);
+    pthread_mutex_destroy(&indexer->lock);
+    free(indexer->dir);
+    free(indexer);
 }

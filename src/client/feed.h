@@ -42,6 +42,8 @@ struct feed_piece {
     int64_t end_offset;   /* up to where it can be read, now */
     /* Offsets [damaged_from, next_offset) cannot be read and were passed over; -1: none. */
     int64_t damaged_from;
+    bool is_level; /* FEED_NOTHING: all that could be read was given. Else it was only woken, or
+                    * does not know yet */
 };
 
 /* Where to begin in a partition that is met for the first time: an offset, -1: at its start, -2:

@@ -239,6 +239,7 @@ static enum err next_piece(struct feed *base, int timeout_ms, struct feed_piece 
         } else if (left_ms > 0) {
             wait_for_some(feed, left_ms < LOOK_MS ? left_ms : LOOK_MS);
         } else {
+            piece->is_level = true;
             break;
         }
     }

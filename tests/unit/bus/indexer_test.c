@@ -1,6 +1,6 @@
 #include "../unit.h"
+#include "fake_bus.h"
 
-#include "base/cond.h"
 #include "base/mem.h"
 #include "bus/event_terms.h"
 #include "bus/indexer.h"
@@ -11,36 +11,14 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
-/* A bus of the test's own: the feed gives what stands in its logs, and the rest is what runs in a
- * server. */
-enum { SOURCES = 2, LOG_MAX = 5000, AT_ONCE = 7 };
-
+/* A bus of the test's own, and the rest is what runs in a server. */
 struct fake {
     char dir[64];
     struct file_ops files;
     atomic_bool is_full;
     struct indexer *indexer;
-
-    pthread_mutex_t lock;
-    pthread_cond_t wake;
-    struct feed_source sources[SOURCES];
-    int64_t ends[SOURCES];
-    int64_t starts[SOURCES];
-    bool is_gone[SOURCES];
-    bool is_woken;
-    int feeds; /* that were opened */
-};
-
-struct fake_feed {
-    struct feed feed;
-    struct fake *fake;
-    bool met[SOURCES];
-    int64_t next[SOURCES];
-    struct feed_event events[AT_ONCE];
-    struct event_header headers[AT_ONCE][2];
-    char ids[AT_ONCE][32];
-    feed_begin *begin;
-    void *context;
+    struct watch *watch;
+    struct fake_bus bus;
 };
 
 static ssize_t write_or_fail(void *context, int fd, const struct iovec *iov, int count,
@@ -54,119 +32,27 @@ static ssize_t write_or_fail(void *context, int fd, const struct iovec *iov, int
     return file_ops_system()->pwritev(NULL, fd, iov, count, position);
 }
 
-static void fill(struct fake_feed *feed, int source, int64_t to, struct feed_piece *piece)
-{
-    struct fake *fake = feed->fake;
-    size_t count = 0;
-    for (int64_t offset = feed->next[source]; offset < to; offset++, count++) {
-        snprintf(feed->ids[count], sizeof feed->ids[count], "id-%d-%lld", source,
-                 (long long)offset);
-        feed->headers[count][0] = (struct event_header){"ce_specversion", slice_str("1.0")};
-        feed->headers[count][1] = (struct event_header){"ce_id", slice_str(feed->ids[count])};
-        feed->events[count].event = event_blank();
-        feed->events[count].event.offset = offset;
-        feed->events[count].event.headers = feed->headers[count];
-        feed->events[count].event.header_count = 2;
-    }
-    feed->next[source] = to;
-    *piece = (struct feed_piece){.kind = FEED_EVENTS,
-                                 .source = fake->sources[source],
-                                 .events = feed->events,
-                                 .count = count,
-                                 .next_offset = to,
-                                 .start_offset = fake->starts[source],
-                                 .end_offset = fake->ends[source],
-                                 .damaged_from = -1};
-}
-
-static bool give(struct fake_feed *feed, int source, struct feed_piece *piece)
-{
-    struct fake *fake = feed->fake;
-    if (!feed->met[source]) {
-        feed->met[source] = true;
-        feed->next[source] = feed->begin(feed->context, &fake->sources[source]);
-    }
-    if (feed->next[source] == FEED_NOT_WANTED) {
-        return false;
-    }
-    if (fake->is_gone[source]) {
-        *piece = (struct feed_piece){.kind = FEED_GONE, .source = fake->sources[source]};
-        feed->next[source] = FEED_NOT_WANTED;
-        return true;
-    }
-    int64_t end = fake->ends[source];
-    int64_t to = end - feed->next[source] > AT_ONCE ? feed->next[source] + AT_ONCE : end;
-    if (to <= feed->next[source]) {
-        return false;
-    }
-    fill(feed, source, to, piece);
-    return true;
-}
-
-static enum err fake_next(struct feed *base, int timeout_ms, struct feed_piece *piece,
-                          struct reason *reason)
-{
-    struct fake_feed *feed = container_of(base, struct fake_feed, feed);
-    struct fake *fake = feed->fake;
-    struct timespec until = cond_after_ms(timeout_ms);
-    (void)reason;
-    *piece = (struct feed_piece){.kind = FEED_NOTHING};
-    pthread_mutex_lock(&fake->lock);
-    bool got = false;
-    int result = 0;
-    while (!got && !fake->is_woken && result == 0) {
-        for (int i = 0; !got && i < SOURCES; i++) {
-            got = give(feed, i, piece);
-        }
-        if (!got) {
-            result = pthread_cond_timedwait(&fake->wake, &fake->lock, &until);
-        }
-    }
-    fake->is_woken = false;
-    pthread_mutex_unlock(&fake->lock);
-    return ERR_NONE;
-}
-
-static void fake_wake(struct feed *base)
-{
-    struct fake *fake = container_of(base, struct fake_feed, feed)->fake;
-    pthread_mutex_lock(&fake->lock);
-    fake->is_woken = true;
-    pthread_cond_signal(&fake->wake);
-    pthread_mutex_unlock(&fake->lock);
-}
-
-static void fake_free(struct feed *base)
-{
-    free(container_of(base, struct fake_feed, feed));
-}
-
-static struct feed *open_feed(void *context, feed_begin *begin, void *begin_context)
-{
-    struct fake *fake = context;
-    struct fake_feed *feed = mem_new(struct fake_feed);
-    feed->feed = (struct feed){.next = fake_next, .wake = fake_wake, .free = fake_free};
-    feed->fake = fake;
-    feed->begin = begin;
-    feed->context = begin_context;
-    pthread_mutex_lock(&fake->lock);
-    fake->feeds++;
-    pthread_mutex_unlock(&fake->lock);
-    return &feed->feed;
-}
-
 static void start(struct fake *fake)
 {
     struct reason reason = {""};
+    struct watch_settings watch = {
+        .open_feed = fake_bus_open_feed, .context = &fake->bus, .tick_ms = 1, .retry_ms = 1};
     struct indexer_settings settings = {
         .index = {.files = &fake->files, .dir = fake->dir, .memory_entries = 100},
-        .open_feed = open_feed,
-        .context = fake,
         .retry_ms = 1,
     };
-    if (indexer_start(&settings, &fake->indexer, &reason) != ERR_NONE) {
+    fake->watch = watch_new(&watch);
+    fake->indexer = indexer_new(&settings, fake->watch);
+    if (watch_start(fake->watch, &reason) != ERR_NONE) {
         fail_msg("%s", reason.text);
     }
+}
+
+static void stop(struct fake *fake)
+{
+    assert_true(watch_stop(fake->watch, 30000));
+    indexer_free(fake->indexer);
+    watch_free(fake->watch);
 }
 
 static struct fake *begin(void)
@@ -177,29 +63,22 @@ static struct fake *begin(void)
     fake->files = *file_ops_system();
     fake->files.context = fake;
     fake->files.pwritev = write_or_fail;
-    pthread_mutex_init(&fake->lock, NULL);
-    cond_init(&fake->wake);
-    fake->sources[0] = (struct feed_source){"orders", {1}, 0};
-    fake->sources[1] = (struct feed_source){"stock", {2}, 3};
+    fake_bus_init(&fake->bus);
     start(fake);
     return fake;
 }
 
 static void end(struct fake *fake)
 {
-    indexer_stop(fake->indexer);
+    stop(fake);
     assert_int_equal(file_remove_tree(file_ops_system(), fake->dir, NULL), ERR_NONE);
-    pthread_mutex_destroy(&fake->lock);
-    pthread_cond_destroy(&fake->wake);
+    fake_bus_deinit(&fake->bus);
     free(fake);
 }
 
 static void publish(struct fake *fake, int source, int count)
 {
-    pthread_mutex_lock(&fake->lock);
-    fake->ends[source] += count;
-    pthread_cond_signal(&fake->wake);
-    pthread_mutex_unlock(&fake->lock);
+    fake_bus_publish(&fake->bus, source, count);
 }
 
 static enum err ask(struct fake *fake, int source, int64_t offset, size_t *found)
@@ -213,32 +92,16 @@ static enum err ask(struct fake *fake, int source, int64_t offset, size_t *found
     *found = places.items.count;
     if (*found > 0) {
         assert_int_equal(places.items.items[0].offset, offset);
-        assert_string_equal(places.items.items[0].topic, fake->sources[source].topic);
+        assert_string_equal(places.items.items[0].topic, fake->bus.sources[source].topic);
     }
     event_places_deinit(&places);
     return err;
 }
 
-static void rest(unsigned tries, const char *what)
-{
-    if (tries > 30000) {
-        fail_msg("never: %s", what);
-    }
-    nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-}
-
-#define wait_until(condition)                                                                      \
-    do {                                                                                           \
-        unsigned tries_ = 0;                                                                       \
-        while (!(condition)) {                                                                     \
-            rest(tries_++, #condition);                                                            \
-        }                                                                                          \
-    } while (0)
-
 /* Whether the events are found, from `from` to the end. */
 static bool is_found(struct fake *fake, int source, int64_t from)
 {
-    for (int64_t offset = from; offset < fake->ends[source]; offset++) {
+    for (int64_t offset = from; offset < fake->bus.ends[source]; offset++) {
         size_t found;
         if (ask(fake, source, offset, &found) != ERR_NONE || found != 1) {
             return false;
@@ -258,7 +121,7 @@ static void test_events_are_found_soon_after_they_are_published(void **state)
     struct indexer_state now = indexer_state(fake->indexer);
     assert_int_equal(now.events, 1000);
     assert_int_equal(now.behind, 0);
-    assert_true(now.level_ms > 0);
+    wait_until(indexer_state(fake->indexer).level_ms > 0);
     assert_int_equal(now.size.entries, 1000);
     end(fake);
 }
@@ -269,7 +132,7 @@ static void test_it_goes_on_where_it_was_stopped(void **state)
     (void)state;
     publish(fake, 0, 300);
     wait_until(is_found(fake, 0, 0));
-    indexer_stop(fake->indexer);
+    stop(fake);
     publish(fake, 0, 10);
     start(fake);
     wait_until(is_found(fake, 0, 0));
@@ -285,10 +148,10 @@ static void test_what_retention_took_and_deleted_topics_are_not_found(void **sta
     publish(fake, 0, 100);
     publish(fake, 1, 100);
     wait_until(is_found(fake, 0, 0) && is_found(fake, 1, 0));
-    pthread_mutex_lock(&fake->lock);
-    fake->starts[0] = 60;
-    fake->is_gone[1] = true;
-    pthread_mutex_unlock(&fake->lock);
+    pthread_mutex_lock(&fake->bus.lock);
+    fake->bus.starts[0] = 60;
+    fake->bus.is_gone[1] = true;
+    pthread_mutex_unlock(&fake->bus.lock);
     publish(fake, 0, 1);
     wait_until(ask(fake, 0, 59, &found) == ERR_NONE && found == 0);
     assert_true(is_found(fake, 0, 60));
@@ -310,6 +173,27 @@ static void test_a_full_disk_is_waited_out(void **state)
     assert_int_equal(ask(fake, 0, 49, &found), ERR_NONE);
     assert_int_equal(found, 1);
     atomic_store(&fake->is_full, false);
+    wait_until(is_found(fake, 0, 0));
+    assert_false(indexer_state(fake->indexer).is_failing);
+    end(fake);
+}
+
+static void test_a_directory_that_cannot_be_used_is_waited_for(void **state)
+{
+    struct fake *fake = begin();
+    size_t found;
+    (void)state;
+    publish(fake, 0, 50);
+    wait_until(is_found(fake, 0, 0));
+    stop(fake);
+    assert_int_equal(file_remove_tree(file_ops_system(), fake->dir, NULL), ERR_NONE);
+    int fd = open(fake->dir, O_CREAT | O_WRONLY | O_CLOEXEC, 0600); /* a file in its place */
+    assert_true(fd >= 0);
+    close(fd);
+    start(fake);
+    wait_until(indexer_state(fake->indexer).is_failing);
+    assert_int_equal(ask(fake, 0, 0, &found), ERR_AGAIN);
+    assert_int_equal(unlink(fake->dir), 0);
     wait_until(is_found(fake, 0, 0));
     assert_false(indexer_state(fake->indexer).is_failing);
     end(fake);
@@ -345,7 +229,6 @@ static void test_a_file_that_a_question_finds_damaged_is_made_anew(void **state)
     assert_true(damage.files > 0);
     wait_until(is_found(fake, 0, 0) && indexer_state(fake->indexer).begun_anew == 1);
     assert_true(is_found(fake, 0, 0));
-    assert_int_equal(fake->feeds, 2);
     end(fake);
 }
 
@@ -480,6 +363,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_it_goes_on_where_it_was_stopped),
         cmocka_unit_test(test_what_retention_took_and_deleted_topics_are_not_found),
         cmocka_unit_test(test_a_full_disk_is_waited_out),
+        cmocka_unit_test(test_a_directory_that_cannot_be_used_is_waited_for),
         cmocka_unit_test(test_a_file_that_a_question_finds_damaged_is_made_anew),
         cmocka_unit_test(test_a_cloudevent_is_found_by_its_ids_its_trace_and_its_key),
         cmocka_unit_test(test_a_structured_cloudevent_is_taken_apart),

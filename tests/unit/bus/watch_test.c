@@ -1,0 +1,206 @@
+#include "../unit.h"
+#include "fake_bus.h"
+
+#include "base/mem.h"
+
+#include <stdatomic.h>
+
+/*
+ * Whoever watches gets each event once and in order from where he wants to begin, whatever the
+ * others want, ask for again, or fail to do, and whatever becomes of the feed.
+ */
+struct sink {
+    struct watch *watch;
+    int64_t from[FAKE_SOURCES];
+    atomic_long next[FAKE_SOURCES]; /* what is to come */
+    atomic_long ticks;
+    atomic_long gone;
+    atomic_long begun;
+    atomic_bool is_wrong; /* something came twice, or was left out */
+    atomic_long again_at; /* asks for all again when this one came; 0: never */
+};
+
+struct test {
+    struct fake_bus bus;
+    struct watch *watch;
+    struct sink sinks[3];
+};
+
+static int source_index(const struct feed_source *source)
+{
+    return strcmp(source->topic, "orders") == 0 ? 0 : 1;
+}
+
+static int64_t begin(void *context, const struct feed_source *source)
+{
+    struct sink *sink = context;
+    int index = source_index(source);
+    int64_t from = sink->from[index];
+    atomic_fetch_add(&sink->begun, 1);
+    atomic_store(&sink->next[index], from == FEED_FROM_START ? 0 : from);
+    return from;
+}
+
+static void take(void *context, const struct feed_piece *piece)
+{
+    struct sink *sink = context;
+    int index = source_index(&piece->source);
+    if (piece->kind == FEED_GONE) {
+        atomic_fetch_add(&sink->gone, 1);
+        return;
+    }
+    for (size_t i = 0; i < piece->count; i++) {
+        long expected = atomic_fetch_add(&sink->next[index], 1);
+        if (piece->events[i].event.offset != expected) {
+            atomic_store(&sink->is_wrong, true);
+        }
+    }
+    long again_at = atomic_load(&sink->again_at);
+    if (again_at != 0 && piece->next_offset > again_at) {
+        atomic_store(&sink->again_at, 0);
+        watch_again(sink->watch, sink);
+    }
+}
+
+static void tick(void *context, int64_t now_ms)
+{
+    struct sink *sink = context;
+    assert_true(now_ms > 1700000000000);
+    atomic_fetch_add(&sink->ticks, 1);
+}
+
+static struct test *prepare(size_t sinks)
+{
+    struct test *test = mem_new(struct test);
+    fake_bus_init(&test->bus);
+    struct watch_settings settings = {
+        .open_feed = fake_bus_open_feed, .context = &test->bus, .tick_ms = 1, .retry_ms = 1};
+    test->watch = watch_new(&settings);
+    for (size_t i = 0; i < sinks; i++) {
+        struct sink *sink = &test->sinks[i];
+        sink->watch = test->watch;
+        watch_add(test->watch, &(struct watch_sink){
+                                   .context = sink, .begin = begin, .take = take, .tick = tick});
+    }
+    return test;
+}
+
+static void start(struct test *test)
+{
+    struct reason reason = {""};
+    assert_int_equal(watch_start(test->watch, &reason), ERR_NONE);
+}
+
+static void end(struct test *test)
+{
+    assert_true(watch_stop(test->watch, 30000));
+    for (int i = 0; i < 3; i++) {
+        assert_false(atomic_load(&test->sinks[i].is_wrong));
+    }
+    watch_free(test->watch);
+    fake_bus_deinit(&test->bus);
+    free(test);
+}
+
+static void test_each_sink_gets_what_it_wants_once_and_in_order(void **state)
+{
+    struct test *test = prepare(3);
+    (void)state;
+    test->sinks[0].from[0] = FEED_FROM_START;
+    test->sinks[1].from[0] = 33;
+    test->sinks[1].from[1] = FEED_NOT_WANTED;
+    test->sinks[2].from[0] = 250; /* beyond what there is */
+    fake_bus_publish(&test->bus, 0, 100);
+    fake_bus_publish(&test->bus, 1, 20);
+    start(test);
+    wait_until(atomic_load(&test->sinks[0].next[0]) == 100);
+    wait_until(atomic_load(&test->sinks[1].next[0]) == 100);
+    wait_until(atomic_load(&test->sinks[2].next[1]) == 20);
+    assert_int_equal(atomic_load(&test->sinks[1].next[1]), FEED_NOT_WANTED);
+    assert_int_equal(atomic_load(&test->sinks[2].next[0]), 250);
+    fake_bus_publish(&test->bus, 0, 160);
+    for (int i = 0; i < 3; i++) {
+        wait_until(atomic_load(&test->sinks[i].next[0]) == 260);
+        wait_until(watch_progress(test->watch, &test->sinks[i]).level_ms > 0);
+        assert_int_equal(watch_progress(test->watch, &test->sinks[i]).behind, 0);
+        assert_true(atomic_load(&test->sinks[i].ticks) > 0);
+    }
+    assert_int_equal(test->bus.feeds, 1);
+    assert_int_equal(watch_state(test->watch).events, 280);
+    end(test);
+}
+
+static void test_one_that_asks_again_gets_all_again_and_the_others_do_not(void **state)
+{
+    struct test *test = prepare(2);
+    (void)state;
+    atomic_store(&test->sinks[1].again_at, 60);
+    fake_bus_publish(&test->bus, 0, 100);
+    start(test);
+    wait_until(atomic_load(&test->sinks[0].next[0]) == 100);
+    wait_until(atomic_load(&test->sinks[1].next[0]) == 100);
+    wait_until(atomic_load(&test->sinks[1].begun) >= 3); /* this one twice */
+    wait_until(atomic_load(&test->sinks[1].next[0]) == 100);
+    wait_until(atomic_load(&test->sinks[0].begun) == 2);
+    end(test);
+}
+
+static void test_a_feed_that_fails_is_opened_anew_where_each_stands(void **state)
+{
+    struct test *test = prepare(2);
+    (void)state;
+    test->sinks[1].from[0] = 40;
+    fake_bus_publish(&test->bus, 0, 50);
+    start(test);
+    wait_until(atomic_load(&test->sinks[0].next[0]) == 50);
+    fake_bus_set(&test->bus, &test->bus.fails, true);
+    wait_until(watch_state(test->watch).is_failing);
+    assert_string_equal(watch_state(test->watch).failure, "the fake bus is away");
+    long ticks = atomic_load(&test->sinks[0].ticks);
+    wait_until(atomic_load(&test->sinks[0].ticks) > ticks); /* who mends himself goes on */
+    fake_bus_publish(&test->bus, 0, 50);
+    fake_bus_set(&test->bus, &test->bus.fails, false);
+    wait_until(atomic_load(&test->sinks[0].next[0]) == 100);
+    wait_until(atomic_load(&test->sinks[1].next[0]) == 100);
+    wait_until(!watch_state(test->watch).is_failing);
+    assert_true(test->bus.feeds > 1);
+    end(test);
+}
+
+static void test_a_topic_that_is_gone_is_told_to_those_who_read_it(void **state)
+{
+    struct test *test = prepare(2);
+    (void)state;
+    test->sinks[1].from[0] = FEED_NOT_WANTED;
+    fake_bus_publish(&test->bus, 0, 10);
+    start(test);
+    wait_until(atomic_load(&test->sinks[0].next[0]) == 10);
+    fake_bus_set(&test->bus, &test->bus.is_gone[0], true);
+    wait_until(atomic_load(&test->sinks[0].gone) == 1);
+    assert_int_equal(atomic_load(&test->sinks[1].gone), 0);
+    end(test);
+}
+
+static void test_a_stop_waits_no_longer_than_it_may(void **state)
+{
+    struct test *test = prepare(1);
+    (void)state;
+    start(test);
+    wait_until(atomic_load(&test->sinks[0].begun) == 2);
+    fake_bus_set(&test->bus, &test->bus.hangs, true);
+    assert_false(watch_stop(test->watch, 20));
+    fake_bus_set(&test->bus, &test->bus.hangs, false);
+    end(test);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_each_sink_gets_what_it_wants_once_and_in_order),
+        cmocka_unit_test(test_one_that_asks_again_gets_all_again_and_the_others_do_not),
+        cmocka_unit_test(test_a_feed_that_fails_is_opened_anew_where_each_stands),
+        cmocka_unit_test(test_a_topic_that_is_gone_is_told_to_those_who_read_it),
+        cmocka_unit_test(test_a_stop_waits_no_longer_than_it_may),
+    };
+    return unit_run(tests, NULL, NULL, argc, argv);
+}
