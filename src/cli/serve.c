@@ -6,6 +6,7 @@
 #include "base/settings.h"
 #include "broker/server.h"
 #include "cli/cli.h"
+#include "cli/detach.h"
 #include "cli/options.h"
 #include "cli/setting_text.h"
 
@@ -30,6 +31,7 @@ struct serve_settings {
     const char *ready_file;
     bool memory;
     bool until_eof;
+    bool detach;
     bool print_settings;
 };
 
@@ -53,6 +55,9 @@ static const struct option_spec specs[] = {
     {0, "until-eof", NULL, OPTION_FLAG, offsetof(struct serve_settings, until_eof), 0, 0,
      "stop as well when standard input ends: a pipe from who started it,\nso that it ends with "
      "that, however that ends"},
+    {0, "detach", NULL, OPTION_FLAG, offsetof(struct serve_settings, detach), 0, 0,
+     "go to the background when clients can connect: the command ends with 0\nthen, or as the "
+     "start failed; log lines stay on standard error"},
     {0, "settings", NULL, OPTION_FLAG, offsetof(struct serve_settings, print_settings), 0, 0,
      "list every setting with its default and meaning, then end"},
 };
@@ -65,10 +70,12 @@ static const struct help_page page = {
         "When clients can connect, one line is printed: ready listen=HOST:PORT data=DIR pid=N\n"
         "With --memory it goes on: storage=memory, or storage=disk where no memory can be had.\n"
         "SIGTERM or Ctrl-C stops it cleanly; after a kill -9 nothing acknowledged is lost.",
-    .examples = "  tidings serve\n"
-                "  tidings serve --data /var/lib/tidings --listen :9092\n"
-                "  tidings serve --listen 127.0.0.1:0 --set log.retention.ms=1h\n"
-                "  tidings serve --memory                      a bus for a test, on a free port\n",
+    .examples =
+        "  tidings serve\n"
+        "  tidings serve --data /var/lib/tidings --listen :9092\n"
+        "  tidings serve --listen 127.0.0.1:0 --set log.retention.ms=1h\n"
+        "  tidings serve --detach 2> bus.log           in the background; kill PID stops it\n"
+        "  tidings serve --memory                      a bus for a test, on a free port\n",
 };
 
 /* 1h and 10MB become the numbers that the settings want. */
@@ -219,6 +226,9 @@ static enum err announce(const struct bus *bus, const struct server *server, str
     if (err == ERR_NONE) {
         fputs(line, stdout);
         fflush(stdout);
+        if (bus->settings->detach) {
+            detach_ready();
+        }
         if (fd >= 0 && write(fd, line, strlen(line)) < 0) {
             cli_warn("cannot write to --ready-fd %d", fd);
         }
@@ -347,6 +357,9 @@ static int run(const struct serve_settings *settings, struct overrides *override
         file_unlink(file_ops_system(), settings->ready_file, &reason) != ERR_NONE) {
         code = cli_fail(EXIT_FAILED, NULL, "--ready-file: %s", reason.text);
     }
+    if (code == EXIT_OK && settings->detach && !detach(&code)) {
+        return code;
+    }
     if (code == EXIT_OK && settings->memory) {
         code = take_memory(&bus, overrides);
     }
@@ -367,6 +380,9 @@ int cli_serve(int argc, char **argv)
     bool goes_on = options_parse(&page, &set, 1, argc, argv, &arguments, &code);
     if (goes_on && arguments.count > 0) {
         code = options_fail(&page, "serve takes no argument '%s'", arguments.items[0]);
+    } else if (goes_on && settings.detach && settings.until_eof) {
+        code =
+            options_fail(&page, "--detach has no standard input: --until-eof does not go with it");
     } else if (goes_on && settings.print_settings) {
         server_print_settings();
     } else if (goes_on) {

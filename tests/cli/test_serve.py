@@ -5,6 +5,7 @@
 """
 import json
 import os
+import pathlib
 import re
 import signal
 import socket
@@ -15,7 +16,7 @@ import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 # pylint: disable=wrong-import-position
-from harness.server import BINARY, Server, WAIT_S
+from harness.server import BINARY, Server, WAIT_S, wait_for
 
 
 class Serve(Server):
@@ -149,6 +150,31 @@ class ServeTest(unittest.TestCase):
             os.close(writer)
             with os.fdopen(reader) as pipe:
                 self.assertEqual(pipe.read(), bus.ready)  # to its end: the server closed it
+
+    def test_detached(self):
+        """The command ends when clients can connect; the server goes on without the terminal."""
+        with open(os.path.join(self.folder, "log"), "w+", encoding="utf-8") as log:
+            done = subprocess.run([BINARY, "serve", *self.common, "--detach"], timeout=WAIT_S,
+                                  stdout=subprocess.PIPE, stderr=log, text=True, check=False)
+            address, pid = re.fullmatch(r"ready listen=(\S+) data=\S+ pid=(\d+)\n",
+                                        done.stdout).groups()
+            try:
+                self.assertEqual(done.returncode, 0)
+                self.assertEqual(tidings(address, "topic", "list").returncode, 0)
+                self.assertEqual(os.getsid(int(pid)), int(pid))
+                again = subprocess.run([BINARY, "serve", *self.common, "--detach"],
+                                       timeout=WAIT_S, capture_output=True, text=True, check=False)
+                self.assertEqual((again.returncode, again.stdout), (5, ""))
+                self.assertIn(f"process {pid}", again.stderr)
+            finally:
+                os.kill(int(pid), signal.SIGTERM)
+                wait_for(lambda: "clean=yes" in pathlib.Path(log.name).read_text("utf-8"),
+                         "the clean end")
+
+    def test_detached_has_no_input(self):
+        code, text = refused(*self.common, "--detach", "--until-eof")
+        self.assertEqual(code, 2)
+        self.assertIn("--until-eof does not go with it", text)
 
     def test_systemd_is_notified(self):
         path = os.path.join(self.folder, "notify")
