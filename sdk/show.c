@@ -1,4 +1,4 @@
-#include "library.h"
+#include "base/library.h"
 #include "meter.h"
 #include "service.h"
 

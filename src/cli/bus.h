@@ -12,6 +12,7 @@
 
 struct bus_options {
     const char *bootstrap; /* NULL: TIDINGS_BOOTSTRAP_SERVER, else 127.0.0.1:9092 */
+    const char *url;       /* of the bus layer (cli/http_client.h); NULL: TIDINGS_URL, else asked */
     int64_t timeout_ms;
     struct text_list properties; /* name=value for librdkafka */
     bool is_json;

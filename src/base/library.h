@@ -1,5 +1,5 @@
-#ifndef TIDINGS_SDK_LIBRARY_H
-#define TIDINGS_SDK_LIBRARY_H
+#ifndef TIDINGS_BASE_LIBRARY_H
+#define TIDINGS_BASE_LIBRARY_H
 
 #include <stdbool.h>
 #include <stddef.h>
