@@ -179,12 +179,14 @@ const char *http_address(const struct http *http);
 
 /*
  * Takes no more requests, ends streams, waits up to deadline_ms for handlers that run and replies
- * that are on their way, then cuts connections. When it returns no handler runs, except that one
- * which has not come back by the deadline is waited for, with a line in the log each 5 s. Once.
+ * that are on their way, then cuts connections. True: no handler runs any more. A handler that has
+ * not come back by then is waited for, for up to 30 s more, with a line in the log each 5 s. False:
+ * it still runs, so what it uses has to stay where it is.
  */
-void http_stop(struct http *http, int64_t deadline_ms);
+bool http_stop(struct http *http, int64_t deadline_ms);
 
-/* Stops if that was not done, and frees. NULL is fine. */
+/* Stops (2 s) if that was not done, and frees; leaves all as it is where a handler still runs. NULL
+ * is fine. */
 void http_free(struct http *http);
 
 /* True once http_stop was called: handlers that wait look at it. Any thread. */

@@ -12,7 +12,7 @@
 struct http_stream;
 
 enum {
-    HTTP_STREAMS_MAX = 64,              /* more get 503 with Retry-After */
+    HTTP_STREAMS_MAX = 64, /* more get 503 with Retry-After */
     HTTP_STREAM_QUEUE_BYTES = 256 * 1024
 };
 
