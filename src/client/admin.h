@@ -110,6 +110,22 @@ CHECKED enum client_status admin_replace_topic_settings(struct connection *conne
                                                         const struct admin_setting *settings,
                                                         size_t count, struct client_error *error);
 
+/* --- brokers (admin_broker.c) --- */
+
+struct admin_brokers {
+    int count;
+    int32_t asked; /* id of the one that said so */
+};
+
+/* How many brokers there are. Nothing to free. */
+CHECKED enum client_status admin_brokers(struct connection *connection,
+                                         struct admin_brokers *brokers, struct client_error *error);
+
+/* What one of the brokers says of a setting of its own; *value is NULL when it has none of this
+ * name, or hides it. */
+CHECKED enum client_status admin_broker_setting(struct connection *connection, const char *name,
+                                                char **value, struct client_error *error);
+
 /* --- offsets (admin_offset.c) --- */
 
 /* The ends of one partition: the oldest event kept and the place after the newest. */
