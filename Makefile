@@ -3,7 +3,7 @@ BUILD ?= build
 PREFIX ?= /usr/local
 sources = $(shell git ls-files '*.c' '*.h')
 
-.PHONY: all help demo test test-kafka campaign campaign-store bench format check-format layers deps clean install
+.PHONY: all help demo test test-kafka campaign campaign-store bench attack format check-format layers deps clean install
 
 all: $(BUILD)/build.ninja
 	@ninja -C '$(BUILD)' programs
@@ -21,6 +21,7 @@ help:
 	@echo "make campaign      clients against the server under faults; MINUTES=n (10), SEED=x plays one again"
 	@echo "make campaign-store   the store under faults: bus, services and database are killed; MINUTES=n (10), SEED=x"
 	@echo "make bench         measure this machine's limit and Tidings beside it"
+	@echo "make attack        measure how long a client waits beside an attacker; ARGS='NAME ...' for some"
 	@echo "make format        lay out the sources; make check-format only looks"
 	@echo "make layers        check that no file includes a higher floor"
 	@echo "make deps          install what the build needs from Debian's packages"
@@ -62,6 +63,12 @@ bench:
 	@tools/install-deps build
 	@$(MAKE) --no-print-directory all
 	@TIDINGS_BIN="$$(realpath -ms -- '$(BUILD)/tidings')" bench/run $(ARGS)
+
+attack:
+	@tools/install-deps build
+	@$(MAKE) --no-print-directory all
+	@ninja -C '$(BUILD)' bench/load/bench-load tests/attack/steady-disk.so
+	@TIDINGS_BIN='$(BUILD)/tidings' TIDINGS_BUILD='$(BUILD)' tests/attack/measure.py $(ARGS)
 
 format:
 	@clang-format -i $(sources)

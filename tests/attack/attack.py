@@ -1,15 +1,11 @@
 #!/usr/bin/python3
 """One attacker against one server with little memory, and a quiet client beside it.
 
-    TIDINGS_BIN=build/tidings tests/attack/attack.py [NAME ...] [--seconds 3] [--measure] [--list]
+    TIDINGS_BIN=build/tidings tests/attack/attack.py [NAME ...] [--seconds 3] [--list]
 
 Each scenario has a server of its own. Under the attack and after it the quiet client gets all its
 events acknowledged and read, in order; the server's memory stays below memory.max, also when it has
-started again; it stops cleanly. With --measure, how long the quiet client waits without and with
-the attack, as a table; nothing is asserted of that. The server then has one half of the processors
-and the clients the other, as if they had machines of their own. Without the attack, a process is
-busy beside the client that does nothing to the server: else the table would show what it costs to
-share a processor with the attacker.
+started again; it stops cleanly. How long the client waits: measure.py.
 """
 import argparse
 import os
@@ -21,7 +17,7 @@ import traceback
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 # pylint: disable=wrong-import-position
-from attacker import Attacker, Neighbour
+from attacker import Attacker
 from harness import kafka
 from harness.server import Server
 from quiet import PAIRS, TOPIC, Quiet
@@ -32,28 +28,12 @@ MEMORY_MAX = 128 * MIB
 PENDING = {}  # scenarios that do not hold yet: why
 
 
-def percentile(times, part):
-    times = sorted(times)
-    return times[min(len(times) - 1, int(len(times) * part))]
-
-
-def part_processors():
-    """Takes this process to one half; returns the words in front of the server's command for the
-    other."""
-    cpus = sorted(os.sched_getaffinity(0))
-    if len(cpus) < 2:
-        return ()
-    half = len(cpus) // 2
-    os.sched_setaffinity(0, cpus[half:])
-    return ("taskset", "--cpu-list", ",".join(map(str, cpus[:half])))
-
-
 class Trial:
     """One scenario against one server."""
 
-    def __init__(self, name, options, before):
-        self.name, self.options, self.before = name, options, before
-        self.quiet_times, self.attack_times = [], []
+    def __init__(self, name, options):
+        self.name, self.options = name, options
+        self.events = 0  # beside the attack
         self.most_kib = self.last_kib = 0
         self.counts = {}
 
@@ -68,7 +48,7 @@ class Trial:
         server = Server(os.path.join(folder, "data"), f"memory.max={MEMORY_MAX}",
                         "offsets.topic.num.partitions=2",
                         "transaction.state.log.num.partitions=2",
-                        log_path=os.path.join(folder, "log"), before=self.before)
+                        log_path=os.path.join(folder, "log"))
         try:
             self.against(server)
         except BaseException:
@@ -84,13 +64,10 @@ class Trial:
         assert code == 0, message
         lines = SCENARIOS[self.name](client)
         quiet = Quiet(server.port)
-        if self.options.measure:
-            with Neighbour():
-                self.quiet_times = quiet.run(time.monotonic() + self.options.seconds, server.alive)
-        with Attacker(server.port, lines, self.options.measure) as attacker:
+        with Attacker(server.port, lines) as attacker:
             until = time.monotonic() + self.options.seconds
             while True:
-                self.attack_times += quiet.run(until, server.alive)
+                self.events += quiet.run(until, server.alive)
                 assert server.alive(), "the server has ended"
                 self.check_memory(server)
                 if attacker.has_begun():
@@ -112,30 +89,13 @@ class Trial:
     def tell(self):
         did = ", ".join(f"{count} {what}" for what, count in self.counts.items())
         print(f"ok {self.name}: at most {self.most_kib >> 10} MiB, {self.last_kib >> 10} MiB after; "
-              f"{len(self.attack_times)} events beside {did}", flush=True)
-
-
-def table(trials):
-    """Milliseconds."""
-    print("\n| attack | acknowledged: p50 quiet, attacked | p99 quiet, attacked | times "
-          "| read: p50 quiet, attacked | p99 quiet, attacked | times | most MiB |")
-    print("|---|---|---|---|---|---|---|---|")
-    for trial in trials:
-        cells = [trial.name]
-        for at in (0, 1):
-            quiet = [times[at] * 1000 for times in trial.quiet_times]
-            attacked = [times[at] * 1000 for times in trial.attack_times]
-            pairs = [(percentile(quiet, part), percentile(attacked, part)) for part in (0.5, 0.99)]
-            cells += [f"{first:.2f}, {second:.2f}" for first, second in pairs]
-            cells.append(f"{pairs[1][1] / pairs[1][0]:.1f}")
-        print("| " + " | ".join(cells + [str(trial.most_kib >> 10)]) + " |")
+              f"{self.events} events beside {did}", flush=True)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("names", nargs="*", metavar="NAME", choices=[[], *SCENARIOS])
     parser.add_argument("--seconds", type=float, default=3)
-    parser.add_argument("--measure", action="store_true")
     parser.add_argument("--folder", help="where the data directories are made")
     parser.add_argument("--list", action="store_true")
     options = parser.parse_args()
@@ -143,28 +103,25 @@ def main():
         for name, scenario in SCENARIOS.items():
             print(f"{name:17} {' '.join(scenario.__doc__.split())}")
         return 0
-    before = part_processors() if options.measure else ()
-    passed, failed, skipped = [], 0, 0
+    passed = failed = skipped = 0
     for name in options.names or SCENARIOS:
         if name in PENDING and not options.names:
             print(f"skip {name}: {PENDING[name]}")
             skipped += 1
             continue
         folder = tempfile.mkdtemp(prefix="tidings-attack-", dir=options.folder)
-        trial = Trial(name, options, before)
+        trial = Trial(name, options)
         try:
             trial.run(folder)
             trial.tell()
-            passed.append(trial)
+            passed += 1
         except (AssertionError, OSError) as error:
             traceback.print_exc()
             print(f"FAIL: {name}: {error!r}", flush=True)
             failed += 1
         finally:
             shutil.rmtree(folder)
-    if options.measure and passed:
-        table(passed)
-    print(f"{len(passed)} passed, {failed} failed, {skipped} skipped")
+    print(f"{passed} passed, {failed} failed, {skipped} skipped")
     return 1 if failed else 0
 
 

@@ -60,35 +60,13 @@ class Line:
         return count
 
 
-class Neighbour:
-    """A process that is as busy as an attacker and does nothing to the server."""
-
-    def __init__(self):
-        self.process = multiprocessing.get_context("fork").Process(target=self.work, daemon=True)
-
-    @staticmethod
-    def work():
-        os.nice(19)
-        here, there = socket.socketpair()
-        data = bytes(CHUNK // 4)
-        while True:
-            left = here.send(data)
-            while left > 0:
-                left -= len(there.recv(left))
-
-    def __enter__(self):
-        self.process.start()
-        return self
-
-    def __exit__(self, *_):
-        self.process.kill()
-        self.process.join()
-
-
 class Attacker:
-    """Moves its lines until it is ended. What it did is in `counts`, which both processes see."""
+    """
+    Moves its lines until it is ended. What it did is in `counts`, which both processes see.
+    `is_polite`: leaves the processor to whoever else wants it, as if it had one of its own.
+    """
 
-    def __init__(self, port, lines, is_polite):
+    def __init__(self, port, lines, is_polite=False):
         self.port, self.lines, self.is_polite = port, lines, is_polite
         self.shared = multiprocessing.Array("q", 4)
         self.process = None
@@ -149,7 +127,7 @@ class Attacker:
 
     def attack(self):
         if self.is_polite:
-            os.nice(19)  # the attacker would have a machine of its own
+            os.nice(19)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         waiting = collections.deque(self.lines)
         with selectors.DefaultSelector() as selector:
