@@ -379,11 +379,14 @@ static char *property(const rd_kafka_conf_t *conf, const char *name)
 static void note_group(struct reader *reader, rd_kafka_conf_t *conf)
 {
     char *session_ms = property(conf, "session.timeout.ms");
+    char *heartbeat_ms = property(conf, "heartbeat.interval.ms");
     reader->conf = conf;
     reader->group = property(conf, "group.id");
     reader->instance = property(conf, "group.instance.id");
     reader->session_timeout_ms = atoi(session_ms);
+    reader->heartbeat_ms = atoi(heartbeat_ms);
     free(session_ms);
+    free(heartbeat_ms);
 }
 
 enum client_status reader_open(const struct reader_settings *settings, struct reader **reader,

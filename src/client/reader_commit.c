@@ -4,8 +4,9 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
-enum { AGAIN_MS = 1000 };
+enum { AGAIN_MS = 1000, HELD_UP_MS = 10 };
 
 /* Progress is written down: what was marked, and not for a topic that was made anew meanwhile. */
 
@@ -80,6 +81,7 @@ static bool has_news(const struct reader_partition *partition)
  * A bus forgets a topic's commits when it deletes the topic. So when one is missing that it had,
  * the topic was made anew, and what was read since may have begun in the middle of it: the commit
  * would hide that for good. (Topic ids, KIP-516, would tell it at once; librdkafka 2.0.2 has none.)
+ * It is asked also when nothing is known to be stored: the answer is of use for look_ahead, too.
  */
 static void check_stored(struct reader *reader)
 {
@@ -87,7 +89,7 @@ static void check_stored(struct reader *reader)
     rd_kafka_topic_partition_list_t *list =
         rd_kafka_topic_partition_list_new((int)HASH_COUNT(reader->partitions) + 1);
     for (const struct reader_partition *p = reader->partitions; p != NULL; p = p->hh.next) {
-        if (has_news(p) && p->stored >= 0) {
+        if (has_news(p)) {
             rd_kafka_topic_partition_list_add(list, p->topic, p->number);
         }
     }
@@ -96,7 +98,7 @@ static void check_stored(struct reader *reader)
     for (int i = 0; is_known && i < list->cnt; i++) {
         const rd_kafka_topic_partition_t *at = &list->elems[i];
         struct reader_partition *partition = reader_find(reader, at->topic, at->partition);
-        if (at->err == RD_KAFKA_RESP_ERR_NO_ERROR && at->offset < 0) {
+        if (at->err == RD_KAFKA_RESP_ERR_NO_ERROR && at->offset < 0 && partition->stored >= 0) {
             partition->is_reborn = true;
             reader_misplaced(reader, partition, partition->stored);
         }
@@ -172,15 +174,61 @@ static enum client_status send_commit(struct reader *reader, rd_kafka_topic_part
     return status;
 }
 
+static bool has_any_news(const struct reader *reader)
+{
+    const struct reader_partition *p = reader->partitions;
+    while (p != NULL && !has_news(p)) {
+        p = p->hh.next;
+    }
+    return p != NULL;
+}
+
+/* Looks before a commit is sent. False: it might arrive behind a JoinGroup (reader_calm.c). */
+static bool look_ahead(struct reader *reader)
+{
+    enum { CALM = 2 };
+    long news = reader_calm_news(reader);
+    if (!has_any_news(reader)) {
+        return true;
+    }
+    if (atomic_load(&reader->handle->is_joining)) {
+        return false; /* what is asked now is answered behind that */
+    }
+    check_stored(reader);
+    reader->calm = news != reader->calm_news ? 1 : reader->calm < CALM ? reader->calm + 1 : CALM;
+    reader->calm_news = news;
+    return reader->calm == CALM && reader_calm_news(reader) == news &&
+           !reader_calm_may_join(reader);
+}
+
+/* Somebody waits for the answer, and the group may be moving: that ends soon, and what is held is
+ * held until this thread gives it back. */
+static void await_calm(struct reader *reader)
+{
+    enum { MOST_MS = 10000 };
+    const struct timespec a_moment = {.tv_nsec = HELD_UP_MS * 1000000};
+    int patience_ms = reader_patience_ms(reader);
+    int64_t until_ms =
+        clock_mono_ms(clock_system()) + (patience_ms < MOST_MS ? patience_ms : MOST_MS);
+    while (!look_ahead(reader) && clock_mono_ms(clock_system()) < until_ms) {
+        nanosleep(&a_moment, NULL);
+    }
+}
+
 enum client_status reader_commit(struct reader *reader, bool wait, struct client_error *error)
 {
     if (reader->callbacks.before_commit != NULL) {
         reader->callbacks.before_commit(reader->context);
     }
     reader->has_marks = false;
-    check_stored(reader);
-    if (!wait && atomic_load(&reader->handle->is_joining)) {
-        return CLIENT_OK; /* that question was answered behind a JoinGroup, or went on to it */
+    if (reader->is_rebalancing) {
+        check_stored(reader); /* nothing is sent before this ends */
+    } else if (wait) {
+        await_calm(reader);
+    } else if (!look_ahead(reader)) {
+        reader->has_marks = true;
+        reader->next_commit_ms = clock_mono_ms(clock_system()) + HELD_UP_MS;
+        return CLIENT_OK;
     }
     rd_kafka_topic_partition_list_t *list =
         rd_kafka_topic_partition_list_new((int)HASH_COUNT(reader->partitions) + 1);

@@ -8,63 +8,6 @@
 
 /* Partitions come and go, and progress is committed before they do. */
 
-/*
- * While a JoinGroup or SyncGroup is on its way librdkafka holds back what is sent behind it, and a
- * commit so delayed arrives with the generation of before: the bus refuses it, and librdkafka
- * gives up all its partitions. So periodic commits wait until the group stands again.
- */
-enum { API_JOIN_GROUP = 11, API_LEAVE_GROUP = 13, API_SYNC_GROUP = 14 };
-
-static rd_kafka_resp_err_t on_request_sent(rd_kafka_t *rk, int socket, const char *broker,
-                                           int32_t broker_id, int16_t api, int16_t version,
-                                           int32_t correlation, size_t size, void *opaque)
-{
-    struct reader_handle *handle = opaque;
-    if (api == API_JOIN_GROUP) {
-        atomic_store(&handle->is_joining, true);
-        atomic_store(&handle->has_open_join, true);
-    }
-    if (api == API_LEAVE_GROUP) {
-        atomic_store(&handle->has_left, true);
-    }
-    if (api == API_JOIN_GROUP || api == API_SYNC_GROUP) {
-        atomic_store(&handle->is_assigning, false);
-    }
-    return RD_KAFKA_RESP_ERR_NO_ERROR;
-}
-
-static rd_kafka_resp_err_t on_response_received(rd_kafka_t *rk, int socket, const char *broker,
-                                                int32_t broker_id, int16_t api, int16_t version,
-                                                int32_t correlation, size_t size, int64_t rtt,
-                                                rd_kafka_resp_err_t code, void *opaque)
-{
-    struct reader_handle *handle = opaque;
-    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
-        atomic_store(&handle->has_answer, true);
-    }
-    if (api == API_JOIN_GROUP) {
-        atomic_store(&handle->has_open_join, false);
-        atomic_store(&handle->has_joined, true);
-        atomic_store(&handle->is_assigning, true);
-    }
-    if (api == API_SYNC_GROUP) {
-        atomic_store(&handle->is_joining, false);
-    }
-    return RD_KAFKA_RESP_ERR_NO_ERROR;
-}
-
-static rd_kafka_resp_err_t on_new(rd_kafka_t *rk, const rd_kafka_conf_t *conf, void *opaque,
-                                  char *text, size_t text_size)
-{
-    rd_kafka_resp_err_t code =
-        rd_kafka_interceptor_add_on_request_sent(rk, "tidings", on_request_sent, opaque);
-    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
-        code = rd_kafka_interceptor_add_on_response_received(rk, "tidings", on_response_received,
-                                                             opaque);
-    }
-    return code;
-}
-
 /* --- rebalances --- */
 
 static struct topic_partitions partitions_of(const rd_kafka_topic_partition_list_t *list)
@@ -184,6 +127,7 @@ static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
 {
     struct reader *reader = opaque;
     bool is_assignment = code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
+    reader->is_rebalancing = true;
     if (is_assignment) {
         atomic_store(&reader->handle->was_assigned, true);
         take(reader, list);
@@ -193,6 +137,7 @@ static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
                      true); /* giving partitions back ends in a new join */
     }
     rd_kafka_error_t *failure = accept_change(reader, is_assignment, list);
+    reader->is_rebalancing = false;
     if (failure != NULL) {
         struct client_error what;
         client_fail(&what, CLIENT_UNREACHABLE, NULL, "partitions could not be taken over: %s",
@@ -206,12 +151,13 @@ void reader_group_configure(struct reader *reader, rd_kafka_conf_t *conf)
 {
     char strategy[256];
     size_t size = sizeof strategy;
+    reader->handle->heartbeat_ms = reader->heartbeat_ms;
     reader->handle->is_sticky = rd_kafka_conf_get(conf, "partition.assignment.strategy", strategy,
                                                   &size) != RD_KAFKA_CONF_OK ||
                                 strstr(strategy, "sticky") != NULL;
     rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
     rd_kafka_conf_set_offset_commit_cb(conf, reader_on_commit);
-    rd_kafka_conf_interceptor_add_on_new(conf, "tidings", on_new, reader->handle);
+    reader_calm_watch(reader->handle, conf);
 }
 
 enum client_status reader_group_join(struct reader *reader, struct client_error *error)

@@ -3,10 +3,10 @@
 
 /*
  * The inside of client/reader.h, from the ground up: reader_held.c knows what is held,
- * reader_received.c has events in hand, reader_flow.c keeps librdkafka fetching, reader_commit.c
- * writes progress down, reader_place.c knows where partitions begin and go on, reader_group.c takes
- * and gives them, reader_again.c comes back when fenced, reader_nobody.c asks for what is nobody's,
- * reader.c takes events.
+ * reader_received.c has events in hand, reader_flow.c keeps librdkafka fetching, reader_calm.c sees
+ * whether the group moves, reader_commit.c writes progress down, reader_place.c knows where
+ * partitions begin and go on, reader_group.c takes and gives them, reader_again.c comes back when
+ * fenced, reader_nobody.c asks for what is nobody's, reader.c takes events.
  */
 
 #include "client/admin_request.h"
@@ -66,6 +66,11 @@ struct reader_handle {
     atomic_bool was_assigned;  /* and partitions were given, perhaps none: reader_free_handle */
     atomic_bool has_left;      /* a LeaveGroup was sent: reader_nobody.c */
     atomic_bool has_answer;    /* the bus answered any request since reader_take last looked */
+    int heartbeat_ms;          /* one follows another after so long, or as soon as there is an op */
+    _Atomic int64_t heartbeat_at_ms; /* monotonic: when one was sent last; 0: never */
+    atomic_bool is_heartbeat_out;    /* and is not answered */
+    _Atomic int64_t joined_at_ms;    /* monotonic: when a JoinGroup was sent last */
+    atomic_long heard;               /* answers that may lead to a JoinGroup */
 
     /* of one that is out of use, until no event of it is in hand */
     rd_kafka_t *rk;
@@ -103,6 +108,7 @@ struct reader {
     char *instance;         /* NULL: no static member */
     char *member_id;        /* when partitions were given to it last; NULL: never */
     int session_timeout_ms; /* as all properties have it */
+    int heartbeat_ms;       /* the same */
     rd_kafka_conf_t *conf;  /* to open another handle by; without the group's callbacks */
     struct reader_fence fence;
     struct reader_nobody nobody;
@@ -115,6 +121,9 @@ struct reader {
     int commit_interval_ms;
     bool commits_elsewhere;
     bool was_replaced;      /* it is another member than the one that was given what it holds */
+    bool is_rebalancing;    /* inside of librdkafka's callback: it joins when that returns */
+    long calm_news;         /* reader_calm_news, and as long as it has been that: */
+    int calm;               /* requests that were begun, and answered one after another */
     bool is_committing;     /* a commit is on its way that nobody waits for */
     bool has_marks;         /* since the last commit */
     int64_t next_commit_ms; /* monotonic */
@@ -176,6 +185,17 @@ void reader_flow_init(struct reader *reader, const struct reader_settings *setti
 void reader_flow_taken(struct reader *reader, const rd_kafka_message_t *message);
 /* The thread that fetches looks at the partition at once; waits for 1 ms at most. */
 void reader_flow_wake(struct reader *reader, const char *topic, int32_t number);
+
+/* --- reader_calm.c --- */
+
+/* Before the handle is opened: watches its requests. */
+void reader_calm_watch(struct reader_handle *handle, rd_kafka_conf_t *conf);
+
+/* Another number when something came that may lead to a JoinGroup. */
+long reader_calm_news(const struct reader *reader);
+
+/* A JoinGroup is on its way, or what may lead to one is about to come. */
+bool reader_calm_may_join(const struct reader *reader);
 
 /* --- reader_commit.c --- */
 

@@ -71,27 +71,36 @@ static const struct reader_callbacks callbacks = {.assigned = on_assigned,
                                                   .ended = on_ended,
                                                   .gone = on_gone};
 
-static void join(struct bus_server *bus, struct seen *seen, const char *group,
-                 const char *const *topics, size_t topic_count, enum position_kind from)
+static void join_as(const struct reader_settings *as, struct bus_server *bus, struct seen *seen,
+                    const char *property)
 {
-    struct reader_settings settings = {.connection = bus_server_settings(bus),
-                                       .group = group,
-                                       .topics = topics,
-                                       .topic_count = topic_count,
-                                       .from = {.kind = from},
-                                       .is_cooperative = true,
-                                       .session_timeout_ms = 6000,
-                                       .commit_interval_ms = 20,
-                                       .fetch_wait_ms = 20,
-                                       .callbacks = callbacks,
-                                       .context = seen};
+    struct reader_settings settings = *as;
+    settings.connection = bus_server_settings(bus);
+    settings.is_cooperative = true;
+    settings.commit_interval_ms = settings.fetch_wait_ms = 20;
+    settings.callbacks = callbacks;
+    settings.context = seen;
     *seen = (struct seen){0};
     settings.connection.notice = on_notice;
     settings.connection.notice_context = seen;
+    settings.connection.timeout_ms = as->connection.timeout_ms;
+    settings.connection.properties = &property;
+    settings.connection.property_count = property != NULL;
     struct client_error error;
     if (reader_open(&settings, &seen->reader, &error) != CLIENT_OK) {
         fail_msg("%s", error.text);
     }
+}
+
+static void join(struct bus_server *bus, struct seen *seen, const char *group,
+                 const char *const *topics, size_t topic_count, enum position_kind from)
+{
+    struct reader_settings settings = {.group = group,
+                                       .topics = topics,
+                                       .topic_count = topic_count,
+                                       .from = {.kind = from},
+                                       .session_timeout_ms = 6000};
+    join_as(&settings, bus, seen, NULL);
 }
 
 /* The next event; fails the test when the reader does. */
@@ -497,6 +506,88 @@ static void test_an_old_epoch_cannot_mark(void **state)
     assert_int_equal(reader_close(first.reader, NULL), CLIENT_OK);
 }
 
+/* Takes, and marks whatever it holds of the topic's two partitions, so that there is a commit to
+ * send all the time. */
+static void take_and_mark(struct seen *seen, const char *topic, int64_t *mark)
+{
+    struct received *received;
+    assert_int_equal(reader_take(seen->reader, 2, &received, NULL), CLIENT_OK);
+    assert_null(received);
+    for (int32_t p = 0; p < 2; p++) {
+        reader_mark(seen->reader, topic, p, reader_epoch(seen->reader, topic, p), ++*mark, NULL);
+    }
+}
+
+/* A commit that arrives behind a JoinGroup is refused, and librdkafka up to 2.1 gives up all. */
+static void test_no_commit_meets_a_rebalance(void **state)
+{
+    enum { TIMES = 6 };
+    struct bus_server *bus = *state;
+    static const char *const topics[] = {"busy"};
+    static const char quick[] = "heartbeat.interval.ms=200";
+    const struct reader_settings settings = {
+        .group = "committers", .topics = topics, .topic_count = 1, .session_timeout_ms = 6000};
+    struct seen first, second;
+    int64_t mark = 0;
+    bus_server_topic(bus, "busy", 2);
+    join_as(&settings, bus, &first, quick);
+    while (first.assigned < 2) {
+        take_and_mark(&first, "busy", &mark);
+    }
+    for (int i = 0; i < TIMES; i++) {
+        join_as(&settings, bus, &second, quick);
+        while (second.assigned == 0) {
+            take_and_mark(&first, "busy", &mark);
+            take_and_mark(&second, "busy", &mark);
+        }
+        assert_int_equal(reader_close(second.reader, NULL), CLIENT_OK);
+        assert_string_equal(second.notice, "");
+        while (first.assigned < 3 + i) {
+            take_and_mark(&first, "busy", &mark);
+        }
+    }
+    assert_string_equal(first.notice, "");
+    assert_false(first.was_lost);
+    assert_int_equal(reader_close(first.reader, NULL), CLIENT_OK);
+    assert_false(first.was_lost);
+    assert_int_equal(first.revoked, TIMES + 2);
+}
+
+/* A commit of before is sent when the bus is back: under no member id, with the instance id of a
+ * member that the bus still knows. */
+static void test_a_fenced_static_member_joins_again(void **state)
+{
+    struct bus_server *bus = *state;
+    static const char *const topics[] = {"away"};
+    const struct reader_settings settings = {.connection.timeout_ms = 500,
+                                             .group = "stayers",
+                                             .instance = "one",
+                                             .topics = topics,
+                                             .topic_count = 1,
+                                             .session_timeout_ms = 2000};
+    struct received *received;
+    struct seen seen;
+    if (bus_server_is_foreign()) {
+        print_message("skip: sessions begin anew when all nodes of a cluster come back\n");
+        skip();
+    }
+    bus_server_topic(bus, "away", 1);
+    join_as(&settings, bus, &seen, NULL);
+    wait_assigned(&seen, 1);
+    bus_server_kill(bus);
+    assert_true(reader_mark(seen.reader, "away", 0, reader_epoch(seen.reader, "away", 0), 1, NULL));
+    assert_int_not_equal(reader_commit(seen.reader, true, NULL), CLIENT_OK);
+    while (!seen.was_lost) {
+        (void)!reader_take(seen.reader, 20, &received, NULL);
+    }
+    bus_server_start_again(bus);
+    while (strstr(seen.notice, "'one' of group 'stayers' was away longer than") == NULL) {
+        (void)!reader_take(seen.reader, 20, &received, NULL);
+    }
+    wait_assigned(&seen, 2);
+    assert_int_equal(reader_close(seen.reader, NULL), CLIENT_OK);
+}
+
 static void test_paused_partitions_wait(void **state)
 {
     struct bus_server *bus = *state;
@@ -687,6 +778,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_closing_a_publisher_gives_up_what_waits),
         cmocka_unit_test(test_a_direct_reader_begins_where_it_is_told),
         cmocka_unit_test(test_a_group_goes_on_where_it_committed),
+        cmocka_unit_test(test_no_commit_meets_a_rebalance),
+        cmocka_unit_test(test_a_fenced_static_member_joins_again),
         cmocka_unit_test(test_a_member_is_told_what_the_group_has),
         cmocka_unit_test(test_a_reader_that_waits_is_woken),
         cmocka_unit_test(test_an_old_epoch_cannot_mark),

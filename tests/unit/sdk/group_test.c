@@ -110,14 +110,19 @@ static int seen_both(struct seen *one, struct seen *two)
     return count;
 }
 
-/* Cooperative: nothing is lost and nothing handled twice when partitions move orderly. */
+/*
+ * Cooperative: nothing is lost, and nothing handled twice when partitions move orderly. A machine
+ * that stands still at the wrong moment may have a commit refused: then a line says that events may
+ * come again, and they may.
+ */
 static void test_instances_share_partitions_without_loss_or_repeat(void **state)
 {
     struct bus_server *bus = *state;
     bus_server_topic(bus, "shared", 4);
     bus_server_topic(bus, "elsewhere", 1);
     struct seen *one = seen_new(), *two = seen_new(), *lines = seen_new();
-    struct tidings *first = service_new(bus, "sharers");
+    struct seen *first_lines = seen_new();
+    struct tidings *first = service_new_telling(bus, "sharers", first_lines);
     struct tidings *second = service_new_telling(bus, "sharers", lines);
     struct flaky to_one = {.seen = one, .fails_on = ""}, to_two = {.seen = two, .fails_on = ""};
     tidings_on(first, "shared", NULL, fail_sometimes, &to_one, NULL);
@@ -141,7 +146,11 @@ static void test_instances_share_partitions_without_loss_or_repeat(void **state)
     runner_stop(&runner_two);
     runner_stop(&runner_one);
     assert_true(two->count > 0);
-    assert_int_equal(one->count + two->count, put);
+    if (has_part(lines, "may come again") || has_part(first_lines, "may come again")) {
+        assert_true(one->count + two->count >= put);
+    } else {
+        assert_int_equal(one->count + two->count, put);
+    }
     for (int i = 0; i < put; i++) {
         char text[16];
         snprintf(text, sizeof text, "e%d", i);
@@ -150,6 +159,7 @@ static void test_instances_share_partitions_without_loss_or_repeat(void **state)
     free(one);
     free(two);
     free(lines);
+    free(first_lines);
 }
 
 /* Two gates, and "second" waits at the second one. */
@@ -160,10 +170,8 @@ static enum tidings_verdict wait_at_gates(struct tidings *service,
     return wait_at_gate(service, event, &gates[strcmp(event->data, "second") == 0]);
 }
 
-/*
- * The bus is away for longer than a static member's session, and its own old id is in the way. An
- * event of before is in hand all the while.
- */
+/* The bus is away for longer than a static member's session. An event of before is in hand all the
+ * while. */
 static void test_a_static_member_that_was_away_too_long_goes_on(void **state)
 {
     enum { SESSION_MS = 4000 };
@@ -194,7 +202,7 @@ static void test_a_static_member_that_was_away_too_long_goes_on(void **state)
     seen_wait(seen, 2);
     seen_wait_part(lines, "holds 0 partitions");
     bus_server_start_again(bus);
-    seen_wait_part(lines, "instance 'one' of group 'stayers' was away longer than");
+    seen_wait(seen, 3); /* from what was committed on */
     gate_open(&gates[1]);
     bus_server_put(bus, "away", 0, "third");
     seen_wait_for(seen, "third");
