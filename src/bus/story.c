@@ -1,5 +1,8 @@
 #include "bus/story.h"
 
+#include <stdarg.h>
+#include <stdio.h>
+
 const char *story_evidence_name(enum story_evidence evidence)
 {
     static const char *const names[] = {[STORY_RECORDED] = "recorded",
@@ -49,4 +52,14 @@ void story_deinit(struct story *story)
     vec_deinit(&story->horizon);
     arena_deinit(&story->arena);
     *story = (struct story){0};
+}
+
+void story_say(struct story *story, const char *format, ...)
+{
+    char text[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    vec_push(&story->horizon, arena_cstr(&story->arena, slice_str(text)));
 }

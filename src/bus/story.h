@@ -142,6 +142,9 @@ struct story {
     struct arena arena;
 };
 
+/* Adds a sentence to the horizon. */
+void story_say(struct story *story, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 /* Frees what it has; empty afterwards. */
 void story_deinit(struct story *story);
 

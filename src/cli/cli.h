@@ -36,6 +36,8 @@ int cli_group(int argc, char **argv);
 int cli_expect(int argc, char **argv);
 int cli_deadletter(int argc, char **argv);
 int cli_lanes(int argc, char **argv);
+int cli_why(int argc, char **argv);
+int cli_find(int argc, char **argv);
 int cli_top(int argc, char **argv);
 int cli_status(int argc, char **argv);
 int cli_check(int argc, char **argv);

@@ -12,6 +12,8 @@ static const struct cli_command commands[] = {
     {"group", "list, describe, reset and delete consumer groups", cli_group},
     {"lanes", "list, retry, skip, hold and release the lanes of a group", cli_lanes},
     {"deadletter", "list, show, redrive, discard and edit what a group gave up", cli_deadletter},
+    {"why", "tell the story of an event: who published, handled and caused it", cli_why},
+    {"find", "find events by headers and conditions, in the whole log", cli_find},
     {"expect", "for tests: wait for events that fulfil a condition", cli_expect},
     {"bench", "measure how fast a bus takes and gives events", cli_bench},
     {"top", "watch topics and groups at work: rates, lag, members, errors", cli_top},

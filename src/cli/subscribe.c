@@ -1,6 +1,7 @@
 #include "cli/cli.h"
 
 #include "base/clock.h"
+#include "cli/colour.h"
 #include "cli/event_print.h"
 #include "cli/filter.h"
 #include "cli/interrupt.h"
@@ -122,8 +123,7 @@ static int check_look(const struct subscribe_options *options)
     if (options->template != NULL && event_template_check(options->template, &reason) != ERR_NONE) {
         return options_fail(&page, "--format: %s", reason.text);
     }
-    if (options->colour != NULL && strcmp(options->colour, "auto") != 0 &&
-        strcmp(options->colour, "always") != 0 && strcmp(options->colour, "never") != 0) {
+    if (!colour_is_word(options->colour)) {
         return options_fail(&page, "--colour is auto, always or never, not '%s'", options->colour);
     }
     return EXIT_OK;
@@ -168,17 +168,6 @@ static int check(struct subscribe_options *options, struct source_options *sourc
     return check_look(options);
 }
 
-static bool wants_colours(const char *when)
-{
-    const char *terminal = getenv("TERM");
-    const char *no_colour = getenv("NO_COLOR");
-    if (when != NULL && strcmp(when, "auto") != 0) {
-        return strcmp(when, "always") == 0;
-    }
-    return isatty(STDOUT_FILENO) && (no_colour == NULL || no_colour[0] == '\0') &&
-           (terminal == NULL || strcmp(terminal, "dumb") != 0);
-}
-
 static struct event_print print_of(const struct subscribe_options *options)
 {
     return (struct event_print){
@@ -187,7 +176,7 @@ static struct event_print print_of(const struct subscribe_options *options)
                 : options->bus.is_json    ? LOOK_JSON
                                           : LOOK_LINE,
         .has_headers = options->has_headers,
-        .has_colours = wants_colours(options->colour),
+        .has_colours = colour_is_wanted(options->colour),
         .is_nul = options->is_nul,
         .is_terminal = isatty(STDOUT_FILENO) != 0,
         .template = options->template,
