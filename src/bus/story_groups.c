@@ -100,6 +100,17 @@ static bool is_concerned(const struct gathering *gathering, const struct admin_g
     return false;
 }
 
+/* It has members, and none has anything yet. */
+static bool is_joining(const struct admin_group_answer *answer)
+{
+    for (size_t i = 0; i < answer->group.members.count; i++) {
+        if (answer->group.members.items[i].partitions.count > 0) {
+            return false;
+        }
+    }
+    return answer->group.members.count > 0 && answer->offsets.count == 0;
+}
+
 static bool has_reader(const struct admin_group_answer *answer, const struct event *event)
 {
     for (size_t i = 0; i < answer->group.members.count; i++) {
@@ -210,6 +221,10 @@ static void judge_group(struct gathering *gathering, size_t group)
         return;
     }
     if (!is_concerned(gathering, answer)) {
+        if (is_joining(answer)) {
+            story_say(gathering->story,
+                      "group '%s' is being balanced: what its members read is not known yet", name);
+        }
         return;
     }
     story_lanes_load(&lanes, gathering->settings, name, gathering->story);

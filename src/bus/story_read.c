@@ -175,10 +175,28 @@ static void on_hidden(void *context, size_t index, const struct event *event)
     (void)event;
 }
 
-/* Of what was not there: what is there for readers of uncommitted events was aborted. */
+/* Of what was not there: what is there for readers of uncommitted events. */
+static enum client_status read_again(const struct connection_settings *settings,
+                                     struct story_place *place, int64_t deadline_ms,
+                                     struct client_error *error)
+{
+    struct connection *connection;
+    struct story_place again = *place;
+    enum client_status status = connection_open(settings, &connection, error);
+    if (status == CLIENT_OK) {
+        status = story_read(settings, connection, &again, 1, false, deadline_ms, on_hidden, NULL,
+                            error);
+        connection_close(connection);
+    }
+    if (status == CLIENT_OK && again.presence == STORY_THERE) {
+        place->presence = place->presence == STORY_TAKEN ? STORY_ABORTED : STORY_UNDECIDED;
+    }
+    return status;
+}
+
 static enum client_status look_deeper(const struct connection_settings *settings,
-                                      struct connection *connection, struct story_place *places,
-                                      size_t count, int64_t deadline_ms, struct client_error *error)
+                                      struct story_place *places, size_t count, int64_t deadline_ms,
+                                      struct client_error *error)
 {
     struct connection_settings own = *settings;
     const char **properties = mem_new_array(const char *, settings->property_count + 1);
@@ -190,11 +208,8 @@ static enum client_status look_deeper(const struct connection_settings *settings
     own.properties = properties;
     own.property_count++;
     for (size_t i = 0; status == CLIENT_OK && i < count; i++) {
-        struct story_place again = places[i];
-        if (places[i].presence == STORY_TAKEN) {
-            status =
-                story_read(&own, connection, &again, 1, false, deadline_ms, on_hidden, NULL, error);
-            places[i].presence = again.presence == STORY_THERE ? STORY_ABORTED : STORY_TAKEN;
+        if (places[i].presence == STORY_TAKEN || places[i].presence == STORY_AHEAD) {
+            status = read_again(&own, &places[i], deadline_ms, error);
         }
     }
     free(properties);
@@ -229,7 +244,7 @@ enum client_status story_read(const struct connection_settings *settings,
         (void)reader_close(reading.reader, NULL);
     }
     if (status == CLIENT_OK && looks_deeper) {
-        status = look_deeper(settings, connection, places, count, deadline_ms, error);
+        status = look_deeper(settings, places, count, deadline_ms, error);
     }
     topic_partitions_deinit(&begin);
     vec_deinit(&reading.legs);
