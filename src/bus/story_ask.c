@@ -353,8 +353,9 @@ static void tell_horizon(struct asking *asking)
                   time_format(story->indexed_ms, time));
     } else if (story->indexed_ms == 0) {
         story_say(story, "the index is being made: events may be missing");
-    } else if (!is_whole) {
-        story_say(story, "only the newest events of each topic were looked through");
+    } else {
+        story_say(story, "there is no index: %s was read",
+                  is_whole ? "the log" : "only a part of the log");
     }
     if (asking->sources->history == NULL) {
         story_say(story, "there is no history of commits: when a group passed an event is not "

@@ -122,6 +122,19 @@ static bool has_reader(const struct admin_group_answer *answer, const struct eve
     return false;
 }
 
+/* The text beside one of its commits is that of a group with lanes. */
+static bool has_lanes(const struct admin_group_answer *answer)
+{
+    bool has = false;
+    for (size_t i = 0; i < answer->offsets.count && !has; i++) {
+        const struct topic_partition *at = &answer->offsets.items[i];
+        struct lane_ranges ranges = {0};
+        has = lane_metadata_decode(at->metadata, at->offset, &ranges) != 0;
+        vec_deinit(&ranges);
+    }
+    return has;
+}
+
 static bool is_done_beyond(const struct topic_partition *commit, int64_t offset)
 {
     struct lane_ranges ranges = {0};
@@ -228,6 +241,10 @@ static void judge_group(struct gathering *gathering, size_t group)
         return;
     }
     story_lanes_load(&lanes, gathering->settings, name, gathering->story);
+    if (lanes.lanes_part == STORY_PART_NONE && has_lanes(answer)) {
+        lanes.lanes_part = STORY_PART_UNKNOWN;
+        story_say(gathering->story, "the lanes of group '%s' are not to be seen", name);
+    }
     for (size_t i = 0; i < gathering->story->events.count; i++) {
         const struct story_event *event = &gathering->story->events.items[i];
         bool was_event = event->presence == STORY_THERE || event->presence == STORY_TAKEN ||
@@ -239,23 +256,43 @@ static void judge_group(struct gathering *gathering, size_t group)
     story_lanes_deinit(&lanes);
 }
 
+/* The topics as they are once the commits are known: a group makes that of its lanes before it
+ * commits beyond what it sets aside. */
+static bool ask_topics(struct gathering *gathering, struct story_bus *bus,
+                       struct admin_topics *topics)
+{
+    struct client_error error;
+    if (admin_topics(gathering->settings->connection, topics, &error) != CLIENT_OK) {
+        story_say(gathering->story, "the groups could not be read: %s", error.text);
+        return false;
+    }
+    bus->topics = topics;
+    return true;
+}
+
 void story_groups_fill(const struct story_bus *settings, struct story *story)
 {
-    struct gathering gathering = {.settings = settings, .story = story};
-    bool are_known = ask_groups(&gathering);
+    struct story_bus bus = *settings;
+    struct admin_topics topics = {0};
+    struct gathering gathering = {.settings = &bus, .story = story};
+    bool are_known = ask_groups(&gathering) && ask_topics(&gathering, &bus, &topics);
     if (are_known) {
         ask_bounds(&gathering);
-        story_told_load(&gathering.told, settings, story);
+        story_told_load(&gathering.told, &bus, story);
     }
     for (size_t i = 0; i < story->events.count; i++) {
         story->events.items[i].are_groups_known = are_known;
     }
-    for (size_t i = 0; are_known && i < gathering.names.count && i < GROUPS_MAX; i++) {
-        judge_group(&gathering, i);
+    for (size_t i = 0; gathering.answers != NULL && i < gathering.names.count && i < GROUPS_MAX;
+         i++) {
+        if (are_known) {
+            judge_group(&gathering, i);
+        }
         admin_group_deinit(&gathering.answers[i].group);
         topic_partitions_deinit(&gathering.answers[i].offsets);
     }
     story_told_deinit(&gathering.told);
+    admin_topics_deinit(&topics);
     admin_group_listings_deinit(&gathering.names);
     topic_partitions_deinit(&gathering.places);
     free(gathering.bounds);

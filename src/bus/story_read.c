@@ -184,8 +184,8 @@ static enum client_status read_again(const struct connection_settings *settings,
     struct story_place again = *place;
     enum client_status status = connection_open(settings, &connection, error);
     if (status == CLIENT_OK) {
-        status = story_read(settings, connection, &again, 1, false, deadline_ms, on_hidden, NULL,
-                            error);
+        status =
+            story_read(settings, connection, &again, 1, false, deadline_ms, on_hidden, NULL, error);
         connection_close(connection);
     }
     if (status == CLIENT_OK && again.presence == STORY_THERE) {

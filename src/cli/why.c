@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/time_text.h"
 #include "cli/colour.h"
+#include "cli/http_client.h"
 #include "cli/interrupt.h"
 #include "cli/output.h"
 #include "cli/why_view.h"
@@ -61,7 +62,7 @@ static const struct option_spec specs[] = {
      "auto (on a terminal, unless $NO_COLOR is set; the default), always, never"},
 };
 
-enum { SET_COUNT = 2 };
+enum { SET_COUNT = 3 };
 
 /* --- what is asked --- */
 
@@ -244,6 +245,7 @@ int cli_why(int argc, char **argv)
     struct why_options options = {.bus = bus_options_default()};
     struct option_set sets[SET_COUNT] = {
         {"Options", specs, sizeof specs / sizeof specs[0], &options},
+        http_option_set(&options.bus),
         bus_option_set(&options.bus),
     };
     struct text_list arguments = {0};
