@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-enum { DEPTH_MOST = 20, GROUP_COLUMNS = 12 };
+enum { DEPTH_MOST = 20, GROUP_COLUMNS = 12, GROUP_LONG = 28 };
 
 struct view {
     const struct why_look *look;
@@ -260,6 +260,11 @@ static void draw_group(const struct view *view, size_t index, const json_t *even
             : colour == WHY_OPEN ? (is_utf8 ? "…" : "~")
                                  : (is_utf8 ? "·" : "-"));
     why_put(&line, WHY_PLAIN, "%s", name != NULL ? name : "");
+    if (utf8_length(name != NULL ? name : "") > GROUP_LONG) {
+        why_end(&line);
+        line = begin(view, index, false);
+        why_put(&line, WHY_PLAIN, "  ");
+    }
     for (size_t i = utf8_length(name != NULL ? name : ""); i < GROUP_COLUMNS; i++) {
         why_put(&line, WHY_PLAIN, " ");
     }
