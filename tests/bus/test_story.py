@@ -20,7 +20,7 @@ import kafka
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from harness.kafka import Client  # noqa: E402
-from harness.server import Server, wait_for  # noqa: E402
+from harness.server import Server, run, wait_for  # noqa: E402
 
 BUILD = os.environ.get("TIDINGS_BUILD") or os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__)))), "build")
@@ -379,6 +379,32 @@ class Find(Case):
         World.server.run("find", "--topic", topic, code=2)
         World.server.run("find", "type = odd", "--topic", "no-" + topic, code=4)
         World.server.run("find", "nonsense =", "--topic", topic, code=2)
+
+
+class Store(unittest.TestCase):
+    """The online store of examples/store: five services in C, of which each listens to some others."""
+
+    def setUp(self):
+        sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "store"))
+        import test_saga  # pylint: disable=import-outside-toplevel
+        self.saga = test_saga.Saga("test_each_end_of_an_order")
+        self.saga.setUp()
+        self.addCleanup(self.saga.doCleanups)
+
+    def test_one_order_shows_every_hop(self):
+        self.saga.open_store()
+        self.saga.place("A-1001", "4711", ("MUG", 3))
+        address = self.saga.store.bus.address
+        wanted = {"OrderPlaced": {"analytics", "email", "inventory", "shipping"},
+                  "StockReserved": {"analytics", "email", "shipping"}, "ShipmentPrepared": {"analytics", "email"}}
+
+        def look():
+            out, _ = run("why", "A-1001.placed", "--json", address=address, code=None)
+            events = json.loads(out)["events"] if out else []
+            self.assertFalse([event for event in events if event["link"].get("evidence") == "inferred"])
+            return {event["type"]: {group["group"] for group in event["groups"] if group["state"] in ENDED}
+                    for event in events} == wanted
+        wait_for(look, "every hop of the order, and who has handled it")
 
 
 class Random(Case):
