@@ -73,6 +73,9 @@ const char *http_peer(const struct http_request *request);
 /* "http://HOST", HOST as the client wrote it: for links in replies that must be absolute. */
 const char *http_origin(const struct http_request *request);
 
+/* The server that it came to: for its counts and routes. NULL in http_try. */
+struct http *http_server(const struct http_request *request);
+
 /* --- replies; the last call counts. Without any the reply is 500. In the handler only --- */
 
 /*
@@ -202,6 +205,8 @@ struct http_counts {
     unsigned waiting;      /* requests for a worker, now */
     unsigned streams;      /* now */
 };
+
+/* As they are now. Any thread. */
 struct http_counts http_counts(struct http *http);
 
 /* Calls `each` for every route, in the order they were added. After the last http_add_routes; any

@@ -23,7 +23,7 @@ enum exchange_state {
 };
 
 enum {
-    DRAIN_BYTES = 16 * 1024 * 1024 /* of a body that is refused: read, so that who sends it sees why
+    DRAIN_BYTES = 64 * 1024 * 1024 /* of a body that is refused: read, so that who sends it sees why
                                     */
 };
 
@@ -48,6 +48,7 @@ static struct exchange *exchange_new(struct http *http, struct MHD_Connection *c
     const union MHD_ConnectionInfo *info =
         MHD_CALL(http, MHD_get_connection_info)(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     exchange->http = http;
+    exchange->request.http = http;
     exchange->connection = connection;
     exchange->peer = info != NULL ? info->socket_context : NULL;
     exchange->reply.streamer = &http->streamer;
@@ -230,7 +231,8 @@ static struct MHD_Response *make_response(struct exchange *exchange)
     if (reply->stream != NULL && !exchange->request.is_head) {
         struct http_stream *stream = reply->stream;
         reply->stream = NULL;
-        return http_stream_response(stream, exchange->connection);
+        return http_stream_response(stream, exchange->connection,
+                                    exchange->peer != NULL ? exchange->peer->fd : -1);
     }
     struct buf body = buf_take(&reply->body);
     return MHD_CALL(http, MHD_create_response_from_buffer)(

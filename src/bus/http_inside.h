@@ -96,9 +96,10 @@ void http_cut_slow(struct http *http, bool all);
 
 /* --- http_stream.c --- */
 
-/* Hands the stream of a reply to libmicrohttpd, which tells its end: the reply's part of it. */
+/* Hands the stream of a reply to libmicrohttpd, which tells its end: the reply's part of it. fd: of
+ * the connection. */
 struct MHD_Response *http_stream_response(struct http_stream *stream,
-                                          struct MHD_Connection *connection);
+                                          struct MHD_Connection *connection, int fd);
 
 /* The reply never got out: what its handler began is gone. */
 void http_stream_drop(struct http_stream *stream);
@@ -106,20 +107,26 @@ void http_stream_drop(struct http_stream *stream);
 /* For reply->streamer; context is the server. */
 struct http_stream *http_stream_begin(void *context, struct http_reply *reply);
 
-/* A comment into each stream that has been silent. Any thread. */
+/* A comment into each stream that has been silent; those whose clients hung up are gone. Any
+ * thread.
+ */
 void http_streams_beat(struct http *http);
 
 /* All streams are gone for those who send. Any thread. */
 void http_streams_end(struct http *http);
 
-/* --- http_exchange.c: for MHD_start_daemon; context is the server --- */
+/* --- http_exchange.c: for MHD_start_daemon; context is the server, the thread the library's --- */
 
+/* A request line is there: makes what *state is then. */
 void *http_on_target(void *context, const char *target, struct MHD_Connection *connection);
+/* The headers are there, some of the body, all of it, or the reply of a worker. */
 enum MHD_Result http_on_request(void *context, struct MHD_Connection *connection, const char *url,
                                 const char *method, const char *version, const char *upload,
                                 size_t *upload_size, void **state);
+/* The request is over, however that came. */
 void http_on_end(void *context, struct MHD_Connection *connection, void **state,
                  enum MHD_RequestTerminationCode why);
+/* A connection begins or ends. */
 void http_on_connection(void *context, struct MHD_Connection *connection, void **socket_context,
                         enum MHD_ConnectionNotificationCode code);
 

@@ -279,6 +279,11 @@ const char *http_peer(const struct http_request *request)
     return request->peer;
 }
 
+struct http *http_server(const struct http_request *request)
+{
+    return request->http;
+}
+
 const char *http_origin(const struct http_request *request)
 {
     const char *host = http_request_host(request);

@@ -16,6 +16,7 @@ struct http_pair {
 
 /* All texts lie in the arena, but those that are static. */
 struct http_request {
+    struct http *http; /* NULL: none, in tests */
     struct arena arena;
     const char *method; /* GET for HEAD */
     bool is_head;

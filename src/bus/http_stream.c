@@ -4,6 +4,7 @@
 #include "base/cond.h"
 #include "base/mem.h"
 
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
@@ -25,6 +26,7 @@ struct http_stream {
     size_t sent; /* of the queue, from its front */
     int64_t said_ms;
     struct MHD_Connection *connection; /* NULL: not handed over yet, or gone */
+    int fd;                            /* of the connection; valid as long as that is not NULL */
     bool is_suspended;
     bool is_gone;  /* the client, or the server */
     bool is_ended; /* the sender has closed it */
@@ -158,10 +160,11 @@ static void on_over(void *context)
 }
 
 struct MHD_Response *http_stream_response(struct http_stream *stream,
-                                          struct MHD_Connection *connection)
+                                          struct MHD_Connection *connection, int fd)
 {
     pthread_mutex_lock(&stream->lock);
     stream->connection = connection;
+    stream->fd = fd;
     pthread_mutex_unlock(&stream->lock);
     return MHD_CALL(stream->http, MHD_create_response_from_callback)(MHD_SIZE_UNKNOWN, BLOCK_BYTES,
                                                                      on_room, stream, on_over);
@@ -266,6 +269,13 @@ void http_stream_close(struct http_stream *stream)
 
 /* --- all of them --- */
 
+/* Nobody reads from a suspended connection, so nobody else would see it. The lock is held. */
+static bool has_hung_up(const struct http_stream *stream)
+{
+    struct pollfd at = {.fd = stream->fd, .events = POLLRDHUP};
+    return stream->connection != NULL && poll(&at, 1, 0) == 1 && at.revents != 0;
+}
+
 void http_streams_beat(struct http *http)
 {
     static const char comment[] = ": still here\n\n";
@@ -274,7 +284,11 @@ void http_streams_beat(struct http *http)
     pthread_mutex_lock(&http->lock);
     DL_FOREACH (http->streams, stream) {
         pthread_mutex_lock(&stream->lock);
-        if (now - stream->said_ms >= BEAT_MS && stream->queue.size == stream->sent) {
+        if (!stream->is_gone && has_hung_up(stream)) {
+            stream->is_gone = true;
+            pthread_cond_broadcast(&stream->changed);
+            resume(stream);
+        } else if (now - stream->said_ms >= BEAT_MS && stream->queue.size == stream->sent) {
             (void)queue(stream, slice_of(comment, sizeof comment - 1));
         }
         pthread_mutex_unlock(&stream->lock);

@@ -1,7 +1,7 @@
 #include "cli/group_progress.h"
 
 #include "base/mem.h"
-#include "cli/topic_ends.h"
+#include "client/topic_ends.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -7,7 +7,7 @@
 #include "cli/list_order.h"
 #include "cli/name_choice.h"
 #include "cli/output.h"
-#include "cli/topic_ends.h"
+#include "client/topic_ends.h"
 #include "cli/topic_facts.h"
 
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-#ifndef TIDINGS_CLI_TOPIC_ENDS_H
-#define TIDINGS_CLI_TOPIC_ENDS_H
+#ifndef TIDINGS_CLIENT_TOPIC_ENDS_H
+#define TIDINGS_CLIENT_TOPIC_ENDS_H
 
 #include "client/admin.h"
 

@@ -1,7 +1,6 @@
-#include "cli/topic_ends.h"
+#include "client/topic_ends.h"
 
 #include "base/mem.h"
-#include "cli/bus.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -72,7 +71,7 @@ void topic_ends_load(struct connection *connection, struct topic_ends_list *list
         if (at->error.status != CLIENT_OK) {
             continue;
         }
-        if (bus_is_silent(&error)) {
+        if ((error.status == CLIENT_UNREACHABLE || error.status == CLIENT_TIMED_OUT)) {
             at->error = error; /* asking again would wait as long again, for each */
         } else if (ask(connection, at, at + 1, &error) != CLIENT_OK) {
             at->error = error;

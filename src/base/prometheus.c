@@ -1,0 +1,73 @@
+#include "base/prometheus.h"
+
+#include "base/utf8.h"
+
+void prometheus_head(struct buf *text, const char *name, const char *type, const char *help)
+{
+    buf_printf(text, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+void prometheus_name(struct buf *text, const char *name)
+{
+    buf_append_str(text, name);
+}
+
+/* Whether the text ends in a label, so that the next one follows a comma. */
+static bool has_label(const struct buf *text)
+{
+    return text->size > 0 && text->data[text->size - 1] == '"';
+}
+
+static void begin_label(struct buf *text, const char *name)
+{
+    buf_append_u8(text, has_label(text) ? ',' : '{');
+    buf_printf(text, "%s=\"", name);
+}
+
+void prometheus_label(struct buf *text, const char *name, const char *value)
+{
+    struct slice rest = slice_str(value);
+    begin_label(text, name);
+    while (rest.size > 0) {
+        size_t size = utf8_sequence(rest);
+        if (size == 0) {
+            buf_append_str(text, "\xef\xbf\xbd");
+            size = 1;
+        } else if (rest.data[0] == '\n') {
+            buf_append_str(text, "\\n");
+        } else {
+            if (rest.data[0] == '\\' || rest.data[0] == '"') {
+                buf_append_u8(text, '\\');
+            }
+            buf_append(text, rest.data, size);
+        }
+        rest = slice_of(rest.data + size, rest.size - size);
+    }
+    buf_append_u8(text, '"');
+}
+
+void prometheus_label_number(struct buf *text, const char *name, long long value)
+{
+    begin_label(text, name);
+    buf_printf(text, "%lld\"", value);
+}
+
+void prometheus_value(struct buf *text, double value)
+{
+    if (has_label(text)) {
+        buf_append_u8(text, '}');
+    }
+    if (value >= -1e15 && value <= 1e15 && value == (double)(long long)value) {
+        buf_printf(text, " %lld\n", (long long)value);
+    } else {
+        buf_printf(text, " %.17g\n", value);
+    }
+}
+
+void prometheus_one(struct buf *text, const char *name, const char *type, const char *help,
+                    double value)
+{
+    prometheus_head(text, name, type, help);
+    prometheus_name(text, name);
+    prometheus_value(text, value);
+}

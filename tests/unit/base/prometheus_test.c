@@ -1,0 +1,43 @@
+#include "../unit.h"
+
+#include "base/prometheus.h"
+
+static void test_a_metric_with_labels(void **state)
+{
+    struct buf text = {0};
+    (void)state;
+    prometheus_head(&text, "a_total", "counter", "Of a.");
+    prometheus_name(&text, "a_total");
+    prometheus_label(&text, "x", "q\"b\\s\nl");
+    prometheus_label_number(&text, "n", -7);
+    prometheus_value(&text, 1e15);
+    prometheus_name(&text, "a_total");
+    prometheus_value(&text, 0.5);
+    prometheus_one(&text, "b", "gauge", "Of b.", -3);
+    assert_string_equal(buf_cstr(&text),
+                        "# HELP a_total Of a.\n# TYPE a_total counter\n"
+                        "a_total{x=\"q\\\"b\\\\s\\nl\",n=\"-7\"} 1000000000000000\n"
+                        "a_total 0.5\n"
+                        "# HELP b Of b.\n# TYPE b gauge\nb -3\n");
+    buf_deinit(&text);
+}
+
+static void test_a_label_is_utf8(void **state)
+{
+    struct buf text = {0};
+    (void)state;
+    prometheus_name(&text, "a");
+    prometheus_label(&text, "x", "\xc3\xa4\xff\xc3");
+    prometheus_label(&text, "empty", "");
+    prometheus_value(&text, 1);
+    assert_string_equal(buf_cstr(&text),
+                        "a{x=\"\xc3\xa4\xef\xbf\xbd\xef\xbf\xbd\",empty=\"\"} 1\n");
+    buf_deinit(&text);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_a_metric_with_labels),
+                                       cmocka_unit_test(test_a_label_is_utf8)};
+    return unit_run(tests, NULL, NULL, argc, argv);
+}
