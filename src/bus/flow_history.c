@@ -66,8 +66,7 @@ static enum err run(struct flow_history *history, const char *sql, struct reason
 }
 
 /* A statement that changes something. */
-static enum err step_once(struct flow_history *history, enum statement which,
-                          struct reason *reason)
+static enum err step_once(struct flow_history *history, enum statement which, struct reason *reason)
 {
     sqlite3_stmt *statement = history->statements[which];
     enum err err = sqlite3_step(statement) == SQLITE_DONE ? ERR_NONE : fail(history, reason);
@@ -298,8 +297,7 @@ enum err flow_history_places(struct flow_history *history,
 
 /* --- keeping --- */
 
-static enum err add_flow(struct flow_history *history, struct map_fact *fact,
-                         struct reason *reason)
+static enum err add_flow(struct flow_history *history, struct map_fact *fact, struct reason *reason)
 {
     sqlite3_stmt *add = history->statements[ADD_FLOW];
     sqlite3_bind_int(add, 1, (int)fact->is.kind);

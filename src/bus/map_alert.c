@@ -115,8 +115,7 @@ static void raise(struct map_alerts *alerts, enum map_alert_kind kind, const cha
     }
     make_room(alerts);
     struct map_alert *alert = vec_add(&alerts->items);
-    *alert = (struct map_alert){kind,  mem_strdup(type), mem_strdup(service),
-                                at_ms, now_ms,           0};
+    *alert = (struct map_alert){kind, mem_strdup(type), mem_strdup(service), at_ms, now_ms, 0};
     vec_push(&alerts->still, true);
     if (alerts->told != NULL) {
         alerts->told(alerts->context, alert);
@@ -217,9 +216,8 @@ static void look_at_type(struct map_alerts *alerts, const struct map_graph *grap
     }
     struct suspect *suspect = suspect_type(alerts, type, &consumers, graph->at_ms);
     if (graph->at_ms - suspect->since_ms >= suspect->wait_ms) {
-        raise(alerts,
-              consumers.gone > 0 ? MAP_ALERT_LAST_CONSUMER : MAP_ALERT_NOBODY_CONSUMES, type->name,
-              suspect->service, suspect->since_ms, graph->at_ms);
+        raise(alerts, consumers.gone > 0 ? MAP_ALERT_LAST_CONSUMER : MAP_ALERT_NOBODY_CONSUMES,
+              type->name, suspect->service, suspect->since_ms, graph->at_ms);
     }
 }
 
@@ -264,8 +262,7 @@ static bool has_elder(const struct map_graph *graph, const struct map_edge *edge
     for (size_t i = 0; i < graph->edges.count; i++) {
         const struct map_edge *other = &graph->edges.items[i];
         if (other->kind == MAP_EDGE_PUBLISHES && other->to == edge->to &&
-            other->from != edge->from && other->first_ms > 0 &&
-            other->first_ms < edge->first_ms) {
+            other->from != edge->from && other->first_ms > 0 && other->first_ms < edge->first_ms) {
             return true;
         }
     }
@@ -360,8 +357,8 @@ static void look_for_loops(struct map_alerts *alerts, const struct map_graph *gr
     vec_deinit(&search.queue);
 }
 
-void map_alerts_look(struct map_alerts *alerts, const struct map_graph *graph,
-                     map_alert_told *told, void *context)
+void map_alerts_look(struct map_alerts *alerts, const struct map_graph *graph, map_alert_told *told,
+                     void *context)
 {
     alerts->told = told;
     alerts->context = context;
@@ -418,9 +415,10 @@ json_t *map_alerts_json(const struct map_alerts *alerts)
         map_alert_text(alert, &text);
         json_array_append_new(
             list, json_pack("{s:s,s:o,s:o,s:s,s:o,s:o,s:o}", "kind", map_alert_word(alert->kind),
-                            "type", json_word(slice_str(alert->type)), "service", json_word(slice_str(alert->service)),
-                            "text", buf_cstr(&text), "since", json_moment(alert->at_ms), "raised",
-                            json_moment(alert->raised_ms), "over", json_moment(alert->over_ms)));
+                            "type", json_word(slice_str(alert->type)), "service",
+                            json_word(slice_str(alert->service)), "text", buf_cstr(&text), "since",
+                            json_moment(alert->at_ms), "raised", json_moment(alert->raised_ms),
+                            "over", json_moment(alert->over_ms)));
         buf_deinit(&text);
     }
     return list;

@@ -30,9 +30,9 @@ enum map_alert_kind {
 
 struct map_alert {
     enum map_alert_kind kind;
-    char *type;     /* of a loop: all of it, "A, B, A" */
-    char *service;  /* who left (the last one), who is new; NULL: none */
-    int64_t at_ms;  /* since when it is true */
+    char *type;    /* of a loop: all of it, "A, B, A" */
+    char *service; /* who left (the last one), who is new; NULL: none */
+    int64_t at_ms; /* since when it is true */
     int64_t raised_ms;
     int64_t over_ms; /* 0: it still is */
 };
@@ -47,8 +47,8 @@ struct map_alerts *map_alerts_new(void);
 void map_alerts_free(struct map_alerts *alerts);
 
 /* One more look, later than the one before. told may be NULL. */
-void map_alerts_look(struct map_alerts *alerts, const struct map_graph *graph,
-                     map_alert_told *told, void *context);
+void map_alerts_look(struct map_alerts *alerts, const struct map_graph *graph, map_alert_told *told,
+                     void *context);
 
 /* "last-consumer-left", ...; static. */
 const char *map_alert_word(enum map_alert_kind kind);

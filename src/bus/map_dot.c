@@ -48,7 +48,7 @@ static void put_edge(const struct map_graph *graph, const struct map_edge *edge,
     buf_printf(to, "  n%zu -> n%zu [label=", edge->from, edge->to);
     put_quoted(to, buf_cstr(&said), "");
     buf_printf(to, ", color=\"%s\"%s%s];\n", colour_of(edge->state),
-               is_cause                  ? ", style=dotted, constraint=false"
+               is_cause                 ? ", style=dotted, constraint=false"
                : edge->inferred != NULL ? ", style=dashed"
                                         : "",
                edge->kind == MAP_EDGE_CONSUMES && edge->errors > 0 ? ", penwidth=2" : "");

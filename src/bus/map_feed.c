@@ -114,8 +114,8 @@ static bool begins_with(struct slice text, const char *start)
 
 bool map_hides_topic(struct slice topic)
 {
-    return begins_with(topic, "__") || begins_with(topic, "lanes.") ||
-           begins_with(topic, "dlq.") || begins_with(topic, "dlq-state.");
+    return begins_with(topic, "__") || begins_with(topic, "lanes.") || begins_with(topic, "dlq.") ||
+           begins_with(topic, "dlq-state.");
 }
 
 /* --- places --- */
@@ -148,8 +148,7 @@ static struct place *reach_place(struct map_feed *feed, struct slice topic, int3
 /* Of many marks every second one is left out. */
 static void add_mark(struct place *place, int64_t offset, int64_t time_ms)
 {
-    const struct mark *last =
-        place->mark_count > 0 ? &place->marks[place->mark_count - 1] : NULL;
+    const struct mark *last = place->mark_count > 0 ? &place->marks[place->mark_count - 1] : NULL;
     if (last != NULL && (offset <= last->offset || time_ms < last->time_ms + MARK_MS)) {
         return;
     }
@@ -453,8 +452,8 @@ static uint64_t bytes_of(const struct feed_piece *piece)
 /* How many of a piece are looked at. */
 static size_t looks_for(struct map_feed *feed, size_t count)
 {
-    size_t looks = feed->looks_left > MAP_LOOKS_A_PIECE ? (size_t)feed->looks_left
-                                                        : MAP_LOOKS_A_PIECE;
+    size_t looks =
+        feed->looks_left > MAP_LOOKS_A_PIECE ? (size_t)feed->looks_left : MAP_LOOKS_A_PIECE;
     if (feed->now_ms / 1000 != feed->second) {
         feed->second = feed->now_ms / 1000;
         feed->looks_left = MAP_LOOKS_A_SECOND;

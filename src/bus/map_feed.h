@@ -23,8 +23,7 @@ enum {
 
 /* Who has a producer id: fills what is known (map_name.h) into names, borrowed until the next call;
  * false: nobody knows. */
-typedef bool map_find_publisher(void *context, int64_t producer_id,
-                                struct slice names[MAP_NAMES]);
+typedef bool map_find_publisher(void *context, int64_t producer_id, struct slice names[MAP_NAMES]);
 
 struct map_feed;
 

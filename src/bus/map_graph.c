@@ -164,8 +164,8 @@ static struct topic *reach_topic(struct builder *builder, struct slice name)
     HASH_FIND(hh, builder->topics, name.data, name.size, topic);
     if (topic == NULL) {
         topic = mem_new(struct topic);
-        HASH_ADD_KEYPTR(hh, builder->topics, arena_dup(&builder->graph->arena, name.data, name.size),
-                        name.size, topic);
+        HASH_ADD_KEYPTR(hh, builder->topics,
+                        arena_dup(&builder->graph->arena, name.data, name.size), name.size, topic);
     }
     return topic;
 }
@@ -226,7 +226,8 @@ static struct map_edge *reach_edge(struct builder *builder, enum map_edge_kind k
         place->index = NONE;
     } else if (is_new) {
         place->index = graph->edges.count;
-        *vec_add(&graph->edges) = (struct map_edge){.kind = kind, .from = from, .to = to, .lag = -1};
+        *vec_add(&graph->edges) =
+            (struct map_edge){.kind = kind, .from = from, .to = to, .lag = -1};
         vec_push(&builder->by_clients, 0);
     }
     return place->index == NONE ? NULL : &graph->edges.items[place->index];
@@ -386,8 +387,7 @@ static void note_group(struct builder *builder, const struct map_fact *fact)
 }
 
 /* Whether this fact's group is still there; false in *is_known: nothing tells. */
-static struct presence presence_of_group(const struct builder *builder,
-                                         const struct map_fact *fact)
+static struct presence presence_of_group(const struct builder *builder, const struct map_fact *fact)
 {
     struct group *group = find_group(builder, fact->is.names[MAP_GROUP]);
     struct presence presence = {.is_known = fact->members >= 0, .is_there = fact->members > 0};
@@ -459,8 +459,7 @@ static enum map_state quiet_state(const struct builder *builder, int64_t first_m
     return builder->view->now_ms - last_ms > idle_ms ? MAP_IDLE : MAP_FRESH;
 }
 
-static void set_failing(struct builder *builder, struct map_edge *edge,
-                        const struct map_fact *fact)
+static void set_failing(struct builder *builder, struct map_edge *edge, const struct map_fact *fact)
 {
     int64_t now_ms = builder->view->now_ms;
     int64_t stuck_ms = 3 * fact->gap_ms > STUCK_MS ? 3 * fact->gap_ms : STUCK_MS;
@@ -527,8 +526,8 @@ static void judge_edges(struct builder *builder)
 /* Of a service or type by its edges: failing if one is, new or fresh by what is the best. */
 static void judge_node(struct builder *builder, size_t index)
 {
-    static const int order[MAP_STATES] = {[MAP_GONE] = 0, [MAP_IDLE] = 1, [MAP_FRESH] = 2,
-                                          [MAP_NEW] = 3, [MAP_FAILING] = 4};
+    static const int order[MAP_STATES] = {
+        [MAP_GONE] = 0, [MAP_IDLE] = 1, [MAP_FRESH] = 2, [MAP_NEW] = 3, [MAP_FAILING] = 4};
     struct map_node *node = &builder->graph->nodes.items[index];
     enum map_state best = MAP_GONE;
     bool has_edges = false;
@@ -656,8 +655,7 @@ typedef void each_fact(struct builder *builder, size_t service, const struct map
 /* Calls it for the facts of a kind that are of services. */
 static void for_each(struct builder *builder, unsigned kinds, each_fact *each)
 {
-    for (const struct map_fact *fact = builder->facts->by_key; fact != NULL;
-         fact = fact->hh.next) {
+    for (const struct map_fact *fact = builder->facts->by_key; fact != NULL; fact = fact->hh.next) {
         size_t service = NONE;
         if ((kinds & (1U << fact->is.kind)) != 0 && !is_forgotten(builder, fact)) {
             service = map_services_of(builder->services, &fact->is);
@@ -726,8 +724,7 @@ static void build(struct builder *builder)
 {
     enum { PUBLISHES = 1U << MAP_PUBLISHES, CONSUMES = 1U << MAP_CONSUMES };
     add_services(builder);
-    for (const struct map_fact *fact = builder->facts->by_key; fact != NULL;
-         fact = fact->hh.next) {
+    for (const struct map_fact *fact = builder->facts->by_key; fact != NULL; fact = fact->hh.next) {
         if (fact->is.kind == MAP_CARRIES && !is_forgotten(builder, fact)) {
             take_carried(builder, fact);
         }
@@ -737,8 +734,7 @@ static void build(struct builder *builder)
     for_each(builder, PUBLISHES, each_publishes_topic);
     for_each(builder, CONSUMES, consumes);
     for_each(builder, PUBLISHES | CONSUMES | 1U << MAP_JOINED, note_presence);
-    for (const struct map_fact *fact = builder->facts->by_key; fact != NULL;
-         fact = fact->hh.next) {
+    for (const struct map_fact *fact = builder->facts->by_key; fact != NULL; fact = fact->hh.next) {
         if (fact->is.kind == MAP_CAUSES && !is_forgotten(builder, fact)) {
             causes(builder, fact);
         }

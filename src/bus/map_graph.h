@@ -47,11 +47,11 @@ struct map_node {
     enum map_state state;
     const char *why; /* of failing and gone: what was observed. Else NULL */
     double rate;     /* events a second: of a type its own, of a service what it publishes */
-    int64_t first_ms, last_ms; /* 0: not known */
-    int32_t members;           /* of its groups; -1: not known, or it has none */
-    int32_t connections;       /* -1: not known */
-    int64_t left_ms;           /* of gone: since when */
-    int64_t session_timeout_ms; /* 0: not known */
+    int64_t first_ms, last_ms;         /* 0: not known */
+    int32_t members;                   /* of its groups; -1: not known, or it has none */
+    int32_t connections;               /* -1: not known */
+    int64_t left_ms;                   /* of gone: since when */
+    int64_t session_timeout_ms;        /* 0: not known */
     struct map_names names[MAP_NAMES]; /* as observed, sorted */
     struct map_names topics;           /* of a type: that carry it */
     bool says_publisher;               /* of a type: its events say who published them */

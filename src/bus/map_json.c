@@ -26,14 +26,14 @@ static json_t *names_json(const struct map_names *names)
 
 static json_t *node_json(const struct map_node *node)
 {
-    json_t *json = json_pack("{s:o,s:s,s:o,s:s,s:o,s:o,s:o,s:o}", "id", json_word(slice_str(node->id)), "kind",
-                             node->is_service ? "service"
-                             : node->is_topic ? "topic"
-                                              : "type",
-                             "name", json_word(slice_str(node->name)), "state", map_state_name(node->state),
-                             "why", json_word(slice_str(node->why)), "rate", number_json(node->rate),
-                             "first_seen", json_moment(node->first_ms), "last_seen",
-                             json_moment(node->last_ms));
+    json_t *json = json_pack(
+        "{s:o,s:s,s:o,s:s,s:o,s:o,s:o,s:o}", "id", json_word(slice_str(node->id)), "kind",
+        node->is_service ? "service"
+        : node->is_topic ? "topic"
+                         : "type",
+        "name", json_word(slice_str(node->name)), "state", map_state_name(node->state), "why",
+        json_word(slice_str(node->why)), "rate", number_json(node->rate), "first_seen",
+        json_moment(node->first_ms), "last_seen", json_moment(node->last_ms));
     if (!node->is_service) {
         json_object_set_new(json, "topics", names_json(&node->topics));
         return json;
@@ -54,8 +54,8 @@ static json_t *edge_json(const struct map_graph *graph, const struct map_edge *e
     json_t *json = json_pack(
         "{s:s,s:o,s:o,s:s,s:o,s:o,s:o,s:I,s:o,s:o,s:o,s:o}", "kind", map_edge_word(edge->kind),
         "from", json_word(slice_str(graph->nodes.items[edge->from].id)), "to",
-        json_word(slice_str(graph->nodes.items[edge->to].id)), "state", map_state_name(edge->state), "why",
-        json_word(slice_str(edge->why)), "rate", number_json(edge->rate), "byte_rate",
+        json_word(slice_str(graph->nodes.items[edge->to].id)), "state", map_state_name(edge->state),
+        "why", json_word(slice_str(edge->why)), "rate", number_json(edge->rate), "byte_rate",
         number_json(edge->byte_rate), "events", (json_int_t)edge->events, "first_seen",
         json_moment(edge->first_ms), "last_seen", json_moment(edge->last_ms), "usual_gap_ms",
         edge->gap_ms > 0 ? json_integer(edge->gap_ms) : json_null(), "guessed_from",
@@ -80,12 +80,12 @@ json_t *map_json(const struct map_graph *graph)
     for (size_t i = 0; i < graph->edges.count; i++) {
         json_array_append_new(edges, edge_json(graph, &graph->edges.items[i]));
     }
-    return json_pack("{s:o,s:o,s:s,s:o,s:I,s:o,s:o}", "at", json_moment(graph->at_ms),
-                     "watched_since", json_moment(graph->began_ms), "gone_by",
-                     graph->has_observer ? "connections and sessions" : "sessions",
-                     "groups_error",
-                     json_word(slice_str(graph->groups_error[0] != '\0' ? graph->groups_error : NULL)),
-                     "left_out", (json_int_t)graph->left_out, "nodes", nodes, "edges", edges);
+    return json_pack(
+        "{s:o,s:o,s:s,s:o,s:I,s:o,s:o}", "at", json_moment(graph->at_ms), "watched_since",
+        json_moment(graph->began_ms), "gone_by",
+        graph->has_observer ? "connections and sessions" : "sessions", "groups_error",
+        json_word(slice_str(graph->groups_error[0] != '\0' ? graph->groups_error : NULL)),
+        "left_out", (json_int_t)graph->left_out, "nodes", nodes, "edges", edges);
 }
 
 /* --- one type --- */

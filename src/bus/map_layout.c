@@ -161,8 +161,8 @@ static void sweep(struct map_graph *graph, struct rank *rank, bool is_to_the_rig
     }
     for (size_t i = 0; i < rank->nodes.count; i++) {
         size_t node = rank->nodes.items[i];
-        double middle = counts_of[node] > 0 ? sums[node] / counts_of[node]
-                                            : graph->nodes.items[node].y;
+        double middle =
+            counts_of[node] > 0 ? sums[node] / counts_of[node] : graph->nodes.items[node].y;
         weights[i] = (struct weight){middle, node, (int)i};
     }
     if (rank->nodes.count > 1) {

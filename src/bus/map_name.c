@@ -39,11 +39,26 @@ static struct slice from(struct slice text, size_t at)
 static bool is_default(struct slice name)
 {
     static const char *const words[] = {
-        "rdkafka",          "sarama",          "kafkajs",         "kafka-python",
-        "aiokafka",         "franz-go",        "kgo",             "console-producer",
-        "console-consumer", "confluent-kafka", "perf-producer-client", "perf-consumer-client",
-        "producer",         "consumer",        "adminclient",     "tidings",
-        "kafka-go",         "segmentio",       "rskafka",         "kcat",
+        "rdkafka",
+        "sarama",
+        "kafkajs",
+        "kafka-python",
+        "aiokafka",
+        "franz-go",
+        "kgo",
+        "console-producer",
+        "console-consumer",
+        "confluent-kafka",
+        "perf-producer-client",
+        "perf-consumer-client",
+        "producer",
+        "consumer",
+        "adminclient",
+        "tidings",
+        "kafka-go",
+        "segmentio",
+        "rskafka",
+        "kcat",
     };
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
         size_t size = strlen(words[i]);
@@ -126,7 +141,8 @@ static bool has_digit(struct slice text)
 static size_t pod_size(struct slice name)
 {
     size_t pod = last_part(name);
-    if (pod != POD_SIZE || pod == name.size || !all(from(name, name.size - pod), is_lower_or_digit)) {
+    if (pod != POD_SIZE || pod == name.size ||
+        !all(from(name, name.size - pod), is_lower_or_digit)) {
         return 0;
     }
     struct slice rest = slice_of(name.data, name.size - pod - 1);

@@ -20,8 +20,7 @@ struct map_rules;
 
 /* ERR_INVALID, ERR_TOO_LARGE: the reason names the line. *rules is NULL then; else map_rules_free.
  */
-CHECKED enum err map_rules_read(struct slice text, struct map_rules **rules,
-                                struct reason *reason);
+CHECKED enum err map_rules_read(struct slice text, struct map_rules **rules, struct reason *reason);
 
 /* NULL is fine. */
 void map_rules_free(struct map_rules *rules);

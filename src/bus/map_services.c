@@ -33,7 +33,7 @@ struct map_services {
     struct name_entry *by_key; /* kind and text */
     VEC(struct name) names;
     VEC(struct map_service) items;
-    VEC(bool) guesses; /* of items */
+    VEC(bool) guesses;   /* of items */
     VEC(size_t) guessed; /* names whose tie is one */
 };
 
@@ -395,8 +395,7 @@ size_t map_services_of(const struct map_services *services, const struct map_fac
         struct slice text = key->names[order[i]];
         if (!slice_is_null(text)) {
             size_t index = find_name(services, (int)order[i], text);
-            return index == NONE ? NONE
-                                 : services->names.items[root_of(services, index)].service;
+            return index == NONE ? NONE : services->names.items[root_of(services, index)].service;
         }
     }
     return NONE;

@@ -113,8 +113,8 @@ static void put_curve(const struct map_node *from, const struct map_node *to_nod
     }
     double below = (from->y > to_node->y ? from->y : to_node->y) + MAP_NODE_HEIGHT;
     buf_printf(to, "M%.1f %.1fC%.1f %.1f %.1f %.1f %.1f %.1fS%.1f %.1f %.1f %.1f", x1, from->y,
-               x1 + bend, from->y, x1 + bend, below, (x1 + x2) / 2, below, x2 - bend, to_node->y, x2,
-               to_node->y);
+               x1 + bend, from->y, x1 + bend, below, (x1 + x2) / 2, below, x2 - bend, to_node->y,
+               x2, to_node->y);
 }
 
 /* What causes what, from the upper side of one type to that of the other. */
@@ -211,10 +211,9 @@ static void put_node(const struct map_graph *graph, const struct map_node *node,
     buf_printf(to, "<g class=\"node %s %s\">", node->is_service ? "service" : "type",
                map_state_name(node->state));
     put_title(node, to);
-    buf_printf(to,
-               "<rect class=\"box\" x=\"%.1f\" y=\"%.1f\" width=\"%d\" height=\"%d\" rx=\"%d\"/>",
-               left, top, MAP_NODE_WIDTH, MAP_NODE_HEIGHT,
-               node->is_service ? 7 : MAP_NODE_HEIGHT / 2);
+    buf_printf(
+        to, "<rect class=\"box\" x=\"%.1f\" y=\"%.1f\" width=\"%d\" height=\"%d\" rx=\"%d\"/>",
+        left, top, MAP_NODE_WIDTH, MAP_NODE_HEIGHT, node->is_service ? 7 : MAP_NODE_HEIGHT / 2);
     if (node->is_service) {
         buf_printf(to,
                    "<rect class=\"bar\" x=\"%.1f\" y=\"%.1f\" width=\"4\" height=\"%d\" rx=\"2\"/>",
@@ -249,11 +248,12 @@ static void put_head(const struct map_graph *graph, struct buf *to)
                "height=\"%.0f\">\n",
                width, graph->height, width, graph->height);
     buf_append_str(to, style);
-    buf_printf(to,
-               "<rect class=\"paper\" width=\"100%%\" height=\"100%%\"/>\n"
-               "<text class=\"said\" x=\"%d\" y=\"22\">%zu service%s, %zu event type%s, %s</text>\n",
-               MAP_MARGIN, services, services == 1 ? "" : "s", graph->nodes.count - services,
-               graph->nodes.count - services == 1 ? "" : "s", time_format(graph->at_ms, time));
+    buf_printf(
+        to,
+        "<rect class=\"paper\" width=\"100%%\" height=\"100%%\"/>\n"
+        "<text class=\"said\" x=\"%d\" y=\"22\">%zu service%s, %zu event type%s, %s</text>\n",
+        MAP_MARGIN, services, services == 1 ? "" : "s", graph->nodes.count - services,
+        graph->nodes.count - services == 1 ? "" : "s", time_format(graph->at_ms, time));
 }
 
 void map_write_svg(const struct map_graph *graph, struct buf *to)

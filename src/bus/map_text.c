@@ -175,7 +175,10 @@ static void put_change(void *context, enum map_change change, const struct map_n
     diff->count++;
     buf_printf(diff->to, "%c ", signs[change]);
     if (node != NULL) {
-        buf_printf(diff->to, "%s ", node->is_service ? "service" : node->is_topic ? "topic" : "type");
+        buf_printf(diff->to, "%s ",
+                   node->is_service ? "service"
+                   : node->is_topic ? "topic"
+                                    : "type");
         put_name(diff->to, node->name);
         buf_append_str(diff->to, "\n");
         return;

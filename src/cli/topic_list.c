@@ -7,8 +7,8 @@
 #include "cli/list_order.h"
 #include "cli/name_choice.h"
 #include "cli/output.h"
-#include "client/topic_ends.h"
 #include "cli/topic_facts.h"
+#include "client/topic_ends.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -52,8 +52,7 @@ static struct feed_event event_with(struct event_header *headers, int64_t offset
     event.event.value = slice_str("0123456789");
     event.event.headers = headers;
     for (; pairs[0] != NULL; pairs += 2) {
-        headers[event.event.header_count++] =
-            (struct event_header){pairs[0], slice_str(pairs[1])};
+        headers[event.event.header_count++] = (struct event_header){pairs[0], slice_str(pairs[1])};
     }
     return event;
 }
@@ -126,8 +125,7 @@ static void test_causes_are_found_in_their_correlation_and_by_trace(void **state
     take_one(bench, "invoices", 0, now_ms - 700,
              (const char *[]){"ce_type", "InvoiceSent", "ce_id", "2", "ce_causationid", "1",
                               "ce_correlationid", "1", NULL});
-    struct map_fact *fact =
-        find(bench, MAP_CAUSES, NULL, NULL, NULL, "OrderPlaced", "InvoiceSent");
+    struct map_fact *fact = find(bench, MAP_CAUSES, NULL, NULL, NULL, "OrderPlaced", "InvoiceSent");
     assert_non_null(fact);
     assert_int_equal((int)fact->took_ms, 300);
     assert_false(fact->is_inferred);
@@ -138,7 +136,8 @@ static void test_causes_are_found_in_their_correlation_and_by_trace(void **state
     assert_non_null(find(bench, MAP_CAUSES, NULL, NULL, NULL, "Other", "InvoiceSent"));
     assert_int_equal(fact->events, 1);
     static const char trace[] = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-    take_one(bench, "a", 0, now_ms - 50, (const char *[]){"ce_type", "A", "traceparent", trace, NULL});
+    take_one(bench, "a", 0, now_ms - 50,
+             (const char *[]){"ce_type", "A", "traceparent", trace, NULL});
     take_one(bench, "b", 0, now_ms, (const char *[]){"ce_type", "B", "traceparent", trace, NULL});
     assert_true(find(bench, MAP_CAUSES, NULL, NULL, NULL, "A", "B")->is_inferred);
 }
@@ -259,9 +258,8 @@ static void test_what_was_kept_is_there_again_and_at_each_time(void **state)
     assert_int_equal(HASH_COUNT(facts.by_key), HASH_COUNT(bench->facts.by_key));
     assert_int_equal(flow_history_places(history, note_place, &places, &reason), ERR_NONE);
     assert_int_equal(places, 1);
-    struct map_fact_key key = {.kind = MAP_CARRIES,
-                               .topic = slice_str("orders"),
-                               .type = slice_str("OrderPlaced")};
+    struct map_fact_key key = {
+        .kind = MAP_CARRIES, .topic = slice_str("orders"), .type = slice_str("OrderPlaced")};
     assert_int_equal(map_facts_find(&facts, &key)->events, 601);
     map_facts_deinit(&facts);
 

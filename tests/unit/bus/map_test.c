@@ -605,9 +605,8 @@ static void test_what_nobody_consumes_new_producers_and_loops_are_told_once(void
     map_fact_add(causes(&facts, "InvoiceSent", "OrderPlaced"), 1, 1, ms(200));
     look(alerts, &facts, 201, &said);
     look(alerts, &facts, 202, &said);
-    assert_string_equal(buf_cstr(&said),
-                        "new-producer OrderPlaced stock\n"
-                        "loop InvoiceSent, OrderPlaced, InvoiceSent -\n");
+    assert_string_equal(buf_cstr(&said), "new-producer OrderPlaced stock\n"
+                                         "loop InvoiceSent, OrderPlaced, InvoiceSent -\n");
     buf_clear(&said);
 
     consumes(&facts, "refunds", "refunds")->members = 1;
