@@ -36,17 +36,18 @@ bool story_is_inner_topic(const char *topic);
 /* A finder by the index. */
 struct story_finder story_finder_of_index(struct indexer *indexer);
 
-/*
- * A finder that reads all topics, each from from_ms on (0: all), the last `last` offsets of each
- * partition at most. progress as in topic_scan.h, may be NULL. It borrows the settings.
- */
+/* How the log is read where there is no index. Borrowed as long as the finder. */
 struct story_scan {
     const struct connection_settings *connection;
     int64_t from_ms, last;
+    /* As in topic_scan.h; may be NULL. */
     bool (*progress)(void *context, const char *topic, int64_t done, int64_t total);
     void *context;
     bool was_cut; /* out: something was left out, once */
 };
+
+/* A finder that reads all topics, each from from_ms on (0: all), the last `last` offsets of each
+ * partition at most (0: all). */
 struct story_finder story_finder_of_scan(struct story_scan *scan);
 
 #endif
