@@ -34,9 +34,8 @@ void conn_touch(struct conn *conn)
 
 void conn_later(struct conn *conn)
 {
-    if (!conn->ready) {
-        conn->ready = true;
-        DL_APPEND2(conn->reactor->ready, conn, ready_prev, ready_next);
+    if (conn->turn_peer == NULL) {
+        turn_line_add(&conn->reactor->line, conn);
     }
 }
 
@@ -85,8 +84,8 @@ static void leave_lists(struct conn *conn)
     if (conn->touched) {
         DL_DELETE2(reactor->touched, conn, touched_prev, touched_next);
     }
-    if (conn->ready) {
-        DL_DELETE2(reactor->ready, conn, ready_prev, ready_next);
+    if (conn->turn_peer != NULL) {
+        turn_line_remove(&reactor->line, conn);
     }
     heap_remove(&reactor->timers, &conn->timer.node);
     reactor->slots.items[conn->slot] = NULL;

@@ -43,7 +43,7 @@ static void on_ready(struct poll_source *source, uint32_t events)
     if (conn->dead) {
         return; /* closed earlier in this turn */
     }
-    if (conn->ready || conn_is_busy(conn)) {
+    if (conn->turn_peer != NULL || conn_is_busy(conn)) {
         conn->told = events;
         conn_later(conn);
         return;

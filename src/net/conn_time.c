@@ -6,7 +6,7 @@
  * as something happens on it. One that has more to do, had much lately (it is busy), or is new
  * stands in the reactor's line, of which a slice is served each turn. So who asks for little waits
  * for one slice, or one request, however much others ask for; those who ask for much share what is
- * left by turns.
+ * left by turns, of addresses first (turn_line.h).
  */
 
 enum {
@@ -80,8 +80,7 @@ void conn_end_slice(struct conn *conn)
 
 bool conn_waits_for_others(struct conn *conn)
 {
-    bool is_alone = conn->ready_next == NULL && conn->reactor->ready == conn;
-    bool waits = conn->debt_ns > 0 && !is_alone;
+    bool waits = conn->debt_ns > 0 && conn->reactor->line.count > 0;
     conn->debt_ns = waits ? conn->debt_ns - SLICE_NS : 0;
     return waits;
 }

@@ -7,31 +7,27 @@
 
 /* The thread of a reactor: turn after turn, what its connections have to do. */
 
-/* Takes who is next out of the line; NULL: all of it was served, or is to wait. */
+/* Takes who is next out of the line; NULL: all of it is to wait, or nobody is there. */
 static struct conn *take_next(struct reactor *reactor)
 {
     for (;;) {
-        struct conn *conn = reactor->ready;
-        if (conn == NULL) {
-            return NULL;
-        }
-        bool waits = conn_waits_for_others(conn);
-        DL_DELETE2(reactor->ready, conn, ready_prev, ready_next);
-        conn->ready = false;
-        if (!waits) {
+        struct conn *conn = turn_line_take(&reactor->line);
+        if (conn == NULL || !conn_waits_for_others(conn)) {
             return conn;
         }
         conn_later(conn);
     }
 }
 
-/* Connections that had more to do than one turn allows, or are busy. */
+/* Connections that had more to do than one turn allows, or are busy: each once at most. */
 static void run_line(struct reactor *reactor)
 {
     int64_t end_ns = reactor_line_end_ns(reactor);
-    struct conn *last = reactor->ready != NULL ? reactor->ready->ready_prev : NULL;
-    struct conn *conn = NULL;
-    while (conn != last && reactor->now_ns < end_ns && (conn = take_next(reactor)) != NULL) {
+    struct conn *conn;
+    for (size_t left = reactor->line.count; left > 0 && reactor->now_ns < end_ns; left--) {
+        if ((conn = take_next(reactor)) == NULL) {
+            break;
+        }
         reactor->worked = true;
         conn_begin_slice(conn);
         conn_serve(conn);

@@ -158,7 +158,7 @@ void reactor_run_timers(struct reactor *reactor)
 
 static int wait_ms(struct reactor *reactor)
 {
-    if (reactor->ready != NULL || reactor->worked) {
+    if (reactor->line.count > 0 || reactor->worked) {
         return 0;
     }
     struct heap_node *node = heap_least(&reactor->timers);

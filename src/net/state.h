@@ -9,6 +9,7 @@
 #include "net/peer_table.h"
 #include "net/reply_queue.h"
 #include "net/transport.h"
+#include "net/turn_line.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -123,7 +124,8 @@ struct conn {
     /* Lists of the reactor. */
     struct conn *touched_prev, *touched_next;
     struct conn *ready_prev, *ready_next; /* also links the dead */
-    bool touched, ready;
+    struct turn_peer *turn_peer;          /* while it stands in the line */
+    bool touched;
 
     struct peer_key peer_key;
     char peer[PEER_TEXT_BYTES];
@@ -172,9 +174,9 @@ struct reactor {
     VEC(struct conn *) slots; /* NULL where free */
     uint32_t slot_hint;       /* no slot below is free */
     uint64_t next_conn;
-    struct conn *touched; /* to settle at the end of this turn */
-    struct conn *ready;   /* the line: those that go on in later turns */
-    struct conn *dead;    /* to free at the end of this turn */
+    struct conn *touched;  /* to settle at the end of this turn */
+    struct turn_line line; /* those that go on in later turns */
+    struct conn *dead;     /* to free at the end of this turn */
 
     uint8_t *read_scratch;
     uint8_t *write_scratch; /* small spans on their way out */
@@ -285,7 +287,8 @@ void conn_begin_small_slice(struct conn *conn);
 bool conn_is_slice_over(const struct conn *conn);
 /* Counts what was used; the connection may be dead. */
 void conn_end_slice(struct conn *conn);
-/* The first of the line had more than its slice: another round of the others comes first. */
+/* It was taken out of the line, but had more than its slice: another round of the others comes
+ * first. */
 bool conn_waits_for_others(struct conn *conn);
 /* So far the line may be served in this turn. */
 int64_t reactor_line_end_ns(const struct reactor *reactor);

@@ -9,6 +9,8 @@ import struct
 import time
 
 CHUNK = 1 << 18
+ADDRESS = "127.0.0.2"  # of the attacker; the others have 127.0.0.1
+BIND_ADDRESS_NO_PORT = 24  # ip(7); not in the socket module
 
 
 class Line:
@@ -30,6 +32,8 @@ class Line:
     def connect(self, port):
         self.socket = socket.socket()
         self.socket.setblocking(False)
+        self.socket.setsockopt(socket.IPPROTO_IP, BIND_ADDRESS_NO_PORT, 1)
+        self.socket.bind((ADDRESS, 0))
         self.socket.connect_ex(("127.0.0.1", port))
         self.out, self.owed, self.head, self.skip = memoryview(b""), 0, b"", 0
 

@@ -245,6 +245,11 @@ void wait_a_bit(unsigned tries, const char *condition)
 
 int client_connect(const struct server *server)
 {
+    return client_connect_from(server, INADDR_LOOPBACK);
+}
+
+int client_connect_from(const struct server *server, uint32_t address)
+{
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_true(fd >= 0);
     struct timeval limit = {.tv_sec = 20};
@@ -252,8 +257,10 @@ int client_connect(const struct server *server)
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
     int yes = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+    struct sockaddr_in from = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(address)};
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(server->port)};
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    assert_int_equal(bind(fd, (struct sockaddr *)&from, sizeof from), 0);
     if (connect(fd, (struct sockaddr *)&to, sizeof to) != 0) {
         fail_msg("connect: %s", strerror(errno));
     }

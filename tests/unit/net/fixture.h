@@ -76,6 +76,9 @@ void wait_a_bit(unsigned tries, const char *condition);
 
 int client_connect(const struct server *server);
 
+/* From this address of 127.0.0.0/8, in host order. */
+int client_connect_from(const struct server *server, uint32_t address);
+
 /* Fails the test when not all bytes go out. */
 void client_send(int fd, const void *data, size_t size);
 void client_send_frame(int fd, const void *data, size_t size);

@@ -3,6 +3,7 @@
 
 #include "base/buf.h"
 
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -112,6 +113,36 @@ static void test_those_who_ask_for_much_have_turns(void **state)
     }
 }
 
+/* Whoever opens many connections has no more of the reactor than whoever opens one. */
+static void test_turns_go_round_addresses_first(void **state)
+{
+    struct server *server = *state;
+    server_start(server);
+    enum { COUNT = 8, OWN = 40 };
+    int many[COUNT];
+    int one = client_connect(server);
+    client_expect_echo(one);
+    for (int i = 0; i < COUNT; i++) {
+        many[i] = client_connect_from(server, INADDR_LOOPBACK + 1);
+        client_expect_echo(many[i]);
+    }
+    int holder = hold_reactor(server);
+    unsigned before = atomic_load(&server->frames);
+    for (int i = 0; i < COUNT; i++) {
+        send_work(many[i], WORK / COUNT);
+    }
+    send_work(one, OWN);
+    client_send_text(one, "O");
+    let_go(server, holder);
+    expect_work(one, OWN);
+    assert_in_range(read_order(one) - before, OWN + 1, 3 * OWN);
+    for (int i = 0; i < COUNT; i++) {
+        expect_work(many[i], WORK / COUNT);
+        close(many[i]);
+    }
+    close(one);
+}
+
 /* One request is never cut, so whoever sends long ones sits out the turns that he had too much. */
 static void test_long_requests_give_no_larger_share(void **state)
 {
@@ -193,6 +224,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         TEST(test_who_asks_for_little_does_not_wait_for_who_asks_for_much),
         TEST(test_those_who_ask_for_much_have_turns),
+        TEST(test_turns_go_round_addresses_first),
         TEST(test_long_requests_give_no_larger_share),
         TEST(test_a_row_goes_on_when_nothing_is_answered),
         TEST(test_new_connections_wait_for_old_ones),
