@@ -26,11 +26,12 @@ def fetch_frame(client, topic, partitions, wait_ms=HOUR_MS):
 class MemoryCase(unittest.TestCase):
     """A server with memory.max: whatever one client does, it stays below, and others are served."""
     partitions = PARTITIONS
+    env = {}  # of the server
 
     def setUp(self):
         self.data = tempfile.mkdtemp(prefix="tidings-bad-")
         self.addCleanup(shutil.rmtree, self.data)
-        self.server = Server(self.data, f"memory.max={MEMORY_MAX}")
+        self.server = Server(self.data, f"memory.max={MEMORY_MAX}", env=self.env)
         self.addCleanup(lambda: self.server.alive() and self.server.kill())
         self.bystander = Client(self.server.port)
         self.addCleanup(self.bystander.close)
