@@ -8,6 +8,7 @@
 #include "bus/story_read.h"
 #include "bus/story_tree.h"
 
+#include <limits.h>
 #include <stdlib.h>
 
 #define HASH_FUNCTION(key, size, hash) HASH_FNV(key, size, hash)
@@ -25,6 +26,7 @@ struct asking {
     const struct story_sources *sources;
     const struct story_question *question;
     struct story *story;
+    struct connection_settings settings; /* with no more time for a request than for the question */
     struct connection *connection;
     struct admin_topics topics;
     size_t events_max;
@@ -204,7 +206,7 @@ static bool found(void *context, const struct index_place *place)
 static enum client_status read_places(struct asking *asking, struct client_error *error)
 {
     enum client_status status =
-        story_read(asking->sources->connection, asking->connection, asking->places.items,
+        story_read(&asking->settings, asking->connection, asking->places.items,
                    asking->places.count, asking->question->offset >= 0 && asking->is_first_round,
                    asking->deadline_ms, take, asking, error);
     for (size_t i = 0; status == CLIENT_OK && i < asking->places.count; i++) {
@@ -372,8 +374,13 @@ static void init(struct asking *asking, const struct story_sources *sources,
     *asking = (struct asking){.sources = sources,
                               .question = question,
                               .story = story,
+                              .settings = *sources->connection,
                               .events_max = most < STORY_EVENTS_MAX ? most : STORY_EVENTS_MAX,
                               .deadline_ms = clock_mono_ms(clock_system()) + timeout_ms};
+    int *request_ms = &asking->settings.timeout_ms;
+    if (*request_ms == 0 || *request_ms > timeout_ms) {
+        *request_ms = timeout_ms < INT_MAX ? (int)timeout_ms : INT_MAX;
+    }
 }
 
 static void deinit(struct asking *asking)
@@ -392,7 +399,7 @@ enum client_status story_ask(const struct story_sources *sources,
 {
     struct asking asking;
     init(&asking, sources, question, story);
-    enum client_status status = connection_open(sources->connection, &asking.connection, error);
+    enum client_status status = connection_open(&asking.settings, &asking.connection, error);
     if (status == CLIENT_OK) {
         status = admin_topics(asking.connection, &asking.topics, error);
     }
@@ -401,7 +408,7 @@ enum client_status story_ask(const struct story_sources *sources,
         status = gather(&asking, error);
     }
     if (status == CLIENT_OK) {
-        struct story_bus groups = {.settings = sources->connection,
+        struct story_bus groups = {.settings = &asking.settings,
                                    .connection = asking.connection,
                                    .topics = &asking.topics,
                                    .history = sources->history,

@@ -127,10 +127,18 @@ void story_lanes_load(struct story_lanes *lanes, const struct story_bus *setting
     struct loading loading = {.lanes = lanes, .settings = settings, .story = story};
     char name[LANE_TOPIC_SIZE];
     *lanes = (struct story_lanes){0};
-    if (story_bus_has_topic(settings, lane_topic_name("lanes.", group, name))) {
+    bool has_lanes = story_bus_has_topic(settings, lane_topic_name("lanes.", group, name));
+    bool has_letters = story_bus_has_topic(settings, lane_topic_name("dlq.", group, name));
+    if ((has_lanes || has_letters) && !is_in_time(&loading)) {
+        lanes->lanes_part = has_lanes ? STORY_PART_UNKNOWN : STORY_PART_NONE;
+        lanes->letters_part = has_letters ? STORY_PART_UNKNOWN : STORY_PART_NONE;
+        story_say(story, "there was no time for the lanes and dead letters of group '%s'", group);
+        return;
+    }
+    if (has_lanes) {
         load_lanes(&loading, group);
     }
-    if (story_bus_has_topic(settings, lane_topic_name("dlq.", group, name))) {
+    if (has_letters) {
         loading.is_late = false;
         load_letters(&loading, group);
     }

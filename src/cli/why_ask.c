@@ -105,8 +105,9 @@ static int fail_problem(const json_t *problem, unsigned status)
 {
     const char *title = json_string_value(json_object_get(problem, "title"));
     const char *detail = json_string_value(json_object_get(problem, "detail"));
-    return cli_fail(status == 404 ? EXIT_NOT_FOUND : EXIT_FAILED, detail, "%s",
-                    title != NULL ? title : "the bus layer does not answer the question");
+    const char *what = detail != NULL ? detail : title;
+    return cli_fail(status == 404 ? EXIT_NOT_FOUND : EXIT_FAILED, NULL, "%s",
+                    what != NULL ? what : "the bus layer does not answer the question");
 }
 
 /* False: it cannot say, and the log is to be asked. */

@@ -316,9 +316,9 @@ class States(Case):
         topic, id_ = self.topic("hostile"), uuid.uuid4().hex
         bad = "\x1b[2J\u202e\n<script>"
         self.publish(topic, id_, "type" + bad, key=bad, source="/s" + bad)
+        self.assertEqual(self.why(id_)["events"][0]["key"], bad)
         printed, _ = World.server.run("why", id_, "--colour", "never")
         self.assertTrue(all(letter >= " " and letter != "\u202e" or letter == "\n" for letter in printed), printed)
-        self.assertEqual(self.why(id_)["events"][0]["key"], bad)
 
     def test_a_kill_of_the_bus_changes_nothing(self):
         topic, id_ = self.topic("killed"), uuid.uuid4().hex
