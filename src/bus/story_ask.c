@@ -351,7 +351,7 @@ static void tell_horizon(struct asking *asking)
     char time[TIME_TEXT_SIZE];
     story->indexed_ms = asking->sources->finder.until(asking->sources->finder.context, &is_whole);
     if (story->indexed_ms > 0) {
-        story_say(story, "events published after %s may be missing: the index has not got there",
+        story_say(story, "indexed until %s; what is newer may be missing",
                   time_format(story->indexed_ms, time));
     } else if (story->indexed_ms == 0) {
         story_say(story, "the index is being made: events may be missing");

@@ -191,8 +191,7 @@ static void draw_origin(const struct view *view, size_t index)
         const char *from = why_text(publisher, "from");
         if (name != NULL && from != NULL && strcmp(from, "clients") == 0) {
             buf_clear(&text);
-            buf_printf(&text, "published by %s: seen publishing to the topic then (inferred)",
-                       name);
+            buf_printf(&text, "client %s published to the topic then (inferred)", name);
             draw_wrapped(view, index, "", WHY_GUESS, buf_cstr(&text));
         }
     }
