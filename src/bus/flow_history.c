@@ -476,7 +476,7 @@ static const char past_sql[] = FLOW_COLUMNS
     "AND at <= ?1)"
     ", (SELECT sum(events) FROM bucket b WHERE b.flow = f.id AND span = 86400 AND at > ?1 - 86400 "
     "AND at <= ?1)"
-    " FROM flow f WHERE first_ms <= ?1 * 1000 ORDER BY last_ms DESC, id LIMIT 8192";
+    " FROM flow f WHERE first_ms <= ?2 ORDER BY last_ms DESC, id LIMIT 8192";
 
 static void take_past(sqlite3_stmt *row, struct map_fact *fact, int64_t at_ms)
 {
@@ -510,6 +510,7 @@ enum err flow_history_at(struct flow_history *history, int64_t at_ms, struct map
         return err;
     }
     sqlite3_bind_int64(rows, 1, at_ms / 1000);
+    sqlite3_bind_int64(rows, 2, at_ms);
     while ((result = sqlite3_step(rows)) == SQLITE_ROW) {
         struct map_fact *fact = take_row(rows, facts, at_ms);
         if (fact != NULL) {

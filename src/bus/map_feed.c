@@ -37,6 +37,13 @@ struct cause {
     const char *last_effect; /* of what type it had one already */
 };
 
+/* An event whose cause has not come yet: partitions are read one after the other. */
+struct effect {
+    uint64_t hash; /* of the cause that it names; 0: none */
+    int64_t time_ms;
+    const char *type; /* interned */
+};
+
 struct type_name {
     UT_hash_handle hh;
     char *text;
@@ -50,6 +57,7 @@ struct map_feed {
     struct publisher *publishers;
     struct type_name *types;
     struct cause *causes;
+    struct effect *effects;
     struct arena arena;
     int64_t second;
     int looks_left;
@@ -63,6 +71,7 @@ struct map_feed *map_feed_new(struct map_facts *facts, map_find_publisher *find,
     feed->find = find;
     feed->context = context;
     feed->causes = mem_new_array(struct cause, MAP_CAUSES_KEPT);
+    feed->effects = mem_new_array(struct effect, MAP_EFFECTS_KEPT);
     return feed;
 }
 
@@ -102,6 +111,7 @@ void map_feed_free(struct map_feed *feed)
     }
     free_publishers(feed);
     free(feed->causes);
+    free(feed->effects);
     arena_deinit(&feed->arena);
     free(feed);
 }
@@ -292,11 +302,6 @@ static struct cause *find_cause(struct map_feed *feed, uint64_t hash)
     return cause->hash == hash ? cause : NULL;
 }
 
-static void keep_cause(struct map_feed *feed, uint64_t hash, const char *type, int64_t time_ms)
-{
-    feed->causes[hash / 2 % MAP_CAUSES_KEPT] = (struct cause){hash, time_ms, type, NULL};
-}
-
 static void note_effect(struct map_feed *feed, struct cause *cause, const char *type,
                         int64_t time_ms, bool is_inferred)
 {
@@ -312,6 +317,51 @@ static void note_effect(struct map_feed *feed, struct cause *cause, const char *
     map_fact_add(fact, 1, 0, time_ms);
 }
 
+static struct effect *effect_at(struct map_feed *feed, uint64_t hash)
+{
+    return &feed->effects[hash / 2 % MAP_EFFECTS_KEPT];
+}
+
+/* Remembers what may cause something, and finds what it did cause and came before it. */
+static void keep_cause(struct map_feed *feed, uint64_t hash, const char *type, int64_t time_ms)
+{
+    struct cause *cause = &feed->causes[hash / 2 % MAP_CAUSES_KEPT];
+    struct effect *effect = effect_at(feed, hash);
+    *cause = (struct cause){hash, time_ms, type, NULL};
+    if (effect->hash == hash) {
+        note_effect(feed, cause, effect->type, effect->time_ms, false);
+        effect->hash = 0;
+    }
+}
+
+/* By the cause that it names: within its correlation, else by the id alone. */
+static void note_named_cause(struct map_feed *feed, const struct look *look, const char *type)
+{
+    static const struct slice none = {0};
+    uint64_t hashes[] = {hash_of(feed, 'i', look->causation, look->correlation),
+                         hash_of(feed, 'i', look->causation, none)};
+    for (size_t i = 0; i < 2; i++) {
+        struct cause *cause = find_cause(feed, hashes[i]);
+        if (cause != NULL) {
+            note_effect(feed, cause, type, look->time_ms, false);
+            return;
+        }
+    }
+    for (size_t i = 0; i < 2; i++) {
+        *effect_at(feed, hashes[i]) = (struct effect){hashes[i], look->time_ms, type};
+    }
+}
+
+/* By the trace alone: the event of it that came before. */
+static void guess_cause(struct map_feed *feed, const struct look *look, const char *type)
+{
+    static const struct slice none = {0};
+    struct cause *cause = find_cause(feed, hash_of(feed, 't', look->trace, none));
+    if (cause != NULL && cause->type != type) {
+        note_effect(feed, cause, type, look->time_ms, true);
+    }
+}
+
 static void note_causes(struct map_feed *feed, const struct look *look)
 {
     static const struct slice none = {0};
@@ -320,19 +370,9 @@ static void note_causes(struct map_feed *feed, const struct look *look)
         return;
     }
     if (!slice_is_null(look->causation)) {
-        struct cause *cause =
-            find_cause(feed, hash_of(feed, 'i', look->causation, look->correlation));
-        if (cause == NULL) {
-            cause = find_cause(feed, hash_of(feed, 'i', look->causation, none));
-        }
-        if (cause != NULL) {
-            note_effect(feed, cause, type, look->time_ms, false);
-        }
+        note_named_cause(feed, look, type);
     } else if (!slice_is_null(look->trace)) {
-        struct cause *cause = find_cause(feed, hash_of(feed, 't', look->trace, none));
-        if (cause != NULL && cause->type != type) {
-            note_effect(feed, cause, type, look->time_ms, true);
-        }
+        guess_cause(feed, look, type);
     }
     struct map_fact_key key = {.kind = MAP_CAUSES, .type = slice_str(type)};
     struct map_fact *base = map_facts_reach(feed->facts, &key, feed->now_ms);
@@ -440,15 +480,6 @@ static void note_dead(struct map_feed *feed, const struct event *event)
     }
 }
 
-static uint64_t bytes_of(const struct feed_piece *piece)
-{
-    uint64_t bytes = 0;
-    for (size_t i = 0; i < piece->count; i++) {
-        bytes += piece->events[i].event.key.size + piece->events[i].event.value.size;
-    }
-    return bytes;
-}
-
 /* How many of a piece are looked at. */
 static size_t looks_for(struct map_feed *feed, size_t count)
 {
@@ -464,16 +495,18 @@ static size_t looks_for(struct map_feed *feed, size_t count)
     return looks;
 }
 
+/* Not even the sizes of the others are looked at: of millions a second that would cost more than
+ * all the rest. */
 static void take_events(struct map_feed *feed, const struct feed_piece *piece)
 {
     size_t looks = looks_for(feed, piece->count);
-    uint64_t bytes = bytes_of(piece);
     for (size_t i = 0; i < looks; i++) {
-        struct weight weight = {piece->count / looks, bytes / looks};
+        const struct event *event = &piece->events[i].event;
+        struct weight weight = {.events = piece->count / looks};
         if (i == 0) {
             weight.events += piece->count % looks;
-            weight.bytes += bytes % looks;
         }
+        weight.bytes = weight.events * (event->key.size + event->value.size);
         note_event(feed, &piece->source, &piece->events[i], weight);
     }
 }

@@ -272,9 +272,6 @@ static void publishes_type(struct builder *builder, size_t service, const struct
         builder->graph->nodes.items[type].says_publisher = true;
         edge->is_by_event = true;
         add_flow(edge, fact, 1);
-        if (map_services_is_guess(builder->services, service)) {
-            edge->inferred = "the only client that produces to the topic of this source's events";
-        }
     }
 }
 
@@ -634,6 +631,9 @@ static void add_services(struct builder *builder)
         node->name = service->name;
         node->id = arena_sprintf(&graph->arena, "service:%s", service->name);
         node->members = node->connections = -1;
+        if (map_services_is_guess(builder->services, i)) {
+            node->guess = "its client is the only one that produces to a topic of its source";
+        }
         memcpy(node->names, service->names, sizeof node->names);
         memset(service->names, 0, sizeof service->names);
     }

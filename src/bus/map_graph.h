@@ -18,7 +18,7 @@
  *
  * At most MAP_NODES_MAX nodes and MAP_EDGES_MAX edges; what comes beyond is left out, and counted.
  */
-enum { MAP_NODES_MAX = 2000, MAP_EDGES_MAX = 8000 };
+enum { MAP_NODES_MAX = 2000, MAP_EDGES_MAX = 8000, MAP_RANKS_MAX = 9 };
 
 enum map_state {
     MAP_FRESH,
@@ -53,6 +53,7 @@ struct map_node {
     int64_t left_ms;                   /* of gone: since when */
     int64_t session_timeout_ms;        /* 0: not known */
     struct map_names names[MAP_NAMES]; /* as observed, sorted */
+    const char *guess;                 /* why one of them is a guess; NULL: none is */
     struct map_names topics;           /* of a type: that carry it */
     bool says_publisher;               /* of a type: its events say who published them */
 
@@ -86,6 +87,10 @@ struct map_edge {
     /* causes */
     double share;      /* of events of the one type that had one of the other; 0 to 1 */
     double typical_ms; /* median */
+
+    /* of the layout: where it goes past the columns between its ends */
+    int past_count;
+    double past[MAP_RANKS_MAX];
 };
 
 struct map_graph {

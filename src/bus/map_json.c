@@ -43,6 +43,7 @@ static json_t *node_json(const struct map_node *node)
         json_object_set_new(names, map_name_word((enum map_name)i), names_json(&node->names[i]));
     }
     json_object_set_new(json, "names", names);
+    json_object_set_new(json, "guessed_from", json_word(slice_str(node->guess)));
     json_object_set_new(json, "members", count_json(node->members));
     json_object_set_new(json, "connections", count_json(node->connections));
     json_object_set_new(json, "gone_since", json_moment(node->left_ms));

@@ -106,6 +106,18 @@ static void set_ranks(struct map_graph *graph, const struct walk *walk)
     }
 }
 
+/* Where no service is first, neither is an empty column. */
+static void close_first(struct map_graph *graph)
+{
+    int least = MAP_RANKS_MAX;
+    for (size_t i = 0; i < graph->nodes.count; i++) {
+        least = graph->nodes.items[i].rank < least ? graph->nodes.items[i].rank : least;
+    }
+    for (size_t i = 0; i < graph->nodes.count; i++) {
+        graph->nodes.items[i].rank -= least;
+    }
+}
+
 static void make_columns(struct map_graph *graph)
 {
     struct walk walk = {.graph = graph};
@@ -116,6 +128,7 @@ static void make_columns(struct map_graph *graph)
     index_edges(&walk);
     mark_circles(&walk);
     set_ranks(graph, &walk);
+    close_first(graph);
     free(walk.first);
     free(walk.out);
     free(walk.state);
@@ -124,13 +137,94 @@ static void make_columns(struct map_graph *graph)
 
 /* --- order within a column --- */
 
-struct rank {
-    VEC(size_t) nodes;
+/* A place in a column: a node, or a line that goes past to a column behind. */
+struct slot {
+    size_t node; /* SIZE_MAX: a line */
+    size_t edge; /* the line's */
+    int rank, place;
+    double y;
+    double sum; /* of what it is joined with, for the sweep on hand */
+    int joined;
 };
 
+/* From a slot to one in the next column. */
+struct link {
+    size_t from, to;
+};
+
+struct rank {
+    VEC(size_t) slots;
+    double height;
+};
+
+struct sheet {
+    struct map_graph *graph;
+    VEC(struct slot) slots; /* nodes first, by their index */
+    VEC(struct link) links;
+    struct rank ranks[MAP_RANKS_MAX];
+    int count;
+};
+
+static double height_of(const struct slot *slot)
+{
+    return slot->node == SIZE_MAX ? MAP_LINE_HEIGHT : MAP_NODE_HEIGHT + MAP_ROW_GAP;
+}
+
+static size_t add_slot(struct sheet *sheet, size_t node, size_t edge, int rank)
+{
+    size_t index = sheet->slots.count;
+    vec_push(&sheet->slots, (struct slot){.node = node, .edge = edge, .rank = rank});
+    vec_push(&sheet->ranks[rank].slots, index);
+    sheet->count = rank + 1 > sheet->count ? rank + 1 : sheet->count;
+    return index;
+}
+
+/* Each line that goes on to the right, through all columns between. */
+static void add_line(struct sheet *sheet, size_t index)
+{
+    const struct map_edge *edge = &sheet->graph->edges.items[index];
+    const struct map_node *from = &sheet->graph->nodes.items[edge->from];
+    const struct map_node *to = &sheet->graph->nodes.items[edge->to];
+    size_t at = edge->from;
+    if (!counts(edge) || from->rank >= to->rank) {
+        return;
+    }
+    for (int rank = from->rank + 1; rank < to->rank; rank++) {
+        size_t slot = add_slot(sheet, SIZE_MAX, index, rank);
+        vec_push(&sheet->links, (struct link){at, slot});
+        at = slot;
+    }
+    vec_push(&sheet->links, (struct link){at, edge->to});
+}
+
+/* Rows one below the other, each column in the middle of the highest one. */
+static void set_rows(struct sheet *sheet)
+{
+    double most = 0;
+    for (int r = 0; r < sheet->count; r++) {
+        struct rank *rank = &sheet->ranks[r];
+        rank->height = 0;
+        for (size_t i = 0; i < rank->slots.count; i++) {
+            rank->height += height_of(&sheet->slots.items[rank->slots.items[i]]);
+        }
+        most = rank->height > most ? rank->height : most;
+    }
+    for (int r = 0; r < sheet->count; r++) {
+        struct rank *rank = &sheet->ranks[r];
+        double y = MAP_HEAD + MAP_MARGIN + (most - rank->height) / 2;
+        for (size_t i = 0; i < rank->slots.count; i++) {
+            struct slot *slot = &sheet->slots.items[rank->slots.items[i]];
+            slot->place = (int)i;
+            slot->y = y + height_of(slot) / 2;
+            y += height_of(slot);
+        }
+    }
+    sheet->graph->height = MAP_HEAD + 2 * MAP_MARGIN + (most > 0 ? most : MAP_NODE_HEIGHT);
+}
+
 struct weight {
-    double middle; /* of what it is joined with in the column before */
-    size_t node;
+    double middle; /* of what it is joined with on one side */
+    size_t slot;
     int place;
 };
 
@@ -143,81 +237,86 @@ static int compare_weights(const void *a, const void *b)
     return (x->place > y->place) - (x->place < y->place);
 }
 
-/* Each node of the column goes to the middle of those that it is joined with on one side. */
-static void sweep(struct map_graph *graph, struct rank *rank, bool is_to_the_right)
+/* Each slot of the column goes to the middle of those that it is joined with on one side. */
+static void sweep(struct sheet *sheet, int r, bool is_to_the_right)
 {
-    struct weight *weights = mem_new_array(struct weight, rank->nodes.count + 1);
-    double *sums = mem_new_array(double, graph->nodes.count + 1);
-    int *counts_of = mem_new_array(int, graph->nodes.count + 1);
-    for (size_t i = 0; i < graph->edges.count; i++) {
-        const struct map_edge *edge = &graph->edges.items[i];
-        const struct map_node *from = &graph->nodes.items[edge->from];
-        const struct map_node *to = &graph->nodes.items[edge->to];
-        size_t of = is_to_the_right ? edge->to : edge->from;
-        if (counts(edge) && from->rank < to->rank) {
-            sums[of] += is_to_the_right ? from->y : to->y;
-            counts_of[of]++;
+    struct rank *rank = &sheet->ranks[r];
+    struct weight *weights = mem_new_array(struct weight, rank->slots.count + 1);
+    for (size_t i = 0; i < rank->slots.count; i++) {
+        struct slot *slot = &sheet->slots.items[rank->slots.items[i]];
+        slot->sum = slot->joined = 0;
+    }
+    for (size_t i = 0; i < sheet->links.count; i++) {
+        const struct link *link = &sheet->links.items[i];
+        struct slot *slot = &sheet->slots.items[is_to_the_right ? link->to : link->from];
+        if (slot->rank == r) {
+            slot->sum += sheet->slots.items[is_to_the_right ? link->from : link->to].y;
+            slot->joined++;
         }
     }
-    for (size_t i = 0; i < rank->nodes.count; i++) {
-        size_t node = rank->nodes.items[i];
-        double middle =
-            counts_of[node] > 0 ? sums[node] / counts_of[node] : graph->nodes.items[node].y;
-        weights[i] = (struct weight){middle, node, (int)i};
+    for (size_t i = 0; i < rank->slots.count; i++) {
+        const struct slot *slot = &sheet->slots.items[rank->slots.items[i]];
+        double middle = slot->joined > 0 ? slot->sum / slot->joined : slot->y;
+        weights[i] = (struct weight){middle, rank->slots.items[i], (int)i};
     }
-    if (rank->nodes.count > 1) {
-        qsort(weights, rank->nodes.count, sizeof *weights, compare_weights);
+    if (rank->slots.count > 1) {
+        qsort(weights, rank->slots.count, sizeof *weights, compare_weights);
     }
-    for (size_t i = 0; i < rank->nodes.count; i++) {
-        rank->nodes.items[i] = weights[i].node;
+    for (size_t i = 0; i < rank->slots.count; i++) {
+        rank->slots.items[i] = weights[i].slot;
     }
     free(weights);
-    free(sums);
-    free(counts_of);
 }
 
-/* Rows of even distance, each column in the middle of the highest one. */
-static void set_rows(struct map_graph *graph, const struct rank *ranks, int count)
+/* --- all of it --- */
+
+static double column_x(int rank)
 {
-    size_t most = 0;
-    for (int r = 0; r < count; r++) {
-        most = ranks[r].nodes.count > most ? ranks[r].nodes.count : most;
-    }
-    double row = MAP_NODE_HEIGHT + MAP_ROW_GAP;
-    for (int r = 0; r < count; r++) {
-        double top = (double)(most - ranks[r].nodes.count) * row / 2;
-        for (size_t i = 0; i < ranks[r].nodes.count; i++) {
-            struct map_node *node = &graph->nodes.items[ranks[r].nodes.items[i]];
-            node->place = (int)i;
-            node->x = MAP_MARGIN + MAP_NODE_WIDTH / 2.0 + r * (MAP_NODE_WIDTH + MAP_COLUMN_GAP);
-            node->y = MAP_HEAD + MAP_MARGIN + MAP_NODE_HEIGHT / 2.0 + top + (double)i * row;
+    return MAP_MARGIN + MAP_NODE_WIDTH / 2.0 + rank * (MAP_NODE_WIDTH + MAP_COLUMN_GAP);
+}
+
+static void tell_places(struct sheet *sheet)
+{
+    struct map_graph *graph = sheet->graph;
+    for (size_t i = 0; i < sheet->slots.count; i++) {
+        const struct slot *slot = &sheet->slots.items[i];
+        if (slot->node == SIZE_MAX) {
+            struct map_edge *edge = &graph->edges.items[slot->edge];
+            edge->past[edge->past_count++] = slot->y;
+            continue;
         }
+        graph->nodes.items[slot->node].place = slot->place;
+        graph->nodes.items[slot->node].x = column_x(slot->rank);
+        graph->nodes.items[slot->node].y = slot->y;
     }
-    graph->ranks = count;
-    graph->width = 2 * MAP_MARGIN + count * MAP_NODE_WIDTH +
-                   (count > 0 ? count - 1 : 0) * (double)MAP_COLUMN_GAP;
-    graph->height = MAP_HEAD + 2 * MAP_MARGIN + (double)(most > 0 ? most : 1) * row - MAP_ROW_GAP;
+    graph->ranks = sheet->count;
+    graph->width = 2 * MAP_MARGIN + sheet->count * MAP_NODE_WIDTH +
+                   (sheet->count > 0 ? sheet->count - 1 : 0) * (double)MAP_COLUMN_GAP;
 }
 
 void map_layout(struct map_graph *graph)
 {
-    struct rank ranks[MAP_RANKS_MAX] = {0};
-    int count = 0;
+    struct sheet sheet = {.graph = graph};
     make_columns(graph);
     for (size_t i = 0; i < graph->nodes.count; i++) {
-        int rank = graph->nodes.items[i].rank;
-        vec_push(&ranks[rank].nodes, i);
-        count = rank + 1 > count ? rank + 1 : count;
+        (void)add_slot(&sheet, i, 0, graph->nodes.items[i].rank);
     }
-    set_rows(graph, ranks, count);
+    for (size_t i = 0; i < graph->edges.count; i++) {
+        graph->edges.items[i].past_count = 0;
+        add_line(&sheet, i);
+    }
+    set_rows(&sheet);
     for (int s = 0; s < SWEEPS; s++) {
         bool is_to_the_right = s % 2 == 0;
-        for (int r = 1; r < count; r++) {
-            sweep(graph, &ranks[is_to_the_right ? r : count - 1 - r], is_to_the_right);
-            set_rows(graph, ranks, count);
+        for (int r = 1; r < sheet.count; r++) {
+            sweep(&sheet, is_to_the_right ? r : sheet.count - 1 - r, is_to_the_right);
+            set_rows(&sheet);
         }
     }
-    for (int r = 0; r < count; r++) {
-        vec_deinit(&ranks[r].nodes);
+    tell_places(&sheet);
+    for (int r = 0; r < MAP_RANKS_MAX; r++) {
+        vec_deinit(&sheet.ranks[r].slots);
     }
+    vec_deinit(&sheet.slots);
+    vec_deinit(&sheet.links);
 }

@@ -12,16 +12,17 @@
  * The same graph gives the same picture. Time grows with nodes and edges times a small number.
  */
 enum {
-    MAP_RANKS_MAX = 9,
     MAP_NODE_WIDTH = 190,
     MAP_NODE_HEIGHT = 46,
-    MAP_COLUMN_GAP = 90,
+    MAP_COLUMN_GAP = 112,
     MAP_ROW_GAP = 18,
+    MAP_LINE_HEIGHT = 16, /* of a line that goes past a column */
     MAP_MARGIN = 24,
     MAP_HEAD = 34, /* above it all, for a line of text */
 };
 
-/* Fills rank, place, x and y (the middle) of each node, and the graph's width, height and ranks. */
+/* Fills rank, place, x and y (the middle) of each node, where edges go past columns, and the
+ * graph's width, height and ranks. */
 void map_layout(struct map_graph *graph);
 
 #endif

@@ -99,22 +99,40 @@ static void put_tip(struct buf *to, double x, double y, double direction, const 
                -direction * TIP);
 }
 
-/* From the right side of one to the left side of the other; one that goes back, or stays in its
- * column, in a bow around. */
-static void put_curve(const struct map_node *from, const struct map_node *to_node, struct buf *to)
+/* One piece of a line, level at both ends. */
+static void put_piece(double x1, double y1, double x2, double y2, struct buf *to)
 {
-    double half = MAP_NODE_WIDTH / 2.0;
-    double x1 = from->x + half, x2 = to_node->x - half - TIP;
-    double bend = x2 > x1 ? (x2 - x1) / 2 : MAP_COLUMN_GAP * 1.2;
-    if (x2 > x1) {
-        buf_printf(to, "M%.1f %.1fC%.1f %.1f %.1f %.1f %.1f %.1f", x1, from->y, x1 + bend, from->y,
-                   x2 - bend, to_node->y, x2, to_node->y);
+    double bend = (x2 - x1) / 2;
+    buf_printf(to, "C%.1f %.1f %.1f %.1f %.1f %.1f", x1 + bend, y1, x2 - bend, y2, x2, y2);
+}
+
+/* To the left, or within a column: in a bow below both. */
+static void put_back(double x1, double y1, double x2, double y2, struct buf *to)
+{
+    double out = MAP_COLUMN_GAP * 0.8, below = (y1 > y2 ? y1 : y2) + MAP_NODE_HEIGHT;
+    buf_printf(to, "C%.1f %.1f %.1f %.1f %.1f %.1fS%.1f %.1f %.1f %.1f", x1 + out, y1, x1 + out,
+               below, (x1 + x2) / 2, below, x2 - out, y2, x2, y2);
+}
+
+/* From the right side of one to the left side of the other, level past the columns between. */
+static void put_curve(const struct map_edge *edge, const struct map_node *from,
+                      const struct map_node *end, struct buf *to)
+{
+    double half = MAP_NODE_WIDTH / 2.0, column = MAP_NODE_WIDTH + MAP_COLUMN_GAP;
+    double x = from->x + half, y = from->y, last_x = end->x - half - TIP;
+    buf_printf(to, "M%.1f %.1f", x, y);
+    if (last_x <= x) {
+        put_back(x, y, last_x, end->y, to);
         return;
     }
-    double below = (from->y > to_node->y ? from->y : to_node->y) + MAP_NODE_HEIGHT;
-    buf_printf(to, "M%.1f %.1fC%.1f %.1f %.1f %.1f %.1f %.1fS%.1f %.1f %.1f %.1f", x1, from->y,
-               x1 + bend, from->y, x1 + bend, below, (x1 + x2) / 2, below, x2 - bend, to_node->y,
-               x2, to_node->y);
+    for (int i = 0; i < edge->past_count; i++) {
+        double left = from->x + (i + 1) * column - half;
+        put_piece(x, y, left, edge->past[i], to);
+        buf_printf(to, "H%.1f", left + MAP_NODE_WIDTH);
+        x = left + MAP_NODE_WIDTH;
+        y = edge->past[i];
+    }
+    put_piece(x, y, last_x, end->y, to);
 }
 
 /* What causes what, from the upper side of one type to that of the other. */
@@ -147,7 +165,7 @@ static void put_edge(const struct map_graph *graph, const struct map_edge *edge,
     if (is_cause) {
         put_bow(from, end, to);
     } else {
-        put_curve(from, end, to);
+        put_curve(edge, from, end, to);
     }
     buf_append_str(to, "\"/>");
     if (is_cause) {
@@ -160,6 +178,13 @@ static void put_edge(const struct map_graph *graph, const struct map_edge *edge,
     buf_deinit(&said);
 }
 
+/* From which height a line comes to its end. */
+static double line_y(const struct map_graph *graph, const struct map_edge *edge)
+{
+    return edge->past_count > 0 ? edge->past[edge->past_count - 1]
+                                : graph->nodes.items[edge->from].y;
+}
+
 /* Lag and failures, beside the tip of what a service consumes; above all lines. */
 static void put_note(const struct map_graph *graph, const struct map_edge *edge, struct buf *to)
 {
@@ -169,7 +194,7 @@ static void put_note(const struct map_graph *graph, const struct map_edge *edge,
     }
     buf_printf(to, "<text class=\"halo\" text-anchor=\"end\" x=\"%.1f\" y=\"%.1f\">",
                end->x - MAP_NODE_WIDTH / 2.0 - 12,
-               end->y + (graph->nodes.items[edge->from].y > end->y ? 15 : -7));
+               end->y + (line_y(graph, edge) > end->y + 1 ? 14 : -6));
     if (edge->lag > 0) {
         buf_printf(to, "lag %lld", (long long)edge->lag);
     }
@@ -195,6 +220,9 @@ static void put_title(const struct map_node *node, struct buf *to)
     for (size_t i = 0; i < node->topics.count; i++) {
         buf_append_str(to, "\ntopic ");
         put_name(to, node->topics.items[i]);
+    }
+    if (node->guess != NULL) {
+        buf_printf(to, "\n(guess: %s)", node->guess);
     }
     if (node->why != NULL) {
         buf_append_str(to, "\n");

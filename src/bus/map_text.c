@@ -36,7 +36,7 @@ static void put_edge(const struct map_graph *graph, const struct map_edge *edge,
     if (edge->inferred != NULL) {
         buf_printf(&said, "%s(guess: %s)", said.size > 0 ? "  " : "", edge->inferred);
     }
-    if (edge->why != NULL) {
+    if (edge->why != NULL && edge->state != MAP_GONE) { /* that is said of the service, below */
         buf_printf(&said, "%s(%s)", said.size > 0 ? "  " : "", edge->why);
     }
     if (said.size > 0) {

@@ -132,7 +132,8 @@ void map_edge_text(const struct map_graph *graph, const struct map_edge *edge, s
     }
     buf_append_str(to, map_rate_text(edge->rate, text));
     add_lag(graph, edge, to, from);
-    add_state(to, from, edge->state, edge->last_ms > 0 ? graph->at_ms - edge->last_ms : -1);
+    bool is_idle = edge->state == MAP_IDLE && edge->last_ms > 0;
+    add_state(to, from, edge->state, is_idle ? graph->at_ms - edge->last_ms : -1);
 }
 
 void map_node_text(const struct map_graph *graph, const struct map_node *node, struct buf *to)

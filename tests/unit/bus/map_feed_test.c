@@ -135,6 +135,16 @@ static void test_causes_are_found_in_their_correlation_and_by_trace(void **state
                               "ce_correlationid", "9", NULL});
     assert_non_null(find(bench, MAP_CAUSES, NULL, NULL, NULL, "Other", "InvoiceSent"));
     assert_int_equal(fact->events, 1);
+    /* partitions are read one after the other: an effect may come first */
+    take_one(bench, "shipments", 0, now_ms - 500,
+             (const char *[]){"ce_type", "Shipped", "ce_id", "5", "ce_causationid", "4",
+                              "ce_correlationid", "1", NULL});
+    take_one(
+        bench, "invoices", 2, now_ms - 600,
+        (const char *[]){"ce_type", "InvoiceSent", "ce_id", "4", "ce_correlationid", "1", NULL});
+    struct map_fact *early = find(bench, MAP_CAUSES, NULL, NULL, NULL, "InvoiceSent", "Shipped");
+    assert_int_equal(early->events, 1);
+    assert_int_equal((int)early->took_ms, 100);
     static const char trace[] = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     take_one(bench, "a", 0, now_ms - 50,
              (const char *[]){"ce_type", "A", "traceparent", trace, NULL});
