@@ -68,7 +68,8 @@ struct api_server {
     const struct settings_table *settings; /* of the server, for DescribeConfigs */
     const struct overrides *overrides;     /* as given at start */
     const char *data_dir;
-    struct client_table *clients; /* who is seen, and what they do; NULL: nobody counts */
+    _Atomic(const char *) http_url; /* told as http.advertised.url; NULL: there is none */
+    struct client_table *clients;   /* who is seen, and what they do; NULL: nobody counts */
     _Atomic(const struct api_authorizer *) authorizer; /* NULL: all is allowed */
 
     struct api_config config;

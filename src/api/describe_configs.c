@@ -3,6 +3,8 @@
 #include "api/config_resource.h"
 #include "api/handlers.h"
 
+#include <string.h>
+
 struct listing {
     struct api_request *request;
     const struct describe_configs_request *body;
@@ -99,6 +101,9 @@ static void list_server_settings(struct listing *listing)
             continue;
         }
         const char *given = overrides_get(server->overrides, row->name);
+        if (given == NULL && strcmp(row->name, "http.advertised.url") == 0) {
+            given = atomic_load(&server->http_url); /* known only since it listens */
+        }
         struct describe_configs_response_config *out =
             add_row(listing, row, given != NULL ? given : row->default_value,
                     given != NULL ? CONFIG_SOURCE_STATIC_BROKER : CONFIG_SOURCE_DEFAULT);

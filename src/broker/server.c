@@ -8,6 +8,7 @@
 #include "broker/group_settings.h"
 #include "broker/observe.h"
 #include "broker/server_config.h"
+#include "broker/server_feed.h"
 #include "broker/timekeeper.h"
 #include "broker/trimmer.h"
 #include "coordinator/alarm.h"
@@ -20,6 +21,7 @@
 #include "net/net.h"
 #include "net/workers.h"
 #include "stream/fetch.h"
+#include "stream/log_feed.h"
 #include "topic/catalogue.h"
 #include "topic/cleaner.h"
 #include "topic/data_dir.h"
@@ -67,6 +69,7 @@ struct server {
     struct server_addresses listeners;
     struct server_addresses advertised;
     char *addresses;
+    char *http_url; /* that the api tells; NULL: none */
     const struct file_ops *files;
     int dir_fd;
     int lock_fd;
@@ -79,6 +82,7 @@ struct server {
     struct flusher *flusher;
     struct segment_fds *segment_fds;
     struct fetch_service *fetches;
+    struct server_feeds *feeds;
     struct catalogue *catalogue;
     struct state_topic offsets;
     struct group_coordinator *groups;
@@ -204,6 +208,15 @@ static enum err start_flusher(struct server *server, struct reason *reason)
                        reason);
 }
 
+static void on_advanced(void *context, struct partition *partition, uint64_t watchers)
+{
+    struct server *server = context;
+    fetch_on_advanced(server->fetches, partition, watchers);
+    if ((watchers >> LOG_FEED_WATCHER & 1) != 0) {
+        server_feeds_advanced(server->feeds, partition);
+    }
+}
+
 static enum err open_catalogue(struct server *server, struct reason *reason)
 {
     struct catalogue_config config = {
@@ -218,8 +231,8 @@ static enum err open_catalogue(struct server *server, struct reason *reason)
         .producer_expiration_ms = server->config.producer_expiration_ms,
         .max_partitions = PARTITIONS_MOST,
         .open_threads = 4,
-        .advanced = fetch_on_advanced,
-        .advanced_context = server->fetches,
+        .advanced = on_advanced,
+        .advanced_context = server,
     };
     struct catalogue_recovery recovery;
     enum err err = catalogue_open(&config, &server->catalogue, &recovery, reason);
@@ -429,6 +442,7 @@ static enum err start_all(struct server *server, struct reason *reason)
     }
     if (err == ERR_NONE) {
         server->fetches = fetch_service_new(server->net, server->workers, &server->budget);
+        server->feeds = server_feeds_new();
         server->segment_fds = segment_fds_new(server->files, segment_fds_limit());
         err = start_flusher(server, reason);
     }
@@ -525,6 +539,32 @@ void server_set_authorizer(struct server *server, const struct api_authorizer *a
     atomic_store(&server->api.authorizer, authorizer);
 }
 
+struct feed *server_open_feed(struct server *server, feed_begin *begin, void *context,
+                              struct reason *reason)
+{
+    return server_feeds_open(server->feeds, server->catalogue, begin, context, reason);
+}
+
+struct server_bus_settings server_bus_settings(const struct server *server)
+{
+    const struct server_config *config = &server->config;
+    return (struct server_bus_settings){
+        .is_enabled = config->bus_enable,
+        .http_listener = config->http_listener,
+        .http_may_move = overrides_get(&config->given, "http.listeners") == NULL,
+        .index_exclude = config->bus_index_exclude,
+        .history_retention_ms = config->bus_history_retention_ms,
+    };
+}
+
+void server_set_http_url(struct server *server, const char *url)
+{
+    if (server->http_url == NULL) {
+        server->http_url = mem_strdup(url);
+        atomic_store(&server->api.http_url, server->http_url);
+    }
+}
+
 struct observer *server_observer(struct server *server)
 {
     return &server->observer.observer;
@@ -559,6 +599,8 @@ static void server_free(struct server *server)
     segment_fds_free(server->segment_fds); /* nothing unsent holds a segment any more */
     space_free(server->space);
     free(server->api.advertised);
+    free(server->http_url);
+    server_feeds_unref(server->feeds);
     free(server->addresses);
     free_config(server);
     close(server->dir_fd);
@@ -574,6 +616,7 @@ enum err server_stop(struct server *server, struct reason *reason)
              (unsigned long long)atomic_load(&server->api.requests), (long long)(ran_ms / 1000));
     drain(server);
     control_free(server->control);
+    server_feeds_close(server->feeds);
     net_stop(server->net);
     cleaner_free(server->cleaner);
     catalogue_end_changes(server->catalogue); /* nobody is left to be answered */

@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "base/settings.h"
+#include "client/feed.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -34,6 +35,25 @@ const char *server_data_dir(const struct server *server);
  * is allowed. It stays until server_stop.
  */
 void server_set_authorizer(struct server *server, const struct api_authorizer *authorizer);
+
+/* The events of its log (client/feed.h), one feed at a time; what it gives ends with server_stop,
+ * and it may be freed later. NULL: it cannot be had now, and the reason why. Any thread. */
+struct feed *server_open_feed(struct server *server, feed_begin *begin, void *context,
+                              struct reason *reason);
+
+/* What it was told about the layer that stands beside it; texts stay until server_stop. */
+struct server_bus_settings {
+    bool is_enabled;
+    const char *http_listener; /* "": no HTTP */
+    bool http_may_move;        /* it was not asked for: any other free port will do */
+    const char *index_exclude; /* a regular expression; "": none */
+    int64_t history_retention_ms;
+};
+struct server_bus_settings server_bus_settings(const struct server *server);
+
+/* Clients that ask for http.advertised.url are told this, unless the settings say another one.
+ * Once. Any thread. */
+void server_set_http_url(struct server *server, const char *url);
 
 /* What it sees of its clients (client/observer.h), until server_stop. Any thread. */
 struct observer *server_observer(struct server *server);

@@ -2,6 +2,7 @@
 
 #include "api/api.h"
 #include "base/mem.h"
+#include "base/pattern.h"
 #include "broker/group_settings.h"
 #include "topic/topic_config.h"
 
@@ -22,6 +23,15 @@ static const struct setting own_rows[] = {
     {"background.threads", SETTING_INT, FIELD(background_threads), "3", 1, 64,
      .help = "Threads for catalogue changes, look-ups and opening compressed batches; long work "
              "leaves one of them free."},
+    {"bus.history.retention.ms", SETTING_LONG, FIELD(bus_history_retention_ms), "2592000000", 1,
+     LONGEST_MS,
+     .help = "How long it is known by when each group was done with what; of what is older, only "
+             "the newest commit is."},
+    {"bus.index.exclude", SETTING_STRING, FIELD(bus_index_exclude), "",
+     .help = "A regular expression; events of topics whose whole name it matches are not indexed: "
+             "tidings why finds them by topic, partition and offset alone."},
+    {"bus.layer.enable", SETTING_BOOLEAN, FIELD(bus_enable), "true",
+     .help = "Run what stands beside the bus: index of events, stories, flow map, HTTP."},
     {"connections.max.idle.ms", SETTING_LONG, FIELD(net.idle_timeout_ms), "600000", 0, LONGEST_MS,
      .help = "Close connections that ask for nothing this long; 0: never."},
     {"connections.stall.timeout.ms", SETTING_LONG, FIELD(net.stall_timeout_ms), "30000", 100,
@@ -77,6 +87,13 @@ static const struct setting own_rows[] = {
          "Most bytes of what one member of a group says of itself, and of what it is assigned."},
     {"group.min.session.timeout.ms", SETTING_INT, FIELD(group.min_session_timeout_ms), "6000", 1,
      INT32_MAX, .help = "Shortest session time-out a member may ask for."},
+    {"http.advertised.url", SETTING_STRING, SETTING_NO_FIELD, "",
+     .help = "URL at which http.listeners can be reached, for who asks here; empty: where it "
+             "listens."},
+    {"http.listeners", SETTING_STRING, FIELD(http_listener), "127.0.0.1:8080",
+     .help =
+         "HOST:PORT of the layer beside the bus: HTTP, metrics, health; empty: none. The default "
+         "gives way to another free port when it is taken."},
     {"inter.broker.protocol.version", SETTING_STRING, SETTING_NO_FIELD, API_METADATA_VERSION,
      .only = "no other broker is spoken to",
      .help = "The release of Apache Kafka whose features are served, for tools that ask here."},
@@ -325,6 +342,26 @@ static enum err check_consumer(const struct server_config *config, struct reason
     return err;
 }
 
+/* What the layer beside the bus is told. */
+static enum err check_bus(const struct server_config *config, struct reason *reason)
+{
+    struct server_addresses http = {0};
+    struct pattern *pattern = NULL;
+    struct reason why = {""};
+    enum err err = server_addresses_parse("http.listeners", config->http_listener, &http, reason);
+    if (err == ERR_NONE && http.count > 1) {
+        err = reason_fail(reason, ERR_CONFIG, "http.listeners: %zu addresses, one is served",
+                          http.count);
+    }
+    server_addresses_deinit(&http);
+    if (err == ERR_NONE && config->bus_index_exclude[0] != '\0' &&
+        pattern_new(slice_str(config->bus_index_exclude), &pattern, &why) != ERR_NONE) {
+        err = reason_fail(reason, ERR_CONFIG, "bus.index.exclude: %s", why.text);
+    }
+    pattern_free(pattern);
+    return err;
+}
+
 enum err server_config_check(const struct server_config *config,
                              const struct server_addresses *advertised, struct reason *reason)
 {
@@ -349,6 +386,9 @@ enum err server_config_check(const struct server_config *config,
                            "log.cleaner.io.max.bytes.per.second: must be 1 or more");
     }
     enum err err = check_consumer(config, reason);
+    if (err == ERR_NONE) {
+        err = check_bus(config, reason);
+    }
     if (err != ERR_NONE) {
         return err;
     }

@@ -43,6 +43,11 @@ struct server_config {
     struct cleaner_config cleaner;
     bool cleaner_enable;
 
+    bool bus_enable;
+    char *bus_index_exclude;
+    int64_t bus_history_retention_ms;
+    char *http_listener;
+
     struct overrides given;          /* as set, in order */
     struct overrides topic_defaults; /* what was given of topic settings, under topic names */
 };

@@ -1,7 +1,7 @@
 #ifndef TIDINGS_BUS_BUS_PARTS_H
 #define TIDINGS_BUS_BUS_PARTS_H
 
-#include "bus/commit_history.h"
+#include "bus/commit_follower.h"
 #include "bus/indexer.h"
 #include "bus/watch.h"
 #include "client/connection.h"
@@ -20,8 +20,9 @@ struct bus_parts {
     struct watch *watch;
     struct indexer *indexer;
     struct commit_history *history;
-    struct observer *observer; /* NULL: a cluster that we are not the broker of */
-    struct http *http;         /* NULL: there is none */
+    struct commit_follower *follower; /* who fills it */
+    struct observer *observer;        /* NULL: a cluster that we are not the broker of */
+    struct http *http; /* NULL: there is none, or not yet; for handlers it is there */
     struct bus_asker *asker;
 };
 

@@ -128,7 +128,12 @@ static void begin_anew(struct commit_follower *follower, const char *why)
 static void open_history(struct commit_follower *follower)
 {
     struct reason reason = {""};
-    enum err err = commit_history_begin(follower->history, &reason);
+    const struct commit_follower_settings *settings = &follower->settings;
+    enum err err =
+        settings->prepare != NULL ? settings->prepare(settings->context, &reason) : ERR_NONE;
+    if (err == ERR_NONE) {
+        err = commit_history_begin(follower->history, &reason);
+    }
     if (err == ERR_CORRUPT) {
         begin_anew(follower, reason.text);
         return;

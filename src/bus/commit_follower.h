@@ -12,6 +12,10 @@
 struct commit_follower;
 
 struct commit_follower_settings {
+    /* Before the history is opened: makes what it lies in. An error counts as one of opening it.
+     * NULL: nothing is to be done. On the watch's thread. */
+    enum err (*prepare)(void *context, struct reason *reason);
+    void *context;
     int64_t keep_ms; /* older steps are left out but for the last [30 days] */
     int flush_ms;    /* what was noted is kept at least so often [10000] */
     int retry_ms;    /* after an error it waits so long, at least until the next tick [5000] */

@@ -199,7 +199,12 @@ static void open_index(struct indexer *indexer)
     struct event_index *index;
     struct reason reason = {""};
     bool begun_anew = false;
-    enum err err = event_index_open(&indexer->settings.index, &index, &begun_anew, &reason);
+    const struct indexer_settings *settings = &indexer->settings;
+    enum err err =
+        settings->prepare != NULL ? settings->prepare(settings->context, &reason) : ERR_NONE;
+    if (err == ERR_NONE) {
+        err = event_index_open(&settings->index, &index, &begun_anew, &reason);
+    }
     if (err != ERR_NONE) {
         note_failure(indexer, &reason);
         return;

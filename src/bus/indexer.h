@@ -18,6 +18,10 @@ struct indexer_settings {
     /* Whether a topic's events are indexed. NULL: all are but those of the bus itself
      * (__consumer_offsets, __transaction_state). On the watch's thread. */
     bool (*wants)(void *context, const char *topic);
+
+    /* Before the index is opened: makes what it lies in. An error counts as one of opening it.
+     * NULL: nothing is to be done. On the watch's thread. */
+    enum err (*prepare)(void *context, struct reason *reason);
     void *context;
 
     int flush_ms; /* what is in memory goes to disk at least so often [60000] */

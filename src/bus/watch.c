@@ -14,7 +14,12 @@
 #include <time.h>
 #include <uthash.h>
 
-enum { TICK_MS = 1000, RETRY_MS = 5000, KEY_BYTES = 16 + 4 };
+enum {
+    TICK_MS = 1000,
+    RETRY_MS = 5000,
+    LEVEL_MS = 20, /* nothing new for so long, and it is level */
+    KEY_BYTES = 16 + 4
+};
 
 static const int64_t NOT_ASKED = INT64_MIN;
 
@@ -278,7 +283,9 @@ static enum err read_once(struct watch *watch, struct reason *reason)
         }
         set_feed(watch, feed);
     }
-    enum err err = feed_next(watch->feed, watch->settings.tick_ms, &piece, reason);
+    bool is_short = !watch->is_level && watch->settings.tick_ms > LEVEL_MS;
+    enum err err =
+        feed_next(watch->feed, is_short ? LEVEL_MS : watch->settings.tick_ms, &piece, reason);
     if (err == ERR_NONE) {
         take(watch, &piece);
     }

@@ -8,6 +8,7 @@
 #include "cli/cli.h"
 #include "cli/detach.h"
 #include "cli/options.h"
+#include "cli/serve_layer.h"
 #include "cli/setting_text.h"
 
 #include <errno.h>
@@ -69,6 +70,7 @@ static const struct help_page page = {
         "Runs the bus: an event log that speaks the Kafka protocol. It needs no other server.\n"
         "When clients can connect, one line is printed: ready listen=HOST:PORT data=DIR pid=N\n"
         "With --memory it goes on: storage=memory, or storage=disk where no memory can be had.\n"
+        "Behind that stands http=HOST:PORT, where the layer beside the bus (stories, metrics) is.\n"
         "SIGTERM or Ctrl-C stops it cleanly; after a kill -9 nothing acknowledged is lost.",
     .examples =
         "  tidings serve\n"
@@ -211,13 +213,16 @@ static enum err write_ready_file(const char *path, const char *line, struct reas
     return file_replace_unsynced(file_ops_system(), path, line, strlen(line), reason);
 }
 
-static enum err announce(const struct bus *bus, const struct server *server, struct reason *reason)
+static enum err announce(const struct bus *bus, const struct server *server,
+                         const struct serve_layer *layer, struct reason *reason)
 {
+    const char *http = serve_layer_http(layer);
     const char *storage = bus->scratch == NULL              ? ""
                           : scratch_is_memory(bus->scratch) ? " storage=memory"
                                                             : " storage=disk";
-    char *line = mem_sprintf("ready listen=%s data=%s pid=%d%s\n", server_addresses(server),
-                             server_data_dir(server), (int)getpid(), storage);
+    char *line = mem_sprintf("ready listen=%s data=%s pid=%d%s%s%s\n", server_addresses(server),
+                             server_data_dir(server), (int)getpid(), storage,
+                             http[0] != '\0' ? " http=" : "", http);
     int fd = (int)bus->settings->ready_fd;
     enum err err = ERR_NONE;
     if (bus->settings->ready_file != NULL) {
@@ -288,12 +293,14 @@ static int serve(const struct bus *bus, const struct overrides *overrides)
     signal(SIGPIPE, SIG_IGN);
 
     struct server *server;
+    struct serve_layer *layer = NULL;
     struct reason reason = {.text = ""};
     enum err err =
         server_start(overrides, bus->scratch != NULL ? file_ops_unsynced() : file_ops_system(),
                      &server, &reason);
     if (err == ERR_NONE) {
-        err = announce(bus, server, &reason);
+        layer = serve_layer_start(server);
+        err = announce(bus, server, layer, &reason);
     }
     if (err != ERR_NONE) {
         int code = fail_start(err, &reason);
@@ -302,21 +309,36 @@ static int serve(const struct bus *bus, const struct overrides *overrides)
     }
     wait_for_end(bus, &signals);
     notify_systemd("STOPPING=1");
+    bool has_stopped = serve_layer_stop(layer);
     err = server_stop(server, &reason);
     if (bus->settings->ready_file != NULL) {
         (void)!file_unlink(file_ops_system(), bus->settings->ready_file, NULL);
     }
+    int code = EXIT_OK;
     if (err != ERR_NONE) {
-        return cli_fail(EXIT_FAILED, "the next start checks the logs; nothing acknowledged is lost",
+        code = cli_fail(EXIT_FAILED, "the next start checks the logs; nothing acknowledged is lost",
                         "stopped, but not cleanly: %s", reason.text);
     }
-    return EXIT_OK;
+    if (!has_stopped) {
+        fflush(NULL);
+        _exit(code); /* a thread of the layer's hangs in what an exit would take from it */
+    }
+    return code;
 }
 
 static const char *place_in(const char *variable)
 {
     const char *path = getenv(variable);
     return path != NULL ? path : "";
+}
+
+/* A bus for a test has nothing beside it unless it is asked for. */
+static void leave_out_layer(struct overrides *overrides)
+{
+    const char *http = overrides_get(overrides, "http.listeners");
+    if (http == NULL && overrides_get(overrides, "bus.layer.enable") == NULL) {
+        overrides_set(overrides, slice_str("bus.layer.enable"), slice_str("false"));
+    }
 }
 
 /* A place that ends with the process. Returns an exit code. */
@@ -361,6 +383,7 @@ static int run(const struct serve_settings *settings, struct overrides *override
         return code;
     }
     if (code == EXIT_OK && settings->memory) {
+        leave_out_layer(overrides);
         code = take_memory(&bus, overrides);
     }
     if (code == EXIT_OK) {

@@ -26,7 +26,7 @@ class Serve(Server):
         self.how = stop
         super().__init__(None, listen=None, options=options, env=env,
                          popen={"pass_fds": pass_fds, "cwd": cwd})
-        found = re.search(r"^ready listen=(\S+) data=(\S+) pid=(\d+)$", self.ready)
+        found = re.search(r"^ready listen=(\S+) data=(\S+) pid=(\d+)( http=\S+)?$", self.ready)
         if not found:
             raise AssertionError(f"no ready line but {self.ready!r}")
         self.addresses, self.data, self.pid = found[1].split(","), found[2], int(found[3])
@@ -156,7 +156,7 @@ class ServeTest(unittest.TestCase):
         with open(os.path.join(self.folder, "log"), "w+", encoding="utf-8") as log:
             done = subprocess.run([BINARY, "serve", *self.common, "--detach"], timeout=WAIT_S,
                                   stdout=subprocess.PIPE, stderr=log, text=True, check=False)
-            address, pid = re.fullmatch(r"ready listen=(\S+) data=\S+ pid=(\d+)\n",
+            address, pid = re.fullmatch(r"ready listen=(\S+) data=\S+ pid=(\d+)(?: http=\S+)?\n",
                                         done.stdout).groups()
             try:
                 self.assertEqual(done.returncode, 0)
