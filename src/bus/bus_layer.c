@@ -219,10 +219,9 @@ static void make_parts(struct bus_layer *layer)
     parts->observer = settings->observer;
     parts->asker = bus_asker_new(&settings->connection);
     parts->watch = watch_new(&watch);
-    watch_add(parts->watch, &(struct watch_sink){.context = layer,
-                                                 .begin = want_nothing,
-                                                 .take = take_nothing,
-                                                 .tick = tick});
+    watch_add(parts->watch,
+              &(struct watch_sink){
+                  .context = layer, .begin = want_nothing, .take = take_nothing, .tick = tick});
     parts->indexer = indexer_new(&indexer, parts->watch);
     parts->history = commit_history_new(layer->history_path);
     parts->follower = commit_follower_new(&follower, parts->history, parts->watch);

@@ -32,7 +32,7 @@ struct bus_layer_settings {
     void (*http_listens)(void *context, const char *address);
     void *context; /* of open_feed and http_listens */
 
-    const char *index_exclude; /* a regular expression of topics; NULL or "": none */
+    const char *index_exclude;    /* a regular expression of topics; NULL or "": none */
     int64_t history_retention_ms; /* [30 days] */
     int retry_ms;                 /* after an error [2000] */
 };

@@ -96,7 +96,11 @@ static void flush(struct commit_follower *follower)
 static void take(void *context, const struct feed_piece *piece)
 {
     struct commit_follower *follower = context;
-    if (follower->failed_ms != 0 || piece->kind == FEED_GONE) {
+    if (follower->failed_ms != 0) {
+        return;
+    }
+    if (piece->kind == FEED_GONE) { /* made again, on a bus that lets it be deleted */
+        commit_history_set_read(follower->history, piece->source.partition, 0);
         return;
     }
     for (size_t i = 0; i < piece->count; i++) {

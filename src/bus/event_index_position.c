@@ -79,9 +79,15 @@ void event_index_reached(struct event_index *index, const struct event_source *s
 void event_index_gone(struct event_index *index, const struct event_source *source,
                       int64_t start_offset)
 {
+    static const uint8_t no_id[16];
     struct index_position *position = index_position_get(index, source);
+    bool may_come_again = memcmp(source->topic_id, no_id, sizeof no_id) == 0;
     pthread_mutex_lock(&index->lock);
-    position->start = position->start < start_offset ? start_offset : position->start;
+    if (start_offset == INT64_MAX && may_come_again) {
+        position->next = position->kept = position->start = 0;
+    } else {
+        position->start = position->start < start_offset ? start_offset : position->start;
+    }
     pthread_mutex_unlock(&index->lock);
 }
 

@@ -29,6 +29,7 @@ struct cli_command {
 /* The subcommands: each parses its own options and returns an enum cli_exit. */
 int cli_serve(int argc, char **argv);
 int cli_bench(int argc, char **argv);
+int cli_bus(int argc, char **argv);
 int cli_topic(int argc, char **argv);
 int cli_publish(int argc, char **argv);
 int cli_subscribe(int argc, char **argv);

@@ -6,6 +6,7 @@
 
 static const struct cli_command commands[] = {
     {"serve", "run the bus", cli_serve},
+    {"bus", "run what stands beside a bus, for another Kafka cluster", cli_bus},
     {"topic", "create, list, describe, alter and delete topics", cli_topic},
     {"publish", "publish events from arguments, standard input or a file", cli_publish},
     {"subscribe", "read events, from any place in a topic, alone or in a group", cli_subscribe},

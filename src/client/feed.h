@@ -10,8 +10,8 @@
  * retention or compaction took is passed over.
  *
  * It is one interface with more than one kind: out of the log itself for a program that has it
- * (stream/log_feed.h). Whoever reads a feed remembers where he stands, and says so when a partition
- * is met for the first time.
+ * (stream/log_feed.h), and by a reader of any cluster (client/reader_feed.h). Whoever reads a feed
+ * remembers where he stands, and says so when a partition is met for the first time.
  */
 
 /* A partition of a topic's one life: a topic that is deleted and made again has another id. */
@@ -29,7 +29,9 @@ struct feed_event {
 enum feed_kind_of_piece {
     FEED_EVENTS,  /* some of a partition, perhaps none */
     FEED_NOTHING, /* nothing new anywhere, for the time that was given */
-    FEED_GONE     /* the partition's topic is deleted */
+    /* The partition's topic is deleted. Where a bus tells no ids, it may have been made again under
+     * its name by now: what was known of places in it counts no more. */
+    FEED_GONE
 };
 
 struct feed_piece {
