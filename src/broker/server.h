@@ -49,6 +49,7 @@ struct server_bus_settings {
     const char *index_exclude; /* a regular expression; "": none */
     int64_t history_retention_ms;
 };
+/* Never fails. */
 struct server_bus_settings server_bus_settings(const struct server *server);
 
 /* Clients that ask for http.advertised.url are told this, unless the settings say another one.

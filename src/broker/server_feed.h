@@ -11,6 +11,7 @@
  */
 struct server_feeds;
 
+/* With one reference, the server's. */
 struct server_feeds *server_feeds_new(void);
 
 /* A partition moved: to be called by the catalogue's `advanced`. Any thread. */

@@ -1,9 +1,13 @@
 #include "bus/bus_modules.h"
 
+#include "bus/http_module.h"
 #include "bus/layer_state.h"
+#include "bus/story_module.h"
 
 static const struct bus_module modules[] = {
     {"state", layer_state_make, layer_state_routes, layer_state_free},
+    {"http", http_module_make, http_module_routes, http_module_free},
+    {"story", story_make, story_routes, story_free},
     {.name = NULL},
 };
 

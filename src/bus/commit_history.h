@@ -49,6 +49,8 @@ struct commit_history_state {
     size_t waiting_steps; /* noted and not kept yet */
     size_t tracks;        /* groups and partitions */
 };
+
+/* What it is at now. */
 struct commit_history_state commit_history_state(struct commit_history *history);
 
 /* What was noted since the last flush is lost. NULL is fine. */

@@ -31,13 +31,17 @@ static const struct help_page page = {
     .usage = "[OPTIONS]",
     .about =
         "Runs what stands beside a bus, alone: index of events, stories, flow map, metrics, HTTP.\n"
-        "`tidings serve` has it in its own process; this is for any other Kafka cluster. It reads all\n"
-        "topics (committed events only), writes nothing, and is member of no group. When it listens,\n"
+        "`tidings serve` has it in its own process; this is for any other Kafka cluster. It reads "
+        "all\n"
+        "topics (committed events only), writes nothing, and is member of no group. When it "
+        "listens,\n"
         "one line is printed: ready state=DIR pid=N http=HOST:PORT\n"
-        "The cluster may come later: it is tried again until it answers. SIGTERM or Ctrl-C ends it.",
-    .examples = "  tidings bus --bootstrap-server kafka:9092 --state /var/lib/tidings-bus\n"
-                "  tidings bus --bootstrap-server kafka:9092 --http :8080 --index-exclude 'logs\\..*'\n"
-                "  curl http://127.0.0.1:8080/v1/layer            how far it is\n",
+        "The cluster may come later: it is tried again until it answers. SIGTERM or Ctrl-C ends "
+        "it.",
+    .examples =
+        "  tidings bus --bootstrap-server kafka:9092 --state /var/lib/tidings-bus\n"
+        "  tidings bus --bootstrap-server kafka:9092 --http :8080 --index-exclude 'logs\\..*'\n"
+        "  curl http://127.0.0.1:8080/v1/layer            how far it is\n",
 };
 
 static const struct option_spec specs[] = {
@@ -85,9 +89,11 @@ static int lock_state(const char *dir, int *fd)
 static void announce(const struct layer_options *options, struct bus_layer *layer)
 {
     const char *http = bus_layer_http(layer);
-    printf("ready state=%s pid=%d%s%s\n", options->state, (int)getpid(),
-           http[0] != '\0' ? " http=" : "", http);
+    char *line = mem_sprintf("ready state=%s pid=%d%s%s\n", options->state, (int)getpid(),
+                             http[0] != '\0' ? " http=" : "", http);
+    fputs(line, stdout);
     fflush(stdout);
+    free(line);
 }
 
 static int run(const struct layer_options *options)

@@ -16,7 +16,8 @@ enum {
     BOUNDS_MS = 60000,
     PIECE_EVENTS = 512,
     PIECE_BYTES = 256 << 10,
-    GONE_LOOKS = 2, /* so often it is missing, since one answer may come of a broker that is behind */
+    GONE_LOOKS =
+        2, /* so often it is missing, since one answer may come of a broker that is behind */
     PREFETCH_EVENTS = 20000,
 };
 
@@ -30,7 +31,7 @@ struct followed {
     int64_t start; /* of the log, when it was asked last */
     int64_t end;   /* as far as is known */
     int64_t ended; /* all below was given, or is nothing to be given; -1: not known */
-    int missing; /* in so many answers */
+    int missing;   /* in so many answers */
     bool is_gone;
 };
 
@@ -41,8 +42,8 @@ struct reader_feed {
     void *context;
     struct reader *reader; /* NULL: not yet */
     struct followed *followed;
-    int64_t looked_ms; /* mono */
-    int64_t bounds_ms; /* mono */
+    int64_t looked_ms;           /* mono */
+    int64_t bounds_ms;           /* mono */
     struct client_error failure; /* the bus is away; CLIENT_OK: it is not */
     bool is_refused_told;        /* that something of it may not be read */
 
@@ -265,8 +266,8 @@ static void ask_for_starts(struct reader_feed *feed)
         }
     }
     struct admin_bounds *bounds = mem_new_array(struct admin_bounds, all.count + 1);
-    bool is_told = all.count > 0 && admin_bounds(reader_connection(feed->reader), &all, bounds,
-                                                 NULL) == CLIENT_OK;
+    bool is_told = all.count > 0 &&
+                   admin_bounds(reader_connection(feed->reader), &all, bounds, NULL) == CLIENT_OK;
     for (size_t i = 0; is_told && i < all.count; i++) {
         find(feed, all.items[i].topic, all.items[i].partition)->start = bounds[i].start;
     }

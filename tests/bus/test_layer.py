@@ -13,7 +13,7 @@ import urllib.request
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from harness import kafka
-from harness.server import Server, run, wait_for
+from harness.server import BINARY, Server, run, wait_for
 
 
 class Layer(Server):
@@ -21,6 +21,11 @@ class Layer(Server):
 
     def __init__(self, data, *settings, **more):
         super().__init__(data, "http.listeners=127.0.0.1:0", *settings, **more)
+
+    def start_again(self):
+        """At the address of before."""
+        self.listen = self.address
+        self.start()
 
     def state(self):
         """What the layer tells of itself."""
@@ -196,6 +201,67 @@ class Test(unittest.TestCase):
         with Layer(None, options=("--memory",)) as server:
             server.publish(10)
             self.indexed(server, 10)
+
+
+class Beside:
+    """`tidings bus` beside a server, which stands for any cluster here."""
+
+    state = Layer.state
+    until = Layer.until
+
+    def __init__(self, server, folder):
+        self.log_path = os.path.join(folder, "beside.log")
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(
+                [BINARY, "bus", "--bootstrap-server", server.address, "--state",
+                 os.path.join(folder, "state"), "--http", "127.0.0.1:0"],
+                stdout=subprocess.PIPE, stderr=log, text=True)
+        self.ready = self.process.stdout.readline()
+
+    def log(self):
+        with open(self.log_path, encoding="utf-8", errors="replace") as log:
+            return log.read()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.terminate()
+        self.code = self.process.wait(60)
+        self.process.stdout.close()
+
+
+class TestBeside(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory(prefix="tidings-beside-")
+        self.addCleanup(self.folder.cleanup)
+        self.data = os.path.join(self.folder.name, "data")
+
+    def test_beside_a_cluster_it_knows_the_same(self):
+        with Layer(self.data, "bus.layer.enable=false") as server:
+            server.publish(200)
+            server.consume()
+            with Beside(server, self.folder.name) as beside:
+                level = "index level"
+                beside.until(lambda s: s["index"]["entries"] == 200 and s["history"]["tracks"] == 1,
+                             level)
+                server.publish(100, topic="later")  # a topic that is met while it reads
+                server.kill()                       # and the cluster goes, and comes back
+                server.start_again()
+                server.publish(50, first=200)
+                beside.until(lambda s: s["index"]["entries"] == 350 and not s["index"]["behind"],
+                             level)
+                with Beside(server, self.folder.name) as second:
+                    self.assertEqual(second.ready, "")  # one process keeps a directory
+                    self.assertEqual(second.process.wait(60), 5)
+            self.assertEqual(beside.code, 0)
+            groups, _ = run("group", "list", address=server.address)
+            self.assertEqual(groups.count("\n"), 2, groups)  # it is member of none
+            with Beside(server, self.folder.name) as beside:
+                beside.until(lambda s: s["index"]["level_ms"], level)
+                state = beside.state()
+                self.assertEqual((state["index"]["entries"], state["index"]["events"]), (350, 0))
 
 
 if __name__ == "__main__":
