@@ -110,7 +110,8 @@ unsigned http_reply_status(const struct http_reply *reply);
 
 /* --- routes --- */
 
-/* Runs on a worker; may block, within reason: the client waits. */
+/* Runs on a worker; may block, within reason: the client waits. That of a route that is_quick runs
+ * on the library's thread. */
 typedef void http_handle_fn(void *context, const struct http_request *request,
                             struct http_reply *reply);
 
@@ -137,6 +138,8 @@ struct http_route {
     const char *detail;                 /* more for the description, Markdown; may be NULL */
     size_t body_max;                    /* bytes; 0: no body is taken */
     bool is_page;                       /* for browsers: left out of the description */
+    bool is_quick; /* it waits for nothing, not even a lock: answered also when all workers are busy
+                    */
 
     /*
      * HTTP_GUARD: what is not GET is taken only if a page of another site cannot have made a

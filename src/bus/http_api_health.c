@@ -97,6 +97,7 @@ void http_api_health(struct http_api *api)
         {.method = "GET",
          .path = "/healthz",
          .handle = say_health,
+         .is_quick = true,
          .summary = "Whether the process works: 200 whenever it can answer."},
         {.method = "GET",
          .path = "/readyz",

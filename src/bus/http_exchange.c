@@ -257,13 +257,24 @@ static enum MHD_Result send_reply(struct exchange *exchange)
 
 /* --- the handler --- */
 
+static void handle(struct exchange *exchange)
+{
+    int64_t began_ns = clock_now_ns();
+    exchange->route->handle(exchange->route->context, &exchange->request, &exchange->reply);
+    atomic_fetch_add(&exchange->http->took_us, (uint64_t)(clock_now_ns() - began_ns) / 1000);
+}
+
+static enum MHD_Result answer_now(struct exchange *exchange)
+{
+    handle(exchange);
+    return send_reply(exchange);
+}
+
 static void on_work(struct task *task)
 {
     struct exchange *exchange = container_of(task, struct exchange, task);
     struct http *http = exchange->http;
-    int64_t began_ns = clock_now_ns();
-    exchange->route->handle(exchange->route->context, &exchange->request, &exchange->reply);
-    atomic_fetch_add(&http->took_us, (uint64_t)(clock_now_ns() - began_ns) / 1000);
+    handle(exchange);
     MHD_CALL(http, MHD_resume_connection)(exchange->connection); /* it is not ours any more */
 }
 
@@ -312,7 +323,10 @@ enum MHD_Result http_on_request(void *context, struct MHD_Connection *connection
             *upload_size = 0;
             return exchange->drained <= DRAIN_BYTES ? MHD_YES : MHD_NO;
         }
-        return exchange->route != NULL ? hand_over(exchange) : send_reply(exchange);
+        if (exchange->route == NULL) {
+            return send_reply(exchange);
+        }
+        return exchange->route->is_quick ? answer_now(exchange) : hand_over(exchange);
     case EXCHANGE_HANDLED:
         return send_reply(exchange);
     case EXCHANGE_DONE:

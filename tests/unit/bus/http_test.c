@@ -51,6 +51,14 @@ static void say_echo(void *context, const struct http_request *request, struct h
                               (int)body.size));
 }
 
+static void say_echo_nothing(void *context, const struct http_request *request,
+                             struct http_reply *reply)
+{
+    (void)context;
+    (void)request;
+    http_reply_json(reply, 200, json_string("quick"));
+}
+
 static void say_gate(void *context, const struct http_request *request, struct http_reply *reply)
 {
     (void)context;
@@ -111,6 +119,11 @@ static const struct http_route routes[] = {
     {"GET", "/gate", say_gate, NULL, "Waits.", NULL, NULL, NULL, 0, false},
     {"GET", "/large", say_large, NULL, "Large.", NULL, NULL, NULL, 0, false},
     {"GET", "/stream", say_stream, NULL, "Streams.", NULL, NULL, NULL, 0, false},
+    {.method = "GET",
+     .path = "/quick",
+     .handle = say_echo_nothing,
+     .summary = "x",
+     .is_quick = true},
     {"GET", "/nothing", say_nothing, NULL, "Nothing.", NULL, NULL, NULL, 0, false},
 };
 
@@ -382,15 +395,18 @@ static void test_a_slow_handler_holds_up_nobody(void **state)
     struct http_settings settings = {.workers = 3};
     struct http *http = serve(&settings);
     struct buf text = {0};
-    int slow[2] = {dial(http), dial(http)};
+    int slow[3] = {dial(http), dial(http), dial(http)};
     (void)state;
     put(slow[0], "GET /gate" END "\r\n");
     put(slow[1], "GET /gate" END "\r\n");
     wait_at_gate(2);
     check(http, "GET /v1/things/quick" END "\r\n", "200", NULL);
     assert_int_equal(http_counts(http).busy_workers, 2);
+    put(slow[2], "GET /gate" END "\r\n");
+    wait_at_gate(3); /* no worker is left */
+    check(http, "GET /quick" END "\r\n", "200", "quick");
     open_gate(true);
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 3; i++) {
         buf_clear(&text);
         (void)get_until(slow[i], &text, NULL);
         assert_non_null(strstr(buf_cstr(&text), "through"));
