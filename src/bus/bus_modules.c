@@ -1,13 +1,17 @@
 #include "bus/bus_modules.h"
 
+#include "bus/client_view.h"
 #include "bus/http_module.h"
 #include "bus/layer_state.h"
+#include "bus/map_watch.h"
 #include "bus/story_module.h"
 
 static const struct bus_module modules[] = {
     {"state", layer_state_make, layer_state_routes, layer_state_free},
     {"http", http_module_make, http_module_routes, http_module_free},
     {"story", story_make, story_routes, story_free},
+    {"clients", client_view_make, client_view_routes, client_view_free},
+    {"map", map_watch_make, map_watch_routes, map_watch_free},
     {.name = NULL},
 };
 
