@@ -86,8 +86,8 @@ void event_index_reached(struct event_index *index, const struct event_source *s
 
 /* Events below the offset are gone from the log; INT64_MAX: all, with the topic. Files that hold
  * nothing else are removed by the next event_index_flush. A topic whose id is not known may come
- * again under its name: it is added from its start then, and places of before may be found still.
- */
+ * again under its name: it is added from its start then, and places of before may be found again
+ * until their files are removed. */
 void event_index_gone(struct event_index *index, const struct event_source *source,
                       int64_t start_offset);
 

@@ -69,24 +69,33 @@ int64_t event_index_next(const struct event_index *index, const struct event_sou
     return position == NULL ? 0 : position->next;
 }
 
+/* All of it is gone, and it has no id: whatever comes is of another topic of that name. */
+static bool may_come_again(const struct index_position *position)
+{
+    static const uint8_t no_id[16];
+    return position->start == INT64_MAX && memcmp(position->topic_id, no_id, sizeof no_id) == 0;
+}
+
 void event_index_reached(struct event_index *index, const struct event_source *source,
                          int64_t next_offset)
 {
     struct index_position *position = index_position_get(index, source);
     position->next = position->next < next_offset ? next_offset : position->next;
+    if (may_come_again(position)) {
+        pthread_mutex_lock(&index->lock);
+        position->start = 0;
+        pthread_mutex_unlock(&index->lock);
+    }
 }
 
 void event_index_gone(struct event_index *index, const struct event_source *source,
                       int64_t start_offset)
 {
-    static const uint8_t no_id[16];
     struct index_position *position = index_position_get(index, source);
-    bool may_come_again = memcmp(source->topic_id, no_id, sizeof no_id) == 0;
     pthread_mutex_lock(&index->lock);
-    if (start_offset == INT64_MAX && may_come_again) {
-        position->next = position->kept = position->start = 0;
-    } else {
-        position->start = position->start < start_offset ? start_offset : position->start;
+    position->start = position->start < start_offset ? start_offset : position->start;
+    if (may_come_again(position)) {
+        position->next = position->kept = 0;
     }
     pthread_mutex_unlock(&index->lock);
 }
