@@ -30,6 +30,7 @@ struct http_api {
     struct publisher *publisher; /* NULL: not needed yet, or of no use any more */
     unsigned publishing;         /* requests that use it */
     bool is_publisher_broken;
+    bool is_bus_silent; /* the last publish had no answer: look before the next one waits for it */
     uint64_t published, refused; /* events */
     unsigned streams;            /* threads that read for one */
 };

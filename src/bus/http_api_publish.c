@@ -472,17 +472,32 @@ static void say_results(const struct publishing *of, struct http_reply *reply)
 static void count(struct http_api *api, const struct publishing *of)
 {
     pthread_mutex_lock(&api->lock);
+    api->is_bus_silent = false;
     for (size_t i = 0; i < of->events.count; i++) {
         bool is_kept = of->events.items[i].error.status == CLIENT_OK;
         api->published += is_kept;
         api->refused += !is_kept;
+        api->is_bus_silent |= of->events.items[i].error.status == CLIENT_TIMED_OUT;
     }
     pthread_mutex_unlock(&api->lock);
+}
+
+/* While the bus is gone only the first requests wait for it: else they would take all workers. */
+static bool is_bus_there(struct http_api *api, struct client_error *error)
+{
+    pthread_mutex_lock(&api->lock);
+    bool is_silent = api->is_bus_silent;
+    pthread_mutex_unlock(&api->lock);
+    return !is_silent || cluster_connection(api->cluster, error) != NULL;
 }
 
 static void publish(struct publishing *of, struct http_reply *reply)
 {
     struct client_error error;
+    if (!is_bus_there(of->api, &error)) {
+        http_api_fail(reply, &error, "nothing was published");
+        return;
+    }
     struct publisher *publisher = take_publisher(of->api, &error);
     if (publisher == NULL) {
         http_api_fail(reply, &error, "nothing was published");
