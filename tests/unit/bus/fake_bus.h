@@ -5,6 +5,7 @@
 #include "bus/watch.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <time.h>
 
 /* A bus of a test's own, as a watch sees it: two logs whose events are made as they are read. */
@@ -29,9 +30,9 @@ struct fake_bus {
     int64_t starts[FAKE_SOURCES];
     bool is_gone[FAKE_SOURCES];
     bool is_woken;
-    bool fails; /* feeds give an error */
-    bool hangs; /* a feed_next does not come back, whoever wakes it */
-    int feeds;  /* that were opened */
+    bool fails;       /* feeds give an error */
+    bool hangs;       /* a feed_next does not come back, whoever wakes it */
+    atomic_int feeds; /* that were opened */
 };
 
 void fake_bus_init(struct fake_bus *bus);
