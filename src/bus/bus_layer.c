@@ -235,7 +235,8 @@ static void make_modules(struct bus_layer *layer)
     }
 }
 
-static void free_layer(struct bus_layer *layer)
+/* Modules may have threads of their own that wait for the bus: this takes as long as they do. */
+static void free_parts(struct bus_layer *layer)
 {
     const struct bus_module *modules = bus_modules();
     http_free(layer->http);
@@ -249,6 +250,10 @@ static void free_layer(struct bus_layer *layer)
     commit_history_close(layer->parts.history);
     watch_free(layer->parts.watch);
     bus_asker_free(layer->parts.asker);
+}
+
+static void free_layer(struct bus_layer *layer)
+{
     pattern_free(layer->exclude);
     pthread_cond_destroy(&layer->stopped);
     pthread_mutex_destroy(&layer->lock);
@@ -279,6 +284,7 @@ enum err bus_layer_start(const struct bus_layer_settings *settings, struct bus_l
         err = watch_start(layer->parts.watch, reason);
     }
     if (err != ERR_NONE) {
+        free_parts(layer);
         free_layer(layer);
         return err;
     }
@@ -294,6 +300,7 @@ static void *stop(void *context)
         if (layer->http != NULL) {
             http_stop(layer->http, layer->deadline_ms / 2);
         }
+        free_parts(layer);
         pthread_mutex_lock(&layer->lock);
         layer->has_stopped = true;
         pthread_cond_signal(&layer->stopped);

@@ -9,7 +9,7 @@
 #include <string.h>
 
 /* Its stop is no reason to let clients wait for the next start. */
-enum { STOP_MS = 5000 };
+enum { STOP_MS = 5000, ANSWER_MS = 4000 };
 
 struct serve_layer {
     struct server *server;
@@ -76,7 +76,9 @@ struct serve_layer *serve_layer_start(struct server *server)
     layer->bootstrap = first_address(server_addresses(server));
     struct bus_layer_settings settings = {
         .dir = layer->dir,
-        .connection = {.bootstrap_servers = layer->bootstrap, .client_id = "tidings-bus"},
+        .connection = {.bootstrap_servers = layer->bootstrap,
+                       .client_id = "tidings-bus",
+                       .timeout_ms = ANSWER_MS},
         .open_feed = open_feed,
         .observer = server_observer(server),
         .http_listener = bus.http_listener,

@@ -43,7 +43,7 @@ static struct test *begin(void)
     fake_bus_init(&test->bus);
     test->settings = (struct bus_layer_settings){
         .dir = test->place,
-        .connection = {.bootstrap_servers = "127.0.0.1:1", .client_id = "test"},
+        .connection = {.bootstrap_servers = "127.0.0.1:1", .client_id = "test", .timeout_ms = 100},
         .open_feed = open_feed,
         .http_listener = "127.0.0.1:0",
         .http_listens = listens,
