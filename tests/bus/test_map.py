@@ -12,7 +12,7 @@ import urllib.parse
 import urllib.request
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-from harness.server import Server, wait_for  # pylint: disable=wrong-import-position
+from harness.server import BINARY, Server, wait_for  # pylint: disable=wrong-import-position
 
 CONSUMER = """
 import sys
@@ -157,6 +157,25 @@ class Map(unittest.TestCase):
         self.assertNotIn("billing-1", text)
         text, _ = self.server.run("client", "list", "--gone")
         self.assertIn("mail-7f9c4d5b6-x2x8q", text)
+
+    def test_beside_a_cluster_of_others_sessions_tell_who_is_gone_and_that_is_said(self):
+        layer = self.spawn(BINARY, "bus", "--bootstrap-server", self.server.address, "--http", "127.0.0.1:0",
+                           "--state", os.path.join(self.home.name, "state"))
+        words = layer.stdout.readline().decode().split()
+        self.url = "http://" + dict(word.split("=", 1) for word in words if "=" in word)["http"]
+        self.make_shop()
+        billing = self.spawn("/usr/bin/python3", "-c", CONSUMER.replace("45000", "6000"), self.server.address, "billing",
+                             "billing-1", "orders")
+        self.edge("publishes", "service:shop", "type:OrderPlaced")
+        self.edge("consumes", "type:OrderPlaced", "service:billing", lambda edge: edge["lag"] == 0)
+        self.assertEqual(self.get("/v1/map")["gone_by"], "sessions")
+        self.node("service:billing", lambda node: node["members"] == 1 and node["connections"] is None)
+        billing.kill()
+        self.assertIn("session", self.node("service:billing", lambda node: node["state"] == "gone")["why"])
+        _, error = self.server.run("client", "list", "--url", self.url, code=None)
+        self.assertIn("cannot see", error)
+        layer.terminate()
+        self.assertEqual(layer.wait(60), 0)
 
     def test_hostile_names_are_text_in_every_form(self):
         self.server.run("topic", "create", "odd")
