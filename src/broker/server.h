@@ -44,9 +44,10 @@ struct feed *server_open_feed(struct server *server, feed_begin *begin, void *co
 /* What it was told about the layer that stands beside it; texts stay until server_stop. */
 struct server_bus_settings {
     bool is_enabled;
-    const char *http_listener; /* "": no HTTP */
-    bool http_may_move;        /* it was not asked for: any other free port will do */
-    const char *index_exclude; /* a regular expression; "": none */
+    const char *http_listener;      /* "": no HTTP */
+    const char *http_allowed_hosts; /* names that it may be called by; "": the usual ones */
+    bool http_may_move;             /* it was not asked for: any other free port will do */
+    const char *index_exclude;      /* a regular expression; "": none */
     int64_t history_retention_ms;
 };
 /* Never fails. */

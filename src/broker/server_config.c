@@ -90,6 +90,9 @@ static const struct setting own_rows[] = {
     {"http.advertised.url", SETTING_STRING, SETTING_NO_FIELD, "",
      .help = "URL at which http.listeners can be reached, for who asks here; empty: where it "
              "listens."},
+    {"http.allowed.hosts", SETTING_STRING, FIELD(http_allowed_hosts), "",
+     .help = "Names by which http.listeners may be called, with commas; empty: at a loopback "
+             "address localhost and such addresses, else any."},
     {"http.listeners", SETTING_STRING, FIELD(http_listener), "127.0.0.1:8080",
      .help =
          "HOST:PORT of the layer beside the bus: HTTP, metrics, health; empty: none. The default "

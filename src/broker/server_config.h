@@ -47,6 +47,7 @@ struct server_config {
     char *bus_index_exclude;
     int64_t bus_history_retention_ms;
     char *http_listener;
+    char *http_allowed_hosts;
 
     struct overrides given;          /* as set, in order */
     struct overrides topic_defaults; /* what was given of topic settings, under topic names */

@@ -119,6 +119,7 @@ static enum err open_http(struct bus_layer *layer, struct reason *reason)
     struct http_settings settings = {
         .listener = layer->settings.http_listener,
         .may_move = layer->settings.http_may_move,
+        .allowed_hosts = layer->settings.http_allowed_hosts,
         .workers = WORKERS,
     };
     struct http *http;

@@ -26,8 +26,9 @@ struct bus_layer_settings {
                               struct reason *reason);
     struct observer *observer; /* NULL: a cluster that we are not the broker of */
 
-    const char *http_listener; /* HOST:PORT; NULL or "": no HTTP */
-    bool http_may_move;        /* any free port when this one is taken */
+    const char *http_listener;      /* HOST:PORT; NULL or "": no HTTP */
+    const char *http_allowed_hosts; /* as http_settings.allowed_hosts */
+    bool http_may_move;             /* any free port when this one is taken */
     /* It listens at http://ADDRESS. Before bus_layer_start returns, or later on any thread. */
     void (*http_listens)(void *context, const char *address);
     void *context; /* of open_feed and http_listens */

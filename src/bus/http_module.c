@@ -34,6 +34,18 @@ static bool is_index_fine(void *context, char *why, size_t size)
     return !state.is_failing;
 }
 
+static bool is_history_fine(void *context, char *why, size_t size)
+{
+    const struct http_module *module = context;
+    struct commit_follower_state state = commit_follower_state(module->parts->follower);
+    if (state.is_failing) {
+        snprintf(why, size, "the history of commits fails; the server's log says why");
+    } else if (state.behind > 0) {
+        snprintf(why, size, "%lld commits are not read yet", (long long)state.behind);
+    }
+    return !state.is_failing;
+}
+
 /* --- /metrics --- */
 
 static void append_metrics(void *context, struct buf *text)
@@ -41,6 +53,7 @@ static void append_metrics(void *context, struct buf *text)
     const struct http_module *module = context;
     struct watch_state feed = watch_state(module->parts->watch);
     struct indexer_state index = indexer_state(module->parts->indexer);
+    struct commit_follower_state commits = commit_follower_state(module->parts->follower);
     prometheus_one(text, "tidings_feed_events_total", "counter",
                    "Events that the bus layer has read of all topics.", (double)feed.events);
     prometheus_one(text, "tidings_feed_failing", "gauge", "1: it cannot read them.",
@@ -57,6 +70,12 @@ static void append_metrics(void *context, struct buf *text)
                    index.is_failing);
     prometheus_one(text, "tidings_index_begun_anew_total", "counter",
                    "How often it was lost and is made again.", (double)index.begun_anew);
+    prometheus_one(text, "tidings_commits_total", "counter",
+                   "Commits of groups that the history has noted.", (double)commits.commits);
+    prometheus_one(text, "tidings_commits_behind", "gauge", "Commits that it has not read yet.",
+                   (double)commits.behind);
+    prometheus_one(text, "tidings_commits_failing", "gauge", "1: the last thing it did failed.",
+                   commits.is_failing);
 }
 
 /* --- the module --- */
@@ -69,6 +88,7 @@ void *http_module_make(const struct bus_parts *parts)
     http_api_add_check(module->api, &(struct http_check){"feed", is_feed_fine, module});
     http_api_add_check(module->api, &(struct http_check){"index", is_index_fine, module});
     http_api_add_metrics(module->api, append_metrics, module);
+    http_api_add_check(module->api, &(struct http_check){"commits", is_history_fine, module});
     return module;
 }
 

@@ -477,6 +477,39 @@ class Faults(unittest.TestCase):
             self.assertEqual(beside.stop(), 0)
             server.stop()
 
+    def test_a_stream_goes_on_behind_a_restart(self):
+        with tempfile.TemporaryDirectory(prefix="tidings-http-") as directory:
+            server = Server(os.path.join(directory, "data"))
+            if " http=" not in server.ready:
+                server.stop()
+                self.skipTest("this server has no HTTP in its process")
+            case = Publishing()
+            for i in range(3):
+                case.address = re.search(r" http=(\S+)", server.ready)[1]
+                case.publish("orders", str(i))
+            stream = Stream(case.address, "/v1/topics/orders/stream?from=start")
+            seen = [stream.next_value() for _ in range(2)]
+            server.kill()
+            stream.close()
+            server.start()
+            case.address = re.search(r" http=(\S+)", server.ready)[1]
+            case.publish("orders", "3")
+            stream = Stream(case.address, "/v1/topics/orders/stream",
+                            {"Last-Event-ID": seen[-1][1]})
+            self.assertEqual([stream.next_value()[0] for _ in range(2)], ["2", "3"])
+            stream.close()
+            self.assertEqual(server.stop(), 0)
+
+    def test_names_that_it_may_be_called_by(self):
+        with tempfile.TemporaryDirectory(prefix="tidings-http-") as directory:
+            server = Server(os.path.join(directory, "data"), "http.listeners=127.0.0.1:0",
+                            "http.allowed.hosts=bus.example")
+            case = Watching()
+            case.address = re.search(r" http=(\S+)", server.ready)[1]
+            case.get("/v1/topics", headers={"Host": "bus.example:8080"})
+            case.get("/v1/topics", headers={"Host": "other.example"}, status=403)
+            self.assertEqual(server.stop(), 0)
+
     @staticmethod
     def status(beside, method, path, body=None):
         connection = http.client.HTTPConnection(beside.address, timeout=PATIENCE_S)
