@@ -183,10 +183,16 @@ void dead_index_want(struct dead_index *index, const struct dead_letter *letter)
 
 /* --- redrives --- */
 
-static void note_end(struct dead_case *at, int64_t number, enum dead_outcome outcome)
+/* The number's, in a set of numbers. */
+static uint64_t bit_of(int64_t number)
 {
     enum { BITS = 64 };
-    uint64_t bit = UINT64_C(1) << (number < BITS ? number - 1 : BITS - 1);
+    return UINT64_C(1) << (number < BITS ? number - 1 : BITS - 1);
+}
+
+static void note_end(struct dead_case *at, int64_t number, enum dead_outcome outcome)
+{
+    uint64_t bit = bit_of(number);
     at->answered = number > at->answered ? number : at->answered;
     at->is_done |= outcome == DEAD_DONE;
     at->is_republished |= outcome == DEAD_REPUBLISHED;
@@ -409,4 +415,23 @@ int64_t dead_case_next_number(const struct dead_case *at)
 {
     int64_t known = at->sent > at->answered ? at->sent : at->answered;
     return at->asked > known ? at->asked : known + 1;
+}
+
+static bool was_refused(const struct dead_case *at, int64_t number)
+{
+    return (at->refused_numbers & ~at->failed_numbers & bit_of(number)) != 0;
+}
+
+int64_t dead_case_planned_number(const struct dead_case *at, int64_t number)
+{
+    int64_t asked = at->asked > at->sent ? at->asked : at->sent;
+    if (number > at->answered) {
+        return number >= at->asked ? number : 0;
+    }
+    for (int64_t i = number; i <= at->answered; i++) {
+        if (!was_refused(at, i)) {
+            return 0;
+        }
+    }
+    return asked > at->answered ? asked : at->answered + 1;
 }

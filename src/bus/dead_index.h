@@ -98,6 +98,10 @@ struct dead_place dead_case_letter(const struct dead_case *at);
  * asked for again under its number. */
 int64_t dead_case_next_number(const struct dead_case *at);
 
+/* The number that a redrive has which was planned under `number`: that one, the next when the owner
+ * refused all since without trying; 0: something became of the event since. */
+int64_t dead_case_planned_number(const struct dead_case *at, int64_t number);
+
 /* Events with letters. */
 size_t dead_index_count(const struct dead_index *index);
 

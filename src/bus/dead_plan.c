@@ -180,10 +180,11 @@ size_t dead_plan_check(struct dead_plan *plan, const struct dead_index *index)
         const struct dead_choice *choice = &plan->choices.items[i];
         const struct dead_case *at = dead_index_find(index, &choice->event);
         enum dead_state state = at != NULL ? dead_case_state(at) : DEAD_OPEN;
-        bool is_meant = at != NULL && state != DEAD_IS_DONE && state != DEAD_DISCARDED &&
-                        choice->number > at->answered && choice->number >= at->asked;
-        if (is_meant) {
-            plan->choices.items[kept++] = *choice;
+        bool is_open = at != NULL && state != DEAD_IS_DONE && state != DEAD_DISCARDED;
+        int64_t number = is_open ? dead_case_planned_number(at, choice->number) : 0;
+        if (number > 0) {
+            plan->choices.items[kept] = *choice;
+            plan->choices.items[kept++].number = number;
         }
     }
     plan->choices.count = kept;

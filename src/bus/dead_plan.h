@@ -40,7 +40,8 @@ CHECKED enum client_status dead_plan_store(const struct dead_plan *plan, struct 
 CHECKED enum client_status dead_plan_load(struct dead_view *view, const char *id,
                                           struct dead_plan *plan, struct client_error *error);
 
-/* Leaves out what was done, discarded or redriven since by another plan; returns how many. */
+/* Leaves out what was done, discarded or redriven since by another plan; returns how many. What the
+ * owner refused without trying is asked for again, under its next number. */
 size_t dead_plan_check(struct dead_plan *plan, const struct dead_index *index);
 
 #endif

@@ -307,6 +307,26 @@ static void test_a_plan_has_what_can_be_tried(void **state)
     dead_index_free(index);
 }
 
+/* The owner died behind the letter and before its commit, so that its successor refuses. */
+static void test_what_was_refused_is_asked_for_again_by_its_plan(void **state)
+{
+    (void)state;
+    struct dead_index *index = dead_index_new("dlq.g");
+    add_letter(index, 0, 5, 100);
+    add_redrive(index, 3, DEAD_REFUSED);
+    assert_int_equal(dead_case_planned_number(its(index), 3), 4);
+    add_redrive(index, 4, DEAD_ASKED); /* and not sent: the same run again */
+    assert_int_equal(dead_case_planned_number(its(index), 3), 4);
+    add_redrive(index, 4, DEAD_REFUSED);
+    assert_int_equal(dead_case_planned_number(its(index), 3), 5);
+    add_redrive(index, 5, DEAD_FAILED); /* tried */
+    assert_int_equal(dead_case_planned_number(its(index), 3), 0);
+    assert_int_equal(dead_case_planned_number(its(index), 6), 6);
+    add_redrive(index, 7, DEAD_ASKED); /* by another plan */
+    assert_int_equal(dead_case_planned_number(its(index), 6), 0);
+    dead_index_free(index);
+}
+
 /* --- groups --- */
 
 static struct dead_case cases[3];
@@ -382,6 +402,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_an_owner_has_it_until_it_answers),
         cmocka_unit_test(test_what_owners_keep_is_enough),
         cmocka_unit_test(test_a_plan_has_what_can_be_tried),
+        cmocka_unit_test(test_what_was_refused_is_asked_for_again_by_its_plan),
         cmocka_unit_test(test_groups_count_what_they_have),
         cmocka_unit_test(test_groups_are_bounded),
     };
