@@ -6,8 +6,7 @@
 #include "cli/commit_times.h"
 #include "cli/group_progress.h"
 #include "cli/group_types.h"
-#include "cli/list_order.h"
-#include "cli/name_choice.h"
+#include "cli/list_begin.h"
 #include "cli/output.h"
 
 #include <stdlib.h>
@@ -231,22 +230,13 @@ static int list(const struct list_options *options, size_t key, struct name_choi
 
 static int run(struct list_options *options, const struct text_list *given)
 {
-    struct connection *connection = NULL;
-    struct name_choice choice = {0};
-    size_t key;
-    int code = list_order_key(&page, &options->order, keys, &key);
-    options->has_commits = options->has_commits || key == KEY_COMMIT;
+    struct list_begin begun;
+    int code = list_begin(&page, &options->order, keys, given, &options->bus, &begun);
+    options->has_commits = options->has_commits || begun.key == KEY_COMMIT;
     if (code == EXIT_OK) {
-        code = name_choice_init(&choice, given);
+        code = list(options, begun.key, &begun.choice, begun.connection);
     }
-    if (code == EXIT_OK) {
-        code = bus_open(&options->bus, &connection);
-    }
-    if (code == EXIT_OK) {
-        code = list(options, key, &choice, connection);
-    }
-    connection_close(connection);
-    name_choice_deinit(&choice);
+    list_end(&begun);
     return code;
 }
 

@@ -58,6 +58,7 @@ static bool is_last_of_partition(const struct group_commits *commits, size_t ind
 
 double group_handled_a_second(const struct group_commits *commits, int64_t now_ms)
 {
+    enum { WINDOW_LEAST_MS = 10000 }; /* two commits close together would tell of any speed */
     int64_t moved = 0;
     int64_t from_ms = now_ms - WINDOW_MS;
     if (commits->steps.count == 0) {
@@ -76,7 +77,11 @@ double group_handled_a_second(const struct group_commits *commits, int64_t now_m
         }
     }
     bool is_one = commits->steps.count == 1 && first_ms > from_ms;
-    return is_one || window_ms <= 0 ? -1 : (double)moved * 1000 / (double)window_ms;
+    if (is_one || window_ms <= 0) {
+        return -1;
+    }
+    window_ms = window_ms < WINDOW_LEAST_MS ? WINDOW_LEAST_MS : window_ms;
+    return (double)moved * 1000 / (double)window_ms;
 }
 
 static void load_commits(struct group_situation *situation,

@@ -53,8 +53,9 @@ void group_situation_load(struct group_situation *situation, struct connection *
                           const struct group_progress *progress, bool is_long);
 void group_situation_deinit(struct group_situation *situation);
 
-/* Offsets a second that were committed in the minute before now_ms; below 0: no two commits are
- * known. The steps are in order of time. Pure. */
+/* Offsets a second that were committed in the minute before now_ms, or since the first commit that
+ * is known, for 10 s at least; below 0: no two commits are known. The steps are in order of time.
+ * Pure. */
 double group_handled_a_second(const struct group_commits *commits, int64_t now_ms);
 
 /* Fills `reasons` from the rest. Pure. */

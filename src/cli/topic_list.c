@@ -4,8 +4,7 @@
 #include "base/mem.h"
 #include "cli/bus.h"
 #include "cli/cli.h"
-#include "cli/list_order.h"
-#include "cli/name_choice.h"
+#include "cli/list_begin.h"
 #include "cli/output.h"
 #include "cli/topic_facts.h"
 #include "client/topic_ends.h"
@@ -187,21 +186,12 @@ static int list(const struct list_options *options, size_t key, struct name_choi
 
 static int run(const struct list_options *options, const struct text_list *given)
 {
-    struct connection *connection = NULL;
-    struct name_choice choice = {0};
-    size_t key;
-    int code = list_order_key(&page, &options->order, keys, &key);
+    struct list_begin begun;
+    int code = list_begin(&page, &options->order, keys, given, &options->bus, &begun);
     if (code == EXIT_OK) {
-        code = name_choice_init(&choice, given);
+        code = list(options, begun.key, &begun.choice, begun.connection);
     }
-    if (code == EXIT_OK) {
-        code = bus_open(&options->bus, &connection);
-    }
-    if (code == EXIT_OK) {
-        code = list(options, key, &choice, connection);
-    }
-    connection_close(connection);
-    name_choice_deinit(&choice);
+    list_end(&begun);
     return code;
 }
 

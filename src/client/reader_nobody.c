@@ -1,6 +1,7 @@
 #include "client/reader_inside.h"
 
 #include "base/clock.h"
+#include "base/plural.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -92,9 +93,10 @@ static void leave(struct reader *reader, int64_t now_ms)
     const struct topic_partition *first = &reader->nobody.seen.items[0];
     struct client_error what;
     client_fail(&what, CLIENT_TIMED_OUT, NULL,
-                "%zu partitions of group '%.100s' are nobody's, first %.100s/%d: instance '%.100s' "
+                "%zu partition%s of group '%.100s' %s nobody's, first %.100s/%d: instance '%.100s' "
                 "joins it anew, so that somebody gets them",
-                reader->nobody.seen.count, reader->group, first->topic, (int)first->partition,
+                reader->nobody.seen.count, plural_s(reader->nobody.seen.count), reader->group,
+                plural_are(reader->nobody.seen.count), first->topic, (int)first->partition,
                 reader->instance);
     reader_notice(reader, &what);
     stop_looking(reader);

@@ -145,6 +145,9 @@ static void test_the_speed_is_that_of_the_last_minute(void **state)
     assert_true(group_handled_a_second(&commits, NOW) == 5);
     commits.steps.count = 1;
     assert_true(group_handled_a_second(&commits, NOW) < 0); /* one commit is no movement */
+    struct commit_step young[] = {{a, 0, 0, NOW - 200}, {a, 0, 10, NOW - 100}};
+    commits = (struct group_commits){.steps = {young, 2, 2}};
+    assert_true(group_handled_a_second(&commits, NOW) == 1); /* not 50 */
 }
 
 /* What is said of a group with one partition that is behind and one member, as changed by `make`.
