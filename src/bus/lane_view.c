@@ -126,7 +126,7 @@ static void add_entry(void *context, const struct lane_entry *entry)
 {
     struct loading *loading = context;
     struct lane_name name = entry->name;
-    if (entry->kind == LANE_RECORD_DONE) {
+    if (entry->kind == LANE_RECORD_DONE || entry->kind == LANE_RECORD_REASON) {
         return;
     }
     if (entry->kind == LANE_RECORD_ASIDE) {
@@ -150,6 +150,20 @@ static void add_entry(void *context, const struct lane_entry *entry)
         vec_push(&lane->list, (struct lane_seen_event){entry->offset, entry->place.position,
                                                        entry->place.time_ms, entry->place.bytes});
     }
+}
+
+static void add_reason(void *context, const struct lane_entry *entry)
+{
+    struct loading *loading = context;
+    if (entry->kind != LANE_RECORD_REASON) {
+        return;
+    }
+    const struct lane_reason *reason = &entry->reason;
+    struct lane_seen *lane = lane_of(loading, entry->name); /* it has a note */
+    struct lane_seen_reason *to = reason->kind == LANE_REASON_HELD ? &lane->holder : &lane->failure;
+    to->what = mem_strndup((const char *)reason->what.data, reason->what.size);
+    to->text = mem_strndup((const char *)reason->text.data, reason->text.size);
+    to->time_ms = reason->time_ms;
 }
 
 static void forget_places(struct loading *loading)
@@ -190,6 +204,7 @@ static void gather(struct loading *loading)
         loading->is_by_partition = false;
         lane_book_each(part->book, look_for_order, loading);
         lane_book_each(part->book, add_entry, loading);
+        lane_book_each(part->book, add_reason, loading);
         view->open_words += (int64_t)lane_book_open_words(part->book);
         forget_places(loading);
     }
@@ -240,12 +255,20 @@ enum client_status lane_view_load(struct lane_view *view, const struct lane_view
     return status;
 }
 
+static void free_reason(struct lane_seen_reason *reason)
+{
+    free(reason->what);
+    free(reason->text);
+}
+
 void lane_view_deinit(struct lane_view *view)
 {
     for (size_t i = 0; i < view->lanes.count; i++) {
         struct lane_seen *lane = &view->lanes.items[i];
         free(lane->topic);
         buf_deinit(&lane->key);
+        free_reason(&lane->failure);
+        free_reason(&lane->holder);
         vec_deinit(&lane->list);
     }
     vec_deinit(&view->lanes);
@@ -262,7 +285,20 @@ const char *lane_seen_state(const struct lane_seen *lane)
 
 /* --- conditions --- */
 
-enum field { STATE, KEY, TOPIC, PARTITION, HEAD, ATTEMPTS, BEHIND, BYTES, FIRST, NOTED };
+enum field {
+    STATE,
+    KEY,
+    TOPIC,
+    PARTITION,
+    HEAD,
+    ATTEMPTS,
+    BEHIND,
+    BYTES,
+    FIRST,
+    NOTED,
+    REASON,
+    WHO
+};
 
 const struct where_field *lane_fields(void)
 {
@@ -272,7 +308,8 @@ const struct where_field *lane_fields(void)
         [HEAD] = {"head", WHERE_NUMBER},     [ATTEMPTS] = {"attempts", WHERE_NUMBER},
         [BEHIND] = {"behind", WHERE_NUMBER}, [BYTES] = {"bytes", WHERE_NUMBER},
         [FIRST] = {"first", WHERE_TIME},     [NOTED] = {"noted", WHERE_TIME},
-        [NOTED + 1] = {NULL, WHERE_TEXT},
+        [REASON] = {"reason", WHERE_TEXT},   [WHO] = {"who", WHERE_TEXT},
+        [WHO + 1] = {NULL, WHERE_TEXT},
     };
     return fields;
 }
@@ -315,6 +352,10 @@ struct where_value lane_field_get(const void *context, size_t field, const char 
         return number(first_ms > 0 ? first_ms : -1);
     case NOTED:
         return number(lane->noted_ms);
+    case REASON:
+        return text(slice_str(lane->failure.text));
+    case WHO:
+        return text(slice_str(lane->holder.what));
     }
     return (struct where_value){0};
 }

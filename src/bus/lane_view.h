@@ -22,6 +22,12 @@ struct lane_seen_event {
     size_t bytes;
 };
 
+/* Why a lane is as it is, for people. */
+struct lane_seen_reason {
+    char *what, *text;
+    int64_t time_ms;
+};
+
 struct lane_seen {
     char *topic;
     int32_t partition;
@@ -29,6 +35,8 @@ struct lane_seen {
     struct buf key;
     struct lane_note note;            /* zeroed, with offset -1: there is none */
     int64_t noted_ms;                 /* when; -1: never */
+    struct lane_seen_reason failure;  /* of the head: class and message; text NULL: not known */
+    struct lane_seen_reason holder;   /* who holds it, and why; the same */
     int64_t head;                     /* its offset; -1: it has no event */
     int64_t events, bytes;            /* set aside */
     VEC(struct lane_seen_event) list; /* of them, in order, when they are wanted */
@@ -61,7 +69,8 @@ const char *lane_seen_state(const struct lane_seen *lane);
 
 /* --- as fields of a condition (bus/where.h) --- */
 
-/* The fields: state, key, topic, partition, head, attempts, behind, bytes, first, noted. */
+/* The fields: state, key, topic, partition, head, attempts, behind, bytes, first, noted, reason (of
+ * the failure), who (holds it). */
 const struct where_field *lane_fields(void);
 
 /* where_get; context is a struct lane_seen. */

@@ -34,8 +34,8 @@ struct option_set lanes_option_set(struct lanes_options *options)
         {'w', "where", "CONDITION", OPTION_TEXTS, offsetof(struct lanes_options, wheres), 0, 0,
          "FIELD OP VALUE with and, or, not and parentheses; OP: = != < <= >\n"
          ">= ~ !~ (~ is a pattern with * and ?); FIELD: state, key, topic,\n"
-         "partition, head, attempts, behind, bytes, first, noted (repeat it:\n"
-         "all of them)"},
+         "partition, head, attempts, behind, bytes, first, noted, reason, who\n"
+         "(repeat it: all of them)"},
     };
     return (struct option_set){"Which ones", specs, sizeof specs / sizeof specs[0], options};
 }
@@ -161,6 +161,19 @@ void lanes_name(const struct lane_seen *lane, struct buf *to)
     }
 }
 
+/* null: not known. */
+static json_t *reason_json(const struct lane_seen_reason *reason, const char *what)
+{
+    if (reason->text == NULL) {
+        return json_null();
+    }
+    json_t *json = json_object();
+    json_object_set_new(json, what, output_json_text(reason->what));
+    json_object_set_new(json, "text", output_json_text(reason->text));
+    dead_set_time(json, "at", reason->time_ms);
+    return json;
+}
+
 json_t *lanes_json(const struct lane_seen *lane)
 {
     json_t *json = json_object();
@@ -175,6 +188,8 @@ json_t *lanes_json(const struct lane_seen *lane)
     dead_set_time(json, "first_failure",
                   note->first_failed_ms > 0 ? note->first_failed_ms : (int64_t)-1);
     dead_set_time(json, "noted", lane->noted_ms);
+    json_object_set_new(json, "failure", reason_json(&lane->failure, "class"));
+    json_object_set_new(json, "held_by", reason_json(&lane->holder, "who"));
     json_object_set_new(json, "events_set_aside", json_integer((json_int_t)lane->events));
     json_object_set_new(json, "bytes_set_aside", json_integer((json_int_t)lane->bytes));
     return json;

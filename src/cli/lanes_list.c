@@ -19,11 +19,24 @@ static const struct help_page list_page = {
         "until it is redriven or skipped), held (by somebody's word), failing (its HEAD fails and\n"
         "is tried again), set aside (it waited for long). ASIDE and BYTES: what is set aside of "
         "it.\n"
+        "WHY: what the handler said of its HEAD last, or who holds it.\n"
         "A lane that failed lately may be in the service's memory only, and is not named.",
     .examples = "  tidings lanes list email\n"
                 "  tidings lanes list email --where 'state ~ parked* and behind > 10'\n"
                 "  tidings lanes list email --json | jq -r '.lanes[].key'\n",
 };
+
+/* Who holds it comes first: it is somebody to ask. */
+static void add_why(struct table *table, const struct lane_seen *lane)
+{
+    const struct lane_seen_reason *held = &lane->holder, *failed = &lane->failure;
+    if (held->text != NULL) {
+        table_cell(table, "held by %s%s%s", held->what, held->text[0] != '\0' ? ": " : "",
+                   held->text);
+    } else {
+        table_cell(table, "%s", failed->text != NULL ? failed->text : "");
+    }
+}
 
 static void add_row(struct table *table, const struct lane_seen *lane)
 {
@@ -37,12 +50,13 @@ static void add_row(struct table *table, const struct lane_seen *lane)
     dead_cell_time(table, lane->note.first_failed_ms > 0 ? lane->note.first_failed_ms : -1);
     table_number(table, lane->events);
     table_cell(table, "%s", output_size((double)lane->bytes, size));
+    add_why(table, lane);
 }
 
 static void print_table(const struct lanes_options *options, const struct lane_view *view)
 {
-    static const char *const titles[] = {"TOPIC",     ">PARTITION",    "KEY",    "STATE", ">HEAD",
-                                         ">ATTEMPTS", "FIRST FAILURE", ">ASIDE", ">BYTES"};
+    static const char *const titles[] = {"TOPIC",     ">PARTITION",    "KEY",    "STATE",  ">HEAD",
+                                         ">ATTEMPTS", "FIRST FAILURE", ">ASIDE", ">BYTES", "WHY"};
     struct table table;
     size_t shown = 0;
     table_init(&table, titles, sizeof titles / sizeof titles[0]);
@@ -136,6 +150,22 @@ static void print_head(const struct lane_seen *lane)
     }
 }
 
+static void print_reasons(const struct lane_seen *lane)
+{
+    char text[TIME_TEXT_SIZE];
+    const struct lane_seen_reason *failed = &lane->failure, *held = &lane->holder;
+    if (failed->text != NULL) {
+        output_text(stdout, "  failed: %s%s%s (%s)\n", failed->what,
+                    failed->what[0] != '\0' ? ": " : "", failed->text,
+                    time_format(failed->time_ms, text));
+    }
+    if (held->text != NULL) {
+        output_text(stdout, "  held by: %s%s%s (%s)\n", held->what,
+                    held->text[0] != '\0' ? ": " : "", held->text,
+                    time_format(held->time_ms, text));
+    }
+}
+
 static void print_lane(const struct lane_seen *lane)
 {
     enum { EVENTS_SHOWN = 20 };
@@ -146,6 +176,7 @@ static void print_lane(const struct lane_seen *lane)
                 lane_seen_state(lane));
     buf_deinit(&name);
     print_head(lane);
+    print_reasons(lane);
     if (lane->noted_ms >= 0) {
         output_text(stdout, "  so since: %s\n", time_format(lane->noted_ms, text));
     }

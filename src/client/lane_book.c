@@ -16,6 +16,7 @@ struct row {
     struct lane_place place;
     struct buf key; /* ASIDE, DONE: of the event, until it is restored */
     bool has_key;
+    struct lane_reason reason; /* its texts one behind the other in `key`, until it is restored */
     struct lane_note note;
     enum lane_redriven redriven;
     int64_t number;
@@ -244,6 +245,12 @@ static void name_lane(struct lane_name lane, struct buf *name)
     buf_append_slice(name, lane.key);
 }
 
+static void name_reason(enum lane_reason_kind kind, struct lane_name lane, struct buf *name)
+{
+    buf_append_u8(name, (uint8_t)kind);
+    name_lane(lane, name);
+}
+
 /* Records of one name are about one thing. */
 static void name_of(struct lane_record_id id, const struct lane_record *record, struct buf *name)
 {
@@ -263,17 +270,23 @@ static void name_of(struct lane_record_id id, const struct lane_record *record, 
     case LANE_RECORD_ANSWER:
         name_word(record->answer.word, name);
         break;
+    case LANE_RECORD_REASON:
+        name_reason(record->reason.kind, record->name, name);
+        break;
     default:
         name_lane(record->name, name);
         break;
     }
 }
 
-static struct lane_name lane_of(const struct subject *subject)
+/* Of a note or a reason. */
+static struct lane_name lane_of(const struct row *row)
 {
-    struct lane_name name = {.offset = (int64_t)load_be64(subject->name + 1)};
-    if (subject->name[0] == 'k') {
-        name.key = slice_of(subject->name + 9, subject->name_size - 9);
+    size_t skipped = row->kind == LANE_RECORD_REASON;
+    const uint8_t *bytes = row->subject->name + skipped;
+    struct lane_name name = {.offset = (int64_t)load_be64(bytes + 1)};
+    if (bytes[0] == 'k') {
+        name.key = slice_of(bytes + 9, row->subject->name_size - skipped - 9);
     }
     return name;
 }
@@ -293,6 +306,59 @@ static struct subject *subject_for(struct lane_book *book, struct lane_record_id
     }
     buf_deinit(&name);
     return subject;
+}
+
+/* What is remembered of the lane has a reason of this kind. */
+static bool has_reason(const struct row *note, enum lane_reason_kind kind)
+{
+    if (note == NULL || note->kind != LANE_RECORD_NOTE) {
+        return false;
+    }
+    return kind == LANE_REASON_HELD ? note->note.is_held
+                                    : note->note.attempts > 0 || note->note.is_parked;
+}
+
+static const struct row *newest(const struct lane_book *book, struct buf *name)
+{
+    struct subject *subject;
+    HASH_FIND(hh, book->subjects, name->data, name->size, subject);
+    buf_deinit(name);
+    return subject != NULL ? last_of(subject->rows) : NULL;
+}
+
+static void condemn_reason(struct lane_book *book, enum lane_reason_kind kind,
+                           struct lane_name lane)
+{
+    struct buf name = {0};
+    struct subject *subject;
+    struct row *row;
+    name_reason(kind, lane, &name);
+    HASH_FIND(hh, book->subjects, name.data, name.size, subject);
+    buf_deinit(&name);
+    if (subject != NULL) {
+        DL_FOREACH (subject->rows, row) {
+            condemn(book, row);
+        }
+    }
+}
+
+/* A reason goes when what is remembered of its lane has none any more. */
+static void condemn_reasons(struct lane_book *book, struct row *row,
+                            const struct lane_record *record)
+{
+    struct buf name = {0};
+    bool is_note = record->kind == LANE_RECORD_NOTE || record->kind == LANE_RECORD_CLOSE;
+    for (int kind = LANE_REASON_FAILED; is_note && kind <= LANE_REASON_HELD; kind++) {
+        if (!has_reason(row, (enum lane_reason_kind)kind)) {
+            condemn_reason(book, (enum lane_reason_kind)kind, record->name);
+        }
+    }
+    if (record->kind == LANE_RECORD_REASON) {
+        name_lane(record->name, &name);
+        if (!has_reason(newest(book, &name), record->reason.kind)) {
+            condemn(book, row);
+        }
+    }
 }
 
 static void place_row(struct lane_book *book, struct row *row, const struct lane_record *record)
@@ -317,12 +383,28 @@ static void place_row(struct lane_book *book, struct row *row, const struct lane
         condemn(book, row);
         return;
     }
+    condemn_reasons(book, row, record);
     age_add(book, row);
     DL_FOREACH (row->subject->rows, before) {
         condemn(book, before);
     }
     DL_APPEND(row->subject->rows, row);
     condemn_if_alone(book, row);
+}
+
+static void keep_reason(struct row *row, const struct lane_reason *reason)
+{
+    row->reason = *reason;
+    buf_append_slice(&row->key, reason->what);
+    buf_append_slice(&row->key, reason->text);
+}
+
+static struct lane_reason reason_of(const struct row *row)
+{
+    struct lane_reason reason = row->reason;
+    reason.what = slice_of(row->key.data, reason.what.size);
+    reason.text = slice_of(row->key.data + reason.what.size, reason.text.size);
+    return reason;
 }
 
 void lane_book_read(struct lane_book *book, struct lane_record_id id,
@@ -351,6 +433,9 @@ void lane_book_read(struct lane_book *book, struct lane_record_id id,
         row->has_key = true;
         buf_append_slice(&row->key, record->event.key);
     }
+    if (record->kind == LANE_RECORD_REASON && !book->is_restored) {
+        keep_reason(row, &record->reason);
+    }
     HASH_ADD(hh, book->rows, id, sizeof row->id, row);
     place_row(book, row, record);
 }
@@ -377,12 +462,14 @@ void lane_book_each(const struct lane_book *book,
         struct lane_entry entry = {
             .kind = row->kind, .offset = row->offset, .place = row->place, .note = row->note};
         bool is_note = row->kind == LANE_RECORD_NOTE;
-        if (!counts(row) ||
-            (!is_note && row->kind != LANE_RECORD_ASIDE && row->kind != LANE_RECORD_DONE)) {
+        bool is_reason = row->kind == LANE_RECORD_REASON && !row->is_condemned;
+        if (!counts(row) || (!is_note && !is_reason && row->kind != LANE_RECORD_ASIDE &&
+                             row->kind != LANE_RECORD_DONE)) {
             continue;
         }
-        if (is_note) {
-            entry.name = lane_of(row->subject);
+        if (is_note || is_reason) {
+            entry.name = lane_of(row);
+            entry.reason = is_reason ? reason_of(row) : entry.reason;
         } else if (row->has_key) {
             entry.name.key = buf_slice(&row->key);
         }
@@ -399,6 +486,9 @@ struct restoring {
 static void restore_entry(void *context, const struct lane_entry *entry)
 {
     const struct restoring *to = context;
+    if (entry->kind == LANE_RECORD_REASON) {
+        return; /* for people */
+    }
     if (entry->kind == LANE_RECORD_ASIDE) {
         lane_restore_event(to->machine, to->partition, entry->name.key, entry->offset,
                            entry->place.position, entry->place.bytes, entry->place.handler);
@@ -449,14 +539,6 @@ size_t lane_book_forget(struct lane_book *book)
 }
 
 /* --- words --- */
-
-static const struct row *newest(const struct lane_book *book, struct buf *name)
-{
-    struct subject *subject;
-    HASH_FIND(hh, book->subjects, name->data, name->size, subject);
-    buf_deinit(name);
-    return subject != NULL ? last_of(subject->rows) : NULL;
-}
 
 bool lane_book_is_open(const struct lane_book *book, struct lane_record_id word)
 {

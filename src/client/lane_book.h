@@ -16,6 +16,8 @@
  * older ones are read as erased; the marks of earlier owners, when nothing void is left. So it does
  * not matter which of the erased records a reader still meets.
  *
+ * A reason goes when a note or the end of its lane says that there is nothing to give one for.
+ *
  * Words of people have no fence and are never void. A word goes when its answer was read back; the
  * answer, and what became of a dead event, is kept for who asks again (lane_book_grow_old) and goes
  * when what is older about the same is read as erased.
@@ -78,13 +80,14 @@ enum {
 /* Answers and ends of redrives that are kept long enough are to be erased. */
 void lane_book_grow_old(struct lane_book *book, int64_t now_ms);
 
-/* A record that counts: ASIDE, NOTE or DONE. Borrowed. */
+/* A record that counts: ASIDE, NOTE, DONE or REASON. Borrowed. */
 struct lane_entry {
     enum lane_record_kind kind;
-    struct lane_name name;   /* NOTE: the lane; ASIDE, DONE: only the event's key */
-    int64_t offset;          /* ASIDE, DONE */
-    struct lane_place place; /* ASIDE */
-    struct lane_note note;   /* NOTE */
+    struct lane_name name;     /* NOTE, REASON: the lane; ASIDE, DONE: only the event's key */
+    int64_t offset;            /* ASIDE, DONE */
+    struct lane_place place;   /* ASIDE */
+    struct lane_note note;     /* NOTE */
+    struct lane_reason reason; /* REASON */
 };
 
 /* Tells what is set aside and remembered in the order of the log; before lane_book_restore only. */

@@ -79,6 +79,10 @@ static void carry_of(struct lane_runner *runner, const struct lane_effect *effec
     case LANE_TELL_FULL:
         tell_full(runner, source);
         break;
+    case LANE_WRITE_NOTE:
+        lane_append_effect(source, effect, 0);
+        lane_reason_noted(runner, source, effect);
+        break;
     case LANE_WRITE_REDRIVEN:
         lane_append_effect(source, effect, lane_redo_ended(runner, source, effect));
         break;
@@ -200,10 +204,10 @@ static void take_result(struct lane_runner *runner, struct lane_held *held, int6
     if (said->verdict == LANE_DONE && held->source->epoch == held->event.epoch) {
         lane_obey_done(held->source, held->event.offset);
     }
-    if (held->event.keep == LANE_ASIDE && held->source->epoch == held->event.epoch) {
+    if (held->source->epoch == held->event.epoch) {
         if (said->verdict == LANE_DONE) {
             lane_failure_forget(runner, held);
-        } else {
+        } else if (held->redrive == 0) {
             lane_failure_keep(runner, held);
         }
     }
@@ -245,7 +249,9 @@ static void take_buried(struct lane_runner *runner, const struct lane_mail *mail
     }
     if (mail->is_done) {
         lane_tell_dead(runner, held, held->closes_lane);
-        lane_failure_forget(runner, held);
+        if (!held->closes_lane) { /* else the lane's note is to have it */
+            lane_failure_forget(runner, held);
+        }
         const struct lane_wish *skip = is_owned ? lane_obey_buried(held->source, held) : NULL;
         lane_story_dead(runner, held, (struct lane_letter){mail->partition, mail->position}, skip);
     }

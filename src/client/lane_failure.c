@@ -3,8 +3,8 @@
 #include "base/mem.h"
 
 /*
- * Why an event failed last, while it is not in memory: one that is set aside is let go after each
- * try, and its dead letter is to say it.
+ * Why an event failed last: one that is set aside is let go after each try, and its dead letter is
+ * to say it; and lanes.<group> tells people why a lane is as its note says.
  */
 
 struct place {
@@ -18,16 +18,26 @@ struct lane_failure {
     int64_t failed_ms;
     int64_t first_failed_ms;
     int attempt;
+    bool is_told; /* in lanes.<group> */
     char *error_class;
     char *message;
 };
 
-static struct lane_failure *find(struct lane_runner *runner, const struct lane_held *held)
+static struct lane_failure *find_at(struct lane_runner *runner, const struct lane_source *source,
+                                    int64_t offset)
 {
-    struct place place = {held->source, held->event.offset};
+    struct place place = {source, offset};
     struct lane_failure *failure;
+    if (runner->failures == NULL) { /* mostly */
+        return NULL;
+    }
     HASH_FIND(hh, runner->failures, &place, sizeof place, failure);
     return failure;
+}
+
+static struct lane_failure *find(struct lane_runner *runner, const struct lane_held *held)
+{
+    return find_at(runner, held->source, held->event.offset);
 }
 
 static void drop(struct lane_runner *runner, struct lane_failure *failure)
@@ -49,6 +59,10 @@ void lane_failure_forget(struct lane_runner *runner, const struct lane_held *hel
 void lane_failure_keep(struct lane_runner *runner, const struct lane_held *held)
 {
     struct lane_failure *failure = mem_new(struct lane_failure);
+    const struct lane_failure *former = find(runner, held);
+    failure->is_told = former != NULL && former->is_told &&
+                       strcmp(former->error_class, held->said.error_class) == 0 &&
+                       strcmp(former->message, held->said.message) == 0;
     lane_failure_forget(runner, held);
     failure->place = (struct place){held->source, held->event.offset};
     failure->failed_ms = held->failed_ms;
@@ -79,5 +93,29 @@ void lane_failures_drop(struct lane_runner *runner, const struct lane_source *so
         if (failure->place.source == source) {
             drop(runner, failure);
         }
+    }
+}
+
+bool lane_failure_untold(struct lane_runner *runner, const struct lane_source *source,
+                         int64_t offset, struct lane_reason *reason)
+{
+    struct lane_failure *failure = find_at(runner, source, offset);
+    if (failure == NULL || failure->is_told) {
+        return false;
+    }
+    failure->is_told = true;
+    *reason = (struct lane_reason){.kind = LANE_REASON_FAILED,
+                                   .offset = offset,
+                                   .what = slice_str(failure->error_class),
+                                   .text = slice_str(failure->message),
+                                   .time_ms = failure->failed_ms};
+    return true;
+}
+
+void lane_failure_end(struct lane_runner *runner, const struct lane_source *source, int64_t offset)
+{
+    struct lane_failure *failure = find_at(runner, source, offset);
+    if (failure != NULL) {
+        drop(runner, failure);
     }
 }

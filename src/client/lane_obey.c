@@ -181,6 +181,9 @@ void lane_obey_answer(struct lane_runner *runner, struct lane_source *source)
                                                       .text = slice_str(wish->text),
                                                       .time_ms = lane_now_ms(runner)}};
         DL_DELETE(source->answers, wish);
+        if (wish->verb == LANE_SAY_HOLD && wish->outcome == LANE_CARRIED_OUT) {
+            lane_reason_held(runner, source, wish); /* its note is queued */
+        }
         lane_append_record(source, &record);
         if (wish->verb != LANE_SAY_REDRIVE) { /* those are counted */
             tell(runner, source, wish);

@@ -73,6 +73,15 @@ static void append_answer(struct buf *to, const struct lane_answer *answer)
     buf_append_varlong(to, answer->time_ms);
 }
 
+static void append_reason(struct buf *to, const struct lane_reason *reason)
+{
+    buf_append_u8(to, (uint8_t)reason->kind);
+    buf_append_varlong(to, reason->offset);
+    append_bytes(to, reason->what);
+    append_bytes(to, reason->text);
+    buf_append_varlong(to, reason->time_ms);
+}
+
 void lane_record_write(const struct lane_record *record, struct buf *to)
 {
     buf_append_u8(to, VERSION);
@@ -113,6 +122,10 @@ void lane_record_write(const struct lane_record *record, struct buf *to)
         break;
     case LANE_RECORD_ANSWER:
         append_answer(to, &record->answer);
+        break;
+    case LANE_RECORD_REASON:
+        append_name(to, record->name);
+        append_reason(to, &record->reason);
         break;
     }
 }
@@ -292,6 +305,19 @@ static bool take_answer(struct slice *bytes, struct arena *arena, struct lane_an
     return true;
 }
 
+static bool take_reason(struct slice *bytes, struct arena *arena, struct lane_reason *reason)
+{
+    uint8_t kind;
+    if (!take_choice(bytes, LANE_REASON_FAILED, LANE_REASON_HELD, &kind) ||
+        !take_number(bytes, -1, INT64_MAX - 1, &reason->offset) ||
+        !take_copy(bytes, arena, &reason->what) || !take_copy(bytes, arena, &reason->text) ||
+        !take_number(bytes, 0, INT64_MAX, &reason->time_ms)) {
+        return false;
+    }
+    reason->kind = (enum lane_reason_kind)kind;
+    return true;
+}
+
 static bool take_body(struct slice *bytes, struct arena *arena, struct lane_record *record)
 {
     switch (record->kind) {
@@ -314,6 +340,8 @@ static bool take_body(struct slice *bytes, struct arena *arena, struct lane_reco
         return take_word(bytes, arena, &record->word);
     case LANE_RECORD_ANSWER:
         return take_answer(bytes, arena, &record->answer);
+    case LANE_RECORD_REASON:
+        return take_name(bytes, arena, &record->name) && take_reason(bytes, arena, &record->reason);
     }
     return false;
 }
@@ -325,7 +353,7 @@ enum err lane_record_read(struct slice bytes, struct arena *arena, struct lane_r
     if (!take_u8(&bytes, &version) || !take_u8(&bytes, &kind)) {
         return ERR_CORRUPT;
     }
-    if (version != VERSION || kind < LANE_RECORD_MARK || kind > LANE_RECORD_DONE) {
+    if (version != VERSION || kind < LANE_RECORD_MARK || kind > LANE_RECORD_REASON) {
         return ERR_UNSUPPORTED;
     }
     record->kind = (enum lane_record_kind)kind;

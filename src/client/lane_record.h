@@ -19,7 +19,14 @@ enum lane_record_kind {
     LANE_RECORD_REDRIVEN = 6,
     LANE_RECORD_WORD = 7, /* somebody's, who owns nothing: it has no fence and is never void */
     LANE_RECORD_ANSWER = 8,
-    LANE_RECORD_DONE = 9 /* in the transaction of what the event caused */
+    LANE_RECORD_DONE = 9,   /* in the transaction of what the event caused */
+    LANE_RECORD_REASON = 10 /* for people: why a lane is as its note says */
+};
+
+/* Of what a reason is. As it stands in the log. */
+enum lane_reason_kind {
+    LANE_REASON_FAILED = 1, /* what the handler said of its head last */
+    LANE_REASON_HELD = 2    /* the word that holds it */
 };
 
 /* What became of a dead event. As it stands in the log. */
@@ -84,18 +91,27 @@ struct lane_answer {
     int64_t time_ms;
 };
 
+struct lane_reason {
+    enum lane_reason_kind kind;
+    int64_t offset;    /* FAILED: of the event; -1 */
+    struct slice what; /* FAILED: the error's class; HELD: who said it */
+    struct slice text; /* FAILED: its message; HELD: why */
+    int64_t time_ms;
+};
+
 struct lane_record {
     enum lane_record_kind kind;
     int64_t fence;               /* WORD: 0 */
     int64_t offset;              /* ASIDE, FORGET, REDRIVEN, DONE: of the event in its source */
     struct event event;          /* ASIDE: as it stood there, without topic and partition; DONE:
                                     its key only */
-    struct lane_name name;       /* NOTE, CLOSE */
+    struct lane_name name;       /* NOTE, CLOSE, REASON */
     struct lane_note note;       /* NOTE */
     enum lane_redriven redriven; /* REDRIVEN */
     int64_t number;              /* REDRIVEN: of the redrive; 0: none */
     struct lane_word word;       /* WORD */
     struct lane_answer answer;   /* ANSWER */
+    struct lane_reason reason;   /* REASON */
 };
 
 /* Appends the key. */

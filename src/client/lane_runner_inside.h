@@ -14,10 +14,10 @@
  * What the files of the runner share, from the ground up: lane_mail.c, the mailbox; lane_hands.c,
  * events in hand and the workers; lane_failure.c, why they failed; lane_numbers.c, counts;
  * lane_story.c, accounts; lane_tell.c, lines for people; lane_append.c, records on their way;
- * lane_load.c, events read back; lane_redo.c, dead events that are tried again; lane_obey.c, words
- * of people; lane_source.c, partitions and their books; lane_transact.c, commits with what events
- * caused; lane_carry.c, effects; lane_owner.c, partitions come and go; lane_lead.c, turns, and
- * workers that take them; lane_runner.c, life.
+ * lane_reason.c, why lanes are so; lane_load.c, events read back; lane_redo.c, dead events that are
+ * tried again; lane_obey.c, words of people; lane_source.c, partitions and their books;
+ * lane_transact.c, commits with what events caused; lane_carry.c, effects; lane_owner.c, partitions
+ * come and go; lane_lead.c, turns, and workers that take them; lane_runner.c, life.
  */
 
 /*
@@ -323,6 +323,12 @@ void lane_hand_put_down(struct lane_runner *runner, struct lane_held *held);
 void lane_failure_keep(struct lane_runner *runner, const struct lane_held *held);
 void lane_failure_recall(struct lane_runner *runner, struct lane_held *held);
 void lane_failure_forget(struct lane_runner *runner, const struct lane_held *held);
+/* The reason of a failure that was not told; borrowed, and told from now on. False: there is none.
+ */
+bool lane_failure_untold(struct lane_runner *runner, const struct lane_source *source,
+                         int64_t offset, struct lane_reason *reason);
+/* Nobody needs it any more. */
+void lane_failure_end(struct lane_runner *runner, const struct lane_source *source, int64_t offset);
 void lane_failures_drop(struct lane_runner *runner, const struct lane_source *source);
 
 /* --- lane_story.c: for settings.story --- */
@@ -371,6 +377,14 @@ void lane_bury(struct lane_runner *runner, struct lane_held *held);
 void lane_bury_again(struct lane_runner *runner, struct lane_held *held, const char *why);
 /* Dead letters that wait to be sent again. */
 void lane_bury_due(struct lane_runner *runner);
+
+/* --- lane_reason.c: behind what gives cause to it --- */
+/* LANE_WRITE_NOTE. */
+void lane_reason_noted(struct lane_runner *runner, struct lane_source *source,
+                       const struct lane_effect *effect);
+/* A word that holds its lane. */
+void lane_reason_held(struct lane_runner *runner, struct lane_source *source,
+                      const struct lane_wish *wish);
 
 /* --- lane_load.c --- */
 void lane_load_start(struct lane_runner *runner, const struct lane_effect *effect);

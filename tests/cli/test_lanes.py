@@ -29,7 +29,10 @@ class Lanes(Case):
         log.note(0, 1, b"anna", 5, 3, 1700000000000, 1)
         log.aside(0, 1, 6, b"anna", b"12345")
         log.aside(0, 1, 9, b"anna", b"123")
+        log.reason(0, 1, b"anna", 1, b"smtp", b"no route\x1b[2J")
+        log.put(0, 99, 1, b"of a later version")
         log.note(1, 1, b"bert", -1, 0, 0, 2)
+        log.reason(1, 1, b"bert", 2, b"carl@host", b"until noon")
         gone = log.aside(1, 1, 4, b"carl")
         log.mark(0, 3)
         log.note(0, 2, b"void", 8, 1, 1, 1)  # of an owner of before
@@ -49,16 +52,22 @@ class Lanes(Case):
             {"topic": self.source, "partition": 0, "state": "parked", "head": 5, "attempts": 3,
              "events_set_aside": 2, "bytes_set_aside": 16, "first_failure": "2023-11-14T22:13:20.000Z"})
         self.assertEqual((rows["bert"]["state"], rows["bert"]["head"]), ("held", None))
+        self.assertEqual(rows["anna"]["failure"],
+                         {"class": "smtp", "text": "no route\x1b[2J", "at": "2023-11-14T22:13:20.000Z"})
+        self.assertEqual((rows["anna"]["held_by"], rows["bert"]["held_by"]["who"]), (None, "carl@host"))
         self.assertEqual((rows[12]["state"], rows[12]["head"]), ("set aside", 12))
         printed = self.out("lanes", "list", self.group)
         self.assertNotIn("\x1b", printed)
-        self.assertRegex(printed, r"anna +parked +5 +3 +2023-11-14T22:13:20Z +2 +16 bytes")
+        self.assertRegex(printed, r"anna +parked +5 +3 +2023-11-14T22:13:20Z +2 +16 bytes +no route")
+        self.assertRegex(printed, r"bert +held .* held by carl@host: until noon")
         self.assertIn("1 word to its lanes is not answered yet", printed)
         self.assertEqual([lane["key"] for lane in self.lanes("list", "--where", "state = parked")["lanes"]], ["anna"])
         self.assertEqual(len(self.lanes("list", "--topic", self.source + ":1")["lanes"]), 1)
         shown = self.lanes("show", "--key", "anna")
         self.assertEqual([(event["offset"], event["position"]) for event in shown[0]["events"]], [(6, 2), (9, 3)])
         self.assertIn("head: offset 5, dead", self.out("lanes", "show", self.group, "--key", "anna"))
+        self.assertIn("failed: smtp: no route", self.out("lanes", "show", self.group, "--where", "reason ~ no*"))
+        self.assertIn("held by: carl@host: until noon", self.out("lanes", "show", self.group, "--where", "who ~ carl*"))
         self.fails(4, "no such open lane", "lanes", "show", self.group, "--key", "void")
 
     def test_only_the_plan_is_shown_unless_a_key_is_named(self):

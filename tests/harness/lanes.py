@@ -50,6 +50,11 @@ class Log:
         return self.put(partition, 3, fence, text(key) + varlong(-1) + varlong(head) + varlong(attempts) +
                         varlong(first_ms) + bytes([flags]))
 
+    def reason(self, partition, fence, key, kind, what, why):
+        """kind: 1 failed, 2 held."""
+        return self.put(partition, 10, fence, text(key) + varlong(-1) + bytes([kind]) + varlong(-1) + text(what) +
+                        text(why) + varlong(1700000000000))
+
     def word(self, partition):
         return self.put(partition, 7, 0, b"\x03" + text(b"k") + varlong(-1) * 2 + varlong(-1) * 2 + varlong(0) +
                         text(b"anna") + text(b"") + varlong(1000))

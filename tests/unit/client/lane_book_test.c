@@ -374,6 +374,63 @@ static void test_a_lane_is_parked_by_the_event_of_its_last_note(void **state)
     lane_book_free(book);
 }
 
+static void put_reason(struct log *log, int64_t fence, enum lane_reason_kind kind, const char *text)
+{
+    put(log, (struct lane_record){.kind = LANE_RECORD_REASON,
+                                  .fence = fence,
+                                  .name = {.key = slice_str("a"), .offset = -1},
+                                  .reason = {kind, 1, slice_str("x"), slice_str(text), 5}});
+}
+
+static void join_reason(void *context, const struct lane_entry *entry)
+{
+    if (entry->kind == LANE_RECORD_REASON) {
+        assert_true(slice_equal_str(entry->name.key, "a"));
+        assert_true(slice_equal_str(entry->reason.what, "x"));
+        buf_append_slice(context, entry->reason.text);
+        buf_append_str(context, " ");
+    }
+}
+
+static void expect_reasons(const struct log *log, const char *reasons)
+{
+    struct lane_book *book = read_from(log, lane_book_new(), 0);
+    struct buf found = {0};
+    lane_book_each(book, join_reason, &found);
+    assert_string_equal(buf_cstr(&found), reasons);
+    buf_deinit(&found);
+    lane_book_free(book);
+}
+
+static void test_a_reason_goes_with_what_it_is_given_for(void **state)
+{
+    (void)state;
+    struct log log = {0};
+    put_mark(&log, 2);
+    put_reason(&log, 2, LANE_REASON_FAILED, "early"); /* nothing is remembered of the lane */
+    expect_reasons(&log, "");
+    put_parked(&log, 2, "a");
+    put_reason(&log, 2, LANE_REASON_FAILED, "first");
+    put_reason(&log, 1, LANE_REASON_FAILED, "void");
+    put_reason(&log, 2, LANE_REASON_FAILED, "second");
+    put_reason(&log, 2, LANE_REASON_HELD, "nobody");
+    expect_reasons(&log, "second ");
+    put(&log, (struct lane_record){.kind = LANE_RECORD_NOTE,
+                                   .fence = 2,
+                                   .name = {.key = slice_str("a"), .offset = -1},
+                                   .note = {.offset = 1, .is_held = true}});
+    put_reason(&log, 2, LANE_REASON_HELD, "anna");
+    expect_reasons(&log, "anna ");
+    put_close(&log, 2, "a");
+    expect_reasons(&log, "");
+    struct lane_book *book = read_from(&log, lane_book_new(), 0);
+    assert_int_equal(told(book).open_lanes, 0);
+    while (erase_all(&log, book) > 0) {
+    }
+    assert_int_equal(lane_book_count(book), 1); /* the mark */
+    lane_book_free(book);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -387,6 +444,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_ends_of_redrives_are_kept_for_who_asks_again),
         cmocka_unit_test(test_no_more_answers_are_kept_than_said),
         cmocka_unit_test(test_a_lane_is_parked_by_the_event_of_its_last_note),
+        cmocka_unit_test(test_a_reason_goes_with_what_it_is_given_for),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
 }

@@ -114,6 +114,7 @@ static void park(struct fake *fake, const char *poison)
     fake_publish(fake, 0, "a", "ok");
     fake_start(fake);
     fake_until(fake, is_parked, 10);
+    assert_int_equal(fake_count(fake, LANE_RECORD_REASON), 1);
 }
 
 static void test_a_parked_lane_is_opened_without_its_dead_head(void **state)
@@ -157,12 +158,14 @@ static void test_a_lane_is_held_and_let_go_through_a_restart(void **state)
     fake_until(fake, all_committed, 10);
     assert_effects_of(fake, "a", "");
     assert_effects_of(fake, "b", "1 ");
+    assert_int_equal(fake_count(fake, LANE_RECORD_REASON), 1);
     int64_t release = say(fake, LANE_SAY_RELEASE, -1);
     int64_t again = say(fake, LANE_SAY_RELEASE, -1);
     fake_until(fake, all_answered_and_committed, 10);
     fake_turns(fake, 20, 10);
     assert_answer(fake, release, LANE_CARRIED_OUT, "nobody holds it");
     assert_true(fake_answer(fake, again, NULL) != 0);
+    assert_int_equal(fake_count(fake, LANE_RECORD_REASON), 0);
     assert_effects_of(fake, "a", "0 2 ");
     fake_stop(fake);
 }

@@ -105,6 +105,10 @@ static void test_the_small_ones_come_back(void **state)
          .offset = 8,
          .redriven = LANE_REDRIVEN_DONE,
          .number = 3},
+        {.kind = LANE_RECORD_REASON,
+         .fence = 4,
+         .name = {.key = slice_str("k"), .offset = -1},
+         .reason = {LANE_REASON_FAILED, 8, slice_str("smtp"), slice_str("no route"), 1700}},
     };
     for (size_t i = 0; i < sizeof records / sizeof records[0]; i++) {
         struct lane_record read = round_trip(&records[i], &arena);
@@ -116,6 +120,10 @@ static void test_the_small_ones_come_back(void **state)
                         : slice_equal(read.event.key, records[i].event.key));
         assert_int_equal(read.number, records[i].number);
         assert_true(slice_equal(read.name.key, records[i].name.key));
+        assert_int_equal(read.reason.offset, records[i].reason.offset);
+        assert_int_equal(read.reason.time_ms, records[i].reason.time_ms);
+        assert_true(slice_equal(read.reason.what, records[i].reason.what));
+        assert_true(slice_equal(read.reason.text, records[i].reason.text));
     }
     arena_deinit(&arena);
 }

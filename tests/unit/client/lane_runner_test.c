@@ -282,7 +282,8 @@ static bool is_drained(struct fake *fake)
 {
     return all_committed(fake) && fake->lanes.count > 1 &&
            fake_count(fake, LANE_RECORD_ASIDE) == 0 && fake_count(fake, LANE_RECORD_FORGET) == 0 &&
-           fake_count(fake, LANE_RECORD_NOTE) == 0 && fake_count(fake, LANE_RECORD_CLOSE) == 0;
+           fake_count(fake, LANE_RECORD_NOTE) == 0 && fake_count(fake, LANE_RECORD_CLOSE) == 0 &&
+           fake_count(fake, LANE_RECORD_REASON) == 0;
 }
 
 /* Publishes one more of b now and then: somebody succeeds. */
