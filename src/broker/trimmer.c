@@ -10,9 +10,10 @@ enum {
     LOOK_MS = 250,
     PART = 128, /* of memory.max: worth the work */
     /* What the allocator keeps at the end of each of its arenas, which it has for each thread: */
-    KEPT_PART = 1024,
-    KEPT_LEAST_BYTES = 2 << 20,
-    KEPT_MOST_BYTES = 16 << 20
+    KEPT_BYTES = 3 << 20,
+    /* What is as large as that is mapped by itself. With less, the requests that clients send would
+     * be mapped and unmapped each time, which holds up all threads. */
+    MAPPED_BYTES = 8 << 20
 };
 
 struct trimmer {
@@ -71,23 +72,18 @@ static void on_start(struct task *task)
 
 /*
  * malloc_trim leaves the ends of arenas alone but for the first one's, and by itself the allocator
- * keeps there twice as much as the largest buffer that was ever freed, up to 64 MiB. So this is set
- * once. What is larger than half of it goes back when it is freed.
+ * keeps there twice as much as the largest buffer that was ever freed, up to 64 MiB.
  */
-static void limit_what_is_kept(const struct budget *budget)
+static void limit_what_is_kept(void)
 {
-    int64_t kept_bytes = budget->max_bytes / KEPT_PART;
-    kept_bytes = kept_bytes < KEPT_LEAST_BYTES  ? KEPT_LEAST_BYTES
-                 : kept_bytes > KEPT_MOST_BYTES ? KEPT_MOST_BYTES
-                                                : kept_bytes;
-    mallopt(M_TRIM_THRESHOLD, (int)kept_bytes);
-    mallopt(M_MMAP_THRESHOLD, (int)(kept_bytes / 2));
+    mallopt(M_TRIM_THRESHOLD, KEPT_BYTES);
+    mallopt(M_MMAP_THRESHOLD, MAPPED_BYTES);
 }
 
 struct trimmer *trimmer_new(struct reactor *reactor, struct workers *keepers, struct budget *budget)
 {
     struct trimmer *trimmer = mem_new(struct trimmer);
-    limit_what_is_kept(budget);
+    limit_what_is_kept();
     trimmer->reactor = reactor;
     trimmer->keepers = keepers;
     trimmer->budget = budget;
