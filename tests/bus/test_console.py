@@ -1,0 +1,452 @@
+"""The console: every page as HTML without scripts, and in a real Chromium where there is one.
+
+build/tests/bus/console-beside stands in for the layer in `tidings serve`. With chromium, chromium-driver and
+python3-selenium (tools/install-deps test) the pages are opened, moved about by keys, and seen to follow the bus, which
+dies and returns meanwhile. Screenshots: $TIDINGS_CONSOLE_SHOTS, else BUILD/console-shots.
+"""
+import base64
+import gzip
+import html.parser
+import http.client
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+import urllib.parse
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+sys.path.insert(0, os.path.join(ROOT, "tests", "harness"))
+from server import Server, run, wait_for  # noqa: E402
+
+try:
+    from selenium import webdriver
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
+except ImportError:
+    webdriver = None
+
+BUILD = os.environ.get("TIDINGS_BUILD") or os.path.join(ROOT, "build")
+BESIDE = os.path.join(BUILD, "tests", "bus", "console-beside")
+SHOTS = os.environ.get("TIDINGS_CONSOLE_SHOTS") or os.path.join(BUILD, "console-shots")
+CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+PATIENCE_S = 60
+HOSTILE = "<img src=x onerror=alert(1)>'\"&\u202e{{"
+EVIL_GROUP = "g<b>\"'&/../?#% "
+PAGES = ["/", "/map", "/story", "/topics", "/groups", "/dead-letters", "/clients", "/alerts", "/settings"]
+VOID = {"meta", "link", "input", "br", "img"}
+
+
+class Page(html.parser.HTMLParser):
+    """A page's structure: complains about what is not balanced, not unique, or would run."""
+
+    def __init__(self, text):
+        super().__init__(convert_charrefs=True)
+        self.open, self.ids, self.links, self.wrong, self.words = [], set(), [], [], []
+        self.labels, self.headings, self.forms = 0, [], []
+        self.feed(text)
+        self.close()
+        if self.open:
+            self.wrong.append(f"left open: {self.open}")
+
+    def handle_starttag(self, tag, attrs):
+        names = dict(attrs)
+        if len(names) != len(attrs):
+            self.wrong.append(f"an attribute twice: {tag} {attrs}")
+        for name, value in attrs:
+            if name.startswith("on") or name in ("style", "srcdoc"):
+                self.wrong.append(f"{tag} {name}={value}")
+        if tag == "style" or tag == "script" and "src" not in names:
+            self.wrong.append(f"inline {tag}")
+        if "id" in names:
+            if names["id"] in self.ids:
+                self.wrong.append(f"id {names['id']} twice")
+            self.ids.add(names["id"])
+        if tag == "a" and "href" in names:
+            self.links.append(names["href"])
+        if tag == "img" and "alt" not in names:
+            self.wrong.append("a picture without words")
+        if tag in ("input", "textarea") and names.get("type") not in ("hidden", "submit") \
+                and "aria-label" not in names and "label" not in self.open:
+            self.wrong.append(f"a field without a label: {names}")
+        if tag == "th" and "scope" not in names:
+            self.wrong.append("a heading of a table without scope")
+        if tag == "form":
+            self.forms.append(names)
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if not self.open or self.open.pop() != tag:
+            self.wrong.append(f"</{tag}> ends something else")
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+    def text(self):
+        return "".join(self.words)
+
+
+class Beside:
+    def __init__(self, bootstrap, timeout_ms=30000, payloads="shown"):
+        self.process = subprocess.Popen([BESIDE, bootstrap, str(timeout_ms), payloads], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, text=True)
+        self.address = self.process.stdout.readline().strip().removeprefix("http=")
+
+    def stop(self):
+        self.process.stdin.close()
+        code = self.process.wait(PATIENCE_S)
+        self.process.stdout.close()
+        return code
+
+
+class Answer:
+    def __init__(self, response):
+        self.status, self.headers, self.body = response.status, response.headers, response.read()
+        self.text = self.body.decode()
+
+
+def ask(address, path, method="GET", body=None, **headers):
+    connection = http.client.HTTPConnection(address, timeout=PATIENCE_S)
+    connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
+    answer = Answer(connection.getresponse())
+    connection.close()
+    return answer
+
+
+def put(server, name, lines):
+    server.run("publish", name, "--create", "--input", "json", "--quiet", text="".join(json.dumps(line) + "\n" for line in lines))
+
+
+def fill(server):
+    server.run("topic", "create", "orders", "--partitions", "3")
+    server.run("topic", "create", "quiet")
+    cloud = {"ce_specversion": "1.0", "ce_source": "/shop", "ce_type": "order.placed"}
+    put(server, "orders", [{"key": f"c-{i % 7}", "value": json.dumps({"order": i, "total": 1.10}, indent=None),
+                              "headers": dict(cloud, ce_id=f"o-{i}")} for i in range(30)])
+    put(server, "hostile", [
+        {"key": HOSTILE, "value": HOSTILE, "headers": {HOSTILE: HOSTILE, "tenant": "s3cret", **cloud, "ce_id": HOSTILE, "ce_type": HOSTILE}},
+        {"value": base64.b64encode(bytes(range(256))).decode(), "value_encoding": "base64"},
+        {"key": "gone", "value": None},
+        {"value": json.dumps({"deep": [HOSTILE, {"</pre>": []}]})}])
+    put(server, "dlq.mail", [{"key": "k", "value": "v", "headers": {
+        "__dlq.errors.topic": "orders", "__dlq.errors.partition": "0", "__dlq.errors.offset": str(i),
+        "__dlq.errors.message": HOSTILE if i else "550 no"}} for i in range(3)])
+    server.run("subscribe", "orders", "--group", "mail", "--max", "5")
+    server.run("subscribe", "orders", "--group", EVIL_GROUP, "--max", "2")
+
+
+def crawl(address, starts):
+    """Every page that links lead to, with its answer."""
+    seen, left = {}, list(starts)
+    while left:
+        path = left.pop()
+        if path in seen:
+            continue
+        seen[path] = answer = ask(address, path)
+        if not answer.headers["Content-Type"].startswith("text/html") or len(seen) > 400:
+            continue
+        for link in Page(answer.text).links:
+            link = urllib.parse.urljoin("http://here" + path, link.split("#")[0] or path)
+            assert link.startswith("http://here/"), link
+            link = link[len("http://here"):]
+            if "as=" not in link and link.count("/") < 4 or link.endswith("/0/3"):
+                left.append(link)
+    return seen
+
+
+class PagesTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory(prefix="tidings-console-")
+        cls.server = Server(os.path.join(cls.folder.name, "data"))
+        fill(cls.server)
+        cls.beside = Beside(cls.server.address)
+        cls.address = cls.beside.address
+
+    @classmethod
+    def tearDownClass(cls):
+        code = cls.beside.stop()
+        cls.server.stop()
+        cls.folder.cleanup()
+        assert code == 0, code
+
+    def page(self, path, status=200):
+        answer = ask(self.address, path)
+        self.assertEqual(answer.status, status, f"{path}: {answer.text[:2000]}")
+        self.assertTrue(answer.headers["Content-Type"].startswith("text/html"), path)
+        page = Page(answer.text)
+        self.assertEqual(page.wrong, [], path)
+        return page
+
+    def test_all_that_is_linked_is_there_and_whole(self):
+        pages = crawl(self.address, PAGES + ["/topics/hostile/0/0", "/topics/orders?tab=settings"])
+        self.assertGreater(len(pages), 40)
+        for path, answer in pages.items():
+            gone = answer.status == 404 and "/topics/" in path and "No event has this offset" in answer.text
+            self.assertTrue(answer.status == 200 or gone, f"{path}: {answer.status} {answer.text[-1500:]}")
+            if not answer.headers["Content-Type"].startswith("text/html"):
+                continue
+            page = Page(answer.text)
+            self.assertEqual(page.wrong, [], path)
+            self.assertLessEqual({"content", "keys", "find"}, page.ids)
+            policy = answer.headers["Content-Security-Policy"]
+            self.assertIn("default-src 'none'", policy)
+            self.assertIn("frame-ancestors 'none'", policy)
+            self.assertNotIn("unsafe", policy)
+            self.assertNotIn("http", policy)
+            self.assertNotIn("<img src=x", answer.text, path)
+            self.assertNotIn("\u202e", answer.text, path)
+
+    def test_everything_together_is_small(self):
+        answer = ask(self.address, "/topics/orders")
+        size = len(gzip.compress(answer.body))
+        for name in ("console.css", "console.js", "theme.js", "icon.svg"):
+            part = ask(self.address, "/console/" + name)
+            self.assertEqual(part.status, 200)
+            self.assertEqual(part.headers["Cache-Control"], "no-cache")
+            size += len(gzip.compress(part.body))
+        self.assertLess(size, 40 * 1024)
+        style = [line for line in answer.text.split('"') if line.startswith("/console/console.css?v=")]
+        self.assertIn("immutable", ask(self.address, style[0]).headers["Cache-Control"])
+
+    def test_texts_of_others_are_shown_as_they_are(self):
+        shown = HOSTILE.replace("\u202e", "\\xe2\\x80\\xae")
+        for path in ("/topics/hostile", "/topics/hostile/0/0", "/topics/hostile/0/0?as=text"):
+            self.assertIn(shown, self.page(path).text(), path)
+        self.assertIn("</pre>", self.page("/topics/hostile/0/3").text())
+        self.assertIn(EVIL_GROUP, self.page("/groups").text())
+        group = self.page("/groups/" + urllib.parse.quote(EVIL_GROUP, safe="")).text()
+        self.assertIn("tidings group describe 'g<b>\"'\\''&/../?#% '", group)
+        self.assertIn(shown, self.page("/dead-letters/of?group=mail").text())
+        said = self.page("/topics?q=" + urllib.parse.quote(HOSTILE)).text()
+        self.assertIn("No name has this in it", said)
+
+    def test_payloads_in_three_forms(self):
+        self.assertIn("{\n  \"order\": ", self.page("/topics/orders/0/0").text())
+        self.assertIn("1.1", self.page("/topics/orders/0/0?as=json").text())
+        self.assertIn("7b 22 6f", self.page("/topics/orders/0/0?as=hex").text())
+        self.assertIn("00000  00 01 02 03", self.page("/topics/hostile/0/1").text())
+        self.assertIn("It has no value", self.page("/topics/hostile/0/2").text())
+
+    def test_events_from_a_place_and_by_a_condition(self):
+        newest = self.page("/topics/orders?limit=3&partition=0")
+        ends = [link for link in newest.links if link.startswith("/topics/orders/0/")]
+        self.assertEqual(len(ends), 3)
+        self.assertGreater(int(ends[0].split("/")[-1]), int(ends[1].split("/")[-1]))
+        first = self.page("/topics/orders?limit=2&partition=0&from=start")
+        self.assertIn("/topics/orders/0/0", first.links)
+        self.assertTrue([link for link in first.links if "from=2" in link])
+        some = self.page("/topics/orders?where=" + urllib.parse.quote("data.order = 12"))
+        self.assertEqual(len([link for link in some.links if link.startswith("/topics/orders/")]), 1)
+        bad = self.page("/topics/orders?where=" + urllib.parse.quote("colour = red")).text()
+        self.assertIn("Bad condition", bad)
+        self.assertIn("Nothing here fits", self.page("/topics/orders?where=key+%3D+nobody").text())
+
+    def test_a_form_publishes(self):
+        fields = urllib.parse.urlencode({"value": '{"a": 1,\r\n "b": "ü&="}', "key": "k/1 %", "type": "a.b", "source": "",
+                                         "subject": "s ä"})
+        form = "application/x-www-form-urlencoded"
+        refused = ask(self.address, "/topics/quiet/publish", "POST", fields, Content_Type=form)
+        self.assertIn(refused.status, (403, 415))
+        other = ask(self.address, "/topics/quiet/publish", "POST", fields, Content_Type=form, Origin="http://evil.example")
+        self.assertEqual(other.status, 403)
+        self.assertIn("No events are in this topic", self.page("/topics/quiet").text())
+        done = ask(self.address, "/topics/quiet/publish", "POST", fields, Content_Type=form, Origin="http://" + self.address)
+        self.assertEqual(done.status, 303, done.text)
+        self.assertEqual(done.headers["Location"], "/topics/quiet?published=0%3A0")
+        self.assertIn("Published: the bus keeps it at 0:0", self.page(done.headers["Location"]).text())
+        line = json.loads(self.server.run("subscribe", "quiet", "--until-end", "--json")[0])
+        self.assertEqual((line["key"], line["value"]), ("k/1 %", '{"a": 1,\n "b": "ü&="}'))
+        self.assertEqual(line["headers"]["ce_type"], "a.b")
+        self.assertEqual(line["headers"]["ce_subject"], "s ä")
+        self.assertEqual(line["headers"]["content-type"], "application/json")
+        missing = ask(self.address, "/topics/no..topic%20here/publish", "POST", fields, Content_Type=form,
+                      Origin="http://" + self.address)
+        self.assertGreaterEqual(missing.status, 400)
+        self.assertEqual(Page(missing.text).wrong, [])
+
+    def test_what_is_not_there_says_so(self):
+        self.assertIn("does not exist", self.page("/topics/nothing", 404).text())
+        self.assertIn("does not exist", self.page("/groups/nothing", 404).text())
+        self.assertIn("No event has this offset", self.page("/topics/orders/0/999999", 404).text())
+        self.assertIn("two numbers", self.page("/topics/orders/x/1", 404).text())
+        self.assertIn("gave nothing up", self.page("/dead-letters/of?group=nothing").text())
+        self.assertIn("no lanes", self.page("/lanes?group=nothing").text())
+
+    def test_dead_letters_by_cause_with_a_dry_run(self):
+        page = self.page("/dead-letters/of?group=mail&plan=1")
+        self.assertIn("3 events of", page.text())
+        self.assertIn("tidings deadletter redrive mail --all", page.text())
+        causes = [link for link in page.links if "cause=" in link]
+        self.assertEqual(len(causes), 2)
+        one = self.page(causes[0])
+        self.assertTrue([link for link in one.links if link.startswith("/topics/orders/0/")])
+
+    def test_nothing_new_costs_no_page(self):
+        mark = ask(self.address, "/topics/orders").headers["Tidings-Mark"]
+        wait_for(lambda: ask(self.address, "/topics/orders", Tidings_Mark=ask(self.address, "/topics/orders").headers[
+            "Tidings-Mark"]).status == 204, "no change")
+        self.server.run("publish", "orders", "more", "--quiet")
+        wait_for(lambda: ask(self.address, "/topics/orders", Tidings_Mark=mark).status == 200, "a change")
+
+    def test_payloads_are_hidden_where_they_are_to_be(self):
+        beside = Beside(self.server.address, payloads="hidden")
+        for path in ("/topics/orders", "/topics/orders/0/0", "/topics/orders/0/0?as=hex"):
+            text = Page(ask(beside.address, path).text).text()
+            self.assertIn("hidden", text)
+            self.assertIn("order.placed", text)
+            self.assertNotIn("total", text)
+        self.assertIn("s3cret", self.page("/topics/hostile/0/0").text())
+        self.assertNotIn("s3cret", Page(ask(beside.address, "/topics/hostile/0/0").text).text())
+        self.assertEqual(beside.stop(), 0)
+
+
+class EmptyTest(unittest.TestCase):
+    def test_a_new_bus_and_one_that_is_gone(self):
+        with tempfile.TemporaryDirectory(prefix="tidings-console-") as folder:
+            server = Server(os.path.join(folder, "data"))
+            beside = Beside(server.address, timeout_ms=3000)
+            for path in PAGES:
+                answer = ask(beside.address, path)
+                self.assertEqual((answer.status, Page(answer.text).wrong), (200, []), path)
+            for path, line in (("/", "tidings publish orders --create"), ("/topics", "tidings topic create orders")):
+                wait_for(lambda: line in Page(ask(beside.address, path).text).text(), line) # pylint: disable=cell-var-from-loop
+            server.stop()
+            answer = ask(beside.address, "/topics")
+            page = Page(answer.text)
+            self.assertEqual(page.wrong, [])
+            self.assertIn("topics are not known", page.text())
+            self.assertEqual(beside.stop(), 0)
+
+
+@unittest.skipUnless(webdriver and CHROMIUM and DRIVER, "needs chromium, chromium-driver and python3-selenium")
+class BrowserTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory(prefix="tidings-console-")
+        cls.server = Server(os.path.join(cls.folder.name, "data"))
+        fill(cls.server)
+        cls.beside = Beside(cls.server.address)
+        os.makedirs(SHOTS, exist_ok=True)
+        options = webdriver.ChromeOptions()
+        for word in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=1280,900",
+                     "--user-data-dir=" + os.path.join(cls.folder.name, "chromium")):
+            options.add_argument(word)
+        options.binary_location = CHROMIUM
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+        cls.browser = webdriver.Chrome(service=webdriver.chrome.service.Service(DRIVER), options=options)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.browser.quit()
+        cls.beside.stop()
+        cls.server.stop()
+        cls.folder.cleanup()
+
+    def open(self, path, beside=None):
+        self.browser.get(f"http://{(beside or self.beside).address}{path}")
+
+    def press(self, *keys):
+        for key in keys:
+            self.browser.find_element(By.TAG_NAME, "body").send_keys(key)
+
+    def sees(self, words, css="main"):
+        wait_for(lambda: words in self.browser.find_element(By.CSS_SELECTOR, css).text, f"{words} in {css}", 30)
+
+    def at(self, path):
+        wait_for(lambda: self.browser.current_url.endswith(path), path, 30)
+
+    def errors(self):
+        return [line["message"] for line in self.browser.get_log("browser") if line["level"] == "SEVERE"]
+
+    def test_1_each_page_opens_without_a_complaint(self):
+        self.errors()
+        for path in PAGES + ["/topics/orders", "/topics/hostile", "/topics/hostile/0/0", "/topics/orders?tab=publish",
+                             "/groups/mail", "/dead-letters/of?group=mail&plan=1"]:
+            for width, theme in ((1280, "light"), (420, "dark")):
+                self.browser.set_window_size(width, 900)
+                self.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {
+                    "features": [{"name": "prefers-color-scheme", "value": theme}]})
+                self.open(path)
+                name = path.strip("/").replace("/", "-").replace("?", "-") or "overview"
+                self.browser.save_screenshot(os.path.join(SHOTS, f"{name}-{width}-{theme}.png"))
+                wide = self.browser.execute_script("return document.documentElement.scrollWidth - innerWidth")
+                self.assertLessEqual(wide, 0, f"{path} is wider than {width}")
+            self.assertEqual(self.errors(), [], path)
+        self.browser.set_window_size(1280, 900)
+
+    def test_2_keys_do_everything(self):
+        self.open("/")
+        self.press("?")
+        self.sees("find the story of an event", "dialog[open]")
+        self.press(Keys.ESCAPE, "g", "t")
+        self.at("/topics")
+        rows = [row.text for row in self.browser.find_elements(By.CSS_SELECTOR, "tbody tr[data-row] a")]
+        self.press(*"j" * (rows.index("orders") + 2), "k")
+        self.assertEqual(self.browser.switch_to.active_element.text, "orders")
+        self.browser.switch_to.active_element.send_keys(Keys.ENTER)
+        self.at("/topics/orders")
+        self.press("j")
+        self.browser.switch_to.active_element.send_keys(Keys.ENTER)
+        wait_for(lambda: "/topics/orders/" in self.browser.current_url, "an event")
+        self.press("u")
+        self.at("/topics/orders")
+        self.press("y")
+        theme = self.browser.execute_script("return document.documentElement.dataset.theme")
+        self.assertEqual(theme, "dark")
+        self.open("/groups")
+        self.assertEqual(self.browser.execute_script("return document.documentElement.dataset.theme"), "dark")
+        self.press("y", "y")
+        self.assertIsNone(self.browser.execute_script("return localStorage.getItem('tidings-theme')"))
+        self.press("/")
+        self.assertEqual(self.browser.switch_to.active_element.get_attribute("id"), "find")
+        self.assertEqual(self.errors(), [])
+
+    def test_3_a_page_follows_the_bus_through_its_death(self):
+        beside = Beside(self.server.address, timeout_ms=3000)
+        self.open("/topics/orders", beside)
+        wait_for(lambda: self.browser.find_elements(By.CSS_SELECTOR, "tbody tr[data-row]"), "events", 30)
+        self.press("j")
+        here = self.browser.switch_to.active_element.text
+        self.server.run("publish", "orders", "--key", "new", "a live one <b>", "--quiet")
+        self.sees("a live one <b>")
+        self.assertEqual(self.browser.switch_to.active_element.text, here) # the focus stays
+        listen = self.server.address
+        self.server.kill()
+        wait_for(lambda: "not known" in self.browser.find_element(By.TAG_NAME, "main").text, "that the bus is gone", 40)
+        self.server.listen = listen
+        self.server.start()
+        self.sees("a live one <b>")
+        self.server.run("publish", "orders", "--key", "new", "after its return", "--quiet")
+        self.sees("after its return")
+        self.errors() # the requests of the time between failed, and are told there
+        self.open("/settings")
+        self.assertEqual(beside.stop(), 0)
+
+    def test_4_the_form_publishes(self):
+        self.open("/topics/quiet?tab=publish")
+        self.browser.find_element(By.NAME, "value").send_keys('{"by": "hand"}')
+        self.browser.find_element(By.NAME, "key").send_keys("k")
+        self.browser.find_element(By.CSS_SELECTOR, "form.produce button").click()
+        self.sees("Published: the bus keeps it at 0:")
+        self.sees('{"by": "hand"}')
+
+    def test_5_who_cannot_see_it_is_told(self):
+        self.open("/groups/mail")
+        tree = self.browser.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+        roles = {}
+        for node in tree:
+            if not node.get("ignored"):
+                roles.setdefault(node["role"]["value"], []).append(node.get("name", {}).get("value", ""))
+        for role in ("banner", "navigation", "main", "contentinfo", "search", "table", "columnheader", "rowheader", "heading"):
+            self.assertIn(role, roles)
+        self.assertTrue(all(roles["link"]), roles["link"])
+        self.assertTrue(all(roles.get("button", ["x"])), roles.get("button"))
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
