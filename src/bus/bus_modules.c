@@ -1,6 +1,7 @@
 #include "bus/bus_modules.h"
 
 #include "bus/client_view.h"
+#include "bus/console.h"
 #include "bus/http_module.h"
 #include "bus/layer_state.h"
 #include "bus/map_watch.h"
@@ -12,6 +13,7 @@ static const struct bus_module modules[] = {
     {"story", story_make, story_routes, story_free},
     {"clients", client_view_make, client_view_routes, client_view_free},
     {"map", map_watch_make, map_watch_routes, map_watch_free},
+    {"console", console_make, console_routes, console_free},
     {.name = NULL},
 };
 
