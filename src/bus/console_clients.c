@@ -63,6 +63,7 @@ static void put_client(struct page *page, const json_t *client, size_t number)
 {
     int64_t gone_ms = json_time(client, "gone_since");
     const char *address = json_text(client, "address"), *software = software_of(page, client);
+    const char *principal = json_text(client, "principal");
     html_begin(&page->html, "tr", "data-row",
                page_printf(page, "%.200s %.60s %.100s %zu", name_of(page, client),
                            address != NULL ? address : "", software != NULL ? software : "",
@@ -70,7 +71,9 @@ static void put_client(struct page *page, const json_t *client, size_t number)
                NULL);
     html_begin(&page->html, "th", "scope", "row", NULL);
     html_text(&page->html, name_of(page, client));
-    html_element(&page->html, "small", json_text(client, "principal"), NULL);
+    if (principal != NULL && strcmp(principal, "User:ANONYMOUS") != 0) {
+        html_element(&page->html, "small", principal, NULL);
+    }
     html_end(&page->html, "th");
     page_cell(page, software, NULL);
     page_cell(page, address, "mono");

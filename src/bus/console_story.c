@@ -205,8 +205,11 @@ static void put_group(struct page *page, const json_t *group, int64_t event_ms)
     }
     put_reason(page, group);
     html_end(&page->html, "span");
-    html_element(&page->html, "small", json_text(group, "evidence"), "class", "evidence", "title",
-                 "What this is known by", NULL);
+    const char *evidence = json_text(group, "evidence");
+    if (evidence != NULL && strcmp(evidence, word->word) != 0) {
+        html_element(&page->html, "small", evidence, "class", "evidence", "title",
+                     "What this is known by", NULL);
+    }
     if (json_array_size(json_object_get(group, "notes")) > 0) {
         html_begin(&page->html, "ul", "class", "notes", NULL);
         put_notes(page, group);
@@ -399,14 +402,6 @@ static void put_horizon(struct page *page, const json_t *story)
     }
     if (json_is_true(json_object_get(story, "cut"))) {
         html_element(&page->html, "li", "There is more than was wanted, or than fits.", NULL);
-    }
-    int64_t until = json_time(story, "indexed_until");
-    if (until >= 0) {
-        html_begin(&page->html, "li", NULL);
-        html_text(&page->html, "What was published after the index was last level with the log, ");
-        page_time(page, until);
-        html_text(&page->html, ".");
-        html_end(&page->html, "li");
     }
     html_end(&page->html, "ul");
 }

@@ -323,14 +323,53 @@ class EmptyTest(unittest.TestCase):
             self.assertEqual(beside.stop(), 0)
 
 
+def http_of(server):
+    return server.ready.split(" http=")[1].split()[0]
+
+
+def names_of(page):
+    """What the navigation has."""
+    return {link for link in page.links if link in PAGES}
+
+
+class LayerTest(unittest.TestCase):
+    """In `tidings serve` itself, with the index, the map and who is connected."""
+
+    def test_what_only_the_layer_knows(self):
+        with tempfile.TemporaryDirectory(prefix="tidings-console-") as folder, \
+                Server(os.path.join(folder, "data"), "http.listeners=127.0.0.1:0") as server:
+            address = http_of(server)
+            fill(server)
+
+            def text(path):
+                answer = ask(address, path)
+                page = Page(answer.text)
+                self.assertEqual(page.wrong, [], path)
+                self.assertNotIn("<img src=x", answer.text, path)
+                return page.text() if answer.status == 200 else ""
+
+            self.assertEqual(names_of(Page(ask(address, "/").text)), set(PAGES))
+            wait_for(lambda: "recorded" in text("/story?q=o-3"), "the story of an event by its id")
+            wait_for(lambda: "/shop" in text("/story?q=orders:0:0"), "the story of an event at its place")
+            self.assertIn("Story of c-1", text("/story?q=c-1"))
+            self.assertEqual(ask(address, "/story?q=nobody-has-this").status, 404)
+            wait_for(lambda: "order.placed" in text("/map"), "the map")
+            self.assertNotIn("<style", ask(address, "/map").text)
+            self.assertIn("tidings map --at -1m", text("/map?at=-1m"))
+            changes = text("/map?diff=1m")
+            self.assertTrue("New" in changes or "nobody watched then" in changes, changes)
+            wait_for(lambda: "rdkafka" in text("/clients"), "who is connected")
+            text("/alerts")
+
+
 @unittest.skipUnless(webdriver and CHROMIUM and DRIVER, "needs chromium, chromium-driver and python3-selenium")
 class BrowserTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.folder = tempfile.TemporaryDirectory(prefix="tidings-console-")
-        cls.server = Server(os.path.join(cls.folder.name, "data"))
+        cls.server = Server(os.path.join(cls.folder.name, "data"), "http.listeners=127.0.0.1:0")
         fill(cls.server)
-        cls.beside = Beside(cls.server.address)
+        cls.address = http_of(cls.server)
         os.makedirs(SHOTS, exist_ok=True)
         options = webdriver.ChromeOptions()
         for word in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=1280,900",
@@ -343,12 +382,11 @@ class BrowserTest(unittest.TestCase):
     @classmethod
     def tearDownClass(cls):
         cls.browser.quit()
-        cls.beside.stop()
         cls.server.stop()
         cls.folder.cleanup()
 
-    def open(self, path, beside=None):
-        self.browser.get(f"http://{(beside or self.beside).address}{path}")
+    def open(self, path, address=None):
+        self.browser.get(f"http://{address or self.address}{path}")
 
     def press(self, *keys):
         for key in keys:
@@ -365,7 +403,9 @@ class BrowserTest(unittest.TestCase):
 
     def test_1_each_page_opens_without_a_complaint(self):
         self.errors()
-        for path in PAGES + ["/topics/orders", "/topics/hostile", "/topics/hostile/0/0", "/topics/orders?tab=publish",
+        wait_for(lambda: ask(self.address, "/story?q=o-3").status == 200, "the story of an event")
+        wait_for(lambda: "order.placed" in ask(self.address, "/map").text, "the map")
+        for path in PAGES + ["/story?q=o-3", "/topics/orders", "/topics/hostile", "/topics/hostile/0/0", "/topics/orders?tab=publish",
                              "/groups/mail", "/dead-letters/of?group=mail&plan=1"]:
             for width, theme in ((1280, "light"), (420, "dark")):
                 self.browser.set_window_size(width, 900)
@@ -408,7 +448,7 @@ class BrowserTest(unittest.TestCase):
 
     def test_3_a_page_follows_the_bus_through_its_death(self):
         beside = Beside(self.server.address, timeout_ms=3000)
-        self.open("/topics/orders", beside)
+        self.open("/topics/orders", beside.address)
         wait_for(lambda: self.browser.find_elements(By.CSS_SELECTOR, "tbody tr[data-row]"), "events", 30)
         self.press("j")
         here = self.browser.switch_to.active_element.text
@@ -424,8 +464,9 @@ class BrowserTest(unittest.TestCase):
         self.server.run("publish", "orders", "--key", "new", "after its return", "--quiet")
         self.sees("after its return")
         self.errors() # the requests of the time between failed, and are told there
-        self.open("/settings")
+        self.browser.get("about:blank")
         self.assertEqual(beside.stop(), 0)
+        type(self).address = http_of(self.server)
 
     def test_4_the_form_publishes(self):
         self.open("/topics/quiet?tab=publish")
