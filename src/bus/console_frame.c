@@ -109,6 +109,7 @@ static void put_keys(struct html *to)
                 {"Enter", "open the row"},
                 {"u", "one level up"},
                 {"[  ]", "previous, next"},
+                {"+  -", "a larger, a smaller map"},
                 {".", "stop or start live updates"},
                 {"c", "copy the command that shows the same"},
                 {"y", "light, dark, or as the system says"},

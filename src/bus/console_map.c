@@ -66,7 +66,7 @@ static void put_zoom(struct page *page)
 {
     static const int zooms[] = {50, 75, 100, 150, 200};
     int now = zoom_of(page);
-    html_begin(&page->html, "p", "class", "choice", NULL);
+    html_begin(&page->html, "p", "class", "choice", "id", "zoom", NULL);
     html_text(&page->html, "Size ");
     page_tab(page, "fits", page_url_with(page, "zoom", NULL), now == 0);
     for (size_t i = 0; i < sizeof zooms / sizeof zooms[0]; i++) {

@@ -143,7 +143,15 @@ function up() {
   else if (parts.length > 0) location.pathname = parts.slice(0, -1).join('/');
 }
 
+function zoom(by) {
+  const sizes = [...document.querySelectorAll('#zoom a[href^="?"]')];
+  const here = sizes.findIndex(link => link.hasAttribute('aria-current'));
+  sizes[here + by]?.click();
+}
+
 const does = {
+  '+': () => zoom(1),
+  '-': () => zoom(-1),
   '?': () => keys.open ? keys.close() : keys.showModal(),
   '/': () => { find.focus(); find.select(); },
   f: () => main.querySelector('form input:not([type=hidden])')?.focus(),
