@@ -170,8 +170,20 @@ static enum tidings_verdict wait_at_gates(struct tidings *service,
     return wait_at_gate(service, event, &gates[strcmp(event->data, "second") == 0]);
 }
 
-/* The bus is away for longer than a static member's session. An event of before is in hand all the
- * while. */
+static int times_seen(const struct seen *seen, const char *text)
+{
+    int times = 0;
+    for (int i = 0; i < seen->count; i++) {
+        times += strcmp(seen->texts[i], text) == 0;
+    }
+    return times;
+}
+
+/*
+ * The bus is away for longer than a static member's session. An event of before is in hand all the
+ * while. Both are in hand before the bus goes, so that nothing is waited for that only the bus
+ * could bring; a machine that stands still for a session before that has them come once more.
+ */
 static void test_a_static_member_that_was_away_too_long_goes_on(void **state)
 {
     enum { SESSION_MS = 4000 };
@@ -190,29 +202,28 @@ static void test_a_static_member_that_was_away_too_long_goes_on(void **state)
     struct tidings_options options = options_of(bus, "stayers");
     options.instance = "one";
     options.session_timeout_ms = SESSION_MS;
-    options.order = TIDINGS_BY_PARTITION;
+    options.order = TIDINGS_UNORDERED;
     options.log_context = lines;
     struct tidings *service = service_of(&options);
     tidings_on(service, "away", NULL, wait_at_gates, gates, NULL);
     struct runner runner;
     runner_start(&runner, service);
-    seen_wait(seen, 1);
+    seen_wait_for(seen, "first");
+    seen_wait_for(seen, "second");
     bus_server_kill(bus);
+    int before = seen_count(seen);
     gate_open(&gates[0]); /* what is done now is committed in vain */
-    seen_wait(seen, 2);
     seen_wait_part(lines, "holds 0 partitions");
     bus_server_start_again(bus);
-    seen_wait(seen, 3); /* from what was committed on */
+    seen_wait(seen, before + 2); /* from what was committed on */
     gate_open(&gates[1]);
     bus_server_put(bus, "away", 0, "third");
     seen_wait_for(seen, "third");
     runner_stop(&runner);
     assert_int_equal(bus_server_committed(bus, "stayers", "away", 0), 3);
-    const char *const order[] = {"first", "second", "first", "second", "third"};
-    assert_int_equal(seen->count, 5); /* the two were not committed: at least once */
-    for (int i = 0; i < 5; i++) {
-        assert_string_equal(seen->texts[i], order[i]);
-    }
+    assert_true(times_seen(seen, "first") >= 2); /* the two were not committed: at least once */
+    assert_true(times_seen(seen, "second") >= 2);
+    assert_int_equal(times_seen(seen, "third"), 1);
     free(lines);
     free(seen);
 }

@@ -2,8 +2,13 @@
 
 #include "service_fixture.h"
 
+#include "base/cond.h"
+
 #include <stdlib.h>
 #include <string.h>
+
+/* What does not come within this never does: far beyond what a busy machine takes. */
+enum { PATIENCE_MS = 120000 };
 
 void seen_add(struct seen *seen, const char *text)
 {
@@ -14,11 +19,30 @@ void seen_add(struct seen *seen, const char *text)
     pthread_mutex_unlock(&seen->lock);
 }
 
+/* Waits for more under the lock; fails the test when nothing that was waited for comes. */
+static void await_more(struct seen *seen, const struct timespec *until, const char *what)
+{
+    enum { SHOWN = 20 };
+    if (pthread_cond_timedwait(&seen->changed, &seen->lock, until) == 0) {
+        return;
+    }
+    int first = seen->count > SHOWN ? seen->count - SHOWN : 0;
+    for (int i = first; i < seen->count; i++) {
+        print_error("seen[%d]: %s\n", i, seen->texts[i]);
+    }
+    int count = seen->count;
+    pthread_mutex_unlock(&seen->lock);
+    fail_msg("waited %d s in vain for %s; %d texts came", PATIENCE_MS / 1000, what, count);
+}
+
 void seen_wait(struct seen *seen, int count)
 {
+    struct timespec until = cond_after_ms(PATIENCE_MS);
+    char what[40];
+    snprintf(what, sizeof what, "%d texts", count);
     pthread_mutex_lock(&seen->lock);
     while (seen->count < count) {
-        pthread_cond_wait(&seen->changed, &seen->lock);
+        await_more(seen, &until, what);
     }
     pthread_mutex_unlock(&seen->lock);
 }
@@ -54,9 +78,10 @@ int index_of(const struct seen *seen, const char *text)
 
 void seen_wait_for(struct seen *seen, const char *text)
 {
+    struct timespec until = cond_after_ms(PATIENCE_MS);
     pthread_mutex_lock(&seen->lock);
     while (index_of(seen, text) < 0) {
-        pthread_cond_wait(&seen->changed, &seen->lock);
+        await_more(seen, &until, text);
     }
     pthread_mutex_unlock(&seen->lock);
 }
@@ -65,7 +90,7 @@ struct seen *seen_new(void)
 {
     struct seen *seen = calloc(1, sizeof *seen);
     pthread_mutex_init(&seen->lock, NULL);
-    pthread_cond_init(&seen->changed, NULL);
+    cond_init(&seen->changed);
     return seen;
 }
 
@@ -123,10 +148,14 @@ struct tidings *service_new_telling(const struct bus_server *bus, const char *na
 
 void seen_wait_part(struct seen *seen, const char *part)
 {
+    struct timespec until = cond_after_ms(PATIENCE_MS);
+    bool is_found = false;
     pthread_mutex_lock(&seen->lock);
-    for (int i = 0; i < seen->count || pthread_cond_wait(&seen->changed, &seen->lock) == 0;) {
-        if (i < seen->count && strstr(seen->texts[i++], part) != NULL) {
-            break;
+    for (int i = 0; !is_found;) {
+        if (i < seen->count) {
+            is_found = strstr(seen->texts[i++], part) != NULL;
+        } else {
+            await_more(seen, &until, part);
         }
     }
     pthread_mutex_unlock(&seen->lock);

@@ -20,7 +20,8 @@ struct seen {
 
 struct seen *seen_new(void);
 void seen_add(struct seen *seen, const char *text);
-/* Until so many texts are there; until this one is; until one is that has this part. */
+/* Until so many texts are there; until this one is; until one is that has this part. In vain for
+ * two minutes: the test fails, telling what it saw. */
 void seen_wait(struct seen *seen, int count);
 int seen_count(struct seen *seen);
 void seen_wait_for(struct seen *seen, const char *text);
