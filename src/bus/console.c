@@ -129,13 +129,15 @@ static void add_files(struct console *console)
 
 void *console_make(const struct bus_parts *parts)
 {
-    static const struct page_kind publish = {
-        "/topics/{topic}/publish", "Publish", page_publish, NULL, NULL, "/topics", NULL};
+    /* What forms send. */
+    static const struct page_kind posts[] = {
+        {"/topics/{topic}/publish", "Publish", page_publish, NULL, NULL, "/topics", NULL},
+        {"/group/reset", "Move a group", page_reset, NULL, NULL, "/groups", NULL}};
     struct console *console = mem_new(struct console);
     console->parts = parts;
     console->rates = console_rates_new();
     pthread_mutex_init(&console->lock, NULL);
-    assert(page_kind_count < CONSOLE_PAGES_MAX);
+    assert(page_kind_count + sizeof posts / sizeof posts[0] <= CONSOLE_PAGES_MAX);
     for (size_t i = 0; i < page_kind_count; i++) {
         console->contexts[i] = (struct console_route){console, &page_kinds[i]};
         add_route(console, &(struct http_route){.method = "GET",
@@ -145,14 +147,17 @@ void *console_make(const struct bus_parts *parts)
                                                 .summary = page_kinds[i].title,
                                                 .answer = "text/html; charset=utf-8"});
     }
-    console->contexts[page_kind_count] = (struct console_route){console, &publish};
-    add_route(console, &(struct http_route){.method = "POST",
-                                            .path = publish.path,
-                                            .handle = show,
-                                            .context = &console->contexts[page_kind_count],
-                                            .summary = publish.title,
-                                            .body_max = FORM_MAX,
-                                            .answer = "text/html; charset=utf-8"});
+    for (size_t i = 0; i < sizeof posts / sizeof posts[0]; i++) {
+        struct console_route *context = &console->contexts[page_kind_count + i];
+        *context = (struct console_route){console, &posts[i]};
+        add_route(console, &(struct http_route){.method = "POST",
+                                                .path = posts[i].path,
+                                                .handle = show,
+                                                .context = context,
+                                                .summary = posts[i].title,
+                                                .body_max = FORM_MAX,
+                                                .answer = "text/html; charset=utf-8"});
+    }
     add_files(console);
     return console;
 }

@@ -183,11 +183,7 @@ static void put_more(struct page *page, const char *name)
     html_element(&page->html, "a", "Lanes", "href", html_url(&page->arena, "/lanes?group={}", name),
                  NULL);
     html_end(&page->html, "p");
-    html_element(&page->html, "h2", "Read again, or skip", NULL);
-    html_element(&page->html, "p",
-                 "Stop the members first. This shows what would change; with --execute it is done:",
-                 "class", "note", NULL);
-    page_command(page, html_shell(&page->arena, "tidings group reset {} --to -1h", name));
+    page_reset_plan(page, name);
 }
 
 void page_group(struct page *page)
@@ -202,6 +198,10 @@ void page_group(struct page *page)
         page->status = (unsigned)json_number(problem, "status");
         page_problem(page, problem);
         return;
+    }
+    const char *moved = page_query(page, "moved", NULL);
+    if (moved != NULL) {
+        page_say(page, "good", page_printf(page, "Moved, in %.20s partitions.", moved));
     }
     put_numbers(page, group);
     html_element(&page->html, "h2", "Members", NULL);

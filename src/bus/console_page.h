@@ -191,7 +191,11 @@ const char *page_group_url(struct page *page, const char *group);
 /* Whether payloads may be shown to whoever asks. */
 bool page_shows_payloads(const struct page *page);
 
+/* Of a group's page: a form that says where to move it, and what would change (console_reset.c). */
+void page_reset_plan(struct page *page, const char *group);
+
 /* --- the pages --- */
+void page_reset(struct page *page);
 void page_overview(struct page *page);
 void page_topics(struct page *page);
 void page_topic(struct page *page);

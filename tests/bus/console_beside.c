@@ -27,7 +27,8 @@ int main(int argc, char **argv)
                                       .client_id = "console-beside",
                                       .timeout_ms = argc > 2 ? atoi(argv[2]) : 30000};
     struct http_api *api = http_api_new(&bus);
-    struct bus_parts parts = {.connection = &bus, .http = http};
+    struct bus_asker *asker = bus_asker_new(&bus);
+    struct bus_parts parts = {.connection = &bus, .http = http, .asker = asker};
     void *console = console_make(&parts);
     size_t count;
     const struct http_route *routes = http_api_routes(api, &count);
@@ -47,6 +48,7 @@ int main(int argc, char **argv)
         return 1;
     }
     console_free(console);
+    bus_asker_free(asker);
     http_api_free(api);
     http_free(http);
     return 0;

@@ -269,6 +269,40 @@ class PagesTest(unittest.TestCase):
         self.assertGreaterEqual(missing.status, 400)
         self.assertEqual(Page(missing.text).wrong, [])
 
+    def test_a_group_is_moved_as_was_shown(self):
+        def committed():
+            about = json.loads(self.server.run("group", "describe", "moving", "--json")[0])[0]
+            return {(at["topic"], at["partition"]): at["committed_offset"] for at in about["partitions"]}
+
+        self.server.run("subscribe", "orders", "--group", "moving", "--until-end")
+        ends = committed()
+        wait_for(lambda: ask(self.address, "/groups/moving").status == 200, "the group")
+        plan = self.page("/group?name=moving&to=start")
+        self.assertIn("tidings group reset moving --to start --execute", plan.text())
+        self.assertEqual(committed(), ends)
+        action = [form["action"] for form in plan.forms if form.get("method") == "post"]
+        self.assertEqual(action, ["/group/reset?name=moving&to=start"])
+        form = "application/x-www-form-urlencoded"
+        refused = ask(self.address, action[0], "POST", "", Content_Type=form, Origin="http://evil.example")
+        self.assertEqual((refused.status, committed()), (403, ends))
+        done = ask(self.address, action[0], "POST", "", Content_Type=form, Origin="http://" + self.address)
+        self.assertEqual((done.status, done.headers["Location"]), (303, "/group?name=moving&moved=3"), done.text)
+        self.assertEqual(set(committed().values()), {0})
+        self.assertIn("Moved, in 3 partitions", self.page(done.headers["Location"]).text())
+        time = self.page("/group?name=moving&to=-1h")
+        self.assertTrue([form for form in time.forms if "&to=%40" in form.get("action", "")], time.forms)
+        self.assertIn("Where to", self.page("/group?name=moving&to=nowhere").text())
+        self.assertIn("here that is", self.page("/group?name=moving&to=-5").text())
+        member = subprocess.Popen([os.environ.get("TIDINGS_BIN") or os.path.join(BUILD, "tidings"), "subscribe", "orders",
+                                   "--group", "moving", "-b", self.server.address], stdout=subprocess.PIPE)
+        member.stdout.readline()
+        self.assertIn("members, which go on", self.page("/group?name=moving&to=start").text())
+        busy = ask(self.address, action[0], "POST", "", Content_Type=form, Origin="http://" + self.address)
+        self.assertEqual(busy.status, 409)
+        member.kill()
+        member.wait()
+        member.stdout.close()
+
     def test_what_is_not_there_says_so(self):
         self.assertIn("does not exist", self.page("/topics/nothing", 404).text())
         self.assertIn("does not exist", self.page("/groups/nothing", 404).text())
