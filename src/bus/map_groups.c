@@ -1,6 +1,7 @@
 #include "base/clock.h"
 #include "base/logger.h"
 #include "bus/map_watch_inside.h"
+#include "bus/outbox_group.h"
 #include "client/admin.h"
 
 #include <stdio.h>
@@ -115,6 +116,9 @@ static void take_group(struct map_watch *map, const char *name,
                        const struct admin_group_answer *answer, int64_t now_ms)
 {
     struct use *uses = NULL, *use, *next;
+    if (outbox_group_is(slice_str(name))) {
+        return;
+    }
     for (size_t i = 0; i < answer->group.members.count; i++) {
         take_member(&uses, &answer->group.members.items[i]);
     }

@@ -1,5 +1,6 @@
 #include "bus/story_groups.h"
 
+#include "bus/outbox_group.h"
 #include "bus/story_lanes.h"
 #include "bus/story_told.h"
 #include "client/lane_metadata.h"
@@ -224,25 +225,12 @@ static void judge_event(struct gathering *gathering, size_t group, const struct 
     story_judge(&place, &evidence, gathering->story->now_ms, &said->verdict);
 }
 
-/*
- * NAME.outbox.ID of libtidings' outbox (docs/formats.md, "Tables of a service") reads nothing: its
- * offsets are numbers of batches.
- */
-static bool is_outbox(const char *group)
-{
-    static const char mark[] = ".outbox.";
-    enum { ID_CHARS = 36 };
-    size_t size = strlen(group), tail = sizeof mark - 1 + ID_CHARS;
-    return size > tail && strncmp(group + size - tail, mark, sizeof mark - 1) == 0 &&
-           strspn(group + size - ID_CHARS, "0123456789abcdef-") == ID_CHARS;
-}
-
 static void judge_group(struct gathering *gathering, size_t group)
 {
     const struct admin_group_answer *answer = &gathering->answers[group];
     const char *name = gathering->names.items[group].name;
     struct story_lanes lanes;
-    if (is_outbox(name)) {
+    if (outbox_group_is(slice_str(name))) {
         return;
     }
     if (answer->error.status != CLIENT_OK) {
