@@ -156,14 +156,18 @@ void page_tile(struct page *page, const char *name, const char *number, const ch
 /* A word with a colour for its meaning: good, bad, warn, idle; NULL: plain. */
 void page_badge(struct page *page, const char *word, const char *tone);
 
-/* A table with headings; classes "n" for numbers. Ended by page_table_end. */
 struct page_column {
     const char *title;
-    const char *class_name; /* NULL: none */
+    const char *class_name; /* "n" for numbers; NULL: none */
     const char *sort;       /* what ?sort= says for it; NULL: it cannot be sorted by */
 };
+
+/* Begins a table with these headings; the caption is for screen readers. Ended by page_table_end.
+ */
 void page_table(struct page *page, const char *caption, const struct page_column *columns,
                 size_t count);
+
+/* Ends it, its rows being complete. */
 void page_table_end(struct page *page);
 
 /* A cell with a text, a number, or a link. */

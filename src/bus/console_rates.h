@@ -13,7 +13,10 @@ enum { RATES_KEPT = 60, RATES_GAP_MS = 900, RATES_NAMES_MAX = 2000, RATES_SPAN_M
 
 struct console_rates;
 
+/* Knows no names yet. Free with console_rates_free. */
 struct console_rates *console_rates_new(void);
+
+/* Nobody uses it any more. NULL is fine. */
 void console_rates_free(struct console_rates *rates);
 
 /* The number is so large at this time; a sample soon after the last one is left out. What is
