@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/utf8.h"
+#include "bus/json_scan.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -23,9 +24,13 @@ enum {
     BODY_MAX = 16 * 1024 * 1024,
     EVENT_MAX = 1000000, /* publisher.h */
     BATCH_MAX = 10000,   /* events */
-    HEADERS_MAX = 64,    /* of one event */
-    HEADERS_FEW = 4,     /* those of a request that each event of its body gets */
-    ANSWER_MS = 10000    /* for the bus to keep them */
+    /* JSON is made a tree of for a while. That of an event in structured mode may be longer than
+     * the event: by base64, and by \\u escapes. */
+    STRUCTURED_MAX = 4 * EVENT_MAX,
+    VALUES_MAX = 1000000, /* json_scan_is_small: up to 150 MB */
+    HEADERS_MAX = 64,     /* of one event */
+    HEADERS_FEW = 4,      /* those of a request that each event of its body gets */
+    ANSWER_MS = 10000     /* for the bus to keep them */
 };
 
 /* One event of a request. */
@@ -266,6 +271,10 @@ static bool take_structured(struct publishing *of, const struct http_request *re
                             struct slice text, struct reason *reason)
 {
     bool is_too_many;
+    if (text.size > STRUCTURED_MAX || !json_scan_is_small(text, VALUES_MAX)) {
+        reason_set(reason, "it has more than %d bytes or %d values", STRUCTURED_MAX, VALUES_MAX);
+        return false;
+    }
     struct event event = begin_event(of, request, false, &is_too_many);
     for (size_t i = 0; i < event.header_count; i++) { /* of one event, also inside of a batch */
         if (strcmp(event.headers[i].name, "content-type") == 0) {
@@ -295,39 +304,59 @@ static bool refuse_batch(struct http_reply *reply, size_t count, json_t *wrong)
     return false;
 }
 
+/* How many events there are, before any is looked at. False: the reply says why none is taken. */
+static bool count_batch(struct slice body, struct http_reply *reply, size_t *count)
+{
+    struct json_scan_array batch = {.text = body};
+    struct slice text;
+    *count = 0;
+    while (*count <= BATCH_MAX && json_scan_next(&batch, &text)) {
+        (*count)++;
+    }
+    if (batch.wrong != NULL) {
+        http_problem(reply, 400, "No CloudEvents", "the body is no JSON array: %s", batch.wrong);
+        return false;
+    }
+    if (*count > BATCH_MAX) {
+        http_problem(reply, 413, "Batch too large",
+                     "the batch has more than %d events: send it in parts", BATCH_MAX);
+        return false;
+    }
+    return true;
+}
+
 static bool take_batch(struct publishing *of, const struct http_request *request,
                        struct http_reply *reply)
 {
-    struct slice body = http_body(request);
-    json_error_t at;
-    json_t *batch = json_loadb((const char *)body.data, body.size, JSON_REJECT_DUPLICATES, &at);
-    size_t count = json_array_size(batch);
-    json_t *wrong = json_array();
-    if (!json_is_array(batch)) {
-        http_problem(reply, 400, "No CloudEvents", "the body is no JSON array: %s (line %d)",
-                     batch == NULL ? at.text : "it is something else", batch == NULL ? at.line : 1);
-    } else if (count > BATCH_MAX) {
-        http_problem(reply, 413, "Batch too large",
-                     "the batch has %zu events, at most %d are taken: send it in parts", count,
-                     BATCH_MAX);
+    struct json_scan_array batch = {.text = http_body(request)};
+    struct slice text;
+    size_t count;
+    if (!count_batch(batch.text, reply, &count)) {
+        return false;
     }
-    bool is_fine = json_is_array(batch) && count <= BATCH_MAX;
-    for (size_t i = 0; is_fine && i < count; i++) {
+    json_t *wrong = json_array();
+    for (int i = 0; json_scan_next(&batch, &text); i++) {
         struct reason reason = {""};
-        char *text = json_dumps(json_array_get(batch, i), JSON_COMPACT | JSON_ENCODE_ANY);
-        struct slice kept = slice_str(arena_cstr(&of->arena, slice_str(text)));
-        free(text);
-        if (!take_structured(of, request, kept, &reason)) {
-            json_array_append_new(wrong, json_pack("{s:i, s:o}", "index", (int)i, "detail",
-                                                   http_api_text(reason.text)));
+        if (!take_structured(of, request, text, &reason)) {
+            json_array_append_new(
+                wrong, json_pack("{s:i, s:o}", "index", i, "detail", http_api_text(reason.text)));
         }
     }
-    json_decref(batch);
-    if (is_fine && json_array_size(wrong) > 0) {
+    if (json_array_size(wrong) > 0) {
         return refuse_batch(reply, count, wrong);
     }
     json_decref(wrong);
-    return is_fine;
+    return true;
+}
+
+static bool check_size(size_t index, size_t bytes, struct http_reply *reply)
+{
+    if (bytes > EVENT_MAX) {
+        http_problem(reply, 413, "Event too large",
+                     "event %zu has %zu bytes, at most %d are taken; nothing was published", index,
+                     bytes, EVENT_MAX);
+    }
+    return bytes <= EVENT_MAX;
 }
 
 static bool is_type(const char *type, const char *wanted)
@@ -362,6 +391,9 @@ static bool take_body(struct publishing *of, const struct http_request *request,
     if (is_type(type, "application/json") && http_header(request, "ce-id") == NULL) {
         json_error_t at;
         struct slice body = http_body(request);
+        if (!check_size(0, body.size, reply)) {
+            return false;
+        }
         json_t *json =
             json_loadb((const char *)body.data, body.size, JSON_DECODE_ANY | JSON_ALLOW_NUL, &at);
         if (json == NULL) {
@@ -382,10 +414,7 @@ static bool check_sizes(const struct publishing *of, struct http_reply *reply)
 {
     for (size_t i = 0; i < of->events.count; i++) {
         const struct event *event = &of->events.items[i].event;
-        if (event->value.size + event->key.size > EVENT_MAX) {
-            http_problem(reply, 413, "Event too large",
-                         "event %zu has %zu bytes, at most %d are taken; nothing was published", i,
-                         event->value.size + event->key.size, EVENT_MAX);
+        if (!check_size(i, event->value.size + event->key.size, reply)) {
             return false;
         }
     }

@@ -236,6 +236,20 @@ class Publishing(Case):
         self.get("/v1/topics/refused", status=404)
 
 
+    def test_json_of_many_small_values_takes_little_memory(self):
+        process = (self.beside or self.server).process
+        objects = b"{}," * (5 << 20) + b"{}"
+        event = json.dumps(cloud(1))[:-1].encode() + b', "data": [' + objects + b"]}"
+        for status, body, headers in ((413, b"[" + objects + b"]", JSON), (400, event, STRUCTURED),
+                                      (413, b"[" + objects + b"]", BATCH),
+                                      (400, b"[" + event + b"]", BATCH)):
+            with self.subTest(headers=headers, body=body[:20]):
+                self.publish("many", body, headers, status=status)
+        with open(f"/proc/{process.pid}/status", encoding="ascii") as file:
+            peak_kb = int(re.search(r"VmHWM:\s+(\d+)", file.read())[1])
+        self.assertLess(peak_kb, 500 << 10)
+
+
 class Reading(Case):
     def test_pages(self):
         self.command("topic", "create", "pages", "--partitions", "3")
