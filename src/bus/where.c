@@ -457,7 +457,8 @@ enum err where_add_any(struct where *where, const char *name, const char *operat
 
 /* --- what holds --- */
 
-bool where_glob(const char *pattern, struct slice text)
+/* By going back to behind the last star: quick, unless much of the pattern fits again and again. */
+static bool glob_by_turns(const char *pattern, struct slice text)
 {
     const char *star = NULL; /* behind the last one met, and what it took of the text */
     size_t at = 0, taken = 0;
@@ -479,6 +480,74 @@ bool where_glob(const char *pattern, struct slice text)
         pattern++;
     }
     return *pattern == '\0';
+}
+
+enum { BYTES = 256, WORD_BITS = 64 };
+
+/* Bit n: the n letters of the pattern before this place fit (Baeza-Yates and Gonnet, "A new
+ * approach to text searching", 1992). */
+struct places {
+    size_t count, words;
+    uint64_t *next;  /* for each byte: places that it leads on from */
+    uint64_t *stays; /* places with a star: any byte leads to them again */
+    uint64_t *now;
+};
+
+static void note_letter(struct places *places, uint8_t letter)
+{
+    size_t word = places->count / WORD_BITS;
+    uint64_t bit = UINT64_C(1) << places->count % WORD_BITS;
+    for (size_t byte = 0; byte < BYTES; byte++) {
+        places->next[byte * places->words + word] |= letter == '?' || letter == byte ? bit : 0;
+    }
+    places->count++;
+}
+
+/* False: the text leads nowhere. */
+static bool take_byte(struct places *places, uint8_t byte)
+{
+    const uint64_t *next = &places->next[byte * places->words];
+    uint64_t carried = 0, any = 0;
+    for (size_t i = 0; i < places->words; i++) {
+        uint64_t on = places->now[i] & next[i];
+        places->now[i] = on << 1 | carried | (places->now[i] & places->stays[i]);
+        carried = on >> (WORD_BITS - 1);
+        any |= places->now[i];
+    }
+    return any != 0;
+}
+
+/* All places of the pattern at once. */
+static bool glob_at_once(const char *pattern, struct slice text)
+{
+    size_t words = strlen(pattern) / WORD_BITS + 1, at = 0;
+    uint64_t *bits = mem_new_array(uint64_t, (BYTES + 2) * words);
+    struct places places = {.words = words,
+                            .next = bits,
+                            .stays = bits + BYTES * words,
+                            .now = bits + (BYTES + 1) * words};
+    for (; *pattern != '\0'; pattern++) {
+        if (*pattern == '*') {
+            places.stays[places.count / WORD_BITS] |= UINT64_C(1) << places.count % WORD_BITS;
+        } else {
+            note_letter(&places, (uint8_t)*pattern);
+        }
+    }
+    places.now[0] = 1;
+    while (at < text.size && take_byte(&places, text.data[at])) {
+        at++;
+    }
+    bool fits = places.now[places.count / WORD_BITS] >> places.count % WORD_BITS & 1;
+    free(bits);
+    return fits;
+}
+
+bool where_glob(const char *pattern, struct slice text)
+{
+    enum { TURNS_MOST = 1 << 20 };
+    size_t size = strlen(pattern);
+    return size == 0 || text.size <= TURNS_MOST / size ? glob_by_turns(pattern, text)
+                                                       : glob_at_once(pattern, text);
 }
 
 static int compare_numbers(int64_t a, int64_t b)

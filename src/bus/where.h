@@ -101,7 +101,8 @@ size_t where_tell(const struct where *where, where_get *get, const void *context
                   void (*each)(void *each_context, const struct where_part *part),
                   void *each_context);
 
-/* Whether the pattern of ~ fits the whole text. At most text.size * pattern's length steps. */
+/* Whether the pattern of ~ fits the whole text. At most text.size * (pattern's length / 64 + 1)
+ * steps, or a million; for a large text 33 bytes of memory a letter of the pattern. */
 bool where_glob(const char *pattern, struct slice text);
 
 #endif

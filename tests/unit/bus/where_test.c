@@ -246,6 +246,70 @@ static void test_patterns(void **state)
     assert_false(where_glob("a", slice_of("a\0b", 3)));
 }
 
+/* The same by the definition: a star is nothing, or a letter and the star. */
+static bool fits_by_definition(const char *pattern, const char *text)
+{
+    if (*pattern == '*') {
+        return fits_by_definition(pattern + 1, text) ||
+               (*text != '\0' && fits_by_definition(pattern, text + 1));
+    }
+    return *pattern == '\0' ? *text == '\0'
+                            : *text != '\0' && (*pattern == '?' || *pattern == *text) &&
+                                  fits_by_definition(pattern + 1, text + 1);
+}
+
+/* Of few letters, so that much of it fits. Behind many others, which a star takes, so that the text
+ * is a large one: then as many of those as the pattern has letters may be the pattern's as well. */
+static void test_patterns_fit_as_defined(void **state)
+{
+    (void)state;
+    enum { ROUNDS = 300, LARGE = 200000, LETTERS = 12 };
+    unsigned random = 1;
+    char *large = calloc(1, LARGE + LETTERS + 1);
+    size_t fitting = 0;
+    memset(large, 'x', LARGE);
+    for (int round = 0; round < ROUNDS; round++) {
+        char pattern[LETTERS + 1] = "", behind[LETTERS + 8], *text = large + LARGE;
+        memset(text, '\0', LETTERS);
+        for (size_t i = 0; i < LETTERS; i++) {
+            random = random * 1103515245U + 12345U;
+            pattern[i] = i <= (size_t)round % LETTERS ? "ab?*"[random >> 20 & 3] : '\0';
+            text[i] = i <= random >> 28 ? "ab"[random >> 16 & 1] : '\0';
+        }
+        bool fits = fits_by_definition(pattern, text), fits_behind = false;
+        for (size_t i = 0; i <= LETTERS; i++) {
+            fits_behind |= fits_by_definition(pattern, text - i);
+        }
+        snprintf(behind, sizeof behind, "*xx%s", pattern);
+        assert_int_equal(where_glob(pattern, slice_str(text)), fits);
+        assert_int_equal(where_glob(behind, slice_str(large)), fits_behind);
+        fitting += fits_behind;
+    }
+    assert_true(fitting > ROUNDS / 10 && fitting < ROUNDS);
+    free(large);
+}
+
+/* One at a time they would take minutes. */
+static void test_a_pattern_that_nearly_fits_a_large_text_is_quick(void **state)
+{
+    (void)state;
+    enum { TEXT = 1000000, PATTERN = 4000, TIMES = 10 };
+    char *text = malloc(TEXT), pattern[PATTERN + 1];
+    memset(text, 'a', TEXT);
+    memset(pattern, 'a', PATTERN);
+    pattern[0] = '*';
+    pattern[PATTERN / 2] = '?';
+    pattern[PATTERN] = '\0';
+    assert_true(where_glob(pattern, slice_of(text, TEXT)));
+    pattern[PATTERN - 1] = 'b';
+    for (int i = 0; i < TIMES; i++) {
+        assert_false(where_glob(pattern, slice_of(text, TEXT)));
+    }
+    text[TEXT - 1] = 'b';
+    assert_true(where_glob(pattern, slice_of(text, TEXT)));
+    free(text);
+}
+
 static void note_part(void *context, const struct where_part *part)
 {
     struct buf *said = context;
@@ -283,6 +347,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_what_is_too_much_is_refused),
         cmocka_unit_test(test_what_is_added_narrows),
         cmocka_unit_test(test_patterns),
+        cmocka_unit_test(test_patterns_fit_as_defined),
+        cmocka_unit_test(test_a_pattern_that_nearly_fits_a_large_text_is_quick),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
 }
