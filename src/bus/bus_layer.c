@@ -293,14 +293,13 @@ enum err bus_layer_start(const struct bus_layer_settings *settings, struct bus_l
     return ERR_NONE;
 }
 
-/* On a thread of its own: any step may hang in somebody's disk. */
+/* On a thread of its own: any step may hang in somebody's disk. What the watch or a handler that
+ * hangs still uses stays where it is. */
 static void *stop(void *context)
 {
     struct bus_layer *layer = context;
-    if (watch_stop(layer->parts.watch, layer->deadline_ms / 2)) {
-        if (layer->http != NULL) {
-            http_stop(layer->http, layer->deadline_ms / 2);
-        }
+    if (watch_stop(layer->parts.watch, layer->deadline_ms / 2) &&
+        (layer->http == NULL || http_stop(layer->http, layer->deadline_ms / 2))) {
         free_parts(layer);
         pthread_mutex_lock(&layer->lock);
         layer->has_stopped = true;

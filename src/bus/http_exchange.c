@@ -127,7 +127,7 @@ static void judge(struct exchange *exchange)
         http_reply_busy(reply, "the server stops");
         return;
     }
-    if (!http_guard_host(&http->guard, request, reply)) {
+    if (!http_guard_framing(request, reply) || !http_guard_host(&http->guard, request, reply)) {
         return;
     }
     const struct http_route *route = http_routes_find(&http->routes, request, reply);

@@ -4,6 +4,35 @@
 #include <string.h>
 #include <strings.h>
 
+/* --- framing --- */
+
+struct framing {
+    size_t hosts, lengths, encodings;
+};
+
+static void count_header(void *context, const char *name, const char *value)
+{
+    struct framing *framing = context;
+    (void)value;
+    framing->hosts += strcmp(name, "host") == 0;
+    framing->lengths += strcmp(name, "content-length") == 0;
+    framing->encodings += strcmp(name, "transfer-encoding") == 0;
+}
+
+bool http_guard_framing(const struct http_request *request, struct http_reply *reply)
+{
+    struct framing framing = {0};
+    http_header_each(request, count_header, &framing);
+    if (framing.hosts <= 1 && framing.lengths + framing.encodings <= 1) {
+        return true;
+    }
+    http_problem(reply, 400, "Ambiguous request", "the request has %s: send one",
+                 framing.hosts > 1 ? "more than one Host"
+                                   : "more than one Content-Length or Transfer-Encoding");
+    http_reply_header(reply, "Connection", "close");
+    return false;
+}
+
 /* --- Host --- */
 
 /* The host of "host:port", "[::1]:port" without the port; empty when it is none. */

@@ -10,6 +10,11 @@ struct http_guard {
     const char *allowed_hosts; /* NULL: none are named */
 };
 
+/* Whether a proxy in front of us cannot have read another request in the same bytes: one Host, and
+ * one way to tell the body's end (RFC 9112, 3.2 and 6.3). False: the reply says so (400), and the
+ * connection ends with it. */
+bool http_guard_framing(const struct http_request *request, struct http_reply *reply);
+
 /* Whether the client calls us by a name of ours. False: the reply says so (400, 403). */
 bool http_guard_host(const struct http_guard *guard, const struct http_request *request,
                      struct http_reply *reply);

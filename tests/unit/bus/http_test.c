@@ -272,6 +272,22 @@ static void test_what_is_wrong_is_told(void **state)
     http_free(http);
 }
 
+static void test_what_a_proxy_may_read_otherwise_is_refused(void **state)
+{
+    struct http *http = serve(NULL);
+    (void)state;
+    check(http, "GET /v1/things/a" END "Host: localhost\r\n\r\n", "400", "more than one Host");
+    check(http,
+          "POST /v1/things/x HTTP/1.1\r\nHost: localhost\r\nContent-Type: a/b\r\n"
+          "Content-Length: 2\r\nContent-Length: 2\r\n\r\n{}",
+          "400", "Connection: close");
+    check(http,
+          "POST /v1/things/x HTTP/1.1\r\nHost: localhost\r\nContent-Type: a/b\r\n"
+          "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+          "400", "Transfer-Encoding");
+    http_free(http);
+}
+
 static void test_foreign_hosts_are_refused(void **state)
 {
     struct http_settings named = {.allowed_hosts = "bus.example, other.example:81"};
@@ -611,6 +627,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_routes_and_their_parts),
         cmocka_unit_test(test_what_is_wrong_is_told),
+        cmocka_unit_test(test_what_a_proxy_may_read_otherwise_is_refused),
         cmocka_unit_test(test_foreign_hosts_are_refused),
         cmocka_unit_test(test_pages_of_others_cannot_change_anything),
         cmocka_unit_test(test_bodies_have_a_limit),
