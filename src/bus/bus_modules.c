@@ -5,6 +5,7 @@
 #include "bus/http_module.h"
 #include "bus/layer_state.h"
 #include "bus/map_watch.h"
+#include "bus/spec_watch.h"
 #include "bus/story_module.h"
 
 static const struct bus_module modules[] = {
@@ -13,6 +14,7 @@ static const struct bus_module modules[] = {
     {"story", story_make, story_routes, story_free},
     {"clients", client_view_make, client_view_routes, client_view_free},
     {"map", map_watch_make, map_watch_routes, map_watch_free},
+    {"spec", spec_watch_make, spec_watch_routes, spec_watch_free},
     {"console", console_make, console_routes, console_free},
     {.name = NULL},
 };

@@ -42,6 +42,7 @@ int cli_find(int argc, char **argv);
 int cli_client(int argc, char **argv);
 int cli_map(int argc, char **argv);
 int cli_who(int argc, char **argv);
+int cli_spec(int argc, char **argv);
 int cli_top(int argc, char **argv);
 int cli_status(int argc, char **argv);
 int cli_check(int argc, char **argv);

@@ -17,6 +17,7 @@ static const struct cli_command commands[] = {
     {"find", "find events by headers and conditions, in the whole log", cli_find},
     {"map", "show who publishes, consumes and causes what, as observed", cli_map},
     {"who", "show who publishes and consumes one type of event", cli_who},
+    {"spec", "describe what goes over the bus as AsyncAPI, and check changes", cli_spec},
     {"client", "list who is connected and what each does", cli_client},
     {"expect", "for tests: wait for events that fulfil a condition", cli_expect},
     {"bench", "measure how fast a bus takes and gives events", cli_bench},
