@@ -10,9 +10,11 @@
 
 struct cluster {
     const struct connection_settings *settings;
-    pthread_mutex_t asking; /* one at a time asks the bus; guards connection */
+    pthread_mutex_t asking; /* one at a time asks the bus; guards what follows */
     struct connection *connection;
-    pthread_mutex_t lock; /* guards the view; taken inside of `asking` */
+    struct client_error failure; /* the last time that it did not answer */
+    int64_t failed_ms;           /* mono: when that was known; 0: never */
+    pthread_mutex_t lock;        /* guards the view; taken inside of `asking` */
     struct cluster_view *view;
     int64_t view_mono_ms;
 };
@@ -209,33 +211,52 @@ static enum client_status look_at_groups(struct connection *connection, struct c
 /* --- looking --- */
 
 /* `asking` is held. */
-static enum client_status reach(struct cluster *cluster, struct client_error *error)
+static enum client_status note_result(struct cluster *cluster, enum client_status status,
+                                      const struct client_error *error)
+{
+    if (status == CLIENT_UNREACHABLE || status == CLIENT_TIMED_OUT) {
+        cluster->failure = *error;
+        cluster->failed_ms = clock_mono_ms(clock_system());
+    }
+    return status;
+}
+
+/* Who waited while another one found that the bus does not answer is told so, and does not wait as
+ * long once more. `asking` is held; asked_ms: mono, before it was. */
+static enum client_status reach(struct cluster *cluster, int64_t asked_ms,
+                                struct client_error *error)
 {
     enum client_status status = CLIENT_OK;
+    if (cluster->failed_ms > 0 && cluster->failed_ms >= asked_ms) {
+        *error = cluster->failure;
+        return error->status;
+    }
     if (cluster->connection == NULL) {
         status = connection_open(cluster->settings, &cluster->connection, error);
     }
-    return status == CLIENT_OK ? connection_reach(cluster->connection, error) : status;
+    status = status == CLIENT_OK ? connection_reach(cluster->connection, error) : status;
+    return note_result(cluster, status, error);
 }
 
 struct connection *cluster_connection(struct cluster *cluster, struct client_error *error)
 {
+    int64_t asked_ms = clock_mono_ms(clock_system());
     pthread_mutex_lock(&cluster->asking);
-    enum client_status status = reach(cluster, error);
+    enum client_status status = reach(cluster, asked_ms, error);
     struct connection *connection = status == CLIENT_OK ? cluster->connection : NULL;
     pthread_mutex_unlock(&cluster->asking);
     return connection;
 }
 
 /* `asking` is held. */
-static struct cluster_view *take(struct cluster *cluster)
+static struct cluster_view *take(struct cluster *cluster, int64_t asked_ms)
 {
     struct cluster_view *view = mem_new(struct cluster_view);
     struct admin_brokers brokers = {0};
     int64_t began_ms = clock_mono_ms(clock_system());
     view->references = 1;
     view->taken_ms = clock_wall_ms(clock_system());
-    enum client_status status = reach(cluster, &view->error);
+    enum client_status status = reach(cluster, asked_ms, &view->error);
     if (status == CLIENT_OK) {
         status = admin_brokers(cluster->connection, &brokers, &view->error);
         view->broker_count = brokers.count;
@@ -250,7 +271,7 @@ static struct cluster_view *take(struct cluster *cluster)
         topic_ends_load(cluster->connection, &view->ends);
         status = look_at_groups(cluster->connection, view);
     }
-    view->error.status = status;
+    view->error.status = note_result(cluster, status, &view->error);
     view->took_ms = clock_mono_ms(clock_system()) - began_ms;
     return view;
 }
@@ -281,7 +302,7 @@ static void keep(struct cluster *cluster, struct cluster_view *view, int64_t mon
 
 const struct cluster_view *cluster_look(struct cluster *cluster, int64_t age_ms)
 {
-    int64_t from_ms = clock_mono_ms(clock_system()) - age_ms;
+    int64_t asked_ms = clock_mono_ms(clock_system()), from_ms = asked_ms - age_ms;
     struct cluster_view *view = recent(cluster, from_ms);
     if (view != NULL) {
         return view;
@@ -290,7 +311,7 @@ const struct cluster_view *cluster_look(struct cluster *cluster, int64_t age_ms)
     view = recent(cluster, from_ms);
     if (view == NULL) {
         int64_t now_ms = clock_mono_ms(clock_system());
-        view = take(cluster);
+        view = take(cluster, asked_ms);
         keep(cluster, view, now_ms);
     }
     pthread_mutex_unlock(&cluster->asking);

@@ -9,7 +9,8 @@
 /*
  * What the bus says of itself by the Kafka protocol: topics with the ends of their partitions,
  * groups with members, commits and lag. Many may ask at once: the bus is asked once for all of
- * them, and what it said a moment ago is given again. Any thread.
+ * them, and what it said a moment ago is given again. So is that it does not answer: who waited
+ * meanwhile is told at once. Any thread.
  */
 
 /* How far a group is in a partition. */

@@ -5,9 +5,9 @@
 #include <string.h>
 
 /*
- * The HTTP of the bus layer alone, beside any bus: http-beside BOOTSTRAP [LISTENER]. Prints its
- * address, and ends with its standard input. A line there switches a check of /readyz: "broken WHY"
- * or "mended".
+ * The HTTP of the bus layer alone, beside any bus: http-beside BOOTSTRAP [LISTENER [TIMEOUT_MS]].
+ * Prints its address, and ends with its standard input. A line there switches a check of /readyz:
+ * "broken WHY" or "mended".
  */
 
 static char broken[256];
@@ -26,15 +26,16 @@ int main(int argc, char **argv)
     char line[300];
     struct http_settings settings = {.listener = argc > 2 ? argv[2] : "127.0.0.1:0"};
     if (argc < 2) {
-        fprintf(stderr, "usage: http-beside BOOTSTRAP [LISTENER]\n");
+        fprintf(stderr, "usage: http-beside BOOTSTRAP [LISTENER [TIMEOUT_MS]]\n");
         return 2;
     }
     if (http_open(&settings, &http, &reason) != ERR_NONE) {
         fprintf(stderr, "%s\n", reason.text);
         return 1;
     }
-    struct connection_settings bus = {
-        .bootstrap_servers = argv[1], .client_id = "http-beside", .timeout_ms = 10000};
+    struct connection_settings bus = {.bootstrap_servers = argv[1],
+                                      .client_id = "http-beside",
+                                      .timeout_ms = argc > 3 ? atoi(argv[3]) : 10000};
     struct http_api *api = http_api_new(&bus);
     size_t count;
     const struct http_route *routes = http_api_routes(api, &count);

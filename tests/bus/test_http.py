@@ -9,9 +9,12 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -28,8 +31,8 @@ JSON = {"Content-Type": "application/json"}
 class Beside:
     """The HTTP of the bus layer as a process of its own."""
 
-    def __init__(self, bootstrap):
-        self.process = subprocess.Popen([BESIDE, bootstrap], stdin=subprocess.PIPE, text=True,
+    def __init__(self, bootstrap, timeout_ms=10000):
+        self.process = subprocess.Popen([BESIDE, bootstrap, "127.0.0.1:0", str(timeout_ms)], stdin=subprocess.PIPE, text=True,
                                         stdout=subprocess.PIPE)
         self.address = self.process.stdout.readline().strip().removeprefix("http=")
 
@@ -488,6 +491,30 @@ class Faults(unittest.TestCase):
             while values[-1] != "2":  # what was answered by 504 may be there as well
                 values.append(stream.next_value()[0])
             stream.close()
+            self.assertEqual(beside.stop(), 0)
+            server.stop()
+
+    def test_those_who_wait_for_a_bus_that_hangs_wait_together(self):
+        with tempfile.TemporaryDirectory(prefix="tidings-http-") as directory:
+            server = Server(os.path.join(directory, "data"))
+            beside = Beside(server.address, timeout_ms=1500)
+            self.assertEqual(self.status(beside, "GET", "/v1/topics"), 200)
+            server.process.send_signal(signal.SIGSTOP)
+            began, asked = time.monotonic(), 8
+            statuses = []
+            threads = [threading.Thread(target=lambda path=path: statuses.append(
+                self.status(beside, "GET", path))) for path in ["/v1/topics", "/readyz"] * (asked // 2)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            took_s, began = time.monotonic() - began, time.monotonic()
+            statuses.append(self.status(beside, "GET", "/v1/topics"))
+            alone_s = time.monotonic() - began
+            server.process.send_signal(signal.SIGCONT)
+            self.assertEqual(statuses, [503] * (asked + 1))
+            self.assertLess(took_s, alone_s * asked / 2)
+            wait_for(lambda: self.status(beside, "GET", "/v1/topics") == 200, "the bus again")
             self.assertEqual(beside.stop(), 0)
             server.stop()
 
