@@ -624,7 +624,7 @@ static void add_services(struct builder *builder)
 {
     struct map_graph *graph = builder->graph;
     size_t count = map_services_count(builder->services);
-    for (size_t i = 0; i < count && i < MAP_NODES_MAX; i++) {
+    for (size_t i = 0; i < count && i < MAP_SERVICES_MAX; i++) {
         struct map_service *service = map_services_item(builder->services, i);
         struct map_node *node = vec_add(&graph->nodes);
         node->is_service = true;
@@ -637,7 +637,7 @@ static void add_services(struct builder *builder)
         memcpy(node->names, service->names, sizeof node->names);
         memset(service->names, 0, sizeof service->names);
     }
-    graph->left_out += count > MAP_NODES_MAX ? count - MAP_NODES_MAX : 0;
+    graph->left_out += count > MAP_SERVICES_MAX ? count - MAP_SERVICES_MAX : 0;
     builder->presences = mem_new_array(struct presence, count + 1);
 }
 
@@ -660,7 +660,7 @@ static void for_each(struct builder *builder, unsigned kinds, each_fact *each)
         if ((kinds & (1U << fact->is.kind)) != 0 && !is_forgotten(builder, fact)) {
             service = map_services_of(builder->services, &fact->is);
         }
-        if (service < MAP_NODES_MAX) {
+        if (service < MAP_SERVICES_MAX) {
             each(builder, service, fact);
         }
     }

@@ -16,9 +16,10 @@
  * id, names that are equal but for "urn:", a scheme and slashes, and what a rule gives one name. A
  * client that publishes events of several sources is a relay and not one with them.
  *
- * At most MAP_NODES_MAX nodes and MAP_EDGES_MAX edges; what comes beyond is left out, and counted.
+ * At most MAP_NODES_MAX nodes, of which MAP_SERVICES_MAX services, so that types have room beside
+ * them, and MAP_EDGES_MAX edges; what comes beyond is left out, and counted.
  */
-enum { MAP_NODES_MAX = 2000, MAP_EDGES_MAX = 8000, MAP_RANKS_MAX = 9 };
+enum { MAP_NODES_MAX = 2000, MAP_SERVICES_MAX = 1000, MAP_EDGES_MAX = 8000, MAP_RANKS_MAX = 9 };
 
 enum map_state {
     MAP_FRESH,

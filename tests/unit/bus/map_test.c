@@ -622,6 +622,32 @@ static void test_what_nobody_consumes_new_producers_and_loops_are_told_once(void
     map_facts_deinit(&facts);
 }
 
+/* Of a source an order, say: what they publish is still shown. */
+static void test_many_services_leave_room_for_types(void **state)
+{
+    (void)state;
+    enum { SOURCES = MAP_NODES_MAX + 500 };
+    struct map_facts facts;
+    map_facts_init(&facts, ms(0));
+    add_shop(&facts, 10);
+    for (int i = 0; i < SOURCES; i++) {
+        char *source = mem_sprintf("/orders/%d", i);
+        flow(&facts, source, "shipments", "Shipped", 10);
+        free(source);
+    }
+    struct map_graph graph = graph_at(&facts, 11);
+    assert_in_range(graph.nodes.count, 100, MAP_NODES_MAX);
+    assert_in_range(graph.edges.count, 100, MAP_EDGES_MAX);
+    assert_true(graph.left_out >= SOURCES - MAP_SERVICES_MAX);
+    assert_non_null(map_graph_type(&graph, "Shipped"));
+    char *shown = as_text(&graph);
+    expect_in(shown, "OrderPlaced");
+    expect_in(shown, "billing");
+    free(shown);
+    map_graph_deinit(&graph);
+    map_facts_deinit(&facts);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -639,6 +665,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_what_changed_is_told_by_names),
         cmocka_unit_test(test_an_hour_of_rolling_restarts_makes_no_alert_and_a_real_end_does),
         cmocka_unit_test(test_what_nobody_consumes_new_producers_and_loops_are_told_once),
+        cmocka_unit_test(test_many_services_leave_room_for_types),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
 }
