@@ -276,6 +276,7 @@ static void look_at(struct map_feed *feed, const struct event *given, struct loo
 static const char *intern(struct map_feed *feed, struct slice text)
 {
     struct type_name *type;
+    text = slice_is_null(text) ? slice_str("") : text;
     HASH_FIND(hh, feed->types, text.data, text.size, type);
     if (type == NULL && HASH_COUNT(feed->types) < TYPES_MAX) {
         type = mem_new(struct type_name);

@@ -161,6 +161,7 @@ static size_t reach_type(struct builder *builder, struct slice name, bool is_top
 static struct topic *reach_topic(struct builder *builder, struct slice name)
 {
     struct topic *topic;
+    name = slice_is_null(name) ? slice_str("") : name;
     HASH_FIND(hh, builder->topics, name.data, name.size, topic);
     if (topic == NULL) {
         topic = mem_new(struct topic);
@@ -362,7 +363,10 @@ static void causes(struct builder *builder, const struct map_fact *fact)
 
 static struct group *find_group(const struct builder *builder, struct slice name)
 {
-    struct group *group;
+    struct group *group = NULL;
+    if (slice_is_null(name)) {
+        return NULL; /* an empty name is one */
+    }
     HASH_FIND(hh, builder->groups, name.data, name.size, group);
     return group;
 }
@@ -371,12 +375,12 @@ static void note_group(struct builder *builder, const struct map_fact *fact)
 {
     struct slice name = fact->is.names[MAP_GROUP];
     struct group *group = find_group(builder, name);
-    if (fact->is.kind != MAP_JOINED || fact->connections < 0) {
+    if (fact->is.kind != MAP_JOINED || fact->connections < 0 || slice_is_null(name)) {
         return;
     }
     if (group == NULL) {
         group = mem_new(struct group);
-        HASH_ADD_KEYPTR(hh, builder->groups, fact->is.names[MAP_GROUP].data, name.size, group);
+        HASH_ADD_KEYPTR(hh, builder->groups, name.data, name.size, group);
     }
     group->is_known = true;
     group->is_connected = group->is_connected || fact->connections > 0;

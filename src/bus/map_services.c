@@ -186,11 +186,12 @@ static void note_publisher(struct map_services *services, struct topic_guess **t
     } else {
         client = MANY; /* somebody without a name */
     }
-    HASH_FIND(hh, *topics, key->topic.data, key->topic.size, topic);
+    struct slice name = slice_is_null(key->topic) ? slice_str("") : key->topic;
+    HASH_FIND(hh, *topics, name.data, name.size, topic);
     if (topic == NULL) {
         topic = mem_new(struct topic_guess);
         topic->client = topic->source = NONE;
-        HASH_ADD_KEYPTR(hh, *topics, key->topic.data, key->topic.size, topic);
+        HASH_ADD_KEYPTR(hh, *topics, name.data, name.size, topic);
     }
     if (client != NONE) {
         note_one(&topic->client, client);

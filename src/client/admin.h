@@ -181,8 +181,11 @@ struct admin_group {
 /* Frees what an answer holds and leaves an empty one. */
 void admin_group_deinit(struct admin_group *group);
 
-/* Who is in the group and what each member reads. A group that the bus does not know is_dead; an
- * error leaves an empty *group. */
+/*
+ * Who is in the group and what each member reads. A group that the bus does not know is_dead; an
+ * error leaves an empty *group. librdkafka ends the process when members say what it does not
+ * expect; a connection that is_guarded asks so that it cannot, and learns no instance ids.
+ */
 CHECKED enum client_status admin_group(struct connection *connection, const char *name,
                                        struct admin_group *group, struct client_error *error);
 

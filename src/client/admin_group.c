@@ -129,6 +129,9 @@ static enum client_status describe(struct connection *connection, const char *co
                                    size_t count, struct admin_group_answer *answers,
                                    struct client_error *error)
 {
+    if (connection->is_guarded) {
+        return admin_describe_guarded(connection, names, count, answers, error);
+    }
     struct admin_request request = send_describe(connection, names, count);
     enum client_status status = admin_request_wait(&request, error);
     if (status == CLIENT_OK) {

@@ -41,6 +41,18 @@ enum client_status admin_list_all_offsets(struct connection *connection, const c
                                           size_t count, struct admin_group_answer *answers,
                                           struct client_error *error);
 
+/*
+ * Fills group, or error, of answers[i] for names[i]; count > 0. What members say cannot end the
+ * process; instance ids are not told (NULL), and who reads what only of groups of consumers.
+ */
+enum client_status admin_describe_guarded(struct connection *connection, const char *const *names,
+                                          size_t count, struct admin_group_answer *answers,
+                                          struct client_error *error);
+
+/* Adds the partitions of a member's assignment (Kafka's ConsumerProtocolAssignment), as many as can
+ * be made out: the bytes are a client's, and may be anything. */
+void admin_take_assignment(const void *bytes, size_t size, struct topic_partitions *partitions);
+
 /* An rd_kafka_error_t (NULL: none) as failure; does not destroy it. */
 enum client_status admin_fail(const rd_kafka_error_t *from, struct client_error *error);
 

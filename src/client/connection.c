@@ -166,6 +166,7 @@ enum client_status connection_configure(struct connection *connection,
         {NULL},
     };
     *connection = (struct connection){
+        .is_guarded = settings->is_guarded,
         .timeout_ms = settings->timeout_ms > 0 ? settings->timeout_ms : DEFAULT_TIMEOUT_MS,
         .notice = settings->notice,
         .notice_context = settings->notice_context,

@@ -14,7 +14,8 @@
 struct connection {
     rd_kafka_t *rk;
     char *bootstrap;
-    bool is_mock; /* librdkafka plays the bus itself (tests) */
+    bool is_mock;    /* librdkafka plays the bus itself (tests) */
+    bool is_guarded; /* see connection_settings */
     int timeout_ms;
     client_notice_fn *notice;
     void *notice_context;

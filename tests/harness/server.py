@@ -172,14 +172,14 @@ class Server:
 
     def wait_lines_of(self, client, pattern=""):
         return wait_for(lambda: self.lines_of(client, pattern),
-                        f"log line of {client.address} {pattern} in\n{self.log()[-TOLD:]}", 20)
+                        f"log line of {client.address} {pattern} in\n{self.log()[-TOLD:]}")
 
     def log_lines(self, pattern):
         return [line for line in self.log().splitlines() if re.search(pattern, line)]
 
     def wait_log(self, pattern):
         return wait_for(lambda: self.log_lines(pattern),
-                        f"log line {pattern} in\n{self.log()[-TOLD:]}", 20)
+                        f"log line {pattern} in\n{self.log()[-TOLD:]}")
 
     def memory_kib(self, field="VmRSS"):
         with open(f"/proc/{self.process.pid}/status", encoding="ascii") as lines:
