@@ -1,6 +1,7 @@
 #include "service.h"
 
 #include "base/clock.h"
+#include "base/cond.h"
 #include "base/mem.h"
 #include "base/utf8.h"
 
@@ -108,7 +109,8 @@ static void tell_said(struct tidings *service, const struct lane_hand *hand,
     } else if (said->verdict == LANE_REJECT) {
         service_log_often(service, &service->failures, TIDINGS_LOG_WARN, "%s is rejected (%s)",
                           name_of(hand, name), reason_of(said, reason));
-    } else if (said->verdict == LANE_RETRY && !has_failed_before) {
+    } else if (said->verdict == LANE_RETRY && !has_failed_before &&
+               atomic_load(&service->meter.state) != METER_OVER) { /* then the stop is told of */
         service_log_often(service, &service->failures, TIDINGS_LOG_WARN,
                           "%s failed (%s); trying it again, its key waits", name_of(hand, name),
                           reason_of(said, reason));
@@ -177,13 +179,39 @@ void flight_settle(struct tidings *service, struct flight *flight, const struct 
     flight_close(service);
 }
 
-void flights_wait(struct tidings *service)
+/* What is not acknowledged yet: each has its delivery soon (TIDINGS_CLOSED). */
+static void give_up_published(struct tidings *service)
 {
     pthread_mutex_lock(&service->lock);
+    struct publisher *publisher = service->publisher;
+    pthread_mutex_unlock(&service->lock);
+    if (publisher != NULL) {
+        publisher_give_up(publisher);
+    }
+}
+
+void flights_wait(struct tidings *service)
+{
+    enum { LOOK_MS = 200 };
+    bool is_late = false;
+    pthread_mutex_lock(&service->lock);
     while (service->flights > 0) {
-        pthread_cond_wait(&service->landed, &service->lock);
+        struct timespec until = cond_after_ms(LOOK_MS);
+        pthread_mutex_unlock(&service->lock);
+        is_late = lane_runner_left_ms(service->runner) == 0;
+        if (is_late) { /* each time: who works on may publish more */
+            give_up_published(service);
+        }
+        hand_watch(service);
+        pthread_mutex_lock(&service->lock);
+        if (service->flights > 0) {
+            pthread_cond_timedwait(&service->landed, &service->lock, &until);
+        }
     }
     pthread_mutex_unlock(&service->lock);
+    if (is_late) {
+        lane_runner_grant(service->runner);
+    }
 }
 
 /* The handler has returned. False: what it published says the result, later. */

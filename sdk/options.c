@@ -43,6 +43,7 @@ static enum tidings_status numbers_check(const struct tidings_options *options,
         {"commit_interval_ms", options->commit_interval_ms, 1, INT32_MAX},
         {"session_timeout_ms", options->session_timeout_ms, 1, INT32_MAX},
         {"handler_warn_ms", options->handler_warn_ms, 1, INT32_MAX},
+        {"stop_timeout_ms", options->stop_timeout_ms, 1, INT32_MAX},
         {"workers", options->workers, 1, 10000},
         {"order", options->order, TIDINGS_BY_KEY, TIDINGS_UNORDERED},
         {"retry_max_ms", options->retry_max_ms, lanes.backoff_first_ms, INT32_MAX},
@@ -108,6 +109,7 @@ void options_copy(struct tidings *service, const struct tidings_options *options
     its->client_settings = settings_copy(options->client_settings, &service->client_setting_count);
     its->publish_timeout_ms = or_default(options->publish_timeout_ms, 30000);
     its->session_timeout_ms = or_default(options->session_timeout_ms, 10000);
+    its->stop_timeout_ms = options->stop_timeout_ms != 0 ? options->stop_timeout_ms : 30000;
     its->handler_warn_ms = or_default(options->handler_warn_ms, 10000);
     its->log = options->log ? options->log : log_to_stderr;
     its->log_context = options->log ? options->log_context : service;

@@ -1,6 +1,7 @@
 #include "service.h"
 
 #include "base/clock.h"
+#include "base/cond.h"
 #include "base/mem.h"
 
 #include <stdlib.h>
@@ -21,7 +22,7 @@ static struct tidings *service_make(const struct tidings_options *options)
     pthread_mutex_init(&service->log_lock, NULL);
     pthread_mutex_init(&service->hands_lock, NULL);
     pthread_mutex_init(&service->lock, NULL);
-    pthread_cond_init(&service->landed, NULL);
+    cond_init(&service->landed);
     meter_init(&service->meter);
     return service;
 }
@@ -128,6 +129,7 @@ void tidings_free(struct tidings *service)
 
 void tidings_stop(struct tidings *service)
 {
+    deadline_begin(&service->stop, service->options.stop_timeout_ms); /* fine in a signal handler */
     atomic_store(&service->stopping, true);
 }
 
@@ -164,7 +166,6 @@ static bool on_hand(void *context, struct lane_hand *hand, struct lane_said *sai
 
 enum client_status service_begin_lanes(struct tidings *service, struct client_error *why)
 {
-    enum { SLACK_MS = 1000 };
     size_t count = 0;
     struct handler *handler;
     LL_FOREACH (service->handlers, handler) {
@@ -186,7 +187,8 @@ enum client_status service_begin_lanes(struct tidings *service, struct client_er
         .story = on_story,
         .log = on_log,
         .context = service,
-        .stop_wait_ms = service->options.publish_timeout_ms + SLACK_MS,
+        .stop_wait_ms = (int)service->options.stop_timeout_ms,
+        .stop = &service->stop,
         .clock = service->clock,
         .transacts = service->options.exactly_once,
         .settled = hand_settled,
@@ -203,8 +205,8 @@ enum client_status service_begin_lanes(struct tidings *service, struct client_er
 void service_let_go(struct tidings *service)
 {
     atomic_store(&service->meter.state, METER_OVER);
+    flights_wait(service); /* also for batches: they end when they have returned */
     batches_end(service);
-    flights_wait(service);
 }
 
 void service_end_lanes(struct tidings *service)
@@ -217,11 +219,14 @@ void service_end_lanes(struct tidings *service)
     service->numbered = NULL;
 }
 
-/* Until all that the handlers published has its end, which is within publish_timeout_ms. */
+/* Until all that the handlers published has its end, and the group is left: within stop_timeout_ms
+ * of the stop, but for handlers. */
 static enum client_status run_lanes(struct tidings *service, struct client_error *why)
 {
     struct lane_kafka *kafka = NULL;
-    struct lane_kafka_settings bus = {.connection = service_connection(service),
+    struct connection_settings connection = service_connection(service);
+    connection.deadline = &service->stop;
+    struct lane_kafka_settings bus = {.connection = connection,
                                       .group = service->options.name,
                                       .instance = service->options.instance,
                                       .topics = service->topics.names.items,

@@ -26,6 +26,7 @@
 #include "client/outcome_log.h"
 #include "client/publisher.h"
 
+#include "base/deadline.h"
 #include "base/pattern.h"
 
 #include <pthread.h>
@@ -118,6 +119,7 @@ struct tidings {
     struct handler *handlers;
     struct handler **numbered; /* while it runs */
     atomic_bool stopping;
+    struct deadline stop; /* of tidings_run: stop_timeout_ms, from tidings_stop on */
     bool ran;
 
     struct lane_runner *runner;        /* while it runs */
@@ -266,7 +268,8 @@ void flight_settle(struct tidings *service, struct flight *flight, const struct 
 void flight_open(struct tidings *service);
 void flight_close(struct tidings *service);
 
-/* Waits until no flight is open. */
+/* Waits until no flight is open. What is not acknowledged when it is time to leave the group is
+ * given up then; handlers of batches are waited for, and watched over, however long they take. */
 void flights_wait(struct tidings *service);
 
 /* --- transact.c --- */

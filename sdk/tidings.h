@@ -260,6 +260,18 @@ struct tidings_options {
 
     tidings_log_fn *log; /* [one line on standard error, "TIME NAME: message"] */
     void *log_context;
+
+    /*
+     * How long tidings_run may take from tidings_stop on, for all of it together: the handlers at
+     * work, the acknowledgement of what they published, the commit, leaving the group [30000].
+     * What is not done by then is given up, and one line of the log says for how many partitions:
+     * their events that are not committed come again where they are read next. Of what was
+     * published and is not acknowledged the delivery says TIDINGS_CLOSED, and the bus may have it.
+     * Choose less than what stops your process waits before it kills it. A handler that does not
+     * return is waited for all the same, and named in the log (handler_warn_ms), as it uses what
+     * its process would free next; who cannot wait ends the process.
+     */
+    int64_t stop_timeout_ms;
 };
 
 struct tidings_header {
@@ -454,15 +466,16 @@ TIDINGS_API enum tidings_status tidings_on_batch(struct tidings *service, const 
 /*
  * Gives events to the handlers until tidings_stop; this thread reads, commits and takes part in the
  * group. The topics lanes.NAME and dlq.NAME are made if need be. While the bus cannot be reached it
- * keeps trying. Before it returns, all handlers have returned, what they published is acknowledged
- * (or publish_timeout_ms is over), progress is written down, and the partitions are handed back.
+ * keeps trying. Before it returns, all handlers have returned, what they published is acknowledged,
+ * progress is written down, and the partitions are handed back, as far as stop_timeout_ms allows.
  * Once per service. TIDINGS_OK after a stop; TIDINGS_FATAL when the client cannot go on, or an
  * event was given up by TIDINGS_END.
  */
 TIDINGS_API enum tidings_status tidings_run(struct tidings *service, struct tidings_error *error);
 
 /* Makes tidings_run return after the events in hand, also when it has not begun. Any thread, and
- * signal handlers: it only sets a flag, which is looked at at least every 200 ms. */
+ * signal handlers: it sets a flag, which is looked at at least every 200 ms, and stop_timeout_ms
+ * begins. Whatever comes later does not put that off. */
 TIDINGS_API void tidings_stop(struct tidings *service);
 
 /*

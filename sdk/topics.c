@@ -111,6 +111,7 @@ enum client_status topics_open(struct tidings *service, struct client_error *err
         return CLIENT_OK;
     }
     struct connection_settings connection = service_connection(service);
+    connection.deadline = &service->stop;
     enum client_status status = connection_open(&connection, &its->connection, error);
     while (status == CLIENT_OK && !service_is_over(service)) {
         struct client_error why = {0};

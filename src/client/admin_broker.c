@@ -12,8 +12,7 @@ enum client_status admin_brokers(struct connection *connection, struct admin_bro
 {
     const struct rd_kafka_metadata *metadata = NULL;
     *brokers = (struct admin_brokers){.asked = -1};
-    rd_kafka_resp_err_t code =
-        rd_kafka_metadata(connection->rk, 0, NULL, &metadata, connection_timeout_ms(connection));
+    rd_kafka_resp_err_t code = kafka_ask_metadata(connection, false, NULL, &metadata);
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
         return connection_fail(connection, error, code, NULL);
     }

@@ -113,12 +113,13 @@ enum client_status admin_group_offsets(struct connection *connection, const char
                                        struct topic_partitions *offsets, struct client_error *error)
 {
     static const struct timespec pause = {.tv_nsec = 50000000};
-    int64_t until_ms = clock_mono_ms(clock_system()) + connection->timeout_ms;
+    int64_t until_ms = clock_mono_ms(clock_system()) + connection_timeout_ms(connection);
     struct client_error why = {0};
     enum client_status status;
     *offsets = (struct topic_partitions){0};
     while ((status = ask(connection, group, partitions, offsets, &why)) != CLIENT_OK &&
-           is_moving(&why) && clock_mono_ms(clock_system()) < until_ms) {
+           is_moving(&why) && clock_mono_ms(clock_system()) < until_ms &&
+           connection_timeout_ms(connection) > 0) {
         nanosleep(&pause, NULL);
     }
     if (status != CLIENT_OK && error != NULL) {

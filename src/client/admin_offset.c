@@ -13,8 +13,7 @@ static enum client_status ask(struct connection *connection, rd_kafka_topic_part
     if (list->cnt == 0) {
         return CLIENT_OK;
     }
-    rd_kafka_resp_err_t code =
-        rd_kafka_offsets_for_times(connection->rk, list, connection->timeout_ms);
+    rd_kafka_resp_err_t code = kafka_ask_times(connection, list);
     enum client_status status = connection_fail(connection, error, code, NULL);
     for (int i = 0; status == CLIENT_OK && i < list->cnt; i++) {
         const rd_kafka_topic_partition_t *at = &list->elems[i];

@@ -31,7 +31,7 @@ enum client_status admin_request_wait(struct admin_request *request, struct clie
 {
     enum { GRACE_MS = 1000 }; /* librdkafka's own time-out comes first */
     struct connection *connection = request->connection;
-    request->event = rd_kafka_queue_poll(request->queue, connection->timeout_ms + GRACE_MS);
+    request->event = kafka_await(connection, request->queue, connection->timeout_ms + GRACE_MS);
     if (request->event == NULL) {
         return connection_fail(connection, error, RD_KAFKA_RESP_ERR__TIMED_OUT, NULL);
     }

@@ -50,8 +50,7 @@ static rd_kafka_resp_err_t look(struct connection *connection, const char *topic
     if (topic != NULL && handle == NULL) {
         return rd_kafka_last_error();
     }
-    rd_kafka_resp_err_t code =
-        rd_kafka_metadata(connection->rk, topic == NULL, handle, &metadata, connection->timeout_ms);
+    rd_kafka_resp_err_t code = kafka_ask_metadata(connection, topic == NULL, handle, &metadata);
     if (handle != NULL) {
         rd_kafka_topic_destroy(handle);
     }

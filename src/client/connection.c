@@ -170,6 +170,7 @@ enum client_status connection_configure(struct connection *connection,
         .timeout_ms = settings->timeout_ms > 0 ? settings->timeout_ms : DEFAULT_TIMEOUT_MS,
         .notice = settings->notice,
         .notice_context = settings->notice_context,
+        .deadline = settings->deadline,
     };
     *conf = rd_kafka_conf_new();
     enum client_status status = set_all(*conf, common, error);
@@ -300,7 +301,7 @@ void connection_close(struct connection *connection)
 
 int connection_timeout_ms(const struct connection *connection)
 {
-    return connection->timeout_ms;
+    return (int)deadline_left_ms(connection->deadline, connection->timeout_ms);
 }
 
 const char *connection_bootstrap(const struct connection *connection)

@@ -1,6 +1,7 @@
 #ifndef TIDINGS_CLIENT_CONNECTION_H
 #define TIDINGS_CLIENT_CONNECTION_H
 
+#include "base/deadline.h"
 #include "base/err.h"
 
 #include <stdbool.h>
@@ -102,6 +103,8 @@ struct connection_settings {
     bool is_debug;   /* librdkafka tells on standard error what it does */
     client_notice_fn *notice; /* NULL: nobody is told */
     void *notice_context;
+    /* No wait goes on behind it [none]; borrowed as long as what is opened lives. */
+    const struct deadline *deadline;
 };
 
 struct connection;
@@ -125,7 +128,7 @@ void connection_close(struct connection *connection);
 CHECKED enum client_status connection_reach(struct connection *connection,
                                             struct client_error *error);
 
-/* How long one request may take. */
+/* How long one request may take that is sent now: less when a deadline is near. */
 int connection_timeout_ms(const struct connection *connection);
 
 /* The addresses that count, after properties: settings.bootstrap_servers or what replaced it. */

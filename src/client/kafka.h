@@ -17,6 +17,7 @@ struct connection {
     bool is_mock;    /* librdkafka plays the bus itself (tests) */
     bool is_guarded; /* see connection_settings */
     int timeout_ms;
+    const struct deadline *deadline; /* NULL: none */
     client_notice_fn *notice;
     void *notice_context;
     atomic_bool is_closing; /* complaints are of no interest any more */
@@ -69,6 +70,23 @@ enum client_status connection_fail(struct connection *connection, struct client_
 
 /* The fatal error of a handle that has one, else CLIENT_OK. */
 enum client_status connection_fatal(struct connection *connection, struct client_error *error);
+
+/*
+ * rd_kafka_metadata, _offsets_for_times and _committed, which cannot be ended once they wait: with
+ * connection_timeout_ms, but so that a deadline which begins meanwhile is seen soon. The handle may
+ * be another one than the connection's.
+ */
+rd_kafka_resp_err_t kafka_ask_metadata(struct connection *connection, bool all,
+                                       rd_kafka_topic_t *topic,
+                                       const struct rd_kafka_metadata **metadata);
+rd_kafka_resp_err_t kafka_ask_times(struct connection *connection,
+                                    rd_kafka_topic_partition_list_t *list);
+rd_kafka_resp_err_t kafka_ask_committed(struct connection *connection,
+                                        rd_kafka_topic_partition_list_t *list);
+
+/* rd_kafka_queue_poll for up to most_ms, which a deadline that begins meanwhile ends. */
+rd_kafka_event_t *kafka_await(struct connection *connection, rd_kafka_queue_t *queue,
+                              int64_t most_ms);
 
 /* The list in librdkafka's form; the caller destroys it. */
 rd_kafka_topic_partition_list_t *kafka_list_new(const struct topic_partitions *partitions);

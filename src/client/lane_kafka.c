@@ -548,14 +548,23 @@ void lane_kafka_close(struct lane_kafka *kafka)
         return;
     }
     lane_txn_stop(&kafka->txn);
+    publisher_close(kafka->lanes);
+    publisher_close(kafka->dlq);
+    kafka->lanes = kafka->dlq = NULL;
     if (kafka->log.runner != NULL) {
+        if (kafka->reader != NULL) { /* librdkafka waits for its messages when it is freed */
+            lane_runner_take_late(kafka->runner);
+        }
         lane_log_stop(&kafka->log);
     }
     connection_close(kafka->log.connection);
-    publisher_close(kafka->lanes);
-    publisher_close(kafka->dlq);
     if (reader_close(kafka->reader, &error) != CLIENT_OK) {
-        say(kafka, LANE_LOG_WARN, error.text);
+        char text[sizeof error.text + 128];
+        snprintf(text, sizeof text,
+                 "the group was not left in order (%s); others get its partitions when its session "
+                 "is over",
+                 error.text);
+        say(kafka, LANE_LOG_WARN, text);
     }
     topic_partitions_deinit(&kafka->unplaced);
     topic_partitions_deinit(&kafka->held);

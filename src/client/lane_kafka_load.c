@@ -116,7 +116,8 @@ static enum client_status read_at(struct lane_log *log, struct lane_loader *load
 {
     int64_t until_ms = clock_mono_ms(clock_system()) + connection_timeout_ms(log->connection);
     enum client_status status = CLIENT_OK;
-    while (status == CLIENT_OK && clock_mono_ms(clock_system()) < until_ms) {
+    while (status == CLIENT_OK && clock_mono_ms(clock_system()) < until_ms &&
+           connection_timeout_ms(log->connection) > 0) {
         struct received *received;
         status = reader_take(loader->reader, LANE_LOG_TURN_MS, &received, error);
         if (received == NULL || received->event.partition != at.partition) {

@@ -104,8 +104,11 @@ void lane_let_sources_go(struct lane_runner *runner, struct lane_source *const *
         lane_begin_anew_due(runner);
         lane_carry_out(runner);
     }
+    runner->unquiet = 0;
     for (size_t i = 0; i < count; i++) {
-        if (!sources[i]->is_quiet && sources[i]->epoch != 0) {
+        bool is_unquiet = !sources[i]->is_quiet && sources[i]->epoch != 0;
+        runner->unquiet += is_unquiet;
+        if (is_unquiet && !runner->is_stop) { /* there it is one line for all */
             lane_tell(runner, LANE_LOG_WARN,
                       "%s/%d is given back before all was done and written that was begun; that "
                       "comes again where it is read next",

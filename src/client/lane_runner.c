@@ -1,6 +1,7 @@
 #include "client/lane_runner_inside.h"
 
 #include "base/mem.h"
+#include "base/plural.h"
 
 /* --- settings --- */
 
@@ -88,6 +89,7 @@ enum client_status lane_runner_new(const struct lane_runner_settings *settings,
     }
     struct lane_runner *made = mem_new(struct lane_runner);
     made->settings = *settings;
+    made->stop = settings->stop != NULL ? settings->stop : &made->own_stop;
     made->clock = settings->clock != NULL ? settings->clock : clock_system();
     made->settings.log = settings->log != NULL ? settings->log : say_nothing;
     if (settings->revoke_wait_ms == 0) {
@@ -156,9 +158,48 @@ enum client_status lane_runner_turn(struct lane_runner *runner, int timeout_ms,
     return runner->failure.status;
 }
 
+void lane_runner_take_late(struct lane_runner *runner)
+{
+    lane_read_mail(runner);
+    lane_carry_out(runner);
+}
+
+int64_t lane_runner_left_ms(const struct lane_runner *runner)
+{
+    enum { LEAVING_MS = 2000 };
+    int64_t all_ms = runner->settings.stop_wait_ms;
+    int64_t leaving_ms = all_ms / 4 < LEAVING_MS ? all_ms / 4 : LEAVING_MS;
+    int64_t most_ms = deadline_left_ms(runner->stop, all_ms) - leaving_ms;
+    return most_ms > 0 ? most_ms : 0;
+}
+
+void lane_runner_grant(struct lane_runner *runner)
+{
+    enum { GRACE_MS = 1000 };
+    deadline_grant(runner->stop, GRACE_MS);
+}
+
+/* The one line about it. */
+static void tell_given_back(struct lane_runner *runner, size_t count)
+{
+    runner->given_back = runner->unquiet;
+    if (runner->given_back == 0) {
+        return;
+    }
+    lane_tell(runner, LANE_LOG_WARN,
+              "the time to stop is over (%d.%d s): %zu of %zu partition%s %s given back before all "
+              "was done and written: %s; what is not committed comes again where it is read next",
+              runner->settings.stop_wait_ms / 1000, runner->settings.stop_wait_ms % 1000 / 100,
+              runner->given_back, count, plural_s(count), runner->given_back == 1 ? "is" : "are",
+              lane_workers_are_busy(runner)
+                  ? "handlers have not returned, and are waited for, as they use what would go"
+                  : "the bus has not acknowledged it, or a batch is at work");
+}
+
 void lane_runner_end(struct lane_runner *runner)
 {
     enum { WAIT_MS = 20 };
+    deadline_begin(runner->stop, runner->settings.stop_wait_ms);
     VEC(struct lane_source *) held = {0};
     lane_tell_due(runner, true); /* while it knows its lanes */
     for (size_t i = 0; i < runner->sources.count; i++) {
@@ -167,13 +208,20 @@ void lane_runner_end(struct lane_runner *runner)
         }
     }
     if (held.count > 0) {
-        lane_let_sources_go(runner, held.items, held.count, runner->settings.stop_wait_ms);
+        runner->is_stop = true;
+        lane_let_sources_go(runner, held.items, held.count, lane_runner_left_ms(runner));
+        tell_given_back(runner, held.count);
     }
     vec_deinit(&held);
+    bool was_late = false;
     while (lane_workers_are_busy(runner)) { /* whoever watches over handlers is called meanwhile */
         lane_mailbox_wait(&runner->mailbox, WAIT_MS);
         lane_read_mail(runner);
         lane_carry_out(runner);
+        was_late = lane_runner_left_ms(runner) == 0;
+    }
+    if (was_late) {
+        lane_runner_grant(runner);
     }
     lane_workers_end(runner);
     lane_read_mail(runner);
@@ -199,6 +247,11 @@ void lane_runner_stop(struct lane_runner *runner)
 {
     atomic_store(&runner->is_stopping, true);
     runner->bus.wake(runner->bus.context);
+}
+
+size_t lane_runner_given_back(const struct lane_runner *runner)
+{
+    return runner->given_back;
 }
 
 int64_t lane_runner_due_ms(const struct lane_runner *runner)

@@ -6,6 +6,7 @@
 #include "client/outcome.h"
 
 #include "base/clock.h"
+#include "base/deadline.h"
 
 /*
  * The runner of key lanes: a member of a consumer group whose events are handled key by key, in
@@ -111,7 +112,9 @@ struct lane_runner_settings {
     void *context;
 
     int revoke_wait_ms;        /* for what runs, when partitions are taken away [5000] */
-    int stop_wait_ms;          /* for what is to be written, when the runner ends [30000] */
+    int stop_wait_ms;          /* for all of the end, unless it has begun already [30000] */
+    struct deadline *stop;     /* of the end, and whatever else ends with the runner; borrowed [one
+                                  of its own] */
     const struct clock *clock; /* [the machine's] */
     bool transacts; /* commits are transactions of the bus, with what handlers publish [false] */
     bool commits_at_once; /* then: for tests, whose clock may stand still [every
@@ -144,6 +147,25 @@ CHECKED enum client_status lane_runner_run(struct lane_runner *runner, struct cl
 CHECKED enum client_status lane_runner_turn(struct lane_runner *runner, int timeout_ms,
                                             struct client_error *error);
 void lane_runner_end(struct lane_runner *runner);
+
+/*
+ * What is left of the end to wait for what was begun; 0: it is time to leave the group, for which
+ * there are 2 s, or a quarter of stop_wait_ms if that is less. The end begins with that of the
+ * reading, if `stop` has not begun before. Handlers are waited for however long they take, as what
+ * they use would go; after that there is a second at least to leave.
+ */
+int64_t lane_runner_left_ms(const struct lane_runner *runner);
+/* Handlers have returned: that second. */
+void lane_runner_grant(struct lane_runner *runner);
+/* Partitions that were given back at the end before all was done and written. */
+size_t lane_runner_given_back(const struct lane_runner *runner);
+
+/*
+ * Behind the end: takes what was said and answered since, and so frees the events that were in hand
+ * or on their way, which hold what the bus's reader cannot be closed without. On the poll thread,
+ * while the bus is there.
+ */
+void lane_runner_take_late(struct lane_runner *runner);
 
 /* lane_runner_run is to return. Any thread, and a signal handler if the bus's wake may be. */
 void lane_runner_stop(struct lane_runner *runner);

@@ -251,7 +251,12 @@ struct lane_runner {
     int64_t *down_since_ms; /* of each handler; 0: it is up */
     atomic_bool is_stopping;
     bool has_joined;
-    bool is_letting_go;      /* commits are sent at once, and again when they are refused */
+    bool is_letting_go;    /* commits are sent at once, and again when they are refused */
+    struct deadline *stop; /* own_stop, or the settings' */
+    struct deadline own_stop;
+    bool is_stop;            /* partitions are let go for good */
+    size_t unquiet;          /* of those that were let go last, before all was done and written */
+    size_t given_back;       /* of those at the end */
     int64_t let_go_until_ms; /* on the system's clock: but not behind this */
     bool must_commit;
     struct client_error failure;

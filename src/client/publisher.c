@@ -152,6 +152,11 @@ static enum client_status thread_start(struct publisher *publisher, struct clien
     return status;
 }
 
+void publisher_give_up(struct publisher *publisher)
+{
+    rd_kafka_purge(publisher->connection.rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+}
+
 void publisher_close(struct publisher *publisher)
 {
     enum { PURGE_MS = 1000 };
@@ -160,7 +165,7 @@ void publisher_close(struct publisher *publisher)
     }
     rd_kafka_t *rk = publisher->connection.rk;
     atomic_store(&publisher->connection.is_closing, true);
-    rd_kafka_purge(rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+    publisher_give_up(publisher);
     atomic_store(&publisher->is_ending, true);
     if (publisher->is_running) {
         rd_kafka_queue_t *answers = rd_kafka_queue_get_main(rk);

@@ -57,6 +57,10 @@ CHECKED enum client_status publisher_open(const struct publisher_settings *setti
  * fine. No other call may run or follow. */
 void publisher_close(struct publisher *publisher);
 
+/* Gives up what is not acknowledged: each has its completion soon (CLIENT_CLOSED), and the bus may
+ * have it all the same. The publisher goes on. Any thread. */
+void publisher_give_up(struct publisher *publisher);
+
 /* To ask and administer by, and for connection_reach. Lives as long as the publisher. */
 struct connection *publisher_connection(struct publisher *publisher);
 

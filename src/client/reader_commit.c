@@ -93,8 +93,10 @@ static void check_stored(struct reader *reader)
             rd_kafka_topic_partition_list_add(list, p->topic, p->number);
         }
     }
+    int left_ms = reader_patience_ms(reader);
     bool is_known =
-        list->cnt > 0 && rd_kafka_committed(reader->connection.rk, list, PATIENCE_MS) == 0;
+        list->cnt > 0 && rd_kafka_committed(reader->connection.rk, list,
+                                            left_ms < PATIENCE_MS ? left_ms : PATIENCE_MS) == 0;
     for (int i = 0; is_known && i < list->cnt; i++) {
         const rd_kafka_topic_partition_t *at = &list->elems[i];
         struct reader_partition *partition = reader_find(reader, at->topic, at->partition);
@@ -135,7 +137,7 @@ static void add_mark(struct reader_partition *partition, rd_kafka_topic_partitio
 int reader_patience_ms(const struct reader *reader)
 {
     int64_t left_ms = reader->close_by_ms - clock_mono_ms(clock_system());
-    int most_ms = reader->connection.timeout_ms;
+    int most_ms = connection_timeout_ms(&reader->connection);
     return reader->close_by_ms == 0 || left_ms > most_ms ? most_ms : left_ms > 0 ? (int)left_ms : 0;
 }
 
@@ -146,7 +148,8 @@ rd_kafka_resp_err_t reader_commit_list(struct reader *reader,
     rd_kafka_resp_err_t code =
         rd_kafka_commit_queue(reader->connection.rk, list, answers, NULL, NULL);
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
-        rd_kafka_event_t *answer = rd_kafka_queue_poll(answers, reader_patience_ms(reader));
+        rd_kafka_event_t *answer =
+            kafka_await(&reader->connection, answers, reader_patience_ms(reader));
         code = answer != NULL ? rd_kafka_event_error(answer) : RD_KAFKA_RESP_ERR__TIMED_OUT;
         rd_kafka_event_destroy(answer);
     }
@@ -210,7 +213,8 @@ static void await_calm(struct reader *reader)
     int patience_ms = reader_patience_ms(reader);
     int64_t until_ms =
         clock_mono_ms(clock_system()) + (patience_ms < MOST_MS ? patience_ms : MOST_MS);
-    while (!look_ahead(reader) && clock_mono_ms(clock_system()) < until_ms) {
+    while (!look_ahead(reader) && clock_mono_ms(clock_system()) < until_ms &&
+           reader_patience_ms(reader) > 0) {
         nanosleep(&a_moment, NULL);
     }
 }

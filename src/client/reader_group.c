@@ -1,5 +1,6 @@
 #include "client/reader_inside.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 
 #include <stdlib.h>
@@ -181,7 +182,9 @@ static void await_assignment(const struct reader *reader)
 {
     enum { MOST_MS = 1000 };
     const struct timespec a_moment = {.tv_nsec = 1000000};
-    for (int i = 0; i < MOST_MS && atomic_load(&reader->handle->is_assigning); i++) {
+    for (int i = 0; i < MOST_MS && atomic_load(&reader->handle->is_assigning) &&
+                    reader_patience_ms(reader) > 0;
+         i++) {
         nanosleep(&a_moment, NULL);
     }
 }
@@ -204,6 +207,22 @@ void reader_free_handle(struct reader_handle *handle, rd_kafka_t *rk, bool is_st
     free(handle);
 }
 
+/*
+ * The bus has had its time. But what librdkafka asks for first, to have the partitions back, stands
+ * behind other events and comes without the bus; not answered, it would never let go of the handle.
+ */
+static bool is_stuck(struct reader *reader, bool has_event)
+{
+    enum { OWED_MS = 5000 };
+    int64_t late_ms = clock_mono_ms(clock_system()) - reader->close_by_ms;
+    const struct deadline *deadline = reader->connection.deadline;
+    if (deadline_has_begun(deadline)) {
+        late_ms = clock_mono_ms(clock_system()) - atomic_load(&deadline->by_ms);
+    }
+    return reader_patience_ms(reader) == 0 &&
+           ((!has_event && reader->partitions == NULL) || late_ms > OWED_MS);
+}
+
 enum client_status reader_group_leave(struct reader *reader, struct client_error *error)
 {
     rd_kafka_t *rk = reader->connection.rk;
@@ -221,8 +240,9 @@ enum client_status reader_group_leave(struct reader *reader, struct client_error
             on_rebalance(rk, rd_kafka_event_error(event),
                          rd_kafka_event_topic_partition_list(event), reader);
         }
+        bool has_event = event != NULL;
         rd_kafka_event_destroy(event);
-        if (reader_patience_ms(reader) == 0 && !rd_kafka_consumer_closed(rk)) {
+        if (is_stuck(reader, has_event) && !rd_kafka_consumer_closed(rk)) {
             code = RD_KAFKA_RESP_ERR__TIMED_OUT;
             reader->connection.is_stuck = true;
         }

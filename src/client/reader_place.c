@@ -62,8 +62,7 @@ static enum client_status has_begun(struct reader *reader, const struct topic_pa
                                     bool *begun)
 {
     rd_kafka_topic_partition_list_t *list = kafka_list_new(all);
-    rd_kafka_resp_err_t code =
-        rd_kafka_committed(reader->connection.rk, list, reader->connection.timeout_ms);
+    rd_kafka_resp_err_t code = kafka_ask_committed(&reader->connection, list);
     *begun = false;
     for (int i = 0; i < list->cnt; i++) {
         *begun |= list->elems[i].offset >= 0;
@@ -157,8 +156,7 @@ static enum client_status place_fresh(struct reader *reader, struct topic_partit
 void reader_place(struct reader *reader, rd_kafka_topic_partition_list_t *list)
 {
     struct topic_partitions fresh = {0};
-    if (list->cnt == 0 ||
-        rd_kafka_committed(reader->connection.rk, list, reader->connection.timeout_ms) != 0) {
+    if (list->cnt == 0 || kafka_ask_committed(&reader->connection, list) != 0) {
         for (int i = 0; i < list->cnt; i++) {
             list->elems[i].offset = RD_KAFKA_OFFSET_STORED;
         }

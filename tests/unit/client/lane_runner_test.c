@@ -437,6 +437,74 @@ static void test_what_runs_is_waited_for_when_a_partition_is_taken_away(void **s
     fake_stop(fake);
 }
 
+/* The bus takes no commit, and the end is over all the same: one line for all partitions. */
+static void test_the_end_is_over_when_its_time_is(void **state)
+{
+    struct fake *fake = *state;
+    fake_publish(fake, 0, "a", "ok");
+    fake->settings.stop_wait_ms = 1;
+    fake_start(fake);
+    fake_until(fake, all_committed, 10);
+    fake->refuses_commits = INT_MAX;
+    fake->refusal_ms = 10000;
+    fake_publish(fake, 0, "a", "ok");
+    fake_until(fake, is_handled, 10);
+    lane_runner_end(fake->runner);
+    assert_int_equal(lane_runner_given_back(fake->runner), 1);
+    assert_non_null(
+        strstr(buf_cstr(&fake->lines),
+               "the time to stop is over (0.0 s): 1 of 1 partition is given back before "
+               "all was done and written: the bus has not acknowledged it"));
+    assert_null(strstr(buf_cstr(&fake->lines), "orders/0 is given back"));
+    fake_stop(fake);
+}
+
+/* What is left is less than the runner's own time, as the deadline began before. */
+static void test_the_end_has_what_others_left_of_its_time(void **state)
+{
+    struct fake *fake = *state;
+    struct deadline stop = {0};
+    fake_publish(fake, 0, "a", "ok");
+    fake->settings.stop = &stop;
+    fake->settings.stop_wait_ms = 1000000;
+    fake_start(fake);
+    fake_until(fake, all_committed, 10);
+    fake->refuses_commits = INT_MAX;
+    fake_publish(fake, 0, "a", "ok");
+    fake_until(fake, is_handled, 10);
+    deadline_begin(&stop, 0);
+    lane_runner_end(fake->runner);
+    assert_int_equal(lane_runner_given_back(fake->runner), 1);
+    fake_stop(fake);
+}
+
+static void open_when_late(void *context)
+{
+    struct fake *fake = context;
+    if (fake->lines.size > 0 && strstr(buf_cstr(&fake->lines), "the time to stop") != NULL) {
+        fake_open_gate(fake);
+    }
+}
+
+/* A handler that hangs is told of and waited for, and then there is time to leave the group. */
+static void test_the_end_waits_for_handlers_however_long(void **state)
+{
+    struct fake *fake = *state;
+    struct deadline stop = {0};
+    fake_publish(fake, 0, "a", "wait");
+    fake->settings.stop = &stop;
+    fake->settings.stop_wait_ms = 1;
+    fake->settings.tick = open_when_late;
+    fake_start(fake);
+    fake_until(fake, is_running, 10);
+    lane_runner_end(fake->runner);
+    assert_effects(fake, "a0 ");
+    assert_non_null(strstr(buf_cstr(&fake->lines), "1 of 1 partition is given back before all was "
+                                                   "done and written: handlers have not returned"));
+    assert_int_equal(fake->partitions[0].committed, 0);
+    fake_stop(fake);
+}
+
 static void test_what_hangs_is_not_waited_for_longer_than_said(void **state)
 {
     struct fake *fake = *state;
@@ -777,6 +845,9 @@ int main(int argc, char **argv)
         RUNNER_TEST(test_refused_commits_do_not_keep_a_partition_that_goes),
         RUNNER_TEST(test_what_runs_is_waited_for_when_a_partition_is_taken_away),
         RUNNER_TEST(test_what_hangs_is_not_waited_for_longer_than_said),
+        RUNNER_TEST(test_the_end_is_over_when_its_time_is),
+        RUNNER_TEST(test_the_end_has_what_others_left_of_its_time),
+        RUNNER_TEST(test_the_end_waits_for_handlers_however_long),
         RUNNER_TEST(test_of_a_lost_partition_nothing_is_committed),
         RUNNER_TEST(test_who_was_out_of_the_group_begins_anew),
         RUNNER_TEST(test_one_partition_goes_and_the_other_stays),
