@@ -3,55 +3,45 @@
 #include "service.h"
 
 #include "base/clock.h"
+#include "base/prometheus.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <utlist.h>
 
-/* The numbers of a service in Prometheus's text format 0.0.4: names begin with tidings_service_. */
+/* The numbers of a service in Prometheus's text format. */
+
+#define PREFIX "tidings_service_"
+
+enum { NAME_SIZE = 80 };
 
 static void head(struct buf *to, const char *name, const char *type, const char *help)
 {
-    buf_printf(to, "# HELP tidings_service_%s %s\n# TYPE tidings_service_%s %s\n", name, help, name,
-               type);
+    char whole[NAME_SIZE];
+    snprintf(whole, sizeof whole, PREFIX "%s", name);
+    prometheus_head(to, whole, type, help);
 }
 
-/* What stands between the quotes of a label. */
-static void label(struct buf *to, const char *name, const char *text)
+/* Begins a sample. */
+static void sample(struct buf *to, const char *name)
 {
-    buf_printf(to, "%s=\"", name);
-    for (; *text != '\0'; text++) {
-        if (*text == '\n') {
-            buf_append_str(to, "\\n");
-            continue;
-        }
-        if (*text == '\\' || *text == '"') {
-            buf_append_u8(to, '\\');
-        }
-        buf_append_u8(to, (uint8_t)*text);
-    }
-    buf_append_u8(to, '"');
-}
-
-static void value(struct buf *to, double number)
-{
-    buf_printf(to, " %.17g\n", number);
+    prometheus_name(to, PREFIX);
+    buf_append_str(to, name);
 }
 
 /* Without labels. */
 static void one(struct buf *to, const char *name, const char *type, const char *help, double number)
 {
     head(to, name, type, help);
-    buf_printf(to, "tidings_service_%s", name);
-    value(to, number);
+    sample(to, name);
+    prometheus_value(to, number);
 }
 
 static void with(struct buf *to, const char *name, const char *what, const char *is, double number)
 {
-    buf_printf(to, "tidings_service_%s{", name);
-    label(to, what, is);
-    buf_append_u8(to, '}');
-    value(to, number);
+    sample(to, name);
+    prometheus_label(to, what, is);
+    prometheus_value(to, number);
 }
 
 static double seconds(int64_t ms)
@@ -69,12 +59,10 @@ static void verdicts(struct tidings *service, struct buf *to)
     head(to, "events_total", "counter", "Attempts by handler and what became of them.");
     LL_FOREACH (service->handlers, handler) {
         for (int i = LANE_DONE; i <= LANE_REJECT; i++) {
-            buf_append_str(to, "tidings_service_events_total{");
-            label(to, "handler", handler->name);
-            buf_append_u8(to, ',');
-            label(to, "verdict", words[i]);
-            buf_append_u8(to, '}');
-            value(to, (double)atomic_load(&handler->meter.verdicts[i]));
+            sample(to, "events_total");
+            prometheus_label(to, "handler", handler->name);
+            prometheus_label(to, "verdict", words[i]);
+            prometheus_value(to, (double)atomic_load(&handler->meter.verdicts[i]));
         }
     }
 }
@@ -88,12 +76,10 @@ static void duration(const struct handler *handler, struct buf *to)
             snprintf(bound, sizeof bound, "%g", (double)meter_bounds_us[i] / 1e6);
         }
         count += atomic_load(&handler->meter.calls[i]);
-        buf_append_str(to, "tidings_service_handler_duration_seconds_bucket{");
-        label(to, "handler", handler->name);
-        buf_append_u8(to, ',');
-        label(to, "le", bound);
-        buf_append_u8(to, '}');
-        value(to, (double)count);
+        sample(to, "handler_duration_seconds_bucket");
+        prometheus_label(to, "handler", handler->name);
+        prometheus_label(to, "le", bound);
+        prometheus_value(to, (double)count);
     }
     with(to, "handler_duration_seconds_sum", "handler", handler->name,
          (double)atomic_load(&handler->meter.took_us) / 1e6);
@@ -171,14 +157,10 @@ static void totals(const struct lane_numbers *numbers, struct buf *to)
 
 static void lag(struct buf *to, const char *name, const struct meter_share *share, int64_t events)
 {
-    char partition[16];
-    snprintf(partition, sizeof partition, "%d", (int)share->numbers.partition);
-    buf_printf(to, "tidings_service_%s{", name);
-    label(to, "topic", share->topic);
-    buf_append_u8(to, ',');
-    label(to, "partition", partition);
-    buf_append_u8(to, '}');
-    value(to, (double)(events > 0 ? events : 0));
+    sample(to, name);
+    prometheus_label(to, "topic", share->topic);
+    prometheus_label_number(to, "partition", share->numbers.partition);
+    prometheus_value(to, (double)(events > 0 ? events : 0));
 }
 
 static void lags(const struct meter *meter, struct buf *to)
@@ -282,14 +264,11 @@ void meter_text(struct tidings *service, struct buf *text)
     enum meter_state state = atomic_load(&meter->state);
     const struct tidings_options *options = &service->options;
     head(text, "info", "gauge", "Which service it is.");
-    buf_append_str(text, "tidings_service_info{");
-    label(text, "service", options->name);
-    buf_append_u8(text, ',');
-    label(text, "instance_name", options->instance != NULL ? options->instance : "");
-    buf_append_u8(text, ',');
-    label(text, "version", TIDINGS_VERSION);
-    buf_append_u8(text, '}');
-    value(text, 1);
+    sample(text, "info");
+    prometheus_label(text, "service", options->name);
+    prometheus_label(text, "instance_name", options->instance != NULL ? options->instance : "");
+    prometheus_label(text, "version", TIDINGS_VERSION);
+    prometheus_value(text, 1);
     publishes(service, text);
     outcomes(service, text);
     spans(service, text);

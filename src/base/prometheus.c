@@ -2,6 +2,9 @@
 
 #include "base/utf8.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+
 void prometheus_head(struct buf *text, const char *name, const char *type, const char *help)
 {
     buf_printf(text, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
@@ -52,6 +55,18 @@ void prometheus_label_number(struct buf *text, const char *name, long long value
     buf_printf(text, "%lld\"", value);
 }
 
+/* As short as reads back the same. */
+static void append_fraction(struct buf *text, double value)
+{
+    enum { DIGITS = 15, DIGITS_MOST = 17 };
+    char shortest[32];
+    int digits = DIGITS;
+    do {
+        snprintf(shortest, sizeof shortest, "%.*g", digits, value);
+    } while (strtod(shortest, NULL) != value && digits++ < DIGITS_MOST);
+    buf_printf(text, " %s\n", shortest);
+}
+
 void prometheus_value(struct buf *text, double value)
 {
     if (has_label(text)) {
@@ -60,7 +75,7 @@ void prometheus_value(struct buf *text, double value)
     if (value >= -1e15 && value <= 1e15 && value == (double)(long long)value) {
         buf_printf(text, " %lld\n", (long long)value);
     } else {
-        buf_printf(text, " %.17g\n", value);
+        append_fraction(text, value);
     }
 }
 

@@ -35,9 +35,28 @@ static void test_a_label_is_utf8(void **state)
     buf_deinit(&text);
 }
 
+static void test_fractions_are_as_short_as_reads_back_the_same(void **state)
+{
+    static const struct {
+        double value;
+        const char *text;
+    } rows[] = {{0.068409, " 0.068409\n"},
+                {0.1 + 0.2, " 0.30000000000000004\n"},
+                {1e-7, " 1e-07\n"},
+                {1.5e300, " 1.5e+300\n"}};
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct buf text = {0};
+        prometheus_value(&text, rows[i].value);
+        assert_string_equal(buf_cstr(&text), rows[i].text);
+        buf_deinit(&text);
+    }
+}
+
 int main(int argc, char **argv)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_a_metric_with_labels),
-                                       cmocka_unit_test(test_a_label_is_utf8)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_metric_with_labels), cmocka_unit_test(test_a_label_is_utf8),
+        cmocka_unit_test(test_fractions_are_as_short_as_reads_back_the_same)};
     return unit_run(tests, NULL, NULL, argc, argv);
 }
