@@ -147,12 +147,12 @@ static bool is_data(const char *name)
            strchr(name + 1, '@') != NULL || schema_formats_of(name, size) != 0;
 }
 
-static void become_dictionary(struct schema_infer *infer, struct node *node)
+/* Of a dictionary, what not every object had is data. */
+static void drop_data(struct schema_infer *infer, struct node *node)
 {
-    node->is_dictionary = true;
     for (size_t i = node->properties.count; i-- > 0;) {
         struct property *property = &node->properties.items[i];
-        if (property->count + 1 < node->objects) { /* the one in hand may have it as well */
+        if (property->count < node->objects) {
             free(property->name);
             free_node(infer, property->node);
             vec_remove(&node->properties, i);
@@ -165,11 +165,14 @@ static struct property *reach_property(struct schema_infer *infer, struct node *
                                        const char *name, int depth)
 {
     struct property *property = find_property(node, name);
-    if (property != NULL || node->is_dictionary) {
+    if (property != NULL) {
         return property;
     }
     if (node->properties.count == SCHEMA_NAMES_MAX || is_data(name)) {
-        become_dictionary(infer, node);
+        node->is_dictionary = true;
+        return NULL;
+    }
+    if (node->is_dictionary && node->objects > 1) {
         return NULL;
     }
     property = vec_add(&node->properties);
@@ -193,6 +196,9 @@ static void take_object(struct schema_infer *infer, struct node *node, const jso
             property->count++;
             take(infer, property->node, member, depth + 1);
         }
+    }
+    if (node->is_dictionary) {
+        drop_data(infer, node);
     }
 }
 

@@ -42,10 +42,10 @@ json_t *schema_infer_json(const struct schema_infer *infer);
 json_t *schema_infer_keep(const struct schema_infer *infer);
 struct schema_infer *schema_infer_restore(const json_t *kept);
 
-/* Which formats a text fits: bits of 1 << enum. Stricter than the standards where these let
- * nearly anything through: a uri has "://" or begins with "urn:". */
 enum schema_format { SCHEMA_DATE_TIME, SCHEMA_UUID, SCHEMA_URI, SCHEMA_FORMATS };
 
+/* Which formats a text fits: bits of 1 << enum. Stricter than the standards where these let
+ * nearly anything through: a uri has "://" or begins with "urn:". */
 unsigned schema_formats_of(const char *text, size_t size);
 
 #endif

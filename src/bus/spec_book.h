@@ -12,6 +12,7 @@
  */
 struct spec_book;
 
+/* Nothing was taken yet. Free with spec_book_free. */
 struct spec_book *spec_book_new(void);
 void spec_book_free(struct spec_book *book); /* NULL is fine */
 

@@ -26,6 +26,7 @@ enum {
 /* Never NULL. */
 void *spec_watch_make(const struct bus_parts *parts);
 
+/* GET /v1/spec. */
 const struct http_route *spec_watch_routes(void *module, size_t *count);
 
 /* After the stop of the watch and of the HTTP server. */

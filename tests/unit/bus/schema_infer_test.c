@@ -248,6 +248,9 @@ static void test_an_object_of_many_names_is_a_dictionary_that_keeps_what_is_alwa
                   "\"integer\"}}}");
     schema_infer_free(infer);
     EXPECT("{\"type\":\"object\",\"properties\":{}}", "{\"ada@example.com\":1}");
+    EXPECT("{\"type\":\"object\",\"properties\":{}}", "{\"1\":1,\"ada\":1}", "{\"2\":1}");
+    EXPECT("{\"type\":\"object\",\"required\":[\"n\"],\"properties\":{\"n\":{\"type\":\"null\"}}}",
+           "{\"1\":1,\"n\":null}", "{\"2\":1,\"n\":null}");
     EXPECT("{\"type\":\"object\",\"required\":[\"@type\"],\"properties\":{\"@type\":{\"type\":"
            "\"integer\"}}}",
            "{\"@type\":1}");
