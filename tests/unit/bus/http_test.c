@@ -417,7 +417,9 @@ static void test_a_slow_handler_holds_up_nobody(void **state)
     put(slow[1], "GET /gate" END "\r\n");
     wait_at_gate(2);
     check(http, "GET /v1/things/quick" END "\r\n", "200", NULL);
-    assert_int_equal(http_counts(http).busy_workers, 2);
+    while (http_counts(http).busy_workers != 2) {
+        poll(NULL, 0, 1); /* the one that answered is busy until just behind its reply */
+    }
     put(slow[2], "GET /gate" END "\r\n");
     wait_at_gate(3); /* no worker is left */
     check(http, "GET /quick" END "\r\n", "200", "quick");
