@@ -18,6 +18,33 @@ static int64_t now_ms(void)
     return clock_mono_ms(clock_system());
 }
 
+/*
+ * The last places are kept free: who has been sending a request, or nothing, for longest makes
+ * room, or half requests would keep everybody out, and with them whoever asks whether it is well.
+ * With the lock held.
+ */
+static void make_room(struct http *http)
+{
+    enum { SPARE_PART = 16 };
+    struct http_peer *peer, *oldest = NULL;
+    unsigned most = http->settings.connections_max;
+    if (http->peer_count + most / SPARE_PART < most) {
+        return;
+    }
+    DL_FOREACH (http->peers, peer) {
+        bool is_waited_for = peer->phase == HTTP_IDLE || peer->phase == HTTP_COMING;
+        if (is_waited_for && !peer->is_cut &&
+            (oldest == NULL || peer->since_ms < oldest->since_ms)) {
+            oldest = peer;
+        }
+    }
+    if (oldest != NULL) {
+        oldest->is_cut = true;
+        shutdown(oldest->fd, SHUT_RDWR);
+        atomic_fetch_add(&http->cut, 1);
+    }
+}
+
 struct http_peer *http_peer_open(struct http *http, int fd)
 {
     struct http_peer *peer = mem_new(struct http_peer);
@@ -25,6 +52,7 @@ struct http_peer *http_peer_open(struct http *http, int fd)
     peer->fd = fd;
     peer->since_ms = now_ms();
     pthread_mutex_lock(&http->lock);
+    make_room(http);
     DL_APPEND(http->peers, peer);
     http->peer_count++;
     pthread_mutex_unlock(&http->lock);

@@ -465,18 +465,29 @@ static void test_more_than_can_wait_are_told_to_come_again(void **state)
     http_free(http);
 }
 
-static void test_slow_clients_are_cut(void **state)
+static void test_who_says_nothing_is_let_go(void **state)
 {
-    struct http_settings settings = {.request_ms = 1, .idle_ms = 1, .reply_ms = 1};
+    struct http_settings settings = {.idle_ms = 1};
     struct http *http = serve(&settings);
     struct buf text = {0};
-    int silent = dial(http), half = dial(http), unread = dial(http);
+    int silent = dial(http);
+    (void)state;
+    assert_false(get_until(silent, &text, NULL));
+    close(silent);
+    buf_deinit(&text);
+    http_free(http);
+}
+
+static void test_slow_clients_are_cut(void **state)
+{
+    struct http_settings settings = {.request_ms = 1, .reply_ms = 1};
+    struct http *http = serve(&settings);
+    struct buf text = {0};
+    int half = dial(http), unread = dial(http);
     (void)state;
     put(half, "POST /v1/things/x" END "Content-Type: a/b\r\nContent-Length: 10\r\n\r\n123");
     put(unread, "GET /large" END "\r\n");
-    assert_false(get_until(silent, &text, NULL));
     assert_false(get_until(half, &text, "200 OK"));
-    close(silent);
     close(half);
     while (http_counts(http).connections > 0) {
         poll(NULL, 0, 10); /* the reply that nobody reads is cut as well */
@@ -484,6 +495,24 @@ static void test_slow_clients_are_cut(void **state)
     assert_true(http_counts(http).cut >= 1);
     close(unread);
     buf_deinit(&text);
+    http_free(http);
+}
+
+static void test_half_requests_keep_nobody_out(void **state)
+{
+    struct http_settings settings = {.connections_max = 32, .request_ms = 10 * PATIENCE_MS};
+    struct http *http = serve(&settings);
+    int fds[MANY];
+    (void)state;
+    for (int i = 0; i < MANY; i++) {
+        fds[i] = dial(http);
+        put(fds[i], "GET /v1/thi");
+    }
+    check(http, "GET /v1/things/between" END "\r\n", "200", NULL);
+    for (int i = 0; i < MANY; i++) {
+        close(fds[i]);
+    }
+    assert_true(http_counts(http).cut >= MANY - 32);
     http_free(http);
 }
 
@@ -636,7 +665,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_pipelined_requests_come_in_order),
         cmocka_unit_test(test_a_slow_handler_holds_up_nobody),
         cmocka_unit_test(test_more_than_can_wait_are_told_to_come_again),
+        cmocka_unit_test(test_who_says_nothing_is_let_go),
         cmocka_unit_test(test_slow_clients_are_cut),
+        cmocka_unit_test(test_half_requests_keep_nobody_out),
         cmocka_unit_test(test_many_connections_at_once),
         cmocka_unit_test(test_a_stream_sends_until_it_is_closed),
         cmocka_unit_test(test_a_slow_stream_is_bounded),
