@@ -106,7 +106,8 @@ class World:
         if not os.path.exists(self.effects_path):
             return []
         with open(self.effects_path, encoding="utf-8") as lines:
-            fields = [line.split(" ", 5) for line in lines.read().splitlines()]
+            whole = lines.read().rpartition("\n")[0]  # the last one may be on its way
+        fields = [line.split(" ", 5) for line in whole.splitlines()]
         return [(f[0], int(f[1]), int(f[2]), int(f[3]), int(f[4]), f[5]) for f in fields]
 
     def done(self):
