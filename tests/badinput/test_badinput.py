@@ -41,6 +41,7 @@ def is_sanitized():
 
 
 SANITIZED = is_sanitized()
+WITHOUT_LAYER = "bus.layer.enable=false"  # whose connections count as well
 
 
 class Case(unittest.TestCase):
@@ -570,7 +571,7 @@ class Limits(unittest.TestCase):
             client.close()
 
     def test_most_connections(self):
-        server = self.start("max.connections=5")
+        server = self.start("max.connections=5", WITHOUT_LAYER)
         clients = [Client(server.port) for _ in range(5)]
         for client in clients:
             self.assertEqual(client.api_versions(), 0)
@@ -585,7 +586,7 @@ class Limits(unittest.TestCase):
             client.close()
 
     def test_most_connections_of_one_address(self):
-        server = self.start("max.connections.per.ip=3")
+        server = self.start("max.connections.per.ip=3", WITHOUT_LAYER)
         clients = [Client(server.port) for _ in range(3)]
         for client in clients:
             self.assertEqual(client.api_versions(), 0)
