@@ -451,10 +451,10 @@ static void test_the_end_is_over_when_its_time_is(void **state)
     fake_until(fake, is_handled, 10);
     lane_runner_end(fake->runner);
     assert_int_equal(lane_runner_given_back(fake->runner), 1);
-    assert_non_null(
-        strstr(buf_cstr(&fake->lines),
-               "the time to stop is over (0.0 s): 1 of 1 partition is given back before "
-               "all was done and written: the bus has not acknowledged it"));
+    /* How long it was, and what was waited for last, is as fast as the machine. */
+    assert_non_null(strstr(buf_cstr(&fake->lines), "the time to stop is over ("));
+    assert_non_null(strstr(buf_cstr(&fake->lines),
+                           "1 of 1 partition is given back before all was done and written: "));
     assert_null(strstr(buf_cstr(&fake->lines), "orders/0 is given back"));
     fake_stop(fake);
 }
