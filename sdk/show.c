@@ -1,7 +1,8 @@
-#include "base/library.h"
 #include "meter.h"
 #include "service.h"
 
+#include "base/address.h"
+#include "base/library.h"
 #include "base/mem.h"
 
 #include <errno.h>
@@ -134,25 +135,6 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
 
 /* --- life --- */
 
-/* "127.0.0.1:9100", "[::1]:9100", "name:0", ":9100" (any address). */
-static bool split(const char *text, char host[256], const char **port)
-{
-    const char *colon = strrchr(text, ':');
-    size_t size = colon != NULL ? (size_t)(colon - text) : 0;
-    bool is_bracketed = size >= 2 && text[0] == '[' && text[size - 1] == ']';
-    if (colon == NULL || size >= 256 || colon[1] == '\0' ||
-        strspn(colon + 1, "0123456789") != strlen(colon + 1) || strlen(colon + 1) > 5 ||
-        atoi(colon + 1) > UINT16_MAX) {
-        return false;
-    }
-    text += is_bracketed;
-    size -= is_bracketed ? 2 : 0;
-    memcpy(host, text, size);
-    host[size] = '\0';
-    *port = colon + 1;
-    return true;
-}
-
 static int listen_at(const struct addrinfo *at)
 {
     const int on = 1;
@@ -172,9 +154,9 @@ static bool bind_socket(struct show *show, const char *address, char *why, size_
 {
     const struct addrinfo wanted = {.ai_flags = AI_PASSIVE, .ai_socktype = SOCK_STREAM};
     struct addrinfo *found = NULL;
-    char host[256];
+    char host[ADDRESS_HOST_SIZE];
     const char *port;
-    if (!split(address, host, &port)) {
+    if (!address_split(address, host, &port)) {
         snprintf(why, size, "it is no HOST:PORT (\"127.0.0.1:9100\", \"[::1]:9100\", \":0\")");
         return false;
     }

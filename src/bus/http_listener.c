@@ -1,5 +1,7 @@
 #include "bus/http_listener.h"
 
+#include "base/address.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
@@ -9,25 +11,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-/* "127.0.0.1:9100", "[::1]:9100", "name:0", ":9100" (any address). */
-static bool split(const char *text, char host[256], const char **port)
-{
-    const char *colon = strrchr(text, ':');
-    size_t size = colon != NULL ? (size_t)(colon - text) : 0;
-    bool is_bracketed = size >= 2 && text[0] == '[' && text[size - 1] == ']';
-    if (colon == NULL || size >= 256 || colon[1] == '\0' ||
-        strspn(colon + 1, "0123456789") != strlen(colon + 1) || strlen(colon + 1) > 5 ||
-        atoi(colon + 1) > UINT16_MAX) {
-        return false;
-    }
-    text += is_bracketed;
-    size -= is_bracketed ? 2 : 0;
-    memcpy(host, text, size);
-    host[size] = '\0';
-    *port = colon + 1;
-    return true;
-}
 
 static int listen_at(const struct addrinfo *at)
 {
@@ -97,10 +80,10 @@ static void name_it(struct http_listener *listener)
 enum err http_listener_open(const char *text, bool may_move, struct http_listener *listener,
                             struct reason *reason)
 {
-    char host[256];
+    char host[ADDRESS_HOST_SIZE];
     const char *port;
     *listener = (struct http_listener){.fd = -1};
-    if (!split(text, host, &port)) {
+    if (!address_split(text, host, &port)) {
         return reason_fail(reason, ERR_CONFIG,
                            "http.listeners=%s is no HOST:PORT (\"127.0.0.1:8080\", \"[::1]:8080\", "
                            "\":8080\" for any address, port 0 for any free one)",
