@@ -1,6 +1,7 @@
 #include "bus/commit_record.h"
 
 #include "base/bytes.h"
+#include "client/event.h"
 
 enum { KEY_VERSION_MOST = 1, VALUE_VERSION_MOST = 4 };
 
@@ -89,7 +90,7 @@ static bool read_value(struct slice value, struct commit_record *record)
     } else {
         (void)take_text(&cursor, take_int16(&cursor));
     }
-    record->time_ms = take_int64(&cursor);
+    record->time_ms = event_time(take_int64(&cursor));
     return !cursor.failed && record->offset >= 0;
 }
 

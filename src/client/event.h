@@ -18,15 +18,30 @@ struct event_header {
 };
 
 struct event {
-    const char *topic;    /* NULL: not known yet */
-    int32_t partition;    /* -1: by key */
-    int64_t offset;       /* -1: none yet */
-    int64_t timestamp_ms; /* -1: none, or now when publishing */
+    const char *topic; /* NULL: not known yet */
+    int32_t partition; /* -1: by key */
+    int64_t offset;    /* -1: none yet */
+    int64_t
+        timestamp_ms; /* -1: none, or now when publishing; of a received one as event_time says */
     struct slice key;
     struct slice value; /* null slice: a tombstone */
     struct event_header *headers;
     size_t header_count;
 };
+
+/*
+ * The time of a received event, of any 64 bits that its producer wrote: -1 or between 1970 and the
+ * end of year 9999, so that whoever takes times apart or adds a span to one meets no overflow. What
+ * is outside is told as the nearest.
+ */
+static inline int64_t event_time(int64_t timestamp_ms)
+{
+    static const int64_t YEAR_9999_ENDS_MS = INT64_C(253402300799999);
+    if (timestamp_ms < 0) {
+        return -1;
+    }
+    return timestamp_ms < YEAR_9999_ENDS_MS ? timestamp_ms : YEAR_9999_ENDS_MS;
+}
 
 /* No topic, no partition, no offset, no time, no key, a tombstone: what a new event begins as. */
 static inline struct event event_blank(void)

@@ -206,8 +206,11 @@ static bool take_event(struct slice *bytes, struct arena *arena, struct lane_rec
     struct event *event = &record->event;
     *event = event_blank();
     event->offset = record->offset;
-    return take_number(bytes, -1, INT64_MAX, &event->timestamp_ms) &&
-           take_copy(bytes, arena, &event->key) && take_copy(bytes, arena, &event->value) &&
+    if (!take_number(bytes, -1, INT64_MAX, &event->timestamp_ms)) {
+        return false;
+    }
+    event->timestamp_ms = event_time(event->timestamp_ms);
+    return take_copy(bytes, arena, &event->key) && take_copy(bytes, arena, &event->value) &&
            take_headers(bytes, arena, event);
 }
 

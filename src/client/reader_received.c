@@ -65,7 +65,7 @@ struct received *reader_receive(struct reader_handle *handle, rd_kafka_message_t
         .event = {.topic = rd_kafka_topic_name(message->rkt),
                   .partition = message->partition,
                   .offset = message->offset,
-                  .timestamp_ms = rd_kafka_message_timestamp(message, NULL),
+                  .timestamp_ms = event_time(rd_kafka_message_timestamp(message, NULL)),
                   .key = slice_of(message->key, message->key_len),
                   .value = slice_of(message->payload, message->len),
                   .headers = held->headers,

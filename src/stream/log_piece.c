@@ -73,7 +73,7 @@ static void add_event(struct log_piece *piece, const struct partition *partition
         .topic = partition->topic->name,
         .partition = partition->index,
         .offset = record->offset,
-        .timestamp_ms = record->timestamp,
+        .timestamp_ms = event_time(record->timestamp),
         .key = record->key,
         .value = record->value,
     };

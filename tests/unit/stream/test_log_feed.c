@@ -311,6 +311,51 @@ static void test_it_begins_where_it_is_told_and_leaves_out_what_is_not_wanted(vo
     end(story);
 }
 
+static void append_at_time(struct fixture *fixture, int64_t time_ms)
+{
+    struct batch_builder builder;
+    struct buf bytes = {0};
+    struct batch batch;
+    batch_builder_init(&builder);
+    batch_builder_add(&builder, time_ms, slice_str("k"), slice_str("v"), NULL, 0);
+    assert_int_equal(batch_builder_finish(&builder, &bytes, &fixture->reason), ERR_NONE);
+    batch_builder_deinit(&builder);
+    assert_int_equal(batch_parse(buf_slice(&bytes), &batch, NULL), ERR_NONE);
+    struct log_append append = {.batches = &batch, .batch_count = 1};
+    assert_int_equal(
+        partition_append(topic_partition(fixture->topic, 0), &append, &fixture->reason), ERR_NONE);
+    buf_deinit(&bytes);
+}
+
+/* A producer may write any 64 bits as a time; who reads the feed adds to it and subtracts from it.
+ */
+static void test_times_are_told_within_bounds(void **state)
+{
+    static const int64_t told[][2] = {{INT64_MAX, INT64_C(253402300799999)},
+                                      {INT64_C(253402300799999), INT64_C(253402300799999)},
+                                      {0, 0},
+                                      {-1, -1},
+                                      {-2, -1},
+                                      {INT64_MIN, -1}};
+    enum { COUNT = sizeof told / sizeof told[0] };
+    struct fixture *fixture = *state;
+    struct story *story = begin(fixture, 5);
+    struct feed_piece piece;
+    size_t seen = 0;
+    open_feed(story);
+    for (size_t i = 0; i < COUNT; i++) {
+        append_at_time(fixture, told[i][0]);
+    }
+    while (seen < COUNT) {
+        assert_int_equal(feed_next(story->feed, LONG_MS, &piece, &fixture->reason), ERR_NONE);
+        assert_int_not_equal(piece.kind, FEED_NOTHING);
+        for (size_t i = 0; i < piece.count; i++) {
+            assert_int_equal(piece.events[i].event.timestamp_ms, told[seen++][1]);
+        }
+    }
+    end(story);
+}
+
 static void test_an_open_transaction_holds_back_what_is_behind_it(void **state)
 {
     struct fixture *fixture = *state;
@@ -508,6 +553,7 @@ int main(int argc, char **argv)
         TEST(test_each_committed_event_comes_once_and_in_order),
         TEST(test_a_large_partition_holds_up_no_other),
         TEST(test_it_begins_where_it_is_told_and_leaves_out_what_is_not_wanted),
+        TEST(test_times_are_told_within_bounds),
         TEST(test_an_open_transaction_holds_back_what_is_behind_it),
         TEST(test_what_was_deleted_is_passed_over),
         TEST(test_topics_that_come_and_go_are_told),
