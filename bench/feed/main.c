@@ -4,8 +4,8 @@
 #include "base/random.h"
 #include "batch/batch.h"
 #include "batch/compression.h"
-#include "bus/event_index.h"
-#include "bus/event_terms.h"
+#include "bus/index/event_index.h"
+#include "bus/index/event_terms.h"
 #include "stream/log_feed.h"
 #include "topic/topic.h"
 

@@ -1,7 +1,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/random.h"
-#include "bus/event_index.h"
+#include "bus/index/event_index.h"
 
 #include <fcntl.h>
 #include <inttypes.h>

@@ -1,12 +1,12 @@
 #include "bus/bus_modules.h"
 
-#include "bus/client_view.h"
-#include "bus/console.h"
-#include "bus/http_module.h"
+#include "bus/api/http_module.h"
+#include "bus/console/console.h"
 #include "bus/layer_state.h"
-#include "bus/map_watch.h"
-#include "bus/spec_watch.h"
-#include "bus/story_module.h"
+#include "bus/map/client_view.h"
+#include "bus/map/map_watch.h"
+#include "bus/spec/spec_watch.h"
+#include "bus/story/story_module.h"
 
 static const struct bus_module modules[] = {
     {"state", layer_state_make, layer_state_routes, layer_state_free},

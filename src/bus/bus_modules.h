@@ -1,8 +1,8 @@
 #ifndef TIDINGS_BUS_BUS_MODULES_H
 #define TIDINGS_BUS_BUS_MODULES_H
 
-#include "bus/bus_parts.h"
-#include "bus/http.h"
+#include "bus/http/http.h"
+#include "bus/watch/bus_parts.h"
 
 /*
  * What the layer consists of beside its parts: one row each. A module is made before anything runs,

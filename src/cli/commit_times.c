@@ -2,8 +2,8 @@
 
 #include "base/java_hash.h"
 #include "base/mem.h"
-#include "bus/commit_record.h"
-#include "bus/topic_scan.h"
+#include "bus/event/topic_scan.h"
+#include "bus/watch/commit_record.h"
 #include "cli/name_choice.h"
 
 #include <stdlib.h>

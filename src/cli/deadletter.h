@@ -1,9 +1,9 @@
 #ifndef TIDINGS_CLI_DEADLETTER_H
 #define TIDINGS_CLI_DEADLETTER_H
 
-#include "bus/dead_group.h"
-#include "bus/dead_view.h"
-#include "bus/dead_write.h"
+#include "bus/dead/dead_group.h"
+#include "bus/dead/dead_view.h"
+#include "bus/dead/dead_write.h"
 #include "cli/bus.h"
 #include "cli/output.h"
 #include "cli/progress.h"

@@ -2,7 +2,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "bus/dead_lane.h"
+#include "bus/dead/dead_lane.h"
 #include "cli/cli.h"
 
 #include <stdio.h>

@@ -2,7 +2,7 @@
 
 #include "base/clock.h"
 #include "base/time_text.h"
-#include "bus/dead_republish.h"
+#include "bus/dead/dead_republish.h"
 #include "cli/cli.h"
 #include "cli/interrupt.h"
 

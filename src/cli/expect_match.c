@@ -3,7 +3,7 @@
 #include "base/mem.h"
 #include "base/time_text.h"
 #include "base/utf8.h"
-#include "bus/event_where.h"
+#include "bus/event/event_where.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -4,7 +4,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/vec.h"
-#include "bus/where.h"
+#include "bus/event/where.h"
 #include "client/event.h"
 
 #include <stdbool.h>

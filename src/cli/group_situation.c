@@ -2,8 +2,8 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "bus/lane_view.h"
-#include "bus/topic_scan.h"
+#include "bus/dead/lane_view.h"
+#include "bus/event/topic_scan.h"
 #include "cli/bus.h"
 #include "client/outcome.h"
 

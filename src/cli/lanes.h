@@ -1,7 +1,7 @@
 #ifndef TIDINGS_CLI_LANES_H
 #define TIDINGS_CLI_LANES_H
 
-#include "bus/lane_view.h"
+#include "bus/dead/lane_view.h"
 #include "cli/bus.h"
 #include "cli/output.h"
 

@@ -1,4 +1,4 @@
-#include "bus/spec_compare.h"
+#include "bus/spec/spec_compare.h"
 #include "cli/http_client.h"
 #include "cli/map_ask.h"
 #include "cli/options.h"

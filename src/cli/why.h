@@ -1,7 +1,7 @@
 #ifndef TIDINGS_CLI_WHY_H
 #define TIDINGS_CLI_WHY_H
 
-#include "bus/story_ask.h"
+#include "bus/story/story_ask.h"
 #include "cli/bus.h"
 
 #include <jansson.h>

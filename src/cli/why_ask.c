@@ -2,7 +2,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "bus/story_json.h"
+#include "bus/story/story_json.h"
 #include "cli/http_client.h"
 #include "cli/progress.h"
 

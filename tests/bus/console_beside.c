@@ -1,6 +1,6 @@
-#include "bus/bus_parts.h"
-#include "bus/console.h"
-#include "bus/http_api.h"
+#include "bus/api/http_api.h"
+#include "bus/console/console.h"
+#include "bus/watch/bus_parts.h"
 
 #include <stdio.h>
 #include <stdlib.h>

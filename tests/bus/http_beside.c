@@ -1,4 +1,4 @@
-#include "bus/http_api.h"
+#include "bus/api/http_api.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -5,7 +5,7 @@
  * they were, and an index takes all of it.
  */
 #include "base/mem.h"
-#include "bus/dead_group.h"
+#include "bus/dead/dead_group.h"
 #include "fuzz.h"
 #include "parts.h"
 

@@ -1,4 +1,4 @@
-#include "bus/dead_fact.h"
+#include "bus/dead/dead_fact.h"
 #include "client/lane_record.h"
 #include "fuzz.h"
 

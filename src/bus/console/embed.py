@@ -20,7 +20,7 @@ def main(output, paths):
         rows.append(f'    {{"{name}", "/console/{name}", "{TYPES[os.path.splitext(name)[1]]}", '
                     f'"{hashlib.sha256(content).hexdigest()[:12]}", file_{number}, sizeof file_{number}}},\n')
     with open(output, "w", encoding="ascii") as to:
-        to.write('#include "bus/console_files.h"\n\n' + "\n".join(arrays) +
+        to.write('#include "bus/console/console_files.h"\n\n' + "\n".join(arrays) +
                  "\nconst struct console_file console_files[] = {\n" + "".join(rows) + "};\n"
                  f"const size_t console_file_count = {len(rows)};\n")
 

@@ -4,7 +4,7 @@
 #include "base/bytes.h"
 #include "base/file.h"
 #include "base/mem.h"
-#include "bus/commit_follower.h"
+#include "bus/watch/commit_follower.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>

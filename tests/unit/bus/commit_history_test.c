@@ -5,8 +5,8 @@
 #include "base/mem.h"
 #include "base/random.h"
 #include "base/vec.h"
-#include "bus/commit_history.h"
-#include "bus/commit_record.h"
+#include "bus/watch/commit_history.h"
+#include "bus/watch/commit_record.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>

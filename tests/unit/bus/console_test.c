@@ -1,9 +1,9 @@
 #include "../unit.h"
 
-#include "bus/bus_parts.h"
-#include "bus/console.h"
-#include "bus/console_rates.h"
-#include "bus/http.h"
+#include "bus/console/console.h"
+#include "bus/console/console_rates.h"
+#include "bus/http/http.h"
+#include "bus/watch/bus_parts.h"
 
 /* The console over routes that answer what a test says, without a bus. */
 

@@ -1,6 +1,6 @@
 #include "../unit.h"
 
-#include "bus/dead_fact.h"
+#include "bus/dead/dead_fact.h"
 
 /* Writes it, reads it, and writes what was read: the same bytes. */
 static void write_again(const struct dead_fact *fact, struct arena *arena, struct dead_fact *again)

@@ -1,7 +1,7 @@
 #include "../unit.h"
 
-#include "bus/dead_group.h"
-#include "bus/dead_plan.h"
+#include "bus/dead/dead_group.h"
+#include "bus/dead/dead_plan.h"
 
 /* One event, its letters, and what is said of it, in any order of topics. */
 

@@ -1,6 +1,6 @@
 #include "../unit.h"
 
-#include "bus/dead_letter.h"
+#include "bus/dead/dead_letter.h"
 #include "client/lane_dead.h"
 
 static bool is_text(struct slice slice, const char *text)

@@ -3,7 +3,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/random.h"
-#include "bus/event_index.h"
+#include "bus/index/event_index.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -2,7 +2,7 @@
 #define TIDINGS_TESTS_FAKE_BUS_H
 
 #include "../unit.h"
-#include "bus/watch.h"
+#include "bus/watch/watch.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -1,6 +1,6 @@
 #include "../unit.h"
 
-#include "bus/html.h"
+#include "bus/console/html.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 #include "../unit.h"
 
 #include "base/cond.h"
-#include "bus/http.h"
-#include "bus/http_stream.h"
+#include "bus/http/http.h"
+#include "bus/http/http_stream.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -2,8 +2,8 @@
 #include "fake_bus.h"
 
 #include "base/mem.h"
-#include "bus/event_terms.h"
-#include "bus/indexer.h"
+#include "bus/index/event_terms.h"
+#include "bus/watch/indexer.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 #include "../unit.h"
 
-#include "bus/json_scan.h"
+#include "bus/event/json_scan.h"
 
 #include <string.h>
 

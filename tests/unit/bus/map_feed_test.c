@@ -1,7 +1,7 @@
 #include "../unit.h"
 
-#include "bus/flow_history.h"
-#include "bus/map_feed.h"
+#include "bus/map/flow_history.h"
+#include "bus/map/map_feed.h"
 
 #include <fcntl.h>
 #include <unistd.h>

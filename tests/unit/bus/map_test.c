@@ -1,9 +1,9 @@
 #include "../unit.h"
 
-#include "bus/map_alert.h"
-#include "bus/map_layout.h"
-#include "bus/map_name.h"
-#include "bus/map_write.h"
+#include "bus/map/map_alert.h"
+#include "bus/map/map_layout.h"
+#include "bus/map/map_name.h"
+#include "bus/map/map_write.h"
 
 /* The flow map, from facts to pictures. Times are seconds after a round one. */
 enum { BEGAN_S = 1800000000 };

@@ -2,10 +2,10 @@
 
 #include "base/clock.h"
 #include "base/file.h"
-#include "bus/client_view.h"
-#include "bus/flow_history.h"
-#include "bus/http.h"
-#include "bus/map_watch.h"
+#include "bus/http/http.h"
+#include "bus/map/client_view.h"
+#include "bus/map/flow_history.h"
+#include "bus/map/map_watch.h"
 #include "client/observer.h"
 
 #include <sys/stat.h>

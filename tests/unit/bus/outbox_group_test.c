@@ -1,6 +1,6 @@
 #include "../unit.h"
 
-#include "bus/outbox_group.h"
+#include "bus/event/outbox_group.h"
 
 #define ID "6ba46460-1c0e-4f5a-9d55-0d4f8a2f1190"
 

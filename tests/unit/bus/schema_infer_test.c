@@ -2,7 +2,7 @@
 
 #include "base/buf.h"
 #include "base/random.h"
-#include "bus/schema_infer.h"
+#include "bus/spec/schema_infer.h"
 
 /* Schemas inferred from values: whatever came has to fit, within bounds. */
 

@@ -1,9 +1,9 @@
 #include "../unit.h"
 
 #include "base/mem.h"
-#include "bus/spec_book.h"
-#include "bus/spec_compare.h"
-#include "bus/spec_write.h"
+#include "bus/spec/spec_book.h"
+#include "bus/spec/spec_compare.h"
+#include "bus/spec/spec_write.h"
 
 #include <unistd.h>
 

@@ -1,6 +1,6 @@
 #include "../unit.h"
 
-#include "bus/story_module.h"
+#include "bus/story/story_module.h"
 
 /* What the routes answer to questions that cannot be answered. */
 

@@ -1,7 +1,7 @@
 #include "../unit.h"
 
 #include "base/random.h"
-#include "bus/story_state.h"
+#include "bus/story/story_state.h"
 
 /* What is said of a group and an event, from evidence that is made here: case by case, and of
  * random truths of which some evidence is lost, against the truth itself. */

@@ -1,7 +1,7 @@
 #include "../unit.h"
 
 #include "base/random.h"
-#include "bus/story_tree.h"
+#include "bus/story/story_tree.h"
 
 /* The tree of causes, of events that are made here. */
 

@@ -1,7 +1,7 @@
 #include "../unit.h"
 
 #include "base/buf.h"
-#include "bus/where.h"
+#include "bus/event/where.h"
 
 /* A thing with a name, a size, a time and headers. */
 struct thing {

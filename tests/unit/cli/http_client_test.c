@@ -1,6 +1,6 @@
 #include "../unit.h"
 
-#include "bus/http.h"
+#include "bus/http/http.h"
 #include "cli/http_client.h"
 
 #include <unistd.h>

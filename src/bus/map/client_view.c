@@ -1,0 +1,307 @@
+#include "bus/map/client_view.h"
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/time_text.h"
+#include "base/vec.h"
+#include "bus/event/json_word.h"
+#include "bus/http/http.h"
+#include "client/observer.h"
+
+#include <math.h>
+#include <string.h>
+#include <time.h>
+
+enum { OVER_MOST_MS = 5000, OVER_MS = 1000 };
+
+/* What was shown, copied: so that those who come and go wait for nothing but that. */
+struct seen_flow {
+    enum client_did did;
+    struct slice topic, group; /* borrow from the text, once it is complete */
+    size_t topic_at, group_at;
+    uint64_t events, bytes;
+    int64_t session_timeout_ms, first_ms, last_ms;
+};
+
+struct seen_client {
+    struct client_identity identity;
+    size_t parts_at[5];
+    int connections;
+    int64_t first_ms, left_ms;
+    size_t first_flow, flow_count;
+};
+
+struct seen {
+    struct buf text;
+    VEC(struct seen_client) clients;
+    VEC(struct seen_flow) flows;
+    int64_t ns;
+};
+
+struct client_view {
+    const struct bus_parts *parts;
+    struct http_route route;
+};
+
+static struct slice *part_of(struct client_identity *identity, int which)
+{
+    struct slice *parts[] = {&identity->principal, &identity->client_id, &identity->software_name,
+                             &identity->software_version, &identity->host};
+    return parts[which];
+}
+
+static size_t keep(struct seen *seen, struct slice text)
+{
+    size_t at = seen->text.size;
+    buf_append_slice(&seen->text, text);
+    return at;
+}
+
+static void show_client(void *context, const struct client_shown *client)
+{
+    struct seen *seen = context;
+    struct seen_client *at = vec_add(&seen->clients);
+    at->identity = client->identity;
+    at->connections = client->connections;
+    at->first_ms = client->first_ms;
+    at->left_ms = client->last_ms;
+    at->first_flow = seen->flows.count;
+    for (int i = 0; i < 5; i++) {
+        at->parts_at[i] = keep(seen, *part_of(&at->identity, i));
+    }
+}
+
+static void show_flow(void *context, const struct client_flow_shown *flow)
+{
+    struct seen *seen = context;
+    vec_push(&seen->flows, (struct seen_flow){.did = flow->did,
+                                              .topic = flow->topic,
+                                              .group = flow->group,
+                                              .topic_at = keep(seen, flow->topic),
+                                              .group_at = keep(seen, flow->group),
+                                              .events = flow->events,
+                                              .bytes = flow->bytes,
+                                              .session_timeout_ms = flow->session_timeout_ms,
+                                              .first_ms = flow->first_ms,
+                                              .last_ms = flow->last_ms});
+    seen->clients.items[seen->clients.count - 1].flow_count++;
+}
+
+static void point(const struct seen *seen, struct slice *slice, size_t at)
+{
+    if (!slice_is_null(*slice)) {
+        *slice = slice_of(seen->text.data != NULL ? (const void *)(seen->text.data + at) : "",
+                          slice->size);
+    }
+}
+
+static void look(struct observer *observer, struct seen *seen)
+{
+    struct client_visitor visitor = {seen, show_client, show_flow};
+    observer_show(observer, &visitor);
+    seen->ns = clock_now_ns();
+    for (size_t i = 0; i < seen->clients.count; i++) {
+        for (int j = 0; j < 5; j++) {
+            struct seen_client *client = &seen->clients.items[i];
+            point(seen, part_of(&client->identity, j), client->parts_at[j]);
+        }
+    }
+    for (size_t i = 0; i < seen->flows.count; i++) {
+        point(seen, &seen->flows.items[i].topic, seen->flows.items[i].topic_at);
+        point(seen, &seen->flows.items[i].group, seen->flows.items[i].group_at);
+    }
+}
+
+static void forget(struct seen *seen)
+{
+    buf_deinit(&seen->text);
+    vec_deinit(&seen->clients);
+    vec_deinit(&seen->flows);
+}
+
+/* --- the same in two looks: they come in one order, with some gone and some new --- */
+
+static bool is_same_client(const struct seen_client *a, const struct seen_client *b)
+{
+    struct client_identity x = a->identity, y = b->identity;
+    for (int i = 0; i < 5; i++) {
+        if (!slice_equal(*part_of(&x, i), *part_of(&y, i))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* From where the last one was found on. NULL: it was not there yet. */
+static const struct seen_client *find_client(const struct seen *before, size_t *from,
+                                             const struct seen_client *client)
+{
+    for (size_t i = 0; i < before->clients.count; i++) {
+        size_t at = (*from + i) % before->clients.count;
+        if (is_same_client(&before->clients.items[at], client)) {
+            *from = at + 1;
+            return &before->clients.items[at];
+        }
+        if (i == 64) { /* it is new, most likely; a list of thousands is not searched for each */
+            break;
+        }
+    }
+    return NULL;
+}
+
+static uint64_t events_before(const struct seen *before, const struct seen_client *client,
+                              const struct seen_flow *flow)
+{
+    for (size_t i = 0; client != NULL && i < client->flow_count; i++) {
+        const struct seen_flow *at = &before->flows.items[client->first_flow + i];
+        if (at->did == flow->did && slice_equal(at->topic, flow->topic) &&
+            slice_equal(at->group, flow->group)) {
+            return at->events;
+        }
+    }
+    return 0;
+}
+
+/* --- JSON --- */
+
+static json_t *rate_json(double rate)
+{
+    return rate < 0 ? json_null() : json_real(round(rate * 1000) / 1000);
+}
+
+struct sum {
+    uint64_t events, bytes;
+    double rate;
+    int64_t last_ms;
+};
+
+static const char *const words[CLIENT_DID_KINDS] = {"produced", "fetched", "committed", "joined"};
+
+static json_t *flow_json(const struct seen_flow *flow, double rate)
+{
+    json_t *json = json_pack(
+        "{s:s,s:o,s:o,s:I,s:I,s:o,s:o,s:o}", "did", words[flow->did], "topic",
+        json_word(flow->topic.size > 0 ? flow->topic : (struct slice){0}), "group",
+        json_word(flow->group.size > 0 ? flow->group : (struct slice){0}), "events",
+        (json_int_t)flow->events, "bytes", (json_int_t)flow->bytes, "rate", rate_json(rate),
+        "first", json_moment(flow->first_ms), "last", json_moment(flow->last_ms));
+    if (flow->session_timeout_ms > 0) {
+        json_object_set_new(json, "session_timeout_ms", json_integer(flow->session_timeout_ms));
+    }
+    return json;
+}
+
+static json_t *sum_json(const struct sum *sum)
+{
+    return json_pack("{s:I,s:I,s:o,s:o}", "events", (json_int_t)sum->events, "bytes",
+                     (json_int_t)sum->bytes, "rate", rate_json(sum->rate), "last",
+                     json_moment(sum->last_ms));
+}
+
+static json_t *client_json(const struct seen *now, const struct seen *before, size_t *from,
+                           const struct seen_client *client)
+{
+    const struct client_identity *who = &client->identity;
+    const struct seen_client *then = find_client(before, from, client);
+    double seconds = (double)(now->ns - before->ns) / 1e9;
+    struct sum sums[CLIENT_DID_KINDS] = {0};
+    int64_t last_ms = 0;
+    json_t *flows = json_array();
+    for (size_t i = 0; i < client->flow_count; i++) {
+        const struct seen_flow *flow = &now->flows.items[client->first_flow + i];
+        struct sum *sum = &sums[flow->did];
+        uint64_t were = events_before(before, then, flow);
+        double rate =
+            seconds > 0 && flow->events >= were ? (double)(flow->events - were) / seconds : 0;
+        sum->events += flow->events;
+        sum->bytes += flow->bytes;
+        sum->rate += rate;
+        sum->last_ms = flow->last_ms > sum->last_ms ? flow->last_ms : sum->last_ms;
+        last_ms = flow->last_ms > last_ms ? flow->last_ms : last_ms;
+        json_array_append_new(flows, flow_json(flow, rate));
+    }
+    json_t *json = json_pack(
+        "{s:o,s:o,s:o,s:o,s:o,s:i,s:o,s:o,s:o}", "principal", json_word(who->principal),
+        "client_id", json_word(who->client_id), "software", json_word(who->software_name),
+        "software_version", json_word(who->software_version), "address", json_word(who->host),
+        "connections", client->connections, "first_seen", json_moment(client->first_ms),
+        "last_active", json_moment(last_ms), "gone_since", json_moment(client->left_ms));
+    for (int did = 0; did < CLIENT_JOINED; did++) {
+        json_object_set_new(json, words[did], sum_json(&sums[did]));
+    }
+    json_object_set_new(json, "flows", flows);
+    return json;
+}
+
+/* --- the route --- */
+
+static void wait_ms(int64_t ms)
+{
+    struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+    nanosleep(&time, NULL);
+}
+
+static void reply_clients(struct client_view *view, struct http_reply *reply, int64_t over_ms)
+{
+    struct seen before = {0}, now = {0};
+    size_t from = 0;
+    json_t *list = json_array();
+    look(view->parts->observer, &before);
+    wait_ms(over_ms);
+    look(view->parts->observer, &now);
+    for (size_t i = 0; i < now.clients.count; i++) {
+        json_array_append_new(list, client_json(&now, &before, &from, &now.clients.items[i]));
+    }
+    http_reply_json(reply, 200, list);
+    forget(&before);
+    forget(&now);
+}
+
+static void handle(void *context, const struct http_request *request, struct http_reply *reply)
+{
+    struct client_view *view = context;
+    const char *over = http_query(request, "over");
+    struct reason reason;
+    int64_t over_ms = OVER_MS;
+    if (view->parts->observer == NULL) {
+        http_problem(reply, 501, "Not seen here",
+                     "this bus layer stands beside a broker of another program, whose connections "
+                     "it cannot see: ask one that runs in `tidings serve`");
+    } else if (over != NULL && duration_parse(over, &over_ms, &reason) != ERR_NONE) {
+        http_problem(reply, 400, "Bad duration", "over: %s", reason.text);
+    } else if (over_ms > OVER_MOST_MS) {
+        http_problem(reply, 400, "Bad duration", "over is longer than 5s: give less");
+    } else {
+        reply_clients(view, reply, over_ms);
+    }
+}
+
+void *client_view_make(const struct bus_parts *parts)
+{
+    static const struct http_parameter query[] = {
+        {"over", "string", "How long rates are measured, as 500ms; 1s without, 5s at most."},
+        {NULL, NULL, NULL}};
+    struct client_view *view = mem_new(struct client_view);
+    view->parts = parts;
+    view->route = (struct http_route){
+        .method = "GET",
+        .path = "/v1/clients",
+        .handle = handle,
+        .context = view,
+        .summary = "Who is or was connected, with what software, and what each produces, fetches "
+                   "and commits.",
+        .query = query};
+    return view;
+}
+
+const struct http_route *client_view_routes(void *module, size_t *count)
+{
+    struct client_view *view = module;
+    *count = 1;
+    return &view->route;
+}
+
+void client_view_free(void *module)
+{
+    free(module);
+}

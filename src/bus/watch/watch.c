@@ -1,0 +1,473 @@
+#include "bus/watch/watch.h"
+
+#include "base/clock.h"
+#include "base/cond.h"
+#include "base/logger.h"
+#include "base/mem.h"
+#include "base/priority.h"
+#include "base/thread.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <uthash.h>
+
+enum {
+    TICK_MS = 1000,
+    RETRY_MS = 5000,
+    LEVEL_MS = 20, /* nothing new for so long, and it is level */
+    KEY_BYTES = 16 + 4
+};
+
+static const int64_t NOT_ASKED = INT64_MIN;
+
+/* A partition of a topic's one life. */
+struct place {
+    UT_hash_handle hh;
+    uint8_t key[KEY_BYTES]; /* topic id, partition; the topic's name where it has no id */
+    char *topic;            /* NULL: it has an id */
+    int64_t end;            /* up to where it could be read when it was last */
+    int64_t next[]; /* of each sink: what it has not had yet, or NOT_ASKED, FEED_NOT_WANTED */
+};
+
+struct watch {
+    struct watch_settings settings;
+    struct watch_sink sinks[WATCH_SINKS_MAX];
+    size_t sink_count;
+    struct place *places;
+    int64_t ticked_ms; /* mono */
+    bool is_level;     /* since it was opened, the feed had nothing more at some time */
+    pthread_t thread;
+    bool is_started;
+
+    pthread_mutex_t lock; /* the rest */
+    pthread_cond_t wake;
+    struct feed *feed; /* changed by the thread alone */
+    bool stops;
+    bool has_ended; /* the thread, but for its last step */
+    bool is_woken;
+    uint32_t again; /* a bit for each sink that is to be asked anew */
+    struct watch_state state;
+    struct watch_progress progress[WATCH_SINKS_MAX];
+};
+
+/* --- places --- */
+
+static struct place *find_place(struct watch *watch, const struct feed_source *source)
+{
+    static const uint8_t no_id[16];
+    struct place *place;
+    uint8_t key[KEY_BYTES];
+    memcpy(key, source->topic_id, 16);
+    memcpy(key + 16, &source->partition, sizeof source->partition);
+    if (memcmp(key, no_id, sizeof no_id) != 0) {
+        HASH_FIND(hh, watch->places, key, sizeof key, place);
+        return place;
+    }
+    char *name = mem_sprintf("%d %s", (int)source->partition, source->topic);
+    HASH_FIND_STR(watch->places, name, place);
+    free(name);
+    return place;
+}
+
+static struct place *add_place(struct watch *watch, const struct feed_source *source)
+{
+    static const uint8_t no_id[16];
+    struct place *place = mem_alloc(sizeof *place + watch->sink_count * sizeof place->next[0]);
+    memset(place, 0, sizeof *place);
+    memcpy(place->key, source->topic_id, 16);
+    memcpy(place->key + 16, &source->partition, sizeof source->partition);
+    for (size_t i = 0; i < watch->sink_count; i++) {
+        place->next[i] = NOT_ASKED;
+    }
+    if (memcmp(place->key, no_id, sizeof no_id) != 0) {
+        HASH_ADD(hh, watch->places, key, sizeof place->key, place);
+    } else {
+        place->topic = mem_sprintf("%d %s", (int)source->partition, source->topic);
+        HASH_ADD_KEYPTR(hh, watch->places, place->topic, strlen(place->topic), place);
+    }
+    return place;
+}
+
+static void drop_place(struct watch *watch, struct place *place)
+{
+    HASH_DEL(watch->places, place);
+    free(place->topic);
+    free(place);
+}
+
+/* The lowest that any sink wants: what the feed asks when it meets a partition. */
+static int64_t begin(void *context, const struct feed_source *source)
+{
+    struct watch *watch = context;
+    struct place *place = find_place(watch, source);
+    int64_t lowest = FEED_NOT_WANTED;
+    place = place == NULL ? add_place(watch, source) : place;
+    for (size_t i = 0; i < watch->sink_count; i++) {
+        int64_t *next = &place->next[i];
+        if (*next == NOT_ASKED) {
+            *next = watch->sinks[i].begin(watch->sinks[i].context, source);
+            *next = *next == FEED_FROM_START ? 0 : *next;
+        }
+        if (*next != FEED_NOT_WANTED && (lowest == FEED_NOT_WANTED || *next < lowest)) {
+            lowest = *next;
+        }
+    }
+    return lowest;
+}
+
+/* --- giving out --- */
+
+/* The piece without what the sink has had. */
+static struct feed_piece rest_of(const struct feed_piece *piece, int64_t next)
+{
+    struct feed_piece rest = *piece;
+    while (rest.count > 0 && rest.events[0].event.offset < next) {
+        rest.events++;
+        rest.count--;
+    }
+    if (rest.damaged_from >= 0 && rest.damaged_from < next) {
+        rest.damaged_from = next;
+    }
+    return rest;
+}
+
+static void give(struct watch *watch, size_t sink, struct place *place,
+                 const struct feed_piece *piece)
+{
+    const struct watch_sink *to = &watch->sinks[sink];
+    int64_t *next = &place->next[sink];
+    if (*next < 0) {
+        return; /* not wanted */
+    }
+    if (piece->kind == FEED_GONE) {
+        to->take(to->context, piece);
+    } else if (piece->next_offset > *next) {
+        struct feed_piece rest = rest_of(piece, *next);
+        *next = piece->next_offset;
+        to->take(to->context, &rest);
+    }
+}
+
+/* What the sink has not had of the partition, as far as is known. */
+static int64_t behind(const struct place *place, size_t sink)
+{
+    int64_t next = place->next[sink];
+    return next >= 0 && next < place->end ? place->end - next : 0;
+}
+
+/* The partition was read on, and what can be read there may be more than it was. */
+static void give_to_all(struct watch *watch, struct place *place, const struct feed_piece *piece)
+{
+    int64_t before[WATCH_SINKS_MAX];
+    for (size_t i = 0; i < watch->sink_count; i++) {
+        before[i] = behind(place, i);
+        give(watch, i, place, piece);
+    }
+    place->end = piece->kind == FEED_GONE ? 0 : piece->end_offset;
+    pthread_mutex_lock(&watch->lock);
+    watch->state.events += (int64_t)piece->count;
+    for (size_t i = 0; i < watch->sink_count; i++) {
+        watch->progress[i].behind += behind(place, i) - before[i];
+    }
+    pthread_mutex_unlock(&watch->lock);
+}
+
+/* The feed works: it gave something, or has nothing more. */
+static void note_level(struct watch *watch)
+{
+    int64_t now_ms = clock_wall_ms(clock_system());
+    pthread_mutex_lock(&watch->lock);
+    if (watch->state.is_failing) {
+        LOG_INFO("bus", "the feed of events can be read again", "events=%lld",
+                 (long long)watch->state.events);
+    }
+    watch->state.is_failing = false;
+    watch->state.failure[0] = '\0';
+    for (size_t i = 0; watch->is_level && i < watch->sink_count; i++) {
+        struct watch_progress *progress = &watch->progress[i];
+        bool is_asked_anew = (watch->again >> i & 1) != 0;
+        if (progress->behind == 0 && !is_asked_anew) {
+            progress->level_ms = now_ms;
+        }
+    }
+    pthread_mutex_unlock(&watch->lock);
+}
+
+static void take(struct watch *watch, const struct feed_piece *piece)
+{
+    struct place *place = piece->kind == FEED_NOTHING ? NULL : find_place(watch, &piece->source);
+    if (place != NULL) {
+        give_to_all(watch, place, piece);
+    }
+    if (place != NULL && piece->kind == FEED_GONE) {
+        drop_place(watch, place);
+    }
+    watch->is_level = watch->is_level || (piece->kind == FEED_NOTHING && piece->is_level);
+    note_level(watch);
+}
+
+/* --- the feed's life --- */
+
+static void set_feed(struct watch *watch, struct feed *feed)
+{
+    pthread_mutex_lock(&watch->lock);
+    struct feed *before = watch->feed;
+    watch->feed = feed;
+    pthread_mutex_unlock(&watch->lock);
+    watch->is_level = false;
+    feed_free(before);
+}
+
+/* What is behind is counted anew with the next one: a partition may not come again. */
+static void close_feed(struct watch *watch)
+{
+    set_feed(watch, NULL);
+    for (struct place *place = watch->places; place != NULL; place = place->hh.next) {
+        place->end = 0;
+    }
+    pthread_mutex_lock(&watch->lock);
+    for (size_t i = 0; i < watch->sink_count; i++) {
+        watch->progress[i].behind = 0;
+    }
+    pthread_mutex_unlock(&watch->lock);
+}
+
+/* Sinks that want to be asked anew: the feed begins again, and all others keep their places. */
+static void begin_again(struct watch *watch)
+{
+    pthread_mutex_lock(&watch->lock);
+    uint32_t again = watch->again;
+    watch->again = 0;
+    pthread_mutex_unlock(&watch->lock);
+    if (again == 0) {
+        return;
+    }
+    close_feed(watch);
+    for (struct place *place = watch->places; place != NULL; place = place->hh.next) {
+        for (size_t i = 0; i < watch->sink_count; i++) {
+            place->next[i] = (again >> i & 1) != 0 ? NOT_ASKED : place->next[i];
+        }
+    }
+}
+
+static void tick(struct watch *watch)
+{
+    int64_t now_ms = clock_mono_ms(clock_system());
+    pthread_mutex_lock(&watch->lock);
+    bool is_due = watch->is_woken || now_ms - watch->ticked_ms >= watch->settings.tick_ms;
+    watch->is_woken = false;
+    pthread_mutex_unlock(&watch->lock);
+    if (!is_due) {
+        return;
+    }
+    watch->ticked_ms = now_ms;
+    for (size_t i = 0; i < watch->sink_count; i++) {
+        const struct watch_sink *sink = &watch->sinks[i];
+        if (sink->tick != NULL) {
+            sink->tick(sink->context, clock_wall_ms(clock_system()));
+        }
+    }
+}
+
+static enum err read_once(struct watch *watch, struct reason *reason)
+{
+    struct feed_piece piece;
+    if (watch->feed == NULL) {
+        struct feed *feed =
+            watch->settings.open_feed(watch->settings.context, begin, watch, reason);
+        if (feed == NULL) {
+            return ERR_AGAIN;
+        }
+        set_feed(watch, feed);
+    }
+    bool is_short = !watch->is_level && watch->settings.tick_ms > LEVEL_MS;
+    enum err err =
+        feed_next(watch->feed, is_short ? LEVEL_MS : watch->settings.tick_ms, &piece, reason);
+    if (err == ERR_NONE) {
+        take(watch, &piece);
+    }
+    return err;
+}
+
+/* Told once; the feed is opened anew where each sink stands. */
+static void note_failure(struct watch *watch, const struct reason *reason)
+{
+    close_feed(watch);
+    pthread_mutex_lock(&watch->lock);
+    bool was_failing = watch->state.is_failing;
+    watch->state.is_failing = true;
+    memcpy(watch->state.failure, reason->text, sizeof watch->state.failure);
+    pthread_mutex_unlock(&watch->lock);
+    if (!was_failing) {
+        LOG_WARN("bus", "the feed of events cannot be read: tried again until it can",
+                 "reason=\"%s\"", reason->text);
+    }
+}
+
+/* For retry_ms, or until a stop or a wake; sinks are ticked meanwhile. */
+static void wait_a_while(struct watch *watch)
+{
+    int64_t until_ms = clock_mono_ms(clock_system()) + watch->settings.retry_ms;
+    int64_t left_ms;
+    bool stops = false;
+    while (!stops && (left_ms = until_ms - clock_mono_ms(clock_system())) > 0) {
+        bool is_short = left_ms < watch->settings.tick_ms;
+        struct timespec until = cond_after_ms(is_short ? left_ms : watch->settings.tick_ms);
+        pthread_mutex_lock(&watch->lock);
+        if (!watch->stops && !watch->is_woken) {
+            pthread_cond_timedwait(&watch->wake, &watch->lock, &until);
+        }
+        stops = watch->stops;
+        pthread_mutex_unlock(&watch->lock);
+        tick(watch);
+    }
+}
+
+static bool is_stopping(struct watch *watch)
+{
+    pthread_mutex_lock(&watch->lock);
+    bool stops = watch->stops;
+    pthread_mutex_unlock(&watch->lock);
+    return stops;
+}
+
+static void *run(void *context)
+{
+    struct watch *watch = context;
+    priority_set_nice(PRIORITY_NICE_BEHIND);
+    while (!is_stopping(watch)) {
+        struct reason reason = {""};
+        tick(watch);
+        begin_again(watch);
+        if (read_once(watch, &reason) != ERR_NONE) {
+            note_failure(watch, &reason);
+            wait_a_while(watch);
+        }
+    }
+    set_feed(watch, NULL);
+    pthread_mutex_lock(&watch->lock);
+    watch->has_ended = true;
+    pthread_cond_signal(&watch->wake);
+    pthread_mutex_unlock(&watch->lock);
+    return NULL;
+}
+
+/* --- from outside --- */
+
+/* Under the lock. */
+static void wake(struct watch *watch)
+{
+    pthread_cond_broadcast(&watch->wake);
+    if (watch->feed != NULL) {
+        feed_wake(watch->feed);
+    }
+}
+
+void watch_again(struct watch *watch, const void *sink_context)
+{
+    pthread_mutex_lock(&watch->lock);
+    for (size_t i = 0; i < watch->sink_count; i++) {
+        if (watch->sinks[i].context == sink_context) {
+            watch->again |= UINT32_C(1) << i;
+            watch->progress[i].level_ms = 0;
+        }
+    }
+    wake(watch);
+    pthread_mutex_unlock(&watch->lock);
+}
+
+void watch_wake(struct watch *watch)
+{
+    pthread_mutex_lock(&watch->lock);
+    watch->is_woken = true;
+    wake(watch);
+    pthread_mutex_unlock(&watch->lock);
+}
+
+struct watch_state watch_state(struct watch *watch)
+{
+    pthread_mutex_lock(&watch->lock);
+    struct watch_state state = watch->state;
+    pthread_mutex_unlock(&watch->lock);
+    return state;
+}
+
+struct watch_progress watch_progress(struct watch *watch, const void *sink_context)
+{
+    struct watch_progress progress = {0};
+    pthread_mutex_lock(&watch->lock);
+    for (size_t i = 0; i < watch->sink_count; i++) {
+        if (watch->sinks[i].context == sink_context) {
+            progress = watch->progress[i];
+        }
+    }
+    pthread_mutex_unlock(&watch->lock);
+    return progress;
+}
+
+/* --- start and stop --- */
+
+struct watch *watch_new(const struct watch_settings *settings)
+{
+    struct watch *watch = mem_new(struct watch);
+    watch->settings = *settings;
+    watch->settings.tick_ms = settings->tick_ms > 0 ? settings->tick_ms : TICK_MS;
+    watch->settings.retry_ms = settings->retry_ms > 0 ? settings->retry_ms : RETRY_MS;
+    watch->is_woken = true; /* the first tick comes before the feed is opened */
+    pthread_mutex_init(&watch->lock, NULL);
+    cond_init(&watch->wake);
+    return watch;
+}
+
+void watch_add(struct watch *watch, const struct watch_sink *sink)
+{
+    assert(!watch->is_started && watch->sink_count < WATCH_SINKS_MAX);
+    watch->sinks[watch->sink_count++] = *sink;
+}
+
+enum err watch_start(struct watch *watch, struct reason *reason)
+{
+    enum err err = thread_start(&watch->thread, "watch", 0, run, watch, reason);
+    watch->is_started = err == ERR_NONE;
+    return err;
+}
+
+bool watch_stop(struct watch *watch, int64_t deadline_ms)
+{
+    struct timespec until = cond_after_ms(deadline_ms);
+    if (!watch->is_started) {
+        return true;
+    }
+    pthread_mutex_lock(&watch->lock);
+    watch->stops = true;
+    wake(watch);
+    int result = 0;
+    while (!watch->has_ended && result == 0) {
+        result = pthread_cond_timedwait(&watch->wake, &watch->lock, &until);
+    }
+    bool has_ended = watch->has_ended;
+    pthread_mutex_unlock(&watch->lock);
+    if (has_ended) {
+        pthread_join(watch->thread, NULL);
+        watch->is_started = false;
+    }
+    return has_ended;
+}
+
+void watch_free(struct watch *watch)
+{
+    struct place *place, *next;
+    if (watch == NULL) {
+        return;
+    }
+    assert(!watch->is_started);
+    HASH_ITER (hh, watch->places, place, next) {
+        drop_place(watch, place);
+    }
+    pthread_cond_destroy(&watch->wake);
+    pthread_mutex_destroy(&watch->lock);
+    free(watch);
+}
