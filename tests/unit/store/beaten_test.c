@@ -18,14 +18,14 @@ struct rival {
 static void *rival_main(void *argument)
 {
     const struct rival *rival = argument;
-    struct sql sql = base_connect(rival->base), look = base_connect(rival->base);
+    struct sql sql = base_connect(rival->base);
     base_do(&sql, "set deadlock_timeout = '100s'"); /* so that it is the other one who loses */
     base_do(&sql, "begin; update stock set changes = changes where stock_code = 'TIN'");
-    while (base_number(&look, "select count(*) from pg_locks where not granted") == 0) {
-        usleep(1000);
-    }
-    base_do(&sql, "update stock set changes = changes where stock_code = 'MUG'; commit");
-    base_close(&look);
+    /* PostgreSQL looks for a deadlock once, so we have to wait before the service's time-out: the
+     * loop is the database's. */
+    base_do(&sql, "do $$ begin while not exists (select from pg_locks where not granted) loop "
+                  "perform pg_sleep(0.001); end loop; end $$; "
+                  "update stock set changes = changes where stock_code = 'MUG'; commit");
     base_close(&sql);
     return NULL;
 }
@@ -57,7 +57,9 @@ static void test_a_deadlock_is_no_attempt(void **state)
     struct rival rival = {.base = *state};
     char url[256];
     int failures = 0;
-    snprintf(url, sizeof url, "postgresql:///postgres?host=%s&user=tidings", rival.base->folder);
+    snprintf(url, sizeof url,
+             "postgresql:///postgres?host=%s&user=tidings&options=-c%%20deadlock_timeout%%3D5s",
+             rival.base->folder);
     struct store_common common = {.database = url, .slow_ms = "0"};
     const char *const values[] = {"10"};
     struct tidings_options options = {
