@@ -2,6 +2,7 @@
 
 #include "base/logger.h"
 #include "base/mem.h"
+#include "broker/control_words.h"
 #include "topic/snapshot.h"
 #include "topic/topic.h"
 
@@ -33,9 +34,7 @@ struct control_client {
 struct control {
     char *snapshots_dir;
     char *socket_path;
-    const struct budget *budget;
-    struct catalogue *catalogue;
-    struct cleaner *cleaner; /* NULL: none */
+    struct control_parts parts;
     const struct file_ops *files;
     int64_t started_ms; /* wall clock */
     int64_t next_snapshot;
@@ -82,7 +81,15 @@ static bool answer(struct control_client *client, json_t *json)
 
 static json_t *failure(const char *text)
 {
-    return json_pack("{s:b,s:s}", "ok", 0, "error", text);
+    return control_failure(text);
+}
+
+/* What stands behind the word, "" for nothing; NULL: the line begins with another. */
+static const char *words_behind(const char *line, const char *word)
+{
+    size_t size = strlen(word);
+    bool is_it = strncmp(line, word, size) == 0 && (line[size] == ' ' || line[size] == '\0');
+    return !is_it ? NULL : line[size] == ' ' ? line + size + 1 : "";
 }
 
 static enum err make_snapshot(struct control *control, const char *dir,
@@ -92,7 +99,7 @@ static enum err make_snapshot(struct control *control, const char *dir,
     if (err == ERR_NONE) {
         err = file_make_dir(control->files, dir, reason);
     }
-    return err == ERR_NONE ? catalogue_snapshot(control->catalogue, dir, made, reason) : err;
+    return err == ERR_NONE ? catalogue_snapshot(control->parts.catalogue, dir, made, reason) : err;
 }
 
 static json_t *do_snapshot(struct control *control, struct control_client *client)
@@ -113,7 +120,7 @@ static json_t *do_snapshot(struct control *control, struct control_client *clien
              (int)made.topics, (int)made.partitions, (long long)made.segments,
              (long long)made.bytes, (long long)made.frozen_us);
     return json_pack("{s:b,s:s,s:s,s:i,s:i,s:I,s:I,s:I,s:I}", "ok", 1, "snapshot", id, "cluster_id",
-                     catalogue_cluster_id(control->catalogue), "topics", (int)made.topics,
+                     catalogue_cluster_id(control->parts.catalogue), "topics", (int)made.topics,
                      "partitions", (int)made.partitions, "segments", (json_int_t)made.segments,
                      "bytes", (json_int_t)made.bytes, "cut_ms", (json_int_t)made.cut_ms,
                      "appends_waited_us", (json_int_t)made.frozen_us);
@@ -132,7 +139,7 @@ static json_t *do_release(struct control *control, struct control_client *client
 static void add_topics(const struct control *control, json_t *status)
 {
     json_int_t partitions = 0, offline = 0, bytes = 0;
-    struct topic_list *topics = catalogue_list(control->catalogue);
+    struct topic_list *topics = catalogue_list(control->parts.catalogue);
     for (size_t i = 0; i < topics->count; i++) {
         for (int32_t p = 0; p < topic_partition_count(topics->items[i]); p++) {
             const struct partition *partition = topic_partition(topics->items[i], p);
@@ -191,13 +198,13 @@ static json_t *do_status(const struct control *control)
 {
     json_t *status =
         json_pack("{s:b,s:s,s:i,s:s,s:I}", "ok", 1, "version", TIDINGS_VERSION, "pid",
-                  (int)getpid(), "cluster_id", catalogue_cluster_id(control->catalogue),
+                  (int)getpid(), "cluster_id", catalogue_cluster_id(control->parts.catalogue),
                   "started_ms", (json_int_t)control->started_ms);
     add_topics(control, status);
-    json_object_set_new(status, "memory", describe_memory(control->budget));
+    json_object_set_new(status, "memory", describe_memory(control->parts.budget));
     json_object_set_new(status, "cleaner",
-                        control->cleaner != NULL ? describe_cleaner(control->cleaner)
-                                                 : json_null());
+                        control->parts.cleaner != NULL ? describe_cleaner(control->parts.cleaner)
+                                                       : json_null());
     return status;
 }
 
@@ -212,7 +219,11 @@ static json_t *run_line(struct control *control, struct control_client *client, 
     if (strcmp(line, "status") == 0) {
         return do_status(control);
     }
-    return failure("unknown command; there are: snapshot, release, status");
+    const char *rest;
+    if ((rest = words_behind(line, "clock")) != NULL) {
+        return control_clock(control->parts.mover, rest);
+    }
+    return failure("unknown command; there are: snapshot, release, status, clock");
 }
 
 /* Runs the whole lines that have come; false: the connection is to end. */
@@ -307,15 +318,12 @@ static enum err bind_socket(struct control *control, int dir_fd, struct reason *
     return ERR_NONE;
 }
 
-enum err control_new(const char *data_dir, int dir_fd, const struct budget *budget,
-                     struct catalogue *catalogue, struct cleaner *cleaner, struct control **out,
-                     struct reason *reason)
+enum err control_new(const char *data_dir, int dir_fd, const struct control_parts *parts,
+                     struct control **out, struct reason *reason)
 {
     struct control *control = mem_new(struct control);
     control->files = file_ops_system();
-    control->budget = budget;
-    control->catalogue = catalogue;
-    control->cleaner = cleaner;
+    control->parts = *parts;
     control->started_ms = clock_wall_ms(clock_system());
     control->snapshots_dir = mem_sprintf("%s/snapshots", data_dir);
     control->socket_path = mem_sprintf("%s/control", data_dir);

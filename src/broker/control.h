@@ -3,6 +3,7 @@
 
 #include "base/budget.h"
 #include "base/err.h"
+#include "broker/clock_mover.h"
 #include "topic/catalogue.h"
 #include "topic/cleaner.h"
 
@@ -14,16 +15,24 @@
  *   snapshot   makes DATA/snapshots/<id>, see catalogue_snapshot
  *   release    removes the snapshot of this connection
  *   status     what this process is and what it is at
+ *   clock      reads the clock, or moves it: a server for tests only
  *
  * A snapshot belongs to its connection and is removed when that ends, however it ends; what a
  * killed server leaves is removed at the next start.
  */
 struct control;
 
+/* What it tells of and acts on. All outlive the control. */
+struct control_parts {
+    const struct budget *budget;
+    struct catalogue *catalogue;
+    struct cleaner *cleaner;   /* NULL: there is none */
+    struct clock_mover *mover; /* NULL: the clock cannot be moved */
+};
+
 /* Removes leftovers, binds, starts the thread. dir_fd: a descriptor on data_dir, which outlives the
- * control, as budget, catalogue and cleaner do (NULL: there is no cleaner). ERR_IO. */
-CHECKED enum err control_new(const char *data_dir, int dir_fd, const struct budget *budget,
-                             struct catalogue *catalogue, struct cleaner *cleaner,
+ * control. The parts are copied. ERR_IO. */
+CHECKED enum err control_new(const char *data_dir, int dir_fd, const struct control_parts *parts,
                              struct control **out, struct reason *reason);
 
 /* Ends the thread, removes the snapshots and the socket. NULL is fine. */

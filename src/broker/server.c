@@ -4,6 +4,8 @@
 #include "api/group_reply.h"
 #include "base/logger.h"
 #include "base/mem.h"
+#include "base/movable_clock.h"
+#include "broker/clock_mover.h"
 #include "broker/control.h"
 #include "broker/group_settings.h"
 #include "broker/observe.h"
@@ -74,6 +76,9 @@ struct server {
     int dir_fd;
     int lock_fd;
     int64_t started_ms; /* mono */
+    struct movable_clock movable;
+    const struct clock *clock; /* of all that is stored or has a deadline; the movable one for
+                                  tests, else the machine's */
     struct budget budget;
     struct net *net;
     struct workers *workers;
@@ -93,6 +98,7 @@ struct server {
     struct alarm txns_alarm;
     struct timekeeper *timekeeper;
     struct trimmer *trimmer;
+    struct clock_mover *mover; /* NULL: the clock is the machine's */
     struct control *control;
     struct cleaner *cleaner; /* NULL with log.cleaner.enable=false */
     struct api_server api;
@@ -223,7 +229,7 @@ static enum err open_catalogue(struct server *server, struct reason *reason)
         .data_dir = server->config.data_dir,
         .topic_defaults = &server->config.topic_defaults,
         .log_env = {.files = server->files,
-                    .clock = clock_system(),
+                    .clock = server->clock,
                     .flusher = server->flusher,
                     .space = server->space,
                     .budget = &server->budget,
@@ -271,7 +277,7 @@ static enum err start_groups(struct server *server, struct reason *reason)
     groups.topics.match_context = server->api.matches;
     group_settings_own(server->catalogue, &groups);
     struct coordinator_env env = {
-        .clock = clock_system(),
+        .clock = server->clock,
         .log = state_topic_log(&server->offsets),
         .wake = alarm_wake,
         .wake_context = &server->groups_alarm,
@@ -317,7 +323,7 @@ static enum err start_transactions(struct server *server, struct reason *reason)
     };
     struct txn_participants participants = txn_logs_participants(&server->txn_logs);
     struct coordinator_env env = {
-        .clock = clock_system(),
+        .clock = server->clock,
         .log = state_topic_log(&server->transactions),
         .wake = alarm_wake,
         .wake_context = &server->txns_alarm,
@@ -389,7 +395,7 @@ static void fill_api(struct server *server)
     api->groups = server->groups;
     api->txns = server->txns;
     api->fetches = server->fetches;
-    api->clock = clock_system();
+    api->clock = server->clock;
     api->settings = server->settings;
     api->overrides = &config->given;
     api->data_dir = config->data_dir;
@@ -410,7 +416,36 @@ static void fill_api(struct server *server)
     }
 }
 
-/* In the order in which each needs the one before it. */
+/* The clock can be moved by whoever may use the control socket. */
+static void start_mover(struct server *server)
+{
+    const struct clock_mover_parts parts = {
+        .clock = &server->movable,
+        .workers = server->workers,
+        .keepers = server->keepers,
+        .upkeep_owner = server->timekeeper,
+        .groups_alarm = &server->groups_alarm,
+        .txns_alarm = &server->txns_alarm,
+        .groups = server->groups,
+        .txns = server->txns,
+        .catalogue = server->catalogue,
+        .cleaner = server->cleaner,
+    };
+    server->mover = server->config.test_clock_enable ? clock_mover_new(&parts) : NULL;
+}
+
+static enum err start_control(struct server *server, struct reason *reason)
+{
+    start_mover(server);
+    const struct control_parts parts = {
+        .budget = &server->budget,
+        .catalogue = server->catalogue,
+        .cleaner = server->cleaner,
+        .mover = server->mover,
+    };
+    return control_new(server->config.data_dir, server->dir_fd, &parts, &server->control, reason);
+}
+
 /* All that was acknowledged is kept at a start, whatever it takes. */
 static void tell_full_shares(const struct server *server)
 {
@@ -427,6 +462,7 @@ static void tell_full_shares(const struct server *server)
     }
 }
 
+/* In the order in which each needs the one before it. */
 static enum err start_all(struct server *server, struct reason *reason)
 {
     enum err err = start_net(server, reason);
@@ -455,8 +491,10 @@ static enum err start_all(struct server *server, struct reason *reason)
                            server->config.retention_check_interval_ms);
         server->trimmer =
             trimmer_new(net_reactor(server->net, 0), server->keepers, &server->budget);
-        alarm_init(&server->groups_alarm, net_reactor(server->net, 0), server->workers);
-        alarm_init(&server->txns_alarm, net_reactor(server->net, 0), server->workers);
+        alarm_init(&server->groups_alarm, server->clock, net_reactor(server->net, 0),
+                   server->workers);
+        alarm_init(&server->txns_alarm, server->clock, net_reactor(server->net, 0),
+                   server->workers);
         err = start_groups(server, reason);
     }
     if (err == ERR_NONE) {
@@ -472,8 +510,7 @@ static enum err start_all(struct server *server, struct reason *reason)
         trimmer_start(server->trimmer);
         alarm_start(&server->groups_alarm, tick_groups, server->groups);
         alarm_start(&server->txns_alarm, tick_txns, server->txns);
-        err = control_new(server->config.data_dir, server->dir_fd, &server->budget,
-                          server->catalogue, server->cleaner, &server->control, reason);
+        err = start_control(server, reason);
     }
     if (err == ERR_NONE) {
         err = net_start(server->net, reason);
@@ -518,6 +555,8 @@ enum err server_start(const struct overrides *settings, const struct file_ops *f
         free(server);
         return err;
     }
+    movable_clock_init(&server->movable, clock_system());
+    server->clock = server->config.test_clock_enable ? &server->movable.clock : clock_system();
     err = start_on_data(server, reason);
     if (err != ERR_NONE) {
         return err; /* the process ends with this message: nothing was accepted or changed */
@@ -594,6 +633,7 @@ static void server_free(struct server *server)
     net_free(server->net); /* runs what was posted after its stop */
     fetch_service_free(server->fetches);
     timekeeper_free(server->timekeeper);
+    clock_mover_free(server->mover);
     trimmer_free(server->trimmer);
     free(server->api.reactors);
     client_table_free(server->api.clients);

@@ -158,6 +158,8 @@ static const struct setting own_rows[] = {
      .help = "How long a stop waits for answers that are under way."},
     {"socket.request.max.bytes", SETTING_INT, FIELD(net.max_frame_bytes), "104857600", 1024,
      INT32_MAX, .help = "Largest request taken; an eighth of memory.max where that is less."},
+    {"test.clock.enable", SETTING_BOOLEAN, FIELD(test_clock_enable), "false",
+     .help = "For tests: the server's clock can be moved forward (tidings clock)."},
     {"transaction.max.timeout.ms", SETTING_INT, FIELD(txn.max_timeout_ms), "900000", 1, INT32_MAX,
      .help = "Longest time-out of a transaction that a producer may ask for."},
     {"transaction.partition.verification.enable", SETTING_BOOLEAN, SETTING_NO_FIELD, "true",

@@ -43,6 +43,8 @@ struct server_config {
     struct cleaner_config cleaner;
     bool cleaner_enable;
 
+    bool test_clock_enable;
+
     bool bus_enable;
     char *bus_index_exclude;
     int64_t bus_history_retention_ms;

@@ -32,6 +32,7 @@ struct serve_settings {
     const char *ready_file;
     bool memory;
     bool until_eof;
+    bool test_clock;
     bool detach;
     bool print_settings;
 };
@@ -53,6 +54,8 @@ static const struct option_spec specs[] = {
     {'m', "memory", NULL, OPTION_FLAG, offsetof(struct serve_settings, memory), 0, 0,
      "for tests: keep nothing; all is in memory and ends with the process.\nListens on "
      "127.0.0.1:0 unless told otherwise; see docs/testing.md"},
+    {0, "test-clock", NULL, OPTION_FLAG, offsetof(struct serve_settings, test_clock), 0, 0,
+     "for tests: the clock can be moved forward with tidings clock; --memory\nhas it on"},
     {0, "until-eof", NULL, OPTION_FLAG, offsetof(struct serve_settings, until_eof), 0, 0,
      "stop as well when standard input ends: a pipe from who started it,\nso that it ends with "
      "that, however that ends"},
@@ -111,6 +114,7 @@ static void set_for_memory(struct overrides *out)
         {"offsets.topic.num.partitions", "1"},
         {"transaction.state.log.num.partitions", "1"},
         {"group.min.session.timeout.ms", "100"},
+        {"test.clock.enable", "true"},
         {"log.level", "warn"},
     };
     for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++) {
@@ -152,6 +156,9 @@ static int collect(const struct serve_settings *settings, struct overrides *out)
                                 : "lines are name=value; tidings serve --settings lists the names",
                             "%s", reason.text);
         }
+    }
+    if (settings->test_clock) {
+        overrides_set(out, slice_str("test.clock.enable"), slice_str("true"));
     }
     if (settings->data_dir != NULL) {
         overrides_set(out, slice_str("log.dirs"), slice_str(settings->data_dir));

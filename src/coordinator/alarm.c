@@ -15,7 +15,7 @@ static void run_tick(struct task *task)
 static void on_time(struct reactor_timer *timer)
 {
     struct alarm *alarm = container_of(timer, struct alarm, timer);
-    atomic_store(&alarm->now_ms, reactor_now_ms(alarm->reactor));
+    atomic_store(&alarm->now_ms, clock_mono_ms(alarm->clock));
     if (!atomic_exchange(&alarm->ticking, true)) {
         workers_post(alarm->workers, alarm, WORKER_QUICK, &alarm->tick_task);
     }
@@ -27,15 +27,25 @@ static void on_wake(struct task *task)
     atomic_store(&alarm->posted, false);
     int64_t wanted_ms = atomic_exchange(&alarm->wanted_ms, INT64_MAX);
     struct reactor_timer *timer = &alarm->timer;
-    if (wanted_ms < INT64_MAX && (!heap_has(&timer->node) || wanted_ms < timer->node.key)) {
-        reactor_timer_set(alarm->reactor, timer, wanted_ms);
+    if (wanted_ms == INT64_MAX) {
+        return;
+    }
+    /* The reactor goes by the machine's time, of which the clock may be ahead: read in this order,
+     * so that it is never taken for more. */
+    int64_t now_ms = clock_mono_ms(alarm->clock);
+    int64_t ahead_ms = now_ms - clock_mono_ms(clock_system());
+    int64_t at_ms = wanted_ms - ahead_ms;
+    if (!heap_has(&timer->node) || at_ms < timer->node.key) {
+        reactor_timer_set(alarm->reactor, timer, at_ms);
     }
 }
 
-void alarm_init(struct alarm *alarm, struct reactor *reactor, struct workers *workers)
+void alarm_init(struct alarm *alarm, const struct clock *clock, struct reactor *reactor,
+                struct workers *workers)
 {
     *alarm = (struct alarm){
         .reactor = reactor,
+        .clock = clock,
         .workers = workers,
         .timer.fire = on_time,
         .task.run = on_wake,

@@ -1,6 +1,7 @@
 #ifndef TIDINGS_COORDINATOR_ALARM_H
 #define TIDINGS_COORDINATOR_ALARM_H
 
+#include "base/clock.h"
 #include "base/task.h"
 #include "net/net.h"
 #include "net/workers.h"
@@ -16,6 +17,7 @@
  */
 struct alarm {
     struct reactor *reactor;
+    const struct clock *clock;
     struct workers *workers;
     int64_t (*tick)(void *context, int64_t now_ms); /* when next; INT64_MAX: when woken */
     void *context;
@@ -28,14 +30,17 @@ struct alarm {
     _Atomic int64_t wanted_ms; /* the earliest deadline asked for since the last look */
 };
 
-/* Before the reactors run. From now on it may be woken. */
-void alarm_init(struct alarm *alarm, struct reactor *reactor, struct workers *workers);
+/* Before the reactors run. From now on it may be woken. clock: that of the deadlines; who moves it
+ * forward wakes the alarm. */
+void alarm_init(struct alarm *alarm, const struct clock *clock, struct reactor *reactor,
+                struct workers *workers);
 
 /* Before the reactors run: they begin with one tick. */
 void alarm_start(struct alarm *alarm, int64_t (*tick)(void *context, int64_t now_ms),
                  void *context);
 
-/* Tick is called by deadline_ms (monotonic), or earlier. alarm: a struct alarm. Any thread. */
+/* Tick is called by deadline_ms (the clock's mono), or earlier. alarm: a struct alarm. Any thread.
+ */
 void alarm_wake(void *alarm, int64_t deadline_ms);
 
 #endif

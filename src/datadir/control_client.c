@@ -1,17 +1,19 @@
 #include "datadir/control_client.h"
 
 #include "base/clock.h"
+#include "base/mem.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { ANSWER_MAX_BYTES = 4096 };
+enum { ANSWER_MAX_BYTES = 128 << 10 };
 
 /* Waits a while for what poll can tell of fd; -1: only a while. */
 static enum err wait_a_while(const struct control_wait *wait, int64_t until_ms, int fd,
@@ -88,17 +90,19 @@ static enum err receive_line(int fd, const struct control_wait *wait, char *text
 enum err control_client_ask(int fd, const char *line, const struct control_wait *wait,
                             json_t **answer, struct reason *reason)
 {
-    char text[ANSWER_MAX_BYTES];
     size_t size;
     /* One short line on a fresh connection: there is room for it. */
     if (send(fd, line, strlen(line), MSG_NOSIGNAL) != (ssize_t)strlen(line)) {
         return reason_errno(reason, "cannot write to the control socket");
     }
-    enum err received = receive_line(fd, wait, text, sizeof text, &size, reason);
+    char *text = mem_alloc(ANSWER_MAX_BYTES);
+    enum err received = receive_line(fd, wait, text, ANSWER_MAX_BYTES, &size, reason);
     if (received != ERR_NONE) {
+        free(text);
         return received;
     }
     *answer = json_loadb(text, size, 0, NULL);
+    free(text);
     if (*answer == NULL) {
         return reason_fail(reason, ERR_INVALID, "the server's answer is no JSON");
     }

@@ -83,6 +83,9 @@ void group_coordinator_free(struct group_coordinator *coordinator);
  */
 int64_t group_coordinator_tick(struct group_coordinator *coordinator, int64_t now_ms);
 
+/* Looks through all offsets for expired ones now, whenever that was done last. Worker thread. */
+void group_coordinator_expire_offsets(struct group_coordinator *coordinator);
+
 /* ---- requests: see group/group.h; each waiter gets exactly one reply ---- */
 
 /* JoinGroup, as group_join; before a group is made for it INVALID_SESSION_TIMEOUT. UNKNOWN_MEMBER

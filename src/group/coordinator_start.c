@@ -89,6 +89,13 @@ int64_t group_coordinator_tick(struct group_coordinator *coordinator, int64_t no
     return next_ms < expiry_ms ? next_ms : expiry_ms;
 }
 
+void group_coordinator_expire_offsets(struct group_coordinator *coordinator)
+{
+    if (coordinator->base.phase == COORDINATOR_SERVING) {
+        groupc_each(coordinator, visit_expire, NULL);
+    }
+}
+
 /* ---- start and stop ---- */
 
 struct group_coordinator *group_coordinator_new(const struct group_config *config,

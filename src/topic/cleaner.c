@@ -8,6 +8,7 @@
 #include "log/compact.h"
 #include "topic/topic.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -28,6 +29,7 @@ struct cleaner {
     pthread_mutex_t lock; /* guards: */
     pthread_cond_t wake;  /* on the monotonic clock */
     bool stop;
+    bool look_now;              /* not when the back-off is over */
     const struct partition *at; /* being cleaned, held by the thread */
     int64_t began_ns;
     enum cleaner_phase phase;
@@ -308,12 +310,34 @@ static bool run_round(struct cleaner *cleaner)
     return wait_until(cleaner, 0);
 }
 
+/* Waits until it is time for another look, or until it is to stop; true: go on. */
+static bool wait_for_look(struct cleaner *cleaner)
+{
+    struct timespec until = cond_after_ms(cleaner->config.backoff_ms);
+    int code = 0;
+    pthread_mutex_lock(&cleaner->lock);
+    while (!cleaner->stop && !cleaner->look_now && code != ETIMEDOUT) {
+        code = pthread_cond_timedwait(&cleaner->wake, &cleaner->lock, &until);
+    }
+    cleaner->look_now = false;
+    bool go_on = !cleaner->stop;
+    pthread_mutex_unlock(&cleaner->lock);
+    return go_on;
+}
+
+void cleaner_look(struct cleaner *cleaner)
+{
+    pthread_mutex_lock(&cleaner->lock);
+    cleaner->look_now = true;
+    pthread_cond_signal(&cleaner->wake);
+    pthread_mutex_unlock(&cleaner->lock);
+}
+
 static void *cleaner_run(void *context)
 {
     struct cleaner *cleaner = context;
     priority_set_nice(PRIORITY_NICE_BEHIND);
-    while (run_round(cleaner) &&
-           wait_until(cleaner, clock_now_ns() + cleaner->config.backoff_ms * 1000000)) {
+    while (run_round(cleaner) && wait_for_look(cleaner)) {
     }
     return NULL;
 }

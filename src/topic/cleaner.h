@@ -32,6 +32,9 @@ CHECKED enum err cleaner_new(struct catalogue *catalogue, const struct cleaner_c
 /* Stops in the middle of its work, of which nothing is lost, joins, frees. NULL is no cleaner. */
 void cleaner_free(struct cleaner *cleaner);
 
+/* Looks for work now, not when its back-off is over: the clock was moved. Any thread. */
+void cleaner_look(struct cleaner *cleaner);
+
 /* What it has done so far. */
 struct cleaner_stats {
     uint64_t cleanings;

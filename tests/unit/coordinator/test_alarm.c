@@ -1,4 +1,5 @@
 #include "base/mem.h"
+#include "base/movable_clock.h"
 #include "coordinator/alarm.h"
 
 #include "../unit.h"
@@ -11,6 +12,7 @@
 struct bench {
     struct net *net;
     struct workers *workers;
+    struct movable_clock clock;
     struct alarm alarm;
     pthread_mutex_t lock; /* guards what is below */
     pthread_cond_t ticked;
@@ -84,7 +86,8 @@ static int set_up(void **state)
     pthread_cond_init(&bench->ticked, NULL);
     bench->next_ms = INT64_MAX;
     assert_int_equal(workers_new("worker", 2, &bench->workers, &reason), ERR_NONE);
-    alarm_init(&bench->alarm, net_reactor(bench->net, 0), bench->workers);
+    movable_clock_init(&bench->clock, clock_system());
+    alarm_init(&bench->alarm, &bench->clock.clock, net_reactor(bench->net, 0), bench->workers);
     *state = bench;
     return 0;
 }
@@ -169,6 +172,31 @@ static void a_tick_is_never_before_its_time(void **state)
     assert_true(bench->last_now_ms >= at_ms);
 }
 
+static void what_was_to_come_is_due_when_the_clock_is_moved(void **state)
+{
+    struct bench *bench = *state;
+    run(bench);
+    await_ticks(bench, 1);
+    pthread_mutex_lock(&bench->lock);
+    int64_t hour_ms = bench->last_now_ms + 3600 * 1000;
+    bench->next_ms = hour_ms;
+    pthread_mutex_unlock(&bench->lock);
+    alarm_wake(&bench->alarm, 0);
+    await_ticks(bench, 2);
+    pthread_mutex_lock(&bench->lock);
+    bench->next_ms = INT64_MAX;
+    pthread_mutex_unlock(&bench->lock);
+    struct reason reason;
+    assert_int_equal(movable_clock_advance(&bench->clock, 3600 * 1000, false, &reason), ERR_NONE);
+    alarm_wake(&bench->alarm, 0); /* as who moves it does */
+    await_ticks(bench, 3);
+    assert_true(bench->last_now_ms >= hour_ms);
+    int64_t soon_ms = clock_mono_ms(&bench->clock.clock) + 20; /* by the clock that was moved */
+    alarm_wake(&bench->alarm, soon_ms);
+    await_ticks(bench, 4);
+    assert_true(bench->last_now_ms >= soon_ms);
+}
+
 enum { WAKERS = 4, WAKES = 2000 };
 
 static void *wake_often(void *context)
@@ -207,6 +235,7 @@ int main(int argc, char **argv)
         TEST(a_tick_names_the_time_of_the_next),
         TEST(a_wake_brings_the_tick_forward),
         TEST(a_tick_is_never_before_its_time),
+        TEST(what_was_to_come_is_due_when_the_clock_is_moved),
         TEST(threads_wake_it),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
