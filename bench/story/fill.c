@@ -70,12 +70,18 @@ static void publish(rd_kafka_t *handle, const char *topic, int64_t event)
     int key_size = snprintf(key, sizeof key, "order-%" PRId64, event / CHAIN);
     int value_size = snprintf(value, sizeof value, "{\"number\": %" PRId64 "}", event);
     rd_kafka_headers_t *headers = headers_of(event);
+    const rd_kafka_vu_t parts[] = {
+        {.vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = topic},
+        {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
+        {.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {key, (size_t)key_size}},
+        {.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {value, (size_t)value_size}},
+        {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers},
+    };
     rd_kafka_resp_err_t code;
     do {
-        code = rd_kafka_producev(
-            handle, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-            RD_KAFKA_V_KEY(key, (size_t)key_size), RD_KAFKA_V_VALUE(value, (size_t)value_size),
-            RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
+        rd_kafka_error_t *error = rd_kafka_produceva(handle, parts, sizeof parts / sizeof parts[0]);
+        code = error == NULL ? RD_KAFKA_RESP_ERR_NO_ERROR : rd_kafka_error_code(error);
+        rd_kafka_error_destroy(error);
         rd_kafka_poll(handle, code == RD_KAFKA_RESP_ERR__QUEUE_FULL ? 50 : 0);
     } while (code == RD_KAFKA_RESP_ERR__QUEUE_FULL);
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {

@@ -179,13 +179,16 @@ static void publish(struct service *service, const rd_kafka_message_t *cause, js
         json_object_set_new(own, "by", json_string(service->name));
         char *text = json_dumps(own, JSON_COMPACT);
         rd_kafka_headers_t *headers = headers_for(service, cause, style, chain, follow_up->token);
-        check_code(rd_kafka_producev(service->producer, RD_KAFKA_V_TOPIC(follow_up->topic),
-                                     RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-                                     RD_KAFKA_V_KEY(cause->key, cause->key_len),
-                                     RD_KAFKA_V_VALUE(text, strlen(text)),
-                                     RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_OPAQUE(follow_up),
-                                     RD_KAFKA_V_END),
-                   "produce");
+        const rd_kafka_vu_t parts[] = {
+            {.vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = follow_up->topic},
+            {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
+            {.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {cause->key, cause->key_len}},
+            {.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {text, strlen(text)}},
+            {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers},
+            {.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = follow_up},
+        };
+        check(rd_kafka_produceva(service->producer, parts, sizeof parts / sizeof parts[0]),
+              "produce");
         free(text);
         json_decref(own);
     }
