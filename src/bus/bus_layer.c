@@ -269,7 +269,6 @@ enum err bus_layer_start(const struct bus_layer_settings *settings, struct bus_l
     struct bus_layer *layer = mem_new(struct bus_layer);
     enum err err = ERR_NONE;
     layer->settings = *settings;
-    layer->settings.connection.is_guarded = true; /* a client must not end it, nor the broker */
     layer->settings.retry_ms = settings->retry_ms > 0 ? settings->retry_ms : RETRY_MS;
     layer->listened_ms = INT64_MIN / 2;
     layer->index_dir = mem_sprintf("%s/index", settings->dir);

@@ -235,8 +235,9 @@ static void take_answer(struct group_progress *to, const struct admin_group_answ
 static void ask_groups(struct connection *connection, const char *const *groups, size_t count,
                        struct group_progress *progress, struct progress *shown)
 {
-    enum { AT_ONCE = 250 };
-    struct admin_group_answer answers[AT_ONCE];
+    enum { AT_ONCE = 5000 }; /* each time all there are are described */
+    size_t most = count < AT_ONCE ? count : AT_ONCE;
+    struct admin_group_answer *answers = mem_new_array(struct admin_group_answer, most + 1);
     struct client_error silent = {.status = CLIENT_OK};
     for (size_t from = 0; from < count; from += AT_ONCE) {
         size_t some = count - from < AT_ONCE ? count - from : AT_ONCE;
@@ -258,6 +259,7 @@ static void ask_groups(struct connection *connection, const char *const *groups,
                                 (int64_t)count);
         }
     }
+    free(answers);
 }
 
 void group_progress_load(struct connection *connection, const char *const *groups, size_t count,

@@ -166,7 +166,7 @@ CHECKED enum client_status admin_groups(struct connection *connection,
 struct admin_member {
     char *id;
     char *client_id;
-    char *instance_id; /* NULL: none */
+    char *instance_id; /* by its id (see admin_instance_of); NULL: none, or not known */
     char *host;
     struct topic_partitions partitions; /* it reads; no offsets */
 };
@@ -182,12 +182,19 @@ struct admin_group {
 void admin_group_deinit(struct admin_group *group);
 
 /*
- * Who is in the group and what each member reads. A group that the bus does not know is_dead; an
- * error leaves an empty *group. librdkafka ends the process when members say what it does not
- * expect; a connection that is_guarded asks so that it cannot, and learns no instance ids.
+ * Who is in the group and what each member reads, of groups of consumers. A group that the bus does
+ * not know is_dead; an error leaves an empty *group. Whatever members say of themselves, it does
+ * not end the process.
  */
 CHECKED enum client_status admin_group(struct connection *connection, const char *name,
                                        struct admin_group *group, struct client_error *error);
+
+/*
+ * The group.instance.id that a member id tells: brokers make it of that, or of the client id of a
+ * member without one, and a UUID. NULL when there is none, or both are the same, so that nobody
+ * can tell. The caller frees it. Pure.
+ */
+char *admin_instance_of(const char *member_id, const char *client_id);
 
 /* The offsets that a group committed, with their metadata, by topic and partition; partitions
  * without one are left out. Only those of `partitions` when it is not NULL. */
@@ -205,8 +212,9 @@ struct admin_group_answer {
 
 /*
  * The same as admin_group and admin_group_offsets (without `partitions`) for groups of different
- * names, with an error for each. All requests are on their way at once: the time is that of two
- * answers. The caller frees each answer's group and offsets.
+ * names, with an error for each. Some hundred requests are on their way at once. For more than one
+ * group all that there are are described: ask once for many. The caller frees each answer's group
+ * and offsets.
  */
 void admin_describe_groups(struct connection *connection, const char *const *names, size_t count,
                            struct admin_group_answer *answers);

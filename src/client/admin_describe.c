@@ -4,11 +4,13 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /*
  * Groups as they are described by rd_kafka_list_groups, which hands out what members say as bytes.
  * rd_kafka_DescribeConsumerGroups opens them itself, and ends the process (an assertion, in 2.0.2
- * and later ones) when they are not what it expects: any client can have a group like that.
+ * and later ones) when they are not what it expects: any client can have a group like that. So
+ * nothing here asks by that, though it alone tells instance ids, and asks the coordinator.
  */
 
 /* Of one member; the rest is left out. */
@@ -72,6 +74,23 @@ void admin_take_assignment(const void *bytes, size_t size, struct topic_partitio
     }
 }
 
+char *admin_instance_of(const char *member_id, const char *client_id)
+{
+    enum { UUID_SIZE = 36, LONGEST = 249 /* a longer name is a client id, cut */ };
+    size_t size = strlen(member_id);
+    size_t name = size > UUID_SIZE + 1 ? size - UUID_SIZE - 1 : 0;
+    if (name == 0 || name > LONGEST || member_id[name] != '-') {
+        return NULL;
+    }
+    char *instance = mem_strndup(member_id, name);
+    /* Tidings calls members of the consumer protocol (KIP-848) "consumer" who bring no id. */
+    if (strcmp(instance, client_id) == 0 || strcmp(instance, "consumer") == 0) {
+        free(instance);
+        return NULL;
+    }
+    return instance;
+}
+
 static const char *text(const char *from)
 {
     return from != NULL ? from : "";
@@ -99,6 +118,7 @@ static void take_group(const struct rd_kafka_group_info *from, struct admin_grou
         struct admin_member *member = vec_add(&group->members);
         member->id = mem_strdup(text(of->member_id));
         member->client_id = mem_strdup(text(of->client_id));
+        member->instance_id = admin_instance_of(member->id, member->client_id);
         member->host = mem_strdup(text(of->client_host));
         if (is_consumers && of->member_assignment_size > 0) {
             admin_take_assignment(of->member_assignment, (size_t)of->member_assignment_size,
@@ -113,15 +133,20 @@ static int by_group(const void *a, const void *b)
     return strcmp(left->group, right->group);
 }
 
+static const struct rd_kafka_group_info *find(const struct rd_kafka_group_list *list,
+                                              const char *name)
+{
+    struct rd_kafka_group_info key = {.group = (char *)(uintptr_t)name};
+    return list->group_cnt > 0
+               ? bsearch(&key, list->groups, (size_t)list->group_cnt, sizeof key, by_group)
+               : NULL;
+}
+
 /* What the list says of the group; one that is not in it is dead, if all of it is there. */
 static void take_answer(const struct rd_kafka_group_list *list, bool is_whole, const char *name,
                         struct admin_group_answer *answer)
 {
-    struct rd_kafka_group_info key = {.group = (char *)(uintptr_t)name};
-    const struct rd_kafka_group_info *found =
-        list->group_cnt > 0
-            ? bsearch(&key, list->groups, (size_t)list->group_cnt, sizeof key, by_group)
-            : NULL;
+    const struct rd_kafka_group_info *found = find(list, name);
     if (found != NULL && found->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
         client_fail_code(&answer->error, found->err, NULL);
     } else if (found != NULL) {
@@ -136,24 +161,74 @@ static void take_answer(const struct rd_kafka_group_list *list, bool is_whole, c
     }
 }
 
-enum client_status admin_describe_guarded(struct connection *connection, const char *const *names,
-                                          size_t count, struct admin_group_answer *answers,
-                                          struct client_error *error)
+struct listing {
+    const struct rd_kafka_group_list *list; /* by name */
+    bool is_whole;                          /* all brokers told theirs */
+    int brokers;
+};
+
+/* The group of this name, or all when it is NULL. */
+static enum client_status list_groups(struct connection *connection, const char *name,
+                                      struct listing *listing, struct client_error *error)
 {
-    const struct rd_kafka_group_list *list = NULL;
-    rd_kafka_resp_err_t code = rd_kafka_list_groups(connection->rk, count == 1 ? names[0] : NULL,
-                                                    &list, connection->timeout_ms);
-    if (list == NULL) {
+    struct kafka_asking all;
+    *listing = (struct listing){0};
+    enum client_status status = kafka_all_begin(connection, &all, error);
+    if (status != CLIENT_OK) {
+        return status;
+    }
+    rd_kafka_resp_err_t code = rd_kafka_list_groups(all.rk, name, &listing->list, all.timeout_ms);
+    kafka_all_end(connection, &all, code);
+    if (listing->list == NULL) {
         return connection_fail(
             connection, error,
             code != RD_KAFKA_RESP_ERR_NO_ERROR ? code : RD_KAFKA_RESP_ERR__TIMED_OUT, NULL);
     }
-    if (list->group_cnt > 1) {
-        qsort(list->groups, (size_t)list->group_cnt, sizeof *list->groups, by_group);
+    if (listing->list->group_cnt > 1) {
+        qsort(listing->list->groups, (size_t)listing->list->group_cnt,
+              sizeof *listing->list->groups, by_group);
     }
-    for (size_t i = 0; i < count; i++) {
-        take_answer(list, code == RD_KAFKA_RESP_ERR_NO_ERROR, names[i], &answers[i]);
-    }
-    rd_kafka_group_list_destroy(list);
+    listing->brokers = all.brokers;
+    listing->is_whole = code == RD_KAFKA_RESP_ERR_NO_ERROR;
     return CLIENT_OK;
+}
+
+/*
+ * While a group goes from one broker to another there is a moment when neither has it, and nobody
+ * is to hear then that it is not there: so what is missing in a cluster is asked for again.
+ */
+static enum client_status look_again(struct connection *connection, const char *const *names,
+                                     size_t count, struct listing *listing,
+                                     struct client_error *error)
+{
+    static const struct timespec pause = {.tv_nsec = 200000000};
+    bool is_missing = false;
+    for (size_t i = 0; i < count && !is_missing; i++) {
+        is_missing = find(listing->list, names[i]) == NULL;
+    }
+    if (!is_missing || !listing->is_whole || listing->brokers < 2) {
+        return CLIENT_OK;
+    }
+    rd_kafka_group_list_destroy(listing->list);
+    nanosleep(&pause, NULL);
+    return list_groups(connection, count == 1 ? names[0] : NULL, listing, error);
+}
+
+enum client_status admin_describe(struct connection *connection, const char *const *names,
+                                  size_t count, struct admin_group_answer *answers,
+                                  struct client_error *error)
+{
+    struct listing listing;
+    enum client_status status =
+        list_groups(connection, count == 1 ? names[0] : NULL, &listing, error);
+    if (status == CLIENT_OK) {
+        status = look_again(connection, names, count, &listing, error);
+    }
+    for (size_t i = 0; status == CLIENT_OK && i < count; i++) {
+        take_answer(listing.list, listing.is_whole, names[i], &answers[i]);
+    }
+    if (listing.list != NULL) {
+        rd_kafka_group_list_destroy(listing.list);
+    }
+    return status;
 }

@@ -70,49 +70,65 @@ static void send_list_offsets(struct admin_request *request, const char *group,
     }
 }
 
-/* *request is made when this succeeds. */
+struct offsets_request {
+    struct kafka_asking by;
+    struct admin_request request;
+};
+
+/* *asked is made when this succeeds. */
 static enum client_status begin(struct connection *connection, const char *group,
-                                struct admin_request *request, struct client_error *error)
+                                struct offsets_request *asked, struct client_error *error)
 {
-    enum client_status status = connection_group_handle(connection, group, &request->rk, error);
+    enum client_status status = kafka_group_begin(connection, group, &asked->by, error);
     if (status == CLIENT_OK) {
-        *request = admin_request_begin_by(connection, request->rk,
-                                          RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS);
+        asked->request = admin_request_begin_by(connection, asked->by.rk,
+                                                RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS);
     }
     return status;
+}
+
+static void end(struct connection *connection, struct offsets_request *asked, bool has_moved)
+{
+    admin_request_end(&asked->request);
+    kafka_group_end(connection, &asked->by, has_moved);
+}
+
+/* Who was asked is the group's coordinator no longer; librdkafka would ask it again and again. */
+static bool has_moved(const struct client_error *error)
+{
+    return error->code == RD_KAFKA_RESP_ERR_NOT_COORDINATOR;
+}
+
+/* The group's coordinator moves, or is just being made: librdkafka does not ask again by itself. */
+static bool is_moving(const struct client_error *error)
+{
+    return has_moved(error) || error->code == RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE ||
+           error->code == RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS;
 }
 
 static enum client_status ask(struct connection *connection, const char *group,
                               const struct topic_partitions *partitions,
                               struct topic_partitions *offsets, struct client_error *error)
 {
-    struct admin_request request;
-    enum client_status status = begin(connection, group, &request, error);
+    struct offsets_request asked;
+    enum client_status status = begin(connection, group, &asked, error);
     if (status != CLIENT_OK) {
         return status;
     }
-    send_list_offsets(&request, group, partitions);
-    status = admin_request_wait(&request, error);
+    send_list_offsets(&asked.request, group, partitions);
+    status = admin_request_wait(&asked.request, error);
     if (status == CLIENT_OK) {
-        status = take_offsets(request.event, offsets, error);
+        status = take_offsets(asked.request.event, offsets, error);
     }
-    admin_request_end(&request);
+    end(connection, &asked, status != CLIENT_OK && has_moved(error));
     return status;
-}
-
-/* The group's coordinator moves, or is just being made: librdkafka does not ask again by itself. */
-static bool is_moving(const struct client_error *error)
-{
-    return error->code == RD_KAFKA_RESP_ERR_NOT_COORDINATOR ||
-           error->code == RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE ||
-           error->code == RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS;
 }
 
 enum client_status admin_group_offsets(struct connection *connection, const char *group,
                                        const struct topic_partitions *partitions,
                                        struct topic_partitions *offsets, struct client_error *error)
 {
-    static const struct timespec pause = {.tv_nsec = 50000000};
+    static const struct timespec pause = {.tv_nsec = 100000000};
     int64_t until_ms = clock_mono_ms(clock_system()) + connection_timeout_ms(connection);
     struct client_error why = {0};
     enum client_status status;
@@ -128,52 +144,67 @@ enum client_status admin_group_offsets(struct connection *connection, const char
     return status;
 }
 
-/* An answer of list_all. */
-static void take_answer(struct connection *connection, const char *name, rd_kafka_event_t *event,
-                        enum client_status status, const struct client_error *error,
-                        struct admin_group_answer *answer)
+/* An answer of ask_all. */
+static void take_answer(rd_kafka_event_t *event, enum client_status status,
+                        const struct client_error *error, struct admin_group_answer *answer)
 {
     if (status != CLIENT_OK) {
         answer->error = *error;
     } else {
         (void)take_offsets(event, &answer->offsets, &answer->error);
     }
-    if (answer->error.status != CLIENT_OK && is_moving(&answer->error)) {
-        answer->error = (struct client_error){.status = CLIENT_OK};
-        topic_partitions_deinit(&answer->offsets);
-        answer->error.status =
-            admin_group_offsets(connection, name, NULL, &answer->offsets, &answer->error);
-    }
 }
 
 /* librdkafka 2.0.2 takes one group a call, so there is a call for each before the first answer. */
-enum client_status admin_list_all_offsets(struct connection *connection, const char *const *names,
-                                          size_t count, struct admin_group_answer *answers,
-                                          struct client_error *error)
+static enum client_status ask_all(struct connection *connection, const char *const *names,
+                                  size_t count, struct admin_group_answer *answers,
+                                  struct client_error *error)
 {
-    struct admin_request request;
-    enum client_status status = begin(connection, names[0], &request, error);
+    struct offsets_request asked;
+    enum client_status status = begin(connection, names[0], &asked, error);
     size_t open = 0;
     if (status != CLIENT_OK) {
         return status;
     }
     for (size_t i = 0; i < count; i++) {
         if (answers[i].error.status == CLIENT_OK) {
-            rd_kafka_AdminOptions_set_opaque(request.options, &answers[i]);
-            send_list_offsets(&request, names[i], NULL);
+            rd_kafka_AdminOptions_set_opaque(asked.request.options, &answers[i]);
+            send_list_offsets(&asked.request, names[i], NULL);
             open++;
         }
     }
     for (; open > 0 && status == CLIENT_OK; open--) {
-        status = admin_request_wait(&request, error);
-        if (request.event != NULL) { /* what it says of one group does not end the others */
-            struct admin_group_answer *answer = rd_kafka_event_opaque(request.event);
-            take_answer(connection, names[answer - answers], request.event, status, error, answer);
+        status = admin_request_wait(&asked.request, error);
+        if (asked.request.event != NULL) { /* what it says of one does not end the others */
+            struct admin_group_answer *answer = rd_kafka_event_opaque(asked.request.event);
+            take_answer(asked.request.event, status, error, answer);
             status = CLIENT_OK;
-            admin_request_next(&request);
+            admin_request_next(&asked.request);
         }
     }
-    admin_request_end(&request);
+    bool moved = false;
+    for (size_t i = 0; i < count; i++) {
+        moved |= answers[i].error.status != CLIENT_OK && has_moved(&answers[i].error);
+    }
+    end(connection, &asked, moved);
+    return status;
+}
+
+enum client_status admin_list_all_offsets(struct connection *connection, const char *const *names,
+                                          size_t count, struct admin_group_answer *answers,
+                                          struct client_error *error)
+{
+    enum client_status status = ask_all(connection, names, count, answers, error);
+    for (size_t i = 0; status == CLIENT_OK && i < count; i++) {
+        struct admin_group_answer *answer = &answers[i];
+        bool was_described = answer->group.state != NULL;
+        if (was_described && answer->error.status != CLIENT_OK && is_moving(&answer->error)) {
+            answer->error = (struct client_error){.status = CLIENT_OK};
+            topic_partitions_deinit(&answer->offsets);
+            answer->error.status =
+                admin_group_offsets(connection, names[i], NULL, &answer->offsets, &answer->error);
+        }
+    }
     return status;
 }
 

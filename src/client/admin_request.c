@@ -27,6 +27,15 @@ struct admin_request admin_request_begin_by(struct connection *connection, rd_ka
     return request;
 }
 
+struct admin_request admin_request_begin_all(struct connection *connection,
+                                             const struct kafka_asking *all, rd_kafka_admin_op_t op)
+{
+    char text[128];
+    struct admin_request request = admin_request_begin_by(connection, all->rk, op);
+    rd_kafka_AdminOptions_set_request_timeout(request.options, all->timeout_ms, text, sizeof text);
+    return request;
+}
+
 enum client_status admin_request_wait(struct admin_request *request, struct client_error *error)
 {
     enum { GRACE_MS = 1000 }; /* librdkafka's own time-out comes first */

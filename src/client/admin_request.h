@@ -17,9 +17,14 @@ struct admin_request {
 /* Makes options with the connection's time-out and the queue: hand both to the rd_kafka_ call. */
 struct admin_request admin_request_begin(struct connection *connection, rd_kafka_admin_op_t op);
 
-/* The same for a handle of its own: see connection_group_handle. */
+/* The same for a handle of its own: see kafka_group_begin. */
 struct admin_request admin_request_begin_by(struct connection *connection, rd_kafka_t *rk,
                                             rd_kafka_admin_op_t op);
+
+/* The same for a question to all brokers, between kafka_all_begin and kafka_all_end. */
+struct admin_request admin_request_begin_all(struct connection *connection,
+                                             const struct kafka_asking *all,
+                                             rd_kafka_admin_op_t op);
 
 /* Waits for the answer, into request->event. */
 enum client_status admin_request_wait(struct admin_request *request, struct client_error *error);
@@ -30,24 +35,29 @@ void admin_request_next(struct admin_request *request);
 /* Frees all of it. */
 void admin_request_end(struct admin_request *request);
 
-/* admin_group for who does not wait: admin_group_answered tells whether the answer is there; *group
- * has no state when it is an error, and is the caller's to free. Then admin_request_end, also when
- * no answer came. */
-struct admin_request admin_group_ask(struct connection *connection, const char *name);
-bool admin_group_answered(struct admin_request *request, struct admin_group *group);
+struct admin_look;
+
+/* admin_group for who does not wait: a thread asks. NULL: it cannot be started. */
+struct admin_look *admin_look_begin(struct connection *connection, const char *name);
+
+/* Whether the answer is there; *group has no state when it is an error, and is the caller's to
+ * free. */
+bool admin_look_answered(struct admin_look *look, struct admin_group *group);
+
+/* Frees it, also when no answer came: it waits for the thread, as long as a question to all brokers
+ * takes. NULL is fine. */
+void admin_look_end(struct admin_look *look);
 
 /* Fills offsets, or error, of the answers[i] that have no error yet, for names[i]; count > 0. */
 enum client_status admin_list_all_offsets(struct connection *connection, const char *const *names,
                                           size_t count, struct admin_group_answer *answers,
                                           struct client_error *error);
 
-/*
- * Fills group, or error, of answers[i] for names[i]; count > 0. What members say cannot end the
- * process; instance ids are not told (NULL), and who reads what only of groups of consumers.
- */
-enum client_status admin_describe_guarded(struct connection *connection, const char *const *names,
-                                          size_t count, struct admin_group_answer *answers,
-                                          struct client_error *error);
+/* Fills group, or error, of answers[i] for names[i]; count > 0. For more than one it asks for all
+ * groups that there are. */
+enum client_status admin_describe(struct connection *connection, const char *const *names,
+                                  size_t count, struct admin_group_answer *answers,
+                                  struct client_error *error);
 
 /* Adds the partitions of a member's assignment (Kafka's ConsumerProtocolAssignment), as many as can
  * be made out: the bytes are a client's, and may be anything. */

@@ -50,18 +50,25 @@ static bool goes_on(const struct asking *asking, rd_kafka_resp_err_t code)
            step_ms(asking->connection, asking->until_ms, 1) > 0;
 }
 
-rd_kafka_resp_err_t kafka_ask_metadata(struct connection *connection, bool all,
-                                       rd_kafka_topic_t *topic,
-                                       const struct rd_kafka_metadata **metadata)
+rd_kafka_resp_err_t kafka_ask_metadata_by(struct connection *connection, rd_kafka_t *rk, bool all,
+                                          rd_kafka_topic_t *topic,
+                                          const struct rd_kafka_metadata **metadata)
 {
     struct asking asking = begin(connection);
     int64_t most_ms = STEP_MS;
     rd_kafka_resp_err_t code;
     do {
-        code = rd_kafka_metadata(connection->rk, all, topic, metadata, next_step(&asking, most_ms));
+        code = rd_kafka_metadata(rk, all, topic, metadata, next_step(&asking, most_ms));
         most_ms = code == RD_KAFKA_RESP_ERR__TRANSPORT ? STEP_MS : ANSWER_MS; /* who would answer */
     } while (goes_on(&asking, code));
     return code;
+}
+
+rd_kafka_resp_err_t kafka_ask_metadata(struct connection *connection, bool all,
+                                       rd_kafka_topic_t *topic,
+                                       const struct rd_kafka_metadata **metadata)
+{
+    return kafka_ask_metadata_by(connection, connection->rk, all, topic, metadata);
 }
 
 rd_kafka_resp_err_t kafka_ask_times(struct connection *connection,

@@ -166,7 +166,6 @@ enum client_status connection_configure(struct connection *connection,
         {NULL},
     };
     *connection = (struct connection){
-        .is_guarded = settings->is_guarded,
         .timeout_ms = settings->timeout_ms > 0 ? settings->timeout_ms : DEFAULT_TIMEOUT_MS,
         .notice = settings->notice,
         .notice_context = settings->notice_context,
@@ -210,55 +209,10 @@ enum client_status connection_start(struct connection *connection, rd_kafka_type
     return CLIENT_OK;
 }
 
-static bool has_group(rd_kafka_t *rk)
-{
-    size_t size = 0;
-    return rd_kafka_type(rk) == RD_KAFKA_CONSUMER &&
-           rd_kafka_conf_get(rd_kafka_conf(rk), "group.id", NULL, &size) == RD_KAFKA_CONF_OK &&
-           size > 1;
-}
-
-/* As the other one, but that nobody is told what it complains of: the other one meets it, too. */
-static enum client_status open_by_group(struct connection *connection, const char *group,
-                                        struct client_error *error)
-{
-    char text[384];
-    rd_kafka_conf_t *conf = rd_kafka_conf_dup(rd_kafka_conf(connection->rk));
-    rd_kafka_conf_set_error_cb(conf, NULL);
-    rd_kafka_conf_set_dr_msg_cb(conf, NULL);
-    if (rd_kafka_conf_set(conf, "group.id", group, text, sizeof text) == RD_KAFKA_CONF_OK) {
-        connection->by_group = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof text);
-    }
-    if (connection->by_group == NULL) {
-        rd_kafka_conf_destroy(conf);
-        return client_fail(error, CLIENT_INVALID, NULL, "%s", text);
-    }
-    return CLIENT_OK;
-}
-
-enum client_status connection_group_handle(struct connection *connection, const char *group,
-                                           rd_kafka_t **rk, struct client_error *error)
-{
-    enum client_status status = CLIENT_OK;
-    *rk = connection->rk;
-    if (has_group(connection->rk)) {
-        return status;
-    }
-    pthread_mutex_lock(&connection->lock);
-    if (connection->by_group == NULL) {
-        status = open_by_group(connection, group, error);
-    }
-    *rk = connection->by_group;
-    pthread_mutex_unlock(&connection->lock);
-    return status;
-}
-
 void connection_deinit(struct connection *connection)
 {
     atomic_store(&connection->is_closing, true);
-    if (connection->by_group != NULL) {
-        rd_kafka_destroy_flags(connection->by_group, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
-    }
+    kafka_beside_deinit(connection);
     if (connection->rk != NULL) {
         rd_kafka_destroy_flags(connection->rk,
                                connection->is_stuck ? RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE : 0);

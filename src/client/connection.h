@@ -99,8 +99,7 @@ struct connection_settings {
     struct connection_security security;
     const char *const *properties; /* "name=value" for librdkafka; they have the last word */
     size_t property_count;
-    bool is_guarded; /* what members of groups say must not end this process: see admin_group */
-    bool is_debug;   /* librdkafka tells on standard error what it does */
+    bool is_debug;            /* librdkafka tells on standard error what it does */
     client_notice_fn *notice; /* NULL: nobody is told */
     void *notice_context;
     /* No wait goes on behind it [none]; borrowed as long as what is opened lives. */

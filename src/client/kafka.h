@@ -10,12 +10,17 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+/* A handle beside the connection's own (beside.c), or none yet. */
+struct kafka_slot {
+    struct kafka_beside *beside;
+    bool is_own_stale; /* the connection's own one is not asked any more */
+};
+
 /* The opaque of every librdkafka handle here; publisher and reader have it inside. */
 struct connection {
     rd_kafka_t *rk;
     char *bootstrap;
-    bool is_mock;    /* librdkafka plays the bus itself (tests) */
-    bool is_guarded; /* see connection_settings */
+    bool is_mock; /* librdkafka plays the bus itself (tests) */
     int timeout_ms;
     const struct deadline *deadline; /* NULL: none */
     client_notice_fn *notice;
@@ -24,9 +29,9 @@ struct connection {
     bool is_stuck;          /* the bus did not answer the farewell: free without another one */
     atomic_bool is_down;    /* no address answered when last heard of */
     int64_t said_down_ms;   /* monotonic; the serving thread's own; 0: never */
-    pthread_mutex_t lock;   /* guards last_error and by_group */
-    rd_kafka_t *by_group;   /* see connection_group_handle; NULL: not needed yet */
-    char last_error[256];   /* what librdkafka last complained of, "" when nothing */
+    pthread_mutex_t lock;   /* guards what follows */
+    struct kafka_slot by_all, by_group; /* see kafka_all_begin, kafka_group_begin */
+    char last_error[256];               /* what librdkafka last complained of, "" when nothing */
 };
 
 /* A property and its value as text, or as number when text is NULL. Name NULL ends a list. */
@@ -49,15 +54,6 @@ CHECKED enum client_status connection_configure(struct connection *connection,
 CHECKED enum client_status connection_start(struct connection *connection, rd_kafka_type_t type,
                                             rd_kafka_conf_t *conf, struct client_error *error);
 
-/*
- * The handle to ask for committed offsets by: librdkafka (2.0.2 and later ones) writes to memory
- * that is not there when a handle without a group of its own is told that a coordinator has moved.
- * The connection's own when that is a consumer of a group, else one beside it that is opened for
- * the first `group`, which it does not join, and lives as long as the connection. Any thread.
- */
-CHECKED enum client_status connection_group_handle(struct connection *connection, const char *group,
-                                                   rd_kafka_t **rk, struct client_error *error);
-
 /* Frees what connection_configure and _start made, in place. */
 void connection_deinit(struct connection *connection);
 
@@ -79,10 +75,68 @@ enum client_status connection_fatal(struct connection *connection, struct client
 rd_kafka_resp_err_t kafka_ask_metadata(struct connection *connection, bool all,
                                        rd_kafka_topic_t *topic,
                                        const struct rd_kafka_metadata **metadata);
+rd_kafka_resp_err_t kafka_ask_metadata_by(struct connection *connection, rd_kafka_t *rk, bool all,
+                                          rd_kafka_topic_t *topic,
+                                          const struct rd_kafka_metadata **metadata);
 rd_kafka_resp_err_t kafka_ask_times(struct connection *connection,
                                     rd_kafka_topic_partition_list_t *list);
 rd_kafka_resp_err_t kafka_ask_committed(struct connection *connection,
                                         rd_kafka_topic_partition_list_t *list);
+
+/* --- ask_others.c --- */
+
+/* A question to others than a partition's leader: what to ask by. */
+struct kafka_asking {
+    rd_kafka_t *rk;
+    struct kafka_beside *beside; /* NULL: rk is the connection's own */
+    int brokers;                 /* of kafka_all_begin: how many there are */
+    int timeout_ms;              /* the same: how long to wait */
+};
+
+/*
+ * Before a question to all brokers: gives a handle that knows those there are. Behind an answer
+ * that did not come from all it is another one. A cluster of several brokers is to be waited for
+ * for 5 s at most. When it succeeds kafka_all_end follows, with the code of the answer. Any thread.
+ */
+CHECKED enum client_status kafka_all_begin(struct connection *connection,
+                                           struct kafka_asking *asking, struct client_error *error);
+/* The answer is there: what the handle was given for is over. */
+void kafka_all_end(struct connection *connection, const struct kafka_asking *asking,
+                   rd_kafka_resp_err_t code);
+
+/*
+ * Before a question for committed offsets: gives a handle that is a consumer of a group, the
+ * connection's own or one beside it, which joins nothing; librdkafka (2.0.2 and later ones) writes
+ * to memory that is not there when one without a group is told that a coordinator has moved. When
+ * it succeeds kafka_group_end follows; has_moved: who was asked is the coordinator no longer, and
+ * the next question is to find another one. Any thread.
+ */
+CHECKED enum client_status kafka_group_begin(struct connection *connection, const char *group,
+                                             struct kafka_asking *asking,
+                                             struct client_error *error);
+/* The same for kafka_group_begin. */
+void kafka_group_end(struct connection *connection, const struct kafka_asking *asking,
+                     bool has_moved);
+
+/* --- beside.c --- */
+
+/*
+ * Gives the handle of the slot, which is opened when there is none: a producer, or with `group` a
+ * consumer of that, which joins nothing. While may_be_own, and until that is stale, it is the
+ * connection's own. When it succeeds _give follows; is_stale: nobody is given this one again.
+ */
+CHECKED enum client_status kafka_beside_take(struct connection *connection, struct kafka_slot *slot,
+                                             bool may_be_own, const char *group,
+                                             struct kafka_asking *asking,
+                                             struct client_error *error);
+/* Gives it back; the last one to do so closes it when it is stale. */
+void kafka_beside_give(struct connection *connection, struct kafka_slot *slot,
+                       const struct kafka_asking *asking, bool is_stale);
+
+/* Closes what was opened. Nobody asks any more. */
+void kafka_beside_deinit(struct connection *connection);
+
+/* --- ask.c --- */
 
 /* rd_kafka_queue_poll for up to most_ms, which a deadline that begins meanwhile ends. */
 rd_kafka_event_t *kafka_await(struct connection *connection, rd_kafka_queue_t *queue,

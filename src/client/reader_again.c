@@ -16,9 +16,10 @@
  *   under none, a commit from before for example, is refused because the bus still knows the id.
  *   Then a new handle joins again, and goes on from what was committed.
  * The group's description tells the two apart: who holds the instance id now, somebody else's
- * member id or one that was ours. The later process to join has it, so two of them do not fence
- * each other by turns; and where the answer of our own JoinGroup was lost, so that its member id is
- * not known here, once a session is the limit.
+ * member id or one that was ours. (A member that is called by its client id is told from it by that
+ * id, so where the two are the same nobody is seen, and this one joins again.) The later process to
+ * join has it, so two of them do not fence each other by turns; and where the answer of our own
+ * JoinGroup was lost, so that its member id is not known here, once a session is the limit.
  */
 
 enum { AGAIN_MS = 1000 };

@@ -88,11 +88,10 @@ struct reader_fence {
 
 /* What a static member that is back looks for (reader_nobody.c). */
 struct reader_nobody {
-    bool has_begun;     /* with this handle */
-    int64_t look_at_ms; /* monotonic: when to ask next; 0: not at all */
-    int looks;          /* so many times */
-    bool is_asking;
-    struct admin_request request;
+    bool has_begun;               /* with this handle */
+    int64_t look_at_ms;           /* monotonic: when to ask next; 0: not at all */
+    int looks;                    /* so many times */
+    struct admin_look *look;      /* NULL: it does not ask now */
     struct topic_partitions seen; /* nobody's when last looked, */
     int64_t seen_at_ms;           /* monotonic: and since then */
     int64_t join_by_ms;           /* monotonic: left the group, and is to join again; 0: has not */

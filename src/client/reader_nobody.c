@@ -28,10 +28,8 @@ enum {
 
 static void stop_asking(struct reader_nobody *nobody)
 {
-    if (nobody->is_asking) {
-        admin_request_end(&nobody->request);
-        nobody->is_asking = false;
-    }
+    admin_look_end(nobody->look);
+    nobody->look = NULL;
 }
 
 void reader_nobody_end(struct reader *reader)
@@ -149,13 +147,12 @@ void reader_nobody_due(struct reader *reader)
         nobody->look_at_ms = now_ms + FIRST_MS;
     } else if (nobody->join_by_ms != 0) {
         join_again(reader, now_ms);
-    } else if (nobody->is_asking && admin_group_answered(&nobody->request, &group)) {
+    } else if (nobody->look != NULL && admin_look_answered(nobody->look, &group)) {
         stop_asking(nobody);
         nobody->look_at_ms = now_ms + LOOK_MS;
         weigh(reader, &group, now_ms);
         admin_group_deinit(&group);
-    } else if (!nobody->is_asking && now_ms >= nobody->look_at_ms) {
-        nobody->request = admin_group_ask(&reader->connection, reader->group);
-        nobody->is_asking = true;
+    } else if (nobody->look == NULL && now_ms >= nobody->look_at_ms) {
+        nobody->look = admin_look_begin(&reader->connection, reader->group);
     }
 }

@@ -5,7 +5,6 @@ import json
 import os
 import re
 import shutil
-import struct
 import subprocess
 import sys
 import tempfile
@@ -13,7 +12,7 @@ import unittest
 import urllib.request
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-from harness import kafka
+from harness import kafka, odd_groups
 from harness.server import BINARY, Server, run, wait_for
 
 
@@ -196,22 +195,20 @@ class Test(unittest.TestCase):
 
     def test_what_members_of_groups_say_ends_nothing(self):
         """Assignments are bytes of the clients'; librdkafka ends a process that asks for odd ones."""
-        whole = b"\0\0" + struct.pack(">ih6sii", 1, 6, b"orders", 1, 2) + b"\0\0\0\0"
-        odd = {"empty": b"", "short": b"a", "cut": whole[:-10], "many": b"\0\0\x7f\xff\xff\xff",
-               "less": b"\0\0\xff\xff\xff\xff", "long": b"\0\0\0\0\0\1\x7f\xffx", "good": whole}
         with Layer(self.data) as server:
             client = kafka.Client(server.port)
+            self.addCleanup(client.close)
             self.assertEqual(client.create_topic("orders", 4)[0], 0)
-            for name, assignment in odd.items():
+            for name, assignment in odd_groups.ASSIGNMENTS.items():
                 for kind in ("consumer", "connect"):
-                    self.join(client, f"{kind}-{name}", kind, assignment)
+                    odd_groups.join(client, f"{kind}-{name}", kind, assignment, f"{name}-1")
             url = "http://" + re.search(r" http=(\S+)", server.ready).group(1)
             groups = {}
 
             def read():
                 with urllib.request.urlopen(url + "/v1/groups", timeout=30) as answer:
                     groups.update((g["name"], g) for g in json.load(answer)["groups"])
-                return len(groups) == len(odd)  # those of consumers
+                return len(groups) == len(odd_groups.ASSIGNMENTS)  # those of consumers
             wait_for(read, "all groups")
             for path in ("/v1/map", "/groups", "/groups/consumer-cut", "/metrics"):
                 with urllib.request.urlopen(url + path, timeout=30) as answer:
@@ -220,16 +217,8 @@ class Test(unittest.TestCase):
                 members = json.load(answer)["members"]
             self.assertEqual([m["partitions"] for m in members],
                              [[{"topic": "orders", "partition": 2}]])
+            self.assertEqual([m["instance_id"] for m in members], ["good-1"])
             self.assertTrue(server.alive())
-
-    @staticmethod
-    def join(client, group, kind, assignment):
-        answer = client.ask("join_group", 3, group_id=group, session_timeout_ms=300000,
-                            rebalance_timeout_ms=300000, member_id="", protocol_type=kind,
-                            protocols=[{"name": "range", "metadata": b"m"}])
-        client.ask("sync_group", 2, group_id=group, generation_id=answer["generation_id"],
-                   member_id=answer["member_id"], assignments=[
-                       {"member_id": answer["member_id"], "assignment": assignment}])
 
     def test_a_bus_for_tests_has_none_unless_it_is_asked_for(self):
         with Server(None, options=("--memory",)) as server:

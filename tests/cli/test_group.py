@@ -13,6 +13,7 @@ except ImportError:
 
 from case import setUpModule, tearDownModule  # pylint: disable=unused-import
 from case import bus_address, Case, start, WAIT_S
+from harness import kafka, odd_groups
 
 
 class Group(Case):
@@ -56,6 +57,22 @@ class Group(Case):
         self.fails(4, "group '%s' does not exist" % self.group, "group", "describe", self.group)
         self.fails(4, "does not exist", "group", "delete", self.group)
         self.run_tidings("group", "delete", self.group, "--if-exists")
+
+    def test_what_members_say_of_themselves_ends_no_command(self):
+        """Any client can have a group like these; librdkafka ends a process that opens them."""
+        host, port = bus_address().rsplit(":", 1)
+        client = kafka.Client((host, int(port)))
+        self.addCleanup(client.close)
+        groups = {name: f"{self.group}-{name}" for name in odd_groups.ASSIGNMENTS}
+        for name, group in groups.items():
+            odd_groups.join(client, group, "consumer", odd_groups.ASSIGNMENTS[name], "i-" + name)
+        told = {g["group"]: g for g in self.json("group", "describe", *groups.values(), "--json")}
+        self.assertEqual({name: told[group]["members"][0]["instance_id"] for name, group in groups.items()},
+                         {name: "i-" + name for name in groups})
+        self.assertEqual(told[groups["good"]]["members"][0]["partitions"], [{"topic": "orders", "partition": 2}])
+        self.assertEqual(told[groups["less"]]["members"][0]["partitions"], [])
+        for words in (("group", "list"), ("group", "describe", groups["good"]), ("top", "--once")):
+            self.assertIn(groups["good"], self.out(*words))
 
     def test_active_group_is_left_alone(self):
         self.run_tidings("publish", self.name, "a", "-p", "0")

@@ -176,10 +176,10 @@ static void add_lag(const struct cluster_view *view, struct cluster_group *group
 
 static enum client_status look_at_groups(struct connection *connection, struct cluster_view *view)
 {
-    enum { AT_ONCE = 250 };
+    enum { AT_ONCE = 5000 }; /* each time all there are are described */
     struct admin_group_listings listings;
-    struct admin_group_answer answers[AT_ONCE];
-    const char *names[AT_ONCE];
+    struct admin_group_answer *answers = mem_new_array(struct admin_group_answer, AT_ONCE);
+    const char **names = mem_new_array(const char *, AT_ONCE);
     enum client_status status = admin_groups(connection, &listings, &view->error);
     view->groups = mem_new_array(struct cluster_group, listings.count + 1);
     for (size_t from = 0; status == CLIENT_OK && from < listings.count; from += AT_ONCE) {
@@ -205,6 +205,8 @@ static enum client_status look_at_groups(struct connection *connection, struct c
         }
     }
     admin_group_listings_deinit(&listings);
+    free(names);
+    free(answers);
     return status;
 }
 

@@ -21,8 +21,10 @@ static void world_init(struct world *world)
     world->rk = rd_kafka_new(RD_KAFKA_PRODUCER, rd_kafka_conf_new(), text, sizeof text);
     world->cluster = rd_kafka_mock_cluster_new(world->rk, 2);
     rd_kafka_mock_topic_create(world->cluster, "orders", 1, 2);
-    struct connection_settings settings = {
-        .bootstrap_servers = rd_kafka_mock_cluster_bootstraps(world->cluster), .client_id = "test"};
+    struct connection_settings settings = {.bootstrap_servers =
+                                               rd_kafka_mock_cluster_bootstraps(world->cluster),
+                                           .client_id = "test",
+                                           .timeout_ms = 10000};
     assert_int_equal(connection_open(&settings, &world->connection, &error), CLIENT_OK);
     struct topic_partitions at = {0};
     topic_partitions_add(&at, "orders", 0, 7);
@@ -57,10 +59,48 @@ static void test_offsets_are_asked_for_until_the_coordinator_is_found(void **sta
     world_deinit(&world);
 }
 
+static int64_t committed(struct world *world, const char *group)
+{
+    struct client_error error = {0};
+    struct topic_partitions asked = {0}, offsets;
+    topic_partitions_add(&asked, "orders", 0, -1);
+    assert_int_equal(admin_group_offsets(world->connection, group, &asked, &offsets, &error),
+                     CLIENT_OK);
+    assert_int_equal(offsets.count, 1);
+    int64_t offset = offsets.items[0].offset;
+    topic_partitions_deinit(&offsets);
+    topic_partitions_deinit(&asked);
+    return offset;
+}
+
+/* The mock lets any broker answer for any group; this one does not. */
+static void make_other(struct world *world, int32_t broker)
+{
+    enum { MANY = 500 };
+    for (int i = 0; i < MANY; i++) {
+        rd_kafka_mock_broker_push_request_error_rtts(world->cluster, broker, OFFSET_FETCH, 1,
+                                                     RD_KAFKA_RESP_ERR_NOT_COORDINATOR, 0);
+    }
+}
+
+/* librdkafka remembers who coordinates a group, and asks that one whatever it answers. */
+static void test_a_coordinator_that_moved_is_found_by_who_asked_before(void **state)
+{
+    struct world world;
+    world_init(&world);
+    rd_kafka_mock_coordinator_set(world.cluster, "group", "shop", 1);
+    assert_int_equal(committed(&world, "shop"), 7);
+    rd_kafka_mock_coordinator_set(world.cluster, "group", "shop", 2);
+    make_other(&world, 1);
+    assert_int_equal(committed(&world, "shop"), 7);
+    world_deinit(&world);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_offsets_are_asked_for_until_the_coordinator_is_found),
+        cmocka_unit_test(test_a_coordinator_that_moved_is_found_by_who_asked_before),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
 }
