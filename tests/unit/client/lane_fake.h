@@ -127,4 +127,14 @@ enum lane_outcome fake_answer(const struct fake *fake, int64_t word, char text[2
 /* A mark by somebody else, told to who watches. */
 void fake_put_mark(struct fake *fake, int partition, int64_t fence);
 
+/* --- lane_fake_look.c --- */
+
+/* Fail the test when the handlers did something else: "key/offset" of all, */
+void fake_assert_effects(struct fake *fake, const char *expected);
+/* or the offsets of one key, as "1 2 3 ". */
+void fake_assert_effects_of(struct fake *fake, const char *key, const char *expected);
+/* For fake_until: all that is in partition 0. */
+bool fake_all_committed(struct fake *fake);
+bool fake_is_running(struct fake *fake);
+
 #endif

@@ -68,29 +68,9 @@ static void assert_story(struct fake *fake, const char *text)
     }
 }
 
-/* The effects of one key, as "1 2 3 ". */
-static void assert_effects_of(struct fake *fake, const char *key, const char *expected)
-{
-    char *effects = fake_effects(fake), *rest = effects, *word;
-    struct buf of_key = {0};
-    while ((word = strsep(&rest, " ")) != NULL) {
-        if (strncmp(word, key, strlen(key)) == 0) {
-            buf_printf(&of_key, "%s ", word + strlen(key));
-        }
-    }
-    assert_string_equal(of_key.size > 0 ? buf_cstr(&of_key) : "", expected);
-    buf_deinit(&of_key);
-    free(effects);
-}
-
-static bool all_committed(struct fake *fake)
-{
-    return fake->partitions[0].committed == (int64_t)fake->partitions[0].events.count;
-}
-
 static bool all_answered_and_committed(struct fake *fake)
 {
-    return all_committed(fake) && has_answers(fake);
+    return fake_all_committed(fake) && has_answers(fake);
 }
 
 static bool has_letter(struct fake *fake)
@@ -101,7 +81,7 @@ static bool has_letter(struct fake *fake)
 static bool is_parked(struct fake *fake)
 {
     return fake_count(fake, LANE_RECORD_NOTE) > 0 && fake_count(fake, LANE_RECORD_ASIDE) == 2 &&
-           all_committed(fake);
+           fake_all_committed(fake);
 }
 
 /* a1 is poison, and a2 and a4 stand behind it. */
@@ -126,12 +106,12 @@ static void test_a_parked_lane_is_opened_without_its_dead_head(void **state)
     fake_until(fake, has_answers, 10);
     assert_answer(fake, wrong, LANE_NOTHING_TO_DO, "event 2 is not at the head");
     assert_answer(fake, retry, LANE_NOTHING_TO_DO, "event 1, is dead: redrive or skip it");
-    assert_effects_of(fake, "a", "");
+    fake_assert_effects_of(fake, "a", "");
     int64_t right = say(fake, LANE_SAY_SKIP, 1);
     fake_until(fake, all_answered_and_committed, 10);
     fake_turns(fake, 50, 10);
     assert_answer(fake, right, LANE_CARRIED_OUT, "open again without event 1");
-    assert_effects_of(fake, "a", "2 4 ");
+    fake_assert_effects_of(fake, "a", "2 4 ");
     assert_non_null(strstr(buf_cstr(&fake->lines),
                            "word: skip of a lane of orders/0, key a, said by bert (because): "
                            "carried out"));
@@ -151,13 +131,13 @@ static void test_a_lane_is_held_and_let_go_through_a_restart(void **state)
     assert_answer(fake, hold, LANE_CARRIED_OUT, "nothing of it is started");
     fake_publish(fake, 0, "a", "ok");
     fake_publish(fake, 0, "b", "ok");
-    fake_until(fake, all_committed, 10);
+    fake_until(fake, fake_all_committed, 10);
     fake_kill(fake);
     fake_start(fake);
     fake_publish(fake, 0, "a", "ok");
-    fake_until(fake, all_committed, 10);
-    assert_effects_of(fake, "a", "");
-    assert_effects_of(fake, "b", "1 ");
+    fake_until(fake, fake_all_committed, 10);
+    fake_assert_effects_of(fake, "a", "");
+    fake_assert_effects_of(fake, "b", "1 ");
     assert_int_equal(fake_count(fake, LANE_RECORD_REASON), 1);
     int64_t release = say(fake, LANE_SAY_RELEASE, -1);
     int64_t again = say(fake, LANE_SAY_RELEASE, -1);
@@ -166,7 +146,7 @@ static void test_a_lane_is_held_and_let_go_through_a_restart(void **state)
     assert_answer(fake, release, LANE_CARRIED_OUT, "nobody holds it");
     assert_true(fake_answer(fake, again, NULL) != 0);
     assert_int_equal(fake_count(fake, LANE_RECORD_REASON), 0);
-    assert_effects_of(fake, "a", "0 2 ");
+    fake_assert_effects_of(fake, "a", "0 2 ");
     fake_stop(fake);
 }
 
@@ -216,7 +196,7 @@ static void test_a_head_that_waits_is_skipped_and_stays_skipped(void **state)
     fake_kill(fake);
     fake_start(fake);
     fake_turns(fake, 50, 100);
-    assert_effects_of(fake, "a", "1 ");
+    fake_assert_effects_of(fake, "a", "1 ");
     assert_int_equal(fake->letters.count, 1);
     assert_non_null(strstr((const char *)fake->letters.items[0].data, "tidings-dead-lane=open"));
     fake_stop(fake);
@@ -239,7 +219,7 @@ static void test_a_skip_finds_its_head_after_a_restart(void **state)
     fake_start(fake);
     fake_until(fake, all_answered_and_committed, 10);
     assert_answer(fake, skip, LANE_CARRIED_OUT, "event 0 is in the dead letters");
-    assert_effects_of(fake, "a", "1 ");
+    fake_assert_effects_of(fake, "a", "1 ");
     fake_stop(fake);
 }
 
@@ -279,12 +259,12 @@ static void test_a_redrive_opens_its_lane_and_the_others_follow(void **state)
     int64_t redrive = say_redrive(fake, 1, 0, 1);
     fake_until(fake, is_through, 10);
     assert_answer(fake, redrive, LANE_CARRIED_OUT, "done at attempt 1");
-    assert_effects_of(fake, "a", "1 2 4 ");
+    fake_assert_effects_of(fake, "a", "1 2 4 ");
     assert_int_equal(fake->letters.count, 1);
     int64_t again = say_redrive(fake, 1, 0, 2);
     fake_until(fake, has_answers, 10);
     assert_answer(fake, again, LANE_NOTHING_TO_DO, "event 1 was not tried");
-    assert_effects_of(fake, "a", "1 2 4 ");
+    fake_assert_effects_of(fake, "a", "1 2 4 ");
     fake_stop(fake);
     assert_non_null(strstr(buf_cstr(&fake->lines), "redriven: 1 dead event is done, 0"));
 }
@@ -303,17 +283,17 @@ static void test_a_redrive_that_fails_leaves_a_new_letter_and_its_lane_closed(vo
     assert_non_null(strstr(letter, "tidings-dead-redrive=1"));
     assert_non_null(strstr(letter, "tidings-dead-lane=closed"));
     assert_non_null(strstr(letter, "ce_type=Order"));
-    assert_effects_of(fake, "a", "");
+    fake_assert_effects_of(fake, "a", "");
     fake_open_gate(fake);
     int64_t same = say_redrive(fake, 1, 0, 1); /* who sent it does not know how it ended */
     fake_until(fake, has_answers, 10);
     assert_answer(fake, same, LANE_FAILED_AGAIN, "redrive 1 of event 1 failed before");
-    assert_effects_of(fake, "a", "");
+    fake_assert_effects_of(fake, "a", "");
     int64_t next = say_redrive(fake, 1, 1, 2);
     fake_until(fake, is_through, 10);
     assert_answer(fake, next, LANE_CARRIED_OUT, "done at attempt 1");
     assert_int_equal(fake->redrive, 2);
-    assert_effects_of(fake, "a", "1 2 4 ");
+    fake_assert_effects_of(fake, "a", "1 2 4 ");
     fake_stop(fake);
     assert_story(fake, "story dead 1: verdict 2 redrive -1 letter 0 closes 1 why -");
     assert_story(fake, "story aside 2: verdict -1 redrive -1 letter -1");
@@ -336,7 +316,7 @@ static void test_what_was_skipped_can_be_redriven_later(void **state)
     int64_t redrive = say_redrive(fake, 1, 0, 1);
     fake_until(fake, has_answers, 10);
     assert_answer(fake, redrive, LANE_CARRIED_OUT, "done at attempt 1");
-    assert_effects_of(fake, "a", "2 4 1 ");
+    fake_assert_effects_of(fake, "a", "2 4 1 ");
     fake_stop(fake);
 }
 
@@ -378,7 +358,7 @@ static void test_a_letter_that_is_not_there_or_not_of_the_event_is_refused(void 
     fake_until(fake, has_answers, 100);
     assert_answer(fake, gone, LANE_REFUSED, "there is no dead letter 0:9");
     assert_answer(fake, other, LANE_REFUSED, "0:0 is not of event 4 of orders/0");
-    assert_effects_of(fake, "a", "");
+    fake_assert_effects_of(fake, "a", "");
     assert_non_null(strstr(buf_cstr(&fake->lines), "the dead letter 0:0 cannot be read (away)"));
     fake_stop(fake);
 }
@@ -421,7 +401,7 @@ static void test_of_a_topic_made_again_no_lane_is_meant(void **state)
     fake_publish(fake, 0, "a", "ok");
     fake_until(fake, all_answered_and_committed, 10);
     assert_answer(fake, skip, LANE_REFUSED, "deleted and made again");
-    assert_effects_of(fake, "a", "2 4 0 1 "); /* it was carried out, and nobody was told */
+    fake_assert_effects_of(fake, "a", "2 4 0 1 "); /* it was carried out, and nobody was told */
     fake_stop(fake);
 }
 
@@ -436,9 +416,9 @@ static void test_a_word_can_be_taken_back_while_it_waits(void **state)
     for (int i = 0; i < 8; i++) {
         fake_publish(fake, 0, "a", i == 5 ? "fail 3" : "ok");
     }
-    fake_until(fake, all_committed, 10);
+    fake_until(fake, fake_all_committed, 10);
     assert_int_equal(fake_answer(fake, skip, NULL), 0);
-    assert_effects_of(fake, "a", "0 1 2 3 4 5 6 7 ");
+    fake_assert_effects_of(fake, "a", "0 1 2 3 4 5 6 7 ");
     fake_stop(fake);
 }
 

@@ -13,11 +13,6 @@ static int setup(void **state)
     return 0;
 }
 
-static bool all_committed(struct fake *fake)
-{
-    return fake->partitions[0].committed == (int64_t)fake->partitions[0].events.count;
-}
-
 static bool is_held(struct fake *fake)
 {
     return fake->held != NULL;
@@ -57,7 +52,7 @@ static void test_what_events_cause_counts_with_the_commit(void **state)
     struct fake *fake = *state;
     publish_two_keys(fake);
     fake_start(fake);
-    fake_until(fake, all_committed, 10);
+    fake_until(fake, fake_all_committed, 10);
     assert_each_once(fake);
     assert_int_equal(fake->refused + fake->given_back, 0);
     fake_stop(fake);
@@ -74,7 +69,7 @@ static void test_keys_share_a_transaction(void **state)
         fake_publish(fake, 0, key, "ok");
     }
     fake_start(fake);
-    fake_until(fake, all_committed, 1);
+    fake_until(fake, fake_all_committed, 1);
     assert_true(fake->largest > 50);
     assert_true(fake->transactions < 20);
     fake_stop(fake);
@@ -86,7 +81,7 @@ static void test_what_fails_is_not_seen(void **state)
     fake_publish(fake, 0, "a", "fail 3");
     fake_publish(fake, 0, "a", "ok");
     fake_start(fake);
-    fake_until(fake, all_committed, 50);
+    fake_until(fake, fake_all_committed, 50);
     assert_published(fake, "a", "0 1 ");
     fake_stop(fake);
 }
@@ -101,7 +96,7 @@ static void test_an_aborted_transaction_is_sent_again(void **state)
     fake->outcome_count = 3;
     fake_publish(fake, 0, "c", "ok");
     fake_turns(fake, 200, 10);
-    assert_true(all_committed(fake));
+    assert_true(fake_all_committed(fake));
     assert_each_once(fake);
     assert_published(fake, "c", "6 ");
     assert_int_equal(fake->refused + fake->given_back, 0);
@@ -180,7 +175,7 @@ static void end_unknown(struct fake *fake, bool was_committed)
     fake->outcome_count = 1;
     fake->commits_unknown = was_committed;
     fake_go_on(fake);
-    fake_until(fake, all_committed, 10);
+    fake_until(fake, fake_all_committed, 10);
     assert_each_once(fake);
     fake_stop(fake);
     assert_non_null(strstr(buf_cstr(&fake->lines), "is not known for sure"));
@@ -209,7 +204,7 @@ static void test_who_comes_next_does_not_repeat_what_was_committed(void **state)
     fake_until(fake, is_held, 10);
     fake_kill(fake); /* it is refused then */
     fake_start(fake);
-    fake_until(fake, all_committed, 10);
+    fake_until(fake, fake_all_committed, 10);
     assert_published(fake, "a", "0 2 4 6 ");
     assert_published(fake, "b", "1 3 5 7 ");
     assert_true(fake->given_back > 0);
@@ -228,7 +223,7 @@ static void test_a_partition_that_goes_is_committed_before(void **state)
     fake_turns(fake, 5, 100);
     assert_int_equal(fake->published.size, published);
     fake_assign(fake, 0);
-    fake_until(fake, all_committed, 10);
+    fake_until(fake, fake_all_committed, 10);
     assert_true(committed > 0 || published == 0);
     assert_each_once(fake);
     fake_stop(fake);
@@ -246,7 +241,7 @@ static void test_the_end_commits_what_is_done(void **state)
     fake_stop(fake);
     assert_published(fake, "a", "0 ");
     assert_published(fake, "b", "1 ");
-    assert_true(all_committed(fake));
+    assert_true(fake_all_committed(fake));
 }
 
 /* Its text has no room for what is done: records say it, until the offset is behind. */
@@ -266,7 +261,7 @@ static void test_what_the_commit_cannot_tell_is_recorded(void **state)
     fake_kill(fake);
     fake_open_gate(fake);
     fake_start(fake);
-    fake_until(fake, all_committed, 10);
+    fake_until(fake, fake_all_committed, 10);
     for (int i = 0; i < 60; i++) {
         char once[16];
         snprintf(key, sizeof key, "k%d", i);
@@ -306,7 +301,7 @@ static void test_what_was_set_aside_is_done_once(void **state)
     fake_until(fake, is_one_recorded, 20);
     fake_kill(fake);
     fake_start(fake);
-    fake_until(fake, all_committed, 20);
+    fake_until(fake, fake_all_committed, 20);
     fake_turns(fake, 60, 100);
     assert_published(fake, "p", "1 2 ");
     assert_int_equal(fake_count(fake, LANE_RECORD_ASIDE), 0);
@@ -343,7 +338,7 @@ static void test_a_redrive_that_was_committed_opens_its_lane(void **state)
     fake->fails_appends = 0;
     fake_open_gate(fake);
     fake_start(fake);
-    fake_until(fake, all_committed, 20);
+    fake_until(fake, fake_all_committed, 20);
     fake_turns(fake, 60, 100);
     assert_published(fake, "p", "0 1 ");
     assert_int_equal(fake_answer(fake, word, NULL), LANE_CARRIED_OUT);
@@ -363,7 +358,7 @@ static void test_of_a_lost_partition_nothing_is_published(void **state)
     fake_turns(fake, 5, 100);
     assert_int_equal(fake->published.size, 0);
     fake_assign(fake, 0);
-    fake_until(fake, all_committed, 10);
+    fake_until(fake, fake_all_committed, 10);
     assert_each_once(fake);
     fake_stop(fake);
 }
