@@ -224,7 +224,7 @@ static enum client_status take(void *context, int timeout_ms, struct received **
 static void release(void *context, struct received *received)
 {
     (void)context;
-    received_free(received);
+    received_free_here(received);
 }
 
 static bool mark(void *context, const struct lane_share *share, int64_t offset,

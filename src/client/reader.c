@@ -113,7 +113,7 @@ static enum client_status look(struct reader *reader, int *timeout_ms, struct cl
 enum client_status reader_take(struct reader *reader, int timeout_ms, struct received **received,
                                struct client_error *error)
 {
-    enum { LOOK_EVERY = 16 }; /* of calls that do not wait: to ask for the time costs as much */
+    enum { LOOK_EVERY = 64 }; /* of calls that do not wait: to ask for the time costs as much */
     *received = NULL;
     bool looks = timeout_ms > 0 || reader->takes++ % LOOK_EVERY == 0;
     enum client_status status = looks ? look(reader, &timeout_ms, error) : CLIENT_OK;

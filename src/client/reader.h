@@ -55,6 +55,9 @@ struct received {
 /* NULL is fine. Any thread, but before reader_close. */
 void received_free(struct received *received);
 
+/* The same, on the thread that takes, which costs less. */
+void received_free_here(struct received *received);
+
 /* Events that are gone from a partition though this group or reader had not seen them. */
 struct reader_gap {
     const char *topic;

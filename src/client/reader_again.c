@@ -31,7 +31,7 @@ void reader_bury_due(struct reader *reader)
     struct reader_handle **at = &reader->buried;
     while (*at != NULL) {
         struct reader_handle *handle = *at;
-        if (atomic_load(&handle->in_hand) > 0) {
+        if (reader_in_hand(handle) > 0) {
             at = &handle->next;
             continue;
         }

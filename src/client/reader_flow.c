@@ -37,11 +37,12 @@ void reader_flow_taken(struct reader *reader, const rd_kafka_message_t *message)
         return;
     }
     int64_t length = (int64_t)rd_kafka_queue_length(reader->fetched);
-    /* The size is an estimate: full is what may be full. */
-    bool is_full = length >= flow->limit_events ||
+    /* The size is an estimate, and the most that it was lies between two looks: full is what may
+     * have been full. */
+    bool is_full = length >= flow->limit_events - flow->limit_events / 4 ||
                    length * flow->mean_bytes >= flow->limit_bytes - flow->limit_bytes / 4;
     if (is_full) {
-        flow->full_length = length;
+        flow->full_length = length > flow->full_length ? length : flow->full_length;
     } else if (flow->full_length > 0 && length < flow->full_length / 2) {
         flow->full_length = 0;
         reader_flow_wake(reader, rd_kafka_topic_name(message->rkt), message->partition);

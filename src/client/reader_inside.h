@@ -54,10 +54,14 @@ enum { READER_BATCH_MAX = 256, READER_PREFETCH_EVENTS = 100000, READER_PREFETCH_
 
 /* A handle of librdkafka's: the connection's, or one that was fenced (reader_again.c). */
 struct reader_handle {
-    atomic_long in_hand;                /* events of it that are not freed */
-    _Atomic(struct held_event *) freed; /* memory to be used again, */
-    struct held_event *kept;            /* and that of the thread that takes */
-    atomic_long kept_count;             /* in both */
+    /* of the thread that takes: events that it was given, those that it freed itself, and memory
+     * to be used again, about so much */
+    long taken, freed_here;
+    struct held_event *kept;
+    long kept_count;
+    atomic_long freed_elsewhere;        /* events that others freed, */
+    _Atomic(struct held_event *) freed; /* and their memory, */
+    atomic_long freed_count;            /* about so much */
     atomic_bool is_joining;    /* between JoinGroup and SyncGroup: commits would be refused */
     atomic_bool is_assigning;  /* between JoinGroup's answer and SyncGroup: reader_group_leave */
     atomic_bool has_open_join; /* a JoinGroup was sent and not answered */
@@ -167,6 +171,8 @@ void reader_notice(struct reader *reader, const struct client_error *what);
 /* The message as an event, which owns it; received_free. */
 struct received *reader_receive(struct reader_handle *handle, rd_kafka_message_t *message,
                                 int64_t epoch);
+/* Events of it that are not freed. */
+long reader_in_hand(const struct reader_handle *handle);
 /* Frees the memory that is kept for more. None of its events is in hand. */
 void reader_forget_kept(struct reader_handle *handle);
 

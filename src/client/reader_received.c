@@ -6,8 +6,8 @@
 
 /*
  * Events in hand. A quick reader has thousands of them and each lives for a moment, so their memory
- * is used again: what is freed, by any thread, goes onto a stack that the thread that takes empties
- * as a whole when it needs more.
+ * is used again. The thread that takes keeps what it frees itself; what others free goes onto a
+ * stack that it empties as a whole when it needs more.
  */
 
 enum {
@@ -27,13 +27,14 @@ struct held_event {
 
 static struct held_event *take_kept(struct reader_handle *handle)
 {
-    if (handle->kept == NULL) {
+    if (handle->kept == NULL && atomic_load_explicit(&handle->freed, memory_order_relaxed)) {
         handle->kept = atomic_exchange(&handle->freed, NULL);
+        handle->kept_count = atomic_exchange(&handle->freed_count, 0); /* about so many */
     }
     struct held_event *held = handle->kept;
     if (held != NULL) {
         handle->kept = held->next;
-        atomic_fetch_sub_explicit(&handle->kept_count, 1, memory_order_relaxed);
+        handle->kept_count--;
     }
     return held;
 }
@@ -60,7 +61,7 @@ struct received *reader_receive(struct reader_handle *handle, rd_kafka_message_t
                        : 0;
     struct held_event *held = room_for(handle, count);
     held->message = message;
-    atomic_fetch_add_explicit(&handle->in_hand, 1, memory_order_relaxed);
+    handle->taken++;
     held->received = (struct received){
         .event = {.topic = rd_kafka_topic_name(message->rkt),
                   .partition = message->partition,
@@ -81,9 +82,14 @@ struct received *reader_receive(struct reader_handle *handle, rd_kafka_message_t
     return &held->received;
 }
 
-static void keep(struct reader_handle *handle, struct held_event *held)
+long reader_in_hand(const struct reader_handle *handle)
 {
-    atomic_fetch_add_explicit(&handle->kept_count, 1, memory_order_relaxed);
+    return handle->taken - handle->freed_here - atomic_load(&handle->freed_elsewhere);
+}
+
+static void push(struct reader_handle *handle, struct held_event *held)
+{
+    atomic_fetch_add_explicit(&handle->freed_count, 1, memory_order_relaxed);
     held->next = atomic_load_explicit(&handle->freed, memory_order_relaxed);
     while (!atomic_compare_exchange_weak(&handle->freed, &held->next, held)) {
     }
@@ -98,12 +104,27 @@ void received_free(struct received *received)
     struct reader_handle *handle = held->handle;
     rd_kafka_message_destroy(held->message);
     if (held->is_usual &&
-        atomic_load_explicit(&handle->kept_count, memory_order_relaxed) < KEPT_MOST) {
-        keep(handle, held);
+        atomic_load_explicit(&handle->freed_count, memory_order_relaxed) < KEPT_MOST) {
+        push(handle, held);
     } else {
         free(held);
     }
-    atomic_fetch_sub(&handle->in_hand, 1); /* without any in hand it may be freed */
+    atomic_fetch_add(&handle->freed_elsewhere, 1); /* without any in hand it may be freed */
+}
+
+void received_free_here(struct received *received)
+{
+    struct held_event *held = (struct held_event *)received;
+    struct reader_handle *handle = held->handle;
+    rd_kafka_message_destroy(held->message);
+    if (held->is_usual && handle->kept_count < KEPT_MOST) {
+        held->next = handle->kept;
+        handle->kept = held;
+        handle->kept_count++;
+    } else {
+        free(held);
+    }
+    handle->freed_here++;
 }
 
 void reader_forget_kept(struct reader_handle *handle)

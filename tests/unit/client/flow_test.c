@@ -72,7 +72,7 @@ static void test_limits_are_those_of_the_settings_or_the_defaults(void **state)
 static void test_a_queue_that_never_was_full_wakes_nobody(void **state)
 {
     struct reader reader = make_reader();
-    assert_int_equal(look(&reader, LIMIT_EVENTS - 1, 10), 0);
+    assert_int_equal(look(&reader, LIMIT_EVENTS / 4 * 3 - 1, 10), 0);
     assert_int_equal(look(&reader, LIMIT_EVENTS / 3, 10), 0);
     assert_int_equal(look(&reader, 0, 10), 0);
 }
@@ -86,6 +86,16 @@ static void test_what_was_full_of_events_wakes_once_when_half_is_read(void **sta
     assert_int_equal(look(&reader, LIMIT_EVENTS / 4, 10), 0);
     assert_int_equal(look(&reader, LIMIT_EVENTS + 200, 10), 0); /* and again, from what it was */
     assert_int_equal(look(&reader, LIMIT_EVENTS / 2 + 99, 10), 1);
+}
+
+/* It was full between two looks, and the second one finds less. */
+static void test_what_may_have_been_full_wakes_when_half_of_the_most_is_read(void **state)
+{
+    struct reader reader = make_reader();
+    assert_int_equal(look(&reader, LIMIT_EVENTS / 10 * 9, 10), 0);
+    assert_int_equal(look(&reader, LIMIT_EVENTS / 10 * 8, 10), 0);
+    assert_int_equal(look(&reader, LIMIT_EVENTS / 20 * 9, 10), 0);
+    assert_int_equal(look(&reader, LIMIT_EVENTS / 20 * 9 - 1, 10), 1);
 }
 
 static void test_what_was_full_of_bytes_wakes_when_half_is_read(void **state)
@@ -114,6 +124,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_limits_are_those_of_the_settings_or_the_defaults),
         cmocka_unit_test(test_a_queue_that_never_was_full_wakes_nobody),
         cmocka_unit_test(test_what_was_full_of_events_wakes_once_when_half_is_read),
+        cmocka_unit_test(test_what_may_have_been_full_wakes_when_half_of_the_most_is_read),
         cmocka_unit_test(test_what_was_full_of_bytes_wakes_when_half_is_read),
         cmocka_unit_test(test_the_leader_of_the_event_is_asked_and_not_waited_for),
     };
