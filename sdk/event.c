@@ -55,11 +55,14 @@ static const char *place_of(const struct event *event, struct arena *arena)
 
 void event_show(const struct lane_hand *hand, struct arena *arena, struct tidings_event *event)
 {
-    struct event from = hand->received->event;
+    const struct event *from = &hand->received->event;
+    struct event unwrapped;
     struct event_attributes attributes = {0};
-    if (from.header_count > 0) {                 /* else it is a plain one */
-        (void)!event_unwrap(&from, arena, NULL); /* one that cannot be is shown as it is */
-        attributes = event_attributes(&from);
+    if (from->header_count > 0) { /* else it is a plain one */
+        unwrapped = *from;
+        (void)!event_unwrap(&unwrapped, arena, NULL); /* one that cannot be is shown as it is */
+        attributes = event_attributes(&unwrapped);
+        from = &unwrapped;
     }
     *event = (struct tidings_event){
         .id = attributes.id,
@@ -70,29 +73,29 @@ void event_show(const struct lane_hand *hand, struct arena *arena, struct tiding
         .content_type = or_empty(attributes.content_type),
         .correlation_id = or_empty(attributes.correlation_id),
         .causation_id = or_empty(attributes.causation_id),
-        .traceparent = trace_header(&from, "ce_traceparent"),
-        .tracestate = trace_header(&from, "ce_tracestate"),
-        .headers = show_headers(&from, arena),
-        .header_count = from.header_count,
-        .topic = from.topic,
-        .partition = from.partition,
-        .offset = from.offset,
-        .timestamp_ms = from.timestamp_ms,
+        .traceparent = trace_header(from, "ce_traceparent"),
+        .tracestate = trace_header(from, "ce_tracestate"),
+        .headers = show_headers(from, arena),
+        .header_count = from->header_count,
+        .topic = from->topic,
+        .partition = from->partition,
+        .offset = from->offset,
+        .timestamp_ms = from->timestamp_ms,
         .attempt = hand->attempt,
         .first_failed_ms = hand->first_failed_ms,
         .fence = hand->fence,
         .redrive = hand->redrive,
     };
     if (event->id == NULL || event->id[0] == '\0') {
-        event->id = place_of(&from, arena);
+        event->id = place_of(from, arena);
     }
-    if (!slice_is_null(from.key)) {
-        event->key = arena_cstr(arena, from.key);
-        event->key_size = from.key.size;
+    if (!slice_is_null(from->key)) {
+        event->key = arena_cstr(arena, from->key);
+        event->key_size = from->key.size;
     }
-    if (!slice_is_null(from.value)) {
-        event->data = arena_cstr(arena, from.value);
-        event->data_size = from.value.size;
+    if (!slice_is_null(from->value)) {
+        event->data = arena_cstr(arena, from->value);
+        event->data_size = from->value.size;
     }
 }
 

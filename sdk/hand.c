@@ -256,27 +256,19 @@ void hand_say(struct tidings *service, struct tidings_in_hand *in_hand)
 
 /* --- calling, and watching over those who were called --- */
 
-void hand_begin(struct tidings *service, struct tidings_in_hand *in_hand, int64_t since_ms)
+static void note_begin(struct tidings *service, struct tidings_in_hand *in_hand, int64_t since_ms)
 {
     in_hand->since_ms = since_ms;
+    in_hand->warn_at_ms = since_ms + service->options.handler_warn_ms;
     if (service->meter.is_on && in_hand->since_ns == 0) {
         in_hand->since_ns = clock_now_ns();
     }
-    pthread_mutex_lock(&service->hands_lock);
-    in_hand->warn_at_ms = in_hand->since_ms + service->options.handler_warn_ms;
-    DL_APPEND(service->hands, in_hand);
-    pthread_mutex_unlock(&service->hands_lock);
 }
 
-void hand_end(struct tidings *service, struct tidings_in_hand *in_hand)
+/* Nobody looks at it any more. */
+static void note_end(struct tidings *service, struct tidings_in_hand *in_hand)
 {
     char name[NAME_SIZE];
-    if (service->meter.is_on) {
-        meter_called(service, in_hand->hand->handler, clock_now_ns() - in_hand->since_ns);
-    }
-    pthread_mutex_lock(&service->hands_lock);
-    DL_DELETE(service->hands, in_hand);
-    pthread_mutex_unlock(&service->hands_lock);
     if (in_hand->is_told || in_hand->said->verdict != LANE_DONE || in_hand->hand->attempt > 1) {
         in_hand->hand->took_ms = clock_mono_ms(service->clock) - in_hand->since_ms;
         in_hand->hand->is_slow = in_hand->is_told;
@@ -289,6 +281,80 @@ void hand_end(struct tidings *service, struct tidings_in_hand *in_hand)
     }
 }
 
+static void note_called(struct tidings *service, const struct tidings_in_hand *in_hand)
+{
+    if (service->meter.is_on) {
+        meter_called(service, in_hand->hand->handler, clock_now_ns() - in_hand->since_ns);
+    }
+}
+
+void hand_begin(struct tidings *service, struct tidings_in_hand *in_hand, int64_t since_ms)
+{
+    note_begin(service, in_hand, since_ms);
+    pthread_mutex_lock(&service->hands_lock);
+    DL_APPEND(service->hands, in_hand);
+    pthread_mutex_unlock(&service->hands_lock);
+}
+
+void hand_end(struct tidings *service, struct tidings_in_hand *in_hand)
+{
+    note_called(service, in_hand);
+    pthread_mutex_lock(&service->hands_lock);
+    DL_DELETE(service->hands, in_hand);
+    pthread_mutex_unlock(&service->hands_lock);
+    note_end(service, in_hand);
+}
+
+/*
+ * What workers have in hand stands in a slot of each, which the worker fills and empties without a
+ * lock. Who looks at it holds the lock, and marks it so long (IS_LOOKED_AT is added): the worker
+ * finds that when it empties the slot, and waits for the lock.
+ */
+enum { IS_LOOKED_AT = 1 };
+
+void hands_open(struct tidings *service, int workers)
+{
+    service->slots = mem_new_array(struct hand_slot, (size_t)workers);
+    service->slot_count = workers;
+}
+
+void hands_close(struct tidings *service)
+{
+    free(service->slots);
+    service->slots = NULL;
+    service->slot_count = 0;
+}
+
+static void slot_fill(struct hand_slot *slot, struct tidings_in_hand *in_hand)
+{
+    atomic_store_explicit(&slot->in_hand, (uintptr_t)in_hand, memory_order_release);
+}
+
+static void slot_empty(struct tidings *service, struct hand_slot *slot,
+                       struct tidings_in_hand *in_hand)
+{
+    uintptr_t expected = (uintptr_t)in_hand;
+    if (!atomic_compare_exchange_strong(&slot->in_hand, &expected, 0)) {
+        pthread_mutex_lock(&service->hands_lock); /* nobody looks at it while this is held here */
+        atomic_store(&slot->in_hand, 0);
+        pthread_mutex_unlock(&service->hands_lock);
+    }
+}
+
+/* What is in it stays there until slot_let_go; NULL: nothing is. Lock held. */
+static struct tidings_in_hand *slot_look(struct hand_slot *slot)
+{
+    uintptr_t in_hand = atomic_load_explicit(&slot->in_hand, memory_order_relaxed);
+    bool has_it = in_hand != 0 &&
+                  atomic_compare_exchange_strong(&slot->in_hand, &in_hand, in_hand + IS_LOOKED_AT);
+    return has_it ? (struct tidings_in_hand *)in_hand : NULL;
+}
+
+static void slot_let_go(struct hand_slot *slot, struct tidings_in_hand *in_hand)
+{
+    atomic_store(&slot->in_hand, (uintptr_t)in_hand);
+}
+
 static void append_others(const struct tidings_in_hand *in_hand, char name[NAME_SIZE])
 {
     size_t size = strlen(name);
@@ -297,27 +363,48 @@ static void append_others(const struct tidings_in_hand *in_hand, char name[NAME_
     }
 }
 
-/* One that takes long and was not told of lately; 0: there is none. Else how long, and its name.
- * The hand stays while the poll thread is here, as it alone frees. */
-static int64_t find_slow(struct tidings *service, char name[NAME_SIZE],
-                         const struct lane_hand **hand)
+/* One that takes long and was not told of lately. */
+struct slow {
+    int64_t taken_ms; /* 0: there is none */
+    char name[NAME_SIZE];
+    const struct lane_hand *hand;
+};
+
+/* Whether it is. */
+static bool is_slow(struct tidings_in_hand *in_hand, int64_t now_ms, struct slow *slow)
+{
+    if (now_ms < in_hand->warn_at_ms) {
+        return false;
+    }
+    slow->taken_ms = now_ms - in_hand->since_ms;
+    in_hand->warn_at_ms = now_ms + slow->taken_ms; /* again after twice the time, and so on */
+    in_hand->is_told = true;
+    slow->hand = in_hand->hand;
+    name_of(in_hand->hand, slow->name);
+    append_others(in_hand, slow->name);
+    return true;
+}
+
+/* The hand stays while the poll thread is here, as it alone frees. */
+static bool find_slow(struct tidings *service, struct slow *slow)
 {
     struct tidings_in_hand *in_hand;
-    int64_t now_ms = clock_mono_ms(service->clock), taken_ms = 0;
+    int64_t now_ms = clock_mono_ms(service->clock);
+    bool is_found = false;
     pthread_mutex_lock(&service->hands_lock);
     DL_FOREACH (service->hands, in_hand) {
-        if (now_ms >= in_hand->warn_at_ms) {
-            taken_ms = now_ms - in_hand->since_ms;
-            in_hand->warn_at_ms = now_ms + taken_ms; /* again after twice the time, and so on */
-            in_hand->is_told = true;
-            *hand = in_hand->hand;
-            name_of(in_hand->hand, name);
-            append_others(in_hand, name);
+        if ((is_found = is_slow(in_hand, now_ms, slow))) {
             break;
         }
     }
+    for (int i = 0; !is_found && i < service->slot_count; i++) {
+        if ((in_hand = slot_look(&service->slots[i])) != NULL) {
+            is_found = is_slow(in_hand, now_ms, slow);
+            slot_let_go(&service->slots[i], in_hand);
+        }
+    }
     pthread_mutex_unlock(&service->hands_lock);
-    return taken_ms;
+    return is_found;
 }
 
 static void tell_story(struct tidings *service, const struct lane_hand *hand, int64_t taken_ms)
@@ -339,14 +426,12 @@ static void tell_story(struct tidings *service, const struct lane_hand *hand, in
 
 void hand_watch(struct tidings *service)
 {
-    char name[NAME_SIZE];
-    int64_t taken_ms;
-    const struct lane_hand *hand;
-    while ((taken_ms = find_slow(service, name, &hand)) > 0) {
+    struct slow slow;
+    while (find_slow(service, &slow)) {
         service_log(service, TIDINGS_LOG_WARN,
-                    "the handler has been at %s for %lld.%lld s; its key waits", name,
-                    (long long)(taken_ms / 1000), (long long)(taken_ms % 1000 / 100));
-        tell_story(service, hand, taken_ms);
+                    "the handler has been at %s for %lld.%lld s; its key waits", slow.name,
+                    (long long)(slow.taken_ms / 1000), (long long)(slow.taken_ms % 1000 / 100));
+        tell_story(service, slow.hand, slow.taken_ms);
     }
 }
 
@@ -361,15 +446,19 @@ bool hand_call(void *context, struct lane_hand *hand, struct lane_said *said)
 {
     struct tidings *service = context;
     const struct handler *handler = service->numbered[hand->handler];
+    struct hand_slot *slot = &service->slots[hand->worker];
     struct tidings_event event;
     struct tidings_in_hand in_hand = {
         .service = service, .hand = hand, .event = &event, .said = said};
     event_show(hand, hand->scratch, &event);
     event.in_hand = &in_hand;
     span_begin(service, &event, hand);
-    hand_begin(service, &in_hand, began_ms(service, hand));
+    note_begin(service, &in_hand, began_ms(service, hand));
+    slot_fill(slot, &in_hand);
     hand_conclude(handler->call(service, &event, handler->context), said);
-    hand_end(service, &in_hand);
+    note_called(service, &in_hand);
+    slot_empty(service, slot, &in_hand);
+    note_end(service, &in_hand);
     span_returned(hand);
     bool is_later = transact_begin(&in_hand);
     bool is_said = in_hand.flight == NULL || end_flight(service, hand, in_hand.flight, said);

@@ -195,6 +195,7 @@ enum client_status service_begin_lanes(struct tidings *service, struct client_er
         .commits_at_once = service->played != NULL,
     };
     service->lanes = settings;
+    hands_open(service, settings.lanes.workers);
     atomic_store(&service->meter.turned_ms, clock_mono_ms(clock_system()));
     atomic_store(&service->meter.state, METER_RUNNING);
     return batches_begin(service)
@@ -214,6 +215,7 @@ void service_end_lanes(struct tidings *service)
     lane_runner_free(service->runner);
     free(service->handler_names);
     free(service->numbered);
+    hands_close(service);
     service->runner = NULL;
     service->handler_names = NULL;
     service->numbered = NULL;

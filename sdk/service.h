@@ -74,6 +74,13 @@ struct tidings_in_hand {
     struct tidings_in_hand *next, *prev;  /* of the service, under hands_lock */
 };
 
+/* What a worker has in hand (hand.c): events come and go too fast for a lock. */
+struct hand_slot {
+    _Atomic uintptr_t
+        in_hand; /* struct tidings_in_hand *, one more while it is looked at; 0: none */
+    uint8_t apart[64 - sizeof(uintptr_t)]; /* no two in one line of a cache */
+};
+
 /* What the handlers are for: one thread at a time has them. */
 struct topics {
     VEC(const char *) names; /* each once; of its own */
@@ -135,8 +142,10 @@ struct tidings {
     struct outcome_log *outcomes; /* NULL: nothing is told */
     struct spans *spans;          /* NULL: none are made */
 
-    pthread_mutex_t hands_lock; /* guards hands and the times in them */
-    struct tidings_in_hand *hands;
+    pthread_mutex_t hands_lock;    /* guards hands and the times in them */
+    struct tidings_in_hand *hands; /* those of handlers of batches, */
+    struct hand_slot *slots;       /* and of each worker, while it runs */
+    int slot_count;
 
     pthread_mutex_t lock;        /* guards all below, and flights */
     pthread_cond_t landed;       /* flights went down */
@@ -245,7 +254,11 @@ void event_show(const struct lane_hand *hand, struct arena *arena, struct tiding
 bool hand_call(void *service, struct lane_hand *hand, struct lane_said *said);
 void hand_watch(struct tidings *service);
 
-/* A handler begins (since_ms, monotonic) and ends with an event: in between it is watched over. */
+/* Room for what so many workers have in hand. */
+void hands_open(struct tidings *service, int workers);
+void hands_close(struct tidings *service);
+/* A handler of batches begins (since_ms, monotonic) and ends with an event: in between it is
+ * watched over. */
 void hand_begin(struct tidings *service, struct tidings_in_hand *in_hand, int64_t since_ms);
 void hand_end(struct tidings *service, struct tidings_in_hand *in_hand);
 /* What it returned is what it says, with the reason that it gave for that. */
