@@ -4,6 +4,7 @@
 #include "base/mem.h"
 
 #include <assert.h>
+#include <sys/resource.h>
 
 /* --- events --- */
 
@@ -60,7 +61,10 @@ static struct lane_held *take_spare(struct lane_runner *runner, struct lane_sour
     } else {
         held = mem_alloc(sizeof *held);
     }
-    memset(held, 0, offsetof(struct lane_held, own));
+    memset(&held->event, 0, sizeof held->event); /* in pieces that need no loop */
+    memset((char *)held + sizeof held->event, 0,
+           offsetof(struct lane_held, hand) - sizeof held->event);
+    memset(&held->hand, 0, sizeof held->hand);
     held->source = source;
     held->said.verdict = LANE_RETRY;
     say_nothing(&held->said);
@@ -166,6 +170,25 @@ void lane_workers_note(struct lane_runner *runner, int64_t took_ns)
     note_time(&runner->workers, took_ns);
 }
 
+/* Since this was asked last. Then how long something took tells nothing of it. */
+static bool had_to_leave_its_core(struct lane_worker *worker)
+{
+    struct rusage usage;
+    if (getrusage(RUSAGE_THREAD, &usage) != 0 || usage.ru_nivcsw == worker->switches) {
+        return false;
+    }
+    worker->switches = usage.ru_nivcsw;
+    return true;
+}
+
+int64_t lane_worker_note(struct lane_worker *worker, int64_t took_ns)
+{
+    struct lane_workers *workers = &worker->runner->workers;
+    bool tells = took_ns < SHORT_NS || !had_to_leave_its_core(worker);
+    return tells ? note_time(workers, took_ns)
+                 : atomic_load_explicit(&workers->recent_ns, memory_order_relaxed);
+}
+
 bool lane_workers_are_below(const struct lane_runner *runner, int64_t ns)
 {
     return atomic_load_explicit(&runner->workers.recent_ns, memory_order_relaxed) < ns;
@@ -249,14 +272,15 @@ static struct lane_held *wait_for_one(struct lane_runner *runner, bool *reads)
     return held;
 }
 
-bool lane_hand_call(struct lane_runner *runner, struct lane_held *held, struct arena *scratch,
-                    int64_t began_ns)
+bool lane_hand_call(struct lane_worker *worker, struct lane_held *held, int64_t began_ns)
 {
+    const struct lane_runner_settings *settings = &worker->runner->settings;
     say_nothing(&held->said);
-    held->hand.scratch = scratch;
+    held->hand.scratch = &worker->scratch;
+    held->hand.worker = worker->number;
     held->hand.began_ns = began_ns;
-    bool is_said = runner->settings.handle(runner->settings.context, &held->hand, &held->said);
-    arena_reset(scratch);
+    bool is_said = settings->handle(settings->context, &held->hand, &held->said);
+    arena_reset(&worker->scratch);
     return is_said;
 }
 
@@ -265,15 +289,15 @@ void lane_hand_put_down(struct lane_runner *runner, struct lane_held *held)
     put_down(&runner->workers, held);
 }
 
-static int64_t handle(struct lane_runner *runner, struct lane_held *held, struct arena *scratch,
-                      int64_t began_ns)
+static int64_t handle(struct lane_worker *worker, struct lane_held *held, int64_t began_ns)
 {
+    struct lane_runner *runner = worker->runner;
     struct lane_workers *workers = &runner->workers;
-    if (lane_hand_call(runner, held, scratch, began_ns)) {
+    if (lane_hand_call(worker, held, began_ns)) {
         put_down(workers, held); /* else it is somebody else's by now */
     }
     int64_t ended_ns = clock_now_ns();
-    if (is_due(workers, note_time(workers, ended_ns - began_ns))) {
+    if (is_due(workers, lane_worker_note(worker, ended_ns - began_ns))) {
         lane_runner_wake(runner);
     }
     return ended_ns;
@@ -281,9 +305,9 @@ static int64_t handle(struct lane_runner *runner, struct lane_held *held, struct
 
 static void *work(void *argument)
 {
-    struct lane_runner *runner = argument;
+    struct lane_worker *worker = argument;
+    struct lane_runner *runner = worker->runner;
     struct lane_workers *workers = &runner->workers;
-    struct arena scratch = {0};
     struct lane_held *held;
     int64_t now_ns = 0;
     bool reads = false;
@@ -293,12 +317,12 @@ static void *work(void *argument)
             now_ns = 0;
         }
         if (held != NULL) { /* one begins when that before it ended */
-            now_ns = handle(runner, held, &scratch, now_ns != 0 ? now_ns : clock_now_ns());
+            now_ns = handle(worker, held, now_ns != 0 ? now_ns : clock_now_ns());
         } else if (reads) {
-            runner->lead.take_turns(runner, &scratch);
+            runner->lead.take_turns(runner, worker);
         }
     } while (held != NULL || reads);
-    arena_deinit(&scratch);
+    arena_deinit(&worker->scratch);
     return NULL;
 }
 
@@ -327,12 +351,16 @@ bool lane_workers_start(struct lane_runner *runner)
     atomic_store(&workers->recent_ns, SHORT_NS); /* until it is known */
     workers->ring = mem_zalloc_array(size, sizeof *workers->ring);
     workers->ring_mask = size - 1;
-    workers->threads = mem_new_array(pthread_t, (size_t)wanted);
-    while (workers->count < wanted &&
-           pthread_create(&workers->threads[workers->count], NULL, work, runner) == 0) {
-        workers->count++;
+    workers->threads = mem_new_array(struct lane_worker, (size_t)wanted);
+    bool goes = true;
+    while (goes && workers->count < wanted) {
+        struct lane_worker *worker = &workers->threads[workers->count];
+        worker->runner = runner;
+        worker->number = workers->count;
+        goes = pthread_create(&worker->thread, NULL, work, worker) == 0;
+        workers->count += goes;
     }
-    return workers->count == wanted;
+    return goes;
 }
 
 void lane_workers_give(struct lane_runner *runner, struct lane_held *held)
@@ -460,7 +488,7 @@ void lane_workers_end(struct lane_runner *runner)
     pthread_cond_broadcast(&workers->work);
     pthread_mutex_unlock(&workers->lock);
     while (workers->count > 0) {
-        pthread_join(workers->threads[--workers->count], NULL);
+        pthread_join(workers->threads[--workers->count].thread, NULL);
     }
     free(workers->threads);
     free(workers->ring);

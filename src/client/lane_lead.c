@@ -47,7 +47,7 @@ static void note_end(struct lane_runner *runner)
         return;
     }
     int64_t now_ns = clock_now_ns();
-    lane_workers_note(runner, (now_ns - lead->now_ns) / lead->untimed);
+    (void)lane_worker_note(lead->worker, (now_ns - lead->now_ns) / lead->untimed);
     lead->now_ns = now_ns;
     lead->untimed = 0;
     lead->is_turn_over = now_ns - lead->turn_ns >= TURN_NS;
@@ -68,11 +68,11 @@ static bool call(struct lane_runner *runner, struct lane_held *held, bool *is_sa
     struct lane_lead *lead = &runner->lead;
     note_begin(lead);
     lead->held = held;
-    struct arena *scratch = lead->scratch; /* the lead may be another one's from the next step on */
+    struct lane_worker *worker = lead->worker; /* it may be another one from the next step on */
     int64_t began_ns = lead->now_ns;
     uint64_t step = atomic_load_explicit(&lead->step, memory_order_relaxed) + 1;
     atomic_store_explicit(&lead->step, step, memory_order_release);
-    *is_said = lane_hand_call(runner, held, scratch, began_ns);
+    *is_said = lane_hand_call(worker, held, began_ns);
     if (!atomic_compare_exchange_strong(&lead->step, &step, step + 1)) {
         end_late(runner, held, *is_said);
         return false;
@@ -212,11 +212,11 @@ static bool goes_on(struct lane_runner *runner)
            !lane_workers_are_missed(runner);
 }
 
-static void take_turns(struct lane_runner *runner, struct arena *scratch)
+static void take_turns(struct lane_runner *runner, struct lane_worker *worker)
 {
     struct lane_lead *lead = &runner->lead;
     bool has_it = true;
-    lead->scratch = scratch;
+    lead->worker = worker;
     while (has_it && goes_on(runner)) {
         has_it = lane_lead_turn(runner, WAIT_MS);
     }

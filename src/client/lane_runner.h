@@ -44,7 +44,8 @@ struct lane_hand {
     int64_t fence;           /* of the owner: for whoever keeps effects of late ones out */
     int64_t redrive;       /* of an event that was given up: the redrive's number, from 1; else 0 */
     int64_t began_ns;      /* clock_now_ns: when it was put into this hand */
-    struct arena *scratch; /* of the worker, for as long as `handle` runs */
+    int worker;            /* that calls `handle`: 0 up to the number of workers */
+    struct arena *scratch; /* its own, for as long as `handle` runs */
     struct lane_publication *publications; /* with LANE_DONE, if the runner transacts: what is to
                                               be committed together with that */
 

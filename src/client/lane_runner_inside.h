@@ -184,8 +184,17 @@ struct lane_workers {
 
     uint64_t seen_taken; /* the poll thread's own: as it was at seen_ns, and still is */
     int64_t seen_ns;
-    pthread_t *threads;
+    struct lane_worker *threads;
     int count;
+};
+
+/* A thread that calls handlers. */
+struct lane_worker {
+    struct lane_runner *runner;
+    pthread_t thread;
+    int number;           /* from 0 on */
+    struct arena scratch; /* of the event in its hand */
+    int64_t switches;     /* how often it had to leave its core, when last looked */
 };
 
 /*
@@ -199,10 +208,11 @@ struct lane_lead {
     _Atomic uint64_t
         step; /* odd: `held` is being handled. Who makes it even then has the reading */
     struct lane_held *held;
-    void (*take_turns)(struct lane_runner *runner, struct arena *scratch); /* what it does then */
+    void (*take_turns)(struct lane_runner *runner, struct lane_worker *worker); /* what it does then
+                                                                                 */
 
     /* of who reads */
-    struct arena *scratch;
+    struct lane_worker *worker;
     int64_t now_ns;    /* a while ago: to ask for the time costs as much as a short handler */
     int64_t turn_ns;   /* when this turn began; 0: it is not known yet */
     unsigned untimed;  /* events since */
@@ -313,13 +323,14 @@ bool lane_workers_are_below(const struct lane_runner *runner, int64_t ns);
 bool lane_workers_may_lead(struct lane_runner *runner);
 /* Events are queued, and nobody is there for them but who reads. */
 bool lane_workers_are_missed(struct lane_runner *runner);
-/* A handler took so long, or each of several did. */
+/* A handler took so long. */
 void lane_workers_note(struct lane_runner *runner, int64_t took_ns);
+/* The same by the worker that called it, or each of several. Returns what handlers take lately. */
+int64_t lane_worker_note(struct lane_worker *worker, int64_t took_ns);
 /* What the handler gets, of an event that has its attempt. */
 void lane_hand_fill(struct lane_held *held);
 /* Has the handler called. True: it has said what became of the event. */
-bool lane_hand_call(struct lane_runner *runner, struct lane_held *held, struct arena *scratch,
-                    int64_t began_ns);
+bool lane_hand_call(struct lane_worker *worker, struct lane_held *held, int64_t began_ns);
 /* That what it said is told to who reads, as workers do. */
 void lane_hand_put_down(struct lane_runner *runner, struct lane_held *held);
 

@@ -12,6 +12,9 @@ struct lane_source *lane_source_find(struct lane_runner *runner, const struct la
 {
     char name[NAME_SIZE];
     struct lane_source *source = runner->last; /* events come in runs */
+    if (source != NULL && source->epoch == share->epoch && share->epoch != 0) {
+        return source; /* no other one ever has this epoch */
+    }
     if (source == NULL || source->number != share->partition ||
         strcmp(source->topic, share->topic) != 0) {
         snprintf(name, sizeof name, "%.250s/%d", share->topic, (int)share->partition);
