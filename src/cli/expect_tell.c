@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/plural.h"
 #include "base/utf8.h"
+#include "base/xml.h"
 #include "cli/output.h"
 
 #include <string.h>
@@ -153,52 +154,13 @@ json_t *expect_to_json(const struct expect *expect, const struct expect_verdict 
 
 /* --- JUnit --- */
 
-/* As XML's text, also within an attribute. What XML has no place for is written as \xNN first, and
- * so are U+FFFE and U+FFFF, which are UTF-8 but no XML. */
-static void add_xml(struct buf *to, struct slice text)
-{
-    struct buf clean = {0};
-    for (size_t at = 0; at < text.size;) {
-        const uint8_t *byte = text.data + at;
-        size_t left = text.size - at;
-        size_t size = *byte == '\n' ? 1 : utf8_printable(slice_of(byte, left));
-        bool is_none = left >= 3 && byte[0] == 0xEF && byte[1] == 0xBF && byte[2] >= 0xBE;
-        if (size == 0 || is_none) {
-            buf_printf(&clean, "\\x%02x", *byte);
-            size = 1;
-        } else {
-            buf_append(&clean, byte, size);
-        }
-        at += size;
-    }
-    for (size_t i = 0; i < clean.size; i++) {
-        switch (clean.data[i]) {
-        case '&':
-            buf_append_str(to, "&amp;");
-            break;
-        case '<':
-            buf_append_str(to, "&lt;");
-            break;
-        case '>':
-            buf_append_str(to, "&gt;");
-            break;
-        case '"':
-            buf_append_str(to, "&quot;");
-            break;
-        default:
-            buf_append_u8(to, clean.data[i]);
-        }
-    }
-    buf_deinit(&clean);
-}
-
 static void add_name(struct buf *xml, const char *name, const struct expect *expect)
 {
     for (size_t i = 0; name == NULL && i < expect->items.count; i++) {
-        add_xml(xml, slice_str(i > 0 ? "; " : ""));
-        add_xml(xml, slice_str(expect->items.items[i].text));
+        xml_escape(xml, slice_str(i > 0 ? "; " : ""));
+        xml_escape(xml, slice_str(expect->items.items[i].text));
     }
-    add_xml(xml, slice_str(name));
+    xml_escape(xml, slice_str(name));
 }
 
 enum err expect_write_junit(const char *path, const char *name, const struct expect *expect,
@@ -218,15 +180,16 @@ enum err expect_write_junit(const char *path, const char *name, const struct exp
     buf_printf(&xml, "\" time=\"%.3f\">\n", took_s);
     if (verdict->outcome != EXPECT_FULFILLED) {
         buf_printf(&xml, "<%s message=\"", elements[verdict->outcome]);
-        add_xml(&xml, slice_str(verdict->outcome == EXPECT_FAILED ? "the events that came do not "
-                                                                    "fulfil it"
-                                                                  : verdict->why));
+        xml_escape(&xml,
+                   slice_str(verdict->outcome == EXPECT_FAILED ? "the events that came do not "
+                                                                 "fulfil it"
+                                                               : verdict->why));
         buf_append_str(&xml, "\">");
-        add_xml(&xml, buf_slice(&text));
+        xml_escape(&xml, buf_slice(&text));
         buf_printf(&xml, "</%s>\n", elements[verdict->outcome]);
     } else {
         buf_append_str(&xml, "<system-out>");
-        add_xml(&xml, buf_slice(&text));
+        xml_escape(&xml, buf_slice(&text));
         buf_append_str(&xml, "</system-out>\n");
     }
     buf_append_str(&xml, "</testcase>\n</testsuite>\n</testsuites>\n");

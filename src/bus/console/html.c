@@ -1,6 +1,7 @@
 #include "bus/console/html.h"
 
 #include "base/utf8.h"
+#include "base/xml.h"
 
 #include <assert.h>
 #include <stdarg.h>
@@ -14,24 +15,6 @@ void html_deinit(struct html *html)
 }
 
 /* --- texts --- */
-
-static const char *entity_of(uint8_t byte)
-{
-    switch (byte) {
-    case '&':
-        return "&amp;";
-    case '<':
-        return "&lt;";
-    case '>':
-        return "&gt;";
-    case '"':
-        return "&quot;";
-    case '\'':
-        return "&#39;";
-    default:
-        return NULL;
-    }
-}
 
 /* One byte that is no printable ASCII, or the first of what is not printable. */
 static void put_odd(struct buf *to, uint8_t byte)
@@ -51,13 +34,9 @@ static void put_text(struct buf *to, struct slice text)
 {
     for (size_t at = 0; at < text.size;) {
         struct slice rest = slice_of(text.data + at, text.size - at);
-        const char *entity = entity_of(rest.data[0]);
         size_t size = utf8_printable(rest);
-        if (entity != NULL) {
-            buf_append_str(to, entity);
-            size = 1;
-        } else if (size > 0) {
-            buf_append(to, rest.data, size);
+        if (size > 0) {
+            xml_escape(to, slice_of(rest.data, size));
         } else {
             put_odd(to, rest.data[0]);
             size = 1;

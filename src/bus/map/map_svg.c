@@ -3,6 +3,7 @@
 
 #include "base/time_text.h"
 #include "base/utf8.h"
+#include "base/xml.h"
 
 #include <math.h>
 
@@ -41,36 +42,11 @@ static const char style[] =
     "paint-order:stroke}"
     "</style>\n";
 
-static void put_escaped(struct buf *to, struct slice text)
-{
-    for (size_t i = 0; i < text.size; i++) {
-        switch (text.data[i]) {
-        case '&':
-            buf_append_str(to, "&amp;");
-            break;
-        case '<':
-            buf_append_str(to, "&lt;");
-            break;
-        case '>':
-            buf_append_str(to, "&gt;");
-            break;
-        case '"':
-            buf_append_str(to, "&quot;");
-            break;
-        case '\'':
-            buf_append_str(to, "&#39;");
-            break;
-        default:
-            buf_append_u8(to, text.data[i]);
-        }
-    }
-}
-
 static void put_name(struct buf *to, const char *name)
 {
     struct buf text = {0};
     utf8_escape(&text, slice_str(name));
-    put_escaped(to, buf_slice(&text));
+    xml_escape(to, buf_slice(&text));
     buf_deinit(&text);
 }
 
@@ -78,7 +54,7 @@ static void put_label(struct buf *to, const char *name, size_t most_chars)
 {
     struct buf text = {0};
     map_label(&text, name, most_chars);
-    put_escaped(to, buf_slice(&text));
+    xml_escape(to, buf_slice(&text));
     buf_deinit(&text);
 }
 
@@ -158,7 +134,7 @@ static void put_edge(const struct map_graph *graph, const struct map_edge *edge,
     buf_append_str(to, is_cause ? " causes " : " → ");
     put_name(to, end->name);
     buf_append_str(to, said.size > 0 ? ": " : "");
-    put_escaped(to, buf_slice(&said));
+    xml_escape(to, buf_slice(&said));
     buf_printf(to, "</title><path class=\"edge %s%s%s\" stroke-width=\"%.1f\" d=\"", state,
                is_cause ? " causes" : "", edge->inferred != NULL && !is_cause ? " guess" : "",
                is_cause ? 1.3 : width_of(edge));
@@ -255,7 +231,7 @@ static void put_node(const struct map_graph *graph, const struct map_node *node,
     buf_append_str(to, "</text>");
     if (said.size > 0) {
         buf_printf(to, "<text class=\"said\"%s x=\"%.1f\" y=\"%.1f\">", anchor, x, node->y + 13);
-        put_escaped(to, buf_slice(&said));
+        xml_escape(to, buf_slice(&said));
         buf_append_str(to, "</text>");
     }
     buf_append_str(to, "</g>\n");
