@@ -157,11 +157,10 @@ struct consumers {
 static struct consumers consumers_of(const struct map_graph *graph, size_t type)
 {
     struct consumers all = {0};
-    for (size_t i = 0; i < graph->edges.count; i++) {
-        const struct map_edge *edge = &graph->edges.items[i];
-        if (edge->kind != MAP_EDGE_CONSUMES || edge->from != type) {
-            continue;
-        }
+    size_t count;
+    const struct map_edge *edges = map_graph_edges(graph, MAP_EDGE_CONSUMES, type, &count);
+    for (size_t i = 0; i < count; i++) {
+        const struct map_edge *edge = &edges[i];
         const struct map_node *service = &graph->nodes.items[edge->to];
         if (edge->state != MAP_GONE) {
             all.there++;
@@ -294,7 +293,23 @@ struct search {
     VEC(size_t) queue;
 };
 
-/* The shortest way of causes back to where it began, as "A, B, A"; false: there is none. */
+/* "A, B, A": the way by which `last` was reached from the start. */
+static void write_loop(const struct search *search, size_t start, size_t last, struct buf *text)
+{
+    const struct map_graph *graph = search->graph;
+    VEC(size_t) way = {0};
+    for (size_t step = last; step != start; step = search->via[step]) {
+        vec_push(&way, step);
+    }
+    buf_append_str(text, graph->nodes.items[start].name);
+    for (size_t step = way.count; step-- > 0;) {
+        buf_printf(text, ", %s", graph->nodes.items[way.items[step]].name);
+    }
+    buf_printf(text, ", %s", graph->nodes.items[start].name);
+    vec_deinit(&way);
+}
+
+/* The shortest way of causes back to where it began; false: there is none. */
 static bool find_loop(struct search *search, size_t start, struct buf *text)
 {
     const struct map_graph *graph = search->graph;
@@ -304,23 +319,15 @@ static bool find_loop(struct search *search, size_t start, struct buf *text)
     search->queue.count = 0;
     vec_push(&search->queue, start);
     for (size_t at = 0; at < search->queue.count; at++) {
-        size_t node = search->queue.items[at];
-        for (size_t i = 0; i < graph->edges.count; i++) {
-            const struct map_edge *edge = &graph->edges.items[i];
-            if (edge->kind != MAP_EDGE_CAUSES || edge->from != node || edge->inferred != NULL) {
+        size_t node = search->queue.items[at], count;
+        const struct map_edge *edges = map_graph_edges(graph, MAP_EDGE_CAUSES, node, &count);
+        for (size_t i = 0; i < count; i++) {
+            const struct map_edge *edge = &edges[i];
+            if (edge->inferred != NULL) {
                 continue;
             }
             if (edge->to == start) {
-                VEC(size_t) way = {0};
-                for (size_t step = node; step != start; step = search->via[step]) {
-                    vec_push(&way, step);
-                }
-                buf_append_str(text, graph->nodes.items[start].name);
-                for (size_t step = way.count; step-- > 0;) {
-                    buf_printf(text, ", %s", graph->nodes.items[way.items[step]].name);
-                }
-                buf_printf(text, ", %s", graph->nodes.items[start].name);
-                vec_deinit(&way);
+                write_loop(search, start, node, text);
                 return true;
             }
             if (search->via[edge->to] == edge->to) {

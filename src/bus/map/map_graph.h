@@ -120,6 +120,10 @@ void map_graph_build(const struct map_facts *facts, const struct map_view *view,
                      struct map_graph *graph);
 void map_graph_deinit(struct map_graph *graph);
 
+/* The edges of a kind that begin at a node; NULL when *count is 0. Borrowed from the graph. */
+const struct map_edge *map_graph_edges(const struct map_graph *graph, enum map_edge_kind kind,
+                                       size_t from, size_t *count);
+
 /* The type (or topic) of this name; NULL: there is none. */
 const struct map_node *map_graph_type(const struct map_graph *graph, const char *name);
 
