@@ -18,6 +18,8 @@ struct flow {
     int64_t first_ms;
 };
 
+enum { PART_OF_ONE = 16, RECENT = 8 };
+
 /* A producer id that was given out. */
 struct given {
     UT_hash_handle hh;
@@ -33,7 +35,8 @@ struct client_entry {
     int connections;
     int64_t first_ms;
     int64_t last_ms;
-    pthread_mutex_t lock; /* flows */
+    _Atomic(struct flow *) recent[RECENT]; /* of the flows, by where recent_of says */
+    pthread_mutex_t lock;                  /* flows */
     struct flow *flows;
     size_t flow_bytes;
     struct given *given; /* under the table's lock */
@@ -52,8 +55,6 @@ struct client_table {
     size_t client_bytes;
     _Atomic size_t flow_bytes;
 };
-
-enum { PART_OF_ONE = 16 };
 
 /* --- keys --- */
 
@@ -336,9 +337,34 @@ static struct flow *add_flow(struct client_table *table, struct client_entry *en
     return flow;
 }
 
-struct client_flow *client_table_flow(struct client_table *table, struct client_entry *entry,
-                                      enum client_did did, struct slice topic, struct slice group,
-                                      int64_t now_ms)
+/* Where a flow is looked for before the hash: a client mostly does the same again. */
+static _Atomic(struct flow *) *recent_of(struct client_entry *entry, enum client_did did,
+                                         struct slice topic, struct slice group)
+{
+    size_t sum = (size_t)did + topic.size + group.size;
+    sum += topic.size > 0 ? topic.data[topic.size - 1] : 0;
+    sum += group.size > 0 ? group.data[group.size - 1] : 0;
+    return &entry->recent[sum % RECENT];
+}
+
+static bool has_bytes(const uint8_t *at, struct slice name)
+{
+    return name.size == 0 || memcmp(at, name.data, name.size) == 0;
+}
+
+/* A name that had to be cut is not found so. */
+static bool is_flow_of(const struct flow *flow, enum client_did did, struct slice topic,
+                       struct slice group)
+{
+    const uint8_t *key = flow->key.data;
+    return flow->key.size == 5 + topic.size + group.size && key[0] == (uint8_t)did &&
+           load_be32(key + 1) == topic.size && has_bytes(key + 5, topic) &&
+           has_bytes(key + 5 + topic.size, group);
+}
+
+static struct flow *reach_flow(struct client_table *table, struct client_entry *entry,
+                               enum client_did did, struct slice topic, struct slice group,
+                               int64_t now_ms)
 {
     static const struct slice none = {0};
     struct flow_key key;
@@ -357,6 +383,19 @@ struct client_flow *client_table_flow(struct client_table *table, struct client_
         flow = add_flow(table, entry, &key, false, now_ms);
     }
     pthread_mutex_unlock(&entry->lock);
+    return flow;
+}
+
+struct client_flow *client_table_flow(struct client_table *table, struct client_entry *entry,
+                                      enum client_did did, struct slice topic, struct slice group,
+                                      int64_t now_ms)
+{
+    _Atomic(struct flow *) *recent = recent_of(entry, did, topic, group);
+    struct flow *flow = atomic_load_explicit(recent, memory_order_acquire);
+    if (flow == NULL || !is_flow_of(flow, did, topic, group)) {
+        flow = reach_flow(table, entry, did, topic, group, now_ms);
+        atomic_store_explicit(recent, flow, memory_order_release);
+    }
     return &flow->counts;
 }
 

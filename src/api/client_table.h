@@ -13,12 +13,13 @@
  * it joined, and which producer ids it got. For people, for the flow map and for stories
  * (client/observer.h).
  *
- * What is counted is added to atomics; to find a flow takes the client's own lock, for a look into
- * a hash. Clients that have gone are remembered until others need their place. Bounded by bytes,
- * half of them for clients and half for flows, of which one client has a 16th at most; what comes
- * beyond is counted under a client, or a topic, without name. Some 400 bytes a client and 250 a
- * flow, with names of usual length; 100 a producer id, of which a client keeps its newest
- * CLIENT_TABLE_PRODUCERS, counted with the clients. Any thread.
+ * What is counted is added to atomics. What a client did lately is found without a lock, by
+ * comparing names; else its own lock is taken, for a look into a hash. Clients that have gone are
+ * remembered until others need their place. Bounded by bytes, half of them for clients and half for
+ * flows, of which one client has a 16th at most; what comes beyond is counted under a client, or a
+ * topic, without name. Some 460 bytes a client and 250 a flow, with names of usual length; 100 a
+ * producer id, of which a client keeps its newest CLIENT_TABLE_PRODUCERS, counted with the clients.
+ * Any thread.
  */
 enum {
     CLIENT_TABLE_NAME_BYTES = 255, /* of a topic or a group; longer ones are cut */

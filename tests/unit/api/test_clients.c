@@ -10,6 +10,7 @@
 #include "wire/generated/produce.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* Who is seen, and what he did: as text, a line a client and a line for each of its flows, sorted.
  */
@@ -103,6 +104,64 @@ static void test_a_client_that_comes_back_is_the_same(void **state)
     add(table, entry, CLIENT_PRODUCED, "orders", NULL, 2);
     expect(table, "User:ANONYMOUS shop x/1 ::1 x1\n  produced orders  4 40\n");
     client_table_leave(table, entry, 4000);
+    client_table_free(table);
+}
+
+/* Of each of many names, also such as differ in one letter, share their ends, or have to be cut: by
+ * turns, so that what was found lately is mostly another. */
+static void test_what_was_done_lately_is_told_from_what_is_like_it(void **state)
+{
+    enum { NAMES = 40, TURNS = 5 };
+    struct client_table *table = client_table_new(1 << 20);
+    struct client_identity shop = named("shop");
+    struct client_entry *entry = client_table_enter(table, &shop, 1000);
+    struct buf expected = {0};
+    char *names[NAMES];
+    (void)state;
+    buf_printf(&expected, "User:ANONYMOUS shop x/1 ::1 x1\n");
+    for (int i = 0; i < NAMES; i++) {
+        names[i] = mem_sprintf("%c%c-s", 'a' + i % 2, 'a' + i / 2);
+    }
+    for (int turn = 0; turn < TURNS; turn++) {
+        for (int i = 0; i < NAMES; i++) {
+            add(table, entry, CLIENT_PRODUCED, names[i], NULL, 1);
+            add(table, entry, CLIENT_FETCHED, names[i], NULL, 2);
+            add(table, entry, CLIENT_COMMITTED, names[i], "ab-s", 3);
+        }
+    }
+    for (int i = 0; i < NAMES; i++) {
+        buf_printf(&expected, "  produced %s  5 50\n  fetched %s  10 100\n", names[i], names[i]);
+        buf_printf(&expected, "  committed %s ab-s 15 150\n", names[i]);
+        free(names[i]);
+    }
+    expect(table, buf_cstr(&expected));
+    buf_deinit(&expected);
+    client_table_leave(table, entry, 3000);
+    client_table_free(table);
+}
+
+static void test_names_that_are_cut_are_one(void **state)
+{
+    struct client_table *table = client_table_new(1 << 20);
+    struct client_identity shop = named("shop");
+    struct client_entry *entry = client_table_enter(table, &shop, 1000);
+    char name[CLIENT_TABLE_NAME_BYTES + 3];
+    struct buf expected = {0};
+    (void)state;
+    memset(name, 'x', sizeof name);
+    for (int turn = 0; turn < 3; turn++) {
+        for (size_t more = 0; more < 3; more++) {
+            struct slice topic = slice_of(name, CLIENT_TABLE_NAME_BYTES + more);
+            client_flow_add(
+                client_table_flow(table, entry, CLIENT_PRODUCED, topic, slice_of(NULL, 0), 1000), 1,
+                10, 2000);
+        }
+    }
+    buf_printf(&expected, "User:ANONYMOUS shop x/1 ::1 x1\n  produced %.*s  9 90\n",
+               CLIENT_TABLE_NAME_BYTES, name);
+    expect(table, buf_cstr(&expected));
+    buf_deinit(&expected);
+    client_table_leave(table, entry, 3000);
     client_table_free(table);
 }
 
@@ -380,6 +439,8 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_clients_do_is_counted_for_each),
+        cmocka_unit_test(test_what_was_done_lately_is_told_from_what_is_like_it),
+        cmocka_unit_test(test_names_that_are_cut_are_one),
         cmocka_unit_test(test_a_client_that_comes_back_is_the_same),
         cmocka_unit_test(test_who_went_first_makes_room_and_who_is_there_stays),
         cmocka_unit_test(test_more_clients_than_there_are_places_for_are_counted_together),
