@@ -37,6 +37,7 @@ struct topic_matches;
 struct txn_coordinator;
 struct fetch_service;
 struct fetch;
+struct api_faults;
 
 /* The most memory that a request may take for its answer (encoding takes as much again), however
  * much there is. */
@@ -71,6 +72,7 @@ struct api_server {
     _Atomic(const char *) http_url; /* told as http.advertised.url; NULL: there is none */
     struct client_table *clients;   /* who is seen, and what they do; NULL: nobody counts */
     _Atomic(const struct api_authorizer *) authorizer; /* NULL: all is allowed */
+    const struct api_faults *faults; /* that a test asks for (api/faults.h); NULL: none */
 
     struct api_config config;
     int64_t request_arena_bytes;  /* limit for what one request may decode into */

@@ -1,6 +1,5 @@
 #include "api/connection.h"
 
-#include "base/clock.h"
 #include "base/mem.h"
 
 #include <stdio.h>
@@ -14,7 +13,6 @@ struct api_connection *api_connection_new(struct conn *conn)
     connection->listener = conn_listener(conn);
     connection->principal = "User:ANONYMOUS";
     snprintf(connection->peer, sizeof connection->peer, "%s", conn_peer(conn));
-    connection->owner = (struct worker_owner){connection, conn_site(conn)};
     return connection;
 }
 
@@ -28,7 +26,7 @@ void api_connection_unref(struct api_connection *connection)
     if (atomic_fetch_sub_explicit(&connection->references, 1, memory_order_acq_rel) == 1) {
         if (connection->client != NULL) {
             client_table_leave(connection->clients, connection->client,
-                               clock_wall_ms(clock_system()));
+                               clock_wall_ms(connection->clock));
         }
         free(connection->client_id);
         free(connection->software_name);
@@ -98,7 +96,7 @@ static struct slice host_of(const char *peer)
 }
 
 void api_connection_enter(struct api_connection *connection, struct client_table *clients,
-                          int64_t now_ms)
+                          const struct clock *clock)
 {
     struct client_identity identity = {
         .principal = slice_str(connection->principal),
@@ -108,7 +106,8 @@ void api_connection_enter(struct api_connection *connection, struct client_table
         .host = host_of(connection->peer),
     };
     connection->clients = clients;
-    connection->client = client_table_enter(clients, &identity, now_ms);
+    connection->clock = clock;
+    connection->client = client_table_enter(clients, &identity, clock_wall_ms(clock));
 }
 
 void api_connection_count(struct api_connection *connection, enum client_did did,

@@ -2,9 +2,9 @@
 #define TIDINGS_API_CONNECTION_H
 
 #include "api/client_table.h"
+#include "base/clock.h"
 #include "base/slice.h"
 #include "net/net.h"
-#include "net/workers.h"
 #include "stream/fetch.h"
 
 #include <stdatomic.h>
@@ -24,10 +24,9 @@ struct api_connection {
     atomic_uint references;
 
     /* Fixed. */
-    unsigned listener;         /* as of net_listen */
-    const char *principal;     /* "User:ANONYMOUS" while nobody has to say who he is */
-    char peer[64];             /* "127.0.0.1:54321" */
-    struct worker_owner owner; /* of its work */
+    unsigned listener;     /* as of net_listen */
+    const char *principal; /* "User:ANONYMOUS" while nobody has to say who he is */
+    char peer[64];         /* "127.0.0.1:54321" */
 
     /* The reactor's. */
     char *client_id;           /* as of the newest request; NULL: it was null */
@@ -38,6 +37,7 @@ struct api_connection {
 
     /* Set once, before the first request is handled that may count something. */
     struct client_table *clients;
+    const struct clock *clock;
     struct client_entry *client; /* NULL: nobody counts, or not yet */
 };
 
@@ -59,9 +59,10 @@ CHECKED bool api_connection_set_software(struct api_connection *connection, stru
                                          struct slice version);
 
 /* Enters the client into the table as what it said of itself until now, once; what it says later
- * changes nothing. While a request of the connection is handled. */
+ * changes nothing. Table and clock outlive the connection. While a request of the connection is
+ * handled. */
 void api_connection_enter(struct api_connection *connection, struct client_table *clients,
-                          int64_t now_ms);
+                          const struct clock *clock);
 
 /* Counts what the client did. Any thread that holds a reference. */
 void api_connection_count(struct api_connection *connection, enum client_did did,

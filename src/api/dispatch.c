@@ -1,5 +1,6 @@
 #include "api/api.h"
 
+#include "api/faults.h"
 #include "api/handlers.h"
 #include "base/logger.h"
 #include "base/mem.h"
@@ -102,23 +103,51 @@ static enum err read_header(struct api_request *request, struct reason *reason)
     return find_entry(request, reason);
 }
 
-/* Answers a request that is not served with UNSUPPORTED_VERSION, in its own version. False: there
- * is no such answer, and the connection is to be closed. */
-static bool refuse(struct api_request *request, const struct reason *reason)
+/* Answers a request that is not done with this error, in its own version. False: there is no such
+ * answer, and the connection is to be closed. */
+static bool refuse(struct api_request *request, int16_t error_code)
 {
     struct api_reply reply;
     api_reply_begin(&request->completion, &reply);
     bool told = wire_refuse(&reply.writer, request->completion.api_key, api_version(request),
-                            &request->body, KAFKA_ERROR_UNSUPPORTED_VERSION);
+                            &request->body, error_code);
     if (!told || reply.writer.err != ERR_NONE) {
         wire_writer_deinit(&reply.writer);
         buf_deinit(&reply.bytes);
         return false;
     }
-    LOG_INFO("api", "request refused", "peer=%s reason=\"%s\"", request->connection->peer,
-             reason->text);
     api_finish(request, &reply);
     return true;
+}
+
+/* Answers a request that is not served. False: as refuse. */
+static bool refuse_unserved(struct api_request *request, const struct reason *reason)
+{
+    char peer[sizeof request->connection->peer];
+    snprintf(peer, sizeof peer, "%s", request->connection->peer);
+    if (!refuse(request, KAFKA_ERROR_UNSUPPORTED_VERSION)) {
+        return false;
+    }
+    LOG_INFO("api", "request refused", "peer=%s reason=\"%s\"", peer, reason->text);
+    return true;
+}
+
+/* Does what a test wants to happen to the request instead of what it asks for. *err: what begin
+ * returns then. False: nothing, and it goes on. */
+static bool has_fault(struct api_request *request, enum err *err, struct reason *reason)
+{
+    const struct api_faults *faults = request->server->faults;
+    int16_t error_code;
+    enum api_fault fault = faults->judge(faults->context, request, &error_code, reason);
+    *err = ERR_NONE;
+    if (fault == API_FAULT_ERROR && !refuse(request, error_code)) {
+        fault = API_FAULT_DROP;
+        reason_set(reason, "a fault on request, and no answer that could tell its error");
+    }
+    if (fault == API_FAULT_DROP) {
+        *err = ERR_CLOSED;
+    }
+    return fault != API_NO_FAULT;
 }
 
 /* What names thousands of things takes longer than a reactor has. Events are another matter: they
@@ -135,14 +164,14 @@ static void enter_client(struct api_request *request)
     struct api_server *server = request->server;
     if (server->clients != NULL && request->connection->client == NULL &&
         request->entry->key != API_KEY_API_VERSIONS) {
-        api_connection_enter(request->connection, server->clients, clock_wall_ms(server->clock));
+        api_connection_enter(request->connection, server->clients, server->clock);
     }
 }
 
 static enum err begin(struct api_request *request, struct reason *reason)
 {
     enum err err = read_header(request, reason);
-    if (err == ERR_UNSUPPORTED && refuse(request, reason)) {
+    if (err == ERR_UNSUPPORTED && refuse_unserved(request, reason)) {
         return ERR_NONE;
     }
     if (err != ERR_NONE) {
@@ -151,6 +180,9 @@ static enum err begin(struct api_request *request, struct reason *reason)
     const struct api_entry *entry = request->entry;
     api_connection_set_client_id(request->connection, request->client_id);
     enter_client(request);
+    if (request->server->faults != NULL && has_fault(request, &err, reason)) {
+        return err;
+    }
     if (entry->flags & API_WITH_ADDRESS) {
         set_address(request, request->conn);
     }

@@ -1,5 +1,6 @@
 #include "stream/fetch.h"
 
+#include "api/faults.h"
 #include "api/handlers.h"
 #include "base/mem.h"
 #include "wire/generated/fetch.h"
@@ -218,8 +219,11 @@ static void plan_topic(struct fetch_call *call, const struct fetch_request_topic
     out->id = in->topic_id;
     out->topic = topic;
     out->count = in->partitions_count;
+    const struct api_faults *faults = request->server->faults;
+    bool paused = faults != NULL && topic != NULL && faults->pauses(faults->context, request, name);
     for (int32_t i = 0; i < in->partitions_count; i++) {
         size_t next = call->fetch.item_count++;
+        call->fetch.items[next].paused = paused;
         plan_partition(topic, code, api_version(request), &in->partitions[i],
                        &call->fetch.items[next], &call->partitions[next]);
     }
@@ -289,7 +293,7 @@ static void plan(struct fetch_call *call, const struct fetch_request *body)
     fetch->max_wait_ms = body->max_wait_ms;
     fetch->read_committed = body->isolation_level == 1;
     fetch->done = on_done;
-    fetch->owner = request->connection->owner;
+    fetch->owner = request->connection;
     fetch->list = &request->connection->fetches;
 }
 

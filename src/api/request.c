@@ -229,8 +229,7 @@ void api_park(struct api_request *request, api_step *step)
 
 void api_resume(struct api_request *request)
 {
-    workers_post(request->server->workers, request->connection->owner, request->speed,
-                 &request->task);
+    workers_post(request->server->workers, request->connection, request->speed, &request->task);
 }
 
 enum err api_go_on(struct api_request *request, api_step *step)
@@ -296,8 +295,12 @@ void api_complete(struct net *net, const struct completion *completion, struct a
     } else if (reply->ending == API_ANSWERS) {
         out = take_encoded(reply);
     }
-    out.close_after = reply->ending == API_CLOSES;
-    out.hold_ms = reply->hold_ms;
+    if (completion->loses_answer) {
+        reply_deinit(&out);
+        out = (struct reply){.nothing = true};
+    }
+    out.close_after = reply->ending == API_CLOSES || completion->loses_answer;
+    out.hold_ms = reply->hold_ms > completion->hold_ms ? reply->hold_ms : completion->hold_ms;
     wire_writer_deinit(&reply->writer);
     buf_deinit(&reply->bytes);
     net_reply(net, completion->token, &out);

@@ -13,6 +13,9 @@ struct completion {
     int32_t correlation_id;
     int16_t api_key;
     int16_t api_version;
+    /* Of a fault on request (api/faults.h): else 0 and false. */
+    bool loses_answer; /* no bytes, and the connection is closed */
+    int32_t hold_ms;   /* the answer is held back for so long */
 };
 
 #endif

@@ -42,6 +42,7 @@ struct fetch_item {
     struct partition *partition; /* the caller holds it; NULL: err says why */
     int64_t offset;
     int32_t max_bytes;
+    bool paused; /* nothing is to be found, as a test asked for */
     /* out */
     enum err err;
     int64_t high_watermark;
@@ -77,8 +78,8 @@ struct fetch {
     int64_t min_bytes;
     int64_t max_wait_ms;
     bool read_committed;
-    size_t held_bytes; /* memory that its request keeps while it waits */
-    struct worker_owner owner;
+    size_t held_bytes;       /* memory that its request keeps while it waits */
+    const void *owner;       /* whose work it is (net/workers.h) */
     struct fetch_list *list; /* outlives it; or NULL */
     unsigned hurries;        /* those of the list when it was asked for: none more may have come */
     /* The items' results are there, and the fetch is the caller's again. On its reactor, or on a

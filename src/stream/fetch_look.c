@@ -39,7 +39,7 @@ static bool read_item(struct fetch_item *item, bool read_committed, size_t budge
         }
         return false;
     }
-    if (item->offset == limit || (budget == 0 && !first)) {
+    if (item->offset == limit || item->paused || (budget == 0 && !first)) {
         return false;
     }
     struct log_range range = {.emptied = false};
