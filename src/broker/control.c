@@ -21,7 +21,7 @@
 
 enum {
     CLIENTS_MAX = 8,
-    LINE_MAX_BYTES = 256,
+    LINE_MAX_BYTES = 4096,
 };
 
 struct control_client {
@@ -223,7 +223,10 @@ static json_t *run_line(struct control *control, struct control_client *client, 
     if ((rest = words_behind(line, "clock")) != NULL) {
         return control_clock(control->parts.mover, rest);
     }
-    return failure("unknown command; there are: snapshot, release, status, clock");
+    if ((rest = words_behind(line, "chaos")) != NULL) {
+        return control_chaos(&control->parts.chaos, rest);
+    }
+    return failure("unknown command; there are: snapshot, release, status, clock, chaos");
 }
 
 /* Runs the whole lines that have come; false: the connection is to end. */

@@ -4,6 +4,7 @@
 #include "base/budget.h"
 #include "base/err.h"
 #include "broker/clock_mover.h"
+#include "broker/control_words.h"
 #include "topic/catalogue.h"
 #include "topic/cleaner.h"
 
@@ -16,6 +17,7 @@
  *   release    removes the snapshot of this connection
  *   status     what this process is and what it is at
  *   clock      reads the clock, or moves it: a server for tests only
+ *   chaos      lists faults on request, makes and ends them: a server for tests only
  *
  * A snapshot belongs to its connection and is removed when that ends, however it ends; what a
  * killed server leaves is removed at the next start.
@@ -28,6 +30,7 @@ struct control_parts {
     struct catalogue *catalogue;
     struct cleaner *cleaner;   /* NULL: there is none */
     struct clock_mover *mover; /* NULL: the clock cannot be moved */
+    struct control_chaos chaos;
 };
 
 /* Removes leftovers, binds, starts the thread. dir_fd: a descriptor on data_dir, which outlives the

@@ -2,7 +2,9 @@
 
 json_t *control_failure(const char *text)
 {
-    return json_pack("{s:b,s:s}", "ok", 0, "error", text);
+    json_t *error = json_string(text); /* NULL for what is no UTF-8, as a text that was cut */
+    error = error != NULL ? error : json_string("refused; the reason has texts that are no UTF-8");
+    return json_pack("{s:b,s:o}", "ok", 0, "error", error);
 }
 
 static json_t *tell(const struct clock_mover *mover, bool is_done)

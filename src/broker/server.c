@@ -5,6 +5,7 @@
 #include "base/logger.h"
 #include "base/mem.h"
 #include "base/movable_clock.h"
+#include "broker/chaos.h"
 #include "broker/clock_mover.h"
 #include "broker/control.h"
 #include "broker/group_settings.h"
@@ -99,6 +100,7 @@ struct server {
     struct timekeeper *timekeeper;
     struct trimmer *trimmer;
     struct clock_mover *mover; /* NULL: the clock is the machine's */
+    struct chaos *chaos;       /* NULL: no faults on request */
     struct control *control;
     struct cleaner *cleaner; /* NULL with log.cleaner.enable=false */
     struct api_server api;
@@ -401,6 +403,8 @@ static void fill_api(struct server *server)
     api->data_dir = config->data_dir;
     api->clients = client_table_new((size_t)server->budget.max_bytes / CLIENTS_PART);
     broker_observer_init(&server->observer, api->clients);
+    server->chaos = config->chaos_enable ? chaos_new(server->clock) : NULL;
+    api->faults = server->chaos != NULL ? chaos_faults(server->chaos) : NULL;
     api->config = config->api;
     api->request_arena_bytes = decoded_bytes(server->budget.max_bytes);
     api->answer_bytes = server->budget.max_bytes / ANSWER_PART;
@@ -442,6 +446,9 @@ static enum err start_control(struct server *server, struct reason *reason)
         .catalogue = server->catalogue,
         .cleaner = server->cleaner,
         .mover = server->mover,
+        .chaos = {.chaos = server->chaos,
+                  .clock = server->clock,
+                  .targets = {.groups = server->groups, .txns = server->txns}},
     };
     return control_new(server->config.data_dir, server->dir_fd, &parts, &server->control, reason);
 }
@@ -634,6 +641,7 @@ static void server_free(struct server *server)
     fetch_service_free(server->fetches);
     timekeeper_free(server->timekeeper);
     clock_mover_free(server->mover);
+    chaos_free(server->chaos);
     trimmer_free(server->trimmer);
     free(server->api.reactors);
     client_table_free(server->api.clients);

@@ -32,6 +32,8 @@ static const struct setting own_rows[] = {
              "tidings why finds them by topic, partition and offset alone."},
     {"bus.layer.enable", SETTING_BOOLEAN, FIELD(bus_enable), "true",
      .help = "Run what stands beside the bus: index of events, stories, flow map, HTTP."},
+    {"chaos.enable", SETTING_BOOLEAN, FIELD(chaos_enable), "false",
+     .help = "For tests: make faults on request (tidings chaos)."},
     {"connections.max.idle.ms", SETTING_LONG, FIELD(net.idle_timeout_ms), "600000", 0, LONGEST_MS,
      .help = "Close connections that ask for nothing this long; 0: never."},
     {"connections.stall.timeout.ms", SETTING_LONG, FIELD(net.stall_timeout_ms), "30000", 100,

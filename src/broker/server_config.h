@@ -44,6 +44,7 @@ struct server_config {
     bool cleaner_enable;
 
     bool test_clock_enable;
+    bool chaos_enable;
 
     bool bus_enable;
     char *bus_index_exclude;

@@ -20,6 +20,7 @@ static const struct cli_command commands[] = {
     {"spec", "describe what goes over the bus as AsyncAPI, and check changes", cli_spec},
     {"client", "list who is connected and what each does", cli_client},
     {"expect", "for tests: wait for events that fulfil a condition", cli_expect},
+    {"chaos", "for tests: make a bus fail as real ones do", cli_chaos},
     {"clock", "for tests: read and move the clock of a bus", cli_clock},
     {"bench", "measure how fast a bus takes and gives events", cli_bench},
     {"top", "watch topics and groups at work: rates, lag, members, errors", cli_top},

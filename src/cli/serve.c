@@ -33,6 +33,7 @@ struct serve_settings {
     bool memory;
     bool until_eof;
     bool test_clock;
+    bool allow_chaos;
     bool detach;
     bool print_settings;
 };
@@ -56,6 +57,8 @@ static const struct option_spec specs[] = {
      "127.0.0.1:0 unless told otherwise; see docs/testing.md"},
     {0, "test-clock", NULL, OPTION_FLAG, offsetof(struct serve_settings, test_clock), 0, 0,
      "for tests: the clock can be moved forward with tidings clock; --memory\nhas it on"},
+    {0, "allow-chaos", NULL, OPTION_FLAG, offsetof(struct serve_settings, allow_chaos), 0, 0,
+     "for tests: make faults that tidings chaos asks for; --memory has it on"},
     {0, "until-eof", NULL, OPTION_FLAG, offsetof(struct serve_settings, until_eof), 0, 0,
      "stop as well when standard input ends: a pipe from who started it,\nso that it ends with "
      "that, however that ends"},
@@ -115,6 +118,7 @@ static void set_for_memory(struct overrides *out)
         {"transaction.state.log.num.partitions", "1"},
         {"group.min.session.timeout.ms", "100"},
         {"test.clock.enable", "true"},
+        {"chaos.enable", "true"},
         {"log.level", "warn"},
     };
     for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++) {
@@ -156,6 +160,9 @@ static int collect(const struct serve_settings *settings, struct overrides *out)
                                 : "lines are name=value; tidings serve --settings lists the names",
                             "%s", reason.text);
         }
+    }
+    if (settings->allow_chaos) {
+        overrides_set(out, slice_str("chaos.enable"), slice_str("true"));
     }
     if (settings->test_clock) {
         overrides_set(out, slice_str("test.clock.enable"), slice_str("true"));
