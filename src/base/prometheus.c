@@ -2,8 +2,10 @@
 
 #include "base/utf8.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 void prometheus_head(struct buf *text, const char *name, const char *type, const char *help)
 {
@@ -55,16 +57,35 @@ void prometheus_label_number(struct buf *text, const char *name, long long value
     buf_printf(text, "%lld\"", value);
 }
 
+/* With a point, whatever the locale of the process writes there (one sign or several). */
+static void append_with_point(struct buf *text, const char *number)
+{
+    static const char plain[] = "+-.0123456789e";
+    size_t size = strspn(number, plain);
+    buf_append_u8(text, ' ');
+    buf_append(text, number, size);
+    number += size;
+    if (*number != '\0') {
+        buf_append_u8(text, '.');
+        buf_append_str(text, number + strcspn(number, plain));
+    }
+    buf_append_u8(text, '\n');
+}
+
 /* As short as reads back the same. */
 static void append_fraction(struct buf *text, double value)
 {
     enum { DIGITS = 15, DIGITS_MOST = 17 };
     char shortest[32];
+    if (!isfinite(value)) {
+        buf_append_str(text, isnan(value) ? " NaN\n" : value > 0 ? " +Inf\n" : " -Inf\n");
+        return;
+    }
     int digits = DIGITS;
     do {
         snprintf(shortest, sizeof shortest, "%.*g", digits, value);
     } while (strtod(shortest, NULL) != value && digits++ < DIGITS_MOST);
-    buf_printf(text, " %s\n", shortest);
+    append_with_point(text, shortest);
 }
 
 void prometheus_value(struct buf *text, double value)

@@ -598,6 +598,7 @@ struct server_bus_settings server_bus_settings(const struct server *server)
         .is_enabled = config->bus_enable,
         .http_listener = config->http_listener,
         .http_allowed_hosts = config->http_allowed_hosts,
+        .http_hides_payloads = strcmp(config->http_payloads, "hidden") == 0,
         .http_may_move = overrides_get(&config->given, "http.listeners") == NULL,
         .index_exclude = config->bus_index_exclude,
         .history_retention_ms = config->bus_history_retention_ms,

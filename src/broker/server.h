@@ -46,8 +46,9 @@ struct server_bus_settings {
     bool is_enabled;
     const char *http_listener;      /* "": no HTTP */
     const char *http_allowed_hosts; /* names that it may be called by; "": the usual ones */
-    bool http_may_move;             /* it was not asked for: any other free port will do */
-    const char *index_exclude;      /* a regular expression; "": none */
+    bool http_hides_payloads;
+    bool http_may_move;        /* it was not asked for: any other free port will do */
+    const char *index_exclude; /* a regular expression; "": none */
     int64_t history_retention_ms;
 };
 /* Never fails. */

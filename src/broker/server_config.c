@@ -99,6 +99,9 @@ static const struct setting own_rows[] = {
      .help =
          "HOST:PORT of the layer beside the bus: HTTP, metrics, health; empty: none. The default "
          "gives way to another free port when it is taken."},
+    {"http.payloads", SETTING_STRING, FIELD(http_payloads), "shown", .choices = "shown|hidden",
+     .help = "Whether http.listeners tells payloads of events: values, and headers that are no "
+             "attributes of CloudEvents."},
     {"inter.broker.protocol.version", SETTING_STRING, SETTING_NO_FIELD, API_METADATA_VERSION,
      .only = "no other broker is spoken to",
      .help = "The release of Apache Kafka whose features are served, for tools that ask here."},

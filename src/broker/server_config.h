@@ -51,6 +51,7 @@ struct server_config {
     int64_t bus_history_retention_ms;
     char *http_listener;
     char *http_allowed_hosts;
+    char *http_payloads; /* "shown", "hidden" */
 
     struct overrides given;          /* as set, in order */
     struct overrides topic_defaults; /* what was given of topic settings, under topic names */

@@ -120,6 +120,7 @@ static enum err open_http(struct bus_layer *layer, struct reason *reason)
         .listener = layer->settings.http_listener,
         .may_move = layer->settings.http_may_move,
         .allowed_hosts = layer->settings.http_allowed_hosts,
+        .hides_payloads = layer->settings.http_hides_payloads,
         .workers = WORKERS,
     };
     struct http *http;

@@ -28,6 +28,7 @@ struct bus_layer_settings {
 
     const char *http_listener;      /* HOST:PORT; NULL or "": no HTTP */
     const char *http_allowed_hosts; /* as http_settings.allowed_hosts */
+    bool http_hides_payloads;       /* as http_settings.hides_payloads */
     bool http_may_move;             /* any free port when this one is taken */
     /* It listens at http://ADDRESS. Before bus_layer_start returns, or later on any thread. */
     void (*http_listens)(void *context, const char *address);

@@ -23,6 +23,7 @@ struct layer_options {
     const char *state;
     const char *http;
     const char *exclude;
+    bool hides_payloads;
     int64_t history_ms;
 };
 
@@ -50,6 +51,8 @@ static const struct option_spec specs[] = {
      "again (default: tidings-bus)"},
     {0, "http", "HOST:PORT", OPTION_TEXT, offsetof(struct layer_options, http), 0, 0,
      "serve HTTP here (default: 127.0.0.1:8080, or another free port)"},
+    {0, "hide-payloads", NULL, OPTION_FLAG, offsetof(struct layer_options, hides_payloads), 0, 0,
+     "tell by HTTP no values of events, and no headers but attributes of\nCloudEvents"},
     {0, "index-exclude", "REGEX", OPTION_TEXT, offsetof(struct layer_options, exclude), 0, 0,
      "do not index topics whose whole name matches"},
     {0, "history", "DURATION", OPTION_DURATION, offsetof(struct layer_options, history_ms), 1000,
@@ -123,6 +126,7 @@ static int run(const struct layer_options *options)
         .open_feed = open_feed,
         .http_listener = options->http != NULL ? options->http : "127.0.0.1:8080",
         .http_may_move = options->http == NULL,
+        .http_hides_payloads = options->hides_payloads,
         .context = &beside,
         .index_exclude = options->exclude,
         .history_retention_ms = options->history_ms,

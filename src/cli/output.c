@@ -4,6 +4,7 @@
 #include "base/text_format.h"
 #include "base/time_text.h"
 #include "base/utf8.h"
+#include "bus/event/json_word.h"
 #include "cli/cli.h"
 
 #include <errno.h>
@@ -67,14 +68,7 @@ void table_number(struct table *table, int64_t number)
 
 json_t *output_json_text(const char *text)
 {
-    json_t *json = text != NULL ? json_string(text) : json_null();
-    if (json == NULL) {
-        struct buf escaped = {0};
-        utf8_escape(&escaped, slice_str(text));
-        json = json_string(buf_cstr(&escaped));
-        buf_deinit(&escaped);
-    }
-    return json;
+    return json_utf8(text);
 }
 
 json_t *output_number_or_null(int64_t number)

@@ -84,6 +84,7 @@ struct serve_layer *serve_layer_start(struct server *server)
         .http_listener = bus.http_listener,
         .http_may_move = bus.http_may_move,
         .http_allowed_hosts = bus.http_allowed_hosts,
+        .http_hides_payloads = bus.http_hides_payloads,
         .http_listens = http_listens,
         .context = layer,
         .index_exclude = bus.index_exclude,

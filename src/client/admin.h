@@ -30,7 +30,9 @@ void admin_outcomes_deinit(struct admin_outcomes *outcomes);
 
 struct admin_partition {
     int32_t id;
-    int32_t leader; /* -1: none */
+    int32_t leader;    /* -1: none */
+    int32_t preferred; /* to be leader: the first of its replicas; -1: it has none */
+    int replica_count, in_sync_count;
 };
 
 struct admin_topic {

@@ -30,9 +30,13 @@ static void take_metadata(const struct rd_kafka_metadata *metadata, struct admin
         to->name = mem_strdup(from->topic);
         to->is_internal = strncmp(from->topic, "__", 2) == 0;
         for (int j = 0; j < from->partition_cnt; j++) {
-            vec_push(&to->partitions,
-                     (struct admin_partition){.id = from->partitions[j].id,
-                                              .leader = from->partitions[j].leader});
+            const struct rd_kafka_metadata_partition *at = &from->partitions[j];
+            vec_push(&to->partitions, (struct admin_partition){
+                                          .id = at->id,
+                                          .leader = at->leader,
+                                          .preferred = at->replica_cnt > 0 ? at->replicas[0] : -1,
+                                          .replica_count = at->replica_cnt,
+                                          .in_sync_count = at->isr_cnt});
         }
     }
     if (topics->count > 1) {

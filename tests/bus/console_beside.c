@@ -14,7 +14,8 @@ int main(int argc, char **argv)
 {
     struct http *http = NULL;
     struct reason reason = {""};
-    struct http_settings settings = {.listener = argc > 4 ? argv[4] : "127.0.0.1:0"};
+    struct http_settings settings = {.listener = argc > 4 ? argv[4] : "127.0.0.1:0",
+                                     .hides_payloads = argc > 3 && strcmp(argv[3], "hidden") == 0};
     if (argc < 2) {
         fprintf(stderr, "usage: console-beside BOOTSTRAP [TIMEOUT_MS] [shown|hidden] [LISTENER]\n");
         return 2;
@@ -34,7 +35,6 @@ int main(int argc, char **argv)
     const struct http_route *routes = http_api_routes(api, &count);
     http_add_routes(http, routes, count);
     routes = console_routes(console, &count);
-    console_show_payloads(console, argc <= 3 || strcmp(argv[3], "hidden") != 0);
     http_add_routes(http, routes, count);
     if (http_start(http, &reason) != ERR_NONE) {
         fprintf(stderr, "%s\n", reason.text);

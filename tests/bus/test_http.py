@@ -393,6 +393,8 @@ class Watching(Case):
         at = '{topic="counted",partition="0"}'
         self.assertEqual(found["kafka_topic_partition_current_offset"][at], 4)
         self.assertEqual(found["kafka_topic_partition_oldest_offset"][at], 0)
+        self.assertEqual([found["kafka_topic_partition_" + kind][at] for kind in (
+            "replicas", "in_sync_replica", "leader_is_preferred", "under_replicated_partition")], [1, 1, 1, 0])
         self.assertEqual(found["kafka_brokers"][None], 1)
         self.assertGreaterEqual(found["tidings_http_events_total"]['{result="kept"}'], 4)
         if shutil.which("promtool"):

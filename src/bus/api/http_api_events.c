@@ -3,9 +3,12 @@
 #include "base/clock.h"
 #include "base/utf8.h"
 #include "bus/api/topic_tail.h"
+#include "bus/event/event_hide.h"
 #include "bus/event/event_where.h"
+#include "bus/event/json_word.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { LIMIT = 50, MOST_MS = 5000, WHERE_PARTS_MAX = 16 };
@@ -27,8 +30,16 @@ bool http_api_where(const struct http_request *request, struct http_reply *reply
     for (size_t i = 0; err == ERR_NONE && i < count; i++) {
         err = where_add(*where, texts[i], clock_wall_ms(clock_system()), &reason);
     }
+    bool is_hidden =
+        err == ERR_NONE && !http_shows_payloads(request) && event_where_asks_hidden(*where);
+    if (is_hidden) {
+        err = reason_fail(&reason, ERR_UNSUPPORTED,
+                          "value, data and headers other than attributes are hidden here "
+                          "(http.payloads=hidden): ask for attributes, the key or the time");
+    }
     if (err != ERR_NONE) {
-        http_problem(reply, 400, "Bad condition", "where: %s", reason.text);
+        http_problem(reply, is_hidden ? 403 : 400,
+                     is_hidden ? "Payloads are hidden" : "Bad condition", "where: %s", reason.text);
         where_free(*where);
         *where = NULL;
     }
@@ -50,10 +61,36 @@ static const char *word_of(enum topic_tail_stop stop)
     return "complete";
 }
 
-static json_t *event_json(const struct event *event)
+/* What is left of it for who may not see payloads. */
+static json_t *hidden_json(const struct event *event)
+{
+    struct event shown = *event;
+    struct arena arena = {0};
+    event_hide(&shown, &arena);
+    json_t *json = event_to_json(&shown);
+    json_object_del(json, "value");
+    json_object_set_new(json, "hidden", json_true());
+    arena_deinit(&arena);
+    return json;
+}
+
+void http_api_event_line(const struct event *event, bool shows_payloads, struct buf *line)
+{
+    if (shows_payloads) {
+        event_to_json_line(event, line);
+        return;
+    }
+    json_t *json = hidden_json(event);
+    char *text = json_dumps(json, JSON_COMPACT);
+    utf8_escape_json(line, slice_str(text));
+    free(text);
+    json_decref(json);
+}
+
+static json_t *event_json(const struct event *event, bool shows_payloads)
 {
     struct event_subject subject;
-    json_t *json = event_to_json(event);
+    json_t *json = shows_payloads ? event_to_json(event) : hidden_json(event);
     event_subject_init(&subject, event);
     json_t *about = json_object();
     const struct event_attributes *at = &subject.attributes;
@@ -68,7 +105,7 @@ static json_t *event_json(const struct event *event)
                 {"causationid", at->causation_id}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         if (rows[i].text != NULL) {
-            json_object_set_new(about, rows[i].name, http_api_text(rows[i].text));
+            json_object_set_new(about, rows[i].name, json_utf8(rows[i].text));
         }
     }
     json_object_set_new(json, "cloudevent", at->id != NULL ? about : json_null());
@@ -79,11 +116,11 @@ static json_t *event_json(const struct event *event)
     return json;
 }
 
-static void say_page(const struct topic_tail *tail, struct http_reply *reply)
+static void say_page(const struct topic_tail *tail, bool shows_payloads, struct http_reply *reply)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < tail->count; i++) {
-        json_array_append_new(list, event_json(&tail->events[i].event));
+        json_array_append_new(list, event_json(&tail->events[i].event, shows_payloads));
     }
     http_reply_json(reply, 200,
                     json_pack("{s:o, s:s, s:s, s:I}", "events", list, "order",
@@ -110,7 +147,7 @@ static void say_events(void *context, const struct http_request *request, struct
                               .where = where,
                               .most_ms = MOST_MS};
     if (topic_tail_read(&tail, &error) == CLIENT_OK) {
-        say_page(&tail, reply);
+        say_page(&tail, http_shows_payloads(request), reply);
     } else {
         char what[300];
         snprintf(what, sizeof what, "topic '%.249s'", tail.topic);

@@ -1,5 +1,7 @@
 #include "bus/api/http_api_inside.h"
 
+#include "bus/event/json_word.h"
+
 #include <string.h>
 
 static json_t *summary_json(const struct cluster_group *group)
@@ -9,12 +11,12 @@ static json_t *summary_json(const struct cluster_group *group)
         const struct cluster_progress *at = &group->progress.items[i];
         topics += i == 0 || strcmp(at[-1].topic, at->topic) != 0;
     }
-    json_t *json = json_pack("{s:o, s:s, s:i, s:i, s:o}", "name", http_api_text(group->name),
-                             "state", group->about.state != NULL ? group->about.state : "Unknown",
+    json_t *json = json_pack("{s:o, s:s, s:i, s:i, s:o}", "name", json_utf8(group->name), "state",
+                             group->about.state != NULL ? group->about.state : "Unknown",
                              "member_count", (int)group->about.members.count, "topic_count",
                              (int)topics, "lag", http_api_number(group->lag));
     if (group->error.status != CLIENT_OK) {
-        json_object_set_new(json, "error", http_api_text(group->error.text));
+        json_object_set_new(json, "error", json_utf8(group->error.text));
     }
     return json;
 }
@@ -48,15 +50,14 @@ static json_t *members_json(const struct cluster_group *group)
         json_t *partitions = json_array();
         for (size_t j = 0; j < member->partitions.count; j++) {
             const struct topic_partition *at = &member->partitions.items[j];
-            json_array_append_new(partitions,
-                                  json_pack("{s:o, s:i}", "topic", http_api_text(at->topic),
-                                            "partition", (int)at->partition));
+            json_array_append_new(partitions, json_pack("{s:o, s:i}", "topic", json_utf8(at->topic),
+                                                        "partition", (int)at->partition));
         }
-        json_array_append_new(
-            list, json_pack("{s:o, s:o, s:o, s:o, s:o}", "id", http_api_text(member->id),
-                            "client_id", http_api_text(member->client_id), "instance_id",
-                            http_api_text(member->instance_id), "host", http_api_text(member->host),
-                            "partitions", partitions));
+        json_array_append_new(list,
+                              json_pack("{s:o, s:o, s:o, s:o, s:o}", "id", json_utf8(member->id),
+                                        "client_id", json_utf8(member->client_id), "instance_id",
+                                        json_utf8(member->instance_id), "host",
+                                        json_utf8(member->host), "partitions", partitions));
     }
     return list;
 }
@@ -67,13 +68,13 @@ static json_t *progress_json(const struct cluster_view *view, const struct clust
     for (size_t i = 0; i < group->progress.count; i++) {
         const struct cluster_progress *at = &group->progress.items[i];
         const struct admin_bounds *bounds = cluster_bounds(view, at->topic, at->partition);
-        json_array_append_new(
-            list,
-            json_pack("{s:o, s:i, s:o, s:o, s:o, s:o, s:o}", "topic", http_api_text(at->topic),
-                      "partition", (int)at->partition, "committed", http_api_number(at->committed),
-                      "start", http_api_number(bounds != NULL ? bounds->start : -1), "end",
-                      http_api_number(bounds != NULL ? bounds->end : -1), "lag",
-                      http_api_number(at->lag), "member", http_api_text(at->member)));
+        json_array_append_new(list,
+                              json_pack("{s:o, s:i, s:o, s:o, s:o, s:o, s:o}", "topic",
+                                        json_utf8(at->topic), "partition", (int)at->partition,
+                                        "committed", http_api_number(at->committed), "start",
+                                        http_api_number(bounds != NULL ? bounds->start : -1), "end",
+                                        http_api_number(bounds != NULL ? bounds->end : -1), "lag",
+                                        http_api_number(at->lag), "member", json_utf8(at->member)));
     }
     return list;
 }
@@ -93,7 +94,7 @@ static void say_group(void *context, const struct http_request *request, struct 
         http_api_fail(reply, &group->error, "the group is not known");
     } else {
         json_t *json = summary_json(group);
-        json_object_set_new(json, "assignor", http_api_text(group->about.assignor));
+        json_object_set_new(json, "assignor", json_utf8(group->about.assignor));
         json_object_set_new(json, "members", members_json(group));
         json_object_set_new(json, "partitions", progress_json(view, group));
         json_object_set_new(json, "at", http_api_time(view->taken_ms));

@@ -2,6 +2,7 @@
 
 #include "base/prometheus.h"
 #include "bus/api/metrics.h"
+#include "bus/event/json_word.h"
 
 #include <stdio.h>
 
@@ -55,7 +56,7 @@ static void say_health(void *context, const struct http_request *request, struct
 static void add_result(json_t *results, const char *name, bool is_fine, const char *why)
 {
     json_array_append_new(results, json_pack("{s:s, s:b, s:o}", "name", name, "ok", is_fine,
-                                             "detail", http_api_text(why)));
+                                             "detail", json_utf8(why)));
 }
 
 static bool bus_answers(struct http_api *api, char *why, size_t size)

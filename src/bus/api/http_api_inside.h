@@ -6,6 +6,7 @@
 #include "bus/api/http_api.h"
 
 #include "base/vec.h"
+#include "client/event.h"
 #include "client/publisher.h"
 
 #include <pthread.h>
@@ -57,6 +58,9 @@ struct where;
 CHECKED bool http_api_where(const struct http_request *request, struct http_reply *reply,
                             struct where **where);
 
+/* Appends the event as one line of JSON, without what is hidden from who asks. */
+void http_api_event_line(const struct event *event, bool shows_payloads, struct buf *line);
+
 /* --- http_api_reply.c: what several of them need --- */
 
 /* One more route of the api's own; *route is copied. */
@@ -71,9 +75,6 @@ unsigned http_api_status(const struct client_error *error);
 
 /* "2026-02-01T12:00:00.123Z" */
 json_t *http_api_time(int64_t time_ms);
-
-/* A text that may be no UTF-8: then with \x escapes. NULL: null. */
-json_t *http_api_text(const char *text);
 
 /* A number, or null when it is below 0: not known. */
 json_t *http_api_number(int64_t number);

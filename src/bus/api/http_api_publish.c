@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/utf8.h"
 #include "bus/event/json_scan.h"
+#include "bus/event/json_word.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -339,7 +340,7 @@ static bool take_batch(struct publishing *of, const struct http_request *request
         struct reason reason = {""};
         if (!take_structured(of, request, text, &reason)) {
             json_array_append_new(
-                wrong, json_pack("{s:i, s:o}", "index", i, "detail", http_api_text(reason.text)));
+                wrong, json_pack("{s:i, s:o}", "index", i, "detail", json_utf8(reason.text)));
         }
     }
     if (json_array_size(wrong) > 0) {
@@ -458,14 +459,14 @@ static json_t *result_json(const struct intake *intake, size_t index)
                              (int)http_api_status(&intake->error));
     if (id != NULL) {
         char *text = mem_strndup((const char *)id->value.data, id->value.size);
-        json_object_set_new(json, "id", http_api_text(text));
+        json_object_set_new(json, "id", json_utf8(text));
         free(text);
     }
     if (intake->error.status == CLIENT_OK) {
         json_object_set_new(json, "partition", json_integer(intake->partition));
         json_object_set_new(json, "offset", json_integer(intake->offset));
     } else {
-        json_object_set_new(json, "detail", http_api_text(intake->error.text));
+        json_object_set_new(json, "detail", json_utf8(intake->error.text));
         json_object_set_new(json, "may_be_kept",
                             json_boolean(intake->error.status == CLIENT_TIMED_OUT));
     }
@@ -493,7 +494,7 @@ static void say_results(const struct publishing *of, struct http_reply *reply)
     }
     /* RFC 4918, 11.1: some are kept and some are not */
     http_reply_json(reply, failed == NULL ? 200 : 207,
-                    json_pack("{s:o, s:i, s:i, s:o}", "topic", http_api_text(of->topic), "kept",
+                    json_pack("{s:o, s:i, s:i, s:o}", "topic", json_utf8(of->topic), "kept",
                               (int)kept, "refused", (int)(of->events.count - kept), "results",
                               results));
 }

@@ -1,7 +1,6 @@
 #include "bus/api/http_api_inside.h"
 
 #include "base/time_text.h"
-#include "base/utf8.h"
 
 #include <assert.h>
 
@@ -107,18 +106,6 @@ json_t *http_api_time(int64_t time_ms)
 {
     char text[TIME_TEXT_SIZE];
     return time_ms < 0 ? json_null() : json_string(time_format(time_ms, text));
-}
-
-json_t *http_api_text(const char *text)
-{
-    json_t *json = text != NULL ? json_string(text) : json_null();
-    if (json == NULL) {
-        struct buf escaped = {0};
-        utf8_escape(&escaped, slice_str(text));
-        json = json_string(buf_cstr(&escaped));
-        buf_deinit(&escaped);
-    }
-    return json;
 }
 
 json_t *http_api_number(int64_t number)

@@ -2,8 +2,10 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/priority.h"
 #include "base/thread.h"
 #include "bus/event/event_where.h"
+#include "bus/event/json_word.h"
 #include "bus/http/http_stream.h"
 #include "client/admin.h"
 #include "client/position.h"
@@ -28,7 +30,8 @@ struct pump {
     struct http_api *api;
     struct http_stream *stream;
     char *topic;
-    struct where *where;            /* NULL: all */
+    struct where *where; /* NULL: all */
+    bool shows_payloads;
     struct topic_partitions places; /* by number, 0 on; offsets: the next ones */
     int64_t told_ms;                /* when an id was sent last */
     bool has_moved;                 /* since then */
@@ -94,7 +97,7 @@ static bool send_event(struct pump *pump, const struct event *event)
     struct buf id = {0}, line = {0};
     enum http_sent sent;
     append_position(&pump->places, &id);
-    event_to_json_line(event, &line);
+    http_api_event_line(event, pump->shows_payloads, &line);
     do {
         sent = http_stream_send(pump->stream, NULL, buf_cstr(&id), buf_slice(&line));
         if (sent == HTTP_FULL) {
@@ -135,7 +138,7 @@ static bool take(struct pump *pump, const struct event *event)
 
 static void tell_failure(struct pump *pump, const struct client_error *error)
 {
-    json_t *json = json_pack("{s:o}", "detail", http_api_text(error->text));
+    json_t *json = json_pack("{s:o}", "detail", json_utf8(error->text));
     char *text = json_dumps(json, JSON_COMPACT);
     (void)http_stream_send(pump->stream, "failure", NULL, slice_str(text));
     free(text);
@@ -171,6 +174,7 @@ static void *run(void *context)
     struct http_api *api = pump->api;
     struct reader *reader = NULL;
     struct client_error error;
+    priority_set_nice(PRIORITY_NICE_BEHIND);
     struct reader_settings settings = {.connection = api->connection,
                                        .partitions = &pump->places,
                                        .prefetch_kbytes = AHEAD_KBYTES,
@@ -316,6 +320,7 @@ static void say_stream(void *context, const struct http_request *request, struct
     struct pump *pump = mem_new(struct pump);
     pump->api = api;
     pump->where = where;
+    pump->shows_payloads = http_shows_payloads(request);
     pump->topic = mem_strdup(http_segment(request, "topic"));
     if (!start(pump, request, reply)) {
         pump_free(pump);

@@ -1,5 +1,7 @@
 #include "bus/api/http_api_inside.h"
 
+#include "bus/event/json_word.h"
+
 #include <string.h>
 
 static json_t *partitions_json(const struct topic_ends *ends)
@@ -33,11 +35,11 @@ static int64_t offset_count(const struct topic_ends *ends)
 static json_t *summary_json(const struct topic_ends *ends)
 {
     json_t *json =
-        json_pack("{s:o, s:b, s:i, s:o}", "name", http_api_text(ends->topic->name), "internal",
+        json_pack("{s:o, s:b, s:i, s:o}", "name", json_utf8(ends->topic->name), "internal",
                   ends->topic->is_internal, "partition_count", (int)ends->topic->partitions.count,
                   "offsets", http_api_number(offset_count(ends)));
     if (ends->error.status != CLIENT_OK) {
-        json_object_set_new(json, "error", http_api_text(ends->error.text));
+        json_object_set_new(json, "error", json_utf8(ends->error.text));
     }
     return json;
 }
@@ -82,7 +84,7 @@ static json_t *readers_json(const struct cluster_view *view, const char *topic)
         }
         if (reads) {
             json_array_append_new(
-                list, json_pack("{s:o, s:s, s:i, s:o}", "name", http_api_text(group->name), "state",
+                list, json_pack("{s:o, s:s, s:i, s:o}", "name", json_utf8(group->name), "state",
                                 group->about.state != NULL ? group->about.state : "Unknown",
                                 "member_count", (int)group->about.members.count, "lag",
                                 http_api_number(lag)));
@@ -106,7 +108,7 @@ static json_t *settings_json(struct http_api *api, const char *topic)
         const struct admin_topic_setting *at = &settings.items[i];
         json_object_set_new(
             json, at->name,
-            json_pack("{s:o, s:b}", "value", http_api_text(at->value), "own", at->is_own));
+            json_pack("{s:o, s:b}", "value", json_utf8(at->value), "own", at->is_own));
     }
     admin_topic_settings_deinit(&settings);
     return json;

@@ -57,6 +57,28 @@ static int64_t value_leader(const struct topic_ends *ends, size_t at)
     return ends->topic->partitions.items[at].leader;
 }
 
+static int64_t value_preferred(const struct topic_ends *ends, size_t at)
+{
+    const struct admin_partition *partition = &ends->topic->partitions.items[at];
+    return partition->leader >= 0 && partition->leader == partition->preferred;
+}
+
+static int64_t value_replicas(const struct topic_ends *ends, size_t at)
+{
+    return ends->topic->partitions.items[at].replica_count;
+}
+
+static int64_t value_in_sync(const struct topic_ends *ends, size_t at)
+{
+    return ends->topic->partitions.items[at].in_sync_count;
+}
+
+static int64_t value_under_replicated(const struct topic_ends *ends, size_t at)
+{
+    const struct admin_partition *partition = &ends->topic->partitions.items[at];
+    return partition->in_sync_count < partition->replica_count;
+}
+
 /* One kind for all partitions; those of which it is not known (below 0) only with `also_unknown`.
  */
 static void partitions(struct samples *to, const char *name, const char *help,
@@ -92,6 +114,15 @@ static void topics(struct samples *to)
                "Offset of the oldest event that the partition still has.", value_start, false);
     partitions(to, "kafka_topic_partition_leader",
                "Broker that leads the partition; -1: none, it is offline.", value_leader, true);
+    partitions(to, "kafka_topic_partition_leader_is_preferred",
+               "1: the first of the partition's replicas leads it.", value_preferred, false);
+    partitions(to, "kafka_topic_partition_replicas", "Replicas of the partition.", value_replicas,
+               false);
+    partitions(to, "kafka_topic_partition_in_sync_replica",
+               "Replicas of the partition that are in sync.", value_in_sync, false);
+    partitions(to, "kafka_topic_partition_under_replicated_partition",
+               "1: some of the partition's replicas are not in sync.", value_under_replicated,
+               false);
 }
 
 static void group_label(struct samples *to, const struct cluster_group *group)

@@ -71,6 +71,7 @@ static void show(void *context, const struct http_request *request, struct http_
                         .live_ms = 2000};
     if (page.kind->needs != NULL && !console_has(page.console, page.kind->needs)) {
         page.live_ms = 0;
+        page.status = 404;
         page_empty(&page,
                    page_printf(&page, "This server does not have it: there is no %s here.",
                                page.kind->needs),
@@ -167,12 +168,6 @@ const struct http_route *console_routes(void *context, size_t *count)
     struct console *console = context;
     *count = console->route_count;
     return console->routes;
-}
-
-void console_show_payloads(void *context, bool are_shown)
-{
-    struct console *console = context;
-    console->hides_payloads = !are_shown;
 }
 
 void console_free(void *context)

@@ -20,10 +20,4 @@ void *console_make(const struct bus_parts *parts);
 const struct http_route *console_routes(void *console, size_t *count);
 void console_free(void *console);
 
-/*
- * Whether payloads of events are shown [they are]: values, and headers that are no attributes of
- * CloudEvents. Before the server's start.
- */
-void console_show_payloads(void *console, bool are_shown);
-
 #endif

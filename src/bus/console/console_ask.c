@@ -31,17 +31,19 @@ bool console_has(struct console *console, const char *path)
     return false;
 }
 
-void console_ask(struct console *console, const char *method, const char *target,
+void console_ask(struct page *page, const char *method, const char *target,
                  const char *const *headers, struct slice body, struct http_answer *answer)
 {
+    struct console *console = page->console;
     know_routes(console);
-    http_try(console->known.items, console->known.count, method, target, headers, body, answer);
+    http_try_for(page->request, console->known.items, console->known.count, method, target, headers,
+                 body, answer);
 }
 
 json_t *page_ask(struct page *page, const char *target, json_t **problem)
 {
     struct http_answer answer;
-    console_ask(page->console, "GET", target, NULL, slice_str(""), &answer);
+    console_ask(page, "GET", target, NULL, slice_str(""), &answer);
     json_t *json = answer.json != NULL
                        ? json_incref(answer.json)
                        : json_pack("{s:s}", "detail", "the answer cannot be read: tell us of it");

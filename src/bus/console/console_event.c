@@ -82,21 +82,12 @@ static void put_links(struct page *page, const json_t *event, const struct place
     html_end(&page->html, "p");
 }
 
-/* What is no attribute may be as private as the payload. */
-static bool may_show(const struct page *page, const char *name)
-{
-    return page_shows_payloads(page) || strncmp(name, "ce_", 3) == 0 ||
-           strcmp(name, "content-type") == 0 || strcmp(name, "traceparent") == 0;
-}
-
 static void put_header(struct page *page, const char *name, const json_t *value)
 {
     html_begin(&page->html, "tr", NULL);
     html_element(&page->html, "th", name, "scope", "row", NULL);
     html_begin(&page->html, "td", "class", "mono", NULL);
-    if (!may_show(page, name)) {
-        page_badge(page, "hidden", "idle");
-    } else if (json_is_string(value)) {
+    if (json_is_string(value)) {
         html_bytes(&page->html, slice_of(json_string_value(value), json_string_length(value)));
     } else if (json_is_null(value)) {
         page_badge(page, "no value", "idle");
@@ -109,13 +100,18 @@ static void put_header(struct page *page, const char *name, const json_t *value)
     html_end(&page->html, "tr");
 }
 
-static void put_headers(struct page *page, json_t *headers)
+static void put_headers(struct page *page, const json_t *event)
 {
+    json_t *headers = json_object_get(event, "headers");
     static const struct page_column columns[] = {{"Header", NULL, NULL}, {"Value", NULL, NULL}};
     const char *name;
     json_t *value;
     if (json_object_size(headers) == 0) {
-        html_element(&page->html, "p", "It has no headers.", "class", "note", NULL);
+        bool is_hidden = json_is_true(json_object_get(event, "hidden"));
+        html_element(&page->html, "p",
+                     is_hidden ? "It has no attributes; other headers are hidden."
+                               : "It has no headers.",
+                     "class", "note", NULL);
         return;
     }
     page_table(page, "Headers", columns, 2);
@@ -139,8 +135,8 @@ static void put_value(struct page *page, const json_t *event)
     static const char *const words[] = {"json", "text", "hex"};
     struct slice value = payload_bytes(page, event, "value");
     html_element(&page->html, "h2", "Payload", NULL);
-    if (!page_shows_payloads(page)) {
-        page_say(page, "note", "Payloads are hidden here (http.payloads=hidden).");
+    if (json_is_true(json_object_get(event, "hidden"))) {
+        page_say_hidden(page);
         return;
     }
     if (slice_is_null(value)) {
@@ -212,6 +208,6 @@ void page_event(struct page *page)
         put_links(page, event, &at);
         put_value(page, event);
         html_element(&page->html, "h2", "Headers", NULL);
-        put_headers(page, json_object_get(event, "headers"));
+        put_headers(page, event);
     }
 }

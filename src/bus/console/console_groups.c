@@ -7,13 +7,7 @@
 
 static void put_row(struct page *page, const json_t *group)
 {
-    const char *name = json_text(group, "name");
-    html_begin(&page->html, "tr", "data-row", name, NULL);
-    page_cell_link(page, name, page_group_url(page, name));
-    html_begin(&page->html, "td", NULL);
-    page_group_badge(page, group);
-    html_end(&page->html, "td");
-    page_cell_count(page, json_number(group, "member_count"));
+    page_group_row(page, group);
     page_cell_count(page, json_number(group, "topic_count"));
     page_cell_count(page, json_number(group, "lag"));
     page_cell(page, json_text(group, "error") != NULL ? json_text(group, "error") : "", NULL);

@@ -155,13 +155,7 @@ static void put_groups(struct page *page, json_t *groups)
     } else {
         page_table(page, "Groups that are furthest behind", columns, 4);
         for (size_t i = 0; i < count && i < LINES_MAX; i++) {
-            const char *name = json_text(sorted[i], "name");
-            html_begin(&page->html, "tr", "data-row", name, NULL);
-            page_cell_link(page, name, page_group_url(page, name));
-            html_begin(&page->html, "td", NULL);
-            page_group_badge(page, sorted[i]);
-            html_end(&page->html, "td");
-            page_cell_count(page, json_number(sorted[i], "member_count"));
+            page_group_row(page, sorted[i]);
             page_cell_count(page, json_number(sorted[i], "lag"));
             html_end(&page->html, "tr");
         }
@@ -181,6 +175,9 @@ void page_overview(struct page *page)
         return;
     }
     json_t *groups = json_object_get(page_ask(page, "/v1/groups", &problem), "groups");
+    if (groups == NULL) {
+        page_problem(page, problem);
+    }
     put_matters(page, groups, ready != NULL ? ready : ready_problem);
     if (json_array_size(topics) == 0) {
         page_empty(page, "This bus is new: it has no topics. Make one by publishing to it:",

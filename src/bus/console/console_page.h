@@ -40,7 +40,6 @@ enum { CONSOLE_PAGES_MAX = 24 };
 
 struct console {
     const struct bus_parts *parts;
-    bool hides_payloads;
     struct http_route routes[CONSOLE_PAGES_MAX + 8];
     struct console_route contexts[CONSOLE_PAGES_MAX];
     size_t route_count;
@@ -76,8 +75,8 @@ extern const size_t page_kind_count;
 /* Whether the server has a route of this path (as it was added). */
 bool console_has(struct console *console, const char *path);
 
-/* What the server answers to it: see http_try. */
-void console_ask(struct console *console, const char *method, const char *target,
+/* What the server answers to it, for who asked for the page: see http_try_for. */
+void console_ask(struct page *page, const char *method, const char *target,
                  const char *const *headers, struct slice body, struct http_answer *answer);
 
 /* The JSON of a GET, which lives as long as the page. NULL: it failed; *problem is what was said of
@@ -112,7 +111,7 @@ const char *page_query(const struct page *page, const char *name, const char *ot
 /* The page's own URL with one query parameter set anew; value NULL: without it. */
 const char *page_url_with(struct page *page, const char *name, const char *value);
 
-/* Text in the page's arena, 1 KiB at most. */
+/* Text in the page's arena. */
 const char *page_printf(struct page *page, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
@@ -137,13 +136,16 @@ const char *page_topic_rate(struct page *page, const json_t *topic);
 /* What state a group of /v1/groups is in, in a word. */
 void page_group_badge(struct page *page, const json_t *group);
 
+/* Begins a row for a group of /v1/groups, with its link, state and members; the page ends it. */
+void page_group_row(struct page *page, const json_t *group);
+
 /* The line for the shell that does the same. */
 void page_command(struct page *page, const char *line);
 
 /* What stands where there is nothing: words, and the line that changes it (may be NULL). */
 void page_empty(struct page *page, const char *words, const char *line);
 
-/* Why there is nothing, of a problem+json. */
+/* Why there is nothing, of a problem+json: the page's status, too, where it has none but 200. */
 void page_problem(struct page *page, const json_t *problem);
 
 /* A message in a box: tone "good", "bad", "note". */
@@ -192,8 +194,8 @@ void page_field(struct page *page, const char *label, const char *name, const ch
 /* Where a group's page is: a path, or for names that are none a query. */
 const char *page_group_url(struct page *page, const char *group);
 
-/* Whether payloads may be shown to whoever asks. */
-bool page_shows_payloads(const struct page *page);
+/* Says that payloads are hidden here. */
+void page_say_hidden(struct page *page);
 
 /* Of a group's page: a form that says where to move it, and what would change (console_reset.c). */
 void page_reset_plan(struct page *page, const char *group);

@@ -62,9 +62,9 @@ json_t **page_sorted(struct page *page, const json_t *array, const char *sort, s
 
 /* --- what may be shown --- */
 
-bool page_shows_payloads(const struct page *page)
+void page_say_hidden(struct page *page)
 {
-    return !page->console->hides_payloads;
+    page_say(page, "note", "Payloads are hidden here (http.payloads=hidden).");
 }
 
 /* --- texts in the arena --- */
@@ -77,12 +77,17 @@ const char *page_query(const struct page *page, const char *name, const char *ot
 
 const char *page_printf(struct page *page, const char *format, ...)
 {
-    char text[1024];
-    va_list args;
+    va_list args, again;
     va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
+    va_copy(again, args);
+    int size = vsnprintf(NULL, 0, format, args);
+    char *text = arena_alloc(&page->arena, (size_t)(size > 0 ? size : 0) + 1);
+    if (size > 0) {
+        vsnprintf(text, (size_t)size + 1, format, again);
+    }
+    va_end(again);
     va_end(args);
-    return arena_cstr(&page->arena, slice_str(text));
+    return text;
 }
 
 const char *page_count(struct page *page, int64_t number)
@@ -229,6 +234,10 @@ void page_empty(struct page *page, const char *words, const char *line)
 void page_problem(struct page *page, const json_t *problem)
 {
     const char *title = json_text(problem, "title"), *detail = json_text(problem, "detail");
+    int64_t status = json_number(problem, "status");
+    if (page->status == 200) {
+        page->status = status >= 400 && status < 600 ? (unsigned)status : 502;
+    }
     html_begin(&page->html, "div", "class", "say bad", "role", "alert", NULL);
     html_element(&page->html, "strong", title != NULL ? title : "It did not work", NULL);
     html_element(&page->html, "p", detail != NULL ? detail : "nothing says why", NULL);
@@ -276,6 +285,17 @@ void page_group_badge(struct page *page, const json_t *group)
     } else {
         page_badge(page, "no members", json_number(group, "lag") > 0 ? "bad" : "idle");
     }
+}
+
+void page_group_row(struct page *page, const json_t *group)
+{
+    const char *name = json_text(group, "name");
+    html_begin(&page->html, "tr", "data-row", name, NULL);
+    page_cell_link(page, name, page_group_url(page, name));
+    html_begin(&page->html, "td", NULL);
+    page_group_badge(page, group);
+    html_end(&page->html, "td");
+    page_cell_count(page, json_number(group, "member_count"));
 }
 
 /* A heading that sorts by its column: down first, then up. */

@@ -106,7 +106,7 @@ void page_publish(struct page *page)
     page->live_ms = 0;
     page->title = page_printf(page, "Publish to %.300s", topic);
     set_headers(page, value, headers);
-    console_ask(page->console, "POST", target, headers, value, &answer);
+    console_ask(page, "POST", target, headers, value, &answer);
     vec_push(&page->answers, json_incref(answer.json));
     const json_t *result = json_array_get(json_object_get(answer.json, "results"), 0);
     if (answer.status == 200 && result != NULL) {

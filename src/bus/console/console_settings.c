@@ -28,7 +28,7 @@ static void put_settings(struct page *page)
     page_fact(page, "Version", TIDINGS_VERSION);
     page_fact(page, "Bus", page->console->parts->connection->bootstrap_servers);
     page_fact(page, "Listens at", http_address(http));
-    page_fact(page, "Payloads", page_shows_payloads(page) ? "shown" : "hidden");
+    page_fact(page, "Payloads", http_shows_payloads(page->request) ? "shown" : "hidden");
     page_fact(page, "Requests under way",
               page_printf(page, "%u of %u connections, %u streams", counts.busy_workers,
                           counts.connections, counts.streams));

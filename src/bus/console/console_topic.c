@@ -86,7 +86,7 @@ static void put_preview(struct page *page, const json_t *event)
 {
     struct slice value = payload_bytes(page, event, "value");
     html_begin(&page->html, "td", "class", "value", NULL);
-    if (!page_shows_payloads(page)) {
+    if (json_is_true(json_object_get(event, "hidden"))) {
         page_badge(page, "hidden", "idle");
     } else if (slice_is_null(value)) {
         page_badge(page, "no value", "idle");
@@ -256,13 +256,7 @@ static void put_groups(struct page *page, const json_t *topic)
     page_table(page, "Groups that read this topic", columns, 4);
     json_array_foreach(groups, i, group)
     {
-        const char *name = json_text(group, "name");
-        html_begin(&page->html, "tr", "data-row", name, NULL);
-        page_cell_link(page, name, page_group_url(page, name));
-        html_begin(&page->html, "td", NULL);
-        page_group_badge(page, group);
-        html_end(&page->html, "td");
-        page_cell_count(page, json_number(group, "member_count"));
+        page_group_row(page, group);
         page_cell_count(page, json_number(group, "lag"));
         html_end(&page->html, "tr");
     }

@@ -15,6 +15,12 @@ json_t *json_word(struct slice text)
     return json;
 }
 
+json_t *json_utf8(const char *text)
+{
+    json_t *json = text != NULL ? json_string(text) : json_null();
+    return json != NULL ? json : json_word(slice_str(text));
+}
+
 json_t *json_moment(int64_t time_ms)
 {
     char text[TIME_TEXT_SIZE];

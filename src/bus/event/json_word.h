@@ -11,6 +11,9 @@
  * null for the null slice. */
 json_t *json_word(struct slice text);
 
+/* A text as it is, which may be no UTF-8: then as json_word has it. NULL: null. */
+json_t *json_utf8(const char *text);
+
 /* A time as "2026-02-01T12:00:00.123Z"; null for 0 and below: none, or not known. */
 json_t *json_moment(int64_t time_ms);
 

@@ -74,8 +74,19 @@ bool where_uses(const struct where *where, const char *name)
 {
     for (size_t i = 0; i < where->nodes.count; i++) {
         const struct node *node = &where->nodes.items[i];
-        if (node->kind == NODE_TEST && node->rest == NULL &&
+        if (node->kind == NODE_TEST && node->field != WHERE_HEADER &&
             strcmp(where->fields[node->field].name, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool where_uses_header(const struct where *where, bool (*but)(const char *name))
+{
+    for (size_t i = 0; i < where->nodes.count; i++) {
+        const struct node *node = &where->nodes.items[i];
+        if (node->kind == NODE_TEST && node->field == WHERE_HEADER && !but(node->rest)) {
             return true;
         }
     }

@@ -78,8 +78,11 @@ CHECKED enum err where_add_any(struct where *where, const char *name, const char
 /* Whether nothing was added. */
 bool where_is_empty(const struct where *where);
 
-/* Whether any condition looks at the field of this name. */
+/* Whether any condition looks at the field of this name ("data.": at anything below it). */
 bool where_uses(const struct where *where, const char *name);
+
+/* Whether any condition looks at a header other than those of which `but` says true. */
+bool where_uses_header(const struct where *where, bool (*but)(const char *name));
 
 /* Whether it holds. `get` is asked for what is needed only; its slices live until the next ask. */
 bool where_holds(const struct where *where, where_get *get, const void *context);

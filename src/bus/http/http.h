@@ -76,6 +76,13 @@ const char *http_origin(const struct http_request *request);
 /* The server that it came to: for its counts and routes. NULL in http_try. */
 struct http *http_server(const struct http_request *request);
 
+/*
+ * Whether who asks may be told payloads of events: values, and headers that are no attributes of
+ * CloudEvents (bus/event/event_hide.h), or what was made of them. This alone decides, for pages,
+ * answers and streams.
+ */
+bool http_shows_payloads(const struct http_request *request);
+
 /* --- replies; the last call counts. Without any the reply is 500. In the handler only --- */
 
 /*
@@ -156,6 +163,7 @@ struct http_settings {
     bool may_move;             /* take any free port when this one is taken */
     const char *allowed_hosts; /* names to be called by, "a.example, b.example:8080"; NULL: on a
                                 * loopback address localhost and addresses, else any */
+    bool hides_payloads;       /* from everybody: see http_shows_payloads */
     unsigned workers;          /* [8] */
     unsigned connections_max;  /* [256] */
     int64_t request_ms;        /* for a request to come in whole [20000] */
@@ -233,5 +241,11 @@ struct http_answer {
 void http_try(const struct http_route *routes, size_t count, const char *method, const char *target,
               const char *const *headers, struct slice body, struct http_answer *answer);
 void http_answer_deinit(struct http_answer *answer);
+
+/* The same for a handler that asks other routes on behalf of who asked it: they may tell no more
+ * than that one may be told. */
+void http_try_for(const struct http_request *asker, const struct http_route *routes, size_t count,
+                  const char *method, const char *target, const char *const *headers,
+                  struct slice body, struct http_answer *answer);
 
 #endif

@@ -49,6 +49,7 @@ static struct exchange *exchange_new(struct http *http, struct MHD_Connection *c
         MHD_CALL(http, MHD_get_connection_info)(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     exchange->http = http;
     exchange->request.http = http;
+    exchange->request.hides_payloads = http->settings.hides_payloads;
     exchange->connection = connection;
     exchange->peer = info != NULL ? info->socket_context : NULL;
     exchange->reply.streamer = &http->streamer;
@@ -311,9 +312,10 @@ enum MHD_Result http_on_request(void *context, struct MHD_Connection *connection
     switch (exchange->state) {
     case EXCHANGE_NEW:
         take_headers(exchange, method);
-        if (exchange->route == NULL && (waits_for_leave(&exchange->request) ||
-                                        (declared_bytes(&exchange->request) != SIZE_MAX &&
-                                         declared_bytes(&exchange->request) > DRAIN_BYTES))) {
+        if (exchange->route == NULL &&
+            (exchange->reply.has_to_close || waits_for_leave(&exchange->request) ||
+             (declared_bytes(&exchange->request) != SIZE_MAX &&
+              declared_bytes(&exchange->request) > DRAIN_BYTES))) {
             return send_reply(exchange);
         }
         return MHD_YES;

@@ -19,17 +19,34 @@ static void count_header(void *context, const char *name, const char *value)
     framing->encodings += strcmp(name, "transfer-encoding") == 0;
 }
 
+/* Where a body ends cannot be known, so the connection does not go on, and nothing is read of it.
+ */
+static void end_after(struct http_reply *reply)
+{
+    reply->has_to_close = true;
+    http_reply_header(reply, "Connection", "close");
+}
+
 bool http_guard_framing(const struct http_request *request, struct http_reply *reply)
 {
     struct framing framing = {0};
+    const char *encoding = http_header(request, "transfer-encoding");
     http_header_each(request, count_header, &framing);
     if (framing.hosts <= 1 && framing.lengths + framing.encodings <= 1) {
-        return true;
+        if (encoding == NULL || strcasecmp(encoding, "chunked") == 0) {
+            return true;
+        }
+        http_problem(reply, 501, "Transfer coding not known",
+                     "Transfer-Encoding: %s is not taken: send the body chunked, or with its "
+                     "Content-Length",
+                     encoding);
+        end_after(reply);
+        return false;
     }
     http_problem(reply, 400, "Ambiguous request", "the request has %s: send one",
                  framing.hosts > 1 ? "more than one Host"
                                    : "more than one Content-Length or Transfer-Encoding");
-    http_reply_header(reply, "Connection", "close");
+    end_after(reply);
     return false;
 }
 

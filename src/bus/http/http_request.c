@@ -284,6 +284,11 @@ struct http *http_server(const struct http_request *request)
     return request->http;
 }
 
+bool http_shows_payloads(const struct http_request *request)
+{
+    return !request->hides_payloads;
+}
+
 const char *http_origin(const struct http_request *request)
 {
     const char *host = http_request_host(request);

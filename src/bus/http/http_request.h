@@ -17,6 +17,7 @@ struct http_pair {
 /* All texts lie in the arena, but those that are static. */
 struct http_request {
     struct http *http; /* NULL: none, in tests */
+    bool hides_payloads;
     struct arena arena;
     const char *method; /* GET for HEAD */
     bool is_head;

@@ -40,8 +40,15 @@ static void run(const struct http_routes *routes, struct http_request *request, 
 void http_try(const struct http_route *routes, size_t count, const char *method, const char *target,
               const char *const *headers, struct slice body, struct http_answer *answer)
 {
+    http_try_for(NULL, routes, count, method, target, headers, body, answer);
+}
+
+void http_try_for(const struct http_request *asker, const struct http_route *routes, size_t count,
+                  const char *method, const char *target, const char *const *headers,
+                  struct slice body, struct http_answer *answer)
+{
     struct http_routes known = {0};
-    struct http_request request = {0};
+    struct http_request request = {.hides_payloads = asker != NULL && asker->hides_payloads};
     struct http_reply reply = {0};
     for (size_t i = 0; i < count; i++) {
         http_routes_add(&known, &routes[i]);

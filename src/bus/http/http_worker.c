@@ -2,6 +2,7 @@
 
 #include "base/cond.h"
 #include "base/mem.h"
+#include "base/priority.h"
 #include "base/thread.h"
 
 #include <stdlib.h>
@@ -47,6 +48,7 @@ static void run_first(struct http_workers *workers)
 static void *work(void *context)
 {
     struct http_workers *workers = context;
+    priority_set_nice(PRIORITY_NICE_BEHIND);
     pthread_mutex_lock(&workers->lock);
     while (workers->queue != NULL || !workers->is_ending) {
         if (workers->queue != NULL) {

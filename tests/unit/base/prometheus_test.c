@@ -2,6 +2,9 @@
 
 #include "base/prometheus.h"
 
+#include <locale.h>
+#include <math.h>
+
 static void test_a_metric_with_labels(void **state)
 {
     struct buf text = {0};
@@ -53,10 +56,31 @@ static void test_fractions_are_as_short_as_reads_back_the_same(void **state)
     }
 }
 
+static void test_fractions_have_a_point_in_each_locale(void **state)
+{
+    static const char *const names[] = {"de_DE.UTF-8", "de_DE.utf8", "fr_FR.UTF-8", "ps_AF.UTF-8"};
+    struct buf text = {0};
+    (void)state;
+    prometheus_value(&text, NAN);
+    prometheus_value(&text, -INFINITY);
+    assert_string_equal(buf_cstr(&text), " NaN\n -Inf\n");
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (setlocale(LC_NUMERIC, names[i]) != NULL) { /* those that this machine has */
+            buf_clear(&text);
+            prometheus_value(&text, 1.5e300);
+            prometheus_value(&text, -0.25);
+            assert_string_equal(buf_cstr(&text), " 1.5e+300\n -0.25\n");
+        }
+    }
+    (void)setlocale(LC_NUMERIC, "C");
+    buf_deinit(&text);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_metric_with_labels), cmocka_unit_test(test_a_label_is_utf8),
-        cmocka_unit_test(test_fractions_are_as_short_as_reads_back_the_same)};
+        cmocka_unit_test(test_fractions_are_as_short_as_reads_back_the_same),
+        cmocka_unit_test(test_fractions_have_a_point_in_each_locale)};
     return unit_run(tests, NULL, NULL, argc, argv);
 }

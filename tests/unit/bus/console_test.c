@@ -51,13 +51,14 @@ static void close_world(struct world *world)
     http_free(world->http);
 }
 
-/* The page as text; free it. */
+/* The page as text; free it. status 0: 200, or 502 where the answer has not what it needs. */
 static char *open_page(struct world *world, const char *target, unsigned status)
 {
     struct http_answer answer;
     http_try(world->routes, world->count, "GET", target, NULL, slice_str(""), &answer);
     char *text = strdup(buf_cstr(&answer.body));
-    if (answer.status != status) {
+    if (answer.status != status &&
+        !(status == 0 && (answer.status == 200 || answer.status == 502))) {
         fail_msg("%s: %u, not %u: %s", target, answer.status, status, text);
     }
     assert_null(strstr(text, "<img src=x"));
@@ -229,12 +230,12 @@ static void test_without_a_route_there_is_no_page_of_it(void **state)
     (void)state;
     struct world world;
     open_world(&world, NULL, 0);
-    char *text = open_page(&world, "/story?q=o-1", 200);
+    char *text = open_page(&world, "/story?q=o-1", 404);
     check_has(text, "there is no /v1/story here");
     assert_null(strstr(text, "href=\"/story\""));
     free(text);
-    free(open_page(&world, "/topics", 200));
-    free(open_page(&world, "/", 200));
+    free(open_page(&world, "/topics", 404));
+    free(open_page(&world, "/", 404));
     close_world(&world);
 }
 
@@ -278,7 +279,7 @@ static void test_answers_that_are_not_as_expected(void **state)
         }
         open_world(&world, answers, PATHS);
         for (size_t j = 0; j < sizeof pages / sizeof pages[0]; j++) {
-            free(open_page(&world, pages[j], 200));
+            free(open_page(&world, pages[j], 0));
         }
         close_world(&world);
     }
