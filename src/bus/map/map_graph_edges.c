@@ -193,7 +193,8 @@ static double share_of(const struct map_topic *topic, size_t index)
                            : 1.0 / (double)topic->types.count;
 }
 
-void map_build_publishes_type(struct map_builder *builder, size_t service, const struct map_fact *fact)
+void map_build_publishes_type(struct map_builder *builder, size_t service,
+                              const struct map_fact *fact)
 {
     size_t type = reach_type(builder, fact->is.type, false);
     struct map_edge *edge = map_build_edge(builder, MAP_EDGE_PUBLISHES, service, type);
@@ -209,7 +210,8 @@ void map_build_publishes_type(struct map_builder *builder, size_t service, const
  * is known to publish something of it, that is it; else it is what of it does not say who published
  * it; else all.
  */
-void map_build_publishes_topic(struct map_builder *builder, size_t service, const struct map_fact *fact)
+void map_build_publishes_topic(struct map_builder *builder, size_t service,
+                               const struct map_fact *fact)
 {
     struct map_topic *topic = map_build_types(builder, fact->is.topic);
     const struct map_node *nodes = builder->graph->nodes.items;

@@ -47,7 +47,7 @@ struct map_builder {
     struct map_topic *topics;
     struct map_group *groups;
     struct map_presence *presences; /* of each service */
-    VEC(double) by_clients;     /* of each edge: what clients fetch, beside what groups commit */
+    VEC(double) by_clients; /* of each edge: what clients fetch, beside what groups commit */
 };
 
 /* --- nodes and edges (map_graph_edges.c) --- */

@@ -37,7 +37,8 @@ void map_build_group(struct map_builder *builder, const struct map_fact *fact)
 }
 
 /* Whether this fact's group is still there; false in *is_known: nothing tells. */
-static struct map_presence presence_of_group(const struct map_builder *builder, const struct map_fact *fact)
+static struct map_presence presence_of_group(const struct map_builder *builder,
+                                             const struct map_fact *fact)
 {
     struct map_group *group = find_group(builder, fact->is.names[MAP_GROUP]);
     struct map_presence presence = {.is_known = fact->members >= 0, .is_there = fact->members > 0};
@@ -49,14 +50,15 @@ static struct map_presence presence_of_group(const struct map_builder *builder, 
     return presence;
 }
 
-static struct map_presence presence_of(const struct map_builder *builder, const struct map_fact *fact)
+static struct map_presence presence_of(const struct map_builder *builder,
+                                       const struct map_fact *fact)
 {
     if (fact->is.kind == MAP_CONSUMES && !slice_is_null(fact->is.names[MAP_GROUP])) {
         return presence_of_group(builder, fact);
     }
     return (struct map_presence){.is_known = fact->connections >= 0,
-                             .is_there = fact->connections > 0,
-                             .left_ms = fact->left_ms};
+                                 .is_there = fact->connections > 0,
+                                 .left_ms = fact->left_ms};
 }
 
 void map_build_presence(struct map_builder *builder, size_t service, const struct map_fact *fact)
@@ -99,8 +101,8 @@ static bool is_new(const struct map_builder *builder, int64_t first_ms)
            builder->view->now_ms - first_ms < NEW_MS;
 }
 
-static enum map_state quiet_state(const struct map_builder *builder, int64_t first_ms, int64_t last_ms,
-                                  int64_t gap_ms)
+static enum map_state quiet_state(const struct map_builder *builder, int64_t first_ms,
+                                  int64_t last_ms, int64_t gap_ms)
 {
     int64_t idle_ms = 3 * gap_ms > IDLE_FLOOR_MS ? 3 * gap_ms : IDLE_FLOOR_MS;
     if (is_new(builder, first_ms)) {
@@ -109,7 +111,8 @@ static enum map_state quiet_state(const struct map_builder *builder, int64_t fir
     return builder->view->now_ms - last_ms > idle_ms ? MAP_IDLE : MAP_FRESH;
 }
 
-static void set_failing(struct map_builder *builder, struct map_edge *edge, const struct map_fact *fact)
+static void set_failing(struct map_builder *builder, struct map_edge *edge,
+                        const struct map_fact *fact)
 {
     int64_t now_ms = builder->view->now_ms;
     int64_t stuck_ms = 3 * fact->gap_ms > STUCK_MS ? 3 * fact->gap_ms : STUCK_MS;

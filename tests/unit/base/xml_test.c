@@ -20,8 +20,7 @@ static void test_markup_becomes_text(void **state)
 {
     (void)state;
     CHECK("", "");
-    CHECK("<a b=\"c\" d='e'>&amp;",
-          "&lt;a b=&quot;c&quot; d=&#39;e&#39;&gt;&amp;amp;");
+    CHECK("<a b=\"c\" d='e'>&amp;", "&lt;a b=&quot;c&quot; d=&#39;e&#39;&gt;&amp;amp;");
     CHECK("]]>", "]]&gt;");
 }
 
@@ -30,9 +29,9 @@ static void test_what_xml_has_no_place_for_is_written_out(void **state)
     (void)state;
     CHECK("a\0b\x1b\n\t\x7f", "a\\x00b\\x1b\n\\x09\\x7f");
     CHECK("\xEF\xBF\xBD \xEF\xBF\xBE \xEF\xBF\xBF", "\xEF\xBF\xBD \\xef\\xbf\\xbe \\xef\\xbf\\xbf");
-    CHECK("\xEF\xBF", "\\xef\\xbf");                 /* cut off */
+    CHECK("\xEF\xBF", "\\xef\\xbf");               /* cut off */
     CHECK("\xed\xa0\x80<", "\\xed\\xa0\\x80&lt;"); /* half of a surrogate pair */
-    CHECK("\xe2\x80\xae", "\\xe2\\x80\\xae");       /* turns the direction of what follows */
+    CHECK("\xe2\x80\xae", "\\xe2\\x80\\xae");      /* turns the direction of what follows */
     CHECK("ä€😀", "ä€😀");
 }
 
