@@ -17,7 +17,7 @@ help:
 	@echo "make               build $(BUILD)/tidings, the library and the example"
 	@echo "make demo          run the online retail store on the bus; ORDERS=FILE for your own orders"
 	@echo "make test          run every test; ONLY='NAME ...' for some, ONLY=list names them"
-	@echo "make test-kafka    run the library's and the store's suites on three nodes of Apache Kafka, where Java and Maven are; ONLY='SUITE ...'"
+	@echo "make test-kafka    run the library's, the store's and the layer's suites on three nodes of Apache Kafka, where Java and Maven are; ONLY='SUITE ...'"
 	@echo "make campaign      clients against the server under faults; MINUTES=n (10), SEED=x plays one again"
 	@echo "make campaign-store   the store under faults: bus, services and database are killed; MINUTES=n (10), SEED=x"
 	@echo "make bench         measure this machine's limit and Tidings beside it"

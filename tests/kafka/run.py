@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Suites of the library and the store on a cluster of Apache Kafka: `make test-kafka`.
+"""Suites of the library, the store and the layer on a cluster of Apache Kafka: `make test-kafka`.
 
 usage: run.py [SUITE...]
 
@@ -35,6 +35,7 @@ SUITES = {
     "transact": [os.path.join(TESTS, "lanes", "test_transact.py"), os.path.join(BUILD, "tests", "lanes", "transform-service")],
     "named": [os.path.join(TESTS, "lanes", "test_named.py"), os.path.join(BUILD, "tests", "lanes", "transform-service")],
     "redrive": [os.path.join(TESTS, "deadletter", "test_kills.py"), SERVICE, "--kills", "3"],
+    "beside": [os.path.join(HERE, "beside.py")],
     "store": [os.path.join(TESTS, "campaign", "store.py"), "--short"],
 }
 

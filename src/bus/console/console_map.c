@@ -269,6 +269,11 @@ static void put_bounds(struct page *page, const json_t *map)
     page_time(page, json_time(map, "watched_since"));
     html_textf(&page->html, "; that somebody is gone is known by %s.",
                by != NULL ? by : "sessions");
+    if (by != NULL && strcmp(by, "sessions") == 0) {
+        html_text(&page->html, " Connections are not seen here (another cluster's broker): a "
+                               "consumer is gone when its session times out, and a publisher is "
+                               "only quiet.");
+    }
     if (json_number(map, "left_out") > 0) {
         html_textf(&page->html, " %s facts had no place.",
                    page_count(page, json_number(map, "left_out")));
