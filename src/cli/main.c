@@ -24,7 +24,7 @@ static const struct cli_command commands[] = {
     {"clock", "for tests: read and move the clock of a bus", cli_clock},
     {"bench", "measure how fast a bus takes and gives events", cli_bench},
     {"top", "watch topics and groups at work: rates, lag, members, errors", cli_top},
-    {"status", "tell what the server on a data directory is at", cli_status},
+    {"status", "tell what a bus is at, from any machine", cli_status},
     {"check", "read a stopped data directory and tell what is wrong with it", cli_check},
     {"dump", "print batches and records as they lie on disk", cli_dump},
     {"backup", "copy a bus, running or stopped, into a directory", cli_backup},

@@ -1,43 +1,38 @@
 #include "base/time_text.h"
 #include "cli/cli.h"
-#include "cli/options.h"
+#include "cli/http_client.h"
 #include "cli/output.h"
 #include "cli/output_text.h"
+#include "cli/status_bus.h"
 #include "datadir/control_client.h"
 
 #include <stdio.h>
 #include <string.h>
 
-struct status_settings {
-    int64_t timeout_ms;
-    bool is_json;
-};
-
 static const struct help_page page = {
     .name = "tidings status",
-    .usage = "DATA [OPTIONS]",
+    .usage = "[DATA] [OPTIONS]",
     .about =
-        "Tells what the server that runs on the data directory DATA is at: which one it is, how\n"
-        "much it keeps, whether partitions are offline, what each share of memory.max holds and "
-        "how\n"
-        "often it had no room, and which log it is compacting. Run it on the server's machine, as\n"
-        "its user.\n"
+        "Tells what a bus is at. From any machine it asks the bus at --bootstrap-server: which\n"
+        "brokers there are and how fast they answer, topics, partitions, size, partitions without\n"
+        "a leader, groups by state, and what the bus layer says of itself. This works on any "
+        "Kafka\n"
+        "cluster; sizes and the brokers' answers are asked over plain connections only.\n"
         "\n"
-        "A log is compacted in two phases: 'keys' reads the keys that are new, 'rewriting' writes\n"
-        "the segments without what is superseded. When the keys do not fit the memory for them,\n"
-        "there is another pass, and more to read and write.\n"
+        "With the data directory DATA it asks the server that runs on it, and tells more: its\n"
+        "process, what each share of memory.max holds and how often it had no room, and which log "
+        "it\n"
+        "is compacting. Run that on the server's machine, as its user. A log is compacted in two\n"
+        "phases: 'keys' reads the keys that are new, 'rewriting' writes the segments without what "
+        "is\n"
+        "superseded. When the keys do not fit the memory for them, there is another pass, and "
+        "more\n"
+        "to read and write.\n"
         "\n"
-        "Exit codes: 0 told, 3 no server runs there, 4 there is no such directory, 6 it runs but\n"
-        "does not answer.",
-    .examples = "  tidings status /var/lib/tidings\n"
-                "  tidings status /var/lib/tidings --json\n",
-};
-
-static const struct option_spec specs[] = {
-    {0, "timeout", "DURATION", OPTION_DURATION, offsetof(struct status_settings, timeout_ms), 100,
-     86400000, "how long to wait for the answer (default: 10s)"},
-    {'j', "json", NULL, OPTION_FLAG, offsetof(struct status_settings, is_json), 0, 0,
-     "print JSON for programs"},
+        "Exit codes: 0 told, 3 nobody answers, 4 there is no such directory, 6 no answer in time.",
+    .examples = "  tidings status                                 the bus at 127.0.0.1:9092\n"
+                "  tidings status -b kafka-1:9092 --json\n"
+                "  tidings status /var/lib/tidings                on its own machine\n",
 };
 
 static json_int_t number(const json_t *json, const char *name)
@@ -128,11 +123,11 @@ static void print_status(const json_t *status)
     print_cleaner(json_object_get(status, "cleaner"));
 }
 
-static int run(const struct status_settings *settings, const char *data_dir)
+static int run(const struct bus_options *options, const char *data_dir)
 {
     json_t *status;
     struct reason reason;
-    struct control_wait wait = {.timeout_ms = settings->timeout_ms};
+    struct control_wait wait = {.timeout_ms = options->timeout_ms};
     enum err err = control_client_ask_once(data_dir, "status\n", &wait, &status, &reason);
     if (err != ERR_NONE) {
         return err == ERR_CLOSED
@@ -143,7 +138,7 @@ static int run(const struct status_settings *settings, const char *data_dir)
                                       : cli_fail(EXIT_FAILED, NULL, "%s", reason.text);
     }
     json_object_del(status, "ok");
-    if (settings->is_json) {
+    if (options->is_json) {
         output_json(status);
     } else {
         print_status(status);
@@ -154,16 +149,19 @@ static int run(const struct status_settings *settings, const char *data_dir)
 
 int cli_status(int argc, char **argv)
 {
-    struct status_settings settings = {.timeout_ms = 10000};
-    struct option_set sets[] = {{"Options", specs, sizeof specs / sizeof specs[0], &settings}};
+    struct bus_options options = bus_options_default();
+    struct option_set sets[] = {bus_option_set(&options), http_option_set(&options)};
     struct text_list arguments = {0};
     int code;
-    if (options_parse(&page, sets, 1, argc, argv, &arguments, &code)) {
-        code = arguments.count != 1
-                   ? options_fail(&page, "of which server? Usage: tidings status DATA")
-                   : run(&settings, arguments.items[0]);
+    if (options_parse(&page, sets, 2, argc, argv, &arguments, &code)) {
+        bool is_local = arguments.count == 1;
+        code = arguments.count > 1 ? options_fail(&page, "one directory at most")
+               : is_local && options.bootstrap != NULL
+                   ? options_fail(&page, "either a directory, or --bootstrap-server")
+               : is_local ? run(&options, arguments.items[0])
+                          : status_bus(&options);
     }
     text_list_deinit(&arguments);
-    options_deinit(sets, 1);
+    options_deinit(sets, 2);
     return code;
 }

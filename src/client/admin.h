@@ -123,6 +123,23 @@ struct admin_brokers {
 CHECKED enum client_status admin_brokers(struct connection *connection,
                                          struct admin_brokers *brokers, struct client_error *error);
 
+struct admin_broker {
+    int32_t id;
+    char *address; /* "host:port" */
+};
+
+struct admin_cluster {
+    char *id; /* NULL: it has none */
+    VEC(struct admin_broker) brokers;
+};
+
+/* Which brokers there are, in order of their ids. */
+CHECKED enum client_status admin_cluster(struct connection *connection,
+                                         struct admin_cluster *cluster, struct client_error *error);
+
+/* Frees what an answer holds and leaves an empty one. */
+void admin_cluster_deinit(struct admin_cluster *cluster);
+
 /* What one of the brokers says of a setting of its own; *value is NULL when it has none of this
  * name, or hides it. */
 CHECKED enum client_status admin_broker_setting(struct connection *connection, const char *name,

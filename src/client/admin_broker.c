@@ -3,6 +3,7 @@
 #include "base/mem.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Brokers: how many there are, and what one says of its settings. */
@@ -19,6 +20,56 @@ enum client_status admin_brokers(struct connection *connection, struct admin_bro
     brokers->count = metadata->broker_cnt;
     brokers->asked = metadata->orig_broker_id;
     rd_kafka_metadata_destroy(metadata);
+    return CLIENT_OK;
+}
+
+void admin_cluster_deinit(struct admin_cluster *cluster)
+{
+    for (size_t i = 0; i < cluster->brokers.count; i++) {
+        free(cluster->brokers.items[i].address);
+    }
+    vec_deinit(&cluster->brokers);
+    free(cluster->id);
+    *cluster = (struct admin_cluster){0};
+}
+
+static int by_id(const void *a, const void *b)
+{
+    const struct admin_broker *left = a, *right = b;
+    return (left->id > right->id) - (left->id < right->id);
+}
+
+static void take_brokers(const struct rd_kafka_metadata *metadata, struct admin_cluster *cluster)
+{
+    for (int i = 0; i < metadata->broker_cnt; i++) {
+        const struct rd_kafka_metadata_broker *from = &metadata->brokers[i];
+        bool is_ipv6 = strchr(from->host, ':') != NULL;
+        struct admin_broker *to = vec_add(&cluster->brokers);
+        to->id = from->id;
+        to->address = mem_sprintf(is_ipv6 ? "[%s]:%d" : "%s:%d", from->host, from->port);
+    }
+    if (cluster->brokers.count > 1) {
+        qsort(cluster->brokers.items, cluster->brokers.count, sizeof *cluster->brokers.items,
+              by_id);
+    }
+}
+
+enum client_status admin_cluster(struct connection *connection, struct admin_cluster *cluster,
+                                 struct client_error *error)
+{
+    const struct rd_kafka_metadata *metadata = NULL;
+    *cluster = (struct admin_cluster){0};
+    rd_kafka_resp_err_t code = kafka_ask_metadata(connection, false, NULL, &metadata);
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return connection_fail(connection, error, code, NULL);
+    }
+    take_brokers(metadata, cluster);
+    rd_kafka_metadata_destroy(metadata);
+    char *id = rd_kafka_clusterid(connection->rk, connection_timeout_ms(connection));
+    if (id != NULL) {
+        cluster->id = mem_strdup(id);
+        rd_kafka_mem_free(connection->rk, id);
+    }
     return CLIENT_OK;
 }
 

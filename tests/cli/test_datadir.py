@@ -326,7 +326,7 @@ class StatusTest(Case):
             pass
         _, said = run("status", self.data, code=3)
         self.assertIn("no server runs on", said)
-        run("status", code=2)
+        run("status", self.data, self.data, code=2)
 
 
     def test_a_hung_server(self):
