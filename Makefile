@@ -3,7 +3,7 @@ BUILD ?= build
 PREFIX ?= /usr/local
 sources = $(shell git ls-files '*.c' '*.h')
 
-.PHONY: all help demo test test-kafka campaign campaign-store bench attack format check-format layers deps clean install
+.PHONY: all help demo test test-kafka campaign campaign-store story bench attack format check-format layers deps clean install
 
 all: $(BUILD)/build.ninja
 	@ninja -C '$(BUILD)' programs
@@ -20,6 +20,7 @@ help:
 	@echo "make test-kafka    run the library's, the store's and the layer's suites on three nodes of Apache Kafka, where Java and Maven are; ONLY='SUITE ...'"
 	@echo "make campaign      clients against the server under faults; MINUTES=n (10), SEED=x plays one again"
 	@echo "make campaign-store   the store under faults: bus, services and database are killed; MINUTES=n (10), SEED=x"
+	@echo "make story         10,000 questions to the stories of services in six languages under kills; QUESTIONS=n, SEED=x"
 	@echo "make bench         measure this machine's limit and Tidings beside it"
 	@echo "make attack        measure how long a client waits beside an attacker; ARGS='NAME ...' for some"
 	@echo "make format        lay out the sources; make check-format only looks"
@@ -58,6 +59,13 @@ campaign-store:
 	@$(MAKE) --no-print-directory all
 	@TIDINGS_BIN='$(BUILD)/tidings' TIDINGS_BUILD='$(BUILD)' /usr/bin/python3 tests/campaign/store.py \
 		--minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))
+
+story:
+	@tools/install-deps test
+	@$(MAKE) --no-print-directory all
+	@ninja -C '$(BUILD)' tests/bus/foreign-service
+	@TIDINGS_BIN="$$(realpath -ms -- '$(BUILD)/tidings')" TIDINGS_BUILD='$(BUILD)' \
+		STORY_QUESTIONS=$(or $(QUESTIONS),10000) STORY_SEED=$(or $(SEED),1) /usr/bin/python3 tests/bus/test_truth.py
 
 bench:
 	@tools/install-deps build

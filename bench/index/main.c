@@ -12,12 +12,14 @@
 #include <unistd.h>
 
 /*
- * bench-index [--dir DIR] [--json] [--events N] [--questions N]: the index of events.
+ * bench-index [--dir DIR] [--json] [--events N] [--questions N] [--keep] [--ask]: the index of
+ * events.
  *
  * Adds N events (10 million) with five values each, of which all but the key are new ones, as they
  * come from 16 partitions by turns of a hundred; then asks for random ids, each with nothing of the
  * files in the page cache. Told are events a second of processor time (one thread), bytes a value
  * on disk, and how long a question took. DIR needs 25 bytes a value while the largest merge runs.
+ * --keep leaves it there, and --ask asks one that was left.
  */
 enum { PARTITIONS = 16, TURN = 100, KEYS = 100000 };
 
@@ -25,7 +27,7 @@ struct options {
     const char *dir;
     int64_t events;
     int64_t questions;
-    bool json;
+    bool json, keeps, asks_only;
 };
 
 struct result {
@@ -150,6 +152,7 @@ static void ask(struct event_index *index, const struct options *options, struct
         place_of(event, &source, &offset);
         stop_on(file_list_dir(dir, forget_file, dir, &reason), &reason);
         int64_t start = clock_now_ns();
+        event_index_ahead(index, &values.terms[0], 1);
         stop_on(event_index_find(index, &values.terms[0], 100, &places, &reason), &reason);
         result->question_us[i] = (clock_now_ns() - start) / 1000;
         if (places.items.count != 1 || places.items.items[0].offset != offset ||
@@ -187,6 +190,10 @@ static void parse(int argc, char **argv, struct options *options)
         bool has_value = i + 1 < argc;
         if (strcmp(argv[i], "--json") == 0) {
             options->json = true;
+        } else if (strcmp(argv[i], "--keep") == 0) {
+            options->keeps = true;
+        } else if (strcmp(argv[i], "--ask") == 0) {
+            options->asks_only = options->keeps = true;
         } else if (strcmp(argv[i], "--dir") == 0 && has_value) {
             options->dir = argv[++i];
         } else if (strcmp(argv[i], "--events") == 0 && has_value) {
@@ -194,7 +201,8 @@ static void parse(int argc, char **argv, struct options *options)
         } else if (strcmp(argv[i], "--questions") == 0 && has_value) {
             options->questions = strtoll(argv[++i], NULL, 10);
         } else {
-            fprintf(stderr, "bench-index [--dir DIR] [--json] [--events N] [--questions N]\n");
+            fprintf(stderr, "bench-index [--dir DIR] [--json] [--events N] [--questions N] "
+                            "[--keep] [--ask]\n");
             exit(2);
         }
     }
@@ -204,24 +212,34 @@ static void parse(int argc, char **argv, struct options *options)
     }
 }
 
+static void measure_adding(struct event_index *index, const struct options *options,
+                           struct result *result)
+{
+    double values_s = values_cpu_s(options);
+    int64_t start = clock_now_ns();
+    double before = cpu_seconds();
+    add_all(index, options);
+    result->cpu_s = cpu_seconds() - before - values_s;
+    result->wall_s = (double)(clock_now_ns() - start) / 1e9;
+}
+
 int main(int argc, char **argv)
 {
     struct options options = {.dir = "bench-index.tmp", .events = 10000000, .questions = 300};
     struct reason reason = {""};
     struct event_index *index;
-    struct result result = {0};
+    struct result result = {.cpu_s = 1e9};
     bool begun_anew;
+    struct rusage usage;
     parse(argc, argv, &options);
-    stop_on(file_remove_tree(file_ops_system(), options.dir, &reason), &reason);
+    if (!options.asks_only) {
+        stop_on(file_remove_tree(file_ops_system(), options.dir, &reason), &reason);
+    }
     struct event_index_config config = {.files = file_ops_system(), .dir = options.dir};
     stop_on(event_index_open(&config, &index, &begun_anew, &reason), &reason);
-    double values_s = values_cpu_s(&options);
-    int64_t start = clock_now_ns();
-    double before = cpu_seconds();
-    add_all(index, &options);
-    result.cpu_s = cpu_seconds() - before - values_s;
-    result.wall_s = (double)(clock_now_ns() - start) / 1e9;
-    struct rusage usage;
+    if (!options.asks_only) {
+        measure_adding(index, &options, &result);
+    }
     getrusage(RUSAGE_SELF, &usage);
     result.memory_kib = usage.ru_maxrss;
     result.size = event_index_size(index);
@@ -230,6 +248,8 @@ int main(int argc, char **argv)
     print(&options, &result);
     event_index_close(index);
     free(result.question_us);
-    stop_on(file_remove_tree(file_ops_system(), options.dir, &reason), &reason);
+    if (!options.keeps) {
+        stop_on(file_remove_tree(file_ops_system(), options.dir, &reason), &reason);
+    }
     return 0;
 }

@@ -13,6 +13,7 @@ struct api_connection *api_connection_new(struct conn *conn)
     connection->listener = conn_listener(conn);
     connection->principal = "User:ANONYMOUS";
     snprintf(connection->peer, sizeof connection->peer, "%s", conn_peer(conn));
+    connection->owner = (struct worker_owner){connection, conn_site(conn)};
     return connection;
 }
 

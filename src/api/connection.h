@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/slice.h"
 #include "net/net.h"
+#include "net/workers.h"
 #include "stream/fetch.h"
 
 #include <stdatomic.h>
@@ -24,9 +25,10 @@ struct api_connection {
     atomic_uint references;
 
     /* Fixed. */
-    unsigned listener;     /* as of net_listen */
-    const char *principal; /* "User:ANONYMOUS" while nobody has to say who he is */
-    char peer[64];         /* "127.0.0.1:54321" */
+    unsigned listener;         /* as of net_listen */
+    const char *principal;     /* "User:ANONYMOUS" while nobody has to say who he is */
+    char peer[64];             /* "127.0.0.1:54321" */
+    struct worker_owner owner; /* of its work */
 
     /* The reactor's. */
     char *client_id;           /* as of the newest request; NULL: it was null */

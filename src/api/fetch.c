@@ -293,7 +293,7 @@ static void plan(struct fetch_call *call, const struct fetch_request *body)
     fetch->max_wait_ms = body->max_wait_ms;
     fetch->read_committed = body->isolation_level == 1;
     fetch->done = on_done;
-    fetch->owner = request->connection;
+    fetch->owner = request->connection->owner;
     fetch->list = &request->connection->fetches;
 }
 

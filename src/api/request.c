@@ -229,7 +229,8 @@ void api_park(struct api_request *request, api_step *step)
 
 void api_resume(struct api_request *request)
 {
-    workers_post(request->server->workers, request->connection, request->speed, &request->task);
+    workers_post(request->server->workers, request->connection->owner, request->speed,
+                 &request->task);
 }
 
 enum err api_go_on(struct api_request *request, api_step *step)

@@ -111,9 +111,12 @@ static bool wait_for_ends(struct clock_mover *mover)
 static void begin(struct clock_mover *mover)
 {
     const struct clock_mover_parts *parts = &mover->parts;
-    workers_post(parts->workers, parts->groups_alarm, WORKER_QUICK, &mover->groups_task);
-    workers_post(parts->workers, parts->txns_alarm, WORKER_QUICK, &mover->txns_task);
-    workers_post(parts->keepers, parts->upkeep_owner, WORKER_QUICK, &mover->upkeep_task);
+    workers_post(parts->workers, (struct worker_owner){.who = parts->groups_alarm}, WORKER_QUICK,
+                 &mover->groups_task);
+    workers_post(parts->workers, (struct worker_owner){.who = parts->txns_alarm}, WORKER_QUICK,
+                 &mover->txns_task);
+    workers_post(parts->keepers, (struct worker_owner){.who = parts->upkeep_owner}, WORKER_QUICK,
+                 &mover->upkeep_task);
     if (parts->cleaner != NULL) {
         cleaner_look(parts->cleaner);
     }

@@ -46,7 +46,8 @@ static void run_upkeep(struct task *task)
 static void begin_upkeep(struct timekeeper *timekeeper)
 {
     if (!atomic_exchange(&timekeeper->upkeep_running, true)) {
-        workers_post(timekeeper->keepers, timekeeper, WORKER_QUICK, &timekeeper->upkeep_task);
+        workers_post(timekeeper->keepers, (struct worker_owner){.who = timekeeper}, WORKER_QUICK,
+                     &timekeeper->upkeep_task);
     }
 }
 

@@ -58,7 +58,8 @@ static void on_time(struct reactor_timer *timer)
     bool fell = trimmer->most_bytes - now_bytes >= trimmer->budget->max_bytes / PART;
     if (fell && now_bytes <= trimmer->last_bytes && !atomic_exchange(&trimmer->running, true)) {
         trimmer->most_bytes = now_bytes;
-        workers_post(trimmer->keepers, trimmer, WORKER_QUICK, &trimmer->trim_task);
+        workers_post(trimmer->keepers, (struct worker_owner){.who = trimmer}, WORKER_QUICK,
+                     &trimmer->trim_task);
     }
     trimmer->last_bytes = now_bytes;
     reactor_timer_set(trimmer->reactor, timer, reactor_now_ms(trimmer->reactor) + LOOK_MS);

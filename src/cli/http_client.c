@@ -7,6 +7,7 @@
 #include <ctype.h>
 #include <curl/curl.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -131,18 +132,17 @@ static size_t take(char *bytes, size_t size, size_t count, void *context)
     return size;
 }
 
-static int begin(struct call *call)
+static bool begin(struct call *call, char why[128])
 {
     static const char *const names[] = {FUNCTIONS(LIBRARY_NAME) NULL};
     static const char *const files[] = {"libcurl.so.4", "libcurl-gnutls.so.4", "libcurl.so", NULL};
-    char why[128];
-    if (!library_load(files, names, call->functions, why, sizeof why)) {
-        return cli_fail(EXIT_FAILED, "install libcurl (Debian's package libcurl4)",
-                        "cannot ask by HTTP: %s", why);
+    if (!library_load(files, names, call->functions, why, 128)) {
+        return false;
     }
     CALL(curl_global_init)(CURL_GLOBAL_DEFAULT);
     call->curl = CALL(curl_easy_init)();
-    return call->curl != NULL ? EXIT_OK : cli_fail(EXIT_FAILED, NULL, "libcurl does not start");
+    snprintf(why, 128, "libcurl does not start");
+    return call->curl != NULL;
 }
 
 static void end(struct call *call)
@@ -196,22 +196,21 @@ static int fail_transfer(const struct call *call, const char *url, CURLcode code
                     CALL(curl_easy_strerror)(code));
 }
 
-static int perform(struct call *call, const struct bus_options *options, const char *method,
-                   const char *url, json_t *body, unsigned *status, json_t **out)
+static CURLcode perform(struct call *call, const struct bus_options *options, const char *method,
+                        const char *url, json_t *body, unsigned *status, json_t **out)
 {
     long code = 0;
     char *text = body != NULL ? json_dumps(body, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
     set_up(call, options, method, url, text);
     CURLcode result = CALL(curl_easy_perform)(call->curl);
     free(text);
-    if (result != CURLE_OK) {
-        return fail_transfer(call, url, result);
+    if (result == CURLE_OK) {
+        CALL(curl_easy_getinfo)(call->curl, CURLINFO_RESPONSE_CODE, &code);
+        *status = (unsigned)code;
+        *out = json_loadb((const char *)buf_slice(&call->answer).data, call->answer.size,
+                          JSON_DECODE_ANY, NULL);
     }
-    CALL(curl_easy_getinfo)(call->curl, CURLINFO_RESPONSE_CODE, &code);
-    *status = (unsigned)code;
-    *out = json_loadb((const char *)buf_slice(&call->answer).data, call->answer.size,
-                      JSON_DECODE_ANY, NULL);
-    return EXIT_OK;
+    return result;
 }
 
 /* Says nothing of the status. */
@@ -219,7 +218,7 @@ static int ask(const struct bus_options *options, const char *method, const char
                json_t *body, unsigned *status, json_t **out)
 {
     struct call call = {0};
-    char *url;
+    char *url, why[128];
     *status = 0;
     *out = NULL;
     int code = find_url(options, &url);
@@ -227,9 +226,12 @@ static int ask(const struct bus_options *options, const char *method, const char
         return code;
     }
     char *whole = mem_sprintf("%s%s", url, path);
-    code = begin(&call);
-    if (code == EXIT_OK) {
-        code = perform(&call, options, method, whole, body, status, out);
+    if (begin(&call, why)) {
+        CURLcode result = perform(&call, options, method, whole, body, status, out);
+        code = result == CURLE_OK ? EXIT_OK : fail_transfer(&call, whole, result);
+    } else {
+        code = cli_fail(EXIT_FAILED, "install libcurl (Debian's package libcurl4)",
+                        "cannot ask by HTTP: %s", why);
     }
     end(&call);
     free(whole);
@@ -243,6 +245,21 @@ int http_ask_json(const struct bus_options *options, const char *method, const c
                   json_t *body, unsigned *status, json_t **out)
 {
     return ask(options, method, path, body, status, out);
+}
+
+bool http_try_json(const struct bus_options *options, const char *url, const char *path,
+                   json_t **out)
+{
+    struct call call = {0};
+    unsigned status = 0;
+    char why[128];
+    *out = NULL;
+    char *whole = mem_sprintf("%s%s", url, path);
+    bool is_answered =
+        begin(&call, why) && perform(&call, options, "GET", whole, NULL, &status, out) == CURLE_OK;
+    end(&call);
+    free(whole);
+    return is_answered && *out != NULL;
 }
 
 static enum cli_exit exit_code_of(unsigned status)

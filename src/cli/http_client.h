@@ -26,6 +26,11 @@ int http_get_json(const struct bus_options *options, const char *path, json_t **
 int http_ask_json(const struct bus_options *options, const char *method, const char *path,
                   json_t *body, unsigned *status, json_t **out);
 
+/* For who goes on without an answer: a GET from a bus layer at `url`, of which nothing is said.
+ * False: none came, or what came is no JSON. A problem's JSON is an answer. */
+bool http_try_json(const struct bus_options *options, const char *url, const char *path,
+                   json_t **out);
+
 /* Whether the bus layer's address can be found; nothing is said when not. *url (NULL: not wanted)
  * is the caller's. */
 bool http_client_url(const struct bus_options *options, char **url);

@@ -1,5 +1,6 @@
 #include "base/clock.h"
 #include "base/mem.h"
+#include "cli/http_client.h"
 #include "cli/output.h"
 #include "cli/terminal.h"
 #include "cli/top_view.h"
@@ -27,12 +28,12 @@ static const struct help_page page = {
     .name = "tidings top",
     .usage = "[OPTIONS]",
     .about =
-        "Shows topics and groups while they work: events a second in and out, lag, how long that\n"
-        "is in time, members, errors. Keys: ? tells them, q ends. While the bus is away the last\n"
-        "that was known stays, with the time since when. --once prints one frame as text (or "
-        "JSON)\n"
-        "after two looks, an interval apart, with the waiting time of up to 20 groups that are\n"
-        "behind. Rates of bytes are known over plain connections only, not by TLS or SASL.",
+        "Shows topics, groups and clients while they work: events a second in and out, lag, how\n"
+        "long that is in time, members, errors. Keys: ? tells them, q ends. While the bus is away\n"
+        "the last that was known stays, with the time since when. --once prints one frame as text\n"
+        "(or JSON) after two looks, an interval apart, with the waiting time of up to 20 groups\n"
+        "that are behind. Rates of bytes are known over plain connections only, not by TLS or\n"
+        "SASL; clients where a bus layer tells them, as in 'tidings serve'.",
     .examples = "  tidings top\n"
                 "  tidings top --once --json | jq '.groups[] | select(.lag > 0).group'\n",
 };
@@ -49,11 +50,12 @@ static const struct option_spec specs[] = {
 struct asker {
     const struct top_options *options;
     struct connection *connection;
-    pthread_mutex_t lock;     /* guards the next two */
-    struct top_sample *fresh; /* not taken yet; NULL: none */
-    bool is_ended;            /* it is to stop */
-    pthread_cond_t end;       /* signalled with is_ended */
-    int news_fd;              /* an eventfd: there is something fresh */
+    struct top_clients_source clients; /* the thread's */
+    pthread_mutex_t lock;              /* guards the next two */
+    struct top_sample *fresh;          /* not taken yet; NULL: none */
+    bool is_ended;                     /* it is to stop */
+    pthread_cond_t end;                /* signalled with is_ended */
+    int news_fd;                       /* an eventfd: there is something fresh */
 };
 
 /* Waits for the interval; false: it is to stop. */
@@ -78,7 +80,8 @@ static void *asker_run(void *context)
 {
     struct asker *asker = context;
     do {
-        struct top_sample *sample = top_sample_new(asker->connection, &asker->options->bus, false);
+        struct top_sample *sample =
+            top_sample_new(asker->connection, &asker->options->bus, &asker->clients, false);
         pthread_mutex_lock(&asker->lock);
         struct top_sample *old = asker->fresh;
         asker->fresh = sample;
@@ -127,6 +130,9 @@ static void known_add(struct known *known, struct top_sample *sample)
     memmove(known->owned + 1, known->owned, history->count * sizeof *known->owned);
     known->owned[0] = sample;
     history->count++;
+    if (history->count > TOP_RATE_LOOKS + 1) { /* they may be many */
+        top_clients_deinit(&known->owned[TOP_RATE_LOOKS + 1]->clients);
+    }
     for (size_t i = 0; i < history->count; i++) {
         history->samples[i] = known->owned[i];
     }
@@ -288,6 +294,7 @@ static int run_live(const struct top_options *options)
         terminal_leave(&live.terminal);
         asker_end(&live.asker, thread);
         top_sample_free(live.asker.fresh);
+        top_clients_source_deinit(&live.asker.clients);
         close(live.asker.news_fd);
     }
     known_deinit(&live.known);
@@ -303,9 +310,10 @@ static int run_once(const struct top_options *options)
 {
     struct known known = {.head = {.away_ms = -1}};
     struct connection *connection;
+    struct top_clients_source clients = {0};
     int code = bus_open(&options->bus, &connection);
     for (int i = 0; code == EXIT_OK && i < 2; i++) {
-        struct top_sample *sample = top_sample_new(connection, &options->bus, i == 1);
+        struct top_sample *sample = top_sample_new(connection, &options->bus, &clients, i == 1);
         if (sample->error.status != CLIENT_OK) {
             code = bus_fail(&sample->error, "look at topics and groups");
             top_sample_free(sample);
@@ -326,6 +334,7 @@ static int run_once(const struct top_options *options)
         buf_deinit(&text);
     }
     known_deinit(&known);
+    top_clients_source_deinit(&clients);
     connection_close(connection);
     return output_finish(code);
 }
@@ -335,11 +344,12 @@ int cli_top(int argc, char **argv)
     enum { WAIT_MS = 5000 };
     struct top_options options = {.bus = bus_options_default(), .interval_ms = 1000};
     struct option_set sets[] = {{"Options", specs, sizeof specs / sizeof specs[0], &options},
-                                bus_option_set(&options.bus)};
+                                bus_option_set(&options.bus),
+                                http_option_set(&options.bus)};
     struct text_list arguments = {0};
     int code;
     options.bus.timeout_ms = WAIT_MS;
-    if (options_parse(&page, sets, 2, argc, argv, &arguments, &code)) {
+    if (options_parse(&page, sets, 3, argc, argv, &arguments, &code)) {
         code = arguments.count > 0
                    ? options_fail(&page, "top takes no argument '%s'", arguments.items[0])
                : options.is_once ? run_once(&options)
@@ -348,6 +358,6 @@ int cli_top(int argc, char **argv)
                    : run_live(&options);
     }
     text_list_deinit(&arguments);
-    options_deinit(sets, 2);
+    options_deinit(sets, 3);
     return code;
 }

@@ -8,8 +8,7 @@
 /* The sample to compare the newest one with: some seconds back, so that rates are calm. */
 static const struct top_sample *before(const struct top_history *history)
 {
-    enum { BACK = 5 };
-    size_t at = history->count > BACK ? BACK : history->count - 1;
+    size_t at = history->count > TOP_RATE_LOOKS ? TOP_RATE_LOOKS : history->count - 1;
     return at > 0 ? history->samples[at] : NULL;
 }
 
@@ -61,7 +60,8 @@ static void set_behind(struct top_row *row, const struct top_history *history,
 static struct top_row group_row(const struct top_history *history, const struct top_group *group)
 {
     const struct top_sample *now = history->samples[0];
-    struct top_row row = {.name = group->name,
+    struct top_row row = {.key = group->name,
+                          .name = group->name,
                           .state = group->state,
                           .members = (int64_t)group->members,
                           .in = -1,
@@ -87,7 +87,8 @@ static struct top_row topic_row(const struct top_history *history, const struct 
 {
     const struct top_sample *now = history->samples[0], *then = before(history);
     const struct top_topic *was = then != NULL ? top_sample_topic(then, topic->name) : NULL;
-    struct top_row row = {.name = topic->name,
+    struct top_row row = {.key = topic->name,
+                          .name = topic->name,
                           .state = "",
                           .in = was != NULL ? rate(topic->end, was->end, now, then) : -1,
                           .out = -1,
@@ -111,7 +112,8 @@ static struct top_row topic_row(const struct top_history *history, const struct 
 static struct top_row pair_row(const struct top_history *history, const struct top_pair *pair,
                                const char *name)
 {
-    struct top_row row = {.name = name,
+    struct top_row row = {.key = name,
+                          .name = name,
                           .state = "",
                           .members = -1,
                           .bytes_in = -1,
@@ -122,6 +124,56 @@ static struct top_row pair_row(const struct top_history *history, const struct t
     return row;
 }
 
+/* What a client did since `before`. */
+static struct top_row client_row(const struct top_history *history, const struct top_client *client)
+{
+    const struct top_sample *now = history->samples[0], *then = before(history);
+    const struct top_client *was =
+        then != NULL ? top_clients_find(&then->clients, client->key) : NULL;
+    return (struct top_row){
+        .key = client->key,
+        .name = client->name,
+        .state = "",
+        .software = client->software,
+        .address = client->address,
+        .members = client->connections,
+        .in = was != NULL ? rate(client->published, was->published, now, then) : -1,
+        .out = was != NULL ? rate(client->fetched, was->fetched, now, then) : -1,
+        .bytes_in = -1,
+        .lag = -1,
+        .behind_ms = -1,
+        .error = ""};
+}
+
+static const struct top_flow *find_flow(const struct top_client *client, const char *topic)
+{
+    for (size_t i = 0; client != NULL && i < client->flows.count; i++) {
+        if (strcmp(client->flows.items[i].topic, topic) == 0) {
+            return &client->flows.items[i];
+        }
+    }
+    return NULL;
+}
+
+static struct top_row flow_row(const struct top_history *history, const char *key,
+                               const struct top_flow *flow)
+{
+    const struct top_sample *now = history->samples[0], *then = before(history);
+    const struct top_flow *was =
+        then != NULL ? find_flow(top_clients_find(&then->clients, key), flow->topic) : NULL;
+    return (struct top_row){.key = flow->topic,
+                            .name = flow->topic,
+                            .state = "",
+                            .members = -1,
+                            .in =
+                                was != NULL ? rate(flow->published, was->published, now, then) : -1,
+                            .out = was != NULL ? rate(flow->fetched, was->fetched, now, then) : -1,
+                            .bytes_in = -1,
+                            .lag = -1,
+                            .behind_ms = -1,
+                            .error = ""};
+}
+
 static int compare(const void *a, const void *b, void *context)
 {
     const struct top_row *left = a, *right = b;
@@ -130,13 +182,48 @@ static int compare(const void *a, const void *b, void *context)
                                              (left->in > left->out ? left->in : left->out)
                   : *sort == TOP_BY_LAG ? (double)right->lag - (double)left->lag
                                         : 0;
-    return more > 0 ? 1 : more < 0 ? -1 : strcmp(left->name, right->name);
+    return more > 0 ? 1 : more < 0 ? -1 : strcmp(left->key, right->key);
 }
 
 static void add(struct top_rows *rows, const struct top_choice *choice, struct top_row row)
 {
     if (strstr(row.name, choice->filter) != NULL) {
         vec_push(rows, row);
+    }
+}
+
+static void add_opened(struct top_rows *rows, const struct top_history *history,
+                       const struct top_choice *choice)
+{
+    const struct top_sample *now = history->samples[0];
+    if (choice->page == TOP_CLIENTS) {
+        const struct top_client *client = top_clients_find(&now->clients, choice->opened);
+        for (size_t i = 0; client != NULL && i < client->flows.count; i++) {
+            add(rows, choice, flow_row(history, client->key, &client->flows.items[i]));
+        }
+        return;
+    }
+    bool is_group = choice->page == TOP_GROUPS;
+    for (size_t i = 0; i < now->pairs.count; i++) {
+        const struct top_pair *pair = &now->pairs.items[i];
+        if (strcmp(is_group ? pair->group : pair->topic, choice->opened) == 0) {
+            add(rows, choice, pair_row(history, pair, is_group ? pair->topic : pair->group));
+        }
+    }
+}
+
+static void add_all(struct top_rows *rows, const struct top_history *history,
+                    const struct top_choice *choice)
+{
+    const struct top_sample *now = history->samples[0];
+    for (size_t i = 0; choice->page == TOP_TOPICS && i < now->topics.count; i++) {
+        add(rows, choice, topic_row(history, &now->topics.items[i]));
+    }
+    for (size_t i = 0; choice->page == TOP_GROUPS && i < now->groups.count; i++) {
+        add(rows, choice, group_row(history, &now->groups.items[i]));
+    }
+    for (size_t i = 0; choice->page == TOP_CLIENTS && i < now->clients.count; i++) {
+        add(rows, choice, client_row(history, &now->clients.items[i]));
     }
 }
 
@@ -147,20 +234,10 @@ struct top_rows top_rows(const struct top_history *history, const struct top_cho
     if (history->count == 0) {
         return rows;
     }
-    const struct top_sample *now = history->samples[0];
-    bool is_open = choice->opened[0] != '\0';
-    for (size_t i = 0; is_open && i < now->pairs.count; i++) {
-        const struct top_pair *pair = &now->pairs.items[i];
-        if (strcmp(choice->is_groups ? pair->group : pair->topic, choice->opened) == 0) {
-            add(&rows, choice,
-                pair_row(history, pair, choice->is_groups ? pair->topic : pair->group));
-        }
-    }
-    for (size_t i = 0; !is_open && choice->is_groups && i < now->groups.count; i++) {
-        add(&rows, choice, group_row(history, &now->groups.items[i]));
-    }
-    for (size_t i = 0; !is_open && !choice->is_groups && i < now->topics.count; i++) {
-        add(&rows, choice, topic_row(history, &now->topics.items[i]));
+    if (choice->opened[0] != '\0') {
+        add_opened(&rows, history, choice);
+    } else {
+        add_all(&rows, history, choice);
     }
     if (rows.count > 1) {
         qsort_r(rows.items, rows.count, sizeof *rows.items, compare, &sort);

@@ -154,7 +154,7 @@ static enum client_status load_groups(struct top_sample *sample, struct connecti
 /* --- all of it --- */
 
 struct top_sample *top_sample_new(struct connection *connection, const struct bus_options *options,
-                                  bool has_oldest)
+                                  struct top_clients_source *clients, bool has_oldest)
 {
     struct top_sample *sample = mem_new(struct top_sample);
     enum client_status status = load_topics(sample, connection, options);
@@ -165,6 +165,7 @@ struct top_sample *top_sample_new(struct connection *connection, const struct bu
     }
     if (status == CLIENT_OK) {
         sample->error.status = CLIENT_OK;
+        top_clients_load(&sample->clients, clients, options);
     }
     return sample;
 }
@@ -187,6 +188,7 @@ void top_sample_free(struct top_sample *sample)
     vec_deinit(&sample->topics);
     vec_deinit(&sample->groups);
     vec_deinit(&sample->pairs);
+    top_clients_deinit(&sample->clients);
     free(sample);
 }
 

@@ -2,8 +2,9 @@
 #define TIDINGS_CLI_TOP_SAMPLE_H
 
 #include "cli/bus.h"
+#include "cli/top_clients.h"
 
-/* What the bus holds and how far its groups are, at one moment. */
+/* What the bus holds, how far its groups are, and who its clients are, at one moment. */
 struct top_topic {
     char *name;
     size_t partitions;
@@ -32,13 +33,14 @@ struct top_sample {
     VEC(struct top_topic) topics; /* by name */
     VEC(struct top_group) groups; /* by name */
     VEC(struct top_pair) pairs;   /* by group, then topic */
-    struct client_error error;    /* CLIENT_OK, or why all is empty */
+    struct top_clients clients;
+    struct client_error error; /* CLIENT_OK, or why all is empty */
 };
 
 /* Asks for it. With has_oldest also for the oldest waiting event of up to 20 groups that are
  * behind. One thread a connection. Free with top_sample_free. */
 struct top_sample *top_sample_new(struct connection *connection, const struct bus_options *options,
-                                  bool has_oldest);
+                                  struct top_clients_source *clients, bool has_oldest);
 
 /* NULL is fine. */
 void top_sample_free(struct top_sample *sample);

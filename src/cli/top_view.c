@@ -30,49 +30,80 @@ static void cell_size(struct table *table, double bytes)
     table_cell(table, "%s", bytes < 0 ? "-" : output_size(bytes, size));
 }
 
-static void add_row(struct table *table, const struct top_row *row, bool is_groups, bool is_open)
+/* A page's titles: of all, and of what is in one that is opened. */
+struct columns {
+    const char *all[9], *opened[5]; /* ended by NULL */
+};
+
+static const struct columns page_columns[TOP_PAGES] = {
+    [TOP_TOPICS] = {{"TOPIC", ">GROUPS", ">IN/S", ">OUT/S", ">BYTES/S", ">LAG", "ERROR"},
+                    {"GROUP", ">IN/S", ">OUT/S", ">LAG"}},
+    [TOP_GROUPS] = {{"GROUP", "STATE", ">MEMBERS", ">IN/S", ">OUT/S", ">LAG", ">BEHIND", "ERROR"},
+                    {"TOPIC", ">IN/S", ">OUT/S", ">LAG"}},
+    [TOP_CLIENTS] = {{"CLIENT", "SOFTWARE", "ADDRESS", ">CONNECTIONS", ">IN/S", ">OUT/S"},
+                     {"TOPIC", ">IN/S", ">OUT/S"}},
+};
+
+static void cell_behind(struct table *table, const struct top_row *row)
 {
     char age[32];
+    table_cell(table, "%s%s", row->is_longer && row->lag > 0 ? ">" : "",
+               row->behind_ms < 0 ? "-" : output_age(row->behind_ms, age));
+}
+
+static void add_opened_row(struct table *table, const struct top_row *row, enum top_page page)
+{
     table_cell(table, "%s", row->name);
-    if (!is_open && is_groups) {
-        table_cell(table, "%s", row->state);
-    }
-    if (!is_open) {
-        table_number(table, row->members);
-    }
     cell_rate(table, row->in);
     cell_rate(table, row->out);
-    if (!is_open && !is_groups) {
-        cell_size(table, row->bytes_in);
-    }
-    table_number(table, row->lag);
-    if (!is_open && is_groups) {
-        table_cell(table, "%s%s", row->is_longer && row->lag > 0 ? ">" : "",
-                   row->behind_ms < 0 ? "-" : output_age(row->behind_ms, age));
-    }
-    if (!is_open) {
-        table_cell(table, "%s", row->error);
+    if (page != TOP_CLIENTS) {
+        table_number(table, row->lag);
     }
 }
 
-/* Titles and the rows from `first` on, a line each; returns how many lines there are. */
-static void write_rows(struct buf *to, const struct top_rows *rows, size_t first, size_t most,
-                       bool is_groups, bool is_open, int columns)
+static void add_row(struct table *table, const struct top_row *row, enum top_page page)
 {
-    static const char *const groups[] = {"GROUP",  "STATE", ">MEMBERS", ">IN/S",
-                                         ">OUT/S", ">LAG",  ">BEHIND",  "ERROR"};
-    static const char *const topics[] = {"TOPIC",    ">GROUPS", ">IN/S", ">OUT/S",
-                                         ">BYTES/S", ">LAG",    "ERROR"};
-    static const char *const of_group[] = {"TOPIC", ">IN/S", ">OUT/S", ">LAG"};
-    static const char *const of_topic[] = {"GROUP", ">IN/S", ">OUT/S", ">LAG"};
-    struct table table;
-    if (is_open) {
-        table_init(&table, is_groups ? of_group : of_topic, 4);
-    } else {
-        table_init(&table, is_groups ? groups : topics, is_groups ? 8 : 7);
+    table_cell(table, "%s", row->name);
+    if (page == TOP_GROUPS) {
+        table_cell(table, "%s", row->state);
+    } else if (page == TOP_CLIENTS) {
+        table_cell(table, "%s", row->software);
+        table_cell(table, "%s", row->address);
     }
+    table_number(table, row->members);
+    cell_rate(table, row->in);
+    cell_rate(table, row->out);
+    if (page == TOP_CLIENTS) {
+        return;
+    }
+    if (page == TOP_TOPICS) {
+        cell_size(table, row->bytes_in);
+    }
+    table_number(table, row->lag);
+    if (page == TOP_GROUPS) {
+        cell_behind(table, row);
+    }
+    table_cell(table, "%s", row->error);
+}
+
+/* Titles and the rows from `first` on, a line each. */
+static void write_rows(struct buf *to, const struct top_rows *rows, size_t first, size_t most,
+                       enum top_page page, bool is_open, int columns)
+{
+    const struct columns *of_page = &page_columns[page];
+    const char *const *titles = is_open ? of_page->opened : of_page->all;
+    size_t count = 0;
+    struct table table;
+    while (titles[count] != NULL) {
+        count++;
+    }
+    table_init(&table, titles, count);
     for (size_t i = first; i < rows->count && i < first + most; i++) {
-        add_row(&table, &rows->items[i], is_groups, is_open);
+        if (is_open) {
+            add_opened_row(&table, &rows->items[i], page);
+        } else {
+            add_row(&table, &rows->items[i], page);
+        }
     }
     table_write(&table, to, columns);
     table_deinit(&table);
@@ -120,29 +151,45 @@ static void write_head(struct buf *to, const struct top_history *history,
     }
 }
 
-static void write_second(struct buf *to, const struct top_choice *choice)
+static const char *const page_names[TOP_PAGES] = {"topics", "groups", "clients"};
+
+/* The name of what is opened: of a client its key begins with it. */
+static void write_opened(struct buf *to, const struct top_choice *choice)
+{
+    if (choice->opened[0] != '\0') {
+        write_text(to, ": %s of %.*s", choice->page == TOP_TOPICS ? "groups" : "topics",
+                   (int)strcspn(choice->opened, TOP_KEY_SEPARATOR), choice->opened);
+    }
+}
+
+static void write_second(struct buf *to, const struct top_history *history,
+                         const struct top_choice *choice)
 {
     static const char *const sorts[] = {"name", "rate", "lag"};
-    write_text(to, "%s%s%s  by %s", choice->is_groups ? "groups" : "topics",
-               choice->opened[0] != '\0' ? (choice->is_groups ? ": topics of " : ": groups of ")
-                                         : "",
-               choice->opened, sorts[choice->sort]);
+    write_text(to, "%s", page_names[choice->page]);
+    write_opened(to, choice);
+    write_text(to, "  by %s", sorts[choice->sort]);
     if (choice->is_filtering || choice->filter[0] != '\0') {
         write_text(to, "  /%s%s", choice->filter, choice->is_filtering ? "_" : "");
     }
     write_text(to, "  (? help)");
+    if (choice->page == TOP_CLIENTS && history->count > 0 &&
+        history->samples[0]->clients.why[0] != '\0') {
+        write_text(to, "  not known: %s", history->samples[0]->clients.why);
+    }
 }
 
 static const char *const help_lines[] = {
     "up, down, j, k     choose a row; page up, page down",
-    "tab, t, g          topics, groups",
-    "enter              open: the groups of a topic, the topics of a group",
+    "tab, t, g, c       the next page, topics, groups, clients",
+    "enter              open: the groups of a topic, the topics of a group or a client",
     "esc, backspace     back",
     "n, r, l            sort by name, rate, lag",
     "/                  only names that hold what is typed; enter ends, esc takes it back",
     "q                  end",
     "",
-    "IN/S, OUT/S        events a second published, and committed as handled, over 5 s",
+    "IN/S, OUT/S        events a second published, and committed as handled (a client: fetched),",
+    "                   over 5 s",
     "LAG                offsets that are left; of a topic for the group farthest behind",
     "BEHIND             how long that is in time, as far as this program has watched: > at least",
 };
@@ -181,7 +228,7 @@ void top_frame(struct buf *to, const struct top_history *history, const struct t
     write_head(&text, history, head);
     write_line(to, buf_cstr(&text), text.size, columns, false);
     buf_clear(&text);
-    write_second(&text, choice);
+    write_second(&text, history, choice);
     if (rows > 1) {
         buf_append_u8(to, '\n');
         write_line(to, buf_cstr(&text), text.size, columns, false);
@@ -195,7 +242,7 @@ void top_frame(struct buf *to, const struct top_history *history, const struct t
     } else if (room > 0) {
         struct top_rows shown = top_rows(history, choice);
         scroll(choice, shown.count, room);
-        write_rows(&text, &shown, choice->first, room, choice->is_groups, choice->opened[0] != '\0',
+        write_rows(&text, &shown, choice->first, room, choice->page, choice->opened[0] != '\0',
                    columns);
         add_lines(to, &text, room + 1, columns, choice->selected - choice->first + 1);
         vec_deinit(&shown);
@@ -207,11 +254,16 @@ void top_print(struct buf *to, const struct top_history *history, const struct t
 {
     write_head(to, history, head);
     buf_append_u8(to, '\n');
-    for (int i = 0; i < 2; i++) {
-        struct top_choice choice = {.is_groups = i == 1, .sort = TOP_BY_RATE};
+    for (int page = 0; page < TOP_PAGES; page++) {
+        struct top_choice choice = {.page = (enum top_page)page, .sort = TOP_BY_RATE};
         struct top_rows rows = top_rows(history, &choice);
+        const char *why = page == TOP_CLIENTS ? history->samples[0]->clients.why : "";
         buf_append_u8(to, '\n');
-        write_rows(to, &rows, 0, rows.count, choice.is_groups, false, 0);
+        if (why[0] != '\0') {
+            write_text(to, "clients are not known: %s\n", why);
+        } else {
+            write_rows(to, &rows, 0, rows.count, choice.page, false, 0);
+        }
         vec_deinit(&rows);
     }
 }
@@ -223,14 +275,21 @@ static json_t *real_or_null(double number)
     return number < 0 ? json_null() : json_real(number);
 }
 
-static json_t *row_json(const struct top_row *row, bool is_groups)
+static json_t *row_json(const struct top_row *row, enum top_page page)
 {
+    static const char *const names[TOP_PAGES] = {"topic", "group", "client_id"};
+    static const char *const members[TOP_PAGES] = {"groups", "members", "connections"};
     json_t *json =
-        json_pack("{s:o,s:o,s:o,s:o,s:o}", is_groups ? "group" : "topic",
-                  output_json_text(row->name), "in_a_second", real_or_null(row->in), "out_a_second",
-                  real_or_null(row->out), "lag", output_number_or_null(row->lag),
-                  is_groups ? "members" : "groups", output_number_or_null(row->members));
-    if (is_groups) {
+        json_pack("{s:o,s:o,s:o,s:o}", names[page], output_json_text(row->name), "in_a_second",
+                  real_or_null(row->in), "out_a_second", real_or_null(row->out), members[page],
+                  output_number_or_null(row->members));
+    if (page == TOP_CLIENTS) {
+        json_object_set_new(json, "software", output_json_text(row->software));
+        json_object_set_new(json, "address", output_json_text(row->address));
+        return json;
+    }
+    json_object_set_new(json, "lag", output_number_or_null(row->lag));
+    if (page == TOP_GROUPS) {
         json_object_set_new(json, "state", output_json_text(row->state));
         json_object_set_new(json, "behind_ms", output_number_or_null(row->behind_ms));
         json_object_set_new(json, "behind_is_at_least",
@@ -246,17 +305,22 @@ static json_t *row_json(const struct top_row *row, bool is_groups)
 
 json_t *top_json(const struct top_history *history)
 {
+    const struct top_sample *now = history->samples[0];
     json_t *json = json_object();
-    json_object_set_new(json, "time", output_json_time(history->samples[0]->wall_ms));
-    for (int i = 0; i < 2; i++) {
-        struct top_choice choice = {.is_groups = i == 1};
+    json_object_set_new(json, "time", output_json_time(now->wall_ms));
+    for (int page = 0; page < TOP_PAGES; page++) {
+        struct top_choice choice = {.page = (enum top_page)page};
         struct top_rows rows = top_rows(history, &choice);
         json_t *list = json_array();
         for (size_t j = 0; j < rows.count; j++) {
-            json_array_append_new(list, row_json(&rows.items[j], choice.is_groups));
+            json_array_append_new(list, row_json(&rows.items[j], choice.page));
         }
-        json_object_set_new(json, i == 1 ? "groups" : "topics", list);
+        json_object_set_new(json, page_names[page], list);
         vec_deinit(&rows);
+    }
+    if (now->clients.why[0] != '\0') {
+        json_object_set_new(json, "clients", json_null());
+        json_object_set_new(json, "clients_unknown", output_json_text(now->clients.why));
     }
     return json;
 }
@@ -312,9 +376,9 @@ static void type_filter(struct top_choice *choice, enum top_key key, char text)
     choice->selected = 0;
 }
 
-static void move_to(struct top_choice *choice, bool is_groups)
+static void move_to(struct top_choice *choice, enum top_page page)
 {
-    choice->is_groups = is_groups;
+    choice->page = page;
     choice->opened[0] = '\0';
     choice->selected = choice->first = 0;
 }
@@ -343,11 +407,16 @@ static bool take_text(struct top_choice *choice, char text)
         choice->sort = TOP_BY_LAG;
         break;
     case '\t':
-        move_to(choice, !choice->is_groups);
+        move_to(choice, (enum top_page)((choice->page + 1) % TOP_PAGES));
         break;
     case 't':
+        move_to(choice, TOP_TOPICS);
+        break;
     case 'g':
-        move_to(choice, text == 'g');
+        move_to(choice, TOP_GROUPS);
+        break;
+    case 'c':
+        move_to(choice, TOP_CLIENTS);
         break;
     case 'j':
         choice->selected = selected + 1; /* the frame sets the bound */
@@ -364,8 +433,8 @@ static bool take_text(struct top_choice *choice, char text)
 static void open_row(struct top_choice *choice, const struct top_rows *rows)
 {
     if (choice->opened[0] == '\0' && choice->selected < rows->count &&
-        strlen(rows->items[choice->selected].name) < sizeof choice->opened) {
-        snprintf(choice->opened, sizeof choice->opened, "%s", rows->items[choice->selected].name);
+        strlen(rows->items[choice->selected].key) < sizeof choice->opened) {
+        snprintf(choice->opened, sizeof choice->opened, "%s", rows->items[choice->selected].key);
         choice->selected = choice->first = 0;
         choice->filter[0] = '\0';
     }

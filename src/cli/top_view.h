@@ -7,11 +7,14 @@
 #include <jansson.h>
 
 /*
- * What `tidings top` shows: rates and lag from samples, and the frame of text from those and from
- * what the person chose. All of it is pure. Texts of the bus are escaped.
+ * What `tidings top` shows, on a page for topics, groups and clients each: rates and lag from
+ * samples, and the frame of text from those and from what the person chose. All of it is pure.
+ * Texts of the bus are escaped.
  */
 
-enum { TOP_HISTORY = 60 };
+/* How many looks are kept, and over how many a rate is: the clients of looks before are not looked
+ * at. */
+enum { TOP_HISTORY = 60, TOP_RATE_LOOKS = 5 };
 
 /* Samples, newest first; the view owns none of them. */
 struct top_history {
@@ -19,16 +22,23 @@ struct top_history {
     size_t count;
 };
 
+enum top_page { TOP_TOPICS, TOP_GROUPS, TOP_CLIENTS };
+enum { TOP_PAGES = TOP_CLIENTS + 1 };
+
 struct top_row {
+    const char *key; /* by which it is opened: the name, or of a client all that it is told by */
     const char *name;
-    const char *state; /* of a group; "" */
-    int64_t members;   /* of a group, or how many groups read a topic; -1: neither */
-    double in, out;    /* events a second; below 0: not known */
-    double bytes_in;   /* a second, on disk; the same */
-    int64_t lag;       /* of a topic that of the group that is farthest behind; -1: not known */
-    int64_t behind_ms; /* how long its oldest waiting event waits; 0: nothing; -1: not known */
-    bool is_longer;    /* at least so long */
-    const char *error; /* "" */
+    const char *state;    /* of a group; "" */
+    const char *software; /* of a client; NULL */
+    const char *address;  /* the same */
+    int64_t members;      /* of a group, how many groups read a topic, or a client's connections;
+                           * -1: none of it */
+    double in, out;       /* events a second; below 0: not known */
+    double bytes_in;      /* a second, on disk; the same */
+    int64_t lag;          /* of a topic that of the group that is farthest behind; -1: not known */
+    int64_t behind_ms;    /* how long its oldest waiting event waits; 0: nothing; -1: not known */
+    bool is_longer;       /* at least so long */
+    const char *error;    /* "" */
 };
 
 struct top_rows {
@@ -39,8 +49,8 @@ enum top_sort { TOP_BY_NAME, TOP_BY_RATE, TOP_BY_LAG };
 
 /* What the person chose. Zeroed: topics by name. */
 struct top_choice {
-    bool is_groups;   /* groups, else topics */
-    char opened[250]; /* this topic (its groups) or group (its topics); "": none */
+    enum top_page page;
+    char opened[250]; /* key of this topic (its groups), group or client (its topics); "": none */
     enum top_sort sort;
     char filter[64];   /* a part of the name; "": all */
     bool is_filtering; /* it is being typed */
@@ -64,7 +74,7 @@ struct top_head {
 void top_frame(struct buf *to, const struct top_history *history, const struct top_head *head,
                struct top_choice *choice, int rows, int columns);
 
-/* Topics and groups as text, for --once. */
+/* Topics, groups and clients as text, for --once. */
 void top_print(struct buf *to, const struct top_history *history, const struct top_head *head);
 
 /* The same for programs. */

@@ -17,7 +17,8 @@ static void on_time(struct reactor_timer *timer)
     struct alarm *alarm = container_of(timer, struct alarm, timer);
     atomic_store(&alarm->now_ms, clock_mono_ms(alarm->clock));
     if (!atomic_exchange(&alarm->ticking, true)) {
-        workers_post(alarm->workers, alarm, WORKER_QUICK, &alarm->tick_task);
+        workers_post(alarm->workers, (struct worker_owner){.who = alarm}, WORKER_QUICK,
+                     &alarm->tick_task);
     }
 }
 

@@ -396,7 +396,8 @@ static void run_wanted(struct task *task)
     }
     matches->working = matches->wanted != NULL;
     if (matches->working) {
-        workers_post(matches->workers, matches, WORKER_SLOW, &matches->task);
+        workers_post(matches->workers, (struct worker_owner){.who = matches}, WORKER_SLOW,
+                     &matches->task);
     }
     pthread_mutex_unlock(&matches->lock);
 }
@@ -412,7 +413,8 @@ static void want(struct topic_matches *matches, struct expression *expression)
     LL_APPEND2(matches->wanted, expression, next_wanted);
     if (!matches->working) {
         matches->working = true;
-        workers_post(matches->workers, matches, WORKER_SLOW, &matches->task);
+        workers_post(matches->workers, (struct worker_owner){.who = matches}, WORKER_SLOW,
+                     &matches->task);
     }
 }
 

@@ -272,6 +272,11 @@ const char *conn_peer(const struct conn *conn)
     return conn->peer;
 }
 
+struct peer_key conn_site(const struct conn *conn)
+{
+    return peer_site(&conn->peer_key);
+}
+
 unsigned conn_listener(const struct conn *conn)
 {
     return conn->listener_index;

@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "base/slice.h"
+#include "net/peer_table.h"
 #include "net/reactor.h"
 #include "net/transport.h"
 
@@ -210,7 +211,8 @@ void conn_hold(struct conn *conn, struct reply_token token);
 /* On the connection's reactor only. */
 struct reactor *conn_reactor(struct conn *conn);
 uint64_t conn_id(const struct conn *conn);
-const char *conn_peer(const struct conn *conn); /* "127.0.0.1:54321", "[::1]:54321" */
+const char *conn_peer(const struct conn *conn);     /* "127.0.0.1:54321", "[::1]:54321" */
+struct peer_key conn_site(const struct conn *conn); /* of its peer's address (peer_site) */
 unsigned conn_listener(const struct conn *conn);
 /* The address and port the peer connected to (advertised.listeners' default). */
 void conn_local_address(const struct conn *conn, char *host, size_t host_size, uint16_t *port);

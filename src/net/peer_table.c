@@ -13,6 +13,8 @@
 #define HASH_FUNCTION(key, size, hash) HASH_FNV(key, size, hash)
 #include <uthash.h>
 
+enum { SITE_BYTES = 8 /* of an IPv6 address */ };
+
 struct peer_count {
     struct peer_key key;
     size_t connections;
@@ -29,6 +31,16 @@ struct peer_key peer_key_of(const struct sockaddr_storage *address)
         memcpy(key.address + 12, &((const struct sockaddr_in *)address)->sin_addr, 4);
     }
     return key;
+}
+
+struct peer_key peer_site(const struct peer_key *key)
+{
+    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+    struct peer_key site = *key;
+    if (memcmp(site.address, mapped, sizeof mapped) != 0) {
+        memset(site.address + SITE_BYTES, 0, sizeof site.address - SITE_BYTES);
+    }
+    return site;
 }
 
 void peer_split(const struct sockaddr_storage *address, char *host, size_t host_size,

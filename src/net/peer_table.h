@@ -24,6 +24,10 @@ struct peer_key {
 /* The address without its port. */
 struct peer_key peer_key_of(const struct sockaddr_storage *address);
 
+/* What counts as one host: an IPv4 address, or the first 64 bits of an IPv6 one, as a host may have
+ * all of them. */
+struct peer_key peer_site(const struct peer_key *key);
+
 /* "127.0.0.1:54321" or "[::1]:54321"; a mapped IPv4 address is shown as IPv4. */
 enum { PEER_TEXT_BYTES = 56 };
 

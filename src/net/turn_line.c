@@ -4,14 +4,11 @@
 #include "net/state.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 /* The default function falls through cases in a way that clang warns of. */
 #define HASH_FUNCTION(key, size, hash) HASH_FNV(key, size, hash)
 #include <uthash.h>
 #include <utlist.h>
-
-enum { SITE_BYTES = 8 /* of an IPv6 address: what one host may have all of */ };
 
 struct turn_peer {
     struct peer_key key;
@@ -20,19 +17,9 @@ struct turn_peer {
     UT_hash_handle hh;
 };
 
-static struct peer_key key_of(const struct conn *conn)
-{
-    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-    struct peer_key key = conn->peer_key;
-    if (memcmp(key.address, mapped, sizeof mapped) != 0) {
-        memset(key.address + SITE_BYTES, 0, sizeof key.address - SITE_BYTES);
-    }
-    return key;
-}
-
 void turn_line_add(struct turn_line *line, struct conn *conn)
 {
-    struct peer_key key = key_of(conn);
+    struct peer_key key = peer_site(&conn->peer_key);
     struct turn_peer *peer;
     HASH_FIND(hh, line->peers, &key, sizeof key, peer);
     if (peer == NULL) {

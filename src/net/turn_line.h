@@ -6,9 +6,8 @@
 /*
  * The connections of a reactor that stand in line for their next turn. Turns go round the
  * addresses, and for each address round its connections: whoever opens many connections gets no
- * more of the reactor than whoever opens one. IPv6 addresses that have their first 64 bits in
- * common count as one, as a host may have all of them. Zeroed is empty and valid. The reactor's
- * thread.
+ * more of the reactor than whoever opens one. Addresses of one site count as one (peer_site).
+ * Zeroed is empty and valid. The reactor's thread.
  */
 struct conn;
 struct turn_peer;

@@ -8,33 +8,46 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* The default function falls through cases in a way that clang warns of. */
+#define HASH_FUNCTION(key, size, hash) HASH_FNV(key, size, hash)
 #include <uthash.h>
+#include <utlist.h>
 
 struct owner_key {
-    const void *owner;
+    const void *who;
     uint64_t speed; /* no padding: it is hashed */
 };
 
-/* Of an owner that has tasks. It is in the line of its speed unless one of them runs. */
+struct site_key {
+    struct peer_key address;
+    uint64_t speed;
+};
+
+/* Of an owner that has tasks. It stands at its site unless one of them runs. */
 struct owner_queue {
     struct owner_key key;
+    struct peer_key address;
     struct task *oldest;
     struct task *newest;
-    struct owner_queue *next; /* in the line */
+    struct owner_queue *prev, *next; /* at the site */
     UT_hash_handle hh;
 };
 
-/* Owners whose turn comes. */
-struct line {
+/* Where owners stand whose turn comes. It is in the line of its speed. */
+struct site {
+    struct site_key key;
     struct owner_queue *first;
-    struct owner_queue *last;
+    struct site *prev, *next;
+    UT_hash_handle hh;
 };
 
 struct workers {
     pthread_mutex_t lock; /* guards all but the threads */
     pthread_cond_t posted;
     struct owner_queue *owners;
-    struct line lines[2]; /* by worker_speed */
+    struct site *sites;
+    struct site *lines[2]; /* by worker_speed: the first one has the next turn */
     unsigned slow_running;
     unsigned slow_most;
     bool slow_next; /* with one thread: whose turn it is */
@@ -43,32 +56,50 @@ struct workers {
     pthread_t threads[];
 };
 
-static void line_add(struct line *line, struct owner_queue *queue)
+/* The owner stands behind the others of its site, which is put into the line if it is not there. */
+static void stand_in_line(struct workers *workers, struct owner_queue *queue)
 {
-    queue->next = NULL;
-    if (line->first == NULL) {
-        line->first = queue;
-    } else {
-        line->last->next = queue;
+    struct site_key key = {.address = queue->address, .speed = queue->key.speed};
+    struct site *site;
+    HASH_FIND(hh, workers->sites, &key, sizeof key, site);
+    if (site == NULL) {
+        site = mem_new(struct site);
+        site->key = key;
+        HASH_ADD(hh, workers->sites, key, sizeof site->key, site);
+        DL_APPEND(workers->lines[key.speed], site);
     }
-    line->last = queue;
+    DL_APPEND(site->first, queue);
+}
+
+/* Takes out the first owner of the first site; the site goes to the end of the line, or out of it.
+ */
+static struct owner_queue *take_first(struct workers *workers, enum worker_speed speed)
+{
+    struct site *site = workers->lines[speed];
+    struct owner_queue *queue = site->first;
+    DL_DELETE(site->first, queue);
+    DL_DELETE(workers->lines[speed], site);
+    if (site->first != NULL) {
+        DL_APPEND(workers->lines[speed], site);
+    } else {
+        HASH_DEL(workers->sites, site);
+        free(site);
+    }
+    return queue;
 }
 
 /* Whose turn it is: NULL when nobody has a task that may run now. */
 static struct owner_queue *take_turn(struct workers *workers)
 {
-    bool quick = workers->lines[WORKER_QUICK].first != NULL;
-    bool slow =
-        workers->lines[WORKER_SLOW].first != NULL && workers->slow_running < workers->slow_most;
+    bool quick = workers->lines[WORKER_QUICK] != NULL;
+    bool slow = workers->lines[WORKER_SLOW] != NULL && workers->slow_running < workers->slow_most;
     if (!quick && !slow) {
         return NULL;
     }
     enum worker_speed speed = slow && (!quick || workers->slow_next) ? WORKER_SLOW : WORKER_QUICK;
     workers->slow_next = speed == WORKER_QUICK;
     workers->slow_running += speed == WORKER_SLOW;
-    struct owner_queue *queue = workers->lines[speed].first;
-    workers->lines[speed].first = queue->next;
-    return queue;
+    return take_first(workers, speed);
 }
 
 /* The task has run: its owner waits for the next turn, or has no more. This thread takes a turn
@@ -77,7 +108,7 @@ static void end_turn(struct workers *workers, struct owner_queue *queue)
 {
     workers->slow_running -= queue->key.speed == WORKER_SLOW;
     if (queue->oldest != NULL) {
-        line_add(&workers->lines[queue->key.speed], queue);
+        stand_in_line(workers, queue);
     } else {
         HASH_DEL(workers->owners, queue);
         free(queue);
@@ -130,28 +161,29 @@ enum err workers_new(const char *name, unsigned thread_count, struct workers **o
 }
 
 /* Under the lock. */
-static struct owner_queue *queue_of(struct workers *workers, const void *owner,
+static struct owner_queue *queue_of(struct workers *workers, const struct worker_owner *owner,
                                     enum worker_speed speed, bool *idle)
 {
-    struct owner_key key = {.owner = owner, .speed = speed};
+    struct owner_key key = {.who = owner->who, .speed = speed};
     struct owner_queue *queue;
     HASH_FIND(hh, workers->owners, &key, sizeof key, queue);
     *idle = queue == NULL;
     if (queue == NULL) {
         queue = mem_new(struct owner_queue);
         queue->key = key;
+        queue->address = owner->site;
         HASH_ADD(hh, workers->owners, key, sizeof queue->key, queue);
     }
     return queue;
 }
 
-void workers_post(struct workers *workers, const void *owner, enum worker_speed speed,
+void workers_post(struct workers *workers, struct worker_owner owner, enum worker_speed speed,
                   struct task *task)
 {
     bool idle;
     task->next = NULL;
     pthread_mutex_lock(&workers->lock);
-    struct owner_queue *queue = queue_of(workers, owner, speed, &idle);
+    struct owner_queue *queue = queue_of(workers, &owner, speed, &idle);
     if (queue->oldest == NULL) {
         queue->oldest = task;
     } else {
@@ -159,7 +191,7 @@ void workers_post(struct workers *workers, const void *owner, enum worker_speed 
     }
     queue->newest = task;
     if (idle) {
-        line_add(&workers->lines[speed], queue);
+        stand_in_line(workers, queue);
         pthread_cond_signal(&workers->posted);
     }
     pthread_mutex_unlock(&workers->lock);

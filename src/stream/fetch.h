@@ -78,8 +78,8 @@ struct fetch {
     int64_t min_bytes;
     int64_t max_wait_ms;
     bool read_committed;
-    size_t held_bytes;       /* memory that its request keeps while it waits */
-    const void *owner;       /* whose work it is (net/workers.h) */
+    size_t held_bytes; /* memory that its request keeps while it waits */
+    struct worker_owner owner;
     struct fetch_list *list; /* outlives it; or NULL */
     unsigned hurries;        /* those of the list when it was asked for: none more may have come */
     /* The items' results are there, and the fetch is the caller's again. On its reactor, or on a

@@ -2,13 +2,14 @@
 request asks for.
 
 An error at the top of the answer says it all. Else each element of an array with errors tells of an
-element of the request: of the array with the same name, or with the one that `of` names.
+element of the request: of the array with the same name, or with the one that `of` names; where it names two, each
+is in versions of its own.
 """
 
 
 def is_error(item):
-    return item.name in ('error_code', 'partition_error_code') and item.type == 'int16' \
-        and not item.array
+    return item.name in ('error_code', 'partition_error_code') and item.type == 'int16' and (
+        not item.array)
 
 
 def has_error(struct):
@@ -21,15 +22,23 @@ def value_field(struct):
     return next(f for f in struct.fields if not f.name.startswith('error_'))
 
 
+def counterparts(item, request):
+    """The fields of the request that this one of the answer tells of, as far as they can be."""
+    return [f for f in request.fields if f.name in item.of.split('|') and fits(item, f)]
+
+
 def counterpart(item, request):
-    """The field of the request that this one of the answer tells of, if one can be."""
-    other = next((f for f in request.fields if f.name == item.of), None)
-    if other is None or other.array != item.array or item.type in ('records', 'bytes') or (
-            (item.default, other.default) != (None, None)):
-        return None  # a default: not what tells one from another
+    """The first of them, or None."""
+    return next(iter(counterparts(item, request)), None)
+
+
+def fits(item, other):
+    if other.array != item.array or item.type in ('records', 'bytes') or (
+            {item.default, other.default} - {None, 'null'}):
+        return False  # a default other than null: not what tells one from another
     if item.array and item.struct and other.struct is None:
-        return other if value_field(item.struct).type == other.type else None
-    return other if item.type == other.type and (item.array == bool(item.struct)) else None
+        return value_field(item.struct).type == other.type
+    return item.type == other.type and (item.array == bool(item.struct))
 
 
 def is_told(item, request):
@@ -62,8 +71,9 @@ class Refusals:
         self.done.add(answer.name)
         arrays = [f for f in answer.fields if f.array and f.struct and is_told(f, request)]
         for item in arrays:
-            if counterpart(item, request).struct:
-                self.mirror(item.struct, counterpart(item, request).struct)
+            for other in counterparts(item, request):
+                if other.struct:
+                    self.mirror(item.struct, other.struct)
         code = self.code
         code.add(f'static void {answer.name}_refuse(struct refusal *refusal,',
                  f'    const struct {request.name} *in, struct {answer.name} *out)', '{')
@@ -73,7 +83,7 @@ class Refusals:
             if is_error(item):
                 self.give_error(item, answer)
             elif item in arrays:
-                self.give_array(item, counterpart(item, request))
+                self.give_arrays(item, counterparts(item, request), request)
             elif counterpart(item, request) is not None and not item.array:
                 code.add(f'out->{item.name} = in->{item.of};')
         code.depth -= 1
@@ -87,6 +97,16 @@ class Refusals:
                 self.code.add(f'out->{item.name} = refusal_tell(refusal);')
         else:
             self.code.add(f'out->{item.name} = refusal_tell(refusal);')
+
+    def give_arrays(self, item, all_asked, request):
+        if len(all_asked) == 1:
+            self.give_array(item, all_asked[0])
+            return
+        for asked in all_asked:
+            condition = self.within((asked.low, asked.high), (request.low, request.high),
+                                    'refusal->version')
+            with self.code.block(f'if ({condition})'):
+                self.give_array(item, asked)
 
     def give_array(self, item, asked):
         code = self.code

@@ -57,7 +57,7 @@ class Field:
     shown: str = None  # its name in JSON: '-' for none, '.' for that of its struct
     left_out: bool = False  # of JSON while it is null or has its default
     names: list = field(default_factory=list)  # of its values from 0 on
-    of: str = None  # the field of the request that it tells of
+    of: str = None  # the field of the request that it tells of, or several, with | in between
 
 
 @dataclass
@@ -264,7 +264,7 @@ class Parser:
             del words[:2]
         result.of = result.name
         if len(words) > 1 and words[0] == 'of' and self.message.name.endswith('_response'):
-            result.of = check_name(words[1], line)
+            result.of = '|'.join(check_name(name, line) for name in words[1].split('|'))
             del words[:2]
         return words
 
@@ -334,8 +334,9 @@ def check_unit(unit):
 def check_told_of(request, response):
     asked = {f.name for struct in request.structs for f in struct.fields}
     for item in [f for struct in response.structs for f in struct.fields]:
-        if item.of not in asked | {item.name}:
-            raise SchemaError(item.line, f'the request has no field "{item.of}"')
+        for name in item.of.split('|'):
+            if name not in asked | {item.name}:
+                raise SchemaError(item.line, f'the request has no field "{name}"')
 
 
 def collect_structs(message, struct, tagged):

@@ -131,6 +131,35 @@ class Top(Case):
         self.assertGreater(rows[self.name]["bytes_in_a_second"], 0)
         self.assertEqual(rows[self.mark + "-b"]["in_a_second"], 0)
 
+    def test_clients_and_what_they_do(self):
+        publisher = subprocess.Popen([BINARY, "publish", self.name, "-X", f"client.id={self.mark}"],
+                                     env=environment(), stdin=subprocess.PIPE)
+        screen = Screen(self, "--interval", "100ms")
+        screen.shows(self.name)
+        screen.press("c")
+        publisher.stdin.write(b"one\n")
+        publisher.stdin.flush()
+        screen.shows(r"%s +librdkafka [\d.]+ +127.0.0.1 +\d" % self.mark)
+        screen.press("/" + self.mark + "\r")
+        screen.shows(r"/%s  \(" % self.mark)
+        screen.press("\r")
+        screen.shows(f"clients: topics of {self.mark}")
+        until = time.monotonic() + WAIT_S
+        while screen.process.poll() is None and not any(re.search(r"%s +[1-9][\d.]* +0.0" % self.name, line)
+                                                        for line in screen.frame()):
+            self.assertLess(time.monotonic(), until, screen.frame())
+            publisher.stdin.write(b"more\n" * 10)
+            publisher.stdin.flush()
+            screen.read()
+        shown = self.json("top", "--once", "--json", "--interval", "100ms")
+        client = [row for row in shown["clients"] if row["client_id"] == self.mark][0]
+        self.assertEqual(client["address"], "127.0.0.1")
+        self.assertGreater(client["connections"], 0)
+        publisher.stdin.close()
+        self.assertEqual(publisher.wait(WAIT_S), 0)
+        screen.press("q")
+        self.assertEqual(screen.is_given_back(), 0)
+
     def test_refusals(self):
         self.fails(2, "no terminal\nhint: without one: tidings top --once", "top")
         self.fails(2, "--json goes with --once", "top", "--json")
@@ -169,6 +198,8 @@ class Top(Case):
         screen.press(" ")
         screen.shows(r"^groups  by lag")
         screen.press("\x1b[99~\x1b[6~") # one that is not known, and page down
+        screen.press("\t")
+        screen.shows(r"^clients  by lag")
         screen.press("\t")
         screen.shows(r"^topics  by lag")
         screen.press("q")

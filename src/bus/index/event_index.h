@@ -118,6 +118,13 @@ void event_places_deinit(struct event_places *places);
 CHECKED enum err event_index_find(struct event_index *index, const struct event_term *term,
                                   size_t most, struct event_places *places, struct reason *reason);
 
+/*
+ * Has the disk read what event_index_find is going to need for these values, all at once: a
+ * question with many of them, of which nothing is in memory, takes little longer than one. It only
+ * helps: what fails is told by event_index_find.
+ */
+void event_index_ahead(struct event_index *index, const struct event_term *terms, size_t count);
+
 struct event_index_size {
     uint64_t entries;
     uint64_t memory_entries; /* of these, not on disk */

@@ -88,6 +88,45 @@ static void drop_gone(const struct event_index *index, struct event_places *plac
     places->items.count = kept;
 }
 
+/* The runs that there are, oldest first, until let_go. Under the lock. */
+static void hold_runs(struct event_index *index, struct indexed_runs *runs)
+{
+    for (size_t i = 0; i < index->runs.count; i++) {
+        index->runs.items[i]->references++;
+        vec_push(runs, index->runs.items[i]);
+    }
+}
+
+/* Under the lock. */
+static void let_go(struct indexed_runs *runs)
+{
+    for (size_t i = 0; i < runs->count; i++) {
+        indexed_run_release(runs->items[i]);
+    }
+    vec_deinit(runs);
+}
+
+void event_index_ahead(struct event_index *index, const struct event_term *terms, size_t count)
+{
+    struct indexed_runs runs = {0};
+    uint64_t *hashes = mem_new_array(uint64_t, count + 1);
+    pthread_mutex_lock(&index->lock);
+    hold_runs(index, &runs);
+    for (size_t i = 0; i < count; i++) {
+        hashes[i] = event_index_hash(index, &terms[i]);
+    }
+    pthread_mutex_unlock(&index->lock);
+    for (enum index_ahead what = INDEX_AHEAD_FENCES; what <= INDEX_AHEAD_ENTRIES; what++) {
+        for (size_t i = 0; i < runs.count * count; i++) {
+            index_run_ahead(runs.items[i / count]->run, hashes[i % count], what);
+        }
+    }
+    pthread_mutex_lock(&index->lock);
+    let_go(&runs);
+    pthread_mutex_unlock(&index->lock);
+    free(hashes);
+}
+
 enum err event_index_find(struct event_index *index, const struct event_term *term, size_t most,
                           struct event_places *places, struct reason *reason)
 {
@@ -97,22 +136,16 @@ enum err event_index_find(struct event_index *index, const struct event_term *te
     pthread_mutex_lock(&index->lock);
     uint64_t hash = event_index_hash(index, term);
     if (search_memory(index, hash, &search)) {
-        for (size_t i = 0; i < index->runs.count; i++) {
-            index->runs.items[i]->references++;
-            vec_push(&runs, index->runs.items[i]);
-        }
+        hold_runs(index, &runs);
     }
     pthread_mutex_unlock(&index->lock);
     enum err err = search_runs(&runs, hash, &search, reason);
     pthread_mutex_lock(&index->lock);
-    for (size_t i = 0; i < runs.count; i++) {
-        indexed_run_release(runs.items[i]);
-    }
+    let_go(&runs);
     places->is_cut = places->items.count > most;
     places->items.count = places->is_cut ? most : places->items.count;
     drop_gone(index, places);
     pthread_mutex_unlock(&index->lock);
-    vec_deinit(&runs);
     return err;
 }
 

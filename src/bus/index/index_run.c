@@ -163,11 +163,9 @@ static size_t count_up_to(const uint8_t *hashes, size_t count, uint64_t hash)
     return low;
 }
 
-/* The last page of entries that may have the hash. *found false: none has. */
-static enum err find_page(const struct index_run *run, uint64_t hash, uint32_t *at, bool *found,
-                          struct reason *reason)
+/* How many pages of first hashes begin at or before the hash. */
+static size_t count_roots(const struct index_run *run, uint64_t hash)
 {
-    uint8_t fences[INDEX_PAGE_BYTES];
     size_t low = 0;
     size_t high = run->roots.count;
     while (low < high) {
@@ -178,6 +176,15 @@ static enum err find_page(const struct index_run *run, uint64_t hash, uint32_t *
             high = middle;
         }
     }
+    return low;
+}
+
+/* The last page of entries that may have the hash. *found false: none has. */
+static enum err find_page(const struct index_run *run, uint64_t hash, uint32_t *at, bool *found,
+                          struct reason *reason)
+{
+    uint8_t fences[INDEX_PAGE_BYTES];
+    size_t low = count_roots(run, hash);
     *found = low > 0;
     if (!*found) {
         return ERR_NONE;
@@ -194,6 +201,26 @@ static enum err find_page(const struct index_run *run, uint64_t hash, uint32_t *
         *at = before + (uint32_t)up_to - 1;
     }
     return err;
+}
+
+static void read_ahead(const struct index_run *run, uint64_t page)
+{
+    (void)posix_fadvise(run->fd, (off_t)(page * INDEX_PAGE_BYTES), INDEX_PAGE_BYTES,
+                        POSIX_FADV_WILLNEED);
+}
+
+void index_run_ahead(const struct index_run *run, uint64_t hash, enum index_ahead what)
+{
+    uint32_t at;
+    bool found;
+    if (what == INDEX_AHEAD_FENCES) {
+        size_t roots = count_roots(run, hash);
+        if (roots > 0) {
+            read_ahead(run, (uint64_t)run->pages + roots);
+        }
+    } else if (find_page(run, hash, &at, &found, NULL) == ERR_NONE && found) {
+        read_ahead(run, (uint64_t)at + 1);
+    }
 }
 
 enum err index_run_find(const struct index_run *run, uint64_t hash, index_each_number *each,

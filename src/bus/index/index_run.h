@@ -80,6 +80,17 @@ typedef bool index_each_number(void *context, uint32_t number);
 CHECKED enum err index_run_find(const struct index_run *run, uint64_t hash, index_each_number *each,
                                 void *context, struct reason *reason);
 
+enum index_ahead {
+    INDEX_AHEAD_FENCES, /* the page that tells which page has the hash */
+    INDEX_AHEAD_ENTRIES /* that one; waits for the first */
+};
+
+/*
+ * Has the kernel read what index_run_find is going to need, without waiting for it: so many runs
+ * and hashes take little longer than one. It only helps: nothing is told of what fails. Any thread.
+ */
+void index_run_ahead(const struct index_run *run, uint64_t hash, enum index_ahead what);
+
 /* Goes through all entries in their order. Zeroed but for the run it stands before the first. */
 struct index_run_cursor {
     const struct index_run *run;

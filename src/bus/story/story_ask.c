@@ -83,9 +83,11 @@ static void look_for_text(struct asking *asking, enum event_term_kind kind, cons
 static void follow(struct asking *asking, const struct story_event *event)
 {
     const struct event_attributes *of = &event->attributes;
+    look_for_text(asking, EVENT_TERM_ID, of->id); /* it may have been published twice */
     look_for_text(asking, EVENT_TERM_CAUSATION, of->id);
     look_for_text(asking, EVENT_TERM_CORRELATION, of->id);
     look_for_text(asking, EVENT_TERM_ID, of->causation_id);
+    look_for_text(asking, EVENT_TERM_CAUSATION, of->causation_id); /* the cause may be gone */
     look_for_text(asking, EVENT_TERM_ID, of->correlation_id);
     look_for_text(asking, EVENT_TERM_CORRELATION, of->correlation_id);
     look_for_text(asking, EVENT_TERM_TRACE, event->trace);

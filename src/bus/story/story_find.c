@@ -1,5 +1,8 @@
 #include "bus/story/story_find.h"
 
+#include "base/mem.h"
+
+#include <stdlib.h>
 #include <string.h>
 
 bool story_is_inner_topic(const char *topic)
@@ -19,6 +22,16 @@ static bool is_wanted(const struct story_term *term, const struct index_place *p
                                : !story_is_inner_topic(place->topic);
 }
 
+static void read_ahead(struct indexer *indexer, const struct story_term *terms, size_t count)
+{
+    struct event_term *plain = mem_new_array(struct event_term, count + 1);
+    for (size_t i = 0; i < count; i++) {
+        plain[i] = terms[i].term;
+    }
+    indexer_ahead(indexer, plain, count);
+    free(plain);
+}
+
 static enum client_status find_in_index(
     void *context, const struct story_term *terms, size_t count, size_t most, int64_t deadline_ms,
     bool (*found)(void *found_context, const struct index_place *place), void *found_context,
@@ -27,6 +40,7 @@ static enum client_status find_in_index(
     struct reason reason;
     bool goes_on = true;
     (void)deadline_ms; /* a question takes no time */
+    read_ahead(context, terms, count);
     for (size_t i = 0; i < count && goes_on; i++) {
         struct event_places places = {0};
         enum err err = indexer_find(context, &terms[i].term, most, &places, &reason);

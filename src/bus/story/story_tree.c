@@ -185,12 +185,33 @@ static bool is_in_circle(const struct story *story, size_t index)
     return false;
 }
 
+/* Of the events of a circle the one whose link tells least; of several the oldest. */
+static size_t weakest_of_circle(const struct story *story, size_t index)
+{
+    const struct story_event *items = story->events.items;
+    size_t weakest = index;
+    for (size_t at = items[index].parent; at != index; at = items[at].parent) {
+        bool is_guess = items[at].link_evidence == STORY_INFERRED;
+        bool was_guess = items[weakest].link_evidence == STORY_INFERRED;
+        bool is_weaker = is_guess != was_guess ? is_guess
+                         : items[at].link != items[weakest].link
+                             ? items[at].link > items[weakest].link
+                             : at < weakest;
+        weakest = is_weaker ? at : weakest;
+    }
+    return weakest;
+}
+
+/* What is recorded stays, as long as there is a guess in the circle. */
 static void cut_circles(struct story *story)
 {
     for (size_t i = 0; i < story->events.count; i++) {
         if (is_in_circle(story, i)) {
-            hang(story, i, STORY_NONE, STORY_ROOT, STORY_INFERRED,
-                 "its causes lead back to it: the circle is cut at its oldest event");
+            size_t weakest = weakest_of_circle(story, i);
+            bool is_guess = story->events.items[weakest].link_evidence == STORY_INFERRED;
+            hang(story, weakest, STORY_NONE, STORY_ROOT, STORY_INFERRED,
+                 is_guess ? "what it may have come of, its trace or its correlation, came of it"
+                          : "its causes lead back to it: the circle is cut at its oldest event");
         }
     }
 }

@@ -15,8 +15,8 @@
  *    is a guess;
  * 3. the first event of its correlation, or the one whose id that is: the same;
  * 4. when neither names anything: the event before it of the same key, a guess.
- * An event that was published twice (one id and source) hangs beside its first copy. A circle of
- * causes is cut at its oldest event.
+ * An event that was published twice (one id and source) hangs beside its first copy. A circle is
+ * cut at a guess, and one of recorded causes at its oldest event.
  */
 void story_tree(struct story *story);
 

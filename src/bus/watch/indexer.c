@@ -98,6 +98,16 @@ enum err indexer_find(struct indexer *indexer, const struct event_term *term, si
     return err == ERR_NONE ? ERR_NONE : reason_fail(reason, err, "%s", why.text);
 }
 
+void indexer_ahead(struct indexer *indexer, const struct event_term *terms, size_t count)
+{
+    pthread_mutex_lock(&indexer->lock);
+    struct event_index *index = indexer->index;
+    pthread_mutex_unlock(&indexer->lock);
+    if (index != NULL) {
+        event_index_ahead(index, terms, count);
+    }
+}
+
 /* --- on the watch's thread --- */
 
 static void set_failing(struct indexer *indexer, bool is_failing)

@@ -43,6 +43,9 @@ bool indexer_is_own_topic(const char *topic);
 CHECKED enum err indexer_find(struct indexer *indexer, const struct event_term *term, size_t most,
                               struct event_places *places, struct reason *reason);
 
+/* event_index_ahead, of an index that may not be open yet. Any thread. */
+void indexer_ahead(struct indexer *indexer, const struct event_term *terms, size_t count);
+
 struct indexer_state {
     struct event_index_size size;
     int64_t events;     /* that were looked at since the start */

@@ -122,7 +122,8 @@ static void close_gate(struct fixture *fixture)
     gate.waiting = 2;
     for (unsigned i = 0; i < 2; i++) {
         gate.tasks[i].run = wait_at_gate;
-        workers_post(fixture->api.workers, &gate.tasks[i], WORKER_QUICK, &gate.tasks[i]);
+        workers_post(fixture->api.workers, (struct worker_owner){.who = &gate.tasks[i]},
+                     WORKER_QUICK, &gate.tasks[i]);
     }
 }
 

@@ -1,7 +1,10 @@
 #include "api_fixture.h"
 
 #include "../../crash/crash.h"
+#include "wire/generated/add_partitions_to_txn.h"
 #include "wire/generated/create_partitions.h"
+#include "wire/generated/delete_topics.h"
+#include "wire/generated/describe_producers.h"
 #include "wire/generated/produce.h"
 
 #include <sched.h>
@@ -83,6 +86,78 @@ static void test_what_goes_to_a_worker_is_refused_behind_three_quarters(void **s
     assert_int_equal(answer.results[0].error_code, 0);
 }
 
+static void check_told(const struct delete_topics_response *answer, const char *first)
+{
+    assert_int_equal(answer->responses_count, 2);
+    assert_true(slice_equal(answer->responses[0].name, slice_str(first)));
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(answer->responses[i].error_code, KAFKA_ERROR_REQUEST_TIMED_OUT);
+    }
+}
+
+/* Up to version 5 topics are in one array, from 6 on in another, by name or id. */
+static void test_a_refused_deletion_tells_of_each_topic_in_every_version(void **state)
+{
+    struct fixture *fixture = *state;
+    struct slice names[] = {slice_str("orders"), slice_str("bills")};
+    struct delete_topics_request_topic topics[] = {{.name = names[0]},
+                                                   {.topic_id.bytes = {1, 2, 3}}};
+    struct delete_topics_request request = {
+        .topics = topics, .topics_count = 2, .topic_names = names, .topic_names_count = 2};
+    struct delete_topics_response answer;
+    size_t held = fill(fixture, 76);
+    for (int16_t version = 0; version <= 6; version++) {
+        assert_true(
+            client_call(&fixture->client, API_KEY_DELETE_TOPICS, version, &request, &answer));
+        check_told(&answer, "orders");
+    }
+    assert_true(slice_is_null(answer.responses[1].name));
+    assert_memory_equal(answer.responses[1].topic_id.bytes, topics[1].topic_id.bytes, 16);
+    empty(fixture, held);
+}
+
+static void test_refused_partitions_of_a_transaction_are_told_in_every_version(void **state)
+{
+    struct fixture *fixture = *state;
+    int32_t partitions[] = {3};
+    struct add_partitions_to_txn_request_topic topic = {slice_str("orders"), partitions, 1};
+    struct add_partitions_to_txn_request request = {
+        .v3_and_below_transactional_id = slice_str("id"),
+        .v3_and_below_topics = &topic,
+        .v3_and_below_topics_count = 1,
+    };
+    struct add_partitions_to_txn_response answer;
+    size_t held = fill(fixture, 76);
+    for (int16_t version = 0; version <= 3; version++) {
+        assert_true(client_call(&fixture->client, API_KEY_ADD_PARTITIONS_TO_TXN, version, &request,
+                                &answer));
+        assert_int_equal(answer.results_by_topic_v3_and_below_count, 1);
+        const struct add_partitions_to_txn_response_topic *told =
+            answer.results_by_topic_v3_and_below;
+        assert_int_equal(told->results_by_partition_count, 1);
+        assert_int_equal(told->results_by_partition[0].partition_index, 3);
+        assert_int_equal(told->results_by_partition[0].partition_error_code,
+                         KAFKA_ERROR_REQUEST_TIMED_OUT);
+    }
+    empty(fixture, held);
+}
+
+static void test_refused_looks_at_producers_are_told(void **state)
+{
+    struct fixture *fixture = *state;
+    int32_t partitions[] = {1, 7};
+    struct describe_producers_request_topic topic = {slice_str("orders"), partitions, 2};
+    struct describe_producers_request request = {.topics = &topic, .topics_count = 1};
+    struct describe_producers_response answer;
+    size_t held = fill(fixture, 76);
+    assert_true(client_call(&fixture->client, API_KEY_DESCRIBE_PRODUCERS, 0, &request, &answer));
+    assert_int_equal(answer.topics_count, 1);
+    assert_int_equal(answer.topics[0].partitions_count, 2);
+    assert_int_equal(answer.topics[0].partitions[1].partition_index, 7);
+    assert_int_equal(answer.topics[0].partitions[1].error_code, KAFKA_ERROR_REQUEST_TIMED_OUT);
+    empty(fixture, held);
+}
+
 /* An answer about nothing would look like success. */
 static void test_who_cannot_be_told_is_closed(void **state)
 {
@@ -155,6 +230,9 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_what_goes_to_a_worker_is_refused_behind_three_quarters),
+        TEST(test_a_refused_deletion_tells_of_each_topic_in_every_version),
+        TEST(test_refused_partitions_of_a_transaction_are_told_in_every_version),
+        TEST(test_refused_looks_at_producers_are_told),
         TEST(test_who_cannot_be_told_is_closed),
         TEST(test_a_produce_that_would_wait_is_refused_when_all_is_used),
         TEST(test_a_refused_produce_without_answer_closes),

@@ -79,7 +79,8 @@ static void occupy_workers(struct fixture *fixture)
     struct gate *gate = &fixture->gate;
     for (int i = 0; i < WORKERS; i++) {
         fixture->tasks[i] = (struct client_task){.task.run = wait_at_gate, .gate = gate};
-        workers_post(fixture->workers, &fixture->tasks[i], WORKER_QUICK, &fixture->tasks[i].task);
+        workers_post(fixture->workers, (struct worker_owner){.who = &fixture->tasks[i]},
+                     WORKER_QUICK, &fixture->tasks[i].task);
     }
     pthread_mutex_lock(&gate->lock);
     while (gate->waiting < WORKERS) {

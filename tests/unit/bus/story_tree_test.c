@@ -162,6 +162,23 @@ static void test_a_circle_is_cut_at_its_oldest_event(void **state)
     story_deinit(&story);
 }
 
+/* An order that was published again when its effect was there: only by the trace it is an effect of
+ * that, which says itself that it is the order's. */
+static void test_a_circle_with_a_guess_is_cut_there(void **state)
+{
+    (void)state;
+    static const char trace[] = "4bf92f3577b34da6a3ce929d0e0e4736";
+    struct story story = {0};
+    add(&story, "effect", "order", "order", 10)->trace = trace;
+    add(&story, "order", NULL, NULL, 20)->trace = trace;
+    story_tree(&story);
+    assert_null(parent_of(&story, "order"));
+    assert_non_null(find(&story, "order")->link_note);
+    assert_string_equal(parent_of(&story, "effect"), "order");
+    assert_int_equal(find(&story, "effect")->link_evidence, STORY_RECORDED);
+    story_deinit(&story);
+}
+
 /* --- random trees --- */
 
 enum { EVENTS_MAX = 60, NAME_SIZE = 16 };
@@ -257,6 +274,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_the_same_key_counts_when_nothing_else_tells),
         cmocka_unit_test(test_an_event_that_was_published_twice_is_one),
         cmocka_unit_test(test_a_circle_is_cut_at_its_oldest_event),
+        cmocka_unit_test(test_a_circle_with_a_guess_is_cut_there),
         cmocka_unit_test(test_of_random_trees_each_link_is_true_or_labelled),
     };
     return unit_run(tests, NULL, NULL, argc, argv);

@@ -11,11 +11,39 @@ struct fixture {
     struct top_topic topics[2][2];
     struct top_group groups[2][1];
     struct top_pair pairs[2][1];
-    struct top_sample samples[2]; /* newest first */
+    struct top_clients clients[2]; /* "pay" published 6 to orders and fetched 4 from stock */
+    struct top_sample samples[2];  /* newest first */
     struct top_history history;
 };
 
 static char orders[] = "orders", stock[] = "stock", ship[] = "ship\x1b[2J";
+
+#define PAY_KEY                                                                                    \
+    "pay\x1flibrdkafka 2.0.2\x1f"                                                                  \
+    "10.0.0.7\x1fUser:ANONYMOUS"
+
+/* Read as from the bus layer: one that is connected, and one that was. */
+static void read_clients(struct top_clients *clients, int more)
+{
+    json_t *answer =
+        json_pack("[{s:s,s:s,s:s,s:s,s:s,s:i,s:[{s:s,s:s,s:i},{s:s,s:s,s:i},{s:s,s:n,s:i}]},"
+                  "{s:s,s:i,s:[]}]",
+                  "client_id", "pay", "software", "librdkafka", "software_version", "2.0.2",
+                  "address", "10.0.0.7", "principal", "User:ANONYMOUS", "connections", 2, "flows",
+                  "did", "produced", "topic", "orders", "events", 100 + 6 * more, "did", "fetched",
+                  "topic", "stock", "events", 4 * more, "did", "joined", "topic", "events", 0,
+                  "client_id", "gone", "connections", 0, "flows");
+    assert_non_null(answer);
+    assert_true(top_clients_read(clients, answer));
+    json_decref(answer);
+}
+
+static void fixture_free(struct fixture *fixture)
+{
+    top_clients_deinit(&fixture->clients[0]);
+    top_clients_deinit(&fixture->clients[1]);
+    free(fixture);
+}
 
 static struct fixture *fixture_new(void)
 {
@@ -34,6 +62,8 @@ static struct fixture *fixture_new(void)
             .groups = {fixture->groups[i], 1, 1},
             .pairs = {fixture->pairs[i], 1, 1},
         };
+        read_clients(&fixture->clients[i], (int)more);
+        fixture->samples[i].clients = fixture->clients[i];
         fixture->history.samples[i] = &fixture->samples[i];
     }
     fixture->history.count = 2;
@@ -63,14 +93,14 @@ static void test_rates_are_what_moved_between_two_looks(void **state)
     rows = top_rows(&fixture->history, &choice);
     assert_true(rows.items[0].in == 0);
     vec_deinit(&rows);
-    free(fixture);
+    fixture_free(fixture);
 }
 
 static void test_time_behind_is_as_old_as_what_is_done(void **state)
 {
     (void)state;
     struct fixture *fixture = fixture_new();
-    struct top_choice choice = {.is_groups = true};
+    struct top_choice choice = {.page = TOP_GROUPS};
     struct top_rows rows = top_rows(&fixture->history, &choice);
     assert_int_equal(rows.items[0].behind_ms, 2000); /* the end was beyond it already */
     assert_true(rows.items[0].is_longer);
@@ -88,7 +118,57 @@ static void test_time_behind_is_as_old_as_what_is_done(void **state)
     rows = top_rows(&fixture->history, &choice);
     assert_int_equal(rows.items[0].behind_ms, 0);
     vec_deinit(&rows);
-    free(fixture);
+    fixture_free(fixture);
+}
+
+static void test_clients_are_shown_by_what_they_did(void **state)
+{
+    (void)state;
+    struct fixture *fixture = fixture_new();
+    struct top_choice choice = {.page = TOP_CLIENTS};
+    struct top_rows rows = top_rows(&fixture->history, &choice);
+    assert_int_equal(rows.count, 1);
+    assert_string_equal(rows.items[0].name, "pay");
+    assert_string_equal(rows.items[0].software, "librdkafka 2.0.2");
+    assert_int_equal(rows.items[0].members, 2);
+    assert_true(rows.items[0].in == 3 && rows.items[0].out == 2);
+    assert_true(top_key_take(&choice, TOP_KEY_ENTER, 0, &rows));
+    assert_string_equal(choice.opened, PAY_KEY);
+    vec_deinit(&rows);
+    rows = top_rows(&fixture->history, &choice);
+    assert_int_equal(rows.count, 2);
+    assert_string_equal(rows.items[0].name, "orders");
+    assert_true(rows.items[0].in == 3 && rows.items[0].out == 0);
+    assert_string_equal(rows.items[1].name, "stock");
+    assert_true(rows.items[1].in == 0 && rows.items[1].out == 2);
+    vec_deinit(&rows);
+    fixture_free(fixture);
+}
+
+static void test_why_clients_are_not_known_is_said(void **state)
+{
+    (void)state;
+    struct fixture *fixture = fixture_new();
+    struct top_clients none = {0};
+    json_t *answer = json_pack("{s:s}", "detail", "not seen\x1b here");
+    assert_false(top_clients_read(&none, answer));
+    json_decref(answer);
+    fixture->samples[0].clients = none;
+    struct buf text = {0};
+    const struct top_head head = {"127.0.0.1:9092", -1, NULL};
+    top_print(&text, &fixture->history, &head);
+    assert_non_null(strstr(buf_cstr(&text), "clients are not known: not seen\\x1b here\n"));
+    buf_clear(&text);
+    struct top_choice choice = {.page = TOP_CLIENTS};
+    top_frame(&text, &fixture->history, &head, &choice, 10, 100);
+    assert_non_null(strstr(buf_cstr(&text), "not known: not seen\\x1b here"));
+    buf_deinit(&text);
+    json_t *json = top_json(&fixture->history);
+    assert_true(json_is_null(json_object_get(json, "clients")));
+    assert_string_equal(json_string_value(json_object_get(json, "clients_unknown")),
+                        "not seen\x1b here");
+    json_decref(json);
+    fixture_free(fixture);
 }
 
 static void test_a_frame_fits_any_terminal(void **state)
@@ -98,14 +178,13 @@ static void test_a_frame_fits_any_terminal(void **state)
     const struct top_head head = {"127.0.0.1:9092", -1, NULL};
     for (int rows = 1; rows < 8; rows++) {
         for (int columns = 1; columns < 120; columns++) {
-            for (int view = 0; view < 8; view++) {
+            for (int view = 0; view < 4 * TOP_PAGES; view++) {
+                static const char *const opened[TOP_PAGES] = {orders, ship, PAY_KEY};
                 struct top_choice choice = {
-                    .is_groups = view & 1, .is_help = view & 4, .selected = 9};
+                    .page = (enum top_page)(view / 4), .is_help = view & 1, .selected = 9};
                 struct buf frame = {0};
                 snprintf(choice.opened, sizeof choice.opened, "%s",
-                         (view & 2) == 0    ? ""
-                         : choice.is_groups ? ship
-                                            : orders);
+                         (view & 2) == 0 ? "" : opened[choice.page]);
                 top_frame(&frame, &fixture->history, &head, &choice, rows, columns);
                 int lines = 1, length = 0;
                 for (const char *at = buf_cstr(&frame); *at != '\0'; at++) {
@@ -123,7 +202,7 @@ static void test_a_frame_fits_any_terminal(void **state)
             }
         }
     }
-    free(fixture);
+    fixture_free(fixture);
 }
 
 static void test_a_bus_that_is_away_is_told_with_what_was_known(void **state)
@@ -139,7 +218,7 @@ static void test_a_bus_that_is_away_is_told_with_what_was_known(void **state)
     assert_int_equal(strncmp(text, expected, strlen(expected)), 0);
     assert_non_null(strstr(text, "orders"));
     buf_deinit(&frame);
-    free(fixture);
+    fixture_free(fixture);
 }
 
 /* What the bytes are as keys: a letter each. */
@@ -174,6 +253,8 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rates_are_what_moved_between_two_looks),
         cmocka_unit_test(test_time_behind_is_as_old_as_what_is_done),
+        cmocka_unit_test(test_clients_are_shown_by_what_they_did),
+        cmocka_unit_test(test_why_clients_are_not_known_is_said),
         cmocka_unit_test(test_a_frame_fits_any_terminal),
         cmocka_unit_test(test_a_bus_that_is_away_is_told_with_what_was_known),
         cmocka_unit_test(test_keys_are_read),

@@ -186,7 +186,8 @@ static void run_job(struct task *task)
 {
     struct job *job = container_of(task, struct job, task);
     if (job->more != NULL) {
-        workers_post(job->workers, job->more, WORKER_SLOW, &job->more->task);
+        workers_post(job->workers, (struct worker_owner){.who = job->more}, WORKER_SLOW,
+                     &job->more->task);
     }
     atomic_fetch_add(job->run, 1);
 }
@@ -203,7 +204,8 @@ static void test_workers_run_every_task_before_they_stop(void **state)
         jobs[JOBS + i] = (struct job){.task.run = run_job, .workers = workers, .run = &run};
         jobs[i] = jobs[JOBS + i];
         jobs[i].more = &jobs[JOBS + i];
-        workers_post(workers, &jobs[i % 7], WORKER_QUICK, &jobs[i].task);
+        workers_post(workers, (struct worker_owner){.who = &jobs[i % 7]}, WORKER_QUICK,
+                     &jobs[i].task);
     }
     workers_free(workers);
     assert_int_equal(atomic_load(&run), 2 * JOBS);

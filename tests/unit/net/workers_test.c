@@ -86,6 +86,14 @@ struct job {
     unsigned pieces; /* that it goes on with */
 };
 
+/* Those with capital letters are at a site of their own. */
+static struct worker_owner owner_of(struct record *record, char name)
+{
+    struct worker_owner owner = {.who = &record->running[(int)name]};
+    owner.site.address[0] = name < 'a';
+    return owner;
+}
+
 static void run_job(struct task *task)
 {
     struct job *job = container_of(task, struct job, task);
@@ -97,7 +105,7 @@ static void run_job(struct task *task)
     atomic_fetch_sub(&record->running[(int)job->name], 1);
     if (job->pieces > 0) {
         job->pieces--;
-        workers_post(job->workers, &record->running[(int)job->name], WORKER_SLOW, task);
+        workers_post(job->workers, owner_of(record, job->name), WORKER_SLOW, task);
     }
 }
 
@@ -105,7 +113,7 @@ static void post(struct workers *workers, struct job *job, struct record *record
                  enum worker_speed speed)
 {
     *job = (struct job){.task.run = run_job, .record = record, .name = name, .workers = workers};
-    workers_post(workers, &record->running[(int)name], speed, &job->task);
+    workers_post(workers, owner_of(record, name), speed, &job->task);
 }
 
 /* The gate's task, of an owner of its own, holds the only thread while others are posted. */
@@ -114,7 +122,7 @@ static struct workers *start_held(struct gate *gate, struct waiter *waiter)
     struct workers *workers = start(1);
     gate_init(gate);
     *waiter = (struct waiter){{.run = wait_at}, gate};
-    workers_post(workers, waiter, WORKER_QUICK, &waiter->task);
+    workers_post(workers, (struct worker_owner){.who = waiter}, WORKER_QUICK, &waiter->task);
     await_waiting(gate, 1);
     return workers;
 }
@@ -156,6 +164,24 @@ static void test_all_have_turns_one_after_the_other(void **state)
     open_gate(&gate);
     workers_free(workers);
     assert_memory_equal(record.ran, "abcdabcabaaa", 12);
+}
+
+static void test_turns_go_round_sites_first(void **state)
+{
+    (void)state;
+    static struct job jobs[12];
+    static struct record record;
+    memset(&record, 0, sizeof record);
+    struct gate gate;
+    struct waiter waiter;
+    struct workers *workers = start_held(&gate, &waiter);
+    const char *owners = "ABCDEAFGaab";
+    for (int i = 0; owners[i] != '\0'; i++) {
+        post(workers, &jobs[i], &record, owners[i], WORKER_SLOW);
+    }
+    open_gate(&gate);
+    workers_free(workers);
+    assert_memory_equal(record.ran, "AaBbCaDEFGA", 11);
 }
 
 static void test_long_work_in_pieces_lets_others_in_between(void **state)
@@ -207,11 +233,11 @@ static void test_slow_work_leaves_a_thread_free(void **state)
     struct workers *workers = start(THREADS);
     for (int i = 0; i < OWNERS; i++) {
         slow[i] = (struct waiter){{.run = wait_at}, &gate};
-        workers_post(workers, &slow[i], WORKER_SLOW, &slow[i].task);
+        workers_post(workers, (struct worker_owner){.who = &slow[i]}, WORKER_SLOW, &slow[i].task);
     }
     await_waiting(&gate, THREADS - 1);
     quick = (struct waiter){{.run = wait_at}, &passed};
-    workers_post(workers, &quick, WORKER_QUICK, &quick.task);
+    workers_post(workers, (struct worker_owner){.who = &quick}, WORKER_QUICK, &quick.task);
     await_waiting(&passed, 1); /* while all the others wait */
     pthread_mutex_lock(&gate.lock);
     assert_int_equal(gate.waiting, THREADS - 1);
@@ -271,6 +297,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_task_does_not_wait_for_the_thousand_of_another),
         cmocka_unit_test(test_all_have_turns_one_after_the_other),
+        cmocka_unit_test(test_turns_go_round_sites_first),
         cmocka_unit_test(test_long_work_in_pieces_lets_others_in_between),
         cmocka_unit_test(test_one_owner_has_one_thread_at_most),
         cmocka_unit_test(test_slow_work_leaves_a_thread_free),

@@ -90,7 +90,8 @@ static void start(struct asked *asked)
 {
     asked->on_worker = true;
     asked->task.run = start_on_worker;
-    workers_post(asked->fixture->workers, NULL, WORKER_SLOW, &asked->task);
+    workers_post(asked->fixture->workers, (struct worker_owner){.who = NULL}, WORKER_SLOW,
+                 &asked->task);
 }
 
 static void start_here(void *context)
