@@ -2,6 +2,7 @@
 #define TIDINGS_CLI_DEADLETTER_H
 
 #include "bus/dead/dead_group.h"
+#include "bus/dead/dead_json.h"
 #include "bus/dead/dead_view.h"
 #include "bus/dead/dead_write.h"
 #include "cli/bus.h"
@@ -90,15 +91,6 @@ int dead_fail(const struct client_error *error, const char *verb, const char *to
 
 /* "open", or "failed again (2)". */
 const char *dead_state_text(const struct dead_seen *seen, char text[32]);
-
-/* One event in short, as JSON. */
-json_t *dead_seen_to_json(const struct dead_seen *seen);
-
-/* Sets a text of any bytes (event_set_bytes); absent for the null slice. */
-void dead_set_text(json_t *object, const char *name, struct slice text);
-
-/* Sets a time as ISO 8601, null when it is below 0. */
-void dead_set_time(json_t *object, const char *name, int64_t time_ms);
 
 /* A cell of any bytes, at most so many of them; "-" for the null slice. */
 void dead_cell(struct table *table, struct slice text, size_t most);

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/time_text.h"
+#include "bus/dead/dead_json.h"
 #include "bus/dead/dead_republish.h"
 #include "cli/cli.h"
 #include "cli/interrupt.h"
@@ -108,27 +109,6 @@ static int load_plan(struct redriving *redriving)
     return EXIT_OK;
 }
 
-static json_t *plan_to_json(const struct redriving *redriving)
-{
-    const struct dead_plan *plan = &redriving->plan;
-    json_t *passed = json_object();
-    for (int state = 0; state < DEAD_STATES; state++) {
-        if (plan->passed[state] > 0) {
-            json_object_set_new(passed, dead_state_name((enum dead_state)state),
-                                json_integer((json_int_t)plan->passed[state]));
-        }
-    }
-    json_t *json = json_pack("{s:o,s:s,s:I,s:o,s:o,s:I,s:I}", "group",
-                             output_json_text(redriving->options->dead.group), "plan", plan->id,
-                             "events", (json_int_t)plan->choices.count, "lanes",
-                             plan->lanes > 0 ? json_integer((json_int_t)plan->lanes) : json_null(),
-                             "passed_over", passed, "of_other_tools", (json_int_t)plan->nameless,
-                             "changed_since", (json_int_t)redriving->changed);
-    dead_set_time(json, "first", plan->first_ms);
-    dead_set_time(json, "last", plan->last_ms);
-    return json;
-}
-
 static void print_passed(const struct redriving *redriving)
 {
     const struct dead_plan *plan = &redriving->plan;
@@ -154,7 +134,8 @@ static void print_plan(const struct redriving *redriving)
     size_t count = plan->choices.count;
     char first[TIME_TEXT_SIZE], last[TIME_TEXT_SIZE];
     if (redriving->options->dead.bus.is_json) {
-        output_json(plan_to_json(redriving));
+        output_json(dead_plan_to_json(&redriving->plan, redriving->options->dead.group,
+                                      redriving->changed));
         return;
     }
     print_passed(redriving);
@@ -190,7 +171,8 @@ static int tell_run(struct redriving *redriving, const struct dead_run *run, int
     const struct dead_fact *task = &run->task;
     bool is_republish = redriving->options->is_republish;
     if (redriving->options->dead.bus.is_json) {
-        json_t *json = plan_to_json(redriving);
+        json_t *json =
+            dead_plan_to_json(&redriving->plan, redriving->options->dead.group, redriving->changed);
         json_object_set_new(json, "task", json_string(task->id));
         json_object_set_new(json, "state", json_string(task->state));
         json_object_set_new(json, "sent", json_integer((json_int_t)task->sent));

@@ -1,6 +1,7 @@
 #include "cli/deadletter.h"
 
 #include "base/clock.h"
+#include "bus/dead/dead_json.h"
 #include "cli/cli.h"
 
 #include <stdio.h>
@@ -31,70 +32,6 @@ static const struct help_page cancel_page = {
         "Nothing is lost: what was not sent stays as it was.",
     .examples = "  tidings deadletter tasks cancel email 0123456789abcdef\n",
 };
-
-/* The latest of each task, in the order in which they began. */
-struct gathered {
-    const char *id; /* NULL: all */
-    json_t *tasks;  /* id -> JSON */
-};
-
-static json_t *task_to_json(const struct dead_fact *task)
-{
-    json_t *json =
-        json_pack("{s:s,s:s,s:o,s:I,s:I,s:I,s:I,s:I}", "task", task->id, "plan", task->plan,
-                  "state", output_json_text(task->state), "total", (json_int_t)task->total, "sent",
-                  (json_int_t)task->sent, "done", (json_int_t)task->done, "failed_again",
-                  (json_int_t)task->failed, "refused", (json_int_t)task->refused);
-    json_object_set_new(json, "rate", output_number_or_null(task->rate > 0 ? task->rate : -1));
-    json_object_set_new(json, "who", output_json_text(task->who));
-    dead_set_time(json, "began", task->time_ms);
-    dead_set_time(json, "changed", task->changed_ms);
-    json_object_set_new(json, "changed_ms", json_integer((json_int_t)task->changed_ms));
-    return json;
-}
-
-static bool gather(void *context, const struct dead_fact *fact)
-{
-    struct gathered *gathered = context;
-    if (gathered->id != NULL && strcmp(gathered->id, fact->id) != 0) {
-        return true;
-    }
-    if (fact->kind == DEAD_FACT_TASK && fact->is_erased) {
-        json_object_del(gathered->tasks, fact->id);
-    } else if (fact->kind == DEAD_FACT_TASK) {
-        json_t *before = json_object_get(gathered->tasks, fact->id);
-        bool is_cancelled = json_is_true(json_object_get(before, "cancel_requested"));
-        json_t *json = task_to_json(fact);
-        json_object_set_new(json, "cancel_requested", json_boolean(is_cancelled));
-        json_object_set_new(gathered->tasks, fact->id, json);
-    } else if (fact->kind == DEAD_FACT_CANCEL) {
-        json_t *task = json_object_get(gathered->tasks, fact->id);
-        json_object_set_new(task, "cancel_requested", json_boolean(!fact->is_erased));
-    }
-    return true;
-}
-
-/* A command that runs tells so each second. */
-static void judge(json_t *tasks)
-{
-    enum { SILENT_MS = 15000 };
-    int64_t now_ms = clock_wall_ms(clock_system());
-    const char *id;
-    json_t *task;
-    json_object_foreach(tasks, id, task)
-    {
-        int64_t changed_ms = (int64_t)json_integer_value(json_object_get(task, "changed_ms"));
-        const char *state = json_string_value(json_object_get(task, "state"));
-        bool is_running = state != NULL && strcmp(state, "running") == 0;
-        bool is_cancelled = json_is_true(json_object_get(task, "cancel_requested"));
-        if (is_running && now_ms - changed_ms > SILENT_MS) {
-            json_object_set_new(task, "state", json_string(is_cancelled ? "cancelled" : "silent"));
-        } else if (is_running && is_cancelled) {
-            json_object_set_new(task, "state", json_string("cancelling"));
-        }
-        json_object_del(task, "changed_ms");
-    }
-}
 
 static int64_t number_in(const json_t *json, const char *name)
 {
@@ -158,22 +95,21 @@ static int run(const struct dead_options *options, const char *id, bool is_cance
 {
     struct dead_reading reading;
     struct client_error error;
-    struct gathered gathered = {.id = id, .tasks = json_object()};
+    json_t *tasks = NULL;
     int code = dead_reading_begin(&reading, options);
-    if (code == EXIT_OK && dead_view_facts(&reading.view, gather, &gathered, &error) != CLIENT_OK) {
+    if (code == EXIT_OK && dead_tasks_read(&reading.view, id, &tasks, &error) != CLIENT_OK) {
         code = dead_fail(&error, "read", reading.view.state_topic);
     }
     progress_clear(&reading.progress);
-    judge(gathered.tasks);
-    if (code == EXIT_OK && id != NULL && json_object_size(gathered.tasks) == 0) {
+    if (code == EXIT_OK && id != NULL && json_object_size(tasks) == 0) {
         code = cli_fail(EXIT_NOT_FOUND, "see all with: tidings deadletter tasks list GROUP",
                         "group '%s' has no task '%s'", options->group, id);
     } else if (code == EXIT_OK && is_cancel) {
         code = cancel(options, id);
     } else if (code == EXIT_OK) {
-        print_tasks(gathered.tasks, options->bus.is_json);
+        print_tasks(tasks, options->bus.is_json);
     }
-    json_decref(gathered.tasks);
+    json_decref(tasks);
     dead_reading_close(&reading);
     return output_finish(code);
 }

@@ -1,4 +1,5 @@
 #include "bus/api/http_api.h"
+#include "bus/api/http_dead.h"
 #include "bus/console/console.h"
 #include "bus/watch/bus_parts.h"
 
@@ -29,10 +30,13 @@ int main(int argc, char **argv)
                                       .timeout_ms = argc > 2 ? atoi(argv[2]) : 30000};
     struct http_api *api = http_api_new(&bus);
     struct bus_asker *asker = bus_asker_new(&bus);
-    struct bus_parts parts = {.connection = &bus, .http = http, .asker = asker};
+    struct bus_parts parts = {.dir = "/nowhere", .connection = &bus, .http = http, .asker = asker};
+    void *dead = http_dead_make(&parts);
     void *console = console_make(&parts);
     size_t count;
     const struct http_route *routes = http_api_routes(api, &count);
+    http_add_routes(http, routes, count);
+    routes = http_dead_routes(dead, &count);
     http_add_routes(http, routes, count);
     routes = console_routes(console, &count);
     http_add_routes(http, routes, count);
@@ -48,6 +52,7 @@ int main(int argc, char **argv)
         return 1;
     }
     console_free(console);
+    http_dead_free(dead);
     bus_asker_free(asker);
     http_api_free(api);
     http_free(http);

@@ -312,14 +312,40 @@ class PagesTest(unittest.TestCase):
         self.assertIn("gave nothing up", self.page("/dead-letters/of?group=nothing").text())
         self.assertIn("no lanes", self.page("/lanes?group=nothing").text())
 
-    def test_dead_letters_by_cause_with_a_dry_run(self):
-        page = self.page("/dead-letters/of?group=mail&plan=1")
-        self.assertIn("3 events of", page.text())
-        self.assertIn("tidings deadletter redrive mail --all", page.text())
+    def test_dead_letters_by_cause(self):
+        page = self.page("/dead-letters/of?group=mail")
+        self.assertIn("tidings deadletter redrive mail --all --dry-run", page.text())
         causes = [link for link in page.links if "cause=" in link]
         self.assertEqual(len(causes), 2)
-        one = self.page(causes[0])
+        one = self.page(causes[1])
         self.assertTrue([link for link in one.links if link.startswith("/topics/orders/0/")])
+        of_group = "/v1/groups/mail/dead-letters"
+        told = json.loads(ask(self.address, of_group).text)
+        self.assertEqual((told["events"], told["stopped"], told["has_lanes"]), (3, "complete", False))
+        at, seen = f"{of_group}/{max(told['causes'], key=lambda cause: cause['events'])['cause']}?limit=1", []
+        while at:
+            answer = json.loads(ask(self.address, at).text)
+            seen += [letter["newest"] for letter in answer["letters"]]
+            at = answer["next"] and f"{at.split('&')[0]}&after={answer['next']}"
+        self.assertEqual(seen, ["0:1", "0:2"])
+        for path, status in ((of_group + "/x?after=y", 400), (of_group + "/x?limit=0", 400), (of_group + "/nothing", 200),
+                             ("/v1/groups/nothing/dead-letters", 404), ("/v1/groups/mail/redrives/nothing", 404),
+                             ("/v1/groups/mail/redrive-plans/nothing", 404), ("/dead-letters/of", 400),
+                             ("/dead-letters/task?group=mail&task=nothing", 404)):
+            self.assertEqual(ask(self.address, path).status, status, path)
+
+    def test_what_has_no_lanes_is_not_redriven(self):
+        ours = {"Origin": "http://" + self.address, "Content_Type": "application/x-www-form-urlencoded"}
+        answer = ask(self.address, "/dead-letters/plan?group=mail", "POST", "", **ours)
+        self.assertEqual(answer.status, 409, answer.text)
+        self.assertIn("--republish", Page(answer.text).text())
+        self.assertEqual(Page(answer.text).wrong, [])
+        for body in ("", "[]", "{}", '{"all": true, "plan": "x"}', '{"all": true, "rate": -1}', '{"all": true, "more": 1}', "[" * 60000,
+                     '{"plan": "x", "dry_run": true}', '{"cause": 7}', '{"all": true, "all": true}'):
+            answer = ask(self.address, "/v1/groups/mail/redrives", "POST", body, Content_Type="application/json")
+            self.assertEqual(answer.status, 400, (body[:60], answer.text))
+        self.assertEqual(ask(self.address, "/v1/groups/mail/redrives", "POST", "{}", Origin="http://evil.example").status, 403)
+        self.assertEqual(ask(self.address, "/v1/groups/mail/redrives/x", "DELETE", Origin="http://evil.example").status, 403)
 
     def test_nothing_new_costs_no_page(self):
         mark = ask(self.address, "/topics/orders").headers["Tidings-Mark"]
@@ -392,6 +418,103 @@ class LayerTest(unittest.TestCase):
             text("/alerts")
 
 
+class RedriveTest(unittest.TestCase):
+    """Dead letters of a real service are redriven by buttons, and the server is killed meanwhile."""
+
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory(prefix="tidings-console-")
+        self.gate, self.effects = (os.path.join(self.folder.name, name) for name in ("gate", "effects"))
+        self.server = Server(os.path.join(self.folder.name, "data"), "http.listeners=127.0.0.1:0",
+                             "group.min.session.timeout.ms=100", "group.initial.rebalance.delay.ms=0")
+        self.service = None
+
+    def tearDown(self):
+        if self.service:
+            self.service.kill()
+            self.service.wait()
+        self.server.stop()
+        self.folder.cleanup()
+
+    def start_service(self):
+        with open(self.effects + ".log", "ab") as log:
+            self.service = subprocess.Popen([os.path.join(BUILD, "tests", "lanes", "lane-service"), self.server.address, "mail",
+                                             "orders", self.effects, "2", "1000000"], stderr=log)
+
+    def give_up(self, count):
+        self.server.run("topic", "create", "orders", "--partitions", "2")
+        put(self.server, "orders", [{"key": f"k{i}", "value": "closed " + self.gate, "headers": {"ce_id": f"o-{i}", "ce_type": "order"}}
+                                    for i in range(count)])
+        self.start_service()
+
+        def are_given_up():
+            put(self.server, "orders", [{"key": f"fine{i}", "value": "ok"} for i in range(10)]) # others have to succeed meanwhile
+            told = ask(http_of(self.server), "/v1/groups/mail/dead-letters")
+            return told.status == 200 and json.loads(told.text)["events"] == count
+        wait_for(are_given_up, f"{count} are given up")
+        with open(self.gate, "w", encoding="utf-8"):
+            pass
+
+    def press(self, page, word, fields=""):
+        """What the form with this in its action leads to."""
+        action = [form["action"] for form in page.forms if form.get("method") == "post" and word in form["action"]]
+        self.assertEqual(len(action), 1, page.forms)
+        address = http_of(self.server)
+        self.assertEqual(ask(address, action[0], "POST", fields, Origin="http://evil.example",
+                             Content_Type="application/x-www-form-urlencoded").status, 403)
+        done = ask(address, action[0], "POST", fields, Origin="http://" + address,
+                   Content_Type="application/x-www-form-urlencoded")
+        self.assertEqual(done.status, 303, done.text)
+        return done.headers["Location"]
+
+    def page(self, path):
+        answer = ask(http_of(self.server), path)
+        page = Page(answer.text)
+        self.assertEqual((answer.status, page.wrong), (200, []), answer.text)
+        return page
+
+    def task(self, at):
+        fields = urllib.parse.parse_qs(at.split("?")[1])
+        return json.loads(ask(http_of(self.server), f"/v1/groups/mail/redrives/{fields['task'][0]}").text)
+
+    def test_by_buttons_through_a_kill(self):
+        self.give_up(6)
+        page = self.page("/dead-letters/of?group=mail")
+        page = self.page(self.press(page, "/plan"))
+        self.assertIn("6 events of 6 lanes", page.text())
+        self.assertIn("tidings deadletter redrive mail --plan ", page.text())
+        at = self.press(page, "/redrive", "rate=1")
+        self.assertIn("tidings deadletter tasks cancel mail", self.page(at).text())
+        wait_for(lambda: self.task(at)["done"] >= 2, "some are redriven")
+        listen = self.server.address
+        self.server.kill()
+        self.server.listen = listen
+        self.server.start()
+        wait_for(lambda: self.task(at)["state"] == "done", "it went on by itself")
+        told = self.task(at)
+        self.assertEqual((told["total"], told["done"], told["failed_again"]), (6, 6, 0))
+        tasks = json.loads(self.server.run("deadletter", "tasks", "list", "mail", "--json")[0])
+        self.assertEqual([(task["task"], task["state"]) for task in tasks], [(told["task"], "done")])
+        page = self.page("/dead-letters/of?group=mail")
+        self.assertIn(at, page.links)
+        self.assertIn("nothing=1", self.press(page, "/plan"))
+        with open(self.effects, encoding="utf-8") as lines:
+            ends = [line.split()[5] for line in lines if line.startswith("end ") and line.split()[5].startswith("k")]
+        self.assertEqual(sorted(set(ends)), [f"k{i}" for i in range(6)])
+
+    def test_cancelled_and_gone_on_with(self):
+        self.give_up(6)
+        cause = [link for link in self.page("/dead-letters/of?group=mail").links if "cause=" in link][0]
+        at = self.press(self.page(self.press(self.page(cause), "/plan")), "/redrive", "rate=1")
+        wait_for(lambda: self.task(at)["done"] >= 1, "one is redriven")
+        self.assertEqual(self.press(self.page(at), "/cancel"), at)
+        wait_for(lambda: self.task(at)["state"] == "cancelled", "it ends")
+        left = 6 - self.task(at)["done"]
+        self.assertGreater(left, 0)
+        again = self.press(self.page(at), "/redrive")
+        wait_for(lambda: self.task(again)["state"] == "done", "it goes on")
+        self.assertEqual(self.task(again)["done"], left)
+
+
 SECRET = "Kx7payload"
 
 
@@ -435,7 +558,7 @@ class HiddenTest(unittest.TestCase):
         wait_for(lambda: ask(self.address, "/v1/events/o-3/story").status == 200, "the story of an event")
         wait_for(lambda: "order.placed" in ask(self.address, "/map").text, "the map")
         starts = PAGES + ["/story?q=o-3", "/story?q=c-1", "/topics/orders/0/0", "/topics/orders/0/3?as=hex", "/topics/structured/0/0",
-                          "/topics/plain/0/0", "/dead-letters/of?group=mail&plan=1", "/topics/dlq.mail/0/0"]
+                          "/topics/plain/0/0", "/dead-letters/of?group=mail", "/topics/dlq.mail/0/0"]
         paths = json.loads(ask(self.address, "/v1/openapi.json").text)["paths"]
         places = {"{topic}": "orders", "{id}": "o-3", "{group}": "mail", "{type}": "order.placed"}
         for path, methods in paths.items():
@@ -521,7 +644,7 @@ class BrowserTest(unittest.TestCase):
         wait_for(lambda: ask(self.address, "/story?q=o-3").status == 200, "the story of an event")
         wait_for(lambda: "order.placed" in ask(self.address, "/map").text, "the map")
         for path in PAGES + ["/story?q=o-3", "/topics/orders", "/topics/hostile", "/topics/hostile/0/0", "/topics/orders?tab=publish",
-                             "/groups/mail", "/dead-letters/of?group=mail&plan=1"]:
+                             "/groups/mail", "/dead-letters/of?group=mail"]:
             for width, theme in ((1280, "light"), (420, "dark")):
                 self.browser.set_window_size(width, 900)
                 self.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {

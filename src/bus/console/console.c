@@ -24,6 +24,7 @@ const struct page_kind page_kinds[] = {
     {"/group", "Group", page_group, NULL, NULL, "/groups", NULL},
     {"/dead-letters", "Dead letters", page_dead, NULL, "Dead letters", NULL, "d"},
     {"/dead-letters/of", "Dead letters", page_dead_group, NULL, NULL, "/dead-letters", NULL},
+    {"/dead-letters/task", "Redrive", page_dead_task, NULL, NULL, "/dead-letters", NULL},
     {"/lanes", "Lanes", page_lanes, NULL, NULL, "/groups", NULL},
     {"/clients", "Clients", page_clients, "/v1/clients", "Clients", NULL, "c"},
     {"/alerts", "Alerts", page_alerts, "/v1/alerts", "Alerts", NULL, "a"},
@@ -133,6 +134,9 @@ void *console_make(const struct bus_parts *parts)
     /* What forms send. */
     static const struct page_kind posts[] = {
         {"/topics/{topic}/publish", "Publish", page_publish, NULL, NULL, "/topics", NULL},
+        {"/dead-letters/plan", "Plan", page_dead_plan, NULL, NULL, "/dead-letters", NULL},
+        {"/dead-letters/redrive", "Redrive", page_dead_redrive, NULL, NULL, "/dead-letters", NULL},
+        {"/dead-letters/cancel", "Cancel", page_dead_cancel, NULL, NULL, "/dead-letters", NULL},
         {"/group/reset", "Move a group", page_reset, NULL, NULL, "/groups", NULL}};
     struct console *console = mem_new(struct console);
     console->parts = parts;

@@ -1,5 +1,6 @@
 #include "bus/console/console_page.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static void learn(void *context, const struct http_route *route)
@@ -38,6 +39,24 @@ void console_ask(struct page *page, const char *method, const char *target,
     know_routes(console);
     http_try_for(page->request, console->known.items, console->known.count, method, target, headers,
                  body, answer);
+}
+
+json_t *page_do(struct page *page, const char *method, const char *target, json_t *body,
+                unsigned *status)
+{
+    static const char *const headers[] = {"Content-Type: application/json", NULL};
+    struct http_answer answer;
+    char *text = body != NULL ? json_dumps(body, JSON_COMPACT) : NULL;
+    console_ask(page, method, target, headers, slice_str(text != NULL ? text : ""), &answer);
+    json_t *json = json_incref(answer.json);
+    if (json != NULL) {
+        vec_push(&page->answers, json);
+    }
+    *status = answer.status;
+    http_answer_deinit(&answer);
+    free(text);
+    json_decref(body);
+    return json;
 }
 
 json_t *page_ask(struct page *page, const char *target, json_t **problem)

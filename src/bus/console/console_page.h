@@ -75,6 +75,11 @@ extern const size_t page_kind_count;
 /* Whether the server has a route of this path (as it was added). */
 bool console_has(struct console *console, const char *path);
 
+/* The same of a request that changes something, with a body of JSON; *status: of the answer. The
+ * answer, also a problem, lives as long as the page; NULL: it had no JSON. */
+json_t *page_do(struct page *page, const char *method, const char *target, json_t *body,
+                unsigned *status);
+
 /* What the server answers to it, for who asked for the page: see http_try_for. */
 void console_ask(struct page *page, const char *method, const char *target,
                  const char *const *headers, struct slice body, struct http_answer *answer);
@@ -191,6 +196,9 @@ void page_spark(struct page *page, const double *values, size_t count, const cha
 void page_field(struct page *page, const char *label, const char *name, const char *value,
                 const char *hint, const char *class_name);
 
+/* What a form sent in its field (its body); the null slice: nothing. In the arena. */
+struct slice page_sent(struct page *page, const char *name);
+
 /* Where a group's page is: a path, or for names that are none a query. */
 const char *page_group_url(struct page *page, const char *group);
 
@@ -215,6 +223,10 @@ void page_alerts(struct page *page);
 void page_story(struct page *page);
 void page_dead(struct page *page);
 void page_dead_group(struct page *page);
+void page_dead_task(struct page *page);
+void page_dead_plan(struct page *page);
+void page_dead_redrive(struct page *page);
+void page_dead_cancel(struct page *page);
 void page_lanes(struct page *page);
 void page_settings(struct page *page);
 

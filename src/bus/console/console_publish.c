@@ -18,8 +18,7 @@ static int hex_digit(char letter)
                                              : -1;
 }
 
-/* A field's bytes; the null slice: it is not there. In the arena. */
-static struct slice field(struct page *page, const char *name)
+struct slice page_sent(struct page *page, const char *name)
 {
     struct slice body = http_body(page->request);
     size_t name_size = strlen(name);
@@ -76,8 +75,8 @@ static bool is_json(struct slice bytes)
 /* Fills the headers of the request to /v1; ended by NULL. */
 static void set_headers(struct page *page, struct slice value, const char *headers[8])
 {
-    struct slice type = field(page, "type"), source = field(page, "source");
-    struct slice subject = field(page, "subject");
+    struct slice type = page_sent(page, "type"), source = page_sent(page, "source");
+    struct slice subject = page_sent(page, "subject");
     char id[UUID_TEXT_SIZE];
     size_t count = 0;
     headers[count++] = is_json(value) ? "Content-Type: application/json"
@@ -98,7 +97,7 @@ static void set_headers(struct page *page, struct slice value, const char *heade
 void page_publish(struct page *page)
 {
     const char *topic = http_segment(page->request, "topic"), *headers[8];
-    struct slice value = field(page, "value"), key = field(page, "key");
+    struct slice value = page_sent(page, "value"), key = page_sent(page, "key");
     struct http_answer answer;
     const char *target = key.size > 0 ? html_url(&page->arena, "/v1/topics/{}?key={}", topic,
                                                  arena_cstr(&page->arena, key))

@@ -41,6 +41,7 @@ struct dead_index {
     struct parked *parked;
     struct word *words;
     size_t count; /* with letters */
+    size_t most;
 };
 
 const char *dead_state_name(enum dead_state state)
@@ -69,7 +70,13 @@ struct dead_index *dead_index_new(const char *dlq_topic)
 {
     struct dead_index *index = mem_new(struct dead_index);
     index->dlq_topic = dlq_topic;
+    index->most = DEAD_CASES_MAX;
     return index;
+}
+
+void dead_index_limit(struct dead_index *index, size_t most)
+{
+    index->most = most;
 }
 
 void dead_index_free(struct dead_index *index)
@@ -112,7 +119,7 @@ static struct dead_case *reach(struct dead_index *index, struct dead_key key)
 {
     static const struct dead_place none = {-1, -1};
     struct dead_case *at = find(index, &key);
-    if (at == NULL && HASH_COUNT(index->cases) < DEAD_CASES_MAX) {
+    if (at == NULL && HASH_COUNT(index->cases) < index->most) {
         at = mem_new(struct dead_case);
         at->key = key;
         at->first = at->newest = at->edit = none;
@@ -404,6 +411,11 @@ enum dead_state dead_case_state(const struct dead_case *at)
 int64_t dead_case_failed(const struct dead_case *at)
 {
     return __builtin_popcountll(at->failed_numbers & ~at->refused_numbers);
+}
+
+bool dead_case_has_failed(const struct dead_case *at, int64_t number)
+{
+    return (at->failed_numbers & ~at->refused_numbers & bit_of(number)) != 0;
 }
 
 struct dead_place dead_case_letter(const struct dead_case *at)

@@ -64,10 +64,13 @@ enum { DEAD_CASES_MAX = 1000000 };
 /* dlq_topic: the name, borrowed. Free with dead_index_free. */
 struct dead_index *dead_index_new(const char *dlq_topic);
 
+/* It takes so many events at most, instead of DEAD_CASES_MAX. */
+void dead_index_limit(struct dead_index *index, size_t most);
+
 /* NULL is fine. */
 void dead_index_free(struct dead_index *index);
 
-/* False: there are DEAD_CASES_MAX events already, and this one is not known. */
+/* False: there are as many events as it takes already, and this one is not known. */
 CHECKED bool dead_index_letter(struct dead_index *index, const struct dead_letter *letter);
 CHECKED bool dead_index_fact(struct dead_index *index, const struct dead_fact *fact);
 
@@ -90,6 +93,9 @@ enum dead_state dead_case_state(const struct dead_case *at);
 
 /* How many of its redrives failed. */
 int64_t dead_case_failed(const struct dead_case *at);
+
+/* Whether its redrive of this number failed. */
+bool dead_case_has_failed(const struct dead_case *at, int64_t number);
 
 /* What a redrive is given: the newest edited form, else the newest letter. */
 struct dead_place dead_case_letter(const struct dead_case *at);

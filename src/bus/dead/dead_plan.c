@@ -173,6 +173,34 @@ enum client_status dead_plan_load(struct dead_view *view, const char *id, struct
     return status;
 }
 
+void dead_plan_ended(const struct dead_plan *plan, const struct dead_index *index, int64_t *done,
+                     int64_t *failed)
+{
+    *done = *failed = 0;
+    for (size_t i = 0; i < plan->choices.count; i++) {
+        const struct dead_choice *choice = &plan->choices.items[i];
+        const struct dead_case *at = dead_index_find(index, &choice->event);
+        bool has_failed = at != NULL && dead_case_has_failed(at, choice->number);
+        *failed += has_failed;
+        *done += at != NULL && !has_failed && at->is_done;
+    }
+}
+
+void dead_plan_measure(struct dead_plan *plan, const struct dead_seen *seen)
+{
+    struct dead_choice by_text = {.event = seen->event};
+    int64_t died_ms = seen->subject.letter->died_ms;
+    char *topic = mem_strndup((const char *)seen->event.topic.data, seen->event.topic.size);
+    by_text.event.topic = slice_str(topic);
+    if (plan->choices.count > 0 && bsearch(&by_text, plan->choices.items, plan->choices.count,
+                                           sizeof *plan->choices.items, compare) != NULL) {
+        count_lane(plan, seen);
+        plan->first_ms = plan->first_ms < 0 || died_ms < plan->first_ms ? died_ms : plan->first_ms;
+        plan->last_ms = died_ms > plan->last_ms ? died_ms : plan->last_ms;
+    }
+    free(topic);
+}
+
 size_t dead_plan_check(struct dead_plan *plan, const struct dead_index *index)
 {
     size_t kept = 0, count = plan->choices.count;

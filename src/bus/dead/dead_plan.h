@@ -13,7 +13,7 @@ struct dead_plan {
     char id[DEAD_ID_SIZE];
     VEC(struct dead_choice) choices;
     VEC(char *) topics;          /* owned: those of the choices */
-    size_t lanes;                /* of a plan that was made here */
+    size_t lanes;                /* of a plan that was made or measured here */
     int64_t first_ms, last_ms;   /* when they died; -1: not known */
     int64_t passed[DEAD_STATES]; /* events that were not taken, because of their state */
     int64_t nameless;            /* and those whose record does not say its source */
@@ -39,6 +39,14 @@ CHECKED enum client_status dead_plan_store(const struct dead_plan *plan, struct 
 /* The stored plan of this id. CLIENT_NOT_FOUND: there is none, or a part of it is missing. */
 CHECKED enum client_status dead_plan_load(struct dead_view *view, const char *id,
                                           struct dead_plan *plan, struct client_error *error);
+
+/* How many of the plan its own redrives have done, or seen fail again. */
+void dead_plan_ended(const struct dead_plan *plan, const struct dead_index *index, int64_t *done,
+                     int64_t *failed);
+
+/* Of a loaded plan: counts the lane of the event and takes its time, if it is one of the plan's,
+ * which are in their order (dead_plan_sort). */
+void dead_plan_measure(struct dead_plan *plan, const struct dead_seen *seen);
 
 /* Leaves out what was done, discarded or redriven since by another plan; returns how many. What the
  * owner refused without trying is asked for again, under its next number. */

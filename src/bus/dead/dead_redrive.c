@@ -21,7 +21,7 @@ struct running {
     VEC(size_t) again;   /* choices whose words were not written: next to be sent */
     size_t next, asked;  /* choices */
     int64_t heard_ms, told_ms;
-    bool is_cancelled;
+    bool is_cancelled, is_left;
     struct client_error failure; /* of the last word that was not written */
     struct client_error unkept;  /* why an answer could not be kept; CLIENT_OK: all are */
 };
@@ -199,6 +199,10 @@ static enum client_status loop(struct running *running, struct client_error *err
     enum client_status status = CLIENT_OK;
     running->heard_ms = clock_mono_ms(clock_system());
     while (!is_over(running)) {
+        running->is_left = run->leaves != NULL && run->leaves(run->context);
+        if (running->is_left) {
+            return client_fail(error, CLIENT_CLOSED, NULL, "it is left where it is");
+        }
         enum client_status sent = send_more(running, error);
         enum client_status served = lane_words_serve(running->words, TURN_MS, error);
         look_for_cancel(running);
@@ -270,11 +274,18 @@ static void begin_task(struct dead_run *run)
     run->why[0] = '\0';
     run->task = (struct dead_fact){.kind = DEAD_FACT_TASK,
                                    .state = "running",
-                                   .total = (int64_t)run->plan->choices.count,
+                                   .total = (int64_t)run->plan->choices.count + run->done_before +
+                                            run->failed_before,
+                                   .sent = run->done_before + run->failed_before,
+                                   .done = run->done_before,
+                                   .failed = run->failed_before,
                                    .rate = run->rate,
                                    .who = run->who,
-                                   .time_ms = wall_ms()};
-    dead_id_draw(run->task.id);
+                                   .time_ms = run->began_ms > 0 ? run->began_ms : wall_ms()};
+    if (run->task_id[0] == '\0') {
+        dead_id_draw(run->task_id);
+    }
+    memcpy(run->task.id, run->task_id, sizeof run->task.id);
     memcpy(run->task.plan, run->plan->id, sizeof run->task.plan);
 }
 
@@ -301,7 +312,7 @@ enum client_status dead_run(struct dead_run *run, struct client_error *error)
     }
     if (status == CLIENT_OK) {
         status = loop(&running, error);
-        status = finish(&running, status, error);
+        status = running.is_left ? status : finish(&running, status, error);
     }
     lane_words_close(running.words);
     (void)reader_close(running.tail, NULL);

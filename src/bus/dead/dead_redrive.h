@@ -20,7 +20,14 @@ struct dead_run {
     const char *who;
     /* Often: how far it is. False: no more is sent, and what is under way is waited for. */
     bool (*progress)(void *context, const struct dead_fact *task);
+    /* Often. True: dead_run returns at once with CLIENT_CLOSED, and the task stays as it is, for
+     * who goes on with it. NULL: never. */
+    bool (*leaves)(void *context);
     void *context;
+
+    char task_id[DEAD_ID_SIZE]; /* "": one is drawn */
+    /* Of a task that goes on: when it began, and what the plan had beside what is left of it. */
+    int64_t began_ms, done_before, failed_before;
 
     /* out: its last state; borrows from this struct */
     struct dead_fact task;

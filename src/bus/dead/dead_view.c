@@ -116,6 +116,9 @@ enum client_status dead_view_load(struct dead_view *view, const struct dead_view
     bool is_there;
     dead_view_init(view, settings);
     view->index = dead_index_new(view->dlq_topic);
+    if (settings->cases_max > 0) {
+        dead_index_limit(view->index, settings->cases_max);
+    }
     for (size_t i = 0; i < settings->wanted_count; i++) {
         vec_push(&view->missing, settings->wanted[i]);
     }

@@ -25,6 +25,7 @@ struct dead_view_settings {
     const char *group;
     const struct dead_place *wanted; /* only the events of these letters; NULL: of all */
     size_t wanted_count;
+    size_t cases_max; /* events; 0: DEAD_CASES_MAX */
     /* Now and then while a topic is read; false ends it. NULL: nobody is told. */
     bool (*progress)(void *context, const char *topic, int64_t done, int64_t total);
     void *context;
@@ -36,7 +37,7 @@ struct dead_view {
     struct dead_index *index;
     bool has_lanes;                 /* there is a topic lanes.<group> */
     bool is_stopped;                /* by progress, or by dead_view_each's callback */
-    bool is_too_many;               /* more than DEAD_CASES_MAX events: the others are left out */
+    bool is_too_many;               /* more than cases_max events: the others are left out */
     VEC(struct dead_place) missing; /* wanted letters that are not there */
 };
 

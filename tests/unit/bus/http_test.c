@@ -285,6 +285,10 @@ static void test_what_a_proxy_may_read_otherwise_is_refused(void **state)
           "POST /v1/things/x HTTP/1.1\r\nHost: localhost\r\nContent-Type: a/b\r\n"
           "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
           "400", "Transfer-Encoding");
+    check(http,
+          "POST /v1/things/x HTTP/1.1\r\nHost: localhost\r\nContent-Type: a/b\r\n"
+          "Transfer-Encoding: gzip, chunked\r\n\r\n",
+          "501", "gzip, chunked");
     http_free(http);
 }
 
