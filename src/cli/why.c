@@ -48,6 +48,8 @@ static const struct option_spec specs[] = {
      "events of this key, the newest 50"},
     {'t', "topic", "TOPIC", OPTION_TEXT, offsetof(struct why_options, topic), 0, 0,
      "that stand in this topic"},
+    {'g', "group", "GROUP", OPTION_TEXT, offsetof(struct why_options, group), 0, 0,
+     "tell only what this group did with them, and why it did nothing"},
     {'f', "follow", NULL, OPTION_FLAG, offsetof(struct why_options, is_follow), 0, 0,
      "tell it again when something changes; Ctrl-C ends"},
     {'n', "max", "N", OPTION_INTEGER, offsetof(struct why_options, events_max), 1, STORY_EVENTS_MAX,
@@ -144,6 +146,7 @@ static int check(struct why_options *options, const struct text_list *arguments,
     question->correlation = options->correlation;
     question->key = slice_str(options->key);
     question->topic = is_place ? question->topic : options->topic;
+    question->group = options->group;
     question->events_max = (size_t)options->events_max;
     return EXIT_OK;
 }

@@ -11,7 +11,7 @@
  */
 struct why_options {
     struct bus_options bus;
-    const char *id, *source, *trace, *correlation, *key, *topic;
+    const char *id, *source, *trace, *correlation, *key, *topic, *group;
     int64_t events_max;
     const char *since; /* of the log, where it is read */
     int64_t last;      /* the same */

@@ -93,6 +93,7 @@ static char *path_of(const struct why_options *options, const struct story_quest
     add(&path, "correlation", question->correlation);
     add(&path, "key", options->key);
     add(&path, "topic", question->topic);
+    add(&path, "group", question->group);
     add_number(&path, "partition", question->partition);
     add_number(&path, "offset", question->offset);
     add_number(&path, "max", question->events_max > 0 ? (int64_t)question->events_max : -1);

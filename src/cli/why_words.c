@@ -1,6 +1,7 @@
 #include "cli/why_view.h"
 
 #include "base/plural.h"
+#include "base/saturate.h"
 #include "base/text_format.h"
 #include "base/time_text.h"
 
@@ -177,7 +178,7 @@ void why_say_group(const json_t *group, int64_t event_ms, int64_t now_ms, struct
         say(to, "being handled");
         if (at_ms > 0) {
             say(to, ", for %s now",
-                why_duration(now_ms - at_ms + (took_ms > 0 ? took_ms : 0), text));
+                why_duration(add_saturated(now_ms - at_ms, took_ms > 0 ? took_ms : 0), text));
         }
     } else if (strcmp(state, "waiting") == 0) {
         say_waiting(group, now_ms, to);
@@ -203,6 +204,11 @@ void why_say_group(const json_t *group, int64_t event_ms, int64_t now_ms, struct
         say_by_whom(group, to);
     } else if (strcmp(state, "gone") == 0) {
         say(to, "gone before it was read");
+    } else if (strcmp(state, "filtered") == 0) {
+        say(to, "skipped by its filter");
+        say_when(to, "by", at_ms, event_ms);
+    } else if (strcmp(state, "not-subscribed") == 0) {
+        say(to, "not subscribed");
     } else {
         say(to, "not known");
     }

@@ -1,6 +1,7 @@
 #include "client/outcome.h"
 
 #include "base/utf8.h"
+#include "client/event.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -9,10 +10,10 @@
 enum { VERSION = 1, TEXT_MAX = 400, NAME_MAX = 249, KEY_MAX = 200 };
 
 static const char *const kinds[] = {
-    [OUTCOME_FAILED] = "failed", [OUTCOME_WAITS] = "waits",      [OUTCOME_ASIDE] = "aside",
-    [OUTCOME_DEAD] = "dead",     [OUTCOME_SKIPPED] = "skipped",  [OUTCOME_REDRIVEN] = "redriven",
-    [OUTCOME_DONE] = "done",     [OUTCOME_SLOW] = "slow",        [OUTCOME_DOWN] = "down",
-    [OUTCOME_UP] = "up",         [OUTCOME_LEFT_OUT] = "left-out"};
+    [OUTCOME_FAILED] = "failed", [OUTCOME_WAITS] = "waits",       [OUTCOME_ASIDE] = "aside",
+    [OUTCOME_DEAD] = "dead",     [OUTCOME_SKIPPED] = "skipped",   [OUTCOME_REDRIVEN] = "redriven",
+    [OUTCOME_DONE] = "done",     [OUTCOME_SLOW] = "slow",         [OUTCOME_DOWN] = "down",
+    [OUTCOME_UP] = "up",         [OUTCOME_LEFT_OUT] = "left-out", [OUTCOME_HANDLES] = "handles"};
 
 struct outcome outcome_blank(enum outcome_kind kind)
 {
@@ -38,7 +39,7 @@ const char *outcome_kind_name(enum outcome_kind kind)
 
 /* --- the table of fields: one for both directions --- */
 
-enum field_type { TEXT, INT, INT64, TIME };
+enum field_type { TEXT, INT, INT64, SPAN, TIME };
 
 struct field {
     const char *name;
@@ -72,7 +73,7 @@ static const struct field fields[] = {
     FIELD("next", TIME, next_ms, 0),
     FIELD("class", TEXT, error_class, NAME_MAX),
     FIELD("message", TEXT, message, TEXT_MAX),
-    FIELD("took", INT64, took_ms, 0),
+    FIELD("took", SPAN, took_ms, 0),
     FIELD("behind", INT64, behind, 0),
     FIELD("letter_partition", INT, letter_partition, 0),
     FIELD("letter_offset", INT64, letter_offset, 0),
@@ -100,14 +101,28 @@ static void set(json_t *object, const struct field *field, const struct outcome 
 {
     const void *at = (const char *)outcome + field->at;
     const char *text = field->type == TEXT ? *(const char *const *)at : NULL;
-    int64_t number = field->type == INT                            ? *(const int *)at
-                     : field->type == INT64 || field->type == TIME ? *(const int64_t *)at
-                                                                   : -1;
+    int64_t number = field->type == INT    ? *(const int *)at
+                     : field->type != TEXT ? *(const int64_t *)at
+                                           : -1;
     if (text != NULL && text[0] != '\0') {
         set_text(object, field->name, text, field->most);
     } else if (field->type != TEXT && number >= (field->type == TIME ? 1 : 0)) {
         json_object_set_new(object, field->name, json_integer(number));
     }
+}
+
+static void set_filters(json_t *object, const struct outcome *outcome)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < outcome->filter_count && i < OUTCOME_FILTERS_MAX; i++) {
+        json_t *filter = json_object();
+        set_text(filter, "topic", outcome->filters[i].topic, TEXT_MAX);
+        if (outcome->filters[i].type != NULL) {
+            set_text(filter, "type", outcome->filters[i].type, TEXT_MAX);
+        }
+        json_array_append_new(list, filter);
+    }
+    json_object_set_new(object, "handles", list);
 }
 
 void outcome_encode(const struct outcome *outcome, struct buf *key, struct buf *value)
@@ -120,6 +135,9 @@ void outcome_encode(const struct outcome *outcome, struct buf *key, struct buf *
     }
     if (outcome->kind == OUTCOME_LEFT_OUT) {
         json_object_set_new(object, "of", json_string(kinds[outcome->of]));
+    }
+    if (outcome->kind == OUTCOME_HANDLES) {
+        set_filters(object, outcome);
     }
     if (outcome->is_down) {
         json_object_set_new(object, "down", json_true());
@@ -150,21 +168,51 @@ static bool kind_of(const json_t *name, enum outcome_kind *kind)
     return false;
 }
 
+static const char *copy_text(const json_t *json, struct arena *arena)
+{
+    return arena_cstr(arena, slice_of(json_string_value(json), json_string_length(json)));
+}
+
 static void get(const json_t *object, const struct field *field, struct arena *arena,
                 struct outcome *outcome)
 {
     const json_t *json = json_object_get(object, field->name);
     void *at = (char *)outcome + field->at;
     if (field->type == TEXT && json_is_string(json)) {
-        *(const char **)at =
-            arena_cstr(arena, slice_of(json_string_value(json), json_string_length(json)));
+        *(const char **)at = copy_text(json, arena);
     } else if (field->type == INT && json_is_integer(json) &&
                json_integer_value(json) <= INT32_MAX && json_integer_value(json) >= 0) {
         *(int *)at = (int)json_integer_value(json);
     } else if (field->type != TEXT && field->type != INT && json_is_integer(json) &&
                json_integer_value(json) >= 0) {
-        *(int64_t *)at = json_integer_value(json);
+        int64_t number = json_integer_value(json);
+        *(int64_t *)at = field->type == INT64 ? number : event_time(number);
     }
+}
+
+/* False: it does not say what it handles, or of too many. */
+static bool get_filters(const json_t *object, struct arena *arena, struct outcome *outcome)
+{
+    const json_t *list = json_object_get(object, "handles");
+    size_t count = json_array_size(list);
+    struct outcome_filter *filters;
+    if (!json_is_array(list) || count > OUTCOME_FILTERS_MAX) {
+        return false;
+    }
+    filters = arena_alloc_array(arena, count + 1, sizeof *filters);
+    for (size_t i = 0; i < count; i++) {
+        const json_t *filter = json_array_get(list, i);
+        const json_t *topic = json_object_get(filter, "topic");
+        const json_t *type = json_object_get(filter, "type");
+        if (!json_is_string(topic) || (type != NULL && !json_is_string(type))) {
+            return false;
+        }
+        filters[i].topic = copy_text(topic, arena);
+        filters[i].type = type != NULL ? copy_text(type, arena) : NULL;
+    }
+    outcome->filters = filters;
+    outcome->filter_count = count;
+    return true;
 }
 
 bool outcome_decode(struct slice value, struct arena *arena, struct outcome *outcome)
@@ -176,6 +224,9 @@ bool outcome_decode(struct slice value, struct arena *arena, struct outcome *out
     is_ours = is_ours && kind_of(json_object_get(object, "what"), &outcome->kind);
     if (is_ours && outcome->kind == OUTCOME_LEFT_OUT) {
         is_ours = kind_of(json_object_get(object, "of"), &outcome->of);
+    }
+    if (is_ours && outcome->kind == OUTCOME_HANDLES) {
+        is_ours = get_filters(object, arena, outcome);
     }
     for (size_t i = 0; is_ours && i < FIELDS; i++) {
         get(object, &fields[i], arena, outcome);

@@ -26,10 +26,19 @@ enum outcome_kind {
     OUTCOME_DOWN,     /* nothing of the handler succeeds */
     OUTCOME_UP,
     OUTCOME_LEFT_OUT, /* so many of a kind were not told one by one */
+    OUTCOME_HANDLES,  /* of which events the member takes; it passes over all others */
     OUTCOME_KINDS
 };
 
-/* Texts NULL, numbers below 0 and times 0: not known, or not of this kind. */
+/* Events of one type on one topic. */
+struct outcome_filter {
+    const char *topic; /* a name, or "^" and a regular expression as of tidings_on */
+    const char *type;  /* NULL: of every type */
+};
+enum { OUTCOME_FILTERS_MAX = 1000 };
+
+/* Texts NULL, numbers below 0 and times 0: not known, or not of this kind. What is read of others
+ * is bounded: times as event_time says, other numbers from 0 on, spans as long as times are. */
 struct outcome {
     enum outcome_kind kind;
     int64_t time_ms; /* wall clock */
@@ -58,6 +67,9 @@ struct outcome {
     enum outcome_kind of; /* LEFT_OUT: of this kind */
     int64_t count;        /* LEFT_OUT */
     int64_t since_ms;     /* LEFT_OUT, UP */
+
+    const struct outcome_filter *filters; /* HANDLES */
+    size_t filter_count;
 };
 
 /* All not known. Any thread. */

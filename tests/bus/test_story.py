@@ -288,6 +288,55 @@ class States(Case):
         World.server.run("publish", "__tidings_outcomes", "--create", "--quiet", "--key", f"{topic}/0/{offset}", value)
         note_published()
 
+    def test_a_group_that_reads_others_is_not_subscribed(self):
+        topic, other, group = self.topic("left"), self.topic("others"), "g-" + uuid.uuid4().hex
+        ids = [uuid.uuid4().hex for _ in range(3)]
+        for id_ in ids:
+            self.publish(topic, id_)
+        self.commit(group, topic, 2)
+        unread = uuid.uuid4().hex
+        self.publish(self.topic("unread"), unread)
+        service = Confluent(group, other)
+        service.start()
+        try:
+            found = self.wait_state(group, "not-subscribed", ids[2])
+            self.assertEqual(found["evidence"], "recorded")
+            self.assertEqual(self.states(ids[1])[group]["state"], "passed")
+            printed, _ = World.server.run("why", ids[2], "--colour", "never")
+            self.assertRegex(printed, rf"{group}\s+not subscribed")
+            asked = self.why(unread, "--group", group)["events"][0]
+            self.assertEqual([one["state"] for one in asked["groups"]], ["not-subscribed"])
+        finally:
+            service.stop()
+        asked = self.why(ids[0], "--group", "no-such-group")
+        self.assertEqual(asked["events"][0]["groups"], [])
+        self.assertNotIn("nobody_subscribes", asked["events"][0])
+        self.assertTrue([text for text in asked["horizon"] if "no group 'no-such-group'" in text])
+
+    def test_what_a_filter_leaves_out_is_skipped(self):
+        topic, group = self.topic("filtered"), "g-" + uuid.uuid4().hex
+        for i, type_ in enumerate(("order.placed", "order.paid", "order.placed")):
+            self.publish(topic, f"{topic}-{i}", type_)
+        value = {"version": 1, "what": "handles", "time": int(time.time() * 1000), "group": group,
+                 "handles": [{"topic": topic, "type": "order.placed"}, {"topic": "^other", "type": "order.paid"}]}
+        World.server.run("publish", "__tidings_outcomes", "--create", "--quiet", "--key", group, json.dumps(value))
+        note_published()
+        self.commit(group, topic, 2)
+        states = [self.states(f"{topic}-{i}")[group] for i in range(3)]
+        self.assertEqual([one["state"] for one in states], ["passed", "filtered", "not-yet"])
+        self.assertEqual(states[1]["evidence"], "told")
+
+    def test_topics_that_are_left_out_are_named(self):
+        with tempfile.TemporaryDirectory(prefix="tidings-story-") as folder, Server(
+                folder + "/data", r"bus.index.exclude=logs\..*") as server:
+            server.run("publish", "logs.web", "--create", "--quiet", "--key", "k", "{}")
+            server.run("publish", "orders", "--create", "--quiet", "--key", "k", "{}")
+            wanted = "events of logs.web"
+            out, _ = server.run("why", "orders/0/0", "--json")
+            self.assertTrue([text for text in json.loads(out)["horizon"] if wanted in text], out)
+            _, said = server.run("why", "no-such-id", code=4)
+            self.assertIn(wanted, said)
+
     def test_what_members_tell_counts_for_their_group_and_event_only(self):
         topic, group = self.topic("told"), "g-" + uuid.uuid4().hex
         ids = [f"{topic}-{i}" for i in range(3)]

@@ -140,6 +140,8 @@ static const struct state_word *word_of(const char *state)
                                               {"sent-back", "published again", "warn"},
                                               {"discarded", "discarded", NULL},
                                               {"skipped", "skipped", NULL},
+                                              {"filtered", "skipped by its filter", NULL},
+                                              {"not-subscribed", "not subscribed", NULL},
                                               {"unknown", "not known", NULL}};
     size_t count = sizeof words / sizeof words[0];
     for (size_t i = 0; state != NULL && i < count; i++) {

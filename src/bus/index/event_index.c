@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "base/random.h"
+#include "base/saturate.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -115,7 +116,7 @@ enum err event_index_add(struct event_index *index, const struct event_source *s
     pthread_mutex_lock(&index->lock);
     keep(index, source, offset, terms, count);
     pthread_mutex_unlock(&index->lock);
-    event_index_reached(index, source, offset + 1);
+    event_index_reached(index, source, add_saturated(offset, 1));
     return index_merge_some(index, count * MERGE_FACTOR, reason);
 }
 
@@ -180,7 +181,7 @@ static bool is_of_use(struct event_index *index, const struct index_run *run)
 static enum err drop_gone(struct event_index *index, struct reason *reason)
 {
     enum err err = ERR_NONE;
-    for (size_t i = index->runs.count; err == ERR_NONE && index->merge == NULL && i-- > 0;) {
+    for (size_t i = index->runs.count; err == ERR_NONE && index->merge_count == 0 && i-- > 0;) {
         if (!is_of_use(index, index->runs.items[i]->run)) {
             err = index_replace_runs(index, i, 1, NULL, false, reason);
         }
@@ -204,11 +205,16 @@ enum err event_index_flush(struct event_index *index, struct reason *reason)
     return err == ERR_NONE ? drop_gone(index, reason) : err;
 }
 
+enum err event_index_merge(struct event_index *index, size_t entries, struct reason *reason)
+{
+    return index_merge_some(index, entries, reason);
+}
+
 enum err event_index_settle(struct event_index *index, struct reason *reason)
 {
     enum err err;
     do {
         err = index_merge_some(index, SIZE_MAX, reason);
-    } while (err == ERR_NONE && !index->is_merged);
+    } while (err == ERR_NONE && (!index->is_merged || index->merge_count > 0));
     return err == ERR_NONE ? drop_gone(index, reason) : err;
 }

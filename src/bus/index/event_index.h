@@ -94,6 +94,11 @@ void event_index_gone(struct event_index *index, const struct event_source *sour
 /* What is in memory goes to disk, and event_index_next of now counts after a crash too. */
 CHECKED enum err event_index_flush(struct event_index *index, struct reason *reason);
 
+/* Goes on with merges that are due, for `entries` entries: when there is time. An error: as of
+ * event_index_add. */
+CHECKED enum err event_index_merge(struct event_index *index, size_t entries,
+                                   struct reason *reason);
+
 /* Merges that are due are done to their end: for tests and tools. */
 CHECKED enum err event_index_settle(struct event_index *index, struct reason *reason);
 

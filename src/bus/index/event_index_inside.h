@@ -33,6 +33,13 @@ struct indexed_runs {
     VEC_FIELDS(struct indexed_run *);
 };
 
+struct running_merge {
+    struct index_merge *merge;
+    size_t first; /* of the runs that it reads */
+    uint64_t sequence;
+};
+enum { INDEX_MERGES_MAX = 4 };
+
 struct event_index {
     struct event_index_config config; /* dir is its own copy */
     struct siphash_key secret;
@@ -44,10 +51,11 @@ struct event_index {
     VEC(struct index_entry) memory; /* unsorted */
     struct index_places places;     /* of those in memory */
 
-    struct index_merge *merge; /* under way, or NULL; the writer's */
-    size_t merge_first;        /* of the runs that it reads */
-    bool is_merged;            /* nothing is due for the runs that there are */
-    uint64_t merge_sequence;
+    /* Under way, each of newer and smaller runs than the one before; the last one goes on, so that
+     * small runs do not pile up behind a large merge. The writer's. */
+    struct running_merge merges[INDEX_MERGES_MAX];
+    size_t merge_count;
+    bool is_merged; /* nothing more is due for the runs that there are */
 };
 
 /* The partition's, made if need be. Of the writer. */

@@ -79,12 +79,12 @@ static uint64_t entries_due(const struct event_index *index, size_t first)
     return is_due ? entries : 0;
 }
 
-/* The first run of the smallest merge that is due, or SIZE_MAX. */
-static size_t find_due(const struct event_index *index)
+/* The first run of the smallest merge that is due, of runs from `from` on, or SIZE_MAX. */
+static size_t find_due(const struct event_index *index, size_t from)
 {
     uint64_t least = UINT64_MAX;
     size_t found = SIZE_MAX;
-    for (size_t first = 0; first + INDEX_MERGE_RUNS <= index->runs.count; first++) {
+    for (size_t first = from; first + INDEX_MERGE_RUNS <= index->runs.count; first++) {
         uint64_t entries = entries_due(index, first);
         if (entries > 0 && entries < least) {
             least = entries;
@@ -94,11 +94,13 @@ static size_t find_due(const struct event_index *index)
     return found;
 }
 
-/* Begins a merge if one is due. */
+/* Begins a merge if one is due, of runs behind those that the others read. */
 static enum err begin(struct event_index *index, struct reason *reason)
 {
     struct index_run *runs[INDEX_MERGE_RUNS];
-    size_t first = find_due(index);
+    size_t open = index->merge_count;
+    size_t from = open > 0 ? index->merges[open - 1].first + INDEX_MERGE_RUNS : 0;
+    size_t first = open < INDEX_MERGES_MAX ? find_due(index, from) : SIZE_MAX;
     index->is_merged = first == SIZE_MAX;
     if (index->is_merged) {
         return ERR_NONE;
@@ -106,22 +108,24 @@ static enum err begin(struct event_index *index, struct reason *reason)
     for (size_t i = 0; i < INDEX_MERGE_RUNS; i++) {
         runs[i] = index->runs.items[first + i]->run;
     }
-    index->merge_first = first;
-    index->merge_sequence = index->next_sequence++;
-    char *path = index_run_path(index, index->merge_sequence);
+    struct running_merge *running = &index->merges[open];
+    *running = (struct running_merge){.first = first, .sequence = index->next_sequence++};
+    char *path = index_run_path(index, running->sequence);
     enum err err = index_merge_begin(index->config.files, path, runs, INDEX_MERGE_RUNS,
-                                     index_is_gone_by_position, index, &index->merge, reason);
+                                     index_is_gone_by_position, index, &running->merge, reason);
+    index->merge_count += err == ERR_NONE;
     free(path);
     return err;
 }
 
 /* Puts the run that the merge wrote in the place of those it read. */
-static enum err end(struct event_index *index, struct reason *reason)
+static enum err end(struct event_index *index, const struct running_merge *ended,
+                    struct reason *reason)
 {
     struct indexed_run *run;
-    enum err err = indexed_run_open(index, index->merge_sequence, &run, reason);
+    enum err err = indexed_run_open(index, ended->sequence, &run, reason);
     return err == ERR_NONE
-               ? index_replace_runs(index, index->merge_first, INDEX_MERGE_RUNS, run, false, reason)
+               ? index_replace_runs(index, ended->first, INDEX_MERGE_RUNS, run, false, reason)
                : err;
 }
 
@@ -129,19 +133,21 @@ enum err index_merge_some(struct event_index *index, size_t entries, struct reas
 {
     bool done = false;
     enum err err = ERR_NONE;
-    if (index->merge == NULL && !index->is_merged) {
+    if (!index->is_merged) {
         err = begin(index, reason);
     }
-    if (err != ERR_NONE || index->merge == NULL) {
+    if (err != ERR_NONE || index->merge_count == 0) {
         return err;
     }
-    err = index_merge_step(index->merge, entries, &done, reason);
-    index->merge = err != ERR_NONE || done ? NULL : index->merge;
-    return err == ERR_NONE && done ? end(index, reason) : err;
+    struct running_merge last = index->merges[index->merge_count - 1];
+    err = index_merge_step(last.merge, entries, &done, reason);
+    index->merge_count -= err != ERR_NONE || done;
+    return err == ERR_NONE && done ? end(index, &last, reason) : err;
 }
 
 void index_merge_give_up(struct event_index *index)
 {
-    index_merge_abandon(index->merge);
-    index->merge = NULL;
+    while (index->merge_count > 0) {
+        index_merge_abandon(index->merges[--index->merge_count].merge);
+    }
 }

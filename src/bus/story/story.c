@@ -21,7 +21,8 @@ const char *story_state_name(enum story_state state)
         [STORY_REDRIVING] = "redriving", [STORY_REDRIVEN] = "redriven",
         [STORY_SENT_BACK] = "sent-back", [STORY_DISCARDED] = "discarded",
         [STORY_SKIPPED] = "skipped",     [STORY_IS_PASSED] = "passed",
-        [STORY_DONE] = "done",           [STORY_GONE] = "gone"};
+        [STORY_DONE] = "done",           [STORY_GONE] = "gone",
+        [STORY_FILTERED] = "filtered",   [STORY_NOT_SUBSCRIBED] = "not-subscribed"};
     return names[state];
 }
 

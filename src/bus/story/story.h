@@ -37,9 +37,11 @@ enum story_state {
     STORY_SKIPPED,   /* passed over by somebody's word */
     STORY_IS_PASSED, /* the group committed beyond it: for most clients that says it is handled */
     STORY_DONE,      /* a library told so */
-    STORY_GONE       /* it was gone before the group read it */
+    STORY_GONE,      /* it was gone before the group read it */
+    STORY_FILTERED,  /* the group came by, and takes no events of its type */
+    STORY_NOT_SUBSCRIBED /* its members read other topics */
 };
-enum { STORY_STATES = STORY_GONE + 1 };
+enum { STORY_STATES = STORY_NOT_SUBSCRIBED + 1 };
 
 /* "not-yet", "passed": for programs; static. */
 const char *story_state_name(enum story_state state);
@@ -130,6 +132,7 @@ struct story_event {
 
     VEC(struct story_group) groups; /* by name */
     bool are_groups_known;          /* else none of them could be read */
+    bool is_of_one_group;           /* no other was looked at */
 };
 
 struct story {

@@ -303,19 +303,44 @@ static bool has_asked_event(const struct story *story)
     return false;
 }
 
+/* The topics that are left out of the index, the first of them by name. "": none is. */
+static void name_left_out(const struct asking *asking, struct buf *names)
+{
+    enum { NAMED_MAX = 5 };
+    const struct story_finder *finder = &asking->sources->finder;
+    size_t count = 0;
+    for (size_t i = 0; finder->leaves_out != NULL && i < asking->topics.count; i++) {
+        const char *name = asking->topics.items[i].name;
+        if (!story_is_inner_topic(name) && finder->leaves_out(finder->context, name)) {
+            if (count < NAMED_MAX) {
+                buf_printf(names, "%s%.60s", count > 0 ? ", " : "", name);
+            }
+            count++;
+        }
+    }
+    if (count > NAMED_MAX) {
+        buf_printf(names, " and %zu others", count - NAMED_MAX);
+    }
+}
+
 static enum client_status fail_unknown(struct asking *asking, struct client_error *error)
 {
     char time[TIME_TEXT_SIZE];
+    struct buf left_out = {0};
     int64_t until_ms = asking->story->indexed_ms;
     const char *known = until_ms > 0 ? time_format(until_ms, time) : NULL;
-    return client_fail(
+    name_left_out(asking, &left_out);
+    enum client_status status = client_fail(
         error, CLIENT_NOT_FOUND,
         known != NULL ? "it may be gone by retention, or newer than that: ask again"
                       : "it may be gone by retention; a place can be asked for, too: "
                         "TOPIC/PARTITION/OFFSET",
-        "no such event is known%s%s%s", known != NULL ? ", of what was published until " : "",
-        known != NULL ? known : "",
-        asking->story->is_cut ? "; not all of the bus was read in time" : "");
+        "no such event is known%s%s%s%s%.200s",
+        known != NULL ? ", of what was published until " : "", known != NULL ? known : "",
+        asking->story->is_cut ? "; not all of the bus was read in time" : "",
+        left_out.size > 0 ? "; not indexed: events of " : "", buf_cstr(&left_out));
+    buf_deinit(&left_out);
+    return status;
 }
 
 static enum client_status gather(struct asking *asking, struct client_error *error)
@@ -346,6 +371,17 @@ static enum client_status gather(struct asking *asking, struct client_error *err
 
 /* --- what the answer does not know --- */
 
+static void tell_left_out(struct asking *asking)
+{
+    struct buf names = {0};
+    name_left_out(asking, &names);
+    if (names.size > 0) {
+        story_say(asking->story, "not indexed, so known by their place alone: events of %s",
+                  buf_cstr(&names));
+    }
+    buf_deinit(&names);
+}
+
 static void tell_horizon(struct asking *asking)
 {
     struct story *story = asking->story;
@@ -361,6 +397,7 @@ static void tell_horizon(struct asking *asking)
         story_say(story, "there is no index: %s was read",
                   is_whole ? "the log" : "only a part of the log");
     }
+    tell_left_out(asking);
     if (asking->sources->history == NULL) {
         story_say(story, "there is no history of commits: when a group passed an event is not "
                          "known");
@@ -415,7 +452,8 @@ enum client_status story_ask(const struct story_sources *sources,
                                    .topics = &asking.topics,
                                    .history = sources->history,
                                    .finder = sources->finder,
-                                   .deadline_ms = asking.deadline_ms};
+                                   .deadline_ms = asking.deadline_ms,
+                                   .group = question->group};
         story_groups_fill(&groups, story);
         story_publishers_fill(story, sources->observer);
         story_tree(story);

@@ -23,6 +23,7 @@ struct story_question {
     int32_t partition;
     int64_t offset; /* -1: no place is asked for */
 
+    const char *group;  /* only what this one did is told; NULL: all that read the topics */
     size_t events_max;  /* [200] */
     int64_t timeout_ms; /* in which it is answered with what is known by then [10000] */
 };

@@ -13,6 +13,7 @@ struct story_bus {
     struct commit_history *history;    /* NULL: there is none */
     struct story_finder finder;        /* of outcomes */
     int64_t deadline_ms;               /* monotonic */
+    const char *group;                 /* only this one is told of; NULL: all that read a topic */
 };
 
 /* Whether there is a topic of this name. */

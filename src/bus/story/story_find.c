@@ -66,7 +66,12 @@ static int64_t index_until(void *context, bool *is_whole)
     return state.level_ms;
 }
 
+static bool leaves_out(void *context, const char *topic)
+{
+    return !indexer_wants(context, topic);
+}
+
 struct story_finder story_finder_of_index(struct indexer *indexer)
 {
-    return (struct story_finder){find_in_index, index_until, indexer};
+    return (struct story_finder){find_in_index, index_until, leaves_out, indexer};
 }

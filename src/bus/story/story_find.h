@@ -27,6 +27,9 @@ struct story_finder {
     /* Up to when what was published is known (wall clock); 0: it is not known how far, -1: the log
      * itself was read. Sets *is_whole to false when older events may be missing. */
     int64_t (*until)(void *context, bool *is_whole);
+    /* Whether events of the topic are left out, so that they are known by their place alone. NULL:
+     * none are. */
+    bool (*leaves_out)(void *context, const char *topic);
     void *context;
 };
 

@@ -73,26 +73,54 @@ static void ask_bounds(struct gathering *gathering)
 
 /* --- of one group --- */
 
-static bool reads_topic(const struct admin_group_answer *answer, const char *topic)
+static bool has_topic(const struct topic_partitions *list, const char *topic)
 {
-    for (size_t i = 0; i < answer->offsets.count; i++) {
-        if (strcmp(answer->offsets.items[i].topic, topic) == 0) {
+    for (size_t i = 0; i < list->count; i++) {
+        if (strcmp(list->items[i].topic, topic) == 0) {
             return true;
-        }
-    }
-    for (size_t i = 0; i < answer->group.members.count; i++) {
-        const struct topic_partitions *list = &answer->group.members.items[i].partitions;
-        for (size_t k = 0; k < list->count; k++) {
-            if (strcmp(list->items[k].topic, topic) == 0) {
-                return true;
-            }
         }
     }
     return false;
 }
 
-static bool is_concerned(const struct gathering *gathering, const struct admin_group_answer *answer)
+static bool has_member_for(const struct admin_group_answer *answer, const char *topic)
 {
+    for (size_t i = 0; i < answer->group.members.count; i++) {
+        if (has_topic(&answer->group.members.items[i].partitions, topic)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool reads_topic(const struct admin_group_answer *answer, const char *topic)
+{
+    return has_topic(&answer->offsets, topic) || has_member_for(answer, topic);
+}
+
+/* All partitions of what they subscribe to are somebody's when the group is stable. */
+static bool is_elsewhere(const struct admin_group_answer *answer, const char *topic)
+{
+    bool is_at_work = false;
+    for (size_t i = 0; i < answer->group.members.count; i++) {
+        is_at_work |= answer->group.members.items[i].partitions.count > 0;
+    }
+    return is_at_work && answer->group.state != NULL &&
+           strcmp(answer->group.state, "Stable") == 0 && !has_member_for(answer, topic);
+}
+
+static bool is_asked_for(const struct gathering *gathering, size_t group)
+{
+    const char *only = gathering->settings->group;
+    return only != NULL && strcmp(gathering->names.items[group].name, only) == 0;
+}
+
+static bool is_concerned(const struct gathering *gathering, size_t group)
+{
+    const struct admin_group_answer *answer = &gathering->answers[group];
+    if (gathering->settings->group != NULL) {
+        return is_asked_for(gathering, group);
+    }
     for (size_t i = 0; i < gathering->places.count; i++) {
         if (reads_topic(answer, gathering->places.items[i].topic)) {
             return true;
@@ -154,7 +182,7 @@ static double rate_of(struct commit_history *history, const struct commit_key *k
 {
     enum { LEAST_MS = 5000, OLDEST_MS = 120000 };
     struct commit_answer answer;
-    for (int64_t back = 1; back <= committed && back > 0; back *= 4) {
+    for (int64_t back = 1; back <= committed && back < INT64_MAX / 4; back *= 4) {
         if (commit_history_find(history, key, committed - back, &answer, NULL) != ERR_NONE ||
             answer.state != COMMIT_PASSED || answer.passed_ms <= 0) {
             return -1;
@@ -216,9 +244,12 @@ static void judge_event(struct gathering *gathering, size_t group, const struct 
         .is_done_beyond = commit != NULL && is_done_beyond(commit, event->event.offset),
         .a_second = -1,
         .members = (int64_t)answer->group.members.count,
+        .is_stranger =
+            answer->group.members.count == 0 && !has_topic(&answer->offsets, event->event.topic),
+        .is_elsewhere = is_elsewhere(answer, event->event.topic),
         .is_read = has_reader(answer, &event->event)};
     add_history(gathering, name, &event->event, &evidence);
-    story_told_of(&gathering->told, name, &event->event, &gathering->story->arena, &evidence);
+    story_told_of(&gathering->told, name, event, &gathering->story->arena, &evidence);
     story_lanes_of(lanes, event, &evidence);
     struct story_group *said = vec_add(&event->groups);
     said->group = arena_cstr(&gathering->story->arena, slice_str(name));
@@ -237,8 +268,8 @@ static void judge_group(struct gathering *gathering, size_t group)
         story_say(gathering->story, "group '%s' could not be read: %s", name, answer->error.text);
         return;
     }
-    if (!is_concerned(gathering, answer)) {
-        if (is_joining(answer)) {
+    if (!is_concerned(gathering, group)) {
+        if (gathering->settings->group == NULL && is_joining(answer)) {
             story_say(gathering->story,
                       "group '%s' is being balanced: what its members read is not known yet", name);
         }
@@ -253,7 +284,8 @@ static void judge_group(struct gathering *gathering, size_t group)
         const struct story_event *event = &gathering->story->events.items[i];
         bool was_event = event->presence == STORY_THERE || event->presence == STORY_TAKEN ||
                          event->presence == STORY_NOT_READ;
-        if (was_event && reads_topic(answer, event->event.topic)) {
+        if (was_event &&
+            (is_asked_for(gathering, group) || reads_topic(answer, event->event.topic))) {
             judge_event(gathering, group, &lanes, i);
         }
     }
@@ -274,6 +306,23 @@ static bool ask_topics(struct gathering *gathering, struct story_bus *bus,
     return true;
 }
 
+/* What the groups' members told, of all groups that will be told of. */
+static void load_told(struct gathering *gathering, struct story *story)
+{
+    const char **names = mem_new_array(const char *, gathering->names.count + 1);
+    size_t count = 0;
+    for (size_t i = 0; i < gathering->names.count && i < GROUPS_MAX; i++) {
+        if (is_concerned(gathering, i)) {
+            names[count++] = gathering->names.items[i].name;
+        }
+    }
+    if (gathering->settings->group != NULL && count == 0) {
+        story_say(story, "there is no group '%s'", gathering->settings->group);
+    }
+    story_told_load(&gathering->told, gathering->settings, story, names, count);
+    free(names);
+}
+
 void story_groups_fill(const struct story_bus *settings, struct story *story)
 {
     struct story_bus bus = *settings;
@@ -282,10 +331,11 @@ void story_groups_fill(const struct story_bus *settings, struct story *story)
     bool are_known = ask_groups(&gathering) && ask_topics(&gathering, &bus, &topics);
     if (are_known) {
         ask_bounds(&gathering);
-        story_told_load(&gathering.told, &bus, story);
+        load_told(&gathering, story);
     }
     for (size_t i = 0; i < story->events.count; i++) {
         story->events.items[i].are_groups_known = are_known;
+        story->events.items[i].is_of_one_group = settings->group != NULL;
     }
     for (size_t i = 0; gathering.answers != NULL && i < gathering.names.count && i < GROUPS_MAX;
          i++) {

@@ -173,7 +173,8 @@ static json_t *event_to_json_of(const struct story_event *event)
     json_object_set_new(json, "publishers", publishers_of(event));
     json_object_set_new(json, "groups", event->are_groups_known ? groups_of(event) : json_null());
     set_true(json, "nobody_subscribes",
-             event->are_groups_known && event->groups.count == 0 && event->presence == STORY_THERE);
+             event->are_groups_known && !event->is_of_one_group && event->groups.count == 0 &&
+                 event->presence == STORY_THERE);
     return json;
 }
 

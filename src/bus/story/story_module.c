@@ -44,6 +44,7 @@ static bool take_query(const struct http_request *request, struct http_reply *re
     int64_t most, partition;
     *question = (struct story_question){.source = http_query(request, "source"),
                                         .topic = http_query(request, "topic"),
+                                        .group = http_query(request, "group"),
                                         .partition = -1,
                                         .offset = -1};
     if (!http_query_number(request, reply, "max", 1, STORY_EVENTS_MAX, 0, &most) ||
@@ -105,6 +106,7 @@ static void answer_query(void *context, const struct http_request *request,
 #define OF_ALL                                                                                     \
     {"source", "string", "Only the event of this source: ids are unique within one."},             \
         {"topic", "string", "Only an event of this topic."},                                       \
+        {"group", "string", "Only what this group did with them."},                                \
         {"max", "integer", "At most so many events (200)."},                                       \
     {                                                                                              \
         "timeout_ms", "integer", "What is known by then is answered (10000)."                      \

@@ -128,5 +128,5 @@ static int64_t log_until(void *context, bool *is_whole)
 
 struct story_finder story_finder_of_scan(struct story_scan *scan)
 {
-    return (struct story_finder){find_in_log, log_until, scan};
+    return (struct story_finder){find_in_log, log_until, NULL, scan};
 }

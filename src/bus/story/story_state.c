@@ -31,6 +31,12 @@ static void say(struct judging *judging, enum story_state state, enum story_evid
     judging->verdict->at_ms = at_ms;
 }
 
+/* Of two times that are known, the first lies before the second whatever the clocks say. */
+static bool is_before(int64_t first_ms, int64_t second_ms)
+{
+    return first_ms > 0 && second_ms > 0 && second_ms - first_ms > CLOCKS_MS;
+}
+
 /* --- commits --- */
 
 /* A commit that lies beyond the partition's end was made in an earlier life of the topic. */
@@ -45,9 +51,8 @@ static bool is_of_another_life(const struct judging *judging)
 static bool is_older_than_event(const struct judging *judging)
 {
     const struct story_evidence_of_group *group = judging->group;
-    return group->has_history && group->history.committed_ms > 0 && judging->place->time_ms > 0 &&
-           group->history.state == COMMIT_PASSED &&
-           group->history.committed_ms + CLOCKS_MS < judging->place->time_ms;
+    return group->has_history && group->history.state == COMMIT_PASSED &&
+           is_before(group->history.committed_ms, judging->place->time_ms);
 }
 
 static bool is_beyond(const struct judging *judging)
@@ -64,7 +69,7 @@ static void set_passed_time(struct judging *judging)
 {
     const struct commit_answer *history = &judging->group->history;
     bool is_known = judging->group->has_history && history->state == COMMIT_PASSED &&
-                    history->passed_ms + CLOCKS_MS >= judging->place->time_ms;
+                    !is_before(history->passed_ms, judging->place->time_ms);
     judging->verdict->at_ms = is_known ? history->passed_ms : 0;
     judging->verdict->not_before_ms = is_known ? history->not_before_ms : 0;
 }
@@ -84,9 +89,9 @@ static bool is_about_event(const struct judging *judging, const struct outcome *
 {
     const struct story_evidence_of_place *place = judging->place;
     bool is_other = place->id != NULL && outcome->id != NULL && strcmp(place->id, outcome->id) != 0;
-    bool is_older = place->time_ms > 0 && outcome->time_ms + CLOCKS_MS < place->time_ms;
     return outcome->kind != OUTCOME_DOWN && outcome->kind != OUTCOME_UP &&
-           outcome->kind != OUTCOME_LEFT_OUT && !is_other && !is_older;
+           outcome->kind != OUTCOME_LEFT_OUT && outcome->kind != OUTCOME_HANDLES && !is_other &&
+           !is_before(outcome->time_ms, place->time_ms);
 }
 
 static void find_last_told(struct judging *judging)
@@ -299,8 +304,13 @@ static void judge_passed(struct judging *judging)
              "that may be over: the group's lanes could not be read wholly", 0);
         return;
     }
-    say(judging, STORY_IS_PASSED, STORY_PASSED, 0);
+    bool is_filtered = group->filter == STORY_FILTER_PASSES;
+    say(judging, is_filtered ? STORY_FILTERED : STORY_IS_PASSED,
+        is_filtered ? STORY_TOLD : STORY_PASSED, 0);
     set_passed_time(judging);
+    if (is_filtered) {
+        note(judging, STORY_TOLD, "its members told that they take no events of this type", 0);
+    }
     if (group->is_commit_known && group->committed <= judging->place->offset) {
         note(judging, STORY_TOLD, "ahead of its commit, by the text beside that", 0);
     } else if (judging->verdict->at_ms > 0 && judging->verdict->not_before_ms == 0) {
@@ -308,6 +318,22 @@ static void judge_passed(struct judging *judging)
              "its first known commit lies beyond: it may have begun behind the event", 0);
     }
     note_unread(judging);
+}
+
+static void judge_not_subscribed(struct judging *judging)
+{
+    const struct story_evidence_of_group *group = judging->group;
+    say(judging, STORY_NOT_SUBSCRIBED, group->is_elsewhere ? STORY_RECORDED : STORY_INFERRED, 0);
+    if (!group->is_elsewhere) {
+        note(judging, STORY_INFERRED,
+             "it has no members now, and has committed nothing of the topic: what it would read "
+             "is its own setting",
+             0);
+    } else if (group->committed >= 0) {
+        note(judging, STORY_PASSED,
+             "it read the topic once: it has a commit there, which does not lie beyond the event",
+             0);
+    }
 }
 
 static void judge_not_yet(struct judging *judging)
@@ -321,7 +347,7 @@ static void judge_not_yet(struct judging *judging)
     say(judging, STORY_NOT_YET, STORY_PASSED, 0);
     verdict->before = judging->place->offset > from ? judging->place->offset - from : 0;
     if (group->a_second > 0 && has_commit) {
-        double left_ms = (double)(verdict->before + 1) * 1000 / group->a_second;
+        double left_ms = ((double)verdict->before + 1) * 1000 / group->a_second;
         verdict->left_ms = left_ms < 1e15 ? (int64_t)left_ms : -1;
     }
     if (is_foreign) {
@@ -346,7 +372,7 @@ static void note_going_back(struct judging *judging)
 {
     const struct commit_answer *history = &judging->group->history;
     int64_t back_ms = went_back_ms(judging);
-    bool was_there = history->passed_ms + CLOCKS_MS >= judging->place->time_ms;
+    bool was_there = !is_before(history->passed_ms, judging->place->time_ms);
     if (back_ms > 0 && history->passed_ms > 0 && was_there) {
         note(judging, STORY_PASSED, "it was passed once before", history->passed_ms);
         note(judging, STORY_PASSED, "the group went back to before it", back_ms);
@@ -361,12 +387,22 @@ static void judge_open(struct judging *judging)
     if (judge_told_wait(judging)) {
         return;
     }
+    bool is_elsewhere = group->is_elsewhere || group->is_stranger;
+    if (group->is_commit_known && is_elsewhere && group->committed < 0) {
+        judge_not_subscribed(judging);
+        return;
+    }
     if (judging->place->is_taken && group->is_commit_known) {
         say(judging, STORY_GONE, STORY_PASSED, 0);
         note(judging, STORY_RECORDED,
              is_before_start ? "retention took it, and the group had not committed beyond it"
                              : "it is not in the log, and the group had not committed beyond it",
              0);
+        return;
+    }
+    if (group->is_commit_known && is_elsewhere) {
+        judge_not_subscribed(judging);
+        note_going_back(judging);
         return;
     }
     if (group->is_commit_known) {

@@ -18,6 +18,12 @@ enum story_part {
     STORY_PART_UNKNOWN /* it could not be read, or not wholly */
 };
 
+enum story_filter {
+    STORY_FILTER_UNKNOWN, /* nothing was told */
+    STORY_FILTER_TAKES,   /* one of them takes events like this one */
+    STORY_FILTER_PASSES   /* all told that they take none like it */
+};
+
 struct story_evidence_of_group {
     /* the commit for the event's partition */
     bool is_commit_known; /* the bus said, now */
@@ -28,8 +34,13 @@ struct story_evidence_of_group {
     double a_second; /* offsets it commits a second, now; below 0: not known */
 
     /* its members */
-    int64_t members; /* -1: not known */
-    bool is_read;    /* one of them reads the event's partition */
+    int64_t members;   /* -1: not known */
+    bool is_read;      /* one of them reads the event's partition */
+    bool is_stranger;  /* the group has no commit for any partition of the topic, and no members */
+    bool is_elsewhere; /* they are at work, and none reads a partition of the topic */
+
+    /* what they take, as they told before the group passed the event (OUTCOME_HANDLES) */
+    enum story_filter filter;
 
     /* outcomes of this group and event, by time */
     const struct outcome *told;

@@ -1,5 +1,6 @@
 #include "bus/story/story_told.h"
 
+#include "base/pattern.h"
 #include "bus/story/story_read.h"
 
 #include <stdlib.h>
@@ -26,7 +27,8 @@ static void take(void *context, size_t index, const struct event *event)
     struct loading *loading = context;
     struct outcome outcome;
     (void)index;
-    if (outcome_decode(event->value, &loading->story->arena, &outcome) && outcome.topic != NULL) {
+    if (outcome_decode(event->value, &loading->story->arena, &outcome) &&
+        (outcome.topic != NULL || outcome.kind == OUTCOME_HANDLES)) {
         vec_push(&loading->told->items, outcome);
     }
 }
@@ -37,10 +39,17 @@ static int compare(const void *left, const void *right)
     return (a->time_ms > b->time_ms) - (a->time_ms < b->time_ms);
 }
 
-/* What is told of an event stands under its place. */
-static struct story_term *terms_of(struct story *story)
+/* What is told of an event stands under its place, what is told of a group under its name. */
+static struct story_term *terms_of(struct story *story, const char *const *groups,
+                                   size_t group_count)
 {
-    struct story_term *terms = mem_new_array(struct story_term, story->events.count + 1);
+    size_t count = story->events.count + group_count;
+    struct story_term *terms = mem_new_array(struct story_term, count + 1);
+    for (size_t i = 0; i < group_count; i++) {
+        const char *key = arena_sprintf(&story->arena, "%.249s", groups[i]);
+        terms[story->events.count + i] =
+            (struct story_term){{EVENT_TERM_KEY, slice_str(key)}, OUTCOME_TOPIC};
+    }
     for (size_t i = 0; i < story->events.count; i++) {
         const struct event *event = &story->events.items[i].event;
         const char *key = arena_sprintf(&story->arena, "%.249s/%d/%lld", event->topic,
@@ -50,19 +59,21 @@ static struct story_term *terms_of(struct story *story)
     return terms;
 }
 
-void story_told_load(struct story_told *told, const struct story_bus *settings, struct story *story)
+void story_told_load(struct story_told *told, const struct story_bus *settings, struct story *story,
+                     const char *const *groups, size_t group_count)
 {
+    enum { PATTERNS_MOST = 200 };
     struct loading loading = {.told = told, .story = story};
     struct client_error error;
     bool is_cut = false;
-    *told = (struct story_told){0};
+    *told = (struct story_told){.patterns_left = PATTERNS_MOST};
     if (!story_bus_has_topic(settings, OUTCOME_TOPIC)) {
         return;
     }
-    struct story_term *terms = terms_of(story);
+    struct story_term *terms = terms_of(story, groups, group_count);
     enum client_status status =
-        settings->finder.find(settings->finder.context, terms, story->events.count, OF_AN_EVENT,
-                              settings->deadline_ms, found, &loading, &is_cut, &error);
+        settings->finder.find(settings->finder.context, terms, story->events.count + group_count,
+                              OF_AN_EVENT, settings->deadline_ms, found, &loading, &is_cut, &error);
     if (status == CLIENT_OK && loading.places.count > 0) {
         status =
             story_read(settings->settings, settings->connection, loading.places.items,
@@ -90,25 +101,84 @@ void story_told_deinit(struct story_told *told)
     vec_deinit(&told->items);
 }
 
-static bool is_about(const struct outcome *outcome, const char *group, const struct event *event)
+static bool is_of_group(const struct outcome *outcome, const char *group)
 {
-    return outcome->offset == event->offset && outcome->partition == event->partition &&
-           strcmp(outcome->topic, event->topic) == 0 && outcome->group != NULL &&
-           strcmp(outcome->group, group) == 0;
+    return outcome->group != NULL && strcmp(outcome->group, group) == 0;
 }
 
-void story_told_of(const struct story_told *told, const char *group, const struct event *event,
+static bool is_about(const struct outcome *outcome, const char *group, const struct event *event)
+{
+    return outcome->topic != NULL && outcome->offset == event->offset &&
+           outcome->partition == event->partition && strcmp(outcome->topic, event->topic) == 0 &&
+           is_of_group(outcome, group);
+}
+
+/* --- which events the members take --- */
+
+/* A pattern that is none, or one too many, may be of any topic. */
+static bool fits_topic(struct story_told *told, const char *wanted, const char *topic)
+{
+    struct pattern *pattern;
+    struct reason reason;
+    if (wanted[0] != '^') {
+        return strcmp(wanted, topic) == 0;
+    }
+    if (told->patterns_left-- <= 0 ||
+        pattern_new(slice_str(wanted), &pattern, &reason) != ERR_NONE) {
+        return true;
+    }
+    bool fits = pattern_finds(pattern, slice_str(topic));
+    pattern_free(pattern);
+    return fits;
+}
+
+static bool takes(struct story_told *told, const struct outcome *outcome,
+                  const struct story_event *event)
+{
+    const char *type = event->attributes.type;
+    for (size_t i = 0; i < outcome->filter_count; i++) {
+        const struct outcome_filter *filter = &outcome->filters[i];
+        bool fits = filter->type == NULL || (type != NULL && strcmp(filter->type, type) == 0);
+        if (fits && fits_topic(told, filter->topic, event->event.topic)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Members of several versions may have been at work: one that takes it is enough. What was told
+ * only after the group had passed the event says nothing about it. */
+static enum story_filter filter_of(struct story_told *told, const char *group,
+                                   const struct story_event *event,
+                                   const struct story_evidence_of_group *evidence)
+{
+    enum { CLOCKS_MS = 60000 };
+    enum story_filter filter = STORY_FILTER_UNKNOWN;
+    bool is_passed = evidence->has_history && evidence->history.state == COMMIT_PASSED;
+    int64_t passed_ms = is_passed ? evidence->history.passed_ms : 0;
+    for (size_t i = 0; i < told->items.count && filter != STORY_FILTER_TAKES; i++) {
+        const struct outcome *outcome = &told->items.items[i];
+        bool is_later = passed_ms > 0 && outcome->time_ms - passed_ms > CLOCKS_MS;
+        if (outcome->kind == OUTCOME_HANDLES && is_of_group(outcome, group) && !is_later) {
+            filter = takes(told, outcome, event) ? STORY_FILTER_TAKES : STORY_FILTER_PASSES;
+        }
+    }
+    return filter;
+}
+
+void story_told_of(struct story_told *told, const char *group, const struct story_event *event,
                    struct arena *arena, struct story_evidence_of_group *evidence)
 {
     size_t count = 0;
     for (size_t i = 0; i < told->items.count; i++) {
-        count += is_about(&told->items.items[i], group, event);
+        count += is_about(&told->items.items[i], group, &event->event);
     }
     struct outcome *own = arena_alloc_array(arena, count + 1, sizeof *own);
     for (size_t i = 0; i < told->items.count; i++) {
-        if (is_about(&told->items.items[i], group, event)) {
+        if (is_about(&told->items.items[i], group, &event->event)) {
             own[evidence->told_count++] = told->items.items[i];
         }
     }
     evidence->told = own;
+    evidence->filter = filter_of(told, group, event, evidence);
 }

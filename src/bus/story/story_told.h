@@ -7,15 +7,18 @@
 /* What members told of the events of a story (client/outcome.h). */
 struct story_told {
     VEC(struct outcome) items; /* by time; texts are in the story's arena */
+    int patterns_left;         /* that may still be looked at */
 };
 
-/* Reads it; what could not be read is said in the story's horizon. Free with story_told_deinit. */
-void story_told_load(struct story_told *told, const struct story_bus *settings,
-                     struct story *story);
+/* Reads what was told of the events, and which events the members of these groups take. What could
+ * not be read is said in the story's horizon. Free with story_told_deinit. */
+void story_told_load(struct story_told *told, const struct story_bus *settings, struct story *story,
+                     const char *const *groups, size_t group_count);
 void story_told_deinit(struct story_told *told);
 
-/* Sets told and told_count of the evidence, which borrows from the arena. */
-void story_told_of(const struct story_told *told, const char *group, const struct event *event,
+/* Sets told, told_count and filter of the evidence, which has its history and borrows from the
+ * arena. */
+void story_told_of(struct story_told *told, const char *group, const struct story_event *event,
                    struct arena *arena, struct story_evidence_of_group *evidence);
 
 #endif

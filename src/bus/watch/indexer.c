@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FLUSH_MS = 60000, RETRY_MS = 5000 };
+enum { FLUSH_MS = 60000, RETRY_MS = 5000, MERGED_IN_A_TICK = 500000 /* some 50 ms */ };
 
 struct indexer {
     struct indexer_settings settings;
@@ -30,6 +30,13 @@ bool indexer_is_own_topic(const char *topic)
     return strcmp(topic, "__consumer_offsets") == 0 || strcmp(topic, "__transaction_state") == 0;
 }
 
+bool indexer_wants(const struct indexer *indexer, const char *topic)
+{
+    const struct indexer_settings *settings = &indexer->settings;
+    return settings->wants != NULL ? settings->wants(settings->context, topic)
+                                   : !indexer_is_own_topic(topic);
+}
+
 static struct event_source index_source(const struct feed_source *source)
 {
     struct event_source same = {.topic = source->topic, .partition = source->partition};
@@ -40,12 +47,10 @@ static struct event_source index_source(const struct feed_source *source)
 static int64_t begin(void *context, const struct feed_source *source)
 {
     struct indexer *indexer = context;
-    const struct indexer_settings *settings = &indexer->settings;
     struct event_source at = index_source(source);
-    bool is_wanted = settings->wants != NULL ? settings->wants(settings->context, source->topic)
-                                             : !indexer_is_own_topic(source->topic);
-    return is_wanted && indexer->index != NULL ? event_index_next(indexer->index, &at)
-                                               : FEED_NOT_WANTED;
+    return indexer_wants(indexer, source->topic) && indexer->index != NULL
+               ? event_index_next(indexer->index, &at)
+               : FEED_NOT_WANTED;
 }
 
 /* --- what is known of it --- */
@@ -244,6 +249,15 @@ static void flush_when_due(struct indexer *indexer)
     }
 }
 
+/* What is added merges as it comes; what was left when no more comes is merged here. */
+static void merge_at_leisure(struct indexer *indexer)
+{
+    struct reason reason = {""};
+    if (watch_progress(indexer->watch, indexer).behind == 0) {
+        note_error(indexer, event_index_merge(indexer->index, MERGED_IN_A_TICK, &reason), &reason);
+    }
+}
+
 /* True once, when somebody has found the index so. */
 static bool take_damage(struct indexer *indexer)
 {
@@ -284,6 +298,7 @@ static void tick(void *context, int64_t now_ms)
     } else {
         set_failing(indexer, false);
         flush_when_due(indexer);
+        merge_at_leisure(indexer);
     }
 }
 

@@ -16,7 +16,7 @@ struct indexer_settings {
     struct event_index_config index; /* dir: copied; the directory it is in is there */
 
     /* Whether a topic's events are indexed. NULL: all are but those of the bus itself
-     * (__consumer_offsets, __transaction_state). On the watch's thread. */
+     * (__consumer_offsets, __transaction_state). Any thread. */
     bool (*wants)(void *context, const char *topic);
 
     /* Before the index is opened: makes what it lies in. An error counts as one of opening it.
@@ -34,6 +34,9 @@ struct indexer *indexer_new(const struct indexer_settings *settings, struct watc
 
 /* After watch_stop. What is in memory goes to disk. NULL is fine. */
 void indexer_free(struct indexer *indexer);
+
+/* Whether the topic's events are indexed. Any thread. */
+bool indexer_wants(const struct indexer *indexer, const char *topic);
 
 /* What the indexer itself leaves out, whatever `wants` says when it is NULL. Any thread. */
 bool indexer_is_own_topic(const char *topic);

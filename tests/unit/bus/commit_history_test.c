@@ -433,6 +433,27 @@ static void test_any_other_bytes_are_about_something_else(void **state)
     }
 }
 
+static void test_odd_times_and_offsets_overflow_nothing(void **state)
+{
+    (void)state;
+    static const int64_t odd[] = {INT64_MIN, -1, 0, 1, INT64_MAX - 1, INT64_MAX};
+    enum { ODDS = sizeof odd / sizeof odd[0] };
+    struct world *world = begin(1);
+    struct reason reason = {""};
+    struct commit_key key = key_of(0);
+    for (int i = 0; i < 500; i++) {
+        struct commit_answer answer;
+        int64_t offset = odd[below(world, ODDS)];
+        commit_history_note(world->history, &key, offset < -1 ? -1 : offset,
+                            odd[below(world, ODDS)]);
+        assert_int_equal(
+            commit_history_find(world->history, &key, odd[below(world, ODDS)], &answer, &reason),
+            ERR_NONE);
+        assert_int_equal(commit_history_thin(world->history, INT64_MAX / 2, 1, &reason), ERR_NONE);
+    }
+    end(world);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -441,6 +462,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_a_reset_leaves_known_what_was_before),
         cmocka_unit_test(test_many_commits_a_second_are_few_steps_and_exact_to_two_seconds),
         cmocka_unit_test(test_old_steps_are_thinned_and_what_is_said_stays_true),
+        cmocka_unit_test(test_odd_times_and_offsets_overflow_nothing),
         cmocka_unit_test(test_the_groups_of_a_partition_are_told),
         cmocka_unit_test(test_a_spoilt_file_is_told),
         cmocka_unit_test(test_the_file_is_for_its_owner_only),

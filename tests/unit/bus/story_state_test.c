@@ -1,6 +1,7 @@
 #include "../unit.h"
 
 #include "base/random.h"
+#include "bus/story/story_json.h"
 #include "bus/story/story_state.h"
 
 /* What is said of a group and an event, from evidence that is made here: case by case, and of
@@ -584,6 +585,111 @@ static void test_of_random_truths_nothing_false_is_said(void **state)
     assert_true(known > SEEDS / 2);
 }
 
+static void test_a_group_whose_members_read_others_is_not_subscribed(void **state)
+{
+    (void)state;
+    struct story_evidence_of_group group = group_at(90);
+    group.is_elsewhere = true;
+    group.is_read = false;
+    struct story_verdict verdict = judge(&group);
+    assert_int_equal(verdict.state, STORY_NOT_SUBSCRIBED);
+    assert_int_equal(verdict.evidence, STORY_RECORDED);
+    assert_true(has_note(&verdict, "it read the topic once"));
+    group.committed = 101;
+    assert_int_equal(judge(&group).state, STORY_IS_PASSED); /* what it has done it has done */
+
+    group = group_at(-1);
+    group.is_elsewhere = true;
+    verdict = judge(&group);
+    assert_int_equal(verdict.state, STORY_NOT_SUBSCRIBED);
+    assert_int_equal(verdict.note_count, 0);
+
+    group = group_at(-1);
+    group.members = 0;
+    group.is_stranger = true;
+    verdict = judge(&group);
+    assert_int_equal(verdict.state, STORY_NOT_SUBSCRIBED);
+    assert_int_equal(verdict.evidence, STORY_INFERRED);
+}
+
+static void test_what_its_filter_leaves_out_is_skipped_once_it_came_by(void **state)
+{
+    (void)state;
+    struct story_evidence_of_group group = group_at(101);
+    group.filter = STORY_FILTER_PASSES;
+    struct story_verdict verdict = judge(&group);
+    assert_int_equal(verdict.state, STORY_FILTERED);
+    assert_int_equal(verdict.evidence, STORY_TOLD);
+    group.filter = STORY_FILTER_TAKES;
+    assert_int_equal(judge(&group).state, STORY_IS_PASSED);
+    group = group_at(90);
+    group.filter = STORY_FILTER_PASSES;
+    assert_int_equal(judge(&group).state, STORY_NOT_YET);
+}
+
+/* --- numbers that no sane client writes: the sanitizers look on --- */
+
+static const int64_t odd[] = {INT64_MIN, INT64_MIN + 1, -1, 0, 1, INT64_MAX - 1, INT64_MAX};
+enum { ODDS = sizeof odd / sizeof odd[0] };
+
+static int64_t any(struct random *random)
+{
+    return odd[random_below(random, ODDS)];
+}
+
+static void check_odd(struct random *random)
+{
+    struct outcome told_of =
+        told((enum outcome_kind)random_below(random, OUTCOME_KINDS), any(random));
+    told_of.next_ms = any(random);
+    told_of.took_ms = any(random);
+    told_of.behind = any(random);
+    struct story_evidence_of_place place = {
+        .offset = any(random), .time_ms = any(random), .start = any(random), .end = any(random)};
+    struct story_evidence_of_group group = group_at(any(random));
+    group.a_second = random_below(random, 2) == 0 ? 1e-300 : 1e300;
+    group.has_history = random_below(random, 2) == 0;
+    group.history = (struct commit_answer){.state = (enum commit_state)random_below(random, 3),
+                                           .offset = any(random),
+                                           .committed_ms = any(random),
+                                           .passed_ms = any(random),
+                                           .not_before_ms = any(random),
+                                           .went_back_ms = any(random)};
+    group.told = &told_of;
+    group.told_count = random_below(random, 2);
+    group.has_lane = group.is_aside = random_below(random, 4) == 0;
+    group.lanes = STORY_PART_KNOWN;
+    group.head = any(random);
+    group.noted_ms = any(random);
+    struct story_group said = {.group = "g"};
+    story_judge(&place, &group, any(random), &said.verdict);
+    if (said.verdict.state == STORY_IS_PASSED) {
+        assert_true(group.committed > place.offset);
+    }
+    struct story story = {.now_ms = any(random), .indexed_ms = any(random)};
+    struct story_event *event = vec_add(&story.events);
+    event->event = event_blank();
+    event->event.topic = "orders";
+    event->event.offset = place.offset;
+    event->event.timestamp_ms = place.time_ms;
+    event->parent = event->copy_of = STORY_NONE;
+    event->are_groups_known = true;
+    vec_push(&event->groups, said);
+    json_t *json = story_to_json(&story);
+    assert_non_null(json);
+    json_decref(json);
+    story_deinit(&story);
+}
+
+static void test_odd_numbers_overflow_nothing(void **state)
+{
+    (void)state;
+    struct random random = {11};
+    for (int i = 0; i < 20000; i++) {
+        check_odd(&random);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -600,6 +706,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_a_group_that_went_back_has_it_before_it_again),
         cmocka_unit_test(test_what_retention_took_before_it_was_read_is_gone),
         cmocka_unit_test(test_without_commits_nothing_is_known),
+        cmocka_unit_test(test_a_group_whose_members_read_others_is_not_subscribed),
+        cmocka_unit_test(test_what_its_filter_leaves_out_is_skipped_once_it_came_by),
+        cmocka_unit_test(test_odd_numbers_overflow_nothing),
         cmocka_unit_test(test_of_random_truths_nothing_false_is_said),
     };
     return unit_run(tests, NULL, NULL, argc, argv);

@@ -179,6 +179,21 @@ static void test_a_circle_with_a_guess_is_cut_there(void **state)
     story_deinit(&story);
 }
 
+static void test_odd_times_give_a_tree_all_the_same(void **state)
+{
+    (void)state;
+    static const int64_t odd[] = {INT64_MAX, INT64_MIN, -1, 0};
+    static const char *const ids[] = {"a", "b", "c", "d"};
+    struct story story = {0};
+    for (size_t i = 0; i < 4; i++) {
+        add(&story, ids[i], i > 0 ? ids[i - 1] : NULL, "x", odd[i])->event.offset = odd[i];
+    }
+    story_tree(&story);
+    assert_string_equal(parent_of(&story, "b"), "a");
+    assert_string_equal(parent_of(&story, "d"), "c");
+    story_deinit(&story);
+}
+
 /* --- random trees --- */
 
 enum { EVENTS_MAX = 60, NAME_SIZE = 16 };
@@ -275,6 +290,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_an_event_that_was_published_twice_is_one),
         cmocka_unit_test(test_a_circle_is_cut_at_its_oldest_event),
         cmocka_unit_test(test_a_circle_with_a_guess_is_cut_there),
+        cmocka_unit_test(test_odd_times_give_a_tree_all_the_same),
         cmocka_unit_test(test_of_random_trees_each_link_is_true_or_labelled),
     };
     return unit_run(tests, NULL, NULL, argc, argv);

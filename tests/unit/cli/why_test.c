@@ -106,6 +106,29 @@ static void test_an_answer_that_lacks_everything_is_drawn(void **state)
     }
 }
 
+/* From a layer that is none of ours. */
+static void test_odd_numbers_are_drawn(void **state)
+{
+    (void)state;
+    static const char *const numbers[] = {"9223372036854775807", "-9223372036854775808", "-1", "0"};
+    static const char *const times[] = {"9999-12-31T23:59:59.999Z", "1970-01-01T00:00:00Z", "x"};
+    static const char *const states[] = {"handling", "waiting", "not-yet",  "done",
+                                         "behind",   "dead",    "filtered", "not-subscribed"};
+    for (size_t i = 0; i < 4 * 3 * 8; i++) {
+        const char *number = numbers[i % 4], *time = times[i / 4 % 3], *of = states[i / 12];
+        char text[1000];
+        snprintf(
+            text, sizeof text,
+            "{\"now\": \"%s\", \"events\": [{\"topic\": \"t\", \"partition\": %s, \"offset\": "
+            "%s, \"parent\": null, \"depth\": %s, \"timestamp\": \"%s\", \"groups\": [{"
+            "\"group\": \"g\", \"state\": \"%s\", \"at\": \"%s\", \"took_ms\": %s, \"before\": "
+            "%s, \"left_ms\": %s, \"attempt\": %s, \"next_try\": \"%s\", \"behind\": %s}]}]}",
+            time, number, number, number, time, of, times[(i + 1) % 3], number, number, number,
+            number, times[(i + 2) % 3], number);
+        free(draw(text, (struct why_look){.columns = 80}));
+    }
+}
+
 static void test_durations_are_said_in_their_unit(void **state)
 {
     (void)state;
@@ -126,6 +149,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_it_says_who_did_what_and_names_the_evidence),
         cmocka_unit_test(test_it_fits_the_terminal_and_does_nothing_to_it),
         cmocka_unit_test(test_an_answer_that_lacks_everything_is_drawn),
+        cmocka_unit_test(test_odd_numbers_are_drawn),
         cmocka_unit_test(test_durations_are_said_in_their_unit),
     };
     return unit_run(tests, NULL, NULL, argc, argv);

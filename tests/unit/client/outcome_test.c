@@ -201,6 +201,61 @@ static void test_nobody_waits_for_a_bus_that_is_away(void **state)
     outcome_log_free(log);
 }
 
+static bool read_text(const char *text, struct arena *arena, struct outcome *outcome)
+{
+    return outcome_decode(slice_str(text), arena, outcome);
+}
+
+static void test_times_and_spans_of_others_are_bounded(void **state)
+{
+    (void)state;
+    struct arena arena = {0};
+    struct outcome outcome;
+    assert_true(read_text("{\"version\":1,\"what\":\"slow\",\"time\":9223372036854775807,"
+                          "\"took\":9223372036854775807,\"next\":9223372036854775807,"
+                          "\"offset\":9223372036854775807}",
+                          &arena, &outcome));
+    assert_int_equal(outcome.time_ms, INT64_C(253402300799999));
+    assert_int_equal(outcome.took_ms, INT64_C(253402300799999));
+    assert_int_equal(outcome.next_ms, INT64_C(253402300799999));
+    assert_true(outcome.offset == INT64_MAX);
+    assert_true(read_text("{\"version\":1,\"what\":\"slow\",\"time\":-9223372036854775808}", &arena,
+                          &outcome));
+    assert_int_equal(outcome.time_ms, 0);
+    arena_deinit(&arena);
+}
+
+static void test_what_a_member_takes_is_told(void **state)
+{
+    (void)state;
+    static const struct outcome_filter filters[] = {{"orders", "OrderPlaced"}, {"^eu-", NULL}};
+    struct arena arena = {0};
+    struct buf key = {0}, value = {0};
+    struct outcome in = outcome_blank(OUTCOME_HANDLES), out;
+    in.group = "email";
+    in.filters = filters;
+    in.filter_count = 2;
+    outcome_encode(&in, &key, &value);
+    assert_string_equal(buf_cstr(&key), "email");
+    assert_true(outcome_decode(buf_slice(&value), &arena, &out));
+    assert_int_equal(out.filter_count, 2);
+    check_text(out.filters[0].topic, "orders");
+    check_text(out.filters[0].type, "OrderPlaced");
+    check_text(out.filters[1].topic, "^eu-");
+    assert_null(out.filters[1].type);
+    static const char *const bad[] = {
+        "{\"version\":1,\"what\":\"handles\"}",
+        "{\"version\":1,\"what\":\"handles\",\"handles\":{}}",
+        "{\"version\":1,\"what\":\"handles\",\"handles\":[{}]}",
+        "{\"version\":1,\"what\":\"handles\",\"handles\":[{\"topic\":\"a\",\"type\":1}]}"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        assert_false(read_text(bad[i], &arena, &out));
+    }
+    buf_deinit(&key);
+    buf_deinit(&value);
+    arena_deinit(&arena);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -208,6 +263,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_what_is_not_known_is_left_out),
         cmocka_unit_test(test_any_bytes_are_told),
         cmocka_unit_test(test_what_is_no_record_is_refused),
+        cmocka_unit_test(test_times_and_spans_of_others_are_bounded),
+        cmocka_unit_test(test_what_a_member_takes_is_told),
         cmocka_unit_test(test_nobody_waits_for_a_bus_that_is_away),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
