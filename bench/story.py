@@ -59,6 +59,15 @@ class Server:
                 return index
             time.sleep(1)
 
+    def wait_merged(self):
+        """Until no run has been merged for a while: what was left is merged at leisure."""
+        runs, since = 0, time.monotonic()
+        while time.monotonic() - since < 150:  # as long as the largest takes
+            found = self.get("/v1/layer")["index"]["runs"]
+            since = since if found == runs else time.monotonic()
+            runs = found
+            time.sleep(1)
+
     def watch_cpu_s(self):
         """Of the thread that reads the log and indexes."""
         tasks = f"/proc/{self.process.pid}/task"
@@ -113,6 +122,7 @@ def fill(folder, events=100000000):
             file.write(str(events))
         print(f"{events:,} events in {time.monotonic() - began_s:.0f} s")
         server.wait_indexed()
+        server.wait_merged()
     print(f"and indexed in {time.monotonic() - began_s:.0f} s")
 
 
@@ -122,6 +132,7 @@ def index(folder):
     with Server(folder) as server:
         state = server.wait_indexed()
         took_s, cpu_s = time.monotonic() - began_s, server.watch_cpu_s()
+        server.wait_merged()
     events = events_in(folder)
     log = sum(os.path.getsize(path) for path in files_of(os.path.join(folder, "data")) if path.endswith(".log"))
     print(f"{events:,} events, {log / 1e9:.1f} GB of log: read and indexed with {cpu_s:.0f} s of processor time in {took_s:.0f} s, "

@@ -29,7 +29,7 @@ IN_A_ROUND = 500 if IS_LONG else QUESTIONS
 FAULTS = 10 if IS_LONG else 5  # of a round
 BETWEEN = 60 if IS_LONG else 40  # events that services publish between two faults
 CALM = 150  # and before the first one
-FAR_S = 180
+FAR_S = 120  # so long a hop may be away: an open transaction of one who was killed holds back all behind it
 
 
 class Live(threading.Thread):
@@ -43,6 +43,7 @@ class Live(threading.Thread):
         self.most, self.acked, self.wrong = {}, 0, []
         self.lags = collections.defaultdict(list)  # "calm", "faults": ms
         self.asked = self.not_answered = self.faults = 0
+        self.waits_for = None
         self.failure = None
 
     def read_on(self):
@@ -91,6 +92,7 @@ class Live(threading.Thread):
         while not self.ends.is_set() and not self.is_gone(line):
             asked_ms = time.time() * 1000
             question = question or self.question_of(of, line)
+            self.waits_for = line["at"], question
             said = self.story(of, *question) if question else None
             if said and place in [(event["topic"], event["partition"], event["offset"]) for event in said["events"]]:
                 self.lags["calm" if faults == self.faults == 0 else "faults"].append(max(0, asked_ms - line["ms"]))
@@ -114,7 +116,7 @@ class Live(threading.Thread):
 
     def stop(self):
         self.ends.set()
-        self.join(FAR_S)
+        self.join(2 * FAR_S)
         if self.failure:
             raise self.failure
 
@@ -140,8 +142,12 @@ class Proof(unittest.TestCase):
         def look():
             if live.failure:
                 raise live.failure
+            self.assertEqual(live.wrong[:10], [])
             return live.acked >= until
-        wait_for(look, f"{count} events of services after {self.place.faults[-1:]}", FAR_S)
+        try:
+            wait_for(look, f"{count} events of services after {self.place.faults[-1:]}", 2 * FAR_S)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; the last that was looked for was {live.waits_for}") from None
 
     def work(self, has_calm):
         """A while of it; the thread that asked meanwhile."""
