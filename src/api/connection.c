@@ -11,6 +11,7 @@ struct api_connection *api_connection_new(struct conn *conn)
     struct api_connection *connection = mem_new(struct api_connection);
     atomic_init(&connection->references, 1);
     connection->listener = conn_listener(conn);
+    connection->is_own = conn_is_own(conn);
     connection->principal = "User:ANONYMOUS";
     snprintf(connection->peer, sizeof connection->peer, "%s", conn_peer(conn));
     connection->owner = (struct worker_owner){connection, conn_site(conn)};

@@ -26,6 +26,7 @@ struct api_connection {
 
     /* Fixed. */
     unsigned listener;         /* as of net_listen */
+    bool is_own;               /* it comes from this process: nobody's client */
     const char *principal;     /* "User:ANONYMOUS" while nobody has to say who he is */
     char peer[64];             /* "127.0.0.1:54321" */
     struct worker_owner owner; /* of its work */

@@ -163,7 +163,7 @@ static void enter_client(struct api_request *request)
 {
     struct api_server *server = request->server;
     if (server->clients != NULL && request->connection->client == NULL &&
-        request->entry->key != API_KEY_API_VERSIONS) {
+        !request->connection->is_own && request->entry->key != API_KEY_API_VERSIONS) {
         api_connection_enter(request->connection, server->clients, server->clock);
     }
 }

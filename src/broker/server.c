@@ -5,6 +5,7 @@
 #include "base/logger.h"
 #include "base/mem.h"
 #include "base/movable_clock.h"
+#include "base/own_peers.h"
 #include "broker/chaos.h"
 #include "broker/clock_mover.h"
 #include "broker/control.h"
@@ -104,6 +105,7 @@ struct server {
     struct control *control;
     struct cleaner *cleaner; /* NULL with log.cleaner.enable=false */
     struct api_server api;
+    struct own_peers *own_peers;
     struct broker_observer observer; /* over its clients */
 };
 
@@ -178,6 +180,7 @@ static enum err start_net(struct server *server, struct reason *reason)
     struct net_config *net = &server->config.net;
     net->max_frame_bytes = net->max_frame_bytes < largest ? net->max_frame_bytes : largest;
     net->budget = &server->budget;
+    net->own_peers = server->own_peers = own_peers_new();
     return net_new(&server->config.net, &handler, &server->net, reason);
 }
 
@@ -613,6 +616,11 @@ void server_set_http_url(struct server *server, const char *url)
     }
 }
 
+struct own_peers *server_own_peers(struct server *server)
+{
+    return server->own_peers;
+}
+
 struct observer *server_observer(struct server *server)
 {
     return &server->observer.observer;
@@ -639,6 +647,7 @@ static void drain(struct server *server)
 static void server_free(struct server *server)
 {
     net_free(server->net); /* runs what was posted after its stop */
+    own_peers_unref(server->own_peers);
     fetch_service_free(server->fetches);
     timekeeper_free(server->timekeeper);
     clock_mover_free(server->mover);

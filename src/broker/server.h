@@ -16,6 +16,7 @@
 struct server;
 struct api_authorizer;
 struct observer;
+struct own_peers;
 
 /*
  * Starts with these settings (names and values as in a configuration file; unset ones have their
@@ -57,6 +58,10 @@ struct server_bus_settings server_bus_settings(const struct server *server);
 /* Clients that ask for http.advertised.url are told this, unless the settings say another one.
  * Once. Any thread. */
 void server_set_http_url(struct server *server, const char *url);
+
+/* For connections to it that are of this process itself and no clients (base/own_peers.h): borrowed
+ * until server_stop, whoever may need it longer refs it. Any thread. */
+struct own_peers *server_own_peers(struct server *server);
 
 /* What it sees of its clients (client/observer.h), until server_stop. Any thread. */
 struct observer *server_observer(struct server *server);

@@ -3,6 +3,7 @@
 #include "base/buf.h"
 #include "base/logger.h"
 #include "base/mem.h"
+#include "base/own_peers.h"
 #include "bus/bus_layer.h"
 
 #include <stdlib.h>
@@ -15,6 +16,7 @@ struct serve_layer {
     struct server *server;
     char *dir;
     char *bootstrap;
+    struct own_peers *own_peers; /* held: a stop that hangs outlives the server */
     struct bus_layer *layer;
 };
 
@@ -60,6 +62,7 @@ static void free_layer(struct serve_layer *layer)
 {
     free(layer->dir);
     free(layer->bootstrap);
+    own_peers_unref(layer->own_peers);
     free(layer);
 }
 
@@ -74,11 +77,13 @@ struct serve_layer *serve_layer_start(struct server *server)
     layer->server = server;
     layer->dir = mem_sprintf("%s/bus", server_data_dir(server));
     layer->bootstrap = first_address(server_addresses(server));
+    layer->own_peers = own_peers_ref(server_own_peers(server));
     struct bus_layer_settings settings = {
         .dir = layer->dir,
         .connection = {.bootstrap_servers = layer->bootstrap,
                        .client_id = "tidings-bus",
-                       .timeout_ms = ANSWER_MS},
+                       .timeout_ms = ANSWER_MS,
+                       .own_peers = layer->own_peers},
         .open_feed = open_feed,
         .observer = server_observer(server),
         .http_listener = bus.http_listener,

@@ -2,10 +2,12 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/own_peers.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
     DEFAULT_TIMEOUT_MS = 30000,
@@ -70,6 +72,22 @@ static void on_error(rd_kafka_t *rk, int code, const char *text, void *opaque)
 static void drop_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
 {
     (void)rk, (void)level, (void)facility, (void)text; /* what matters comes through on_error */
+}
+
+/* --- a bus in this process --- */
+
+static int connect_as_own(int fd, const struct sockaddr *to, int size, const char *id, void *opaque)
+{
+    const struct connection *connection = opaque;
+    (void)id;
+    return own_peers_connect(connection->own_peers, fd, to, (socklen_t)size);
+}
+
+static int close_own(int fd, void *opaque)
+{
+    const struct connection *connection = opaque;
+    own_peers_forget(connection->own_peers, fd);
+    return close(fd);
 }
 
 /* --- configuration --- */
@@ -170,6 +188,7 @@ enum client_status connection_configure(struct connection *connection,
         .notice = settings->notice,
         .notice_context = settings->notice_context,
         .deadline = settings->deadline,
+        .own_peers = settings->own_peers,
     };
     *conf = rd_kafka_conf_new();
     enum client_status status = set_all(*conf, common, error);
@@ -189,6 +208,10 @@ enum client_status connection_configure(struct connection *connection,
     }
     if (!settings->is_debug) {
         rd_kafka_conf_set_log_cb(*conf, drop_log);
+    }
+    if (settings->own_peers != NULL) {
+        rd_kafka_conf_set_connect_cb(*conf, connect_as_own);
+        rd_kafka_conf_set_closesocket_cb(*conf, close_own);
     }
     rd_kafka_conf_set_error_cb(*conf, on_error);
     rd_kafka_conf_set_opaque(*conf, connection);

@@ -91,6 +91,8 @@ struct connection_security {
  */
 typedef void client_notice_fn(void *context, const struct client_error *what);
 
+struct own_peers;
+
 /* How to reach the bus. Borrowed only during the call that gets it. */
 struct connection_settings {
     const char *bootstrap_servers; /* "host:port,..."; required */
@@ -104,6 +106,7 @@ struct connection_settings {
     void *notice_context;
     /* No wait goes on behind it [none]; borrowed as long as what is opened lives. */
     const struct deadline *deadline;
+    struct own_peers *own_peers; /* the bus is in this process; NULL: elsewhere. As long */
 };
 
 struct connection;

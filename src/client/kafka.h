@@ -23,6 +23,7 @@ struct connection {
     bool is_mock; /* librdkafka plays the bus itself (tests) */
     int timeout_ms;
     const struct deadline *deadline; /* NULL: none */
+    struct own_peers *own_peers;     /* NULL: the bus is elsewhere */
     client_notice_fn *notice;
     void *notice_context;
     atomic_bool is_closing; /* complaints are of no interest any more */

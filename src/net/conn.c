@@ -14,8 +14,13 @@
 
 void conn_give_back_counts(struct conn *conn)
 {
-    peer_table_give(&conn->reactor->net->peers, &conn->peer_key);
+    struct net *net = conn->reactor->net;
     atomic_fetch_sub(&conn->reactor->connection_count, 1);
+    if (conn->is_own) {
+        atomic_fetch_sub(&net->own_count, 1);
+    } else {
+        peer_table_give(&net->peers, &conn->peer_key);
+    }
 }
 
 struct conn *conn_find(struct reactor *reactor, uint32_t slot, uint64_t id)
@@ -275,6 +280,11 @@ const char *conn_peer(const struct conn *conn)
 struct peer_key conn_site(const struct conn *conn)
 {
     return peer_site(&conn->peer_key);
+}
+
+bool conn_is_own(const struct conn *conn)
+{
+    return conn->is_own;
 }
 
 unsigned conn_listener(const struct conn *conn)

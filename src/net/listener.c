@@ -1,6 +1,7 @@
 #include "base/clock.h"
 #include "base/logger.h"
 #include "base/mem.h"
+#include "base/own_peers.h"
 #include "net/state.h"
 
 #include <errno.h>
@@ -54,23 +55,32 @@ static void refuse(struct net *net, int fd, const struct sockaddr_storage *addre
     close(fd);
 }
 
+/* Why a client's connection cannot be had; NULL: it can, and is counted for its address. */
+static const char *count_connection(struct net *net, size_t total, const struct peer_key *key)
+{
+    size_t own = atomic_load(&net->own_count);
+    size_t of_clients = total > own ? total - own : 0;
+    if (of_clients >= net->most_connections) {
+        return of_clients >= net->config.max_connections
+                   ? "the limit on connections is reached (max.connections)"
+                   : "the memory for connections is used up (memory.max)";
+    }
+    return peer_table_take(&net->peers, key)
+               ? NULL
+               : "the limit on connections of one address is reached (max.connections.per.ip)";
+}
+
 static void take_connection(struct listener *listener, int fd,
                             const struct sockaddr_storage *address)
 {
     struct net *net = listener->net;
     size_t total;
     unsigned chosen = least_loaded(net, &total);
-    if (total >= net->most_connections) {
-        refuse(net, fd, address,
-               total >= net->config.max_connections
-                   ? "the limit on connections is reached (max.connections)"
-                   : "the memory for connections is used up (memory.max)");
-        return;
-    }
     struct peer_key key = peer_key_of(address);
-    if (!peer_table_take(&net->peers, &key)) {
-        refuse(net, fd, address,
-               "the limit on connections of one address is reached (max.connections.per.ip)");
+    bool is_own = net->config.own_peers != NULL && own_peers_take(net->config.own_peers, address);
+    const char *why = is_own ? NULL : count_connection(net, total, &key);
+    if (why != NULL) {
+        refuse(net, fd, address, why);
         return;
     }
     int yes = 1;
@@ -81,6 +91,8 @@ static void take_connection(struct listener *listener, int fd,
     atomic_fetch_add(&reactor->connection_count, 1);
     struct transport transport = {.kind = listener->transport, .fd = fd};
     struct conn *conn = conn_new(reactor, transport, listener->index, address, &key);
+    conn->is_own = is_own;
+    atomic_fetch_add(&net->own_count, is_own);
     if (reactor_is_own(reactor)) {
         conn_adopt(&conn->adopt);
     } else {

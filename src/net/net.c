@@ -228,7 +228,8 @@ size_t net_connection_count(struct net *net)
     for (unsigned i = 0; i < net->config.reactor_count; i++) {
         count += atomic_load(&net->reactors[i].connection_count);
     }
-    return count;
+    size_t own = atomic_load(&net->own_count);
+    return count > own ? count - own : 0;
 }
 
 /* A reply on its way to the reactor of its connection. */

@@ -35,6 +35,7 @@
  * Signals are blocked in the threads started here; SIGPIPE is never raised.
  */
 struct net;
+struct own_peers;
 struct conn;
 
 /* Names one frame of one connection. Copy freely. */
@@ -139,7 +140,9 @@ struct net_config {
     size_t request_memory_bytes;   /* sum of the read buffers of half-read frames over 64 KiB, also
                                       where the share for frames has room (queued.max.request.bytes)
                                       */
-    struct budget *budget;         /* outlives the net; NULL: nothing is bounded but the above */
+    /* Connections of this process itself count for no limit; outlives the net; NULL: none. */
+    struct own_peers *own_peers;
+    struct budget *budget;     /* outlives the net; NULL: nothing is bounded but the above */
     size_t max_parked_replies; /* frames of one connection without a reply; reading pauses there */
     size_t max_unsent_bytes;   /* completed but unsent reply bytes (file spans not counted) of one
                                   connection; over it reading pauses there */
@@ -197,7 +200,7 @@ void net_free(struct net *net);
 /* The reactors, which are there from net_new to net_free. Any thread. */
 unsigned net_reactor_count(const struct net *net);
 struct reactor *net_reactor(struct net *net, unsigned index);
-size_t net_connection_count(struct net *net); /* any thread */
+size_t net_connection_count(struct net *net); /* without our own; any thread */
 
 /* Gives the answer to a frame; takes over everything in *reply and zeroes it. Any thread. */
 void net_reply(struct net *net, struct reply_token token, struct reply *reply);
@@ -214,6 +217,7 @@ uint64_t conn_id(const struct conn *conn);
 const char *conn_peer(const struct conn *conn);     /* "127.0.0.1:54321", "[::1]:54321" */
 struct peer_key conn_site(const struct conn *conn); /* of its peer's address (peer_site) */
 unsigned conn_listener(const struct conn *conn);
+bool conn_is_own(const struct conn *conn); /* it comes from this process (net_config.own_peers) */
 /* The address and port the peer connected to (advertised.listeners' default). */
 void conn_local_address(const struct conn *conn, char *host, size_t host_size, uint16_t *port);
 void conn_set_user(struct conn *conn, void *user);

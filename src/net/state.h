@@ -127,6 +127,7 @@ struct conn {
     struct turn_peer *turn_peer;          /* while it stands in the line */
     bool touched;
 
+    bool is_own; /* of this process: it counts for no limit */
     struct peer_key peer_key;
     char peer[PEER_TEXT_BYTES];
 };
@@ -219,6 +220,7 @@ struct net {
     struct peer_table peers;
     struct listener *listeners;
     size_t most_connections;
+    atomic_size_t own_count; /* connections that are our own, and count for no limit */
     unsigned listen_count;
     unsigned last_choice; /* of the acceptor */
     bool started, stopped;

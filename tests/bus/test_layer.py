@@ -66,6 +66,20 @@ class Test(unittest.TestCase):
         return server.until(lambda s: s["index"]["entries"] == entries and not s["index"]["behind"]
                             and s["index"]["level_ms"], f"{entries} entries")
 
+    def test_its_connections_take_no_place_and_its_name_gives_none(self):
+        with Layer(self.data, "max.connections=1") as server:
+            server.until(lambda s: s["index"]["level_ms"], "the layer to be level")
+            client = kafka.Client(server.port, name="tidings-bus")
+            self.assertEqual(client.create_topic("orders")[0], 0)
+            with self.assertRaises(OSError):
+                kafka.Client(server.port, name="tidings-bus").create_topic("more")
+            address = re.search(r" http=(\S+)", server.ready).group(1)
+            with urllib.request.urlopen(f"http://{address}/v1/topics", timeout=30) as answer:
+                self.assertIn("orders", answer.read().decode())  # which it asks the bus for
+            with urllib.request.urlopen(f"http://{address}/v1/clients", timeout=30) as answer:
+                self.assertEqual([who["client_id"] for who in json.load(answer)], ["tidings-bus"])
+            client.close()
+
     def test_it_is_there_by_default_and_for_its_user_alone(self):
         with Layer(self.data) as server:
             server.publish(100)

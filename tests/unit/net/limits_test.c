@@ -3,6 +3,7 @@
 
 #include "base/logger.h"
 #include "base/mem.h"
+#include "base/own_peers.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -287,6 +288,50 @@ static void test_connections_of_one_address_over_its_limit_are_refused(void **st
     limited(server, "(max.connections.per.ip)");
 }
 
+/* A server that has no place left is still there for what stands beside it in its process. */
+static void test_connections_of_this_process_count_for_no_limit(void **state)
+{
+    struct server *server = *state;
+    struct own_peers *peers = own_peers_new();
+    struct sockaddr_in to = {.sin_family = AF_INET};
+    int own[3];
+    server->config.max_connections = 2;
+    server->config.max_connections_per_ip = 2;
+    server->config.own_peers = peers;
+    server_start(server);
+    to.sin_port = htons(server->port);
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    for (int i = 0; i < 3; i++) {
+        own[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        assert_int_equal(own_peers_connect(peers, own[i], (struct sockaddr *)&to, sizeof to), 0);
+        client_expect_echo(own[i]);
+        assert_int_equal(net_connection_count(server->net), 0);
+    }
+    int a = client_connect(server);
+    int b = client_connect(server);
+    client_expect_echo(a);
+    client_expect_echo(b);
+    expect_turned_away(server, "(max.connections)");
+    close(own[0]);
+    own[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(own_peers_connect(peers, own[0], (struct sockaddr *)&to, sizeof to), 0);
+    client_expect_echo(own[0]);
+    expect_turned_away(server, "(max.connections)"); /* that one went is no place for a client */
+    assert_int_equal(net_connection_count(server->net), 2);
+    close(a);
+    wait_until(net_connection_count(server->net) == 1);
+    a = client_connect(server);
+    client_expect_echo(a);
+    close(a);
+    close(b);
+    for (int i = 0; i < 3; i++) {
+        close(own[i]);
+    }
+    wait_until(net_connection_count(server->net) == 0);
+    net_stop(server->net);
+    own_peers_unref(peers);
+}
+
 static void test_want_of_descriptors_pauses_accepting(void **state)
 {
     struct server *server = *state;
@@ -508,6 +553,7 @@ int main(int argc, char **argv)
         SERVER_TEST(test_new_connections_go_where_few_are),
         SERVER_TEST(test_connections_over_the_limit_are_refused),
         SERVER_TEST(test_connections_of_one_address_over_its_limit_are_refused),
+        SERVER_TEST(test_connections_of_this_process_count_for_no_limit),
         SERVER_TEST(test_want_of_descriptors_pauses_accepting),
         SERVER_TEST(test_memory_for_requests_is_given_in_turn),
         SERVER_TEST(test_a_drain_answers_what_came_before_and_reads_no_more),
