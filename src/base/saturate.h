@@ -13,6 +13,7 @@ static inline int64_t add_saturated(int64_t a, int64_t b)
     return !__builtin_add_overflow(a, b, &sum) ? sum : b < 0 ? INT64_MIN : INT64_MAX;
 }
 
+/* a - b, as above. Any thread. */
 static inline int64_t subtract_saturated(int64_t a, int64_t b)
 {
     int64_t difference;
