@@ -1,10 +1,13 @@
 #include "bus/http/http_inside.h"
 
+#include "base/clock.h"
 #include "base/cond.h"
 #include "base/logger.h"
 #include "base/mem.h"
+#include "base/priority.h"
 #include "base/thread.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -102,9 +105,36 @@ const char *http_address(const struct http *http)
 
 /* --- running --- */
 
+/*
+ * What requests took goes back to the system once they are over; the allocator would keep the most
+ * that they ever took together. That holds up who allocates for some ms, so it waits for a moment
+ * without requests, if one comes soon.
+ */
+static void give_memory_back(struct http *http)
+{
+    enum { WORTH_BYTES = 4 * 1024 * 1024, PATIENCE_MS = 10000 };
+    uint64_t moved = atomic_load(&http->moved_bytes);
+    int64_t now_ms = clock_mono_ms(clock_system());
+    unsigned busy, waiting;
+    if (moved - http->given_back_bytes < WORTH_BYTES) {
+        return;
+    }
+    if (http->calm_wanted_ms == 0) {
+        http->calm_wanted_ms = now_ms;
+    }
+    http_workers_counts(http->workers, &busy, &waiting);
+    bool is_calm = busy == 0 && waiting == 0 && atomic_load(&http->body_bytes) == 0;
+    if (is_calm || now_ms - http->calm_wanted_ms >= PATIENCE_MS) {
+        http->given_back_bytes = moved;
+        http->calm_wanted_ms = 0;
+        malloc_trim(0);
+    }
+}
+
 static void *tick(void *context)
 {
     struct http *http = context;
+    priority_set_nice(PRIORITY_NICE_BEHIND);
     pthread_mutex_lock(&http->lock);
     while (!http->is_tick_over) {
         struct timespec until = cond_after_ms(1000);
@@ -112,6 +142,7 @@ static void *tick(void *context)
         pthread_mutex_unlock(&http->lock);
         http_cut_slow(http, false);
         http_streams_beat(http);
+        give_memory_back(http);
         pthread_mutex_lock(&http->lock);
     }
     pthread_mutex_unlock(&http->lock);

@@ -178,6 +178,7 @@ static void take_body(struct exchange *exchange, const char *bytes, size_t size)
         http_reply_busy(&exchange->reply, "the bodies of requests take all their memory");
         refuse(exchange);
     } else {
+        atomic_fetch_add(&http->moved_bytes, size);
         buf_append(body, bytes, size);
     }
 }
@@ -236,6 +237,7 @@ static struct MHD_Response *make_response(struct exchange *exchange)
                                     exchange->peer != NULL ? exchange->peer->fd : -1);
     }
     struct buf body = buf_take(&reply->body);
+    atomic_fetch_add(&http->moved_bytes, body.size);
     return MHD_CALL(http, MHD_create_response_from_buffer)(
         body.size, body.data != NULL ? (void *)body.data : mem_alloc(1), MHD_RESPMEM_MUST_FREE);
 }

@@ -67,6 +67,9 @@ struct http {
 
     atomic_bool is_stopping;
     _Atomic size_t body_bytes;
+    _Atomic uint64_t moved_bytes; /* of bodies and replies */
+    uint64_t given_back_bytes;    /* of these, when memory was given back last; the ticker's */
+    int64_t calm_wanted_ms;       /* since when it would be; 0: it would not; the same */
     _Atomic uint64_t requests[6], took_us, cut;
     bool is_stuck; /* a handler has not come back though the server stopped */
 

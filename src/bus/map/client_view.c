@@ -9,10 +9,13 @@
 #include "client/observer.h"
 
 #include <math.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-enum { OVER_MOST_MS = 5000, OVER_MS = 1000 };
+enum { OVER_MOST_MS = 5000, OVER_MS = 1000, KEPT_MS = 60000 };
 
 /* What was shown, copied: so that those who come and go wait for nothing but that. */
 struct seen_flow {
@@ -36,11 +39,19 @@ struct seen {
     VEC(struct seen_client) clients;
     VEC(struct seen_flow) flows;
     int64_t ns;
+    _Atomic unsigned references;
 };
 
+/*
+ * Rates need two looks. The last ones are kept, so that who asks now and then waits for nothing;
+ * who waits for the second one has a worker of the server, so only one does at a time.
+ */
 struct client_view {
     const struct bus_parts *parts;
     struct http_route route;
+    pthread_mutex_t lock;     /* guards all below */
+    struct seen *young, *old; /* NULL: none; the old one is OVER_MS older, at least */
+    bool is_measuring;
 };
 
 static struct slice *part_of(struct client_identity *identity, int which)
@@ -95,8 +106,9 @@ static void point(const struct seen *seen, struct slice *slice, size_t at)
     }
 }
 
-static void look(struct observer *observer, struct seen *seen)
+static struct seen *look(struct observer *observer)
 {
+    struct seen *seen = mem_new(struct seen);
     struct client_visitor visitor = {seen, show_client, show_flow};
     observer_show(observer, &visitor);
     seen->ns = clock_now_ns();
@@ -110,13 +122,24 @@ static void look(struct observer *observer, struct seen *seen)
         point(seen, &seen->flows.items[i].topic, seen->flows.items[i].topic_at);
         point(seen, &seen->flows.items[i].group, seen->flows.items[i].group_at);
     }
+    atomic_store(&seen->references, 1);
+    return seen;
+}
+
+static struct seen *share(struct seen *seen)
+{
+    atomic_fetch_add(&seen->references, 1);
+    return seen;
 }
 
 static void forget(struct seen *seen)
 {
-    buf_deinit(&seen->text);
-    vec_deinit(&seen->clients);
-    vec_deinit(&seen->flows);
+    if (seen != NULL && atomic_fetch_sub(&seen->references, 1) == 1) {
+        buf_deinit(&seen->text);
+        vec_deinit(&seen->clients);
+        vec_deinit(&seen->flows);
+        free(seen);
+    }
 }
 
 /* --- the same in two looks: they come in one order, with some gone and some new --- */
@@ -202,20 +225,22 @@ static json_t *client_json(const struct seen *now, const struct seen *before, si
                            const struct seen_client *client)
 {
     const struct client_identity *who = &client->identity;
-    const struct seen_client *then = find_client(before, from, client);
-    double seconds = (double)(now->ns - before->ns) / 1e9;
+    const struct seen_client *then = before != NULL ? find_client(before, from, client) : NULL;
+    double seconds = before != NULL ? (double)(now->ns - before->ns) / 1e9 : 0;
     struct sum sums[CLIENT_DID_KINDS] = {0};
     int64_t last_ms = 0;
     json_t *flows = json_array();
     for (size_t i = 0; i < client->flow_count; i++) {
         const struct seen_flow *flow = &now->flows.items[client->first_flow + i];
         struct sum *sum = &sums[flow->did];
-        uint64_t were = events_before(before, then, flow);
-        double rate =
-            seconds > 0 && flow->events >= were ? (double)(flow->events - were) / seconds : 0;
+        uint64_t were = before != NULL ? events_before(before, then, flow) : 0;
+        double rate = before == NULL ? -1
+                      : seconds > 0 && flow->events >= were
+                          ? (double)(flow->events - were) / seconds
+                          : 0;
         sum->events += flow->events;
         sum->bytes += flow->bytes;
-        sum->rate += rate;
+        sum->rate = rate < 0 ? -1 : sum->rate + rate;
         sum->last_ms = flow->last_ms > sum->last_ms ? flow->last_ms : sum->last_ms;
         last_ms = flow->last_ms > last_ms ? flow->last_ms : last_ms;
         json_array_append_new(flows, flow_json(flow, rate));
@@ -241,20 +266,70 @@ static void wait_ms(int64_t ms)
     nanosleep(&time, NULL);
 }
 
+static int64_t age_ms(const struct seen *now, const struct seen *before)
+{
+    return (now->ns - before->ns) / 1000000;
+}
+
+/* Keeps this look for those who ask later. The lock is held. */
+static void keep_look(struct client_view *view, struct seen *now)
+{
+    if (view->young == NULL) {
+        view->young = share(now);
+    } else if (age_ms(now, view->young) >= OVER_MS) {
+        forget(view->old);
+        view->old = view->young;
+        view->young = share(now);
+    }
+}
+
+/* The youngest kept look that is old enough to compare with; NULL: none. The lock is held. */
+static struct seen *kept_look(struct client_view *view, const struct seen *now, int64_t over_ms)
+{
+    struct seen *kept[] = {view->young, view->old};
+    for (size_t i = 0; i < 2; i++) {
+        if (kept[i] != NULL && age_ms(now, kept[i]) >= over_ms && age_ms(now, kept[i]) <= KEPT_MS) {
+            return share(kept[i]);
+        }
+    }
+    return NULL;
+}
+
+/* What to compare with, and a look now. *before NULL: another request measures just now. */
+static void look_twice(struct client_view *view, int64_t over_ms, struct seen **before,
+                       struct seen **now)
+{
+    *now = look(view->parts->observer);
+    pthread_mutex_lock(&view->lock);
+    *before = kept_look(view, *now, over_ms);
+    keep_look(view, *now);
+    bool measures = *before == NULL && !view->is_measuring;
+    view->is_measuring |= measures;
+    pthread_mutex_unlock(&view->lock);
+    if (!measures) {
+        return;
+    }
+    *before = *now;
+    wait_ms(over_ms);
+    *now = look(view->parts->observer);
+    pthread_mutex_lock(&view->lock);
+    keep_look(view, *now);
+    view->is_measuring = false;
+    pthread_mutex_unlock(&view->lock);
+}
+
 static void reply_clients(struct client_view *view, struct http_reply *reply, int64_t over_ms)
 {
-    struct seen before = {0}, now = {0};
+    struct seen *before, *now;
     size_t from = 0;
     json_t *list = json_array();
-    look(view->parts->observer, &before);
-    wait_ms(over_ms);
-    look(view->parts->observer, &now);
-    for (size_t i = 0; i < now.clients.count; i++) {
-        json_array_append_new(list, client_json(&now, &before, &from, &now.clients.items[i]));
+    look_twice(view, over_ms, &before, &now);
+    for (size_t i = 0; i < now->clients.count; i++) {
+        json_array_append_new(list, client_json(now, before, &from, &now->clients.items[i]));
     }
     http_reply_json(reply, 200, list);
-    forget(&before);
-    forget(&now);
+    forget(before);
+    forget(now);
 }
 
 static void handle(void *context, const struct http_request *request, struct http_reply *reply)
@@ -279,10 +354,13 @@ static void handle(void *context, const struct http_request *request, struct htt
 void *client_view_make(const struct bus_parts *parts)
 {
     static const struct http_parameter query[] = {
-        {"over", "string", "How long rates are measured, as 500ms; 1s without, 5s at most."},
+        {"over", "string",
+         "How long rates are measured at least, as 500ms; 1s without, 5s at most. Since the last "
+         "look, where there was one; null while another request measures."},
         {NULL, NULL, NULL}};
     struct client_view *view = mem_new(struct client_view);
     view->parts = parts;
+    pthread_mutex_init(&view->lock, NULL);
     view->route = (struct http_route){
         .method = "GET",
         .path = "/v1/clients",
@@ -303,5 +381,11 @@ const struct http_route *client_view_routes(void *module, size_t *count)
 
 void client_view_free(void *module)
 {
-    free(module);
+    struct client_view *view = module;
+    if (view != NULL) {
+        forget(view->young);
+        forget(view->old);
+        pthread_mutex_destroy(&view->lock);
+        free(view);
+    }
 }
