@@ -215,7 +215,7 @@ static bool is_over(struct look *look, bool is_oldest_first)
 static enum client_status read_legs(struct look *look, bool is_oldest_first,
                                     struct client_error *error)
 {
-    enum { AHEAD_KBYTES = 1024, WAIT_MS = 20 };
+    enum { AHEAD_KBYTES = 1024, WAIT_MS = 5 };
     struct topic_partitions begin = {0};
     struct reader *reader = NULL;
     look->open = 0;

@@ -69,7 +69,7 @@ static void put_start(struct page *page, const char *id, int64_t events)
     html_begin(&page->html, "form", "class", "filter", "method", "post", "action",
                html_url(&page->arena, "/dead-letters/redrive?group={}&plan={}", group_of(page), id),
                NULL);
-    page_field(page, "Letters a second", "rate", NULL, "as fast as it goes", "narrow");
+    page_field(page, "Letters a second", "rate", NULL, "as fast as it goes", "wide");
     html_element(
         &page->html, "button",
         page_printf(page, "Redrive %s event%s", page_count(page, events), events == 1 ? "" : "s"),
@@ -101,10 +101,11 @@ static void put_plan(struct page *page, const char *id)
         html_text(&page->html, " to ");
         page_time(page, json_time(plan, "last"));
     }
-    html_textf(&page->html,
-               ". Other groups and the topic see nothing of it. %s not taken: done, discarded, or "
-               "under way.",
-               page_count(page, passed_of(plan)));
+    html_text(&page->html, ". Other groups and the topic see nothing of it.");
+    if (passed_of(plan) > 0) {
+        html_textf(&page->html, " %s not taken: done, discarded, or under way.",
+                   page_count(page, passed_of(plan)));
+    }
     html_end(&page->html, "p");
     if (events > 0) {
         put_start(page, json_text(plan, "plan"), events);
@@ -119,6 +120,18 @@ static void put_when(struct page *page, int64_t time_ms)
     html_begin(&page->html, "td", "class", "when", NULL);
     page_time(page, time_ms);
     html_end(&page->html, "td");
+}
+
+/* Events of which nobody said that they are done with. */
+static int64_t left_of(const json_t *cause)
+{
+    static const char *const over[] = {"done", "discarded", "republished"};
+    const json_t *states = json_object_get(cause, "states");
+    int64_t left = json_number(cause, "events");
+    for (size_t i = 0; i < sizeof over / sizeof over[0]; i++) {
+        left -= json_integer_value(json_object_get(states, over[i]));
+    }
+    return left;
 }
 
 static void put_cause(struct page *page, const json_t *cause)
@@ -138,7 +151,7 @@ static void put_cause(struct page *page, const json_t *cause)
         html_element(&page->html, "small", message, NULL);
     }
     html_end(&page->html, "th");
-    page_cell_count(page, json_number(cause, "open"));
+    page_cell_count(page, left_of(cause));
     page_cell_count(page, json_number(cause, "events"));
     page_cell_count(page, json_number(cause, "closed_lanes"));
     put_when(page, json_time(cause, "first"));
@@ -161,7 +174,7 @@ static void put_stopped(struct page *page, const json_t *answer)
 
 static void put_causes(struct page *page, const json_t *answer)
 {
-    static const struct page_column columns[] = {{"Cause", NULL, NULL}, {"Open", "n", NULL},
+    static const struct page_column columns[] = {{"Cause", NULL, NULL}, {"Not done", "n", NULL},
                                                  {"All", "n", NULL},    {"Lanes closed", "n", NULL},
                                                  {"First", NULL, NULL}, {"Last", NULL, NULL}};
     json_t *cause;

@@ -109,13 +109,13 @@ void http_cut_slow(struct http *http, bool all)
         bool is_due = patience >= 0 && now - peer->since_ms >= patience;
         if (!peer->is_cut && peer->phase != HTTP_HANDLED && (all || is_due)) {
             peer->is_cut = true;
+            cut += peer->phase != HTTP_IDLE && !all;
             shutdown(peer->fd, SHUT_RDWR); /* its thread finds that out, and closes it */
-            cut += peer->phase != HTTP_IDLE;
         }
     }
+    atomic_fetch_add(&http->cut, cut); /* before it is seen that they are gone */
     pthread_mutex_unlock(&http->lock);
-    if (cut > 0 && !all) {
-        atomic_fetch_add(&http->cut, cut);
+    if (cut > 0) {
         LOG_DEBUG("http", "cut connections that were too slow", "connections=%llu",
                   (unsigned long long)cut);
     }

@@ -50,6 +50,9 @@ void http_try_for(const struct http_request *asker, const struct http_route *rou
     struct http_routes known = {0};
     struct http_request request = {.hides_payloads = asker != NULL && asker->hides_payloads};
     struct http_reply reply = {0};
+    if (asker != NULL) {
+        memcpy(request.peer, asker->peer, sizeof request.peer);
+    }
     for (size_t i = 0; i < count; i++) {
         http_routes_add(&known, &routes[i]);
     }
