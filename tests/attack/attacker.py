@@ -1,7 +1,6 @@
 """One attacker: many connections that send without end, in a process of its own."""
 import collections
 import multiprocessing
-import os
 import selectors
 import signal
 import socket
@@ -67,11 +66,11 @@ class Line:
 class Attacker:
     """
     Moves its lines until it is ended. What it did is in `counts`, which both processes see.
-    `is_polite`: leaves the processor to whoever else wants it, as if it had one of its own.
+    `manner`: has what it is to do before it begins, as taking a priority.
     """
 
-    def __init__(self, port, lines, is_polite=False):
-        self.port, self.lines, self.is_polite = port, lines, is_polite
+    def __init__(self, port, lines, manner=lambda: None):
+        self.port, self.lines, self.manner = port, lines, manner
         self.shared = multiprocessing.Array("q", 4)
         self.process = None
 
@@ -130,8 +129,7 @@ class Attacker:
             self.again(selector, line)
 
     def attack(self):
-        if self.is_polite:
-            os.nice(19)
+        self.manner()
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         waiting = collections.deque(self.lines)
         with selectors.DefaultSelector() as selector:
