@@ -1,10 +1,33 @@
 #include "base/priority.h"
 
+#include <stdint.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+/* struct sched_attr of sched_setattr(2), version 0: older libraries do not have it, newer ones have
+ * it in a header that the kernel's own collides with. */
+struct thread_schedule {
+    uint32_t size;
+    uint32_t policy;
+    uint64_t flags;
+    int32_t nice;
+    uint32_t priority;
+    uint64_t runtime_ns;
+    uint64_t deadline_ns;
+    uint64_t period_ns;
+};
+
 void priority_set_nice(int nice)
 {
     (void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), nice);
+}
+
+void priority_set_quick(void)
+{
+    struct thread_schedule schedule = {.size = sizeof schedule};
+    if (syscall(SYS_sched_getattr, 0, &schedule, sizeof schedule, 0) == 0) {
+        schedule.runtime_ns = PRIORITY_QUICK_NS;
+        (void)syscall(SYS_sched_setattr, 0, &schedule, 0);
+    }
 }

@@ -4,11 +4,20 @@
 enum {
     /* Of threads whose work takes long: when processors are short, whoever answers clients comes
      * first, and these still have about a tenth beside each (sched(7), "The nice value"). */
-    PRIORITY_NICE_BEHIND = 10
+    PRIORITY_NICE_BEHIND = 10,
+    PRIORITY_QUICK_NS = 100000 /* the least that Linux takes */
 };
 
 /* The calling thread has this nice value from now on (0..19, not below its own). A refusal is
  * passed over: it only means that others wait longer. Linux counts it per thread. */
 void priority_set_nice(int nice);
+
+/*
+ * The calling thread works in short turns from now on: when it wakes it need not wait until
+ * whoever runs had the some 3 ms that Linux gives a turn, and gets no more of the processor for it.
+ * Acts from Linux 6.12 on (sched_setattr(2), sched_runtime under SCHED_OTHER); before, and when
+ * refused, nothing changes.
+ */
+void priority_set_quick(void);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include "base/logger.h"
 #include "base/mem.h"
+#include "base/priority.h"
 #include "base/vec.h"
 #include "log/log_internal.h"
 #include "log/space.h"
@@ -258,6 +259,7 @@ static void complete_waiters(struct flusher *flusher)
 static void *flusher_run(void *context)
 {
     struct flusher *flusher = context;
+    priority_set_quick();
     while (wait_for_work(flusher)) {
         take_round(flusher);
         if (flusher->syncs.count > 0) {
