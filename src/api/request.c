@@ -67,10 +67,15 @@ struct budget_purse *api_purse(const struct api_request *request)
     return reactors != NULL ? &reactors[request->completion.token.reactor_index].requests : NULL;
 }
 
+static size_t reserve_bytes(const struct api_request *request)
+{
+    return sizeof *request + request->body.bytes.size + request->arena.held_bytes;
+}
+
 bool api_reserve(struct api_request *request)
 {
     struct budget *budget = request->server->budget;
-    size_t bytes = sizeof *request + request->body.bytes.size + request->arena.held_bytes;
+    size_t bytes = reserve_bytes(request);
     if (budget == NULL) {
         return true;
     }
@@ -79,6 +84,24 @@ bool api_reserve(struct api_request *request)
     }
     request->reserved_bytes = bytes;
     return true;
+}
+
+/* An error behind which clients try again: members of groups do so with another one than others. */
+static int16_t code_for_memory(const struct api_request *request)
+{
+    switch (request->completion.api_key) {
+    case API_KEY_OFFSET_COMMIT:
+    case API_KEY_OFFSET_FETCH:
+    case API_KEY_JOIN_GROUP:
+    case API_KEY_HEARTBEAT:
+    case API_KEY_LEAVE_GROUP:
+    case API_KEY_SYNC_GROUP:
+    case API_KEY_TXN_OFFSET_COMMIT:
+    case API_KEY_CONSUMER_GROUP_HEARTBEAT:
+        return KAFKA_ERROR_COORDINATOR_NOT_AVAILABLE;
+    default:
+        return KAFKA_ERROR_REQUEST_TIMED_OUT;
+    }
 }
 
 void api_refuse_for_memory(struct api_request *request, struct wire_reader body)
@@ -90,7 +113,7 @@ void api_refuse_for_memory(struct api_request *request, struct wire_reader body)
     api_reply_begin(&request->completion, &reply);
     reply.hold_ms = request->server->unwritten_hold_ms;
     if (wire_refuse(&reply.writer, request->completion.api_key, api_version(request), &body,
-                    KAFKA_ERROR_REQUEST_TIMED_OUT) &&
+                    code_for_memory(request)) &&
         reply.writer.err == ERR_NONE) {
         LOG_WARN("api", "a request was refused: the memory for requests is used up (memory.max)",
                  "peer=%s api=%s bytes=%zu", request->connection->peer, name, body.bytes.size);
@@ -192,7 +215,12 @@ ptrdiff_t api_take_frame(struct api_request *request)
         return 0;
     }
     struct slice *frame = &request->body.bytes;
-    request->own_frame = mem_dup(frame->data, frame->size);
+    if (request->conn != NULL) {
+        request->own_frame = conn_take_frame(request->conn, frame->data);
+    }
+    if (request->own_frame == NULL) {
+        request->own_frame = mem_dup(frame->data, frame->size);
+    }
     ptrdiff_t by = (ptrdiff_t)((uintptr_t)request->own_frame - (uintptr_t)frame->data);
     frame->data = request->own_frame;
     return by;
@@ -248,6 +276,15 @@ enum err api_go_on_slowly(struct api_request *request, api_step *step)
 
 enum err api_handle_slowly(struct api_request *request, struct wire_reader whole)
 {
+    if (request->reserved_bytes == 0 && whole.bytes.size > API_QUICK_BYTES) {
+        if (!api_reserve(request)) {
+            api_refuse_for_memory(request, whole);
+            return ERR_NONE;
+        }
+    } else if (request->reserved_bytes == 0 && request->server->budget != NULL) {
+        request->reserved_bytes = reserve_bytes(request); /* little: a member is not to be lost */
+        budget_add(request->server->budget, BUDGET_REQUESTS, request->reserved_bytes);
+    }
     request->body = whole;
     request->client_id = api_moved(request->client_id, api_take_frame(request));
     return api_go_on_slowly(request, request->entry->handle);

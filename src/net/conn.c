@@ -39,7 +39,7 @@ void conn_touch(struct conn *conn)
 
 void conn_later(struct conn *conn)
 {
-    if (conn->turn_peer == NULL) {
+    if (!conn->in_line) {
         turn_line_add(&conn->reactor->line, conn);
     }
 }
@@ -49,8 +49,9 @@ bool conn_asks_little(const struct conn *conn)
     return conn->send_waits == 0 && conn->answer_peak <= LITTLE_ANSWER_BYTES;
 }
 
-/* The share for answers is used up: who takes his answers is read all the same, and of those that
- * do when it is more than that, who asks for little. */
+/* The share for answers is used up: who takes his answers is read all the same; of those that do
+ * when it is more than that, who asks for little; and then of these who comes from where hardly any
+ * of it is held. */
 static bool waits_for_answers(const struct conn *conn)
 {
     const struct reactor *reactor = conn->reactor;
@@ -58,8 +59,8 @@ static bool waits_for_answers(const struct conn *conn)
         return false;
     }
     bool is_known = conn->replies.first > 0;
-    return conn->unsent_bytes > 0 || reactor->full ||
-           (reactor->packed && !(is_known && conn_asks_little(conn)));
+    return conn->unsent_bytes > 0 || (reactor->packed && !(is_known && conn_asks_little(conn))) ||
+           (reactor->full && !site_holds_little(conn));
 }
 
 bool conn_may_read(const struct conn *conn)
@@ -89,7 +90,7 @@ static void leave_lists(struct conn *conn)
     if (conn->touched) {
         DL_DELETE2(reactor->touched, conn, touched_prev, touched_next);
     }
-    if (conn->turn_peer != NULL) {
+    if (conn->in_line) {
         turn_line_remove(&reactor->line, conn);
     }
     heap_remove(&reactor->timers, &conn->timer.node);
@@ -111,10 +112,12 @@ static void give_back_frame_memory(struct conn *conn)
 
 void conn_release_frame(struct reactor *reactor, struct frame_state *frame)
 {
-    if (frame->buffer.data == NULL) {
+    if (frame->buffer.data == NULL && !frame->taken) {
         return;
     }
-    if (frame->size >= LARGE_FRAME_BYTES) {
+    if (frame->taken) {
+        frame->taken = false;
+    } else if (frame->size >= LARGE_FRAME_BYTES) {
         frame_pool_give(&reactor->pool, frame->buffer);
         reactor_count_pool(reactor);
     } else {
@@ -126,6 +129,18 @@ void conn_release_frame(struct reactor *reactor, struct frame_state *frame)
     } else {
         budget_purse_give(&reactor->frames, frame->size);
     }
+}
+
+uint8_t *conn_take_frame(struct conn *conn, const uint8_t *data)
+{
+    struct frame_state *frame = conn->delivered;
+    if (frame == NULL || frame->buffer.data != data ||
+        frame->buffer.capacity > frame->size + frame->size / 4) {
+        return NULL;
+    }
+    frame->taken = true;
+    frame->buffer.data = NULL;
+    return (uint8_t *)(uintptr_t)data;
 }
 
 void conn_set_carry(struct conn *conn, struct buf carry, size_t taken)
@@ -145,6 +160,7 @@ void conn_count_replies(struct conn *conn)
 {
     struct reactor *reactor = conn->reactor;
     size_t held = conn->replies.held_bytes;
+    conn->site->held_bytes += held - conn->replies_counted;
     if (held < conn->replies_counted) {
         budget_purse_give(&reactor->answers, conn->replies_counted - held);
     } else if (held > conn->replies_counted &&
@@ -178,6 +194,7 @@ void conn_close(struct conn *conn, enum conn_end end)
     conn->transport.kind->close(&conn->transport); /* epoll forgets it */
     give_back_frame_memory(conn);
     conn_drop_all(conn);
+    site_leave(conn);
     budget_purse_give(&reactor->frames, CONN_BYTES);
     counter_add(&reactor->counters.closed[end], 1);
     reactor->net->handler.on_close(reactor->net->handler.context, conn, end);

@@ -43,7 +43,7 @@ static void on_ready(struct poll_source *source, uint32_t events)
     if (conn->dead) {
         return; /* closed earlier in this turn */
     }
-    if (conn->turn_peer != NULL || conn_is_busy(conn)) {
+    if (conn->in_line || conn_is_busy(conn)) {
         conn->told = events;
         conn_later(conn);
         return;
@@ -134,6 +134,7 @@ void conn_adopt(struct task *task)
         return;
     }
     take_slot(reactor, conn);
+    site_enter(conn);
     budget_purse_add(&reactor->frames, CONN_BYTES);
     counter_add(&reactor->counters.accepted, 1);
     conn->reading = true;

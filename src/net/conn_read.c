@@ -7,7 +7,10 @@
 #include <string.h>
 #include <sys/epoll.h>
 
-enum { POOL_LOOK_MS = 2000 };
+enum {
+    POOL_LOOK_MS = 2000,
+    PART_BYTES = 256 << 10 /* of a large frame, received at once: others wait meanwhile */
+};
 
 /*
  * Frames out of bytes. A connection holds no read buffer: bytes come into the reactor's scratch and
@@ -162,7 +165,9 @@ static void finish_frame(struct conn *conn)
         return;
     }
     conn->frame = (struct frame_state){0};
+    conn->delivered = &frame;
     deliver(conn, frame.buffer.data, frame.size);
+    conn->delivered = NULL;
     conn_release_frame(reactor, &frame);
 }
 
@@ -264,10 +269,11 @@ static ssize_t receive_into_frame(struct conn *conn, size_t *asked)
 {
     struct frame_state *frame = &conn->frame;
     uint8_t next_prefix[sizeof frame->prefix];
-    struct iovec iov[2] = {{frame->buffer.data + frame->have, frame->size - frame->have},
+    size_t left = frame->size - frame->have;
+    struct iovec iov[2] = {{frame->buffer.data + frame->have, least(left, PART_BYTES)},
                            {next_prefix, sizeof next_prefix}};
     *asked = iov[0].iov_len;
-    ssize_t got = receive(conn, iov, 2);
+    ssize_t got = receive(conn, iov, left > PART_BYTES ? 1 : 2);
     if (got <= 0) {
         return got;
     }

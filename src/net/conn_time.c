@@ -3,7 +3,8 @@
 
 /*
  * Who has the reactor's time. A connection that had little of it lately is served a little as soon
- * as something happens on it. One that has more to do, had much lately (it is busy), or is new
+ * as something happens on it, as long as all those of its address had no more than a slice in this
+ * turn. One that has more to do, had much lately (it is busy), or is new
  * stands in the reactor's line, of which a slice is served each turn. So who asks for little waits
  * for one slice, or one request, however much others ask for; those who ask for much share what is
  * left by turns, of addresses first (turn_line.h).
@@ -30,7 +31,8 @@ static void forget_old(struct conn *conn)
 bool conn_is_busy(struct conn *conn)
 {
     forget_old(conn);
-    return !conn->was_served || !conn_asks_little(conn) || conn->used_ns >= BUSY_NS;
+    return !conn->was_served || !conn_asks_little(conn) || conn->used_ns >= BUSY_NS ||
+           site_had_enough(conn);
 }
 
 static void begin(struct reactor *reactor, int64_t slice_ns)
@@ -58,10 +60,8 @@ bool conn_is_slice_over(const struct conn *conn)
 
 /* What the slice counts as. A small one may have been long as others had the processor: one alone
  * makes nobody busy. */
-static int64_t counted_ns(const struct reactor *reactor)
+static int64_t counted_ns(int64_t took_ns, bool is_small)
 {
-    int64_t took_ns = reactor->now_ns - reactor->slice_began_ns;
-    bool is_small = reactor->slice_end_ns - reactor->slice_began_ns < SLICE_NS;
     return is_small && took_ns > BUSY_NS / 2 ? BUSY_NS / 2 : took_ns;
 }
 
@@ -71,7 +71,12 @@ void conn_end_slice(struct conn *conn)
     bool is_over = conn_is_slice_over(conn);
     forget_old(conn);
     conn->was_served = true;
-    conn->used_ns += counted_ns(reactor);
+    bool is_small = reactor->slice_end_ns - reactor->slice_began_ns < SLICE_NS;
+    int64_t took_ns = reactor->now_ns - reactor->slice_began_ns;
+    conn->used_ns += counted_ns(took_ns, is_small);
+    if (is_small) {
+        site_use(conn, took_ns);
+    }
     conn->debt_ns += is_over ? reactor->now_ns - reactor->slice_end_ns : 0;
     if (conn->debt_ns > DEBT_NS) {
         conn->debt_ns = DEBT_NS;

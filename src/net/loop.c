@@ -1,4 +1,5 @@
 #include "base/clock.h"
+#include "base/priority.h"
 #include "base/thread.h"
 #include "net/state.h"
 
@@ -55,6 +56,7 @@ static void turn(struct reactor *reactor)
 {
     struct epoll_event events[EVENTS_PER_TURN];
     int count = reactor_wait(reactor, events);
+    reactor->turn_count++;
     for (int i = 0; i < count; i++) {
         struct poll_source *source = events[i].data.ptr;
         reactor->worked = true;
@@ -91,6 +93,7 @@ static void *run(void *context)
 {
     struct reactor *reactor = context;
     atomic_store(&reactor->owner, pthread_self());
+    priority_set_quick();
     while (!reactor->stopping) {
         turn(reactor);
     }

@@ -211,6 +211,13 @@ void net_reply(struct net *net, struct reply_token token, struct reply *reply);
  */
 void conn_hold(struct conn *conn, struct reply_token token);
 
+/*
+ * Gives the caller the buffer of the frame that is being delivered, which begins at `data`: to keep
+ * and to free. NULL: it has none of its own, or a much larger one; then its bytes have to be
+ * copied. Only in on_frame.
+ */
+uint8_t *conn_take_frame(struct conn *conn, const uint8_t *data);
+
 /* On the connection's reactor only. */
 struct reactor *conn_reactor(struct conn *conn);
 uint64_t conn_id(const struct conn *conn);

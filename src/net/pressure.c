@@ -3,9 +3,9 @@
 /* Whether a share of the budget is used up. What is done about it is in relief.c. */
 
 enum {
-    TIGHT_PERCENT = 40,   /* of frames: from here on the kernel keeps small ones */
-    PACKED_PERCENT = 125, /* of answers: from here on only who asks for little is read, */
-    FULL_PERCENT = 200,   /* and from here on nobody */
+    TIGHT_PERCENT = 40, /* of frames: from here on the kernel keeps small ones */
+    FULL_PERCENT =
+        200, /* of answers: from here on only those are read at whose address little waits */
 };
 
 bool pressure_on_frames(const struct reactor *reactor)
@@ -22,11 +22,14 @@ bool pressure_on_answers(const struct reactor *reactor, int percent)
 
 void pressure_look(struct reactor *reactor)
 {
+    bool was_full = reactor->full;
     reactor->full = pressure_on_answers(reactor, FULL_PERCENT);
     reactor->packed = pressure_on_answers(reactor, PACKED_PERCENT);
     reactor->crowded = pressure_on_answers(reactor, 100);
     if (reactor->crowded && !reactor->pressed) {
         pressure_tell(reactor->net);
+    } else if (reactor->full && !was_full) {
+        reactor_timer_set(reactor, &reactor->pressure_timer, reactor->now_ms);
     }
 }
 

@@ -14,7 +14,7 @@ enum {
     LOOK_MS = 20,
     CLOSING_NS = 300000,       /* a look: what they hold takes a while to free */
     ROOM_PERCENT = 90,         /* of answers: so far connections are closed, once it has begun */
-    GRACE_MS = 1000,           /* for whoever does not move; when packed, LOOK_MS */
+    GRACE_MS = 1000,           /* for whoever does not move; when packed, LOOK_MS; when full, 0 */
     FRAME_IDLE_MS = 500,       /* the same, for a frame that others wait for */
     SLOWEST_BYTES_PER_MS = 64, /* of a frame that others wait for */
 };
@@ -40,7 +40,13 @@ static int64_t stalled_since_ms(struct conn *conn)
     return conn->hurried_ms;
 }
 
-/* Bytes and milliseconds in one figure: the largest that has not moved for longest. */
+static int64_t grace_ms(const struct reactor *reactor)
+{
+    return reactor->full ? 0 : reactor->packed ? LOOK_MS : GRACE_MS;
+}
+
+/* Bytes and milliseconds in one figure: the largest that has not moved for longest, of the address
+ * for which the most is held. */
 static double answers_weight(struct conn *conn)
 {
     int64_t since_ms = conn->lingering ? INT64_MAX : stalled_since_ms(conn);
@@ -48,10 +54,11 @@ static double answers_weight(struct conn *conn)
         return 0;
     }
     int64_t stalled_ms = conn->reactor->now_ms - since_ms;
-    if (stalled_ms < (conn->reactor->packed ? LOOK_MS : GRACE_MS)) {
+    if (stalled_ms < grace_ms(conn->reactor)) {
         return 0;
     }
-    return (double)conn->replies_counted * (double)(stalled_ms + 1);
+    return (double)conn->replies_counted * (double)conn->site->held_bytes *
+           (double)(stalled_ms + 1);
 }
 
 static double frame_weight(struct conn *conn)
@@ -102,8 +109,9 @@ static bool relieve_answers(struct reactor *reactor)
         find(reactor, answers_weight, &found);
     }
     size_t closed = 0;
+    int percent = reactor->full ? PACKED_PERCENT : ROOM_PERCENT;
     int64_t end_ns = clock_now_ns() + CLOSING_NS;
-    while (closed < found.count && pressure_on_answers(reactor, ROOM_PERCENT) &&
+    while (closed < found.count && pressure_on_answers(reactor, percent) &&
            (closed == 0 || clock_now_ns() < end_ns)) {
         struct conn *conn = found.items[closed++].conn;
         conn_close_why(

@@ -8,6 +8,7 @@
 #include "net/net.h"
 #include "net/peer_table.h"
 #include "net/reply_queue.h"
+#include "net/site.h"
 #include "net/transport.h"
 #include "net/turn_line.h"
 
@@ -28,6 +29,7 @@ enum {
     TURN_BYTES = 1 << 20,           /* per connection, direction and loop turn */
     STALL_PROGRESS_BYTES = 4 << 10, /* less than this in stall_timeout_ms is no progress */
     LITTLE_ANSWER_BYTES = 16 << 10, /* whose answers hold no more asks for little */
+    PACKED_PERCENT = 125,           /* of answers: from here on only who asks for little is read */
     LINGER_MS = 1000                /* for the peer to take the last reply of close_after */
 };
 
@@ -52,6 +54,7 @@ struct frame_state {
     size_t have; /* bytes in buffer */
     struct frame_buffer buffer;
     bool granted;     /* the buffer's memory is of frame_memory; else of the reactor's purse */
+    bool taken;       /* the buffer is somebody else's now (conn_take_frame) */
     int64_t since_ms; /* the buffer is there */
     int64_t moved_ms; /* last time that bytes came */
 };
@@ -79,9 +82,10 @@ struct conn {
     /* Reading. */
     uint32_t receive_waits; /* the event that tells of input: EPOLLIN but in a TLS handshake */
     struct frame_state frame;
-    struct buf carry;   /* received but not taken in, when delivery paused */
-    size_t carry_taken; /* of carry */
-    bool awaits;        /* the transport tells when the frame is whole */
+    struct frame_state *delivered; /* the frame of its own buffer that is being delivered */
+    struct buf carry;              /* received but not taken in, when delivery paused */
+    size_t carry_taken;            /* of carry */
+    bool awaits;                   /* the transport tells when the frame is whole */
     bool cannot_await;
     bool peer_done; /* told by epoll while it is not read */
     struct conn_memory_wait *memory_wait;
@@ -124,10 +128,11 @@ struct conn {
     /* Lists of the reactor. */
     struct conn *touched_prev, *touched_next;
     struct conn *ready_prev, *ready_next; /* also links the dead */
-    struct turn_peer *turn_peer;          /* while it stands in the line */
+    bool in_line;
     bool touched;
 
     bool is_own; /* of this process: it counts for no limit */
+    struct site *site; /* NULL once it is dead */
     struct peer_key peer_key;
     char peer[PEER_TEXT_BYTES];
 };
@@ -177,14 +182,16 @@ struct reactor {
     uint64_t next_conn;
     struct conn *touched;  /* to settle at the end of this turn */
     struct turn_line line; /* those that go on in later turns */
-    struct conn *dead;     /* to free at the end of this turn */
+    struct site *sites;    /* of all connections */
+    uint64_t turn_count;
+    struct conn *dead; /* to free at the end of this turn */
 
     uint8_t *read_scratch;
     uint8_t *write_scratch; /* small spans on their way out */
     struct budget_purse frames, answers;
     bool crowded; /* the share for answers is used up, as of the last look */
     bool packed;  /* by a quarter more than there is */
-    bool full;    /* by as much again */
+    bool full;    /* by as much again as there is */
     bool pressed; /* pressure_timer goes on until there is room again */
     struct reactor_timer pressure_timer;
     struct task pressure_task;

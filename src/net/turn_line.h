@@ -10,12 +10,11 @@
  * Zeroed is empty and valid. The reactor's thread.
  */
 struct conn;
-struct turn_peer;
+struct site;
 
 struct turn_line {
-    struct turn_peer *peers; /* by address; those alone that have a connection here */
-    struct turn_peer *first; /* whose turn it is; a list */
-    size_t count;            /* of connections */
+    struct site *first; /* whose turn it is; a list */
+    size_t count;       /* of connections */
 };
 
 /* The connection stands behind the others of its address. It must stand in no line yet. */

@@ -5,6 +5,7 @@
 #include "wire/generated/create_partitions.h"
 #include "wire/generated/delete_topics.h"
 #include "wire/generated/describe_producers.h"
+#include "wire/generated/join_group.h"
 #include "wire/generated/produce.h"
 
 #include <sched.h>
@@ -158,6 +159,32 @@ static void test_refused_looks_at_producers_are_told(void **state)
     empty(fixture, held);
 }
 
+/* Members of groups try again behind another error than others do. */
+static void test_a_large_join_is_counted_while_it_waits_for_a_worker(void **state)
+{
+    struct fixture *fixture = *state;
+    enum { BYTES = 64 << 10 };
+    struct join_group_request_protocol protocol = {.name = slice_str("range")};
+    struct join_group_request request = {
+        .group_id = slice_str("group"),
+        .session_timeout_ms = 10000,
+        .rebalance_timeout_ms = 10000,
+        .protocol_type = slice_str("consumer"),
+        .protocols = &protocol,
+        .protocols_count = 1,
+    };
+    struct join_group_response answer;
+    uint8_t *metadata = mem_zalloc(BYTES);
+    protocol.metadata = slice_of(metadata, BYTES);
+    size_t held = fill(fixture, 76);
+    assert_true(client_call(&fixture->client, API_KEY_JOIN_GROUP, 4, &request, &answer));
+    assert_int_equal(answer.error_code, KAFKA_ERROR_COORDINATOR_NOT_AVAILABLE);
+    empty(fixture, held);
+    assert_true(client_call(&fixture->client, API_KEY_JOIN_GROUP, 4, &request, &answer));
+    assert_int_equal(answer.error_code, KAFKA_ERROR_MEMBER_ID_REQUIRED);
+    free(metadata);
+}
+
 /* An answer about nothing would look like success. */
 static void test_who_cannot_be_told_is_closed(void **state)
 {
@@ -233,6 +260,7 @@ int main(int argc, char **argv)
         TEST(test_a_refused_deletion_tells_of_each_topic_in_every_version),
         TEST(test_refused_partitions_of_a_transaction_are_told_in_every_version),
         TEST(test_refused_looks_at_producers_are_told),
+        TEST(test_a_large_join_is_counted_while_it_waits_for_a_worker),
         TEST(test_who_cannot_be_told_is_closed),
         TEST(test_a_produce_that_would_wait_is_refused_when_all_is_used),
         TEST(test_a_refused_produce_without_answer_closes),

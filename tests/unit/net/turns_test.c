@@ -145,6 +145,34 @@ static void test_turns_go_round_addresses_first(void **state)
     close(one);
 }
 
+/* Each of them asks for little, and would be served as soon as something happens on it. */
+static void test_many_small_ones_of_one_address_stand_in_line(void **state)
+{
+    struct server *server = *state;
+    server_start(server);
+    enum { COUNT = 40 };
+    int many[COUNT];
+    int one = client_connect(server);
+    client_expect_echo(one);
+    for (int i = 0; i < COUNT; i++) {
+        many[i] = client_connect_from(server, INADDR_LOOPBACK + 1);
+        client_expect_echo(many[i]);
+    }
+    int holder = hold_reactor(server);
+    unsigned before = atomic_load(&server->frames);
+    for (int i = 0; i < COUNT; i++) {
+        client_send_text(many[i], "W");
+    }
+    client_send_text(one, "O");
+    let_go(server, holder);
+    assert_in_range(read_order(one) - before, 1, COUNT / 2);
+    for (int i = 0; i < COUNT; i++) {
+        client_expect(many[i], "W");
+        close(many[i]);
+    }
+    close(one);
+}
+
 /* One request is never cut, so whoever sends long ones sits out the turns that he had too much. */
 static void test_long_requests_give_no_larger_share(void **state)
 {
@@ -227,6 +255,7 @@ int main(int argc, char **argv)
         TEST(test_who_asks_for_little_does_not_wait_for_who_asks_for_much),
         TEST(test_those_who_ask_for_much_have_turns),
         TEST(test_turns_go_round_addresses_first),
+        TEST(test_many_small_ones_of_one_address_stand_in_line),
         TEST(test_long_requests_give_no_larger_share),
         TEST(test_a_row_goes_on_when_nothing_is_answered),
         TEST(test_new_connections_wait_for_old_ones),
