@@ -29,8 +29,9 @@ struct delete_topics_call {
     struct delete_topics_request body;
     struct delete_topics_response response;
     int32_t next;
-    struct topic *topic; /* of the change that is on its way */
+    struct topic *topic; /* that is being deleted; NULL: none */
     struct catalogue_change *change;
+    struct coordinator_walk walk; /* when the change is through: over the groups with its offsets */
 };
 
 static void end_change(struct api_request *request, struct delete_topics_call *call)
@@ -40,11 +41,26 @@ static void end_change(struct api_request *request, struct delete_topics_call *c
     enum err err = catalogue_change_end(call->change, NULL, &reason);
     out->error_code = api_error_code(err);
     out->error_message = api_reason(request, &reason);
-    if (err == ERR_NONE) {
-        group_coordinator_topic_deleted(request->server->groups, slice_str(call->topic->name));
-    }
-    topic_unref(call->topic);
     call->change = NULL;
+    if (err == ERR_NONE) {
+        group_coordinator_forget_begin(request->server->groups, &call->walk);
+    } else {
+        topic_unref(call->topic);
+        call->topic = NULL;
+    }
+}
+
+/* One more piece of the deletion that is on its way. */
+static void go_on_deleting(struct api_request *request, struct delete_topics_call *call)
+{
+    if (call->change != NULL) {
+        if (!catalogue_change_step(call->change)) {
+            end_change(request, call);
+        }
+    } else if (!group_coordinator_forget_some(&call->walk, slice_str(call->topic->name))) {
+        topic_unref(call->topic);
+        call->topic = NULL;
+    }
 }
 
 /* Begins a deletion, or says why not. */
@@ -119,14 +135,14 @@ static enum err delete_some(struct api_request *request, struct reason *reason)
     (void)reason;
     struct delete_topics_call *call = request->state;
     if (call->next < call->response.responses_count) {
-        if (call->change == NULL) {
+        if (call->topic == NULL) {
             struct delete_topics_request_topic named = topic_of(request, call);
             begin_one(request, call, &named, &call->response.responses[call->next]);
         }
-        if (call->change != NULL && !catalogue_change_step(call->change)) {
-            end_change(request, call);
+        if (call->topic != NULL) {
+            go_on_deleting(request, call);
         }
-        call->next += call->change == NULL;
+        call->next += call->topic == NULL;
     }
     if (call->next < call->response.responses_count) {
         return api_go_on_slowly(request, delete_some);

@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <utlist.h>
 
 void coordinator_init(struct coordinator *coordinator, const struct coordinator_kind *kind,
                       const struct coordinator_env *env)
@@ -108,6 +109,18 @@ static struct entry *find(struct coordinator *coordinator, struct slice key, boo
     return entry;
 }
 
+/* No walk is to meet the entry any more. Under table_lock. */
+static void move_walks_on(struct coordinator *coordinator, const struct entry *entry)
+{
+    struct coordinator_walk *walk;
+    DL_FOREACH2(coordinator->walks, walk, next_walk)
+    {
+        if (walk->next == entry) {
+            walk->next = entry->hh.next;
+        }
+    }
+}
+
 /* Takes a dead entry out of the table, if it is still there. */
 static void forget(struct entry *entry)
 {
@@ -115,6 +128,7 @@ static void forget(struct entry *entry)
     pthread_mutex_lock(&coordinator->table_lock);
     bool found = find_locked(coordinator, entry->key) == entry;
     if (found) {
+        move_walks_on(coordinator, entry);
         HASH_DEL(coordinator->table, entry);
     }
     pthread_mutex_unlock(&coordinator->table_lock);
@@ -170,23 +184,68 @@ size_t coordinator_count(struct coordinator *coordinator)
 
 void coordinator_each(struct coordinator *coordinator, entry_visit *visit, void *context)
 {
+    struct coordinator_walk walk;
+    coordinator_walk_begin(coordinator, &walk);
+    while (coordinator_walk_some(&walk, visit, context, INT64_MAX)) {
+    }
+}
+
+void coordinator_walk_begin(struct coordinator *coordinator, struct coordinator_walk *walk)
+{
+    *walk = (struct coordinator_walk){.coordinator = coordinator};
     pthread_mutex_lock(&coordinator->table_lock);
-    size_t count = 0;
-    struct entry **entries = mem_new_array(struct entry *, HASH_COUNT(coordinator->table));
-    for (struct entry *e = coordinator->table; e != NULL; e = e->hh.next) {
-        entry_ref(e);
-        entries[count++] = e;
+    walk->next = coordinator->table;
+    walk->left = HASH_COUNT(coordinator->table);
+    DL_APPEND2(coordinator->walks, walk, prev_walk, next_walk);
+    pthread_mutex_unlock(&coordinator->table_lock);
+}
+
+/* A reference to the next entry; NULL, and the walk has ended: there is none. */
+static struct entry *walk_on(struct coordinator_walk *walk)
+{
+    struct coordinator *coordinator = walk->coordinator;
+    pthread_mutex_lock(&coordinator->table_lock);
+    struct entry *entry = walk->left > 0 ? walk->next : NULL;
+    if (entry != NULL) {
+        entry_ref(entry);
+        walk->next = entry->hh.next;
+        walk->left--;
     }
     pthread_mutex_unlock(&coordinator->table_lock);
-    for (size_t i = 0; i < count; i++) {
-        entry_lock(entries[i]);
-        if (entries[i]->dead) {
-            entry_leave(entries[i]);
+    if (entry == NULL) {
+        coordinator_walk_end(walk);
+    }
+    return entry;
+}
+
+bool coordinator_walk_some(struct coordinator_walk *walk, entry_visit *visit, void *context,
+                           int64_t ns)
+{
+    int64_t began_ns = clock_now_ns();
+    struct entry *entry;
+    while ((entry = walk_on(walk)) != NULL) {
+        entry_lock(entry);
+        if (entry->dead) {
+            entry_leave(entry);
         } else {
-            visit(entries[i], context);
+            visit(entry, context);
+        }
+        if (clock_now_ns() - began_ns >= ns) {
+            return true;
         }
     }
-    free(entries);
+    return false;
+}
+
+void coordinator_walk_end(struct coordinator_walk *walk)
+{
+    struct coordinator *coordinator = walk->coordinator;
+    if (coordinator != NULL) {
+        pthread_mutex_lock(&coordinator->table_lock);
+        DL_DELETE2(coordinator->walks, walk, prev_walk, next_walk);
+        pthread_mutex_unlock(&coordinator->table_lock);
+        walk->coordinator = NULL;
+    }
 }
 
 /* ---- deadlines ---- */

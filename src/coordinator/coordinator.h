@@ -91,6 +91,7 @@ struct coordinator {
     _Atomic enum coordinator_phase phase;
     pthread_mutex_t table_lock;
     struct entry *table;
+    struct coordinator_walk *walks; /* that are on their way */
     pthread_mutex_t timer_lock;
     struct heap timers;
 };
@@ -131,6 +132,25 @@ typedef void entry_visit(struct entry *entry, void *context);
 /* Visits each entry there is at the call, in no order, one at a time. Any thread that holds no
  * entry. */
 void coordinator_each(struct coordinator *coordinator, entry_visit *visit, void *context);
+
+/*
+ * The same in pieces, for work that is not to take long at once. Each piece visits entries until so
+ * much time has passed, at least one; true: there are more. Entries that are made meanwhile may be
+ * visited or not. The walk stays where it is until it has ended: by the last piece, or before by
+ * coordinator_walk_end, which does nothing more to one that has. Pieces one at a time, any thread
+ * that holds no entry.
+ */
+struct coordinator_walk {
+    struct coordinator *coordinator; /* NULL once it has ended */
+    struct entry *next;              /* the coordinator's, which moves it on when the entry goes */
+    size_t left;
+    struct coordinator_walk *prev_walk, *next_walk;
+};
+
+void coordinator_walk_begin(struct coordinator *coordinator, struct coordinator_walk *walk);
+bool coordinator_walk_some(struct coordinator_walk *walk, entry_visit *visit, void *context,
+                           int64_t ns);
+void coordinator_walk_end(struct coordinator_walk *walk);
 
 /* ---- entries ---- */
 

@@ -205,3 +205,9 @@ void groupc_each(struct group_coordinator *coordinator, group_visit *visit, void
     struct each each = {visit, context};
     coordinator_each(&coordinator->base, visit_entry, &each);
 }
+
+bool groupc_walk_some(struct coordinator_walk *walk, group_visit *visit, void *context, int64_t ns)
+{
+    struct each each = {visit, context};
+    return coordinator_walk_some(walk, visit_entry, &each, ns);
+}

@@ -179,7 +179,13 @@ void group_coordinator_delete(struct group_coordinator *coordinator,
                               const struct completion *waiter,
                               const struct group_delete_result *wanted, size_t count);
 
-/* Forgets all offsets of the topic. */
+/* Forgets all offsets of the topic: looks at every group. */
 void group_coordinator_topic_deleted(struct group_coordinator *coordinator, struct slice topic);
+
+/* The same in pieces of a millisecond, or of one group; true: there are more groups. The walk is
+ * begun by the first one, and ends with the last. */
+void group_coordinator_forget_begin(struct group_coordinator *coordinator,
+                                    struct coordinator_walk *walk);
+bool group_coordinator_forget_some(struct coordinator_walk *walk, struct slice topic);
 
 #endif

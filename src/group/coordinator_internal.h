@@ -72,6 +72,8 @@ typedef void group_visit(struct group *group, void *context, struct clock_time n
 
 /* Visits every group; effects are carried out after each. */
 void groupc_each(struct group_coordinator *coordinator, group_visit *visit, void *context);
+/* A piece of a walk (coordinator_walk_some). */
+bool groupc_walk_some(struct coordinator_walk *walk, group_visit *visit, void *context, int64_t ns);
 
 /* ---- coordinator_txn.c ---- */
 

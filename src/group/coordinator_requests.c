@@ -234,6 +234,8 @@ void group_coordinator_delete(struct group_coordinator *coordinator,
     groupc_send(coordinator, &effects);
 }
 
+enum { FORGET_NS = 1000000 /* at a time */ };
+
 static void visit_topic_deleted(struct group *group, void *context, struct clock_time now,
                                 struct group_effects *effects)
 {
@@ -243,4 +245,15 @@ static void visit_topic_deleted(struct group *group, void *context, struct clock
 void group_coordinator_topic_deleted(struct group_coordinator *coordinator, struct slice topic)
 {
     groupc_each(coordinator, visit_topic_deleted, &topic);
+}
+
+void group_coordinator_forget_begin(struct group_coordinator *coordinator,
+                                    struct coordinator_walk *walk)
+{
+    coordinator_walk_begin(&coordinator->base, walk);
+}
+
+bool group_coordinator_forget_some(struct coordinator_walk *walk, struct slice topic)
+{
+    return groupc_walk_some(walk, visit_topic_deleted, &topic, FORGET_NS);
 }

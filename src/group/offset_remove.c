@@ -111,14 +111,20 @@ void group_offset_delete(struct group *group, const struct group_offset_delete_r
 void group_topic_deleted(struct group *group, struct slice topic, struct clock_time now,
                          struct group_effects *effects)
 {
-    struct group_store *store = removal_new(HASH_COUNT(group->offsets));
+    struct group_store *store = NULL; /* most groups have none */
     struct group_offset_entry *entry, *next;
     HASH_ITER (hh, group->offsets, entry, next) {
-        if (slice_equal(entry->topic, topic)) {
-            bury(group, store, entry);
+        if (!slice_equal(entry->topic, topic)) {
+            continue;
         }
+        if (store == NULL) {
+            store = removal_new(HASH_COUNT(group->offsets));
+        }
+        bury(group, store, entry);
     }
-    emit(group, store, now, effects);
+    if (store != NULL) {
+        emit(group, store, now, effects);
+    }
 }
 
 /* KIP-211. */

@@ -362,6 +362,48 @@ static void each_visits_what_is_alive(void **state)
     assert_int_equal(bench->freed, 4);
 }
 
+static void kill_key(struct bench *bench, const char *key)
+{
+    struct entry *entry = entry_enter(&bench->coordinator, slice_str(key));
+    assert_non_null(entry);
+    entry->dead = true;
+    entry_leave(entry);
+}
+
+static void note_key(struct entry *entry, void *context)
+{
+    strncat(context, (const char *)entry->key.data, entry->key.size);
+    entry_leave(entry);
+}
+
+/* Each piece of no time visits one. */
+static void a_walk_goes_on_past_what_dies(void **state)
+{
+    struct bench *bench = *state;
+    char seen[32] = "";
+    struct coordinator_walk walk;
+    for (const char *key = "abcdef"; *key != '\0'; key++) {
+        char name[2] = {*key};
+        entry_leave(entry_enter_new(&bench->coordinator, slice_str(name), NULL));
+    }
+    coordinator_walk_begin(&bench->coordinator, &walk);
+    assert_true(coordinator_walk_some(&walk, note_key, seen, 0));
+    kill_key(bench, "b"); /* the next one */
+    kill_key(bench, "a"); /* one that was */
+    kill_key(bench, "e");
+    assert_true(coordinator_walk_some(&walk, note_key, seen, 0));
+    assert_string_equal(seen, "ac");
+    while (coordinator_walk_some(&walk, note_key, seen, 0)) {
+    }
+    assert_string_equal(seen, "acdf");
+    coordinator_walk_end(&walk); /* does nothing more */
+    coordinator_walk_begin(&bench->coordinator, &walk);
+    assert_true(coordinator_walk_some(&walk, note_key, seen, 0));
+    coordinator_walk_end(&walk); /* before its end */
+    kill_key(bench, "d");
+    assert_string_equal(seen, "acdfc");
+}
+
 static void it_says_whether_it_serves(void **state)
 {
     struct bench *bench = *state;
@@ -517,6 +559,7 @@ int main(int argc, char **argv)
         TEST(a_dead_entry_is_forgotten_when_it_is_left),
         TEST(who_waited_for_an_entry_that_died_gets_the_next),
         TEST(each_visits_what_is_alive),
+        TEST(a_walk_goes_on_past_what_dies),
         TEST(it_says_whether_it_serves),
         TEST(the_earliest_deadline_wakes),
         TEST(a_tick_looks_at_what_is_due),
