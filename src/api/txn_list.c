@@ -30,8 +30,10 @@ static bool has_producer(const struct list_transactions_request *body, int64_t p
 static bool passes(const struct list_transactions_request *body, const struct txn_listing *listing,
                    int64_t now_ms)
 {
-    bool long_enough =
-        body->duration_filter < 0 || now_ms - listing->started_wall_ms > body->duration_filter;
+    int64_t since_ms; /* before it, for so long; a record may say anything of when it began */
+    bool long_enough = body->duration_filter < 0 ||
+                       (!__builtin_sub_overflow(now_ms, body->duration_filter, &since_ms) &&
+                        listing->started_wall_ms < since_ms);
     return long_enough && has_state(body, listing->state) &&
            has_producer(body, listing->producer_id);
 }

@@ -24,6 +24,7 @@ from bad_disk import DiskFull, DiskHasNoByte  # tests as those below
 from bad_memory import Memory
 from bad_memory_groups import MemoryOfGroups
 from bad_memory_net import NetMemory
+from bad_numbers import Numbers
 from bad_state import DataDirectory, Settings
 from bad_time import Time
 

@@ -94,7 +94,8 @@ class Maker:
                              ("last_delta", (0, -1, 2147483647)),
                              ("count", (0, -1, 2147483647)), ("crc", (0,)), ("size", (0, 1 << 30)),
                              ("base", (0, -1, (1 << 63) - 1)),
-                             ("timestamp", (0, -1, (1 << 63) - 1))):
+                             ("timestamp", (0, -1, -(1 << 63), (1 << 63) - 1)),
+                             ("max_timestamp", (0, -1, -(1 << 63), (1 << 63) - 1))):
             if self.random.random() < 0.12:
                 changes[name] = self.random.choice(values)
         return kafka.batch(made, **changes) * self.random.choice((1, 1, 1, 2))
