@@ -157,7 +157,8 @@ static void take_answer(const struct rd_kafka_group_list *list, bool is_whole, c
         answer->group.is_dead = true;
         answer->group.assignor = mem_strdup("");
     } else {
-        client_fail_code(&answer->error, RD_KAFKA_RESP_ERR__PARTIAL, NULL);
+        client_fail_code(&answer->error, RD_KAFKA_RESP_ERR__TIMED_OUT,
+                         "a broker that may know the group did not answer");
     }
 }
 

@@ -124,19 +124,29 @@ static enum client_status ask(struct connection *connection, const char *group,
     return status;
 }
 
+/* Whether to ask again because of that; waits a little before. */
+static bool goes_on(const struct connection *connection, int64_t until_ms,
+                    const struct client_error *error)
+{
+    static const struct timespec pause = {.tv_nsec = 100000000};
+    bool may_come = is_moving(error) && clock_mono_ms(clock_system()) < until_ms &&
+                    connection_timeout_ms(connection) > 0;
+    if (may_come) {
+        nanosleep(&pause, NULL);
+    }
+    return may_come;
+}
+
 enum client_status admin_group_offsets(struct connection *connection, const char *group,
                                        const struct topic_partitions *partitions,
                                        struct topic_partitions *offsets, struct client_error *error)
 {
-    static const struct timespec pause = {.tv_nsec = 100000000};
     int64_t until_ms = clock_mono_ms(clock_system()) + connection_timeout_ms(connection);
     struct client_error why = {0};
     enum client_status status;
     *offsets = (struct topic_partitions){0};
     while ((status = ask(connection, group, partitions, offsets, &why)) != CLIENT_OK &&
-           is_moving(&why) && clock_mono_ms(clock_system()) < until_ms &&
-           connection_timeout_ms(connection) > 0) {
-        nanosleep(&pause, NULL);
+           goes_on(connection, until_ms, &why)) {
     }
     if (status != CLIENT_OK && error != NULL) {
         *error = why;
@@ -208,29 +218,57 @@ enum client_status admin_list_all_offsets(struct connection *connection, const c
     return status;
 }
 
-enum client_status admin_set_group_offsets(struct connection *connection, const char *group,
-                                           const struct topic_partitions *offsets,
-                                           struct client_error *error)
+static enum client_status take_altered(const rd_kafka_event_t *event, struct client_error *error)
 {
+    size_t count;
+    const rd_kafka_group_result_t **results = rd_kafka_AlterConsumerGroupOffsets_result_groups(
+        rd_kafka_event_AlterConsumerGroupOffsets_result((rd_kafka_event_t *)(uintptr_t)event),
+        &count);
+    const rd_kafka_topic_partition_list_t *moved = rd_kafka_group_result_partitions(results[0]);
+    enum client_status status = admin_fail(rd_kafka_group_result_error(results[0]), error);
+    for (int i = 0; status == CLIENT_OK && moved != NULL && i < moved->cnt; i++) {
+        status = fail_partition(&moved->elems[i], error);
+    }
+    return status;
+}
+
+static enum client_status alter(struct connection *connection, const char *group,
+                                const struct topic_partitions *offsets, struct client_error *error)
+{
+    struct kafka_asking by;
+    enum client_status status = kafka_group_begin(connection, group, &by, error);
+    if (status != CLIENT_OK) {
+        return status;
+    }
     struct admin_request request =
-        admin_request_begin(connection, RD_KAFKA_ADMIN_OP_ALTERCONSUMERGROUPOFFSETS);
+        admin_request_begin_by(connection, by.rk, RD_KAFKA_ADMIN_OP_ALTERCONSUMERGROUPOFFSETS);
     rd_kafka_topic_partition_list_t *list = kafka_list_new(offsets);
     rd_kafka_AlterConsumerGroupOffsets_t *wanted =
         rd_kafka_AlterConsumerGroupOffsets_new(group, list);
-    rd_kafka_AlterConsumerGroupOffsets(connection->rk, &wanted, 1, request.options, request.queue);
-    enum client_status status = admin_request_wait(&request, error);
+    rd_kafka_AlterConsumerGroupOffsets(by.rk, &wanted, 1, request.options, request.queue);
+    status = admin_request_wait(&request, error);
     if (status == CLIENT_OK) {
-        size_t count;
-        const rd_kafka_group_result_t **results = rd_kafka_AlterConsumerGroupOffsets_result_groups(
-            rd_kafka_event_AlterConsumerGroupOffsets_result(request.event), &count);
-        const rd_kafka_topic_partition_list_t *moved = rd_kafka_group_result_partitions(results[0]);
-        status = admin_fail(rd_kafka_group_result_error(results[0]), error);
-        for (int i = 0; status == CLIENT_OK && moved != NULL && i < moved->cnt; i++) {
-            status = fail_partition(&moved->elems[i], error);
-        }
+        status = take_altered(request.event, error);
     }
     rd_kafka_AlterConsumerGroupOffsets_destroy(wanted);
     rd_kafka_topic_partition_list_destroy(list);
     admin_request_end(&request);
+    kafka_group_end(connection, &by, status != CLIENT_OK && has_moved(error));
+    return status;
+}
+
+enum client_status admin_set_group_offsets(struct connection *connection, const char *group,
+                                           const struct topic_partitions *offsets,
+                                           struct client_error *error)
+{
+    int64_t until_ms = clock_mono_ms(clock_system()) + connection_timeout_ms(connection);
+    struct client_error why = {0};
+    enum client_status status;
+    while ((status = alter(connection, group, offsets, &why)) != CLIENT_OK &&
+           goes_on(connection, until_ms, &why)) {
+    }
+    if (status != CLIENT_OK && error != NULL) {
+        *error = why;
+    }
     return status;
 }

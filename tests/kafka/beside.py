@@ -315,6 +315,12 @@ def a_broker_is_killed(shop):
     for name in ("billing", "mail"):
         assert shop.node("service:" + name)["state"] != "gone", name
     equal(status(shop)["is_tidings"], False)
+    shop.kill("mail")
+    killed = time.monotonic()
+    shop.node("service:mail", lambda node: node["state"] == "gone")
+    print(f"killed while a broker is away, shown as gone after {time.monotonic() - killed:.1f} s", flush=True)
+    shop.start("mail")
+    shop.node("service:mail", lambda node: node["state"] != "gone")
     shop.cluster.start()
     shop.order(2)
     for number in shop.numbers[-2:]:

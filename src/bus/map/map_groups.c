@@ -172,9 +172,17 @@ static void take_all(struct map_watch *map, const char *const *names,
     pthread_mutex_unlock(&map->lock);
 }
 
-static void describe(struct map_watch *map, struct connection *connection,
-                     const struct admin_group_listings *groups, int64_t now_ms)
+static bool is_silent(enum client_status status)
 {
+    return status == CLIENT_TIMED_OUT || status == CLIENT_UNREACHABLE;
+}
+
+/* An error when nobody told of a group: all that was known of it stays. */
+static enum client_status describe(struct map_watch *map, struct connection *connection,
+                                   const struct admin_group_listings *groups, int64_t now_ms,
+                                   struct client_error *error)
+{
+    enum client_status status = CLIENT_OK;
     size_t count = groups->count < GROUPS_MOST ? groups->count : GROUPS_MOST;
     const char **names = mem_new_array(const char *, count + 1);
     struct admin_group_answer *answers = mem_new_array(struct admin_group_answer, count + 1);
@@ -186,11 +194,16 @@ static void describe(struct map_watch *map, struct connection *connection,
     }
     take_all(map, names, answers, count, now_ms);
     for (size_t i = 0; i < count; i++) {
+        if (is_silent(answers[i].error.status)) {
+            *error = answers[i].error;
+            status = error->status;
+        }
         admin_group_deinit(&answers[i].group);
         topic_partitions_deinit(&answers[i].offsets);
     }
     free(answers);
     free(names);
+    return status;
 }
 
 static void note_failure(struct map_watch *map, const struct client_error *error)
@@ -216,7 +229,9 @@ void map_ask_groups(struct map_watch *map, int64_t now_ms)
         status = admin_groups(connection, &groups, &error);
     }
     if (status == CLIENT_OK) {
-        describe(map, connection, &groups, now_ms);
+        status = describe(map, connection, &groups, now_ms, &error);
+    }
+    if (status == CLIENT_OK) {
         if (map->has_groups_failed) {
             LOG_INFO("bus", "groups can be asked for the flow map again", "groups=%zu",
                      groups.count);

@@ -290,6 +290,10 @@ static void ask_groups(struct map_watch *map)
 {
     int64_t began_ms = mono_ms();
     map_ask_groups(map, wall_ms());
+    if (map->has_groups_failed) { /* it waited, which costs nobody anything */
+        map->next_groups_ms = mono_ms() + GROUPS_MS;
+        return;
+    }
     int64_t wait_ms = (mono_ms() - began_ms) * GROUPS_PART;
     wait_ms = wait_ms < GROUPS_MS ? GROUPS_MS : wait_ms > GROUPS_MOST_MS ? GROUPS_MOST_MS : wait_ms;
     map->next_groups_ms = began_ms + wait_ms - LOOK_MS / 10;

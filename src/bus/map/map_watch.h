@@ -15,8 +15,9 @@ struct http_route;
  * in the layer's directory; makes the map and its alerts.
  *
  * One thread of its own looks twice a second; it takes less than a hundredth of a core, or it
- * looks less often. Groups are asked for no more than a tenth of the time. Rules (map_rules.h) are
- * read from `map.rules` in the directory whenever that changes.
+ * looks less often. Groups are asked for no more than a tenth of the time, or a second after an
+ * answer that did not come. Rules (map_rules.h) are read from `map.rules` in the directory whenever
+ * that changes.
  *
  * A database that is damaged is told, removed and begun anew; one that cannot be had is tried again
  * each minute, and the map goes on without a past. Any thread, but for its life.

@@ -6,7 +6,7 @@
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
 
-enum { OFFSET_FETCH = 9 };
+enum { OFFSET_COMMIT = 8, OFFSET_FETCH = 9 };
 
 struct world {
     rd_kafka_t *rk;
@@ -74,11 +74,11 @@ static int64_t committed(struct world *world, const char *group)
 }
 
 /* The mock lets any broker answer for any group; this one does not. */
-static void make_other(struct world *world, int32_t broker)
+static void make_other(struct world *world, int32_t broker, int16_t api)
 {
     enum { MANY = 500 };
     for (int i = 0; i < MANY; i++) {
-        rd_kafka_mock_broker_push_request_error_rtts(world->cluster, broker, OFFSET_FETCH, 1,
+        rd_kafka_mock_broker_push_request_error_rtts(world->cluster, broker, api, 1,
                                                      RD_KAFKA_RESP_ERR_NOT_COORDINATOR, 0);
     }
 }
@@ -91,8 +91,26 @@ static void test_a_coordinator_that_moved_is_found_by_who_asked_before(void **st
     rd_kafka_mock_coordinator_set(world.cluster, "group", "shop", 1);
     assert_int_equal(committed(&world, "shop"), 7);
     rd_kafka_mock_coordinator_set(world.cluster, "group", "shop", 2);
-    make_other(&world, 1);
+    make_other(&world, 1, OFFSET_FETCH);
     assert_int_equal(committed(&world, "shop"), 7);
+    world_deinit(&world);
+}
+
+static void test_offsets_are_set_at_a_coordinator_that_moved(void **state)
+{
+    struct world world;
+    struct client_error error = {0};
+    struct topic_partitions at = {0};
+    world_init(&world);
+    rd_kafka_mock_coordinator_set(world.cluster, "group", "shop", 1);
+    topic_partitions_add(&at, "orders", 0, 8);
+    assert_int_equal(admin_set_group_offsets(world.connection, "shop", &at, &error), CLIENT_OK);
+    rd_kafka_mock_coordinator_set(world.cluster, "group", "shop", 2);
+    make_other(&world, 1, OFFSET_COMMIT);
+    at.items[0].offset = 9;
+    assert_int_equal(admin_set_group_offsets(world.connection, "shop", &at, &error), CLIENT_OK);
+    assert_int_equal(committed(&world, "shop"), 9);
+    topic_partitions_deinit(&at);
     world_deinit(&world);
 }
 
@@ -101,6 +119,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_offsets_are_asked_for_until_the_coordinator_is_found),
         cmocka_unit_test(test_a_coordinator_that_moved_is_found_by_who_asked_before),
+        cmocka_unit_test(test_offsets_are_set_at_a_coordinator_that_moved),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
 }
