@@ -394,7 +394,10 @@ def a_word_is_carried_out_by_the_next_owner(world):
     world.server.start()
     service = Service(world)
     out = json.loads(skip.communicate(timeout=60)[0])
-    assert [lane["outcome"] for lane in out["lanes"]] == ["carried out"], out
+    # a cluster lives on without one broker, and can tell that the group has nobody now, which ends the waiting
+    may_be = {"carried out", "no answer"} if world.options.bootstrap else {"carried out"}
+    assert len(out["lanes"]) == 1 and out["lanes"][0]["outcome"] in may_be, out
+    wait_for(lambda: lanes(world, "list", world.group)["words_without_answer"] == 0, "it is carried out")
     assert {key for key, state in listed(world) if state == "held"} == {"first"}
     world.publish([("first", "ok"), ("first", "ok")])
     wait_for(lambda: sum(lane["events_set_aside"] for lane in lanes(world, "list", world.group)["lanes"]
