@@ -1,6 +1,7 @@
 #include "cli/group.h"
 
 #include "cli/cli.h"
+#include "cli/group_instances.h"
 #include "cli/group_progress.h"
 #include "cli/group_story.h"
 #include "cli/output.h"
@@ -172,6 +173,7 @@ static int describe(struct connection *connection, const struct describe_options
     } else if (progress.error.status != CLIENT_OK) {
         code = bus_fail(&progress.error, "describe group '%s'", group);
     } else {
+        group_instances_fill(&options->bus, group, &progress.about);
         group_situation_load(&situation, connection, &settings, group, &progress, options->is_long);
     }
     if (code == EXIT_OK && report->is_json) {

@@ -66,6 +66,8 @@ class Group(Case):
         groups = {name: f"{self.group}-{name}" for name in odd_groups.ASSIGNMENTS}
         for name, group in groups.items():
             odd_groups.join(client, group, "consumer", odd_groups.ASSIGNMENTS[name], "i-" + name)
+        odd_groups.join(client, self.group, "consumer", odd_groups.ASSIGNMENTS["cut"], client.name)  # as its client.id
+        self.assertEqual(self.json("group", "describe", self.group, "--json")[0]["members"][0]["instance_id"], client.name)
         told = {g["group"]: g for g in self.json("group", "describe", *groups.values(), "--json")}
         self.assertEqual({name: told[group]["members"][0]["instance_id"] for name, group in groups.items()},
                          {name: "i-" + name for name in groups})
