@@ -5,8 +5,11 @@
 """
 import json
 import os
+import re
+import socket
 import sys
 import tempfile
+import textwrap
 import threading
 import time
 import unittest
@@ -17,7 +20,7 @@ import confluent_kafka
 import kafka
 
 from harness.kafka import Client, Closed, commit_of, good_batch
-from harness.server import Server, WAIT_S, wait_for
+from harness.server import ROOT, Server, WAIT_S, wait_for
 
 PARTS = [{"partition_index": 0, "timestamp": -1}]
 PROTOCOLS = [{"name": "range", "metadata": b""}]
@@ -169,6 +172,8 @@ class ChaosTest(unittest.TestCase):
                 {"name": "t", "partitions": [{"partition_index": 0, "committed_offset": 0, "committed_metadata": ""}]}])),
             ("--topic", "create_topics", 4, lambda name: {"timeout_ms": 1000, "validate_only": True, "topics": [
                 {"name": name, "num_partitions": 1, "replication_factor": 1}]}),
+            ("--topic", "delete_topics", 3, lambda name: {"topic_names": [name + "-none"], "timeout_ms": 1000}),
+            ("--topic", "delete_topics", 6, lambda name: {"topics": [{"name": name + "-none"}], "timeout_ms": 1000}),
             ("--topic", "delete_records", 1, lambda name: {"timeout_ms": 1000, "topics": [
                 {"name": name, "partitions": [{"partition_index": 0, "offset": 0}]}]}),
         ]
@@ -414,7 +419,6 @@ class ChaosTest(unittest.TestCase):
         self.assertEqual(self.bus.run("chaos", "list")[0], "no faults\n")
 
     def test_odd_requests_at_the_control_socket(self):
-        import socket
         data = self.bus.ready.split(" data=")[1].split(" ")[0]
         with socket.socket(socket.AF_UNIX) as control:
             control.connect(os.path.join(data, "control"))
@@ -429,6 +433,14 @@ class ChaosTest(unittest.TestCase):
             lines.write('chaos {"clear": [1, "x", null, -5]}\n')
             lines.flush()
             self.assertEqual(json.loads(lines.readline())["cleared"], 0)
+
+    def test_the_example_of_the_manual(self):
+        with open(os.path.join(ROOT, "docs", "testing.md"), encoding="utf-8") as file:
+            block = re.search(r"^    def ask\(.*?(?=^\S)", file.read(), re.M | re.S)[0]
+        place = {"json": json, "socket": socket, "data": self.bus.ready.split(" data=")[1].split(" ")[0]}
+        exec(textwrap.dedent(block), place)  # pylint: disable=exec-used
+        self.assertEqual(place["ask"](place["data"], "clock", advance_ms=0)["ahead_ms"], 45000)
+        self.assertEqual((self.fault(1)["fault"], self.fault(1)["ended_by"]), ("lose", "cleared"))
 
     def test_foreign_names_are_printed_safely(self):
         self.chaos("drop", "--topic", "\x1b[2J\n*", "--client", "é€")
