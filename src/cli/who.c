@@ -43,6 +43,15 @@ static int fail_unknown(const char *type, const json_t *problem)
         snprintf(hint, sizeof hint, "see all types with: tidings map");
     }
     free(names);
+    json_int_t left_out = json_integer_value(json_object_get(problem, "left_out"));
+    if (left_out > 0) {
+        return cli_fail(EXIT_NOT_FOUND,
+                        near != NULL ? hint
+                                     : "merge services that are one by lines in DATA/bus/map.rules",
+                        "'%s' is not in the map, which is full: about %" JSON_INTEGER_FORMAT
+                        " services, types and flows have no place in it, and this may be one",
+                        type, left_out);
+    }
     return cli_fail(EXIT_NOT_FOUND, hint, "no event of type '%s' was seen", type);
 }
 

@@ -151,6 +151,7 @@ static void end_those_over(struct map_alerts *alerts, int64_t now_ms)
 struct consumers {
     size_t there, gone;
     const struct map_node *last; /* of those gone, who was there last */
+    int64_t left_ms;             /* and since when he is gone; 0: not known */
     int64_t wait_ms;
 };
 
@@ -167,8 +168,9 @@ static struct consumers consumers_of(const struct map_graph *graph, size_t type)
             continue;
         }
         all.gone++;
-        if (all.last == NULL || service->left_ms > all.last->left_ms) {
+        if (all.last == NULL || edge->left_ms > all.left_ms) {
             all.last = service;
+            all.left_ms = edge->left_ms;
         }
         if (service->session_timeout_ms > all.wait_ms) {
             all.wait_ms = service->session_timeout_ms;
@@ -198,7 +200,7 @@ static struct suspect *suspect_type(struct map_alerts *alerts, const struct map_
         suspect = mem_new(struct suspect);
         suspect->id = mem_strdup(type->id);
         suspect->service = mem_strdup(service);
-        suspect->since_ms = now_ms;
+        suspect->since_ms = consumers->left_ms > 0 ? consumers->left_ms : now_ms;
         HASH_ADD_KEYPTR(hh, alerts->suspects, suspect->id, strlen(suspect->id), suspect);
     }
     suspect->wait_ms = consumers->gone > 0 ? consumers->wait_ms : MAP_UNREAD_MS;

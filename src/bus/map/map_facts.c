@@ -95,15 +95,21 @@ static int64_t heard_ms(const struct map_fact *fact)
     return fact->active_ms > fact->last_ms ? fact->active_ms : fact->last_ms;
 }
 
+/* What was last heard of a fact only becomes later, so that one look at all tells for how long
+ * there is no room: else each event that has no place would cost one. */
 static bool make_room(struct map_facts *facts, int64_t now_ms)
 {
     struct map_fact *quietest = NULL;
+    if (now_ms < facts->full_until_ms) {
+        return false;
+    }
     for (struct map_fact *fact = facts->by_key; fact != NULL; fact = fact->hh.next) {
         if (quietest == NULL || heard_ms(fact) < heard_ms(quietest)) {
             quietest = fact;
         }
     }
     if (quietest == NULL || now_ms - heard_ms(quietest) < QUIET_MS) {
+        facts->full_until_ms = quietest == NULL ? 0 : heard_ms(quietest) + QUIET_MS;
         return false;
     }
     map_facts_remove(facts, quietest);
@@ -141,7 +147,7 @@ struct map_fact *map_facts_reach(struct map_facts *facts, const struct map_fact_
         return fact;
     }
     if (HASH_COUNT(facts->by_key) >= MAP_FACTS_MAX && !make_room(facts, now_ms)) {
-        facts->left_out++;
+        map_left_out_add(&facts->left_out, bytes, size);
         return NULL;
     }
     fact = add_fact(facts, bytes, size);
@@ -207,6 +213,9 @@ void map_facts_tick(struct map_facts *facts, int64_t now_ms, int64_t dt_ms)
 {
     double dt_s = (double)(dt_ms < 1 ? 1 : dt_ms) / 1000;
     double share = 1 - exp(-dt_s * 1000 / RATE_OVER_MS);
+    if (HASH_COUNT(facts->by_key) < MAP_FACTS_MAX && facts->left_out.count > 0) {
+        facts->left_out = (struct map_left_out){0}; /* there is room again */
+    }
     for (struct map_fact *fact = facts->by_key; fact != NULL; fact = fact->hh.next) {
         bool is_old = fact->last_ms < now_ms - 60000; /* read now, but of another time */
         double events = is_old ? 0 : (double)fact->new_events;

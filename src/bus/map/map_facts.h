@@ -4,6 +4,7 @@
 #include "base/buf.h"
 #include "base/slice.h"
 #include "base/vec.h"
+#include "bus/map/map_left_out.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -16,7 +17,7 @@
  *
  * At most MAP_FACTS_MAX facts, with names of MAP_NAME_BYTES at most (longer ones are cut): some
  * 5 MiB. When it is full, the fact that has been quiet for longest makes room if nothing was heard
- * of it for a day; else what is new is left out, and counted. One thread at a time.
+ * of it for a day; else what is new is left out, and counted (about). One thread at a time.
  */
 enum { MAP_FACTS_MAX = 8192, MAP_NAME_BYTES = 255, MAP_GAP_FLOOR_MS = 5000 };
 
@@ -83,12 +84,13 @@ struct map_fact {
 
 struct map_facts {
     struct map_fact *by_key;
-    int64_t began_ms;       /* since when somebody watches */
-    int64_t sampled_ms;     /* clients were last looked at; 0: never */
-    uint64_t left_out;      /* facts for which there was no place */
-    bool has_observer;      /* connections are seen */
-    int64_t groups_ms;      /* groups were last asked; 0: never */
-    char groups_error[160]; /* why they could not be; "" */
+    int64_t began_ms;             /* since when somebody watches */
+    int64_t sampled_ms;           /* clients were last looked at; 0: never */
+    struct map_left_out left_out; /* for which there was no place since it is full */
+    int64_t full_until_ms;        /* no fact can make room before; 0: not known */
+    bool has_observer;            /* connections are seen */
+    int64_t groups_ms;            /* groups were last asked; 0: never */
+    char groups_error[160];       /* why they could not be; "" */
 };
 
 /* No facts, watched since now_ms; _deinit frees them all. */

@@ -120,14 +120,13 @@ static void build(struct map_builder *builder)
 void map_graph_build(const struct map_facts *facts, const struct map_view *view,
                      struct map_graph *graph)
 {
-    *graph = (struct map_graph){.at_ms = view->now_ms,
-                                .began_ms = facts->began_ms,
-                                .left_out = facts->left_out,
-                                .has_observer = facts->has_observer};
+    *graph = (struct map_graph){
+        .at_ms = view->now_ms, .began_ms = facts->began_ms, .has_observer = facts->has_observer};
     memcpy(graph->groups_error, facts->groups_error, sizeof graph->groups_error);
     struct map_builder builder = {.graph = graph, .view = view, .facts = facts};
     builder.services = map_services_new(facts, view->rules, &graph->arena);
     build(&builder);
+    graph->left_out += map_left_out_count(&facts->left_out) + map_left_out_count(&builder.left_out);
     map_build_free(&builder);
     map_graph_drop_lonely(graph);
     map_graph_sort(graph);

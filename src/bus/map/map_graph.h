@@ -79,6 +79,7 @@ struct map_edge {
     int64_t gap_ms;
     bool is_by_event;     /* publishes: the events themselves say so */
     const char *inferred; /* it is a guess, from this; NULL: it was observed */
+    int64_t left_ms;      /* of gone: since when; 0: not known */
 
     /* consumes, of the whole topic */
     int64_t lag;       /* -1: not known */
@@ -100,7 +101,7 @@ struct map_graph {
     VEC(struct map_edge) edges; /* by kind, from, to */
     int64_t at_ms;
     int64_t began_ms;
-    size_t left_out;
+    size_t left_out;   /* facts, services, types and edges that have no place: about */
     bool has_observer; /* what follows a broken connection at once; else session time-outs */
     char groups_error[160];
 

@@ -81,7 +81,7 @@ static size_t reach_type(struct map_builder *builder, struct slice name, bool is
         return place->index;
     }
     if (builder->graph->nodes.count >= MAP_NODES_MAX) {
-        builder->graph->left_out++;
+        map_left_out_add(&builder->left_out, key, name.size + 1);
         return MAP_NONE;
     }
     size_t index = add_type(builder, name, is_topic);
@@ -157,7 +157,7 @@ struct map_edge *map_build_edge(struct map_builder *builder, enum map_edge_kind 
         return &graph->edges.items[place->index];
     }
     if (graph->edges.count >= MAP_EDGES_MAX) {
-        graph->left_out++;
+        map_left_out_add(&builder->left_out, key, sizeof key);
         return NULL;
     }
     add_place(builder, &builder->edges, key, sizeof key, graph->edges.count);

@@ -46,6 +46,7 @@ struct map_builder {
     struct map_place *types, *edges; /* by kind and name; by kind, from, to */
     struct map_topic *topics;
     struct map_group *groups;
+    struct map_left_out left_out;   /* types and edges for which there is no room */
     struct map_presence *presences; /* of each service */
     VEC(double) by_clients; /* of each edge: what clients fetch, beside what groups commit */
 };

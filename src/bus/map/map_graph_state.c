@@ -44,8 +44,10 @@ static struct map_presence presence_of_group(const struct map_builder *builder,
     struct map_presence presence = {.is_known = fact->members >= 0, .is_there = fact->members > 0};
     presence.by_session = fact->members == 0;
     presence.left_ms = fact->left_by_session_ms;
-    if (group != NULL && group->is_known && !group->is_connected && !presence.by_session) {
-        presence = (struct map_presence){true, false, false, group->left_ms};
+    if (group != NULL && group->is_known && !group->is_connected) {
+        presence.is_known = true;
+        presence.is_there = false;
+        presence.left_ms = group->left_ms; /* which is never later than that the session is over */
     }
     return presence;
 }
@@ -141,6 +143,7 @@ void map_judge_group(struct map_builder *builder, size_t service, const struct m
         if (presence.is_known && !presence.is_there) {
             edge->state = edge->state == MAP_STATES ? MAP_GONE : edge->state;
             edge->why = edge->state == MAP_GONE ? why_gone(presence.by_session) : edge->why;
+            edge->left_ms = presence.left_ms > edge->left_ms ? presence.left_ms : edge->left_ms;
         } else if (presence.is_there) {
             edge->state = quiet_state(builder, edge->first_ms, edge->last_ms, edge->gap_ms);
             edge->why = NULL;
@@ -169,7 +172,9 @@ void map_judge_edges(struct map_builder *builder)
             !is_live_service(builder, service)) {
             edge->state = MAP_GONE;
             edge->why = why_gone(builder->presences[service].by_session);
+            edge->left_ms = builder->presences[service].left_ms;
         }
+        edge->left_ms = edge->state == MAP_GONE ? edge->left_ms : 0;
         if (builder->by_clients.items[i] > edge->rate) {
             edge->rate = builder->by_clients.items[i];
         }

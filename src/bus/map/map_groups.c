@@ -5,8 +5,9 @@
 #include "client/admin.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
-enum { GROUPS_MOST = 1000 };
+enum { GROUPS_MOST = 1000 }; /* at once; more take turns */
 
 /* What a group does with one topic, from its members and commits. */
 struct use {
@@ -155,10 +156,37 @@ static void keep_group(struct map_watch *map, const char *name, int64_t now_ms)
     }
 }
 
+static int compare_words(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Of more groups than are asked at once, those whose turn it is not are as they were. Under the
+ * lock. */
+static void keep_others(struct map_watch *map, const char **others, size_t count, int64_t now_ms)
+{
+    if (count == 0) {
+        return;
+    }
+    qsort(others, count, sizeof *others, compare_words);
+    for (struct map_fact *fact = map->facts.by_key; fact != NULL; fact = fact->hh.next) {
+        struct slice group = fact->is.names[MAP_GROUP];
+        char name[MAP_NAME_BYTES + 1];
+        if (fact->is.kind != MAP_CONSUMES || slice_is_null(group)) {
+            continue;
+        }
+        snprintf(name, sizeof name, "%.*s", SLICE_ARGS(group));
+        const char *wanted = name;
+        if (bsearch(&wanted, others, count, sizeof *others, compare_words) != NULL) {
+            fact->asked_ms = now_ms;
+        }
+    }
+}
+
+/* Under the lock. */
 static void take_all(struct map_watch *map, const char *const *names,
                      const struct admin_group_answer *answers, size_t count, int64_t now_ms)
 {
-    pthread_mutex_lock(&map->lock);
     for (size_t i = 0; i < count; i++) {
         if (answers[i].error.status == CLIENT_OK) {
             take_group(map, names[i], &answers[i], now_ms);
@@ -166,10 +194,18 @@ static void take_all(struct map_watch *map, const char *const *names,
             keep_group(map, names[i], now_ms);
         }
     }
-    end_others(map, now_ms);
-    map->facts.groups_ms = now_ms;
-    map->facts.groups_error[0] = '\0';
-    pthread_mutex_unlock(&map->lock);
+}
+
+/* All of them, or the next ones in turn; the names of the others come behind these. */
+static const char **names_in_turn(struct map_watch *map, const struct admin_group_listings *groups)
+{
+    const char **names = mem_new_array(const char *, groups->count + 1);
+    size_t first = groups->count > GROUPS_MOST ? map->next_group % groups->count : 0;
+    for (size_t i = 0; i < groups->count; i++) {
+        names[i] = groups->items[(first + i) % groups->count].name;
+    }
+    map->next_group = first + GROUPS_MOST;
+    return names;
 }
 
 static bool is_silent(enum client_status status)
@@ -184,15 +220,18 @@ static enum client_status describe(struct map_watch *map, struct connection *con
 {
     enum client_status status = CLIENT_OK;
     size_t count = groups->count < GROUPS_MOST ? groups->count : GROUPS_MOST;
-    const char **names = mem_new_array(const char *, count + 1);
+    const char **names = names_in_turn(map, groups);
     struct admin_group_answer *answers = mem_new_array(struct admin_group_answer, count + 1);
-    for (size_t i = 0; i < count; i++) {
-        names[i] = groups->items[i].name;
-    }
     if (count > 0) {
         admin_describe_groups(connection, names, count, answers);
     }
+    pthread_mutex_lock(&map->lock);
     take_all(map, names, answers, count, now_ms);
+    keep_others(map, names + count, groups->count - count, now_ms);
+    end_others(map, now_ms);
+    map->facts.groups_ms = now_ms;
+    map->facts.groups_error[0] = '\0';
+    pthread_mutex_unlock(&map->lock);
     for (size_t i = 0; i < count; i++) {
         if (is_silent(answers[i].error.status)) {
             *error = answers[i].error;

@@ -162,6 +162,23 @@ static json_t *names_of_types(const struct map_graph *graph)
     return names;
 }
 
+/* Of a map that is full it is not known whether there is none. */
+static void reply_unknown(struct http_reply *reply, const struct map_graph *graph, const char *name)
+{
+    if (graph->left_out > 0) {
+        http_problem(reply, 404, "Not in the map",
+                     "'%s' is not in the map, which is full: about %zu services, types and flows "
+                     "that were seen have no place in it, and this may be one of them",
+                     name, graph->left_out);
+    } else {
+        http_problem(reply, 404, "No such type",
+                     "no event of type '%s', and no topic of that name without types, was seen",
+                     name);
+    }
+    http_problem_add(reply, "types", names_of_types(graph));
+    http_problem_add(reply, "left_out", json_integer((json_int_t)graph->left_out));
+}
+
 static void handle_who(void *context, const struct http_request *request, struct http_reply *reply)
 {
     const char *name = http_segment(request, "type");
@@ -174,10 +191,7 @@ static void handle_who(void *context, const struct http_request *request, struct
     }
     const struct map_node *type = map_graph_type(&graph, name);
     if (type == NULL) {
-        http_problem(reply, 404, "No such type",
-                     "no event of type '%s', and no topic of that name without types, was seen",
-                     name);
-        http_problem_add(reply, "types", names_of_types(&graph));
+        reply_unknown(reply, &graph, name);
     } else if (format != NULL && strcmp(format, "text") == 0) {
         map_write_who(&graph, type, &text);
         reply_text(reply, format, &text);

@@ -117,7 +117,10 @@ static void put_rule(const struct map_graph *graph, struct buf *to)
         buf_append_str(to, "\n");
     }
     if (graph->left_out > 0) {
-        buf_printf(to, "%zu more were seen than there is room for.\n", graph->left_out);
+        buf_printf(to,
+                   "The map is full: about %zu services, types and flows that were seen are left "
+                   "out. Lines in DATA/bus/map.rules merge services that are one.\n",
+                   graph->left_out);
     }
 }
 

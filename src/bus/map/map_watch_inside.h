@@ -35,6 +35,7 @@ struct map_watch {
     int64_t next_thin_ms;     /* mono */
     int64_t rules_changed_ms; /* the file's; -1: it is not there */
     bool has_groups_failed;   /* and that was told */
+    size_t next_group;        /* of the list of all: whose turn is next, when they are very many */
 };
 
 /* Looks at the clients that the observer shows (map_clients.c). Takes the lock. */
