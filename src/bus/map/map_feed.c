@@ -171,6 +171,12 @@ static void add_mark(struct place *place, int64_t offset, int64_t time_ms)
     place->marks[place->mark_count++] = (struct mark){offset, time_ms};
 }
 
+/* A producer's clock may be ahead, or tell nothing. */
+static int64_t known_time(const struct map_feed *feed, int64_t time_ms)
+{
+    return time_ms <= 0 || time_ms > feed->now_ms ? feed->now_ms : time_ms;
+}
+
 static void take_place(struct map_feed *feed, const struct feed_piece *piece)
 {
     const struct feed_source *source = &piece->source;
@@ -185,7 +191,8 @@ static void take_place(struct map_feed *feed, const struct feed_piece *piece)
     place->next = piece->next_offset;
     place->end = piece->end_offset > piece->next_offset ? piece->end_offset : piece->next_offset;
     if (piece->count > 0) {
-        add_mark(place, piece->events[0].event.offset, piece->events[0].event.timestamp_ms);
+        const struct event *first = &piece->events[0].event;
+        add_mark(place, first->offset, known_time(feed, first->timestamp_ms));
     }
 }
 
@@ -249,7 +256,7 @@ struct look {
 static void look_at(struct map_feed *feed, const struct event *given, struct look *look)
 {
     struct event event = *given;
-    *look = (struct look){.time_ms = event.timestamp_ms};
+    *look = (struct look){.time_ms = known_time(feed, event.timestamp_ms)};
     if (event.value.size <= UNWRAP_MOST && event_mode(&event) == EVENT_STRUCTURED &&
         event_unwrap(&event, &feed->arena, NULL) != ERR_NONE) {
         event = *given;
@@ -265,9 +272,6 @@ static void look_at(struct map_feed *feed, const struct event *given, struct loo
     }
     if (!event_trace_id(parent, &look->trace)) {
         look->trace = (struct slice){0};
-    }
-    if (look->time_ms <= 0 || look->time_ms > feed->now_ms) {
-        look->time_ms = feed->now_ms; /* a producer's clock that is ahead */
     }
 }
 

@@ -20,27 +20,6 @@ const char *map_edge_word(enum map_edge_kind kind)
     return words[kind];
 }
 
-static void add_services(struct map_builder *builder)
-{
-    struct map_graph *graph = builder->graph;
-    size_t count = map_services_count(builder->services);
-    for (size_t i = 0; i < count && i < MAP_SERVICES_MAX; i++) {
-        struct map_service *service = map_services_item(builder->services, i);
-        struct map_node *node = vec_add(&graph->nodes);
-        node->is_service = true;
-        node->name = service->name;
-        node->id = arena_sprintf(&graph->arena, "service:%s", service->name);
-        node->members = node->connections = -1;
-        if (map_services_is_guess(builder->services, i)) {
-            node->guess = "its client is the only one that produces to a topic of its source";
-        }
-        memcpy(node->names, service->names, sizeof node->names);
-        memset(service->names, 0, sizeof service->names);
-    }
-    graph->left_out += count > MAP_SERVICES_MAX ? count - MAP_SERVICES_MAX : 0;
-    builder->presences = mem_new_array(struct map_presence, count + 1);
-}
-
 /* Those that nobody was heard of for long are of the past. */
 static bool is_forgotten(const struct map_builder *builder, const struct map_fact *fact)
 {
@@ -50,18 +29,65 @@ static bool is_forgotten(const struct map_builder *builder, const struct map_fac
     return !is_there && heard_ms > 0 && builder->view->now_ms - heard_ms > FORGET_MS;
 }
 
+/* Which service a fact is of, as map_services_of; only of those that are not forgotten. */
+static size_t service_of(const struct map_builder *builder, const struct map_fact *fact)
+{
+    return is_forgotten(builder, fact) ? MAP_NONE : map_services_of(builder->services, &fact->is);
+}
+
+static size_t add_service(struct map_builder *builder, size_t index)
+{
+    struct map_graph *graph = builder->graph;
+    struct map_service *service = map_services_item(builder->services, index);
+    if (graph->nodes.count >= MAP_SERVICES_MAX) {
+        graph->left_out++;
+        return MAP_NONE;
+    }
+    struct map_node *node = vec_add(&graph->nodes);
+    node->is_service = true;
+    node->name = service->name;
+    node->id = arena_sprintf(&graph->arena, "service:%s", service->name);
+    node->members = node->connections = -1;
+    if (map_services_is_guess(builder->services, index)) {
+        node->guess = "its client is the only one that produces to a topic of its source";
+    }
+    memcpy(node->names, service->names, sizeof node->names);
+    memset(service->names, 0, sizeof service->names);
+    return graph->nodes.count - 1;
+}
+
+/* Of those that publish or consume; the others would take the places, and nothing is shown of them.
+ */
+static void add_services(struct map_builder *builder)
+{
+    size_t count = map_services_count(builder->services);
+    bool *flows = mem_new_array(bool, count + 1);
+    builder->service_nodes = mem_new_array(size_t, count + 1);
+    for (const struct map_fact *fact = builder->facts->by_key; fact != NULL; fact = fact->hh.next) {
+        bool is_flow = fact->is.kind == MAP_PUBLISHES || fact->is.kind == MAP_CONSUMES;
+        size_t service = is_flow ? service_of(builder, fact) : MAP_NONE;
+        if (service != MAP_NONE) {
+            flows[service] = true;
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        builder->service_nodes[i] = flows[i] ? add_service(builder, i) : MAP_NONE;
+    }
+    builder->presences = mem_new_array(struct map_presence, builder->graph->nodes.count + 1);
+    free(flows);
+}
+
 typedef void each_fact(struct map_builder *builder, size_t service, const struct map_fact *fact);
 
-/* Calls it for the facts of a kind that are of services. */
+/* Calls it for the facts of some kinds that are of services, with the services' nodes. */
 static void for_each(struct map_builder *builder, unsigned kinds, each_fact *each)
 {
     for (const struct map_fact *fact = builder->facts->by_key; fact != NULL; fact = fact->hh.next) {
-        size_t service = MAP_NONE;
-        if ((kinds & (1U << fact->is.kind)) != 0 && !is_forgotten(builder, fact)) {
-            service = map_services_of(builder->services, &fact->is);
-        }
-        if (service < MAP_SERVICES_MAX) {
-            each(builder, service, fact);
+        bool is_wanted = (kinds & (1U << fact->is.kind)) != 0;
+        size_t service = is_wanted ? service_of(builder, fact) : MAP_NONE;
+        size_t node = service != MAP_NONE ? builder->service_nodes[service] : MAP_NONE;
+        if (node != MAP_NONE) {
+            each(builder, node, fact);
         }
     }
 }

@@ -26,6 +26,7 @@ void map_build_free(struct map_builder *builder)
     }
     map_services_free(builder->services);
     free(builder->presences);
+    free(builder->service_nodes);
     vec_deinit(&builder->by_clients);
 }
 

@@ -47,6 +47,7 @@ struct map_builder {
     struct map_topic *topics;
     struct map_group *groups;
     struct map_left_out left_out;   /* types and edges for which there is no room */
+    size_t *service_nodes;          /* of each service: its node; MAP_NONE: it has none */
     struct map_presence *presences; /* of each service */
     VEC(double) by_clients; /* of each edge: what clients fetch, beside what groups commit */
 };

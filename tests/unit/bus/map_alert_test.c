@@ -31,7 +31,7 @@ struct world {
     bool has_observer;
     struct consumer groups[GROUPS];
     int born_s[TYPES];
-    int alone_s[TYPES]; /* since nobody reads it; -1: somebody does */
+    int alone_s[TYPES];   /* since nobody reads it; -1: somebody does */
     char *open[2][TYPES]; /* service of the alert, or "" */
     int raised;
 };
@@ -113,7 +113,7 @@ static void tell_group(struct world *world, int number, int s)
         key.topic = slice_str(name_of(topic, 't', i));
         struct map_fact *reads = map_facts_reach(&world->facts, &key, ms(s));
         reads->first_ms = reads->first_ms > 0 ? reads->first_ms : ms(s);
-        reads->left_by_session_ms = group->has_members ? 0
+        reads->left_by_session_ms = group->has_members   ? 0
                                     : reads->members > 0 ? ms(s)
                                                          : reads->left_by_session_ms;
         reads->members = group->has_members;
@@ -193,8 +193,7 @@ static void check_type(struct world *world, int type, int s)
     if (left == NULL && was_ever && for_s >= session_s + 2) {
         fail_msg("t%d at %d: nobody reads it any more for %d s, and none is told", type, s, for_s);
     }
-    if (left != NULL && world->has_observer &&
-        world->groups[atoi(left + 1)].left_s != last_s) {
+    if (left != NULL && world->has_observer && world->groups[atoi(left + 1)].left_s != last_s) {
         fail_msg("t%d at %d: '%s' is not who left last", type, s, left);
     }
     if (never != NULL && (was_ever || for_s < MAP_UNREAD_MS / 1000)) {
@@ -208,7 +207,8 @@ static void check_type(struct world *world, int type, int s)
 static int play(uint64_t seed, bool has_observer)
 {
     static const int sessions[] = {6, 10, 30};
-    struct world world = {.random = {seed}, .alerts = map_alerts_new(), .has_observer = has_observer};
+    struct world world = {
+        .random = {seed}, .alerts = map_alerts_new(), .has_observer = has_observer};
     map_facts_init(&world.facts, ms(0));
     world.facts.has_observer = has_observer;
     for (int i = 0; i < TYPES; i++) {
@@ -217,7 +217,8 @@ static int play(uint64_t seed, bool has_observer)
     for (int i = 0; i < GROUPS; i++) {
         world.groups[i].session_s = sessions[random_below(&world.random, 3)];
         for (int reads = 0; reads < 2; reads++) {
-            world.groups[i].reads[random_below(&world.random, TYPES - 1)] = true; /* none the last */
+            world.groups[i].reads[random_below(&world.random, TYPES - 1)] =
+                true; /* none the last */
         }
     }
     for (int s = 1; s < SECONDS; s++) {
