@@ -131,7 +131,7 @@ struct conn {
     bool in_line;
     bool touched;
 
-    bool is_own; /* of this process: it counts for no limit */
+    bool is_own;       /* of this process: it counts for no limit */
     struct site *site; /* NULL once it is dead */
     struct peer_key peer_key;
     char peer[PEER_TEXT_BYTES];
