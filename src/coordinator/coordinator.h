@@ -147,9 +147,14 @@ struct coordinator_walk {
     struct coordinator_walk *prev_walk, *next_walk;
 };
 
+/* Begins a walk over the entries there are. */
 void coordinator_walk_begin(struct coordinator *coordinator, struct coordinator_walk *walk);
+
+/* One piece of `ns` nanoseconds, or one entry. True: there are more. */
 bool coordinator_walk_some(struct coordinator_walk *walk, entry_visit *visit, void *context,
                            int64_t ns);
+
+/* Ends the walk where it is; nothing happens to one that has ended. */
 void coordinator_walk_end(struct coordinator_walk *walk);
 
 /* ---- entries ---- */
