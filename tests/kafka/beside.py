@@ -182,8 +182,13 @@ class Shop:
         return self.until(look, f"each hop of {number}")
 
     def page(self, path):
-        """The words of a page of the console."""
-        text = re.sub(r"<svg.*?</svg>", "", self.get(path, raw=True), flags=re.S)
+        """The words of a page of the console, also of one that says why it shows nothing."""
+        try:
+            text = self.get(path, raw=True)
+        except urllib.error.HTTPError as error:
+            with error:
+                text = error.read().decode()
+        text = re.sub(r"<svg.*?</svg>", "", text, flags=re.S)
         return " ".join(re.sub(r"<[^>]+>", " ", text).split())
 
     def run(self, *words, code=0):
