@@ -146,7 +146,9 @@ static bool go_on(void *context)
         }
     }
     pthread_mutex_lock(&outbox->lock);
-    bool is_over = outbox->is_stopping && now > outbox->stop_ms + LAST_BATCH_MS;
+    bool is_over =
+        outbox->is_stopping && (now > outbox->stop_ms + LAST_BATCH_MS ||
+                                deadline_left_ms(&outbox->service->stop, LAST_BATCH_MS) == 0);
     pthread_mutex_unlock(&outbox->lock);
     return is_mine && !is_over;
 }

@@ -60,8 +60,10 @@ static void on_log(void *context, enum lane_log_level level, const char *text)
 
 static struct outcome_log *outcomes_new(struct tidings *service)
 {
+    struct connection_settings connection = service_connection(service);
+    connection.deadline = &service->stop;
     struct outcome_log_settings settings = {
-        .connection = service_connection(service),
+        .connection = connection,
         .group = service->options.name,
         .instance = service->options.instance,
         .attempts = options_lanes(&service->options, 1).attempts,

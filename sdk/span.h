@@ -63,7 +63,8 @@ struct tidings;
  */
 enum tidings_status spans_open(struct tidings *service, struct spans **spans,
                                struct tidings_error *error);
-/* Sends what is queued, for at most 2 s. NULL is fine. */
+/* Sends what is queued, for at most 2 s, and no longer than the stop of the service may take. NULL
+ * is fine. */
 void spans_close(struct spans *spans);
 
 struct spans_counts {

@@ -348,7 +348,8 @@ void spans_close(struct spans *spans)
     }
     pthread_mutex_lock(&spans->lock);
     spans->is_ending = true;
-    spans->end_by_ms = clock_mono_ms(clock_system()) + LAST_MS;
+    spans->end_by_ms =
+        clock_mono_ms(clock_system()) + deadline_left_ms(&spans->service->stop, LAST_MS);
     pthread_cond_broadcast(&spans->changed);
     pthread_mutex_unlock(&spans->lock);
     pthread_join(spans->thread, NULL);

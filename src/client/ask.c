@@ -5,10 +5,11 @@
 /*
  * Calls of librdkafka that wait for the bus and cannot be ended. Where a deadline may begin while
  * they do, they are made in steps: short ones while there is no broker at all, when nothing is lost
- * by asking again; long ones for the answer, so that a bus that is slow has its time.
+ * by asking again; longer ones for the answer, each twice the one before, so that a bus that is
+ * slow has its time, and one that hangs has taken little of a short deadline's.
  */
 
-enum { STEP_MS = 500, ANSWER_MS = 5000 };
+enum { STEP_MS = 500, ANSWER_FIRST_MS = 1000, ANSWER_MS = 5000 };
 
 static int64_t now_ms(void)
 {
@@ -27,18 +28,27 @@ struct asking {
     const struct connection *connection;
     int64_t until_ms;      /* of all steps */
     int64_t step_until_ms; /* of this one */
+    int64_t answer_ms;     /* the next one that waits for an answer */
 };
 
 static struct asking begin(const struct connection *connection)
 {
     return (struct asking){.connection = connection,
-                           .until_ms = now_ms() + connection_timeout_ms(connection)};
+                           .until_ms = now_ms() + connection_timeout_ms(connection),
+                           .answer_ms = ANSWER_FIRST_MS};
 }
 
 static int next_step(struct asking *asking, int64_t most_ms)
 {
     int ms = step_ms(asking->connection, asking->until_ms, most_ms);
     asking->step_until_ms = now_ms() + ms;
+    return ms;
+}
+
+static int next_answer(struct asking *asking)
+{
+    int ms = next_step(asking, asking->answer_ms);
+    asking->answer_ms = 2 * asking->answer_ms < ANSWER_MS ? 2 * asking->answer_ms : ANSWER_MS;
     return ms;
 }
 
@@ -55,11 +65,11 @@ rd_kafka_resp_err_t kafka_ask_metadata_by(struct connection *connection, rd_kafk
                                           const struct rd_kafka_metadata **metadata)
 {
     struct asking asking = begin(connection);
-    int64_t most_ms = STEP_MS;
-    rd_kafka_resp_err_t code;
+    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR__TRANSPORT; /* nobody is there to answer */
     do {
-        code = rd_kafka_metadata(rk, all, topic, metadata, next_step(&asking, most_ms));
-        most_ms = code == RD_KAFKA_RESP_ERR__TRANSPORT ? STEP_MS : ANSWER_MS; /* who would answer */
+        int ms = code == RD_KAFKA_RESP_ERR__TRANSPORT ? next_step(&asking, STEP_MS)
+                                                      : next_answer(&asking);
+        code = rd_kafka_metadata(rk, all, topic, metadata, ms);
     } while (goes_on(&asking, code));
     return code;
 }
@@ -81,7 +91,7 @@ rd_kafka_resp_err_t kafka_ask_times(struct connection *connection,
         for (int i = 0; i < list->cnt; i++) { /* an answer stands where the question did */
             list->elems[i].offset = question->elems[i].offset;
         }
-        code = rd_kafka_offsets_for_times(connection->rk, list, next_step(&asking, ANSWER_MS));
+        code = rd_kafka_offsets_for_times(connection->rk, list, next_answer(&asking));
     } while (goes_on(&asking, code));
     rd_kafka_topic_partition_list_destroy(question);
     return code;
@@ -93,7 +103,7 @@ rd_kafka_resp_err_t kafka_ask_committed(struct connection *connection,
     struct asking asking = begin(connection);
     rd_kafka_resp_err_t code;
     do {
-        code = rd_kafka_committed(connection->rk, list, next_step(&asking, ANSWER_MS));
+        code = rd_kafka_committed(connection->rk, list, next_answer(&asking));
     } while (goes_on(&asking, code));
     return code;
 }

@@ -1,6 +1,7 @@
 #include "client/reader_inside.h"
 
 #include "base/clock.h"
+#include "base/cond.h"
 #include "base/mem.h"
 
 #include <stdlib.h>
@@ -108,11 +109,10 @@ void reader_group_lose(struct reader *reader)
 }
 
 /* Tells librdkafka that the change is accepted. */
-static rd_kafka_error_t *accept_change(struct reader *reader, bool is_assignment,
+static rd_kafka_error_t *accept_change(rd_kafka_t *rk, bool is_eager, bool is_assignment,
                                        const rd_kafka_topic_partition_list_t *list)
 {
-    rd_kafka_t *rk = reader->connection.rk;
-    if (!reader->is_eager) {
+    if (!is_eager) {
         return is_assignment ? rd_kafka_incremental_assign(rk, list)
                              : rd_kafka_incremental_unassign(rk, list);
     }
@@ -137,7 +137,7 @@ static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
         atomic_store(&reader->handle->is_joining,
                      true); /* giving partitions back ends in a new join */
     }
-    rd_kafka_error_t *failure = accept_change(reader, is_assignment, list);
+    rd_kafka_error_t *failure = accept_change(rk, reader->is_eager, is_assignment, list);
     reader->is_rebalancing = false;
     if (failure != NULL) {
         struct client_error what;
@@ -192,6 +192,99 @@ static void await_assignment(const struct reader *reader)
 /* Handles that cannot be freed: they have left their groups, and stay until the process ends. */
 static _Atomic(struct reader_handle *) abandoned;
 
+/*
+ * A handle whose group was not left in order. To free it librdkafka waits for what the bus was
+ * asked for: nothing when no bus is there, but one that hangs is waited for some seconds, or a
+ * minute. So that is done beside: it needs nothing but the handle, as nobody asks for its callbacks
+ * any more. What librdkafka asks for before, to have the partitions back, is answered there, too:
+ * else it would never let go of the handle.
+ */
+struct stuck {
+    pthread_mutex_t lock; /* guards the next two */
+    pthread_cond_t over;
+    bool is_over, is_left;
+    struct reader_handle *handle;
+    rd_kafka_t *rk;
+};
+
+static void stuck_free(struct stuck *stuck)
+{
+    pthread_cond_destroy(&stuck->over);
+    pthread_mutex_destroy(&stuck->lock);
+    free(stuck);
+}
+
+static void answer_owed(const struct reader_handle *handle, rd_kafka_t *rk)
+{
+    enum { TURN_MS = 100, MOST_TURNS = 1200 };
+    for (int i = 0; i < MOST_TURNS && !rd_kafka_consumer_closed(rk); i++) {
+        rd_kafka_event_t *event = rd_kafka_queue_poll(handle->farewell, TURN_MS);
+        if (event != NULL && rd_kafka_event_type(event) == RD_KAFKA_EVENT_REBALANCE) {
+            bool is_assignment =
+                rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
+            rd_kafka_error_t *failure = accept_change(rk, handle->is_eager, is_assignment,
+                                                      rd_kafka_event_topic_partition_list(event));
+            if (failure != NULL) {
+                rd_kafka_error_destroy(failure);
+            }
+        }
+        rd_kafka_event_destroy(event);
+    }
+    rd_kafka_queue_destroy(handle->farewell);
+}
+
+static void *destroy_stuck(void *argument)
+{
+    struct stuck *stuck = argument;
+    if (stuck->handle->farewell != NULL) {
+        answer_owed(stuck->handle, stuck->rk);
+    }
+    rd_kafka_destroy_flags(stuck->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    free(stuck->handle);
+    pthread_mutex_lock(&stuck->lock);
+    stuck->is_over = true;
+    bool is_left = stuck->is_left;
+    pthread_cond_signal(&stuck->over);
+    pthread_mutex_unlock(&stuck->lock);
+    if (is_left) {
+        stuck_free(stuck);
+    }
+    return NULL;
+}
+
+/* It is over, or goes on by itself: the last one frees. */
+static void leave_stuck(struct stuck *stuck)
+{
+    enum { MOMENT_MS = 200 };
+    struct timespec until = cond_after_ms(MOMENT_MS);
+    pthread_mutex_lock(&stuck->lock);
+    while (!stuck->is_over && pthread_cond_timedwait(&stuck->over, &stuck->lock, &until) == 0) {
+    }
+    bool is_over = stuck->is_over;
+    stuck->is_left = true;
+    pthread_mutex_unlock(&stuck->lock);
+    if (is_over) {
+        stuck_free(stuck);
+    }
+}
+
+static void free_stuck(struct reader_handle *handle, rd_kafka_t *rk)
+{
+    struct stuck *stuck = mem_new(struct stuck);
+    pthread_t thread;
+    stuck->handle = handle;
+    stuck->rk = rk;
+    pthread_mutex_init(&stuck->lock, NULL);
+    cond_init(&stuck->over);
+    if (pthread_create(&thread, NULL, destroy_stuck, stuck) == 0) {
+        pthread_detach(thread);
+        leave_stuck(stuck);
+    } else {
+        destroy_stuck(stuck);
+        stuck_free(stuck);
+    }
+}
+
 void reader_free_handle(struct reader_handle *handle, rd_kafka_t *rk, bool is_stuck)
 {
     reader_forget_kept(handle);
@@ -203,17 +296,19 @@ void reader_free_handle(struct reader_handle *handle, rd_kafka_t *rk, bool is_st
         }
         return;
     }
-    rd_kafka_destroy_flags(rk, is_stuck ? RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE : 0);
-    free(handle);
+    if (is_stuck) {
+        free_stuck(handle, rk);
+    } else {
+        rd_kafka_destroy(rk);
+        free(handle);
+    }
 }
 
-/*
- * The bus has had its time. But what librdkafka asks for first, to have the partitions back, stands
- * behind other events and comes without the bus; not answered, it would never let go of the handle.
+/* The bus has had its time, and so has what comes without it: librdkafka asks for the partitions.
  */
 static bool is_stuck(struct reader *reader, bool has_event)
 {
-    enum { OWED_MS = 5000 };
+    enum { OWED_MS = 200 };
     int64_t late_ms = clock_mono_ms(clock_system()) - reader->close_by_ms;
     const struct deadline *deadline = reader->connection.deadline;
     if (deadline_has_begun(deadline)) {
@@ -221,6 +316,15 @@ static bool is_stuck(struct reader *reader, bool has_event)
     }
     return reader_patience_ms(reader) == 0 &&
            ((!has_event && reader->partitions == NULL) || late_ms > OWED_MS);
+}
+
+/* What it asks for from now on is answered by reader_free_handle. */
+static void give_up_leaving(struct reader *reader, rd_kafka_queue_t *farewell)
+{
+    reader->connection.is_stuck = true;
+    reader->handle->farewell = farewell;
+    reader->handle->is_eager = reader->is_eager;
+    reader_group_lose(reader);
 }
 
 enum client_status reader_group_leave(struct reader *reader, struct client_error *error)
@@ -244,9 +348,12 @@ enum client_status reader_group_leave(struct reader *reader, struct client_error
         rd_kafka_event_destroy(event);
         if (is_stuck(reader, has_event) && !rd_kafka_consumer_closed(rk)) {
             code = RD_KAFKA_RESP_ERR__TIMED_OUT;
-            reader->connection.is_stuck = true;
+            give_up_leaving(reader, farewell);
+            farewell = NULL;
         }
     }
-    rd_kafka_queue_destroy(farewell);
+    if (farewell != NULL) {
+        rd_kafka_queue_destroy(farewell);
+    }
     return connection_fail(&reader->connection, error, code, NULL);
 }

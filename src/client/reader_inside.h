@@ -80,6 +80,10 @@ struct reader_handle {
     rd_kafka_t *rk;
     rd_kafka_queue_t *fetched;
     struct reader_handle *next;
+
+    /* one that was not closed in time: what librdkafka still asks for */
+    rd_kafka_queue_t *farewell; /* NULL: nothing */
+    bool is_eager;
 };
 
 /* What is known of a member that was fenced (reader_again.c). */
@@ -281,8 +285,9 @@ void reader_nobody_due(struct reader *reader);
 void reader_nobody_end(struct reader *reader);
 
 /*
- * Frees a handle and what librdkafka has of it; is_stuck: without a farewell. One that librdkafka
- * could not free without ending the process is left as it is until the process ends.
+ * Frees a handle and what librdkafka has of it; is_stuck: without a farewell, and beside when that
+ * takes long. One that librdkafka could not free without ending the process is left as it is until
+ * the process ends.
  */
 void reader_free_handle(struct reader_handle *handle, rd_kafka_t *rk, bool is_stuck);
 /* Frees handles out of use that no event in hand needs. */

@@ -193,6 +193,16 @@ void bus_server_kill(struct bus_server *server)
     }
 }
 
+void bus_server_hang(struct bus_server *server)
+{
+    kill(server->pid, SIGSTOP);
+}
+
+void bus_server_go_on(struct bus_server *server)
+{
+    kill(server->pid, SIGCONT);
+}
+
 void bus_server_start_again(struct bus_server *server)
 {
     struct client_error error;

@@ -36,6 +36,10 @@ void bus_server_start(struct bus_server *server);
 void bus_server_kill(struct bus_server *server);
 void bus_server_start_again(struct bus_server *server);
 
+/* One of the test's own takes what comes and answers nothing, until it goes on. */
+void bus_server_hang(struct bus_server *server);
+void bus_server_go_on(struct bus_server *server);
+
 /* Stops it, which must go well, and removes its data. */
 void bus_server_stop(struct bus_server *server);
 

@@ -150,6 +150,37 @@ static void test_a_stop_with_patterns_without_a_bus_ends(void **state)
     end(&its);
 }
 
+/* The bus takes what it is asked, and answers nothing. */
+static void hang_bus_and_stop(struct stopping *its, struct bus_server *bus, const char *topic)
+{
+    runner_start(&its->runner, its->service);
+    bus_server_put(bus, topic, 0, "event");
+    seen_wait_for(its->echo.seen, "event");
+    bus_server_hang(bus);
+    seen_add(its->echo.may_publish, "now");
+    seen_wait_for(its->echo.seen, "published");
+    runner_stop(&its->runner);
+    bus_server_go_on(bus);
+}
+
+/* librdkafka would wait for the last answers as long as it may. */
+static void test_a_stop_ends_when_the_bus_hangs(void **state)
+{
+    static const char *const names[] = {"hung", "hung-once"};
+    for (size_t i = 0; i < 2; i++) {
+        struct stopping its;
+        make_topics(*state, names[i]);
+        begin(&its, *state, names[i]);
+        its.options.exactly_once = i == 1;
+        its.service = service_of(&its.options);
+        tidings_on(its.service, names[i], NULL, echo_event, &its.echo, NULL);
+        hang_bus_and_stop(&its, *state, names[i]);
+        assert_true(has_part(its.lines, "the time to stop is over (1.0 s): 1 of 1 partition"));
+        assert_int_equal(its.echo.deliveries->count, 1);
+        end(&its);
+    }
+}
+
 /* It never had one: it looks for topics, and for its group, in vain. */
 static void test_a_stop_that_never_saw_a_bus_ends(void **state)
 {
@@ -205,6 +236,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_a_stop_of_batches_without_a_bus_ends),
         cmocka_unit_test(test_a_stop_in_a_transaction_without_a_bus_ends),
         cmocka_unit_test(test_a_stop_with_patterns_without_a_bus_ends),
+        cmocka_unit_test(test_a_stop_ends_when_the_bus_hangs),
         cmocka_unit_test(test_a_stop_that_never_saw_a_bus_ends),
         cmocka_unit_test(test_a_stop_waits_for_a_slow_handler),
     };
