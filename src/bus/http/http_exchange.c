@@ -5,6 +5,7 @@
 #include "base/mem.h"
 
 #include <netdb.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -23,6 +24,7 @@ enum exchange_state {
 };
 
 enum {
+    TARGET_MAX = 16384,            /* bytes; see refuse_target */
     DRAIN_BYTES = 64 * 1024 * 1024 /* of a body that is refused: read, so that who sends it sees why
                                     */
 };
@@ -69,11 +71,47 @@ static void set_phase(struct exchange *exchange, enum http_phase phase)
 
 /* --- the request comes in --- */
 
+/*
+ * libmicrohttpd takes the query apart by itself, into the connection's 32 KiB; where that is too
+ * little it answers nothing at all. So what it may have no room for is answered here, and ended.
+ */
+static void refuse_target(struct exchange *exchange)
+{
+    static const char body[] =
+        "{\"type\":\"urn:tidings:problem:bad-target\",\"title\":\"Bad target\","
+        "\"status\":414,\"detail\":\"the target has more than 16384 bytes or "
+        "64 parameters: ask for less\"}\n";
+    char answer[512];
+    int size = snprintf(answer, sizeof answer,
+                        "HTTP/1.1 414 URI Too Long\r\nContent-Type: application/problem+json\r\n"
+                        "Content-Length: %zu\r\nConnection: close\r\n\r\n%s",
+                        sizeof body - 1, body);
+    if (exchange->peer != NULL && exchange->peer->fd >= 0) {
+        (void)!send(exchange->peer->fd, answer, (size_t)size, MSG_NOSIGNAL | MSG_DONTWAIT);
+        shutdown(exchange->peer->fd, SHUT_RDWR); /* libmicrohttpd finds that out, and closes it */
+    }
+}
+
+static bool is_too_much(const char *target)
+{
+    size_t parameters = 1;
+    for (const char *at = target; *at != '\0'; at++) {
+        parameters += *at == '&';
+        if (at - target > TARGET_MAX || parameters > HTTP_QUERY_MAX) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void *http_on_target(void *context, const char *target, struct MHD_Connection *connection)
 {
     struct exchange *exchange = exchange_new(context, connection);
     exchange->target = mem_strdup(target);
     set_phase(exchange, HTTP_COMING);
+    if (is_too_much(target)) {
+        refuse_target(exchange);
+    }
     return exchange;
 }
 

@@ -52,15 +52,19 @@ bool http_guard_framing(const struct http_request *request, struct http_reply *r
 
 /* --- Host --- */
 
+/* "" or ":8080" */
+static bool is_port(const char *text)
+{
+    return text[0] == '\0' || (text[0] == ':' && text[1 + strspn(text + 1, "0123456789")] == '\0');
+}
+
 /* The host of "host:port", "[::1]:port" without the port; empty when it is none. */
 static struct slice host_of(const char *authority)
 {
-    if (authority[0] == '[') {
-        const char *end = strchr(authority, ']');
-        bool is_one = end != NULL && (end[1] == '\0' || end[1] == ':');
-        return is_one ? slice_of(authority, (size_t)(end - authority) + 1) : slice_str("");
-    }
-    return slice_of(authority, strcspn(authority, ":"));
+    const char *end = authority[0] == '[' ? strchr(authority, ']') : NULL;
+    size_t size = end != NULL ? (size_t)(end - authority) + 1 : strcspn(authority, ":");
+    bool is_one = (authority[0] != '[' || end != NULL) && is_port(authority + size);
+    return is_one ? slice_of(authority, size) : slice_str("");
 }
 
 static bool is_same(struct slice host, const char *name)

@@ -245,6 +245,25 @@ static void test_routes_and_their_parts(void **state)
     http_free(http);
 }
 
+/* The library has no room for so many parameters, or beside so long a target. */
+static void check_large_targets(struct http *http)
+{
+    static const struct {
+        const char *piece;
+        int count;
+    } rows[] = {{"q=a&", 65}, {"q=a&", 1000}, {"a&", 14000}, {"q=aaaaaaaaaaaaaaaa", 1500}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct buf request = {0};
+        buf_append_str(&request, "GET /v1/things/a?");
+        for (int j = 0; j < rows[i].count; j++) {
+            buf_append_str(&request, rows[i].piece);
+        }
+        buf_append_str(&request, END "\r\n");
+        check(http, buf_cstr(&request), "414", "64 parameters");
+        buf_deinit(&request);
+    }
+}
+
 static void test_what_is_wrong_is_told(void **state)
 {
     struct http *http = serve(NULL);
@@ -266,6 +285,7 @@ static void test_what_is_wrong_is_told(void **state)
     check(http, "GET /v1/things/special?lmit=1" END "\r\n", "400", "it takes: limit");
     check(http, "GET /nothing" END "\r\n", "500", "its log");
     check(http, "GET /1/2/3/4/5/6/7/8/9/10/11/12/13/14/15/16/17" END "\r\n", "414", NULL);
+    check_large_targets(http);
     char *reply = ask(http, "rubbish\r\n\r\n"); /* not even HTTP: the connection ends */
     assert_true(reply[0] == '\0' || strstr(reply, " 400 ") != NULL);
     free(reply);
@@ -299,6 +319,12 @@ static void test_foreign_hosts_are_refused(void **state)
     (void)state;
     check(http, "GET /v1/things/a HTTP/1.1\r\nConnection: close\r\nHost: evil.example\r\n\r\n",
           "403", "http.allowed.hosts");
+    check(
+        http,
+        "GET /v1/things/a HTTP/1.1\r\nConnection: close\r\nHost: localhost:80@evil.example\r\n\r\n",
+        "400", NULL);
+    check(http, "GET /v1/things/a HTTP/1.1\r\nConnection: close\r\nHost: [::1]:x\r\n\r\n", "400",
+          NULL);
     check(http,
           "GET /v1/things/a HTTP/1.1\r\nConnection: close\r\nHost: localhost.evil.example\r\n\r\n",
           "403", NULL);
