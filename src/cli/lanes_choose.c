@@ -1,6 +1,7 @@
 #include "cli/lanes.h"
 
 #include "base/clock.h"
+#include "bus/dead/dead_json.h"
 #include "cli/cli.h"
 #include "cli/deadletter.h"
 #include "cli/progress.h"
@@ -162,35 +163,7 @@ void lanes_name(const struct lane_seen *lane, struct buf *to)
 }
 
 /* null: not known. */
-static json_t *reason_json(const struct lane_seen_reason *reason, const char *what)
-{
-    if (reason->text == NULL) {
-        return json_null();
-    }
-    json_t *json = json_object();
-    json_object_set_new(json, what, output_json_text(reason->what));
-    json_object_set_new(json, "text", output_json_text(reason->text));
-    dead_set_time(json, "at", reason->time_ms);
-    return json;
-}
-
 json_t *lanes_json(const struct lane_seen *lane)
 {
-    json_t *json = json_object();
-    const struct lane_note *note = &lane->note;
-    json_object_set_new(json, "topic", output_json_text(lane->topic));
-    json_object_set_new(json, "partition", json_integer(lane->partition));
-    event_set_bytes(json, "key", "key_encoding", lane->name.key);
-    json_object_set_new(json, "event_offset", output_number_or_null(lane->name.offset));
-    json_object_set_new(json, "state", json_string(lane_seen_state(lane)));
-    json_object_set_new(json, "head", output_number_or_null(lane->head));
-    json_object_set_new(json, "attempts", json_integer(note->attempts));
-    dead_set_time(json, "first_failure",
-                  note->first_failed_ms > 0 ? note->first_failed_ms : (int64_t)-1);
-    dead_set_time(json, "noted", lane->noted_ms);
-    json_object_set_new(json, "failure", reason_json(&lane->failure, "class"));
-    json_object_set_new(json, "held_by", reason_json(&lane->holder, "who"));
-    json_object_set_new(json, "events_set_aside", json_integer((json_int_t)lane->events));
-    json_object_set_new(json, "bytes_set_aside", json_integer((json_int_t)lane->bytes));
-    return json;
+    return lane_seen_to_json(lane);
 }

@@ -192,6 +192,7 @@ static void add_routes(struct http_dead *module)
                                                .query = page,
                                                .detail = limits});
     http_dead_redrive(module);
+    http_dead_lanes(module);
 }
 
 void *http_dead_make(const struct bus_parts *parts)

@@ -14,6 +14,8 @@
  *     GET    /v1/groups/{group}/redrives  /v1/groups/{group}/redrives/{task}
  *     DELETE /v1/groups/{group}/redrives/{task}
  *     GET    /v1/groups/{group}/redrive-plans/{plan}
+ *     GET    /v1/groups/{group}/lanes
+ *     POST   /v1/groups/{group}/lanes
  */
 void *http_dead_make(const struct bus_parts *parts);
 const struct http_route *http_dead_routes(void *module, size_t *count);

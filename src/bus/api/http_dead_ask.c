@@ -3,6 +3,7 @@
 #include "base/clock.h"
 
 #include <assert.h>
+#include <stdio.h>
 
 void http_dead_add(struct http_dead *module, const struct http_route *route)
 {
@@ -48,6 +49,12 @@ static bool choose(struct dead_ask *ask, const char *cause, struct http_reply *r
         return false;
     }
     return true;
+}
+
+void dead_ask_who(const struct http_request *request, char who[DEAD_WHO_BYTES])
+{
+    const char *peer = http_peer(request);
+    snprintf(who, DEAD_WHO_BYTES, "http%s%s", peer[0] != '\0' ? " " : "", peer);
 }
 
 bool dead_ask_open(struct dead_ask *ask, struct http_dead *module,

@@ -17,7 +17,7 @@ enum {
 struct http_dead {
     const struct bus_parts *parts;
     struct redriver *redriver;
-    struct http_route routes[8];
+    struct http_route routes[12];
     size_t route_count;
     _Atomic unsigned readers;
 };
@@ -50,6 +50,11 @@ CHECKED bool dead_ask_each(struct dead_ask *ask,
 /* "complete", or why not all was looked at: "time", "events". */
 const char *dead_ask_stopped(const struct dead_ask *ask);
 
+enum { DEAD_WHO_BYTES = 100 };
+
+/* Who asks, for records: "http 127.0.0.1". */
+void dead_ask_who(const struct http_request *request, char who[DEAD_WHO_BYTES]);
+
 /* Says why it failed. */
 void dead_ask_fail(const struct dead_ask *ask, const struct client_error *error,
                    struct http_reply *reply);
@@ -57,7 +62,8 @@ void dead_ask_fail(const struct dead_ask *ask, const struct client_error *error,
 /* One more route of the module's own; *route is copied. */
 void http_dead_add(struct http_dead *module, const struct http_route *route);
 
-/* http_dead_redrive.c: adds its routes. */
+/* http_dead_redrive.c, http_dead_lanes.c: add their routes. */
 void http_dead_redrive(struct http_dead *module);
+void http_dead_lanes(struct http_dead *module);
 
 #endif

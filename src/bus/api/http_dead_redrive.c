@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { BODY_MAX = 64 * 1024, RATE_MAX = 1000000, WHO_SIZE = 100 };
+enum { BODY_MAX = 64 * 1024, RATE_MAX = 1000000 };
 
 /* What a request to redrive says. */
 struct wish {
@@ -16,6 +16,11 @@ struct wish {
     int is_all, is_dry;       /* as json_unpack wants truth values */
     json_int_t rate;
 };
+
+static bool is_id(const char *text)
+{
+    return strlen(text) == DEAD_ID_SIZE - 1 && strspn(text, "0123456789abcdef") == DEAD_ID_SIZE - 1;
+}
 
 static bool read_wish(const struct http_request *request, struct wish *wish,
                       struct http_reply *reply)
@@ -31,7 +36,7 @@ static bool read_wish(const struct http_request *request, struct wish *wish,
                                     &wish->is_all, "dry_run", &wish->is_dry, "rate", &wish->rate);
     int ways = (wish->cause != NULL) + (wish->plan != NULL) + (wish->is_all != 0);
     if (code == 0 && ways == 1 && wish->rate >= 0 && wish->rate <= RATE_MAX &&
-        !(wish->is_dry && wish->plan != NULL)) {
+        !(wish->is_dry && wish->plan != NULL) && (wish->plan == NULL || is_id(wish->plan))) {
         return true;
     }
     http_problem(reply, 400, "Bad redrive",
@@ -40,12 +45,6 @@ static bool read_wish(const struct http_request *request, struct wish *wish,
                  "plan) and \"rate\", a number of letters a second%s%s",
                  code != 0 ? ": " : "", code != 0 ? error.text : "");
     return false;
-}
-
-static void say_who(const struct http_request *request, char who[WHO_SIZE])
-{
-    const char *peer = http_peer(request);
-    snprintf(who, WHO_SIZE, "http%s%s", peer[0] != '\0' ? " " : "", peer);
 }
 
 /* --- plans --- */
@@ -133,8 +132,8 @@ static void do_redrive(void *context, const struct http_request *request, struct
     struct wish wish;
     struct dead_ask ask;
     struct dead_plan plan;
-    char who[WHO_SIZE];
-    say_who(request, who);
+    char who[DEAD_WHO_BYTES];
+    dead_ask_who(request, who);
     bool is_fine = read_wish(request, &wish, reply);
     if (is_fine && wish.plan != NULL) {
         start(module, http_segment(request, "group"), &wish, wish.plan, who, reply);
@@ -285,9 +284,9 @@ static void do_cancel(void *context, const struct http_request *request, struct 
     struct http_dead *module = context;
     const char *group = http_segment(request, "group"), *id = http_segment(request, "task");
     struct client_error error;
-    char who[WHO_SIZE];
+    char who[DEAD_WHO_BYTES];
     json_t *task = find_task(module, request, reply);
-    say_who(request, who);
+    dead_ask_who(request, who);
     if (task == NULL) {
         return;
     }

@@ -137,6 +137,7 @@ void *console_make(const struct bus_parts *parts)
         {"/dead-letters/plan", "Plan", page_dead_plan, NULL, NULL, "/dead-letters", NULL},
         {"/dead-letters/redrive", "Redrive", page_dead_redrive, NULL, NULL, "/dead-letters", NULL},
         {"/dead-letters/cancel", "Cancel", page_dead_cancel, NULL, NULL, "/dead-letters", NULL},
+        {"/lanes/say", "Say it", page_lane_say, NULL, NULL, "/groups", NULL},
         {"/group/reset", "Move a group", page_reset, NULL, NULL, "/groups", NULL}};
     struct console *console = mem_new(struct console);
     console->parts = parts;

@@ -10,7 +10,7 @@
  *
  * All that it shows of the bus it asks of the server's other routes (/v1/...), in the process: so a
  * page and a program are told the same. What has no route there has no page, and its place says
- * so. Lanes, which have none, are read as `tidings lanes` reads them.
+ * so.
  */
 struct bus_parts;
 struct http_route;

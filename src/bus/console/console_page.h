@@ -228,6 +228,7 @@ void page_dead_plan(struct page *page);
 void page_dead_redrive(struct page *page);
 void page_dead_cancel(struct page *page);
 void page_lanes(struct page *page);
+void page_lane_say(struct page *page);
 void page_settings(struct page *page);
 
 #endif

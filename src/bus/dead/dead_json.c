@@ -83,6 +83,41 @@ json_t *dead_plan_to_json(const struct dead_plan *plan, const char *group, size_
     return json;
 }
 
+/* --- lanes --- */
+
+static json_t *reason_json(const struct lane_seen_reason *reason, const char *what)
+{
+    if (reason->text == NULL) {
+        return json_null();
+    }
+    json_t *json = json_object();
+    json_object_set_new(json, what, json_utf8(reason->what));
+    json_object_set_new(json, "text", json_utf8(reason->text));
+    dead_set_time(json, "at", reason->time_ms);
+    return json;
+}
+
+json_t *lane_seen_to_json(const struct lane_seen *lane)
+{
+    json_t *json = json_object();
+    const struct lane_note *note = &lane->note;
+    json_object_set_new(json, "topic", json_utf8(lane->topic));
+    json_object_set_new(json, "partition", json_integer(lane->partition));
+    event_set_bytes(json, "key", "key_encoding", lane->name.key);
+    json_object_set_new(json, "event_offset", number_or_null(lane->name.offset));
+    json_object_set_new(json, "state", json_string(lane_seen_state(lane)));
+    json_object_set_new(json, "head", number_or_null(lane->head));
+    json_object_set_new(json, "attempts", json_integer(note->attempts));
+    dead_set_time(json, "first_failure",
+                  note->first_failed_ms > 0 ? note->first_failed_ms : (int64_t)-1);
+    dead_set_time(json, "noted", lane->noted_ms);
+    json_object_set_new(json, "failure", reason_json(&lane->failure, "class"));
+    json_object_set_new(json, "held_by", reason_json(&lane->holder, "who"));
+    json_object_set_new(json, "events_set_aside", json_integer((json_int_t)lane->events));
+    json_object_set_new(json, "bytes_set_aside", json_integer((json_int_t)lane->bytes));
+    return json;
+}
+
 /* --- tasks --- */
 
 /* The latest of each task, in the order in which they began. */

@@ -3,6 +3,7 @@
 
 #include "bus/dead/dead_plan.h"
 #include "bus/dead/dead_view.h"
+#include "bus/dead/lane_view.h"
 
 #include <jansson.h>
 
@@ -10,6 +11,9 @@
 
 /* One event in short. */
 json_t *dead_seen_to_json(const struct dead_seen *seen);
+
+/* An open lane. */
+json_t *lane_seen_to_json(const struct lane_seen *lane);
 
 /* What a plan would run, and what it passes over; changed: left out since it was made. */
 json_t *dead_plan_to_json(const struct dead_plan *plan, const char *group, size_t changed);
