@@ -7,6 +7,8 @@
 
 /* One question. */
 struct search {
+    struct event_index *index;
+    bool has_lock;
     struct event_places *places;
     const struct index_places *numbers; /* what the numbers stand for that are found now */
     size_t most;                        /* with one more than was asked for */
@@ -24,12 +26,36 @@ static bool is_same_place(const struct index_place *a, const struct index_place 
            strcmp(a->topic, b->topic) == 0 && memcmp(a->topic_id, b->topic_id, 16) == 0;
 }
 
+/* Under the lock. */
+static bool is_gone(const struct event_index *index, const struct index_place *place)
+{
+    const struct index_position *position =
+        index_position_find(index, place->topic, place->topic_id, place->partition);
+    return position != NULL && place->offset < position->start;
+}
+
+/* What is gone takes no place from what is there. */
+static bool is_gone_now(struct search *search, const struct index_place *place)
+{
+    if (!search->has_lock) {
+        pthread_mutex_lock(&search->index->lock);
+    }
+    bool is_so = is_gone(search->index, place);
+    if (!search->has_lock) {
+        pthread_mutex_unlock(&search->index->lock);
+    }
+    return is_so;
+}
+
 /* Names are copied, once for those that follow one another. */
 static bool found(void *context, uint32_t number)
 {
     struct search *search = context;
     struct event_places *places = search->places;
     struct index_place place = index_places_find(search->numbers, number);
+    if (is_gone_now(search, &place)) {
+        return true;
+    }
     for (size_t i = places->items.count; i-- > 0;) {
         if (is_same_place(&places->items.items[i], &place)) {
             return true; /* it was added twice */
@@ -78,11 +104,8 @@ static void drop_gone(const struct event_index *index, struct event_places *plac
 {
     size_t kept = 0;
     for (size_t i = 0; i < places->items.count; i++) {
-        const struct index_place *place = &places->items.items[i];
-        const struct index_position *position =
-            index_position_find(index, place->topic, place->topic_id, place->partition);
-        if (position == NULL || place->offset >= position->start) {
-            places->items.items[kept++] = *place;
+        if (!is_gone(index, &places->items.items[i])) {
+            places->items.items[kept++] = places->items.items[i];
         }
     }
     places->items.count = kept;
@@ -130,7 +153,7 @@ void event_index_ahead(struct event_index *index, const struct event_term *terms
 enum err event_index_find(struct event_index *index, const struct event_term *term, size_t most,
                           struct event_places *places, struct reason *reason)
 {
-    struct search search = {.places = places, .most = most + 1};
+    struct search search = {.index = index, .has_lock = true, .places = places, .most = most + 1};
     struct indexed_runs runs = {0};
     *places = (struct event_places){0};
     pthread_mutex_lock(&index->lock);
@@ -139,6 +162,7 @@ enum err event_index_find(struct event_index *index, const struct event_term *te
         hold_runs(index, &runs);
     }
     pthread_mutex_unlock(&index->lock);
+    search.has_lock = false;
     enum err err = search_runs(&runs, hash, &search, reason);
     pthread_mutex_lock(&index->lock);
     let_go(&runs);

@@ -98,13 +98,23 @@ static void drop_place(struct watch *watch, struct place *place)
     free(place);
 }
 
+static void note_partitions(struct watch *watch)
+{
+    pthread_mutex_lock(&watch->lock);
+    watch->state.partitions = HASH_COUNT(watch->places);
+    pthread_mutex_unlock(&watch->lock);
+}
+
 /* The lowest that any sink wants: what the feed asks when it meets a partition. */
 static int64_t begin(void *context, const struct feed_source *source)
 {
     struct watch *watch = context;
     struct place *place = find_place(watch, source);
     int64_t lowest = FEED_NOT_WANTED;
-    place = place == NULL ? add_place(watch, source) : place;
+    if (place == NULL) {
+        place = add_place(watch, source);
+        note_partitions(watch);
+    }
     for (size_t i = 0; i < watch->sink_count; i++) {
         int64_t *next = &place->next[i];
         if (*next == NOT_ASKED) {
@@ -204,6 +214,7 @@ static void take(struct watch *watch, const struct feed_piece *piece)
     }
     if (place != NULL && piece->kind == FEED_GONE) {
         drop_place(watch, place);
+        note_partitions(watch);
     }
     watch->is_level = watch->is_level || (piece->kind == FEED_NOTHING && piece->is_level);
     note_level(watch);

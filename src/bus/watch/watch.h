@@ -76,6 +76,7 @@ void watch_wake(struct watch *watch);
 
 struct watch_state {
     int64_t events;    /* that were read since the start */
+    size_t partitions; /* that are known, wanted or not; one that was deleted is until that is seen */
     bool is_failing;   /* the feed cannot be read; `failure` says why */
     char failure[256]; /* "": it can */
 };
