@@ -17,6 +17,7 @@ struct indexer {
     struct watch *watch;
     int64_t flushed_ms; /* mono */
     int64_t failed_ms;  /* mono; 0: it did not fail */
+    bool has_gone;      /* a topic went, and what is on disk does not know it */
     struct arena arena;
 
     pthread_mutex_t lock;      /* the rest */
@@ -169,6 +170,18 @@ static void note_error(struct indexer *indexer, enum err err, const struct reaso
     }
 }
 
+/*
+ * That a topic went is kept before anything more is added: of one that has no id nobody could tell
+ * after a crash that what stands at its name is another one, which would be read on from where the
+ * old one was. Of many that go at once with one write.
+ */
+static enum err keep_gone(struct indexer *indexer, struct reason *reason)
+{
+    enum err err = indexer->has_gone ? event_index_flush(indexer->index, reason) : ERR_NONE;
+    indexer->has_gone = indexer->has_gone && err != ERR_NONE;
+    return err;
+}
+
 static enum err add_events(struct indexer *indexer, const struct feed_piece *piece,
                            struct reason *reason)
 {
@@ -195,9 +208,11 @@ static void take(void *context, const struct feed_piece *piece)
     }
     if (piece->kind == FEED_GONE) {
         event_index_gone(indexer->index, &source, INT64_MAX);
+        indexer->has_gone = true;
         return;
     }
-    enum err err = add_events(indexer, piece, &reason);
+    enum err err = keep_gone(indexer, &reason);
+    err = err == ERR_NONE ? add_events(indexer, piece, &reason) : err;
     if (err == ERR_NONE) {
         event_index_reached(indexer->index, &source, piece->next_offset);
         event_index_gone(indexer->index, &source, piece->start_offset);
@@ -296,7 +311,9 @@ static void tick(void *context, int64_t now_ms)
     } else if (indexer->failed_ms != 0) {
         try_again(indexer);
     } else {
+        struct reason reason = {""};
         set_failing(indexer, false);
+        note_error(indexer, keep_gone(indexer, &reason), &reason);
         flush_when_due(indexer);
         merge_at_leisure(indexer);
     }

@@ -159,6 +159,44 @@ static void test_what_retention_took_and_deleted_topics_are_not_found(void **sta
     end(fake);
 }
 
+/* As a kill would leave it: up to where the source is on disk. */
+static int64_t next_on_disk(struct fake *fake, int source)
+{
+    char dir[80], command[400];
+    struct reason reason = {""};
+    struct event_index *index;
+    bool begun_anew;
+    snprintf(dir, sizeof dir, "%s.copy", fake->dir);
+    snprintf(command, sizeof command, "rm -rf %s && cp -r %s %s 2>/dev/null", dir, fake->dir, dir);
+    if (system(command) != 0) {
+        return -1; /* a file went meanwhile */
+    }
+    struct event_index_config config = {.files = file_ops_system(), .dir = dir};
+    assert_int_equal(event_index_open(&config, &index, &begun_anew, &reason), ERR_NONE);
+    struct event_source at = {.topic = fake->bus.sources[source].topic,
+                              .partition = fake->bus.sources[source].partition};
+    memcpy(at.topic_id, fake->bus.sources[source].topic_id, sizeof at.topic_id);
+    int64_t next = begun_anew ? -1 : event_index_next(index, &at);
+    event_index_close(index);
+    assert_int_equal(file_remove_tree(file_ops_system(), dir, NULL), ERR_NONE);
+    return next;
+}
+
+static void test_a_topic_without_id_that_went_is_forgotten_on_disk_at_once(void **state)
+{
+    struct fake *fake = begin();
+    (void)state;
+    memset(fake->bus.sources[1].topic_id, 0, sizeof fake->bus.sources[1].topic_id);
+    publish(fake, 1, 100);
+    wait_until(is_found(fake, 1, 0));
+    stop(fake);
+    start(fake);
+    assert_int_equal(next_on_disk(fake, 1), 100);
+    fake_bus_set(&fake->bus, &fake->bus.is_gone[1], true);
+    wait_until(next_on_disk(fake, 1) == 0);
+    end(fake);
+}
+
 static void test_a_full_disk_is_waited_out(void **state)
 {
     struct fake *fake = begin();
@@ -362,6 +400,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_events_are_found_soon_after_they_are_published),
         cmocka_unit_test(test_it_goes_on_where_it_was_stopped),
         cmocka_unit_test(test_what_retention_took_and_deleted_topics_are_not_found),
+        cmocka_unit_test(test_a_topic_without_id_that_went_is_forgotten_on_disk_at_once),
         cmocka_unit_test(test_a_full_disk_is_waited_out),
         cmocka_unit_test(test_a_directory_that_cannot_be_used_is_waited_for),
         cmocka_unit_test(test_a_file_that_a_question_finds_damaged_is_made_anew),
