@@ -38,8 +38,8 @@ static void answer(void *context, const struct http_request *request, struct htt
     http_reply_json(reply, 200,
                     json_pack("{s:{s:b, s:I, s:I, s:s}, s:o, s:o}", "feed", "is_failing",
                               feed.is_failing, "events", (json_int_t)feed.events, "partitions",
-                              (json_int_t)feed.partitions, "failure", feed.failure, "index", index_json(parts), "history",
-                              history_json(parts)));
+                              (json_int_t)feed.partitions, "failure", feed.failure, "index",
+                              index_json(parts), "history", history_json(parts)));
 }
 
 void *layer_state_make(const struct bus_parts *parts)
