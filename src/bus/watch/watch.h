@@ -75,9 +75,10 @@ void watch_again(struct watch *watch, const void *sink_context);
 void watch_wake(struct watch *watch);
 
 struct watch_state {
-    int64_t events;    /* that were read since the start */
-    size_t partitions; /* that are known, wanted or not; one that was deleted is until that is seen */
-    bool is_failing;   /* the feed cannot be read; `failure` says why */
+    int64_t events; /* that were read since the start */
+    size_t
+        partitions;  /* that are known, wanted or not; one that was deleted is until that is seen */
+    bool is_failing; /* the feed cannot be read; `failure` says why */
     char failure[256]; /* "": it can */
 };
 
