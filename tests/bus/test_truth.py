@@ -175,7 +175,7 @@ class Proof(unittest.TestCase):
         if self.rng.random() < 0.03 and how == "id":
             out, _ = self.place.server.run("why", what, "--json", "--max", "1000", code=None)
             return json.loads(out) if out else None
-        return self.place.story(of, how, what)
+        return self.place.surely_story(of, how, what)
 
     def question(self, truth):
         """Of a committed event mostly, sometimes of one that was aborted."""
@@ -212,7 +212,7 @@ class Proof(unittest.TestCase):
 
         def seen(plant, what):
             for event in self.rng.sample(self.events, len(self.events)):
-                said = self.place.story(self.place.server, "place", event.place)
+                said = self.place.surely_story(self.place.server, "place", event.place)
                 if said and plant(said):
                     found = list(oracle.faults_of(truth, groups, "place", event.place, said))
                     self.assertTrue(any(what in fault for fault in found), f"{what}: {found}")

@@ -274,6 +274,19 @@ class World:
         return oracle.Truth(committed, everything, bounds,
                             oracle.read_commits(self.server.address, groups, TOPICS, PARTITIONS))
 
+    def surely_story(self, *question):
+        """Who cannot answer in time says so (503), and is asked again: that is no false answer."""
+        answers = []
+
+        def look():
+            try:
+                answers.append(self.story(*question))
+            except urllib.error.HTTPError as error:
+                if error.code != 503:
+                    raise
+            return answers
+        return wait_for(look, f"an answer about {question[1:]}", 180)[0]
+
     def wait_level(self):
         """Until both layers have read all that is there now."""
         now_ms = time.time() * 1000
