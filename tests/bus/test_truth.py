@@ -133,6 +133,7 @@ class Proof(unittest.TestCase):
         self.ways = collections.Counter()
         self.styles = collections.Counter()
         self.evidence = collections.Counter()
+        self.late = []
         for why in self.place.missing:
             print(f"not here: {why}", file=sys.stderr)
 
@@ -201,10 +202,28 @@ class Proof(unittest.TestCase):
             how, what = self.question(truth)
             said = self.ask(how, what)
             self.count(how, said)
-            wrong += [f"{how} {what}: {fault}" for fault in oracle.faults_of(truth, groups, how, what, said)]
+            found = list(oracle.faults_of(truth, groups, how, what, said))
+            if found and all("missing" in fault or "nothing is known" in fault for fault in found):
+                found = self.ask_late(truth, how, what, found)
+            wrong += [f"{how} {what}: {fault}" for fault in found]
             if len(wrong) > 20:
                 break
         self.assertEqual(wrong[:20], [], f"seed {SEED}, after {self.place.faults}")
+
+    def ask_late(self, truth, how, what, found):
+        """Librdkafka may say that it is at a partition's end before a broker that came back has told it of the last events:
+        then the layer beside is level too early. That is counted, and told; what stays away is a fault."""
+        groups = [service.name for service in self.place.services]
+
+        def is_there():
+            return all(not list(oracle.faults_of(truth, groups, how, what, self.place.surely_story(of, how, what)))
+                       for of in (self.place.server, self.place.beside))
+        try:
+            wait_for(is_there, "a hop that was late", 15)
+        except AssertionError:
+            return found
+        self.late.append(found[0])
+        return []
 
     def see_planted(self, truth):
         """The oracle is no good if it does not see what is false."""
@@ -255,7 +274,7 @@ class Proof(unittest.TestCase):
         print(f"\n{sum(self.ways.values())} questions {dict(self.ways)} in {time.monotonic() - began_s:.0f} s, seed {SEED}; services in "
               f"{languages}; events told by {dict(self.styles)}; said: {dict(self.evidence)}; faults: "
               f"{dict(collections.Counter(fault.split()[0] for fault in self.place.faults))}, "
-              f"{sum(service.starts - 1 for service in self.place.services)} new starts of services")
+              f"{sum(service.starts - 1 for service in self.place.services)} new starts of services; told late: {self.late}")
         for kind, of in lags.items():
             of.sort()
             if of:
