@@ -197,6 +197,12 @@ def look_ups(client):
     return [Line(again(by_time)) for _ in range(8)]
 
 
+def metadata(client):
+    """Metadata of all of 2,000 topics, over and over."""
+    create_many(client)
+    return [Line(again(frame("metadata", 1, topics=None))) for _ in range(8)]
+
+
 def topics(_client):
     """Topics with 1,000 partitions come and go."""
     def turns(name):
@@ -233,4 +239,4 @@ def producers(client):
 
 SCENARIOS = {scenario.__name__.replace("_", "-"): scenario for scenario in (
     many_connections, half_frames, huge_counts, parked_fetches, unread_answers, bombs, joins,
-    offsets, patterns, look_ups, topics, producer_ids, producers)}
+    offsets, patterns, look_ups, metadata, topics, producer_ids, producers)}
