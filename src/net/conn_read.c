@@ -9,7 +9,7 @@
 
 enum {
     POOL_LOOK_MS = 2000,
-    PART_BYTES = 256 << 10 /* of a large frame, received at once: others wait meanwhile */
+    PART_BYTES = 128 << 10 /* of a large frame, received at once: others wait meanwhile */
 };
 
 /*

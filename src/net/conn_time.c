@@ -3,11 +3,11 @@
 
 /*
  * Who has the reactor's time. A connection that had little of it lately is served a little as soon
- * as something happens on it, as long as all those of its address had no more than a slice in this
- * turn. One that has more to do, had much lately (it is busy), or is new
- * stands in the reactor's line, of which a slice is served each turn. So who asks for little waits
- * for one slice, or one request, however much others ask for; those who ask for much share what is
- * left by turns, of addresses first (turn_line.h).
+ * as something happens on it, as long as all those of its address had little in this
+ * turn (site.h). One that has more to do, had much lately (it is busy), or is new stands in the
+ * reactor's line, of which a slice is served each turn. So who asks for little waits for one slice,
+ * or one request, however much others ask for; those who ask for much share what is left by turns,
+ * of addresses first (turn_line.h).
  */
 
 enum {

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 enum {
-    QUICK_NS = 300000, /* for one turn, as the whole line has it */
+    QUICK_NS = 150000, /* for one turn: half of what the line has */
     LITTLE_PART = 16   /* of the share for answers */
 };
 
