@@ -315,8 +315,8 @@ static void *run(void *argument)
     sum_up(log);
     publish_all(log);
     if (log->publisher != NULL) {
-        (void)!publisher_flush(
-            log->publisher, (int)deadline_left_ms(log->settings.connection.deadline, FLUSH_MS));
+        (void)!publisher_flush(log->publisher,
+                               (int)deadline_left_ms(log->settings.connection.deadline, FLUSH_MS));
     }
     close_all(log);
     return NULL;
