@@ -8,7 +8,7 @@ KEYS = 10000
 NEVER = 1000  # of them, with poison
 PARTITIONS = 4
 WORK_US = 5000
-WORKERS = 150
+WORKERS = 250
 RATE = 2000
 
 
