@@ -5,6 +5,7 @@
 #include "cli/output.h"
 #include "cli/spec_tell.h"
 
+#include <errno.h>
 #include <string.h>
 
 struct spec_options {
@@ -50,7 +51,10 @@ static json_t *read_document(const char *file)
     json_error_t error;
     bool is_input = strcmp(file, "-") == 0;
     json_t *json = is_input ? json_loadf(stdin, 0, &error) : json_load_file(file, 0, &error);
-    if (json == NULL) {
+    if (json == NULL && json_error_code(&error) == json_error_cannot_open_file) {
+        cli_fail(EXIT_USAGE, "make one with: tidings spec -o asyncapi.json", "cannot read '%s': %s",
+                 file, strerror(errno));
+    } else if (json == NULL) {
         cli_fail(EXIT_USAGE, "a YAML document is made JSON by: yq -o json FILE",
                  "cannot read '%s' as JSON: line %d: %s", is_input ? "standard input" : file,
                  error.line, error.text);

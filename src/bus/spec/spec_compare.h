@@ -17,10 +17,12 @@
  *   null      a value may be null
  *   format    another of date-time, date, time, uuid, uri, email
  *   content   another content type
- *   moved     the events come on other topics alone
+ *   moved     the events come on other topics alone (an address may have {parameters})
  * Told, and not breaking: `values`, words that an enum did not have; `unsaid`, what cannot be
  * compared (nothing is said of it, or by oneOf, anyOf, allOf, not, or another language of schemas).
- * Whatever is added passes. Types that only one document has are listed, and pass.
+ * Whatever is added passes. Types that only one document has are listed, and pass. Of headers only
+ * those count that both documents name. Events without a type are compared with the message that
+ * the file has on their topic, if it is the only one.
  */
 struct spec_compare_options {
     bool is_baseline; /* the file is what was, and the bus what becomes; else the other way */

@@ -24,6 +24,18 @@ const json_t *spec_follow(const json_t *document, const char *pointer);
  * NULL: it leads nowhere, or outside of the document. */
 const json_t *spec_resolve(const json_t *document, const json_t *value);
 
+/* Whether an address of a document, which may have parameters as "orders.{region}", is a topic's.
+ */
+bool spec_address_matches(const char *pattern, const char *topic);
+bool spec_is_on(const json_t *addresses, const char *topic); /* one of a list */
+
+/*
+ * What a message of the bus is called in the file: the same; or, of a topic whose events say no
+ * type (its name is the topic's), the only one that the file has there and the bus does not know.
+ * NULL: it is not there. Both are {NAME: {"topics": [...]}}.
+ */
+const char *spec_partner(json_t *on_bus, json_t *in_file, const char *name);
+
 /* What becomes of the values at a path ("" is the whole). */
 void spec_compare_schemas(struct spec_pair *pair, const json_t *was, const json_t *becomes,
                           const char *path);

@@ -182,6 +182,83 @@ static void test_another_topic_and_another_content_type_break(void **state)
     json_decref(file);
 }
 
+/* As in the documents of AsyncAPI's own examples. */
+static void test_addresses_with_parameters_are_those_of_topics(void **state)
+{
+    static const struct {
+        const char *address;
+        bool is_same;
+    } rows[] = {{"orders", true},     {"{name}", true},       {"or{x}", true},
+                {"{a}d{b}s", true},   {"o{x}e{y}s", true},    {"orders{x}", false},
+                {"{x}orders", false}, {"{a}{b}{c}{d}", true}, {"{a}{b}{c}{d}{e}{f}{g}", false},
+                {"order", false},     {"{x", false},          {"", false},
+                {"or{x}rs.v2", false}};
+    (void)state;
+    json_t *observed = document(integer, true), *file = document(integer, false);
+    json_t *channel = json_object_get(json_object_get(file, "channels"), "orders");
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        json_object_set_new(channel, "address", json_string(rows[i].address));
+        expect_kinds(observed, file, rows[i].is_same ? "" : "moved ");
+    }
+    json_decref(observed);
+    json_decref(file);
+}
+
+/* Those of CloudEvents are in no document that somebody writes, and other ones not on the bus. */
+static void test_of_headers_those_count_that_both_name(void **state)
+{
+    (void)state;
+    json_t *observed = document(integer, true), *file = document(integer, false);
+    json_t *on_bus = json_object_get(
+        json_object_get(json_object_get(observed, "components"), "messages"), "OrderPlaced");
+    json_t *in_file = json_object_get(
+        json_object_get(json_object_get(file, "components"), "messages"), "OrderPlaced");
+    json_object_set_new(
+        on_bus, "headers",
+        load(OBJECT("\"ce_id\",\"ce_type\"",
+                    "\"ce_id\":{\"type\":\"string\"},\"ce_type\":{\"type\":\"string\"}")));
+    json_object_set_new(in_file, "headers",
+                        load(OBJECT("\"mine\"", "\"mine\":{\"type\":\"integer\"}")));
+    expect_kinds(observed, file, "");
+    json_object_set_new(in_file, "headers",
+                        load(OBJECT("", "\"mine\":{\"type\":\"integer\"},"
+                                        "\"ce_id\":{\"type\":\"integer\"}")));
+    expect_kinds(observed, file, "missing headers.ce_id, type headers.ce_id");
+    json_decref(observed);
+    json_decref(file);
+}
+
+static void test_events_without_a_type_are_the_only_message_of_their_topic(void **state)
+{
+    static const char bus[] =
+        "{\"asyncapi\":\"3.0.0\",\"channels\":{\"plain\":{\"address\":\"plain\",\"messages\":{"
+        "\"plain\":{\"name\":\"plain\",\"payload\":{\"type\":\"object\",\"required\":[\"a\"],"
+        "\"properties\":{\"a\":{\"type\":\"integer\"}}}}}}}}";
+    static const char one[] =
+        "{\"asyncapi\":\"3.0.0\",\"channels\":{\"c\":{\"address\":\"plain\",\"messages\":{"
+        "\"Turned\":{\"payload\":{\"type\":\"object\",\"properties\":{\"b\":{}}}}}}}}";
+    static const char two[] =
+        "{\"asyncapi\":\"3.0.0\",\"channels\":{\"c\":{\"address\":\"plain\",\"messages\":{"
+        "\"Turned\":{\"payload\":{}},\"Dimmed\":{\"payload\":{}}}}}}";
+    struct spec_compare_options options = {false, false};
+    struct reason reason;
+    json_t *observed = load(bus), *file = load(one), *others = load(two), *report;
+    (void)state;
+    assert_int_equal(spec_compare(observed, file, &options, &report, &reason), ERR_NONE);
+    assert_int_equal(json_array_size(json_object_get(report, "types")), 1);
+    assert_int_equal(json_array_size(json_object_get(report, "only_in_file")), 0);
+    assert_int_equal(json_array_size(json_object_get(report, "only_on_bus")), 0);
+    json_decref(report);
+    assert_int_equal(spec_compare(observed, others, &options, &report, &reason), ERR_NONE);
+    assert_int_equal(json_array_size(json_object_get(report, "types")), 0);
+    assert_int_equal(json_array_size(json_object_get(report, "only_in_file")), 2);
+    assert_int_equal(json_array_size(json_object_get(report, "only_on_bus")), 1);
+    json_decref(report);
+    json_decref(observed);
+    json_decref(file);
+    json_decref(others);
+}
+
 static void test_what_is_no_document_of_asyncapi_3_is_refused(void **state)
 {
     static const char *const texts[] = {"{}", "[]", "{\"asyncapi\":\"2.6.0\"}",
@@ -391,6 +468,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_what_breaks_is_as_the_table_says),
         cmocka_unit_test(test_who_breaks_is_named_with_service_and_group),
         cmocka_unit_test(test_another_topic_and_another_content_type_break),
+        cmocka_unit_test(test_addresses_with_parameters_are_those_of_topics),
+        cmocka_unit_test(test_of_headers_those_count_that_both_name),
+        cmocka_unit_test(test_events_without_a_type_are_the_only_message_of_their_topic),
         cmocka_unit_test(test_what_is_no_document_of_asyncapi_3_is_refused),
         cmocka_unit_test(test_types_of_one_side_alone_are_listed_and_pass),
         cmocka_unit_test(test_topics_types_and_services_become_channels_messages_and_operations),
