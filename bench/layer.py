@@ -108,8 +108,7 @@ def cloud_event(number):
                "ce_causationid": f"evt-{max(number - 1, 0):012d}", "content-type": "application/json"}
     value = json.dumps({"order": number // 4, "total": number % 1000 / 10, "at": "2026-02-01T12:00:00Z",
                         "note": "x" * 120})
-    return json.dumps({"key": f"order-{number // 4}", "value": value,
-                       "headers": [{"key": name, "value": text} for name, text in headers.items()]})
+    return json.dumps({"key": f"order-{number // 4}", "value": value, "headers": headers})
 
 
 def follow(count):
@@ -128,7 +127,7 @@ def follow(count):
     for what, settings in (("all of it", ()), ("not indexed", ("bus.index.exclude=orders",))):
         shutil.rmtree(server.folder.name + "/data/bus", ignore_errors=True)
         server = Server("http.listeners=127.0.0.1:0", *settings, folder=server.folder)
-        while server.layer()["watch"]["events"] < count or not server.layer()["index"]["level_ms"]:
+        while server.layer()["feed"]["events"] < count or not server.layer()["index"]["level_ms"]:
             time.sleep(0.2)
         for thread in ("watch-0", "map"):
             tell(f"{what}: thread {thread}", server.cpu_s(thread), count, log)
