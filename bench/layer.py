@@ -28,9 +28,11 @@ class Server:
     def __init__(self, *settings, folder=None):
         self.folder = folder or tempfile.TemporaryDirectory(prefix="bench-layer-", dir=".")
         words = [BINARY, "serve", "--data", self.folder.name + "/data", "--listen", "127.0.0.1:0"]
+        words += ["--until-eof"]  # it does not outlive what measures it
         words += [word for setting in settings for word in ("--set", setting)]
         began = time.perf_counter()
-        self.process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        self.process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        stderr=subprocess.DEVNULL)
         ready = dict(word.split("=", 1) for word in self.process.stdout.readline().decode().split()[1:])
         self.address, self.http = ready["listen"], ready.get("http")
         self.start_ms = (time.perf_counter() - began) * 1000
@@ -65,6 +67,7 @@ class Server:
         self.process.terminate()
         self.process.wait()
         self.process.stdout.close()
+        self.process.stdin.close()
 
     def end(self):
         self.stop()
