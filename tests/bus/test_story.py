@@ -269,6 +269,15 @@ class States(Case):
         self.assertEqual(event["presence"], "taken")
         self.assertEqual({group["group"]: group["state"] for group in event["groups"]}, {slow: "gone", fast: "passed"})
 
+    def test_events_of_one_that_is_gone_are_told_together(self):
+        """One names it as its cause, another as its correlation: nothing else joins them."""
+        topic, lost = self.topic("joined"), uuid.uuid4().hex
+        effect, later = f"{lost}.effect", f"{lost}.later"
+        self.publish(topic, effect, cause=lost)
+        self.publish(topic, later, correlation=lost)
+        for id_ in (effect, later):
+            self.assertEqual({event["id"] for event in self.why(id_)["events"]}, {effect, later})
+
     def test_a_topic_that_was_made_again_passes_nothing_of_before(self):
         topic = self.topic("again")
         group = "g-" + topic

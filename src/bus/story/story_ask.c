@@ -87,8 +87,11 @@ static void follow(struct asking *asking, const struct story_event *event)
     look_for_text(asking, EVENT_TERM_CAUSATION, of->id);
     look_for_text(asking, EVENT_TERM_CORRELATION, of->id);
     look_for_text(asking, EVENT_TERM_ID, of->causation_id);
-    look_for_text(asking, EVENT_TERM_CAUSATION, of->causation_id); /* the cause may be gone */
     look_for_text(asking, EVENT_TERM_ID, of->correlation_id);
+    /* What these name may be gone; others name it too, by either attribute. */
+    look_for_text(asking, EVENT_TERM_CAUSATION, of->causation_id);
+    look_for_text(asking, EVENT_TERM_CORRELATION, of->causation_id);
+    look_for_text(asking, EVENT_TERM_CAUSATION, of->correlation_id);
     look_for_text(asking, EVENT_TERM_CORRELATION, of->correlation_id);
     look_for_text(asking, EVENT_TERM_TRACE, event->trace);
     if (of->id == NULL && of->correlation_id == NULL && event->trace == NULL && event->is_asked) {
