@@ -330,6 +330,7 @@ static void free_reader(struct reader *reader)
     free(reader->instance);
     free(reader->member_id);
     free(reader->fence.last_id);
+    free(reader->fence.other_id);
     reader_set_topics(reader, NULL, 0);
     for (size_t i = 0; i < reader->known.count; i++) {
         free(reader->known.items[i].name);

@@ -17,9 +17,11 @@
  *   Then a new handle joins again, and goes on from what was committed.
  * The group's description tells the two apart: who holds the instance id now, somebody else's
  * member id or one that was ours. (A member that is called by its client id is told from it by that
- * id, so where the two are the same nobody is seen, and this one joins again.) The later process to
- * join has it, so two of them do not fence each other by turns; and where the answer of our own
- * JoinGroup was lost, so that its member id is not known here, once a session is the limit.
+ * id, so where the two are the same nobody is seen, and this one joins again.) A coordinator that
+ * has just taken over may still name the process that died before this one began, so the other one
+ * has to be there for a session. The later process to join has it, so two of them do not fence each
+ * other by turns; and where the answer of our own JoinGroup was lost, so that its member id is not
+ * known here, once a session is the limit.
  */
 
 enum { AGAIN_MS = 1000 };
@@ -98,21 +100,45 @@ static bool was_ours(const struct reader *reader, const char *member_id)
     return is_ours;
 }
 
-/* Whether the group knows another process under our instance id. */
-static enum client_status find_other(struct reader *reader, bool *is_other,
+/* The id of another member that the group knows under our instance id; NULL: there is none. The
+ * caller's. */
+static enum client_status find_other(struct reader *reader, char **other,
                                      struct client_error *error)
 {
     struct admin_group group;
-    *is_other = false;
+    *other = NULL;
     enum client_status status = admin_group(&reader->connection, reader->group, &group, error);
     for (size_t i = 0; status == CLIENT_OK && i < group.members.count; i++) {
         const struct admin_member *member = &group.members.items[i];
-        *is_other |= member->instance_id != NULL &&
-                     strcmp(member->instance_id, reader->instance) == 0 &&
-                     !was_ours(reader, member->id);
+        if (*other == NULL && member->instance_id != NULL &&
+            strcmp(member->instance_id, reader->instance) == 0 && !was_ours(reader, member->id)) {
+            *other = mem_strdup(member->id);
+        }
     }
     admin_group_deinit(&group);
     return status;
+}
+
+/* Whether the other one lives: a coordinator that has just begun may still know the process that
+ * died before this one began, and forgets it after a session. Takes the id. */
+static bool lives(struct reader *reader, char *other, int64_t now_ms)
+{
+    enum { GRACE_MS = 3000 };
+    struct reader_fence *fence = &reader->fence;
+    if (fence->other_id != NULL && strcmp(fence->other_id, other) == 0) {
+        free(other);
+        return now_ms - fence->other_at_ms > reader->session_timeout_ms + GRACE_MS;
+    }
+    struct client_error what;
+    client_fail(&what, CLIENT_TIMED_OUT, NULL,
+                "instance '%.100s' of group '%.100s' is another process, or was before this one "
+                "began: that is seen after a session (%d ms)",
+                reader->instance, reader->group, reader->session_timeout_ms);
+    reader_notice(reader, &what);
+    free(fence->other_id);
+    fence->other_id = other;
+    fence->other_at_ms = now_ms;
+    return false;
 }
 
 static void tell_again(struct reader *reader)
@@ -162,14 +188,16 @@ enum client_status reader_again_due(struct reader *reader, struct client_error *
     if (fence->look_at_ms == 0 || clock_mono_ms(clock_system()) < fence->look_at_ms) {
         return CLIENT_OK;
     }
-    bool is_other;
+    char *other;
     struct client_error why;
-    if (find_other(reader, &is_other, &why) != CLIENT_OK) {
-        fence->look_at_ms = clock_mono_ms(clock_system()) + AGAIN_MS;
-        return CLIENT_OK; /* the bus is away again: later */
-    }
-    if (is_other) {
+    enum client_status status = find_other(reader, &other, &why);
+    int64_t now_ms = clock_mono_ms(clock_system());
+    if (other != NULL && lives(reader, other, now_ms)) {
         return fail_fenced(reader, "is another process by now", error);
+    }
+    if (other != NULL || status != CLIENT_OK) {
+        fence->look_at_ms = now_ms + AGAIN_MS; /* or the bus is away again: later */
+        return CLIENT_OK;
     }
     tell_again(reader);
     fence->look_at_ms = 0;

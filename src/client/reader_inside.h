@@ -92,6 +92,8 @@ struct reader_fence {
     int64_t joined_at_ms; /* monotonic: when it joined again; 0: never */
     char *last_id;        /* the member id it had in the end; NULL: none */
     bool may_have_joined; /* and it may have got another one that it does not know */
+    char *other_id;       /* who has its name instead; NULL: nobody was seen */
+    int64_t other_at_ms;  /* monotonic: since when */
 };
 
 /* What a static member that is back looks for (reader_nobody.c). */

@@ -211,8 +211,8 @@ class Proof(unittest.TestCase):
         self.assertEqual(wrong[:20], [], f"seed {SEED}, after {self.place.faults}")
 
     def ask_late(self, truth, how, what, found):
-        """Librdkafka may say that it is at a partition's end before a broker that came back has told it of the last events:
-        then the layer beside is level too early. That is counted, and told; what stays away is a fault."""
+        """What is missing is asked for again for a while: what comes late is counted, and told; what stays away is a
+        fault."""
         groups = [service.name for service in self.place.services]
 
         def is_there():
