@@ -505,6 +505,8 @@ class RedriveTest(unittest.TestCase):
     def test_words_to_lanes(self):
         self.give_up(2)
         put(self.server, "orders", [{"key": "k0", "value": "ok"}])
+        wait_for(lambda: [lane["state"] for lane in json.loads(
+            ask(http_of(self.server), "/v1/groups/mail/lanes").text)["lanes"]] == ["parked"] * 2, "both lanes are closed")
         page = self.page("/lanes?group=mail")
         of_lane = [link for link in page.links if "lane=" in link]
         self.assertEqual(len(of_lane), 2)
