@@ -9,6 +9,7 @@
 
 #include <assert.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -37,8 +38,9 @@ struct watch {
     struct watch_sink sinks[WATCH_SINKS_MAX];
     size_t sink_count;
     struct place *places;
-    int64_t ticked_ms; /* mono */
-    bool is_level;     /* since it was opened, the feed had nothing more at some time */
+    atomic_size_t partitions; /* that places are of; the thread's, others read it */
+    int64_t ticked_ms;        /* mono */
+    bool is_level;            /* since it was opened, the feed had nothing more at some time */
     pthread_t thread;
     bool is_started;
 
@@ -98,11 +100,11 @@ static void drop_place(struct watch *watch, struct place *place)
     free(place);
 }
 
+/* Without the lock: a feed may hold its own while it asks where to begin, and is woken under ours.
+ */
 static void note_partitions(struct watch *watch)
 {
-    pthread_mutex_lock(&watch->lock);
-    watch->state.partitions = HASH_COUNT(watch->places);
-    pthread_mutex_unlock(&watch->lock);
+    atomic_store(&watch->partitions, HASH_COUNT(watch->places));
 }
 
 /* The lowest that any sink wants: what the feed asks when it meets a partition. */
@@ -402,6 +404,7 @@ struct watch_state watch_state(struct watch *watch)
 {
     pthread_mutex_lock(&watch->lock);
     struct watch_state state = watch->state;
+    state.partitions = atomic_load(&watch->partitions);
     pthread_mutex_unlock(&watch->lock);
     return state;
 }

@@ -26,6 +26,11 @@ class Event:
         self.trace = trace.split("-")[1] if trace else None
         self.is_plain = not (self.causation or self.correlation or self.trace)
 
+    def names(self):
+        """For a message."""
+        return (f"{self.place} (id {self.id}, cause {self.causation}, correlation {self.correlation}, trace {self.trace}, "
+                f"key {self.key})")
+
     def terms(self):
         """What it is linked by: two events of a story share one of these."""
         if self.id or self.correlation or self.trace:
@@ -155,7 +160,7 @@ def wrong_hops(truth, how, what, said):
     wanted = truth.together(truth.asked_by(how, what))
     told = {f"{event['topic']}/{event['partition']}/{event['offset']}" for event in said["events"]}
     for place in sorted(wanted - told):
-        yield f"a hop is missing: {place}"
+        yield f"a hop is missing: {truth.events[place].names()}; told are {sorted(told)}"
     for place in sorted(told - wanted):
         yield f"an event that was {'aborted' if place in truth.hidden else 'not of it'} is told: {place}"
     chains = {truth.events[place].chain for place in wanted}
@@ -163,7 +168,7 @@ def wrong_hops(truth, how, what, said):
         if truth.is_whole(chain) and len(truth.by_chain[chain]) <= KEY_EVENTS:
             for event in truth.by_chain[chain]:
                 if event.place not in told:
-                    yield f"a hop of its chain is missing: {event.place}"
+                    yield f"a hop of its chain is missing: {event.names()}"
 
 
 def wrong_links(truth, said):
