@@ -44,8 +44,9 @@ struct feed_piece {
     int64_t end_offset;   /* up to where it can be read, now */
     /* Offsets [damaged_from, next_offset) cannot be read and were passed over; -1: none. */
     int64_t damaged_from;
-    bool is_level; /* FEED_NOTHING: all that could be read was given. Else it was only woken, or
-                    * does not know yet */
+    /* Wall clock: what could be read before then was given, with this piece or before it, of all
+     * topics that there were. 0: it says nothing of that now. */
+    int64_t level_ms;
 };
 
 /* Where to begin in a partition that is met for the first time: an offset, -1: at its start, -2:
@@ -58,6 +59,10 @@ struct feed {
                      struct reason *reason);
     void (*wake)(struct feed *feed);
     void (*free)(struct feed *feed);
+
+    /* level_ms is behind the clock by this at least, since it is read over the network; 0: once it
+     * has given all, a feed that is woken is level as of now. */
+    int64_t lag_ms;
 };
 
 /*

@@ -13,6 +13,7 @@
 
 enum {
     LOOK_MS = 1000,
+    LEVEL_MS = 100, /* so often it is looked whether all is read, while something comes */
     BOUNDS_MS = 60000,
     PIECE_EVENTS = 512,
     PIECE_BYTES = 256 << 10,
@@ -43,7 +44,9 @@ struct reader_feed {
     struct reader *reader; /* NULL: not yet */
     struct followed *followed;
     int64_t looked_ms;           /* mono */
+    int64_t looked_wall_ms;      /* the same; 0: that could not be done */
     int64_t bounds_ms;           /* mono */
+    int64_t level_ms;            /* mono: when it was looked last whether all is read */
     struct client_error failure; /* the bus is away; CLIENT_OK: it is not */
     bool is_refused_told;        /* that something of it may not be read */
 
@@ -162,6 +165,8 @@ static enum err open_reader(struct reader_feed *feed, struct reason *reason)
     pthread_mutex_lock(&feed->lock);
     feed->reader = reader;
     pthread_mutex_unlock(&feed->lock);
+    feed->looked_ms = INT64_MIN / 2; /* it reads nothing yet */
+    feed->looked_wall_ms = 0;
     return ERR_NONE;
 }
 
@@ -239,6 +244,7 @@ static enum err look(struct reader_feed *feed, struct reason *reason)
     if (now_ms - feed->looked_ms < LOOK_MS) {
         return ERR_NONE;
     }
+    int64_t now_wall_ms = clock_wall_ms(clock_system());
     feed->looked_ms = now_ms;
     enum client_status status = ask_for_topics(feed, &wanted, &error);
     if (status == CLIENT_OK && wanted.count > 0) {
@@ -248,6 +254,7 @@ static enum err look(struct reader_feed *feed, struct reason *reason)
         status = reader_add(feed->reader, &wanted, &error);
     }
     topic_partitions_deinit(&wanted);
+    feed->looked_wall_ms = status == CLIENT_OK ? now_wall_ms : feed->looked_wall_ms;
     return status == CLIENT_OK ? ERR_NONE : fail(&error, reason);
 }
 
@@ -323,12 +330,14 @@ static void hold(struct reader_feed *feed, struct received *received)
     feed->held[feed->count++] = received;
 }
 
-/* Goes on with what is there already of the same partition. */
-static enum err fill(struct reader_feed *feed, struct received *first, struct reason *reason)
+/* Goes on with what is there already of the same partition. *is_all: nothing else was there. */
+static enum err fill(struct reader_feed *feed, struct received *first, bool *is_all,
+                     struct reason *reason)
 {
     enum err err = ERR_NONE;
     struct received *received = first;
     size_t bytes = 0;
+    *is_all = false;
     while (received != NULL) {
         if (feed->count > 0 && !is_same_partition(&received->event, &feed->events[0].event)) {
             feed->pending = received;
@@ -339,6 +348,7 @@ static enum err fill(struct reader_feed *feed, struct received *first, struct re
         received = NULL;
         if (feed->count < PIECE_EVENTS && bytes < PIECE_BYTES) {
             err = take_one(feed, 0, &received, reason);
+            *is_all = err == ERR_NONE && received == NULL;
         }
     }
     return err;
@@ -383,6 +393,8 @@ static bool tell_signal(struct reader_feed *feed, struct feed_piece *piece)
     return false;
 }
 
+/* --- how far all is read --- */
+
 static bool is_level(const struct reader_feed *feed)
 {
     bool is = feed->reader != NULL && feed->pending == NULL;
@@ -390,6 +402,21 @@ static bool is_level(const struct reader_feed *feed)
         is = at->next == FEED_NOT_WANTED || at->next >= at->end;
     }
     return is;
+}
+
+/* All that was fetched is given: what is older than the longest wait of a fetch was among it, and
+ * topics are known from looking. */
+static void tell_level(struct reader_feed *feed, struct feed_piece *piece)
+{
+    int64_t now_ms = clock_mono_ms(clock_system());
+    if (piece->kind == FEED_EVENTS && now_ms - feed->level_ms < LEVEL_MS) {
+        return;
+    }
+    feed->level_ms = now_ms;
+    if (is_level(feed)) {
+        int64_t told_ms = clock_wall_ms(clock_system()) - READER_FEED_LAG_MS;
+        piece->level_ms = told_ms < feed->looked_wall_ms ? told_ms : feed->looked_wall_ms;
+    }
 }
 
 /* A topic that is gone is read no more: without the reader, since that cannot drop partitions. What
@@ -456,8 +483,12 @@ static enum err next_some(struct reader_feed *feed, int64_t left_ms, struct feed
         received_free(received);
         return ERR_NONE;
     }
-    err = fill(feed, received, reason);
+    bool is_all;
+    err = fill(feed, received, &is_all, reason);
     tell_events(feed, at, piece);
+    if (is_all) {
+        tell_level(feed, piece);
+    }
     return err;
 }
 
@@ -478,7 +509,7 @@ static enum err next_piece(struct feed *base, int timeout_ms, struct feed_piece 
             break;
         }
         if (left_ms <= 0 && !is_first) {
-            piece->is_level = is_level(feed);
+            tell_level(feed, piece);
             break;
         }
         is_first = false;
@@ -516,11 +547,11 @@ struct feed *reader_feed_new(const struct connection_settings *settings, feed_be
                              void *context)
 {
     struct reader_feed *feed = mem_new(struct reader_feed);
-    feed->feed = (struct feed){.next = next_piece, .wake = wake, .free = free_feed};
+    feed->feed = (struct feed){
+        .next = next_piece, .wake = wake, .free = free_feed, .lag_ms = READER_FEED_LAG_MS};
     feed->settings = settings;
     feed->begin = begin;
     feed->context = context;
-    feed->looked_ms = INT64_MIN / 2;
     feed->bounds_ms = clock_mono_ms(clock_system());
     pthread_mutex_init(&feed->lock, NULL);
     return &feed->feed;

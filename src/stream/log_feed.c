@@ -43,6 +43,11 @@ struct log_feed {
     bool is_woken;
     struct fed *fed;   /* by partition; the thread of feed_next alone changes it */
     struct fed *queue; /* that may have something */
+    size_t queued;
+
+    /* A round serves what was in the queue when it began; the thread's. */
+    size_t round_left;
+    int64_t round_ms; /* wall clock: when it began; 0: it leaves something unread */
 };
 
 static struct feed_source source_of(const struct partition *partition)
@@ -54,14 +59,30 @@ static struct feed_source source_of(const struct partition *partition)
 
 /* --- the queue --- */
 
-static void enqueue(struct log_feed *feed, struct fed *fed)
+/* Under the lock, as take_out. */
+static void put_in(struct log_feed *feed, struct fed *fed)
 {
-    pthread_mutex_lock(&feed->lock);
     if (!fed->is_queued) {
         fed->is_queued = true;
+        feed->queued++;
         DL_APPEND2(feed->queue, fed, prev_queued, next_queued);
         pthread_cond_signal(&feed->wake);
     }
+}
+
+static void take_out(struct log_feed *feed, struct fed *fed)
+{
+    if (fed->is_queued) {
+        fed->is_queued = false;
+        feed->queued--;
+        DL_DELETE2(feed->queue, fed, prev_queued, next_queued);
+    }
+}
+
+static void enqueue(struct log_feed *feed, struct fed *fed)
+{
+    pthread_mutex_lock(&feed->lock);
+    put_in(feed, fed);
     pthread_mutex_unlock(&feed->lock);
 }
 
@@ -70,8 +91,7 @@ static struct fed *dequeue(struct log_feed *feed)
     pthread_mutex_lock(&feed->lock);
     struct fed *fed = feed->queue;
     if (fed != NULL) {
-        DL_DELETE2(feed->queue, fed, prev_queued, next_queued);
-        fed->is_queued = false;
+        take_out(feed, fed);
     }
     pthread_mutex_unlock(&feed->lock);
     return fed;
@@ -83,10 +103,8 @@ void log_feed_on_advanced(struct feed *base, struct partition *partition)
     struct fed *fed;
     pthread_mutex_lock(&feed->lock);
     HASH_FIND_PTR(feed->fed, &partition, fed);
-    if (fed != NULL && !fed->is_queued) {
-        fed->is_queued = true;
-        DL_APPEND2(feed->queue, fed, prev_queued, next_queued);
-        pthread_cond_signal(&feed->wake);
+    if (fed != NULL) {
+        put_in(feed, fed);
     }
     pthread_mutex_unlock(&feed->lock);
 }
@@ -130,9 +148,7 @@ static void add(struct log_feed *feed, struct partition *partition, int64_t from
 static void drop(struct log_feed *feed, struct fed *fed)
 {
     pthread_mutex_lock(&feed->lock);
-    if (fed->is_queued) {
-        DL_DELETE2(feed->queue, fed, prev_queued, next_queued);
-    }
+    take_out(feed, fed);
     HASH_DEL(feed->fed, fed);
     pthread_mutex_unlock(&feed->lock);
     partition_unref(fed->partition);
@@ -157,13 +173,17 @@ static void meet(struct log_feed *feed, struct topic *topic)
     }
 }
 
-/* Looks again when topics came or went, or were given partitions. */
-static void look(struct log_feed *feed)
+/* Looks again when topics came or went, or were given partitions. False: the last look was so
+ * short a time ago that the next one waits, unless it is to be now. */
+static bool look(struct log_feed *feed, bool is_now)
 {
     uint64_t version = catalogue_version(feed->catalogue);
     int64_t now_ms = clock_mono_ms(clock_system());
-    if (version == feed->seen_version || now_ms - feed->looked_ms < LOOK_MS) {
-        return;
+    if (version == feed->seen_version) {
+        return true;
+    }
+    if (!is_now && now_ms - feed->looked_ms < LOOK_MS) {
+        return false;
     }
     struct topic_list *topics = catalogue_list(feed->catalogue);
     feed->seen_version = version;
@@ -172,6 +192,20 @@ static void look(struct log_feed *feed)
         meet(feed, topics->items[i]);
     }
     topic_list_unref(topics);
+    return true;
+}
+
+/* --- how far all is read --- */
+
+/* Whoever published before had put his partition into the queue, or made a topic, by then. */
+static void begin_round(struct log_feed *feed, bool is_now)
+{
+    int64_t now_ms = clock_wall_ms(clock_system());
+    bool is_all_met = look(feed, is_now);
+    pthread_mutex_lock(&feed->lock);
+    feed->round_left = feed->queued;
+    pthread_mutex_unlock(&feed->lock);
+    feed->round_ms = is_all_met ? now_ms : 0;
 }
 
 /* --- pieces --- */
@@ -219,6 +253,26 @@ static bool read_some(struct log_feed *feed, struct fed *fed, struct feed_piece 
     return fed->next != before;
 }
 
+/* Serves the round until something comes of it. False: all of it has been, and nothing came. */
+static bool serve_round(struct log_feed *feed, struct feed_piece *piece)
+{
+    static const struct feed_piece nothing = {.kind = FEED_NOTHING, .damaged_from = -1};
+    bool is_read = false;
+    while (!is_read && feed->round_left > 0) {
+        struct fed *fed = dequeue(feed);
+        feed->round_left = fed != NULL ? feed->round_left - 1 : 0;
+        if (fed != NULL) {
+            partition_watch(fed->partition, LOG_FEED_WATCHER); /* before it is looked at */
+            is_read = read_some(feed, fed, piece);
+            bool has_more = piece->next_offset < piece->end_offset; /* and waits for it in line */
+            feed->round_ms = has_more ? 0 : feed->round_ms;
+        }
+        *piece = is_read ? *piece : nothing;
+    }
+    piece->level_ms = feed->round_left == 0 ? feed->round_ms : 0;
+    return is_read;
+}
+
 static enum err next_piece(struct feed *base, int timeout_ms, struct feed_piece *piece,
                            struct reason *reason)
 {
@@ -227,21 +281,16 @@ static enum err next_piece(struct feed *base, int timeout_ms, struct feed_piece 
     (void)reason;
     log_piece_clear(&feed->piece);
     *piece = (struct feed_piece){.kind = FEED_NOTHING, .damaged_from = -1};
-    while (!take_wake(feed)) {
-        look(feed);
-        struct fed *fed = dequeue(feed);
+    while (true) {
         int64_t left_ms = until_ms - clock_mono_ms(clock_system());
-        if (fed != NULL) {
-            partition_watch(fed->partition, LOG_FEED_WATCHER); /* before it is looked at */
-            if (read_some(feed, fed, piece)) {
-                break;
-            }
-        } else if (left_ms > 0) {
-            wait_for_some(feed, left_ms < LOOK_MS ? left_ms : LOOK_MS);
-        } else {
-            piece->is_level = true;
+        bool is_last = take_wake(feed) || left_ms <= 0;
+        if (feed->round_left == 0) {
+            begin_round(feed, is_last);
+        }
+        if (serve_round(feed, piece) || is_last) {
             break;
         }
+        wait_for_some(feed, left_ms < LOOK_MS ? left_ms : LOOK_MS);
     }
     return ERR_NONE;
 }

@@ -61,6 +61,8 @@ static enum client_status find_in_index(
 
 static int64_t index_until(void *context, bool *is_whole)
 {
+    enum { CATCH_UP_MS = 250 };
+    (void)indexer_catch_up(context, CATCH_UP_MS); /* else the answer says how old it is */
     struct indexer_state state = indexer_state(context);
     *is_whole = state.level_ms > 0;
     return state.level_ms;

@@ -32,7 +32,7 @@ void commit_follower_free(struct commit_follower *follower);
 struct commit_follower_state {
     int64_t commits;    /* that were noted since the start */
     int64_t behind;     /* records of commits that were not read yet, of what was seen */
-    int64_t level_ms;   /* wall clock: when it was last level with the bus; 0: never yet */
+    int64_t level_ms;   /* wall clock: what could be read before then is in it; 0: never yet */
     int64_t begun_anew; /* how often, since the start */
     bool is_failing;    /* the last thing that it did was to fail; the log says why */
 };

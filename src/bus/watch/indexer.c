@@ -73,6 +73,11 @@ struct indexer_state indexer_state(struct indexer *indexer)
     return state;
 }
 
+bool indexer_catch_up(struct indexer *indexer, int64_t timeout_ms)
+{
+    return watch_catch_up(indexer->watch, timeout_ms);
+}
+
 /* What was found while the index was this one's has no say once it was begun anew. */
 static void note_damage(struct indexer *indexer, int64_t begun_anew)
 {

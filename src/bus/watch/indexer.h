@@ -49,11 +49,14 @@ CHECKED enum err indexer_find(struct indexer *indexer, const struct event_term *
 /* event_index_ahead, of an index that may not be open yet. Any thread. */
 void indexer_ahead(struct indexer *indexer, const struct event_term *terms, size_t count);
 
+/* watch_catch_up: what was published before is found then. Any thread. */
+bool indexer_catch_up(struct indexer *indexer, int64_t timeout_ms);
+
 struct indexer_state {
     struct event_index_size size;
     int64_t events;     /* that were looked at since the start */
     int64_t behind;     /* offsets that can be read and are not looked at yet, of what was seen */
-    int64_t level_ms;   /* wall clock: when it was last level with the log; 0: never yet */
+    int64_t level_ms;   /* wall clock: what could be read before then is in it; 0: never yet */
     int64_t begun_anew; /* how often, since the start */
     bool is_open;       /* the index can be asked */
     bool is_failing;    /* the last thing that it did was to fail; the log says why */

@@ -18,7 +18,7 @@
 enum {
     TICK_MS = 1000,
     RETRY_MS = 5000,
-    LEVEL_MS = 20, /* nothing new for so long, and it is level */
+    LEVEL_MS = 20, /* until it was level once it is looked so often whether it is */
     KEY_BYTES = 16 + 4
 };
 
@@ -40,7 +40,7 @@ struct watch {
     struct place *places;
     atomic_size_t partitions; /* that places are of; the thread's, others read it */
     int64_t ticked_ms;        /* mono */
-    bool is_level;            /* since it was opened, the feed had nothing more at some time */
+    bool is_level;            /* since it was opened, the feed was at some time */
     pthread_t thread;
     bool is_started;
 
@@ -50,7 +50,10 @@ struct watch {
     bool stops;
     bool has_ended; /* the thread, but for its last step */
     bool is_woken;
-    uint32_t again; /* a bit for each sink that is to be asked anew */
+    unsigned waiting;        /* in watch_catch_up */
+    pthread_cond_t levelled; /* level_ms has changed */
+    int64_t level_ms;        /* as the feed told last */
+    uint32_t again;          /* a bit for each sink that is to be asked anew */
     struct watch_state state;
     struct watch_progress progress[WATCH_SINKS_MAX];
 };
@@ -188,9 +191,8 @@ static void give_to_all(struct watch *watch, struct place *place, const struct f
 }
 
 /* The feed works: it gave something, or has nothing more. */
-static void note_level(struct watch *watch)
+static void note_level(struct watch *watch, int64_t level_ms)
 {
-    int64_t now_ms = clock_wall_ms(clock_system());
     pthread_mutex_lock(&watch->lock);
     if (watch->state.is_failing) {
         LOG_INFO("bus", "the feed of events can be read again", "events=%lld",
@@ -198,12 +200,16 @@ static void note_level(struct watch *watch)
     }
     watch->state.is_failing = false;
     watch->state.failure[0] = '\0';
-    for (size_t i = 0; watch->is_level && i < watch->sink_count; i++) {
-        struct watch_progress *progress = &watch->progress[i];
+    for (size_t i = 0; level_ms > 0 && i < watch->sink_count; i++) {
         bool is_asked_anew = (watch->again >> i & 1) != 0;
-        if (progress->behind == 0 && !is_asked_anew) {
-            progress->level_ms = now_ms;
+        if (!is_asked_anew) {
+            watch->progress[i].level_ms = level_ms;
         }
+    }
+    if (level_ms > 0) {
+        watch->is_level = true;
+        watch->level_ms = level_ms;
+        pthread_cond_broadcast(&watch->levelled);
     }
     pthread_mutex_unlock(&watch->lock);
 }
@@ -218,8 +224,7 @@ static void take(struct watch *watch, const struct feed_piece *piece)
         drop_place(watch, place);
         note_partitions(watch);
     }
-    watch->is_level = watch->is_level || (piece->kind == FEED_NOTHING && piece->is_level);
-    note_level(watch);
+    note_level(watch, piece->level_ms);
 }
 
 /* --- the feed's life --- */
@@ -229,6 +234,7 @@ static void set_feed(struct watch *watch, struct feed *feed)
     pthread_mutex_lock(&watch->lock);
     struct feed *before = watch->feed;
     watch->feed = feed;
+    pthread_cond_broadcast(&watch->levelled); /* it may not be waited for any more */
     pthread_mutex_unlock(&watch->lock);
     watch->is_level = false;
     feed_free(before);
@@ -285,6 +291,15 @@ static void tick(struct watch *watch)
     }
 }
 
+static int wait_for_feed_ms(struct watch *watch)
+{
+    bool is_short = !watch->is_level && watch->settings.tick_ms > LEVEL_MS;
+    pthread_mutex_lock(&watch->lock);
+    bool is_waited_for = watch->waiting > 0 && watch->feed->lag_ms == 0;
+    pthread_mutex_unlock(&watch->lock);
+    return is_waited_for ? 1 : is_short ? LEVEL_MS : watch->settings.tick_ms;
+}
+
 static enum err read_once(struct watch *watch, struct reason *reason)
 {
     struct feed_piece piece;
@@ -296,9 +311,7 @@ static enum err read_once(struct watch *watch, struct reason *reason)
         }
         set_feed(watch, feed);
     }
-    bool is_short = !watch->is_level && watch->settings.tick_ms > LEVEL_MS;
-    enum err err =
-        feed_next(watch->feed, is_short ? LEVEL_MS : watch->settings.tick_ms, &piece, reason);
+    enum err err = feed_next(watch->feed, wait_for_feed_ms(watch), &piece, reason);
     if (err == ERR_NONE) {
         take(watch, &piece);
     }
@@ -422,6 +435,32 @@ struct watch_progress watch_progress(struct watch *watch, const void *sink_conte
     return progress;
 }
 
+/* Under the lock. */
+static bool can_catch_up(const struct watch *watch)
+{
+    return watch->feed != NULL && watch->feed->lag_ms == 0 && !watch->state.is_failing &&
+           !watch->stops;
+}
+
+bool watch_catch_up(struct watch *watch, int64_t timeout_ms)
+{
+    struct timespec until = cond_after_ms(timeout_ms);
+    int result = 0;
+    pthread_mutex_lock(&watch->lock);
+    int64_t asked_ms = clock_wall_ms(clock_system());
+    watch->waiting++;
+    if (can_catch_up(watch)) {
+        feed_wake(watch->feed);
+    }
+    while (can_catch_up(watch) && watch->level_ms <= asked_ms && result == 0) {
+        result = pthread_cond_timedwait(&watch->levelled, &watch->lock, &until);
+    }
+    watch->waiting--;
+    bool is_level = watch->level_ms > asked_ms;
+    pthread_mutex_unlock(&watch->lock);
+    return is_level;
+}
+
 /* --- start and stop --- */
 
 struct watch *watch_new(const struct watch_settings *settings)
@@ -433,6 +472,7 @@ struct watch *watch_new(const struct watch_settings *settings)
     watch->is_woken = true; /* the first tick comes before the feed is opened */
     pthread_mutex_init(&watch->lock, NULL);
     cond_init(&watch->wake);
+    cond_init(&watch->levelled);
     return watch;
 }
 
@@ -457,6 +497,7 @@ bool watch_stop(struct watch *watch, int64_t deadline_ms)
     }
     pthread_mutex_lock(&watch->lock);
     watch->stops = true;
+    pthread_cond_broadcast(&watch->levelled);
     wake(watch);
     int result = 0;
     while (!watch->has_ended && result == 0) {
@@ -481,6 +522,7 @@ void watch_free(struct watch *watch)
     HASH_ITER (hh, watch->places, place, next) {
         drop_place(watch, place);
     }
+    pthread_cond_destroy(&watch->levelled);
     pthread_cond_destroy(&watch->wake);
     pthread_mutex_destroy(&watch->lock);
     free(watch);

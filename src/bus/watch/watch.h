@@ -74,6 +74,13 @@ void watch_again(struct watch *watch, const void *sink_context);
 /* Ticks soon. Any thread. */
 void watch_wake(struct watch *watch);
 
+/*
+ * Waits until what could be read when it was called has been given to the sinks. False: that took
+ * longer than timeout_ms, or is not to be known, since the feed cannot be read or is behind by
+ * nature (feed.lag_ms); then nothing is waited for. Any thread but the watch's.
+ */
+bool watch_catch_up(struct watch *watch, int64_t timeout_ms);
+
 struct watch_state {
     int64_t events; /* that were read since the start */
     size_t
@@ -88,8 +95,8 @@ struct watch_state watch_state(struct watch *watch);
 /* How far a sink has been told. */
 struct watch_progress {
     int64_t behind;   /* offsets that can be read and were not given to it, of what was seen */
-    int64_t level_ms; /* wall clock: when it was last level with the bus; 0: never since the start,
-                       * or since watch_again */
+    int64_t level_ms; /* wall clock: what could be read before then was given to it; 0: it was never
+                       * level since the start, or since watch_again */
 };
 
 /* Of the sink with this context. Any thread. */

@@ -1,5 +1,6 @@
 #include "fake_bus.h"
 
+#include "base/clock.h"
 #include "base/cond.h"
 #include "base/mem.h"
 
@@ -86,7 +87,9 @@ static enum err next(struct feed *base, int timeout_ms, struct feed_piece *piece
     pthread_mutex_lock(&bus->lock);
     bool got = false;
     int result = 0;
+    int64_t tried_ms = 0;
     while (bus->hangs || (!got && !bus->is_woken && !bus->fails && result == 0)) {
+        tried_ms = clock_wall_ms(clock_system());
         for (int i = 0; !got && i < FAKE_SOURCES; i++) {
             got = give(feed, i, piece);
         }
@@ -94,7 +97,7 @@ static enum err next(struct feed *base, int timeout_ms, struct feed_piece *piece
             result = pthread_cond_timedwait(&bus->wake, &bus->lock, &until);
         }
     }
-    piece->is_level = !got && result != 0;
+    piece->level_ms = !got && result != 0 ? tried_ms : 0;
     bus->is_woken = false;
     bool fails = bus->fails;
     pthread_mutex_unlock(&bus->lock);
@@ -121,7 +124,8 @@ struct feed *fake_bus_open_feed(void *context, feed_begin *begin, void *begin_co
     struct fake_bus *bus = context;
     struct fake_feed *feed = mem_new(struct fake_feed);
     (void)reason;
-    feed->feed = (struct feed){.next = next, .wake = wake, .free = free_feed};
+    feed->feed =
+        (struct feed){.next = next, .wake = wake, .free = free_feed, .lag_ms = bus->lag_ms};
     feed->bus = bus;
     feed->begin = begin;
     feed->context = begin_context;

@@ -32,6 +32,7 @@ struct fake_bus {
     bool is_woken;
     bool fails;       /* feeds give an error */
     bool hangs;       /* a feed_next does not come back, whoever wakes it */
+    int64_t lag_ms;   /* of feeds */
     atomic_int feeds; /* that were opened */
 };
 

@@ -32,7 +32,7 @@ static enum err next_piece(struct feed *feed, int timeout_ms, struct feed_piece 
     static struct feed_event event;
     struct one_feed *one = container_of(feed, struct one_feed, feed);
     (void)reason;
-    *piece = (struct feed_piece){.kind = FEED_NOTHING, .is_level = true, .damaged_from = -1};
+    *piece = (struct feed_piece){.kind = FEED_NOTHING, .level_ms = 1, .damaged_from = -1};
     if (one->is_given) {
         nanosleep(&(struct timespec){.tv_nsec = (timeout_ms < 5 ? timeout_ms : 5) * 1000000L},
                   NULL);

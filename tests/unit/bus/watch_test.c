@@ -181,6 +181,36 @@ static void test_a_topic_that_is_gone_is_told_to_those_who_read_it(void **state)
     end(test);
 }
 
+static void test_who_waits_for_it_has_what_was_there(void **state)
+{
+    enum { LONG_MS = 60000 };
+    struct test *test = prepare(2);
+    (void)state;
+    assert_false(watch_catch_up(test->watch, LONG_MS)); /* it has not begun: nothing to wait for */
+    start(test);
+    wait_until(watch_progress(test->watch, &test->sinks[1]).level_ms > 0);
+    for (int i = 1; i <= 100; i++) {
+        fake_bus_publish(&test->bus, i % 2, 20);
+        assert_true(watch_catch_up(test->watch, LONG_MS));
+        assert_int_equal(atomic_load(&test->sinks[1].next[i % 2]), (i + 1) / 2 * 20);
+    }
+    fake_bus_set(&test->bus, &test->bus.fails, true);
+    wait_until(watch_state(test->watch).is_failing);
+    assert_false(watch_catch_up(test->watch, LONG_MS));
+    end(test);
+}
+
+static void test_nobody_waits_for_a_feed_that_lags(void **state)
+{
+    struct test *test = prepare(1);
+    (void)state;
+    test->bus.lag_ms = 1000;
+    start(test);
+    wait_until(watch_progress(test->watch, &test->sinks[0]).level_ms > 0);
+    assert_false(watch_catch_up(test->watch, 1 << 30));
+    end(test);
+}
+
 static void test_a_stop_waits_no_longer_than_it_may(void **state)
 {
     struct test *test = prepare(1);
@@ -200,6 +230,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_one_that_asks_again_gets_all_again_and_the_others_do_not),
         cmocka_unit_test(test_a_feed_that_fails_is_opened_anew_where_each_stands),
         cmocka_unit_test(test_a_topic_that_is_gone_is_told_to_those_who_read_it),
+        cmocka_unit_test(test_who_waits_for_it_has_what_was_there),
+        cmocka_unit_test(test_nobody_waits_for_a_feed_that_lags),
         cmocka_unit_test(test_a_stop_waits_no_longer_than_it_may),
     };
     return unit_run(tests, NULL, NULL, argc, argv);

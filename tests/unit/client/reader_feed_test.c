@@ -101,7 +101,7 @@ static enum feed_kind_of_piece take(struct story *story, int timeout_ms, bool *i
     } else if (piece.kind == FEED_GONE) {
         story->gone++;
     }
-    *is_level = piece.kind == FEED_NOTHING && piece.is_level;
+    *is_level = piece.kind == FEED_NOTHING && piece.level_ms > 0;
     return piece.kind;
 }
 

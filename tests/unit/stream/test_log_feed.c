@@ -469,6 +469,57 @@ static void test_partitions_that_are_added_are_read(void **state)
     end(story);
 }
 
+/* Reads until it is level with what was there at the time; returns how many events came. */
+static size_t read_until_level(struct story *story, int64_t time_ms)
+{
+    struct feed_piece piece;
+    size_t events = 0;
+    do {
+        assert_int_equal(feed_next(story->feed, 1, &piece, &story->fixture->reason), ERR_NONE);
+        events += piece.count;
+    } while (piece.level_ms <= time_ms);
+    return events;
+}
+
+/* Also of a topic that was made so short a time after others that it was not looked for yet. */
+static void test_level_means_that_all_of_before_was_given(void **state)
+{
+    struct fixture *fixture = *state;
+    struct story *story = begin(fixture, 10);
+    open_feed(story);
+    check_silence(story);
+    for (int i = 0; i < 20; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "made-%d", i);
+        struct topic *topic = create(fixture, name);
+        publish_to(fixture, topic);
+        topic_unref(topic);
+        publish_event(fixture, i % PARTITIONS, 10);
+        assert_int_equal(read_until_level(story, clock_wall_ms(clock_system())), 2);
+    }
+    end(story);
+}
+
+static void test_level_is_not_told_while_some_is_left(void **state)
+{
+    enum { EVENTS = 20 };
+    struct fixture *fixture = *state;
+    struct story *story = begin(fixture, 11);
+    struct feed_piece piece;
+    size_t events = 0;
+    for (int i = 0; i < EVENTS; i++) {
+        publish_event(fixture, i % 2, 600 << 10); /* some pieces */
+    }
+    open_feed(story);
+    while (events < EVENTS) {
+        assert_int_equal(feed_next(story->feed, LONG_MS, &piece, NULL), ERR_NONE);
+        events += piece.count;
+        assert_true(piece.level_ms == 0 || events == EVENTS);
+    }
+    assert_int_equal(read_until_level(story, 0), 0);
+    end(story);
+}
+
 static void *wake_it(void *context)
 {
     feed_wake(context);
@@ -558,6 +609,8 @@ int main(int argc, char **argv)
         TEST(test_what_was_deleted_is_passed_over),
         TEST(test_topics_that_come_and_go_are_told),
         TEST(test_partitions_that_are_added_are_read),
+        TEST(test_level_means_that_all_of_before_was_given),
+        TEST(test_level_is_not_told_while_some_is_left),
         TEST(test_a_wait_ends_when_it_is_woken),
         TEST(test_what_is_damaged_is_told_and_passed_over),
     };
