@@ -4,6 +4,7 @@
 #include "base/logger.h"
 #include "base/mem.h"
 #include "base/own_peers.h"
+#include "base/random.h"
 #include "bus/bus_layer.h"
 
 #include <stdlib.h>
@@ -16,6 +17,7 @@ struct serve_layer {
     struct server *server;
     char *dir;
     char *bootstrap;
+    char *client_id;             /* nobody else has it: what has it is no service on the flow map */
     struct own_peers *own_peers; /* held: a stop that hangs outlives the server */
     struct bus_layer *layer;
 };
@@ -41,6 +43,12 @@ static char *first_address(const char *addresses)
     return result;
 }
 
+static char *own_client_id(void)
+{
+    char uuid[UUID_TEXT_SIZE];
+    return mem_sprintf("tidings-bus-%s", random_uuid_text(uuid));
+}
+
 static struct feed *open_feed(void *context, feed_begin *begin, void *begin_context,
                               struct reason *reason)
 {
@@ -62,6 +70,7 @@ static void free_layer(struct serve_layer *layer)
 {
     free(layer->dir);
     free(layer->bootstrap);
+    free(layer->client_id);
     own_peers_unref(layer->own_peers);
     free(layer);
 }
@@ -77,11 +86,12 @@ struct serve_layer *serve_layer_start(struct server *server)
     layer->server = server;
     layer->dir = mem_sprintf("%s/bus", server_data_dir(server));
     layer->bootstrap = first_address(server_addresses(server));
+    layer->client_id = own_client_id();
     layer->own_peers = own_peers_ref(server_own_peers(server));
     struct bus_layer_settings settings = {
         .dir = layer->dir,
         .connection = {.bootstrap_servers = layer->bootstrap,
-                       .client_id = "tidings-bus",
+                       .client_id = layer->client_id,
                        .timeout_ms = ANSWER_MS,
                        .own_peers = layer->own_peers},
         .open_feed = open_feed,

@@ -1,46 +1,19 @@
 #include "bus/map/client_view.h"
 
-#include "base/buf.h"
 #include "base/clock.h"
 #include "base/time_text.h"
-#include "base/vec.h"
 #include "bus/event/json_word.h"
 #include "bus/http/http.h"
+#include "bus/map/client_look.h"
 #include "client/observer.h"
 
 #include <math.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 enum { OVER_MOST_MS = 5000, OVER_MS = 1000, KEPT_MS = 60000 };
-
-/* What was shown, copied: so that those who come and go wait for nothing but that. */
-struct seen_flow {
-    enum client_did did;
-    struct slice topic, group; /* borrow from the text, once it is complete */
-    size_t topic_at, group_at;
-    uint64_t events, bytes;
-    int64_t session_timeout_ms, first_ms, last_ms;
-};
-
-struct seen_client {
-    struct client_identity identity;
-    size_t parts_at[5];
-    int connections;
-    int64_t first_ms, left_ms;
-    size_t first_flow, flow_count;
-};
-
-struct seen {
-    struct buf text;
-    VEC(struct seen_client) clients;
-    VEC(struct seen_flow) flows;
-    int64_t ns;
-    _Atomic unsigned references;
-};
 
 /*
  * Rates need two looks. The last ones are kept, so that who asks now and then waits for nothing;
@@ -49,134 +22,16 @@ struct seen {
 struct client_view {
     const struct bus_parts *parts;
     struct http_route route;
-    pthread_mutex_t lock;     /* guards all below */
-    struct seen *young, *old; /* NULL: none; the old one is OVER_MS older, at least */
+    pthread_mutex_t lock;            /* guards all below */
+    struct client_look *young, *old; /* NULL: none; the old one is OVER_MS older, at least */
     bool is_measuring;
 };
 
-static struct slice *part_of(struct client_identity *identity, int which)
-{
-    struct slice *parts[] = {&identity->principal, &identity->client_id, &identity->software_name,
-                             &identity->software_version, &identity->host};
-    return parts[which];
-}
-
-static size_t keep(struct seen *seen, struct slice text)
-{
-    size_t at = seen->text.size;
-    buf_append_slice(&seen->text, text);
-    return at;
-}
-
-static void show_client(void *context, const struct client_shown *client)
-{
-    struct seen *seen = context;
-    struct seen_client *at = vec_add(&seen->clients);
-    at->identity = client->identity;
-    at->connections = client->connections;
-    at->first_ms = client->first_ms;
-    at->left_ms = client->last_ms;
-    at->first_flow = seen->flows.count;
-    for (int i = 0; i < 5; i++) {
-        at->parts_at[i] = keep(seen, *part_of(&at->identity, i));
-    }
-}
-
-static void show_flow(void *context, const struct client_flow_shown *flow)
-{
-    struct seen *seen = context;
-    vec_push(&seen->flows, (struct seen_flow){.did = flow->did,
-                                              .topic = flow->topic,
-                                              .group = flow->group,
-                                              .topic_at = keep(seen, flow->topic),
-                                              .group_at = keep(seen, flow->group),
-                                              .events = flow->events,
-                                              .bytes = flow->bytes,
-                                              .session_timeout_ms = flow->session_timeout_ms,
-                                              .first_ms = flow->first_ms,
-                                              .last_ms = flow->last_ms});
-    seen->clients.items[seen->clients.count - 1].flow_count++;
-}
-
-static void point(const struct seen *seen, struct slice *slice, size_t at)
-{
-    if (!slice_is_null(*slice)) {
-        *slice = slice_of(seen->text.data != NULL ? (const void *)(seen->text.data + at) : "",
-                          slice->size);
-    }
-}
-
-static struct seen *look(struct observer *observer)
-{
-    struct seen *seen = mem_new(struct seen);
-    struct client_visitor visitor = {seen, show_client, show_flow};
-    observer_show(observer, &visitor);
-    seen->ns = clock_now_ns();
-    for (size_t i = 0; i < seen->clients.count; i++) {
-        for (int j = 0; j < 5; j++) {
-            struct seen_client *client = &seen->clients.items[i];
-            point(seen, part_of(&client->identity, j), client->parts_at[j]);
-        }
-    }
-    for (size_t i = 0; i < seen->flows.count; i++) {
-        point(seen, &seen->flows.items[i].topic, seen->flows.items[i].topic_at);
-        point(seen, &seen->flows.items[i].group, seen->flows.items[i].group_at);
-    }
-    atomic_store(&seen->references, 1);
-    return seen;
-}
-
-static struct seen *share(struct seen *seen)
-{
-    atomic_fetch_add(&seen->references, 1);
-    return seen;
-}
-
-static void forget(struct seen *seen)
-{
-    if (seen != NULL && atomic_fetch_sub(&seen->references, 1) == 1) {
-        buf_deinit(&seen->text);
-        vec_deinit(&seen->clients);
-        vec_deinit(&seen->flows);
-        free(seen);
-    }
-}
-
-/* --- the same in two looks: they come in one order, with some gone and some new --- */
-
-static bool is_same_client(const struct seen_client *a, const struct seen_client *b)
-{
-    struct client_identity x = a->identity, y = b->identity;
-    for (int i = 0; i < 5; i++) {
-        if (!slice_equal(*part_of(&x, i), *part_of(&y, i))) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* From where the last one was found on. NULL: it was not there yet. */
-static const struct seen_client *find_client(const struct seen *before, size_t *from,
-                                             const struct seen_client *client)
-{
-    for (size_t i = 0; i < before->clients.count; i++) {
-        size_t at = (*from + i) % before->clients.count;
-        if (is_same_client(&before->clients.items[at], client)) {
-            *from = at + 1;
-            return &before->clients.items[at];
-        }
-        if (i == 64) { /* it is new, most likely; a list of thousands is not searched for each */
-            break;
-        }
-    }
-    return NULL;
-}
-
-static uint64_t events_before(const struct seen *before, const struct seen_client *client,
-                              const struct seen_flow *flow)
+static uint64_t events_before(const struct client_look *before, const struct look_client *client,
+                              const struct look_flow *flow)
 {
     for (size_t i = 0; client != NULL && i < client->flow_count; i++) {
-        const struct seen_flow *at = &before->flows.items[client->first_flow + i];
+        const struct look_flow *at = &before->flows.items[client->first_flow + i];
         if (at->did == flow->did && slice_equal(at->topic, flow->topic) &&
             slice_equal(at->group, flow->group)) {
             return at->events;
@@ -200,7 +55,7 @@ struct sum {
 
 static const char *const words[CLIENT_DID_KINDS] = {"produced", "fetched", "committed", "joined"};
 
-static json_t *flow_json(const struct seen_flow *flow, double rate)
+static json_t *flow_json(const struct look_flow *flow, double rate)
 {
     json_t *json = json_pack(
         "{s:s,s:o,s:o,s:I,s:I,s:o,s:o,s:o}", "did", words[flow->did], "topic",
@@ -221,17 +76,17 @@ static json_t *sum_json(const struct sum *sum)
                      json_moment(sum->last_ms));
 }
 
-static json_t *client_json(const struct seen *now, const struct seen *before, size_t *from,
-                           const struct seen_client *client)
+static json_t *client_json(const struct client_look *now, const struct client_look *before,
+                           size_t *from, const struct look_client *client)
 {
     const struct client_identity *who = &client->identity;
-    const struct seen_client *then = before != NULL ? find_client(before, from, client) : NULL;
+    const struct look_client *then = before != NULL ? client_look_find(before, from, client) : NULL;
     double seconds = before != NULL ? (double)(now->ns - before->ns) / 1e9 : 0;
     struct sum sums[CLIENT_DID_KINDS] = {0};
     int64_t last_ms = 0;
     json_t *flows = json_array();
     for (size_t i = 0; i < client->flow_count; i++) {
-        const struct seen_flow *flow = &now->flows.items[client->first_flow + i];
+        const struct look_flow *flow = &now->flows.items[client->first_flow + i];
         struct sum *sum = &sums[flow->did];
         uint64_t were = before != NULL ? events_before(before, then, flow) : 0;
         double rate = before == NULL ? -1
@@ -266,40 +121,41 @@ static void wait_ms(int64_t ms)
     nanosleep(&time, NULL);
 }
 
-static int64_t age_ms(const struct seen *now, const struct seen *before)
+static int64_t age_ms(const struct client_look *now, const struct client_look *before)
 {
     return (now->ns - before->ns) / 1000000;
 }
 
 /* Keeps this look for those who ask later. The lock is held. */
-static void keep_look(struct client_view *view, struct seen *now)
+static void keep_look(struct client_view *view, struct client_look *now)
 {
     if (view->young == NULL) {
-        view->young = share(now);
+        view->young = client_look_ref(now);
     } else if (age_ms(now, view->young) >= OVER_MS) {
-        forget(view->old);
+        client_look_unref(view->old);
         view->old = view->young;
-        view->young = share(now);
+        view->young = client_look_ref(now);
     }
 }
 
 /* The youngest kept look that is old enough to compare with; NULL: none. The lock is held. */
-static struct seen *kept_look(struct client_view *view, const struct seen *now, int64_t over_ms)
+static struct client_look *kept_look(struct client_view *view, const struct client_look *now,
+                                     int64_t over_ms)
 {
-    struct seen *kept[] = {view->young, view->old};
+    struct client_look *kept[] = {view->young, view->old};
     for (size_t i = 0; i < 2; i++) {
         if (kept[i] != NULL && age_ms(now, kept[i]) >= over_ms && age_ms(now, kept[i]) <= KEPT_MS) {
-            return share(kept[i]);
+            return client_look_ref(kept[i]);
         }
     }
     return NULL;
 }
 
 /* What to compare with, and a look now. *before NULL: another request measures just now. */
-static void look_twice(struct client_view *view, int64_t over_ms, struct seen **before,
-                       struct seen **now)
+static void look_twice(struct client_view *view, int64_t over_ms, struct client_look **before,
+                       struct client_look **now)
 {
-    *now = look(view->parts->observer);
+    *now = client_look_new(view->parts->observer);
     pthread_mutex_lock(&view->lock);
     *before = kept_look(view, *now, over_ms);
     keep_look(view, *now);
@@ -311,7 +167,7 @@ static void look_twice(struct client_view *view, int64_t over_ms, struct seen **
     }
     *before = *now;
     wait_ms(over_ms);
-    *now = look(view->parts->observer);
+    *now = client_look_new(view->parts->observer);
     pthread_mutex_lock(&view->lock);
     keep_look(view, *now);
     view->is_measuring = false;
@@ -320,7 +176,7 @@ static void look_twice(struct client_view *view, int64_t over_ms, struct seen **
 
 static void reply_clients(struct client_view *view, struct http_reply *reply, int64_t over_ms)
 {
-    struct seen *before, *now;
+    struct client_look *before, *now;
     size_t from = 0;
     json_t *list = json_array();
     look_twice(view, over_ms, &before, &now);
@@ -328,8 +184,8 @@ static void reply_clients(struct client_view *view, struct http_reply *reply, in
         json_array_append_new(list, client_json(now, before, &from, &now->clients.items[i]));
     }
     http_reply_json(reply, 200, list);
-    forget(before);
-    forget(now);
+    client_look_unref(before);
+    client_look_unref(now);
 }
 
 static void handle(void *context, const struct http_request *request, struct http_reply *reply)
@@ -383,8 +239,8 @@ void client_view_free(void *module)
 {
     struct client_view *view = module;
     if (view != NULL) {
-        forget(view->young);
-        forget(view->old);
+        client_look_unref(view->young);
+        client_look_unref(view->old);
         pthread_mutex_destroy(&view->lock);
         free(view);
     }

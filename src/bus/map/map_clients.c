@@ -23,22 +23,22 @@ struct seen_client {
 };
 
 struct seen {
+    const struct bus_parts *parts;
     struct buf text;
     VEC(struct seen_client) clients;
     VEC(struct seen_flow) flows;
 };
 
-/* Our own connections and those of people at the command: no services. */
-static bool is_our_own(struct slice client_id)
+static bool is_named(struct slice client_id, const char *name)
 {
-    static const char *const names[] = {"tidings-bus", "tidings-cli"};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        size_t size = strlen(names[i]);
-        if (client_id.size >= size && memcmp(client_id.data, names[i], size) == 0) {
-            return true;
-        }
-    }
-    return false;
+    return name != NULL && slice_equal(client_id, slice_str(name));
+}
+
+/* Our own connections, whose name others do not know, and those of people at the command: no
+ * services. */
+static bool is_no_service(const struct bus_parts *parts, struct slice client_id)
+{
+    return is_named(client_id, parts->connection->client_id) || is_named(client_id, "tidings-cli");
 }
 
 static size_t keep(struct seen *seen, struct slice text)
@@ -65,7 +65,8 @@ static void show_client(void *context, const struct client_shown *client)
     struct seen *seen = context;
     struct slice names[MAP_NAMES] = {0};
     struct seen_client *at = vec_add(&seen->clients);
-    at->connections = is_our_own(client->identity.client_id) ? -1 : client->connections;
+    at->connections =
+        is_no_service(seen->parts, client->identity.client_id) ? -1 : client->connections;
     at->left_ms = client->last_ms;
     at->first_flow = seen->flows.count;
     name_client(&client->identity, names);
@@ -145,7 +146,7 @@ static void take_flow(struct map_watch *map, const struct seen *seen,
 
 void map_look_at_clients(struct map_watch *map, int64_t now_ms)
 {
-    struct seen seen = {0};
+    struct seen seen = {.parts = map->parts};
     struct client_visitor visitor = {&seen, show_client, show_flow};
     observer_show(map->parts->observer, &visitor);
     pthread_mutex_lock(&map->lock);
@@ -166,9 +167,10 @@ void map_look_at_clients(struct map_watch *map, int64_t now_ms)
 /* --- who has a producer id --- */
 
 struct found {
+    const struct bus_parts *parts;
     char *text; /* NAMES_MOST bytes */
     struct slice *names;
-    bool is_our_own;
+    bool is_no_service;
 };
 
 static void take_names(void *context, const struct client_shown *client, int64_t since_ms)
@@ -176,7 +178,7 @@ static void take_names(void *context, const struct client_shown *client, int64_t
     struct found *found = context;
     size_t at = 0;
     (void)since_ms;
-    found->is_our_own = is_our_own(client->identity.client_id);
+    found->is_no_service = is_no_service(found->parts, client->identity.client_id);
     name_client(&client->identity, found->names);
     for (int i = 0; i < MAP_NAMES; i++) {
         struct slice *name = &found->names[i];
@@ -193,7 +195,7 @@ bool map_find_producer(void *context, int64_t producer_id, struct slice names[MA
 {
     static _Thread_local char text[NAMES_MOST];
     struct map_watch *map = context;
-    struct found found = {.text = text, .names = names};
+    struct found found = {.parts = map->parts, .text = text, .names = names};
     return observer_find_producer(map->parts->observer, producer_id, take_names, &found) &&
-           !found.is_our_own;
+           !found.is_no_service;
 }

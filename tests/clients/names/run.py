@@ -126,7 +126,7 @@ class World:
         rows = [row for row in self.rows if row["client_id"].startswith(service)]
         did = {(flow["did"], flow.get("topic") or flow.get("group")) for row in rows for flow in row["flows"]}
         does = {("produced", "of." + name), ("fetched", "in"), ("joined", service)}
-        told = {row["software"] for row in rows} - ({None} if software else set())  # some tell it on their first connection only
+        told = {row["software"] for row in rows}  # some tell it on their first connection only: these are shown as one
         return [*sorted(edges - self.edges), *sorted(does - did),
                 *([] if told == {software} else [f"software {told}, not {software}"])]
 

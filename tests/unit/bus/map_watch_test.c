@@ -16,6 +16,7 @@
  * here: what it learned is served. */
 
 enum { TRIES = 30000 };
+#define OWN_CLIENT_ID "tidings-bus-own"
 
 /* A feed of one event, again and again. */
 struct one_feed {
@@ -76,9 +77,55 @@ static struct feed *open_feed(void *context, feed_begin *begin, void *begin_cont
 /* One client, which produces, and one that reads for a group and can go. */
 struct two_clients {
     struct observer observer;
-    atomic_bool is_gone;
+    atomic_bool is_gone, has_layers, has_silent;
     atomic_int fetched;
 };
+
+static void show_one(const struct client_visitor *visitor, struct client_shown client,
+                     const char *software, const struct client_flow_shown *flows, size_t count)
+{
+    client.identity.software_name = software != NULL ? slice_str(software) : (struct slice){0};
+    visitor->client(visitor->context, &client);
+    for (size_t i = 0; i < count; i++) {
+        visitor->flow(visitor->context, &flows[i]);
+    }
+}
+
+/* Libraries that tell their software on their first connection only; of two it is not known whose a
+ * silent one is, and another machine is another one. */
+static void show_silent(const struct client_visitor *visitor, struct client_shown client,
+                        struct client_flow_shown flow)
+{
+    struct client_flow_shown flows[] = {flow, flow};
+    flow.events = flows[0].events = flows[1].events = 5;
+    flows[0].first_ms = 7;
+    flows[1].topic = slice_str("stock");
+    client.identity.client_id = slice_str("ledger");
+    client.connections = 2;
+    show_one(visitor, client, NULL, flows, 2);
+    client.first_ms = 3;
+    client.connections = 1;
+    show_one(visitor, client, "kgo", &flow, 1);
+    client.identity.host = slice_str("192.0.2.1");
+    show_one(visitor, client, NULL, &flow, 1);
+    client.identity.client_id = slice_str("two");
+    show_one(visitor, client, "one", &flow, 1);
+    show_one(visitor, client, "other", &flow, 1);
+    show_one(visitor, client, NULL, &flow, 1);
+}
+
+/* The layer that asks, a person at the command, and clients that only sound like them. */
+static void show_layers(const struct client_visitor *visitor, struct client_shown client,
+                        struct client_flow_shown flow)
+{
+    static const char *const names[] = {OWN_CLIENT_ID, "tidings-cli", "tidings-bus",
+                                        OWN_CLIENT_ID "-x", "tidings-clip"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        client.identity.client_id = slice_str(names[i]);
+        visitor->client(visitor->context, &client);
+        visitor->flow(visitor->context, &flow);
+    }
+}
 
 static void show(struct observer *observer, const struct client_visitor *visitor)
 {
@@ -107,6 +154,12 @@ static void show(struct observer *observer, const struct client_visitor *visitor
     fetched.events = (uint64_t)atomic_fetch_add(&two->fetched, 3) + 1;
     visitor->client(visitor->context, &mail);
     visitor->flow(visitor->context, &fetched);
+    if (atomic_load(&two->has_silent)) {
+        show_silent(visitor, shop, fetched);
+    }
+    if (atomic_load(&two->has_layers)) {
+        show_layers(visitor, shop, fetched);
+    }
 }
 
 static bool find_producer(struct observer *observer, int64_t producer_id,
@@ -136,7 +189,7 @@ static void start(struct bench *bench)
     /* No connection: librdkafka's threads are none that a thread sanitizer knows. */
     static const char *const properties[] = {"no.such.property=1"};
     bench->connection = (struct connection_settings){.bootstrap_servers = "127.0.0.1:1",
-                                                     .client_id = "test",
+                                                     .client_id = OWN_CLIENT_ID,
                                                      .properties = properties,
                                                      .property_count = 1};
     bench->parts = (struct bus_parts){.dir = bench->dir,
@@ -238,6 +291,49 @@ static void test_what_feed_and_observer_tell_is_served(void **state)
     expect_status(bench, "/v1/map?diff=soon", 400);
 }
 
+static void test_nobody_hides_by_a_name_like_ours(void **state)
+{
+    struct bench *bench = *state;
+    atomic_store(&bench->clients.has_layers, true);
+    wait_for(bench, "/v1/map", "\"service:tidings-clip\""); /* the last one that is shown */
+    wait_for(bench, "/v1/map", "\"service:tidings-bus\"");
+    wait_for(bench, "/v1/map", "\"service:" OWN_CLIENT_ID "-x\"");
+    struct http_answer answer;
+    get(bench, "/v1/map", &answer);
+    assert_null(strstr(buf_cstr(&answer.body), "\"service:" OWN_CLIENT_ID "\""));
+    assert_null(strstr(buf_cstr(&answer.body), "\"service:tidings-cli\""));
+    http_answer_deinit(&answer);
+}
+
+static const json_t *field(const json_t *clients, size_t which, const char *name)
+{
+    return json_object_get(json_array_get(clients, which), name);
+}
+
+static void test_connections_that_do_not_tell_their_software_are_the_clients_that_did(void **state)
+{
+    struct bench *bench = *state;
+    struct http_answer answer;
+    atomic_store(&bench->clients.has_silent, true);
+    get(bench, "/v1/clients?over=1ms", &answer);
+    assert_int_equal(answer.status, 200);
+    assert_int_equal(json_array_size(answer.json), 2 + 2 + 3);
+    assert_string_equal(json_string_value(field(answer.json, 2, "software")), "kgo");
+    assert_int_equal(json_integer_value(field(answer.json, 2, "connections")), 3);
+    assert_string_equal(json_string_value(field(answer.json, 2, "first_seen")),
+                        "1970-01-01T00:00:00.003Z");
+    const json_t *flows = field(answer.json, 2, "flows");
+    assert_int_equal(json_array_size(flows), 2);
+    assert_string_equal(json_string_value(field(flows, 0, "topic")), "orders");
+    assert_int_equal(json_integer_value(field(flows, 0, "events")), 10);
+    assert_string_equal(json_string_value(field(flows, 0, "first")), "1970-01-01T00:00:00.007Z");
+    assert_int_equal(json_integer_value(field(flows, 1, "events")), 5);
+    assert_string_equal(json_string_value(field(answer.json, 3, "address")), "192.0.2.1");
+    assert_true(json_is_null(field(answer.json, 3, "software")));
+    assert_true(json_is_null(field(answer.json, 6, "software")));
+    http_answer_deinit(&answer);
+}
+
 static void test_clients_are_listed_with_rates(void **state)
 {
     struct bench *bench = *state;
@@ -276,6 +372,10 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_what_feed_and_observer_tell_is_served, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(test_nobody_hides_by_a_name_like_ours, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            test_connections_that_do_not_tell_their_software_are_the_clients_that_did, setup,
+            teardown),
         cmocka_unit_test_setup_teardown(test_clients_are_listed_with_rates, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_was_learned_outlives_a_restart, setup, teardown),
     };
