@@ -172,20 +172,29 @@ class Client:
                    for state in ("open", "failed"))
 
 
+def held_port():
+    """A socket that holds a free port: nobody else gets it while what listens there is killed."""
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
+    return held
+
+
 class Bus(Client):
     """The server of the demo, and the command that asks it."""
 
     def __init__(self, data, home):
-        super().__init__("127.0.0.1:0")
+        self.held = held_port()
+        super().__init__("127.0.0.1:%d" % self.held.getsockname()[1])
         self.data, self.home = data, home
         self.server = None
         self.start()
 
     def start(self):
-        """Starts the server, at the address that it had before if it had one."""
+        """Starts the server, at the same address each time."""
         self.server = Process(self.home, "bus", [self.program, "serve", "--data", self.data,
                                                  "--listen", self.address])
-        self.address = self.server.ready(r"listen=([^\s,]+)")
+        self.server.ready(r"listen=([^\s,]+)")
 
     def kill(self):
         self.server.kill()
@@ -263,9 +272,8 @@ class Postgres:
                               text=True, check=False, **self.options)
         if done.returncode != 0:
             raise DemoError("initdb: " + done.stderr.strip())
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.held = held_port()
+        self.port = self.held.getsockname()[1]
         self.url = "postgresql://store@127.0.0.1:%d/postgres" % self.port
         with open(os.path.join(home, "inventory.url"), "w", encoding="utf-8") as file:
             file.write(self.url)  # for check.py

@@ -3,7 +3,6 @@ import mmap
 import os
 import re
 import signal
-import socket
 import struct
 import subprocess
 import sys
@@ -20,15 +19,6 @@ class Failure(Exception):
     """What the campaign is there to find: the text says what went wrong."""
 
 
-def free_ports(count):
-    """Ports that nobody listens on now."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [held.getsockname()[1] for held in sockets]
-    for held in sockets:
-        held.close()
-    return ports
-
-
 class Server(server.Server):
     """The real binary over the fault layer; the same ports at every start."""
 
@@ -42,7 +32,8 @@ class Server(server.Server):
                  "WITNESS_DIR": data, "WITNESS_FILE": os.path.join(folder, "witness")})
         self.tools = tools
         self.folder = folder
-        self.ports = free_ports(2)      # the second is told as the proxy's
+        self.places = [server.held_port() for _ in range(2)]  # the second is told as the proxy's
+        self.ports = [port for _, port in self.places]
         self.proxy_port = None
         self.frozen = False
 

@@ -87,11 +87,11 @@ class Reach(Case):
         with socket.socket() as unused:
             unused.bind(("127.0.0.1", 0))
             address = "127.0.0.1:%d" % unused.getsockname()[1]
-        for words in (["topic", "list"], ["publish", "t", "x"], ["subscribe", "t"],
-                      ["group", "list"]):
-            err = self.fails(3, r"cannot reach the bus at %s: nobody listens" % address, *words,
-                             address=address)
-            self.assertIn("--bootstrap-server", err)
+            for words in (["topic", "list"], ["publish", "t", "x"], ["subscribe", "t"],
+                          ["group", "list"]):
+                err = self.fails(3, r"cannot reach the bus at %s: nobody listens" % address, *words,
+                                 address=address)
+                self.assertIn("--bootstrap-server", err)
 
     def test_unknown_host(self):
         self.fails(3, "cannot reach the bus", "topic", "list", "-b", "nowhere.invalid:9092")

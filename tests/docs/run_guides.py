@@ -46,10 +46,11 @@ def install(home):
     return target
 
 
-def free_address():
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{taken.getsockname()[1]}"
+def address_of(held):
+    """One that nobody else gets while the socket is open: the guide's server may listen there."""
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
+    return f"127.0.0.1:{held.getsockname()[1]}"
 
 
 def stand_in(folder, program, address):
@@ -82,9 +83,9 @@ def follow(shell, home, parts, first):
 
 
 def run(document):
-    with tempfile.TemporaryDirectory(prefix="tidings-guide-") as home:
+    with tempfile.TemporaryDirectory(prefix="tidings-guide-") as home, socket.socket() as held:
         target = install(home)
-        address = free_address()
+        address = address_of(held)
         first = stand_in(os.path.join(home, "first"), os.path.join(target, "bin", "tidings"), address)
         with open(os.path.join(ROOT, "docs", document), encoding="utf-8") as file:
             parts = list(parts_of(file.read()))

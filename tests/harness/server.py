@@ -3,15 +3,18 @@ import os
 import re
 import select
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
+import weakref
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BINARY = os.path.abspath(os.environ.get("TIDINGS_BIN") or os.path.join(ROOT, "build", "tidings"))
 WAIT_S = 60
 TOLD = 3000  # characters of a log that a failure shows
+ANY_PORT = "127.0.0.1:0"
 
 
 def wait_for(condition, what, seconds=WAIT_S):
@@ -24,6 +27,16 @@ def wait_for(condition, what, seconds=WAIT_S):
         if time.monotonic() > until:
             raise AssertionError(f"not within {seconds} s: {what}")
         time.sleep(0.005)
+
+
+def held_port():
+    """(socket, number) of a port that nobody else gets while the socket is open: a server that is killed finds it
+    free again. The kernel gives a bound port to nobody who asks for any; who names it, with SO_REUSEADDR, may
+    listen there."""
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
+    return held, held.getsockname()[1]
 
 
 def run(*words, text=None, code=0, address=None):
@@ -59,7 +72,7 @@ class Server:
     is kept, over restarts too; else it is gone with this object.
     """
 
-    def __init__(self, data, *settings, listen="127.0.0.1:0", options=(), env=None, preload=(),
+    def __init__(self, data, *settings, listen=ANY_PORT, options=(), env=None, preload=(),
                  before=(), popen=None, binary=BINARY, log_path=None, start=True):
         self.data, self.settings, self.listen = data, settings, listen
         self.options, self.before, self.binary = options, before, binary
@@ -68,7 +81,7 @@ class Server:
         self.log_file = None if log_path else tempfile.NamedTemporaryFile(suffix=".log")
         self.log_path = log_path or self.log_file.name
         self.log_from = 0
-        self.process = self.address = self.port = None
+        self.process = self.address = self.port = self.held = None
         self.ready = self.rest = ""  # the line that it is ready, and what it printed behind that
         if start:
             self.start()
@@ -91,9 +104,17 @@ class Server:
     def command(self):
         words = [*self.before, self.binary, "serve"]
         words += ["--data", self.data] if self.data else []
-        words += ["--listen", self.listen] if self.listen else []
+        words += ["--listen", self.place()] if self.listen else []
         words += [word for setting in self.settings for word in ("--set", setting)]
         return words + list(self.options)
+
+    def place(self):
+        """Any port is another one at each start; where it listened is kept for who wants to start there again."""
+        if self.listen != ANY_PORT:
+            return self.listen
+        self.held, port = held_port()
+        weakref.finalize(self, self.held.close)
+        return f"127.0.0.1:{port}"
 
     # -- its life --
 

@@ -33,9 +33,10 @@ class Server:
     def __init__(self, binary, log_path):
         self.binary, self.log_path = binary, log_path
         self.data = tempfile.mkdtemp(prefix="tidings-moving-")
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.bootstrap = f"127.0.0.1:{probe.getsockname()[1]}"
+        self.held = socket.socket()  # while it is open, nobody else gets its port
+        self.held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.held.bind(("127.0.0.1", 0))
+        self.bootstrap = f"127.0.0.1:{self.held.getsockname()[1]}"
         self.start()
 
     def start(self):

@@ -1,11 +1,13 @@
 #include "bus_server.h"
 
+#include <arpa/inet.h>
 #include <librdkafka/rdkafka.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -25,6 +27,25 @@ static void expect(enum client_status status, const struct client_error *error)
     }
 }
 
+/* A port that nobody else gets while the server is killed: the kernel gives one that is bound to
+ * nobody who asks for any; who names it, with SO_REUSEADDR, may listen there. */
+static void hold_port(struct bus_server *server)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof at;
+    int yes = 1;
+    char address[32];
+    server->held_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (server->held_fd < 0 ||
+        setsockopt(server->held_fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) != 0 ||
+        bind(server->held_fd, (struct sockaddr *)&at, sizeof at) != 0 ||
+        getsockname(server->held_fd, (struct sockaddr *)&at, &size) != 0) {
+        fail("a port for the server");
+    }
+    snprintf(address, sizeof address, "127.0.0.1:%d", ntohs(at.sin_port));
+    server->address = strdup(address);
+}
+
 static void run_server(const struct bus_server *server, int ready_fd)
 {
     char fd_text[16];
@@ -35,10 +56,9 @@ static void run_server(const struct bus_server *server, int ready_fd)
         (getenv("TEST_LOG") == NULL && freopen("/dev/null", "w", stderr) == NULL)) {
         fail("/dev/null");
     }
-    execl(program, program, "serve", "--data", server->data, "--listen",
-          server->address != NULL ? server->address : "127.0.0.1:0", "--ready-fd", fd_text, "--set",
-          "group.min.session.timeout.ms=100", "--set", "auto.create.topics.enable=false",
-          (char *)NULL);
+    execl(program, program, "serve", "--data", server->data, "--listen", server->address,
+          "--ready-fd", fd_text, "--set", "group.min.session.timeout.ms=100", "--set",
+          "auto.create.topics.enable=false", (char *)NULL);
     fail(program);
 }
 
@@ -148,14 +168,9 @@ static void launch(struct bus_server *server)
     }
     close(ready[1]);
     FILE *from = fdopen(ready[0], "r");
-    char *found = fgets(line, sizeof line, from) != NULL ? strstr(line, "listen=") : NULL;
-    if (found == NULL) {
+    if (fgets(line, sizeof line, from) == NULL || strstr(line, server->address) == NULL) {
         fail("no ready line");
     }
-    found += strlen("listen=");
-    found[strcspn(found, " \n")] = '\0';
-    free(server->address);
-    server->address = strdup(found);
     fclose(from);
 }
 
@@ -177,6 +192,7 @@ void bus_server_start(struct bus_server *server)
         fail("a place for the server");
     }
     server->data = strdup(directory);
+    hold_port(server);
     launch(server);
     connect_to(server);
 }
@@ -232,6 +248,7 @@ void bus_server_stop(struct bus_server *server)
     if (system(command) != 0) {
         fail(command);
     }
+    close(server->held_fd);
     free(server->data);
     free(server->address);
 }

@@ -22,6 +22,7 @@ struct bus_server {
     pid_t killed[NODES_MAX]; /* of a foreign one */
     char *data;
     char *address;
+    int held_fd; /* holds its port */
     struct connection *connection;
     struct publisher *publisher;
     int kept; /* events that bus_server_put's publisher got acknowledged */
