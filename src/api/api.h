@@ -250,7 +250,7 @@ void api_complete(struct net *net, const struct completion *completion, struct a
  */
 int32_t api_hold_ms(const struct api_server *server, enum err err);
 
-/* Completes the request and frees it. */
+/* Frees the request and completes it: who is answered finds its memory given back. */
 void api_finish(struct api_request *request, struct api_reply *reply);
 
 /* Encodes a whole response with its generated encoder and finishes the request with it. */

@@ -52,6 +52,7 @@ static void beat(struct api_request *request, struct heartbeat_call *call)
     struct slice client_id = request->client_id;
     struct consumer_heartbeat_request heartbeat = {
         .waiter = request->completion,
+        .release = api_group_release(request),
         .member_id = body->member_id,
         .member_epoch = body->member_epoch,
         .instance_id = body->instance_id,
@@ -77,7 +78,6 @@ static void beat(struct api_request *request, struct heartbeat_call *call)
                              clock_wall_ms(request->server->clock));
     }
     group_coordinator_consumer_heartbeat(request->server->groups, body->group_id, &heartbeat);
-    api_request_free(request);
 }
 
 /* On a worker: what the expression matches, piece by piece, so that the member is answered with it.

@@ -19,7 +19,7 @@ enum err handle_delete_groups(struct api_request *request, struct reason *reason
         bool allowed = api_allows(request, API_DELETE, api_group(id));
         wanted[i] = (struct group_delete_result){id, allowed ? ERR_NONE : ERR_GROUP_DENIED};
     }
-    group_coordinator_delete(request->server->groups, &request->completion, wanted, count);
-    api_request_free(request);
+    group_coordinator_delete(request->server->groups, &request->completion, wanted, count,
+                             api_group_release(request));
     return ERR_NONE;
 }

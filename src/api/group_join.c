@@ -35,6 +35,7 @@ enum err handle_join_group(struct api_request *request, struct reason *reason)
     struct slice client_id = request->client_id;
     struct group_join_request join = {
         .waiter = request->completion,
+        .release = api_group_release(request),
         .member_id = body.member_id,
         .instance_id = body.group_instance_id,
         .client_id = slice_is_null(client_id) ? WIRE_EMPTY : client_id,
@@ -51,6 +52,5 @@ enum err handle_join_group(struct api_request *request, struct reason *reason)
     api_connection_joins(request->connection, body.group_id, body.session_timeout_ms,
                          clock_wall_ms(request->server->clock));
     group_coordinator_join(request->server->groups, body.group_id, &join);
-    api_request_free(request);
     return ERR_NONE;
 }

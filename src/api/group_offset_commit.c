@@ -74,6 +74,7 @@ enum err handle_offset_commit(struct api_request *request, struct reason *reason
     }
     struct group_commit_request commit = {
         .waiter = request->completion,
+        .release = api_group_release(request),
         .member_id = body.member_id,
         .instance_id = body.group_instance_id,
         .generation = body.generation_id_or_member_epoch,
@@ -85,6 +86,5 @@ enum err handle_offset_commit(struct api_request *request, struct reason *reason
     };
     api_hold(request); /* an OffsetFetch that follows must see it */
     group_coordinator_commit(request->server->groups, body.group_id, &commit);
-    api_request_free(request);
     return ERR_NONE;
 }

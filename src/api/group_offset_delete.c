@@ -45,10 +45,10 @@ enum err handle_offset_delete(struct api_request *request, struct reason *reason
     }
     struct group_offset_delete_request deletion = {
         .waiter = request->completion,
+        .release = api_group_release(request),
         .partitions = partitions,
         .count = count,
     };
     group_coordinator_offset_delete(request->server->groups, body.group_id, &deletion);
-    api_request_free(request);
     return ERR_NONE;
 }

@@ -238,6 +238,16 @@ void api_group_reply_send(const struct api_server *server, struct group_reply *r
     group_reply_free(reply);
 }
 
+static void free_request(void *context)
+{
+    api_request_free(context);
+}
+
+struct group_release api_group_release(struct api_request *request)
+{
+    return (struct group_release){free_request, request};
+}
+
 bool api_is_of_large_group(const struct api_request *request, struct slice group_id)
 {
     return request->conn != NULL && group_coordinator_is_large(request->server->groups, group_id);

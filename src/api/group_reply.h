@@ -13,6 +13,10 @@ struct api_server;
  */
 void api_group_reply_send(const struct api_server *server, struct group_reply *reply);
 
+/* Frees the request: for what the coordinator is asked, which answers it. The handler does not use
+ * the request behind that call. */
+struct group_release api_group_release(struct api_request *request);
+
 /* Whether the request is on its reactor, and about a group that takes longer than that has
  * (api_handle_slowly). */
 bool api_is_of_large_group(const struct api_request *request, struct slice group_id);

@@ -41,6 +41,7 @@ enum err handle_sync_group(struct api_request *request, struct reason *reason)
     }
     struct group_sync_request sync = {
         .waiter = request->completion,
+        .release = api_group_release(request),
         .member_id = body.member_id,
         .instance_id = body.group_instance_id,
         .protocol_type = body.protocol_type,
@@ -50,6 +51,5 @@ enum err handle_sync_group(struct api_request *request, struct reason *reason)
         .assignment_count = (size_t)body.assignments_count,
     };
     group_coordinator_sync(request->server->groups, body.group_id, &sync);
-    api_request_free(request);
     return ERR_NONE;
 }

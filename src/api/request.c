@@ -346,8 +346,10 @@ void api_complete(struct net *net, const struct completion *completion, struct a
 
 void api_finish(struct api_request *request, struct api_reply *reply)
 {
-    api_complete(request->server->net, &request->completion, reply);
+    struct net *net = request->server->net;
+    struct completion completion = request->completion;
     api_request_free(request);
+    api_complete(net, &completion, reply);
 }
 
 void api_close(struct api_request *request, const struct reason *reason)

@@ -77,6 +77,7 @@ static enum err commit_offsets(struct api_request *request, struct reason *reaso
     }
     struct group_txn_commit_request commit = {
         .waiter = request->completion,
+        .release = api_group_release(request),
         .producer_id = body->producer_id,
         .producer_epoch = body->producer_epoch,
         .member_id = body->member_id,
@@ -95,7 +96,6 @@ static enum err commit_offsets(struct api_request *request, struct reason *reaso
         group_coordinator_txn_refuse(request->server->groups, &commit, err);
     }
     txn_session_leave(&session);
-    api_request_free(request);
     return ERR_NONE;
 }
 

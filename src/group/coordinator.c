@@ -71,9 +71,19 @@ enum err groupc_enter_commit(struct group_coordinator *coordinator, struct slice
 
 /* ---- replies ---- */
 
+void groupc_release(struct group_effects *effects)
+{
+    struct group_release release = effects->release;
+    effects->release = (struct group_release){0};
+    if (release.run != NULL) {
+        release.run(release.context);
+    }
+}
+
 void groupc_send(struct group_coordinator *coordinator, struct group_effects *effects)
 {
     group_log_events(effects);
+    groupc_release(effects);
     struct group_reply *reply = effects->replies;
     effects->replies = NULL;
     effects->last_reply = NULL;
@@ -169,6 +179,7 @@ void groupc_leave(struct group_entry *entry, struct group_effects *effects)
     }
     entry->base.dead = group_state(entry->group) == GROUP_DEAD;
     groupc_settle(entry);
+    groupc_release(effects);
     struct entry_append *appended = entry_unlock(&entry->base);
     groupc_send(coordinator, effects);
     entry_await(&entry->base, appended);

@@ -177,7 +177,8 @@ CHECKED enum err group_coordinator_list(struct group_coordinator *coordinator, s
  * group that has an error already is answered with it and left alone. */
 void group_coordinator_delete(struct group_coordinator *coordinator,
                               const struct completion *waiter,
-                              const struct group_delete_result *wanted, size_t count);
+                              const struct group_delete_result *wanted, size_t count,
+                              struct group_release release);
 
 /* Forgets all offsets of the topic: looks at every group. */
 void group_coordinator_topic_deleted(struct group_coordinator *coordinator, struct slice topic);

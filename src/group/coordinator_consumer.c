@@ -2,11 +2,13 @@
 
 /* The requests of the new protocol (KIP-848). */
 
-static void reply_error(struct group_coordinator *coordinator, const struct completion *waiter,
-                        enum err err, const char *message)
+static void reply_error(struct group_coordinator *coordinator,
+                        const struct consumer_heartbeat_request *request, enum err err,
+                        const char *message)
 {
-    struct group_effects effects = {0};
-    struct group_reply *reply = group_reply_new(GROUP_REPLY_CONSUMER_HEARTBEAT, waiter, err);
+    struct group_effects effects = {.release = request->release};
+    struct group_reply *reply =
+        group_reply_new(GROUP_REPLY_CONSUMER_HEARTBEAT, &request->waiter, err);
     reply->consumer.message = slice_str(message);
     group_effects_reply(&effects, reply);
     groupc_send(coordinator, &effects);
@@ -18,31 +20,31 @@ void group_coordinator_consumer_heartbeat(struct group_coordinator *coordinator,
 {
     enum err err = groupc_check(coordinator, group_id, true);
     if (err != ERR_NONE) {
-        reply_error(coordinator, &request->waiter, err, NULL);
+        reply_error(coordinator, request, err, NULL);
         return;
     }
     if (!coordinator->config.consumer_enabled) {
-        reply_error(coordinator, &request->waiter, ERR_UNSUPPORTED,
+        reply_error(coordinator, request, ERR_UNSUPPORTED,
                     "group.coordinator.rebalance.protocols does not list 'consumer'");
         return;
     }
     if (group_id.size == 0) {
-        reply_error(coordinator, &request->waiter, ERR_INVALID, "GroupId can't be empty");
+        reply_error(coordinator, request, ERR_INVALID, "GroupId can't be empty");
         return;
     }
     bool joins = request->member_epoch == CONSUMER_EPOCH_JOIN;
     struct group_entry *entry = joins ? groupc_enter_new(coordinator, group_id, request->client_id)
                                       : groupc_enter(coordinator, group_id, false);
     if (entry == NULL && joins) {
-        reply_error(coordinator, &request->waiter, ERR_GROUP_MAX_SIZE,
+        reply_error(coordinator, request, ERR_GROUP_MAX_SIZE,
                     "there are group.max.count groups already");
         return;
     }
     if (entry == NULL) {
-        reply_error(coordinator, &request->waiter, ERR_GROUP_NOT_FOUND, "there is no such group");
+        reply_error(coordinator, request, ERR_GROUP_NOT_FOUND, "there is no such group");
         return;
     }
-    struct group_effects effects = {0};
+    struct group_effects effects = {.release = request->release};
     consumer_heartbeat(entry->group, request, coordinator_now(&coordinator->base), &effects);
     groupc_leave(entry, &effects);
 }

@@ -59,7 +59,11 @@ enum err groupc_enter_commit(struct group_coordinator *coordinator, struct slice
 /* Appends the stores, leaves the entry, sends the replies. */
 void groupc_leave(struct group_entry *entry, struct group_effects *effects);
 
-/* Sends the replies. Without locks. */
+/* Lets go of what was asked for. Under the group's lock if there is one, as another call may answer
+ * behind it. */
+void groupc_release(struct group_effects *effects);
+
+/* Sends the replies, when what was asked for is let go. Without locks. */
 void groupc_send(struct group_coordinator *coordinator, struct group_effects *effects);
 
 /* Carries the effects out; leaves the group if one was entered. */

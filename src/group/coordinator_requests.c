@@ -14,7 +14,7 @@ static bool allows_session(const struct group_config *config,
 void group_coordinator_join(struct group_coordinator *coordinator, struct slice group_id,
                             const struct group_join_request *request)
 {
-    struct group_effects effects = {0};
+    struct group_effects effects = {.release = request->release};
     struct group_entry *entry = NULL;
     enum err err = groupc_check(coordinator, group_id, false);
     if (err == ERR_NONE && !allows_session(&coordinator->config, request)) {
@@ -38,7 +38,7 @@ void group_coordinator_join(struct group_coordinator *coordinator, struct slice 
 void group_coordinator_sync(struct group_coordinator *coordinator, struct slice group_id,
                             const struct group_sync_request *request)
 {
-    struct group_effects effects = {0};
+    struct group_effects effects = {.release = request->release};
     struct group_entry *entry;
     enum err err = groupc_enter_checked(coordinator, group_id, false, ERR_UNKNOWN_MEMBER, &entry);
     if (err == ERR_LOADING) {
@@ -86,7 +86,7 @@ enum err group_coordinator_leave(struct group_coordinator *coordinator, struct s
 void group_coordinator_commit(struct group_coordinator *coordinator, struct slice group_id,
                               const struct group_commit_request *request)
 {
-    struct group_effects effects = {0};
+    struct group_effects effects = {.release = request->release};
     struct group_entry *entry;
     bool create = request->generation < 0; /* by no member: offsets kept by hand */
     /* From version 9 on the error says what is the case (KIP-848). */
@@ -105,7 +105,7 @@ void group_coordinator_commit(struct group_coordinator *coordinator, struct slic
 void group_coordinator_offset_delete(struct group_coordinator *coordinator, struct slice group_id,
                                      const struct group_offset_delete_request *request)
 {
-    struct group_effects effects = {0};
+    struct group_effects effects = {.release = request->release};
     struct group_entry *entry;
     enum err err = groupc_enter_checked(coordinator, group_id, false, ERR_GROUP_NOT_FOUND, &entry);
     if (err == ERR_NONE) {
@@ -210,9 +210,11 @@ enum err group_coordinator_list(struct group_coordinator *coordinator, struct ar
 
 void group_coordinator_delete(struct group_coordinator *coordinator,
                               const struct completion *waiter,
-                              const struct group_delete_result *wanted, size_t count)
+                              const struct group_delete_result *wanted, size_t count,
+                              struct group_release release)
 {
     struct group_effects effects = {0};
+    struct group_effects end = {.release = release};
     struct group_reply *reply = group_reply_new(GROUP_REPLY_DELETE_GROUPS, waiter, ERR_NONE);
     struct group_delete_result *items = arena_alloc_array(&reply->arena, count, sizeof *items);
     reply->groups.items = items;
@@ -230,8 +232,9 @@ void group_coordinator_delete(struct group_coordinator *coordinator,
             groupc_leave(entry, &effects);
         }
     }
-    group_reply_give(reply, &effects);
-    groupc_send(coordinator, &effects);
+    groupc_release(&end);
+    group_reply_give(reply, &end);
+    groupc_send(coordinator, &end);
 }
 
 enum { FORGET_NS = 1000000 /* at a time */ };

@@ -83,7 +83,7 @@ void groupc_forget_txns(struct group_coordinator *coordinator)
 void group_coordinator_txn_commit(struct group_coordinator *coordinator, struct slice group_id,
                                   const struct group_txn_commit_request *request)
 {
-    struct group_effects effects = {0};
+    struct group_effects effects = {.release = request->release};
     struct group_entry *entry;
     bool create = request->generation < 0; /* by no member */
     enum err absent = request->waiter.api_version >= TXN_KIP_1319_VERSION ? ERR_GROUP_NOT_FOUND
@@ -104,7 +104,7 @@ void group_coordinator_txn_commit(struct group_coordinator *coordinator, struct 
 void group_coordinator_txn_refuse(struct group_coordinator *coordinator,
                                   const struct group_txn_commit_request *request, enum err err)
 {
-    struct group_effects effects = {0};
+    struct group_effects effects = {.release = request->release};
     group_reply_txn_commit_error(&effects, request, err);
     groupc_send(coordinator, &effects);
 }

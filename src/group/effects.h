@@ -22,6 +22,16 @@ struct group_store;
 struct group_effects;
 struct group_commit_item; /* group/offset_table.h */
 
+/*
+ * What a request borrows from whoever makes it: called once, when nothing of the request is used
+ * any more and no reply to it is given yet, so that who is answered finds its memory free. The
+ * group may be locked. run NULL: what is borrowed stays the caller's until the call returns.
+ */
+struct group_release {
+    void (*run)(void *context);
+    void *context;
+};
+
 /* ---- replies ---- */
 
 enum group_reply_kind {
@@ -186,6 +196,7 @@ struct group_effects {
     struct group_reply *last_reply;
     struct group_store *last_store;
     struct group_event *last_event;
+    struct group_release release; /* before replies are sent */
 };
 
 /* ---- making them ---- */

@@ -4,8 +4,8 @@
 #include "group/effects.h"
 
 /*
- * What is asked of a group, and what it tells of itself. Requests borrow their slices for the call;
- * what stays is copied.
+ * What is asked of a group, and what it tells of itself. Requests borrow their slices for the call,
+ * or until their release is called; what stays is copied.
  */
 
 /* ---- membership ---- */
@@ -20,6 +20,7 @@ struct group_protocol_offer {
 
 struct group_join_request {
     struct completion waiter;
+    struct group_release release;
     struct slice member_id;   /* empty: new */
     struct slice instance_id; /* null: dynamic */
     struct slice client_id;
@@ -41,6 +42,7 @@ struct group_assignment {
 
 struct group_sync_request {
     struct completion waiter;
+    struct group_release release;
     struct slice member_id;
     struct slice instance_id;   /* null: dynamic */
     struct slice protocol_type; /* null: not checked (before SyncGroup 5) */
@@ -72,6 +74,7 @@ struct group_offset_commit {
 
 struct group_commit_request {
     struct completion waiter;
+    struct group_release release;
     struct slice member_id;
     struct slice instance_id;
     int32_t generation;     /* -1: not a member */
@@ -88,6 +91,7 @@ enum { TXN_KIP_1319_VERSION = 6 };
 
 struct group_txn_commit_request {
     struct completion waiter;
+    struct group_release release;
     int64_t producer_id;
     int16_t producer_epoch;
     struct slice member_id; /* TxnOffsetCommit 3+ (KIP-447); else empty, null, -1 */
@@ -107,6 +111,7 @@ struct group_partition {
 
 struct group_offset_delete_request {
     struct completion waiter;
+    struct group_release release;
     const struct group_partition *partitions;
     size_t count;
 };
@@ -131,6 +136,7 @@ enum {
 /* A ConsumerGroupHeartbeat. What has not changed since the last one is null. */
 struct consumer_heartbeat_request {
     struct completion waiter;
+    struct group_release release;
     struct slice member_id;
     int32_t member_epoch;
     struct slice instance_id;     /* null: dynamic */

@@ -6,15 +6,14 @@
 
 /* A fetch from its start to its end, but for the wait. */
 
-/* The fetch is the caller's again; its memory is given back when that has let go of it. */
+/* The fetch is the caller's again. Its memory is given back first, as who is answered may ask for
+ * it at once: what is answered at the moment is one request a thread. */
 static void finish(struct fetch *fetch)
 {
-    struct fetch_service *service = fetch->service;
-    size_t reserved_bytes = fetch->reserved_bytes;
-    fetch->done(fetch);
-    if (reserved_bytes > 0) {
-        fetch_give_room(service, reserved_bytes);
+    if (fetch->reserved_bytes > 0) {
+        fetch_give_room(fetch->service, fetch->reserved_bytes);
     }
+    fetch->done(fetch);
 }
 
 /* Whether a span can be sent as it is: its bytes are good, and in memory, so that the reactor does

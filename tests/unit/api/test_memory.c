@@ -159,12 +159,12 @@ static void test_refused_looks_at_producers_are_told(void **state)
     empty(fixture, held);
 }
 
-/* Members of groups try again behind another error than others do. */
-static void test_a_large_join_is_counted_while_it_waits_for_a_worker(void **state)
+/* Large enough for a worker. Returns the code. */
+static int16_t join_with_much(struct fixture *fixture)
 {
-    struct fixture *fixture = *state;
     enum { BYTES = 64 << 10 };
-    struct join_group_request_protocol protocol = {.name = slice_str("range")};
+    uint8_t *metadata = mem_zalloc(BYTES);
+    struct join_group_request_protocol protocol = {slice_str("range"), slice_of(metadata, BYTES)};
     struct join_group_request request = {
         .group_id = slice_str("group"),
         .session_timeout_ms = 10000,
@@ -174,15 +174,35 @@ static void test_a_large_join_is_counted_while_it_waits_for_a_worker(void **stat
         .protocols_count = 1,
     };
     struct join_group_response answer;
-    uint8_t *metadata = mem_zalloc(BYTES);
-    protocol.metadata = slice_of(metadata, BYTES);
-    size_t held = fill(fixture, 76);
     assert_true(client_call(&fixture->client, API_KEY_JOIN_GROUP, 4, &request, &answer));
-    assert_int_equal(answer.error_code, KAFKA_ERROR_COORDINATOR_NOT_AVAILABLE);
-    empty(fixture, held);
-    assert_true(client_call(&fixture->client, API_KEY_JOIN_GROUP, 4, &request, &answer));
-    assert_int_equal(answer.error_code, KAFKA_ERROR_MEMBER_ID_REQUIRED);
     free(metadata);
+    return answer.error_code;
+}
+
+/* Members of groups try again behind another error than others do. */
+static void test_a_large_join_is_counted_while_it_waits_for_a_worker(void **state)
+{
+    struct fixture *fixture = *state;
+    size_t held = fill(fixture, 76);
+    assert_int_equal(join_with_much(fixture), KAFKA_ERROR_COORDINATOR_NOT_AVAILABLE);
+    empty(fixture, held);
+    assert_int_equal(join_with_much(fixture), KAFKA_ERROR_MEMBER_ID_REQUIRED);
+}
+
+/* So that the next request of the same client finds as much room as this one did. */
+static void test_who_is_answered_holds_nothing_any_more(void **state)
+{
+    struct fixture *fixture = *state;
+    struct create_partitions_request_topic topic = {
+        .name = slice_str("none"), .count = 2, .assignments_count = -1};
+    struct create_partitions_request request = {.topics = &topic, .topics_count = 1};
+    struct create_partitions_response answer;
+    for (int i = 0; i < 100; i++) {
+        assert_int_equal(join_with_much(fixture), KAFKA_ERROR_MEMBER_ID_REQUIRED);
+        assert_int_equal(atomic_load(&requests_of(fixture)->bytes), 0);
+        assert_true(client_call(&fixture->client, API_KEY_CREATE_PARTITIONS, 3, &request, &answer));
+        assert_int_equal(atomic_load(&requests_of(fixture)->bytes), 0);
+    }
 }
 
 /* An answer about nothing would look like success. */
@@ -240,9 +260,8 @@ static void test_a_produce_counts_while_it_waits_for_the_disk(void **state)
     struct fixture *fixture = *state;
     struct produce_response response;
     create_orders(fixture);
-    while (atomic_load(&requests_of(fixture)->bytes) != 0) {
-        sched_yield(); /* the worker frees its request behind the answer */
-    }
+    assert_int_equal(atomic_load(&requests_of(fixture)->bytes),
+                     0); /* the topic's request is gone */
     pthread_mutex_lock(&fixture->sync_lock);
     send_event(&fixture->client, -1);
     while (atomic_load(&requests_of(fixture)->bytes) == 0) {
@@ -261,6 +280,7 @@ int main(int argc, char **argv)
         TEST(test_refused_partitions_of_a_transaction_are_told_in_every_version),
         TEST(test_refused_looks_at_producers_are_told),
         TEST(test_a_large_join_is_counted_while_it_waits_for_a_worker),
+        TEST(test_who_is_answered_holds_nothing_any_more),
         TEST(test_who_cannot_be_told_is_closed),
         TEST(test_a_produce_that_would_wait_is_refused_when_all_is_used),
         TEST(test_a_refused_produce_without_answer_closes),

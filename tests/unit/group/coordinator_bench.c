@@ -60,6 +60,7 @@ static void fake_send(void *context, struct group_reply *reply)
     uint64_t n = reply->waiter.token.sequence;
     assert_true(n > 0 && n <= bench->next);
     assert_null(bench->replies[n]);
+    assert_int_not_equal(bench->lent[n], LENT);
     bench->replies[n] = reply;
     pthread_mutex_unlock(&bench->lock);
 }
@@ -158,6 +159,19 @@ struct completion waiter(struct bench *bench, uint64_t *n)
     return (struct completion){.token.sequence = *n};
 }
 
+static void take_back(void *context)
+{
+    enum lending *lent = context;
+    assert_int_equal(*lent, LENT);
+    *lent = RELEASED;
+}
+
+struct group_release lend(struct bench *bench, uint64_t n)
+{
+    bench->lent[n] = LENT;
+    return (struct group_release){take_back, &bench->lent[n]};
+}
+
 const struct group_reply *reply_to(struct bench *bench, uint64_t n)
 {
     pthread_mutex_lock(&bench->lock);
@@ -183,6 +197,7 @@ uint64_t join_with(struct bench *bench, const char *group, const char *member_id
         .rebalance_timeout_ms = 20000,
         .member_id_required = id_required,
     };
+    request.release = lend(bench, n);
     group_coordinator_join(bench->coordinator, slice_str(group), &request);
     return n;
 }
@@ -204,6 +219,7 @@ uint64_t sync_group(struct bench *bench, const char *group, const char *member_i
         .assignments = &item,
         .assignment_count = 1,
     };
+    request.release = lend(bench, n);
     group_coordinator_sync(bench->coordinator, slice_str(group), &request);
     return n;
 }
@@ -222,6 +238,7 @@ uint64_t commit(struct bench *bench, const char *group, const char *member_id, i
         .offsets = &item,
         .count = 1,
     };
+    request.release = lend(bench, n);
     group_coordinator_commit(bench->coordinator, slice_str(group), &request);
     return n;
 }

@@ -36,6 +36,7 @@ struct bench {
     enum err flush_err;
     bool slow_disk;
     struct group_reply *replies[MAX_WAITERS];
+    enum lending { NOTHING_LENT, LENT, RELEASED } lent[MAX_WAITERS]; /* for a request */
     uint64_t next;
 };
 
@@ -53,6 +54,9 @@ struct bench *serving(void);
 void bench_free(struct bench *bench);
 
 struct completion waiter(struct bench *bench, uint64_t *n);
+
+/* For the request of this waiter: it must be called once, and before there is a reply. */
+struct group_release lend(struct bench *bench, uint64_t n);
 
 const struct group_reply *reply_to(struct bench *bench, uint64_t n);
 

@@ -162,7 +162,7 @@ static void groups_are_deleted_in_one_answer(void **state)
         {slice_str("a"), ERR_GROUP_DENIED},
     };
     struct completion who = waiter(bench, &n);
-    group_coordinator_delete(bench->coordinator, &who, ids, 5);
+    group_coordinator_delete(bench->coordinator, &who, ids, 5, lend(bench, n));
     assert_null(reply_to(bench, n));
     flush_one(bench);
     assert_null(reply_to(bench, n));
@@ -193,7 +193,7 @@ static void a_group_whose_deletion_is_not_written_is_still_there(void **state)
     commit(bench, "b", "", -1, "t", 2);
     bench->append_err = ERR_NO_SPACE;
     struct completion who = waiter(bench, &n);
-    group_coordinator_delete(bench->coordinator, &who, ids, 2);
+    group_coordinator_delete(bench->coordinator, &who, ids, 2, lend(bench, n));
     assert_int_equal(reply_to(bench, n)->groups.items[0].err, ERR_COORDINATOR_UNAVAILABLE);
     assert_int_equal(reply_to(bench, n)->groups.items[1].err, ERR_COORDINATOR_UNAVAILABLE);
     state_of(bench, "a", &found);
@@ -201,7 +201,7 @@ static void a_group_whose_deletion_is_not_written_is_still_there(void **state)
     assert_int_equal(fetch(bench, "b", "t"), 2);
     bench->append_err = ERR_NONE;
     who = waiter(bench, &n);
-    group_coordinator_delete(bench->coordinator, &who, ids, 2);
+    group_coordinator_delete(bench->coordinator, &who, ids, 2, lend(bench, n));
     assert_int_equal(reply_to(bench, n)->groups.items[0].err, ERR_NONE);
     assert_int_equal(reply_to(bench, n)->groups.items[1].err, ERR_NONE);
     state_of(bench, "b", &found);
@@ -287,6 +287,7 @@ static uint64_t txn_commit(struct bench *bench, int64_t producer_id, const char 
                                                .generation = -1,
                                                .offsets = &item,
                                                .count = 1};
+    request.release = lend(bench, n);
     group_coordinator_txn_commit(bench->coordinator, slice_str(group), &request);
     assert_non_null(reply_to(bench, n));
     return n;
@@ -354,7 +355,8 @@ static void a_restart_finds_groups_and_offsets_again(void **state)
     uint64_t n;
     struct completion who = waiter(bench, &n);
     group_coordinator_delete(bench->coordinator, &who,
-                             &(struct group_delete_result){slice_str("gone"), ERR_NONE}, 1);
+                             &(struct group_delete_result){slice_str("gone"), ERR_NONE}, 1,
+                             lend(bench, n));
 
     bench->now_ms = 500000;
     restart(bench, true);

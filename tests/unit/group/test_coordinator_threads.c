@@ -56,7 +56,7 @@ static void *run_client(void *argument)
             who = waiter(bench, &n);
             group_coordinator_delete(bench->coordinator, &who,
                                      &(struct group_delete_result){slice_str(names[g]), ERR_NONE},
-                                     1);
+                                     1, lend(bench, n));
             break;
         case 10:
         case 11:
