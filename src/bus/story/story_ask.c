@@ -32,6 +32,7 @@ struct asking {
     size_t events_max;
     int64_t deadline_ms;
     bool is_first_round;
+    size_t gone; /* places of it that the log has no more */
 
     struct met *met;
     VEC(struct story_term) terms;   /* to be looked for next */
@@ -44,6 +45,9 @@ static bool is_late(const struct asking *asking)
     return clock_mono_ms(clock_system()) > asking->deadline_ms ||
            asking->story->arena.used_bytes > STORY_MEMORY_MAX;
 }
+
+/* Of all terms, and of the places whose events are told or are to be read next. */
+enum { MET_PLACE = 0 /* else the kind of a term */ };
 
 /* False when it was met before. kind: what the bytes are. */
 static bool meet(struct asking *asking, int kind, struct slice bytes)
@@ -61,6 +65,35 @@ static bool meet(struct asking *asking, int kind, struct slice bytes)
     }
     buf_deinit(&name);
     return is_new;
+}
+
+static void append_place(struct buf *to, const char *topic, int32_t partition, int64_t offset)
+{
+    buf_append_str(to, topic);
+    buf_append_be32(to, (uint32_t)partition);
+    buf_append_be64(to, (uint64_t)offset);
+}
+
+static bool meet_place(struct asking *asking, const char *topic, int32_t partition, int64_t offset)
+{
+    struct buf bytes = {0};
+    append_place(&bytes, topic, partition, offset);
+    bool is_new = meet(asking, MET_PLACE, buf_slice(&bytes));
+    buf_deinit(&bytes);
+    return is_new;
+}
+
+static void unmeet_place(struct asking *asking, const struct story_place *place)
+{
+    struct buf name = {0};
+    struct met *met;
+    buf_append_u8(&name, MET_PLACE);
+    append_place(&name, place->topic, place->partition, place->offset);
+    HASH_FIND(hh, asking->met, name.data, name.size, met);
+    if (met != NULL) {
+        HASH_DEL(asking->met, met);
+    }
+    buf_deinit(&name);
 }
 
 /* --- terms --- */
@@ -167,12 +200,15 @@ static void add_event(struct asking *asking, const struct event *given)
     follow(asking, added);
 }
 
+/* What the index is wrong about, because its topic was made again, may be found by another name
+ * later. */
 static void take(void *context, size_t index, const struct event *event)
 {
     struct asking *asking = context;
-    (void)index;
     if ((asking->question->offset >= 0 && asking->is_first_round) || is_found(asking, event)) {
         add_event(asking, event);
+    } else {
+        unmeet_place(asking, &asking->places.items[index]);
     }
 }
 
@@ -186,15 +222,10 @@ static bool found(void *context, const struct index_place *place)
 {
     struct asking *asking = context;
     struct story *story = asking->story;
-    struct buf name = {0};
-    buf_append_str(&name, place->topic);
-    buf_append_be32(&name, (uint32_t)place->partition);
-    buf_append_be64(&name, (uint64_t)place->offset);
-    if (!has_topic(asking, place->topic) || !meet(asking, 0, buf_slice(&name))) {
-        buf_deinit(&name);
+    if (!has_topic(asking, place->topic) ||
+        !meet_place(asking, place->topic, place->partition, place->offset)) {
         return true; /* its topic is deleted, or it was met */
     }
-    buf_deinit(&name);
     if (story->events.count + asking->places.count >= asking->events_max) {
         story->is_cut = true;
         return false;
@@ -210,12 +241,13 @@ static bool found(void *context, const struct index_place *place)
 
 static enum client_status read_places(struct asking *asking, struct client_error *error)
 {
+    bool is_asked_place = asking->question->offset >= 0 && asking->is_first_round;
     enum client_status status =
         story_read(&asking->settings, asking->connection, asking->places.items,
-                   asking->places.count, asking->question->offset >= 0 && asking->is_first_round,
-                   asking->deadline_ms, take, asking, error);
+                   asking->places.count, is_asked_place, asking->deadline_ms, take, asking, error);
     for (size_t i = 0; status == CLIENT_OK && i < asking->places.count; i++) {
         asking->story->is_cut |= asking->places.items[i].presence == STORY_NOT_READ;
+        asking->gone += asking->places.items[i].presence == STORY_TAKEN && !is_asked_place;
     }
     return status;
 }
@@ -407,6 +439,20 @@ static void tell_horizon(struct asking *asking)
     }
 }
 
+/* What of it is not shown. */
+static void tell_left_off(struct asking *asking)
+{
+    if (asking->gone > 0) {
+        story_say(asking->story,
+                  "%zu event%s of it %s gone from the log: by retention, compaction, or with a "
+                  "topic that was made again",
+                  asking->gone, asking->gone == 1 ? "" : "s", asking->gone == 1 ? "is" : "are");
+    }
+    if (asking->story->is_cut) {
+        story_say(asking->story, "a limit was reached: there is more than is shown");
+    }
+}
+
 static void init(struct asking *asking, const struct story_sources *sources,
                  const struct story_question *question, struct story *story)
 {
@@ -460,9 +506,7 @@ enum client_status story_ask(const struct story_sources *sources,
         story_groups_fill(&groups, story);
         story_publishers_fill(story, sources->observer);
         story_tree(story);
-        if (story->is_cut) {
-            story_say(story, "a limit was reached: there is more than is shown");
-        }
+        tell_left_off(&asking);
     }
     deinit(&asking);
     return status;
