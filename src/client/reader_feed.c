@@ -33,6 +33,7 @@ struct followed {
     int64_t end;   /* as far as is known */
     int64_t ended; /* all below was given, or is nothing to be given; -1: not known */
     int missing;   /* in so many answers */
+    bool is_told;  /* where it ends: once at least, though nothing comes of it */
     bool is_gone;
 };
 
@@ -362,6 +363,7 @@ static void tell_events(struct reader_feed *feed, struct followed *at, struct fe
     }
     at->end = known > at->end ? known : at->end;
     at->end = at->next > at->end ? at->next : at->end;
+    at->is_told = true;
     *piece = (struct feed_piece){
         .kind = FEED_EVENTS,
         .source = source_of(at),
@@ -374,7 +376,7 @@ static void tell_events(struct reader_feed *feed, struct followed *at, struct fe
     };
 }
 
-/* A partition that is gone, or whose end was met behind markers or what was compacted. */
+/* A partition that is gone or new, or whose end was met behind markers or what was compacted. */
 static bool tell_signal(struct reader_feed *feed, struct feed_piece *piece)
 {
     for (struct followed *at = feed->followed; at != NULL; at = at->hh.next) {
@@ -386,6 +388,10 @@ static bool tell_signal(struct reader_feed *feed, struct feed_piece *piece)
         }
         if (at->next >= 0 && at->next < at->ended) {
             at->next = at->ended;
+            tell_events(feed, at, piece);
+            return true;
+        }
+        if (at->next >= 0 && !at->is_told) {
             tell_events(feed, at, piece);
             return true;
         }

@@ -18,7 +18,9 @@
 enum {
     TICK_MS = 1000,
     RETRY_MS = 5000,
-    LEVEL_MS = 20, /* until it was level once it is looked so often whether it is */
+    LEVEL_MS = 20,  /* until it was level once it is looked so often whether it is */
+    MEET_LOOKS = 3, /* level at so many ticks, a feed has met all: one answer may be of a bus that
+                     * is behind */
     KEY_BYTES = 16 + 4
 };
 
@@ -28,7 +30,9 @@ static const int64_t NOT_ASKED = INT64_MIN;
 struct place {
     UT_hash_handle hh;
     uint8_t key[KEY_BYTES]; /* topic id, partition; the topic's name where it has no id */
-    char *topic;            /* NULL: it has an id */
+    char *name;             /* "partition topic"; the key where there is no id */
+    bool is_met;            /* by the feed that is open */
+    bool is_placed;         /* and it has told where the partition ends */
     int64_t end;            /* up to where it could be read when it was last */
     int64_t next[]; /* of each sink: what it has not had yet, or NOT_ASKED, FEED_NOT_WANTED */
 };
@@ -41,6 +45,9 @@ struct watch {
     atomic_size_t partitions; /* that places are of; the thread's, others read it */
     int64_t ticked_ms;        /* mono */
     bool is_level;            /* since it was opened, the feed was at some time */
+    int level_looks;          /* at so many ticks, up to MEET_LOOKS */
+    int64_t looked_ms;        /* the last of these ticks */
+    bool begins_again;        /* a sink begins before what the feed gives */
     pthread_t thread;
     bool is_started;
 
@@ -87,11 +94,11 @@ static struct place *add_place(struct watch *watch, const struct feed_source *so
     for (size_t i = 0; i < watch->sink_count; i++) {
         place->next[i] = NOT_ASKED;
     }
+    place->name = mem_sprintf("%d %s", (int)source->partition, source->topic);
     if (memcmp(place->key, no_id, sizeof no_id) != 0) {
         HASH_ADD(hh, watch->places, key, sizeof place->key, place);
     } else {
-        place->topic = mem_sprintf("%d %s", (int)source->partition, source->topic);
-        HASH_ADD_KEYPTR(hh, watch->places, place->topic, strlen(place->topic), place);
+        HASH_ADD_KEYPTR(hh, watch->places, place->name, strlen(place->name), place);
     }
     return place;
 }
@@ -99,7 +106,7 @@ static struct place *add_place(struct watch *watch, const struct feed_source *so
 static void drop_place(struct watch *watch, struct place *place)
 {
     HASH_DEL(watch->places, place);
-    free(place->topic);
+    free(place->name);
     free(place);
 }
 
@@ -108,6 +115,14 @@ static void drop_place(struct watch *watch, struct place *place)
 static void note_partitions(struct watch *watch)
 {
     atomic_store(&watch->partitions, HASH_COUNT(watch->places));
+}
+
+static void ask_sink(struct watch *watch, size_t sink, struct place *place,
+                     const struct feed_source *source)
+{
+    const struct watch_sink *of = &watch->sinks[sink];
+    int64_t next = of->begin(of->context, source);
+    place->next[sink] = next == FEED_FROM_START ? 0 : next;
 }
 
 /* The lowest that any sink wants: what the feed asks when it meets a partition. */
@@ -120,11 +135,12 @@ static int64_t begin(void *context, const struct feed_source *source)
         place = add_place(watch, source);
         note_partitions(watch);
     }
+    place->is_met = true;
+    place->is_placed = false;
     for (size_t i = 0; i < watch->sink_count; i++) {
         int64_t *next = &place->next[i];
         if (*next == NOT_ASKED) {
-            *next = watch->sinks[i].begin(watch->sinks[i].context, source);
-            *next = *next == FEED_FROM_START ? 0 : *next;
+            ask_sink(watch, i, place, source);
         }
         if (*next != FEED_NOT_WANTED && (lowest == FEED_NOT_WANTED || *next < lowest)) {
             lowest = *next;
@@ -173,10 +189,38 @@ static int64_t behind(const struct place *place, size_t sink)
     return next >= 0 && next < place->end ? place->end - next : 0;
 }
 
+/*
+ * Where a bus tells no ids: what a sink has had lies behind the partition's end, so its topic was
+ * made again while nobody looked. The feed sees that only if no other sink begins before the end.
+ */
+static void find_made_again(struct watch *watch, struct place *place,
+                            const struct feed_piece *piece)
+{
+    static const uint8_t no_id[16];
+    struct feed_piece gone = {.kind = FEED_GONE, .source = piece->source, .damaged_from = -1};
+    if (place->is_placed || memcmp(piece->source.topic_id, no_id, sizeof no_id) != 0) {
+        return;
+    }
+    place->is_placed = true;
+    for (size_t i = 0; i < watch->sink_count; i++) {
+        if (place->next[i] > piece->end_offset) {
+            watch->sinks[i].take(watch->sinks[i].context, &gone);
+            ask_sink(watch, i, place, &piece->source);
+            if (place->next[i] >= 0 && place->next[i] < piece->next_offset) {
+                place->next[i] = NOT_ASKED; /* by the next feed, which begins there */
+                watch->begins_again = true;
+            }
+        }
+    }
+}
+
 /* The partition was read on, and what can be read there may be more than it was. */
 static void give_to_all(struct watch *watch, struct place *place, const struct feed_piece *piece)
 {
     int64_t before[WATCH_SINKS_MAX];
+    if (piece->kind == FEED_EVENTS) {
+        find_made_again(watch, place, piece);
+    }
     for (size_t i = 0; i < watch->sink_count; i++) {
         before[i] = behind(place, i);
         give(watch, i, place, piece);
@@ -214,6 +258,35 @@ static void note_level(struct watch *watch, int64_t level_ms)
     pthread_mutex_unlock(&watch->lock);
 }
 
+static void forget(struct watch *watch, struct place *place)
+{
+    struct feed_piece gone = {.kind = FEED_GONE, .damaged_from = -1};
+    gone.source.topic = strchr(place->name, ' ') + 1;
+    memcpy(gone.source.topic_id, place->key, 16);
+    memcpy(&gone.source.partition, place->key + 16, sizeof gone.source.partition);
+    give_to_all(watch, place, &gone);
+    drop_place(watch, place);
+}
+
+/* What a feed has not met that was opened anew went while none was open. */
+static void forget_unmet(struct watch *watch)
+{
+    struct place *place, *next;
+    if (watch->level_looks == MEET_LOOKS || watch->looked_ms == watch->ticked_ms) {
+        return;
+    }
+    watch->looked_ms = watch->ticked_ms;
+    if (++watch->level_looks < MEET_LOOKS) {
+        return;
+    }
+    HASH_ITER (hh, watch->places, place, next) {
+        if (!place->is_met) {
+            forget(watch, place);
+        }
+    }
+    note_partitions(watch);
+}
+
 static void take(struct watch *watch, const struct feed_piece *piece)
 {
     struct place *place = piece->kind == FEED_NOTHING ? NULL : find_place(watch, &piece->source);
@@ -224,7 +297,10 @@ static void take(struct watch *watch, const struct feed_piece *piece)
         drop_place(watch, place);
         note_partitions(watch);
     }
-    note_level(watch, piece->level_ms);
+    if (piece->level_ms > 0) {
+        forget_unmet(watch);
+    }
+    note_level(watch, watch->begins_again ? 0 : piece->level_ms);
 }
 
 /* --- the feed's life --- */
@@ -246,7 +322,9 @@ static void close_feed(struct watch *watch)
     set_feed(watch, NULL);
     for (struct place *place = watch->places; place != NULL; place = place->hh.next) {
         place->end = 0;
+        place->is_met = false;
     }
+    watch->level_looks = 0;
     pthread_mutex_lock(&watch->lock);
     for (size_t i = 0; i < watch->sink_count; i++) {
         watch->progress[i].behind = 0;
@@ -261,9 +339,10 @@ static void begin_again(struct watch *watch)
     uint32_t again = watch->again;
     watch->again = 0;
     pthread_mutex_unlock(&watch->lock);
-    if (again == 0) {
+    if (again == 0 && !watch->begins_again) {
         return;
     }
+    watch->begins_again = false;
     close_feed(watch);
     for (struct place *place = watch->places; place != NULL; place = place->hh.next) {
         for (size_t i = 0; i < watch->sink_count; i++) {

@@ -55,6 +55,9 @@ static void fill(struct fake_feed *feed, int source, int64_t to, struct feed_pie
 static bool give(struct fake_feed *feed, int source, struct feed_piece *piece)
 {
     struct fake_bus *bus = feed->bus;
+    if (!feed->met[source] && bus->is_missing[source]) {
+        return false;
+    }
     if (!feed->met[source]) {
         feed->met[source] = true;
         int64_t from = feed->begin(feed->context, &bus->sources[source]);

@@ -29,6 +29,7 @@ struct fake_bus {
     int64_t ends[FAKE_SOURCES];
     int64_t starts[FAKE_SOURCES];
     bool is_gone[FAKE_SOURCES];
+    bool is_missing[FAKE_SOURCES]; /* a feed that is opened now does not meet it */
     bool is_woken;
     bool fails;       /* feeds give an error */
     bool hangs;       /* a feed_next does not come back, whoever wakes it */

@@ -47,6 +47,7 @@ static void take(void *context, const struct feed_piece *piece)
     int index = source_index(&piece->source);
     if (piece->kind == FEED_GONE) {
         atomic_fetch_add(&sink->gone, 1);
+        sink->from[index] = sink->from[index] > 0 ? 0 : sink->from[index];
         return;
     }
     for (size_t i = 0; i < piece->count; i++) {
@@ -211,6 +212,55 @@ static void test_nobody_waits_for_a_feed_that_lags(void **state)
     end(test);
 }
 
+static void test_a_topic_that_went_while_no_feed_was_open_is_told_as_well(void **state)
+{
+    struct test *test = prepare(2);
+    (void)state;
+    test->sinks[1].from[0] = FEED_NOT_WANTED;
+    fake_bus_publish(&test->bus, 0, 10);
+    fake_bus_publish(&test->bus, 1, 10);
+    start(test);
+    wait_until(atomic_load(&test->sinks[0].next[0]) == 10);
+    wait_until(atomic_load(&test->sinks[0].next[1]) == 10);
+    assert_int_equal(watch_state(test->watch).partitions, 2);
+    fake_bus_set(&test->bus, &test->bus.fails, true);
+    wait_until(watch_state(test->watch).is_failing);
+    fake_bus_set(&test->bus, &test->bus.is_missing[0], true);
+    fake_bus_set(&test->bus, &test->bus.fails, false);
+    wait_until(watch_state(test->watch).partitions == 1);
+    assert_int_equal(atomic_load(&test->sinks[0].gone), 1);
+    assert_int_equal(atomic_load(&test->sinks[1].gone), 0);
+    fake_bus_publish(&test->bus, 1, 10); /* the other one is read on where it stands */
+    wait_until(atomic_load(&test->sinks[0].next[1]) == 20);
+    end(test);
+}
+
+/* One that had all of it before begins anew, though another one's place fits what is there now. */
+static void test_a_topic_without_id_that_was_made_again_unseen_is_begun_anew(void **state)
+{
+    static const uint8_t no_id[16];
+    struct test *test = prepare(3);
+    (void)state;
+    memcpy(test->bus.sources[0].topic_id, no_id, sizeof no_id);
+    test->sinks[0].from[0] = 167;
+    test->sinks[1].from[0] = 40;
+    test->sinks[2].from[0] = 100; /* had all that there is: of the same topic, as far as one sees */
+    fake_bus_publish(&test->bus, 0, 100);
+    start(test);
+    wait_until(atomic_load(&test->sinks[0].next[0]) == 100);
+    wait_until(atomic_load(&test->sinks[1].next[0]) == 100);
+    assert_int_equal(atomic_load(&test->sinks[0].gone), 1);
+    fake_bus_publish(&test->bus, 0, 100);
+    for (int i = 0; i < 3; i++) {
+        wait_until(atomic_load(&test->sinks[i].next[0]) == 200);
+        wait_until(watch_progress(test->watch, &test->sinks[i]).level_ms > 0);
+    }
+    assert_int_equal(atomic_load(&test->sinks[0].gone), 1);
+    assert_int_equal(atomic_load(&test->sinks[1].gone), 0);
+    assert_int_equal(atomic_load(&test->sinks[2].gone), 0);
+    end(test);
+}
+
 static void test_a_stop_waits_no_longer_than_it_may(void **state)
 {
     struct test *test = prepare(1);
@@ -232,6 +282,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_a_topic_that_is_gone_is_told_to_those_who_read_it),
         cmocka_unit_test(test_who_waits_for_it_has_what_was_there),
         cmocka_unit_test(test_nobody_waits_for_a_feed_that_lags),
+        cmocka_unit_test(test_a_topic_that_went_while_no_feed_was_open_is_told_as_well),
+        cmocka_unit_test(test_a_topic_without_id_that_was_made_again_unseen_is_begun_anew),
         cmocka_unit_test(test_a_stop_waits_no_longer_than_it_may),
     };
     return unit_run(tests, NULL, NULL, argc, argv);

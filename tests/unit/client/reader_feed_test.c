@@ -18,10 +18,12 @@ struct story {
     int64_t begin[PARTITIONS];
     int seen[PARTITIONS];     /* events of "orders" */
     int64_t next[PARTITIONS]; /* and up to where it was told */
+    int64_t ends[PARTITIONS]; /* what was told of it; -1: nothing yet */
     int last_value[PARTITIONS];
     int seen_later; /* events of "later" */
     int gone;
-    bool may_fail; /* the bus was away: the feed is opened anew as often as need be */
+    bool may_repeat; /* partitions are met anew when a topic goes */
+    bool may_fail;   /* the bus was away: the feed is opened anew as often as need be */
 };
 
 static int64_t begin_at(void *context, const struct feed_source *source)
@@ -42,6 +44,7 @@ static struct story *begin(void)
     for (int i = 0; i < PARTITIONS; i++) {
         story->begin[i] = FEED_FROM_START;
         story->last_value[i] = -1;
+        story->ends[i] = -1;
     }
     return story;
 }
@@ -64,7 +67,10 @@ static void note_events(struct story *story, const struct feed_piece *piece)
     char text[32];
     int partition = piece->source.partition;
     assert_true(piece->next_offset <= piece->end_offset);
-    assert_true(piece->next_offset > story->next[partition]);
+    bool is_new = story->ends[partition] < 0; /* then where it ends is told, if nothing else is */
+    assert_true(piece->next_offset > story->next[partition] || piece->count == 0);
+    assert_true(piece->next_offset > story->next[partition] || is_new || story->may_repeat ||
+                story->may_fail);
     for (size_t i = 0; i < piece->count; i++) {
         const struct event *event = &piece->events[i].event;
         assert_true(event->offset >= story->next[partition]);
@@ -77,6 +83,7 @@ static void note_events(struct story *story, const struct feed_piece *piece)
         story->seen[partition]++;
     }
     story->next[partition] = piece->next_offset;
+    story->ends[partition] = piece->end_offset;
 }
 
 /* The next piece, noted. */
@@ -198,6 +205,23 @@ static void test_it_begins_where_it_is_told_and_leaves_out_what_is_not_wanted(vo
     end(story);
 }
 
+static void test_where_a_partition_ends_is_told_though_nothing_comes_of_it(void **state)
+{
+    struct story *story = begin();
+    (void)state;
+    bus_server_put_numbers(&story->server, "orders", 0, 0, 100);
+    bus_server_put_numbers(&story->server, "orders", 1, 0, 100);
+    story->begin[0] = story->next[0] = 100;
+    story->begin[1] = FEED_NOT_WANTED;
+    open_feed(story);
+    read_until_level(story);
+    assert_int_equal(story->ends[0], 100);
+    assert_int_equal(story->ends[1], -1);
+    assert_int_equal(story->ends[2], 0);
+    assert_int_equal(story->seen[0], 0);
+    end(story);
+}
+
 static void test_topics_that_come_and_go_are_told(void **state)
 {
     struct story *story = begin();
@@ -209,6 +233,7 @@ static void test_topics_that_come_and_go_are_told(void **state)
     bus_server_put_numbers(&story->server, "later", 0, 0, 7);
     read_until(story, story->seen_later == 7);
     bus_server_delete_topic(&story->server, "later");
+    story->may_repeat = true;
     for (int i = 0; i < PARTITIONS; i++) {
         story->begin[i] = story->next[i]; /* as who remembers where he stands */
     }
@@ -256,6 +281,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_committed_event_comes_once_and_in_order),
         cmocka_unit_test(test_it_begins_where_it_is_told_and_leaves_out_what_is_not_wanted),
+        cmocka_unit_test(test_where_a_partition_ends_is_told_though_nothing_comes_of_it),
         cmocka_unit_test(test_topics_that_come_and_go_are_told),
         cmocka_unit_test(test_a_bus_that_is_away_is_told),
     };
