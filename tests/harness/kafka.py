@@ -97,7 +97,11 @@ class Client:
         if source:
             self.socket.bind((source, 0))
         self.socket.settimeout(timeout_s)
-        self.socket.connect(("127.0.0.1", address) if isinstance(address, int) else address)
+        try:
+            self.socket.connect(("127.0.0.1", address) if isinstance(address, int) else address)
+        except OSError:
+            self.socket.close()
+            raise
         self.correlation = 0
         self.asked = []  # correlation ids of requests by name that are not answered yet
 

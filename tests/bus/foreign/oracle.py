@@ -145,9 +145,13 @@ class Truth:
         if event.style == "plain" and len(self.by_term["key", event.key]) <= KEY_EVENTS:
             yield "key", event.key
 
+    def reads(self, group, topic):
+        """Whether it has a commit for the topic."""
+        return any((group, topic, partition) in self.commits for partition in range(100))
+
     def state_of(self, group, event):
         """What is to be said of a group with a commit for the topic; None: it has none."""
-        if not any((group, event.topic, partition) in self.commits for partition in range(100)):
+        if not self.reads(group, event.topic):
             return None
         offset = self.commits.get((group, event.topic, event.partition), -1)
         end = self.bounds[event.topic, event.partition][1]
@@ -214,8 +218,27 @@ def wrong_states(truth, groups, said):
                 yield f"{group} is {told.get(group)} at {place}, and not {state}"
 
 
+def wrong_of_taken(truth, groups, what, said):
+    """What stood there is gone: it is told so, and who had it before and who never will."""
+    topic, partition, offset = split_place(what)
+    event = said["events"][0]
+    if len(said["events"]) != 1 or event["presence"] != "taken":
+        yield f"{what} is gone, and told as {event['presence']}, with {len(said['events'])} events"
+        return
+    told = {group["group"]: group["state"] for group in event["groups"] if group["state"] != "not-subscribed"}
+    for group in groups:
+        state = None
+        if truth.reads(group, topic):
+            state = "passed" if truth.commits.get((group, topic, partition), -1) > offset else "gone"
+        if told.get(group) != state:
+            yield f"{group} is {told.get(group)} at {what}, which is gone, and not {state}"
+
+
 def faults_of(truth, groups, how, what, said):
     """Each thing that is wrong with the answer, as a sentence."""
+    if how == "place" and what not in truth.events and what not in truth.hidden:
+        yield from wrong_of_taken(truth, groups, what, said)
+        return
     if said is None:
         if truth.asked_by(how, what):
             yield f"nothing is known of {how} {what}"
@@ -266,14 +289,26 @@ def false_ends(most, groups, said):
 
 # --- the services' own files, against the log ---
 
-def lost(truth, files, made_ms):
-    """Acknowledged events that are not where they were said to be, though nothing took them."""
+def acked(files, made_ms):
+    """What was acknowledged in its topic's present life."""
     for path in files:
         for line in Tail(path).more():
-            if line["e"] != "acked":
-                continue
-            topic, partition, offset = split_place(line["at"])
-            start = truth.bounds[topic, partition][0]
-            event = truth.events.get(line["at"])
-            if offset >= start and line["ms"] > made_ms[topic] and (event is None or event.token != line["token"]):
-                yield f"{line['token']} was acknowledged at {line['at']}: {event and event.token}"
+            if line["e"] == "acked" and line["ms"] > made_ms[split_place(line["at"])[0]]:
+                yield line
+
+
+def lost(truth, files, made_ms, compacted):
+    """Acknowledged events that are not where they were said to be, though nothing took them."""
+    for line in acked(files, made_ms):
+        topic, partition, offset = split_place(line["at"])
+        event = truth.events.get(line["at"])
+        is_taken = offset < truth.bounds[topic, partition][0] or (event is None and topic in compacted)
+        if not is_taken and (event is None or event.token != line["token"]):
+            yield f"{line['token']} was acknowledged at {line['at']}: {event and event.token}"
+
+
+def taken(truth, files, made_ms):
+    """The places of events that were there and are there no more."""
+    for line in acked(files, made_ms):
+        if line["at"] not in truth.events:
+            yield line["at"]

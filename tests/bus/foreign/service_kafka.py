@@ -18,6 +18,11 @@ producer = kafka.KafkaProducer(bootstrap_servers=address, api_version=(2, 5, 0),
                                metadata_max_age_ms=1000, max_block_ms=30000)
 
 
+def is_marker(message):
+    """The end of a transaction, which this client hands out like an event."""
+    return message.value[:1] == b"\0"
+
+
 def take(message):
     truth.tell("took", (message.topic, message.partition, message.offset))
     value = json.loads(message.value)
@@ -31,7 +36,8 @@ def take(message):
 while True:
     for partition, messages in consumer.poll(timeout_ms=200).items():
         for one in messages:
-            take(one)
+            if not is_marker(one):
+                take(one)
         done = (partition.topic, partition.partition, messages[-1].offset + 1)
         truth.tell("commits", done)
         consumer.commit({partition: kafka.OffsetAndMetadata(done[2], "")})

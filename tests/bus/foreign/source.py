@@ -1,4 +1,5 @@
-"""Where it all begins (README.md beside this file): publishes roots in transactions, one in five of which it aborts.
+"""Where it all begins (README.md beside this file): publishes roots in transactions, one in five of which it aborts. Each time that
+it is started it begins with the same roots, as one that repeats itself; every third time with others, so that no chain grows for ever.
 
     source.py BOOTSTRAP NAME SEED TRUTH-FILE OUTPUT-TOPICS
 """
@@ -15,7 +16,11 @@ STYLES = ("causation", "causes", "correlation", "trace", "plain", "both")
 PAUSE_S = 0.05  # its load, not a wait
 
 address, name, seed, truth_path, outputs = sys.argv[1:6]
-truth, rng, topics = Truth(truth_path), random.Random(seed), outputs.split(",")
+truth, topics = Truth(truth_path), outputs.split(",")
+truth.write(e="began")
+with open(truth_path, "rb") as written:
+    STARTS = written.read().count(b'"began"')
+rng = random.Random(f"{seed} {STARTS // 3}")
 producer = confluent_kafka.Producer({
     "bootstrap.servers": address, "transactional.id": name, "transaction.timeout.ms": 5000, "linger.ms": 0,
     "topic.metadata.refresh.interval.ms": 1000})

@@ -1,4 +1,5 @@
 """A bus, two layers (in the server, and beside it), services of many languages, and what goes wrong with them."""
+import contextlib
 import importlib.util
 import json
 import os
@@ -25,6 +26,10 @@ PYTHON = "/usr/bin/python3"
 DIES_WITH_US = ["setpriv", "--pdeathsig", "KILL"]
 TOPICS = ("orders", "stock", "mails", "invoices", "parcels")
 PARTITIONS = 2
+# In the long form: what takes events away while services are at work, and what keeps that from going on.
+TAKEN = {"invoices": ("retention.bytes=300000", "retention.bytes=-1"), "parcels": ("retention.ms=30000", "retention.ms=-1"),
+         "mails": ("cleanup.policy=compact", "cleanup.policy=delete")}
+TAKEN_CONFIG = ("segment.bytes=50000", "min.cleanable.dirty.ratio=0.1", "delete.retention.ms=1000")
 
 
 def clients():
@@ -142,14 +147,16 @@ class World:
         self.folder = folder
         self.server = Server(folder + "/data", "http.listeners=127.0.0.1:0", "group.initial.rebalance.delay.ms=0",
                              "group.min.session.timeout.ms=100", "auto.create.topics.enable=false", "log.cleaner.backoff.ms=500",
+                             "log.retention.check.interval.ms=500",
                              log_path=folder + "/server.log")
         self.server.listen = self.server.address
         self.beside = Beside(folder + "/beside", self.server.address, folder + "/beside.log")
+        self.takes_away, self.has_more = False, has_more
+        self.compacted = {"mails"} if has_more else set()
         self.made_ms = {}  # topic: when its present life began
         self.starts = {}  # (topic, partition): where its records begin
         for topic in TOPICS:
             self.make(topic)
-        self.most = PARTITIONS * len(TOPICS)  # partitions that the layer beside knew at once
         found, self.missing = languages(has_more)
         self.services = [
             Service(folder, name, language, [*command, self.server.address, name, str(number), f"{folder}/{name}.truth",
@@ -164,10 +171,30 @@ class World:
         self.keeper.start()
 
     def make(self, topic):
-        self.server.run("topic", "create", topic, "--partitions", str(PARTITIONS))
+        configs = [*TAKEN_CONFIG, TAKEN[topic][0 if self.takes_away else 1]] if self.has_more and topic in TAKEN else []
+        self.server.run("topic", "create", topic, "--partitions", str(PARTITIONS),
+                        *(word for config in configs for word in ("--config", config)))
         self.made_ms[topic] = int(time.time() * 1000)
         for partition in range(PARTITIONS):
             self.starts[topic, partition] = 0
+
+    def take_away(self, takes):
+        """Retention and compaction begin, or end; in the short form there are none."""
+        for topic, configs in TAKEN.items():
+            if self.has_more:
+                self.server.run("topic", "alter", topic, "--config", configs[0 if takes else 1])
+        self.takes_away = takes
+
+    def is_taken(self, place):
+        """By retention, or perhaps by compaction."""
+        topic, partition, offset = place
+        if not self.has_more or topic not in TAKEN:
+            return False
+        if topic in self.compacted:
+            said = self.story(self.server, "place", f"{topic}/{partition}/{offset}")
+            return bool(said) and said["events"][0]["presence"] == "taken"
+        with contextlib.closing(Client(self.server.port)) as client:
+            return offset < client.offset(topic, -2, partition)[1]
 
     def keep(self):
         while not self.ends.wait(0.1):
@@ -216,14 +243,18 @@ class World:
         self.faults.append(said)
         return said
 
+    def partitions(self):
+        """Of all topics, the bus's own too."""
+        with contextlib.closing(Client(self.server.port)) as client:
+            return sum(len(topic["partitions"]) for topic in client.ask("metadata", 1, topics=None)["topics"])
+
     def make_again(self, topic):
         """Librdkafka tells no topic ids: of a topic that comes again at once the layer beside would not know (docs/operations.md)."""
-        def partitions():
-            return self.ask(self.beside, "/v1/layer")["feed"]["partitions"]
-        wait_for(lambda: partitions() >= self.most, "the layer beside to know all topics", 180)
-        self.most = partitions()
+        def knows_all():
+            return self.ask(self.beside, "/v1/layer")["feed"]["partitions"] == self.partitions()
+        wait_for(knows_all, "the layer beside to know all topics", 180)
         self.server.run("topic", "delete", topic)
-        wait_for(lambda: partitions() < self.most, "the layer beside to see that a topic is gone", 180)
+        wait_for(knows_all, "the layer beside to see that a topic is gone", 180)
         self.make(topic)
 
     # -- questions --
@@ -249,6 +280,18 @@ class World:
             return self.ask(of, "/v1/story", topic=topic, partition=partition, offset=offset, max=1000)
         return self.ask(of, "/v1/story", **{how: what}, max=1000)
 
+    def can_read(self, place):
+        """Whether a reader of committed events is given what stands there; False as well when nobody answers."""
+        topic, partition, offset = place
+        try:
+            with contextlib.closing(Client(self.server.port, timeout_s=5)) as client:
+                answer = client.ask("list_offsets", 2, replica_id=-1, isolation_level=1, topics=[
+                    {"name": topic, "partitions": [{"partition_index": partition, "timestamp": -1}]}])
+        except OSError:
+            return False
+        found = answer["topics"][0]["partitions"][0]
+        return found["error_code"] == 0 and found["offset"] > offset
+
     def stop_all(self):
         """Everybody is killed, and the bus has got over it: no members, no open transactions."""
         for service in (self.source, *self.services):
@@ -264,8 +307,14 @@ class World:
                 wait_for(lambda place=confluent_kafka.TopicPartition(topic, partition): is_decided(place),
                          f"transactions on {topic}/{partition} to end", 180)
         wait_for(lambda: not any(group.members for group in admin.list_groups(timeout=30)), "members to be gone", 180)
+        self.take_away(False)
+        if self.has_more:  # what was begun is done when nothing changes any more
+            wait_for(lambda: self.places() == self.places(), "retention and compaction to end", 180)
         reader.close()
         client.close()
+
+    def places(self):
+        return set(oracle.read_log(self.server.address, TOPICS, PARTITIONS, "read_uncommitted")[0])
 
     def truth(self):
         groups = [service.name for service in self.services]

@@ -115,7 +115,8 @@ func main() {
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.SessionTimeout(3*time.Second),
 		kgo.HeartbeatInterval(500*time.Millisecond), kgo.FetchMaxWait(50*time.Millisecond),
 		kgo.MetadataMaxAge(time.Second), kgo.MetadataMinAge(250*time.Millisecond),
-		kgo.RecordDeliveryTimeout(30*time.Second), kgo.ProducerLinger(0))
+		kgo.RecordDeliveryTimeout(30*time.Second), kgo.ProducerLinger(0),
+		kgo.ProducerBatchCompression(kgo.GzipCompression())) // by default Snappy, which kafkajs cannot read
 	check(err)
 	s := &service{os.Args[2], number, truth, strings.Split(os.Args[6], ","), client}
 	for {
