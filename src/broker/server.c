@@ -13,6 +13,7 @@
 #include "broker/observe.h"
 #include "broker/server_config.h"
 #include "broker/server_feed.h"
+#include "broker/server_log.h"
 #include "broker/timekeeper.h"
 #include "broker/trimmer.h"
 #include "coordinator/alarm.h"
@@ -90,6 +91,7 @@ struct server {
     struct segment_fds *segment_fds;
     struct fetch_service *fetches;
     struct server_feeds *feeds;
+    struct log_access *log;
     struct catalogue *catalogue;
     struct state_topic offsets;
     struct group_coordinator *groups;
@@ -489,6 +491,7 @@ static enum err start_all(struct server *server, struct reason *reason)
     if (err == ERR_NONE) {
         server->fetches = fetch_service_new(server->net, server->workers, &server->budget);
         server->feeds = server_feeds_new();
+        server->log = server_log_new();
         server->segment_fds = segment_fds_new(server->files, segment_fds_limit());
         err = start_flusher(server, reason);
     }
@@ -523,6 +526,7 @@ static enum err start_all(struct server *server, struct reason *reason)
         err = start_control(server, reason);
     }
     if (err == ERR_NONE) {
+        server_log_open(server->log, server->catalogue);
         err = net_start(server->net, reason);
     }
     return err;
@@ -594,6 +598,11 @@ struct feed *server_open_feed(struct server *server, feed_begin *begin, void *co
     return server_feeds_open(server->feeds, server->catalogue, begin, context, reason);
 }
 
+struct log_access *server_ref_log(struct server *server)
+{
+    return server_log_ref(server->log);
+}
+
 struct server_bus_settings server_bus_settings(const struct server *server)
 {
     const struct server_config *config = &server->config;
@@ -660,6 +669,7 @@ static void server_free(struct server *server)
     free(server->api.advertised);
     free(server->http_url);
     server_feeds_unref(server->feeds);
+    log_access_unref(server->log);
     free(server->addresses);
     free_config(server);
     close(server->dir_fd);
@@ -676,6 +686,7 @@ enum err server_stop(struct server *server, struct reason *reason)
     drain(server);
     control_free(server->control);
     server_feeds_close(server->feeds);
+    server_log_close(server->log);
     net_stop(server->net);
     cleaner_free(server->cleaner);
     catalogue_end_changes(server->catalogue); /* nobody is left to be answered */

@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/settings.h"
 #include "client/feed.h"
+#include "client/log_access.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -41,6 +42,10 @@ void server_set_authorizer(struct server *server, const struct api_authorizer *a
  * and it may be freed later. NULL: it cannot be had now, and the reason why. Any thread. */
 struct feed *server_open_feed(struct server *server, feed_begin *begin, void *context,
                               struct reason *reason);
+
+/* A reference to its log for who asks for single events (client/log_access.h): it is closed by
+ * server_stop, and may be given back later. Any thread. */
+struct log_access *server_ref_log(struct server *server);
 
 /* What it was told about the layer that stands beside it; texts stay until server_stop. */
 struct server_bus_settings {

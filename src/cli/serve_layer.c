@@ -19,6 +19,7 @@ struct serve_layer {
     char *bootstrap;
     char *client_id;             /* nobody else has it: what has it is no service on the flow map */
     struct own_peers *own_peers; /* held: a stop that hangs outlives the server */
+    struct log_access *log;      /* the same */
     struct bus_layer *layer;
 };
 
@@ -72,6 +73,7 @@ static void free_layer(struct serve_layer *layer)
     free(layer->bootstrap);
     free(layer->client_id);
     own_peers_unref(layer->own_peers);
+    log_access_unref(layer->log);
     free(layer);
 }
 
@@ -88,12 +90,14 @@ struct serve_layer *serve_layer_start(struct server *server)
     layer->bootstrap = first_address(server_addresses(server));
     layer->client_id = own_client_id();
     layer->own_peers = own_peers_ref(server_own_peers(server));
+    layer->log = server_ref_log(server);
     struct bus_layer_settings settings = {
         .dir = layer->dir,
         .connection = {.bootstrap_servers = layer->bootstrap,
                        .client_id = layer->client_id,
                        .timeout_ms = ANSWER_MS,
-                       .own_peers = layer->own_peers},
+                       .own_peers = layer->own_peers,
+                       .log = layer->log},
         .open_feed = open_feed,
         .observer = server_observer(server),
         .http_listener = bus.http_listener,

@@ -92,6 +92,7 @@ struct connection_security {
 typedef void client_notice_fn(void *context, const struct client_error *what);
 
 struct own_peers;
+struct log_access;
 
 /* How to reach the bus. Borrowed only during the call that gets it. */
 struct connection_settings {
@@ -107,6 +108,9 @@ struct connection_settings {
     /* No wait goes on behind it [none]; borrowed as long as what is opened lives. */
     const struct deadline *deadline;
     struct own_peers *own_peers; /* the bus is in this process; NULL: elsewhere. As long */
+    /* The bus's log is in this process: who asks for single events reads them there; NULL:
+     * elsewhere. Of no meaning for the connection itself. As long as the settings. */
+    struct log_access *log;
 };
 
 struct connection;

@@ -92,7 +92,8 @@ static enum err add_batch(struct log_piece *piece, const struct partition *parti
     enum err err = record_iterator_init(&iterator, batch, BATCH_DECOMPRESSED_MAX_BYTES, &ignored);
     while (err == ERR_NONE && !done) {
         err = record_iterator_next(&iterator, &record, &done, &ignored);
-        if (err == ERR_NONE && !done && record.offset >= piece->next_offset) {
+        if (err == ERR_NONE && !done && record.offset >= piece->next_offset &&
+            record.offset < piece->stop) {
             add_event(piece, partition, batch, &record);
         }
     }
@@ -134,11 +135,12 @@ static void take_apart(struct log_piece *piece, const struct partition *partitio
 {
     struct slice rest = buf_slice(&piece->bytes);
     struct batch batch;
-    while (piece->opened_bytes < LOG_PIECE_OPENED_BYTES &&
+    while (piece->opened_bytes < LOG_PIECE_OPENED_BYTES && piece->next_offset < piece->stop &&
            batch_parse(rest, &batch, NULL) == ERR_NONE) {
         int64_t next = batch_last_offset(&batch) + 1;
-        bool is_shown =
-            !batch_is_control(&batch) && !is_aborted(aborted, &batch) && next > piece->next_offset;
+        bool is_data = !batch_is_control(&batch) && next > piece->next_offset;
+        bool is_shown = is_data && !is_aborted(aborted, &batch);
+        piece->has_aborted |= is_data && !is_shown && batch.base_offset < piece->stop;
         if (is_shown && add_batch(piece, partition, &batch) != ERR_NONE) {
             pass_damage(piece, next);
             return;
@@ -197,6 +199,12 @@ static enum err load_span(struct log_piece *piece, const struct file_span *span,
                : reason_fail(reason, ERR_IO, "a segment could not be read");
 }
 
+/* How much of the log: who wants a few events is given little more. */
+static size_t bytes_of(const struct log_piece *piece)
+{
+    return piece->stop == INT64_MAX ? LOG_PIECE_BYTES : LOG_PIECE_FEW_BYTES;
+}
+
 /* Reads batches into piece->bytes. *behind: up to where they go. */
 static enum err read_batches(struct log_piece *piece, struct partition *partition,
                              struct aborted_list *aborted, int64_t *behind, struct reason *reason)
@@ -204,7 +212,7 @@ static enum err read_batches(struct log_piece *piece, struct partition *partitio
     struct file_span span = {0};
     struct log_range range = {0};
     struct log *log = partition->log;
-    enum err err = log_read_records(log, piece->next_offset, piece->end_offset, LOG_PIECE_BYTES,
+    enum err err = log_read_records(log, piece->next_offset, piece->end_offset, bytes_of(piece),
                                     true, &span, &range, reason);
     if (err == ERR_NONE && span.size > 0 && !span.verified) {
         err = log_verify_span(log, piece->next_offset, &span, &range.end_offset, reason);
@@ -221,18 +229,20 @@ static enum err read_batches(struct log_piece *piece, struct partition *partitio
     return err;
 }
 
-enum err log_piece_read(struct log_piece *piece, struct partition *partition, int64_t from,
-                        struct reason *reason)
+enum err log_piece_read_until(struct log_piece *piece, struct partition *partition, int64_t from,
+                              int64_t stop, struct reason *reason)
 {
     struct aborted_list aborted = {0};
     int64_t high_watermark;
     int64_t behind = 0;
     log_piece_clear(piece);
     piece->damaged_from = -1;
+    piece->has_aborted = false;
+    piece->stop = stop;
     partition_readable(partition, &high_watermark, &piece->end_offset);
     piece->start_offset = partition_log_start(partition);
     piece->next_offset = from < piece->start_offset ? piece->start_offset : from;
-    if (piece->next_offset >= piece->end_offset) {
+    if (piece->next_offset >= stop || piece->next_offset >= piece->end_offset) {
         return ERR_NONE;
     }
     enum err err = partition_load(partition, reason);
@@ -247,4 +257,10 @@ enum err log_piece_read(struct log_piece *piece, struct partition *partition, in
     }
     free(aborted.items);
     return err == ERR_OUT_OF_RANGE ? ERR_NONE : err; /* retention was faster */
+}
+
+enum err log_piece_read(struct log_piece *piece, struct partition *partition, int64_t from,
+                        struct reason *reason)
+{
+    return log_piece_read_until(piece, partition, from, INT64_MAX, reason);
 }

@@ -11,6 +11,7 @@
 
 enum {
     LOG_PIECE_BYTES = 256 << 10,      /* of the log; one batch at least */
+    LOG_PIECE_FEW_BYTES = 16 << 10,   /* the same, of one that has a stop */
     LOG_PIECE_OPENED_BYTES = 4 << 20, /* no batch more once so much is opened */
 };
 
@@ -20,6 +21,8 @@ struct log_piece {
     int64_t start_offset;
     int64_t end_offset;
     int64_t damaged_from; /* -1: nothing was passed over */
+    bool has_aborted;     /* events of aborted transactions were passed over */
+    int64_t stop;         /* nothing from there on is wanted */
 
     struct buf bytes;       /* as they stand in the log */
     VEC(struct buf) opened; /* of compressed batches */
@@ -38,5 +41,10 @@ void log_piece_deinit(struct log_piece *piece);
  */
 CHECKED enum err log_piece_read(struct log_piece *piece, struct partition *partition, int64_t from,
                                 struct reason *reason);
+
+/* The same of events below `stop` alone, which may lie behind the log's end: reads little more of
+ * the log than they need. next_offset may be above it. */
+CHECKED enum err log_piece_read_until(struct log_piece *piece, struct partition *partition,
+                                      int64_t from, int64_t stop, struct reason *reason);
 
 #endif

@@ -1,0 +1,24 @@
+#ifndef TIDINGS_BROKER_SERVER_LOG_H
+#define TIDINGS_BROKER_SERVER_LOG_H
+
+#include "client/log_access.h"
+#include "topic/catalogue.h"
+
+/*
+ * The server's own log for who asks for single events (client/log_access.h) and may outlive the
+ * server: once it is closed each question is answered by ERR_CLOSED, and nothing of the server's is
+ * touched any more.
+ */
+
+/* With one reference, for log_access_unref. It is closed until server_log_open. */
+struct log_access *server_log_new(void);
+struct log_access *server_log_ref(struct log_access *log);
+
+/* The catalogue stays until server_log_close. */
+void server_log_open(struct log_access *log, struct catalogue *catalogue);
+
+/* Waits for those who are reading: as long as the disk, and what they do with what they are given.
+ */
+void server_log_close(struct log_access *log);
+
+#endif
