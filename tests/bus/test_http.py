@@ -254,13 +254,18 @@ class Publishing(Case):
 
 
 class Reading(Case):
-    def test_pages(self):
-        self.command("topic", "create", "pages", "--partitions", "3")
+    def fill_pages(self, topic):
+        self.command("topic", "create", topic, "--partitions", "3")
         for i in range(30):
-            self.ask("POST", f"/v1/topics/pages?key=k{i % 7}", json.dumps({"n": i}), JSON)
+            self.ask("POST", f"/v1/topics/{topic}?key=k{i % 7}", json.dumps({"n": i}), JSON)
+
+    def check_pages(self, topic):
         numbers = lambda query: [json.loads(event["value"])["n"]
-                                 for event in self.events("pages", query)]
+                                 for event in self.events(topic, query)]
         self.assertEqual(numbers("from=start"), list(range(30)))
+        self.assertEqual(numbers("from=start&limit=8"), list(range(8)))
+        self.assertEqual(numbers("from=start&limit=2&where=data.n%3E9"), [10, 11])
+        self.assertEqual(numbers("from=-1h&limit=3"), [0, 1, 2])
         self.assertEqual(numbers("limit=4"), [29, 28, 27, 26])
         self.assertEqual(numbers("where=data.n%20%3D%203"), [3])
         self.assertEqual(numbers("where=data.n%3C10&where=key%3Dk1&from=start"), [1, 8])
@@ -268,9 +273,29 @@ class Reading(Case):
         self.assertEqual(numbers("from=end"), [])
         by_partition = [numbers(f"partition={p}&from=start") for p in range(3)]
         self.assertEqual(sorted(sum(by_partition, [])), list(range(30)))
-        page = self.get("/v1/topics/pages/events?limit=2")
-        self.assertEqual((page["stopped"], page["order"]), ("limit", "newest first"))
-        self.assertEqual(self.get("/v1/topics/pages/events")["stopped"], "complete")
+        for query, stopped in (("limit=2", "limit"), ("from=start&limit=29", "limit"),
+                               ("from=start", "complete"), ("limit=30", "complete")):
+            with self.subTest(query=query):
+                page = self.get(f"/v1/topics/{topic}/events?{query}")
+                self.assertEqual(page["stopped"], stopped)
+        self.assertEqual(page["order"], "newest first")
+
+    def test_pages(self):
+        self.fill_pages("pages")
+        self.check_pages("pages")
+
+    def test_pages_beside_a_bus(self):
+        """The same of a bus whose log is in another process."""
+        if self.beside:
+            self.skipTest("it stands beside one already")
+        self.fill_pages("far")
+        beside = Beside(self.server.address)
+        own, self.address = self.address, beside.address
+        try:
+            self.check_pages("far")
+        finally:
+            self.address = own
+            self.assertEqual(beside.stop(), 0)
 
     def test_what_is_wrong_is_told(self):
         self.command("topic", "create", "wrong")

@@ -140,6 +140,7 @@ static void say_events(void *context, const struct http_request *request, struct
         return;
     }
     struct topic_tail tail = {.connection = &api->connection,
+                              .cluster = api->cluster,
                               .topic = http_segment(request, "topic"),
                               .partition = (int32_t)partition,
                               .from = http_query(request, "from"),

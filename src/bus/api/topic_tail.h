@@ -1,6 +1,7 @@
 #ifndef TIDINGS_BUS_API_TOPIC_TAIL_H
 #define TIDINGS_BUS_API_TOPIC_TAIL_H
 
+#include "bus/api/cluster.h"
 #include "bus/event/where.h"
 #include "client/connection.h"
 #include "client/event.h"
@@ -21,6 +22,7 @@ enum { TAIL_BYTES_MAX = 8 * 1024 * 1024, TAIL_EVENTS_MAX = 1000 };
 
 struct topic_tail {
     const struct connection_settings *connection;
+    struct cluster *cluster; /* whose connection is asked */
     const char *topic;
     int32_t partition;         /* -1: all */
     const char *from;          /* a place (client/position.h), oldest first; NULL: newest first */

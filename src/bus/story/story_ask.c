@@ -28,6 +28,7 @@ struct asking {
     struct story *story;
     struct connection_settings settings; /* with no more time for a request than for the question */
     struct connection *connection;
+    struct connection *own; /* the same, when it was opened for this question */
     struct admin_topics topics;
     size_t events_max;
     int64_t deadline_ms;
@@ -478,7 +479,17 @@ static void deinit(struct asking *asking)
     vec_deinit(&asking->asked);
     vec_deinit(&asking->places);
     admin_topics_deinit(&asking->topics);
-    connection_close(asking->connection);
+    connection_close(asking->own);
+}
+
+static enum client_status connect_to(struct asking *asking, struct client_error *error)
+{
+    struct connection *opened = asking->sources->opened;
+    bool is_fast = opened != NULL && connection_timeout_ms(opened) <= asking->settings.timeout_ms;
+    enum client_status status =
+        is_fast ? CLIENT_OK : connection_open(&asking->settings, &asking->own, error);
+    asking->connection = is_fast ? opened : asking->own;
+    return status;
 }
 
 enum client_status story_ask(const struct story_sources *sources,
@@ -487,7 +498,7 @@ enum client_status story_ask(const struct story_sources *sources,
 {
     struct asking asking;
     init(&asking, sources, question, story);
-    enum client_status status = connection_open(&asking.settings, &asking.connection, error);
+    enum client_status status = connect_to(&asking, error);
     if (status == CLIENT_OK) {
         status = admin_topics(asking.connection, &asking.topics, error);
     }

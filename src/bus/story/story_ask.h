@@ -30,6 +30,9 @@ struct story_question {
 
 struct story_sources {
     const struct connection_settings *connection;
+    /* One that is open already, to ask by when the question has as much time as its requests;
+     * NULL: one is opened for each question. */
+    struct connection *opened;
     struct story_finder finder;
     struct commit_history *history; /* NULL: none */
     struct observer *observer;      /* NULL: none */

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "client/admin.h"
+#include "client/log_access.h"
 #include "client/reader.h"
 
 #include <stdlib.h>
@@ -166,6 +167,107 @@ static enum client_status read_all(struct reading *reading, int64_t deadline_ms,
     return status;
 }
 
+/* --- out of the log, where it is in this process --- */
+
+/* Some places of one partition that lie near each other, from leg->at on. */
+struct logged {
+    struct reading *reading;
+    size_t at, stop; /* of reading->order */
+};
+
+static bool on_logged(void *context, const struct event *event)
+{
+    struct logged *logged = context;
+    struct reading *reading = logged->reading;
+    while (logged->at < logged->stop && place_at(reading, logged->at)->offset <= event->offset) {
+        size_t at = logged->at++;
+        if (place_at(reading, at)->offset == event->offset) {
+            place_at(reading, at)->presence = STORY_THERE;
+            reading->each(reading->context, reading->order[at], event);
+        }
+    }
+    return logged->at < logged->stop;
+}
+
+static struct log_stretch stretch_of(const struct leg *leg, int64_t first, int64_t last)
+{
+    return (struct log_stretch){
+        .topic = leg->topic, .partition = leg->partition, .from = first, .stop = last + 1};
+}
+
+static enum client_status fail_log(enum err err, const struct reason *reason,
+                                   struct client_error *error)
+{
+    return err == ERR_CLOSED ? client_fail(error, CLIENT_CLOSED, "ask again",
+                                           "the log is closed: %s", reason->text)
+                             : client_fail(error, CLIENT_REFUSED, "see the log of the server",
+                                           "the log cannot be read: %s", reason->text);
+}
+
+/* A place that gave no event: of what kind it is, unless it has come by now. */
+static enum err settle_missing(struct reading *reading, struct log_access *log,
+                               const struct leg *leg, size_t at, struct reason *reason)
+{
+    struct story_place *place = place_at(reading, at);
+    struct logged logged = {reading, at, at + 1};
+    struct log_stretch one = stretch_of(leg, place->offset, place->offset);
+    one.each = on_logged;
+    one.context = &logged;
+    enum err err = log_access_read(log, &one, reason);
+    if (err == ERR_NONE && place->presence != STORY_THERE) {
+        place->presence = place->offset < one.start_offset         ? STORY_TAKEN
+                          : place->offset >= one.high_watermark    ? STORY_AHEAD
+                          : place->offset >= one.end_offset        ? STORY_UNDECIDED
+                          : (one.hidden & LOG_HIDDEN_DAMAGED) != 0 ? STORY_NOT_READ
+                          : (one.hidden & LOG_HIDDEN_ABORTED) != 0 ? STORY_ABORTED
+                                                                   : STORY_TAKEN;
+    }
+    return err;
+}
+
+/* The places from leg->at on that lie near each other, by one read. */
+static enum err read_near(struct reading *reading, struct log_access *log, struct leg *leg,
+                          struct reason *reason)
+{
+    size_t from = leg->at, stop = from + 1;
+    while (stop < leg->stop &&
+           place_at(reading, stop)->offset - place_at(reading, stop - 1)->offset <= WALK_OFFSETS) {
+        stop++;
+    }
+    struct logged logged = {reading, from, stop};
+    struct log_stretch stretch =
+        stretch_of(leg, place_at(reading, from)->offset, place_at(reading, stop - 1)->offset);
+    stretch.each = on_logged;
+    stretch.context = &logged;
+    enum err err = log_access_read(log, &stretch, reason);
+    for (size_t i = from; err == ERR_NONE && i < stop; i++) {
+        if (place_at(reading, i)->presence != STORY_THERE) {
+            err = settle_missing(reading, log, leg, i, reason);
+        }
+    }
+    leg->at = stop;
+    return err;
+}
+
+static enum client_status read_log(struct reading *reading, struct log_access *log,
+                                   int64_t deadline_ms, struct client_error *error)
+{
+    struct reason reason = {""};
+    enum err err = ERR_NONE;
+    for (size_t i = 0; err == ERR_NONE && i < reading->legs.count; i++) {
+        struct leg *leg = &reading->legs.items[i];
+        while (err == ERR_NONE && leg->at < leg->stop &&
+               clock_mono_ms(clock_system()) < deadline_ms) {
+            err = read_near(reading, log, leg, &reason);
+        }
+        if (err == ERR_NOT_FOUND) { /* the topic is gone since it was asked for */
+            settle(reading, leg, INT64_MAX, STORY_THERE);
+            err = ERR_NONE;
+        }
+    }
+    return err == ERR_NONE ? CLIENT_OK : fail_log(err, &reason, error);
+}
+
 /* --- what a reader of committed events is not given --- */
 
 static void on_hidden(void *context, size_t index, const struct event *event)
@@ -216,37 +318,49 @@ static enum client_status look_deeper(const struct connection_settings *settings
     return status;
 }
 
+/* By a reader of its own, from any bus. */
+static enum client_status read_bus(struct reading *reading,
+                                   const struct connection_settings *settings,
+                                   struct connection *connection, int64_t deadline_ms,
+                                   struct client_error *error)
+{
+    enum { AHEAD_KBYTES = 1024, WAIT_MS = 20 };
+    struct topic_partitions begin = {0};
+    enum client_status status = cut_to_bounds(reading, connection, &begin, error);
+    if (status == CLIENT_OK && reading->open > 0) {
+        struct reader_settings own = {.connection = *settings,
+                                      .partitions = &begin,
+                                      .prefetch_kbytes = AHEAD_KBYTES,
+                                      .fetch_wait_ms = WAIT_MS,
+                                      .callbacks = {.ended = on_ended},
+                                      .context = reading};
+        status = reader_open(&own, &reading->reader, error);
+    }
+    if (status == CLIENT_OK && reading->open > 0) {
+        status = read_all(reading, deadline_ms, error);
+    }
+    if (reading->reader != NULL) {
+        (void)reader_close(reading->reader, NULL);
+    }
+    topic_partitions_deinit(&begin);
+    return status;
+}
+
 enum client_status story_read(const struct connection_settings *settings,
                               struct connection *connection, struct story_place *places,
                               size_t count, bool looks_deeper, int64_t deadline_ms,
                               void (*each)(void *context, size_t index, const struct event *event),
                               void *context, struct client_error *error)
 {
-    enum { AHEAD_KBYTES = 1024, WAIT_MS = 20 };
     struct reading reading = {.places = places, .each = each, .context = context};
-    struct topic_partitions begin = {0};
     reading.order = mem_new_array(size_t, count + 1);
     make_legs(&reading, count);
-    enum client_status status = cut_to_bounds(&reading, connection, &begin, error);
-    if (status == CLIENT_OK && reading.open > 0) {
-        struct reader_settings own = {.connection = *settings,
-                                      .partitions = &begin,
-                                      .prefetch_kbytes = AHEAD_KBYTES,
-                                      .fetch_wait_ms = WAIT_MS,
-                                      .callbacks = {.ended = on_ended},
-                                      .context = &reading};
-        status = reader_open(&own, &reading.reader, error);
-    }
-    if (status == CLIENT_OK && reading.open > 0) {
-        status = read_all(&reading, deadline_ms, error);
-    }
-    if (reading.reader != NULL) {
-        (void)reader_close(reading.reader, NULL);
-    }
-    if (status == CLIENT_OK && looks_deeper) {
+    enum client_status status = settings->log != NULL
+                                    ? read_log(&reading, settings->log, deadline_ms, error)
+                                    : read_bus(&reading, settings, connection, deadline_ms, error);
+    if (status == CLIENT_OK && looks_deeper && settings->log == NULL) {
         status = look_deeper(settings, places, count, deadline_ms, error);
     }
-    topic_partitions_deinit(&begin);
     vec_deinit(&reading.legs);
     free(reading.order);
     return status;

@@ -8,13 +8,14 @@ static struct http_answer ask(const char *target)
 {
     static const struct connection_settings nobody = {
         .bootstrap_servers = "127.0.0.1:1", .client_id = "test", .timeout_ms = 200};
-    struct bus_parts parts = {.connection = &nobody};
+    struct bus_parts parts = {.connection = &nobody, .asker = bus_asker_new(&nobody)};
     struct http_answer answer;
     size_t count;
     void *module = story_make(&parts);
     const struct http_route *routes = story_routes(module, &count);
     http_try(routes, count, "GET", target, NULL, slice_of(NULL, 0), &answer);
     story_free(module);
+    bus_asker_free(parts.asker);
     return answer;
 }
 
