@@ -5,6 +5,7 @@
 #include "topic/topic.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 struct server_log {
@@ -12,6 +13,7 @@ struct server_log {
     pthread_mutex_t lock; /* all below */
     pthread_cond_t idle;
     unsigned references;
+    atomic_bool is_closing;
     unsigned readers;            /* that are in the catalogue now */
     struct catalogue *catalogue; /* NULL: closed */
 };
@@ -40,6 +42,19 @@ static void leave(struct server_log *log)
     pthread_mutex_unlock(&log->lock);
 }
 
+/* Who reads, as long as the server goes on. */
+struct asker {
+    struct server_log *log;
+    bool (*each)(void *context, const struct event *event);
+    void *context;
+};
+
+static bool give(void *context, const struct event *event)
+{
+    struct asker *asker = context;
+    return !atomic_load(&asker->log->is_closing) && asker->each(asker->context, event);
+}
+
 static enum err read_stretch(struct log_access *access, struct log_stretch *stretch,
                              struct reason *reason)
 {
@@ -48,7 +63,15 @@ static enum err read_stretch(struct log_access *access, struct log_stretch *stre
     if (catalogue == NULL) {
         return reason_fail(reason, ERR_CLOSED, "the server has stopped");
     }
+    struct asker asker = {log, stretch->each, stretch->context};
+    stretch->each = give;
+    stretch->context = &asker;
     enum err err = log_stretch_read(catalogue, stretch, reason);
+    stretch->each = asker.each;
+    stretch->context = asker.context;
+    if (err == ERR_NONE && atomic_load(&log->is_closing)) {
+        err = reason_fail(reason, ERR_CLOSED, "the server is stopping");
+    }
     leave(log);
     return err;
 }
@@ -107,6 +130,7 @@ void server_log_open(struct log_access *access, struct catalogue *catalogue)
     struct server_log *log = of(access);
     pthread_mutex_lock(&log->lock);
     log->catalogue = catalogue;
+    atomic_store(&log->is_closing, false);
     pthread_mutex_unlock(&log->lock);
 }
 
@@ -115,6 +139,7 @@ void server_log_close(struct log_access *access)
     struct server_log *log = of(access);
     pthread_mutex_lock(&log->lock);
     log->catalogue = NULL;
+    atomic_store(&log->is_closing, true);
     while (log->readers > 0) {
         pthread_cond_wait(&log->idle, &log->lock);
     }
