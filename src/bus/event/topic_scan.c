@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "client/admin.h"
+#include "client/log_access.h"
 #include "client/reader.h"
 
 #include <stdlib.h>
@@ -18,7 +19,10 @@ struct run {
     struct leg *legs; /* of list->items */
     size_t open;
     int64_t done, total;
+    unsigned turn; /* records */
 };
+
+enum { TELL_EVERY = 512, CODE_NO_TOPIC = 3 /* UNKNOWN_TOPIC_OR_PARTITION */ };
 
 static struct leg *find(struct run *run, int32_t partition)
 {
@@ -109,7 +113,7 @@ static void take(struct run *run, struct reader *reader, const struct event *eve
 static enum client_status read_all(struct run *run, struct reader *reader,
                                    struct client_error *error)
 {
-    enum { STEP_MS = 50, TELL_EVERY = 512 };
+    enum { STEP_MS = 50 };
     struct topic_scan *scan = run->scan;
     int64_t timeout_ms = connection_timeout_ms(reader_connection(reader));
     int64_t heard_ms = clock_mono_ms(clock_system());
@@ -142,33 +146,120 @@ static enum client_status read_all(struct run *run, struct reader *reader,
     return CLIENT_OK;
 }
 
-enum client_status topic_scan(struct topic_scan *scan, struct client_error *error)
+/* --- out of the log, where it is in this process --- */
+
+static enum client_status fail_log(enum err err, const struct reason *reason,
+                                   struct client_error *error)
+{
+    return err == ERR_NOT_FOUND
+               ? client_fail_code(error, CODE_NO_TOPIC, NULL)
+               : client_fail(error, err == ERR_CLOSED ? CLIENT_CLOSED : CLIENT_REFUSED, NULL,
+                             "the log cannot be read: %s", reason->text);
+}
+
+static bool tell(struct topic_scan *scan, const struct run *run)
+{
+    scan->is_stopped |=
+        scan->progress != NULL && !scan->progress(scan->context, run->done, run->total);
+    return !scan->is_stopped;
+}
+
+static bool on_logged(void *context, const struct event *event)
+{
+    struct run *run = context;
+    struct topic_scan *scan = run->scan;
+    scan->is_stopped |= !scan->each(scan->context, event);
+    move(run, find(run, event->partition), event->offset + 1);
+    if (!scan->is_stopped && ++run->turn % TELL_EVERY == 0) {
+        (void)tell(scan, run);
+    }
+    return !scan->is_stopped;
+}
+
+static enum err find_logged_ends(struct run *run, struct log_access *log, struct reason *reason)
+{
+    struct topic_scan *scan = run->scan;
+    enum err err = ERR_NONE;
+    int32_t count = log_access_partition_count(log, scan->topic);
+    run->legs = mem_new_array(struct leg, (size_t)count + 1);
+    for (int32_t i = 0; err == ERR_NONE && i < count; i++) {
+        struct log_stretch none = {.topic = scan->topic, .partition = i};
+        if (scan->wants != NULL && !scan->wants(scan->context, i, count)) {
+            continue;
+        }
+        err = log_access_read(log, &none, reason);
+        int64_t from = scan->last > 0 && none.start_offset < none.end_offset - scan->last
+                           ? none.end_offset - scan->last
+                           : none.start_offset;
+        run->legs[run->list.count] = (struct leg){from, none.end_offset};
+        run->open += from < none.end_offset;
+        run->total += none.end_offset - from;
+        topic_partitions_add(&run->list, scan->topic, i, from);
+    }
+    return count == 0 ? reason_fail(reason, ERR_NOT_FOUND, "there is no such topic") : err;
+}
+
+static enum client_status scan_log(struct run *run, struct log_access *log,
+                                   struct client_error *error)
+{
+    struct topic_scan *scan = run->scan;
+    struct reason reason = {""};
+    enum err err = find_logged_ends(run, log, &reason);
+    for (size_t i = 0; err == ERR_NONE && i < run->list.count && !scan->is_stopped; i++) {
+        struct leg *leg = &run->legs[i];
+        struct log_stretch stretch = {.topic = scan->topic,
+                                      .partition = run->list.items[i].partition,
+                                      .from = leg->at,
+                                      .stop = leg->stop,
+                                      .each = on_logged,
+                                      .context = run};
+        err = leg->at < leg->stop ? log_access_read(log, &stretch, &reason) : ERR_NONE;
+        if (err == ERR_NONE && !scan->is_stopped) {
+            move(run, leg, leg->stop); /* what was not given is nobody's yet, or not there */
+            (void)tell(scan, run);
+        }
+    }
+    return err == ERR_NONE ? CLIENT_OK : fail_log(err, &reason, error);
+}
+
+/* --- by a reader, from any bus --- */
+
+static enum client_status scan_bus(struct run *run, struct client_error *error)
 {
     enum { AHEAD_KBYTES = 4096, WAIT_MS = 50 };
-    struct run run = {.scan = scan};
+    struct topic_scan *scan = run->scan;
     struct topic_partitions begin = {0};
     struct connection *connection = NULL;
     struct reader *reader = NULL;
-    scan->is_stopped = false;
     enum client_status status = connection_open(scan->connection, &connection, error);
     if (status == CLIENT_OK) {
-        status = find_ends(&run, connection, &begin, error);
+        status = find_ends(run, connection, &begin, error);
     }
-    if (status == CLIENT_OK && run.open > 0) {
+    if (status == CLIENT_OK && run->open > 0) {
         struct reader_settings settings = {.connection = *scan->connection,
                                            .partitions = &begin,
                                            .prefetch_kbytes = AHEAD_KBYTES,
                                            .fetch_wait_ms = WAIT_MS,
                                            .callbacks = {.ended = on_ended},
-                                           .context = &run};
+                                           .context = run};
         status = reader_open(&settings, &reader, error);
     }
     if (reader != NULL) {
-        status = read_all(&run, reader, error);
+        status = read_all(run, reader, error);
         (void)reader_close(reader, NULL);
     }
     connection_close(connection);
     topic_partitions_deinit(&begin);
+    return status;
+}
+
+enum client_status topic_scan(struct topic_scan *scan, struct client_error *error)
+{
+    struct run run = {.scan = scan};
+    bool is_logged = scan->connection->log != NULL && scan->from_ms == 0; /* times are asked for */
+    scan->is_stopped = false;
+    enum client_status status =
+        is_logged ? scan_log(&run, scan->connection->log, error) : scan_bus(&run, error);
     topic_partitions_deinit(&run.list);
     free(run.legs);
     return status;
