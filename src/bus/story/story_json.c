@@ -1,39 +1,20 @@
 #include "bus/story/story_json.h"
 
-#include "base/time_text.h"
-#include "base/utf8.h"
-
-static json_t *text(const char *value)
-{
-    json_t *json = value != NULL ? json_string(value) : json_null();
-    if (json == NULL) {
-        struct buf escaped = {0};
-        utf8_escape(&escaped, slice_str(value));
-        json = json_string(buf_cstr(&escaped));
-        buf_deinit(&escaped);
-    }
-    return json;
-}
-
-static json_t *time_of(int64_t time_ms)
-{
-    char of[TIME_TEXT_SIZE];
-    return time_ms > 0 ? json_string(time_format(time_ms, of)) : json_null();
-}
+#include "bus/event/json_word.h"
 
 /* --- what is not known is left out --- */
 
 static void set_text(json_t *object, const char *name, const char *value)
 {
     if (value != NULL && value[0] != '\0') {
-        json_object_set_new(object, name, text(value));
+        json_object_set_new(object, name, json_utf8(value));
     }
 }
 
 static void set_time(json_t *object, const char *name, int64_t time_ms)
 {
     if (time_ms > 0) {
-        json_object_set_new(object, name, time_of(time_ms));
+        json_object_set_new(object, name, json_moment(time_ms));
     }
 }
 
@@ -70,7 +51,7 @@ static json_t *group_to_json(const struct story_group *group)
 {
     const struct story_verdict *of = &group->verdict;
     json_t *json =
-        json_pack("{s:o,s:s,s:s}", "group", text(group->group), "state",
+        json_pack("{s:o,s:s,s:s}", "group", json_utf8(group->group), "state",
                   story_state_name(of->state), "evidence", story_evidence_name(of->evidence));
     set_time(json, "at", of->at_ms);
     set_time(json, "not_before", of->not_before_ms);
@@ -132,12 +113,12 @@ static json_t *publishers_of(const struct story_event *event)
 {
     json_t *list = json_array();
     if (event->attributes.source != NULL) {
-        json_array_append_new(list, json_pack("{s:o,s:s,s:s}", "name",
-                                              text(event->attributes.source), "from", "ce_source",
-                                              "evidence", story_evidence_name(STORY_RECORDED)));
+        json_array_append_new(
+            list, json_pack("{s:o,s:s,s:s}", "name", json_utf8(event->attributes.source), "from",
+                            "ce_source", "evidence", story_evidence_name(STORY_RECORDED)));
     }
     if (event->publisher != NULL) {
-        json_array_append_new(list, json_pack("{s:o,s:s,s:s}", "name", text(event->publisher),
+        json_array_append_new(list, json_pack("{s:o,s:s,s:s}", "name", json_utf8(event->publisher),
                                               "from", "clients", "evidence",
                                               story_evidence_name(event->publisher_evidence)));
     }
@@ -158,11 +139,11 @@ static void set_attributes(json_t *json, const struct story_event *event)
 
 static json_t *event_to_json_of(const struct story_event *event)
 {
-    json_t *json =
-        json_pack("{s:o,s:i,s:I,s:s,s:o,s:i,s:o}", "topic", text(event->event.topic), "partition",
-                  (int)event->event.partition, "offset", (json_int_t)event->event.offset,
-                  "presence", story_presence_name(event->presence), "parent",
-                  index_or_null(event->parent), "depth", (int)event->depth, "link", link_of(event));
+    json_t *json = json_pack(
+        "{s:o,s:i,s:I,s:s,s:o,s:i,s:o}", "topic", json_utf8(event->event.topic), "partition",
+        (int)event->event.partition, "offset", (json_int_t)event->event.offset, "presence",
+        story_presence_name(event->presence), "parent", index_or_null(event->parent), "depth",
+        (int)event->depth, "link", link_of(event));
     set_true(json, "asked", event->is_asked);
     set_number(json, "copy_of", event->copy_of == STORY_NONE ? -1 : (int64_t)event->copy_of);
     set_time(json, "timestamp", event->event.timestamp_ms);
@@ -185,10 +166,10 @@ json_t *story_to_json(const struct story *story)
         json_array_append_new(events, event_to_json_of(&story->events.items[i]));
     }
     for (size_t i = 0; i < story->horizon.count; i++) {
-        json_array_append_new(horizon, text(story->horizon.items[i]));
+        json_array_append_new(horizon, json_utf8(story->horizon.items[i]));
     }
-    return json_pack("{s:o,s:s,s:o,s:b,s:o,s:o}", "now", time_of(story->now_ms), "known_from",
+    return json_pack("{s:o,s:s,s:o,s:b,s:o,s:o}", "now", json_moment(story->now_ms), "known_from",
                      story->indexed_ms < 0 ? "log" : "index", "indexed_until",
-                     time_of(story->indexed_ms), "cut", story->is_cut, "horizon", horizon, "events",
-                     events);
+                     json_moment(story->indexed_ms), "cut", story->is_cut, "horizon", horizon,
+                     "events", events);
 }
