@@ -1,12 +1,9 @@
 #include "cli/deadletter.h"
 
-#include "base/clock.h"
-#include "base/mem.h"
-#include "bus/dead/dead_lane.h"
+#include "bus/dead/dead_discard.h"
 #include "cli/cli.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 struct discard_options {
@@ -45,106 +42,35 @@ static const struct option_spec specs[] = {
      "do it, when they are not chosen by ID"},
 };
 
-/* What is to be discarded. */
-struct pick {
-    char *topic;
-    int32_t partition;
-    int64_t offset;
-    struct dead_place id;
-    bool closes_lane;
-    size_t opening; /* with closes_lane */
-};
-
 struct discarding {
     const struct discard_options *options;
-    VEC(struct pick) picks;
-    struct dead_openings openings;
-    int64_t passed; /* done, running, or so already */
-    int64_t lanes;
+    struct dead_discards discards;
 };
 
 static bool take(void *context, const struct dead_seen *seen)
 {
     struct discarding *discarding = context;
-    bool is_discarded = seen->state == DEAD_DISCARDED;
-    bool is_fixed =
-        seen->state == DEAD_IS_DONE || seen->state == DEAD_RUNNING || seen->state == DEAD_REQUESTED;
-    if (discarding->options->is_undo ? !is_discarded : is_discarded || is_fixed) {
-        discarding->passed++;
-        return true;
-    }
-    discarding->lanes += seen->closes_lane;
-    size_t opening = discarding->openings.count;
-    if (seen->closes_lane) {
-        dead_openings_add(&discarding->openings, seen);
-    }
-    vec_push(&discarding->picks, (struct pick){mem_strndup((const char *)seen->event.topic.data,
-                                                           seen->event.topic.size),
-                                               seen->event.partition, seen->event.offset,
-                                               seen->its->first, seen->closes_lane, opening});
+    dead_discards_take(&discarding->discards, seen);
     return true;
 }
 
-static bool wants_open(const struct discarding *discarding)
-{
-    const struct discard_options *options = discarding->options;
-    return !options->is_undo && discarding->openings.count > 0 &&
-           (options->lane == NULL || strcmp(options->lane, "leave") != 0);
-}
-
-static const char *lane_text(const struct discarding *discarding, const struct pick *pick)
-{
-    static const char *const texts[] = {"left", "asked", "opened"};
-    return pick->closes_lane ? texts[discarding->openings.items[pick->opening].opened] : NULL;
-}
-
-/* With what became of their lanes. */
-static int write_all(struct discarding *discarding)
-{
-    const struct discard_options *options = discarding->options;
-    struct dead_writer *writer = NULL;
-    struct client_error error;
-    char who[DEAD_WHO_SIZE];
-    int code = dead_writing_open(&options->dead, &writer);
-    for (size_t i = 0; code == EXIT_OK && i < discarding->picks.count; i++) {
-        const struct pick *pick = &discarding->picks.items[i];
-        const struct dead_fact fact = {
-            .kind = DEAD_FACT_DISCARD,
-            .is_erased = options->is_undo,
-            .event = {slice_str(pick->topic), pick->partition, pick->offset},
-            .time_ms = clock_wall_ms(clock_system()),
-            .who = dead_who(who),
-            .text = options->why,
-            .lane = lane_text(discarding, pick)};
-        if (dead_writer_put(writer, &fact, &error) != CLIENT_OK) {
-            code = bus_fail(&error, "discard");
-        }
-    }
-    return dead_writing_close(&options->dead, writer, code);
-}
-
-/* Nobody redrives what is discarded before its lane is opened. */
 static int execute(struct dead_reading *reading, struct discarding *discarding)
 {
     struct client_error error;
     char who[DEAD_WHO_SIZE];
-    const struct dead_options *dead = &discarding->options->dead;
-    int code = write_all(discarding);
-    if (code != EXIT_OK || !wants_open(discarding)) {
-        return code;
-    }
-    if (dead_lanes_open(&reading->settings, dead->group, dead_who(who), discarding->options->why,
-                        &discarding->openings, &error) != CLIENT_OK) {
-        return bus_fail(&error, "open the lanes of what is discarded");
-    }
-    return write_all(discarding);
+    const struct discard_options *options = discarding->options;
+    bool opens_lanes = options->lane == NULL || strcmp(options->lane, "leave") != 0;
+    return dead_discards_do(&discarding->discards, &reading->settings, options->dead.group,
+                            dead_who(who), options->why, opens_lanes, &error) == CLIENT_OK
+               ? EXIT_OK
+               : bus_fail(&error, "discard dead letters of group '%s'", options->dead.group);
 }
 
 static void tell_lanes(const struct discarding *discarding)
 {
-    int64_t counts[3] = {0};
-    for (size_t i = 0; i < discarding->openings.count; i++) {
-        counts[discarding->openings.items[i].opened]++;
+    int64_t counts[3];
+    for (int opened = DEAD_NOT_OPENED; opened <= DEAD_OPENED; opened++) {
+        counts[opened] = dead_discards_opened(&discarding->discards, (enum dead_opened)opened);
     }
     if (counts[DEAD_OPENED] > 0) {
         output_text(stdout, "%lld lane%s opened: what waits behind is handled\n",
@@ -168,24 +94,25 @@ static void tell(const struct discarding *discarding, bool is_done)
 {
     const struct discard_options *options = discarding->options;
     const char *what = options->is_undo ? "open again" : "discarded";
-    long long count = (long long)discarding->picks.count;
+    long long count = (long long)discarding->discards.list.count;
     if (options->dead.bus.is_json) {
         json_t *list = json_array();
         char place[DEAD_PLACE_SIZE];
-        for (size_t i = 0; i < discarding->picks.count; i++) {
+        for (size_t i = 0; i < discarding->discards.list.count; i++) {
             json_array_append_new(
-                list, json_string(dead_place_text(discarding->picks.items[i].id, place)));
+                list, json_string(dead_place_text(discarding->discards.list.items[i].id, place)));
         }
-        output_json(json_pack(
-            "{s:o,s:b,s:o,s:I,s:I}", "group", output_json_text(options->dead.group), "executed",
-            (int)is_done, options->is_undo ? "undone" : "discarded", list, "passed_over",
-            (json_int_t)discarding->passed, "closed_lanes", (json_int_t)discarding->lanes));
+        output_json(json_pack("{s:o,s:b,s:o,s:I,s:I}", "group",
+                              output_json_text(options->dead.group), "executed", (int)is_done,
+                              options->is_undo ? "undone" : "discarded", list, "passed_over",
+                              (json_int_t)discarding->discards.passed, "closed_lanes",
+                              (json_int_t)discarding->discards.lanes));
         return;
     }
     output_text(stdout, "%lld event%s %s %s\n", count, plural_s((uint64_t)count),
                 is_done ? (count == 1 ? "is" : "are") : "would be", what);
-    if (discarding->passed > 0) {
-        output_text(stdout, "%lld passed over: %s\n", (long long)discarding->passed,
+    if (discarding->discards.passed > 0) {
+        output_text(stdout, "%lld passed over: %s\n", (long long)discarding->discards.passed,
                     options->is_undo ? "not discarded" : "done, under way, or discarded already");
     }
     if (is_done && !options->is_undo) {
@@ -199,23 +126,19 @@ static void tell(const struct discarding *discarding, bool is_done)
 static int run(const struct discard_options *options)
 {
     struct dead_reading reading;
-    struct discarding discarding = {.options = options};
+    struct discarding discarding = {.options = options, .discards.is_undo = options->is_undo};
     bool is_execute = options->is_execute || options->dead.ids.count > 0;
     int code = dead_reading_open(&reading, &options->dead);
     if (code == EXIT_OK) {
         code = dead_reading_each(&reading, &options->dead, take, &discarding);
     }
-    if (code == EXIT_OK && is_execute && discarding.picks.count > 0) {
+    if (code == EXIT_OK && is_execute && discarding.discards.list.count > 0) {
         code = execute(&reading, &discarding);
     }
     if (code == EXIT_OK) {
         tell(&discarding, is_execute);
     }
-    for (size_t i = 0; i < discarding.picks.count; i++) {
-        free(discarding.picks.items[i].topic);
-    }
-    vec_deinit(&discarding.picks);
-    dead_openings_deinit(&discarding.openings);
+    dead_discards_deinit(&discarding.discards);
     dead_reading_close(&reading);
     return output_finish(code);
 }

@@ -315,7 +315,6 @@ class PagesTest(unittest.TestCase):
 
     def test_dead_letters_by_cause(self):
         page = self.page("/dead-letters/of?group=mail")
-        self.assertIn("tidings deadletter redrive mail --all --dry-run", page.text())
         causes = [link for link in page.links if "cause=" in link]
         self.assertEqual(len(causes), 2)
         one = self.page(causes[1])
@@ -341,12 +340,111 @@ class PagesTest(unittest.TestCase):
         self.assertEqual(answer.status, 409, answer.text)
         self.assertIn("--republish", Page(answer.text).text())
         self.assertEqual(Page(answer.text).wrong, [])
+        self.assertIn("tidings deadletter redrive mail --all --republish --dry-run",
+                      self.page("/dead-letters/of?group=mail").text())
         for body in ("", "[]", "{}", '{"all": true, "plan": "x"}', '{"all": true, "rate": -1}', '{"all": true, "more": 1}', "[" * 60000,
-                     '{"plan": "x", "dry_run": true}', '{"cause": 7}', '{"all": true, "all": true}'):
+                     '{"plan": "x", "dry_run": true}', '{"cause": 7}', '{"all": true, "all": true}',
+                     '{"all": true, "republish": true, "rate": 5}', '{"all": true, "others_will_see_it": true}'):
             answer = ask(self.address, "/v1/groups/mail/redrives", "POST", body, Content_Type="application/json")
             self.assertEqual(answer.status, 400, (body[:60], answer.text))
         self.assertEqual(ask(self.address, "/v1/groups/mail/redrives", "POST", "{}", Origin="http://evil.example").status, 403)
         self.assertEqual(ask(self.address, "/v1/groups/mail/redrives/x", "DELETE", Origin="http://evil.example").status, 403)
+
+    def give_up(self, group, count, message="550 no"):
+        """Dead letters of a group without lanes, as another tool writes them."""
+        put(self.server, "source." + group, [{"key": f"k{i}", "value": f"v{i}", "headers": {"ce_id": f"{group}-{i}"}}
+                                             for i in range(count)])
+        put(self.server, "dlq." + group, [{"key": f"k{i}", "value": f"v{i}", "headers": {
+            "ce_id": f"{group}-{i}", "__dlq.errors.topic": "source." + group, "__dlq.errors.partition": "0",
+            "__dlq.errors.offset": str(i), "__dlq.errors.message": message}} for i in range(count)])
+        for reader in (group, HOSTILE[:20] + group):
+            self.server.run("subscribe", "source." + group, "--group", reader, "--max", str(count))
+
+    def press(self, page, word, body=""):
+        """Where the form with this in its action leads to; no other site can press it."""
+        action = [form["action"] for form in page.forms if form.get("method") == "post" and word in form["action"]]
+        self.assertEqual(len(action), 1, page.forms)
+        form = "application/x-www-form-urlencoded"
+        for origin, status in (({"Origin": "http://evil.example"}, 403), ({"Origin": "null"}, 403), ({}, 415)):
+            self.assertEqual(ask(self.address, action[0], "POST", body, Content_Type=form, **origin).status, status)
+        done = ask(self.address, action[0], "POST", body, Origin="http://" + self.address, Content_Type=form)
+        self.assertEqual(done.status, 303, done.text)
+        return done.headers["Location"]
+
+    def api(self, path, body, status=200):
+        answer = ask(self.address, path, "POST", json.dumps(body), Content_Type="application/json")
+        self.assertEqual(answer.status, status, answer.text)
+        return json.loads(answer.text)
+
+    def test_events_are_published_again_by_a_button(self):
+        self.give_up("again", 3)
+        page = self.page("/dead-letters/of?group=again")
+        page = self.page(self.press(page, "/plan"))
+        self.assertIn("3 events would be published to their topics once more", page.text())
+        self.assertIn(HOSTILE[:20] + "again", page.text()) # who else reads there
+        self.assertIn("--republish --others-will-see-it", page.text())
+        events = "/v1/topics/source.again/events"
+        self.assertEqual(len(json.loads(ask(self.address, events).text)["events"]), 3)
+        page = self.page(self.press(page, "/republish"))
+        self.assertIn("3 of 3 events were published again", page.text())
+        seen = json.loads(ask(self.address, events + "?from=start").text)["events"]
+        self.assertEqual([(event["key"], event["value"]) for event in seen[3:]], [(f"k{i}", f"v{i}") for i in range(3)])
+        self.assertEqual({event["headers"]["tidings-redrive-for"] for event in seen[3:]}, {"again"})
+        self.assertEqual({name for event in seen[3:] for name in event["headers"]}, {"ce_id", "tidings-redrive-for"})
+        cause = json.loads(ask(self.address, "/v1/groups/again/dead-letters").text)["causes"][0]
+        self.assertEqual(cause["states"], {"republished": 3})
+        self.assertIn("nothing=1", self.press(self.page("/dead-letters/of?group=again"), "/plan")) # not twice
+
+    def test_publishing_again_is_agreed_to(self):
+        self.give_up("agreed", 2)
+        redrives = "/v1/groups/agreed/redrives"
+        plan = self.api(redrives, {"all": True, "republish": True, "dry_run": True})
+        self.assertEqual(sorted(reader["group"] for reader in plan["readers"]), sorted([HOSTILE[:20] + "agreed", "agreed"]))
+        self.assertEqual({reader["topic"] for reader in plan["readers"]}, {"source.agreed"})
+        refused = self.api(redrives, {"plan": plan["plan"], "republish": True}, 409)
+        self.assertIn("others_will_see_it", refused["detail"])
+        self.assertEqual(len(json.loads(ask(self.address, "/v1/topics/source.agreed/events").text)["events"]), 2)
+        done = self.api(redrives, {"plan": plan["plan"], "republish": True, "others_will_see_it": True})
+        self.assertEqual((done["state"], done["sent"], done["refused"]), ("done", 2, 0))
+        tasks = json.loads(ask(self.address, redrives).text)["tasks"]
+        self.assertEqual([(task["task"], task["state"]) for task in tasks], [(done["task"], "done")])
+        once_more = self.api(redrives, {"plan": plan["plan"], "republish": True, "others_will_see_it": True})
+        self.assertEqual((once_more["events"], once_more.get("task")), (0, None))
+
+    def test_a_cause_is_discarded_by_a_button(self):
+        self.give_up("gone", 3)
+        self.give_up("gone", 1, "other")
+        cause = max(json.loads(ask(self.address, "/v1/groups/gone/dead-letters").text)["causes"],
+                    key=lambda cause: cause["events"])["cause"]
+        at = f"/dead-letters/of?group=gone&cause={cause}"
+        self.assertEqual([form for form in self.page(at).forms if "/discard" in form.get("action", "")], [])
+        page = self.page(at + "&discard=1")
+        self.assertIn("events of this cause would be discarded", page.text())
+        self.assertIn(f"tidings deadletter discard gone --cause {cause} --why ", page.text())
+        action = [form["action"] for form in page.forms if "/discard" in form.get("action", "")][0]
+        ours = {"Origin": "http://" + self.address, "Content_Type": "application/x-www-form-urlencoded"}
+        self.assertEqual(ask(self.address, action, "POST", "why=+", **ours).status, 400) # for no reason
+        stale = ask(self.address, action.split("&events=")[0] + "&events=7", "POST", "why=old", **ours)
+        self.assertEqual((stale.status, "look again" in stale.text), (409, True), stale.text)
+        told = lambda: {one["cause"]: one["states"] for one in json.loads(
+            ask(self.address, "/v1/groups/gone/dead-letters").text)["causes"]}
+        before = told()
+        self.assertNotIn("discarded", str(before))
+        page = self.page(self.press(page, "/discard", "why=" + urllib.parse.quote(HOSTILE)))
+        self.assertIn("events are discarded", page.text())
+        count = before[cause]["open"]
+        self.assertEqual(told(), {**before, cause: {"discarded": count}})
+        kept = json.loads(ask(self.address, f"/v1/groups/gone/dead-letters/{cause}").text)["letters"]
+        self.assertEqual([letter["state"] for letter in kept], ["discarded"] * count)
+        shown = self.server.run("deadletter", "show", "gone", kept[0]["id"], "--json")[0]
+        self.assertIn(HOSTILE, json.dumps(json.loads(shown), ensure_ascii=False).replace('\\"', '"'))
+        self.assertNotIn("Discard 3", self.page(at + "&discard=1").text()) # there is nothing left
+        undone = self.api("/v1/groups/gone/discards", {"cause": cause, "undo": True})
+        self.assertEqual((undone["executed"], undone["undone"], undone["events"]), (True, True, count))
+        self.assertEqual(told(), before)
+        for body in ({}, {"cause": cause}, {"cause": cause, "why": ""}, {"cause": cause, "why": "x" * 1001}, {"why": "x"},
+                     {"cause": cause, "why": "x", "lanes": "shut"}, {"cause": cause, "why": "x", "more": 1}, []):
+            self.api("/v1/groups/gone/discards", body, 400)
 
     def test_nothing_new_costs_no_page(self):
         mark = ask(self.address, "/topics/orders").headers["Tidings-Mark"]
@@ -531,6 +629,25 @@ class RedriveTest(unittest.TestCase):
             answer = ask(address, "/v1/groups/mail/lanes", "POST", body, Content_Type="application/json")
             self.assertEqual(answer.status, status, (body, answer.text))
         self.assertEqual(ask(address, "/v1/groups/nobody/lanes").status, 404)
+
+    def test_what_is_discarded_opens_its_lane(self):
+        self.give_up(2)
+        address = http_of(self.server)
+        lanes = lambda: json.loads(ask(address, "/v1/groups/mail/lanes").text)["lanes"]
+        wait_for(lambda: [lane["state"] for lane in lanes()] == ["parked"] * 2, "both lanes are closed")
+        put(self.server, "orders", [{"key": "k0", "value": "behind"}])
+        cause = [link for link in self.page("/dead-letters/of?group=mail").links if "cause=" in link][0]
+        page = self.page(cause + "&discard=1")
+        self.assertIn("2 events of this cause would be discarded", page.text())
+        self.assertIn("2 lanes are closed because of them", page.text())
+        self.assertIn("2 events are discarded", self.page(self.press(page, "/discard", "why=tests")).text())
+        wait_for(lambda: lanes() == [], "the lanes are open")
+        def effects():
+            with open(self.effects, encoding="utf-8") as lines:
+                return [line.split()[5] for line in lines if line.startswith("end ")]
+        wait_for(lambda: "k0" in effects(), "what stood behind is handled")
+        self.assertNotIn("k1", effects())
+        self.assertIn("nothing=1", self.press(self.page("/dead-letters/of?group=mail"), "/plan"))
 
     def test_cancelled_and_gone_on_with(self):
         self.give_up(6)
@@ -781,6 +898,30 @@ class BrowserTest(unittest.TestCase):
         self.assertEqual(self.errors(), [])
         self.open("/lanes?group=mail", http_of(redrive.server))
         self.sees("No lane is open")
+
+    def test_8_dead_letters_by_keys(self):
+        """Published again, and discarded: by the keyboard alone."""
+        of_group = PagesTest("test_dead_letters_by_cause")
+        of_group.server, of_group.address = self.server, self.address
+        of_group.give_up("again", 3)
+        of_group.give_up("gone", 2)
+        self.open("/dead-letters/of?group=again")
+        self.browser.find_element(By.CSS_SELECTOR, "form[action^='/dead-letters/plan'] button").send_keys(Keys.ENTER)
+        self.sees("for all who read there")
+        self.browser.save_screenshot(os.path.join(SHOTS, "republish-1280-light.png"))
+        self.browser.find_element(By.CSS_SELECTOR, "form[action^='/dead-letters/republish'] button").send_keys(Keys.ENTER)
+        self.sees("3 of 3 events were published again")
+        self.open("/dead-letters/of?group=gone")
+        self.press("j")
+        self.browser.switch_to.active_element.send_keys(Keys.ENTER)
+        self.sees("Dead letters of gone")
+        self.browser.find_element(By.LINK_TEXT, "Discard these…").send_keys(Keys.ENTER)
+        self.sees("2 events of this cause would be discarded")
+        self.browser.save_screenshot(os.path.join(SHOTS, "discard-1280-light.png"))
+        self.browser.find_element(By.NAME, "why").send_keys("never existed", Keys.ENTER)
+        self.sees("2 events are discarded")
+        self.sees("tidings deadletter discard gone --cause ")
+        self.assertEqual(self.errors(), [])
 
     def test_5_who_cannot_see_it_is_told(self):
         self.open("/groups/mail")

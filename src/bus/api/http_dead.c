@@ -136,7 +136,8 @@ static json_t *letters_json(struct dead_ask *ask, struct letters *letters)
         dead_place_text(letters->list.items[letters->list.count - 1].place, next);
     }
     letters->list.count = 0;
-    return json_pack("{s:o,s:o,s:o,s:s}", "group", json_utf8(ask->group), "letters", list, "next",
+    return json_pack("{s:o,s:b,s:o,s:o,s:s}", "group", json_utf8(ask->group), "has_lanes",
+                     (int)ask->view.has_lanes, "letters", list, "next",
                      json_utf8(next[0] != '\0' ? next : NULL), "stopped", dead_ask_stopped(ask));
 }
 
@@ -192,6 +193,7 @@ static void add_routes(struct http_dead *module)
                                                .query = page,
                                                .detail = limits});
     http_dead_redrive(module);
+    http_dead_discard(module);
     http_dead_lanes(module);
 }
 

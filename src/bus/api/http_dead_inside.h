@@ -6,6 +6,7 @@
 
 #include "bus/api/http_api_inside.h"
 #include "bus/api/http_dead.h"
+#include "bus/dead/dead_plan.h"
 #include "bus/dead/redriver.h"
 
 enum {
@@ -17,7 +18,7 @@ enum {
 struct http_dead {
     const struct bus_parts *parts;
     struct redriver *redriver;
-    struct http_route routes[12];
+    struct http_route routes[16];
     size_t route_count;
     _Atomic unsigned readers;
 };
@@ -62,7 +63,36 @@ void dead_ask_fail(const struct dead_ask *ask, const struct client_error *error,
 /* One more route of the module's own; *route is copied. */
 void http_dead_add(struct http_dead *module, const struct http_route *route);
 
-/* http_dead_redrive.c, http_dead_lanes.c: add their routes. */
+/* --- http_dead_republish.c --- */
+
+/* A redrive by publishing again: the plan is made, and not begun without agreed. */
+struct dead_again {
+    const char *plan; /* NULL: of all, or of the cause */
+    const char *cause;
+    bool is_dry, is_agreed;
+};
+
+/* Answers it. */
+void http_dead_republish(struct http_dead *module, const struct http_request *request,
+                         const struct dead_again *again, struct http_reply *reply);
+
+/* --- http_dead_plan.c --- */
+
+/* "readers" of the plan's answer: who would see its events again. False: the reply says why that is
+ * not known; the JSON is freed then. */
+CHECKED bool http_dead_set_readers(struct http_dead *module, const struct dead_plan *plan,
+                                   json_t *json, struct http_reply *reply);
+
+/* Makes the plan of what is asked for, and keeps it if there is anything in it. False: the reply
+ * says why not. */
+CHECKED bool http_dead_make_plan(struct dead_ask *ask, struct dead_plan *plan, const char *who,
+                                 struct http_reply *reply);
+
+/* False: not all was looked at, and the reply says so. */
+CHECKED bool http_dead_is_whole(const struct dead_ask *ask, struct http_reply *reply);
+
+/* http_dead_discard.c, http_dead_redrive.c, http_dead_lanes.c: add their routes. */
+void http_dead_discard(struct http_dead *module);
 void http_dead_redrive(struct http_dead *module);
 void http_dead_lanes(struct http_dead *module);
 

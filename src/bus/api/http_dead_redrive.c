@@ -12,8 +12,8 @@ enum { BODY_MAX = 64 * 1024, RATE_MAX = 1000000 };
 /* What a request to redrive says. */
 struct wish {
     json_t *json;
-    const char *cause, *plan; /* NULL: not by that */
-    int is_all, is_dry;       /* as json_unpack wants truth values */
+    const char *cause, *plan;                /* NULL: not by that */
+    int is_all, is_dry, is_again, is_agreed; /* as json_unpack wants truth values */
     json_int_t rate;
 };
 
@@ -29,44 +29,30 @@ static bool read_wish(const struct http_request *request, struct wish *wish,
     json_error_t error;
     *wish = (struct wish){
         .json = json_loadb((const char *)body.data, body.size, JSON_REJECT_DUPLICATES, &error)};
-    int code = wish->json == NULL
-                   ? -1
-                   : json_unpack_ex(wish->json, &error, JSON_STRICT, "{s?s,s?s,s?b,s?b,s?I}",
-                                    "cause", &wish->cause, "plan", &wish->plan, "all",
-                                    &wish->is_all, "dry_run", &wish->is_dry, "rate", &wish->rate);
+    int code =
+        wish->json == NULL
+            ? -1
+            : json_unpack_ex(wish->json, &error, JSON_STRICT, "{s?s,s?s,s?b,s?b,s?b,s?b,s?I}",
+                             "cause", &wish->cause, "plan", &wish->plan, "all", &wish->is_all,
+                             "dry_run", &wish->is_dry, "republish", &wish->is_again,
+                             "others_will_see_it", &wish->is_agreed, "rate", &wish->rate);
     int ways = (wish->cause != NULL) + (wish->plan != NULL) + (wish->is_all != 0);
     if (code == 0 && ways == 1 && wish->rate >= 0 && wish->rate <= RATE_MAX &&
-        !(wish->is_dry && wish->plan != NULL) && (wish->plan == NULL || is_id(wish->plan))) {
+        !(wish->is_dry && wish->plan != NULL) && !(wish->is_again && wish->rate > 0) &&
+        !(wish->is_agreed && !wish->is_again) && (wish->plan == NULL || is_id(wish->plan))) {
         return true;
     }
-    http_problem(reply, 400, "Bad redrive",
-                 "the body is a JSON object with one of \"cause\" (of /dead-letters), \"plan\" "
-                 "(of a dry run) and \"all\": true, and may have \"dry_run\": true (not with a "
-                 "plan) and \"rate\", a number of letters a second%s%s",
-                 code != 0 ? ": " : "", code != 0 ? error.text : "");
+    http_problem(
+        reply, 400, "Bad redrive",
+        "the body is a JSON object with one of \"cause\" (of /dead-letters), \"plan\" "
+        "(of a dry run) and \"all\": true, and may have \"dry_run\": true (not with a "
+        "plan), \"rate\", a number of letters a second, or \"republish\": true, and with it "
+        "\"others_will_see_it\": true%s%s",
+        code != 0 ? ": " : "", code != 0 ? error.text : "");
     return false;
 }
 
 /* --- plans --- */
-
-static bool take(void *context, const struct dead_seen *seen)
-{
-    dead_plan_take(context, seen, false);
-    return true;
-}
-
-/* A plan over what is not wholly known could redrive what was done already. */
-static bool is_whole(const struct dead_ask *ask, struct http_reply *reply)
-{
-    if (strcmp(dead_ask_stopped(ask), "complete") == 0) {
-        return true;
-    }
-    http_problem(reply, 503, "Too many dead letters",
-                 "group '%s' has more dead letters than are read here (in 6 s, of up to %d "
-                 "events); the command reads all: tidings deadletter redrive GROUP",
-                 ask->group, DEAD_EVENTS_MAX);
-    return false;
-}
 
 static bool has_lanes(const struct dead_ask *ask, struct http_reply *reply)
 {
@@ -75,42 +61,10 @@ static bool has_lanes(const struct dead_ask *ask, struct http_reply *reply)
     }
     http_problem(reply, 409, "No lanes",
                  "group '%s' has no lanes (there is no topic %s): its service can only be given "
-                 "events by publishing them again, for all who read there: tidings deadletter "
-                 "redrive GROUP --republish",
+                 "events by publishing them again, for all who read there: \"republish\": true, as "
+                 "tidings deadletter redrive GROUP --republish",
                  ask->group, ask->view.lanes_topic);
     return false;
-}
-
-static enum client_status keep_plan(const struct dead_ask *ask, const struct dead_plan *plan,
-                                    const char *who, struct client_error *error)
-{
-    struct dead_writer *writer = NULL;
-    enum client_status status =
-        dead_writer_open(ask->module->parts->connection, ask->group, &writer, error);
-    if (status == CLIENT_OK) {
-        status = dead_plan_store(plan, writer, who, clock_wall_ms(clock_system()), error);
-    }
-    if (status == CLIENT_OK) {
-        status = dead_writer_flush(writer, error);
-    }
-    dead_writer_close(writer);
-    return status;
-}
-
-/* Makes it and keeps it, if there is anything in it. */
-static bool make_plan(struct dead_ask *ask, struct dead_plan *plan, const char *who,
-                      struct http_reply *reply)
-{
-    struct client_error error;
-    if (!has_lanes(ask, reply) || !dead_ask_each(ask, take, plan, reply) || !is_whole(ask, reply)) {
-        return false;
-    }
-    dead_plan_sort(plan);
-    if (plan->choices.count > 0 && keep_plan(ask, plan, who, &error) != CLIENT_OK) {
-        http_api_fail(reply, &error, "the plan could not be kept");
-        return false;
-    }
-    return true;
 }
 
 static void start(struct http_dead *module, const char *group, const struct wish *wish,
@@ -135,12 +89,16 @@ static void do_redrive(void *context, const struct http_request *request, struct
     char who[DEAD_WHO_BYTES];
     dead_ask_who(request, who);
     bool is_fine = read_wish(request, &wish, reply);
-    if (is_fine && wish.plan != NULL) {
+    if (is_fine && wish.is_again) {
+        const struct dead_again again = {wish.plan, wish.cause, wish.is_dry != 0,
+                                         wish.is_agreed != 0};
+        http_dead_republish(module, request, &again, reply);
+    } else if (is_fine && wish.plan != NULL) {
         start(module, http_segment(request, "group"), &wish, wish.plan, who, reply);
     } else if (is_fine) {
         dead_plan_init(&plan);
-        if (dead_ask_open(&ask, module, request, wish.cause, reply) &&
-            make_plan(&ask, &plan, who, reply)) {
+        if (dead_ask_open(&ask, module, request, wish.cause, reply) && has_lanes(&ask, reply) &&
+            http_dead_make_plan(&ask, &plan, who, reply)) {
             if (wish.is_dry || plan.choices.count == 0) {
                 http_reply_json(reply, 200, dead_plan_to_json(&plan, ask.group, 0));
             } else {
@@ -159,6 +117,17 @@ static bool measure(void *context, const struct dead_seen *seen)
     return true;
 }
 
+/* For a group without lanes with who else would see its events. */
+static void say_loaded(const struct dead_ask *ask, const struct dead_plan *plan, size_t changed,
+                       struct http_reply *reply)
+{
+    json_t *json = dead_plan_to_json(plan, ask->group, changed);
+    json_object_set_new(json, "has_lanes", json_boolean(ask->view.has_lanes));
+    if (ask->view.has_lanes || http_dead_set_readers(ask->module, plan, json, reply)) {
+        http_reply_json(reply, 200, json);
+    }
+}
+
 static void say_plan(void *context, const struct http_request *request, struct http_reply *reply)
 {
     struct dead_ask ask;
@@ -170,10 +139,10 @@ static void say_plan(void *context, const struct http_request *request, struct h
         ask.until_ms += DEAD_READ_MS;
         if (dead_plan_load(&ask.view, http_segment(request, "plan"), &plan, &error) != CLIENT_OK) {
             http_api_fail(reply, &error, "the plan");
-        } else if (is_whole(&ask, reply)) {
+        } else if (http_dead_is_whole(&ask, reply)) {
             size_t changed = dead_plan_check(&plan, ask.view.index);
             if (dead_ask_each(&ask, measure, &plan, reply)) {
-                http_reply_json(reply, 200, dead_plan_to_json(&plan, ask.group, changed));
+                say_loaded(&ask, &plan, changed, reply);
             }
         }
     }
@@ -315,7 +284,11 @@ void http_dead_redrive(struct http_dead *module)
                    "second; with `dry_run` (true) it is answered what would be redriven (200), "
                    "which is kept as a plan. Else the redrive begins (202), as a task that goes "
                    "on when the client is gone and over restarts. It is what `tidings deadletter "
-                   "redrive` does: an instruction to the owner of each lane."},
+                   "redrive` does: an instruction to the owner of each lane. With `republish` "
+                   "(true), for a "
+                   "group without key lanes, the events are published to their topics once more, "
+                   "up to 10000 of them, which all who read there see: `readers` says who, and it "
+                   "is only done (200) with `others_will_see_it` (true)."},
         {.method = "GET",
          .path = "/v1/groups/{group}/redrives",
          .handle = say_tasks,

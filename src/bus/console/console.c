@@ -136,6 +136,9 @@ void *console_make(const struct bus_parts *parts)
         {"/topics/{topic}/publish", "Publish", page_publish, NULL, NULL, "/topics", NULL},
         {"/dead-letters/plan", "Plan", page_dead_plan, NULL, NULL, "/dead-letters", NULL},
         {"/dead-letters/redrive", "Redrive", page_dead_redrive, NULL, NULL, "/dead-letters", NULL},
+        {"/dead-letters/republish", "Publish again", page_dead_again, NULL, NULL, "/dead-letters",
+         NULL},
+        {"/dead-letters/discard", "Discard", page_dead_discard, NULL, NULL, "/dead-letters", NULL},
         {"/dead-letters/cancel", "Cancel", page_dead_cancel, NULL, NULL, "/dead-letters", NULL},
         {"/lanes/say", "Say it", page_lane_say, NULL, NULL, "/groups", NULL},
         {"/group/reset", "Move a group", page_reset, NULL, NULL, "/groups", NULL}};

@@ -22,34 +22,30 @@ static const char *redrive_line(struct page *page)
     return html_shell(&page->arena, "tidings deadletter redrive {}", group_of(page));
 }
 
-/* The page's own place, without a plan. */
-static const char *place_of(struct page *page)
-{
-    const char *cause = page_query(page, "cause", NULL);
-    return cause != NULL
-               ? html_url(&page->arena, "/dead-letters/of?group={}&cause={}", group_of(page), cause)
-               : html_url(&page->arena, "/dead-letters/of?group={}", group_of(page));
-}
-
 /* --- what can be done --- */
 
-static void put_actions(struct page *page)
+static void put_actions(struct page *page, bool has_lanes)
 {
     const char *cause = page_query(page, "cause", NULL), *group = group_of(page);
+    const char *again = has_lanes ? NULL : "&republish=1";
+    const char *action =
+        cause != NULL ? html_url(&page->arena, "/dead-letters/plan?group={}&cause={}", group, cause)
+                      : html_url(&page->arena, "/dead-letters/plan?group={}", group);
     html_begin(&page->html, "form", "class", "filter", "method", "post", "action",
-               cause != NULL
-                   ? html_url(&page->arena, "/dead-letters/plan?group={}&cause={}", group, cause)
-                   : html_url(&page->arena, "/dead-letters/plan?group={}", group),
-               NULL);
-    html_element(&page->html, "button", "What would a redrive do?", NULL);
+               page_printf(page, "%s%s", action, again != NULL ? again : ""), NULL);
+    html_element(&page->html, "button",
+                 has_lanes ? "What would a redrive do?" : "What would publishing again do?", NULL);
     if (cause != NULL) {
+        html_element(&page->html, "a", "Discard these…", "href",
+                     page_url_with(page, "discard", "1"), NULL);
         html_element(&page->html, "a", "All causes", "href",
                      html_url(&page->arena, "/dead-letters/of?group={}", group), NULL);
     }
     html_element(&page->html, "a", "Lanes of this group", "href",
                  html_url(&page->arena, "/lanes?group={}", group), NULL);
     html_end(&page->html, "form");
-    page_command(page, page_printf(page, "%s %s --dry-run", redrive_line(page), choice_of(page)));
+    page_command(page, page_printf(page, "%s %s%s --dry-run", redrive_line(page), choice_of(page),
+                                   has_lanes ? "" : " --republish"));
 }
 
 static int64_t passed_of(const json_t *plan)
@@ -90,25 +86,36 @@ static void put_plan(struct page *page, const char *id)
         return;
     }
     int64_t events = json_number(plan, "events"), lanes = json_number(plan, "lanes");
+    bool has_lanes = !json_is_false(json_object_get(plan, "has_lanes"));
     html_begin(&page->html, "section", "class", "say note", "aria-label", "Dry run", NULL);
     html_begin(&page->html, "p", NULL);
-    html_textf(&page->html, "A redrive has the service handle %s event%s of %s lane%s once more",
-               page_count(page, events), events == 1 ? "" : "s", page_count(page, lanes),
-               lanes == 1 ? "" : "s");
+    if (has_lanes) {
+        html_textf(&page->html,
+                   "A redrive has the service handle %s event%s of %s lane%s once more",
+                   page_count(page, events), events == 1 ? "" : "s", page_count(page, lanes),
+                   lanes == 1 ? "" : "s");
+    } else {
+        html_textf(&page->html,
+                   "This group has no key lanes, so %s event%s would be published to %s once more",
+                   page_count(page, events), events == 1 ? "" : "s",
+                   events == 1 ? "its topic" : "their topics");
+    }
     if (json_time(plan, "first") >= 0) {
         html_text(&page->html, ", which died from ");
         page_time(page, json_time(plan, "first"));
         html_text(&page->html, " to ");
         page_time(page, json_time(plan, "last"));
     }
-    html_text(&page->html, ". Other groups and the topic see nothing of it.");
+    html_text(&page->html, has_lanes ? ". Other groups and the topic see nothing of it." : ".");
     if (passed_of(plan) > 0) {
         html_textf(&page->html, " %s not taken: done, discarded, or under way.",
                    page_count(page, passed_of(plan)));
     }
     html_end(&page->html, "p");
-    if (events > 0) {
+    if (events > 0 && has_lanes) {
         put_start(page, json_text(plan, "plan"), events);
+    } else if (events > 0) {
+        page_dead_put_again(page, plan);
     }
     html_end(&page->html, "section");
 }
@@ -374,7 +381,11 @@ void page_dead_group(struct page *page)
         put_none(page, problem);
         return;
     }
-    put_actions(page);
+    put_actions(page, json_is_true(json_object_get(answer, "has_lanes")));
+    page_dead_put_done(page);
+    if (cause != NULL && page_query(page, "discard", NULL) != NULL) {
+        page_dead_put_discard(page);
+    }
     if (plan != NULL) {
         put_plan(page, plan);
     }
@@ -474,45 +485,32 @@ void page_dead_task(struct page *page)
     }
     put_choices(page, task, state);
     html_begin(&page->html, "p", NULL);
-    html_element(&page->html, "a", "Dead letters of this group", "href", place_of(page), NULL);
+    html_element(&page->html, "a", "Dead letters of this group", "href", page_dead_place(page),
+                 NULL);
     html_end(&page->html, "p");
 }
 
 /* --- forms --- */
 
-static void go(struct page *page, const char *url)
-{
-    http_reply_empty(page->reply, 303); /* so that a reload does not do it once more */
-    http_reply_header(page->reply, "Location", url);
-    page->is_done = true;
-}
-
-static void put_refusal(struct page *page, const json_t *problem, unsigned status)
-{
-    page->live_ms = 0;
-    page->status = status >= 400 ? status : 502;
-    page->title = page_printf(page, "Redrive of %s", group_of(page));
-    page_problem(page, problem);
-    html_begin(&page->html, "p", NULL);
-    html_element(&page->html, "a", "Back to the dead letters", "href", place_of(page), NULL);
-    html_end(&page->html, "p");
-}
-
 void page_dead_plan(struct page *page)
 {
     const char *cause = page_query(page, "cause", NULL);
     unsigned status;
-    json_t *body = cause != NULL ? json_pack("{s:s,s:b}", "cause", cause, "dry_run", 1)
-                                 : json_pack("{s:b,s:b}", "all", 1, "dry_run", 1);
+    int is_again = page_query(page, "republish", NULL) != NULL;
+    json_t *body =
+        cause != NULL
+            ? json_pack("{s:s,s:b,s:b}", "cause", cause, "dry_run", 1, "republish", is_again)
+            : json_pack("{s:b,s:b,s:b}", "all", 1, "dry_run", 1, "republish", is_again);
     json_t *plan =
         page_do(page, "POST", html_url(&page->arena, "/v1/groups/{}/redrives", group_of(page)),
                 body, &status);
     if (status != 200) {
-        put_refusal(page, plan, status);
+        page_dead_refuse(page, plan, status);
     } else if (json_number(plan, "events") == 0) {
-        go(page, page_printf(page, "%s&nothing=1", place_of(page)));
+        page_go(page, page_printf(page, "%s&nothing=1", page_dead_place(page)));
     } else {
-        go(page, page_printf(page, "%s&plan=%s", place_of(page), json_text(plan, "plan")));
+        page_go(page,
+                page_printf(page, "%s&plan=%s", page_dead_place(page), json_text(plan, "plan")));
     }
 }
 
@@ -540,10 +538,10 @@ void page_dead_redrive(struct page *page)
         page_do(page, "POST", html_url(&page->arena, "/v1/groups/{}/redrives", group_of(page)),
                 body, &status);
     if (status != 202) {
-        put_refusal(page, task, status);
+        page_dead_refuse(page, task, status);
     } else {
-        go(page, html_url(&page->arena, "/dead-letters/task?group={}&task={}", group_of(page),
-                          json_text(task, "task")));
+        page_go(page, html_url(&page->arena, "/dead-letters/task?group={}&task={}", group_of(page),
+                               json_text(task, "task")));
     }
 }
 
@@ -555,8 +553,9 @@ void page_dead_cancel(struct page *page)
         page, "DELETE", html_url(&page->arena, "/v1/groups/{}/redrives/{}", group_of(page), id),
         NULL, &status);
     if (status != 202) {
-        put_refusal(page, answer, status);
+        page_dead_refuse(page, answer, status);
     } else {
-        go(page, html_url(&page->arena, "/dead-letters/task?group={}&task={}", group_of(page), id));
+        page_go(page,
+                html_url(&page->arena, "/dead-letters/task?group={}&task={}", group_of(page), id));
     }
 }

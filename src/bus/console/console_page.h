@@ -208,6 +208,26 @@ void page_say_hidden(struct page *page);
 /* Of a group's page: a form that says where to move it, and what would change (console_reset.c). */
 void page_reset_plan(struct page *page, const char *group);
 
+/* --- of the dead letters of a group (console_dead_group.c, console_dead_act.c) --- */
+
+/* Where they are, of the same cause. */
+const char *page_dead_place(struct page *page);
+
+/* A form's answer: why it was not done. */
+void page_dead_refuse(struct page *page, const json_t *problem, unsigned status);
+
+/* Who else would see the plan's events when they are published again, and the button for it. */
+void page_dead_put_again(struct page *page, const json_t *plan);
+
+/* What discarding those of the cause would do, and the button for it. */
+void page_dead_put_discard(struct page *page);
+
+/* What a form has just done. */
+void page_dead_put_done(struct page *page);
+
+/* Answers a form by where to look next, so that a reload does not do it once more. */
+void page_go(struct page *page, const char *url);
+
 /* --- the pages --- */
 void page_reset(struct page *page);
 void page_overview(struct page *page);
@@ -227,6 +247,8 @@ void page_dead_task(struct page *page);
 void page_dead_plan(struct page *page);
 void page_dead_redrive(struct page *page);
 void page_dead_cancel(struct page *page);
+void page_dead_again(struct page *page);
+void page_dead_discard(struct page *page);
 void page_lanes(struct page *page);
 void page_lane_say(struct page *page);
 void page_settings(struct page *page);
