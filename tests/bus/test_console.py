@@ -807,8 +807,16 @@ class BrowserTest(unittest.TestCase):
                 self.browser.save_screenshot(os.path.join(SHOTS, f"{name}-{width}-{theme}.png"))
                 wide = self.browser.execute_script("return document.documentElement.scrollWidth - innerWidth")
                 self.assertLessEqual(wide, 0, f"{path} is wider than {width}")
+                beyond = self.browser.execute_script("const here = document.querySelector('.side [aria-current]');"
+                                                     "return here ? here.getBoundingClientRect().right - innerWidth : 0")
+                self.assertLessEqual(beyond, 0, f"{path} is not to be seen among the pages")
             self.assertEqual(self.errors(), [], path)
         self.browser.set_window_size(1280, 900)
+        self.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+    def seen_whole(self, css):
+        return self.browser.execute_script(
+            f"const at = document.querySelector({json.dumps(css)}); return at.scrollWidth <= at.clientWidth")
 
     def test_2_keys_do_everything(self):
         self.open("/")
@@ -908,6 +916,7 @@ class BrowserTest(unittest.TestCase):
         self.open("/dead-letters/of?group=again")
         self.browser.find_element(By.CSS_SELECTOR, "form[action^='/dead-letters/plan'] button").send_keys(Keys.ENTER)
         self.sees("for all who read there")
+        self.assertTrue(self.seen_whole(".say .cmd code")) # what it agrees to stands at its end
         self.browser.save_screenshot(os.path.join(SHOTS, "republish-1280-light.png"))
         self.browser.find_element(By.CSS_SELECTOR, "form[action^='/dead-letters/republish'] button").send_keys(Keys.ENTER)
         self.sees("3 of 3 events were published again")
@@ -917,6 +926,7 @@ class BrowserTest(unittest.TestCase):
         self.sees("Dead letters of gone")
         self.browser.find_element(By.LINK_TEXT, "Discard these…").send_keys(Keys.ENTER)
         self.sees("2 events of this cause would be discarded")
+        self.assertTrue(self.seen_whole(".say .cmd code"))
         self.browser.save_screenshot(os.path.join(SHOTS, "discard-1280-light.png"))
         self.browser.find_element(By.NAME, "why").send_keys("never existed", Keys.ENTER)
         self.sees("2 events are discarded")

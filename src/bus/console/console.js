@@ -5,6 +5,8 @@ const main = document.getElementById('content');
 const find = document.getElementById('find');
 const keys = document.getElementById('keys');
 const live = document.getElementById('live');
+// Where the pages stand in a row, the one that is open is not left beyond the edge.
+document.querySelector('.side [aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'center' });
 
 // --- theme: light, dark, or as the system says; kept in this browser
 function theme() {
