@@ -102,7 +102,7 @@ class Live(threading.Thread):
         is what comes late behind that."""
         of = self.rng.choice((self.place.server, self.place.beside))
         place, until, faults = oracle.split_place(line["at"]), time.monotonic() + FAR_S, self.faults
-        question, readable_ms, is_readable = None, line["ms"], False
+        question, readable_ms, is_readable, tries = None, line["ms"], False, 0
         while not self.ends.is_set() and not self.is_gone(line):
             asked_ms = time.time() * 1000
             is_readable = is_readable or self.place.can_read(place)
@@ -112,9 +112,11 @@ class Live(threading.Thread):
             question = question or (self.question_of(of, line) if is_readable else None)
             self.waits_for = line["at"], is_readable, question
             said = self.story(of, *question) if question else None
+            tries += 1
             if said and place in [(event["topic"], event["partition"], event["offset"]) for event in said["events"]]:
                 self.note_lags(of, faults == self.faults == 0, asked_ms - line["ms"], asked_ms - readable_ms)
-                self.slowest = max(self.slowest, (asked_ms - readable_ms, line["at"], of is self.place.beside, question,
+                self.slowest = max(self.slowest, (round(asked_ms - readable_ms), f"{tries} tries", line["at"], question,
+                                                  "beside the server" if of is self.place.beside else "in the server",
                                                   self.place.faults[faults - self.faults - 1:]))
                 return
             if time.monotonic() > until:
@@ -133,7 +135,7 @@ class Live(threading.Thread):
         try:
             while not self.ends.is_set():
                 self.newest += self.read_on()
-                for line in self.newest[:1]:
+                for line in self.newest[-1:]:  # one that waited here for the question before would count as late
                     self.newest.clear()
                     self.look(line)
                 self.ends.wait(0.005)

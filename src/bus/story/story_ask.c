@@ -14,7 +14,13 @@
 #define HASH_FUNCTION(key, size, hash) HASH_FNV(key, size, hash)
 #include <uthash.h>
 
-enum { EVENTS_DEFAULT = 200, TIMEOUT_MS = 10000, ROUNDS_MAX = 16, KEY_EVENTS = 50 };
+enum {
+    EVENTS_DEFAULT = 200,
+    TIMEOUT_MS = 10000,
+    ROUNDS_MAX = 16,
+    KEY_EVENTS = 50,
+    PLACES_MAX = 1 << 17
+};
 
 /* A place or a term that was met. The bytes are in the story's arena. */
 struct met {
@@ -35,7 +41,10 @@ struct asking {
     bool is_first_round;
     size_t gone; /* places of it that the log has no more */
 
+    bool is_full; /* a limit of the look-up was reached */
+
     struct met *met;
+    VEC(struct story_place) others; /* met in this round, where other events stand */
     VEC(struct story_term) terms;   /* to be looked for next */
     VEC(struct story_term) asked;   /* looked for in this round */
     VEC(struct story_place) places; /* found, and to be read next */
@@ -95,6 +104,15 @@ static void unmeet_place(struct asking *asking, const struct story_place *place)
         HASH_DEL(asking->met, met);
     }
     buf_deinit(&name);
+}
+
+/* What the index is wrong about, because its topic was made again, may be found by another name
+ * later. */
+static void unmeet_others(struct asking *asking)
+{
+    for (size_t i = 0; i < asking->others.count; i++) {
+        unmeet_place(asking, &asking->others.items[i]);
+    }
 }
 
 /* --- terms --- */
@@ -201,15 +219,13 @@ static void add_event(struct asking *asking, const struct event *given)
     follow(asking, added);
 }
 
-/* What the index is wrong about, because its topic was made again, may be found by another name
- * later. */
 static void take(void *context, size_t index, const struct event *event)
 {
     struct asking *asking = context;
     if ((asking->question->offset >= 0 && asking->is_first_round) || is_found(asking, event)) {
         add_event(asking, event);
     } else {
-        unmeet_place(asking, &asking->places.items[index]);
+        vec_push(&asking->others, asking->places.items[index]);
     }
 }
 
@@ -228,7 +244,7 @@ static bool found(void *context, const struct index_place *place)
         return true; /* its topic is deleted, or it was met */
     }
     if (story->events.count + asking->places.count >= asking->events_max) {
-        story->is_cut = true;
+        asking->is_full = true;
         return false;
     }
     vec_push(&asking->places,
@@ -293,24 +309,42 @@ static enum client_status begin_at_place(struct asking *asking, struct client_er
     return status;
 }
 
-static enum client_status round_of_terms(struct asking *asking, struct client_error *error)
+/* Finds and reads events that the terms of this round stand for, at most `most` a term. */
+static enum client_status look_up(struct asking *asking, size_t most, bool *is_cut,
+                                  struct client_error *error)
 {
     const struct story_finder *finder = &asking->sources->finder;
-    bool is_cut = false;
+    *is_cut = asking->is_full = false;
+    asking->places.count = 0;
+    enum client_status status =
+        finder->find(finder->context, asking->asked.items, asking->asked.count, most,
+                     asking->deadline_ms, found, asking, is_cut, error);
+    *is_cut |= asking->is_full;
+    return status == CLIENT_OK && asking->places.count > 0 ? read_places(asking, error) : status;
+}
+
+/* What stands at places of before takes no room from what is there. */
+static enum client_status round_of_terms(struct asking *asking, struct client_error *error)
+{
     bool is_by_key = asking->is_first_round && !slice_is_null(asking->question->key);
-    size_t most = is_by_key ? KEY_EVENTS : asking->events_max;
-    asking->asked.count = asking->places.count = 0;
+    size_t wanted = is_by_key ? KEY_EVENTS : asking->events_max;
+    size_t others;
+    bool is_cut;
+    enum client_status status;
+    asking->asked.count = asking->others.count = 0;
     for (size_t i = 0; i < asking->terms.count; i++) {
         vec_push(&asking->asked, asking->terms.items[i]);
     }
     asking->terms.count = 0;
-    enum client_status status =
-        finder->find(finder->context, asking->asked.items, asking->asked.count, most,
-                     asking->deadline_ms, found, asking, &is_cut, error);
+    size_t most = wanted;
+    do {
+        others = asking->others.count;
+        status = look_up(asking, most, &is_cut, error);
+        most *= 4;
+    } while (status == CLIENT_OK && is_cut && asking->others.count > others &&
+             asking->story->events.count < wanted && most <= PLACES_MAX && !is_late(asking));
     asking->story->is_cut |= is_cut;
-    if (status == CLIENT_OK && asking->places.count > 0) {
-        status = read_places(asking, error);
-    }
+    unmeet_others(asking);
     return status;
 }
 
@@ -477,6 +511,7 @@ static void deinit(struct asking *asking)
     HASH_CLEAR(hh, asking->met);
     vec_deinit(&asking->terms);
     vec_deinit(&asking->asked);
+    vec_deinit(&asking->others);
     vec_deinit(&asking->places);
     admin_topics_deinit(&asking->topics);
     connection_close(asking->own);

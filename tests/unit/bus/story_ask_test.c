@@ -57,17 +57,19 @@ static enum client_status find(void *context, const struct story_term *terms, si
                                void *found_context, bool *is_cut, struct client_error *error)
 {
     const struct world *world = context;
-    (void)most;
     (void)deadline_ms;
-    (void)is_cut;
     (void)error;
     for (size_t i = 0; i < count; i++) {
+        size_t given = 0;
         for (size_t k = 0; k < world->entry_count; k++) {
             const struct entry *entry = &world->entries[k];
             struct index_place place = {entry->topic, no_id, 0, entry->offset};
             if (terms[i].topic == NULL && terms[i].term.kind == entry->kind &&
                 slice_equal(terms[i].term.value, slice_str(entry->value))) {
-                (void)found(found_context, &place);
+                *is_cut |= given == most;
+                if (given++ >= most || !found(found_context, &place)) {
+                    break;
+                }
             }
         }
     }
@@ -81,16 +83,20 @@ static int64_t until(void *context, bool *is_whole)
     return 1;
 }
 
-static void ask(struct world *world, const char *id)
+static void ask_question(struct world *world, const struct story_question *question)
 {
     struct client_error error = {0};
     struct story_sources sources = {.connection = &world->settings,
                                     .finder = {.find = find, .until = until, .context = world}};
-    struct story_question question = {.id = id, .offset = -1, .timeout_ms = 10000};
-    enum client_status status = story_ask(&sources, &question, &world->story, &error);
+    enum client_status status = story_ask(&sources, question, &world->story, &error);
     if (status != CLIENT_OK) {
         fail_msg("%s", error.text);
     }
+}
+
+static void ask(struct world *world, const char *id)
+{
+    ask_question(world, &(struct story_question){.id = id, .offset = -1, .timeout_ms = 10000});
 }
 
 static size_t count_of(const struct world *world, const char *id)
@@ -144,6 +150,34 @@ static void test_an_event_with_many_names_is_told_once(void **state)
     world_deinit(&world);
 }
 
+/* More places of before than are asked for at once, and than an answer has events. */
+static void test_places_of_before_take_no_room_from_what_is_there(void **state)
+{
+    enum { BEFORE = 450 };
+    struct entry entries[BEFORE + 2];
+    struct world world;
+    (void)state;
+    for (int i = 0; i < BEFORE; i++) {
+        entries[i] = (struct entry){EVENT_TERM_KEY, "k", "mails", i};
+    }
+    entries[BEFORE] = (struct entry){EVENT_TERM_KEY, "k", "orders", 0};
+    entries[BEFORE + 1] = (struct entry){EVENT_TERM_KEY, "k", "orders", 1};
+    world_init(&world, entries, BEFORE + 2);
+    bus_server_put_numbers(&world.server, "mails", 0, 0, BEFORE);
+    struct event event = event_blank();
+    event.topic = "orders";
+    event.partition = 0;
+    event.key = slice_str("k");
+    event.value = slice_str("v");
+    bus_server_put_event(&world.server, &event);
+    bus_server_put_event(&world.server, &event);
+    ask_question(
+        &world, &(struct story_question){.key = slice_str("k"), .offset = -1, .timeout_ms = 60000});
+    assert_int_equal(world.story.events.count, 2);
+    assert_false(world.story.is_cut);
+    world_deinit(&world);
+}
+
 static bool says(const struct world *world, const char *what)
 {
     for (size_t i = 0; i < world->story.horizon.count; i++) {
@@ -183,6 +217,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_place_of_before_hides_no_event_of_now),
         cmocka_unit_test(test_an_event_with_many_names_is_told_once),
+        cmocka_unit_test(test_places_of_before_take_no_room_from_what_is_there),
         cmocka_unit_test(test_events_of_it_that_are_gone_are_told),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
