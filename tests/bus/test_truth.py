@@ -49,6 +49,8 @@ class Live(threading.Thread):
         self.waits_for = None
         self.slowest = (0,)
         self.failure = None
+        self.read_on()  # what was published before is no news
+        self.acked, self.at_work = 0, set()
 
     def read_on(self):
         """Of each service the newest event that was not seen before."""
