@@ -13,6 +13,7 @@ import subprocess
 import tempfile
 import threading
 import time
+import weakref
 
 import check
 import screen as screens
@@ -172,20 +173,20 @@ class Client:
                    for state in ("open", "failed"))
 
 
-def held_port():
-    """A socket that holds a free port: nobody else gets it while what listens there is killed."""
+def held_port(owner):
+    """A free port that nobody else gets while what listens there is killed, as long as there is the owner."""
     held = socket.socket()
+    weakref.finalize(owner, held.close)
     held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     held.bind(("127.0.0.1", 0))
-    return held
+    return held.getsockname()[1]
 
 
 class Bus(Client):
     """The server of the demo, and the command that asks it."""
 
     def __init__(self, data, home):
-        self.held = held_port()
-        super().__init__("127.0.0.1:%d" % self.held.getsockname()[1])
+        super().__init__("127.0.0.1:%d" % held_port(self))
         self.data, self.home = data, home
         self.server = None
         self.start()
@@ -272,8 +273,7 @@ class Postgres:
                               text=True, check=False, **self.options)
         if done.returncode != 0:
             raise DemoError("initdb: " + done.stderr.strip())
-        self.held = held_port()
-        self.port = self.held.getsockname()[1]
+        self.port = held_port(self)
         self.url = "postgresql://store@127.0.0.1:%d/postgres" % self.port
         with open(os.path.join(home, "inventory.url"), "w", encoding="utf-8") as file:
             file.write(self.url)  # for check.py

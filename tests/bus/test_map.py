@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 import urllib.error
 import urllib.parse
@@ -247,6 +248,57 @@ class Map(unittest.TestCase):
         self.assertEqual(self.get("/v1/alerts"), [])
         _, error = self.server.run("map", "--format", "png", code=2)
         self.assertIn("--format is text, json, dot, mermaid or svg", error)
+
+
+class Store(unittest.TestCase):
+    """The online store of examples/store, whose services know nothing of the map."""
+
+    WANTED = {("publishes", "service:order-intake", "type:OrderPlaced"), ("consumes", "type:OrderPlaced", "service:email"),
+              ("consumes", "type:OrderPlaced", "service:inventory"), ("consumes", "type:OrderPlaced", "service:shipping"),
+              ("consumes", "type:OrderPlaced", "service:analytics"), ("causes", "type:OrderPlaced", "type:StockReserved"),
+              ("publishes", "service:inventory", "type:StockReserved"), ("consumes", "type:StockReserved", "service:shipping"),
+              ("causes", "type:StockReserved", "type:ShipmentPrepared"),
+              ("publishes", "service:shipping", "type:ShipmentPrepared"),
+              ("consumes", "type:ShipmentPrepared", "service:email")}
+
+    def setUp(self):
+        sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "store"))
+        import test_saga  # pylint: disable=import-outside-toplevel
+        self.saga = test_saga.Saga("test_each_end_of_an_order")
+        self.saga.setUp()
+        self.addCleanup(self.saga.doCleanups)
+        self.saga.open_store()
+        self.url = "http://" + self.saga.store.bus.server.ready(r" http=([^\s,]+)")
+
+    def map(self):
+        with urllib.request.urlopen(self.url + "/v1/map", timeout=60) as answer:
+            return json.load(answer)
+
+    def test_every_edge_is_named_and_a_killed_service_is_shown(self):
+        """How soon is told, and not demanded: it is the machine's business as well."""
+        began, seen = time.monotonic(), {}
+        self.saga.place("A-1001", "4711", ("MUG", 3))
+
+        def edges():
+            now = self.map()
+            for edge in now["edges"]:
+                seen.setdefault((edge["kind"], edge["from"], edge["to"]), time.monotonic() - began)
+            return self.WANTED <= set(seen)
+        try:
+            wait_for(edges, "every edge")
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {sorted(self.WANTED - set(seen))} not in {sorted(seen)}") from None
+        self.assertEqual([edge for edge in self.map()["edges"] if edge["kind"] == "causes" and edge["guessed_from"]], [])
+
+        killed = {}
+        for name in ("email", "shipping"):
+            began = time.monotonic()
+            self.saga.store.processes.pop(name + "-2").kill()
+            wait_for(lambda name=name: any(node["id"] == "service:" + name and node["state"] == "gone"
+                                           for node in self.map()["nodes"]), f"{name} to be gone")
+            killed[name] = time.monotonic() - began
+        print(f"{len(self.WANTED)} edges named within {max(seen[edge] for edge in self.WANTED):.2f} s of the order; "
+              f"killed services shown within {max(killed.values()):.2f} s")
 
 
 if __name__ == "__main__":

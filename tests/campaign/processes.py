@@ -32,8 +32,7 @@ class Server(server.Server):
                  "WITNESS_DIR": data, "WITNESS_FILE": os.path.join(folder, "witness")})
         self.tools = tools
         self.folder = folder
-        self.places = [server.held_port() for _ in range(2)]  # the second is told as the proxy's
-        self.ports = [port for _, port in self.places]
+        self.ports = [server.held_port(self) for _ in range(2)]  # the second is told as the proxy's
         self.proxy_port = None
         self.frozen = False
 

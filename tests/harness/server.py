@@ -29,14 +29,14 @@ def wait_for(condition, what, seconds=WAIT_S):
         time.sleep(0.005)
 
 
-def held_port():
-    """(socket, number) of a port that nobody else gets while the socket is open: a server that is killed finds it
-    free again. The kernel gives a bound port to nobody who asks for any; who names it, with SO_REUSEADDR, may
-    listen there."""
+def held_port(owner):
+    """A port that nobody else gets as long as there is the owner: a server that is killed finds it free again. The
+    kernel gives a bound port to nobody who asks for any; who names it, with SO_REUSEADDR, may listen there."""
     held = socket.socket()
+    weakref.finalize(owner, held.close)
     held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     held.bind(("127.0.0.1", 0))
-    return held, held.getsockname()[1]
+    return held.getsockname()[1]
 
 
 def run(*words, text=None, code=0, address=None):
@@ -81,7 +81,7 @@ class Server:
         self.log_file = None if log_path else tempfile.NamedTemporaryFile(suffix=".log")
         self.log_path = log_path or self.log_file.name
         self.log_from = 0
-        self.process = self.address = self.port = self.held = None
+        self.process = self.address = self.port = None
         self.ready = self.rest = ""  # the line that it is ready, and what it printed behind that
         if start:
             self.start()
@@ -112,9 +112,7 @@ class Server:
         """Any port is another one at each start; where it listened is kept for who wants to start there again."""
         if self.listen != ANY_PORT:
             return self.listen
-        self.held, port = held_port()
-        weakref.finalize(self, self.held.close)
-        return f"127.0.0.1:{port}"
+        return f"127.0.0.1:{held_port(self)}"
 
     # -- its life --
 
