@@ -50,8 +50,10 @@ class Spec(unittest.TestCase):
         def look():
             document = self.spec()
             seen = document["components"]["messages"].get("OrderPlaced", {}).get("x-seen", {})
-            receivers = [one for one in document["operations"].values() if one["action"] == "receive"]
-            return document if seen.get("events", 0) >= 3 and receivers and "raw" in document["channels"] else None
+            raw = document["components"]["messages"].get("raw", {}).get("x-seen", {})
+            actions = {one["action"] for one in document["operations"].values()}
+            return document if seen.get("events", 0) >= 3 and raw.get("events", 0) >= 1 and actions == {
+                "send", "receive"} else None
         return wait_for(look, "all of it in the document")
 
     def check(self, document, *more, code=0):
