@@ -99,7 +99,7 @@ static void join(struct bus_server *bus, struct seen *seen, const char *group,
                                        .topics = topics,
                                        .topic_count = topic_count,
                                        .from = {.kind = from},
-                                       .session_timeout_ms = 6000};
+                                       .session_timeout_ms = 30000};
     join_as(&settings, bus, seen, NULL);
 }
 
@@ -526,7 +526,7 @@ static void test_no_commit_meets_a_rebalance(void **state)
     static const char *const topics[] = {"busy"};
     static const char quick[] = "heartbeat.interval.ms=200";
     const struct reader_settings settings = {
-        .group = "committers", .topics = topics, .topic_count = 1, .session_timeout_ms = 6000};
+        .group = "committers", .topics = topics, .topic_count = 1, .session_timeout_ms = 30000};
     struct seen first, second;
     int64_t mark = 0;
     bus_server_topic(bus, "busy", 2);
