@@ -168,16 +168,21 @@ static int take(struct wait *wait, int timeout_ms, bool *any)
 /* The time is over: reads what is on the bus by now. *known: whether that was all. */
 static int read_rest(struct wait *wait, bool *known)
 {
-    enum { STEP_MS = 50, SILENCE_MS = 1000 }; /* of an open transaction: nobody is given that yet */
+    /* Of an open transaction nobody is given anything yet. Counted in steps as well: a machine that
+     * stands still for a while is no silence. */
+    enum { STEP_MS = 50, SILENCE_MS = 2000, SILENT_STEPS = SILENCE_MS / STEP_MS / 2 };
     struct topic_partitions ends = {0};
     bool any;
     int code = EXIT_OK;
     int64_t heard_ms = passed_ms(wait);
+    int silent = 0;
     *known = expect_reader_ends(&wait->reader, &ends);
     while (code == EXIT_OK && *known && !expect_is_decided(wait->expect) &&
-           !expect_reader_has(&wait->reader, &ends) && passed_ms(wait) - heard_ms < SILENCE_MS &&
+           !expect_reader_has(&wait->reader, &ends) &&
+           (silent < SILENT_STEPS || passed_ms(wait) - heard_ms < SILENCE_MS) &&
            !interrupt_is_raised(&wait->interrupt)) {
         code = take(wait, STEP_MS, &any);
+        silent = any ? 0 : silent + 1;
         heard_ms = any ? passed_ms(wait) : heard_ms;
     }
     *known = *known && !wait->reader.is_away;

@@ -6,10 +6,12 @@
 
 #include <ctype.h>
 #include <stdlib.h>
+#include <time.h>
 
 enum {
     LOOK_EVERY_MS = 100, /* for topics that are made meanwhile */
     PATIENCE_MS = 500,   /* what a look that the bus does not answer holds up */
+    LAST_MS = 4000,      /* so long the last one is tried: a busy machine answers late */
     FETCH_WAIT_MS = 20,
 };
 
@@ -122,6 +124,27 @@ static int open_reader(struct expect_reader *reader)
                                                                         : bus_fail_open(&error);
 }
 
+/* Whether to ask once more, after a moment: a busy machine answers late. */
+static bool may_ask_again(enum client_status status, int64_t until_ms)
+{
+    bool is_late = status == CLIENT_TIMED_OUT || status == CLIENT_UNREACHABLE;
+    if (!is_late || clock_mono_ms(clock_system()) >= until_ms) {
+        return false;
+    }
+    nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+    return true;
+}
+
+static enum client_status first_look(struct expect_reader *reader, struct client_error *error)
+{
+    int64_t until_ms = clock_mono_ms(clock_system()) + bus_settings(reader->bus).timeout_ms;
+    enum client_status status;
+    do {
+        status = look(reader, true, error);
+    } while (may_ask_again(status, until_ms));
+    return status;
+}
+
 int expect_reader_open(struct expect_reader *reader, const struct bus_options *bus,
                        const struct text_list *topics, struct position from)
 {
@@ -137,7 +160,7 @@ int expect_reader_open(struct expect_reader *reader, const struct bus_options *b
     if (code == EXIT_OK) {
         code = open_looker(reader);
     }
-    if (code == EXIT_OK && look(reader, true, &error) != CLIENT_OK) {
+    if (code == EXIT_OK && first_look(reader, &error) != CLIENT_OK) {
         code = bus_fail(&error, "list the topics");
     }
     return code == EXIT_OK ? open_reader(reader) : code;
@@ -173,17 +196,30 @@ int expect_reader_take(struct expect_reader *reader, int timeout_ms, struct rece
     return EXIT_OK;
 }
 
-bool expect_reader_ends(struct expect_reader *reader, struct topic_partitions *ends)
+static enum client_status find_ends(struct expect_reader *reader, struct topic_partitions *ends)
 {
-    bool is_known = look(reader, false, NULL) == CLIENT_OK;
+    enum client_status status = look(reader, false, NULL);
     struct admin_bounds *bounds = mem_new_array(struct admin_bounds, reader->at.count + 1);
     topic_partitions_append(ends, &reader->at);
-    is_known = is_known && admin_bounds(reader->looker, ends, bounds, NULL) == CLIENT_OK;
-    for (size_t i = 0; is_known && i < ends->count; i++) {
+    if (status == CLIENT_OK) {
+        status = admin_bounds(reader->looker, ends, bounds, NULL);
+    }
+    for (size_t i = 0; status == CLIENT_OK && i < ends->count; i++) {
         ends->items[i].offset = bounds[i].end;
     }
     free(bounds);
-    return is_known;
+    return status;
+}
+
+bool expect_reader_ends(struct expect_reader *reader, struct topic_partitions *ends)
+{
+    int64_t until_ms = clock_mono_ms(clock_system()) + LAST_MS;
+    enum client_status status = find_ends(reader, ends);
+    while (may_ask_again(status, until_ms)) {
+        topic_partitions_deinit(ends);
+        status = find_ends(reader, ends);
+    }
+    return status == CLIENT_OK;
 }
 
 bool expect_reader_has(const struct expect_reader *reader, const struct topic_partitions *ends)

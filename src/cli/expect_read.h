@@ -34,7 +34,7 @@ int expect_reader_take(struct expect_reader *reader, int timeout_ms, struct rece
 
 /*
  * At the end of the time: what is on the bus now is to be read as well. *ends: where each partition
- * ends, for expect_reader_has. False: the bus does not say, so nobody knows what came.
+ * ends, for expect_reader_has. False: the bus does not say within 4 s, so nobody knows what came.
  */
 bool expect_reader_ends(struct expect_reader *reader, struct topic_partitions *ends);
 
