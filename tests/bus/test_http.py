@@ -134,7 +134,9 @@ class Case(unittest.TestCase):
         return self.ask("POST", f"/v1/topics/{topic}", body, headers or JSON, status).json
 
     def events(self, topic, query="from=start"):
-        return self.get(f"/v1/topics/{topic}/events?{query}")["events"]
+        """All of them: a busy machine may have more to do than is done in the time of one question."""
+        return wait_for(lambda: [page["events"] for page in [self.get(f"/v1/topics/{topic}/events?{query}")]
+                                 if page["stopped"] != "time"], f"an answer about {topic}")[0]
 
     def command(self, *words):
         return run(*words, address=self.server.address)[0]
@@ -484,8 +486,12 @@ class Documented(Case):
         self.assertGreater(len(lines), 10)
         for line in lines:
             with self.subTest(line=line):
-                done = subprocess.run(line.replace("127.0.0.1:8080", self.address), shell=True,
-                                      capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+                for seconds in ("2", "10", "50"):  # a busy machine has nothing to show after two
+                    done = subprocess.run(line.replace("127.0.0.1:8080", self.address).replace(
+                        "--max-time 2 ", f"--max-time {seconds} "), shell=True, capture_output=True, text=True,
+                                          timeout=2 * PATIENCE_S, check=False)
+                    if done.stdout:
+                        break
                 self.assertIn(done.returncode, (0, 28) if "--max-time" in line else (0,),
                               done.stdout + done.stderr)
                 self.assertTrue(done.stdout)

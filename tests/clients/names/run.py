@@ -86,7 +86,7 @@ CLIENTS = {
     "confluent-kafka": ("Python", lambda: python("confluent_kafka", "confluent"), "confluent-kafka-python"),
     "confluent-kafka-new": ("Python", confluent_new, "confluent-kafka-python"),
     "kafka-python": ("Python", lambda: python("kafka", "kafka_python"), None),
-    "kafka-python-new": ("Python", lambda: [*clients.aiokafka(), here("echo_kafka_python.py")], None),
+    "kafka-python-new": ("Python", lambda: [*clients.aiokafka(), here("echo_kafka_python.py")], "kafka-python"),
     "aiokafka": ("Python", lambda: [*clients.aiokafka(), here("echo_aiokafka.py")], None),
     "kafkajs": ("JavaScript", lambda: node("kafkajs"), None),
     "platformatic-kafka": ("JavaScript", lambda: node("platformatic"), "platformatic-kafka"),
@@ -96,6 +96,11 @@ CLIENTS = {
     "sarama": ("Go", lambda: go("sarama"), "sarama"),
     "kafka-go": ("Go", lambda: go("kafka-go"), None),
 }
+
+
+def client_of(client_id):
+    """Which of CLIENTS it is: some add to the name that they were given, and one's name begins as another's."""
+    return max((name for name in CLIENTS if client_id.startswith("svc." + name)), key=len, default=None)
 
 
 class World:
@@ -123,7 +128,7 @@ class World:
         """What is not shown of that client, or nothing."""
         service, software = "svc." + name, CLIENTS[name][2]
         edges = {("consumes", "topic:in", "service:" + service), ("publishes", "service:" + service, "topic:of." + name)}
-        rows = [row for row in self.rows if row["client_id"].startswith(service)]
+        rows = [row for row in self.rows if client_of(row["client_id"]) == name]
         did = {(flow["did"], flow.get("topic") or flow.get("group")) for row in rows for flow in row["flows"]}
         does = {("produced", "of." + name), ("fetched", "in"), ("joined", service)}
         told = {row["software"] for row in rows}  # some tell it on their first connection only: these are shown as one
