@@ -259,7 +259,9 @@ class Reading(Case):
     def fill_pages(self, topic):
         self.command("topic", "create", topic, "--partitions", "3")
         for i in range(30):
+            began_ms = int(time.time() * 1000)
             self.ask("POST", f"/v1/topics/{topic}?key=k{i % 7}", json.dumps({"n": i}), JSON)
+            wait_for(lambda began_ms=began_ms: int(time.time() * 1000) > began_ms, "the time by which they are in order")
 
     def check_pages(self, topic):
         numbers = lambda query: [json.loads(event["value"])["n"]
