@@ -15,8 +15,9 @@ struct story_place {
 /*
  * Reads single records, many at once, each partition's in order. Calls each for those that are
  * there (committed only), with the index of its place; what it is given is borrowed. The others
- * get a presence: TAKEN also for what never was an event, ABORTED only if looks_deeper, NOT_READ
- * after deadline_ms (monotonic). An error: what was read until then counts. One thread.
+ * get a presence: TAKEN also for what never was an event, ABORTED only if looks_deeper or out of
+ * the log of this process (connection_settings.log), NOT_READ after deadline_ms (monotonic), and
+ * for what is damaged there. An error: what was read until then counts. One thread.
  */
 CHECKED enum client_status story_read(const struct connection_settings *settings,
                                       struct connection *connection, struct story_place *places,
