@@ -171,10 +171,11 @@ enum err log_aborted_txns(struct log *log, int64_t from, int64_t to, struct abor
         size_t before = list.count;
         err = collect(log, &rows, from, to, &list, &complete, reason);
         if (atomic_load(&rows.segment->replaced)) {
-            /* By a compacted one: the file at its path may be that one's. */
+            /* By a compacted one: the file at its path may be that one's. Or by none, and then it
+             * stays in the list of the log, which is deleted. */
             list.count = before;
             complete = false;
-            err = ERR_NONE;
+            err = atomic_load(&log->deleted) ? ERR_CLOSED : ERR_NONE;
         } else {
             at = rows.end;
         }

@@ -188,6 +188,20 @@ static void test_aborted_transactions_are_told_by_range(void **state)
     check_filled(fixture);
 }
 
+/* A fetch may have begun to read: it ends. */
+static void test_a_deleted_log_tells_none(void **state)
+{
+    struct fixture *fixture = *state;
+    struct aborted_txn *list;
+    size_t count;
+    fixture_open(fixture, NULL);
+    fill(fixture);
+    assert_int_equal(log_delete(fixture->log, &fixture->reason), ERR_NONE);
+    assert_int_equal(log_aborted_txns(fixture->log, 0, 10, &list, &count, &fixture->reason),
+                     ERR_CLOSED);
+    assert_int_equal(count, 0);
+}
+
 /* Each batch in a segment of its own: transactions reach over segments. */
 static void test_transactions_reach_over_segments(void **state)
 {
@@ -548,6 +562,7 @@ int main(int argc, char **argv)
         TEST(test_a_marker_of_an_older_epoch_is_refused),
         TEST(test_the_first_unstable_offset_is_that_of_the_oldest_open_one),
         TEST(test_aborted_transactions_are_told_by_range),
+        TEST(test_a_deleted_log_tells_none),
         TEST(test_transactions_reach_over_segments),
         TEST(test_rows_of_the_transaction_index_have_kafkas_layout_and_a_checksum),
         TEST(test_transactions_outlive_restarts),
