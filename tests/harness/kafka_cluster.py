@@ -1,6 +1,7 @@
 """A cluster of Apache Kafka on this machine, and what a suite sees of one that somebody else has started."""
 import base64
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -14,15 +15,31 @@ from harness.server import BINARY, TOLD, run, wait_for
 START_S = 120  # a machine with little to spare starts three of them slowly
 
 
+def outgoing_ports():
+    """Those that the system gives to whoever connects somewhere."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as file:
+        least, most = (int(word) for word in file.read().split())
+    return range(least, most + 1)
+
+
 def free_ports(count):
-    """Different ones that nobody listens at now."""
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
+    """
+    Different ones that nobody listens at now, and that no connection of another test takes until a node is there: a
+    node that is started again wants its port back.
+    """
+    taken, found = outgoing_ports(), []
+    while len(found) < count:
+        port = random.randrange(10000, 65536)
+        if port in taken or port in found:
+            continue
+        with socket.socket() as one:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                one.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        found.append(port)
+    return found
 
 
 def is_open(port):
