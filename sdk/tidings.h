@@ -203,7 +203,8 @@ struct tidings_options {
     /*
      * In memory there are at most so many events that are handled or about to be [10000, 64 MiB],
      * and so many that wait behind one that failed [10000, 64 MiB]. What waits longer than
-     * aside_after_ms [30000] is set aside in lanes.NAME, as are those that find no room here. Of
+     * aside_after_ms [30000] is set aside in lanes.NAME, as are those that find no room here, and
+     * those that hold the committed offset back (more than 20 events, longer than 0.2 s). Of
      * each partition up to open_lanes keys [100000] and aside_bytes [1 GiB] wait there; then it
      * stands still, and the log says so.
      */

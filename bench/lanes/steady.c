@@ -29,10 +29,7 @@ struct steady {
     int64_t rss_half_bytes, rss_end_bytes;
 };
 
-enum {
-    WARM_UP_PART = 4,     /* of the time: what is noted begins behind it */
-    ASIDE_AFTER_MS = 1000 /* so that a short run shows what a long one comes to */
-};
+enum { WARM_UP_PART = 4 }; /* of the time: what is noted begins behind it */
 
 static enum tidings_verdict handle(struct tidings *service, const struct tidings_event *event,
                                    void *context)
@@ -223,8 +220,7 @@ json_t *run_steady(const struct options *options)
     struct steady mine = {.options = options, .lock = PTHREAD_MUTEX_INITIALIZER};
     struct tidings_options its = {.name = options->group,
                                   .bootstrap_servers = options->bootstrap,
-                                  .workers = options->workers,
-                                  .aside_after_ms = ASIDE_AFTER_MS};
+                                  .workers = options->workers};
     struct tidings_error error = {.text = ""};
     if (tidings_new(&its, &mine.service, &error) != TIDINGS_OK ||
         tidings_on(mine.service, options->topic, NULL, handle, &mine, &error) != TIDINGS_OK) {

@@ -78,6 +78,8 @@ struct lane_settings {
     int64_t probe_max_ms;     /* 4000 */
     int down_after;           /* 10: so many lanes failed with no success between */
     int64_t aside_after_ms;   /* 30000: a lane that waits longer is set aside */
+    int64_t behind_ms;        /* 200: one that waits longer, too, while what is committed is */
+    int64_t behind_events;    /* 20: more than so many offsets behind what was read for it */
     int64_t commit_interval_ms; /* 500 */
     size_t intake_events;       /* 10000: runnable or running; then partitions pause */
     size_t intake_bytes;        /* 64 MiB */

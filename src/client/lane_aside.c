@@ -223,6 +223,78 @@ void lane_relieve(struct lane_machine *machine)
     }
 }
 
+/* Its lane waits for the back-off of its head (or for a worker, for as long), and what comes behind
+ * it has passed it. */
+static bool waits_too_long(const struct lane_machine *machine, const struct lane *lane,
+                           bool is_behind)
+{
+    const struct lane_settings *settings = &machine->settings;
+    int64_t waited_ms = machine->now_ms - lane->first_failed_ms;
+    int64_t late_ms = machine->now_ms - lane->due_ms;
+    bool is_long = late_ms < 0 && lane->due_ms - lane->first_failed_ms > settings->aside_after_ms;
+    bool is_in_the_way = is_behind && waited_ms >= settings->behind_ms &&
+                         (late_ms < 0 || late_ms >= settings->behind_ms);
+    return !lane->goes_aside && (is_long || is_in_the_way) && lane_fails_alone(machine, lane);
+}
+
+/* It stands behind rows of its lane that are handled one by one, since the last look. */
+static bool drains_too_long(const struct lane_machine *machine, const struct lane *lane,
+                            const struct lane_event *event)
+{
+    return event->offset < lane->partition->advance_below && !lane->goes_aside &&
+           lane->tries == 0 && lane->row < lane->rows.count &&
+           !lane_is_throttled(machine, event->handler);
+}
+
+/* False: it stays in its source for now. */
+static bool advance(struct lane_machine *machine, const struct lane_partition *partition,
+                    const struct lane_event *event)
+{
+    struct lane *lane = event->lane;
+    bool is_behind = partition->next - event->offset > machine->settings.behind_events;
+    if (waits_too_long(machine, lane, is_behind)) {
+        lane_want_aside(machine, lane);
+    } else if (is_behind && drains_too_long(machine, lane, event)) {
+        lane->aside_below = event->offset + 1;
+        want(lane);
+    }
+    return is_leaving(lane, event);
+}
+
+/* In an outage nothing is set aside. */
+static bool may_advance(const struct lane_machine *machine, const struct lane_partition *partition)
+{
+    bool may = partition->open_lanes > 0;
+    for (int i = 0; !may && i < machine->settings.handler_count; i++) {
+        may = machine->handlers[i].failing != NULL && !machine->handlers[i].is_down;
+    }
+    return may && partition->open != NULL && !partition->is_revoking;
+}
+
+/* Behind a few that stay there is no use in setting others aside: the commit stands at those. */
+int64_t lane_advance(struct lane_machine *machine, struct lane_partition *partition)
+{
+    enum { FEW = 64 };
+    struct lane_event *event;
+    int staying = 0;
+    if (!may_advance(machine, partition)) {
+        return INT64_MAX;
+    }
+    if (machine->now_ms < partition->advance_at_ms) {
+        return partition->advance_at_ms;
+    }
+    DL_FOREACH2(partition->open, event, open_next)
+    {
+        staying += !advance(machine, partition, event);
+        if (staying == FEW) {
+            break;
+        }
+    }
+    partition->advance_at_ms = machine->now_ms + (machine->settings.behind_ms + 1) / 2;
+    partition->advance_below = partition->next;
+    return partition->advance_at_ms;
+}
+
 /* --- rows --- */
 
 static int compare_row(const void *a, const void *b)

@@ -172,6 +172,8 @@ struct lane_partition {
     int64_t commit_told; /* what it and later ones tell in any case */
     int64_t commit_next; /* `next` then */
     int64_t commit_at_ms;
+    int64_t advance_at_ms; /* lane_advance is due */
+    int64_t advance_below; /* `next` when it was */
 };
 
 struct lane_machine {
@@ -263,6 +265,8 @@ void lane_end_probe(struct lane_machine *machine, struct lane *lane);
 void lane_forget_failures(struct lane_machine *machine, struct lane *lane);
 /* Its attempts are used up. */
 bool lane_is_used_up(const struct lane_machine *machine, const struct lane *lane);
+/* Its head failed, and it is known that not all of its handler fails. */
+bool lane_fails_alone(const struct lane_machine *machine, const struct lane *lane);
 /* The next lane to run, taken out of its list; NULL: none may. */
 struct lane *lane_pick(struct lane_machine *machine);
 void lane_run_timers(struct lane_machine *machine);
@@ -282,6 +286,9 @@ bool lane_may_stay(const struct lane_machine *machine, const struct lane *lane);
 void lane_unload(struct lane_machine *machine, struct lane *lane);
 /* Sets lanes aside that wait, while their share of the memory is used up. */
 void lane_relieve(struct lane_machine *machine);
+/* Sets lanes aside that wait and hold back what is committed, now and then. Returns when to call
+ * again at the latest. */
+int64_t lane_advance(struct lane_machine *machine, struct lane_partition *partition);
 /* Notes what is remembered of the lane, or that nothing is. */
 void lane_write_note(struct lane_machine *machine, struct lane *lane);
 void lane_row_add(struct lane_machine *machine, struct lane *lane, struct lane_row row);

@@ -19,6 +19,8 @@ void lane_settings_init(struct lane_settings *settings)
         .probe_max_ms = 4000,
         .down_after = 10,
         .aside_after_ms = 30000,
+        .behind_ms = 200,
+        .behind_events = 20,
         .commit_interval_ms = 500,
         .intake_events = 10000,
         .intake_bytes = (size_t)64 << 20,
@@ -520,10 +522,13 @@ static int64_t tend(struct lane_machine *machine, struct lane_partition *partiti
 int64_t lane_settle(struct lane_machine *machine, int64_t now_ms)
 {
     struct lane_partition *partition, *next;
+    int64_t advance_ms = INT64_MAX;
     machine->now_ms = now_ms > machine->now_ms ? now_ms : machine->now_ms;
     lane_run_timers(machine);
     HASH_ITER (hh, machine->partitions, partition, next) {
         sweep_restored(machine, partition);
+        int64_t its_ms = lane_advance(machine, partition);
+        advance_ms = its_ms < advance_ms ? its_ms : advance_ms;
     }
     lane_relieve(machine);
     lane_write_asides(machine);
@@ -532,6 +537,7 @@ int64_t lane_settle(struct lane_machine *machine, int64_t now_ms)
     lane_run(machine);
     pause_or_resume(machine);
     int64_t due_ms = lane_next_due(machine);
+    due_ms = advance_ms < due_ms ? advance_ms : due_ms;
     HASH_ITER (hh, machine->partitions, partition, next) {
         int64_t its_ms = tend(machine, partition);
         due_ms = its_ms < due_ms ? its_ms : due_ms;

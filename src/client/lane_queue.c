@@ -312,6 +312,16 @@ void lane_rejected(struct lane_machine *machine, struct lane *lane, const struct
     }
 }
 
+bool lane_fails_alone(const struct lane_machine *machine, const struct lane *lane)
+{
+    if (lane->tries == 0 || lane->failing_handler < 0) {
+        return false;
+    }
+    const struct lane_handler *its = handler_of(machine, lane->failing_handler);
+    bool is_doubtful = lane->failed_down || lane->failed_downs != its->downs;
+    return !its->is_down && (lane->attempts > 0 || (!is_doubtful && others_succeeded(its, lane)));
+}
+
 bool lane_is_used_up(const struct lane_machine *machine, const struct lane *lane)
 {
     const struct lane_settings *settings = &machine->settings;

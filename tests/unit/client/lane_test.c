@@ -39,6 +39,7 @@ struct service {
     enum lane_verdict (*judge)(const struct service *service, uint32_t key);
     uint32_t poison_keys;
     int64_t away_from_ms, away_to_ms;
+    int64_t retry_in_ms; /* as handlers say that fail; 0: they do not */
     struct queue hands, writes;
     VEC(int64_t) asides; /* offsets by position */
 
@@ -197,7 +198,9 @@ static void answer_handler(struct service *service, const struct lane_effect *ef
         service->done++;
         vec_push(&service->waits_ms, (uint32_t)(service->now_ms - event->came_ms));
     }
-    lane_result(service->machine, effect->event, verdict, 0, service->now_ms);
+    lane_result(service->machine, effect->event, verdict,
+                service->retry_in_ms > 0 ? service->now_ms + service->retry_in_ms : 0,
+                service->now_ms);
 }
 
 /* --- time --- */
@@ -323,7 +326,7 @@ static uint32_t p99_ms(struct service *service)
 
 /* --- a tenth of the keys never succeeds --- */
 
-enum { POISON_S = 150, KEYS = 10000, POISON_RATE = 1000 };
+enum { POISON_S = 180, KEYS = 10000, POISON_RATE = 1000 };
 
 static void test_keys_that_never_succeed_cost_the_others_nothing(void **state)
 {
@@ -339,9 +342,10 @@ static void test_keys_that_never_succeed_cost_the_others_nothing(void **state)
         run_to(&with, s * 1000);
         run_to(&without, s * 1000);
         most = in_memory(&with) > most ? in_memory(&with) : most;
+        /* within a second of the head, also while each of them fails for the first time */
+        assert_true(s == 1 || with.committed >= with.published - POISON_RATE);
         if (s > 120) { /* all of them are given up: what comes of them is set aside at once */
             assert_true(in_memory(&with) < 100);
-            assert_true(with.committed >= with.published - POISON_RATE);
         }
     }
     assert_true(most < with.settings.intake_events / 2);
@@ -353,6 +357,36 @@ static void test_keys_that_never_succeed_cost_the_others_nothing(void **state)
     assert_int_equal(with.downs, 0);
     service_end(&with);
     service_end(&without);
+}
+
+static enum lane_verdict judge_one(const struct service *service, uint32_t key)
+{
+    return key == 7 && service->now_ms < service->away_to_ms ? LANE_RETRY : LANE_DONE;
+}
+
+/* A handler that names its time itself: ten seconds, at the first failure already. */
+static void test_a_wait_holds_back_no_commit(void **state)
+{
+    (void)state;
+    const int64_t rates[] = {500, 2};
+    for (size_t i = 0; i < 2; i++) {
+        struct service service = service_of(100, rates[i], judge_one);
+        service.retry_in_ms = 10000;
+        service.away_to_ms = 85 * 1000;
+        service_begin(&service);
+        bool is_near = true;
+        for (int64_t s = 2; s <= 110; s++) {
+            run_to(&service, s * 1000);
+            is_near = is_near && service.committed >= service.published - rates[i];
+        }
+        assert_true(service.runs > service.done);
+        /* a few offsets are no reason to write an event anew, half a minute is */
+        assert_int_equal(is_near, rates[i] == 500);
+        assert_true(service.aside > 0);
+        assert_true(service.committed >= service.published - rates[i]);
+        assert_int_equal(service.dead, 0);
+        service_end(&service);
+    }
 }
 
 /* The same where the workers have little to do: those that are tried again meet nobody. */
@@ -579,6 +613,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_keys_that_never_succeed_cost_the_others_nothing),
+        cmocka_unit_test(test_a_wait_holds_back_no_commit),
         cmocka_unit_test(test_keys_that_fail_alone_now_and_then_are_no_outage),
         cmocka_unit_test(test_many_that_fail_beside_few_that_succeed_are_given_up),
         cmocka_unit_test(test_a_database_that_is_away_uses_no_attempt),
