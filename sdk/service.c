@@ -166,6 +166,19 @@ static bool on_hand(void *context, struct lane_hand *hand, struct lane_said *sai
     return false;
 }
 
+/* For who asks why an event was passed over. */
+static void tell_handlers(struct tidings *service, size_t count)
+{
+    struct outcome_filter *filters = mem_new_array(struct outcome_filter, count);
+    const struct handler *handler;
+    size_t i = 0;
+    LL_FOREACH (service->handlers, handler) {
+        filters[i++] = (struct outcome_filter){.topic = handler->topic, .type = handler->type};
+    }
+    outcome_log_handles(service->outcomes, filters, count);
+    free(filters);
+}
+
 enum client_status service_begin_lanes(struct tidings *service, struct client_error *why)
 {
     size_t count = 0;
@@ -197,6 +210,9 @@ enum client_status service_begin_lanes(struct tidings *service, struct client_er
         .commits_at_once = service->played != NULL,
     };
     service->lanes = settings;
+    if (service->outcomes != NULL && service->played == NULL) {
+        tell_handlers(service, count);
+    }
     hands_open(service, settings.lanes.workers);
     atomic_store(&service->meter.turned_ms, clock_mono_ms(clock_system()));
     atomic_store(&service->meter.state, METER_RUNNING);

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { VERSION = 1, TEXT_MAX = 400, NAME_MAX = 249, KEY_MAX = 200 };
+enum { VERSION = 1, TEXT_MAX = OUTCOME_TEXT_MAX, NAME_MAX = 249, KEY_MAX = 200 };
 
 static const char *const kinds[] = {
     [OUTCOME_FAILED] = "failed", [OUTCOME_WAITS] = "waits",       [OUTCOME_ASIDE] = "aside",
@@ -109,6 +109,24 @@ static void set(json_t *object, const struct field *field, const struct outcome 
     } else if (field->type != TEXT && number >= (field->type == TIME ? 1 : 0)) {
         json_object_set_new(object, field->name, json_integer(number));
     }
+}
+
+static bool fits(const char *text)
+{
+    struct buf escaped = {0};
+    utf8_escape(&escaped, slice_str(text));
+    bool is_same = strcmp(buf_cstr(&escaped), text) == 0 && escaped.size <= TEXT_MAX;
+    buf_deinit(&escaped);
+    return is_same;
+}
+
+bool outcome_filters_fit(const struct outcome_filter *filters, size_t count)
+{
+    bool do_fit = count <= OUTCOME_FILTERS_MAX;
+    for (size_t i = 0; do_fit && i < count; i++) {
+        do_fit = fits(filters[i].topic) && (filters[i].type == NULL || fits(filters[i].type));
+    }
+    return do_fit;
 }
 
 static void set_filters(json_t *object, const struct outcome *outcome)

@@ -35,7 +35,11 @@ struct outcome_filter {
     const char *topic; /* a name, or "^" and a regular expression as of tidings_on */
     const char *type;  /* NULL: of every type */
 };
-enum { OUTCOME_FILTERS_MAX = 1000 };
+enum { OUTCOME_FILTERS_MAX = 1000, OUTCOME_TEXT_MAX = 400 };
+
+/* Whether a record has all of it as it is: there are not too many, and no name is cut or escaped.
+ */
+bool outcome_filters_fit(const struct outcome_filter *filters, size_t count);
 
 /* Texts NULL, numbers below 0 and times 0: not known, or not of this kind. What is read of others
  * is bounded: times as event_time says, other numbers from 0 on, spans as long as times are. */

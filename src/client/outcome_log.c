@@ -21,6 +21,7 @@ enum {
     FLIGHT_MOST = 4096,
     LOOK_MS = 200,      /* so often the thread takes what is queued */
     SUM_MS = 1000,      /* and so often it tells what was left out */
+    IDLE_MS = 10000,    /* nothing was told for so long: the connections are closed */
     AGAIN_MS = 5000,    /* after a bus that did not answer */
     REFUSED_MS = 300000 /* after one that does not allow it */
 };
@@ -50,6 +51,11 @@ struct outcome_log {
     uint64_t left_out_ever, dropped;
     bool has_thread, is_ending;
     pthread_t thread;
+    struct arena filters_arena; /* the filters, and their texts */
+    const struct outcome_filter *filters;
+    size_t filter_count;
+    int64_t filters_since_ms; /* wall clock; 0: none are told */
+    int64_t filters_at_ms;    /* they are told then */
 
     atomic_uint_fast64_t told, refused;
     atomic_bool is_gone; /* the topic */
@@ -58,7 +64,7 @@ struct outcome_log {
     /* the thread's own */
     struct connection *connection;
     struct publisher *publisher;
-    int64_t open_at_ms, sum_at_ms;
+    int64_t open_at_ms, sum_at_ms, published_ms;
 };
 
 /* --- how much is told --- */
@@ -76,6 +82,14 @@ static void fill(struct measure *measure, double seconds)
 }
 
 static void *run(void *argument);
+
+/* Under the lock. */
+static void begin_thread(struct outcome_log *log)
+{
+    if (!log->has_thread && !log->is_ending) {
+        log->has_thread = pthread_create(&log->thread, NULL, run, log) == 0;
+    }
+}
 
 bool outcome_log_allows(struct outcome_log *log, enum outcome_kind kind)
 {
@@ -95,9 +109,7 @@ bool outcome_log_allows(struct outcome_log *log, enum outcome_kind kind)
         log->left_out[kind]++;
         log->left_out_ever++;
     }
-    if (!log->has_thread && !log->is_ending) {
-        log->has_thread = pthread_create(&log->thread, NULL, run, log) == 0;
-    }
+    begin_thread(log);
     pthread_mutex_unlock(&log->lock);
     return may;
 }
@@ -124,6 +136,50 @@ void outcome_log_add(struct outcome_log *log, const struct outcome *outcome)
     pthread_mutex_unlock(&log->lock);
     if (!has_room) {
         record_free(record);
+    }
+}
+
+/* --- what the member takes --- */
+
+static const char *copy(struct outcome_log *log, const char *text)
+{
+    return text != NULL ? arena_cstr(&log->filters_arena, slice_str(text)) : NULL;
+}
+
+void outcome_log_handles(struct outcome_log *log, const struct outcome_filter *filters,
+                         size_t count)
+{
+    enum { FIRST_MS = 1000 }; /* a start has other things to do */
+    if (!outcome_filters_fit(filters, count)) {
+        return;
+    }
+    pthread_mutex_lock(&log->lock);
+    struct outcome_filter *own = arena_alloc_array(&log->filters_arena, count + 1, sizeof *own);
+    for (size_t i = 0; i < count; i++) {
+        own[i] = (struct outcome_filter){copy(log, filters[i].topic), copy(log, filters[i].type)};
+    }
+    log->filters = own;
+    log->filter_count = count;
+    log->filters_since_ms = clock_wall_ms(clock_system());
+    log->filters_at_ms = clock_mono_ms(clock_system()) + FIRST_MS;
+    begin_thread(log);
+    pthread_mutex_unlock(&log->lock);
+}
+
+static void tell_filters(struct outcome_log *log)
+{
+    const int64_t again_ms = (int64_t)6 * 3600 * 1000;
+    int64_t now_ms = clock_mono_ms(clock_system());
+    struct outcome outcome = outcome_log_blank(log, OUTCOME_HANDLES);
+    pthread_mutex_lock(&log->lock);
+    bool is_due = log->filters_since_ms != 0 && now_ms >= log->filters_at_ms && !log->is_ending;
+    log->filters_at_ms = is_due ? now_ms + again_ms : log->filters_at_ms;
+    outcome.time_ms = log->filters_since_ms;
+    outcome.filters = log->filters;
+    outcome.filter_count = log->filter_count;
+    pthread_mutex_unlock(&log->lock);
+    if (is_due) {
+        outcome_log_add(log, &outcome);
     }
 }
 
@@ -275,12 +331,34 @@ static void sum_up(struct outcome_log *log)
     }
 }
 
+static bool has_records(struct outcome_log *log)
+{
+    pthread_mutex_lock(&log->lock);
+    bool has_any = log->queue != NULL;
+    pthread_mutex_unlock(&log->lock);
+    return has_any;
+}
+
+static void close_if_idle(struct outcome_log *log, int64_t now_ms)
+{
+    if (log->publisher != NULL && publisher_pending(log->publisher) == 0 &&
+        now_ms - log->published_ms >= IDLE_MS) {
+        close_all(log);
+    }
+}
+
 static void publish_all(struct outcome_log *log)
 {
     struct record *records, *record, *next;
+    int64_t now_ms = clock_mono_ms(clock_system());
+    if (!has_records(log)) {
+        close_if_idle(log, now_ms);
+        return;
+    }
     if (!open_due(log)) {
         return; /* they wait, as far as there is room */
     }
+    log->published_ms = now_ms;
     pthread_mutex_lock(&log->lock);
     records = log->queue;
     log->queue = NULL;
@@ -309,6 +387,7 @@ static void *run(void *argument)
     struct outcome_log *log = argument;
     while (wait_a_while(log)) {
         sum_up(log);
+        tell_filters(log);
         publish_all(log);
     }
     log->sum_at_ms = 0;
@@ -362,6 +441,7 @@ void outcome_log_free(struct outcome_log *log)
     }
     pthread_cond_destroy(&log->ends);
     pthread_mutex_destroy(&log->lock);
+    arena_deinit(&log->filters_arena);
     free(log->member);
     free(log);
 }

@@ -12,6 +12,7 @@
  * told, after 500 at once; of its ends (aside, dead, skipped, redriven, and of handlers) 200 after
  * 2,000. What is left out is told once a second as a count of its kind, so that nobody takes
  * silence for peace. The topic is made if need be; who may not is told once, and goes on without.
+ * Connections are closed while nothing is told.
  *
  * Threads: any may tell. One lock guards queue, counts and measures; nothing is called under it.
  */
@@ -36,6 +37,15 @@ void outcome_log_free(struct outcome_log *log);
 
 /* Tells it, unless too much is told: see lane_runner_settings.story. Any thread. */
 void outcome_log_story(struct outcome_log *log, const struct lane_story *story);
+
+/*
+ * The member takes events of these kinds and passes over all others, from now on: told in a second,
+ * and every six hours again, as the topic forgets. Copied. Nothing is told of more than
+ * OUTCOME_FILTERS_MAX, or of names that a record would not have as they are: whoever reads them
+ * would take events for passed over that are not. Once, any thread.
+ */
+void outcome_log_handles(struct outcome_log *log, const struct outcome_filter *filters,
+                         size_t count);
 
 struct outcome_log_counts {
     uint64_t told;     /* records that the bus has */

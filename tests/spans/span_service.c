@@ -7,7 +7,8 @@
  * publishes "ok" to "second" because of it; "fail" fails at its first attempt; "ok". Each event
  * that is done is a line of FILE: topic and traceparent. A line of its standard input, "TOPIC
  * DATA", publishes such an event; SIGTERM ends it. "large" publishes more than the bus takes. With
- * SPAN_EXACTLY_ONCE in the environment it has that option.
+ * SPAN_EXACTLY_ONCE in the environment it has that option; SPAN_TYPE: of "first" it takes events of
+ * that type alone.
  */
 #include "tidings.h"
 
@@ -115,7 +116,7 @@ int main(int argc, char **argv)
                                       .exactly_once = getenv("SPAN_EXACTLY_ONCE") != NULL,
                                       .http_listen = "127.0.0.1:0"};
     if (file == NULL || tidings_new(&options, &service, &error) != TIDINGS_OK ||
-        tidings_on(service, "first", NULL, handle, file, &error) != TIDINGS_OK ||
+        tidings_on(service, "first", getenv("SPAN_TYPE"), handle, file, &error) != TIDINGS_OK ||
         tidings_on(service, "second", NULL, handle, file, &error) != TIDINGS_OK ||
         tidings_on_batch(service, "many", NULL, 100, handle_many, file, &error) != TIDINGS_OK) {
         fprintf(stderr, "%s\n", error.text);

@@ -225,6 +225,30 @@ static void test_times_and_spans_of_others_are_bounded(void **state)
     arena_deinit(&arena);
 }
 
+/* Filters that a record would not have as they are would tell of events that are passed over. */
+static void test_filters_that_do_not_fit(void **state)
+{
+    char most[OUTCOME_TEXT_MAX + 2];
+    struct outcome_filter many[OUTCOME_FILTERS_MAX + 1];
+    (void)state;
+    memset(most, 'a', sizeof most);
+    most[OUTCOME_TEXT_MAX] = '\0';
+    struct outcome_filter filter = {"orders", most};
+    assert_true(outcome_filters_fit(&filter, 1));
+    most[OUTCOME_TEXT_MAX] = 'a';
+    most[OUTCOME_TEXT_MAX + 1] = '\0';
+    assert_false(outcome_filters_fit(&filter, 1));
+    filter.type = "a\xff";
+    assert_false(outcome_filters_fit(&filter, 1));
+    filter = (struct outcome_filter){"^a\\.b", "\xc3\xa4"};
+    assert_true(outcome_filters_fit(&filter, 1));
+    for (size_t i = 0; i < OUTCOME_FILTERS_MAX + 1; i++) {
+        many[i] = filter;
+    }
+    assert_true(outcome_filters_fit(many, OUTCOME_FILTERS_MAX));
+    assert_false(outcome_filters_fit(many, OUTCOME_FILTERS_MAX + 1));
+}
+
 static void test_what_a_member_takes_is_told(void **state)
 {
     (void)state;
@@ -259,6 +283,7 @@ static void test_what_a_member_takes_is_told(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_filters_that_do_not_fit),
         cmocka_unit_test(test_a_record_says_what_was_put_into_it),
         cmocka_unit_test(test_what_is_not_known_is_left_out),
         cmocka_unit_test(test_any_bytes_are_told),

@@ -15,6 +15,20 @@ struct told {
     atomic_llong failed, left_out;
 };
 
+static void add_filters(struct seen *seen, const struct outcome *outcome)
+{
+    struct buf text = {0};
+    buf_append_str(&text, "handles:");
+    for (size_t i = 0; i < outcome->filter_count; i++) {
+        const struct outcome_filter *filter = &outcome->filters[i];
+        buf_printf(&text, " %s %s;", filter->topic, filter->type != NULL ? filter->type : "-");
+    }
+    if (outcome->kind == OUTCOME_HANDLES) {
+        seen_add(seen, buf_cstr(&text));
+    }
+    buf_deinit(&text);
+}
+
 static enum tidings_verdict note(struct tidings *service, const struct tidings_event *event,
                                  void *context)
 {
@@ -35,6 +49,7 @@ static enum tidings_verdict note(struct tidings *service, const struct tidings_e
                  (long long)is.redrive, is.next_ms > 0 ? " next" : "",
                  is.letter_offset >= 0 ? " letter" : "");
         seen_add(told->seen, text);
+        add_filters(told->seen, &is);
         assert_true(is.time_ms > 0);
         assert_non_null(is.member);
         assert_true(is.topic == NULL || is.handler != NULL);
@@ -124,6 +139,25 @@ static void test_what_becomes_of_events_is_told(void **state)
     free(lines);
 }
 
+/* What it takes is told, so that what it passes over is known for that. */
+static void test_what_a_service_takes_is_told(void **state)
+{
+    struct bus_server *bus = *state;
+    struct told told;
+    bus_server_topic(bus, "takes", 1);
+    struct tidings_options options = options_of(bus, "takes");
+    struct tidings *service = service_of(&options);
+    assert_int_equal(tidings_on(service, "takes", "order.placed", as_told, NULL, NULL), TIDINGS_OK);
+    assert_int_equal(tidings_on(service, "^takes", NULL, as_told, NULL, NULL), TIDINGS_OK);
+    struct runner runner, hears;
+    hear(&hears, bus, "takes", &told);
+    runner_start(&runner, service);
+    seen_wait_part(told.seen, "handles: takes order.placed; ^takes -;");
+    runner_stop(&runner);
+    runner_stop(&hears);
+    free(told.seen);
+}
+
 /* In an outage of 3,000 events nobody is flooded, and what is left out is counted. */
 static void test_an_outage_is_told_in_few_records(void **state)
 {
@@ -197,6 +231,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_becomes_of_events_is_told),
+        cmocka_unit_test(test_what_a_service_takes_is_told),
         cmocka_unit_test(test_an_outage_is_told_in_few_records),
         cmocka_unit_test(test_a_bus_that_does_not_want_them_is_told_once),
     };
