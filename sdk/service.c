@@ -14,6 +14,7 @@ static struct tidings *service_make(const struct tidings_options *options)
 {
     struct tidings *service = mem_new(struct tidings);
     options_copy(service, options);
+    service->stop.within_ms = service->options.stop_timeout_ms;
     service->clock = clock_system();
     service->source = mem_sprintf("/%s", options->name);
     service->client_id = options->instance != NULL

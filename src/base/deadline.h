@@ -12,6 +12,7 @@
  */
 struct deadline {
     _Atomic int64_t by_ms; /* 0: it has not begun, and nobody has to hurry */
+    int64_t within_ms;     /* how long it will be, set before others know it; 0: not known */
 };
 
 /* It is over within ms from now, unless it has begun before. */
@@ -26,5 +27,9 @@ void deadline_grant(struct deadline *deadline, int64_t ms);
 /* What is left of it, of at most most_ms; 0: its time is over. most_ms when it has not begun, or
  * is NULL. */
 int64_t deadline_left_ms(const struct deadline *deadline, int64_t most_ms);
+
+/* The same for a wait that cannot be ended: so that a deadline which begins meanwhile has half of
+ * its time left. But least_ms when it has not begun. */
+int64_t deadline_step_ms(const struct deadline *deadline, int64_t least_ms, int64_t most_ms);
 
 #endif

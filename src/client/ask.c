@@ -6,7 +6,8 @@
  * Calls of librdkafka that wait for the bus and cannot be ended. Where a deadline may begin while
  * they do, they are made in steps: short ones while there is no broker at all, when nothing is lost
  * by asking again; longer ones for the answer, each twice the one before, so that a bus that is
- * slow has its time, and one that hangs has taken little of a short deadline's.
+ * slow has its time, and one that hangs has taken little of a short deadline's. Of one that is
+ * known to be short none of them takes more than half.
  */
 
 enum { STEP_MS = 500, ANSWER_FIRST_MS = 1000, ANSWER_MS = 5000 };
@@ -47,7 +48,9 @@ static int next_step(struct asking *asking, int64_t most_ms)
 
 static int next_answer(struct asking *asking)
 {
-    int ms = next_step(asking, asking->answer_ms);
+    int64_t most_ms =
+        deadline_step_ms(asking->connection->deadline, ANSWER_FIRST_MS, asking->answer_ms);
+    int ms = next_step(asking, most_ms);
     asking->answer_ms = 2 * asking->answer_ms < ANSWER_MS ? 2 * asking->answer_ms : ANSWER_MS;
     return ms;
 }

@@ -210,13 +210,14 @@ static void forget_batch(struct reader *reader, const char *topic, int32_t numbe
 enum client_status reader_seek(struct reader *reader, const char *topic, int32_t number,
                                int64_t offset, struct client_error *error)
 {
-    enum { SEEK_MS = 5000 };
+    enum { LEAST_MS = 1000, SEEK_MS = 5000 };
     if (reader_find(reader, topic, number) == NULL) {
         return fail_not_held(error, topic, number);
     }
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(list, topic, number)->offset = offset;
-    rd_kafka_error_t *failure = rd_kafka_seek_partitions(reader->connection.rk, list, SEEK_MS);
+    int most_ms = (int)deadline_step_ms(reader->connection.deadline, LEAST_MS, SEEK_MS);
+    rd_kafka_error_t *failure = rd_kafka_seek_partitions(reader->connection.rk, list, most_ms);
     rd_kafka_resp_err_t code = failure != NULL ? rd_kafka_error_code(failure) : list->elems[0].err;
     enum client_status status = connection_fail(
         &reader->connection, error, code, failure != NULL ? rd_kafka_error_string(failure) : NULL);
