@@ -98,6 +98,26 @@ def poison(bench, options):
         for never, runs in found.items()}
 
 
+def beside_poison(bench, options):
+    """Two services with the same events at the same time, one with keys that never succeed: how
+    many times as long its others take. And with none, which tells what can be seen by that."""
+    found = {NEVER: [], 0: []}
+    for turn in range(options.repeat):
+        for never, runs in found.items():
+            topic = f"services-twins-{never}-{turn}"
+            bench.topic(topic)
+            bench.topic(topic + "-calm")
+            runs.append(bench.run("twins", "--topic", topic, "--never", never, "--rate", RATE // 2,
+                                  "--seconds", 10))
+            bench.server.load("delete", "--topic", topic)
+            bench.server.load("delete", "--topic", topic + "-calm")
+    return {str(never): {
+        "p99_us": spread([run["handled_us"]["p99"] for run in runs]),
+        "calm_p99_us": spread([run["calm_us"]["p99"] for run in runs]),
+        "p99_ratio": spread([run["handled_us"]["p99"] / run["calm_us"]["p99"] for run in runs])}
+        for never, runs in found.items()}
+
+
 def turning(bench, options):
     """An event for each event: without and with transactions; many keys, and few."""
     found = {}
@@ -122,7 +142,7 @@ def measure(server, program, options, results, progress):
     bench = Bench(server, program)
     results["services"] = {}
     for name, part in (("short", catch_up), ("slow", slow_handlers), ("turning", turning),
-                       ("poison", poison)):
+                       ("poison", poison), ("twins", beside_poison)):
         progress(f"services, {name}")
         results["services"][name] = part(bench, options)
 
@@ -149,3 +169,7 @@ def tell(services, between):
               f"   commit behind by {figure['lag_most_seconds']['median']:.2f} s   memory "
               f"{figure['rss_half_bytes']['median'] / 1e6:.0f} MB at half time, "
               f"{figure['rss_end_bytes']['median'] / 1e6:.0f} MB at the end")
+    for never, figure in services["twins"].items():
+        print(f"  {never:>5} keys, beside the same events without: p99 {between(figure['p99_ratio'], 3)} "
+              f"times as long, {figure['p99_us']['median'] / 1e3:.2f} and "
+              f"{figure['calm_p99_us']['median'] / 1e3:.2f}")

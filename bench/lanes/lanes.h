@@ -46,7 +46,8 @@ struct span run_service(const struct options *options);
 /* A service that publishes an event for each one that it handles, to the topic with "-out" behind
  * its name; until the last one is acknowledged, or committed with exactly_once. */
 struct span run_turning(const struct options *options, bool exactly_once);
-/* Publishes at options->rate for options->seconds, handles at the same time, and tells how. */
-json_t *run_steady(const struct options *options);
+/* Publishes at options->rate for options->seconds, handles at the same time, and tells how. A twin
+ * handles the same events of a topic with "-calm" behind its name, of which none fails. */
+json_t *run_steady(const struct options *options, bool has_twin);
 
 #endif

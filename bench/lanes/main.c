@@ -21,6 +21,8 @@ static const char help[] =
     "  turn-once the same, in transactions with the progress (exactly_once)\n"
     "  steady    publishes --rate a second for --seconds and handles them by libtidings;\n"
     "            --never of the keys fail always\n"
+    "  twins     the same, and beside it a second service gets the same events on TOPIC-calm,\n"
+    "            where none fails\n"
     "\n"
     "  --events N        default 100000\n"
     "  --keys N          default 10000\n"
@@ -144,8 +146,8 @@ int main(int argc, char **argv)
         result = tell(&options, run_service(&options));
     } else if (strncmp(options.mode, "turn", 4) == 0) {
         result = tell(&options, run_turning(&options, strcmp(options.mode, "turn-once") == 0));
-    } else if (strcmp(options.mode, "steady") == 0) {
-        result = run_steady(&options);
+    } else if (strcmp(options.mode, "steady") == 0 || strcmp(options.mode, "twins") == 0) {
+        result = run_steady(&options, strcmp(options.mode, "twins") == 0);
     } else {
         fail(options.mode, "no such mode");
     }

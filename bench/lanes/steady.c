@@ -14,11 +14,13 @@
 /*
  * A service under a steady load of its own, some of whose keys never succeed. Noted is how long the
  * others' events take from when they were due until they are handled, how far the committed offset
- * is behind, and the memory of the process.
+ * is behind, and the memory of the process. With a twin a second service handles the same events at
+ * the same time, without any that fails: what the machine does to one it does to the other.
  */
 
 struct steady {
     const struct options *options;
+    struct steady *twin; /* NULL: none */
     struct tidings *service;
     pthread_mutex_t lock;    /* guards: */
     struct load_times times; /* of the events that succeed */
@@ -101,6 +103,23 @@ static void wait_for_service(struct steady *mine, char *data)
     }
 }
 
+/* The one and the other first, by turns. */
+static void publish_due(struct steady *mine, char *data, int number, int64_t due_ns)
+{
+    struct steady *first = mine->twin != NULL && number % 2 == 1 ? mine->twin : mine;
+    publish(first, data, number, due_ns);
+    if (mine->twin != NULL) {
+        publish(first == mine ? mine->twin : mine, data, number, due_ns);
+    }
+}
+
+static void forget_times(struct steady *mine)
+{
+    pthread_mutex_lock(&mine->lock);
+    mine->times.count = 0;
+    pthread_mutex_unlock(&mine->lock);
+}
+
 static void *publish_all(void *context)
 {
     struct steady *mine = context;
@@ -110,6 +129,9 @@ static void *publish_all(void *context)
         fail("memory", "none");
     }
     wait_for_service(mine, data);
+    if (mine->twin != NULL) {
+        wait_for_service(mine->twin, data);
+    }
     int64_t begin_ns = clock_now_ns();
     int count = options->rate * options->seconds;
     for (int i = 0; i < count; i++) {
@@ -121,20 +143,24 @@ static void *publish_all(void *context)
                 NULL);
         }
         if (i == count / WARM_UP_PART) {
-            pthread_mutex_lock(&mine->lock);
-            mine->times.count = 0;
-            pthread_mutex_unlock(&mine->lock);
+            forget_times(mine);
+            if (mine->twin != NULL) {
+                forget_times(mine->twin);
+            }
         }
         if (i == count / 2) {
             mine->rss_half_bytes = rss_bytes();
         }
-        publish(mine, data, i, due_ns);
+        publish_due(mine, data, i, due_ns);
         mine->published++;
     }
     mine->rss_end_bytes = rss_bytes();
     free(data);
     atomic_store(&mine->is_over, true);
     tidings_stop(mine->service);
+    if (mine->twin != NULL) {
+        tidings_stop(mine->twin->service);
+    }
     return NULL;
 }
 
@@ -199,35 +225,78 @@ static void *watch(void *context)
     return NULL;
 }
 
+static void *run_one(void *context)
+{
+    struct steady *mine = context;
+    struct tidings_error error = {.text = ""};
+    if (tidings_run(mine->service, &error) != TIDINGS_OK) {
+        fail("the service", error.text);
+    }
+    return NULL;
+}
+
 static void run(struct steady *mine)
 {
     pthread_t publisher;
     pthread_t watcher;
-    struct tidings_error error = {.text = ""};
+    pthread_t twin;
     if (pthread_create(&publisher, NULL, publish_all, mine) != 0 ||
-        pthread_create(&watcher, NULL, watch, mine) != 0) {
+        pthread_create(&watcher, NULL, watch, mine) != 0 ||
+        (mine->twin != NULL && pthread_create(&twin, NULL, run_one, mine->twin) != 0)) {
         fail("threads", "cannot be started");
     }
-    if (tidings_run(mine->service, &error) != TIDINGS_OK) {
-        fail("the service", error.text);
+    run_one(mine);
+    if (mine->twin != NULL) {
+        pthread_join(twin, NULL);
     }
     pthread_join(publisher, NULL);
     pthread_join(watcher, NULL);
 }
 
-json_t *run_steady(const struct options *options)
+static void open_service(struct steady *mine)
 {
-    struct steady mine = {.options = options, .lock = PTHREAD_MUTEX_INITIALIZER};
+    const struct options *options = mine->options;
     struct tidings_options its = {.name = options->group,
                                   .bootstrap_servers = options->bootstrap,
                                   .workers = options->workers};
     struct tidings_error error = {.text = ""};
-    if (tidings_new(&its, &mine.service, &error) != TIDINGS_OK ||
-        tidings_on(mine.service, options->topic, NULL, handle, &mine, &error) != TIDINGS_OK) {
+    pthread_mutex_init(&mine->lock, NULL);
+    if (tidings_new(&its, &mine->service, &error) != TIDINGS_OK ||
+        tidings_on(mine->service, options->topic, NULL, handle, mine, &error) != TIDINGS_OK) {
         fail("the service", error.text);
     }
+}
+
+static void close_service(struct steady *mine)
+{
+    tidings_free(mine->service);
+    load_times_deinit(&mine->times);
+    pthread_mutex_destroy(&mine->lock);
+}
+
+/* The same options, for the twin. */
+static struct options calm_of(const struct options *options, char *topic, char *group, size_t size)
+{
+    struct options calm = *options;
+    snprintf(topic, size, "%s-calm", options->topic);
+    snprintf(group, size, "%s-calm", options->group);
+    calm.topic = topic;
+    calm.group = group;
+    calm.never = 0;
+    return calm;
+}
+
+json_t *run_steady(const struct options *options, bool has_twin)
+{
+    char topic[300], group[300];
+    struct options calm = calm_of(options, topic, group, sizeof topic);
+    struct steady twin = {.options = &calm};
+    struct steady mine = {.options = options, .twin = has_twin ? &twin : NULL};
+    open_service(&mine);
+    if (has_twin) {
+        open_service(&twin);
+    }
     run(&mine);
-    tidings_free(mine.service);
     json_t *result =
         json_pack("{s:i,s:I,s:i,s:I,s:f,s:I,s:I}", "published", mine.published, "handled",
                   (json_int_t)mine.times.count, "failures", atomic_load(&mine.failures), "lag_most",
@@ -235,6 +304,10 @@ json_t *run_steady(const struct options *options)
                   (double)mine.lag_most / options->rate, "rss_half_bytes",
                   (json_int_t)mine.rss_half_bytes, "rss_end_bytes", (json_int_t)mine.rss_end_bytes);
     json_object_set_new(result, "handled_us", load_times_json(&mine.times));
-    load_times_deinit(&mine.times);
+    if (has_twin) {
+        json_object_set_new(result, "calm_us", load_times_json(&twin.times));
+        close_service(&twin);
+    }
+    close_service(&mine);
     return result;
 }
