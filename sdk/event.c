@@ -39,18 +39,45 @@ static const char *trace_header(const struct event *event, const char *name)
     return found != NULL && !slice_is_null(found->value) ? (const char *)found->value.data : "";
 }
 
-/* "topic/partition/offset": who publishes without CloudEvents is not to pay for printf. */
-static const char *place_of(const struct event *event, struct arena *arena)
+/* A copy with a NUL behind it. Returns what is behind that. */
+static char *put(char *at, struct slice bytes)
 {
-    size_t size = strlen(event->topic);
-    char *place = arena_alloc(arena, size + 2 * (1 + DECIMAL_MOST) + 1);
-    char *at = place + size;
-    memcpy(place, event->topic, size);
-    *at++ = '/';
+    memcpy(at, bytes.size != 0 ? bytes.data : (const uint8_t *)"", bytes.size);
+    at[bytes.size] = '\0';
+    return at + bytes.size + 1;
+}
+
+/* "topic/partition/offset": who publishes without CloudEvents is not to pay for printf. */
+static void put_place(char *at, struct slice topic, const struct event *event)
+{
+    at = put(at, topic);
+    at[-1] = '/';
     at = decimal_write(at, event->partition);
     *at++ = '/';
     *decimal_write(at, event->offset) = '\0';
-    return place;
+}
+
+/* Data, key and the id of one that has none, in one piece of memory: the data first, aligned. */
+static void copy_texts(const struct event *from, struct arena *arena, struct tidings_event *event)
+{
+    bool has_id = event->id != NULL && event->id[0] != '\0';
+    struct slice topic = slice_str(from->topic);
+    size_t id_size = has_id ? 0 : topic.size + 2 * (1 + DECIMAL_MOST) + 1;
+    char *at = arena_room(arena, from->value.size + 1 + from->key.size + 1 + id_size);
+    if (!slice_is_null(from->value)) {
+        event->data = at;
+        event->data_size = from->value.size;
+        at = put(at, from->value);
+    }
+    if (!slice_is_null(from->key)) {
+        event->key = at;
+        event->key_size = from->key.size;
+        at = put(at, from->key);
+    }
+    if (!has_id) {
+        event->id = at;
+        put_place(at, topic, from);
+    }
 }
 
 void event_show(const struct lane_hand *hand, struct arena *arena, struct tidings_event *event)
@@ -86,17 +113,7 @@ void event_show(const struct lane_hand *hand, struct arena *arena, struct tiding
         .fence = hand->fence,
         .redrive = hand->redrive,
     };
-    if (event->id == NULL || event->id[0] == '\0') {
-        event->id = place_of(from, arena);
-    }
-    if (!slice_is_null(from->key)) {
-        event->key = arena_cstr(arena, from->key);
-        event->key_size = from->key.size;
-    }
-    if (!slice_is_null(from->value)) {
-        event->data = arena_cstr(arena, from->value);
-        event->data_size = from->value.size;
-    }
+    copy_texts(from, arena, event);
 }
 
 const void *tidings_event_header(const struct tidings_event *event, const char *name, size_t *size)

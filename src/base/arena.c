@@ -85,6 +85,11 @@ static void *take(struct arena *arena, size_t size)
     return memory;
 }
 
+void *arena_room(struct arena *arena, size_t size)
+{
+    return take(arena, size);
+}
+
 void *arena_alloc(struct arena *arena, size_t size)
 {
     void *memory = take(arena, size);

@@ -29,6 +29,9 @@ void arena_reset(struct arena *arena);
 /* Zeroed, aligned for any type. NULL only when limit_bytes would be passed. */
 void *arena_alloc(struct arena *arena, size_t size);
 
+/* The same, not zeroed. */
+void *arena_room(struct arena *arena, size_t size);
+
 /* arena_alloc for count * size, NULL on overflow too. */
 void *arena_alloc_array(struct arena *arena, size_t count, size_t size);
 
