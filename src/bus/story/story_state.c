@@ -346,7 +346,8 @@ static void judge_not_yet(struct judging *judging)
     from = has_commit && group->committed > from ? group->committed : from;
     say(judging, STORY_NOT_YET, STORY_PASSED, 0);
     verdict->before = judging->place->offset > from ? judging->place->offset - from : 0;
-    if (group->a_second > 0 && has_commit) {
+    bool is_nobody_there = group->members == 0 || (group->members > 0 && !group->is_read);
+    if (group->a_second > 0 && has_commit && !is_nobody_there) {
         double left_ms = ((double)verdict->before + 1) * 1000 / group->a_second;
         verdict->left_ms = left_ms < 1e15 ? (int64_t)left_ms : -1;
     }
@@ -361,7 +362,7 @@ static void judge_not_yet(struct judging *judging)
     }
     if (group->members == 0) {
         note(judging, STORY_RECORDED, "no member is there", 0);
-    } else if (group->members > 0 && !group->is_read) {
+    } else if (is_nobody_there) {
         note(judging, STORY_RECORDED, "no member reads its partition", 0);
     } else if (verdict->before == 0 && group->is_read) {
         note(judging, STORY_INFERRED, "it is the next one, and may be in hand", 0);

@@ -72,6 +72,12 @@ static void test_a_commit_in_front_of_it_says_not_yet(void **state)
     group.is_read = false;
     verdict = judge(&group);
     assert_true(has_note(&verdict, "no member is there"));
+    assert_int_equal(verdict.left_ms, -1); /* nobody goes on, however fast he was */
+
+    group.members = 1;
+    verdict = judge(&group);
+    assert_true(has_note(&verdict, "no member reads its partition"));
+    assert_int_equal(verdict.left_ms, -1);
 }
 
 static void test_a_commit_beyond_it_says_passed_and_when(void **state)
