@@ -4,6 +4,7 @@
 #include "base/crc32c.h"
 #include "base/mem.h"
 #include "batch/batch.h"
+#include "canary.h"
 #include "fetcher.h"
 
 #include <poll.h>
@@ -22,6 +23,12 @@
 enum { STAMP_BYTES = 8, PENDING_MAX = 1 << 16, CRC_POSITION = 17, CRC_FROM = 21 };
 static const int64_t warm_up_ns = 1000000000;
 
+/* Of events: when each was due, and for how long it waited from then on. */
+struct waits {
+    struct load_times due;
+    struct load_times took;
+};
+
 struct sender {
     const struct load_options *options;
     const struct load_server *server;
@@ -35,7 +42,7 @@ struct sender {
     int64_t *due_ns; /* of requests without an answer, by number modulo PENDING_MAX */
     uint64_t sent_count;
     uint64_t acked_count;
-    struct load_times times; /* from when it was due to its acknowledgement */
+    struct waits waits; /* from when it was due to its acknowledgement */
     struct arena arena;
     enum err err;
     struct reason reason;
@@ -47,10 +54,41 @@ struct receiver {
     struct fetcher fetcher;
     int64_t start_ns;
     atomic_llong last_offset; /* ends before it; -1 while unknown */
-    struct load_times times;
+    struct waits waits;
     enum err err;
     struct reason reason;
 };
+
+static void waits_add(struct waits *waits, int64_t due_ns, int64_t now_ns)
+{
+    load_times_add(&waits->due, due_ns);
+    load_times_add(&waits->took, now_ns - due_ns);
+}
+
+static void waits_deinit(struct waits *waits)
+{
+    load_times_deinit(&waits->due);
+    load_times_deinit(&waits->took);
+}
+
+/* NULL canary: of all. */
+static json_t *waits_json(const struct waits *waits, const struct canary *canary)
+{
+    struct load_times kept = {0};
+    for (size_t i = 0; i < waits->due.count; i++) {
+        int64_t due_ns = waits->due.ns[i];
+        if (canary == NULL || !canary_was_away(canary, due_ns, due_ns + waits->took.ns[i])) {
+            load_times_add(&kept, waits->took.ns[i]);
+        }
+    }
+    json_t *json = load_times_json(&kept);
+    if (json != NULL) {
+        json_object_set_new(json, "left_out",
+                            json_integer((json_int_t)(waits->due.count - kept.count)));
+    }
+    load_times_deinit(&kept);
+    return json;
+}
 
 /* The time goes into the event, and the batch gets its CRC anew. */
 static void stamp(struct sender *sender, int64_t due_ns)
@@ -96,7 +134,7 @@ static enum err take_acks(struct sender *sender)
         }
         int64_t due_ns = sender->due_ns[sender->acked_count++ % PENDING_MAX];
         if (due_ns - sender->start_ns >= warm_up_ns) {
-            load_times_add(&sender->times, clock_now_ns() - due_ns);
+            waits_add(&sender->waits, due_ns, clock_now_ns());
         }
     }
     return err;
@@ -143,7 +181,7 @@ static enum err note_batches(struct receiver *receiver, struct slice records, si
         }
         memcpy(&due_ns, batch.bytes.data + stamp_in_batch, sizeof due_ns);
         if (due_ns - receiver->start_ns >= warm_up_ns) {
-            load_times_add(&receiver->times, now_ns - due_ns);
+            waits_add(&receiver->waits, due_ns, now_ns);
         }
         receiver->fetcher.offset = batch_last_offset(&batch) + 1;
         records = slice_of(records.data + batch.bytes.size, records.size - batch.bytes.size);
@@ -215,7 +253,7 @@ static void sender_deinit(struct sender *sender)
 {
     load_request_deinit(&sender->request);
     load_conn_close(&sender->conn);
-    load_times_deinit(&sender->times);
+    waits_deinit(&sender->waits);
     arena_deinit(&sender->arena);
     free(sender->due_ns);
 }
@@ -252,15 +290,16 @@ static enum err run_all(struct sender *senders, int sender_count, struct receive
 
 static void report(const struct load_options *options, struct sender *senders, int sender_count,
                    struct receiver *receiver, const struct load_meter *before,
-                   const struct load_meter *after, json_t *result)
+                   const struct load_meter *after, const struct canary *canary, json_t *result)
 {
+    const struct canary *asked = options->canary_cpu >= 0 ? canary : NULL;
     uint64_t events = 0;
     for (int i = 0; i < sender_count; i++) {
         events += senders[i].sent_count;
     }
     load_meter_json(result, before, after, options->server_pid, 0, events);
-    json_object_set_new(result, "consume_us", load_times_json(&receiver->times));
-    json_object_set_new(result, "acknowledge_us", load_times_json(&senders[0].times));
+    json_object_set_new(result, "consume_us", waits_json(&receiver->waits, asked));
+    json_object_set_new(result, "acknowledge_us", waits_json(&senders[0].waits, asked));
 }
 
 enum err load_latency(const struct load_options *options, json_t *result, struct reason *reason)
@@ -271,6 +310,7 @@ enum err load_latency(const struct load_options *options, json_t *result, struct
     struct load_meter after;
     struct sender senders[2] = {{.conn = {.fd = -1}}, {.conn = {.fd = -1}}};
     int sender_count = options->load_rate > 0 ? 2 : 1;
+    struct canary canary = {0};
     struct receiver receiver = {.conn = {.fd = -1}, .last_offset = -1};
     int64_t start_ns = clock_now_ns() + 200000000;
     one.batch_events = 1;
@@ -291,19 +331,28 @@ enum err load_latency(const struct load_options *options, json_t *result, struct
     if (err == ERR_NONE) {
         err = load_meter_read(options->server_pid, &before, reason);
     }
+    bool has_canary = false;
+    if (err == ERR_NONE && options->canary_cpu >= 0) {
+        has_canary = canary_start(&canary, options->canary_cpu);
+        err = has_canary ? ERR_NONE : reason_fail(reason, ERR_LIMIT, "cannot start the canary");
+    }
     if (err == ERR_NONE) {
         err = run_all(senders, sender_count, &receiver, reason);
+    }
+    if (has_canary) {
+        canary_stop(&canary);
     }
     if (err == ERR_NONE) {
         err = load_meter_read(options->server_pid, &after, reason);
     }
     if (err == ERR_NONE) {
-        report(options, senders, sender_count, &receiver, &before, &after, result);
+        report(options, senders, sender_count, &receiver, &before, &after, &canary, result);
     }
     sender_deinit(&senders[0]);
     sender_deinit(&senders[1]);
     load_conn_close(&receiver.conn);
     fetcher_deinit(&receiver.fetcher);
-    load_times_deinit(&receiver.times);
+    waits_deinit(&receiver.waits);
+    canary_deinit(&canary);
     return err;
 }

@@ -52,7 +52,8 @@ struct load_options {
     int fetch_bytes;     /* asked for at most in one fetch */
     int rate;            /* latency: measured events a second */
     int load_rate;       /* latency: events a second beside them, to another partition */
-    pid_t server_pid;    /* 0: unknown, its CPU time and memory are not reported */
+    int canary_cpu;   /* latency: what waits while this one is away is left out; -1: nothing is */
+    pid_t server_pid; /* 0: unknown, its CPU time and memory are not reported */
 };
 
 enum { LOAD_CONNECTIONS_MAX = 60000, LOAD_VERSIONS = 128 };

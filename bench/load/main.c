@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <getopt.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,6 +37,8 @@ static const char help[] =
     "  --fetch-bytes N      of one fetch at most, default 1048576\n"
     "  --rate N             latency: measured events a second, default 1000\n"
     "  --load-rate N        latency: events a second to partition 1 beside them, default 0\n"
+    "  --canary N           latency: leaves out what waited while this processor was away; for\n"
+    "                       real-time priorities\n"
     "  --server-pid N       adds the server's CPU time and memory\n"
     "\n"
     "Prints one JSON object.\n";
@@ -62,6 +65,7 @@ static const struct option known[] = {
     {"fetch-bytes", required_argument, NULL, 'f'},
     {"rate", required_argument, NULL, 'R'},
     {"load-rate", required_argument, NULL, 'L'},
+    {"canary", required_argument, NULL, 'y'},
     {"server-pid", required_argument, NULL, 'P'},
     {"help", no_argument, NULL, 'h'},
     {0},
@@ -164,6 +168,9 @@ static void set_option(struct load_options *options, int letter, const char *val
     case 'L':
         options->load_rate = (int)number(value, 0, 1000000);
         break;
+    case 'y':
+        options->canary_cpu = (int)number(value, 0, CPU_SETSIZE - 1);
+        break;
     case 'P':
         options->server_pid = (pid_t)number(value, 1, 1 << 30);
         break;
@@ -235,6 +242,7 @@ int main(int count, char **arguments)
         .run_max_ms = 20000,
         .fetch_bytes = 1 << 20,
         .rate = 1000,
+        .canary_cpu = -1,
     };
     struct reason reason = {{0}};
     parse(count, arguments, &options);

@@ -23,9 +23,9 @@ beyond doubt (its least turn is above twice the most of quiet) ends this with 1.
 of its own, in front of what else runs here where that is allowed (sched(7), "The autogroup feature").
 
 --real-time is for a machine that is busy with other things (root): the client and the threads of the
-servers have real-time priorities, event loops before workers, and the attacker and all others what
-is left. Threads of one server then give way to each other at once, which they do on a quiet machine
-only where the kernel knows short turns (base/priority.h).
+servers that answer have real-time priorities, and workers, the attacker and all others what is left.
+The kernel takes 50 ms a second away from real-time threads when others get nothing, and the host
+what it wants: what waited while the server's processor was away is left out (bench/load/canary.h).
 """
 import argparse
 import json
@@ -54,8 +54,7 @@ MEMORY = "/dev/shm"
 TWICE = 2
 PASS, FAIL, UNSURE = "pass", "FAIL", "not told apart"
 IN_FRONT = -20  # nice of the session
-BEHIND, RANKS, FLUSHER_RANK, CLIENT_RANK = 1, {"reactor": 3}, 4, 5
-BEHIND_NAMES = ("worker", "watch", "cleaner", "keeper", "map", "rdk:main", "rdk:broker1", "http")
+REACTOR_RANK, FLUSHER_RANK, CLIENT_RANK = 3, 4, 5
 OWN_SESSION = "TIDINGS_MEASURE_SESSION"
 
 
@@ -83,12 +82,16 @@ def come_first():
 
 
 def rank_threads(pid):
-    """Real-time priorities: the client's is above all of them."""
-    for task in os.listdir(f"/proc/{pid}/task"):
+    """Real-time priorities of event loops and flusher: the client's is above them. Workers are where
+    they are, as the kernel takes a processor away from real-time threads that leave nothing of it."""
+    def name_of(task):
         with open(f"/proc/{pid}/task/{task}/comm", encoding="utf-8") as file:
-            name = file.read().strip().split("-")[0]
-        rank = RANKS.get(name, BEHIND if name in BEHIND_NAMES else FLUSHER_RANK)
-        os.sched_setscheduler(int(task), os.SCHED_FIFO, os.sched_param(rank))
+            return file.read().strip()
+    ranks = {"reactor": REACTOR_RANK, name_of(pid): FLUSHER_RANK}  # it has the program's name
+    for task in os.listdir(f"/proc/{pid}/task"):
+        rank = ranks.get(name_of(task).split("-")[0])
+        if rank:
+            os.sched_setscheduler(int(task), os.SCHED_FIFO, os.sched_param(rank))
 
 
 def run_beside():
@@ -130,6 +133,7 @@ class Bench:
 
     def __init__(self, folder, options, before):
         self.options, self.servers, self.count = options, [], 0
+        self.canary = ("--canary", before[-1].split(",")[0]) if options.real_time and before else ()
         steady = () if options.folder else (os.path.join(BUILD, "tests/attack/steady-disk.so"),)
         for name in ("watched", "other"):
             self.servers.append(Server(
@@ -152,7 +156,7 @@ class Bench:
 
     def make_topics(self):
         """One for each turn, before anything is used up."""
-        for i in range(self.options.turns * len(CONDITIONS)):
+        for i in range(self.options.turns * len(self.options.conditions)):
             self.bench_load("create", f"probe-{i}", "--partitions", "1")
 
     def probe(self):
@@ -160,7 +164,7 @@ class Bench:
         self.count += 1
         return self.bench_load("latency", f"probe-{self.count - 1}", "--event-bytes", "200",
                                "--rate", str(self.options.rate),
-                               "--seconds", str(self.options.seconds))
+                               "--seconds", str(self.options.seconds), *self.canary)
 
     def turn(self, condition, lines):
         if condition == "quiet":
@@ -186,7 +190,7 @@ class Bench:
         turns = []
         for _ in range(self.options.turns):
             turns.append({})
-            for condition in CONDITIONS:
+            for condition in self.options.conditions:
                 for server in self.servers:
                     settle(server)
                 turns[-1][condition] = self.turn(condition, lines)
@@ -198,7 +202,7 @@ class Bench:
 def figures(turns, figure, part):
     """{condition: milliseconds of each turn}"""
     return {condition: [turn[condition][figure][part] / 1000 for turn in turns]
-            for condition in CONDITIONS}
+            for condition in turns[0]}
 
 
 def spread(values):
@@ -218,10 +222,10 @@ def rows(name, turns):
     for word, figure in FIGURES:
         p50, p99 = figures(turns, figure, "p50"), figures(turns, figure, "p99")
         words.append(verdict(p99))
-        middle = ", ".join(f"{statistics.median(p50[condition]):.2f}" for condition in CONDITIONS)
+        middle = ", ".join(f"{statistics.median(p50[condition]):.2f}" for condition in turns[0])
         ratio = statistics.median(p99["elsewhere"]) / statistics.median(p99["quiet"])
         print(f"| {name}: {word} | {middle} | "
-              + " | ".join(spread(p99[condition]) for condition in CONDITIONS)
+              + " | ".join(spread(p99[condition]) for condition in turns[0])
               + f" | {ratio:.1f} | {words[-1]} |", flush=True)
     return max(words, key=(PASS, UNSURE, FAIL).index)
 
@@ -243,6 +247,8 @@ def main():
     parser.add_argument("names", nargs="*", metavar="NAME", choices=[[], *SCENARIOS])
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=4, help="of a turn; the first one warms up")
+    parser.add_argument("--conditions", type=lambda text: text.split(","), default=CONDITIONS,
+                        help="which ones, quiet and elsewhere among them; default: all")
     parser.add_argument("--rate", type=int, default=500, help="events a second")
     parser.add_argument("--folder", help="where data is written, instead of memory")
     parser.add_argument("--real-time", action="store_true", help="on a busy machine; as root")
@@ -255,9 +261,9 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     come_first()
     before = part_processors()
-    print(f"| attack | p50 ms: {', '.join(CONDITIONS)} | "
-          + " | ".join(f"p99 {condition}" for condition in CONDITIONS)
-          + " | elsewhere / quiet | |\n" + "|---" * (len(CONDITIONS) + 4) + "|", flush=True)
+    print(f"| attack | p50 ms: {', '.join(options.conditions)} | "
+          + " | ".join(f"p99 {condition}" for condition in options.conditions)
+          + " | elsewhere / quiet | |\n" + "|---" * (len(options.conditions) + 4) + "|", flush=True)
     found = {}
     for name in options.names or SCENARIOS:
         turns = measure(name, options, before)
