@@ -11,7 +11,6 @@
  */
 
 enum {
-    SLICE_NS = 300000,      /* of one in the line at a time, and of the whole line a turn */
     SMALL_SLICE_NS = 50000, /* of one that is not in the line */
     DEBT_NS = 6000000,      /* at most: the thread may have been off its processor for longer */
     BUSY_NS = 400000,       /* used lately */
@@ -35,6 +34,16 @@ bool conn_is_busy(struct conn *conn)
            site_had_enough(conn);
 }
 
+/* One was served a little while those of another address stand in line. */
+static void note_little(const struct conn *conn)
+{
+    struct reactor *reactor = conn->reactor;
+    const struct site *first = reactor->line.first;
+    if (first != NULL && (first != conn->site || first->next != NULL)) {
+        reactor->little_ns = reactor->now_ns;
+    }
+}
+
 static void begin(struct reactor *reactor, int64_t slice_ns)
 {
     reactor->slice_began_ns = reactor->now_ns;
@@ -43,7 +52,7 @@ static void begin(struct reactor *reactor, int64_t slice_ns)
 
 void conn_begin_slice(struct conn *conn)
 {
-    begin(conn->reactor, SLICE_NS);
+    begin(conn->reactor, reactor_slice_ns(conn->reactor));
 }
 
 void conn_begin_small_slice(struct conn *conn)
@@ -71,11 +80,12 @@ void conn_end_slice(struct conn *conn)
     bool is_over = conn_is_slice_over(conn);
     forget_old(conn);
     conn->was_served = true;
-    bool is_small = reactor->slice_end_ns - reactor->slice_began_ns < SLICE_NS;
+    bool is_small = reactor->slice_end_ns - reactor->slice_began_ns == SMALL_SLICE_NS;
     int64_t took_ns = reactor->now_ns - reactor->slice_began_ns;
     conn->used_ns += counted_ns(took_ns, is_small);
     if (is_small) {
         site_use(conn, took_ns);
+        note_little(conn);
     }
     conn->debt_ns += is_over ? reactor->now_ns - reactor->slice_end_ns : 0;
     if (conn->debt_ns > DEBT_NS) {
@@ -86,11 +96,11 @@ void conn_end_slice(struct conn *conn)
 bool conn_waits_for_others(struct conn *conn)
 {
     bool waits = conn->debt_ns > 0 && conn->reactor->line.count > 0;
-    conn->debt_ns = waits ? conn->debt_ns - SLICE_NS : 0;
+    conn->debt_ns = waits ? conn->debt_ns - reactor_slice_ns(conn->reactor) : 0;
     return waits;
 }
 
 int64_t reactor_line_end_ns(const struct reactor *reactor)
 {
-    return reactor->now_ns + SLICE_NS;
+    return reactor->now_ns + reactor_slice_ns(reactor);
 }

@@ -23,7 +23,6 @@
  */
 
 enum {
-    ACCEPT_NS = 300000, /* a turn: others wait for it */
     BACKLOG = 4096,
     PAUSE_MS = 100,
 };
@@ -130,7 +129,7 @@ static void on_ready(struct poll_source *source, uint32_t events)
 {
     (void)events;
     struct listener *listener = (struct listener *)source;
-    int64_t end_ns = clock_now_ns() + ACCEPT_NS;
+    int64_t end_ns = clock_now_ns() + reactor_slice_ns(&listener->net->reactors[0]);
     while (listener->fd >= 0 && clock_now_ns() < end_ns) {
         struct sockaddr_storage address = {0};
         socklen_t size = sizeof address;

@@ -13,6 +13,13 @@
 
 enum { POOL_KEEP_MS = 2000, POOL_PART = 16 /* of the share for frames, a reactor */ };
 
+enum {
+    SLICE_NS = 300000,       /* of one in the line at a time, and of the whole line a turn */
+    SHORT_SLICE_NS = 100000, /* the same while others are there who ask for little: they wait for it
+                                when they come, and again when the disk has their events */
+    SHORT_FOR_NS = 20000000  /* since the last of them */
+};
+
 static void on_wake(struct poll_source *source, uint32_t events)
 {
     (void)events;
@@ -194,6 +201,11 @@ void reactor_log_peer(struct reactor *reactor, const char *message, const char *
 unsigned reactor_index(const struct reactor *reactor)
 {
     return reactor->index;
+}
+
+int64_t reactor_slice_ns(const struct reactor *reactor)
+{
+    return reactor->now_ns - reactor->little_ns < SHORT_FOR_NS ? SHORT_SLICE_NS : SLICE_NS;
 }
 
 int64_t reactor_now_ms(const struct reactor *reactor)

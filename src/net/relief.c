@@ -12,7 +12,6 @@
 
 enum {
     LOOK_MS = 20,
-    CLOSING_NS = 300000,       /* a look: what they hold takes a while to free */
     ROOM_PERCENT = 90,         /* of answers: so far connections are closed, once it has begun */
     GRACE_MS = 1000,           /* for whoever does not move; when packed, LOOK_MS; when full, 0 */
     FRAME_IDLE_MS = 500,       /* the same, for a frame that others wait for */
@@ -110,7 +109,7 @@ static bool relieve_answers(struct reactor *reactor)
     }
     size_t closed = 0;
     int percent = reactor->full ? PACKED_PERCENT : ROOM_PERCENT;
-    int64_t end_ns = clock_now_ns() + CLOSING_NS;
+    int64_t end_ns = clock_now_ns() + reactor_slice_ns(reactor);
     while (closed < found.count && pressure_on_answers(reactor, percent) &&
            (closed == 0 || clock_now_ns() < end_ns)) {
         struct conn *conn = found.items[closed++].conn;

@@ -6,8 +6,7 @@
 #include <stdlib.h>
 
 enum {
-    QUICK_NS = 150000, /* for one turn: half of what the line has */
-    LITTLE_PART = 16   /* of the share for answers */
+    LITTLE_PART = 16 /* of the share for answers */
 };
 
 void site_enter(struct conn *conn)
@@ -51,7 +50,8 @@ void site_use(struct conn *conn, int64_t ns)
 bool site_had_enough(const struct conn *conn)
 {
     const struct site *site = conn->site;
-    return site->turn == conn->reactor->turn_count && site->quick_ns >= QUICK_NS &&
+    return site->turn == conn->reactor->turn_count &&
+           site->quick_ns >= reactor_slice_ns(conn->reactor) / 2 &&
            HASH_COUNT(conn->reactor->sites) > 1;
 }
 

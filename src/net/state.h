@@ -170,9 +170,10 @@ struct reactor {
     atomic_bool asleep; /* a poster must write to wake_fd */
 
     bool stopping;
-    bool worked;                          /* something happened since the last on_turn_end */
-    int64_t now_ms;                       /* as of this turn */
-    int64_t now_ns;                       /* as of the last look */
+    bool worked;       /* something happened since the last on_turn_end */
+    int64_t now_ms;    /* as of this turn */
+    int64_t now_ns;    /* as of the last look */
+    int64_t little_ns; /* when one was last served a little while another address stood in line */
     int64_t slice_began_ns, slice_end_ns; /* of the connection that is served */
     struct heap timers;
     struct held_reply *held; /* replies that wait for their time */
@@ -246,6 +247,9 @@ int reactor_wait(struct reactor *reactor, struct epoll_event events[EVENTS_PER_T
 void reactor_count_pool(struct reactor *reactor);
 void reactor_run_mailbox(struct reactor *reactor);
 void reactor_run_timers(struct reactor *reactor);
+/* What one in the line gets at a time, and the whole line in a turn; of all else that may be put
+ * off, no more is done in one either. */
+int64_t reactor_slice_ns(const struct reactor *reactor);
 bool reactor_watch(struct reactor *reactor, int fd, struct poll_source *source, uint32_t events);
 
 /* One log line about a peer, unless there are too many. Reason is put in quotes. */
