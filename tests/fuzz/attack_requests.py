@@ -214,7 +214,7 @@ class Bystander:
     """What a client beside the attack sees."""
 
     def __init__(self, port):
-        self.client = kafka.Client(port, timeout_s=30)
+        self.client = kafka.Client(port, timeout_s=120)
         self.count = 0
 
     def look(self):

@@ -89,7 +89,7 @@ class Closed(ConnectionError):
 class Client:
     """One connection, to a port or to (host, port)."""
 
-    def __init__(self, address, source=None, receive_buffer=None, timeout_s=30, name="test"):
+    def __init__(self, address, source=None, receive_buffer=None, timeout_s=120, name="test"):
         self.name = name
         self.socket = socket.socket()
         if receive_buffer:
@@ -185,20 +185,20 @@ class Client:
 
     def create_topic(self, name, partitions=1, configs=()):
         """(error code, message)"""
-        answer = self.ask("create_topics", 4, timeout_ms=30000, topics=[
+        answer = self.ask("create_topics", 4, timeout_ms=120000, topics=[
             {"name": name, "num_partitions": partitions, "replication_factor": 1,
              "configs": [{"name": key, "value": value} for key, value in configs]}])
         topic = answer["topics"][0]
         return topic["error_code"], topic["error_message"] or ""
 
     def delete_records(self, topic, offset, partition=0):
-        answer = self.ask("delete_records", 0, timeout_ms=30000, topics=[
+        answer = self.ask("delete_records", 0, timeout_ms=120000, topics=[
             {"name": topic, "partitions": [{"partition_index": partition, "offset": offset}]}])
         return answer["topics"][0]["partitions"][0]["error_code"]
 
     @staticmethod
     def produce_fields(topic, records, acks, partition):
-        return {"acks": acks, "timeout_ms": 30000, "topic_data": [
+        return {"acks": acks, "timeout_ms": 120000, "topic_data": [
             {"name": topic, "partition_data": [{"index": partition, "records": records}]}]}
 
     def produce_frame(self, topic, records, acks=-1, partition=0):
