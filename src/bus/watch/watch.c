@@ -18,6 +18,7 @@
 enum {
     TICK_MS = 1000,
     RETRY_MS = 5000,
+    FIRST_RETRY_MS = 100,
     LEVEL_MS = 20,  /* until it was level once it is looked so often whether it is */
     MEET_LOOKS = 3, /* level at so many ticks, a feed has met all: one answer may be of a bus that
                      * is behind */
@@ -48,6 +49,7 @@ struct watch {
     int level_looks;          /* at so many ticks, up to MEET_LOOKS */
     int64_t looked_ms;        /* the last of these ticks */
     bool begins_again;        /* a sink begins before what the feed gives */
+    int64_t pause_ms;         /* after the last failure; 0: the feed works */
     pthread_t thread;
     bool is_started;
 
@@ -300,6 +302,7 @@ static void take(struct watch *watch, const struct feed_piece *piece)
     if (piece->level_ms > 0) {
         forget_unmet(watch);
     }
+    watch->pause_ms = 0;
     note_level(watch, watch->begins_again ? 0 : piece->level_ms);
 }
 
@@ -412,10 +415,12 @@ static void note_failure(struct watch *watch, const struct reason *reason)
     }
 }
 
-/* For retry_ms, or until a stop or a wake; sinks are ticked meanwhile. */
+/* Twice as long each time, or until a stop; sinks are ticked meanwhile. */
 static void wait_a_while(struct watch *watch)
 {
-    int64_t until_ms = clock_mono_ms(clock_system()) + watch->settings.retry_ms;
+    int64_t pause_ms = watch->pause_ms > 0 ? watch->pause_ms * 2 : FIRST_RETRY_MS;
+    watch->pause_ms = pause_ms < watch->settings.retry_ms ? pause_ms : watch->settings.retry_ms;
+    int64_t until_ms = clock_mono_ms(clock_system()) + watch->pause_ms;
     int64_t left_ms;
     bool stops = false;
     while (!stops && (left_ms = until_ms - clock_mono_ms(clock_system())) > 0) {

@@ -43,7 +43,8 @@ struct watch_settings {
                               struct reason *reason);
     void *context;
     int tick_ms;  /* [1000] */
-    int retry_ms; /* after an error of the feed it waits so long [5000] */
+    int retry_ms; /* after an error of the feed it waits 100 ms, twice as long after each that
+                   * follows, and so long at most [5000] */
 };
 
 /* Reads nothing yet. */

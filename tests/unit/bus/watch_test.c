@@ -70,12 +70,12 @@ static void tick(void *context, int64_t now_ms)
     atomic_fetch_add(&sink->ticks, 1);
 }
 
-static struct test *prepare(size_t sinks)
+static struct test *prepare_with(size_t sinks, int retry_ms)
 {
     struct test *test = mem_new(struct test);
     fake_bus_init(&test->bus);
     struct watch_settings settings = {
-        .open_feed = fake_bus_open_feed, .context = &test->bus, .tick_ms = 1, .retry_ms = 1};
+        .open_feed = fake_bus_open_feed, .context = &test->bus, .tick_ms = 1, .retry_ms = retry_ms};
     test->watch = watch_new(&settings);
     for (size_t i = 0; i < sinks; i++) {
         struct sink *sink = &test->sinks[i];
@@ -84,6 +84,11 @@ static struct test *prepare(size_t sinks)
                                    .context = sink, .begin = begin, .take = take, .tick = tick});
     }
     return test;
+}
+
+static struct test *prepare(size_t sinks)
+{
+    return prepare_with(sinks, 1);
 }
 
 static void start(struct test *test)
@@ -165,6 +170,24 @@ static void test_a_feed_that_fails_is_opened_anew_where_each_stands(void **state
     wait_until(atomic_load(&test->sinks[1].next[0]) == 100);
     wait_until(!watch_state(test->watch).is_failing);
     assert_true(test->bus.feeds > 1);
+    end(test);
+}
+
+/* Whoever is soon back is not waited for as long as one who stays away. */
+static void test_a_feed_that_is_soon_back_is_soon_read(void **state)
+{
+    struct test *test = prepare_with(1, 1 << 30);
+    (void)state;
+    fake_bus_publish(&test->bus, 0, 50);
+    start(test);
+    wait_until(atomic_load(&test->sinks[0].next[0]) == 50);
+    for (int i = 1; i <= 3; i++) {
+        fake_bus_set(&test->bus, &test->bus.fails, true);
+        wait_until(watch_state(test->watch).is_failing);
+        fake_bus_set(&test->bus, &test->bus.fails, false);
+        fake_bus_publish(&test->bus, 0, 50);
+        wait_until(atomic_load(&test->sinks[0].next[0]) == 50 + i * 50);
+    }
     end(test);
 }
 
@@ -279,6 +302,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_each_sink_gets_what_it_wants_once_and_in_order),
         cmocka_unit_test(test_one_that_asks_again_gets_all_again_and_the_others_do_not),
         cmocka_unit_test(test_a_feed_that_fails_is_opened_anew_where_each_stands),
+        cmocka_unit_test(test_a_feed_that_is_soon_back_is_soon_read),
         cmocka_unit_test(test_a_topic_that_is_gone_is_told_to_those_who_read_it),
         cmocka_unit_test(test_who_waits_for_it_has_what_was_there),
         cmocka_unit_test(test_nobody_waits_for_a_feed_that_lags),
