@@ -273,6 +273,15 @@ void lane_result(struct lane_machine *machine, struct lane_event *event, enum la
     lane_place(machine, lane);
 }
 
+/* While it was loaded its lane may have been held, or a redrive have come before it. */
+static bool is_still_to_run(const struct lane *lane, const struct lane_event *event)
+{
+    struct lane_head head;
+    bool is_held = lane->is_held && lane->skip_offset != event->offset;
+    return !lane->partition->is_revoking && !is_held && lane_head(lane, &head) &&
+           head.event == event;
+}
+
 void lane_loaded(struct lane_machine *machine, struct lane *lane, struct lane_event *event)
 {
     lane->refs--;
@@ -288,12 +297,12 @@ void lane_loaded(struct lane_machine *machine, struct lane *lane, struct lane_ev
     lane->loaded = event;
     lane->state = LANE_RESTING;
     lane_memory_add(machine, lane, event);
-    if (lane->partition->is_revoking || (lane->is_held && lane->skip_offset != event->offset)) {
+    if (is_still_to_run(lane, event)) {
+        start(machine, lane);
+    } else {
         lane_unload(machine, lane);
         lane_end_probe(machine, lane);
         lane_place(machine, lane);
-    } else {
-        start(machine, lane);
     }
 }
 

@@ -106,7 +106,7 @@ static void draw_settings(struct world *world)
     settings->down_after = (int)sim_between(world, 1, 4);
     settings->aside_after_ms = sim_between(world, 5, 300);
     settings->behind_ms = sim_between(world, 1, 300);
-    settings->behind_events = sim_between(world, 0, 20);
+    settings->behind_events = sim_between(world, 0, 1) == 0 ? 1000 : sim_between(world, 0, 20);
     settings->commit_interval_ms = sim_between(world, 5, 100);
     settings->intake_events = (size_t)sim_between(world, 3, 20);
     settings->waiting_events = (size_t)sim_between(world, 2, 12);

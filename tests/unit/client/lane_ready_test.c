@@ -250,6 +250,29 @@ static void test_a_note_of_a_head_that_is_done_is_closed(void **state)
 
 #define READY_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+/* It comes while the next one is loaded, which somebody skips. */
+static void test_a_redrive_does_not_start_in_a_lane_that_is_held(void **state)
+{
+    struct world *world = *state;
+    struct lane_event *dead = &world->events[0], *skipped = &world->events[1];
+    *dead = (struct lane_event){.epoch = 1, .offset = 1, .key = slice_str("a"), .bytes = 10};
+    *skipped = (struct lane_event){.epoch = 1, .offset = 2, .key = slice_str("a"), .bytes = 10};
+    own(world, 3);
+    lane_restore_event(world->machine, 0, slice_str("a"), 2, 11, 10, 0);
+    lane_restored(world->machine, 0, 1);
+    settle(world, 0);
+    struct lane *lane = effect_of(world, LANE_LOAD)->lane;
+    lane_hold(world->machine, lane);
+    assert_true(lane_skip_head(world->machine, lane, 2));
+    lane_redrive(world->machine, dead);
+    lane_loaded(world->machine, lane, skipped);
+    settle(world, 0);
+    assert_null(effect_of(world, LANE_RUN));
+    lane_let_go(world->machine, lane);
+    settle(world, 0);
+    assert_ptr_equal(effect_of(world, LANE_RUN)->event, dead);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -259,6 +282,7 @@ int main(int argc, char **argv)
         READY_TEST(test_a_record_behind_which_the_commit_stands_is_forgotten_at_the_start),
         READY_TEST(test_a_note_of_a_head_that_is_done_is_closed),
         READY_TEST(test_what_comes_before_a_recorded_one_is_not_repeated),
+        READY_TEST(test_a_redrive_does_not_start_in_a_lane_that_is_held),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
 }
