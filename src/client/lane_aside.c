@@ -129,11 +129,12 @@ void lane_write_asides(struct lane_machine *machine)
 }
 
 /* A lane may leave memory when it is known that not all of its handler fails; or when so few fail
- * that what comes behind it has to be looked at to know. */
+ * that what comes behind it has to be looked at to know. One that is to be tried now is tried
+ * first. */
 static bool may_leave(const struct lane_machine *machine, const struct lane_handler *handler,
                       const struct lane *lane)
 {
-    return !lane->goes_aside && lane->events != NULL &&
+    return !lane->goes_aside && !lane->is_urged && lane->events != NULL &&
            ((lane->attempts > 0 && !handler->is_down) ||
             handler->failures < machine->settings.down_after);
 }
@@ -158,6 +159,9 @@ static void displace(struct lane_machine *machine, struct lane_handler *handler)
     DL_FOREACH2(handler->failing, lane, failing_next)
     {
         struct lane_event *event;
+        if (lane->is_urged) {
+            continue;
+        }
         DL_FOREACH (lane->events, event) {
             if (handler->displaces == 0) {
                 return;
@@ -234,7 +238,8 @@ static bool waits_too_long(const struct lane_machine *machine, const struct lane
     bool is_long = late_ms < 0 && lane->due_ms - lane->first_failed_ms > settings->aside_after_ms;
     bool is_in_the_way = is_behind && waited_ms >= settings->behind_ms &&
                          (late_ms < 0 || late_ms >= settings->behind_ms);
-    return !lane->goes_aside && (is_long || is_in_the_way) && lane_fails_alone(machine, lane);
+    bool is_seen_to = lane->goes_aside || lane->is_urged; /* it leaves, or is tried now */
+    return !is_seen_to && (is_long || is_in_the_way) && lane_fails_alone(machine, lane);
 }
 
 /* It stands behind rows of its lane that are handled one by one, since the last look. */

@@ -273,6 +273,29 @@ static void test_a_redrive_does_not_start_in_a_lane_that_is_held(void **state)
     assert_ptr_equal(effect_of(world, LANE_RUN)->event, dead);
 }
 
+/* Though it holds back the commit for so long that it is to be set aside now. */
+static void test_what_is_to_be_tried_now_is_not_set_aside_first(void **state)
+{
+    enum { FAR = 30, LONG_MS = 20000 };
+    struct world *world = *state;
+    struct lane_event *failing = &world->events[0], *other = &world->events[1];
+    own(world, 0);
+    lane_restored(world->machine, 0, 1);
+    arrive(world, failing, 0, "a");
+    arrive(world, other, FAR, "b");
+    settle(world, 0);
+    lane_result(world->machine, failing, LANE_RETRY, world->now_ms + LONG_MS, world->now_ms);
+    lane_result(world->machine, other, LANE_DONE, 0, world->now_ms);
+    settle(world, 0);
+    lane_try_now(world->machine, lane_of(world, "a"));
+    settle(world, 1000);
+    assert_null(effect_of(world, LANE_WRITE_ASIDE));
+    assert_ptr_equal(effect_of(world, LANE_RUN)->event, failing);
+    lane_result(world->machine, failing, LANE_RETRY, world->now_ms + LONG_MS, world->now_ms);
+    settle(world, 1000);
+    assert_ptr_equal(effect_of(world, LANE_WRITE_ASIDE)->event, failing);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -283,6 +306,7 @@ int main(int argc, char **argv)
         READY_TEST(test_a_note_of_a_head_that_is_done_is_closed),
         READY_TEST(test_what_comes_before_a_recorded_one_is_not_repeated),
         READY_TEST(test_a_redrive_does_not_start_in_a_lane_that_is_held),
+        READY_TEST(test_what_is_to_be_tried_now_is_not_set_aside_first),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
 }
