@@ -201,6 +201,28 @@ void publish_event(struct fixture *fixture, int32_t partition, size_t value_byte
     wait_until(partition_high_watermark(at) == log_end_offset(at->log));
 }
 
+void fixture_flip_at(const struct fixture *fixture, int64_t position)
+{
+    uint8_t byte;
+    char path[256];
+    snprintf(path, sizeof path, "%s/topics/orders-0/00000000000000000000.log", fixture->dir);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(pread(fd, &byte, 1, position), 1);
+    byte ^= 0x40;
+    assert_int_equal(pwrite(fd, &byte, 1, position), 1);
+    close(fd);
+}
+
+void fixture_reopen(struct fixture *fixture)
+{
+    topic_unref(fixture->topic);
+    assert_int_equal(catalogue_close(fixture->catalogue, &fixture->reason), ERR_NONE);
+    fixture_open_catalogue(fixture);
+    fixture->topic = catalogue_find(fixture->catalogue, slice_str("orders"));
+    assert_non_null(fixture->topic);
+}
+
 void wait_a_bit(unsigned tries, const char *what)
 {
     if (tries > 30000) {

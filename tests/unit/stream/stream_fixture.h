@@ -46,6 +46,10 @@ int fixture_teardown(void **state);
 
 /* Opens what is in the directory: part of the setup, and for tests that close it between. */
 void fixture_open_catalogue(struct fixture *fixture);
+/* Closes it and opens it again, with its topic "orders". */
+void fixture_reopen(struct fixture *fixture);
+/* Damages a byte of the first segment of "orders" 0. */
+void fixture_flip_at(const struct fixture *fixture, int64_t position);
 
 struct reactor *fixture_reactor(struct fixture *fixture);
 /* Runs on the reactor's thread and waits for its end. */

@@ -8,10 +8,6 @@
 #include "stream/log_feed.h"
 #include "topic/topic.h"
 
-#include <dirent.h>
-#include <fcntl.h>
-#include <unistd.h>
-
 /*
  * Whoever reads a feed sees each committed event once and in order, whatever codec, transaction or
  * restart is between, and nothing else.
@@ -543,28 +539,6 @@ static void test_a_wait_ends_when_it_is_woken(void **state)
 
 /* --- damage --- */
 
-static void flip_at(const struct fixture *fixture, int64_t position)
-{
-    uint8_t byte;
-    char path[256];
-    snprintf(path, sizeof path, "%s/topics/orders-0/00000000000000000000.log", fixture->dir);
-    int fd = open(path, O_RDWR | O_CLOEXEC);
-    assert_true(fd >= 0);
-    assert_int_equal(pread(fd, &byte, 1, position), 1);
-    byte ^= 0x40;
-    assert_int_equal(pwrite(fd, &byte, 1, position), 1);
-    close(fd);
-}
-
-static void reopen(struct fixture *fixture)
-{
-    topic_unref(fixture->topic);
-    assert_int_equal(catalogue_close(fixture->catalogue, &fixture->reason), ERR_NONE);
-    fixture_open_catalogue(fixture);
-    fixture->topic = catalogue_find(fixture->catalogue, slice_str("orders"));
-    assert_non_null(fixture->topic);
-}
-
 static void test_what_is_damaged_is_told_and_passed_over(void **state)
 {
     struct fixture *fixture = *state;
@@ -577,8 +551,8 @@ static void test_what_is_damaged_is_told_and_passed_over(void **state)
     write_some(story, 0, 10, BATCH_COMPRESSION_NONE);
     write_some(story, 0, 10, BATCH_COMPRESSION_NONE);
     wait_until(partition_high_watermark(topic_partition(fixture->topic, 0)) == 30);
-    reopen(fixture);
-    flip_at(fixture, second + BATCH_HEADER_BYTES + 20);
+    fixture_reopen(fixture);
+    fixture_flip_at(fixture, second + BATCH_HEADER_BYTES + 20);
     open_feed(story);
     struct expected *expected = &story->partitions[0];
     while (expected->next < 30) {

@@ -6,9 +6,6 @@
 #include "stream/log_stretch.h"
 #include "topic/topic.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 /* Who reads a stretch gets the committed events of it, no other, and is told what is hidden. */
 
 struct writing {
@@ -219,19 +216,6 @@ static void test_what_is_not_there_is_said(void **state)
                      ERR_NOT_FOUND);
 }
 
-static void flip_at(const struct fixture *fixture, int64_t position)
-{
-    uint8_t byte;
-    char path[256];
-    snprintf(path, sizeof path, "%s/topics/orders-0/00000000000000000000.log", fixture->dir);
-    int fd = open(path, O_RDWR | O_CLOEXEC);
-    assert_true(fd >= 0);
-    assert_int_equal(pread(fd, &byte, 1, position), 1);
-    byte ^= 0x40;
-    assert_int_equal(pwrite(fd, &byte, 1, position), 1);
-    close(fd);
-}
-
 static void test_damage_is_told_and_what_is_behind_it_is_there(void **state)
 {
     struct fixture *fixture = *state;
@@ -240,11 +224,8 @@ static void test_damage_is_told_and_what_is_behind_it_is_there(void **state)
     int64_t second = log_size_bytes(first(fixture)->log);
     write_plain(fixture, 10, BATCH_COMPRESSION_NONE);
     write_plain(fixture, 10, BATCH_COMPRESSION_NONE);
-    topic_unref(fixture->topic);
-    assert_int_equal(catalogue_close(fixture->catalogue, &fixture->reason), ERR_NONE);
-    fixture_open_catalogue(fixture);
-    fixture->topic = catalogue_find(fixture->catalogue, slice_str("orders"));
-    flip_at(fixture, second + BATCH_HEADER_BYTES + 20);
+    fixture_reopen(fixture);
+    fixture_flip_at(fixture, second + BATCH_HEADER_BYTES + 20);
     check_there(fixture, 9);
     check_missing(fixture, 10, LOG_HIDDEN_DAMAGED);
     check_missing(fixture, 19, LOG_HIDDEN_DAMAGED);
