@@ -196,6 +196,7 @@ class Test(unittest.TestCase):
             server.publish(90, first=10)
             server.consume()
             server.until(lambda s: s["index"]["is_failing"] and s["history"]["is_failing"], "a word")
+            server.wait_log("events cannot be indexed")
             self.assertEqual(server.log().count("events cannot be indexed"), 1)
             os.unlink(self.bus)
             self.indexed(server, 100)
@@ -205,7 +206,7 @@ class Test(unittest.TestCase):
         with Layer(self.data) as server:  # it is not for whoever put the link there to say where
             server.publish(10, first=100)
             server.until(lambda s: s["index"]["is_failing"] and s["history"]["is_failing"], "a word")
-            self.assertIn("is no directory", server.log())
+            server.wait_log("is no directory")
 
     def test_what_members_of_groups_say_ends_nothing(self):
         """Assignments are bytes of the clients'; librdkafka ends a process that asks for odd ones."""

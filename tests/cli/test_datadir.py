@@ -289,7 +289,7 @@ class StatusTest(Case):
 
     def test_progress_of_a_compaction(self):
         with Server(self.data, "log.cleaner.backoff.ms=10",
-                 "log.cleaner.io.max.bytes.per.second=100000") as bus:
+                 "log.cleaner.io.max.bytes.per.second=20000") as bus:
             self.fill_compacted(bus, 10)
             wait_until(lambda: (self.status()["cleaner"]["now"] or {}).get("moved_bytes", 0) > 0,
                        "a compaction under way")

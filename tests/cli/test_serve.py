@@ -65,7 +65,7 @@ class ServeTest(unittest.TestCase):
             bus = server.addresses[0]
             tidings(bus, "publish", "t", "--create", "one")
             reader = subprocess.Popen(
-                [BINARY, "subscribe", "t", "--group", "g", "--value-only", "--timeout", "1s",
+                [BINARY, "subscribe", "t", "--group", "g", "--value-only", "--timeout", "5s",
                  "--bootstrap-server", bus], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                 text=True)
             self.addCleanup(reader.kill)

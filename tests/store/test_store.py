@@ -33,7 +33,7 @@ import check  # noqa: E402
 import screen  # noqa: E402
 import stage  # noqa: E402
 sys.path.insert(0, os.path.join(ROOT, "tests"))
-from harness.server import Server  # noqa: E402
+from harness.server import Server, held_port  # noqa: E402
 
 BUILD = os.path.abspath(os.environ.get("TIDINGS_BUILD", os.path.join(ROOT, "build")))
 TIDINGS = os.path.abspath(os.environ.get("TIDINGS_BIN", os.path.join(BUILD, "tidings")))
@@ -438,9 +438,7 @@ class Services(WithDirectory):
     def test_email_waits_for_the_mail_server(self):
         """Mail that cannot be sent is tried again, and goes out once when the server is back."""
         with self.bus() as bus:
-            with Started(r"smtp=(\S+)", program("mailbox"), "--dir", self.path("box"), "--port",
-                         "0") as box:
-                port = box.address.split(":")[1]
+            port = str(held_port(self))  # nobody listens there yet
             log = open(self.path("log"), "w", encoding="utf-8")
             self.addCleanup(log.close)
             self.make_topics(bus)
