@@ -545,23 +545,24 @@ class Faults(unittest.TestCase):
     def test_those_who_wait_for_a_bus_that_hangs_wait_together(self):
         with tempfile.TemporaryDirectory(prefix="tidings-http-") as directory:
             server = Server(os.path.join(directory, "data"))
-            beside = Beside(server.address, timeout_ms=1500)
+            asked, timeout_ms = 32, 1500
+            beside = Beside(server.address, timeout_ms=timeout_ms)
             self.assertEqual(self.status(beside, "GET", "/v1/topics"), 200)
             server.process.send_signal(signal.SIGSTOP)
-            began, asked = time.monotonic(), 8
-            statuses = []
-            threads = [threading.Thread(target=lambda path=path: statuses.append(
-                self.status(beside, "GET", path))) for path in ["/v1/topics", "/readyz"] * (asked // 2)]
+            statuses = {"/v1/topics": [], "/readyz": []}
+            threads = [threading.Thread(target=lambda path=path: statuses[path].append(
+                self.status(beside, "GET", path))) for path in list(statuses) * (asked // 2)]
+            began = time.monotonic()
             for thread in threads:
                 thread.start()
             for thread in threads:
                 thread.join()
-            took_s, began = time.monotonic() - began, time.monotonic()
-            statuses.append(self.status(beside, "GET", "/v1/topics"))
-            alone_s = time.monotonic() - began
+            took_s = time.monotonic() - began
             server.process.send_signal(signal.SIGCONT)
-            self.assertEqual(statuses, [503] * (asked + 1))
-            self.assertLess(took_s, alone_s * asked / 2)
+            self.assertEqual(statuses["/readyz"], [503] * (asked // 2))
+            # The connection may be found to be dead before the question is late.
+            self.assertLessEqual(set(statuses["/v1/topics"]), {503, 504})
+            self.assertLess(took_s, asked * timeout_ms / 1000 / 2)  # one after the other: twice that
             wait_for(lambda: self.status(beside, "GET", "/v1/topics") == 200, "the bus again")
             self.assertEqual(beside.stop(), 0)
             server.stop()
