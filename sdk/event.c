@@ -42,7 +42,7 @@ static const char *trace_header(const struct event *event, const char *name)
 /* A copy with a NUL behind it. Returns what is behind that. */
 static char *put(char *at, struct slice bytes)
 {
-    memcpy(at, bytes.size != 0 ? bytes.data : (const uint8_t *)"", bytes.size);
+    slice_copy(at, bytes);
     at[bytes.size] = '\0';
     return at + bytes.size + 1;
 }

@@ -105,10 +105,8 @@ struct flow_key {
 
 static void add_name(struct flow_key *key, struct slice name)
 {
-    if (name.size > 0) {
-        memcpy(key->bytes + key->size, name.data, name.size);
-        key->size += name.size;
-    }
+    slice_copy(key->bytes + key->size, name);
+    key->size += name.size;
 }
 
 static struct slice cut(struct slice name)

@@ -91,9 +91,7 @@ static int compare_slices(const void *a, const void *b)
 {
     const struct slice *left = a;
     const struct slice *right = b;
-    size_t size = left->size < right->size ? left->size : right->size;
-    int order = size > 0 ? memcmp(left->data, right->data, size) : 0;
-    return order != 0 ? order : (left->size > right->size) - (left->size < right->size);
+    return slice_compare(*left, *right);
 }
 
 /* The names asked for, or all, sorted. */

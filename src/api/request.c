@@ -169,7 +169,7 @@ struct slice api_keep(struct api_request *request, struct slice slice)
         return slice;
     }
     uint8_t *copy = api_alloc(request, slice.size, 1);
-    memcpy(copy, slice.data, slice.size);
+    slice_copy(copy, slice);
     return slice_of(copy, slice.size);
 }
 

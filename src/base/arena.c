@@ -117,7 +117,7 @@ char *arena_cstr(struct arena *arena, struct slice text)
 {
     char *copy = take(arena, text.size + 1);
     if (copy != NULL) {
-        memcpy(copy, text.size != 0 ? (const char *)text.data : "", text.size);
+        slice_copy(copy, text);
         copy[text.size] = '\0';
     }
     return copy;

@@ -362,7 +362,7 @@ enum err overrides_parse(struct overrides *overrides, const char *source, const 
         if (line.size == 0 || line.data[0] == '#' || line.data[0] == '!') {
             continue;
         }
-        const uint8_t *equals = memchr(line.data, '=', line.size);
+        const uint8_t *equals = slice_find(line, '=');
         if (equals == NULL || equals == line.data) {
             return reason_fail(reason, ERR_CONFIG, "%s:%d: expected name=value, got '%.*s'", source,
                                line_number, SLICE_ARGS(line));

@@ -53,6 +53,28 @@ static inline bool slice_equal_str(struct slice a, const char *text)
     return slice_equal(a, slice_str(text));
 }
 
+/* Whether its first bytes are those of the C string. */
+static inline bool slice_begins_with(struct slice slice, const char *start)
+{
+    size_t size = strlen(start);
+    return slice.size >= size && (size == 0 || memcmp(slice.data, start, size) == 0);
+}
+
+/* The first such byte; NULL: there is none. */
+static inline const uint8_t *slice_find(struct slice slice, uint8_t byte)
+{
+    return slice.size > 0 ? memchr(slice.data, byte, slice.size) : NULL;
+}
+
+/* Copies its bytes to room that has space for them; of null or nothing, none. C17 lets memcpy take
+ * no NULL, not even of size 0. */
+static inline void slice_copy(void *to, struct slice from)
+{
+    if (from.size > 0) {
+        memcpy(to, from.data, from.size);
+    }
+}
+
 /* For printf's "%.*s": (int)size, data. */
 #define SLICE_ARGS(slice)                                                                          \
     (int)(slice).size, (const char *)((slice).data ? (slice).data : (const uint8_t *)"")

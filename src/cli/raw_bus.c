@@ -161,7 +161,7 @@ static void take_brokers(struct raw_bus *bus, const struct metadata_response *me
     for (int32_t i = 0; i < metadata->brokers_count; i++) {
         const struct metadata_response_broker *from = &metadata->brokers[i];
         struct buf address = {0};
-        bool is_ipv6 = memchr(from->host.data, ':', from->host.size) != NULL;
+        bool is_ipv6 = slice_find(from->host, ':') != NULL;
         buf_printf(&address, is_ipv6 ? "[%.*s]:%d" : "%.*s:%d", SLICE_ARGS(from->host), from->port);
         vec_push(&bus->brokers, (struct raw_broker){.id = from->node_id,
                                                     .address = mem_strdup(buf_cstr(&address)),

@@ -155,7 +155,7 @@ static void name_encode(struct lane_name name, uint8_t *bytes)
 {
     if (!slice_is_null(name.key)) {
         bytes[0] = NAME_KEY;
-        memcpy(bytes + 1, name.key.data, name.key.size);
+        slice_copy(bytes + 1, name.key);
     } else if (name.offset >= 0) {
         bytes[0] = NAME_EVENT;
         store_be64(bytes + 1, (uint64_t)name.offset);

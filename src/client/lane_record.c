@@ -192,8 +192,7 @@ static bool take_headers(struct slice *bytes, struct arena *arena, struct event 
     for (size_t i = 0; event->headers != NULL && i < event->header_count; i++) {
         struct slice name;
         if (!take_copy(bytes, arena, &name) || slice_is_null(name) ||
-            memchr(name.data, '\0', name.size) != NULL ||
-            !take_copy(bytes, arena, &event->headers[i].value)) {
+            slice_find(name, '\0') != NULL || !take_copy(bytes, arena, &event->headers[i].value)) {
             return false;
         }
         event->headers[i].name = (const char *)name.data;

@@ -11,13 +11,6 @@ struct range {
     int32_t next;  /* the first partition of the next one */
 };
 
-static int compare_bytes(struct slice a, struct slice b)
-{
-    size_t least = a.size < b.size ? a.size : b.size;
-    int order = least > 0 ? memcmp(a.data, b.data, least) : 0;
-    return order != 0 ? order : (a.size > b.size) - (a.size < b.size);
-}
-
 static int compare_members(const void *a, const void *b)
 {
     const struct assign_member *left = *(struct assign_member *const *)a;
@@ -27,8 +20,8 @@ static int compare_members(const void *a, const void *b)
     if (left_static != right_static) {
         return left_static ? -1 : 1;
     }
-    return left_static ? compare_bytes(left->instance_id, right->instance_id)
-                       : compare_bytes(left->id, right->id);
+    return left_static ? slice_compare(left->instance_id, right->instance_id)
+                       : slice_compare(left->id, right->id);
 }
 
 static void give_run(struct assign_member *member, const struct assign_topic *topic,

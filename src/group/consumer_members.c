@@ -19,9 +19,7 @@ int consumer_compare_names(const void *a, const void *b)
 {
     const struct slice *left = a;
     const struct slice *right = b;
-    size_t least = left->size < right->size ? left->size : right->size;
-    int order = least > 0 ? memcmp(left->data, right->data, least) : 0;
-    return order != 0 ? order : (left->size > right->size) - (left->size < right->size);
+    return slice_compare(*left, *right);
 }
 
 size_t consumer_sort_names(struct slice *names, size_t count)

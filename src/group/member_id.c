@@ -19,9 +19,7 @@ struct slice member_id_make(const struct group_config *config, struct slice pref
     } else {
         random_uuid(u);
     }
-    if (prefix.size > 0) {
-        memcpy(to, prefix.data, prefix.size);
-    }
+    slice_copy(to, prefix);
     snprintf(to + prefix.size, size - prefix.size,
              "-%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", u[0], u[1],
              u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11], u[12], u[13], u[14],

@@ -30,15 +30,10 @@ static int compare_offsets(const void *a, const void *b)
 {
     const struct group_offset *left = a;
     const struct group_offset *right = b;
-    size_t least = left->topic.size < right->topic.size ? left->topic.size : right->topic.size;
-    int order = memcmp(left->topic.data, right->topic.data, least);
-    if (order != 0) {
-        return order;
-    }
-    if (left->topic.size != right->topic.size) {
-        return left->topic.size < right->topic.size ? -1 : 1;
-    }
-    return left->partition < right->partition ? -1 : left->partition > right->partition;
+    int order = slice_compare(left->topic, right->topic);
+    return order != 0                           ? order
+           : left->partition < right->partition ? -1
+                                                : left->partition > right->partition;
 }
 
 size_t group_offset_fetch_all(const struct group *group, struct arena *arena,

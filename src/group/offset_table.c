@@ -55,9 +55,7 @@ static struct slice make_key(struct slice topic, int32_t partition)
 {
     uint8_t *key = mem_alloc(4 + topic.size);
     store_be32(key, (uint32_t)partition);
-    if (topic.size > 0) {
-        memcpy(key + 4, topic.data, topic.size);
-    }
+    slice_copy(key + 4, topic);
     return slice_of(key, 4 + topic.size);
 }
 

@@ -192,14 +192,6 @@ static struct expression *use(struct topic_matches *matches, struct slice text)
 
 /* ---- the work ---- */
 
-/* Bytes, then lengths. */
-static int order_of(struct slice a, struct slice b)
-{
-    size_t least = a.size < b.size ? a.size : b.size;
-    int order = least > 0 ? memcmp(a.data, b.data, least) : 0;
-    return order != 0 ? order : (a.size > b.size) - (a.size < b.size);
-}
-
 static void add_name(struct name_set *set, struct slice name)
 {
     set->names[set->count++] = slice_of(arena_dup(&set->arena, name.data, name.size), name.size);
@@ -210,7 +202,7 @@ static bool has_name(const struct name_set *set, size_t count, struct slice name
     size_t low = 0;
     while (low < count) {
         size_t middle = low + (count - low) / 2;
-        int order = order_of(set->names[middle], name);
+        int order = slice_compare(set->names[middle], name);
         if (order == 0) {
             return true;
         }
@@ -225,7 +217,7 @@ static bool has_name(const struct name_set *set, size_t count, struct slice name
 
 static int compare(const void *a, const void *b)
 {
-    return order_of(*(const struct slice *)a, *(const struct slice *)b);
+    return slice_compare(*(const struct slice *)a, *(const struct slice *)b);
 }
 
 /* What was known and is still there, and what was found. step_lock. */

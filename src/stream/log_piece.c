@@ -49,12 +49,12 @@ static void copy_headers(struct log_piece *piece, const struct record *record, s
     /* Of each header the two lengths take two bytes at least: that is room for the NULs. */
     uint8_t *to = arena_alloc(&piece->arena, record->headers.size);
     while (record_header_next(record->headers, &position, &header)) {
-        memcpy(to, header.key.data, header.key.size);
+        slice_copy(to, header.key);
         headers[count].name = (const char *)to;
         to += header.key.size + 1;
         headers[count].value = header.value;
         if (!slice_is_null(header.value)) {
-            memcpy(to, header.value.data, header.value.size);
+            slice_copy(to, header.value);
             headers[count].value.data = to;
             to += header.value.size + 1;
         }

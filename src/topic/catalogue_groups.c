@@ -101,7 +101,7 @@ enum err catalogue_edit_group_overrides(struct catalogue *catalogue, struct slic
                                         catalogue_edit *edit, void *context, bool validate_only,
                                         struct reason *reason)
 {
-    if (group.size == 0 || memchr(group.data, '\0', group.size) != NULL) {
+    if (group.size == 0 || slice_find(group, '\0') != NULL) {
         return reason_fail(reason, ERR_INVALID,
                            "settings need a group id, which is not empty and has no zero byte");
     }

@@ -9,7 +9,7 @@
 struct topic *topic_new(struct slice name, const struct topic_id *id, bool internal)
 {
     struct topic *topic = mem_new(struct topic);
-    memcpy(topic->name, name.data, name.size);
+    slice_copy(topic->name, name);
     topic->id = *id;
     topic->internal = internal;
     atomic_init(&topic->refs, 1);

@@ -36,11 +36,7 @@ bool txn_state_parse(struct slice name, enum txn_state *state)
 
 static int compare(const struct txn_partition *item, struct slice topic, int32_t index)
 {
-    size_t common = item->topic.size < topic.size ? item->topic.size : topic.size;
-    int order = common > 0 ? memcmp(item->topic.data, topic.data, common) : 0;
-    if (order == 0) {
-        order = (item->topic.size > topic.size) - (item->topic.size < topic.size);
-    }
+    int order = slice_compare(item->topic, topic);
     return order != 0 ? order : (item->index > index) - (item->index < index);
 }
 

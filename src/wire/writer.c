@@ -73,7 +73,7 @@ static void write_slice(struct wire_writer *writer, struct slice value, bool fle
     bool null = value.data == NULL && nullable;
     write_length(writer, null ? -1 : (int64_t)value.size, flexible, short_one);
     if (value.size > 0) {
-        memcpy(wire_writer_room(writer, value.size), value.data, value.size);
+        slice_copy(wire_writer_room(writer, value.size), value);
     }
 }
 
@@ -109,7 +109,7 @@ void wire_write_records(struct wire_writer *writer, const struct wire_records *v
     bool null = wire_records_is_null(value) && nullable;
     write_length(writer, null ? -1 : (int64_t)(bytes.size + span_bytes), flexible, false);
     if (bytes.size > 0) {
-        memcpy(wire_writer_room(writer, bytes.size), bytes.data, bytes.size);
+        slice_copy(wire_writer_room(writer, bytes.size), bytes);
     }
     for (int32_t i = 0; i < value->span_count; i++) {
         add_splice(writer, value->spans[i]);

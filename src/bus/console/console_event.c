@@ -72,7 +72,7 @@ static void put_links(struct page *page, const json_t *event, const struct place
             NULL);
     }
     if (!slice_is_null(key) && payload_form_of(key, "text") == PAYLOAD_TEXT &&
-        memchr(key.data, '"', key.size) == NULL && memchr(key.data, '\\', key.size) == NULL) {
+        slice_find(key, '"') == NULL && slice_find(key, '\\') == NULL) {
         const char *text = arena_cstr(&page->arena, key);
         html_element(&page->html, "a", "Events of this key", "href",
                      html_url(&page->arena, "/topics/{}?where={}", at->topic,

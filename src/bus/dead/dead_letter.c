@@ -42,18 +42,18 @@ static int64_t time_of(const struct event *event, const char *name)
     char copy[TIME_TEXT_SIZE];
     int64_t time_ms;
     struct slice text = text_of(event, name);
-    if (text.size < 16 || text.size >= sizeof copy || memchr(text.data, '\0', text.size) != NULL ||
+    if (text.size < 16 || text.size >= sizeof copy || slice_find(text, '\0') != NULL ||
         text.data[4] != '-' || text.data[10] != 'T') {
         return -1;
     }
-    memcpy(copy, text.data, text.size);
+    slice_copy(copy, text);
     copy[text.size] = '\0';
     return time_parse(copy, 0, &time_ms, NULL) == ERR_NONE ? time_ms : -1;
 }
 
 static bool place_in(struct slice text, struct dead_place *place)
 {
-    const uint8_t *colon = text.size > 0 ? memchr(text.data, ':', text.size) : NULL;
+    const uint8_t *colon = slice_find(text, ':');
     if (colon == NULL) {
         return false;
     }
@@ -117,7 +117,7 @@ static void read_cause(struct dead_letter *letter, struct arena *arena)
 {
     struct slice fingerprint = text_of(letter->event, "tidings-dead-fingerprint");
     if (is_fingerprint(fingerprint)) {
-        memcpy(letter->fingerprint, fingerprint.data, fingerprint.size);
+        slice_copy(letter->fingerprint, fingerprint);
         return;
     }
     const char *error_class =

@@ -114,9 +114,7 @@ static struct slice keep(struct gathering *gathering, struct slice bytes)
         return bytes;
     }
     uint8_t *copy = arena_alloc(&gathering->arena, bytes.size + 1);
-    if (bytes.size > 0) {
-        memcpy(copy, bytes.data, bytes.size);
-    }
+    slice_copy(copy, bytes);
     return slice_of(copy, bytes.size);
 }
 

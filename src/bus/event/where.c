@@ -568,9 +568,7 @@ static int compare_numbers(int64_t a, int64_t b)
 
 static int compare_texts(struct slice a, struct slice b)
 {
-    size_t size = a.size < b.size ? a.size : b.size;
-    int order = size > 0 ? memcmp(a.data, b.data, size) : 0;
-    return order != 0 ? order : compare_numbers((int64_t)a.size, (int64_t)b.size);
+    return slice_compare(a, b);
 }
 
 static int compare(const struct where *where, const struct node *node,

@@ -87,7 +87,7 @@ static bool is_loopback_name(struct slice host)
     if (host.size >= sizeof text) {
         return false;
     }
-    memcpy(text, host.data, host.size);
+    slice_copy(text, host);
     text[host.size] = '\0';
     return inet_pton(AF_INET, text, &v4) == 1 && ntohl(v4.s_addr) >> 24 == 127;
 }

@@ -91,7 +91,7 @@ static enum err take_segments(struct http_request *request, struct slice path,
 static enum err take_parameter(struct http_request *request, struct slice text,
                                struct reason *reason)
 {
-    const uint8_t *equals = memchr(text.data, '=', text.size);
+    const uint8_t *equals = slice_find(text, '=');
     size_t name_size = equals != NULL ? (size_t)(equals - text.data) : text.size;
     if (text.size == 0) {
         return ERR_NONE;

@@ -284,7 +284,9 @@ enum err flow_history_places(struct flow_history *history,
     while ((result = sqlite3_step(rows)) == SQLITE_ROW) {
         struct flow_place place = {.topic = column_slice(rows, 0)};
         struct slice id = column_slice(rows, 1);
-        memcpy(place.topic_id, id.data, id.size == sizeof place.topic_id ? id.size : 0);
+        if (id.size == sizeof place.topic_id) {
+            slice_copy(place.topic_id, id);
+        }
         place.partition = sqlite3_column_int(rows, 2);
         place.next = sqlite3_column_int64(rows, 3);
         place.end = sqlite3_column_int64(rows, 4);

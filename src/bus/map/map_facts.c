@@ -24,9 +24,7 @@ static size_t put_part(uint8_t *key, size_t at, struct slice part)
 {
     part = cut(part);
     store_be32(key + at, slice_is_null(part) ? UINT32_MAX : (uint32_t)part.size);
-    if (part.size > 0) {
-        memcpy(key + at + 4, part.data, part.size);
-    }
+    slice_copy(key + at + 4, part);
     return at + 4 + part.size;
 }
 

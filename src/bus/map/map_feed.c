@@ -116,16 +116,10 @@ void map_feed_free(struct map_feed *feed)
     free(feed);
 }
 
-static bool begins_with(struct slice text, const char *start)
-{
-    size_t size = strlen(start);
-    return text.size >= size && memcmp(text.data, start, size) == 0;
-}
-
 bool map_hides_topic(struct slice topic)
 {
-    return begins_with(topic, "__") || begins_with(topic, "lanes.") || begins_with(topic, "dlq.") ||
-           begins_with(topic, "dlq-state.");
+    return slice_begins_with(topic, "__") || slice_begins_with(topic, "lanes.") ||
+           slice_begins_with(topic, "dlq.") || slice_begins_with(topic, "dlq-state.");
 }
 
 /* --- places --- */
@@ -136,7 +130,7 @@ static struct place *find_place(const struct map_feed *feed, struct slice topic,
     struct place *place;
     size_t size = topic.size < MAP_NAME_BYTES ? topic.size : MAP_NAME_BYTES;
     store_be32(key, (uint32_t)partition);
-    memcpy(key + 4, topic.size > 0 ? (const void *)topic.data : "", size);
+    slice_copy(key + 4, slice_of(topic.data, size));
     HASH_FIND(hh, feed->places, key, size + 4, place);
     return place;
 }
@@ -296,8 +290,8 @@ static uint64_t hash_of(struct map_feed *feed, char kind, struct slice a, struct
     uint8_t *bytes = arena_alloc(&feed->arena, 5 + a.size + b.size);
     bytes[0] = (uint8_t)kind;
     store_be32(bytes + 1, (uint32_t)a.size);
-    memcpy(bytes + 5, a.size > 0 ? (const void *)a.data : "", a.size);
-    memcpy(bytes + 5 + a.size, b.size > 0 ? (const void *)b.data : "", b.size);
+    slice_copy(bytes + 5, a);
+    slice_copy(bytes + 5 + a.size, b);
     return siphash128(&key, bytes, 5 + a.size + b.size).low | 1;
 }
 
@@ -531,7 +525,7 @@ void map_feed_take(struct map_feed *feed, const struct feed_piece *piece, int64_
         return;
     }
     take_place(feed, piece);
-    if (begins_with(topic, "dlq.")) {
+    if (slice_begins_with(topic, "dlq.")) {
         for (size_t i = 0; i < piece->count && i < MAP_LOOKS_A_SECOND; i++) {
             note_dead(feed, &piece->events[i].event);
         }

@@ -74,9 +74,7 @@ static size_t reach_type(struct map_builder *builder, struct slice name, bool is
 {
     uint8_t key[1 + MAP_NAME_BYTES];
     key[0] = is_topic;
-    if (name.size > 0) {
-        memcpy(key + 1, name.data, name.size);
-    }
+    slice_copy(key + 1, name);
     const struct map_place *place = find_place(builder->types, key, name.size + 1);
     if (place != NULL) {
         return place->index;

@@ -22,12 +22,6 @@ static bool is_joint(uint8_t byte)
     return byte == '-' || byte == '_' || byte == '.' || byte == '#' || byte == '/' || byte == ':';
 }
 
-static bool begins_with(struct slice text, const char *start)
-{
-    size_t size = strlen(start);
-    return text.size >= size && memcmp(text.data, start, size) == 0;
-}
-
 static struct slice from(struct slice text, size_t at)
 {
     return slice_of(text.data + at, text.size - at);
@@ -62,7 +56,7 @@ static bool is_default(struct slice name)
     };
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
         size_t size = strlen(words[i]);
-        if (begins_with(name, words[i])) {
+        if (slice_begins_with(name, words[i])) {
             struct slice rest = from(name, size);
             while (rest.size > 0 && (is_digit(rest.data[0]) || is_joint(rest.data[0]))) {
                 rest = from(rest, 1);
@@ -103,7 +97,7 @@ static struct slice before_uuid(struct slice name)
 
 static struct slice before_host(struct slice name)
 {
-    const uint8_t *at = name.size > 0 ? memchr(name.data, '@', name.size) : NULL;
+    const uint8_t *at = slice_find(name, '@');
     return at != NULL && at > name.data ? slice_of(name.data, (size_t)(at - name.data)) : name;
 }
 
@@ -174,7 +168,7 @@ struct slice map_client_name(struct slice client_id)
 {
     static const char java[] = "consumer-";
     struct slice name = before_uuid(before_host(client_id));
-    bool is_java = begins_with(name, java);
+    bool is_java = slice_begins_with(name, java);
     if (is_default(name)) {
         return (struct slice){0};
     }
@@ -190,7 +184,7 @@ struct slice map_client_name(struct slice client_id)
 
 struct slice map_principal_name(struct slice principal)
 {
-    if (begins_with(principal, "User:")) {
+    if (slice_begins_with(principal, "User:")) {
         principal = from(principal, 5);
     }
     return slice_equal_str(principal, "ANONYMOUS") || principal.size == 0 ? (struct slice){0}
@@ -202,7 +196,7 @@ struct slice map_name_key(struct slice name)
     struct slice key = name;
     static const char *const starts[] = {"urn:", "https://", "http://"};
     for (size_t i = 0; i < sizeof starts / sizeof starts[0]; i++) {
-        if (begins_with(key, starts[i])) {
+        if (slice_begins_with(key, starts[i])) {
             key = from(key, strlen(starts[i]));
             break;
         }

@@ -110,7 +110,7 @@ enum err map_rules_read(struct slice text, struct map_rules **out, struct reason
                           MAP_RULES_BYTES);
     }
     for (size_t number = 1; err == ERR_NONE && text.size > 0; number++) {
-        const uint8_t *end = memchr(text.data, '\n', text.size);
+        const uint8_t *end = slice_find(text, '\n');
         size_t size = end != NULL ? (size_t)(end - text.data) : text.size;
         size_t taken = end != NULL ? size + 1 : size;
         err = read_line(rules, slice_of(text.data, size), number, reason);

@@ -45,7 +45,7 @@ static size_t find_name(const struct map_services *services, int kind, struct sl
     struct name_entry *entry;
     key[0] = (uint8_t)kind;
     size_t size = text.size < UNNAMED_BYTES ? text.size : UNNAMED_BYTES;
-    memcpy(key + 1, text.size > 0 ? (const void *)text.data : "", size);
+    slice_copy(key + 1, slice_of(text.data, size));
     HASH_FIND(hh, services->by_key, key, size + 1, entry);
     return entry != NULL ? entry->index : NONE;
 }
@@ -77,7 +77,7 @@ static size_t add_bare(struct map_services *services, int kind, struct slice tex
     uint8_t *key = arena_alloc(services->arena, size + 1);
     struct name_entry *entry = mem_new(struct name_entry);
     key[0] = (uint8_t)kind;
-    memcpy(key + 1, text.size > 0 ? (const void *)text.data : "", size);
+    slice_copy(key + 1, slice_of(text.data, size));
     index = entry->index = services->names.count;
     HASH_ADD_KEYPTR(hh, services->by_key, key, size + 1, entry);
     vec_push(&services->names,

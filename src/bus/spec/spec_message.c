@@ -94,7 +94,7 @@ static void take_headers(struct spec_message *message, const struct event *event
     if (type != NULL && type->value.size > 0 && type->value.size <= SPEC_CONTENT_TYPE_BYTES &&
         is_text(type->value)) {
         memset(message->content_type, 0, sizeof message->content_type);
-        memcpy(message->content_type, type->value.data, type->value.size);
+        slice_copy(message->content_type, type->value);
         message->content_type[strcspn(message->content_type, "\r\n")] = '\0';
     }
 }

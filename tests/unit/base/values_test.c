@@ -149,6 +149,26 @@ static void test_slices_tell_null_from_empty(void **state)
     assert_false(slice_equal_str(slice_of("abcd", 3), "abcd"));
 }
 
+static void test_slices_of_nothing_may_be_copied_and_searched(void **state)
+{
+    (void)state;
+    char room[4] = "abc";
+    slice_copy(room, slice_str(NULL));
+    slice_copy(room, slice_str(""));
+    slice_copy(NULL, slice_str(NULL));
+    assert_string_equal(room, "abc");
+    slice_copy(room + 1, slice_str("xy"));
+    assert_string_equal(room, "axy");
+    assert_null(slice_find(slice_str(NULL), 'x'));
+    assert_null(slice_find(slice_str("ab"), 'x'));
+    struct slice text = slice_str("axbx");
+    assert_ptr_equal(slice_find(text, 'x'), text.data + 1);
+    assert_true(slice_begins_with(slice_str(NULL), ""));
+    assert_false(slice_begins_with(slice_str(NULL), "a"));
+    assert_true(slice_begins_with(text, "ax"));
+    assert_false(slice_begins_with(text, "axbxa"));
+}
+
 static void test_an_arena_gives_no_more_than_its_limit(void **state)
 {
     (void)state;
@@ -343,6 +363,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_a_buf_holds_what_was_appended),
         cmocka_unit_test(test_a_buf_grows_over_many_appends),
         cmocka_unit_test(test_slices_tell_null_from_empty),
+        cmocka_unit_test(test_slices_of_nothing_may_be_copied_and_searched),
         cmocka_unit_test(test_an_arena_gives_no_more_than_its_limit),
         cmocka_unit_test(test_an_arena_is_aligned_and_keeps_content),
         cmocka_unit_test(test_a_heap_agrees_with_a_scan),

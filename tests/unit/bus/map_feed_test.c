@@ -4,6 +4,7 @@
 #include "bus/map/map_feed.h"
 
 #include <fcntl.h>
+#include <sqlite3.h>
 #include <unistd.h>
 
 /* What the flow map learns of events, and keeps. */
@@ -316,6 +317,38 @@ static void test_a_damaged_database_is_told_and_can_be_begun_anew(void **state)
     remove_dir(dir, path);
 }
 
+static void note_id(void *context, const struct flow_place *place)
+{
+    static const uint8_t none[sizeof place->topic_id];
+    assert_memory_equal(place->topic_id, none, sizeof none);
+    ++*(int *)context;
+}
+
+static void test_a_place_whose_topic_id_is_damaged_has_none(void **state)
+{
+    static const char *const ids[] = {"NULL", "x''", "x'01'", "'0123456789abcdefg'", "17"};
+    struct bench *bench = *state;
+    char *dir = make_dir(), *path = mem_sprintf("%s/flows.db", dir);
+    struct reason reason;
+    for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++) {
+        char *spoil = mem_sprintf("UPDATE place SET id = %s", ids[i]);
+        int places = 0;
+        sqlite3 *sqlite;
+        struct flow_history *history = open_it(path);
+        flush(history, bench, now_ms);
+        flow_history_close(history);
+        assert_int_equal(sqlite3_open(path, &sqlite), SQLITE_OK);
+        (void)sqlite3_exec(sqlite, spoil, NULL, NULL, NULL);
+        sqlite3_close(sqlite);
+        free(spoil);
+        history = open_it(path);
+        assert_int_equal(flow_history_places(history, note_id, &places, &reason), ERR_NONE);
+        assert_int_equal(places, 1);
+        flow_history_close(history);
+    }
+    remove_dir(dir, path);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -328,6 +361,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_lags_and_the_age_of_what_waits, setup, teardown),
         cmocka_unit_test_setup_teardown(test_dead_letters_count_for_their_group, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_was_kept_is_there_again_and_at_each_time, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_a_place_whose_topic_id_is_damaged_has_none, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_a_damaged_database_is_told_and_can_be_begun_anew,
                                         setup, teardown),
