@@ -209,22 +209,10 @@ static enum client_status check(const struct event *event, struct client_error *
                              "timestamp 0 (1970-01-01T00:00:00Z) cannot be sent");
 }
 
-enum client_status publisher_publish(struct publisher *publisher, const struct event *event,
-                                     void *context, struct client_error *error)
+/* NULL: a completion follows. */
+static rd_kafka_error_t *produce(struct publisher *publisher, rd_kafka_topic_t *topic,
+                                 const struct event *event, void *context)
 {
-    enum client_status status = check(event, error);
-    if (status == CLIENT_OK && publisher->has_thread) {
-        status = thread_start(publisher, error);
-    }
-    if (status != CLIENT_OK) {
-        return status;
-    }
-    /* By its handle, not by its name: only so librdkafka (2.0.2) asks at once for a topic that is
-     * new to it, and not within a second. */
-    rd_kafka_topic_t *topic = rd_kafka_topic_new(publisher->connection.rk, event->topic, NULL);
-    if (topic == NULL) {
-        return client_fail_code(error, rd_kafka_last_error(), NULL);
-    }
     rd_kafka_headers_t *headers = event->header_count > 0 ? headers_of(event) : NULL;
     rd_kafka_vu_t parts[] = {
         {.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = topic},
@@ -242,16 +230,60 @@ enum client_status publisher_publish(struct publisher *publisher, const struct e
     size_t count = sizeof parts / sizeof parts[0] - (headers == NULL);
     atomic_fetch_add(&publisher->pending, 1);
     rd_kafka_error_t *failure = rd_kafka_produceva(publisher->connection.rk, parts, count);
+    if (failure != NULL) {
+        note_settled(publisher);
+        if (headers != NULL) {
+            rd_kafka_headers_destroy(headers);
+        }
+    }
+    return failure;
+}
+
+/* librdkafka remembers for a second that a topic was not there, and for minutes how many partitions
+ * it had: what was made meanwhile is asked for, and not denied. */
+static bool is_there_now(struct publisher *publisher, rd_kafka_topic_t *topic,
+                         const rd_kafka_error_t *failure)
+{
+    enum { ASK_MS = 1000 };
+    const struct rd_kafka_metadata *found = NULL;
+    rd_kafka_resp_err_t code = rd_kafka_error_code(failure);
+    if ((code != RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC &&
+         code != RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION) ||
+        rd_kafka_metadata(publisher->connection.rk, 0, topic, &found, ASK_MS) != 0) {
+        return false;
+    }
+    bool is_there = found->topic_cnt > 0 && found->topics[0].err == RD_KAFKA_RESP_ERR_NO_ERROR;
+    rd_kafka_metadata_destroy(found);
+    return is_there;
+}
+
+enum client_status publisher_publish(struct publisher *publisher, const struct event *event,
+                                     void *context, struct client_error *error)
+{
+    enum client_status status = check(event, error);
+    if (status == CLIENT_OK && publisher->has_thread) {
+        status = thread_start(publisher, error);
+    }
+    if (status != CLIENT_OK) {
+        return status;
+    }
+    /* By its handle, not by its name: only so librdkafka (2.0.2) asks at once for a topic that is
+     * new to it, and not within a second. */
+    rd_kafka_topic_t *topic = rd_kafka_topic_new(publisher->connection.rk, event->topic, NULL);
+    if (topic == NULL) {
+        return client_fail_code(error, rd_kafka_last_error(), NULL);
+    }
+    rd_kafka_error_t *failure = produce(publisher, topic, event, context);
+    if (failure != NULL && is_there_now(publisher, topic, failure)) {
+        rd_kafka_error_destroy(failure);
+        failure = produce(publisher, topic, event, context);
+    }
     rd_kafka_topic_destroy(topic);
-    if (failure == NULL) {
-        return CLIENT_OK;
+    if (failure != NULL) {
+        status =
+            client_fail_code(error, rd_kafka_error_code(failure), rd_kafka_error_string(failure));
+        rd_kafka_error_destroy(failure);
     }
-    note_settled(publisher);
-    if (headers != NULL) {
-        rd_kafka_headers_destroy(headers);
-    }
-    status = client_fail_code(error, rd_kafka_error_code(failure), rd_kafka_error_string(failure));
-    rd_kafka_error_destroy(failure);
     return status;
 }
 

@@ -68,9 +68,9 @@ struct connection *publisher_connection(struct publisher *publisher);
  * Takes the event, copying it: topic, key, value, headers, partition (-1: by key) and timestamp
  * (below 0: now). CLIENT_OK: exactly one completion follows, within about event_timeout_ms. Else
  * none does: CLIENT_FULL (serve or wait, then try again), CLIENT_INVALID (also for timestamp 0,
- * which librdkafka would take for "now"), CLIENT_NOT_FOUND (a partition that the topic is known not
- * to have), CLIENT_REFUSED, CLIENT_FATAL. Any thread; events of one key are kept in the order of
- * these calls.
+ * which librdkafka would take for "now"), CLIENT_NOT_FOUND (a topic or a partition of it that is
+ * not there: the bus was asked just now, for a second at most), CLIENT_REFUSED, CLIENT_FATAL. Any
+ * thread; events of one key are kept in the order of these calls.
  */
 CHECKED enum client_status publisher_publish(struct publisher *publisher, const struct event *event,
                                              void *context, struct client_error *error);
