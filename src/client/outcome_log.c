@@ -67,6 +67,18 @@ struct outcome_log {
     int64_t open_at_ms, sum_at_ms, published_ms;
 };
 
+/* --- its clock --- */
+
+static int64_t mono_ms(const struct outcome_log *log)
+{
+    return clock_mono_ms(log->settings.clock);
+}
+
+static int64_t wall_ms(const struct outcome_log *log)
+{
+    return clock_wall_ms(log->settings.clock);
+}
+
 /* --- how much is told --- */
 
 static bool is_step(enum outcome_kind kind)
@@ -93,7 +105,7 @@ static void begin_thread(struct outcome_log *log)
 
 bool outcome_log_allows(struct outcome_log *log, enum outcome_kind kind)
 {
-    int64_t now_ms = clock_mono_ms(clock_system());
+    int64_t now_ms = mono_ms(log);
     pthread_mutex_lock(&log->lock);
     double seconds = (double)(now_ms - log->filled_ms) / 1000;
     log->filled_ms = now_ms;
@@ -105,7 +117,7 @@ bool outcome_log_allows(struct outcome_log *log, enum outcome_kind kind)
         measure->left -= 1;
     } else {
         log->left_since_ms[kind] =
-            log->left_out[kind] == 0 ? clock_wall_ms(clock_system()) : log->left_since_ms[kind];
+            log->left_out[kind] == 0 ? wall_ms(log) : log->left_since_ms[kind];
         log->left_out[kind]++;
         log->left_out_ever++;
     }
@@ -160,8 +172,8 @@ void outcome_log_handles(struct outcome_log *log, const struct outcome_filter *f
     }
     log->filters = own;
     log->filter_count = count;
-    log->filters_since_ms = clock_wall_ms(clock_system());
-    log->filters_at_ms = clock_mono_ms(clock_system()) + FIRST_MS;
+    log->filters_since_ms = wall_ms(log);
+    log->filters_at_ms = mono_ms(log) + FIRST_MS;
     begin_thread(log);
     pthread_mutex_unlock(&log->lock);
 }
@@ -169,7 +181,7 @@ void outcome_log_handles(struct outcome_log *log, const struct outcome_filter *f
 static void tell_filters(struct outcome_log *log)
 {
     const int64_t again_ms = (int64_t)6 * 3600 * 1000;
-    int64_t now_ms = clock_mono_ms(clock_system());
+    int64_t now_ms = mono_ms(log);
     struct outcome outcome = outcome_log_blank(log, OUTCOME_HANDLES);
     pthread_mutex_lock(&log->lock);
     bool is_due = log->filters_since_ms != 0 && now_ms >= log->filters_at_ms && !log->is_ending;
@@ -270,7 +282,7 @@ static void close_all(struct outcome_log *log)
 static bool open_due(struct outcome_log *log)
 {
     struct client_error error;
-    int64_t now_ms = clock_mono_ms(clock_system());
+    int64_t now_ms = mono_ms(log);
     if (atomic_exchange(&log->is_gone, false)) {
         close_all(log); /* it is made again */
     }
@@ -312,7 +324,7 @@ static void publish(struct outcome_log *log, struct record *record)
 /* Counts of what was left out, as records. */
 static void sum_up(struct outcome_log *log)
 {
-    int64_t now_ms = clock_mono_ms(clock_system());
+    int64_t now_ms = mono_ms(log);
     if (now_ms < log->sum_at_ms) {
         return;
     }
@@ -350,7 +362,7 @@ static void close_if_idle(struct outcome_log *log, int64_t now_ms)
 static void publish_all(struct outcome_log *log)
 {
     struct record *records, *record, *next;
-    int64_t now_ms = clock_mono_ms(clock_system());
+    int64_t now_ms = mono_ms(log);
     if (!has_records(log)) {
         close_if_idle(log, now_ms);
         return;
@@ -410,12 +422,13 @@ struct outcome_log *outcome_log_new(const struct outcome_log_settings *settings)
     char host[65] = "";
     (void)!gethostname(host, sizeof host - 1);
     log->settings = *settings;
+    log->settings.clock = settings->clock != NULL ? settings->clock : clock_system();
     log->settings.connection.notice = NULL; /* others tell the same */
     log->settings.connection.timeout_ms = ASK_MS;
     log->member = mem_sprintf("%s/%ld", host, (long)getpid());
     log->steps = (struct measure){STEPS, STEPS, STEPS_A_SECOND};
     log->ends_of = (struct measure){ENDS, ENDS, ENDS_A_SECOND};
-    log->filled_ms = clock_mono_ms(clock_system());
+    log->filled_ms = mono_ms(log);
     pthread_mutex_init(&log->lock, NULL);
     cond_init(&log->ends);
     return log;
@@ -459,7 +472,7 @@ void outcome_log_counts(struct outcome_log *log, struct outcome_log_counts *coun
 struct outcome outcome_log_blank(const struct outcome_log *log, enum outcome_kind kind)
 {
     struct outcome outcome = outcome_blank(kind);
-    outcome.time_ms = clock_wall_ms(clock_system());
+    outcome.time_ms = wall_ms(log);
     outcome.group = log->settings.group;
     outcome.instance = log->settings.instance;
     outcome.member = log->member;

@@ -1,6 +1,7 @@
 #ifndef TIDINGS_CLIENT_OUTCOME_LOG_H
 #define TIDINGS_CLIENT_OUTCOME_LOG_H
 
+#include "base/clock.h"
 #include "client/connection.h"
 #include "client/lane_runner.h"
 #include "client/outcome.h"
@@ -19,8 +20,9 @@
 struct outcome_log_settings {
     struct connection_settings connection; /* its texts live as long as the log */
     const char *group;
-    const char *instance; /* NULL: none */
-    int attempts;         /* that an event has */
+    const char *instance;      /* NULL: none */
+    int attempts;              /* that an event has */
+    const struct clock *clock; /* NULL: the machine's; as long as the log */
 
     /* A line for people, from the log's own threads. */
     void (*log)(void *context, enum lane_log_level level, const char *text);
