@@ -295,6 +295,22 @@ static void note_unread(struct judging *judging)
     }
 }
 
+/* Who had the partition when the event was passed is not known: a guess in any case. */
+static void note_filter(struct judging *judging)
+{
+    if (judging->group->filter == STORY_FILTER_PASSES) {
+        note(judging, STORY_INFERRED,
+             "its members told that they take no events of this type; one that tells nothing may "
+             "have been among them then",
+             0);
+    } else if (judging->group->filter == STORY_FILTER_SOME) {
+        note(judging, STORY_INFERRED,
+             "some of its members told that they take no events of this type; the others do not "
+             "tell what they take",
+             0);
+    }
+}
+
 static void judge_passed(struct judging *judging)
 {
     const struct story_evidence_of_group *group = judging->group;
@@ -306,11 +322,9 @@ static void judge_passed(struct judging *judging)
     }
     bool is_filtered = group->filter == STORY_FILTER_PASSES;
     say(judging, is_filtered ? STORY_FILTERED : STORY_IS_PASSED,
-        is_filtered ? STORY_TOLD : STORY_PASSED, 0);
+        is_filtered ? STORY_INFERRED : STORY_PASSED, 0);
     set_passed_time(judging);
-    if (is_filtered) {
-        note(judging, STORY_TOLD, "its members told that they take no events of this type", 0);
-    }
+    note_filter(judging);
     if (group->is_commit_known && group->committed <= judging->place->offset) {
         note(judging, STORY_TOLD, "ahead of its commit, by the text beside that", 0);
     } else if (judging->verdict->at_ms > 0 && judging->verdict->not_before_ms == 0) {

@@ -21,7 +21,8 @@ enum story_part {
 enum story_filter {
     STORY_FILTER_UNKNOWN, /* nothing was told */
     STORY_FILTER_TAKES,   /* one of them takes events like this one */
-    STORY_FILTER_PASSES   /* all told that they take none like it */
+    STORY_FILTER_SOME,  /* those who told take none like it; of who is a member now some did not */
+    STORY_FILTER_PASSES /* all told that they take none like it, as far as is known */
 };
 
 struct story_evidence_of_group {

@@ -33,10 +33,18 @@ static void take(void *context, size_t index, const struct event *event)
     }
 }
 
+static int compare_texts(const char *left, const char *right)
+{
+    return strcmp(left != NULL ? left : "", right != NULL ? right : "");
+}
+
+/* By time; what one member repeats stands together. */
 static int compare(const void *left, const void *right)
 {
     const struct outcome *a = left, *b = right;
-    return (a->time_ms > b->time_ms) - (a->time_ms < b->time_ms);
+    int order = (a->time_ms > b->time_ms) - (a->time_ms < b->time_ms);
+    order = order != 0 ? order : compare_texts(a->member, b->member);
+    return order != 0 ? order : compare_texts(a->instance, b->instance);
 }
 
 /* What is told of an event stands under its place, what is told of a group under its name. */
@@ -146,8 +154,25 @@ static bool takes(struct story_told *told, const struct outcome *outcome,
     return false;
 }
 
+/* How many have told ever: each start of one has a time of its own. */
+static int64_t count_tellers(const struct story_told *told, const char *group)
+{
+    int64_t count = 0;
+    const struct outcome *last = NULL;
+    for (size_t i = 0; i < told->items.count; i++) {
+        const struct outcome *outcome = &told->items.items[i];
+        if (outcome->kind == OUTCOME_HANDLES && is_of_group(outcome, group)) {
+            count += last == NULL || compare(last, outcome) != 0;
+            last = outcome;
+        }
+    }
+    return count;
+}
+
 /* Members of several versions may have been at work: one that takes it is enough. What was told
- * only after the group had passed the event says nothing about it. */
+ * only after the group had passed the event says nothing about it. One that never tells (another
+ * library, an older version) is seen by there being more members than have told, while it is one.
+ */
 static enum story_filter filter_of(struct story_told *told, const char *group,
                                    const struct story_event *event,
                                    const struct story_evidence_of_group *evidence)
@@ -163,7 +188,8 @@ static enum story_filter filter_of(struct story_told *told, const char *group,
             filter = takes(told, outcome, event) ? STORY_FILTER_TAKES : STORY_FILTER_PASSES;
         }
     }
-    return filter;
+    bool is_one_silent = evidence->members > count_tellers(told, group);
+    return filter == STORY_FILTER_PASSES && is_one_silent ? STORY_FILTER_SOME : filter;
 }
 
 void story_told_of(struct story_told *told, const char *group, const struct story_event *event,
