@@ -54,6 +54,16 @@ def run(*command, **options):
                           **options)
 
 
+def end_server(pid):
+    """Returns when it is gone; it is no child of ours."""
+    deadline = time.monotonic() + WAIT_S
+    os.kill(pid, signal.SIGTERM)
+    while os.path.exists("/proc/%d" % pid):
+        if time.monotonic() > deadline:
+            raise AssertionError("the server with pid %d does not end" % pid)
+        time.sleep(0.02)
+
+
 def orders_10k():
     path = os.environ.get("ORDERS_10K")
     return path or os.path.join(ROOT, "..", "shared", "data", "online-retail-10k.csv")
@@ -223,8 +233,10 @@ class Demo(unittest.TestCase):
         script = "\n".join(["set -e", *lines]).replace("sales.svg", folder)
         script = script.replace("--detach", "--detach 2> /dev/null")  # run waits for who has it
         done = run("bash", "-c", script)
-        for pid in re.findall(r"^ready .* pid=(\d+)$", done.stdout, re.M):
-            os.kill(int(pid), signal.SIGTERM)
+        pids = re.findall(r"^ready .*\bpid=(\d+)\b", done.stdout, re.M)
+        for pid in pids:
+            end_server(int(pid))
+        self.assertEqual(len(pids), 1, done.stdout)
         self.assertEqual(done.returncode, 0, script + done.stdout + done.stderr)
         for word in ("OrderPlaced", "ShipmentPrepared", "poison", "Orders sold"):
             self.assertIn(word, done.stdout)
