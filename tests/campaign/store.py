@@ -33,6 +33,7 @@ sys.path.insert(0, os.path.dirname(HERE))
 import check  # noqa: E402
 import stage  # noqa: E402
 from harness.kafka_cluster import Foreign  # noqa: E402
+from harness.server import held_port  # noqa: E402
 
 PARTITIONS = 4
 CUSTOMERS, ARTICLES = 12, 15
@@ -155,7 +156,7 @@ class Round:
             store.bus.command("topic", "create", topic, "--partitions", str(PARTITIONS))
         has_postgres = stage.postgres_programs() and self.rng.random() < 0.5
         store.database = (stage.Postgres if has_postgres else stage.Sqlite)(store.home)
-        self.mailbox = "127.0.0.1:0"
+        self.mailbox, store.intake = (f"127.0.0.1:{held_port(self)}" for _ in range(2))  # also while they are down
         self.start("mailbox")
         store.arguments = {
             "email": ["--smtp", "smtp://" + self.mailbox], "shipping": ["--labels", "labels"], "analytics": [],
@@ -163,7 +164,6 @@ class Round:
         for name in stage.SERVICES:
             store.arguments[name] += ["--attempts", "3"]
         self.sick = self.rng.choice(("inventory", "email", "shipping", "analytics", None))
-        store.intake = "127.0.0.1:0"
         self.names = ["order-intake", "mailbox", *stage.SERVICES]
         for name in self.names[2:]:
             self.start(name)

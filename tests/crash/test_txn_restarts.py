@@ -7,7 +7,7 @@ One transaction of v1, or of v2, stands behind each step: InitProducerId, AddPar
 AddOffsetsToTxn (v1), the first and the last Produce, TxnOffsetCommit, EndTxn. Then the server is
   - killed, or stopped cleanly, and the producers go on: what was sent before is still in the transaction, once,
     sent again it is recognised, and the commit, which may be asked for again, makes all of it visible;
-  - killed, and the producers are gone: their transactions are aborted after their time-out, fenced, and hold back
+  - killed, and the producers are gone: their transactions are aborted when their time-out has passed, fenced, and hold back
     nobody; a new producer gets the same producer id with a newer epoch.
 """
 import shutil
@@ -15,7 +15,7 @@ import tempfile
 
 from txn_client import CONCURRENT, PARTITIONS, Transaction, child
 
-TIMEOUT_MS = 1500
+TIMEOUT_MS = 60000
 FENCED = (47, 90)  # INVALID_PRODUCER_EPOCH, PRODUCER_FENCED
 
 
@@ -75,15 +75,15 @@ def stands():
     return [Stand(two, done) for two in (False, True) for done in range(1, len(steps_of(two)) + 1)]
 
 
-def started(data, all_stands, timeout_ms):
+def started(data, all_stands):
     server = child.Server(data)
     for stand in all_stands:
-        stand.begin(server.port, timeout_ms)
+        stand.begin(server.port, TIMEOUT_MS)
     return server
 
 
-def restarted(data, all_stands):
-    server = child.Server(data)
+def restarted(data, all_stands, options=()):
+    server = child.Server(data, options=options)
     for stand in all_stands:
         stand.txn.connect(server.port)
     return server
@@ -104,7 +104,7 @@ def check_open(stand):
 
 def producers_go_on(cleanly, data):
     all_stands = stands()
-    server = started(data, all_stands, 60000)
+    server = started(data, all_stands)
     if cleanly:
         assert server.stop() == 0, "the clean stop failed"
     else:
@@ -142,9 +142,12 @@ def check_aborted(stand):
 
 def producers_are_gone(data):
     all_stands = stands()
-    server = started(data, all_stands, TIMEOUT_MS)
+    server = started(data, all_stands)
     server.kill()
-    server = restarted(data, all_stands)
+    server = restarted(data, all_stands, ["--test-clock"])
+    for stand in all_stands:
+        check_open(stand)
+    server.run("clock", "--advance", f"{TIMEOUT_MS}ms")
     ids = {check_aborted(stand) for stand in all_stands}
     assert len(ids) == len(all_stands), "two transactional ids share a producer id"
     assert server.stop() == 0

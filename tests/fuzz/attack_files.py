@@ -1,15 +1,17 @@
 #!/usr/bin/python3
 """Data directories with files that are spoilt, cut, swapped or gone.
 
-    TIDINGS_BIN=build/tidings tests/fuzz/attack_files.py [--seconds 60] [--seed N] [--jobs N]
+    TIDINGS_BIN=build/tidings tests/fuzz/attack_files.py [--seconds 60] [--seed N | --first N] [--jobs N]
 
 One directory is made with all that a server keeps; then, again and again, some files of a copy are
 spoilt. `check` must end with a finding or without, the server must start or refuse with a word, and
 what it serves must be what was written: never other events, never a crash, and of topics whose files
 were left alone every event. On a failure the seed of the try is printed; --seed plays it again.
+--first N makes each run take the same ones: N and those that follow.
 """
 import argparse
 import concurrent.futures
+import itertools
 import os
 import random
 import re
@@ -327,6 +329,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--seed", type=int, help="of one try that failed")
+    parser.add_argument("--first", type=int, help="the seed of the first try; else they are random")
     parser.add_argument("--jobs", type=int, default=2)
     options = parser.parse_args()
     ends, failed = {}, 0
@@ -335,6 +338,7 @@ def main():
         expected = [expectation(data) for data in sounds]
         until = time.monotonic() + options.seconds
         seeds = iter([options.seed] if options.seed is not None else
+                     itertools.count(options.first) if options.first is not None else
                      iter(lambda: random.SystemRandom().getrandbits(32), None))
 
         def work():
