@@ -45,14 +45,22 @@ static void leave(struct server_log *log)
 /* Who reads, as long as the server goes on. */
 struct asker {
     struct server_log *log;
-    bool (*each)(void *context, const struct event *event);
-    void *context;
+    const struct log_stretch *stretch; /* as it was asked for */
 };
 
 static bool give(void *context, const struct event *event)
 {
     struct asker *asker = context;
-    return !atomic_load(&asker->log->is_closing) && asker->each(asker->context, event);
+    return !atomic_load(&asker->log->is_closing) &&
+           asker->stretch->each(asker->stretch->context, event);
+}
+
+static bool goes_on(void *context)
+{
+    const struct asker *asker = context;
+    const struct log_stretch *stretch = asker->stretch;
+    return !atomic_load(&asker->log->is_closing) &&
+           (stretch->goes_on == NULL || stretch->goes_on(stretch->context));
 }
 
 static enum err read_stretch(struct log_access *access, struct log_stretch *stretch,
@@ -63,12 +71,15 @@ static enum err read_stretch(struct log_access *access, struct log_stretch *stre
     if (catalogue == NULL) {
         return reason_fail(reason, ERR_CLOSED, "the server has stopped");
     }
-    struct asker asker = {log, stretch->each, stretch->context};
+    const struct log_stretch asked = *stretch;
+    struct asker asker = {log, &asked};
     stretch->each = give;
+    stretch->goes_on = goes_on;
     stretch->context = &asker;
     enum err err = log_stretch_read(catalogue, stretch, reason);
-    stretch->each = asker.each;
-    stretch->context = asker.context;
+    stretch->each = asked.each;
+    stretch->goes_on = asked.goes_on;
+    stretch->context = asked.context;
     if (err == ERR_NONE && atomic_load(&log->is_closing)) {
         err = reason_fail(reason, ERR_CLOSED, "the server is stopping");
     }

@@ -17,8 +17,8 @@ struct log_access *server_log_ref(struct log_access *log);
 /* The catalogue stays until server_log_close. */
 void server_log_open(struct log_access *log, struct catalogue *catalogue);
 
-/* Those who are reading are given no more, and are waited for: as long as the disk, and what they
- * do with the event in hand. */
+/* Those who are reading are given no more, and are waited for: as long as the disk takes for a
+ * piece of the log, and what they do with the event in hand. */
 void server_log_close(struct log_access *log);
 
 #endif

@@ -24,6 +24,8 @@ struct log_stretch {
     int64_t from, stop; /* offsets, without the last; from == stop: only the bounds are told */
     /* What it is given is borrowed; false: no more. Header values are followed by a NUL. */
     bool (*each)(void *context, const struct event *event);
+    bool (*goes_on)(void *context); /* between pieces of the log, which may give nothing for long:
+                                     * false: no more; NULL: always */
     void *context;
 
     /* out */
@@ -44,7 +46,7 @@ struct log_access {
  * Reads the stretch. Memory: a piece of the log (256 KiB of it, one batch at least, opened).
  * ERR_NOT_FOUND: there is no such topic or partition; ERR_CLOSED: the log is closed, or its topic
  * is deleted; ERR_IO. What was given before an error counts. Waits for the disk. Any thread, but
- * not within `each`.
+ * not within `each` or `goes_on`.
  */
 CHECKED static inline enum err log_access_read(struct log_access *access,
                                                struct log_stretch *stretch, struct reason *reason)

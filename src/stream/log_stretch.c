@@ -43,7 +43,8 @@ static enum err read_partition(struct partition *partition, struct log_stretch *
             goes_on = give(stretch, &piece);
         }
     } while (err == ERR_NONE && goes_on && stretch->next_offset > before &&
-             stretch->next_offset < stretch->stop && stretch->next_offset < stretch->end_offset);
+             stretch->next_offset < stretch->stop && stretch->next_offset < stretch->end_offset &&
+             (stretch->goes_on == NULL || stretch->goes_on(stretch->context)));
     if (stretch->high_watermark < stretch->end_offset) {
         stretch->high_watermark = stretch->end_offset; /* it moved meanwhile */
     }

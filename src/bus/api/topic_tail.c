@@ -291,6 +291,11 @@ static bool take_logged(void *context, const struct event *event)
     return !leg->is_enough && !is_over(look);
 }
 
+static bool goes_on(void *context)
+{
+    return !is_over(context);
+}
+
 static enum client_status read_logged_legs(struct look *look, struct client_error *error)
 {
     struct topic_tail *tail = look->tail;
@@ -304,6 +309,7 @@ static enum client_status read_logged_legs(struct look *look, struct client_erro
                                       .from = leg->at,
                                       .stop = leg->stop,
                                       .each = take_logged,
+                                      .goes_on = goes_on,
                                       .context = look};
         err = leg->at < leg->stop ? log_access_read(tail->connection->log, &stretch, &reason)
                                   : ERR_NONE;

@@ -176,6 +176,13 @@ static bool on_logged(void *context, const struct event *event)
     return !scan->is_stopped;
 }
 
+/* Where nothing is given for long, it can be stopped all the same. */
+static bool goes_on(void *context)
+{
+    struct run *run = context;
+    return tell(run->scan, run);
+}
+
 static enum err find_logged_ends(struct run *run, struct log_access *log, struct reason *reason)
 {
     struct topic_scan *scan = run->scan;
@@ -212,6 +219,7 @@ static enum client_status scan_log(struct run *run, struct log_access *log,
                                       .from = leg->at,
                                       .stop = leg->stop,
                                       .each = on_logged,
+                                      .goes_on = goes_on,
                                       .context = run};
         err = leg->at < leg->stop ? log_access_read(log, &stretch, &reason) : ERR_NONE;
         if (err == ERR_NONE && !scan->is_stopped) {

@@ -6,8 +6,11 @@
 
 /* The server's log for who may outlive the server. */
 
+enum { MARKERS = 1000 };
+
 struct asking {
     struct log_access *log;
+    int turns;
     pthread_barrier_t is_in, may_leave;
     atomic_bool has_closed;
     enum err err;
@@ -100,12 +103,63 @@ static void test_its_close_waits_for_who_reads(void **state)
     log_access_unref(asking.log);
 }
 
+static bool stay_between(void *context)
+{
+    struct asking *asking = context;
+    asking->turns++;
+    pthread_barrier_wait(&asking->is_in);
+    pthread_barrier_wait(&asking->may_leave);
+    return true;
+}
+
+/* More markers than one piece of the log has, and no events. */
+static void *ask_for_nothing(void *context)
+{
+    struct asking *asking = context;
+    struct reason reason = {""};
+    struct log_stretch stretch = {
+        .topic = "orders", .stop = MARKERS, .goes_on = stay_between, .context = asking};
+    asking->err = log_access_read(asking->log, &stretch, &reason);
+    return NULL;
+}
+
+static void test_its_close_ends_who_is_given_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    struct partition *partition = topic_partition(fixture->topic, 0);
+    struct partition_marker marker = {.producer_id = 1};
+    struct asking asking = {.log = server_log_new()};
+    pthread_t reader, closer;
+    int seen = 0;
+    for (int i = 0; i < MARKERS; i++) {
+        assert_int_equal(partition_append_marker(partition, &marker, &fixture->reason), ERR_NONE);
+    }
+    wait_until(partition_last_stable_offset(partition) == MARKERS);
+    server_log_open(asking.log, fixture->catalogue);
+    pthread_barrier_init(&asking.is_in, NULL, 2);
+    pthread_barrier_init(&asking.may_leave, NULL, 2);
+    assert_int_equal(pthread_create(&reader, NULL, ask_for_nothing, &asking), 0);
+    pthread_barrier_wait(&asking.is_in);
+    assert_int_equal(pthread_create(&closer, NULL, close_log, &asking), 0);
+    wait_until(read_first(asking.log, count, &seen) == ERR_CLOSED);
+    pthread_barrier_wait(&asking.may_leave);
+    pthread_join(closer, NULL);
+    pthread_join(reader, NULL);
+    assert_int_equal(asking.turns, 1);
+    assert_int_equal(asking.err, ERR_CLOSED);
+    pthread_barrier_destroy(&asking.is_in);
+    pthread_barrier_destroy(&asking.may_leave);
+    log_access_unref(asking.log);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_it_is_closed_before_and_after_the_server,
                                         fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_its_close_waits_for_who_reads, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_its_close_ends_who_is_given_nothing, fixture_setup,
                                         fixture_teardown),
     };
     return unit_run(tests, NULL, NULL, argc, argv);

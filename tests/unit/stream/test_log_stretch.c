@@ -200,6 +200,34 @@ static void test_what_is_hidden_behind_a_place_is_not_told_of_it(void **state)
     check_missing(fixture, 2, LOG_HIDDEN_ABORTED);
 }
 
+static bool goes_on(void *context)
+{
+    int *turns = context;
+    return --*turns > 0;
+}
+
+static void test_what_gives_nothing_for_long_can_be_ended(void **state)
+{
+    enum { EACH = 3000, BATCHES = 4, STOP = BATCHES * (EACH + 1) }; /* a batch fills a piece */
+    struct fixture *fixture = *state;
+    int64_t before = 0;
+    for (int i = 0; i < BATCHES; i++) {
+        write_batch(fixture, &(struct writing){EACH, 100 + i, BATCH_COMPRESSION_NONE});
+        end_txn(fixture, 100 + i, false);
+    }
+    for (int turns = 1; turns < BATCHES; turns++) {
+        int left = turns;
+        struct log_stretch stretch = {
+            .topic = "orders", .stop = STOP, .goes_on = goes_on, .context = &left};
+        assert_int_equal(log_stretch_read(fixture->catalogue, &stretch, &fixture->reason),
+                         ERR_NONE);
+        assert_int_equal(left, 0);
+        assert_in_range(stretch.next_offset, before + 1, STOP - 1);
+        assert_int_equal(stretch.hidden, LOG_HIDDEN_ABORTED);
+        before = stretch.next_offset;
+    }
+}
+
 static void test_what_is_not_there_is_said(void **state)
 {
     struct fixture *fixture = *state;
@@ -244,6 +272,7 @@ int main(int argc, char **argv)
         TEST(test_the_bounds_alone_are_told),
         TEST(test_aborted_events_and_open_ones_are_told_apart),
         TEST(test_what_is_hidden_behind_a_place_is_not_told_of_it),
+        TEST(test_what_gives_nothing_for_long_can_be_ended),
         TEST(test_what_is_not_there_is_said),
         TEST(test_damage_is_told_and_what_is_behind_it_is_there),
     };
