@@ -195,10 +195,20 @@ class ActsTest(Console):
         self.assertEqual([letter["state"] for letter in kept], ["discarded"] * count)
         shown = self.server.run("deadletter", "show", "gone", kept[0]["id"], "--json")[0]
         self.assertIn(HOSTILE, json.dumps(json.loads(shown), ensure_ascii=False).replace('\\"', '"'))
-        self.assertNotIn("Discard 3", self.page(at + "&discard=1").text()) # there is nothing left
+        undo = f"tidings deadletter discard gone --cause {cause} --undo --execute"
+        self.assertIn(undo, page.text())
+        self.assertIn(f"{count} events are open again", self.page(self.press(page, "/undo")).text())
+        self.assertEqual(told(), before)
+        self.press(self.page(at + "&discard=1"), "/discard", "why=again")
+        page = self.page(at + "&discard=1") # there is nothing left but to take it back
+        self.assertNotIn("Discard 3", page.text())
+        self.assertIn(f"{count} events of this cause are discarded", page.text())
+        self.assertIn(undo, page.text())
         undone = self.api("/v1/groups/gone/discards", {"cause": cause, "undo": True})
         self.assertEqual((undone["executed"], undone["undone"], undone["events"]), (True, True, count))
         self.assertEqual(told(), before)
+        page = self.page(at + "&discard=1")
+        self.assertEqual([form for form in page.forms if "/undo" in form.get("action", "")], [])
         for body in ({}, {"cause": cause}, {"cause": cause, "why": ""}, {"cause": cause, "why": "x" * 1001}, {"why": "x"},
                      {"cause": cause, "why": "x", "lanes": "shut"}, {"cause": cause, "why": "x", "more": 1}, []):
             self.api("/v1/groups/gone/discards", body, 400)

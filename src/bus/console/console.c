@@ -139,6 +139,7 @@ void *console_make(const struct bus_parts *parts)
         {"/dead-letters/republish", "Publish again", page_dead_again, NULL, NULL, "/dead-letters",
          NULL},
         {"/dead-letters/discard", "Discard", page_dead_discard, NULL, NULL, "/dead-letters", NULL},
+        {"/dead-letters/undo", "Take back", page_dead_undo, NULL, NULL, "/dead-letters", NULL},
         {"/dead-letters/cancel", "Cancel", page_dead_cancel, NULL, NULL, "/dead-letters", NULL},
         {"/lanes/say", "Say it", page_lane_say, NULL, NULL, "/groups", NULL},
         {"/group/reset", "Move a group", page_reset, NULL, NULL, "/groups", NULL}};

@@ -135,12 +135,47 @@ static void put_discard_form(struct page *page, int64_t events)
                                   group, cause, "the address never existed"));
 }
 
+/* What `undo` or its counterpart would do. */
+static json_t *try_discard(struct page *page, bool is_undo, unsigned *status)
+{
+    return page_do(page, "POST", discards_of(page),
+                   json_pack("{s:s,s:b,s:b}", "cause", page_query(page, "cause", ""), "dry_run", 1,
+                             "undo", (int)is_undo),
+                   status);
+}
+
+static void put_undo(struct page *page)
+{
+    const char *cause = page_query(page, "cause", ""), *group = group_of(page);
+    page_button(page, html_url(&page->arena, "/dead-letters/undo?group={}&cause={}", group, cause),
+                "Take it back",
+                html_shell(&page->arena,
+                           "tidings deadletter discard {} --cause {} --undo --execute", group,
+                           cause));
+}
+
+/* Of those that were discarded before. */
+static void put_discarded(struct page *page)
+{
+    unsigned status;
+    json_t *said = try_discard(page, true, &status);
+    int64_t events = json_number(said, "events");
+    if (status != 200 || events <= 0) {
+        return;
+    }
+    html_begin(&page->html, "section", "class", "say note", "aria-label", "Discarded", NULL);
+    html_begin(&page->html, "p", NULL);
+    html_textf(&page->html, "%s event%s of this cause %s discarded. They can be open again.",
+               page_count(page, events), s_of(events), events == 1 ? "is" : "are");
+    html_end(&page->html, "p");
+    put_undo(page);
+    html_end(&page->html, "section");
+}
+
 void page_dead_put_discard(struct page *page)
 {
     unsigned status;
-    const char *cause = page_query(page, "cause", "");
-    json_t *said = page_do(page, "POST", discards_of(page),
-                           json_pack("{s:s,s:b}", "cause", cause, "dry_run", 1), &status);
+    json_t *said = try_discard(page, false, &status);
     if (status != 200) {
         page_problem(page, said);
         return;
@@ -168,6 +203,7 @@ void page_dead_put_discard(struct page *page)
         put_discard_form(page, events);
     }
     html_end(&page->html, "section");
+    put_discarded(page);
 }
 
 /* The number that was shown; -1: none. */
@@ -200,11 +236,26 @@ void page_dead_discard(struct page *page)
     }
 }
 
+void page_dead_undo(struct page *page)
+{
+    unsigned status;
+    json_t *done =
+        page_do(page, "POST", discards_of(page),
+                json_pack("{s:s,s:b}", "cause", page_query(page, "cause", ""), "undo", 1), &status);
+    if (status != 200) {
+        page_dead_refuse(page, done, status);
+    } else {
+        page_go(page, page_printf(page, "%s&reopened=%" PRId64, page_dead_place(page),
+                                  json_number(done, "events")));
+    }
+}
+
 /* --- what was done --- */
 
 void page_dead_put_done(struct page *page)
 {
     const char *discarded = page_query(page, "discarded", NULL);
+    const char *reopened = page_query(page, "reopened", NULL);
     const char *again = page_query(page, "again", NULL), *of = page_query(page, "of", NULL);
     if (again != NULL && of != NULL) {
         page_say(page, strcmp(again, of) == 0 ? "good" : "bad",
@@ -214,10 +265,10 @@ void page_dead_put_done(struct page *page)
                              again, of));
     }
     if (discarded != NULL) {
-        page_say(page, "good",
-                 page_printf(page, "%.12s events are discarded. This takes it back:", discarded));
-        page_command(page, html_shell(&page->arena,
-                                      "tidings deadletter discard {} --cause {} --undo --execute",
-                                      group_of(page), page_query(page, "cause", "")));
+        page_say(page, "good", page_printf(page, "%.12s events are discarded.", discarded));
+        put_undo(page);
+    }
+    if (reopened != NULL) {
+        page_say(page, "good", page_printf(page, "%.12s events are open again.", reopened));
     }
 }

@@ -422,14 +422,6 @@ static void put_progress(struct page *page, const json_t *task)
     }
 }
 
-static void put_form(struct page *page, const char *action, const char *word, const char *line)
-{
-    html_begin(&page->html, "form", "class", "filter", "method", "post", "action", action, NULL);
-    html_element(&page->html, "button", word, NULL);
-    html_end(&page->html, "form");
-    page_command(page, line);
-}
-
 static void put_choices(struct page *page, const json_t *task, const char *state)
 {
     const char *id = json_text(task, "task"), *plan = json_text(task, "plan");
@@ -437,15 +429,16 @@ static void put_choices(struct page *page, const json_t *task, const char *state
     bool is_at_work = strcmp(state, "running") == 0 || strcmp(state, "reading") == 0;
     bool is_whole = strcmp(state, "done") == 0;
     if (is_at_work) {
-        put_form(page, html_url(&page->arena, "/dead-letters/cancel?group={}&task={}", group, id),
-                 "Cancel: send no more",
-                 html_shell(&page->arena, "tidings deadletter tasks cancel {} {}", group, id));
+        page_button(page,
+                    html_url(&page->arena, "/dead-letters/cancel?group={}&task={}", group, id),
+                    "Cancel: send no more",
+                    html_shell(&page->arena, "tidings deadletter tasks cancel {} {}", group, id));
     } else if (strcmp(state, "cancelling") != 0 &&
                (!is_whole || json_number(task, "refused") > 0)) {
-        put_form(page,
-                 html_url(&page->arena, "/dead-letters/redrive?group={}&plan={}", group, plan),
-                 "Go on with what is left",
-                 html_shell(&page->arena, "tidings deadletter redrive {} --plan {}", group, plan));
+        page_button(
+            page, html_url(&page->arena, "/dead-letters/redrive?group={}&plan={}", group, plan),
+            "Go on with what is left",
+            html_shell(&page->arena, "tidings deadletter redrive {} --plan {}", group, plan));
     }
 }
 

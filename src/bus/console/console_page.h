@@ -36,7 +36,7 @@ struct console_route {
     const struct page_kind *kind;
 };
 
-enum { CONSOLE_PAGES_MAX = 24 };
+enum { CONSOLE_PAGES_MAX = 32 };
 
 struct console {
     const struct bus_parts *parts;
@@ -147,6 +147,9 @@ void page_group_row(struct page *page, const json_t *group);
 /* The line for the shell that does the same. */
 void page_command(struct page *page, const char *line);
 
+/* A form that is one button, and the line for the shell that does the same. */
+void page_button(struct page *page, const char *action, const char *word, const char *line);
+
 /* What stands where there is nothing: words, and the line that changes it (may be NULL). */
 void page_empty(struct page *page, const char *words, const char *line);
 
@@ -219,7 +222,7 @@ void page_dead_refuse(struct page *page, const json_t *problem, unsigned status)
 /* Who else would see the plan's events when they are published again, and the button for it. */
 void page_dead_put_again(struct page *page, const json_t *plan);
 
-/* What discarding those of the cause would do, and the button for it. */
+/* What discarding those of the cause would do, and the buttons for it and for taking it back. */
 void page_dead_put_discard(struct page *page);
 
 /* What a form has just done. */
@@ -249,6 +252,7 @@ void page_dead_redrive(struct page *page);
 void page_dead_cancel(struct page *page);
 void page_dead_again(struct page *page);
 void page_dead_discard(struct page *page);
+void page_dead_undo(struct page *page);
 void page_lanes(struct page *page);
 void page_lane_say(struct page *page);
 void page_settings(struct page *page);

@@ -221,6 +221,14 @@ void page_command(struct page *page, const char *line)
     html_end(&page->html, "p");
 }
 
+void page_button(struct page *page, const char *action, const char *word, const char *line)
+{
+    html_begin(&page->html, "form", "class", "filter", "method", "post", "action", action, NULL);
+    html_element(&page->html, "button", word, NULL);
+    html_end(&page->html, "form");
+    page_command(page, line);
+}
+
 void page_empty(struct page *page, const char *words, const char *line)
 {
     html_begin(&page->html, "div", "class", "empty", NULL);
