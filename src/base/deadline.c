@@ -38,12 +38,11 @@ int64_t deadline_left_ms(const struct deadline *deadline, int64_t most_ms)
     return left_ms < 0 ? 0 : left_ms < most_ms ? left_ms : most_ms;
 }
 
-int64_t deadline_step_ms(const struct deadline *deadline, int64_t least_ms, int64_t most_ms)
+bool deadline_is_pressing(const struct deadline *deadline, bool had_begun)
 {
-    if (deadline == NULL || deadline->within_ms == 0 || deadline_has_begun(deadline)) {
-        return deadline_left_ms(deadline, most_ms);
+    if (!deadline_has_begun(deadline)) {
+        return false;
     }
-    int64_t half_ms = deadline->within_ms / 2;
-    half_ms = half_ms > least_ms ? half_ms : least_ms;
-    return half_ms < most_ms ? half_ms : most_ms;
+    int64_t keep_ms = had_begun ? 0 : deadline->within_ms / 2;
+    return deadline_left_ms(deadline, keep_ms + 1) <= keep_ms;
 }

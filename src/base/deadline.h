@@ -28,8 +28,8 @@ void deadline_grant(struct deadline *deadline, int64_t ms);
  * is NULL. */
 int64_t deadline_left_ms(const struct deadline *deadline, int64_t most_ms);
 
-/* The same for a wait that cannot be ended: so that a deadline which begins meanwhile has half of
- * its time left. But least_ms when it has not begun. */
-int64_t deadline_step_ms(const struct deadline *deadline, int64_t least_ms, int64_t most_ms);
+/* Whether who waits for something has to leave it now: its time is over, or, when it had not begun
+ * as the wait did, half of it, so that what else has to be done has the other half. */
+bool deadline_is_pressing(const struct deadline *deadline, bool had_begun);
 
 #endif

@@ -178,7 +178,7 @@ static enum client_status list_groups(struct connection *connection, const char 
     if (status != CLIENT_OK) {
         return status;
     }
-    rd_kafka_resp_err_t code = rd_kafka_list_groups(all.rk, name, &listing->list, all.timeout_ms);
+    rd_kafka_resp_err_t code = kafka_ask_groups(connection, &all, name, &listing->list);
     kafka_all_end(connection, &all, code);
     if (listing->list == NULL) {
         return connection_fail(

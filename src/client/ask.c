@@ -1,79 +1,63 @@
 #include "client/kafka.h"
 
 #include "base/clock.h"
+#include "base/mem.h"
 
-/*
- * Calls of librdkafka that wait for the bus and cannot be ended. Where a deadline may begin while
- * they do, they are made in steps: short ones while there is no broker at all, when nothing is lost
- * by asking again; longer ones for the answer, each twice the one before, so that a bus that is
- * slow has its time, and one that hangs has taken little of a short deadline's. Of one that is
- * known to be short none of them takes more than half.
- */
+#include <stdlib.h>
 
-enum { STEP_MS = 500, ANSWER_FIRST_MS = 1000, ANSWER_MS = 5000 };
+/* Questions to the bus, none of which outlasts the deadline of its connection (aside.c). */
 
 static int64_t now_ms(void)
 {
     return clock_mono_ms(clock_system());
 }
 
-/* What the next step may take, of what is left until then; 0: it is over. */
-static int step_ms(const struct connection *connection, int64_t until_ms, int64_t most_ms)
-{
-    int64_t left_ms = deadline_left_ms(connection->deadline, until_ms - now_ms());
-    left_ms = left_ms > 0 ? left_ms : 0;
-    return (int)(connection->deadline == NULL || left_ms < most_ms ? left_ms : most_ms);
-}
+/* --- about topics --- */
 
-struct asking {
-    const struct connection *connection;
-    int64_t until_ms;      /* of all steps */
-    int64_t step_until_ms; /* of this one */
-    int64_t answer_ms;     /* the next one that waits for an answer */
+struct metadata_call {
+    bool all;
+    rd_kafka_topic_t *topic; /* NULL: none */
+    int timeout_ms;
+    const struct rd_kafka_metadata *metadata;
+    rd_kafka_resp_err_t code;
 };
 
-static struct asking begin(const struct connection *connection)
+static void make_metadata(rd_kafka_t *rk, void *argument)
 {
-    return (struct asking){.connection = connection,
-                           .until_ms = now_ms() + connection_timeout_ms(connection),
-                           .answer_ms = ANSWER_FIRST_MS};
+    struct metadata_call *call = argument;
+    call->code = rd_kafka_metadata(rk, call->all, call->topic, &call->metadata, call->timeout_ms);
 }
 
-static int next_step(struct asking *asking, int64_t most_ms)
+static void drop_metadata(void *argument)
 {
-    int ms = step_ms(asking->connection, asking->until_ms, most_ms);
-    asking->step_until_ms = now_ms() + ms;
-    return ms;
-}
-
-static int next_answer(struct asking *asking)
-{
-    int64_t most_ms =
-        deadline_step_ms(asking->connection->deadline, ANSWER_FIRST_MS, asking->answer_ms);
-    int ms = next_step(asking, most_ms);
-    asking->answer_ms = 2 * asking->answer_ms < ANSWER_MS ? 2 * asking->answer_ms : ANSWER_MS;
-    return ms;
-}
-
-/* The step ended because its time was over, and there is more. What fails earlier has failed. */
-static bool goes_on(const struct asking *asking, rd_kafka_resp_err_t code)
-{
-    bool is_late = code == RD_KAFKA_RESP_ERR__TIMED_OUT || code == RD_KAFKA_RESP_ERR__TRANSPORT;
-    return is_late && now_ms() >= asking->step_until_ms &&
-           step_ms(asking->connection, asking->until_ms, 1) > 0;
+    struct metadata_call *call = argument;
+    if (call->code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        rd_kafka_metadata_destroy(call->metadata);
+    }
+    if (call->topic != NULL) {
+        rd_kafka_topic_destroy(call->topic);
+    }
+    free(call);
 }
 
 rd_kafka_resp_err_t kafka_ask_metadata_by(struct connection *connection, rd_kafka_t *rk, bool all,
-                                          rd_kafka_topic_t *topic,
+                                          rd_kafka_topic_t *topic, int most_ms,
                                           const struct rd_kafka_metadata **metadata)
 {
-    struct asking asking = begin(connection);
-    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR__TRANSPORT; /* nobody is there to answer */
-    do {
-        int ms = code == RD_KAFKA_RESP_ERR__TRANSPORT ? next_step(&asking, STEP_MS)
-                                                      : next_answer(&asking);
-        code = rd_kafka_metadata(rk, all, topic, metadata, ms);
-    } while (goes_on(&asking, code));
+    static const struct kafka_call kind = {make_metadata, drop_metadata};
+    struct metadata_call *call = mem_new(struct metadata_call);
+    *call = (struct metadata_call){
+        .all = all, .timeout_ms = most_ms, .code = RD_KAFKA_RESP_ERR__TIMED_OUT};
+    if (topic != NULL) { /* the caller's may be gone before the call returns */
+        call->topic = rd_kafka_topic_new(rk, rd_kafka_topic_name(topic), NULL);
+    }
+    if (!kafka_call(connection, rk, &kind, call)) {
+        return RD_KAFKA_RESP_ERR__TIMED_OUT;
+    }
+    rd_kafka_resp_err_t code = call->code;
+    *metadata = call->metadata;
+    call->code = RD_KAFKA_RESP_ERR__TIMED_OUT; /* what came is the caller's */
+    drop_metadata(call);
     return code;
 }
 
@@ -81,43 +65,148 @@ rd_kafka_resp_err_t kafka_ask_metadata(struct connection *connection, bool all,
                                        rd_kafka_topic_t *topic,
                                        const struct rd_kafka_metadata **metadata)
 {
-    return kafka_ask_metadata_by(connection, connection->rk, all, topic, metadata);
+    return kafka_ask_metadata_by(connection, connection->rk, all, topic,
+                                 connection_timeout_ms(connection), metadata);
+}
+
+/* --- about partitions --- */
+
+struct list_call {
+    rd_kafka_topic_partition_list_t *list; /* its own */
+    int timeout_ms;
+    rd_kafka_error_t *failure; /* of a seek */
+    rd_kafka_resp_err_t code;
+};
+
+static void make_times(rd_kafka_t *rk, void *argument)
+{
+    struct list_call *call = argument;
+    call->code = rd_kafka_offsets_for_times(rk, call->list, call->timeout_ms);
+}
+
+static void make_committed(rd_kafka_t *rk, void *argument)
+{
+    struct list_call *call = argument;
+    call->code = rd_kafka_committed(rk, call->list, call->timeout_ms);
+}
+
+static void make_seek(rd_kafka_t *rk, void *argument)
+{
+    struct list_call *call = argument;
+    call->failure = rd_kafka_seek_partitions(rk, call->list, call->timeout_ms);
+}
+
+static void drop_list(void *argument)
+{
+    struct list_call *call = argument;
+    rd_kafka_topic_partition_list_destroy(call->list);
+    if (call->failure != NULL) {
+        rd_kafka_error_destroy(call->failure);
+    }
+    free(call);
+}
+
+/* Answers stand in the list afterwards. */
+static rd_kafka_resp_err_t ask(struct connection *connection, const struct kafka_call *kind,
+                               rd_kafka_topic_partition_list_t *list, int most_ms,
+                               rd_kafka_error_t **failure)
+{
+    struct list_call *call = mem_new(struct list_call);
+    *call =
+        (struct list_call){.list = rd_kafka_topic_partition_list_copy(list), .timeout_ms = most_ms};
+    if (!kafka_call(connection, connection->rk, kind, call)) {
+        return RD_KAFKA_RESP_ERR__TIMED_OUT;
+    }
+    rd_kafka_topic_partition_list_t answers = *call->list;
+    rd_kafka_resp_err_t code = call->code;
+    *call->list = *list;
+    *list = answers;
+    if (failure != NULL) {
+        *failure = call->failure;
+        call->failure = NULL;
+    }
+    drop_list(call);
+    return code;
 }
 
 rd_kafka_resp_err_t kafka_ask_times(struct connection *connection,
                                     rd_kafka_topic_partition_list_t *list)
 {
-    struct asking asking = begin(connection);
-    rd_kafka_topic_partition_list_t *question = rd_kafka_topic_partition_list_copy(list);
-    rd_kafka_resp_err_t code;
-    do {
-        for (int i = 0; i < list->cnt; i++) { /* an answer stands where the question did */
-            list->elems[i].offset = question->elems[i].offset;
-        }
-        code = rd_kafka_offsets_for_times(connection->rk, list, next_answer(&asking));
-    } while (goes_on(&asking, code));
-    rd_kafka_topic_partition_list_destroy(question);
-    return code;
+    static const struct kafka_call kind = {make_times, drop_list};
+    return ask(connection, &kind, list, connection_timeout_ms(connection), NULL);
 }
 
 rd_kafka_resp_err_t kafka_ask_committed(struct connection *connection,
-                                        rd_kafka_topic_partition_list_t *list)
+                                        rd_kafka_topic_partition_list_t *list, int most_ms)
 {
-    struct asking asking = begin(connection);
+    static const struct kafka_call kind = {make_committed, drop_list};
+    return ask(connection, &kind, list, most_ms, NULL);
+}
+
+rd_kafka_resp_err_t kafka_seek(struct connection *connection, rd_kafka_topic_partition_list_t *list,
+                               rd_kafka_error_t **failure)
+{
+    static const struct kafka_call kind = {make_seek, drop_list};
+    *failure = NULL;
+    return ask(connection, &kind, list, connection_timeout_ms(connection), failure);
+}
+
+/* --- about groups --- */
+
+struct groups_call {
+    char *name; /* NULL: all */
+    int timeout_ms;
+    const struct rd_kafka_group_list *list;
     rd_kafka_resp_err_t code;
-    do {
-        code = rd_kafka_committed(connection->rk, list, next_answer(&asking));
-    } while (goes_on(&asking, code));
+};
+
+static void make_groups(rd_kafka_t *rk, void *argument)
+{
+    struct groups_call *call = argument;
+    call->code = rd_kafka_list_groups(rk, call->name, &call->list, call->timeout_ms);
+}
+
+static void drop_groups(void *argument)
+{
+    struct groups_call *call = argument;
+    if (call->list != NULL) {
+        rd_kafka_group_list_destroy(call->list);
+    }
+    free(call->name);
+    free(call);
+}
+
+rd_kafka_resp_err_t kafka_ask_groups(struct connection *connection,
+                                     const struct kafka_asking *asking, const char *name,
+                                     const struct rd_kafka_group_list **list)
+{
+    static const struct kafka_call kind = {make_groups, drop_groups};
+    struct groups_call *call = mem_new(struct groups_call);
+    *call = (struct groups_call){.name = name != NULL ? mem_strdup(name) : NULL,
+                                 .timeout_ms = asking->timeout_ms};
+    *list = NULL;
+    if (!kafka_call(connection, asking->rk, &kind, call)) {
+        return RD_KAFKA_RESP_ERR__TIMED_OUT;
+    }
+    rd_kafka_resp_err_t code = call->code;
+    *list = call->list;
+    call->list = NULL;
+    drop_groups(call);
     return code;
 }
+
+/* --- answers that come by a queue --- */
 
 rd_kafka_event_t *kafka_await(struct connection *connection, rd_kafka_queue_t *queue,
                               int64_t most_ms)
 {
-    int64_t until_ms = now_ms() + most_ms;
-    rd_kafka_event_t *event;
+    enum { LOOK_MS = 50 };
+    int64_t until_ms = now_ms() + most_ms, left_ms = most_ms;
+    rd_kafka_event_t *event = NULL;
     do {
-        event = rd_kafka_queue_poll(queue, step_ms(connection, until_ms, STEP_MS));
-    } while (event == NULL && step_ms(connection, until_ms, 1) > 0);
+        bool may_begin = connection->deadline != NULL && left_ms > LOOK_MS;
+        event = rd_kafka_queue_poll(queue, may_begin ? LOOK_MS : (int)left_ms);
+        left_ms = deadline_left_ms(connection->deadline, until_ms - now_ms());
+    } while (event == NULL && left_ms > 0);
     return event;
 }

@@ -46,8 +46,8 @@ static enum client_status look(struct connection *connection, struct kafka_askin
                                struct client_error *error)
 {
     const struct rd_kafka_metadata *metadata;
-    rd_kafka_resp_err_t code =
-        kafka_ask_metadata_by(connection, asking->rk, false, NULL, &metadata);
+    rd_kafka_resp_err_t code = kafka_ask_metadata_by(connection, asking->rk, false, NULL,
+                                                     connection_timeout_ms(connection), &metadata);
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
         return connection_fail(connection, error, code, NULL);
     }

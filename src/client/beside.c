@@ -20,18 +20,18 @@ struct kafka_beside {
     bool is_over; /* the last user frees it */
 };
 
-static void free_beside(struct kafka_beside *beside)
+static void free_beside(struct connection *connection, struct kafka_beside *beside)
 {
     if (beside != NULL) {
-        rd_kafka_destroy_flags(beside->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+        kafka_free_handle(connection, beside->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
         free(beside);
     }
 }
 
 void kafka_beside_deinit(struct connection *connection)
 {
-    free_beside(connection->by_all.beside);
-    free_beside(connection->by_group.beside);
+    free_beside(connection, connection->by_all.beside);
+    free_beside(connection, connection->by_group.beside);
     connection->by_all.beside = connection->by_group.beside = NULL;
 }
 
@@ -95,6 +95,6 @@ void kafka_beside_give(struct connection *connection, struct kafka_slot *slot,
     bool is_last = beside != NULL && --beside->users == 0 && beside->is_over;
     pthread_mutex_unlock(&connection->lock);
     if (is_last) {
-        free_beside(beside);
+        free_beside(connection, beside);
     }
 }

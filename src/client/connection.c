@@ -237,8 +237,8 @@ void connection_deinit(struct connection *connection)
     atomic_store(&connection->is_closing, true);
     kafka_beside_deinit(connection);
     if (connection->rk != NULL) {
-        rd_kafka_destroy_flags(connection->rk,
-                               connection->is_stuck ? RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE : 0);
+        kafka_free_handle(connection, connection->rk,
+                          connection->is_stuck ? RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE : 0);
     }
     if (connection->bootstrap != NULL) {
         pthread_mutex_destroy(&connection->lock);

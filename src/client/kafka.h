@@ -32,6 +32,7 @@ struct connection {
     int64_t said_down_ms;   /* monotonic; the serving thread's own; 0: never */
     pthread_mutex_t lock;   /* guards what follows */
     struct kafka_slot by_all, by_group; /* see kafka_all_begin, kafka_group_begin */
+    struct kafka_aside *left;           /* calls that were left: aside.c */
     char last_error[256];               /* what librdkafka last complained of, "" when nothing */
 };
 
@@ -68,21 +69,30 @@ enum client_status connection_fail(struct connection *connection, struct client_
 /* The fatal error of a handle that has one, else CLIENT_OK. */
 enum client_status connection_fatal(struct connection *connection, struct client_error *error);
 
+/* --- aside.c --- */
+
+/* A call of librdkafka that waits for the bus: how it is made, and how what it needs is freed. */
+struct kafka_call {
+    void (*make)(rd_kafka_t *rk, void *call);
+    void (*drop)(void *call);
+};
+
 /*
- * rd_kafka_metadata, _offsets_for_times and _committed, which cannot be ended once they wait: with
- * connection_timeout_ms, but so that a deadline which begins meanwhile is seen soon. The handle may
- * be another one than the connection's.
+ * Makes the call, on another thread where the connection has a deadline. True: it has returned, and
+ * is the caller's as before. False: the deadline did not have the time (deadline_is_pressing), and
+ * the call, which is dropped when it returns, is not the caller's any more. Any thread.
  */
-rd_kafka_resp_err_t kafka_ask_metadata(struct connection *connection, bool all,
-                                       rd_kafka_topic_t *topic,
-                                       const struct rd_kafka_metadata **metadata);
-rd_kafka_resp_err_t kafka_ask_metadata_by(struct connection *connection, rd_kafka_t *rk, bool all,
-                                          rd_kafka_topic_t *topic,
-                                          const struct rd_kafka_metadata **metadata);
-rd_kafka_resp_err_t kafka_ask_times(struct connection *connection,
-                                    rd_kafka_topic_partition_list_t *list);
-rd_kafka_resp_err_t kafka_ask_committed(struct connection *connection,
-                                        rd_kafka_topic_partition_list_t *list);
+bool kafka_call(struct connection *connection, rd_kafka_t *rk, const struct kafka_call *kind,
+                void *call);
+
+/* rd_kafka_destroy_flags of the connection's own handle or one beside; where calls were left in it
+ * that is done beside, when they have returned. Nobody makes another one. */
+void kafka_free_handle(struct connection *connection, rd_kafka_t *rk, int flags);
+
+/* What was left in the handle, NULL: nothing; who takes it waits for it, and then frees the handle.
+ */
+struct kafka_aside *kafka_left(struct connection *connection, const rd_kafka_t *rk);
+void kafka_left_wait(struct kafka_aside *left);
 
 /* --- ask_others.c --- */
 
@@ -138,6 +148,29 @@ void kafka_beside_give(struct connection *connection, struct kafka_slot *slot,
 void kafka_beside_deinit(struct connection *connection);
 
 /* --- ask.c --- */
+
+/*
+ * rd_kafka_metadata, _offsets_for_times, _committed, _seek_partitions and _list_groups, each as a
+ * kafka_call: RD_KAFKA_RESP_ERR__TIMED_OUT when the deadline did not have the time. They take
+ * connection_timeout_ms, or most_ms. The handle may be another one than the connection's.
+ */
+rd_kafka_resp_err_t kafka_ask_metadata(struct connection *connection, bool all,
+                                       rd_kafka_topic_t *topic,
+                                       const struct rd_kafka_metadata **metadata);
+rd_kafka_resp_err_t kafka_ask_metadata_by(struct connection *connection, rd_kafka_t *rk, bool all,
+                                          rd_kafka_topic_t *topic, int most_ms,
+                                          const struct rd_kafka_metadata **metadata);
+rd_kafka_resp_err_t kafka_ask_times(struct connection *connection,
+                                    rd_kafka_topic_partition_list_t *list);
+rd_kafka_resp_err_t kafka_ask_committed(struct connection *connection,
+                                        rd_kafka_topic_partition_list_t *list, int most_ms);
+/* *failure: of all of them, or NULL; then each partition has its own. */
+rd_kafka_resp_err_t kafka_seek(struct connection *connection, rd_kafka_topic_partition_list_t *list,
+                               rd_kafka_error_t **failure);
+/* *list is NULL when nothing was answered. */
+rd_kafka_resp_err_t kafka_ask_groups(struct connection *connection,
+                                     const struct kafka_asking *asking, const char *name,
+                                     const struct rd_kafka_group_list **list);
 
 /* rd_kafka_queue_poll for up to most_ms, which a deadline that begins meanwhile ends. */
 rd_kafka_event_t *kafka_await(struct connection *connection, rd_kafka_queue_t *queue,

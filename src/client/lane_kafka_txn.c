@@ -234,8 +234,9 @@ static enum client_status find_failure(struct lane_txn *txn, struct lane_transac
 
 static enum client_status wait_settled(struct lane_txn *txn, struct lane_transaction *transaction)
 {
+    enum { LOOK_MS = 50 };
     while (txn->unsettled > 0) {
-        publisher_serve(txn->publisher, STEP_MS);
+        publisher_serve(txn->publisher, LOOK_MS);
         if (txn->unsettled > 0 && is_ending(txn)) {
             return client_fail(&transaction->error, CLIENT_CLOSED, NULL, "the service ends");
         }

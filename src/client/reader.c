@@ -210,15 +210,16 @@ static void forget_batch(struct reader *reader, const char *topic, int32_t numbe
 enum client_status reader_seek(struct reader *reader, const char *topic, int32_t number,
                                int64_t offset, struct client_error *error)
 {
-    enum { LEAST_MS = 1000, SEEK_MS = 5000 };
     if (reader_find(reader, topic, number) == NULL) {
         return fail_not_held(error, topic, number);
     }
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(list, topic, number)->offset = offset;
-    int most_ms = (int)deadline_step_ms(reader->connection.deadline, LEAST_MS, SEEK_MS);
-    rd_kafka_error_t *failure = rd_kafka_seek_partitions(reader->connection.rk, list, most_ms);
-    rd_kafka_resp_err_t code = failure != NULL ? rd_kafka_error_code(failure) : list->elems[0].err;
+    rd_kafka_error_t *failure;
+    rd_kafka_resp_err_t code = kafka_seek(&reader->connection, list, &failure);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        code = failure != NULL ? rd_kafka_error_code(failure) : list->elems[0].err;
+    }
     enum client_status status = connection_fail(
         &reader->connection, error, code, failure != NULL ? rd_kafka_error_string(failure) : NULL);
     if (failure != NULL) {
@@ -318,7 +319,8 @@ static void free_reader(struct reader *reader)
     reader_bury_due(reader);
     if (reader->connection.rk != NULL) {
         atomic_store(&reader->connection.is_closing, true);
-        reader_free_handle(reader->handle, reader->connection.rk, reader->connection.is_stuck);
+        reader_free_handle(&reader->connection, reader->handle, reader->connection.rk,
+                           reader->connection.is_stuck);
         reader->connection.rk = NULL;
     } else {
         free(reader->handle);

@@ -39,7 +39,7 @@ void reader_bury_due(struct reader *reader)
         }
         *at = handle->next;
         rd_kafka_queue_destroy(handle->fetched);
-        reader_free_handle(handle, handle->rk, true);
+        reader_free_handle(&reader->connection, handle, handle->rk, true);
     }
 }
 

@@ -95,8 +95,8 @@ static void check_stored(struct reader *reader)
     }
     int left_ms = reader_patience_ms(reader);
     bool is_known =
-        list->cnt > 0 && rd_kafka_committed(reader->connection.rk, list,
-                                            left_ms < PATIENCE_MS ? left_ms : PATIENCE_MS) == 0;
+        list->cnt > 0 && kafka_ask_committed(&reader->connection, list,
+                                             left_ms < PATIENCE_MS ? left_ms : PATIENCE_MS) == 0;
     for (int i = 0; is_known && i < list->cnt; i++) {
         const rd_kafka_topic_partition_t *at = &list->elems[i];
         struct reader_partition *partition = reader_find(reader, at->topic, at->partition);

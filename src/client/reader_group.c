@@ -205,6 +205,7 @@ struct stuck {
     bool is_over, is_left;
     struct reader_handle *handle;
     rd_kafka_t *rk;
+    struct kafka_aside *left; /* calls in it that have not returned */
 };
 
 static void stuck_free(struct stuck *stuck)
@@ -239,6 +240,7 @@ static void *destroy_stuck(void *argument)
     if (stuck->handle->farewell != NULL) {
         answer_owed(stuck->handle, stuck->rk);
     }
+    kafka_left_wait(stuck->left);
     rd_kafka_destroy_flags(stuck->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
     free(stuck->handle);
     pthread_mutex_lock(&stuck->lock);
@@ -268,12 +270,13 @@ static void leave_stuck(struct stuck *stuck)
     }
 }
 
-static void free_stuck(struct reader_handle *handle, rd_kafka_t *rk)
+static void free_stuck(struct reader_handle *handle, rd_kafka_t *rk, struct kafka_aside *left)
 {
     struct stuck *stuck = mem_new(struct stuck);
     pthread_t thread;
     stuck->handle = handle;
     stuck->rk = rk;
+    stuck->left = left;
     pthread_mutex_init(&stuck->lock, NULL);
     cond_init(&stuck->over);
     if (pthread_create(&thread, NULL, destroy_stuck, stuck) == 0) {
@@ -285,7 +288,8 @@ static void free_stuck(struct reader_handle *handle, rd_kafka_t *rk)
     }
 }
 
-void reader_free_handle(struct reader_handle *handle, rd_kafka_t *rk, bool is_stuck)
+void reader_free_handle(struct connection *connection, struct reader_handle *handle, rd_kafka_t *rk,
+                        bool is_stuck)
 {
     reader_forget_kept(handle);
     if (handle->is_sticky && atomic_load(&handle->has_joined) &&
@@ -296,8 +300,9 @@ void reader_free_handle(struct reader_handle *handle, rd_kafka_t *rk, bool is_st
         }
         return;
     }
-    if (is_stuck) {
-        free_stuck(handle, rk);
+    struct kafka_aside *left = kafka_left(connection, rk);
+    if (is_stuck || left != NULL) {
+        free_stuck(handle, rk, left);
     } else {
         rd_kafka_destroy(rk);
         free(handle);

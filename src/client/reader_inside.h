@@ -287,11 +287,12 @@ void reader_nobody_due(struct reader *reader);
 void reader_nobody_end(struct reader *reader);
 
 /*
- * Frees a handle and what librdkafka has of it; is_stuck: without a farewell, and beside when that
- * takes long. One that librdkafka could not free without ending the process is left as it is until
- * the process ends.
+ * Frees a handle and what librdkafka has of it; is_stuck, or when a call was left in it: without a
+ * farewell, and beside when that takes long. One that librdkafka could not free without ending the
+ * process is left as it is until the process ends.
  */
-void reader_free_handle(struct reader_handle *handle, rd_kafka_t *rk, bool is_stuck);
+void reader_free_handle(struct connection *connection, struct reader_handle *handle, rd_kafka_t *rk,
+                        bool is_stuck);
 /* Frees handles out of use that no event in hand needs. */
 void reader_bury_due(struct reader *reader);
 

@@ -90,7 +90,8 @@ enum client_status reader_committed(struct reader *reader, struct topic_partitio
                                     struct client_error *error)
 {
     rd_kafka_topic_partition_list_t *list = kafka_list_new(partitions);
-    rd_kafka_resp_err_t code = kafka_ask_committed(&reader->connection, list);
+    rd_kafka_resp_err_t code =
+        kafka_ask_committed(&reader->connection, list, connection_timeout_ms(&reader->connection));
     for (int i = 0; code == RD_KAFKA_RESP_ERR_NO_ERROR && i < list->cnt; i++) {
         const rd_kafka_topic_partition_t *at = &list->elems[i];
         struct topic_partition *to = &partitions->items[i]; /* in their order */

@@ -16,7 +16,8 @@ static void learn_topics(struct reader *reader)
 {
     enum { PATIENCE_MS = 1000 }; /* nothing is taken meanwhile */
     const struct rd_kafka_metadata *metadata;
-    if (rd_kafka_metadata(reader->connection.rk, 1, NULL, &metadata, PATIENCE_MS) != 0) {
+    if (kafka_ask_metadata_by(&reader->connection, reader->connection.rk, true, NULL, PATIENCE_MS,
+                              &metadata) != 0) {
         return;
     }
     for (int i = 0; i < metadata->topic_cnt; i++) {
@@ -62,7 +63,8 @@ static enum client_status has_begun(struct reader *reader, const struct topic_pa
                                     bool *begun)
 {
     rd_kafka_topic_partition_list_t *list = kafka_list_new(all);
-    rd_kafka_resp_err_t code = kafka_ask_committed(&reader->connection, list);
+    rd_kafka_resp_err_t code =
+        kafka_ask_committed(&reader->connection, list, connection_timeout_ms(&reader->connection));
     *begun = false;
     for (int i = 0; i < list->cnt; i++) {
         *begun |= list->elems[i].offset >= 0;
@@ -156,7 +158,8 @@ static enum client_status place_fresh(struct reader *reader, struct topic_partit
 void reader_place(struct reader *reader, rd_kafka_topic_partition_list_t *list)
 {
     struct topic_partitions fresh = {0};
-    if (list->cnt == 0 || kafka_ask_committed(&reader->connection, list) != 0) {
+    int most_ms = connection_timeout_ms(&reader->connection);
+    if (list->cnt == 0 || kafka_ask_committed(&reader->connection, list, most_ms) != 0) {
         for (int i = 0; i < list->cnt; i++) {
             list->elems[i].offset = RD_KAFKA_OFFSET_STORED;
         }

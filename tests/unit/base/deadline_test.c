@@ -38,22 +38,26 @@ static void test_nothing_is_left_when_it_is_over(void **state)
     assert_in_range(deadline_left_ms(&deadline, 2 * LONG_MS), 2, LONG_MS);
 }
 
-static void test_who_cannot_be_ended_leaves_half_of_it(void **state)
+static void test_who_waits_leaves_half_of_what_begins_meanwhile(void **state)
 {
-    enum { LEAST_MS = 1000, MOST_MS = 5000 };
-    const int64_t steps_ms[][2] = {{0, 5000},    {1, 1000},     {1000, 1000}, {2000, 1000},
-                                   {5000, 2500}, {30000, 5000}, {9998, 4999}};
-    for (size_t i = 0; i < sizeof steps_ms / sizeof steps_ms[0]; i++) {
-        struct deadline deadline = {.within_ms = steps_ms[i][0]};
-        assert_int_equal(deadline_step_ms(&deadline, LEAST_MS, MOST_MS), steps_ms[i][1]);
-    }
-    assert_int_equal(deadline_step_ms(NULL, LEAST_MS, MOST_MS), MOST_MS);
-    struct deadline deadline = {.within_ms = 1};
-    deadline_begin(&deadline, LONG_MS); /* all that is left may be taken */
-    assert_int_equal(deadline_step_ms(&deadline, LEAST_MS, MOST_MS), MOST_MS);
-    deadline = (struct deadline){.within_ms = 1};
+    struct deadline deadline = {.within_ms = LONG_MS};
+    assert_false(deadline_is_pressing(NULL, false));
+    assert_false(deadline_is_pressing(&deadline, false));
+    deadline_begin(&deadline, LONG_MS / 2 + LONG_MS / 4);
+    assert_false(deadline_is_pressing(&deadline, false));
+    deadline = (struct deadline){.within_ms = LONG_MS};
+    deadline_begin(&deadline, LONG_MS / 2);
+    assert_true(deadline_is_pressing(&deadline, false));
+    assert_false(deadline_is_pressing(&deadline, true)); /* all that is left may be taken */
+    deadline = (struct deadline){.within_ms = LONG_MS};
     deadline_begin(&deadline, -1);
-    assert_int_equal(deadline_step_ms(&deadline, LEAST_MS, MOST_MS), 0);
+    assert_true(deadline_is_pressing(&deadline, true));
+    deadline = (struct deadline){0}; /* how long it is was not said */
+    deadline_begin(&deadline, LONG_MS);
+    assert_false(deadline_is_pressing(&deadline, false));
+    deadline = (struct deadline){0};
+    deadline_begin(&deadline, 0);
+    assert_true(deadline_is_pressing(&deadline, false));
 }
 
 int main(int argc, char **argv)
@@ -62,7 +66,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_nobody_hurries_before_it_begins),
         cmocka_unit_test(test_what_is_left_is_for_all),
         cmocka_unit_test(test_nothing_is_left_when_it_is_over),
-        cmocka_unit_test(test_who_cannot_be_ended_leaves_half_of_it),
+        cmocka_unit_test(test_who_waits_leaves_half_of_what_begins_meanwhile),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
 }

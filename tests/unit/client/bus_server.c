@@ -211,7 +211,9 @@ void bus_server_kill(struct bus_server *server)
 
 void bus_server_hang(struct bus_server *server)
 {
+    int status;
     kill(server->pid, SIGSTOP);
+    waitpid(server->pid, &status, WUNTRACED); /* all its threads stand still */
 }
 
 void bus_server_go_on(struct bus_server *server)
