@@ -111,6 +111,7 @@ void api_refuse_for_memory(struct api_request *request, struct wire_reader body)
     request->arena.limit_bytes =
         request->arena.used_bytes + (size_t)request->server->request_arena_bytes;
     api_reply_begin(&request->completion, &reply);
+    api_hold(request); /* else more of them come, and each refusal takes memory while it is held */
     reply.hold_ms = request->server->unwritten_hold_ms;
     if (wire_refuse(&reply.writer, request->completion.api_key, api_version(request), &body,
                     code_for_memory(request)) &&

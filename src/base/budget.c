@@ -203,6 +203,15 @@ bool budget_is_past(const struct budget *budget, enum budget_share share, int pe
     return atomic_load_explicit(&used->bytes, memory_order_relaxed) > part_of(used, percent);
 }
 
+bool budget_is_spent(const struct budget *budget, int permille)
+{
+    int64_t sum = 0;
+    for (int i = 0; i < BUDGET_SHARES; i++) {
+        sum += atomic_load_explicit(&budget->shares[i].bytes, memory_order_relaxed);
+    }
+    return sum > budget->max_bytes / 1000 * permille;
+}
+
 /* What the purse asks for, so that bytes more fit: whole pieces. */
 static size_t missing(const struct budget_purse *purse, size_t bytes)
 {

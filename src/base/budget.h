@@ -86,6 +86,9 @@ int64_t budget_recent_most(struct budget *budget, enum budget_share share);
 /* Whether a share holds more than its part, as budget_add makes possible. Any thread. */
 bool budget_is_over(const struct budget *budget, enum budget_share share);
 
+/* Whether all shares together hold more than this many thousandths of the whole. Any thread. */
+bool budget_is_spent(const struct budget *budget, int permille);
+
 /* Whether a share holds more than this many hundredths of its part. Any thread. */
 bool budget_is_past(const struct budget *budget, enum budget_share share, int percent);
 

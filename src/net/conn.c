@@ -67,7 +67,8 @@ bool conn_may_read(const struct conn *conn)
 {
     const struct net_config *config = &conn->reactor->net->config;
     return !conn->dead && !conn->closing && !conn->lingering && !conn->held &&
-           conn->memory_wait == NULL && conn->parked < config->max_parked_replies &&
+           conn->rests_until_ms == 0 && conn->memory_wait == NULL &&
+           conn->parked < config->max_parked_replies &&
            conn->unsent_bytes <= config->max_unsent_bytes && !waits_for_answers(conn) &&
            !atomic_load_explicit(&conn->reactor->draining, memory_order_relaxed);
 }
@@ -241,6 +242,13 @@ void conn_complete(struct reactor *reactor, struct reply_token token, struct rep
     }
     struct reply_slot *slot = reply_queue_at(&conn->replies, token.sequence);
     assert(slot != NULL && !slot->done); /* one reply a frame */
+    if (!reply->dropped && pressure_refuses(reactor, reply)) {
+        reply_drop(reply);
+    }
+    if (reply->dropped) {
+        reactor_log_peer(reactor, "connection closed", conn->peer,
+                         "the memory for answers is used up (memory.max): a large one is dropped");
+    }
     uint64_t size = reply_size_bytes(reply);
     if (size > INT32_MAX) {
         LOG_ERROR("net", "reply too large to send", "peer=%s bytes=%" PRIu64, conn->peer, size);

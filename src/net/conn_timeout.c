@@ -13,6 +13,14 @@ void conn_arm(struct conn *conn, int64_t at_ms)
     }
 }
 
+void conn_rest(struct conn *conn, int64_t rest_ms)
+{
+    int64_t until_ms = conn->reactor->now_ms + rest_ms;
+    conn->rests_until_ms = until_ms > conn->rests_until_ms ? until_ms : conn->rests_until_ms;
+    conn_arm(conn, conn->rests_until_ms);
+    conn_touch(conn);
+}
+
 static bool inside_frame(const struct conn *conn)
 {
     return conn->frame.prefix_have > 0;
@@ -87,6 +95,9 @@ static int64_t deadline_ms(const struct conn *conn)
     } else if (config->idle_timeout_ms > 0) {
         at_ms = conn->reactor->now_ms + config->idle_timeout_ms; /* busy: look again then */
     }
+    if (conn->rests_until_ms > 0) {
+        at_ms = least(at_ms, conn->rests_until_ms);
+    }
     if (inside_frame(conn) && conn->reading) {
         at_ms = least(at_ms, conn->read_mark_ms + config->stall_timeout_ms);
     }
@@ -120,6 +131,10 @@ void conn_on_timer(struct reactor_timer *timer)
 {
     struct conn *conn = container_of(timer, struct conn, timer);
     int64_t stall_ms = conn->reactor->net->config.stall_timeout_ms;
+    if (conn->rests_until_ms > 0 && conn->reactor->now_ms >= conn->rests_until_ms) {
+        conn->rests_until_ms = 0;
+        conn_touch(conn);
+    }
     if (conn->send_waits != 0 && conn->reactor->now_ms >= conn->write_mark_ms + stall_ms) {
         conn_see_writing(conn);
     }

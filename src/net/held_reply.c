@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <utlist.h>
 
+/* Of the share for answers: when so much of it is used no more are kept here. */
+enum { HELD_PERCENT = 50 };
+
 struct held_reply {
     struct held_reply *prev, *next;
     struct reactor_timer timer;
@@ -33,12 +36,20 @@ void held_reply_add(struct reactor *reactor, struct reply_token token, struct re
         conn_complete(reactor, token, reply);
         return;
     }
+    struct conn *conn = conn_find(reactor, token.conn_slot, token.conn_id);
+    if (conn != NULL && pressure_on_answers(reactor, HELD_PERCENT)) {
+        conn_rest(conn, reply->hold_ms);
+        conn_complete(reactor, token, reply);
+        return;
+    }
     struct held_reply *held = mem_new(struct held_reply);
     *held = (struct held_reply){
         .timer.fire = on_time, .reactor = reactor, .token = token, .reply = *reply};
     *reply = (struct reply){0};
     DL_APPEND(reactor->held, held);
-    budget_purse_add(&reactor->answers, held->reply.bytes.capacity);
+    if (budget_purse_add(&reactor->answers, held->reply.bytes.capacity)) {
+        pressure_look(reactor);
+    }
     reactor_timer_set(reactor, &held->timer, reactor->now_ms + held->reply.hold_ms);
 }
 

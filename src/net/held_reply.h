@@ -6,7 +6,9 @@
 /*
  * Replies that wait for their time (reply.hold_ms): a client that tries again at once what cannot
  * succeed yet goes round so much slower. No thread waits; the reactor's timers do. What a
- * connection may have of them is bounded as all replies it is owed are (max_parked_replies).
+ * connection may have of them is bounded as all replies it is owed are (max_parked_replies), all of
+ * them together by half of the share for answers: then the connection waits instead, with its
+ * answer sent (conn_rest).
  */
 struct held_reply;
 

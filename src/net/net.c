@@ -238,7 +238,18 @@ struct posted_reply {
     struct reactor *reactor;
     struct reply_token token;
     struct reply reply;
+    size_t counted_bytes;
 };
+
+/* On the way it counts too: the reactor may have no processor for a while. */
+static void count_posted(struct posted_reply *posted)
+{
+    struct budget *budget = posted->reactor->answers.budget;
+    if (budget != NULL) {
+        posted->counted_bytes = posted->reply.bytes.capacity;
+        budget_add(budget, BUDGET_ANSWERS, posted->counted_bytes);
+    }
+}
 
 /* On the reactor's thread. */
 static void complete(struct reactor *reactor, struct reply_token token, struct reply *reply)
@@ -253,6 +264,9 @@ static void complete(struct reactor *reactor, struct reply_token token, struct r
 static void complete_posted(struct task *task)
 {
     struct posted_reply *posted = container_of(task, struct posted_reply, task);
+    if (posted->counted_bytes > 0) { /* the reactor counts it from here on */
+        budget_give(posted->reactor->answers.budget, BUDGET_ANSWERS, posted->counted_bytes);
+    }
     complete(posted->reactor, posted->token, &posted->reply);
     free(posted);
 }
@@ -264,9 +278,13 @@ void net_reply(struct net *net, struct reply_token token, struct reply *reply)
         complete(reactor, token, reply);
         return;
     }
+    if (pressure_refuses(reactor, reply)) {
+        reply_drop(reply);
+    }
     struct posted_reply *posted = mem_alloc(sizeof *posted);
     *posted = (struct posted_reply){
         .task.run = complete_posted, .reactor = reactor, .token = token, .reply = *reply};
+    count_posted(posted);
     *reply = (struct reply){0};
     reactor_post(reactor, &posted->task);
 }

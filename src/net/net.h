@@ -58,10 +58,13 @@ struct reply {
     struct reply_span *spans; /* heap; NULL when span_count is 0 */
     size_t span_count;
     int32_t hold_ms;  /* complete it only after so long; at once when the net drains or stops.
-                         Those behind it on the connection wait with it */
+                         Those behind it on the connection wait with it. When half of the share for
+                         answers is used it leaves at once, and the connection is not read for so
+                         long instead */
     bool nothing;     /* send nothing: the frame expects no answer (acks=0) */
     bool close_after; /* close the connection once this reply and those before it are sent; no
                          further frame is delivered from now on */
+    bool dropped;     /* the net's own: there was no room for it */
 };
 
 /* Frees a reply that was not handed to net_reply: bytes, spans (released) and array. */

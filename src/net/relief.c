@@ -108,7 +108,7 @@ static bool relieve_answers(struct reactor *reactor)
         find(reactor, answers_weight, &found);
     }
     size_t closed = 0;
-    int percent = reactor->full ? PACKED_PERCENT : ROOM_PERCENT;
+    int percent = reactor->packed && reactor->full ? PACKED_PERCENT : ROOM_PERCENT;
     int64_t end_ns = clock_now_ns() + reactor_slice_ns(reactor);
     while (closed < found.count && pressure_on_answers(reactor, percent) &&
            (closed == 0 || clock_now_ns() < end_ns)) {

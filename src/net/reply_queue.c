@@ -17,6 +17,12 @@ void reply_deinit(struct reply *reply)
     *reply = (struct reply){0};
 }
 
+void reply_drop(struct reply *reply)
+{
+    reply_deinit(reply);
+    *reply = (struct reply){.nothing = true, .close_after = true, .dropped = true};
+}
+
 uint64_t reply_size_bytes(const struct reply *reply)
 {
     uint64_t size = reply->bytes.size;

@@ -36,6 +36,9 @@ struct reply_slot *reply_queue_at(const struct reply_queue *queue, uint64_t sequ
 /* Frees the oldest reply and its slot. count > 0. */
 void reply_queue_pop(struct reply_queue *queue);
 
+/* Frees what it holds, as there is no room for it: it closes its connection. */
+void reply_drop(struct reply *reply);
+
 /* Bytes of a reply on the wire, without the size in front. */
 uint64_t reply_size_bytes(const struct reply *reply);
 

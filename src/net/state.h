@@ -99,8 +99,9 @@ struct conn {
     size_t replies_counted; /* of what they hold, in the reactor's purse */
     size_t answer_peak;     /* the most they held lately */
     struct send_cursor cursor;
-    size_t parked;       /* frames without a reply */
-    size_t unsent_bytes; /* of done replies, spans not counted */
+    size_t parked;          /* frames without a reply */
+    int64_t rests_until_ms; /* it is not read before; 0: it is */
+    size_t unsent_bytes;    /* of done replies, spans not counted */
     uint64_t sent_bytes;
     int64_t hurried_ms;  /* answers stand behind one that is not made; 0: they do not, or not yet */
     uint32_t send_waits; /* 0, or the event that a send waits for: EPOLLOUT, the socket is full */
@@ -264,6 +265,8 @@ void pressure_tell(struct net *net);
 /* Small frames are left to the kernel until they are whole. */
 bool pressure_on_frames(const struct reactor *reactor);
 bool pressure_on_answers(const struct reactor *reactor, int percent);
+/* There is no room for one more reply, unless it is little. Any thread. */
+bool pressure_refuses(const struct reactor *reactor, const struct reply *reply);
 
 /* conn.c */
 void conn_release_frame(struct reactor *reactor, struct frame_state *frame);
@@ -307,6 +310,8 @@ bool conn_waits_for_others(struct conn *conn);
 int64_t reactor_line_end_ns(const struct reactor *reactor);
 
 /* conn_timeout.c */
+/* It is not read for so long. */
+void conn_rest(struct conn *conn, int64_t rest_ms);
 void conn_arm(struct conn *conn, int64_t at_ms);
 void conn_on_timer(struct reactor_timer *timer);
 void conn_mark_reading(struct conn *conn);

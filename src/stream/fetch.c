@@ -108,7 +108,7 @@ static bool look_first(struct fetch_service *service, struct reactor *reactor, s
 
 static void give_for_want_of_memory(struct fetch *fetch)
 {
-    fetch->hold_ms = fetch_hold_ms(fetch->service, fetch->max_wait_ms);
+    fetch->hold_ms = fetch_hold_ms(fetch->max_wait_ms);
     give(fetch);
 }
 

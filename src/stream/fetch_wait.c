@@ -16,8 +16,6 @@ enum {
     /* So full may the share be, by whatever, for one that begins to wait: more than requests on
      * workers may fill it (api_reserve), or these would let no consumer wait. */
     CROWDED_PERCENT = 90,
-    /* Of the share for answers: no more are held back when it is as full as that. */
-    HOLDING_PERCENT = 50,
     /* For one loop turn of a reactor, in looks at partitions; and of these, what one in the lines
      * gets at a time. What a small fetch costs beside its items when it ends. */
     TURN_UNITS = 256,
@@ -357,12 +355,9 @@ void fetch_cancel_all(struct fetch_list *list)
 
 /* -- memory -- */
 
-int32_t fetch_hold_ms(const struct fetch_service *service, int64_t wait_ms)
+int32_t fetch_hold_ms(int64_t wait_ms)
 {
-    if (wait_ms < 0 || budget_is_past(service->budget, BUDGET_ANSWERS, HOLDING_PERCENT)) {
-        return 0;
-    }
-    return wait_ms < FETCH_HOLD_MAX_MS ? (int32_t)wait_ms : FETCH_HOLD_MAX_MS;
+    return wait_ms < 0 ? 0 : wait_ms < FETCH_HOLD_MAX_MS ? (int32_t)wait_ms : FETCH_HOLD_MAX_MS;
 }
 
 static struct fetch *largest(struct reactor_fetches *mine)
@@ -373,7 +368,7 @@ static struct fetch *largest(struct reactor_fetches *mine)
 
 /* The largest that waits ends for one of so many bytes, if it is larger, and no other one is about
  * to. False: nobody does. */
-static bool evict(struct fetch_service *service, struct reactor_fetches *mine, size_t bytes)
+static bool evict(struct reactor_fetches *mine, size_t bytes)
 {
     struct fetch *fetch = largest(mine);
     if (mine->evicted == 0 && (fetch == NULL || fetch->held_bytes <= bytes)) {
@@ -382,8 +377,7 @@ static bool evict(struct fetch_service *service, struct reactor_fetches *mine, s
     if (mine->evicted == 0) {
         mine->evicted++;
         fetch->evicted = true;
-        fetch->hold_ms =
-            fetch_hold_ms(service, fetch->timer.node.key - reactor_now_ms(mine->reactor));
+        fetch->hold_ms = fetch_hold_ms(fetch->timer.node.key - reactor_now_ms(mine->reactor));
         end(fetch);
     }
     return true;
@@ -419,7 +413,7 @@ static bool make_room(struct fetch_service *service, struct reactor *reactor, si
 {
     struct reactor_fetches *mine = fetches_of(service, reactor);
     while (!take(service, bytes, WAITING_PERCENT)) {
-        if (!evict(service, mine, bytes)) {
+        if (!evict(mine, bytes)) {
             return false;
         }
         if (mine->evicted > 0) {
@@ -441,7 +435,6 @@ bool fetch_take_room(struct fetch_service *service, struct reactor *reactor, siz
 
 struct room_message {
     struct task task;
-    struct fetch_service *service;
     struct reactor_fetches *fetches;
     size_t bytes;
 };
@@ -449,7 +442,7 @@ struct room_message {
 static void on_room_message(struct task *task)
 {
     struct room_message *message = container_of(task, struct room_message, task);
-    (void)evict(message->service, message->fetches, message->bytes);
+    (void)evict(message->fetches, message->bytes);
     free(message);
 }
 
@@ -460,7 +453,6 @@ bool fetch_try_room(struct fetch_service *service, struct reactor *reactor, size
     }
     struct room_message *message = mem_new(struct room_message);
     message->task.run = on_room_message;
-    message->service = service;
     message->fetches = fetches_of(service, reactor);
     message->bytes = bytes;
     reactor_post(reactor, &message->task);

@@ -40,6 +40,6 @@ CHECKED bool fetch_try_room(struct fetch_service *service, struct reactor *react
 void fetch_give_room(struct fetch_service *service, size_t bytes);
 
 /* The answer of a fetch that ends for want of memory, and might wait for so long: fetch.hold_ms. */
-int32_t fetch_hold_ms(const struct fetch_service *service, int64_t wait_ms);
+int32_t fetch_hold_ms(int64_t wait_ms);
 
 #endif

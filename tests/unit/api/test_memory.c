@@ -189,6 +189,36 @@ static void test_a_large_join_is_counted_while_it_waits_for_a_worker(void **stat
     assert_int_equal(join_with_much(fixture), KAFKA_ERROR_MEMBER_ID_REQUIRED);
 }
 
+/* Each refusal would take memory while it is held back. */
+static void test_nothing_is_read_behind_a_refusal_that_is_held(void **state)
+{
+    struct fixture *fixture = *state;
+    struct create_partitions_request_topic topic = {
+        .name = slice_str("none"), .count = 2, .assignments_count = -1};
+    struct create_partitions_request request = {.topics = &topic, .topics_count = 1};
+    struct create_partitions_response answer;
+    struct client others[3]; /* one of them at least is on the same reactor */
+    fixture->api.unwritten_hold_ms = INT32_MAX;
+    size_t held = fill(fixture, 76);
+    for (int i = 0; i < 3; i++) {
+        assert_true(client_send(&fixture->client, API_KEY_CREATE_PARTITIONS, 3, &request));
+    }
+    for (int i = 0; i < 3; i++) {
+        others[i] = (struct client){.fd = -1};
+        assert_true(client_connect(&others[i], fixture->port));
+        assert_true(ask_versions(&others[i]));
+        assert_true(ask_versions(&others[i]));
+    }
+    assert_int_equal(requests_of(fixture)->refused, 1);
+    empty(fixture, held);
+    net_drain(fixture->api.net);
+    assert_true(client_receive(&fixture->client, API_KEY_CREATE_PARTITIONS, 3, &answer));
+    assert_int_equal(answer.results[0].error_code, KAFKA_ERROR_REQUEST_TIMED_OUT);
+    for (int i = 0; i < 3; i++) {
+        client_deinit(&others[i]);
+    }
+}
+
 /* So that the next request of the same client finds as much room as this one did. */
 static void test_who_is_answered_holds_nothing_any_more(void **state)
 {
@@ -280,6 +310,7 @@ int main(int argc, char **argv)
         TEST(test_refused_partitions_of_a_transaction_are_told_in_every_version),
         TEST(test_refused_looks_at_producers_are_told),
         TEST(test_a_large_join_is_counted_while_it_waits_for_a_worker),
+        TEST(test_nothing_is_read_behind_a_refusal_that_is_held),
         TEST(test_who_is_answered_holds_nothing_any_more),
         TEST(test_who_cannot_be_told_is_closed),
         TEST(test_a_produce_that_would_wait_is_refused_when_all_is_used),

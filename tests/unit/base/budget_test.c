@@ -140,6 +140,18 @@ static void test_threads_never_hold_more_than_the_share(void **state)
     assert_in_range(atomic_load(&budget.shares[BUDGET_FRAMES].most_bytes), 60000, 150000);
 }
 
+static void test_all_shares_together_are_seen(void **state)
+{
+    (void)state;
+    struct budget budget;
+    budget_init(&budget, 100000);
+    assert_false(budget_is_spent(&budget, 0));
+    budget_add(&budget, BUDGET_FRAMES, 15000);
+    budget_add(&budget, BUDGET_ANSWERS, 25000);
+    assert_false(budget_is_spent(&budget, 400));
+    assert_true(budget_is_spent(&budget, 399));
+}
+
 static void test_the_default_fits_the_machine(void **state)
 {
     (void)state;
@@ -159,6 +171,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_a_purse_asks_for_whole_pieces),
         cmocka_unit_test(test_the_last_eighth_is_for_who_has_little),
         cmocka_unit_test(test_threads_never_hold_more_than_the_share),
+        cmocka_unit_test(test_all_shares_together_are_seen),
         cmocka_unit_test(test_the_default_fits_the_machine),
     };
     return unit_run(tests, NULL, NULL, argc, argv);

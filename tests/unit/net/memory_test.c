@@ -320,6 +320,96 @@ static void test_who_asks_for_little_is_read_when_answers_are_packed(void **stat
     close(stranger);
 }
 
+/* An answer of so many bytes, all 'e'. */
+static void answer(struct server *server, struct reply_token token, size_t size, int32_t hold_ms)
+{
+    struct reply reply = {.hold_ms = hold_ms};
+    memset(buf_extend(&reply.bytes, size), 'e', size);
+    net_reply(server->net, token, &reply);
+}
+
+enum { HELD = 60, HELD_BYTES = 60000, ONE_MORE_BYTES = 2 * HELD_BYTES };
+
+/* 3.6 MB of them. Those beyond half of the share leave at once, and their connections wait. */
+static void test_held_answers_take_no_more_than_half_of_their_share(void **state)
+{
+    struct server *server = *state;
+    server->config.reactor_count = 1;
+    server_start(server);
+    int fds[HELD];
+    int good = client_connect(server);
+    for (unsigned i = 0; i < HELD; i++) {
+        fds[i] = client_connect(server);
+        client_send_texts(fds[i], "h", "echo behind it");
+        answer(server, server_parked(server, i), HELD_BYTES, INT32_MAX);
+        client_expect_echo(good);
+        client_expect_echo(good);
+    }
+    expect_frame(fds[HELD - 1], HELD_BYTES);
+    assert_int_equal(atomic_load(&server->frames), 3 * HELD); /* none of those behind it */
+    assert_in_range(most(BUDGET_ANSWERS), SHARE_BYTES / 4, SHARE_BYTES / 2 + 3 * ONE_MORE_BYTES);
+    net_drain(server->net);
+    expect_frame(fds[0], HELD_BYTES);
+    for (unsigned i = 0; i < HELD; i++) {
+        close(fds[i]);
+    }
+    close(good);
+}
+
+static void test_who_waits_for_its_time_goes_on_after_it(void **state)
+{
+    struct server *server = *state;
+    server_start(server);
+    int fd = client_connect(server);
+    budget_add(&budget, BUDGET_ANSWERS, SHARE_BYTES / 4 * 3);
+    for (unsigned i = 0; i < 3; i++) {
+        client_send_texts(fd, "p", "e behind it");
+        answer(server, server_parked(server, i), HELD_BYTES, (int32_t)i + 1);
+        expect_frame(fd, HELD_BYTES);
+        client_expect(fd, "e behind it");
+    }
+    budget_give(&budget, BUDGET_ANSWERS, SHARE_BYTES / 4 * 3);
+    close(fd);
+}
+
+/* Made by others while the reactor has no processor: 6 MB of them. */
+static void test_answers_on_their_way_to_a_reactor_are_bounded(void **state)
+{
+    enum { ANSWERS = 100 };
+    struct server *server = *state;
+    server->config.reactor_count = 1;
+    server_start(server);
+    log_catch();
+    int fds[ANSWERS];
+    for (unsigned i = 0; i < ANSWERS; i++) {
+        fds[i] = client_connect(server);
+        client_send_text(fds[i], "p");
+        server_parked(server, i);
+    }
+    int holder = client_connect(server);
+    client_expect_echo(holder);
+    unsigned frames = atomic_load(&server->frames);
+    client_send_text(holder, "G");
+    wait_until(atomic_load(&server->frames) == frames + 1);
+    for (unsigned i = 0; i < ANSWERS; i++) {
+        answer(server, server_parked(server, i), HELD_BYTES, 0);
+    }
+    assert_in_range(held(BUDGET_ANSWERS), SHARE_BYTES, SHARE_BYTES / 4 * 9 + ONE_MORE_BYTES);
+    sem_post(&server->gate);
+    client_expect(holder, "G");
+    assert_true(client_is_closed(fds[ANSWERS - 1]));
+    assert_in_range(most(BUDGET_ANSWERS), SHARE_BYTES, SHARE_BYTES / 4 * 9 + 3 * ONE_MORE_BYTES);
+    char *text = log_release();
+    assert_true(count_text(text, "a large one is dropped") > 0);
+    free(text);
+    for (unsigned i = 0; i < ANSWERS; i++) {
+        close(fds[i]);
+    }
+    close(holder);
+    wait_until(net_connection_count(server->net) == 0);
+    wait_until(held(BUDGET_ANSWERS) <= 4 * BUDGET_PIECE_BYTES);
+}
+
 static void test_a_peer_that_ends_while_it_is_not_read_is_told(void **state)
 {
     struct server *server = *state;
@@ -360,6 +450,9 @@ int main(int argc, char **argv)
         TEST(test_answers_behind_one_that_is_not_made_are_bounded),
         TEST(test_who_takes_his_answers_gets_them_all),
         TEST(test_who_asks_for_little_is_read_when_answers_are_packed),
+        TEST(test_held_answers_take_no_more_than_half_of_their_share),
+        TEST(test_who_waits_for_its_time_goes_on_after_it),
+        TEST(test_answers_on_their_way_to_a_reactor_are_bounded),
         TEST(test_a_peer_that_ends_while_it_is_not_read_is_told),
     };
     return unit_run(tests, NULL, NULL, argc, argv);

@@ -450,13 +450,6 @@ static void test_who_finds_no_memory_is_held_back(void **state)
             end(asked);
         }
     }
-    struct budget_used *answers = &fixture->budget.shares[BUDGET_ANSWERS];
-    atomic_store(&answers->bytes, answers->limit_bytes); /* and no more than these are */
-    struct asked *asked = ask(fixture, 1);
-    on_reactor(fixture, start_here, asked);
-    wait_done(asked);
-    assert_int_equal(asked->fetch.hold_ms, 0);
-    end(asked);
     assert_int_equal(atomic_load(&share->bytes), 0);
     budget_init(&fixture->budget, 1 << 30);
 }
