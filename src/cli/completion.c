@@ -1,7 +1,7 @@
 #include "base/buf.h"
-#include "cli/bus.h"
-#include "cli/cli.h"
-#include "cli/output.h"
+#include "cli/base/cli.h"
+#include "cli/base/output.h"
+#include "cli/bus/bus.h"
 
 #include <ctype.h>
 #include <signal.h>

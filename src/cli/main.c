@@ -1,5 +1,5 @@
 #include "base/file.h"
-#include "cli/cli.h"
+#include "cli/base/cli.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,8 +1,8 @@
-#include "cli/cli.h"
+#include "cli/base/cli.h"
 
-#include "cli/options.h"
-#include "cli/output.h"
-#include "cli/output_text.h"
+#include "cli/base/options.h"
+#include "cli/base/output.h"
+#include "cli/base/output_text.h"
 #include "client/connection.h"
 
 #include <stdio.h>

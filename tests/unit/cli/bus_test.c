@@ -1,8 +1,8 @@
 #include "../unit.h"
 
-#include "cli/bus.h"
-#include "cli/cli.h"
-#include "cli/last_events.h"
+#include "cli/base/cli.h"
+#include "cli/bus/bus.h"
+#include "cli/bus/last_events.h"
 
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>

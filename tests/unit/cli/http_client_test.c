@@ -1,7 +1,7 @@
 #include "../unit.h"
 
 #include "bus/http/http.h"
-#include "cli/http_client.h"
+#include "cli/bus/http_client.h"
 
 #include <unistd.h>
 

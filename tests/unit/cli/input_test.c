@@ -1,7 +1,7 @@
 #include "../unit.h"
 
-#include "cli/event_reader.h"
-#include "cli/filter.h"
+#include "cli/bus/event_reader.h"
+#include "cli/bus/filter.h"
 #include "client/event.h"
 
 #include <string.h>

@@ -1,11 +1,11 @@
 #include "../unit.h"
 
-#include "cli/cli.h"
-#include "cli/group_situation.h"
-#include "cli/list_order.h"
-#include "cli/name_choice.h"
-#include "cli/output.h"
-#include "cli/raw_bus.h"
+#include "cli/base/cli.h"
+#include "cli/base/list_order.h"
+#include "cli/base/name_choice.h"
+#include "cli/base/output.h"
+#include "cli/bus/raw_bus.h"
+#include "cli/group/group_situation.h"
 
 #include <pty.h>
 #include <stdio.h>

@@ -1,11 +1,11 @@
 #include "../unit.h"
 
-#include "cli/cli.h"
-#include "cli/group_progress.h"
-#include "cli/options.h"
-#include "cli/reset_target.h"
-#include "cli/setting_text.h"
-#include "cli/suggest.h"
+#include "cli/base/cli.h"
+#include "cli/base/options.h"
+#include "cli/base/setting_text.h"
+#include "cli/base/suggest.h"
+#include "cli/bus/group_progress.h"
+#include "cli/bus/reset_target.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 #include "../unit.h"
 
-#include "cli/cli.h"
-#include "cli/delivery.h"
-#include "cli/publish_options.h"
+#include "cli/base/cli.h"
+#include "cli/bus/delivery.h"
+#include "cli/event/publish_options.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 #include "../unit.h"
 
-#include "cli/top_view.h"
+#include "cli/live/top_view.h"
 
 #include <stdio.h>
 #include <stdlib.h>

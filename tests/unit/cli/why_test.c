@@ -1,7 +1,7 @@
 #include "../unit.h"
 
 #include "base/utf8.h"
-#include "cli/why_view.h"
+#include "cli/story/why_view.h"
 
 /* How a story is drawn. */
 

@@ -1,0 +1,58 @@
+#ifndef TIDINGS_CLI_RAW_BUS_H
+#define TIDINGS_CLI_RAW_BUS_H
+
+#include "cli/bus/bus.h"
+#include "wire/header.h"
+
+/*
+ * Questions that librdkafka 2.0.2 has no words for (DescribeLogDirs, ListOffsets by the newest
+ * time, the types of groups), asked of each broker over a connection of our own. It speaks neither
+ * TLS nor SASL: there, and where a broker does not know the version, the answer is not known, and
+ * the reason tells why. What is asked so is always something that may stay unknown. One thread.
+ */
+struct raw_broker {
+    int32_t id;
+    char *address; /* "host:port" */
+    int fd;        /* -1: not connected yet */
+    bool is_lost;  /* it is not asked again */
+};
+
+struct raw_bus {
+    const struct bus_options *options;
+    VEC(struct raw_broker) brokers;
+    int64_t until_ms; /* monotonic: by then all is answered, or not known */
+};
+
+/*
+ * Asks who the brokers are. All that is asked of this bus takes no longer than --timeout, and no
+ * longer than 10 s. ERR_UNSUPPORTED: the bus is reached by TLS or SASL. Deinit in any case.
+ */
+CHECKED enum err raw_bus_init(struct raw_bus *bus, const struct bus_options *options,
+                              struct reason *reason);
+void raw_bus_deinit(struct raw_bus *bus);
+
+struct raw_request {
+    struct buf bytes;
+    struct wire_writer writer;
+    int16_t api_key, version;
+};
+
+/* Begins a request: what comes behind its header goes into `writer`. _deinit frees it, after
+ * raw_bus_ask. */
+void raw_request_init(struct raw_request *request, int16_t api_key, int16_t version);
+void raw_request_deinit(struct raw_request *request);
+
+/* An answer, behind its header. The reader borrows from the rest. */
+struct raw_answer {
+    struct buf bytes;
+    struct arena arena;
+    struct wire_reader reader;
+};
+
+/* Sends the request to that broker and waits for its answer, of at most 256 MiB. Deinit the answer
+ * in any case. */
+CHECKED enum err raw_bus_ask(struct raw_bus *bus, size_t broker, const struct raw_request *request,
+                             struct raw_answer *answer, struct reason *reason);
+void raw_answer_deinit(struct raw_answer *answer);
+
+#endif
