@@ -254,16 +254,8 @@ static void test_no_transaction_outlasts_the_deadline(void **state)
 
 static int set_up(void **state)
 {
-    *state = mem_new(struct bus_server);
-    bus_server_start(*state);
+    bus_server_set_up(state);
     bus_server_topic(*state, "asked", 1);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    bus_server_stop(*state);
-    free(*state);
     return 0;
 }
 
@@ -275,5 +267,5 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_no_commit_outlasts_the_deadline),
         cmocka_unit_test(test_no_transaction_outlasts_the_deadline),
     };
-    return unit_run(tests, set_up, tear_down, argc, argv);
+    return unit_run(tests, set_up, bus_server_tear_down, argc, argv);
 }

@@ -1,5 +1,7 @@
 #include "bus_server.h"
 
+#include "base/mem.h"
+
 #include <arpa/inet.h>
 #include <librdkafka/rdkafka.h>
 #include <signal.h>
@@ -365,4 +367,19 @@ int64_t bus_server_committed(struct bus_server *server, const char *group, const
     int64_t offset = found != NULL ? found->offset : -1;
     topic_partitions_deinit(&offsets);
     return offset;
+}
+
+int bus_server_set_up(void **state)
+{
+    struct bus_server *bus = mem_new(struct bus_server);
+    bus_server_start(bus);
+    *state = bus;
+    return 0;
+}
+
+int bus_server_tear_down(void **state)
+{
+    bus_server_stop(*state);
+    free(*state);
+    return 0;
 }

@@ -69,4 +69,8 @@ void bus_server_delete_records(struct bus_server *server, const char *topic, int
 int64_t bus_server_committed(struct bus_server *server, const char *group, const char *topic,
                              int32_t partition);
 
+/* cmocka's group set-up and tear-down: *state is a server that was started. */
+int bus_server_set_up(void **state);
+int bus_server_tear_down(void **state);
+
 #endif

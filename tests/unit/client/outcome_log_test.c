@@ -116,24 +116,10 @@ static void test_what_a_member_takes_is_told_every_six_hours(void **state)
     end(&its, *state);
 }
 
-static int set_up(void **state)
-{
-    *state = mem_new(struct bus_server);
-    bus_server_start(*state);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    bus_server_stop(*state);
-    free(*state);
-    return 0;
-}
-
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_a_member_takes_is_told_every_six_hours),
     };
-    return unit_run(tests, set_up, tear_down, argc, argv);
+    return unit_run(tests, bus_server_set_up, bus_server_tear_down, argc, argv);
 }
