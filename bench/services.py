@@ -1,6 +1,8 @@
 """Services that handle events in key lanes, beside a plain loop of librdkafka; a part of bench/run."""
+import random
 import resource
 import shutil
+import statistics
 import subprocess
 import time
 
@@ -16,6 +18,15 @@ def spread(values):
     values = sorted(values)
     return {"median": values[len(values) // 2], "min": values[0], "max": values[-1],
             "runs": len(values)}
+
+
+def ratio_of_pairs(above, below):
+    """How many times as much, by pairs of runs one after the other: what a machine that is slow for a while does to
+    one of them it does to the other. The median, and where that lies at 95 % (bootstrap, always the same draws)."""
+    ratios = [one / other for one, other in zip(above, below)]
+    draw = random.Random(len(ratios))
+    medians = sorted(statistics.median(draw.choices(ratios, k=len(ratios))) for _ in range(2000))
+    return {"median": statistics.median(ratios), "low": medians[50], "high": medians[-51], "pairs": len(ratios)}
 
 
 class Bench:
@@ -51,15 +62,18 @@ def catch_up(bench, options):
     bench.run("fill", "--topic", "services-short", "--events", events)
     found = {"loop": [], "lanes": [], "kcat": []}
     for turn in range(options.repeat + 1):  # the first one warms up
-        for how in ("loop", "lanes"):
+        for how in (("loop", "lanes"), ("lanes", "loop"))[turn % 2]:
             run = bench.run(how, "--topic", "services-short", "--events", events)
             found[how] += [run] if turn > 0 else []
         read = kcat(bench.server, "services-short")
         found["kcat"] += [read] if turn > 0 and read else []
     bench.server.load("delete", "--topic", "services-short")
-    return {how: {"seconds": spread([run["seconds"] for run in runs]),
+    told = {how: {"seconds": spread([run["seconds"] for run in runs]),
                   "cpu_us_each": spread([run["cpu_seconds"] / events * 1e6 for run in runs])}
             for how, runs in found.items() if runs}
+    told["lanes"]["cpu_of_loop"] = ratio_of_pairs([run["cpu_seconds"] for run in found["lanes"]],
+                                                  [run["cpu_seconds"] for run in found["loop"]])
+    return told
 
 
 def slow_handlers(bench, options):
@@ -114,7 +128,8 @@ def beside_poison(bench, options):
     return {str(never): {
         "p99_us": spread([run["handled_us"]["p99"] for run in runs]),
         "calm_p99_us": spread([run["calm_us"]["p99"] for run in runs]),
-        "p99_ratio": spread([run["handled_us"]["p99"] / run["calm_us"]["p99"] for run in runs])}
+        "p99_ratio": ratio_of_pairs([run["handled_us"]["p99"] for run in runs],
+                                    [run["calm_us"]["p99"] for run in runs])}
         for never, runs in found.items()}
 
 
@@ -147,11 +162,16 @@ def measure(server, program, options, results, progress):
         results["services"][name] = part(bench, options)
 
 
+def tell_ratio(ratio):
+    return f"{ratio['median']:.2f} times ({ratio['low']:.2f} to {ratio['high']:.2f} at 95 %, {ratio['pairs']} pairs)"
+
+
 def tell(services, between):
     print("\na service catches up on events of 100 bytes, 4 partitions, 10,000 keys; its handler "
           "does nothing: seconds, CPU us an event")
     for how, figure in services["short"].items():
         print(f"  {how:<6} {between(figure['seconds'])} s   {between(figure['cpu_us_each'])} us")
+    print(f"  CPU of lanes, of the loop's: {tell_ratio(services['short']['lanes']['cpu_of_loop'])}")
     slow = services["slow"]
     print(f"handlers of 5 ms: loop {between(slow['loop'], 0)} events/s, lanes of {WORKERS} workers "
           f"{between(slow['lanes'], 0)}, {slow['lanes']['median'] / slow['loop']['median']:.0f} "
@@ -170,6 +190,6 @@ def tell(services, between):
               f"{figure['rss_half_bytes']['median'] / 1e6:.0f} MB at half time, "
               f"{figure['rss_end_bytes']['median'] / 1e6:.0f} MB at the end")
     for never, figure in services["twins"].items():
-        print(f"  {never:>5} keys, beside the same events without: p99 {between(figure['p99_ratio'], 3)} "
-              f"times as long, {figure['p99_us']['median'] / 1e3:.2f} and "
+        print(f"  {never:>5} keys, beside the same events without: p99 {tell_ratio(figure['p99_ratio'])}, "
+              f"{figure['p99_us']['median'] / 1e3:.2f} and "
               f"{figure['calm_p99_us']['median'] / 1e3:.2f}")

@@ -12,7 +12,7 @@ import uuid
 
 from harness.server import BINARY, TOLD, run, wait_for
 
-START_S = 120  # a machine with little to spare starts three of them slowly
+START_S = 300  # a machine with little to spare starts three of them slowly
 
 
 def outgoing_ports():
