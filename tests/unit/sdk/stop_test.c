@@ -6,7 +6,7 @@
  * Each of the waits of a stop would take ten minutes here (publish_timeout_ms, or what the bus is
  * asked for in vain), and the stop has a second: tests that end have shown that it is one for all.
  */
-enum { FOR_EVER_MS = 600000, STOP_MS = 1000 };
+enum { FOR_EVER_MS = 600000, STOP_MS = 1000, SESSION_MS = 120000 };
 
 /* A handler that publishes when it may; and what became of that. */
 struct echo {
@@ -64,6 +64,7 @@ static void begin(struct stopping *its, struct bus_server *bus, const char *name
                              .options = options_of(bus, name)};
     its->options.publish_timeout_ms = FOR_EVER_MS;
     its->options.stop_timeout_ms = STOP_MS;
+    its->options.session_timeout_ms = SESSION_MS; /* a machine that stands still loses nothing */
     its->options.log_context = its->lines;
 }
 
