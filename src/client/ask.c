@@ -4,6 +4,7 @@
 #include "base/mem.h"
 
 #include <stdlib.h>
+#include <time.h>
 
 /* Questions to the bus, none of which outlasts the deadline of its connection (aside.c). */
 
@@ -129,11 +130,44 @@ static rd_kafka_resp_err_t ask(struct connection *connection, const struct kafka
     return code;
 }
 
+/* Who was asked leads a partition no longer, or does not know yet that it does. */
+static bool is_moved(rd_kafka_resp_err_t code)
+{
+    return code == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION ||
+           code == RD_KAFKA_RESP_ERR_FENCED_LEADER_EPOCH ||
+           code == RD_KAFKA_RESP_ERR_UNKNOWN_LEADER_EPOCH;
+}
+
+static bool has_moved(rd_kafka_resp_err_t code, const rd_kafka_topic_partition_list_t *list)
+{
+    bool has = is_moved(code);
+    for (int i = 0; code == RD_KAFKA_RESP_ERR_NO_ERROR && i < list->cnt; i++) {
+        has |= is_moved(list->elems[i].err);
+    }
+    return has;
+}
+
+/* librdkafka asks for the leaders anew after such an answer, but does not ask them. */
 rd_kafka_resp_err_t kafka_ask_times(struct connection *connection,
                                     rd_kafka_topic_partition_list_t *list)
 {
+    enum { MOVE_MS = 10000 };
     static const struct kafka_call kind = {make_times, drop_list};
-    return ask(connection, &kind, list, connection_timeout_ms(connection), NULL);
+    static const struct timespec pause = {.tv_nsec = 100000000};
+    rd_kafka_topic_partition_list_t *question = rd_kafka_topic_partition_list_copy(list);
+    int64_t until_ms = now_ms() + MOVE_MS;
+    rd_kafka_resp_err_t code =
+        ask(connection, &kind, list, connection_timeout_ms(connection), NULL);
+    while (has_moved(code, list) && now_ms() < until_ms && connection_timeout_ms(connection) > 0) {
+        nanosleep(&pause, NULL);
+        for (int i = 0; i < list->cnt; i++) { /* an answer stands where the question did */
+            list->elems[i].offset = question->elems[i].offset;
+            list->elems[i].err = RD_KAFKA_RESP_ERR_NO_ERROR;
+        }
+        code = ask(connection, &kind, list, connection_timeout_ms(connection), NULL);
+    }
+    rd_kafka_topic_partition_list_destroy(question);
+    return code;
 }
 
 rd_kafka_resp_err_t kafka_ask_committed(struct connection *connection,

@@ -152,7 +152,8 @@ void kafka_beside_deinit(struct connection *connection);
 /*
  * rd_kafka_metadata, _offsets_for_times, _committed, _seek_partitions and _list_groups, each as a
  * kafka_call: RD_KAFKA_RESP_ERR__TIMED_OUT when the deadline did not have the time. They take
- * connection_timeout_ms, or most_ms. The handle may be another one than the connection's.
+ * connection_timeout_ms, or most_ms. The handle may be another one than the connection's. While a
+ * partition goes from one leader to another its times are asked for again, for 10 s.
  */
 rd_kafka_resp_err_t kafka_ask_metadata(struct connection *connection, bool all,
                                        rd_kafka_topic_t *topic,

@@ -1,4 +1,5 @@
-/* Groups whose coordinator moves, against librdkafka's mock of a cluster. */
+/* Groups whose coordinator moves, and partitions whose leader does, against librdkafka's mock of a
+ * cluster. */
 #include "../unit.h"
 
 #include "client/admin.h"
@@ -6,7 +7,7 @@
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
 
-enum { OFFSET_COMMIT = 8, OFFSET_FETCH = 9 };
+enum { LIST_OFFSETS = 2, OFFSET_COMMIT = 8, OFFSET_FETCH = 9 };
 
 struct world {
     rd_kafka_t *rk;
@@ -114,12 +115,31 @@ static void test_offsets_are_set_at_a_coordinator_that_moved(void **state)
     world_deinit(&world);
 }
 
+static void test_bounds_are_asked_for_until_the_leader_is_found(void **state)
+{
+    struct world world;
+    struct client_error error = {0};
+    struct topic_partitions asked = {0};
+    struct admin_bounds bounds[1] = {{-1, -1}};
+    world_init(&world);
+    topic_partitions_add(&asked, "orders", 0, -1);
+    rd_kafka_mock_push_request_errors(world.cluster, LIST_OFFSETS, 2,
+                                      RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
+                                      RD_KAFKA_RESP_ERR_FENCED_LEADER_EPOCH);
+    assert_int_equal(admin_bounds(world.connection, &asked, bounds, &error), CLIENT_OK);
+    assert_int_equal(bounds[0].start, 0);
+    assert_int_equal(bounds[0].end, 0);
+    topic_partitions_deinit(&asked);
+    world_deinit(&world);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_offsets_are_asked_for_until_the_coordinator_is_found),
         cmocka_unit_test(test_a_coordinator_that_moved_is_found_by_who_asked_before),
         cmocka_unit_test(test_offsets_are_set_at_a_coordinator_that_moved),
+        cmocka_unit_test(test_bounds_are_asked_for_until_the_leader_is_found),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
 }
