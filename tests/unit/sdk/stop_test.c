@@ -86,9 +86,9 @@ static void lose_bus_and_stop(struct stopping *its, struct bus_server *bus, cons
     seen_add(its->echo.may_publish, "now");
     seen_wait_for(its->echo.seen, "published");
     runner_stop(&its->runner); /* TIDINGS_OK: that events may come again is no failure */
-    assert_true(has_part(its->lines, "the time to stop is over (1.0 s): 1 of 1 partition is given "
-                                     "back before all was done and written"));
-    assert_true(has_part(its->lines, "comes again where it is read next"));
+    seen_wait_part(its->lines, "the time to stop is over (1.0 s): 1 of 1 partition is given "
+                               "back before all was done and written");
+    seen_wait_part(its->lines, "comes again where it is read next");
     bus_server_start_again(bus);
 }
 
@@ -176,7 +176,7 @@ static void test_a_stop_ends_when_the_bus_hangs(void **state)
         its.service = service_of(&its.options);
         tidings_on(its.service, names[i], NULL, echo_event, &its.echo, NULL);
         hang_bus_and_stop(&its, *state, names[i]);
-        assert_true(has_part(its.lines, "the time to stop is over (1.0 s): 1 of 1 partition"));
+        seen_wait_part(its.lines, "the time to stop is over (1.0 s): 1 of 1 partition");
         assert_int_equal(its.echo.deliveries->count, 1);
         end(&its);
     }
