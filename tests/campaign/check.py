@@ -244,14 +244,27 @@ def began_reading(sessions, process, at):
     return began[index - 1] if index > 0 else -1
 
 
+def begun_too_late(sessions, begun):
+    """(process, when it began): another was given the partition while it asked where to begin. Until its
+    listener returns, Java's client says that it owns nothing, so that the group may give away what it was
+    given; and in the new protocol the broker looks at a commit's epoch alone, as Apache Kafka does."""
+    return {(late.reader, late.started_at) for late in sessions for other in sessions
+            if other.reader != late.reader and
+            late.told_at < other.told_at < begun[late.reader, late.told_at]}
+
+
 def check_owners(history, name, offsets):
     """Members hold a partition one after the other, in both group protocols. That one says it began
     proves nothing (it may have slept since it was told), but its acknowledged commit does."""
     group, topic, number = name
+    mine = [session for session in history.partition(topic, number).sessions
+            if session.reader in offsets.last_asked or session.reader in offsets.members]
     sessions = {}
-    for session in history.partition(topic, number).sessions:
+    for session in mine:
         sessions.setdefault(session.reader, []).append(session.started_at)
-    stored = sorted(offsets.stored)
+    late = begun_too_late(mine, history.begun) if group in history.by_epoch else set()
+    stored = sorted(commit for commit in offsets.stored
+                    if (commit[3], began_reading(sessions, commit[3], commit[4])) not in late)
     newest = None
     next_stored = 0
     for _, offset, line, process, asked in sorted(stored, key=lambda commit: commit[4]):

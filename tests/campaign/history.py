@@ -8,6 +8,7 @@ thing is done. All processes of a machine share the monotonic clock:
     mark TEXT                                        says when something else happened
     topic TOPIC POLICY                               what the topic's cleanup.policy is
     loop GROUP INPUT OUTPUT                          GROUP transforms topic INPUT into topic OUTPUT
+    epochs GROUP                                     GROUP has the new protocol (KIP-848)
     damaged TOPIC PARTITION FIRST LAST               stored bits of these offsets were flipped
     send VALUE TOPIC PARTITION KEY TXN INPUT         about to be given to the client library
     acked VALUE OFFSET                               acknowledged (-1: the offset was not told)
@@ -70,12 +71,13 @@ class Transaction:
 
 class Session:
     """One reader at one partition, from one position on."""
-    __slots__ = ("reader", "committed", "position", "started_at", "offsets", "end", "line")
+    __slots__ = ("reader", "committed", "position", "told_at", "started_at", "offsets", "end", "line")
 
-    def __init__(self, reader, committed, position, started_at, line):
+    def __init__(self, reader, committed, position, told_at, started_at, line):
         self.reader = reader
         self.committed = committed          # reads committed only
         self.position = position
+        self.told_at = told_at              # when it had the partition, and asked where to begin
         self.started_at = started_at
         self.offsets = array("q")
         self.end = -1
@@ -103,7 +105,7 @@ class Partition:
 
 class Offsets:
     """What one group did and was told about one partition: (time, offset, line, ...)."""
-    __slots__ = ("asked", "stored", "told", "in_txns", "last_asked")
+    __slots__ = ("asked", "stored", "told", "in_txns", "last_asked", "members")
 
     def __init__(self):
         self.asked = []
@@ -111,6 +113,7 @@ class Offsets:
         self.last_asked = {}                # process -> time
         self.told = []                      # (answered, offset, line, asked)
         self.in_txns = []                   # (Transaction, offset, line)
+        self.members = set()                # who was told
 
 
 class Finding:
@@ -130,6 +133,9 @@ class History:
         self.partitions = {}
         self.groups = {}
         self.loops = []
+        self.by_epoch = set()               # groups of the new protocol
+        self.told = {}                      # (process, topic, partition) -> when it asked
+        self.begun = {}                     # (process, when it asked) -> when the last partition began
         self.policies = {}
         self.findings = []
         self.compacted_away = set()         # values that a newer event of their key replaced
@@ -204,6 +210,9 @@ class History:
     def on_topic(self, _line, _at, _process, topic, policy):
         self.policies[topic] = policy
 
+    def on_epochs(self, _line, _at, _process, group):
+        self.by_epoch.add(group)
+
     def on_loop(self, _line, _at, _process, group, source, target):
         self.loops.append((group, source, target))
 
@@ -254,7 +263,9 @@ class History:
         transaction.ended, transaction.ended_at, transaction.outcome = line, at, outcome
 
     def on_start(self, line, at, _process, reader, topic, number, position, isolation):
-        session = Session(reader, isolation == "read_committed", int(position), at, line)
+        told_at = self.told.pop((reader, topic, number), at)
+        self.begun[reader, told_at] = at
+        session = Session(reader, isolation == "read_committed", int(position), told_at, at, line)
         self.partition(topic, number).sessions.append(session)
         self.open_sessions[reader, topic, number] = session
 
@@ -314,5 +325,8 @@ class History:
         offsets = self.group(group, topic, number)
         offsets.stored.append((at, int(offset), line, process, offsets.last_asked[process]))
 
-    def on_committed(self, line, at, _process, group, topic, number, offset, since):
-        self.group(group, topic, number).told.append((at, int(offset), line, int(since)))
+    def on_committed(self, line, at, process, group, topic, number, offset, since):
+        offsets = self.group(group, topic, number)
+        offsets.told.append((at, int(offset), line, int(since)))
+        offsets.members.add(process)
+        self.told[process, topic, number] = int(since)

@@ -405,6 +405,46 @@ class OwnerTest(CheckTest):
         self.history.commit(5, process="d")
         self.assert_good()
 
+    def given_late(self, process, other):
+        """It asks where to begin, another is given the partition and commits, and then it begins."""
+        self.history.at += 1
+        asked_at = self.history.at
+        self.history.given(other, 0)
+        self.history.commit(3, process=other)
+        self.history.add(process, "committed", GROUP, "in", 0, -1, asked_at)
+        self.history.given(process, 0)
+        self.history.commit(0, process=process)
+        self.history.commit(5, process=other)
+
+    def test_began_when_it_was_given_to_another_by_epochs(self):
+        """And the broker takes what it commits: its epoch is the newest."""
+        self.history.add("campaign", "epochs", GROUP)
+        self.given_late("c", "d")
+        self.assert_good()
+        self.history.given("c", 5)  # which is another time
+        self.history.commit(6)
+        self.history.commit(7, process="d")
+        self.assert_bad("two-owners")
+
+    def test_began_elsewhere_when_it_was_given_to_another_by_epochs(self):
+        """Its listener goes through all partitions before it returns."""
+        self.history.add("campaign", "epochs", GROUP)
+        self.history.at += 1
+        asked_at = self.history.at
+        for number in (0, 1):
+            self.history.add("c", "committed", GROUP, "in", number, -1, asked_at)
+        self.history.given("c", 0)
+        self.history.given("d", 0)
+        self.history.commit(3, process="d")
+        self.history.add("c", "start", "c", "in", 1, 0, "read_committed")
+        self.history.commit(0)
+        self.history.commit(5, process="d")
+        self.assert_good()
+
+    def test_began_when_it_was_given_to_another_by_generations(self):
+        self.given_late("c", "d")
+        self.assert_bad("two-owners")
+
     def test_commits_after_another_owner(self):
         self.history.given("c", 0)
         self.history.commit(3)

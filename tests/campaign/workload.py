@@ -35,6 +35,7 @@ class Plan:
         self.sent_to = ["in", "plain"]  # by producers of all kinds
         self.clients = []
         self.loops = []
+        self.by_epoch = []              # groups of the new protocol
         self.groups = {}                # group -> topics
         self.progress = {"sent": 60, "consumed": 40, "read": 60}
 
@@ -74,6 +75,7 @@ class Plan:
 
     def add_new_protocol(self):
         self.progress[self.kinds["k"]] = 40
+        self.by_epoch.append("shipping")
         for name in ("k1", "k2", "k3"):
             self.add(name, "java-consume", [topic for topic in self.topics if topic != COMPACTED],
                      group="shipping", isolation="read_committed", batch=50)
@@ -111,6 +113,8 @@ class Plan:
             log(f"topic {topic} {'compact' if topic == COMPACTED else 'delete'}")
         for loop in self.loops:
             log("loop " + " ".join(loop))
+        for group in self.by_epoch:
+            log("epochs " + group)
         client.close()
 
     def command(self, tools, mode):

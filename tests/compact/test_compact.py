@@ -128,11 +128,11 @@ class Compaction(unittest.TestCase):
         self.assertEqual(client.create_topic("state", configs=COMPACT)[0], 0)
         first = 0
         for _ in range(8):
+            cleanings = len(self.server.log_lines("log compacted"))
             writer = Writer(self.server.port, 40, first)
             writer.start()
             writer.join()
             self.assertIsNone(writer.stopped)
-            cleanings = len(self.server.log_lines("log compacted"))
             for _ in range(5):
                 self.check_view(consume(self.server.port, "state"), writer.acked)
             wait_for(lambda: len(self.server.log_lines("log compacted")) > cleanings, "a cleaning")
