@@ -14,7 +14,7 @@ import threading
 import unittest
 
 from directory import batches, Case, DEADLINE_S, patch, run, Server, wait_until
-from harness.kafka import crc32c
+from harness.kafka import Client, batch, crc32c, record
 from harness.server import BINARY
 
 try:
@@ -157,6 +157,15 @@ class BackupTest(Case):
         return {p["partition"]: p["offset"] for p in group["partitions"]
                 if p.get("offset") is not None}
 
+    def make_it_last(self, bus):
+        """40 MB that come last: at 1 MB a second a backup, or a restore, is at work for long enough to be met there."""
+        client = Client(int(bus.address.rsplit(":", 1)[1]))
+        self.assertEqual(client.create_topic("z-ballast")[0], 0)
+        heavy = batch([record(bytes(900000))])
+        for _ in range(44):
+            self.assertEqual(client.produce("z-ballast", heavy)[0], 0)
+        client.close()
+
     def snapshots(self):
         return os.path.isdir(self.path("data/snapshots")) and os.listdir(self.path("data/snapshots"))
 
@@ -167,6 +176,7 @@ class BackupTest(Case):
     def test_under_load_killed_resumed_restored(self):
         with Server(self.data, "log.segment.bytes=1048576") as bus:
             bus.run("topic", "create", "t", "--partitions", "3")
+            self.make_it_last(bus)
             with Load(bus, 2000) as load:
                 wait_until(lambda: load.acknowledged >= 20000 and load.rounds >= 2 or load.failure,
                            "load")
@@ -319,6 +329,7 @@ class BackupTest(Case):
         with Server(self.data, "log.segment.bytes=1048576") as bus:
             bus.run("topic", "create", "t")
             bus.run("publish", "t", "-q", text="".join(f"{i} {500 * 'x'}\n" for i in range(8000)))
+            self.make_it_last(bus)
             run("backup", self.data, self.backup)
         slow = subprocess.Popen([BINARY, "restore", self.backup, self.restored, "--max-rate", "1"],
                                 stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -336,6 +347,7 @@ class BackupTest(Case):
         with Server(self.data, "log.segment.bytes=1048576") as bus:
             bus.run("topic", "create", "t")
             bus.run("publish", "t", "-q", text="".join(f"{i} {500 * 'x'}\n" for i in range(8000)))
+            self.make_it_last(bus)
             slow = self.start_backup("--max-rate", "1")
             wait_until(self.snapshots, "a snapshot")
             slow.send_signal(signal.SIGINT)
@@ -350,6 +362,7 @@ class BackupTest(Case):
         bus = Server(self.data, "log.segment.bytes=1048576")
         bus.run("topic", "create", "t")
         bus.run("publish", "t", "-q", text="".join(f"{i} {500 * 'x'}\n" for i in range(8000)))
+        self.make_it_last(bus)
         slow = self.start_backup("--max-rate", "1")
         wait_until(self.snapshots, "a snapshot")
         bus.end(signal.SIGKILL)
