@@ -19,6 +19,7 @@ import tempfile
 from txn_client import PARTITIONS, Transaction, child
 
 MOST_STEPS = 80
+WITHOUT_LAYER = "bus.layer.enable=false"  # whose own writes are not a transaction's
 
 
 class Step:
@@ -58,7 +59,7 @@ def kill_at(number, two, commit, gate, folder):
     where = f"v{2 if two else 1} {'commit' if commit else 'abort'}, killed before step {number}"
     data, armed = os.path.join(folder, "data"), os.path.join(folder, "armed")
     step = Step()
-    server = child.Server(data, preload=[gate],
+    server = child.Server(data, WITHOUT_LAYER, preload=[gate],
                           env={"KILL_ARMED": armed, "KILL_AT": str(number)})
     txn = Transaction("pay", two).connect(server.port)
     txn.create_topic()
@@ -72,7 +73,7 @@ def kill_at(number, two, commit, gate, folder):
         killed = True
     if not killed:
         server.stop()
-    server = child.Server(data)
+    server = child.Server(data, WITHOUT_LAYER)
     seen = verify(txn.connect(server.port), step, where)
     server.stop()
     return killed, seen
