@@ -9,7 +9,8 @@
 
 enum {
     POOL_LOOK_MS = 2000,
-    PART_BYTES = 128 << 10 /* of a large frame, received at once: others wait meanwhile */
+    PART_BYTES = 128 << 10,     /* of a large frame, received at once: others wait meanwhile */
+    SHORT_PART_BYTES = 32 << 10 /* the same while others are there who ask for little */
 };
 
 /*
@@ -270,10 +271,11 @@ static ssize_t receive_into_frame(struct conn *conn, size_t *asked)
     struct frame_state *frame = &conn->frame;
     uint8_t next_prefix[sizeof frame->prefix];
     size_t left = frame->size - frame->have;
-    struct iovec iov[2] = {{frame->buffer.data + frame->have, least(left, PART_BYTES)},
+    size_t most = reactor_is_short(conn->reactor) ? SHORT_PART_BYTES : PART_BYTES;
+    struct iovec iov[2] = {{frame->buffer.data + frame->have, least(left, most)},
                            {next_prefix, sizeof next_prefix}};
     *asked = iov[0].iov_len;
-    ssize_t got = receive(conn, iov, left > PART_BYTES ? 1 : 2);
+    ssize_t got = receive(conn, iov, left > most ? 1 : 2);
     if (got <= 0) {
         return got;
     }

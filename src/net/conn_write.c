@@ -12,8 +12,9 @@
  */
 
 enum {
-    PIECES = 64,               /* of one send */
-    SMALL_SPAN_BYTES = 8 << 10 /* below: a copy costs less than a system call of its own */
+    PIECES = 64,                 /* of one send */
+    SHORT_SEND_BYTES = 64 << 10, /* the same, while others are there who ask for little */
+    SMALL_SPAN_BYTES = 8 << 10   /* below: a copy costs less than a system call of its own */
 };
 
 struct gather {
@@ -192,6 +193,20 @@ static bool advance(struct conn *conn, size_t sent)
     return false;
 }
 
+/* Leaves no more than so many bytes of what was gathered. */
+static void cut(struct gather *gather, size_t most)
+{
+    while (gather->bytes > most) {
+        struct iovec *last = &gather->iov[gather->count - 1];
+        size_t over = gather->bytes - most;
+        size_t less = over < last->iov_len ? over : last->iov_len;
+        last->iov_len -= less;
+        gather->bytes -= less;
+        gather->count -= last->iov_len == 0;
+        gather->more = true;
+    }
+}
+
 static ssize_t send_gathered(struct conn *conn, const struct gather *gather)
 {
     return conn->transport.kind->send(&conn->transport, gather->iov, (int)gather->count,
@@ -240,6 +255,7 @@ static bool send_some(struct conn *conn, size_t *budget, bool *close_after)
     if (by_file) {
         sent = send_span(conn, &gather);
     } else if (gather.count > 0) {
+        cut(&gather, reactor_is_short(conn->reactor) ? SHORT_SEND_BYTES : SIZE_MAX);
         sent = send_gathered(conn, &gather);
     }
     if (sent <= 0) {

@@ -203,9 +203,14 @@ unsigned reactor_index(const struct reactor *reactor)
     return reactor->index;
 }
 
+bool reactor_is_short(const struct reactor *reactor)
+{
+    return reactor->now_ns - reactor->little_ns < SHORT_FOR_NS;
+}
+
 int64_t reactor_slice_ns(const struct reactor *reactor)
 {
-    return reactor->now_ns - reactor->little_ns < SHORT_FOR_NS ? SHORT_SLICE_NS : SLICE_NS;
+    return reactor_is_short(reactor) ? SHORT_SLICE_NS : SLICE_NS;
 }
 
 int64_t reactor_now_ms(const struct reactor *reactor)

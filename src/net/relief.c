@@ -18,12 +18,12 @@ enum {
     SLOWEST_BYTES_PER_MS = 64, /* of a frame that others wait for */
 };
 
-/* Since when its answers do not move: the peer takes none, or they are behind one that is not made.
- * Of the latter, what can be had at once is asked for first. INT64_MAX: they do move. */
+/* Since when its answers do not move, as far as was seen: the peer takes none, or they are behind
+ * one that is not made. Of the latter, what can be had at once is asked for first. INT64_MAX: they
+ * do move. */
 static int64_t stalled_since_ms(struct conn *conn)
 {
     if (conn->send_waits != 0) {
-        conn_see_writing(conn);
         return conn->write_mark_ms;
     }
     const struct reply_slot *oldest = reply_queue_at(&conn->replies, conn->replies.first);
@@ -58,6 +58,16 @@ static double answers_weight(struct conn *conn)
     }
     return (double)conn->replies_counted * (double)conn->site->held_bytes *
            (double)(stalled_ms + 1);
+}
+
+/* Asks the kernel, which takes as long as all else of this, only about who is about to be closed.
+ */
+static bool has_moved(struct conn *conn)
+{
+    if (conn->send_waits != 0) {
+        conn_see_writing(conn);
+    }
+    return answers_weight(conn) == 0;
 }
 
 static double frame_weight(struct conn *conn)
@@ -113,6 +123,9 @@ static bool relieve_answers(struct reactor *reactor)
     while (closed < found.count && pressure_on_answers(reactor, percent) &&
            (closed == 0 || clock_now_ns() < end_ns)) {
         struct conn *conn = found.items[closed++].conn;
+        if (has_moved(conn)) {
+            continue;
+        }
         conn_close_why(
             conn, CONN_END_MEMORY,
             "%zu bytes of answers were not taken for %lld ms, and the memory for answers "

@@ -251,6 +251,8 @@ void reactor_run_timers(struct reactor *reactor);
 /* What one in the line gets at a time, and the whole line in a turn; of all else that may be put
  * off, no more is done in one either. */
 int64_t reactor_slice_ns(const struct reactor *reactor);
+/* Others are there who ask for little: what is done for one at a time is to be short. */
+bool reactor_is_short(const struct reactor *reactor);
 bool reactor_watch(struct reactor *reactor, int fd, struct poll_source *source, uint32_t events);
 
 /* One log line about a peer, unless there are too many. Reason is put in quotes. */

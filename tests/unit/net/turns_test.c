@@ -327,6 +327,89 @@ static void test_turns_are_short_while_others_ask_for_little(void **state)
     assert_int_equal(reactor_slice_ns(&reactor), alone_ns);
 }
 
+/* A transport that is never ready, and sees how much it is asked for. */
+static size_t asked_bytes;
+
+static size_t sum_of(const struct iovec *iov, int count)
+{
+    size_t sum = 0;
+    for (int i = 0; i < count; i++) {
+        sum += iov[i].iov_len;
+    }
+    return sum;
+}
+
+static ssize_t ask_receive(struct transport *transport, const struct iovec *iov, int count)
+{
+    (void)transport;
+    asked_bytes = sum_of(iov, count);
+    return TRANSPORT_WANT_READ;
+}
+
+static ssize_t ask_send(struct transport *transport, const struct iovec *iov, int count, bool more)
+{
+    (void)transport;
+    (void)more;
+    asked_bytes = sum_of(iov, count);
+    return TRANSPORT_WANT_WRITE;
+}
+
+static const struct transport_kind asking = {.receive = ask_receive, .send = ask_send};
+
+enum { MUCH_BYTES = 4 << 20 };
+
+/* How much is received at once of a frame of so many bytes. */
+static size_t received_at_once(struct reactor *reactor)
+{
+    struct conn conn = {.reactor = reactor, .transport = {.kind = &asking, .fd = -1}};
+    uint8_t byte; /* nothing is written to it */
+    conn.frame = (struct frame_state){.prefix_have = 4, .size = MUCH_BYTES};
+    conn.frame.buffer = (struct frame_buffer){&byte, MUCH_BYTES};
+    conn_read(&conn);
+    heap_remove(&reactor->timers, &conn.timer.node);
+    reactor->touched = NULL;
+    return asked_bytes;
+}
+
+/* How much is sent at once of two replies of so many bytes together. */
+static size_t sent_at_once(struct reactor *reactor)
+{
+    struct conn conn = {.reactor = reactor, .transport = {.kind = &asking, .fd = -1}};
+    for (unsigned i = 0; i < 2; i++) {
+        uint64_t sequence = reply_queue_push(&conn.replies);
+        struct reply reply = {.nothing = false};
+        buf_extend(&reply.bytes, i == 0 ? 1000 : MUCH_BYTES - 1000);
+        struct reply_slot *slot = reply_queue_at(&conn.replies, sequence);
+        reply_queue_put(&conn.replies, slot, &reply);
+        slot->done = true;
+    }
+    struct site site = {.conn_count = 1};
+    conn.site = &site;
+    conn_flush(&conn);
+    heap_remove(&reactor->timers, &conn.timer.node);
+    reactor->touched = NULL;
+    reply_queue_deinit(&conn.replies);
+    return asked_bytes;
+}
+
+/* A copy of 128 KiB takes longer than a short turn. */
+static void test_what_is_moved_at_once_is_short_while_others_ask_for_little(void **state)
+{
+    (void)state;
+    enum { SECOND_NS = 1000000000, SHORT_BYTES = 64 << 10 };
+    struct net net = {.config.max_parked_replies = 1};
+    struct reactor reactor = {.net = &net, .little_ns = -SECOND_NS};
+    reactor.now_ns = clock_now_ns();
+    size_t received = received_at_once(&reactor);
+    size_t sent = sent_at_once(&reactor);
+    assert_in_range(received, SHORT_BYTES + 1, MUCH_BYTES);
+    assert_in_range(sent, MUCH_BYTES, MUCH_BYTES + 8); /* and the sizes in front */
+    reactor.little_ns = INT64_MAX / 2;                 /* for as long as this test may take */
+    assert_in_range(received_at_once(&reactor), 1, SHORT_BYTES);
+    assert_in_range(sent_at_once(&reactor), 1004 + 4, SHORT_BYTES);
+    heap_deinit(&reactor.timers);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -338,6 +421,7 @@ int main(int argc, char **argv)
         TEST(test_a_row_goes_on_when_nothing_is_answered),
         TEST(test_new_connections_wait_for_old_ones),
         cmocka_unit_test(test_turns_are_short_while_others_ask_for_little),
+        cmocka_unit_test(test_what_is_moved_at_once_is_short_while_others_ask_for_little),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
 }
