@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { PATIENCE_MS = 30000 };
+enum { PATIENCE_MS = 120000 }; /* a machine may stand still for a minute */
 
 static void fail(const char *what)
 {
@@ -145,6 +145,7 @@ static void connect_to(struct bus_server *server)
 {
     struct client_error error;
     struct connection_settings settings = bus_server_settings(server);
+    settings.timeout_ms = PATIENCE_MS;
     struct publisher_settings publisher = {
         .connection = settings, .linger_ms = -1, .done = on_done, .done_context = server};
     expect(connection_open(&settings, &server->connection, &error), &error);
