@@ -36,7 +36,7 @@ FAULTS = {
     'a member that leaves starts retries': ('src/client/lane_queue.c', 'partition->is_restored && !partition->is_revoking &&', 'partition->is_restored &&'),
     'the end of a log is taken for one further on': ('src/client/lane_event.c', 'epoch == epoch && offset > partition->next) {', 'epoch == epoch && ++offset > partition->next) {'),
     'holes break run lengths': ('src/client/lane_commit.c', 'if (last != NULL && last->to == from) {', 'if (last != NULL && last->to + 1 >= from) {'),
-    'keys are compared by their place': ('src/client/lane_effect.c', 'memcpy(bytes + 1, name.key.data, name.key.size);', 'memcpy(bytes + 1, &name.key.data, name.key.size < 8 ? name.key.size : 8);'),
+    'keys are compared by their place': ('src/client/lane_effect.c', 'slice_copy(bytes + 1, name.key);', 'memcpy(bytes + 1, &name.key.data, name.key.size < 8 ? name.key.size : 8);'),
     'a lane is let go while it drains': ('src/client/lane_queue.c', 'if (!any || row->offset < head->offset) {', 'if (!any) {'),
     'an answer of an old owner counts': ('src/client/lane_commit.c', 'if (partition == NULL || partition->epoch != epoch || !partition->is_committing) {', 'if (partition == NULL || !partition->is_committing) {'),
     'a result of an old owner counts': ('src/client/lane_event.c', '''    if (lane == NULL) {
