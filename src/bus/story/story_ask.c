@@ -39,7 +39,8 @@ struct asking {
     size_t events_max;
     int64_t deadline_ms;
     bool is_first_round;
-    size_t gone; /* places of it that the log has no more */
+    size_t gone;    /* places of it that the log has no more */
+    size_t nothing; /* places at which no event is, for whatever reason */
 
     bool is_full; /* a limit of the look-up was reached */
 
@@ -263,8 +264,10 @@ static enum client_status read_places(struct asking *asking, struct client_error
         story_read(&asking->settings, asking->connection, asking->places.items,
                    asking->places.count, is_asked_place, asking->deadline_ms, take, asking, error);
     for (size_t i = 0; status == CLIENT_OK && i < asking->places.count; i++) {
-        asking->story->is_cut |= asking->places.items[i].presence == STORY_NOT_READ;
-        asking->gone += asking->places.items[i].presence == STORY_TAKEN && !is_asked_place;
+        enum story_presence presence = asking->places.items[i].presence;
+        asking->story->is_cut |= presence == STORY_NOT_READ;
+        asking->gone += presence == STORY_TAKEN && !is_asked_place;
+        asking->nothing += presence != STORY_THERE && presence != STORY_NOT_READ;
     }
     return status;
 }
@@ -323,12 +326,18 @@ static enum client_status look_up(struct asking *asking, size_t most, bool *is_c
     return status == CLIENT_OK && asking->places.count > 0 ? read_places(asking, error) : status;
 }
 
-/* What stands at places of before takes no room from what is there. */
+/* Places that have none of the events that are looked for. */
+static size_t count_vain(const struct asking *asking)
+{
+    return asking->others.count + asking->nothing;
+}
+
+/* What stands at places of before, or is gone from them, takes no room from what is there. */
 static enum client_status round_of_terms(struct asking *asking, struct client_error *error)
 {
     bool is_by_key = asking->is_first_round && !slice_is_null(asking->question->key);
     size_t wanted = is_by_key ? KEY_EVENTS : asking->events_max;
-    size_t others;
+    size_t vain;
     bool is_cut;
     enum client_status status;
     asking->asked.count = asking->others.count = 0;
@@ -338,10 +347,10 @@ static enum client_status round_of_terms(struct asking *asking, struct client_er
     asking->terms.count = 0;
     size_t most = wanted;
     do {
-        others = asking->others.count;
+        vain = count_vain(asking);
         status = look_up(asking, most, &is_cut, error);
         most *= 4;
-    } while (status == CLIENT_OK && is_cut && asking->others.count > others &&
+    } while (status == CLIENT_OK && is_cut && count_vain(asking) > vain &&
              asking->story->events.count < wanted && most <= PLACES_MAX && !is_late(asking));
     asking->story->is_cut |= is_cut;
     unmeet_others(asking);

@@ -150,6 +150,26 @@ static void test_an_event_with_many_names_is_told_once(void **state)
     world_deinit(&world);
 }
 
+static bool says(const struct world *world, const char *what)
+{
+    for (size_t i = 0; i < world->story.horizon.count; i++) {
+        if (strstr(world->story.horizon.items[i], what) != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void publish_key(struct world *world)
+{
+    struct event event = event_blank();
+    event.topic = "orders";
+    event.partition = 0;
+    event.key = slice_str("k");
+    event.value = slice_str("v");
+    bus_server_put_event(&world->server, &event);
+}
+
 /* More places of before than are asked for at once, and than an answer has events. */
 static void test_places_of_before_take_no_room_from_what_is_there(void **state)
 {
@@ -164,13 +184,8 @@ static void test_places_of_before_take_no_room_from_what_is_there(void **state)
     entries[BEFORE + 1] = (struct entry){EVENT_TERM_KEY, "k", "orders", 1};
     world_init(&world, entries, BEFORE + 2);
     bus_server_put_numbers(&world.server, "mails", 0, 0, BEFORE);
-    struct event event = event_blank();
-    event.topic = "orders";
-    event.partition = 0;
-    event.key = slice_str("k");
-    event.value = slice_str("v");
-    bus_server_put_event(&world.server, &event);
-    bus_server_put_event(&world.server, &event);
+    publish_key(&world);
+    publish_key(&world);
     ask_question(
         &world, &(struct story_question){.key = slice_str("k"), .offset = -1, .timeout_ms = 60000});
     assert_int_equal(world.story.events.count, 2);
@@ -178,14 +193,26 @@ static void test_places_of_before_take_no_room_from_what_is_there(void **state)
     world_deinit(&world);
 }
 
-static bool says(const struct world *world, const char *what)
+/* The newest of its key are gone, more of them than are asked for at once. */
+static void test_what_is_gone_takes_no_room_from_what_is_there(void **state)
 {
-    for (size_t i = 0; i < world->story.horizon.count; i++) {
-        if (strstr(world->story.horizon.items[i], what) != NULL) {
-            return true;
-        }
+    enum { GONE = 250 };
+    struct entry entries[GONE + 1];
+    struct world world;
+    (void)state;
+    for (int i = 0; i < GONE; i++) {
+        entries[i] = (struct entry){EVENT_TERM_KEY, "k", "mails", i};
     }
-    return false;
+    entries[GONE] = (struct entry){EVENT_TERM_KEY, "k", "orders", 0};
+    world_init(&world, entries, GONE + 1);
+    bus_server_put_numbers(&world.server, "mails", 0, 0, GONE);
+    bus_server_delete_records(&world.server, "mails", GONE);
+    publish_key(&world);
+    ask_question(
+        &world, &(struct story_question){.key = slice_str("k"), .offset = -1, .timeout_ms = 60000});
+    assert_int_equal(world.story.events.count, 1);
+    assert_true(says(&world, "250 events of it are gone from the log"));
+    world_deinit(&world);
 }
 
 static void test_events_of_it_that_are_gone_are_told(void **state)
@@ -218,6 +245,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_a_place_of_before_hides_no_event_of_now),
         cmocka_unit_test(test_an_event_with_many_names_is_told_once),
         cmocka_unit_test(test_places_of_before_take_no_room_from_what_is_there),
+        cmocka_unit_test(test_what_is_gone_takes_no_room_from_what_is_there),
         cmocka_unit_test(test_events_of_it_that_are_gone_are_told),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
