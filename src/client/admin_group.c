@@ -130,14 +130,21 @@ enum client_status admin_delete_groups(struct connection *connection, const char
                                        size_t count, struct admin_outcomes *outcomes,
                                        struct client_error *error)
 {
-    rd_kafka_DeleteGroup_t **groups = mem_new_array(rd_kafka_DeleteGroup_t *, count + 1);
+    struct kafka_asking by;
     *outcomes = (struct admin_outcomes){0};
+    enum client_status status =
+        kafka_group_begin(connection, count > 0 ? names[0] : "none", &by, error);
+    if (status != CLIENT_OK) {
+        return status;
+    }
+    rd_kafka_DeleteGroup_t **groups = mem_new_array(rd_kafka_DeleteGroup_t *, count + 1);
     for (size_t i = 0; i < count; i++) {
         groups[i] = rd_kafka_DeleteGroup_new(names[i]);
     }
-    struct admin_request request = admin_request_begin(connection, RD_KAFKA_ADMIN_OP_DELETEGROUPS);
-    rd_kafka_DeleteGroups(connection->rk, groups, count, request.options, request.queue);
-    enum client_status status = admin_request_wait(&request, error);
+    struct admin_request request =
+        admin_request_begin_by(connection, by.rk, RD_KAFKA_ADMIN_OP_DELETEGROUPS);
+    rd_kafka_DeleteGroups(by.rk, groups, count, request.options, request.queue);
+    status = admin_request_wait(&request, error);
     if (status == CLIENT_OK) {
         size_t result_count;
         const rd_kafka_group_result_t **results = rd_kafka_DeleteGroups_result_groups(
@@ -150,6 +157,7 @@ enum client_status admin_delete_groups(struct connection *connection, const char
         }
     }
     admin_request_end(&request);
+    kafka_group_end(connection, &by, request.is_given_up);
     rd_kafka_DeleteGroup_destroy_array(groups, count);
     free(groups);
     return status;

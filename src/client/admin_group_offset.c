@@ -89,8 +89,9 @@ static enum client_status begin(struct connection *connection, const char *group
 
 static void end(struct connection *connection, struct offsets_request *asked, bool has_moved)
 {
+    bool is_over = has_moved || asked->request.is_given_up;
     admin_request_end(&asked->request);
-    kafka_group_end(connection, &asked->by, has_moved);
+    kafka_group_end(connection, &asked->by, is_over);
 }
 
 /* Who was asked is the group's coordinator no longer; librdkafka would ask it again and again. */
@@ -253,7 +254,8 @@ static enum client_status alter(struct connection *connection, const char *group
     rd_kafka_AlterConsumerGroupOffsets_destroy(wanted);
     rd_kafka_topic_partition_list_destroy(list);
     admin_request_end(&request);
-    kafka_group_end(connection, &by, status != CLIENT_OK && has_moved(error));
+    kafka_group_end(connection, &by,
+                    request.is_given_up || (status != CLIENT_OK && has_moved(error)));
     return status;
 }
 

@@ -7,18 +7,28 @@ struct admin_request admin_request_begin(struct connection *connection, rd_kafka
     return admin_request_begin_by(connection, connection->rk, op);
 }
 
+static bool is_of_coordinator(rd_kafka_admin_op_t op)
+{
+    return op == RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS ||
+           op == RD_KAFKA_ADMIN_OP_ALTERCONSUMERGROUPOFFSETS ||
+           op == RD_KAFKA_ADMIN_OP_DELETEGROUPS;
+}
+
 struct admin_request admin_request_begin_by(struct connection *connection, rd_kafka_t *rk,
                                             rd_kafka_admin_op_t op)
 {
+    enum { NEVER_MS = 3600 * 1000 }; /* the most that librdkafka takes */
     struct admin_request request = {
+        .is_of_coordinator = is_of_coordinator(op),
         .connection = connection,
         .rk = rk,
         .options = rd_kafka_AdminOptions_new(rk, op),
         .queue = rd_kafka_queue_new(rk),
     };
     char text[128];
-    rd_kafka_AdminOptions_set_request_timeout(request.options, connection->timeout_ms, text,
-                                              sizeof text);
+    rd_kafka_AdminOptions_set_request_timeout(
+        request.options, request.is_of_coordinator ? NEVER_MS : connection->timeout_ms, text,
+        sizeof text);
     if (op == RD_KAFKA_ADMIN_OP_CREATETOPICS || op == RD_KAFKA_ADMIN_OP_DELETETOPICS ||
         op == RD_KAFKA_ADMIN_OP_CREATEPARTITIONS) {
         rd_kafka_AdminOptions_set_operation_timeout(request.options, connection->timeout_ms, text,
@@ -40,8 +50,10 @@ enum client_status admin_request_wait(struct admin_request *request, struct clie
 {
     enum { GRACE_MS = 1000 }; /* librdkafka's own time-out comes first */
     struct connection *connection = request->connection;
-    request->event = kafka_await(connection, request->queue, connection->timeout_ms + GRACE_MS);
+    int grace_ms = request->is_of_coordinator ? 0 : GRACE_MS;
+    request->event = kafka_await(connection, request->queue, connection->timeout_ms + grace_ms);
     if (request->event == NULL) {
+        request->is_given_up = true;
         return connection_fail(connection, error, RD_KAFKA_RESP_ERR__TIMED_OUT, NULL);
     }
     return connection_fail(connection, error, rd_kafka_event_error(request->event),

@@ -12,12 +12,18 @@ struct admin_request {
     rd_kafka_AdminOptions_t *options;
     rd_kafka_queue_t *queue;
     rd_kafka_event_t *event; /* the answer; NULL: none */
+    bool is_of_coordinator;
+    bool is_given_up; /* no answer came in time: see admin_request_begin_by */
 };
 
 /* Makes options with the connection's time-out and the queue: hand both to the rd_kafka_ call. */
 struct admin_request admin_request_begin(struct connection *connection, rd_kafka_admin_op_t op);
 
-/* The same for a handle of its own: see kafka_group_begin. */
+/*
+ * The same for a handle of its own: see kafka_group_begin. Requests to a group's coordinator never
+ * time out within librdkafka, which does not survive it (beside.c): they are given up, and then the
+ * handle is to be freed, which takes them back.
+ */
 struct admin_request admin_request_begin_by(struct connection *connection, rd_kafka_t *rk,
                                             rd_kafka_admin_op_t op);
 

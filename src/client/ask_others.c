@@ -6,25 +6,15 @@ enum { SEVERAL_MS = 5000 };
 
 /* --- about groups, of their coordinators --- */
 
-static bool has_group(rd_kafka_t *rk)
-{
-    size_t size = 0;
-    return rd_kafka_type(rk) == RD_KAFKA_CONSUMER &&
-           rd_kafka_conf_get(rd_kafka_conf(rk), "group.id", NULL, &size) == RD_KAFKA_CONF_OK &&
-           size > 1;
-}
-
 enum client_status kafka_group_begin(struct connection *connection, const char *group,
                                      struct kafka_asking *asking, struct client_error *error)
 {
-    return kafka_beside_take(connection, &connection->by_group, has_group(connection->rk), group,
-                             asking, error);
+    return kafka_beside_take(connection, &connection->by_group, false, group, asking, error);
 }
 
-void kafka_group_end(struct connection *connection, const struct kafka_asking *asking,
-                     bool has_moved)
+void kafka_group_end(struct connection *connection, const struct kafka_asking *asking, bool is_over)
 {
-    kafka_beside_give(connection, &connection->by_group, asking, has_moved);
+    kafka_beside_give(connection, &connection->by_group, asking, is_over);
 }
 
 /* --- of all brokers --- */

@@ -11,7 +11,10 @@
  *   may.
  * - It remembers who coordinates a group, whatever that broker answers to requests of the admin
  *   API, until nobody has asked for some minutes.
- * A handle whose answer shows that is not asked again; the next one asks the cluster anew.
+ * - It uses memory that it has freed when a group's coordinator is there again after a request of
+ *   the admin API to it has timed out.
+ * A handle whose answer, or silence, shows that is not asked again, and the next one asks the
+ * cluster anew.
  */
 
 struct kafka_beside {

@@ -116,18 +116,18 @@ void kafka_all_end(struct connection *connection, const struct kafka_asking *ask
                    rd_kafka_resp_err_t code);
 
 /*
- * Before a question for committed offsets: gives a handle that is a consumer of a group, the
- * connection's own or one beside it, which joins nothing; librdkafka (2.0.2 and later ones) writes
- * to memory that is not there when one without a group is told that a coordinator has moved. When
- * it succeeds kafka_group_end follows; has_moved: who was asked is the coordinator no longer, and
- * the next question is to find another one. Any thread.
+ * Before a request of the admin API to a group's coordinator: gives a handle beside the
+ * connection's own that is a consumer of a group, and joins nothing; librdkafka (2.0.2 and later
+ * ones) writes to memory that is not there when one without a group is told that a coordinator has
+ * moved. When it succeeds kafka_group_end follows; is_over: it is not asked again, as who was asked
+ * is the coordinator no longer, or as the request was given up (admin_request.c). Any thread.
  */
 CHECKED enum client_status kafka_group_begin(struct connection *connection, const char *group,
                                              struct kafka_asking *asking,
                                              struct client_error *error);
 /* The same for kafka_group_begin. */
 void kafka_group_end(struct connection *connection, const struct kafka_asking *asking,
-                     bool has_moved);
+                     bool is_over);
 
 /* --- beside.c --- */
 

@@ -176,12 +176,58 @@ static void test_a_probe_tells_why_nobody_is_there(void **state)
     assert_int_equal(connection_probe("", 1000, &reason), ERR_INVALID);
 }
 
+static void ask_until_answered(struct connection *connection, const char *group)
+{
+    struct topic_partitions offsets;
+    while (admin_group_offsets(connection, group, NULL, &offsets, NULL) != CLIENT_OK) {
+    }
+    assert_int_equal(offsets.count, 1);
+    topic_partitions_deinit(&offsets);
+}
+
+static bool deletes(struct connection *connection, const char *group)
+{
+    struct admin_outcomes outcomes;
+    bool is_deleted = admin_delete_groups(connection, &group, 1, &outcomes, NULL) == CLIENT_OK &&
+                      outcomes.items[0].error.status == CLIENT_OK;
+    admin_outcomes_deinit(&outcomes);
+    return is_deleted;
+}
+
+/* librdkafka (2.0.2 and later ones) uses memory that it has freed when the coordinator is there
+ * again after a question to it has timed out. */
+static void test_a_question_that_was_given_up_harms_nobody_later(void **state)
+{
+    struct bus_server *bus = *state;
+    struct connection_settings settings = bus_server_settings(bus);
+    static const char *const group = "given-up";
+    struct connection *connection;
+    struct topic_partitions offsets = {0};
+    settings.timeout_ms = 1000;
+    bus_server_topic(bus, "given-up", 1);
+    topic_partitions_add(&offsets, "given-up", 0, 7);
+    assert_int_equal(admin_set_group_offsets(bus->connection, group, &offsets, NULL), CLIENT_OK);
+    assert_int_equal(connection_open(&settings, &connection, NULL), CLIENT_OK);
+    ask_until_answered(connection, group);
+    bus_server_kill(bus);
+    assert_int_not_equal(admin_set_group_offsets(connection, group, &offsets, NULL), CLIENT_OK);
+    topic_partitions_deinit(&offsets);
+    assert_int_not_equal(admin_group_offsets(connection, group, NULL, &offsets, NULL), CLIENT_OK);
+    assert_false(deletes(connection, group));
+    bus_server_start_again(bus);
+    ask_until_answered(connection, group);
+    while (!deletes(connection, group)) {
+    }
+    connection_close(connection);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_topics_and_their_settings_are_made_changed_and_deleted),
         cmocka_unit_test(test_offsets_of_a_group_are_set_read_and_forgotten),
         cmocka_unit_test(test_many_groups_are_asked_at_once_and_told_apart),
+        cmocka_unit_test(test_a_question_that_was_given_up_harms_nobody_later),
         cmocka_unit_test(test_an_address_where_nobody_listens_fails_at_once),
         cmocka_unit_test(test_a_probe_tells_why_nobody_is_there),
     };
