@@ -55,7 +55,7 @@ static void stop(struct fake *fake)
     watch_free(fake->watch);
 }
 
-static struct fake *begin(void)
+static struct fake *make(void)
 {
     struct fake *fake = mem_new(struct fake);
     strcpy(fake->dir, "/tmp/tidings-indexer-XXXXXX");
@@ -64,6 +64,12 @@ static struct fake *begin(void)
     fake->files.context = fake;
     fake->files.pwritev = write_or_fail;
     fake_bus_init(&fake->bus);
+    return fake;
+}
+
+static struct fake *begin(void)
+{
+    struct fake *fake = make();
     start(fake);
     return fake;
 }
@@ -184,9 +190,10 @@ static int64_t next_on_disk(struct fake *fake, int source)
 
 static void test_a_topic_without_id_that_went_is_forgotten_on_disk_at_once(void **state)
 {
-    struct fake *fake = begin();
+    struct fake *fake = make();
     (void)state;
     memset(fake->bus.sources[1].topic_id, 0, sizeof fake->bus.sources[1].topic_id);
+    start(fake);
     publish(fake, 1, 100);
     wait_until(is_found(fake, 1, 0));
     stop(fake);
