@@ -249,7 +249,8 @@ static bool is_there_now(struct publisher *publisher, rd_kafka_topic_t *topic,
     rd_kafka_resp_err_t code = rd_kafka_error_code(failure);
     if ((code != RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC &&
          code != RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION) ||
-        rd_kafka_metadata(publisher->connection.rk, 0, topic, &found, ASK_MS) != 0) {
+        kafka_ask_metadata_by(&publisher->connection, publisher->connection.rk, false, topic,
+                              ASK_MS, &found) != RD_KAFKA_RESP_ERR_NO_ERROR) {
         return false;
     }
     bool is_there = found->topic_cnt > 0 && found->topics[0].err == RD_KAFKA_RESP_ERR_NO_ERROR;

@@ -3,13 +3,6 @@
 
 #include "../unit.h"
 
-/* Connection, administration, publisher and reader against a server. */
-#include "bus_server.h"
-
-#include "client/reader.h"
-
-#include "../unit.h"
-
 /* What became of the event that was published last. */
 static void on_done(void *context, const struct publication *publication)
 {
