@@ -1,5 +1,6 @@
 #include "net/held_reply.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "net/state.h"
 
@@ -30,6 +31,13 @@ static void on_time(struct reactor_timer *timer)
     give(container_of(timer, struct held_reply, timer));
 }
 
+/* The loop's own time is of its turn's beginning, and cut to milliseconds: with that a reply would
+ * leave before its time is over. */
+static int64_t now_ms_above(void)
+{
+    return (clock_now_ns() + 999999) / 1000000;
+}
+
 void held_reply_add(struct reactor *reactor, struct reply_token token, struct reply *reply)
 {
     if (reactor->stopping || atomic_load(&reactor->draining)) {
@@ -50,7 +58,7 @@ void held_reply_add(struct reactor *reactor, struct reply_token token, struct re
     if (budget_purse_add(&reactor->answers, held->reply.bytes.capacity)) {
         pressure_look(reactor);
     }
-    reactor_timer_set(reactor, &held->timer, reactor->now_ms + held->reply.hold_ms);
+    reactor_timer_set(reactor, &held->timer, now_ms_above() + held->reply.hold_ms);
 }
 
 void held_reply_release(struct reactor *reactor)

@@ -12,8 +12,8 @@
  */
 struct held_reply;
 
-/* Takes the reply over and gives it to its connection when its time is over, or at once when the
- * reactor drains or stops. Its reactor's thread. */
+/* Takes the reply over and gives it to its connection when its time is over and not before, or at
+ * once when the reactor drains or stops. Its reactor's thread. */
 void held_reply_add(struct reactor *reactor, struct reply_token token, struct reply *reply);
 
 /* Gives all of them now. Its reactor's thread, or after it. */

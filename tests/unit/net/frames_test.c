@@ -1,6 +1,8 @@
 #include "../unit.h"
 #include "fixture.h"
 
+#include "base/clock.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -229,6 +231,29 @@ static void test_a_held_reply_leaves_after_its_time(void **state)
     close(fd);
 }
 
+/* Another one sees to it that the loop turns all the time. */
+static void test_no_held_reply_leaves_before_its_time(void **state)
+{
+    enum { REPLIES = 50, HOLD_MS = 2 };
+    struct server *server = *state;
+    server->config.reactor_count = 1;
+    server_start(server);
+    int fd = client_connect(server), other = client_connect(server);
+    for (unsigned i = 0; i < REPLIES; i++) {
+        client_send_text(fd, "p");
+        struct reply_token token = server_parked(server, i);
+        int64_t began_ns = clock_now_ns();
+        reply_later(server, token, "held", HOLD_MS);
+        while (has_nothing_to_read(fd)) {
+            client_expect_echo(other);
+        }
+        assert_true(clock_now_ns() - began_ns >= HOLD_MS * 1000000);
+        client_expect(fd, "held");
+    }
+    close(fd);
+    close(other);
+}
+
 static void test_a_held_reply_of_a_closed_connection_is_freed_at_stop(void **state)
 {
     struct server *server = *state;
@@ -412,6 +437,7 @@ int main(int argc, char **argv)
         SERVER_TEST(test_a_reply_after_the_close_is_freed),
         SERVER_TEST(test_a_held_reply_leaves_when_the_net_drains),
         SERVER_TEST(test_a_held_reply_leaves_after_its_time),
+        SERVER_TEST(test_no_held_reply_leaves_before_its_time),
         SERVER_TEST(test_a_held_reply_of_a_closed_connection_is_freed_at_stop),
         SERVER_TEST(test_a_held_connection_delivers_no_further_frame),
         SERVER_TEST(test_too_many_owed_replies_pause_reading),
