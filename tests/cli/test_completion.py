@@ -112,9 +112,6 @@ class Completion(Case):
     def test_a_key_in_bash(self):
         """What a person sees who presses TAB."""
         mark = "k" + uuid.uuid4().hex[:8]
-        self.run_tidings("topic", "create", mark + "-orders")
-        self.addCleanup(self.run_tidings, "topic", "delete", mark + "-orders")
-        self.text = ""
         pid, host = pty.fork()
         if pid == 0:
             os.environ.update(environment(), TERM="dumb", PS1="$ ", INPUTRC="/dev/null")
@@ -123,29 +120,29 @@ class Completion(Case):
             os.write(host, f"tidings() {{ {BINARY} \"$@\"; }}; source <({BINARY} completion bash); "
                            f"echo rea''dy\n".encode())
             self.read_until(host, r"\nready\r?\n")
-            os.write(host, f"tidings topic describe {mark}\t".encode())
-            for _ in range(30):  # the bus may not have answered in time: a person presses it again
-                if select.select([host], [], [], 2)[0] and self.has_come(host, mark + "-orders "):
-                    break
-                os.write(host, b"\t")
-            else:
-                self.fail("nothing is completed")
+            os.write(host, f"tidings topic describe {mark}".encode())
+            self.read_until(host, mark)
+            self.assertFalse(self.completes(host, "-orders "))
+            self.run_tidings("topic", "create", mark + "-orders")
+            self.addCleanup(self.run_tidings, "topic", "delete", mark + "-orders")
+            wait_for(lambda: self.completes(host, "-orders "), "the topic's name")
             os.write(host, b"\n")
             self.read_until(host, f"topic {mark}-orders, 1 partition")
         finally:
             os.close(host)
             os.waitpid(pid, 0)
 
-    def has_come(self, host, pattern):
-        """Reads what is there."""
-        self.text += os.read(host, 4096).decode(errors="replace")
-        return re.search(pattern, self.text)
+    def completes(self, host, rest):
+        """Presses TAB: the rest of the word comes, or the bell when the bus has not answered in time."""
+        os.write(host, b"\t")
+        return rest in self.read_until(host, f"\a|{rest}")
 
     def read_until(self, host, pattern):
         text = ""
         while not re.search(pattern, text):
             self.assertTrue(select.select([host], [], [], WAIT_S)[0], text)
             text += os.read(host, 4096).decode(errors="replace")
+        return text
 
     def test_zsh(self):
         self.check_shell("zsh", ["-n"])
