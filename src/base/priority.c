@@ -1,5 +1,6 @@
 #include "base/priority.h"
 
+#include <sched.h>
 #include <stdint.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -30,4 +31,9 @@ void priority_set_quick(void)
         schedule.runtime_ns = PRIORITY_QUICK_NS;
         (void)syscall(SYS_sched_setattr, 0, &schedule, 0);
     }
+}
+
+void priority_give_way(void)
+{
+    (void)sched_yield();
 }

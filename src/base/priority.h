@@ -20,4 +20,12 @@ void priority_set_nice(int nice);
  */
 void priority_set_quick(void);
 
+/*
+ * Whoever waits for this processor and is owed it goes first. To be called between pieces of work
+ * by who has much of it: a thread that has become ready need not have taken the processor away, and
+ * then waits for the next tick of the kernel's clock, up to 4 ms, or until this one sleeps. Costs
+ * less than a microsecond when nobody waits.
+ */
+void priority_give_way(void);
+
 #endif

@@ -133,6 +133,7 @@ static void *work(void *context)
         queue->oldest = task->next;
         pthread_mutex_unlock(&workers->lock);
         task->run(task);
+        priority_give_way(); /* an event loop may wait for this processor */
         pthread_mutex_lock(&workers->lock);
         end_turn(workers, queue);
     }

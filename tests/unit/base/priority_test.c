@@ -2,7 +2,9 @@
 
 #include "base/priority.h"
 
+#include <pthread.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/resource.h>
@@ -35,10 +37,62 @@ static void test_a_quick_thread_has_short_turns_and_what_it_had(void **state)
     assert_int_equal(getpriority(PRIO_PROCESS, 0), 3);
 }
 
+struct other {
+    atomic_int rounds;
+    atomic_bool ends;
+};
+
+static void *go_round(void *context)
+{
+    struct other *other = context;
+    while (!atomic_load(&other->ends)) {
+        atomic_fetch_add(&other->rounds, 1);
+        sched_yield();
+    }
+    return NULL;
+}
+
+/* All of this process to one of its processors. */
+static void share_a_processor(void)
+{
+    cpu_set_t mine;
+    assert_int_equal(sched_getaffinity(0, sizeof mine, &mine), 0);
+    size_t first = 0;
+    while (!CPU_ISSET(first, &mine)) {
+        first++;
+    }
+    CPU_ZERO(&mine);
+    CPU_SET(first, &mine);
+    assert_int_equal(sched_setaffinity(0, sizeof mine, &mine), 0);
+}
+
+/* So many calls that do nothing take some microseconds: the other one would not have run. */
+static void test_who_gives_way_lets_who_is_ready_go_first(void **state)
+{
+    (void)state;
+    enum { CALLS = 500 };
+    struct other other = {.rounds = 0};
+    pthread_t thread;
+    share_a_processor();
+    assert_int_equal(pthread_create(&thread, NULL, go_round, &other), 0);
+    while (atomic_load(&other.rounds) == 0) {
+        sched_yield();
+    }
+    int before = atomic_load(&other.rounds);
+    for (int i = 0; i < CALLS; i++) {
+        priority_give_way();
+    }
+    int rounds = atomic_load(&other.rounds) - before;
+    atomic_store(&other.ends, true);
+    pthread_join(thread, NULL);
+    assert_true(rounds > CALLS / 100);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_quick_thread_has_short_turns_and_what_it_had),
+        cmocka_unit_test(test_who_gives_way_lets_who_is_ready_go_first),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
 }
