@@ -1,7 +1,6 @@
 #include "base/priority.h"
 
 #include <sched.h>
-#include <stdint.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -24,11 +23,11 @@ void priority_set_nice(int nice)
     (void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), nice);
 }
 
-void priority_set_quick(void)
+void priority_set_turn(int64_t turn_ns)
 {
     struct thread_schedule schedule = {.size = sizeof schedule};
     if (syscall(SYS_sched_getattr, 0, &schedule, sizeof schedule, 0) == 0) {
-        schedule.runtime_ns = PRIORITY_QUICK_NS;
+        schedule.runtime_ns = (uint64_t)turn_ns;
         (void)syscall(SYS_sched_setattr, 0, &schedule, 0);
     }
 }

@@ -1,11 +1,15 @@
 #ifndef TIDINGS_BASE_PRIORITY_H
 #define TIDINGS_BASE_PRIORITY_H
 
+#include <stdint.h>
+
 enum {
     /* Of threads whose work takes long: when processors are short, whoever answers clients comes
      * first, and these still have about a tenth beside each (sched(7), "The nice value"). */
     PRIORITY_NICE_BEHIND = 10,
-    PRIORITY_QUICK_NS = 100000 /* the least that Linux takes */
+    /* Turns of the processor, where others have some 3 ms. */
+    PRIORITY_FLUSHER_NS = 100000, /* the least that Linux takes: it runs for less, and goes first */
+    PRIORITY_LOOP_NS = 1000000,   /* what giving way gives up: less, and it had the next turn too */
 };
 
 /* The calling thread has this nice value from now on (0..19, not below its own). A refusal is
@@ -13,18 +17,18 @@ enum {
 void priority_set_nice(int nice);
 
 /*
- * The calling thread works in short turns from now on: when it wakes it need not wait until
- * whoever runs had the some 3 ms that Linux gives a turn, and gets no more of the processor for it.
+ * The calling thread has turns of so many nanoseconds from now on: when it wakes it need not wait
+ * until whoever runs has had a longer one, and gets no more of the processor for it.
  * Acts from Linux 6.12 on (sched_setattr(2), sched_runtime under SCHED_OTHER); before, and when
  * refused, nothing changes.
  */
-void priority_set_quick(void);
+void priority_set_turn(int64_t turn_ns);
 
 /*
  * Whoever waits for this processor and is owed it goes first. To be called between pieces of work
  * by who has much of it: a thread that has become ready need not have taken the processor away, and
- * then waits for the next tick of the kernel's clock, up to 4 ms, or until this one sleeps. Costs
- * less than a microsecond when nobody waits.
+ * then waits for the next tick of the kernel's clock, up to 4 ms, or until this one sleeps. What
+ * this one gives up is one of its turns. Costs less than a microsecond when nobody waits.
  */
 void priority_give_way(void);
 

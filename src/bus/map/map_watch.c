@@ -4,6 +4,7 @@
 #include "base/cond.h"
 #include "base/file.h"
 #include "base/logger.h"
+#include "base/priority.h"
 #include "base/thread.h"
 #include "base/time_text.h"
 #include "bus/map/map_layout.h"
@@ -315,6 +316,7 @@ static void *run(void *context)
 {
     struct map_watch *map = context;
     int64_t wait_ms = 0;
+    priority_set_nice(PRIORITY_NICE_BEHIND); /* and with it the threads of its client */
     map->looked_ms = mono_ms();
     map->next_history_ms = map->looked_ms + HISTORY_MS;
     pthread_mutex_lock(&map->lock);
