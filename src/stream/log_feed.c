@@ -6,6 +6,7 @@
 #include "base/cond.h"
 #include "base/logger.h"
 #include "base/mem.h"
+#include "base/priority.h"
 #include "topic/topic.h"
 
 #include <assert.h>
@@ -165,6 +166,7 @@ static void meet(struct log_feed *feed, struct topic *topic)
         if (fed != NULL || partition_gone(partition)) {
             continue;
         }
+        priority_give_way(); /* a topic may have very many */
         struct feed_source source = source_of(partition);
         int64_t from = feed->begin(feed->context, &source);
         if (from != FEED_NOT_WANTED) {
@@ -262,6 +264,7 @@ static bool serve_round(struct log_feed *feed, struct feed_piece *piece)
         struct fed *fed = dequeue(feed);
         feed->round_left = fed != NULL ? feed->round_left - 1 : 0;
         if (fed != NULL) {
+            priority_give_way();
             partition_watch(fed->partition, LOG_FEED_WATCHER); /* before it is looked at */
             is_read = read_some(feed, fed, piece);
             bool has_more = piece->next_offset < piece->end_offset; /* and waits for it in line */
