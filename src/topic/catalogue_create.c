@@ -1,5 +1,6 @@
 #include "base/logger.h"
 #include "base/mem.h"
+#include "base/priority.h"
 #include "base/random.h"
 #include "topic/catalogue_change.h"
 #include "topic/catalogue_internal.h"
@@ -133,6 +134,7 @@ static void open_some(struct catalogue_change *change)
     enum err err = ERR_NONE;
     for (int i = 0; i < CATALOGUE_PIECE && change->next < change->total; i++) {
         struct log_recovery recovery;
+        priority_give_way();
         err = catalogue_open_partition(catalogue, change->topic, change->next, config, NULL,
                                        &change->added[change->next - change->first], &recovery,
                                        &change->reason);

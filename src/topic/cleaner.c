@@ -97,6 +97,7 @@ static bool take_step(void *context, int64_t bytes)
     cleaner->moved += bytes;
     atomic_fetch_add(&cleaner->bytes_moved, (uint64_t)bytes);
     note_progress(cleaner);
+    priority_give_way();
     if (now_ns >= cleaner->report_ns) {
         report(cleaner, now_ns);
     }
