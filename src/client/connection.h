@@ -94,11 +94,17 @@ typedef void client_notice_fn(void *context, const struct client_error *what);
 struct own_peers;
 struct log_access;
 
+/* The command's client.id, and the name of its software (KIP-511). Anybody may take the one, so who
+ * tells the command from services asks for both. */
+#define CONNECTION_COMMAND "tidings-cli"
+
 /* How to reach the bus. Borrowed only during the call that gets it. */
 struct connection_settings {
     const char *bootstrap_servers; /* "host:port,..."; required */
     const char *client_id;         /* required */
-    int timeout_ms;                /* for one request and its answer; 0: 30000 */
+    /* What it tells the bus that it is (KIP-511); NULL: librdkafka and its version. */
+    const char *software_name, *software_version;
+    int timeout_ms; /* for one request and its answer; 0: 30000 */
     struct connection_security security;
     const char *const *properties; /* "name=value" for librdkafka; they have the last word */
     size_t property_count;

@@ -159,6 +159,16 @@ class Map(unittest.TestCase):
         text, _ = self.server.run("client", "list", "--gone")
         self.assertIn("mail-7f9c4d5b6-x2x8q", text)
 
+    def test_the_command_is_no_service_and_a_client_of_its_name_is_one(self):
+        self.make_shop()
+        self.server.run("subscribe", "orders", "-n", "1")
+        self.spawn("kcat", "-b", self.server.address, "-C", "-t", "invoices", "-u", "-X", "client.id=tidings-cli")
+        self.edge("consumes", "type:InvoiceSent", "service:tidings-cli")  # seen later than what the command did
+        edges = self.get("/v1/map")["edges"]
+        self.assertNotIn(("type:OrderPlaced", "service:tidings-cli"), [(edge["from"], edge["to"]) for edge in edges])
+        software = {client["software"] for client in self.get("/v1/clients?over=1ms") if client["client_id"] == "tidings-cli"}
+        self.assertLessEqual({"librdkafka", "tidings-cli"}, software)
+
     def test_beside_a_cluster_of_others_sessions_tell_who_is_gone_and_that_is_said(self):
         layer = self.spawn(BINARY, "bus", "--bootstrap-server", self.server.address, "--http", "127.0.0.1:0",
                            "--state", os.path.join(self.home.name, "state"))

@@ -139,7 +139,7 @@ class Top(Case):
         screen.press("c")
         publisher.stdin.write(b"one\n")
         publisher.stdin.flush()
-        screen.shows(r"%s +librdkafka [\d.]+ +127.0.0.1 +\d" % self.mark)
+        screen.shows(r"%s +tidings-cli [\d.]+\S* +127.0.0.1 +\d" % self.mark)
         screen.press("/" + self.mark + "\r")
         screen.shows(r"/%s  \(" % self.mark)
         screen.press("\r")

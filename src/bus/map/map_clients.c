@@ -29,16 +29,24 @@ struct seen {
     VEC(struct seen_flow) flows;
 };
 
-static bool is_named(struct slice client_id, const char *name)
+static bool is_named(struct slice told, const char *name)
 {
-    return name != NULL && slice_equal(client_id, slice_str(name));
+    return name != NULL && slice_equal(told, slice_str(name));
+}
+
+/* Who looks at the bus by the command under its own name. A service that calls itself so has
+ * another library. */
+static bool is_command(const struct client_identity *who)
+{
+    return is_named(who->client_id, CONNECTION_COMMAND) &&
+           is_named(who->software_name, CONNECTION_COMMAND);
 }
 
 /* Our own connections, whose name others do not know, and those of people at the command: no
  * services. */
-static bool is_no_service(const struct bus_parts *parts, struct slice client_id)
+static bool is_no_service(const struct bus_parts *parts, const struct client_identity *who)
 {
-    return is_named(client_id, parts->connection->client_id) || is_named(client_id, "tidings-cli");
+    return is_named(who->client_id, parts->connection->client_id) || is_command(who);
 }
 
 static size_t keep(struct seen *seen, struct slice text)
@@ -65,8 +73,7 @@ static void show_client(void *context, const struct client_shown *client)
     struct seen *seen = context;
     struct slice names[MAP_NAMES] = {0};
     struct seen_client *at = vec_add(&seen->clients);
-    at->connections =
-        is_no_service(seen->parts, client->identity.client_id) ? -1 : client->connections;
+    at->connections = is_no_service(seen->parts, &client->identity) ? -1 : client->connections;
     at->left_ms = client->last_ms;
     at->first_flow = seen->flows.count;
     name_client(&client->identity, names);
@@ -178,7 +185,7 @@ static void take_names(void *context, const struct client_shown *client, int64_t
     struct found *found = context;
     size_t at = 0;
     (void)since_ms;
-    found->is_no_service = is_no_service(found->parts, client->identity.client_id);
+    found->is_no_service = is_no_service(found->parts, &client->identity);
     name_client(&client->identity, found->names);
     for (int i = 0; i < MAP_NAMES; i++) {
         struct slice *name = &found->names[i];

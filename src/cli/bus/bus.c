@@ -49,7 +49,9 @@ struct connection_settings bus_settings(const struct bus_options *options)
 {
     return (struct connection_settings){
         .bootstrap_servers = bootstrap(options),
-        .client_id = "tidings-cli",
+        .client_id = CONNECTION_COMMAND,
+        .software_name = CONNECTION_COMMAND,
+        .software_version = TIDINGS_VERSION,
         .timeout_ms = (int)options->timeout_ms,
         .properties = options->properties.items,
         .property_count = options->properties.count,

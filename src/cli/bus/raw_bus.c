@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "client/connection.h"
 #include "wire/generated/metadata.h"
 
 #include <errno.h>
@@ -28,7 +29,7 @@ void raw_request_init(struct raw_request *request, int16_t api_key, int16_t vers
     const struct wire_request_header header = {.api_key = api_key,
                                                .api_version = version,
                                                .correlation_id = CORRELATION,
-                                               .client_id = slice_str("tidings-cli")};
+                                               .client_id = slice_str(CONNECTION_COMMAND)};
     buf_append_be32(&request->bytes, 0); /* the size, when it is known */
     wire_writer_init(&request->writer, &request->bytes);
     wire_request_header_encode(&request->writer, &header);

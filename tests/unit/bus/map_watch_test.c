@@ -77,7 +77,7 @@ static struct feed *open_feed(void *context, feed_begin *begin, void *begin_cont
 /* One client, which produces, and one that reads for a group and can go. */
 struct two_clients {
     struct observer observer;
-    atomic_bool is_gone, has_layers, has_silent;
+    atomic_bool is_gone, has_layers, has_namesake, has_silent;
     atomic_int fetched;
 };
 
@@ -118,13 +118,25 @@ static void show_silent(const struct client_visitor *visitor, struct client_show
 static void show_layers(const struct client_visitor *visitor, struct client_shown client,
                         struct client_flow_shown flow)
 {
-    static const char *const names[] = {OWN_CLIENT_ID, "tidings-cli", "tidings-bus",
-                                        OWN_CLIENT_ID "-x", "tidings-clip"};
+    static const char *const names[] = {OWN_CLIENT_ID, "tidings-bus", OWN_CLIENT_ID "-x",
+                                        "tidings-clip"};
+    client.identity.client_id = slice_str(CONNECTION_COMMAND);
+    show_one(visitor, client, CONNECTION_COMMAND, &flow, 1);
+    client.identity.client_id = slice_str("named"); /* by the person at the command */
+    show_one(visitor, client, CONNECTION_COMMAND, &flow, 1);
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         client.identity.client_id = slice_str(names[i]);
         visitor->client(visitor->context, &client);
         visitor->flow(visitor->context, &flow);
     }
+}
+
+/* A service with the command's client.id and a library of its own. */
+static void show_namesake(const struct client_visitor *visitor, struct client_shown client,
+                          struct client_flow_shown flow)
+{
+    client.identity.client_id = slice_str(CONNECTION_COMMAND);
+    show_one(visitor, client, "librdkafka", &flow, 1);
 }
 
 static void show(struct observer *observer, const struct client_visitor *visitor)
@@ -159,6 +171,9 @@ static void show(struct observer *observer, const struct client_visitor *visitor
     }
     if (atomic_load(&two->has_layers)) {
         show_layers(visitor, shop, fetched);
+    }
+    if (atomic_load(&two->has_namesake)) {
+        show_namesake(visitor, shop, fetched);
     }
 }
 
@@ -301,8 +316,11 @@ static void test_nobody_hides_by_a_name_like_ours(void **state)
     struct http_answer answer;
     get(bench, "/v1/map", &answer);
     assert_null(strstr(buf_cstr(&answer.body), "\"service:" OWN_CLIENT_ID "\""));
-    assert_null(strstr(buf_cstr(&answer.body), "\"service:tidings-cli\""));
+    assert_null(strstr(buf_cstr(&answer.body), "\"service:" CONNECTION_COMMAND "\""));
     http_answer_deinit(&answer);
+    wait_for(bench, "/v1/map", "\"service:named\"");
+    atomic_store(&bench->clients.has_namesake, true);
+    wait_for(bench, "/v1/map", "\"service:" CONNECTION_COMMAND "\"");
 }
 
 static const json_t *field(const json_t *clients, size_t which, const char *name)
