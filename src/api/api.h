@@ -72,6 +72,7 @@ struct api_server {
     _Atomic(const char *) http_url; /* told as http.advertised.url; NULL: there is none */
     struct client_table *clients;   /* who is seen, and what they do; NULL: nobody counts */
     _Atomic(const struct api_authorizer *) authorizer; /* NULL: all is allowed */
+    const struct principal_rules *principal_rules; /* of clients with certificates */
     const struct api_faults *faults; /* that a test asks for (api/faults.h); NULL: none */
 
     struct api_config config;

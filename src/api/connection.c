@@ -1,6 +1,7 @@
 #include "api/connection.h"
 
 #include "base/mem.h"
+#include "security/principal_rules.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +13,7 @@ struct api_connection *api_connection_new(struct conn *conn)
     atomic_init(&connection->references, 1);
     connection->listener = conn_listener(conn);
     connection->is_own = conn_is_own(conn);
-    connection->principal = "User:ANONYMOUS";
+    connection->principal = mem_strdup("User:ANONYMOUS");
     snprintf(connection->peer, sizeof connection->peer, "%s", conn_peer(conn));
     connection->owner = (struct worker_owner){connection, conn_site(conn)};
     return connection;
@@ -30,11 +31,32 @@ void api_connection_unref(struct api_connection *connection)
             client_table_leave(connection->clients, connection->client,
                                clock_wall_ms(connection->clock));
         }
+        free(connection->principal);
         free(connection->client_id);
         free(connection->software_name);
         free(connection->software_version);
         free(connection);
     }
+}
+
+bool api_connection_identify(struct api_connection *connection, const struct conn *conn,
+                             const struct principal_rules *rules, const char **who)
+{
+    if (connection->is_identified) {
+        return true;
+    }
+    *who = conn_peer_name(conn);
+    if (*who != NULL) {
+        char *name = principal_rules_apply(rules, *who);
+        if (name == NULL) {
+            return false;
+        }
+        free(connection->principal);
+        connection->principal = mem_sprintf("User:%s", name);
+        free(name);
+    }
+    connection->is_identified = true;
+    return true;
 }
 
 /* Puts a copy of the text, cut to its bound, into *to. */

@@ -27,11 +27,12 @@ struct api_connection {
     /* Fixed. */
     unsigned listener;         /* as of net_listen */
     bool is_own;               /* it comes from this process: nobody's client */
-    const char *principal;     /* "User:ANONYMOUS" while nobody has to say who he is */
     char peer[64];             /* "127.0.0.1:54321" */
     struct worker_owner owner; /* of its work */
 
     /* The reactor's. */
+    char *principal;           /* "User:ANONYMOUS" of whoever has not shown who he is */
+    bool is_identified;        /* the principal is fixed from here on */
     char *client_id;           /* as of the newest request; NULL: it was null */
     size_t client_id_size;     /* of what is kept */
     char *software_name;       /* as of ApiVersions (KIP-511); NULL: not told */
@@ -50,6 +51,14 @@ struct api_connection *api_connection_new(struct conn *conn);
 /* Any thread. unref frees it with the last reference. */
 void api_connection_ref(struct api_connection *connection);
 void api_connection_unref(struct api_connection *connection);
+
+/*
+ * Fixes who the client is by what its connection has shown (conn_peer_name) and the rules; again it
+ * does nothing. False: no rule fits, which *who names. On the reactor, in a frame.
+ */
+struct principal_rules;
+CHECKED bool api_connection_identify(struct api_connection *connection, const struct conn *conn,
+                                     const struct principal_rules *rules, const char **who);
 
 /* Takes note of a request's client.id. On the reactor. */
 void api_connection_set_client_id(struct api_connection *connection, struct slice client_id);

@@ -25,12 +25,19 @@ static bool is_wanted(const struct describe_configs_request_resource *resource, 
     return false;
 }
 
+/* Null for what is told to nobody. */
+static struct slice shown(struct listing *listing, int8_t type, const char *value)
+{
+    return type == SETTING_PASSWORD ? (struct slice){0}
+                                    : api_keep(listing->request, slice_str(value));
+}
+
 static void add_synonym(struct listing *listing, struct describe_configs_response_config *out,
                         const char *name, const char *value, int8_t source)
 {
     struct describe_configs_response_synonym *synonym = &out->synonyms[out->synonyms_count++];
     synonym->name = slice_str(name);
-    synonym->value = api_keep(listing->request, slice_str(value));
+    synonym->value = shown(listing, out->config_type, value);
     synonym->source = source;
 }
 
@@ -42,7 +49,8 @@ static struct describe_configs_response_config *add_row(struct listing *listing,
         &listing->result->configs[listing->result->configs_count++];
     describe_configs_response_config_init(out);
     out->name = slice_str(row->name);
-    out->value = api_keep(listing->request, slice_str(value));
+    out->is_sensitive = row->type == SETTING_PASSWORD;
+    out->value = shown(listing, (int8_t)row->type, value);
     out->is_default = source == CONFIG_SOURCE_DEFAULT;
     out->config_source = source;
     out->config_type = (int8_t)row->type;

@@ -168,9 +168,23 @@ static void enter_client(struct api_request *request)
     }
 }
 
+static enum err identify(struct api_request *request, struct reason *reason)
+{
+    const char *who;
+    if (api_connection_identify(request->connection, request->conn,
+                                request->server->principal_rules, &who)) {
+        return ERR_NONE;
+    }
+    return reason_fail(reason, ERR_INVALID,
+                       "no rule of ssl.principal.mapping.rules fits the certificate of %s", who);
+}
+
 static enum err begin(struct api_request *request, struct reason *reason)
 {
-    enum err err = read_header(request, reason);
+    enum err err = identify(request, reason);
+    if (err == ERR_NONE) {
+        err = read_header(request, reason);
+    }
     if (err == ERR_UNSUPPORTED && refuse_unserved(request, reason)) {
         return ERR_NONE;
     }

@@ -198,6 +198,7 @@ static enum err set_value(const struct setting *row, void *target, const char *v
         return set_double(row, target, value, reason);
     case SETTING_STRING:
     case SETTING_LIST:
+    case SETTING_PASSWORD:
         return set_text(row, target, value, reason);
     }
     return ERR_CONFIG;
@@ -225,7 +226,8 @@ enum err settings_set(const struct settings_table *table, void *target, struct s
 
 static bool owns_text(const struct setting *row)
 {
-    return (row->type == SETTING_STRING || row->type == SETTING_LIST) && row->size != 0;
+    return row->size != 0 && (row->type == SETTING_STRING || row->type == SETTING_LIST ||
+                              row->type == SETTING_PASSWORD);
 }
 
 /* Whether a row's field is of a size that its type is stored in. */
@@ -242,6 +244,7 @@ static bool fits_field(const struct setting *row)
         return row->size == sizeof(double);
     case SETTING_STRING:
     case SETTING_LIST:
+    case SETTING_PASSWORD:
         return row->size == sizeof(char *);
     }
     return false;

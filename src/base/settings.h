@@ -20,7 +20,8 @@ enum setting_type {
     SETTING_INT = 3,     /* field: any integer of 4 or 8 bytes that the bounds fit */
     SETTING_LONG = 5,    /* field: any integer of 8 bytes that the bounds fit */
     SETTING_DOUBLE = 6,  /* field: double */
-    SETTING_LIST = 7     /* like STRING; choices hold for each comma-separated item */
+    SETTING_LIST = 7,    /* like STRING; choices hold for each comma-separated item */
+    SETTING_PASSWORD = 9 /* like STRING; its value is told to nobody */
 };
 
 struct setting {

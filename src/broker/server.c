@@ -6,10 +6,12 @@
 #include "base/mem.h"
 #include "base/movable_clock.h"
 #include "base/own_peers.h"
+#include "broker/certificates.h"
 #include "broker/chaos.h"
 #include "broker/clock_mover.h"
 #include "broker/control.h"
 #include "broker/group_settings.h"
+#include "broker/listeners.h"
 #include "broker/observe.h"
 #include "broker/server_config.h"
 #include "broker/server_feed.h"
@@ -25,6 +27,7 @@
 #include "log/space.h"
 #include "net/net.h"
 #include "net/workers.h"
+#include "security/principal_rules.h"
 #include "stream/fetch.h"
 #include "stream/log_feed.h"
 #include "topic/catalogue.h"
@@ -73,7 +76,11 @@ struct server {
     struct server_config config;
     struct server_addresses listeners;
     struct server_addresses advertised;
+    size_t *advertised_of; /* of each advertised address, which listener's it is */
     char *addresses;
+    char *own_address; /* for who is in this process: of the first listener in plain text */
+    struct certificates *certificates; /* NULL: no listener speaks TLS */
+    struct principal_rules *principal_rules;
     char *http_url; /* that the api tells; NULL: none */
     const struct file_ops *files;
     int dir_fd;
@@ -150,10 +157,17 @@ static enum err read_config(struct server *server, const struct overrides *setti
     if (err == ERR_NONE && server->listeners.count == 0) {
         err = reason_fail(reason, ERR_CONFIG, "listeners: at least one HOST:PORT is needed");
     }
-    if (err == ERR_NONE && server->advertised.count > server->listeners.count) {
+    if (err == ERR_NONE) {
         err =
-            reason_fail(reason, ERR_CONFIG, "advertised.listeners: %zu addresses for %zu listeners",
-                        server->advertised.count, server->listeners.count);
+            listeners_set_protocols(&server->listeners, server->config.listener_protocols, reason);
+    }
+    if (err == ERR_NONE) {
+        server->advertised_of = mem_new_array(size_t, server->advertised.count + 1);
+        err =
+            listeners_match(&server->listeners, &server->advertised, server->advertised_of, reason);
+    }
+    if (err == ERR_NONE) {
+        err = principal_rules_new(server->config.principal_rules, &server->principal_rules, reason);
     }
     if (err == ERR_NONE) {
         int64_t most = server->config.memory_max_bytes;
@@ -186,22 +200,60 @@ static enum err start_net(struct server *server, struct reason *reason)
     return net_new(&server->config.net, &handler, &server->net, reason);
 }
 
+/* Reads the certificate where a listener speaks TLS. */
+static enum err read_certificates(struct server *server, struct reason *reason)
+{
+    if (!listeners_have(&server->listeners, LISTENER_SSL)) {
+        return ERR_NONE;
+    }
+    enum err err = certificates_new(&server->config.tls, &server->certificates, reason);
+    for (size_t i = 0; err == ERR_NONE && i < server->advertised.count; i++) {
+        if (server->listeners.items[server->advertised_of[i]].protocol == LISTENER_SSL) {
+            certificates_check_host(server->certificates, server->advertised.items[i].host);
+        }
+    }
+    return err;
+}
+
+static const struct transport_kind *transport_of(const struct server *server,
+                                                 enum listener_protocol protocol)
+{
+    return protocol == LISTENER_SSL ? tls_transport(certificates_tls(server->certificates))
+                                    : &transport_plain;
+}
+
+/* For what is in this process itself, which needs no TLS: the first listener in plain text, or one
+ * that is for nobody else. */
+static enum err listen_to_own(struct server *server, struct reason *reason)
+{
+    uint16_t port;
+    if (server->own_address != NULL) {
+        return ERR_NONE;
+    }
+    enum err err = net_listen_own(server->net, &port, reason);
+    server->own_address = err == ERR_NONE ? mem_sprintf("127.0.0.1:%u", port) : NULL;
+    return err;
+}
+
 /* Binds all listeners and notes their addresses. */
 static enum err listen_all(struct server *server, struct reason *reason)
 {
     struct buf text = {0};
-    enum err err = ERR_NONE;
+    enum err err = read_certificates(server, reason);
     for (size_t i = 0; err == ERR_NONE && i < server->listeners.count; i++) {
         const struct server_address *address = &server->listeners.items[i];
+        const char *host = address->host[0] != '\0' ? address->host : "0.0.0.0";
         uint16_t port;
-        err =
-            net_listen(server->net, &transport_plain, address->host, address->port, &port, reason);
-        buf_printf(&text, "%s%s:%u", i > 0 ? "," : "",
-                   address->host[0] != '\0' ? address->host : "0.0.0.0", port);
+        err = net_listen(server->net, transport_of(server, address->protocol), address->host,
+                         address->port, &port, reason);
+        buf_printf(&text, "%s%s:%u", i > 0 ? "," : "", host, port);
+        if (server->own_address == NULL && address->protocol == LISTENER_PLAINTEXT) {
+            server->own_address = mem_sprintf("%s:%u", host, port);
+        }
     }
     server->addresses = mem_strdup(buf_cstr(&text));
     buf_deinit(&text);
-    return err;
+    return err == ERR_NONE ? listen_to_own(server, reason) : err;
 }
 
 static void on_flushed(void *context, struct log *log)
@@ -420,9 +472,11 @@ static void fill_api(struct server *server)
     api->advertised = mem_new_array(struct api_address, server->listeners.count);
     api->advertised_count = server->listeners.count;
     for (size_t i = 0; i < server->advertised.count; i++) {
-        api->advertised[i].host = without_brackets(server->advertised.items[i].host);
-        api->advertised[i].port = server->advertised.items[i].port;
+        struct api_address *of = &api->advertised[server->advertised_of[i]];
+        of->host = without_brackets(server->advertised.items[i].host);
+        of->port = server->advertised.items[i].port;
     }
+    api->principal_rules = server->principal_rules;
 }
 
 /* The clock can be moved by whoever may use the control socket. */
@@ -521,6 +575,9 @@ static enum err start_all(struct server *server, struct reason *reason)
         fill_api(server);
         timekeeper_start(server->timekeeper, server->txns);
         trimmer_start(server->trimmer);
+        if (server->certificates != NULL) {
+            certificates_watch(server->certificates, net_reactor(server->net, 0), server->keepers);
+        }
         alarm_start(&server->groups_alarm, tick_groups, server->groups);
         alarm_start(&server->txns_alarm, tick_txns, server->txns);
         err = start_control(server, reason);
@@ -552,6 +609,8 @@ static enum err start_on_data(struct server *server, struct reason *reason)
 
 static void free_config(struct server *server)
 {
+    free(server->advertised_of);
+    principal_rules_free(server->principal_rules);
     server_addresses_deinit(&server->listeners);
     server_addresses_deinit(&server->advertised);
     server_config_deinit(&server->config, server->settings);
@@ -585,6 +644,11 @@ enum err server_start(const struct overrides *settings, const struct file_ops *f
 const char *server_addresses(const struct server *server)
 {
     return server->addresses;
+}
+
+const char *server_own_address(const struct server *server)
+{
+    return server->own_address;
 }
 
 void server_set_authorizer(struct server *server, const struct api_authorizer *authorizer)
@@ -662,6 +726,7 @@ static void server_free(struct server *server)
     clock_mover_free(server->mover);
     chaos_free(server->chaos);
     trimmer_free(server->trimmer);
+    certificates_free(server->certificates);
     free(server->api.reactors);
     client_table_free(server->api.clients);
     segment_fds_free(server->segment_fds); /* nothing unsent holds a segment any more */
@@ -671,6 +736,7 @@ static void server_free(struct server *server)
     server_feeds_unref(server->feeds);
     log_access_unref(server->log);
     free(server->addresses);
+    free(server->own_address);
     free_config(server);
     close(server->dir_fd);
     close(server->lock_fd);

@@ -30,6 +30,9 @@ CHECKED enum err server_start(const struct overrides *settings, const struct fil
 
 /* The addresses bound, "127.0.0.1:9092,[::1]:9092", in the order of `listeners`. */
 const char *server_addresses(const struct server *server);
+/* One of them, or another one, at which this process itself is served without TLS by
+ * server_own_peers: "127.0.0.1:9092". */
+const char *server_own_address(const struct server *server);
 const char *server_data_dir(const struct server *server);
 
 /*

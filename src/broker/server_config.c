@@ -106,7 +106,12 @@ static const struct setting own_rows[] = {
      .only = "no other broker is spoken to",
      .help = "The release of Apache Kafka whose features are served, for tools that ask here."},
     {"listeners", SETTING_STRING, FIELD(listeners), "127.0.0.1:9092",
-     .help = "HOST:PORT to listen on, several with commas; an empty host means every address."},
+     .help = "[NAME://]HOST:PORT to listen on, several with commas; an empty host means every "
+             "address. The name says what is spoken: PLAINTEXT (as without it) or SSL."},
+    {"listener.security.protocol.map", SETTING_STRING, FIELD(listener_protocols),
+     "PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL",
+     .help = "NAME:PROTOCOL with commas: what is spoken at listeners of other names than that of "
+             "their protocol."},
     {"log.cleaner.backoff.ms", SETTING_LONG, FIELD(cleaner.backoff_ms), "15000", 0, LONGEST_MS,
      .help = "How often it is looked whether a log wants to be compacted."},
     {"log.cleaner.dedupe.buffer.size", SETTING_LONG, FIELD(cleaner.map_bytes), "134217728", 1048576,
@@ -163,6 +168,32 @@ static const struct setting own_rows[] = {
      .help = "How long a stop waits for answers that are under way."},
     {"socket.request.max.bytes", SETTING_INT, FIELD(net.max_frame_bytes), "104857600", 1024,
      INT32_MAX, .help = "Largest request taken; an eighth of memory.max where that is less."},
+    {"ssl.cipher.suites", SETTING_STRING, FIELD(tls.ciphers), "",
+     .help = "Ciphers that are served, by the names of IANA or OpenSSL, with commas; empty: those "
+             "that OpenSSL takes for safe."},
+    {"ssl.client.auth", SETTING_STRING, FIELD(tls_client_auth), "none",
+     .choices = "none|requested|required",
+     .help = "Whether clients have to show a certificate that ssl.truststore.location trusts; its "
+             "subject is who they are."},
+    {"ssl.enabled.protocols", SETTING_STRING, FIELD(tls.protocols), "TLSv1.2,TLSv1.3",
+     .help = "Versions of TLS that are served: TLSv1.2, TLSv1.3."},
+    {"ssl.key.password", SETTING_PASSWORD, FIELD(tls.key_password), "",
+     .help = "Of the private key in ssl.keystore.location; empty: the key is not encrypted."},
+    {"ssl.keystore.location", SETTING_STRING, FIELD(tls.keystore), "",
+     .help =
+         "PEM file with the private key and the certificate of the server, behind it those that "
+         "lead to its authority; several files with commas. Read anew when they change."},
+    {"ssl.keystore.type", SETTING_STRING, SETTING_NO_FIELD, "PEM",
+     .only = "other keystores become PEM by `openssl pkcs12 -in FILE -nodes -out FILE.pem`",
+     .help = "What ssl.keystore.location is."},
+    {"ssl.principal.mapping.rules", SETTING_STRING, FIELD(principal_rules), "DEFAULT",
+     .help = "Who a client with a certificate is: RULE:PATTERN/REPLACEMENT/[LU] on its subject, "
+             "with commas, or DEFAULT, the whole subject."},
+    {"ssl.truststore.location", SETTING_STRING, FIELD(tls.truststore), "",
+     .help = "PEM files with the authorities of clients' certificates, with commas."},
+    {"ssl.truststore.type", SETTING_STRING, SETTING_NO_FIELD, "PEM",
+     .only = "other truststores become PEM by `openssl pkcs12 -in FILE -nokeys -out FILE.pem`",
+     .help = "What ssl.truststore.location is."},
     {"test.clock.enable", SETTING_BOOLEAN, FIELD(test_clock_enable), "false",
      .help = "For tests: the server's clock can be moved forward (tidings clock)."},
     {"transaction.max.timeout.ms", SETTING_INT, FIELD(txn.max_timeout_ms), "900000", 1, INT32_MAX,
@@ -226,6 +257,14 @@ static void combine(struct server_config *config)
     }
 }
 
+static enum tls_client_auth client_auth(const char *word)
+{
+    if (strcmp(word, "required") == 0) {
+        return TLS_CLIENT_REQUIRED;
+    }
+    return strcmp(word, "requested") == 0 ? TLS_CLIENT_REQUESTED : TLS_CLIENT_NONE;
+}
+
 enum err server_config_build(struct server_config *config, const struct settings_table *table,
                              const struct overrides *given, struct reason *reason)
 {
@@ -249,6 +288,7 @@ enum err server_config_build(struct server_config *config, const struct settings
         }
     }
     combine(config);
+    config->tls.client_auth = client_auth(config->tls_client_auth);
     return ERR_NONE;
 }
 
@@ -257,56 +297,6 @@ void server_config_deinit(struct server_config *config, const struct settings_ta
     settings_deinit(table, config);
     overrides_deinit(&config->given);
     overrides_deinit(&config->topic_defaults);
-}
-
-static enum err parse_one(const char *setting, struct slice text, struct server_address *out,
-                          struct reason *reason)
-{
-    char *copy = mem_strndup((const char *)text.data, text.size);
-    char *scheme_end = strstr(copy, "://");
-    char *host = scheme_end != NULL ? scheme_end + 3 : copy;
-    char *colon = strrchr(host, ':');
-    char *end = NULL;
-    long port = colon != NULL && colon[1] != '\0' ? strtol(colon + 1, &end, 10) : -1;
-    bool plain = scheme_end == NULL || strncmp(copy, "PLAINTEXT://", 12) == 0;
-    enum err err = ERR_NONE;
-    if (!plain) {
-        err = reason_fail(reason, ERR_CONFIG,
-                          "%s: '%s': only PLAINTEXT listeners are served so far", setting, copy);
-    } else if (port < 0 || port > 65535 || *end != '\0') {
-        err = reason_fail(reason, ERR_CONFIG,
-                          "%s: '%s' is no HOST:PORT (examples: 127.0.0.1:9092, :9092, [::1]:0)",
-                          setting, copy);
-    } else {
-        out->host = mem_strndup(host, (size_t)(colon - host));
-        out->port = (uint16_t)port;
-    }
-    free(copy);
-    return err;
-}
-
-enum err server_addresses_parse(const char *setting, const char *text, struct server_addresses *out,
-                                struct reason *reason)
-{
-    enum err err = ERR_NONE;
-    *out = (struct server_addresses){0};
-    for (const char *at = text; err == ERR_NONE && *at != '\0';) {
-        size_t size = strcspn(at, ",");
-        err = parse_one(setting, slice_of(at, size), vec_add(out), reason);
-        at += size + (at[size] == ',');
-    }
-    if (err != ERR_NONE) {
-        server_addresses_deinit(out);
-    }
-    return err;
-}
-
-void server_addresses_deinit(struct server_addresses *addresses)
-{
-    for (size_t i = 0; i < addresses->count; i++) {
-        free(addresses->items[i].host);
-    }
-    vec_deinit(addresses);
 }
 
 /* A value within the two settings that bound it. */

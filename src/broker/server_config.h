@@ -4,8 +4,10 @@
 #include "api/api.h"
 #include "base/err.h"
 #include "base/settings.h"
+#include "broker/listeners.h"
 #include "group/group.h"
 #include "net/net.h"
+#include "net/tls.h"
 #include "topic/cleaner.h"
 #include "txn/txn.h"
 
@@ -19,6 +21,10 @@
 struct server_config {
     char *listeners;
     char *advertised_listeners;
+    char *listener_protocols;
+    struct tls_config tls;
+    char *tls_client_auth;
+    char *principal_rules;
     char *data_dir;
     char *log_level;
     int64_t background_threads;
@@ -69,21 +75,6 @@ CHECKED enum err server_config_build(struct server_config *config,
                                      const struct settings_table *table,
                                      const struct overrides *given, struct reason *reason);
 void server_config_deinit(struct server_config *config, const struct settings_table *table);
-
-/* One address of `listeners` or `advertised.listeners`: "[NAME://]HOST:PORT"; host may be "". */
-struct server_address {
-    char *host;
-    uint16_t port;
-};
-
-struct server_addresses {
-    VEC_FIELDS(struct server_address);
-};
-
-/* Splits a comma-separated list. ERR_CONFIG names the entry; *out is empty then. */
-CHECKED enum err server_addresses_parse(const char *setting, const char *text,
-                                        struct server_addresses *out, struct reason *reason);
-void server_addresses_deinit(struct server_addresses *addresses);
 
 /* What no single setting can tell: that they fit each other, and that clients can use the
  * advertised addresses. ERR_CONFIG. */

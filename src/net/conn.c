@@ -12,6 +12,11 @@
 /* What a connection is to all who work on it: where it is found, what it may do, its replies, its
  * end. */
 
+size_t conn_bytes(const struct transport_kind *transport)
+{
+    return CONN_BYTES + transport->session_bytes;
+}
+
 void conn_give_back_counts(struct conn *conn)
 {
     struct net *net = conn->reactor->net;
@@ -20,6 +25,7 @@ void conn_give_back_counts(struct conn *conn)
         atomic_fetch_sub(&net->own_count, 1);
     } else {
         peer_table_give(&net->peers, &conn->peer_key);
+        atomic_fetch_sub(&net->connection_bytes, conn_bytes(conn->transport.kind));
     }
 }
 
@@ -196,7 +202,7 @@ void conn_close(struct conn *conn, enum conn_end end)
     give_back_frame_memory(conn);
     conn_drop_all(conn);
     site_leave(conn);
-    budget_purse_give(&reactor->frames, CONN_BYTES);
+    budget_purse_give(&reactor->frames, conn_bytes(conn->transport.kind));
     counter_add(&reactor->counters.closed[end], 1);
     reactor->net->handler.on_close(reactor->net->handler.context, conn, end);
     conn_give_back_counts(conn);
@@ -300,6 +306,12 @@ uint64_t conn_id(const struct conn *conn)
 const char *conn_peer(const struct conn *conn)
 {
     return conn->peer;
+}
+
+const char *conn_peer_name(const struct conn *conn)
+{
+    const struct transport *transport = &conn->transport;
+    return transport->kind->peer_name != NULL ? transport->kind->peer_name(transport) : NULL;
 }
 
 struct peer_key conn_site(const struct conn *conn)

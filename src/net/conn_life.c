@@ -135,12 +135,15 @@ void conn_adopt(struct task *task)
     }
     take_slot(reactor, conn);
     site_enter(conn);
-    budget_purse_add(&reactor->frames, CONN_BYTES);
+    budget_purse_add(&reactor->frames, conn_bytes(conn->transport.kind));
     counter_add(&reactor->counters.accepted, 1);
     conn->reading = true;
     conn->active_ms = reactor->now_ms;
     if (reactor->net->config.idle_timeout_ms > 0) {
         conn_arm(conn, reactor->now_ms + reactor->net->config.idle_timeout_ms);
+    }
+    if (conn->transport.shakes_hands) {
+        conn_arm(conn, reactor->now_ms + reactor->net->config.stall_timeout_ms);
     }
     reactor->net->handler.on_open(reactor->net->handler.context, conn);
 }

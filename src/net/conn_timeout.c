@@ -95,6 +95,9 @@ static int64_t deadline_ms(const struct conn *conn)
     } else if (config->idle_timeout_ms > 0) {
         at_ms = conn->reactor->now_ms + config->idle_timeout_ms; /* busy: look again then */
     }
+    if (conn->transport.shakes_hands) {
+        at_ms = least(at_ms, conn->active_ms + config->stall_timeout_ms);
+    }
     if (conn->rests_until_ms > 0) {
         at_ms = least(at_ms, conn->rests_until_ms);
     }
@@ -113,6 +116,9 @@ static void close_overdue(struct conn *conn)
     int64_t now_ms = conn->reactor->now_ms;
     if (conn->lingering) {
         conn_close(conn, CONN_END_HANDLER);
+    } else if (conn->transport.shakes_hands) {
+        conn_close_why(conn, CONN_END_SLOW, "the TLS handshake was not done in %lld ms",
+                       (long long)config->stall_timeout_ms);
     } else if (conn->send_waits != 0 && now_ms >= conn->write_mark_ms + config->stall_timeout_ms) {
         conn_close_why(conn, CONN_END_SLOW,
                        "the peer took less than %d bytes of a reply in %lld ms",

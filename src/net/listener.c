@@ -54,19 +54,25 @@ static void refuse(struct net *net, int fd, const struct sockaddr_storage *addre
     close(fd);
 }
 
-/* Why a client's connection cannot be had; NULL: it can, and is counted for its address. */
-static const char *count_connection(struct net *net, size_t total, const struct peer_key *key)
+/* Why a client's connection cannot be had; NULL: it can, and is counted. */
+static const char *count_connection(struct listener *listener, size_t total,
+                                    const struct peer_key *key)
 {
+    struct net *net = listener->net;
     size_t own = atomic_load(&net->own_count);
     size_t of_clients = total > own ? total - own : 0;
-    if (of_clients >= net->most_connections) {
-        return of_clients >= net->config.max_connections
-                   ? "the limit on connections is reached (max.connections)"
-                   : "the memory for connections is used up (memory.max)";
+    size_t bytes = conn_bytes(listener->transport);
+    if (of_clients >= net->config.max_connections) {
+        return "the limit on connections is reached (max.connections)";
     }
-    return peer_table_take(&net->peers, key)
-               ? NULL
-               : "the limit on connections of one address is reached (max.connections.per.ip)";
+    if (atomic_load(&net->connection_bytes) + bytes > net->most_connection_bytes) {
+        return "the memory for connections is used up (memory.max)";
+    }
+    if (!peer_table_take(&net->peers, key)) {
+        return "the limit on connections of one address is reached (max.connections.per.ip)";
+    }
+    atomic_fetch_add(&net->connection_bytes, bytes);
+    return NULL;
 }
 
 static void take_connection(struct listener *listener, int fd,
@@ -77,7 +83,9 @@ static void take_connection(struct listener *listener, int fd,
     unsigned chosen = least_loaded(net, &total);
     struct peer_key key = peer_key_of(address);
     bool is_own = net->config.own_peers != NULL && own_peers_take(net->config.own_peers, address);
-    const char *why = is_own ? NULL : count_connection(net, total, &key);
+    const char *why = is_own             ? NULL
+                      : listener->is_own ? "only the server itself may connect here"
+                                         : count_connection(listener, total, &key);
     if (why != NULL) {
         refuse(net, fd, address, why);
         return;
@@ -276,6 +284,15 @@ enum err net_listen(struct net *net, const struct transport_kind *transport, con
         }
     }
     net->listen_count += err == ERR_NONE;
+    return err;
+}
+
+enum err net_listen_own(struct net *net, uint16_t *bound_port, struct reason *reason)
+{
+    enum err err = net_listen(net, &transport_plain, "127.0.0.1", 0, bound_port, reason);
+    if (err == ERR_NONE) {
+        net->listeners->is_own = true; /* the newest; one address, one socket */
+    }
     return err;
 }
 

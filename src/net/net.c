@@ -55,13 +55,11 @@ static enum err check_config(const struct net_config *config, struct reason *rea
 }
 
 /* Connections alone may take three fifths of the share for frames. */
-static size_t most_connections(const struct net_config *config)
+static size_t most_connection_bytes(const struct net_config *config)
 {
-    if (config->budget == NULL) {
-        return config->max_connections;
-    }
-    size_t fit = (size_t)config->budget->shares[BUDGET_FRAMES].limit_bytes / 5 * 3 / CONN_BYTES;
-    return fit < config->max_connections ? fit : config->max_connections;
+    return config->budget != NULL
+               ? (size_t)config->budget->shares[BUDGET_FRAMES].limit_bytes / 5 * 3
+               : SIZE_MAX;
 }
 
 enum err net_new(const struct net_config *config, const struct net_handler *handler,
@@ -76,7 +74,7 @@ enum err net_new(const struct net_config *config, const struct net_handler *hand
     net->handler = *handler;
     net->last_choice = config->reactor_count - 1;
     frame_memory_init(&net->memory, config->request_memory_bytes, config->budget);
-    net->most_connections = most_connections(config);
+    net->most_connection_bytes = most_connection_bytes(config);
     peer_table_init(&net->peers, config->max_connections_per_ip);
     net->reactors = mem_new_array(struct reactor, config->reactor_count);
     for (unsigned i = 0; i < config->reactor_count; i++) {

@@ -179,6 +179,10 @@ CHECKED enum err net_listen(struct net *net, const struct transport_kind *transp
                             const char *host, uint16_t port, uint16_t *bound_port,
                             struct reason *reason);
 
+/* Listens at a free port of 127.0.0.1 for connections of this process itself alone (own_peers), in
+ * plain TCP; whoever else comes is closed. As net_listen otherwise. */
+CHECKED enum err net_listen_own(struct net *net, uint16_t *bound_port, struct reason *reason);
+
 /*
  * Starts the reactor threads and accepting. A new connection goes to the reactor that has the
  * fewest. After a failure net_free is all that is left to call.
@@ -224,7 +228,10 @@ uint8_t *conn_take_frame(struct conn *conn, const uint8_t *data);
 /* On the connection's reactor only. */
 struct reactor *conn_reactor(struct conn *conn);
 uint64_t conn_id(const struct conn *conn);
-const char *conn_peer(const struct conn *conn);     /* "127.0.0.1:54321", "[::1]:54321" */
+const char *conn_peer(const struct conn *conn); /* "127.0.0.1:54321", "[::1]:54321" */
+/* Who the peer has shown to be before its first frame (transport.h, peer_name); NULL: nobody. It
+ * stays until on_close. */
+const char *conn_peer_name(const struct conn *conn);
 struct peer_key conn_site(const struct conn *conn); /* of its peer's address (peer_site) */
 unsigned conn_listener(const struct conn *conn);
 bool conn_is_own(const struct conn *conn); /* it comes from this process (net_config.own_peers) */

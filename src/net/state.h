@@ -217,6 +217,7 @@ struct listener {
     struct listener *next;
     struct net *net;
     const struct transport_kind *transport; /* of its connections */
+    bool is_own;                            /* of this process's own connections alone */
     int fd;
     unsigned index;
     struct reactor_timer pause; /* accept failed for want of descriptors */
@@ -228,8 +229,9 @@ struct net {
     struct frame_memory memory;
     struct peer_table peers;
     struct listener *listeners;
-    size_t most_connections;
-    atomic_size_t own_count; /* connections that are our own, and count for no limit */
+    size_t most_connection_bytes;   /* of clients */
+    atomic_size_t own_count;        /* connections that are our own, and count for no limit */
+    atomic_size_t connection_bytes; /* of the others (conn_bytes) */
     unsigned listen_count;
     unsigned last_choice; /* of the acceptor */
     bool started, stopped;
@@ -271,6 +273,8 @@ bool pressure_on_answers(const struct reactor *reactor, int percent);
 bool pressure_refuses(const struct reactor *reactor, const struct reply *reply);
 
 /* conn.c */
+/* What a connection takes by itself, with its session. */
+size_t conn_bytes(const struct transport_kind *transport);
 void conn_release_frame(struct reactor *reactor, struct frame_state *frame);
 void conn_set_carry(struct conn *conn, struct buf carry, size_t taken);
 struct buf conn_take_carry(struct conn *conn);

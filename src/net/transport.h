@@ -30,11 +30,14 @@ enum {
 struct transport {
     const struct transport_kind *kind;
     int fd;
+    bool shakes_hands;   /* bytes of a client's come behind the handshake, which is not over yet */
     void *session;       /* the kind's own */
     const char *failure; /* text that stays, of the last TRANSPORT_FAILED */
 };
 
 struct transport_kind {
+    size_t session_bytes; /* that a session takes, about, beside the connection itself */
+
     /* Makes the session. False: the connection is refused, and close is not called. NULL: none. */
     bool (*open)(struct transport *transport);
 
@@ -57,6 +60,10 @@ struct transport_kind {
      * not before; await(1) ends that. -1: this cannot be told. NULL: it never can.
      */
     ssize_t (*await)(struct transport *transport, size_t bytes);
+
+    /* Who the peer has shown to be, by the handshake: the subject of its certificate (RFC 2253),
+     * until the session is closed. NULL, or no such call: nobody. */
+    const char *(*peer_name)(const struct transport *transport);
 
     /* Ends this side, as far as that goes without waiting; the peer may still send. */
     void (*end)(struct transport *transport);

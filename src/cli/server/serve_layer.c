@@ -36,14 +36,6 @@ static char *reachable(const char *address)
     return mem_strdup(address);
 }
 
-static char *first_address(const char *addresses)
-{
-    char *first = mem_strndup(addresses, strcspn(addresses, ","));
-    char *result = reachable(first);
-    free(first);
-    return result;
-}
-
 static char *own_client_id(void)
 {
     char uuid[UUID_TEXT_SIZE];
@@ -87,7 +79,7 @@ struct serve_layer *serve_layer_start(struct server *server)
     struct serve_layer *layer = mem_new(struct serve_layer);
     layer->server = server;
     layer->dir = mem_sprintf("%s/bus", server_data_dir(server));
-    layer->bootstrap = first_address(server_addresses(server));
+    layer->bootstrap = reachable(server_own_address(server));
     layer->client_id = own_client_id();
     layer->own_peers = own_peers_ref(server_own_peers(server));
     layer->log = server_ref_log(server);
