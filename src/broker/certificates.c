@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-enum { LOOK_MS = 10000, DAY_S = 24 * 3600, SOON_DAYS = 30 };
+enum { LOOK_MS = 2000, DAY_S = 24 * 3600, SOON_DAYS = 30 };
 
 struct certificates {
     struct tls *tls;

@@ -6,7 +6,7 @@
 #include "net/workers.h"
 
 /*
- * The certificate of the server, looked after while it runs: read anew within ten seconds of a
+ * The certificate of the server, looked after while it runs: read anew within two seconds of a
  * change of its files, and told of in the log: what is used, what cannot be read, what has expired
  * or will within 30 days.
  */
@@ -23,6 +23,7 @@ void certificates_check_host(struct certificates *certificates, const char *host
 void certificates_watch(struct certificates *certificates, struct reactor *reactor,
                         struct workers *keepers);
 
+/* What the listeners speak; borrowed until certificates_free. Any thread. */
 struct tls *certificates_tls(struct certificates *certificates);
 
 /* When net and keepers are no more. NULL does nothing. */

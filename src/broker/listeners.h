@@ -29,6 +29,7 @@ struct server_addresses {
 /* Splits a comma-separated list. ERR_CONFIG names the setting and the entry; *out is empty then. */
 CHECKED enum err server_addresses_parse(const char *setting, const char *text,
                                         struct server_addresses *out, struct reason *reason);
+/* Frees what it holds; the value itself stays the caller's. */
 void server_addresses_deinit(struct server_addresses *addresses);
 
 /* Sets what is spoken at each listener by listener.security.protocol.map, "NAME:PROTOCOL" with

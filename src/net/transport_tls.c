@@ -22,6 +22,7 @@ enum {
 
 struct session {
     SSL *ssl;
+    bool broken;     /* nothing more may be sent */
     bool has_more;   /* the last receive ended as its caller had room for no more */
     char *peer_name; /* NULL: none */
     char failure[224];
@@ -117,6 +118,7 @@ static ssize_t fail(struct transport *transport)
              what_failed(session->ssl, code));
     transport->failure = session->failure;
     ERR_clear_error();
+    session->broken = true;
     return TRANSPORT_FAILED;
 }
 
@@ -133,6 +135,7 @@ static ssize_t refusal(struct transport *transport, int result, int saved_errno)
         return TRANSPORT_END;
     case SSL_ERROR_SYSCALL:
         ERR_clear_error();
+        session->broken = true;
         if (saved_errno == 0 || saved_errno == EPIPE || saved_errno == ECONNRESET ||
             saved_errno == ETIMEDOUT) {
             return TRANSPORT_GONE;
@@ -244,19 +247,25 @@ static const char *peer_name(const struct transport *transport)
     return session->peer_name;
 }
 
-static void end(struct transport *transport)
+/* Tells the peer that this is the end, not a cut; once. */
+static void say_end(const struct session *session)
 {
-    struct session *session = transport->session;
-    if (SSL_is_init_finished(session->ssl)) {
+    if (SSL_is_init_finished(session->ssl) && !session->broken) {
         SSL_shutdown(session->ssl);
     }
     ERR_clear_error();
+}
+
+static void end(struct transport *transport)
+{
+    say_end(transport->session);
     shutdown(transport->fd, SHUT_WR);
 }
 
 static void close_session(struct transport *transport)
 {
     struct session *session = transport->session;
+    say_end(session);
     SSL_free(session->ssl);
     free(session->peer_name);
     free(session);
