@@ -52,11 +52,12 @@ struct api_connection *api_connection_new(struct conn *conn);
 void api_connection_ref(struct api_connection *connection);
 void api_connection_unref(struct api_connection *connection);
 
+struct principal_rules;
+
 /*
  * Fixes who the client is by what its connection has shown (conn_peer_name) and the rules; again it
- * does nothing. False: no rule fits, which *who names. On the reactor, in a frame.
+ * does nothing. False: no rule fits the certificate of *who. On the reactor, in a frame.
  */
-struct principal_rules;
 CHECKED bool api_connection_identify(struct api_connection *connection, const struct conn *conn,
                                      const struct principal_rules *rules, const char **who);
 
