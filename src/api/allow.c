@@ -1,6 +1,7 @@
 #include "api/allow.h"
 
 #include "api/api.h"
+#include "security/authorizer.h"
 
 #include <assert.h>
 
@@ -40,6 +41,24 @@ bool api_allows(const struct api_request *request, enum api_operation operation,
     }
     assert(is_in_row(request->entry, operation, resource.kind));
     return authorizer->allows(authorizer->context, request->connection, operation, resource);
+}
+
+static bool allows_by_rules(void *context, const struct api_connection *who,
+                            enum api_operation operation, struct api_resource resource)
+{
+    const struct acl_question question = {
+        .kind = (int8_t)resource.kind,
+        .operation = (int8_t)operation,
+        .name = resource.name,
+        .principal = slice_str(who->principal),
+        .host = api_connection_host(who),
+    };
+    return who->is_own || authorizer_allows(context, &question);
+}
+
+struct api_authorizer api_authorizer_by(struct authorizer *rules)
+{
+    return (struct api_authorizer){.context = rules, .allows = allows_by_rules};
 }
 
 int32_t api_allowed_operations(const struct api_request *request, struct api_resource resource)

@@ -81,6 +81,12 @@ struct api_authorizer {
                    struct api_resource resource);
 };
 
+struct authorizer;
+
+/* An authorizer for api_server that decides by these rules, which outlive it. What the process
+ * itself asks for is always allowed. */
+struct api_authorizer api_authorizer_by(struct authorizer *rules);
+
 struct api_request;
 
 /* Whether the request's client may do this. The row of its API must say that it asks. Any thread.

@@ -38,6 +38,8 @@ struct txn_coordinator;
 struct fetch_service;
 struct fetch;
 struct api_faults;
+struct authorizer;
+struct principal_rules;
 
 /* The most memory that a request may take for its answer (encoding takes as much again), however
  * much there is. */
@@ -72,6 +74,7 @@ struct api_server {
     _Atomic(const char *) http_url; /* told as http.advertised.url; NULL: there is none */
     struct client_table *clients;   /* who is seen, and what they do; NULL: nobody counts */
     _Atomic(const struct api_authorizer *) authorizer; /* NULL: all is allowed */
+    struct authorizer *rules; /* that DescribeAcls tells of; NULL: there is none */
     const struct principal_rules *principal_rules; /* of clients with certificates */
     const struct api_faults *faults; /* that a test asks for (api/faults.h); NULL: none */
 

@@ -119,6 +119,11 @@ static struct slice host_of(const char *peer)
     return has_brackets ? slice_of(peer + 1, size - 2) : slice_of(peer, size);
 }
 
+struct slice api_connection_host(const struct api_connection *connection)
+{
+    return host_of(connection->peer);
+}
+
 void api_connection_enter(struct api_connection *connection, struct client_table *clients,
                           const struct clock *clock)
 {
@@ -127,7 +132,7 @@ void api_connection_enter(struct api_connection *connection, struct client_table
         .client_id = slice_of(connection->client_id, connection->client_id_size),
         .software_name = slice_str(connection->software_name),
         .software_version = slice_str(connection->software_version),
-        .host = host_of(connection->peer),
+        .host = api_connection_host(connection),
     };
     connection->clients = clients;
     connection->clock = clock;

@@ -61,6 +61,9 @@ struct principal_rules;
 CHECKED bool api_connection_identify(struct api_connection *connection, const struct conn *conn,
                                      const struct principal_rules *rules, const char **who);
 
+/* The address it comes from: "127.0.0.1", "::1". Any thread that holds a reference. */
+struct slice api_connection_host(const struct api_connection *connection);
+
 /* Takes note of a request's client.id. On the reactor. */
 void api_connection_set_client_id(struct api_connection *connection, struct slice client_id);
 

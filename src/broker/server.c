@@ -27,6 +27,7 @@
 #include "log/space.h"
 #include "net/net.h"
 #include "net/workers.h"
+#include "security/authorizer.h"
 #include "security/principal_rules.h"
 #include "stream/fetch.h"
 #include "stream/log_feed.h"
@@ -81,6 +82,8 @@ struct server {
     char *own_address; /* for who is in this process: of the first listener in plain text */
     struct certificates *certificates; /* NULL: no listener speaks TLS */
     struct principal_rules *principal_rules;
+    struct authorizer *rules; /* NULL: everybody may do everything */
+    struct api_authorizer by_rules;
     char *http_url; /* that the api tells; NULL: none */
     const struct file_ops *files;
     int dir_fd;
@@ -168,6 +171,10 @@ static enum err read_config(struct server *server, const struct overrides *setti
     }
     if (err == ERR_NONE) {
         err = principal_rules_new(server->config.principal_rules, &server->principal_rules, reason);
+    }
+    if (err == ERR_NONE && server->config.authorizer[0] != '\0') {
+        err = authorizer_new(server->config.super_users, server->config.allow_without_rules,
+                             &server->rules, reason);
     }
     if (err == ERR_NONE) {
         int64_t most = server->config.memory_max_bytes;
@@ -260,6 +267,23 @@ static void on_flushed(void *context, struct log *log)
 {
     (void)context;
     log_call_user(log, partition_on_flushed);
+}
+
+static void take_rule(void *context, const struct acl_rule *rule)
+{
+    authorizer_add(context, rule);
+}
+
+/* What clients may do, as it is stored. */
+static enum err load_rules(struct server *server, struct reason *reason)
+{
+    if (server->rules == NULL) {
+        return ERR_NONE;
+    }
+    server->by_rules = api_authorizer_by(server->rules);
+    server->api.rules = server->rules;
+    atomic_store(&server->api.authorizer, &server->by_rules);
+    return catalogue_each_acl(server->catalogue, take_rule, server->rules, reason);
 }
 
 static enum err start_flusher(struct server *server, struct reason *reason)
@@ -553,6 +577,9 @@ static enum err start_all(struct server *server, struct reason *reason)
         err = open_catalogue(server, reason);
     }
     if (err == ERR_NONE) {
+        err = load_rules(server, reason);
+    }
+    if (err == ERR_NONE) {
         server->timekeeper =
             timekeeper_new(net_reactor(server->net, 0), server->keepers, server->catalogue,
                            server->config.retention_check_interval_ms);
@@ -611,6 +638,7 @@ static void free_config(struct server *server)
 {
     free(server->advertised_of);
     principal_rules_free(server->principal_rules);
+    authorizer_free(server->rules);
     server_addresses_deinit(&server->listeners);
     server_addresses_deinit(&server->advertised);
     server_config_deinit(&server->config, server->settings);

@@ -18,6 +18,13 @@ static const struct setting own_rows[] = {
     {"advertised.listeners", SETTING_STRING, FIELD(advertised_listeners), "",
      .help = "HOST:PORT that clients are told to connect to, one for each listener; empty: the "
              "address each client reached the server at."},
+    {"allow.everyone.if.no.acl.found", SETTING_BOOLEAN, FIELD(allow_without_rules), "false",
+     .help = "With an authorizer: whether everybody may do what no ACL is about."},
+    {"authorizer.class.name", SETTING_STRING, FIELD(authorizer), "",
+     .choices = "|org.apache.kafka.metadata.authorizer.StandardAuthorizer|"
+                "kafka.security.authorizer.AclAuthorizer",
+     .help = "Either of Kafka's authorizers: ACLs decide what clients may do; empty: whoever can "
+             "connect may do everything."},
     {"auto.create.topics.enable", SETTING_BOOLEAN, FIELD(api.auto_create_topics), "true",
      .help = "Create a topic when a producer first asks for it."},
     {"background.threads", SETTING_INT, FIELD(background_threads), "3", 1, 64,
@@ -194,6 +201,8 @@ static const struct setting own_rows[] = {
     {"ssl.truststore.type", SETTING_STRING, SETTING_NO_FIELD, "PEM",
      .only = "other truststores become PEM by `openssl pkcs12 -in FILE -nokeys -out FILE.pem`",
      .help = "What ssl.truststore.location is."},
+    {"super.users", SETTING_STRING, FIELD(super_users), "",
+     .help = "With an authorizer: principals that may do everything, User:NAME with semicolons."},
     {"test.clock.enable", SETTING_BOOLEAN, FIELD(test_clock_enable), "false",
      .help = "For tests: the server's clock can be moved forward (tidings clock)."},
     {"transaction.max.timeout.ms", SETTING_INT, FIELD(txn.max_timeout_ms), "900000", 1, INT32_MAX,

@@ -25,6 +25,9 @@ struct server_config {
     struct tls_config tls;
     char *tls_client_auth;
     char *principal_rules;
+    char *authorizer; /* "": none */
+    char *super_users;
+    bool allow_without_rules;
     char *data_dir;
     char *log_level;
     int64_t background_threads;

@@ -6,6 +6,7 @@
 #include "base/settings.h"
 #include "log/flush.h"
 #include "log/log.h"
+#include "security/acl.h"
 #include "topic/topic.h"
 
 #include <stdbool.h>
@@ -174,6 +175,17 @@ char **catalogue_groups_with_settings(struct catalogue *catalogue, size_t *count
 CHECKED enum err catalogue_edit_group_overrides(struct catalogue *catalogue, struct slice group,
                                                 catalogue_edit *edit, void *context,
                                                 bool validate_only, struct reason *reason);
+
+/* Visits all rules of access as they are stored. ERR_CORRUPT, ERR_IO. */
+CHECKED enum err catalogue_each_acl(struct catalogue *catalogue,
+                                    void (*each)(void *context, const struct acl_rule *rule),
+                                    void *context, struct reason *reason);
+
+/* Adds rules that are not there yet and takes others away that are, durably, all of them or none.
+ * ERR_IO, ERR_NO_SPACE. */
+CHECKED enum err catalogue_change_acls(struct catalogue *catalogue, const struct acl_rule *add,
+                                       size_t add_count, const struct acl_rule *remove,
+                                       size_t remove_count, struct reason *reason);
 
 /* DeleteRecords: makes the new start durable, then cuts. -1 means the high watermark. *low is the
  * new log start. ERR_OUT_OF_RANGE. */

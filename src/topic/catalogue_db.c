@@ -411,6 +411,82 @@ enum err catalogue_db_set_group_overrides(struct catalogue_db *db, const char *g
     return err == ERR_NONE ? finish(db, put_group(db, group, own, reason), reason) : err;
 }
 
+static struct slice text_of(sqlite3_stmt *statement, int column)
+{
+    const void *text = sqlite3_column_text(statement, column);
+    return slice_of(text, (size_t)sqlite3_column_bytes(statement, column));
+}
+
+enum err catalogue_db_each_acl(struct catalogue_db *db,
+                               void (*each)(void *context, const struct acl_rule *rule),
+                               void *context, struct reason *reason)
+{
+    sqlite3_stmt *statement;
+    enum err err = prepare(db, &statement, reason,
+                           "SELECT kind, pattern, name, principal, host, operation, permission"
+                           " FROM acl",
+                           "");
+    while (err == ERR_NONE && next_row(db, statement, &err, reason)) {
+        struct reason why;
+        struct acl_rule rule = {
+            .kind = (int8_t)sqlite3_column_int(statement, 0),
+            .pattern = (int8_t)sqlite3_column_int(statement, 1),
+            .name = text_of(statement, 2),
+            .principal = text_of(statement, 3),
+            .host = text_of(statement, 4),
+            .operation = (int8_t)sqlite3_column_int(statement, 5),
+            .permission = (int8_t)sqlite3_column_int(statement, 6),
+        };
+        if (acl_check(&rule, &why) != ERR_NONE) {
+            sqlite3_finalize(statement);
+            return reason_fail(reason, ERR_CORRUPT, "catalogue tidings.db: a rule of access: %s",
+                               why.text);
+        }
+        each(context, &rule);
+    }
+    return err;
+}
+
+/* Runs a statement with a rule's values. */
+static enum err change_acl(struct catalogue_db *db, int sign, const char *sql,
+                           const struct acl_rule *rule, struct reason *reason)
+{
+    char *texts[3] = {mem_strndup((const char *)rule->name.data, rule->name.size),
+                      mem_strndup((const char *)rule->principal.data, rule->principal.size),
+                      mem_strndup((const char *)rule->host.data, rule->host.size)};
+    enum err err =
+        change(db, sign, reason, sql, "iisssii", (int64_t)rule->kind, (int64_t)rule->pattern,
+               texts[0], texts[1], texts[2], (int64_t)rule->operation, (int64_t)rule->permission);
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        free(texts[i]);
+    }
+    return err;
+}
+
+enum err catalogue_db_change_acls(struct catalogue_db *db, const struct acl_rule *add,
+                                  size_t add_count, const struct acl_rule *remove,
+                                  size_t remove_count, struct reason *reason)
+{
+    enum err err = begin(db, reason);
+    if (err != ERR_NONE) {
+        return err;
+    }
+    for (size_t i = 0; err == ERR_NONE && i < add_count; i++) {
+        err = change_acl(db, 1,
+                         "INSERT INTO acl VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7,"
+                         " row_crc('acl', ?1, ?2, ?3, ?4, ?5, ?6, ?7)) RETURNING crc",
+                         &add[i], reason);
+    }
+    for (size_t i = 0; err == ERR_NONE && i < remove_count; i++) {
+        err = change_acl(db, -1,
+                         "DELETE FROM acl WHERE kind = ?1 AND pattern = ?2 AND name = ?3"
+                         " AND principal = ?4 AND host = ?5 AND operation = ?6"
+                         " AND permission = ?7 RETURNING crc",
+                         &remove[i], reason);
+    }
+    return finish(db, err, reason);
+}
+
 enum err catalogue_db_log_starts(struct catalogue_db *db, const struct topic_id *id,
                                  struct catalogue_db_log_starts *out, struct reason *reason)
 {

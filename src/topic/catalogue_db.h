@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "base/settings.h"
 #include "base/vec.h"
+#include "security/acl.h"
 #include "topic/topic.h"
 
 #include <stdbool.h>
@@ -94,6 +95,15 @@ CHECKED enum err catalogue_db_each_group_setting(struct catalogue_db *db,
 CHECKED enum err catalogue_db_set_group_overrides(struct catalogue_db *db, const char *group,
                                                   const struct overrides *own,
                                                   struct reason *reason);
+
+/* All rules of access. A row that no acl_check lets pass is ERR_CORRUPT. */
+CHECKED enum err catalogue_db_each_acl(struct catalogue_db *db,
+                                       void (*each)(void *context, const struct acl_rule *rule),
+                                       void *context, struct reason *reason);
+/* Adds so many rules, which are not there yet, and takes others away, which are. */
+CHECKED enum err catalogue_db_change_acls(struct catalogue_db *db, const struct acl_rule *add,
+                                          size_t add_count, const struct acl_rule *remove,
+                                          size_t remove_count, struct reason *reason);
 
 /* A log start that DeleteRecords set. */
 struct catalogue_db_log_start {

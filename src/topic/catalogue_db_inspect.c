@@ -26,7 +26,7 @@ static enum err tell_all(struct inspection *inspection, struct reason *reason)
     }
     enum err err = catalogue_file_check_pages(look->sqlite, hear, inspection, &why);
     if (err == ERR_NONE && (look->state == CATALOGUE_GOOD || look->state == CATALOGUE_BAD)) {
-        err = catalogue_rows_verify(look->sqlite, hear, inspection, &sum, &why);
+        err = catalogue_rows_verify(look->sqlite, look->format, hear, inspection, &sum, &why);
     }
     if (err != ERR_NONE && err != ERR_CORRUPT) {
         reason_set(reason, "%s", why.text);

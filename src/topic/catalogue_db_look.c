@@ -92,12 +92,12 @@ static enum err look_at_tables(struct catalogue_look *look, struct reason *reaso
     if (err == ERR_NONE && look->format > CATALOGUE_FORMAT) {
         return take_newer(look, look->format, reason);
     }
-    if (err == ERR_NONE && look->format != CATALOGUE_FORMAT) {
+    if (err == ERR_NONE && (look->format < 2 || look->format > CATALOGUE_FORMAT)) {
         err = reason_fail(reason, ERR_CORRUPT, "catalogue %s: the format is not readable",
                           look->name);
     }
     if (err == ERR_NONE) {
-        err = catalogue_rows_verify(look->sqlite, NULL, NULL, &look->sum, reason);
+        err = catalogue_rows_verify(look->sqlite, look->format, NULL, NULL, &look->sum, reason);
         look->state = CATALOGUE_GOOD;
     }
     return err;

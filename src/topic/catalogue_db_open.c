@@ -56,7 +56,7 @@ static enum err take_over(struct catalogue_db *db, struct reason *reason)
         err = catalogue_file_run(db->sqlite, "BEGIN IMMEDIATE", reason);
     }
     if (err == ERR_NONE) {
-        err = catalogue_rows_take_over(db->sqlite, &db->sum, reason);
+        err = catalogue_rows_take_over(db->sqlite, db->format, &db->sum, reason);
         if (err == ERR_NONE) {
             err = catalogue_file_run(db->sqlite, "COMMIT", reason);
         }

@@ -17,25 +17,32 @@ static const struct table {
     const char *definition;
     const char *columns;
     const char *key;
-    bool since_format_1;
+    int since; /* this format */
 } tables[] = {
-    {"meta", "name TEXT PRIMARY KEY, value TEXT NOT NULL", "name, value", "quote(name)", true},
+    {"meta", "name TEXT PRIMARY KEY, value TEXT NOT NULL", "name, value", "quote(name)", 1},
     {"topic",
      "id BLOB PRIMARY KEY, name TEXT NOT NULL, partitions INTEGER NOT NULL,"
      " internal INTEGER NOT NULL, deleting INTEGER NOT NULL",
-     "id, name, partitions, internal, deleting", "quote(id) || ' ' || quote(name)", true},
+     "id, name, partitions, internal, deleting", "quote(id) || ' ' || quote(name)", 1},
     {"topic_setting",
      "topic_id BLOB NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY(topic_id, name)",
-     "topic_id, name, value", "quote(topic_id) || ' ' || quote(name)", true},
+     "topic_id, name, value", "quote(topic_id) || ' ' || quote(name)", 1},
     {"group_setting",
      "group_id TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY(group_id, name)",
-     "group_id, name, value", "quote(group_id) || ' ' || quote(name)", true},
+     "group_id, name, value", "quote(group_id) || ' ' || quote(name)", 1},
     {"log_start",
      "topic_id BLOB NOT NULL, partition INTEGER NOT NULL, start_offset INTEGER NOT NULL,"
      " PRIMARY KEY(topic_id, partition)",
-     "topic_id, partition, start_offset", "quote(topic_id) || ' ' || quote(partition)", true},
+     "topic_id, partition, start_offset", "quote(topic_id) || ' ' || quote(partition)", 1},
     {"deletion", "topic_id BLOB PRIMARY KEY, name TEXT NOT NULL, partitions INTEGER NOT NULL",
-     "topic_id, name, partitions", "quote(topic_id) || ' ' || quote(name)", false},
+     "topic_id, name, partitions", "quote(topic_id) || ' ' || quote(name)", 2},
+    {"acl",
+     "kind INTEGER NOT NULL, pattern INTEGER NOT NULL, name TEXT NOT NULL,"
+     " principal TEXT NOT NULL, host TEXT NOT NULL, operation INTEGER NOT NULL,"
+     " permission INTEGER NOT NULL,"
+     " PRIMARY KEY(kind, pattern, name, principal, host, operation, permission)",
+     "kind, pattern, name, principal, host, operation, permission",
+     "kind || ' ' || quote(name) || ' ' || quote(principal)", 3},
 };
 enum { TABLE_COUNT = sizeof tables / sizeof tables[0] };
 
@@ -105,10 +112,14 @@ enum err catalogue_rows_init(sqlite3 *sqlite, struct reason *reason)
                : catalogue_rows_fail(sqlite, "prepare for it", reason);
 }
 
-static enum err create_tables(sqlite3 *sqlite, struct reason *reason)
+/* Those that came behind this format. */
+static enum err create_tables(sqlite3 *sqlite, int64_t format, struct reason *reason)
 {
     enum err err = ERR_NONE;
     for (size_t i = 0; i < TABLE_COUNT && err == ERR_NONE; i++) {
+        if (tables[i].since <= format) {
+            continue;
+        }
         /* crc comes behind the columns and before what is said of the table as a whole. */
         const char *key = strstr(tables[i].definition, ", PRIMARY KEY(");
         size_t columns =
@@ -171,7 +182,7 @@ enum err catalogue_rows_create(sqlite3 *sqlite, struct catalogue_sum *sum, struc
 {
     int64_t bad;
     *sum = (struct catalogue_sum){.version = 1};
-    enum err err = create_tables(sqlite, reason);
+    enum err err = create_tables(sqlite, 0, reason);
     if (err == ERR_NONE) {
         err = run_text(sqlite,
                        mem_sprintf("INSERT INTO meta VALUES('format', '%d',"
@@ -185,11 +196,12 @@ enum err catalogue_rows_create(sqlite3 *sqlite, struct catalogue_sum *sum, struc
     return err == ERR_NONE ? catalogue_rows_put_sum(sqlite, sum, reason) : err;
 }
 
-enum err catalogue_rows_take_over(sqlite3 *sqlite, struct catalogue_sum *sum, struct reason *reason)
+/* Of rows that have no checksums. */
+static enum err take_over_first(sqlite3 *sqlite, struct catalogue_sum *sum, struct reason *reason)
 {
     enum err err = ERR_NONE;
     for (size_t i = 0; i < TABLE_COUNT && err == ERR_NONE; i++) {
-        if (tables[i].since_format_1) { /* the first ones had no settings of groups */
+        if (tables[i].since == 1) { /* the first ones had no settings of groups */
             err = run_text(sqlite,
                            mem_sprintf("CREATE TABLE IF NOT EXISTS %s(%s);"
                                        "ALTER TABLE %s RENAME TO old_%s",
@@ -199,7 +211,7 @@ enum err catalogue_rows_take_over(sqlite3 *sqlite, struct catalogue_sum *sum, st
         }
     }
     if (err == ERR_NONE) {
-        err = create_tables(sqlite, reason);
+        err = create_tables(sqlite, 0, reason);
     }
     if (err == ERR_NONE) {
         err = run_text(
@@ -211,7 +223,7 @@ enum err catalogue_rows_take_over(sqlite3 *sqlite, struct catalogue_sum *sum, st
     for (size_t i = 0; i < TABLE_COUNT && err == ERR_NONE; i++) {
         int64_t bad;
         const struct table *table = &tables[i];
-        if (table->since_format_1) {
+        if (table->since == 1) {
             err = run_text(sqlite,
                            mem_sprintf("INSERT INTO %s SELECT %s, row_crc('%s', %s) FROM old_%s;"
                                        "DROP TABLE old_%s",
@@ -224,6 +236,33 @@ enum err catalogue_rows_take_over(sqlite3 *sqlite, struct catalogue_sum *sum, st
         }
     }
     return err == ERR_NONE ? catalogue_rows_put_sum(sqlite, sum, reason) : err;
+}
+
+/* Its rows stay as they are. */
+static enum err add_tables(sqlite3 *sqlite, int64_t format, struct catalogue_sum *sum,
+                           struct reason *reason)
+{
+    int64_t bad;
+    enum err err = create_tables(sqlite, format, reason);
+    if (err == ERR_NONE) {
+        err = run_text(sqlite,
+                       mem_sprintf("UPDATE meta SET value = '%d',"
+                                   " crc = row_crc('meta', 'format', '%d') WHERE name = 'format'",
+                                   CATALOGUE_FORMAT, CATALOGUE_FORMAT),
+                       reason);
+    }
+    *sum = (struct catalogue_sum){.version = sum->version + 1};
+    for (size_t i = 0; i < TABLE_COUNT && err == ERR_NONE; i++) {
+        err = add_up(sqlite, &tables[i], sum, &bad, reason);
+    }
+    return err == ERR_NONE ? catalogue_rows_put_sum(sqlite, sum, reason) : err;
+}
+
+enum err catalogue_rows_take_over(sqlite3 *sqlite, int64_t format, struct catalogue_sum *sum,
+                                  struct reason *reason)
+{
+    return format == 1 ? take_over_first(sqlite, sum, reason)
+                       : add_tables(sqlite, format, sum, reason);
 }
 
 enum err catalogue_rows_put_sum(sqlite3 *sqlite, const struct catalogue_sum *sum,
@@ -296,14 +335,18 @@ static enum err name_bad_rows(sqlite3 *sqlite, const struct table *table,
     return err;
 }
 
-enum err catalogue_rows_verify(sqlite3 *sqlite, void (*each)(void *context, const char *text),
-                               void *context, struct catalogue_sum *sum, struct reason *reason)
+enum err catalogue_rows_verify(sqlite3 *sqlite, int64_t format,
+                               void (*each)(void *context, const char *text), void *context,
+                               struct catalogue_sum *sum, struct reason *reason)
 {
     struct complaints complaints = {.each = each, .context = context};
     struct catalogue_sum found = {.rows = 0};
     enum err err = ERR_NONE;
     for (size_t i = 0; i < TABLE_COUNT && err == ERR_NONE; i++) {
         int64_t bad = 0;
+        if (tables[i].since > format) {
+            continue;
+        }
         err = add_up(sqlite, &tables[i], &found, &bad, reason);
         if (err == ERR_NONE && bad > 0) {
             err = name_bad_rows(sqlite, &tables[i], &complaints, reason);

@@ -13,7 +13,7 @@
  * what their checksums add up to, and how many changes there were. SQL sees the checksum as the
  * function row_crc(table, column, ...). docs/formats.md lists the tables.
  */
-enum { CATALOGUE_FORMAT = 2 };
+enum { CATALOGUE_FORMAT = 3 };
 
 /* What the row `sum` says, but for itself. */
 struct catalogue_sum {
@@ -30,11 +30,11 @@ CHECKED enum err catalogue_rows_create(sqlite3 *sqlite, struct catalogue_sum *su
                                        struct reason *reason);
 
 /*
- * Turns tables of format 1, which have no checksums, into these; a part of the caller's
- * transaction. *sum: of what is there then.
+ * Turns the tables of an older format into these; a part of the caller's transaction. Those of
+ * format 1 have no checksums. *sum: of what was there (not with format 1), then of what is.
  */
-CHECKED enum err catalogue_rows_take_over(sqlite3 *sqlite, struct catalogue_sum *sum,
-                                          struct reason *reason);
+CHECKED enum err catalogue_rows_take_over(sqlite3 *sqlite, int64_t format,
+                                          struct catalogue_sum *sum, struct reason *reason);
 
 /* Writes the row `sum`; a part of the caller's transaction. */
 CHECKED enum err catalogue_rows_put_sum(sqlite3 *sqlite, const struct catalogue_sum *sum,
@@ -44,10 +44,11 @@ CHECKED enum err catalogue_rows_put_sum(sqlite3 *sqlite, const struct catalogue_
 bool catalogue_rows_get_sum(sqlite3 *sqlite, struct catalogue_sum *sum);
 
 /*
- * Compares all rows with their checksums and with the row `sum`: each(context, text) for every
- * complaint (each may be NULL). ERR_CORRUPT, with the first one, when there are some; ERR_IO.
+ * Of a file of format 2 or later: compares all rows with their checksums and with the row `sum`:
+ * each(context, text) for every complaint (each may be NULL). ERR_CORRUPT, with the first one, when
+ * there are some; ERR_IO.
  */
-CHECKED enum err catalogue_rows_verify(sqlite3 *sqlite,
+CHECKED enum err catalogue_rows_verify(sqlite3 *sqlite, int64_t format,
                                        void (*each)(void *context, const char *text), void *context,
                                        struct catalogue_sum *sum, struct reason *reason);
 
