@@ -6,6 +6,7 @@
 #include "base/time_text.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum { LOOK_MS = 2000, DAY_S = 24 * 3600, SOON_DAYS = 30 };
 
@@ -75,7 +76,12 @@ enum err certificates_new(const struct tls_config *config, struct certificates *
 void certificates_check_host(struct certificates *certificates, const char *host)
 {
     struct tls_facts facts;
-    if (!tls_names(certificates->tls, host)) {
+    size_t size = strlen(host);
+    bool has_brackets = size >= 2 && host[0] == '[' && host[size - 1] == ']'; /* [::1] */
+    char *bare = has_brackets ? mem_strndup(host + 1, size - 2) : mem_strdup(host);
+    bool is_named = tls_names(certificates->tls, bare);
+    free(bare);
+    if (!is_named) {
         tls_facts(certificates->tls, &facts);
         LOG_WARN("tls", "the certificate is not for a host that clients are told to connect to",
                  "host=\"%s\" names=\"%s\" subject=\"%s\"", host, facts.names, facts.subject);

@@ -38,6 +38,7 @@ enum err server_addresses_parse(const char *setting, const char *text, struct se
     enum err err = ERR_NONE;
     *out = (struct server_addresses){0};
     for (const char *at = text; err == ERR_NONE && *at != '\0';) {
+        at += strspn(at, " ");
         size_t size = strcspn(at, ",");
         err = parse_one(setting, slice_of(at, size), vec_add(out), reason);
         at += size + (at[size] == ',');
@@ -78,9 +79,13 @@ static struct slice find_protocol(const char *map, const char *name)
 {
     size_t name_size = strlen(name);
     for (const char *at = map; *at != '\0';) {
+        at += strspn(at, " ");
         size_t size = strcspn(at, ",");
         if (size > name_size && at[name_size] == ':' && memcmp(at, name, name_size) == 0) {
-            return slice_of(at + name_size + 1, size - name_size - 1);
+            const char *protocol = at + name_size + 1;
+            size_t room = size - name_size - 1;
+            size_t blank = strcspn(protocol, " ");
+            return slice_of(protocol, blank < room ? blank : room);
         }
         at += size + (at[size] == ',');
     }

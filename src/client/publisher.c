@@ -35,6 +35,17 @@ static void note_settled(struct publisher *publisher)
     }
 }
 
+/* What ended the producer, of an event that it threw away for that alone; else the event's own. */
+static enum client_status why_failed(struct publisher *publisher, rd_kafka_resp_err_t code,
+                                     struct client_error *error)
+{
+    if (code == RD_KAFKA_RESP_ERR__PURGE_QUEUE &&
+        connection_fatal(&publisher->connection, error) != CLIENT_OK) {
+        return error->status;
+    }
+    return connection_fail(&publisher->connection, error, code, NULL);
+}
+
 static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque)
 {
     (void)rk;
@@ -51,7 +62,7 @@ static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void 
     if (is_kept) {
         connection_heard(&publisher->connection);
     } else {
-        publication.status = connection_fail(&publisher->connection, &error, message->err, NULL);
+        publication.status = why_failed(publisher, message->err, &error);
         publication.error = &error;
     }
     publisher->done(publisher->done_context, &publication);

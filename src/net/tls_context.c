@@ -1,12 +1,11 @@
 #include "net/tls_context.h"
 
 #include "base/buf.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/siphash.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
@@ -14,9 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-enum { FILE_BYTES_MOST = 1 << 20, READ_AHEAD_BYTES = 64 << 10 };
+enum { FILE_BYTES_MOST = 1 << 20 };
 
 const char *tls_error(void)
 {
@@ -28,27 +26,18 @@ const char *tls_error(void)
 static enum err read_whole(const char *setting, const char *path, struct buf *out,
                            struct reason *reason)
 {
-    uint8_t part[4096];
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t got = fd < 0 ? -1 : 1;
-    while (got > 0 && out->size <= FILE_BYTES_MOST) {
-        got = read(fd, part, sizeof part);
-        if (got > 0) {
-            buf_append(out, part, (size_t)got);
-        }
+    char *data;
+    size_t size;
+    struct reason why;
+    enum err err = file_load(file_ops_system(), path, FILE_BYTES_MOST, &data, &size, &why);
+    if (err != ERR_NONE) {
+        return reason_fail(reason, ERR_CONFIG, "%s: %s cannot be read: %s", setting, path,
+                           why.text);
     }
-    enum err err = ERR_NONE;
-    if (got < 0) {
-        err = reason_fail(reason, ERR_CONFIG, "%s: %s cannot be read: %s", setting, path,
-                          strerrordesc_np(errno));
-    } else if (out->size > FILE_BYTES_MOST) {
-        err = reason_fail(reason, ERR_CONFIG, "%s: %s is larger than a PEM file of certificates is",
-                          setting, path);
-    }
-    if (fd >= 0) {
-        close(fd);
-    }
-    return err;
+    buf_append(out, data, size);
+    OPENSSL_cleanse(data, size);
+    free(data);
+    return ERR_NONE;
 }
 
 /* All files of a list with commas, one behind the other. */
@@ -190,9 +179,16 @@ static enum err use_truststore(const struct tls *tls, SSL_CTX *context, struct r
             X509_STORE_add_cert(SSL_CTX_get_cert_store(context), certificate);
             SSL_CTX_add_client_CA(context, certificate);
             X509_free(certificate);
+            ERR_clear_error(); /* one may be there twice */
             count++;
         }
         BIO_free(bio);
+        unsigned long code = ERR_peek_last_error();
+        if (ERR_GET_LIB(code) != ERR_LIB_PEM || ERR_GET_REASON(code) != PEM_R_NO_START_LINE) {
+            err = reason_fail(reason, ERR_CONFIG,
+                              "ssl.truststore.location: certificate %zu of %s: %s", count + 1,
+                              tls->truststore, tls_error());
+        }
         ERR_clear_error();
     }
     buf_deinit(&pem);
@@ -210,6 +206,7 @@ static enum err use_protocols(const struct tls *tls, SSL_CTX *context, struct re
     bool has_12 = false;
     bool has_13 = false;
     for (const char *at = tls->protocols; *at != '\0';) {
+        at += strspn(at, " ");
         struct slice name = slice_of(at, strcspn(at, ","));
         if (slice_equal_str(name, "TLSv1.2")) {
             has_12 = true;
@@ -231,38 +228,66 @@ static enum err use_protocols(const struct tls *tls, SSL_CTX *context, struct re
     return ERR_NONE;
 }
 
+/* Adds one cipher to the list of its kind. OpenSSL passes over a name that it does not know beside
+ * one that it does, so each is tried alone. */
+static enum err add_cipher(SSL_CTX *context, const char *name, struct buf *of_12, struct buf *of_13,
+                           struct reason *reason)
+{
+    bool is_13 = strncmp(name, "TLS_", 4) == 0 && strstr(name, "_WITH_") == NULL;
+    const char *known = is_13 ? name : OPENSSL_cipher_name(name);
+    const char *used = known != NULL && strcmp(known, "(NONE)") != 0 ? known : name;
+    struct buf *to = is_13 ? of_13 : of_12;
+    int good =
+        is_13 ? SSL_CTX_set_ciphersuites(context, used) : SSL_CTX_set_cipher_list(context, used);
+    if (good != 1 || used[0] == '\0') {
+        return reason_fail(reason, ERR_CONFIG, "ssl.cipher.suites: '%s' is none that is served: %s",
+                           name, tls_error());
+    }
+    buf_printf(to, "%s%s", to->size > 0 ? ":" : "", used);
+    return ERR_NONE;
+}
+
+/* What the lists say, and no version of which they name none. */
+static enum err set_ciphers(SSL_CTX *context, struct buf *of_12, struct buf *of_13,
+                            struct reason *reason)
+{
+    bool good = (of_13->size == 0 || SSL_CTX_set_ciphersuites(context, buf_cstr(of_13)) == 1) &&
+                (of_12->size == 0 || SSL_CTX_set_cipher_list(context, buf_cstr(of_12)) == 1);
+    if (!good) {
+        return reason_fail(reason, ERR_CONFIG, "ssl.cipher.suites: %s", tls_error());
+    }
+    bool has_12 = SSL_CTX_get_min_proto_version(context) == TLS1_2_VERSION && of_12->size > 0;
+    bool has_13 = SSL_CTX_get_max_proto_version(context) == TLS1_3_VERSION && of_13->size > 0;
+    if (!has_12 && !has_13) {
+        return reason_fail(reason, ERR_CONFIG,
+                           "ssl.cipher.suites names none for a version of TLS in "
+                           "ssl.enabled.protocols");
+    }
+    SSL_CTX_set_min_proto_version(context, has_12 ? TLS1_2_VERSION : TLS1_3_VERSION);
+    SSL_CTX_set_max_proto_version(context, has_13 ? TLS1_3_VERSION : TLS1_2_VERSION);
+    return ERR_NONE;
+}
+
 /* Suites of TLS 1.3 and of before have lists of their own in OpenSSL, one in Kafka. */
 static enum err use_ciphers(const struct tls *tls, SSL_CTX *context, struct reason *reason)
 {
-    struct buf of_13 = {0};
     struct buf of_12 = {0};
-    for (const char *at = tls->ciphers; *at != '\0';) {
+    struct buf of_13 = {0};
+    enum err err = ERR_NONE;
+    for (const char *at = tls->ciphers; err == ERR_NONE && *at != '\0';) {
+        at += strspn(at, " ");
         size_t size = strcspn(at, ",");
         char *name = mem_strndup(at, size);
-        bool is_13 = strncmp(name, "TLS_", 4) == 0 && strstr(name, "_WITH_") == NULL;
-        const char *known = is_13 ? name : OPENSSL_cipher_name(name);
-        struct buf *to = is_13 ? &of_13 : &of_12;
-        buf_printf(to, "%s%s", to->size > 0 ? ":" : "",
-                   known != NULL && strcmp(known, "(NONE)") != 0 ? known : name);
+        err = add_cipher(context, name, &of_12, &of_13, reason);
         free(name);
         at += size + (at[size] == ',');
     }
-    bool good = true;
-    if (tls->ciphers[0] != '\0') {
-        good = (of_13.size == 0 || SSL_CTX_set_ciphersuites(context, buf_cstr(&of_13)) == 1) &&
-               (of_12.size == 0 || SSL_CTX_set_cipher_list(context, buf_cstr(&of_12)) == 1);
-        if (of_13.size == 0) {
-            SSL_CTX_set_max_proto_version(context, TLS1_2_VERSION);
-        }
-        if (of_12.size == 0) {
-            SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION);
-        }
+    if (err == ERR_NONE && tls->ciphers[0] != '\0') {
+        err = set_ciphers(context, &of_12, &of_13, reason);
     }
-    buf_deinit(&of_13);
     buf_deinit(&of_12);
-    return good ? ERR_NONE
-                : reason_fail(reason, ERR_CONFIG, "ssl.cipher.suites: %s: %s", tls->ciphers,
-                              tls_error());
+    buf_deinit(&of_13);
+    return err;
 }
 
 static void set_rules(const struct tls *tls, SSL_CTX *context)
@@ -280,8 +305,9 @@ static void set_rules(const struct tls *tls, SSL_CTX *context)
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_session_id_context(context, id, sizeof id - 1);
     SSL_CTX_set_num_tickets(context, 1);
-    SSL_CTX_set_read_ahead(context, 1);
-    SSL_CTX_set_default_read_buffer_len(context, READ_AHEAD_BYTES);
+    /* One call takes one record that is no data: who sends nothing but such has its turns as others
+     * have. What is not taken stays with the kernel, where epoll sees it. */
+    SSL_CTX_clear_mode(context, SSL_MODE_AUTO_RETRY);
 }
 
 static enum err make_context(const struct tls *tls, SSL_CTX **out, struct reason *reason)

@@ -12,8 +12,8 @@
 #include <unistd.h>
 
 /*
- * TLS between net and the socket. OpenSSL reads from and writes to the descriptor itself, some
- * 64 KiB and one record at a time; it never waits, as the socket does not.
+ * TLS between net and the socket. OpenSSL reads from and writes to the descriptor itself, one
+ * record at a time; it never waits, as the socket does not.
  */
 enum {
     RECORD_BYTES = SSL3_RT_MAX_PLAIN_LENGTH,

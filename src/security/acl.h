@@ -82,6 +82,7 @@ int acl_parse_operation(const char *word);
 /* A set of rules. One thread at a time may change it while nobody reads. */
 struct acl_set;
 
+/* An empty one. */
 struct acl_set *acl_set_new(void);
 /* NULL does nothing. */
 void acl_set_free(struct acl_set *set);

@@ -88,7 +88,7 @@ enum err principal_rules_new(const char *text, struct principal_rules **out, str
     pcre2_set_match_limit(rules->bounds, STEPS_MOST);
     pcre2_set_depth_limit(rules->bounds, DEPTH_MOST);
     enum err err = ERR_NONE;
-    const char *at = text + strspn(text, " ");
+    const char *at = text + strspn(text, ", "); /* as Kafka: an empty rule is none */
     while (err == ERR_NONE && *at != '\0') {
         err = parse_rule(&at, vec_add(rules), reason);
         if (err == ERR_NONE) {

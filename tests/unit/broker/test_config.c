@@ -181,9 +181,8 @@ static void test_addresses_are_split(void **state)
 static void test_bad_addresses_are_refused(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"nowhere",  "a:",    "a:x",       "a:65536",
-                                      "a:-1",     "a:1x",  "SSL://a:1", "SASL_SSL://a:1",
-                                      "a:1,,b:2", "a:1, b"};
+    static const char *const bad[] = {"nowhere", "a:",       "a:x",    "a:65536", "a:-1",
+                                      "a:1x",    "a:1,,b:2", "a:1, b", "://a:1"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct server_addresses addresses;
         struct reason reason = {.text = ""};
@@ -193,6 +192,67 @@ static void test_bad_addresses_are_refused(void **state)
         assert_null(addresses.items);
         assert_int_equal(addresses.count, 0);
     }
+}
+
+/* What is spoken at each of the listeners, by their names: "ps" is plain text, then TLS. */
+static enum err set_protocols(const char *listeners, const char *map, const char *expected,
+                              struct reason *reason)
+{
+    struct server_addresses addresses;
+    assert_int_equal(server_addresses_parse("listeners", listeners, &addresses, reason), ERR_NONE);
+    enum err err = listeners_set_protocols(&addresses, map, reason);
+    for (size_t i = 0; err == ERR_NONE && i < addresses.count; i++) {
+        assert_int_equal(addresses.items[i].protocol == LISTENER_SSL, expected[i] == 's');
+    }
+    server_addresses_deinit(&addresses);
+    return err;
+}
+
+static void test_listeners_speak_what_their_names_say(void **state)
+{
+    (void)state;
+    static const char map[] = "PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_SSL:SASL_SSL,OUT:SSL,IN:PLAINTEXT";
+    struct reason reason;
+    assert_int_equal(set_protocols("a:1,SSL://b:2", map, "ps", &reason), ERR_NONE);
+    assert_int_equal(set_protocols("OUT://a:1,IN://b:2", map, "sp", &reason), ERR_NONE);
+    assert_int_equal(set_protocols("SASL_SSL://a:1", map, "", &reason), ERR_CONFIG);
+    assert_non_null(strstr(reason.text, "SASL_SSL, which is not served"));
+    assert_int_equal(set_protocols("SSLX://a:1", map, "", &reason), ERR_CONFIG);
+    assert_non_null(strstr(reason.text, "listener.security.protocol.map"));
+    assert_int_equal(set_protocols("SS://a:1", map, "", &reason), ERR_CONFIG);
+}
+
+static enum err match(const char *listeners, const char *advertised, size_t *of,
+                      struct reason *reason)
+{
+    struct server_addresses own, told;
+    assert_int_equal(server_addresses_parse("listeners", listeners, &own, reason), ERR_NONE);
+    assert_int_equal(server_addresses_parse("advertised.listeners", advertised, &told, reason),
+                     ERR_NONE);
+    enum err err = listeners_match(&own, &told, of, reason);
+    server_addresses_deinit(&own);
+    server_addresses_deinit(&told);
+    return err;
+}
+
+static void test_an_advertised_address_is_of_the_listener_with_its_name(void **state)
+{
+    (void)state;
+    size_t of[3];
+    struct reason reason;
+    assert_int_equal(match("PLAINTEXT://:1,SSL://:2", "SSL://x:3,PLAINTEXT://y:4", of, &reason),
+                     ERR_NONE);
+    assert_int_equal(of[0], 1);
+    assert_int_equal(of[1], 0);
+    assert_int_equal(match(":1,:2", "x:3,y:4", of, &reason), ERR_NONE);
+    assert_int_equal(of[0], 0);
+    assert_int_equal(of[1], 1);
+    assert_int_equal(match("SSL://:1,SSL://:2", "SSL://x:3,SSL://y:4", of, &reason), ERR_NONE);
+    assert_int_equal(of[1], 1);
+    assert_int_equal(match("SSL://:1", "SSL://x:3,SSL://y:4", of, &reason), ERR_CONFIG);
+    assert_int_equal(match("SSL://:1,:2", "SSL://x:3,SSL://y:4", of, &reason), ERR_CONFIG);
+    assert_non_null(strstr(reason.text, "SSL://y:4"));
+    assert_int_equal(match("SSL://:1,:2", "OTHER://x:3", of, &reason), ERR_CONFIG);
 }
 
 int main(int argc, char **argv)
@@ -206,6 +266,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_every_row_is_in_order_and_takes_its_default),
         cmocka_unit_test(test_addresses_are_split),
         cmocka_unit_test(test_bad_addresses_are_refused),
+        cmocka_unit_test(test_listeners_speak_what_their_names_say),
+        cmocka_unit_test(test_an_advertised_address_is_of_the_listener_with_its_name),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
 }

@@ -124,6 +124,10 @@ static void on_frame(void *context, struct conn *conn, struct reply_token token,
         work(frame.data[0] == 'W' ? 500000 : 5000000);
         reply_bytes(server->net, token, frame);
         break;
+    case 'N':
+        reply_bytes(server->net, token,
+                    slice_str(conn_peer_name(conn) != NULL ? conn_peer_name(conn) : "nobody"));
+        break;
     case 'f':
         reply_file(server, token, frame);
         break;

@@ -29,6 +29,7 @@
  * - S: work for half a millisecond, then park the token
  * - W: work for half a millisecond, then echo; L: ten times as long
  * - O: answer with the number of frames so far, as big-endian uint32
+ * - N: answer with conn_peer_name, or "nobody"
  * - f: answer from server.file_fd, between "<" and ">": rows of uint32 position, uint32 size
  * - any other: echo
  */

@@ -67,6 +67,24 @@ static void show_group(void *context, const char *group, const char *name, const
     buf_printf(context, "%s %s=%s\n", group, name, value);
 }
 
+static void show_acl(void *context, const struct acl_rule *rule)
+{
+    buf_printf(context, "%d %d %.*s %.*s %.*s %d %d\n", rule->kind, rule->pattern,
+               SLICE_ARGS(rule->name), SLICE_ARGS(rule->principal), SLICE_ARGS(rule->host),
+               rule->operation, rule->permission);
+}
+
+static struct acl_rule allow(const char *topic, const char *principal)
+{
+    return (struct acl_rule){.kind = ACL_TOPIC,
+                             .pattern = ACL_PREFIXED,
+                             .operation = ACL_READ,
+                             .permission = ACL_ALLOW,
+                             .name = slice_str(topic),
+                             .principal = slice_str(principal),
+                             .host = slice_str("*")};
+}
+
 static const char *const topics[] = {"orders", "payments", "__consumer_offsets"};
 
 /* All that a catalogue says. */
@@ -76,6 +94,7 @@ static char *say_all(struct catalogue_db *db, const struct topic_id *ids)
     char *value;
     assert_int_equal(catalogue_db_each_topic(db, show_topic, &text, NULL), ERR_NONE);
     assert_int_equal(catalogue_db_each_group_setting(db, show_group, &text, NULL), ERR_NONE);
+    assert_int_equal(catalogue_db_each_acl(db, show_acl, &text, NULL), ERR_NONE);
     for (size_t i = 0; i < 3; i++) {
         struct overrides own = {0};
         struct catalogue_db_log_starts starts = {0};
@@ -128,6 +147,10 @@ static char *fill(struct fixture *fixture, struct topic_id *ids)
     assert_int_equal(catalogue_db_set_partitions(db, &ids[1], 4, reason), ERR_NONE);
     assert_int_equal(catalogue_db_put(db, "next_producer_id", "3000", reason), ERR_NONE);
     assert_int_equal(catalogue_db_mark_deleting(db, &ids[1], reason), ERR_NONE);
+    const struct acl_rule rules[] = {allow("ord", "User:a"), allow("ord", "User:b"),
+                                     allow("pay", "User:a")};
+    assert_int_equal(catalogue_db_change_acls(db, rules, 2, NULL, 0, reason), ERR_NONE);
+    assert_int_equal(catalogue_db_change_acls(db, &rules[2], 1, &rules[0], 1, reason), ERR_NONE);
     char *said = say_all(db, ids);
     catalogue_db_close(db);
     return said;
@@ -518,6 +541,69 @@ static void test_an_older_catalogue_is_taken_over(void **state)
     free(path);
 }
 
+static int64_t ask_number(sqlite3 *sqlite, const char *sql)
+{
+    sqlite3_stmt *statement;
+    assert_int_equal(sqlite3_prepare_v2(sqlite, sql, -1, &statement, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+    int64_t number = sqlite3_column_int64(statement, 0);
+    sqlite3_finalize(statement);
+    return number;
+}
+
+/* What the last program without rules of access left. */
+static void make_format_2(struct fixture *fixture)
+{
+    static const char of_format[] = "SELECT crc FROM meta WHERE name = 'format'";
+    struct catalogue_sum sum;
+    sqlite3 *sqlite;
+    char *path = fixture_path(fixture, "tidings.db");
+    assert_int_equal(sqlite3_open(path, &sqlite), SQLITE_OK);
+    assert_int_equal(catalogue_rows_init(sqlite, &fixture->reason), ERR_NONE);
+    assert_true(catalogue_rows_get_sum(sqlite, &sum));
+    sum.crcs -= ask_number(sqlite, of_format);
+    assert_int_equal(
+        sqlite3_exec(sqlite,
+                     "DROP TABLE acl;"
+                     "UPDATE meta SET value = '2', crc = row_crc('meta', 'format', '2')"
+                     " WHERE name = 'format'",
+                     NULL, NULL, NULL),
+        SQLITE_OK);
+    sum.crcs += ask_number(sqlite, of_format);
+    assert_int_equal(catalogue_rows_put_sum(sqlite, &sum, &fixture->reason), ERR_NONE);
+    sqlite3_close(sqlite);
+    free(path);
+}
+
+static void test_a_catalogue_without_rules_is_taken_over(void **state)
+{
+    struct fixture *fixture = *state;
+    struct topic_id none[3] = {0};
+    struct catalogue_db *db;
+    make_orders(fixture);
+    fixture_close(fixture);
+    make_format_2(fixture);
+    drop(fixture, "tidings-copy.db");
+    assert_int_equal(catalogue_db_inspect(fixture->dir, NULL, NULL, &db, NULL), ERR_NONE);
+    catalogue_db_close(db);
+    for (int i = 0; i < 2; i++) {
+        fixture_open(fixture);
+        assert_orders(fixture);
+        fixture_close(fixture);
+        drop(fixture, i == 0 ? "tidings.db" : "tidings-copy.db"); /* either has all of it */
+    }
+    assert_int_equal(catalogue_db_open(fixture->dir, true, &db, &fixture->reason), ERR_NONE);
+    const struct acl_rule rule = allow("orders", "User:a");
+    assert_int_equal(catalogue_db_change_acls(db, &rule, 1, NULL, 0, &fixture->reason), ERR_NONE);
+    catalogue_db_close(db);
+    assert_int_equal(catalogue_db_open(fixture->dir, true, &db, &fixture->reason), ERR_NONE);
+    char *said = say_all(db, none);
+    assert_non_null(strstr(said, "2 4 orders User:a * 3 3\n"));
+    free(said);
+    catalogue_db_close(db);
+    fixture_open(fixture);
+}
+
 /* A topic with several segments, stopped cleanly or not. */
 static void fill_topic(struct fixture *fixture, const char *name, bool internal, bool clean)
 {
@@ -638,6 +724,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_lost_segments_of_the_servers_own_state_stop_the_start,
                                         fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_deleted_records_are_not_taken_for_lost, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_a_catalogue_without_rules_is_taken_over, fixture_setup,
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(test_an_older_catalogue_is_taken_over, fixture_setup,
                                         fixture_teardown),
