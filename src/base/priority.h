@@ -7,9 +7,7 @@ enum {
     /* Of threads whose work takes long: when processors are short, whoever answers clients comes
      * first, and these still have about a tenth beside each (sched(7), "The nice value"). */
     PRIORITY_NICE_BEHIND = 10,
-    /* Turns of the processor, where others have some 3 ms. */
-    PRIORITY_FLUSHER_NS = 100000, /* the least that Linux takes: it runs for less, and goes first */
-    PRIORITY_LOOP_NS = 1000000,   /* what giving way gives up: less, and it had the next turn too */
+    PRIORITY_QUICK_NS = 100000 /* the least that Linux takes */
 };
 
 /* The calling thread has this nice value from now on (0..19, not below its own). A refusal is

@@ -8,9 +8,6 @@
 
 enum {
     LOOK_MS = 250,
-    /* The least between two: it keeps each arena from its thread, an event loop's too, for a
-     * millisecond and more, so it is to be less than a hundredth of the time. */
-    PAUSE_MS = 1000,
     PART = 128, /* of memory.max: worth the work */
     /* What the allocator keeps at the end of each of its arenas, which it has for each thread: */
     KEPT_BYTES = 3 << 20,
@@ -29,7 +26,6 @@ struct trimmer {
     atomic_bool running;
     int64_t most_bytes; /* since the last trim */
     int64_t last_bytes;
-    int64_t trimmed_ms;
 };
 
 /* What the shares hold, and the most that they held since the last look. */
@@ -59,18 +55,14 @@ static void on_time(struct reactor_timer *timer)
     if (recent_bytes > trimmer->most_bytes) {
         trimmer->most_bytes = recent_bytes;
     }
-    int64_t now_ms = reactor_now_ms(trimmer->reactor);
     bool fell = trimmer->most_bytes - now_bytes >= trimmer->budget->max_bytes / PART;
-    bool rested = now_ms - trimmer->trimmed_ms >= PAUSE_MS;
-    if (fell && rested && now_bytes <= trimmer->last_bytes &&
-        !atomic_exchange(&trimmer->running, true)) {
+    if (fell && now_bytes <= trimmer->last_bytes && !atomic_exchange(&trimmer->running, true)) {
         trimmer->most_bytes = now_bytes;
-        trimmer->trimmed_ms = now_ms;
         workers_post(trimmer->keepers, (struct worker_owner){.who = trimmer}, WORKER_QUICK,
                      &trimmer->trim_task);
     }
     trimmer->last_bytes = now_bytes;
-    reactor_timer_set(trimmer->reactor, timer, now_ms + LOOK_MS);
+    reactor_timer_set(trimmer->reactor, timer, reactor_now_ms(trimmer->reactor) + LOOK_MS);
 }
 
 static void on_start(struct task *task)

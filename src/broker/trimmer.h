@@ -9,8 +9,8 @@
  * Gives memory back to the system. The allocator keeps what was freed for the next one who asks,
  * also after a burst that will not come again. Four times a second a timer looks at what the
  * budget's shares hold: when they have come down from their most by a 128th of memory.max, and did
- * not grow since the last look, the allocator is told to let go, once a second at most, on a thread
- * where nobody waits for it.
+ * not grow since the last look, the allocator is told to let go, on a thread where nobody waits for
+ * it.
  */
 struct trimmer;
 

@@ -259,7 +259,7 @@ static void complete_waiters(struct flusher *flusher)
 static void *flusher_run(void *context)
 {
     struct flusher *flusher = context;
-    priority_set_turn(PRIORITY_FLUSHER_NS);
+    priority_set_turn(PRIORITY_QUICK_NS);
     while (wait_for_work(flusher)) {
         take_round(flusher);
         if (flusher->syncs.count > 0) {

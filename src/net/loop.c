@@ -52,16 +52,6 @@ static void settle_touched(struct reactor *reactor)
     }
 }
 
-/* Those who ask for little are through with this turn, but for what other threads do for them: the
- * flusher, which has their events to sync or their answers to give, comes before the line. */
-static void give_way(struct reactor *reactor)
-{
-    if (reactor->line.count > 0 && reactor_is_short(reactor)) {
-        priority_give_way();
-        reactor->now_ns = clock_now_ns();
-    }
-}
-
 static void turn(struct reactor *reactor)
 {
     struct epoll_event events[EVENTS_PER_TURN];
@@ -82,7 +72,6 @@ static void turn(struct reactor *reactor)
     }
     reactor->now_ns = clock_now_ns();
     settle_touched(reactor);
-    give_way(reactor);
     run_line(reactor);
     if (reactor->crowded) {
         pressure_look(reactor);
@@ -104,7 +93,7 @@ static void *run(void *context)
 {
     struct reactor *reactor = context;
     atomic_store(&reactor->owner, pthread_self());
-    priority_set_turn(PRIORITY_LOOP_NS);
+    priority_set_turn(PRIORITY_QUICK_NS);
     while (!reactor->stopping) {
         turn(reactor);
     }

@@ -30,9 +30,9 @@ static void test_a_quick_thread_has_short_turns_and_what_it_had(void **state)
     uint64_t before_ns = turn_ns();
     int policy = sched_getscheduler(0);
     priority_set_nice(3);
-    priority_set_turn(PRIORITY_LOOP_NS);
+    priority_set_turn(PRIORITY_QUICK_NS);
     bool acts = before_ns > 0 && policy == SCHED_OTHER;
-    assert_int_equal(turn_ns(), acts ? PRIORITY_LOOP_NS : before_ns);
+    assert_int_equal(turn_ns(), acts ? PRIORITY_QUICK_NS : before_ns);
     assert_int_equal(sched_getscheduler(0), policy);
     assert_int_equal(getpriority(PRIO_PROCESS, 0), 3);
 }
