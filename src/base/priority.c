@@ -1,6 +1,7 @@
 #include "base/priority.h"
 
 #include <sched.h>
+#include <stdatomic.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -35,4 +36,17 @@ void priority_set_turn(int64_t turn_ns)
 void priority_give_way(void)
 {
     (void)sched_yield();
+}
+
+static atomic_llong awaited_until_ns;
+
+void priority_await(int64_t now_ns)
+{
+    enum { AWAITED_NS = 1000000 };
+    atomic_store_explicit(&awaited_until_ns, now_ns + AWAITED_NS, memory_order_relaxed);
+}
+
+bool priority_is_awaited(int64_t now_ns)
+{
+    return now_ns < atomic_load_explicit(&awaited_until_ns, memory_order_relaxed);
 }

@@ -1,6 +1,9 @@
 #ifndef TIDINGS_BASE_PRIORITY_H
 #define TIDINGS_BASE_PRIORITY_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include <stdint.h>
 
 enum {
@@ -29,5 +32,10 @@ void priority_set_turn(int64_t turn_ns);
  * this one gives up is one of its turns. Costs less than a microsecond when nobody waits.
  */
 void priority_give_way(void);
+
+/* Another thread was given a little work that somebody waits for: for a millisecond from now on
+ * priority_is_awaited says so, of the whole process. Any thread. */
+void priority_await(int64_t now_ns);
+bool priority_is_awaited(int64_t now_ns);
 
 #endif

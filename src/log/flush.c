@@ -1,5 +1,6 @@
 #include "log/flush.h"
 
+#include "base/clock.h"
 #include "base/logger.h"
 #include "base/mem.h"
 #include "base/priority.h"
@@ -109,6 +110,7 @@ void flush_wait(struct flusher *flusher, struct flush_waiter *waiter)
     waiter->next = atomic_load(&flusher->arrivals);
     while (!atomic_compare_exchange_weak(&flusher->arrivals, &waiter->next, waiter)) {
     }
+    priority_await(clock_now_ns());
     wake_thread(flusher);
 }
 

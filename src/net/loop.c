@@ -52,6 +52,16 @@ static void settle_touched(struct reactor *reactor)
     }
 }
 
+/* Those who ask for little are through with this turn, but for what the flusher does for them: it
+ * comes before the line, and so does the reactor that answers then. */
+static void give_way(struct reactor *reactor)
+{
+    if (reactor->line.count > 0 && priority_is_awaited(reactor->now_ns)) {
+        priority_give_way();
+        reactor->now_ns = clock_now_ns();
+    }
+}
+
 static void turn(struct reactor *reactor)
 {
     struct epoll_event events[EVENTS_PER_TURN];
@@ -72,6 +82,7 @@ static void turn(struct reactor *reactor)
     }
     reactor->now_ns = clock_now_ns();
     settle_touched(reactor);
+    give_way(reactor);
     run_line(reactor);
     if (reactor->crowded) {
         pressure_look(reactor);

@@ -88,11 +88,21 @@ static void test_who_gives_way_lets_who_is_ready_go_first(void **state)
     assert_true(rounds > CALLS / 100);
 }
 
+static void test_what_is_awaited_is_so_for_a_millisecond(void **state)
+{
+    (void)state;
+    priority_await(5000);
+    assert_true(priority_is_awaited(5000));
+    assert_true(priority_is_awaited(5000 + 999999));
+    assert_false(priority_is_awaited(5000 + 1000000));
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_quick_thread_has_short_turns_and_what_it_had),
         cmocka_unit_test(test_who_gives_way_lets_who_is_ready_go_first),
+        cmocka_unit_test(test_what_is_awaited_is_so_for_a_millisecond),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
 }
