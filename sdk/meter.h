@@ -12,7 +12,7 @@
 #include "tidings.h"
 #include "tidings_once.h"
 
-#include "client/lane_runner.h"
+#include "client/runner/lane_runner.h"
 
 #include "base/buf.h"
 #include "base/vec.h"

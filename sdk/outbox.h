@@ -3,8 +3,8 @@
 
 #include "sql.h"
 
-#include "client/connection.h"
-#include "client/event.h"
+#include "client/connection/connection.h"
+#include "client/event/event.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

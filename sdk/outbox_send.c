@@ -4,7 +4,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "client/admin.h"
+#include "client/admin/admin.h"
 
 #include <stdlib.h>
 #include <string.h>

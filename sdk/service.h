@@ -2,15 +2,14 @@
 #define TIDINGS_SDK_SERVICE_H
 
 /*
- * The inside of libtidings, the face of key lanes (client/lane_runner.h), from the ground up:
- * report.c tells callers and log; sized.c reads what callers
- * fill in; options.c checks settings and hands them on; handlers.c knows who
- * handles what; topics.c finds topics by patterns; event.c shows events as handlers see them;
- * trace.c has W3C trace context; meter.h tells how what happens is counted and shown, span.h how it
- * is traced; hand.c calls handlers, watches over them and waits for what they published; transact.c
- * keeps that for transactions; batch.c calls those that take several events at once; publish.c has
- * the publisher; service.c makes, runs and frees it all; test.c and test_bus.c play the bus for
- * services' own tests.
+ * The inside of libtidings, the face of key lanes (client/runner/lane_runner.h), from the ground
+ * up: report.c tells callers and log; sized.c reads what callers fill in; options.c checks settings
+ * and hands them on; handlers.c knows who handles what; topics.c finds topics by patterns; event.c
+ * shows events as handlers see them; trace.c has W3C trace context; meter.h tells how what happens
+ * is counted and shown, span.h how it is traced; hand.c calls handlers, watches over them and waits
+ * for what they published; transact.c keeps that for transactions; batch.c calls those that take
+ * several events at once; publish.c has the publisher; service.c makes, runs and frees it all;
+ * test.c and test_bus.c play the bus for services' own tests.
  *
  * Threads: the caller's runs the lanes (the runner's poll thread), its workers call handlers, each
  * handler of batches has one, the publisher's brings completions, and with patterns one looks for
@@ -22,9 +21,9 @@
 #include "span.h"
 #include "tidings.h"
 
-#include "client/lane_kafka.h"
-#include "client/outcome_log.h"
-#include "client/publisher.h"
+#include "client/lane_kafka/lane_kafka.h"
+#include "client/lane_kafka/outcome_log.h"
+#include "client/publisher/publisher.h"
 
 #include "base/deadline.h"
 #include "base/pattern.h"

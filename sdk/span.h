@@ -13,9 +13,9 @@
 
 #include "tidings.h"
 
-#include "client/event.h"
-#include "client/lane_runner.h"
-#include "client/publisher.h"
+#include "client/event/event.h"
+#include "client/publisher/publisher.h"
+#include "client/runner/lane_runner.h"
 
 #include "base/arena.h"
 #include "base/buf.h"

@@ -2,7 +2,7 @@
 
 #include "outbox.h"
 
-#include "client/lane_dead.h"
+#include "client/lane/lane_dead.h"
 
 #include "base/mem.h"
 

@@ -11,8 +11,8 @@
 #include <utlist.h>
 
 /*
- * The inside of tidings_test.h. test_bus.c plays the bus for a service's lanes (client/lane_bus.h);
- * test.c is the face, and gives services their turns.
+ * The inside of tidings_test.h. test_bus.c plays the bus for a service's lanes
+ * (client/runner/lane_bus.h); test.c is the face, and gives services their turns.
  *
  * One thread settles and reads; the workers of services publish. `lock` guards the topics and what
  * is counted; the groups and members are the settling thread's.

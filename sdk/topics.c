@@ -1,6 +1,6 @@
 #include "service.h"
 
-#include "client/admin.h"
+#include "client/admin/admin.h"
 
 #include "base/clock.h"
 #include "base/mem.h"

@@ -1,7 +1,7 @@
 #ifndef TIDINGS_API_CLIENT_TABLE_H
 #define TIDINGS_API_CLIENT_TABLE_H
 
-#include "client/observer.h"
+#include "client/event/observer.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -11,7 +11,7 @@
  * Who talks to this server and what they do: for each client, that is one principal, client.id,
  * software and host, what it produced to, fetched from and committed for which topic, which groups
  * it joined, and which producer ids it got. For people, for the flow map and for stories
- * (client/observer.h).
+ * (client/event/observer.h).
  *
  * What is counted is added to atomics. What a client did lately is found without a lock, by
  * comparing names; else its own lock is taken, for a look into a hash. Clients that have gone are

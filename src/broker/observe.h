@@ -2,10 +2,10 @@
 #define TIDINGS_BROKER_OBSERVE_H
 
 #include "api/client_table.h"
-#include "client/observer.h"
+#include "client/event/observer.h"
 
-/* The observer (client/observer.h) of a broker in this process: over the table in which the api
- * room counts. */
+/* The observer (client/event/observer.h) of a broker in this process: over the table in which the
+ * api room counts. */
 struct broker_observer {
     struct observer observer;
     struct client_table *clients;

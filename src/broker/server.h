@@ -4,8 +4,8 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "base/settings.h"
-#include "client/feed.h"
-#include "client/log_access.h"
+#include "client/event/feed.h"
+#include "client/event/log_access.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -41,13 +41,14 @@ const char *server_data_dir(const struct server *server);
  */
 void server_set_authorizer(struct server *server, const struct api_authorizer *authorizer);
 
-/* The events of its log (client/feed.h), one feed at a time; what it gives ends with server_stop,
- * and it may be freed later. NULL: it cannot be had now, and the reason why. Any thread. */
+/* The events of its log (client/event/feed.h), one feed at a time; what it gives ends with
+ * server_stop, and it may be freed later. NULL: it cannot be had now, and the reason why. Any
+ * thread. */
 struct feed *server_open_feed(struct server *server, feed_begin *begin, void *context,
                               struct reason *reason);
 
-/* A reference to its log for who asks for single events (client/log_access.h): it is closed by
- * server_stop, and may be given back later. Any thread. */
+/* A reference to its log for who asks for single events (client/event/log_access.h): it is closed
+ * by server_stop, and may be given back later. Any thread. */
 struct log_access *server_ref_log(struct server *server);
 
 /* What it was told about the layer that stands beside it; texts stay until server_stop. */
@@ -71,7 +72,7 @@ void server_set_http_url(struct server *server, const char *url);
  * until server_stop, whoever may need it longer refs it. Any thread. */
 struct own_peers *server_own_peers(struct server *server);
 
-/* What it sees of its clients (client/observer.h), until server_stop. Any thread. */
+/* What it sees of its clients (client/event/observer.h), until server_stop. Any thread. */
 struct observer *server_observer(struct server *server);
 
 /*

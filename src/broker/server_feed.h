@@ -1,7 +1,7 @@
 #ifndef TIDINGS_BROKER_SERVER_FEED_H
 #define TIDINGS_BROKER_SERVER_FEED_H
 
-#include "client/feed.h"
+#include "client/event/feed.h"
 #include "topic/catalogue.h"
 
 /*

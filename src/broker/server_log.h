@@ -1,13 +1,13 @@
 #ifndef TIDINGS_BROKER_SERVER_LOG_H
 #define TIDINGS_BROKER_SERVER_LOG_H
 
-#include "client/log_access.h"
+#include "client/event/log_access.h"
 #include "topic/catalogue.h"
 
 /*
- * The server's own log for who asks for single events (client/log_access.h) and may outlive the
- * server: once it is closed each question is answered by ERR_CLOSED, and nothing of the server's is
- * touched any more.
+ * The server's own log for who asks for single events (client/event/log_access.h) and may outlive
+ * the server: once it is closed each question is answered by ERR_CLOSED, and nothing of the
+ * server's is touched any more.
  */
 
 /* With one reference, for log_access_unref. It is closed until server_log_open. */

@@ -1,8 +1,8 @@
 #ifndef TIDINGS_BUS_BUS_LAYER_H
 #define TIDINGS_BUS_BUS_LAYER_H
 
-#include "client/connection.h"
-#include "client/feed.h"
+#include "client/connection/connection.h"
+#include "client/event/feed.h"
 
 struct observer;
 

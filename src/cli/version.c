@@ -3,7 +3,7 @@
 #include "cli/base/options.h"
 #include "cli/base/output.h"
 #include "cli/base/output_text.h"
-#include "client/connection.h"
+#include "client/connection/connection.h"
 
 #include <stdio.h>
 

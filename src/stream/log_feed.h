@@ -1,12 +1,12 @@
 #ifndef TIDINGS_STREAM_LOG_FEED_H
 #define TIDINGS_STREAM_LOG_FEED_H
 
-#include "client/feed.h"
+#include "client/event/feed.h"
 #include "topic/catalogue.h"
 
 /*
- * The feed of a server's own log (client/feed.h): reads segment files, no request and no copy of
- * what others read. Nothing of it runs on the threads of those who publish but
+ * The feed of a server's own log (client/event/feed.h): reads segment files, no request and no copy
+ * of what others read. Nothing of it runs on the threads of those who publish but
  * log_feed_on_advanced, which puts a partition into a queue at most once for each time that it is
  * read.
  *

@@ -3,7 +3,7 @@
 
 #include "base/arena.h"
 #include "base/vec.h"
-#include "client/feed.h"
+#include "client/event/feed.h"
 #include "topic/partition.h"
 
 /* Some of a partition's events, read out of its log as a consumer of committed events sees them,

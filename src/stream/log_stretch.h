@@ -1,7 +1,7 @@
 #ifndef TIDINGS_STREAM_LOG_STRETCH_H
 #define TIDINGS_STREAM_LOG_STRETCH_H
 
-#include "client/log_access.h"
+#include "client/event/log_access.h"
 #include "topic/catalogue.h"
 
 /* Reads a stretch out of a server's own log: what log_access_read promises, but that the catalogue

@@ -15,8 +15,8 @@ IN_SOURCE = [re.compile(r"\b(?:service_log|service_log_often|lane_tell|say|tell)
              re.compile(r"\bsnprintf\(left_out, sizeof left_out,\s*" + TEXT),
              re.compile(r"\bbuf_printf\(&text,\s*" + TEXT),
              re.compile(r"\bclient_fail\(&(?:what|runner->failure), [^;\"]*" + TEXT)]
-FOLDERS = ("sdk/*.c", "src/client/lane_*.c", "src/client/reader*.c", "src/client/connection.c",
-           "src/client/outcome*.c")
+FOLDERS = ("sdk/*.c", "src/client/*/lane_*.c", "src/client/reader/*.c", "src/client/connection/connection.c",
+           "src/client/*/outcome*.c")
 CONVERSION = re.compile(r"%[-+0-9.*]*(?:hh|h|ll|l|z|j)?[diuxscfp]")
 
 

@@ -4,8 +4,8 @@
  * are). What is read is written as the same bytes again, and a book takes all of it.
  */
 #include "base/mem.h"
-#include "client/lane_book.h"
-#include "client/lane_metadata.h"
+#include "client/lane/lane_book.h"
+#include "client/lane/lane_metadata.h"
 #include "fuzz.h"
 #include "parts.h"
 

@@ -1,5 +1,5 @@
 #include "bus/dead/dead_fact.h"
-#include "client/lane_record.h"
+#include "client/lane/lane_record.h"
 #include "fuzz.h"
 
 #include <string.h>

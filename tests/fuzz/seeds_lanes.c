@@ -1,5 +1,5 @@
-#include "client/lane_metadata.h"
-#include "client/lane_record.h"
+#include "client/lane/lane_metadata.h"
+#include "client/lane/lane_record.h"
 #include "fuzz.h"
 
 /* A log with each kind of record, and a text beside a commit. */

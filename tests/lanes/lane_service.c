@@ -9,7 +9,7 @@
  * starts and "end" or "fail" when it is through: what, fence, partition, offset, attempt, key.
  * SIGTERM ends it in order. Log lines on standard error.
  */
-#include "client/lane_kafka.h"
+#include "client/lane_kafka/lane_kafka.h"
 
 #include "base/buf.h"
 

@@ -1,7 +1,7 @@
 #ifndef TIDINGS_TESTS_LANES_SIM_H
 #define TIDINGS_TESTS_LANES_SIM_H
 
-#include "client/lane.h"
+#include "client/lane/lane.h"
 
 #include "base/heap.h"
 #include "base/random.h"

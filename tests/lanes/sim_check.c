@@ -1,6 +1,6 @@
 #include "sim.h"
 
-#include "client/lane_metadata.h"
+#include "client/lane/lane_metadata.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
 #ifndef TIDINGS_BUS_API_CLUSTER_H
 #define TIDINGS_BUS_API_CLUSTER_H
 
-#include "client/admin.h"
-#include "client/topic_ends.h"
+#include "client/admin/admin.h"
+#include "client/admin/topic_ends.h"
 
 #include <stdint.h>
 

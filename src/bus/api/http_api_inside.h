@@ -6,8 +6,8 @@
 #include "bus/api/http_api.h"
 
 #include "base/vec.h"
-#include "client/event.h"
-#include "client/publisher.h"
+#include "client/event/event.h"
+#include "client/publisher/publisher.h"
 
 #include <pthread.h>
 

@@ -7,9 +7,9 @@
 #include "bus/event/event_where.h"
 #include "bus/event/json_word.h"
 #include "bus/http/http_stream.h"
-#include "client/admin.h"
-#include "client/position.h"
-#include "client/reader.h"
+#include "client/admin/admin.h"
+#include "client/admin/position.h"
+#include "client/reader/reader.h"
 
 #include <ctype.h>
 #include <errno.h>

@@ -3,7 +3,7 @@
 #include "base/clock.h"
 #include "bus/dead/lane_view.h"
 #include "bus/event/json_word.h"
-#include "client/lane_word.h"
+#include "client/lane_kafka/lane_word.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -16,7 +16,7 @@ enum {
     WORD_MS = 5000,        /* for its owner to answer */
     STEP_MS = 50,
     BODY_MAX = 16 * 1024,
-    WHY_MAX = 1000 /* client/lane_word.h */
+    WHY_MAX = 1000 /* client/lane_kafka/lane_word.h */
 };
 
 /* --- looking --- */

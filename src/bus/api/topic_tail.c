@@ -3,10 +3,10 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "bus/event/event_where.h"
-#include "client/admin.h"
-#include "client/log_access.h"
-#include "client/position.h"
-#include "client/reader.h"
+#include "client/admin/admin.h"
+#include "client/admin/position.h"
+#include "client/event/log_access.h"
+#include "client/reader/reader.h"
 
 #include <stdlib.h>
 #include <string.h>

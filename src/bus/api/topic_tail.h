@@ -3,8 +3,8 @@
 
 #include "bus/api/cluster.h"
 #include "bus/event/where.h"
-#include "client/connection.h"
-#include "client/event.h"
+#include "client/connection/connection.h"
+#include "client/event/event.h"
 
 /*
  * A page of a topic's events for people: the newest ones, or those from a place on, of all
@@ -24,9 +24,9 @@ struct topic_tail {
     const struct connection_settings *connection;
     struct cluster *cluster; /* whose connection is asked */
     const char *topic;
-    int32_t partition;         /* -1: all */
-    const char *from;          /* a place (client/position.h), oldest first; NULL: newest first */
-    size_t limit;              /* at most TAIL_EVENTS_MAX */
+    int32_t partition; /* -1: all */
+    const char *from;  /* a place (client/admin/position.h), oldest first; NULL: newest first */
+    size_t limit;      /* at most TAIL_EVENTS_MAX */
     const struct where *where; /* of event_fields(); NULL: all */
     int64_t most_ms;
 

@@ -1,6 +1,6 @@
 #include "bus/console/console_page.h"
 
-#include "client/lane_record.h"
+#include "client/lane/lane_record.h"
 
 #include <string.h>
 

@@ -1,8 +1,8 @@
 #include "bus/console/console_page.h"
 
 #include "base/mem.h"
-#include "client/admin.h"
-#include "client/position.h"
+#include "client/admin/admin.h"
+#include "client/admin/position.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

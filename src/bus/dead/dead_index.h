@@ -2,7 +2,7 @@
 #define TIDINGS_BUS_DEAD_DEAD_INDEX_H
 
 #include "bus/dead/dead_fact.h"
-#include "client/lane_record.h"
+#include "client/lane/lane_record.h"
 
 #include <uthash.h>
 

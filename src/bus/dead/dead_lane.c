@@ -2,8 +2,8 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "client/admin.h"
-#include "client/lane_word.h"
+#include "client/admin/admin.h"
+#include "client/lane_kafka/lane_word.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -5,7 +5,7 @@
 
 /*
  * Opens lanes that are closed because of dead events, without these: a word to their owners
- * (client/lane_word.h). One thread.
+ * (client/lane_kafka/lane_word.h). One thread.
  */
 enum dead_opened {
     DEAD_NOT_OPENED,   /* the word could not be written, or the owner refused it */

@@ -1,7 +1,7 @@
 #include "bus/dead/dead_letter.h"
 
 #include "base/time_text.h"
-#include "client/lane_dead.h"
+#include "client/lane/lane_dead.h"
 
 #include <ctype.h>
 #include <inttypes.h>

@@ -2,7 +2,7 @@
 #define TIDINGS_BUS_DEAD_DEAD_LETTER_H
 
 #include "bus/event/where.h"
-#include "client/event.h"
+#include "client/event/event.h"
 
 /*
  * Dead letters as they stand in dlq.<group> (docs/formats.md, "dlq.<group>"): what a record there

@@ -2,9 +2,9 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "client/admin.h"
-#include "client/lane_word.h"
-#include "client/reader.h"
+#include "client/admin/admin.h"
+#include "client/lane_kafka/lane_word.h"
+#include "client/reader/reader.h"
 
 #include <poll.h>
 #include <stdlib.h>

@@ -4,9 +4,9 @@
 #include "bus/dead/dead_plan.h"
 
 /*
- * Runs a plan: a word to the owner of each event's lane (client/lane_word.h), in the plan's order,
- * and what the owners answer is written to dlq-state.<group>. The owner redrives the event through
- * its lane: only this group sees it, in the order of its key.
+ * Runs a plan: a word to the owner of each event's lane (client/lane_kafka/lane_word.h), in the
+ * plan's order, and what the owners answer is written to dlq-state.<group>. The owner redrives the
+ * event through its lane: only this group sees it, in the order of its key.
  *
  * What is asked for is durable before its word is sent, and the word before it counts as sent; each
  * has the number that the plan gave it. So whoever is killed here or there runs the same plan

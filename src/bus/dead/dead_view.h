@@ -3,7 +3,7 @@
 
 #include "base/vec.h"
 #include "bus/dead/dead_index.h"
-#include "client/connection.h"
+#include "client/connection/connection.h"
 
 /*
  * The dead letters of a group with their states, read from a bus (any Kafka cluster): once to put

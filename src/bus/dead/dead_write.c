@@ -1,9 +1,9 @@
 #include "bus/dead/dead_write.h"
 
 #include "base/mem.h"
-#include "client/admin.h"
-#include "client/lane_record.h"
-#include "client/publisher.h"
+#include "client/admin/admin.h"
+#include "client/lane/lane_record.h"
+#include "client/publisher/publisher.h"
 
 #include <stdlib.h>
 

@@ -2,7 +2,7 @@
 #define TIDINGS_BUS_DEAD_DEAD_WRITE_H
 
 #include "bus/dead/dead_fact.h"
-#include "client/connection.h"
+#include "client/connection/connection.h"
 
 /*
  * Writes what people say of dead letters to dlq-state.<group>, which is made at the first opening,

@@ -1,7 +1,7 @@
 #include "bus/dead/lane_view.h"
 
 #include "bus/event/topic_scan.h"
-#include "client/lane_book.h"
+#include "client/lane/lane_book.h"
 
 #define HASH_FUNCTION(key, size, hash) HASH_FNV(key, size, hash)
 #include <uthash.h>

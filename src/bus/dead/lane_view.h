@@ -3,8 +3,8 @@
 
 #include "base/vec.h"
 #include "bus/event/where.h"
-#include "client/connection.h"
-#include "client/lane_record.h"
+#include "client/connection/connection.h"
+#include "client/lane/lane_record.h"
 
 /*
  * The open lanes of a group with key lanes as lanes.<group> tells them (docs/formats.md): parked,

@@ -2,7 +2,7 @@
 #define TIDINGS_BUS_EVENT_EVENT_HIDE_H
 
 #include "bus/event/where.h"
-#include "client/event.h"
+#include "client/event/event.h"
 
 /*
  * What is told of an event to who may see its attributes only (http_shows_payloads says who): no

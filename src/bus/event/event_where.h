@@ -3,7 +3,7 @@
 
 #include "base/arena.h"
 #include "bus/event/where.h"
-#include "client/event.h"
+#include "client/event/event.h"
 
 /*
  * Events as what conditions are about (bus/where.h): type, source, subject, id, correlation,

@@ -2,9 +2,9 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "client/admin.h"
-#include "client/log_access.h"
-#include "client/reader.h"
+#include "client/admin/admin.h"
+#include "client/event/log_access.h"
+#include "client/reader/reader.h"
 
 #include <stdlib.h>
 

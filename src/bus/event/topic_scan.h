@@ -1,8 +1,8 @@
 #ifndef TIDINGS_BUS_EVENT_TOPIC_SCAN_H
 #define TIDINGS_BUS_EVENT_TOPIC_SCAN_H
 
-#include "client/connection.h"
-#include "client/event.h"
+#include "client/connection/connection.h"
+#include "client/event/event.h"
 
 /*
  * All of a topic that stands there now, read once from its start to the ends of its partitions. Of

@@ -2,7 +2,7 @@
 #define TIDINGS_BUS_INDEX_EVENT_TERMS_H
 
 #include "bus/index/event_index.h"
-#include "client/event.h"
+#include "client/event/event.h"
 
 /*
  * What an event can be found by: its CloudEvents id, correlation id and cause, the trace id of its

@@ -3,7 +3,7 @@
 
 #include "base/buf.h"
 #include "base/vec.h"
-#include "client/observer.h"
+#include "client/event/observer.h"
 
 #include <stdatomic.h>
 

@@ -5,7 +5,7 @@
 #include "bus/event/json_word.h"
 #include "bus/http/http.h"
 #include "bus/map/client_look.h"
-#include "client/observer.h"
+#include "client/event/observer.h"
 
 #include <math.h>
 #include <pthread.h>

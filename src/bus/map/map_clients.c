@@ -1,6 +1,6 @@
 #include "bus/map/map_name.h"
 #include "bus/map/map_watch_inside.h"
-#include "client/observer.h"
+#include "client/event/observer.h"
 
 /* Clients without a name that read for a group are seen as that group: see take_flow. */
 

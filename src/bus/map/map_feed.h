@@ -2,7 +2,7 @@
 #define TIDINGS_BUS_MAP_MAP_FEED_H
 
 #include "bus/map/map_facts.h"
-#include "client/feed.h"
+#include "client/event/feed.h"
 
 /*
  * What events tell the flow map: their types and sources, what caused them, and what was given up;

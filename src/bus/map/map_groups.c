@@ -2,7 +2,7 @@
 #include "base/logger.h"
 #include "bus/event/outbox_group.h"
 #include "bus/map/map_watch_inside.h"
-#include "client/admin.h"
+#include "client/admin/admin.h"
 
 #include <stdio.h>
 #include <stdlib.h>

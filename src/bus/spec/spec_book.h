@@ -2,7 +2,7 @@
 #define TIDINGS_BUS_SPEC_SPEC_BOOK_H
 
 #include "base/err.h"
-#include "client/feed.h"
+#include "client/event/feed.h"
 
 #include <jansson.h>
 

@@ -2,7 +2,7 @@
 #define TIDINGS_BUS_SPEC_SPEC_MESSAGE_H
 
 #include "base/buf.h"
-#include "client/event.h"
+#include "client/event/event.h"
 
 #include <jansson.h>
 

@@ -7,7 +7,7 @@
 #include "bus/map/map_feed.h"
 #include "bus/spec/spec_book.h"
 #include "bus/spec/spec_write.h"
-#include "client/admin.h"
+#include "client/admin/admin.h"
 
 #include <pthread.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
 
 #include "base/arena.h"
 #include "base/vec.h"
-#include "client/event.h"
+#include "client/event/event.h"
 
 /*
  * The story of one event: what it is, who published it, which groups are done with it and which are

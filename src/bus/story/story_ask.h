@@ -4,8 +4,8 @@
 #include "bus/story/story.h"
 #include "bus/story/story_find.h"
 #include "bus/watch/commit_history.h"
-#include "client/connection.h"
-#include "client/observer.h"
+#include "client/connection/connection.h"
+#include "client/event/observer.h"
 
 /*
  * Asks for the story of an event: finds it, reads it, follows its causes and effects up and down,

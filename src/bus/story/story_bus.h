@@ -3,7 +3,7 @@
 
 #include "bus/story/story_find.h"
 #include "bus/watch/commit_history.h"
-#include "client/admin.h"
+#include "client/admin/admin.h"
 
 /* Where what is known of a story's events is read. Borrowed; one thread. */
 struct story_bus {

@@ -3,7 +3,7 @@
 
 #include "bus/index/event_terms.h"
 #include "bus/watch/indexer.h"
-#include "client/connection.h"
+#include "client/connection/connection.h"
 
 /*
  * Where the events stand that have a certain id, correlation, cause, trace or key. Two kinds: by

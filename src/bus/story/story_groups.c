@@ -3,7 +3,7 @@
 #include "bus/event/outbox_group.h"
 #include "bus/story/story_lanes.h"
 #include "bus/story/story_told.h"
-#include "client/lane_metadata.h"
+#include "client/lane/lane_metadata.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -2,7 +2,7 @@
 #define TIDINGS_BUS_STORY_STORY_PUBLISHER_H
 
 #include "bus/story/story.h"
-#include "client/observer.h"
+#include "client/event/observer.h"
 
 /*
  * Who published each event: its ce_source is recorded in it; beside it, of events without one or

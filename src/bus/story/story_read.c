@@ -1,9 +1,9 @@
 #include "bus/story/story_read.h"
 
 #include "base/clock.h"
-#include "client/admin.h"
-#include "client/log_access.h"
-#include "client/reader.h"
+#include "client/admin/admin.h"
+#include "client/event/log_access.h"
+#include "client/reader/reader.h"
 
 #include <stdlib.h>
 

@@ -2,7 +2,7 @@
 #define TIDINGS_BUS_STORY_STORY_READ_H
 
 #include "bus/story/story.h"
-#include "client/connection.h"
+#include "client/connection/connection.h"
 
 /* One record to be read. */
 struct story_place {

@@ -2,7 +2,7 @@
 
 #include "base/clock.h"
 #include "bus/event/topic_scan.h"
-#include "client/admin.h"
+#include "client/admin/admin.h"
 
 #include <string.h>
 

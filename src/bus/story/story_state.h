@@ -4,7 +4,7 @@
 #include "bus/dead/dead_index.h"
 #include "bus/story/story.h"
 #include "bus/watch/commit_history.h"
-#include "client/outcome.h"
+#include "client/event/outcome.h"
 
 /*
  * From evidence to what can be said of one group and one event. Pure: the evidence may lack

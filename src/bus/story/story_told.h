@@ -4,7 +4,7 @@
 #include "bus/story/story_bus.h"
 #include "bus/story/story_state.h"
 
-/* What members told of the events of a story (client/outcome.h). */
+/* What members told of the events of a story (client/event/outcome.h). */
 struct story_told {
     VEC(struct outcome) items; /* by time; texts are in the story's arena */
     int patterns_left;         /* that may still be looked at */

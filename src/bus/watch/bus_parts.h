@@ -4,7 +4,7 @@
 #include "bus/watch/commit_follower.h"
 #include "bus/watch/indexer.h"
 #include "bus/watch/watch.h"
-#include "client/connection.h"
+#include "client/connection/connection.h"
 
 struct http;
 struct observer;
@@ -27,9 +27,9 @@ struct bus_parts {
 };
 
 /*
- * The connection to ask and administer by (client/admin.h), opened when it is first asked for.
- * CLIENT_INVALID: a setting of the connection is wrong. It is the layer's: not to be closed. Any
- * thread.
+ * The connection to ask and administer by (client/admin/admin.h), opened when it is first asked
+ * for. CLIENT_INVALID: a setting of the connection is wrong. It is the layer's: not to be closed.
+ * Any thread.
  */
 CHECKED enum client_status bus_parts_connection(const struct bus_parts *parts,
                                                 struct connection **connection,

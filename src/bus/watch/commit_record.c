@@ -1,7 +1,7 @@
 #include "bus/watch/commit_record.h"
 
 #include "base/bytes.h"
-#include "client/event.h"
+#include "client/event/event.h"
 
 enum { KEY_VERSION_MOST = 1, VALUE_VERSION_MOST = 4 };
 

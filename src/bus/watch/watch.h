@@ -1,7 +1,7 @@
 #ifndef TIDINGS_BUS_WATCH_WATCH_H
 #define TIDINGS_BUS_WATCH_WATCH_H
 
-#include "client/feed.h"
+#include "client/event/feed.h"
 
 /*
  * Reads the feed of a bus once, for all who want to know what goes over it: the index of events,

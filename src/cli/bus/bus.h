@@ -3,7 +3,7 @@
 
 #include "cli/base/cli.h"
 #include "cli/base/options.h"
-#include "client/admin.h"
+#include "client/admin/admin.h"
 
 /*
  * How a subcommand reaches the bus: the options that all of them share, and what failures of

@@ -2,7 +2,7 @@
 #define TIDINGS_CLI_COMMIT_TIMES_H
 
 #include "base/vec.h"
-#include "client/connection.h"
+#include "client/connection/connection.h"
 
 /*
  * When groups committed, which no answer of the protocol tells: read in __consumer_offsets, whose

@@ -2,7 +2,7 @@
 #define TIDINGS_CLI_DELIVERY_H
 
 #include "base/vec.h"
-#include "client/connection.h"
+#include "client/connection/connection.h"
 
 #include <jansson.h>
 #include <stdbool.h>

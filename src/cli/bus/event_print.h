@@ -1,7 +1,7 @@
 #ifndef TIDINGS_CLI_EVENT_PRINT_H
 #define TIDINGS_CLI_EVENT_PRINT_H
 
-#include "client/event.h"
+#include "client/event/event.h"
 
 /* How `subscribe` shows an event. */
 enum event_look {

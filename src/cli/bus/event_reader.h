@@ -3,7 +3,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
-#include "client/event.h"
+#include "client/event/event.h"
 
 #include <stdbool.h>
 

@@ -2,7 +2,7 @@
 #define TIDINGS_CLI_FILTER_H
 
 #include "cli/base/options.h"
-#include "client/event.h"
+#include "client/event/event.h"
 
 /* Which events `subscribe` prints: those that all of this accepts. Zeroed accepts all. */
 struct filter {

@@ -1,7 +1,7 @@
 #include "cli/bus/group_progress.h"
 
 #include "base/mem.h"
-#include "client/topic_ends.h"
+#include "client/admin/topic_ends.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
 #define TIDINGS_CLI_GROUP_PROGRESS_H
 
 #include "cli/base/progress.h"
-#include "client/admin.h"
+#include "client/admin/admin.h"
 
 /*
  * How far consumer groups have read: every partition of each topic that a group committed an offset

@@ -1,7 +1,7 @@
 #ifndef TIDINGS_CLI_LAST_EVENTS_H
 #define TIDINGS_CLI_LAST_EVENTS_H
 
-#include "client/admin.h"
+#include "client/admin/admin.h"
 
 /*
  * Sets each offset of the list to that of the count-th last event of its partition, or to its start

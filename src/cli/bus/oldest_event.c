@@ -2,7 +2,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "client/reader.h"
+#include "client/reader/reader.h"
 
 #include <stdlib.h>
 

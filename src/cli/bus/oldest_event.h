@@ -1,8 +1,8 @@
 #ifndef TIDINGS_CLI_OLDEST_EVENT_H
 #define TIDINGS_CLI_OLDEST_EVENT_H
 
-#include "client/connection.h"
-#include "client/partitions.h"
+#include "client/connection/connection.h"
+#include "client/connection/partitions.h"
 
 /* The oldest of the events that stand first in some partitions. */
 struct oldest_event {

@@ -2,7 +2,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "client/connection.h"
+#include "client/connection/connection.h"
 #include "wire/generated/metadata.h"
 
 #include <errno.h>

@@ -2,7 +2,7 @@
 #define TIDINGS_CLI_TOPIC_FACTS_H
 
 #include "cli/bus/raw_bus.h"
-#include "client/topic_ends.h"
+#include "client/admin/topic_ends.h"
 
 /* What topics take on disk, and the time of their newest event: what brokers tell by the protocol,
  * but not by librdkafka 2.0.2. */

@@ -6,9 +6,9 @@
 #include "cli/base/interrupt.h"
 #include "cli/base/output.h"
 #include "cli/bus/bus.h"
-#include "client/admin.h"
-#include "client/publisher.h"
-#include "client/reader.h"
+#include "client/admin/admin.h"
+#include "client/publisher/publisher.h"
+#include "client/reader/reader.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -5,7 +5,7 @@
 #include "base/buf.h"
 #include "base/vec.h"
 #include "bus/event/where.h"
-#include "client/event.h"
+#include "client/event/event.h"
 
 #include <stdbool.h>
 #include <stdint.h>

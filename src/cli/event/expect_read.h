@@ -3,7 +3,7 @@
 
 #include "cli/bus/bus.h"
 #include "cli/bus/topic_choice.h"
-#include "client/reader.h"
+#include "client/reader/reader.h"
 
 /*
  * Where `tidings expect` gets its events: all partitions of topics that are there or are made

@@ -6,8 +6,8 @@
 #include "cli/base/output_text.h"
 #include "cli/bus/delivery.h"
 #include "cli/event/publish_options.h"
-#include "client/admin.h"
-#include "client/publisher.h"
+#include "client/admin/admin.h"
+#include "client/publisher/publisher.h"
 
 #include <fcntl.h>
 #include <stdio.h>

@@ -6,7 +6,7 @@
 #include "cli/base/output.h"
 #include "cli/bus/last_events.h"
 #include "cli/bus/reset_target.h"
-#include "client/position.h"
+#include "client/admin/position.h"
 
 #include <stdio.h>
 #include <stdlib.h>

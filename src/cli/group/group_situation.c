@@ -5,7 +5,7 @@
 #include "bus/dead/lane_view.h"
 #include "bus/event/topic_scan.h"
 #include "cli/bus/bus.h"
-#include "client/outcome.h"
+#include "client/event/outcome.h"
 
 #include <stdio.h>
 #include <stdlib.h>

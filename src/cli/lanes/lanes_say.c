@@ -6,7 +6,7 @@
 #include "cli/base/progress.h"
 #include "cli/bus/reset_target.h"
 #include "cli/lanes/deadletter.h"
-#include "client/lane_word.h"
+#include "client/lane_kafka/lane_word.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -4,7 +4,7 @@
 #include "base/mem.h"
 #include "base/pattern.h"
 #include "cli/bus/bus.h"
-#include "client/reader_feed.h"
+#include "client/reader/reader_feed.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -5,7 +5,7 @@
 #include "cli/base/options.h"
 #include "cli/base/output.h"
 #include "cli/base/progress.h"
-#include "client/event.h"
+#include "client/event/event.h"
 
 #include <stdio.h>
 #include <stdlib.h>

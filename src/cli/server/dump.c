@@ -5,7 +5,7 @@
 #include "cli/base/cli.h"
 #include "cli/base/options.h"
 #include "cli/base/output.h"
-#include "client/event.h"
+#include "client/event/event.h"
 #include "datadir/internal_record.h"
 
 #include <stdio.h>

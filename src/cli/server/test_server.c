@@ -1,7 +1,7 @@
 #include "cli/server/test_server.h"
 
 #include "base/mem.h"
-#include "client/connection.h"
+#include "client/connection/connection.h"
 #include "datadir/control_client.h"
 
 #include <stdlib.h>

@@ -7,7 +7,7 @@
 #include "cli/bus/bus.h"
 #include "cli/bus/list_begin.h"
 #include "cli/bus/topic_facts.h"
-#include "client/topic_ends.h"
+#include "client/admin/topic_ends.h"
 
 #include <stdlib.h>
 #include <string.h>

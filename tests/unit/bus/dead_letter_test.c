@@ -1,7 +1,7 @@
 #include "../unit.h"
 
 #include "bus/dead/dead_letter.h"
-#include "client/lane_dead.h"
+#include "client/lane/lane_dead.h"
 
 static bool is_text(struct slice slice, const char *text)
 {

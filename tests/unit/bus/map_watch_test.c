@@ -6,7 +6,7 @@
 #include "bus/map/client_view.h"
 #include "bus/map/flow_history.h"
 #include "bus/map/map_watch.h"
-#include "client/observer.h"
+#include "client/event/observer.h"
 
 #include <sys/stat.h>
 #include <time.h>

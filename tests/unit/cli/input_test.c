@@ -2,7 +2,7 @@
 
 #include "cli/bus/event_reader.h"
 #include "cli/bus/filter.h"
-#include "client/event.h"
+#include "client/event/event.h"
 
 #include <string.h>
 #include <unistd.h>

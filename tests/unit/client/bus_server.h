@@ -1,8 +1,8 @@
 #ifndef TIDINGS_TESTS_CLIENT_BUS_SERVER_H
 #define TIDINGS_TESTS_CLIENT_BUS_SERVER_H
 
-#include "client/admin.h"
-#include "client/publisher.h"
+#include "client/admin/admin.h"
+#include "client/publisher/publisher.h"
 
 #include <sys/types.h>
 

@@ -3,7 +3,7 @@
 
 #include "bus_server.h"
 
-#include "client/reader.h"
+#include "client/reader/reader.h"
 
 /* A reader against a bus of the test's own, and what it told. What fails here fails the test. */
 

@@ -2,7 +2,7 @@
 #include "../unit.h"
 #include "service_fixture.h"
 
-#include "client/outcome.h"
+#include "client/event/outcome.h"
 
 #include <stdatomic.h>
 #include <time.h>
