@@ -144,6 +144,21 @@ static size_t segment_fds_limit(void)
     return limit.rlim_cur / 2;
 }
 
+/* Reads the certificate where a listener speaks TLS. */
+static enum err read_certificates(struct server *server, struct reason *reason)
+{
+    if (!listeners_have(&server->listeners, LISTENER_SSL)) {
+        return ERR_NONE;
+    }
+    enum err err = certificates_new(&server->config.tls, &server->certificates, reason);
+    for (size_t i = 0; err == ERR_NONE && i < server->advertised.count; i++) {
+        if (server->listeners.items[server->advertised_of[i]].protocol == LISTENER_SSL) {
+            certificates_check_host(server->certificates, server->advertised.items[i].host);
+        }
+    }
+    return err;
+}
+
 static enum err read_config(struct server *server, const struct overrides *settings,
                             struct reason *reason)
 {
@@ -185,6 +200,7 @@ static enum err read_config(struct server *server, const struct overrides *setti
         enum log_level level = LOG_LEVEL_INFO;
         (void)!logger_level_parse(server->config.log_level, &level);
         logger_set_level(level);
+        err = read_certificates(server, reason);
     }
     return err;
 }
@@ -205,21 +221,6 @@ static enum err start_net(struct server *server, struct reason *reason)
     net->budget = &server->budget;
     net->own_peers = server->own_peers = own_peers_new();
     return net_new(&server->config.net, &handler, &server->net, reason);
-}
-
-/* Reads the certificate where a listener speaks TLS. */
-static enum err read_certificates(struct server *server, struct reason *reason)
-{
-    if (!listeners_have(&server->listeners, LISTENER_SSL)) {
-        return ERR_NONE;
-    }
-    enum err err = certificates_new(&server->config.tls, &server->certificates, reason);
-    for (size_t i = 0; err == ERR_NONE && i < server->advertised.count; i++) {
-        if (server->listeners.items[server->advertised_of[i]].protocol == LISTENER_SSL) {
-            certificates_check_host(server->certificates, server->advertised.items[i].host);
-        }
-    }
-    return err;
 }
 
 static const struct transport_kind *transport_of(const struct server *server,
@@ -246,7 +247,7 @@ static enum err listen_to_own(struct server *server, struct reason *reason)
 static enum err listen_all(struct server *server, struct reason *reason)
 {
     struct buf text = {0};
-    enum err err = read_certificates(server, reason);
+    enum err err = ERR_NONE;
     for (size_t i = 0; err == ERR_NONE && i < server->listeners.count; i++) {
         const struct server_address *address = &server->listeners.items[i];
         const char *host = address->host[0] != '\0' ? address->host : "0.0.0.0";
@@ -637,6 +638,7 @@ static enum err start_on_data(struct server *server, struct reason *reason)
 static void free_config(struct server *server)
 {
     free(server->advertised_of);
+    certificates_free(server->certificates);
     principal_rules_free(server->principal_rules);
     authorizer_free(server->rules);
     server_addresses_deinit(&server->listeners);
@@ -754,7 +756,6 @@ static void server_free(struct server *server)
     clock_mover_free(server->mover);
     chaos_free(server->chaos);
     trimmer_free(server->trimmer);
-    certificates_free(server->certificates);
     free(server->api.reactors);
     client_table_free(server->api.clients);
     segment_fds_free(server->segment_fds); /* nothing unsent holds a segment any more */

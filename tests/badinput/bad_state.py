@@ -302,7 +302,9 @@ class Settings(unittest.TestCase):
     def test_addresses(self):
         for address, message in (("nowhere", "nowhere"), ("127.0.0.1:", "127.0.0.1:"),
                                  ("127.0.0.1:99999", "99999"), ("127.0.0.1:x", "127.0.0.1:x"),
-                                 ("SSL://127.0.0.1:0", "PLAINTEXT"), ("", "listen")):
+                                 ("SSL://127.0.0.1:0", "ssl.keystore.location"),
+                                 ("SASL_SSL://127.0.0.1:0", "PLAINTEXT and SSL are"),
+                                 ("ODD://127.0.0.1:0", "listener.security.protocol.map"), ("", "listen")):
             with self.subTest(address):
                 self.refuse(2, message, "--listen", address)
         self.refuse(2, "advertised.listeners", "--listen", "127.0.0.1:0", "--set",
