@@ -6,15 +6,14 @@
 #include "base/mem.h"
 #include "base/movable_clock.h"
 #include "base/own_peers.h"
-#include "broker/certificates.h"
 #include "broker/chaos.h"
 #include "broker/clock_mover.h"
 #include "broker/control.h"
 #include "broker/group_settings.h"
-#include "broker/listeners.h"
 #include "broker/observe.h"
 #include "broker/server_config.h"
 #include "broker/server_feed.h"
+#include "broker/server_listen.h"
 #include "broker/server_log.h"
 #include "broker/timekeeper.h"
 #include "broker/trimmer.h"
@@ -75,12 +74,7 @@ enum {
 struct server {
     struct settings_table *settings;
     struct server_config config;
-    struct server_addresses listeners;
-    struct server_addresses advertised;
-    size_t *advertised_of; /* of each advertised address, which listener's it is */
-    char *addresses;
-    char *own_address; /* for who is in this process: of the first listener in plain text */
-    struct certificates *certificates; /* NULL: no listener speaks TLS */
+    struct server_listen listen;
     struct principal_rules *principal_rules;
     struct authorizer *rules; /* NULL: everybody may do everything */
     struct api_authorizer by_rules;
@@ -144,45 +138,13 @@ static size_t segment_fds_limit(void)
     return limit.rlim_cur / 2;
 }
 
-/* Reads the certificate where a listener speaks TLS. */
-static enum err read_certificates(struct server *server, struct reason *reason)
-{
-    if (!listeners_have(&server->listeners, LISTENER_SSL)) {
-        return ERR_NONE;
-    }
-    enum err err = certificates_new(&server->config.tls, &server->certificates, reason);
-    for (size_t i = 0; err == ERR_NONE && i < server->advertised.count; i++) {
-        if (server->listeners.items[server->advertised_of[i]].protocol == LISTENER_SSL) {
-            certificates_check_host(server->certificates, server->advertised.items[i].host);
-        }
-    }
-    return err;
-}
-
 static enum err read_config(struct server *server, const struct overrides *settings,
                             struct reason *reason)
 {
     server->settings = server_settings_new();
     enum err err = server_config_build(&server->config, server->settings, settings, reason);
     if (err == ERR_NONE) {
-        err = server_addresses_parse("listeners", server->config.listeners, &server->listeners,
-                                     reason);
-    }
-    if (err == ERR_NONE) {
-        err = server_addresses_parse("advertised.listeners", server->config.advertised_listeners,
-                                     &server->advertised, reason);
-    }
-    if (err == ERR_NONE && server->listeners.count == 0) {
-        err = reason_fail(reason, ERR_CONFIG, "listeners: at least one HOST:PORT is needed");
-    }
-    if (err == ERR_NONE) {
-        err =
-            listeners_set_protocols(&server->listeners, server->config.listener_protocols, reason);
-    }
-    if (err == ERR_NONE) {
-        server->advertised_of = mem_new_array(size_t, server->advertised.count + 1);
-        err =
-            listeners_match(&server->listeners, &server->advertised, server->advertised_of, reason);
+        err = server_listen_read(&server->listen, &server->config, reason);
     }
     if (err == ERR_NONE) {
         err = principal_rules_new(server->config.principal_rules, &server->principal_rules, reason);
@@ -194,13 +156,13 @@ static enum err read_config(struct server *server, const struct overrides *setti
     if (err == ERR_NONE) {
         int64_t most = server->config.memory_max_bytes;
         budget_init(&server->budget, most > 0 ? most : budget_default_bytes());
-        err = server_config_check(&server->config, &server->advertised, reason);
+        err = server_config_check(&server->config, &server->listen.advertised, reason);
     }
     if (err == ERR_NONE) {
         enum log_level level = LOG_LEVEL_INFO;
         (void)!logger_level_parse(server->config.log_level, &level);
         logger_set_level(level);
-        err = read_certificates(server, reason);
+        err = server_listen_certify(&server->listen, &server->config.tls, reason);
     }
     return err;
 }
@@ -223,53 +185,6 @@ static enum err start_net(struct server *server, struct reason *reason)
     return net_new(&server->config.net, &handler, &server->net, reason);
 }
 
-static const struct transport_kind *transport_of(const struct server *server,
-                                                 enum listener_protocol protocol)
-{
-    return protocol == LISTENER_SSL ? tls_transport(certificates_tls(server->certificates))
-                                    : &transport_plain;
-}
-
-/* For what is in this process itself, which needs no TLS: the first listener in plain text, or one
- * that is for nobody else. */
-static enum err listen_to_own(struct server *server, struct reason *reason)
-{
-    uint16_t port;
-    if (server->own_address != NULL) {
-        return ERR_NONE;
-    }
-    enum err err = net_listen_own(server->net, &port, reason);
-    server->own_address = err == ERR_NONE ? mem_sprintf("127.0.0.1:%u", port) : NULL;
-    return err;
-}
-
-/* Binds all listeners and notes their addresses. */
-static enum err listen_all(struct server *server, struct reason *reason)
-{
-    struct buf text = {0};
-    enum err err = ERR_NONE;
-    for (size_t i = 0; err == ERR_NONE && i < server->listeners.count; i++) {
-        const struct server_address *address = &server->listeners.items[i];
-        const char *host = address->host[0] != '\0' ? address->host : "0.0.0.0";
-        uint16_t port;
-        err = net_listen(server->net, transport_of(server, address->protocol), address->host,
-                         address->port, &port, reason);
-        buf_printf(&text, "%s%s:%u", i > 0 ? "," : "", host, port);
-        if (server->own_address == NULL && address->protocol == LISTENER_PLAINTEXT) {
-            server->own_address = mem_sprintf("%s:%u", host, port);
-        }
-    }
-    server->addresses = mem_strdup(buf_cstr(&text));
-    buf_deinit(&text);
-    return err == ERR_NONE ? listen_to_own(server, reason) : err;
-}
-
-static void on_flushed(void *context, struct log *log)
-{
-    (void)context;
-    log_call_user(log, partition_on_flushed);
-}
-
 static void take_rule(void *context, const struct acl_rule *rule)
 {
     authorizer_add(context, rule);
@@ -285,6 +200,12 @@ static enum err load_rules(struct server *server, struct reason *reason)
     server->api.rules = server->rules;
     atomic_store(&server->api.authorizer, &server->by_rules);
     return catalogue_each_acl(server->catalogue, take_rule, server->rules, reason);
+}
+
+static void on_flushed(void *context, struct log *log)
+{
+    (void)context;
+    log_call_user(log, partition_on_flushed);
 }
 
 static enum err start_flusher(struct server *server, struct reason *reason)
@@ -443,17 +364,6 @@ static enum err start_cleaner(struct server *server, struct reason *reason)
     return cleaner_new(server->catalogue, &cleaner, &server->cleaner, reason);
 }
 
-/* Clients want an IPv6 address bare: cuts "[::1]" down to "::1" in place. */
-static const char *without_brackets(char *host)
-{
-    size_t size = strlen(host);
-    if (size < 2 || host[0] != '[' || host[size - 1] != ']') {
-        return host;
-    }
-    host[size - 1] = '\0';
-    return host + 1;
-}
-
 static int64_t decoded_bytes(int64_t memory_max_bytes)
 {
     int64_t part = memory_max_bytes / REQUEST_DECODED_PART;
@@ -494,13 +404,8 @@ static void fill_api(struct server *server)
     api->budget = &server->budget;
     api->reactors = api_reactors_new(server->net, &server->budget);
     api->unwritten_hold_ms = UNWRITTEN_HOLD_MS;
-    api->advertised = mem_new_array(struct api_address, server->listeners.count);
-    api->advertised_count = server->listeners.count;
-    for (size_t i = 0; i < server->advertised.count; i++) {
-        struct api_address *of = &api->advertised[server->advertised_of[i]];
-        of->host = without_brackets(server->advertised.items[i].host);
-        of->port = server->advertised.items[i].port;
-    }
+    api->advertised = server_listen_advertised(&server->listen);
+    api->advertised_count = server->listen.listeners.count;
     api->principal_rules = server->principal_rules;
 }
 
@@ -558,7 +463,7 @@ static enum err start_all(struct server *server, struct reason *reason)
 {
     enum err err = start_net(server, reason);
     if (err == ERR_NONE) {
-        err = listen_all(server, reason);
+        err = server_listen_open(&server->listen, server->net, reason);
     }
     if (err == ERR_NONE) {
         err = workers_new("worker", (unsigned)server->config.background_threads, &server->workers,
@@ -603,9 +508,7 @@ static enum err start_all(struct server *server, struct reason *reason)
         fill_api(server);
         timekeeper_start(server->timekeeper, server->txns);
         trimmer_start(server->trimmer);
-        if (server->certificates != NULL) {
-            certificates_watch(server->certificates, net_reactor(server->net, 0), server->keepers);
-        }
+        server_listen_watch(&server->listen, net_reactor(server->net, 0), server->keepers);
         alarm_start(&server->groups_alarm, tick_groups, server->groups);
         alarm_start(&server->txns_alarm, tick_txns, server->txns);
         err = start_control(server, reason);
@@ -637,12 +540,9 @@ static enum err start_on_data(struct server *server, struct reason *reason)
 
 static void free_config(struct server *server)
 {
-    free(server->advertised_of);
-    certificates_free(server->certificates);
+    server_listen_deinit(&server->listen);
     principal_rules_free(server->principal_rules);
     authorizer_free(server->rules);
-    server_addresses_deinit(&server->listeners);
-    server_addresses_deinit(&server->advertised);
     server_config_deinit(&server->config, server->settings);
     server_settings_free(server->settings);
 }
@@ -666,19 +566,19 @@ enum err server_start(const struct overrides *settings, const struct file_ops *f
     }
     server->started_ms = clock_mono_ms(clock_system());
     LOG_INFO("broker", "server started", "version=%s pid=%d listen=%s data=\"%s\"", TIDINGS_VERSION,
-             (int)getpid(), server->addresses, server->config.data_dir);
+             (int)getpid(), server->listen.addresses, server->config.data_dir);
     *out = server;
     return ERR_NONE;
 }
 
 const char *server_addresses(const struct server *server)
 {
-    return server->addresses;
+    return server->listen.addresses;
 }
 
 const char *server_own_address(const struct server *server)
 {
-    return server->own_address;
+    return server->listen.own_address;
 }
 
 void server_set_authorizer(struct server *server, const struct api_authorizer *authorizer)
@@ -764,8 +664,6 @@ static void server_free(struct server *server)
     free(server->http_url);
     server_feeds_unref(server->feeds);
     log_access_unref(server->log);
-    free(server->addresses);
-    free(server->own_address);
     free_config(server);
     close(server->dir_fd);
     close(server->lock_fd);

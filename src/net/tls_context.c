@@ -422,6 +422,18 @@ static SSL_CTX *take_context(struct tls *tls)
     return context;
 }
 
+char *tls_subject(const X509 *certificate)
+{
+    BIO *bio = BIO_new(BIO_s_mem());
+    char *data = NULL;
+    X509_NAME_print_ex(bio, X509_get_subject_name(certificate), 0,
+                       XN_FLAG_RFC2253 & ~(unsigned long)ASN1_STRFLGS_ESC_MSB);
+    long size = BIO_get_mem_data(bio, &data);
+    char *text = size > 0 ? mem_strndup(data, (size_t)size) : NULL;
+    BIO_free(bio);
+    return text;
+}
+
 static int64_t seconds_of(const ASN1_TIME *time)
 {
     int days = 0;
@@ -465,11 +477,9 @@ void tls_facts(struct tls *tls, struct tls_facts *out)
         .from_s = seconds_of(X509_get0_notBefore(certificate)),
         .until_s = seconds_of(X509_get0_notAfter(certificate)),
     };
-    BIO *bio = BIO_new(BIO_s_mem());
-    X509_NAME_print_ex(bio, X509_get_subject_name(certificate), 0, XN_FLAG_RFC2253);
-    int size = BIO_read(bio, out->subject, sizeof out->subject - 1);
-    out->subject[size > 0 ? size : 0] = '\0';
-    BIO_free(bio);
+    char *subject = tls_subject(certificate);
+    snprintf(out->subject, sizeof out->subject, "%s", subject != NULL ? subject : "");
+    free(subject);
     list_names(certificate, out->names, sizeof out->names);
     SSL_CTX_free(context);
 }

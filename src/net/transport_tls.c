@@ -44,21 +44,6 @@ static bool open_session(struct transport *transport)
     return true;
 }
 
-static char *subject_of(X509 *certificate)
-{
-    BIO *bio = BIO_new(BIO_s_mem());
-    char *text = NULL;
-    X509_NAME_print_ex(bio, X509_get_subject_name(certificate), 0,
-                       XN_FLAG_RFC2253 & ~(unsigned long)ASN1_STRFLGS_ESC_MSB);
-    char *data = NULL;
-    long size = BIO_get_mem_data(bio, &data);
-    if (size > 0) {
-        text = mem_strndup(data, (size_t)size);
-    }
-    BIO_free(bio);
-    return text;
-}
-
 /* After each call: the handshake may have come to its end in it. */
 static void look_at_handshake(struct transport *transport)
 {
@@ -66,7 +51,7 @@ static void look_at_handshake(struct transport *transport)
     if (transport->shakes_hands && SSL_is_init_finished(session->ssl)) {
         transport->shakes_hands = false;
         X509 *certificate = SSL_get0_peer_certificate(session->ssl);
-        session->peer_name = certificate != NULL ? subject_of(certificate) : NULL;
+        session->peer_name = certificate != NULL ? tls_subject(certificate) : NULL;
     }
 }
 
