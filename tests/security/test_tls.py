@@ -92,6 +92,21 @@ class Tls(unittest.TestCase):
         self.tidings("publish", "by-command", "--create", "one", "two")
         self.assertEqual(self.tidings("subscribe", "by-command", "--until-end", "--value-only"), "one\ntwo\n")
 
+    def test_overviews_know_what_they_know_over_plain_text(self):
+        """What librdkafka has no words for is asked over a connection of the command's own."""
+        self.authority.sign("asks", "/CN=asks", password="s3cret-word")
+        self.tidings("publish", "seen", "--create", "one", "two")
+        self.tidings("subscribe", "seen", "--group", "readers", "--until-end")
+        secret = ("-X", "ssl.key.password=s3cret-word")
+        for asked in (("topic", "list", "seen"), ("group", "list", "readers")):
+            told = [json.loads(run(*asked, "--json", address=self.addresses[PLAIN])[0]),
+                    json.loads(self.tidings(*asked, "--json")),
+                    json.loads(self.tidings(*asked, "--json", *secret, who="asks"))]
+            self.assertNotRegex(str(told), "unknown")
+            self.assertEqual(told[1:], told[:1] * 2)
+        status = json.loads(self.tidings("status", "--json"))
+        self.assertEqual([broker["answer_ms"] is None for broker in status["brokers"]], [False], status)
+
     def test_kcat(self):
         if not shutil.which("kcat"):
             self.skipTest("no kcat")

@@ -2,17 +2,10 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "client/connection/connection.h"
 #include "wire/generated/metadata.h"
 
-#include <errno.h>
-#include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 enum {
     WAIT_MOST_MS = 10000,
@@ -47,52 +40,21 @@ void raw_answer_deinit(struct raw_answer *answer)
     buf_deinit(&answer->bytes);
 }
 
-/* --- bytes on their way --- */
+/* --- a question and its answer --- */
 
-static enum err wait_for(int fd, short events, int64_t until_ms, struct reason *reason)
-{
-    int64_t left_ms = until_ms - clock_mono_ms(clock_system());
-    struct pollfd waiting = {.fd = fd, .events = events};
-    int ready = left_ms > 0 ? poll(&waiting, 1, (int)left_ms) : 0;
-    if (ready == 0) {
-        return reason_fail(reason, ERR_TIMEOUT, "no answer in time");
-    }
-    return ready > 0 || errno == EINTR ? ERR_NONE : reason_errno(reason, "poll");
-}
-
-/* Sends (is_out) or receives all of it. */
-static enum err carry(int fd, bool is_out, uint8_t *bytes, size_t size, int64_t until_ms,
-                      struct reason *reason)
-{
-    enum err err = ERR_NONE;
-    while (err == ERR_NONE && size > 0) {
-        ssize_t moved = is_out ? send(fd, bytes, size, MSG_NOSIGNAL) : recv(fd, bytes, size, 0);
-        if (moved > 0) {
-            bytes += moved;
-            size -= (size_t)moved;
-        } else if (moved == 0) {
-            err = reason_fail(reason, ERR_CLOSED, "the broker closed the connection");
-        } else if (errno == EAGAIN || errno == EINTR) {
-            err = wait_for(fd, is_out ? POLLOUT : POLLIN, until_ms, reason);
-        } else {
-            err = reason_errno(reason, "connection");
-        }
-    }
-    return err;
-}
-
-static enum err receive(int fd, int64_t until_ms, const struct raw_request *request,
-                        struct raw_answer *answer, struct reason *reason)
+static enum err receive(struct raw_stream *stream, int64_t until_ms,
+                        const struct raw_request *request, struct raw_answer *answer,
+                        struct reason *reason)
 {
     uint8_t head[4];
     int32_t correlation = 0;
-    enum err err = carry(fd, false, head, sizeof head, until_ms, reason);
+    enum err err = raw_stream_receive(stream, head, sizeof head, until_ms, reason);
     if (err == ERR_NONE && load_be32(head) > ANSWER_MOST_BYTES) {
         err = reason_fail(reason, ERR_TOO_LARGE, "the answer is too large");
     }
     if (err == ERR_NONE) {
         size_t size = load_be32(head);
-        err = carry(fd, false, buf_extend(&answer->bytes, size), size, until_ms, reason);
+        err = raw_stream_receive(stream, buf_extend(&answer->bytes, size), size, until_ms, reason);
     }
     if (err == ERR_NONE) {
         wire_reader_init(&answer->reader, buf_slice(&answer->bytes), &answer->arena);
@@ -105,57 +67,43 @@ static enum err receive(int fd, int64_t until_ms, const struct raw_request *requ
     return err;
 }
 
-static enum err exchange(int fd, int64_t until_ms, const struct raw_request *request,
-                         struct raw_answer *answer, struct reason *reason)
+static enum err exchange(struct raw_stream *stream, int64_t until_ms,
+                         const struct raw_request *request, struct raw_answer *answer,
+                         struct reason *reason)
 {
     *answer = (struct raw_answer){.arena = {.limit_bytes = ANSWER_MOST_BYTES}};
     if (request->writer.err != ERR_NONE) {
         return reason_fail(reason, request->writer.err, "the question is too large");
     }
     store_be32(request->bytes.data, (uint32_t)(request->bytes.size - 4));
-    enum err err = carry(fd, true, request->bytes.data, request->bytes.size, until_ms, reason);
-    return err == ERR_NONE ? receive(fd, until_ms, request, answer, reason) : err;
+    enum err err =
+        raw_stream_send(stream, request->bytes.data, request->bytes.size, until_ms, reason);
+    return err == ERR_NONE ? receive(stream, until_ms, request, answer, reason) : err;
 }
 
 enum err raw_bus_ask(struct raw_bus *bus, size_t broker, const struct raw_request *request,
                      struct raw_answer *answer, struct reason *reason)
 {
     struct raw_broker *at = &bus->brokers.items[broker];
-    int64_t left_ms = bus->until_ms - clock_mono_ms(clock_system());
     enum err err = ERR_NONE;
     *answer = (struct raw_answer){0};
-    if (at->is_lost || left_ms <= 0) {
+    if (at->is_lost || bus->until_ms <= clock_mono_ms(clock_system())) {
         return reason_fail(reason, ERR_TIMEOUT, "%.100s does not answer", at->address);
     }
-    if (at->fd < 0) {
-        err = connection_dial(at->address, (int)left_ms, &at->fd, reason);
+    if (!raw_stream_is_open(&at->stream)) {
+        err = raw_stream_open(&at->stream, &bus->security, at->address, bus->until_ms, reason);
     }
     if (err == ERR_NONE) {
-        err = exchange(at->fd, bus->until_ms, request, answer, reason);
+        err = exchange(&at->stream, bus->until_ms, request, answer, reason);
     }
-    if (err != ERR_NONE && at->fd >= 0) { /* what comes there now fits no question */
-        close(at->fd);
-        at->fd = -1;
+    if (err != ERR_NONE) { /* what comes there now fits no question */
+        raw_stream_close(&at->stream);
     }
     at->is_lost = err == ERR_TIMEOUT;
     return err;
 }
 
 /* --- who there is --- */
-
-/* The last value of a property that begins so, or NULL. */
-static const char *property(const struct bus_options *options, const char *name)
-{
-    const char *value = NULL;
-    size_t size = strlen(name);
-    for (size_t i = 0; i < options->properties.count; i++) {
-        const char *text = options->properties.items[i];
-        if (strncmp(text, name, size) == 0 && text[size] == '=') {
-            value = text + size + 1;
-        }
-    }
-    return value;
-}
 
 static void take_brokers(struct raw_bus *bus, const struct metadata_response *metadata)
 {
@@ -166,13 +114,14 @@ static void take_brokers(struct raw_bus *bus, const struct metadata_response *me
         buf_printf(&address, is_ipv6 ? "[%.*s]:%d" : "%.*s:%d", SLICE_ARGS(from->host), from->port);
         vec_push(&bus->brokers, (struct raw_broker){.id = from->node_id,
                                                     .address = mem_strdup(buf_cstr(&address)),
-                                                    .fd = -1});
+                                                    .stream = raw_stream_none()});
         buf_deinit(&address);
     }
 }
 
 /* Metadata of no topic. */
-static enum err ask_brokers(struct raw_bus *bus, int fd, struct reason *reason)
+static enum err ask_brokers(struct raw_bus *bus, struct raw_stream *stream, int64_t until_ms,
+                            struct reason *reason)
 {
     struct raw_request request;
     struct raw_answer answer;
@@ -184,7 +133,7 @@ static enum err ask_brokers(struct raw_bus *bus, int fd, struct reason *reason)
     body.allow_auto_topic_creation = false;
     raw_request_init(&request, API_KEY_METADATA, METADATA_VERSION);
     metadata_request_encode(&request.writer, METADATA_VERSION, &body);
-    enum err err = exchange(fd, bus->until_ms, &request, &answer, reason);
+    enum err err = exchange(stream, until_ms, &request, &answer, reason);
     if (err == ERR_NONE) {
         err = metadata_response_decode(&answer.reader, METADATA_VERSION, &metadata);
     }
@@ -196,35 +145,51 @@ static enum err ask_brokers(struct raw_bus *bus, int fd, struct reason *reason)
     return err;
 }
 
-enum err raw_bus_init(struct raw_bus *bus, const struct bus_options *options, struct reason *reason)
+/* By when one address must have answered, so that there is time for those behind it. */
+static int64_t share_of(const struct raw_bus *bus, const char *addresses)
 {
-    struct connection_settings settings = bus_settings(options);
-    int wait_ms = settings.timeout_ms < WAIT_MOST_MS ? settings.timeout_ms : WAIT_MOST_MS;
-    const char *security = property(options, "security.protocol");
-    const char *replaced = property(options, "bootstrap.servers");
-    int fd = -1;
-    *bus =
-        (struct raw_bus){.options = options, .until_ms = clock_mono_ms(clock_system()) + wait_ms};
-    if (security != NULL && strcasecmp(security, "plaintext") != 0) {
-        return reason_fail(reason, ERR_UNSUPPORTED,
-                           "this is asked over plain connections only, not by %.20s", security);
+    int64_t now_ms = clock_mono_ms(clock_system());
+    int64_t count = 1;
+    for (; *addresses != '\0'; addresses++) {
+        count += *addresses == ',';
     }
-    enum err err = connection_dial(replaced != NULL ? replaced : settings.bootstrap_servers,
-                                   wait_ms, &fd, reason);
-    if (err == ERR_NONE) {
-        err = ask_brokers(bus, fd, reason);
-        close(fd);
+    return now_ms + (bus->until_ms - now_ms) / count;
+}
+
+/* Of the first address that answers. */
+static enum err find_brokers(struct raw_bus *bus, struct reason *reason)
+{
+    enum err err = reason_fail(reason, ERR_INVALID, "no address given");
+    for (const char *at = bus->security.bootstrap; err != ERR_NONE && *at != '\0';) {
+        size_t size = strcspn(at, ",");
+        char *address = mem_strndup(at, size);
+        int64_t until_ms = share_of(bus, at);
+        struct raw_stream stream;
+        err = raw_stream_open(&stream, &bus->security, address, until_ms, reason);
+        if (err == ERR_NONE) {
+            err = ask_brokers(bus, &stream, until_ms, reason);
+        }
+        raw_stream_close(&stream);
+        free(address);
+        at += size + (at[size] == ',');
     }
     return err;
+}
+
+enum err raw_bus_init(struct raw_bus *bus, const struct bus_options *options, struct reason *reason)
+{
+    int64_t wait_ms = options->timeout_ms < WAIT_MOST_MS ? options->timeout_ms : WAIT_MOST_MS;
+    *bus = (struct raw_bus){.until_ms = clock_mono_ms(clock_system()) + wait_ms};
+    enum err err = raw_security_init(&bus->security, options, reason);
+    return err == ERR_NONE ? find_brokers(bus, reason) : err;
 }
 
 void raw_bus_deinit(struct raw_bus *bus)
 {
     for (size_t i = 0; i < bus->brokers.count; i++) {
         free(bus->brokers.items[i].address);
-        if (bus->brokers.items[i].fd >= 0) {
-            close(bus->brokers.items[i].fd);
-        }
+        raw_stream_close(&bus->brokers.items[i].stream);
     }
     vec_deinit(&bus->brokers);
+    raw_security_deinit(&bus->security);
 }

@@ -1,31 +1,32 @@
 #ifndef TIDINGS_CLI_RAW_BUS_H
 #define TIDINGS_CLI_RAW_BUS_H
 
-#include "cli/bus/bus.h"
+#include "cli/bus/raw_stream.h"
 #include "wire/header.h"
 
 /*
  * Questions that librdkafka 2.0.2 has no words for (DescribeLogDirs, ListOffsets by the newest
- * time, the types of groups), asked of each broker over a connection of our own. It speaks neither
- * TLS nor SASL: there, and where a broker does not know the version, the answer is not known, and
- * the reason tells why. What is asked so is always something that may stay unknown. One thread.
+ * time, the types of groups), asked of each broker over a connection of our own, plain or by
+ * TLS. Where SASL is asked for, and where a broker does not know the version, the answer is not
+ * known, and the reason tells why. One thread.
  */
 struct raw_broker {
     int32_t id;
     char *address; /* "host:port" */
-    int fd;        /* -1: not connected yet */
-    bool is_lost;  /* it is not asked again */
+    struct raw_stream stream;
+    bool is_lost; /* it is not asked again */
 };
 
 struct raw_bus {
-    const struct bus_options *options;
+    struct raw_security security;
     VEC(struct raw_broker) brokers;
     int64_t until_ms; /* monotonic: by then all is answered, or not known */
 };
 
 /*
  * Asks who the brokers are. All that is asked of this bus takes no longer than --timeout, and no
- * longer than 10 s. ERR_UNSUPPORTED: the bus is reached by TLS or SASL. Deinit in any case.
+ * longer than 10 s. ERR_UNSUPPORTED: the bus is reached by what is not known here (raw_security.h).
+ * Deinit in any case.
  */
 CHECKED enum err raw_bus_init(struct raw_bus *bus, const struct bus_options *options,
                               struct reason *reason);

@@ -280,6 +280,39 @@ void connection_close(struct connection *connection)
     }
 }
 
+/* NULL: it has none. */
+static char *value_of(rd_kafka_conf_t *conf, const char *name)
+{
+    size_t size = 0;
+    if (rd_kafka_conf_get(conf, name, NULL, &size) != RD_KAFKA_CONF_OK || size <= 1) {
+        return NULL;
+    }
+    char *value = mem_alloc(size);
+    if (rd_kafka_conf_get(conf, name, value, &size) != RD_KAFKA_CONF_OK) {
+        free(value);
+        value = NULL;
+    }
+    return value;
+}
+
+enum client_status connection_values(const struct connection_settings *settings,
+                                     const char *const *names, size_t count, char **values,
+                                     struct client_error *error)
+{
+    static const struct kafka_property own[] = {{NULL}};
+    struct connection *unopened = mem_new(struct connection);
+    rd_kafka_conf_t *conf;
+    enum client_status status = connection_configure(unopened, settings, own, &conf, error);
+    for (size_t i = 0; i < count; i++) {
+        values[i] = status == CLIENT_OK ? value_of(conf, names[i]) : NULL;
+    }
+    if (status == CLIENT_OK) {
+        rd_kafka_conf_destroy(conf);
+    }
+    connection_close(unopened);
+    return status;
+}
+
 int connection_timeout_ms(const struct connection *connection)
 {
     return (int)deadline_left_ms(connection->deadline, connection->timeout_ms);

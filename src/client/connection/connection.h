@@ -148,6 +148,15 @@ int connection_timeout_ms(const struct connection *connection);
 const char *connection_bootstrap(const struct connection *connection);
 
 /*
+ * The values that count for librdkafka's properties of these names, after all settings and with its
+ * defaults: one for each name, to be freed; NULL: it has none. CLIENT_INVALID names the setting
+ * that is wrong, and all are NULL. Any thread.
+ */
+CHECKED enum client_status connection_values(const struct connection_settings *settings,
+                                             const char *const *names, size_t count, char **values,
+                                             struct client_error *error);
+
+/*
  * Opens and closes a TCP connection to the addresses of a comma-separated list ("host:port", port
  * 9092 when missing, "[::1]:9092", "SSL://host:port") until one accepts. ERR_IO or ERR_INVALID with
  * what went wrong at the last address; ERR_TIMEOUT when timeout_ms passed for each without an
@@ -157,6 +166,10 @@ CHECKED enum err connection_probe(const char *addresses, int timeout_ms, struct 
 
 /* The same, and leaves the connection open: *fd does not block; close it. */
 CHECKED enum err connection_dial(const char *addresses, int timeout_ms, int *fd,
+                                 struct reason *reason);
+
+/* The host of one address, as those above understand it. ERR_INVALID: it is none. */
+CHECKED enum err connection_host(const char *address, char *host, size_t size,
                                  struct reason *reason);
 
 #endif

@@ -49,6 +49,16 @@ static enum err address_parse(const char *text, size_t size, struct address *add
     return ERR_NONE;
 }
 
+enum err connection_host(const char *address, char *host, size_t size, struct reason *reason)
+{
+    struct address parsed;
+    enum err err = address_parse(address, strlen(address), &parsed, reason);
+    if (err == ERR_NONE && (size_t)snprintf(host, size, "%s", parsed.host) >= size) {
+        err = reason_fail(reason, ERR_INVALID, "the host of '%.100s' is too long", address);
+    }
+    return err;
+}
+
 static enum err connect_one(const struct addrinfo *info, int timeout_ms, int *connected,
                             struct reason *reason)
 {

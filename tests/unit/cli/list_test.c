@@ -227,21 +227,50 @@ static void test_why_a_group_is_behind(void **state)
     assert_reason(make_done, NULL);
 }
 
-static void test_what_librdkafka_cannot_ask_is_not_asked_by_tls(void **state)
+static void test_how_librdkafka_is_told_to_connect_is_understood(void **state)
 {
     (void)state;
-    const char *properties[] = {"security.protocol=plaintext", "security.protocol=SASL_SSL"};
+    static const struct {
+        const char *words[3];
+        size_t count;
+        enum err err;
+        const char *why;
+    } cases[] = {
+        {{"security.protocol=plaintext"}, 1, ERR_IO, "nobody listens"},
+        {{"security.protocol=SSL"}, 1, ERR_IO, "nobody listens"},
+        {{"security.protocol=plaintext", "security.protocol=SASL_SSL"},
+         2,
+         ERR_UNSUPPORTED,
+         "not asked by sasl_ssl"},
+        {{"security.protocol=ssl", "ssl.ca.location=/nowhere"},
+         2,
+         ERR_CONFIG,
+         "ssl.ca.location: /nowhere: "},
+        {{"security.protocol=ssl", "enable.ssl.certificate.verification=false",
+          "ssl.key.location=/nowhere"},
+         3,
+         ERR_CONFIG,
+         "ssl.key.location: /nowhere: "},
+        {{"security.protocol=ssl", "ssl.keystore.location=/nowhere"},
+         2,
+         ERR_UNSUPPORTED,
+         "not with ssl.keystore.location"},
+        {{"security.protocol=smoke"}, 1, ERR_CONFIG, "security.protocol"},
+    };
     struct bus_options options = bus_options_default();
-    struct raw_bus bus;
-    struct reason reason;
-    options.bootstrap = "127.0.0.1:1";
-    options.properties = (struct text_list){properties, 2, 2};
-    assert_int_equal(raw_bus_init(&bus, &options, &reason), ERR_UNSUPPORTED);
-    assert_non_null(strstr(reason.text, "plain connections only, not by SASL_SSL"));
-    raw_bus_deinit(&bus);
-    options.properties.count = 1;
-    assert_int_equal(raw_bus_init(&bus, &options, &reason), ERR_IO); /* nobody is there */
-    raw_bus_deinit(&bus);
+    options.bootstrap = "127.0.0.1:1,[::1]:1"; /* nobody is there */
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const char *words[3];
+        struct raw_bus bus;
+        struct reason reason = {""};
+        memcpy(words, cases[i].words, sizeof words);
+        options.properties = (struct text_list){words, cases[i].count, 3};
+        assert_int_equal(raw_bus_init(&bus, &options, &reason), cases[i].err);
+        if (strstr(reason.text, cases[i].why) == NULL) {
+            fail_msg("case %zu: %s", i, reason.text);
+        }
+        raw_bus_deinit(&bus);
+    }
 }
 
 int main(int argc, char **argv)
@@ -254,7 +283,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_a_list_fits_the_terminal),
         cmocka_unit_test(test_the_speed_is_that_of_the_last_minute),
         cmocka_unit_test(test_why_a_group_is_behind),
-        cmocka_unit_test(test_what_librdkafka_cannot_ask_is_not_asked_by_tls),
+        cmocka_unit_test(test_how_librdkafka_is_told_to_connect_is_understood),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
 }
