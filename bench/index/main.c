@@ -152,7 +152,6 @@ static void ask(struct event_index *index, const struct options *options, struct
         place_of(event, &source, &offset);
         stop_on(file_list_dir(dir, forget_file, dir, &reason), &reason);
         int64_t start = clock_now_ns();
-        event_index_ahead(index, &values.terms[0], 1);
         stop_on(event_index_find(index, &values.terms[0], 100, &places, &reason), &reason);
         result->question_us[i] = (clock_now_ns() - start) / 1000;
         if (places.items.count != 1 || places.items.items[0].offset != offset ||

@@ -115,20 +115,25 @@ struct event_places {
 /* Frees what it has; empty afterwards. */
 void event_places_deinit(struct event_places *places);
 
-/*
- * Where events may stand that have this value: all that do, and with a chance of 2^-64 each some
- * that do not; not those that event_index_gone told of. At most `most`; of those of one run the
- * highest offsets of the last partitions. ERR_CORRUPT, ERR_IO: what was found until then is there.
- */
-CHECKED enum err event_index_find(struct event_index *index, const struct event_term *term,
-                                  size_t most, struct event_places *places, struct reason *reason);
+/* The places of terms[term], which go with the call unless they are taken out of *places. False:
+ * nothing more is wanted. */
+typedef bool event_index_each(void *context, size_t term, struct event_places *places);
 
 /*
- * Has the disk read what event_index_find is going to need for these values, all at once: a
- * question with many of them, of which nothing is in memory, takes little longer than one. It only
- * helps: what fails is told by event_index_find.
+ * Where events may stand that have these values: all that do, and with a chance of 2^-64 each some
+ * that do not; not those that event_index_gone told of. Calls `each` for one value after the other.
+ * At most `most` places a value; of those of one run the highest offsets of the last partitions.
+ * All values are of one moment, and the disk is asked for all of them before any is waited for: a
+ * question with many, of which nothing is in memory, takes little longer than one with a single
+ * value. ERR_CORRUPT, ERR_IO: `each` was called for those before.
  */
-void event_index_ahead(struct event_index *index, const struct event_term *terms, size_t count);
+CHECKED enum err event_index_find_all(struct event_index *index, const struct event_term *terms,
+                                      size_t count, size_t most, event_index_each *each,
+                                      void *context, struct reason *reason);
+
+/* The same for one value. After an error *places is empty. */
+CHECKED enum err event_index_find(struct event_index *index, const struct event_term *term,
+                                  size_t most, struct event_places *places, struct reason *reason);
 
 struct event_index_size {
     uint64_t entries;

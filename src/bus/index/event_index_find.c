@@ -5,13 +5,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* One question. */
+/* For one value. */
 struct search {
     struct event_index *index;
     bool has_lock;
-    struct event_places *places;
+    struct event_places places;
     const struct index_places *numbers; /* what the numbers stand for that are found now */
     size_t most;                        /* with one more than was asked for */
+    uint64_t hash;
+};
+
+/* A question: for all its values. */
+struct question {
+    struct event_index *index;
+    struct search *searches;
+    size_t count;
+    struct indexed_runs runs;
+    struct index_spot *spots; /* in each run that of each value */
 };
 
 void event_places_deinit(struct event_places *places)
@@ -51,7 +61,7 @@ static bool is_gone_now(struct search *search, const struct index_place *place)
 static bool found(void *context, uint32_t number)
 {
     struct search *search = context;
-    struct event_places *places = search->places;
+    struct event_places *places = &search->places;
     struct index_place place = index_places_find(search->numbers, number);
     if (is_gone_now(search, &place)) {
         return true;
@@ -75,26 +85,95 @@ static bool found(void *context, uint32_t number)
     return places->items.count < search->most;
 }
 
-static bool search_memory(const struct event_index *index, uint64_t hash, struct search *search)
+/* --- in memory --- */
+
+static int compare_hashes(const void *a, const void *b)
 {
-    bool more = true;
-    search->numbers = &index->places;
-    for (size_t i = index->memory.count; more && i-- > 0;) {
-        if (index->memory.items[i].hash == hash) {
-            more = found(search, index->memory.items[i].number);
-        }
-    }
-    return more;
+    uint64_t left = (*(struct search *const *)a)->hash;
+    uint64_t right = (*(struct search *const *)b)->hash;
+    return (left > right) - (left < right);
 }
 
-static enum err search_runs(const struct indexed_runs *runs, uint64_t hash, struct search *search,
-                            struct reason *reason)
+static void take_from_memory(const struct event_index *index, struct search **by_hash, size_t count,
+                             struct index_entry entry)
 {
+    size_t low = 0;
+    size_t high = count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (by_hash[middle]->hash < entry.hash) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    for (; low < count && by_hash[low]->hash == entry.hash; low++) {
+        by_hash[low]->numbers = &index->places;
+        if (by_hash[low]->places.items.count < by_hash[low]->most) {
+            (void)found(by_hash[low], entry.number);
+        }
+    }
+}
+
+/* One walk for all values: what nobody asks for is passed over by the low bits of its hash. Under
+ * the lock. */
+static void search_memory(struct question *question)
+{
+    enum { BITS = 1 << 16 };
+    uint64_t wanted[BITS / 64] = {0};
+    const struct event_index *index = question->index;
+    struct search **by_hash = mem_new_array(struct search *, question->count + 1);
+    for (size_t i = 0; i < question->count; i++) {
+        uint64_t hash = question->searches[i].hash;
+        by_hash[i] = &question->searches[i];
+        wanted[hash % BITS / 64] |= UINT64_C(1) << hash % 64;
+    }
+    qsort(by_hash, question->count, sizeof *by_hash, compare_hashes);
+    for (size_t i = index->memory.count; i-- > 0;) {
+        uint64_t hash = index->memory.items[i].hash;
+        if ((wanted[hash % BITS / 64] >> hash % 64 & 1) != 0) {
+            take_from_memory(index, by_hash, question->count, index->memory.items[i]);
+        }
+    }
+    free(by_hash);
+}
+
+/* --- in runs --- */
+
+static struct index_spot *spot_of(const struct question *question, size_t run, size_t value)
+{
+    return &question->spots[run * question->count + value];
+}
+
+/* Finds out which pages are needed, and has them read, all at once. */
+static enum err seek(struct question *question, struct reason *reason)
+{
+    const struct indexed_runs *runs = &question->runs;
     enum err err = ERR_NONE;
-    for (size_t i = runs->count;
-         err == ERR_NONE && search->places->items.count < search->most && i-- > 0;) {
-        search->numbers = &runs->items[i]->run->places;
-        err = index_run_find(runs->items[i]->run, hash, found, search, reason);
+    question->spots = mem_new_array(struct index_spot, runs->count * question->count + 1);
+    for (size_t i = 0; i < runs->count; i++) {
+        for (size_t k = 0; k < question->count; k++) {
+            index_run_ahead(runs->items[i]->run, question->searches[k].hash);
+        }
+    }
+    for (size_t i = 0; i < runs->count; i++) {
+        for (size_t k = 0; err == ERR_NONE && k < question->count; k++) {
+            err = index_run_seek(runs->items[i]->run, question->searches[k].hash,
+                                 spot_of(question, i, k), reason);
+        }
+    }
+    return err;
+}
+
+static enum err search_runs(struct question *question, size_t value, struct reason *reason)
+{
+    struct search *search = &question->searches[value];
+    enum err err = ERR_NONE;
+    for (size_t i = question->runs.count;
+         err == ERR_NONE && search->places.items.count < search->most && i-- > 0;) {
+        const struct index_run *run = question->runs.items[i]->run;
+        search->numbers = &run->places;
+        err = index_run_find(run, spot_of(question, i, value), found, search, reason);
     }
     return err;
 }
@@ -129,48 +208,82 @@ static void let_go(struct indexed_runs *runs)
     vec_deinit(runs);
 }
 
-void event_index_ahead(struct event_index *index, const struct event_term *terms, size_t count)
+/* --- the question --- */
+
+/* What is in memory, and the runs that there are then. */
+static void begin(struct question *question, const struct event_term *terms, size_t most)
 {
-    struct indexed_runs runs = {0};
-    uint64_t *hashes = mem_new_array(uint64_t, count + 1);
+    struct event_index *index = question->index;
+    question->searches = mem_new_array(struct search, question->count + 1);
     pthread_mutex_lock(&index->lock);
-    hold_runs(index, &runs);
-    for (size_t i = 0; i < count; i++) {
-        hashes[i] = event_index_hash(index, &terms[i]);
+    for (size_t i = 0; i < question->count; i++) {
+        question->searches[i] = (struct search){.index = index,
+                                                .has_lock = true,
+                                                .most = most + 1,
+                                                .hash = event_index_hash(index, &terms[i])};
     }
+    search_memory(question);
+    hold_runs(index, &question->runs);
     pthread_mutex_unlock(&index->lock);
-    for (enum index_ahead what = INDEX_AHEAD_FENCES; what <= INDEX_AHEAD_ENTRIES; what++) {
-        for (size_t i = 0; i < runs.count * count; i++) {
-            index_run_ahead(runs.items[i / count]->run, hashes[i % count], what);
-        }
+}
+
+static enum err complete(struct question *question, size_t value, size_t most,
+                         struct reason *reason)
+{
+    struct search *search = &question->searches[value];
+    struct event_places *places = &search->places;
+    search->has_lock = false;
+    enum err err = search_runs(question, value, reason);
+    places->is_cut = places->items.count > most;
+    places->items.count = places->is_cut ? most : places->items.count;
+    pthread_mutex_lock(&question->index->lock);
+    drop_gone(question->index, places);
+    pthread_mutex_unlock(&question->index->lock);
+    return err;
+}
+
+static void end(struct question *question)
+{
+    pthread_mutex_lock(&question->index->lock);
+    let_go(&question->runs);
+    pthread_mutex_unlock(&question->index->lock);
+    for (size_t i = 0; i < question->count; i++) {
+        event_places_deinit(&question->searches[i].places);
     }
-    pthread_mutex_lock(&index->lock);
-    let_go(&runs);
-    pthread_mutex_unlock(&index->lock);
-    free(hashes);
+    free(question->searches);
+    free(question->spots);
+}
+
+enum err event_index_find_all(struct event_index *index, const struct event_term *terms,
+                              size_t count, size_t most, event_index_each *each, void *context,
+                              struct reason *reason)
+{
+    struct question question = {.index = index, .count = count};
+    bool more = true;
+    begin(&question, terms, most);
+    enum err err = seek(&question, reason);
+    for (size_t i = 0; err == ERR_NONE && more && i < count; i++) {
+        err = complete(&question, i, most, reason);
+        more = err == ERR_NONE && each(context, i, &question.searches[i].places);
+    }
+    end(&question);
+    return err;
+}
+
+static bool take_places(void *context, size_t term, struct event_places *places)
+{
+    struct event_places *to = context;
+    (void)term;
+    *to = *places;
+    *places = (struct event_places){0};
+    return true;
 }
 
 enum err event_index_find(struct event_index *index, const struct event_term *term, size_t most,
                           struct event_places *places, struct reason *reason)
 {
-    struct search search = {.index = index, .has_lock = true, .places = places, .most = most + 1};
-    struct indexed_runs runs = {0};
     *places = (struct event_places){0};
-    pthread_mutex_lock(&index->lock);
-    uint64_t hash = event_index_hash(index, term);
-    if (search_memory(index, hash, &search)) {
-        hold_runs(index, &runs);
-    }
-    pthread_mutex_unlock(&index->lock);
-    search.has_lock = false;
-    enum err err = search_runs(&runs, hash, &search, reason);
-    pthread_mutex_lock(&index->lock);
-    let_go(&runs);
-    places->is_cut = places->items.count > most;
-    places->items.count = places->is_cut ? most : places->items.count;
-    drop_gone(index, places);
-    pthread_mutex_unlock(&index->lock);
-    return err;
+    return event_index_find_all(index, term, 1, most, take_places, places, reason);
 }
 
 struct event_index_size event_index_size(struct event_index *index)

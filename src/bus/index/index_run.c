@@ -179,61 +179,55 @@ static size_t count_roots(const struct index_run *run, uint64_t hash)
     return low;
 }
 
-/* The last page of entries that may have the hash. *found false: none has. */
-static enum err find_page(const struct index_run *run, uint64_t hash, uint32_t *at, bool *found,
-                          struct reason *reason)
-{
-    uint8_t fences[INDEX_PAGE_BYTES];
-    size_t low = count_roots(run, hash);
-    *found = low > 0;
-    if (!*found) {
-        return ERR_NONE;
-    }
-    uint32_t before = (uint32_t)(low - 1) * INDEX_FENCE_HASHES;
-    size_t count =
-        run->pages - before < INDEX_FENCE_HASHES ? run->pages - before : INDEX_FENCE_HASHES;
-    enum err err = read_pages(run, 1 + run->pages + (uint32_t)(low - 1), 1, fences, reason);
-    if (err == ERR_NONE) {
-        size_t up_to = count_up_to(fences, count, hash);
-        if (up_to == 0) {
-            return damaged(run, reason, "its first hashes are out of order");
-        }
-        *at = before + (uint32_t)up_to - 1;
-    }
-    return err;
-}
-
 static void read_ahead(const struct index_run *run, uint64_t page)
 {
     (void)posix_fadvise(run->fd, (off_t)(page * INDEX_PAGE_BYTES), INDEX_PAGE_BYTES,
                         POSIX_FADV_WILLNEED);
 }
 
-void index_run_ahead(const struct index_run *run, uint64_t hash, enum index_ahead what)
+void index_run_ahead(const struct index_run *run, uint64_t hash)
 {
-    uint32_t at;
-    bool found;
-    if (what == INDEX_AHEAD_FENCES) {
-        size_t roots = count_roots(run, hash);
-        if (roots > 0) {
-            read_ahead(run, (uint64_t)run->pages + roots);
-        }
-    } else if (find_page(run, hash, &at, &found, NULL) == ERR_NONE && found) {
-        read_ahead(run, (uint64_t)at + 1);
+    size_t roots = count_roots(run, hash);
+    if (roots > 0) {
+        read_ahead(run, (uint64_t)run->pages + roots);
     }
 }
 
-enum err index_run_find(const struct index_run *run, uint64_t hash, index_each_number *each,
-                        void *context, struct reason *reason)
+enum err index_run_seek(const struct index_run *run, uint64_t hash, struct index_spot *spot,
+                        struct reason *reason)
+{
+    uint8_t fences[INDEX_PAGE_BYTES];
+    size_t roots = count_roots(run, hash);
+    *spot = (struct index_spot){.hash = hash, .is_there = roots > 0};
+    if (!spot->is_there) {
+        return ERR_NONE;
+    }
+    uint32_t before = (uint32_t)(roots - 1) * INDEX_FENCE_HASHES;
+    size_t count =
+        run->pages - before < INDEX_FENCE_HASHES ? run->pages - before : INDEX_FENCE_HASHES;
+    enum err err = read_pages(run, run->pages + (uint32_t)roots, 1, fences, reason);
+    if (err == ERR_NONE) {
+        size_t up_to = count_up_to(fences, count, hash);
+        if (up_to == 0) {
+            return damaged(run, reason, "its first hashes are out of order");
+        }
+        spot->page = before + (uint32_t)up_to - 1;
+        read_ahead(run, 1 + (uint64_t)spot->page);
+    }
+    return err;
+}
+
+enum err index_run_find(const struct index_run *run, const struct index_spot *spot,
+                        index_each_number *each, void *context, struct reason *reason)
 {
     uint8_t page[INDEX_PAGE_BYTES];
-    uint32_t at = 0;
-    bool more;
-    enum err err = find_page(run, hash, &at, &more, reason);
+    uint32_t at = spot->page;
+    bool more = spot->is_there;
+    enum err err = ERR_NONE;
     while (err == ERR_NONE && more) {
         err = read_pages(run, 1 + at, 1, page, reason);
-        size_t i = err == ERR_NONE ? count_up_to(page, entries_of(run, at), hash) : 0;
-        while (more && i > 0 && load_be64(page + (i - 1) * 8) == hash) {
+        size_t i = err == ERR_NONE ? count_up_to(page, entries_of(run, at), spot->hash) : 0;
+        while (more && i > 0 && load_be64(page + (i - 1) * 8) == spot->hash) {
             i--;
             uint32_t number = load_be32(page + INDEX_NUMBERS_AT + i * 4);
             if (number >= index_places_count(&run->places)) {

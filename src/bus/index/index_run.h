@@ -73,23 +73,31 @@ void index_run_close(struct index_run *run);
 
 typedef bool index_each_number(void *context, uint32_t number);
 
-/*
- * Calls each(context, number) for the hash's numbers, highest first, until it returns false. Any
- * thread, several at once. ERR_CORRUPT, ERR_IO.
- */
-CHECKED enum err index_run_find(const struct index_run *run, uint64_t hash, index_each_number *each,
-                                void *context, struct reason *reason);
-
-enum index_ahead {
-    INDEX_AHEAD_FENCES, /* the page that tells which page has the hash */
-    INDEX_AHEAD_ENTRIES /* that one; waits for the first */
+/* Where in a run a hash is to be looked for. */
+struct index_spot {
+    uint64_t hash;
+    uint32_t page; /* of entries, the last that may have it */
+    bool is_there; /* some page may have it */
 };
 
 /*
- * Has the kernel read what index_run_find is going to need, without waiting for it: so many runs
- * and hashes take little longer than one. It only helps: nothing is told of what fails. Any thread.
+ * A look-up has three steps, so that one for many runs and hashes, of which nothing is in memory,
+ * takes little longer than one for a single hash: each step is done for all of them before the
+ * next, and the kernel reads meanwhile what the next one needs. Any thread, several at once.
  */
-void index_run_ahead(const struct index_run *run, uint64_t hash, enum index_ahead what);
+
+/* First: has the kernel read the page that tells which page has the hash, without waiting for it.
+ * It only helps: nothing is told of what fails. */
+void index_run_ahead(const struct index_run *run, uint64_t hash);
+
+/* Second: reads that page, and has the kernel read the one of *spot. ERR_CORRUPT, ERR_IO. */
+CHECKED enum err index_run_seek(const struct index_run *run, uint64_t hash, struct index_spot *spot,
+                                struct reason *reason);
+
+/* Third: calls each(context, number) for the numbers of the spot's hash, highest first, until it
+ * returns false. ERR_CORRUPT, ERR_IO. */
+CHECKED enum err index_run_find(const struct index_run *run, const struct index_spot *spot,
+                                index_each_number *each, void *context, struct reason *reason);
 
 /* Goes through all entries in their order. Zeroed but for the run it stands before the first. */
 struct index_run_cursor {

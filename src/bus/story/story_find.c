@@ -22,14 +22,24 @@ static bool is_wanted(const struct story_term *term, const struct index_place *p
                                : !story_is_inner_topic(place->topic);
 }
 
-static void read_ahead(struct indexer *indexer, const struct story_term *terms, size_t count)
+struct finding {
+    const struct story_term *terms;
+    bool (*found)(void *context, const struct index_place *place);
+    void *context;
+    bool *is_cut;
+};
+
+static bool take_places(void *context, size_t term, struct event_places *places)
 {
-    struct event_term *plain = mem_new_array(struct event_term, count + 1);
-    for (size_t i = 0; i < count; i++) {
-        plain[i] = terms[i].term;
+    const struct finding *finding = context;
+    bool goes_on = true;
+    for (size_t i = 0; i < places->items.count && goes_on; i++) {
+        const struct index_place *place = &places->items.items[i];
+        goes_on =
+            !is_wanted(&finding->terms[term], place) || finding->found(finding->context, place);
     }
-    indexer_ahead(indexer, plain, count);
-    free(plain);
+    *finding->is_cut |= places->is_cut;
+    return goes_on;
 }
 
 static enum client_status find_in_index(
@@ -38,25 +48,18 @@ static enum client_status find_in_index(
     bool *is_cut, struct client_error *error)
 {
     struct reason reason;
-    bool goes_on = true;
+    struct finding finding = {terms, found, found_context, is_cut};
+    struct event_term *plain = mem_new_array(struct event_term, count + 1);
     (void)deadline_ms; /* a question takes no time */
-    read_ahead(context, terms, count);
-    for (size_t i = 0; i < count && goes_on; i++) {
-        struct event_places places = {0};
-        enum err err = indexer_find(context, &terms[i].term, most, &places, &reason);
-        for (size_t k = 0; k < places.items.count && goes_on; k++) {
-            const struct index_place *place = &places.items.items[k];
-            goes_on = !is_wanted(&terms[i], place) || found(found_context, place);
-        }
-        *is_cut |= places.is_cut;
-        event_places_deinit(&places);
-        if (err != ERR_NONE) {
-            return client_fail(error, CLIENT_REFUSED,
-                               "it is made again by itself: ask again in a while",
-                               "the index of events cannot be read: %s", reason.text);
-        }
+    for (size_t i = 0; i < count; i++) {
+        plain[i] = terms[i].term;
     }
-    return CLIENT_OK;
+    enum err err = indexer_find(context, plain, count, most, take_places, &finding, &reason);
+    free(plain);
+    return err == ERR_NONE ? CLIENT_OK
+                           : client_fail(error, CLIENT_REFUSED,
+                                         "it is made again by itself: ask again in a while",
+                                         "the index of events cannot be read: %s", reason.text);
 }
 
 static int64_t index_until(void *context, bool *is_whole)

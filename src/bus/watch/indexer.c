@@ -90,8 +90,8 @@ static void note_damage(struct indexer *indexer, int64_t begun_anew)
     }
 }
 
-enum err indexer_find(struct indexer *indexer, const struct event_term *term, size_t most,
-                      struct event_places *places, struct reason *reason)
+enum err indexer_find(struct indexer *indexer, const struct event_term *terms, size_t count,
+                      size_t most, event_index_each *each, void *context, struct reason *reason)
 {
     struct reason why = {""};
     pthread_mutex_lock(&indexer->lock);
@@ -99,24 +99,13 @@ enum err indexer_find(struct indexer *indexer, const struct event_term *term, si
     struct event_index *index = indexer->index;
     pthread_mutex_unlock(&indexer->lock);
     if (index == NULL) {
-        *places = (struct event_places){.is_cut = false};
         return reason_fail(reason, ERR_AGAIN, "the index of events is not open yet: ask again");
     }
-    enum err err = event_index_find(index, term, most, places, &why);
+    enum err err = event_index_find_all(index, terms, count, most, each, context, &why);
     if (err == ERR_CORRUPT) {
         note_damage(indexer, begun_anew);
     }
     return err == ERR_NONE ? ERR_NONE : reason_fail(reason, err, "%s", why.text);
-}
-
-void indexer_ahead(struct indexer *indexer, const struct event_term *terms, size_t count)
-{
-    pthread_mutex_lock(&indexer->lock);
-    struct event_index *index = indexer->index;
-    pthread_mutex_unlock(&indexer->lock);
-    if (index != NULL) {
-        event_index_ahead(index, terms, count);
-    }
 }
 
 /* --- on the watch's thread --- */

@@ -41,13 +41,11 @@ bool indexer_wants(const struct indexer *indexer, const char *topic);
 /* What the indexer itself leaves out, whatever `wants` says when it is NULL. Any thread. */
 bool indexer_is_own_topic(const char *topic);
 
-/* event_index_find, with what is to be done when a file is found damaged: ERR_CORRUPT then, and the
- * index is begun anew. ERR_AGAIN: it is not open (yet). Any thread. */
-CHECKED enum err indexer_find(struct indexer *indexer, const struct event_term *term, size_t most,
-                              struct event_places *places, struct reason *reason);
-
-/* event_index_ahead, of an index that may not be open yet. Any thread. */
-void indexer_ahead(struct indexer *indexer, const struct event_term *terms, size_t count);
+/* event_index_find_all, with what is to be done when a file is found damaged: ERR_CORRUPT then, and
+ * the index is begun anew. ERR_AGAIN: it is not open (yet). Any thread. */
+CHECKED enum err indexer_find(struct indexer *indexer, const struct event_term *terms, size_t count,
+                              size_t most, event_index_each *each, void *context,
+                              struct reason *reason);
 
 /* watch_catch_up: what was published before is found then. Any thread. */
 bool indexer_catch_up(struct indexer *indexer, int64_t timeout_ms);

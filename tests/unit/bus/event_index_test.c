@@ -26,6 +26,7 @@ struct world {
     char dir[64];
     struct file_ops ops;
     atomic_int writes_left; /* -1: no end */
+    atomic_int reads;
     struct event_index *index;
     struct event_source sources[SOURCES];
     VEC(struct logged) logs[SOURCES];
@@ -45,6 +46,13 @@ static ssize_t write_or_fail(void *context, int fd, const struct iovec *iov, int
         atomic_fetch_sub(&world->writes_left, 1);
     }
     return file_ops_system()->pwritev(NULL, fd, iov, count, position);
+}
+
+static ssize_t read_and_count(void *context, int fd, void *to, size_t size, int64_t position)
+{
+    struct world *world = context;
+    atomic_fetch_add(&world->reads, 1);
+    return file_ops_system()->pread(NULL, fd, to, size, position);
 }
 
 /* Nothing of these tests loses power, and thousands of syncs take a minute. */
@@ -85,6 +93,7 @@ static struct world *begin(uint64_t seed)
     world->ops = *file_ops_system();
     world->ops.context = world;
     world->ops.pwritev = write_or_fail;
+    world->ops.pread = read_and_count;
     world->ops.fdatasync = sync_nothing;
     world->ops.fsync_dir = sync_no_dir;
     world->random.state = seed;
@@ -233,6 +242,44 @@ static void check_all(struct world *world)
     }
 }
 
+/* What is found for many values at once. */
+struct many {
+    struct world *world;
+    size_t next, most_terms;
+};
+
+static bool check_next(void *context, size_t term, struct event_places *places)
+{
+    struct many *many = context;
+    int kind = (int)term % TERMS;
+    int value = (int)term / TERMS % VALUES;
+    assert_int_equal(term, many->next++);
+    for (size_t i = 0; i < places->items.count; i++) {
+        const struct index_place *place = &places->items.items[i];
+        int source = source_of(many->world, place);
+        assert_true(is_expected(many->world, source, place->offset, kind, value));
+    }
+    assert_int_equal(places->items.count, count_expected(many->world, kind, value));
+    return many->next < many->most_terms;
+}
+
+/* Asks for each value twice in one question, and ends it after most_terms of them. */
+static void check_at_once(struct world *world, size_t most_terms)
+{
+    enum { COUNT = 2 * TERMS * VALUES };
+    struct many many = {.world = world, .most_terms = most_terms};
+    struct event_term terms[COUNT];
+    char text[COUNT][16];
+    struct reason reason = {""};
+    for (int i = 0; i < COUNT; i++) {
+        terms[i] = term_of(i % TERMS, i / TERMS % VALUES, text[i]);
+    }
+    assert_int_equal(
+        event_index_find_all(world->index, terms, COUNT, 1000000, check_next, &many, &reason),
+        ERR_NONE);
+    assert_int_equal(many.next, most_terms);
+}
+
 static void grow(struct world *world, int events)
 {
     struct reason reason = {""};
@@ -251,6 +298,37 @@ static void test_all_that_was_added_is_found_and_nothing_else(void **state)
         check_all(world);
     }
     assert_true(event_index_size(world->index).runs > 3);
+    end(world);
+}
+
+static void test_many_values_are_asked_for_at_once(void **state)
+{
+    struct world *world = begin(12);
+    (void)state;
+    for (int i = 0; i < 10; i++) {
+        grow(world, 50);
+        check_at_once(world, (size_t)2 * TERMS * VALUES);
+    }
+    check_at_once(world, 7);
+    assert_int_equal(event_index_find_all(world->index, NULL, 0, 10, check_next, NULL, NULL),
+                     ERR_NONE);
+    end(world);
+}
+
+/* One page that tells which page has it, and that one; one more where it goes over two pages. */
+static void test_a_value_costs_two_reads_a_run(void **state)
+{
+    struct world *world = begin(13);
+    (void)state;
+    grow(world, 1000);
+    assert_int_equal(event_index_flush(world->index, NULL), ERR_NONE);
+    int runs = (int)event_index_size(world->index).runs;
+    assert_true(runs > 3);
+    for (int value = 0; value < VALUES; value++) {
+        atomic_store(&world->reads, 0);
+        check_one(world, 0, value);
+        assert_in_range(atomic_load(&world->reads), 2, 3 * runs - 1);
+    }
     end(world);
 }
 
@@ -562,6 +640,8 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_all_that_was_added_is_found_and_nothing_else),
+        cmocka_unit_test(test_many_values_are_asked_for_at_once),
+        cmocka_unit_test(test_a_value_costs_two_reads_a_run),
         cmocka_unit_test(test_what_was_lost_in_a_crash_is_added_again),
         cmocka_unit_test(test_an_index_that_is_opened_again_has_all_that_was_flushed),
         cmocka_unit_test(test_an_event_that_is_added_twice_is_found_once),

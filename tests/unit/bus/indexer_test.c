@@ -87,20 +87,33 @@ static void publish(struct fake *fake, int source, int count)
     fake_bus_publish(&fake->bus, source, count);
 }
 
+struct asked {
+    int64_t offset;
+    const char *topic;
+    size_t found;
+};
+
+static bool take_places(void *context, size_t term, struct event_places *places)
+{
+    struct asked *asked = context;
+    assert_int_equal(term, 0);
+    asked->found = places->items.count;
+    if (asked->found > 0) {
+        assert_int_equal(places->items.items[0].offset, asked->offset);
+        assert_string_equal(places->items.items[0].topic, asked->topic);
+    }
+    return true;
+}
+
 static enum err ask(struct fake *fake, int source, int64_t offset, size_t *found)
 {
     char id[32];
-    struct event_places places;
+    struct asked asked = {.offset = offset, .topic = fake->bus.sources[source].topic};
     struct reason reason = {""};
     snprintf(id, sizeof id, "id-%d-%lld", source, (long long)offset);
     struct event_term term = {EVENT_TERM_ID, slice_str(id)};
-    enum err err = indexer_find(fake->indexer, &term, 10, &places, &reason);
-    *found = places.items.count;
-    if (*found > 0) {
-        assert_int_equal(places.items.items[0].offset, offset);
-        assert_string_equal(places.items.items[0].topic, fake->bus.sources[source].topic);
-    }
-    event_places_deinit(&places);
+    enum err err = indexer_find(fake->indexer, &term, 1, 10, take_places, &asked, &reason);
+    *found = asked.found;
     return err;
 }
 
