@@ -7,6 +7,7 @@
 #include "log/flush.h"
 #include "log/log.h"
 #include "security/acl.h"
+#include "security/users.h"
 #include "topic/topic.h"
 
 #include <stdbool.h>
@@ -186,6 +187,21 @@ CHECKED enum err catalogue_each_acl(struct catalogue *catalogue,
 CHECKED enum err catalogue_change_acls(struct catalogue *catalogue, const struct acl_rule *add,
                                        size_t add_count, const struct acl_rule *remove,
                                        size_t remove_count, struct reason *reason);
+
+/* Visits the credentials of all users as they are stored. ERR_CORRUPT, ERR_IO. */
+CHECKED enum err catalogue_each_user(struct catalogue *catalogue, user_visitor *each, void *context,
+                                     struct reason *reason);
+
+/* Changes credentials durably, all of them or none. Of one credential the last change counts.
+ * ERR_IO, ERR_NO_SPACE. */
+CHECKED enum err catalogue_change_users(struct catalogue *catalogue,
+                                        const struct user_change *changes, size_t count,
+                                        struct reason *reason);
+
+/* What only this server knows (scram_pretend): made once for a data directory. ERR_CORRUPT, ERR_IO.
+ */
+CHECKED enum err catalogue_user_secret(struct catalogue *catalogue, uint8_t secret[32],
+                                       struct reason *reason);
 
 /* DeleteRecords: makes the new start durable, then cuts. -1 means the high watermark. *low is the
  * new log start. ERR_OUT_OF_RANGE. */

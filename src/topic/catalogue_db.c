@@ -17,9 +17,7 @@ static enum err run(sqlite3 *sqlite, const char *sql, struct reason *reason)
                : catalogue_rows_fail(sqlite, "change it", reason);
 }
 
-/*
- * Prepares and binds: 'b' topic id, 's' C string, 'i' int64_t.
- */
+/* Prepares and binds (catalogue_db_prepare). */
 static enum err prepare_list(sqlite3 *sqlite, sqlite3_stmt **statement, struct reason *reason,
                              const char *sql, const char *types, va_list args)
 {
@@ -30,6 +28,9 @@ static enum err prepare_list(sqlite3 *sqlite, sqlite3_stmt **statement, struct r
         if (types[i] == 'b') {
             const struct topic_id *id = va_arg(args, const struct topic_id *);
             sqlite3_bind_blob(*statement, i + 1, id->bytes, sizeof id->bytes, SQLITE_TRANSIENT);
+        } else if (types[i] == 'x') {
+            const struct slice *bytes = va_arg(args, const struct slice *);
+            sqlite3_bind_blob(*statement, i + 1, bytes->data, (int)bytes->size, SQLITE_TRANSIENT);
         } else if (types[i] == 's') {
             sqlite3_bind_text(*statement, i + 1, va_arg(args, const char *), -1, SQLITE_TRANSIENT);
         } else {
@@ -39,8 +40,8 @@ static enum err prepare_list(sqlite3 *sqlite, sqlite3_stmt **statement, struct r
     return ERR_NONE;
 }
 
-static enum err prepare(struct catalogue_db *db, sqlite3_stmt **statement, struct reason *reason,
-                        const char *sql, const char *types, ...)
+enum err catalogue_db_prepare(struct catalogue_db *db, sqlite3_stmt **statement,
+                              struct reason *reason, const char *sql, const char *types, ...)
 {
     va_list args;
     va_start(args, types);
@@ -50,8 +51,8 @@ static enum err prepare(struct catalogue_db *db, sqlite3_stmt **statement, struc
 }
 
 /* Whether there is another row. At the end, or when one cannot be read, the statement is gone. */
-static bool next_row(struct catalogue_db *db, sqlite3_stmt *statement, enum err *err,
-                     struct reason *reason)
+bool catalogue_db_next_row(struct catalogue_db *db, sqlite3_stmt *statement, enum err *err,
+                           struct reason *reason)
 {
     int code = sqlite3_step(statement);
     if (code == SQLITE_ROW) {
@@ -95,8 +96,8 @@ static void give_up_copy(struct catalogue_db *db, const char *why)
  * Runs one statement in both files. It returns the checksums of the rows that it is about, which
  * come to the sum (sign 1), leave it (-1) or stay (0).
  */
-static enum err change(struct catalogue_db *db, int sign, struct reason *reason, const char *sql,
-                       const char *types, ...)
+enum err catalogue_db_change(struct catalogue_db *db, int sign, struct reason *reason,
+                             const char *sql, const char *types, ...)
 {
     va_list args;
     va_list again;
@@ -145,8 +146,8 @@ static enum err check_place(struct catalogue_db *db, struct reason *reason)
     return ERR_NONE;
 }
 
-/* One change: begin, then change() and finish(). */
-static enum err begin(struct catalogue_db *db, struct reason *reason)
+/* One change: begin, then catalogue_db_change() and catalogue_db_finish(). */
+enum err catalogue_db_begin(struct catalogue_db *db, struct reason *reason)
 {
     struct reason why;
     db->before = db->sum;
@@ -179,7 +180,7 @@ static void commit_copy(struct catalogue_db *db)
 }
 
 /* COMMIT when err is ERR_NONE, else ROLLBACK and err. */
-static enum err finish(struct catalogue_db *db, enum err err, struct reason *reason)
+enum err catalogue_db_finish(struct catalogue_db *db, enum err err, struct reason *reason)
 {
     db->sum.version++;
     if (err == ERR_NONE) {
@@ -208,13 +209,13 @@ enum err catalogue_db_each_topic(struct catalogue_db *db,
 {
     sqlite3_stmt *statement;
     /* A deletion is named twice: by a mark and by a row of its own. */
-    enum err err =
-        prepare(db, &statement, reason,
-                db->format == 1 ? "SELECT id, name, partitions, internal, deleting, 0 FROM topic"
-                                : "SELECT t.id, t.name, t.partitions, t.internal, t.deleting,"
-                                  " d.name IS t.name AND d.partitions IS t.partitions"
-                                  " FROM topic t LEFT JOIN deletion d ON d.topic_id = t.id",
-                "");
+    enum err err = catalogue_db_prepare(
+        db, &statement, reason,
+        db->format == 1 ? "SELECT id, name, partitions, internal, deleting, 0 FROM topic"
+                        : "SELECT t.id, t.name, t.partitions, t.internal, t.deleting,"
+                          " d.name IS t.name AND d.partitions IS t.partitions"
+                          " FROM topic t LEFT JOIN deletion d ON d.topic_id = t.id",
+        "");
     int code = SQLITE_DONE;
     while (err == ERR_NONE && (code = sqlite3_step(statement)) == SQLITE_ROW) {
         const char *name = (const char *)sqlite3_column_text(statement, 1);
@@ -253,10 +254,10 @@ enum err catalogue_db_load_overrides(struct catalogue_db *db, const struct topic
                                      struct overrides *out, struct reason *reason)
 {
     sqlite3_stmt *statement;
-    enum err err =
-        prepare(db, &statement, reason,
-                "SELECT name, value FROM topic_setting WHERE topic_id = ? ORDER BY name", "b", id);
-    while (err == ERR_NONE && next_row(db, statement, &err, reason)) {
+    enum err err = catalogue_db_prepare(
+        db, &statement, reason,
+        "SELECT name, value FROM topic_setting WHERE topic_id = ? ORDER BY name", "b", id);
+    while (err == ERR_NONE && catalogue_db_next_row(db, statement, &err, reason)) {
         overrides_set(out, slice_str((const char *)sqlite3_column_text(statement, 0)),
                       slice_str((const char *)sqlite3_column_text(statement, 1)));
     }
@@ -266,13 +267,13 @@ enum err catalogue_db_load_overrides(struct catalogue_db *db, const struct topic
 static enum err put_overrides(struct catalogue_db *db, const struct topic_id *id,
                               const struct overrides *overrides, struct reason *reason)
 {
-    enum err err = change(db, -1, reason,
-                          "DELETE FROM topic_setting WHERE topic_id = ?1 RETURNING crc", "b", id);
+    enum err err = catalogue_db_change(
+        db, -1, reason, "DELETE FROM topic_setting WHERE topic_id = ?1 RETURNING crc", "b", id);
     for (size_t i = 0; err == ERR_NONE && i < overrides->count; i++) {
-        err = change(db, 1, reason,
-                     "INSERT INTO topic_setting VALUES(?1, ?2, ?3,"
-                     " row_crc('topic_setting', ?1, ?2, ?3)) RETURNING crc",
-                     "bss", id, overrides->items[i].name, overrides->items[i].value);
+        err = catalogue_db_change(db, 1, reason,
+                                  "INSERT INTO topic_setting VALUES(?1, ?2, ?3,"
+                                  " row_crc('topic_setting', ?1, ?2, ?3)) RETURNING crc",
+                                  "bss", id, overrides->items[i].name, overrides->items[i].value);
     }
     return err;
 }
@@ -281,19 +282,19 @@ enum err catalogue_db_insert(struct catalogue_db *db, const struct topic *topic,
                              int32_t partition_count, const struct overrides *overrides,
                              struct reason *reason)
 {
-    enum err err = begin(db, reason);
+    enum err err = catalogue_db_begin(db, reason);
     if (err != ERR_NONE) {
         return err;
     }
-    err =
-        change(db, 1, reason,
-               "INSERT INTO topic VALUES(?1, ?2, ?3, ?4, 0,"
-               " row_crc('topic', ?1, ?2, ?3, ?4, 0)) RETURNING crc",
-               "bsii", &topic->id, topic->name, (int64_t)partition_count, (int64_t)topic->internal);
+    err = catalogue_db_change(db, 1, reason,
+                              "INSERT INTO topic VALUES(?1, ?2, ?3, ?4, 0,"
+                              " row_crc('topic', ?1, ?2, ?3, ?4, 0)) RETURNING crc",
+                              "bsii", &topic->id, topic->name, (int64_t)partition_count,
+                              (int64_t)topic->internal);
     if (err == ERR_NONE) {
         err = put_overrides(db, &topic->id, overrides, reason);
     }
-    return finish(db, err, reason);
+    return catalogue_db_finish(db, err, reason);
 }
 
 /* Changes the topic's row. */
@@ -301,21 +302,23 @@ static enum err update_topic(struct catalogue_db *db, const struct topic_id *id,
                              int64_t value, struct reason *reason)
 {
     int64_t rows = db->sum.rows;
-    enum err err = change(db, -1, reason, "SELECT crc FROM topic WHERE id = ?1", "b", id);
+    enum err err =
+        catalogue_db_change(db, -1, reason, "SELECT crc FROM topic WHERE id = ?1", "b", id);
     if (err == ERR_NONE && db->sum.rows == rows) {
         return reason_fail(reason, ERR_NOT_FOUND, "the catalogue has no such topic any more");
     }
-    return err == ERR_NONE ? change(db, 1, reason, sql, "bi", id, value) : err;
+    return err == ERR_NONE ? catalogue_db_change(db, 1, reason, sql, "bi", id, value) : err;
 }
 
 enum err catalogue_db_mark_deleting(struct catalogue_db *db, const struct topic_id *id,
                                     struct reason *reason)
 {
-    enum err err = begin(db, reason);
+    enum err err = catalogue_db_begin(db, reason);
     if (err != ERR_NONE) {
         return err;
     }
-    err = change(db, -1, reason, "DELETE FROM deletion WHERE topic_id = ?1 RETURNING crc", "b", id);
+    err = catalogue_db_change(db, -1, reason,
+                              "DELETE FROM deletion WHERE topic_id = ?1 RETURNING crc", "b", id);
     if (err == ERR_NONE) {
         err = update_topic(db, id,
                            "UPDATE topic SET deleting = ?2, crc ="
@@ -324,13 +327,14 @@ enum err catalogue_db_mark_deleting(struct catalogue_db *db, const struct topic_
                            1, reason);
     }
     if (err == ERR_NONE) {
-        err = change(db, 1, reason,
-                     "INSERT INTO deletion SELECT id, name, partitions,"
-                     " row_crc('deletion', id, name, partitions) FROM topic WHERE id = ?1"
-                     " RETURNING crc",
-                     "b", id);
+        err = catalogue_db_change(
+            db, 1, reason,
+            "INSERT INTO deletion SELECT id, name, partitions,"
+            " row_crc('deletion', id, name, partitions) FROM topic WHERE id = ?1"
+            " RETURNING crc",
+            "b", id);
     }
-    return finish(db, err, reason);
+    return catalogue_db_finish(db, err, reason);
 }
 
 enum err catalogue_db_remove(struct catalogue_db *db, const struct topic_id *id,
@@ -342,20 +346,20 @@ enum err catalogue_db_remove(struct catalogue_db *db, const struct topic_id *id,
         "DELETE FROM topic WHERE id = ?1 RETURNING crc",
         "DELETE FROM deletion WHERE topic_id = ?1 RETURNING crc",
     };
-    enum err err = begin(db, reason);
+    enum err err = catalogue_db_begin(db, reason);
     if (err != ERR_NONE) {
         return err;
     }
     for (size_t i = 0; i < sizeof statements / sizeof statements[0] && err == ERR_NONE; i++) {
-        err = change(db, -1, reason, statements[i], "b", id);
+        err = catalogue_db_change(db, -1, reason, statements[i], "b", id);
     }
-    return finish(db, err, reason);
+    return catalogue_db_finish(db, err, reason);
 }
 
 enum err catalogue_db_set_partitions(struct catalogue_db *db, const struct topic_id *id,
                                      int32_t count, struct reason *reason)
 {
-    enum err err = begin(db, reason);
+    enum err err = catalogue_db_begin(db, reason);
     if (err != ERR_NONE) {
         return err;
     }
@@ -364,14 +368,16 @@ enum err catalogue_db_set_partitions(struct catalogue_db *db, const struct topic
                        " row_crc('topic', id, name, ?2, internal, deleting)"
                        " WHERE id = ?1 RETURNING crc",
                        count, reason);
-    return finish(db, err, reason);
+    return catalogue_db_finish(db, err, reason);
 }
 
 enum err catalogue_db_set_overrides(struct catalogue_db *db, const struct topic_id *id,
                                     const struct overrides *overrides, struct reason *reason)
 {
-    enum err err = begin(db, reason);
-    return err == ERR_NONE ? finish(db, put_overrides(db, id, overrides, reason), reason) : err;
+    enum err err = catalogue_db_begin(db, reason);
+    return err == ERR_NONE
+               ? catalogue_db_finish(db, put_overrides(db, id, overrides, reason), reason)
+               : err;
 }
 
 enum err catalogue_db_each_group_setting(struct catalogue_db *db,
@@ -380,9 +386,9 @@ enum err catalogue_db_each_group_setting(struct catalogue_db *db,
                                          void *context, struct reason *reason)
 {
     sqlite3_stmt *statement;
-    enum err err =
-        prepare(db, &statement, reason, "SELECT group_id, name, value FROM group_setting", "");
-    while (err == ERR_NONE && next_row(db, statement, &err, reason)) {
+    enum err err = catalogue_db_prepare(db, &statement, reason,
+                                        "SELECT group_id, name, value FROM group_setting", "");
+    while (err == ERR_NONE && catalogue_db_next_row(db, statement, &err, reason)) {
         each(context, (const char *)sqlite3_column_text(statement, 0),
              (const char *)sqlite3_column_text(statement, 1),
              (const char *)sqlite3_column_text(statement, 2));
@@ -393,13 +399,13 @@ enum err catalogue_db_each_group_setting(struct catalogue_db *db,
 static enum err put_group(struct catalogue_db *db, const char *group, const struct overrides *own,
                           struct reason *reason)
 {
-    enum err err = change(
+    enum err err = catalogue_db_change(
         db, -1, reason, "DELETE FROM group_setting WHERE group_id = ?1 RETURNING crc", "s", group);
     for (size_t i = 0; err == ERR_NONE && i < own->count; i++) {
-        err = change(db, 1, reason,
-                     "INSERT INTO group_setting VALUES(?1, ?2, ?3,"
-                     " row_crc('group_setting', ?1, ?2, ?3)) RETURNING crc",
-                     "sss", group, own->items[i].name, own->items[i].value);
+        err = catalogue_db_change(db, 1, reason,
+                                  "INSERT INTO group_setting VALUES(?1, ?2, ?3,"
+                                  " row_crc('group_setting', ?1, ?2, ?3)) RETURNING crc",
+                                  "sss", group, own->items[i].name, own->items[i].value);
     }
     return err;
 }
@@ -407,8 +413,9 @@ static enum err put_group(struct catalogue_db *db, const char *group, const stru
 enum err catalogue_db_set_group_overrides(struct catalogue_db *db, const char *group,
                                           const struct overrides *own, struct reason *reason)
 {
-    enum err err = begin(db, reason);
-    return err == ERR_NONE ? finish(db, put_group(db, group, own, reason), reason) : err;
+    enum err err = catalogue_db_begin(db, reason);
+    return err == ERR_NONE ? catalogue_db_finish(db, put_group(db, group, own, reason), reason)
+                           : err;
 }
 
 static struct slice text_of(sqlite3_stmt *statement, int column)
@@ -422,11 +429,12 @@ enum err catalogue_db_each_acl(struct catalogue_db *db,
                                void *context, struct reason *reason)
 {
     sqlite3_stmt *statement;
-    enum err err = prepare(db, &statement, reason,
-                           "SELECT kind, pattern, name, principal, host, operation, permission"
-                           " FROM acl",
-                           "");
-    while (err == ERR_NONE && next_row(db, statement, &err, reason)) {
+    enum err err =
+        catalogue_db_prepare(db, &statement, reason,
+                             "SELECT kind, pattern, name, principal, host, operation, permission"
+                             " FROM acl",
+                             "");
+    while (err == ERR_NONE && catalogue_db_next_row(db, statement, &err, reason)) {
         struct reason why;
         struct acl_rule rule = {
             .kind = (int8_t)sqlite3_column_int(statement, 0),
@@ -454,9 +462,9 @@ static enum err change_acl(struct catalogue_db *db, int sign, const char *sql,
     char *texts[3] = {mem_strndup((const char *)rule->name.data, rule->name.size),
                       mem_strndup((const char *)rule->principal.data, rule->principal.size),
                       mem_strndup((const char *)rule->host.data, rule->host.size)};
-    enum err err =
-        change(db, sign, reason, sql, "iisssii", (int64_t)rule->kind, (int64_t)rule->pattern,
-               texts[0], texts[1], texts[2], (int64_t)rule->operation, (int64_t)rule->permission);
+    enum err err = catalogue_db_change(db, sign, reason, sql, "iisssii", (int64_t)rule->kind,
+                                       (int64_t)rule->pattern, texts[0], texts[1], texts[2],
+                                       (int64_t)rule->operation, (int64_t)rule->permission);
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         free(texts[i]);
     }
@@ -467,7 +475,7 @@ enum err catalogue_db_change_acls(struct catalogue_db *db, const struct acl_rule
                                   size_t add_count, const struct acl_rule *remove,
                                   size_t remove_count, struct reason *reason)
 {
-    enum err err = begin(db, reason);
+    enum err err = catalogue_db_begin(db, reason);
     if (err != ERR_NONE) {
         return err;
     }
@@ -484,18 +492,19 @@ enum err catalogue_db_change_acls(struct catalogue_db *db, const struct acl_rule
                          " AND permission = ?7 RETURNING crc",
                          &remove[i], reason);
     }
-    return finish(db, err, reason);
+    return catalogue_db_finish(db, err, reason);
 }
 
 enum err catalogue_db_log_starts(struct catalogue_db *db, const struct topic_id *id,
                                  struct catalogue_db_log_starts *out, struct reason *reason)
 {
     sqlite3_stmt *statement;
-    enum err err = prepare(db, &statement, reason,
-                           "SELECT partition, start_offset FROM log_start WHERE topic_id = ?"
-                           " AND partition BETWEEN 0 AND ? ORDER BY partition",
-                           "bi", id, (int64_t)TOPIC_MAX_PARTITIONS - 1);
-    while (err == ERR_NONE && next_row(db, statement, &err, reason)) {
+    enum err err =
+        catalogue_db_prepare(db, &statement, reason,
+                             "SELECT partition, start_offset FROM log_start WHERE topic_id = ?"
+                             " AND partition BETWEEN 0 AND ? ORDER BY partition",
+                             "bi", id, (int64_t)TOPIC_MAX_PARTITIONS - 1);
+    while (err == ERR_NONE && catalogue_db_next_row(db, statement, &err, reason)) {
         *vec_add(out) = (struct catalogue_db_log_start){
             .partition = sqlite3_column_int(statement, 0),
             .start = sqlite3_column_int64(statement, 1),
@@ -507,20 +516,22 @@ enum err catalogue_db_log_starts(struct catalogue_db *db, const struct topic_id 
 enum err catalogue_db_set_log_start(struct catalogue_db *db, const struct topic_id *id,
                                     int32_t partition, int64_t start, struct reason *reason)
 {
-    enum err err = begin(db, reason);
+    enum err err = catalogue_db_begin(db, reason);
     if (err != ERR_NONE) {
         return err;
     }
-    err = change(db, -1, reason,
-                 "DELETE FROM log_start WHERE topic_id = ?1 AND partition = ?2 RETURNING crc", "bi",
-                 id, (int64_t)partition);
+    err = catalogue_db_change(
+        db, -1, reason,
+        "DELETE FROM log_start WHERE topic_id = ?1 AND partition = ?2 RETURNING crc", "bi", id,
+        (int64_t)partition);
     if (err == ERR_NONE) {
-        err = change(db, 1, reason,
-                     "INSERT INTO log_start VALUES(?1, ?2, ?3, row_crc('log_start', ?1, ?2, ?3))"
-                     " RETURNING crc",
-                     "bii", id, (int64_t)partition, start);
+        err = catalogue_db_change(
+            db, 1, reason,
+            "INSERT INTO log_start VALUES(?1, ?2, ?3, row_crc('log_start', ?1, ?2, ?3))"
+            " RETURNING crc",
+            "bii", id, (int64_t)partition, start);
     }
-    return finish(db, err, reason);
+    return catalogue_db_finish(db, err, reason);
 }
 
 enum err catalogue_db_get(struct catalogue_db *db, const char *name, char **text,
@@ -528,8 +539,8 @@ enum err catalogue_db_get(struct catalogue_db *db, const char *name, char **text
 {
     sqlite3_stmt *statement;
     *text = NULL;
-    enum err err =
-        prepare(db, &statement, reason, "SELECT value FROM meta WHERE name = ?", "s", name);
+    enum err err = catalogue_db_prepare(db, &statement, reason,
+                                        "SELECT value FROM meta WHERE name = ?", "s", name);
     if (err != ERR_NONE) {
         return err;
     }
@@ -546,15 +557,16 @@ enum err catalogue_db_get(struct catalogue_db *db, const char *name, char **text
 enum err catalogue_db_put(struct catalogue_db *db, const char *name, const char *text,
                           struct reason *reason)
 {
-    enum err err = begin(db, reason);
+    enum err err = catalogue_db_begin(db, reason);
     if (err != ERR_NONE) {
         return err;
     }
-    err = change(db, -1, reason, "DELETE FROM meta WHERE name = ?1 RETURNING crc", "s", name);
+    err = catalogue_db_change(db, -1, reason, "DELETE FROM meta WHERE name = ?1 RETURNING crc", "s",
+                              name);
     if (err == ERR_NONE) {
-        err = change(db, 1, reason,
-                     "INSERT INTO meta VALUES(?1, ?2, row_crc('meta', ?1, ?2)) RETURNING crc", "ss",
-                     name, text);
+        err = catalogue_db_change(
+            db, 1, reason, "INSERT INTO meta VALUES(?1, ?2, row_crc('meta', ?1, ?2)) RETURNING crc",
+            "ss", name, text);
     }
-    return finish(db, err, reason);
+    return catalogue_db_finish(db, err, reason);
 }

@@ -5,6 +5,7 @@
 #include "base/settings.h"
 #include "base/vec.h"
 #include "security/acl.h"
+#include "security/users.h"
 #include "topic/topic.h"
 
 #include <stdbool.h>
@@ -104,6 +105,14 @@ CHECKED enum err catalogue_db_each_acl(struct catalogue_db *db,
 CHECKED enum err catalogue_db_change_acls(struct catalogue_db *db, const struct acl_rule *add,
                                           size_t add_count, const struct acl_rule *remove,
                                           size_t remove_count, struct reason *reason);
+
+/* All users' credentials. One that cannot be is ERR_CORRUPT. */
+CHECKED enum err catalogue_db_each_user(struct catalogue_db *db, user_visitor *each, void *context,
+                                        struct reason *reason);
+/* Makes the changes, all of them or none. */
+CHECKED enum err catalogue_db_change_users(struct catalogue_db *db,
+                                           const struct user_change *changes, size_t count,
+                                           struct reason *reason);
 
 /* A log start that DeleteRecords set. */
 struct catalogue_db_log_start {

@@ -24,6 +24,28 @@ struct catalogue_db {
     struct catalogue_sum before; /* the change that is under way */
 };
 
+/* ---- an open catalogue: catalogue_db.c ---- */
+
+/* Prepares and binds: 'b' topic id, 's' C string, 'x' struct slice of bytes (a pointer to it), 'i'
+ * int64_t. ERR_IO, ERR_CORRUPT. */
+CHECKED enum err catalogue_db_prepare(struct catalogue_db *db, sqlite3_stmt **statement,
+                                      struct reason *reason, const char *sql, const char *types,
+                                      ...);
+
+/* Whether there is another row. At the end, or when one cannot be read, the statement is gone. */
+bool catalogue_db_next_row(struct catalogue_db *db, sqlite3_stmt *statement, enum err *err,
+                           struct reason *reason);
+
+/* One change: begin, then catalogue_db_change as often as need be, then finish, which commits when
+ * err is ERR_NONE, else rolls back and returns err. */
+CHECKED enum err catalogue_db_begin(struct catalogue_db *db, struct reason *reason);
+CHECKED enum err catalogue_db_finish(struct catalogue_db *db, enum err err, struct reason *reason);
+
+/* Runs one statement in both files. It returns the checksums of the rows that it is about, which
+ * come to the sum (sign 1), leave it (-1) or stay (0). Binds as catalogue_db_prepare. */
+CHECKED enum err catalogue_db_change(struct catalogue_db *db, int sign, struct reason *reason,
+                                     const char *sql, const char *types, ...);
+
 /* ---- one file: catalogue_db_file.c ---- */
 
 /*

@@ -43,6 +43,12 @@ static const struct table {
      " PRIMARY KEY(kind, pattern, name, principal, host, operation, permission)",
      "kind, pattern, name, principal, host, operation, permission",
      "kind || ' ' || quote(name) || ' ' || quote(principal)", 3},
+    {"user_credential",
+     "name TEXT NOT NULL, mechanism INTEGER NOT NULL, salt BLOB NOT NULL,"
+     " stored_key BLOB NOT NULL, server_key BLOB NOT NULL, iterations INTEGER NOT NULL,"
+     " PRIMARY KEY(name, mechanism)",
+     "name, mechanism, salt, stored_key, server_key, iterations", "quote(name) || ' ' || mechanism",
+     4},
 };
 enum { TABLE_COUNT = sizeof tables / sizeof tables[0] };
 

@@ -13,7 +13,7 @@
  * what their checksums add up to, and how many changes there were. SQL sees the checksum as the
  * function row_crc(table, column, ...). docs/formats.md lists the tables.
  */
-enum { CATALOGUE_FORMAT = 3 };
+enum { CATALOGUE_FORMAT = 4 };
 
 /* What the row `sum` says, but for itself. */
 struct catalogue_sum {

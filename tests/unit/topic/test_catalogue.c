@@ -419,7 +419,7 @@ static void test_a_newer_format_is_refused(void **state)
     fixture_close(fixture);
     struct catalogue_db *db;
     assert_int_equal(catalogue_db_open(fixture->dir, true, &db, &fixture->reason), ERR_NONE);
-    assert_int_equal(catalogue_db_put(db, "format", "4", &fixture->reason), ERR_NONE);
+    assert_int_equal(catalogue_db_put(db, "format", "5", &fixture->reason), ERR_NONE);
     catalogue_db_close(db);
     struct catalogue_config config = {
         .data_dir = fixture->dir,
@@ -429,7 +429,7 @@ static void test_a_newer_format_is_refused(void **state)
     assert_int_equal(
         catalogue_open(&config, &fixture->catalogue, &fixture->recovery, &fixture->reason),
         ERR_UNSUPPORTED);
-    assert_non_null(strstr(fixture->reason.text, "format 4"));
+    assert_non_null(strstr(fixture->reason.text, "format 5"));
     fixture->catalogue = NULL;
 }
 

@@ -74,6 +74,25 @@ static void show_acl(void *context, const struct acl_rule *rule)
                rule->operation, rule->permission);
 }
 
+static void show_user(void *context, struct slice name, const struct scram_credential *credential)
+{
+    buf_printf(context, "%.*s %d %d %u %02x %02x %02x\n", SLICE_ARGS(name), credential->mechanism,
+               (int)credential->iterations, credential->salt_size, credential->salt[0],
+               credential->stored_key[0], credential->server_key[0]);
+}
+
+static struct user_change user(const char *name, enum scram_mechanism mechanism, int mark)
+{
+    struct user_change change = {.name = slice_str(name),
+                                 .credential = {.mechanism = mechanism,
+                                                .iterations = 4096 + mark,
+                                                .salt_size = 3,
+                                                .salt = {(uint8_t)mark},
+                                                .stored_key = {(uint8_t)mark},
+                                                .server_key = {(uint8_t)mark}}};
+    return change;
+}
+
 static struct acl_rule allow(const char *topic, const char *principal)
 {
     return (struct acl_rule){.kind = ACL_TOPIC,
@@ -95,6 +114,7 @@ static char *say_all(struct catalogue_db *db, const struct topic_id *ids)
     assert_int_equal(catalogue_db_each_topic(db, show_topic, &text, NULL), ERR_NONE);
     assert_int_equal(catalogue_db_each_group_setting(db, show_group, &text, NULL), ERR_NONE);
     assert_int_equal(catalogue_db_each_acl(db, show_acl, &text, NULL), ERR_NONE);
+    assert_int_equal(catalogue_db_each_user(db, show_user, &text, NULL), ERR_NONE);
     for (size_t i = 0; i < 3; i++) {
         struct overrides own = {0};
         struct catalogue_db_log_starts starts = {0};
@@ -151,7 +171,14 @@ static char *fill(struct fixture *fixture, struct topic_id *ids)
                                      allow("pay", "User:a")};
     assert_int_equal(catalogue_db_change_acls(db, rules, 2, NULL, 0, reason), ERR_NONE);
     assert_int_equal(catalogue_db_change_acls(db, &rules[2], 1, &rules[0], 1, reason), ERR_NONE);
+    struct user_change users[] = {user("shop", SCRAM_SHA_256, 1), user("shop", SCRAM_SHA_512, 2),
+                                  user("mail", SCRAM_SHA_256, 3), user("shop", SCRAM_SHA_256, 4),
+                                  user("mail", SCRAM_SHA_256, 0)};
+    users[4].is_removal = true;
+    assert_int_equal(catalogue_db_change_users(db, users, 5, reason), ERR_NONE);
     char *said = say_all(db, ids);
+    assert_non_null(strstr(said, "shop 1 4100 3 04 04 04\nshop 2 4098 3 02 02 02\n"));
+    assert_null(strstr(said, "mail"));
     catalogue_db_close(db);
     return said;
 }
@@ -551,8 +578,8 @@ static int64_t ask_number(sqlite3 *sqlite, const char *sql)
     return number;
 }
 
-/* What the last program without rules of access left. */
-static void make_format_2(struct fixture *fixture)
+/* What a program of an older format left: before rules of access (2), or users (3). */
+static void make_format(struct fixture *fixture, int format)
 {
     static const char of_format[] = "SELECT crc FROM meta WHERE name = 'format'";
     struct catalogue_sum sum;
@@ -562,13 +589,12 @@ static void make_format_2(struct fixture *fixture)
     assert_int_equal(catalogue_rows_init(sqlite, &fixture->reason), ERR_NONE);
     assert_true(catalogue_rows_get_sum(sqlite, &sum));
     sum.crcs -= ask_number(sqlite, of_format);
-    assert_int_equal(
-        sqlite3_exec(sqlite,
-                     "DROP TABLE acl;"
-                     "UPDATE meta SET value = '2', crc = row_crc('meta', 'format', '2')"
-                     " WHERE name = 'format'",
-                     NULL, NULL, NULL),
-        SQLITE_OK);
+    char *sql = mem_sprintf("%sDROP TABLE user_credential;"
+                            "UPDATE meta SET value = '%d', crc = row_crc('meta', 'format', '%d')"
+                            " WHERE name = 'format'",
+                            format < 3 ? "DROP TABLE acl;" : "", format, format);
+    assert_int_equal(sqlite3_exec(sqlite, sql, NULL, NULL, NULL), SQLITE_OK);
+    free(sql);
     sum.crcs += ask_number(sqlite, of_format);
     assert_int_equal(catalogue_rows_put_sum(sqlite, &sum, &fixture->reason), ERR_NONE);
     sqlite3_close(sqlite);
@@ -582,7 +608,7 @@ static void test_a_catalogue_without_rules_is_taken_over(void **state)
     struct catalogue_db *db;
     make_orders(fixture);
     fixture_close(fixture);
-    make_format_2(fixture);
+    make_format(fixture, 2);
     drop(fixture, "tidings-copy.db");
     assert_int_equal(catalogue_db_inspect(fixture->dir, NULL, NULL, &db, NULL), ERR_NONE);
     catalogue_db_close(db);
@@ -600,6 +626,61 @@ static void test_a_catalogue_without_rules_is_taken_over(void **state)
     char *said = say_all(db, none);
     assert_non_null(strstr(said, "2 4 orders User:a * 3 3\n"));
     free(said);
+    catalogue_db_close(db);
+    fixture_open(fixture);
+}
+
+static void test_a_catalogue_without_users_is_taken_over(void **state)
+{
+    struct fixture *fixture = *state;
+    struct topic_id none[3] = {0};
+    struct catalogue_db *db;
+    make_orders(fixture);
+    fixture_close(fixture);
+    make_format(fixture, 3);
+    assert_int_equal(catalogue_db_inspect(fixture->dir, NULL, NULL, &db, NULL), ERR_NONE);
+    assert_int_equal(catalogue_db_each_user(db, show_user, NULL, NULL), ERR_NONE);
+    catalogue_db_close(db);
+    fixture_open(fixture);
+    assert_orders(fixture);
+    fixture_close(fixture);
+    assert_int_equal(catalogue_db_open(fixture->dir, true, &db, &fixture->reason), ERR_NONE);
+    const struct user_change change = user("shop", SCRAM_SHA_512, 5);
+    assert_int_equal(catalogue_db_change_users(db, &change, 1, &fixture->reason), ERR_NONE);
+    catalogue_db_close(db);
+    drop(fixture, "tidings.db"); /* the copy has it as well */
+    assert_int_equal(catalogue_db_open(fixture->dir, true, &db, &fixture->reason), ERR_NONE);
+    char *said = say_all(db, none);
+    assert_non_null(strstr(said, "shop 2 4101 3 05 05 05\n"));
+    free(said);
+    catalogue_db_close(db);
+    fixture_open(fixture);
+}
+
+static void test_the_secret_of_users_stays(void **state)
+{
+    struct fixture *fixture = *state;
+    uint8_t first[32] = {0}, second[32] = {0};
+    assert_int_equal(catalogue_user_secret(fixture->catalogue, first, &fixture->reason), ERR_NONE);
+    fixture_close(fixture);
+    fixture_open(fixture);
+    assert_int_equal(catalogue_user_secret(fixture->catalogue, second, &fixture->reason), ERR_NONE);
+    assert_memory_equal(first, second, sizeof first);
+    memset(second, 0, sizeof second);
+    assert_memory_not_equal(first, second, sizeof first);
+}
+
+static void test_a_credential_that_cannot_be_is_corrupt(void **state)
+{
+    struct fixture *fixture = *state;
+    struct catalogue_db *db;
+    fixture_close(fixture);
+    assert_int_equal(catalogue_db_open(fixture->dir, true, &db, &fixture->reason), ERR_NONE);
+    struct user_change change = user("shop", SCRAM_SHA_512, 5);
+    change.credential.iterations = 1;
+    assert_int_equal(catalogue_db_change_users(db, &change, 1, &fixture->reason), ERR_NONE);
+    assert_int_equal(catalogue_db_each_user(db, show_user, NULL, &fixture->reason), ERR_CORRUPT);
+    assert_non_null(strstr(fixture->reason.text, "too few iterations"));
     catalogue_db_close(db);
     fixture_open(fixture);
 }
@@ -726,6 +807,12 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_deleted_records_are_not_taken_for_lost, fixture_setup,
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(test_a_catalogue_without_rules_is_taken_over, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_a_catalogue_without_users_is_taken_over, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_the_secret_of_users_stays, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_a_credential_that_cannot_be_is_corrupt, fixture_setup,
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(test_an_older_catalogue_is_taken_over, fixture_setup,
                                         fixture_teardown),
