@@ -233,3 +233,14 @@ bool acl_fits(const struct acl_rule *filter, const struct acl_rule *rule)
            (filter->operation == ACL_ANY_OPERATION || filter->operation == rule->operation) &&
            (filter->permission == ACL_ANY_PERMISSION || filter->permission == rule->permission);
 }
+
+int acl_compare(const struct acl_rule *a, const struct acl_rule *b)
+{
+    int order = a->kind - b->kind;
+    order = order != 0 ? order : slice_compare(a->name, b->name);
+    order = order != 0 ? order : a->pattern - b->pattern;
+    order = order != 0 ? order : slice_compare(a->principal, b->principal);
+    order = order != 0 ? order : slice_compare(a->host, b->host);
+    order = order != 0 ? order : a->operation - b->operation;
+    return order != 0 ? order : a->permission - b->permission;
+}

@@ -69,6 +69,9 @@ CHECKED enum err acl_check_filter(const struct acl_rule *filter, struct reason *
 /* Whether a rule is one of those that the filter is for. */
 bool acl_fits(const struct acl_rule *filter, const struct acl_rule *rule);
 
+/* By kind, name, pattern, principal, host, operation, permission: below 0, 0 or above 0. */
+int acl_compare(const struct acl_rule *a, const struct acl_rule *b);
+
 /* "topic", "READ", "PREFIXED", "ALLOW"; static, "?" for a number that is none. */
 const char *acl_kind_name(int8_t kind);
 const char *acl_operation_name(int8_t operation);
@@ -94,8 +97,7 @@ bool acl_set_add(struct acl_set *set, const struct acl_rule *rule);
 bool acl_set_remove(struct acl_set *set, const struct acl_rule *rule);
 bool acl_set_has(const struct acl_set *set, const struct acl_rule *rule);
 
-/* Calls for each rule that fits, in the order of kind, name, pattern, principal, host, operation.
- */
+/* Calls for each rule that fits, in the order of acl_compare. */
 void acl_set_each(const struct acl_set *set, const struct acl_rule *filter,
                   void (*each)(void *context, const struct acl_rule *rule), void *context);
 

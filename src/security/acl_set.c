@@ -201,24 +201,9 @@ static struct acl_rule rule_of(const struct resource *resource, const struct hol
     };
 }
 
-static int compare_slices(struct slice a, struct slice b)
+static int by_order(const void *one, const void *other)
 {
-    size_t size = a.size < b.size ? a.size : b.size;
-    int order = size > 0 ? memcmp(a.data, b.data, size) : 0;
-    return order != 0 ? order : (a.size > b.size) - (a.size < b.size);
-}
-
-static int compare_rules(const void *one, const void *other)
-{
-    const struct acl_rule *a = one;
-    const struct acl_rule *b = other;
-    int order = a->kind - b->kind;
-    order = order != 0 ? order : compare_slices(a->name, b->name);
-    order = order != 0 ? order : a->pattern - b->pattern;
-    order = order != 0 ? order : compare_slices(a->principal, b->principal);
-    order = order != 0 ? order : compare_slices(a->host, b->host);
-    order = order != 0 ? order : a->operation - b->operation;
-    return order != 0 ? order : a->permission - b->permission;
+    return acl_compare(one, other);
 }
 
 void acl_set_each(const struct acl_set *set, const struct acl_rule *filter,
@@ -238,7 +223,7 @@ void acl_set_each(const struct acl_set *set, const struct acl_rule *filter,
         }
     }
     if (found.count > 0) {
-        qsort(found.items, found.count, sizeof found.items[0], compare_rules);
+        qsort(found.items, found.count, sizeof found.items[0], by_order);
     }
     for (size_t i = 0; i < found.count; i++) {
         each(context, &found.items[i]);

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 """ACLs with clients as they are: who may do what, by their certificates; kept over a kill; told and changed by Kafka's APIs."""
+import json
 import os
 import re
 import shutil
@@ -11,7 +12,7 @@ import unittest
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 # pylint: disable=wrong-import-position
 from harness.certificates import Authority
-from harness.server import run, Server, wait_for
+from harness.server import held_port, run, Server, wait_for
 
 try:
     from kafka import admin
@@ -21,6 +22,148 @@ except ImportError:
 
 DENIED = "authorization failed"
 LITERAL, PREFIXED = "LITERAL", "PREFIXED"
+
+
+SETTINGS = ("ssl.client.auth=requested", "http.listeners=127.0.0.1:0", "ssl.principal.mapping.rules=RULE:^CN=(.*)$/$1/",
+            "super.users=User:root",
+            "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer")
+
+
+class Command(unittest.TestCase):
+    """`tidings acl`, which speaks TLS by itself; each test has names of its own on one server."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.mkdtemp(prefix="tidings-acl-")
+        cls.addClassCleanup(shutil.rmtree, cls.folder)
+        cls.authority = Authority(os.path.join(cls.folder, "authority"))
+        keystore = cls.authority.sign("bus", "/CN=bus", "DNS:localhost")  # not for 127.0.0.1
+        for name in ("root", "shop"):
+            cls.authority.sign(name, "/CN=" + name)
+        cls.port = held_port(cls)
+        cls.server = Server(
+            os.path.join(cls.folder, "data"), "ssl.keystore.location=" + keystore,
+            "ssl.truststore.location=" + cls.authority.ca, f"advertised.listeners=SSL://localhost:{cls.port}",
+            *SETTINGS, listen=None, options=("--listen", f"SSL://127.0.0.1:{cls.port}"))
+        cls.addClassCleanup(cls.server.stop)
+
+    def acl(self, *words, who="root", code=0, host="localhost", **changed):
+        """What it says."""
+        given = {"security.protocol": "ssl", "ssl.ca.location": self.authority.ca}
+        if who:
+            given["ssl.certificate.location"] = self.authority.path(who + ".crt")
+            given["ssl.key.location"] = self.authority.path(who + ".key")
+        given.update({name.replace("_", "."): value for name, value in changed.items()})
+        properties = [word for name, value in given.items() for word in ("-X", f"{name}={value}")]
+        out, err = run("acl", *words, *properties, address=f"{host}:{self.port}", code=code)
+        return out + err
+
+    def rules(self, *words):
+        return {tuple(rule[part] for part in ("permission", "principal", "operation", "resource_name", "pattern", "host"))
+                for rule in json.loads(self.acl("list", *words, "--json"))}
+
+    def explained(self, *words):
+        return json.loads(self.acl("explain", *words, "--json"))
+
+    def test_rules_are_made_shown_and_removed(self):
+        self.assertEqual(self.acl("add", "allow", "shop", "write,describe", "topic:made", "--host", "10.0.0.1", "--host", "::1"),
+                         "added  allow User:shop WRITE on topic made from 10.0.0.1\n"
+                         "added  allow User:shop WRITE on topic made from ::1\n"
+                         "added  allow User:shop DESCRIBE on topic made from 10.0.0.1\n"
+                         "added  allow User:shop DESCRIBE on topic made from ::1\n")
+        added = json.loads(self.acl("add", "deny", "*", "all", "topic:mad", "--pattern", "prefixed", "--json"))
+        self.assertEqual([(rule["added"], rule["pattern"]) for rule in added], [(True, "PREFIXED")])
+        of_user = {("ALLOW", "User:shop", operation, "made", "LITERAL", host)
+                   for operation in ("WRITE", "DESCRIBE") for host in ("10.0.0.1", "::1")}
+        of_all = {("DENY", "User:*", "ALL", "mad", "PREFIXED", "*")}
+        self.assertEqual(self.rules("topic:made"), of_user | of_all)
+        self.assertEqual(self.rules("topic:made", "--pattern", "literal"), of_user)
+        self.assertEqual(self.rules("topic:made", "--permission", "deny"), of_all)
+        self.assertEqual(self.rules("topic", "--user", "User:shop", "--operation", "write", "--host", "::1"),
+                         {("ALLOW", "User:shop", "WRITE", "made", "LITERAL", "::1")})
+        self.assertRegex(self.acl("list", "topic:made"), r"(?m)^deny +User:\* +ALL +topic +mad +prefixed +\*$")
+        self.assertRegex(self.acl("remove", "topic:made", "--host", "::1", "--dry-run"), r"^(would remove  allow .*\n){2}$")
+        self.assertEqual(self.rules("topic:made"), of_user | of_all)
+        self.assertRegex(self.acl("remove", "topic:made", "--host", "::1"), r"^(removed  allow .*\n){2}$")
+        self.assertIn("there is no such rule", self.acl("remove", "topic:made", "--host", "::1", code=4))
+        self.assertEqual(len(json.loads(self.acl("remove", "topic:made", "--pattern", "match", "--json"))), 3)
+        self.assertEqual(self.rules("topic:made"), set())
+
+    def test_it_is_explained_who_may_and_why(self):
+        self.acl("add", "allow", "shop", "write", "topic:why-", "--pattern", "prefixed")
+        self.acl("add", "deny", "shop", "all", "topic:why-not")
+        self.acl("add", "deny", "shop", "write", "topic:why-1", "--host", "10.9.9.9")
+        self.acl("add", "allow", "shop", "describe", "transactional-id:why-tx")
+        allowed = self.explained("shop", "describe", "topic:why-1")
+        self.assertEqual((allowed["allowed"], allowed["decided_by"], allowed["rule"]["operation"]), (True, "rule", "WRITE"))
+        self.assertEqual((allowed["may"], len(allowed["may_not"])), (["WRITE", "DESCRIBE"], 6))
+        self.assertEqual(self.explained("shop", "write", "topic:why-1")["other_hosts"],
+                         [{"host": "10.9.9.9", "allowed": False, "rule": {
+                             "permission": "DENY", "principal": "User:shop", "operation": "WRITE", "resource_type": "topic",
+                             "resource_name": "why-1", "pattern": "LITERAL", "host": "10.9.9.9"}}])
+        for words, is_allowed, grounds in (
+                (("shop", "write", "topic:why-not"), False, "rule"),
+                (("shop", "write", "topic:why-1", "--host", "10.9.9.9"), False, "rule"),
+                (("shop", "read", "topic:why-1"), False, "no_rule"),
+                (("shop", "describe", "transactional-id:why-tx"), True, "rule"),
+                (("shop", "alter", "topic:elsewhere"), False, "no_rule_for_resource"),
+                (("User:root", "alter", "cluster"), True, "super_users")):
+            told = self.explained(*words)
+            self.assertEqual((told["allowed"], told["decided_by"], told["not_known"]), (is_allowed, grounds, None), words)
+        self.assertEqual(self.acl("explain", "shop", "describe", "topic:why-1"),
+                         "allowed    User:shop DESCRIBE topic:why-1\n"
+                         "by         the rule 'allow User:shop WRITE on topic why- (prefixed)' (WRITE includes DESCRIBE)\n"
+                         "may        WRITE, DESCRIBE\n"
+                         "may not    READ, CREATE, DELETE, ALTER, DESCRIBE_CONFIGS, ALTER_CONFIGS\n")
+        self.assertIn("to allow   tidings acl add allow 'shop' read 'topic:why-1'",
+                      self.acl("explain", "shop", "read", "topic:why-1"))
+
+    def test_who_may_not_is_told(self):
+        self.assertIn("Cluster authorization failed", self.acl("list", who="shop", code=1))
+        self.assertIn("cannot add the rule 'allow User:shop ALL on topic x'",
+                      self.acl("add", "allow", "shop", "all", "topic:x", who="shop", code=1))
+        self.assertRegex(self.acl("remove", "--all", who="shop", code=1), "cannot remove rules")
+
+    def test_a_connection_that_cannot_be_trusted(self):
+        other = Authority(os.path.join(self.folder, "other"))
+        self.assertIn("the broker's certificate is refused", self.acl("list", code=3, ssl_ca_location=other.ca))
+        self.assertIn("mismatch", self.acl("list", code=3, host="127.0.0.1"))
+        self.acl("list", host="127.0.0.1", **{"ssl.endpoint.identification.algorithm": "none"})
+        self.acl("list", ssl_ca_location=other.ca, **{"enable.ssl.certificate.verification": "false"})
+        self.assertIn("the broker closed the connection", self.acl("list", code=3, security_protocol="plaintext"))
+        other.sign("stranger", "/CN=stranger")
+        self.acl("list", code=3, ssl_certificate_location=other.path("stranger.crt"),
+                 ssl_key_location=other.path("stranger.key"))
+
+    def test_what_is_no_rule_is_not_sent(self):
+        for words, said in ((("add", "allow", "shop", "write"), "which rule?"),
+                            (("add", "let", "shop", "write", "topic:x"), "to allow or to deny"),
+                            (("add", "allow", "shop", "paint", "topic:x"), "'paint' is no operation"),
+                            (("add", "allow", "shop", "write", "topic"), "which topic? topic:NAME"),
+                            (("add", "allow", "shop", "write", "orders"), "'orders' is no resource"),
+                            (("add", "allow", "shop", "write", "group:g"), "operation WRITE is none on a resource of kind group"),
+                            (("add", "allow", "shop", "read", "topic:x", "--pattern", "match"), "literal or prefixed"),
+                            (("remove",), "remove which rules?"),
+                            (("remove", "topic:x", "--all"), "either --all"),
+                            (("explain", "shop", "write", "group:g"), "WRITE is nothing that is asked of a group"),
+                            (("explain", "shop", "all", "topic:x"), "ALL is nothing that is asked"),
+                            (("list", "topic:x", "topic:y"), "one RESOURCE"),
+                            (("list", "--permission", "maybe"), "not to 'maybe'")):
+            self.assertIn(said, self.acl(*words, code=2))
+
+
+class NoRules(unittest.TestCase):
+    def test_a_bus_without_an_authorizer_says_so(self):
+        folder = tempfile.mkdtemp(prefix="tidings-acl-")
+        self.addCleanup(shutil.rmtree, folder)
+        with Server(os.path.join(folder, "data")) as server:
+            address = f"127.0.0.1:{server.port}"
+            told = json.loads(run("acl", "explain", "shop", "read", "topic:x", "--json", address=address)[0])
+            self.assertEqual((told["allowed"], told["decided_by"]), (True, "no_authorizer"))
+            out, err = run("acl", "list", address=address, code=1)
+            self.assertRegex(out + err, "authorizer.class.name")
+        out, err = run("acl", "list", address=address, code=3)
+        self.assertIn("cannot reach the bus", out + err)
 
 
 @unittest.skipIf(admin is None, "no kafka-python")
@@ -34,10 +177,7 @@ class Acls(unittest.TestCase):
             self.authority.sign(name, "/CN=" + name)
         self.server = Server(
             os.path.join(self.folder, "data"), "ssl.keystore.location=" + keystore,
-            "ssl.truststore.location=" + self.authority.ca, "ssl.client.auth=requested", "http.listeners=127.0.0.1:0",
-            "ssl.principal.mapping.rules=RULE:^CN=(.*)$/$1/", "super.users=User:root",
-            "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-            listen=None, options=("--listen", "SSL://127.0.0.1:0"))
+            "ssl.truststore.location=" + self.authority.ca, *SETTINGS, listen=None, options=("--listen", "SSL://127.0.0.1:0"))
         self.addCleanup(self.server.stop)
         self.find_address()
 

@@ -116,6 +116,9 @@ static void take_brokers(struct raw_bus *bus, const struct metadata_response *me
                                                     .address = mem_strdup(buf_cstr(&address)),
                                                     .stream = raw_stream_none()});
         buf_deinit(&address);
+        if (from->node_id == metadata->controller_id) {
+            bus->controller = bus->brokers.count - 1;
+        }
     }
 }
 
@@ -178,8 +181,14 @@ static enum err find_brokers(struct raw_bus *bus, struct reason *reason)
 
 enum err raw_bus_init(struct raw_bus *bus, const struct bus_options *options, struct reason *reason)
 {
-    int64_t wait_ms = options->timeout_ms < WAIT_MOST_MS ? options->timeout_ms : WAIT_MOST_MS;
-    *bus = (struct raw_bus){.until_ms = clock_mono_ms(clock_system()) + wait_ms};
+    int64_t most_ms = options->timeout_ms < WAIT_MOST_MS ? options->timeout_ms : WAIT_MOST_MS;
+    return raw_bus_init_for(bus, options, most_ms, reason);
+}
+
+enum err raw_bus_init_for(struct raw_bus *bus, const struct bus_options *options, int64_t most_ms,
+                          struct reason *reason)
+{
+    *bus = (struct raw_bus){.until_ms = clock_mono_ms(clock_system()) + most_ms};
     enum err err = raw_security_init(&bus->security, options, reason);
     return err == ERR_NONE ? find_brokers(bus, reason) : err;
 }

@@ -20,7 +20,8 @@ struct raw_broker {
 struct raw_bus {
     struct raw_security security;
     VEC(struct raw_broker) brokers;
-    int64_t until_ms; /* monotonic: by then all is answered, or not known */
+    size_t controller; /* its place in them: who takes changes of the cluster */
+    int64_t until_ms;  /* monotonic: by then all is answered, or not known */
 };
 
 /*
@@ -31,6 +32,10 @@ struct raw_bus {
 CHECKED enum err raw_bus_init(struct raw_bus *bus, const struct bus_options *options,
                               struct reason *reason);
 void raw_bus_deinit(struct raw_bus *bus);
+
+/* The same, with another bound than 10 s; --timeout does not count. */
+CHECKED enum err raw_bus_init_for(struct raw_bus *bus, const struct bus_options *options,
+                                  int64_t most_ms, struct reason *reason);
 
 struct raw_request {
     struct buf bytes;
