@@ -5,6 +5,7 @@
 #include "base/pattern.h"
 #include "group/coordinator.h"
 #include "group/topic_matches.h"
+#include "security/authorizer.h"
 
 /* Whether the client may know of all topics that it names. */
 static bool may_see_topics(struct api_request *request,
@@ -31,6 +32,20 @@ static void deny(struct api_request *request, int16_t code)
     consumer_group_heartbeat_response_init(&denied);
     denied.error_code = code;
     API_REPLY(request, consumer_group_heartbeat_response_encode, &denied);
+}
+
+static bool may_see(void *context, struct slice topic)
+{
+    return api_allows(context, API_DESCRIBE, api_topic(topic));
+}
+
+/* A regular expression brings only what the client may know of. */
+static struct group_asker asker_of(struct api_request *request)
+{
+    const struct authorizer *rules = request->server->rules;
+    return (struct group_asker){.may_see = may_see,
+                                .context = request,
+                                .rights_version = rules != NULL ? authorizer_version(rules) : 0};
 }
 
 static void beat(struct api_request *request, struct heartbeat_call *call)
@@ -69,6 +84,7 @@ static void beat(struct api_request *request, struct heartbeat_call *call)
         .owned_count = owned_count,
         .client_id = slice_is_null(client_id) ? WIRE_EMPTY : client_id,
         .client_host = api_client_host(request),
+        .asker = asker_of(request),
     };
     if (call->regex_refusal.text[0] != '\0') {
         heartbeat.regex_refusal = &call->regex_refusal;

@@ -162,7 +162,7 @@ static struct consumer_member *settle(struct group *group, struct consumer_membe
     bool names;
     member = update(group, member, request, id, subscription, &names, now);
     if (names || consumer_topics_outdated(group)) {
-        bool topics = consumer_refresh_topics(group, now);
+        bool topics = consumer_refresh_topics(group, NULL, NULL, now);
         if (names || topics) {
             consumer_bump(group, now);
         }

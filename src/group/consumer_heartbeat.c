@@ -199,8 +199,9 @@ static void beat(struct group *group, struct consumer_member *member,
     bool is_new = member == NULL;
     int32_t assignment_epoch = group->consumer->assignment_epoch;
     member = update_member(group, member, request, id, &new_subscription, now);
-    if (new_subscription || consumer_topics_outdated(group)) {
-        bool new_topics = consumer_refresh_topics(group, now);
+    if (new_subscription || consumer_topics_outdated(group) ||
+        consumer_regex_outdated(group, member, &request->asker)) {
+        bool new_topics = consumer_refresh_topics(group, member, &request->asker, now);
         if (new_subscription || new_topics) {
             consumer_bump(group, now);
         }

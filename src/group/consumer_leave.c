@@ -19,7 +19,7 @@ void consumer_touch(struct group *group, struct consumer_member *member, struct 
 /* Members are gone: the others are to be assigned anew. */
 static void close_ranks(struct group *group, struct clock_time now, struct group_effects *effects)
 {
-    (void)consumer_refresh_topics(group, now);
+    (void)consumer_refresh_topics(group, NULL, NULL, now);
     consumer_bump(group, now);
     if (group->consumer->members == NULL) {
         group_tell(group, effects, GROUP_EVENT_EMPTY, NULL, NULL);

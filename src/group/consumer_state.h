@@ -73,7 +73,9 @@ struct consumer_regex {
     struct slice text;
     struct slice *topics; /* the names it matches, in order */
     size_t topic_count;
-    uint64_t version; /* of the catalogue; 0: not looked up yet */
+    uint64_t version;        /* of the catalogue; 0: not looked up yet */
+    uint64_t current_at;     /* nothing newer was to be expected at this version; 0: at none */
+    uint64_t rights_version; /* when it was looked up (struct group_asker) */
     int64_t wall_ms;
     bool used; /* while regular expressions are looked through */
     UT_hash_handle hh;

@@ -20,20 +20,44 @@ bool consumer_topics_outdated(const struct group *group)
 
 /* ---- regular expressions ---- */
 
-/* Takes over what is known of the topics that it matches; whether that is current. regex NULL: the
- * expression is new. */
-static bool resolve(struct group *group, struct slice text, struct consumer_regex *regex,
-                    struct clock_time now)
+bool consumer_regex_outdated(const struct group *group, const struct consumer_member *member,
+                             const struct group_asker *asker)
+{
+    if (member->regex.size == 0) {
+        return false;
+    }
+    const struct consumer_regex *regex = consumer_find_regex(group->consumer, member->regex);
+    return regex == NULL || regex->current_at != catalogue_version(group) ||
+           regex->rights_version != asker->rights_version;
+}
+
+/* Leaves those that who asks may know of. */
+static size_t keep_visible(const struct group_asker *asker, struct slice *names, size_t count)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (asker->may_see == NULL || asker->may_see(asker->context, names[i])) {
+            names[kept++] = names[i];
+        }
+    }
+    return kept;
+}
+
+/* Takes over what is known of the topics that it matches. regex NULL: the expression is new. */
+static void resolve(struct group *group, struct slice text, struct consumer_regex *regex,
+                    const struct group_asker *asker, uint64_t version, struct clock_time now)
 {
     const struct group_topics *topics = &group->config->topics;
     struct arena arena = {0};
     struct group_matched found = {.current = true};
     enum group_match match = GROUP_MATCH_UNKNOWN;
+    bool is_known = regex != NULL && regex->rights_version == asker->rights_version;
     if (topics->match != NULL) {
-        match = topics->match(topics->match_context, text, regex != NULL ? regex->version : 0,
-                              &arena, &found);
+        match = topics->match(topics->match_context, text, is_known ? regex->version : 0, &arena,
+                              &found);
     }
     if (match == GROUP_MATCH_NEW) {
+        found.count = keep_visible(asker, found.names, found.count);
         found.count = consumer_sort_names(found.names, found.count);
     }
     if (match == GROUP_MATCH_NEW &&
@@ -51,26 +75,29 @@ static bool resolve(struct group *group, struct slice text, struct consumer_rege
     }
     if (match == GROUP_MATCH_NEW) {
         regex->version = found.version;
+        regex->rights_version = asker->rights_version;
+    }
+    if (regex != NULL) {
+        regex->current_at = found.current ? version : 0;
     }
     arena_deinit(&arena);
-    return found.current;
 }
 
-/* Drops those that no member uses, takes over what is new of the others. False: more comes later.
- */
-static bool refresh_regexes(struct group *group, struct clock_time now)
+/* Drops those that no member uses, takes over what is new of that of who asks. */
+static void refresh_regexes(struct group *group, const struct consumer_member *member,
+                            const struct group_asker *asker, uint64_t version,
+                            struct clock_time now)
 {
     struct consumer_group *consumer = group->consumer;
-    bool current = true;
+    if (member != NULL && member->regex.size > 0) {
+        resolve(group, member->regex, consumer_find_regex(consumer, member->regex), asker, version,
+                now);
+    }
     for (const struct consumer_member *m = consumer->members; m != NULL; m = m->hh.next) {
         if (m->regex.size == 0) {
             continue;
         }
         struct consumer_regex *regex = consumer_find_regex(consumer, m->regex);
-        if (regex == NULL || !regex->used) {
-            current = resolve(group, m->regex, regex, now) && current;
-            regex = consumer_find_regex(consumer, m->regex);
-        }
         if (regex != NULL) {
             regex->used = true;
         }
@@ -85,7 +112,6 @@ static bool refresh_regexes(struct group *group, struct clock_time now)
         change.gone = true;
         consumer_change(group, &change, now);
     }
-    return current;
 }
 
 /* ---- topics ---- */
@@ -157,14 +183,15 @@ static void set_topics(struct group *group, const struct consumer_topic *table,
     arena_deinit(&arena);
 }
 
-bool consumer_refresh_topics(struct group *group, struct clock_time now)
+bool consumer_refresh_topics(struct group *group, const struct consumer_member *member,
+                             const struct group_asker *asker, struct clock_time now)
 {
     struct consumer_group *consumer = group->consumer;
     uint64_t version = catalogue_version(group); /* before the look: what comes later shows again */
-    bool current = refresh_regexes(group, now);
+    refresh_regexes(group, member, asker, version, now);
     struct consumer_topic *table = list_topics(group);
     bool changed = !same_topics(consumer, table);
-    consumer->topics_version = current ? version : 0; /* 0: to be looked at again */
+    consumer->topics_version = version;
     if (changed) {
         set_topics(group, table, now);
     }

@@ -133,6 +133,14 @@ enum {
     CONSUMER_EPOCH_LEAVE_STATIC = -2 /* a static member that will be back */
 };
 
+/* Who asks, where rights count; zeroed where they do not. */
+struct group_asker {
+    /* Whether it may know of a topic; NULL: of all. During the call, within the group's lock. */
+    bool (*may_see)(void *context, struct slice topic);
+    void *context;
+    uint64_t rights_version; /* changes with any right of anybody; 0 where there are none */
+};
+
 /* A ConsumerGroupHeartbeat. What has not changed since the last one is null. */
 struct consumer_heartbeat_request {
     struct completion waiter;
@@ -153,6 +161,7 @@ struct consumer_heartbeat_request {
     size_t owned_count;
     struct slice client_id;
     struct slice client_host;
+    struct group_asker asker;
 };
 
 /* ---- descriptions ---- */

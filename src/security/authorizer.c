@@ -4,6 +4,7 @@
 #include "base/vec.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,6 +16,7 @@ struct authorizer {
     pthread_mutex_t change_lock;
     pthread_rwlock_t lock; /* of the rules; for writing only within change_lock */
     struct acl_set *rules;
+    _Atomic uint64_t version;
 };
 
 static enum err take_super_users(struct authorizer *authorizer, const char *list,
@@ -43,6 +45,7 @@ enum err authorizer_new(const char *super_users, bool allow_without_rules, struc
     struct authorizer *authorizer = mem_new(struct authorizer);
     authorizer->allow_without_rules = allow_without_rules;
     authorizer->rules = acl_set_new();
+    authorizer->version = 1;
     pthread_mutex_init(&authorizer->change_lock, NULL);
     pthread_rwlock_init(&authorizer->lock, NULL);
     enum err err = take_super_users(authorizer, super_users, reason);
@@ -91,6 +94,11 @@ bool authorizer_allows(struct authorizer *authorizer, const struct acl_question 
            (reason == ACL_NO_RULE_AT_ALL && authorizer->allow_without_rules);
 }
 
+uint64_t authorizer_version(const struct authorizer *authorizer)
+{
+    return authorizer->version;
+}
+
 void authorizer_each(struct authorizer *authorizer, const struct acl_rule *filter,
                      void (*each)(void *context, const struct acl_rule *rule), void *context)
 {
@@ -129,6 +137,7 @@ void authorizer_add(struct authorizer *authorizer, const struct acl_rule *rule)
 {
     pthread_rwlock_wrlock(&authorizer->lock);
     acl_set_add(authorizer->rules, rule);
+    authorizer->version++;
     pthread_rwlock_unlock(&authorizer->lock);
 }
 
@@ -136,5 +145,6 @@ void authorizer_remove(struct authorizer *authorizer, const struct acl_rule *rul
 {
     pthread_rwlock_wrlock(&authorizer->lock);
     acl_set_remove(authorizer->rules, rule);
+    authorizer->version++;
     pthread_rwlock_unlock(&authorizer->lock);
 }

@@ -24,6 +24,10 @@ bool authorizer_allows(struct authorizer *authorizer, const struct acl_question 
 /* Is it one of super.users? They may do everything. Any thread. */
 bool authorizer_is_super(const struct authorizer *authorizer, struct slice principal);
 
+/* A number that changes with each change of the rules, never 0: whoever has read it decides by
+ * those rules or by later ones. Any thread. */
+uint64_t authorizer_version(const struct authorizer *authorizer);
+
 /* Calls for the rules that fit, with the lock for reading, in the order of acl_set_each. Any
  * thread. */
 void authorizer_each(struct authorizer *authorizer, const struct acl_rule *filter,

@@ -14,6 +14,7 @@ struct acl_rules {
     VEC_FIELDS(struct acl_rule);
     struct arena arena;
 };
+/* Frees them; empty then. */
 void acl_rules_deinit(struct acl_rules *rules);
 
 /* Adds a copy. */

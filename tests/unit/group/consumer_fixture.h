@@ -128,7 +128,14 @@ struct hb {
     bool version_0;
     bool no_topics; /* an empty list */
     const struct partition_set *owned;
+    const char *sees; /* it may know of topics whose names begin so; NULL: of all */
+    uint64_t rights;  /* changes when anybody's do */
 };
+
+static inline bool begins(void *context, struct slice topic)
+{
+    return strncmp((const char *)topic.data, context, strlen(context)) == 0;
+}
 
 #define HB(...) ((struct hb){.asked = true, __VA_ARGS__})
 
@@ -167,6 +174,9 @@ static inline uint64_t heartbeat(struct world *world, struct hb with)
         .owned_count = owned != NULL ? owned->count : 0,
         .client_id = slice_str("client"),
         .client_host = slice_str("/127.0.0.1"),
+        .asker = {.may_see = with.sees != NULL ? begins : NULL,
+                  .context = (void *)(uintptr_t)with.sees,
+                  .rights_version = with.rights},
     };
     request.waiter.api_version = with.version_0 ? 0 : 1;
     struct group_effects effects = {0};

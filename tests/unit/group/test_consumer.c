@@ -351,6 +351,38 @@ static void regular_expressions_subscribe(void **state)
     world_free(world);
 }
 
+/* As in Kafka for whom it is looked up; and not by what members with another one may see. */
+static void an_expression_brings_what_its_member_may_see(void **state)
+{
+    struct world *world = consumer_world(&topics);
+    struct group *group = world->group;
+    set_topic(&topics, "orders-eu", 1);
+    set_topic(&topics, "orders-us", 1);
+    set_topic(&topics, "stock", 1);
+    heartbeat(world, HB(.id = "a", .regex = "orders-.*", .sees = "orders-e", .rights = 1));
+    assert_true(group->kind->is_subscribed(group, slice_str("orders-eu")));
+    assert_false(group->kind->is_subscribed(group, slice_str("orders-us")));
+    heartbeat(world, HB(.id = "b", .regex = "stock", .rights = 1));
+    assert_true(group->kind->is_subscribed(group, slice_str("stock")));
+    set_topic(&topics, "orders-ee", 1); /* b's look at the catalogue is not a's */
+    heartbeat(world, HB(.id = "b", .epoch = group->consumer->epoch, .rights = 1));
+    assert_false(group->kind->is_subscribed(group, slice_str("orders-ee")));
+    heartbeat(world, HB(.id = "a", .epoch = 1, .sees = "orders-e", .rights = 1));
+    assert_true(group->kind->is_subscribed(group, slice_str("orders-ee")));
+    assert_false(group->kind->is_subscribed(group, slice_str("orders-us")));
+    assert_replay_equal(world);
+    /* A right more, and one less. */
+    heartbeat(world,
+              HB(.id = "a", .epoch = group->consumer->epoch, .sees = "orders-", .rights = 2));
+    assert_true(group->kind->is_subscribed(group, slice_str("orders-us")));
+    heartbeat(world,
+              HB(.id = "a", .epoch = group->consumer->epoch, .sees = "orders-u", .rights = 3));
+    assert_true(group->kind->is_subscribed(group, slice_str("orders-us")));
+    assert_false(group->kind->is_subscribed(group, slice_str("orders-eu")));
+    assert_replay_equal(world);
+    world_free(world);
+}
+
 /* While an expression is looked up, heartbeats are answered with what is known. */
 static void expressions_are_looked_up_meanwhile(void **state)
 {
@@ -742,6 +774,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(static_members_come_back_to_what_they_had),
         cmocka_unit_test(topics_that_come_and_go_are_followed),
         cmocka_unit_test(regular_expressions_subscribe),
+        cmocka_unit_test(an_expression_brings_what_its_member_may_see),
         cmocka_unit_test(expressions_are_looked_up_meanwhile),
         cmocka_unit_test(members_choose_the_assignor),
         cmocka_unit_test(a_full_group_takes_no_more),
