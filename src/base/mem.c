@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static void *check(void *memory, size_t size)
 {
@@ -78,4 +79,17 @@ char *mem_sprintf(const char *format, ...)
     int size = vasprintf(&text, format, args);
     va_end(args);
     return size < 0 ? check(NULL, 0) : text;
+}
+
+uint64_t mem_resident_bytes(void)
+{
+    unsigned long long size, resident = 0;
+    FILE *file = fopen("/proc/self/statm", "re");
+    if (file != NULL) {
+        if (fscanf(file, "%llu %llu", &size, &resident) != 2) {
+            resident = 0;
+        }
+        fclose(file);
+    }
+    return resident * (uint64_t)sysconf(_SC_PAGESIZE);
 }

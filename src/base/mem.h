@@ -2,6 +2,7 @@
 #define TIDINGS_BASE_MEM_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 /*
  * Allocation that does not fail: out of memory ends the process with one line on standard error.
@@ -32,6 +33,10 @@ static inline size_t mem_cost(size_t size)
     size_t chunk = (size + sizeof(size_t) + 15) & ~(size_t)15;
     return chunk > 32 ? chunk : 32;
 }
+
+/* What the process has in memory, all of it (proc(5), statm): 0 when the system does not say. Takes
+ * some 20 us. */
+uint64_t mem_resident_bytes(void);
 
 /* What a hash (uthash) takes beside its items, from the first one on. */
 enum { MEM_HASH_COST = 640 };

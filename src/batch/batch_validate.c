@@ -1,8 +1,11 @@
 #include "batch/batch.h"
 
 #include "base/mem.h"
+#include "base/priority.h"
 #include "batch/compression.h"
 #include "batch/record.h"
+
+enum { PIECE_RECORDS = 4096 }; /* some tenths of a millisecond */
 
 /* What a record's timestamp may be, both ends included. */
 struct timestamp_range {
@@ -163,6 +166,9 @@ static enum err check_records(const struct batch *batch, struct slice records, b
     const uint8_t *end = at + records.size;
     enum err broken = ERR_NONE;
     for (int32_t i = 0; i < batch->record_count; i++) {
+        if (i > 0 && i % PIECE_RECORDS == 0) {
+            priority_give_way();
+        }
         struct record_fields fields;
         const char *problem = record_decode(&at, end, &fields);
         enum err err = check_record_form(batch, i, problem, &fields, reason);

@@ -1,6 +1,11 @@
 #include "batch/codecs.h"
 
-enum { FIRST_ROOM_MIN_BYTES = 4096 };
+#include "base/priority.h"
+
+enum {
+    FIRST_ROOM_MIN_BYTES = 4096,
+    PIECE_BYTES = 256 << 10 /* some tenths of a millisecond */
+};
 
 size_t codec_room(struct buf *out, size_t start, size_t max_bytes, size_t compressed_bytes)
 {
@@ -19,8 +24,14 @@ size_t codec_room(struct buf *out, size_t start, size_t max_bytes, size_t compre
     if (room > left) {
         room = left + 1;
     }
-    buf_reserve(out, room);
-    return room;
+    size_t piece = room < PIECE_BYTES ? room : PIECE_BYTES;
+    if (out->capacity - out->size < piece) {
+        buf_reserve(out, room);
+    }
+    if (produced >= PIECE_BYTES) {
+        priority_give_way(); /* a batch may open into very much */
+    }
+    return piece;
 }
 
 enum err codec_fail_too_large(const char *codec, size_t max_bytes, struct reason *reason)

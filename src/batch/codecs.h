@@ -30,7 +30,7 @@ CHECKED enum err zstd_compress(int level, struct slice bytes, struct buf *out,
  * What they share, in codec.c. Room for the next piece of decompressed bytes at the end of *out:
  * grows with what was produced, never from a size that the bytes claim, and ends one byte past
  * max_bytes so that the codec can show that there is more. start: out->size before the first piece.
- * 0 when that byte is used.
+ * 0 when that byte is used. Between pieces others may go first (base/priority.h).
  */
 size_t codec_room(struct buf *out, size_t start, size_t max_bytes, size_t compressed_bytes);
 

@@ -12,7 +12,7 @@
 #include <uthash.h>
 #include <utlist.h>
 
-enum { PIECE_MOVES = 1 << 20 };
+enum { PIECE_MOVES = 1 << 17 }; /* some tenths of a millisecond: others may go first then */
 
 /* Names in memory of their own. */
 struct name_set {

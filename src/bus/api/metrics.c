@@ -1,5 +1,6 @@
 #include "bus/api/metrics.h"
 
+#include "base/mem.h"
 #include "base/prometheus.h"
 
 #include <dirent.h>
@@ -240,19 +241,6 @@ void metrics_http(const struct http_counts *counts, struct buf *text)
 
 /* --- the process --- */
 
-static double resident_bytes(void)
-{
-    unsigned long long size = 0, resident = 0;
-    FILE *file = fopen("/proc/self/statm", "re");
-    if (file != NULL) {
-        if (fscanf(file, "%llu %llu", &size, &resident) != 2) {
-            resident = 0;
-        }
-        fclose(file);
-    }
-    return (double)resident * (double)sysconf(_SC_PAGESIZE);
-}
-
 static double open_files(void)
 {
     double count = 0;
@@ -307,7 +295,7 @@ void metrics_process(struct buf *text)
     prometheus_label(text, "version", TIDINGS_VERSION);
     prometheus_value(text, 1);
     prometheus_one(text, "process_resident_memory_bytes", "gauge", "Memory of the process.",
-                   resident_bytes());
+                   (double)mem_resident_bytes());
     prometheus_one(text, "process_cpu_seconds_total", "counter",
                    "Time of CPU that the process took.",
                    seconds(usage.ru_utime) + seconds(usage.ru_stime));
