@@ -76,6 +76,8 @@ struct api_server {
     _Atomic(const struct api_authorizer *) authorizer; /* NULL: all is allowed */
     struct authorizer *rules; /* that DescribeAcls tells of; NULL: there is none */
     const struct principal_rules *principal_rules; /* of clients with certificates */
+    struct users *users;                           /* whose passwords are kept */
+    struct sasl_service *sasl;                     /* NULL: no listener speaks SASL */
     const struct api_faults *faults; /* that a test asks for (api/faults.h); NULL: none */
 
     struct api_config config;
@@ -231,6 +233,7 @@ struct reactor *api_reactor(const struct api_request *request);
  */
 enum api_ending {
     API_ANSWERS,         /* with what was encoded */
+    API_ANSWERS_LAST,    /* the same, and the connection is closed behind it */
     API_ANSWERS_NOTHING, /* no bytes: acks=0 */
     API_CLOSES           /* no bytes, and the connection is closed; the caller has logged why */
 };

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct api_connection *api_connection_new(struct conn *conn)
+struct api_connection *api_connection_new(struct conn *conn, struct sasl_service *sasl)
 {
     struct api_connection *connection = mem_new(struct api_connection);
     atomic_init(&connection->references, 1);
@@ -16,6 +16,7 @@ struct api_connection *api_connection_new(struct conn *conn)
     connection->principal = mem_strdup("User:ANONYMOUS");
     snprintf(connection->peer, sizeof connection->peer, "%s", conn_peer(conn));
     connection->owner = (struct worker_owner){connection, conn_site(conn)};
+    connection->session = sasl_session_new(sasl, connection->listener);
     return connection;
 }
 
@@ -31,6 +32,7 @@ void api_connection_unref(struct api_connection *connection)
             client_table_leave(connection->clients, connection->client,
                                clock_wall_ms(connection->clock));
         }
+        sasl_session_free(connection->session);
         free(connection->principal);
         free(connection->client_id);
         free(connection->software_name);
@@ -42,7 +44,7 @@ void api_connection_unref(struct api_connection *connection)
 bool api_connection_identify(struct api_connection *connection, const struct conn *conn,
                              const struct principal_rules *rules, const char **who)
 {
-    if (connection->is_identified) {
+    if (connection->is_identified || connection->session != NULL) {
         return true;
     }
     *who = conn_peer_name(conn);

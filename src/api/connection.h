@@ -2,6 +2,7 @@
 #define TIDINGS_API_CONNECTION_H
 
 #include "api/client_table.h"
+#include "api/sasl_session.h"
 #include "base/clock.h"
 #include "base/slice.h"
 #include "net/net.h"
@@ -31,13 +32,14 @@ struct api_connection {
     struct worker_owner owner; /* of its work */
 
     /* The reactor's. */
-    char *principal;           /* "User:ANONYMOUS" of whoever has not shown who he is */
-    bool is_identified;        /* the principal is fixed from here on */
-    char *client_id;           /* as of the newest request; NULL: it was null */
-    size_t client_id_size;     /* of what is kept */
-    char *software_name;       /* as of ApiVersions (KIP-511); NULL: not told */
-    char *software_version;    /* the same */
-    struct fetch_list fetches; /* that wait, to end with the connection */
+    char *principal;              /* "User:ANONYMOUS" of whoever has not shown who he is */
+    bool is_identified;           /* the principal is fixed from here on */
+    struct sasl_session *session; /* NULL: its listener speaks no SASL */
+    char *client_id;              /* as of the newest request; NULL: it was null */
+    size_t client_id_size;        /* of what is kept */
+    char *software_name;          /* as of ApiVersions (KIP-511); NULL: not told */
+    char *software_version;       /* the same */
+    struct fetch_list fetches;    /* that wait, to end with the connection */
 
     /* Set once, before the first request is handled that may count something. */
     struct client_table *clients;
@@ -45,8 +47,9 @@ struct api_connection {
     struct client_entry *client; /* NULL: nobody counts, or not yet */
 };
 
-/* With one reference, of a connection that has just opened. */
-struct api_connection *api_connection_new(struct conn *conn);
+/* With one reference, of a connection that has just opened. sasl: how who comes by a listener that
+ * speaks it logs in; NULL: none does. */
+struct api_connection *api_connection_new(struct conn *conn, struct sasl_service *sasl);
 
 /* Any thread. unref frees it with the last reference. */
 void api_connection_ref(struct api_connection *connection);
@@ -56,7 +59,8 @@ struct principal_rules;
 
 /*
  * Fixes who the client is by what its connection has shown (conn_peer_name) and the rules; again it
- * does nothing. False: no rule fits the certificate of *who. On the reactor, in a frame.
+ * does nothing, nor where SASL says who it is. False: no rule fits the certificate of *who. On the
+ * reactor, in a frame.
  */
 CHECKED bool api_connection_identify(struct api_connection *connection, const struct conn *conn,
                                      const struct principal_rules *rules, const char **who);

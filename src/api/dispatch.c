@@ -20,8 +20,12 @@ const struct api_entry *api_find(int16_t key)
 
 void api_on_open(void *context, struct conn *conn)
 {
-    (void)context;
-    conn_set_user(conn, api_connection_new(conn));
+    const struct api_server *server = context;
+    struct api_connection *connection = api_connection_new(conn, server->sasl);
+    conn_set_user(conn, connection);
+    if (connection->session != NULL) {
+        conn_limit_frames(conn, &connection->session->frame_limit);
+    }
 }
 
 void api_on_close(void *context, struct conn *conn, enum conn_end end)
@@ -29,6 +33,7 @@ void api_on_close(void *context, struct conn *conn, enum conn_end end)
     (void)context;
     (void)end;
     struct api_connection *connection = conn_user(conn);
+    conn_limit_frames(conn, NULL);
     fetch_cancel_all(&connection->fetches);
     api_connection_unref(connection);
     conn_set_user(conn, NULL);
@@ -163,7 +168,8 @@ static void enter_client(struct api_request *request)
 {
     struct api_server *server = request->server;
     if (server->clients != NULL && request->connection->client == NULL &&
-        !request->connection->is_own && request->entry->key != API_KEY_API_VERSIONS) {
+        !request->connection->is_own && request->entry->key != API_KEY_API_VERSIONS &&
+        sasl_session_is_open(request->connection->session)) {
         api_connection_enter(request->connection, server->clients, server->clock);
     }
 }
@@ -179,11 +185,31 @@ static enum err identify(struct api_request *request, struct reason *reason)
                        "no rule of ssl.principal.mapping.rules fits the certificate of %s", who);
 }
 
+/* What it is, and whether it may be looked at: where SASL is spoken, who has not logged in learns
+ * nothing else. */
+static enum err admit(struct api_request *request, struct reason *reason)
+{
+    struct sasl_session *session = request->connection->session;
+    struct reason why;
+    enum err err = read_header(request, reason);
+    if (session == NULL || (err != ERR_NONE && err != ERR_UNSUPPORTED)) {
+        return err;
+    }
+    enum err admitted = sasl_session_admit(session, request->completion.api_key, &why);
+    if (admitted != ERR_NONE) {
+        reason_set(reason, "%s", why.text);
+    }
+    return admitted != ERR_NONE ? admitted : err;
+}
+
 static enum err begin(struct api_request *request, struct reason *reason)
 {
+    if (sasl_session_wants_raw(request->connection->session)) {
+        return handle_sasl_raw_token(request, reason);
+    }
     enum err err = identify(request, reason);
     if (err == ERR_NONE) {
-        err = read_header(request, reason);
+        err = admit(request, reason);
     }
     if (err == ERR_UNSUPPORTED && refuse_unserved(request, reason)) {
         return ERR_NONE;

@@ -8,6 +8,7 @@ api_handler handle_add_offsets_to_txn;
 api_handler handle_add_partitions_to_txn;
 api_handler handle_alter_configs;
 api_handler handle_alter_partition_reassignments;
+api_handler handle_alter_user_scram_credentials;
 api_handler handle_api_versions;
 api_handler handle_consumer_group_describe;
 api_handler handle_consumer_group_heartbeat;
@@ -48,7 +49,10 @@ api_handler handle_offset_delete;
 api_handler handle_offset_fetch;
 api_handler handle_offset_for_leader_epoch;
 api_handler handle_produce;
+api_handler handle_sasl_authenticate;
 api_handler handle_sasl_handshake;
+/* Of a frame that is a token, without a header (SaslHandshake version 0). */
+api_handler handle_sasl_raw_token;
 api_handler handle_sync_group;
 api_handler handle_txn_offset_commit;
 api_handler handle_write_txn_markers;

@@ -325,20 +325,22 @@ int32_t api_hold_ms(const struct api_server *server, enum err err)
 void api_complete(struct net *net, const struct completion *completion, struct api_reply *reply)
 {
     struct reply out = {.nothing = true};
-    if (reply->ending == API_ANSWERS && reply->writer.err != ERR_NONE) {
+    bool has_answer = reply->ending == API_ANSWERS || reply->ending == API_ANSWERS_LAST;
+    if (has_answer && reply->writer.err != ERR_NONE) {
         /* A response that the protocol cannot carry: a bug or a huge cluster; never half a reply.
          */
         LOG_ERROR("api", "a response could not be encoded; its connection is closed", "error=%s",
                   err_name(reply->writer.err));
         reply->ending = API_CLOSES;
-    } else if (reply->ending == API_ANSWERS) {
+    } else if (has_answer) {
         out = take_encoded(reply);
     }
     if (completion->loses_answer) {
         reply_deinit(&out);
         out = (struct reply){.nothing = true};
     }
-    out.close_after = reply->ending == API_CLOSES || completion->loses_answer;
+    out.close_after = reply->ending == API_CLOSES || reply->ending == API_ANSWERS_LAST ||
+                      completion->loses_answer;
     out.hold_ms = reply->hold_ms > completion->hold_ms ? reply->hold_ms : completion->hold_ms;
     wire_writer_deinit(&reply->writer);
     buf_deinit(&reply->bytes);

@@ -61,17 +61,22 @@ void server_addresses_deinit(struct server_addresses *addresses)
 static enum err parse_protocol(const char *name, struct slice text, enum listener_protocol *out,
                                struct reason *reason)
 {
-    if (slice_equal_str(text, "PLAINTEXT")) {
-        *out = LISTENER_PLAINTEXT;
-    } else if (slice_equal_str(text, "SSL")) {
-        *out = LISTENER_SSL;
-    } else {
-        return reason_fail(
-            reason, ERR_CONFIG,
-            "listeners: %s:// speaks %.*s, which is not served; PLAINTEXT and SSL are", name,
-            (int)text.size, (const char *)text.data);
+    static const char *const protocols[] = {
+        [LISTENER_PLAINTEXT] = "PLAINTEXT",
+        [LISTENER_SSL] = "SSL",
+        [LISTENER_SASL_PLAINTEXT] = "SASL_PLAINTEXT",
+        [LISTENER_SASL_SSL] = "SASL_SSL",
+    };
+    for (size_t i = 0; i < sizeof protocols / sizeof protocols[0]; i++) {
+        if (slice_equal_str(text, protocols[i])) {
+            *out = (enum listener_protocol)i;
+            return ERR_NONE;
+        }
     }
-    return ERR_NONE;
+    return reason_fail(reason, ERR_CONFIG,
+                       "listeners: %s:// speaks %.*s, which is no protocol; PLAINTEXT, SSL, "
+                       "SASL_PLAINTEXT and SASL_SSL are",
+                       name, (int)text.size, (const char *)text.data);
 }
 
 /* The protocol of this name in the map; null: it is not there. */

@@ -11,7 +11,24 @@
 /* `listeners`, `advertised.listeners` and what is spoken there, as texts of the settings. */
 
 /* By the names of Kafka's security.protocol. */
-enum listener_protocol { LISTENER_PLAINTEXT, LISTENER_SSL };
+enum listener_protocol {
+    LISTENER_PLAINTEXT,
+    LISTENER_SSL,
+    LISTENER_SASL_PLAINTEXT,
+    LISTENER_SASL_SSL
+};
+
+/* Whether TLS is spoken there. */
+static inline bool listener_has_tls(enum listener_protocol protocol)
+{
+    return protocol == LISTENER_SSL || protocol == LISTENER_SASL_SSL;
+}
+
+/* Whether clients log in there by SASL. */
+static inline bool listener_has_sasl(enum listener_protocol protocol)
+{
+    return protocol == LISTENER_SASL_PLAINTEXT || protocol == LISTENER_SASL_SSL;
+}
 
 /* "[NAME://]HOST:PORT"; host may be "", the name is "PLAINTEXT" when none is given. */
 struct server_address {
@@ -33,7 +50,7 @@ CHECKED enum err server_addresses_parse(const char *setting, const char *text,
 void server_addresses_deinit(struct server_addresses *addresses);
 
 /* Sets what is spoken at each listener by listener.security.protocol.map, "NAME:PROTOCOL" with
- * commas. ERR_CONFIG: a name that is not in the map, a protocol that is none or not served. */
+ * commas. ERR_CONFIG: a name that is not in the map, a protocol that is none. */
 CHECKED enum err listeners_set_protocols(struct server_addresses *listeners, const char *map,
                                          struct reason *reason);
 

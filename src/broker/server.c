@@ -15,6 +15,7 @@
 #include "broker/server_feed.h"
 #include "broker/server_listen.h"
 #include "broker/server_log.h"
+#include "broker/server_users.h"
 #include "broker/timekeeper.h"
 #include "broker/trimmer.h"
 #include "coordinator/alarm.h"
@@ -78,6 +79,7 @@ struct server {
     struct principal_rules *principal_rules;
     struct authorizer *rules; /* NULL: everybody may do everything */
     struct api_authorizer by_rules;
+    struct server_users users;
     char *http_url; /* that the api tells; NULL: none */
     const struct file_ops *files;
     int dir_fd;
@@ -200,6 +202,17 @@ static enum err load_rules(struct server *server, struct reason *reason)
     server->api.rules = server->rules;
     atomic_store(&server->api.authorizer, &server->by_rules);
     return catalogue_each_acl(server->catalogue, take_rule, server->rules, reason);
+}
+
+/* Who may log in. */
+static enum err load_users(struct server *server, struct reason *reason)
+{
+    struct server_users *users = &server->users;
+    enum err err = server_users_open(users, &server->config, &server->listen.listeners,
+                                     server->catalogue, server->clock, reason);
+    server->api.users = users->users;
+    server->api.sasl = users->sasl.listener_count > 0 ? &users->sasl : NULL;
+    return err;
 }
 
 static void on_flushed(void *context, struct log *log)
@@ -486,6 +499,9 @@ static enum err start_all(struct server *server, struct reason *reason)
         err = load_rules(server, reason);
     }
     if (err == ERR_NONE) {
+        err = load_users(server, reason);
+    }
+    if (err == ERR_NONE) {
         server->timekeeper =
             timekeeper_new(net_reactor(server->net, 0), server->keepers, server->catalogue,
                            server->config.retention_check_interval_ms);
@@ -543,6 +559,7 @@ static void free_config(struct server *server)
     server_listen_deinit(&server->listen);
     principal_rules_free(server->principal_rules);
     authorizer_free(server->rules);
+    server_users_deinit(&server->users);
     server_config_deinit(&server->config, server->settings);
     server_settings_free(server->settings);
 }

@@ -41,8 +41,14 @@ static const struct setting own_rows[] = {
      .help = "Run what stands beside the bus: index of events, stories, flow map, HTTP."},
     {"chaos.enable", SETTING_BOOLEAN, FIELD(chaos_enable), "false",
      .help = "For tests: make faults on request (tidings chaos)."},
+    {"connection.failed.authentication.delay.ms", SETTING_INT, FIELD(failed_login_delay_ms), "100",
+     0, 60000,
+     .help = "How long the answer to a login that failed is held back; no thread waits for it."},
     {"connections.max.idle.ms", SETTING_LONG, FIELD(net.idle_timeout_ms), "600000", 0, LONGEST_MS,
      .help = "Close connections that ask for nothing this long; 0: never."},
+    {"connections.max.reauth.ms", SETTING_LONG, FIELD(max_reauth_ms), "0", 0, LONGEST_MS,
+     .help = "How long a login by SASL holds: who has not logged in again by then is closed at its "
+             "next request; 0: as long as the connection."},
     {"connections.stall.timeout.ms", SETTING_LONG, FIELD(net.stall_timeout_ms), "30000", 100,
      LONGEST_MS, .help = "Close connections whose request or answer does not move this long."},
     {"fetch.max.bytes", SETTING_INT, FIELD(api.fetch_max_bytes), "57671680", 1024, INT32_MAX,
@@ -113,8 +119,10 @@ static const struct setting own_rows[] = {
      .only = "no other broker is spoken to",
      .help = "The release of Apache Kafka whose features are served, for tools that ask here."},
     {"listeners", SETTING_STRING, FIELD(listeners), "127.0.0.1:9092",
-     .help = "[NAME://]HOST:PORT to listen on, several with commas; an empty host means every "
-             "address. The name says what is spoken: PLAINTEXT (as without it) or SSL."},
+     .help =
+         "[NAME://]HOST:PORT to listen on, several with commas; an empty host means every "
+         "address. The name says what is spoken: PLAINTEXT (as without it), SSL, SASL_PLAINTEXT or "
+         "SASL_SSL."},
     {"listener.security.protocol.map", SETTING_STRING, FIELD(listener_protocols),
      "PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL",
      .help = "NAME:PROTOCOL with commas: what is spoken at listeners of other names than that of "
@@ -171,6 +179,12 @@ static const struct setting own_rows[] = {
      1048576, INT64_MAX,
      .help = "Memory for requests over 64 KiB that are being received, within their share of "
              "memory.max."},
+    {"sasl.enabled.mechanisms", SETTING_LIST, FIELD(sasl_mechanisms), "SCRAM-SHA-256,SCRAM-SHA-512",
+     .choices = "PLAIN|SCRAM-SHA-256|SCRAM-SHA-512",
+     .help = "How clients of a SASL listener may log in. PLAIN sends the password as it is: only "
+             "with TLS."},
+    {"sasl.server.max.receive.size", SETTING_INT, FIELD(sasl_max_receive_bytes), "524288", 1024,
+     INT32_MAX, .help = "Largest request taken before a login."},
     {"shutdown.timeout.ms", SETTING_LONG, FIELD(shutdown_timeout_ms), "10000", 0, LONGEST_MS,
      .help = "How long a stop waits for answers that are under way."},
     {"socket.request.max.bytes", SETTING_INT, FIELD(net.max_frame_bytes), "104857600", 1024,
@@ -371,6 +385,22 @@ static enum err check_bus(const struct server_config *config, struct reason *rea
     return err;
 }
 
+/* As Kafka: else an idle connection would be closed before its answer leaves. */
+static enum err check_logins(const struct server_config *config, struct reason *reason)
+{
+    if (config->net.idle_timeout_ms > 0 &&
+        config->failed_login_delay_ms >= config->net.idle_timeout_ms) {
+        return reason_fail(reason, ERR_CONFIG,
+                           "connection.failed.authentication.delay.ms=%lld must be below "
+                           "connections.max.idle.ms=%lld",
+                           (long long)config->failed_login_delay_ms,
+                           (long long)config->net.idle_timeout_ms);
+    }
+    return config->sasl_mechanisms[0] != '\0'
+               ? ERR_NONE
+               : reason_fail(reason, ERR_CONFIG, "sasl.enabled.mechanisms must name one");
+}
+
 enum err server_config_check(const struct server_config *config,
                              const struct server_addresses *advertised, struct reason *reason)
 {
@@ -397,6 +427,9 @@ enum err server_config_check(const struct server_config *config,
     enum err err = check_consumer(config, reason);
     if (err == ERR_NONE) {
         err = check_bus(config, reason);
+    }
+    if (err == ERR_NONE) {
+        err = check_logins(config, reason);
     }
     if (err != ERR_NONE) {
         return err;

@@ -27,6 +27,10 @@ struct server_config {
     char *principal_rules;
     char *authorizer; /* "": none */
     char *super_users;
+    char *sasl_mechanisms; /* with commas */
+    int64_t sasl_max_receive_bytes;
+    int64_t max_reauth_ms;
+    int64_t failed_login_delay_ms;
     bool allow_without_rules;
     char *data_dir;
     char *log_level;

@@ -32,12 +32,13 @@ enum err server_listen_read(struct server_listen *listen, const struct server_co
 enum err server_listen_certify(struct server_listen *listen, const struct tls_config *config,
                                struct reason *reason)
 {
-    if (!listeners_have(&listen->listeners, LISTENER_SSL)) {
+    if (!listeners_have(&listen->listeners, LISTENER_SSL) &&
+        !listeners_have(&listen->listeners, LISTENER_SASL_SSL)) {
         return ERR_NONE;
     }
     enum err err = certificates_new(config, &listen->certificates, reason);
     for (size_t i = 0; err == ERR_NONE && i < listen->advertised.count; i++) {
-        if (listen->listeners.items[listen->advertised_of[i]].protocol == LISTENER_SSL) {
+        if (listener_has_tls(listen->listeners.items[listen->advertised_of[i]].protocol)) {
             certificates_check_host(listen->certificates, listen->advertised.items[i].host);
         }
     }
@@ -47,8 +48,8 @@ enum err server_listen_certify(struct server_listen *listen, const struct tls_co
 static const struct transport_kind *transport_of(const struct server_listen *listen,
                                                  enum listener_protocol protocol)
 {
-    return protocol == LISTENER_SSL ? tls_transport(certificates_tls(listen->certificates))
-                                    : &transport_plain;
+    return listener_has_tls(protocol) ? tls_transport(certificates_tls(listen->certificates))
+                                      : &transport_plain;
 }
 
 static enum err listen_to_own(struct server_listen *listen, struct net *net, struct reason *reason)

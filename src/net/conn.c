@@ -337,6 +337,11 @@ void conn_local_address(const struct conn *conn, char *host, size_t host_size, u
     peer_split(&address, host, host_size, port);
 }
 
+void conn_limit_frames(struct conn *conn, const atomic_size_t *limit)
+{
+    conn->frame_limit = limit;
+}
+
 void conn_set_user(struct conn *conn, void *user)
 {
     conn->user = user;

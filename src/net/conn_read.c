@@ -34,17 +34,29 @@ static const char *mistake(const uint8_t prefix[4])
     return "";
 }
 
+/* The most bytes of its next frame. */
+static size_t frame_limit(const struct conn *conn)
+{
+    size_t most = conn->reactor->net->config.max_frame_bytes;
+    size_t own = conn->frame_limit != NULL
+                     ? atomic_load_explicit(conn->frame_limit, memory_order_acquire)
+                     : SIZE_MAX;
+    return own < most ? own : most;
+}
+
 /* Takes the size from the prefix; false when it is wrong and the connection is closed. */
 static bool begin_frame(struct conn *conn)
 {
-    size_t max_bytes = conn->reactor->net->config.max_frame_bytes;
+    size_t max_bytes = frame_limit(conn);
     int32_t size = (int32_t)load_be32(conn->frame.prefix);
     if (size <= 0 || (size_t)size > max_bytes) {
         conn_close_why(conn, CONN_END_BAD_FRAME,
                        "request size %" PRId32 " is %s%s (bytes %02x %02x %02x %02x)", size,
                        size < 0    ? "negative"
                        : size == 0 ? "zero"
-                                   : "over the limit (socket.request.max.bytes, memory.max)",
+                       : max_bytes < conn->reactor->net->config.max_frame_bytes
+                           ? "over the limit before a login (sasl.server.max.receive.size)"
+                           : "over the limit (socket.request.max.bytes, memory.max)",
                        mistake(conn->frame.prefix), conn->frame.prefix[0], conn->frame.prefix[1],
                        conn->frame.prefix[2], conn->frame.prefix[3]);
         return false;

@@ -10,6 +10,7 @@
 #include "net/reactor.h"
 #include "net/transport.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -224,6 +225,11 @@ void conn_hold(struct conn *conn, struct reply_token token);
  * copied. Only in on_frame.
  */
 uint8_t *conn_take_frame(struct conn *conn, const uint8_t *data);
+
+/* Frames of this connection are at most so large, also where max_frame_bytes is more; NULL: that
+ * alone counts. It is read before each frame and may be raised by any thread; it outlives the
+ * connection, or is taken back in on_close. On its reactor. */
+void conn_limit_frames(struct conn *conn, const atomic_size_t *limit);
 
 /* On the connection's reactor only. */
 struct reactor *conn_reactor(struct conn *conn);

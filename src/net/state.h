@@ -89,6 +89,7 @@ struct conn {
     bool cannot_await;
     bool peer_done; /* told by epoll while it is not read */
     struct conn_memory_wait *memory_wait;
+    const atomic_size_t *frame_limit; /* of conn_limit_frames; NULL: none of its own */
     uint64_t held_sequence;
     bool held;          /* until held_sequence is done */
     bool expects_large; /* the last frame was large: read the next size alone */

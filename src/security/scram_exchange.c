@@ -14,6 +14,7 @@ struct scram_exchange {
     struct scram_credential credential; /* its mechanism from the beginning */
     char *header;                       /* of the first message */
     char *nonce;                        /* the client's; with the server's once challenged */
+    size_t client_nonce_size;
     char *user;
     struct buf transcript; /* what the proofs are of, as far as it was said */
     bool is_challenged;
@@ -37,6 +38,7 @@ enum err scram_begin(enum scram_mechanism mechanism, struct slice message,
     exchange->credential.mechanism = mechanism;
     exchange->header = copy(first.header);
     exchange->nonce = copy(first.nonce);
+    exchange->client_nonce_size = first.nonce.size;
     exchange->user = copy(slice_of(first.user, first.user_size));
     buf_append_slice(&exchange->transcript, first.bare);
     *out = exchange;
@@ -95,13 +97,30 @@ static bool is_proven(const struct scram_exchange *exchange, const struct scram_
     return proven;
 }
 
+static bool is_same(struct slice a, struct slice b)
+{
+    return a.size == b.size && CRYPTO_memcmp(a.data, b.data, a.size) == 0;
+}
+
+/*
+ * librdkafka before 2.6.1 puts its nonce once more in front (its pull request 4895). That is taken
+ * as well, and nothing else: the proof is of all that was said, the server's nonce in it.
+ */
+static bool is_nonce_of(const struct scram_exchange *exchange, struct slice nonce)
+{
+    struct slice whole = slice_str(exchange->nonce);
+    struct slice own = slice_of(whole.data, exchange->client_nonce_size);
+    if (nonce.size > whole.size && is_same(slice_of(nonce.data, own.size), own)) {
+        nonce = slice_of(nonce.data + own.size, nonce.size - own.size);
+    }
+    return is_same(nonce, whole);
+}
+
 /* Whether it is the end of this exchange, and says of channel binding what its beginning said. */
 static bool belongs(const struct scram_exchange *exchange, const struct scram_client_final *final)
 {
-    struct slice nonce = slice_str(exchange->nonce);
     return slice_equal_str(slice_of(final->binding, final->binding_size), exchange->header) &&
-           final->nonce.size == nonce.size &&
-           CRYPTO_memcmp(final->nonce.data, nonce.data, nonce.size) == 0 &&
+           is_nonce_of(exchange, final->nonce) &&
            final->proof_size == scram_key_bytes(exchange->credential.mechanism);
 }
 

@@ -192,9 +192,9 @@ CHECKED enum err catalogue_change_acls(struct catalogue *catalogue, const struct
 CHECKED enum err catalogue_each_user(struct catalogue *catalogue, user_visitor *each, void *context,
                                      struct reason *reason);
 
-/* Changes credentials durably, all of them or none. Of one credential the last change counts.
- * ERR_IO, ERR_NO_SPACE. */
-CHECKED enum err catalogue_change_users(struct catalogue *catalogue,
+/* Changes credentials durably, all of them or none, then in the table. Of one credential the last
+ * change counts. Between users_begin_change and its end. ERR_IO, ERR_NO_SPACE. */
+CHECKED enum err catalogue_change_users(struct catalogue *catalogue, struct users *users,
                                         const struct user_change *changes, size_t count,
                                         struct reason *reason);
 

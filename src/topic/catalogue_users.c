@@ -22,12 +22,28 @@ enum err catalogue_each_user(struct catalogue *catalogue, user_visitor *each, vo
     return err;
 }
 
-enum err catalogue_change_users(struct catalogue *catalogue, const struct user_change *changes,
-                                size_t count, struct reason *reason)
+static void apply(struct users *users, const struct user_change *change)
 {
+    if (change->is_removal) {
+        users_remove(users, change->credential.mechanism, change->name);
+    } else {
+        users_put(users, change->name, &change->credential);
+    }
+}
+
+enum err catalogue_change_users(struct catalogue *catalogue, struct users *users,
+                                const struct user_change *changes, size_t count,
+                                struct reason *reason)
+{
+    if (count == 0) {
+        return ERR_NONE;
+    }
     fair_lock_take(&catalogue->change_lock);
     enum err err = catalogue_db_change_users(catalogue->db, changes, count, reason);
     fair_lock_give(&catalogue->change_lock);
+    for (size_t i = 0; err == ERR_NONE && i < count; i++) {
+        apply(users, &changes[i]);
+    }
     return err;
 }
 

@@ -303,7 +303,7 @@ class Settings(unittest.TestCase):
         for address, message in (("nowhere", "nowhere"), ("127.0.0.1:", "127.0.0.1:"),
                                  ("127.0.0.1:99999", "99999"), ("127.0.0.1:x", "127.0.0.1:x"),
                                  ("SSL://127.0.0.1:0", "ssl.keystore.location"),
-                                 ("SASL_SSL://127.0.0.1:0", "PLAINTEXT and SSL are"),
+                                 ("SASL_SSL://127.0.0.1:0", "ssl.keystore.location"),
                                  ("ODD://127.0.0.1:0", "listener.security.protocol.map"), ("", "listen")):
             with self.subTest(address):
                 self.refuse(2, message, "--listen", address)

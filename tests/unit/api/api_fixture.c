@@ -120,6 +120,12 @@ static void open_offline(struct fixture *fixture)
     free(away);
 }
 
+static void on_open(void *context, struct conn *conn)
+{
+    struct fixture *fixture = context;
+    api_on_open(&fixture->api, conn);
+}
+
 static int start(void **state, void (*open_catalogue)(struct fixture *fixture))
 {
     struct fixture *fixture = mem_new(struct fixture);
@@ -132,7 +138,7 @@ static int start(void **state, void (*open_catalogue)(struct fixture *fixture))
     net_config_init(&config);
     config.reactor_count = 2;
     struct net_handler handler = {.context = fixture,
-                                  .on_open = api_on_open,
+                                  .on_open = on_open,
                                   .on_frame = on_frame,
                                   .on_close = api_on_close,
                                   .on_hurry = api_on_hurry};

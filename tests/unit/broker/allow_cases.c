@@ -462,6 +462,16 @@ FILL(describe_user_scram_credentials)
     out->users_count = 0;
 }
 
+FILL(alter_user_scram_credentials)
+{
+    static struct alter_user_scram_credentials_request_deletion one;
+    one.name = slice_str("secret");
+    one.mechanism = 1;
+    out->deletions = &one;
+    out->deletions_count = 1;
+    out->upsertions_count = 0;
+}
+
 FILL(list_config_resources)
 {
     out->resource_types_count = 0;
@@ -545,6 +555,7 @@ const struct ask_case ask_cases[] = {
     {46, 0, fill_list_partition_reassignments, P(DESCRIBE, CLUSTER), CLUSTER, CLUSTER_CODE, {0}},
     {48, 1, fill_describe_client_quotas, P(DESCRIBE_CONFIGS, CLUSTER), CLUSTER, CLUSTER_CODE, {0}},
     {50, 0, fill_describe_user_scram_credentials, P(DESCRIBE, CLUSTER), CLUSTER, CLUSTER_CODE, {0}},
+    {51, 0, fill_alter_user_scram_credentials, P(ALTER, CLUSTER), CLUSTER, CLUSTER_CODE, {0}},
     {74, 1, fill_list_config_resources, P(DESCRIBE_CONFIGS, CLUSTER), CLUSTER, CLUSTER_CODE, {0}},
     {75, 0, fill_describe_topic_partitions, P(DESCRIBE, TOPIC), TOPIC, TOPIC_CODE, {0}},
 };

@@ -6,6 +6,7 @@
 #include "wire/generated/add_partitions_to_txn.h"
 #include "wire/generated/alter_configs.h"
 #include "wire/generated/alter_partition_reassignments.h"
+#include "wire/generated/alter_user_scram_credentials.h"
 #include "wire/generated/consumer_group_describe.h"
 #include "wire/generated/consumer_group_heartbeat.h"
 #include "wire/generated/create_acls.h"
@@ -104,6 +105,7 @@ union any_request {
     struct alter_partition_reassignments_request alter_partition_reassignments;
     struct list_partition_reassignments_request list_partition_reassignments;
     struct describe_client_quotas_request describe_client_quotas;
+    struct alter_user_scram_credentials_request alter_user_scram_credentials;
     struct describe_user_scram_credentials_request describe_user_scram_credentials;
     struct list_config_resources_request list_config_resources;
 };

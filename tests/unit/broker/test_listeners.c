@@ -92,6 +92,13 @@ static void test_the_map_says_what_is_spoken(void **state)
     assert_int_equal(addresses.items[2].protocol, LISTENER_SSL);
     server_addresses_deinit(&addresses);
 
+    addresses = parsed("SASL_SSL://:1,SASL_PLAINTEXT://:2");
+    assert_int_equal(listeners_set_protocols(&addresses, usual_map, &reason), ERR_NONE);
+    assert_int_equal(addresses.items[0].protocol, LISTENER_SASL_SSL);
+    assert_int_equal(addresses.items[1].protocol, LISTENER_SASL_PLAINTEXT);
+    assert_false(listeners_have(&addresses, LISTENER_SSL));
+    server_addresses_deinit(&addresses);
+
     addresses = parsed(":1");
     assert_int_equal(listeners_set_protocols(&addresses, usual_map, &reason), ERR_NONE);
     assert_false(listeners_have(&addresses, LISTENER_SSL));
@@ -113,8 +120,7 @@ static void test_a_listener_of_no_protocol_that_is_served_is_told(void **state)
 {
     (void)state;
     expect_no_protocol("INSIDE://:1", usual_map, "INSIDE://");
-    expect_no_protocol("SASL_SSL://:1", usual_map, "SASL_SSL, which is not served");
-    expect_no_protocol("SSL://:1", "SSL:TLS", "SSL:// speaks TLS");
+    expect_no_protocol("SSL://:1", "SSL:TLS", "SSL:// speaks TLS, which is no protocol");
     expect_no_protocol("SSL://:1", "SSL:", "SSL://");
     expect_no_protocol("SSL://:1", "SSL", "SSL://");
     expect_no_protocol("SSL://:1", "SSLX:SSL", "SSL://");

@@ -116,6 +116,27 @@ static void test_the_end_of_another_exchange_fails(void **state)
     expect_end(&other, "pencil", vectors[0].proof, NULL);
 }
 
+/* As librdkafka before 2.6.1 makes it: the client's nonce twice, and the proof is of that. */
+static void test_the_clients_nonce_may_come_twice(void **state)
+{
+    (void)state;
+    expect_end(&vectors[0], "pencil",
+               "c=biws,r=rOprNGfwEbeRWgbNEkqOrOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,"
+               "p=1Y75+q7XaCGJj/r6vyQWwoNxSzV5ksS8xhp5Lqyriec=",
+               "v=3svB0h5EwFJ/+WVn2GpJ5uBzW8HEv9nm1rcYAhYlm0A=");
+    static const char *const wrong[] = {
+        "c=biws,r=xOprNGfwEbeRWgbNEkqOrOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,"
+        "p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=",
+        "c=biws,r=rOprNGfwEbeRWgbNEkqOrOprNGfwEbeRWgbNEkqO,"
+        "p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=",
+        "c=biws,r=rOprNGfwEbeRWgbNEkqOrOprNGfwEbeRWgbNEkqOrOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFI"
+        "lj)hNlF$k0,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=",
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        expect_end(&vectors[0], "pencil", wrong[i], NULL);
+    }
+}
+
 static void test_malformed_final_messages_are_refused(void **state)
 {
     (void)state;
@@ -327,6 +348,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_another_password_fails),
         cmocka_unit_test(test_a_proof_with_any_byte_changed_fails),
         cmocka_unit_test(test_the_end_of_another_exchange_fails),
+        cmocka_unit_test(test_the_clients_nonce_may_come_twice),
         cmocka_unit_test(test_malformed_final_messages_are_refused),
         cmocka_unit_test(test_first_messages_are_read),
         cmocka_unit_test(test_malformed_first_messages_are_refused),
