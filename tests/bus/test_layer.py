@@ -304,6 +304,10 @@ class TestBeside(unittest.TestCase):
                 beside.until(lambda s: s["index"]["level_ms"], level)
                 state = beside.state()
                 self.assertEqual((state["index"]["entries"], state["index"]["events"]), (350, 0))
+            run("topic", "delete", "orders", address=server.address)
+            server.publish(300, first=1000)  # another topic of its name, which is longer, and nobody saw that
+            with Beside(server, self.folder.name) as beside:
+                beside.until(lambda s: s["index"]["level_ms"] and s["index"]["events"] == 300, "the new topic is read")
 
 
 if __name__ == "__main__":

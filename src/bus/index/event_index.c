@@ -91,14 +91,15 @@ static bool is_full(const struct event_index *index)
            index_places_count(&index->places) > INDEX_NUMBERS_MAX / (2 * INDEX_MERGE_RUNS);
 }
 
-static void keep(struct event_index *index, const struct event_source *source, int64_t offset,
+static void keep(struct event_index *index, const struct index_position *position, int64_t offset,
                  const struct event_term *terms, size_t count)
 {
     if (count == 0) {
         return;
     }
-    uint32_t topic = index_places_topic(&index->places, source->topic, source->topic_id);
-    uint32_t number = index_places_add(&index->places, topic, source->partition, offset);
+    struct index_life life = index_life_of(position);
+    uint32_t topic = index_places_topic(&index->places, position->topic, life.id);
+    uint32_t number = index_places_add(&index->places, topic, position->partition, offset);
     for (size_t i = 0; i < count; i++) {
         vec_push(&index->memory, (struct index_entry){event_index_hash(index, &terms[i]), number});
     }
@@ -113,10 +114,12 @@ enum err event_index_add(struct event_index *index, const struct event_source *s
     if (err != ERR_NONE) {
         return err;
     }
+    struct index_position *position = index_position_get(index, source);
+    int64_t next = add_saturated(offset, 1);
     pthread_mutex_lock(&index->lock);
-    keep(index, source, offset, terms, count);
+    keep(index, position, offset, terms, count);
     pthread_mutex_unlock(&index->lock);
-    event_index_reached(index, source, add_saturated(offset, 1));
+    position->next = position->next < next ? next : position->next;
     return index_merge_some(index, count * MERGE_FACTOR, reason);
 }
 

@@ -4,6 +4,7 @@
 #include "base/arena.h"
 #include "base/file.h"
 #include "base/slice.h"
+#include "bus/index/event_mark.h"
 #include "bus/index/index_places.h"
 
 #include <stdatomic.h>
@@ -61,7 +62,8 @@ void event_index_close(struct event_index *index);
 
 /* --- one thread, the writer's --- */
 
-/* Which partition is meant. The id tells lives of a topic of one name apart; zero: not known. */
+/* Which partition is meant. The id tells lives of a topic of one name apart; zero: not known, and
+ * event_index_gone says when one ends. */
 struct event_source {
     const char *topic;
     uint8_t topic_id[16];
@@ -84,10 +86,18 @@ CHECKED enum err event_index_add(struct event_index *index, const struct event_s
 void event_index_reached(struct event_index *index, const struct event_source *source,
                          int64_t next_offset);
 
+/* The last event that was added, of a topic whose id is not known: kept with event_index_next, so
+ * that it can be seen whether the topic is the same one later. */
+void event_index_set_last(struct event_index *index, const struct event_source *source,
+                          const struct event_mark *mark);
+
+/* The same again; its offset is below event_index_next. event_mark_none: nothing is known of it. */
+struct event_mark event_index_last(const struct event_index *index,
+                                   const struct event_source *source);
+
 /* Events below the offset are gone from the log; INT64_MAX: all, with the topic. Files that hold
  * nothing else are removed by the next event_index_flush. A topic whose id is not known may come
- * again under its name: it is added from its start then, and places of before may be found again
- * until their files are removed. */
+ * again under its name: it is added from its start then. */
 void event_index_gone(struct event_index *index, const struct event_source *source,
                       int64_t start_offset);
 

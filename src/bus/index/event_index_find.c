@@ -1,6 +1,7 @@
 #include "bus/index/event_index_inside.h"
 
 #include "base/mem.h"
+#include "base/saturate.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -39,9 +40,8 @@ static bool is_same_place(const struct index_place *a, const struct index_place 
 /* Under the lock. */
 static bool is_gone(const struct event_index *index, const struct index_place *place)
 {
-    const struct index_position *position =
-        index_position_find(index, place->topic, place->topic_id, place->partition);
-    return position != NULL && place->offset < position->start;
+    return index_is_gone_below(index, place->topic, place->topic_id, place->partition,
+                               add_saturated(place->offset, 1));
 }
 
 /* What is gone takes no place from what is there. */
@@ -178,13 +178,16 @@ static enum err search_runs(struct question *question, size_t value, struct reas
     return err;
 }
 
-/* Takes out those that are gone from the log. Under the lock. */
+/* Takes out those that are gone from the log; the others get the ids that the bus told. Under the
+ * lock. */
 static void drop_gone(const struct event_index *index, struct event_places *places)
 {
     size_t kept = 0;
     for (size_t i = 0; i < places->items.count; i++) {
-        if (!is_gone(index, &places->items.items[i])) {
-            places->items.items[kept++] = places->items.items[i];
+        struct index_place *place = &places->items.items[i];
+        if (!is_gone(index, place)) {
+            place->topic_id = index_told_id(place->topic_id);
+            places->items.items[kept++] = *place;
         }
     }
     places->items.count = kept;

@@ -20,6 +20,18 @@ struct index_position {
     int64_t next;  /* first offset that is not added */
     int64_t kept;  /* the same of what is on disk */
     int64_t start; /* what is below is gone from the log */
+
+    /* of a topic without id */
+    uint32_t life;                     /* so often it went */
+    struct event_mark last, last_kept; /* before next, and before kept */
+};
+
+/*
+ * What stands for a topic in places: its id, or where the bus tells none 12 zeros and the number of
+ * its life. So what was indexed of a topic is not taken for what another one of its name has now.
+ */
+struct index_life {
+    uint8_t id[16];
 };
 
 /* A run that is part of the index, for as long as somebody looks into it. */
@@ -65,6 +77,17 @@ struct index_position *index_position_get(struct event_index *index,
 struct index_position *index_position_find(const struct event_index *index, const char *topic,
                                            const uint8_t topic_id[16], int32_t partition);
 void index_positions_free(struct event_index *index);
+
+/* Of the topic as it is now. */
+struct index_life index_life_of(const struct index_position *position);
+
+/* Whether all that a place's topic had below end_offset is gone. Under the lock, or the writer's.
+ */
+bool index_is_gone_below(const struct event_index *index, const char *topic,
+                         const uint8_t life_id[16], int32_t partition, int64_t end_offset);
+
+/* What the bus told: the same, or zeros where it told none. Static or borrowed. */
+const uint8_t *index_told_id(const uint8_t life_id[16]);
 
 /* Path of the run's file; free it. */
 char *index_run_path(const struct event_index *index, uint64_t sequence);

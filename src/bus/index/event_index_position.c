@@ -6,6 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { NO_ID_BYTES = 12 /* zeros before the number of a life */ };
+
+static bool has_id(const uint8_t life_id[16])
+{
+    static const uint8_t zeros[NO_ID_BYTES];
+    return memcmp(life_id, zeros, sizeof zeros) != 0;
+}
+
 /* Topic id, partition, name. */
 static void append_key(struct buf *key, const char *topic, const uint8_t topic_id[16],
                        int32_t partition)
@@ -41,6 +49,7 @@ struct index_position *index_position_get(struct event_index *index,
     position->topic = (const char *)buf_cstr(&position->key) + 20;
     memcpy(position->topic_id, source->topic_id, sizeof position->topic_id);
     position->partition = source->partition;
+    position->last = position->last_kept = event_mark_none();
     pthread_mutex_lock(&index->lock);
     HASH_ADD_KEYPTR(hh, index->positions, position->key.data, position->key.size, position);
     pthread_mutex_unlock(&index->lock);
@@ -69,11 +78,18 @@ int64_t event_index_next(const struct event_index *index, const struct event_sou
     return position == NULL ? 0 : position->next;
 }
 
-/* All of it is gone, and it has no id: whatever comes is of another topic of that name. */
-static bool may_come_again(const struct index_position *position)
+struct event_mark event_index_last(const struct event_index *index,
+                                   const struct event_source *source)
 {
-    static const uint8_t no_id[16];
-    return position->start == INT64_MAX && memcmp(position->topic_id, no_id, sizeof no_id) == 0;
+    const struct index_position *position =
+        index_position_find(index, source->topic, source->topic_id, source->partition);
+    return position == NULL ? event_mark_none() : position->last;
+}
+
+void event_index_set_last(struct event_index *index, const struct event_source *source,
+                          const struct event_mark *mark)
+{
+    index_position_get(index, source)->last = *mark;
 }
 
 void event_index_reached(struct event_index *index, const struct event_source *source,
@@ -81,11 +97,14 @@ void event_index_reached(struct event_index *index, const struct event_source *s
 {
     struct index_position *position = index_position_get(index, source);
     position->next = position->next < next_offset ? next_offset : position->next;
-    if (may_come_again(position)) {
-        pthread_mutex_lock(&index->lock);
-        position->start = 0;
-        pthread_mutex_unlock(&index->lock);
-    }
+}
+
+/* Whatever comes at its name now is another topic. Under the lock. */
+static void end_life(struct index_position *position)
+{
+    position->life++;
+    position->next = position->kept = position->start = 0;
+    position->last = position->last_kept = event_mark_none();
 }
 
 void event_index_gone(struct event_index *index, const struct event_source *source,
@@ -93,17 +112,46 @@ void event_index_gone(struct event_index *index, const struct event_source *sour
 {
     struct index_position *position = index_position_get(index, source);
     pthread_mutex_lock(&index->lock);
-    position->start = position->start < start_offset ? start_offset : position->start;
-    if (may_come_again(position)) {
-        position->next = position->kept = 0;
+    if (start_offset == INT64_MAX && !has_id(position->topic_id)) {
+        end_life(position);
+    } else {
+        position->start = position->start < start_offset ? start_offset : position->start;
     }
     pthread_mutex_unlock(&index->lock);
+}
+
+/* --- lives --- */
+
+struct index_life index_life_of(const struct index_position *position)
+{
+    struct index_life life;
+    memcpy(life.id, position->topic_id, sizeof life.id);
+    if (!has_id(life.id)) {
+        store_be32(life.id + NO_ID_BYTES, position->life);
+    }
+    return life;
+}
+
+const uint8_t *index_told_id(const uint8_t life_id[16])
+{
+    static const uint8_t none[16];
+    return has_id(life_id) ? life_id : none;
+}
+
+bool index_is_gone_below(const struct event_index *index, const char *topic,
+                         const uint8_t life_id[16], int32_t partition, int64_t end_offset)
+{
+    const struct index_position *position =
+        index_position_find(index, topic, index_told_id(life_id), partition);
+    if (position == NULL) {
+        return false;
+    }
+    bool is_of_before = !has_id(life_id) && load_be32(life_id + NO_ID_BYTES) != position->life;
+    return is_of_before || end_offset <= position->start;
 }
 
 bool index_is_gone_by_position(void *context, const struct index_topic *topic, int32_t partition,
                                int64_t end_offset)
 {
-    const struct index_position *position =
-        index_position_find(context, topic->name, topic->id, partition);
-    return position != NULL && end_offset <= position->start;
+    return index_is_gone_below(context, topic->name, topic->id, partition, end_offset);
 }

@@ -15,8 +15,8 @@
  * Pure; one thread at a time.
  */
 
-/* A topic of one life: one that was deleted and made again has another id. All zero: the bus does
- * not tell ids. */
+/* A topic of one life: one that was deleted and made again has another id. Where the bus does not
+ * tell ids, event_index_inside.h makes them up. */
 struct index_topic {
     char *name;
     uint8_t id[16];

@@ -54,6 +54,13 @@ static int64_t begin(void *context, const struct feed_source *source)
                : FEED_NOT_WANTED;
 }
 
+static struct event_mark last(void *context, const struct feed_source *source)
+{
+    struct indexer *indexer = context;
+    struct event_source at = index_source(source);
+    return indexer->index != NULL ? event_index_last(indexer->index, &at) : event_mark_none();
+}
+
 /* --- what is known of it --- */
 
 struct indexer_state indexer_state(struct indexer *indexer)
@@ -192,22 +199,32 @@ static enum err add_events(struct indexer *indexer, const struct feed_piece *pie
     return err;
 }
 
+static void keep_last(struct indexer *indexer, const struct feed_piece *piece)
+{
+    struct event_source source = index_source(&piece->source);
+    if (piece->count > 0 && !feed_has_id(&piece->source)) {
+        struct event_mark mark = event_mark_of(&piece->events[piece->count - 1].event);
+        event_index_set_last(indexer->index, &source, &mark);
+    }
+}
+
 static void take(void *context, const struct feed_piece *piece)
 {
     struct indexer *indexer = context;
     struct event_source source = index_source(&piece->source);
     struct reason reason = {""};
-    if (indexer->failed_ms != 0) {
-        return;
-    }
     if (piece->kind == FEED_GONE) {
         event_index_gone(indexer->index, &source, INT64_MAX);
         indexer->has_gone = true;
         return;
     }
+    if (indexer->failed_ms != 0) {
+        return;
+    }
     enum err err = keep_gone(indexer, &reason);
     err = err == ERR_NONE ? add_events(indexer, piece, &reason) : err;
     if (err == ERR_NONE) {
+        keep_last(indexer, piece);
         event_index_reached(indexer->index, &source, piece->next_offset);
         event_index_gone(indexer->index, &source, piece->start_offset);
         pthread_mutex_lock(&indexer->lock);
@@ -327,7 +344,8 @@ struct indexer *indexer_new(const struct indexer_settings *settings, struct watc
     indexer->watch = watch;
     pthread_mutex_init(&indexer->lock, NULL);
     watch_add(watch,
-              &(struct watch_sink){.context = indexer, .begin = begin, .take = take, .tick = tick});
+              &(struct watch_sink){
+                  .context = indexer, .begin = begin, .last = last, .take = take, .tick = tick});
     return indexer;
 }
 

@@ -27,6 +27,13 @@ enum {
 
 static const int64_t NOT_ASKED = INT64_MIN;
 
+/* How far a sink was told of a partition. */
+struct told {
+    int64_t next;           /* what it has not had yet, or NOT_ASKED, FEED_NOT_WANTED */
+    struct event_mark mark; /* of what it had last, where the bus tells no ids */
+    bool is_checked;        /* the feed that is open has that event there still, or has it not */
+};
+
 /* A partition of a topic's one life. */
 struct place {
     UT_hash_handle hh;
@@ -34,8 +41,9 @@ struct place {
     char *name;             /* "partition topic"; the key where there is no id */
     bool is_met;            /* by the feed that is open */
     bool is_placed;         /* and it has told where the partition ends */
+    bool has_id;            /* the bus tells one */
     int64_t end;            /* up to where it could be read when it was last */
-    int64_t next[]; /* of each sink: what it has not had yet, or NOT_ASKED, FEED_NOT_WANTED */
+    struct told told[];     /* each sink */
 };
 
 struct watch {
@@ -71,12 +79,11 @@ struct watch {
 
 static struct place *find_place(struct watch *watch, const struct feed_source *source)
 {
-    static const uint8_t no_id[16];
     struct place *place;
     uint8_t key[KEY_BYTES];
     memcpy(key, source->topic_id, 16);
     memcpy(key + 16, &source->partition, sizeof source->partition);
-    if (memcmp(key, no_id, sizeof no_id) != 0) {
+    if (feed_has_id(source)) {
         HASH_FIND(hh, watch->places, key, sizeof key, place);
         return place;
     }
@@ -88,16 +95,16 @@ static struct place *find_place(struct watch *watch, const struct feed_source *s
 
 static struct place *add_place(struct watch *watch, const struct feed_source *source)
 {
-    static const uint8_t no_id[16];
-    struct place *place = mem_alloc(sizeof *place + watch->sink_count * sizeof place->next[0]);
+    struct place *place = mem_alloc(sizeof *place + watch->sink_count * sizeof place->told[0]);
     memset(place, 0, sizeof *place);
     memcpy(place->key, source->topic_id, 16);
     memcpy(place->key + 16, &source->partition, sizeof source->partition);
     for (size_t i = 0; i < watch->sink_count; i++) {
-        place->next[i] = NOT_ASKED;
+        place->told[i] = (struct told){.next = NOT_ASKED, .mark = event_mark_none()};
     }
     place->name = mem_sprintf("%d %s", (int)source->partition, source->topic);
-    if (memcmp(place->key, no_id, sizeof no_id) != 0) {
+    place->has_id = feed_has_id(source);
+    if (place->has_id) {
         HASH_ADD(hh, watch->places, key, sizeof place->key, place);
     } else {
         HASH_ADD_KEYPTR(hh, watch->places, place->name, strlen(place->name), place);
@@ -123,8 +130,19 @@ static void ask_sink(struct watch *watch, size_t sink, struct place *place,
                      const struct feed_source *source)
 {
     const struct watch_sink *of = &watch->sinks[sink];
+    struct told *told = &place->told[sink];
     int64_t next = of->begin(of->context, source);
-    place->next[sink] = next == FEED_FROM_START ? 0 : next;
+    told->next = next == FEED_FROM_START ? 0 : next;
+    told->mark =
+        of->last != NULL && !place->has_id ? of->last(of->context, source) : event_mark_none();
+}
+
+/* Where the feed has to begin for it: at its last event, if that tells whether the topic is the
+ * same. */
+static int64_t begin_for(struct told *told)
+{
+    told->is_checked = told->mark.offset < 0 || told->mark.offset >= told->next;
+    return told->is_checked ? told->next : told->mark.offset;
 }
 
 /* The lowest that any sink wants: what the feed asks when it meets a partition. */
@@ -140,12 +158,12 @@ static int64_t begin(void *context, const struct feed_source *source)
     place->is_met = true;
     place->is_placed = false;
     for (size_t i = 0; i < watch->sink_count; i++) {
-        int64_t *next = &place->next[i];
-        if (*next == NOT_ASKED) {
+        if (place->told[i].next == NOT_ASKED) {
             ask_sink(watch, i, place, source);
         }
-        if (*next != FEED_NOT_WANTED && (lowest == FEED_NOT_WANTED || *next < lowest)) {
-            lowest = *next;
+        int64_t from = begin_for(&place->told[i]);
+        if (from != FEED_NOT_WANTED && (lowest == FEED_NOT_WANTED || from < lowest)) {
+            lowest = from;
         }
     }
     return lowest;
@@ -167,19 +185,21 @@ static struct feed_piece rest_of(const struct feed_piece *piece, int64_t next)
     return rest;
 }
 
+/* mark: of the piece's last event, or none. */
 static void give(struct watch *watch, size_t sink, struct place *place,
-                 const struct feed_piece *piece)
+                 const struct feed_piece *piece, const struct event_mark *mark)
 {
     const struct watch_sink *to = &watch->sinks[sink];
-    int64_t *next = &place->next[sink];
-    if (*next < 0) {
+    struct told *told = &place->told[sink];
+    if (told->next < 0) {
         return; /* not wanted */
     }
     if (piece->kind == FEED_GONE) {
         to->take(to->context, piece);
-    } else if (piece->next_offset > *next) {
-        struct feed_piece rest = rest_of(piece, *next);
-        *next = piece->next_offset;
+    } else if (piece->next_offset > told->next) {
+        struct feed_piece rest = rest_of(piece, told->next);
+        told->mark = mark->offset >= told->next ? *mark : told->mark;
+        told->next = piece->next_offset;
         to->take(to->context, &rest);
     }
 }
@@ -187,29 +207,49 @@ static void give(struct watch *watch, size_t sink, struct place *place,
 /* What the sink has not had of the partition, as far as is known. */
 static int64_t behind(const struct place *place, size_t sink)
 {
-    int64_t next = place->next[sink];
+    int64_t next = place->told[sink].next;
     return next >= 0 && next < place->end ? place->end - next : 0;
 }
 
 /*
- * Where a bus tells no ids: what a sink has had lies behind the partition's end, so its topic was
- * made again while nobody looked. The feed sees that only if no other sink begins before the end.
+ * Whether the piece shows that the event that the sink had last is not there, though retention has
+ * not taken it: what stands there is another topic's. Once it was compacted away, the partition is
+ * taken for another one, too: it is read again in vain then.
+ */
+static bool is_another(struct told *told, const struct feed_piece *piece)
+{
+    const int64_t offset = told->mark.offset;
+    if (told->is_checked || piece->next_offset <= offset) {
+        return false;
+    }
+    told->is_checked = true;
+    for (size_t i = 0; i < piece->count; i++) {
+        if (piece->events[i].event.offset == offset) {
+            struct event_mark found = event_mark_of(&piece->events[i].event);
+            return !event_mark_is_same(&found, &told->mark);
+        }
+    }
+    return piece->start_offset <= offset;
+}
+
+/*
+ * Where a bus tells no ids: what a sink has had lies behind the partition's end, or is not what
+ * stands there, so its topic was made again while nobody looked. The feed sees the former only if
+ * no other sink begins before the end.
  */
 static void find_made_again(struct watch *watch, struct place *place,
                             const struct feed_piece *piece)
 {
-    static const uint8_t no_id[16];
     struct feed_piece gone = {.kind = FEED_GONE, .source = piece->source, .damaged_from = -1};
-    if (place->is_placed || memcmp(piece->source.topic_id, no_id, sizeof no_id) != 0) {
-        return;
-    }
+    bool is_first = !place->is_placed;
     place->is_placed = true;
     for (size_t i = 0; i < watch->sink_count; i++) {
-        if (place->next[i] > piece->end_offset) {
+        struct told *told = &place->told[i];
+        if (is_another(told, piece) || (is_first && told->next > piece->end_offset)) {
             watch->sinks[i].take(watch->sinks[i].context, &gone);
             ask_sink(watch, i, place, &piece->source);
-            if (place->next[i] >= 0 && place->next[i] < piece->next_offset) {
-                place->next[i] = NOT_ASKED; /* by the next feed, which begins there */
+            if (told->next >= 0 && told->next < piece->next_offset) {
+                told->next = NOT_ASKED; /* by the next feed, which begins there */
                 watch->begins_again = true;
             }
         }
@@ -220,12 +260,14 @@ static void find_made_again(struct watch *watch, struct place *place,
 static void give_to_all(struct watch *watch, struct place *place, const struct feed_piece *piece)
 {
     int64_t before[WATCH_SINKS_MAX];
-    if (piece->kind == FEED_EVENTS) {
+    struct event_mark mark = event_mark_none();
+    if (piece->kind == FEED_EVENTS && !place->has_id) {
         find_made_again(watch, place, piece);
+        mark = piece->count > 0 ? event_mark_of(&piece->events[piece->count - 1].event) : mark;
     }
     for (size_t i = 0; i < watch->sink_count; i++) {
         before[i] = behind(place, i);
-        give(watch, i, place, piece);
+        give(watch, i, place, piece, &mark);
     }
     place->end = piece->kind == FEED_GONE ? 0 : piece->end_offset;
     pthread_mutex_lock(&watch->lock);
@@ -349,7 +391,9 @@ static void begin_again(struct watch *watch)
     close_feed(watch);
     for (struct place *place = watch->places; place != NULL; place = place->hh.next) {
         for (size_t i = 0; i < watch->sink_count; i++) {
-            place->next[i] = (again >> i & 1) != 0 ? NOT_ASKED : place->next[i];
+            if ((again >> i & 1) != 0) {
+                place->told[i].next = NOT_ASKED;
+            }
         }
     }
 }

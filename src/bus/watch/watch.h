@@ -1,6 +1,7 @@
 #ifndef TIDINGS_BUS_WATCH_WATCH_H
 #define TIDINGS_BUS_WATCH_WATCH_H
 
+#include "bus/index/event_mark.h"
 #include "client/event/feed.h"
 
 /*
@@ -15,7 +16,12 @@
  *
  * An error of the feed is told once, and the feed is opened anew until it works again.
  *
- * Memory: 100 bytes a partition and 8 a partition and sink, beside the feed's.
+ * Where a bus tells no ids of topics, a sink is told that one is gone when it was made again: its
+ * end is before what the sink had, or another event stands where the last one was. That is looked
+ * at whenever a feed is opened: it reads the last event of each partition once more, which no sink
+ * sees.
+ *
+ * Memory: 100 bytes a partition and 40 a partition and sink, beside the feed's.
  */
 struct watch;
 
@@ -34,6 +40,10 @@ struct watch_sink {
     /* About once a second, after watch_wake, and once before the feed is opened for the first time:
      * to flush, and to try again what failed. now_ms: wall clock. May be NULL. */
     void (*tick)(void *context, int64_t now_ms);
+
+    /* Asked with begin where the bus tells no ids: the last event that it had before that place, as
+     * it kept it. NULL: it keeps none. */
+    struct event_mark (*last)(void *context, const struct feed_source *source);
 };
 
 struct watch_settings {

@@ -4,6 +4,8 @@
 #include "base/err.h"
 #include "client/event/event.h"
 
+#include <string.h>
+
 /*
  * A feed gives the events of all topics, each partition's in order of offset: for whoever wants to
  * know what goes over a bus (indexes, maps), and not to work on it. Only committed events; what
@@ -20,6 +22,13 @@ struct feed_source {
     uint8_t topic_id[16]; /* zeros: the bus tells none */
     int32_t partition;
 };
+
+/* Whether the bus tells ids. */
+static inline bool feed_has_id(const struct feed_source *source)
+{
+    static const uint8_t no_id[16];
+    return memcmp(source->topic_id, no_id, sizeof no_id) != 0;
+}
 
 struct feed_event {
     struct event event;

@@ -1,5 +1,8 @@
 #include "../unit.h"
 
+#include "base/buf.h"
+#include "base/bytes.h"
+#include "base/crc32c.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/random.h"
@@ -424,6 +427,140 @@ static void test_what_is_gone_from_the_log_is_not_found_and_its_files_go(void **
     end(world);
 }
 
+/* --- topics without ids: the first of the world --- */
+
+/* Another topic of its name is there, whose log is empty yet. */
+static void make_again(struct world *world, int source)
+{
+    event_index_gone(world->index, &world->sources[source], INT64_MAX);
+    world->logs[source].count = 0;
+    world->starts[source] = 0;
+}
+
+static void test_a_topic_without_id_that_comes_again_is_not_mixed_with_the_old_one(void **state)
+{
+    struct world *world = begin(14);
+    (void)state;
+    for (int round = 0; round < 10; round++) {
+        grow(world, 200);
+        check_all(world);
+        make_again(world, 0);
+        assert_int_equal(event_index_next(world->index, &world->sources[0]), 0);
+        check_all(world);
+        grow(world, 50 + below(world, 200)); /* shorter, or longer */
+        check_all(world);
+        if (below(world, 2) == 0) {
+            assert_int_equal(event_index_flush(world->index, NULL), ERR_NONE);
+            reopen(world);
+            check_all(world);
+        }
+    }
+    assert_int_equal(event_index_settle(world->index, NULL), ERR_NONE);
+    check_all(world);
+    end(world);
+}
+
+/* Also after a crash, which takes what was added of it meanwhile. */
+static void test_a_topic_without_id_that_comes_again_is_begun_anew_after_a_crash(void **state)
+{
+    struct world *world = begin(15);
+    (void)state;
+    grow(world, 300);
+    make_again(world, 0);
+    assert_int_equal(event_index_flush(world->index, NULL), ERR_NONE);
+    for (int i = 0; i < 5; i++) {
+        grow(world, 1);
+    }
+    reopen(world);
+    assert_int_equal(event_index_next(world->index, &world->sources[0]), 0);
+    grow(world, 300);
+    check_all(world);
+    end(world);
+}
+
+static void expect_last(struct world *world, const struct event_mark *expected)
+{
+    struct event_mark last = event_index_last(world->index, &world->sources[0]);
+    assert_true(event_mark_is_same(&last, expected));
+}
+
+static void test_the_last_event_is_kept_with_the_place(void **state)
+{
+    struct world *world = begin(16);
+    struct event_mark none = event_mark_none();
+    struct event_mark first = {7, 1700000000000, 0xfedcba98};
+    struct event_mark second = {9, -1, 3};
+    (void)state;
+    expect_last(world, &none);
+    event_index_reached(world->index, &world->sources[0], 8);
+    event_index_set_last(world->index, &world->sources[0], &first);
+    assert_int_equal(event_index_flush(world->index, NULL), ERR_NONE);
+    event_index_reached(world->index, &world->sources[0], 10);
+    event_index_set_last(world->index, &world->sources[0], &second);
+    expect_last(world, &second);
+    reopen(world); /* a crash: of both as it was on disk */
+    assert_int_equal(event_index_next(world->index, &world->sources[0]), 8);
+    expect_last(world, &first);
+    event_index_gone(world->index, &world->sources[0], INT64_MAX);
+    expect_last(world, &none);
+    assert_int_equal(event_index_flush(world->index, NULL), ERR_NONE);
+    reopen(world);
+    expect_last(world, &none);
+    end(world);
+}
+
+/* Takes out of the manifest what version 1 had not. */
+static void make_version_1(const struct world *world)
+{
+    enum { HEAD = 40, OLD = 36, NEW = 24 };
+    char *data;
+    size_t size;
+    struct buf old = {0};
+    char *path = mem_sprintf("%s/manifest", world->dir);
+    assert_int_equal(file_load(file_ops_system(), path, 1 << 20, &data, &size, NULL), ERR_NONE);
+    const uint8_t *bytes = (const uint8_t *)data;
+    assert_int_equal(load_be32(bytes + 4), 2);
+    size_t at = HEAD + 8 * (size_t)load_be32(bytes + 32);
+    buf_append(&old, bytes, at);
+    store_be32(old.data + 4, 1);
+    for (uint32_t i = 0; i < load_be32(bytes + 36); i++) {
+        size_t name = 2 + (size_t)load_be16(bytes + at + OLD + NEW);
+        buf_append(&old, bytes + at, OLD);
+        buf_append(&old, bytes + at + OLD + NEW, name);
+        at += OLD + NEW + name;
+    }
+    assert_int_equal(at + 4, size);
+    buf_append_be32(&old, crc32c(0, old.data, old.size));
+    assert_int_equal(file_replace(file_ops_system(), path, old.data, old.size, NULL), ERR_NONE);
+    buf_deinit(&old);
+    free(data);
+    free(path);
+}
+
+static void test_an_index_of_the_version_before_is_taken_over(void **state)
+{
+    struct world *world = begin(17);
+    struct event_mark none = event_mark_none();
+    bool begun_anew;
+    (void)state;
+    grow(world, 500);
+    assert_int_equal(event_index_flush(world->index, NULL), ERR_NONE);
+    event_index_close(world->index);
+    make_version_1(world);
+    assert_int_equal(open_index(world, &begun_anew, NULL), ERR_NONE);
+    assert_false(begun_anew);
+    expect_last(world, &none);
+    check_all(world);
+    grow(world, 300);
+    make_again(world, 0);
+    grow(world, 300);
+    check_all(world);
+    assert_int_equal(event_index_flush(world->index, NULL), ERR_NONE);
+    reopen(world);
+    check_all(world);
+    end(world);
+}
+
 static void test_a_hot_value_is_cut_at_what_was_asked_for(void **state)
 {
     struct world *world = begin(6);
@@ -647,6 +784,10 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_an_event_that_is_added_twice_is_found_once),
         cmocka_unit_test(test_runs_of_one_size_become_one),
         cmocka_unit_test(test_what_is_gone_from_the_log_is_not_found_and_its_files_go),
+        cmocka_unit_test(test_a_topic_without_id_that_comes_again_is_not_mixed_with_the_old_one),
+        cmocka_unit_test(test_a_topic_without_id_that_comes_again_is_begun_anew_after_a_crash),
+        cmocka_unit_test(test_the_last_event_is_kept_with_the_place),
+        cmocka_unit_test(test_an_index_of_the_version_before_is_taken_over),
         cmocka_unit_test(test_a_hot_value_is_cut_at_what_was_asked_for),
         cmocka_unit_test(test_a_full_disk_costs_no_answer),
         cmocka_unit_test(test_a_flipped_bit_is_told_or_costs_no_answer),

@@ -19,10 +19,13 @@ struct fake_feed {
     void *context;
 };
 
-static void fill_cloud_event(struct event *event, int source, int64_t offset,
+static void fill_cloud_event(struct event *event, int source, int64_t offset, int life,
                              struct fake_slot *slot)
 {
-    snprintf(slot->id, sizeof slot->id, "id-%d-%lld", source, (long long)offset);
+    int size = snprintf(slot->id, sizeof slot->id, "id-%d-%lld", source, (long long)offset);
+    if (life > 0) {
+        snprintf(slot->id + size, sizeof slot->id - (size_t)size, "-%d", life);
+    }
     slot->headers[0] = (struct event_header){"ce_specversion", slice_str("1.0")};
     slot->headers[1] = (struct event_header){"ce_id", slice_str(slot->id)};
     event->headers = slot->headers;
@@ -35,11 +38,19 @@ static void fill(struct fake_feed *feed, int source, int64_t to, struct feed_pie
     size_t count = 0;
     int64_t start = bus->starts[source];
     int64_t from = feed->next[source] < start ? start : feed->next[source];
-    for (int64_t offset = from; offset < to; offset++, count++) {
+    for (int64_t offset = from; offset < to; offset++) {
+        if (offset > 0 && offset == bus->holes[source]) {
+            continue;
+        }
+        struct event *event = &feed->events[count].event;
         feed->events[count] = (struct feed_event){.event = event_blank(), .producer_id = -1};
-        feed->events[count].event.offset = offset;
-        (bus->fill != NULL ? bus->fill : fill_cloud_event)(&feed->events[count].event, source,
-                                                           offset, &feed->slots[count]);
+        event->offset = offset;
+        if (bus->fill != NULL) {
+            bus->fill(event, source, offset, &feed->slots[count]);
+        } else {
+            fill_cloud_event(event, source, offset, bus->lives[source], &feed->slots[count]);
+        }
+        count++;
     }
     feed->next[source] = to;
     *piece = (struct feed_piece){.kind = FEED_EVENTS,
@@ -155,6 +166,26 @@ void fake_bus_publish(struct fake_bus *bus, int source, int count)
 {
     pthread_mutex_lock(&bus->lock);
     bus->ends[source] += count;
+    pthread_cond_signal(&bus->wake);
+    pthread_mutex_unlock(&bus->lock);
+}
+
+struct event_mark fake_bus_mark(int source, int64_t offset, int life)
+{
+    struct fake_slot slot;
+    struct event event = event_blank();
+    event.offset = offset;
+    fill_cloud_event(&event, source, offset, life, &slot);
+    return event_mark_of(&event);
+}
+
+void fake_bus_make_again(struct fake_bus *bus, int source, int count)
+{
+    pthread_mutex_lock(&bus->lock);
+    bus->lives[source]++;
+    bus->ends[source] = count;
+    bus->starts[source] = 0;
+    bus->holes[source] = 0;
     pthread_cond_signal(&bus->wake);
     pthread_mutex_unlock(&bus->lock);
 }

@@ -20,7 +20,8 @@ struct fake_slot {
 };
 
 struct fake_bus {
-    /* What stands at the offset; NULL: a CloudEvent with id "id-SOURCE-OFFSET". */
+    /* What stands at the offset; NULL: a CloudEvent with id "id-SOURCE-OFFSET", and of a source
+     * that was made again "id-SOURCE-OFFSET-LIFE". */
     void (*fill)(struct event *event, int source, int64_t offset, struct fake_slot *slot);
 
     pthread_mutex_t lock; /* the rest */
@@ -28,6 +29,8 @@ struct fake_bus {
     struct feed_source sources[FAKE_SOURCES];
     int64_t ends[FAKE_SOURCES];
     int64_t starts[FAKE_SOURCES];
+    int lives[FAKE_SOURCES];     /* so often it was made again; other events stand in each */
+    int64_t holes[FAKE_SOURCES]; /* no event stands at this offset; 0: at each one does */
     bool is_gone[FAKE_SOURCES];
     bool is_missing[FAKE_SOURCES]; /* a feed that is opened now does not meet it */
     bool is_woken;
@@ -46,6 +49,12 @@ struct feed *fake_bus_open_feed(void *bus, feed_begin *begin, void *begin_contex
 
 /* So many events more. Any thread. */
 void fake_bus_publish(struct fake_bus *bus, int source, int count);
+
+/* Of the CloudEvent there. */
+struct event_mark fake_bus_mark(int source, int64_t offset, int life);
+
+/* The source is another one of its name from now on, of so many events; no feed sees that. */
+void fake_bus_make_again(struct fake_bus *bus, int source, int count);
 
 /* Changes one of the flags. Any thread. */
 void fake_bus_set(struct fake_bus *bus, bool *flag, bool value);

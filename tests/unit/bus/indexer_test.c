@@ -217,6 +217,55 @@ static void test_a_topic_without_id_that_went_is_forgotten_on_disk_at_once(void 
     end(fake);
 }
 
+/* How many places there are of the event of this life. */
+static size_t count_found(struct fake *fake, int64_t offset, int life)
+{
+    char id[32];
+    struct asked asked = {.offset = offset, .topic = fake->bus.sources[1].topic};
+    int size = snprintf(id, sizeof id, "id-1-%lld", (long long)offset);
+    if (life > 0) {
+        snprintf(id + size, sizeof id - (size_t)size, "-%d", life);
+    }
+    struct event_term term = {EVENT_TERM_ID, slice_str(id)};
+    enum err err = indexer_find(fake->indexer, &term, 1, 10, take_places, &asked, NULL);
+    return err == ERR_NONE ? asked.found : SIZE_MAX;
+}
+
+static void wait_for_life(struct fake *fake, int life, int count)
+{
+    for (int i = 0; i < count; i++) {
+        wait_until(count_found(fake, i, life) == 1);
+        assert_true(life == 0 || count_found(fake, i, life - 1) == 0);
+    }
+}
+
+/* Nobody has told that it went, it tells no id, and it is longer than it was. */
+static void test_a_topic_without_id_that_was_made_again_is_not_taken_for_the_old_one(void **state)
+{
+    struct fake *fake = make();
+    (void)state;
+    memset(fake->bus.sources[1].topic_id, 0, sizeof fake->bus.sources[1].topic_id);
+    start(fake);
+    publish(fake, 1, 100);
+    wait_for_life(fake, 0, 100);
+    stop(fake);
+    fake_bus_make_again(&fake->bus, 1, 140);
+    start(fake);
+    wait_for_life(fake, 1, 140);
+    stop(fake);
+    start(fake);
+    publish(fake, 1, 10); /* and the same again is the same */
+    wait_for_life(fake, 1, 150);
+    assert_int_equal(indexer_state(fake->indexer).events, 10);
+    fake_bus_set(&fake->bus, &fake->bus.fails, true);
+    wait_until(watch_state(fake->watch).is_failing);
+    fake_bus_make_again(&fake->bus, 1, 160);
+    fake_bus_set(&fake->bus, &fake->bus.fails, false);
+    wait_for_life(fake, 2, 160);
+    assert_int_equal(indexer_state(fake->indexer).begun_anew, 0);
+    end(fake);
+}
+
 static void test_a_full_disk_is_waited_out(void **state)
 {
     struct fake *fake = begin();
@@ -421,6 +470,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_it_goes_on_where_it_was_stopped),
         cmocka_unit_test(test_what_retention_took_and_deleted_topics_are_not_found),
         cmocka_unit_test(test_a_topic_without_id_that_went_is_forgotten_on_disk_at_once),
+        cmocka_unit_test(test_a_topic_without_id_that_was_made_again_is_not_taken_for_the_old_one),
         cmocka_unit_test(test_a_full_disk_is_waited_out),
         cmocka_unit_test(test_a_directory_that_cannot_be_used_is_waited_for),
         cmocka_unit_test(test_a_file_that_a_question_finds_damaged_is_made_anew),

@@ -18,6 +18,8 @@ struct sink {
     atomic_long begun;
     atomic_bool is_wrong; /* something came twice, or was left out */
     atomic_long again_at; /* asks for all again when this one came; 0: never */
+    struct event_mark last;
+    atomic_long hole; /* no event comes at this offset; 0: at each one does */
 };
 
 struct test {
@@ -48,10 +50,14 @@ static void take(void *context, const struct feed_piece *piece)
     if (piece->kind == FEED_GONE) {
         atomic_fetch_add(&sink->gone, 1);
         sink->from[index] = sink->from[index] > 0 ? 0 : sink->from[index];
+        sink->last = event_mark_none();
         return;
     }
     for (size_t i = 0; i < piece->count; i++) {
         long expected = atomic_fetch_add(&sink->next[index], 1);
+        if (expected != 0 && expected == atomic_load(&sink->hole)) {
+            expected = atomic_fetch_add(&sink->next[index], 1);
+        }
         if (piece->events[i].event.offset != expected) {
             atomic_store(&sink->is_wrong, true);
         }
@@ -70,6 +76,12 @@ static void tick(void *context, int64_t now_ms)
     atomic_fetch_add(&sink->ticks, 1);
 }
 
+static struct event_mark last(void *context, const struct feed_source *source)
+{
+    struct sink *sink = context;
+    return source_index(source) == 0 ? sink->last : event_mark_none();
+}
+
 static struct test *prepare_with(size_t sinks, int retry_ms)
 {
     struct test *test = mem_new(struct test);
@@ -80,8 +92,10 @@ static struct test *prepare_with(size_t sinks, int retry_ms)
     for (size_t i = 0; i < sinks; i++) {
         struct sink *sink = &test->sinks[i];
         sink->watch = test->watch;
-        watch_add(test->watch, &(struct watch_sink){
-                                   .context = sink, .begin = begin, .take = take, .tick = tick});
+        sink->last = event_mark_none();
+        watch_add(test->watch,
+                  &(struct watch_sink){
+                      .context = sink, .begin = begin, .take = take, .tick = tick, .last = last});
     }
     return test;
 }
@@ -284,6 +298,104 @@ static void test_a_topic_without_id_that_was_made_again_unseen_is_begun_anew(voi
     end(test);
 }
 
+/* Each has had 50 events, and tells the last of them. */
+static struct test *prepare_without_id(size_t sinks)
+{
+    static const uint8_t no_id[16];
+    struct test *test = prepare(sinks);
+    memcpy(test->bus.sources[0].topic_id, no_id, sizeof no_id);
+    for (size_t i = 0; i < sinks; i++) {
+        test->sinks[i].from[0] = 50;
+        test->sinks[i].last = fake_bus_mark(0, 49, 0);
+    }
+    return test;
+}
+
+static void test_one_that_was_made_again_and_is_longer_is_begun_anew(void **state)
+{
+    struct test *test = prepare_without_id(3);
+    (void)state;
+    test->sinks[0].last = fake_bus_mark(0, 49, 1); /* of another topic */
+    test->sinks[2].last = event_mark_none();       /* cannot know */
+    fake_bus_publish(&test->bus, 0, 100);
+    start(test);
+    for (int i = 0; i < 3; i++) {
+        wait_until(atomic_load(&test->sinks[i].next[0]) == 100);
+        wait_until(watch_progress(test->watch, &test->sinks[i]).level_ms > 0);
+        assert_int_equal(atomic_load(&test->sinks[i].gone), i == 0 ? 1 : 0);
+    }
+    assert_int_equal(test->bus.feeds, 2); /* the second one from the start */
+    end(test);
+}
+
+/* The same as long as what it had, to the event. */
+static void test_one_that_was_made_again_and_is_as_long_is_begun_anew(void **state)
+{
+    struct test *test = prepare_without_id(2);
+    (void)state;
+    test->sinks[0].last = fake_bus_mark(0, 49, 1);
+    fake_bus_publish(&test->bus, 0, 50);
+    start(test);
+    wait_until(atomic_load(&test->sinks[0].gone) == 1);
+    wait_until(atomic_load(&test->sinks[0].next[0]) == 50);
+    wait_until(watch_progress(test->watch, &test->sinks[1]).level_ms > 0);
+    assert_int_equal(atomic_load(&test->sinks[1].gone), 0);
+    end(test);
+}
+
+static void test_one_that_was_made_again_while_no_feed_was_open_is_begun_anew(void **state)
+{
+    struct test *test = prepare_without_id(2);
+    (void)state;
+    fake_bus_publish(&test->bus, 0, 60);
+    start(test);
+    for (int round = 1; round <= 3; round++) {
+        bool is_another = round != 2;
+        long gone = atomic_load(&test->sinks[0].gone);
+        wait_until(atomic_load(&test->sinks[0].next[0]) == 50 + round * 10);
+        wait_until(atomic_load(&test->sinks[1].next[0]) == 50 + round * 10);
+        fake_bus_set(&test->bus, &test->bus.fails, true);
+        wait_until(watch_state(test->watch).is_failing);
+        if (is_another) {
+            fake_bus_make_again(&test->bus, 0, 60 + round * 10);
+        } else {
+            fake_bus_publish(&test->bus, 0, 10);
+        }
+        fake_bus_set(&test->bus, &test->bus.fails, false);
+        for (int i = 0; i < 2; i++) {
+            wait_until(atomic_load(&test->sinks[i].gone) == gone + is_another);
+            wait_until(atomic_load(&test->sinks[i].next[0]) == 60 + round * 10);
+        }
+    }
+    end(test);
+}
+
+static void test_what_retention_took_is_no_sign_of_another_topic(void **state)
+{
+    struct test *test = prepare_without_id(1);
+    (void)state;
+    test->sinks[0].from[0] = 60;
+    test->bus.starts[0] = 55;
+    fake_bus_publish(&test->bus, 0, 100);
+    start(test);
+    wait_until(atomic_load(&test->sinks[0].next[0]) == 100);
+    assert_int_equal(atomic_load(&test->sinks[0].gone), 0);
+    end(test);
+}
+
+static void test_a_last_event_that_is_missing_is_a_sign_of_another_topic(void **state)
+{
+    struct test *test = prepare_without_id(1);
+    (void)state;
+    test->bus.holes[0] = 49;
+    atomic_store(&test->sinks[0].hole, 49);
+    fake_bus_publish(&test->bus, 0, 100);
+    start(test);
+    wait_until(atomic_load(&test->sinks[0].gone) == 1);
+    wait_until(atomic_load(&test->sinks[0].next[0]) == 100);
+    end(test);
+}
+
 static void test_a_stop_waits_no_longer_than_it_may(void **state)
 {
     struct test *test = prepare(1);
@@ -308,6 +420,11 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_nobody_waits_for_a_feed_that_lags),
         cmocka_unit_test(test_a_topic_that_went_while_no_feed_was_open_is_told_as_well),
         cmocka_unit_test(test_a_topic_without_id_that_was_made_again_unseen_is_begun_anew),
+        cmocka_unit_test(test_one_that_was_made_again_and_is_longer_is_begun_anew),
+        cmocka_unit_test(test_one_that_was_made_again_and_is_as_long_is_begun_anew),
+        cmocka_unit_test(test_one_that_was_made_again_while_no_feed_was_open_is_begun_anew),
+        cmocka_unit_test(test_what_retention_took_is_no_sign_of_another_topic),
+        cmocka_unit_test(test_a_last_event_that_is_missing_is_a_sign_of_another_topic),
         cmocka_unit_test(test_a_stop_waits_no_longer_than_it_may),
     };
     return unit_run(tests, NULL, NULL, argc, argv);
