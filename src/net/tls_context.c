@@ -422,18 +422,6 @@ static SSL_CTX *take_context(struct tls *tls)
     return context;
 }
 
-char *tls_subject(const X509 *certificate)
-{
-    BIO *bio = BIO_new(BIO_s_mem());
-    char *data = NULL;
-    X509_NAME_print_ex(bio, X509_get_subject_name(certificate), 0,
-                       XN_FLAG_RFC2253 & ~(unsigned long)ASN1_STRFLGS_ESC_MSB);
-    long size = BIO_get_mem_data(bio, &data);
-    char *text = size > 0 ? mem_strndup(data, (size_t)size) : NULL;
-    BIO_free(bio);
-    return text;
-}
-
 static int64_t seconds_of(const ASN1_TIME *time)
 {
     int days = 0;

@@ -25,7 +25,8 @@ extern const struct transport_kind tls_kind;
 /* A new session by what is read now, or NULL. Any thread. */
 SSL *tls_session(struct tls *tls);
 
-/* A certificate's subject as RFC 2253 has it, in UTF-8, to be freed; NULL: it is empty. */
+/* A certificate's subject as RFC 2253 has it, as Java's X500Principal writes it, in UTF-8, to be
+ * freed; NULL: it is empty. */
 char *tls_subject(const X509 *certificate);
 
 /* The first error that OpenSSL keeps for this thread, as text that stays; none is kept behind it.
