@@ -60,6 +60,30 @@ static enum err fetch_some(struct api_request *request,
     return err;
 }
 
+/* Version 1, which has no error of the whole: each partition that was asked for has it. */
+static void refuse_each(struct api_request *request, const struct offset_fetch_request_group *group,
+                        enum err err, struct offset_fetch_response_group *out)
+{
+    out->topics = api_alloc(request, (size_t)group->topics_count, sizeof *out->topics);
+    out->topics_count = group->topics_count;
+    for (int32_t t = 0; t < group->topics_count; t++) {
+        const struct offset_fetch_request_group_topic *in = &group->topics[t];
+        struct offset_fetch_response_group_topic *topic = &out->topics[t];
+        topic->name = in->name;
+        topic->partitions_count = in->partition_indexes_count;
+        topic->partitions =
+            api_alloc(request, (size_t)in->partition_indexes_count, sizeof *topic->partitions);
+        for (int32_t i = 0; i < in->partition_indexes_count; i++) {
+            const struct group_offset none = {.topic = in->name,
+                                              .partition = in->partition_indexes[i],
+                                              .offset = -1,
+                                              .leader_epoch = -1,
+                                              .metadata = WIRE_EMPTY};
+            fill_partition(&none, false, err, &topic->partitions[i]);
+        }
+    }
+}
+
 /* All that the group has committed; they come sorted by topic. */
 static enum err fetch_all(struct api_request *request,
                           const struct offset_fetch_request_group *group, bool stable,
@@ -100,6 +124,9 @@ static void fetch_group(struct api_request *request, const struct offset_fetch_r
                        ? ERR_GROUP_DENIED
                        : group_coordinator_check_fetch(request->server->groups, group->group_id,
                                                        group->member_id, group->member_epoch);
+    if (err != ERR_NONE && old_errors && group->topics_count > 0) {
+        refuse_each(request, group, err, out);
+    }
     if (err == ERR_NONE) {
         err = group->topics == NULL && group->topics_count < 0
                   ? fetch_all(request, group, stable, out)

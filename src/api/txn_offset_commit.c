@@ -93,6 +93,10 @@ static enum err commit_offsets(struct api_request *request, struct reason *reaso
     if (err == ERR_NONE) {
         group_coordinator_txn_commit(request->server->groups, body->group_id, &commit);
     } else {
+        bool is_denied = err == ERR_TRANSACTIONAL_ID_DENIED || err == ERR_GROUP_DENIED;
+        for (size_t i = 0; is_denied && i < filled; i++) {
+            offsets[i].err = err; /* nor is it told which topics there are */
+        }
         group_coordinator_txn_refuse(request->server->groups, &commit, err);
     }
     txn_session_leave(&session);

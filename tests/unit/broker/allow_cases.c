@@ -3,7 +3,20 @@
 static struct slice topic_name = {(const uint8_t *)TOPIC, sizeof TOPIC - 1};
 static struct slice group_name = {(const uint8_t *)GROUP, sizeof GROUP - 1};
 static struct slice id_name = {(const uint8_t *)ID, sizeof ID - 1};
+static struct wire_uuid topic_id;
 static int32_t partition_0[1];
+
+void ask_cases_topic_id(struct wire_uuid id)
+{
+    topic_id = id;
+}
+
+void ask_cases_name(const char *topic, const char *group, const char *id)
+{
+    topic_name = slice_str(topic);
+    group_name = slice_str(group);
+    id_name = slice_str(id);
+}
 
 /* FILL(api) { ...fields of request->api... } */
 #define FILL(api)                                                                                  \
@@ -37,6 +50,7 @@ FILL(fetch)
     fetch_request_partition_init(&partition);
     partition.partition_max_bytes = 1000;
     topic.topic = topic_name;
+    topic.topic_id = topic_id;
     out->topics = &topic;
     out->topics_count = 1;
 }
@@ -64,6 +78,12 @@ FILL(metadata)
     out->topics = topics;
     out->topics_count = 2;
     out->allow_auto_topic_creation = false;
+}
+
+static void fill_metadata_there(union any_request *request)
+{
+    fill_metadata(request);
+    request->metadata.topics_count = 1;
 }
 
 static void fill_metadata_operations(union any_request *request)
@@ -99,14 +119,20 @@ FILL(offset_fetch)
     group.topics_count = -1;
     out->groups = &group;
     out->groups_count = 1;
+    out->group_id = group_name; /* before version 8 */
+    out->topics_count = -1;
 }
 
 static void fill_offset_fetch_some(union any_request *request)
 {
     static struct offset_fetch_request_group_topic topic = {.partition_indexes = partition_0,
                                                             .partition_indexes_count = 1};
-    topic.name = topic_name;
+    static struct offset_fetch_request_topic before = {.partition_indexes = partition_0,
+                                                       .partition_indexes_count = 1};
+    topic.name = before.name = topic_name;
     fill_offset_fetch(request);
+    request->offset_fetch.topics = &before;
+    request->offset_fetch.topics_count = 1;
     request->offset_fetch.groups[0].topics = &topic;
     request->offset_fetch.groups[0].topics_count = 1;
 }
@@ -116,10 +142,18 @@ FILL(find_coordinator)
     out->key = group_name;
 }
 
+static void fill_find_coordinators(union any_request *request)
+{
+    find_coordinator_request_init(&request->find_coordinator);
+    request->find_coordinator.coordinator_keys = &group_name;
+    request->find_coordinator.coordinator_keys_count = 1;
+}
+
 static void fill_find_coordinator_id(union any_request *request)
 {
     find_coordinator_request_init(&request->find_coordinator);
     request->find_coordinator.key_type = 1;
+    request->find_coordinator.key = id_name; /* before version 4 */
     request->find_coordinator.coordinator_keys = &id_name;
     request->find_coordinator.coordinator_keys_count = 1;
 }
@@ -172,8 +206,12 @@ FILL(create_topics)
 FILL(delete_topics)
 {
     static struct slice name = {(const uint8_t *)"topic-z", 7};
+    static struct delete_topics_request_topic topic; /* from version 6 on */
+    topic.name = name;
     out->topic_names = &name;
     out->topic_names_count = 1;
+    out->topics = &topic;
+    out->topics_count = 1;
 }
 
 FILL(delete_records)
@@ -261,6 +299,7 @@ FILL(txn_offset_commit)
                                                            .partitions_count = 1};
     txn_offset_commit_request_partition_init(&partition);
     topic.name = topic_name;
+    topic.topic_id = topic_id;
     out->transactional_id = id_name;
     out->group_id = group_name;
     out->generation_id_or_member_epoch = -1;
@@ -478,22 +517,33 @@ FILL(list_config_resources)
 }
 
 const struct ask_case ask_cases[] = {
-    {0, 9, fill_produce, P(WRITE, TRANSACTIONAL_ID), ID, ID_CODE, {0}},
+    {0, 9, fill_produce, P(WRITE, TRANSACTIONAL_ID), ID, ID_CODE, {0}, .first = 3},
     {0, 9, fill_produce, P(WRITE, TOPIC), TOPIC, TOPIC_CODE, {0}},
     {1, 12, fill_fetch, P(READ, TOPIC), TOPIC, TOPIC_CODE, {0}},
     {2, 7, fill_list_offsets, P(DESCRIBE, TOPIC), TOPIC, TOPIC_CODE, {0}},
-    {3, 9, fill_metadata, P(DESCRIBE, TOPIC), TOPIC, TOPIC_CODE, {0}},
-    {3, 9, fill_metadata_operations, P(DESCRIBE, CLUSTER), CLUSTER, 0, {0}},
+    {3, 9, fill_metadata, P(DESCRIBE, TOPIC), TOPIC, TOPIC_CODE, {0}, .first = 4},
+    {3, 1, fill_metadata_there, P(DESCRIBE, TOPIC), TOPIC, TOPIC_CODE, {0}}, /* makes none */
+    {3,
+     9,
+     fill_metadata_operations,
+     P(DESCRIBE, CLUSTER),
+     CLUSTER,
+     0,
+     {0},
+     .first = 8,
+     .before = 11},
     {3, 9, fill_metadata_creating, P(CREATE, TOPIC), NEW_TOPIC, TOPIC_CODE, P(CREATE, CLUSTER)},
-    {3, 9, fill_metadata_creating, P(CREATE, CLUSTER), CLUSTER, 0, {0}}, /* makes the topic: the
-                                                                            last */
+    /* makes the topic: the last */
+    {3, 9, fill_metadata_creating, P(CREATE, CLUSTER), CLUSTER, 0, {0}, .first = 9, .before = 10},
     {8, 8, fill_offset_commit, P(READ, GROUP), GROUP, GROUP_CODE, {0}},
     {8, 8, fill_offset_commit, P(READ, TOPIC), TOPIC, TOPIC_CODE, {0}},
-    {9, 8, fill_offset_fetch, P(DESCRIBE, GROUP), GROUP, GROUP_CODE, {0}},
-    {9, 8, fill_offset_fetch, P(DESCRIBE, TOPIC), TOPIC, 0, {0}},
+    {9, 8, fill_offset_fetch, P(DESCRIBE, GROUP), GROUP, GROUP_CODE, {0}, .first = 2},
+    {9, 8, fill_offset_fetch_some, P(DESCRIBE, GROUP), GROUP, GROUP_CODE, {0}},
+    {9, 8, fill_offset_fetch, P(DESCRIBE, TOPIC), TOPIC, 0, {0}, .first = 2},
     {9, 8, fill_offset_fetch_some, P(DESCRIBE, TOPIC), TOPIC, TOPIC_CODE, {0}},
-    {10, 3, fill_find_coordinator, P(DESCRIBE, GROUP), GROUP, GROUP_CODE, {0}},
-    {10, 4, fill_find_coordinator_id, P(DESCRIBE, TRANSACTIONAL_ID), ID, ID_CODE, {0}},
+    {10, 3, fill_find_coordinator, P(DESCRIBE, GROUP), GROUP, GROUP_CODE, {0}, .before = 4},
+    {10, 4, fill_find_coordinators, P(DESCRIBE, GROUP), GROUP, GROUP_CODE, {0}, .first = 4},
+    {10, 4, fill_find_coordinator_id, P(DESCRIBE, TRANSACTIONAL_ID), ID, ID_CODE, {0}, .first = 1},
     {11, 5, fill_join_group, P(READ, GROUP), GROUP, GROUP_CODE, {0}},
     {12, 3, fill_heartbeat, P(READ, GROUP), GROUP, GROUP_CODE, {0}},
     {13, 3, fill_leave_group, P(READ, GROUP), GROUP, GROUP_CODE, {0}},
@@ -501,9 +551,9 @@ const struct ask_case ask_cases[] = {
     {15, 5, fill_describe_groups, P(DESCRIBE, GROUP), GROUP, GROUP_CODE, {0}},
     {16, 4, fill_list_groups, P(DESCRIBE, CLUSTER), CLUSTER, 0, {0}},
     {16, 4, fill_list_groups, P(DESCRIBE, GROUP), GROUP, 0, P(DESCRIBE, CLUSTER)},
-    {19, 4, fill_create_topics, P(CREATE, CLUSTER), CLUSTER, 0, {0}},
+    {19, 4, fill_create_topics, P(CREATE, CLUSTER), CLUSTER, 0, {0}, .first = 1}, /* only tries */
     {19, 4, fill_create_topics, P(CREATE, TOPIC), OTHER_TOPIC, TOPIC_CODE, P(CREATE, CLUSTER)},
-    {19, 7, fill_create_topics, P(DESCRIBE_CONFIGS, TOPIC), OTHER_TOPIC, 0, {0}},
+    {19, 7, fill_create_topics, P(DESCRIBE_CONFIGS, TOPIC), OTHER_TOPIC, 0, {0}, .first = 5},
     {20, 5, fill_delete_topics, P(DESCRIBE, TOPIC), "topic-z", TOPIC_CODE, {0}},
     {20, 5, fill_delete_topics, P(DELETE, TOPIC), "topic-z", TOPIC_CODE, {0}},
     {21, 2, fill_delete_records, P(DELETE, TOPIC), TOPIC, TOPIC_CODE, {0}},
@@ -512,9 +562,16 @@ const struct ask_case ask_cases[] = {
     {22, 4, fill_init_producer_id, P(WRITE, TOPIC), "*any*", CLUSTER_CODE,
      P(IDEMPOTENT_WRITE, CLUSTER)},
     {23, 4, fill_offset_for_leader_epoch, P(DESCRIBE, TOPIC), TOPIC, TOPIC_CODE, {0}},
-    {24, 3, fill_add_partitions_to_txn, P(WRITE, TRANSACTIONAL_ID), ID, ID_CODE, {0}},
-    {24, 3, fill_add_partitions_to_txn, P(WRITE, TOPIC), TOPIC, TOPIC_CODE, {0}},
-    {24, 4, fill_add_partitions_many, P(CLUSTER_ACTION, CLUSTER), CLUSTER, CLUSTER_CODE, {0}},
+    {24, 3, fill_add_partitions_to_txn, P(WRITE, TRANSACTIONAL_ID), ID, ID_CODE, {0}, .before = 4},
+    {24, 3, fill_add_partitions_to_txn, P(WRITE, TOPIC), TOPIC, TOPIC_CODE, {0}, .before = 4},
+    {24,
+     4,
+     fill_add_partitions_many,
+     P(CLUSTER_ACTION, CLUSTER),
+     CLUSTER,
+     CLUSTER_CODE,
+     {0},
+     .first = 4},
     {25, 3, fill_add_offsets_to_txn, P(WRITE, TRANSACTIONAL_ID), ID, ID_CODE, {0}},
     {25, 3, fill_add_offsets_to_txn, P(READ, GROUP), GROUP, GROUP_CODE, {0}},
     {26, 3, fill_end_txn, P(WRITE, TRANSACTIONAL_ID), ID, ID_CODE, {0}},
@@ -530,7 +587,8 @@ const struct ask_case ask_cases[] = {
     {33, 2, alter_configs_topic, P(ALTER_CONFIGS, TOPIC), TOPIC, TOPIC_CODE, {0}},
     {33, 2, alter_configs_broker, P(ALTER_CONFIGS, CLUSTER), CLUSTER, CLUSTER_CODE, {0}},
     {33, 2, alter_configs_group, P(ALTER_CONFIGS, GROUP), GROUP, GROUP_CODE, {0}},
-    {35, 4, fill_describe_log_dirs, P(DESCRIBE, CLUSTER), CLUSTER, CLUSTER_CODE, {0}},
+    {35, 4, fill_describe_log_dirs, P(DESCRIBE, CLUSTER), CLUSTER, CLUSTER_CODE, {0}, .first = 3},
+    {35, 2, fill_describe_log_dirs, P(DESCRIBE, CLUSTER), CLUSTER, 0, {0}, .before = 3}, /* none */
     {37, 3, fill_create_partitions, P(ALTER, TOPIC), TOPIC, TOPIC_CODE, {0}},
     {42, 2, fill_delete_groups, P(DELETE, GROUP), "group-z", GROUP_CODE, {0}},
     {44, 1, alter_more_topic, P(ALTER_CONFIGS, TOPIC), TOPIC, TOPIC_CODE, {0}},
@@ -550,7 +608,8 @@ const struct ask_case ask_cases[] = {
     {29, 2, fill_describe_acls, P(DESCRIBE, CLUSTER), CLUSTER, CLUSTER_CODE, {0}},
     {30, 2, fill_create_acls, P(ALTER, CLUSTER), CLUSTER, CLUSTER_CODE, {0}},
     {31, 2, fill_delete_acls, P(ALTER, CLUSTER), CLUSTER, CLUSTER_CODE, {0}},
-    {43, 2, fill_elect_leaders, P(ALTER, CLUSTER), CLUSTER, CLUSTER_CODE, {0}},
+    {43, 2, fill_elect_leaders, P(ALTER, CLUSTER), CLUSTER, CLUSTER_CODE, {0}, .first = 1},
+    {43, 0, fill_elect_leaders, P(ALTER, CLUSTER), CLUSTER, 0, {0}, .before = 1}, /* has no code */
     {45, 0, fill_alter_partition_reassignments, P(ALTER, CLUSTER), CLUSTER, CLUSTER_CODE, {0}},
     {46, 0, fill_list_partition_reassignments, P(DESCRIBE, CLUSTER), CLUSTER, CLUSTER_CODE, {0}},
     {48, 1, fill_describe_client_quotas, P(DESCRIBE_CONFIGS, CLUSTER), CLUSTER, CLUSTER_CODE, {0}},

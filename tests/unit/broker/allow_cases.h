@@ -118,6 +118,7 @@ struct ask_case {
     const char *name;           /* of the resource that it is asked about */
     int16_t code;               /* in the answer; 0: less is shown, or another permission will do */
     struct api_permission also; /* refused as well */
+    int16_t first, before;      /* versions whose requests ask so; before 0: up to the highest */
 };
 
 enum { TOPIC_CODE = 29, GROUP_CODE = 30, CLUSTER_CODE = 31, ID_CODE = 53 };
@@ -128,5 +129,11 @@ enum { TOPIC_CODE = 29, GROUP_CODE = 30, CLUSTER_CODE = 31, ID_CODE = 53 };
 
 extern const struct ask_case ask_cases[];
 extern const unsigned ask_cases_count;
+
+/* The id of TOPIC, for versions that name topics so. */
+void ask_cases_topic_id(struct wire_uuid id);
+
+/* What requests name from now on, of as many letters as TOPIC, GROUP and ID. */
+void ask_cases_name(const char *topic, const char *group, const char *id);
 
 #endif

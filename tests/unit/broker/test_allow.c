@@ -32,6 +32,7 @@ struct fixture {
     struct api_authorizer authorizer;
     pthread_mutex_t lock; /* guards the rest */
     struct api_permission refused[2];
+    bool refuses_all;
     struct asked asked[MOST_ASKED];
     unsigned asked_count;
     char principal[32];
@@ -54,7 +55,7 @@ static bool allows(void *context, const struct api_connection *who, enum api_ope
                  SLICE_ARGS(slice_is_null(resource.name) ? slice_str("*any*") : resource.name));
     }
     snprintf(fixture->principal, sizeof fixture->principal, "%s", who->principal);
-    bool refused = is_same(fixture->refused[0], operation, resource.kind) ||
+    bool refused = fixture->refuses_all || is_same(fixture->refused[0], operation, resource.kind) ||
                    is_same(fixture->refused[1], operation, resource.kind);
     pthread_mutex_unlock(&fixture->lock);
     return !refused;
@@ -82,14 +83,19 @@ static void refuse(struct fixture *fixture, struct api_permission what, struct a
 }
 
 /* Sends the case's request; its answer's bytes are in client.in. */
-static void call(struct fixture *fixture, const struct ask_case *ask)
+static void call_version(struct fixture *fixture, const struct ask_case *ask, int16_t version)
 {
     static _Alignas(max_align_t) uint8_t response[4096];
     union any_request request;
     ask->fill(&request);
-    if (!client_call(&fixture->client, ask->key, ask->version, &request, response)) {
-        fail_msg("%s was not answered", wire_api_find(ask->key)->name);
+    if (!client_call(&fixture->client, ask->key, version, &request, response)) {
+        fail_msg("%s %d was not answered", wire_api_find(ask->key)->name, version);
     }
+}
+
+static void call(struct fixture *fixture, const struct ask_case *ask)
+{
+    call_version(fixture, ask, ask->version);
 }
 
 /* Whether the answer has the code somewhere. No name, count or size of these requests makes the
@@ -172,6 +178,116 @@ static void test_without_a_refusal_no_answer_has_its_code(void **state)
     }
 }
 
+static const struct api_entry *entry_of(int16_t key)
+{
+    int i = 0;
+    while (api_table[i].key != key) {
+        i++;
+    }
+    return &api_table[i];
+}
+
+static int16_t first_version(const struct ask_case *ask)
+{
+    int16_t lowest = entry_of(ask->key)->lowest_version;
+    return ask->first > lowest ? ask->first : lowest;
+}
+
+static int16_t last_version(const struct ask_case *ask)
+{
+    return ask->before != 0 ? (int16_t)(ask->before - 1) : entry_of(ask->key)->highest_version;
+}
+
+static void test_every_version_tells_a_refusal(void **state)
+{
+    struct fixture *fixture = *state;
+    int wrong = 0;
+    for (unsigned c = 0; c < ask_cases_count; c++) {
+        const struct ask_case *ask = &ask_cases[c];
+        for (int16_t v = first_version(ask); v <= last_version(ask); v++) {
+            refuse(fixture, ask->what, ask->also);
+            call_version(fixture, ask, v);
+            if (!was_asked(fixture, ask) || (ask->code != 0 && !answer_has(fixture, ask->code))) {
+                print_error("%s %d (case %u) does not ask, or not answer with %d\n",
+                            wire_api_find(ask->key)->name, v, c, ask->code);
+                wrong++;
+            }
+        }
+    }
+    assert_int_equal(wrong, 0);
+}
+
+/* Each API has a case for each of its versions. */
+static void test_every_version_has_a_case(void **state)
+{
+    (void)state;
+    for (int i = 0; i < api_table_count; i++) {
+        const struct api_entry *entry = &api_table[i];
+        for (int16_t v = entry->lowest_version;
+             entry->asks[0].operation != 0 && v <= entry->highest_version; v++) {
+            bool found = false;
+            for (unsigned c = 0; c < ask_cases_count && !found; c++) {
+                const struct ask_case *ask = &ask_cases[c];
+                found = ask->key == entry->key && first_version(ask) <= v && v <= last_version(ask);
+            }
+            if (!found) {
+                fail_msg("%s: no case for version %d", wire_api_find(entry->key)->name, v);
+            }
+        }
+    }
+}
+
+/* Appends the answer, but for its number, with what the names say in it made one. */
+static void take_answer(struct fixture *fixture, const struct ask_case *ask, int16_t version,
+                        const char *const names[3], struct buf *to)
+{
+    static const char *const common[3] = {TOPIC, GROUP, ID};
+    ask_cases_name(names[0], names[1], names[2]);
+    call_version(fixture, ask, version);
+    ask_cases_name(common[0], common[1], common[2]);
+    struct slice rest = buf_slice(&fixture->client.in);
+    assert_null(memmem(rest.data, rest.size, "secret-", 7));
+    buf_append(to, rest.data + 4, rest.size - 4);
+    for (int i = 0; i < 3; i++) {
+        size_t size = strlen(names[i]);
+        uint8_t *at = to->data;
+        while ((at = memmem(at, to->size - (size_t)(at - to->data), names[i], size)) != NULL) {
+            memcpy(at, common[i], size);
+            at += size;
+        }
+    }
+}
+
+/* What is there and what is not are told alike. */
+static void test_who_may_nothing_learns_nothing_of_what_there_is(void **state)
+{
+    static const char *const there[3] = {TOPIC, GROUP, ID};
+    static const char *const not_there[3] = {"topic-q", "group-q", "id-q"};
+    struct fixture *fixture = *state;
+    struct topic_plan plan = {.name = "secret-topic", .partitions = 1};
+    int16_t code;
+    assert_int_equal(client_create_topic(&fixture->client, &plan), 0);
+    assert_true(client_commit(&fixture->client, "secret-group", TOPIC, 0, 0, &code));
+    pthread_mutex_lock(&fixture->lock);
+    fixture->refuses_all = true;
+    pthread_mutex_unlock(&fixture->lock);
+    for (unsigned c = 0; c < ask_cases_count; c++) {
+        const struct ask_case *ask = &ask_cases[c];
+        for (int16_t v = first_version(ask); v <= last_version(ask); v++) {
+            struct buf one = {0}, other = {0};
+            refuse(fixture, ask->what, ask->also);
+            take_answer(fixture, ask, v, there, &one);
+            take_answer(fixture, ask, v, not_there, &other);
+            if (!slice_equal(buf_slice(&one), buf_slice(&other))) {
+                fail_msg("%s %d (case %u) tells what there is", wire_api_find(ask->key)->name, v,
+                         c);
+            }
+            buf_deinit(&one);
+            buf_deinit(&other);
+        }
+    }
+}
+
 /* What nobody may see is not in lists. */
 static void test_lists_leave_out_what_is_refused(void **state)
 {
@@ -232,7 +348,11 @@ static void make_resources(struct fixture *fixture)
     union any_request request;
     static _Alignas(max_align_t) uint8_t any[4096];
     struct init_producer_id_response init;
+    struct metadata_response metadata;
     assert_int_equal(client_create_topic(client, &plan), 0);
+    fill_first(API_KEY_METADATA, &request);
+    assert_true(client_call(client, API_KEY_METADATA, 10, &request, &metadata));
+    ask_cases_topic_id(metadata.topics[0].topic_id);
     assert_true(client_commit(client, GROUP, TOPIC, 0, 0, &code));
     assert_int_equal(code, 0);
     fill_first(API_KEY_CONSUMER_GROUP_HEARTBEAT, &request);
@@ -296,6 +416,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_every_row_has_a_case_for_each_thing_it_asks),
         TEST(test_every_api_asks_about_what_it_touches_and_tells_a_refusal),
         TEST(test_without_a_refusal_no_answer_has_its_code),
+        cmocka_unit_test(test_every_version_has_a_case),
+        TEST(test_every_version_tells_a_refusal),
+        TEST(test_who_may_nothing_learns_nothing_of_what_there_is),
         TEST(test_lists_leave_out_what_is_refused),
         TEST(test_a_created_topic_hides_its_settings),
     };
