@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 """ACLs with clients as they are: who may do what, by their certificates; kept over a kill; told and changed by Kafka's APIs."""
+import contextlib
 import json
 import os
 import re
@@ -12,6 +13,8 @@ import unittest
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 # pylint: disable=wrong-import-position
 from harness.certificates import Authority
+from harness.kafka import Client
+from harness.sasl import upsertion
 from harness.server import held_port, run, Server, wait_for
 
 try:
@@ -164,6 +167,35 @@ class NoRules(unittest.TestCase):
             self.assertRegex(out + err, "authorizer.class.name")
         out, err = run("acl", "list", address=address, code=3)
         self.assertIn("cannot reach the bus", out + err)
+
+
+class Passwords(unittest.TestCase):
+    def test_what_the_command_asks_by_itself_it_asks_by_sasl(self):
+        folder = tempfile.mkdtemp(prefix="tidings-acl-")
+        self.addCleanup(shutil.rmtree, folder)
+        listeners = "SASL_PLAINTEXT://127.0.0.1:0,PLAINTEXT://127.0.0.1:0"
+        with Server(os.path.join(folder, "data"), "http.listeners=", "sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512",
+                    "connection.failed.authentication.delay.ms=1", listen=None, options=("--listen", listeners)) as server:
+            port, open_port = re.findall(r":(\d+)", re.search("listen=(.*) data=", server.ready).group(1))[:2]
+            with contextlib.closing(Client(int(open_port))) as client:
+                done = client.ask("alter_user_scram_credentials", 0, deletions=[], upsertions=[
+                    upsertion("shop, =", mechanism, "a=b,c") for mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-512")])
+            self.assertEqual([result["error_code"] for result in done["results"]], [0])
+            run("publish", "seen", "--create", "one", address="127.0.0.1:" + open_port)
+
+            def ask(*words, mechanism="SCRAM-SHA-256", password="a=b,c", code=0):
+                out, err = run(*words, "-X", "security.protocol=sasl_plaintext", "-X", "sasl.mechanism=" + mechanism,
+                               "-X", "sasl.username=shop, =", "-X", "sasl.password=" + password,
+                               address="127.0.0.1:" + port, code=code)
+                return out + err
+            plain = run("topic", "list", "seen", "--json", address="127.0.0.1:" + open_port)[0]
+            self.assertNotIn("unknown", plain)
+            for mechanism in ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"):
+                self.assertEqual(ask("topic", "list", "seen", "--json", mechanism=mechanism), plain)
+                said = ask("acl", "list", mechanism=mechanism, password="wrong", code=3)
+                self.assertIn("the broker refuses", said)
+                self.assertNotIn("wrong", said)
+            self.assertRegex(ask("acl", "list", mechanism="OAUTHBEARER", code=2), "sasl.mechanism=PLAIN")
 
 
 @unittest.skipIf(admin is None, "no kafka-python")

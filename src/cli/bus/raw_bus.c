@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "cli/bus/raw_sasl.h"
 #include "wire/generated/metadata.h"
 
 #include <stdlib.h>
@@ -9,76 +10,21 @@
 
 enum {
     WAIT_MOST_MS = 10000,
-    ANSWER_MOST_BYTES = 256 << 20,
-    CORRELATION = 1,
     METADATA_VERSION = 5 /* of those that old and new brokers have */
 };
 
-/* --- requests and answers --- */
-
-void raw_request_init(struct raw_request *request, int16_t api_key, int16_t version)
+/* Connects and logs in; not open when that fails. */
+static enum err open_broker(const struct raw_bus *bus, struct raw_stream *stream,
+                            const char *address, int64_t until_ms, struct reason *reason)
 {
-    *request = (struct raw_request){.api_key = api_key, .version = version};
-    const struct wire_request_header header = {.api_key = api_key,
-                                               .api_version = version,
-                                               .correlation_id = CORRELATION,
-                                               .client_id = slice_str(CONNECTION_COMMAND)};
-    buf_append_be32(&request->bytes, 0); /* the size, when it is known */
-    wire_writer_init(&request->writer, &request->bytes);
-    wire_request_header_encode(&request->writer, &header);
-}
-
-void raw_request_deinit(struct raw_request *request)
-{
-    wire_writer_deinit(&request->writer);
-    buf_deinit(&request->bytes);
-}
-
-void raw_answer_deinit(struct raw_answer *answer)
-{
-    arena_deinit(&answer->arena);
-    buf_deinit(&answer->bytes);
-}
-
-/* --- a question and its answer --- */
-
-static enum err receive(struct raw_stream *stream, int64_t until_ms,
-                        const struct raw_request *request, struct raw_answer *answer,
-                        struct reason *reason)
-{
-    uint8_t head[4];
-    int32_t correlation = 0;
-    enum err err = raw_stream_receive(stream, head, sizeof head, until_ms, reason);
-    if (err == ERR_NONE && load_be32(head) > ANSWER_MOST_BYTES) {
-        err = reason_fail(reason, ERR_TOO_LARGE, "the answer is too large");
-    }
+    enum err err = raw_stream_open(stream, &bus->security, address, until_ms, reason);
     if (err == ERR_NONE) {
-        size_t size = load_be32(head);
-        err = raw_stream_receive(stream, buf_extend(&answer->bytes, size), size, until_ms, reason);
+        err = raw_sasl_login(stream, &bus->security, until_ms, reason);
     }
-    if (err == ERR_NONE) {
-        wire_reader_init(&answer->reader, buf_slice(&answer->bytes), &answer->arena);
-        err = wire_response_header_decode(&answer->reader, request->api_key, request->version,
-                                          &correlation);
-    }
-    if (err == ERR_NONE && correlation != CORRELATION) {
-        err = reason_fail(reason, ERR_CORRUPT, "the answer is to another question");
+    if (err != ERR_NONE) {
+        raw_stream_close(stream);
     }
     return err;
-}
-
-static enum err exchange(struct raw_stream *stream, int64_t until_ms,
-                         const struct raw_request *request, struct raw_answer *answer,
-                         struct reason *reason)
-{
-    *answer = (struct raw_answer){.arena = {.limit_bytes = ANSWER_MOST_BYTES}};
-    if (request->writer.err != ERR_NONE) {
-        return reason_fail(reason, request->writer.err, "the question is too large");
-    }
-    store_be32(request->bytes.data, (uint32_t)(request->bytes.size - 4));
-    enum err err =
-        raw_stream_send(stream, request->bytes.data, request->bytes.size, until_ms, reason);
-    return err == ERR_NONE ? receive(stream, until_ms, request, answer, reason) : err;
 }
 
 enum err raw_bus_ask(struct raw_bus *bus, size_t broker, const struct raw_request *request,
@@ -91,10 +37,10 @@ enum err raw_bus_ask(struct raw_bus *bus, size_t broker, const struct raw_reques
         return reason_fail(reason, ERR_TIMEOUT, "%.100s does not answer", at->address);
     }
     if (!raw_stream_is_open(&at->stream)) {
-        err = raw_stream_open(&at->stream, &bus->security, at->address, bus->until_ms, reason);
+        err = open_broker(bus, &at->stream, at->address, bus->until_ms, reason);
     }
     if (err == ERR_NONE) {
-        err = exchange(&at->stream, bus->until_ms, request, answer, reason);
+        err = raw_exchange(&at->stream, request, answer, bus->until_ms, reason);
     }
     if (err != ERR_NONE) { /* what comes there now fits no question */
         raw_stream_close(&at->stream);
@@ -136,7 +82,7 @@ static enum err ask_brokers(struct raw_bus *bus, struct raw_stream *stream, int6
     body.allow_auto_topic_creation = false;
     raw_request_init(&request, API_KEY_METADATA, METADATA_VERSION);
     metadata_request_encode(&request.writer, METADATA_VERSION, &body);
-    enum err err = exchange(stream, until_ms, &request, &answer, reason);
+    enum err err = raw_exchange(stream, &request, &answer, until_ms, reason);
     if (err == ERR_NONE) {
         err = metadata_response_decode(&answer.reader, METADATA_VERSION, &metadata);
     }
@@ -168,7 +114,7 @@ static enum err find_brokers(struct raw_bus *bus, struct reason *reason)
         char *address = mem_strndup(at, size);
         int64_t until_ms = share_of(bus, at);
         struct raw_stream stream;
-        err = raw_stream_open(&stream, &bus->security, address, until_ms, reason);
+        err = open_broker(bus, &stream, address, until_ms, reason);
         if (err == ERR_NONE) {
             err = ask_brokers(bus, &stream, until_ms, reason);
         }

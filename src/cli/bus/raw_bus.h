@@ -1,14 +1,13 @@
 #ifndef TIDINGS_CLI_RAW_BUS_H
 #define TIDINGS_CLI_RAW_BUS_H
 
-#include "cli/bus/raw_stream.h"
-#include "wire/header.h"
+#include "cli/bus/raw_request.h"
 
 /*
  * Questions that librdkafka 2.0.2 has no words for (DescribeLogDirs, ListOffsets by the newest
  * time, the types of groups), asked of each broker over a connection of our own, plain or by
- * TLS. Where SASL is asked for, and where a broker does not know the version, the answer is not
- * known, and the reason tells why. One thread.
+ * TLS, with or without SASL. Where a broker does not know the version the answer is not known, and
+ * the reason tells why. One thread.
  */
 struct raw_broker {
     int32_t id;
@@ -37,28 +36,9 @@ void raw_bus_deinit(struct raw_bus *bus);
 CHECKED enum err raw_bus_init_for(struct raw_bus *bus, const struct bus_options *options,
                                   int64_t most_ms, struct reason *reason);
 
-struct raw_request {
-    struct buf bytes;
-    struct wire_writer writer;
-    int16_t api_key, version;
-};
-
-/* Begins a request: what comes behind its header goes into `writer`. _deinit frees it, after
- * raw_bus_ask. */
-void raw_request_init(struct raw_request *request, int16_t api_key, int16_t version);
-void raw_request_deinit(struct raw_request *request);
-
-/* An answer, behind its header. The reader borrows from the rest. */
-struct raw_answer {
-    struct buf bytes;
-    struct arena arena;
-    struct wire_reader reader;
-};
-
 /* Sends the request to that broker and waits for its answer, of at most 256 MiB. Deinit the answer
  * in any case. */
 CHECKED enum err raw_bus_ask(struct raw_bus *bus, size_t broker, const struct raw_request *request,
                              struct raw_answer *answer, struct reason *reason);
-void raw_answer_deinit(struct raw_answer *answer);
 
 #endif

@@ -18,6 +18,9 @@ enum property {
     KEY,
     KEY_PASSWORD,
     CIPHERS,
+    MECHANISM,
+    USER,
+    PASSWORD,
     PROPERTIES,
 };
 
@@ -31,6 +34,9 @@ static const char *const names[PROPERTIES] = {
     [KEY] = "ssl.key.location",
     [KEY_PASSWORD] = "ssl.key.password",
     [CIPHERS] = "ssl.cipher.suites",
+    [MECHANISM] = "sasl.mechanisms",
+    [USER] = "sasl.username",
+    [PASSWORD] = "sasl.password",
 };
 
 /* Where librdkafka takes certificates and keys from besides. */
@@ -45,6 +51,14 @@ const char *raw_security_error(void)
     const char *text = ERR_reason_error_string(ERR_peek_error());
     ERR_clear_error();
     return text != NULL ? text : "OpenSSL gives no reason";
+}
+
+static void free_secret(char *secret)
+{
+    if (secret != NULL) {
+        OPENSSL_cleanse(secret, strlen(secret));
+    }
+    free(secret);
 }
 
 static enum err fail(struct reason *reason, enum property property, char **values)
@@ -145,6 +159,24 @@ static enum err use_tls(struct raw_security *security, char **values, struct rea
     return err == ERR_NONE ? use_own_certificate(security->tls, values, reason) : err;
 }
 
+static enum err use_sasl(struct raw_security *security, char **values, struct reason *reason)
+{
+    static const char *const known[] = {"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"};
+    const char *wanted = values[MECHANISM] != NULL ? values[MECHANISM] : "GSSAPI";
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        if (strcmp(wanted, known[i]) == 0) {
+            security->mechanism = mem_strdup(wanted);
+            security->user = mem_strdup(values[USER] != NULL ? values[USER] : "");
+            security->password = mem_strdup(values[PASSWORD] != NULL ? values[PASSWORD] : "");
+            return ERR_NONE;
+        }
+    }
+    return reason_fail(reason, ERR_UNSUPPORTED,
+                       "this is asked with sasl.mechanism=PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512 "
+                       "only, not with %.50s",
+                       wanted);
+}
+
 /* What is asked for, and can be had here. */
 static enum err use(struct raw_security *security, const struct connection_settings *settings,
                     char **values, struct reason *reason)
@@ -153,14 +185,12 @@ static enum err use(struct raw_security *security, const struct connection_setti
     const char *protocol = values[PROTOCOL] != NULL ? values[PROTOCOL] : "plaintext";
     security->bootstrap =
         mem_strdup(values[BOOTSTRAP] != NULL ? values[BOOTSTRAP] : settings->bootstrap_servers);
-    if (strncmp(protocol, "sasl", 4) == 0) {
-        return reason_fail(reason, ERR_UNSUPPORTED, "this is not asked by %s yet", protocol);
+    enum err err =
+        strncmp(protocol, "sasl_", 5) == 0 ? use_sasl(security, values, reason) : ERR_NONE;
+    if (strcmp(protocol, "ssl") != 0 && strcmp(protocol, "sasl_ssl") != 0) {
+        return err;
     }
-    if (strcmp(protocol, "ssl") != 0) {
-        return ERR_NONE;
-    }
-    enum err err = ERR_NONE;
-    if (connection_values(settings, unread, UNREAD, others, NULL) == CLIENT_OK) {
+    if (err == ERR_NONE && connection_values(settings, unread, UNREAD, others, NULL) == CLIENT_OK) {
         for (size_t i = 0; i < UNREAD; i++) {
             if (others[i] != NULL && err == ERR_NONE) {
                 err = reason_fail(reason, ERR_UNSUPPORTED,
@@ -185,11 +215,12 @@ enum err raw_security_init(struct raw_security *security, const struct bus_optio
         return reason_fail(reason, ERR_CONFIG, "%s", error.text);
     }
     enum err err = use(security, &settings, values, reason);
-    if (values[KEY_PASSWORD] != NULL) {
-        OPENSSL_cleanse(values[KEY_PASSWORD], strlen(values[KEY_PASSWORD]));
-    }
     for (size_t i = 0; i < PROPERTIES; i++) {
-        free(values[i]);
+        if (i == KEY_PASSWORD || i == PASSWORD) {
+            free_secret(values[i]);
+        } else {
+            free(values[i]);
+        }
     }
     return err;
 }
@@ -197,6 +228,9 @@ enum err raw_security_init(struct raw_security *security, const struct bus_optio
 void raw_security_deinit(struct raw_security *security)
 {
     free(security->bootstrap);
+    free(security->mechanism);
+    free(security->user);
+    free_secret(security->password);
     SSL_CTX_free(security->tls);
     BIO_meth_free(security->socket);
     *security = (struct raw_security){0};

@@ -15,11 +15,13 @@ struct raw_security {
     SSL_CTX *tls;    /* NULL: plain */
     BIO_METHOD *socket;
     bool is_host_checked;
+    char *mechanism; /* PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512; NULL: no SASL */
+    char *user, *password;
 };
 
 /*
  * Reads the files that are named. ERR_CONFIG names the property and what is wrong; ERR_UNSUPPORTED:
- * it takes what librdkafka alone has (SASL, PKCS#12, engines). Deinit in any case.
+ * it takes what librdkafka alone has (GSSAPI, OAUTHBEARER, PKCS#12, engines). Deinit in any case.
  */
 CHECKED enum err raw_security_init(struct raw_security *security, const struct bus_options *options,
                                    struct reason *reason);

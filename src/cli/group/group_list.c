@@ -23,9 +23,9 @@ static const struct help_page page = {
     .about =
         "Names the consumer groups, or those that are named or found by an expression, with their\n"
         "members and what is left to read (LAG, in offsets). Stable: members are reading; Empty:\n"
-        "none is, but the offsets are kept. TYPE: classic, or consumer (KIP-848); it is not "
-        "asked\n"
-        "by SASL, and '-' where it is not known.",
+        "none is, but the offsets are kept. TYPE: classic, or consumer (KIP-848); '-' "
+        "where\n"
+        "it is not known.",
     .examples = "  tidings group list --sort lag\n"
                 "  tidings group list --commits                 and how long ago each committed\n"
                 "  tidings group list --json | jq -r '.[] | select(.state == \"Empty\").group'\n",

@@ -17,7 +17,7 @@ static const struct help_page page = {
         "brokers there are and how fast they answer, topics, partitions, size, partitions without\n"
         "a leader, groups by state, and what the bus layer says of itself. This works on any "
         "Kafka\n"
-        "cluster; sizes and the brokers' answers are not asked by SASL.\n"
+        "cluster.\n"
         "\n"
         "With the data directory DATA it asks the server that runs on it, and tells more: its\n"
         "process, what each share of memory.max holds and how often it had no room, and which log "

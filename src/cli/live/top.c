@@ -32,8 +32,7 @@ static const struct help_page page = {
         "long that is in time, members, errors. Keys: ? tells them, q ends. While the bus is away\n"
         "the last that was known stays, with the time since when. --once prints one frame as text\n"
         "(or JSON) after two looks, an interval apart, with the waiting time of up to 20 groups\n"
-        "that are behind. Rates of bytes are not known by SASL; clients where a bus layer tells\n"
-        "them, as in 'tidings serve'.",
+        "that are behind. Clients are known where a bus layer tells them, as in 'tidings serve'.",
     .examples = "  tidings top\n"
                 "  tidings top --once --json | jq '.groups[] | select(.lag > 0).group'\n",
 };

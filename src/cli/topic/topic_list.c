@@ -25,8 +25,7 @@ static const struct help_page page = {
         "Names the topics of the bus, or those that are named or found by an expression: their\n"
         "number of partitions, how many offsets they hold, what they take on disk (one copy), and\n"
         "how long ago the newest event was. Offsets are at most the number of events: markers of\n"
-        "transactions and events that compaction removed have offsets too. '-': not known. Size\n"
-        "and newest event are not asked by SASL.",
+        "transactions and events that compaction removed have offsets too. '-': not known.",
     .examples = "  tidings topic list --sort size\n"
                 "  tidings topic list '^orders\\.' --json | jq -r '.[].name'\n",
 };
