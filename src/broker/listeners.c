@@ -5,6 +5,16 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+
+/* As Apache Kafka: names count in capital letters. */
+static char *capitals(char *name)
+{
+    for (char *at = name; *at != '\0'; at++) {
+        *at = *at >= 'a' && *at <= 'z' ? (char)(*at - 'a' + 'A') : *at;
+    }
+    return name;
+}
 
 static enum err parse_one(const char *setting, struct slice text, struct server_address *out,
                           struct reason *reason)
@@ -23,7 +33,7 @@ static enum err parse_one(const char *setting, struct slice text, struct server_
                           setting, copy);
     } else {
         out->is_named = scheme_end != NULL;
-        out->name = scheme_end != NULL ? mem_strndup(copy, (size_t)(scheme_end - copy))
+        out->name = scheme_end != NULL ? capitals(mem_strndup(copy, (size_t)(scheme_end - copy)))
                                        : mem_strdup("PLAINTEXT");
         out->host = mem_strndup(host, (size_t)(colon - host));
         out->port = (uint16_t)port;
@@ -68,7 +78,8 @@ static enum err parse_protocol(const char *name, struct slice text, enum listene
         [LISTENER_SASL_SSL] = "SASL_SSL",
     };
     for (size_t i = 0; i < sizeof protocols / sizeof protocols[0]; i++) {
-        if (slice_equal_str(text, protocols[i])) {
+        if (text.size == strlen(protocols[i]) &&
+            strncasecmp((const char *)text.data, protocols[i], text.size) == 0) {
             *out = (enum listener_protocol)i;
             return ERR_NONE;
         }
@@ -86,7 +97,7 @@ static struct slice find_protocol(const char *map, const char *name)
     for (const char *at = map; *at != '\0';) {
         at += strspn(at, " ");
         size_t size = strcspn(at, ",");
-        if (size > name_size && at[name_size] == ':' && memcmp(at, name, name_size) == 0) {
+        if (size > name_size && at[name_size] == ':' && strncasecmp(at, name, name_size) == 0) {
             const char *protocol = at + name_size + 1;
             size_t room = size - name_size - 1;
             size_t blank = strcspn(protocol, " ");

@@ -30,7 +30,8 @@ static inline bool listener_has_sasl(enum listener_protocol protocol)
     return protocol == LISTENER_SASL_PLAINTEXT || protocol == LISTENER_SASL_SSL;
 }
 
-/* "[NAME://]HOST:PORT"; host may be "", the name is "PLAINTEXT" when none is given. */
+/* "[NAME://]HOST:PORT"; host may be "", the name, in capital letters, is "PLAINTEXT" when none is
+ * given. */
 struct server_address {
     char *name;
     char *host;

@@ -99,6 +99,14 @@ static void test_the_map_says_what_is_spoken(void **state)
     assert_false(listeners_have(&addresses, LISTENER_SSL));
     server_addresses_deinit(&addresses);
 
+    addresses = parsed("inside://:1,ssl://:2"); /* as Kafka: in capital letters */
+    assert_int_equal(listeners_set_protocols(&addresses, "Inside:plaintext,SSL:ssl", &reason),
+                     ERR_NONE);
+    assert_string_equal(addresses.items[0].name, "INSIDE");
+    assert_int_equal(addresses.items[0].protocol, LISTENER_PLAINTEXT);
+    assert_int_equal(addresses.items[1].protocol, LISTENER_SSL);
+    server_addresses_deinit(&addresses);
+
     addresses = parsed(":1");
     assert_int_equal(listeners_set_protocols(&addresses, usual_map, &reason), ERR_NONE);
     assert_false(listeners_have(&addresses, LISTENER_SSL));
@@ -154,6 +162,7 @@ static void test_advertised_addresses_are_of_the_listener_of_their_name(void **s
     expect_match(":1,SSL://:2", "SSL://a:2,PLAINTEXT://a:1", "10");
     expect_match(":1,SSL://:2", "SSL://a:2", "1");
     expect_match("A://:1,B://:2,A://:3", "A://a:1,A://a:3,B://a:2", "021");
+    expect_match(":1,ssl://:2", "Ssl://a:2,plaintext://a:1", "10");
     expect_match(":1", "", "");
     expect_match(":1", "SSL://a:2", NULL);
     expect_match(":1,SSL://:2", "SSL://a:2,SSL://b:2", NULL);
