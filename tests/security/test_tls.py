@@ -236,9 +236,9 @@ class Tls(unittest.TestCase):
             code, text, _ = run_to_end(*ssl_listener, *[word for one in settings for word in ("--set", one)])
             self.assertEqual(code, 2, (settings, text))
             self.assertIn(said, text)
-        code, text, _ = run_to_end("--data", data, "--listen", "SASL_SSL://127.0.0.1:0")
+        code, text, _ = run_to_end("--data", data, "--listen", "SMOKE://127.0.0.1:0")
         self.assertEqual(code, 2)
-        self.assertIn("SASL_SSL, which is not served", text)
+        self.assertIn("SMOKE:// is no protocol", text)
         self.assertFalse(os.path.exists(data))
 
     @unittest.skipIf(confluent_kafka is None, "no confluent-kafka")
