@@ -220,13 +220,16 @@ static json_t *run_line(struct control *control, struct control_client *client, 
         return do_status(control);
     }
     const char *rest;
+    if ((rest = words_behind(line, "users")) != NULL) {
+        return control_users(&control->parts.users, rest);
+    }
     if ((rest = words_behind(line, "clock")) != NULL) {
         return control_clock(control->parts.mover, rest);
     }
     if ((rest = words_behind(line, "chaos")) != NULL) {
         return control_chaos(&control->parts.chaos, rest);
     }
-    return failure("unknown command; there are: snapshot, release, status, clock, chaos");
+    return failure("unknown command; there are: snapshot, release, status, users, clock, chaos");
 }
 
 /* Runs the whole lines that have come; false: the connection is to end. */

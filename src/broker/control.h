@@ -4,6 +4,7 @@
 #include "base/budget.h"
 #include "base/err.h"
 #include "broker/clock_mover.h"
+#include "broker/control_users.h"
 #include "broker/control_words.h"
 #include "topic/catalogue.h"
 #include "topic/cleaner.h"
@@ -16,6 +17,7 @@
  *   snapshot   makes DATA/snapshots/<id>, see catalogue_snapshot
  *   release    removes the snapshot of this connection
  *   status     what this process is and what it is at
+ *   users      lists users and changes them
  *   clock      reads the clock, or moves it: a server for tests only
  *   chaos      lists faults on request, makes and ends them: a server for tests only
  *
@@ -30,6 +32,7 @@ struct control_parts {
     struct catalogue *catalogue;
     struct cleaner *cleaner;   /* NULL: there is none */
     struct clock_mover *mover; /* NULL: the clock cannot be moved */
+    struct control_users users;
     struct control_chaos chaos;
 };
 

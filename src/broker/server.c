@@ -407,7 +407,7 @@ static void fill_api(struct server *server)
     api->overrides = &config->given;
     api->data_dir = config->data_dir;
     api->clients = client_table_new((size_t)server->budget.max_bytes / CLIENTS_PART);
-    broker_observer_init(&server->observer, api->clients);
+    broker_observer_init(&server->observer, api->clients, server->api.sasl);
     server->chaos = config->chaos_enable ? chaos_new(server->clock) : NULL;
     api->faults = server->chaos != NULL ? chaos_faults(server->chaos) : NULL;
     api->config = config->api;
@@ -448,6 +448,7 @@ static enum err start_control(struct server *server, struct reason *reason)
         .catalogue = server->catalogue,
         .cleaner = server->cleaner,
         .mover = server->mover,
+        .users = {.catalogue = server->catalogue, .users = server->users.users},
         .chaos = {.chaos = server->chaos,
                   .clock = server->clock,
                   .targets = {.groups = server->groups, .txns = server->txns}},

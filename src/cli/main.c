@@ -18,6 +18,7 @@ static const struct cli_command commands[] = {
     {"map", "show who publishes, consumes and causes what, as observed", cli_map},
     {"who", "show who publishes and consumes one type of event", cli_who},
     {"spec", "describe what goes over the bus as AsyncAPI, and check changes", cli_spec},
+    {"user", "make, show and remove the users who log in by a password", cli_user},
     {"acl", "show, make, remove and explain the rules of who may do what", cli_acl},
     {"client", "list who is connected and what each does", cli_client},
     {"expect", "for tests: wait for events that fulfil a condition", cli_expect},

@@ -18,6 +18,12 @@ const char *scram_name(enum scram_mechanism mechanism)
     return mechanism == SCRAM_SHA_256 ? "SCRAM-SHA-256" : "SCRAM-SHA-512";
 }
 
+bool scram_find(struct slice name, enum scram_mechanism *out)
+{
+    *out = slice_equal_str(name, scram_name(SCRAM_SHA_512)) ? SCRAM_SHA_512 : SCRAM_SHA_256;
+    return slice_equal_str(name, scram_name(*out));
+}
+
 enum err scram_check_name(struct slice name, struct reason *reason)
 {
     bool good = name.size > 0 && name.size <= SCRAM_NAME_MOST_BYTES;

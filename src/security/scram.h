@@ -40,6 +40,8 @@ struct scram_credential {
 bool scram_is_mechanism(int64_t number);
 /* "SCRAM-SHA-256"; static. */
 const char *scram_name(enum scram_mechanism mechanism);
+/* The mechanism of this name; false: there is none. */
+bool scram_find(struct slice name, enum scram_mechanism *out);
 /* Of its hash: 32 or 64 (scram_hash.c). */
 size_t scram_key_bytes(enum scram_mechanism mechanism);
 

@@ -1,21 +1,25 @@
 #!/usr/bin/python3
 """Logins by SASL, with clients as they are and token by token; what a wrong one gets; users told and changed by Kafka's APIs."""
 import contextlib
+import json
 import os
+import pty
 import re
+import select
 import shutil
 import struct
 import subprocess
 import sys
 import tempfile
 import unittest
+import urllib.request
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 # pylint: disable=wrong-import-position
 from harness.certificates import Authority
 from harness.kafka import Client, Closed
 from harness.sasl import plain, salted, Scram, upsertion
-from harness.server import run, Server, wait_for
+from harness.server import BINARY, run, Server, wait_for
 
 try:
     import confluent_kafka
@@ -274,7 +278,7 @@ class Exchanges(Logins):
 
 
 class Sessions(Logins):
-    settings = ("connections.max.reauth.ms=3600000",)
+    settings = ("connections.max.reauth.ms=3600000", "http.listeners=127.0.0.1:0")
 
     def advance(self, duration):
         run("clock", "--advance", duration, "--data", self.server.data)
@@ -291,6 +295,21 @@ class Sessions(Logins):
         self.advance("50m")
         self.assertEqual(self.scram(client)["error_code"], 0)  # late, and before any other request
         self.assertEqual(client.api_versions(), 0)
+
+    def http(self):
+        return re.search(r" http=(\S+)", self.server.ready).group(1)
+
+    def test_logins_are_counted(self):
+        def counts():
+            with urllib.request.urlopen(f"http://{self.http()}/metrics", timeout=60) as got:
+                return dict(re.findall(r'^tidings_logins_total\{result="(\w+)"\} (\d+)$', got.read().decode(), re.M))
+        before = counts()
+        self.logged_in()
+        for _ in range(2):
+            client = self.connect()
+            self.expect_failure(client, self.scram(client, password="wrong"))
+        after = counts()
+        self.assertEqual([int(after[name]) - int(before[name]) for name in ("succeeded", "failed")], [1, 2])
 
     def test_nobody_becomes_somebody_else(self):
         client = self.logged_in()
@@ -347,6 +366,14 @@ class Users(Logins):
         self.find_ports()
         self.assertEqual(self.describe("ann")[0]["ann"], (0, {2: 16384}))
 
+    def test_the_command_lists_more_than_one_answer_tells(self):
+        names = [f"many-{i:03}" for i in range(250)]
+        self.put(*(dict(upsertion("many-000", "SCRAM-SHA-256", "x"), name=name) for name in names))
+        out, _ = run("user", "list", "--json", "--data", self.server.data)
+        found = [user["name"] for user in json.loads(out)]
+        self.assertEqual([name for name in found if name in names], names)
+        self.alter(deletions=[{"name": name, "mechanism": 1} for name in names])
+
     def test_what_is_not_taken(self):
         good = upsertion("eve", "SCRAM-SHA-256", "x")
         for changes, code in (([dict(good, iterations=4095)], UNACCEPTABLE), ([dict(good, iterations=16385)], UNACCEPTABLE),
@@ -380,6 +407,102 @@ class Users(Logins):
                                                                "configuration_keys": None}])
         self.assertNotIn(salted("SCRAM-SHA-256", "hidden", salt).hex(), repr(answer))
         self.assertNotIn("hidden", self.server.log())
+
+
+class Command(unittest.TestCase):
+    """tidings user: before the first start, while the bus runs, and when it is stopped."""
+
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="tidings-user-")
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.data = os.path.join(self.folder, "data")
+
+    def user(self, *words, text=None, code=0):
+        out, err = run("user", *words, "--data", self.data, text=text, code=code)
+        self.assertNotIn(PASSWORD, out + err)
+        return out + err
+
+    def users(self):
+        return {user["name"]: [kept["mechanism"] for kept in user["mechanisms"]]
+                for user in json.loads(self.user("list", "--json"))}
+
+    def may_log_in(self, port, user, password, mechanism="SCRAM-SHA-256"):
+        with contextlib.closing(Client(port)) as client:
+            client.ask("sasl_handshake", 1, mechanism=mechanism)
+            exchange = Scram(mechanism, user, password)
+            challenge = client.ask("sasl_authenticate", 2, auth_bytes=exchange.first())["auth_bytes"]
+            return client.ask("sasl_authenticate", 2, auth_bytes=exchange.final(challenge))["error_code"] == 0
+
+    def test_the_first_user_is_made_before_the_first_start(self):
+        self.user("add", "root", text=PASSWORD + "\n")
+        self.assertEqual(self.users(), {"root": list(SCRAMS)})
+        with Server(self.data, "http.listeners=", listen="SASL_PLAINTEXT://127.0.0.1:0") as server:
+            for mechanism in SCRAMS:
+                self.assertTrue(self.may_log_in(server.port, "root", PASSWORD, mechanism))
+            self.while_it_runs(server)
+        self.assertNotIn(PASSWORD, server.log())
+        self.assertEqual(self.users(), {"o'ann \"x": ["SCRAM-SHA-512"], "root": list(SCRAMS)})
+        self.user("remove", "o'ann \"x")
+        self.assertEqual(list(self.users()), ["root"])
+        self.assertIn("root", self.user("list"))
+
+    def while_it_runs(self, server):
+        secret = os.path.join(self.folder, "secret")
+        with open(secret, "w", encoding="utf-8") as file:
+            file.write("of ann\r\nmore")
+        self.user("add", "o'ann \"x", "--password-file", secret, "--mechanism", "sha-512", "--iterations", "8192")
+        self.assertTrue(self.may_log_in(server.port, "o'ann \"x", "of ann", "SCRAM-SHA-512"))
+        self.user("add", "root", text="another")
+        self.assertFalse(self.may_log_in(server.port, "root", PASSWORD))
+        self.assertTrue(self.may_log_in(server.port, "root", "another"))
+        for name in ("some", "sum"):
+            self.user("add", name, "--mechanism", "sha-256", text="x")
+        self.assertEqual(list(self.users()), ["o'ann \"x", "root", "some", "sum"])
+        self.user("remove", "some", "sum")
+        self.assertIn("there is no user some", self.user("remove", "some", code=4))
+
+    def test_a_password_is_typed_twice_and_not_shown(self):
+        def add(*lines):
+            outer, inner = pty.openpty()
+            with subprocess.Popen([BINARY, "user", "add", "root", "--data", self.data], stdin=inner,
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+                told = b""
+                for line in lines:
+                    while not told.endswith(b" of root: "):
+                        told += process.stderr.read1(100)
+                    os.write(outer, line)
+                    told += b"|"
+                out, err = process.communicate(timeout=120)
+            os.close(inner)
+            shown = b""
+            while select.select([outer], [], [], 0)[0]:
+                try:
+                    shown += os.read(outer, 1000)
+                except OSError:
+                    break
+            os.close(outer)
+            self.assertNotIn(b"word", shown)
+            return process.returncode, told + out + err
+        self.assertEqual(add(b"a wordx\x7f\n", b"another word\n")[0], 2)
+        self.assertEqual(add(b"a wo\x03")[0], 1)
+        self.assertFalse(os.path.exists(self.data))
+        code, told = add(b"a wordx\x7f\n", b"a word\n")
+        self.assertEqual(code, 0, told)
+        with Server(self.data, "http.listeners=", listen="SASL_PLAINTEXT://127.0.0.1:0") as server:
+            self.assertTrue(self.may_log_in(server.port, "root", "a word"))
+
+    def test_what_is_no_password_or_user(self):
+        for words, text, said in ((("add", "a"), "", "is empty"), (("add", "a"), "\n", "is empty"),
+                                  (("add", "a"), "x" * 1025, "longer than 1024"), (("add", "a"), "x\0y", "a NUL"),
+                                  (("add", "a\nb"), "x", "no user can have this name"),
+                                  (("add",), "x", "which user"), (("add", "a", "secret"), "x", "never here"),
+                                  (("add", "a", "--mechanism", "md5"), "x", "not 'md5'"),
+                                  (("add", "a", "--iterations", "1"), "x", "4096")):
+            with self.subTest(words=words):
+                self.assertIn(said, self.user(*words, text=text, code=2))
+        self.assertIn("there is no", self.user("list", code=4))
+        self.assertIn("cannot open", self.user("add", "a", "--password-file", self.data + "/none", code=4))
+        self.assertFalse(os.path.exists(self.data))
 
 
 class Clients(Logins):

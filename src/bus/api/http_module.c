@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "base/prometheus.h"
 #include "bus/api/http_api.h"
+#include "client/event/observer.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,6 +49,26 @@ static bool is_history_fine(void *context, char *why, size_t size)
 
 /* --- /metrics --- */
 
+/* Of a bus that we are the broker of, where clients log in. */
+static void append_logins(const struct http_module *module, struct buf *text)
+{
+    struct observer *observer = module->parts->observer;
+    struct observer_logins logins;
+    if (observer == NULL || !observer_logins(observer, &logins)) {
+        return;
+    }
+    prometheus_head(text, "tidings_logins_total", "counter", "Logins by SASL.");
+    prometheus_name(text, "tidings_logins_total");
+    prometheus_label(text, "result", "succeeded");
+    prometheus_value(text, (double)logins.succeeded);
+    prometheus_name(text, "tidings_logins_total");
+    prometheus_label(text, "result", "failed");
+    prometheus_value(text, (double)logins.failed);
+    prometheus_one(text, "tidings_logins_expired_total", "counter",
+                   "Connections that were closed as their login had expired.",
+                   (double)logins.expired);
+}
+
 static void append_metrics(void *context, struct buf *text)
 {
     const struct http_module *module = context;
@@ -76,6 +97,7 @@ static void append_metrics(void *context, struct buf *text)
                    (double)commits.behind);
     prometheus_one(text, "tidings_commits_failing", "gauge", "1: the last thing it did failed.",
                    commits.is_failing);
+    append_logins(module, text);
 }
 
 /* --- the module --- */

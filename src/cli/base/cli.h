@@ -40,6 +40,7 @@ int cli_lanes(int argc, char **argv);
 int cli_why(int argc, char **argv);
 int cli_find(int argc, char **argv);
 int cli_acl(int argc, char **argv);
+int cli_user(int argc, char **argv);
 int cli_client(int argc, char **argv);
 int cli_chaos(int argc, char **argv);
 int cli_clock(int argc, char **argv);

@@ -59,11 +59,24 @@ struct client_visitor {
 typedef void client_producer_seen(void *context, const struct client_shown *client,
                                   int64_t since_ms);
 
+/* Logins by SASL since the start: those that succeeded, also again; that failed; and connections
+ * that were closed as their login had expired. */
+struct observer_logins {
+    uint64_t succeeded, failed, expired;
+};
+
 struct observer {
     void (*show)(struct observer *observer, const struct client_visitor *visitor);
     bool (*find_producer)(struct observer *observer, int64_t producer_id,
                           client_producer_seen *seen, void *context);
+    bool (*logins)(struct observer *observer, struct observer_logins *out); /* NULL: none */
 };
+
+/* False: nobody logs in there. */
+static inline bool observer_logins(struct observer *observer, struct observer_logins *out)
+{
+    return observer->logins != NULL && observer->logins(observer, out);
+}
 
 /* Shows all clients, each before its flows. Whoever comes or goes waits meanwhile; counting does
  * not. The visitor calls nothing of the observer's. */
