@@ -21,7 +21,8 @@ What counts is the median of the turns; the least and the most of them show how 
 An attack passes when the p99 elsewhere is within twice the quiet one, and the server had never more
 in memory than memory.max; with --assert one that fails beyond doubt (its least turn is above twice
 the most of quiet, or more was in memory) ends this with 1. All runs in a session
-of its own, in front of what else runs here where that is allowed (sched(7), "The autogroup feature").
+of its own, in front of what else runs here where that is allowed, and the attacker in one behind it
+(sched(7), "The autogroup feature"): else it counts as the server does.
 
 --real-time is for a machine that is busy with other things (root): the client and the threads of the
 servers that answer have real-time priorities, and workers, the attacker and all others what is left.
@@ -54,7 +55,7 @@ BUILD = os.environ.get("TIDINGS_BUILD", "build")
 MEMORY = "/dev/shm"
 TWICE = 2
 PASS, FAIL, UNSURE = "pass", "FAIL", "not told apart"
-IN_FRONT = -20  # nice of the session
+IN_FRONT, BEHIND = -20, 19  # nice of a session
 REACTOR_RANK, FLUSHER_RANK, CLIENT_RANK = 3, 4, 5
 OWN_SESSION = "TIDINGS_MEASURE_SESSION"
 
@@ -73,13 +74,13 @@ def in_own_session():
             child.terminate()
 
 
-def come_first():
-    """The session is in front of others: needs a right, and a kernel that knows it."""
+def nice_session(value):
+    """How the session of this process stands to others: needs a right to come first, and a kernel that knows it."""
     try:
         with open("/proc/self/autogroup", "w", encoding="utf-8") as file:
-            file.write(str(IN_FRONT))
+            file.write(str(value))
     except OSError as error:
-        print(f"not in front of what else runs here: {error}", file=sys.stderr)
+        print(f"sessions have no priorities here: {error}", file=sys.stderr)
 
 
 def rank_threads(pid):
@@ -96,10 +97,14 @@ def rank_threads(pid):
 
 
 def run_beside():
+    os.setsid()
+    nice_session(BEHIND)
     os.nice(19)
 
 
 def run_elsewhere():
+    os.setsid()
+    nice_session(BEHIND)
     os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
@@ -261,7 +266,7 @@ def main():
     if OWN_SESSION not in os.environ:
         return in_own_session()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    come_first()
+    nice_session(IN_FRONT)
     before = part_processors()
     print(f"| attack | p50 ms: {', '.join(options.conditions)} | "
           + " | ".join(f"p99 {condition}" for condition in options.conditions)
