@@ -156,40 +156,60 @@ def turning(bench, options):
 def measure(server, program, options, results, progress):
     bench = Bench(server, program)
     results["services"] = {}
-    for name, part in (("short", catch_up), ("slow", slow_handlers), ("turning", turning),
-                       ("poison", poison), ("twins", beside_poison)):
+    for name in options.services:
         progress(f"services, {name}")
-        results["services"][name] = part(bench, options)
+        results["services"][name] = PARTS[name][0](bench, options)
 
 
 def tell_ratio(ratio):
     return f"{ratio['median']:.2f} times ({ratio['low']:.2f} to {ratio['high']:.2f} at 95 %, {ratio['pairs']} pairs)"
 
 
-def tell(services, between):
+def tell_short(short, between):
     print("\na service catches up on events of 100 bytes, 4 partitions, 10,000 keys; its handler "
           "does nothing: seconds, CPU us an event")
-    for how, figure in services["short"].items():
+    for how, figure in short.items():
         print(f"  {how:<6} {between(figure['seconds'])} s   {between(figure['cpu_us_each'])} us")
-    print(f"  CPU of lanes, of the loop's: {tell_ratio(services['short']['lanes']['cpu_of_loop'])}")
-    slow = services["slow"]
+    print(f"  CPU of lanes, of the loop's: {tell_ratio(short['lanes']['cpu_of_loop'])}")
+
+
+def tell_slow(slow, between):
     print(f"handlers of 5 ms: loop {between(slow['loop'], 0)} events/s, lanes of {WORKERS} workers "
           f"{between(slow['lanes'], 0)}, {slow['lanes']['median'] / slow['loop']['median']:.0f} "
           "times as many")
+
+
+def tell_turning(turns, between):
     print("an event for each event, acknowledged first (turn) or in transactions (turn-once): "
           "events/s, CPU us an event")
-    for how, figure in services["turning"].items():
+    for how, figure in turns.items():
         print(f"  {how:<16} keys {between(figure['events_per_second'], 0)} events/s   "
               f"{between(figure['cpu_us_each'])} us")
+
+
+def tell_poison(found, _between):
     print(f"{RATE} events/s, some of 10,000 keys never succeed: ms from due to handled, of the "
           "others")
-    for never, figure in services["poison"].items():
+    for never, figure in found.items():
         print(f"  {never:>5} keys   p50 {figure['p50_us']['median'] / 1e3:7.2f}   p99 "
               f"{figure['p99_us']['median'] / 1e3:7.2f}   handled {figure['handled_part']['median']:.3f}"
               f"   commit behind by {figure['lag_most_seconds']['median']:.2f} s   memory "
               f"{figure['rss_half_bytes']['median'] / 1e6:.0f} MB at half time, "
               f"{figure['rss_end_bytes']['median'] / 1e6:.0f} MB at the end")
-    for never, figure in services["twins"].items():
-        print(f"  {never:>5} keys, beside the same events without: p99 {tell_ratio(figure['p99_ratio'])}, "
-              f"{figure['p99_us']['median'] / 1e3:.2f} and "
-              f"{figure['calm_p99_us']['median'] / 1e3:.2f}")
+
+
+def tell_twins(found, _between):
+    for never, figure in found.items():
+        print(f"  {never:>5} keys that never succeed, beside the same events without: p99 "
+              f"{tell_ratio(figure['p99_ratio'])}, {figure['p99_us']['median'] / 1e3:.2f} and "
+              f"{figure['calm_p99_us']['median'] / 1e3:.2f} ms")
+
+
+# What is measured, and how it is told.
+PARTS = {"short": (catch_up, tell_short), "slow": (slow_handlers, tell_slow), "turning": (turning, tell_turning),
+         "poison": (poison, tell_poison), "twins": (beside_poison, tell_twins)}
+
+
+def tell(services, between):
+    for name, found in services.items():
+        PARTS[name][1](found, between)
