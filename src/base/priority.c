@@ -1,9 +1,12 @@
 #include "base/priority.h"
 
+#include "base/clock.h"
+
 #include <sched.h>
 #include <stdatomic.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 /* struct sched_attr of sched_setattr(2), version 0: older libraries do not have it, newer ones have
@@ -39,6 +42,17 @@ void priority_give_way(void)
 }
 
 static atomic_llong awaited_until_ns;
+
+void priority_stand_back(void)
+{
+    enum { LATELY_NS = 20000000, PAUSE_NS = 300000 };
+    if (clock_now_ns() - LATELY_NS <
+        atomic_load_explicit(&awaited_until_ns, memory_order_relaxed)) {
+        (void)nanosleep(&(struct timespec){.tv_nsec = PAUSE_NS}, NULL);
+    } else {
+        priority_give_way();
+    }
+}
 
 void priority_await(int64_t now_ns)
 {

@@ -32,6 +32,13 @@ void priority_set_turn(int64_t turn_ns);
  */
 void priority_give_way(void);
 
+/*
+ * The same by who leaves work to the kernel that is done later and gives way to nobody, as the
+ * removal of files does (RCU callbacks, up to 2 ms at a time for thousands): sleeps for 0.3 ms when
+ * somebody was awaited (below) in the last 20 ms, so that it comes in small portions.
+ */
+void priority_stand_back(void);
+
 /* Another thread was given a little work that somebody waits for: for a millisecond from now on
  * priority_is_awaited says so, of the whole process. Any thread. */
 void priority_await(int64_t now_ns);

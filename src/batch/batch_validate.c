@@ -5,7 +5,7 @@
 #include "batch/compression.h"
 #include "batch/record.h"
 
-enum { PIECE_RECORDS = 4096 }; /* some tenths of a millisecond */
+enum { PIECE_RECORDS = 1024 }; /* some hundredths of a millisecond */
 
 /* What a record's timestamp may be, both ends included. */
 struct timestamp_range {

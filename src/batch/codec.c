@@ -4,7 +4,8 @@
 
 enum {
     FIRST_ROOM_MIN_BYTES = 4096,
-    PIECE_BYTES = 256 << 10 /* some tenths of a millisecond */
+    FIRST_PIECE_BYTES = 128 << 10, /* zstd opens what fits in one go, which costs less */
+    PIECE_BYTES = 16 << 10         /* some hundredths of a millisecond */
 };
 
 size_t codec_room(struct buf *out, size_t start, size_t max_bytes, size_t compressed_bytes)
@@ -24,11 +25,12 @@ size_t codec_room(struct buf *out, size_t start, size_t max_bytes, size_t compre
     if (room > left) {
         room = left + 1;
     }
-    size_t piece = room < PIECE_BYTES ? room : PIECE_BYTES;
+    size_t most = produced == 0 ? FIRST_PIECE_BYTES : PIECE_BYTES;
+    size_t piece = room < most ? room : most;
     if (out->capacity - out->size < piece) {
         buf_reserve(out, room);
     }
-    if (produced >= PIECE_BYTES) {
+    if (produced > 0) {
         priority_give_way(); /* a batch may open into very much */
     }
     return piece;

@@ -150,7 +150,7 @@ enum err log_remove_aside(const struct file_ops *files, char **away, size_t coun
     enum err err = ERR_NONE;
     for (size_t i = 0; i < count; i++) {
         struct reason why;
-        priority_give_way();
+        priority_stand_back();
         enum err removed =
             away[i] != NULL && files != NULL ? remove_dir(files, away[i], &why) : ERR_NONE;
         if (removed != ERR_NONE && err == ERR_NONE) {
