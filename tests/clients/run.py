@@ -32,6 +32,10 @@ SCENARIO = os.path.join(HERE, "scenario.json")
 PYTHON = "/usr/bin/python3"
 RUN_S = 240
 PREPARE_S = 600
+# Java for some seconds: what optimizes for longer, and collects with threads of its own, costs more than it gives.
+BRIEFLY = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
+JAVA = ("java", "-Xmx256m", *BRIEFLY)
+JAVAC = ("javac", *("-J" + option for option in BRIEFLY))
 
 
 class Missing(Exception):
@@ -133,10 +137,10 @@ def java_classes(pom="pom.xml"):
     def copy():
         shutil.rmtree(target, ignore_errors=True)
         sh("Maven", "mvn", "-q", "-B", "-f", os.path.join(source, pom), "dependency:copy-dependencies",
-           "-DoutputDirectory=" + libraries)
+           "-DoutputDirectory=" + libraries, env=dict(os.environ, MAVEN_OPTS=" ".join(BRIEFLY)))
 
     def build():
-        sh("javac", "javac", "-cp", libraries + "/*", "-d", classes,
+        sh("javac", *JAVAC, "-cp", libraries + "/*", "-d", classes,
            *[file for file in files if file.endswith(".java")])
 
     with alone("java"):
@@ -146,13 +150,12 @@ def java_classes(pom="pom.xml"):
 
 
 def java():
-    return ["java", "-Xmx256m", "-cp", java_classes(), "Scenario"]
+    return [*JAVA, "-cp", java_classes(), "Scenario"]
 
 
 def java4():
     """The Java client of Kafka 4: consumer protocol (KIP-848), transactions v2 (KIP-890)."""
-    return ["env", "GROUP_PROTOCOL=consumer", "java", "-Xmx256m", "-cp",
-            java4_classes(), "Scenario"]
+    return ["env", "GROUP_PROTOCOL=consumer", *JAVA, "-cp", java4_classes(), "Scenario"]
 
 
 def java4_classes():
@@ -266,7 +269,7 @@ def dump_after_stop(data):
              for name in sorted(os.listdir(os.path.join(topics, folder)))
              if name.endswith((".log", ".index", ".timeindex"))]
     done = subprocess.run(
-        ["java", "-Xmx256m", "-cp", os.environ["KAFKA_CLASS_PATH"], "kafka.tools.DumpLogSegments",
+        [*JAVA, "-cp", os.environ["KAFKA_CLASS_PATH"], "kafka.tools.DumpLogSegments",
          "--deep-iteration", "--files", ",".join(files)], stdin=subprocess.DEVNULL, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=RUN_S, check=False)
     told = [line for line in done.stdout.splitlines()
@@ -347,7 +350,7 @@ def run_java_groups(server, logs):
     """What only the Java client of Kafka 4 does with groups."""
     name = "java-4-groups"
     try:
-        command = ["java", "-Xmx256m", "-cp", java4_classes(), "Groups", server.bootstrap,
+        command = [*JAVA, "-cp", java4_classes(), "Groups", server.bootstrap,
                    f"{name}-{os.getpid()}"]
     except Missing as why:
         return [f"skip {name} all-cases: {why}"]

@@ -171,7 +171,7 @@ class Compaction(unittest.TestCase):
             classes = clients.java_classes()
         except clients.Missing as why:
             self.skipTest(f"Kafka's tools: {why}")
-        done = subprocess.run(["java", "-Xmx256m", "-cp", classes, *arguments],
+        done = subprocess.run([*clients.JAVA, "-cp", classes, *arguments],
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, timeout=120, check=False, text=True)
         self.assertEqual(done.returncode, 0, done.stdout[-2000:])

@@ -55,8 +55,8 @@ def java(prepare, protocol=None):
     target = os.path.join(clients.CACHE, "names", "java" + (protocol or ""))
     with clients.alone("names-java"):
         clients.stamped("names-java" + (protocol or ""), [here("Echo.java")], lambda: clients.sh(
-            "javac", "javac", "-cp", libraries, "-d", target, here("Echo.java")))
-    words = ["java", "-Xmx128m", "-XX:TieredStopAtLevel=1", "-cp", f"{target}:{libraries}", "Echo"]
+            "javac", *clients.JAVAC, "-cp", libraries, "-d", target, here("Echo.java")))
+    words = [*clients.JAVA, "-cp", f"{target}:{libraries}", "Echo"]
     return ["env", f"GROUP_PROTOCOL={protocol}", *words] if protocol else words
 
 

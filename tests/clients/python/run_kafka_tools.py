@@ -31,7 +31,7 @@ class KafkaTools(Client):
         self.other = Confluent(bootstrap, prefix)
 
     def run(self, tool, *arguments, sent=""):
-        command = ["java", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-Xmx256m", "-cp",
+        command = ["java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx256m", "-cp",
                    os.environ["KAFKA_CLASS_PATH"], tool, *arguments]
         done = subprocess.run(command, input=sent, text=True, capture_output=True,
                               timeout=2 * WAIT_S, check=False)

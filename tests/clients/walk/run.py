@@ -252,8 +252,8 @@ def java(name, classes):
     target = os.path.join(clients.CACHE, "walk-" + name)
     source = os.path.join(HERE, "Walk.java")
     clients.stamped("walk-" + name, [source], lambda: clients.sh(
-        "javac", "javac", "-cp", path, "-d", target, source))
-    return ["java", "-Xmx256m", "-cp", f"{target}:{path}", "Walk"]
+        "javac", *clients.JAVAC, "-cp", path, "-d", target, source))
+    return [*clients.JAVA, "-cp", f"{target}:{path}", "Walk"]
 
 
 CLIENTS = {  # the slowest first
