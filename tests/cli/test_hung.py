@@ -25,19 +25,23 @@ class Swallower:
         self.port_behind = None
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self.accept, daemon=True).start()
+
+    def forward_to(self, port):
+        """Until then who connects waits: the server's own clients may, before it says that it is ready."""
+        self.port_behind = port
+        threading.Thread(target=self.accept, args=(port,), daemon=True).start()
 
     def close(self):
         self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
 
-    def accept(self):
+    def accept(self, port):
         while True:
             try:
                 client, _ = self.listener.accept()
             except OSError:
                 return  # closed
-            server = socket.create_connection(("127.0.0.1", self.port_behind))
+            server = socket.create_connection(("127.0.0.1", port))
             threading.Thread(target=self.requests, args=(client, server), daemon=True).start()
             threading.Thread(target=self.answers, args=(server, client), daemon=True).start()
 
@@ -129,8 +133,8 @@ class Hung(unittest.TestCase):
         proxy = Swallower()
         self.addCleanup(proxy.close)
         server = self.serve(f"advertised.listeners=127.0.0.1:{proxy.port}")
-        proxy.port_behind = server.port
         proxy.passing = range(100)
+        proxy.forward_to(server.port)
         self.fill(server)
         return proxy
 
