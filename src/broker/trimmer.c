@@ -9,7 +9,7 @@
 enum {
     LOOK_MS = 250,
     REST_MS = 1000,         /* between two of them, while there is room: threads wait for them */
-    NEAR_FULL_PERCENT = 94, /* of memory.max in use: no rest */
+    NEAR_FULL_PERCENT = 75, /* of memory.max in use: no rest */
     PART = 128,             /* of memory.max: worth the work */
     /* What the allocator keeps at the end of each of its arenas, which it has for each thread: */
     KEPT_BYTES = 3 << 20,
