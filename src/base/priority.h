@@ -8,8 +8,7 @@ enum {
     /* Of threads whose work takes long: when processors are short, whoever answers clients comes
      * first, and these still have about a tenth beside each (sched(7), "The nice value"). */
     PRIORITY_NICE_BEHIND = 10,
-    PRIORITY_QUICK_NS = 100000, /* a turn, for who hardly works: the least that Linux takes */
-    PRIORITY_BRIEF_NS = 1000000 /* a turn, for event loops: what they give up when they give way */
+    PRIORITY_QUICK_NS = 100000 /* the least that Linux takes */
 };
 
 /* The calling thread has this nice value from now on (0..19, not below its own). A refusal is

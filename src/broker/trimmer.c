@@ -8,9 +8,7 @@
 
 enum {
     LOOK_MS = 250,
-    REST_MS = 1000,         /* between two of them, while there is room: threads wait for them */
-    NEAR_FULL_PERCENT = 75, /* of memory.max in use: no rest */
-    PART = 128,             /* of memory.max: worth the work */
+    PART = 128, /* of memory.max: worth the work */
     /* What the allocator keeps at the end of each of its arenas, which it has for each thread: */
     KEPT_BYTES = 3 << 20,
     /* What is as large as that is mapped by itself. With less, the requests that clients send would
@@ -28,7 +26,6 @@ struct trimmer {
     atomic_bool running;
     int64_t most_bytes; /* since the last trim */
     int64_t last_bytes;
-    int64_t rested_ms; /* of the reactor's clock: when the next trim may come */
 };
 
 /* What the shares hold, and the most that they held since the last look. */
@@ -50,37 +47,22 @@ static void trim(struct task *task)
     atomic_store(&trimmer->running, false);
 }
 
-/* Much has come free since the last trim, and nothing was taken since the last look. */
-static bool has_fallen(struct trimmer *trimmer)
+static void on_time(struct reactor_timer *timer)
 {
+    struct trimmer *trimmer = container_of(timer, struct trimmer, timer);
     int64_t recent_bytes;
     int64_t now_bytes = held_bytes(trimmer->budget, &recent_bytes);
     if (recent_bytes > trimmer->most_bytes) {
         trimmer->most_bytes = recent_bytes;
     }
-    bool grows = now_bytes > trimmer->last_bytes;
-    trimmer->last_bytes = now_bytes;
-    return !grows && trimmer->most_bytes - now_bytes >= trimmer->budget->max_bytes / PART;
-}
-
-static bool may_trim(const struct trimmer *trimmer, int64_t now_ms)
-{
-    int64_t near_full = trimmer->budget->max_bytes / 100 * NEAR_FULL_PERCENT;
-    return now_ms >= trimmer->rested_ms || (int64_t)mem_resident_bytes() >= near_full;
-}
-
-static void on_time(struct reactor_timer *timer)
-{
-    struct trimmer *trimmer = container_of(timer, struct trimmer, timer);
-    int64_t now_ms = reactor_now_ms(trimmer->reactor);
-    if (has_fallen(trimmer) && may_trim(trimmer, now_ms) &&
-        !atomic_exchange(&trimmer->running, true)) {
-        trimmer->most_bytes = trimmer->last_bytes;
-        trimmer->rested_ms = now_ms + REST_MS;
+    bool fell = trimmer->most_bytes - now_bytes >= trimmer->budget->max_bytes / PART;
+    if (fell && now_bytes <= trimmer->last_bytes && !atomic_exchange(&trimmer->running, true)) {
+        trimmer->most_bytes = now_bytes;
         workers_post(trimmer->keepers, (struct worker_owner){.who = trimmer}, WORKER_QUICK,
                      &trimmer->trim_task);
     }
-    reactor_timer_set(trimmer->reactor, timer, now_ms + LOOK_MS);
+    trimmer->last_bytes = now_bytes;
+    reactor_timer_set(trimmer->reactor, timer, reactor_now_ms(trimmer->reactor) + LOOK_MS);
 }
 
 static void on_start(struct task *task)

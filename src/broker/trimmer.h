@@ -10,8 +10,7 @@
  * also after a burst that will not come again. Four times a second a timer looks at what the
  * budget's shares hold: when they have come down from their most by a 128th of memory.max, and did
  * not grow since the last look, the allocator is told to let go, on a thread where nobody waits for
- * it. As it keeps the allocator's locks meanwhile, this is done once a second at most, and more
- * often only while the process has three quarters of memory.max.
+ * it.
  */
 struct trimmer;
 

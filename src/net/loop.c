@@ -104,7 +104,7 @@ static void *run(void *context)
 {
     struct reactor *reactor = context;
     atomic_store(&reactor->owner, pthread_self());
-    priority_set_turn(PRIORITY_BRIEF_NS);
+    priority_set_turn(PRIORITY_QUICK_NS);
     while (!reactor->stopping) {
         turn(reactor);
     }
