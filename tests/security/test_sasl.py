@@ -11,6 +11,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import unittest
 import urllib.request
 
@@ -466,13 +467,18 @@ class Command(unittest.TestCase):
             outer, inner = pty.openpty()
             with subprocess.Popen([BINARY, "user", "add", "root", "--data", self.data], stdin=inner,
                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+                late = threading.Timer(60, process.kill)
+                late.start()
                 told = b""
                 for line in lines:
                     while not told.endswith(b" of root: "):
-                        told += process.stderr.read1(100)
+                        piece = process.stderr.read1(100)
+                        self.assertTrue(piece, told)
+                        told += piece
                     os.write(outer, line)
                     told += b"|"
-                out, err = process.communicate(timeout=120)
+                out, err = process.communicate()
+                late.cancel()
             os.close(inner)
             shown = b""
             while select.select([outer], [], [], 0)[0]:

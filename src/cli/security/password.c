@@ -96,10 +96,10 @@ static enum line_end type_line(const char *prompt, const char *user, struct pass
     own.c_lflag &= ~(tcflag_t)(ICANON | ECHO | ISIG);
     own.c_cc[VMIN] = 1;
     own.c_cc[VTIME] = 0;
-    output_text(stderr, "%s of %s: ", prompt, user);
     if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &own) != 0) {
         return LINE_UNREADABLE;
     }
+    output_text(stderr, "%s of %s: ", prompt, user); /* what was typed before is gone */
     enum line_end end = read_line(STDIN_FILENO, true, password);
     tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
     fputc('\n', stderr);
